@@ -1,0 +1,1 @@
+"""Arguments, wiring, words for people, exit codes."""

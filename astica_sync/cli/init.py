@@ -1,0 +1,73 @@
+"""``astica-sync init``."""
+
+import os
+from pathlib import Path
+
+import click
+
+from astica_sync.cli.wiring import clean_stop, open_service, settings_for
+from astica_sync.cli.words import number, safe
+from astica_sync.clock import SystemClock
+from astica_sync.config import load_key
+from astica_sync.sync.listener import Listener
+
+INTENT = "creating.json"
+
+
+@click.command("init")
+@click.argument("store", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.option("--model", "model_id", type=click.IntRange(min=1), help="Mirror this model of your account.")
+@click.option("--create", "title", help="Make a new model with this title, and mirror it.")
+@click.option("--type", "kind", help="The new model's type, for instance: image.")
+@click.option("--purpose", help="What the new model is for.")
+@click.option("--tags", default="", help="The new model's tags, with commas between them.")
+@click.option("--rebind", is_flag=True, help="Let a store that mirrors another model mirror this one from now on.")
+def init(
+    store: Path | None,
+    model_id: int | None,
+    title: str | None,
+    kind: str | None,
+    purpose: str | None,
+    tags: str,
+    rebind: bool,
+) -> int:
+    """Make a folder the store of one model.
+
+    STORE is a folder with one folder for each class in it; the current one when it is left out. Nothing is uploaded.
+
+    \b
+    astica-sync init --model 1495
+    astica-sync init photos --create "Cans" --type image --purpose "sort cans from bottles"
+    """
+    from astica_sync.store.disk import Disk
+    from astica_sync.store.layout import STATE_DIR, check_place, create_store
+    from astica_sync.sync.creating import Wish, create_model
+
+    if (model_id is None) == (title is None):
+        raise click.UsageError("Give either --model ID (astica-sync models lists them) or --create TITLE.")
+    if title is not None and not (title.strip() and kind and purpose):
+        raise click.UsageError("--create needs a title, --type and --purpose.")
+    root = (store or Path.cwd()).resolve()
+    check_place(root)
+    settings = settings_for(None)
+    key = load_key(os.environ)
+    clock = SystemClock()
+    with clean_stop(clock), open_service(settings, key, clock, Listener()) as service:
+        if title is not None:
+            model = create_model(
+                service,
+                Wish(title, kind or "", purpose or "", tags),
+                root / STATE_DIR / INTENT,
+                disk=Disk(),
+                clock=clock,
+                quarantine=settings.quarantine,
+                tell=lambda text: click.echo(text, err=True),
+            )
+        else:
+            model = service.view(model_id)[0].model
+    create_store(root, model_id=model.model_id, train_url=settings.train_url, now=clock.now(), rebind=rebind)
+    click.echo(f'{safe(str(root))} mirrors model {model.model_id} "{safe(model.title)}"')
+    if model.samples:
+        click.echo(f"It has {number(model.samples, 'sample')}; what is not in the store is left alone.")
+    click.echo("Next: astica-sync pull-status, then astica-sync push")
+    return 0

@@ -1,0 +1,111 @@
+"""The command itself: which sub-commands there are, and how every ending becomes a message and an exit code."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from astica_sync import __version__
+from astica_sync.errors import AsticaSyncError
+
+# Loaded when used: most commands need neither the network nor an image library.
+COMMANDS = {
+    "init": "astica_sync.cli.init:init",
+    "pull-status": "astica_sync.cli.status:pull_status",
+    "push": "astica_sync.cli.push:push",
+    "log": "astica_sync.cli.log:log",
+    "backup": "astica_sync.cli.backup:backup",
+    "models": "astica_sync.cli.models:models",
+    "train": "astica_sync.cli.train:train",
+    "detect": "astica_sync.cli.detect:detect",
+    "sandbox": "astica_sync.cli.sandbox:sandbox",
+    "demo": "astica_sync.cli.demo:demo",
+}
+
+EXIT_CODES = {
+    0: "done",
+    1: "error; the message says what to do",
+    2: "wrong usage",
+    3: "finished, but some samples failed; they are listed",
+    4: "refused by a guard; nothing was removed",
+    5: "differences found (pull-status --exit-code)",
+    130: "interrupted; the state is saved",
+}
+
+
+class Commands(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command = getattr(import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.command(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: " + " · ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + ".",
+)
+@click.version_option(__version__, prog_name="astica-sync")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
+    """Keeps a folder of class folders and a remote custom vision model equal.
+
+    The folder is the source of truth: what is in it is uploaded, once; what leaves it is removed from the model, after
+    a look at the backup that keeps every sample ever sent.
+
+    \b
+    astica-sync init --create "My model" --type image --purpose "sort cans"
+    astica-sync push
+    astica-sync pull-status
+    """
+    ctx.obj = debug
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command line and exits with one of ``EXIT_CODES``."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code; every message is already printed."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        result: Any = cli.main(given, prog_name="astica-sync", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
+    except click.UsageError as error:
+        error.show()
+        return 2
+    except click.ClickException as error:
+        error.show()
+        return 1
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("astica-sync: interrupted; what was done is saved", err=True)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except AsticaSyncError as error:
+        if "--debug" in given:
+            raise
+        explain(error)
+        return error.exit_code
+
+
+def explain(error: AsticaSyncError) -> None:
+    """What happened and what to do, in two lines at most."""
+    click.echo(f"astica-sync: {error}", err=True)
+    if error.hint:
+        click.echo(f"  {error.hint}", err=True)

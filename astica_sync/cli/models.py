@@ -1,0 +1,122 @@
+"""``astica-sync models``."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from astica_sync.cli.wiring import clean_stop, open_service, settings_for
+from astica_sync.cli.words import safe
+from astica_sync.clock import SystemClock
+from astica_sync.config import load_key, machine_state_folder
+from astica_sync.core.sample import ModelInfo
+from astica_sync.sync.listener import Listener
+
+
+@contextlib.contextmanager
+def account() -> Iterator[tuple[Any, SystemClock, float]]:
+    """The service for commands that are about the account and not about a store; clock and quarantine with it."""
+    settings = settings_for(None)
+    clock = SystemClock()
+    with clean_stop(clock), open_service(settings, load_key(os.environ), clock, Listener()) as service:
+        yield service, clock, settings.quarantine
+
+
+@click.group("models", invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list and nothing else.")
+@click.pass_context
+def models(ctx: click.Context, as_json: bool) -> int:
+    """List the account's models, or make and show one.
+
+    \b
+    astica-sync models
+    astica-sync models create --title Cans --type image --purpose "sort cans"
+    astica-sync models show 1495
+    """
+    if ctx.invoked_subcommand is not None:
+        return 0
+    with account() as (service, _, _):
+        found = service.models()
+    if as_json:
+        click.echo(json.dumps([_data(model) for model in found], ensure_ascii=False))
+        return 0
+    if not found:
+        click.echo("No models yet: astica-sync models create, or astica-sync init --create")
+    for model in found:
+        click.echo(_line(model))
+    return 0
+
+
+@models.command("create")
+@click.option("--title", required=True, help="The model's title.")
+@click.option("--type", "kind", required=True, help="The model's type, for instance: image.")
+@click.option("--purpose", required=True, help="What the model is for.")
+@click.option("--tags", default="", help="Tags with commas between them.")
+def create(title: str, kind: str, purpose: str, tags: str) -> int:
+    """Make a model and print its id; safe to give again after an interruption."""
+    from astica_sync.store.disk import Disk
+    from astica_sync.sync.creating import Wish, create_model
+
+    with account() as (service, clock, quarantine):
+        model = create_model(
+            service,
+            Wish(title, kind, purpose, tags),
+            machine_state_folder() / "creating.json",
+            disk=Disk(),
+            clock=clock,
+            quarantine=quarantine,
+            tell=lambda text: click.echo(text, err=True),
+        )
+    click.echo(model.model_id)
+    return 0
+
+
+@models.command("show")
+@click.argument("model_id", type=click.IntRange(min=1))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def show(model_id: int, as_json: bool) -> int:
+    """Show one model with its classes."""
+    with account() as (service, _, _):
+        observation = service.view(model_id)[0]
+    if as_json:
+        classes = [
+            {"class": entry.title, "class_id": entry.class_id, "samples": entry.samples}
+            for entry in observation.classes
+        ]
+        click.echo(json.dumps({**_data(observation.model), "class_list": classes}, ensure_ascii=False))
+        return 0
+    click.echo(_line(observation.model))
+    for entry in observation.classes:
+        click.echo(f"  {safe(entry.title)}: {entry.samples}")
+    return 0
+
+
+def _data(model: ModelInfo) -> dict[str, Any]:
+    return {
+        "model_id": model.model_id,
+        "title": model.title,
+        "classes": model.classes,
+        "samples": model.samples,
+        "size_mb": model.size_mb,
+        "version": model.version,
+        "trained_at": model.trained_at,
+        "created_at": model.created_at,
+        "type": model.type,
+        "purpose": model.purpose,
+        "tags": model.tags,
+    }
+
+
+def _line(model: ModelInfo) -> str:
+    counts = f"{_or(model.samples)} samples in {_or(model.classes)} classes"
+    version = f"version {safe(model.version)}" if model.version else "not trained"
+    made = datetime.fromtimestamp(model.created_at, UTC).astimezone().strftime("%Y-%m-%d") if model.created_at else "?"
+    return f"{model.model_id:>8}  {safe(model.title)}  ({counts}, {version}, made {made})"
+
+
+def _or(value: int | None) -> str:
+    return "?" if value is None else f"{value:,}"

@@ -1,0 +1,161 @@
+"""``astica-sync push``."""
+
+import json
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from astica_sync.cli.main import explain
+from astica_sync.cli.progress import Progress
+from astica_sync.cli.status import as_text, plan_data, problem_data, refusal_data
+from astica_sync.cli.wiring import open_store, store_option
+from astica_sync.cli.words import first, json_name, number, safe
+from astica_sync.core.guard import Allowance, Refusal
+from astica_sync.errors import AsticaSyncError, Interrupted
+from astica_sync.sync.cycle import Consent, Pushed
+from astica_sync.sync.listener import Listener
+
+SOME_FAILED, REFUSED = 3, 4
+
+
+class MaxRemove(click.ParamType[tuple[int | None, float | None]]):
+    """A number of samples, or a share of the managed ones such as ``20%``."""
+
+    name = "N|N%"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int | None, float | None]:
+        match = re.fullmatch(r"(\d+)(%?)", str(value).strip())
+        if match is None or (match[2] and int(match[1]) > 100):
+            self.fail(f"{value!r} is neither a number nor a share such as 20%", param, ctx)
+        return (None, int(match[1]) / 100) if match[2] else (int(match[1]), None)
+
+
+@click.command("push")
+@store_option
+@click.option("--dry-run", is_flag=True, help="Show the plan; send nothing but the view it is made from.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object when done and nothing else.")
+@click.option("--yes", is_flag=True, help="Remove whatever the plan removes, without a question.")
+@click.option("--max-remove", type=MaxRemove(), help="Remove at most N samples, or N% of the managed ones.")
+@click.option("--retry", is_flag=True, help="Try the samples again that failed for good before.")
+def push(
+    store: Path | None,
+    dry_run: bool,
+    as_json: bool,
+    yes: bool,
+    max_remove: tuple[int | None, float | None] | None,
+    retry: bool,
+) -> int:
+    """Make the service equal to the store.
+
+    Uploads what is new, then removes what left the store. A plan that removes unusually much is refused as a whole
+    (exit code 4) while the uploads go ahead; on a terminal you are asked.
+
+    \b
+    astica-sync push
+    astica-sync push --dry-run
+    astica-sync push --max-remove 50
+    """
+    from astica_sync.sync.cycle import push as push_store
+    from astica_sync.sync.status import find_status
+
+    def allowance(usual: Allowance) -> Allowance:
+        at_most, share = max_remove or (None, None)
+        if share is not None:
+            return replace(usual, share=share, class_share=1.0, all=yes)
+        return replace(usual, at_most=at_most, all=yes)
+
+    quiet = dry_run or as_json
+    listener = Listener() if quiet else Progress()
+    with open_store(store, listener, allowance=allowance) as opened:
+        if dry_run:
+            seen = find_status(opened.parts)
+            eta = opened.parts.service.forecast(seen.plan.requests)
+            if as_json:
+                data = {**plan_data(seen.plan, eta), "refusals": refusal_data(seen.refusals)}
+                click.echo(json.dumps(data, ensure_ascii=False))
+            else:
+                click.echo("\n".join(as_text(seen, eta)))
+            return REFUSED if seen.refusals else 0
+        try:
+            pushed = push_store(opened.parts, consent=_ask(listener, quiet=as_json), retry=retry)
+        finally:
+            if isinstance(listener, Progress):
+                listener.close()
+    if as_json:
+        click.echo(json.dumps(_data(pushed), ensure_ascii=False))
+    else:
+        click.echo("\n".join(_summary(pushed)))
+    return _exit_code(pushed)
+
+
+def _ask(listener: Listener, *, quiet: bool) -> Consent:
+    def ask(refusals: list[Refusal]) -> bool:
+        if quiet or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return False
+        if isinstance(listener, Progress):
+            listener.close()
+        for refusal in refusals:
+            click.echo(f"\n{refusal.reason}:", err=True)
+            names = [f"  - {safe(sample.path or sample.uid)}  (#{sample.sample_id})" for sample in refusal.samples]
+            click.echo("\n".join(first(names, len(names), 20)), err=True)
+        return click.confirm("\nRemove them from the service? The backup keeps their bytes.", default=False, err=True)
+
+    return ask
+
+
+def _data(pushed: Pushed) -> dict[str, object]:
+    return {
+        "uploaded": pushed.uploaded,
+        "removed": pushed.removed,
+        "failed": [
+            {"class": entry.class_title, "path": json_name(entry.path), "reason": entry.reason}
+            for entry in pushed.failed
+        ],
+        "requests": pushed.requests,
+        "in_sync": pushed.in_sync,
+        "problems": problem_data(pushed.problems),
+        "refusals": refusal_data(pushed.refusals),
+    }
+
+
+def _summary(pushed: Pushed) -> list[str]:
+    lines = []
+    if pushed.failed:
+        lines.append(f"Failed ({len(pushed.failed):,}; the others went on):")
+        failed = [f"  ! {safe(entry.path)}  ({entry.reason})" for entry in pushed.failed]
+        lines += [click.style(line, fg="red") for line in first(failed, len(failed), 20)]
+    if pushed.problems:
+        lines.append(f"{number(len(pushed.problems), 'file')} cannot be samples: astica-sync pull-status says why")
+    for refusal in pushed.refusals:
+        lines.append(click.style(f"Nothing was removed: {refusal.reason}.", fg="red"))
+        names = [f"  - {safe(sample.path or sample.uid)}" for sample in refusal.samples]
+        lines += first(names, len(names))
+    if pushed.refusals:
+        lines.append("If that is right: astica-sync push --yes, or --max-remove N.")
+    done = f"Uploaded {pushed.uploaded:,}, removed {pushed.removed:,}, with {number(pushed.requests, 'request')}."
+    if pushed.in_sync:
+        lines.append(click.style(f"{done} The service equals the store.", fg="green"))
+    elif pushed.left:
+        lines.append(f"{done} {number(pushed.left, 'sample')} left to do; the next push goes on from here.")
+    else:
+        lines.append(done)
+    return lines
+
+
+def _exit_code(pushed: Pushed) -> int:
+    error = pushed.error
+    if isinstance(error, Interrupted):
+        return error.exit_code
+    if isinstance(error, AsticaSyncError):
+        explain(error)
+        return error.exit_code
+    if error is not None:
+        raise error
+    if pushed.refusals:
+        return REFUSED
+    return SOME_FAILED if pushed.failed else 0

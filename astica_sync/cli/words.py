@@ -1,0 +1,49 @@
+"""Words and figures for people: counts, times, names that cannot harm a terminal."""
+
+import os
+import unicodedata
+from collections.abc import Iterable
+
+SHOWN = 10
+
+
+def number(count: int, thing: str, things: str = "") -> str:
+    """``1 sample``, ``2 samples``."""
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {things or thing + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A time a person can plan with: ``under a second``, ``40 s``, ``12 min``, ``3 h 5 min``, ``2 d 4 h``."""
+    if seconds < 1:
+        return "under a second"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def safe(name: str) -> str:
+    """A name as it can be printed: control, direction and undecodable characters are shown as escapes."""
+    if name.isprintable() and not any(unicodedata.category(sign) in ("Cc", "Cf", "Cs") for sign in name):
+        return name
+    return "".join(sign if _plain(sign) else sign.encode("unicode_escape").decode("ascii") for sign in name)
+
+
+def _plain(sign: str) -> bool:
+    return sign.isprintable() and unicodedata.category(sign) not in ("Cc", "Cf", "Cs")
+
+
+def json_name(name: str) -> str:
+    """A name as JSON can carry it: bytes that are no UTF-8 become ``\\xNN``."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def first(lines: Iterable[str], total: int, shown: int = SHOWN) -> list[str]:
+    """The first lines of a long list, and a word about the rest."""
+    kept = [line for line, _ in zip(lines, range(shown), strict=False)]
+    return [*kept, f"… and {total - shown:,} more (--json lists all)"] if total > shown else kept

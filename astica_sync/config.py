@@ -1,0 +1,261 @@
+"""Settings: what can be set, where a value comes from, and what is wrong with it.
+
+Strongest first: flag, environment, the store's ``astica-sync.toml``, the user's ``config.toml``, default. The key is
+read apart from the rest, is never written anywhere and is not taken from a store's file: stores get shared.
+"""
+
+import difflib
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from astica_sync.errors import ConfigError
+from astica_sync.secret import Secret
+
+KEY_VARIABLE = "ASTICA_API_KEY"
+KEY_FILE_VARIABLE = "ASTICA_API_KEY_FILE"
+KEYRING_SERVICE = "astica-sync"
+
+
+def _url(value: object) -> str:
+    text = _text(value).rstrip("/")
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("an address such as https://train.astica.ai")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("an address without a user, a password, '?' or '#'")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError("an https:// address; plain http would show your key to the network and goes to loopback only")
+    return text
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine itself (the only one plain http may go to, promise 11)."""
+    return host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("a text")
+    return value.strip()
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError("a number")
+    try:
+        return float(value)
+    except ValueError:
+        raise ValueError("a number") from None
+
+
+def _count(value: object) -> int:
+    number = _number(value)
+    if number != int(number) or number < 1:
+        raise ValueError("a whole number from 1")
+    return int(number)
+
+
+def _seconds(value: object) -> float:
+    number = _number(value)
+    if not 0 < number < 86_400 * 7:
+        raise ValueError("a number of seconds above 0")
+    return number
+
+
+def _quarantine(value: object) -> float:
+    number = _number(value)
+    if not 0 <= number < 86_400 * 7:
+        raise ValueError("a number of seconds from 0")
+    return number
+
+
+def _share(value: object) -> float:
+    """A share as ``10%`` or ``0.1``."""
+    text = value.strip() if isinstance(value, str) else value
+    percent = isinstance(text, str) and text.endswith("%")
+    number = _number(text[:-1] if percent and isinstance(text, str) else text) / (100 if percent else 1)
+    if not 0 <= number <= 1:
+        raise ValueError("a share such as 10%")
+    return number
+
+
+def _floor(value: object) -> int:
+    number = _number(value)
+    if number != int(number) or number < 0:
+        raise ValueError("a whole number from 0")
+    return int(number)
+
+
+def _switch(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    text = str(value).strip().lower()
+    if text not in known:
+        raise ValueError("true or false")
+    return known[text]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing that can be set: its name in the files, its variable, its meaning."""
+
+    name: str
+    variable: str | None
+    default: Any
+    parse: Callable[[object], Any]
+    help: str
+
+
+SETTINGS = (
+    Setting("train_url", "ASTICA_TRAIN_URL", "https://train.astica.ai", _url, "address of the training endpoint"),
+    Setting("detect_url", "ASTICA_DETECT_URL", "https://detect.astica.ai", _url, "address of the detection endpoint"),
+    Setting("limit", "ASTICA_LIMIT", 90, _count, "requests the service allows in one window, for each endpoint"),
+    Setting("limit_window", "ASTICA_LIMIT_WINDOW", 60.0, _seconds, "length of that window in seconds"),
+    Setting("quarantine", "ASTICA_QUARANTINE", 60.0, _quarantine, "seconds before a doubtful upload may be repeated"),
+    Setting("max_remove", None, 0.1, _share, "share of all managed samples that one push may remove without a word"),
+    Setting("max_remove_class", None, 0.5, _share, "the same for the samples of one class"),
+    Setting("min_remove", None, 10, _floor, "removals that are always allowed, whatever their share"),
+    Setting("class_remove", None, True, _switch, "remove a whole class by one request where that saves requests"),
+)  # fmt: skip
+_BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting, decided. ``sources`` says of each name where its value came from."""
+
+    train_url: str
+    detect_url: str
+    limit: int
+    limit_window: float
+    quarantine: float
+    max_remove: float
+    max_remove_class: float
+    min_remove: int
+    class_remove: bool
+    sources: Mapping[str, str]
+
+
+def load_settings(
+    environ: Mapping[str, str],
+    *,
+    store_file: Path | None = None,
+    user_file: Path | None = None,
+    flags: Mapping[str, object] | None = None,
+) -> Settings:
+    """Decides every setting.
+
+    Raises:
+        ConfigError: a file cannot be read, or a value is not of its kind; the message names where it stands.
+    """
+    values: dict[str, Any] = {setting.name: setting.default for setting in SETTINGS}
+    sources = dict.fromkeys(values, "default")
+
+    def take(found: Mapping[str, object], source: str) -> None:
+        for name, value in found.items():
+            values[name] = _parse(_BY_NAME[name], value, source)
+            sources[name] = source
+
+    for file in (user_file, store_file):
+        if file is not None:
+            take(_read_file(file), str(file))
+    variables = {setting.variable: setting.name for setting in SETTINGS if setting.variable}
+    for variable, name in variables.items():
+        if environ.get(variable):
+            take({name: environ[variable]}, variable)
+    take({name: value for name, value in (flags or {}).items() if value is not None}, "the command line")
+    return Settings(**values, sources=sources)
+
+
+def _parse(setting: Setting, value: object, source: str) -> Any:
+    try:
+        return setting.parse(value)
+    except ValueError as error:
+        raise ConfigError(f"{setting.name} is {value!r} in {source}", f"Give {error}.") from None
+
+
+def _read_file(file: Path) -> dict[str, object]:
+    try:
+        found = tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"the settings file {file} cannot be read: {error}", "Mend or remove it.") from None
+    for name in found:
+        if name not in _BY_NAME:
+            near = difflib.get_close_matches(name, _BY_NAME, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(_BY_NAME)}."
+            raise ConfigError(f"{file} sets {name!r}, which is no setting", hint)
+    return found
+
+
+def user_config_file() -> Path:
+    """The user's own settings file; it need not exist."""
+    from platformdirs import user_config_path
+
+    return user_config_path("astica-sync") / "config.toml"
+
+
+def machine_state_folder() -> Path:
+    """Where this user's processes share what concerns them all: the request budget."""
+    from platformdirs import user_state_path
+
+    return user_state_path("astica-sync")
+
+
+def load_key(environ: Mapping[str, str]) -> Secret:
+    """The API key: from the environment, a file that only its owner can read, or the system keyring.
+
+    Raises:
+        ConfigError: there is none, or the file is open to others.
+    """
+    if key := environ.get(KEY_VARIABLE, "").strip():
+        return _checked(key, KEY_VARIABLE)
+    if file := environ.get(KEY_FILE_VARIABLE, "").strip():
+        return _key_from_file(Path(file).expanduser())
+    if kept := _key_from_keyring():
+        return _checked(kept, "the system keyring")
+    raise ConfigError(
+        "no API key",
+        f"Set {KEY_VARIABLE}, or name a file with {KEY_FILE_VARIABLE}, or keep it in the system keyring: "
+        f"pip install 'astica-sync[keyring]' && keyring set {KEYRING_SERVICE} api-key",
+    )
+
+
+def _checked(key: str, source: str) -> Secret:
+    if not key.isprintable() or any(sign.isspace() for sign in key):
+        raise ConfigError(f"the API key from {source} holds white space or control characters", "Copy it again.")
+    return Secret(key)
+
+
+def _key_from_file(file: Path) -> Secret:
+    try:
+        mode = file.stat().st_mode
+        key = file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the key file {file} cannot be read: {error}", f"Mend {KEY_FILE_VARIABLE}.") from None
+    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+        raise ConfigError(f"the key file {file} can be read by others", f"Run: chmod 600 {file}")
+    if not key:
+        raise ConfigError(f"the key file {file} is empty", "Put the key into it.")
+    return _checked(key, str(file))
+
+
+def _key_from_keyring() -> str | None:
+    try:
+        import keyring
+    except ImportError:
+        return None
+    try:
+        found = keyring.get_password(KEYRING_SERVICE, "api-key")
+    except keyring.errors.KeyringError:
+        return None
+    return found.strip() if isinstance(found, str) and found.strip() else None

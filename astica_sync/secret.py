@@ -1,0 +1,27 @@
+"""The API key, in a wrapping that cannot be printed by accident (promise 10)."""
+
+from typing import NoReturn
+
+
+class Secret:
+    """A text that only ``reveal`` shows: not ``str``, ``repr``, a format, a traceback or a pickle."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself; for the one place that writes the request body."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is not written anywhere")

@@ -1,0 +1,1 @@
+"""The local truth: disk and SQLite. Knows nothing of the service."""

@@ -1,0 +1,109 @@
+"""The backup: the objects, and the catalog that says which of them was which file.
+
+The order is always: object, then its line in the catalog, then, by the caller, the mark, and only then the request.
+"""
+
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import xxhash
+
+from astica_sync.errors import SourceChanged, StoreError
+from astica_sync.store.catalog import Catalog, Entry
+from astica_sync.store.disk import Disk
+from astica_sync.store.objects import Hasher, Objects
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The result of re-hashing one object: None, or why it cannot be relied on."""
+
+    content: str
+    reason: str | None
+
+
+class Backup(Objects):
+    """The backup in the folder ``root``.
+
+    Reading may happen from any thread and process; ``put``, ``repair`` and ``add_samples`` belong to the holder of the
+    writer lock, in any of its threads.
+    """
+
+    def __init__(self, root: Path, disk: Disk, hasher: Callable[[], Hasher] = xxhash.xxh3_128) -> None:
+        super().__init__(root, disk, hasher)
+        self._catalog = Catalog(root / "catalog.jsonl", disk)
+
+    def add_samples(self, samples: Sequence[tuple[str, str, str]], at: float) -> None:
+        """Writes (class title, path, content) into the catalog, durably, with one sync for all.
+
+        ``at`` is seconds since the epoch.
+
+        Raises:
+            BackupDamaged: the object of one is missing; it comes first.
+            StorageFull, StoreError: the catalog cannot be written.
+        """
+        entries = []
+        for class_title, path, content in samples:
+            extension = (self.find(content) or Path()).suffix[1:]
+            entries.append(Entry(class_title, path, content, extension, self.size_of(content), at))
+        try:
+            self._catalog.add(entries)
+        except OSError as error:
+            self._fail(error)
+
+    def samples(self) -> Iterator[Entry]:
+        """Every line of the catalog in the order it was written; some repeat others.
+
+        Raises:
+            StoreError: the catalog is there and cannot be read.
+        """
+        try:
+            yield from self._catalog
+        except OSError as error:
+            raise StoreError(f"the catalog of the backup cannot be read: {error.strerror}") from error
+
+    def names_of(self, contents: Collection[str]) -> dict[str, list[Entry]]:
+        """What the catalog says these objects were; one that it does not know is left out."""
+        names: dict[str, list[Entry]] = {}
+        for entry in self.samples():
+            if entry.content in contents and entry not in names.setdefault(entry.content, []):
+                names[entry.content].append(entry)
+        return names
+
+    def verify(self, part: tuple[int, int] = (1, 1)) -> Iterator[Checked]:
+        """Re-hashes every object, and looks for each one that the catalog names.
+
+        ``part`` is (n, t): the n-th of t parts, which together are everything and stay the same as objects come.
+
+        Raises:
+            StoreError: the backup cannot be listed.
+        """
+        number, parts = part
+        seen: set[bytes] = set()
+        for content in self.objects():
+            if int(content[:8], 16) % parts == number - 1:
+                seen.add(bytes.fromhex(content))
+                yield Checked(content, self.check(content))
+        for entry in self.samples():
+            key = bytes.fromhex(entry.content)
+            if key not in seen and int(entry.content[:8], 16) % parts == number - 1:
+                seen.add(key)
+                yield Checked(entry.content, self.check(entry.content))
+
+    def repair(self, content: str, sources: Iterable[Path]) -> bool:
+        """Writes a broken or missing object again from the first source whose bytes have its hash.
+
+        Returns whether the object is good now.
+
+        Raises:
+            StorageFull, StoreError: the backup cannot be written.
+        """
+        if self.check(content) is None:
+            return True
+        for source in sources:
+            with contextlib.suppress(SourceChanged):
+                self.put(source, content)
+                return True
+        return False

@@ -1,0 +1,134 @@
+"""What may be a sample, as far as the bytes tell without a decode: the format, the size, the dimensions.
+
+The scan looks at first bytes alone (``sniff``, ``describe``); ``decoder`` looks at the whole image, once per content.
+"""
+
+import codecs
+import struct
+from typing import Literal
+
+# The vendor's vision pages name both for an input image. "20 MB" is read as the larger of its two meanings: what the
+# service refuses costs one request, what is refused here could not be sent at all.
+MAX_BYTES = 20 * 1024 * 1024
+MAX_SIDE = 16_000
+
+# How much of a file ``sniff`` and ``describe`` want to see.
+HEAD_BYTES = 512
+
+_WAYS_OUT = "or list it in .astica-ignore"
+_CONVERT = f"the service takes PNG or JPEG; convert it, {_WAYS_OUT}"
+_SAVE_AGAIN = f"save it again with an image editor, {_WAYS_OUT}"
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG = b"\xff\xd8\xff"
+
+_MAGIC: tuple[tuple[bytes, str], ...] = (
+    (b"GIF8", "GIF image"),
+    (b"BM", "BMP image"),
+    (b"II*\0", "TIFF image"),
+    (b"MM\0*", "TIFF image"),
+    (b"8BPS", "Photoshop image"),
+    (b"\0\0\1\0", "icon"),
+    (b"\0\0\0\x0cjP  ", "JPEG 2000 image"),
+    (b"\xff\x0a", "JPEG XL image"),
+    (b"\0\0\0\x0cJXL ", "JPEG XL image"),
+    (b"%PDF", "PDF document"),
+)
+# Brands of ISO media files (ISO/IEC 23008-12 annex B, AV1 Image File Format section 6), at offset 8.
+_BRANDS = {b"avif": "AVIF image", b"avis": "AVIF image"} | dict.fromkeys(
+    (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"), "HEIC image"
+)
+
+
+def sniff(head: bytes) -> Literal["png", "jpeg"] | None:
+    """The format by the first bytes of a file, whatever its name says; None for all the service does not take."""
+    if head.startswith(_PNG):
+        return "png"
+    return "jpeg" if head.startswith(_JPEG) else None
+
+
+def describe(head: bytes, size: int) -> str:
+    """Why a file that is no PNG and no JPEG cannot be a sample, and what to do about it.
+
+    Args:
+        head: the first bytes of the file, best ``HEAD_BYTES`` of them.
+        size: the size of the whole file in bytes.
+    """
+    if size == 0:
+        return f"empty file: copy it here again, {_WAYS_OUT}"
+    if head.startswith(b"version https://git-lfs"):
+        return f"Git LFS pointer, not the image itself: run 'git lfs pull', {_WAYS_OUT}"
+    if not head.strip(b"\0"):
+        return f"begins with zero bytes, as a file whose copy was cut short: copy it here again, {_WAYS_OUT}"
+    return f"{_name_format(head)}: {_CONVERT}"
+
+
+def _name_format(head: bytes) -> str:
+    for magic, name in _MAGIC:
+        if head.startswith(magic):
+            return name
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "WebP image"
+    if head[4:8] == b"ftyp":
+        return _BRANDS.get(head[8:12], "video or other media file")
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if text.startswith((b"<svg", b"<?xml")) and b"<svg" in text:
+        return "SVG drawing"
+    if text.startswith((b"<!doctype html", b"<html")):
+        return "web page"
+    return "text file" if _is_text(head) else "not an image this program knows"
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        # Not final: the head may end inside a character.
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return all(character.isprintable() or character in "\t\r\n\f\ufeff" for character in text)
+
+
+def dimensions(data: bytes) -> tuple[int, int] | None:
+    """Width and height in pixels as the header of a PNG or JPEG says them; None where it does not."""
+    if sniff(data) == "png":
+        return struct.unpack_from(">II", data, 16) if len(data) >= 24 and data[12:16] == b"IHDR" else None
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:
+            at += 1
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD8:
+            at += 2
+        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            # A start of frame: length, precision, height, width (ITU-T T.81, B.2.2).
+            if at + 9 > len(data):
+                return None
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            return width, height
+        else:
+            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return None
+
+
+def judge_bytes(size: int) -> str | None:
+    """Why a file of this many bytes cannot be sent, or None."""
+    if size <= MAX_BYTES:
+        return None
+    return f"{size / 1e6:.1f} MB, and the service takes 20 MB at most: save it smaller, {_WAYS_OUT}"
+
+
+def judge_sides(width: int, height: int) -> str | None:
+    """Why an image of these dimensions cannot be sent, or None."""
+    if min(width, height) < 1:
+        return f"broken image, {width} x {height} pixels: {_SAVE_AGAIN}"
+    if max(width, height) > MAX_SIDE:
+        return (
+            f"{width} x {height} pixels, and the service takes {MAX_SIDE} on a side at most: "
+            f"make it smaller, {_WAYS_OUT}"
+        )
+    return None
+
+
+def broken(detail: str) -> str:
+    """The reason for an image that cannot be decoded to its end."""
+    return f"broken image, {detail}: {_SAVE_AGAIN}"

@@ -1,0 +1,229 @@
+"""The SQLite record of what was attempted and agreed, and the history of every change. It must survive.
+
+Every commit is durable when the call returns, so that a mark stands before the request it speaks of leaves
+(promise 5). Losing it all the same costs one observation: what is on the service is then adopted by its uid.
+"""
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from astica_sync.core.sample import Mark, MarkState
+from astica_sync.store import schema
+
+BUSY_S = 10.0
+
+_ROLE = schema.Role(
+    "journal",
+    when_newer="upgrade astica-sync",
+    when_damaged="move it away: the next push looks at the service and takes up from there",
+)
+
+
+def _tables(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "CREATE TABLE mark (uid TEXT PRIMARY KEY, class TEXT NOT NULL, state TEXT NOT NULL, sent_at REAL,"
+        " run TEXT NOT NULL, path BLOB NOT NULL) WITHOUT ROWID"
+    )
+    connection.execute(
+        "CREATE TABLE history (id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, run TEXT NOT NULL,"
+        " action TEXT NOT NULL, class TEXT NOT NULL, uid TEXT NOT NULL, path BLOB NOT NULL, sample_id INTEGER,"
+        " outcome TEXT NOT NULL, reason TEXT NOT NULL)"
+    )
+    connection.execute(
+        "CREATE TABLE bad (uid TEXT PRIMARY KEY, class TEXT NOT NULL, path BLOB NOT NULL, reason TEXT NOT NULL,"
+        " at REAL NOT NULL) WITHOUT ROWID"
+    )
+    connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
+
+
+_STEPS = (_tables,)
+
+
+class Place(NamedTuple):
+    """A sample as the journal writes it down: ``path`` is the first file that holds it, relative to the store."""
+
+    uid: str
+    class_title: str
+    path: str
+
+
+class Event(NamedTuple):
+    """One line of the history: what was done to one sample or class, when, and what became of it.
+
+    ``at`` is in seconds since the epoch; ``action`` one of "upload", "remove", "remove-class", "adopt", "forget";
+    ``outcome`` one of "done", "refused", "unknown", "not done". For a whole class ``uid`` and ``path`` are empty.
+    """
+
+    at: float
+    run: str
+    action: str
+    class_title: str
+    uid: str
+    path: str
+    sample_id: int | None
+    outcome: str
+    reason: str
+
+
+class BadSample(NamedTuple):
+    """A sample that is not tried again until its bytes change or a person asks for it (promise 9)."""
+
+    uid: str
+    class_title: str
+    path: str
+    reason: str
+    at: float
+
+
+class Journal:
+    """One connection to the journal; serves the thread that opened it. Times are seconds since the epoch.
+
+    Raises from every method:
+        DatabaseError: locked for longer than was worth waiting, damaged, or not to be written; nothing was changed.
+    """
+
+    def __init__(self, path: Path, run: str = "", busy_s: float = BUSY_S) -> None:
+        """``run`` names this run of the program in whatever is written.
+
+        Raises:
+            DatabaseError: it cannot be opened, is damaged, or a newer version wrote it.
+        """
+        self.path = path
+        self.run = run
+        self._pid = os.getpid()
+        self._depth = 0
+        self._connection = schema.open_database(path, _STEPS, _ROLE, busy_s=busy_s, durable=True)
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextlib.contextmanager
+    def commit(self) -> Iterator[None]:
+        """Groups calls: all of them are durable when the outermost block ends, or none is."""
+        schema.refuse_fork(self._pid)
+        if self._depth:
+            yield
+            return
+        with schema.translated(self.path, _ROLE):
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._depth = 1
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+            finally:
+                self._depth = 0
+
+    def marks(self) -> Iterator[Mark]:
+        """Every mark, sorted by uid, as a stream; read it to its end before writing."""
+        return (_mark(row) for row in self._rows(f"{_MARK} ORDER BY uid"))
+
+    def mark(self, uid: str) -> Mark | None:
+        row = next(self._rows(f"{_MARK} WHERE uid = ?", (uid,)), None)
+        return None if row is None else _mark(row)
+
+    def attempt(self, places: Iterable[tuple[str, str, str]], at: float) -> None:
+        """Marks each (uid, class, path) as *attempted*, sent at ``at`` by this run; before the request leaves."""
+        self._write_many(
+            "INSERT INTO mark VALUES (?1, ?2, 'attempted', ?4, ?5, ?3) ON CONFLICT (uid) DO UPDATE SET"
+            " class = ?2, state = 'attempted', sent_at = ?4, run = ?5, path = ?3",
+            ((uid, title, os.fsencode(path), at, self.run) for uid, title, path in places),
+        )
+
+    def resend_at(self, uids: Iterable[str], at: float) -> None:
+        """Moves the time of sending, for requests whose outcome is unknown: the quarantine counts from the end."""
+        self._write_many("UPDATE mark SET sent_at = ?1, run = ?2 WHERE uid = ?3", ((at, self.run, uid) for uid in uids))
+
+    def agree(self, places: Iterable[tuple[str, str, str]], at: float | None = None) -> None:
+        """Marks each (uid, class, path) as *agreed*; without ``at`` the last time of sending stays as it is."""
+        self._write_many(
+            "INSERT INTO mark VALUES (?1, ?2, 'agreed', ?4, ?5, ?3) ON CONFLICT (uid) DO UPDATE SET"
+            " class = ?2, state = 'agreed', path = ?3, sent_at = coalesce(?4, sent_at), run = iif(?4 IS NULL, run, ?5)",
+            ((uid, title, os.fsencode(path), at, self.run) for uid, title, path in places),
+        )
+
+    def restore(self, mark: Mark) -> None:
+        """Puts a mark back as it was before an attempt that proved to have done nothing."""
+        row = (mark.uid, mark.class_title, str(mark.state), mark.sent_at, mark.run, os.fsencode(mark.path))
+        self._write_many(
+            "INSERT OR REPLACE INTO mark (uid, class, state, sent_at, run, path) VALUES (?, ?, ?, ?, ?, ?)", [row]
+        )
+
+    def forget(self, uids: Iterable[str]) -> None:
+        """Removes marks: the samples are in neither place any more."""
+        self._write_many("DELETE FROM mark WHERE uid = ?", ((uid,) for uid in uids))
+
+    def record(self, events: Iterable[Event]) -> None:
+        """Adds to the history."""
+        self._write_many(
+            "INSERT INTO history (at, run, action, class, uid, path, sample_id, outcome, reason)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            ((*event[:5], os.fsencode(event.path), *event[6:]) for event in events),
+        )
+
+    def history(self, limit: int | None = None, since: float | None = None) -> Iterator[Event]:
+        """The history, newest first: the last ``limit`` events that happened at ``since`` or later."""
+        rows = self._rows(
+            "SELECT at, run, action, class, uid, path, sample_id, outcome, reason FROM history"
+            " WHERE at >= ? ORDER BY id DESC LIMIT ?",
+            (float("-inf") if since is None else since, -1 if limit is None else limit),
+        )
+        return (Event._make((*row[:5], os.fsdecode(row[5]), *row[6:])) for row in rows)
+
+    def set_bad(self, samples: Iterable[BadSample]) -> None:
+        """Remembers samples that failed for their own sake."""
+        self._write_many(
+            "INSERT OR REPLACE INTO bad VALUES (?, ?, ?, ?, ?)",
+            ((uid, title, os.fsencode(path), reason, at) for uid, title, path, reason, at in samples),
+        )
+
+    def bad(self) -> Iterator[BadSample]:
+        """Every sample that is not tried again, sorted by uid."""
+        rows = self._rows("SELECT uid, class, path, reason, at FROM bad ORDER BY uid")
+        return (BadSample(uid, title, os.fsdecode(path), reason, at) for uid, title, path, reason, at in rows)
+
+    def clear_bad(self, uids: Iterable[str] | None = None) -> None:
+        """Lets samples be tried again; without ``uids`` all of them."""
+        if uids is None:
+            self._write_many("DELETE FROM bad", [()])
+        else:
+            self._write_many("DELETE FROM bad WHERE uid = ?", ((uid,) for uid in uids))
+
+    def get_meta(self, key: str, default: Any = None) -> Any:
+        row = next(self._rows("SELECT value FROM meta WHERE key = ?", (key,)), None)
+        return default if row is None else json.loads(row[0])
+
+    def set_meta(self, key: str, value: Any) -> None:
+        """Remembers anything that JSON can say."""
+        self._write_many("INSERT OR REPLACE INTO meta VALUES (?, ?)", [(key, json.dumps(value))])
+
+    def _write_many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+        with self.commit(), schema.translated(self.path, _ROLE):
+            self._connection.executemany(statement, rows)
+
+    def _rows(self, query: str, values: tuple[object, ...] = ()) -> Iterator[Any]:
+        schema.refuse_fork(self._pid)
+        with schema.translated(self.path, _ROLE):
+            yield from self._connection.execute(query, values)
+
+
+_MARK = "SELECT uid, class, state, sent_at, run, path FROM mark"
+
+
+def _mark(row: tuple[str, str, str, float | None, str, bytes]) -> Mark:
+    uid, title, state, sent_at, run, path = row
+    return Mark(uid, title, MarkState(state), sent_at, run, os.fsdecode(path))

@@ -1,0 +1,63 @@
+"""One writer per store (promise 8): a lock of the operating system, which a killed process gives back."""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from astica_sync.errors import StoreBusy, StoreError
+from astica_sync.store.layout import Layout
+
+
+@contextlib.contextmanager
+def writer_lock(layout: Layout, *, now: float | None = None, command: str | None = None) -> Iterator[None]:
+    """Held by whoever changes the service from this store; does not wait.
+
+    ``now`` (seconds since the epoch) and ``command`` (default: this process's own) are what another process is told.
+
+    Raises:
+        StoreBusy: another process holds it; says which.
+        StoreError: the file system cannot lock, or the folder cannot be written.
+    """
+    lock = FileLock(str(layout.lock_file))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        hint = "wait for it to end, or stop it; astica-sync pull-status works meanwhile"
+        raise StoreBusy(f"{layout.root} is being written by {_read_holder(layout)}", hint) from error
+    except (OSError, NotImplementedError) as error:
+        raise StoreError(f"cannot lock {layout.lock_file}: {error}", "mend the folder's rights") from error
+    try:
+        _write_holder(layout, now, command)
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            _holder_file(layout).unlink()
+        lock.release()
+
+
+def _holder_file(layout: Layout) -> Path:
+    # Beside the lock, not in it: the lock's own file belongs to the library, and a broken note breaks nothing.
+    return layout.lock_file.with_name("lock-holder.json")
+
+
+def _write_holder(layout: Layout, now: float | None, command: str | None) -> None:
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]) if command is None else command
+    with contextlib.suppress(OSError):
+        _holder_file(layout).write_text(json.dumps({"pid": os.getpid(), "command": command[:200], "since": now}))
+
+
+def _read_holder(layout: Layout) -> str:
+    try:
+        holder = json.loads(_holder_file(layout).read_bytes())
+        pid, command, since = int(holder["pid"]), str(holder["command"]), holder["since"]
+        start = "" if since is None else f" since {datetime.fromtimestamp(since, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return "another process"
+    shown = "".join(letter if letter.isprintable() else "?" for letter in command)
+    return f"process {pid} ({shown}){start}"

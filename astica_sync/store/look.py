@@ -1,0 +1,106 @@
+"""One listing of one folder, compared with what the index knows of it."""
+
+import os
+import unicodedata
+from dataclasses import dataclass, field
+from stat import S_ISREG
+
+from astica_sync.store.disk import Disk, Entry, Kind, kind_of
+from astica_sync.store.ignore import Ignore, is_hidden
+from astica_sync.store.index import Folder, Known
+from astica_sync.store.layout import SETTINGS_FILE, STATE_DIR
+from astica_sync.store.reading import signature
+
+_IN_ROOT = "not in a class folder; move it into one, or list it in .astica-ignore"
+_BAD_TITLE = "the folder's name cannot be a class: blank, control characters or no UTF-8; rename it"
+_REASONS = {
+    None: "cannot be looked at; mend the folder's rights or its disk",
+    Kind.SYMLINK: "symbolic link, which is not followed: put the file itself here, or list it in .astica-ignore",
+    Kind.OTHER: "not a regular file; remove it, or list it in .astica-ignore",
+    Kind.FILE: _IN_ROOT,
+}
+
+_UNSEEN: Known = (None, None)
+
+
+@dataclass(slots=True)
+class Look:
+    """What one listing shows.
+
+    ``folders`` are to be visited; ``unread`` files are new or may have changed; ``odd`` names cannot be samples, and
+    the index does not say so yet; ``missing`` names were known and are not there. ``hides``: an entry may stand for
+    files that were not seen; ``hidden_classes`` are those it may stand for in the store's own folder. ``nested``: this
+    folder is a store itself. ``filled``: it holds a sample that needs no reading. ``files`` were looked at.
+    """
+
+    folders: list[tuple[str, os.stat_result]] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    odd: dict[bytes, str] = field(default_factory=dict)
+    missing: set[bytes] = field(default_factory=set)
+    hides: bool = False
+    hidden_classes: set[str] = field(default_factory=set)
+    nested: bool = False
+    filled: bool = False
+    files: int = 0
+
+
+def class_title_of(name: str) -> str | None:
+    """The class that a first-level folder of this name is; None where the name cannot be a class title."""
+    title = unicodedata.normalize("NFC", name)
+    if not title.strip() or any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in title):
+        return None
+    return title
+
+
+def look(disk: Disk, path: str, folder: Folder, known: dict[bytes, Known], ignore: Ignore, *, forced: bool) -> Look:
+    """Lists the folder at ``path``; ``known`` is used up. ``forced`` takes every file for unread.
+
+    Raises:
+        OSError: the folder cannot be listed to its end.
+    """
+    seen = Look()
+    prefix = os.fsdecode(folder.path) + "/" if folder.path else ""
+    for entry in disk.scan_folder(path):
+        name, status = entry
+        if is_hidden(name):
+            seen.nested = seen.nested or (name == STATE_DIR and bool(folder.path))
+        elif status is not None and S_ISREG(status.st_mode) and folder.path:
+            if ignore and ignore.skips(prefix + name, folder=False):
+                continue
+            seen.files += 1
+            kept, reason = known.pop(os.fsencode(name), _UNSEEN)
+            if forced or kept is None or kept != signature(status):
+                seen.unread.append(name)
+            elif reason is None:
+                seen.filled = True
+        else:
+            _look_at_odd(seen, folder, entry, known, prefix, ignore)
+    seen.missing = set(known)
+    return seen
+
+
+def _look_at_odd(
+    seen: Look, folder: Folder, entry: Entry, known: dict[bytes, Known], prefix: str, ignore: Ignore
+) -> None:
+    name, status = entry
+    kind = None if status is None else kind_of(status)
+    if ignore.skips(prefix + name, folder=kind is Kind.FOLDER):
+        return
+    title = class_title_of(name)
+    if kind is Kind.FOLDER and status is not None:
+        if folder.path or title is not None:
+            seen.folders.append((name, status))
+            return
+        reason = _BAD_TITLE
+    elif kind is Kind.FILE and name == SETTINGS_FILE:
+        return
+    else:
+        reason = _REASONS[kind]
+    seen.files += 1
+    if kind in (None, Kind.SYMLINK):
+        seen.hides = True
+        if not folder.path and title is not None:
+            seen.hidden_classes.add(title)
+    raw = os.fsencode(name)
+    if known.pop(raw, _UNSEEN) != (None, reason):
+        seen.odd[raw] = reason

@@ -1,0 +1,325 @@
+"""The objects of the backup: the exact bytes of every sample that ever went up, each named by its content hash.
+
+The service never gives an image back, so these are what a removal relies on (promises 1 and 2). The format is in
+docs/backup-format.md; whoever has no program left gets every image back with ``cp``.
+"""
+
+import contextlib
+import errno
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NoReturn, Protocol
+
+import xxhash
+
+from astica_sync.errors import BackupDamaged, Collision, SourceChanged, StorageFull, StoreError
+from astica_sync.store.catalog import CONTENT
+from astica_sync.store.disk import TEMP_PREFIX, Disk, Kind, kind_of, temp_beside
+from astica_sync.store.image import HEAD_BYTES, sniff
+
+_EXTENSIONS = {"jpeg": "jpg", "png": "png", None: "bin"}
+
+_VERIFY_HINT = "run 'astica-sync backup verify', which names the file and repairs what it can"
+
+
+README = """\
+These are the exact bytes of every image that astica-sync has sent to the service, which gives none back.
+
+objects/ab/abcdef....jpg   one image; the name is the XXH3-128 hash of its bytes (xxhsum -H2), the folder its
+                           first two digits
+catalog.jsonl              one line of JSON per image: its class, the file it was, its name here
+
+To get images back, copy them: cp objects/*/* SOMEWHERE. The catalog says which image was which file.
+Nothing here is needed by the images, and no image is ever changed. Files named .tmp-* are leftovers; delete them.
+"""
+
+
+class Hasher(Protocol):
+    """What the backup needs of a hash; its digest has 32 hex digits."""
+
+    def update(self, data: bytes, /) -> None: ...
+    def hexdigest(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One object that is durable in the backup; ``is_new`` when this call wrote it. ``size`` is in bytes."""
+
+    content: str
+    path: Path
+    size: int
+    is_new: bool
+
+
+class Objects:
+    """The objects under the folder ``root``, which the first ``put`` makes.
+
+    Reading may happen from any thread and process; ``put`` belongs to the holder of the writer lock, in any of its
+    threads.
+    """
+
+    def __init__(self, root: Path, disk: Disk, hasher: Callable[[], Hasher] = xxhash.xxh3_128) -> None:
+        self.root = root
+        self._disk = disk
+        self._hasher = hasher
+        # One lock per folder of objects: two threads never write one object, and rarely wait for each other.
+        self._locks = [threading.Lock() for _ in range(256)]
+        self._open_lock = threading.Lock()
+        self._open_folders: set[Path] = set()
+        # Contents that this process has written, or compared byte for byte.
+        self._sure: set[str] = set()
+
+    def put(self, source: Path, content: str) -> Stored:
+        """Makes sure that the bytes of ``source``, which hash to ``content``, are in the backup, durably.
+
+        An object that stands already is re-read and compared; a rotten one is replaced. The object shares no inode
+        with the source.
+
+        Raises:
+            SourceChanged: the file has other bytes by now, or cannot be read; scan again.
+            Collision: another file with this content hash is in the backup.
+            StorageFull: the disk is full.
+            StoreError: the backup cannot be written for another reason.
+        """
+        with self._locks[int(content[:2], 16)]:
+            standing = self.find(content)
+            confirmed = standing is not None and (content in self._sure or self._confirm(standing, source, content))
+            try:
+                target = standing if standing and confirmed else self._write(source, content, standing)
+                size = self._disk.lstat(target).st_size
+            except OSError as error:
+                self._blame(source, error)
+            self._sure.add(content)
+            return Stored(content, target, size, is_new=not confirmed)
+
+    def read(self, content: str) -> bytes:
+        """The whole object, proven by its hash.
+
+        Raises:
+            BackupDamaged: it is missing, unreadable or has other bytes.
+        """
+        path = self.find(content)
+        if path is None:
+            raise BackupDamaged(f"{content} is missing in the backup", _VERIFY_HINT)
+        try:
+            with self._disk.open_read(path) as file:
+                data = b"".join(self._disk.chunks(file))
+        except OSError as error:
+            raise BackupDamaged(f"{path} cannot be read: {error.strerror}", _VERIFY_HINT) from error
+        hasher = self._hasher()
+        hasher.update(data)
+        if hasher.hexdigest() != content:
+            self._sure.discard(content)
+            raise BackupDamaged(f"{path} is damaged: its bytes are not what its name says", _VERIFY_HINT)
+        return data
+
+    def check(self, content: str) -> str | None:
+        """Re-hashes one object from the disk; None when its bytes are what its name says, else the reason."""
+        path = self.find(content)
+        if path is None:
+            return "missing in the backup"
+        try:
+            if self._hash(path) == content:
+                return None
+            reason = "damaged in the backup: its bytes are not what its name says"
+        except OSError as error:
+            reason = f"unreadable in the backup: {error.strerror}"
+        self._sure.discard(content)
+        return reason
+
+    def find(self, content: str) -> Path | None:
+        """The file of an object, which may be rotten; None when there is none.
+
+        Raises:
+            ValueError: the text is no content hash, so it must not become a path.
+        """
+        folder = self._folder(content)
+        for extension in _EXTENSIONS.values():
+            path = folder / f"{content}.{extension}"
+            with contextlib.suppress(OSError):
+                if kind_of(self._disk.lstat(path)) is Kind.FILE:
+                    return path
+        return None
+
+    def has(self, content: str) -> bool:
+        """Whether there is an object of this name; only ``check`` and ``read`` prove its bytes."""
+        return self.find(content) is not None
+
+    def size_of(self, content: str) -> int:
+        """The size of an object in bytes.
+
+        Raises:
+            BackupDamaged: there is none.
+        """
+        path = self.find(content)
+        if path is None:
+            raise BackupDamaged(f"{content} is missing in the backup", _VERIFY_HINT)
+        return self._disk.lstat(path).st_size
+
+    def objects(self) -> Iterator[str]:
+        """The content hashes of all objects, sorted; files of other names are passed over.
+
+        Raises:
+            StoreError: a folder of the backup cannot be read.
+        """
+        for folder in self._folders():
+            names = {name.partition(".")[0] for name in self._names(folder)}
+            yield from sorted(name for name in names if CONTENT.fullmatch(name) and self.has(name))
+
+    def remove_leftovers(self) -> None:
+        """Removes what a killed run left half-written. ``put`` does so itself in each folder it first writes to.
+
+        Raises:
+            StoreError: the backup cannot be listed or written.
+        """
+        for folder in (self.root, *self._folders()):
+            for name in self._names(folder):
+                if name.startswith(TEMP_PREFIX):
+                    try:
+                        self._disk.remove(folder / name)
+                    except OSError as error:
+                        self._fail(error)
+
+    def is_same(self, path: Path, standing: Path) -> bool:
+        """Whether two files hold the same bytes.
+
+        Raises:
+            OSError: one of them cannot be read.
+        """
+        return self._compare(path, standing)[0]
+
+    def _confirm(self, standing: Path, source: Path, content: str) -> bool:
+        """Whether the standing object is good; a rotten one is to be written anew."""
+        if self.check(content) is not None:
+            return False
+        try:
+            same, digest = self._compare(source, standing)
+        except OSError as error:
+            raise _unreadable(source, error) from error
+        if digest != content:
+            raise _changed(source)
+        if not same:
+            raise Collision(
+                f"{source} and {standing} are different images with one content hash",
+                "save the image again with an image editor, so that its bytes change",
+            )
+        try:
+            # Whoever wrote it may have been killed before its name was durable.
+            self._disk.sync_folder(standing.parent)
+        except OSError as error:
+            self._fail(error)
+        return True
+
+    def _write(self, source: Path, content: str, standing: Path | None) -> Path:
+        folder = self._folder(content)
+        self._open(folder)
+        temp = temp_beside(folder / content)
+        self._disk.copy_synced(source, temp)
+        try:
+            # What was copied is what counts: the source may have changed at any moment.
+            if self._hash(temp) != content:
+                raise _changed(source)
+            with self._disk.open_read(temp) as file:
+                extension = _EXTENSIONS[sniff(file.read(HEAD_BYTES))]
+            target = standing or folder / f"{content}.{extension}"
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self._disk.remove(temp)
+            raise
+        try:
+            self._disk.publish(temp, target)
+        except OSError:
+            # Its name may not be durable, and asking again for a failed sync proves nothing: write it anew.
+            with contextlib.suppress(OSError):
+                self._disk.remove(target)
+            raise
+        return target
+
+    def _open(self, folder: Path) -> None:
+        """Before the first write into a folder: make it, and remove what a killed run left there."""
+        with self._open_lock:
+            if not self._open_folders:
+                self._disk.make_folder(self.root)
+                if not (self.root / "README.txt").exists():
+                    self._disk.write_synced(self.root / "README.txt", [README.encode()])
+            if folder not in self._open_folders:
+                self._disk.make_folder(folder)
+                for name, _ in self._disk.scan_folder(folder):
+                    if name.startswith(TEMP_PREFIX):
+                        self._disk.remove(folder / name)
+                self._open_folders.add(folder)
+
+    def _folder(self, content: str) -> Path:
+        if CONTENT.fullmatch(content) is None:
+            raise ValueError(f"not a content hash: {content!r}")
+        return self.root / "objects" / content[:2]
+
+    def _folders(self) -> Iterator[Path]:
+        objects = self.root / "objects"
+        yield from (objects / name for name in self._names(objects) if len(name) == 2)
+
+    def _names(self, folder: Path) -> list[str]:
+        try:
+            return sorted(name for name, _ in self._disk.scan_folder(folder))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StoreError(f"{folder} of the backup cannot be read: {error.strerror}") from error
+
+    def _hash(self, path: Path) -> str:
+        hasher = self._hasher()
+        with self._disk.open_read(path) as file:
+            for chunk in self._disk.chunks(file):
+                hasher.update(chunk)
+        return hasher.hexdigest()
+
+    def _compare(self, source: Path, standing: Path) -> tuple[bool, str]:
+        """Whether both hold the same bytes, and the hash of the first."""
+        hasher = self._hasher()
+        same = True
+        with self._disk.open_read(source) as one, self._disk.open_read(standing) as other:
+            for chunk in self._disk.chunks(one):
+                hasher.update(chunk)
+                same = same and _read_exactly(other, len(chunk)) == chunk
+            same = same and not other.read(1)
+        return same, hasher.hexdigest()
+
+    def _blame(self, source: Path, error: OSError) -> NoReturn:
+        """One file that cannot be read is its own misfortune; a backup that cannot be written stops the run."""
+        try:
+            self._hash(source)
+        except OSError:
+            raise _unreadable(source, error) from error
+        self._fail(error)
+
+    def _fail(self, error: OSError) -> NoReturn:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            free = self._disk.free_bytes(self.root.parent)
+            raise StorageFull(
+                f"the disk of the backup is full: {free / 1e6:.1f} MB free in {self.root}",
+                "free some space, then run the command again; nothing was sent without its backup",
+            ) from error
+        raise StoreError(
+            f"the backup cannot be written: {error.strerror}", f"look at the owner, mode and disk of {self.root}"
+        ) from error
+
+
+def _read_exactly(file: BinaryIO, size: int) -> bytes:
+    """So many bytes, fewer only at the end; one read may give fewer anywhere."""
+    pieces = []
+    while size and (piece := file.read(size)):
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
+
+
+def _changed(source: Path) -> SourceChanged:
+    return SourceChanged(f"{source} changed since it was scanned", "run the command again; it is scanned anew")
+
+
+def _unreadable(source: Path, error: OSError) -> SourceChanged:
+    return SourceChanged(
+        f"{source} cannot be read: {error.strerror}", "look at its owner and mode, then run the command again"
+    )

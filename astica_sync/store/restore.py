@@ -1,0 +1,127 @@
+"""Getting class folders back from the backup alone: byte for byte, and nothing that stands is ever overwritten."""
+
+import contextlib
+import errno
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import xxhash
+
+from astica_sync.core.sample import Problem
+from astica_sync.errors import StorageFull, StoreError
+from astica_sync.store.backup import Backup
+from astica_sync.store.catalog import Entry
+from astica_sync.store.disk import Disk, Kind, kind_of, temp_beside
+from astica_sync.store.layout import STATE_DIR
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What became of the files the catalog names.
+
+    ``written`` and ``already_there`` are counts of files; ``older`` are former images of a path that has had several,
+    which stay in the backup; ``problems`` are files that were not restored, and why. Paths are as in the catalog.
+    """
+
+    written: int
+    already_there: int
+    older: tuple[Entry, ...]
+    problems: tuple[Problem, ...]
+
+
+def restore(backup: Backup, to: Path, disk: Disk, *, wanted: Callable[[Entry], bool] = lambda _: True) -> Restored:
+    """Writes the files that the backup's catalog names under the folder ``to``, where ``wanted`` says so.
+
+    Where one path has had several images, the last one is meant. Memory is about 250 bytes per file.
+
+    Raises:
+        StorageFull: the disk is full.
+        StoreError: the target cannot be used, or the catalog cannot be read.
+    """
+    root = _make_root(to, disk)
+    last = {_key(entry): int(entry.content, 16) for entry in backup.samples() if wanted(entry)}
+    written = already_there = 0
+    older: list[Entry] = []
+    problems: list[Problem] = []
+    for entry in backup.samples():
+        content = int(entry.content, 16)
+        meant = last.get(_key(entry))
+        # A path that was dealt with keeps the complement of its content, so that a repeated line is passed over.
+        if meant is None or meant == ~content or not wanted(entry):
+            continue
+        if meant != content:
+            older.append(entry)
+            continue
+        last[_key(entry)] = ~content
+        try:
+            if _restore_file(backup, root, entry, disk):
+                written += 1
+            else:
+                already_there += 1
+        except _NotRestored as reason:
+            problems.append(Problem(entry.path, str(reason)))
+    return Restored(written, already_there, tuple(older), tuple(problems))
+
+
+class _NotRestored(Exception):
+    """One file was not restored; the text says why."""
+
+
+def _make_root(to: Path, disk: Disk) -> Path:
+    try:
+        disk.make_folder(to)
+        return to.resolve(strict=True)
+    except OSError as error:
+        raise StoreError(f"{to} cannot be made: {error.strerror}", "name another folder with --to") from error
+
+
+def _restore_file(backup: Backup, root: Path, entry: Entry, disk: Disk) -> bool:
+    """Whether the file was written; False when it was there already."""
+    target = root.joinpath(*_safe_parts(entry))
+    try:
+        source = backup.find(entry.content)
+        if source is None:
+            raise _NotRestored("missing in the backup")
+        _look_at_parents(target, root, disk)
+        with contextlib.suppress(FileNotFoundError):
+            if kind_of(disk.lstat(target)) is Kind.FILE and backup.is_same(target, source):
+                return False
+            raise _NotRestored("something else stands there, and was left as it is")
+        if reason := backup.check(entry.content):
+            raise _NotRestored(reason)
+        disk.make_folder(target.parent)
+        temp = temp_beside(target)
+        disk.copy_synced(source, temp)
+        disk.publish_new(temp, target)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull(
+                f"the disk is full: {disk.free_bytes(root) / 1e6:.1f} MB free in {root}",
+                "free some space, then run the command again; it goes on where it stopped",
+            ) from error
+        raise _NotRestored(f"cannot be written: {error.strerror}") from error
+    return True
+
+
+def _safe_parts(entry: Entry) -> list[str]:
+    """The parts of a path that leads into the class's folder and nowhere else; the catalog may have been edited."""
+    parts = entry.path.split("/")
+    outside = any(part in ("", ".", "..", STATE_DIR) or "\0" in part for part in parts)
+    if outside or len(parts) < 2 or unicodedata.normalize("NFC", parts[0]) != entry.class_title:
+        raise _NotRestored("the catalog names a place that is not inside the folder of its class")
+    return parts
+
+
+def _look_at_parents(target: Path, root: Path, disk: Disk) -> None:
+    for parent in target.parents:
+        if parent == root:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            if kind_of(disk.lstat(parent)) is not Kind.FOLDER:
+                raise _NotRestored("something that is no folder stands in its way, and was left as it is")
+
+
+def _key(entry: Entry) -> int:
+    return xxhash.xxh3_64_intdigest(entry.path.encode("utf-8", "surrogatepass"))

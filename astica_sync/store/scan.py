@@ -1,0 +1,361 @@
+"""Looks at every file of the store and brings the index up to date; reads only what is new or may have changed.
+
+What could not be seen is said so, and stays in the index: from there nothing may be called absent (promise 3).
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from astica_sync.clock import Clock
+from astica_sync.core.sample import Unknown
+from astica_sync.errors import StoreChanged, StoreError
+from astica_sync.store import schema
+from astica_sync.store.disk import Disk, Kind, kind_of
+from astica_sync.store.ignore import Ignore
+from astica_sync.store.index import COARSE_GRAIN_NS, File, Folder, Index
+from astica_sync.store.layout import STATE_DIR, Layout, check_root
+from astica_sync.store.look import Look, class_title_of, look
+from astica_sync.store.reading import Ending, Reading, read_file, signature
+
+# Rows per transaction: what a killed first scan has to read again.
+_BATCH_ROWS = 2000
+# Files per task of a reading thread, so that handing over costs little beside reading small files.
+_BATCH_FILES = 32
+_LISTINGS = 3
+
+_NESTED = "a store inside this store, which is skipped: move that folder out, or list it in .astica-ignore"
+_REMOUNTED = (
+    "files are missing since a disk was mounted or unmounted here: mount it as before,"
+    " or delete .astica-sync/index.db to say that they are gone"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What one look at the store found; the samples and problems themselves are in the index.
+
+    ``files`` were looked at, ``hashed`` of them read. ``classes`` are all class folders (NFC), ``empty_classes``
+    those without a sample. ``changing`` files and folders changed during the scan. ``started_at`` is in seconds since
+    the epoch. ``ignore_changed``: the ignore file differs from that of the scan before; ``ignore_digest`` names its
+    rules.
+    """
+
+    files: int
+    hashed: int
+    unknown: Unknown
+    classes: frozenset[str]
+    empty_classes: frozenset[str]
+    changing: int
+    started_at: float
+    ignore_changed: bool
+    ignore_digest: str
+
+
+def scan_store(
+    layout: Layout,
+    index: Index,
+    *,
+    clock: Clock,
+    disk: Disk | None = None,
+    threads: int = 2,
+    forced: bool = False,
+    progress: Callable[[int, int], None] = lambda _files, _hashed: None,
+) -> Scan:
+    """Compares the store with the index and reads what differs; ``forced`` reads everything.
+
+    ``progress`` is told now and then how many files were looked at and read. In a store that is not the one that was
+    made (``check_root``) everything is unknown. Interrupting a scan loses at most the last rows.
+
+    Raises:
+        StoreError: the ignore file cannot be read or understood.
+        DatabaseError: the index cannot even be read; a damaged one is begun anew instead.
+    """
+    ignore = Ignore.load(layout.root)
+    try:
+        return _Walk(layout, index, clock, disk or Disk(), ignore, forced, progress).run(threads)
+    except schema.Damaged:
+        index.start_anew()
+    return _Walk(layout, index, clock, disk or Disk(), ignore, forced, progress).run(threads)
+
+
+def still_absent(
+    layout: Layout, index: Index, disk: Disk, class_title: str, content: str, paths: tuple[str, ...]
+) -> bool:
+    """The second look, just before a removal (promise 3): whether none of ``paths`` holds that content any more.
+
+    Believes the disk alone: a file that stands there is read, whatever the index says. Anything that cannot be seen
+    is an answer of no. A file that the ignore file has taken out of the store counts as absent.
+    """
+    try:
+        check_root(layout, disk)
+        ignore = Ignore.load(layout.root)
+        if index.paths_of(class_title, content):
+            return False
+        return all(ignore.skips_below(path) or _has_left(layout, index, disk, path, content) for path in paths)
+    except StoreError:
+        return False
+
+
+def _has_left(layout: Layout, index: Index, disk: Disk, path: str, content: str) -> bool:
+    parts = path.split("/")
+    try:
+        device = disk.lstat(layout.root).st_dev
+        for number in range(1, len(parts)):
+            above = "/".join(parts[:number])
+            status = disk.lstat(layout.root / above)
+            kind = kind_of(status)
+            if kind is not Kind.FOLDER:
+                return kind is Kind.FILE
+            if (status.st_dev != device) != index.is_mounted(above):
+                return False
+        kind = kind_of(disk.lstat(layout.root / path))
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    if kind is not Kind.FILE:
+        return kind is Kind.FOLDER
+    reading = read_file(disk, layout.root / path)
+    return reading.ending is Ending.READ and reading.content != content
+
+
+class _Walk:
+    """The state of one scan."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        index: Index,
+        clock: Clock,
+        disk: Disk,
+        ignore: Ignore,
+        forced: bool,
+        progress: Callable[[int, int], None],
+    ) -> None:
+        self.layout, self.index, self.clock, self.disk = layout, index, clock, disk
+        self.ignore, self.forced, self.progress = ignore, forced, progress
+        self.everything = False
+        self.unknown: set[str] = set()
+        self.classes: set[str] = set()
+        self.filled: set[str] = set()
+        self.files = self.hashed = self.changing = 0
+        self.checked_ns = 0
+        self.folders: dict[bytes, Folder] = {}
+        self.visited: set[bytes] = set()
+        # Folders of which nothing is forgotten, and those that changed their file system.
+        self.held: set[bytes] = set()
+        self.remounted: set[bytes] = set()
+        self.new_folders: list[Folder] = []
+        self.put: list[File] = []
+        self.drop: list[tuple[int, bytes]] = []
+
+    def run(self, threads: int) -> Scan:
+        started_at = self.clock.now()
+        self._check_root()
+        with self.index.scanning(), ThreadPoolExecutor(threads, "read") as pool:
+            self.folders = self.index.folders()
+            self.next_id = 1 + max((folder.folder_id for folder in self.folders.values()), default=0)
+            self.pool = pool
+            self.tasks: deque[tuple[Folder, list[str], Future[list[Reading]]]] = deque()
+            self.most_tasks = 3 * threads
+            try:
+                self._walk()
+                while self.tasks:
+                    self._take_results()
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+                self._flush()
+            self._check_root()
+            self._settle_folders()
+            before = self.index.get_meta("ignore_digest")
+            if before != self.ignore.digest:
+                self.index.set_meta("ignore_digest", self.ignore.digest)
+        return Scan(
+            files=self.files,
+            hashed=self.hashed,
+            unknown=Unknown(self.everything, frozenset(self.unknown)),
+            classes=frozenset(self.classes),
+            empty_classes=frozenset(self.classes - self.filled),
+            changing=self.changing,
+            started_at=started_at,
+            ignore_changed=before not in (None, self.ignore.digest),
+            ignore_digest=self.ignore.digest,
+        )
+
+    def _check_root(self) -> None:
+        try:
+            check_root(self.layout, self.disk)
+        except StoreChanged:
+            self.everything = True
+
+    def _walk(self) -> None:
+        try:
+            device = self.disk.lstat(self.layout.root).st_dev
+        except OSError:
+            self.everything = True
+            return
+        waiting: list[tuple[bytes, str | None, bool]] = [(b"", None, False)]
+        while waiting:
+            path, title, mounted = waiting.pop()
+            folder = self._enter(path, title, mounted)
+            seen = self._look_safely(folder)
+            if seen is None:
+                continue
+            for name, status in seen.folders:
+                child = os.fsencode(name)
+                child_title = title if path else class_title_of(name)
+                waiting.append((path + b"/" + child if path else child, child_title, status.st_dev != device))
+            self._record(folder, seen)
+            self.progress(self.files, self.hashed)
+
+    def _enter(self, path: bytes, title: str | None, mounted: bool) -> Folder:
+        self.visited.add(path)
+        if title is not None:
+            self.classes.add(title)
+        folder = self.folders.get(path)
+        if folder is None:
+            folder = self.folders[path] = Folder(self.next_id, path, title, mounted)
+            self.next_id += 1
+            self.new_folders.append(folder)
+        elif folder.mounted != mounted:
+            self.remounted.add(path)
+        return folder
+
+    def _look_safely(self, folder: Folder) -> Look | None:
+        """What the folder shows; None where it may not be looked into. Listed until it stays the same meanwhile,
+        since a listing may miss a file that is renamed during it."""
+        path = self._path_of(folder)
+        try:
+            for _ in range(_LISTINGS):
+                before = self.disk.lstat(path)
+                known = self.index.known(folder.folder_id)
+                seen = look(self.disk, path, folder, known, self.ignore, forced=self.forced)
+                after = self.disk.lstat(path)
+                if (before.st_mtime_ns, before.st_ino) == (after.st_mtime_ns, after.st_ino):
+                    break
+            else:
+                self.changing += 1
+                self._hold(folder)
+        except FileNotFoundError:
+            self.changing += 1
+            self._hold(folder)
+            return None
+        except OSError as error:
+            self._hold(folder)
+            self._report(folder, f"cannot be read: {error.strerror}; mend its rights or its disk")
+            return None
+        if seen.nested:
+            self._hold(folder)
+            self._put_problem(folder, STATE_DIR.encode(), _NESTED)
+            return None
+        return seen
+
+    def _record(self, folder: Folder, seen: Look) -> None:
+        self.files += seen.files
+        self.unknown |= seen.hidden_classes
+        if seen.hides and folder.class_title is not None:
+            self.unknown.add(folder.class_title)
+        if seen.filled and folder.class_title is not None:
+            self.filled.add(folder.class_title)
+        if folder.path in self.remounted and seen.missing:
+            self._hold(folder)
+            self._report(folder, _REMOUNTED)
+        elif folder.path not in self.held and not self.everything:
+            self.drop.extend((folder.folder_id, name) for name in seen.missing)
+        for name, reason in seen.odd.items():
+            self._put_problem(folder, name, reason)
+        for start in range(0, len(seen.unread), _BATCH_FILES):
+            self._read(folder, seen.unread[start : start + _BATCH_FILES])
+        self._flush(_BATCH_ROWS)
+
+    def _read(self, folder: Folder, names: list[str]) -> None:
+        if not self.checked_ns:
+            self.checked_ns = self._file_time()
+        if len(self.tasks) >= self.most_tasks:
+            self._take_results()
+        above = self._path_of(folder)
+        paths = [f"{above}/{name}" for name in names]
+        self.tasks.append((folder, names, self.pool.submit(lambda: [read_file(self.disk, path) for path in paths])))
+
+    def _take_results(self) -> None:
+        folder, names, future = self.tasks.popleft()
+        for name, reading in zip(names, future.result(), strict=True):
+            self._take(folder, os.fsencode(name), reading)
+        self.progress(self.files, self.hashed)
+        self._flush(_BATCH_ROWS)
+
+    def _take(self, folder: Folder, name: bytes, reading: Reading) -> None:
+        self.hashed += 1
+        if reading.status is not None:
+            row = (*signature(reading.status), self.checked_ns, reading.content, reading.reason)
+            self.put.append(File(folder.folder_id, name, *row))
+            if reading.content is not None and folder.class_title is not None:
+                self.filled.add(folder.class_title)
+            return
+        if folder.class_title is not None:
+            self.unknown.add(folder.class_title)
+        if reading.ending is not Ending.UNREADABLE:
+            self.changing += 1
+        if reading.reason is None:
+            self.drop.append((folder.folder_id, name))
+        else:
+            self._put_problem(folder, name, reading.reason)
+
+    def _file_time(self) -> int:
+        try:
+            return self.disk.time_ns(self.layout.state)
+        except OSError:
+            # The process's clock may run ahead of the file system's; too early only costs a second reading.
+            return int(self.clock.now() * 1e9) - COARSE_GRAIN_NS
+
+    def _hold(self, folder: Folder) -> None:
+        """What is known of this folder and below it stays, and nothing of it may be called absent."""
+        self.held.add(folder.path)
+        if folder.class_title is None:
+            self.everything = True
+        else:
+            self.unknown.add(folder.class_title)
+
+    def _report(self, folder: Folder, reason: str) -> None:
+        above, _, name = folder.path.rpartition(b"/")
+        self._put_problem(self.folders[above], name or b".", reason)
+
+    def _put_problem(self, folder: Folder, name: bytes, reason: str) -> None:
+        self.put.append(File(folder.folder_id, name, 0, 0, 0, 0, 0, None, reason))
+
+    def _settle_folders(self) -> None:
+        """Forgets the folders that are gone, unless something above them could not be seen."""
+        gone: list[Folder] = []
+        for path, folder in self.folders.items():
+            if path in self.visited or self.everything:
+                continue
+            above = set(_above(path))
+            if remounted := above & (self.remounted - self.held):
+                top = self.folders[min(remounted)]
+                self._hold(top)
+                self._report(top, _REMOUNTED)
+            elif above & self.held:
+                self._hold(folder)
+            else:
+                gone.append(folder)
+        self.index.drop_folders([folder.folder_id for folder in gone])
+        for path in self.remounted - self.held:
+            self.new_folders.append(self.folders[path]._replace(mounted=not self.folders[path].mounted))
+        self._flush()
+
+    def _flush(self, least: int = 1) -> None:
+        if len(self.put) + len(self.drop) + len(self.new_folders) >= least:
+            self.index.change(self.new_folders, self.put, self.drop)
+            self.new_folders, self.put, self.drop = [], [], []
+
+    def _path_of(self, folder: Folder) -> str:
+        return f"{self.layout.root}/{os.fsdecode(folder.path)}" if folder.path else str(self.layout.root)
+
+
+def _above(path: bytes) -> Iterator[bytes]:
+    while path:
+        path = path.rpartition(b"/")[0]
+        yield path

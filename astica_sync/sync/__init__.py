@@ -1,0 +1,1 @@
+"""Drives: scan, observe, plan, apply. Decides nothing."""

@@ -1,0 +1,337 @@
+"""Carries a plan out. The only file that changes the remote's samples.
+
+Order: adopt and forget (no requests), then uploads, then removals, then whole classes. The journal is written before
+every request and after every answer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from astica_sync.core.pace import Lane
+from astica_sync.core.plan import Plan, RemoveClass, RemoveSample, Upload, new_places, uploads_before
+from astica_sync.core.sample import Mark, content_of
+from astica_sync.errors import (
+    AsticaSyncError,
+    BackupDamaged,
+    BadKey,
+    ImageRejected,
+    Interrupted,
+    NoSuchModel,
+    Outcome,
+    OutcomeUnknown,
+    Refused,
+    RemoteError,
+    StorageFull,
+    StoreError,
+)
+from astica_sync.remote.budget import Permit, Wait
+from astica_sync.store.journal import BadSample, Event
+from astica_sync.sync.breaker import Breaker
+from astica_sync.sync.flow import Flow
+from astica_sync.sync.jobs import RemovalJob, UploadJob, keep, may_go, prove_kept
+from astica_sync.sync.parts import Parts
+
+ADOPT_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """One sample that could not be sent or removed, and why."""
+
+    class_title: str
+    path: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Applied:
+    """What became of a plan. ``doubtful`` counts requests of unknown outcome, ``refused`` are the ids of samples
+    whose removal the service refused, ``left`` counts what was planned and not tried."""
+
+    uploaded: set[str] = field(default_factory=set)
+    removed: int = 0
+    failed: list[Failed] = field(default_factory=list)
+    doubtful: int = 0
+    refused: set[int] = field(default_factory=set)
+    left: int = 0
+    error: BaseException | None = None
+
+
+def apply_plan(parts: Parts, plan: Plan, *, removals: bool) -> Applied:
+    """Works the plan off; ``removals`` is False when a guard refused them.
+
+    A sample's failure is in the result; what ends the run early is in ``error``, after all that was under way has
+    been settled or parked.
+
+    Raises:
+        DatabaseError: the journal cannot be written; nothing was sent for the samples it was about.
+    """
+    applied = Applied()
+    breaker = Breaker()
+    _adopt(parts, plan, applied)
+    parts.journal.forget(plan.forgets)
+    uploads = _Uploads(parts, plan, applied)
+    flow = Flow(parts.workers, parts.service, parts.clock, breaker, parts.stopping)
+    flow.run((UploadJob(parts, upload) for upload in plan.uploads), Lane.BACKLOG, uploads)
+    uploads.finish(flow.error)
+    applied.error = flow.error
+    if removals and applied.error is None:
+        _remove(parts, plan, applied, breaker)
+    return applied
+
+
+def _adopt(parts: Parts, plan: Plan, applied: Applied) -> None:
+    """Marks what the service was seen to have. Its bytes go into the backup too: what is managed can be put back."""
+    for start in range(0, len(plan.adopts), ADOPT_AT_ONCE):
+        kept = []
+        for adopt in plan.adopts[start : start + ADOPT_AT_ONCE]:
+            try:
+                if not parts.backup.has(content_of(adopt.uid)):
+                    keep(parts, adopt.path, content_of(adopt.uid))
+            except StorageFull:
+                raise
+            except StoreError as error:
+                applied.failed.append(Failed(adopt.class_title, adopt.path, str(error)))
+                continue
+            kept.append(adopt)
+        parts.backup.add_samples(
+            [(adopt.class_title, adopt.path, content_of(adopt.uid)) for adopt in kept], parts.clock.now()
+        )
+        with parts.journal.commit():
+            parts.journal.agree([(adopt.uid, adopt.class_title, adopt.path) for adopt in kept])
+            parts.journal.record(
+                [_event(parts, "adopt", adopt.class_title, adopt.uid, adopt.path, adopt.sample_id) for adopt in kept]
+            )
+
+
+def _bad(parts: Parts, upload: Upload, reason: str) -> BadSample:
+    return BadSample(upload.uid, upload.class_title, upload.path, reason, parts.clock.now())
+
+
+def _event(
+    parts: Parts,
+    action: str,
+    class_title: str,
+    uid: str,
+    path: str,
+    sample_id: int | None = None,
+    error: BaseException | None = None,
+) -> Event:
+    outcome = "done"
+    if isinstance(error, RemoteError):
+        outcome = str(error.outcome)
+    elif error is not None:
+        outcome = str(Outcome.NOT_DONE)
+    reason = str(error) if error else ""
+    return Event(parts.clock.now(), parts.journal.run, action, class_title, uid, path, sample_id, outcome, reason)
+
+
+class _Uploads:
+    """The desk of the uploads: backup catalogue and mark before, the service's word after."""
+
+    def __init__(self, parts: Parts, plan: Plan, applied: Applied) -> None:
+        self._parts = parts
+        self._plan = plan
+        self._applied = applied
+        self._before: dict[str, Mark | None] = {}
+        self._refused: list[tuple[UploadJob, str]] = []
+        self._settled = 0
+
+    def before_send(self, jobs: Sequence[UploadJob]) -> None:
+        parts = self._parts
+        parts.backup.add_samples(
+            [(job.upload.class_title, job.upload.path, job.content) for job in jobs], parts.clock.now()
+        )
+        for job in jobs:
+            self._before[job.upload.uid] = parts.journal.mark(job.upload.uid)
+        parts.journal.attempt(
+            [(job.upload.uid, job.upload.class_title, job.upload.path) for job in jobs], parts.clock.now()
+        )
+
+    def settle(self, results: Sequence[tuple[UploadJob, BaseException | None]]) -> None:
+        with self._parts.journal.commit():
+            for job, error in results:
+                self._settle_one(job, error)
+
+    def _settle_one(self, job: UploadJob, error: BaseException | None) -> None:
+        parts, upload, applied = self._parts, job.upload, self._applied
+        if isinstance(error, RemoteError) and (
+            error.outcome is Outcome.NOT_DONE or isinstance(error, BadKey | NoSuchModel)
+        ):
+            self._take_back(upload.uid)
+            return
+        self._settled += 1
+        parts.journal.record([_event(parts, "upload", upload.class_title, upload.uid, upload.path, error=error)])
+        if error is None:
+            parts.journal.agree([(upload.uid, upload.class_title, upload.path)])
+            parts.journal.clear_bad([upload.uid])
+            applied.uploaded.add(upload.uid)
+            left = len(self._plan.uploads) - self._settled
+            parts.listener.uploaded(upload.class_title, upload.path, parts.service.forecast(left))
+            return
+        if isinstance(error, OutcomeUnknown):
+            parts.journal.resend_at([upload.uid], parts.clock.now())
+            applied.doubtful += 1
+            parts.listener.note(f"{upload.path}: {error}; settled later, by what the service shows")
+            return
+        if isinstance(error, ImageRejected):
+            parts.journal.set_bad([_bad(parts, upload, str(error))])
+        elif isinstance(error, Refused):
+            self._refused.append((job, str(error)))
+        if isinstance(error, (StoreError, Refused)):
+            applied.failed.append(Failed(upload.class_title, upload.path, str(error)))
+            parts.listener.failed(upload.class_title, upload.path, str(error))
+
+    def _take_back(self, uid: str) -> None:
+        """The request proved that nothing was done, so the mark says again what it said before."""
+        mark = self._before.get(uid)
+        if mark is None:
+            self._parts.journal.forget([uid])
+        else:
+            self._parts.journal.restore(mark)
+
+    def finish(self, error: BaseException | None) -> None:
+        """Single refusals are about the samples; when the run ended over them they are about the account, and no
+        sample is blamed."""
+        self._applied.left += len(self._plan.uploads) - self._settled
+        if isinstance(error, Refused):
+            return
+        with self._parts.journal.commit():
+            for job, reason in self._refused:
+                self._parts.journal.set_bad([_bad(self._parts, job.upload, reason)])
+
+
+def _remove(parts: Parts, plan: Plan, applied: Applied, breaker: Breaker) -> None:
+    places = new_places(plan.uploads)
+    ready = []
+    for removal in plan.removals:
+        if set(uploads_before(removal, places)) <= applied.uploaded:
+            ready.append(removal)
+        else:
+            applied.left += 1
+    _remove_samples(parts, ready, applied, breaker)
+    for entry in plan.class_removals:
+        waits_for = {uid for removal in entry.samples for uid in uploads_before(removal, places)}
+        if applied.error is not None or not waits_for <= applied.uploaded:
+            applied.left += len(entry.samples)
+            continue
+        _remove_samples(parts, _remove_class(parts, entry, applied), applied, breaker)
+
+
+def _remove_samples(parts: Parts, removals: Sequence[RemoveSample], applied: Applied, breaker: Breaker) -> None:
+    desk = _Removals(parts, applied, len(removals))
+    flow = Flow(parts.workers, parts.service, parts.clock, breaker, parts.stopping)
+    flow.run((RemovalJob(parts, removal) for removal in removals), Lane.REMOVAL, desk)
+    applied.left += desk.left
+    applied.error = applied.error or flow.error
+
+
+class _Removals:
+    """The desk of the removals."""
+
+    def __init__(self, parts: Parts, applied: Applied, planned: int) -> None:
+        self._parts = parts
+        self._applied = applied
+        self.left = planned
+
+    def before_send(self, jobs: Sequence[RemovalJob]) -> None:
+        _mark_removals(self._parts, [job.removal for job in jobs])
+
+    def settle(self, results: Sequence[tuple[RemovalJob, BaseException | None]]) -> None:
+        parts, applied = self._parts, self._applied
+        with parts.journal.commit():
+            for job, error in results:
+                removal = job.removal
+                if isinstance(error, RemoteError) and error.outcome is Outcome.NOT_DONE:
+                    continue
+                self.left -= 1
+                title, path = removal.class_title, removal.path
+                parts.journal.record([_event(parts, "remove", title, removal.uid, path, removal.sample_id, error)])
+                if error is None:
+                    applied.removed += 1
+                    parts.listener.removed(title, path, 1, parts.service.forecast(self.left))
+                elif isinstance(error, OutcomeUnknown):
+                    parts.journal.resend_at([removal.uid], parts.clock.now())
+                    applied.doubtful += 1
+                elif isinstance(error, Refused):
+                    # Perhaps it is gone already; only an observation can tell.
+                    applied.refused.add(removal.sample_id)
+                elif isinstance(error, StoreError):
+                    applied.failed.append(Failed(title, path, str(error)))
+                    parts.listener.failed(title, path, str(error))
+
+
+def _mark_removals(parts: Parts, removals: Sequence[RemoveSample]) -> None:
+    """Re-marks samples as attempted, so that a copy which turns up late is still ours and goes as well."""
+    parts.journal.attempt([(removal.uid, removal.class_title, removal.path) for removal in removals], parts.clock.now())
+
+
+def _remove_class(parts: Parts, entry: RemoveClass, applied: Applied) -> list[RemoveSample]:
+    """One ``class_remove``, when a view of this moment shows nothing in the class but what must go.
+
+    Returns the samples that must be removed one by one instead: the class holds something else, or one of them may
+    not go after all.
+    """
+    try:
+        for removal in entry.samples:
+            prove_kept(parts, removal)
+    except BackupDamaged:
+        return list(entry.samples)
+    try:
+        permit = _wait_for_permit(parts)
+    except Interrupted as stop:
+        applied.error = stop
+        applied.left += len(entry.samples)
+        return []
+    try:
+        observation = parts.service.view(parts.model_id, Lane.REMOVAL)[0]
+    except AsticaSyncError as failure:
+        parts.service.finish(permit)
+        applied.error = failure
+        applied.left += len(entry.samples)
+        return []
+    shown = {sample.sample_id for sample in observation.samples if sample.class_id == entry.class_id}
+    planned = [removal for removal in entry.samples if removal.sample_id in shown]
+    alone = shown <= {removal.sample_id for removal in entry.samples}
+    if not planned or not alone or not all(may_go(parts, removal) for removal in planned):
+        parts.service.finish(permit)
+        return planned
+    _mark_removals(parts, planned)
+    try:
+        parts.service.remove_class(permit, entry.class_id)
+    except RemoteError as failure:
+        _settle_class(parts, entry, planned, applied, failure)
+    else:
+        _settle_class(parts, entry, planned, applied, None)
+    return []
+
+
+def _settle_class(
+    parts: Parts, entry: RemoveClass, removed: list[RemoveSample], applied: Applied, error: BaseException | None
+) -> None:
+    with parts.journal.commit():
+        parts.journal.record(
+            [
+                _event(parts, "remove-class", entry.class_title, item.uid, item.path, item.sample_id, error)
+                for item in removed
+            ]
+        )
+        if isinstance(error, OutcomeUnknown):
+            parts.journal.resend_at([item.uid for item in removed], parts.clock.now())
+    if error is None:
+        applied.removed += len(removed)
+        parts.listener.removed(entry.class_title, "", len(removed), 0.0)
+    elif isinstance(error, Refused):
+        applied.refused.update(item.sample_id for item in removed)
+    elif isinstance(error, OutcomeUnknown):
+        applied.doubtful += 1
+    else:
+        applied.error = error
+
+
+def _wait_for_permit(parts: Parts) -> Permit:
+    while True:
+        start = parts.service.may_start(Lane.REMOVAL)
+        if not isinstance(start, Wait):
+            return start
+        parts.clock.sleep(min(start.seconds, 1.0))

@@ -1,0 +1,167 @@
+"""One push, top to bottom: rounds of scan, observe, plan and apply until nothing is doubtful."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from astica_sync.core.guard import Refusal
+from astica_sync.core.plan import Plan
+from astica_sync.core.sample import Problem
+from astica_sync.errors import AsticaSyncError
+from astica_sync.store.layout import check_root
+from astica_sync.store.lock import writer_lock
+from astica_sync.sync.apply import Applied, Failed, apply_plan
+from astica_sync.sync.status import Status, find_status
+from astica_sync.sync.parts import Parts
+from astica_sync.sync.probe import prove_uids
+
+Consent = Callable[[list[Refusal]], bool]
+
+
+@dataclass(slots=True)
+class Pushed:
+    """What a push did. ``left`` counts what was planned and not done, ``requests`` everything that was sent."""
+
+    uploaded: int = 0
+    removed: int = 0
+    failed: list[Failed] = field(default_factory=list)
+    requests: int = 0
+    in_sync: bool = False
+    problems: list[Problem] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    left: int = 0
+    error: BaseException | None = None
+
+
+def push(parts: Parts, *, consent: Consent = lambda _: False, retry: bool = False) -> Pushed:
+    """Makes the service equal to the store.
+
+    Args:
+        parts: what to work with.
+        consent: asked when the guard refuses removals; True lets these go.
+        retry: try the samples again that failed for good.
+
+    Raises:
+        StoreBusy: another process writes this store.
+        StoreError: the store is not what it was, or cannot be scanned.
+        RemoteError: there is no first observation.
+    """
+    pushed = Pushed()
+    with writer_lock(parts.layout):
+        check_root(parts.layout)
+        if retry:
+            parts.journal.clear_bad()
+        seen = find_status(parts)
+        agreed: set[int] = set()
+        refused: set[int] = set()
+        while True:
+            parts.listener.planned(seen.plan, seen.refusals, parts.service.forecast(seen.plan.requests))
+            pushed.refusals = _still_refused(seen.refusals, agreed, consent)
+            applied = _round(parts, seen, removals=not pushed.refusals)
+            again = _settled_at(parts, seen, applied, refused)
+            _add(pushed, seen, applied)
+            if applied.error is not None or again is None:
+                break
+            refused |= applied.refused
+            try:
+                _wait(parts, again)
+                seen = find_status(parts)
+            except AsticaSyncError as error:
+                pushed.error = error
+                break
+    pushed.requests = parts.service.requests
+    pushed.in_sync = pushed.error is None and _equal(seen, applied, pushed)
+    return pushed
+
+
+def _still_refused(refusals: list[Refusal], agreed: set[int], consent: Consent) -> list[Refusal]:
+    """The refusals that stand. A person's consent holds for the samples that were shown, not for later ones."""
+    named = {sample.sample_id for refusal in refusals for sample in refusal.samples}
+    if not named <= agreed and consent(refusals):
+        agreed |= named
+    return [] if named <= agreed else refusals
+
+
+def _round(parts: Parts, seen: Status, *, removals: bool) -> Applied:
+    """Applies one plan; the first sample alone when the service has never been seen to keep our uids."""
+    plan = seen.plan
+    if not plan.probe:
+        return apply_plan(parts, plan, removals=removals)
+    first = _apply_first(parts, seen)
+    if first.error is not None or first.doubtful:
+        first.left += len(plan.uploads) + len(plan.removed)
+        return first
+    plan.adopts, plan.forgets = [], []
+    rest = apply_plan(parts, plan, removals=removals)
+    rest.uploaded |= first.uploaded
+    rest.failed = first.failed + rest.failed
+    return rest
+
+
+def _apply_first(parts: Parts, seen: Status) -> Applied:
+    """Uploads until one sample went up, and looks at it; takes what it tried from the plan."""
+    plan = seen.plan
+    piece = Plan(adopts=plan.adopts, forgets=plan.forgets)
+    total = Applied()
+    while plan.uploads and not (total.uploaded or total.doubtful or total.error):
+        upload = plan.uploads.pop(0)
+        piece.uploads = [upload]
+        applied = apply_plan(parts, piece, removals=False)
+        piece = Plan()
+        total.failed += applied.failed
+        total.uploaded |= applied.uploaded
+        total.doubtful += applied.doubtful
+        total.left += applied.left
+        total.error = applied.error
+        if applied.uploaded and total.error is None:
+            try:
+                prove_uids(parts, seen.observation, upload)
+            except AsticaSyncError as error:
+                total.error = error
+    return total
+
+
+def _add(pushed: Pushed, seen: Status, applied: Applied) -> None:
+    """Takes up one round. What failed in an earlier round was planned again, so the last round knows best."""
+    pushed.uploaded += len(applied.uploaded)
+    pushed.removed += applied.removed
+    blocked = [Failed(upload.class_title, upload.path, seen.bad[upload.uid].reason) for upload in seen.plan.blocked]
+    pushed.failed = blocked + applied.failed
+    pushed.problems = seen.problems
+    pushed.left = applied.left
+    pushed.error = applied.error
+
+
+def _settled_at(parts: Parts, seen: Status, applied: Applied, refused: set[int]) -> float | None:
+    """When the next observation can settle what is doubtful; None when nothing is.
+
+    A removal that the service refuses may be one that was done before; one fresh look tells. ``refused`` are those
+    that had theirs: they are still shown, so they have failed.
+    """
+    times = [waiting.until for waiting in seen.plan.waiting]
+    if applied.doubtful:
+        times.append(parts.clock.now() + parts.quarantine)
+    if applied.refused - refused:
+        times.append(parts.clock.now())
+    elif applied.refused:
+        reason = "the service refuses to remove it and still shows it"
+        stuck = [removal for removal in seen.plan.removed if removal.sample_id in applied.refused]
+        applied.failed.extend(Failed(removal.class_title, removal.path, reason) for removal in stuck)
+    return max(times, default=None)
+
+
+def _wait(parts: Parts, until: float) -> None:
+    """Waits out the quarantine.
+
+    Raises:
+        Interrupted: a person said stop meanwhile.
+    """
+    seconds = until - parts.clock.now()
+    if seconds > 0:
+        parts.listener.waits(seconds, "some answers were lost; what the service shows then settles them")
+        parts.clock.sleep(seconds)
+
+
+def _equal(seen: Status, applied: Applied, pushed: Pushed) -> bool:
+    """Whether the service equals the store now, by what was observed and confirmed."""
+    plan = seen.plan
+    return not (pushed.refusals or pushed.failed or applied.left or applied.doubtful or plan.waiting or plan.held)

@@ -1,0 +1,116 @@
+"""The two kinds of requests that change the remote's samples, and what must come before each."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from astica_sync.core.plan import RemoveSample, Upload, Why
+from astica_sync.core.sample import content_of
+from astica_sync.errors import BackupDamaged, ImageRejected, StoreError
+from astica_sync.remote.budget import Permit
+from astica_sync.store.scan import still_absent
+from astica_sync.sync.parts import Parts
+
+
+def source_of(parts: Parts, path: str) -> Path:
+    return parts.layout.root / path
+
+
+def keep(parts: Parts, path: str, content: str) -> None:
+    """Brings the bytes of a store file into the backup, where they are not yet, or no longer what they should be.
+
+    Raises:
+        StoreError: the file is gone, unreadable or another one by now, or the backup cannot take it.
+    """
+    try:
+        parts.backup.put(source_of(parts, path), content)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+@dataclass(slots=True)
+class UploadJob:
+    """One upload. What is sent was read from the backup and is what its hash says (promise 1)."""
+
+    parts: Parts
+    upload: Upload
+    image: bytes = field(default=b"", repr=False)
+
+    @property
+    def size(self) -> int:
+        return self.upload.size
+
+    @property
+    def content(self) -> str:
+        return content_of(self.upload.uid)
+
+    def prepare(self) -> None:
+        """Checks the image, once per content, and reads it from the backup, healing a broken object on the way."""
+        if not self.parts.backup.has(self.content):
+            reason = self.parts.decoder.check(source_of(self.parts, self.upload.path))
+            if reason is not None:
+                raise ImageRejected(reason)
+            keep(self.parts, self.upload.path, self.content)
+        try:
+            self.image = self.parts.backup.read(self.content)
+        except BackupDamaged:
+            keep(self.parts, self.upload.path, self.content)
+            self.image = self.parts.backup.read(self.content)
+
+    def admit(self) -> bool:
+        return True
+
+    def send(self, permit: Permit) -> None:
+        image, self.image = self.image, b""
+        try:
+            self.parts.service.upload(permit, self.parts.model_id, self.upload.class_title, self.upload.uid, image)
+        except BaseException:
+            self.image = image
+            raise
+
+
+@dataclass(slots=True)
+class RemovalJob:
+    """One removal, of a sample that the backup can give back (promise 2) and that is gone twice over (promise 3)."""
+
+    parts: Parts
+    removal: RemoveSample
+
+    @property
+    def size(self) -> int:
+        return 0
+
+    def prepare(self) -> None:
+        prove_kept(self.parts, self.removal)
+
+    def admit(self) -> bool:
+        return may_go(self.parts, self.removal)
+
+    def send(self, permit: Permit) -> None:
+        self.parts.service.remove_sample(permit, self.removal.sample_id)
+
+
+def prove_kept(parts: Parts, removal: RemoveSample) -> None:
+    """Re-reads the backup object of a sample that is to go; heals it where the store still has the file.
+
+    Raises:
+        BackupDamaged: the bytes cannot be put back, so the sample stays on the service.
+    """
+    content = content_of(removal.uid)
+    reason = parts.backup.check(content)
+    if reason is None:
+        return
+    if removal.why in (Why.EXTRA, Why.MISPLACED):
+        keep(parts, removal.path, content)
+        reason = parts.backup.check(content)
+    if reason is not None:
+        raise BackupDamaged(f"stays on the service, since its backup is broken: {reason}")
+
+
+def may_go(parts: Parts, removal: RemoveSample) -> bool:
+    """The second look: a sample that should be gone from the store is looked for once more."""
+    if removal.why in (Why.EXTRA, Why.MISPLACED):
+        return True
+    known = {removal.path, *parts.index.paths_of(removal.class_title, content_of(removal.uid))} - {""}
+    return still_absent(
+        parts.layout, parts.index, parts.disk, removal.class_title, content_of(removal.uid), tuple(sorted(known))
+    )

@@ -1,0 +1,39 @@
+"""Everything one run works with, opened once and handed around as one thing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from astica_sync.clock import Clock
+from astica_sync.core.guard import Allowance
+from astica_sync.remote.service import Service
+from astica_sync.store.backup import Backup
+from astica_sync.store.decoder import Decoder
+from astica_sync.store.disk import Disk
+from astica_sync.store.index import Index
+from astica_sync.store.journal import Journal
+from astica_sync.store.layout import Layout
+from astica_sync.sync.listener import Listener
+from astica_sync.sync.workers import Workers
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The local truth, the service, time, and who listens. ``run_started`` is when this run of the program began,
+    ``stopping`` whether a person has said stop."""
+
+    layout: Layout
+    model_id: int
+    disk: Disk
+    index: Index
+    journal: Journal
+    backup: Backup
+    decoder: Decoder
+    service: Service
+    workers: Workers
+    clock: Clock
+    run_started: float
+    quarantine: float
+    class_remove: bool
+    allowance: Allowance
+    listener: Listener
+    stopping: Callable[[], bool]

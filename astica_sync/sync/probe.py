@@ -1,0 +1,52 @@
+"""Looks at the very first upload before the others follow.
+
+Whether the service keeps a uid of 41 characters whole is not documented. Where it cuts them so that samples can no
+longer be told apart, that must be known before more than one request is spent.
+"""
+
+from astica_sync.core.plan import Upload
+from astica_sync.core.sample import CONTENT_LENGTH, Observation, fold_title
+from astica_sync.errors import RemoteError
+from astica_sync.sync.status import UIDS_PROVEN, observe
+from astica_sync.sync.parts import Parts
+
+FIRST_LOOK_AGAIN = 1.0
+
+
+def prove_uids(parts: Parts, before: Observation, upload: Upload) -> None:
+    """Observes until the sample just uploaded shows, and notes that the service keeps our uids.
+
+    Raises:
+        RemoteError: the service cuts uids too short, or does not show the sample within the quarantine.
+        Interrupted: a person said stop.
+    """
+    known = {sample.sample_id for sample in before.samples}
+    title = fold_title(upload.class_title)
+    pause = FIRST_LOOK_AGAIN
+    give_up = parts.clock.now() + parts.quarantine
+    while True:
+        observation = observe(parts)
+        fresh = [
+            sample
+            for sample in observation.samples
+            if sample.sample_id not in known and fold_title(sample.class_title) == title
+        ]
+        if any(sample.uid == upload.uid for sample in fresh):
+            parts.journal.set_meta(UIDS_PROVEN, True)
+            return
+        for sample in fresh:
+            if upload.uid.startswith(sample.uid):
+                raise RemoteError(
+                    f"the service keeps only {len(sample.uid)} characters of a uid, {CONTENT_LENGTH} at least are "
+                    "needed to tell samples apart",
+                    "Nothing more was sent. Ask the service's support to keep uids whole; the one sample that went up "
+                    f"has the id {sample.sample_id}.",
+                )
+        if parts.clock.now() >= give_up:
+            raise RemoteError(
+                "the service confirmed the first upload and does not show it",
+                "Nothing more was sent. Push again later; if this stays, look at the model on the service's page.",
+            )
+        parts.listener.waits(pause, "the service does not show the first upload yet")
+        parts.clock.sleep(pause)
+        pause = min(pause * 2, 15.0)

@@ -1,0 +1,85 @@
+"""Scan, observe, plan: what differs, and what a push would do. Changes nothing on either side."""
+
+import json
+from dataclasses import dataclass
+
+from astica_sync.core.guard import Refusal, find_refusals
+from astica_sync.core.pace import Lane
+from astica_sync.core.plan import Plan, Terms, make_plan
+from astica_sync.core.sample import Observation, Problem
+from astica_sync.errors import StoreError
+from astica_sync.remote.wire import parse_view
+from astica_sync.store.journal import BadSample
+from astica_sync.store.scan import Scan, scan_store
+from astica_sync.sync.parts import Parts
+
+UIDS_PROVEN = "uids_proven"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Both sides at one moment, and what follows. ``bad`` are the samples that are not tried again, by uid."""
+
+    scan: Scan
+    observation: Observation
+    plan: Plan
+    refusals: list[Refusal]
+    problems: list[Problem]
+    bad: dict[str, BadSample]
+
+
+def find_status(parts: Parts, *, offline: bool = False) -> Status:
+    """Scans the store, asks for one view (none when ``offline``) and plans.
+
+    Raises:
+        StoreError: the store cannot be scanned, or nothing was ever observed and ``offline`` is set.
+        RemoteError: there is no observation; nothing may be concluded.
+    """
+    parts.listener.phase("Looking through the store")
+    scan = scan_store(parts.layout, parts.index, clock=parts.clock, disk=parts.disk)
+    observation = last_observation(parts) if offline else observe(parts)
+    return plan_round(parts, scan, observation)
+
+
+def observe(parts: Parts) -> Observation:
+    """Asks for one view and keeps it as the last observation."""
+    parts.listener.phase("Asking the service")
+    observation, body = parts.service.view(parts.model_id, Lane.PERSON)
+    head = json.dumps({"model_id": parts.model_id, "asked_at": observation.asked_at}).encode()
+    try:
+        parts.disk.write_synced(parts.layout.last_view, [head, b"\n", body])
+    except OSError as error:
+        parts.listener.note(f"the last observation could not be kept for --offline: {error.strerror or error}")
+    return observation
+
+
+def last_observation(parts: Parts) -> Observation:
+    """The observation of an earlier run.
+
+    Raises:
+        StoreError: there is none for this model.
+    """
+    try:
+        head, _, body = parts.layout.last_view.read_bytes().partition(b"\n")
+        about = json.loads(head)
+        if about["model_id"] == parts.model_id:
+            return parse_view(body, parts.model_id, about["asked_at"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise StoreError("nothing has been observed yet for this model", "Run it once without --offline.")
+
+
+def plan_round(parts: Parts, scan: Scan, observation: Observation) -> Status:
+    """Plans from a scan and an observation, and asks the guard."""
+    bad = {entry.uid: entry for entry in parts.journal.bad()}
+    terms = Terms(
+        run=parts.journal.run,
+        run_started=parts.run_started,
+        quarantine=parts.quarantine,
+        unknown=scan.unknown,
+        bad=bad.keys(),
+        class_remove=parts.class_remove,
+        uids_proven=bool(parts.journal.get_meta(UIDS_PROVEN)),
+    )
+    plan = make_plan(parts.index.local_samples(parts.model_id), parts.journal.marks(), observation, terms)
+    return Status(scan, observation, plan, find_refusals(plan, parts.allowance), list(parts.index.problems()), bad)

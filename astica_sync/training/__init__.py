@@ -1,0 +1,1 @@
+"""What is done with a model once its data is there: versions and detection."""

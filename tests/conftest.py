@@ -1,0 +1,71 @@
+"""Fixtures every test may use: a sandbox of its own, and the settings of its switches."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from astica_sync.sandbox.options import Switches
+from astica_sync.sandbox.running import Box, running
+
+# Each habit of the service that nobody documents, away from its default, and the most awkward ones together.
+SETTINGS = {
+    "as documented": Switches(),
+    "errors are 4xx": Switches(error_status="4xx"),
+    "limit names a time": Switches(limit_refusal="429-retry-after"),
+    "limit is a text": Switches(limit_refusal="error-text"),
+    "limit is a text with 4xx": Switches(limit_refusal="error-text", error_status="4xx"),
+    "uids may not repeat": Switches(repeated_uids="refuse"),
+    "uids replace": Switches(repeated_uids="replace"),
+    "empty classes go": Switches(empty_class="goes"),
+    "titles fold": Switches(titles="fold"),
+    "titles are NFC": Switches(titles="nfc"),
+    "titles are NFD": Switches(titles="nfd"),
+    "views lag": Switches(view_lag=0.3),
+    "integers are strings": Switches(integers="string"),
+    "uids are cut at 40": Switches(uid_length=40),
+    "uids are cut at 32": Switches(uid_length=32),
+    "untrained says nothing": Switches(untrained="missing"),
+    "untrained says null": Switches(untrained="null"),
+    "lists do not count": Switches(list_counts="missing"),
+    "no model list": Switches(model_list="unknown"),
+    "versions are dates": Switches(version_form="date"),
+    "confidence is a number": Switches(confidence="number"),
+    "confidence is in percent": Switches(confidence="percent"),
+    "all at once": Switches(
+        error_status="4xx",
+        limit_refusal="error-text",
+        repeated_uids="refuse",
+        empty_class="goes",
+        titles="fold",
+        integers="string",
+        untrained="missing",
+        list_counts="missing",
+        model_list="unknown",
+        version_form="date",
+        confidence="number",
+        view_lag=0.2,
+        uid_length=40,
+    ),
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test marked ``switches`` runs once under each setting; one that names settings runs under those alone."""
+    marker = metafunc.definition.get_closest_marker("switches")
+    if marker is not None:
+        names = [str(name) for name in marker.args] or list(SETTINGS)
+        metafunc.parametrize("switches", [SETTINGS[name] for name in names], ids=names, indirect=True)
+
+
+@pytest.fixture
+def switches(request: pytest.FixtureRequest) -> Switches:
+    """The sandbox's switches in this test: the defaults, or one setting after the other under the mark."""
+    setting: Switches = getattr(request, "param", Switches())
+    return setting
+
+
+@pytest.fixture
+def sandbox(switches: Switches) -> Iterator[Box]:
+    """An empty sandbox of this test's own, with the limit of 90 per 60 seconds; see ``Box`` for the rest."""
+    with running(switches=switches) as box:
+        yield box

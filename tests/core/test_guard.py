@@ -1,0 +1,71 @@
+"""The guard before a massacre (promise 7)."""
+
+import pytest
+
+from astica_sync.core.guard import Allowance, find_refusals
+from astica_sync.core.plan import ClassCount, Plan, RemoveClass, RemoveSample, Why
+
+
+def plan_of(removed: int, managed: int, *, why: Why = Why.ABSENT, local: int = 100, class_local: int = 1) -> Plan:
+    removals = [RemoveSample(f"{i:032x}-00000000", "Can", i, 1, why, f"Can/{i}.jpg") for i in range(removed)]
+    classes = {"Can": ClassCount(local=class_local, managed=removed * 2), "Bottle": ClassCount(local=local)}
+    classes["Bottle"].managed = managed - classes["Can"].managed
+    return Plan(removals=removals, classes=classes)
+
+
+def reasons(plan: Plan, allowance: Allowance = Allowance()) -> list[str]:
+    return [refusal.reason for refusal in find_refusals(plan, allowance)]
+
+
+def test_a_few_removals_pass():
+    assert reasons(plan_of(10, 20)) == []
+    assert reasons(plan_of(100, 1000)) == []
+
+
+@pytest.mark.parametrize(("removed", "managed"), [(11, 100), (101, 1000)])
+def test_more_than_ten_and_more_than_a_tenth_is_refused_with_every_name(removed, managed):
+    (refusal,) = find_refusals(plan_of(removed, managed), Allowance())
+    assert f"{removed} samples of {managed} would go" in refusal.reason
+    assert len(refusal.samples) == removed
+
+
+def test_more_than_half_of_a_class_is_refused():
+    plan = plan_of(30, 1000)
+    plan.classes["Can"].managed = 40
+    assert reasons(plan) == ["class 'Can' would lose 30 of 40; 20 may go without a word"]
+
+
+def test_a_class_that_is_gone_is_refused_however_small():
+    assert reasons(plan_of(1, 100, class_local=0)) == ["class 'Can' has vanished or is empty"]
+
+
+def test_a_class_that_was_renamed_is_no_vanished_one():
+    assert reasons(plan_of(5, 100, class_local=0, why=Why.MOVED)) == []
+
+
+def test_a_store_without_a_sample_is_refused_however_few_would_go():
+    assert reasons(plan_of(1, 2, local=0, class_local=0))[0].startswith("the store holds no sample at all; 1 sample")
+
+
+def test_an_empty_store_is_refused_even_with_a_number():
+    assert reasons(plan_of(1, 2, local=0, class_local=0), Allowance(at_most=100)) != []
+
+
+def test_a_number_replaces_the_shares():
+    assert reasons(plan_of(50, 100), Allowance(at_most=50)) == []
+    assert reasons(plan_of(2, 1000), Allowance(at_most=1)) == ["2 samples would go, 1 may"]
+
+
+def test_yes_lets_everything_go():
+    assert reasons(plan_of(50, 50, local=0, class_local=0), Allowance(all=True)) == []
+
+
+def test_samples_that_go_with_their_class_count_too():
+    plan = plan_of(20, 100)
+    plan.class_removals = [RemoveClass("Can", 1, tuple(plan.removals))]
+    plan.removals = []
+    assert reasons(plan)[0].startswith("20 samples of 100")
+
+
+def test_a_plan_without_removals_is_never_refused():
+    assert reasons(Plan()) == []
