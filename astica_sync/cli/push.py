@@ -10,12 +10,13 @@ import click
 
 from astica_sync.cli.main import explain
 from astica_sync.cli.progress import Progress
-from astica_sync.cli.status import as_text, plan_data, problem_data, refusal_data
+from astica_sync.cli.status import as_text, did_you_mean, near_data, plan_data, problem_data, refusal_data
 from astica_sync.cli.wiring import open_store, store_option
 from astica_sync.cli.words import first, json_name, number, safe
 from astica_sync.core.guard import Allowance, Refusal
+from astica_sync.core.naming import NearTitle
 from astica_sync.errors import AsticaSyncError, Interrupted
-from astica_sync.sync.cycle import Consent, Pushed
+from astica_sync.sync.cycle import Consent, Naming, Pushed
 from astica_sync.sync.listener import Listener
 
 SOME_FAILED, REFUSED = 3, 4
@@ -39,8 +40,13 @@ class MaxRemove(click.ParamType[tuple[int | None, float | None]]):
 @store_option
 @click.option("--dry-run", is_flag=True, help="Show the plan; send nothing but the view it is made from.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object when done and nothing else.")
-@click.option("--yes", is_flag=True, help="Remove whatever the plan removes, without a question.")
+@click.option(
+    "--yes", is_flag=True, help="Remove whatever the plan removes, and make whatever class, without a question."
+)
 @click.option("--max-remove", type=MaxRemove(), help="Remove at most N samples, or N% of the managed ones.")
+@click.option(
+    "--new-class", "new_classes", multiple=True, metavar="TITLE", help="Make this class although it nearly is another."
+)
 @click.option("--retry", is_flag=True, help="Try the samples again that failed for good before.")
 def push(
     store: Path | None,
@@ -48,6 +54,7 @@ def push(
     as_json: bool,
     yes: bool,
     max_remove: tuple[int | None, float | None] | None,
+    new_classes: tuple[str, ...],
     retry: bool,
 ) -> int:
     """Make the service equal to the store.
@@ -76,13 +83,20 @@ def push(
             seen = find_status(opened.parts)
             eta = opened.parts.service.forecast(seen.plan.requests)
             if as_json:
-                data = {**plan_data(seen.plan, eta), "refusals": refusal_data(seen.refusals)}
+                refusals = refusal_data(seen.refusals) + near_data(seen.near)
+                data = {**plan_data(seen.plan, eta), "refusals": refusals}
                 click.echo(json.dumps(data, ensure_ascii=False))
             else:
                 click.echo("\n".join(as_text(seen, eta)))
-            return REFUSED if seen.refusals else 0
+            return REFUSED if seen.refusals or seen.near else 0
         try:
-            pushed = push_store(opened.parts, consent=_ask(listener, quiet=as_json), retry=retry)
+            pushed = push_store(
+                opened.parts,
+                consent=_ask(listener, quiet=as_json),
+                naming=_ask_title(listener, quiet=as_json, yes=yes),
+                new_classes=new_classes,
+                retry=retry,
+            )
         finally:
             if isinstance(listener, Progress):
                 listener.close()
@@ -108,6 +122,19 @@ def _ask(listener: Listener, *, quiet: bool) -> Consent:
     return ask
 
 
+def _ask_title(listener: Listener, *, quiet: bool, yes: bool) -> Naming:
+    def ask(near: list[NearTitle]) -> bool:
+        if yes or quiet or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return yes
+        if isinstance(listener, Progress):
+            listener.close()
+        for entry in near:
+            click.echo(did_you_mean(entry), err=True)
+        return click.confirm("Make new classes of them?", default=False, err=True)
+
+    return ask
+
+
 def _data(pushed: Pushed) -> dict[str, object]:
     return {
         "uploaded": pushed.uploaded,
@@ -119,7 +146,7 @@ def _data(pushed: Pushed) -> dict[str, object]:
         "requests": pushed.requests,
         "in_sync": pushed.in_sync,
         "problems": problem_data(pushed.problems),
-        "refusals": refusal_data(pushed.refusals),
+        "refusals": refusal_data(pushed.refusals) + near_data(pushed.near),
     }
 
 
@@ -137,6 +164,7 @@ def _summary(pushed: Pushed) -> list[str]:
         lines += first(names, len(names))
     if pushed.refusals:
         lines.append("If that is right: astica-sync push --yes, or --max-remove N.")
+    lines += [click.style(did_you_mean(entry), fg="red") for entry in pushed.near]
     done = f"Uploaded {pushed.uploaded:,}, removed {pushed.removed:,}, with {number(pushed.requests, 'request')}."
     if pushed.in_sync:
         lines.append(click.style(f"{done} The service equals the store.", fg="green"))
@@ -156,6 +184,6 @@ def _exit_code(pushed: Pushed) -> int:
         return error.exit_code
     if error is not None:
         raise error
-    if pushed.refusals:
+    if pushed.refusals or pushed.near:
         return REFUSED
     return SOME_FAILED if pushed.failed else 0

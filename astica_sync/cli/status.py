@@ -1,6 +1,7 @@
 """``astica-sync pull-status``."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ import click
 from astica_sync.cli.wiring import open_store, store_option
 from astica_sync.cli.words import duration, first, json_name, number, safe
 from astica_sync.core.guard import Refusal
+from astica_sync.core.naming import NearTitle
 from astica_sync.core.plan import Plan
 from astica_sync.core.sample import Problem
 from astica_sync.sync.listener import Listener
@@ -71,7 +73,7 @@ def as_data(seen: Status, eta: float) -> dict[str, Any]:
         "unmanaged": [
             {"class": sample.class_title, "sample_id": sample.sample_id, "uid": sample.uid} for sample in plan.unmanaged
         ],
-        "refusals": refusal_data(seen.refusals),
+        "refusals": refusal_data(seen.refusals) + near_data(seen.near),
     }
 
 
@@ -111,6 +113,18 @@ def refusal_data(refusals: list[Refusal]) -> list[dict[str, Any]]:
     ]
 
 
+def near_data(near: list[NearTitle]) -> list[dict[str, Any]]:
+    return [{"reason": did_you_mean(entry), "samples": []} for entry in near]
+
+
+def did_you_mean(entry: NearTitle) -> str:
+    """The question about a class title, with what to do about it."""
+    return (
+        f"Class {safe(entry.title)!r} is new, and the service has {safe(entry.existing)!r}: did you mean that? "
+        f"Its uploads wait. Rename the folder, or: astica-sync push --new-class {shlex.quote(safe(entry.title))}"
+    )
+
+
 def as_text(seen: Status, eta: float) -> list[str]:
     """The status for a person, in the order of what to do about it."""
     plan = seen.plan
@@ -134,6 +148,7 @@ def as_text(seen: Status, eta: float) -> list[str]:
     )
     for refusal in seen.refusals:
         lines += ["", click.style(f"A push would remove nothing: {refusal.reason}.", fg="red")]
+    lines += [part for entry in seen.near for part in ("", click.style(did_you_mean(entry), fg="red"))]
     if seen.refusals:
         lines.append("  If that is right: astica-sync push --yes, or --max-remove N.")
     return [*lines, "", _conclusion(seen, eta)]

@@ -3,7 +3,7 @@
 A removal is rare in the life of a data set; a thousand at once are usually an unmounted drive, a wrong folder or a
 slip of the hand. Ten samples, or a tenth of what is managed, pass without a question: enough for daily tidying, and
 little enough to be put back from the backup within minutes of budget. More than half of one class does not pass, nor
-does the last file of a class that is nowhere else in the store.
+does the last file of a class that is nowhere else in the store, nor a file that is still there and ignored now.
 """
 
 from collections import defaultdict
@@ -52,6 +52,9 @@ def find_refusals(plan: Plan, allowance: Allowance) -> list[Refusal]:
     if len(removed) > limit:
         reason = f"{_samples(len(removed))} of {plan.managed} would go; {limit} may without a word from you"
         refusals.append(Refusal(reason, tuple(removed)))
+    ignored = tuple(removal for removal in removed if removal.why is Why.IGNORED)
+    if ignored:
+        refusals.append(Refusal(f"{_samples(len(ignored))} would go for being ignored now", ignored))
     return refusals + _class_refusals(plan, removed, allowance)
 
 

@@ -4,7 +4,7 @@ Everything in here is pure. A plan is plain data; what a dry run prints is what 
 """
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby
@@ -69,6 +69,7 @@ class Why(StrEnum):
     """Why a remote sample is to go."""
 
     ABSENT = "its file is gone"
+    IGNORED = "its file is ignored now"
     MOVED = "it is in another class now"
     EXTRA = "it is there more than once"
     MISPLACED = "it lies in another class than it was sent to"
@@ -150,7 +151,11 @@ class ClassCount:
 
 @dataclass(slots=True)
 class Plan:
-    """All that follows from one scan, the marks and one observation; in the order apply works it off."""
+    """All that follows from one scan, the marks and one observation; in the order apply works it off.
+
+    Of what is not done, ``waiting`` waits for its quarantine, ``held`` for what is not known, ``blocked`` failed
+    before, and ``asked`` waits for a person's word about its class title.
+    """
 
     adopts: list[Adopt] = field(default_factory=list)
     uploads: list[Upload] = field(default_factory=list)
@@ -159,6 +164,7 @@ class Plan:
     forgets: list[str] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
     blocked: list[Upload] = field(default_factory=list)
+    asked: list[Upload] = field(default_factory=list)
     unmanaged: list[RemoteSample] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
     classes: dict[str, ClassCount] = field(default_factory=dict)
@@ -183,7 +189,7 @@ class Plan:
     @property
     def in_sync(self) -> bool:
         """Nothing to send, nothing awaited, nothing unknown: the service equals the store."""
-        return not (self.requests or self.waiting or self.blocked or self.held)
+        return not (self.requests or self.waiting or self.blocked or self.asked or self.held)
 
     def count(self, class_title: str) -> ClassCount:
         return self.classes.setdefault(class_title, ClassCount())
@@ -195,8 +201,9 @@ class Terms:
 
     ``run`` and ``run_started`` name the run of the program that plans and when it began, ``quarantine`` is in
     seconds, ``unknown`` what its scan could not see, ``bad`` the uids that are not tried again (promise 9),
-    ``class_remove`` whether whole classes may be removed by one request, ``uids_proven`` whether the service has been
-    seen to keep our uids.
+    ``asked`` the class titles that wait for a person's word, ``class_remove`` whether whole classes may be removed by
+    one request, ``uids_proven`` whether the service has been seen to keep our uids, ``ignored`` which paths the ignore
+    file takes out of the store.
     """
 
     run: str
@@ -204,8 +211,10 @@ class Terms:
     quarantine: float
     unknown: Unknown = ALL_SEEN
     bad: Container[str] = frozenset()
+    asked: Container[str] = frozenset()
     class_remove: bool = True
     uids_proven: bool = True
+    ignored: Callable[[str], bool] = lambda _: False
 
 
 def last_sending(mark: Mark, terms: Terms) -> float | None:
@@ -261,7 +270,8 @@ def _plan_absent(plan: Plan, row: Row, mark: Mark, asked_at: float, terms: Terms
     certainty = Certainty.UNKNOWN if hidden or (unsure and row.remote) else Certainty.ABSENT
     verdict = decide(certainty, mark.state, len(row.remote), settled=_settled(mark, asked_at, terms))
     if verdict is Verdict.REMOVE:
-        plan.removals.extend(_removals(row, row.remote, title, gone))
+        why = Why.IGNORED if gone is Why.ABSENT and terms.ignored(mark.path) else gone
+        plan.removals.extend(_removals(row, row.remote, title, why))
         count.remove += len(row.remote)
     elif verdict is Verdict.FORGET:
         plan.forgets.append(row.uid)
@@ -297,6 +307,9 @@ def _plan_present(plan: Plan, row: Row, local: LocalSample, asked_at: float, ter
         plan.waiting.append(Waiting(row.uid, title, reason, until + terms.quarantine))
         count.wait += 1
         return confirmed
+    if verdict is Verdict.UPLOAD and title in terms.asked:
+        plan.asked.append(Upload(row.uid, title, path, local.size))
+        return False
     if verdict is Verdict.UPLOAD:
         plan.uploads.append(Upload(row.uid, title, path, local.size))
         count.upload += 1

@@ -182,7 +182,7 @@ class Budget:
         refusals, until = 0, now
         row = rows.execute("SELECT since, seconds, refusals FROM rest WHERE budget = ?", (self._name,)).fetchone()
         if row is not None and row[0] <= now:
-            refusals, until = row[2], row[0] + row[1]
+            refusals, until = row[2], max(now, row[0] + row[1])
         if not (refusals and sent_at is not None and sent_at < row[0]):
             refusals += 1
             if not retry_after or retry_after < 1:
@@ -224,7 +224,7 @@ class Budget:
         rest = rows.execute(
             "SELECT max(since + seconds) FROM rest WHERE budget = ? AND since <= ?", (self._name, now)
         ).fetchone()[0]
-        lost = rows.execute("SELECT max(min(at, ?)) FROM loss WHERE at <= ?", (now, now)).fetchone()[0]
+        lost = rows.execute("SELECT max(iif(at <= ?, at, 0.0)) FROM loss", (now,)).fetchone()[0]
         return max(rest or 0.0, 0.0 if lost is None else lost + 2 * self._window)
 
     def _forget_old(self, rows: sqlite3.Connection, now: float) -> None:

@@ -7,7 +7,7 @@ from astica_sync.clock import Clock
 from astica_sync.core.sample import ModelInfo, Observation
 from astica_sync.errors import OutcomeUnknown, Refused
 from astica_sync.remote.body import Body
-from astica_sync.remote.connection import Answer, Connection
+from astica_sync.remote.connection import Answer, Bounds, Connection
 from astica_sync.remote.failure import translate
 from astica_sync.remote.wire import LARGEST_ID, Detection, parse_detection, parse_models, parse_view
 from astica_sync.secret import Secret
@@ -16,13 +16,9 @@ Fields = Mapping[str, str | int]
 
 SECONDS = 30.0
 BYTES_PER_SECOND = 50_000
-VIEW_SECONDS = 900.0
+VIEW = Bounds(seconds=900.0, quiet_seconds=120.0, answer_bytes=512_000_000)
 """A view may be 100 MB over a slow line, after a while of silence in which the service gathers it."""
 
-QUIET_SECONDS = 30.0
-VIEW_QUIET_SECONDS = 120.0
-ANSWER_BYTES = 1_000_000
-VIEW_BYTES = 512_000_000
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -53,12 +49,12 @@ class Client:
 
     def list_models(self) -> list[ModelInfo]:
         """The account's models, by the call the vendor's own clients use; not every service may know it."""
-        body = self._call(self._train, "/model/list", {}, seconds=VIEW_SECONDS, limit=VIEW_BYTES)
+        body = self._call(self._train, "/model/list", {}, bounds=VIEW)
         return parse_models(body)
 
     def list_models_by_view(self) -> list[ModelInfo]:
         """The account's models, by the documented call: a view without a model id."""
-        body = self._call(self._train, "/model/view", {}, seconds=VIEW_SECONDS, limit=VIEW_BYTES)
+        body = self._call(self._train, "/model/view", {}, bounds=VIEW)
         return parse_models(body)
 
     def view_model(self, model_id: int) -> tuple[Observation, bytes]:
@@ -69,7 +65,7 @@ class Client:
         """
         asked_at = self._clock.now()
         fields = {"model_id": _checked(model_id)}
-        body = self._call(self._train, "/model/view", fields, seconds=VIEW_SECONDS, limit=VIEW_BYTES)
+        body = self._call(self._train, "/model/view", fields, bounds=VIEW)
         return parse_view(body, model_id, asked_at), body
 
     def upload_sample(self, model_id: int, class_title: str, uid: str, image: bytes) -> None:
@@ -115,17 +111,10 @@ class Client:
         *,
         image: bytes | None = None,
         image_prefix: str = "",
-        seconds: float | None = None,
-        limit: int = ANSWER_BYTES,
+        bounds: Bounds | None = None,
     ) -> bytes:
         body = _body(self._key, fields, image, image_prefix)
-        outcome = connection.post(
-            path,
-            body,
-            seconds=seconds or seconds_for(len(image or b"")),
-            quiet_seconds=VIEW_QUIET_SECONDS if limit == VIEW_BYTES else QUIET_SECONDS,
-            limit=limit,
-        )
+        outcome = connection.post(path, body, bounds or Bounds(seconds_for(len(image or b"")), SECONDS, 1_000_000))
         error = translate(outcome, host=_host(connection), key=self._key, now=self._clock.now())
         if error is not None:
             raise error

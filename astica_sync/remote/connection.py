@@ -11,6 +11,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -47,6 +48,16 @@ class Silence:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The seconds a whole exchange may take, the longest time in it without a single byte, and the largest answer,
+    uncompressed."""
+
+    seconds: float
+    quiet_seconds: float
+    answer_bytes: int
+
+
 class Connection:
     """Reused connections to one address; for any number of threads.
 
@@ -61,7 +72,7 @@ class Connection:
         self.url = checked_address(url)
         self._deadlines = _Deadlines()
         try:
-            transport = _Transport(_proxy_for(self.url), self._deadlines)
+            transport = _Transport(httpx.URL(self.url), self._deadlines)
         except (ValueError, ImportError, httpx.InvalidURL):
             raise ConfigError("the proxy named in the environment cannot be used", "Look at HTTPS_PROXY.") from None
         self._client = httpx.Client(
@@ -71,27 +82,21 @@ class Connection:
             headers={"User-Agent": "astica-sync", "Accept": "application/json", "Accept-Encoding": "gzip"},
         )
 
-    def post(self, path: str, body: Body, *, seconds: float, quiet_seconds: float, limit: int) -> Answer | Silence:
-        """Sends one POST and reads its answer.
-
-        Args:
-            seconds: for the whole exchange.
-            quiet_seconds: the longest time without a single byte.
-            limit: the largest answer in bytes, uncompressed.
-        """
+    def post(self, path: str, body: Body, bounds: Bounds) -> Answer | Silence:
+        """Sends one POST and reads its answer."""
         evidence = _Evidence()
-        self._deadlines.set(seconds)
+        self._deadlines.set(bounds.seconds)
         try:
             with self._client.stream(
                 "POST",
                 self.url + path,
                 content=body,
                 headers={"Content-Type": "application/json", "Content-Length": str(len(body))},
-                timeout=httpx.Timeout(quiet_seconds, connect=CONNECT_SECONDS, pool=seconds),
+                timeout=httpx.Timeout(bounds.quiet_seconds, connect=CONNECT_SECONDS, pool=bounds.seconds),
                 extensions={"trace": evidence},
             ) as response:
                 headers = {name.lower(): value for name, value in response.headers.items()}
-                content = _read(response.iter_raw(), headers.get("content-encoding", ""), limit)
+                content = _read(response.iter_raw(), headers.get("content-encoding", ""), bounds.answer_bytes)
                 return Answer(response.status_code, headers, content)
         except _Unreadable as error:
             return Silence(True, str(error))
@@ -131,15 +136,17 @@ def is_this_machine(host: str) -> bool:
         return False
 
 
-def _proxy_for(url: str) -> httpx.Proxy | None:
-    host = urlsplit(url).hostname or ""
+def _proxy_for(host: str) -> httpx.Proxy | None:
     if is_this_machine(host) or proxy_bypass(host):
         return None
     proxies = getproxies()
     proxy = proxies.get("https") or proxies.get("all")
     if not proxy:
         return None
-    return httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
+    found = httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
+    if found.url.scheme.startswith("socks") and find_spec("socksio") is None:
+        raise ValueError("a SOCKS proxy needs the package socksio")
+    return found
 
 
 class _Evidence:
@@ -221,10 +228,10 @@ class _Transport(httpx.HTTPTransport):
     """httpx's own transport over a pool whose sockets keep the deadlines: the pool takes a network backend, the
     transport has no argument for it."""
 
-    def __init__(self, proxy: httpx.Proxy | None, deadlines: _Deadlines) -> None:
-        context = httpx.create_ssl_context()
+    def __init__(self, url: httpx.URL, deadlines: _Deadlines) -> None:
+        proxy = _proxy_for(url.host)
         self._pool = httpcore.ConnectionPool(
-            ssl_context=context,
+            ssl_context=httpx.create_ssl_context() if url.scheme == "https" else None,
             proxy=None
             if proxy is None
             else httpcore.Proxy(

@@ -34,6 +34,7 @@ CREATE TABLE rest (budget TEXT PRIMARY KEY, since REAL NOT NULL, seconds REAL NO
 CREATE TABLE loss (at REAL NOT NULL);
 PRAGMA user_version = {VERSION};
 """
+# No such table, too: the first page of a file can be whole and tell nothing.
 _DAMAGE = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
@@ -59,13 +60,13 @@ class Ledger:
         with self._lock:
             try:
                 return self._attempt(work)
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError) as error:
                 if not _is_damage(error):
                     raise self._refusal(error) from None
             try:
                 self._replace()
                 return self._attempt(work)
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError) as error:
                 raise self._refusal(error) from None
 
     def close(self) -> None:
@@ -91,30 +92,15 @@ class Ledger:
         if self._identity is not None and _identity(self._path) is None:
             self._replace()
         self._forget_connection()
-        self._make_folder()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         while True:
-            before = _identity(self._path)
+            before = self._identity = _identity(self._path)
             connection = _open(self._path)
-            try:
-                _make_schema(connection, self._path)
-                self._identity = _identity(self._path)
-            except BaseException:
-                connection.close()
-                self._identity = before
-                raise
+            self._identity = _identity(self._path)
             if before in (None, self._identity):
                 self._connection = connection
                 return connection
             connection.close()
-
-    def _make_folder(self) -> None:
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            reason = error.strerror or str(error)
-        else:
-            return
-        raise DatabaseError(f"the folder of the request budget, {self._path.parent}, cannot be made: {reason}")
 
     def _replace(self) -> None:
         """Sets a damaged file aside and puts a new one in its place in one step, unless somebody just did."""
@@ -122,7 +108,6 @@ class Ledger:
 
         damaged = self._identity
         self._forget_connection()
-        self._make_folder()
         with FileLock(f"{self._path}.lock", timeout=BUSY_SECONDS):
             if _identity(self._path) != damaged and _identity(self._path) is not None:
                 return
@@ -130,7 +115,6 @@ class Ledger:
             for leftover in (new, _journal(new)):
                 leftover.unlink(missing_ok=True)
             with contextlib.closing(_open(new)) as connection:
-                _make_schema(connection, new)
                 connection.execute("INSERT INTO loss VALUES (?)", (self._ticks(),))
             with contextlib.suppress(OSError):
                 aside = self._path.with_name(f"{self._path.name}.damaged")
@@ -138,17 +122,17 @@ class Ledger:
                 os.link(self._path, aside)
             # The damaged file's journal would be rolled back into the new one.
             _journal(self._path).unlink(missing_ok=True)
-            os.replace(new, self._path)
+            new.replace(self._path)
 
     def _forget_connection(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def _refusal(self, error: sqlite3.Error) -> DatabaseError:
+    def _refusal(self, error: Exception) -> DatabaseError:
         return DatabaseError(
             f"the request budget {self._path} cannot be used: {error}",
-            "It keeps all processes together under the service's limit. Make its folder writable, or end what holds it.",
+            "All processes share it to stay under the service's limit. Make its folder writable, or end what holds it.",
         )
 
 
@@ -157,6 +141,7 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode=TRUNCATE")
         connection.execute("PRAGMA synchronous=NORMAL")
+        _make_schema(connection, path)
     except BaseException:
         connection.close()
         raise
@@ -167,20 +152,20 @@ def _make_schema(connection: sqlite3.Connection, path: Path) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:
         connection.execute("BEGIN IMMEDIATE")
-        try:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                for statement in _SCHEMA.split(";"):
-                    connection.execute(statement)
-                version = VERSION
-        finally:
-            connection.execute("COMMIT")
+        # Two processes may both have found it empty; the second one waited.
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            for statement in _SCHEMA.split(";"):
+                connection.execute(statement)
+            version = VERSION
+        connection.execute("COMMIT")
     if version > VERSION:
         raise DatabaseError(f"the request budget {path} was written by a newer version", "Update astica-sync.")
 
 
-def _is_damage(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
+def _is_damage(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF in _DAMAGE or code == sqlite3.SQLITE_READONLY_DBMOVED
 
 
 def _identity(path: Path) -> _Identity | None:

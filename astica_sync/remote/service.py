@@ -12,9 +12,9 @@ from typing import TypeVar
 from astica_sync.clock import Clock
 from astica_sync.core.pace import Lane
 from astica_sync.core.sample import ModelInfo, Observation
-from astica_sync.errors import OutcomeUnknown, RateLimited, Refused, RemoteError, Unreachable
+from astica_sync.errors import NotAnObservation, OutcomeUnknown, RateLimited, Refused, RemoteError, Unreachable
 from astica_sync.remote.budget import Budget, OnWait, Permit, Wait, wait
-from astica_sync.remote.client import SECONDS, VIEW_SECONDS, Client, seconds_for
+from astica_sync.remote.client import SECONDS, VIEW, Client, seconds_for
 from astica_sync.remote.wire import Detection
 
 T = TypeVar("T")
@@ -79,16 +79,16 @@ class Service:
         Raises:
             NotAnObservation: nothing may be concluded from the answer.
         """
-        return self._ask(lambda: self._client.view_model(model_id), lane, VIEW_SECONDS, READ_TRIES)
+        return self._ask(lambda: self._client.view_model(model_id), lane, VIEW.seconds, READ_TRIES)
 
     def models(self) -> list[ModelInfo]:
         """All models of the account."""
         if self._list_is_known:
             try:
-                return self._ask(self._client.list_models, Lane.PERSON, VIEW_SECONDS, READ_TRIES)
-            except Refused:
+                return self._ask(self._client.list_models, Lane.PERSON, VIEW.seconds, READ_TRIES)
+            except (Refused, NotAnObservation):
                 self._list_is_known = False
-        return self._ask(self._client.list_models_by_view, Lane.PERSON, VIEW_SECONDS, READ_TRIES)
+        return self._ask(self._client.list_models_by_view, Lane.PERSON, VIEW.seconds, READ_TRIES)
 
     def create_model(self, title: str, model_type: str, purpose: str, tags: str = "") -> None:
         """Makes a model; look for its id in ``models()`` before and after."""
@@ -147,10 +147,10 @@ class Service:
                 pause *= 2
 
     def _send(self, budget: Budget, permit: Permit, seconds: float, call: Callable[[], T]) -> T:
-        left_machine = True
-        served = False
+        left_machine = served = False
         try:
             permit = budget.extend(permit, self._clock.ticks() + seconds)
+            left_machine = True
             found = call()
             served = True
             return found

@@ -71,6 +71,7 @@ def fetch(url: str) -> bytes:
         raise BadInput("Invalid input: only https URLs are fetched")
 
     from urllib import request
+    from urllib.error import HTTPError
 
     opener = request.OpenerDirector()
     for handler in (
@@ -83,6 +84,9 @@ def fetch(url: str) -> bytes:
     try:
         with opener.open(url, timeout=10) as answer:
             content = answer.read(MAX_BYTES + 1)
+    except HTTPError as error:
+        error.close()
+        raise BadInput(f"Unable to fetch the input: HTTP status {error.code}") from None
     except (OSError, ValueError) as error:
         raise BadInput(f"Unable to fetch the input: {type(error).__name__}") from None
     if len(content) > MAX_BYTES:

@@ -29,7 +29,7 @@ COARSE_GRAIN_NS = 2_000_000_000
 _ROLE = schema.Role(
     "index",
     when_newer="upgrade astica-sync, or delete it: it is rebuilt at the next scan",
-    when_damaged="delete it: it is rebuilt at the next scan",
+    when_damaged="run the command again: a scan rebuilds it",
 )
 
 
@@ -85,6 +85,10 @@ _SETTLED = (
     "ctime_ns < checked_ns - {grain} AND mtime_ns NOT BETWEEN checked_ns - {grain} AND checked_ns + {grain}"
 ).format(grain=f"iif(mtime_ns % 1000000000 OR ctime_ns % 1000000000, {GRAIN_NS}, {COARSE_GRAIN_NS})")
 _KNOWN = f"SELECT name, size, mtime_ns, ctime_ns, inode, reason, {_SETTLED} FROM file WHERE folder_id = ?"  # noqa: S608
+_PLACES = (
+    "SELECT folder.class, folder.path, file.name FROM file JOIN folder ON folder.id = file.folder_id"
+    " WHERE file.content = ? AND folder.class IS NOT NULL"
+)
 
 
 class Index:
@@ -104,6 +108,7 @@ class Index:
         self._pid = os.getpid()
         self._private = False
         self._scanning = FileLock(f"{path}.lock")
+        self._connection = sqlite3.connect(":memory:")
         try:
             self._connection = self._open()
         except schema.Damaged:
@@ -125,18 +130,24 @@ class Index:
 
     def local_samples(self, model_id: int) -> Iterator[LocalSample]:
         """Every sample once, sorted by uid, with all files that hold it; needs memory for the folders alone."""
-        folders = {row[0]: (row[1], row[2]) for row in self._rows("SELECT id, class, path FROM folder")}
-        scopes = {title: make_scope(model_id, title) for title, _ in folders.values() if title is not None}
+        folders = {folder.folder_id: folder for folder in self.folders().values()}
+        scopes = {
+            folder.class_title: make_scope(model_id, folder.class_title)
+            for folder in folders.values()
+            if folder.class_title is not None
+        }
         rows = self._rows("SELECT content, size, folder_id, name FROM file WHERE content IS NOT NULL ORDER BY content")
-        for content, group in groupby(rows, key=itemgetter(0)):
-            paths: dict[str, list[str]] = {}
-            size = 0
-            for _, size, folder_id, name in group:  # noqa: B007
-                title, folder = folders.get(folder_id, (None, b""))
-                if title is not None:
-                    paths.setdefault(title, []).append(join(folder, name))
-            for title in sorted(paths, key=scopes.__getitem__):
-                yield LocalSample(make_uid(content, scopes[title]), title, tuple(sorted(paths[title])), size)
+        with self._believed():
+            for content, group in groupby(rows, key=itemgetter(0)):
+                paths: dict[str, list[str]] = {}
+                size = 0
+                for row in group:
+                    folder = folders.get(row[2])
+                    if folder is not None and folder.class_title is not None:
+                        size = row[1]
+                        paths.setdefault(folder.class_title, []).append(join(folder.path, row[3]))
+                for title in sorted(paths, key=scopes.__getitem__):
+                    yield LocalSample(make_uid(content, scopes[title]), title, tuple(sorted(paths[title])), size)
 
     def problems(self) -> Iterator[Problem]:
         """Every file that cannot be a sample, by path."""
@@ -144,7 +155,9 @@ class Index:
             "SELECT folder.path, file.name, file.reason FROM file JOIN folder ON folder.id = file.folder_id"
             " WHERE file.reason IS NOT NULL ORDER BY folder.path, file.name"
         )
-        return (Problem(join(folder, name), reason) for folder, name, reason in rows)
+        with self._believed():
+            for folder, name, reason in rows:
+                yield Problem(join(folder, name), reason)
 
     def totals(self) -> tuple[int, int, int]:
         """How many classes have a sample, how many samples there are, and how many files hold them."""
@@ -167,14 +180,16 @@ class Index:
             "SELECT content FROM file JOIN folder ON folder.id = file.folder_id WHERE content IS NOT NULL"
             " GROUP BY content HAVING count(DISTINCT folder.class) > 1"
         )
-        for (content,) in list(contents):
-            rows = self._rows(f"{_PLACES} ORDER BY folder.class, folder.path, file.name", (content,))
-            yield content, [(title, join(folder, name)) for title, folder, name in rows]
+        with self._believed():
+            for (content,) in list(contents):
+                rows = self._rows(f"{_PLACES} ORDER BY folder.class, folder.path, file.name", (content,))
+                yield content, [(title, join(folder, name)) for title, folder, name in rows]
 
     def paths_of(self, class_title: str, content: str) -> list[str]:
         """All files of one sample, sorted."""
         rows = self._rows(f"{_PLACES} AND folder.class = ?", (content, class_title))
-        return sorted(join(folder, name) for _, folder, name in rows)
+        with self._believed():
+            return sorted(join(folder, name) for _, folder, name in rows)
 
     def paths_with(self, content: str) -> list[str]:
         """All files of any class that hold this content, sorted."""
@@ -182,7 +197,8 @@ class Index:
 
     def get_meta(self, key: str) -> Any:
         row = next(self._rows("SELECT value FROM meta WHERE key = ?", (key,)), None)
-        return None if row is None else json.loads(row[0])
+        with self._believed():
+            return None if row is None else json.loads(row[0])
 
     def set_meta(self, key: str, value: Any) -> None:
         self.write(lambda connection: _set_meta(connection, key, value))
@@ -203,6 +219,9 @@ class Index:
         """Held by a scan. While another process scans, this one works on a private copy, after a bounded wait."""
         self._come_back()
         try:
+            if not self.path.parent.is_dir():
+                # The library would make the folder, and a disk that is not mounted would seem to be a store.
+                raise FileNotFoundError(self.path.parent)
             self._scanning.acquire(timeout=self._busy_s)
         except (Timeout, OSError, NotImplementedError):
             self._go_private()
@@ -214,7 +233,7 @@ class Index:
     def folders(self) -> dict[bytes, Folder]:
         """All folders by their path relative to the store; the store itself is b""."""
         rows = self._rows("SELECT id, path, class, mounted FROM folder")
-        return {row[1]: Folder(row[0], row[1], row[2], bool(row[3])) for row in rows}
+        return {row[1]: Folder._make(row) for row in rows}
 
     def is_mounted(self, path: str) -> bool:
         """Whether the folder lay on another file system than the store when it was last scanned."""
@@ -261,16 +280,15 @@ class Index:
 
     def start_anew(self) -> None:
         """Sets the file aside as ``<name>.damaged`` and begins an empty index."""
-        with contextlib.suppress(AttributeError):
-            self._connection.close()
-        try:
+        self._set_aside()
+        self._connection = self._open()
+
+    def _set_aside(self) -> None:
+        self._connection.close()
+        with contextlib.suppress(OSError):
+            self.path.replace(self.path.with_name(f"{self.path.name}.damaged"))
             for suffix in ("-journal", "-wal", "-shm"):
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-            self.path.replace(self.path.with_name(f"{self.path.name}.damaged"))
-            self._connection = self._open()
-        except OSError:
-            self._connection = schema.open_memory(_STEPS)
-            self._private = True
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -310,7 +328,7 @@ class Index:
 
     def _transact(self, change: Callable[[sqlite3.Connection], object]) -> None:
         schema.refuse_fork(self._pid)
-        with schema.translated(self.path, _ROLE):
+        with self._caught():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 change(self._connection)
@@ -322,14 +340,23 @@ class Index:
 
     def _rows(self, query: str, values: tuple[object, ...] = ()) -> Iterator[Any]:
         schema.refuse_fork(self._pid)
-        with schema.translated(self.path, _ROLE):
+        with self._caught():
             yield from self._connection.execute(query, values)
 
+    @contextlib.contextmanager
+    def _believed(self) -> Iterator[None]:
+        with self._caught(), schema.believed(self.path, _ROLE):
+            yield
 
-_PLACES = (
-    "SELECT folder.class, folder.path, file.name FROM file JOIN folder ON folder.id = file.folder_id"
-    " WHERE file.content = ? AND folder.class IS NOT NULL"
-)
+    @contextlib.contextmanager
+    def _caught(self) -> Iterator[None]:
+        """A damaged file is set aside at once, so that the next command begins with a new one."""
+        try:
+            with schema.translated(self.path, _ROLE):
+                yield
+        except schema.Damaged:
+            self._set_aside()
+            raise
 
 
 def join(folder: bytes, name: bytes) -> str:

@@ -8,9 +8,9 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from astica_sync.core.sample import Mark, MarkState
 from astica_sync.store import schema
@@ -42,6 +42,7 @@ def _tables(connection: sqlite3.Connection) -> None:
 
 
 _STEPS = (_tables,)
+_T = TypeVar("_T")
 
 
 class Place(NamedTuple):
@@ -117,24 +118,28 @@ class Journal:
             return
         with schema.translated(self.path, _ROLE):
             self._connection.execute("BEGIN IMMEDIATE")
-            self._depth = 1
-            try:
-                yield
+        self._depth = 1
+        try:
+            yield
+            with schema.translated(self.path, _ROLE):
                 self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-            finally:
-                self._depth = 0
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        finally:
+            self._depth = 0
 
     def marks(self) -> Iterator[Mark]:
         """Every mark, sorted by uid, as a stream; read it to its end before writing."""
-        return (_mark(row) for row in self._rows(f"{_MARK} ORDER BY uid"))
+        return self._read(f"{_MARK} ORDER BY uid", (), _mark)
 
     def mark(self, uid: str) -> Mark | None:
-        row = next(self._rows(f"{_MARK} WHERE uid = ?", (uid,)), None)
-        return None if row is None else _mark(row)
+        return next(self._read(f"{_MARK} WHERE uid = ?", (uid,), _mark), None)
+
+    def has_class(self, class_title: str) -> bool:
+        """Whether any sample was ever sent to this class, or seen in it, and is not forgotten."""
+        return any(self._read("SELECT 1 FROM mark WHERE class = ? LIMIT 1", (class_title,), bool))
 
     def attempt(self, places: Iterable[tuple[str, str, str]], at: float) -> None:
         """Marks each (uid, class, path) as *attempted*, sent at ``at`` by this run; before the request leaves."""
@@ -177,12 +182,12 @@ class Journal:
 
     def history(self, limit: int | None = None, since: float | None = None) -> Iterator[Event]:
         """The history, newest first: the last ``limit`` events that happened at ``since`` or later."""
-        rows = self._rows(
+        return self._read(
             "SELECT at, run, action, class, uid, path, sample_id, outcome, reason FROM history"
             " WHERE at >= ? ORDER BY id DESC LIMIT ?",
             (float("-inf") if since is None else since, -1 if limit is None else limit),
+            lambda row: Event._make((*row[:5], os.fsdecode(row[5]), *row[6:])),
         )
-        return (Event._make((*row[:5], os.fsdecode(row[5]), *row[6:])) for row in rows)
 
     def set_bad(self, samples: Iterable[BadSample]) -> None:
         """Remembers samples that failed for their own sake."""
@@ -193,8 +198,11 @@ class Journal:
 
     def bad(self) -> Iterator[BadSample]:
         """Every sample that is not tried again, sorted by uid."""
-        rows = self._rows("SELECT uid, class, path, reason, at FROM bad ORDER BY uid")
-        return (BadSample(uid, title, os.fsdecode(path), reason, at) for uid, title, path, reason, at in rows)
+        return self._read(
+            "SELECT uid, class, path, reason, at FROM bad ORDER BY uid",
+            (),
+            lambda row: BadSample._make((*row[:2], os.fsdecode(row[2]), *row[3:])),
+        )
 
     def clear_bad(self, uids: Iterable[str] | None = None) -> None:
         """Lets samples be tried again; without ``uids`` all of them."""
@@ -204,8 +212,8 @@ class Journal:
             self._write_many("DELETE FROM bad WHERE uid = ?", ((uid,) for uid in uids))
 
     def get_meta(self, key: str, default: Any = None) -> Any:
-        row = next(self._rows("SELECT value FROM meta WHERE key = ?", (key,)), None)
-        return default if row is None else json.loads(row[0])
+        found = self._read("SELECT value FROM meta WHERE key = ?", (key,), lambda row: json.loads(row[0]))
+        return next(found, default)
 
     def set_meta(self, key: str, value: Any) -> None:
         """Remembers anything that JSON can say."""
@@ -215,10 +223,11 @@ class Journal:
         with self.commit(), schema.translated(self.path, _ROLE):
             self._connection.executemany(statement, rows)
 
-    def _rows(self, query: str, values: tuple[object, ...] = ()) -> Iterator[Any]:
+    def _read(self, query: str, values: tuple[object, ...], make: Callable[[Any], _T]) -> Iterator[_T]:
         schema.refuse_fork(self._pid)
-        with schema.translated(self.path, _ROLE):
-            yield from self._connection.execute(query, values)
+        with schema.translated(self.path, _ROLE), schema.believed(self.path, _ROLE):
+            for row in self._connection.execute(query, values):
+                yield make(row)
 
 
 _MARK = "SELECT uid, class, state, sent_at, run, path FROM mark"

@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from astica_sync.errors import StoreBusy, StoreError
-from astica_sync.store.layout import Layout
+from astica_sync.store.layout import STATE_DIR, Layout
 
 
 @contextlib.contextmanager
@@ -24,6 +24,9 @@ def writer_lock(layout: Layout, *, now: float | None = None, command: str | None
         StoreBusy: another process holds it; says which.
         StoreError: the file system cannot lock, or the folder cannot be written.
     """
+    if not layout.state.is_dir():
+        # The library would make the folder, and a disk that is not mounted would seem to be a store.
+        raise StoreError(f"cannot lock {layout.root}: it has no {STATE_DIR}", "is the disk mounted?")
     lock = FileLock(str(layout.lock_file))
     try:
         lock.acquire(timeout=0)

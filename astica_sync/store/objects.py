@@ -68,8 +68,6 @@ class Objects:
         self._locks = [threading.Lock() for _ in range(256)]
         self._open_lock = threading.Lock()
         self._open_folders: set[Path] = set()
-        # Contents that this process has written, or compared byte for byte.
-        self._sure: set[str] = set()
 
     def put(self, source: Path, content: str) -> Stored:
         """Makes sure that the bytes of ``source``, which hash to ``content``, are in the backup, durably.
@@ -84,15 +82,15 @@ class Objects:
             StoreError: the backup cannot be written for another reason.
         """
         with self._locks[int(content[:2], 16)]:
-            standing = self.find(content)
-            confirmed = standing is not None and (content in self._sure or self._confirm(standing, source, content))
+            standing = self._locate(content)
+            if standing is not None and self._confirm(standing[0], source, content):
+                return Stored(content, *standing, is_new=False)
             try:
-                target = standing if standing and confirmed else self._write(source, content, standing)
+                target = self._write(source, content, standing and standing[0])
                 size = self._disk.lstat(target).st_size
             except OSError as error:
                 self._blame(source, error)
-            self._sure.add(content)
-            return Stored(content, target, size, is_new=not confirmed)
+            return Stored(content, target, size, is_new=True)
 
     def read(self, content: str) -> bytes:
         """The whole object, proven by its hash.
@@ -111,7 +109,6 @@ class Objects:
         hasher = self._hasher()
         hasher.update(data)
         if hasher.hexdigest() != content:
-            self._sure.discard(content)
             raise BackupDamaged(f"{path} is damaged: its bytes are not what its name says", _VERIFY_HINT)
         return data
 
@@ -121,13 +118,10 @@ class Objects:
         if path is None:
             return "missing in the backup"
         try:
-            if self._hash(path) == content:
-                return None
-            reason = "damaged in the backup: its bytes are not what its name says"
+            same = self._hash(path) == content
         except OSError as error:
-            reason = f"unreadable in the backup: {error.strerror}"
-        self._sure.discard(content)
-        return reason
+            return f"unreadable in the backup: {error.strerror}"
+        return None if same else "damaged in the backup: its bytes are not what its name says"
 
     def find(self, content: str) -> Path | None:
         """The file of an object, which may be rotten; None when there is none.
@@ -135,13 +129,8 @@ class Objects:
         Raises:
             ValueError: the text is no content hash, so it must not become a path.
         """
-        folder = self._folder(content)
-        for extension in _EXTENSIONS.values():
-            path = folder / f"{content}.{extension}"
-            with contextlib.suppress(OSError):
-                if kind_of(self._disk.lstat(path)) is Kind.FILE:
-                    return path
-        return None
+        standing = self._locate(content)
+        return None if standing is None else standing[0]
 
     def has(self, content: str) -> bool:
         """Whether there is an object of this name; only ``check`` and ``read`` prove its bytes."""
@@ -153,10 +142,10 @@ class Objects:
         Raises:
             BackupDamaged: there is none.
         """
-        path = self.find(content)
-        if path is None:
+        standing = self._locate(content)
+        if standing is None:
             raise BackupDamaged(f"{content} is missing in the backup", _VERIFY_HINT)
-        return self._disk.lstat(path).st_size
+        return standing[1]
 
     def objects(self) -> Iterator[str]:
         """The content hashes of all objects, sorted; files of other names are passed over.
@@ -175,12 +164,10 @@ class Objects:
             StoreError: the backup cannot be listed or written.
         """
         for folder in (self.root, *self._folders()):
-            for name in self._names(folder):
-                if name.startswith(TEMP_PREFIX):
-                    try:
-                        self._disk.remove(folder / name)
-                    except OSError as error:
-                        self._fail(error)
+            try:
+                self._clear(folder)
+            except OSError as error:
+                self._fail(error)
 
     def is_same(self, path: Path, standing: Path) -> bool:
         """Whether two files hold the same bytes.
@@ -189,6 +176,17 @@ class Objects:
             OSError: one of them cannot be read.
         """
         return self._compare(path, standing)[0]
+
+    def _locate(self, content: str) -> tuple[Path, int] | None:
+        """The file of an object and its size."""
+        folder = self._folder(content)
+        for extension in _EXTENSIONS.values():
+            path = folder / f"{content}.{extension}"
+            with contextlib.suppress(OSError):
+                status = self._disk.lstat(path)
+                if kind_of(status) is Kind.FILE:
+                    return path, status.st_size
+        return None
 
     def _confirm(self, standing: Path, source: Path, content: str) -> bool:
         """Whether the standing object is good; a rotten one is to be written anew."""
@@ -240,16 +238,19 @@ class Objects:
     def _open(self, folder: Path) -> None:
         """Before the first write into a folder: make it, and remove what a killed run left there."""
         with self._open_lock:
-            if not self._open_folders:
-                self._disk.make_folder(self.root)
-                if not (self.root / "README.txt").exists():
+            for each in {self.root: None, folder: None}:
+                if each in self._open_folders:
+                    continue
+                self._disk.make_folder(each)
+                self._clear(each)
+                if each == self.root:
                     self._disk.write_synced(self.root / "README.txt", [README.encode()])
-            if folder not in self._open_folders:
-                self._disk.make_folder(folder)
-                for name, _ in self._disk.scan_folder(folder):
-                    if name.startswith(TEMP_PREFIX):
-                        self._disk.remove(folder / name)
-                self._open_folders.add(folder)
+                self._open_folders.add(each)
+
+    def _clear(self, folder: Path) -> None:
+        for name in self._names(folder):
+            if name.startswith(TEMP_PREFIX):
+                self._disk.remove(folder / name)
 
     def _folder(self, content: str) -> Path:
         if CONTENT.fullmatch(content) is None:

@@ -105,7 +105,9 @@ def translated(path: Path, role: Role) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        # An OperationalError without a code is Python's own: a text that is no UTF-8, which we never write.
+        own = isinstance(error, sqlite3.OperationalError) and not hasattr(error, "sqlite_errorcode")
+        code = sqlite3.SQLITE_CORRUPT if own else getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise Locked(
                 f"the {role.name} {path} is locked by another process", "wait for it to end, then try again"
@@ -119,6 +121,15 @@ def translated(path: Path, role: Role) -> Iterator[None]:
                 f"cannot write the {role.name} {path}: {error}", "mend the folder's rights or its disk"
             ) from error
         raise DatabaseError(f"cannot use the {role.name} {path}: {error}", role.when_damaged) from error
+
+
+@contextlib.contextmanager
+def believed(path: Path, role: Role) -> Iterator[None]:
+    """Around the reading of rows: a value that this program never writes is damage too."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise Damaged(f"the {role.name} {path} holds what was never written to it", role.when_damaged) from error
 
 
 def refuse_fork(opened_by: int) -> None:

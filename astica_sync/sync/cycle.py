@@ -1,20 +1,22 @@
 """One push, top to bottom: rounds of scan, observe, plan and apply until nothing is doubtful."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from astica_sync.core.guard import Refusal
+from astica_sync.core.naming import NearTitle
 from astica_sync.core.plan import Plan
 from astica_sync.core.sample import Problem
 from astica_sync.errors import AsticaSyncError
 from astica_sync.store.layout import check_root
 from astica_sync.store.lock import writer_lock
 from astica_sync.sync.apply import Applied, Failed, apply_plan
-from astica_sync.sync.status import Status, find_status
 from astica_sync.sync.parts import Parts
 from astica_sync.sync.probe import prove_uids
+from astica_sync.sync.status import Status, find_status, plan_round
 
 Consent = Callable[[list[Refusal]], bool]
+Naming = Callable[[list[NearTitle]], bool]
 
 
 @dataclass(slots=True)
@@ -23,6 +25,7 @@ class Pushed:
 
     uploaded: int = 0
     removed: int = 0
+    near: list[NearTitle] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
     requests: int = 0
     in_sync: bool = False
@@ -32,12 +35,21 @@ class Pushed:
     error: BaseException | None = None
 
 
-def push(parts: Parts, *, consent: Consent = lambda _: False, retry: bool = False) -> Pushed:
+def push(
+    parts: Parts,
+    *,
+    consent: Consent = lambda _: False,
+    naming: Naming = lambda _: False,
+    new_classes: Iterable[str] = (),
+    retry: bool = False,
+) -> Pushed:
     """Makes the service equal to the store.
 
     Args:
         parts: what to work with.
         consent: asked when the guard refuses removals; True lets these go.
+        naming: asked when new classes nearly are others; True makes them.
+        new_classes: titles that are meant as they are.
         retry: try the samples again that failed for good.
 
     Raises:
@@ -52,8 +64,10 @@ def push(parts: Parts, *, consent: Consent = lambda _: False, retry: bool = Fals
             parts.journal.clear_bad()
         seen = find_status(parts)
         agreed: set[int] = set()
+        accepted = set(new_classes)
         refused: set[int] = set()
         while True:
+            seen = _named(parts, seen, accepted, naming)
             parts.listener.planned(seen.plan, seen.refusals, parts.service.forecast(seen.plan.requests))
             pushed.refusals = _still_refused(seen.refusals, agreed, consent)
             applied = _round(parts, seen, removals=not pushed.refusals)
@@ -71,6 +85,16 @@ def push(parts: Parts, *, consent: Consent = lambda _: False, retry: bool = Fals
     pushed.requests = parts.service.requests
     pushed.in_sync = pushed.error is None and _equal(seen, applied, pushed)
     return pushed
+
+
+def _named(parts: Parts, seen: Status, accepted: set[str], naming: Naming) -> Status:
+    """The same status, with the uploads into new classes that are meant as they are."""
+    if not seen.near:
+        return seen
+    titles = {entry.title for entry in seen.near}
+    if not titles <= accepted and naming([entry for entry in seen.near if entry.title not in accepted]):
+        accepted |= titles
+    return plan_round(parts, seen.scan, seen.observation, accepted)
 
 
 def _still_refused(refusals: list[Refusal], agreed: set[int], consent: Consent) -> list[Refusal]:
@@ -127,6 +151,7 @@ def _add(pushed: Pushed, seen: Status, applied: Applied) -> None:
     blocked = [Failed(upload.class_title, upload.path, seen.bad[upload.uid].reason) for upload in seen.plan.blocked]
     pushed.failed = blocked + applied.failed
     pushed.problems = seen.problems
+    pushed.near = seen.near
     pushed.left = applied.left
     pushed.error = applied.error
 
@@ -164,4 +189,6 @@ def _wait(parts: Parts, until: float) -> None:
 def _equal(seen: Status, applied: Applied, pushed: Pushed) -> bool:
     """Whether the service equals the store now, by what was observed and confirmed."""
     plan = seen.plan
-    return not (pushed.refusals or pushed.failed or applied.left or applied.doubtful or plan.waiting or plan.held)
+    return not (
+        pushed.refusals or pushed.failed or applied.left or applied.doubtful or plan.waiting or plan.held or plan.asked
+    )

@@ -1,14 +1,17 @@
 """Scan, observe, plan: what differs, and what a push would do. Changes nothing on either side."""
 
 import json
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from astica_sync.core.guard import Refusal, find_refusals
+from astica_sync.core.naming import NearTitle, find_near_titles
 from astica_sync.core.pace import Lane
 from astica_sync.core.plan import Plan, Terms, make_plan
 from astica_sync.core.sample import Observation, Problem
 from astica_sync.errors import StoreError
 from astica_sync.remote.wire import parse_view
+from astica_sync.store.ignore import Ignore
 from astica_sync.store.journal import BadSample
 from astica_sync.store.scan import Scan, scan_store
 from astica_sync.sync.parts import Parts
@@ -18,7 +21,10 @@ UIDS_PROVEN = "uids_proven"
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Both sides at one moment, and what follows. ``bad`` are the samples that are not tried again, by uid."""
+    """Both sides at one moment, and what follows.
+
+    ``bad`` are the samples that are not tried again, by uid; ``near`` the new classes whose uploads wait for a word.
+    """
 
     scan: Scan
     observation: Observation
@@ -26,6 +32,7 @@ class Status:
     refusals: list[Refusal]
     problems: list[Problem]
     bad: dict[str, BadSample]
+    near: list[NearTitle]
 
 
 def find_status(parts: Parts, *, offline: bool = False) -> Status:
@@ -69,8 +76,14 @@ def last_observation(parts: Parts) -> Observation:
     raise StoreError("nothing has been observed yet for this model", "Run it once without --offline.")
 
 
-def plan_round(parts: Parts, scan: Scan, observation: Observation) -> Status:
-    """Plans from a scan and an observation, and asks the guard."""
+def plan_round(parts: Parts, scan: Scan, observation: Observation, accepted: Container[str] = frozenset()) -> Status:
+    """Plans from a scan and an observation, and asks the guard. ``accepted`` are new class titles that a person wants
+    although they nearly are another one."""
+    near = [
+        entry
+        for entry in find_near_titles(scan.classes, (entry.title for entry in observation.classes))
+        if entry.title not in accepted and not parts.journal.has_class(entry.title)
+    ]
     bad = {entry.uid: entry for entry in parts.journal.bad()}
     terms = Terms(
         run=parts.journal.run,
@@ -78,8 +91,35 @@ def plan_round(parts: Parts, scan: Scan, observation: Observation) -> Status:
         quarantine=parts.quarantine,
         unknown=scan.unknown,
         bad=bad.keys(),
+        asked={entry.title for entry in near},
         class_remove=parts.class_remove,
         uids_proven=bool(parts.journal.get_meta(UIDS_PROVEN)),
+        ignored=_ignored(parts),
     )
     plan = make_plan(parts.index.local_samples(parts.model_id), parts.journal.marks(), observation, terms)
-    return Status(scan, observation, plan, find_refusals(plan, parts.allowance), list(parts.index.problems()), bad)
+    named = {upload.class_title for upload in plan.asked}
+    return Status(
+        scan,
+        observation,
+        plan,
+        find_refusals(plan, parts.allowance),
+        list(parts.index.problems()),
+        bad,
+        [entry for entry in near if entry.title in named],
+    )
+
+
+def _ignored(parts: Parts) -> Callable[[str], bool]:
+    """Whether a file that stands in the store is taken out of it by the ignore file."""
+    ignore = Ignore.load(parts.layout.root)
+
+    def ignored(path: str) -> bool:
+        if not path or not ignore.skips_below(path):
+            return False
+        try:
+            parts.disk.lstat(parts.layout.root / path)
+        except OSError:
+            return False
+        return True
+
+    return ignored

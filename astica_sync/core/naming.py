@@ -1,0 +1,59 @@
+"""Class titles that are one slip away from another.
+
+An upload makes its class when there is none, silently. A folder ``Bottel`` beside a class ``Bottle`` would split the
+data set without a word, so a title that nearly is another one is asked about before it costs a request.
+"""
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+SHORTEST = 4
+"""Words of three letters are too often one letter apart (cat, car, can) to be taken for slips."""
+
+
+@dataclass(frozen=True, slots=True)
+class NearTitle:
+    """A new class of the store, and the class of the service that may have been meant."""
+
+    title: str
+    existing: str
+
+
+def find_near_titles(new: Iterable[str], existing: Iterable[str]) -> list[NearTitle]:
+    """The new titles that differ from an existing one by case, outer spaces, Unicode form, or one letter.
+
+    One letter is one letter more, less or other, or two swapped. Titles that differ in a digit (``class 1``,
+    ``class 2``) are different on purpose.
+    """
+    known = sorted(set(existing))
+    near = []
+    for title in sorted(set(new) - set(known)):
+        match = next((other for other in known if is_near(title, other)), None)
+        if match is not None:
+            near.append(NearTitle(title, match))
+    return near
+
+
+def is_near(title: str, other: str) -> bool:
+    """Whether two different titles are one slip apart."""
+    one, two = _plain(title), _plain(other)
+    if one == two:
+        return True
+    if min(len(one), len(two)) < SHORTEST or abs(len(one) - len(two)) > 1:
+        return False
+    start = 0
+    while start < min(len(one), len(two)) and one[start] == two[start]:
+        start += 1
+    end = 0
+    while end < min(len(one), len(two)) - start and one[-1 - end] == two[-1 - end]:
+        end += 1
+    mine, theirs = one[start : len(one) - end], two[start : len(two) - end]
+    if any(sign.isdigit() for sign in mine + theirs):
+        return False
+    swapped = len(mine) == 2 and mine == theirs[::-1]
+    return swapped or max(len(mine), len(theirs)) == 1
+
+
+def _plain(title: str) -> str:
+    return unicodedata.normalize("NFKC", title).strip().casefold()
