@@ -21,6 +21,13 @@ BYTES_AT_ONCE = 64 << 20
 DRAIN_SECONDS = 10.0
 
 
+class Vetoed(StoreError):
+    """The last look before a request found that it must not go out."""
+
+
+VETO = "its file is in the store again, or cannot be looked at; the next push decides"
+
+
 class Job(Protocol):
     """One request and what must come before it."""
 
@@ -34,7 +41,7 @@ class Job(Protocol):
         ...
 
     def admit(self) -> bool:
-        """On the driver, just before sending: the last look; False lets the job be."""
+        """On the driver, just before sending: the last look; False fails the job with ``Vetoed``."""
         ...
 
     def send(self, permit: Permit) -> None:
@@ -99,9 +106,11 @@ class Flow:
                     break
                 preparing += 1
                 weight += job.size
-                self._workers.submit(job.prepare, ("prepared", job))
-            batch, timeout, skipped = self._take(ready, lane, IN_FLIGHT - flying)
-            weight -= skipped
+                self._workers.submit(job.prepare, (self, "prepared", job))
+            batch, timeout, vetoed = self._take(ready, lane, IN_FLIGHT - flying)
+            if vetoed:
+                weight -= sum(job.size for job in vetoed)
+                desk.settle([(job, Vetoed(VETO)) for job in vetoed])
             if batch:
                 self._launch(batch, desk)
                 flying += len(batch)
@@ -117,7 +126,7 @@ class Flow:
                     return
             results: list[tuple[Job, BaseException | None]] = []
             for done in self._collect(timeout):
-                step, job = done.tag
+                _, step, job = done.tag
                 if step == "prepared":
                     preparing -= 1
                     if done.error is None:
@@ -135,22 +144,24 @@ class Flow:
             if results:
                 desk.settle(results)
 
-    def _take(self, ready: deque[Job], lane: Lane, places: int) -> tuple[list[tuple[Job, Permit]], float | None, int]:
-        """The jobs that may go out now, and otherwise how long until one may."""
+    def _take(
+        self, ready: deque[Job], lane: Lane, places: int
+    ) -> tuple[list[tuple[Job, Permit]], float | None, list[Job]]:
+        """The jobs that may go out now, how long until one may, and those that failed their last look."""
         batch: list[tuple[Job, Permit]] = []
-        skipped = 0
+        vetoed: list[Job] = []
         while ready and len(batch) < places and self.error is None:
             pause = self._breaker.pause(self._clock.now())
             if pause > 0:
-                return batch, pause, skipped
+                return batch, pause, vetoed
             if not ready[0].admit():
-                skipped += ready.popleft().size
+                vetoed.append(ready.popleft())
                 continue
             start = self._gate.may_start(lane)
             if isinstance(start, Wait):
-                return batch, start.seconds, skipped
+                return batch, start.seconds, vetoed
             batch.append((ready.popleft(), start))
-        return batch, None, skipped
+        return batch, None, vetoed
 
     def _launch(self, batch: list[tuple[Job, Permit]], desk: Desk) -> None:
         try:
@@ -160,13 +171,15 @@ class Flow:
                 self._gate.finish(permit)
             raise
         for job, permit in batch:
-            self._workers.submit(_sending(job, permit), ("sent", job))
+            self._workers.submit(_sending(job, permit), (self, "sent", job))
 
     def _collect(self, timeout: float | None) -> Iterator[Done]:
         """Everything that is finished, waiting for the first of it; wakes up now and then to hear a stop."""
         done = self._workers.next_done(min(timeout, 1.0) if timeout is not None else 1.0)
         while done is not None:
-            yield done
+            # What an earlier flow has parked comes back late; the journal knows it as attempted.
+            if done.tag[0] is self:
+                yield done
             done = self._workers.next_done(0)
 
     def _again(self, error: RemoteError) -> bool:
@@ -181,7 +194,7 @@ class Flow:
     def _judge(self, done: Done) -> None:
         error = done.error
         if error is None:
-            if done.tag[0] == "sent":
+            if done.tag[1] == "sent":
                 self._breaker.succeeded()
         elif isinstance(error, RemoteError):
             if self.error is None:
