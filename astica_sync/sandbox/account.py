@@ -52,7 +52,11 @@ def fold(title: str) -> str:
 
 
 class Account:
-    """One account in one folder; ``now`` gives the seconds every row is stamped with."""
+    """One account in one folder; ``now`` gives the seconds every row is stamped with.
+
+    Raises:
+        OSError: the folder cannot be written, or what lies there is no database of a sandbox.
+    """
 
     def __init__(self, folder: Path, now: Callable[[], float]) -> None:
         self.now = now
@@ -62,8 +66,12 @@ class Account:
         self.versions_folder.mkdir(exist_ok=True)
         self._lock = threading.RLock()
         self._db = sqlite3.connect(folder / "sandbox.db", check_same_thread=False, isolation_level=None)
-        # A killed process loses nothing this way; a power cut may, which a sandbox can bear.
-        self._db.executescript("PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = OFF;" + _SCHEMA)
+        try:
+            # A killed process loses nothing this way; a power cut may, which a sandbox can bear.
+            self._db.executescript("PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = OFF;" + _SCHEMA)
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise OSError(f"{folder / 'sandbox.db'} cannot be used: {error}") from None
         with self.change() as db:
             for table, first in _FIRST_IDS.items():
                 db.execute(

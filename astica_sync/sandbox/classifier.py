@@ -24,7 +24,7 @@ THUMBNAIL = 12
 _SIZES = (4 * BINS * (SIDE // CELL - 1) ** 2, 2 * 64, THUMBNAIL**2)
 _LOUDNESS = (0.25, 1.0, 0.5)
 # Thirteen times as many numbers speak of shape as of colour; unweighted they would drown it.
-_WEIGHTS = np.repeat(_LOUDNESS, _SIZES).astype(np.float32)
+WEIGHTS = np.repeat(_LOUDNESS, _SIZES).astype(np.float32)
 
 
 def describe(image: "Image.Image") -> Floats:
@@ -83,14 +83,14 @@ class Classifier:
 
         matrix = np.stack(features)
         scaler = StandardScaler().fit(matrix)
-        even = scaler.transform(matrix) * _WEIGHTS
+        even = scaler.transform(matrix) * WEIGHTS
         model = LogisticRegression(C=0.1, max_iter=2000).fit(even, np.asarray(labels))
         weights, offsets = model.coef_, model.intercept_
         if len(model.classes_) == 2:
             # scikit-learn keeps one row for two labels: the first one's is all zero.
             weights = np.vstack((np.zeros_like(weights), weights))
             offsets = np.concatenate((np.zeros_like(offsets), offsets))
-        weights = weights * _WEIGHTS / scaler.scale_
+        weights = weights * WEIGHTS / scaler.scale_
         offsets = offsets - weights @ scaler.mean_
         names = tuple(str(label) for label in model.classes_)
         return cls(names, weights.astype(np.float32), offsets.astype(np.float32))

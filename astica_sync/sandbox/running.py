@@ -192,9 +192,9 @@ def running(
         thread = threading.Thread(target=server.run, args=([listener],), name=f"sandbox {url}", daemon=True)
         thread.start()
         try:
-            if not server.ready.wait(10):
+            if not server.ready.wait(60):
                 raise TimeoutError("the sandbox did not start")
             yield Box(url, sandbox)
         finally:
             server.stop()
-            thread.join(10)
+            thread.join(60)

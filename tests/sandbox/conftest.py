@@ -12,9 +12,9 @@ from astica_sync.sandbox.running import Box
 Post = Callable[..., httpx.Response]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def client() -> Iterator[httpx.Client]:
-    with httpx.Client(timeout=10, trust_env=False) as client:
+    with httpx.Client(timeout=60, trust_env=False) as client:
         yield client
 
 

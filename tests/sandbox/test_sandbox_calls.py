@@ -1,11 +1,10 @@
 """Every documented call gives the documented answer, field for field."""
 
 import json
-from urllib.parse import urlencode
 
 import httpx
 import pytest
-from pictures import draw, encode
+from pictures import claim_size, draw, encode
 
 from astica_sync.sandbox.calls import PATHS
 from astica_sync.sandbox.running import Box
@@ -145,13 +144,13 @@ def test_an_image_over_20_mb_is_refused(sandbox, post):
     huge = encode(draw() + bytes(20 * MB))
     answer = post("/model/upload", model_id=model, model_class="Can", input=huge)
     assert error_of(answer) == "Image is too large: more than 20 MB"
-    answer = post("/model/upload", model_id=model, model_class="Can", input=huge + huge)
+    answer = post("/model/upload", model_id=model, model_class="Can", input=huge[: 27 * MB] + "A" * 100_000)
     assert error_of(answer) == "Image is too large: more than 20 MB"
 
 
 def test_the_two_hundred_megapixel_bomb_is_refused(sandbox, post):
     model = sandbox.add_model()
-    bomb = draw(size=(14_000, 14_000))
+    bomb = claim_size(draw(), 14_000, 14_000)
     answer = post("/model/upload", model_id=model, model_class="Can", input=encode(bomb))
     assert error_of(answer) == "Image is too large: too many pixels"
 
@@ -235,7 +234,9 @@ def test_a_revoked_key_is_refused(sandbox, post, client):
 
 
 @pytest.mark.parametrize(
-    "body", [b"[1]", b"{", b"\xff", b"7", b'"text"', b"[" * 100_000], ids=["list", "cut", "bytes", "number", "text", "deep"]
+    "body",
+    [b"[1]", b"{", b"\xff", b"7", b'"text"', b"[" * 100_000],
+    ids=["list", "cut", "bytes", "number", "text", "deep"],
 )
 def test_a_body_that_is_no_object_is_refused(sandbox, client, body):
     answer = client.post(f"{sandbox.url}/model/list", content=body, headers={"Content-Type": "application/json"})
@@ -250,7 +251,6 @@ def test_a_form_is_as_good_as_json(sandbox, client):
     assert client.post(f"{sandbox.url}/model/upload", content=json.dumps(fields), headers=headers).json() == OK
     plain = {"Content-Type": "text/plain"}
     assert client.post(f"{sandbox.url}/model/upload", content=json.dumps(fields), headers=plain).json() == OK
-    assert urlencode(fields).count("=") >= 5
     assert len(sandbox.samples(model)) == 3
 
 

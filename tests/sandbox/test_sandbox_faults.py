@@ -1,0 +1,191 @@
+"""Faults come when they are asked for, and do what they say to the account and to the client."""
+
+import json
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astica_sync.sandbox.faults import CALLS, Dealer, Faults, Kind, Rule, read_range
+
+
+@pytest.mark.parametrize(
+    ("kind", "done"),
+    [("lost-before", 0), ("lost-after", 1), ("late~inf", 0), ("cut-connection", 1)],
+)
+def test_an_answer_that_never_arrives_tells_nothing_of_the_work(sandbox, upload, kind, done):
+    sandbox.set_faults(f"upload={kind}")
+    model = sandbox.add_model()
+    with pytest.raises(httpx.RemoteProtocolError):
+        upload(model, "Can")
+    assert len(sandbox.samples(model)) == sandbox.log[0].done == done
+
+
+@pytest.mark.parametrize(("kind", "status", "done"), [("5xx", 503, 0), ("5xx-after", 502, 1), ("html", 200, 0)])
+def test_a_page_comes_instead_of_json(sandbox, upload, kind, status, done):
+    sandbox.set_faults(f"upload={kind}")
+    model = sandbox.add_model()
+    answer = upload(model, "Can")
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "text/html; charset=utf-8")
+    assert answer.text.startswith("<!doctype html>")
+    assert len(sandbox.samples(model)) == done
+
+
+def test_a_connection_may_end_in_the_middle_of_the_answer(sandbox, post):
+    sandbox.set_faults("list=cut-connection")
+    with pytest.raises(httpx.RemoteProtocolError, match="complete message body"):
+        post("/model/list")
+
+
+def test_json_is_cut_under_a_length_that_fits(sandbox, post):
+    sandbox.set_faults("list=cut")
+    sandbox.add_model()
+    answer = post("/model/list")
+    assert answer.status_code == 200
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    with pytest.raises(ValueError, match=r"Unterminated|Expecting"):
+        json.loads(answer.content)
+
+
+def test_late_work_is_done_when_the_client_is_long_gone(sandbox, upload):
+    sandbox.set_faults("upload=late~inf")
+    model = sandbox.add_model()
+    for uid in ("a", "b"):
+        with pytest.raises(httpx.RemoteProtocolError):
+            upload(model, "Can", uid)
+    assert sandbox.samples(model) == []
+    assert sandbox.run_late() == 2
+    assert [sample.uid for sample in sandbox.samples(model)] == ["a", "b"]
+    assert [(request.outcome, request.done) for request in sandbox.log] == [("late", 1)] * 2
+    assert sandbox.run_late() == 0
+
+
+def test_late_work_is_done_by_itself_after_its_seconds(sandbox, upload, post):
+    sandbox.set_faults("upload=late~1ms")
+    model = sandbox.add_model()
+    with pytest.raises(httpx.RemoteProtocolError):
+        upload(model, "Can")
+    for _ in range(2000):  # each look is a request, which lets the sandbox's time pass
+        if sandbox.samples(model):
+            break
+        post("/")
+    assert len(sandbox.samples(model)) == 1
+
+
+def test_work_may_be_done_twice_and_answered_once(sandbox, upload):
+    sandbox.set_faults("upload=twice")
+    model = sandbox.add_model()
+    assert upload(model, "Can", "u").json() == {"status": "OK"}
+    assert [sample.uid for sample in sandbox.samples(model)] == ["u", "u"]
+    assert sandbox.log[0].done == 2
+
+
+def test_a_second_go_that_is_refused_does_not_change_the_answer(sandbox, upload, post):
+    model = sandbox.add_model()
+    upload(model, "Can", "u")
+    sandbox.set_faults("sample_remove=twice")
+    assert post("/model/sample_remove", sample_id="", sample_uid="u").json() == {"status": "OK"}
+    assert sandbox.log[-1].done == 1
+
+
+def test_a_slow_answer_is_whole(sandbox, post):
+    sandbox.set_faults("*=slow~1ms", latency="1-2ms")
+    assert post("/model/list").json()["dataset_list"] == []
+
+
+def test_a_partial_view_does_not_add_up(sandbox, upload, post):
+    model = sandbox.add_model()
+    for uid in "abcd":
+        upload(model, "Can", uid)
+    sandbox.set_faults("view:1=partial")
+    dataset = post("/model/view", model_id=model).json()["dataset"]
+    assert dataset["numSample"] == 4
+    assert [sample["uid"] for sample in dataset["class_list"][0]["samples"]] == ["b", "d"]
+    assert len(post("/model/view", model_id=model).json()["dataset"]["class_list"][0]["samples"]) == 4
+
+
+def test_a_view_may_be_answered_with_the_list(sandbox, post):
+    model = sandbox.add_model()
+    sandbox.set_faults("view=listed")
+    answer = post("/model/view", model_id=model).json()
+    assert "dataset" not in answer
+    assert answer["dataset_list"][0]["id"] == model
+    assert post("/model/view", model_id=model, tkn="wrong").json()["error"] == "Invalid API key"
+
+
+def test_a_refused_request_gets_no_fault(sandbox, post):
+    sandbox.set_limit(1, 60)
+    sandbox.set_faults("list:2=lost-after")
+    post("/model/list")
+    assert post("/model/list").status_code == 429
+    assert sandbox.log[-1].fault is None
+
+
+def test_a_fault_is_dealt_by_number_per_call(sandbox, upload, post):
+    sandbox.set_faults("upload:2-3=5xx", "*:5=html")
+    model = sandbox.add_model()
+    uploads = [upload(model, "Can").status_code]
+    post("/model/list")
+    uploads += [upload(model, "Can").status_code for _ in range(2)]
+    assert uploads == [200, 503, 503]
+    assert upload(model, "Can").text.startswith("<!doctype")
+    sandbox.set_faults("upload:1=5xx")
+    assert upload(model, "Can").status_code == 503
+
+
+@given(st.integers(), st.floats(0, 1), st.lists(st.sampled_from(CALLS), max_size=60))
+def test_the_same_seed_deals_the_same_faults(seed, share, calls):
+    faults = Faults((Rule("*", Kind.SLOW, share=share, seconds=(0, 9)),), seed, (0.1, 0.3))
+    first, second = Dealer(faults), Dealer(faults)
+    dealt = [first.deal(call) for call in calls]
+    assert dealt == [second.deal(call) for call in calls]
+    for fault in dealt:
+        assert 0.1 - 1e-9 <= fault.before + fault.after <= 0.3 + 1e-9
+        assert fault.kind is not None or share < 1
+
+
+def test_a_probability_is_met():
+    dealer = Dealer(Faults.read("*@10%=lost-after", seed=7))
+    lost = sum(dealer.deal("upload").kind is Kind.LOST_AFTER for _ in range(5000))
+    assert 400 < lost < 600
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("upload:3=lost-after", Rule("upload", Kind.LOST_AFTER, 3, 3)),
+        ("upload:3-7=5xx", Rule("upload", Kind.ERROR_PAGE, 3, 7)),
+        ("*@10%=lost-before", Rule("*", Kind.LOST_BEFORE, share=0.1)),
+        ("view@0.05=cut", Rule("view", Kind.CUT, share=0.05)),
+        ("view=slow~0.5-2s", Rule("view", Kind.SLOW, share=1.0, seconds=(0.5, 2.0))),
+        ("model_train:1=5xx-after", Rule("model_train", Kind.ERROR_PAGE_AFTER, 1, 1)),
+        ("*=late~50ms", Rule("*", Kind.LATE, share=1.0, seconds=(0.05, 0.05))),
+        ("*=late", Rule("*", Kind.LATE, share=1.0, seconds=(5.0, 5.0))),
+    ],
+)
+def test_a_rule_is_read_from_its_text(text, rule):
+    assert Rule.read(text) == rule
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("upload", "not a fault"),
+        ("uplaod=5xx", "no call 'uplaod'; there are create, "),
+        ("upload=lost", "no fault 'lost'; there are lost-before, "),
+        ("upload@150%=5xx", "a probability lies between 0 and 1"),
+        ("upload=slow~soon", "not a time or a range of times: 'soon'"),
+        ("upload=slow~5-2s", "a range goes from low to high"),
+    ],
+)
+def test_a_rule_that_cannot_be_read_is_refused_with_its_reason(text, message):
+    with pytest.raises(ValueError, match=message):
+        Rule.read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("20-50ms", (0.02, 0.05)), ("0.2-2s", (0.2, 2.0)), ("3", (3.0, 3.0)), ("0", (0.0, 0.0))]
+)
+def test_a_range_is_read_from_its_text(text, seconds):
+    assert read_range(text) == pytest.approx(seconds)

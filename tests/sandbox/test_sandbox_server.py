@@ -1,0 +1,167 @@
+"""The sandbox as a process of its own, and what survives it."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+from pictures import draw, encode
+
+from astica_sync.sandbox.faults import Faults
+from astica_sync.sandbox.options import Switches
+from astica_sync.sandbox.running import Box, running
+from astica_sync.sandbox.server import serve
+
+SERVE = """
+import sys
+from pathlib import Path
+from astica_sync.sandbox.server import serve
+from astica_sync.sandbox.options import Switches
+from astica_sync.sandbox.faults import Faults
+serve("127.0.0.1", 0, Path(sys.argv[1]), "secret", 90, 60.0, Switches(), Faults(), lambda url: print(url, flush=True))
+print("ended", flush=True)
+"""
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_serves_until_a_signal_and_keeps_everything(tmp_path: Path, client, signal_number):
+    with subprocess.Popen([sys.executable, "-c", SERVE, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().strip()
+            fields = {"dataset_title": "Kept", "dataset_type": "vision", "dataset_purpose": "test"}
+            answer = client.post(f"{url}/model/create", json={"tkn": "secret", **fields})
+            assert answer.json() == {"status": "OK"}
+            process.send_signal(signal_number)
+            assert process.stdout.read() == "ended\n"
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+    with running(tmp_path) as box:
+        assert [title for _, title in box.models()] == ["Kept"]
+
+
+def test_a_killed_process_has_what_it_answered(tmp_path: Path, client):
+    with subprocess.Popen([sys.executable, "-c", SERVE, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().strip()
+            key = {"tkn": "secret"}
+            fields = {"dataset_title": "Kept", "dataset_type": "vision", "dataset_purpose": "test"}
+            client.post(f"{url}/model/create", json=key | fields)
+            (model,) = client.post(f"{url}/model/list", json=key).json()["dataset_list"]
+            upload = {"model_id": model["id"], "model_class": "Can", "input": encode(draw()), "uid": "u"}
+            assert client.post(f"{url}/model/upload", json=key | upload).json() == {"status": "OK"}
+        finally:
+            os.kill(process.pid, signal.SIGKILL)
+    with running(tmp_path) as box:
+        (sample,) = box.samples(model["id"])
+        assert (sample.uid, sample.image) == ("u", draw())
+
+
+def test_state_versions_and_ids_survive_a_restart(tmp_path: Path, client):
+    with running(tmp_path) as box:
+        model = box.add_model("Kept", tags="a")
+        samples = [box.add_sample(model, title, draw(title), title) for title in ("red", "blue")]
+        client.post(f"{box.url}/model/model_train", json={"tkn": box.key, "model_id": model})
+        box.wait_for_training()
+        before = client.post(f"{box.url}/model/view", json={"tkn": box.key, "model_id": model}).content
+        box.remove_sample(samples[1])
+        box.add_sample(model, "blue", draw("blue"), "blue")
+    with running(tmp_path) as box:
+        latest = max(sample.sample_id for sample in box.samples(model))
+        box.remove_sample(latest)
+    with running(tmp_path) as box:
+        assert box.add_sample(model, "blue", draw("blue"), "blue") > latest
+        (version,) = box.versions(model)
+        assert version.encode() in before
+        body = {"tkn": box.key, "model_id": model, "model_version": version, "input": encode(draw("red"))}
+        assert client.post(f"{box.url}/detect", json=body).json()["output"] == "red"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.org", ""])
+def test_only_this_machine_can_reach_it(host):
+    with pytest.raises(ValueError, match="not a loopback address"):
+        serve(host, 0, None, "key", 90, 60.0, Switches(), Faults(), print)
+
+
+def test_a_taken_port_is_an_error(sandbox):
+    port = int(sandbox.url.rpartition(":")[2])
+    with pytest.raises(OSError, match="in use"), running(port=port):
+        pass
+
+
+def test_a_folder_that_holds_something_else_is_an_error_and_stays_as_it_is(tmp_path: Path):
+    (tmp_path / "sandbox.db").write_text("somebody's notes, long enough to be looked at" * 40)
+    with pytest.raises(OSError, match="cannot be used: file is not a database"), running(tmp_path):
+        pass
+    assert (tmp_path / "sandbox.db").read_text().startswith("somebody's notes")
+
+
+def test_a_request_under_way_ends_with_the_sandbox(client):
+    with running() as box:
+        box.set_faults("list=slow~600s")
+
+        def ask() -> None:
+            with pytest.raises(httpx.HTTPError):
+                client.post(f"{box.url}/model/list", json={"tkn": box.key})
+            ended.set()
+
+        ended = threading.Event()
+        thread = threading.Thread(target=ask)
+        thread.start()
+        while not box.log:
+            pass
+    assert ended.wait(60)
+    thread.join()
+
+
+class Pictures(BaseHTTPRequestHandler):
+    """A web server with one picture, one redirect to it, and nothing else."""
+
+    def do_GET(self) -> None:
+        if self.path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", "/red.png")
+            self.end_headers()
+            return
+        self.send_response(200 if self.path == "/red.png" else 404)
+        self.end_headers()
+        if self.path == "/red.png":
+            self.wfile.write(draw("red"))
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def pictures() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), Pictures) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_url_is_fetched_only_where_that_is_allowed(sandbox: Box, post, pictures):
+    model = sandbox.add_model()
+
+    def upload(url: str) -> str:
+        answer = post("/model/upload", model_id=model, model_class="Can", input=url).json()
+        return str(answer.get("error", "OK"))
+
+    assert "switched off" in upload(f"{pictures}/red.png")
+    sandbox.set_switches(urls="fetched")
+    assert upload(f"{pictures}/red.png") == "OK"
+    assert [sample.image for sample in sandbox.samples(model)] == [draw("red")]
+    assert upload(f"{pictures}/missing.png") == "Unable to fetch the input: HTTP status 404"
+    assert upload(f"{pictures}/moved") == "Unable to fetch the input: HTTP status 302"
+    assert upload("http://192.0.2.1/red.png") == "Invalid input: only https URLs are fetched"
+    assert len(sandbox.samples(model)) == 1
