@@ -5,6 +5,7 @@ read apart from the rest, is never written anywhere and is not taken from a stor
 """
 
 import difflib
+import math
 import os
 import re
 import stat
@@ -47,32 +48,37 @@ def _text(value: object) -> str:
 
 
 def _number(value: object) -> float:
+    """NaN where it is no number, which every comparison then refuses."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError("a number")
+        return math.nan
     try:
         return float(value)
-    except ValueError:
-        raise ValueError("a number") from None
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def _whole(value: object, least: int) -> int:
+    number = _number(value)
+    if not (least <= number < 2**53 and number.is_integer()):
+        raise ValueError(f"a whole number from {least}")
+    return int(number)
 
 
 def _count(value: object) -> int:
-    number = _number(value)
-    if number != int(number) or number < 1:
-        raise ValueError("a whole number from 1")
-    return int(number)
+    return _whole(value, 1)
 
 
 def _seconds(value: object) -> float:
     number = _number(value)
     if not 0 < number < 86_400 * 7:
-        raise ValueError("a number of seconds above 0")
+        raise ValueError("a number of seconds above 0, a week at most")
     return number
 
 
 def _quarantine(value: object) -> float:
     number = _number(value)
     if not 0 <= number < 86_400 * 7:
-        raise ValueError("a number of seconds from 0")
+        raise ValueError("a number of seconds from 0, a week at most")
     return number
 
 
@@ -87,10 +93,7 @@ def _share(value: object) -> float:
 
 
 def _floor(value: object) -> int:
-    number = _number(value)
-    if number != int(number) or number < 0:
-        raise ValueError("a whole number from 0")
-    return int(number)
+    return _whole(value, 0)
 
 
 def _switch(value: object) -> bool:

@@ -7,6 +7,8 @@ AsticaSyncError
 │  ├─ StoreBusy            another process writes this store
 │  ├─ StoreChanged         the folder is not the one the store was made in
 │  ├─ DatabaseError        the index or the journal cannot be used
+│  ├─ ImageRejected        a file that is no image the service could take
+│  ├─ StorageFull          no room for the backup or a database
 │  ├─ SourceChanged        a file is no longer the one that was scanned
 │  ├─ Collision            two different files with one content hash
 │  └─ BackupDamaged        an object of the backup is missing or is not what its name says
@@ -16,6 +18,7 @@ AsticaSyncError
 │  ├─ BadKey               refused for the key
 │  ├─ Refused              the service's own ERROR for this one request
 │  │  └─ NoSuchModel
+│  ├─ NotTheService        something else answered: a redirect, a proxy
 │  ├─ OutcomeUnknown       sent, and no answer that says what became of it
 │  └─ NotAnObservation     a view that does not add up
 ├─ GuardRefused            a plan removes more than is allowed

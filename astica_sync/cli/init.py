@@ -1,5 +1,6 @@
 """``astica-sync init``."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from astica_sync.cli.wiring import clean_stop, open_service, settings_for
 from astica_sync.cli.words import number, safe
 from astica_sync.clock import SystemClock
 from astica_sync.config import load_key
+from astica_sync.errors import StoreChanged, StoreError
+from astica_sync.store.layout import Layout, check_place, create_store, read_sentinel
 from astica_sync.sync.listener import Listener
 
 INTENT = "creating.json"
@@ -40,15 +43,16 @@ def init(
     astica-sync init photos --create "Cans" --type image --purpose "sort cans from bottles"
     """
     from astica_sync.store.disk import Disk
-    from astica_sync.store.layout import STATE_DIR, check_place, create_store
-    from astica_sync.sync.creating import Wish, create_model
+    from astica_sync.sync.creating import Wish, create_model, forget_attempt
 
     if (model_id is None) == (title is None):
         raise click.UsageError("Give either --model ID (astica-sync models lists them) or --create TITLE.")
-    if title is not None and not (title.strip() and kind and purpose):
+    if title is not None and not all(text and text.strip() for text in (title, kind, purpose)):
         raise click.UsageError("--create needs a title, --type and --purpose.")
-    root = (store or Path.cwd()).resolve()
-    check_place(root)
+    layout = check_place(store or Path.cwd())
+    intent = layout.state / INTENT
+    if title is not None and not rebind and not intent.exists():
+        _refuse_bound(layout)
     settings = settings_for(None)
     key = load_key(os.environ)
     clock = SystemClock()
@@ -57,7 +61,7 @@ def init(
             model = create_model(
                 service,
                 Wish(title, kind or "", purpose or "", tags),
-                root / STATE_DIR / INTENT,
+                intent,
                 disk=Disk(),
                 clock=clock,
                 quarantine=settings.quarantine,
@@ -65,9 +69,25 @@ def init(
             )
         else:
             model = service.view(model_id)[0].model
-    create_store(root, model_id=model.model_id, train_url=settings.train_url, now=clock.now(), rebind=rebind)
-    click.echo(f'{safe(str(root))} mirrors model {model.model_id} "{safe(model.title)}"')
+    create_store(layout.root, model_id=model.model_id, train_url=settings.train_url, now=clock.now(), rebind=rebind)
+    if title is not None:
+        forget_attempt(intent, Disk())
+    click.echo(f'{safe(str(layout.root))} mirrors model {model.model_id} "{safe(model.title)}"')
     if model.samples:
         click.echo(f"It has {number(model.samples, 'sample')}; what is not in the store is left alone.")
     click.echo("Next: astica-sync pull-status, then astica-sync push")
     return 0
+
+
+def _refuse_bound(layout: Layout) -> None:
+    """Before a request is sent: a second model would be made for nothing.
+
+    Raises:
+        StoreError: the folder is the store of a model already.
+    """
+    with contextlib.suppress(StoreChanged):
+        bound = read_sentinel(layout).model_id
+        raise StoreError(
+            f"{layout.root} is already the store of model {bound}",
+            "Nothing was made. With --rebind it gets a new model, or use another folder.",
+        )

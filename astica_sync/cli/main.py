@@ -102,6 +102,20 @@ def run(arguments: Sequence[str] | None = None) -> int:
             raise
         explain(error)
         return error.exit_code
+    except Exception as error:
+        if "--debug" in given:
+            raise
+        explain(_unexpected(error))
+        return 1
+
+
+def _unexpected(error: Exception) -> AsticaSyncError:
+    if isinstance(error, OSError):
+        return AsticaSyncError(str(error), "Free space or mend the rights there, then give the same command again.")
+    return AsticaSyncError(
+        f"a fault of the program: {type(error).__name__}: {error}",
+        "What was done is saved. Please report it with what astica-sync --debug prints.",
+    )
 
 
 def explain(error: AsticaSyncError) -> None:

@@ -59,19 +59,22 @@ def models(ctx: click.Context, as_json: bool) -> int:
 def create(title: str, kind: str, purpose: str, tags: str) -> int:
     """Make a model and print its id; safe to give again after an interruption."""
     from astica_sync.store.disk import Disk
-    from astica_sync.sync.creating import Wish, create_model
+    from astica_sync.sync.creating import Wish, create_model, forget_attempt
 
+    disk = Disk()
+    intent = machine_state_folder() / "creating.json"
     with account() as (service, clock, quarantine):
         model = create_model(
             service,
             Wish(title, kind, purpose, tags),
-            machine_state_folder() / "creating.json",
-            disk=Disk(),
+            intent,
+            disk=disk,
             clock=clock,
             quarantine=quarantine,
             tell=lambda text: click.echo(text, err=True),
         )
     click.echo(model.model_id)
+    forget_attempt(intent, disk)
     return 0
 
 

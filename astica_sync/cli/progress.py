@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from astica_sync.cli.words import duration, number, safe
+from astica_sync.cli.status import twin_line
+from astica_sync.cli.words import duration, first, number, safe
 from astica_sync.core.guard import Refusal
 from astica_sync.core.plan import Plan
 from astica_sync.sync.listener import Listener
@@ -27,13 +28,22 @@ class Progress(Listener):
         removed = 0 if refusals else len(plan.removed)
         if not plan.uploads and not removed:
             return
+        self._warn_of_twins(plan)
         click.echo(
             f"To upload: {number(len(plan.uploads), 'sample')}, to remove: {number(removed, 'sample')}, "
-            f"about {duration(eta)}",
+            f"{'about ' if eta >= 1 else ''}{duration(eta)}",
             err=True,
         )
         if self._terminal:
             self._open(len(plan.uploads) + removed, eta)
+
+    def _warn_of_twins(self, plan: Plan) -> None:
+        """Only those of which a part goes up now: who has been told once may mean it."""
+        sent = {upload.uid for upload in plan.uploads}
+        twins = [twin for twin in plan.twins if any(sample.uid in sent for sample in twin)]
+        if twins:
+            lines = ["The same image is in two classes or more, and goes up for each:"]
+            click.echo("\n".join(lines + first((f"  {twin_line(twin)}" for twin in twins), len(twins))), err=True)
 
     def uploaded(self, class_title: str, path: str, eta: float) -> None:
         self._advance(1, path, eta)

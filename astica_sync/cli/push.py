@@ -5,6 +5,7 @@ import re
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,8 +17,10 @@ from astica_sync.cli.words import first, json_name, number, safe
 from astica_sync.core.guard import Allowance, Refusal
 from astica_sync.core.naming import NearTitle
 from astica_sync.errors import AsticaSyncError, Interrupted
-from astica_sync.sync.cycle import Consent, Naming, Pushed
 from astica_sync.sync.listener import Listener
+
+if TYPE_CHECKING:
+    from astica_sync.sync.cycle import Consent, Naming, Pushed
 
 SOME_FAILED, REFUSED = 3, 4
 
@@ -107,7 +110,7 @@ def push(
     return _exit_code(pushed)
 
 
-def _ask(listener: Listener, *, quiet: bool) -> Consent:
+def _ask(listener: Listener, *, quiet: bool) -> "Consent":
     def ask(refusals: list[Refusal]) -> bool:
         if quiet or not (sys.stdin.isatty() and sys.stderr.isatty()):
             return False
@@ -122,7 +125,7 @@ def _ask(listener: Listener, *, quiet: bool) -> Consent:
     return ask
 
 
-def _ask_title(listener: Listener, *, quiet: bool, yes: bool) -> Naming:
+def _ask_title(listener: Listener, *, quiet: bool, yes: bool) -> "Naming":
     def ask(near: list[NearTitle]) -> bool:
         if yes or quiet or not (sys.stdin.isatty() and sys.stderr.isatty()):
             return yes
@@ -135,7 +138,7 @@ def _ask_title(listener: Listener, *, quiet: bool, yes: bool) -> Naming:
     return ask
 
 
-def _data(pushed: Pushed) -> dict[str, object]:
+def _data(pushed: "Pushed") -> dict[str, object]:
     return {
         "uploaded": pushed.uploaded,
         "removed": pushed.removed,
@@ -150,14 +153,15 @@ def _data(pushed: Pushed) -> dict[str, object]:
     }
 
 
-def _summary(pushed: Pushed) -> list[str]:
+def _summary(pushed: "Pushed") -> list[str]:
     lines = []
     if pushed.failed:
         lines.append(f"Failed ({len(pushed.failed):,}; the others went on):")
         failed = [f"  ! {safe(entry.path)}  ({entry.reason})" for entry in pushed.failed]
         lines += [click.style(line, fg="red") for line in first(failed, len(failed), 20)]
     if pushed.problems:
-        lines.append(f"{number(len(pushed.problems), 'file')} cannot be samples: astica-sync pull-status says why")
+        files = number(len(pushed.problems), "file is", "files are")
+        lines.append(f"{files} no sample: astica-sync pull-status says why")
     for refusal in pushed.refusals:
         lines.append(click.style(f"Nothing was removed: {refusal.reason}.", fg="red"))
         names = [f"  - {safe(sample.path or sample.uid)}" for sample in refusal.samples]
@@ -175,7 +179,7 @@ def _summary(pushed: Pushed) -> list[str]:
     return lines
 
 
-def _exit_code(pushed: Pushed) -> int:
+def _exit_code(pushed: "Pushed") -> int:
     error = pushed.error
     if isinstance(error, Interrupted):
         return error.exit_code

@@ -3,7 +3,7 @@
 import json
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
@@ -13,9 +13,11 @@ from astica_sync.cli.words import duration, first, json_name, number, safe
 from astica_sync.core.guard import Refusal
 from astica_sync.core.naming import NearTitle
 from astica_sync.core.plan import Plan
-from astica_sync.core.sample import Problem
+from astica_sync.core.sample import LocalSample, Problem
 from astica_sync.sync.listener import Listener
-from astica_sync.sync.status import Status
+
+if TYPE_CHECKING:
+    from astica_sync.sync.status import Status
 
 DIFFERENCES = 5
 
@@ -49,7 +51,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
     return DIFFERENCES if exit_code and not in_sync else 0
 
 
-def as_data(seen: Status, eta: float) -> dict[str, Any]:
+def as_data(seen: "Status", eta: float) -> dict[str, Any]:
     """The object of ``pull-status --json``."""
     plan, observation = seen.plan, seen.observation
     blocked = [{"path": json_name(upload.path), "reason": seen.bad[upload.uid].reason} for upload in plan.blocked]
@@ -125,7 +127,7 @@ def did_you_mean(entry: NearTitle) -> str:
     )
 
 
-def as_text(seen: Status, eta: float) -> list[str]:
+def as_text(seen: "Status", eta: float) -> list[str]:
     """The status for a person, in the order of what to do about it."""
     plan = seen.plan
     lines = ["", *class_table(plan)]
@@ -141,6 +143,7 @@ def as_text(seen: Status, eta: float) -> list[str]:
     failed = [f"! {safe(upload.path)}  ({seen.bad[upload.uid].reason})" for upload in plan.blocked]
     lines += _section("Failed before (push --retry tries them again)", "red", failed)
     lines += _section("Problems", "yellow", [f"! {safe(p.path)}  ({p.reason})" for p in seen.problems])
+    lines += _section("In two classes or more, a sample in each", "yellow", [twin_line(twin) for twin in plan.twins])
     lines += _section(
         "Not ours (made elsewhere, left alone)",
         "cyan",
@@ -154,7 +157,12 @@ def as_text(seen: Status, eta: float) -> list[str]:
     return [*lines, "", _conclusion(seen, eta)]
 
 
-def _conclusion(seen: Status, eta: float) -> str:
+def twin_line(twin: tuple[LocalSample, ...]) -> str:
+    """The files that hold one image in different classes."""
+    return "= " + "  ".join(safe(path) for path in sorted(sample.paths[0] for sample in twin))
+
+
+def _conclusion(seen: "Status", eta: float) -> str:
     plan = seen.plan
     if plan.requests:
         cost = (

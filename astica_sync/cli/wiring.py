@@ -1,7 +1,6 @@
 """Opens what a command works with, from settings and flags, and closes it again."""
 
 import contextlib
-import hashlib
 import os
 import secrets
 import signal
@@ -9,17 +8,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from astica_sync.clock import SystemClock
 from astica_sync.config import Settings, load_key, load_settings, machine_state_folder, user_config_file
 from astica_sync.core.guard import Allowance
+from astica_sync.errors import ConfigError
 from astica_sync.secret import Secret
-from astica_sync.store.layout import SETTINGS_FILE, Layout, find_store, read_sentinel
+from astica_sync.store.layout import SETTINGS_FILE, Layout, Sentinel, find_store, read_sentinel
 from astica_sync.sync.listener import Listener
-from astica_sync.sync.parts import Parts
+
+if TYPE_CHECKING:
+    from astica_sync.sync.parts import Parts
 
 store_option = click.option(
     "--store",
@@ -52,7 +54,7 @@ def settings_for(layout: Layout | None, flags: dict[str, object] | None = None) 
 @contextlib.contextmanager
 def open_service(settings: Settings, key: Secret, clock: SystemClock, listener: Listener) -> Iterator[Any]:
     """The service behind the machine-wide budget of this key."""
-    from astica_sync.remote.budget import Budget
+    from astica_sync.remote.budget import Budget, budget_name
     from astica_sync.remote.client import Client
     from astica_sync.remote.service import Service
 
@@ -83,16 +85,11 @@ def open_service(settings: Settings, key: Secret, clock: SystemClock, listener: 
         )
 
 
-def budget_name(key: Secret, endpoint: str) -> str:
-    """Names the budget of one key at one endpoint without giving the key away."""
-    return hashlib.blake2s(f"{endpoint}\0{key.reveal()}".encode(), digest_size=16).hexdigest()
-
-
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A store that is open for work, and the settings it was opened with."""
 
-    parts: Parts
+    parts: "Parts"
     settings: Settings
     layout: Layout
 
@@ -112,11 +109,14 @@ def open_store(
     from astica_sync.store.index import Index
     from astica_sync.store.journal import Journal
     from astica_sync.sync.flow import THREADS
+    from astica_sync.sync.parts import Parts
     from astica_sync.sync.workers import thread_workers
 
     layout = find(store)
     sentinel = read_sentinel(layout)
     settings = settings_for(layout)
+    if not offline:
+        _refuse_another_service(settings, sentinel)
     key = Secret("") if offline else load_key(os.environ)
     clock = SystemClock()
     disk = Disk()
@@ -149,6 +149,20 @@ def open_store(
             stopping=clock.stopping.is_set,
         )
         yield Opened(parts, settings, layout)
+
+
+def _refuse_another_service(settings: Settings, sentinel: Sentinel) -> None:
+    """The same model id means another model elsewhere; a variable left over from the sandbox is enough for that.
+
+    Raises:
+        ConfigError: the settings name another service than the one the store was made for.
+    """
+    if settings.train_url != sentinel.train_url:
+        raise ConfigError(
+            f"the store mirrors a model at {sentinel.train_url}, and {settings.sources['train_url']} says "
+            f"{settings.train_url}",
+            f"Unset that, or bind the store anew: astica-sync init --model {sentinel.model_id} --rebind",
+        )
 
 
 @contextlib.contextmanager

@@ -167,7 +167,11 @@ class Plan:
     asked: list[Upload] = field(default_factory=list)
     unmanaged: list[RemoteSample] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
+    twins: list[tuple[LocalSample, ...]] = field(default_factory=list)
+    """Images that lie in more than one class: several samples, and often a slip."""
     classes: dict[str, ClassCount] = field(default_factory=dict)
+    unseen: bool = False
+    """Whether a part of the store could not be seen, so that nobody can say what is equal."""
     probe: bool = False
     """Whether the first upload is looked at before the others follow: nothing has shown yet that the service keeps
     our uids so that samples can be told apart."""
@@ -189,7 +193,7 @@ class Plan:
     @property
     def in_sync(self) -> bool:
         """Nothing to send, nothing awaited, nothing unknown: the service equals the store."""
-        return not (self.requests or self.waiting or self.blocked or self.asked or self.held)
+        return not (self.requests or self.waiting or self.blocked or self.asked or self.held or self.unseen)
 
     def count(self, class_title: str) -> ClassCount:
         return self.classes.setdefault(class_title, ClassCount())
@@ -232,13 +236,13 @@ def last_sending(mark: Mark, terms: Terms) -> float | None:
 
 def make_plan(local: Iterable[LocalSample], marks: Iterable[Mark], observation: Observation, terms: Terms) -> Plan:
     """Compares the three sides, each sorted by uid, and says what makes the service equal to the store."""
-    plan = Plan()
+    plan = Plan(unseen=bool(terms.unknown))
     rows = merge_rows(local, marks, observation)
     # Uids begin with the content hash, so all rows about one image arrive together, whatever their class.
     for _, together in groupby(rows, key=lambda row: row.uid[:32]):
         _plan_image(plan, list(together), observation.asked_at, terms)
     plan.uploads.sort(key=lambda upload: upload.path)
-    plan.probe = not terms.uids_proven and plan.managed == 0 and len(plan.uploads) > 1
+    plan.probe = not terms.uids_proven and plan.managed == 0 and bool(plan.uploads)
     _fold_into_class_removals(plan, observation, terms)
     return plan
 
@@ -247,6 +251,9 @@ def _plan_image(plan: Plan, rows: list[Row], asked_at: float, terms: Terms) -> N
     """Plans all samples of one image, the present ones first: a moved one leaves its old place only when its new
     one is sure."""
     gone, unsure = Why.ABSENT, False
+    present = tuple(row.local for row in rows if row.local is not None)
+    if len(present) > 1:
+        plan.twins.append(present)
     for row in rows:
         if row.local is not None:
             gone = Why.MOVED

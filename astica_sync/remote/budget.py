@@ -91,17 +91,22 @@ class Budget:
                 on_wait(found.seconds, "the service's limit of requests")
             wait(self._clock, found.seconds)
 
-    def extend(self, permit: Permit, lost_at: float) -> Permit:
-        """The permit for a request that may take longer than was thought; to be called before it is sent."""
+    def extend(self, permit: Permit, lost_at: float) -> Permit | None:
+        """The permit for a request that may take longer than was thought; to be called just before it is sent.
+
+        None when it counts no more, as after a long stop of the process: its place may be another's by now.
+        """
         if lost_at <= permit.lost_at:
             return permit
-        self._ledger.run(
-            lambda rows: rows.execute(
-                "UPDATE request SET lost_at = ? WHERE number = ? AND sent = ? AND answered IS NULL",
-                (lost_at, permit.number, permit.sent_at),
+        still_counts = self._ledger.run(
+            lambda rows: (
+                rows.execute(
+                    "UPDATE request SET lost_at = ? WHERE number = ? AND sent = ? AND answered IS NULL AND lost_at > ?",
+                    (lost_at, permit.number, permit.sent_at, self._clock.ticks() - self._window),
+                ).rowcount
             )
         )
-        return replace(permit, lost_at=lost_at)
+        return replace(permit, lost_at=lost_at) if still_counts else None
 
     def finish(self, permit: Permit, *, sent: bool = True, served: bool = False) -> None:
         """Ends a request, once it is certain that nothing of it is under way any more.

@@ -36,7 +36,7 @@ class Answer:
     """A whole HTTP answer. Header names are in lower case."""
 
     status: int
-    headers: dict[str, str]
+    headers: dict[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
 

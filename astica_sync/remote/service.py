@@ -149,7 +149,8 @@ class Service:
     def _send(self, budget: Budget, permit: Permit, seconds: float, call: Callable[[], T]) -> T:
         left_machine = served = False
         try:
-            permit = budget.extend(permit, self._clock.ticks() + seconds)
+            still_valid = budget.extend(permit, self._clock.ticks() + seconds)
+            permit = still_valid or budget.start(permit.lane, seconds, self._on_wait)
             left_machine = True
             found = call()
             served = True

@@ -4,6 +4,7 @@ The order is always: object, then its line in the catalog, then, by the caller, 
 """
 
 import contextlib
+import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,8 @@ from pathlib import Path
 import xxhash
 
 from astica_sync.errors import SourceChanged, StoreError
-from astica_sync.store.catalog import Catalog, Entry
-from astica_sync.store.disk import Disk
+from astica_sync.store.catalog import CONTENT, Catalog, Entry
+from astica_sync.store.disk import Disk, Kind, kind_of
 from astica_sync.store.objects import Hasher, Objects
 
 
@@ -72,8 +73,37 @@ class Backup(Objects):
                 names[entry.content].append(entry)
         return names
 
-    def verify(self, part: tuple[int, int] = (1, 1)) -> Iterator[Checked]:
-        """Re-hashes every object, and looks for each one that the catalog names.
+    def pinned(self) -> set[str]:
+        """Every content hash that is written in the backup outside of the catalog: snapshots name what they need so.
+
+        Raises:
+            StoreError: a file of the backup cannot be read.
+        """
+        pinned: set[str] = set()
+        for path in self._other_files(self.root):
+            try:
+                with self._disk.open_read(path) as file:
+                    rest = ""
+                    for chunk in self._disk.chunks(file):
+                        text = rest + chunk.decode("latin-1")
+                        pinned.update(CONTENT.findall(text))
+                        rest = text[-31:]
+            except OSError as error:
+                raise StoreError(f"{path} of the backup cannot be read: {error.strerror}", "mend its rights") from error
+        return pinned
+
+    def _other_files(self, folder: Path) -> Iterator[Path]:
+        for name in self._names(folder):
+            path = folder / name
+            if folder == self.root and name in ("objects", "catalog.jsonl"):
+                continue
+            if kind_of(self._disk.lstat(path)) is Kind.FOLDER:
+                yield from self._other_files(path)
+            else:
+                yield path
+
+    def verify(self, part: tuple[int, int] = (1, 1), expected: Iterable[str] = ()) -> Iterator[Checked]:
+        """Re-hashes every object, and looks for each one that the catalog names or that is ``expected``.
 
         ``part`` is (n, t): the n-th of t parts, which together are everything and stay the same as objects come.
 
@@ -86,11 +116,11 @@ class Backup(Objects):
             if int(content[:8], 16) % parts == number - 1:
                 seen.add(bytes.fromhex(content))
                 yield Checked(content, self.check(content))
-        for entry in self.samples():
-            key = bytes.fromhex(entry.content)
-            if key not in seen and int(entry.content[:8], 16) % parts == number - 1:
+        for content in itertools.chain((entry.content for entry in self.samples()), expected):
+            key = bytes.fromhex(content)
+            if key not in seen and int(content[:8], 16) % parts == number - 1:
                 seen.add(key)
-                yield Checked(entry.content, self.check(entry.content))
+                yield Checked(content, self.check(content))
 
     def repair(self, content: str, sources: Iterable[Path]) -> bool:
         """Writes a broken or missing object again from the first source whose bytes have its hash.
@@ -107,3 +137,18 @@ class Backup(Objects):
                 self.put(source, content)
                 return True
         return False
+
+    def prune(self, contents: Collection[str]) -> int:
+        """Removes these objects and their lines in the catalog for good; returns the bytes that came free.
+
+        The lines go first, so that after a crash objects are left that no line names, and never a line without its
+        object.
+
+        Raises:
+            StorageFull, StoreError: the backup cannot be written; what is gone is gone from both.
+        """
+        try:
+            self._catalog.drop(contents)
+        except OSError as error:
+            self._fail(error)
+        return sum(self.discard(content) for content in contents)

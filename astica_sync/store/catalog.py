@@ -1,13 +1,13 @@
 """The backup's catalog: which object was which file of which class, one line of JSON per sample.
 
-Append-only and readable without this program. A line that a crash has torn is skipped; lines that repeat others are
-harmless.
+Append-only, ``backup prune`` aside, and readable without this program. A line that a crash has torn is skipped; lines
+that repeat others are harmless.
 """
 
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,6 +57,15 @@ class Catalog:
             self._disk.sync_folder(self._path.parent)
             self._name_is_durable = True
 
+    def drop(self, contents: Container[str]) -> None:
+        """Leaves out the lines of these contents, durably and in one step; every other line stays as it is.
+
+        Raises:
+            OSError: the lines are all there, or all but these.
+        """
+        kept = (line + b"\n" for line in self._lines() if line and not _names(line, contents))
+        self._disk.write_synced(self._path, kept)
+
     def __iter__(self) -> Iterator[Entry]:
         """All lines that can be read, in the order they were written.
 
@@ -76,7 +85,6 @@ class Catalog:
         rest = b""
         with file:
             for chunk in self._disk.chunks(file):
-                # Not splitlines(): a title may hold what Unicode calls a line separator.
                 *lines, rest = (rest + chunk).split(b"\n")
                 yield from lines
         yield rest
@@ -125,6 +133,11 @@ def _from_line(line: bytes) -> Entry | None:
         return None
     # The content becomes part of a path inside the backup.
     return entry if CONTENT.fullmatch(entry.content) else None
+
+
+def _names(line: bytes, contents: Container[str]) -> bool:
+    entry = _from_line(line)
+    return entry is not None and entry.content in contents
 
 
 def _text(value: object) -> str:

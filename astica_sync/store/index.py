@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from filelock import FileLock, Timeout
 
 from astica_sync.core.sample import LocalSample, Problem, make_scope, make_uid
+from astica_sync.errors import DatabaseError
 from astica_sync.store import schema
 
 BUSY_S = 2.0
@@ -341,7 +342,9 @@ class Index:
     def _rows(self, query: str, values: tuple[object, ...] = ()) -> Iterator[Any]:
         schema.refuse_fork(self._pid)
         with self._caught():
-            yield from self._connection.execute(query, values)
+            # Not "yield from": it would close the cursor of a connection that is closed already.
+            for row in self._connection.execute(query, values):  # noqa: UP028
+                yield row
 
     @contextlib.contextmanager
     def _believed(self) -> Iterator[None]:
@@ -350,13 +353,15 @@ class Index:
 
     @contextlib.contextmanager
     def _caught(self) -> Iterator[None]:
-        """A damaged file is set aside at once, so that the next command begins with a new one."""
+        """A file that makes trouble is set aside at once, so that the next command begins with a new one."""
         try:
             with schema.translated(self.path, _ROLE):
                 yield
-        except schema.Damaged:
-            self._set_aside()
+        except (schema.Locked, schema.Unwritable):
             raise
+        except DatabaseError as error:
+            self._set_aside()
+            raise schema.Damaged(str(error), error.hint) from error
 
 
 def join(folder: bytes, name: bytes) -> str:

@@ -56,8 +56,9 @@ class Place(NamedTuple):
 class Event(NamedTuple):
     """One line of the history: what was done to one sample or class, when, and what became of it.
 
-    ``at`` is in seconds since the epoch; ``action`` one of "upload", "remove", "remove-class", "adopt", "forget";
-    ``outcome`` one of "done", "refused", "unknown", "not done". For a whole class ``uid`` and ``path`` are empty.
+    ``at`` is in seconds since the epoch; ``action`` one of "upload", "remove", "remove-class", "adopt", "forget",
+    "prune"; ``outcome`` one of "done", "refused", "unknown", "not done". For a whole class ``uid`` and ``path`` are
+    empty; for "prune" ``uid`` is a content hash, since the image went for every class.
     """
 
     at: float

@@ -148,7 +148,7 @@ def check_place(root: Path) -> Layout:
     return layout
 
 
-def read_sentinel(layout: Layout) -> Sentinel:
+def read_sentinel(layout: Layout, disk: Disk | None = None) -> Sentinel:
     """What the store remembers about itself.
 
     Raises:
@@ -157,7 +157,8 @@ def read_sentinel(layout: Layout) -> Sentinel:
     """
     hint = "is the disk mounted? if this is the store, run astica-sync init again"
     try:
-        found = json.loads(layout.sentinel_file.read_bytes())
+        with (disk or Disk()).open_read(layout.sentinel_file) as file:
+            found = json.loads(file.read())
     except (OSError, ValueError) as error:
         raise StoreChanged(f"{layout.sentinel_file} is missing or cannot be read; nothing was removed", hint) from error
     if isinstance(found, dict) and isinstance(found.get("format"), int) and found["format"] > SENTINEL_FORMAT:
@@ -183,7 +184,7 @@ def check_root(layout: Layout, disk: Disk | None = None) -> Sentinel:
         StoreChanged: it is another folder, a copy, or not there; says which.
         StoreError: a newer version of the program made it.
     """
-    sentinel = read_sentinel(layout)
+    sentinel = read_sentinel(layout, disk)
     hint = "if this copy is the one that writes to the model from now on, run astica-sync init here again"
     try:
         status = (disk or Disk()).lstat(layout.root)

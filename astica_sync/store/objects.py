@@ -68,6 +68,7 @@ class Objects:
         self._locks = [threading.Lock() for _ in range(256)]
         self._open_lock = threading.Lock()
         self._open_folders: set[Path] = set()
+        self._kept_names: set[Path] = set()
 
     def put(self, source: Path, content: str) -> Stored:
         """Makes sure that the bytes of ``source``, which hash to ``content``, are in the backup, durably.
@@ -136,6 +137,21 @@ class Objects:
         """Whether there is an object of this name; only ``check`` and ``read`` prove its bytes."""
         return self.find(content) is not None
 
+    def secure(self, content: str) -> bool:
+        """As ``has``, and an object that is there keeps its name whatever happens from now on.
+
+        Raises:
+            StorageFull, StoreError: that cannot be made sure.
+        """
+        standing = self._locate(content)
+        if standing is None:
+            return False
+        try:
+            self._keep_names(standing[0].parent)
+        except OSError as error:
+            self._fail(error)
+        return True
+
     def size_of(self, content: str) -> int:
         """The size of an object in bytes.
 
@@ -146,6 +162,27 @@ class Objects:
         if standing is None:
             raise BackupDamaged(f"{content} is missing in the backup", _VERIFY_HINT)
         return standing[1]
+
+    def time_of(self, content: str) -> float:
+        """When an object was written, in seconds since the epoch; 0 when there is none."""
+        path = self.find(content)
+        return 0.0 if path is None else self._disk.lstat(path).st_mtime
+
+    def discard(self, content: str) -> int:
+        """Removes one object for good and returns its size in bytes, 0 when there is none.
+
+        Raises:
+            StoreError: it cannot be removed.
+        """
+        standing = self._locate(content)
+        if standing is None:
+            return 0
+        path, size = standing
+        try:
+            self._disk.remove(path)
+        except OSError as error:
+            self._fail(error)
+        return size
 
     def objects(self) -> Iterator[str]:
         """The content hashes of all objects, sorted; files of other names are passed over.
@@ -182,10 +219,12 @@ class Objects:
         folder = self._folder(content)
         for extension in _EXTENSIONS.values():
             path = folder / f"{content}.{extension}"
-            with contextlib.suppress(OSError):
+            try:
                 status = self._disk.lstat(path)
-                if kind_of(status) is Kind.FILE:
-                    return path, status.st_size
+            except OSError:
+                continue
+            if kind_of(status) is Kind.FILE:
+                return path, status.st_size
         return None
 
     def _confirm(self, standing: Path, source: Path, content: str) -> bool:
@@ -203,12 +242,7 @@ class Objects:
                 f"{source} and {standing} are different images with one content hash",
                 "save the image again with an image editor, so that its bytes change",
             )
-        try:
-            # Whoever wrote it may have been killed before its name was durable.
-            self._disk.sync_folder(standing.parent)
-        except OSError as error:
-            self._fail(error)
-        return True
+        return self.secure(content)
 
     def _write(self, source: Path, content: str, standing: Path | None) -> Path:
         folder = self._folder(content)
@@ -230,6 +264,7 @@ class Objects:
             self._disk.publish(temp, target)
         except OSError:
             # Its name may not be durable, and asking again for a failed sync proves nothing: write it anew.
+            self._kept_names.discard(folder)
             with contextlib.suppress(OSError):
                 self._disk.remove(target)
             raise
@@ -243,9 +278,19 @@ class Objects:
                     continue
                 self._disk.make_folder(each)
                 self._clear(each)
-                if each == self.root:
+                if each == self.root and "README.txt" not in self._names(self.root):
                     self._disk.write_synced(self.root / "README.txt", [README.encode()])
                 self._open_folders.add(each)
+        self._keep_names(folder)
+
+    def _keep_names(self, folder: Path) -> None:
+        """Makes the names in a folder of objects durable, and those of the folders above it; once, since what is
+        published later brings its own sync. Whoever made them may have been killed before his."""
+        with self._open_lock:
+            for each in (self.root.parent, self.root, self.root / "objects", folder):
+                if each not in self._kept_names:
+                    self._disk.sync_folder(each)
+                    self._kept_names.add(each)
 
     def _clear(self, folder: Path) -> None:
         for name in self._names(folder):

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import itertools
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -115,9 +116,7 @@ def _safe_parts(entry: Entry) -> list[str]:
 
 
 def _look_at_parents(target: Path, root: Path, disk: Disk) -> None:
-    for parent in target.parents:
-        if parent == root:
-            return
+    for parent in itertools.takewhile(lambda parent: parent != root, target.parents):
         with contextlib.suppress(FileNotFoundError):
             if kind_of(disk.lstat(parent)) is not Kind.FOLDER:
                 raise _NotRestored("something that is no folder stands in its way, and was left as it is")

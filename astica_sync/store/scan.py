@@ -6,8 +6,9 @@ What could not be seen is said so, and stays in the index: from there nothing ma
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from astica_sync.clock import Clock
 from astica_sync.core.sample import Unknown
@@ -25,6 +26,7 @@ _BATCH_ROWS = 2000
 # Files per task of a reading thread, so that handing over costs little beside reading small files.
 _BATCH_FILES = 32
 _LISTINGS = 3
+_T = TypeVar("_T")
 
 _NESTED = "a store inside this store, which is skipped: move that folder out, or list it in .astica-ignore"
 _REMOUNTED = (
@@ -67,7 +69,8 @@ def scan_store(
     """Compares the store with the index and reads what differs; ``forced`` reads everything.
 
     ``progress`` is told now and then how many files were looked at and read. In a store that is not the one that was
-    made (``check_root``) everything is unknown. Interrupting a scan loses at most the last rows.
+    made (``check_root``) everything is unknown. ``threads`` read files beside this one, which reads them itself when
+    there are none, in an order that only the store decides. Interrupting a scan loses at most the last rows.
 
     Raises:
         StoreError: the ignore file cannot be read or understood.
@@ -155,12 +158,12 @@ class _Walk:
     def run(self, threads: int) -> Scan:
         started_at = self.clock.now()
         self._check_root()
-        with self.index.scanning(), ThreadPoolExecutor(threads, "read") as pool:
+        with self.index.scanning(), _readers(threads) as pool:
             self.folders = self.index.folders()
             self.next_id = 1 + max((folder.folder_id for folder in self.folders.values()), default=0)
             self.pool = pool
             self.tasks: deque[tuple[Folder, list[str], Future[list[Reading]]]] = deque()
-            self.most_tasks = 3 * threads
+            self.most_tasks = max(1, 3 * threads)
             try:
                 self._walk()
                 while self.tasks:
@@ -353,6 +356,19 @@ class _Walk:
 
     def _path_of(self, folder: Folder) -> str:
         return f"{self.layout.root}/{os.fsdecode(folder.path)}" if folder.path else str(self.layout.root)
+
+
+class _OneByOne(Executor):
+    """Reads on the thread that scans, at once."""
+
+    def submit(self, work: Callable[..., _T], /, *args: object, **kwargs: object) -> Future[_T]:
+        future: Future[_T] = Future()
+        future.set_result(work(*args, **kwargs))
+        return future
+
+
+def _readers(threads: int) -> Executor:
+    return ThreadPoolExecutor(threads, "read") if threads else _OneByOne()
 
 
 def _above(path: bytes) -> Iterator[bytes]:

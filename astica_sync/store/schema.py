@@ -105,22 +105,23 @@ def translated(path: Path, role: Role) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        # An OperationalError without a code is Python's own: a text that is no UTF-8, which we never write.
-        own = isinstance(error, sqlite3.OperationalError) and not hasattr(error, "sqlite_errorcode")
-        code = sqlite3.SQLITE_CORRUPT if own else getattr(error, "sqlite_errorcode", 0) & 0xFF
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise Locked(
                 f"the {role.name} {path} is locked by another process", "wait for it to end, then try again"
             ) from error
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise Damaged(f"the {role.name} {path} is damaged", role.when_damaged) from error
         if code == sqlite3.SQLITE_FULL:
             raise Unwritable(f"no space left for the {role.name} {path}", "free some space, then try again") from error
         if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR):
             raise Unwritable(
                 f"cannot write the {role.name} {path}: {error}", "mend the folder's rights or its disk"
             ) from error
+        if isinstance(error, sqlite3.OperationalError) or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise Damaged(f"the {role.name} {path} is damaged: {error}", role.when_damaged) from error
         raise DatabaseError(f"cannot use the {role.name} {path}: {error}", role.when_damaged) from error
+    except UnicodeDecodeError as error:
+        # SQLite's messages quote what they choke on.
+        raise Damaged(f"the {role.name} {path} is damaged", role.when_damaged) from error
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from astica_sync.errors import (
     OutcomeUnknown,
     Refused,
     RemoteError,
+    SourceChanged,
     StorageFull,
     StoreError,
 )
@@ -45,16 +46,22 @@ class Failed:
 
 @dataclass(slots=True)
 class Applied:
-    """What became of a plan. ``doubtful`` counts requests of unknown outcome, ``refused`` are the ids of samples
-    whose removal the service refused, ``left`` counts what was planned and not tried."""
+    """What became of a plan. ``doubtful_uploads`` (uids) and ``doubtful_removals`` (sample ids) were sent with unknown
+    outcome, ``refused`` are the ids of samples whose removal the service refused, ``left`` counts what was planned
+    and not tried."""
 
     uploaded: set[str] = field(default_factory=set)
     removed: int = 0
     failed: list[Failed] = field(default_factory=list)
-    doubtful: int = 0
+    doubtful_uploads: set[str] = field(default_factory=set)
+    doubtful_removals: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)
     left: int = 0
     error: BaseException | None = None
+
+    @property
+    def doubtful(self) -> int:
+        return len(self.doubtful_uploads) + len(self.doubtful_removals)
 
 
 def apply_plan(parts: Parts, plan: Plan, *, removals: bool) -> Applied:
@@ -86,7 +93,7 @@ def _adopt(parts: Parts, plan: Plan, applied: Applied) -> None:
         kept = []
         for adopt in plan.adopts[start : start + ADOPT_AT_ONCE]:
             try:
-                if not parts.backup.has(content_of(adopt.uid)):
+                if not parts.backup.secure(content_of(adopt.uid)):
                     keep(parts, adopt.path, content_of(adopt.uid))
             except StorageFull:
                 raise
@@ -171,13 +178,16 @@ class _Uploads:
             return
         if isinstance(error, OutcomeUnknown):
             parts.journal.resend_at([upload.uid], parts.clock.now())
-            applied.doubtful += 1
+            applied.doubtful_uploads.add(upload.uid)
             parts.listener.note(f"{upload.path}: {error}; settled later, by what the service shows")
             return
         if isinstance(error, ImageRejected):
             parts.journal.set_bad([_bad(parts, upload, str(error))])
         elif isinstance(error, Refused):
             self._refused.append((job, str(error)))
+        elif isinstance(error, SourceChanged):
+            # The index may be what is wrong: the next scan reads the file again, whatever its times say.
+            parts.index.forget([upload.path])
         if isinstance(error, (StoreError, Refused)):
             applied.failed.append(Failed(upload.class_title, upload.path, str(error)))
             parts.listener.failed(upload.class_title, upload.path, str(error))
@@ -252,7 +262,7 @@ class _Removals:
                     parts.listener.removed(title, path, 1, parts.service.forecast(self.left))
                 elif isinstance(error, OutcomeUnknown):
                     parts.journal.resend_at([removal.uid], parts.clock.now())
-                    applied.doubtful += 1
+                    applied.doubtful_removals.add(removal.sample_id)
                 elif isinstance(error, Refused):
                     # Perhaps it is gone already; only an observation can tell.
                     applied.refused.add(removal.sample_id)
@@ -324,7 +334,7 @@ def _settle_class(
     elif isinstance(error, Refused):
         applied.refused.update(item.sample_id for item in removed)
     elif isinstance(error, OutcomeUnknown):
-        applied.doubtful += 1
+        applied.doubtful_removals.update(item.sample_id for item in removed)
     else:
         applied.error = error
 

@@ -5,6 +5,7 @@ there before. What was there before is written down first: a second attempt afte
 instead of making another.
 """
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,7 +40,10 @@ def create_model(
     quarantine: float,
     tell: Callable[[str], None],
 ) -> ModelInfo:
-    """Makes the model and finds its id; ``intent`` is the file that remembers the attempt.
+    """Makes the model and finds its id.
+
+    ``intent`` is the file that remembers the attempt. It stays until the caller has the id where it must be, and calls
+    ``forget_attempt``: until then the same call finds the same model.
 
     Raises:
         StoreError: an attempt for another model is open there.
@@ -52,7 +56,6 @@ def create_model(
         if found is None:
             found = _wait_for(service, wish, before, clock, quarantine)
         if found is not None:
-            disk.remove(intent)
             return found
     else:
         before = {model.model_id for model in service.models()}
@@ -64,7 +67,7 @@ def create_model(
     except OutcomeUnknown:
         tell("The answer was lost; looking for the new model")
     except RemoteError:
-        disk.remove(intent)
+        forget_attempt(intent, disk)
         raise
     found = _wait_for(service, wish, before, clock, quarantine)
     if found is None:
@@ -72,8 +75,15 @@ def create_model(
             f"the service does not list the new model {wish.title!r}",
             "Give the same command again: it looks first and makes no second model.",
         )
-    disk.remove(intent)
     return found
+
+
+def forget_attempt(intent: Path, disk: Disk) -> None:
+    """Ends an attempt: the model's id is written down elsewhere, or nothing was made. Takes the folder with it that
+    was made for the file alone."""
+    disk.remove(intent)
+    with contextlib.suppress(OSError):
+        intent.parent.rmdir()
 
 
 def _open_attempt(intent: Path, wish: Wish) -> set[int] | None:

@@ -9,10 +9,9 @@ from astica_sync.core.plan import Plan
 from astica_sync.core.sample import Problem
 from astica_sync.errors import AsticaSyncError
 from astica_sync.store.layout import check_root
-from astica_sync.store.lock import writer_lock
 from astica_sync.sync.apply import Applied, Failed, apply_plan
 from astica_sync.sync.parts import Parts
-from astica_sync.sync.probe import prove_uids
+from astica_sync.sync.probe import prove_uids, refuse_cut_uids
 from astica_sync.sync.status import Status, find_status, plan_round
 
 Consent = Callable[[list[Refusal]], bool]
@@ -58,21 +57,29 @@ def push(
         RemoteError: there is no first observation.
     """
     pushed = Pushed()
-    with writer_lock(parts.layout):
-        check_root(parts.layout)
+    with parts.lock(parts.layout):
+        check_root(parts.layout, parts.disk)
         if retry:
             parts.journal.clear_bad()
         seen = find_status(parts)
         agreed: set[int] = set()
         accepted = set(new_classes)
         refused: set[int] = set()
+        doubts = Applied()
+        confirmed: set[str] = set()
         while True:
             seen = _named(parts, seen, accepted, naming)
+            never_shown = _take_confirmed(seen.plan, confirmed)
             parts.listener.planned(seen.plan, seen.refusals, parts.service.forecast(seen.plan.requests))
             pushed.refusals = _still_refused(seen.refusals, agreed, consent)
             applied = _round(parts, seen, removals=not pushed.refusals)
             again = _settled_at(parts, seen, applied, refused)
+            applied.failed.extend(never_shown)
             _add(pushed, seen, applied)
+            confirmed |= applied.uploaded
+            _count_settled(pushed, seen, doubts)
+            doubts.doubtful_uploads |= applied.doubtful_uploads
+            doubts.doubtful_removals |= applied.doubtful_removals
             if applied.error is not None or again is None:
                 break
             refused |= applied.refused
@@ -126,6 +133,10 @@ def _apply_first(parts: Parts, seen: Status) -> Applied:
     plan = seen.plan
     piece = Plan(adopts=plan.adopts, forgets=plan.forgets)
     total = Applied()
+    try:
+        refuse_cut_uids(parts, seen.observation)
+    except AsticaSyncError as error:
+        total.error = error
     while plan.uploads and not (total.uploaded or total.doubtful or total.error):
         upload = plan.uploads.pop(0)
         piece.uploads = [upload]
@@ -133,7 +144,7 @@ def _apply_first(parts: Parts, seen: Status) -> Applied:
         piece = Plan()
         total.failed += applied.failed
         total.uploaded |= applied.uploaded
-        total.doubtful += applied.doubtful
+        total.doubtful_uploads |= applied.doubtful_uploads
         total.left += applied.left
         total.error = applied.error
         if applied.uploaded and total.error is None:
@@ -154,6 +165,25 @@ def _add(pushed: Pushed, seen: Status, applied: Applied) -> None:
     pushed.near = seen.near
     pushed.left = applied.left
     pushed.error = applied.error
+
+
+def _take_confirmed(plan: Plan, confirmed: set[str]) -> list[Failed]:
+    """Takes from the plan what was confirmed in this push already, and is not shown although its quarantine is over:
+    sending it time and again would fill the account. The next push may try once more."""
+    again = [upload for upload in plan.uploads if upload.uid in confirmed]
+    plan.uploads = [upload for upload in plan.uploads if upload.uid not in confirmed]
+    reason = "the service confirmed it and does not show it"
+    return [Failed(upload.class_title, upload.path, reason) for upload in again]
+
+
+def _count_settled(pushed: Pushed, seen: Status, doubts: Applied) -> None:
+    """Counts what was sent with unknown outcome in earlier rounds and turns out to be done; takes it from there."""
+    sent = {adopt.uid for adopt in seen.plan.adopts} & doubts.doubtful_uploads
+    gone = doubts.doubtful_removals - {sample.sample_id for sample in seen.observation.samples}
+    pushed.uploaded += len(sent)
+    pushed.removed += len(gone)
+    doubts.doubtful_uploads -= sent
+    doubts.doubtful_removals -= gone
 
 
 def _settled_at(parts: Parts, seen: Status, applied: Applied, refused: set[int]) -> float | None:
@@ -189,6 +219,5 @@ def _wait(parts: Parts, until: float) -> None:
 def _equal(seen: Status, applied: Applied, pushed: Pushed) -> bool:
     """Whether the service equals the store now, by what was observed and confirmed."""
     plan = seen.plan
-    return not (
-        pushed.refusals or pushed.failed or applied.left or applied.doubtful or plan.waiting or plan.held or plan.asked
-    )
+    undone = pushed.refusals or pushed.failed or applied.left or applied.doubtful
+    return not (undone or plan.waiting or plan.held or plan.asked or plan.unseen)

@@ -21,10 +21,7 @@ def keep(parts: Parts, path: str, content: str) -> None:
     Raises:
         StoreError: the file is gone, unreadable or another one by now, or the backup cannot take it.
     """
-    try:
-        parts.backup.put(source_of(parts, path), content)
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror or error}") from error
+    parts.backup.put(source_of(parts, path), content)
 
 
 @dataclass(slots=True)
@@ -45,7 +42,7 @@ class UploadJob:
 
     def prepare(self) -> None:
         """Checks the image, once per content, and reads it from the backup, healing a broken object on the way."""
-        if not self.parts.backup.has(self.content):
+        if not self.parts.backup.secure(self.content):
             reason = self.parts.decoder.check(source_of(self.parts, self.upload.path))
             if reason is not None:
                 raise ImageRejected(reason)

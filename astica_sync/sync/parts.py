@@ -1,6 +1,7 @@
 """Everything one run works with, opened once and handed around as one thing."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from astica_sync.clock import Clock
@@ -12,6 +13,7 @@ from astica_sync.store.disk import Disk
 from astica_sync.store.index import Index
 from astica_sync.store.journal import Journal
 from astica_sync.store.layout import Layout
+from astica_sync.store.lock import writer_lock
 from astica_sync.sync.listener import Listener
 from astica_sync.sync.workers import Workers
 
@@ -19,7 +21,8 @@ from astica_sync.sync.workers import Workers
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The local truth, the service, time, and who listens. ``run_started`` is when this run of the program began,
-    ``stopping`` whether a person has said stop."""
+    ``stopping`` whether a person has said stop, ``lock`` makes this process the store's one writer (promise 8), and
+    ``readers`` is how many threads read files during a scan."""
 
     layout: Layout
     model_id: int
@@ -37,3 +40,5 @@ class Parts:
     allowance: Allowance
     listener: Listener
     stopping: Callable[[], bool]
+    lock: Callable[[Layout], AbstractContextManager[None]] = writer_lock
+    readers: int = 2

@@ -5,12 +5,26 @@ longer be told apart, that must be known before more than one request is spent.
 """
 
 from astica_sync.core.plan import Upload
-from astica_sync.core.sample import CONTENT_LENGTH, Observation, fold_title
+from astica_sync.core.sample import CONTENT_LENGTH, Observation, RemoteSample, fold_title
 from astica_sync.errors import RemoteError
 from astica_sync.sync.parts import Parts
 from astica_sync.sync.status import UIDS_PROVEN, observe
 
 FIRST_LOOK_AGAIN = 1.0
+UIDS_CUT = "uids_cut"
+"""The journal's key for the id of the sample that came back with too short a uid."""
+
+
+def refuse_cut_uids(parts: Parts, observation: Observation) -> None:
+    """Spends no second upload on a service that was seen to cut uids, while what was sent then is still there.
+
+    Raises:
+        RemoteError: it is.
+    """
+    cut = parts.journal.get_meta(UIDS_CUT)
+    for sample in observation.samples:
+        if sample.sample_id == cut:
+            raise _too_short(sample)
 
 
 def prove_uids(parts: Parts, before: Observation, upload: Upload) -> None:
@@ -36,12 +50,8 @@ def prove_uids(parts: Parts, before: Observation, upload: Upload) -> None:
             return
         for sample in fresh:
             if upload.uid.startswith(sample.uid):
-                raise RemoteError(
-                    f"the service keeps only {len(sample.uid)} characters of a uid, {CONTENT_LENGTH} at least are "
-                    "needed to tell samples apart",
-                    "Nothing more was sent. Ask the service's support to keep uids whole; the one sample that went up "
-                    f"has the id {sample.sample_id}.",
-                )
+                parts.journal.set_meta(UIDS_CUT, sample.sample_id)
+                raise _too_short(sample)
         if parts.clock.now() >= give_up:
             raise RemoteError(
                 "the service confirmed the first upload and does not show it",
@@ -50,3 +60,12 @@ def prove_uids(parts: Parts, before: Observation, upload: Upload) -> None:
         parts.listener.waits(pause, "the service does not show the first upload yet")
         parts.clock.sleep(pause)
         pause = min(pause * 2, 15.0)
+
+
+def _too_short(sample: RemoteSample) -> RemoteError:
+    kept = f"{len(sample.uid)} character" + ("" if len(sample.uid) == 1 else "s")
+    return RemoteError(
+        f"the service keeps only {kept} of a uid, {CONTENT_LENGTH} at least are needed to tell samples apart",
+        "Nothing more was sent. Ask the service's support to keep uids whole; then remove the one sample that went up, "
+        f"its id is {sample.sample_id}, and push again.",
+    )

@@ -9,7 +9,7 @@ from astica_sync.core.naming import NearTitle, find_near_titles
 from astica_sync.core.pace import Lane
 from astica_sync.core.plan import Plan, Terms, make_plan
 from astica_sync.core.sample import Observation, Problem
-from astica_sync.errors import StoreError
+from astica_sync.errors import NotAnObservation, StoreError
 from astica_sync.remote.wire import parse_view
 from astica_sync.store.ignore import Ignore
 from astica_sync.store.journal import BadSample
@@ -43,7 +43,7 @@ def find_status(parts: Parts, *, offline: bool = False) -> Status:
         RemoteError: there is no observation; nothing may be concluded.
     """
     parts.listener.phase("Looking through the store")
-    scan = scan_store(parts.layout, parts.index, clock=parts.clock, disk=parts.disk)
+    scan = scan_store(parts.layout, parts.index, clock=parts.clock, disk=parts.disk, threads=parts.readers)
     observation = last_observation(parts) if offline else observe(parts)
     return plan_round(parts, scan, observation)
 
@@ -70,9 +70,11 @@ def last_observation(parts: Parts) -> Observation:
         head, _, body = parts.layout.last_view.read_bytes().partition(b"\n")
         about = json.loads(head)
         if about["model_id"] == parts.model_id:
-            return parse_view(body, parts.model_id, about["asked_at"])
-    except (OSError, ValueError, KeyError, TypeError):
+            return parse_view(body, parts.model_id, float(about["asked_at"]))
+    except FileNotFoundError:
         pass
+    except (OSError, ValueError, KeyError, TypeError, NotAnObservation):
+        raise StoreError("the last observation cannot be read any more", "Run it once without --offline.") from None
     raise StoreError("nothing has been observed yet for this model", "Run it once without --offline.")
 
 

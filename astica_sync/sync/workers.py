@@ -6,8 +6,8 @@ and all its writes to the journal belong to one thread, and a simulation can cho
 
 import contextlib
 import queue
+import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -34,15 +34,24 @@ class Workers(Protocol):
 
 
 class ThreadWorkers:
-    """Workers on threads. Decoding, hashing and the network all leave the interpreter lock alone."""
+    """Workers on threads. Decoding, hashing and the network all leave the interpreter lock alone.
+
+    The threads are daemons, which those of an executor are not: whoever stops the program does not wait for an answer
+    that takes minutes. The journal knows what was under way.
+    """
 
     def __init__(self, threads: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="astica-sync")
+        self._most = threads
+        self._threads: list[threading.Thread] = []
+        self._waiting: queue.SimpleQueue[tuple[Callable[[], Any], Any] | None] = queue.SimpleQueue()
         self._finished: queue.SimpleQueue[Done] = queue.SimpleQueue()
 
     def submit(self, work: Callable[[], Any], tag: Any) -> None:
-        future = self._pool.submit(work)
-        future.add_done_callback(lambda finished: self._finished.put(_done(tag, finished)))
+        self._waiting.put((work, tag))
+        if len(self._threads) < self._most:
+            thread = threading.Thread(target=self._work, name=f"astica-sync-{len(self._threads)}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def next_done(self, timeout: float | None) -> Done | None:
         try:
@@ -51,13 +60,21 @@ class ThreadWorkers:
             return None
 
     def close(self) -> None:
-        """Lets what was handed out go; nothing new begins."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Lets what was begun go; nothing new begins."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._waiting.get_nowait()
+        for _ in self._threads:
+            self._waiting.put(None)
 
-
-def _done(tag: Any, future: "Future[Any]") -> Done:
-    error = future.exception()
-    return Done(tag, error=error) if error is not None else Done(tag, future.result())
+    def _work(self) -> None:
+        while (task := self._waiting.get()) is not None:
+            work, tag = task
+            try:
+                done = Done(tag, work())
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the driver must hear of it
+                done = Done(tag, error=error)
+            self._finished.put(done)
 
 
 @contextlib.contextmanager

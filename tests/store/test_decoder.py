@@ -12,7 +12,7 @@ import pytest
 from astica_sync.errors import StoreError
 from astica_sync.store.decoder import WORKER_MEMORY, Decoder
 from astica_sync.store.image import MAX_BYTES
-from tests.store.test_image import DAMAGED, VERDICTS, make_png
+from tests.store.images import DAMAGED, VERDICTS, make_png
 
 # Says that it is ready, reads one question, and leaves the rest to what follows.
 READY = """
@@ -195,13 +195,21 @@ def test_an_interrupted_check_leaves_no_worker_behind(monkeypatch: pytest.Monkey
         assert decoder.check_bytes(good()) is None
 
 
-def test_an_image_of_many_pixels_waits_for_another_of_its_kind() -> None:
-    heavy = make_png(9_000, 9_000, 1, 0, False, bytes((1 + 9_000 // 8) * 9_000))
-    with Decoder(workers=2) as decoder:
-        with decoder._heavy, ThreadPoolExecutor(1) as thread:
-            waiting = thread.submit(decoder.check_bytes, heavy)
-            assert decoder.check_bytes(good()) is None
-            assert not waiting.done()
-            decoder._heavy.release()
-            assert waiting.result(60) is None
-            decoder._heavy.acquire()
+def test_images_of_many_pixels_are_decoded_one_at_a_time(tmp_path: Path) -> None:
+    # A worker notes when it begins and ends, and in between gives another one half a second to begin as well.
+    slow = f"""
+log = open({str(tmp_path / "log")!r}, 'ab+', buffering=0)
+while True:
+    ask()
+    log.write(b'begin ')
+    for _ in range(50):
+        log.seek(0)
+        if log.read().endswith(b'begin begin '): break
+        time.sleep(0.01)
+    log.write(b'end ')
+    say('')
+"""
+    heavy = make_png(9_000, 9_000, 1, 0, False, b"")
+    with Decoder(workers=2, program=(sys.executable, "-c", READY + slow)) as decoder, ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(decoder.check_bytes, [heavy, heavy])) == [None, None]
+        assert (tmp_path / "log").read_text() == "begin end begin end "

@@ -1,13 +1,10 @@
 """What the first bytes, the header and the whole of an image say."""
 
 import io
-import json
 import struct
-import zlib
-from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import PngImagePlugin
 
@@ -22,23 +19,9 @@ from astica_sync.store.image import (
     sniff,
 )
 from astica_sync.store.image_worker import check_image, check_png, serve
+from tests.store.images import DAMAGED, VERDICTS, make_png
 
-DAMAGED = Path(__file__).parents[2] / "fixtures" / "damaged"
-VERDICTS = json.loads((DAMAGED / "verdicts.json").read_text())
 GOOD = sorted(name for name, verdict in VERDICTS.items() if verdict["reason"] is None)
-
-
-def make_png(width: int, height: int, depth: int, colour: int, interlaced: bool, rows: bytes, pieces: int = 1) -> bytes:
-    packed = zlib.compress(rows)
-    step = -(-len(packed) // pieces)
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced))]
-    if colour == 3:
-        chunks.append((b"PLTE", bytes(3 << depth)))
-    chunks += [(b"IDAT", packed[at : at + step]) for at in range(0, len(packed), step)]
-    chunks.append((b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )
 
 
 def row_lengths(width: int, height: int, bits: int, interlaced: bool) -> list[int]:
@@ -96,6 +79,7 @@ def test_known_formats_are_named(head: bytes, kind: str) -> None:
     assert describe(head, 1000).startswith(f"{kind}: ")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=HEAD_BYTES))
 def test_any_first_bytes_get_a_reason_in_one_printable_line(head: bytes) -> None:
     reason = describe(head, len(head))
@@ -120,6 +104,7 @@ def test_a_jpeg_header_is_read_over_filling_bytes_and_lone_markers() -> None:
     assert dimensions(b"\xff\xd8\xffgarbage") is None
 
 
+@settings(deadline=None)
 @given(st.sampled_from(GOOD), st.integers(0, 400), st.binary(max_size=8))
 def test_a_mutilated_header_is_no_crash(name: str, at: int, patch: bytes) -> None:
     data = (DAMAGED / name).read_bytes()
@@ -153,6 +138,7 @@ FORMS = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.integers(1, 19), st.integers(1, 19), FORMS, st.booleans(), st.integers(1, 5), st.data())
 def test_a_png_is_whole_with_all_its_rows_and_broken_with_one_byte_less(
     width: int, height: int, form: tuple[int, int], interlaced: bool, pieces: int, data: st.DataObject
@@ -202,6 +188,7 @@ def test_a_decode_that_runs_out_of_memory_is_a_reason(monkeypatch: pytest.Monkey
     assert "too much memory" in str(check_image((DAMAGED / "deep.png").read_bytes()))
 
 
+@settings(deadline=None)
 @given(st.sampled_from(GOOD), st.integers(8, 3000), st.binary(min_size=1, max_size=4))
 def test_a_mutilated_image_is_good_or_has_a_reason(name: str, at: int, patch: bytes) -> None:
     data = (DAMAGED / name).read_bytes()
@@ -209,9 +196,11 @@ def test_a_mutilated_image_is_good_or_has_a_reason(name: str, at: int, patch: by
     assert verdict is None or verdict.isprintable()
 
 
-def test_the_worker_answers_in_frames_and_stops_at_a_cut_question() -> None:
+@pytest.mark.parametrize("missing", [0, 1, 1 << 20])
+def test_the_worker_answers_in_frames_and_stops_when_the_questions_do(missing: int) -> None:
     good, cut = (DAMAGED / "tail.png").read_bytes(), (DAMAGED / "cut-in-half.png").read_bytes()
-    questions = b"".join(struct.pack(">I", len(data)) + data for data in (good, cut, good))[:-1]
+    questions = b"".join(struct.pack(">I", len(data)) + data for data in (good, cut))
+    questions += (struct.pack(">I", len(good)) + good)[: -missing or None]
     answers = io.BytesIO()
     serve(io.BytesIO(questions), answers, 20.0)
 
@@ -219,5 +208,5 @@ def test_the_worker_answers_in_frames_and_stops_at_a_cut_question() -> None:
     texts = []
     while header := read.read(4):
         texts.append(read.read(int.from_bytes(header, "big")).decode())
-    assert [bool(text) for text in texts] == [False, False, True]
+    assert [bool(text) for text in texts] == [False, False, True] + [False] * (missing == 0)
     assert "truncated" in texts[2]
