@@ -26,12 +26,16 @@ KEYRING_SERVICE = "astica-sync"
 
 def _url(value: object) -> str:
     text = _text(value).rstrip("/")
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(text)
+        right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        right = False
+    if not right:
         raise ValueError("an address such as https://train.astica.ai")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("an address without a user, a password, '?' or '#'")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ValueError("an https:// address; plain http would show your key to the network and goes to loopback only")
     return text
 

@@ -9,6 +9,7 @@ AsticaSyncError
 │  ├─ DatabaseError        the index or the journal cannot be used
 │  ├─ ImageRejected        a file that is no image the service could take
 │  ├─ StorageFull          no room for the backup or a database
+│  ├─ Unworkable           something that every sample needs does not work
 │  ├─ SourceChanged        a file is no longer the one that was scanned
 │  ├─ Collision            two different files with one content hash
 │  └─ BackupDamaged        an object of the backup is missing or is not what its name says
@@ -44,7 +45,9 @@ class ConfigError(AsticaSyncError):
 
 
 class StoreError(AsticaSyncError):
-    """Something about the local side."""
+    """Something about the local side. ``stops_run``: it would fail for every sample, so that going on is in vain."""
+
+    stops_run: ClassVar[bool] = False
 
 
 class NoStore(StoreError):
@@ -62,6 +65,8 @@ class StoreChanged(StoreError):
 class DatabaseError(StoreError):
     """The index, the journal or the request budget is locked, damaged or of a newer version."""
 
+    stops_run = True
+
 
 class ImageRejected(StoreError):
     """A file that is no image the service could take; it is not tried again until its bytes change (promise 9)."""
@@ -69,6 +74,14 @@ class ImageRejected(StoreError):
 
 class StorageFull(StoreError):
     """No room left for the backup or a database; going on would fail for every sample."""
+
+    stops_run = True
+
+
+class Unworkable(StoreError):
+    """Something that every sample needs does not work: the backup cannot be written, no image can be checked."""
+
+    stops_run = True
 
 
 class SourceChanged(StoreError):

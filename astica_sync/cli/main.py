@@ -92,7 +92,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return 1
     except (click.Abort, KeyboardInterrupt):
-        click.echo("astica-sync: interrupted; what was done is saved", err=True)
+        click.echo("\nastica-sync: interrupted; what was done is saved", err=True)
         return 130
     except BrokenPipeError:
         sys.stderr.close()

@@ -16,7 +16,9 @@ from astica_sync.errors import AsticaSyncError, ConfigError
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Keep everything here over restarts.")
 @click.option("--limit", type=click.IntRange(min=1), default=90, show_default=True, help="Requests in one window.")
 @click.option("--window", type=click.FloatRange(min=0.001), default=60.0, show_default=True, help="Its seconds.")
-@click.option("--switch", "switches", multiple=True, metavar="NAME=VALUE", help="A habit of the service; see below.")
+@click.option(
+    "--switch", "switches", multiple=True, metavar="NAME=VALUE", help="A habit of the service; see docs/sandbox.md."
+)
 @click.option("--fault", "faults", multiple=True, metavar="RULE", help="For instance upload:3=lost-after, view@5%=5xx.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the faults that come by chance.")
 @click.option("--latency", default="0", show_default=True, help="Time every answer takes: 20-50ms, 0.2-2s.")

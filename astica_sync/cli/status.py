@@ -141,11 +141,11 @@ def as_text(seen: "Status", eta: float) -> list[str]:
     lines += _section("Waiting", "yellow", [f"~ {safe(w.class_title)}/{w.uid[:8]}  ({w.reason})" for w in plan.waiting])
     lines += _section("Held back", "yellow", [f"~ {safe(h.class_title)}/{h.uid[:8]}  ({h.reason})" for h in plan.held])
     failed = [f"! {safe(upload.path)}  ({seen.bad[upload.uid].reason})" for upload in plan.blocked]
-    lines += _section("Failed before (push --retry tries them again)", "red", failed)
+    lines += _section("Failed before; push --retry tries them again", "red", failed)
     lines += _section("Problems", "yellow", [f"! {safe(p.path)}  ({p.reason})" for p in seen.problems])
     lines += _section("In two classes or more, a sample in each", "yellow", [twin_line(twin) for twin in plan.twins])
     lines += _section(
-        "Not ours (made elsewhere, left alone)",
+        "Not ours, made elsewhere and left alone",
         "cyan",
         [f"? {safe(s.class_title)}  #{s.sample_id} {safe(s.uid)}".rstrip() for s in plan.unmanaged],
     )

@@ -73,6 +73,7 @@ class Why(StrEnum):
     MOVED = "it is in another class now"
     EXTRA = "it is there more than once"
     MISPLACED = "it lies in another class than it was sent to"
+    NOT_IN_VERSION = "it is not in the data of that version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +208,8 @@ class Terms:
     seconds, ``unknown`` what its scan could not see, ``bad`` the uids that are not tried again (promise 9),
     ``asked`` the class titles that wait for a person's word, ``class_remove`` whether whole classes may be removed by
     one request, ``uids_proven`` whether the service has been seen to keep our uids, ``ignored`` which paths the ignore
-    file takes out of the store.
+    file takes out of the store, ``version`` whether the local side is the snapshot of a version
+    instead of the store: what is missing in it is missing by a person's word.
     """
 
     run: str
@@ -219,6 +221,7 @@ class Terms:
     class_remove: bool = True
     uids_proven: bool = True
     ignored: Callable[[str], bool] = lambda _: False
+    version: bool = False
 
 
 def last_sending(mark: Mark, terms: Terms) -> float | None:
@@ -278,6 +281,8 @@ def _plan_absent(plan: Plan, row: Row, mark: Mark, asked_at: float, terms: Terms
     verdict = decide(certainty, mark.state, len(row.remote), settled=_settled(mark, asked_at, terms))
     if verdict is Verdict.REMOVE:
         why = Why.IGNORED if gone is Why.ABSENT and terms.ignored(mark.path) else gone
+        if terms.version:
+            why = Why.NOT_IN_VERSION
         plan.removals.extend(_removals(row, row.remote, title, why))
         count.remove += len(row.remote)
     elif verdict is Verdict.FORGET:
@@ -368,7 +373,7 @@ def new_places(uploads: Iterable[Upload]) -> dict[str, list[str]]:
 def uploads_before(removal: RemoveSample, places: Mapping[str, list[str]]) -> list[str]:
     """The uids whose upload must be confirmed before the removal may go: a moved sample's new places, and the
     right place of a misplaced one."""
-    if removal.why not in (Why.MOVED, Why.MISPLACED):
+    if removal.why not in (Why.MOVED, Why.MISPLACED, Why.NOT_IN_VERSION):
         return []
     uids = places.get(content_of(removal.uid), [])
-    return uids if removal.why is Why.MOVED else [uid for uid in uids if uid == removal.uid]
+    return [uid for uid in uids if uid == removal.uid] if removal.why is Why.MISPLACED else uids

@@ -203,7 +203,7 @@ def _reason(error: Exception) -> str:
         return "no whole answer in time"
     if isinstance(error, httpx.ProxyError):
         return "the proxy let nothing through"
-    return str(error) or type(error).__name__
+    return str(error).rstrip(".") or type(error).__name__
 
 
 class _Deadlines:

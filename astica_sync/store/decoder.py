@@ -14,7 +14,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from astica_sync.errors import StoreError
+from astica_sync.errors import Unworkable
 from astica_sync.store.disk import Disk
 from astica_sync.store.image import HEAD_BYTES, broken, describe, dimensions, judge_bytes, judge_sides, sniff
 
@@ -78,7 +78,7 @@ class Decoder:
 
         Raises:
             OSError: the file cannot be read, which says nothing about the image.
-            StoreError: no worker can be started.
+            Unworkable: no worker can be started.
         """
         with self._disk.open_read(path) as file:
             size = self._disk.fstat(file).st_size
@@ -90,7 +90,7 @@ class Decoder:
         """As ``check``, for bytes at hand.
 
         Raises:
-            StoreError: no worker can be started.
+            Unworkable: no worker can be started.
         """
         if sniff(data) is None:
             return describe(data[:HEAD_BYTES], len(data))
@@ -145,7 +145,7 @@ class _Worker:
     """
 
     def __init__(self, command: Sequence[str], patience: float) -> None:
-        """Raises StoreError when the program does not come up: no image is to blame for that."""
+        """Raises Unworkable when the program does not come up: no image is to blame for that."""
         self._late = False
         try:
             self._process = subprocess.Popen(
@@ -158,13 +158,16 @@ class _Worker:
                 start_new_session=True,
             )
         except OSError as error:
-            raise StoreError(f"the image check cannot be started: {error}") from error
+            raise Unworkable(
+                f"the image check cannot be started: {error}",
+                "free some memory, or end other programs, then run the command again",
+            ) from error
         assert self._process.stdin is not None and self._process.stdout is not None
         self._questions, self._answers = self._process.stdin, self._process.stdout
         try:
             self._exchange(b"", patience)
         except (_WorkerKilled, _TooSlow) as error:
-            raise StoreError(
+            raise Unworkable(
                 "the image check cannot be started: its process ends at once",
                 f"see what '{' '.join(command)}' says; it needs Pillow with PNG and JPEG",
             ) from error

@@ -6,7 +6,6 @@ it. Memory (bytes) and processor time (seconds per image) are bounded by the sys
 
 import contextlib
 import io
-import os
 import resource
 import signal
 import struct
@@ -16,7 +15,7 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin
+from PIL import ImageFile, JpegImagePlugin, PngImagePlugin
 
 from astica_sync.store.image import broken, judge_sides, sniff
 
@@ -104,18 +103,14 @@ def _packed(data: bytes) -> Iterator[bytes]:
 def _inflate(packed: Iterator[bytes]) -> Iterator[bytes]:
     stream = zlib.decompressobj()
     for piece in packed:
-        while not stream.eof:
-            rows = stream.decompress(piece, _INFLATED)
-            piece = stream.unconsumed_tail
-            if rows:
+        while piece and not stream.eof:
+            if rows := stream.decompress(piece, _INFLATED):
                 yield rows
-            # A full piece of output may have left more of it inside the stream.
-            if not piece and len(rows) < _INFLATED:
-                break
+            piece = stream.unconsumed_tail
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:
-    # The two classes by name: Image.open would try whatever other formats are installed.
+    # The two classes by name: Image.open would bring in other formats, and a limit far below that of the service.
     if sniff(data) == "png":
         return PngImagePlugin.PngImageFile(io.BytesIO(data))
     return JpegImagePlugin.JpegImageFile(io.BytesIO(data))
@@ -137,8 +132,6 @@ def bound(memory: int) -> None:
     # Ignored signals are inherited, and this one has to end the process when its time is up.
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     warnings.simplefilter("ignore")
-    # The sides were checked; Pillow's own limit is far below what the service takes.
-    Image.MAX_IMAGE_PIXELS = None
 
 
 def serve(questions: BinaryIO, answers: BinaryIO, seconds: float) -> None:
@@ -163,11 +156,8 @@ def _answer(answers: BinaryIO, reason: str | None) -> None:
 
 def main() -> None:
     bound(int(sys.argv[1]))
-    # Nothing but answers may reach the pipe, whatever a library prints.
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
     with contextlib.suppress(BrokenPipeError):
-        serve(sys.stdin.buffer, answers, float(sys.argv[2]))
+        serve(sys.stdin.buffer, sys.stdout.buffer, float(sys.argv[2]))
 
 
 if __name__ == "__main__":

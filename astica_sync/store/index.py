@@ -109,11 +109,11 @@ class Index:
         self._pid = os.getpid()
         self._private = False
         self._scanning = FileLock(f"{path}.lock")
-        self._connection = sqlite3.connect(":memory:")
         try:
             self._connection = self._open()
         except schema.Damaged:
-            self.start_anew()
+            self._set_aside()
+            self._connection = self._open()
 
     def __enter__(self) -> "Index":
         return self
@@ -281,11 +281,11 @@ class Index:
 
     def start_anew(self) -> None:
         """Sets the file aside as ``<name>.damaged`` and begins an empty index."""
+        self._connection.close()
         self._set_aside()
         self._connection = self._open()
 
     def _set_aside(self) -> None:
-        self._connection.close()
         with contextlib.suppress(OSError):
             self.path.replace(self.path.with_name(f"{self.path.name}.damaged"))
             for suffix in ("-journal", "-wal", "-shm"):
@@ -323,6 +323,9 @@ class Index:
         except TimeoutError:
             copy.close()
             copy = schema.open_memory(_STEPS)
+        except BaseException:
+            copy.close()
+            raise
         self._connection.close()
         self._connection = copy
         self._private = True

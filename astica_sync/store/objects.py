@@ -14,7 +14,7 @@ from typing import BinaryIO, NoReturn, Protocol
 
 import xxhash
 
-from astica_sync.errors import BackupDamaged, Collision, SourceChanged, StorageFull, StoreError
+from astica_sync.errors import BackupDamaged, Collision, SourceChanged, StorageFull, StoreError, Unworkable
 from astica_sync.store.catalog import CONTENT
 from astica_sync.store.disk import TEMP_PREFIX, Disk, Kind, kind_of, temp_beside
 from astica_sync.store.image import HEAD_BYTES, sniff
@@ -347,7 +347,7 @@ class Objects:
                 f"the disk of the backup is full: {free / 1e6:.1f} MB free in {self.root}",
                 "free some space, then run the command again; nothing was sent without its backup",
             ) from error
-        raise StoreError(
+        raise Unworkable(
             f"the backup cannot be written: {error.strerror}", f"look at the owner, mode and disk of {self.root}"
         ) from error
 

@@ -12,7 +12,6 @@ from astica_sync.core.plan import Plan, RemoveClass, RemoveSample, Upload, new_p
 from astica_sync.core.sample import Mark, content_of
 from astica_sync.errors import (
     AsticaSyncError,
-    BackupDamaged,
     BadKey,
     ImageRejected,
     Interrupted,
@@ -22,7 +21,6 @@ from astica_sync.errors import (
     Refused,
     RemoteError,
     SourceChanged,
-    StorageFull,
     StoreError,
 )
 from astica_sync.remote.budget import Permit, Wait
@@ -95,9 +93,9 @@ def _adopt(parts: Parts, plan: Plan, applied: Applied) -> None:
             try:
                 if not parts.backup.secure(content_of(adopt.uid)):
                     keep(parts, adopt.path, content_of(adopt.uid))
-            except StorageFull:
-                raise
             except StoreError as error:
+                if error.stops_run:
+                    raise
                 applied.failed.append(Failed(adopt.class_title, adopt.path, str(error)))
                 continue
             kept.append(adopt)
@@ -166,6 +164,11 @@ class _Uploads:
             error.outcome is Outcome.NOT_DONE or isinstance(error, BadKey | NoSuchModel)
         ):
             self._take_back(upload.uid)
+            return
+        if isinstance(error, StoreError) and error.stops_run:
+            # It says nothing about this sample, and nothing was sent.
+            if upload.uid in self._before:
+                self._take_back(upload.uid)
             return
         self._settled += 1
         parts.journal.record([_event(parts, "upload", upload.class_title, upload.uid, upload.path, error=error)])
@@ -254,6 +257,8 @@ class _Removals:
                 removal = job.removal
                 if isinstance(error, RemoteError) and error.outcome is Outcome.NOT_DONE:
                     continue
+                if isinstance(error, StoreError) and error.stops_run:
+                    continue
                 self.left -= 1
                 title, path = removal.class_title, removal.path
                 parts.journal.record([_event(parts, "remove", title, removal.uid, path, removal.sample_id, error)])
@@ -285,7 +290,7 @@ def _remove_class(parts: Parts, entry: RemoveClass, applied: Applied) -> list[Re
     try:
         for removal in entry.samples:
             prove_kept(parts, removal)
-    except BackupDamaged:
+    except StoreError:
         return list(entry.samples)
     try:
         permit = _wait_for_permit(parts)

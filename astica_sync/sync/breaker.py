@@ -30,6 +30,9 @@ class Breaker:
     def failed(self, error: RemoteError, now: float) -> AsticaSyncError | None:
         """Counts one failure; the error that ends the run when it was one too many."""
         if isinstance(error, Unreachable):
+            if now < self._paused_until:
+                # Sent before the pause began: one gap in the network meets all that is under way, and counts once.
+                return None
             self._unreachable += 1
             if self._unreachable >= UNREACHABLE_TRIES:
                 return error

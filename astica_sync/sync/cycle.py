@@ -1,7 +1,7 @@
 """One push, top to bottom: rounds of scan, observe, plan and apply until nothing is doubtful."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from astica_sync.core.guard import Refusal
 from astica_sync.core.naming import NearTitle
@@ -12,7 +12,7 @@ from astica_sync.store.layout import check_root
 from astica_sync.sync.apply import Applied, Failed, apply_plan
 from astica_sync.sync.parts import Parts
 from astica_sync.sync.probe import prove_uids, refuse_cut_uids
-from astica_sync.sync.status import Status, find_status, plan_round
+from astica_sync.sync.status import FOLLOWS, Status, find_status, plan_round
 
 Consent = Callable[[list[Refusal]], bool]
 Naming = Callable[[list[NearTitle]], bool]
@@ -34,6 +34,73 @@ class Pushed:
     error: BaseException | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What became of one round.
+
+    ``again`` is when the next observation can settle what is doubtful (seconds since the epoch), None when nothing
+    is; ``sent`` and ``gone`` count what was sent with unknown outcome in an earlier round and turned out to be done.
+    """
+
+    seen: Status
+    applied: Applied
+    refusals: list[Refusal]
+    again: float | None
+    sent: int
+    gone: int
+
+    @property
+    def in_sync(self) -> bool:
+        """Whether the service equals the store now, by what was observed and confirmed."""
+        plan, applied = self.seen.plan, self.applied
+        undone = self.refusals or plan.blocked or applied.failed or applied.left or applied.doubtful
+        return not (undone or plan.waiting or plan.held or plan.asked or plan.unseen)
+
+
+class Rounds:
+    """Runs rounds, and remembers from one to the next what a person agreed to, what the service confirmed, and what is
+    doubtful. A push loops over them; a watcher runs one when there is a reason to."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        consent: Consent = lambda _: False,
+        naming: Naming = lambda _: False,
+        new_classes: Iterable[str] = (),
+    ) -> None:
+        self._parts = parts
+        self._consent = consent
+        self._naming = naming
+        self._accepted = set(new_classes)
+        self._agreed: set[int] = set()
+        self._refused: set[int] = set()
+        self._doubts = Applied()
+        self.confirmed: set[str] = set()
+        """What was confirmed since this began, and not yet shown as far as is known."""
+
+    def run(self, seen: Status, choose: Callable[[Plan], Plan] = lambda plan: plan) -> Round:
+        """Applies what ``choose`` takes of the plan; waits for nothing. What it did not take counts nowhere."""
+        parts = self._parts
+        seen = _named(parts, seen, self._accepted, self._naming)
+        never_shown = _take_confirmed(seen.plan, self.confirmed)
+        seen = replace(seen, plan=choose(seen.plan))
+        parts.listener.planned(seen.plan, seen.refusals, parts.service.forecast(seen.plan.requests))
+        refusals = _still_refused(seen.refusals, self._agreed, self._consent)
+        applied = _round(parts, seen, removals=not refusals)
+        again = _settled_at(parts, seen, applied, self._refused)
+        applied.failed.extend(never_shown)
+        self.confirmed |= applied.uploaded
+        sent, gone = _count_settled(seen, self._doubts)
+        self.doubt(applied)
+        self._refused |= applied.refused
+        return Round(seen, applied, refusals, again, sent, gone)
+
+    def doubt(self, applied: Applied) -> None:
+        """Takes up what was sent with unknown outcome, so that a later round counts it when it turns out to be done."""
+        self._doubts.doubtful_uploads |= applied.doubtful_uploads
+        self._doubts.doubtful_removals |= applied.doubtful_removals
+
+
 def push(
     parts: Parts,
     *,
@@ -42,7 +109,7 @@ def push(
     new_classes: Iterable[str] = (),
     retry: bool = False,
 ) -> Pushed:
-    """Makes the service equal to the store.
+    """Makes the service equal to the store, or to the version's data that ``parts.wanted`` names.
 
     Args:
         parts: what to work with.
@@ -61,37 +128,30 @@ def push(
         check_root(parts.layout, parts.disk)
         if retry:
             parts.journal.clear_bad()
+        _follow(parts)
+        rounds = Rounds(parts, consent, naming, new_classes)
         seen = find_status(parts)
-        agreed: set[int] = set()
-        accepted = set(new_classes)
-        refused: set[int] = set()
-        doubts = Applied()
-        confirmed: set[str] = set()
         while True:
-            seen = _named(parts, seen, accepted, naming)
-            never_shown = _take_confirmed(seen.plan, confirmed)
-            parts.listener.planned(seen.plan, seen.refusals, parts.service.forecast(seen.plan.requests))
-            pushed.refusals = _still_refused(seen.refusals, agreed, consent)
-            applied = _round(parts, seen, removals=not pushed.refusals)
-            again = _settled_at(parts, seen, applied, refused)
-            applied.failed.extend(never_shown)
-            _add(pushed, seen, applied)
-            confirmed |= applied.uploaded
-            _count_settled(pushed, seen, doubts)
-            doubts.doubtful_uploads |= applied.doubtful_uploads
-            doubts.doubtful_removals |= applied.doubtful_removals
-            if applied.error is not None or again is None:
+            done = rounds.run(seen)
+            _add(pushed, done)
+            if done.applied.error is not None or done.again is None:
                 break
-            refused |= applied.refused
             try:
-                _wait(parts, again)
+                _wait(parts, done.again)
                 seen = find_status(parts)
             except AsticaSyncError as error:
                 pushed.error = error
                 break
     pushed.requests = parts.service.requests
-    pushed.in_sync = pushed.error is None and _equal(seen, applied, pushed)
+    pushed.in_sync = pushed.error is None and done.in_sync
     return pushed
+
+
+def _follow(parts: Parts) -> None:
+    """Remembers, before the first request, which data the service is made to hold, for whoever looks later."""
+    wanted = [parts.wanted.version, parts.wanted.snapshot] if parts.wanted else None
+    if parts.journal.get_meta(FOLLOWS) != wanted:
+        parts.journal.set_meta(FOLLOWS, wanted)
 
 
 def _named(parts: Parts, seen: Status, accepted: set[str], naming: Naming) -> Status:
@@ -155,16 +215,22 @@ def _apply_first(parts: Parts, seen: Status) -> Applied:
     return total
 
 
-def _add(pushed: Pushed, seen: Status, applied: Applied) -> None:
+def _add(pushed: Pushed, done: Round) -> None:
     """Takes up one round. What failed in an earlier round was planned again, so the last round knows best."""
-    pushed.uploaded += len(applied.uploaded)
-    pushed.removed += applied.removed
-    blocked = [Failed(upload.class_title, upload.path, seen.bad[upload.uid].reason) for upload in seen.plan.blocked]
-    pushed.failed = blocked + applied.failed
+    seen, applied = done.seen, done.applied
+    pushed.uploaded += len(applied.uploaded) + done.sent
+    pushed.removed += applied.removed + done.gone
+    pushed.failed = blocked_of(seen) + applied.failed
+    pushed.refusals = done.refusals
     pushed.problems = seen.problems
     pushed.near = seen.near
     pushed.left = applied.left
     pushed.error = applied.error
+
+
+def blocked_of(seen: Status) -> list[Failed]:
+    """The samples that failed before and are not tried again."""
+    return [Failed(upload.class_title, upload.path, seen.bad[upload.uid].reason) for upload in seen.plan.blocked]
 
 
 def _take_confirmed(plan: Plan, confirmed: set[str]) -> list[Failed]:
@@ -176,14 +242,13 @@ def _take_confirmed(plan: Plan, confirmed: set[str]) -> list[Failed]:
     return [Failed(upload.class_title, upload.path, reason) for upload in again]
 
 
-def _count_settled(pushed: Pushed, seen: Status, doubts: Applied) -> None:
+def _count_settled(seen: Status, doubts: Applied) -> tuple[int, int]:
     """Counts what was sent with unknown outcome in earlier rounds and turns out to be done; takes it from there."""
     sent = {adopt.uid for adopt in seen.plan.adopts} & doubts.doubtful_uploads
     gone = doubts.doubtful_removals - {sample.sample_id for sample in seen.observation.samples}
-    pushed.uploaded += len(sent)
-    pushed.removed += len(gone)
     doubts.doubtful_uploads -= sent
     doubts.doubtful_removals -= gone
+    return len(sent), len(gone)
 
 
 def _settled_at(parts: Parts, seen: Status, applied: Applied, refused: set[int]) -> float | None:
@@ -214,10 +279,3 @@ def _wait(parts: Parts, until: float) -> None:
     if seconds > 0:
         parts.listener.waits(seconds, "some answers were lost; what the service shows then settles them")
         parts.clock.sleep(seconds)
-
-
-def _equal(seen: Status, applied: Applied, pushed: Pushed) -> bool:
-    """Whether the service equals the store now, by what was observed and confirmed."""
-    plan = seen.plan
-    undone = pushed.refusals or pushed.failed or applied.left or applied.doubtful
-    return not (undone or plan.waiting or plan.held or plan.asked or plan.unseen)

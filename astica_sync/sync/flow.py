@@ -199,7 +199,7 @@ class Flow:
         elif isinstance(error, RemoteError):
             if self.error is None:
                 self.error = error if error.stops_run else self._breaker.failed(error, self._clock.now())
-        elif not isinstance(error, StoreError):
+        elif not isinstance(error, StoreError) or error.stops_run:
             self.error = self.error or error
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from astica_sync.core.plan import RemoveSample, Upload, Why
 from astica_sync.core.sample import content_of
-from astica_sync.errors import BackupDamaged, ImageRejected, StoreError
+from astica_sync.errors import BackupDamaged, ImageRejected, SourceChanged
 from astica_sync.remote.budget import Permit
 from astica_sync.store.scan import still_absent
 from astica_sync.sync.parts import Parts
@@ -41,17 +41,18 @@ class UploadJob:
         return content_of(self.upload.uid)
 
     def prepare(self) -> None:
-        """Checks the image, once per content, and reads it from the backup, healing a broken object on the way."""
+        """Checks the image, once per content, and reads it from the backup. Where an object stands already it is
+        compared with the file: a broken one is healed, and another image of the same hash is never taken for this one.
+        """
         if not self.parts.backup.secure(self.content):
-            reason = self.parts.decoder.check(source_of(self.parts, self.upload.path))
+            try:
+                reason = self.parts.decoder.check(source_of(self.parts, self.upload.path))
+            except OSError as error:
+                raise SourceChanged(f"{self.upload.path} cannot be read: {error.strerror}", "Push again.") from error
             if reason is not None:
                 raise ImageRejected(reason)
-            keep(self.parts, self.upload.path, self.content)
-        try:
-            self.image = self.parts.backup.read(self.content)
-        except BackupDamaged:
-            keep(self.parts, self.upload.path, self.content)
-            self.image = self.parts.backup.read(self.content)
+        keep(self.parts, self.upload.path, self.content)
+        self.image = self.parts.backup.read(self.content)
 
     def admit(self) -> bool:
         return True
@@ -104,8 +105,12 @@ def prove_kept(parts: Parts, removal: RemoveSample) -> None:
 
 
 def may_go(parts: Parts, removal: RemoveSample) -> bool:
-    """The second look: a sample that should be gone from the store is looked for once more."""
-    if removal.why in (Why.EXTRA, Why.MISPLACED):
+    """The second look: a sample that should be gone from the store is looked for once more.
+
+    What is not in a version's data has no second look: a manifest that hashes to its name proves absence, while the
+    file may well stand in the store. Its bytes are proven in the backup all the same.
+    """
+    if removal.why in (Why.EXTRA, Why.MISPLACED, Why.NOT_IN_VERSION):
         return True
     known = {removal.path, *parts.index.paths_of(removal.class_title, content_of(removal.uid))} - {""}
     return still_absent(

@@ -1,11 +1,12 @@
 """Everything one run works with, opened once and handed around as one thing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from astica_sync.clock import Clock
 from astica_sync.core.guard import Allowance
+from astica_sync.core.sample import LocalSample
 from astica_sync.remote.service import Service
 from astica_sync.store.backup import Backup
 from astica_sync.store.decoder import Decoder
@@ -19,10 +20,20 @@ from astica_sync.sync.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the service is to hold instead of the store: the snapshot of a version, its samples sorted by uid."""
+
+    version: str
+    snapshot: str
+    samples: Sequence[LocalSample]
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """The local truth, the service, time, and who listens. ``run_started`` is when this run of the program began,
     ``stopping`` whether a person has said stop, ``lock`` makes this process the store's one writer (promise 8), and
-    ``readers`` is how many threads read files during a scan."""
+    ``readers`` is how many threads read files during a scan. ``wanted`` takes the place of the store where a person
+    asked for a version's data (``push --as``)."""
 
     layout: Layout
     model_id: int
@@ -42,3 +53,4 @@ class Parts:
     stopping: Callable[[], bool]
     lock: Callable[[Layout], AbstractContextManager[None]] = writer_lock
     readers: int = 2
+    wanted: Wanted | None = None

@@ -1,22 +1,26 @@
 """Scan, observe, plan: what differs, and what a push would do. Changes nothing on either side."""
 
 import json
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
 from astica_sync.core.guard import Refusal, find_refusals
 from astica_sync.core.naming import NearTitle, find_near_titles
 from astica_sync.core.pace import Lane
+from astica_sync.core.pairing import rename_adopted
 from astica_sync.core.plan import Plan, Terms, make_plan
-from astica_sync.core.sample import Observation, Problem
+from astica_sync.core.sample import ALL_SEEN, LocalSample, Observation, Problem
 from astica_sync.errors import NotAnObservation, StoreError
 from astica_sync.remote.wire import parse_view
 from astica_sync.store.ignore import Ignore
 from astica_sync.store.journal import BadSample
+from astica_sync.store.records import Records
 from astica_sync.store.scan import Scan, scan_store
 from astica_sync.sync.parts import Parts
 
 UIDS_PROVEN = "uids_proven"
+FOLLOWS = "follows"
+"""The journal's key for the version, and its snapshot, whose data the service was made equal to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ def observe(parts: Parts) -> Observation:
     """Asks for one view and keeps it as the last observation."""
     parts.listener.phase("Asking the service")
     observation, body = parts.service.view(parts.model_id, Lane.PERSON)
+    observation = rename_adopted(observation, _records(parts).adopted())
     head = json.dumps({"model_id": parts.model_id, "asked_at": observation.asked_at}).encode()
     try:
         parts.disk.write_synced(parts.layout.last_view, [head, b"\n", body])
@@ -70,7 +75,8 @@ def last_observation(parts: Parts) -> Observation:
         head, _, body = parts.layout.last_view.read_bytes().partition(b"\n")
         about = json.loads(head)
         if about["model_id"] == parts.model_id:
-            return parse_view(body, parts.model_id, float(about["asked_at"]))
+            observation = parse_view(body, parts.model_id, float(about["asked_at"]))
+            return rename_adopted(observation, _records(parts).adopted())
     except FileNotFoundError:
         pass
     except (OSError, ValueError, KeyError, TypeError, NotAnObservation):
@@ -81,24 +87,30 @@ def last_observation(parts: Parts) -> Observation:
 def plan_round(parts: Parts, scan: Scan, observation: Observation, accepted: Container[str] = frozenset()) -> Status:
     """Plans from a scan and an observation, and asks the guard. ``accepted`` are new class titles that a person wants
     although they nearly are another one."""
-    near = [
-        entry
-        for entry in find_near_titles(scan.classes, (entry.title for entry in observation.classes))
-        if entry.title not in accepted and not parts.journal.has_class(entry.title)
-    ]
+    # The classes of a version were meant when it was made.
+    near = (
+        []
+        if parts.wanted
+        else [
+            entry
+            for entry in find_near_titles(scan.classes, (entry.title for entry in observation.classes))
+            if entry.title not in accepted and not parts.journal.has_class(entry.title)
+        ]
+    )
     bad = {entry.uid: entry for entry in parts.journal.bad()}
     terms = Terms(
         run=parts.journal.run,
         run_started=parts.run_started,
         quarantine=parts.quarantine,
-        unknown=scan.unknown,
+        unknown=ALL_SEEN if parts.wanted else scan.unknown,
         bad=bad.keys(),
         asked={entry.title for entry in near},
         class_remove=parts.class_remove,
         uids_proven=bool(parts.journal.get_meta(UIDS_PROVEN)),
         ignored=_ignored(parts),
+        version=parts.wanted is not None,
     )
-    plan = make_plan(parts.index.local_samples(parts.model_id), parts.journal.marks(), observation, terms)
+    plan = make_plan(local_side(parts), parts.journal.marks(), observation, terms)
     named = {upload.class_title for upload in plan.asked}
     return Status(
         scan,
@@ -109,6 +121,15 @@ def plan_round(parts: Parts, scan: Scan, observation: Observation, accepted: Con
         bad,
         [entry for entry in near if entry.title in named],
     )
+
+
+def local_side(parts: Parts) -> Iterable[LocalSample]:
+    """What the service is to hold, sorted by uid: the store, or the snapshot that stands in for it."""
+    return parts.wanted.samples if parts.wanted else parts.index.local_samples(parts.model_id)
+
+
+def _records(parts: Parts) -> Records:
+    return Records(parts.backup.root, parts.disk, parts.model_id)
 
 
 def _ignored(parts: Parts) -> Callable[[str], bool]:

@@ -55,9 +55,11 @@ def test_more_requests_than_the_limit_wait_until_enough_have_passed() -> None:
 
 seconds = st.integers(0, 4000).map(lambda quarter: quarter / 4)
 exchanges = st.lists(
-    st.tuples(seconds.map(lambda gap: gap % 40), seconds.map(lambda latency: latency % 30), st.floats(0, 1), st.booleans()),
+    st.tuples(
+        seconds.map(lambda gap: gap % 40), seconds.map(lambda latency: latency % 30), st.floats(0, 1), st.booleans()
+    ),
     max_size=60,
-)  # fmt: skip
+)
 
 
 @given(exchanges, st.integers(1, 6))

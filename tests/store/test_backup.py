@@ -15,7 +15,7 @@ import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astica_sync.errors import BackupDamaged, Collision, SourceChanged, StorageFull, StoreError
+from astica_sync.errors import BackupDamaged, Collision, SourceChanged, StorageFull, StoreError, Unworkable
 from astica_sync.store.backup import Backup, Checked
 from astica_sync.store.catalog import Entry
 from astica_sync.store.disk import TEMP_PREFIX, Disk
@@ -324,7 +324,7 @@ def test_a_backup_that_cannot_be_written_stops_the_run_and_names_the_folder(sour
     (source.parents[1] / "backup").write_text("in the way")
     with pytest.raises(StoreError, match="cannot be written") as failure:
         Backup(source.parents[1] / "backup", Disk()).put(source, hash_of(PNG))
-    assert type(failure.value) is StoreError
+    assert isinstance(failure.value, Unworkable)
     assert "owner, mode" in failure.value.hint
 
 

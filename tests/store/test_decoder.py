@@ -71,6 +71,27 @@ def test_time_is_counted_on_the_processor() -> None:
         assert "takes more than 0.001 seconds" in str(decoder.check_bytes(make_png(16_000, 16_000, 1, 0, False, rows)))
 
 
+def test_time_is_counted_even_where_the_signal_was_ignored_from_the_start() -> None:
+    image = make_png(16_000, 16_000, 1, 0, False, bytes((1 + 16_000 // 8) * 16_000))
+    worker = (sys.executable, "-P", "-m", "astica_sync.store.image_worker")
+    ignoring = ("sh", "-c", 'trap "" PROF; exec "$@"', "sh", *worker)
+    with Decoder(seconds=0.001, patience=60, program=ignoring) as decoder:
+        assert "takes more than" in str(decoder.check_bytes(image))
+
+
+def test_a_worker_can_write_no_file(tmp_path: Path) -> None:
+    script = f"""
+from astica_sync.store.image_worker import bound
+bound({WORKER_MEMORY})
+file = open({str(tmp_path / "file")!r}, "wb", buffering=0)
+try:
+    file.write(b"x")
+except OSError:
+    print("refused")
+"""
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout == b"refused\n"
+
+
 def test_memory_is_bounded() -> None:
     image = make_png(4_000, 8_000, 8, 4, False, bytes((1 + 8_000) * 8_000))
     with Decoder(memory=128 << 20) as decoder:
@@ -174,8 +195,8 @@ def test_a_closed_decoder_keeps_no_process() -> None:
     decoder.close()
     # One that was asked in the last moment still gets its answer.
     assert decoder.check_bytes(good()) is None
-    decoder.close()
     assert decoder._idle == []
+    decoder.close()
 
 
 def test_an_interrupted_check_leaves_no_worker_behind(monkeypatch: pytest.MonkeyPatch) -> None:

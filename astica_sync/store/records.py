@@ -1,0 +1,144 @@
+"""What must outlive the journal: the versions that were seen, and the samples of others that were taken over.
+
+Append-only files of JSON lines in the backup, readable without this program. A line that a crash has torn is skipped,
+and one that cannot be understood is passed over.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from astica_sync.core.pairing import Adopted
+from astica_sync.core.sample import ModelInfo
+from astica_sync.core.versions import Version, is_recorded
+from astica_sync.errors import BackupDamaged, StoreError
+from astica_sync.store.disk import Disk
+from astica_sync.store.snapshots import to_line
+
+VERSIONS = "versions.jsonl"
+ADOPTED = "adopted.jsonl"
+
+
+class Records:
+    """The lines of one backup that are about one model. Writing belongs to the holder of the writer lock."""
+
+    def __init__(self, backup_root: Path, disk: Disk, model_id: int) -> None:
+        self._root = backup_root
+        self._disk = disk
+        self._model_id = model_id
+
+    def versions(self) -> list[Version]:
+        """Every version that was ever seen, the first one first.
+
+        Raises:
+            StoreError: the file is there and cannot be read.
+        """
+        found = []
+        for fields in self._lines(VERSIONS):
+            try:
+                trained_at = fields["trained_at"]
+                found.append(
+                    Version(
+                        len(found) + 1,
+                        str(fields["version"]),
+                        None if trained_at is None else float(trained_at),
+                        float(fields["seen_at"]),
+                        None if fields["snapshot"] is None else str(fields["snapshot"]),
+                    )
+                )
+            except (KeyError, TypeError, ValueError):
+                continue
+        return found
+
+    def add_version(self, info: ModelInfo, snapshot: str | None, at: float) -> Version | None:
+        """Notes the version that the model shows, durably; None when it has none.
+
+        ``snapshot`` is the data that it was made of, where that is known. A version that is noted already stays as it
+        is.
+
+        Raises:
+            StoreError: the note cannot be written.
+        """
+        versions = self.versions()
+        if is_recorded(info, versions):
+            named = [version for version in versions if version.name == (info.version or "")]
+            dated = [version for version in named if version.trained_at == info.trained_at]
+            return (dated or named or [None])[-1]
+        self._append(
+            VERSIONS,
+            [
+                {
+                    "version": info.version or "",
+                    "trained_at": info.trained_at,
+                    "seen_at": at,
+                    "snapshot": snapshot,
+                }
+            ],
+        )
+        return Version(len(versions) + 1, info.version or "", info.trained_at, at, snapshot)
+
+    def adopted(self) -> list[Adopted]:
+        """Every sample of others that was taken over.
+
+        Raises:
+            StoreError: the file is there and cannot be read; nothing may be concluded without it.
+        """
+        found = []
+        for fields in self._lines(ADOPTED):
+            try:
+                found.append(
+                    Adopted(
+                        int(fields["sample_id"]), str(fields["foreign_uid"]), str(fields["class"]), str(fields["uid"])
+                    )
+                )
+            except (KeyError, TypeError, ValueError):
+                continue
+        return found
+
+    def add_adopted(self, adopted: list[Adopted]) -> None:
+        """Notes samples that are taken over, durably.
+
+        Raises:
+            StoreError: the note cannot be written; what was written holds.
+        """
+        self._append(
+            ADOPTED,
+            [
+                {
+                    "sample_id": entry.sample_id,
+                    "foreign_uid": entry.foreign_uid,
+                    "class": entry.class_title,
+                    "uid": entry.uid,
+                }
+                for entry in adopted
+            ],
+        )
+
+    def _lines(self, name: str) -> Iterator[dict[str, Any]]:
+        try:
+            with self._disk.open_read(self._root / name) as file:
+                data = b"".join(self._disk.chunks(file))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise BackupDamaged(f"{self._root / name} cannot be read: {error.strerror}", "mend its rights") from error
+        for line in data.split(b"\n"):
+            try:
+                fields = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(fields, dict) and fields.get("model_id") == self._model_id:
+                yield fields
+
+    def _append(self, name: str, entries: list[dict[str, Any]]) -> None:
+        # Each batch begins on a line of its own, whatever a crash has left at the end.
+        data = b"".join([b"\n", *(to_line({"model_id": self._model_id, **entry}) for entry in entries)])
+        try:
+            self._disk.make_folder(self._root)
+            self._disk.append_synced(self._root / name, data)
+            self._disk.sync_folder(self._root)
+        except OSError as error:
+            raise StoreError(
+                f"{self._root / name} cannot be written: {error.strerror}", "free space or mend its rights"
+            ) from error

@@ -1,0 +1,493 @@
+"""What people and files do wrong: a message that says what to do, nothing lost, nothing half-done."""
+
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from shell import Shell, draw, fill, in_store, on_service
+
+from astica_sync.sandbox.running import Box
+
+DAMAGED = Path(__file__).parents[2] / "fixtures" / "damaged"
+
+
+def tree(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[[int, bytes], str]]:
+    """``answering(200, b"hello")``: the address of something that answers every POST with that."""
+    servers = []
+
+    def start(status: int, body: bytes, location: str = "") -> str:
+        class Stranger(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                if location:
+                    self.send_header("Location", location)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = HTTPServer(("127.0.0.1", 0), Stranger)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+# The key and the address.
+
+
+def test_without_a_key_it_says_where_one_can_come_from(shell: Shell, sandbox: Box, store: Path) -> None:
+    del shell.environ["ASTICA_API_KEY"]
+    for command in (("push", "--store", store), ("pull-status", "--store", store), ("models",)):
+        ran = shell(*command)
+        assert ran.code == 1
+        assert ran.err.startswith("astica-sync: no API key\n") and "ASTICA_API_KEY" in ran.err
+        assert len(ran.err.splitlines()) == 2
+    assert len(sandbox.seen("view")) == 1, "the one of init"
+
+
+def test_a_wrong_key_stops_at_the_first_answer_and_is_not_shown(shell: Shell, sandbox: Box, store: Path) -> None:
+    shell.environ["ASTICA_API_KEY"] = "wrong-key-that-nobody-may-see"
+    sandbox.forget_log()
+    ran = shell("push", "--store", store)
+    assert ran.code == 1
+    assert "refused the API key" in ran.err and "Check ASTICA_API_KEY" in ran.err
+    assert len(sandbox.log) == 1
+    for path in [*store.rglob("*"), *shell.home.rglob("*")]:
+        assert not path.is_file() or b"wrong-key-that" not in path.read_bytes(), path
+    assert "wrong-key-that" not in ran.err + ran.out
+
+
+def test_a_key_that_is_revoked_during_a_push_stops_it_and_leaves_no_doubt(
+    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+) -> None:
+    fill(pushed, {"Dose": 30}, start=60)
+    key, sandbox_key = shell.environ["ASTICA_API_KEY"], sandbox.key
+    sandbox.set_limit(1, 0.001)
+    sandbox.set_key("another")
+    assert shell("push", "--store", pushed).code == 1
+    sandbox.set_key(sandbox_key)
+    assert key == sandbox_key
+    assert len(sandbox.seen("upload")) == 0
+
+
+def test_a_key_file_that_others_can_read_is_refused_with_the_command_that_mends_it(
+    shell: Shell, store: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "key"
+    file.write_text(shell.environ.pop("ASTICA_API_KEY") + "\n")
+    file.chmod(0o644)
+    shell.environ["ASTICA_API_KEY_FILE"] = str(file)
+    ran = shell("pull-status", "--store", store)
+    assert ran.code == 1
+    assert f"chmod 600 {file}" in ran.err
+    file.chmod(0o600)
+    assert shell("pull-status", "--store", store).code == 0
+
+
+def test_a_host_that_cannot_be_reached_leaves_nothing_behind(shell: Shell, photos: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    shell.environ["ASTICA_TRAIN_URL"] = f"http://127.0.0.1:{port}"
+    before = tree(photos)
+    for wish in (("--model", "7"), ("--create", "Cans", "--type", "image", "--purpose", "sort")):
+        ran = shell("init", photos, *wish)
+        assert ran.code == 1
+        assert "cannot be reached" in ran.err and "Check the network and the address" in ran.err
+    assert tree(photos) == before
+
+
+@pytest.mark.parametrize(
+    "url", ["http://train.example.com", "http://192.168.1.7:8777", "ftp://host", "train.astica.ai"]
+)
+def test_an_address_that_would_show_the_key_is_refused_before_anything_is_sent(
+    shell: Shell, photos: Path, url: str
+) -> None:
+    shell.environ["ASTICA_TRAIN_URL"] = url
+    ran = shell("init", photos, "--model", "7")
+    assert ran.code == 1
+    assert url in ran.err and "https://" in ran.err and "ASTICA_TRAIN_URL" in ran.err
+    assert ".astica-sync" not in tree(photos)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "says"),
+    [
+        (200, b"<html>Sign in</html>", "a web page that is not the service's JSON"),
+        (200, b'{"status": "OK", "dataset"', "not the service's JSON"),
+        (200, b"[]", "not the service's JSON"),
+        (403, b"<html>No</html>", "A proxy or firewall"),
+        (302, b"", "redirects to"),
+        (500, b"oops", "answered 500"),
+        (200, b'{"status": "OK"}', "there is no dataset in it"),
+    ],
+)
+def test_an_answer_that_is_not_the_services_is_named_and_nothing_is_made(
+    shell: Shell,
+    photos: Path,
+    answering: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    body: bytes,
+    says: str,
+) -> None:
+    monkeypatch.setattr("astica_sync.remote.service.READ_TRIES", 1)
+    shell.environ["ASTICA_TRAIN_URL"] = answering(status, body, "http://127.0.0.1:1/other")
+    ran = shell("init", photos, "--model", "7")
+    assert ran.code == 1
+    assert says in ran.err
+    assert 1 < len(ran.err.splitlines()) <= 2, ran.err
+    assert ".astica-sync" not in tree(photos)
+
+
+def test_settings_that_name_another_service_than_the_stores_send_nothing(
+    shell: Shell, store: Path, sandbox: Box, answering: Callable[..., str]
+) -> None:
+    shell.environ["ASTICA_TRAIN_URL"] = answering(200, b"")
+    ran = shell("push", "--store", store)
+    assert ran.code == 1
+    assert sandbox.url in ran.err and "ASTICA_TRAIN_URL says" in ran.err and "--rebind" in ran.err
+    del shell.environ["ASTICA_TRAIN_URL"]
+    assert shell("push", "--store", store).code == 0, "the store knows its service"
+
+
+# The store and its place.
+
+
+def test_a_model_that_does_not_exist_leaves_nothing_behind(shell: Shell, sandbox: Box, photos: Path) -> None:
+    ran = shell("init", photos, "--model", "99")
+    assert ran.code == 1
+    assert "Model not found" in ran.err and "astica-sync models" in ran.err
+    assert ".astica-sync" not in tree(photos)
+
+
+def test_a_model_that_was_removed_elsewhere_stops_the_push(
+    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+) -> None:
+    sandbox.remove_model(model_id)
+    ran = shell("push", "--store", pushed)
+    assert ran.code == 1
+    assert "Model not found" in ran.err
+    assert [request.call for request in sandbox.log] == ["view"]
+
+
+def test_a_folder_that_is_no_store_says_how_to_make_one(shell: Shell, tmp_path: Path) -> None:
+    for command in ("push", "pull-status", "log"):
+        ran = shell(command, "--store", tmp_path)
+        assert ran.code == 1
+        assert "astica-sync init" in ran.err
+    assert shell("init", tmp_path / "nowhere", "--model", "1").code == 1
+
+
+def test_a_store_inside_a_store_is_refused_both_ways(shell: Shell, sandbox: Box, store: Path) -> None:
+    other = str(sandbox.add_model("Other"))
+    inside = shell("init", store / "Can", "--model", other)
+    assert inside.code == 1 and "lies inside the store" in inside.err
+    around = shell("init", store.parent, "--model", other)
+    assert around.code == 1 and "contains the store" in around.err
+    assert not (store / "Can" / ".astica-sync").exists() and not (store.parent / ".astica-sync").exists()
+
+
+def test_a_store_of_another_model_is_not_bound_anew_by_accident(shell: Shell, sandbox: Box, store: Path) -> None:
+    other = str(sandbox.add_model("Other"))
+    ran = shell("init", store, "--model", other)
+    assert ran.code == 1 and "already the store of model" in ran.err
+    assert shell("init", store, "--model", other, "--rebind").code == 0
+
+
+def test_a_copy_of_a_store_writes_nothing_until_it_is_told_to(
+    shell: Shell, sandbox: Box, pushed: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(pushed, tmp_path / "copy"))
+    (copy / "Can" / "000.png").unlink()
+    ran = shell("push", "--yes", "--store", copy)
+    assert ran.code == 1
+    assert "copied" in ran.err and "astica-sync init" in ran.err
+    assert not sandbox.log
+    [(model_id, _)] = sandbox.models()
+    assert shell("init", copy, "--model", str(model_id)).code == 0
+    assert shell("push", "--store", copy).code == 0
+    assert on_service(sandbox, model_id) == in_store(copy)
+
+
+def test_a_store_without_its_sentinel_removes_nothing(shell: Shell, sandbox: Box, pushed: Path, model_id: int) -> None:
+    (pushed / ".astica-sync" / "store.json").unlink()
+    shutil.rmtree(pushed / "Can")
+    ran = shell("push", "--yes", "--store", pushed)
+    assert ran.code == 1
+    assert "is the disk mounted?" in ran.err
+    assert len(sandbox.samples(model_id)) == 5
+
+
+def test_a_store_with_no_class_is_in_sync_with_an_empty_model(shell: Shell, sandbox: Box, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert shell("init", empty, "--model", str(sandbox.add_model())).code == 0
+    status = shell("pull-status", "--exit-code", "--store", empty)
+    assert status.code == 0 and "one folder for each class" in status.out
+    assert shell("push", "--store", empty).code == 0
+
+
+@pytest.mark.parametrize("name", ["index.db", "journal.db"])
+def test_a_database_of_a_newer_version_is_refused_before_anything_is_sent(
+    shell: Shell, sandbox: Box, pushed: Path, name: str
+) -> None:
+    with closing(sqlite3.connect(pushed / ".astica-sync" / name)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    ran = shell("push", "--store", pushed)
+    assert ran.code == 1
+    assert "newer version" in ran.err and "upgrade astica-sync" in ran.err
+    assert not sandbox.log
+
+
+@pytest.mark.parametrize("name", ["index.db", "journal.db"])
+def test_a_damaged_database_costs_no_sample(shell: Shell, sandbox: Box, pushed: Path, model_id: int, name: str) -> None:
+    file = pushed / ".astica-sync" / name
+    file.write_bytes(b"this is no database" * 500)
+    ran = shell("push", "--store", pushed)
+    if name == "journal.db":
+        assert ran.code == 1
+        assert "move it away" in ran.err
+        file.rename(file.with_name("away"))
+        ran = shell("push", "--store", pushed)
+    assert ran.code == 0, ran.err
+    assert {request.call for request in sandbox.log} == {"view"}
+    assert len(sandbox.samples(model_id)) == 5
+
+
+def test_offline_without_an_observation_or_with_a_broken_one_says_so(shell: Shell, sandbox: Box, store: Path) -> None:
+    sandbox.forget_log()
+    never = shell("pull-status", "--offline", "--store", store)
+    assert never.code == 1 and "nothing has been observed yet" in never.err
+    assert shell("push", "--store", store).code == 0
+    del shell.environ["ASTICA_API_KEY"]
+    sandbox.forget_log()
+    assert shell("pull-status", "--offline", "--exit-code", "--store", store).code in (0, 5)
+    last = store / ".astica-sync" / "last-view.json"
+    whole = last.read_bytes()
+    for broken in (b"", b"{}", whole[:-20], whole.replace(b"asked_at", b"ask_at"), b"\xff" + whole, b"[]\n[]"):
+        last.write_bytes(broken)
+        ran = shell("pull-status", "--offline", "--store", store)
+        assert ran.code == 1
+        assert "without --offline" in ran.err, broken
+    assert not sandbox.log
+
+
+# The files.
+
+
+def test_files_that_are_no_images_are_problems_and_the_others_go_up(
+    shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    verdicts = json.loads((DAMAGED / "verdicts.json").read_text())
+    good = [name for name, verdict in verdicts.items() if verdict["reason"] is None]
+    for name in verdicts:
+        shutil.copy(DAMAGED / name, store / "Can" / name)
+    ran = shell("push", "--json", "--store", store)
+    assert ran.code == 3, ran.err
+    told = {entry["path"]: entry["reason"] for entry in ran.json["failed"] + ran.json["problems"]}
+    for name, verdict in verdicts.items():
+        if verdict["reason"] is not None:
+            assert verdict["reason"] in told[f"Can/{name}"], name
+    contents = {(DAMAGED / name).read_bytes() for name in good}
+    assert len(sandbox.samples(model_id)) == 5 + len(contents)
+    sandbox.forget_log()
+    again = shell("push", "--json", "--store", store)
+    assert again.code == 3
+    assert again.json["failed"], "what failed stays listed"
+    assert [request.call for request in sandbox.log] == ["view"], "and is not tried again"
+    status = shell("pull-status", "--json", "--store", store).json
+    assert {entry["path"] for entry in status["problems"]} == set(told)
+    for name in verdicts:
+        assert (store / "Can" / name).read_bytes() == (DAMAGED / name).read_bytes()
+
+
+def test_a_sample_that_the_service_refuses_is_tried_again_only_when_asked_for(
+    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+) -> None:
+    new = draw(pushed / "Can" / "new.png", 41)
+    sandbox.set_switches(repeated_uids="refuse")
+    sandbox_uid = shell("pull-status", "--json", "--store", pushed).json["plan"]["upload"][0]["uid"]
+    elsewhere = sandbox.add_model("Other")
+    stray = sandbox.add_sample(elsewhere, "Can", new.read_bytes(), sandbox_uid)
+    first = shell("push", "--json", "--store", pushed)
+    assert first.code == 3
+    assert "already exists" in first.json["failed"][0]["reason"]
+    sandbox.remove_sample(stray)
+    sandbox.forget_log()
+    assert shell("push", "--store", pushed).code == 3
+    assert not sandbox.seen("upload")
+    assert shell("push", "--retry", "--store", pushed).code == 0
+    assert on_service(sandbox, model_id) == in_store(pushed)
+
+
+def test_an_image_that_was_mended_goes_up_by_itself(shell: Shell, sandbox: Box, pushed: Path, model_id: int) -> None:
+    shutil.copy(DAMAGED / "cut-in-half.png", pushed / "Can" / "new.png")
+    assert shell("push", "--store", pushed).code == 3
+    draw(pushed / "Can" / "new.png", 42)
+    assert shell("push", "--store", pushed).code == 0
+    assert on_service(sandbox, model_id) == in_store(pushed)
+
+
+def test_one_class_in_two_unicode_forms_is_one_class(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+    fill(store, {"B\u00fcchse": 2}, start=30)
+    fill(store, {"Bu\u0308chse": 2}, start=31)
+    assert shell("push", "--store", store).code == 0
+    status = shell("pull-status", "--json", "--store", store).json
+    assert status["in_sync"] and status["local"] == {"classes": 3, "samples": 8}
+    assert [title for _, title in sandbox.classes(model_id)].count("B\u00fcchse") == 1
+    assert on_service(sandbox, model_id) == in_store(store)
+
+
+def test_files_of_any_name_go_up_and_harm_no_terminal(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+    names = ["new\nline", "tab\there", "quote'\"", "-rf", "\u202etxt.gnp", "a" * 200, "\U0001f37a", " outer "]
+    for number, name in enumerate(names):
+        draw(store / "Can" / f"{name}.png", 70 + number)
+    status = shell("pull-status", "--store", store)
+    assert "\u202e" not in status.out and "\t" not in status.out
+    assert "Can/new\\nline.png" in status.out
+    assert shell("push", "--store", store).code == 0
+    assert len(sandbox.samples(model_id)) == 5 + len(names)
+    assert on_service(sandbox, model_id) == in_store(store)
+
+
+def test_a_name_that_is_no_utf8_goes_up_and_is_shown_escaped(
+    shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    draw(store / "Can" / os.fsdecode(b"caf\xe9.png"), 44)
+    status = shell("pull-status", "--json", "--store", store)
+    assert "Can/caf\\xe9.png" in [entry["path"] for entry in status.json["plan"]["upload"]]
+    assert "caf\\udce9" in shell("pull-status", "--store", store).out
+    assert shell("push", "--store", store).code == 0
+    assert len(sandbox.samples(model_id)) == 6
+
+
+def test_class_titles_from_the_service_make_no_file_and_harm_no_terminal(
+    shell: Shell, sandbox: Box, pushed: Path, model_id: int, tmp_path: Path
+) -> None:
+    titles = [".", "..", "../../escape", "a/b", "/etc", "CON", "x" * 300, "red\x1b[31m", "\u202erl", "nul"]
+    for title in titles:
+        sandbox.add_sample(model_id, title, b"made elsewhere", "uid\x1b[2J")
+    before = tree(tmp_path)
+    for ran in (
+        shell("pull-status", "--store", pushed),
+        shell("push", "--store", pushed),
+        shell("models", "show", str(model_id)),
+        shell("backup", "restore", "--store", pushed, "--to", tmp_path / "restored"),
+    ):
+        assert ran.code == 0
+        assert "\x1b" not in ran.out and "\u202e" not in ran.out
+    appeared = {name for name in tree(tmp_path) - before if not name.startswith(("home", "restored"))}
+    assert appeared == set()
+    assert {path.name for path in (tmp_path / "restored").iterdir()} == {"Bottle", "Can"}
+    assert len(sandbox.samples(model_id)) == 5 + len(titles)
+
+
+def test_a_class_folder_of_a_name_that_can_be_no_title_is_a_problem(shell: Shell, sandbox: Box, pushed: Path) -> None:
+    draw(pushed / " " / "a.png", 45)
+    draw(pushed / "control\x07" / "a.png", 46)
+    draw(pushed / "loose.png", 47)
+    (pushed / "Can" / "link.png").symlink_to(pushed / "Can" / "000.png")
+    ran = shell("push", "--json", "--store", pushed)
+    assert [request.call for request in sandbox.log] == ["view"]
+    reasons = {entry["path"]: entry["reason"] for entry in ran.json["problems"]}
+    assert len(reasons) == 4
+    assert "rename it" in reasons[" "]
+    assert "not in a class folder" in reasons["loose.png"]
+    assert "symbolic link" in reasons["Can/link.png"]
+    assert "\x07" not in shell("pull-status", "--store", pushed).out
+
+
+# Settings and flags.
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("quarantin = 3", "Did you mean 'quarantine'?"),
+        ("colour = 'red'", "which is no setting"),
+        ("limit = 'many'", "Give a whole number from 1"),
+        ("limit = 0", "Give a whole number from 1"),
+        ("max_remove = 2", "Give a share such as 10%"),
+        ("class_remove = 'perhaps'", "Give true or false"),
+        ("train_url = 'http://elsewhere.example'", "plain http would show your key"),
+        ("limit = ", "Mend or remove it"),
+    ],
+)
+def test_a_wrong_settings_file_is_named_with_what_is_wrong(
+    shell: Shell, sandbox: Box, store: Path, text: str, says: str
+) -> None:
+    sandbox.forget_log()
+    (store / "astica-sync.toml").write_text(text)
+    ran = shell("push", "--store", store)
+    assert ran.code == 1
+    assert says in ran.err and "astica-sync.toml" in ran.err
+    assert not sandbox.log
+
+
+def test_a_key_in_a_stores_settings_is_refused(shell: Shell, store: Path) -> None:
+    (store / "astica-sync.toml").write_text("api_key = 'secret-in-a-file'")
+    ran = shell("push", "--store", store)
+    assert ran.code == 1 and "secret-in-a-file" not in ran.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("psuh",),
+        ("push", "--max-remove", "some"),
+        ("push", "--max-remove", "101%"),
+        ("push", "--max-remove", "-1"),
+        ("push", "--nonsense"),
+        ("push", "extra"),
+        ("init",),
+        ("init", "--model", "0"),
+        ("init", "--model", "1", "--create", "x"),
+        ("init", "--create", "x"),
+        ("backup", "verify", "--part", "3/2"),
+        ("log", "-n", "0"),
+        ("sandbox", "--switch", "titles=odd"),
+        ("sandbox", "--fault", "nonsense"),
+        ("sandbox", "--host", "0.0.0.0"),
+    ],
+)
+def test_wrong_usage_exits_with_2_and_says_what_is_right(shell: Shell, command: tuple[str, ...]) -> None:
+    ran = shell(*command)
+    assert ran.code == 2
+    assert "Error: " in ran.err and ran.out == ""
+
+
+def test_a_fault_of_the_program_is_one_sentence_and_a_traceback_only_when_asked_for(
+    shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("something nobody thought of")
+
+    monkeypatch.setattr("astica_sync.sync.status.scan_store", broken)
+    ran = shell("pull-status", "--store", store)
+    assert ran.code == 1
+    assert "something nobody thought of" in ran.err and "--debug" in ran.err
+    assert "Traceback" not in ran.err
+    with pytest.raises(RuntimeError):
+        shell("--debug", "pull-status", "--store", store)

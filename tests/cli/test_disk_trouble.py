@@ -1,0 +1,134 @@
+"""A disk that is full or read-only: nothing is lost and nothing is half-done."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from shell import Shell, draw, fill, in_store, on_service
+
+from astica_sync.sandbox.running import Box
+
+Mount = Callable[[str], None]
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[tuple[Path, Mount]]:
+    """A folder on a disk of one megabyte, and a way to mount it anew with other options."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mount(options: str) -> None:
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True)
+        if done.returncode != 0:
+            pytest.skip("mounting is not allowed here")
+
+    mount("size=1m")
+    try:
+        yield folder, mount
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+def test_a_full_disk_stops_the_push_and_what_is_freed_lets_it_go_on(
+    shell: Shell, sandbox: Box, small: tuple[Path, Mount]
+) -> None:
+    folder, _ = small
+    store = fill(folder / "store", {"Can": 3})
+    model_id = sandbox.add_model()
+    assert shell("init", store, "--model", str(model_id)).code == 0
+    assert shell("push", "--store", store).code == 0
+    for number in range(3):
+        draw(store / "Can" / f"large{number}.png", 40 + number)
+        with (store / "Can" / f"large{number}.png").open("ab") as file:
+            file.write(os.urandom(60_000))
+    ballast = folder / "ballast"
+    ballast.write_bytes(bytes(max(0, shutil.disk_usage(folder).free - 20_000)))
+    before = in_store(store)
+    full = shell("push", "--store", store)
+    assert full.code == 1, full.out + full.err
+    assert "space" in full.err
+    assert "Traceback" not in full.err
+    assert in_store(store) == before
+    assert all(sample in before for sample in on_service(sandbox, model_id))
+    ballast.unlink()
+    assert shell("push", "--store", store).code == 0
+    assert on_service(sandbox, model_id) == before
+
+
+def test_a_disk_that_is_full_to_the_last_byte_sends_nothing(
+    shell: Shell, sandbox: Box, small: tuple[Path, Mount]
+) -> None:
+    folder, _ = small
+    store = fill(folder / "store", {"Can": 3})
+    model_id = sandbox.add_model()
+    assert shell("init", store, "--model", str(model_id)).code == 0
+    ballast = folder / "ballast"
+    with pytest.raises(OSError, match="space"), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    ran = shell("push", "--store", store)
+    assert ran.code == 1
+    assert "space" in ran.err
+    assert sandbox.samples(model_id) == []
+    assert not sandbox.seen("upload")
+
+
+def test_a_read_only_store_can_be_looked_at_and_nothing_is_sent(
+    shell: Shell, sandbox: Box, small: tuple[Path, Mount]
+) -> None:
+    folder, mount = small
+    store = fill(folder / "store", {"Can": 3})
+    model_id = sandbox.add_model()
+    assert shell("init", store, "--model", str(model_id)).code == 0
+    assert shell("push", "--store", store).code == 0
+    draw(store / "Can" / "new.png", 50)
+    (store / "Can" / "000.png").unlink()
+    sandbox.forget_log()
+    mount("remount,ro")
+    ran = shell("push", "--store", store)
+    assert ran.code == 1
+    assert "rights" in ran.err or "Read-only" in ran.err or "read-only" in ran.err
+    assert {request.call for request in sandbox.log} <= {"view"}
+    mount("remount,rw")
+    assert shell("push", "--store", store).code == 0
+    assert on_service(sandbox, model_id) == in_store(store)
+
+
+def test_a_read_only_folder_cannot_become_a_store(shell: Shell, sandbox: Box, small: tuple[Path, Mount]) -> None:
+    folder, mount = small
+    photos = fill(folder / "photos", {"Can": 1})
+    mount("remount,ro")
+    ran = shell("init", photos, "--model", str(sandbox.add_model()))
+    assert ran.code == 1
+    assert str(photos) in ran.err
+
+
+def test_a_store_on_a_disk_that_is_not_mounted_removes_nothing(
+    shell: Shell, sandbox: Box, small: tuple[Path, Mount], tmp_path: Path
+) -> None:
+    folder, _ = small
+    fill(folder, {"Can": 3})
+    model_id = sandbox.add_model()
+    assert shell("init", folder, "--model", str(model_id)).code == 0
+    assert shell("push", "--store", folder).code == 0
+    subprocess.run(["umount", str(folder)], check=True)
+    ran = shell("push", "--yes", "--store", folder)
+    assert ran.code == 1
+    assert "no store in" in ran.err
+    assert len(sandbox.samples(model_id)) == 3
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_class_that_cannot_be_read_keeps_its_samples_on_the_service(
+    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+) -> None:
+    (pushed / "Can").chmod(0)
+    try:
+        ran = shell("push", "--yes", "--json", "--store", pushed)
+    finally:
+        (pushed / "Can").chmod(0o755)
+    assert ran.json["removed"] == 0
+    assert len(sandbox.samples(model_id)) == 5

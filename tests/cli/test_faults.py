@@ -1,0 +1,151 @@
+"""Answers that get lost, come late, or are not the service's: after the push each sample is there exactly once."""
+
+from pathlib import Path
+
+import pytest
+from shell import Shell, draw, fill, in_store, on_service
+
+from astica_sync.sandbox.running import Box
+
+LOSSES = ["lost-before", "lost-after", "late~0.1s", "5xx", "5xx-after", "html", "cut", "cut-connection", "slow~0.1s"]
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_each_sample_is_there_once_whatever_becomes_of_the_answers(
+    shell: Shell, sandbox: Box, store: Path, model_id: int, kind: str
+) -> None:
+    assert shell("push", "--store", store).code == 0
+    fill(store, {"Dose": 4}, start=50)
+    (store / "Can" / "000.png").unlink()
+    sandbox.set_faults(f"upload:1={kind}", f"upload:4={kind}", f"sample_remove:1={kind}")
+    ran = shell("push", "--json", "--store", store)
+    assert ran.code == 0, ran.err
+    assert ran.json["in_sync"] is True
+    assert (ran.json["uploaded"], ran.json["removed"]) == (4, 1)
+    assert on_service(sandbox, model_id) == in_store(store)
+    sandbox.forget_log()
+    assert shell("push", "--store", store).code == 0
+    assert [request.call for request in sandbox.log] == ["view"]
+
+
+@pytest.mark.parametrize("kind", ["lost-before", "lost-after", "html"])
+def test_a_lost_answer_to_the_very_first_upload_is_settled_too(
+    shell: Shell, sandbox: Box, store: Path, model_id: int, kind: str
+) -> None:
+    sandbox.set_faults(f"upload:1={kind}")
+    ran = shell("push", "--json", "--store", store)
+    assert ran.code == 0, ran.err
+    assert ran.json["uploaded"] == 5
+    assert on_service(sandbox, model_id) == in_store(store)
+
+
+def test_a_first_upload_that_never_shows_is_followed_by_no_other(
+    shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    sandbox.set_switches(view_lag=3600.0)
+    ran = shell("push", "--store", store)
+    assert ran.code == 1
+    assert "confirmed the first upload and does not show it" in ran.err and "Push again later" in ran.err
+    assert len(sandbox.seen("upload")) == 1
+    sandbox.set_switches(view_lag=0.0)
+    assert shell("push", "--json", "--store", store).json["in_sync"] is True
+    assert on_service(sandbox, model_id) == in_store(store)
+
+
+@pytest.mark.parametrize("kind", ["twice", "late~inf"])
+def test_a_copy_that_was_made_twice_or_turns_up_late_goes_with_the_next_push(
+    shell: Shell, sandbox: Box, store: Path, model_id: int, kind: str
+) -> None:
+    sandbox.set_faults(f"upload:3={kind}")
+    assert shell("push", "--store", store).code == 0
+    sandbox.run_late()
+    assert len(sandbox.samples(model_id)) == 6
+    assert "it is there more than once" in shell("pull-status", "--store", store).out
+    assert shell("push", "--store", store).code == 0
+    assert on_service(sandbox, model_id) == in_store(store)
+    assert len(sandbox.samples(model_id)) == 5
+
+
+def test_a_doubtful_upload_waits_out_the_quarantine_and_says_so(
+    shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    shell.environ["ASTICA_QUARANTINE"] = "2.2"
+    sandbox.set_faults("upload:3=lost-after")
+    ran = shell("push", "--store", store)
+    assert ran.code == 0, ran.err
+    assert "settled later, by what the service shows" in ran.err
+    assert "waiting 2 s: some answers were lost" in ran.err
+    views = [request.time for request in sandbox.seen("view")]
+    lost = next(request.time for request in sandbox.seen("upload") if request.fault is not None)
+    assert views[-1] - lost >= 2.2
+    assert len(sandbox.seen("upload")) == 5, "an upload that the service shows is not sent again"
+
+
+def test_a_push_stops_when_every_answer_is_lost(shell: Shell, sandbox: Box, tmp_path: Path) -> None:
+    folder = fill(tmp_path / "many", {"Can": 2})
+    shell("init", folder, "--model", str(sandbox.add_model()))
+    assert shell("push", "--store", folder).code == 0
+    fill(folder, {"Bottle": 30}, start=100)
+    sandbox.forget_log()
+    sandbox.set_faults("upload=html")
+    ran = shell("push", "--store", folder)
+    assert ran.code == 1
+    assert "answers in a row were lost" in ran.err
+    assert len(sandbox.seen("upload")) <= 8 + 16
+    sandbox.set_faults()
+    assert shell("push", "--json", "--store", folder).json["in_sync"] is True
+
+
+def test_a_push_stops_when_the_service_refuses_everything_and_blames_no_sample(
+    shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    assert shell("push", "--store", store).code == 0
+    fill(store, {"Bottle": 30, "Can": 30}, start=100)
+    sandbox.forget_log()
+    sandbox.set_limit(1, 0.001)
+    sandbox.remove_model(model_id)
+    ran = shell("push", "--store", store)
+    assert ran.code == 1
+    assert "Model not found" in ran.err and "astica-sync models" in ran.err
+    assert not sandbox.seen("upload")
+
+
+@pytest.mark.parametrize("fault", ["view=partial", "view=listed"])
+def test_a_view_that_is_not_whole_changes_nothing(shell: Shell, sandbox: Box, pushed: Path, fault: str) -> None:
+    (pushed / "Can" / "000.png").unlink()
+    draw(pushed / "Can" / "new.png", 9)
+    sandbox.set_faults(fault)
+    ran = shell("push", "--yes", "--store", pushed)
+    assert ran.code == 1
+    assert "cannot be relied on" in ran.err and "Try again later" in ran.err
+    assert {request.call for request in sandbox.log} == {"view"}
+
+
+@pytest.mark.parametrize("kind", ["html", "cut", "lost-before"])
+def test_a_view_without_a_whole_answer_is_asked_for_again(shell: Shell, sandbox: Box, pushed: Path, kind: str) -> None:
+    sandbox.set_faults(f"view:1={kind}")
+    assert shell("pull-status", "--exit-code", "--store", pushed).code == 0
+    assert len(sandbox.seen("view")) == 2
+
+
+def test_a_sample_that_the_service_confirms_and_never_shows_is_not_sent_again_and_again(
+    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+) -> None:
+    sandbox.set_switches(view_lag=3600.0)
+    shell.environ["ASTICA_QUARANTINE"] = "0.1"
+    ran = shell("push", "--json", "--store", pushed)
+    assert ran.code == 3, ran.err
+    assert ran.json["in_sync"] is False
+    assert {entry["reason"] for entry in ran.json["failed"]} == {"the service confirmed it and does not show it"}
+    assert len(sandbox.seen("upload")) == 5
+
+
+def test_the_service_sees_no_more_than_its_limit_in_any_window(shell: Shell, sandbox: Box, tmp_path: Path) -> None:
+    sandbox.set_limit(10, 1.0)
+    shell.environ |= {"ASTICA_LIMIT": "10", "ASTICA_LIMIT_WINDOW": "1"}
+    sandbox.set_faults(latency="5-40ms")
+    folder = fill(tmp_path / "many", {"Can": 32})
+    shell("init", folder, "--model", str(sandbox.add_model()))
+    assert shell("push", "--store", folder).code == 0
+    assert sandbox.max_in_any_window() <= 10
+    assert not [request for request in sandbox.log if request.outcome == "limited"]

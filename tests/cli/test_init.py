@@ -1,0 +1,162 @@
+"""Making a store, and a model for it, exactly once."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+from shell import Shell
+
+from astica_sync.sandbox.running import Box
+
+CREATE = ("--create", "Cans", "--type", "image", "--purpose", "sort cans")
+INTENT = Path(".astica-sync") / "creating.json"
+
+
+def test_the_current_folder_is_the_store_when_none_is_named(
+    shell: Shell, sandbox: Box, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photos)
+    ran = shell("init", *CREATE, "--tags", "cans,photos")
+    assert ran.code == 0
+    assert "Next: astica-sync pull-status, then astica-sync push" in ran.out
+    monkeypatch.chdir(photos / "Can" / "old")
+    assert shell("push").code == 0, "found upwards, as git does"
+    assert shell("pull-status", "--exit-code").code == 0
+
+
+def test_init_with_a_model_that_has_samples_says_that_they_are_left_alone(
+    shell: Shell, sandbox: Box, photos: Path
+) -> None:
+    model_id = sandbox.add_model("Cans")
+    sandbox.add_sample(model_id, "Can", b"made elsewhere")
+    ran = shell("init", photos, "--model", str(model_id))
+    assert ran.code == 0
+    assert "It has 1 sample; what is not in the store is left alone." in ran.out
+
+
+def test_init_again_says_the_same_and_keeps_everything(shell: Shell, sandbox: Box, pushed: Path, model_id: int) -> None:
+    ran = shell("init", pushed, "--model", str(model_id))
+    assert ran.code == 0
+    sandbox.forget_log()
+    assert shell("push", "--json", "--store", pushed).json["in_sync"] is True
+    assert len(sandbox.log) == 1
+
+
+@pytest.mark.parametrize("kind", ["lost-after", "5xx-after", "cut"])
+def test_a_create_whose_answer_was_lost_finds_its_model(shell: Shell, sandbox: Box, photos: Path, kind: str) -> None:
+    sandbox.set_faults(f"create:1={kind}")
+    ran = shell("init", photos, *CREATE)
+    assert ran.code == 0, ran.err
+    assert "The answer was lost; looking for the new model" in ran.err
+    assert [title for _, title in sandbox.models()] == ["Cans"]
+
+
+@pytest.mark.parametrize("kind", ["lost-before", "5xx", "html"])
+def test_a_create_that_was_never_done_is_done_by_the_same_command(
+    shell: Shell, sandbox: Box, photos: Path, kind: str
+) -> None:
+    sandbox.set_faults(f"create:1={kind}")
+    ran = shell("init", photos, *CREATE)
+    assert ran.code == 1
+    assert "does not list the new model" in ran.err and "Give the same command again" in ran.err
+    assert shell("init", photos, *CREATE).code == 0
+    assert [title for _, title in sandbox.models()] == ["Cans"]
+
+
+def test_create_in_a_store_that_has_a_model_makes_no_second_one(
+    shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    ran = shell("init", store, *CREATE)
+    assert ran.code == 1
+    assert f"already the store of model {model_id}" in ran.err
+    assert len(sandbox.models()) == 1
+    assert shell("init", store, *CREATE, "--rebind").code == 0
+    assert len(sandbox.models()) == 2
+
+
+def test_a_store_that_cannot_be_written_after_its_model_was_made_finds_it_later(
+    shell: Shell, sandbox: Box, photos: Path
+) -> None:
+    (photos / ".astica-sync" / "store.json").mkdir(parents=True)
+    (photos / ".astica-sync" / "store.json" / "in the way").touch()
+    assert shell("init", photos, *CREATE).code == 1
+    assert len(sandbox.models()) == 1
+    (photos / ".astica-sync" / "store.json" / "in the way").unlink()
+    (photos / ".astica-sync" / "store.json").rmdir()
+    ran = shell("init", photos, *CREATE)
+    assert ran.code == 0, ran.err
+    assert len(sandbox.models()) == 1
+
+
+def test_a_create_that_was_killed_after_the_request_finds_its_model(shell: Shell, sandbox: Box, photos: Path) -> None:
+    other = sandbox.add_model("Other")
+    sandbox.set_faults("list:2=slow~20s")
+    process = shell.start("init", photos, *CREATE)
+    try:
+        while not (sandbox.seen("create") and len(sandbox.seen("list")) == 2):
+            assert process.poll() is None, process.communicate()
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert json.loads((photos / INTENT).read_text())["before"] == [other]
+    sandbox.set_faults()
+    ran = shell("init", photos, *CREATE)
+    assert ran.code == 0, ran.err
+    assert "was interrupted; looking for what became of it" in ran.err
+    assert [title for _, title in sandbox.models()] == ["Other", "Cans"]
+    assert not (photos / INTENT).exists()
+
+
+def test_an_interrupted_attempt_is_not_finished_with_another_title(shell: Shell, sandbox: Box, photos: Path) -> None:
+    sandbox.set_faults("create=5xx")
+    assert shell("init", photos, *CREATE).code == 1
+    sandbox.set_faults()
+    ran = shell("init", photos, "--create", "Bottles", "--type", "image", "--purpose", "x")
+    assert ran.code == 1
+    assert "an attempt to make the model 'Cans' was interrupted here" in ran.err
+    assert sandbox.models() == []
+
+
+def test_two_new_models_of_one_title_are_named_and_neither_is_taken(shell: Shell, sandbox: Box, photos: Path) -> None:
+    sandbox.set_faults("create=twice")
+    ran = shell("init", photos, *CREATE)
+    assert ran.code == 1
+    ids = [str(model_id) for model_id, _ in sandbox.models()]
+    assert len(ids) == 2 and all(model_id in ran.err for model_id in ids) and "--model ID" in ran.err
+    assert not (photos / ".astica-sync" / "store.json").exists()
+    assert shell("init", photos, "--model", ids[0]).code == 0
+    assert shell("push", "--store", photos).code == 0
+
+
+def test_a_model_of_the_same_title_that_was_there_before_is_another_one(
+    shell: Shell, sandbox: Box, photos: Path
+) -> None:
+    old = sandbox.add_model("Cans")
+    assert shell("init", photos, *CREATE).code == 0
+    assert json.loads((photos / ".astica-sync" / "store.json").read_text())["model_id"] != old
+    assert len(sandbox.models()) == 2
+
+
+def test_a_create_that_is_refused_leaves_nothing_behind(shell: Shell, sandbox: Box, photos: Path) -> None:
+    ran = shell("init", photos, "--create", "Cans", "--type", "image", "--purpose", "not\0allowed")
+    assert ran.code == 1
+    assert "Invalid dataset_purpose" in ran.err
+    assert not (photos / ".astica-sync").exists()
+    assert sandbox.models() == []
+
+
+def test_an_intent_that_cannot_be_read_is_not_taken_for_none(shell: Shell, sandbox: Box, photos: Path) -> None:
+    (photos / INTENT).parent.mkdir()
+    (photos / INTENT).write_text("torn")
+    ran = shell("init", photos, *CREATE)
+    assert ran.code == 1
+    assert "cannot be read" in ran.err and "astica-sync models" in ran.err
+    assert sandbox.models() == []
+
+
+def test_models_can_be_made_and_listed_without_a_store(shell: Shell, sandbox: Box) -> None:
+    assert "No models yet" in shell("models").out
+    made = shell("models", "create", "--title", "Cans", "--type", "image", "--purpose", "sort")
+    assert made.out == f"{sandbox.models()[0][0]}\n"
+    assert "Cans" in shell("models").out

@@ -1,0 +1,140 @@
+"""A push that is killed or stopped anywhere goes on with the next one."""
+
+import contextlib
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from shell import Shell, fill, in_store, on_service
+
+from astica_sync.sandbox.running import Box
+
+
+@pytest.fixture
+def many(shell: Shell, sandbox: Box, tmp_path: Path) -> Path:
+    """A store whose push takes seconds: 24 samples at six requests a second."""
+    folder = fill(tmp_path / "many", {"Bottle": 12, "Can": 12})
+    assert shell("init", folder, "--model", str(sandbox.add_model())).code == 0
+    return folder
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < give_up, "waited in vain"
+        time.sleep(0.005)
+
+
+@contextlib.contextmanager
+def ended(process: "subprocess.Popen[str]"):
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("requests", [1, 2, 3, 9, 20])
+def test_a_killed_push_is_resumed_by_the_next_and_nothing_is_lost_or_doubled(
+    shell: Shell, sandbox: Box, many: Path, requests: int
+) -> None:
+    [(model_id, _)] = sandbox.models()
+    sandbox.set_faults("upload@10%=lost-after", "upload@5%=5xx", seed=requests, latency="5-30ms")
+    sandbox.forget_log()
+    with ended(shell.start("push", "--store", many)) as process:
+        wait_until(lambda: len(sandbox.log) >= requests)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    sandbox.set_faults()
+    resumed = shell("push", "--store", many)
+    assert resumed.code == 0, resumed.err
+    assert on_service(sandbox, model_id) == in_store(many)
+    sandbox.forget_log()
+    assert shell("push", "--json", "--store", many).json["in_sync"] is True
+    assert len(sandbox.log) == 1
+    assert shell("backup", "verify", "--store", many).code == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_push_says_what_is_left_and_the_next_goes_on(
+    shell: Shell, sandbox: Box, many: Path, number: signal.Signals
+) -> None:
+    [(model_id, _)] = sandbox.models()
+    shell.environ |= {"ASTICA_LIMIT": "6", "ASTICA_LIMIT_WINDOW": "1"}
+    sandbox.set_faults(latency="20-60ms")
+    with ended(shell.start("push", "--store", many)) as process:
+        wait_until(lambda: len(sandbox.seen("upload")) >= 3)
+        process.send_signal(number)
+        ran = shell.finish(process)
+    assert ran.code == 130, ran.err
+    assert "finishing what is under way" in ran.err
+    sent = len(sandbox.seen("upload"))
+    assert f"Uploaded {sent}, removed 0" in ran.out, "what is under way is finished first"
+    assert f"{24 - sent} samples left to do; the next push goes on from here" in ran.out
+    assert "Traceback" not in ran.err
+    del shell.environ["ASTICA_LIMIT"], shell.environ["ASTICA_LIMIT_WINDOW"]
+    shell.environ["ASTICA_QUARANTINE"] = "60"
+    resumed = shell("push", "--json", "--store", many)
+    assert resumed.json["uploaded"] == 24 - sent, "nothing was doubtful"
+    assert on_service(sandbox, model_id) == in_store(many)
+
+
+def test_a_push_that_waits_for_its_quarantine_can_be_stopped(
+    shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    shell.environ["ASTICA_QUARANTINE"] = "60"
+    sandbox.set_faults("upload:3=lost-after")
+    with ended(shell.start("push", "--store", store)) as process:
+        wait_until(lambda: len(sandbox.seen("upload")) == 5)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        ran = shell.finish(process)
+    assert ran.code == 130, ran.err
+    shell.environ["ASTICA_QUARANTINE"] = "0.4"
+    assert shell("push", "--json", "--store", store).json["in_sync"] is True
+    assert on_service(sandbox, model_id) == in_store(store)
+
+
+def test_a_second_ctrl_c_ends_at_once_and_the_next_push_settles_it(
+    shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    sandbox.set_faults("upload:2=slow~20s")
+    with ended(shell.start("push", "--store", store)) as process:
+        wait_until(lambda: len(sandbox.seen("upload")) >= 2)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        started = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        ran = shell.finish(process)
+    assert ran.code == 130, ran.err
+    assert "Traceback" not in ran.err
+    assert time.monotonic() - started < 5
+    sandbox.set_faults()
+    assert shell("push", "--json", "--store", store).json["in_sync"] is True
+    assert on_service(sandbox, model_id) == in_store(store)
+
+
+def test_a_status_that_waits_for_the_service_can_be_stopped(shell: Shell, sandbox: Box, pushed: Path) -> None:
+    sandbox.set_faults("view=5xx")
+    with ended(shell.start("pull-status", "--store", pushed)) as process:
+        wait_until(lambda: len(sandbox.seen("view")) == 2)
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        ran = shell.finish(process)
+    assert ran.code == 130
+    assert ran.out == ""
+
+
+def test_a_second_push_of_the_same_store_is_refused_and_reading_goes_on(shell: Shell, sandbox: Box, many: Path) -> None:
+    shell.environ |= {"ASTICA_LIMIT": "8", "ASTICA_LIMIT_WINDOW": "1"}
+    with ended(shell.start("push", "--store", many)) as process:
+        wait_until(lambda: len(sandbox.seen("upload")) >= 1)
+        ran = shell("push", "--store", many)
+        assert ran.code == 1
+        assert f"process {process.pid}" in ran.err and "wait for it to end" in ran.err
+        assert shell("pull-status", "--store", many).code == 0
+        assert process.poll() is None

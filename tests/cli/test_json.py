@@ -1,0 +1,131 @@
+"""What scripts read: the shapes of --json, nothing else on standard output, and the exit codes."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from shell import Shell, draw
+
+from astica_sync.sandbox.running import Box
+
+DAMAGED = Path(__file__).parents[2] / "fixtures" / "damaged"
+
+
+def shape(value: Any) -> Any:
+    """The names in a JSON value, with the kind of each leaf; of a list its first entry."""
+    if isinstance(value, dict):
+        return {name: shape(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return type(value).__name__
+
+
+SAMPLE = {"class": "str", "sample_id": "int", "uid": "str"}
+
+
+def make_everything_differ(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+    """One of each: to upload, to remove, a class to remove, waiting, a problem, unmanaged, a refusal."""
+    for number in range(3):
+        draw(store / "Dose" / f"{number}.png", 60 + number)
+    assert shell("push", "--store", store).code == 0
+    shutil.rmtree(store / "Dose")
+    (store / "Can" / "000.png").unlink()
+    shutil.copy(DAMAGED / "gif.png", store / "Can" / "gif.png")
+    draw(store / "Can" / "new.png", 80)
+    sandbox.add_sample(model_id, "Elsewhere", b"made elsewhere")
+    sandbox.remove_sample(next(one.sample_id for one in sandbox.samples(model_id) if one.class_title == "Bottle"))
+    shell.environ["ASTICA_QUARANTINE"] = "600"
+
+
+def test_the_status_has_the_promised_shape(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+    make_everything_differ(shell, sandbox, store, model_id)
+    ran = shell("pull-status", "--json", "--store", store)
+    assert ran.code == 0
+    assert ran.err == ""
+    assert shape(ran.json) == {
+        "model_id": "int",
+        "in_sync": "bool",
+        "local": {"classes": "int", "samples": "int"},
+        "remote": {"classes": "int", "samples": "int", "managed": "int", "unmanaged": "int"},
+        "plan": {
+            "upload": [{"class": "str", "path": "str", "uid": "str"}],
+            "remove": [SAMPLE],
+            "remove_class": [{"class": "str", "class_id": "int", "samples": "int"}],
+            "requests": "int",
+            "eta_seconds": "float",
+        },
+        "waiting": [{"class": "str", "uid": "str", "reason": "str"}],
+        "problems": [{"path": "str", "reason": "str"}],
+        "unmanaged": [SAMPLE],
+        "refusals": [{"reason": "str", "samples": [SAMPLE]}],
+    }
+    found = ran.json
+    assert found["model_id"] == model_id
+    assert found["in_sync"] is False
+    assert found["local"] == {"classes": 2, "samples": 5}
+    assert found["remote"] == {"classes": 4, "samples": 8, "managed": 7, "unmanaged": 1}
+    assert found["plan"]["requests"] == 1 + 1 + 2
+    assert found["plan"]["remove_class"][0]["samples"] == 3
+
+
+def test_the_result_of_a_push_has_the_promised_shape(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+    make_everything_differ(shell, sandbox, store, model_id)
+    shell.environ["ASTICA_QUARANTINE"] = "0.4"
+    shutil.copy(DAMAGED / "cut-in-half.png", store / "Can" / "cut.png")
+    sandbox.forget_log()
+    ran = shell("push", "--json", "--store", store)
+    assert shape(ran.json) == {
+        "uploaded": "int",
+        "removed": "int",
+        "failed": [{"class": "str", "path": "str", "reason": "str"}],
+        "requests": "int",
+        "in_sync": "bool",
+        "problems": [{"path": "str", "reason": "str"}],
+        "refusals": [{"reason": "str", "samples": [SAMPLE]}],
+    }
+    assert ran.json["requests"] == len(sandbox.log)
+    assert ran.code == 4
+
+
+def test_the_shape_stays_when_there_is_nothing_to_say(shell: Shell, store: Path, pushed: Path) -> None:
+    status = shell("pull-status", "--json", "--store", pushed).json
+    assert status["in_sync"] is True
+    assert status["plan"] == {"upload": [], "remove": [], "remove_class": [], "requests": 0, "eta_seconds": 0.0}
+    assert [status[name] for name in ("waiting", "problems", "unmanaged", "refusals")] == [[], [], [], []]
+    assert shell("push", "--json", "--store", pushed).json == {
+        "uploaded": 0,
+        "removed": 0,
+        "failed": [],
+        "requests": 1,
+        "in_sync": True,
+        "problems": [],
+        "refusals": [],
+    }
+
+
+def test_a_refused_key_leaves_standard_output_empty(shell: Shell, store: Path) -> None:
+    shell.environ["ASTICA_API_KEY"] = "wrong"
+    for command in ("push", "pull-status"):
+        ran = shell(command, "--json", "--store", store)
+        assert ran.code == 1 and ran.out == "" and ran.err
+
+
+def test_each_line_of_the_log_is_an_object(shell: Shell, pushed: Path) -> None:
+    lines = shell("log", "--json", "--store", pushed).out.splitlines()
+    names = {"at", "action", "class", "path", "uid", "sample_id", "outcome", "reason"}
+    assert [set(json.loads(line)) for line in lines] == [names] * 5
+
+
+def test_the_models_as_json(shell: Shell, sandbox: Box, pushed: Path, model_id: int) -> None:
+    [model] = shell("models", "--json").json
+    assert (model["model_id"], model["title"], model["samples"]) == (model_id, "Cans", 5)
+    shown = shell("models", "show", str(model_id), "--json").json
+    assert {(entry["class"], entry["samples"]) for entry in shown["class_list"]} == {("Bottle", 2), ("Can", 3)}
+
+
+def test_names_with_no_utf8_and_lone_signs_are_still_json(shell: Shell, pushed: Path) -> None:
+    draw(pushed / "Can" / "caf\udce9.png", 90)
+    status = shell("pull-status", "--json", "--store", pushed)
+    status.out.encode("utf-8")
+    assert status.json["plan"]["upload"][0]["path"] == "Can/caf\\xe9.png"

@@ -1,0 +1,115 @@
+"""The program as it is really run."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from shell import Shell, fill, in_store, on_service
+
+from astica_sync import __version__
+from astica_sync.cli.main import COMMANDS, EXIT_CODES
+from astica_sync.sandbox.running import Box
+
+
+def test_the_whole_path_in_processes_of_their_own(shell: Shell, sandbox: Box, tmp_path: Path) -> None:
+    folder = fill(tmp_path / "photos", {"Can": 2, "Bottle": 2})
+    create = ("--create", "Cans", "--type", "image", "--purpose", "sort")
+    made = shell.finish(shell.start("init", folder, *create))
+    assert made.code == 0, made.err
+    pushed = shell.finish(shell.start("push", "--store", folder))
+    assert pushed.code == 0, pushed.err
+    assert "Uploaded 4, removed 0, with 6 requests. The service equals the store." in pushed.out
+    assert "\x1b" not in pushed.out + pushed.err, "no colours and no bars where nobody sees them"
+    status = shell.finish(shell.start("pull-status", "--json", "--exit-code", "--store", folder))
+    assert status.code == 0 and json.loads(status.out)["in_sync"]
+    [(model_id, _)] = sandbox.models()
+    assert on_service(sandbox, model_id) == in_store(folder)
+
+
+def test_the_key_is_not_in_the_list_of_processes(shell: Shell, sandbox: Box, pushed: Path) -> None:
+    sandbox.set_faults("view:1=slow~2s")
+    process = shell.start("pull-status", "--store", pushed)
+    try:
+        while not sandbox.seen("view"):
+            assert process.poll() is None
+        assert sandbox.key.encode() not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_reader_that_closes_the_pipe_gets_no_traceback(shell: Shell, pushed: Path) -> None:
+    process = shell.start("log", "--json", "--store", pushed)
+    assert process.stdout is not None
+    process.stdout.close()
+    process.wait(10)
+    assert process.stderr is not None
+    assert "Traceback" not in process.stderr.read()
+    process.stderr.close()
+
+
+def test_the_sandbox_command_serves_until_it_is_stopped_and_keeps_its_data(shell: Shell, tmp_path: Path) -> None:
+    key = shell.environ.pop("ASTICA_API_KEY")
+    for given in ("", key):
+        if given:
+            shell.environ["ASTICA_API_KEY"] = given
+        process = shell.start("sandbox", "--port", "0", "--data", tmp_path / "data")
+        try:
+            assert process.stdout is not None
+            lines = [process.stdout.readline() for _ in range(3 if given else 4)]
+        finally:
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=20)
+        assert process.returncode == 0, err
+        assert "The sandbox answers at http://127.0.0.1:" in lines[0]
+        assert "export ASTICA_TRAIN_URL=http://127.0.0.1:" in lines[2]
+        assert key not in "".join(lines) + out + err
+        assert bool(given) != any("export ASTICA_API_KEY=" in line for line in lines)
+
+
+def test_the_demo_tells_the_whole_story(shell: Shell) -> None:
+    ran = shell.finish(shell.start("demo"))
+    assert ran.code == 0, ran.err
+    shown = [line[2:].split()[1] for line in ran.out.splitlines() if line.startswith("$ astica-sync")]
+    assert shown[:3] == ["init", "pull-status", "push"]
+    assert {"train", "detect", "log"} < set(shown)
+    assert ran.out.rstrip().endswith("That is the whole story.")
+
+
+def test_no_heavy_import_stands_between_a_person_and_the_help() -> None:
+    heavy = ("httpx", "PIL", "rich", "sqlite_utils", "sklearn", "numpy", "starlette", "msgspec", "sqlite3")
+    code = (
+        "import sys; from astica_sync.cli.main import run; run(['--version']); "
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [f"astica-sync, version {__version__}", "[]"]
+
+
+@pytest.mark.parametrize("command", [(), *[(name,) for name in COMMANDS]])
+def test_every_command_has_help_that_fits_the_terminal(shell: Shell, command: tuple[str, ...]) -> None:
+    ran = shell(*command, "--help")
+    assert ran.code == 0
+    assert ran.out.startswith("Usage: astica-sync")
+    assert max(map(len, ran.out.splitlines())) <= 100
+    assert "\x08" not in ran.out
+
+
+def test_the_help_lists_every_exit_code(shell: Shell) -> None:
+    text = " ".join(shell("--help").out.split())
+    assert all(f"{code} {meaning}" in text for code, meaning in EXIT_CODES.items())
+
+
+def test_a_home_that_cannot_be_written_is_said_in_two_lines(shell: Shell, pushed: Path) -> None:
+    if os.geteuid() == 0:
+        shell.environ |= {"HOME": "/proc", "XDG_STATE_HOME": "/proc/state", "XDG_CONFIG_HOME": "/proc/config"}
+    else:
+        shell.home.chmod(0o500)
+        shell.environ["XDG_STATE_HOME"] = str(shell.home / "none")
+    ran = shell("pull-status", "--store", pushed)
+    assert ran.code == 1
+    assert len(ran.err.splitlines()) == 2 and "rights" in ran.err

@@ -1,0 +1,216 @@
+"""A guard before a massacre: what is removed without a word, what is asked for, and what an answer lets go."""
+
+import os
+import pty
+import select
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from shell import Shell, draw, fill, in_store, on_service
+
+from astica_sync.sandbox.running import Box
+
+
+@pytest.fixture
+def many(shell: Shell, sandbox: Box, tmp_path: Path) -> Path:
+    """A pushed store of forty samples in two classes."""
+    folder = fill(tmp_path / "many", {"Bottle": 20, "Can": 20})
+    assert shell("init", folder, "--model", str(sandbox.add_model())).code == 0
+    assert shell("push", "--store", folder).code == 0
+    sandbox.forget_log()
+    return folder
+
+
+def drop(store: Path, title: str, count: int) -> None:
+    for file in sorted((store / title).iterdir())[:count]:
+        file.unlink()
+
+
+def test_ten_removals_need_no_word_and_eleven_do(shell: Shell, sandbox: Box, many: Path) -> None:
+    drop(many, "Can", 11)
+    refused = shell("push", "--json", "--store", many)
+    assert refused.code == 4
+    assert refused.json["refusals"][0]["reason"].startswith("11 samples of 40 would go; 10 may")
+    assert len(refused.json["refusals"][0]["samples"]) == 11
+    assert refused.json["removed"] == 0 and refused.json["in_sync"] is False
+    assert not sandbox.seen("sample_remove") + sandbox.seen("class_remove")
+    draw(many / "Can" / "000.png", 20)
+    assert shell("push", "--json", "--store", many).json["removed"] == 10
+
+
+def test_a_refusal_names_the_files_removes_nothing_and_lets_uploads_go_ahead(
+    shell: Shell, sandbox: Box, many: Path
+) -> None:
+    shutil.rmtree(many / "Can")
+    draw(many / "Bottle" / "new.png", 90)
+    [(model_id, _)] = sandbox.models()
+    ran = shell("push", "--store", many)
+    assert ran.code == 4
+    assert "Nothing was removed: class 'Can' has vanished or is empty." in ran.out
+    assert "Can/000.png" in ran.out and "and 10 more" in ran.out
+    assert "astica-sync push --yes" in ran.out
+    assert "Uploaded 1, removed 0" in ran.out
+    assert len(sandbox.samples(model_id)) == 41
+    status = shell("pull-status", "--exit-code", "--store", many)
+    assert status.code == 5 and "A push would remove nothing" in status.out
+
+
+@pytest.mark.parametrize(
+    ("flags", "code"),
+    [
+        (("--yes",), 0),
+        (("--max-remove", "15"), 0),
+        (("--max-remove", "14"), 4),
+        (("--max-remove", "38%"), 0),
+        (("--max-remove", "30%"), 4),
+        (("--max-remove", "0"), 4),
+    ],
+)
+def test_a_word_of_the_users_decides(shell: Shell, sandbox: Box, many: Path, flags: tuple[str, ...], code: int) -> None:
+    drop(many, "Can", 15)
+    ran = shell("push", "--store", many, *flags)
+    assert ran.code == code, ran.out
+    [(model_id, _)] = sandbox.models()
+    assert (on_service(sandbox, model_id) == in_store(many)) is (code == 0)
+
+
+def test_settings_of_the_store_change_what_is_allowed(shell: Shell, sandbox: Box, many: Path) -> None:
+    drop(many, "Can", 3)
+    (many / "astica-sync.toml").write_text("min_remove = 0\nmax_remove = '5%'\n")
+    assert shell("push", "--store", many).code == 4
+    (many / "astica-sync.toml").write_text("min_remove = 3\n")
+    assert shell("push", "--store", many).code == 0
+
+
+def test_an_emptied_store_removes_nothing_even_where_a_number_allows_it(
+    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+) -> None:
+    shutil.rmtree(pushed / "Can")
+    shutil.rmtree(pushed / "Bottle")
+    ran = shell("push", "--max-remove", "100", "--store", pushed)
+    assert ran.code == 4
+    assert "the store holds no sample at all" in ran.out
+    assert len(sandbox.samples(model_id)) == 5
+    assert shell("push", "--yes", "--store", pushed).code == 0
+    assert sandbox.samples(model_id) == []
+
+
+def test_a_dry_run_that_would_be_refused_says_so_with_its_exit_code(shell: Shell, sandbox: Box, many: Path) -> None:
+    shutil.rmtree(many / "Can")
+    assert shell("push", "--dry-run", "--store", many).code == 4
+    assert shell("push", "--dry-run", "--yes", "--store", many).code == 0
+    assert [request.call for request in sandbox.log] == ["view", "view"]
+
+
+def test_a_removal_whose_backup_is_broken_does_not_go(shell: Shell, sandbox: Box, pushed: Path, model_id: int) -> None:
+    (pushed / "Can" / "000.png").unlink()
+    [entry] = shell("pull-status", "--json", "--store", pushed).json["plan"]["remove"]
+    content = entry["uid"][:32]
+    [broken] = (pushed / ".astica-sync" / "backup" / "objects").rglob(f"{content}*")
+    broken.chmod(0o644)
+    broken.write_bytes(b"rotten")
+    ran = shell("push", "--json", "--store", pushed)
+    assert ran.code == 3
+    assert "its backup is broken" in ran.json["failed"][0]["reason"]
+    assert len(sandbox.samples(model_id)) == 5
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [("y\n", 0, 20), ("n\n", 4, 40), ("\n", 4, 40)])
+def test_on_a_terminal_the_question_names_the_files(
+    shell: Shell, sandbox: Box, many: Path, answer: str, code: int, left: int
+) -> None:
+    shutil.rmtree(many / "Can")
+    shown, ended = at_terminal(shell, ("push", "--store", str(many)), answer)
+    assert "Remove them from the service? The backup keeps their bytes. [y/N]" in shown
+    assert "Can/000.png" in shown
+    assert ended == code
+    [(model_id, _)] = sandbox.models()
+    assert len(sandbox.samples(model_id)) == left
+
+
+def test_what_somebody_adds_to_a_class_at_the_last_moment_keeps_the_class(
+    shell: Shell, sandbox: Box, many: Path
+) -> None:
+    shutil.rmtree(many / "Can")
+    [(model_id, _)] = sandbox.models()
+    _, code = at_terminal(
+        shell,
+        ("push", "--store", str(many)),
+        "y\n",
+        meanwhile=lambda: sandbox.add_sample(model_id, "Can", b"made at the last moment"),
+    )
+    assert code == 0
+    assert not sandbox.seen("class_remove")
+    assert len(sandbox.seen("sample_remove")) == 20
+    assert [one.image for one in sandbox.samples(model_id) if one.class_title == "Can"] == [b"made at the last moment"]
+
+
+def test_a_class_that_comes_back_at_the_last_moment_stays(shell: Shell, sandbox: Box, many: Path) -> None:
+    (many / "Can").rename(many.parent / "away")
+    [(model_id, _)] = sandbox.models()
+    _, code = at_terminal(
+        shell,
+        ("push", "--store", str(many)),
+        "y\n",
+        meanwhile=lambda: (many.parent / "away").rename(many / "Can"),
+    )
+    assert code != 1
+    assert not sandbox.seen("class_remove") + sandbox.seen("sample_remove")
+    assert shell("push", "--json", "--store", many).json["in_sync"] is True
+    assert len(sandbox.samples(model_id)) == 40
+
+
+@pytest.mark.parametrize("kind", ["lost-after", "lost-before", "5xx", "late~0.1s"])
+def test_a_lost_answer_to_the_removal_of_a_class_is_settled(shell: Shell, sandbox: Box, many: Path, kind: str) -> None:
+    shutil.rmtree(many / "Can")
+    sandbox.set_faults(f"class_remove:1={kind}")
+    ran = shell("push", "--yes", "--json", "--store", many)
+    assert ran.code == 0, ran.err
+    assert ran.json["removed"] == 20 and ran.json["in_sync"] is True
+    [(model_id, _)] = sandbox.models()
+    assert on_service(sandbox, model_id) == in_store(many)
+
+
+def test_whole_classes_go_sample_by_sample_where_the_setting_says_so(shell: Shell, sandbox: Box, many: Path) -> None:
+    (many / "astica-sync.toml").write_text("class_remove = false\n")
+    shutil.rmtree(many / "Can")
+    assert shell("push", "--yes", "--store", many).code == 0
+    assert len(sandbox.seen("sample_remove")) == 20 and not sandbox.seen("class_remove")
+
+
+def at_terminal(
+    shell: Shell, command: tuple[str, ...], answer: str, meanwhile: Callable[[], object] = lambda: None
+) -> tuple[str, int]:
+    """Runs a command on a terminal of its own and answers its question; what was shown, and its exit code.
+    ``meanwhile`` happens after the question and before the answer."""
+    master, slave = pty.openpty()
+    process = shell.start(*command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+    os.close(slave)
+    shown = b""
+    answered = False
+    give_up = time.monotonic() + 20
+    try:
+        while time.monotonic() < give_up:
+            if not select.select([master], [], [], 0.2)[0]:
+                continue
+            try:
+                piece = os.read(master, 4096)
+            except OSError:
+                break
+            if not piece:
+                break
+            shown += piece
+            if not answered and b"[y/N]" in shown:
+                meanwhile()
+                os.write(master, answer.encode())
+                answered = True
+        return shown.decode("utf-8", "replace"), process.wait(10)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        os.close(master)

@@ -1,0 +1,119 @@
+"""Promise 10: whatever fails, however loud the log, the key is in the request body alone."""
+
+import logging
+import pickle
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from strange import Talk, http, saying, strange
+
+from astica_sync.clock import SystemClock
+from astica_sync.core.pace import Lane
+from astica_sync.errors import AsticaSyncError, RemoteError
+from astica_sync.remote.budget import Budget, Permit, budget_name
+from astica_sync.remote.client import Client
+from astica_sync.remote.service import Service
+from astica_sync.secret import Secret
+
+CANARY = "canary-3f9c51"
+
+ECHO = f'{{"status": "ERROR", "error": "Invalid API key {CANARY}"}}'.encode()
+ANSWERS = {
+    "nothing": saying(b""),
+    "a cut answer": saying(http(b'{"status"', length=50)),
+    "no http": saying(b"\0\1\2 what?\r\n\r\n"),
+    "the key itself": saying(CANARY.encode() * 3),
+    "a page": saying(http(b"<html>" + CANARY.encode())),
+    "a redirect": saying(http(b"", "302 Found", f"Location: https://x/?tkn={CANARY}")),
+    "an error with the key": saying(http(ECHO)),
+    "a refusal": saying(http(b"", "429 Slow")),
+    "a stumble": saying(http(b"", "500 Oh")),
+    "another word": saying(http(b'{"status": "PERHAPS"}')),
+    "too much": saying(http(b" " * 1_100_000)),
+}
+CALLS: dict[str, Callable[[Client], object]] = {
+    "create": lambda client: client.create_model("t", "vision", "p"),
+    "list": lambda client: client.list_models(),
+    "view": lambda client: client.view_model(3),
+    "upload": lambda client: client.upload_sample(3, "Can", "u", b"image"),
+    "remove": lambda client: client.remove_sample(5),
+    "detect": lambda client: client.detect(3, "v", b"image"),
+}
+
+
+@pytest.fixture
+def loud(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    with caplog.at_level(logging.DEBUG):
+        yield caplog
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_no_failure_shows_the_key(answer: str, call: str, loud: pytest.LogCaptureFixture) -> None:
+    talk: Talk = ANSWERS[answer]
+    with strange(talk) as server:
+        client = Client(Secret(CANARY), server.url, server.url, SystemClock())
+        try:
+            with pytest.raises(RemoteError) as caught:
+                CALLS[call](client)
+        finally:
+            client.close()
+        assert CANARY.encode() in server.requests[0].partition(b"\r\n\r\n")[2]
+    # The server's headers are logged by the HTTP library as they came; they hold the key only where it echoed it.
+    logged = "\n".join(record.getMessage() for record in loud.records if answer != "a redirect")
+    for text in (str(caught.value), repr(caught.value), caught.value.hint, told(caught.value), logged):
+        assert CANARY not in text
+
+
+def told(error: BaseException) -> str:
+    """The traceback with every local variable, from where the program begins."""
+    assert error.__context__ is None
+    assert error.__cause__ is None
+    frame = error.__traceback__
+    while frame is not None and frame.tb_frame.f_code.co_filename == __file__:
+        frame = frame.tb_next
+    assert frame is not None
+    return "".join(traceback.TracebackException(type(error), error, frame, capture_locals=True).format())
+
+
+def test_an_unreachable_service_shows_no_key(loud: pytest.LogCaptureFixture) -> None:
+    client = Client(Secret(CANARY), "http://127.0.0.1:1", "http://127.0.0.1:1", SystemClock())
+    with pytest.raises(RemoteError) as caught:
+        client.upload_sample(3, "Can", "u", b"image")
+    client.close()
+    assert CANARY not in told(caught.value) + "".join(record.getMessage() for record in loud.records)
+
+
+def test_a_title_that_cannot_be_sent_shows_no_key() -> None:
+    client = Client(Secret(CANARY), "http://127.0.0.1:1", "http://127.0.0.1:1", SystemClock())
+    with pytest.raises(AsticaSyncError) as caught:
+        client.upload_sample(3, "\udcff", "u", b"image")
+    client.close()
+    assert CANARY not in told(caught.value)
+
+
+def test_the_budget_file_holds_no_key(tmp_path: Path) -> None:
+    key, clock = Secret(CANARY), SystemClock()
+    client = Client(key, "http://127.0.0.1:1", "http://127.0.0.1:1", clock)
+    budget = Budget(tmp_path / "budget", name=budget_name(key, "train"), limit=9, window=60, clock=clock)
+    service = Service(client, budget, budget, clock)
+    permit = service.may_start(Lane.BACKLOG)
+    assert isinstance(permit, Permit)
+    assert CANARY not in repr(vars(service)) + repr(vars(client)) + repr(vars(budget))
+    service.close()
+    for file in tmp_path.iterdir():
+        assert CANARY.encode() not in file.read_bytes()
+
+
+def test_names_of_budgets_differ_by_key_and_endpoint() -> None:
+    names = {budget_name(Secret(key), endpoint) for key in ("a", "b") for endpoint in ("train", "detect")}
+    assert len(names) == 4
+
+
+def test_a_secret_shows_itself_to_nobody() -> None:
+    secret = Secret(CANARY)
+    assert CANARY not in f"{secret} {secret!r} {secret:>40} {[secret]}" + str(secret)
+    with pytest.raises(TypeError):
+        pickle.dumps(secret)

@@ -1,0 +1,437 @@
+"""The whole of remote/ against a running sandbox, and what is repeated against servers that misbehave."""
+
+import contextlib
+import io
+import json
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from clocks import HandClock
+from PIL import Image
+from strange import http, saying, strange
+
+from astica_sync.clock import Clock, SystemClock
+from astica_sync.core.pace import Lane
+from astica_sync.core.sample import make_scope, make_uid
+from astica_sync.errors import (
+    BadKey,
+    Interrupted,
+    NoSuchModel,
+    NotAnObservation,
+    OutcomeUnknown,
+    RateLimited,
+    Refused,
+    RemoteError,
+    Unreachable,
+)
+from astica_sync.remote.budget import Budget, Permit, Wait
+from astica_sync.remote.client import Client
+from astica_sync.remote.service import PATIENCE_SECONDS, Service
+from astica_sync.sandbox.running import Box, running
+from astica_sync.secret import Secret
+
+Connect = Callable[..., "Told"]
+
+
+class Told(Service):
+    """A service that keeps what it said about its waits."""
+
+    waits: list[tuple[float, str]]
+
+
+def join(url: str, key: str, file: Path, clock: Clock, limit: int, window: float) -> Told:
+    """A service at an address, with its budgets in a file."""
+    train, detect = (Budget(file, name=name, limit=limit, window=window, clock=clock) for name in ("train", "detect"))
+    waits: list[tuple[float, str]] = []
+    client = Client(Secret(key), url, url, clock)
+    service = Told(client, train, detect, clock, lambda seconds, why: waits.append((seconds, why)))
+    service.waits = waits
+    return service
+
+
+@pytest.fixture
+def connect(tmp_path: Path) -> Iterator[Connect]:
+    """A service at an address, with budgets of its own."""
+    opened: list[Told] = []
+
+    def connect(
+        url: str, key: str = "sandbox-key", clock: Clock | None = None, limit: int = 90, window: float = 60.0
+    ) -> Told:
+        clock = clock or SystemClock()
+        opened.append(join(url, key, tmp_path / f"budget{len(opened)}", clock, limit, window))
+        return opened[-1]
+
+    yield connect
+    for service in opened:
+        service.close()
+
+
+@pytest.fixture
+def service(sandbox: Box, connect: Connect) -> Service:
+    return connect(sandbox.url, sandbox.key)
+
+
+def picture(colour: str = "red") -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (24, 16), colour).save(file, "PNG")
+    return file.getvalue()
+
+
+def permit(service: Service, lane: Lane = Lane.BACKLOG) -> Permit:
+    found = service.may_start(lane)
+    assert isinstance(found, Permit)
+    return found
+
+
+def uid(model_id: int, class_title: str, number: int) -> str:
+    return make_uid(f"{number:032x}", make_scope(model_id, class_title))
+
+
+@pytest.mark.switches
+def test_what_is_uploaded_is_observed_under_every_habit_of_the_service(service: Service, sandbox: Box) -> None:
+    sandbox.set_switches(view_lag=0.0)
+    service.create_model("Things", "vision", "sorting", "a,b")
+    [model] = service.models()
+    assert model.title == "Things"
+    for title in ("Can", "Äpfel"):
+        for number in (1, 2):
+            service.upload(permit(service), model.model_id, title, uid(model.model_id, title, number), picture())
+    observation, body = service.view(model.model_id)
+    assert json.loads(body)["status"] == "OK"
+    assert observation.model.samples == 4
+    assert len(observation.classes) == 2
+    assert [
+        (sample.sample_id, sample.class_title) for sample in sorted(observation, key=lambda one: one.sample_id)
+    ] == [(stored.sample_id, stored.class_title) for stored in sandbox.samples(model.model_id)]
+    if sandbox.switches.uid_length is None:
+        expected = {uid(model.model_id, title, number) for title in ("Can", "Äpfel") for number in (1, 2)}
+        assert {sample.uid for sample in observation} == expected
+    assert {stored.image for stored in sandbox.samples(model.model_id)} == {picture()}
+
+
+@pytest.mark.switches
+def test_samples_classes_and_models_are_removed_by_their_ids(service: Service, sandbox: Box) -> None:
+    sandbox.set_switches(view_lag=0.0)
+    model_id = sandbox.add_model()
+    for number in range(2):
+        sandbox.add_sample(model_id, "Can", picture(), "" if number else "one")
+    sandbox.add_sample(model_id, "Dog", picture())
+    first, second, dog = (stored.sample_id for stored in sandbox.samples(model_id))
+    service.remove_sample(permit(service, Lane.REMOVAL), first)
+    assert [stored.sample_id for stored in sandbox.samples(model_id)] == [second, dog]
+    with pytest.raises(Refused):
+        service.remove_sample(permit(service, Lane.REMOVAL), first)
+    observation = service.view(model_id)[0]
+    service.remove_class(permit(service, Lane.REMOVAL), observation.classes[0].class_id)
+    assert [stored.sample_id for stored in sandbox.samples(model_id)] == [dog]
+    service.remove_model(model_id)
+    assert service.models() == []
+    with pytest.raises(NoSuchModel):
+        service.view(model_id)
+
+
+@pytest.mark.switches(
+    "as documented", "integers are strings", "versions are dates", "confidence is a number", "confidence is in percent"
+)
+def test_a_model_is_trained_and_tells_what_it_sees(service: Service, sandbox: Box) -> None:
+    model_id = sandbox.add_model()
+    for title, colours in {"Red": ("red", "darkred", "crimson"), "Blue": ("blue", "navy", "cyan")}.items():
+        for colour in colours:
+            sandbox.add_sample(model_id, title, picture(colour))
+    assert service.models()[0].trained in (False, None)
+    service.train(model_id)
+    sandbox.wait_for_training()
+    model = service.view(model_id)[0].model
+    assert model.trained
+    assert model.version is not None
+    found = service.detect(model_id, model.version, picture("red"))
+    assert found.label == "Red"
+    assert 50 < found.confidence <= 100
+    with pytest.raises(Refused):
+        service.detect(model_id, "no-version", picture())
+
+
+@pytest.mark.parametrize("number", [0, -1, True, 2**63])
+def test_an_id_that_cannot_be_one_is_never_sent(service: Service, sandbox: Box, number: int) -> None:
+    with pytest.raises(ValueError, match="not an id"):
+        service.remove_sample(permit(service), number)
+    assert sandbox.log == []
+
+
+@pytest.mark.switches("as documented", "errors are 4xx")
+def test_a_wrong_key_is_said_at_the_first_answer(sandbox: Box, connect: Connect) -> None:
+    with pytest.raises(BadKey):
+        connect(sandbox.url, "wrong").models()
+    assert len(sandbox.log) == 1
+
+
+def test_a_list_that_is_unknown_is_asked_for_only_once(service: Service, sandbox: Box) -> None:
+    sandbox.set_switches(model_list="unknown")
+    service.models()
+    service.models()
+    assert [request.call for request in sandbox.log] == ["list", "view", "view"]
+
+
+@pytest.mark.parametrize(
+    "fault", ["lost-before", "lost-after", "late~inf", "5xx", "5xx-after", "html", "cut", "cut-connection"]
+)
+def test_an_upload_or_removal_without_an_answer_is_sent_once_and_its_outcome_unknown(
+    service: Service, sandbox: Box, fault: str
+) -> None:
+    model_id = sandbox.add_model()
+    sample_id = sandbox.add_sample(model_id, "Can", picture())
+    sandbox.set_faults(f"upload={fault}", f"sample_remove={fault}")
+    with pytest.raises(OutcomeUnknown):
+        service.upload(permit(service), model_id, "Can", "u", picture())
+    with pytest.raises(OutcomeUnknown):
+        service.remove_sample(permit(service), sample_id)
+    assert [request.call for request in sandbox.log] == ["upload", "sample_remove"]
+    assert service.requests == 2
+
+
+def test_a_view_without_an_answer_is_asked_for_again_a_few_times(connect: Connect) -> None:
+    view = b'{"status": "OK", "dataset": {"id": 3, "numClass": 0, "numSample": 0, "class_list": []}}'
+    clock = HandClock()
+    with strange(saying(http(b"", "502 Bad Gateway"), http(b"<html>"), http(b'{"st', length=4), http(view))) as server:
+        service = connect(server.url, clock=clock)
+        assert service.view(3)[0].samples == ()
+    assert clock.slept == [1, 2, 4]
+    assert [seconds for seconds, _ in service.waits] == [1, 2, 4]
+    assert "web page" in service.waits[1][1]
+    assert service.requests == 4
+
+
+def test_a_view_that_never_comes_is_given_up(connect: Connect) -> None:
+    with strange(saying(*[http(b"", "502 Bad Gateway")] * 9)) as server:
+        service = connect(server.url, clock=HandClock())
+        with pytest.raises(OutcomeUnknown):
+            service.view(3)
+    assert service.requests == 4
+
+
+def test_a_view_that_does_not_add_up_is_not_asked_for_again(connect: Connect) -> None:
+    view = b'{"status": "OK", "dataset": {"id": 3, "numClass": 1, "numSample": 0, "class_list": []}}'
+    with strange(saying(*[http(view)] * 2)) as server:
+        service = connect(server.url, clock=HandClock())
+        with pytest.raises(NotAnObservation):
+            service.view(3)
+    assert service.requests == 1
+
+
+@pytest.mark.parametrize("call", ["create_model", "train", "remove_model"])
+def test_what_changes_something_is_never_repeated_after_a_lost_answer(call: str, connect: Connect) -> None:
+    arguments: dict[str, tuple[object, ...]] = {
+        "create_model": ("t", "vision", "p"),
+        "train": (3,),
+        "remove_model": (3,),
+    }
+    with strange(saying(b"")) as server:
+        service = connect(server.url, clock=HandClock())
+        with pytest.raises(OutcomeUnknown):
+            getattr(service, call)(*arguments[call])
+    assert len(server.requests) == 1
+
+
+REFUSALS = {
+    "429": http(b"", "429 Too Many Requests"),
+    "429 with a time": http(b"", "429 Too Many Requests", "Retry-After: 7"),
+    "a text": http(b'{"status": "ERROR", "error": "Rate limit exceeded"}'),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_refusal_for_the_limit_waits_and_is_asked_again(refusal: str, connect: Connect) -> None:
+    clock = HandClock()
+    with strange(saying(REFUSALS[refusal], REFUSALS[refusal], http(b'{"status": "OK"}'))) as server:
+        connect(server.url, clock=clock).train(3)
+    assert clock.slept == ([7, 7] if "time" in refusal else [2, 4])
+
+
+def test_patience_with_refusals_has_an_end(connect: Connect) -> None:
+    clock = HandClock()
+    with strange(saying(*[REFUSALS["429"]] * 99)) as server, pytest.raises(RateLimited):
+        connect(server.url, clock=clock).train(3)
+    assert PATIENCE_SECONDS <= sum(clock.slept) < PATIENCE_SECONDS + 120
+
+
+def test_waiting_for_the_service_can_be_stopped(connect: Connect) -> None:
+    clock = HandClock()
+    clock.stopped = True
+    with strange(saying(REFUSALS["429"])) as server, pytest.raises(Interrupted):
+        connect(server.url, clock=clock).train(3)
+
+
+def test_a_refused_upload_makes_everybody_rest(connect: Connect) -> None:
+    clock = HandClock()
+    with strange(saying(REFUSALS["429 with a time"])) as server:
+        service = connect(server.url, clock=clock)
+        with pytest.raises(RateLimited):
+            service.upload(permit(service), 3, "Can", "u", b"image")
+        assert service.may_start(Lane.PERSON) == Wait(7)
+
+
+@pytest.mark.switches("as documented", "limit names a time", "limit is a text", "limit is a text with 4xx")
+def test_a_limit_that_others_use_up_is_told_from_other_errors(service: Service, sandbox: Box) -> None:
+    sandbox.set_limit(1, 60)
+    service.models()
+    with pytest.raises(RateLimited):
+        service.upload(permit(service), 3, "Can", "u", picture())
+
+
+def test_what_never_left_takes_no_place_and_counts_as_no_request(connect: Connect) -> None:
+    service = connect("http://127.0.0.1:1", limit=1)
+    for _ in range(3):
+        with pytest.raises(Unreachable):
+            service.upload(permit(service), 3, "Can", "u", b"image")
+    assert service.requests == 0
+
+
+def test_a_process_that_was_stopped_for_long_asks_for_its_place_again(connect: Connect) -> None:
+    clock = HandClock()
+    with strange(saying(http(b'{"status": "OK"}'))) as server:
+        service = connect(server.url, clock=clock, limit=1)
+        old = permit(service)
+        clock.time += 1000
+        service.finish(permit(service))
+        new = permit(service)
+        clock.on_sleep = lambda: service.finish(new)
+        service.upload(old, 3, "Can", "u", b"image")
+    assert clock.slept == [60]
+
+
+def test_a_permit_that_is_not_used_takes_no_place(connect: Connect) -> None:
+    service = connect("http://127.0.0.1:1", limit=1)
+    service.finish(permit(service))
+    permit(service)
+    assert isinstance(service.may_start(Lane.PERSON), Wait)
+
+
+@pytest.mark.parametrize("ends", ["OK", "ERROR", "lost"])
+def test_every_permit_is_finished_whatever_comes(ends: str, connect: Connect, tmp_path: Path) -> None:
+    answers = {
+        "OK": http(b'{"status": "OK"}'),
+        "ERROR": http(b'{"status": "ERROR", "error": "Invalid image"}'),
+        "lost": b"",
+    }
+    clock = HandClock()
+    with strange(saying(answers[ends])) as server:
+        service = connect(server.url, clock=clock, limit=1)
+        with contextlib.suppress(RemoteError):
+            service.upload(permit(service), 3, "Can", "u", b"image")
+    assert service.may_start(Lane.BACKLOG) == Wait(60)
+    clock.time += 60
+    permit(service)
+
+
+def test_detection_and_training_have_a_limit_each(connect: Connect) -> None:
+    detected = http(b'{"status": "OK", "output": "Dog", "confidence": "100"}')
+    with strange(saying(detected)) as server:
+        service = connect(server.url, clock=HandClock(), limit=1)
+        permit(service)
+        assert service.detect(3, "v", b"image").label == "Dog"
+
+
+def test_an_image_to_detect_is_sent_as_a_data_uri_of_its_kind(connect: Connect) -> None:
+    detected = http(b'{"status": "OK", "output": "Dog", "confidence": "100"}')
+    with strange(saying(detected, detected)) as server:
+        service = connect(server.url, clock=HandClock())
+        service.detect(3, "v", picture())
+        service.detect(3, "v", b"\xff\xd8\xff")
+    kinds = [json.loads(request.partition(b"\r\n\r\n")[2])["input"][:23] for request in server.requests]
+    assert kinds == ["data:image/png;base64,iV"[:23], "data:image/jpeg;base64,"]
+
+
+def test_the_sandbox_never_sees_more_than_the_limit_from_two_services_and_many_threads(tmp_path: Path) -> None:
+    limit, window = 20, 0.5
+    clock = SystemClock()
+    with running(limit=limit, window=window) as box, ThreadPoolExecutor(8) as threads:
+        box.set_faults(latency="0-20ms")
+        model_id = box.add_model()
+        services = [join(box.url, box.key, tmp_path / "budget", clock, limit, window) for _ in range(2)]
+        lock = threading.Lock()
+
+        def upload(number: int) -> None:
+            service = services[number % 2]
+            while isinstance(found := service.may_start(Lane.BACKLOG), Wait):
+                clock.sleep(found.seconds)
+            service.upload(found, model_id, "Can", str(number), image)
+            with lock:
+                sent.append(number)
+
+        image, sent = picture(), list[int]()
+        list(threads.map(upload, range(70)))
+        assert len(box.samples(model_id)) == len(sent) == 70
+        assert box.max_in_any_window() <= limit
+        assert {request.outcome for request in box.log} == {box.log[0].outcome}
+        for service in services:
+            service.close()
+
+
+@pytest.mark.parametrize("fault", ["partial", "listed"])
+def test_a_view_that_is_not_the_whole_model_is_no_observation(service: Service, sandbox: Box, fault: str) -> None:
+    model_id = sandbox.add_model()
+    for number in range(4):
+        sandbox.add_sample(model_id, "Can", picture(), str(number))
+    sandbox.set_faults(f"view={fault}")
+    with pytest.raises(NotAnObservation):
+        service.view(model_id)
+
+
+def test_a_detection_without_an_output_is_no_answer(connect: Connect) -> None:
+    with strange(saying(*[http(b'{"status": "OK"}')] * 4)) as server:
+        service = connect(server.url, clock=HandClock())
+        with pytest.raises(OutcomeUnknown):
+            service.detect(3, "v", b"image")
+
+
+def test_the_forecast_is_that_of_the_training_endpoint(connect: Connect) -> None:
+    service = connect("http://127.0.0.1:1", clock=HandClock(), limit=2)
+    permit(service)
+    assert service.forecast(1) == 0.5
+    assert service.forecast(2) > 60
+
+
+DOCUMENTED: dict[str, tuple[Callable[[Client], object], str, dict[str, object]]] = {
+    "create": (
+        lambda client: client.create_model("T", "vision", "p", "a,b"),
+        "/model/create",
+        {"dataset_title": "T", "dataset_type": "vision", "dataset_purpose": "p", "dataset_tags": "a,b"},
+    ),
+    "list": (lambda client: client.list_models(), "/model/list", {}),
+    "list by view": (lambda client: client.list_models_by_view(), "/model/view", {}),
+    "view": (lambda client: client.view_model(3), "/model/view", {"model_id": 3}),
+    "upload": (
+        lambda client: client.upload_sample(3, "Äpfel", "u", b"abc"),
+        "/model/upload",
+        {"model_id": 3, "model_class": "Äpfel", "uid": "u", "input": "YWJj"},
+    ),
+    "train": (lambda client: client.train_model(3), "/model/model_train", {"model_id": 3}),
+    "remove sample": (
+        lambda client: client.remove_sample(5),
+        "/model/sample_remove",
+        {"sample_id": 5, "sample_uid": ""},
+    ),
+    "remove class": (lambda client: client.remove_class(6), "/model/class_remove", {"class_id": 6}),
+    "remove model": (lambda client: client.remove_model(3), "/model/model_remove", {"model_id": 3}),
+    "detect": (
+        lambda client: client.detect(3, "28941_20913", b"abc"),
+        "/detect",
+        {"model_id": 3, "model_version": "28941_20913", "input": "data:image/jpeg;base64,YWJj"},
+    ),
+}
+
+
+@pytest.mark.parametrize("call", DOCUMENTED)
+def test_each_call_sends_exactly_the_documented_fields(call: str) -> None:
+    send, path, fields = DOCUMENTED[call]
+    with strange(saying(http(b"", "400 Bad Request"))) as server:
+        client = Client(Secret("k"), server.url, server.url, SystemClock())
+        with pytest.raises(Refused):
+            send(client)
+        client.close()
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    assert head.startswith(f"POST {path} HTTP/1.1\r\n".encode())
+    assert json.loads(body) == {"tkn": "k", **fields}
