@@ -132,12 +132,14 @@ def test_a_sample_that_the_service_confirms_and_never_shows_is_not_sent_again_an
     shell: Shell, sandbox: Box, pushed: Path, model_id: int
 ) -> None:
     sandbox.set_switches(view_lag=3600.0)
-    shell.environ["ASTICA_QUARANTINE"] = "0.1"
+    sandbox.set_faults("upload:1=lost-before")
+    shell.environ["ASTICA_QUARANTINE"] = "0"
     ran = shell("push", "--json", "--store", pushed)
     assert ran.code == 3, ran.err
     assert ran.json["in_sync"] is False
-    assert {entry["reason"] for entry in ran.json["failed"]} == {"the service confirmed it and does not show it"}
-    assert len(sandbox.seen("upload")) == 5
+    reasons = [entry["reason"] for entry in ran.json["failed"]]
+    assert reasons == ["the service confirmed it and does not show it"] * 4
+    assert len(sandbox.seen("upload")) == 5 + 1, "the lost one alone goes twice"
 
 
 def test_the_service_sees_no_more_than_its_limit_in_any_window(shell: Shell, sandbox: Box, tmp_path: Path) -> None:

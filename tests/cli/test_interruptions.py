@@ -21,10 +21,13 @@ def many(shell: Shell, sandbox: Box, tmp_path: Path) -> Path:
     return folder
 
 
-def wait_until(true: Callable[[], bool]) -> None:
+def wait_until(process: "subprocess.Popen[str]", true: Callable[[], bool]) -> None:
+    """While the process runs; what it says is shown when it does not get there."""
     give_up = time.monotonic() + 20
     while not true():
-        assert time.monotonic() < give_up, "waited in vain"
+        if process.poll() is not None or time.monotonic() > give_up:
+            process.kill()
+            pytest.fail(f"ended with {process.poll()}: {process.communicate()}")
         time.sleep(0.005)
 
 
@@ -45,7 +48,7 @@ def test_a_killed_push_is_resumed_by_the_next_and_nothing_is_lost_or_doubled(
     sandbox.set_faults("upload@10%=lost-after", "upload@5%=5xx", seed=requests, latency="5-30ms")
     sandbox.forget_log()
     with ended(shell.start("push", "--store", many)) as process:
-        wait_until(lambda: len(sandbox.log) >= requests)
+        wait_until(process, lambda: len(sandbox.log) >= requests)
         process.send_signal(signal.SIGKILL)
         process.communicate()
     assert process.returncode == -signal.SIGKILL
@@ -59,6 +62,22 @@ def test_a_killed_push_is_resumed_by_the_next_and_nothing_is_lost_or_doubled(
     assert shell("backup", "verify", "--store", many).code == 0
 
 
+def test_a_request_that_is_carried_out_after_the_kill_makes_no_second_copy(
+    shell: Shell, sandbox: Box, many: Path
+) -> None:
+    [(model_id, _)] = sandbox.models()
+    shell.environ["ASTICA_QUARANTINE"] = "1.6"
+    sandbox.set_faults("upload:5=late~1s")
+    with ended(shell.start("push", "--store", many)) as process:
+        wait_until(process, lambda: len(sandbox.seen("upload")) >= 5)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert shell("push", "--store", many).code == 0
+    assert sandbox.run_late() == 0
+    assert on_service(sandbox, model_id) == in_store(many)
+    assert len(sandbox.samples(model_id)) == 24
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_push_says_what_is_left_and_the_next_goes_on(
     shell: Shell, sandbox: Box, many: Path, number: signal.Signals
@@ -67,7 +86,7 @@ def test_a_stopped_push_says_what_is_left_and_the_next_goes_on(
     shell.environ |= {"ASTICA_LIMIT": "6", "ASTICA_LIMIT_WINDOW": "1"}
     sandbox.set_faults(latency="20-60ms")
     with ended(shell.start("push", "--store", many)) as process:
-        wait_until(lambda: len(sandbox.seen("upload")) >= 3)
+        wait_until(process, lambda: len(sandbox.seen("upload")) >= 3)
         process.send_signal(number)
         ran = shell.finish(process)
     assert ran.code == 130, ran.err
@@ -83,13 +102,33 @@ def test_a_stopped_push_says_what_is_left_and_the_next_goes_on(
     assert on_service(sandbox, model_id) == in_store(many)
 
 
+def test_a_refusal_for_the_limit_leaves_no_doubt_when_the_push_is_stopped(
+    shell: Shell, sandbox: Box, many: Path
+) -> None:
+    [(model_id, _)] = sandbox.models()
+    shell.environ["ASTICA_QUARANTINE"] = "60"
+    sandbox.set_limit(8, 600.0)
+    with ended(shell.start("push", "--store", many)) as process:
+        wait_until(process, lambda: sum(request.outcome == "limited" for request in sandbox.log) >= 3)
+        process.send_signal(signal.SIGINT)
+        ran = shell.finish(process)
+    assert ran.code == 130, ran.err
+    done = len(sandbox.samples(model_id))
+    sandbox.set_limit(90, 60)
+    shell.environ["XDG_STATE_HOME"] += "-another"
+    assert shell("pull-status", "--json", "--store", many).json["waiting"] == []
+    resumed = shell("push", "--json", "--store", many)
+    assert resumed.json["uploaded"] == 24 - done
+    assert on_service(sandbox, model_id) == in_store(many)
+
+
 def test_a_push_that_waits_for_its_quarantine_can_be_stopped(
     shell: Shell, sandbox: Box, store: Path, model_id: int
 ) -> None:
     shell.environ["ASTICA_QUARANTINE"] = "60"
     sandbox.set_faults("upload:3=lost-after")
     with ended(shell.start("push", "--store", store)) as process:
-        wait_until(lambda: len(sandbox.seen("upload")) == 5)
+        wait_until(process, lambda: len(sandbox.seen("upload")) == 5)
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
         ran = shell.finish(process)
@@ -104,7 +143,7 @@ def test_a_second_ctrl_c_ends_at_once_and_the_next_push_settles_it(
 ) -> None:
     sandbox.set_faults("upload:2=slow~20s")
     with ended(shell.start("push", "--store", store)) as process:
-        wait_until(lambda: len(sandbox.seen("upload")) >= 2)
+        wait_until(process, lambda: len(sandbox.seen("upload")) >= 2)
         process.send_signal(signal.SIGINT)
         time.sleep(0.3)
         started = time.monotonic()
@@ -121,7 +160,7 @@ def test_a_second_ctrl_c_ends_at_once_and_the_next_push_settles_it(
 def test_a_status_that_waits_for_the_service_can_be_stopped(shell: Shell, sandbox: Box, pushed: Path) -> None:
     sandbox.set_faults("view=5xx")
     with ended(shell.start("pull-status", "--store", pushed)) as process:
-        wait_until(lambda: len(sandbox.seen("view")) == 2)
+        wait_until(process, lambda: len(sandbox.seen("view")) == 2)
         time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         ran = shell.finish(process)
@@ -132,7 +171,7 @@ def test_a_status_that_waits_for_the_service_can_be_stopped(shell: Shell, sandbo
 def test_a_second_push_of_the_same_store_is_refused_and_reading_goes_on(shell: Shell, sandbox: Box, many: Path) -> None:
     shell.environ |= {"ASTICA_LIMIT": "8", "ASTICA_LIMIT_WINDOW": "1"}
     with ended(shell.start("push", "--store", many)) as process:
-        wait_until(lambda: len(sandbox.seen("upload")) >= 1)
+        wait_until(process, lambda: len(sandbox.seen("upload")) >= 1)
         ran = shell("push", "--store", many)
         assert ran.code == 1
         assert f"process {process.pid}" in ran.err and "wait for it to end" in ran.err
