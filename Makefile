@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check docs bench format clean help
+.PHONY: demo test crash simulate check docs bench bench-full format clean help
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -14,7 +14,17 @@ demo: $(READY)   ## the whole story on the local sandbox, about a minute
 	$(BIN)/astica-sync demo
 
 test: $(READY) check  ## lint, types, docs checks and the whole test-suite
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n 2 --dist worksteal --ignore tests/simulation
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/simulation
+
+crash: $(READY)  ## kill pushes at random moments, N times, while answers are lost
+	$(BIN)/python -m tests.faults.killing --cycles $(or $(N),200) --photos $(or $(PHOTOS),fixtures/store)
+
+simulate: $(READY) ## N random walks of the simulation on all cores, from SEED (make simulate N=100000)
+	$(BIN)/python -m tests.simulation --walks $(or $(N),10000) $(if $(SEED),--seed $(SEED)) --jobs $(or $(JOBS),$(shell getconf _NPROCESSORS_ONLN))
 
 check: $(READY)  ## formatting, lint, types
 	$(BIN)/ruff format --check .
@@ -27,12 +37,15 @@ docs: $(READY)   ## write the generated pages again
 bench: $(READY)  ## the small benchmarks, minutes
 	$(BIN)/python -m benchmarks
 
+bench-full: $(READY)  ## the same with a million files, the better part of an hour
+	$(BIN)/python -m benchmarks --full
+
 format: $(READY) ## format and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:           ## remove what the targets made
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 
 # pip installs dependency groups since 25.1, newer than the one many Pythons bundle.
 $(READY): pyproject.toml
@@ -40,5 +53,5 @@ $(READY): pyproject.toml
 	  { echo "astica-sync needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[sandbox]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[evaluate,sandbox]' --group dev
 	@touch $(READY)

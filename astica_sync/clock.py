@@ -45,4 +45,4 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         if self.stopping.wait(max(0.0, seconds)):
-            raise Interrupted("stopped")
+            raise Interrupted("stopped", "What was done is saved; the same command goes on from there.")

@@ -131,6 +131,8 @@ SETTINGS = (
     Setting("max_remove_class", None, 0.5, _share, "the same for the samples of one class"),
     Setting("min_remove", None, 10, _floor, "removals that are always allowed, whatever their share"),
     Setting("class_remove", None, True, _switch, "remove a whole class by one request where that saves requests"),
+    Setting("settle", None, 1.0, _seconds, "seconds without a change before a watched file counts as written"),
+    Setting("observe_every", None, 900.0, _seconds, "seconds a watcher goes without asking the service, at most"),
 )  # fmt: skip
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
@@ -148,6 +150,8 @@ class Settings:
     max_remove_class: float
     min_remove: int
     class_remove: bool
+    settle: float
+    observe_every: float
     sources: Mapping[str, str]
 
 

@@ -39,6 +39,11 @@ class AsticaSyncError(Exception):
         super().__init__(message)
         self.hint = hint
 
+    @property
+    def told(self) -> str:
+        """Both in one line, for a list of failures."""
+        return f"{self}; {self.hint}" if self.hint else str(self)
+
 
 class ConfigError(AsticaSyncError):
     """A setting is missing or wrong; the message names it."""

@@ -1,11 +1,21 @@
 """Fixtures every test may use: a sandbox of its own, and the settings of its switches."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from astica_sync.sandbox.options import Switches
 from astica_sync.sandbox.running import Box, running
+
+# Nothing here is about time, and two busy cores take longer than one would think.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Coverage is measured in the processes that run tests, not in those that tests start.
+    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
 
 # Each habit of the service that nobody documents, away from its default, and the most awkward ones together.
 SETTINGS = {

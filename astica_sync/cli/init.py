@@ -15,6 +15,7 @@ from astica_sync.store.layout import Layout, check_place, create_store, read_sen
 from astica_sync.sync.listener import Listener
 
 INTENT = "creating.json"
+NAME_ONE = "Give either --model ID (astica-sync models lists them) or --create TITLE."
 
 
 @click.command("init")
@@ -37,6 +38,7 @@ def init(
     """Make a folder the store of one model.
 
     STORE is a folder with one folder for each class in it; the current one when it is left out. Nothing is uploaded.
+    In a store that was copied, moved to another disk or restored, init alone says that this one writes from now on.
 
     \b
     astica-sync init --model 1495
@@ -45,15 +47,18 @@ def init(
     from astica_sync.store.disk import Disk
     from astica_sync.sync.creating import Wish, create_model, forget_attempt
 
-    if (model_id is None) == (title is None):
-        raise click.UsageError("Give either --model ID (astica-sync models lists them) or --create TITLE.")
+    if model_id is not None and title is not None:
+        raise click.UsageError(NAME_ONE)
     if title is not None and not all(text and text.strip() for text in (title, kind, purpose)):
         raise click.UsageError("--create needs a title, --type and --purpose.")
     layout = check_place(store or Path.cwd())
+    again = model_id is None and title is None
+    if again:
+        model_id = _bound_model(layout)
     intent = layout.state / INTENT
     if title is not None and not rebind and not intent.exists():
         _refuse_bound(layout)
-    settings = settings_for(None)
+    settings = settings_for(layout if again else None)
     key = load_key(os.environ)
     clock = SystemClock()
     with clean_stop(clock), open_service(settings, key, clock, Listener()) as service:
@@ -68,6 +73,7 @@ def init(
                 tell=lambda text: click.echo(text, err=True),
             )
         else:
+            assert model_id is not None
             model = service.view(model_id)[0].model
     create_store(layout.root, model_id=model.model_id, train_url=settings.train_url, now=clock.now(), rebind=rebind)
     if title is not None:
@@ -77,6 +83,14 @@ def init(
         click.echo(f"It has {number(model.samples, 'sample')}; what is not in the store is left alone.")
     click.echo("Next: astica-sync pull-status, then astica-sync push")
     return 0
+
+
+def _bound_model(layout: Layout) -> int:
+    """The model of a store that is made again, the same as before."""
+    try:
+        return read_sentinel(layout).model_id
+    except StoreChanged:
+        raise click.UsageError(NAME_ONE) from None
 
 
 def _refuse_bound(layout: Layout) -> None:

@@ -1,5 +1,6 @@
 """The command itself: which sub-commands there are, and how every ending becomes a message and an exit code."""
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -15,11 +16,19 @@ COMMANDS = {
     "init": "astica_sync.cli.init:init",
     "pull-status": "astica_sync.cli.status:pull_status",
     "push": "astica_sync.cli.push:push",
+    "watch": "astica_sync.cli.watch:watch",
     "log": "astica_sync.cli.log:log",
     "backup": "astica_sync.cli.backup:backup",
     "models": "astica_sync.cli.models:models",
     "train": "astica_sync.cli.train:train",
+    "versions": "astica_sync.cli.versions:versions",
+    "snapshot": "astica_sync.cli.snapshot:snapshot",
     "detect": "astica_sync.cli.detect:detect",
+    "evaluate": "astica_sync.cli.evaluate:evaluate",
+    "split": "astica_sync.cli.split:split",
+    "adopt": "astica_sync.cli.adopt:adopt",
+    "remove-sample": "astica_sync.cli.remove:remove_sample",
+    "remove-class": "astica_sync.cli.remove:remove_class",
     "sandbox": "astica_sync.cli.sandbox:sandbox",
     "demo": "astica_sync.cli.demo:demo",
 }
@@ -74,7 +83,16 @@ def cli(ctx: click.Context, debug: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command line and exits with one of ``EXIT_CODES``."""
+    _leave_no_core()
     sys.exit(run(arguments))
+
+
+def _leave_no_core() -> None:
+    """A core file would hold the memory, and with it the key (promise 10)."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

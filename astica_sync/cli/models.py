@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from astica_sync.cli.remove import remove_model
 from astica_sync.cli.wiring import clean_stop, open_service, settings_for
 from astica_sync.cli.words import safe
 from astica_sync.clock import SystemClock
@@ -30,12 +31,13 @@ def account() -> Iterator[tuple[Any, SystemClock, float]]:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list and nothing else.")
 @click.pass_context
 def models(ctx: click.Context, as_json: bool) -> int:
-    """List the account's models, or make and show one.
+    """List the account's models, or make, show and remove one.
 
     \b
     astica-sync models
     astica-sync models create --title Cans --type image --purpose "sort cans"
     astica-sync models show 1495
+    astica-sync models remove 1495
     """
     if ctx.invoked_subcommand is not None:
         return 0
@@ -96,6 +98,9 @@ def show(model_id: int, as_json: bool) -> int:
     for entry in observation.classes:
         click.echo(f"  {safe(entry.title)}: {entry.samples}")
     return 0
+
+
+models.add_command(remove_model)
 
 
 def _data(model: ModelInfo) -> dict[str, Any]:

@@ -50,6 +50,7 @@ class MaxRemove(click.ParamType[tuple[int | None, float | None]]):
 @click.option(
     "--new-class", "new_classes", multiple=True, metavar="TITLE", help="Make this class although it nearly is another."
 )
+@click.option("--as", "as_version", metavar="VERSION", help="Make the service equal to the data of a version instead.")
 @click.option("--retry", is_flag=True, help="Try the samples again that failed for good before.")
 def push(
     store: Path | None,
@@ -58,6 +59,7 @@ def push(
     yes: bool,
     max_remove: tuple[int | None, float | None] | None,
     new_classes: tuple[str, ...],
+    as_version: str | None,
     retry: bool,
 ) -> int:
     """Make the service equal to the store.
@@ -65,13 +67,16 @@ def push(
     Uploads what is new, then removes what left the store. A plan that removes unusually much is refused as a whole
     (exit code 4) while the uploads go ahead; on a terminal you are asked.
 
+    With --as the service gets the data of a version back, from the backup; the folder is not touched. A plain push
+    then brings the store forward again.
+
     \b
     astica-sync push
     astica-sync push --dry-run
     astica-sync push --max-remove 50
+    astica-sync push --as 1001_20001
     """
-    from astica_sync.sync.cycle import push as push_store
-    from astica_sync.sync.status import find_status
+    from astica_sync.api import Store
 
     def allowance(usual: Allowance) -> Allowance:
         at_most, share = max_remove or (None, None)
@@ -82,8 +87,9 @@ def push(
     quiet = dry_run or as_json
     listener = Listener() if quiet else Progress()
     with open_store(store, listener, allowance=allowance) as opened:
+        desk = Store.over(opened)
         if dry_run:
-            seen = find_status(opened.parts)
+            seen = desk.status() if as_version is None else desk.plan_as(as_version)
             eta = opened.parts.service.forecast(seen.plan.requests)
             if as_json:
                 refusals = refusal_data(seen.refusals) + near_data(seen.near)
@@ -93,8 +99,8 @@ def push(
                 click.echo("\n".join(as_text(seen, eta)))
             return REFUSED if seen.refusals or seen.near else 0
         try:
-            pushed = push_store(
-                opened.parts,
+            pushed = desk.push(
+                as_version=as_version,
                 consent=_ask(listener, quiet=as_json),
                 naming=_ask_title(listener, quiet=as_json, yes=yes),
                 new_classes=new_classes,
@@ -104,10 +110,10 @@ def push(
             if isinstance(listener, Progress):
                 listener.close()
     if as_json:
-        click.echo(json.dumps(_data(pushed), ensure_ascii=False))
+        click.echo(json.dumps(pushed_data(pushed), ensure_ascii=False))
     else:
-        click.echo("\n".join(_summary(pushed)))
-    return _exit_code(pushed)
+        click.echo("\n".join(pushed_text(pushed, as_version)))
+    return exit_code_of(pushed)
 
 
 def _ask(listener: Listener, *, quiet: bool) -> "Consent":
@@ -138,7 +144,8 @@ def _ask_title(listener: Listener, *, quiet: bool, yes: bool) -> "Naming":
     return ask
 
 
-def _data(pushed: "Pushed") -> dict[str, object]:
+def pushed_data(pushed: "Pushed") -> dict[str, object]:
+    """The object of ``push --json``."""
     return {
         "uploaded": pushed.uploaded,
         "removed": pushed.removed,
@@ -153,7 +160,8 @@ def _data(pushed: "Pushed") -> dict[str, object]:
     }
 
 
-def _summary(pushed: "Pushed") -> list[str]:
+def pushed_text(pushed: "Pushed", as_version: str | None) -> list[str]:
+    """What a push did, for a person."""
     lines = []
     if pushed.failed:
         lines.append(f"Failed ({len(pushed.failed):,}; the others went on):")
@@ -171,7 +179,8 @@ def _summary(pushed: "Pushed") -> list[str]:
     lines += [click.style(did_you_mean(entry), fg="red") for entry in pushed.near]
     done = f"Uploaded {pushed.uploaded:,}, removed {pushed.removed:,}, with {number(pushed.requests, 'request')}."
     if pushed.in_sync:
-        lines.append(click.style(f"{done} The service equals the store.", fg="green"))
+        holds = "equals the store" if as_version is None else f"holds the data of {safe(as_version)}"
+        lines.append(click.style(f"{done} The service {holds}.", fg="green"))
     elif pushed.left:
         lines.append(f"{done} {number(pushed.left, 'sample')} left to do; the next push goes on from here.")
     else:
@@ -179,7 +188,8 @@ def _summary(pushed: "Pushed") -> list[str]:
     return lines
 
 
-def _exit_code(pushed: "Pushed") -> int:
+def exit_code_of(pushed: "Pushed") -> int:
+    """How a push ends; an error is told here."""
     error = pushed.error
     if isinstance(error, Interrupted):
         return error.exit_code

@@ -14,6 +14,7 @@ from astica_sync.core.guard import Refusal
 from astica_sync.core.naming import NearTitle
 from astica_sync.core.plan import Plan
 from astica_sync.core.sample import LocalSample, Problem
+from astica_sync.store.layout import Layout
 from astica_sync.sync.listener import Listener
 
 if TYPE_CHECKING:
@@ -35,20 +36,41 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
     astica-sync pull-status --exit-code && echo "all there"
     astica-sync pull-status --json | jq .plan.requests
     """
+    from astica_sync.api import Store
     from astica_sync.sync.status import find_status
 
     with open_store(store, Listener(), offline=offline) as opened:
         seen = find_status(opened.parts, offline=offline)
         eta = opened.parts.service.forecast(seen.plan.requests)
         in_sync = seen.plan.in_sync and not seen.refusals
+        follows = Store.over(opened).follows
         if as_json:
-            click.echo(json.dumps(as_data(seen, eta), ensure_ascii=False))
+            data = {**as_data(seen, eta), "follows": follows.name if follows else None}
+            click.echo(json.dumps(data, ensure_ascii=False))
         else:
             where = urlsplit(opened.settings.train_url).netloc
             click.echo(f"Store   {safe(str(opened.layout.root))}")
             click.echo(f'Model   {seen.observation.model.model_id} "{safe(seen.observation.model.title)}" at {where}')
-            click.echo("\n".join(as_text(seen, eta)))
+            if follows:
+                told = f"It was made equal to the data of {safe(follows.name)}; a push brings the store forward."
+                click.echo(click.style(told, fg="yellow"))
+            click.echo("\n".join([*_watcher_line(opened.layout), *as_text(seen, eta)]))
     return DIFFERENCES if exit_code and not in_sync else 0
+
+
+def _watcher_line(layout: Layout) -> list[str]:
+    """Who watches the store, where somebody does or should."""
+    if not layout.watch_state.exists():
+        return []
+    from astica_sync.cli.voice import moment
+    from astica_sync.cli.watch import read_report
+
+    report, alive = read_report(layout)
+    if report is None or not alive:
+        return ["Watcher none runs now: astica-sync watch"]
+    agreed = f"agreed {moment(report.agreed_at)}" if report.agreed_at else "not agreed yet"
+    why = f" ({safe(report.why)})" if report.why else ""
+    return [f"Watcher process {report.pid} since {moment(report.since)}, {report.state}{why}, {agreed}"]
 
 
 def as_data(seen: "Status", eta: float) -> dict[str, Any]:

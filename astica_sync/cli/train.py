@@ -1,55 +1,104 @@
 """``astica-sync train``."""
 
+import json
+import sys
 from pathlib import Path
 
 import click
 
 from astica_sync.cli.wiring import open_store, store_option
-from astica_sync.cli.words import duration, number
-from astica_sync.errors import AsticaSyncError
+from astica_sync.cli.words import duration, number, safe
+from astica_sync.core.versions import Training
+from astica_sync.errors import Interrupted
 from astica_sync.sync.listener import Listener
+
+TELL_EVERY = 15.0
 
 
 @click.command("train")
 @store_option
 @click.option("--anyway", is_flag=True, help="Train although service and store differ.")
+@click.option("--again", is_flag=True, help="Ask once more when the version of an earlier request is overdue.")
 @click.option("--no-wait", is_flag=True, help="Start the training and return.")
-def train(store: Path | None, anyway: bool, no_wait: bool) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def train(store: Path | None, anyway: bool, again: bool, no_wait: bool, as_json: bool) -> int:
     """Train the model on what the service has, and wait for the new version.
 
-    Refuses while service and store differ, so that a version is made of the data you see.
+    Refuses while service and store differ, so that a version is made of the data you see. The exact data is kept as a
+    snapshot. Ctrl-C stops the waiting, not the training; the next train or versions picks it up.
 
     \b
     astica-sync train
     astica-sync train --no-wait
     """
-    from astica_sync.sync.status import find_status
-    from astica_sync.training.train import SECONDS_PER_SAMPLE, start_training, wait_for_version
+    from astica_sync.api import Store
+
+    progress = _Progress()
+
+    def once_more(training: Training) -> bool:
+        if again or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return again
+        click.echo(
+            f"A training was asked for {_ago(training, clock.now())} ago, and no version has appeared.", err=True
+        )
+        return click.confirm("Ask the service for it once more?", default=False, err=True)
 
     with open_store(store, Listener()) as opened:
-        parts = opened.parts
-        seen = find_status(parts)
-        if not anyway and not (seen.plan.in_sync and not seen.refusals):
-            raise AsticaSyncError(
-                "service and store differ", "Run astica-sync push first, or train --anyway on what the service has."
+        clock = opened.parts.clock
+        try:
+            trained = Store.over(opened).train(
+                anyway=anyway,
+                again=once_more,
+                wait=not no_wait,
+                tell=lambda text: click.echo(text, err=True),
+                waited=progress.waited,
             )
-        before = seen.observation.model
-        full = sum(entry.samples > 0 for entry in seen.observation.classes)
-        if full < 2:
-            raise AsticaSyncError(
-                f"a training needs samples in two classes at least, the model has {full}", "Add a class and push it."
+        except Interrupted as stop:
+            raise Interrupted(
+                "stopped waiting", "A training that was begun goes on: astica-sync versions shows when it is done."
+            ) from stop
+        finally:
+            progress.close()
+    name = trained.version.name if trained.version else None
+    if as_json:
+        data = {"version": name, "snapshot": trained.snapshot, "picked_up": trained.picked_up}
+        click.echo(json.dumps(data, ensure_ascii=False))
+    elif trained.version is None:
+        click.echo("Training; astica-sync versions shows when the version is there")
+    else:
+        if trained.picked_up:
+            click.echo(
+                "An earlier request for the same data has made this version; nothing more was asked for", err=True
             )
-        start_training(parts.service, parts.model_id, lambda text: click.echo(text, err=True))
-        samples = len(seen.observation.samples)
-        expected = duration(max(1.0, samples * SECONDS_PER_SAMPLE))
-        click.echo(f"Training on {number(samples, 'sample')}; at 100 ms a sample that is about {expected}", err=True)
-        if no_wait:
-            return 0
-        now = wait_for_version(
-            parts.service,
-            before,
-            clock=parts.clock,
-            tell=lambda waited: click.echo(f"still training after {duration(waited)}", err=True),
-        )
-    click.echo(now.version or "trained")
+        click.echo(safe(name or "trained; the service shows no name for the version"))
     return 0
+
+
+def _ago(training: Training, now: float) -> str:
+    return duration(max(0.0, now - training.asked_at))
+
+
+class _Progress:
+    """One line that says how long it has been, on a terminal; elsewhere a line now and then."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._told_at: float | None = None
+
+    def waited(self, training: Training, seconds: float) -> None:
+        usual = duration(max(1.0, training.samples * 0.1))
+        text = (
+            f"Training on {number(training.samples, 'sample')} for {duration(seconds)}; "
+            f"about {usual} at 100 ms a sample, and 5 to 10 minutes are usual"
+        )
+        if self._terminal:
+            click.echo(f"\r\033[K{text}", nl=False, err=True)
+        elif self._told_at is None or seconds - self._told_at >= TELL_EVERY:
+            click.echo(text, err=True)
+        else:
+            return
+        self._told_at = seconds
+
+    def close(self) -> None:
+        if self._terminal and self._told_at is not None:
+            click.echo("", err=True)

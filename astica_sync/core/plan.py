@@ -197,7 +197,10 @@ class Plan:
         return not (self.requests or self.waiting or self.blocked or self.asked or self.held or self.unseen)
 
     def count(self, class_title: str) -> ClassCount:
-        return self.classes.setdefault(class_title, ClassCount())
+        found = self.classes.get(class_title)
+        if found is None:
+            found = self.classes[class_title] = ClassCount()
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +256,8 @@ def make_plan(local: Iterable[LocalSample], marks: Iterable[Mark], observation: 
 def _plan_image(plan: Plan, rows: list[Row], asked_at: float, terms: Terms) -> None:
     """Plans all samples of one image, the present ones first: a moved one leaves its old place only when its new
     one is sure."""
+    if len(rows) == 1 and _is_kept(plan, rows[0]):
+        return
     gone, unsure = Why.ABSENT, False
     present = tuple(row.local for row in rows if row.local is not None)
     if len(present) > 1:
@@ -270,6 +275,19 @@ def _plan_image(plan: Plan, rows: list[Row], asked_at: float, terms: Terms) -> N
             plan.unmanaged.extend(row.remote)
             for sample in row.remote:
                 plan.count(sample.class_title).unmanaged += 1
+
+
+def _is_kept(plan: Plan, row: Row) -> bool:
+    """Counts the sample that is on both sides under one title, as nearly all of a million are; False for any other."""
+    local, mark = row.local, row.mark
+    if local is None or mark is None or len(row.remote) != 1 or row.remote[0].class_title != local.class_title:
+        return False
+    if decide(Certainty.PRESENT, mark.state, 1, settled=True) is not Verdict.KEEP:
+        return False
+    count = plan.count(local.class_title)
+    count.local += 1
+    count.managed += 1
+    return True
 
 
 def _plan_absent(plan: Plan, row: Row, mark: Mark, asked_at: float, terms: Terms, gone: Why, unsure: bool) -> None:

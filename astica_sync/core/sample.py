@@ -7,7 +7,7 @@ comparison in this program is a comparison of uids.
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -186,7 +186,7 @@ class Observation:
     model: ModelInfo
     asked_at: float
     classes: tuple[RemoteClass, ...]
-    samples: tuple[RemoteSample, ...]
+    samples: Sequence[RemoteSample]
 
     def __iter__(self) -> Iterator[RemoteSample]:
         return iter(self.samples)

@@ -249,4 +249,6 @@ def wait(clock: Clock, seconds: float) -> None:
     end = clock.ticks() + seconds
     clock.sleep(seconds)
     if end - clock.ticks() > 0.05:
-        raise Interrupted("stopped while waiting for the service")
+        raise Interrupted(
+            "stopped while waiting for the service", "What was done is saved; the same command goes on from there."
+        )

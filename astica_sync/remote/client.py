@@ -96,7 +96,7 @@ class Client:
         body = self._call(self._detect, "/detect", fields, image=image, image_prefix=f"data:image/{kind};base64,")
         found = parse_detection(body)
         if found is None:
-            raise OutcomeUnknown(f"{_host(self._detect)} answered OK without an output")
+            raise OutcomeUnknown(f"{_host(self._detect)} answered OK without an output", "Ask again later.")
         return found
 
     def close(self) -> None:

@@ -5,30 +5,21 @@ bytes drip in, a size no answer may exceed even when it comes compressed, verifi
 """
 
 import io
-import ssl
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
-
-import httpcore
-import httpx
 
 from astica_sync.errors import ConfigError
 from astica_sync.remote.body import Body
 
-CONNECT_SECONDS = 10.0
-IDLE_SECONDS = 3.0
-"""How long an idle connection is kept: less than the shortest common time after which servers close theirs, because a
-request that meets a closing connection has an unknown outcome."""
+if TYPE_CHECKING:
+    import httpx
 
-CONNECTIONS = 64
-_SLICE = 16 * 1024
+CONNECT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,29 +56,37 @@ class Connection:
         url: https, or http on this machine.
 
     Raises:
-        ConfigError: the address is not allowed, or the proxy of the environment cannot be used.
+        ConfigError: the address is not allowed.
     """
 
     def __init__(self, url: str) -> None:
         self.url = checked_address(url)
-        self._deadlines = _Deadlines()
-        try:
-            transport = _Transport(httpx.URL(self.url), self._deadlines)
-        except (ValueError, ImportError, httpx.InvalidURL):
-            raise ConfigError("the proxy named in the environment cannot be used", "Look at HTTPS_PROXY.") from None
-        self._client = httpx.Client(
-            transport=transport,
-            trust_env=False,
-            follow_redirects=False,
-            headers={"User-Agent": "astica-sync", "Accept": "application/json", "Accept-Encoding": "gzip"},
-        )
+        self._deadlines = Deadlines()
+        self._lock = threading.Lock()
+        self._client: httpx.Client | None = None
+
+    def _opened(self) -> "httpx.Client":
+        """Made when the first request is sent: a command that sends none need not load what sends it."""
+        with self._lock:
+            if self._client is None:
+                from astica_sync.remote.transport import make_client
+
+                self._client = make_client(self.url, self._deadlines)
+            return self._client
 
     def post(self, path: str, body: Body, bounds: Bounds) -> Answer | Silence:
-        """Sends one POST and reads its answer."""
+        """Sends one POST and reads its answer.
+
+        Raises:
+            ConfigError: the proxy of the environment cannot be used; nothing was sent.
+        """
+        import httpx
+
+        client = self._opened()
         evidence = _Evidence()
         self._deadlines.set(bounds.seconds)
         try:
-            with self._client.stream(
+            with client.stream(
                 "POST",
                 self.url + path,
                 content=body,
@@ -100,11 +99,14 @@ class Connection:
                 return Answer(response.status_code, headers, content)
         except _Unreadable as error:
             return Silence(True, str(error))
-        except (httpx.TransportError, httpx.StreamError, ssl.SSLError, OSError) as error:
-            return Silence(evidence.sent, _reason(error))
+        except (httpx.TransportError, httpx.StreamError, OSError) as error:
+            from astica_sync.remote.transport import reason_of
+
+            return Silence(evidence.sent, reason_of(error))
 
     def close(self) -> None:
-        self._client.close()
+        if self._client is not None:
+            self._client.close()
 
 
 def checked_address(url: str) -> str:
@@ -134,19 +136,6 @@ def is_this_machine(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _proxy_for(host: str) -> httpx.Proxy | None:
-    if is_this_machine(host) or proxy_bypass(host):
-        return None
-    proxies = getproxies()
-    proxy = proxies.get("https") or proxies.get("all")
-    if not proxy:
-        return None
-    found = httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
-    if found.url.scheme.startswith("socks") and find_spec("socksio") is None:
-        raise ValueError("a SOCKS proxy needs the package socksio")
-    return found
 
 
 class _Evidence:
@@ -196,17 +185,7 @@ class _Gzip:
         return self._stream.eof
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
-        return "no connection in time"
-    if isinstance(error, httpx.TimeoutException):
-        return "no whole answer in time"
-    if isinstance(error, httpx.ProxyError):
-        return "the proxy let nothing through"
-    return str(error).rstrip(".") or type(error).__name__
-
-
-class _Deadlines:
+class Deadlines:
     """The end of the exchange that each thread has under way. A time-out of the socket alone would begin anew with
     every byte that drips in."""
 
@@ -222,71 +201,3 @@ class _Deadlines:
         if left <= 0:
             raise late("the deadline of the whole exchange has passed")
         return left if timeout is None else min(left, timeout)
-
-
-class _Transport(httpx.HTTPTransport):
-    """httpx's own transport over a pool whose sockets keep the deadlines: the pool takes a network backend, the
-    transport has no argument for it."""
-
-    def __init__(self, url: httpx.URL, deadlines: _Deadlines) -> None:
-        proxy = _proxy_for(url.host)
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=httpx.create_ssl_context() if url.scheme == "https" else None,
-            proxy=None
-            if proxy is None
-            else httpcore.Proxy(
-                url=httpcore.URL(
-                    scheme=proxy.url.raw_scheme, host=proxy.url.raw_host, port=proxy.url.port, target=proxy.url.raw_path
-                ),
-                auth=proxy.raw_auth,
-                headers=proxy.headers.raw,
-            ),
-            max_connections=CONNECTIONS,
-            max_keepalive_connections=CONNECTIONS,
-            keepalive_expiry=IDLE_SECONDS,
-            network_backend=_Punctual(deadlines),
-        )
-
-
-class _Punctual(httpcore.NetworkBackend):
-    def __init__(self, deadlines: _Deadlines) -> None:
-        self._deadlines = deadlines
-        self._inner = httpcore.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        left = self._deadlines.left(timeout, httpcore.ConnectTimeout)
-        stream = self._inner.connect_tcp(host, port, left, local_address, socket_options)
-        return _PunctualStream(stream, self._deadlines)
-
-
-class _PunctualStream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream, deadlines: _Deadlines) -> None:
-        self._inner = inner
-        self._deadlines = deadlines
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, self._deadlines.left(timeout, httpcore.ReadTimeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        view = memoryview(buffer)
-        for start in range(0, len(view), _SLICE):
-            self._inner.write(bytes(view[start : start + _SLICE]), self._deadlines.left(timeout, httpcore.WriteTimeout))
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        left = self._deadlines.left(timeout, httpcore.ConnectTimeout)
-        return _PunctualStream(self._inner.start_tls(ssl_context, server_hostname, left), self._deadlines)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)

@@ -19,6 +19,7 @@ from astica_sync.secret import Secret
 
 LONGEST_TEXT = 200
 SETTLED = "What was sent is settled by the next view."
+NOT_AGAIN = "Nothing was done. A refused sample is sent again when its bytes change, or by push --retry."
 
 _LIMIT = re.compile(
     r"\brate[ -]?limit|too many requests|throttl|slow down"
@@ -78,7 +79,7 @@ def translate(outcome: Answer | Silence, *, host: str, key: Secret, now: float) 
         return NoSuchModel(f"{host}: {said}", "See which models there are: astica-sync models")
     if _STUMBLE.search(status.error):
         return OutcomeUnknown(f"{host} failed: {said}", SETTLED)
-    return Refused(f"{host}: {said or 'refused without a reason'}")
+    return Refused(f"{host}: {said or 'refused without a reason'}", NOT_AGAIN)
 
 
 def printable(text: str, key: Secret | None = None) -> str:
@@ -109,7 +110,7 @@ def _of_stranger(answer: Answer, host: str, key: Secret) -> RemoteError:
             "A proxy or firewall may stand in between; or the address is not the service's.",
         )
     if 400 <= answer.status < 500 and answer.status not in (408, 409, 425):
-        return Refused(f"{host} answered {answer.status} without a reason")
+        return Refused(f"{host} answered {answer.status} without a reason", NOT_AGAIN)
     if answer.status >= 500:
         return OutcomeUnknown(f"{host} answered {answer.status}", SETTLED)
     page = answer.body[:200].lstrip()[:1] == b"<"

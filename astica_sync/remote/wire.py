@@ -5,15 +5,14 @@ there. A view from which absence is to be concluded must all the same be whole (
 """
 
 import math
-from collections.abc import Iterator
+from array import array
 from dataclasses import dataclass
-from itertools import pairwise
-from operator import attrgetter
 from typing import Any, TypeVar
 
 import msgspec
 
-from astica_sync.core.sample import ModelInfo, Observation, RemoteClass, RemoteSample, complete_uid
+from astica_sync.core.sample import UID_LENGTH, ModelInfo, Observation, RemoteClass, complete_uid
+from astica_sync.core.shown import Shown, ShownTwice
 from astica_sync.errors import NotAnObservation
 
 Scalar = bool | int | float | str | None
@@ -31,6 +30,11 @@ class _Envelope(msgspec.Struct, gc=False):
 class _Sample(msgspec.Struct, gc=False):
     id: Scalar = None
     uid: Scalar = None
+
+
+class _Sized(msgspec.Struct, gc=False):
+    id: Scalar = None
+    size: Scalar = None
 
 
 class _Class(msgspec.Struct, gc=False):
@@ -120,6 +124,25 @@ def parse_view(body: bytes | memoryview, model_id: int, asked_at: float) -> Obse
     )
 
 
+def parse_sizes(body: bytes | memoryview) -> dict[int, float]:
+    """The size in megabytes of each sample in a ``/model/view`` answer that shows one, by sample id.
+
+    An observation leaves it out: nothing but taking over samples of others needs it.
+    """
+    sizes: dict[int, float] = {}
+    try:
+        dataset = _decode(body, _View).dataset
+        for listed in (dataset and dataset.class_list) or ():
+            raw = memoryview(listed.samples)
+            for sample in () if bytes(raw[:5]) in (b"", b"null") else _decode(raw, list[_Sized]):
+                size = _number(sample.size)
+                if size is not None and size > 0:
+                    sizes[_id(sample.id, "a sample")] = size
+    except _Unreadable:
+        return {}
+    return sizes
+
+
 def parse_models(body: bytes) -> list[ModelInfo]:
     """The models in the list answer of ``/model/list``, or of ``/model/view`` without a model id.
 
@@ -181,41 +204,39 @@ def _observation(view: _View, model_id: int, asked_at: float) -> Observation:
     if info.classes is None or info.samples is None:
         raise _Unreadable("it does not say how many classes and samples there are")
     classes: list[RemoteClass] = []
-    samples: list[RemoteSample] = []
-    for listed_class in dataset.class_list or ():
-        before = len(samples)
-        class_id = _id(listed_class.id, "a class")
-        if listed_class.title is None:
+    uids: list[str] = []
+    ids = array("q")
+    for entry in dataset.class_list or ():
+        before = len(uids)
+        class_id = _id(entry.id, "a class")
+        if entry.title is None:
             raise _Unreadable(f"class {class_id} has no title")
-        title = _text(listed_class.title)
-        samples.extend(_samples_of(listed_class, class_id, title, model_id))
-        classes.append(RemoteClass(class_id, title, len(samples) - before))
-    # One sort after the other: neither keys of two parts nor a set of ids are held beside a million samples.
-    samples.sort(key=attrgetter("sample_id"))
-    _check_sums(info, classes, samples)
-    samples.sort(key=attrgetter("uid"))
-    return Observation(info, asked_at, tuple(classes), tuple(samples))
+        title = _text(entry.title)
+        for sample in _samples_of(entry):
+            uid = _text(sample.uid)
+            uids.append(uid if len(uid) >= UID_LENGTH else complete_uid(uid, model_id, title))
+            ids.append(_id(sample.id, "a sample"))
+        classes.append(RemoteClass(class_id, title, len(uids) - before))
+    _check_sums(info, classes)
+    try:
+        return Observation(info, asked_at, tuple(classes), Shown(classes, uids, ids))
+    except ShownTwice:
+        raise _Unreadable("one sample id is in it twice") from None
 
 
-def _samples_of(listed: _Class, class_id: int, title: str, model_id: int) -> Iterator[RemoteSample]:
+def _samples_of(listed: _Class) -> list[_Sample]:
     raw = memoryview(listed.samples)
-    if bytes(raw[:5]) in (b"", b"null"):
-        return
-    for sample in _decode(raw, list[_Sample]):
-        uid = complete_uid(_text(sample.uid), model_id, title)
-        yield RemoteSample(uid, _id(sample.id, "a sample"), class_id, title)
+    return [] if bytes(raw[:5]) in (b"", b"null") else _decode(raw, list[_Sample])
 
 
-def _check_sums(info: ModelInfo, classes: list[RemoteClass], samples: list[RemoteSample]) -> None:
-    """``samples`` are sorted by id."""
+def _check_sums(info: ModelInfo, classes: list[RemoteClass]) -> None:
+    samples = sum(found.samples for found in classes)
     if info.classes != len(classes):
         raise _Unreadable(f"it counts {info.classes} classes and lists {len(classes)}")
-    if info.samples != len(samples):
-        raise _Unreadable(f"it counts {info.samples} samples and lists {len(samples)}")
+    if info.samples != samples:
+        raise _Unreadable(f"it counts {info.samples} samples and lists {samples}")
     if len({found.class_id for found in classes}) != len(classes):
         raise _Unreadable("one class id is in it twice")
-    if any(one.sample_id == other.sample_id for one, other in pairwise(samples)):
-        raise _Unreadable("one sample id is in it twice")
 
 
 def _model_info(model: _Model) -> ModelInfo:
@@ -273,6 +294,8 @@ def _count(value: Scalar) -> int | None:
 
 
 def _id(value: Scalar, what: str) -> int:
+    if type(value) is int and 0 < value <= LARGEST_ID:
+        return value
     number = _count(value)
     if number is None or not 0 < number <= LARGEST_ID:
         raise _Unreadable(f"{what} has no id")

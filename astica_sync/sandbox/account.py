@@ -75,9 +75,9 @@ class Account:
         with self.change() as db:
             for table, first in _FIRST_IDS.items():
                 db.execute(
-                    "INSERT INTO sqlite_sequence (name, seq) SELECT ?1, ?2 "
-                    "WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?1)",
-                    (table, first - 1),
+                    "INSERT INTO sqlite_sequence (name, seq) SELECT ?, ? "
+                    "WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?)",
+                    (table, first - 1, table),
                 )
 
     def close(self) -> None:
@@ -181,7 +181,7 @@ class Account:
         self._drop_images(db, "SELECT image FROM samples WHERE id = ?", sample_id)
         if switches.empty_class == "goes":
             db.execute(
-                "UPDATE classes SET removed = ?1 WHERE id = (SELECT class_id FROM samples WHERE id = ?2) "
+                "UPDATE classes SET removed = ? WHERE id = (SELECT class_id FROM samples WHERE id = ?) "
                 "AND NOT EXISTS (SELECT 1 FROM samples WHERE class_id = classes.id AND removed IS NULL)",
                 (now, sample_id),
             )

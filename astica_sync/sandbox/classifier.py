@@ -98,7 +98,7 @@ class Classifier:
     def detect(self, features: Floats) -> tuple[str, float]:
         """The most likely label and how likely it is, from 0 to 1."""
         scores = self.weights @ features + self.offsets
-        shares = np.exp(scores - scores.max())
+        shares = np.exp(scores - np.max(scores))
         shares /= shares.sum()
         best = int(shares.argmax())
         return self.labels[best], float(shares[best])

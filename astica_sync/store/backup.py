@@ -63,7 +63,10 @@ class Backup(Objects):
         try:
             yield from self._catalog
         except OSError as error:
-            raise StoreError(f"the catalog of the backup cannot be read: {error.strerror}") from error
+            raise StoreError(
+                f"the catalog of the backup cannot be read: {error.strerror}",
+                f"look at the owner, mode and disk of {self.root}",
+            ) from error
 
     def names_of(self, contents: Collection[str]) -> dict[str, list[Entry]]:
         """What the catalog says these objects were; one that it does not know is left out."""

@@ -48,17 +48,25 @@ def _tables(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
 
 
-_STEPS = (_tables,)
+def _seals(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE folder ADD COLUMN seal BLOB")
+    connection.execute("ALTER TABLE folder ADD COLUMN filled INTEGER NOT NULL DEFAULT 0")
+
+
+_STEPS = (_tables, _seals)
 
 
 class Folder(NamedTuple):
     """One folder of the store, ``path`` relative to it. ``class_title`` is None where files belong to no class;
-    ``mounted`` says that it lies on another file system than the store."""
+    ``mounted`` says that it lies on another file system than the store. ``seal`` stands for how its files looked when
+    each of them was as the index has it and needed no second reading, ``filled`` says that one of them is a sample."""
 
     folder_id: int
     path: bytes
     class_title: str | None
     mounted: bool
+    seal: bytes | None = None
+    filled: bool = False
 
 
 class File(NamedTuple):
@@ -86,6 +94,7 @@ _SETTLED = (
     "ctime_ns < checked_ns - {grain} AND mtime_ns NOT BETWEEN checked_ns - {grain} AND checked_ns + {grain}"
 ).format(grain=f"iif(mtime_ns % 1000000000 OR ctime_ns % 1000000000, {GRAIN_NS}, {COARSE_GRAIN_NS})")
 _KNOWN = f"SELECT name, size, mtime_ns, ctime_ns, inode, reason, {_SETTLED} FROM file WHERE folder_id = ?"  # noqa: S608
+_CONTENT = "SELECT content FROM file WHERE folder_id = ? AND name = ? AND content IS NOT NULL"
 _PLACES = (
     "SELECT folder.class, folder.path, file.name FROM file JOIN folder ON folder.id = file.folder_id"
     " WHERE file.content = ? AND folder.class IS NOT NULL"
@@ -131,23 +140,28 @@ class Index:
 
     def local_samples(self, model_id: int) -> Iterator[LocalSample]:
         """Every sample once, sorted by uid, with all files that hold it; needs memory for the folders alone."""
-        folders = {folder.folder_id: folder for folder in self.folders().values()}
-        scopes = {
-            folder.class_title: make_scope(model_id, folder.class_title)
-            for folder in folders.values()
-            if folder.class_title is not None
-        }
+        scopes: dict[str, str] = {}
+        places: dict[int, tuple[str, str]] = {}
+        for folder in self.folders().values():
+            if folder.class_title is not None:
+                scopes.setdefault(folder.class_title, make_scope(model_id, folder.class_title))
+                places[folder.folder_id] = folder.class_title, join(folder.path, b"")
         rows = self._rows("SELECT content, size, folder_id, name FROM file WHERE content IS NOT NULL ORDER BY content")
         with self._believed():
+            last = ""
             for content, group in groupby(rows, key=itemgetter(0)):
+                if content <= last:
+                    # A flipped byte in an index of SQLite's can do that, and nothing notices.
+                    raise ValueError(content)
+                last = content
                 paths: dict[str, list[str]] = {}
                 size = 0
                 for row in group:
-                    folder = folders.get(row[2])
-                    if folder is not None and folder.class_title is not None:
+                    place = places.get(row[2])
+                    if place is not None:
                         size = row[1]
-                        paths.setdefault(folder.class_title, []).append(join(folder.path, row[3]))
-                for title in sorted(paths, key=scopes.__getitem__):
+                        paths.setdefault(place[0], []).append(place[1] + os.fsdecode(row[3]))
+                for title in paths if len(paths) == 1 else sorted(paths, key=scopes.__getitem__):
                     yield LocalSample(make_uid(content, scopes[title]), title, tuple(sorted(paths[title])), size)
 
     def problems(self) -> Iterator[Problem]:
@@ -207,13 +221,15 @@ class Index:
     def forget(self, paths: Iterable[str]) -> None:
         """Has the next scan read these files again, whatever their times say."""
         places = [os.path.split(os.fsencode(path)) for path in paths]
-        self.write(
-            lambda connection: connection.executemany(
-                "UPDATE file SET checked_ns = 0 WHERE name = ?2 AND folder_id ="
-                " (SELECT id FROM folder WHERE path = ?1)",
+
+        def forget(connection: sqlite3.Connection) -> None:
+            connection.executemany("UPDATE folder SET seal = NULL WHERE path = ?", ((above,) for above, _ in places))
+            connection.executemany(
+                "UPDATE file SET checked_ns = 0 WHERE folder_id = (SELECT id FROM folder WHERE path = ?) AND name = ?",
                 places,
             )
-        )
+
+        self.write(forget)
 
     @contextlib.contextmanager
     def scanning(self) -> Iterator[None]:
@@ -233,7 +249,7 @@ class Index:
 
     def folders(self) -> dict[bytes, Folder]:
         """All folders by their path relative to the store; the store itself is b""."""
-        rows = self._rows("SELECT id, path, class, mounted FROM folder")
+        rows = self._rows("SELECT id, path, class, mounted, seal, filled FROM folder")
         return {row[1]: Folder._make(row) for row in rows}
 
     def is_mounted(self, path: str) -> bool:
@@ -245,11 +261,18 @@ class Index:
         """What is known of every name in one folder."""
         return {row[0]: (row[1:5] if row[6] else None, row[5]) for row in self._rows(_KNOWN, (folder_id,))}
 
+    def content_at(self, folder_id: int, name: bytes) -> list[str]:
+        """The content hash that was last read at one name; empty where there was none."""
+        return [row[0] for row in self._rows(_CONTENT, (folder_id, name))]
+
     def change(self, folders: Sequence[Folder], put: Sequence[File], drop: Sequence[tuple[int, bytes]]) -> None:
         """Writes folders, removes the files ``drop``, then writes the files ``put``, all in one transaction."""
 
         def change(connection: sqlite3.Connection) -> None:
-            connection.executemany("INSERT OR REPLACE INTO folder VALUES (?, ?, ?, ?)", folders)
+            connection.executemany("INSERT OR REPLACE INTO folder VALUES (?, ?, ?, ?, ?, ?)", folders)
+            # What is written about a file breaks its folder's seal.
+            changed = {row[0] for row in (*put, *drop)}
+            connection.executemany("UPDATE folder SET seal = NULL WHERE id = ?", ((number,) for number in changed))
             connection.executemany("DELETE FROM file WHERE folder_id = ? AND name = ?", drop)
             connection.executemany("INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", put)
             connection.execute("DELETE FROM meta WHERE key = 'totals'")

@@ -131,9 +131,24 @@ class Journal:
         finally:
             self._depth = 0
 
+    def foreign_writes(self) -> int:
+        """A number that is another one once a different process has written since."""
+        return next(self._read("PRAGMA data_version", (), lambda row: int(row[0])))
+
     def marks(self) -> Iterator[Mark]:
         """Every mark, sorted by uid, as a stream; read it to its end before writing."""
-        return self._read(f"{_MARK} ORDER BY uid", (), _mark)
+        last = ""
+
+        def next_mark(row: tuple[str, str, str, float | None, str, bytes]) -> Mark:
+            nonlocal last
+            mark = _mark(row)
+            if mark.uid <= last:
+                # A flipped byte in an index of SQLite's can do that, and nothing notices.
+                raise ValueError(mark.uid)
+            last = mark.uid
+            return mark
+
+        return self._read(f"{_MARK} ORDER BY uid", (), next_mark)
 
     def mark(self, uid: str) -> Mark | None:
         return next(self._read(f"{_MARK} WHERE uid = ?", (uid,), _mark), None)
@@ -142,24 +157,36 @@ class Journal:
         """Whether any sample was ever sent to this class, or seen in it, and is not forgotten."""
         return any(self._read("SELECT 1 FROM mark WHERE class = ? LIMIT 1", (class_title,), bool))
 
+    def marks_of(self, content: str) -> list[Mark]:
+        """The marks of every sample with this content hash, in whatever class."""
+        return list(
+            self._read(f"{_MARK} WHERE uid >= ? AND uid < ? ORDER BY uid", (f"{content}-", f"{content}."), _mark)
+        )
+
+    def is_bad(self, uid: str) -> bool:
+        """Whether the sample failed for its own sake and is not tried again."""
+        return any(self._read("SELECT 1 FROM bad WHERE uid = ?", (uid,), bool))
+
     def attempt(self, places: Iterable[tuple[str, str, str]], at: float) -> None:
         """Marks each (uid, class, path) as *attempted*, sent at ``at`` by this run; before the request leaves."""
         self._write_many(
-            "INSERT INTO mark VALUES (?1, ?2, 'attempted', ?4, ?5, ?3) ON CONFLICT (uid) DO UPDATE SET"
-            " class = ?2, state = 'attempted', sent_at = ?4, run = ?5, path = ?3",
-            ((uid, title, os.fsencode(path), at, self.run) for uid, title, path in places),
+            "INSERT INTO mark VALUES (?, ?, 'attempted', ?, ?, ?) ON CONFLICT (uid) DO UPDATE SET"
+            " class = excluded.class, state = excluded.state, sent_at = excluded.sent_at, run = excluded.run,"
+            " path = excluded.path",
+            ((uid, title, at, self.run, os.fsencode(path)) for uid, title, path in places),
         )
 
     def resend_at(self, uids: Iterable[str], at: float) -> None:
         """Moves the time of sending, for requests whose outcome is unknown: the quarantine counts from the end."""
-        self._write_many("UPDATE mark SET sent_at = ?1, run = ?2 WHERE uid = ?3", ((at, self.run, uid) for uid in uids))
+        self._write_many("UPDATE mark SET sent_at = ?, run = ? WHERE uid = ?", ((at, self.run, uid) for uid in uids))
 
     def agree(self, places: Iterable[tuple[str, str, str]], at: float | None = None) -> None:
         """Marks each (uid, class, path) as *agreed*; without ``at`` the last time of sending stays as it is."""
         self._write_many(
-            "INSERT INTO mark VALUES (?1, ?2, 'agreed', ?4, ?5, ?3) ON CONFLICT (uid) DO UPDATE SET"
-            " class = ?2, state = 'agreed', path = ?3, sent_at = coalesce(?4, sent_at), run = iif(?4 IS NULL, run, ?5)",
-            ((uid, title, os.fsencode(path), at, self.run) for uid, title, path in places),
+            "INSERT INTO mark VALUES (?, ?, 'agreed', ?, ?, ?) ON CONFLICT (uid) DO UPDATE SET"
+            " class = excluded.class, state = excluded.state, sent_at = coalesce(excluded.sent_at, mark.sent_at),"
+            " run = iif(excluded.sent_at IS NULL, mark.run, excluded.run), path = excluded.path",
+            ((uid, title, at, self.run, os.fsencode(path)) for uid, title, path in places),
         )
 
     def restore(self, mark: Mark) -> None:
@@ -231,9 +258,11 @@ class Journal:
                 yield make(row)
 
 
+# The enumeration's own call takes longer than all the rest of reading a mark.
+_STATES = {str(state): state for state in MarkState}
 _MARK = "SELECT uid, class, state, sent_at, run, path FROM mark"
 
 
 def _mark(row: tuple[str, str, str, float | None, str, bytes]) -> Mark:
     uid, title, state, sent_at, run, path = row
-    return Mark(uid, title, MarkState(state), sent_at, run, os.fsdecode(path))
+    return Mark(uid, title, _STATES.get(state) or MarkState(state), sent_at, run, os.fsdecode(path))

@@ -60,6 +60,20 @@ class Layout:
         """The bytes of the last observation, for ``pull-status --offline``."""
         return self.state / "last-view.json"
 
+    @property
+    def watch_lock(self) -> Path:
+        return self.state / "watch.lock"
+
+    @property
+    def watch_state(self) -> Path:
+        """What the watcher of this store last said about itself."""
+        return self.state / "watch.json"
+
+    @property
+    def watch_paused(self) -> Path:
+        """While this file is there the watcher rests."""
+        return self.state / "watch-paused"
+
 
 @dataclass(frozen=True, slots=True)
 class Sentinel:

@@ -44,6 +44,47 @@ def writer_lock(layout: Layout, *, now: float | None = None, command: str | None
         lock.release()
 
 
+@contextlib.contextmanager
+def watcher_lock(layout: Layout) -> Iterator[None]:
+    """Held by a watcher for as long as it runs; beside the lock of the one writer, so that a push works meanwhile.
+
+    Raises:
+        StoreBusy: another process watches this store.
+        StoreError: the file system cannot lock, or the folder cannot be written.
+    """
+    if not layout.state.is_dir():
+        raise StoreError(f"cannot lock {layout.root}: it has no {STATE_DIR}", "is the disk mounted?")
+    lock = FileLock(str(layout.watch_lock))
+    try:
+        # Whoever only asks whether a watcher runs holds it for a moment.
+        lock.acquire(timeout=1, poll_interval=0.02)
+    except Timeout as error:
+        raise StoreBusy(
+            f"{layout.root} is being watched by another process", "astica-sync watch status says which"
+        ) from error
+    except (OSError, NotImplementedError) as error:
+        raise StoreError(f"cannot lock {layout.watch_lock}: {error}", "mend the folder's rights") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_watched(layout: Layout) -> bool:
+    """Whether a watcher of this store is alive, whatever its files say."""
+    if not layout.watch_lock.exists():
+        return False
+    lock = FileLock(str(layout.watch_lock))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except (OSError, NotImplementedError):
+        return False
+    lock.release()
+    return False
+
+
 def _holder_file(layout: Layout) -> Path:
     # Beside the lock, not in it: the lock's own file belongs to the library, and a broken note breaks nothing.
     return layout.lock_file.with_name("lock-holder.json")

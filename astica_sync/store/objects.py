@@ -312,7 +312,9 @@ class Objects:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise StoreError(f"{folder} of the backup cannot be read: {error.strerror}") from error
+            raise StoreError(
+                f"{folder} of the backup cannot be read: {error.strerror}", "look at its owner, mode and disk"
+            ) from error
 
     def _hash(self, path: Path) -> str:
         hasher = self._hasher()

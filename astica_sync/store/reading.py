@@ -1,13 +1,18 @@
 """Reading one file of the store: its content hash, or why it cannot be a sample."""
 
 import os
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import TypeVar
 
 import xxhash
 
 from astica_sync.store.disk import AnyPath, Disk
 from astica_sync.store.image import describe, sniff
+
+T = TypeVar("T")
 
 
 class Ending(Enum):
@@ -64,3 +69,17 @@ def read_file(disk: Disk, path: AnyPath) -> Reading:
 def signature(status: os.stat_result) -> tuple[int, int, int, int]:
     """What tells an unchanged file: size, both times in nanoseconds, inode."""
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+class _OneByOne(Executor):
+    """Reads on the thread that scans, at once."""
+
+    def submit(self, work: Callable[..., T], /, *args: object, **kwargs: object) -> Future[T]:
+        future: Future[T] = Future()
+        future.set_result(work(*args, **kwargs))
+        return future
+
+
+def readers(threads: int) -> Executor:
+    """So many threads to read files on; none reads on the thread that asks, at once."""
+    return ThreadPoolExecutor(threads, "read") if threads else _OneByOne()

@@ -6,6 +6,7 @@ and one that cannot be understood is passed over.
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,21 +35,21 @@ class Records:
         Raises:
             StoreError: the file is there and cannot be read.
         """
-        found = []
+        found: list[Version] = []
+        places: dict[tuple[str, float | None], int] = {}
         for fields in self._lines(VERSIONS):
             try:
-                trained_at = fields["trained_at"]
-                found.append(
-                    Version(
-                        len(found) + 1,
-                        str(fields["version"]),
-                        None if trained_at is None else float(trained_at),
-                        float(fields["seen_at"]),
-                        None if fields["snapshot"] is None else str(fields["snapshot"]),
-                    )
-                )
+                trained_at = None if fields["trained_at"] is None else float(fields["trained_at"])
+                name, seen_at = str(fields["version"]), float(fields["seen_at"])
+                snapshot = None if fields["snapshot"] is None else str(fields["snapshot"])
             except (KeyError, TypeError, ValueError):
                 continue
+            # Two processes may have noted one version at the same moment.
+            place = places.setdefault((name, trained_at), len(found))
+            if place == len(found):
+                found.append(Version(place + 1, name, trained_at, seen_at, snapshot))
+            elif found[place].snapshot is None:
+                found[place] = replace(found[place], snapshot=snapshot)
         return found
 
     def add_version(self, info: ModelInfo, snapshot: str | None, at: float) -> Version | None:
@@ -64,7 +65,7 @@ class Records:
         if is_recorded(info, versions):
             named = [version for version in versions if version.name == (info.version or "")]
             dated = [version for version in named if version.trained_at == info.trained_at]
-            return (dated or named or [None])[-1]
+            return (dated or named)[-1] if named else None
         self._append(
             VERSIONS,
             [

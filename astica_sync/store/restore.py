@@ -4,7 +4,7 @@ import contextlib
 import errno
 import itertools
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +32,16 @@ class Restored:
     problems: tuple[Problem, ...]
 
 
-def restore(backup: Backup, to: Path, disk: Disk, *, wanted: Callable[[Entry], bool] = lambda _: True) -> Restored:
-    """Writes the files that the backup's catalog names under the folder ``to``, where ``wanted`` says so.
+def restore(
+    backup: Backup,
+    to: Path,
+    disk: Disk,
+    *,
+    wanted: Callable[[Entry], bool] = lambda _: True,
+    entries: Callable[[], Iterable[Entry]] | None = None,
+) -> Restored:
+    """Writes the files that the backup's catalog names, or those of ``entries``, under the folder ``to``, where
+    ``wanted`` says so.
 
     Where one path has had several images, the last one is meant. Memory is about 250 bytes per file.
 
@@ -42,11 +50,12 @@ def restore(backup: Backup, to: Path, disk: Disk, *, wanted: Callable[[Entry], b
         StoreError: the target cannot be used, or the catalog cannot be read.
     """
     root = _make_root(to, disk)
-    last = {_key(entry): int(entry.content, 16) for entry in backup.samples() if wanted(entry)}
+    entries = entries or backup.samples
+    last = {_key(entry): int(entry.content, 16) for entry in entries() if wanted(entry)}
     written = already_there = 0
     older: list[Entry] = []
     problems: list[Problem] = []
-    for entry in backup.samples():
+    for entry in entries():
         content = int(entry.content, 16)
         meant = last.get(_key(entry))
         # A path that was dealt with keeps the complement of its content, so that a repeated line is passed over.

@@ -5,10 +5,9 @@ What could not be seen is said so, and stays in the index: from there nothing ma
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Callable, Collection
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TypeVar
 
 from astica_sync.clock import Clock
 from astica_sync.core.sample import Unknown
@@ -18,15 +17,16 @@ from astica_sync.store.disk import Disk, Kind, kind_of
 from astica_sync.store.ignore import Ignore
 from astica_sync.store.index import COARSE_GRAIN_NS, File, Folder, Index
 from astica_sync.store.layout import STATE_DIR, Layout, check_root
-from astica_sync.store.look import Look, class_title_of, look
-from astica_sync.store.reading import Ending, Reading, read_file, signature
+from astica_sync.store.look import Look, above_of, class_title_of, find_tops, look
+from astica_sync.store.reading import Ending, Reading, read_file, readers, signature
 
 # Rows per transaction: what a killed first scan has to read again.
 _BATCH_ROWS = 2000
 # Files per task of a reading thread, so that handing over costs little beside reading small files.
 _BATCH_FILES = 32
 _LISTINGS = 3
-_T = TypeVar("_T")
+_MOST_NAMED = 20_000
+_NO_FOLDER = Folder(0, b"", None, False)
 
 _NESTED = "a store inside this store, which is skipped: move that folder out, or list it in .astica-ignore"
 _REMOUNTED = (
@@ -42,7 +42,8 @@ class Scan:
     ``files`` were looked at, ``hashed`` of them read. ``classes`` are all class folders (NFC), ``empty_classes``
     those without a sample. ``changing`` files and folders changed during the scan. ``started_at`` is in seconds since
     the epoch. ``ignore_changed``: the ignore file differs from that of the scan before; ``ignore_digest`` names its
-    rules.
+    rules. ``fresh`` are the content hashes that stand where they did not before, ``lost`` those that stand no more
+    where they did; None when they are too many to name, or gone with their folder.
     """
 
     files: int
@@ -54,6 +55,8 @@ class Scan:
     started_at: float
     ignore_changed: bool
     ignore_digest: str
+    fresh: frozenset[str] | None = None
+    lost: frozenset[str] | None = None
 
 
 def scan_store(
@@ -64,9 +67,13 @@ def scan_store(
     disk: Disk | None = None,
     threads: int = 2,
     forced: bool = False,
+    below: Collection[str] | None = None,
     progress: Callable[[int, int], None] = lambda _files, _hashed: None,
 ) -> Scan:
     """Compares the store with the index and reads what differs; ``forced`` reads everything.
+
+    ``below`` looks into these folders alone (relative to the store, with all that lies in them) and says nothing of
+    the others. One that an earlier scan does not know is looked for from the nearest known folder above it.
 
     ``progress`` is told now and then how many files were looked at and read. In a store that is not the one that was
     made (``check_root``) everything is unknown. ``threads`` read files beside this one, which reads them itself when
@@ -78,10 +85,10 @@ def scan_store(
     """
     ignore = Ignore.load(layout.root)
     try:
-        return _Walk(layout, index, clock, disk or Disk(), ignore, forced, progress).run(threads)
+        return _Walk(layout, index, clock, disk or Disk(), ignore, forced, below, progress).run(threads)
     except schema.Damaged:
         index.start_anew()
-    return _Walk(layout, index, clock, disk or Disk(), ignore, forced, progress).run(threads)
+    return _Walk(layout, index, clock, disk or Disk(), ignore, forced, below, progress).run(threads)
 
 
 def still_absent(
@@ -136,15 +143,20 @@ class _Walk:
         disk: Disk,
         ignore: Ignore,
         forced: bool,
+        below: Collection[str] | None,
         progress: Callable[[int, int], None],
     ) -> None:
         self.layout, self.index, self.clock, self.disk = layout, index, clock, disk
-        self.ignore, self.forced, self.progress = ignore, forced, progress
+        self.ignore, self.forced, self.below, self.progress = ignore, forced, below, progress
         self.everything = False
         self.unknown: set[str] = set()
         self.classes: set[str] = set()
         self.filled: set[str] = set()
         self.files = self.hashed = self.changing = 0
+        self.fresh: set[str] = set()
+        self.lost: set[str] = set()
+        self.nameless = False
+        self.tops: set[bytes] = set()
         self.checked_ns = 0
         self.folders: dict[bytes, Folder] = {}
         self.visited: set[bytes] = set()
@@ -158,7 +170,7 @@ class _Walk:
     def run(self, threads: int) -> Scan:
         started_at = self.clock.now()
         self._check_root()
-        with self.index.scanning(), _readers(threads) as pool:
+        with self.index.scanning(), readers(threads) as pool:
             self.folders = self.index.folders()
             self.next_id = 1 + max((folder.folder_id for folder in self.folders.values()), default=0)
             self.pool = pool
@@ -174,7 +186,7 @@ class _Walk:
             self._check_root()
             self._settle_folders()
             before = self.index.get_meta("ignore_digest")
-            if before != self.ignore.digest:
+            if before != self.ignore.digest and self.below is None:
                 self.index.set_meta("ignore_digest", self.ignore.digest)
         return Scan(
             files=self.files,
@@ -186,6 +198,8 @@ class _Walk:
             started_at=started_at,
             ignore_changed=before not in (None, self.ignore.digest),
             ignore_digest=self.ignore.digest,
+            fresh=frozenset(self.fresh) if len(self.fresh) <= _MOST_NAMED else None,
+            lost=None if self.nameless or len(self.lost) > _MOST_NAMED else frozenset(self.lost),
         )
 
     def _check_root(self) -> None:
@@ -201,6 +215,9 @@ class _Walk:
             self.everything = True
             return
         waiting: list[tuple[bytes, str | None, bool]] = [(b"", None, False)]
+        if self.below is not None:
+            self.tops = find_tops(self.disk, self.layout.root, self.folders, self.below)
+            waiting = [(path, *self.folders.get(path, _NO_FOLDER)[2:4]) for path in sorted(self.tops)]
         while waiting:
             path, title, mounted = waiting.pop()
             folder = self._enter(path, title, mounted)
@@ -223,7 +240,12 @@ class _Walk:
             folder = self.folders[path] = Folder(self.next_id, path, title, mounted)
             self.next_id += 1
             self.new_folders.append(folder)
-        elif folder.mounted != mounted:
+            return folder
+        if folder.class_title != title:
+            # The path decides, not what a flipped byte has made of it in the index.
+            folder = self.folders[path] = folder._replace(class_title=title, seal=None)
+            self.new_folders.append(folder)
+        if folder.mounted != mounted:
             self.remounted.add(path)
         return folder
 
@@ -234,8 +256,7 @@ class _Walk:
         try:
             for _ in range(_LISTINGS):
                 before = self.disk.lstat(path)
-                known = self.index.known(folder.folder_id)
-                seen = look(self.disk, path, folder, known, self.ignore, forced=self.forced)
+                seen = look(self.disk, path, folder, self.index.known, self.ignore, forced=self.forced)
                 after = self.disk.lstat(path)
                 if (before.st_mtime_ns, before.st_ino) == (after.st_mtime_ns, after.st_ino):
                     break
@@ -263,11 +284,16 @@ class _Walk:
             self.unknown.add(folder.class_title)
         if seen.filled and folder.class_title is not None:
             self.filled.add(folder.class_title)
+        if seen.seal is not None and seen.seal != folder.seal:
+            folder = self.folders[folder.path] = folder._replace(seal=seen.seal, filled=seen.filled)
+            self.new_folders.append(folder)
         if folder.path in self.remounted and seen.missing:
             self._hold(folder)
             self._report(folder, _REMOUNTED)
         elif folder.path not in self.held and not self.everything:
             self.drop.extend((folder.folder_id, name) for name in seen.missing)
+            for name in seen.missing:
+                self._lose(self.index.content_at(folder.folder_id, name))
         for name, reason in seen.odd.items():
             self._put_problem(folder, name, reason)
         for start in range(0, len(seen.unread), _BATCH_FILES):
@@ -297,6 +323,7 @@ class _Walk:
             self.put.append(File(folder.folder_id, name, *row))
             if reading.content is not None and folder.class_title is not None:
                 self.filled.add(folder.class_title)
+            self._compare(folder, name, reading.content)
             return
         if folder.class_title is not None:
             self.unknown.add(folder.class_title)
@@ -306,6 +333,17 @@ class _Walk:
             self.drop.append((folder.folder_id, name))
         else:
             self._put_problem(folder, name, reading.reason)
+
+    def _compare(self, folder: Folder, name: bytes, content: str | None) -> None:
+        before = self.index.content_at(folder.folder_id, name)
+        if before != [content]:
+            self._lose(before)
+            if content is not None and len(self.fresh) <= _MOST_NAMED:
+                self.fresh.add(content)
+
+    def _lose(self, contents: list[str]) -> None:
+        if len(self.lost) <= _MOST_NAMED:
+            self.lost.update(contents)
 
     def _file_time(self) -> int:
         try:
@@ -335,7 +373,9 @@ class _Walk:
         for path, folder in self.folders.items():
             if path in self.visited or self.everything:
                 continue
-            above = set(_above(path))
+            above = set(above_of(path))
+            if self.below is not None and not self.tops.intersection(above):
+                continue
             if remounted := above & (self.remounted - self.held):
                 top = self.folders[min(remounted)]
                 self._hold(top)
@@ -344,9 +384,11 @@ class _Walk:
                 self._hold(folder)
             else:
                 gone.append(folder)
+        self.nameless = bool(gone)
         self.index.drop_folders([folder.folder_id for folder in gone])
         for path in self.remounted - self.held:
-            self.new_folders.append(self.folders[path]._replace(mounted=not self.folders[path].mounted))
+            folder = self.folders[path]
+            self.new_folders.append(folder._replace(mounted=not folder.mounted, seal=None))
         self._flush()
 
     def _flush(self, least: int = 1) -> None:
@@ -356,22 +398,3 @@ class _Walk:
 
     def _path_of(self, folder: Folder) -> str:
         return f"{self.layout.root}/{os.fsdecode(folder.path)}" if folder.path else str(self.layout.root)
-
-
-class _OneByOne(Executor):
-    """Reads on the thread that scans, at once."""
-
-    def submit(self, work: Callable[..., _T], /, *args: object, **kwargs: object) -> Future[_T]:
-        future: Future[_T] = Future()
-        future.set_result(work(*args, **kwargs))
-        return future
-
-
-def _readers(threads: int) -> Executor:
-    return ThreadPoolExecutor(threads, "read") if threads else _OneByOne()
-
-
-def _above(path: bytes) -> Iterator[bytes]:
-    while path:
-        path = path.rpartition(b"/")[0]
-        yield path

@@ -62,8 +62,9 @@ class Applied:
         return len(self.doubtful_uploads) + len(self.doubtful_removals)
 
 
-def apply_plan(parts: Parts, plan: Plan, *, removals: bool) -> Applied:
-    """Works the plan off; ``removals`` is False when a guard refused them.
+def apply_plan(parts: Parts, plan: Plan, *, removals: bool, breaker: Breaker | None = None) -> Applied:
+    """Works the plan off; ``removals`` is False when a guard refused them. Plans that are pieces of one share a
+    ``breaker``.
 
     A sample's failure is in the result; what ends the run early is in ``error``, after all that was under way has
     been settled or parked.
@@ -72,7 +73,7 @@ def apply_plan(parts: Parts, plan: Plan, *, removals: bool) -> Applied:
         DatabaseError: the journal cannot be written; nothing was sent for the samples it was about.
     """
     applied = Applied()
-    breaker = Breaker()
+    breaker = breaker or Breaker()
     _adopt(parts, plan, applied)
     parts.journal.forget(plan.forgets)
     uploads = _Uploads(parts, plan, applied)
@@ -96,7 +97,7 @@ def _adopt(parts: Parts, plan: Plan, applied: Applied) -> None:
             except StoreError as error:
                 if error.stops_run:
                     raise
-                applied.failed.append(Failed(adopt.class_title, adopt.path, str(error)))
+                applied.failed.append(Failed(adopt.class_title, adopt.path, error.told))
                 continue
             kept.append(adopt)
         parts.backup.add_samples(
@@ -173,7 +174,8 @@ class _Uploads:
         self._settled += 1
         parts.journal.record([_event(parts, "upload", upload.class_title, upload.uid, upload.path, error=error)])
         if error is None:
-            parts.journal.agree([(upload.uid, upload.class_title, upload.path)])
+            # The time of the answer: between mark and sending this process may have been stopped for any time.
+            parts.journal.agree([(upload.uid, upload.class_title, upload.path)], parts.clock.now())
             parts.journal.clear_bad([upload.uid])
             applied.uploaded.add(upload.uid)
             left = len(self._plan.uploads) - self._settled
@@ -192,8 +194,8 @@ class _Uploads:
             # The index may be what is wrong: the next scan reads the file again, whatever its times say.
             parts.index.forget([upload.path])
         if isinstance(error, (StoreError, Refused)):
-            applied.failed.append(Failed(upload.class_title, upload.path, str(error)))
-            parts.listener.failed(upload.class_title, upload.path, str(error))
+            applied.failed.append(Failed(upload.class_title, upload.path, error.told))
+            parts.listener.failed(upload.class_title, upload.path, error.told)
 
     def _take_back(self, uid: str) -> None:
         """The request proved that nothing was done, so the mark says again what it said before."""
@@ -272,8 +274,8 @@ class _Removals:
                     # Perhaps it is gone already; only an observation can tell.
                     applied.refused.add(removal.sample_id)
                 elif isinstance(error, StoreError):
-                    applied.failed.append(Failed(title, path, str(error)))
-                    parts.listener.failed(title, path, str(error))
+                    applied.failed.append(Failed(title, path, error.told))
+                    parts.listener.failed(title, path, error.told)
 
 
 def _mark_removals(parts: Parts, removals: Sequence[RemoveSample]) -> None:

@@ -5,6 +5,7 @@ from astica_sync.errors import AsticaSyncError, OutcomeUnknown, Refused, RemoteE
 UNREACHABLE_TRIES = 4
 UNKNOWN_IN_A_ROW = 8
 REFUSED_IN_A_ROW = 5
+FIRST_PAUSE = 1.0
 
 
 class Breaker:
@@ -35,8 +36,8 @@ class Breaker:
                 return None
             self._unreachable += 1
             if self._unreachable >= UNREACHABLE_TRIES:
-                return error
-            self._paused_until = now + 2.0 ** (self._unreachable - 1)
+                return Unreachable(f"given up after {self._unreachable} tries: {error}", error.hint)
+            self._paused_until = now + FIRST_PAUSE * 2 ** (self._unreachable - 1)
         elif isinstance(error, OutcomeUnknown):
             self._unknown += 1
             if self._unknown >= UNKNOWN_IN_A_ROW:

@@ -1,18 +1,25 @@
 """One push, top to bottom: rounds of scan, observe, plan and apply until nothing is doubtful."""
 
-from collections.abc import Callable, Iterable
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from astica_sync.core.backlog import part_of
 from astica_sync.core.guard import Refusal
 from astica_sync.core.naming import NearTitle
-from astica_sync.core.plan import Plan
+from astica_sync.core.plan import Plan, RemoveSample, Upload
 from astica_sync.core.sample import Problem
-from astica_sync.errors import AsticaSyncError
+from astica_sync.errors import AsticaSyncError, Refused
 from astica_sync.store.layout import check_root
 from astica_sync.sync.apply import Applied, Failed, apply_plan
+from astica_sync.sync.breaker import Breaker
 from astica_sync.sync.parts import Parts
 from astica_sync.sync.probe import prove_uids, refuse_cut_uids
 from astica_sync.sync.status import FOLLOWS, Status, find_status, plan_round
+
+LOST_TRIES = 3
+"""How often one push sends a request whose answer is lost each time."""
 
 Consent = Callable[[list[Refusal]], bool]
 Naming = Callable[[list[NearTitle]], bool]
@@ -97,6 +104,7 @@ class Rounds:
 
     def doubt(self, applied: Applied) -> None:
         """Takes up what was sent with unknown outcome, so that a later round counts it when it turns out to be done."""
+        self._doubts.doubtful_uploads -= applied.uploaded
         self._doubts.doubtful_uploads |= applied.doubtful_uploads
         self._doubts.doubtful_removals |= applied.doubtful_removals
 
@@ -131,9 +139,14 @@ def push(
         _follow(parts)
         rounds = Rounds(parts, consent, naming, new_classes)
         seen = find_status(parts)
+        lost: Counter[str | int] = Counter()
         while True:
-            done = rounds.run(seen)
+            given_up: list[Failed] = []
+            done = rounds.run(seen, functools.partial(_without_lost, lost=lost, given_up=given_up))
+            lost.update(done.applied.doubtful_uploads)
+            lost.update(done.applied.doubtful_removals)
             _add(pushed, done)
+            pushed.failed += given_up
             if done.applied.error is not None or done.again is None:
                 break
             try:
@@ -143,8 +156,27 @@ def push(
                 pushed.error = error
                 break
     pushed.requests = parts.service.requests
-    pushed.in_sync = pushed.error is None and done.in_sync
+    pushed.in_sync = pushed.error is None and done.in_sync and not given_up
     return pushed
+
+
+def _without_lost(plan: Plan, *, lost: Mapping[str | int, int], given_up: list[Failed]) -> Plan:
+    """The plan without the requests whose answer was lost time and again: a service that stumbles over one sample
+    must not hold up the push for ever. ``lost`` counts by uid and by sample id."""
+    stuck = {name for name, times in lost.items() if times >= LOST_TRIES}
+    if not stuck:
+        return plan
+    kept = part_of(plan, {upload.uid for upload in plan.uploads if upload.uid not in stuck})
+    kept.removals = [removal for removal in kept.removals if removal.sample_id not in stuck]
+    kept.class_removals = [
+        entry for entry in kept.class_removals if stuck.isdisjoint(sample.sample_id for sample in entry.samples)
+    ]
+    left = {removal.sample_id for removal in kept.removed}
+    dropped: list[Upload | RemoveSample] = [upload for upload in plan.uploads if upload.uid in stuck]
+    dropped += [removal for removal in plan.removed if removal.sample_id not in left]
+    reason = f"{LOST_TRIES} answers about it were lost or unreadable; the next push tries it again"
+    given_up += [Failed(one.class_title, one.path, reason) for one in dropped]
+    return kept
 
 
 def _follow(parts: Parts) -> None:
@@ -193,6 +225,8 @@ def _apply_first(parts: Parts, seen: Status) -> Applied:
     plan = seen.plan
     piece = Plan(adopts=plan.adopts, forgets=plan.forgets)
     total = Applied()
+    breaker = Breaker()
+    tried: list[str] = []
     try:
         refuse_cut_uids(parts, seen.observation)
     except AsticaSyncError as error:
@@ -200,7 +234,8 @@ def _apply_first(parts: Parts, seen: Status) -> Applied:
     while plan.uploads and not (total.uploaded or total.doubtful or total.error):
         upload = plan.uploads.pop(0)
         piece.uploads = [upload]
-        applied = apply_plan(parts, piece, removals=False)
+        applied = apply_plan(parts, piece, removals=False, breaker=breaker)
+        tried.append(upload.uid)
         piece = Plan()
         total.failed += applied.failed
         total.uploaded |= applied.uploaded
@@ -212,6 +247,9 @@ def _apply_first(parts: Parts, seen: Status) -> Applied:
                 prove_uids(parts, seen.observation, upload)
             except AsticaSyncError as error:
                 total.error = error
+    if isinstance(total.error, Refused):
+        # One refusal after the other is about the account, and no sample is blamed.
+        parts.journal.clear_bad(tried)
     return total
 
 
@@ -237,7 +275,8 @@ def _take_confirmed(plan: Plan, confirmed: set[str]) -> list[Failed]:
     """Takes from the plan what was confirmed in this push already, and is not shown although its quarantine is over:
     sending it time and again would fill the account. The next push may try once more."""
     again = [upload for upload in plan.uploads if upload.uid in confirmed]
-    plan.uploads = [upload for upload in plan.uploads if upload.uid not in confirmed]
+    kept = part_of(plan, {upload.uid for upload in plan.uploads if upload.uid not in confirmed})
+    plan.uploads, plan.removals, plan.class_removals = kept.uploads, kept.removals, kept.class_removals
     reason = "the service confirmed it and does not show it"
     return [Failed(upload.class_title, upload.path, reason) for upload in again]
 

@@ -25,7 +25,7 @@ class Vetoed(StoreError):
     """The last look before a request found that it must not go out."""
 
 
-VETO = "its file is in the store again, or cannot be looked at; the next push decides"
+VETO = "its file is in the store again, or cannot be looked at"
 
 
 class Job(Protocol):
@@ -96,7 +96,7 @@ class Flow:
         drained_by: float | None = None
         while True:
             if self.error is None and self._stopping():
-                self.error = Interrupted("stopped")
+                self.error = Interrupted("stopped", "What was done is saved; the next push goes on from there.")
             while not (exhausted or self.error) and preparing + len(ready) < AHEAD:
                 if weight >= BYTES_AT_ONCE:
                     break
@@ -110,7 +110,7 @@ class Flow:
             batch, timeout, vetoed = self._take(ready, lane, IN_FLIGHT - flying)
             if vetoed:
                 weight -= sum(job.size for job in vetoed)
-                desk.settle([(job, Vetoed(VETO)) for job in vetoed])
+                desk.settle([(job, Vetoed(VETO, "the next push decides")) for job in vetoed])
             if batch:
                 self._launch(batch, desk)
                 flying += len(batch)

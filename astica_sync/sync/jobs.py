@@ -43,7 +43,12 @@ class UploadJob:
     def prepare(self) -> None:
         """Checks the image, once per content, and reads it from the backup. Where an object stands already it is
         compared with the file: a broken one is healed, and another image of the same hash is never taken for this one.
+
+        The data of a version is read from the backup alone: the file of that name may be another image by now.
         """
+        if self.parts.wanted is not None:
+            self.image = self.parts.backup.read(self.content)
+            return
         if not self.parts.backup.secure(self.content):
             try:
                 reason = self.parts.decoder.check(source_of(self.parts, self.upload.path))
@@ -101,7 +106,10 @@ def prove_kept(parts: Parts, removal: RemoveSample) -> None:
         keep(parts, removal.path, content)
         reason = parts.backup.check(content)
     if reason is not None:
-        raise BackupDamaged(f"stays on the service, since its backup is broken: {reason}")
+        raise BackupDamaged(
+            f"stays on the service, since its backup is broken: {reason}",
+            "run astica-sync backup verify, or put the file back; good bytes heal it",
+        )
 
 
 def may_go(parts: Parts, removal: RemoveSample) -> bool:

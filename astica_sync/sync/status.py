@@ -72,9 +72,12 @@ def last_observation(parts: Parts) -> Observation:
         StoreError: there is none for this model.
     """
     try:
-        head, _, body = parts.layout.last_view.read_bytes().partition(b"\n")
-        about = json.loads(head)
+        kept = parts.layout.last_view.read_bytes()
+        start = kept.index(b"\n") + 1
+        about = json.loads(kept[:start])
         if about["model_id"] == parts.model_id:
+            # A view of the bytes: a second copy of a large answer would be half of all memory.
+            body = memoryview(kept)[start:]
             observation = parse_view(body, parts.model_id, float(about["asked_at"]))
             return rename_adopted(observation, _records(parts).adopted())
     except FileNotFoundError:

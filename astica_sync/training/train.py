@@ -1,61 +1,143 @@
-"""Starting a training and waiting for the version it makes."""
+"""One training, from the request to the version it makes; picked up by the next command whatever happens between.
+
+What was asked for is written down before the request, with the data it is about and the version that was there. It
+goes only when a version shows, when the service refuses, or when a person gives it up. While it stands, nobody asks
+again: a training costs the service's time, and a second version of the same data helps nobody.
+"""
 
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 
 from astica_sync.clock import Clock
 from astica_sync.core.sample import ModelInfo
-from astica_sync.errors import OutcomeUnknown, RemoteError
+from astica_sync.core.versions import Training, Version, has_newer, is_overdue
+from astica_sync.errors import Interrupted, Outcome, OutcomeUnknown, RemoteError
 from astica_sync.remote.service import Service
+from astica_sync.store.journal import Event, Journal
+from astica_sync.store.records import Records
 
-SECONDS_PER_SAMPLE = 0.1
-"""The documentation's figure for larger vision models (section "Initialize Training")."""
+PENDING = "training"
+"""The journal's key for a training that was asked for."""
 
-LONGEST = 3600.0
-FIRST_LOOK, LONGEST_PAUSE = 1.0, 20.0
+FIRST_LOOK, LONGEST_PAUSE = 0.3, 20.0
 
 
 def find_model(service: Service, model_id: int) -> ModelInfo:
     """The model as the service describes it now.
 
+    The list of models is asked first, which stays small whatever the model holds; a view where the list does not say.
+
     Raises:
         RemoteError: the account has no such model, or did not answer.
     """
+    for model in service.models():
+        if model.model_id == model_id and (model.version or model.trained_at is not None):
+            return model
     return service.view(model_id)[0].model
 
 
-def is_newer(before: ModelInfo, now: ModelInfo) -> bool:
-    """Whether a training finished between two looks: the version changed, or else the date of training."""
-    if now.version != before.version:
-        return bool(now.version)
-    return now.trained_at is not None and now.trained_at != before.trained_at
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at the model. ``version`` is the one it shows, ``finished`` the training that it came of, and
+    ``pending`` one that has not shown a version yet."""
+
+    model: ModelInfo
+    version: Version | None
+    finished: Training | None
+    pending: Training | None
 
 
-def start_training(service: Service, model_id: int, tell: Callable[[str], None]) -> None:
-    """Asks for a training round. A lost answer is no second request: what the service then shows settles it."""
-    try:
-        service.train(model_id)
-    except OutcomeUnknown as error:
-        tell(f"{error}; waiting whether a version appears")
+@dataclass(frozen=True, slots=True)
+class Trainer:
+    """What trainings of one model need: the service, and the two places where they are written down."""
 
+    service: Service
+    journal: Journal
+    records: Records
+    clock: Clock
+    quarantine: float
+    model_id: int
 
-def wait_for_version(service: Service, before: ModelInfo, *, clock: Clock, tell: Callable[[float], None]) -> ModelInfo:
-    """Looks at the model until it has a version it did not have ``before``; ``tell`` hears the seconds waited.
+    def pending(self) -> Training | None:
+        """The training that was asked for and has not shown a version, as far as is known here."""
+        found = self.journal.get_meta(PENDING)
+        return None if found is None else Training(**found)
 
-    Raises:
-        RemoteError: none appeared within an hour.
-    """
-    started = clock.now()
-    pause = FIRST_LOOK
-    while True:
-        clock.sleep(pause)
-        now = find_model(service, before.model_id)
-        if is_newer(before, now):
-            return now
-        waited = clock.now() - started
-        tell(waited)
-        if waited > LONGEST:
-            raise RemoteError(
-                "the training has not finished within an hour",
-                "It may go on at the service; astica-sync models show tells when a version is there.",
-            )
-        pause = min(pause * 1.5, LONGEST_PAUSE)
+    def look(self) -> Look:
+        """Looks at the model once, and notes a version that was not known.
+
+        Raises:
+            RemoteError: the service did not answer.
+            StoreError: the note cannot be written.
+        """
+        pending = self.pending()
+        model = find_model(self.service, self.model_id)
+        finished = pending if pending is not None and has_newer(pending, model) else None
+        version = self.records.add_version(model, finished.snapshot if finished else None, self.clock.now())
+        if finished is not None:
+            self.give_up()
+            return Look(model, version, finished, None)
+        return Look(model, version, None, pending)
+
+    def begin(self, model: ModelInfo, snapshot: str, samples: int, tell: Callable[[str], None]) -> Training:
+        """Asks for a training, once. ``model`` is what it looked like just before; for the holder of the writer lock.
+
+        A lost answer is no second request: what the model shows then settles it.
+
+        Raises:
+            RemoteError: refused, or nothing was sent.
+        """
+        training = Training(snapshot, samples, self.clock.now(), False, model.version or "", model.trained_at)
+        self.journal.set_meta(PENDING, asdict(training))
+        try:
+            self.service.train(self.model_id)
+        except OutcomeUnknown as error:
+            self._record(snapshot, Outcome.UNKNOWN, str(error))
+            tell(f"{error}; waiting whether a version appears")
+            return training
+        except (RemoteError, Interrupted) as error:
+            # A refusal, or a stop while it waited for the budget: nothing was begun.
+            self.give_up()
+            self._record(snapshot, error.outcome if isinstance(error, RemoteError) else Outcome.NOT_DONE, str(error))
+            raise
+        training = Training(snapshot, samples, training.asked_at, True, training.name, training.trained_at)
+        with self.journal.commit():
+            self.journal.set_meta(PENDING, asdict(training))
+            self._record(snapshot, None, "")
+        return training
+
+    def wait(self, training: Training, tell: Callable[[float], None]) -> Look:
+        """Looks until the training shows its version; ``tell`` hears the seconds since it was asked for.
+
+        Raises:
+            RemoteError: none appeared in the time that the documentation gives, and the quarantine after it.
+            Interrupted: a person said stop; the training goes on.
+        """
+        pause = FIRST_LOOK
+        while True:
+            self.clock.sleep(pause)
+            try:
+                found = self.look()
+            except OutcomeUnknown:
+                found = None
+            if found is not None and (found.finished is not None or found.pending is None):
+                return found
+            tell(self.clock.now() - training.asked_at)
+            if self.is_overdue(training):
+                raise RemoteError(
+                    "the training has not shown a version in the time it may take",
+                    "It may go on at the service: astica-sync versions looks again. If the request was lost, "
+                    "astica-sync train --again asks once more.",
+                )
+            pause = min(pause * 1.6, LONGEST_PAUSE)
+
+    def is_overdue(self, training: Training) -> bool:
+        return is_overdue(training, self.clock.now(), self.quarantine)
+
+    def give_up(self) -> None:
+        """Forgets the training that was asked for."""
+        self.journal.set_meta(PENDING, None)
+
+    def _record(self, snapshot: str, outcome: Outcome | None, reason: str) -> None:
+        now, run = self.clock.now(), self.journal.run
+        self.journal.record([Event(now, run, "train", "", snapshot, "", None, str(outcome or "done"), reason)])

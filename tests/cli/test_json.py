@@ -58,6 +58,7 @@ def test_the_status_has_the_promised_shape(shell: Shell, sandbox: Box, store: Pa
         "waiting": [{"class": "str", "uid": "str", "reason": "str"}],
         "problems": [{"path": "str", "reason": "str"}],
         "unmanaged": [SAMPLE],
+        "follows": "NoneType",
         "refusals": [{"reason": "str", "samples": [SAMPLE]}],
     }
     found = ran.json

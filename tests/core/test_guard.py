@@ -13,8 +13,8 @@ def plan_of(removed: int, managed: int, *, why: Why = Why.ABSENT, local: int = 1
     return Plan(removals=removals, classes=classes)
 
 
-def reasons(plan: Plan, allowance: Allowance = Allowance()) -> list[str]:
-    return [refusal.reason for refusal in find_refusals(plan, allowance)]
+def reasons(plan: Plan, allowance: Allowance | None = None) -> list[str]:
+    return [refusal.reason for refusal in find_refusals(plan, allowance or Allowance())]
 
 
 def test_a_few_removals_pass():
@@ -69,3 +69,7 @@ def test_samples_that_go_with_their_class_count_too():
 
 def test_a_plan_without_removals_is_never_refused():
     assert reasons(Plan()) == []
+
+
+def test_samples_that_go_for_being_ignored_are_refused_however_few():
+    assert reasons(plan_of(1, 100, why=Why.IGNORED)) == ["1 sample would go for being ignored now"]

@@ -340,3 +340,16 @@ def test_a_side_that_is_not_sorted_is_an_error_and_not_an_absence():
 
 def test_why_is_readable():
     assert all(why.value for why in Why)
+
+
+def test_a_file_that_the_ignore_file_took_out_is_told_from_one_that_is_gone():
+    world = World().agreed("Can/a", "Can/b").shows("Can/a", "Can/b").has("Can/c").agreed("Can/c").shows("Can/c")
+    plan = world.plan(ignored=lambda path: path == "Can/a.jpg")
+    assert story(plan) == ["remove Can/a.jpg #100: IGNORED", "remove Can/b.jpg #101: ABSENT"]
+
+
+def test_uploads_into_a_class_that_is_asked_about_wait_and_what_moves_there_stays_in_its_old_place():
+    plan = World().has("Cna/a", "Can/b").agreed("Can/a").shows("Can/a").plan(asked={"Cna"})
+    assert story(plan) == ["upload Can/b.jpg", "held Can: its new place is not confirmed yet"]
+    assert [upload.path for upload in plan.asked] == ["Cna/a.jpg"]
+    assert not plan.in_sync

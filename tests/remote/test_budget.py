@@ -325,6 +325,7 @@ def test_what_a_killed_process_left_of_a_vanished_file_does_not_get_into_the_new
     journal = path.with_name("budget.sqlite-journal")
     killed = sqlite3.connect(path, isolation_level=None)
     killed.executescript("PRAGMA journal_mode = TRUNCATE; PRAGMA cache_size = 1; BEGIN")
+    killed.execute("INSERT INTO loss VALUES (0)")
     killed.executemany("INSERT INTO request (budget, sent, lost_at) VALUES (?, 0, 0)", [("x" * 500,)] * 200)
     left_behind = journal.read_bytes()
     killed.execute("ROLLBACK")

@@ -334,7 +334,7 @@ def test_a_host_can_be_kept_from_the_proxy(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_proxy_that_cannot_be_used_is_said_without_its_password(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", proxy)
     with pytest.raises(ConfigError) as caught:
-        Connection("https://train.example")
+        post("https://train.example")
     assert "secret" not in str(caught.value) + caught.value.hint
 
 

@@ -329,9 +329,11 @@ def test_every_permit_is_finished_whatever_comes(ends: str, connect: Connect, tm
 def test_detection_and_training_have_a_limit_each(connect: Connect) -> None:
     detected = http(b'{"status": "OK", "output": "Dog", "confidence": "100"}')
     with strange(saying(detected)) as server:
-        service = connect(server.url, clock=HandClock(), limit=1)
+        clock = HandClock()
+        service = connect(server.url, clock=clock, limit=1)
         permit(service)
         assert service.detect(3, "v", b"image").label == "Dog"
+    assert clock.slept == []
 
 
 def test_an_image_to_detect_is_sent_as_a_data_uri_of_its_kind(connect: Connect) -> None:

@@ -356,9 +356,9 @@ def test_a_large_view_is_held_once() -> None:
     tracemalloc.start()
     try:
         observation = read(body)
-        kept, most = tracemalloc.get_traced_memory()
+        most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert len(observation.samples) == classes * each
-    assert most < len(body) * 0.7
-    assert most < kept * 1.7
+    # The uids alone take 0.18 of it.
+    assert most < len(body) * 0.4

@@ -1,0 +1,98 @@
+"""``astica-sync adopt``."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from astica_sync.cli.wiring import open_store, store_option
+from astica_sync.cli.words import first, json_name, number, safe
+from astica_sync.core.pairing import Sure
+from astica_sync.sync.listener import Listener
+
+if TYPE_CHECKING:
+    from astica_sync.core.pairing import Pair, Pairing
+
+SHOWN = 50
+
+
+@click.command("adopt")
+@store_option
+@click.option("--yes", is_flag=True, help="Take over the certain pairs without a question.")
+@click.option("--likely", is_flag=True, help="With --yes: the likely pairs as well.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else; takes over with --yes.")
+def adopt(store: Path | None, yes: bool, likely: bool, as_json: bool) -> int:
+    """Take over samples that were made elsewhere: on the service's page, or by a script.
+
+    Pairs each with the local file it seems to be, by class, size and the file's name in its uid, and shows the pairs.
+    What you agree to is managed from then on: it is not uploaded again, and it goes when its file goes. What is not
+    paired is never touched.
+
+    \b
+    astica-sync adopt
+    astica-sync adopt --yes --likely
+    """
+    from astica_sync.api import Store
+
+    with open_store(store, Listener()) as opened:
+        desk = Store.over(opened)
+        found = desk.find_adoptable()
+        if not as_json:
+            click.echo("\n".join(_lines(found)))
+        wanted = [pair for sure in (Sure.CERTAIN, Sure.LIKELY) for pair in _agreed(found, sure, yes, likely, as_json)]
+        adopted = desk.adopt(wanted)
+    if as_json:
+        click.echo(json.dumps({**_data(found), "adopted": adopted}, ensure_ascii=False))
+    elif found.pairs:
+        click.echo(f"Took over {number(adopted, 'sample')}; the others stay as they are.")
+        if not wanted and not sys.stdin.isatty():
+            click.echo("To take over the certain pairs: astica-sync adopt --yes")
+    return 0
+
+
+def _agreed(found: "Pairing", sure: Sure, yes: bool, likely: bool, quiet: bool) -> "list[Pair]":
+    pairs = [pair for pair in found.pairs if pair.sure is sure]
+    if not pairs:
+        return []
+    if yes:
+        return pairs if sure is Sure.CERTAIN or likely else []
+    if quiet or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return []
+    word = "certain" if sure is Sure.CERTAIN else "likely"
+    question = f"Take over the {number(len(pairs), f'{word} pair')}?"
+    return pairs if click.confirm(question, default=False, err=True) else []
+
+
+def _lines(found: "Pairing") -> list[str]:
+    if not found.pairs and not found.lost:
+        return ["Nothing on the service was made elsewhere."]
+    pairs = [
+        f"{'certain' if pair.sure is Sure.CERTAIN else 'likely ':<7}  #{pair.remote.sample_id} "
+        f"{safe(pair.remote.uid) or '(no uid)'} = {safe(pair.local.paths[0])}  ({pair.why})"
+        for pair in found.pairs
+    ]
+    lines = first(pairs, len(pairs), SHOWN)
+    if found.lost:
+        lines += ["", f"Without a local copy ({len(found.lost):,}); nobody here can bring these back, so keep them:"]
+        lost = [f"  {safe(one.class_title)}  #{one.sample_id} {safe(one.uid)}".rstrip() for one in found.lost]
+        lines += first(lost, len(lost), SHOWN)
+    return lines
+
+
+def _data(found: "Pairing") -> dict[str, Any]:
+    return {
+        "pairs": [
+            {
+                "class": pair.local.class_title,
+                "sample_id": pair.remote.sample_id,
+                "uid": pair.remote.uid,
+                "path": json_name(pair.local.paths[0]),
+                "certain": pair.sure is Sure.CERTAIN,
+                "why": pair.why,
+            }
+            for pair in found.pairs
+        ],
+        "unrecoverable": [{"class": one.class_title, "sample_id": one.sample_id, "uid": one.uid} for one in found.lost],
+    }

@@ -1,0 +1,92 @@
+"""A watcher's numbers for Prometheus: on a loopback port, or in a file for the node exporter's textfile collector."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from astica_sync.core.reports import State, WatchReport
+from astica_sync.errors import AsticaSyncError, ConfigError
+
+WRITE_EVERY = 15.0
+
+
+class Numbers:
+    """Collects the numbers of all stores when it is asked for them.
+
+    Raises:
+        ConfigError: the library is not installed.
+        AsticaSyncError: the port is taken.
+    """
+
+    def __init__(
+        self, reports: Sequence[WatchReport], *, port: int | None, file: Path | None, wall: Callable[[], float]
+    ) -> None:
+        try:
+            import prometheus_client
+        except ImportError:
+            raise ConfigError(
+                "numbers need prometheus_client, which is not installed", "Run: pip install 'astica-sync[metrics]'"
+            ) from None
+        self._library = prometheus_client
+        self._reports = reports
+        self._file = file
+        self._wall = wall
+        self._written = float("-inf")
+        self._server: Any = None
+        self._registry = prometheus_client.CollectorRegistry()
+        self._registry.register(self)
+        if port is not None:
+            try:
+                self._server, _ = prometheus_client.start_http_server(port, addr="127.0.0.1", registry=self._registry)
+            except OSError as error:
+                raise AsticaSyncError(
+                    f"port {port} cannot be listened on: {error.strerror}", "Choose another port for the numbers."
+                ) from None
+
+    @property
+    def port(self) -> int | None:
+        """Where the numbers are served."""
+        return None if self._server is None else int(self._server.server_port)
+
+    def collect(self) -> Iterator[Any]:
+        """What the library asks for."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        kinds: list[tuple[Any, str, str, Callable[[WatchReport], float | None]]] = [
+            (CounterMetricFamily, "uploads", "samples uploaded", lambda report: report.uploaded),
+            (CounterMetricFamily, "removals", "samples removed", lambda report: report.removed),
+            (CounterMetricFamily, "failures", "samples that could not be sent or removed", lambda r: r.failures),
+            (GaugeMetricFamily, "queue", "samples that wait for their upload", lambda report: report.queue),
+            (GaugeMetricFamily, "problems", "files that are no samples", lambda report: report.problems),
+            (GaugeMetricFamily, "scan_seconds", "time the last scan took", lambda report: report.scan_seconds),
+            (GaugeMetricFamily, "refusals", "what waits for a person's word", lambda report: len(report.refusals)),
+            (GaugeMetricFamily, "since_agreement_seconds", "time since service and store agreed", self._since),
+        ]
+        for family, name, text, value in kinds:
+            metric = family(f"astica_sync_{name}", text, labels=["store"])
+            for report in self._reports:
+                found = value(report)
+                if found is not None:
+                    metric.add_metric([report.store], found)
+            yield metric
+        states = GaugeMetricFamily("astica_sync_state", "1 for the state the watcher is in", labels=["store", "state"])
+        for report in self._reports:
+            for state in State:
+                states.add_metric([report.store, str(state)], float(report.state is state))
+        yield states
+
+    def turn(self) -> None:
+        """Writes the file, now and then."""
+        if self._file is not None and self._wall() >= self._written + WRITE_EVERY:
+            self._written = self._wall()
+            with contextlib.suppress(OSError):
+                self._library.write_to_textfile(str(self._file), self._registry)
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+
+    def _since(self, report: WatchReport) -> float | None:
+        return None if report.agreed_at is None else max(0.0, self._wall() - report.agreed_at)

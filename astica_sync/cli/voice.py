@@ -1,0 +1,167 @@
+"""How a watcher speaks: a live view on a terminal, one line for each event elsewhere, or one JSON object a line."""
+
+import contextlib
+import json
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from astica_sync.cli.words import duration, json_name, number, safe
+from astica_sync.core.guard import Refusal
+from astica_sync.core.plan import Plan
+from astica_sync.core.reports import State, WatchReport
+from astica_sync.sync.listener import Listener
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+DRAW_EVERY = 0.25
+LINES_KEPT = 8
+
+
+class Voice:
+    """One line for each event, on standard output."""
+
+    def event(self, store: str, name: str, text: str, **data: Any) -> None:
+        """Something happened in a store: a name for programs, a text for people, and what it is about."""
+        _print(f"{_clock()}  {name:<9} {safe(text)}")
+
+    def turn(self, reports: Sequence[WatchReport]) -> None:
+        """One turn of all stores has ended."""
+
+    def close(self) -> None:
+        """Nothing more is said."""
+
+
+class JsonVoice(Voice):
+    """One JSON object a line."""
+
+    def event(self, store: str, name: str, text: str, **data: Any) -> None:
+        line = {"at": round(time.time(), 3), "event": name, "store": json_name(store), "text": json_name(text), **data}
+        _print(json.dumps(line, ensure_ascii=False))
+
+
+class LiveVoice(Voice):
+    """A view that stays in its place: the stores, what goes up, and the last events."""
+
+    def __init__(self) -> None:
+        self._live: Live | None = None
+        self._lines: deque[str] = deque(maxlen=LINES_KEPT)
+        self._drawn = 0.0
+        self._times: deque[float] = deque(maxlen=200)
+
+    def event(self, store: str, name: str, text: str, **data: Any) -> None:
+        self._lines.append(f"{_clock()}  {name:<9} {safe(text)}")
+        if name in ("uploaded", "removed"):
+            self._times.append(time.monotonic())
+            if self._live is not None and time.monotonic() >= self._drawn + DRAW_EVERY:
+                self._live.refresh()
+
+    def turn(self, reports: Sequence[WatchReport]) -> None:
+        from rich.live import Live
+
+        now = time.monotonic()
+        if self._live is None:
+            self._live = Live(auto_refresh=False, transient=True)
+            self._live.start()
+        if now < self._drawn + DRAW_EVERY and all(report.state is State.WORKING for report in reports):
+            return
+        self._drawn = now
+        self._live.update(self._draw(reports, now), refresh=True)
+
+    def close(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def _draw(self, reports: Sequence[WatchReport], now: float) -> Any:
+        from rich.text import Text
+
+        minute = sum(moment > now - 60 for moment in self._times)
+        lines = [line for report in reports for line in report_lines(report)]
+        lines += ["", f"{minute} in the last minute", *self._lines] if self._lines else []
+        return Text("\n".join(lines))
+
+
+def open_voice(*, as_json: bool) -> Voice:
+    """The voice that fits where standard output goes."""
+    if as_json:
+        return JsonVoice()
+    return LiveVoice() if sys.stdout.isatty() else Voice()
+
+
+class StoreListener(Listener):
+    """Passes on what one store's rounds tell."""
+
+    def __init__(self, voice: Voice, store: str) -> None:
+        self._voice = voice
+        self._store = store
+        self._refused: set[str] = set()
+
+    def planned(self, plan: Plan, refusals: list[Refusal], eta: float) -> None:
+        reasons = {refusal.reason for refusal in refusals}
+        for reason in sorted(reasons - self._refused):
+            text = f"nothing is removed: {reason}. If that is right: astica-sync push --yes, or --max-remove N"
+            self._voice.event(self._store, "refused", text, reason=reason)
+        self._refused = reasons
+
+    def uploaded(self, class_title: str, path: str, eta: float) -> None:
+        self._voice.event(self._store, "uploaded", path, **_sample(class_title, path))
+
+    def removed(self, class_title: str, path: str, samples: int, eta: float) -> None:
+        text = path if path else f"class {class_title}, {number(samples, 'sample')}"
+        self._voice.event(self._store, "removed", text, samples=samples, **_sample(class_title, path))
+
+    def failed(self, class_title: str, path: str, reason: str) -> None:
+        self._voice.event(self._store, "failed", f"{path}: {reason}", reason=reason, **_sample(class_title, path))
+
+    def waits(self, seconds: float, why: str) -> None:
+        if seconds >= 2:
+            self._voice.event(self._store, "waiting", f"{duration(seconds)}: {why}", seconds=round(seconds, 1))
+
+    def note(self, text: str) -> None:
+        self._voice.event(self._store, "note", text)
+
+
+def report_lines(report: WatchReport, *, alive: bool = True) -> list[str]:
+    """A watcher's report for a person."""
+    store = safe(report.store)
+    if not alive:
+        return [f"{store}", "  no watcher runs here"]
+    why = f": {safe(report.why)}" if report.why else ""
+    lines = [f"{store}", f"  process {report.pid} since {moment(report.since)}, {report.state}{why}"]
+    if report.next_try_at is not None:
+        lines.append(f"  tries again {moment(report.next_try_at)}")
+    agreed = moment(report.agreed_at) if report.agreed_at else "not yet"
+    lines.append(f"  service and store agreed: {agreed}")
+    done = f"  uploaded {report.uploaded:,}, removed {report.removed:,}, waiting to go up {report.queue:,}"
+    lines.append(f"{done}, failed {report.failed:,}, no samples {report.problems:,}")
+    if report.polls:
+        lines.append(f"  looks for changes: {safe(report.polls)}")
+    lines += [f"  waits: {safe(text)}" for text in report.waits[:5]]
+    lines += [f"  needs you: {safe(text)}" for text in report.refusals]
+    lines += [f"  error: {safe(text)}" for text in report.errors[-3:]]
+    return lines
+
+
+def _print(line: str) -> None:
+    """Whoever read the output may be gone, and a full disk may hold it; the watcher goes on without a word."""
+    with contextlib.suppress(OSError):
+        click.echo(line)
+
+
+def _sample(class_title: str, path: str) -> dict[str, str]:
+    return {"class": json_name(class_title), "path": json_name(path)}
+
+
+def _clock() -> str:
+    return datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def moment(at: float) -> str:
+    """Seconds since the epoch as a local date and time."""
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,76 @@
+"""The samples of one observation in columns: a million of them as objects would take the memory of two views."""
+
+from array import array
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from operator import eq
+from typing import overload
+
+from astica_sync.core.sample import RemoteClass, RemoteSample
+
+
+class ShownTwice(ValueError):
+    """One sample id stands for two samples."""
+
+
+class Shown(Sequence[RemoteSample]):
+    """Sorted by uid, then by sample id. Each sample is made when it is asked for.
+
+    Equal to any other sequence of the same samples.
+    """
+
+    def __init__(self, classes: Sequence[RemoteClass], uids: list[str], ids: "array[int]") -> None:
+        """``uids`` and ``ids`` hold the samples of the first class, then those of the second, and so on.
+
+        Raises:
+            ShownTwice: two samples have one id.
+        """
+        in_order = sorted(ids)
+        if _has_alike(in_order):
+            raise ShownTwice
+        # Before the next sort begins: each holds a million numbers.
+        del in_order
+        places = array("I")
+        for place, entry in enumerate(classes):
+            places.extend(array("I", (place,)) * entry.samples)
+        order = sorted(range(len(uids)), key=uids.__getitem__)
+        self._uids = [uids[number] for number in order]
+        if _has_alike(self._uids):
+            order.sort(key=lambda number: (uids[number], ids[number]))
+        self._ids = array("q", map(ids.__getitem__, order))
+        self._places = array("I", map(places.__getitem__, order))
+        self._classes = [(entry.class_id, entry.title) for entry in classes]
+
+    def __len__(self) -> int:
+        return len(self._uids)
+
+    def __iter__(self) -> Iterator[RemoteSample]:
+        classes = self._classes
+        for uid, sample_id, place in zip(self._uids, self._ids, self._places, strict=True):
+            yield RemoteSample(uid, sample_id, *classes[place])
+
+    @overload
+    def __getitem__(self, index: int) -> RemoteSample: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[RemoteSample]: ...
+
+    def __getitem__(self, index: int | slice) -> RemoteSample | list[RemoteSample]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        return RemoteSample(self._uids[index], self._ids[index], *self._classes[self._places[index]])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._ids))
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} samples>"
+
+
+def _has_alike(ordered: Sequence[object]) -> bool:
+    return any(map(eq, ordered, islice(ordered, 1, None)))

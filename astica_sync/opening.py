@@ -1,0 +1,159 @@
+"""Opens what a command or a program works with, from settings, and closes it again."""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from astica_sync.clock import SystemClock
+from astica_sync.config import Settings, load_key, load_settings, machine_state_folder, user_config_file
+from astica_sync.core.guard import Allowance
+from astica_sync.errors import ConfigError
+from astica_sync.secret import Secret
+from astica_sync.store.layout import SETTINGS_FILE, Layout, Sentinel, find_store, read_sentinel
+from astica_sync.sync.listener import Listener
+
+if TYPE_CHECKING:
+    from astica_sync.remote.service import Service
+    from astica_sync.sync.parts import Parts
+
+
+def find(store: Path | None) -> Layout:
+    """The store that is meant: the one named, or the one that the current folder lies in."""
+    return find_store(store if store is not None else Path.cwd())
+
+
+def settings_for(layout: Layout | None, flags: dict[str, object] | None = None) -> Settings:
+    """The settings as they hold for this store. Where nothing sets the service's address, the store knows it."""
+    store_file = layout.root / SETTINGS_FILE if layout else None
+    settings = load_settings(os.environ, store_file=store_file, user_file=user_config_file(), flags=flags)
+    if layout is not None and settings.sources["train_url"] == "default":
+        bound = read_sentinel(layout).train_url
+        return load_settings(
+            os.environ,
+            store_file=store_file,
+            user_file=user_config_file(),
+            flags={"train_url": bound, **(flags or {})},
+        )
+    return settings
+
+
+@contextlib.contextmanager
+def open_service(settings: Settings, key: Secret, clock: SystemClock, listener: Listener) -> "Iterator[Service]":
+    """The service behind the machine-wide budget of this key."""
+    from astica_sync.remote.budget import Budget, budget_name
+    from astica_sync.remote.client import Client
+    from astica_sync.remote.service import Service
+
+    folder = machine_state_folder()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.ExitStack() as stack:
+
+        def budget(url: str) -> Budget:
+            return stack.enter_context(
+                contextlib.closing(
+                    Budget(
+                        folder / "budget.db",
+                        name=budget_name(key, url),
+                        limit=settings.limit,
+                        window=settings.limit_window,
+                        clock=clock,
+                    )
+                )
+            )
+
+        client = stack.enter_context(contextlib.closing(Client(key, settings.train_url, settings.detect_url, clock)))
+        yield Service(
+            client,
+            budget(f"train {settings.train_url}"),
+            budget(f"detect {settings.detect_url}"),
+            clock,
+            on_wait=listener.waits,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A store that is open for work, and the settings it was opened with."""
+
+    parts: "Parts"
+    settings: Settings
+    layout: Layout
+
+
+@contextlib.contextmanager
+def open_parts(
+    store: Path | None,
+    listener: Listener,
+    *,
+    clock: SystemClock,
+    offline: bool = False,
+    allowance: Callable[[Allowance], Allowance] = lambda usual: usual,
+) -> Iterator[Opened]:
+    """Everything a round needs.
+
+    Raises:
+        NoStore: there is no store there.
+        ConfigError: a setting is wrong, there is no key, or the settings name another service than the store's.
+    """
+    from astica_sync.store.backup import Backup
+    from astica_sync.store.decoder import Decoder
+    from astica_sync.store.disk import Disk
+    from astica_sync.store.index import Index
+    from astica_sync.store.journal import Journal
+    from astica_sync.sync.flow import THREADS
+    from astica_sync.sync.parts import Parts
+    from astica_sync.sync.workers import thread_workers
+
+    layout = find(store)
+    sentinel = read_sentinel(layout)
+    settings = settings_for(layout)
+    if not offline:
+        _refuse_another_service(settings, sentinel)
+    key = Secret("") if offline else load_key(os.environ)
+    disk = Disk()
+    run = secrets.token_hex(6)
+    usual = Allowance(settings.max_remove, settings.max_remove_class, settings.min_remove)
+    with (
+        open_service(settings, key, clock, listener) as service,
+        contextlib.closing(Index(layout.index_db)) as index,
+        contextlib.closing(Journal(layout.journal_db, run)) as journal,
+        contextlib.closing(Decoder()) as decoder,
+        thread_workers(THREADS) as workers,
+    ):
+        parts = Parts(
+            layout=layout,
+            model_id=sentinel.model_id,
+            disk=disk,
+            index=index,
+            journal=journal,
+            backup=Backup(layout.backup, disk),
+            decoder=decoder,
+            service=service,
+            workers=workers,
+            clock=clock,
+            run_started=clock.now(),
+            quarantine=settings.quarantine,
+            class_remove=settings.class_remove,
+            allowance=allowance(usual),
+            listener=listener,
+            stopping=clock.stopping.is_set,
+        )
+        yield Opened(parts, settings, layout)
+
+
+def _refuse_another_service(settings: Settings, sentinel: Sentinel) -> None:
+    """The same model id means another model elsewhere; a variable left over from the sandbox is enough for that.
+
+    Raises:
+        ConfigError: the settings name another service than the one the store was made for.
+    """
+    if settings.train_url != sentinel.train_url:
+        raise ConfigError(
+            f"the store mirrors a model at {sentinel.train_url}, and {settings.sources['train_url']} says "
+            f"{settings.train_url}",
+            f"Unset that, or bind the store anew: astica-sync init --model {sentinel.model_id} --rebind",
+        )

@@ -1,0 +1,100 @@
+"""What the system told about the store since the last look: where to look again, and what is being written.
+
+A hint decides nothing; the scan does. Too many hints, or lost ones, only make the next look a look at everything.
+"""
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from astica_sync.core.settle import Settling
+
+MOST_FOLDERS = 1000
+MOST_WORDS = 50_000
+
+
+class Wake:
+    """Wakes the one thread that watches; may be rung from any thread and from a signal handler."""
+
+    def __init__(self) -> None:
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def ring(self) -> None:
+        self._bell.put(None)
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it was rung within so many seconds."""
+        try:
+            self._bell.get(timeout=max(0.0, seconds))
+            while True:
+                self._bell.get_nowait()
+        except queue.Empty:
+            return False
+        return True
+
+
+@dataclass(slots=True)
+class Told:
+    """What was told: folders to look into (relative to the store), or everything and why; in order, what each file's
+    writer does."""
+
+    folders: set[str] = field(default_factory=set)
+    everything: str = ""
+    words: list[Callable[[Settling], None]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.folders or self.everything)
+
+
+class Hints:
+    """Collects hints until somebody takes them. For any number of threads."""
+
+    def __init__(self, wake: Callable[[], None] = lambda: None) -> None:
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._told = Told()
+
+    def folder(self, path: str) -> None:
+        """Something in this folder changed, or may have."""
+        with self._lock:
+            first = not self._told
+            self._told.folders.add(path)
+            if len(self._told.folders) > MOST_FOLDERS:
+                self._told.folders.clear()
+                self._told.everything = self._told.everything or "changes in very many folders"
+        if first:
+            self._wake()
+
+    def everything(self, why: str) -> None:
+        """Something changed, and nobody knows where."""
+        with self._lock:
+            first = not self._told
+            self._told.everything = why
+        if first:
+            self._wake()
+
+    def word(self, tell: Callable[[Settling], None]) -> None:
+        """A file is being written, was closed, was moved or is gone."""
+        with self._lock:
+            if len(self._told.words) < MOST_WORDS:
+                self._told.words.append(tell)
+
+    def wake(self) -> None:
+        """Something that is no sample changed: the settings, or the order to rest."""
+        self._wake()
+
+    def take(self) -> Told:
+        """Everything that was told since the last time."""
+        with self._lock:
+            told, self._told = self._told, Told()
+        return told
+
+    def take_words(self, settling: Settling) -> bool:
+        """Passes on what the writers do; whether there is something to look at."""
+        with self._lock:
+            words, self._told.words = self._told.words, []
+            waiting = bool(self._told)
+        for word in words:
+            word(settling)
+        return waiting

@@ -1,0 +1,347 @@
+"""Keeps one open store equal to its model: when to look, when to run a round, what to send next.
+
+A *look* is a scan of the folders that were touched. What it finds and neither the journal nor the last observation
+knows is new everywhere, so it may go up at once, with one request (the decision table: present, no mark, no copy).
+Everything else, removals above all, is decided by a *round*, which is the cycle of a push with its own observation.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from astica_sync.core.backlog import Backlog, part_of
+from astica_sync.core.contents import Contents
+from astica_sync.core.naming import find_near_titles
+from astica_sync.core.plan import Plan, Upload
+from astica_sync.core.sample import MarkState, content_of, make_scope, make_uid
+from astica_sync.core.schedule import Action, Schedule
+from astica_sync.core.settle import Settling
+from astica_sync.errors import StoreError
+from astica_sync.store.layout import check_root
+from astica_sync.store.look import class_title_of
+from astica_sync.store.reading import signature
+from astica_sync.store.scan import Scan, scan_store
+from astica_sync.sync.apply import Applied, apply_plan
+from astica_sync.sync.cycle import Round, Rounds, blocked_of
+from astica_sync.sync.hints import Hints, Told
+from astica_sync.sync.parts import Parts
+from astica_sync.sync.status import FOLLOWS, UIDS_PROVEN, Status, observe, plan_round
+
+CONFIRMED_KEPT = 6 * 3600.0
+"""How long a sample that was confirmed and is never shown is not sent again, in seconds."""
+
+
+class Follows(StoreError):
+    """The service was made equal to a version's data, which the watcher would undo."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How a store is watched: ``settle`` and ``observe_every`` in seconds; ``piece`` is how many samples are sent
+    before the next look around."""
+
+    settle: float = 1.0
+    observe_every: float = 900.0
+    piece: int = 16
+
+
+@dataclass(slots=True)
+class Standing:
+    """What the last round left, for people: sentences, and what was counted since the watcher began."""
+
+    waits: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+    problems: int = 0
+    failed: int = 0
+    uploaded: int = 0
+    removed: int = 0
+    failures: int = 0
+    scan_seconds: float = 0.0
+    agreed: float | None = None
+    """When service and store were last known to be equal, on the clock of the watcher's ``ticks``."""
+
+
+class Watcher:
+    """One thing at a time, whenever it is asked to; between two steps it holds neither a lock nor the thread."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        hints: Hints,
+        habits: Habits,
+        *,
+        polls: bool,
+        standing: Standing,
+        ticks: Callable[[], float],
+    ) -> None:
+        """``ticks`` is the clock on which the hints were given."""
+        self._parts = parts
+        self._hints = hints
+        self._habits = habits
+        self._settling = Settling(habits.settle)
+        self._schedule = Schedule(habits.observe_every, polls, round_at=parts.clock.now())
+        self._rounds = Rounds(parts)
+        self._rounds_since = parts.clock.now()
+        self._backlog = Backlog()
+        self._unsettled: dict[str, Upload] = {}
+        self._shown: Contents | None = None
+        self._titles: frozenset[str] = frozenset()
+        self._foreign = 0
+        self._equal_but_backlog = False
+        self._removals_wait = False
+        self._ticks = ticks
+        self.standing = standing
+        self.scanned = False
+        """Whether folders were looked at that nobody has asked for by ``folders`` yet."""
+
+    @property
+    def queue(self) -> int:
+        """Samples that wait for their upload; those that may still be written count as well."""
+        return len(self._backlog) + len(self._unsettled)
+
+    def folders(self) -> list[bytes]:
+        """Every folder of the store as the last scan knows them."""
+        self.scanned = False
+        return list(self._parts.index.folders())
+
+    def want_round(self) -> None:
+        """Something happened that only an observation can clear up."""
+        self._schedule.want_round(self._parts.clock.now())
+
+    def poll(self) -> None:
+        """From now on nothing tells of changes."""
+        self._schedule.polls = True
+        self._schedule.touched(self._parts.clock.now())
+
+    def step(self) -> float:
+        """Does what is due, at most for as long as one piece takes; returns the seconds until something is.
+
+        Raises:
+            AsticaSyncError: whatever ended a round early; what was done until then is saved, and the next step goes on.
+        """
+        now = self._parts.clock.now()
+        if self._hints.take_words(self._settling):
+            self._schedule.touched(now)
+        action, at = self._schedule.next(now, bool(self._backlog))
+        if action is Action.WAIT:
+            return max(0.0, at - now)
+        if action is Action.ROUND:
+            self._round()
+        elif action is Action.LOOK:
+            self._look()
+        else:
+            self._send()
+        return 0.0
+
+    def _round(self) -> None:
+        parts, clock = self._parts, self._parts.clock
+        with parts.lock(parts.layout):
+            started = clock.now()
+            self._shown = None
+            check_root(parts.layout, parts.disk)
+            self._refuse_version()
+            self._hear(self._hints.take())
+            scan = self._scan(None)
+            observation = observe(parts)
+            seen = plan_round(parts, scan, observation)
+            planned = clock.now() - started
+            self._unsettled.clear()
+            self._backlog.replace(self._settled(sorted(seen.plan.uploads, key=self._changed_at)))
+            self._backlog.discard(self._rounds.confirmed)
+            chosen = {upload.uid for upload in self._backlog.take(self._habits.piece)}
+            done = self._rounds.run(seen, lambda plan: part_of(plan, chosen))
+            self._shown = Contents(sample.uid for sample in observation.samples)
+            self._titles = frozenset(entry.title for entry in observation.classes)
+            self._foreign = parts.journal.foreign_writes()
+        self._schedule.rounded(clock.now(), planned, self.standing.scan_seconds)
+        self._after_round(seen, done)
+
+    def _after_round(self, seen: Status, done: Round) -> None:
+        now = self._parts.clock.now()
+        if done.again is not None:
+            self._schedule.want_round(done.again)
+        if self._unsettled:
+            self._schedule.look_again(now + self._habits.settle)
+        self._removals_wait = len(seen.plan.removed) > len(done.seen.plan.removed)
+        self._equal_but_backlog = done.in_sync and not self._removals_wait
+        self._forget_confirmed(seen, now)
+        standing = self.standing
+        standing.problems = len(seen.problems)
+        standing.refusals = [refusal.reason for refusal in done.refusals]
+        standing.refusals += [
+            f"class {near.title!r} nearly is {near.existing!r}: its uploads wait" for near in seen.near
+        ]
+        standing.failed = len(blocked_of(seen)) + len(done.applied.failed)
+        standing.waits = _waits(done.seen.plan, done.applied)
+        standing.uploaded += done.sent
+        standing.removed += done.gone
+        self._count(done.applied)
+
+    def _look(self) -> None:
+        told = self._hints.take()
+        self._hear(told)
+        below: set[str] | None = None
+        if not told.everything and not self._schedule.polls:
+            below = told.folders | {_above(upload.path) for upload in self._unsettled.values()}
+        scan = self._scan(below)
+        now = self._parts.clock.now()
+        self._schedule.looked(now, self.standing.scan_seconds)
+        if scan.fresh is None or scan.lost is None or scan.ignore_changed:
+            self._schedule.want_round(now)
+        new = self._find_new((scan.fresh or frozenset()) | (scan.lost or frozenset()))
+        again, self._unsettled = list(self._unsettled.values()), {}
+        self._backlog.add(self._settled(self._still_here(again) + new))
+        if self._unsettled:
+            self._schedule.look_again(self._parts.clock.now() + self._habits.settle)
+
+    def _send(self) -> None:
+        parts = self._parts
+        with parts.lock(parts.layout):
+            check_root(parts.layout, parts.disk)
+            if self._shown is None or parts.journal.foreign_writes() != self._foreign:
+                # Another process has written: what waits here may have gone up by its hand.
+                self._shown = None
+                self._backlog.replace(())
+                self._schedule.want_round(parts.clock.now())
+                return
+            piece = self._backlog.take(self._habits.piece)
+            plan = Plan(uploads=self._still_here(piece))
+            parts.listener.planned(plan, [], parts.service.forecast(len(plan.uploads) + len(self._backlog)))
+            applied = apply_plan(parts, plan, removals=False)
+            self._rounds.confirmed |= applied.uploaded
+            self._rounds.doubt(applied)
+            self._foreign = parts.journal.foreign_writes()
+        if applied.doubtful:
+            self._schedule.want_round(parts.clock.now() + parts.quarantine)
+        self._equal_but_backlog = self._equal_but_backlog and not (applied.failed or applied.doubtful)
+        if self._removals_wait and not self._backlog:
+            self._removals_wait = False
+            self._schedule.want_round(parts.clock.now())
+        self.standing.failed += len(applied.failed)
+        self._count(applied)
+
+    def _count(self, applied: Applied) -> None:
+        standing = self.standing
+        standing.uploaded += len(applied.uploaded)
+        standing.removed += applied.removed
+        standing.failures += len(applied.failed)
+        if self._equal_but_backlog and not self.queue and applied.error is None:
+            standing.agreed = self._ticks()
+        if applied.error is not None:
+            self._schedule.want_round(self._parts.clock.now())
+            raise applied.error
+
+    def _scan(self, below: set[str] | None) -> Scan:
+        parts = self._parts
+        self.scanned = True
+        began = time.perf_counter()
+        scan = scan_store(
+            parts.layout, parts.index, clock=parts.clock, disk=parts.disk, threads=parts.readers, below=below
+        )
+        self.standing.scan_seconds = time.perf_counter() - began
+        return scan
+
+    def _hear(self, told: Told) -> None:
+        for word in told.words:
+            word(self._settling)
+
+    def _find_new(self, contents: Iterable[str]) -> list[Upload]:
+        """The uploads of contents that no mark and no observation knows. Where anything else is to be done about a
+        content, a round is wanted."""
+        parts = self._parts
+        new: list[Upload] = []
+        for content in contents:
+            places: dict[str, str] = {}
+            for path in parts.index.paths_with(content):
+                places.setdefault(class_title_of(path.partition("/")[0]) or "", path)
+            marks = parts.journal.marks_of(content)
+            if marks:
+                as_agreed = all(mark.state is MarkState.AGREED for mark in marks)
+                if not as_agreed or places.keys() != {mark.class_title for mark in marks}:
+                    self.want_round()
+                continue
+            for title, path in places.items():
+                uid = make_uid(content, make_scope(parts.model_id, title))
+                if parts.journal.is_bad(uid):
+                    continue
+                if self._is_new_everywhere(content, title):
+                    new.append(Upload(uid, title, path, self._size(path)))
+                else:
+                    self.want_round()
+        return new
+
+    def _is_new_everywhere(self, content: str, title: str) -> bool:
+        """Whether a sample without a mark may go up without another look at the service."""
+        if self._shown is None or content in self._shown or not self._parts.journal.get_meta(UIDS_PROVEN):
+            return False
+        if title in self._titles or self._parts.journal.has_class(title):
+            return True
+        # A round asks about a class title that may be a slip.
+        return not find_near_titles([title], self._titles)
+
+    def _settled(self, uploads: Iterable[Upload]) -> list[Upload]:
+        """Those whose files count by now; the others are kept for a later look."""
+        now = self._ticks()
+        ready = []
+        for upload in uploads:
+            try:
+                status = self._parts.disk.lstat(self._parts.layout.root / upload.path)
+            except OSError:
+                continue
+            age = time.time() - max(status.st_ctime, status.st_mtime)
+            if self._settling.ready_at(upload.path, signature(status), age, now) <= now:
+                ready.append(upload)
+            else:
+                self._unsettled[upload.uid] = upload
+        return ready
+
+    def _still_here(self, uploads: Iterable[Upload]) -> list[Upload]:
+        """Those that are still in the store, each with a file that holds it."""
+        here = []
+        for upload in uploads:
+            places = self._parts.index.paths_of(upload.class_title, content_of(upload.uid))
+            if places:
+                here.append(upload if upload.path in places else replace(upload, path=places[0]))
+        return here
+
+    def _changed_at(self, upload: Upload) -> float:
+        try:
+            return self._parts.disk.lstat(self._parts.layout.root / upload.path).st_mtime
+        except OSError:
+            return 0.0
+
+    def _size(self, path: str) -> int:
+        try:
+            return self._parts.disk.lstat(self._parts.layout.root / path).st_size
+        except OSError:
+            return 0
+
+    def _refuse_version(self) -> None:
+        follows = self._parts.journal.get_meta(FOLLOWS)
+        if follows:
+            raise Follows(
+                f"the service was made equal to version {follows[0]}, and stays so",
+                "To go back to the store: astica-sync push",
+            )
+
+    def _forget_confirmed(self, seen: Status, now: float) -> None:
+        """What was shown need not be remembered, and what is never shown may be tried again after some hours."""
+        plan = seen.plan
+        hidden = {entry.uid for entry in plan.waiting} | {upload.uid for upload in plan.uploads}
+        self._rounds.confirmed &= hidden
+        if now - self._rounds_since > CONFIRMED_KEPT:
+            self._rounds_since = now
+            self._rounds.confirmed.clear()
+            self._settling.forget_before(self._ticks() - CONFIRMED_KEPT)
+
+
+def _waits(plan: Plan, applied: Applied) -> list[str]:
+    waits = [f"{entry.class_title}/{entry.uid[:8]}: {entry.reason}" for entry in plan.waiting]
+    waits += [f"{entry.class_title}/{entry.uid[:8]}: {entry.reason}" for entry in plan.held]
+    if applied.doubtful:
+        waits.append(f"{applied.doubtful} answers were lost; what the service shows then settles them")
+    return waits
+
+
+def _above(path: str) -> str:
+    return path.rpartition("/")[0]

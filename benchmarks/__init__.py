@@ -1,0 +1,1 @@
+"""What the program costs, beside the tools people would otherwise use: ``python -m benchmarks``."""

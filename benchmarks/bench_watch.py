@@ -1,0 +1,157 @@
+"""What a watcher costs: ``python benchmarks/bench_watch.py --files 100000 --flood 10000``.
+
+It runs as a process of its own on a store of so many files that the service has already, against a sandbox in this
+process. Measured: from closing a file to its accepted upload; processor time and memory while nothing happens; and a
+flood of files copied in at once.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+
+from astica_sync.cli.main import run
+from astica_sync.clock import SystemClock
+from astica_sync.sandbox.running import Box, running
+from astica_sync.store.index import Index
+from astica_sync.store.journal import Journal
+from astica_sync.store.layout import Layout
+from astica_sync.store.scan import scan_store
+from astica_sync.sync.status import UIDS_PROVEN
+
+CLASSES = 100
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=100_000, help="samples that the service has already")
+    parser.add_argument("--flood", type=int, default=10_000, help="files that are copied in at once")
+    parser.add_argument("--idle", type=float, default=30.0, help="seconds of doing nothing")
+    wanted = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, running(limit=10_000_000) as box:
+        measure(Path(folder), box, wanted.files, wanted.flood, wanted.idle)
+
+
+def measure(folder: Path, box: Box, files: int, flood: int, idle: float) -> None:
+    model_id = box.add_model("A benchmark")
+    for name in [name for name in os.environ if name.startswith("ASTICA_")]:
+        del os.environ[name]
+    os.environ |= {
+        "HOME": str(folder),
+        "XDG_STATE_HOME": str(folder / "state"),
+        "XDG_CONFIG_HOME": str(folder / "config"),
+        "ASTICA_TRAIN_URL": box.url,
+        "ASTICA_DETECT_URL": box.url,
+        "ASTICA_API_KEY": box.key,
+        "ASTICA_LIMIT": "1000000",
+    }
+    store = make_store(folder / "store", files)
+    assert run(["init", str(store), "--model", str(model_id)]) == 0
+    agree(store, box, model_id)
+    began = time.monotonic()
+    command = [sys.executable, "-m", "astica_sync", "watch", "--json", str(store)]
+    with (folder / "out").open("w") as out, subprocess.Popen(command, stdout=out) as watcher:
+        try:
+            state = store / ".astica-sync" / "watch.json"
+            wait(lambda: state.exists() and '"state": "idle"' in state.read_text())
+            row("start to idle", f"{time.monotonic() - began:.2f} s")
+            latencies = [drop(store, box, number) for number in range(30)]
+            row("closed file to accepted upload, median", f"{statistics.median(latencies):.3f} s")
+            row("closed file to accepted upload, worst of 30", f"{max(latencies):.3f} s")
+            before = cpu_seconds(watcher.pid)
+            time.sleep(idle)
+            row("processor while idle, share of one core", f"{(cpu_seconds(watcher.pid) - before) / idle:.3%}")
+            row("memory while idle", f"{memory(watcher.pid, 'VmRSS'):.0f} MB")
+            row("memory at the most", f"{memory(watcher.pid, 'VmHWM'):.0f} MB")
+            pour(store, box, flood)
+            row("memory after the flood", f"{memory(watcher.pid, 'VmRSS'):.0f} MB")
+        finally:
+            watcher.terminate()
+
+
+def make_store(store: Path, files: int) -> Path:
+    for number in range(files):
+        path = store / f"class {number % CLASSES:03}" / f"{number:07}.png"
+        if number < CLASSES:
+            path.parent.mkdir(parents=True)
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" + number.to_bytes(4))
+    return store
+
+
+def agree(store: Path, box: Box, model_id: int) -> None:
+    """Makes the service hold the store, and the journal know it, without a request for each file."""
+    layout = Layout(store)
+    with Index(layout.index_db) as index, Journal(layout.journal_db, "benchmark") as journal:
+        scan_store(layout, index, clock=SystemClock())
+        samples = list(index.local_samples(model_id))
+        for title in sorted({sample.class_title for sample in samples}):
+            box.add_many(model_id, title, [entry.uid for entry in samples if entry.class_title == title], b"an image")
+        journal.agree([(sample.uid, sample.class_title, sample.paths[0]) for sample in samples])
+        journal.set_meta(UIDS_PROVEN, True)
+
+
+def image(path: Path, number: int) -> None:
+    picture = Image.new("RGB", (16, 16), (number % 256, number // 256 % 256, 77))
+    picture.putpixel((number % 16, 3), (255, 0, number % 251))
+    picture.save(path)
+
+
+def drop(store: Path, box: Box, number: int) -> float:
+    """Writes one file; the seconds until the service has accepted it."""
+    box.forget_log()
+    image(store / "class 007" / f"dropped {number}.png", number)
+    began = time.monotonic()
+    wait(lambda: any(request.outcome == "ok" for request in box.seen("upload")), every=0.002)
+    took = time.monotonic() - began
+    time.sleep(0.3)
+    return took
+
+
+def pour(store: Path, box: Box, flood: int) -> None:
+    aside = store.parent / "flood"
+    aside.mkdir()
+    for number in range(flood):
+        image(aside / f"flood {number}.png", 100_000 + number)
+    box.forget_log()
+    began = time.monotonic()
+    aside.rename(store / "Flood")
+    wait(lambda: sum(request.done for request in box.seen("upload")) >= flood, every=0.5)
+    took = time.monotonic() - began
+    times = Counter(request.sent["uid"] for request in box.seen("upload"))
+    row(f"{flood:,} files at once: until all are there", f"{took:.0f} s, {flood / took:.0f} a second")
+    row("of these missed, uploaded twice", f"{flood - len(times)}, {sum(count > 1 for count in times.values())}")
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def memory(pid: int, name: str) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(name)).split()[1]) / 1024
+
+
+def wait(true: Callable[[], bool], every: float = 0.05) -> None:
+    give_up = time.monotonic() + 1200
+    while not true():
+        if time.monotonic() > give_up:
+            raise TimeoutError("waited in vain")
+        time.sleep(every)
+
+
+def row(what: str, value: str) -> None:
+    print(f"{what:<52}{value}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

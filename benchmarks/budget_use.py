@@ -1,0 +1,110 @@
+"""How much of the budget a push uses, by what the sandbox saw arrive.
+
+    python -m benchmarks.budget_use SAMPLES LIMIT WINDOW LATENCY        such as 300 90 6 0-20ms
+
+The ideal client sends each request at the very moment the sandbox's sliding window lets it in: the n-th of N requests
+a whole window after the one a limit before it. What is compared is the time from the first request to the last.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from astica_sync.sandbox.running import Box, running
+from benchmarks.measuring import ASTICA, Figure
+from benchmarks.trees import bind
+
+
+def draw(folder: Path, samples: int) -> None:
+    """Small images, no two alike, in three classes."""
+    from PIL import Image
+
+    for number in range(samples):
+        place = folder / f"class {number % 3}"
+        place.mkdir(parents=True, exist_ok=True)
+        colour = (number % 256, number // 256 % 256, 7)
+        Image.new("RGB", (48, 48), colour).save(place / f"{number:05}.png")
+
+
+def environ(home: Path, box: Box, limit: int, window: float) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ASTICA_")}
+    return kept | {
+        "HOME": str(home),
+        "XDG_STATE_HOME": str(home / "state"),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "ASTICA_TRAIN_URL": box.url,
+        "ASTICA_DETECT_URL": box.url,
+        "ASTICA_API_KEY": box.key,
+        "ASTICA_LIMIT": str(limit),
+        "ASTICA_LIMIT_WINDOW": str(window),
+    }
+
+
+def ideal_seconds(requests: int, limit: int, window: float) -> float:
+    """From the first request to the last, as soon as the service's own window allows."""
+    return (requests - 1) // limit * window
+
+
+def measure(samples: int, limit: int, window: float, latency: str) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as scratch, running(limit=limit, window=window) as box:
+        store, home = Path(scratch, "photos"), Path(scratch, "home")
+        draw(store, samples)
+        bind(store, box.url, box.add_model())
+        box.set_faults(latency=latency)
+        began = time.monotonic()
+        command = [*ASTICA, "push", "--json", "--store", store]
+        pushed = subprocess.run(command, env=environ(home, box, limit, window), capture_output=True, check=False)
+        took = time.monotonic() - began
+        said = json.loads(pushed.stdout)
+        assert said["uploaded"] == samples and said["in_sync"], (said, pushed.stderr)
+        times = sorted(request.time for request in box.log)
+        requests = len(times)
+        refused = sum(request.outcome == "limited" for request in box.log)
+        # From the first request of the last round on, a place is reused: the rate without the start and the end.
+        laps = (requests - 1) // limit
+        lap = statistics.median(times[n] - times[n - laps * limit] for n in range(laps * limit, requests))
+        ideal = ideal_seconds(requests, limit, window)
+        return {
+            "requests": requests,
+            "refused": refused,
+            "most_in_window": box.max_in_any_window(),
+            "seconds": took,
+            "share": ideal / (times[-1] - times[0]),
+            "share_sustained": laps * window / lap,
+            "load": os.getloadavg()[0],
+        }
+
+
+WORK = "budget use"
+
+
+def figures(full: bool) -> list[Figure]:
+    runs = [(300, 90, 6.0, "0-20ms", "98 %")]
+    runs += [(900, 90, 60.0, "20-50ms", "99.5 %"), (900, 90, 60.0, "0.2-2s", "97 %")] if full else []
+    runs += [(300, 90, 60.0, "0.2-2s", "96 %")]
+    found = []
+    for samples, limit, window, latency, reach in runs:
+        result = measure(samples, limit, window, latency)
+        note = (
+            f"{100 * result['share']:.1f} % of the ideal from first to last request,"
+            f" {100 * result['share_sustained']:.1f} % from round to round;"
+            f" {result['refused']:.0f} refused of {result['requests']:.0f}"
+        )
+        name = f"{samples} samples, {limit} per {window:g} s, latency {latency}"
+        nan = float("nan")
+        found.append(Figure(WORK, name, result["seconds"], nan, nan, result["share"], "the ideal", f">= {reach}", note))
+    return found
+
+
+def main() -> None:
+    samples, limit, window, latency = sys.argv[1:]
+    print(json.dumps(measure(int(samples), int(limit), float(window), latency)))
+
+
+if __name__ == "__main__":
+    main()

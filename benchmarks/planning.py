@@ -1,0 +1,64 @@
+"""Compare and plan without a disk scan: view answer, journal and index of a store, all of one size.
+
+python -m benchmarks.planning STORE          prints seconds and memory of each step
+"""
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+from benchmarks import local_status
+from benchmarks.measuring import Command, Figure, compare, medians, run
+
+
+def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
+    found = []
+    sizes = (10_000, 100_000, *((1_000_000,) if full else ()))
+    idle = medians([run(Command([sys.executable, "-m", "benchmarks.planning"])) for _ in range(times)])
+    for files in sizes:
+        store = local_status.make(scratch, files)
+        work = f"view, compare and plan, {files:,} x {files:,}"
+        (figure,) = compare(work, {"astica-sync": Command([sys.executable, "-m", "benchmarks.planning", store])}, times)
+        reach = "< 6 s, < 300 MB over the idle process" if files == 1_000_000 else ""
+        note = f"{figure.peak_mb - idle[2]:.0f} MB over the idle process"
+        found.append(Figure(work, figure.name, figure.wall, figure.cpu, figure.peak_mb, reach=reach, note=note))
+    return found
+
+
+def main() -> None:
+    from astica_sync.core.plan import Terms, make_plan
+    from astica_sync.remote.wire import parse_view
+    from astica_sync.store.index import Index
+    from astica_sync.store.journal import Journal
+    from astica_sync.store.layout import Layout
+
+    if len(sys.argv) < 2:
+        return
+    steps = {}
+
+    def step(name: str, began: float) -> None:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        steps[name] = [round(time.monotonic() - began, 3), peak]
+
+    layout = Layout(Path(sys.argv[1]))
+    began = time.monotonic()
+    head, _, body = layout.last_view.read_bytes().partition(b"\n")
+    model_id = json.loads(head)["model_id"]
+    step("read", began)
+    began = time.monotonic()
+    observation = parse_view(body, model_id, time.time())
+    del body
+    step("parse", began)
+    began = time.monotonic()
+    with Index(layout.index_db) as index, Journal(layout.journal_db) as journal:
+        terms = Terms(run="bench", run_started=time.time(), quarantine=60)
+        plan = make_plan(index.local_samples(model_id), journal.marks(), observation, terms)
+    step("compare and plan", began)
+    assert plan.in_sync, plan.requests
+    print(json.dumps(steps))
+
+
+if __name__ == "__main__":
+    main()

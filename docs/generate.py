@@ -1,0 +1,256 @@
+"""Writes the pages that say what the code says: ``cli.md``, ``settings.md``, ``exit-codes.md`` and ``errors.md``.
+
+Run it with ``make docs``; a test fails while a page differs from what this would write.
+"""
+
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from messages import find_messages
+
+from astica_sync import config, errors
+from astica_sync.cli.main import EXIT_CODES, cli
+
+FOLDER = Path(__file__).parent
+NOTE = "<!-- Written by docs/generate.py from the code; change it there and run `make docs`. -->"
+
+CLI_HEAD = """\
+A command that is about a store finds it as git does: in the current folder or above it, or where `--store` says.
+`--help` explains each command on the terminal. What `--json` prints is described in [JSON](json.md), how a command ends
+in [exit codes and errors](exit-codes.md). `python -m astica_sync` is the same as `astica-sync`.
+"""
+
+SETTINGS_HEAD = """\
+# Settings
+
+A value comes from the first of these that has one:
+
+1. a flag on the command line,
+2. the environment variable,
+3. `astica-sync.toml` in the store,
+4. `config.toml` in the user's configuration folder (on Linux `~/.config/astica-sync/`),
+5. the default.
+
+An unknown name or a value of the wrong kind is an error that says where it stands, so a typo never passes silently. A
+store that was made with another `train_url` than the default keeps to it unless something above says otherwise.
+
+"""
+
+SETTINGS_FOOT = f"""\
+
+In a file:
+
+```toml
+limit = 180
+max_remove = "20%"
+class_remove = false
+```
+
+What the numbers of the guard are for: [the design](design.md#the-guard).
+
+## The API key
+
+It is read apart from the settings, never from a store's file, since stores get shared, and written nowhere. The first
+of these that has one is used:
+
+1. the variable `{config.KEY_VARIABLE}`,
+2. the file named by `{config.KEY_FILE_VARIABLE}`, which only its owner may be able to read (`chmod 600`),
+3. the system keyring, under the service `{config.KEYRING_SERVICE}` and the name `api-key`:
+   `pip install 'astica-sync[keyring]'`, then `keyring set {config.KEYRING_SERVICE} api-key`.
+"""
+
+EXIT_HEAD = """\
+# Exit codes and errors
+
+Messages go to standard error, results to standard output. A script may rely on the code:
+
+"""
+
+ERRORS_HEAD = """\
+
+A push that has several endings says the gravest: interrupted, then an error, then a guard's refusal, then failed
+samples.
+
+## Errors
+
+Every error is told in two lines, what happened and what to do; the option `--debug` shows its traceback. Each has the
+exit code beside it.
+
+"""
+
+REMOTE_HEAD = """\
+
+## Errors of the service
+
+What a failed request proves decides what happens next. *not done*: it may be sent again. *refused*: it would be
+refused again. *unknown*: it may have been done, so nothing is repeated before an observation has settled it. Some end
+the run, since going on would only burn budget.
+
+"""
+
+
+ERRORS_PAGE_HEAD = """\
+# Every error message, and what to do
+
+Each error is told in two lines on standard error: what happened, and what to do. Here are all that the program has, by
+the part it is about; names in angle brackets stand for what they say at the time. A sample that failed is listed with
+both in one line. [Exit codes](exit-codes.md) says what each kind means to a script.
+
+"""
+
+AREAS = {
+    "": "Settings, the key, being stopped",
+    "cli": "The command line",
+    "store": "The store and its backup",
+    "remote": "The service",
+    "sync": "A push",
+    "training": "Training, versions, detection",
+    "api": "From Python",
+    "sandbox": "The sandbox",
+}
+
+
+def pages() -> dict[str, str]:
+    """Each generated page by its name in this folder."""
+    return {
+        "cli.md": _cli_page(),
+        "settings.md": _settings_page(),
+        "exit-codes.md": _exit_page(),
+        "errors.md": _errors_page(),
+    }
+
+
+def commands(command: click.Command = cli, name: str = "astica-sync") -> Iterator[tuple[str, click.Command]]:
+    """The command, and every command below it, with the words that call it."""
+    yield name, command
+    if isinstance(command, click.Group):
+        context = click.Context(command, info_name=name)
+        for word in command.list_commands(context):
+            below = command.get_command(context, word)
+            if below is not None:
+                yield from commands(below, f"{name} {word}")
+
+
+def _cli_page() -> str:
+    parts = ["# Commands\n", f"{NOTE}\n"]
+    parts.append(CLI_HEAD)
+    for name, command in commands():
+        level = "##" if name.count(" ") < 2 else "###"
+        parts.append(f"{level} {name}\n")
+        parts += _help(command)
+        context = click.Context(command, info_name=name)
+        parts.append(f"Usage: `{name} {' '.join(command.collect_usage_pieces(context))}`\n")
+        parts += _options(command, context)
+    return "\n".join(parts)
+
+
+def _help(command: click.Command) -> Iterator[str]:
+    for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
+        kept = paragraph.removeprefix("\b\n")
+        if kept != paragraph:
+            yield f"```sh\n{kept}\n```\n"
+        elif paragraph:
+            yield f"{paragraph}\n"
+
+
+def _options(command: click.Command, context: click.Context) -> Iterator[str]:
+    records = [
+        record
+        for option in command.get_params(context)
+        if isinstance(option, click.Option) and "--help" not in option.opts
+        if (record := option.get_help_record(context)) is not None
+    ]
+    if records:
+        yield _table(["option", "meaning"], [[f"`{names}`", meaning] for names, meaning in records])
+
+
+def _settings_page() -> str:
+    rows = [
+        [
+            f"`{setting.name}`",
+            f"`{setting.variable}`" if setting.variable else "",
+            f"`{_toml(setting.default)}`",
+            _kind(setting),
+            setting.help,
+        ]
+        for setting in config.SETTINGS
+    ]
+    table = _table(["name in a file", "variable", "default", "takes", "meaning"], rows)
+    head, _, rest = SETTINGS_HEAD.partition("\n\n")
+    return f"{head}\n\n{NOTE}\n\n{rest}{table}{SETTINGS_FOOT}"
+
+
+def _kind(setting: config.Setting) -> str:
+    """What a value has to be, in the words of the error that refuses another."""
+    try:
+        setting.parse("gopher:" if isinstance(setting.default, str) else -1.5)
+    except ValueError as refusal:
+        return str(refusal)
+    raise AssertionError(f"{setting.name} takes anything")
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _exit_page() -> str:
+    head, _, rest = EXIT_HEAD.partition("\n\n")
+    codes = _table(["code", "meaning"], [[str(code), meaning] for code, meaning in EXIT_CODES.items()])
+    known = list(_errors(errors.AsticaSyncError))
+    local = [[f"`{kind.__name__}`", str(kind.exit_code), _meaning(kind)] for kind in known if not _is_remote(kind)]
+    remote = [
+        [f"`{kind.__name__}`", str(kind.outcome), "yes" if kind.stops_run else "", _meaning(kind)]
+        for kind in known
+        if issubclass(kind, errors.RemoteError)
+    ]
+    return (
+        f"{head}\n\n{NOTE}\n\n{rest}{codes}{ERRORS_HEAD}{_table(['error', 'exit code', 'meaning'], local)}"
+        f"{REMOTE_HEAD}{_table(['error', 'proves', 'ends the run', 'meaning'], remote)}"
+    )
+
+
+def _errors_page() -> str:
+    head, _, rest = ERRORS_PAGE_HEAD.partition("\n\n")
+    known = find_messages()
+    parts = [f"{head}\n\n{NOTE}\n\n{rest}"]
+    for area, title in AREAS.items():
+        rows = sorted({(_code(one.text), _code(one.hint), f"`{one.kind}`") for one in known if one.area == area})
+        if rows:
+            parts.append(f"## {title}\n\n{_table(['message', 'what to do', 'error'], [list(row) for row in rows])}\n")
+    return "".join(parts).rstrip("\n") + "\n"
+
+
+def _code(text: str) -> str:
+    """A message as it is printed: nothing in it is markup."""
+    return re.sub(r"([<>*_`\[\]\\])", r"\\\1", " ".join(text.split()))
+
+
+def _errors(kind: type[errors.AsticaSyncError]) -> Iterator[type[errors.AsticaSyncError]]:
+    for below in kind.__subclasses__():
+        if below.__module__ == errors.__name__:
+            yield below
+            yield from _errors(below)
+
+
+def _is_remote(kind: type[errors.AsticaSyncError]) -> bool:
+    return issubclass(kind, errors.RemoteError)
+
+
+def _meaning(kind: type[errors.AsticaSyncError]) -> str:
+    text = " ".join(inspect.cleandoc(kind.__doc__ or "").split())
+    return re.sub(r"``([^`]+)``", r"`\1`", text)
+
+
+def _table(columns: list[str], rows: list[list[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    for page, text in pages().items():
+        (FOLDER / page).write_text(text, "utf-8")

@@ -1,0 +1,143 @@
+"""Finds every error message of the program in its source: what it says, and what it says to do."""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1] / "astica_sync"
+ROOT = "AsticaSyncError"
+
+SAYS_IT_ITSELF = {"ImageRejected": "The reason ends with what to do."}
+"""Errors whose words come from elsewhere, what to do included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One place where an error is made. ``area`` is the part of the program, "" for what stands above all parts;
+    ``hint`` is "" where none is given."""
+
+    area: str
+    file: str
+    line: int
+    kind: str
+    text: str
+    hint: str
+
+
+@dataclass(slots=True)
+class _Words:
+    """What names stand for: those of one file and function, and the keywords that are texts anywhere."""
+
+    names: dict[str, ast.expr] = field(default_factory=dict)
+    keywords: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+
+def find_messages(package: Path = PACKAGE) -> list[Message]:
+    """Every error of the program, in the order of files and lines; one that only hands on another's words is left
+    out."""
+    trees = {path: ast.parse(path.read_text("utf-8")) for path in sorted(package.rglob("*.py"))}
+    kinds = _kinds(trees.values())
+    keywords: dict[str, list[str]] = defaultdict(list)
+    for tree in trees.values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.keyword) and node.arg and isinstance(node.value, ast.Constant):
+                keywords[node.arg].append(str(node.value.value))
+    found: list[Message] = []
+    for path, tree in trees.items():
+        area = path.relative_to(package).parts[0] if path.parent != package else ""
+        for call, names in sorted(_calls(tree, kinds), key=lambda found: found[0].lineno):
+            words = _Words(names, keywords)
+            hint = (
+                call.args[1] if len(call.args) > 1 else next((k.value for k in call.keywords if k.arg == "hint"), None)
+            )
+            if isinstance(hint, ast.Attribute) and hint.attr == "hint" and _name(call.args[0]) == "str":
+                continue
+            kind = _name(call.func)
+            text = _text(call.args[0], words)
+            if re.fullmatch(r"<[^<>]*>", text) and isinstance(hint, ast.Name):
+                continue
+            found.append(
+                Message(
+                    area,
+                    path.name,
+                    call.lineno,
+                    kind,
+                    text,
+                    _text(hint, words) if hint else SAYS_IT_ITSELF.get(kind, ""),
+                )
+            )
+    return found
+
+
+def _kinds(trees: Iterable[ast.Module]) -> set[str]:
+    """The names of all errors, those that are defined beside their use included."""
+    bases = {
+        node.name: {_name(base) for base in node.bases}
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+    kinds = {ROOT}
+    while more := {name for name, above in bases.items() if above & kinds} - kinds:
+        kinds |= more
+    return kinds
+
+
+def _calls(tree: ast.Module, kinds: set[str]) -> Iterator[tuple[ast.Call, dict[str, ast.expr]]]:
+    """Every making of an error, with what the names around it were last given."""
+    outer = _assigned(tree.body)
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _name(node.func) in kinds and node.args:
+            around = [one for one in functions if one.lineno <= node.lineno <= (one.end_lineno or 0)]
+            inner = _assigned(ast.walk(around[-1])) if around else {}
+            yield node, outer | inner
+
+
+def _assigned(nodes: Iterable[ast.AST]) -> dict[str, ast.expr]:
+    found: dict[str, ast.expr] = {}
+    for node in nodes:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            found.setdefault(node.targets[0].id, node.value)
+    return found
+
+
+def _text(node: ast.expr, words: _Words, depth: int = 0) -> str:
+    """The words of an expression; what is known only at the time as ``<name>``."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(part, words, depth) for part in node.values)
+    if isinstance(node, ast.FormattedValue):
+        return _text(node.value, words, depth)
+    if isinstance(node, ast.IfExp):
+        either = [_text(node.body, words, depth), _text(node.orelse, words, depth)]
+        return " / ".join(dict.fromkeys(filter(None, either)))
+    if isinstance(node, ast.Attribute) and node.attr == "hint":
+        return "As that error says."
+    if isinstance(node, ast.Attribute) and node.attr in words.keywords and node.attr.startswith("when_"):
+        return " / ".join(dict.fromkeys(words.keywords[node.attr]))
+    if isinstance(node, ast.Name) and depth < 3:
+        meant = words.names.get(node.id)
+        if isinstance(meant, ast.Constant | ast.JoinedStr | ast.IfExp):
+            return _text(meant, words, depth + 1)
+    return f"<{_name(node).lower().strip('_') or '…'}>"
+
+
+def _name(node: ast.expr) -> str:
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    if isinstance(node, ast.Call):
+        return _name(node.func) if not node.args else _name(node.args[0])
+    if isinstance(node, ast.BoolOp):
+        return _name(node.values[0])
+    if isinstance(node, ast.BinOp):
+        return _name(node.left)
+    if isinstance(node, ast.Subscript):
+        return _name(node.value)
+    return ""

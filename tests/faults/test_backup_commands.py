@@ -1,0 +1,169 @@
+"""``backup verify``, ``restore`` and ``list`` as a person uses them after something went wrong."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from shell import Shell, draw, in_store, on_service
+
+from astica_sync.sandbox.running import Box
+
+
+def object_of(store: Path, path: str) -> Path:
+    """The object of one file of the store."""
+    data = (store / path).read_bytes()
+    return next(
+        found for found in (store / ".astica-sync" / "backup" / "objects").glob("*/*") if found.read_bytes() == data
+    )
+
+
+def rot(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+
+def test_a_rotten_or_missing_object_is_named_and_repaired_from_the_store(shell: Shell, pushed: Path) -> None:
+    rot(object_of(pushed, "Can/000.png"))
+    object_of(pushed, "Can/001.png").unlink()
+    # Which files there are is looked up, not remembered.
+    (pushed / ".astica-sync" / "index.db").unlink()
+    (pushed / "Can" / "001.png").rename(pushed / "Can" / "renamed.png")
+    ran = shell("backup", "verify", "--store", pushed)
+    assert ran.code == 0, ran.out + ran.err
+    assert "repaired from the store: Can/000.png" in ran.out
+    assert "repaired from the store: Can/001.png" in ran.out
+    assert "6 objects good, 2 repaired, 0 broken" in ran.out
+    assert shell("backup", "verify", "--json", "--store", pushed).json["good"] == 8
+
+
+def test_what_cannot_be_repaired_is_named_with_class_and_file_and_the_exit_code_says_so(
+    shell: Shell, pushed: Path
+) -> None:
+    rot(object_of(pushed, "Can/000.png"))
+    (pushed / "Can" / "000.png").unlink()
+    ran = shell("backup", "verify", "--store", pushed)
+    assert ran.code == 1
+    assert "broken: Can/000.png  (damaged in the backup" in ran.out
+    [broken] = shell("backup", "verify", "--json", "--store", pushed).json["broken"]
+    assert (broken["path"], broken["reason"][:7]) == ("Can/000.png", "damaged")
+
+
+def test_a_backup_that_is_gone_as_a_whole_is_not_a_good_one(shell: Shell, pushed: Path) -> None:
+    shutil.rmtree(pushed / ".astica-sync" / "backup")
+    (pushed / "Can" / "000.png").unlink()
+    found = shell("backup", "verify", "--json", "--store", pushed)
+    assert found.code == 1
+    assert (found.json["good"], len(found.json["repaired"]), len(found.json["broken"])) == (0, 7, 1)
+    assert found.json["broken"][0]["reason"] == "missing in the backup"
+
+
+def test_the_parts_of_a_verification_are_the_whole(shell: Shell, pushed: Path) -> None:
+    rot(object_of(pushed, "Can/000.png"))
+    (pushed / "Can" / "000.png").unlink()
+    parts = [shell("backup", "verify", "--json", "--part", f"{number}/3", "--store", pushed) for number in (1, 2, 3)]
+    assert sum(part.json["good"] for part in parts) == 7
+    assert sorted(part.code for part in parts) == [0, 0, 1]
+    for wrong in ("0/3", "4/3", "1", "a/b", "1/0"):
+        assert shell("backup", "verify", "--part", wrong, "--store", pushed).code == 2
+
+
+def test_while_another_process_writes_nothing_is_repaired_and_everything_is_named(shell: Shell, pushed: Path) -> None:
+    rot(object_of(pushed, "Can/000.png"))
+    hold = (
+        "import sys; from pathlib import Path; from astica_sync.store.layout import Layout;"
+        "from astica_sync.store.lock import writer_lock\n"
+        "with writer_lock(Layout(Path(sys.argv[1]))): print('held', flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", hold, str(pushed)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    ran = shell("backup", "verify", "--store", pushed)
+    assert ran.code == 1
+    assert "broken: Can/000.png" in ran.out
+    assert "Nothing can be repaired now" in ran.err
+    holder.communicate()
+    assert shell("backup", "verify", "--store", pushed).code == 0
+
+
+def test_a_broken_object_blocks_the_removal_that_would_rely_on_it_until_good_bytes_come_by(
+    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+) -> None:
+    data = (pushed / "Can" / "000.png").read_bytes()
+    rot(object_of(pushed, "Can/000.png"))
+    (pushed / "Can" / "000.png").unlink()
+    ran = shell("push", "--store", pushed)
+    assert ran.code == 3
+    assert "its backup is broken" in ran.out
+    assert not sandbox.seen("sample_remove")
+    # The same image turns up in another class: it goes up, and heals the object on its way.
+    (pushed / "Glass" / "found.png").write_bytes(data)
+    assert shell("push", "--store", pushed).code == 0
+    assert on_service(sandbox, model_id) == in_store(pushed)
+    assert shell("backup", "verify", "--store", pushed).code == 0
+
+
+def test_a_broken_object_never_blocks_the_upload_of_good_bytes(
+    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+) -> None:
+    rot(object_of(pushed, "Can/000.png"))
+    sandbox.remove_sample(next(one.sample_id for one in sandbox.samples(model_id) if one.class_title == "Can"))
+    assert shell("push", "--store", pushed).code == 0
+    assert on_service(sandbox, model_id) == in_store(pushed)
+
+
+def test_a_restore_brings_every_class_folder_back_byte_for_byte_beside_the_store(shell: Shell, pushed: Path) -> None:
+    ran = shell("backup", "restore", "--store", pushed)
+    assert ran.code == 0, ran.err
+    back = pushed.with_name("store-restored")
+    assert str(back) in ran.out
+    assert in_store(back) == in_store(pushed)
+    assert {path.name for path in back.iterdir()} == {"Bottle", "Can", "Glass"}
+    again = shell("backup", "restore", "--store", pushed)
+    assert "0 files written, 8 there already, 0 not" in again.out
+
+
+def test_a_restore_of_one_class_never_overwrites_a_different_file(shell: Shell, pushed: Path, tmp_path: Path) -> None:
+    draw(tmp_path / "out" / "Can" / "000.png", 99)
+    mine = (tmp_path / "out" / "Can" / "000.png").read_bytes()
+    ran = shell("backup", "restore", "--store", pushed, "--class", "Can", "--to", tmp_path / "out")
+    assert ran.code == 1
+    assert "! Can/000.png  (something else stands there" in ran.err
+    assert (tmp_path / "out" / "Can" / "000.png").read_bytes() == mine
+    assert sorted(path.name for path in (tmp_path / "out").glob("*/*")) == ["000.png", "001.png", "002.png", "003.png"]
+    assert not (tmp_path / "out" / "Bottle").exists()
+
+
+def test_the_backup_gives_everything_back_without_index_journal_sentinel_and_service(
+    shell: Shell, sandbox: Box, pushed: Path
+) -> None:
+    before = in_store(pushed)
+    for title in ("Bottle", "Can", "Glass"):
+        shutil.rmtree(pushed / title)
+    for name in ("index.db", "journal.db", "store.json"):
+        (pushed / ".astica-sync" / name).unlink()
+    sandbox.set_key("another")
+    assert shell("backup", "list", "--store", pushed).code == 0
+    assert shell("backup", "verify", "--store", pushed).code == 0
+    assert shell("backup", "restore", "--store", pushed, "--to", pushed).code == 0
+    assert in_store(pushed) == before
+
+
+@pytest.mark.parametrize("command", ["list", "verify", "restore"])
+def test_nothing_of_the_backup_needs_a_key_or_sends_a_request(
+    shell: Shell, sandbox: Box, pushed: Path, command: str
+) -> None:
+    del shell.environ["ASTICA_API_KEY"]
+    assert shell("backup", command, "--store", pushed).code == 0
+    assert sandbox.log == []
+
+
+def test_the_list_counts_each_sample_once(shell: Shell, pushed: Path) -> None:
+    # A second line about a sample says nothing new.
+    catalog = pushed / ".astica-sync" / "backup" / "catalog.jsonl"
+    catalog.write_bytes(catalog.read_bytes() * 2)
+    said = shell("backup", "list", "--store", pushed).out
+    assert [line.split() for line in said.splitlines()[:3]] == [["2", "Bottle"], ["4", "Can"], ["2", "Glass"]]
+    assert len(shell("backup", "list", "--json", "--store", pushed).out.splitlines()) == 8

@@ -1,0 +1,253 @@
+"""Promise 10 over whole processes: after every kind of failure, as loud as can be, the key is nowhere.
+
+A key that nothing else looks like is searched in all that a process wrote: both outputs with every library's debug
+log, the index, the journal, the backup, the state of the machine, core files; and in the list of processes meanwhile.
+"""
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from shell import Shell, draw, fill
+from strange import Talk, http, read_request, strange
+
+from astica_sync.sandbox.running import Box
+from astica_sync.store.layout import create_store
+
+CANARY = "canary-7d41e0b2c9"
+MODEL = 5
+
+# What a person might turn on to find a fault, and more: every logger, tracebacks of all threads, warnings.
+LOUD = """
+import faulthandler, logging, sys, threading, warnings
+faulthandler.enable(all_threads=True)
+logging.basicConfig(level=1, stream=sys.stderr, format="%(name)s %(message)s %(args)s")
+warnings.simplefilter("always")
+from astica_sync.cli.main import main
+main(["--debug", *sys.argv[1:]])
+"""
+
+
+def start(shell: Shell, *arguments: str | Path) -> "subprocess.Popen[bytes]":
+    """A command as loud as can be, which may write core files."""
+    rest = {name: value for name, value in os.environ.items() if not name.startswith("ASTICA_")}
+    return subprocess.Popen(
+        [sys.executable, "-X", "dev", "-W", "ignore", "-c", LOUD, *map(str, arguments)],
+        env={**rest, **shell.environ},
+        cwd=shell.home,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)),
+    )
+
+
+def check(process: "subprocess.Popen[bytes]", *folders: Path) -> tuple[int, str]:
+    """Waits for the command, then searches everything; its exit code and what it said."""
+    out, err = process.communicate(timeout=60)
+    assert CANARY.encode() not in out
+    assert CANARY.encode() not in err
+    for folder in folders:
+        for path in folder.rglob("*"):
+            if path.is_file():
+                assert CANARY.encode() not in path.read_bytes(), path
+            assert CANARY not in path.name
+    return process.returncode, (out + err).decode("utf-8", "replace")
+
+
+def in_list(process: "subprocess.Popen[bytes]") -> bytes:
+    """The command lines of the process and of all below it, as everybody on the machine can see them."""
+    found = b""
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            if process.pid in (int(entry.name), parent):
+                found += (entry / "cmdline").read_bytes()
+    return found
+
+
+@pytest.fixture(autouse=True)
+def canary(shell: Shell, sandbox: Box) -> None:
+    sandbox.set_key(CANARY)
+    shell.environ["ASTICA_API_KEY"] = CANARY
+    shell.environ["ASTICA_QUARANTINE"] = "0.2"
+
+
+def wrong_key(sandbox: Box, store: Path) -> None:
+    sandbox.set_key("another")
+
+
+def lost_answers(sandbox: Box, store: Path) -> None:
+    sandbox.set_faults("upload:1=lost-after", "upload:2=5xx", "upload:3=cut", "sample_remove:1=lost-before")
+
+
+def every_answer_lost(sandbox: Box, store: Path) -> None:
+    sandbox.set_faults("*=lost-before")
+
+
+def broken_view(sandbox: Box, store: Path) -> None:
+    sandbox.set_faults("view=partial")
+
+
+def broken_journal(sandbox: Box, store: Path) -> None:
+    (store / ".astica-sync/journal.db").write_bytes(b"no database" * 1000)
+
+
+def broken_index(sandbox: Box, store: Path) -> None:
+    (store / ".astica-sync/index.db").write_bytes(b"no database" * 1000)
+
+
+def broken_settings(sandbox: Box, store: Path) -> None:
+    (store / "astica-sync.toml").write_text("limit = 'many'")
+
+
+def broken_backup(sandbox: Box, store: Path) -> None:
+    for path in (store / ".astica-sync/backup/objects").glob("*/*"):
+        path.write_bytes(b"rotten")
+
+
+def over_the_limit(sandbox: Box, store: Path) -> None:
+    sandbox.set_limit(3, 0.5)
+
+
+def nothing_wrong(sandbox: Box, store: Path) -> None:
+    """A push that has work and does it."""
+
+
+TROUBLES: dict[Callable[[Box, Path], None], int] = {
+    nothing_wrong: 0,
+    wrong_key: 1,
+    lost_answers: 0,
+    every_answer_lost: 1,
+    broken_view: 1,
+    broken_journal: 1,
+    broken_index: 0,
+    broken_settings: 1,
+    broken_backup: 3,
+    over_the_limit: 0,
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.__name__)
+def test_no_trouble_of_a_push_shows_the_key(
+    shell: Shell, sandbox: Box, pushed: Path, trouble: Callable[[Box, Path], None]
+) -> None:
+    fill(pushed, {"Jar": 4}, start=40)
+    (pushed / "Can" / "000.png").unlink()
+    trouble(sandbox, pushed)
+    code, said = check(start(shell, "push", "--yes", "--store", pushed), pushed, shell.home)
+    assert code == TROUBLES[trouble], said
+    assert "httpcore" in said or trouble in (broken_journal, broken_settings), "the log is as loud as it should be"
+
+
+def echoing(connection: socket.socket) -> None:
+    """Says the key back in every field that anybody might show."""
+    request = read_request(connection)
+    key = json.loads(request.partition(b"\r\n\r\n")[2])["tkn"]
+    error = {"status": "ERROR", "error": f"Model {key} said: bad image from {key}"}
+    connection.sendall(http(json.dumps(error).encode()))
+
+
+def page(connection: socket.socket) -> None:
+    body = read_request(connection).partition(b"\r\n\r\n")[2]
+    connection.sendall(http(b"<html>" + body))
+
+
+def cut(connection: socket.socket) -> None:
+    body = read_request(connection).partition(b"\r\n\r\n")[2]
+    connection.sendall(http(body, length=len(body) + 100))
+
+
+def no_http(connection: socket.socket) -> None:
+    connection.sendall(read_request(connection).partition(b"\r\n\r\n")[2])
+
+
+@pytest.mark.parametrize("talk", [echoing, page, cut, no_http], ids=lambda talk: talk.__name__)
+def test_a_service_that_says_the_key_back_is_not_repeated(shell: Shell, tmp_path: Path, talk: Talk) -> None:
+    with strange(talk) as server:
+        store = fill(tmp_path / "mirrored", {"Can": 1})
+        create_store(store, model_id=MODEL, train_url=server.url, now=0.0)
+        shell.environ["ASTICA_TRAIN_URL"] = server.url
+        code, said = check(start(shell, "push", "--store", store), store, shell.home)
+    assert code == 1, said
+    assert CANARY.encode() in server.requests[0]
+
+
+def test_an_unreachable_service_shows_no_key(shell: Shell, tmp_path: Path) -> None:
+    store = fill(tmp_path / "mirrored", {"Can": 1})
+    create_store(store, model_id=MODEL, train_url="http://127.0.0.1:1", now=0.0)
+    shell.environ["ASTICA_TRAIN_URL"] = "http://127.0.0.1:1"
+    code, said = check(start(shell, "push", "--store", store), store, shell.home)
+    assert code == 1, said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGABRT, signal.SIGSEGV, signal.SIGKILL])
+def test_no_end_of_a_push_leaves_the_key_behind(
+    shell: Shell, sandbox: Box, pushed: Path, number: signal.Signals
+) -> None:
+    fill(pushed, {"Jar": 4}, start=40)
+    sandbox.set_faults("upload=slow~30")
+    process = start(shell, "push", "--store", pushed)
+    while not sandbox.seen("upload"):
+        assert process.poll() is None
+    assert CANARY.encode() not in in_list(process)
+    assert b"push" in in_list(process)
+    sandbox.set_faults()
+    process.send_signal(number)
+    if number in (signal.SIGINT, signal.SIGTERM):
+        process.send_signal(number)
+    code, said = check(process, pushed, shell.home)
+    assert code != 0, said
+    if number in (signal.SIGABRT, signal.SIGSEGV):
+        assert "Current thread" in said, "the traceback of all threads is there"
+    assert not [path for path in shell.home.iterdir() if path.name.startswith("core")]
+
+
+@pytest.mark.parametrize("key", [f"{CANARY} x", f"{CANARY}\x1b"])
+def test_a_key_that_cannot_be_one_is_refused_unseen(shell: Shell, pushed: Path, key: str) -> None:
+    shell.environ["ASTICA_API_KEY"] = key
+    code, said = check(start(shell, "push", "--store", pushed), pushed, shell.home)
+    assert code == 1
+    assert "Copy it again" in said
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o604])
+def test_a_key_file_is_read_when_it_is_its_owners_alone(shell: Shell, pushed: Path, tmp_path: Path, mode: int) -> None:
+    draw(pushed / "Can" / "new.png", 40)
+    file = tmp_path / "the key"
+    file.write_text(f"{CANARY}\n")
+    file.chmod(mode)
+    del shell.environ["ASTICA_API_KEY"]
+    shell.environ["ASTICA_API_KEY_FILE"] = str(file)
+    code, said = check(start(shell, "push", "--store", pushed), pushed, shell.home)
+    assert (code, "chmod 600" in said) == ((0, False) if mode == 0o600 else (1, True)), said
+
+
+@pytest.mark.parametrize("command", ["pull-status", "models", "log", "backup verify", "backup prune --older-than 1d"])
+def test_no_other_command_shows_the_key(shell: Shell, pushed: Path, command: str) -> None:
+    words = command.split()
+    if words != ["models"]:
+        words += ["--store", str(pushed)]
+    code, said = check(start(shell, *words), pushed, shell.home)
+    assert code == 0, said
+
+
+def test_the_journal_of_a_refused_upload_does_not_keep_what_the_service_said_of_the_key(
+    shell: Shell, sandbox: Box, pushed: Path
+) -> None:
+    draw(pushed / "Can" / "new.png", 40)
+    sandbox.set_switches(invalid_image=f"Bad image for {CANARY}")
+    (pushed / "Can" / "new.png").write_bytes((pushed / "Can" / "new.png").read_bytes())
+    code, _ = check(start(shell, "push", "--store", pushed), pushed, shell.home)
+    assert code == 0
+    with contextlib.closing(sqlite3.connect(pushed / ".astica-sync/journal.db")) as journal:
+        assert journal.execute("SELECT count(*) FROM history").fetchone()[0] == 9

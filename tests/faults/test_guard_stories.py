@@ -1,0 +1,194 @@
+"""Stories of users whose files were taken from them, told again: here nothing goes.
+
+Each is a report about another tool; where a story needs a disk that is not mounted, it is in
+``tests/cli/test_disk_trouble.py``, and the plain shares of the guard are in ``tests/cli/test_removals.py``.
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from shell import Ran, Shell, draw, fill, in_store, on_service
+from terminal import converse
+
+from astica_sync.sandbox.running import Box
+
+
+def nothing_went(box: Box) -> bool:
+    return not (box.seen("sample_remove") or box.seen("class_remove"))
+
+
+def test_a_class_whose_last_file_went_is_asked_about_however_small_it_is(
+    shell: Shell, sandbox: Box, pushed: Path
+) -> None:
+    for path in (pushed / "Bottle").iterdir():
+        path.unlink()
+    ran = shell("push", "--store", pushed)
+    assert ran.code == 4
+    assert "class 'Bottle' has vanished or is empty" in ran.out
+    assert "- Bottle/000.png" in ran.out
+    assert nothing_went(sandbox)
+    (pushed / "Bottle").rmdir()
+    assert shell("push", "--store", pushed).code == 4
+    assert nothing_went(sandbox)
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n", 4), ("y", 0)])
+def test_on_a_terminal_a_vanished_class_is_asked_about_by_the_names_of_its_files(
+    shell: Shell, sandbox: Box, pushed: Path, answer: str, code: int
+) -> None:
+    shutil.rmtree(pushed / "Bottle")
+    ran = converse(shell, "Remove them from the service?", answer, "push", "--store", pushed)
+    assert ran.code == code, ran.out
+    assert "- Bottle/000.png" in ran.out
+    assert "- Bottle/001.png" in ran.out
+    assert nothing_went(sandbox) == (answer == "n")
+
+
+def test_a_class_that_was_renamed_moves_without_a_question(
+    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+) -> None:
+    (pushed / "Bottle").rename(pushed / "Flask")
+    assert shell("push", "--store", pushed).code == 0
+    assert on_service(sandbox, model_id) == in_store(pushed)
+
+
+def test_a_changed_ignore_file_never_becomes_removals_without_saying_so(
+    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+) -> None:
+    (pushed / ".astica-ignore").write_text("000.png\n")
+    ran = shell("push", "--store", pushed)
+    assert ran.code == 4
+    assert "3 samples would go for being ignored now" in ran.out
+    assert nothing_went(sandbox)
+    status = shell("pull-status", "--store", pushed)
+    assert "its file is ignored now" in status.out
+    assert shell("push", "--yes", "--store", pushed).code == 0
+    assert len(sandbox.samples(model_id)) == 5
+    (pushed / ".astica-ignore").unlink()
+    assert shell("push", "--store", pushed).code == 0
+    assert on_service(sandbox, model_id) == in_store(pushed)
+
+
+def test_everything_deleted_by_a_slip_of_the_hand_removes_nothing(shell: Shell, sandbox: Box, pushed: Path) -> None:
+    for title in ("Bottle", "Can", "Glass"):
+        shutil.rmtree(pushed / title)
+    for flags in ((), ("--max-remove", "1000"), ("--max-remove", "100%")):
+        ran = shell("push", *flags, "--store", pushed)
+        assert ran.code == 4, ran.out
+        assert "the store holds no sample at all" in ran.out
+    assert nothing_went(sandbox)
+
+
+def test_a_store_whose_state_folder_alone_is_left_on_an_empty_disk_removes_nothing(
+    shell: Shell, sandbox: Box, pushed: Path, tmp_path: Path
+) -> None:
+    # The state folder was put where the disk is mounted: with the disk away, it is all there is.
+    empty = tmp_path / "mount point"
+    empty.mkdir()
+    shutil.copytree(pushed / ".astica-sync", empty / ".astica-sync")
+    ran = shell("push", "--yes", "--store", empty)
+    assert ran.code == 1
+    assert "moved to another disk or copied" in ran.err
+    assert sandbox.log == []
+
+
+def test_of_two_copies_of_a_store_only_the_one_writes_that_was_told_to(
+    shell: Shell, sandbox: Box, pushed: Path, model_id: int, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(pushed, tmp_path / "copy"))
+    draw(copy / "Can" / "new.png", 40)
+    ran = shell("push", "--store", copy)
+    assert ran.code == 1
+    assert "astica-sync init" in ran.err
+    assert sandbox.log == []
+    assert shell("pull-status", "--store", copy).code == 0, "looking is free"
+    assert shell("init", copy).code == 0
+    assert shell("push", "--store", copy).code == 0
+    assert on_service(sandbox, model_id) == in_store(copy)
+
+
+def test_init_alone_is_for_a_store_that_has_its_model(shell: Shell, sandbox: Box, pushed: Path, tmp_path: Path) -> None:
+    assert shell("init", pushed).code == 0
+    fresh = fill(tmp_path / "fresh", {"Can": 1})
+    ran = shell("init", fresh)
+    assert ran.code == 2
+    assert "--model ID" in ran.err
+    assert not (fresh / ".astica-sync").exists()
+
+
+def test_two_stores_of_one_model_never_remove_what_the_other_has_sent(
+    shell: Shell, sandbox: Box, pushed: Path, model_id: int, tmp_path: Path
+) -> None:
+    other = fill(tmp_path / "other", {"Can": 3}, start=60)
+    assert shell("init", other, "--model", str(model_id)).code == 0
+    for store in (other, pushed, other, pushed):
+        assert shell("push", "--yes", "--store", store).code == 0
+    assert on_service(sandbox, model_id) == in_store(pushed) + in_store(other)
+    shutil.rmtree(other / "Can")
+    assert shell("push", "--yes", "--store", other).code == 0
+    assert on_service(sandbox, model_id) == in_store(pushed)
+
+
+def test_a_sample_that_both_stores_have_goes_only_when_neither_has_it(
+    shell: Shell, sandbox: Box, pushed: Path, model_id: int, tmp_path: Path
+) -> None:
+    """The store that has the file puts it back: the end is right, at the price of an upload."""
+    other = tmp_path / "other"
+    shutil.copytree(pushed / "Can", other / "Can")
+    assert shell("init", other, "--model", str(model_id)).code == 0
+    assert shell("push", "--store", other).code == 0
+    (other / "Can" / "000.png").unlink()
+    assert shell("push", "--store", other).code == 0
+    assert shell("push", "--store", pushed).code == 0
+    assert on_service(sandbox, model_id) == in_store(pushed)
+
+
+@pytest.mark.parametrize("title", ["can", "Botle", "GLASS "])
+def test_a_typo_in_a_label_is_asked_about_before_it_costs_a_request(
+    shell: Shell, sandbox: Box, pushed: Path, title: str
+) -> None:
+    draw(pushed / title / "new.png", 40)
+    draw(pushed / "Can" / "new.png", 41)
+    ran = shell("push", "--store", pushed)
+    assert ran.code == 4
+    assert "did you mean" in ran.out
+    assert len(sandbox.seen("upload")) == 1, "what is certain goes ahead"
+    meant = shell("push", "--new-class", title, "--store", pushed)
+    assert meant.code == 0, meant.out
+    assert len(sandbox.seen("upload")) == 2
+
+
+@pytest.mark.parametrize("title", ["Cup", "Cann", "Bott1e"])
+def test_a_title_too_short_for_a_guess_or_with_another_digit_is_taken_as_it_is(
+    shell: Shell, sandbox: Box, pushed: Path, title: str
+) -> None:
+    draw(pushed / title / "new.png", 40)
+    assert shell("push", "--store", pushed).code == 0
+
+
+def test_on_a_terminal_a_near_title_can_be_meant(shell: Shell, sandbox: Box, pushed: Path) -> None:
+    draw(pushed / "Botle" / "new.png", 40)
+    refused = converse(shell, "Make new classes of them?", "n", "push", "--store", pushed)
+    assert refused.code == 4
+    assert not sandbox.seen("upload")
+    meant = converse(shell, "Make new classes of them?", "y", "push", "--store", pushed)
+    assert meant.code == 0, meant.out
+    assert shell("push", "--json", "--store", pushed).json["in_sync"] is True
+
+
+def told(ran: Ran) -> list[str]:
+    return [line for line in (ran.out + ran.err).splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("share", ["10", "50%"])
+def test_more_than_a_person_allowed_goes_not_at_all(shell: Shell, sandbox: Box, pushed: Path, share: str) -> None:
+    fill(pushed, {"Jar": 12}, start=100)
+    assert shell("push", "--store", pushed).code == 0
+    for path in sorted((pushed / "Jar").iterdir())[:11]:
+        path.unlink()
+    ran = shell("push", "--max-remove", share, "--store", pushed)
+    assert ran.code == 4, told(ran)
+    assert nothing_went(sandbox)
+    assert shell("push", "--max-remove", "11", "--store", pushed).code == 0
+    assert len(sandbox.seen("sample_remove")) == 11

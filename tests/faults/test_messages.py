@@ -1,0 +1,91 @@
+"""Every error says what happened and what to do, and the page that lists them all says what the code says."""
+
+import re
+from pathlib import Path
+
+import generate
+import pytest
+from messages import Message, find_messages
+from shell import Shell, draw
+
+from astica_sync import errors
+from astica_sync.cli.main import EXIT_CODES
+from astica_sync.sandbox.running import Box
+
+PAGE = Path(generate.__file__).parent / "errors.md"
+
+
+@pytest.mark.parametrize("message", find_messages(), ids=lambda one: f"{one.file}:{one.line}")
+def test_every_error_says_what_to_do(message: Message) -> None:
+    assert message.text.strip()
+    assert message.hint.strip(), f"{message} gives no hint"
+
+
+def test_an_error_without_a_hint_would_be_found(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "errors.py").write_text("class AsticaSyncError(Exception): ...\nclass Odd(AsticaSyncError): ...\n")
+    (tmp_path / "store" / "a.py").write_text(
+        "SAY = 'mend it'\n"
+        "class Own(errors.Odd): ...\n"
+        "def f(path):\n"
+        "    hint = f'look at {path}'\n"
+        "    if path: raise Own(f'{path.name} is odd', hint)\n"
+        "    return Odd(f'no {SAY} hint')\n"
+        "def g(error):\n"
+        "    raise Odd('two', hint=SAY if error else 'nothing')\n"
+        "    raise Odd(str(error), error.hint)\n"
+    )
+    found = [(one.area, one.kind, one.text, one.hint) for one in find_messages(tmp_path)]
+    assert found == [
+        ("store", "Own", "<name> is odd", "look at <path>"),
+        ("store", "Odd", "no mend it hint", ""),
+        ("store", "Odd", "two", "mend it / nothing"),
+    ]
+
+
+def test_the_page_of_all_errors_is_fresh() -> None:
+    assert PAGE.read_text("utf-8") == generate._errors_page(), "run: make docs"
+
+
+def test_every_part_of_the_program_has_its_table() -> None:
+    areas = {one.area for one in find_messages()}
+    assert areas <= set(generate.AREAS)
+    page = PAGE.read_text("utf-8")
+    assert all(f"## {generate.AREAS[area]}\n" in page for area in areas)
+
+
+def kinds(kind: type[errors.AsticaSyncError] = errors.AsticaSyncError) -> list[type[errors.AsticaSyncError]]:
+    return [kind, *(one for below in kind.__subclasses__() for one in kinds(below))]
+
+
+def test_every_error_ends_with_a_documented_exit_code() -> None:
+    assert {kind.exit_code for kind in kinds()} <= set(EXIT_CODES)
+
+
+def test_every_exit_code_is_what_a_person_meets(shell: Shell, sandbox: Box, pushed: Path) -> None:
+    """130 is in ``tests/cli/test_interruptions.py``: it needs a process that somebody stops."""
+    assert shell("push", "--store", pushed).code == 0
+    assert shell("push", "--store", pushed / "nowhere").code == 1
+    assert shell("push", "--stoer", pushed).code == 2
+    (pushed / "Can" / "000.png").unlink()
+    assert shell("pull-status", "--exit-code", "--store", pushed).code == 5
+    for title in ("Bottle", "Glass"):
+        for path in (pushed / title).iterdir():
+            path.unlink()
+    assert shell("push", "--store", pushed).code == 4
+    image = draw(pushed / "Can" / "broken.png", 40)
+    image.write_bytes(image.read_bytes()[:-20])
+    assert shell("push", "--yes", "--store", pushed).code == 3
+    assert set(EXIT_CODES) == {0, 1, 2, 3, 4, 5, 130}
+
+
+def test_every_test_that_the_page_on_reliability_names_exists() -> None:
+    page = (PAGE.parent / "reliability.md").read_text("utf-8")
+    root = PAGE.parents[1]
+    for file in re.findall(r"`(tests/[a-z_/]+\.py)`", page):
+        assert (root / file).is_file(), file
+    written = "".join(path.read_text("utf-8") for path in (root / "tests").rglob("test_*.py"))
+    names = re.findall(r"`(test_[a-z0-9_]+)`", page)
+    assert names
+    for name in names:
+        assert f"def {name}(" in written, name

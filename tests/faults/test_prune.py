@@ -1,0 +1,325 @@
+"""``backup prune``: the only way in which bytes are ever lost, and all that it leaves alone."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+import xxhash
+from hypothesis import given
+from hypothesis import strategies as st
+from shell import Ran, Shell, draw
+from terminal import converse
+
+from astica_sync.core.prune import Claim, Claims, Kept, find_claim, find_prunable
+from astica_sync.errors import StorageFull, StoreError, Unworkable
+from astica_sync.sandbox.running import Box
+from astica_sync.store.backup import Backup
+from astica_sync.store.disk import AnyPath, Disk
+
+YEAR = 365 * 86_400
+
+
+def kept(store: Path) -> set[str]:
+    """The content hashes in the backup."""
+    return {path.stem for path in (store / ".astica-sync" / "backup" / "objects").glob("*/*")}
+
+
+def age(store: Path) -> None:
+    """Makes everything the backup and the history know a year older."""
+    import sqlite3
+
+    catalog = store / ".astica-sync" / "backup" / "catalog.jsonl"
+    lines = [json.loads(line) for line in catalog.read_text("utf-8").splitlines()]
+    for line in lines:
+        line["added_at"] = line["added_at"].replace(line["added_at"][:4], str(int(line["added_at"][:4]) - 1), 1)
+    catalog.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    with sqlite3.connect(store / ".astica-sync" / "journal.db") as journal:
+        journal.execute("UPDATE history SET at = at - ?", (YEAR,))
+    journal.close()
+
+
+def prune(shell: Shell, store: Path, *more: str) -> Ran:
+    return shell("backup", "prune", "--store", store, "--older-than", "90d", *more)
+
+
+@pytest.fixture
+def gone(shell: Shell, pushed: Path) -> Path:
+    """A store from which two images went a year ago, and from the service too."""
+    for number in range(2):
+        (pushed / "Can" / f"00{number}.png").unlink()
+    shell.environ["ASTICA_QUARANTINE"] = "0"
+    assert shell("push", "--store", pushed).code == 0
+    # The next observation shows them gone, and their marks are forgotten.
+    assert shell("push", "--store", pushed).code == 0
+    age(pushed)
+    return pushed
+
+
+def test_what_nobody_needs_any_more_goes_and_the_catalog_with_it(shell: Shell, sandbox: Box, gone: Path) -> None:
+    before = kept(gone)
+    ran = prune(shell, gone, "--yes")
+    assert ran.code == 0, ran.err
+    assert "Removed 2 images" in ran.out
+    assert len(before - kept(gone)) == 2
+    verified = shell("backup", "verify", "--json", "--store", gone)
+    assert (verified.code, verified.json) == (0, {"good": 6, "repaired": [], "broken": []})
+    assert "6 samples" in shell("backup", "list", "--store", gone).out
+    log = shell("log", "--store", gone, "--json").out
+    assert sum(json.loads(line)["action"] == "prune" for line in log.splitlines()) == 2
+    assert shell("push", "--json", "--store", gone).json["in_sync"] is True
+
+
+def test_a_dry_run_names_what_would_go_and_removes_nothing(shell: Shell, gone: Path) -> None:
+    before = kept(gone)
+    ran = prune(shell, gone, "--dry-run")
+    assert ran.code == 0
+    assert "- Can/000.png" in ran.out
+    assert kept(gone) == before
+    data = prune(shell, gone, "--dry-run", "--json").json
+    assert (data["objects"], data["removed"], data["staying"]) == (2, False, {"store": 6})
+
+
+def test_without_a_yes_nothing_goes_and_a_second_prune_finds_nothing(shell: Shell, gone: Path) -> None:
+    before = kept(gone)
+    for more in ((), ("--json",)):
+        refused = prune(shell, gone, *more)
+        assert refused.code == 4
+        assert "2 images would go for good" in refused.err
+        assert "--yes" in refused.err
+    assert kept(gone) == before
+    assert prune(shell, gone, "--yes").code == 0
+    again = prune(shell, gone, "--yes", "--json").json
+    assert (again["objects"], again["removed"]) == (0, False)
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [("y", 0, 6), ("n", 4, 8)])
+def test_on_a_terminal_it_asks(shell: Shell, gone: Path, answer: str, code: int, left: int) -> None:
+    ran = converse(shell, "gives none back.", answer, "backup", "prune", "--store", gone, "--older-than", "90d")
+    assert ran.code == code, ran.out
+    assert len(kept(gone)) == left
+
+
+def test_what_was_heard_of_since_stays(shell: Shell, pushed: Path) -> None:
+    shell.environ["ASTICA_QUARANTINE"] = "0"
+    (pushed / "Can" / "000.png").unlink()
+    for _ in range(2):
+        assert shell("push", "--store", pushed).code == 0
+    assert prune(shell, pushed, "--yes", "--json").json["staying"] == {"store": 7, "age": 1}
+
+
+def test_the_history_keeps_what_the_catalog_calls_old(shell: Shell, pushed: Path) -> None:
+    shell.environ["ASTICA_QUARANTINE"] = "0"
+    age(pushed)
+    (pushed / "Can" / "000.png").unlink()
+    for _ in range(2):
+        assert shell("push", "--store", pushed).code == 0
+    assert prune(shell, pushed, "--yes", "--json").json["staying"] == {"store": 7, "age": 1}
+    (pushed / ".astica-sync" / "journal.db").unlink()
+    assert prune(shell, pushed, "--yes", "--json").json["objects"] == 1
+
+
+def test_what_has_a_mark_stays(shell: Shell, sandbox: Box, pushed: Path) -> None:
+    (pushed / "Can" / "000.png").unlink()
+    sandbox.set_faults("sample_remove:1=lost-before")
+    shell.environ["ASTICA_QUARANTINE"] = "3600"
+    process = shell.start("push", "--store", pushed)
+    while not sandbox.seen("sample_remove"):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    shell.finish(process)
+    age(pushed)
+    assert prune(shell, pushed, "--yes", "--json").json["staying"] == {"store": 7, "mark": 1}
+
+
+def test_what_is_on_the_service_stays_though_every_mark_is_lost(shell: Shell, pushed: Path) -> None:
+    age(pushed)
+    (pushed / ".astica-sync" / "journal.db").unlink()
+    (pushed / "Can" / "000.png").unlink()
+    assert prune(shell, pushed, "--yes", "--json").json["staying"] == {"store": 7, "service": 1}
+
+
+def test_what_a_snapshot_names_stays(shell: Shell, gone: Path) -> None:
+    lost = sorted(kept(gone) - {entry["content"] for entry in in_store(shell, gone)})
+    manifest = gone / ".astica-sync" / "backup" / "some" / "manifest.jsonl"
+    manifest.parent.mkdir()
+    # The name may lie across two pieces of a reading.
+    manifest.write_text(" " * ((1 << 20) - 10) + json.dumps({"content": lost[0]}) + "\n")
+    assert prune(shell, gone, "--yes", "--json").json["staying"] == {"store": 6, "snapshot": 1}
+    assert lost[0] in kept(gone)
+    assert lost[1] not in kept(gone)
+
+
+def test_what_a_version_was_trained_on_stays(shell: Shell, pushed: Path) -> None:
+    shell.environ["ASTICA_QUARANTINE"] = "0"
+    assert shell("train", "--store", pushed).code == 0
+    (pushed / "Can" / "000.png").unlink()
+    for _ in range(2):
+        assert shell("push", "--store", pushed).code == 0
+    age(pushed)
+    assert prune(shell, pushed, "--yes", "--json").json["staying"] == {"store": 7, "snapshot": 1}
+
+
+def in_store(shell: Shell, store: Path) -> list[dict[str, str]]:
+    entries = [json.loads(line) for line in shell("backup", "list", "--json", "--store", store).out.splitlines()]
+    return [entry for entry in entries if (store / entry["path"]).exists()]
+
+
+def test_nothing_goes_while_a_part_of_the_store_cannot_be_read(shell: Shell, gone: Path) -> None:
+    before = kept(gone)
+    (gone / "Bottle" / "link.png").symlink_to("000.png")
+    ran = prune(shell, gone, "--yes")
+    assert ran.code == 1
+    assert "could not be read" in ran.err
+    assert kept(gone) == before
+
+
+def test_nothing_goes_while_the_service_does_not_answer(shell: Shell, sandbox: Box, gone: Path) -> None:
+    before = kept(gone)
+    sandbox.set_faults("view=partial")
+    assert prune(shell, gone, "--yes").code == 1
+    assert kept(gone) == before
+
+
+def test_nothing_goes_while_another_process_writes(shell: Shell, gone: Path, tmp_path: Path) -> None:
+    before = kept(gone)
+    hold = (
+        "from pathlib import Path; from astica_sync.store.layout import Layout;"
+        "from astica_sync.store.lock import writer_lock; import sys\n"
+        "with writer_lock(Layout(Path(sys.argv[1])), now=None): print('held', flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", hold, str(gone)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    assert prune(shell, gone, "--yes").code == 1
+    holder.communicate()
+    assert kept(gone) == before
+
+
+def test_an_object_that_no_line_names_goes_by_the_time_of_its_file(shell: Shell, gone: Path) -> None:
+    (gone / ".astica-sync" / "backup" / "catalog.jsonl").unlink()
+    assert prune(shell, gone, "--yes", "--json").json["staying"] == {"store": 6, "age": 2}
+    for path in (gone / ".astica-sync" / "backup" / "objects").glob("*/*"):
+        os.utime(path, (time.time() - YEAR,) * 2)
+    assert prune(shell, gone, "--yes", "--json").json["objects"] == 2
+
+
+def test_an_image_that_comes_back_after_a_prune_is_sent_and_kept_again(shell: Shell, gone: Path) -> None:
+    assert prune(shell, gone, "--yes").code == 0
+    draw(gone / "Can" / "again.png", 2)
+    assert shell("push", "--store", gone).code == 0
+    assert len(kept(gone)) == 7
+    assert shell("backup", "verify", "--store", gone).code == 0
+
+
+@pytest.mark.parametrize("wrong", ["0d", "90", "-1d", "1.5y", "soon"])
+def test_an_age_that_is_none_is_wrong_usage(shell: Shell, gone: Path, wrong: str) -> None:
+    assert shell("backup", "prune", "--store", gone, f"--older-than={wrong}", "--yes").code == 2
+    assert shell("backup", "prune", "--store", gone, "--yes").code == 2
+
+
+CONTENTS = [f"{number:032x}" for number in range(6)]
+SOME = st.frozensets(st.sampled_from(CONTENTS))
+
+
+@given(SOME, SOME, SOME, SOME, st.lists(st.floats(), min_size=6, max_size=6), st.floats())
+def test_an_object_goes_only_when_nobody_claims_it(
+    store: frozenset[str],
+    marks: frozenset[str],
+    service: frozenset[str],
+    snapshots: frozenset[str],
+    times: list[float],
+    before: float,
+) -> None:
+    claims = Claims(store, marks, service, snapshots, before)
+    objects = [Kept(content, 1, at) for content, at in zip(CONTENTS, times, strict=True)]
+    gone = {kept.content for kept in find_prunable(objects, claims)}
+    assert not gone & (store | marks | service | snapshots)
+    for entry in objects:
+        assert (entry.content in gone) == (find_claim(entry, claims) is None)
+        if entry.content in gone:
+            assert entry.last_at < before
+        elif find_claim(entry, claims) is Claim.AGE:
+            assert not entry.last_at < before
+
+
+class Refusing(Disk):
+    """A disk on which one kind of step fails."""
+
+    def __init__(self, step: str) -> None:
+        self._step = step
+
+    def open_read(self, path: AnyPath) -> BinaryIO:
+        if self._step == "read" and str(path).endswith("manifest.jsonl"):
+            raise OSError(errno.EIO, "Input/output error")
+        return super().open_read(path)
+
+    def write_synced(self, path: Path, chunks: Iterable[bytes], mode: int = 0o666) -> None:
+        if self._step == "write":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().write_synced(path, chunks, mode)
+
+    def remove(self, path: Path) -> None:
+        if self._step == "remove":
+            raise OSError(errno.EROFS, "Read-only file system")
+        super().remove(path)
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[Path, list[str]]:
+    """A backup of two images, and their contents."""
+    contents = []
+    backup = Backup(tmp_path / "backup", Disk())
+    for number in range(2):
+        image = draw(tmp_path / f"{number}.png", number)
+        contents.append(xxhash.xxh3_128_hexdigest(image.read_bytes()))
+        backup.put(image, contents[-1])
+        backup.add_samples([("Can", f"Can/{number}.png", contents[-1])], 1e9)
+    return tmp_path / "backup", contents
+
+
+@pytest.mark.parametrize(
+    ("step", "error", "lines"),
+    [("write", StorageFull, 2), ("remove", Unworkable, 1)],
+)
+def test_a_prune_that_fails_never_leaves_a_line_without_its_object(
+    two: tuple[Path, list[str]], step: str, error: type[StoreError], lines: int
+) -> None:
+    root, contents = two
+    with pytest.raises(error):
+        Backup(root, Refusing(step)).prune({contents[0]})
+    backup = Backup(root, Disk())
+    assert sorted(backup.objects()) == sorted(contents)
+    assert len(list(backup.samples())) == lines
+    assert all(checked.reason is None for checked in backup.verify())
+    assert backup.prune({contents[0]}) > 0
+    assert list(backup.objects()) == [contents[1]]
+    assert backup.prune({contents[0]}) == 0, "what is gone already costs nothing"
+    assert backup.time_of(contents[0]) == 0.0
+
+
+def test_a_prune_leaves_every_other_line_as_it_is(two: tuple[Path, list[str]]) -> None:
+    root, contents = two
+    torn = b'{"class": "Can", "path": "Can/torn'
+    catalog = root / "catalog.jsonl"
+    first, second = catalog.read_bytes().splitlines(keepends=True)
+    catalog.write_bytes(first + b"not json\n" + second + torn)
+    Backup(root, Disk()).prune({contents[0]})
+    assert catalog.read_bytes() == b"not json\n" + second + torn + b"\n"
+
+
+def test_a_manifest_that_cannot_be_read_stops_a_prune(two: tuple[Path, list[str]]) -> None:
+    root, contents = two
+    (root / "manifest.jsonl").write_text(contents[0])
+    assert Backup(root, Disk()).pinned() >= {contents[0]}
+    with pytest.raises(StoreError, match=r"manifest\.jsonl of the backup cannot be read"):
+        Backup(root, Refusing("read")).pinned()

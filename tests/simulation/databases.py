@@ -1,0 +1,210 @@
+"""Real SQLite under the simulation, in memory or in files.
+
+The index, the journal and the request budget run their own code on real databases. A committed transaction is durable,
+an open one is rolled back when its process dies. Every commit is two effects, one before and one after, so that a
+process can die on either side of it, and the first can fail.
+
+Databases in memory are shared by the connections of all simulated processes; what was made once is filled and emptied
+by SQLite's backup, which is far quicker than making schemas again.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from astica_sync.remote import budget as budget_module
+from astica_sync.remote import ledger as ledger_module
+from astica_sync.store import index as index_module
+from astica_sync.store import journal as journal_module
+from astica_sync.store import schema
+from astica_sync.store.layout import Layout
+from tests.simulation.world import Crash, Process, current
+
+
+class Connection(sqlite3.Connection):
+    """A connection that tells its process of commits, and that a dead process cannot use."""
+
+    process: Process | None = None
+    role = ""
+
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        process = self.process
+        if process is None or sql == "ROLLBACK":
+            return super().execute(sql, *values)
+        if process.dead:
+            raise Crash
+        if sql != "COMMIT":
+            return super().execute(sql, *values)
+        process.effect(f"commit {self.role}")
+        cursor = super().execute(sql)
+        process.effect(f"committed {self.role}")
+        return cursor
+
+    def executemany(self, sql: str, rows: Any) -> sqlite3.Cursor:
+        if self.process is not None and self.process.dead:
+            raise Crash
+        return super().executemany(sql, rows)
+
+    def close(self) -> None:
+        """Left to ``Databases``: opening a connection takes as long as a dozen transactions."""
+
+    def really_close(self) -> None:
+        super().close()
+
+
+class Databases:
+    """All databases of all walks, by their path."""
+
+    def __init__(self, base: str = "", in_files: bool = False) -> None:
+        """``base`` is the folder all simulated paths begin with; with ``in_files`` it must exist."""
+        self.base = base
+        self._in_files = in_files
+        self._keepers: dict[str, sqlite3.Connection] = {}
+        self._empty: dict[str, sqlite3.Connection] = {}
+        self._free: dict[str, list[Connection]] = {}
+
+    def connect(self, path: Path | str, **_options: Any) -> sqlite3.Connection:
+        """What ``sqlite3.connect`` is replaced by in the modules under test."""
+        name = str(path)
+        process = current()
+        if name == ":memory:":
+            return sqlite3.connect(name, isolation_level=None)
+        free = self._free.setdefault(name, [])
+        connection = free.pop() if free else self._open(name)
+        connection.role = name.rpartition("/")[2].removesuffix(".db")
+        connection.process = process
+        if process is not None:
+            process.on_end.append(lambda: self._give_back(name, connection))
+        return connection
+
+    def keeper(self, name: str) -> sqlite3.Connection:
+        """A connection of nobody's, for the simulation itself."""
+        if name not in self._keepers:
+            self._keepers[name] = self._open(name)
+        return self._keepers[name]
+
+    def remember_empty(self, name: str) -> None:
+        """Takes what the database holds now for its beginning."""
+        if name not in self._empty:
+            self._empty[name] = self.copy(name)
+
+    def copy(self, name: str) -> sqlite3.Connection:
+        copy = sqlite3.connect(":memory:")
+        self.keeper(name).backup(copy)
+        return copy
+
+    def restore(self, name: str, copy: sqlite3.Connection | None = None) -> None:
+        """Puts an earlier state back, from a restored home for instance; without one, the empty schema."""
+        source = copy or self._empty.get(name)
+        if source is not None:
+            source.backup(self.keeper(name))
+
+    def reset(self) -> None:
+        """Empties everything that the walk before has written."""
+        for name in self._empty:
+            self.restore(name)
+
+    def prepare(self, machine: str, stores: tuple[str, ...]) -> None:
+        """Makes the schemas, once; by the code under test."""
+        ledger = Path(f"{self.base}/{machine}/budget.db")
+        names = [ledger]
+        if self._in_files:
+            ledger.parent.mkdir(parents=True, exist_ok=True)
+        for store in stores:
+            layout = Layout(Path(f"{self.base}/{machine}/{store}"))
+            if self._in_files:
+                layout.state.mkdir(parents=True, exist_ok=True)
+            names += [layout.index_db, layout.journal_db]
+            # A database in memory lives as long as somebody is connected.
+            self.keeper(str(layout.index_db)), self.keeper(str(layout.journal_db))
+            index_module.Index(layout.index_db)
+            journal_module.Journal(layout.journal_db)
+        with_schema = ledger_module._make_schema
+        with_schema(self.keeper(str(ledger)), ledger)
+        for name in names:
+            self.remember_empty(str(name))
+
+    def _open(self, name: str) -> Connection:
+        target = name if self._in_files else f"file:{name}?vfs=memdb"
+        connection = sqlite3.connect(
+            target, timeout=0, isolation_level=None, uri=not self._in_files, factory=Connection, check_same_thread=False
+        )
+        if self._in_files:
+            connection.execute("PRAGMA journal_mode=TRUNCATE")
+        return connection
+
+    def _give_back(self, name: str, connection: Connection) -> None:
+        process, connection.process = connection.process, None
+        if process is None:
+            return
+        if process.dead or connection.in_transaction:
+            # Statements that were under way would keep their locks; closing ends them and rolls back.
+            connection.really_close()
+        else:
+            self._free[name].append(connection)
+
+
+class _Module:
+    """The ``sqlite3`` module with another ``connect``."""
+
+    def __init__(self, databases: Databases) -> None:
+        self.connect = databases.connect
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sqlite3, name)
+
+
+class _Processes:
+    """What the budget asks the ``os`` module for: each simulated process has a number of its own."""
+
+    def getpid(self) -> str:
+        process = current()
+        return process.name if process else ""
+
+
+class SimLedger(ledger_module.Ledger):
+    """The file behind the budget, without the file: what guards against its loss has tests of its own."""
+
+    databases: Databases
+
+    def _current(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = self.databases.connect(self._path)
+        return self._connection
+
+
+class SimIndex(index_module.Index):
+    """The index, with a lock between simulated processes in place of one between real ones."""
+
+    scans: set[str]
+
+    @contextlib.contextmanager
+    def scanning(self) -> Iterator[None]:
+        name = str(self.path)
+        self._come_back()
+        mine = name not in self.scans
+        if mine:
+            self.scans.add(name)
+        else:
+            self._go_private()
+        try:
+            yield
+        finally:
+            if mine:
+                self.scans.discard(name)
+
+
+@contextlib.contextmanager
+def installed(databases: Databases) -> Iterator[None]:
+    """While it lasts, the modules under test open their databases here."""
+    before = schema.sqlite3, budget_module.Ledger, budget_module.os
+    SimLedger.databases = databases
+    schema.sqlite3 = _Module(databases)  # type: ignore[attr-defined]
+    budget_module.Ledger = SimLedger  # type: ignore[misc]
+    budget_module.os = _Processes()  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        schema.sqlite3, budget_module.Ledger, budget_module.os = before  # type: ignore[attr-defined, misc]

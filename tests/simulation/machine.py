@@ -1,0 +1,293 @@
+"""A simulated machine: its disk, its clocks, its databases, and the processes that run on it."""
+
+import contextlib
+import json
+import random
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from astica_sync.core.guard import Allowance, Refusal
+from astica_sync.core.plan import Plan
+from astica_sync.errors import Interrupted, StoreBusy
+from astica_sync.remote import budget as budget_module
+from astica_sync.remote.service import Service as Account
+from astica_sync.store.backup import Backup
+from astica_sync.store.journal import Journal
+from astica_sync.store.layout import Layout, Sentinel, machine_name, read_sentinel
+from astica_sync.sync import cycle, status
+from astica_sync.sync.listener import Listener
+from astica_sync.sync.parts import Parts
+from astica_sync.sync.workers import Done
+from tests.simulation.databases import Databases, SimIndex
+from tests.simulation.disk import FileSystem, Node, SimDisk
+from tests.simulation.network import Faults, SimClient, SimConnection
+from tests.simulation.oracle import Oracle
+from tests.simulation.service import MODEL, Service
+from tests.simulation.world import Crash, Process, World
+
+QUARANTINE = 60.0
+
+
+class Run(Process):
+    """One run of the program on one store."""
+
+    def __init__(self, store: "Store", name: str, draw: random.Random) -> None:
+        super().__init__(store.machine.world, name)
+        self.store = store
+        self.store_name = store.name
+        self.draw = draw
+        self.run_id = name
+        self.connection: SimConnection | None = None
+        self.wall_offset = store.machine.wall_offset
+        self.oracle_notes: Any = None
+        self.answers: dict[int, str] = {}
+        """The faults of requests by their number, where a sweep says them."""
+
+
+class SimClock:
+    """The clocks of one run: ticks of the machine, and a wall clock anchored once."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._machine = run.store.machine
+        self._anchor = self._machine.wall() - self.ticks()
+
+    def now(self) -> float:
+        return self._anchor + self.ticks()
+
+    def ticks(self) -> float:
+        return self._machine.ticks()
+
+    def sleep(self, seconds: float) -> None:
+        run = self._run
+        if run.stopping:
+            raise Interrupted("stopped")
+        run.wait(run.world.time + max(0.0, seconds), interruptible=True)
+        if run.stopping:
+            raise Interrupted("stopped")
+
+
+class SimWorkers:
+    """Workers whose pieces take virtual time and end in an order the seed decides."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._finished: deque[Done] = deque()
+        self._wake: Callable[[], None] | None = None
+        self.slow = run.draw.random() < 0.2
+
+    def submit(self, work: Callable[[], Any], tag: Any) -> None:
+        run = self._run
+        run.effect("submit")
+        sends = "sent" in tag
+
+        def piece() -> None:
+            if not sends:
+                run.wait(run.world.time + run.draw.random() * (5.0 if self.slow else 0.02))
+            try:
+                if run.ended:
+                    return
+                done = Done(tag, work())
+            except Crash:
+                raise
+            except BaseException as error:  # noqa: BLE001
+                done = Done(tag, error=error)
+            self._finished.append(done)
+            if self._wake is not None:
+                run.world.at(run.world.time, self._wake)
+
+        run.spawn(piece)
+
+    def next_done(self, timeout: float | None) -> Done | None:
+        if not self._finished and timeout != 0:
+            run = self._run
+            wake = self._wake = run.waker()
+            if timeout is not None:
+                run.world.at(run.world.time + timeout, wake)
+            run.pause()
+            self._wake = None
+        return self._finished.popleft() if self._finished else None
+
+
+class SimDecoder:
+    """Every image whose bytes say so is broken."""
+
+    def __init__(self, disk: SimDisk) -> None:
+        self._disk = disk
+
+    def check(self, path: Path) -> str | None:
+        with self._disk.open_read(path) as file:
+            return "broken image" if b"broken" in file.read() else None
+
+
+class SimListener(Listener):
+    """Tells the oracle about every plan."""
+
+    def __init__(self, run: Run, oracle: Oracle) -> None:
+        self._run = run
+        self._oracle = oracle
+
+    def phase(self, text: str) -> None:
+        if text.startswith("Looking"):
+            self._oracle.scanning(self._run)
+
+    def planned(self, plan: Plan, refusals: list[Refusal], eta: float) -> None:
+        self._oracle.planned(self._run, plan, refusals)
+
+    def waits(self, seconds: float, why: str) -> None:
+        if "answers were lost" in why and seconds > QUARANTINE + 0.001:
+            self._run.world.violate(5, f"{self._run.name} waits for {seconds:.0f} s, more than the quarantine")
+        self._run.world.tell(lambda: f"{self._run.name}: waits {seconds:.1f} s: {why}")
+
+
+class Machine:
+    """One computer. ``boots`` counts its starts, ``wall_offset`` is how wrong its clock is."""
+
+    def __init__(self, world: World, name: str, databases: Databases, grain: int, budget: tuple[int, float]) -> None:
+        self.world = world
+        self.name = name
+        self.base = f"{databases.base}/{name}"
+        self.databases = databases
+        self.fs = FileSystem(world, grain)
+        self.limit, self.window = budget
+        self.boots = 1
+        self.booted_at = world.time - 1000.0
+        self.wall_offset = 0.0
+        self.ledger = Path(f"{self.base}/budget.db")
+
+    def ticks(self) -> float:
+        return self.world.time - self.booted_at
+
+    def wall(self) -> float:
+        return self.world.time + self.wall_offset
+
+
+class Store:
+    """One store on one machine, and the promises' view of it."""
+
+    def __init__(self, machine: Machine, name: str, service: Service, oracle: Oracle, allowance: Allowance) -> None:
+        self.machine = machine
+        self.world = machine.world
+        self.name = name
+        self.service = service
+        self.oracle = oracle
+        self.allowance = allowance
+        self.class_remove = True
+        self.root = f"{machine.base}/{name}"
+        self.layout = Layout(Path(self.root))
+        self.scans: set[str] = set()
+        self.holder: Run | None = None
+        self.runs = 0
+        self.live: list[Run] = []
+        self.faults = Faults()
+        fs = machine.fs
+        self.tree = fs.make_folder(self.root)
+        self.mounted = True
+        fs.make_folder(f"{self.root}/.astica-sync")
+        sentinel = {"format": 1}
+        entries = Sentinel("s", MODEL, SimConnection.url, self.tree.device, self.tree.inode, machine_name(), 0.0)
+        sentinel |= {name: getattr(entries, name) for name in Sentinel.__slots__}
+        fs.write(f"{self.root}/.astica-sync/store.json", json.dumps(sentinel).encode())
+        self.databases = machine.databases
+
+    def durable(self, path: str) -> bytes | None:
+        """What a power cut would leave of a file of the store, wherever its disk is mounted."""
+        return self.machine.fs.durable_file(self.tree, path)
+
+    def shown(self, path: str) -> Node | None:
+        node: Node | None = self.tree
+        for name in path.split("/"):
+            node = node.entries.get(name) if node else None
+        return node
+
+    @property
+    def index_name(self) -> str:
+        return str(self.layout.index_db)
+
+    @property
+    def journal_name(self) -> str:
+        return str(self.layout.journal_db)
+
+    def start(
+        self,
+        seed: int,
+        command: str = "push",
+        *,
+        consent: Callable[[list[Refusal]], bool] = lambda _: False,
+        retry: bool = False,
+        faults: Faults | None = None,
+    ) -> Run:
+        """Starts one run of the program; it goes on in the world's time."""
+        self.runs += 1
+        run = Run(self, f"{self.name}{self.runs}", random.Random(seed))
+        run.oracle_notes = self.oracle.begin(run, retry)
+        self.live = [other for other in self.live if not other.gone]
+        self.live.append(run)
+        run.on_end.append(lambda: self._release(run))
+
+        def asked(refusals: list[Refusal]) -> bool:
+            agreed = consent(refusals)
+            self.oracle.consented(run, refusals, agreed)
+            return agreed
+
+        def work() -> Any:
+            parts = self._parts(run, faults or self.faults)
+            if command == "push":
+                return cycle.push(parts, consent=asked, naming=lambda _: True, retry=retry)
+            return status.find_status(parts)
+
+        self.world.tell(lambda: f"{run.name}: {command} begins")
+        run.start(work)
+        return run
+
+    @contextlib.contextmanager
+    def lock(self, layout: Layout, run: Run) -> Iterator[None]:
+        """The writer lock: who dies gives it back."""
+        run.effect("lock")
+        if self.holder is not None:
+            raise StoreBusy("another process writes this store")
+        self.holder = run
+        try:
+            yield
+        finally:
+            self._release(run)
+
+    def _release(self, run: Run) -> None:
+        if self.holder is run:
+            self.holder = None
+
+    def _parts(self, run: Run, faults: Faults) -> Parts:
+        machine = self.machine
+        disk: Any = SimDisk(machine.fs, run)
+        clock = SimClock(run)
+        sentinel = read_sentinel(self.layout, disk)
+        run.connection = connection = SimConnection(run, machine, self.service, faults, self.oracle)
+        connection.draw = run.draw
+        connection.scripted = run.answers
+        budget = budget_module.Budget(
+            machine.ledger, name="train", limit=machine.limit, window=machine.window, clock=clock
+        )
+        index = SimIndex(self.layout.index_db)
+        index.scans = self.scans
+        return Parts(
+            layout=self.layout,
+            model_id=sentinel.model_id,
+            disk=disk,
+            index=index,
+            journal=Journal(self.layout.journal_db, run.run_id),
+            backup=Backup(self.layout.backup, disk),
+            decoder=SimDecoder(disk),  # type: ignore[arg-type]
+            service=Account(SimClient(connection, clock), budget, budget, clock),
+            workers=SimWorkers(run),
+            clock=clock,
+            run_started=clock.now(),
+            quarantine=QUARANTINE,
+            class_remove=self.class_remove,
+            allowance=self.allowance,
+            listener=SimListener(run, self.oracle),
+            stopping=lambda: run.stopping,
+            lock=lambda layout: self.lock(layout, run),
+            readers=0,
+        )

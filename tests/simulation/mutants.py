@@ -1,0 +1,309 @@
+"""Seeded bugs: each a small change to the code under test that some walk must notice.
+
+A bug is named by the function it goes into, the words it replaces, and those it puts there, so that one that no longer
+fits the code is an error and not a bug that is never caught.
+"""
+
+import contextlib
+import importlib
+import inspect
+import multiprocessing
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tests.simulation.runner import play_seed, stage
+
+# ruff: noqa: E501
+
+Change = tuple[str, str, str]
+"""The function (``module:qualified.name``), the words in it, and the words in their place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """``quick`` ones are common mistakes, which CI hunts within ``budget`` walks from seed 1."""
+
+    name: str
+    changes: tuple[Change, ...]
+    quick: int = 0
+
+
+def _mutant(name: str, *changes: Change, quick: int = 0) -> Mutant:
+    return Mutant(name, changes, quick)
+
+
+APPLY, JOBS, PLAN, CYCLE, STATUS = (
+    f"astica_sync.sync.{name}:" for name in ("apply", "jobs", "plan", "cycle", "status")
+)
+PLAN = "astica_sync.core.plan:"
+SCAN, OBJECTS, INDEX = (f"astica_sync.store.{name}:" for name in ("scan", "objects", "index"))
+BUDGET, SERVICE, CLIENT, FAILURE, WIRE = (
+    f"astica_sync.remote.{name}:" for name in ("budget", "service", "client", "failure", "wire")
+)
+GUARD, PACE, SAMPLE = (f"astica_sync.core.{name}:" for name in ("guard", "pace", "sample"))
+DISK = "tests.simulation.disk:SimDisk."
+_ATTEMPT = """parts.journal.attempt(
+            [(job.upload.uid, job.upload.class_title, job.upload.path) for job in jobs], parts.clock.now()
+        )"""
+
+MUTANTS = (
+    # The mark and the quarantine (promise 5).
+    _mutant("no mark before the upload", (APPLY + "_Uploads.before_send", _ATTEMPT, "pass"), quick=50),
+    _mutant(
+        "the mark comes after the sending",
+        (APPLY + "_Uploads.before_send", _ATTEMPT, "pass"),
+        (APPLY + "_Uploads._settle_one", "parts, upload, applied = self._parts, job.upload, self._applied",
+         "parts, upload, applied = self._parts, job.upload, self._applied\n"
+         "        parts.journal.attempt([(upload.uid, upload.class_title, upload.path)], parts.clock.now())"),
+        quick=50,
+    ),
+    _mutant("no quarantine", (PLAN + "_settled", "asked_at - sent_at >= terms.quarantine", "True"), quick=400),
+    _mutant("half a quarantine", (PLAN + "_settled", ">= terms.quarantine", ">= terms.quarantine / 2")),
+    _mutant(
+        "a restart does not begin the quarantine anew",
+        (PLAN + "last_sending", "if mark.sent_at is None or mark.run == terms.run:", "if True:"),
+        quick=1000,
+    ),
+    _mutant(
+        "the mark's time is that of the start of the run",
+        (APPLY + "_Uploads.before_send", "job in jobs], parts.clock.now()\n        )\n",
+         "job in jobs], parts.run_started\n        )\n"),
+        (APPLY + "_Uploads._settle_one", "upload.path)], parts.clock.now())\n            parts.journal.clear_bad",
+         "upload.path)])\n            parts.journal.clear_bad"),
+        (APPLY + "_Uploads._settle_one", "parts.journal.resend_at([upload.uid], parts.clock.now())", "pass"),
+    ),
+    _mutant(
+        "a confirmation leaves the time of the mark",
+        (APPLY + "_Uploads._settle_one", "upload.path)], parts.clock.now())\n            parts.journal.clear_bad",
+         "upload.path)])\n            parts.journal.clear_bad"),
+    ),
+    _mutant("agreed on an unknown outcome",
+        (APPLY + "_Uploads._settle_one", "parts.journal.resend_at([upload.uid], parts.clock.now())",
+         "parts.journal.agree([(upload.uid, upload.class_title, upload.path)])")),
+    _mutant("a doubtful upload is not waited for",
+        (CYCLE + "_settled_at", "if applied.doubtful:", "if False:"),
+        (CYCLE + "_settled_at", "[waiting.until for waiting in seen.plan.waiting]", "[]")),
+    _mutant("a view older than the quarantine is accepted",
+        (CLIENT + "Client.view_model", "return parse_view(body, model_id, asked_at)",
+         "return parse_view(body, model_id, self._clock.now())")),
+    _mutant("a time-out is taken for a connection that was refused",
+        (FAILURE + "_of_silence", "if silence.sent:", "if False:"), quick=500),
+    _mutant("5xx is taken for not done",
+        (FAILURE + "_of_stranger", "if answer.status >= 500:",
+         "if answer.status >= 500:\n        return RateLimited('busy')"), quick=500),
+    _mutant("a blind retry of a lost upload",
+        (SERVICE + "Service.upload", "self._send(\n", "again(self, permit)\n        self._send(\n"),
+        (SERVICE + "Service.upload", "\"\"\"Sends one image, once.\"\"\"",
+         "def again(self, permit):\n"
+         "            try:\n"
+         "                self._client.upload_sample(model_id, class_title, uid, image)\n"
+         "            except OutcomeUnknown:\n"
+         "                pass\n"), quick=50),
+    _mutant("a trouble of the service is taken for its limit",
+        (FAILURE + "translate", "return OutcomeUnknown(f\"{host} failed: {said}\", SETTLED)", "return RateLimited('busy')")),
+    _mutant("a removal does not mark attempted again",
+        (APPLY + "_mark_removals", "parts.journal.attempt", "(lambda *_: None)"), quick=300),
+    _mutant("a mark is forgotten at once",
+        (PLAN + "decide", "return Verdict.FORGET if settled else Verdict.WAIT", "return Verdict.FORGET")),
+    _mutant("the clock of an earlier run is believed",
+        (PLAN + "last_sending", "return min(mark.sent_at, terms.run_started)", "return mark.sent_at")),
+    _mutant("a refusal counts as uploaded",
+        (APPLY + "_Uploads._settle_one", "if error is None:", "if error is None or isinstance(error, Refused):")),
+    _mutant("bad samples are tried again",
+        (PLAN + "_plan_present", "and row.uid in terms.bad", "and False"), quick=1000),
+    # Removals (promises 2, 3, 4 and 7).
+    _mutant("a removal by uid",
+        (CLIENT + "Client.remove_sample", '"sample_uid": ""', '"sample_uid": "x"'), quick=100),
+    _mutant("a removal without a look at the backup", (JOBS + "prove_kept", "if reason is None:", "if True:")),
+    _mutant("one look instead of two", (JOBS + "may_go", "return still_absent(", "return True or still_absent(")),
+    _mutant("the second look reads nothing",
+        (SCAN + "_has_left", "return reading.ending is Ending.READ and reading.content != content", "return True")),
+    _mutant("what cannot be read is absent", (SAMPLE + "Unknown.hides", "return", "return False and"),
+        (SCAN + "_has_left", "except OSError:\n        return False", "except OSError:\n        return True")),
+    _mutant("an unreadable folder is an empty one", (SCAN + "_Walk._hold", "self.held.add(folder.path)", "return")),
+    _mutant("another folder in the store's place is the store",
+        ("astica_sync.store.layout:check_root", "if sentinel.inode != status.st_ino:", "if False:")),
+    _mutant("the root is not looked at",
+        ("astica_sync.store.layout:check_root", "sentinel = read_sentinel(layout, disk)", "return read_sentinel(layout, disk)")),
+    _mutant("the guard is off", (GUARD + "find_refusals", "if not removed or allowance.all:", "if True:"), quick=500),
+    _mutant("the guard forgets the classes",
+        (GUARD + "find_refusals", "return refusals + _class_refusals(plan, removed, allowance)", "return refusals")),
+    _mutant("consent is kept for other samples",
+        (CYCLE + "_still_refused", "return [] if named <= agreed else refusals", "return [] if agreed else refusals")),
+    _mutant("unmanaged samples are removed",
+        (PLAN + "_plan_image", "plan.unmanaged.extend(row.remote)",
+         "plan.removals.extend(_removals(row, row.remote, row.remote[0].class_title, gone))"), quick=300),
+    _mutant("extras are not dropped", (PLAN + "_plan_present", "copies[1:]", "()")),
+    _mutant("of extras the highest id is kept", (PLAN + "_plan_present", "copies[1:]", "copies[:-1]")),
+    _mutant("a misplaced sample counts as a copy",
+        (PLAN + "_plan_present", "folded = fold_title(title)\n",
+         "folded = fold_title(title)\n    row = type(row)(row.uid, row.local, row.mark, tuple(type(s)(s.uid, s.sample_id,"
+         " s.class_id, title) for s in row.remote))\n")),
+    _mutant("class_remove without a view of its moment",
+        (APPLY + "_remove_class", "alone = shown <= {removal.sample_id for removal in entry.samples}", "alone = True")),
+    _mutant("class_remove by the view of the plan",
+        (APPLY + "_remove_class", "observation = parts.service.view(parts.model_id, Lane.REMOVAL)[0]",
+         "observation = type('Seen', (), {'samples': [type('S', (), {'sample_id': removal.sample_id,"
+         " 'class_id': entry.class_id}) for removal in entry.samples]})")),
+    _mutant("class_remove although samples go there",
+        (PLAN + "_fold_into_class_removals", "and fold_title(entry.title) not in busy", "")),
+    _mutant("class_remove of a class that holds others, too",
+        (PLAN + "_fold_into_class_removals", "== entry.samples >", ">"),
+        (APPLY + "_remove_class", "alone = shown <= {removal.sample_id for removal in entry.samples}", "alone = True")),
+    _mutant("the old place goes before the new one is confirmed",
+        (APPLY + "_remove", "if set(uploads_before(removal, places)) <= applied.uploaded:", "if True:")),
+    _mutant("the old place goes while the new one is in doubt",
+        (PLAN + "_plan_image", "unsure = not _plan_present(plan, row, row.local, asked_at, terms) or unsure",
+         "_plan_present(plan, row, row.local, asked_at, terms)")),
+    _mutant("a lost removal is sent again blindly",
+        (SERVICE + "Service.remove_sample", '"""Removes one sample by its id, once."""',
+         "try:\n"
+         "            self._client.remove_sample(sample_id)\n"
+         "        except OutcomeUnknown:\n"
+         "            pass\n")),
+    # The backup (promises 1 and 2).
+    _mutant("the backup comes after the upload",
+        (JOBS + "UploadJob.prepare", "keep(self.parts, self.upload.path, self.content)\n        self.image = ",
+         "self.image = b''.join(self.parts.disk.chunks(self.parts.disk.open_read("
+         "source_of(self.parts, self.upload.path)))) or "), quick=50),
+    _mutant("what is sent is read from the file",
+        (JOBS + "UploadJob.send", "image, self.image = self.image, b\"\"",
+         "image = b''.join(self.parts.disk.chunks(self.parts.disk.open_read("
+         "source_of(self.parts, self.upload.path))))")),
+    _mutant("a file is not synced", (DISK + "_sync_file", "self._fs.sync(node)", "pass"), quick=50),
+    _mutant("a folder is not synced", (DISK + "sync_folder", "self._fs.sync(", "("), quick=50),
+    _mutant("names that a killed run left are not synced",
+        (OBJECTS + "Objects._keep_names", "if each not in self._kept_names:", "if False:")),
+    _mutant("a copy is not compared with what was scanned",
+        (OBJECTS + "Objects._write", "if self._hash(temp) != content:", "if False:")),
+    _mutant("an object is read without a proof",
+        (OBJECTS + "Objects.read", "if hasher.hexdigest() != content:", "if False:"),
+        (OBJECTS + "Objects._confirm", "if self.check(content) is not None:", "if False:"),
+        (OBJECTS + "Objects._confirm", "if not same:", "if False:")),
+    _mutant("an object that stands is good",
+        (OBJECTS + "Objects.check", "same = self._hash(path) == content", "same = True")),
+    _mutant("a rotten object is never healed",
+        (OBJECTS + "Objects._confirm", "if self.check(content) is not None:",
+         "if self.check(content) is not None:\n            raise StoreError('rotten')")),
+    _mutant("adopted without the backup",
+        (APPLY + "_adopt", "if not parts.backup.secure(content_of(adopt.uid)):", "if False:"),
+        (APPLY + "_adopt", "parts.backup.add_samples(", "(lambda *_: None)(")),
+    # Views (promise 14) and the index.
+    _mutant("a partial view is believed", (WIRE + "_check_sums", "if info.samples != samples:", "if False:")),
+    _mutant("another model's view is believed", (WIRE + "_observation", "if info.model_id != model_id:", "if False:")),
+    _mutant("the list of models is an empty view",
+        (WIRE + "_observation", "if dataset is None:",
+         "if dataset is None:\n        return Observation(ModelInfo(model_id, ''), asked_at, (), ())\n"
+         "    if dataset is None:")),
+    _mutant("a cut uid is not completed", (WIRE + "_observation", "complete_uid(uid, model_id, title)", "uid"), quick=300),
+    _mutant("a cut uid is completed although its class differs",
+        (SAMPLE + "complete_uid", "if whole.startswith(text) else text", "if True else text")),
+    _mutant("equal times prove an equal file",
+        (INDEX + "Index.known", "row[1:5] if row[6] else None", "row[1:5]")),
+    _mutant("every index is believed but for its size",
+        (SCAN.replace("scan:", "look:") + "look", "kept != found", "kept[0] != found[0]"),
+        (INDEX + "Index.known", "row[1:5] if row[6] else None", "row[1:5]"), quick=300),
+    _mutant("a folder is sealed although a file in it may still change",
+        ("astica_sync.store.look:look", "if seen.unread or seen.odd or seen.missing:", "if False:")),
+    # The limit and the lock (promises 6 and 8).
+    _mutant("the limit is off by one", (PACE + "next_start", "room = limit - ahead", "room = limit - ahead + 1"), quick=200),
+    _mutant("a request counts from its sending", (PACE + "counts_until", "span.answered + window", "span.sent + window")),
+    _mutant("a request under way does not count",
+        (BUDGET + "Budget._spans", "WHERE budget = ?", "WHERE answered IS NOT NULL AND budget = ?"), quick=200),
+    _mutant("the limit is not shared",
+        (BUDGET + "Budget.__init__", "self._name = name", "self._name = f'{name}{id(self)}'")),
+    _mutant("what a killed run had under way does not count",
+        (PACE + "counts_until", "return min(now, span.lost_at) + window", "return span.sent + 1.0")),
+    _mutant("a restarted machine forgets its requests",
+        (BUDGET + "Budget._spans", "Span(0.0, 0.0, 0.0) if", "Span(-9e9, -9e9, -9e9) if")),
+    _mutant("the writer lock is left out",
+        ("tests.simulation.machine:Store.lock", "if self.holder is not None:", "if False:"), quick=1500),
+)  # fmt: skip
+
+
+@contextlib.contextmanager
+def planted(mutant: Mutant) -> Iterator[None]:
+    """While it lasts, the bug is in the code."""
+    undo: list[tuple[Any, str, Any]] = []
+    try:
+        for place, old, new in _merged(mutant.changes):
+            undo += _plant(place, zip(old, new, strict=True))
+        yield
+    finally:
+        for owner, name, before in reversed(undo):
+            setattr(owner, name, before)
+
+
+def _merged(changes: tuple[Change, ...]) -> list[tuple[str, list[str], list[str]]]:
+    places: dict[str, tuple[list[str], list[str]]] = {}
+    for place, old, new in changes:
+        entry = places.setdefault(place, ([], []))
+        entry[0].append(old)
+        entry[1].append(new)
+    return [(place, old, new) for place, (old, new) in places.items()]
+
+
+def _plant(place: str, words: Iterator[tuple[str, str]]) -> list[tuple[Any, str, Any]]:
+    module_name, _, path = place.partition(":")
+    module = importlib.import_module(module_name)
+    *outer, name = path.split(".")
+    owner: Any = module
+    for part in outer:
+        owner = getattr(owner, part)
+    before = inspect.getattr_static(owner, name)
+    source = inspect.getsource(inspect.unwrap(before))
+    for old, new in words:
+        if old not in source:
+            raise LookupError(f"{place} has no {old!r} any more")
+        source = source.replace(old, new)
+    names: dict[str, Any] = {}
+    inside = f"class inside:\n{source}" if outer else source
+    exec(compile(inside, f"<{place}>", "exec"), vars(module), names)
+    after = vars(names["inside"])[name] if outer else names[name]
+    undo = [(owner, name, before)]
+    setattr(owner, name, after)
+    if owner is module:
+        for other in list(sys.modules.values()):
+            if other is not module and getattr(other, "__name__", "").startswith(("astica_sync", "tests.simulation")):
+                for alias, value in list(vars(other).items()):
+                    if value is before:
+                        undo.append((other, alias, before))
+                        setattr(other, alias, after)
+    return undo
+
+
+def first_catch(mutant: Mutant, walks: int, first: int) -> tuple[int | None, str]:
+    """How many walks it takes until a promise breaks, and which; None when none did."""
+    with stage() as databases, planted(mutant):
+        for seed in range(first, first + walks):
+            broken = play_seed(seed, databases).broken
+            if broken is not None:
+                return seed - first + 1, str(broken)
+    return None, ""
+
+
+def hunt(name: str, walks: int, first: int, jobs: int) -> int:
+    """Prints which seeded bugs are caught, and after how many walks."""
+    chosen = [mutant for mutant in MUTANTS if name in mutant.name]
+    started = time.monotonic()
+    caught = 0
+    with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=1) as pool:
+        tasks = [(mutant.name, walks, first) for mutant in chosen]
+        for found, (after, how) in pool.imap_unordered(_hunt_one, tasks):
+            caught += after is not None
+            print(f"{found:55} {after if after is not None else 'NOT CAUGHT':>10}  {how[:90]}", flush=True)
+    print(f"{caught} of {len(chosen)} seeded bugs caught within {walks:,} walks from seed {first}, "
+          f"{time.monotonic() - started:.0f} s")  # fmt: skip
+    return 0 if caught >= 0.95 * len(chosen) else 1
+
+
+def _hunt_one(task: tuple[str, int, int]) -> tuple[str, tuple[int | None, str]]:
+    name, walks, first = task
+    mutant = next(mutant for mutant in MUTANTS if mutant.name == name)
+    try:
+        return name, first_catch(mutant, walks, first)
+    except (LookupError, SyntaxError) as error:
+        return name, (None, f"does not fit the code: {error}")

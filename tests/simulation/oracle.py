@@ -1,0 +1,463 @@
+"""Knows the truth, and checks every promise that can be checked, at every request and at every end.
+
+It looks at the disks, the databases and the service directly, and at what each run was shown. It shares no decision
+with the code under test: the rules stand here a second time, in other words.
+"""
+
+import base64
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import xxhash
+
+from astica_sync.core.guard import Allowance, Refusal
+from astica_sync.core.plan import Plan, Why
+from astica_sync.core.sample import complete_uid, fold_title, make_scope, make_uid
+from tests.simulation.disk import Node
+from tests.simulation.service import MODEL, Seen, Service
+from tests.simulation.world import World
+
+if TYPE_CHECKING:
+    from tests.simulation.machine import Run, Store
+    from tests.simulation.network import Reply
+
+QUARANTINE = 60.0
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(slots=True)
+class View:
+    """One whole view that a run was given: when it was asked for, and what it shows, with whole uids."""
+
+    asked: float
+    by_id: dict[int, Seen]
+
+    def copies(self, uid: str, title: str) -> list[int]:
+        """The ids of a sample in its place, lowest first."""
+        folded = fold_title(title)
+        return sorted(
+            seen.sample_id for seen in self.by_id.values() if seen.uid == uid and fold_title(seen.title) == folded
+        )
+
+
+@dataclass(slots=True)
+class Notes:
+    """What the oracle knows of one run."""
+
+    started: float
+    retry: bool
+    views: list[View] = field(default_factory=list)
+    views_since_plan: int = 0
+    planned_at: float = 0.0
+    scan_epoch: int = -1
+    removed: set[int] = field(default_factory=set)
+    confirmed: set[str] = field(default_factory=set)
+    consented: set[int] = field(default_factory=set)
+    forbidden: set[int] = field(default_factory=set)
+    changes: int = 0
+    last_change: float = 0.0
+
+    @property
+    def view(self) -> View | None:
+        return self.views[-1] if self.views else None
+
+
+@dataclass(slots=True)
+class Sending:
+    """One upload that left: when, in which run, on a clock how wrong, and what is proven about it."""
+
+    at: float
+    run: str
+    wall_offset: float
+    before: list["Sending"]
+    proof: str = "unknown"
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What the oracle knows of one store: what was sent, which objects were damaged and when, what nobody promises."""
+
+    sendings: dict[str, list[Sending]] = field(default_factory=dict)
+    sent: set[str] = field(default_factory=set)
+    damaged: dict[str, float] = field(default_factory=dict)
+    excused: set[str] = field(default_factory=set)
+
+
+class Oracle:
+    """One for each walk. ``enabled`` promises are checked; tests of the oracle itself switch some off."""
+
+    def __init__(self, world: World, service: Service) -> None:
+        self.world = world
+        self.service = service
+        self.books: dict[str, Ledger] = {}
+        self.lies = False
+
+    def book(self, store: "Store") -> Ledger:
+        return self.books.setdefault(store.name, Ledger())
+
+    # What a run does.
+
+    def begin(self, run: "Run", retry: bool) -> Notes:
+        return Notes(self.world.time, retry)
+
+    def scanning(self, run: "Run") -> None:
+        run.oracle_notes.scan_epoch = self.world.epoch
+
+    def planned(self, run: "Run", plan: Plan, refusals: list[Refusal]) -> None:
+        notes: Notes = run.oracle_notes
+        notes.views_since_plan = 0
+        notes.planned_at = self.world.time
+        notes.forbidden = _massacred(plan, run.store.allowance)
+        self.world.tell(lambda: f"{run.name}: plans {_plan_text(plan)}{' REFUSED' if refusals else ''}")
+
+    def consented(self, run: "Run", refusals: list[Refusal], agreed: bool) -> None:
+        if agreed:
+            run.oracle_notes.consented |= {sample.sample_id for refusal in refusals for sample in refusal.samples}
+
+    def sending(self, run: "Run", path: str, fields: dict[str, Any]) -> None:
+        fields.pop("tkn")
+        if path == "/model/view":
+            return
+        notes: Notes = run.oracle_notes
+        for other in run.store.live:
+            if other is not run and not other.ended and not other.dead and other.oracle_notes.changes:
+                self.world.violate(8, f"{run.name} and {other.name} change the service from one store at once")
+        notes.changes += 1
+        if path == "/model/upload":
+            self._upload_leaves(run, notes, fields)
+        elif path == "/model/sample_remove":
+            if fields["sample_uid"] != "" or not isinstance(fields["sample_id"], int):
+                self.world.violate(2, f"a removal that is not by id alone: {fields}")
+            self._removal_leaves(run, notes, fields["sample_id"])
+        else:
+            self._class_removal_leaves(run, notes, fields["class_id"])
+        notes.last_change = self.world.time
+
+    def delivered(self, run: "Run", path: str, fields: dict[str, Any], reply: "Reply") -> None:
+        notes: Notes = run.oracle_notes
+        if path == "/model/view":
+            if reply.view is not None:
+                whole = {
+                    seen.sample_id: Seen(
+                        seen.sample_id, complete_uid(seen.uid, MODEL, seen.title), seen.class_id, seen.title
+                    )
+                    for seen in reply.view
+                }
+                notes.views.append(View(reply.asked, whole))
+                notes.views_since_plan += 1
+                self._settle_by_view(run.store, notes.views[-1])
+                notes.removed.clear()
+            return
+        not_done = reply.proof in ("not done", "refused")
+        if path == "/model/upload":
+            sendings = self.book(run.store).sendings[fields["uid"]]
+            mine = next(sending for sending in reversed(sendings) if sending.run == run.run_id)
+            if not_done:
+                sendings[:] = mine.before
+            else:
+                mine.proof = reply.proof
+            if reply.proof == "done":
+                notes.confirmed.add(fields["uid"])
+        elif path == "/model/sample_remove" and not_done:
+            notes.removed.discard(fields["sample_id"])
+
+    def _settle_by_view(self, store: "Store", view: View) -> None:
+        """What a view shows was done, whatever became of the answer."""
+        shown = {seen.uid for seen in view.by_id.values()}
+        for uid, sendings in self.book(store).sendings.items():
+            if uid in shown:
+                for sending in sendings:
+                    sending.proof = "done"
+
+    def ended(self, run: "Run") -> None:
+        """What a push claims when it ends must be so."""
+        result = run.result
+        if run.dead or not getattr(result, "in_sync", False) or self.lies or self.service.switches.lag:
+            return
+        notes: Notes = run.oracle_notes
+        if self.world.epoch != notes.scan_epoch:
+            return
+        there = self._there()
+        for title, content in self.local(run.store, readable=True):
+            uid = _uid(title, content)
+            if not there.get(uid):
+                self.world.violate(4, f"{run.name} says all is equal, and {uid[:6]} of {title!r} is not there")
+
+    # The rules.
+
+    def _upload_leaves(self, run: "Run", notes: Notes, fields: dict[str, Any]) -> None:
+        world, store, uid, title = self.world, run.store, fields["uid"], fields["model_class"]
+        book = self.book(store)
+        data = base64.b64decode(fields["input"])
+        content = uid[:32]
+        if xxhash.xxh3_128_hexdigest(data) != content or uid != _uid(title, content):
+            world.violate(1, f"{run.name} sends bytes that are not what {uid[:6]} says")
+        if store.durable(_object(content)) != data and book.damaged.get(content, -1.0) < notes.planned_at:
+            world.violate(1, f"{run.name} sends {uid[:6]} before its bytes are safe in the backup")
+        book.sent.add(content)
+        mark = self._mark(store, uid)
+        if mark is None or mark[0] != "attempted" or mark[1] != run.run_id:
+            world.violate(5, f"{run.name} sends {uid[:6]} without a mark of its own: {mark}")
+        if not notes.retry and self._is_bad(store, uid):
+            world.violate(9, f"{run.name} sends {uid[:6]} again, which was refused for its own sake")
+        for before in book.sendings.get(uid, ()):
+            since = before.at
+            if before.proof == "unknown" and before.run != run.run_id:
+                since = max(since, notes.started)
+            if before.proof == "done" and before.wall_offset < run.wall_offset:
+                continue
+            need = since + QUARANTINE - 1e-6
+            if not any(view.asked >= need and not view.copies(uid, title) for view in notes.views):
+                world.violate(
+                    5, f"{run.name} sends {uid[:6]} again, {world.time - before.at:.1f} s after {before.run} did"
+                )
+        # What was sent before is settled: a view of the right moment lacks it.
+        sending = Sending(world.time, run.run_id, run.wall_offset, book.sendings.get(uid, []))
+        book.sendings[uid] = [sending]
+
+    def _removal_leaves(self, run: "Run", notes: Notes, sample_id: int) -> None:
+        view = notes.view
+        seen = view.by_id.get(sample_id) if view else None
+        if view is None or seen is None:
+            self.world.violate(2, f"{run.name} removes {sample_id}, which its last observation does not show")
+            return
+        if sample_id in notes.removed:
+            self.world.violate(5, f"{run.name} removes {sample_id} again without a fresh observation")
+        self._may_go(run, notes, view, seen)
+        notes.removed.add(sample_id)
+
+    def _class_removal_leaves(self, run: "Run", notes: Notes, class_id: int) -> None:
+        view = notes.view
+        inside = [seen for seen in view.by_id.values() if seen.class_id == class_id] if view else []
+        if view is None or not inside or notes.views_since_plan == 0 or view.asked < notes.last_change:
+            self.world.violate(2, f"{run.name} removes class {class_id} without a view of this moment")
+            return
+        for seen in inside:
+            self._may_go(run, notes, view, seen)
+        for entry in self.service.classes:
+            titles = {fold_title(entry.title)}
+            if entry.class_id == class_id:
+                busy = {title for title, _ in self._stable(run) if fold_title(title) in titles}
+                if any(fold_title(title) in titles and self._confirmed_in(notes, title) for title in busy):
+                    self.world.violate(2, f"{run.name} removes class {class_id}, into which it has just sent")
+
+    def _confirmed_in(self, notes: Notes, title: str) -> bool:
+        scope = make_scope(MODEL, title)
+        return any(uid[33:] == scope for uid in notes.confirmed)
+
+    def _may_go(self, run: "Run", notes: Notes, view: View, seen: Seen) -> None:
+        world, store = self.world, run.store
+        mark = self._mark(store, seen.uid)
+        name = f"sample {seen.sample_id} ({seen.uid[:6]} in {seen.title!r})"
+        if mark is None:
+            world.violate(2, f"{run.name} removes {name}, which is not managed")
+            return
+        if mark[0] != "attempted":
+            world.violate(5, f"{run.name} removes {name} without marking it attempted again")
+        if notes.forbidden - notes.consented:
+            world.violate(7, f"{run.name} removes {name}, which the guard must refuse")
+        content, title = seen.uid[:32], mark[2]
+        book = self.book(store)
+        path = _object(content)
+        durable, shown = store.durable(path), store.shown(path)
+        kept = durable is not None and xxhash.xxh3_128_hexdigest(durable) == content
+        kept = kept and shown is not None and shown.content() == content
+        if not kept and book.damaged.get(content, -1.0) < notes.planned_at:
+            world.violate(2, f"{run.name} removes {name}, which the backup cannot give back")
+        if view.copies(seen.uid, title) == [seen.sample_id]:
+            self._look_again(run, mark, content, name)
+        stable = self._stable(run)
+        if (title, content) in stable:
+            self._is_extra(run, notes, view, seen, title, name)
+        else:
+            for other, held in stable:
+                if (
+                    held == content
+                    and self._is_read(store, other, content)
+                    and not self._is_sure(store, notes, view, _uid(other, content), other)
+                ):
+                    world.violate(4, f"{run.name} removes {name} before its new place in {other!r} is sure")
+
+    def _look_again(self, run: "Run", mark: tuple[str, str, str, bytes], content: str, name: str) -> None:
+        """The second look: what stood again where it used to be, at any moment before this one, is seen."""
+        store, path = run.store, os.fsdecode(mark[3])
+        node = store.shown(path)
+        if node is None or node.content() != content or not path.startswith(f"{mark[2]}/"):
+            return
+        above = [store.shown(path.rsplit("/", depth)[0]) for depth in range(1, path.count("/") + 1)]
+        latest = max(each.epoch for each in (node, *above) if each is not None)
+        looked = run.frozen_at if run.frozen_until >= self.world.time - 0.001 else self.world.time
+        if store.mounted and self.world.times[latest] < looked:
+            self.world.violate(3, f"{run.name} removes {name}, although {path} is there again")
+
+    def _is_extra(self, run: "Run", notes: Notes, view: View, seen: Seen, title: str, name: str) -> None:
+        copies = view.copies(seen.uid, title)
+        if seen.sample_id in copies:
+            if seen.sample_id == copies[0]:
+                self.world.violate(3, f"{run.name} removes {name}, although its file is there")
+        elif not copies and seen.uid not in notes.confirmed:
+            self.world.violate(3, f"{run.name} removes the misplaced {name}, the only copy of a file that is there")
+
+    def _is_sure(self, store: "Store", notes: Notes, view: View, uid: str, title: str) -> bool:
+        if uid in notes.confirmed or view.copies(uid, title):
+            return True
+        if any(earlier.copies(uid, title) for earlier in notes.views):
+            return True
+        mark = self._mark(store, uid)
+        return mark is not None and mark[0] == "agreed"
+
+    def _stable(self, run: "Run") -> set[tuple[str, str]]:
+        """What is in the store and has not been touched since the scan of this round began."""
+        epoch = run.oracle_notes.scan_epoch
+        return {key for key, touched in self.local(run.store).items() if touched <= epoch}
+
+    # The truth.
+
+    def local(self, store: "Store", readable: bool = False) -> dict[tuple[str, str], int]:
+        """Every sample of the store, mounted and readable or not, with the epoch of the last change to it."""
+        found: dict[tuple[str, str], int] = {}
+        for title, node in store.tree.entries.items():
+            if not title.startswith(".") and node.is_folder and not (readable and node.locked):
+                for file, touched in _files(node, node.epoch):
+                    if file.data.startswith(PNG) and b"broken" not in file.data and not (readable and file.locked):
+                        key = title, file.content()
+                        found[key] = min(touched, found.get(key, touched))
+        return found
+
+    def check_backup(self, store: "Store") -> None:
+        """Every object is what its name says, and what was ever sent is there (promises 1 and 2)."""
+        book = self.book(store)
+        objects = store.shown(".astica-sync/backup/objects")
+        kept: set[str] = set()
+        for folder in objects.entries.values() if objects else ():
+            for name, node in folder.entries.items():
+                content = name.partition(".")[0]
+                if len(content) != 32 or content in book.damaged:
+                    continue
+                if node.content() != content:
+                    self.world.violate(1, f"the object {content[:6]} is torn")
+                kept.add(content)
+        rows = store.databases.keeper(store.journal_name).execute("SELECT uid FROM mark WHERE state = 'agreed'")
+        for uid in (row[0] for row in rows.fetchall()):
+            if uid[:32] not in kept and uid[:32] not in book.damaged:
+                self.world.violate(2, f"{uid[:6]} is managed, and the backup cannot give it back")
+        for content in book.sent - kept - book.damaged.keys():
+            self.world.violate(2, f"the object {content[:6]} was sent and is not in the backup")
+
+    def check_end(self, store: "Store") -> None:
+        """The outcome of the decision table, after all faults have ended and pushes went silent."""
+        book = self.book(store)
+        there = self._there()
+        expected = set()
+        for title, content in self.local(store):
+            uid = _uid(title, content)
+            expected.add(uid)
+            found = there.get(uid, [])
+            if len(found) != 1:
+                self.world.violate(4, f"{uid[:6]} of {title!r} is on the service {len(found)} times")
+            elif fold_title(found[0].title) != fold_title(title):
+                self.world.violate(4, f"{uid[:6]} of {title!r} is in {found[0].title!r}")
+        if self.lies:
+            return
+        for entry, sample in self.service.samples():
+            uid = complete_uid(sample.uid, MODEL, entry.title)
+            if sample.origin != store.name or uid in expected or sample.late or uid in book.excused:
+                continue
+            data = store.durable(_object(uid[:32]))
+            if data is not None and xxhash.xxh3_128_hexdigest(data) == uid[:32]:
+                self.world.violate(4, f"sample {sample.sample_id} ({uid[:6]} in {entry.title!r}) is left behind")
+
+    def journal_lost(self, store: "Store") -> None:
+        """Without its journal a store manages nothing; what is on the service then is adopted or left."""
+        book = self.book(store)
+        book.excused |= book.sendings.keys()
+        book.sendings.clear()
+
+    def backup_lost(self, store: "Store") -> None:
+        """Without its backup a store keeps what is there from now on."""
+        book = self.book(store)
+        book.sent.clear()
+        book.damaged.clear()
+
+    def lied(self) -> None:
+        """A view was wrong and added up: what follows from it is put right as far as it can be seen."""
+        self.lies = True
+
+    def _there(self) -> dict[str, list[Seen]]:
+        found: dict[str, list[Seen]] = {}
+        for entry, sample in self.service.samples():
+            uid = complete_uid(sample.uid, MODEL, entry.title)
+            found.setdefault(uid, []).append(Seen(sample.sample_id, uid, entry.class_id, entry.title))
+        return found
+
+    def _mark(self, store: "Store", uid: str) -> tuple[str, str, str, bytes] | None:
+        rows = store.databases.keeper(store.journal_name).execute(
+            "SELECT state, run, class, path FROM mark WHERE uid = ?", (uid,)
+        )
+        found: tuple[str, str, str, bytes] | None = rows.fetchone()
+        return found
+
+    def _is_read(self, store: "Store", title: str, content: str) -> bool:
+        """Whether the program has read such a file; what it cannot read it cannot know for a new place."""
+        rows = store.databases.keeper(store.index_name).execute(
+            "SELECT 1 FROM file JOIN folder ON folder.id = file.folder_id WHERE content = ? AND class = ?",
+            (content, title),
+        )
+        return rows.fetchone() is not None
+
+    def _is_bad(self, store: "Store", uid: str) -> bool:
+        rows = store.databases.keeper(store.journal_name).execute("SELECT 1 FROM bad WHERE uid = ?", (uid,))
+        return rows.fetchone() is not None
+
+
+def _uid(title: str, content: str) -> str:
+    return make_uid(content, make_scope(MODEL, title))
+
+
+def _object(content: str) -> str:
+    return f".astica-sync/backup/objects/{content[:2]}/{content}.png"
+
+
+def _files(folder: Node, touched: int) -> Iterator[tuple[Node, int]]:
+    for name, node in folder.entries.items():
+        if name.startswith("."):
+            continue
+        latest = max(touched, node.epoch)
+        if node.is_folder:
+            yield from _files(node, latest)
+        else:
+            yield node, latest
+
+
+def _massacred(plan: Plan, allowance: Allowance) -> set[int]:
+    """The samples a person must agree to lose before anything of the plan may be removed."""
+    removed = plan.removed
+    ids = {removal.sample_id for removal in removed}
+    managed = sum(count.managed for count in plan.classes.values())
+    if sum(count.local for count in plan.classes.values()) == 0:
+        return ids
+    if len(removed) > max(allowance.floor, int(allowance.share * managed)):
+        return ids
+    found: set[int] = set()
+    for title, count in plan.classes.items():
+        mine = [removal for removal in removed if removal.class_title == title]
+        vanished = count.local == 0 and any(removal.why is Why.ABSENT for removal in mine)
+        if vanished or len(mine) > max(allowance.floor, int(allowance.class_share * count.managed)):
+            found |= {removal.sample_id for removal in mine}
+    return found
+
+
+def _plan_text(plan: Plan) -> str:
+    parts = {
+        "adopt": len(plan.adopts),
+        "upload": len(plan.uploads),
+        "remove": len(plan.removals),
+        "remove class": len(plan.class_removals),
+        "forget": len(plan.forgets),
+        "wait": len(plan.waiting),
+        "held": len(plan.held),
+        "blocked": len(plan.blocked),
+    }
+    return ", ".join(f"{name} {count}" for name, count in parts.items() if count) or "nothing"

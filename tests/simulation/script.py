@@ -1,0 +1,109 @@
+"""What happens in one walk, drawn from a seed: the world it plays in, and its steps, as plain data.
+
+Each step has a seed of its own for everything inside it, so that leaving a step out changes the others as little as
+possible; that is what makes a failing walk shrink. Each walk uses a part of all faults and steps only (a swarm), since
+some bugs show only where others stay silent.
+"""
+
+import random
+from dataclasses import dataclass, field
+
+from tests.simulation.network import CHANGE_FAULTS, OUTSIDE, VIEW_FAULTS, Faults
+from tests.simulation.service import Switches
+
+STEPS = {
+    "add": 10, "edit": 5, "delete": 7, "move": 6, "rename": 3, "rename class": 3, "copy": 4, "delete class": 4,
+    "unmount": 2, "lock folder": 2, "lock file": 2, "replace": 1, "mend": 4,
+    "keep index": 2, "delete index": 2, "restore index": 2, "delete journal": 1, "lose state": 1, "put back": 3,
+    "rot": 3, "drop object": 2,
+    "web add": 3, "web remove": 3, "web class": 1, "web remove class": 1, "web twin": 2, "web misplace": 2,
+    "kill": 4, "stop": 1, "cut power": 3, "jump": 5, "set clock": 2, "status": 3,
+}  # fmt: skip
+NEEDED = ("add", "delete", "mend", "jump")
+TITLES = ("Can", "Bottle", "B\u00fcchse", "Jar", "can")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happens. ``store`` is which of the walk's stores it is about; ``gap`` is the time before it in
+    seconds; ``wait`` whether a push is waited for before the next step."""
+
+    kind: str
+    seed: int
+    store: int = 0
+    gap: float = 0.0
+    wait: bool = True
+
+
+@dataclass(slots=True)
+class Script:
+    """One walk. ``trouble`` is how often something happens at a random effect of a run: a crash, a fault of disk or
+    database, a stall, a user."""
+
+    seed: int
+    switches: Switches
+    faults: Faults
+    limit: int
+    window: float
+    grain: int
+    stores: int
+    one_machine: bool
+    titles: tuple[str, ...]
+    class_remove: bool
+    floor: int
+    trouble: dict[str, float]
+    steps: list[Step] = field(default_factory=list)
+
+
+def write_script(seed: int) -> Script:
+    """The walk of a seed."""
+    draw = random.Random(seed)
+    lag = draw.choice((0.0, 0.0, 5.0, 20.0))
+    switches = Switches(
+        errors_4xx=draw.random() < 0.3,
+        limit_refusal=draw.choice(("429", "429 with time", "text")),
+        repeated_uids=draw.choice(("allow", "allow", "allow", "replace", "refuse")),
+        empty_class_stays=draw.random() < 0.5,
+        titles_fold=draw.random() < 0.25,
+        integers_as_strings=draw.random() < 0.2,
+        uid_length=draw.choice((100, 100, 100, 40, 36, 32)),
+        lag=lag,
+        ids_reused=draw.random() < 0.3,
+        newest_class=draw.random() < 0.3,
+    )
+    if switches.titles_fold:
+        # A cut uid is completed by the title it lies under, so it must lie under ours.
+        switches.uid_length = 100
+    if switches.uid_length == 32:
+        # Cut to the content alone, an image has one uid in all classes; a service that wants it once takes one sample.
+        switches.repeated_uids = "allow"
+    every = sorted({*CHANGE_FAULTS, *VIEW_FAULTS})
+    kinds = frozenset(kind for kind in every if draw.random() < 0.5)
+    if draw.random() < 0.05:
+        kinds |= frozenset(OUTSIDE)
+    faults = Faults(kinds, draw.choice((0.0, 0.05, 0.15, 0.4)), 55.0 - lag)
+    limit = draw.choice((4, 6, 10, 90, 90))
+    stores = 2 if draw.random() < 0.3 else 1
+    script = Script(
+        seed=seed,
+        switches=switches,
+        faults=faults,
+        limit=limit,
+        window=draw.choice((10.0, 20.0, 60.0)),
+        grain=draw.choice((1, 1, 4_000_000, 1_000_000_000, 2_000_000_000)),
+        stores=stores,
+        one_machine=draw.random() < 0.5,
+        titles=TITLES[: draw.choice((2, 2, 3, 4, 5))],
+        class_remove=draw.random() < 0.9,
+        floor=draw.choice((1, 2, 10, 10)),
+        trouble={kind: draw.choice((0.0, 0.1, 0.3)) for kind in ("crash", "user", "disk", "database", "stall")},
+    )
+    weights = {kind: weight for kind, weight in STEPS.items() if kind in NEEDED or draw.random() < 0.5}
+    names, numbers = list(weights), list(weights.values())
+    for number in range(draw.randint(4, 10)):
+        kind = draw.choices(names, numbers)[0] if number % 2 else "push"
+        if kind == "push" and draw.random() < 0.15:
+            kind = draw.choice(("push retry", "push consent"))
+        gap = draw.choice((0.0, 0.0, draw.random() * 3, draw.random() * 100))
+        script.steps.append(Step(kind, draw.getrandbits(48), draw.randrange(stores), gap, draw.random() < 0.75))
+    return script

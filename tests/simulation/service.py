@@ -1,0 +1,242 @@
+"""The documented service in memory: classes, samples, the limit, and every habit that nobody documents as a switch."""
+
+import json
+import random
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.simulation.world import World
+
+MODEL = 7
+
+
+@dataclass(slots=True)
+class Switches:
+    """Habits of the service; see the brief, section 6. ``lag`` is how many seconds a view may be behind."""
+
+    errors_4xx: bool = False
+    limit_refusal: str = "429"
+    repeated_uids: str = "allow"
+    empty_class_stays: bool = True
+    titles_fold: bool = False
+    integers_as_strings: bool = False
+    uid_length: int = 100
+    lag: float = 0.0
+    ids_reused: bool = False
+    newest_class: bool = False
+
+
+@dataclass(slots=True)
+class Sample:
+    """One sample on the service. ``uid`` is what the service kept of what was sent; ``origin`` is who sent it;
+    ``late`` that it was made so long after its sending that no promise covers it."""
+
+    sample_id: int
+    uid: str
+    origin: str
+    late: bool = False
+
+
+@dataclass(slots=True)
+class Class:
+    class_id: int
+    title: str
+    samples: list[Sample] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One sample as a view shows it."""
+
+    sample_id: int
+    uid: str
+    class_id: int
+    title: str
+
+
+Answer = tuple[int, dict[str, str], bytes]
+View = tuple[Seen, ...]
+
+
+class Service:
+    """One account with one model. Requests of each machine are counted, so that the limit can be checked."""
+
+    def __init__(self, world: World, switches: Switches, limit: int, window: float) -> None:
+        self.world = world
+        self.switches = switches
+        self.limit = limit
+        self.window = window
+        self.classes: list[Class] = []
+        self.arrivals: dict[str, list[float]] = {}
+        self.served: list[float] = []
+        self.changed: Callable[[], None] = lambda: None
+        self._next_id = 1000
+        self._free_ids: list[int] = []
+        self._history: list[tuple[float, list[Any], View]] = []
+        self._keep_history()
+
+    @property
+    def last_change(self) -> float:
+        return self._history[-1][0]
+
+    # The request's moment at the service.
+
+    def arrive(self, machine: str) -> bool:
+        """Counts one request; False when it is over the limit."""
+        now = self.world.time
+        times = self.arrivals.setdefault(machine, [])
+        times.append(now)
+        if len(times) > self.limit and now - times[-1 - self.limit] < self.window - 1e-6:
+            self.world.violate(6, f"{self.limit + 1} requests within {now - times[-1 - self.limit]:.3f} s")
+        self.served = [time for time in self.served if time > now - self.window]
+        if len(self.served) >= self.limit:
+            return False
+        self.served.append(now)
+        return True
+
+    def refuse_for_limit(self, draw: random.Random) -> Answer:
+        kind = self.switches.limit_refusal
+        if kind == "text":
+            return self.error("Rate limit exceeded: too many requests")
+        headers = {"retry-after": str(draw.randint(1, 40))} if kind == "429 with time" else {}
+        return 429, headers, b'{"status": "ERROR", "error": "Too many requests"}'
+
+    def error(self, text: str) -> Answer:
+        status = 400 if self.switches.errors_4xx else 200
+        return status, {}, json.dumps({"status": "ERROR", "error": text}).encode()
+
+    def perform(self, path: str, fields: dict[str, Any], origin: str, late: bool = False) -> Answer:
+        """Does what a request asks for."""
+        if path == "/model/upload":
+            return self._upload(fields, origin, late)
+        if path == "/model/sample_remove":
+            return self._remove_sample(int(fields["sample_id"]))
+        if path == "/model/class_remove":
+            return self._remove_class(int(fields["class_id"]))
+        raise AssertionError(f"not simulated: {path}")
+
+    def _upload(self, fields: dict[str, Any], origin: str, late: bool) -> Answer:
+        uid = fields["uid"][: self.switches.uid_length]
+        same = [(entry, sample) for entry in self.classes for sample in entry.samples if sample.uid == uid]
+        if same and self.switches.repeated_uids == "refuse":
+            return self.error("A sample with this uid exists")
+        if same and self.switches.repeated_uids == "replace":
+            for entry, sample in same:
+                entry.samples.remove(sample)
+        self.add(fields["model_class"], uid, origin, late)
+        return 200, {}, b'{"status": "OK"}'
+
+    def _remove_sample(self, sample_id: int) -> Answer:
+        for entry in self.classes:
+            for sample in entry.samples:
+                if sample.sample_id == sample_id:
+                    entry.samples.remove(sample)
+                    if self.switches.ids_reused:
+                        self._free_ids.append(sample_id)
+                    self._tidy(entry)
+                    return 200, {}, b'{"status": "OK"}'
+        return self.error("Sample not found")
+
+    def _remove_class(self, class_id: int) -> Answer:
+        for entry in self.classes:
+            if entry.class_id == class_id:
+                self.classes.remove(entry)
+                self._keep_history()
+                return 200, {}, b'{"status": "OK"}'
+        return self.error("Class not found")
+
+    # What happens on the vendor's page, too.
+
+    def add(self, title: str, uid: str, origin: str, late: bool = False) -> Sample:
+        kept = self._kept_title(title)
+        entries = [entry for entry in self.classes if self._same_title(entry.title, kept)]
+        entry = entries[-1 if self.switches.newest_class else 0] if entries else self.add_class(kept)
+        sample = Sample(self._new_id(), uid, origin, late)
+        entry.samples.append(sample)
+        self._keep_history()
+        return sample
+
+    def add_class(self, title: str) -> Class:
+        entry = Class(self._new_id(), title)
+        self.classes.append(entry)
+        self._keep_history()
+        return entry
+
+    def remove(self, sample_id: int) -> None:
+        self._remove_sample(sample_id)
+
+    def remove_class(self, class_id: int) -> None:
+        self._remove_class(class_id)
+
+    def samples(self) -> list[tuple[Class, Sample]]:
+        return [(entry, sample) for entry in self.classes for sample in entry.samples]
+
+    # The view.
+
+    def view(self, draw: random.Random) -> tuple[list[Any], View]:
+        """The model as a view of this moment shows it: as it is, or as it was up to ``lag`` seconds ago."""
+        when = self.world.time - (draw.random() * self.switches.lag if self.switches.lag else 0.0)
+        for since, listing, seen in reversed(self._history):
+            if since <= when:
+                return listing, seen
+        return self._history[0][1:]
+
+    def view_body(self, listing: list[Any], model: int = MODEL) -> bytes:
+        samples = sum(len(entry[2]) for entry in listing)
+        number: Callable[[int], Any] = str if self.switches.integers_as_strings else int
+        dataset = {
+            "id": number(model),
+            "title": "m",
+            "numClass": number(len(listing)),
+            "numSample": number(samples),
+            "class_list": [
+                {
+                    "id": number(class_id),
+                    "title": title,
+                    "samples": [{"id": number(sample_id), "uid": uid} for sample_id, uid in inside],
+                }
+                for class_id, title, inside in listing
+            ],
+        }
+        return json.dumps({"status": "OK", "dataset": dataset}).encode()
+
+    def _keep_history(self) -> None:
+        listing = [
+            (entry.class_id, entry.title, [(sample.sample_id, sample.uid) for sample in entry.samples])
+            for entry in self.classes
+        ]
+        seen = tuple(
+            Seen(sample.sample_id, sample.uid, entry.class_id, entry.title)
+            for entry in self.classes
+            for sample in entry.samples
+        )
+        now = self.world.time
+        while len(self._history) > 1 and self._history[1][0] <= now - 60:
+            self._history.pop(0)
+        self._history.append((now, listing, seen))
+        self.changed()
+
+    def _tidy(self, entry: Class) -> None:
+        if not entry.samples and not self.switches.empty_class_stays and entry in self.classes:
+            self.classes.remove(entry)
+        self._keep_history()
+
+    def _kept_title(self, title: str) -> str:
+        return title.strip() if self.switches.titles_fold else title
+
+    def _same_title(self, one: str, other: str) -> bool:
+        if self.switches.titles_fold:
+            return _fold(one) == _fold(other)
+        return one == other
+
+    def _new_id(self) -> int:
+        if self._free_ids:
+            return self._free_ids.pop()
+        self._next_id += 1
+        return self._next_id
+
+
+def _fold(title: str) -> str:
+    return unicodedata.normalize("NFC", title).strip().casefold()

@@ -1,0 +1,22 @@
+"""Every effect of a push fails, once and for ever: a sample; ``python -m tests.simulation --sweep`` does them all."""
+
+import pytest
+
+from tests.simulation.runner import stage
+from tests.simulation.sweep import SCENARIOS, Scenario, Sweep
+from tests.simulation.world import Broken
+
+EACH = 9
+
+
+@pytest.mark.parametrize("part", range(2))
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.name for scenario in SCENARIOS])
+def test_whatever_fails_it_comes_right(scenario: Scenario, part: int) -> None:
+    with stage() as databases:
+        sweep = Sweep(scenario, databases)
+        for number, (name, arm) in enumerate(sweep.all()):
+            if number % (2 * EACH) == part:
+                try:
+                    sweep.play(arm)
+                except Broken as error:
+                    raise AssertionError(f"{scenario.name}: {name}") from error

@@ -1,0 +1,295 @@
+"""The documents say what is so: the generated pages are fresh, links lead somewhere, commands and flags exist, and
+everything in the quick start is run."""
+
+import contextlib
+import importlib.util
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import click
+import pytest
+
+from astica_sync import config, errors
+from astica_sync.cli.main import COMMANDS, EXIT_CODES, cli, run
+from astica_sync.sandbox.running import Box
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.glob("*.md")])
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SPAN = re.compile(r"`([^`\n]+)`")
+
+
+def _generator() -> Any:
+    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+GENERATED = _generator()
+CALLS: dict[str, click.Command] = dict(GENERATED.commands())
+
+
+def _flags(command: click.Command) -> set[str]:
+    return {flag for param in command.params for flag in param.opts} | {"--help", "-h"}
+
+
+@pytest.mark.parametrize("page", ["cli.md", "settings.md", "exit-codes.md"])
+def test_a_generated_page_says_what_the_code_says(page: str) -> None:
+    assert (DOCS / page).read_text("utf-8") == GENERATED.pages()[page], "run: make docs"
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_command_and_option_is_documented(name: str) -> None:
+    command, page = CALLS[name], (DOCS / "cli.md").read_text("utf-8")
+    section = re.search(rf"^##+ {re.escape(name)}\n(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL)
+    assert command.help, f"{name} has no help"
+    assert section is not None
+    for option in command.params:
+        if isinstance(option, click.Option) and "--help" not in option.opts:
+            assert option.help, f"{name} {option.opts[0]} has no help"
+            assert option.opts[0] in section[1]
+
+
+def test_every_setting_code_and_error_is_documented() -> None:
+    settings, codes = ((DOCS / page).read_text("utf-8") for page in ("settings.md", "exit-codes.md"))
+    for setting in config.SETTINGS:
+        assert f"| `{setting.name}` | {f'`{setting.variable}`' if setting.variable else ''} |" in settings
+    for code, meaning in EXIT_CODES.items():
+        assert f"| {code} | {meaning} |" in codes
+    for name in vars(errors):
+        kind = getattr(errors, name)
+        if isinstance(kind, type) and issubclass(kind, errors.AsticaSyncError) and kind is not errors.AsticaSyncError:
+            assert f"| `{name}` |" in codes
+            assert f"─ {name}" in (errors.__doc__ or ""), "the tree at the top of errors.py"
+            assert kind.exit_code in EXIT_CODES
+
+
+def test_every_dependency_has_its_line_in_the_design() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    lists = [project["dependencies"], *project["optional-dependencies"].values()]
+    table = (DOCS / "design.md").read_text("utf-8").partition("\n## Dependencies\n")[2].partition("\n## ")[0]
+    named = {name for row in re.findall(r"^\| ([\w, -]+) \|", table, re.MULTILINE) for name in row.split(", ")}
+    assert {re.split(r"[^\w-]", line)[0] for lines in lists for line in lines} <= named
+
+
+def test_the_index_lists_every_page() -> None:
+    linked = set(re.findall(r"\]\((\w[\w-]*\.md)\)", (DOCS / "index.md").read_text("utf-8")))
+    assert linked == {page.name for page in DOCS.glob("*.md")} - {"index.md"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    text = SPAN.sub("", BLOCK.sub("", page.read_text("utf-8")))
+    targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'(?:src|href)="([^"]+)"', text)
+    for target in targets:
+        if target.startswith("https://"):
+            continue
+        name, _, anchor = target.partition("#")
+        found = page.parent / name if name else page
+        assert found.exists(), target
+        if anchor:
+            assert anchor in _anchors(found), target
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", BLOCK.sub("", page.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_flag_variable_and_target_in_a_document_exists(page: Path) -> None:
+    assert list(_wrong_mentions(page.read_text("utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "see `astica-sync pushh`",
+        "see `astica-sync push --force`",
+        "see `push --force`",
+        "give `--force`",
+        "set `ASTICA_LIMITS`",
+        "run `make everything`",
+        "```console\n$ astica-sync backup burn\n```",
+        "```sh\ncd x && astica-sync log -m 3 | head\n```",
+    ],
+)
+def test_a_wrong_mention_is_found(wrong: str) -> None:
+    assert len(list(_wrong_mentions(f"Some text:\n{wrong}"))) == 1
+
+
+def _wrong_mentions(text: str) -> Iterator[str]:
+    known = {setting.variable for setting in config.SETTINGS} | {config.KEY_VARIABLE, config.KEY_FILE_VARIABLE}
+    yield from sorted(set(re.findall(r"\bASTICA_[A-Z_]+\b", text)) - known)
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    every_flag = {flag for command in CALLS.values() for flag in _flags(command)}
+    for line in _code(text):
+        called = re.match(r"make ([a-z-]+)", line)
+        flag = re.match(r"--[\w-]+", line)
+        if (called and called[1] not in targets) or (flag and flag[0] not in every_flag):
+            yield line
+        words = _words(line)
+        if "[OPTIONS]" in words:
+            continue
+        if words[:1] == ["astica-sync"] or (words[1:] and words[0] in COMMANDS):
+            yield from _wrong_call(words if words[0] == "astica-sync" else ["astica-sync", *words])
+
+
+def _code(text: str) -> Iterator[str]:
+    """What stands as code in a document: each command of the blocks, each span of the text."""
+    for language, block in BLOCK.findall(text):
+        for line in block.replace("\\\n", "").splitlines():
+            if language != "console" or line.startswith("$ "):
+                yield from re.split(r"\s*(?:&&|\|\||[|&;]|(?<!\S)#.*)\s*", line.removeprefix("$ ").strip())
+    yield from SPAN.findall(BLOCK.sub("", text))
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError:
+        return line.split()
+
+
+def _wrong_call(words: list[str]) -> Iterator[str]:
+    name = "astica-sync"
+    for word in words[1:]:
+        if word.startswith("-") and word not in ("-", "--"):
+            flag = word.partition("=")[0]
+            if flag not in _flags(CALLS[name]) | _flags(cli):
+                yield f"{name} {word}"
+        elif f"{name} {word}" in CALLS:
+            name = f"{name} {word}"
+        elif name == "astica-sync" or (name == "astica-sync backup" and word.islower()):
+            yield f"{name} {word}"
+
+
+def test_the_picture_is_a_whole_drawing_without_anything_from_elsewhere() -> None:
+    text = (DOCS / "picture.svg").read_text("utf-8")
+    assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
+    assert set(re.findall(r"https?://[^\s\"')]+", text)) == {"http://www.w3.org/2000/svg"}
+
+
+def test_the_json_page_names_every_key(
+    sandbox: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "photos"
+    shutil.copytree(ROOT / "fixtures" / "store", store)
+    (store / "Can" / "note.txt").write_text("not an image")
+    for name, value in _environ(tmp_path, sandbox.url, sandbox.key).items():
+        monkeypatch.setenv(name, value)
+    model = sandbox.add_model("Packaging")
+    sandbox.add_sample(model, "Jar", next(store.rglob("*.png")).read_bytes())
+    assert run(["init", str(store), "--model", str(model)]) == 0
+    capsys.readouterr()
+
+    for command in ("pull-status", "push"):
+        assert run([command, "--store", str(store), "--json"]) == 0
+        _compare(json.loads(capsys.readouterr().out), f"## {command} --json\n")
+
+
+def _compare(printed: dict[str, Any], heading: str) -> None:
+    section = (DOCS / "json.md").read_text("utf-8").partition(heading)[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| (.*) \|$", section, re.MULTILINE)
+    documented = {name: set(SPAN.findall(meaning)) for names, meaning in rows for name in SPAN.findall(names)}
+    assert set(printed) == set(documented)
+    for name, value in printed.items():
+        entry = value[0] if isinstance(value, list) and value else value
+        if isinstance(entry, dict) and documented[name]:
+            assert set(entry) == documented[name]
+
+
+def _environ(home: Path, url: str, key: str) -> dict[str, str]:
+    return {
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "XDG_STATE_HOME": str(home / "state"),
+        "ASTICA_TRAIN_URL": url,
+        "ASTICA_DETECT_URL": url,
+        "ASTICA_API_KEY": key,
+    }
+
+
+INSTALL = [
+    "python3 -m venv .venv",
+    ".venv/bin/pip install --quiet '.[sandbox]'",
+    ". .venv/bin/activate",
+]
+"""The one block that is not run here: it needs the network, and every ``make`` target does the same."""
+
+
+def test_everything_in_the_quick_start_works_and_prints_what_is_shown(tmp_path: Path) -> None:
+    steps = _steps((DOCS / "quickstart.md").read_text("utf-8"))
+    assert [command for command, _ in steps[: len(INSTALL)]] == INSTALL
+    steps = steps[len(INSTALL) :]
+    shutil.copytree(ROOT / "fixtures" / "store", tmp_path / "fixtures" / "store")
+
+    outputs = _run_all([command for command, _ in steps], tmp_path)
+
+    for (command, shown), output in zip(steps, outputs, strict=True):
+        rest = iter(output)
+        for line in shown:
+            pattern = ".*".join(re.escape(piece) for piece in line.split("…"))
+            assert any(re.fullmatch(pattern, real) for real in rest), f"{command} does not print: {line}\n{output}"
+
+
+def _steps(text: str) -> list[tuple[str, list[str]]]:
+    """Each command of the console blocks, and the lines that are shown after it."""
+    steps: list[tuple[str, list[str]]] = []
+    for language, block in BLOCK.findall(text):
+        for line in block.splitlines() if language == "console" else ():
+            if line.startswith("$ "):
+                steps.append((line.removeprefix("$ "), []))
+            elif line.strip():
+                steps[-1][1].append(line.rstrip())
+    return steps
+
+
+def _run_all(commands: list[str], folder: Path) -> list[list[str]]:
+    """The output of each command, all of them typed into one shell, which stops at the first that fails."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = str(listener.getsockname()[1])
+    wait = f"until (: </dev/tcp/127.0.0.1/{port}) 2>/dev/null; do sleep 0.05; done; sleep 0.1"
+    # What runs in the background holds on to the output, so a shell that fails must not leave it behind.
+    script = ["set -e", "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT"]
+    for number, command in enumerate(commands):
+        script += [f"echo '@@@ {number}'", command.replace("8777", port)]
+        if command.endswith("&"):
+            script.append(wait)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("ASTICA_")}
+    environ |= {"HOME": str(folder), "XDG_CONFIG_HOME": "", "XDG_STATE_HOME": ""}
+    environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environ['PATH']}"
+    with subprocess.Popen(
+        ["bash", "-c", "\n".join(script)],
+        cwd=folder,
+        env=environ,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        process_group=0,
+    ) as shell:
+        try:
+            printed = shell.communicate(timeout=120)[0].replace(port, "8777")
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)
+    assert shell.returncode == 0, printed
+    parts = re.split(r"^@@@ \d+\n", printed, flags=re.MULTILINE)[1:]
+    return [[line.rstrip() for line in part.splitlines()] for part in parts]

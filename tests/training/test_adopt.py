@@ -1,0 +1,145 @@
+"""Taking over what was made elsewhere: nothing goes up twice, and nothing that is not paired is ever removed."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from shell import Shell, fill
+
+from astica_sync.core.pairing import Adopted, Sure, find_pairs, rename_adopted
+from astica_sync.core.sample import LocalSample, ModelInfo, Observation, RemoteClass, RemoteSample, make_scope, make_uid
+from astica_sync.sandbox.running import Box
+
+
+def here(number: int, size: int, path: str) -> LocalSample:
+    title = path.partition("/")[0]
+    return LocalSample(make_uid(f"{number:032x}", make_scope(1, title)), title, (path,), size)
+
+
+def there(sample_id: int, uid: str, title: str = "Can") -> RemoteSample:
+    return RemoteSample(uid, sample_id, 1, title)
+
+
+@pytest.fixture
+def old(shell: Shell, sandbox: Box, tmp_path: Path) -> Path:
+    """A store whose images a script has sent before, under uids of its own, with one image nobody has any more."""
+    folder = fill(tmp_path / "old", {"Bottle": 2, "Can": 3})
+    model_id = sandbox.add_model("Old")
+    for path in sorted(folder.glob("*/*.png")):
+        uid = "" if path.parent.name == "Bottle" else f"{path.name}_{hash(path.name) % 90000}"
+        sandbox.add_sample(model_id, path.parent.name, path.read_bytes(), uid)
+    sandbox.add_sample(model_id, "Can", b"nobody has these bytes any more", "LOST_9.jpg")
+    ran = shell("init", folder, "--model", str(model_id))
+    assert ran.code == 0, ran.err
+    sandbox.forget_log()
+    return folder
+
+
+def test_nothing_is_uploaded_twice_and_what_is_not_paired_stays(shell: Shell, sandbox: Box, old: Path) -> None:
+    shown = shell("adopt", "--json", "--store", old).json
+    assert shown["adopted"] == 0
+    certain = {pair["path"] for pair in shown["pairs"] if pair["certain"]}
+    assert certain == {"Can/000.png", "Can/001.png", "Can/002.png"}
+    assert [one["uid"] for one in shown["unrecoverable"] if one["class"] == "Can"] == ["LOST_9.jpg"]
+
+    ran = shell("adopt", "--yes", "--likely", "--store", old)
+    assert ran.code == 0, ran.err
+    paired = {pair["path"] for pair in shown["pairs"]}
+    sandbox.forget_log()
+    assert shell("push", "--store", old).code == 0
+    assert len(sandbox.seen("upload")) == 5 - len(paired)
+
+    for path in old.glob("Can/*.png"):
+        path.unlink()
+    assert shell("push", "--yes", "--store", old).code == 0
+    left = sandbox.samples(1001)
+    assert [sample.uid for sample in left if sample.class_title == "Can"] == ["LOST_9.jpg"]
+    restored = shell("backup", "restore", "--to", old.parent / "back", "--store", old)
+    assert restored.code == 0
+    assert (old.parent / "back" / "Can" / "000.png").exists(), "what was taken over is in the backup"
+
+
+def test_without_consent_nothing_is_taken_over(shell: Shell, sandbox: Box, old: Path) -> None:
+    ran = shell("adopt", "--store", old)
+    assert ran.code == 0
+    assert "Took over 0 samples" in ran.out
+    assert len(shell("pull-status", "--json", "--store", old).json["unmanaged"]) == 6
+    assert {request.call for request in sandbox.log} == {"view"}
+
+
+def test_what_was_taken_over_outlives_the_journal(shell: Shell, sandbox: Box, old: Path) -> None:
+    assert shell("adopt", "--yes", "--store", old).code == 0
+    for name in ("journal.db", "index.db"):
+        (old / ".astica-sync" / name).unlink()
+    status = shell("pull-status", "--json", "--store", old).json
+    assert not {upload["path"] for upload in status["plan"]["upload"]} & {f"Can/00{place}.png" for place in range(3)}
+
+
+def test_name_and_size_together_are_certain_and_size_alone_must_be_the_only_one() -> None:
+    local = [here(1, 253_747, "Can/IMG_1.jpg"), here(2, 100_000, "Can/a.png"), here(3, 100_000, "Can/b.png")]
+    local.append(here(4, 70_001, "Can/c.png"))
+    remote = [there(1, "IMG_1.jpg_83721"), there(2, ""), there(3, ""), there(4, "")]
+    found = find_pairs(remote, local, {1: 0.253747, 2: 0.1, 3: 0.1, 4: 0.070001})
+    assert [(pair.remote.sample_id, pair.local.paths[0], pair.sure) for pair in found.pairs] == [
+        (1, "Can/IMG_1.jpg", Sure.CERTAIN),
+        (4, "Can/c.png", Sure.LIKELY),
+    ]
+    assert [one.sample_id for one in found.lost] == [2, 3]
+
+
+def test_a_megabyte_may_have_two_meanings_and_few_decimals() -> None:
+    local = [here(1, 300_000, "Can/one.png"), here(2, 500_000, "Can/two.png")]
+    remote = [there(1, "one.png"), there(2, "two.png")]
+    found = find_pairs(remote, local, {1: round(300_000 / 2**20, 6), 2: round(500_000 / 2**20, 6)})
+    assert [pair.sure for pair in found.pairs] == [Sure.CERTAIN] * 2
+    found = find_pairs(remote, local, {1: 0.3, 2: 0.5})
+    assert [pair.sure for pair in found.pairs] == [Sure.CERTAIN] * 2
+
+
+def test_another_class_another_size_or_a_part_of_a_name_is_no_pair() -> None:
+    local = [here(1, 1000, "Can/IMG_1.png")]
+    for remote, size in (
+        (there(1, "IMG_1.png", "Bottle"), 0.001),
+        (there(1, "IMG_1.png"), 0.002),
+        (there(1, "XIMG_1.png"), 0.002),
+        (there(1, "IMG_12.png"), 0.002),
+    ):
+        assert find_pairs([remote], local, {1: size}).pairs == []
+
+
+@given(st.data())
+def test_every_sample_is_in_one_pair_at_most_and_all_others_are_lost(data: st.DataObject) -> None:
+    sizes = st.integers(1, 4).map(lambda number: number * 1000)
+    local = [
+        here(number, data.draw(sizes), f"{data.draw(st.sampled_from(['Can', 'Bottle']))}/n{number % 3}.png")
+        for number in range(data.draw(st.integers(0, 8)))
+    ]
+    remote = [
+        there(
+            number,
+            data.draw(st.sampled_from(["", "n0.png_1", "n1.png", "n2"])),
+            data.draw(st.sampled_from(["can", "Bottle"])),
+        )
+        for number in range(1, data.draw(st.integers(1, 8)))
+    ]
+    shown = {one.sample_id: data.draw(sizes) / 1e6 for one in remote if data.draw(st.booleans())}
+    found = find_pairs(remote, local, shown)
+    ours = [pair.local.uid for pair in found.pairs]
+    theirs = [pair.remote.sample_id for pair in found.pairs]
+    assert len(set(ours)) == len(ours)
+    assert sorted(theirs + [one.sample_id for one in found.lost]) == [one.sample_id for one in remote]
+    for pair in found.pairs:
+        assert pair.local.class_title.casefold() == pair.remote.class_title.casefold()
+
+
+def test_an_id_that_the_service_uses_again_is_not_taken_for_ours() -> None:
+    model = ModelInfo(1, "A model")
+    mine = Adopted(7, "IMG.jpg", "Can", "f" * 32 + "-00000000")
+
+    def shown(*samples: RemoteSample) -> Observation:
+        return Observation(model, 0.0, (RemoteClass(1, "Can", len(samples)),), samples)
+
+    assert rename_adopted(shown(there(7, "IMG.jpg")), [mine]).samples[0].uid == mine.uid
+    for other in (there(7, "OTHER.jpg"), there(8, "IMG.jpg"), there(7, "IMG.jpg", "Bottle")):
+        assert rename_adopted(shown(other), [mine]).samples == (other,)

@@ -1,0 +1,145 @@
+"""Scoring versions: damage to the data shows, going back brings the score back, and leaks are no proof."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from digits import write_digits
+from PIL import Image
+from shell import Shell, draw, on_service
+
+from astica_sync.sandbox.running import Box
+
+
+@pytest.fixture
+def store(shell: Shell, sandbox: Box, tmp_path: Path) -> Path:
+    """A store of handwritten digits, pushed and trained once."""
+    folder = write_digits(tmp_path / "digits", 14)
+    for arguments in (["init", folder, "--model", str(sandbox.add_model("Digits"))], ["push", "--store", folder]):
+        ran = shell(*arguments)
+        assert ran.code == 0, ran.err
+    ran = shell("train", "--store", folder)
+    assert ran.code == 0, ran.err
+    return folder
+
+
+@pytest.fixture
+def held_out(tmp_path: Path) -> Path:
+    return write_digits(tmp_path / "held-out", 8, start=14)
+
+
+def test_wrong_labels_show_in_the_report_and_going_back_brings_the_score_back(
+    shell: Shell, sandbox: Box, store: Path, held_out: Path, tmp_path: Path
+) -> None:
+    first = sandbox.versions(1001)[0]
+    good = on_service(sandbox, 1001)
+    for place in range(12):
+        (store / "one" / f"{place:03}.png").rename(store / "two" / f"wrong-{place}.png")
+        (store / "zero" / f"{place:03}.png").rename(store / "three" / f"wrong-{place}.png")
+    assert shell("push", "--yes", "--store", store).code == 0
+    second = shell("train", "--store", store).out.strip()
+
+    ran = shell(
+        "evaluate", held_out, "--versions", "all", "--html", tmp_path / "report.html", "--json", "--store", store
+    )
+    assert ran.code == 0, ran.err
+    before, after = ran.json["versions"]
+    assert (before["version"], after["version"]) == (first, second)
+    assert before["accuracy"] > 0.85 > after["accuracy"]
+    low, high = before["interval"]
+    assert low < before["accuracy"] <= high
+    assert {mistake["class"] for mistake in after["mistakes"]} >= {"one", "zero"}
+    assert f"{first} is really better than {second}" in ran.json["comparisons"][0]["sentence"]
+    titles, rows = after["confusion"]["titles"], after["confusion"]["rows"]
+    assert rows[titles.index("one")][titles.index("two")] >= 4
+    report = (tmp_path / "report.html").read_text()
+    assert report.count("data:image/jpeg;base64,") == len(before["mistakes"]) + len(after["mistakes"])
+    assert "http" not in report
+    assert "is really better than" in report
+
+    assert shell("push", "--as", first, "--yes", "--store", store).code == 0
+    assert on_service(sandbox, 1001) == good
+    third = shell("train", "--store", store).out.strip()
+    again = shell("evaluate", held_out, "--versions", third, "--json", "--store", store).json["versions"][0]
+    assert again["accuracy"] == before["accuracy"]
+    told = shell("versions", "--store", store).out
+    assert "moved in" in told
+    assert f"{before['accuracy']:.1%} right" in told
+
+
+def test_asking_again_costs_no_detection(shell: Shell, sandbox: Box, store: Path, held_out: Path) -> None:
+    assert shell("evaluate", held_out, "--store", store).code == 0
+    sandbox.forget_log()
+    assert shell("evaluate", held_out, "--store", store).code == 0
+    assert shell("detect", held_out, "--store", store).code == 0
+    assert not sandbox.seen("detect")
+
+
+def test_an_image_of_the_store_proves_nothing_and_is_left_out(shell: Shell, store: Path, held_out: Path) -> None:
+    shutil.copy(store / "two" / "003.png", held_out / "two" / "same.png")
+    with Image.open(store / "three" / "005.png") as image:
+        image.resize((50, 50)).save(held_out / "three" / "again.jpg", quality=85)
+    ran = shell("evaluate", held_out, "--json", "--store", store).json
+    assert [(leak["path"], leak["source"], leak["same_bytes"]) for leak in ran["leaks"]] == [
+        ("three/again.jpg", "three/005.png", False),
+        ("two/same.png", "two/003.png", True),
+    ]
+    assert ran["versions"][0]["shown"] == 32
+    assert "2 images are in the training data" in shell("evaluate", held_out, "--store", store).out
+    with_leaks = shell("evaluate", held_out, "--leaks", "--json", "--store", store).json
+    assert with_leaks["versions"][0]["shown"] == 34
+
+
+def test_what_was_trained_on_and_then_left_the_store_is_a_leak_all_the_same(
+    shell: Shell, store: Path, held_out: Path
+) -> None:
+    (store / "one" / "000.png").rename(held_out / "one" / "moved-out.png")
+    assert shell("push", "--store", store).code == 0
+    ran = shell("evaluate", held_out, "--json", "--store", store).json
+    assert [leak["path"] for leak in ran["leaks"]] == ["one/moved-out.png"]
+
+
+def test_classes_that_no_version_knows_are_named(shell: Shell, store: Path, held_out: Path, tmp_path: Path) -> None:
+    draw(held_out / "seven" / "a.png", 1)
+    ran = shell("evaluate", held_out, "--json", "--store", store).json
+    assert ran["unknown_classes"] == {"seven": 1}
+    only = tmp_path / "only"
+    draw(only / "seven" / "a.png", 1)
+    ran = shell("evaluate", only, "--store", store)
+    assert ran.code == 1
+    assert "no version knows any of the classes 'seven'" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda folder: None, "no such folder"),
+        (lambda folder: folder.mkdir(), "no PNG or JPEG file in a class folder"),
+        (lambda folder: draw(folder / "loose.png", 1), "no PNG or JPEG file in a class folder"),
+    ],
+)
+def test_a_folder_without_held_out_images_is_a_clear_error(
+    shell: Shell, sandbox: Box, store: Path, tmp_path: Path, make: object, says: str
+) -> None:
+    assert callable(make)
+    make(tmp_path / "empty")
+    sandbox.forget_log()
+    ran = shell("evaluate", tmp_path / "empty", "--store", store)
+    assert ran.code == 1
+    assert says in ran.err
+    assert sandbox.log == []
+
+
+def test_an_image_that_is_none_is_listed_and_the_others_count(shell: Shell, store: Path, held_out: Path) -> None:
+    (held_out / "one" / "broken.png").write_text("this is no image")
+    ran = shell("evaluate", held_out, "--json", "--store", store)
+    assert ran.code == 3
+    assert [entry["path"] for entry in ran.json["failed"]] == ["one/broken.png"]
+    assert ran.json["versions"][0]["shown"] == 32
+
+
+def test_an_unknown_version_is_a_clear_error(shell: Shell, store: Path, held_out: Path) -> None:
+    for arguments in (["evaluate", held_out, "--versions", "nope"], ["detect", held_out, "--version", "nope"]):
+        ran = shell(*arguments, "--store", store)
+        assert ran.code == 1
+        assert "does not run version 'nope'" in ran.err

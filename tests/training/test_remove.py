@@ -1,0 +1,97 @@
+"""Removing by hand: only what was named, only after a look, and nothing that the backup cannot give back unasked."""
+
+from pathlib import Path
+
+import pytest
+from shell import Shell, on_service
+
+from astica_sync.cli.remove import subject
+from astica_sync.errors import GuardRefused
+from astica_sync.sandbox.running import Box
+
+
+def test_a_sample_made_elsewhere_goes_by_its_id(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+    sample_id = sandbox.add_sample(model_id, "Can", b"made elsewhere")
+    held = on_service(sandbox, model_id)
+    refused = shell("remove-sample", str(sample_id), "--store", store)
+    assert refused.code == 4
+    assert "in no backup" in refused.err
+    assert on_service(sandbox, model_id) == held
+    assert shell("remove-sample", str(sample_id), "--yes", "--store", store).code == 0
+    assert held - on_service(sandbox, model_id) == {("can", b"made elsewhere"): 1}
+    assert "by hand" in shell("log", "--store", store).out
+
+
+def test_what_the_store_manages_goes_by_its_file_alone(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+    ours = sandbox.samples(model_id)[0]
+    ran = shell("remove-sample", str(ours.sample_id), "--yes", "--store", store)
+    assert ran.code == 4
+    assert "managed by the store" in ran.err
+    class_id = sandbox.classes(model_id)[0][0]
+    assert shell("remove-class", str(class_id), "--yes", "--lose-unmanaged", "0", "--store", store).code == 4
+    assert len(sandbox.samples(model_id)) == 5
+
+
+def test_a_class_made_elsewhere_goes_with_the_number_of_what_is_lost(
+    shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    for number in range(3):
+        sandbox.add_sample(model_id, "Elsewhere", b"image %d" % number)
+    class_id = next(class_id for class_id, title in sandbox.classes(model_id) if title == "Elsewhere")
+    for wrong in ([], ["--lose-unmanaged", "2"]):
+        ran = shell("remove-class", str(class_id), "--yes", *wrong, "--store", store)
+        assert ran.code == 4
+        assert "--lose-unmanaged 3" in ran.err
+    ran = shell("remove-class", str(class_id), "--yes", "--lose-unmanaged", "3", "--store", store)
+    assert ran.code == 0, ran.err
+    assert len(sandbox.samples(model_id)) == 5
+
+
+def test_a_model_goes_when_the_backup_holds_all_of_it(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+    assert shell("models", "remove", str(model_id), "--store", store).code == 4, "nobody said yes"
+    ran = shell("models", "remove", str(model_id), "--yes", "--store", store)
+    assert ran.code == 0, ran.err
+    assert sandbox.models() == []
+
+
+def test_a_model_with_something_that_no_backup_holds_needs_the_number(
+    shell: Shell, sandbox: Box, store: Path, model_id: int, tmp_path: Path
+) -> None:
+    sandbox.add_sample(model_id, "Can", b"made elsewhere")
+    broken = next((store / ".astica-sync" / "backup" / "objects").glob("*/*.png"))
+    broken.write_bytes(b"rotten")
+    ran = shell("models", "remove", str(model_id), "--yes", "--store", store)
+    assert ran.code == 4
+    assert "--lose-unmanaged 2" in ran.err
+    assert sandbox.models() != []
+    assert shell("models", "remove", str(model_id), "--yes", "--lose-unmanaged", "2", "--store", store).code == 0
+
+
+def test_a_lost_answer_is_settled_by_what_the_service_shows(
+    shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    sandbox.set_faults("model_remove:1=lost-after")
+    ran = shell("models", "remove", str(model_id), "--yes", "--store", store)
+    assert ran.code == 0, ran.err
+    assert len(sandbox.seen("model_remove")) == 1
+
+
+def test_what_came_after_the_question_is_never_taken_along(
+    shell: Shell, sandbox: Box, store: Path, model_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in shell.environ.items():
+        monkeypatch.setenv(name, value)
+    sandbox.add_sample(model_id, "Elsewhere", b"one")
+    class_id = next(class_id for class_id, title in sandbox.classes(model_id) if title == "Elsewhere")
+    with subject(store, None) as removing:
+        agreed = list(removing.view())
+        theirs = [sample for sample in agreed if sample.class_id == class_id]
+        sandbox.add_sample(model_id, "Elsewhere", b"two")
+        with pytest.raises(GuardRefused, match="other samples than a moment ago"):
+            removing.remove_class(class_id, "Elsewhere", theirs)
+        with pytest.raises(GuardRefused, match="other samples than a moment ago"):
+            removing.remove_model(agreed)
+        sandbox.remove_sample(theirs[0].sample_id)
+        with pytest.raises(GuardRefused, match="other samples than a moment ago"):
+            removing.remove_sample(theirs[0])
+    assert not {"class_remove", "model_remove", "sample_remove"} & {request.call for request in sandbox.log}

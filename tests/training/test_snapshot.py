@@ -1,0 +1,112 @@
+"""Snapshots as data: each sample of the service once, and a diff that says exactly what changed."""
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astica_sync.core.plan import Plan, Terms, Why, make_plan, new_places, uploads_before
+from astica_sync.core.sample import (
+    LocalSample,
+    Mark,
+    MarkState,
+    ModelInfo,
+    Observation,
+    RemoteClass,
+    RemoteSample,
+    make_scope,
+    make_uid,
+)
+from astica_sync.core.snapshot import Elsewhere, Pinned, as_local, diff, freeze
+
+TITLES = ("Bottle", "Can", "Jar")
+
+
+def uid(number: int, title: str) -> str:
+    return make_uid(f"{number:032x}", make_scope(1, title))
+
+
+def mark(number: int, title: str, path: str) -> Mark:
+    return Mark(uid(number, title), title, MarkState.AGREED, None, "run", path)
+
+
+def plan_as(wanted: list[LocalSample], marks: list[Mark], remote: list[RemoteSample]) -> Plan:
+    classes = Counter(sample.class_title for sample in remote)
+    listed = tuple(RemoteClass(10 + TITLES.index(title), title, count) for title, count in classes.items())
+    observation = Observation(ModelInfo(1, "M"), 1000.0, listed, tuple(sorted(remote, key=lambda one: one.uid)))
+    terms = Terms(run="now", run_started=0.0, quarantine=0.0, version=True, class_remove=False)
+    return make_plan(wanted, sorted(marks, key=lambda one: one.uid), observation, terms)
+
+
+def test_what_the_service_holds_is_frozen_whatever_the_store_holds() -> None:
+    local = [LocalSample(uid(1, "Can"), "Can", ("Can/new-name.png",), 9), LocalSample(uid(4, "Can"), "Can", ("x",), 9)]
+    marks = [mark(1, "Can", "Can/old-name.png"), mark(2, "Can", "Can/new-name.png"), mark(3, "Can", "Can/gone.png")]
+    remote = [
+        RemoteSample(uid(1, "Can"), 1, 5, "Can"),
+        RemoteSample(uid(2, "Can"), 2, 5, "Can"),
+        RemoteSample("theirs", 9, 5, "Can"),
+    ]
+    frozen = list(freeze(sorted(local, key=lambda one: one.uid), sorted(marks, key=lambda one: one.uid), remote))
+    assert frozen == [
+        Pinned("Can", f"{1:032x}", "Can/new-name.png"),
+        Pinned("Can", f"{2:032x}", "Can/new-name-00000000.png"),
+        Elsewhere("Can", "theirs", 9),
+    ]
+
+
+def test_a_removal_for_a_version_waits_for_the_new_place_of_the_same_image() -> None:
+    wanted = as_local([Pinned("Bottle", f"{1:032x}", "Bottle/a.png")], 1, {})
+    remote = [RemoteSample(uid(1, "Can"), 1, 11, "Can"), RemoteSample(uid(2, "Can"), 2, 11, "Can")]
+    plan = plan_as(wanted, [mark(1, "Can", "Can/a.png"), mark(2, "Can", "Can/b.png")], remote)
+    assert [upload.uid for upload in plan.uploads] == [uid(1, "Bottle")]
+    assert {removal.why for removal in plan.removals} == {Why.NOT_IN_VERSION}
+    places = new_places(plan.uploads)
+    waits = {removal.sample_id: uploads_before(removal, places) for removal in plan.removals}
+    assert waits == {1: [uid(1, "Bottle")], 2: []}
+
+
+samples = st.frozensets(st.tuples(st.integers(0, 6), st.sampled_from(TITLES)), max_size=12)
+
+
+def pinned(drawn: frozenset[tuple[int, str]]) -> list[Pinned]:
+    return [Pinned(title, f"{number:032x}", f"{title}/{number}.png") for number, title in sorted(drawn)]
+
+
+@given(samples, samples)
+def test_a_diff_turns_one_snapshot_into_the_other(
+    before: frozenset[tuple[int, str]], after: frozenset[tuple[int, str]]
+) -> None:
+    changed = diff(pinned(before), pinned(after))
+    result = {(sample.class_title, sample.content) for sample in pinned(before)}
+    for sample in changed.removed:
+        assert isinstance(sample, Pinned)
+        result.remove((sample.class_title, sample.content))
+    for move in changed.moved:
+        result.remove((move.before, move.content))
+    result |= {(move.after, move.content) for move in changed.moved}
+    result |= {(sample.class_title, sample.content) for sample in changed.added if isinstance(sample, Pinned)}
+    assert result == {(sample.class_title, sample.content) for sample in pinned(after)}
+    moved = {move.content for move in changed.moved}
+    assert not {one.content for one in changed.added if isinstance(one, Pinned)} & {
+        one.content for one in changed.removed if isinstance(one, Pinned)
+    }, "what could be a move is one"
+    assert moved <= {sample.content for sample in pinned(before)}
+    assert bool(changed) is (before != after)
+
+
+@given(samples, samples, st.frozensets(st.integers(100, 103), max_size=3))
+def test_going_back_reaches_the_version_and_touches_nothing_of_others(
+    version: frozenset[tuple[int, str]], service: frozenset[tuple[int, str]], theirs: frozenset[int]
+) -> None:
+    ours = [
+        RemoteSample(uid(number, title), place, 10 + TITLES.index(title), title)
+        for place, (number, title) in enumerate(sorted(service), 1)
+    ]
+    foreign = [RemoteSample(f"theirs-{number}", number, 10, "Bottle") for number in sorted(theirs)]
+    marks = [mark(number, title, f"{title}/{number}.png") for number, title in service]
+    plan = plan_as(as_local(pinned(version), 1, {}), marks, ours + foreign)
+    left = {one.sample_id: one.uid for one in ours + foreign}
+    for removal in plan.removals:
+        del left[removal.sample_id]
+    reached = Counter(left.values()) + Counter(upload.uid for upload in plan.uploads)
+    assert reached == Counter([uid(*one) for one in version] + [one.uid for one in foreign])

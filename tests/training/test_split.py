@@ -1,0 +1,105 @@
+"""A held-out folder is made once, by whole groups of pictures that are alike, and no file is lost on the way."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from digits import write_digits
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from shell import Shell, in_store
+
+from astica_sync.core.split import Candidate, choose_held_out
+from astica_sync.sandbox.running import Box
+from astica_sync.training.split import NOTE
+
+
+@pytest.fixture
+def store(shell: Shell, sandbox: Box, tmp_path: Path) -> Path:
+    folder = write_digits(tmp_path / "digits", 10)
+    with Image.open(folder / "one" / "000.png") as image:
+        image.resize((60, 60)).save(folder / "one" / "000-small.jpg")
+    (folder / "two" / "copy.png").write_bytes((folder / "two" / "001.png").read_bytes())
+    assert shell("init", folder, "--model", str(sandbox.add_model("Digits"))).code == 0
+    return folder
+
+
+def test_files_move_by_class_and_what_is_alike_stays_together(shell: Shell, store: Path, tmp_path: Path) -> None:
+    held_out = tmp_path / "held-out"
+    before = in_store(store)
+    planned = shell("split", "--to", held_out, "--share", "30%", "--dry-run", "--json", "--store", store)
+    assert planned.code == 0, planned.err
+    assert not held_out.exists()
+    refused = shell("split", "--to", held_out, "--share", "30%", "--store", store)
+    assert refused.code == 4
+    assert not held_out.exists()
+
+    ran = shell("split", "--to", held_out, "--share", "30%", "--yes", "--json", "--store", store)
+    assert ran.code == 0, ran.err
+    assert ran.json["paths"] == planned.json["paths"]
+    assert in_store(store) + in_store(held_out) == before
+    for pair in (("one/000.png", "one/000-small.jpg"), ("two/001.png", "two/copy.png")):
+        assert len({(held_out / path).exists() for path in pair}) == 1, pair
+    per_class = Counter(path.split("/")[0] for path in ran.json["paths"])
+    assert all(2 <= count <= 4 for count in per_class.values()) and len(per_class) == 4
+
+    again = shell("split", "--to", held_out, "--share", "30%", "--yes", "--store", store)
+    assert again.code == 1
+    assert "is a held-out folder already" in again.err
+
+
+def test_a_split_that_was_killed_is_finished_by_the_same_command(shell: Shell, store: Path, tmp_path: Path) -> None:
+    held_out = tmp_path / "held-out"
+    before = in_store(store)
+    ran = shell("split", "--to", held_out, "--yes", "--json", "--store", store).json
+    note = json.loads((held_out / NOTE).read_text())
+    (held_out / NOTE).write_text(json.dumps({**note, "done": False}))
+    back, copied = ran["paths"][:2]
+    (held_out / back).rename(store / back)
+    (store / copied).write_bytes((held_out / copied).read_bytes())
+
+    again = shell("split", "--to", held_out, "--share", "90%", "--yes", "--json", "--store", store)
+    assert again.code == 0, again.err
+    assert again.json["paths"] == ran["paths"]
+    assert in_store(store) + in_store(held_out) == before
+
+
+def test_another_file_at_the_new_place_is_never_overwritten(shell: Shell, store: Path, tmp_path: Path) -> None:
+    held_out = tmp_path / "held-out"
+    held_out.mkdir()
+    (held_out / "notes.txt").write_text("mine")
+    ran = shell("split", "--to", held_out, "--yes", "--store", store)
+    assert ran.code == 1
+    assert "is not empty" in ran.err
+    for inside in (store / "held-out", store.parent):
+        ran = shell("split", "--to", inside, "--yes", "--store", store)
+        assert "lie one in the other" in ran.err
+
+
+paths = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 6)), max_size=40)
+
+
+@given(paths, st.floats(0.05, 0.9), st.integers(0, 3))
+def test_groups_are_whole_classes_keep_some_and_one_seed_means_one_choice(
+    drawn: list[tuple[str, int]], share: float, seed: int
+) -> None:
+    candidates = [Candidate(f"{title}/{place}.png", title, group) for place, (title, group) in enumerate(drawn)]
+    chosen = choose_held_out(candidates, share, seed)
+    assert choose_held_out(candidates[::-1], share, seed) == chosen
+    gone = {candidate.group for candidate in chosen}
+    assert sorted(chosen, key=lambda one: one.path) == sorted(
+        (one for one in candidates if one.group in gone), key=lambda one: one.path
+    )
+    if candidates:
+        assert gone != {candidate.group for candidate in candidates}
+
+
+def test_about_the_share_is_taken_of_each_class() -> None:
+    candidates = [
+        Candidate(f"{title}/{place}", title, ord(title) * 1000 + place) for title in "ab" for place in range(50)
+    ]
+    counts = Counter(candidate.class_title for candidate in choose_held_out(candidates, 0.2, 7))
+    assert counts == {"a": 10, "b": 10}
+    assert choose_held_out(candidates, 0.2, 7) != choose_held_out(candidates, 0.2, 8)

@@ -1,0 +1,285 @@
+"""One training for one request: whatever is lost or killed on the way, the next command picks it up."""
+
+import contextlib
+import signal
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from shell import Shell, draw, in_store, on_service
+
+from astica_sync.core.sample import ModelInfo
+from astica_sync.core.versions import Training, Version, find_versions, has_newer, is_overdue, is_recorded
+from astica_sync.sandbox.running import Box
+from astica_sync.store.journal import Journal
+from astica_sync.training.train import PENDING
+
+
+def pending(store: Path) -> Training | None:
+    with contextlib.closing(Journal(store / ".astica-sync" / "journal.db")) as journal:
+        found = journal.get_meta(PENDING)
+    return None if found is None else Training(**found)
+
+
+def put_back(store: Path, seconds: float) -> None:
+    """As if the training had been asked for so much earlier."""
+    with contextlib.closing(Journal(store / ".astica-sync" / "journal.db")) as journal:
+        found = Training(**journal.get_meta(PENDING))
+        journal.set_meta(PENDING, {**asdict(found), "asked_at": found.asked_at - seconds})
+
+
+@pytest.mark.switches("as documented", "versions are dates", "untrained says nothing", "no model list", "all at once")
+def test_a_version_is_recognised_whatever_the_service_says_of_it(
+    shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    for count in (1, 2):
+        ran = shell("train", "--store", store)
+        assert ran.code == 0, ran.err
+        assert sandbox.versions(model_id)[-1] == ran.out.strip()
+        assert len(sandbox.seen("model_train")) == count
+
+
+def test_a_lost_answer_is_no_second_training(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+    sandbox.set_faults("model_train:1=lost-after")
+    ran = shell("train", "--store", store)
+    assert ran.code == 0, ran.err
+    assert len(sandbox.seen("model_train")) == 1
+    assert sandbox.versions(model_id) == [ran.out.strip()]
+
+
+def test_a_training_that_was_killed_while_it_waited_is_picked_up(
+    shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    sandbox.set_faults("model_train:1=slow~20s")
+    process = shell.start("train", "--store", store)
+    until = time.monotonic() + 20
+    while not sandbox.seen("model_train") and time.monotonic() < until:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert pending(store) is not None, "the intent was there before the request"
+    sandbox.wait_for_training()
+    sandbox.set_faults()
+    if not sandbox.versions(model_id):
+        # The killed connection took the request with it: the same as an answer lost before the work.
+        put_back(store, 3600)
+        ran = shell("train", "--again", "--store", store)
+    else:
+        ran = shell("train", "--store", store)
+        assert "nothing more was asked for" in ran.err
+    assert ran.code == 0, ran.err
+    assert sandbox.versions(model_id) == [ran.out.strip()]
+    assert pending(store) is None
+
+
+def test_the_next_versions_command_picks_a_training_up_as_well(
+    shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    assert shell("train", "--no-wait", "--store", store).code == 0
+    assert pending(store) is not None
+    sandbox.wait_for_training()
+    (told,) = shell("versions", "--json", "--store", store).json["versions"]
+    assert told["made_here"] and told["samples"] == 5
+    assert pending(store) is None
+
+
+def test_the_same_data_is_not_trained_again_and_other_data_is(
+    shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    shell("train", "--no-wait", "--store", store)
+    sandbox.wait_for_training()
+    assert shell("train", "--store", store).code == 0
+    assert len(sandbox.seen("model_train")) == 1
+    shell("train", "--no-wait", "--store", store)
+    draw(store / "Can" / "new.png", 88)
+    assert shell("push", "--store", store).code == 0
+    sandbox.wait_for_training()
+    assert shell("train", "--store", store).code == 0
+    assert len(sandbox.seen("model_train")) == 3
+    assert [one["samples"] for one in shell("versions", "--json", "--store", store).json["versions"]] == [5, 5, 6]
+
+
+def test_a_request_that_never_arrived_is_asked_about_and_sent_again_only_then(
+    shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    sandbox.set_faults("model_train:1=lost-before")
+    assert shell("train", "--no-wait", "--store", store).code == 0
+    sandbox.set_faults()
+    early = shell("train", "--again", "--no-wait", "--store", store)
+    assert early.code == 0
+    assert "still under way" in early.err
+    assert len(sandbox.seen("model_train")) == 1
+    put_back(store, 3600)
+    assert "no version has appeared" in shell("versions", "--store", store).out
+    ran = shell("train", "--store", store)
+    assert ran.code == 1
+    assert "no version has appeared" in ran.err and "--again" in ran.err
+    ran = shell("train", "--again", "--store", store)
+    assert ran.code == 0, ran.err
+    assert sandbox.versions(model_id) == [ran.out.strip()]
+
+
+def test_a_refusal_leaves_nothing_behind(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+    sandbox.remove_class(sandbox.classes(model_id)[0][0])
+    ran = shell("train", "--anyway", "--store", store)
+    assert ran.code == 1
+    assert "two classes at least, the model has only 'Can'" in ran.err
+    assert not sandbox.seen("model_train")
+    assert pending(store) is None
+
+
+def test_drift_is_refused_and_named_and_may_be_wanted(shell: Shell, sandbox: Box, store: Path, tmp_path: Path) -> None:
+    draw(store / "Can" / "new.png", 88)
+    (store / "Bottle" / "000.png").unlink()
+    held = on_service(sandbox, 1001)
+    ran = shell("train", "--store", store)
+    assert ran.code == 1
+    assert "1 to upload in 'Can', 1 to remove in 'Bottle'" in ran.err
+    ran = shell("train", "--anyway", "--store", store)
+    assert ran.code == 0, ran.err
+    assert shell("snapshot", "restore", "@1", "--to", tmp_path / "then", "--store", store).code == 0
+    assert in_store(tmp_path / "then") == held, "the snapshot is what the service held, not what the store holds"
+
+
+def test_doubtful_uploads_are_refused_whatever_one_says(shell: Shell, sandbox: Box, store: Path) -> None:
+    draw(store / "Can" / "new.png", 88)
+    shell.environ["ASTICA_QUARANTINE"] = "600"
+    sandbox.set_faults("upload:1=lost-before")
+    process = shell.start("push", "--store", store)
+    until = time.monotonic() + 20
+    while not sandbox.seen("upload") and time.monotonic() < until:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    ran = shell("train", "--anyway", "--store", store)
+    assert ran.code == 1
+    assert "outcome of 1 request is not known yet, in 'Can'" in ran.err
+    assert not sandbox.seen("model_train")
+
+
+def test_a_version_made_elsewhere_is_listed_as_such_and_has_no_data(
+    shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    mine = shell("train", "--store", store).out.strip()
+    from astica_sync import Client
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in shell.environ.items():
+            patch.setenv(name, value)
+        with Client() as client:
+            client.train(model_id)
+    sandbox.wait_for_training()
+    theirs = sandbox.versions(model_id)[-1]
+    told = shell("versions", "--json", "--store", store).json["versions"]
+    assert [(one["name"], one["made_here"]) for one in told] == [(mine, True), (theirs, False)]
+    assert "made elsewhere" in shell("versions", "--store", store).out
+    ran = shell("push", "--as", theirs, "--store", store)
+    assert ran.code == 1
+    assert "made elsewhere, so nobody knows its data" in ran.err
+
+
+def test_samples_made_elsewhere_are_written_down_and_stay_when_going_back(
+    shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    sandbox.add_sample(model_id, "Can", b"made elsewhere", "their.png")
+    assert shell("train", "--store", store).code == 0
+    told = shell("versions", "--json", "--store", store).json["versions"][0]
+    assert (told["samples"], told["unmanaged"]) == (6, 1)
+    (store / "Can" / "000.png").unlink()
+    assert shell("push", "--store", store).code == 0
+    assert shell("push", "--as", "@1", "--store", store).code == 0
+    assert len(sandbox.samples(model_id)) == 6
+
+
+def test_a_snapshot_outlives_index_and_journal(
+    shell: Shell, sandbox: Box, store: Path, model_id: int, tmp_path: Path
+) -> None:
+    held = on_service(sandbox, model_id)
+    assert shell("train", "--store", store).code == 0
+    for name in ("index.db", "journal.db"):
+        (store / ".astica-sync" / name).unlink()
+    assert shell("snapshot", "restore", "@1", "--to", tmp_path / "then", "--store", store).code == 0
+    assert in_store(tmp_path / "then") == held
+
+
+def test_a_damaged_manifest_is_an_error_and_no_plan(shell: Shell, sandbox: Box, store: Path) -> None:
+    assert shell("train", "--store", store).code == 0
+    manifest = next((store / ".astica-sync" / "backup" / "snapshots").glob("*.jsonl"))
+    manifest.write_text("".join(manifest.read_text().splitlines(keepends=True)[1:]))
+    sandbox.forget_log()
+    ran = shell("push", "--as", "@1", "--yes", "--store", store)
+    assert ran.code == 1
+    assert "is damaged" in ran.err
+    assert sandbox.log == []
+
+
+def test_a_push_to_a_version_that_was_killed_goes_on_and_a_plain_one_comes_forward(
+    shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    held = on_service(sandbox, model_id)
+    first = shell("train", "--store", store).out.strip()
+    for path in (store / "Can").iterdir():
+        path.unlink()
+    for place in range(4):
+        draw(store / "Can" / f"other-{place}.png", 200 + place)
+    assert shell("push", "--yes", "--store", store).code == 0
+    sandbox.forget_log()
+    sandbox.set_faults("upload:2-9=slow~20s")
+    process = shell.start("push", "--as", first, "--yes", "--store", store)
+    until = time.monotonic() + 20
+    while len(sandbox.seen("upload")) < 2 and time.monotonic() < until:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    sandbox.set_faults()
+    assert shell("pull-status", "--json", "--store", store).json["follows"] == first
+    assert shell("push", "--as", first, "--yes", "--store", store).code == 0
+    assert on_service(sandbox, model_id) == held
+    assert shell("push", "--yes", "--store", store).code == 0
+    assert on_service(sandbox, model_id) == in_store(store)
+
+
+def test_going_back_asks_the_guard_and_shows_its_price_first(shell: Shell, sandbox: Box, store: Path) -> None:
+    first = shell("train", "--store", store).out.strip()
+    for place in range(12):
+        draw(store / "Can" / f"more-{place:02}.png", 300 + place)
+    assert shell("push", "--store", store).code == 0
+    plan = shell("push", "--as", first, "--dry-run", "--json", "--store", store)
+    assert plan.code == 4
+    assert (len(plan.json["remove"]), plan.json["requests"]) == (12, 12)
+    assert shell("push", "--as", first, "--store", store).code == 4
+    assert len(sandbox.samples(1001)) == 17
+
+
+def test_two_versions_of_one_name_are_told_apart_by_their_number() -> None:
+    twins = [Version(1, "v", 10.0, 1.0, None), Version(2, "v", 20.0, 2.0, None), Version(3, "va", 30.0, 3.0, None)]
+    assert find_versions("v", twins) == twins[:2]
+    assert find_versions("@2", twins) == twins[1:2]
+    assert find_versions("va", twins) == twins[2:]
+    assert find_versions("x", twins) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "trained_at", "newer"),
+    [
+        ("b", 10.0, True),
+        ("a", 20.0, True),
+        ("a", 10.0, False),
+        (None, None, False),
+        (None, 10.0, False),
+        ("a", None, False),
+    ],
+)
+def test_a_training_is_done_when_the_name_or_the_date_changes(
+    version: str | None, trained_at: float | None, newer: bool
+) -> None:
+    training = Training("s", 100, 1000.0, True, "a", 10.0)
+    assert has_newer(training, ModelInfo(1, "M", version=version, trained_at=trained_at)) is newer
+    assert is_recorded(ModelInfo(1, "M", version="a"), [Version(1, "a", 10.0, 1.0, None)])
+
+
+def test_a_training_has_the_time_of_the_documentation_and_the_quarantine() -> None:
+    small, large = Training("s", 10, 0.0, True, "", None), Training("s", 100_000, 0.0, True, "", None)
+    assert not is_overdue(small, 660.0, 60.0) and is_overdue(small, 661.0, 60.0)
+    assert not is_overdue(large, 10_060.0, 60.0) and is_overdue(large, 10_061.0, 60.0)

@@ -1,0 +1,271 @@
+"""What goes wrong around a watcher, and what a person does with it; a real process each time."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from shell import Shell, draw, fill, in_store
+from watching import Start, Watching, equal, wait_until
+
+from astica_sync.sandbox.running import Box
+
+
+@pytest.fixture
+def model_id(store: Path, sandbox: Box) -> int:
+    return sandbox.models()[0][0]
+
+
+@pytest.fixture
+def running(watch: Start, sandbox: Box, store: Path, model_id: int) -> Watching:
+    """A watcher that has made the service equal to the store; the sandbox's log is begun anew."""
+    watching = watch(store)
+    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: state(store)["agreed_at"] is not None)
+    sandbox.forget_log()
+    return watching
+
+
+def state(store: Path) -> dict[str, object]:
+    file = store / ".astica-sync" / "watch.json"
+    return json.loads(file.read_bytes()) if file.exists() else {"state": None, "agreed_at": None}
+
+
+def test_a_new_file_costs_one_request_and_a_rename_or_a_file_that_came_and_went_none(
+    running: Watching, sandbox: Box, store: Path, model_id: int
+) -> None:
+    draw(store / "Can" / "new.png", 500)
+    wait_until(lambda: equal(sandbox, model_id, store))
+    assert [request.call for request in sandbox.log] == ["upload"]
+    (store / "Can" / "new.png").rename(store / "Can" / "other name.png")
+    draw(store / "Can" / "came.png", 501).unlink()
+    draw(store / "Can" / "last.png", 502)
+    wait_until(lambda: equal(sandbox, model_id, store))
+    assert [request.call for request in sandbox.log] == ["upload", "upload"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not tell that a file is closed")
+def test_a_file_that_is_open_is_not_sent_however_whole_it_looks(
+    running: Watching, sandbox: Box, store: Path, model_id: int, tmp_path: Path
+) -> None:
+    image = draw(tmp_path / "aside.png", 510).read_bytes()
+    with (store / "Can" / "open.png").open("wb") as file:
+        file.write(image)
+        file.flush()
+        # Each of these is a look at the same folder, later than the open file was written.
+        for number in range(4):
+            other = draw(store / "Can" / f"other {number}.png", 520 + number).read_bytes()
+            wait_until(lambda: any(sample.image == other for sample in sandbox.samples(model_id)))
+        file.write(b"and something behind the picture")
+    wait_until(lambda: equal(sandbox, model_id, store))
+    assert len(sandbox.seen("upload")) == 5
+    assert not sandbox.seen("sample_remove")
+
+
+def test_a_push_amid_a_backlog_sends_nothing_twice(
+    shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int
+) -> None:
+    fill(store, {"Old": 60}, start=100)
+    sandbox.set_limit(20, 1.0)
+    shell.environ |= {"ASTICA_LIMIT": "20", "ASTICA_LIMIT_WINDOW": "1"}
+    watch(store)
+    wait_until(lambda: len(sandbox.seen("upload")) >= 10)
+    wait_until(lambda: shell("push", "--store", store).code == 0)
+    draw(store / "Can" / "new.png", 900)
+    wait_until(lambda: equal(sandbox, model_id, store))
+    times = Counter(request.sent["uid"] for request in sandbox.seen("upload") if request.done)
+    assert len(times) == 66 and set(times.values()) == {1}
+
+
+def test_a_change_made_elsewhere_is_seen_by_the_next_observation(
+    watch: Start, sandbox: Box, store: Path, model_id: int
+) -> None:
+    (store / "astica-sync.toml").write_text("observe_every = 1\n")
+    watch(store)
+    wait_until(lambda: equal(sandbox, model_id, store))
+    sandbox.remove_sample(sandbox.samples(model_id)[0].sample_id)
+    wait_until(lambda: equal(sandbox, model_id, store))
+
+
+def test_a_long_backlog_does_not_keep_a_new_file_waiting(
+    shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int
+) -> None:
+    fill(store, {"Old": 120}, start=100)
+    sandbox.set_limit(20, 1.0)
+    shell.environ |= {"ASTICA_LIMIT": "20", "ASTICA_LIMIT_WINDOW": "1"}
+    watch(store)
+    wait_until(lambda: len(sandbox.seen("upload")) >= 10)
+    new = draw(store / "Can" / "new.png", 900).read_bytes()
+    wait_until(lambda: any(sample.image == new for sample in sandbox.samples(model_id)), every=0.1)
+    assert len(sandbox.samples(model_id)) < 125
+    wait_until(lambda: equal(sandbox, model_id, store))
+    assert sandbox.max_in_any_window() <= 20
+
+
+def test_a_guard_pauses_removals_alone_and_a_push_gives_the_word(
+    running: Watching, shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    shutil.rmtree(store / "Can")
+    draw(store / "Bottle" / "new.png", 600)
+    wait_until(lambda: running.heard("refused", "has vanished"))
+    wait_until(lambda: len(sandbox.samples(model_id)) == 6)
+    assert not sandbox.seen("sample_remove") and not sandbox.seen("class_remove")
+    wait_until(lambda: state(store)["refusals"])
+    assert shell("push", "--yes", "--store", store).code == 0
+    assert equal(sandbox, model_id, store)
+    draw(store / "Bottle" / "newer.png", 601)
+    wait_until(lambda: equal(sandbox, model_id, store))
+
+
+def test_it_rests_while_the_service_fails_and_goes_on_by_itself(
+    running: Watching, sandbox: Box, store: Path, model_id: int
+) -> None:
+    sandbox.set_faults("upload=5xx", "view=5xx")
+    draw(store / "Can" / "new.png", 700)
+    wait_until(lambda: running.heard("resting"))
+    assert state(store)["next_try_at"] is not None
+    sandbox.set_faults()
+    wait_until(lambda: equal(sandbox, model_id, store))
+
+
+def test_a_revoked_key_stops_all_asking_until_the_key_changes(
+    shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int, tmp_path: Path
+) -> None:
+    key = tmp_path / "key"
+    key.touch(mode=0o600)
+    key.write_text("not the key")
+    del shell.environ["ASTICA_API_KEY"]
+    shell.environ["ASTICA_API_KEY_FILE"] = str(key)
+    watching = watch(store)
+    wait_until(lambda: watching.heard("halted"))
+    asked = len(sandbox.log)
+    draw(store / "Can" / "new.png", 800)
+    key.write_text(sandbox.key)
+    wait_until(lambda: watching.heard("starting", "settings changed"))
+    assert len(sandbox.log) <= asked + 1
+    wait_until(lambda: equal(sandbox, model_id, store))
+    assert "not the key" not in watching.out.read_text() + watching.err.read_text()
+
+
+def test_a_store_that_is_away_is_held_and_taken_up_again(
+    running: Watching, sandbox: Box, store: Path, model_id: int
+) -> None:
+    away = store.with_name("away")
+    store.rename(away)
+    wait_until(lambda: running.heard("held"))
+    draw(away / "Can" / "meanwhile.png", 810)
+    away.rename(store)
+    wait_until(lambda: equal(sandbox, model_id, store))
+    assert not sandbox.seen("sample_remove")
+    assert not away.exists()
+
+
+def test_a_pause_holds_until_a_resume_and_status_says_so(
+    running: Watching, shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    assert shell("watch", "pause", "--store", store).code == 0
+    wait_until(lambda: running.heard("paused"))
+    draw(store / "Can" / "new.png", 820)
+    ran = shell("watch", "status", "--json", "--store", store)
+    assert ran.json["alive"] is True and ran.json["paused"] is True and ran.json["state"] == "paused"
+    assert f"process {running.process.pid}" in shell("watch", "status", "--store", store).out
+    assert sandbox.log == []
+    assert shell("watch", "resume", "--store", store).code == 0
+    wait_until(lambda: equal(sandbox, model_id, store))
+
+
+def test_there_is_one_watcher_for_a_store_and_a_killed_one_leaves_nothing_to_mend(
+    running: Watching, shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int
+) -> None:
+    second = watch(store)
+    assert second.process.wait(20) == 1
+    assert "is being watched by another process" in second.err.read_text()
+    running.kill()
+    ran = shell("watch", "status", "--store", store)
+    assert "no watcher runs here" in ran.out and "ended without a word" in ran.out
+    third = watch(store)
+    draw(store / "Can" / "new.png", 830)
+    wait_until(lambda: equal(sandbox, model_id, store))
+    assert third.stop(signal.SIGINT) == 130
+    assert shell("watch", "status", "--json", "--store", store).json["alive"] is False
+
+
+def test_a_stop_parks_a_request_that_does_not_end_within_seconds(
+    running: Watching, sandbox: Box, store: Path, model_id: int, watch: Start
+) -> None:
+    sandbox.set_faults("upload=slow~60s")
+    draw(store / "Can" / "new.png", 840)
+    wait_until(lambda: bool(sandbox.seen("upload")))
+    began = time.monotonic()
+    assert running.stop() == 130
+    assert time.monotonic() - began < 15
+    sandbox.set_faults()
+    watch(store)
+    wait_until(lambda: equal(sandbox, model_id, store))
+
+
+def test_a_hang_up_reads_the_settings_again(running: Watching, sandbox: Box, store: Path) -> None:
+    running.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: running.heard("starting", "a person asked for it"))
+    wait_until(lambda: bool(sandbox.seen("view")))
+
+
+def test_several_stores_are_watched_by_one_process(
+    shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int, tmp_path: Path
+) -> None:
+    other = fill(tmp_path / "other", {"Red": 3}, start=300)
+    other_id = sandbox.add_model("Others")
+    assert shell("init", other, "--model", str(other_id)).code == 0
+    watching = watch(store, other, flags=["--metrics", "0"])
+    wait_until(lambda: equal(sandbox, model_id, store) and equal(sandbox, other_id, other))
+    draw(other / "Red" / "new.png", 850)
+    wait_until(lambda: equal(sandbox, other_id, other))
+    [port] = [event["port"] for event in watching.events if "port" in event]
+    page = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
+    assert f'astica_sync_uploads_total{{store="{other}"}} 4.0' in page
+    assert f'astica_sync_state{{state="idle",store="{store}"}}' in page
+
+
+def test_once_waits_until_files_have_settled_and_ends_like_a_push(
+    shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    shell.environ["ASTICA_LIMIT"] = "100000"
+    ran = shell("watch", "--once", "--json", str(store))
+    assert ran.code == 0, ran.err
+    assert ran.json["in_sync"] is True and ran.json["uploaded"] == 5
+    image = draw(store / "slow.png", 860).read_bytes()
+    (store / "slow.png").unlink()
+    program = (
+        "import sys, time; f = open(sys.argv[1], 'wb')\n"
+        "for byte in bytes.fromhex(sys.argv[2]): f.write(bytes([byte])); f.flush(); time.sleep(0.01)"
+    )
+    with subprocess.Popen(["python3", "-c", program, str(store / "Can" / "slow.png"), image.hex()]) as writer:
+        wait_until((store / "Can" / "slow.png").exists, every=0.005)
+        ran = shell("watch", "--once", "--json", str(store))
+        assert writer.wait(20) == 0
+    assert ran.code == 0, ran.out
+    assert in_store(store) and equal(sandbox, model_id, store)
+
+
+def test_a_store_that_follows_a_version_is_held(running: Watching, store: Path, sandbox: Box) -> None:
+    from astica_sync.store.journal import Journal
+
+    with Journal(store / ".astica-sync" / "journal.db", "another") as journal:
+        journal.set_meta("follows", ["1001_20001", "snapshot"])
+    draw(store / "Can" / "new.png", 870)
+    wait_until(lambda: running.heard("held", "version 1001_20001"))
+    assert not sandbox.seen("upload")
+
+
+def test_the_help_of_watch_names_its_commands(shell: Shell) -> None:
+    ran = shell("watch", "--help")
+    assert ran.code == 0
+    for word in ("status", "pause", "resume", "install", "uninstall", "--once", "[STORES]"):
+        assert word in ran.out
+    assert shell("watch", "--no-such").code == 2

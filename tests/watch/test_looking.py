@@ -1,0 +1,90 @@
+"""A scan of some folders alone: what it finds, what it says is new or gone, and what it leaves as it was."""
+
+from pathlib import Path
+
+import pytest
+from shell import draw, fill
+
+from astica_sync.clock import SystemClock
+from astica_sync.store.index import Index
+from astica_sync.store.layout import Layout, create_store
+from astica_sync.store.scan import Scan, scan_store
+
+
+class Eyes:
+    def __init__(self, root: Path) -> None:
+        self.root = fill(root, {"Bottle": 2, "Can": 2})
+        self.layout: Layout = create_store(root, model_id=1, train_url="https://train.astica.ai", now=0.0)
+        self.index = Index(self.layout.index_db)
+
+    def look(self, *below: str) -> Scan:
+        return scan_store(self.layout, self.index, clock=SystemClock(), below=below or None)
+
+    def paths(self) -> set[str]:
+        return {path for sample in self.index.local_samples(1) for path in sample.paths}
+
+
+@pytest.fixture
+def eyes(tmp_path: Path) -> Eyes:
+    root = tmp_path / "store"
+    root.mkdir()
+    eyes = Eyes(root)
+    assert len(eyes.look().fresh or ()) == 4
+    return eyes
+
+
+def test_a_look_at_one_folder_finds_what_is_new_there_and_nothing_elsewhere(eyes: Eyes) -> None:
+    draw(eyes.root / "Can" / "new.png", 10)
+    draw(eyes.root / "Bottle" / "new.png", 11)
+    scan = eyes.look("Can")
+    assert len(scan.fresh or ()) == 1 and scan.lost == frozenset()
+    assert "Can/new.png" in eyes.paths() and "Bottle/new.png" not in eyes.paths()
+    assert not scan.unknown
+
+
+def test_what_is_gone_is_named_and_what_lies_elsewhere_is_kept(eyes: Eyes) -> None:
+    (eyes.root / "Can" / "000.png").unlink()
+    (eyes.root / "Bottle" / "000.png").unlink()
+    scan = eyes.look("Can")
+    assert len(scan.lost or ()) == 1
+    assert eyes.paths() == {"Can/001.png", "Bottle/000.png", "Bottle/001.png"}
+
+
+def test_a_changed_file_is_new_and_gone_and_one_that_is_read_again_is_neither(eyes: Eyes) -> None:
+    draw(eyes.root / "Can" / "000.png", 10)
+    (eyes.root / "Can" / "001.png").touch()
+    scan = eyes.look("Can")
+    assert len(scan.fresh or ()) == 1 and len(scan.lost or ()) == 1
+
+
+def test_a_new_folder_is_found_from_the_nearest_known_one(eyes: Eyes) -> None:
+    draw(eyes.root / "Can" / "deep" / "er" / "new.png", 10)
+    assert len(eyes.look("Can/deep/er").fresh or ()) == 1
+    draw(eyes.root / "Glass" / "new.png", 11)
+    assert len(eyes.look("Glass").fresh or ()) == 1
+    assert {"Can/deep/er/new.png", "Glass/new.png"} <= eyes.paths()
+
+
+def test_a_folder_that_is_gone_is_forgotten_with_what_it_held(eyes: Eyes) -> None:
+    (eyes.root / "Can").rename(eyes.root.parent / "away")
+    scan = eyes.look("Can")
+    assert scan.lost is None
+    assert eyes.paths() == {"Bottle/000.png", "Bottle/001.png"}
+
+
+def test_a_folder_that_became_a_link_is_not_followed(eyes: Eyes) -> None:
+    draw(eyes.root / "Can" / "deep" / "a.png", 10)
+    eyes.look()
+    outside = eyes.root.parent / "outside"
+    (eyes.root / "Can").rename(outside)
+    draw(outside / "deep" / "secret.png", 11)
+    (eyes.root / "Can").symlink_to(outside)
+    scan = eyes.look("Can/deep")
+    assert not any("secret" in path for path in eyes.paths())
+    assert scan.unknown.hides("Can"), "what a link hides is not called absent"
+
+
+def test_folders_inside_one_another_are_looked_at_once(eyes: Eyes) -> None:
+    draw(eyes.root / "Can" / "deep" / "a.png", 10)
+    eyes.look()
+    assert eyes.look("Can/deep", "Can", "Can/deep").files == 3

@@ -1,0 +1,199 @@
+"""When the watcher does what: pure rules, so time is whatever the test says."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astica_sync.core.backlog import OLD_EVERY, Backlog, part_of
+from astica_sync.core.contents import Contents
+from astica_sync.core.plan import Plan, RemoveClass, RemoveSample, Upload, Why
+from astica_sync.core.schedule import LONGEST_REST, POLL_SHARE, ROUND_GAP, Action, Schedule, poll_pause, rest_after
+from astica_sync.core.settle import OPEN_PATIENCE, Settling
+
+
+def upload(number: int, scope: str = "00000000") -> Upload:
+    return Upload(f"{number:032x}-{scope}", "Can", f"Can/{number}.png", 1)
+
+
+def numbers(uploads: list[Upload]) -> list[int]:
+    return [int(entry.uid[:32], 16) for entry in uploads]
+
+
+def test_the_newest_goes_first_and_every_fourth_place_goes_to_the_one_that_waited_longest() -> None:
+    backlog = Backlog()
+    backlog.add(upload(number) for number in range(10))
+    assert numbers(backlog.take(5)) == [9, 8, 7, 0, 6]
+    backlog.add([upload(100)])
+    assert numbers(backlog.take(4)) == [100, 5, 1, 4]
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9))
+def test_nobody_waits_for_ever_however_many_newer_ones_keep_coming(waiting: int, piece: int, coming: int) -> None:
+    backlog = Backlog()
+    backlog.add(upload(number) for number in range(waiting))
+    seen: set[int] = set()
+    fresh = 1000
+    for _ in range(waiting * OLD_EVERY + 1):
+        seen.update(numbers(backlog.take(piece)))
+        backlog.add(upload(fresh + extra) for extra in range(coming))
+        fresh += coming
+    assert seen >= set(range(waiting))
+
+
+@given(st.lists(st.tuples(st.sampled_from(["add", "take", "discard"]), st.integers(0, 12))))
+def test_each_sample_is_taken_once_for_each_time_it_was_added(steps: list[tuple[str, int]]) -> None:
+    backlog = Backlog()
+    waiting: set[int] = set()
+    for step, number in steps:
+        if step == "add":
+            backlog.add([upload(number)])
+            waiting.add(number)
+        elif step == "discard":
+            backlog.discard([upload(number).uid])
+            waiting.discard(number)
+        else:
+            taken = numbers(backlog.take(number % 3))
+            assert len(set(taken)) == len(taken) and set(taken) <= waiting
+            waiting -= set(taken)
+        assert len(backlog) == len(waiting)
+        assert all(upload(number).uid in backlog for number in waiting)
+
+
+def removal(number: int, why: Why) -> RemoveSample:
+    return RemoveSample(f"{number:032x}-11111111", "Old", number, 7, why, f"Old/{number}.png")
+
+
+def test_a_part_of_a_plan_keeps_no_removal_whose_new_place_is_not_in_it() -> None:
+    plan = Plan(
+        uploads=[upload(1), upload(2)],
+        removals=[removal(1, Why.MOVED), removal(2, Why.MOVED), removal(3, Why.ABSENT)],
+        class_removals=[RemoveClass("Old", 7, (removal(1, Why.MOVED), removal(4, Why.ABSENT)))],
+    )
+    part = part_of(plan, {upload(2).uid})
+    assert part.uploads == [upload(2)]
+    assert part.removals == [removal(2, Why.MOVED), removal(3, Why.ABSENT)]
+    assert part.class_removals == []
+    assert part_of(plan, {upload(1).uid, upload(2).uid}) == plan
+
+
+@given(st.sets(st.integers(0, 2**128 - 1), max_size=50), st.integers(0, 2**128 - 1))
+def test_contents_are_found_by_what_a_uid_begins_with(shown: set[int], other: int) -> None:
+    contents = Contents([*(f"{number:032x}-12345678" for number in shown), "not-ours", f"{'g' * 32}-00000000"])
+    assert len(contents) == len(shown)
+    assert all(f"{number:032x}" in contents for number in shown)
+    assert (f"{other:032x}" in contents) == (other in shown)
+
+
+def test_a_closed_file_counts_at_once() -> None:
+    settling = Settling(1.0)
+    settling.written("a", 10.0)
+    assert settling.ready_at("a", 1, age=5.0, now=10.5) == 10.0 + OPEN_PATIENCE
+    settling.closed("a", 11.0)
+    assert settling.ready_at("a", 1, age=0.0, now=11.0) == 11.0
+    assert len(settling) == 0
+
+
+def test_a_file_that_is_open_for_hours_counts_only_when_it_was_long_unchanged() -> None:
+    settling = Settling(1.0)
+    for now in range(0, 7200, 60):
+        settling.written("a", float(now))
+        assert settling.ready_at("a", now, age=3600.0, now=now + 59.0) > now + 59.0
+    assert settling.ready_at("a", 0, age=0.0, now=7140.0 + OPEN_PATIENCE) <= 7140.0 + OPEN_PATIENCE
+
+
+def test_without_a_word_a_file_counts_once_its_face_has_not_changed_for_a_moment() -> None:
+    settling = Settling(1.0)
+    assert settling.ready_at("old", "x", age=3600.0, now=0.0) == 0.0
+    assert settling.ready_at("a", "x", age=0.1, now=0.0) == 1.0
+    assert settling.ready_at("a", "y", age=0.1, now=0.9) == 1.9
+    assert settling.ready_at("a", "y", age=0.1, now=1.9) == 1.9
+    assert len(settling) == 0
+
+
+def test_a_file_system_whose_clock_is_ahead_only_asks_for_a_second_look() -> None:
+    settling = Settling(1.0)
+    assert settling.ready_at("a", "x", age=-500.0, now=0.0) == 1.0
+    assert settling.ready_at("a", "x", age=-499.0, now=1.0) == 1.0
+
+
+def test_whoever_writes_a_file_goes_on_when_it_is_renamed() -> None:
+    settling = Settling(1.0)
+    settling.written("temp", 0.0)
+    settling.moved("temp", "a", 1.0)
+    assert settling.ready_at("a", "x", age=9.0, now=2.0) > 2.0
+    settling.closed("temp2", 0.0)
+    settling.moved("temp2", "b", 1.0)
+    assert settling.ready_at("b", "x", age=0.0, now=1.0) == 1.0
+
+
+def test_what_nobody_asks_for_is_forgotten() -> None:
+    settling = Settling(1.0)
+    settling.written("a", 0.0)
+    settling.ready_at("b", "x", age=0.0, now=0.0)
+    settling.forget_before(0.5)
+    assert len(settling) == 0
+
+
+@given(st.integers(0, 10_000))
+def test_rests_grow_and_never_exceed_five_minutes(failures: int) -> None:
+    assert rest_after(failures) <= rest_after(failures + 1) <= LONGEST_REST
+    assert rest_after(1) == 2.0
+
+
+@given(st.floats(0, 1000))
+def test_looking_of_its_own_accord_costs_a_fiftieth_of_the_time_at_most(cost: float) -> None:
+    assert cost <= POLL_SHARE * poll_pause(cost) + 1e-9
+
+
+def test_an_event_is_looked_at_in_a_moment_and_a_storm_of_them_costs_a_tenth_of_the_time() -> None:
+    schedule = Schedule(900.0, round_at=1e9)
+    schedule.touched(0.0)
+    assert schedule.next(0.05, backlog=False) == (Action.WAIT, 0.1)
+    assert schedule.next(0.1, backlog=True) == (Action.LOOK, 0.1)
+    schedule.looked(2.1, cost=2.0)
+    schedule.touched(2.2)
+    assert schedule.next(22.0, backlog=False)[0] is Action.WAIT
+    assert schedule.next(22.2, backlog=False)[0] is Action.LOOK
+
+
+def test_a_new_file_is_looked_at_before_the_backlog_goes_on() -> None:
+    schedule = Schedule(900.0, round_at=1e9)
+    assert schedule.next(0.0, backlog=True)[0] is Action.SEND
+    schedule.touched(0.0)
+    assert schedule.next(0.1, backlog=True)[0] is Action.LOOK
+
+
+def test_a_long_scan_of_the_whole_store_does_not_keep_the_next_file_waiting() -> None:
+    schedule = Schedule(900.0)
+    schedule.rounded(100.0, cost=30.0, scan_cost=20.0)
+    schedule.touched(101.0)
+    assert schedule.next(101.2, backlog=False)[0] is Action.LOOK
+
+
+def test_rounds_keep_a_distance_and_one_comes_when_nothing_happens() -> None:
+    schedule = Schedule(900.0)
+    assert schedule.next(0.0, backlog=False)[0] is Action.ROUND
+    schedule.rounded(1.0, cost=0.1, scan_cost=0.1)
+    schedule.want_round(1.0)
+    assert schedule.next(1.0, backlog=False) == (Action.WAIT, 1.0 + ROUND_GAP)
+    schedule.rounded(3.0, cost=0.1, scan_cost=0.1)
+    assert schedule.next(4.0, backlog=False) == (Action.WAIT, 903.0)
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.sampled_from(["touched", "round", "looked", "rounded"])), max_size=30))
+def test_something_is_always_due_in_the_end(steps: list[tuple[float, str]]) -> None:
+    schedule = Schedule(900.0)
+    now = 0.0
+    for pause, step in steps:
+        now += pause
+        match step:
+            case "touched":
+                schedule.touched(now)
+            case "round":
+                schedule.want_round(now)
+            case "looked":
+                schedule.looked(now, 0.1)
+            case "rounded":
+                schedule.rounded(now, 0.1, 0.1)
+    action, at = schedule.next(now, backlog=False)
+    assert action is not Action.WAIT or now < at <= now + 900.0
+    assert schedule.next(at, backlog=False)[0] is not Action.WAIT

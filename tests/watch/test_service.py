@@ -1,0 +1,159 @@
+"""The watcher as a service of the system: readiness over a real socket, the unit file, the numbers."""
+
+import os
+import plistlib
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from shell import Shell
+from watching import Start, wait_until
+
+from astica_sync.cli.ready import Ready
+from astica_sync.core.reports import State, WatchReport
+
+
+def listen(address: str) -> socket.socket:
+    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notify.bind(address)
+    notify.settimeout(20)
+    return notify
+
+
+def test_a_watcher_tells_the_service_manager_that_it_is_ready_alive_and_stopping(
+    shell: Shell, watch: Start, store: Path, tmp_path: Path
+) -> None:
+    with listen(str(tmp_path / "notify")) as notify:
+        shell.environ |= {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"}
+        watching = watch(store)
+        heard = notify.recv(1000).decode()
+        while "READY=1" not in heard:
+            heard += "\n" + notify.recv(1000).decode()
+        assert "STATUS=" in heard
+        while "WATCHDOG=1" not in heard:
+            heard += "\n" + notify.recv(1000).decode()
+        watching.stop()
+        while "STOPPING=1" not in heard:
+            heard += "\n" + notify.recv(1000).decode()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has abstract addresses")
+def test_an_abstract_address_is_understood() -> None:
+    name = f"astica-sync-test-{os.getpid()}-{time.monotonic_ns()}"
+    with listen("\0" + name) as notify:
+        ready = Ready({"NOTIFY_SOCKET": f"@{name}"})
+        ready.beat("idle")
+        assert notify.recv(1000) == b"READY=1\nSTATUS=idle"
+        ready.beat("idle")
+        ready.beat("working")
+        assert notify.recv(1000) == b"STATUS=working"
+
+
+def test_a_watchdog_meant_for_another_process_is_left_alone(tmp_path: Path) -> None:
+    with listen(str(tmp_path / "notify")) as notify:
+        Ready({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"})
+        notify.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            notify.recv(1000)
+
+
+def test_nobody_listening_disturbs_nobody(tmp_path: Path) -> None:
+    for environ in ({}, {"NOTIFY_SOCKET": str(tmp_path / "none")}, {"WATCHDOG_USEC": "x"}):
+        ready = Ready(environ)
+        ready.beat("idle")
+        ready.stop()
+
+
+@pytest.fixture
+def unit(shell: Shell, store: Path) -> Path:
+    """The unit file that was written for the store."""
+    shell.environ["ASTICA_API_KEY_FILE"] = str(shell.home / "the key")
+    ran = shell("watch", "install", "--store", store)
+    assert ran.code == 0, ran.err
+    [file] = (shell.home / "config" / "systemd" / "user").glob("astica-sync-*.service")
+    assert file.read_text() in ran.out
+    assert f"systemctl --user enable --now {file.name}" in ran.out
+    return file
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="launchd has agents, not units")
+
+
+@linux
+def test_the_unit_starts_this_program_on_this_store_and_holds_no_key(unit: Path, shell: Shell, store: Path) -> None:
+    text = unit.read_text()
+    [command] = re.findall(r"^ExecStart=(.*)$", text, re.MULTILINE)
+    assert shlex.split(command) == [sys.executable, "-m", "astica_sync", "watch", str(store)]
+    assert f'Environment="ASTICA_API_KEY_FILE={shell.home / "the key"}"' in text
+    assert shell.environ["ASTICA_API_KEY"] not in text
+    assert "Type=notify" in text and "WatchdogSec=" in text and "NoNewPrivileges=yes" in text
+
+
+@linux
+def test_the_service_manager_accepts_the_unit(unit: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("needs systemd-analyze")
+    ran = subprocess.run(["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert unit.name not in ran.stderr
+
+
+@linux
+def test_a_name_with_strange_signs_reaches_the_program_whole(shell: Shell, store: Path) -> None:
+    strange = store.rename(store.with_name('my "50%" $HOME cans'))
+    assert shell("watch", "install", "--store", strange).code == 0
+    [file] = (shell.home / "config" / "systemd" / "user").glob("*.service")
+    [command] = re.findall(r"^ExecStart=(.*)$", file.read_text(), re.MULTILINE)
+    word = shlex.split(command)[-1]
+    assert word.replace("%%", "%").replace("$$", "$") == str(strange)
+
+
+@linux
+def test_uninstall_takes_the_unit_away_and_says_how_to_stop_it(unit: Path, shell: Shell, store: Path) -> None:
+    ran = shell("watch", "uninstall", "--store", store)
+    assert ran.code == 0
+    assert f"systemctl --user disable --now {unit.name}" in ran.out
+    assert not unit.exists()
+    assert "There is no" in shell("watch", "uninstall", "--store", store).out
+
+
+def test_on_a_mac_an_agent_is_written(shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert shell("watch", "install", "--store", store).code == 0
+    [file] = (shell.home / "Library" / "LaunchAgents").glob("*.plist")
+    agent = plistlib.loads(file.read_bytes())
+    assert agent["ProgramArguments"] == [sys.executable, "-m", "astica_sync", "watch", str(store)]
+    assert agent["EnvironmentVariables"]["ASTICA_TRAIN_URL"] == shell.environ["ASTICA_TRAIN_URL"]
+    assert "ASTICA_API_KEY" not in agent["EnvironmentVariables"]
+
+
+def test_numbers_go_to_a_file_for_the_node_exporter(tmp_path: Path) -> None:
+    pytest.importorskip("prometheus_client")
+    from astica_sync.cli.numbers import WRITE_EVERY, Numbers
+
+    report = WatchReport("here", 1, 0.0, State.RESTING, uploaded=3, agreed_at=90.0)
+    now = [100.0]
+    numbers = Numbers([report], port=None, file=tmp_path / "astica.prom", wall=lambda: now[0])
+    numbers.turn()
+    text = (tmp_path / "astica.prom").read_text()
+    assert 'astica_sync_uploads_total{store="here"} 3.0' in text
+    assert 'astica_sync_since_agreement_seconds{store="here"} 10.0' in text
+    assert 'astica_sync_state{state="resting",store="here"} 1.0' in text
+    report.uploaded = 4
+    numbers.turn()
+    assert (tmp_path / "astica.prom").read_text() == text
+    now[0] += WRITE_EVERY
+    numbers.turn()
+    assert 'astica_sync_uploads_total{store="here"} 4.0' in (tmp_path / "astica.prom").read_text()
+
+
+def test_a_watcher_that_is_told_to_write_numbers_writes_them(watch: Start, store: Path, tmp_path: Path) -> None:
+    pytest.importorskip("prometheus_client")
+    watch(store, flags=["--metrics-file", str(tmp_path / "numbers.prom")])
+    wait_until((tmp_path / "numbers.prom").exists)
