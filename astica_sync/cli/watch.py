@@ -7,6 +7,8 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -159,6 +161,7 @@ def _opener(
     from astica_sync.cli.voice import StoreListener
     from astica_sync.clock import SystemClock
     from astica_sync.opening import open_parts
+    from astica_sync.store.lock import writer_lock
     from astica_sync.sync.keeper import Opened
     from astica_sync.sync.watch import Habits
 
@@ -171,7 +174,7 @@ def _opener(
             settings = opened.settings
             share = settings.limit * PIECE_SECONDS / settings.limit_window
             habits = Habits(settings.settle, settings.observe_every, max(8, min(256, int(share))))
-            yield Opened(opened.parts, habits)
+            yield Opened(replace(opened.parts, lock=partial(writer_lock, patient=False)), habits)
 
     return open_store
 

@@ -100,7 +100,7 @@ class Classifier:
         scores = self.weights @ features + self.offsets
         shares = np.exp(scores - np.max(scores))
         shares /= shares.sum()
-        best = int(shares.argmax())
+        best = int(np.argmax(shares))
         return self.labels[best], float(shares[best])
 
     def save(self, path: Path) -> None:

@@ -13,10 +13,15 @@ from filelock import FileLock, Timeout
 from astica_sync.errors import StoreBusy, StoreError
 from astica_sync.store.layout import STATE_DIR, Layout
 
+PIECE_PATIENCE = 30.0
+
 
 @contextlib.contextmanager
-def writer_lock(layout: Layout, *, now: float | None = None, command: str | None = None) -> Iterator[None]:
-    """Held by whoever changes the service from this store; does not wait.
+def writer_lock(
+    layout: Layout, *, now: float | None = None, command: str | None = None, patient: bool = True
+) -> Iterator[None]:
+    """Held by whoever changes the service from this store; does not wait, except that the ``patient`` give a watcher
+    the time to finish the piece it works on.
 
     ``now`` (seconds since the epoch) and ``command`` (default: this process's own) are what another process is told.
 
@@ -29,7 +34,7 @@ def writer_lock(layout: Layout, *, now: float | None = None, command: str | None
         raise StoreError(f"cannot lock {layout.root}: it has no {STATE_DIR}", "is the disk mounted?")
     lock = FileLock(str(layout.lock_file))
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=PIECE_PATIENCE if patient and is_watched(layout) else 0, poll_interval=0.02)
     except Timeout as error:
         hint = "wait for it to end, or stop it; astica-sync pull-status works meanwhile"
         raise StoreBusy(f"{layout.root} is being written by {_read_holder(layout)}", hint) from error

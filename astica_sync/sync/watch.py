@@ -30,6 +30,9 @@ from astica_sync.sync.status import FOLLOWS, UIDS_PROVEN, Status, observe, plan_
 CONFIRMED_KEPT = 6 * 3600.0
 """How long a sample that was confirmed and is never shown is not sent again, in seconds."""
 
+GIVE_WAY = 0.1
+"""Between two pieces of a backlog, so that a push that waits for the store's lock gets it, in seconds."""
+
 
 class Follows(StoreError):
     """The service was made equal to a version's data, which the watcher would undo."""
@@ -131,6 +134,7 @@ class Watcher:
             self._look()
         else:
             self._send()
+            return GIVE_WAY
         return 0.0
 
     def _round(self) -> None:

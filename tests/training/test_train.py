@@ -33,6 +33,10 @@ def put_back(store: Path, seconds: float) -> None:
 def test_a_version_is_recognised_whatever_the_service_says_of_it(
     shell: Shell, sandbox: Box, store: Path, model_id: int
 ) -> None:
+    # Where views lag, what was confirmed a moment ago is not shown yet, and train says so.
+    for _ in range(20):
+        if shell("pull-status", "--exit-code", "--store", store).code == 0:
+            break
     for count in (1, 2):
         ran = shell("train", "--store", store)
         assert ran.code == 0, ran.err
