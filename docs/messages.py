@@ -53,11 +53,9 @@ def find_messages(package: Path = PACKAGE) -> list[Message]:
             hint = (
                 call.args[1] if len(call.args) > 1 else next((k.value for k in call.keywords if k.arg == "hint"), None)
             )
-            if isinstance(hint, ast.Attribute) and hint.attr == "hint" and _name(call.args[0]) == "str":
-                continue
             kind = _name(call.func)
             text = _text(call.args[0], words)
-            if re.fullmatch(r"<[^<>]*>", text) and isinstance(hint, ast.Name):
+            if re.fullmatch(r"<[^<>]*>", text) and isinstance(hint, ast.Name | ast.Attribute):
                 continue
             found.append(
                 Message(

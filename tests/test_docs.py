@@ -135,10 +135,14 @@ def test_a_wrong_mention_is_found(wrong: str) -> None:
 
 
 def _wrong_mentions(text: str) -> Iterator[str]:
+    # The simulation is a program of its own, with its own flags and variables.
+    simulation = "".join(file.read_text("utf-8") for file in (ROOT / "tests" / "simulation").glob("*.py"))
     known = {setting.variable for setting in config.SETTINGS} | {config.KEY_VARIABLE, config.KEY_FILE_VARIABLE}
+    known |= set(re.findall(r"\bASTICA_[A-Z_]+\b", simulation))
     yield from sorted(set(re.findall(r"\bASTICA_[A-Z_]+\b", text)) - known)
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     every_flag = {flag for command in CALLS.values() for flag in _flags(command)}
+    every_flag |= set(re.findall(r'add_argument\("(--[\w-]+)"', simulation))
     for line in _code(text):
         called = re.match(r"make ([a-z-]+)", line)
         flag = re.match(r"--[\w-]+", line)

@@ -113,7 +113,9 @@ def remove_model(model_id: int, store: Path | None, lose: int | None, yes: bool)
             if not (sys.stdin.isatty() and sys.stderr.isatty()):
                 raise GuardRefused("nobody said yes; nothing was removed", "If that is right, give --yes.")
             if click.prompt("Type its title to remove it for good", err=True).strip() != title.strip():
-                raise GuardRefused("that is not its title; nothing was removed")
+                raise GuardRefused(
+                    "that is not its title; nothing was removed", "Type it as it is printed, or give --yes."
+                )
         removing.remove_model(samples)
     click.echo(f"Removed model {model_id}")
     return 0
@@ -192,4 +194,4 @@ def _ask(question: str, yes: bool) -> None:
             "nobody said yes; nothing was removed", "If that is right, give the same command with --yes."
         )
     if not click.confirm(question, default=False, err=True):
-        raise GuardRefused("nobody said yes; nothing was removed")
+        raise GuardRefused("you said no; nothing was removed", "Give the same command again if you think otherwise.")

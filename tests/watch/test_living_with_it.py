@@ -234,9 +234,12 @@ def test_several_stores_are_watched_by_one_process(
     draw(other / "Red" / "new.png", 850)
     wait_until(lambda: equal(sandbox, other_id, other))
     [port] = [event["port"] for event in watching.events if "port" in event]
-    page = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
-    assert f'astica_sync_uploads_total{{store="{other}"}} 4.0' in page
-    assert f'astica_sync_state{{state="idle",store="{store}"}}' in page
+
+    def page() -> str:
+        return urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
+
+    wait_until(lambda: f'astica_sync_uploads_total{{store="{other}"}} 4.0' in page())
+    wait_until(lambda: f'astica_sync_state{{state="idle",store="{store}"}} 1.0' in page())
 
 
 def test_once_waits_until_files_have_settled_and_ends_like_a_push(
