@@ -44,12 +44,13 @@ def main() -> None:
 
     layout = Layout(Path(sys.argv[1]))
     began = time.monotonic()
-    head, _, body = layout.last_view.read_bytes().partition(b"\n")
-    model_id = json.loads(head)["model_id"]
+    kept = layout.last_view.read_bytes()
+    start = kept.index(b"\n") + 1
+    model_id = json.loads(kept[:start])["model_id"]
     step("read", began)
     began = time.monotonic()
-    observation = parse_view(body, model_id, time.time())
-    del body
+    observation = parse_view(memoryview(kept)[start:], model_id, time.time())
+    del kept
     step("parse", began)
     began = time.monotonic()
     with Index(layout.index_db) as index, Journal(layout.journal_db) as journal:
