@@ -6,6 +6,7 @@ it. Memory (bytes) and processor time (seconds per image) are bounded by the sys
 
 import contextlib
 import io
+import os
 import resource
 import signal
 import struct
@@ -156,8 +157,11 @@ def _answer(answers: BinaryIO, reason: str | None) -> None:
 
 def main() -> None:
     bound(int(sys.argv[1]))
-    with contextlib.suppress(BrokenPipeError):
+    try:
         serve(sys.stdin.buffer, sys.stdout.buffer, float(sys.argv[2]))
+    except BrokenPipeError:
+        # Nobody reads any more. What is left in the buffer must not fail once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -38,3 +38,10 @@ def test_other_samples_are_not_equal() -> None:
     shown = Shown([RemoteClass(1, "Can", 1)], ["a"], array("q", [5]))
     assert shown != (RemoteSample("a", 6, 1, "Can"),)
     assert shown != ()
+
+
+def test_columns_hash_as_they_compare_and_print_no_million_samples() -> None:
+    one, same = (Shown([RemoteClass(1, "Can", 1)], ["a"], array("q", [5])) for _ in range(2))
+    assert hash(one) == hash(same)
+    assert repr(one) == "<1 samples>"
+    assert one != 5

@@ -213,6 +213,10 @@ def test_a_file_changed_within_the_clock_s_grain_of_its_reading_is_caught(store:
         def fstat(self, file: object) -> os.stat_result:
             return self.first
 
+        def time_ns(self, folder: AnyPath) -> int:
+            """The file was read in the very moment in which it was written."""
+            return self.first.st_mtime_ns
+
     disk = SameTimes()
     store.scan(disk)
     after = store.write("Can/1.png", PNG + b"after.")

@@ -18,6 +18,7 @@ from astica_sync.core.sample import (
     make_uid,
 )
 from astica_sync.core.snapshot import Elsewhere, Pinned, as_local, diff, freeze
+from astica_sync.core.versions import find_objections
 
 TITLES = ("Bottle", "Can", "Jar")
 
@@ -110,3 +111,21 @@ def test_going_back_reaches_the_version_and_touches_nothing_of_others(
         del left[removal.sample_id]
     reached = Counter(left.values()) + Counter(upload.uid for upload in plan.uploads)
     assert reached == Counter([uid(*one) for one in version] + [one.uid for one in foreign])
+
+
+def test_a_name_without_an_ending_is_told_apart_as_well() -> None:
+    remote = [RemoteSample(uid(2, "Can"), 2, 5, "Can")]
+    assert list(freeze([], [mark(2, "Can", "Can/plain")], remote)) == [Pinned("Can", f"{2:032x}", "Can/plain-00000000")]
+
+
+def test_what_was_made_elsewhere_and_went_is_in_the_diff() -> None:
+    theirs = Elsewhere("Can", "theirs", 9)
+    assert diff([theirs], []).removed == [theirs]
+    assert diff([], [theirs]).added == [theirs]
+
+
+def test_a_store_that_could_not_be_read_whole_speaks_against_training() -> None:
+    classes = (RemoteClass(1, "Can", 1), RemoteClass(2, "Jar", 1))
+    observation = Observation(ModelInfo(1, "M"), 1000.0, classes, ())
+    (objection,) = find_objections(Plan(unseen=True), observation)
+    assert "a part of the store could not be read" in objection.reason
