@@ -9,6 +9,7 @@ by SQLite's backup, which is far quicker than making schemas again.
 """
 
 import contextlib
+import itertools
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,9 @@ from astica_sync.store import journal as journal_module
 from astica_sync.store import schema
 from astica_sync.store.layout import Layout
 from tests.simulation.world import Crash, Process, current
+
+# Databases in memory are found by their name in the whole process, and two stages must not meet.
+_numbers = itertools.count()
 
 
 class Connection(sqlite3.Connection):
@@ -61,6 +65,7 @@ class Databases:
         """``base`` is the folder all simulated paths begin with; with ``in_files`` it must exist."""
         self.base = base
         self._in_files = in_files
+        self._number = next(_numbers)
         self._keepers: dict[str, sqlite3.Connection] = {}
         self._empty: dict[str, sqlite3.Connection] = {}
         self._free: dict[str, list[Connection]] = {}
@@ -127,7 +132,7 @@ class Databases:
             self.remember_empty(str(name))
 
     def _open(self, name: str) -> Connection:
-        target = name if self._in_files else f"file:{name}?vfs=memdb"
+        target = name if self._in_files else f"file:/{self._number}{name}?vfs=memdb"
         connection = sqlite3.connect(
             target, timeout=0, isolation_level=None, uri=not self._in_files, factory=Connection, check_same_thread=False
         )
@@ -167,10 +172,11 @@ class _Processes:
 class SimLedger(ledger_module.Ledger):
     """The file behind the budget, without the file: what guards against its loss has tests of its own."""
 
-    databases: Databases
+    databases: Databases | None = None
 
     def _current(self) -> sqlite3.Connection:
         if self._connection is None:
+            assert self.databases is not None
             self._connection = self.databases.connect(self._path)
         return self._connection
 
@@ -200,11 +206,12 @@ class SimIndex(index_module.Index):
 def installed(databases: Databases) -> Iterator[None]:
     """While it lasts, the modules under test open their databases here."""
     before = schema.sqlite3, budget_module.Ledger, budget_module.os
-    SimLedger.databases = databases
+    before_databases, SimLedger.databases = SimLedger.databases, databases
     schema.sqlite3 = _Module(databases)  # type: ignore[attr-defined]
     budget_module.Ledger = SimLedger  # type: ignore[misc]
     budget_module.os = _Processes()  # type: ignore[assignment]
     try:
         yield
     finally:
+        SimLedger.databases = before_databases
         schema.sqlite3, budget_module.Ledger, budget_module.os = before  # type: ignore[attr-defined, misc]

@@ -53,6 +53,7 @@ class SimClock:
         self._run = run
         self._machine = run.store.machine
         self._anchor = self._machine.wall() - self.ticks()
+        run.wall_offset = self._machine.wall_offset
 
     def now(self) -> float:
         return self._anchor + self.ticks()

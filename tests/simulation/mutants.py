@@ -199,8 +199,6 @@ MUTANTS = (
          "if dataset is None:\n        return Observation(ModelInfo(model_id, ''), asked_at, (), ())\n"
          "    if dataset is None:")),
     _mutant("a cut uid is not completed", (WIRE + "_observation", "complete_uid(uid, model_id, title)", "uid"), quick=300),
-    _mutant("a cut uid is completed although its class differs",
-        (SAMPLE + "complete_uid", "if whole.startswith(text) else text", "if True else text")),
     _mutant("equal times prove an equal file",
         (INDEX + "Index.known", "row[1:5] if row[6] else None", "row[1:5]")),
     _mutant("every index is believed but for its size",
@@ -208,6 +206,11 @@ MUTANTS = (
         (INDEX + "Index.known", "row[1:5] if row[6] else None", "row[1:5]"), quick=300),
     _mutant("a folder is sealed although a file in it may still change",
         ("astica_sync.store.look:look", "if seen.unread or seen.odd or seen.missing:", "if False:")),
+    _mutant(
+        "a stranger's sample without a uid is ours, cut",
+        ("astica_sync.sync.probe:prove_uids", "and (over or len(sample.uid) >= TELLING)", ""),
+    ),
+    _mutant("what could not be seen counts as equal", (PLAN + "make_plan", "unseen=bool(terms.unknown)", "")),
     # The limit and the lock (promises 6 and 8).
     _mutant("the limit is off by one", (PACE + "next_start", "room = limit - ahead", "room = limit - ahead + 1"), quick=200),
     _mutant("a request counts from its sending", (PACE + "counts_until", "span.answered + window", "span.sent + window")),
@@ -276,11 +279,12 @@ def _plant(place: str, words: Iterator[tuple[str, str]]) -> list[tuple[Any, str,
 
 
 def first_catch(mutant: Mutant, walks: int, first: int) -> tuple[int | None, str]:
-    """How many walks it takes until a promise breaks, and which; None when none did."""
-    with stage() as databases, planted(mutant):
+    """How many walks it takes until a promise breaks that holds without the bug, and which; None when none did."""
+    with stage() as databases:
         for seed in range(first, first + walks):
-            broken = play_seed(seed, databases).broken
-            if broken is not None:
+            with planted(mutant):
+                broken = play_seed(seed, databases).broken
+            if broken is not None and play_seed(seed, databases).broken is None:
                 return seed - first + 1, str(broken)
     return None, ""
 

@@ -271,7 +271,7 @@ class Oracle:
         stable = self._stable(run)
         if (title, content) in stable:
             self._is_extra(run, notes, view, seen, title, name)
-        else:
+        elif not set(view.copies(seen.uid, title)) - notes.removed - {seen.sample_id}:
             for other, held in stable:
                 if (
                     held == content

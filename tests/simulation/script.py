@@ -13,7 +13,7 @@ from tests.simulation.service import Switches
 
 STEPS = {
     "add": 10, "edit": 5, "delete": 7, "move": 6, "rename": 3, "rename class": 3, "copy": 4, "delete class": 4,
-    "unmount": 2, "lock folder": 2, "lock file": 2, "replace": 1, "mend": 4,
+    "unmount": 2, "lock folder": 2, "lock and forget": 2, "refill class": 3, "lock file": 2, "replace": 1, "mend": 4,
     "keep index": 2, "delete index": 2, "restore index": 2, "delete journal": 1, "lose state": 1, "put back": 3,
     "rot": 3, "drop object": 2,
     "web add": 3, "web remove": 3, "web class": 1, "web remove class": 1, "web twin": 2, "web misplace": 2,
@@ -96,7 +96,9 @@ def write_script(seed: int) -> Script:
         titles=TITLES[: draw.choice((2, 2, 3, 4, 5))],
         class_remove=draw.random() < 0.9,
         floor=draw.choice((1, 2, 10, 10)),
-        trouble={kind: draw.choice((0.0, 0.1, 0.3)) for kind in ("crash", "user", "disk", "database", "stall")},
+        trouble={
+            kind: draw.choice((0.0, 0.1, 0.3)) for kind in ("crash", "user", "user too", "disk", "database", "stall")
+        },
     )
     weights = {kind: weight for kind, weight in STEPS.items() if kind in NEEDED or draw.random() < 0.5}
     names, numbers = list(weights), list(weights.values())

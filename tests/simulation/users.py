@@ -141,6 +141,20 @@ class Users:
         node.ctime = store.machine.fs.now()
         return "a class folder cannot be read"
 
+    def lock_and_forget(self, store: "Store", draw: random.Random) -> str:
+        """A class folder cannot be read, and no index knows what was in it."""
+        if _busy(store):
+            return ""
+        store.databases.restore(store.index_name)
+        return self.lock_folder(store, draw)
+
+    def refill_class(self, store: "Store", draw: random.Random) -> str:
+        """Everything in a class is replaced by something else."""
+        title = self.delete_class(store, draw)
+        if title:
+            self.write(store, f"{title}/other.png", draw.randrange(IMAGES))
+        return title
+
     def lock_file(self, store: "Store", draw: random.Random) -> str:
         path = self._any_file(store, draw)
         node = store.shown(path) if path else None
@@ -361,7 +375,8 @@ _ACTIONS: dict[str, Callable[[Users, "Store", random.Random], str]] = {
     name.replace("_", " "): getattr(Users, name)
     for name in (
         "add", "edit", "delete", "put_back", "move", "rename", "rename_class", "delete_class", "copy", "unmount",
-        "replace", "lock_folder", "lock_file", "mend", "keep_index", "restore_index", "delete_index", "delete_journal",
+        "replace", "lock_folder", "lock_and_forget", "refill_class", "lock_file",
+        "mend", "keep_index", "restore_index", "delete_index", "delete_journal",
         "lose_state", "rot", "drop_object", "web_add", "web_remove", "web_class", "web_remove_class", "web_twin",
         "web_misplace",
     )

@@ -139,6 +139,7 @@ class Play:
         hooks: dict[str, Hook] = {
             "crash": lambda process, _: process.kill(),
             "user": self._user_at(store, draw),
+            "user too": self._user_at(store, draw),
             "disk": self._disk_fault(draw),
             "database": self._database_fault(draw),
             "stall": self._stall(draw),
