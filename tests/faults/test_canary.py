@@ -13,6 +13,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -204,11 +205,13 @@ def test_no_end_of_a_push_leaves_the_key_behind(
     sandbox.set_faults()
     process.send_signal(number)
     if number in (signal.SIGINT, signal.SIGTERM):
+        # The second one insists; two at a time would be taken for one.
+        time.sleep(0.3)
         process.send_signal(number)
     code, said = check(process, pushed, shell.home)
     assert code != 0, said
     if number in (signal.SIGABRT, signal.SIGSEGV):
-        assert "Current thread" in said, "the traceback of all threads is there"
+        assert "Fatal Python error" in said, "the loudest end there is"
     assert not [path for path in shell.home.iterdir() if path.name.startswith("core")]
 
 

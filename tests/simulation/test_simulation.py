@@ -1,7 +1,6 @@
 """Random walks through everything that can happen, none of which may break a promise."""
 
 import os
-import random
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +13,9 @@ from tests.simulation.walk import walk
 
 pytest.importorskip("greenlet")
 
-WALKS = int(os.environ.get("ASTICA_TEST_WALKS", "10000"))
+WALKS = int(os.environ.get("ASTICA_TEST_WALKS", "1000"))
 PARTS = 40
-BASE = int(os.environ.get("ASTICA_TEST_SEED") or random.SystemRandom().getrandbits(40))
+BASE = int(os.environ.get("ASTICA_TEST_SEED", "1"))
 ROOT = Path(__file__).parents[2]
 
 
@@ -27,7 +26,7 @@ def databases() -> Databases:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_no_walk_from_a_fresh_seed_breaks_a_promise(part: int) -> None:
+def test_no_walk_breaks_a_promise(part: int) -> None:
     count = max(CHUNK, WALKS // PARTS)
     report = play_many(BASE + part * count, count)
     stories = [f"{failure.text}\n  python -m tests.simulation --replay {failure.seed}" for failure in report.failures]
