@@ -7,8 +7,8 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
-from operator import itemgetter
+from itertools import groupby, islice
+from operator import eq, itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from astica_sync.core.sample import LocalSample, Problem, make_scope, make_uid
 from astica_sync.store import schema
 from astica_sync.store.cache import BUSY_S, Cache
 from astica_sync.store.glance import Signature
+from astica_sync.store.pages import in_pages
 
 # A file changed within this time before its content was read may change again under the same times ("racy").
 GRAIN_NS = 10_000_000
@@ -94,6 +95,8 @@ _SETTLED = (
 ).format(grain=f"iif(mtime_ns % 1000000000 OR ctime_ns % 1000000000, {GRAIN_NS}, {COARSE_GRAIN_NS})")
 _KNOWN = f"SELECT name, size, mtime_ns, ctime_ns, inode, reason, {_SETTLED} FROM file WHERE folder_id = ?"  # noqa: S608
 _CONTENT = "SELECT content FROM file WHERE folder_id = ? AND name = ? AND content IS NOT NULL"
+_FILES = "SELECT content, size, folder_id, name FROM file"
+_AT_ONCE = 500
 _PLACES = (
     "SELECT folder.class, folder.path, file.name FROM file JOIN folder ON folder.id = file.folder_id"
     " WHERE file.content = ? AND folder.class IS NOT NULL"
@@ -106,18 +109,15 @@ class Index(Cache):
     def __init__(self, path: Path, busy_s: float = BUSY_S) -> None:
         super().__init__(path, _STEPS, _ROLE, busy_s)
 
-    def local_samples(self, model_id: int) -> Iterator[LocalSample]:
-        """Every sample once, sorted by uid, with all files that hold it; needs memory for the folders alone."""
-        scopes: dict[str, str] = {}
-        places: dict[int, tuple[str, str]] = {}
-        for folder in self.folders().values():
-            if folder.class_title is not None:
-                scopes.setdefault(folder.class_title, make_scope(model_id, folder.class_title))
-                places[folder.folder_id] = folder.class_title, join(folder.path, b"")
-        rows = self._rows("SELECT content, size, folder_id, name FROM file WHERE content IS NOT NULL ORDER BY content")
+    def local_samples(self, model_id: int, contents: Sequence[str] | None = None) -> Iterator[LocalSample]:
+        """Every sample once, sorted by uid, with all files that hold it; needs memory for the folders alone.
+
+        With ``contents``, which are in order, only the samples of these.
+        """
+        scopes, places = self._places(model_id)
         with self._believed():
             last = ""
-            for content, group in groupby(rows, key=itemgetter(0)):
+            for content, group in groupby(self._files(contents), key=itemgetter(0)):
                 if content <= last:
                     # A flipped byte in an index of SQLite's can do that, and nothing notices.
                     raise ValueError(content)
@@ -131,6 +131,43 @@ class Index(Cache):
                         paths.setdefault(place[0], []).append(place[1] + os.fsdecode(row[3]))
                 for title in paths if len(paths) == 1 else sorted(paths, key=scopes.__getitem__):
                     yield LocalSample(make_uid(content, scopes[title]), title, tuple(sorted(paths[title])), size)
+
+    def pages(self, model_id: int) -> Iterator[tuple[list[str], list[str]]]:
+        """The uids of all samples, in order, and their classes; no content is split between two pages."""
+        scopes, places = self._places(model_id)
+        titles = {number: place[0] for number, place in places.items()}
+        endings = {number: "-" + scopes[title] for number, title in titles.items()}
+        rows = self._rows("SELECT content, folder_id FROM file WHERE content IS NOT NULL ORDER BY content")
+        with self._believed():
+            for contents, folders in in_pages(rows, repeats=True):
+                if any(map(eq, contents, islice(contents, 1, None))) or not titles.keys() >= set(folders):
+                    pairs = zip(contents, folders, strict=True)
+                    found = {content + endings[number]: titles[number] for content, number in pairs if number in titles}
+                    uids = sorted(found)
+                    yield uids, [found[uid] for uid in uids]
+                else:
+                    uids = list(map(str.__add__, contents, map(endings.__getitem__, folders)))
+                    yield uids, list(map(titles.__getitem__, folders))
+
+    def _places(self, model_id: int) -> tuple[dict[str, str], dict[int, tuple[str, str]]]:
+        """The scope of each class; and the class of each folder that has one, with the start of its files' paths."""
+        scopes: dict[str, str] = {}
+        places: dict[int, tuple[str, str]] = {}
+        for folder in self.folders().values():
+            if folder.class_title is not None:
+                scopes.setdefault(folder.class_title, make_scope(model_id, folder.class_title))
+                places[folder.folder_id] = folder.class_title, join(folder.path, b"")
+        return scopes, places
+
+    def _files(self, contents: Sequence[str] | None) -> Iterator[Any]:
+        if contents is None:
+            yield from self._rows(f"{_FILES} WHERE content IS NOT NULL ORDER BY content")
+            return
+        for start in range(0, len(contents), _AT_ONCE):
+            some = contents[start : start + _AT_ONCE]
+            yield from self._rows(
+                f"{_FILES} WHERE content IN ({', '.join('?' * len(some))}) ORDER BY content", tuple(some)
+            )
 
     def problems(self) -> Iterator[Problem]:
         """Every file that cannot be a sample, by path."""
