@@ -30,6 +30,12 @@ def refuse_cut_uids(parts: Parts, observation: Observation) -> None:
             raise _too_short(sample)
 
 
+def try_again(parts: Parts) -> None:
+    """Forgets that the service cuts uids: the sample that told so may have been somebody else's."""
+    if parts.journal.get_meta(UIDS_CUT) is not None:
+        parts.journal.set_meta(UIDS_CUT, None)
+
+
 def prove_uids(parts: Parts, before: Observation, upload: Upload) -> None:
     """Observes until the sample just uploaded shows, and notes that the service keeps our uids.
 
@@ -71,5 +77,5 @@ def _too_short(sample: RemoteSample) -> RemoteError:
     return RemoteError(
         f"the service keeps only {kept} of a uid, {CONTENT_LENGTH} at least are needed to tell samples apart",
         "Nothing more was sent. Ask the service's support to keep uids whole; then remove the one sample that went up, "
-        f"its id is {sample.sample_id}, and push again.",
+        f"its id is {sample.sample_id}, and push again. If it is not yours: astica-sync push --retry.",
     )
