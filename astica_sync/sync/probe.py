@@ -7,8 +7,9 @@ longer be told apart, that must be known before more than one request is spent.
 from astica_sync.core.plan import Upload
 from astica_sync.core.sample import CONTENT_LENGTH, Observation, RemoteSample, fold_title
 from astica_sync.errors import RemoteError
+from astica_sync.sync.observing import observe
 from astica_sync.sync.parts import Parts
-from astica_sync.sync.status import UIDS_PROVEN, observe
+from astica_sync.sync.status import UIDS_PROVEN
 
 FIRST_LOOK_AGAIN = 1.0
 TELLING = 8
