@@ -17,6 +17,7 @@ from astica_sync.store.journal import BadSample
 from astica_sync.store.records import Records
 from astica_sync.store.scan import Scan, scan_store
 from astica_sync.sync.parts import Parts
+from astica_sync.sync.spelling import spelling_of
 
 UIDS_PROVEN = "uids_proven"
 FOLLOWS = "follows"
@@ -55,7 +56,7 @@ def find_status(parts: Parts, *, offline: bool = False) -> Status:
 def observe(parts: Parts) -> Observation:
     """Asks for one view and keeps it as the last observation."""
     parts.listener.phase("Asking the service")
-    observation, body = parts.service.view(parts.model_id, Lane.PERSON)
+    observation, body = parts.service.view(parts.model_id, Lane.PERSON, spelling_of(parts))
     observation = rename_adopted(observation, _records(parts).adopted())
     head = json.dumps({"model_id": parts.model_id, "asked_at": observation.asked_at}).encode()
     try:
@@ -78,7 +79,7 @@ def last_observation(parts: Parts) -> Observation:
         if about["model_id"] == parts.model_id:
             # A view of the bytes: a second copy of a large answer would be half of all memory.
             body = memoryview(kept)[start:]
-            observation = parse_view(body, parts.model_id, float(about["asked_at"]))
+            observation = parse_view(body, parts.model_id, float(about["asked_at"]), spelling_of(parts))
             return rename_adopted(observation, _records(parts).adopted())
     except FileNotFoundError:
         pass

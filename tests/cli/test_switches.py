@@ -96,3 +96,67 @@ def test_uids_cut_where_the_image_can_still_be_told_do_no_harm(
     sandbox.forget_log()
     assert shell("push", "--json", "--store", store).json["in_sync"] is True
     assert [request.call for request in sandbox.log] == ["view"]
+
+
+@pytest.mark.parametrize("length", [40, 36, 33, 32])
+@pytest.mark.parametrize(("titles", "theirs"), [("fold", "can"), ("nfd", "CAN"), ("nfc", "CAN")])
+def test_cut_uids_under_a_title_that_the_service_spells_in_its_own_way_are_known_again(
+    shell: Shell, sandbox: Box, tmp_path: Path, length: int, titles: str, theirs: str
+) -> None:
+    sandbox.set_switches(uid_length=length, titles=titles)
+    folder = fill(tmp_path / "spelled", {"CAN": 2, "Büchse": 2, "Bottle": 1})
+    shutil.copy(folder / "CAN" / "000.png", folder / "Büchse" / "twin.png")
+    model_id = sandbox.add_model()
+    sandbox.add_sample(model_id, theirs, b"made elsewhere", uid="theirs")
+    assert shell("init", folder, "--model", str(model_id)).code == 0
+    ran = shell("push", "--yes", "--store", folder)
+    assert ran.code == 0, ran.err
+    expected = in_store(folder)
+    foreign = on_service(sandbox, model_id) - expected
+    assert sum(foreign.values()) == 1
+    for _ in range(2):
+        sandbox.forget_log()
+        again = shell("push", "--json", "--store", folder)
+        assert again.json["in_sync"] is True, again.out
+        assert [request.call for request in sandbox.log] == ["view"]
+    # The journal and the index are gone: what is there is known by its uid alone.
+    for path in (folder / ".astica-sync").glob("*.db*"):
+        path.unlink()
+    assert shell("push", "--json", "--store", folder).json["in_sync"] is True
+    assert not sandbox.seen("upload")
+    ours = next(one for one in sandbox.samples(model_id) if one.class_title == theirs and one.uid != "theirs")
+    assert shell("remove-sample", str(ours.sample_id), "--yes", "--store", folder).code == 4
+    (folder / "Bottle" / "000.png").unlink()
+    (folder / "CAN" / "001.png").unlink()
+    gone = shell("push", "--json", "--yes", "--store", folder)
+    assert (gone.json["removed"], gone.json["in_sync"]) == (2, True), gone.out
+    assert on_service(sandbox, model_id) == in_store(folder) + foreign
+
+
+@pytest.mark.parametrize("length", [40, 34, 32])
+def test_two_classes_of_the_store_that_the_service_takes_for_one_are_settled_though_uids_are_cut(
+    shell: Shell, sandbox: Box, tmp_path: Path, length: int
+) -> None:
+    sandbox.set_switches(uid_length=length, titles="fold")
+    folder = fill(tmp_path / "both", {"Can": 2, "CAN": 2})
+    shutil.copy(folder / "Can" / "000.png", folder / "CAN" / "twin.png")
+    model_id = sandbox.add_model()
+    assert shell("init", folder, "--model", str(model_id)).code == 0
+
+    def settles() -> None:
+        ran = shell("push", "--yes", "--store", folder)
+        assert ran.code == 0, ran.err
+        sandbox.forget_log()
+        again = shell("push", "--json", "--yes", "--store", folder)
+        assert again.json["in_sync"] is True, again.out
+        assert [request.call for request in sandbox.log] == ["view"]
+
+    settles()
+    assert len(sandbox.samples(model_id)) == 5
+    (folder / "CAN" / "twin.png").unlink()
+    settles()
+    assert len(sandbox.samples(model_id)) == 4
+    assert set(on_service(sandbox, model_id)) == set(in_store(folder))
+    (folder / "Can" / "001.png").rename(folder / "CAN" / "moved.png")
+    settles()
+    assert len(sandbox.samples(model_id)) == 4
