@@ -79,7 +79,7 @@ class Rounds:
         self._consent = consent
         self._naming = naming
         self._accepted = set(new_classes)
-        self._agreed: set[int] = set()
+        self._agreed: set[int | str] = set()
         self._refused: set[int] = set()
         self._doubts = Applied()
         self.confirmed: set[str] = set()
@@ -90,9 +90,10 @@ class Rounds:
         parts = self._parts
         seen = _named(parts, seen, self._accepted, self._naming)
         never_shown = _take_confirmed(seen.plan, self.confirmed)
-        seen = replace(seen, plan=choose(seen.plan))
+        seen = replace(seen, refusals=_still_planned(seen), plan=choose(seen.plan))
         parts.listener.planned(seen.plan, seen.refusals, parts.service.forecast(seen.plan.requests))
         refusals = _still_refused(seen.refusals, self._agreed, self._consent)
+        seen = replace(seen, plan=_without_repeats(seen.plan, refusals))
         applied = _round(parts, seen, removals=not refusals)
         again = _settled_at(parts, seen, applied, self._refused)
         applied.failed.extend(never_shown)
@@ -196,12 +197,27 @@ def _named(parts: Parts, seen: Status, accepted: set[str], naming: Naming) -> St
     return plan_round(parts, seen.scan, seen.observation, accepted)
 
 
-def _still_refused(refusals: list[Refusal], agreed: set[int], consent: Consent) -> list[Refusal]:
+def _still_planned(seen: Status) -> list[Refusal]:
+    """The refusals, those left out that are about uploads which are not tried anyway."""
+    uids = {upload.uid for upload in seen.plan.uploads}
+    return [refusal for refusal in seen.refusals if not refusal.uploads or uids & {one.uid for one in refusal.uploads}]
+
+
+def _still_refused(refusals: list[Refusal], agreed: set[int | str], consent: Consent) -> list[Refusal]:
     """The refusals that stand. A person's consent holds for the samples that were shown, not for later ones."""
-    named = {sample.sample_id for refusal in refusals for sample in refusal.samples}
+    named: set[int | str] = {sample.sample_id for refusal in refusals for sample in refusal.samples}
+    named |= {upload.uid for refusal in refusals for upload in refusal.uploads}
     if not named <= agreed and consent(refusals):
         agreed |= named
     return [] if named <= agreed else refusals
+
+
+def _without_repeats(plan: Plan, refusals: list[Refusal]) -> Plan:
+    """The plan without the uploads that a guard keeps back; and a view that it doubts makes no mark forgotten."""
+    repeats = {upload.uid for refusal in refusals for upload in refusal.uploads}
+    if not repeats:
+        return plan
+    return replace(part_of(plan, {upload.uid for upload in plan.uploads} - repeats), forgets=[])
 
 
 def _round(parts: Parts, seen: Status, *, removals: bool) -> Applied:

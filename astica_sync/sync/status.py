@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
-from astica_sync.core.guard import Refusal, find_refusals
+from astica_sync.core.guard import Refusal, find_refusals, find_repeats
 from astica_sync.core.naming import NearTitle, find_near_titles
 from astica_sync.core.pace import Lane
 from astica_sync.core.pairing import rename_adopted
@@ -120,7 +120,7 @@ def plan_round(parts: Parts, scan: Scan, observation: Observation, accepted: Con
         scan,
         observation,
         plan,
-        find_refusals(plan, parts.allowance),
+        find_refusals(plan, parts.allowance) + find_repeats(plan, parts.allowance),
         list(parts.index.problems()),
         bad,
         [entry for entry in near if entry.title in named],
