@@ -49,6 +49,11 @@ class Service:
         """How many requests this object sent, the refused and the lost ones included."""
         return self._requests
 
+    @property
+    def limit(self) -> int:
+        """How many requests that change samples may be under way, or count, at once."""
+        return self._train.limit
+
     def may_start(self, lane: Lane) -> Permit | Wait:
         """The right to one request that changes samples, or how long to wait at least. Never blocks on the network."""
         return self._train.try_start(lane)
