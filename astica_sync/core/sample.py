@@ -180,13 +180,15 @@ class ModelInfo:
 class Observation:
     """The remote at one instant: one complete ``/model/view`` answer that adds up (promise 14).
 
-    ``asked_at`` is when the request was sent. ``samples`` is sorted by uid, then by sample id.
+    ``asked_at`` is when the request was sent. ``samples`` is sorted by uid, then by sample id. ``classes_told`` is
+    False where a uid was cut so far that it is the same for one image in any class.
     """
 
     model: ModelInfo
     asked_at: float
     classes: tuple[RemoteClass, ...]
     samples: Sequence[RemoteSample]
+    classes_told: bool = True
 
     def __iter__(self) -> Iterator[RemoteSample]:
         return iter(self.samples)

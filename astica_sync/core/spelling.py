@@ -7,7 +7,7 @@ service may show it in another one, so the titles that the store knows are tried
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
-from astica_sync.core.sample import complete_uid, fold_title
+from astica_sync.core.sample import CONTENT_LENGTH, complete_uid, fold_title
 
 Titles = Callable[[], Iterable[str]]
 Knows = Callable[[str, str], bool]
@@ -32,6 +32,8 @@ class Spelling:
         self._by_fold: dict[str, list[str]] | None = None
         self._candidates: dict[str, list[str]] = {}
         self._handed_out: Counter[str] = Counter()
+        self.classes_told = True
+        """False once a uid of ours had nothing left of its class."""
 
     def begin(self, shown: Iterable[str]) -> None:
         """Tells the titles of the view before its samples: one that is shown as a class of its own is not what is
@@ -45,6 +47,8 @@ class Spelling:
         apart and need not be: they are handed out one by one to the samples of the store first, so that none is missed
         and none is sent again, then to those that are to go.
         """
+        if CONTENT_LENGTH <= len(text) <= CONTENT_LENGTH + 1 and complete_uid(text, model_id, title) != text:
+            self.classes_told = False
         candidates = self._candidates.get(title)
         if candidates is None:
             candidates = self._candidates[title] = self._find_candidates(title)

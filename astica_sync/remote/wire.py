@@ -224,7 +224,7 @@ def _observation(view: _View, model_id: int, asked_at: float, spelling: Spelling
         classes.append(RemoteClass(class_id, title, len(uids) - before))
     _check_sums(info, classes)
     try:
-        return Observation(info, asked_at, tuple(classes), Shown(classes, uids, ids))
+        return Observation(info, asked_at, tuple(classes), Shown(classes, uids, ids), spelling.classes_told)
     except ShownTwice:
         raise _Unreadable("one sample id is in it twice") from None
 

@@ -9,8 +9,9 @@ from astica_sync.core.backlog import part_of
 from astica_sync.core.guard import Refusal
 from astica_sync.core.naming import NearTitle
 from astica_sync.core.plan import Plan, RemoveSample, Upload
-from astica_sync.core.sample import Problem
+from astica_sync.core.sample import CONTENT_LENGTH, Problem, content_of
 from astica_sync.errors import AsticaSyncError, Refused
+from astica_sync.store.journal import BadSample
 from astica_sync.store.layout import check_root
 from astica_sync.sync.apply import Applied, Failed, apply_plan
 from astica_sync.sync.breaker import Breaker
@@ -20,6 +21,11 @@ from astica_sync.sync.status import FOLLOWS, Status, find_status, plan_round
 
 LOST_TRIES = 3
 """How often one push sends a request whose answer is lost each time."""
+
+ONE_FOR_EACH = (
+    "the service cuts uids and keeps one sample for each, so that an image can be in one class alone; "
+    "remove it from the other class, then push --retry"
+)
 
 Consent = Callable[[list[Refusal]], bool]
 Naming = Callable[[list[NearTitle]], bool]
@@ -88,7 +94,7 @@ class Rounds:
     def run(self, seen: Status, choose: Callable[[Plan], Plan] = lambda plan: plan) -> Round:
         """Applies what ``choose`` takes of the plan; waits for nothing. What it did not take counts nowhere."""
         parts = self._parts
-        seen = _named(parts, seen, self._accepted, self._naming)
+        seen = _named(parts, _without_replaced(parts, seen, self._accepted), self._accepted, self._naming)
         never_shown = _take_confirmed(seen.plan, self.confirmed)
         seen = replace(seen, refusals=_still_planned(seen), plan=choose(seen.plan))
         parts.listener.planned(seen.plan, seen.refusals, parts.service.forecast(seen.plan.requests))
@@ -194,6 +200,24 @@ def _named(parts: Parts, seen: Status, accepted: set[str], naming: Naming) -> St
     titles = {entry.title for entry in seen.near}
     if not titles <= accepted and naming([entry for entry in seen.near if entry.title not in accepted]):
         accepted |= titles
+    return plan_round(parts, seen.scan, seen.observation, accepted)
+
+
+def _without_replaced(parts: Parts, seen: Status, accepted: set[str]) -> Status:
+    """The same status, with those samples failed that the service took and gave up for another one of the same image.
+
+    It keeps one sample for each uid, and cuts uids so far that an image has the same one in all classes: to send them
+    again would only take the other ones away.
+    """
+    if seen.observation.classes_told:
+        return seen
+    twins = {twin[0].content for twin in seen.plan.twins}
+    twins &= {sample.uid[:CONTENT_LENGTH] for sample in seen.observation.samples}
+    replaced = [one for one in seen.plan.uploads if one.again and content_of(one.uid) in twins]
+    if not replaced:
+        return seen
+    now = parts.clock.now()
+    parts.journal.set_bad(BadSample(one.uid, one.class_title, one.path, ONE_FOR_EACH, now) for one in replaced)
     return plan_round(parts, seen.scan, seen.observation, accepted)
 
 
