@@ -13,6 +13,9 @@ from astica_sync.sandbox.running import Box, running
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
+# A key that this machine's keyring may hold is none of the tests' business.
+os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
+
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Coverage is measured in the processes that run tests, not in those that tests start.
     os.environ.pop("COVERAGE_PROCESS_CONFIG", None)

@@ -26,16 +26,17 @@ class Progress(Listener):
 
     def planned(self, plan: Plan, refusals: list[Refusal], eta: float) -> None:
         removed = 0 if refusals else len(plan.removed)
-        if not plan.uploads and not removed:
+        uploads = len(plan.uploads) - sum(len(refusal.uploads) for refusal in refusals)
+        if not uploads and not removed:
             return
         self._warn_of_twins(plan)
         click.echo(
-            f"To upload: {number(len(plan.uploads), 'sample')}, to remove: {number(removed, 'sample')}, "
+            f"To upload: {number(uploads, 'sample')}, to remove: {number(removed, 'sample')}, "
             f"{'about ' if eta >= 1 else ''}{duration(eta)}",
             err=True,
         )
         if self._terminal:
-            self._open(len(plan.uploads) + removed, eta)
+            self._open(uploads + removed, eta)
 
     def _warn_of_twins(self, plan: Plan) -> None:
         """Only those of which a part goes up now: who has been told once may mean it."""

@@ -11,9 +11,16 @@ import click
 
 from astica_sync.cli.main import explain
 from astica_sync.cli.progress import Progress
-from astica_sync.cli.status import as_text, did_you_mean, near_data, plan_data, problem_data, refusal_data
+from astica_sync.cli.status import (
+    as_text,
+    did_you_mean,
+    near_data,
+    plan_data,
+    problem_data,
+    refusal_data,
+)
 from astica_sync.cli.wiring import open_store, store_option
-from astica_sync.cli.words import first, json_name, number, safe
+from astica_sync.cli.words import first, json_name, number, safe, what_lets_go
 from astica_sync.core.guard import Allowance, Refusal
 from astica_sync.core.naming import NearTitle
 from astica_sync.errors import AsticaSyncError, Interrupted
@@ -125,8 +132,12 @@ def _ask(listener: Listener, *, quiet: bool) -> "Consent":
         for refusal in refusals:
             click.echo(f"\n{refusal.reason}:", err=True)
             names = [f"  - {safe(sample.path or sample.uid)}  (#{sample.sample_id})" for sample in refusal.samples]
+            names += [f"  + {safe(upload.path)}" for upload in refusal.uploads]
             click.echo("\n".join(first(names, len(names), 20)), err=True)
-        return click.confirm("\nRemove them from the service? The backup keeps their bytes.", default=False, err=True)
+        question = "Remove them from the service? The backup keeps their bytes."
+        if any(refusal.uploads for refusal in refusals):
+            question = "Look at the model on the service's page. Is it right to go on with all of them?"
+        return click.confirm(f"\n{question}", default=False, err=True)
 
     return ask
 
@@ -171,11 +182,12 @@ def pushed_text(pushed: "Pushed", as_version: str | None) -> list[str]:
         files = number(len(pushed.problems), "file is", "files are")
         lines.append(f"{files} no sample: astica-sync pull-status says why")
     for refusal in pushed.refusals:
-        lines.append(click.style(f"Nothing was removed: {refusal.reason}.", fg="red"))
+        lines.append(click.style(f"Nothing was {refusal.kept_back}: {refusal.reason}.", fg="red"))
         names = [f"  - {safe(sample.path or sample.uid)}" for sample in refusal.samples]
+        names += [f"  + {safe(upload.path)}" for upload in refusal.uploads]
         lines += first(names, len(names))
     if pushed.refusals:
-        lines.append("If that is right: astica-sync push --yes, or --max-remove N.")
+        lines.append(what_lets_go(pushed.refusals))
     lines += [click.style(did_you_mean(entry), fg="red") for entry in pushed.near]
     done = f"Uploaded {pushed.uploaded:,}, removed {pushed.removed:,}, with {number(pushed.requests, 'request')}."
     if pushed.in_sync:

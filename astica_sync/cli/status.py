@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import click
 
 from astica_sync.cli.wiring import open_store, store_option
-from astica_sync.cli.words import duration, first, json_name, number, safe
+from astica_sync.cli.words import duration, first, json_name, number, safe, what_lets_go
 from astica_sync.core.guard import Refusal
 from astica_sync.core.naming import NearTitle
 from astica_sync.core.plan import Plan
@@ -131,7 +131,8 @@ def refusal_data(refusals: list[Refusal]) -> list[dict[str, Any]]:
             "samples": [
                 {"class": sample.class_title, "sample_id": sample.sample_id, "uid": sample.uid}
                 for sample in refusal.samples
-            ],
+            ]
+            + [{"class": upload.class_title, "sample_id": None, "uid": upload.uid} for upload in refusal.uploads],
         }
         for refusal in refusals
     ]
@@ -172,11 +173,14 @@ def as_text(seen: "Status", eta: float) -> list[str]:
         [f"? {safe(s.class_title)}  #{s.sample_id} {safe(s.uid)}".rstrip() for s in plan.unmanaged],
     )
     for refusal in seen.refusals:
-        lines += ["", click.style(f"A push would remove nothing: {refusal.reason}.", fg="red")]
+        lines += ["", click.style(f"{_KEPT_BACK[refusal.kept_back]}: {refusal.reason}.", fg="red")]
     lines += [part for entry in seen.near for part in ("", click.style(did_you_mean(entry), fg="red"))]
     if seen.refusals:
-        lines.append("  If that is right: astica-sync push --yes, or --max-remove N.")
+        lines.append(f"  {what_lets_go(seen.refusals)}")
     return [*lines, "", _conclusion(seen, eta)]
+
+
+_KEPT_BACK = {"removed": "A push would remove nothing", "sent again": "A push would send nothing again"}
 
 
 def twin_line(twin: tuple[LocalSample, ...]) -> str:

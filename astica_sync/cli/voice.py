@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from astica_sync.cli.words import duration, json_name, number, safe
+from astica_sync.cli.words import duration, json_name, number, safe, what_lets_go
 from astica_sync.core.guard import Refusal
 from astica_sync.core.plan import Plan
 from astica_sync.core.reports import State, WatchReport
@@ -103,11 +103,11 @@ class StoreListener(Listener):
         self._refused: set[str] = set()
 
     def planned(self, plan: Plan, refusals: list[Refusal], eta: float) -> None:
-        reasons = {refusal.reason for refusal in refusals}
-        for reason in sorted(reasons - self._refused):
-            text = f"nothing is removed: {reason}. If that is right: astica-sync push --yes, or --max-remove N"
-            self._voice.event(self._store, "refused", text, reason=reason)
-        self._refused = reasons
+        for refusal in refusals:
+            if refusal.reason not in self._refused:
+                text = f"nothing is {refusal.kept_back}: {refusal.reason}. {what_lets_go([refusal])}"
+                self._voice.event(self._store, "refused", text, reason=refusal.reason)
+        self._refused = {refusal.reason for refusal in refusals}
 
     def uploaded(self, class_title: str, path: str, eta: float) -> None:
         self._voice.event(self._store, "uploaded", path, **_sample(class_title, path))

@@ -3,6 +3,10 @@
 import os
 import unicodedata
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from astica_sync.core.guard import Refusal
 
 SHOWN = 10
 
@@ -47,3 +51,10 @@ def first(lines: Iterable[str], total: int, shown: int = SHOWN) -> list[str]:
     """The first lines of a long list, and a word about the rest."""
     kept = [line for line, _ in zip(lines, range(shown), strict=False)]
     return [*kept, f"… and {total - shown:,} more (--json lists all)"] if total > shown else kept
+
+
+def what_lets_go(refusals: "Iterable[Refusal]") -> str:
+    """What a person does where a guard has refused."""
+    if any(refusal.uploads for refusal in refusals):
+        return "Look at the model on the service's page; if it was emptied there: astica-sync push --yes"
+    return "If that is right: astica-sync push --yes, or --max-remove N."

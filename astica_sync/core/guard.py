@@ -1,15 +1,18 @@
-"""When a plan removes too much to be believed (promise 7).
+"""When a plan removes too much to be believed, or sends too much again (promise 7).
 
 A removal is rare in the life of a data set; a thousand at once are usually an unmounted drive, a wrong folder or a
 slip of the hand. Ten samples, or a tenth of what is managed, pass without a question: enough for daily tidying, and
 little enough to be put back from the backup within minutes of budget. More than half of one class does not pass, nor
 does the last file of a class that is nowhere else in the store, nor a file that is still there and ignored now.
+
+A service that suddenly shows little of what it had was emptied by somebody, or is not telling the truth. To send
+everything again would cost days of budget, and twice the data once it is shown again, so that waits for a word too.
 """
 
 from collections import defaultdict
 from dataclasses import dataclass
 
-from astica_sync.core.plan import Plan, RemoveSample, Why
+from astica_sync.core.plan import Plan, RemoveSample, Upload, Why
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +32,16 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why the removals of a plan are refused, and the samples that would go."""
+    """Why removals, or repeated uploads, of a plan are refused: the samples that would go, or would be sent again."""
 
     reason: str
-    samples: tuple[RemoveSample, ...]
+    samples: tuple[RemoveSample, ...] = ()
+    uploads: tuple[Upload, ...] = ()
+
+    @property
+    def kept_back(self) -> str:
+        """What a refused plan does not do with them."""
+        return "sent again" if self.uploads else "removed"
 
 
 def find_refusals(plan: Plan, allowance: Allowance) -> list[Refusal]:
@@ -56,6 +65,17 @@ def find_refusals(plan: Plan, allowance: Allowance) -> list[Refusal]:
     if ignored:
         refusals.append(Refusal(f"{_samples(len(ignored))} would go for being ignored now", ignored))
     return refusals + _class_refusals(plan, removed, allowance)
+
+
+def find_repeats(plan: Plan, allowance: Allowance) -> list[Refusal]:
+    """The reason against sending samples again, where the service shows fewer of ours than it lacks of those it had."""
+    again = tuple(upload for upload in plan.uploads if upload.again)
+    if allowance.all or len(again) <= max(allowance.floor, plan.managed):
+        return []
+    had = _samples(len(again) + plan.managed)
+    return [
+        Refusal(f"the service shows {plan.managed} of {had} that it had; it may not be telling the truth", (), again)
+    ]
 
 
 def _class_refusals(plan: Plan, removed: list[RemoveSample], allowance: Allowance) -> list[Refusal]:

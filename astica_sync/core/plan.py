@@ -77,12 +77,13 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Send one sample of ``size`` bytes; one request."""
+    """Send one sample of ``size`` bytes; one request. ``again``: the service has confirmed or shown it before."""
 
     uid: str
     class_title: str
     path: str
     size: int
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,7 +354,7 @@ def _plan_present(plan: Plan, row: Row, local: LocalSample, asked_at: float, ter
         plan.asked.append(Upload(row.uid, title, path, local.size))
         return False
     if verdict is Verdict.UPLOAD:
-        plan.uploads.append(Upload(row.uid, title, path, local.size))
+        plan.uploads.append(Upload(row.uid, title, path, local.size, again=state is MarkState.AGREED))
         count.upload += 1
     elif state is not MarkState.AGREED:
         plan.adopts.append(Adopt(row.uid, title, path, copies[0].sample_id))

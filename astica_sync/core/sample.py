@@ -180,14 +180,16 @@ class ModelInfo:
 class Observation:
     """The remote at one instant: one complete ``/model/view`` answer that adds up (promise 14).
 
-    ``asked_at`` is when the request was sent. ``samples`` is sorted by uid, then by sample id. ``name`` is the same for
-    equal observations alone; without one nothing is known of that.
+    ``asked_at`` is when the request was sent. ``samples`` is sorted by uid, then by sample id. ``classes_told`` is
+    False where a uid was cut so far that it is the same for one image in any class. ``name`` is the same for equal
+    observations alone; without one nothing is known of that.
     """
 
     model: ModelInfo
     asked_at: float
     classes: tuple[RemoteClass, ...]
     samples: Sequence[RemoteSample]
+    classes_told: bool = True
     name: str = field(default="", compare=False)
 
     def __iter__(self) -> Iterator[RemoteSample]:

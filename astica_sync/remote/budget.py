@@ -63,7 +63,7 @@ class Budget:
 
     def __init__(self, path: Path, *, name: str, limit: int, window: float, clock: Clock) -> None:
         self._name = name
-        self._limit = limit
+        self.limit = limit
         self._window = window
         self._clock = clock
         self._ledger = Ledger(path, clock.ticks)
@@ -153,7 +153,7 @@ class Budget:
             (self._name, lane, now, now),
         ).fetchone()[0]
         moment = next_start(
-            self._spans(rows, now), self._limit, self._window, now, self._blocked_until(rows, now), ahead
+            self._spans(rows, now), self.limit, self._window, now, self._blocked_until(rows, now), ahead
         )
         if moment > now:
             seconds = min(moment - now, POLL_SECONDS if ahead else moment - now)
@@ -205,7 +205,7 @@ class Budget:
         return forecast(
             self._spans(rows, now),
             count,
-            self._limit,
+            self.limit,
             self._window,
             USUAL_LATENCY if latency is None else latency,
             now,

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from astica_sync.clock import Clock
 from astica_sync.core.sample import ModelInfo, Observation
+from astica_sync.core.spelling import Spelling
 from astica_sync.errors import OutcomeUnknown, Refused
 from astica_sync.remote.body import Body
 from astica_sync.remote.connection import Answer, Bounds, Connection
@@ -57,8 +58,8 @@ class Client:
         body = self._call(self._train, "/model/view", {}, bounds=VIEW)
         return parse_models(body)
 
-    def view_model(self, model_id: int) -> tuple[Observation, bytes]:
-        """One observation, and the answer it was read from.
+    def view_model(self, model_id: int, spelling: Spelling | None = None) -> tuple[Observation, bytes]:
+        """One observation, and the answer it was read from; ``spelling`` completes uids that the service has cut.
 
         Raises:
             NotAnObservation: nothing may be concluded from the answer.
@@ -66,7 +67,7 @@ class Client:
         asked_at = self._clock.now()
         fields = {"model_id": _checked(model_id)}
         body = self._call(self._train, "/model/view", fields, bounds=VIEW)
-        return parse_view(body, model_id, asked_at), body
+        return parse_view(body, model_id, asked_at, spelling), body
 
     def upload_sample(self, model_id: int, class_title: str, uid: str, image: bytes) -> None:
         """Sends one image into a class, which the service makes where it does not exist."""

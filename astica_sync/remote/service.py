@@ -12,6 +12,7 @@ from typing import TypeVar
 from astica_sync.clock import Clock
 from astica_sync.core.pace import Lane
 from astica_sync.core.sample import ModelInfo, Observation
+from astica_sync.core.spelling import Spelling
 from astica_sync.errors import NotAnObservation, OutcomeUnknown, RateLimited, Refused, RemoteError, Unreachable
 from astica_sync.remote.budget import Budget, OnWait, Permit, Wait, wait
 from astica_sync.remote.client import SECONDS, VIEW, Client, seconds_for
@@ -48,6 +49,11 @@ class Service:
         """How many requests this object sent, the refused and the lost ones included."""
         return self._requests
 
+    @property
+    def limit(self) -> int:
+        """How many requests that change samples may be under way, or count, at once."""
+        return self._train.limit
+
     def may_start(self, lane: Lane) -> Permit | Wait:
         """The right to one request that changes samples, or how long to wait at least. Never blocks on the network."""
         return self._train.try_start(lane)
@@ -73,13 +79,15 @@ class Service:
         """Removes a class and whatever is in it, once."""
         self._send(self._train, permit, SECONDS, lambda: self._client.remove_class(class_id))
 
-    def view(self, model_id: int, lane: Lane = Lane.PERSON) -> tuple[Observation, bytes]:
-        """One observation, and the answer it was read from.
+    def view(
+        self, model_id: int, lane: Lane = Lane.PERSON, spelling: Spelling | None = None
+    ) -> tuple[Observation, bytes]:
+        """One observation, and the answer it was read from; ``spelling`` completes uids that the service has cut.
 
         Raises:
             NotAnObservation: nothing may be concluded from the answer.
         """
-        return self._ask(lambda: self._client.view_model(model_id), lane, VIEW.seconds, READ_TRIES)
+        return self._ask(lambda: self._client.view_model(model_id, spelling), lane, VIEW.seconds, READ_TRIES)
 
     def models(self) -> list[ModelInfo]:
         """All models of the account."""

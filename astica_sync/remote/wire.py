@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from astica_sync.core.sample import UID_LENGTH, ModelInfo, Observation, RemoteClass, complete_uid
+from astica_sync.core.sample import UID_LENGTH, ModelInfo, Observation, RemoteClass
 from astica_sync.core.shown import Shown, ShownTwice
+from astica_sync.core.spelling import Spelling
 from astica_sync.errors import NotAnObservation
 
 Scalar = bool | int | float | str | None
@@ -104,17 +105,20 @@ def parse_status(body: bytes) -> Status | None:
         return None
 
 
-def parse_view(body: bytes | memoryview, model_id: int, asked_at: float) -> Observation:
+def parse_view(
+    body: bytes | memoryview, model_id: int, asked_at: float, spelling: Spelling | None = None
+) -> Observation:
     """The observation in a ``/model/view`` answer.
 
     Args:
         asked_at: when the request was sent, seconds since the epoch.
+        spelling: completes cut uids; without it the titles that are shown do.
 
     Raises:
         NotAnObservation: the answer is not whole, is about something else, or does not add up to its own counts.
     """
     try:
-        return _observation(_decode(body, _View), model_id, asked_at)
+        return _observation(_decode(body, _View), model_id, asked_at, spelling or Spelling())
     except _Unreadable as error:
         reason = str(error)
     # Outside of the handler, so that no parser's traceback with parts of the answer hangs on it.
@@ -193,7 +197,7 @@ def _decode(body: Any, kind: type[T]) -> T:
     raise _Unreadable(reason)
 
 
-def _observation(view: _View, model_id: int, asked_at: float) -> Observation:
+def _observation(view: _View, model_id: int, asked_at: float, spelling: Spelling) -> Observation:
     dataset = view.dataset
     if dataset is None:
         listed = len(memoryview(view.dataset_list)) > 0
@@ -206,6 +210,7 @@ def _observation(view: _View, model_id: int, asked_at: float) -> Observation:
     classes: list[RemoteClass] = []
     uids: list[str] = []
     ids = array("q")
+    spelling.begin(_text(entry.title) for entry in dataset.class_list or ())
     for entry in dataset.class_list or ():
         before = len(uids)
         class_id = _id(entry.id, "a class")
@@ -214,12 +219,12 @@ def _observation(view: _View, model_id: int, asked_at: float) -> Observation:
         title = _text(entry.title)
         for sample in _samples_of(entry):
             uid = _text(sample.uid)
-            uids.append(uid if len(uid) >= UID_LENGTH else complete_uid(uid, model_id, title))
+            uids.append(uid if len(uid) >= UID_LENGTH else spelling.complete(uid, model_id, title))
             ids.append(_id(sample.id, "a sample"))
         classes.append(RemoteClass(class_id, title, len(uids) - before))
     _check_sums(info, classes)
     try:
-        return Observation(info, asked_at, tuple(classes), Shown(classes, uids, ids))
+        return Observation(info, asked_at, tuple(classes), Shown(classes, uids, ids), spelling.classes_told)
     except ShownTwice:
         raise _Unreadable("one sample id is in it twice") from None
 

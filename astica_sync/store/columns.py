@@ -90,7 +90,7 @@ def read_columns(path: Path) -> Observation | None:
             return None
         classes = tuple(RemoteClass(*entry) for entry in head["classes"])
         samples = Columns(mapped, end, head)
-        return Observation(ModelInfo(**head["model"]), head["asked_at"], classes, samples, head["name"])
+        return Observation(ModelInfo(**head["model"]), head["asked_at"], classes, samples, name=head["name"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

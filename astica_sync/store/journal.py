@@ -177,6 +177,10 @@ class Journal:
     def mark(self, uid: str) -> Mark | None:
         return next(self._read(f"{_MARK} WHERE uid = ?", (uid,), _mark), None)
 
+    def classes(self) -> list[str]:
+        """The title of every class that a mark speaks of, sorted."""
+        return list(self._read("SELECT DISTINCT class FROM mark ORDER BY class", (), lambda row: str(row[0])))
+
     def has_class(self, class_title: str) -> bool:
         """Whether any sample was ever sent to this class, or seen in it, and is not forgotten."""
         return any(self._read("SELECT 1 FROM mark WHERE class = ? LIMIT 1", (class_title,), bool))

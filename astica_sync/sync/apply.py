@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from astica_sync.core.order import new_places, uploads_before
 from astica_sync.core.pace import Lane
-from astica_sync.core.plan import Plan, RemoveClass, RemoveSample, Upload
+from astica_sync.core.plan import CLASS_REMOVE_COST, Plan, RemoveClass, RemoveSample, Upload
 from astica_sync.core.sample import Mark, content_of
 from astica_sync.errors import (
     AsticaSyncError,
@@ -290,6 +290,9 @@ def _remove_class(parts: Parts, entry: RemoveClass, applied: Applied) -> list[Re
     Returns the samples that must be removed one by one instead: the class holds something else, or one of them may
     not go after all.
     """
+    if parts.service.limit < CLASS_REMOVE_COST:
+        # The right to remove is held while the view is asked for, so that nothing lies between them but an answer.
+        return list(entry.samples)
     try:
         for removal in entry.samples:
             prove_kept(parts, removal)

@@ -9,8 +9,9 @@ from astica_sync.core.backlog import part_of
 from astica_sync.core.guard import Refusal
 from astica_sync.core.naming import NearTitle
 from astica_sync.core.plan import Plan, RemoveSample, Upload
-from astica_sync.core.sample import Problem
+from astica_sync.core.sample import CONTENT_LENGTH, Problem, content_of
 from astica_sync.errors import AsticaSyncError, Refused
+from astica_sync.store.journal import BadSample
 from astica_sync.store.layout import check_root
 from astica_sync.sync.apply import Applied, Failed, apply_plan
 from astica_sync.sync.breaker import Breaker
@@ -20,6 +21,11 @@ from astica_sync.sync.status import FOLLOWS, Status, find_status, plan_round
 
 LOST_TRIES = 3
 """How often one push sends a request whose answer is lost each time."""
+
+ONE_FOR_EACH = (
+    "the service cuts uids and keeps one sample for each, so that an image can be in one class alone; "
+    "remove it from the other class, then push --retry"
+)
 
 Consent = Callable[[list[Refusal]], bool]
 Naming = Callable[[list[NearTitle]], bool]
@@ -79,7 +85,7 @@ class Rounds:
         self._consent = consent
         self._naming = naming
         self._accepted = set(new_classes)
-        self._agreed: set[int] = set()
+        self._agreed: set[int | str] = set()
         self._refused: set[int] = set()
         self._doubts = Applied()
         self.confirmed: set[str] = set()
@@ -88,11 +94,12 @@ class Rounds:
     def run(self, seen: Status, choose: Callable[[Plan], Plan] = lambda plan: plan) -> Round:
         """Applies what ``choose`` takes of the plan; waits for nothing. What it did not take counts nowhere."""
         parts = self._parts
-        seen = _named(parts, seen, self._accepted, self._naming)
+        seen = _named(parts, _without_replaced(parts, seen, self._accepted), self._accepted, self._naming)
         never_shown = _take_confirmed(seen.plan, self.confirmed)
-        seen = replace(seen, plan=choose(seen.plan))
+        seen = replace(seen, refusals=_still_planned(seen), plan=choose(seen.plan))
         parts.listener.planned(seen.plan, seen.refusals, parts.service.forecast(seen.plan.requests))
         refusals = _still_refused(seen.refusals, self._agreed, self._consent)
+        seen = replace(seen, plan=_without_repeats(seen.plan, refusals))
         applied = _round(parts, seen, removals=not refusals)
         again = _settled_at(parts, seen, applied, self._refused)
         applied.failed.extend(never_shown)
@@ -197,12 +204,45 @@ def _named(parts: Parts, seen: Status, accepted: set[str], naming: Naming) -> St
     return plan_round(parts, seen.scan, seen.observation, accepted)
 
 
-def _still_refused(refusals: list[Refusal], agreed: set[int], consent: Consent) -> list[Refusal]:
+def _without_replaced(parts: Parts, seen: Status, accepted: set[str]) -> Status:
+    """The same status, with those samples failed that the service took and gave up for another one of the same image.
+
+    It keeps one sample for each uid, and cuts uids so far that an image has the same one in all classes: to send them
+    again would only take the other ones away.
+    """
+    if seen.observation.classes_told:
+        return seen
+    twins = {twin[0].content for twin in seen.plan.twins}
+    twins &= {sample.uid[:CONTENT_LENGTH] for sample in seen.observation.samples}
+    replaced = [one for one in seen.plan.uploads if one.again and content_of(one.uid) in twins]
+    if not replaced:
+        return seen
+    now = parts.clock.now()
+    parts.journal.set_bad(BadSample(one.uid, one.class_title, one.path, ONE_FOR_EACH, now) for one in replaced)
+    return plan_round(parts, seen.scan, seen.observation, accepted)
+
+
+def _still_planned(seen: Status) -> list[Refusal]:
+    """The refusals, those left out that are about uploads which are not tried anyway."""
+    uids = {upload.uid for upload in seen.plan.uploads}
+    return [refusal for refusal in seen.refusals if not refusal.uploads or uids & {one.uid for one in refusal.uploads}]
+
+
+def _still_refused(refusals: list[Refusal], agreed: set[int | str], consent: Consent) -> list[Refusal]:
     """The refusals that stand. A person's consent holds for the samples that were shown, not for later ones."""
-    named = {sample.sample_id for refusal in refusals for sample in refusal.samples}
+    named: set[int | str] = {sample.sample_id for refusal in refusals for sample in refusal.samples}
+    named |= {upload.uid for refusal in refusals for upload in refusal.uploads}
     if not named <= agreed and consent(refusals):
         agreed |= named
     return [] if named <= agreed else refusals
+
+
+def _without_repeats(plan: Plan, refusals: list[Refusal]) -> Plan:
+    """The plan without the uploads that a guard keeps back; and a view that it doubts makes no mark forgotten."""
+    repeats = {upload.uid for refusal in refusals for upload in refusal.uploads}
+    if not repeats:
+        return plan
+    return replace(part_of(plan, {upload.uid for upload in plan.uploads} - repeats), forgets=[])
 
 
 def _round(parts: Parts, seen: Status, *, removals: bool) -> Applied:

@@ -7,18 +7,21 @@ from dataclasses import replace
 from astica_sync.core.pace import Lane
 from astica_sync.core.pairing import rename_adopted
 from astica_sync.core.sample import Observation
+from astica_sync.core.spelling import Spelling
 from astica_sync.errors import NotAnObservation, StoreError
 from astica_sync.remote.wire import parse_view
 from astica_sync.store.columns import name_of, read_columns, write_columns
 from astica_sync.store.records import Records
 from astica_sync.sync.parts import Parts
+from astica_sync.sync.spelling import spelling_of
 
 
 def observe(parts: Parts) -> Observation:
     """Asks for one view and keeps it as the last observation."""
     parts.listener.phase("Asking the service")
-    observation, body = parts.service.view(parts.model_id, Lane.PERSON)
-    name = name_of(body)
+    spelling = spelling_of(parts)
+    observation, body = parts.service.view(parts.model_id, Lane.PERSON, spelling)
+    name = _name(body, spelling)
     head = {"model_id": parts.model_id, "asked_at": observation.asked_at, "name": name}
     try:
         parts.disk.write_synced(parts.layout.last_view, [json.dumps(head).encode(), b"\n", body])
@@ -46,11 +49,13 @@ def last_observation(parts: Parts) -> Observation:
                 else:
                     # The bytes alone: a second copy of a large answer would be half of all memory.
                     body = file.read()
-                    observation = parse_view(body, parts.model_id, asked_at)
-                    observation = replace(observation, name=about.get("name") or name_of(body))
+                    spelling = spelling_of(parts)
+                    observation = parse_view(body, parts.model_id, asked_at, spelling)
+                    observation = replace(observation, name=_name(body, spelling))
                     del body
-                    with contextlib.suppress(OSError):
-                        write_columns(parts.disk, layout.last_columns, observation)
+                    if observation.name:
+                        with contextlib.suppress(OSError):
+                            write_columns(parts.disk, layout.last_columns, observation)
                 return _with_adopted(parts, observation, observation.name)
     except FileNotFoundError:
         pass
@@ -59,8 +64,13 @@ def last_observation(parts: Parts) -> Observation:
     raise StoreError("nothing has been observed yet for this model", "Run it once without --offline.")
 
 
+def _name(body: bytes, spelling: Spelling) -> str:
+    """The answer's name; none where what it says depends on the store that reads it."""
+    return "" if spelling.mattered else name_of(body)
+
+
 def _with_adopted(parts: Parts, observation: Observation, name: str) -> Observation:
     adopted = Records(parts.backup.root, parts.disk, parts.model_id).adopted()
-    if adopted:
+    if adopted and name:
         name += "-" + name_of(repr(adopted).encode())
     return replace(rename_adopted(observation, adopted), name=name)

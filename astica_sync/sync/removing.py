@@ -11,6 +11,7 @@ from astica_sync.clock import Clock
 from astica_sync.core.pace import Lane
 from astica_sync.core.pairing import rename_adopted
 from astica_sync.core.sample import Observation, RemoteSample, content_of, is_uid
+from astica_sync.core.spelling import Spelling
 from astica_sync.errors import GuardRefused, NoSuchModel, OutcomeUnknown, RemoteError
 from astica_sync.remote.budget import Permit, Wait
 from astica_sync.remote.service import Service
@@ -40,7 +41,7 @@ class Removing:
             NoSuchModel: the account has none of this id.
             RemoteError: there is no observation.
         """
-        observation = self.service.view(self.model_id, Lane.PERSON)[0]
+        observation = self.service.view(self.model_id, Lane.PERSON, self._spelling())[0]
         return observation if self.records is None else rename_adopted(observation, self.records.adopted())
 
     def find_lost(self, samples: Iterable[RemoteSample]) -> list[RemoteSample]:
@@ -50,6 +51,12 @@ class Removing:
             for sample in samples
             if self.backup is None or not is_uid(sample.uid) or self.backup.check(content_of(sample.uid)) is not None
         ]
+
+    def _spelling(self) -> Spelling | None:
+        journal = self.journal
+        if journal is None:
+            return None
+        return Spelling(journal.classes, marked=lambda uid, _: journal.mark(uid) is not None)
 
     def is_managed(self, sample: RemoteSample) -> bool:
         """Whether the store would miss it."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
-from astica_sync.core.guard import Refusal, find_refusals
+from astica_sync.core.guard import Refusal, find_refusals, find_repeats
 from astica_sync.core.naming import NearTitle, find_near_titles
 from astica_sync.core.plan import Plan, Terms
 from astica_sync.core.sample import ALL_SEEN, LocalSample, Observation, Problem
@@ -87,7 +87,7 @@ def plan_round(
         scan,
         observation,
         plan,
-        find_refusals(plan, parts.allowance),
+        find_refusals(plan, parts.allowance) + find_repeats(plan, parts.allowance),
         list(parts.index.problems()),
         bad,
         [entry for entry in near if entry.title in named],

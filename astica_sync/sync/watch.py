@@ -151,7 +151,9 @@ class Watcher:
             seen = plan_round(parts, scan, observation)
             planned = clock.now() - started
             self._unsettled.clear()
-            self._backlog.replace(self._settled(sorted(seen.plan.uploads, key=self._changed_at)))
+            kept_back = {upload.uid for refusal in seen.refusals for upload in refusal.uploads}
+            uploads = [upload for upload in seen.plan.uploads if upload.uid not in kept_back]
+            self._backlog.replace(self._settled(sorted(uploads, key=self._changed_at)))
             self._backlog.discard(self._rounds.confirmed)
             chosen = {upload.uid for upload in self._backlog.take(self._habits.piece)}
             done = self._rounds.run(seen, lambda plan: part_of(plan, chosen))

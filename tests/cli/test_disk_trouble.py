@@ -132,3 +132,28 @@ def test_a_class_that_cannot_be_read_keeps_its_samples_on_the_service(
         (pushed / "Can").chmod(0o755)
     assert ran.json["removed"] == 0
     assert len(sandbox.samples(model_id)) == 5
+
+
+def test_a_disk_that_goes_away_during_a_push_has_nothing_removed(
+    shell: Shell, sandbox: Box, small: tuple[Path, Mount]
+) -> None:
+    folder, _ = small
+    fill(folder, {"Can": 3})
+    model_id = sandbox.add_model()
+    assert shell("init", folder, "--model", str(model_id)).code == 0
+    assert shell("push", "--store", folder).code == 0
+    before = on_service(sandbox, model_id)
+    (folder / "Can" / "000.png").unlink()
+    for number in range(40, 46):
+        draw(folder / "Can" / f"{number}.png", number)
+    sandbox.set_faults("upload=slow~300ms")
+    sandbox.forget_log()
+    process = shell.start("push", "--store", folder)
+    while not sandbox.seen("upload"):
+        assert process.poll() is None
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+    ran = shell.finish(process)
+    assert ran.code == 1, ran.out + ran.err
+    assert "Traceback" not in ran.err
+    assert not sandbox.seen("sample_remove")
+    assert not before - on_service(sandbox, model_id)

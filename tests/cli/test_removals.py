@@ -214,3 +214,18 @@ def at_terminal(
             process.send_signal(signal.SIGKILL)
             process.wait()
         os.close(master)
+
+
+def test_where_one_request_at_a_time_may_leave_a_class_goes_sample_by_sample(
+    shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    assert shell("push", "--store", store).code == 0
+    sandbox.forget_log()
+    shutil.rmtree(store / "Can")
+    # No view of that very moment could be had: it would take the place of the removal.
+    shell.environ |= {"ASTICA_LIMIT": "1", "ASTICA_LIMIT_WINDOW": "0.05"}
+    ran = shell("push", "--yes", "--json", "--store", store)
+    assert ran.json["removed"] == 3, ran.out + ran.err
+    assert len(sandbox.seen("sample_remove")) == 3
+    assert not sandbox.seen("class_remove")
+    assert on_service(sandbox, model_id) == in_store(store)

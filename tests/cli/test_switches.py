@@ -1,12 +1,39 @@
 """The whole path under every habit the service may have."""
 
+import itertools
 import shutil
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
+from allpairspy import AllPairs
 from shell import Shell, draw, fill, in_store, on_service
 
+from astica_sync.sandbox.options import Switches
 from astica_sync.sandbox.running import Box
+
+# What is no choice but a number or a text, and the values of it that matter here.
+NUMBERS: dict[str, list[Any]] = {
+    "view_lag": [0.0, 0.2],
+    "list_lag": [0.0, 0.2],
+    "uid_length": [None, 40, 36, 32],
+    "invalid_image": ["Invalid image"],
+}
+
+
+def all_values() -> dict[str, list[Any]]:
+    return {one.name: list(one.metadata.get("choices") or NUMBERS[one.name]) for one in fields(Switches)}
+
+
+def pairs_of(setting: dict[str, Any]) -> set[tuple[Any, ...]]:
+    return set(itertools.combinations(setting.items(), 2))
+
+
+def all_pairs() -> list[dict[str, Any]]:
+    """Settings in which any two values of any two switches meet at least once."""
+    names, values = zip(*all_values().items(), strict=True)
+    return [dict(zip(names, row, strict=True)) for row in AllPairs(list(values))]
 
 
 @pytest.mark.switches
@@ -96,3 +123,150 @@ def test_uids_cut_where_the_image_can_still_be_told_do_no_harm(
     sandbox.forget_log()
     assert shell("push", "--json", "--store", store).json["in_sync"] is True
     assert [request.call for request in sandbox.log] == ["view"]
+
+
+@pytest.mark.parametrize("length", [40, 36, 33, 32])
+@pytest.mark.parametrize(("titles", "theirs"), [("fold", "can"), ("nfd", "CAN"), ("nfc", "CAN")])
+def test_cut_uids_under_a_title_that_the_service_spells_in_its_own_way_are_known_again(
+    shell: Shell, sandbox: Box, tmp_path: Path, length: int, titles: str, theirs: str
+) -> None:
+    sandbox.set_switches(uid_length=length, titles=titles)
+    folder = fill(tmp_path / "spelled", {"CAN": 2, "Büchse": 2, "Bottle": 1})
+    shutil.copy(folder / "CAN" / "000.png", folder / "Büchse" / "twin.png")
+    model_id = sandbox.add_model()
+    sandbox.add_sample(model_id, theirs, b"made elsewhere", uid="theirs")
+    assert shell("init", folder, "--model", str(model_id)).code == 0
+    ran = shell("push", "--yes", "--store", folder)
+    assert ran.code == 0, ran.err
+    expected = in_store(folder)
+    foreign = on_service(sandbox, model_id) - expected
+    assert sum(foreign.values()) == 1
+    for _ in range(2):
+        sandbox.forget_log()
+        again = shell("push", "--json", "--store", folder)
+        assert again.json["in_sync"] is True, again.out
+        assert [request.call for request in sandbox.log] == ["view"]
+    # The journal and the index are gone: what is there is known by its uid alone.
+    for path in (folder / ".astica-sync").glob("*.db*"):
+        path.unlink()
+    assert shell("push", "--json", "--store", folder).json["in_sync"] is True
+    assert not sandbox.seen("upload")
+    ours = next(one for one in sandbox.samples(model_id) if one.class_title == theirs and one.uid != "theirs")
+    assert shell("remove-sample", str(ours.sample_id), "--yes", "--store", folder).code == 4
+    (folder / "Bottle" / "000.png").unlink()
+    (folder / "CAN" / "001.png").unlink()
+    gone = shell("push", "--json", "--yes", "--store", folder)
+    assert (gone.json["removed"], gone.json["in_sync"]) == (2, True), gone.out
+    assert on_service(sandbox, model_id) == in_store(folder) + foreign
+
+
+@pytest.mark.parametrize("length", [40, 34, 32])
+def test_two_classes_of_the_store_that_the_service_takes_for_one_are_settled_though_uids_are_cut(
+    shell: Shell, sandbox: Box, tmp_path: Path, length: int
+) -> None:
+    sandbox.set_switches(uid_length=length, titles="fold")
+    folder = fill(tmp_path / "both", {"Can": 2, "CAN": 2})
+    shutil.copy(folder / "Can" / "000.png", folder / "CAN" / "twin.png")
+    model_id = sandbox.add_model()
+    assert shell("init", folder, "--model", str(model_id)).code == 0
+
+    def settles() -> None:
+        ran = shell("push", "--yes", "--store", folder)
+        assert ran.code == 0, ran.err
+        sandbox.forget_log()
+        again = shell("push", "--json", "--yes", "--store", folder)
+        assert again.json["in_sync"] is True, again.out
+        assert [request.call for request in sandbox.log] == ["view"]
+
+    settles()
+    assert len(sandbox.samples(model_id)) == 5
+    (folder / "CAN" / "twin.png").unlink()
+    settles()
+    assert len(sandbox.samples(model_id)) == 4
+    assert set(on_service(sandbox, model_id)) == set(in_store(folder))
+    (folder / "Can" / "001.png").rename(folder / "CAN" / "moved.png")
+    settles()
+    assert len(sandbox.samples(model_id)) == 4
+
+
+def test_the_settings_below_hold_every_pair_of_values_of_any_two_switches() -> None:
+    met = set().union(*map(pairs_of, all_pairs()))
+    wanted = {
+        ((one, mine), (other, theirs))
+        for (one, ours), (other, others) in itertools.combinations(all_values().items(), 2)
+        for mine in ours
+        for theirs in others
+    }
+    assert wanted == met
+    assert len(all_pairs()) < 30
+
+
+@pytest.mark.parametrize("setting", all_pairs(), ids=lambda setting: "-".join(map(str, setting.values())))
+def test_the_whole_path_holds_under_every_pair_of_habits(
+    shell: Shell, sandbox: Box, tmp_path: Path, setting: dict[str, Any]
+) -> None:
+    sandbox.set_switches(**setting)
+    sandbox.set_limit(12, 0.5)
+    shell.environ |= {"ASTICA_LIMIT": "20", "ASTICA_LIMIT_WINDOW": "0.5"}
+    folder = fill(tmp_path / "store", {"CAN": 4, "Büchse": 3, "Glass": 4})
+    if setting["uid_length"] != 32 or setting["repeated_uids"] == "allow":
+        shutil.copy(folder / "CAN" / "000.png", folder / "Büchse" / "twin.png")
+    made = shell("init", folder, "--create", "Cans", "--type", "image", "--purpose", "sort cans")
+    assert made.code == 0, made.err
+    [(model_id, _)] = sandbox.models()
+    sandbox.add_sample(model_id, "can", b"made elsewhere", uid="theirs")
+
+    def settles() -> None:
+        """One push brings everything into place, and the next has nothing to do."""
+        ran = shell("push", "--yes", "--json", "--store", folder)
+        assert (ran.code, ran.json["failed"]) == (0, []), ran.out + ran.err
+        held = on_service(sandbox, model_id)
+        assert held == in_store(folder) + theirs
+        # A view that still shows what was removed has it removed once more.
+        sandbox.set_switches(view_lag=0.0)
+        sandbox.forget_log()
+        again = shell("push", "--yes", "--json", "--store", folder)
+        assert again.json["in_sync"] is True, again.out + again.err
+        sandbox.set_switches(view_lag=setting["view_lag"])
+        assert {request.call for request in sandbox.log} == {"view"}
+        assert on_service(sandbox, model_id) == held
+
+    theirs = on_service(sandbox, model_id)
+    sandbox.set_faults("upload:2=lost-after", "upload:4=lost-before", "upload:7=5xx")
+    settles()
+    if setting["uid_length"] != 32 or setting["repeated_uids"] != "refuse":
+        # There the new place would be refused while the old one holds the image, and the old one goes last.
+        (folder / "CAN" / "001.png").rename(folder / "Büchse" / "moved.png")
+    (folder / "CAN" / "002.png").unlink()
+    shutil.rmtree(folder / "Glass")
+    draw(folder / "Tin" / "new.png", 90)
+    sandbox.set_faults("sample_remove:1=lost-after", "class_remove:1=lost-before", "upload:1=lost-after")
+    settles()
+
+
+@pytest.mark.parametrize(("habit", "says"), [("replace", "keeps one sample for each"), ("refuse", "already exists")])
+@pytest.mark.parametrize("length", [33, 32])
+def test_an_image_in_two_classes_is_said_to_fail_where_the_service_keeps_one_sample_for_each_cut_uid(
+    shell: Shell, sandbox: Box, tmp_path: Path, length: int, habit: str, says: str
+) -> None:
+    sandbox.set_switches(uid_length=length, repeated_uids=habit)
+    folder = fill(tmp_path / "store", {"Can": 2, "Bottle": 1})
+    shutil.copy(folder / "Can" / "000.png", folder / "Bottle" / "twin.png")
+    model_id = sandbox.add_model()
+    assert shell("init", folder, "--model", str(model_id)).code == 0
+    shell.environ["ASTICA_QUARANTINE"] = "0"
+    shell("push", "--store", folder)
+    for _ in range(2):
+        sandbox.forget_log()
+        ran = shell("push", "--json", "--store", folder)
+        assert (ran.code, ran.json["in_sync"], len(ran.json["failed"])) == (3, False, 1), ran.out
+        assert says in ran.json["failed"][0]["reason"]
+        assert not sandbox.seen("upload")
+        assert len(sandbox.samples(model_id)) == 3
+    # One that replaces takes it into the other class; one that refuses would have to lose it there first.
+    failed = str(ran.json["failed"][0]["path"])
+    other = "Can/000.png" if failed == "Bottle/twin.png" else "Bottle/twin.png"
+    (folder / (other if habit == "replace" else failed)).unlink()
+    settled = shell("push", "--retry", "--json", "--store", folder)
+    assert settled.code == 0, settled.out
+    assert on_service(sandbox, model_id) == in_store(folder)

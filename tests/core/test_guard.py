@@ -2,8 +2,8 @@
 
 import pytest
 
-from astica_sync.core.guard import Allowance, find_refusals
-from astica_sync.core.plan import ClassCount, Plan, RemoveClass, RemoveSample, Why
+from astica_sync.core.guard import Allowance, find_refusals, find_repeats
+from astica_sync.core.plan import ClassCount, Plan, RemoveClass, RemoveSample, Upload, Why
 
 
 def plan_of(removed: int, managed: int, *, why: Why = Why.ABSENT, local: int = 100, class_local: int = 1) -> Plan:
@@ -73,3 +73,30 @@ def test_a_plan_without_removals_is_never_refused():
 
 def test_samples_that_go_for_being_ignored_are_refused_however_few():
     assert reasons(plan_of(1, 100, why=Why.IGNORED)) == ["1 sample would go for being ignored now"]
+
+
+def missing(again: int, shown: int, new: int = 0) -> Plan:
+    uploads = [Upload(f"{i:032x}-00000000", "Can", f"Can/{i}.jpg", 9, again=i < again) for i in range(again + new)]
+    return Plan(uploads=uploads, classes={"Can": ClassCount(local=again + shown + new, managed=shown)})
+
+
+def test_a_service_that_shows_less_than_it_lacks_gets_nothing_again_without_a_word():
+    (refusal,) = find_repeats(missing(20, 19, new=5), Allowance())
+    assert refusal.reason == "the service shows 19 of 39 samples that it had; it may not be telling the truth"
+    assert refusal.kept_back == "sent again"
+    assert len(refusal.uploads) == 20 and all(upload.again for upload in refusal.uploads)
+    assert find_refusals(missing(20, 0), Allowance()) == []
+
+
+@pytest.mark.parametrize("plan", [missing(10, 0), missing(20, 20), missing(0, 0, new=1000), Plan()])
+def test_what_is_new_or_little_is_sent(plan):
+    assert find_repeats(plan, Allowance()) == []
+
+
+def test_a_word_lets_everything_be_sent_again_and_a_number_of_removals_does_not():
+    assert find_repeats(missing(2000, 0), Allowance(all=True)) == []
+    assert len(find_repeats(missing(2000, 0), Allowance(at_most=5000))) == 1
+
+
+def test_a_refusal_says_what_is_kept_back():
+    assert find_refusals(plan_of(11, 100), Allowance())[0].kept_back == "removed"

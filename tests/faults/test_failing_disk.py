@@ -129,3 +129,26 @@ def test_a_process_that_may_open_few_files_removes_nothing_that_is_there(
     assert sum(held.values()) >= 8, "nothing went but what had its new place, and what was deleted"
     assert shell("push", "--store", changed).code == 0
     assert on_service(sandbox, model_id) == before
+
+
+@pytest.mark.usefixtures("strace")
+@pytest.mark.parametrize(
+    "file", ["journal.db", "journal.db-journal", "index.db", "backup/catalog.jsonl", "last-view.json"]
+)
+@pytest.mark.parametrize("when", ["1+", "3+"])
+def test_a_disk_that_is_full_for_one_file_alone_loses_nothing(
+    shell: Shell, sandbox: Box, changed: Path, model_id: int, file: str, when: str
+) -> None:
+    before = in_store(changed)
+    calls = "write,pwrite64"
+    full = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", str(changed / ".astica-sync" / file)]
+    full += ["-e", f"trace={calls}", "-e", f"inject={calls}:error=ENOSPC:when={when}"]
+    ran = shell.finish(shell.start("push", "--yes", "--store", changed, under=full))
+    assert "Traceback" not in ran.err
+    check_promises(changed, before, sandbox, model_id)
+    if file.startswith("journal") and when == "1+":
+        assert ran.code == 1 and not sandbox.seen("upload") and not sandbox.seen("sample_remove"), ran.err
+    again = shell("push", "--yes", "--store", changed)
+    assert again.code == 0, again.err
+    assert on_service(sandbox, model_id) == before
+    assert shell("backup", "verify", "--store", changed).code == 0

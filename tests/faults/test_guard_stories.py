@@ -192,3 +192,69 @@ def test_more_than_a_person_allowed_goes_not_at_all(shell: Shell, sandbox: Box, 
     assert nothing_went(sandbox)
     assert shell("push", "--max-remove", "11", "--store", pushed).code == 0
     assert len(sandbox.seen("sample_remove")) == 11
+
+
+@pytest.fixture
+def many(shell: Shell, sandbox: Box, tmp_path: Path) -> Path:
+    """A pushed store of twenty samples in two classes."""
+    folder = fill(tmp_path / "many", {"Bottle": 10, "Can": 10})
+    assert shell("init", folder, "--model", str(sandbox.add_model())).code == 0
+    assert shell("push", "--store", folder).code == 0
+    sandbox.forget_log()
+    # Everything was confirmed long ago.
+    shell.environ["ASTICA_QUARANTINE"] = "0"
+    return folder
+
+
+def test_a_view_that_is_empty_and_adds_up_sends_nothing_again_and_forgets_nothing(
+    shell: Shell, sandbox: Box, many: Path
+) -> None:
+    [(model_id, _)] = sandbox.models()
+    (many / "Can" / "000.png").unlink()
+    draw(many / "Can" / "new.png", 90)
+    sandbox.set_switches(view_lag=3600.0)
+    ran = shell("push", "--json", "--store", many)
+    assert ran.code == 4, ran.out + ran.err
+    assert (ran.json["uploaded"], ran.json["removed"], ran.json["in_sync"]) == (1, 0, False)
+    [refusal] = ran.json["refusals"]
+    assert refusal["reason"].startswith("the service shows 0 of 19 samples that it had")
+    assert len(refusal["samples"]) == 19
+    assert shell("pull-status", "--exit-code", "--store", many).code == 5
+    sandbox.set_switches(view_lag=0.0)
+    sandbox.forget_log()
+    settled = shell("push", "--json", "--store", many)
+    assert (settled.code, settled.json["removed"], settled.json["in_sync"]) == (0, 1, True), settled.out
+    assert not sandbox.seen("upload")
+    assert on_service(sandbox, model_id) == in_store(many)
+
+
+def test_a_model_that_was_emptied_on_the_vendors_page_is_filled_again_after_a_word(
+    shell: Shell, sandbox: Box, many: Path
+) -> None:
+    [(model_id, _)] = sandbox.models()
+    for sample in sandbox.samples(model_id):
+        sandbox.remove_sample(sample.sample_id)
+    told = shell("pull-status", "--store", many)
+    assert "A push would send nothing again: the service shows 0 of 20 samples that it had" in told.out
+    refused = shell("push", "--max-remove", "100", "--store", many)
+    assert refused.code == 4
+    assert "Nothing was sent again" in refused.out and "+ Bottle/000.png" in refused.out
+    assert "astica-sync push --yes" in refused.out
+    assert shell("watch", many, "--once").code == 4
+    assert not sandbox.seen("upload")
+    assert shell("push", "--yes", "--store", many).code == 0
+    assert on_service(sandbox, model_id) == in_store(many)
+    assert shell("push", "--json", "--store", many).json["in_sync"] is True
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n", 4), ("y", 0)])
+def test_on_a_terminal_an_emptied_model_is_asked_about_by_the_names_of_its_files(
+    shell: Shell, sandbox: Box, many: Path, answer: str, code: int
+) -> None:
+    [(model_id, _)] = sandbox.models()
+    for sample in sandbox.samples(model_id):
+        sandbox.remove_sample(sample.sample_id)
+    ran = converse(shell, "Is it right to go on with all of them?", answer, "push", "--store", many)
+    assert ran.code == code, ran.out
+    assert "+ Bottle/000.png" in ran.out
+    assert len(sandbox.samples(model_id)) == (20 if answer == "y" else 0)

@@ -1,9 +1,11 @@
 """What moves under a push: files that are rewritten, processes that stand still, memory that runs out, a backup on a
 disk of its own that goes away."""
 
+import contextlib
 import os
 import resource
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -127,3 +129,21 @@ def test_a_hard_link_between_two_files_of_the_store_is_no_link_into_the_backup(
         file.write(b"edited in place")
     kept = [path.read_bytes() for path in (store / ".astica-sync/backup/objects").glob("*/*")]
     assert kept.count(data) == 1
+
+
+def test_loops_of_links_fifos_and_sockets_hold_up_nobody_and_remove_nothing(
+    shell: Shell, sandbox: Box, pushed: Path, model_id: int, tmp_path: Path
+) -> None:
+    before = in_store(pushed)
+    (pushed / "Can" / "up").symlink_to("..")
+    (pushed / "Can" / "self").symlink_to("self")
+    (pushed / "Loop").symlink_to(pushed)
+    os.mkfifo(pushed / "Can" / "pipe.png")
+    with socket.socket(socket.AF_UNIX) as listener, contextlib.chdir(pushed / "Glass"):
+        listener.bind("socket.png")
+    os.link(pushed / "Can" / "000.png", pushed / "Glass" / "linked.png")
+    draw(pushed / "Can" / "new.png", 70)
+    ran = shell("push", "--yes", "--json", "--store", pushed)
+    assert (ran.json["uploaded"], ran.json["removed"]) == (2, 0), ran.out
+    assert {problem["path"] for problem in ran.json["problems"]} >= {"Can/pipe.png", "Glass/socket.png", "Can/up"}
+    assert not before - on_service(sandbox, model_id)

@@ -198,7 +198,7 @@ MUTANTS = (
         (WIRE + "_observation", "if dataset is None:",
          "if dataset is None:\n        return Observation(ModelInfo(model_id, ''), asked_at, (), ())\n"
          "    if dataset is None:")),
-    _mutant("a cut uid is not completed", (WIRE + "_observation", "complete_uid(uid, model_id, title)", "uid"), quick=300),
+    _mutant("a cut uid is not completed", (WIRE + "_observation", "spelling.complete(uid, model_id, title)", "uid"), quick=300),
     _mutant("equal times prove an equal file",
         (INDEX + "Index.known", "row[1:5] if row[6] else None", "row[1:5]")),
     _mutant("every index is believed but for its size",

@@ -46,7 +46,7 @@ class Sides:
         self.layout = create_store(root, model_id=7, train_url="http://127.0.0.1:1", now=time.time())
         self.index = Index(self.layout.index_db)
         self.journal = Journal(self.layout.journal_db, "r")
-        self.observation = Observation(ModelInfo(7, "m"), 100.0, (), (), "none")
+        self.observation = Observation(ModelInfo(7, "m"), 100.0, (), (), name="none")
 
     def write(self, path: str, image: int) -> None:
         target = self.layout.root / path
@@ -71,7 +71,7 @@ class Sides:
             RemoteClass(number, title, sum(sample.class_title == title for sample in shown))
             for number, title in enumerate(TITLES, 1)
         )
-        self.observation = Observation(ModelInfo(7, "m"), 100.0, classes, shown, f"view {next(numbers)}")
+        self.observation = Observation(ModelInfo(7, "m"), 100.0, classes, shown, name=f"view {next(numbers)}")
 
     def plan(self, quick: bool) -> Plan:
         parts: Any = self
@@ -192,7 +192,7 @@ def test_columns_on_the_disk_are_the_observation(
     shown = tuple(
         RemoteSample(uid, number, TITLES.index(title) + 5, title) for number, (uid, title) in enumerate(sorted(samples))
     )
-    observation = Observation(ModelInfo(7, "m", version="1"), 5.0, (RemoteClass(5, "Can", 3),), shown, "name")
+    observation = Observation(ModelInfo(7, "m", version="1"), 5.0, (RemoteClass(5, "Can", 3),), shown, name="name")
     write_columns(Disk(), path, observation)
     read = read_columns(path)
     assert read is not None
@@ -209,7 +209,7 @@ def test_columns_on_the_disk_are_the_observation(
 def test_columns_that_are_not_what_was_written_are_no_observation(tmp_path: Path) -> None:
     path = tmp_path / "columns"
     assert read_columns(path) is None
-    observation = Observation(ModelInfo(7, "m"), 5.0, (), (RemoteSample("0" * 41, 1, 1, "Can"),), "name")
+    observation = Observation(ModelInfo(7, "m"), 5.0, (), (RemoteSample("0" * 41, 1, 1, "Can"),), name="name")
     write_columns(Disk(), path, observation)
     data = path.read_bytes()
     for place in range(0, len(data), 7):

@@ -1,0 +1,33 @@
+"""A model that shows nothing of what it had: the watcher sends what is new and waits for a word about the rest."""
+
+import json
+from pathlib import Path
+
+from shell import Shell, draw, fill
+from watching import Start, equal, wait_until
+
+from astica_sync.sandbox.running import Box
+from astica_sync.store.layout import Layout
+
+
+def test_a_watcher_sends_nothing_again_to_a_model_that_was_emptied_before_a_word(
+    shell: Shell, sandbox: Box, store: Path, watch: Start
+) -> None:
+    fill(store, {"Glass": 40}, start=100)
+    [(model_id, _)] = sandbox.models()
+    assert shell("push", "--store", store).code == 0
+    for sample in sandbox.samples(model_id):
+        sandbox.remove_sample(sample.sample_id)
+    sandbox.forget_log()
+    # Few at a time, so that much of a plan would be left for later.
+    shell.environ |= {"ASTICA_QUARANTINE": "0", "ASTICA_LIMIT": "200"}
+    watching = watch(store)
+    wait_until(lambda: watching.heard("refused", "nothing is sent again: the service shows 0 of 45 samples"))
+    draw(store / "Glass" / "new.png", 200)
+    wait_until(lambda: sandbox.samples(model_id))
+    report = Layout(store).watch_state
+    wait_until(lambda: (said := json.loads(report.read_text()))["state"] == "idle" and said["queue"] == 0)
+    assert len(sandbox.samples(model_id)) == 1
+    assert shell("push", "--yes", "--store", store).code == 0
+    assert equal(sandbox, model_id, store)
+    assert len(sandbox.seen("upload")) == 46
