@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from astica_sync.cli.words import duration, number, safe
 from astica_sync.core.versions import Training
 from astica_sync.errors import Interrupted
 from astica_sync.sync.listener import Listener
+
+if TYPE_CHECKING:
+    from astica_sync.api.store import Trained
 
 TELL_EVERY = 15.0
 
@@ -43,15 +47,20 @@ def train(store: Path | None, anyway: bool, again: bool, no_wait: bool, as_json:
         )
         return click.confirm("Ask the service for it once more?", default=False, err=True)
 
+    def deliver(trained: "Trained") -> None:
+        progress.close()
+        _print(trained, as_json=as_json)
+
     with open_store(store, Listener()) as opened:
         clock = opened.parts.clock
         try:
-            trained = Store.over(opened).train(
+            Store.over(opened).train(
                 anyway=anyway,
                 again=once_more,
                 wait=not no_wait,
                 tell=lambda text: click.echo(text, err=True),
                 waited=progress.waited,
+                deliver=deliver,
             )
         except Interrupted as stop:
             raise Interrupted(
@@ -59,19 +68,21 @@ def train(store: Path | None, anyway: bool, again: bool, no_wait: bool, as_json:
             ) from stop
         finally:
             progress.close()
+    return 0
+
+
+def _print(trained: "Trained", *, as_json: bool) -> None:
     name = trained.version.name if trained.version else None
     if as_json:
         data = {"version": name, "snapshot": trained.snapshot, "picked_up": trained.picked_up}
         click.echo(json.dumps(data, ensure_ascii=False))
-    elif trained.version is None:
+        return
+    if trained.version is None:
         click.echo("Training; astica-sync versions shows when the version is there")
-    else:
-        if trained.picked_up:
-            click.echo(
-                "An earlier request for the same data has made this version; nothing more was asked for", err=True
-            )
-        click.echo(safe(name or "trained; the service shows no name for the version"))
-    return 0
+        return
+    if trained.picked_up:
+        click.echo("An earlier request for the same data has made this version; nothing more was asked for", err=True)
+    click.echo(safe(name or "trained; the service shows no name for the version"))
 
 
 def _ago(training: Training, now: float) -> str:
@@ -102,3 +113,4 @@ class _Progress:
     def close(self) -> None:
         if self._terminal and self._told_at is not None:
             click.echo("", err=True)
+            self._told_at = None
