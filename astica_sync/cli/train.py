@@ -9,7 +9,7 @@ import click
 
 from astica_sync.cli.wiring import open_store, store_option
 from astica_sync.cli.words import duration, number, safe
-from astica_sync.core.versions import Training
+from astica_sync.core.versions import SECONDS_PER_SAMPLE, USUAL_SECONDS, Training
 from astica_sync.errors import Interrupted
 from astica_sync.sync.listener import Listener
 
@@ -97,11 +97,9 @@ class _Progress:
         self._told_at: float | None = None
 
     def waited(self, training: Training, seconds: float) -> None:
-        usual = duration(max(1.0, training.samples * 0.1))
-        text = (
-            f"Training on {number(training.samples, 'sample')} for {duration(seconds)}; "
-            f"about {usual} at 100 ms a sample, and 5 to 10 minutes are usual"
-        )
+        takes = training.samples * SECONDS_PER_SAMPLE
+        usual = "5 to 10 min are usual" if takes <= USUAL_SECONDS else f"about {duration(takes)} at 100 ms a sample"
+        text = f"Training on {number(training.samples, 'sample')} for {duration(seconds)}; {usual}"
         if self._terminal:
             click.echo(f"\r\033[K{text}", nl=False, err=True)
         elif self._told_at is None or seconds - self._told_at >= TELL_EVERY:

@@ -102,11 +102,9 @@ def find_objections(plan: Plan, observation: Observation) -> list[Objection]:
     filled = [entry.title for entry in observation.classes if entry.samples]
     if len(filled) < 2:
         has = f"only {filled[0]!r}" if filled else "none"
-        objections.append(
-            Objection(
-                f"a training needs samples in two classes at least, the model has {has}", "Add a class, then push."
-            )
-        )
+        coming = {entry.class_title for entry in plan.uploads}.union(filled)
+        hint = "Run astica-sync push first." if len(coming) > 1 else "Add a class, then push."
+        objections.append(Objection(f"a training needs samples in two classes at least, the model has {has}", hint))
     doubtful = [entry.class_title for entry in plan.waiting]
     if doubtful:
         objections.append(

@@ -54,7 +54,7 @@ def test_wrong_labels_show_in_the_report_and_going_back_brings_the_score_back(
     assert rows[titles.index("one")][titles.index("two")] >= 4
     report = (tmp_path / "report.html").read_text()
     assert report.count("data:image/jpeg;base64,") == len(before["mistakes"]) + len(after["mistakes"])
-    assert "http" not in report
+    assert "://" not in report
     assert "is really better than" in report
 
     assert shell("push", "--as", first, "--yes", "--store", store).code == 0
