@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from astica_sync.api.base import quiet
 from astica_sync.api.scoring import Scoring
-from astica_sync.core.pairing import Adopted, Pair, Pairing, find_pairs
+from astica_sync.core.pairing import Adopted, Pair, Pairing, find_doubles, find_pairs
 from astica_sync.core.plan import Plan
+from astica_sync.core.sample import LocalSample
 from astica_sync.core.snapshot import Diff, SnapshotSample, diff, freeze
 from astica_sync.core.versions import Training, Version, find_objections
 from astica_sync.errors import AsticaSyncError
@@ -235,9 +236,12 @@ class Store(Scoring):
         """
         seen = self.status()
         missing = {upload.uid for upload in (*seen.plan.uploads, *seen.plan.asked, *seen.plan.blocked)}
-        local = [sample for sample in self.parts.index.local_samples(self.model_id) if sample.uid in missing]
-        body = self.layout.last_view.read_bytes().partition(b"\n")[2]
-        return find_pairs(seen.plan.unmanaged, local, parse_sizes(body))
+        local: list[LocalSample] = []
+        sent: list[LocalSample] = []
+        for sample in self.parts.index.local_samples(self.model_id):
+            (local if sample.uid in missing else sent).append(sample)
+        sizes = parse_sizes(self.layout.last_view.read_bytes().partition(b"\n")[2])
+        return find_doubles(find_pairs(seen.plan.unmanaged, local, sizes), sent, sizes)
 
     def adopt(self, pairs: Iterable[Pair]) -> int:
         """Takes over samples that were made elsewhere: from now on they are managed as the files they were paired
