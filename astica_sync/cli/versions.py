@@ -124,7 +124,9 @@ def _lines(told: "Told") -> list[str]:
         lines += [f"         {line}" for line in classes[:CLASSES_SHOWN]]
         if len(classes) > CLASSES_SHOWN:
             more = number(len(classes) - CLASSES_SHOWN, "class", "classes")
-            lines.append(f"         … and {more} more: snapshot diff @{told.since.number} @{version.number}")
+            lines.append(
+                f"         … and {more} more: astica-sync snapshot diff @{told.since.number} @{version.number}"
+            )
     return lines + _scores(told)
 
 

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from shell import Shell, draw, in_store, on_service
+from shell import Shell, draw, fill, in_store, on_service
+from terminal import converse
 
 from astica_sync import Store
 from astica_sync.api.store import Trained
@@ -78,6 +79,51 @@ def test_a_training_that_was_killed_while_it_waited_is_picked_up(
     assert ran.code == 0, ran.err
     assert sandbox.versions(model_id) == [ran.out.strip()]
     assert pending(store) is None
+
+
+def test_ctrl_c_stops_the_waiting_and_not_the_training(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+    sandbox.set_faults("model_train:1=late~inf")
+    process = shell.start("train", "--store", store)
+    assert process.stderr is not None
+    told = next(line for line in process.stderr if line.startswith("Training on"))
+    assert told.startswith("Training on 5 samples for ") and "5 to 10 min are usual" in told
+    process.send_signal(signal.SIGINT)
+    ran = shell.finish(process)
+    assert ran.code == 130, ran.err
+    assert "stopped waiting" in ran.err and "astica-sync versions" in ran.err
+    assert sandbox.run_late() == 1
+    sandbox.wait_for_training()
+    ran = shell("train", "--store", store)
+    assert ran.code == 0, ran.err
+    assert sandbox.versions(model_id) == [ran.out.strip()]
+    assert len(sandbox.seen("model_train")) == 1
+
+
+def test_on_a_terminal_an_overdue_training_is_asked_about(
+    shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    sandbox.set_faults("model_train:1=lost-before")
+    assert shell("train", "--no-wait", "--store", store).code == 0
+    put_back(store, 3600)
+    question = "Ask the service for it once more?"
+    assert converse(shell, question, "n", "train", "--store", store).code == 1
+    assert len(sandbox.seen("model_train")) == 1
+    ran = converse(shell, question, "y", "train", "--store", store)
+    assert ran.code == 0, ran.out
+    assert sandbox.versions(model_id) == [ran.out.split()[-1]]
+
+
+def test_a_store_that_was_never_pushed_is_told_to_push(shell: Shell, sandbox: Box, tmp_path: Path) -> None:
+    for classes, hint in (
+        ({"Bottle": 1, "Can": 1}, "Run astica-sync push first"),
+        ({"Can": 2}, "Add a class, then push"),
+    ):
+        folder = fill(tmp_path / f"of {len(classes)}", classes)
+        assert shell("init", folder, "--model", str(sandbox.add_model("Fresh"))).code == 0
+        ran = shell("train", "--store", folder)
+        assert ran.code == 1
+        assert "two classes at least, the model has none" in ran.err and hint in ran.err
+    assert not sandbox.seen("model_train")
 
 
 def test_the_next_versions_command_picks_a_training_up_as_well(
