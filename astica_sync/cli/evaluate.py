@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from astica_sync.cli.waits import Waits
 from astica_sync.cli.wiring import open_store, store_option
 from astica_sync.cli.words import first, json_name, number, safe, table
 from astica_sync.errors import AsticaSyncError
-from astica_sync.sync.listener import Listener
 
 if TYPE_CHECKING:
     from astica_sync.training.evaluate import Evaluation
@@ -52,7 +52,7 @@ def evaluate(
         if terminal:
             click.echo(f"\r\033[K{done:,} of {total:,} answers", nl=done == total, err=True)
 
-    with open_store(store, Listener()) as opened:
+    with open_store(store, Waits()) as opened:
         evaluation = Store.over(opened).evaluate(folder, names, with_leaks=leaks, told=told)
         now = opened.parts.clock.now()
     if html is not None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from astica_sync.cli.waits import Waits
 from astica_sync.cli.wiring import open_store, store_option
 from astica_sync.cli.words import duration, number, safe
 from astica_sync.core.versions import SECONDS_PER_SAMPLE, USUAL_SECONDS, Training
 from astica_sync.errors import Interrupted
-from astica_sync.sync.listener import Listener
 
 if TYPE_CHECKING:
     from astica_sync.api.store import Trained
@@ -51,7 +51,7 @@ def train(store: Path | None, anyway: bool, again: bool, no_wait: bool, as_json:
         progress.close()
         _print(trained, as_json=as_json)
 
-    with open_store(store, Listener()) as opened:
+    with open_store(store, Waits()) as opened:
         clock = opened.parts.clock
         try:
             Store.over(opened).train(
