@@ -53,13 +53,20 @@ class Scoring(Base):
             if not name:
                 raise AsticaSyncError("the model has no version yet", "Run astica-sync train first.")
             return name, True
+        versions = self.history.versions()
         # Several versions of one name are one to the service, which runs what it finds under it.
-        exact = any(version.name == text for version in self.history.versions())
-        if exact or not find_versions(text, self.history.versions()):
+        exact = any(version.name == text for version in versions)
+        if exact or not (text.startswith("@") or find_versions(text, versions)):
             return text, exact
         version = self.history.find(text)
         if not version.name:
             raise AsticaSyncError(f"the service shows no name for version {text}", "It cannot be asked for.")
+        twins = [f"@{one.number}" for one in versions if one.name == version.name]
+        if len(twins) > 1:
+            raise AsticaSyncError(
+                f"{' and '.join(twins)} have one name, {version.name!r}; the service cannot be asked for {text} alone",
+                "Give the name: the service runs what it has under it.",
+            )
         return version.name, True
 
     def evaluate(

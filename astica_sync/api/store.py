@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from astica_sync.api.base import quiet
 from astica_sync.api.scoring import Scoring
-from astica_sync.core.pairing import Adopted, Pair, Pairing, find_pairs
+from astica_sync.core.pairing import Adopted, Pair, Pairing, find_doubles, find_pairs
 from astica_sync.core.plan import Plan
+from astica_sync.core.sample import LocalSample
 from astica_sync.core.snapshot import Diff, SnapshotSample, diff, freeze
 from astica_sync.core.versions import Training, Version, find_objections
 from astica_sync.errors import AsticaSyncError
@@ -107,6 +108,7 @@ class Store(Scoring):
         wait: bool = True,
         tell: Callable[[str], None] = quiet,
         waited: Callable[[Training, float], None] = quiet,
+        deliver: Callable[[Trained], None] = quiet,
     ) -> Trained:
         """Freezes a snapshot of what the service has, trains, and waits for the version.
 
@@ -119,6 +121,8 @@ class Store(Scoring):
             wait: False returns as soon as the service confirmed the request.
             tell: hears what a person should know.
             waited: hears the training, and the seconds since it was asked for, while it goes on.
+            deliver: hears the result. Until it has returned, the next call for the same data gives this version again
+                instead of asking for another.
 
         Raises:
             AsticaSyncError: something speaks against it, see ``find_objections``.
@@ -126,13 +130,25 @@ class Store(Scoring):
             RemoteError: refused, or no version appeared in time.
             Interrupted: a person said stop; the training goes on, and the next call picks it up.
         """
+        trained = self._train(anyway, again, wait, tell, waited)
+        deliver(trained)
+        if trained.version is not None:
+            self.trainer.told(trained.snapshot)
+        return trained
+
+    def _train(
+        self,
+        anyway: bool,
+        again: Callable[[Training], bool],
+        wait: bool,
+        tell: Callable[[str], None],
+        waited: Callable[[Training, float], None],
+    ) -> Trained:
         trainer = self.trainer
-        finished: tuple[Training, Version | None] | None = None
         while True:
             with self.parts.lock(self.layout):
                 check_root(self.layout, self.parts.disk)
                 look = trainer.look()
-                finished = (look.finished, look.version) if look.finished else finished
                 training = look.pending
                 if training is not None and trainer.is_overdue(training):
                     if not again(training):
@@ -140,23 +156,22 @@ class Store(Scoring):
                             "a training was asked for, and no version has appeared in the time that one takes",
                             "If the service is not at it any more: astica-sync train --again asks once more.",
                         )
-                    trainer.give_up()
+                    trainer.give_up(training)
                     training = None
+                own = training is None
                 if training is None:
                     snapshot, samples = self._freeze(anyway=anyway)
-                    if finished is not None and finished[0].snapshot == snapshot:
-                        return Trained(finished[1], snapshot, picked_up=True)
+                    untold = trainer.untold()
+                    if untold is not None and untold[0].snapshot == snapshot:
+                        return Trained(untold[1], snapshot, picked_up=True)
                     training = trainer.begin(look.model, snapshot, samples, tell)
-                    own = True
                 else:
                     tell("A training that was asked for before is still under way")
-                    own = False
             if not wait:
                 return Trained(None, training.snapshot, picked_up=not own)
             look = trainer.wait(training, partial(waited, training))
             if own:
                 return Trained(look.version, training.snapshot)
-            finished = (training, look.version)
 
     def _freeze(self, *, anyway: bool) -> tuple[str, int]:
         """Writes down what the service holds, and how many samples that is; for the holder of the writer lock."""
@@ -221,9 +236,12 @@ class Store(Scoring):
         """
         seen = self.status()
         missing = {upload.uid for upload in (*seen.plan.uploads, *seen.plan.asked, *seen.plan.blocked)}
-        local = [sample for sample in self.parts.index.local_samples(self.model_id) if sample.uid in missing]
-        body = self.layout.last_view.read_bytes().partition(b"\n")[2]
-        return find_pairs(seen.plan.unmanaged, local, parse_sizes(body))
+        local: list[LocalSample] = []
+        sent: list[LocalSample] = []
+        for sample in self.parts.index.local_samples(self.model_id):
+            (local if sample.uid in missing else sent).append(sample)
+        sizes = parse_sizes(self.layout.last_view.read_bytes().partition(b"\n")[2])
+        return find_doubles(find_pairs(seen.plan.unmanaged, local, sizes), sent, sizes)
 
     def adopt(self, pairs: Iterable[Pair]) -> int:
         """Takes over samples that were made elsewhere: from now on they are managed as the files they were paired

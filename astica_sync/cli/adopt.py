@@ -40,7 +40,7 @@ def adopt(store: Path | None, yes: bool, likely: bool, as_json: bool) -> int:
         desk = Store.over(opened)
         found = desk.find_adoptable()
         if not as_json:
-            click.echo("\n".join(_lines(found)))
+            click.echo("\n".join(_lines(found)).lstrip("\n"))
         wanted = [pair for sure in (Sure.CERTAIN, Sure.LIKELY) for pair in _agreed(found, sure, yes, likely, as_json)]
         adopted = desk.adopt(wanted)
     if as_json:
@@ -66,14 +66,15 @@ def _agreed(found: "Pairing", sure: Sure, yes: bool, likely: bool, quiet: bool) 
 
 
 def _lines(found: "Pairing") -> list[str]:
-    if not found.pairs and not found.lost:
+    if not (found.pairs or found.lost or found.doubles):
         return ["Nothing on the service was made elsewhere."]
-    pairs = [
-        f"{'certain' if pair.sure is Sure.CERTAIN else 'likely ':<7}  #{pair.remote.sample_id} "
-        f"{safe(pair.remote.uid) or '(no uid)'} = {safe(pair.local.paths[0])}  ({pair.why})"
-        for pair in found.pairs
-    ]
+    pairs = [_pair_line(pair) for pair in found.pairs]
     lines = first(pairs, len(pairs), SHOWN)
+    if found.doubles:
+        count = number(len(found.doubles), "image is", "images are")
+        lines += ["", f"{count} there twice, since the store has sent the file as well; astica-sync remove-sample ID:"]
+        doubles = [_pair_line(pair) for pair in found.doubles]
+        lines += first(doubles, len(doubles), SHOWN)
     if found.lost:
         lines += ["", f"Without a local copy ({len(found.lost):,}); nobody here can bring these back, so keep them:"]
         lost = [f"  {safe(one.class_title)}  #{one.sample_id} {safe(one.uid)}".rstrip() for one in found.lost]
@@ -81,18 +82,26 @@ def _lines(found: "Pairing") -> list[str]:
     return lines
 
 
+def _pair_line(pair: "Pair") -> str:
+    sure = "certain" if pair.sure is Sure.CERTAIN else "likely "
+    remote = f"#{pair.remote.sample_id} {safe(pair.remote.uid) or '(no uid)'}"
+    return f"{sure}  {remote} = {safe(pair.local.paths[0])}  ({pair.why})"
+
+
 def _data(found: "Pairing") -> dict[str, Any]:
     return {
-        "pairs": [
-            {
-                "class": pair.local.class_title,
-                "sample_id": pair.remote.sample_id,
-                "uid": pair.remote.uid,
-                "path": json_name(pair.local.paths[0]),
-                "certain": pair.sure is Sure.CERTAIN,
-                "why": pair.why,
-            }
-            for pair in found.pairs
-        ],
+        "pairs": [_pair_data(pair) for pair in found.pairs],
+        "doubles": [_pair_data(pair) for pair in found.doubles],
         "unrecoverable": [{"class": one.class_title, "sample_id": one.sample_id, "uid": one.uid} for one in found.lost],
+    }
+
+
+def _pair_data(pair: "Pair") -> dict[str, Any]:
+    return {
+        "class": pair.local.class_title,
+        "sample_id": pair.remote.sample_id,
+        "uid": pair.remote.uid,
+        "path": json_name(pair.local.paths[0]),
+        "certain": pair.sure is Sure.CERTAIN,
+        "why": pair.why,
     }

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
+from astica_sync.cli.waits import Waits
 from astica_sync.cli.wiring import open_store, store_option
 from astica_sync.cli.words import json_name, number, safe
-from astica_sync.sync.listener import Listener
 
 SOME_FAILED = 3
 
@@ -40,7 +40,7 @@ def detect(images: tuple[str, ...], store: Path | None, version: str | None, as_
     failed = asked = 0
     if as_csv:
         click.echo(_csv("path", "output", "confidence", "error"))
-    with open_store(store, Listener()) as opened:
+    with open_store(store, Waits()) as opened:
         for found in Store.over(opened).detect_inputs(inputs, version):
             failed += bool(found.error)
             asked += not (found.cached or found.error)

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from astica_sync.cli.waits import Waits
 from astica_sync.cli.wiring import open_store, store_option
-from astica_sync.cli.words import first, json_name, number, safe
+from astica_sync.cli.words import first, json_name, number, safe, table
 from astica_sync.errors import AsticaSyncError
-from astica_sync.sync.listener import Listener
 
 if TYPE_CHECKING:
     from astica_sync.training.evaluate import Evaluation
     from astica_sync.training.measure import Measured
 
 MISTAKES_SHOWN = 10
+MATRIX_CLASSES = 12
+"""A terminal has no room for the matrix of more classes."""
 
 
 @click.command("evaluate")
@@ -50,7 +52,7 @@ def evaluate(
         if terminal:
             click.echo(f"\r\033[K{done:,} of {total:,} answers", nl=done == total, err=True)
 
-    with open_store(store, Listener()) as opened:
+    with open_store(store, Waits()) as opened:
         evaluation = Store.over(opened).evaluate(folder, names, with_leaks=leaks, told=told)
         now = opened.parts.clock.now()
     if html is not None:
@@ -149,15 +151,15 @@ def _version_lines(one: "Measured") -> list[str]:
         f"Version {safe(one.version)}: {one.accuracy:.1%} right, {one.right:,} of {one.shown:,} "
         f"(with 95 % certainty between {one.low:.1%} and {one.high:.1%})"
     ]
-    widest = max(len("class"), *(len(safe(entry.title)) for entry in one.classes))
-    lines.append(f"  {'class':<{widest}}  images  precision  recall      F1")
-    lines += [
-        f"  {safe(entry.title):<{widest}}  {entry.images:>6,}  {entry.precision:>9.1%}  {entry.recall:>6.1%}  "
-        f"{entry.f1:>6.1%}"
+    rows = [("class", "images", "precision", "recall", "F1")]
+    rows += [
+        (safe(entry.title), f"{entry.images:,}", f"{entry.precision:.1%}", f"{entry.recall:.1%}", f"{entry.f1:.1%}")
         for entry in one.classes
     ]
+    lines += [f"  {line}" for line in table(rows, right=(1, 2, 3, 4))]
     mistakes = one.mistakes
     if mistakes:
+        lines += ["", *_confusion_lines(one), ""]
         lines.append("  The worst mistakes:")
         told = (
             f"    {safe(answer.label)} {answer.confidence:.0f} %, is {safe(answer.truth)}: {safe(answer.name)}"
@@ -165,3 +167,15 @@ def _version_lines(one: "Measured") -> list[str]:
         )
         lines += first(told, len(mistakes), MISTAKES_SHOWN)
     return lines
+
+
+def _confusion_lines(one: "Measured") -> list[str]:
+    """The confusion matrix; the columns are numbered, since titles are too long to stand above them."""
+    places = one.most_confused(MATRIX_CLASSES)
+    rest = f", the {len(places)} classes with the most mistakes" if len(places) < len(one.titles) else ""
+    rows = [["", "is \\ said", *(str(column) for column in range(1, len(places) + 1))]]
+    for line, place in enumerate(places, 1):
+        counts = (f"{one.confusion[place][column]:,}" for column in places)
+        rows.append([str(line), safe(one.titles[place]), *(count if count != "0" else "." for count in counts)])
+    right = {place for place in range(len(rows[0])) if place != 1}
+    return [f"  What was said of each class{rest}:", *(f"  {line}" for line in table(rows, right))]

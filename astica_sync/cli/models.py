@@ -3,7 +3,8 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ import click
 
 from astica_sync.cli.remove import remove_model
 from astica_sync.cli.wiring import clean_stop, open_service, settings_for
-from astica_sync.cli.words import safe
+from astica_sync.cli.words import safe, table
 from astica_sync.clock import SystemClock
 from astica_sync.config import load_key, machine_state_folder
 from astica_sync.core.sample import ModelInfo
@@ -48,8 +49,8 @@ def models(ctx: click.Context, as_json: bool) -> int:
         return 0
     if not found:
         click.echo("No models yet: astica-sync models create, or astica-sync init --create")
-    for model in found:
-        click.echo(_line(model))
+    else:
+        click.echo("\n".join(_table(found)))
     return 0
 
 
@@ -60,11 +61,14 @@ def models(ctx: click.Context, as_json: bool) -> int:
 @click.option("--tags", default="", help="Tags with commas between them.")
 def create(title: str, kind: str, purpose: str, tags: str) -> int:
     """Make a model and print its id; safe to give again after an interruption."""
+    from astica_sync.remote.budget import budget_name
     from astica_sync.store.disk import Disk
     from astica_sync.sync.creating import Wish, create_model, forget_attempt
 
     disk = Disk()
-    intent = machine_state_folder() / "creating.json"
+    # An attempt is about one account: what was there before says nothing of another's models.
+    name = budget_name(load_key(os.environ), settings_for(None).train_url)
+    intent = machine_state_folder() / f"creating-{name}.json"
     with account() as (service, clock, quarantine):
         model = create_model(
             service,
@@ -77,6 +81,8 @@ def create(title: str, kind: str, purpose: str, tags: str) -> int:
         )
     click.echo(model.model_id)
     forget_attempt(intent, disk)
+    if sys.stdout.isatty():
+        click.echo(f"Next: astica-sync init --model {model.model_id}, in the folder of your class folders", err=True)
     return 0
 
 
@@ -94,9 +100,12 @@ def show(model_id: int, as_json: bool) -> int:
         ]
         click.echo(json.dumps({**_data(observation.model), "class_list": classes}, ensure_ascii=False))
         return 0
-    click.echo(_line(observation.model))
-    for entry in observation.classes:
-        click.echo(f"  {safe(entry.title)}: {entry.samples}")
+    click.echo("\n".join(_table([observation.model])))
+    if observation.classes:
+        rows = [("class", "title", "samples")]
+        rows += [(str(entry.class_id), safe(entry.title), f"{entry.samples:,}") for entry in observation.classes]
+        click.echo("")
+        click.echo("\n".join(table(rows, right=(0, 2))))
     return 0
 
 
@@ -119,11 +128,25 @@ def _data(model: ModelInfo) -> dict[str, Any]:
     }
 
 
-def _line(model: ModelInfo) -> str:
-    counts = f"{_or(model.samples)} samples in {_or(model.classes)} classes"
-    version = f"version {safe(model.version)}" if model.version else "not trained"
-    made = datetime.fromtimestamp(model.created_at, UTC).astimezone().strftime("%Y-%m-%d") if model.created_at else "?"
-    return f"{model.model_id:>8}  {safe(model.title)}  ({counts}, {version}, made {made})"
+def _table(models: Sequence[ModelInfo]) -> list[str]:
+    rows = [("model", "title", "samples", "classes", "version", "trained", "made")]
+    rows += [
+        (
+            str(model.model_id),
+            safe(model.title),
+            _or(model.samples),
+            _or(model.classes),
+            safe(model.version or "none"),
+            _day(model.trained_at),
+            _day(model.created_at),
+        )
+        for model in models
+    ]
+    return table(rows, right=(0, 2, 3))
+
+
+def _day(moment: float | None) -> str:
+    return datetime.fromtimestamp(moment, UTC).astimezone().strftime("%Y-%m-%d %H:%M") if moment else "-"
 
 
 def _or(value: int | None) -> str:

@@ -48,11 +48,11 @@ def remove_sample(sample_id: int, store: Path | None, model_id: int | None, yes:
             raise AsticaSyncError(
                 f"model {removing.model_id} has no sample {sample_id}", "astica-sync pull-status shows the ids."
             )
-        sample = found[0]
-        _refuse_managed(removing, found)
-        kept = "its bytes are in the backup" if not removing.find_lost(found) else "its bytes are in no backup here"
-        click.echo(f"{safe(sample.class_title)}  #{sample_id} {safe(sample.uid)}  ({kept})", err=True)
-        _ask("Remove it for good? The service gives none back.", yes)
+        sample, lost = found[0], removing.find_lost(found)
+        kept = "its bytes are in no backup here" if lost else "its bytes are in the backup"
+        what = f"{safe(sample.class_title)}  #{sample_id} {safe(sample.uid)}  ({kept})"
+        # Whoever names one sample by its id has named what is lost.
+        _agree(removing, found, what, lose=len(lost), yes=yes)
         removing.remove_sample(sample)
     click.echo(f"Removed sample {sample_id}")
     return 0
@@ -81,10 +81,8 @@ def remove_class(class_id: int, store: Path | None, model_id: int | None, lose: 
                 f"astica-sync models show {removing.model_id} lists them.",
             )
         samples = [sample for sample in observation if sample.class_id == class_id]
-        _refuse_managed(removing, samples)
-        _refuse_loss(removing, samples, lose)
-        click.echo(f"Class {safe(titles[0])} with {number(len(samples), 'sample')}", err=True)
-        _ask("Remove it for good? The service gives none back.", yes)
+        what = f"Class {safe(titles[0])} with {number(len(samples), 'sample')}"
+        _agree(removing, samples, what, lose=lose, yes=yes)
         removing.remove_class(class_id, titles[0], samples)
     click.echo(f"Removed class {safe(titles[0])} with {number(len(samples), 'sample')}")
     return 0
@@ -186,12 +184,16 @@ def _refuse_loss(removing: "Removing", samples: Sequence[RemoteSample], lose: in
     )
 
 
-def _ask(question: str, yes: bool) -> None:
+def _agree(removing: "Removing", samples: Sequence[RemoteSample], what: str, *, lose: int | None, yes: bool) -> None:
+    """Goes on when none of it is the store's, what would be lost was counted, and a person said yes."""
+    _refuse_managed(removing, samples)
+    _refuse_loss(removing, samples, lose)
+    click.echo(what, err=True)
     if yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise GuardRefused(
             "nobody said yes; nothing was removed", "If that is right, give the same command with --yes."
         )
-    if not click.confirm(question, default=False, err=True):
+    if not click.confirm("Remove it for good? The service gives none back.", default=False, err=True):
         raise GuardRefused("you said no; nothing was removed", "Give the same command again if you think otherwise.")

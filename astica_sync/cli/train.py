@@ -3,14 +3,18 @@
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from astica_sync.cli.waits import Waits
 from astica_sync.cli.wiring import open_store, store_option
 from astica_sync.cli.words import duration, number, safe
-from astica_sync.core.versions import Training
+from astica_sync.core.versions import SECONDS_PER_SAMPLE, USUAL_SECONDS, Training
 from astica_sync.errors import Interrupted
-from astica_sync.sync.listener import Listener
+
+if TYPE_CHECKING:
+    from astica_sync.api.store import Trained
 
 TELL_EVERY = 15.0
 
@@ -43,15 +47,20 @@ def train(store: Path | None, anyway: bool, again: bool, no_wait: bool, as_json:
         )
         return click.confirm("Ask the service for it once more?", default=False, err=True)
 
-    with open_store(store, Listener()) as opened:
+    def deliver(trained: "Trained") -> None:
+        progress.close()
+        _print(trained, as_json=as_json)
+
+    with open_store(store, Waits()) as opened:
         clock = opened.parts.clock
         try:
-            trained = Store.over(opened).train(
+            Store.over(opened).train(
                 anyway=anyway,
                 again=once_more,
                 wait=not no_wait,
                 tell=lambda text: click.echo(text, err=True),
                 waited=progress.waited,
+                deliver=deliver,
             )
         except Interrupted as stop:
             raise Interrupted(
@@ -59,19 +68,21 @@ def train(store: Path | None, anyway: bool, again: bool, no_wait: bool, as_json:
             ) from stop
         finally:
             progress.close()
+    return 0
+
+
+def _print(trained: "Trained", *, as_json: bool) -> None:
     name = trained.version.name if trained.version else None
     if as_json:
         data = {"version": name, "snapshot": trained.snapshot, "picked_up": trained.picked_up}
         click.echo(json.dumps(data, ensure_ascii=False))
-    elif trained.version is None:
+        return
+    if trained.version is None:
         click.echo("Training; astica-sync versions shows when the version is there")
-    else:
-        if trained.picked_up:
-            click.echo(
-                "An earlier request for the same data has made this version; nothing more was asked for", err=True
-            )
-        click.echo(safe(name or "trained; the service shows no name for the version"))
-    return 0
+        return
+    if trained.picked_up:
+        click.echo("An earlier request for the same data has made this version; nothing more was asked for", err=True)
+    click.echo(safe(name or "trained; the service shows no name for the version"))
 
 
 def _ago(training: Training, now: float) -> str:
@@ -86,11 +97,9 @@ class _Progress:
         self._told_at: float | None = None
 
     def waited(self, training: Training, seconds: float) -> None:
-        usual = duration(max(1.0, training.samples * 0.1))
-        text = (
-            f"Training on {number(training.samples, 'sample')} for {duration(seconds)}; "
-            f"about {usual} at 100 ms a sample, and 5 to 10 minutes are usual"
-        )
+        takes = training.samples * SECONDS_PER_SAMPLE
+        usual = "5 to 10 min are usual" if takes <= USUAL_SECONDS else f"about {duration(takes)} at 100 ms a sample"
+        text = f"Training on {number(training.samples, 'sample')} for {duration(seconds)}; {usual}"
         if self._terminal:
             click.echo(f"\r\033[K{text}", nl=False, err=True)
         elif self._told_at is None or seconds - self._told_at >= TELL_EVERY:
@@ -102,3 +111,4 @@ class _Progress:
     def close(self) -> None:
         if self._terminal and self._told_at is not None:
             click.echo("", err=True)
+            self._told_at = None

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from astica_sync.core.versions import Training
     from astica_sync.training.versions import Told
 
+CLASSES_SHOWN = 8
+
 
 @click.command("versions")
 @store_option
@@ -117,8 +119,24 @@ def _lines(told: "Told") -> list[str]:
     lines = [f"{head}{data}"]
     if told.changed is not None and told.since is not None:
         since = safe(told.since.name or f"@{told.since.number}")
-        lines.append(f"       since {since}: " + ("; ".join(diff_lines(told.changed)) or "the same data"))
+        lines.append(f"       since {since}: {_totals(told.changed)}")
+        classes = diff_lines(told.changed)
+        lines += [f"         {line}" for line in classes[:CLASSES_SHOWN]]
+        if len(classes) > CLASSES_SHOWN:
+            more = number(len(classes) - CLASSES_SHOWN, "class", "classes")
+            lines.append(
+                f"         … and {more} more: astica-sync snapshot diff @{told.since.number} @{version.number}"
+            )
     return lines + _scores(told)
+
+
+def _totals(changed: Diff) -> str:
+    counts = {
+        "added": len(changed.added),
+        "removed": len(changed.removed),
+        "moved to another class": len(changed.moved),
+    }
+    return ", ".join(f"{count:,} {word}" for word, count in counts.items() if count) or "the same data"
 
 
 def _scores(told: "Told") -> list[str]:

@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,6 +45,22 @@ def _plain(sign: str) -> bool:
 def json_name(name: str) -> str:
     """A name as JSON can carry it: bytes that are no UTF-8 become ``\\xNN``."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def table(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
+    """Rows as columns that stand under each other, those whose place is in ``right`` by their ends. Counts what a
+    terminal shows: some signs are two columns wide and some none."""
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            " " * (width - cell_len(cell)) + cell if place in right else cell + " " * (width - cell_len(cell))
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return lines
 
 
 def first(lines: Iterable[str], total: int, shown: int = SHOWN) -> list[str]:

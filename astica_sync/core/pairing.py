@@ -50,10 +50,13 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """The pairs, each sample in one at most; ``lost`` remote samples have no local copy that can be told."""
+    """The pairs, each sample in one at most; ``lost`` remote samples have no local copy that can be told.
+
+    ``doubles`` are pairs of which the store has sent the file as well: the service has that image twice."""
 
     pairs: list[Pair]
     lost: list[RemoteSample]
+    doubles: tuple[Pair, ...] = ()
 
 
 def rename_adopted(observation: Observation, adopted: Iterable[Adopted]) -> Observation:
@@ -106,6 +109,12 @@ def find_pairs(remote: Sequence[RemoteSample], local: Sequence[LocalSample], meg
         open_remote = [there for there in open_remote if there.sample_id not in done]
     pairs.sort(key=lambda pair: (-pair.sure, pair.local.paths[0]))
     return Pairing(pairs, open_remote)
+
+
+def find_doubles(found: Pairing, sent: Sequence[LocalSample], megabytes: Mapping[int, float]) -> Pairing:
+    """The same pairing, in which those of the lost that the store has sent as well are told apart."""
+    again = find_pairs(found.lost, sent, megabytes)
+    return replace(found, lost=again.lost, doubles=tuple(again.pairs))
 
 
 def _one_to_one(links: list[tuple[RemoteSample, LocalSample]]) -> list[tuple[RemoteSample, LocalSample]]:

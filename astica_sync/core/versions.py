@@ -34,7 +34,7 @@ class Training:
     """A training that was asked for and has not shown a version yet.
 
     ``asked_at`` is when the request was about to leave, ``answered`` whether the service confirmed it; ``name`` and
-    ``trained_at`` are what the service showed before.
+    ``trained_at`` are what the service showed before, and ``known`` is how many versions had been seen by then.
     """
 
     snapshot: str
@@ -43,6 +43,7 @@ class Training:
     answered: bool
     name: str
     trained_at: float | None
+    known: int = 0
 
     @property
     def expected_seconds(self) -> float:
@@ -50,8 +51,13 @@ class Training:
         return max(USUAL_SECONDS, self.samples * SECONDS_PER_SAMPLE)
 
 
-def has_newer(training: Training, now: ModelInfo) -> bool:
-    """Whether a training finished since: the version has another name, or else the date of training changed."""
+def has_newer(training: Training, now: ModelInfo, versions: Sequence[Version]) -> bool:
+    """Whether a training finished since: the version has another name, or else the date of training changed.
+
+    What had been seen before the training was asked for is none of it, even where an answer that lags shows it again.
+    """
+    if is_recorded(now, versions[: training.known]):
+        return False
     if now.version and now.version != training.name:
         return True
     return now.trained_at is not None and now.trained_at != training.trained_at
@@ -96,11 +102,9 @@ def find_objections(plan: Plan, observation: Observation) -> list[Objection]:
     filled = [entry.title for entry in observation.classes if entry.samples]
     if len(filled) < 2:
         has = f"only {filled[0]!r}" if filled else "none"
-        objections.append(
-            Objection(
-                f"a training needs samples in two classes at least, the model has {has}", "Add a class, then push."
-            )
-        )
+        coming = {entry.class_title for entry in plan.uploads}.union(filled)
+        hint = "Run astica-sync push first." if len(coming) > 1 else "Add a class, then push."
+        objections.append(Objection(f"a training needs samples in two classes at least, the model has {has}", hint))
     doubtful = [entry.class_title for entry in plan.waiting]
     if doubtful:
         objections.append(

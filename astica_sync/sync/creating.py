@@ -100,7 +100,7 @@ def _open_attempt(intent: Path, wish: Wish) -> set[int] | None:
     if title != wish.title:
         raise StoreError(
             f"an attempt to make the model {title!r} was interrupted here",
-            f"Finish it with --create {title!r}, or remove {intent}.",
+            f"Give that title once more to finish it, or remove {intent}.",
         )
     return before
 

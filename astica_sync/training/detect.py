@@ -92,7 +92,8 @@ class Detector:
         except OSError as error:
             return Detected(one.name, error=f"cannot be read: {error.strerror}")
         if reason is None and sniff(image[:HEAD_BYTES]) is None:
-            reason = describe(image[:HEAD_BYTES], len(image))
+            # Its advice is about files in the store.
+            reason = f"{describe(image[:HEAD_BYTES], len(image)).partition(':')[0]}, no PNG or JPEG image"
         if reason is not None:
             return Detected(one.name, error=reason)
         content = hash_bytes(image)

@@ -61,6 +61,14 @@ class Measured:
         wrong = [answer for answer in self.answers if not answer.right]
         return sorted(wrong, key=lambda answer: (-answer.confidence, answer.name))
 
+    def most_confused(self, most: int) -> list[int]:
+        """The places of so many titles at most, those with the most mistakes, in the order of ``titles``."""
+        wrong = [
+            sum(row) + sum(other[place] for other in self.confusion) - 2 * row[place]
+            for place, row in enumerate(self.confusion)
+        ]
+        return sorted(sorted(range(len(wrong)), key=lambda place: (-wrong[place], place))[:most])
+
 
 @dataclass(frozen=True, slots=True)
 class Compared:
@@ -74,6 +82,11 @@ class Compared:
     chance: float
 
     @property
+    def real(self) -> bool:
+        """Whether chance hardly explains the difference."""
+        return self.chance < SURE
+
+    @property
     def sentence(self) -> str:
         """What it means, for a person."""
         if self.only_before == self.only_after == 0:
@@ -82,7 +95,7 @@ class Compared:
         (better, more), (worse, fewer) = sorted(sides, key=lambda side: -side[1])
         images = "image is" if more == 1 else "images are"
         split = f"{more:,} {images} right with {better} alone, {fewer:,} with {worse} alone"
-        if self.chance >= SURE:
+        if not self.real:
             return (
                 f"The difference between {self.before} and {self.after} may be chance: {split}; "
                 f"equally good versions differ so much in {self.chance:.0%} of all cases."

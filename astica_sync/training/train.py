@@ -2,11 +2,12 @@
 
 What was asked for is written down before the request, with the data it is about and the version that was there. It
 goes only when a version shows, when the service refuses, or when a person gives it up. While it stands, nobody asks
-again: a training costs the service's time, and a second version of the same data helps nobody.
+again: a training costs the service's time, and a second version of the same data helps nobody. A version that showed
+is noted as untold until the command that asked for it has said so; whoever was killed just before gives it again.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from astica_sync.clock import Clock
 from astica_sync.core.sample import ModelInfo
@@ -18,6 +19,9 @@ from astica_sync.store.records import Records
 
 PENDING = "training"
 """The journal's key for a training that was asked for."""
+
+UNTOLD = "trained"
+"""The journal's key for a training whose version is there, and whose command has not said so yet."""
 
 FIRST_LOOK, LONGEST_PAUSE = 0.3, 20.0
 
@@ -60,8 +64,24 @@ class Trainer:
 
     def pending(self) -> Training | None:
         """The training that was asked for and has not shown a version, as far as is known here."""
-        found = self.journal.get_meta(PENDING)
-        return None if found is None else Training(**found)
+        return self._read(PENDING)
+
+    def untold(self) -> tuple[Training, Version] | None:
+        """A training that showed its version without anybody having been told, and that version."""
+        training = self._read(UNTOLD)
+        if training is None:
+            return None
+        made = [
+            version for version in self.records.versions()[training.known :] if version.snapshot == training.snapshot
+        ]
+        return (training, made[-1]) if made else None
+
+    def told(self, snapshot: str) -> None:
+        """Somebody was told of the version of this data."""
+        with self.journal.commit():
+            training = self._read(UNTOLD)
+            if training is not None and training.snapshot == snapshot:
+                self.journal.set_meta(UNTOLD, None)
 
     def look(self) -> Look:
         """Looks at the model once, and notes a version that was not known.
@@ -70,12 +90,17 @@ class Trainer:
             RemoteError: the service did not answer.
             StoreError: the note cannot be written.
         """
-        pending = self.pending()
-        model = find_model(self.service, self.model_id)
-        finished = pending if pending is not None and has_newer(pending, model) else None
+        while True:
+            pending = self.pending()
+            model = find_model(self.service, self.model_id)
+            # Another command may have seen this training through meanwhile, and begun one that this answer is too old
+            # to tell of.
+            if _same(self.pending(), pending):
+                break
+        finished = pending if pending and has_newer(pending, model, self.records.versions()) else None
         version = self.records.add_version(model, finished.snapshot if finished else None, self.clock.now())
         if finished is not None:
-            self.give_up()
+            self._finish(finished)
             return Look(model, version, finished, None)
         return Look(model, version, None, pending)
 
@@ -87,8 +112,11 @@ class Trainer:
         Raises:
             RemoteError: refused, or nothing was sent.
         """
-        training = Training(snapshot, samples, self.clock.now(), False, model.version or "", model.trained_at)
-        self.journal.set_meta(PENDING, asdict(training))
+        known = len(self.records.versions())
+        training = Training(snapshot, samples, self.clock.now(), False, model.version or "", model.trained_at, known)
+        with self.journal.commit():
+            self.journal.set_meta(UNTOLD, None)
+            self.journal.set_meta(PENDING, asdict(training))
         try:
             self.service.train(self.model_id)
         except OutcomeUnknown as error:
@@ -97,10 +125,10 @@ class Trainer:
             return training
         except (RemoteError, Interrupted) as error:
             # A refusal, or a stop while it waited for the budget: nothing was begun.
-            self.give_up()
+            self.give_up(training)
             self._record(snapshot, error.outcome if isinstance(error, RemoteError) else Outcome.NOT_DONE, str(error))
             raise
-        training = Training(snapshot, samples, training.asked_at, True, training.name, training.trained_at)
+        training = replace(training, answered=True)
         with self.journal.commit():
             self.journal.set_meta(PENDING, asdict(training))
             self._record(snapshot, None, "")
@@ -134,10 +162,27 @@ class Trainer:
     def is_overdue(self, training: Training) -> bool:
         return is_overdue(training, self.clock.now(), self.quarantine)
 
-    def give_up(self) -> None:
-        """Forgets the training that was asked for."""
-        self.journal.set_meta(PENDING, None)
+    def give_up(self, training: Training) -> None:
+        """Forgets this training; one that another command has asked for since stays."""
+        with self.journal.commit():
+            if _same(self.pending(), training):
+                self.journal.set_meta(PENDING, None)
+
+    def _finish(self, training: Training) -> None:
+        with self.journal.commit():
+            if _same(self.pending(), training):
+                self.journal.set_meta(PENDING, None)
+                self.journal.set_meta(UNTOLD, asdict(training))
+
+    def _read(self, key: str) -> Training | None:
+        found = self.journal.get_meta(key)
+        return None if found is None else Training(**found)
 
     def _record(self, snapshot: str, outcome: Outcome | None, reason: str) -> None:
         now, run = self.clock.now(), self.journal.run
         self.journal.record([Event(now, run, "train", "", snapshot, "", None, str(outcome or "done"), reason)])
+
+
+def _same(one: Training | None, other: Training | None) -> bool:
+    """Whether both are one request; ``answered`` may have become true since."""
+    return (one and one.asked_at) == (other and other.asked_at)

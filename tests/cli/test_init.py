@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from shell import Shell
 
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.running import Box, running
 
 CREATE = ("--create", "Cans", "--type", "image", "--purpose", "sort cans")
 INTENT = Path(".astica-sync") / "creating.json"
@@ -159,4 +159,19 @@ def test_models_can_be_made_and_listed_without_a_store(shell: Shell, sandbox: Bo
     assert "No models yet" in shell("models").out
     made = shell("models", "create", "--title", "Cans", "--type", "image", "--purpose", "sort")
     assert made.out == f"{sandbox.models()[0][0]}\n"
-    assert "Cans" in shell("models").out
+    head, line = shell("models").out.splitlines()
+    assert head.split() == ["model", "title", "samples", "classes", "version", "trained", "made"]
+    assert line.split()[:6] == ["1001", "Cans", "0", "0", "none", "-"]
+
+
+def test_an_attempt_to_make_a_model_is_about_one_account(shell: Shell, sandbox: Box) -> None:
+    command = ["models", "create", "--title", "Cans", "--type", "image", "--purpose", "sort"]
+    sandbox.set_faults("create:1=lost-before")
+    assert shell(*command).code == 1
+    assert list(shell.home.rglob("creating-*.json"))
+    with running() as other:
+        theirs = other.add_model("Cans")
+        shell.environ.update(ASTICA_TRAIN_URL=other.url, ASTICA_API_KEY=other.key)
+        made = shell(*command)
+        assert made.code == 0, made.err
+        assert int(made.out) != theirs, "what was there before is not what was asked for"

@@ -53,6 +53,7 @@ class Loop:
     ever: set[str] = field(default_factory=set)
     aside: list[Path] = field(default_factory=list)
     kills: Counter[str] = field(default_factory=Counter)
+    said: str = ""
 
     @property
     def environ(self) -> dict[str, str]:
@@ -132,10 +133,11 @@ class Loop:
             ).fetchall()
         return [row[0] for row in rows]
 
-    def kill_one(self) -> bool:
-        """Starts a push and kills it after some time or some request. False when it had ended by then."""
+    def kill_one(self, *arguments: str) -> bool:
+        """Starts a command, a push unless another is named, and kills it after some time or some request; what it had
+        said by then is in ``said``. False when it had ended by then."""
         seen = len(self.box.log)
-        process = self.start("push", "--yes")
+        process = self.start(*(arguments or ("push", "--yes")))
         try:
             if self.dice.random() < 0.4:
                 moment = "time"
@@ -154,7 +156,7 @@ class Loop:
         finally:
             ended = process.poll() is not None
             process.send_signal(signal.SIGKILL)
-            process.communicate()
+            self.said, _ = process.communicate()
         self.kills["ended by itself" if ended else moment] += 1
         return not ended
 

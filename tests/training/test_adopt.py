@@ -68,6 +68,19 @@ def test_without_consent_nothing_is_taken_over(shell: Shell, sandbox: Box, old: 
     assert {request.call for request in sandbox.log} == {"view"}
 
 
+def test_what_was_sent_before_anybody_thought_of_adopting_is_there_twice_and_not_lost(
+    shell: Shell, sandbox: Box, old: Path
+) -> None:
+    assert shell("push", "--yes", "--store", old).code == 0
+    shown = shell("adopt", "--json", "--store", old).json
+    assert {double["path"] for double in shown["doubles"]} >= {"Can/000.png", "Can/001.png", "Can/002.png"}
+    assert shown["pairs"] == []
+    assert [one["uid"] for one in shown["unrecoverable"] if one["class"] == "Can"] == ["LOST_9.jpg"]
+    out = shell("adopt", "--store", old).out
+    assert "are there twice" in out and "astica-sync remove-sample" in out
+    assert len(sandbox.samples(1001)) == 11, "nothing is removed for anybody"
+
+
 def test_what_was_taken_over_outlives_the_journal(shell: Shell, sandbox: Box, old: Path) -> None:
     assert shell("adopt", "--yes", "--store", old).code == 0
     for name in ("journal.db", "index.db"):

@@ -1,9 +1,11 @@
 """The Python API does what the commands do: its page runs as it stands, and every documented call is reachable."""
 
+import inspect
+import itertools
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -52,15 +54,52 @@ def test_every_example_of_the_page_runs(
 def test_every_documented_call_is_in_the_table_with_a_command_and_a_method_that_exist() -> None:
     source = Path(remote_client.__file__).read_text("utf-8")
     assert {row[0] for row in ROWS} == set(re.findall(r'"(/(?:model/\w+|detect))"', source))
-    for call, command, method, test in ROWS:
+    for call, command, method, tests in ROWS:
         found = cli
         for word in command.split():
             found = found.get_command(None, word)  # type: ignore[attr-defined, arg-type]
             assert found is not None, f"{call}: no command {command}"
         name, _, attribute = method.partition(".")
         assert callable(getattr(getattr(astica_sync, name), attribute)), f"{call}: no {method}"
-        path = DOCS.parent / test
-        assert f"client.{attribute}(" in path.read_text("utf-8"), f"{call}: not in {test}"
+        by_command, by_method = (globals()[test.strip("` ")] for test in tests.split(","))
+        assert by_command is test_every_call_is_sent_by_its_command
+        assert f"client.{attribute}(" in inspect.getsource(by_method), (
+            f"{call}: {method} is not in {by_method.__name__}"
+        )
+    for test in re.findall(r"`(test_\w+)`", (DOCS / "api-coverage.md").read_text("utf-8")):
+        assert callable(globals()[test])
+
+
+def test_every_call_is_sent_by_its_command(shell: Shell, sandbox: Box, tmp_path: Path) -> None:
+    folder = write_digits(tmp_path / "digits", 2)
+    made = {"--title": "Made here", "--type": "image", "--purpose": "test"}
+    arguments: dict[str, Callable[[], Iterable[str | Path]]] = {
+        "models create": lambda: itertools.chain.from_iterable(made.items()),
+        "models": list,
+        "pull-status": lambda: ["--store", folder],
+        "push": lambda: ["--store", folder],
+        "train": lambda: ["--store", folder],
+        "detect": lambda: [folder / "one", "--store", folder],
+        "remove-sample": lambda: [str(sandbox.add_sample(1001, "one", b"x")), "--yes", "--store", folder],
+        "remove-class": lambda: [str(sandbox.add_class(1001, "Empty")), "--yes", "--store", folder],
+        "models remove": lambda: ["1001", "--yes", "--store", folder],
+    }
+    assert {row[1] for row in ROWS} == set(arguments)
+    for call, command, _, _ in ROWS:
+        if command == "pull-status":
+            assert shell("init", folder, "--model", "1001").code == 0
+        sandbox.forget_log()
+        ran = shell(*command.split(), *arguments[command]())
+        assert ran.code == 0, ran.err
+        assert sandbox.seen(call.rpartition("/")[2]), f"{command} does not send {call}"
+
+
+@pytest.mark.switches("no model list")
+def test_models_are_listed_where_a_service_knows_no_list(account: Shell, sandbox: Box) -> None:
+    model_id = sandbox.add_model("Theirs")
+    with Client() as client:
+        assert [model.model_id for model in client.models()] == [model_id]
+    assert account("models", "--json").json[0]["model_id"] == model_id
 
 
 def test_a_client_sends_every_documented_call(account: Shell, sandbox: Box, tmp_path: Path) -> None:

@@ -59,6 +59,18 @@ def test_a_run_that_was_cut_short_asks_only_for_the_rest(
     assert len(sandbox.seen("detect")) <= 22
 
 
+def test_a_wait_for_the_budget_is_told_once_however_many_images_wait(
+    shell: Shell, sandbox: Box, store: Path, tmp_path: Path
+) -> None:
+    images = write_digits(tmp_path / "new", 8, start=6)
+    shell.environ |= {"ASTICA_LIMIT": "20", "ASTICA_LIMIT_WINDOW": "3", "XDG_STATE_HOME": str(tmp_path / "fresh")}
+    ran = shell("detect", images, "--json", "--store", store)
+    assert ran.code == 0, ran.err
+    assert len(lines(ran.out)) == 32
+    assert 1 <= ran.err.count("waiting ") <= 2, ran.err
+    assert sandbox.max_in_any_window("detect", window=3) <= 20
+
+
 def test_csv_has_a_header_and_names_with_commas_stay_one_cell(shell: Shell, store: Path, tmp_path: Path) -> None:
     image = tmp_path / "one, two.png"
     shutil.copy(store / "one" / "000.png", image)

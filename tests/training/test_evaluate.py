@@ -54,7 +54,7 @@ def test_wrong_labels_show_in_the_report_and_going_back_brings_the_score_back(
     assert rows[titles.index("one")][titles.index("two")] >= 4
     report = (tmp_path / "report.html").read_text()
     assert report.count("data:image/jpeg;base64,") == len(before["mistakes"]) + len(after["mistakes"])
-    assert "http" not in report
+    assert "://" not in report
     assert "is really better than" in report
 
     assert shell("push", "--as", first, "--yes", "--store", store).code == 0
@@ -65,6 +65,21 @@ def test_wrong_labels_show_in_the_report_and_going_back_brings_the_score_back(
     told = shell("versions", "--store", store).out
     assert "moved in" in told
     assert f"{before['accuracy']:.1%} right" in told
+
+
+def test_the_text_has_the_matrix_and_the_worst_mistakes(
+    shell: Shell, sandbox: Box, store: Path, held_out: Path
+) -> None:
+    (held_out / "zero" / "014.png").rename(held_out / "one" / "is a zero.png")
+    out = shell("evaluate", held_out, "--store", store).out
+    lines = out.splitlines()
+    (head,) = [line for line in lines if "is \\ said" in line]
+    assert head.split()[-4:] == ["1", "2", "3", "4"]
+    rows = [line.split() for line in lines[lines.index(head) + 1 :][:4]]
+    assert [row[:2] for row in rows] == [["1", "one"], ["2", "three"], ["3", "two"], ["4", "zero"]]
+    assert sum(int(cell) for row in rows for cell in row[2:] if cell != ".") == 32
+    assert rows[0][5] == "1", "the zero among the ones was taken for a zero"
+    assert "is one: one/is a zero.png" in out
 
 
 def test_asking_again_costs_no_detection(shell: Shell, sandbox: Box, store: Path, held_out: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from shell import Shell, on_service
+from terminal import converse
 
 from astica_sync.cli.remove import subject
 from astica_sync.errors import GuardRefused
@@ -51,6 +52,41 @@ def test_a_model_goes_when_the_backup_holds_all_of_it(shell: Shell, sandbox: Box
     assert shell("models", "remove", str(model_id), "--store", store).code == 4, "nobody said yes"
     ran = shell("models", "remove", str(model_id), "--yes", "--store", store)
     assert ran.code == 0, ran.err
+    assert sandbox.models() == []
+
+
+def test_on_a_terminal_a_model_goes_by_its_typed_title_alone(
+    shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    command = ["models", "remove", str(model_id), "--store", store]
+    for wrong in ("y", "cans", str(model_id)):
+        ran = converse(shell, "Type its title", wrong, *command)
+        assert ran.code == 4
+        assert "that is not its title" in ran.out
+    assert sandbox.models() == [(model_id, "Cans")]
+    ran = converse(shell, "Type its title", "Cans", *command)
+    assert ran.code == 0, ran.out
+    assert sandbox.models() == []
+
+
+def test_on_a_terminal_a_class_goes_after_a_yes(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+    sandbox.add_sample(model_id, "Elsewhere", b"made elsewhere")
+    class_id = next(class_id for class_id, title in sandbox.classes(model_id) if title == "Elsewhere")
+    command = ["remove-class", str(class_id), "--lose-unmanaged", "1", "--store", store]
+    assert converse(shell, "Remove it for good?", "n", *command).code == 4
+    assert len(sandbox.samples(model_id)) == 6
+    assert converse(shell, "Remove it for good?", "y", *command).code == 0
+    assert len(sandbox.samples(model_id)) == 5
+
+
+def test_a_model_that_no_store_mirrors_is_lost_as_a_whole(shell: Shell, sandbox: Box, tmp_path: Path) -> None:
+    model_id = sandbox.add_model("Theirs")
+    for number in range(2):
+        sandbox.add_sample(model_id, "Can", b"image %d" % number)
+    ran = shell("models", "remove", str(model_id), "--yes")
+    assert ran.code == 4
+    assert "--lose-unmanaged 2" in ran.err
+    assert shell("models", "remove", str(model_id), "--yes", "--lose-unmanaged", "2").code == 0
     assert sandbox.models() == []
 
 

@@ -7,13 +7,17 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from shell import Shell, draw, in_store, on_service
+from shell import Shell, draw, fill, in_store, on_service
+from terminal import converse
 
+from astica_sync import Store
+from astica_sync.api.store import Trained
 from astica_sync.core.sample import ModelInfo
 from astica_sync.core.versions import Training, Version, find_versions, has_newer, is_overdue, is_recorded
+from astica_sync.remote.service import Service
 from astica_sync.sandbox.running import Box
 from astica_sync.store.journal import Journal
-from astica_sync.training.train import PENDING
+from astica_sync.training.train import PENDING, find_model
 
 
 def pending(store: Path) -> Training | None:
@@ -77,6 +81,51 @@ def test_a_training_that_was_killed_while_it_waited_is_picked_up(
     assert pending(store) is None
 
 
+def test_ctrl_c_stops_the_waiting_and_not_the_training(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+    sandbox.set_faults("model_train:1=late~inf")
+    process = shell.start("train", "--store", store)
+    assert process.stderr is not None
+    told = next(line for line in process.stderr if line.startswith("Training on"))
+    assert told.startswith("Training on 5 samples for ") and "5 to 10 min are usual" in told
+    process.send_signal(signal.SIGINT)
+    ran = shell.finish(process)
+    assert ran.code == 130, ran.err
+    assert "stopped waiting" in ran.err and "astica-sync versions" in ran.err
+    assert sandbox.run_late() == 1
+    sandbox.wait_for_training()
+    ran = shell("train", "--store", store)
+    assert ran.code == 0, ran.err
+    assert sandbox.versions(model_id) == [ran.out.strip()]
+    assert len(sandbox.seen("model_train")) == 1
+
+
+def test_on_a_terminal_an_overdue_training_is_asked_about(
+    shell: Shell, sandbox: Box, store: Path, model_id: int
+) -> None:
+    sandbox.set_faults("model_train:1=lost-before")
+    assert shell("train", "--no-wait", "--store", store).code == 0
+    put_back(store, 3600)
+    question = "Ask the service for it once more?"
+    assert converse(shell, question, "n", "train", "--store", store).code == 1
+    assert len(sandbox.seen("model_train")) == 1
+    ran = converse(shell, question, "y", "train", "--store", store)
+    assert ran.code == 0, ran.out
+    assert sandbox.versions(model_id) == [ran.out.split()[-1]]
+
+
+def test_a_store_that_was_never_pushed_is_told_to_push(shell: Shell, sandbox: Box, tmp_path: Path) -> None:
+    for classes, hint in (
+        ({"Bottle": 1, "Can": 1}, "Run astica-sync push first"),
+        ({"Can": 2}, "Add a class, then push"),
+    ):
+        folder = fill(tmp_path / f"of {len(classes)}", classes)
+        assert shell("init", folder, "--model", str(sandbox.add_model("Fresh"))).code == 0
+        ran = shell("train", "--store", folder)
+        assert ran.code == 1
+        assert "two classes at least, the model has none" in ran.err and hint in ran.err
+    assert not sandbox.seen("model_train")
+
+
 def test_the_next_versions_command_picks_a_training_up_as_well(
     shell: Shell, sandbox: Box, store: Path, model_id: int
 ) -> None:
@@ -102,6 +151,50 @@ def test_the_same_data_is_not_trained_again_and_other_data_is(
     assert shell("train", "--store", store).code == 0
     assert len(sandbox.seen("model_train")) == 3
     assert [one["samples"] for one in shell("versions", "--json", "--store", store).json["versions"]] == [5, 5, 6]
+
+
+def test_whoever_was_killed_before_saying_the_version_says_it_the_next_time(
+    shell: Shell, sandbox: Box, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in shell.environ.items():
+        monkeypatch.setenv(name, value)
+
+    def dies(trained: Trained) -> None:
+        raise KeyboardInterrupt
+
+    with Store(store) as opened, pytest.raises(KeyboardInterrupt):
+        opened.train(deliver=dies)
+    ran = shell("train", "--json", "--store", store)
+    assert ran.json["picked_up"] and [ran.json["version"]] == sandbox.versions(1001)
+    assert len(sandbox.seen("model_train")) == 1
+    assert not shell("train", "--json", "--store", store).json["picked_up"], "who was told may ask for another"
+    assert len(sandbox.seen("model_train")) == 2
+
+
+def test_an_answer_from_before_another_command_asked_settles_nothing(
+    shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in shell.environ.items():
+        monkeypatch.setenv(name, value)
+    with Store(store) as opened:
+        first = opened.train().version
+        assert first is not None
+        trainer = opened.trainer
+        old = Training("a" * 32, 5, 1.0, True, "", None)
+        trainer.journal.set_meta(PENDING, asdict(old))
+        asked = iter([asdict(Training("b" * 32, 5, 2.0, True, first.name, first.trained_at, 1))])
+
+        def meanwhile(service: Service, model_id: int) -> ModelInfo:
+            if found := next(asked, None):
+                trainer.journal.set_meta(PENDING, found)
+            return find_model(service, model_id)
+
+        monkeypatch.setattr("astica_sync.training.train.find_model", meanwhile)
+        look = trainer.look()
+        assert look.finished is None and look.pending is not None and look.pending.snapshot == "b" * 32
+        assert [version.snapshot for version in trainer.records.versions()] == [first.snapshot]
+        trainer.give_up(old)
+        assert trainer.pending() == look.pending, "what another command has asked for is not forgotten"
 
 
 def test_a_request_that_never_arrived_is_asked_about_and_sent_again_only_then(
@@ -279,8 +372,17 @@ def test_a_training_is_done_when_the_name_or_the_date_changes(
     version: str | None, trained_at: float | None, newer: bool
 ) -> None:
     training = Training("s", 100, 1000.0, True, "a", 10.0)
-    assert has_newer(training, ModelInfo(1, "M", version=version, trained_at=trained_at)) is newer
+    assert has_newer(training, ModelInfo(1, "M", version=version, trained_at=trained_at), []) is newer
     assert is_recorded(ModelInfo(1, "M", version="a"), [Version(1, "a", 10.0, 1.0, None)])
+
+
+def test_a_version_that_was_there_before_is_no_new_one_when_a_list_lags() -> None:
+    seen = [Version(1, "a", 10.0, 1.0, None), Version(2, "b", 20.0, 2.0, None)]
+    training = Training("s", 100, 1000.0, True, "b", 20.0, known=2)
+    old, new = ModelInfo(1, "M", version="a", trained_at=10.0), ModelInfo(1, "M", version="c", trained_at=30.0)
+    assert not has_newer(training, old, seen)
+    assert has_newer(training, new, seen)
+    assert has_newer(training, new, [*seen, Version(3, "c", 30.0, 3.0, "s")]), "noted, and then killed"
 
 
 def test_a_training_has_the_time_of_the_documentation_and_the_quarantine() -> None:

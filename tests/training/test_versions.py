@@ -1,8 +1,9 @@
 """Versions and their data: each training freezes what the service holds, and any of it can be brought back."""
 
+import json
 from pathlib import Path
 
-from shell import Shell, draw, in_store, on_service
+from shell import Shell, draw, fill, in_store, on_service
 
 from astica_sync.sandbox.running import Box
 
@@ -57,3 +58,64 @@ def test_a_version_goes_back_and_a_plain_push_comes_forward(
     assert shell("push", "--store", store).code == 0
     assert on_service(sandbox, model_id) == now
     assert shell("pull-status", "--json", "--store", store).json["follows"] is None
+
+
+def test_an_unknown_version_is_a_clear_error_everywhere(
+    shell: Shell, sandbox: Box, store: Path, tmp_path: Path
+) -> None:
+    name = trained(shell, store)
+    sandbox.forget_log()
+    for command in (
+        ["push", "--as", "nope", "--yes"],
+        ["push", "--as", "@9", "--dry-run"],
+        ["snapshot", "show", "nope"],
+        ["snapshot", "diff", "@1", "nope"],
+        ["snapshot", "restore", "nope", "--to", tmp_path / "then"],
+    ):
+        ran = shell(*command, "--store", store)
+        assert ran.code == 1
+        assert "was ever seen here" in ran.err and f"Known: {name}" in ran.err
+    assert not (tmp_path / "then").exists()
+    assert sandbox.log == []
+    ran = shell("detect", store / "Can", "--version", "@9", "--store", store)
+    assert ran.code == 1
+    assert "no version '@9' was ever seen here" in ran.err
+    assert not sandbox.seen("detect")
+
+
+def test_two_versions_of_one_name_are_told_apart_by_their_numbers_alone(
+    shell: Shell, sandbox: Box, store: Path, tmp_path: Path
+) -> None:
+    name, then = trained(shell, store), on_service(sandbox, 1001)
+    record = store / ".astica-sync" / "backup" / "versions.jsonl"
+    fields = json.loads(record.read_text().splitlines()[-1])
+    draw(store / "Can" / "new.png", 99)
+    assert shell("push", "--store", store).code == 0
+    # As a service would show it whose versions are all called the same, and that dates them.
+    record.write_text(json.dumps({**fields, "trained_at": fields["trained_at"] - 60}) + "\n" + record.read_text())
+    for command in (["push", "--as", name, "--yes"], ["snapshot", "show", name]):
+        ran = shell(*command, "--store", store)
+        assert ran.code == 1
+        assert f"2 versions are called '{name}'" in ran.err and "@1 or @2" in ran.err
+    ran = shell("detect", store / "Can", "--version", "@2", "--store", store)
+    assert ran.code == 1
+    assert f"@1 and @2 have one name, '{name}'" in ran.err
+    ran = shell("push", "--as", "@2", "--yes", "--store", store)
+    assert ran.code == 0, ran.err
+    assert on_service(sandbox, 1001) == then
+
+
+def test_what_changed_in_many_classes_is_cut_short_and_says_where_the_rest_is(
+    shell: Shell, sandbox: Box, tmp_path: Path
+) -> None:
+    folder = fill(tmp_path / "wide", {f"class {number:02}": 1 for number in range(12)})
+    assert shell("init", folder, "--model", str(sandbox.add_model("Wide"))).code == 0
+    assert shell("push", "--store", folder).code == 0
+    trained(shell, folder)
+    fill(folder, {f"class {number:02}": 2 for number in range(12)}, start=100)
+    assert shell("push", "--yes", "--store", folder).code == 0
+    trained(shell, folder)
+    told = shell("versions", "--store", folder).out
+    assert "24 added, 12 removed" in told
+    assert told.count("2 added, 1 removed\n") == 8
+    assert "… and 4 classes more: astica-sync snapshot diff @1 @2" in told
