@@ -5,6 +5,7 @@ disk, no space) this process goes on with a private copy in memory, which a late
 """
 
 import contextlib
+import functools
 import json
 import os
 import sqlite3
@@ -17,7 +18,6 @@ from typing import Any, NamedTuple
 from filelock import FileLock, Timeout
 
 from astica_sync.core.sample import LocalSample, Problem, make_scope, make_uid
-from astica_sync.errors import DatabaseError
 from astica_sync.store import schema
 
 BUSY_S = 2.0
@@ -117,7 +117,10 @@ class Index:
         self._busy_s = busy_s
         self._pid = os.getpid()
         self._private = False
-        self._scanning = FileLock(f"{path}.lock")
+        self._translated = schema.Translated(path, _ROLE)
+        # A file that makes trouble is set aside at once, so that the next command begins with a new one.
+        self._caught = schema.Replaced(self._translated, self._set_aside)
+        self._reading = schema.Replaced(schema.Translated(path, _ROLE, rows=True), self._set_aside)
         try:
             self._connection = self._open()
         except schema.Damaged:
@@ -235,17 +238,18 @@ class Index:
     def scanning(self) -> Iterator[None]:
         """Held by a scan. While another process scans, this one works on a private copy, after a bounded wait."""
         self._come_back()
+        lock = self._lock
         try:
             if not self.path.parent.is_dir():
                 # The library would make the folder, and a disk that is not mounted would seem to be a store.
                 raise FileNotFoundError(self.path.parent)
-            self._scanning.acquire(timeout=self._busy_s)
+            lock.acquire(timeout=self._busy_s)
         except (Timeout, OSError, NotImplementedError):
             self._go_private()
         try:
             yield
         finally:
-            self._scanning.release()
+            lock.release()
 
     def folders(self) -> dict[bytes, Folder]:
         """All folders by their path relative to the store; the store itself is b""."""
@@ -341,7 +345,7 @@ class Index:
                 raise TimeoutError
 
         try:
-            with schema.translated(self.path, _ROLE):
+            with self._translated:
                 self._connection.backup(copy, progress=give_up, sleep=_COPY_PAUSE_S)
         except TimeoutError:
             copy.close()
@@ -355,7 +359,7 @@ class Index:
 
     def _transact(self, change: Callable[[sqlite3.Connection], object]) -> None:
         schema.refuse_fork(self._pid)
-        with self._caught():
+        with self._caught:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 change(self._connection)
@@ -367,27 +371,17 @@ class Index:
 
     def _rows(self, query: str, values: tuple[object, ...] = ()) -> Iterator[Any]:
         schema.refuse_fork(self._pid)
-        with self._caught():
+        with self._caught:
             # Not "yield from": it would close the cursor of a connection that is closed already.
             for row in self._connection.execute(query, values):  # noqa: UP028
                 yield row
 
-    @contextlib.contextmanager
-    def _believed(self) -> Iterator[None]:
-        with self._caught(), schema.believed(self.path, _ROLE):
-            yield
+    @functools.cached_property
+    def _lock(self) -> FileLock:
+        return FileLock(f"{self.path}.lock")
 
-    @contextlib.contextmanager
-    def _caught(self) -> Iterator[None]:
-        """A file that makes trouble is set aside at once, so that the next command begins with a new one."""
-        try:
-            with schema.translated(self.path, _ROLE):
-                yield
-        except (schema.Locked, schema.Unwritable):
-            raise
-        except DatabaseError as error:
-            self._set_aside()
-            raise schema.Damaged(str(error), error.hint) from error
+    def _believed(self) -> schema.Replaced:
+        return self._reading
 
 
 def join(folder: bytes, name: bytes) -> str:

@@ -98,7 +98,9 @@ class Journal:
         self.path = path
         self.run = run
         self._pid = os.getpid()
-        self._depth = 0
+        self._translated = schema.Translated(path, _ROLE)
+        self._believed = schema.Translated(path, _ROLE, rows=True)
+        self._transaction = _Transaction(self)
         self._connection = schema.open_database(path, _STEPS, _ROLE, busy_s=busy_s, durable=True)
 
     def __enter__(self) -> "Journal":
@@ -110,26 +112,10 @@ class Journal:
     def close(self) -> None:
         self._connection.close()
 
-    @contextlib.contextmanager
-    def commit(self) -> Iterator[None]:
+    def commit(self) -> contextlib.AbstractContextManager[None]:
         """Groups calls: all of them are durable when the outermost block ends, or none is."""
         schema.refuse_fork(self._pid)
-        if self._depth:
-            yield
-            return
-        with schema.translated(self.path, _ROLE):
-            self._connection.execute("BEGIN IMMEDIATE")
-        self._depth = 1
-        try:
-            yield
-            with schema.translated(self.path, _ROLE):
-                self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
-        finally:
-            self._depth = 0
+        return _INSIDE if self._transaction.is_open else self._transaction
 
     def foreign_writes(self) -> int:
         """A number that is another one once a different process has written since."""
@@ -248,14 +234,43 @@ class Journal:
         self._write_many("INSERT OR REPLACE INTO meta VALUES (?, ?)", [(key, json.dumps(value))])
 
     def _write_many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
-        with self.commit(), schema.translated(self.path, _ROLE):
+        with self.commit(), self._translated:
             self._connection.executemany(statement, rows)
 
     def _read(self, query: str, values: tuple[object, ...], make: Callable[[Any], _T]) -> Iterator[_T]:
         schema.refuse_fork(self._pid)
-        with schema.translated(self.path, _ROLE), schema.believed(self.path, _ROLE):
+        with self._believed:
             for row in self._connection.execute(query, values):
                 yield make(row)
+
+
+class _Transaction:
+    """The outermost block of ``Journal.commit``; one after the other."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self.is_open = False
+
+    def __enter__(self) -> None:
+        self._execute("BEGIN IMMEDIATE")
+        self.is_open = True
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        try:
+            if kind is None:
+                self._execute("COMMIT")
+        finally:
+            self.is_open = False
+            # After a commit there is none; after an error SQLite may have ended it by itself.
+            if self._journal._connection.in_transaction:
+                self._journal._connection.execute("ROLLBACK")
+
+    def _execute(self, statement: str) -> None:
+        with self._journal._translated:
+            self._journal._connection.execute(statement)
+
+
+_INSIDE = contextlib.nullcontext()
 
 
 # The enumeration's own call takes longer than all the rest of reading a mark.
