@@ -221,8 +221,10 @@ class Budget:
         """A row from the future was written before the machine last started: it ended at 0 on today's clock, at the
         latest. One from before a restart that looks like the past counts as what it looks like, which is later."""
         found = rows.execute("SELECT sent, answered, lost_at FROM request WHERE budget = ?", (self._name,))
-        spans = [Span(*row) for row in found]
-        return [Span(0.0, 0.0, 0.0) if max(span.sent, span.answered or 0.0) > now else span for span in spans]
+        return [
+            Span(0.0, 0.0, 0.0) if span.sent > now or (span.answered or 0.0) > now else span
+            for span in map(Span._make, found)
+        ]
 
     def _blocked_until(self, rows: sqlite3.Connection, now: float) -> float:
         """Until when all rest: the service asked for it, or the file was lost, and whatever stood in it, requests

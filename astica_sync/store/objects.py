@@ -70,6 +70,7 @@ class Objects:
         self._open_lock = threading.Lock()
         self._open_folders: set[Path] = set()
         self._kept_names: set[Path] = set()
+        self._above = root.parent, root, root / "objects"
 
     def put(self, source: Path, content: str) -> Stored:
         """Makes sure that the bytes of ``source``, which hash to ``content``, are in the backup, durably.
@@ -289,7 +290,7 @@ class Objects:
         """Makes the names in a folder of objects durable, and those of the folders above it; once, since what is
         published later brings its own sync. Whoever made them may have been killed before his."""
         with self._open_lock:
-            for each in (self.root.parent, self.root, self.root / "objects", folder):
+            for each in (*self._above, folder):
                 if each not in self._kept_names:
                     self._disk.sync_folder(each)
                     self._kept_names.add(each)
@@ -300,7 +301,7 @@ class Objects:
                 self._disk.remove(folder / name)
 
     def _folder(self, content: str) -> Path:
-        return self.root / "objects" / _folder_name(content)
+        return Path(f"{self._place}{_folder_name(content)}")
 
     def _folders(self) -> Iterator[Path]:
         objects = self.root / "objects"

@@ -9,6 +9,7 @@ by SQLite's backup, which is far quicker than making schemas again.
 """
 
 import contextlib
+import functools
 import itertools
 import sqlite3
 from collections.abc import Iterator
@@ -32,10 +33,10 @@ class Connection(sqlite3.Connection):
     """A connection that tells its process of commits, and that a dead process cannot use."""
 
     process: Process | None = None
-    role = ""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, role: str, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.before, self.after = f"commit {role}", f"committed {role}"
         self.settings: set[str] = set()
 
     def execute(self, sql: str, values: Any = ()) -> sqlite3.Cursor:
@@ -45,12 +46,12 @@ class Connection(sqlite3.Connection):
         if process.dead:
             raise Crash
         if sql != "COMMIT":
-            if sql.startswith("PRAGMA ") and "=" in sql:
+            if sql[0] == "P" and "=" in sql:
                 return self._set(sql)
             return _execute(self, sql, values)
-        process.effect(f"commit {self.role}")
+        process.effect(self.before)
         cursor = _execute(self, sql)
-        process.effect(f"committed {self.role}")
+        process.effect(self.after)
         return cursor
 
     def _set(self, sql: str) -> sqlite3.Cursor:
@@ -96,7 +97,6 @@ class Databases:
         self._used.add(name)
         free = self._free.setdefault(name, [])
         connection = free.pop() if free else self._open(name)
-        connection.role = name.rpartition("/")[2].removesuffix(".db")
         connection.process = process
         if process is not None:
             process.on_end.append(lambda: self._give_back(name, connection))
@@ -162,7 +162,12 @@ class Databases:
     def _open(self, name: str) -> Connection:
         target = name if self._in_files else f"file:/{self._number}{name}?vfs=memdb"
         connection = sqlite3.connect(
-            target, timeout=0, isolation_level=None, uri=not self._in_files, factory=Connection, check_same_thread=False
+            target,
+            timeout=0,
+            isolation_level=None,
+            uri=not self._in_files,
+            factory=functools.partial(Connection, role=name.rpartition("/")[2].removesuffix(".db")),
+            check_same_thread=False,
         )
         if self._in_files:
             connection.execute("PRAGMA journal_mode=TRUNCATE")

@@ -20,6 +20,7 @@ from tests.simulation.world import Process, World
 
 AnyPath = str | Path
 DEVICE = 11
+_FOLDER, _FILE = stat.S_IFDIR | 0o755, stat.S_IFREG | 0o644
 
 
 class Stat:
@@ -40,15 +41,16 @@ class Node:
     """A file or a folder. ``epoch`` is when a user last changed it or put it in its place."""
 
     __slots__ = (
-        "ctime", "data", "device", "durable", "entries", "epoch", "hash", "inode", "locked", "mode", "mtime",
-        "pending", "synced",
+        "ctime", "data", "device", "durable", "entries", "epoch", "hash", "inode", "is_folder", "locked", "mode",
+        "mtime", "pending", "synced",
     )  # fmt: skip
 
     def __init__(self, fs: "FileSystem", data: bytes | None) -> None:
         fs.inodes += 1
         self.inode = fs.inodes
         self.device = DEVICE
-        self.mode = stat.S_IFDIR | 0o755 if data is None else stat.S_IFREG | 0o644
+        self.is_folder = data is None
+        self.mode = _FOLDER if data is None else _FILE
         self.data = data or b""
         self.synced: bytes | None = None
         self.entries: dict[str, Node] = {}
@@ -58,10 +60,6 @@ class Node:
         self.mtime = self.ctime = fs.now()
         self.epoch = fs.world.epoch
         self.hash: str | None = None
-
-    @property
-    def is_folder(self) -> bool:
-        return stat.S_ISDIR(self.mode)
 
     def content(self) -> str:
         if self.hash is None:

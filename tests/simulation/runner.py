@@ -42,6 +42,9 @@ def stage(in_files: bool = False) -> Iterator[Databases]:
         stack.enter_context(installed(databases))
         databases.prepare("a", ("A", "B"))
         databases.prepare("b", ("B",))
+        # What is there now stays: no collection need look at it again.
+        gc.collect()
+        gc.freeze()
         yield databases
 
 
