@@ -4,7 +4,6 @@ A *sample* is one image in one class: its identity is (class, content hash). The
 comparison in this program is a comparison of uids.
 """
 
-import functools
 import hashlib
 import re
 import unicodedata
@@ -20,7 +19,6 @@ _UID = re.compile(r"([0-9a-f]{32})-([0-9a-f]{8})")
 _UID_START = re.compile(r"[0-9a-f]{32}(-[0-9a-f]{0,7})?")
 
 
-@functools.lru_cache(maxsize=1024)
 def make_scope(model_id: int, class_title: str, recipe: str = "") -> str:
     """The second half of a uid: 8 hex digits that depend on model, class and the preparation recipe (none yet)."""
     text = f"{model_id}\0{class_title}\0{recipe}".encode()
