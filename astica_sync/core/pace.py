@@ -7,8 +7,8 @@ answer, so any two requests that do not count together are a whole window apart 
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class Lane(IntEnum):
@@ -19,8 +19,7 @@ class Lane(IntEnum):
     BACKLOG = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """One request on the budget's clock: when it was sent, when it was answered (None while it is under way), and
     when it is given up for lost at the latest. All in seconds."""
 

@@ -148,13 +148,13 @@ class Budget:
     def _try_start(self, rows: sqlite3.Connection, lane: Lane, timeout_s: float) -> Permit | Wait:
         now = self._clock.ticks()
         who = (f"{os.getpid()}.{id(self):x}.{threading.get_ident()}", self._name, lane)
-        ahead = rows.execute(
-            "SELECT count(*) FROM waiting WHERE budget = ? AND lane < ? AND since <= ? AND until > ?",
+        ahead, waiting = rows.execute(
+            "SELECT (SELECT count(*) FROM waiting WHERE budget = ? AND lane < ? AND since <= ? AND until > ?),"
+            " EXISTS (SELECT 1 FROM waiting)",
             (self._name, lane, now, now),
-        ).fetchone()[0]
-        moment = next_start(
-            self._spans(rows, now), self.limit, self._window, now, self._blocked_until(rows, now), ahead
-        )
+        ).fetchone()
+        spans = self._spans(rows, now)
+        moment = next_start(spans, self.limit, self._window, now, self._blocked_until(rows, now), ahead)
         if moment > now:
             seconds = min(moment - now, POLL_SECONDS if ahead else moment - now)
             if lane is not max(Lane):
@@ -163,7 +163,8 @@ class Budget:
                 )
             return Wait(seconds)
         self._forget_old(rows, now)
-        rows.execute("DELETE FROM waiting WHERE (who = ? AND budget = ? AND lane = ?) OR until <= ?", (*who, now))
+        if waiting:
+            rows.execute("DELETE FROM waiting WHERE (who = ? AND budget = ? AND lane = ?) OR until <= ?", (*who, now))
         number = rows.execute(
             "INSERT INTO request (budget, sent, lost_at) VALUES (?, ?, ?)", (self._name, now, now + timeout_s)
         ).lastrowid
@@ -220,16 +221,19 @@ class Budget:
         """A row from the future was written before the machine last started: it ended at 0 on today's clock, at the
         latest. One from before a restart that looks like the past counts as what it looks like, which is later."""
         found = rows.execute("SELECT sent, answered, lost_at FROM request WHERE budget = ?", (self._name,))
-        spans = [Span(*row) for row in found]
-        return [Span(0.0, 0.0, 0.0) if max(span.sent, span.answered or 0.0) > now else span for span in spans]
+        return [
+            Span(0.0, 0.0, 0.0) if span.sent > now or (span.answered or 0.0) > now else span
+            for span in map(Span._make, found)
+        ]
 
     def _blocked_until(self, rows: sqlite3.Connection, now: float) -> float:
         """Until when all rest: the service asked for it, or the file was lost, and whatever stood in it, requests
         then under way included, must have had its window."""
-        rest = rows.execute(
-            "SELECT max(since + seconds) FROM rest WHERE budget = ? AND since <= ?", (self._name, now)
-        ).fetchone()[0]
-        lost = rows.execute("SELECT max(iif(at <= ?, at, 0.0)) FROM loss", (now,)).fetchone()[0]
+        rest, lost = rows.execute(
+            "SELECT (SELECT max(since + seconds) FROM rest WHERE budget = ? AND since <= ?),"
+            " (SELECT max(iif(at <= ?, at, 0.0)) FROM loss)",
+            (self._name, now, now),
+        ).fetchone()
         return max(rest or 0.0, 0.0 if lost is None else lost + 2 * self._window)
 
     def _forget_old(self, rows: sqlite3.Connection, now: float) -> None:

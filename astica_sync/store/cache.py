@@ -5,6 +5,7 @@ copy in memory; a file that makes trouble is set aside, and an empty one begun.
 """
 
 import contextlib
+import functools
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,6 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
-from astica_sync.errors import DatabaseError
 from astica_sync.store import schema
 
 BUSY_S = 2.0
@@ -38,7 +38,10 @@ class Cache:
         self._busy_s = busy_s
         self._pid = os.getpid()
         self._private = False
-        self._scanning = FileLock(f"{path}.lock")
+        self._translated = schema.Translated(path, role)
+        # A file that makes trouble is set aside at once, so that the next command begins with a new one.
+        self._caught = schema.Replaced(self._translated, self._set_aside)
+        self._believed = schema.Replaced(schema.Translated(path, role, rows=True), self._set_aside)
         try:
             self._connection = self._open()
         except schema.Damaged:
@@ -129,7 +132,7 @@ class Cache:
                 raise TimeoutError
 
         try:
-            with schema.translated(self.path, self._role):
+            with self._translated:
                 self._connection.backup(copy, progress=give_up, sleep=_COPY_PAUSE_S)
         except TimeoutError:
             copy.close()
@@ -143,7 +146,7 @@ class Cache:
 
     def _transact(self, change: Callable[[sqlite3.Connection], object]) -> None:
         schema.refuse_fork(self._pid)
-        with self._caught():
+        with self._caught:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 change(self._connection)
@@ -155,24 +158,11 @@ class Cache:
 
     def _rows(self, query: str, values: tuple[object, ...] = ()) -> Iterator[Any]:
         schema.refuse_fork(self._pid)
-        with self._caught():
+        with self._caught:
             # Not "yield from": it would close the cursor of a connection that is closed already.
             for row in self._connection.execute(query, values):  # noqa: UP028
                 yield row
 
-    @contextlib.contextmanager
-    def _believed(self) -> Iterator[None]:
-        with self._caught(), schema.believed(self.path, self._role):
-            yield
-
-    @contextlib.contextmanager
-    def _caught(self) -> Iterator[None]:
-        """A file that makes trouble is set aside at once, so that the next command begins with a new one."""
-        try:
-            with schema.translated(self.path, self._role):
-                yield
-        except (schema.Locked, schema.Unwritable):
-            raise
-        except DatabaseError as error:
-            self._set_aside()
-            raise schema.Damaged(str(error), error.hint) from error
+    @functools.cached_property
+    def _scanning(self) -> FileLock:
+        return FileLock(f"{self.path}.lock")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from astica_sync.store.disk import Disk
 
+_as_text = json.JSONEncoder(ensure_ascii=False).encode
 CONTENT = re.compile(r"[0-9a-f]{32}")
 
 
@@ -112,7 +113,7 @@ def _to_line(entry: Entry) -> bytes:
         "added_at": datetime.fromtimestamp(int(entry.added_at), UTC).isoformat().replace("+00:00", "Z"),
     }
     try:
-        return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
+        return _as_text(fields).encode() + b"\n"
     except UnicodeEncodeError:
         # A name that is no UTF-8; its bytes are kept as lone surrogates (PEP 383), which only an escape can write.
         return json.dumps(fields).encode() + b"\n"

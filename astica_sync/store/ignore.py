@@ -1,8 +1,8 @@
 """Which files of the store are none of our business: hidden ones, what systems litter, and the ignore file."""
 
+import functools
 import hashlib
 import unicodedata
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,9 +49,10 @@ class Ignore:
                 wanted kept out would go up.
         """
         try:
-            data = (root / IGNORE_FILE).read_bytes()
+            with open(f"{root}/{IGNORE_FILE}", "rb", buffering=0) as file:
+                data = file.read()
         except FileNotFoundError:
-            return cls()
+            return _no_rules()
         except OSError as error:
             raise StoreError(
                 f"cannot read {root / IGNORE_FILE}: {error.strerror}", "mend its rights, or remove it"
@@ -76,9 +77,14 @@ class Ignore:
             for number, part in enumerate(parts)
         )
 
-    @cached_property
+    @functools.cached_property
     def _rules(self) -> "GitIgnoreSpec":
         return _compile(self._lines)
+
+
+@functools.cache
+def _no_rules() -> Ignore:
+    return Ignore()
 
 
 def _compile(lines: list[str]) -> "GitIgnoreSpec":

@@ -124,7 +124,7 @@ class Index(Cache):
         With ``contents``, which are in order, only the samples of these.
         """
         scopes, places = self._places(model_id)
-        with self._believed():
+        with self._believed:
             last = ""
             for content, group in groupby(self._files(contents), key=itemgetter(0)):
                 if content <= last:
@@ -147,7 +147,7 @@ class Index(Cache):
         titles = {number: place[0] for number, place in places.items()}
         endings = {number: "-" + scopes[title] for number, title in titles.items()}
         schema.refuse_fork(self._pid)
-        with self._believed():
+        with self._believed:
             rows = self._connection.execute(f"{_PLACED} ORDER BY content")
             for contents, folders in in_pages(rows, repeats=True):
                 if any(map(eq, contents, islice(contents, 1, None))) or not titles.keys() >= set(folders):
@@ -185,7 +185,7 @@ class Index(Cache):
             "SELECT folder.path, file.name, file.reason FROM file JOIN folder ON folder.id = file.folder_id"
             " WHERE file.reason IS NOT NULL ORDER BY folder.path, file.name"
         )
-        with self._believed():
+        with self._believed:
             for folder, name, reason in rows:
                 yield Problem(join(folder, name), reason)
 
@@ -210,7 +210,7 @@ class Index(Cache):
             "SELECT content FROM file JOIN folder ON folder.id = file.folder_id WHERE content IS NOT NULL"
             " GROUP BY content HAVING count(DISTINCT folder.class) > 1"
         )
-        with self._believed():
+        with self._believed:
             for (content,) in list(contents):
                 rows = self._rows(f"{_PLACES} ORDER BY folder.class, folder.path, file.name", (content,))
                 yield content, [(title, join(folder, name)) for title, folder, name in rows]
@@ -218,7 +218,7 @@ class Index(Cache):
     def paths_of(self, class_title: str, content: str) -> list[str]:
         """All files of one sample, sorted."""
         rows = self._rows(f"{_PLACES} AND folder.class = ?", (content, class_title))
-        with self._believed():
+        with self._believed:
             return sorted(join(folder, name) for _, folder, name in rows)
 
     def paths_with(self, content: str) -> list[str]:
@@ -242,7 +242,7 @@ class Index(Cache):
         self.write(note)
 
     def get_meta(self, key: str) -> Any:
-        with self._believed():
+        with self._believed:
             return _get_meta(self._connection, key)
 
     def set_meta(self, key: str, value: Any) -> None:

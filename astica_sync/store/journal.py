@@ -101,10 +101,9 @@ class Journal:
         self.path = path
         self.run = run
         self._pid = os.getpid()
-        self._depth = 0
-        self._changed = False
-        # No two states of the marks have one name, not even where an earlier file was put back.
-        self._names = (f"{secrets.token_hex(6)}-{number}" for number in itertools.count())
+        self._translated = schema.Translated(path, _ROLE)
+        self._believed = schema.Translated(path, _ROLE, rows=True)
+        self._transaction = _Transaction(self)
         self._connection = schema.open_database(path, _STEPS, _ROLE, busy_s=busy_s, durable=True)
 
     def __enter__(self) -> "Journal":
@@ -116,29 +115,10 @@ class Journal:
     def close(self) -> None:
         self._connection.close()
 
-    @contextlib.contextmanager
-    def commit(self) -> Iterator[None]:
+    def commit(self) -> contextlib.AbstractContextManager[None]:
         """Groups calls: all of them are durable when the outermost block ends, or none is."""
         schema.refuse_fork(self._pid)
-        if self._depth:
-            yield
-            return
-        with schema.translated(self.path, _ROLE):
-            self._connection.execute("BEGIN IMMEDIATE")
-        self._depth = 1
-        try:
-            yield
-            with schema.translated(self.path, _ROLE):
-                if self._changed:
-                    self._connection.execute(_SET_META, (MARKS_NAME, json.dumps(next(self._names))))
-                self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
-        finally:
-            self._depth = 0
-            self._changed = False
+        return _INSIDE if self._transaction.is_open else self._transaction
 
     def marks_name(self) -> str:
         """What tells one state of all marks from any other; "" before the first mark."""
@@ -171,7 +151,7 @@ class Journal:
     def pages(self) -> Iterator[Columns]:
         """The uids of all marks, in order, and their states; no content is split between two pages."""
         schema.refuse_fork(self._pid)
-        with schema.translated(self.path, _ROLE), schema.believed(self.path, _ROLE):
+        with self._believed:
             yield from in_pages(self._connection.execute("SELECT uid, state FROM mark ORDER BY uid"), repeats=False)
 
     def mark(self, uid: str) -> Mark | None:
@@ -276,15 +256,50 @@ class Journal:
         self._write_many(_SET_META, [(key, json.dumps(value))])
 
     def _write_many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
-        with self.commit(), schema.translated(self.path, _ROLE):
+        with self.commit(), self._translated:
             self._connection.executemany(statement, rows)
-            self._changed = self._changed or " mark " in statement
+            if " mark " in statement:
+                self._transaction.has_marks = True
 
     def _read(self, query: str, values: tuple[object, ...], make: Callable[[Any], _T]) -> Iterator[_T]:
         schema.refuse_fork(self._pid)
-        with schema.translated(self.path, _ROLE), schema.believed(self.path, _ROLE):
+        with self._believed:
             for row in self._connection.execute(query, values):
                 yield make(row)
+
+
+class _Transaction:
+    """The outermost block of ``Journal.commit``; one after the other."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        # No two states of the marks have one name, not even where an earlier file was put back.
+        self._names = (f"{secrets.token_hex(6)}-{number}" for number in itertools.count())
+        self.is_open = False
+        self.has_marks = False
+
+    def __enter__(self) -> None:
+        self._execute("BEGIN IMMEDIATE")
+        self.is_open = True
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        try:
+            if kind is None:
+                if self.has_marks:
+                    self._execute(_SET_META, MARKS_NAME, json.dumps(next(self._names)))
+                self._execute("COMMIT")
+        finally:
+            self.is_open = self.has_marks = False
+            # After a commit there is none; after an error SQLite may have ended it by itself.
+            if self._journal._connection.in_transaction:
+                self._journal._connection.execute("ROLLBACK")
+
+    def _execute(self, statement: str, *values: str) -> None:
+        with self._journal._translated:
+            self._journal._connection.execute(statement, values)
+
+
+_INSIDE = contextlib.nullcontext()
 
 
 MARKS_NAME = "marks_name"

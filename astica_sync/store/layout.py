@@ -25,56 +25,57 @@ SENTINEL_FORMAT = 1
 _DEPTH = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layout:
-    """The paths of one store; ``root`` is absolute and without symbolic links."""
+    """The paths of one store; ``root`` is absolute and without symbolic links. Each is put together once: joining paths
+    takes longer than many a look at what they name."""
 
     root: Path
 
-    @property
+    @functools.cached_property
     def state(self) -> Path:
         return self.root / STATE_DIR
 
-    @property
+    @functools.cached_property
     def sentinel_file(self) -> Path:
         return self.state / "store.json"
 
-    @property
+    @functools.cached_property
     def index_db(self) -> Path:
         return self.state / "index.db"
 
-    @property
+    @functools.cached_property
     def journal_db(self) -> Path:
         return self.state / "journal.db"
 
-    @property
+    @functools.cached_property
     def backup(self) -> Path:
         return self.state / "backup"
 
-    @property
+    @functools.cached_property
     def lock_file(self) -> Path:
         return self.state / "lock"
 
-    @property
+    @functools.cached_property
     def last_view(self) -> Path:
         """The bytes of the last observation, for ``pull-status --offline``."""
         return self.state / "last-view.json"
 
-    @property
+    @functools.cached_property
     def last_columns(self) -> Path:
         """The same in columns; a cache."""
         return self.state / "last-view.columns"
 
-    @property
+    @functools.cached_property
     def watch_lock(self) -> Path:
         return self.state / "watch.lock"
 
-    @property
+    @functools.cached_property
     def watch_state(self) -> Path:
         """What the watcher of this store last said about itself."""
         return self.state / "watch.json"
 
-    @property
+    @functools.cached_property
     def watch_paused(self) -> Path:
         """While this file is there the watcher rests."""
         return self.state / "watch-paused"
@@ -177,19 +178,33 @@ def read_sentinel(layout: Layout, disk: Disk | None = None) -> Sentinel:
     hint = "is the disk mounted? if this is the store, run astica-sync init again"
     try:
         with (disk or Disk()).open_read(layout.sentinel_file) as file:
-            found = json.loads(file.read())
+            version, sentinel = _parse_sentinel(file.read())
     except (OSError, ValueError) as error:
         raise StoreChanged(f"{layout.sentinel_file} is missing or cannot be read; nothing was removed", hint) from error
-    if isinstance(found, dict) and isinstance(found.get("format"), int) and found["format"] > SENTINEL_FORMAT:
+    if version > SENTINEL_FORMAT:
         raise StoreError(f"{layout.root} was made by a newer version", "upgrade astica-sync")
-    try:
-        sentinel = Sentinel(**{field.name: found[field.name] for field in fields(Sentinel)})
-        right = all(type(getattr(sentinel, name)) is int for name in ("model_id", "device", "inode"))
-    except (KeyError, TypeError):
-        right = False
-    if not right:
+    if sentinel is None:
         raise StoreChanged(f"{layout.sentinel_file} is not a sentinel; nothing was removed", hint)
     return sentinel
+
+
+@functools.lru_cache(maxsize=8)
+def _parse_sentinel(data: bytes) -> tuple[int, Sentinel | None]:
+    """Its format, and what it says where this version can read that. It is looked at again before every removal, and
+    its bytes are nearly always the same.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    found = json.loads(data)
+    version = found.get("format") if isinstance(found, dict) else None
+    version = version if isinstance(version, int) else 0
+    try:
+        sentinel = Sentinel(**{field.name: found[field.name] for field in fields(Sentinel)})
+    except (KeyError, TypeError):
+        return version, None
+    right = all(type(getattr(sentinel, name)) is int for name in ("model_id", "device", "inode"))
+    return version, sentinel if right else None
 
 
 def check_root(layout: Layout, disk: Disk | None = None) -> Sentinel:

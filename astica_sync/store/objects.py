@@ -64,11 +64,13 @@ class Objects:
         self.root = root
         self._disk = disk
         self._hasher = hasher
+        self._place = f"{root}/objects/"
         # One lock per folder of objects: two threads never write one object, and rarely wait for each other.
-        self._locks = [threading.Lock() for _ in range(256)]
+        self._locks: dict[str, threading.Lock] = {}
         self._open_lock = threading.Lock()
         self._open_folders: set[Path] = set()
         self._kept_names: set[Path] = set()
+        self._above = root.parent, root, root / "objects"
 
     def put(self, source: Path, content: str) -> Stored:
         """Makes sure that the bytes of ``source``, which hash to ``content``, are in the backup, durably.
@@ -82,7 +84,7 @@ class Objects:
             StorageFull: the disk is full.
             StoreError: the backup cannot be written for another reason.
         """
-        with self._locks[int(content[:2], 16)]:
+        with self._locks.setdefault(content[:2], threading.Lock()):
             standing = self._locate(content)
             if standing is not None and self._confirm(standing[0], source, content):
                 return Stored(content, *standing, is_new=False)
@@ -99,9 +101,7 @@ class Objects:
         Raises:
             BackupDamaged: it is missing, unreadable or has other bytes.
         """
-        path = self.find(content)
-        if path is None:
-            raise BackupDamaged(f"{content} is missing in the backup", _VERIFY_HINT)
+        path = self._standing(content)[0]
         try:
             with self._disk.open_read(path) as file:
                 data = b"".join(self._disk.chunks(file))
@@ -158,10 +158,7 @@ class Objects:
         Raises:
             BackupDamaged: there is none.
         """
-        standing = self._locate(content)
-        if standing is None:
-            raise BackupDamaged(f"{content} is missing in the backup", _VERIFY_HINT)
-        return standing[1]
+        return self._standing(content)[1]
 
     def time_of(self, content: str) -> float:
         """When an object was written, in seconds since the epoch; 0 when there is none."""
@@ -216,16 +213,22 @@ class Objects:
 
     def _locate(self, content: str) -> tuple[Path, int] | None:
         """The file of an object and its size."""
-        folder = self._folder(content)
+        name = f"{self._place}{_folder_name(content)}/{content}"
         for extension in _EXTENSIONS.values():
-            path = folder / f"{content}.{extension}"
+            path = f"{name}.{extension}"
             try:
                 status = self._disk.lstat(path)
             except OSError:
                 continue
             if kind_of(status) is Kind.FILE:
-                return path, status.st_size
+                return Path(path), status.st_size
         return None
+
+    def _standing(self, content: str) -> tuple[Path, int]:
+        standing = self._locate(content)
+        if standing is None:
+            raise BackupDamaged(f"{content} is missing in the backup", _VERIFY_HINT)
+        return standing
 
     def _confirm(self, standing: Path, source: Path, content: str) -> bool:
         """Whether the standing object is good; a rotten one is to be written anew."""
@@ -287,7 +290,7 @@ class Objects:
         """Makes the names in a folder of objects durable, and those of the folders above it; once, since what is
         published later brings its own sync. Whoever made them may have been killed before his."""
         with self._open_lock:
-            for each in (self.root.parent, self.root, self.root / "objects", folder):
+            for each in (*self._above, folder):
                 if each not in self._kept_names:
                     self._disk.sync_folder(each)
                     self._kept_names.add(each)
@@ -298,9 +301,7 @@ class Objects:
                 self._disk.remove(folder / name)
 
     def _folder(self, content: str) -> Path:
-        if CONTENT.fullmatch(content) is None:
-            raise ValueError(f"not a content hash: {content!r}")
-        return self.root / "objects" / content[:2]
+        return Path(f"{self._place}{_folder_name(content)}")
 
     def _folders(self) -> Iterator[Path]:
         objects = self.root / "objects"
@@ -352,6 +353,12 @@ class Objects:
         raise Unworkable(
             f"the backup cannot be written: {error.strerror}", f"look at the owner, mode and disk of {self.root}"
         ) from error
+
+
+def _folder_name(content: str) -> str:
+    if CONTENT.fullmatch(content) is None:
+        raise ValueError(f"not a content hash: {content!r}")
+    return content[:2]
 
 
 def _read_exactly(file: BinaryIO, size: int) -> bytes:

@@ -118,7 +118,7 @@ class Records:
 
     def _lines(self, name: str) -> Iterator[dict[str, Any]]:
         try:
-            with self._disk.open_read(self._root / name) as file:
+            with self._disk.open_read(f"{self._root}/{name}") as file:
                 data = b"".join(self._disk.chunks(file))
         except FileNotFoundError:
             return

@@ -10,7 +10,7 @@ the shortened file and needs FULL alone.
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def open_database(path: Path, steps: Sequence[Step], role: Role, *, busy_s: floa
     Raises:
         DatabaseError: it cannot be opened or is of a newer version; Damaged, Locked or Unwritable where it is that.
     """
-    with translated(path, role):
+    with Translated(path, role):
         connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None)
         try:
             version = _version(connection)
@@ -99,38 +99,68 @@ def file_system_of(path: Path, table: Path = Path("/proc/self/mountinfo")) -> st
     return found
 
 
-@contextlib.contextmanager
-def translated(path: Path, role: Role) -> Iterator[None]:
-    """Turns what SQLite raises into an error a person can act on."""
-    try:
-        yield
-    except sqlite3.Error as error:
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """Around the use of one database: turns what SQLite raises into an error a person can act on.
+
+    Around the reading of rows (``rows``) a value that this program never writes is damage too. One object serves for
+    every use, nested ones included.
+    """
+
+    path: Path
+    role: Role
+    rows: bool = False
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        found = None if error is None else self.find(error)
+        if found is not None:
+            raise found from error
+
+    def find(self, error: BaseException) -> DatabaseError | None:
+        """What to tell a person in place of this error; None where it says nothing about the database."""
+        path, role = self.path, self.role
+        if self.rows and isinstance(error, (ValueError, TypeError)):
+            return Damaged(f"the {role.name} {path} holds what was never written to it", role.when_damaged)
+        if isinstance(error, UnicodeDecodeError):
+            # SQLite's messages quote what they choke on.
+            return Damaged(f"the {role.name} {path} is damaged", role.when_damaged)
+        if not isinstance(error, sqlite3.Error):
+            return None
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise Locked(
-                f"the {role.name} {path} is locked by another process", "wait for it to end, then try again"
-            ) from error
+            return Locked(f"the {role.name} {path} is locked by another process", "wait for it to end, then try again")
         if code == sqlite3.SQLITE_FULL:
-            raise Unwritable(f"no space left for the {role.name} {path}", "free some space, then try again") from error
+            return Unwritable(f"no space left for the {role.name} {path}", "free some space, then try again")
         if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR):
-            raise Unwritable(
-                f"cannot write the {role.name} {path}: {error}", "mend the folder's rights or its disk"
-            ) from error
+            return Unwritable(f"cannot write the {role.name} {path}: {error}", "mend the folder's rights or its disk")
         if isinstance(error, sqlite3.OperationalError) or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise Damaged(f"the {role.name} {path} is damaged: {error}", role.when_damaged) from error
-        raise DatabaseError(f"cannot use the {role.name} {path}: {error}", role.when_damaged) from error
-    except UnicodeDecodeError as error:
-        # SQLite's messages quote what they choke on.
-        raise Damaged(f"the {role.name} {path} is damaged", role.when_damaged) from error
+            return Damaged(f"the {role.name} {path} is damaged: {error}", role.when_damaged)
+        return DatabaseError(f"cannot use the {role.name} {path}: {error}", role.when_damaged)
 
 
-@contextlib.contextmanager
-def believed(path: Path, role: Role) -> Iterator[None]:
-    """Around the reading of rows: a value that this program never writes is damage too."""
-    try:
-        yield
-    except (ValueError, TypeError) as error:
-        raise Damaged(f"the {role.name} {path} holds what was never written to it", role.when_damaged) from error
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """As ``Translated``, for a database that is given up at any trouble but a lock or a full disk."""
+
+    translated: Translated
+    set_aside: Callable[[], None]
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
+        found = error if isinstance(error, DatabaseError) else self.translated.find(error)
+        if found is None or (found is error and isinstance(error, (Locked, Unwritable))):
+            return
+        if isinstance(found, (Locked, Unwritable)):
+            raise found from error
+        self.set_aside()
+        raise Damaged(str(found), found.hint) from error
 
 
 def refuse_fork(opened_by: int) -> None:

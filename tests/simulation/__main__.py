@@ -11,7 +11,7 @@ from tests.simulation.script import write_script
 from tests.simulation.walk import walk
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--walks", type=int, default=1000, help="how many walks (default: 1000)")
     parser.add_argument("--seed", type=int, help="the first seed; drawn and printed otherwise")
@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("--saved", action="store_true", help="play the saved seeds")
     parser.add_argument("--mutants", nargs="?", const="", metavar="NAME", help="count the seeded bugs that are caught")
     parser.add_argument("--sweep", action="store_true", help="fail every effect of every scenario")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.replay is not None:
         return replay(options.replay, options.whole, options.files)
     if options.saved:
@@ -57,7 +57,7 @@ def play(first: int, walks: int, jobs: int, in_files: bool, minutes: float | Non
     print(f"{report.walks:,} walks from seed {first}, {report.effects:,} effects, {report.seconds:.0f} s, "
           f"{report.walks / report.seconds:.0f} walks a second, {len(report.failures)} failures")  # fmt: skip
     for failure in report.failures:
-        print(f"seed {failure.seed}: {failure.text}\n  python -m tests.simulation --replay {failure.seed}")
+        print(failure)
     return 1 if report.failures else 0
 
 

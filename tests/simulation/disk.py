@@ -15,11 +15,12 @@ from typing import Any
 
 import xxhash
 
-from astica_sync.store.disk import CHUNK, temp_beside
+from astica_sync.store.disk import CHUNK, TEMP_PREFIX
 from tests.simulation.world import Process, World
 
 AnyPath = str | Path
 DEVICE = 11
+_FOLDER, _FILE = stat.S_IFDIR | 0o755, stat.S_IFREG | 0o644
 
 
 class Stat:
@@ -40,15 +41,16 @@ class Node:
     """A file or a folder. ``epoch`` is when a user last changed it or put it in its place."""
 
     __slots__ = (
-        "ctime", "data", "device", "durable", "entries", "epoch", "hash", "inode", "locked", "mode", "mtime",
-        "pending", "synced",
+        "ctime", "data", "device", "durable", "entries", "epoch", "hash", "inode", "is_folder", "locked", "mode",
+        "mtime", "pending", "synced",
     )  # fmt: skip
 
     def __init__(self, fs: "FileSystem", data: bytes | None) -> None:
         fs.inodes += 1
         self.inode = fs.inodes
         self.device = DEVICE
-        self.mode = stat.S_IFDIR | 0o755 if data is None else stat.S_IFREG | 0o644
+        self.is_folder = data is None
+        self.mode = _FOLDER if data is None else _FILE
         self.data = data or b""
         self.synced: bytes | None = None
         self.entries: dict[str, Node] = {}
@@ -58,10 +60,6 @@ class Node:
         self.mtime = self.ctime = fs.now()
         self.epoch = fs.world.epoch
         self.hash: str | None = None
-
-    @property
-    def is_folder(self) -> bool:
-        return stat.S_ISDIR(self.mode)
 
     def content(self) -> str:
         if self.hash is None:
@@ -88,21 +86,20 @@ class FileSystem:
         """The node of a path; ``looking`` respects what cannot be read."""
         node = self.root
         for name in path.split("/")[1:]:
-            if looking and node.locked:
-                number = errno.EACCES if node.is_folder else errno.ENOTDIR
-                raise OSError(number, os.strerror(number), path)
-            found = node.entries.get(name)
+            found = None if looking and node.locked else node.entries.get(name)
             if found is None:
-                number = errno.ENOENT if node.is_folder else errno.ENOTDIR
-                raise OSError(number, os.strerror(number), path)
+                locked = looking and node.locked
+                raise _error((errno.EACCES if locked else errno.ENOENT) if node.is_folder else errno.ENOTDIR, path)
             node = found
         return node
 
     def get(self, path: str) -> Node | None:
-        try:
-            return self.find(path, looking=False)
-        except OSError:
-            return None
+        node: Node | None = self.root
+        for name in path.split("/")[1:]:
+            node = node.entries.get(name)
+            if node is None:
+                break
+        return node
 
     # What users do is durable at once.
 
@@ -232,14 +229,13 @@ class SimDisk:
     def __init__(self, fs: FileSystem, process: Process) -> None:
         self._fs = fs
         self._process = process
+        self._temps = 0
 
     def scan_folder(self, path: AnyPath) -> Iterator[tuple[str, Any]]:
         self._process.effect("list")
         folder = self._fs.find(os.fspath(path))
-        if not folder.is_folder:
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
-        if folder.locked:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        if folder.locked or not folder.is_folder:
+            raise _error(errno.EACCES if folder.is_folder else errno.ENOTDIR, str(path))
         for name, node in list(folder.entries.items()):
             yield name, Stat(node)
         self._process.effect("listed")
@@ -253,7 +249,7 @@ class SimDisk:
         if node.is_folder:
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         if node.locked:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            raise _error(errno.EACCES, str(path))
         return _Open(node)
 
     def fstat(self, file: Any) -> Any:
@@ -264,18 +260,21 @@ class SimDisk:
         while piece := file.read(size):
             yield piece
 
-    def make_folder(self, path: Path) -> None:
-        node = self._fs.get(os.fspath(path))
+    def make_folder(self, path: AnyPath) -> None:
+        text = os.fspath(path)
+        node = self._fs.get(text)
         if node is not None and node.is_folder:
             return
-        if path.parent != path:
-            self.make_folder(path.parent)
+        above, _, name = text.rpartition("/")
+        if above:
+            self.make_folder(above)
         self._process.effect("mkdir")
-        self._fs.change(self._fs.find(os.fspath(path.parent)), (path.name, Node(self._fs, None)))
-        self.sync_folder(path.parent)
+        self._fs.change(self._fs.find(above), (name, Node(self._fs, None)))
+        self.sync_folder(above)
 
-    def write_synced(self, path: Path, chunks: Iterable[bytes], mode: int = 0o666) -> None:
-        temp = temp_beside(path)
+    def write_synced(self, path: AnyPath, chunks: Iterable[bytes], mode: int = 0o666) -> None:
+        self._temps += 1
+        temp = f"{os.fspath(path).rpartition('/')[0]}/{TEMP_PREFIX}{self._process.name}-{self._temps}"
         node = self._create(temp)
         try:
             for chunk in chunks:
@@ -286,17 +285,18 @@ class SimDisk:
             raise
         self.publish(temp, path)
 
-    def append_synced(self, path: Path, data: bytes) -> None:
-        node = self._fs.get(os.fspath(path))
+    def append_synced(self, path: AnyPath, data: bytes) -> None:
+        text = os.fspath(path)
+        node = self._fs.get(text)
         fresh = node is None
         if node is None:
-            node = self._create(path)
+            node = self._create(text)
         self._write(node, data)
         self._sync_file(node)
         if fresh:
-            self.sync_folder(path.parent)
+            self.sync_folder(text.rpartition("/")[0])
 
-    def copy_synced(self, source: AnyPath, temp: Path) -> None:
+    def copy_synced(self, source: AnyPath, temp: AnyPath) -> None:
         with self.open_read(source) as reader:
             node = self._create(temp)
             try:
@@ -306,26 +306,28 @@ class SimDisk:
                 self.remove(temp)
                 raise
 
-    def publish(self, temp: Path, target: Path) -> None:
+    def publish(self, temp: AnyPath, target: AnyPath) -> None:
+        above, _, name = os.fspath(target).rpartition("/")
+        old_name = os.fspath(temp).rpartition("/")[2]
         try:
             self._process.effect("rename")
-            parent = self._fs.find(os.fspath(target.parent))
-            node = parent.entries[temp.name]
-            self._fs.change(parent, (temp.name, None), (target.name, node))
+            parent = self._fs.find(above)
+            self._fs.change(parent, (old_name, None), (name, parent.entries[old_name]))
         except BaseException:
             self.remove(temp)
             raise
-        self.sync_folder(target.parent)
+        self.sync_folder(above)
 
-    def sync_folder(self, path: Path) -> None:
+    def sync_folder(self, path: AnyPath) -> None:
         self._process.effect("sync folder")
         self._fs.sync(self._fs.find(os.fspath(path)))
 
-    def remove(self, path: Path) -> None:
+    def remove(self, path: AnyPath) -> None:
         self._process.effect("remove")
-        parent = self._fs.find(os.fspath(path.parent))
-        if path.name in parent.entries:
-            self._fs.change(parent, (path.name, None))
+        above, _, name = os.fspath(path).rpartition("/")
+        parent = self._fs.find(above)
+        if name in parent.entries:
+            self._fs.change(parent, (name, None))
 
     def time_ns(self, folder: Path) -> int:
         self._process.effect("time")
@@ -334,10 +336,11 @@ class SimDisk:
     def free_bytes(self, path: AnyPath) -> int:
         return 1_000_000_000
 
-    def _create(self, path: Path) -> Node:
+    def _create(self, path: AnyPath) -> Node:
         self._process.effect("create")
+        above, _, name = os.fspath(path).rpartition("/")
         node = Node(self._fs, b"")
-        self._fs.change(self._fs.find(os.fspath(path.parent)), (path.name, node))
+        self._fs.change(self._fs.find(above), (name, node))
         return node
 
     def _write(self, node: Node, data: bytes) -> None:
@@ -350,3 +353,10 @@ class SimDisk:
     def _sync_file(self, node: Node) -> None:
         self._process.effect("sync")
         self._fs.sync(node)
+
+
+_MEANINGS = {number: os.strerror(number) for number in (errno.EACCES, errno.ENOENT, errno.ENOTDIR)}
+
+
+def _error(number: int, path: str) -> OSError:
+    return OSError(number, _MEANINGS[number], path)

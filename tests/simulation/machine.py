@@ -178,6 +178,7 @@ class Store:
         self.class_remove = True
         self.root = f"{machine.base}/{name}"
         self.layout = Layout(Path(self.root))
+        self.index_name, self.journal_name = str(self.layout.index_db), str(self.layout.journal_db)
         self.scans: set[str] = set()
         self.holder: Run | None = None
         self.runs = 0
@@ -202,14 +203,6 @@ class Store:
         for name in path.split("/"):
             node = node.entries.get(name) if node else None
         return node
-
-    @property
-    def index_name(self) -> str:
-        return str(self.layout.index_db)
-
-    @property
-    def journal_name(self) -> str:
-        return str(self.layout.journal_db)
 
     def start(
         self,
@@ -273,8 +266,7 @@ class Store:
         disk: Any = SimDisk(machine.fs, run)
         clock = SimClock(run)
         sentinel = read_sentinel(self.layout, disk)
-        run.connection = connection = SimConnection(run, machine, self.service, faults, self.oracle)
-        connection.draw = run.draw
+        run.connection = connection = SimConnection(run, machine, self.service, faults, self.oracle, run.draw)
         connection.scripted = run.answers
         budget = budget_module.Budget(
             machine.ledger, name="train", limit=machine.limit, window=machine.window, clock=clock

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from astica_sync.clock import Clock
 from astica_sync.remote.client import Client
 from astica_sync.remote.connection import Answer, Bounds, Silence
@@ -69,14 +71,16 @@ class SimConnection:
 
     url = "https://sim.invalid"
 
-    def __init__(self, process: Process, machine: Any, service: Service, faults: Faults, oracle: "Oracle") -> None:
+    def __init__(
+        self, process: Process, machine: Any, service: Service, faults: Faults, oracle: "Oracle", draw: random.Random
+    ) -> None:
         self._process = process
         self._machine = machine
         self._service = service
         self._faults = faults
         self._oracle = oracle
         self._world: World = process.world
-        self.draw = random.Random(0)
+        self.draw = draw
         self.scripted: dict[int, str] = {}
         """The fault of the nth request, for sweeps."""
         self.posts = 0
@@ -87,7 +91,7 @@ class SimConnection:
     def post(self, path: str, body: Any, bounds: Bounds) -> Answer | Silence:
         process, world, draw = self._process, self._world, self.draw
         process.effect("send")
-        fields = json.loads(b"".join(body))
+        fields = msgspec.json.decode(b"".join(body))
         self.posts += 1
         fault = self.scripted.get(self.posts) or self._faults.draw(draw, path)
         if fault == "unreachable":
@@ -210,7 +214,7 @@ class SimConnection:
         listing, seen = service.view(draw)
         body = service.view_body(listing)
         if fault == "empty view":
-            back(Answer(200, {}, service.view_body([])), "done", ())
+            back(Answer(200, {}, service.view_body(())), "done", ())
             self._oracle.lied()
         elif fault == "cut view":
             back(Answer(200, {}, body[: draw.randint(0, len(body) - 1)]), "unknown")

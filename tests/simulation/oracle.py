@@ -6,6 +6,7 @@ with the code under test: the rules stand here a second time, in other words.
 
 import base64
 import os
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -91,11 +92,11 @@ class Oracle:
     def __init__(self, world: World, service: Service) -> None:
         self.world = world
         self.service = service
-        self.books: dict[str, Ledger] = {}
+        self.books: dict[str, Ledger] = defaultdict(Ledger)
         self.lies = False
 
     def book(self, store: "Store") -> Ledger:
-        return self.books.setdefault(store.name, Ledger())
+        return self.books[store.name]
 
     # What a run does.
 
@@ -340,7 +341,7 @@ class Oracle:
                     self.world.violate(1, f"the object {content[:6]} is torn")
                 kept.add(content)
         rows = store.databases.keeper(store.journal_name).execute("SELECT uid FROM mark WHERE state = 'agreed'")
-        for uid in (row[0] for row in rows.fetchall()):
+        for (uid,) in rows.fetchall():
             if uid[:32] not in kept and uid[:32] not in book.damaged:
                 self.world.violate(2, f"{uid[:6]} is managed, and the backup cannot give it back")
         for content in book.sent - kept - book.damaged.keys():

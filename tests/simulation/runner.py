@@ -5,6 +5,7 @@ import gc
 import multiprocessing
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,8 +20,15 @@ CHUNK = 25
 
 @dataclass(frozen=True, slots=True)
 class Failure:
+    """A walk that failed. ``str`` says how, and the command that tells its story."""
+
     seed: int
     text: str
+    in_files: bool = False
+
+    def __str__(self) -> str:
+        files = " --files" if self.in_files else ""
+        return f"seed {self.seed}: {self.text}\n  python -m tests.simulation --replay {self.seed}{files}"
 
 
 @dataclass(slots=True)
@@ -42,6 +50,9 @@ def stage(in_files: bool = False) -> Iterator[Databases]:
         stack.enter_context(installed(databases))
         databases.prepare("a", ("A", "B"))
         databases.prepare("b", ("B",))
+        # What is there now stays: no collection need look at it again.
+        gc.collect()
+        gc.freeze()
         yield databases
 
 
@@ -71,7 +82,7 @@ def play_many(
             results = pool.imap_unordered(_play_chunk, chunks)
         else:
             databases = stack.enter_context(stage(in_files))
-            results = (_play(first, count, databases) for first, count, _ in chunks)
+            results = (_play(first, count, databases, in_files) for first, count, _ in chunks)
         for walks, effects, failures in results:
             report.walks += walks
             report.effects += effects
@@ -92,19 +103,24 @@ def _play_chunk(chunk: tuple[int, int, bool]) -> tuple[int, int, tuple[Failure, 
     first, count, in_files = chunk
     if in_files not in _stages:
         _stages[in_files] = _open.enter_context(stage(in_files))
-    return _play(first, count, _stages[in_files])
+    return _play(first, count, _stages[in_files], in_files)
 
 
-def _play(first: int, count: int, databases: Databases) -> tuple[int, int, tuple[Failure, ...]]:
+def _play(first: int, count: int, databases: Databases, in_files: bool) -> tuple[int, int, tuple[Failure, ...]]:
     effects = 0
     failures = []
     # Walks leave many cycles; collecting them once for many walks is quicker than all the time.
     gc.disable()
     for seed in range(first, first + count):
-        outcome = play_seed(seed, databases)
+        try:
+            outcome = play_seed(seed, databases)
+        except Exception:  # noqa: BLE001
+            # A mistake of the simulation itself; without its seed nobody could look for it.
+            failures.append(Failure(seed, traceback.format_exc(), in_files))
+            continue
         effects += outcome.effects
         if outcome.broken is not None:
-            failures.append(Failure(seed, str(outcome.broken)))
+            failures.append(Failure(seed, str(outcome.broken), in_files))
     gc.collect()
     gc.enable()
     return count, effects, tuple(failures)

@@ -8,6 +8,7 @@ some bugs show only where others stay silent.
 import random
 from dataclasses import dataclass, field
 
+from tests.simulation.corners import CORNERS
 from tests.simulation.network import CHANGE_FAULTS, OUTSIDE, VIEW_FAULTS, Faults
 from tests.simulation.service import Switches
 
@@ -20,6 +21,8 @@ STEPS = {
     "kill": 4, "stop": 1, "cut power": 3, "jump": 5, "set clock": 2, "status": 3,
 }  # fmt: skip
 NEEDED = ("add", "delete", "mend", "jump")
+CORNER_SHARE = 0.1
+"""How many of all walks end with a corner."""
 TITLES = ("Can", "Bottle", "B\u00fcchse", "Jar", "can")
 
 
@@ -108,4 +111,8 @@ def write_script(seed: int) -> Script:
             kind = draw.choice(("push retry", "push consent"))
         gap = draw.choice((0.0, 0.0, draw.random() * 3, draw.random() * 100))
         script.steps.append(Step(kind, draw.getrandbits(48), draw.randrange(stores), gap, draw.random() < 0.75))
+    # With dice of their own, so that the other walks stay what they are.
+    corner = random.Random(seed ^ 0xC04E4)
+    if corner.random() < CORNER_SHARE:
+        script.steps.append(Step(corner.choice(list(CORNERS)), corner.getrandbits(48), corner.randrange(stores)))
     return script

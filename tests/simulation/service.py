@@ -1,11 +1,12 @@
 """The documented service in memory: classes, samples, the limit, and every habit that nobody documents as a switch."""
 
+import functools
 import json
 import random
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.simulation.world import World
 
@@ -46,8 +47,7 @@ class Class:
     samples: list[Sample] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """One sample as a view shows it."""
 
     sample_id: int
@@ -58,6 +58,8 @@ class Seen:
 
 Answer = tuple[int, dict[str, str], bytes]
 View = tuple[Seen, ...]
+Listing = tuple[tuple[int, str, tuple[tuple[int, str], ...]], ...]
+"""What a view says, class by class: id, title, and the id and uid of each sample."""
 
 
 class Service:
@@ -74,7 +76,7 @@ class Service:
         self.changed: Callable[[], None] = lambda: None
         self._next_id = 1000
         self._free_ids: list[int] = []
-        self._history: list[tuple[float, list[Any], View]] = []
+        self._history: list[tuple[float, Listing, View]] = []
         self._keep_history()
 
     @property
@@ -175,7 +177,7 @@ class Service:
 
     # The view.
 
-    def view(self, draw: random.Random) -> tuple[list[Any], View]:
+    def view(self, draw: random.Random) -> tuple[Listing, View]:
         """The model as a view of this moment shows it: as it is, or as it was up to ``lag`` seconds ago."""
         when = self.world.time - (draw.random() * self.switches.lag if self.switches.lag else 0.0)
         for since, listing, seen in reversed(self._history):
@@ -183,30 +185,14 @@ class Service:
                 return listing, seen
         return self._history[0][1:]
 
-    def view_body(self, listing: list[Any], model: int = MODEL) -> bytes:
-        samples = sum(len(entry[2]) for entry in listing)
-        number: Callable[[int], Any] = str if self.switches.integers_as_strings else int
-        dataset = {
-            "id": number(model),
-            "title": "m",
-            "numClass": number(len(listing)),
-            "numSample": number(samples),
-            "class_list": [
-                {
-                    "id": number(class_id),
-                    "title": title,
-                    "samples": [{"id": number(sample_id), "uid": uid} for sample_id, uid in inside],
-                }
-                for class_id, title, inside in listing
-            ],
-        }
-        return json.dumps({"status": "OK", "dataset": dataset}).encode()
+    def view_body(self, listing: Listing, model: int = MODEL) -> bytes:
+        return _write_view(listing, model, str if self.switches.integers_as_strings else int)
 
     def _keep_history(self) -> None:
-        listing = [
-            (entry.class_id, entry.title, [(sample.sample_id, sample.uid) for sample in entry.samples])
+        listing = tuple(
+            (entry.class_id, entry.title, tuple((sample.sample_id, sample.uid) for sample in entry.samples))
             for entry in self.classes
-        ]
+        )
         seen = tuple(
             Seen(sample.sample_id, sample.uid, entry.class_id, entry.title)
             for entry in self.classes
@@ -240,3 +226,22 @@ class Service:
 
 def _fold(title: str) -> str:
     return unicodedata.normalize("NFC", title).strip().casefold()
+
+
+@functools.lru_cache(maxsize=32)
+def _write_view(listing: Listing, model: int, number: Callable[[int], Any]) -> bytes:
+    dataset = {
+        "id": number(model),
+        "title": "m",
+        "numClass": number(len(listing)),
+        "numSample": number(sum(len(entry[2]) for entry in listing)),
+        "class_list": [
+            {
+                "id": number(class_id),
+                "title": title,
+                "samples": [{"id": number(sample_id), "uid": uid} for sample_id, uid in inside],
+            }
+            for class_id, title, inside in listing
+        ],
+    }
+    return json.dumps({"status": "OK", "dataset": dataset}).encode()

@@ -1,8 +1,10 @@
 """Random walks through everything that can happen, none of which may break a promise."""
 
 import os
+import secrets
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,12 @@ from tests.simulation.walk import walk
 
 pytest.importorskip("greenlet")
 
-WALKS = int(os.environ.get("ASTICA_TEST_WALKS", "1000"))
+WALKS = int(os.environ.get("ASTICA_TEST_WALKS", "10000"))
 PARTS = 40
-BASE = int(os.environ.get("ASTICA_TEST_SEED", "1"))
+# Fresh in each run; the id of a parallel run, which its processes share, stands for the dice.
+_RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID") or secrets.token_hex(5)
+BASE = int(os.environ.get("ASTICA_TEST_SEED") or int(_RUN[:10], 16))
+REPEAT = f"all of this run again: ASTICA_TEST_SEED={BASE} ASTICA_TEST_WALKS={WALKS} make test"
 ROOT = Path(__file__).parents[2]
 
 
@@ -29,8 +34,8 @@ def databases() -> Databases:
 def test_no_walk_breaks_a_promise(part: int) -> None:
     count = max(CHUNK, WALKS // PARTS)
     report = play_many(BASE + part * count, count)
-    stories = [f"{failure.text}\n  python -m tests.simulation --replay {failure.seed}" for failure in report.failures]
-    assert not stories, f"base seed {BASE} (ASTICA_TEST_SEED):\n" + "\n".join(stories)
+    assert not report.failures, "\n".join([*map(str, report.failures), REPEAT])
+    assert report.walks == count
 
 
 @pytest.mark.parametrize("seed", [seed for seed, _ in saved_seeds()], ids=[word for _, word in saved_seeds()])
@@ -39,7 +44,23 @@ def test_a_walk_that_once_failed_holds_every_promise(seed: int, databases: Datab
 
 
 def test_walks_on_databases_in_files_hold_every_promise() -> None:
-    assert not play_many(BASE, 50, in_files=True).failures
+    report = play_many(BASE, 50, in_files=True)
+    assert not report.failures, "\n".join([*map(str, report.failures), REPEAT])
+
+
+def test_a_failing_walk_says_the_command_that_replays_it(capsys: pytest.CaptureFixture[str]) -> None:
+    from tests.simulation.__main__ import main
+    from tests.simulation.mutants import MUTANTS, planted
+
+    mutant = next(mutant for mutant in MUTANTS if mutant.name == "no mark before the upload")
+    with planted(mutant):
+        (failure,) = play_many(1, 1).failures
+        said = str(failure)
+        command = said.splitlines()[-1].split()
+        assert command[:3] == ["python", "-m", "tests.simulation"]
+        assert main(command[3:]) == 1
+    assert "BROKEN  promise 5:" in capsys.readouterr().out
+    assert str(replace(failure, in_files=True)).endswith(" --files")
 
 
 def test_the_same_seed_tells_the_same_story(databases: Databases) -> None:

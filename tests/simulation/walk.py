@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import dataclass, replace
 
 from astica_sync.core.guard import Allowance
+from tests.simulation.corners import CORNERS
 from tests.simulation.databases import Databases
 from tests.simulation.machine import Machine, Run, Store
 from tests.simulation.network import Faults
@@ -101,6 +102,8 @@ class Play:
             self.users.act(step.kind, store, draw)
         elif step.kind.startswith("push") or step.kind == "status":
             self.run(store, step, draw)
+        elif step.kind in CORNERS:
+            CORNERS[step.kind](self, store, draw)
         elif step.kind == "kill":
             for run in store.live:
                 run.kill()

@@ -131,14 +131,14 @@ def test_a_place_that_cannot_be_written_is_said(path: Path) -> None:
 def test_a_full_disk_is_said(path: Path) -> None:
     connection = open_diary(path)
     connection.execute("PRAGMA max_page_count = 3")
-    with pytest.raises(schema.Unwritable, match="no space left"), schema.translated(path, ROLE):
+    with pytest.raises(schema.Unwritable, match="no space left"), schema.Translated(path, ROLE):
         connection.execute("INSERT INTO page VALUES (zeroblob(100000))")
     connection.close()
 
 
 def test_any_other_trouble_is_an_error_with_advice(path: Path) -> None:
     connection = open_diary(path)
-    with pytest.raises(DatabaseError, match="no such table"), schema.translated(path, ROLE):
+    with pytest.raises(DatabaseError, match="no such table"), schema.Translated(path, ROLE):
         connection.execute("SELECT * FROM absent")
     connection.close()
 
