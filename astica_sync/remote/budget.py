@@ -152,9 +152,13 @@ class Budget:
             "SELECT count(*) FROM waiting WHERE budget = ? AND lane < ? AND since <= ? AND until > ?",
             (self._name, lane, now, now),
         ).fetchone()[0]
-        moment = next_start(
-            self._spans(rows, now), self._limit, self._window, now, self._blocked_until(rows, now), ahead
-        )
+        blocked = self._blocked_until(rows, now)
+        known = rows.execute("SELECT count(*) FROM request WHERE budget = ?", (self._name,)).fetchone()[0]
+        if known < self._limit - ahead:
+            # Fewer than may count at once, whatever they are: no need to read them, which is long at a high limit.
+            moment = max(now, blocked)
+        else:
+            moment = next_start(self._spans(rows, now), self._limit, self._window, now, blocked, ahead)
         if moment > now:
             seconds = min(moment - now, POLL_SECONDS if ahead else moment - now)
             if lane is not max(Lane):
