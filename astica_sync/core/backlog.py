@@ -4,7 +4,8 @@ from collections import deque
 from collections.abc import Container, Iterable
 from dataclasses import replace
 
-from astica_sync.core.plan import Plan, Upload, new_places, uploads_before
+from astica_sync.core.order import new_places, uploads_before
+from astica_sync.core.plan import Plan, Upload
 
 OLD_EVERY = 4
 """Each so many-th place goes to the one that has waited longest."""

@@ -4,11 +4,12 @@ Everything in here is pure. A plan is plain data; what a dry run prints is what 
 """
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby
 
+from astica_sync.core.kept import Kept
 from astica_sync.core.merge import Row, merge_rows
 from astica_sync.core.sample import (
     ALL_SEEN,
@@ -19,9 +20,9 @@ from astica_sync.core.sample import (
     Observation,
     RemoteSample,
     Unknown,
-    content_of,
     fold_title,
 )
+from astica_sync.core.shown import Shown
 
 CLASS_REMOVE_COST = 2
 """Requests of one ``class_remove``: the view asked for at that moment, and the removal."""
@@ -240,10 +241,24 @@ def last_sending(mark: Mark, terms: Terms) -> float | None:
     return min(mark.sent_at, terms.run_started)
 
 
-def make_plan(local: Iterable[LocalSample], marks: Iterable[Mark], observation: Observation, terms: Terms) -> Plan:
-    """Compares the three sides, each sorted by uid, and says what makes the service equal to the store."""
+def make_plan(
+    local: Iterable[LocalSample],
+    marks: Iterable[Mark],
+    observation: Observation,
+    terms: Terms,
+    kept: Kept | None = None,
+) -> Plan:
+    """Compares the three sides, each sorted by uid, and says what makes the service equal to the store.
+
+    Where ``kept`` says what is the same on all of them, ``local`` and ``marks`` are about the rest alone.
+    """
     plan = Plan(unseen=bool(terms.unknown))
-    rows = merge_rows(local, marks, observation)
+    remote: Iterable[RemoteSample] = observation
+    if kept is not None:
+        remote = Shown.of(observation.samples).starting(kept.rest)
+        for title, samples in kept.classes.items():
+            plan.classes[title] = ClassCount(local=samples, managed=samples)
+    rows = merge_rows(local, marks, remote)
     # Uids begin with the content hash, so all rows about one image arrive together, whatever their class.
     for _, together in groupby(rows, key=lambda row: row.uid[:32]):
         _plan_image(plan, list(together), observation.asked_at, terms)
@@ -378,20 +393,3 @@ def _fold_into_class_removals(plan: Plan, observation: Observation, terms: Terms
         samples = tuple(removal for removal in plan.removals if removal.class_id == class_id)
         plan.class_removals.append(RemoveClass(entry.title, class_id, samples))
     plan.removals = [removal for removal in plan.removals if removal.class_id not in whole]
-
-
-def new_places(uploads: Iterable[Upload]) -> dict[str, list[str]]:
-    """The uids that are about to be uploaded, by the content hash they share."""
-    places: dict[str, list[str]] = {}
-    for upload in uploads:
-        places.setdefault(content_of(upload.uid), []).append(upload.uid)
-    return places
-
-
-def uploads_before(removal: RemoveSample, places: Mapping[str, list[str]]) -> list[str]:
-    """The uids whose upload must be confirmed before the removal may go: a moved sample's new places, and the
-    right place of a misplaced one."""
-    if removal.why not in (Why.MOVED, Why.MISPLACED, Why.NOT_IN_VERSION):
-        return []
-    uids = places.get(content_of(removal.uid), [])
-    return [uid for uid in uids if uid == removal.uid] if removal.why is Why.MISPLACED else uids

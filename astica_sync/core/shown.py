@@ -1,12 +1,13 @@
 """The samples of one observation in columns: a million of them as objects would take the memory of two views."""
 
 from array import array
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from operator import eq
 from typing import overload
 
-from astica_sync.core.sample import RemoteClass, RemoteSample
+from astica_sync.core.sample import CONTENT_LENGTH, RemoteClass, RemoteSample
 
 
 class ShownTwice(ValueError):
@@ -40,6 +41,40 @@ class Shown(Sequence[RemoteSample]):
         self._ids = array("q", map(ids.__getitem__, order))
         self._places = array("I", map(places.__getitem__, order))
         self._classes = [(entry.class_id, entry.title) for entry in classes]
+
+    @classmethod
+    def of(cls, samples: Sequence[RemoteSample]) -> "Shown":
+        """The same samples, which are in order, in columns."""
+        if isinstance(samples, cls):
+            return samples
+        made = cls((), [], array("q"))
+        numbers: dict[tuple[int, str], int] = {}
+        for sample in samples:
+            place = numbers.setdefault((sample.class_id, sample.class_title), len(numbers))
+            made._uids.append(sample.uid)
+            made._ids.append(sample.sample_id)
+            made._places.append(place)
+        made._classes = list(numbers)
+        return made
+
+    @property
+    def uids(self) -> list[str]:
+        """All uids, in order."""
+        return self._uids
+
+    def titles(self, start: int, end: int) -> list[str]:
+        """The class titles of some samples, as the service spells them."""
+        titles = [title for _, title in self._classes]
+        return [titles[place] for place in self._places[start:end]]
+
+    def starting(self, starts: Iterable[str]) -> Iterator[RemoteSample]:
+        """The samples whose uids begin with one of ``starts``, as long as a content hash, or are equal to a shorter
+        one; in order if these are."""
+        for begin in starts:
+            number = bisect_left(self._uids, begin)
+            while number < len(self) and self._uids[number][:CONTENT_LENGTH] == begin:
+                yield self[number]
+                number += 1
 
     def __len__(self) -> int:
         return len(self._uids)

@@ -1,27 +1,23 @@
 """The SQLite cache of the scan: what each file of the store was when it was last read.
 
-It is a cache. It may be deleted at any time, and where it cannot be written (another scan is under way, a read-only
-disk, no space) this process goes on with a private copy in memory, which a later scan repeats.
+It may be deleted at any time; a scan fills it again.
 """
 
-import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice
+from operator import eq, itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from filelock import FileLock, Timeout
-
 from astica_sync.core.sample import LocalSample, Problem, make_scope, make_uid
-from astica_sync.errors import DatabaseError
 from astica_sync.store import schema
+from astica_sync.store.cache import BUSY_S, Cache
+from astica_sync.store.glance import Signature
+from astica_sync.store.pages import in_pages
 
-BUSY_S = 2.0
-_COPY_PAUSE_S = 0.05
 # A file changed within this time before its content was read may change again under the same times ("racy").
 GRAIN_NS = 10_000_000
 # The same where times are kept in whole seconds; FAT keeps them in steps of two.
@@ -53,20 +49,25 @@ def _seals(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE folder ADD COLUMN filled INTEGER NOT NULL DEFAULT 0")
 
 
-_STEPS = (_tables, _seals)
+def _buckets(connection: sqlite3.Connection) -> None:
+    # A folder has several seals from here on.
+    connection.execute("UPDATE folder SET seal = NULL")
+    connection.execute("ALTER TABLE folder DROP COLUMN filled")
+
+
+_STEPS = (_tables, _seals, _buckets)
 
 
 class Folder(NamedTuple):
     """One folder of the store, ``path`` relative to it. ``class_title`` is None where files belong to no class;
-    ``mounted`` says that it lies on another file system than the store. ``seal`` stands for how its files looked when
-    each of them was as the index has it and needed no second reading, ``filled`` says that one of them is a sample."""
+    ``mounted`` says that it lies on another file system than the store. ``seal`` are the seals of its buckets (see
+    ``glance``), made when the index knew each file in them and none needed a second reading."""
 
     folder_id: int
     path: bytes
     class_title: str | None
     mounted: bool
     seal: bytes | None = None
-    filled: bool = False
 
 
 class File(NamedTuple):
@@ -84,9 +85,8 @@ class File(NamedTuple):
     reason: str | None
 
 
-Signature = tuple[int, int, int, int]
-# The signature of a file that needs no second reading, else None; and the reason where it is a problem.
-Known = tuple[Signature | None, str | None]
+# The signature of a file that needs no second reading, else None; the reason where it is a problem; the inode.
+Known = tuple[Signature | None, str | None, int]
 
 # Equal times prove nothing about a file that was changed about when it was read (git calls such files racy). The
 # change time tells; the modification time beside it where a file system does not keep the former.
@@ -95,61 +95,29 @@ _SETTLED = (
 ).format(grain=f"iif(mtime_ns % 1000000000 OR ctime_ns % 1000000000, {GRAIN_NS}, {COARSE_GRAIN_NS})")
 _KNOWN = f"SELECT name, size, mtime_ns, ctime_ns, inode, reason, {_SETTLED} FROM file WHERE folder_id = ?"  # noqa: S608
 _CONTENT = "SELECT content FROM file WHERE folder_id = ? AND name = ? AND content IS NOT NULL"
+_FILES = "SELECT content, size, folder_id, name FROM file"
+_AT_ONCE = 500
 _PLACES = (
     "SELECT folder.class, folder.path, file.name FROM file JOIN folder ON folder.id = file.folder_id"
     " WHERE file.content = ? AND folder.class IS NOT NULL"
 )
 
 
-class Index:
-    """One connection to the cache; serves the thread that opened it.
-
-    Raises from every method:
-        DatabaseError: it cannot be read; ``schema.Damaged`` where the file is no database any more.
-    """
+class Index(Cache):
+    """The cache of the scan."""
 
     def __init__(self, path: Path, busy_s: float = BUSY_S) -> None:
+        super().__init__(path, _STEPS, _ROLE, busy_s)
+
+    def local_samples(self, model_id: int, contents: Sequence[str] | None = None) -> Iterator[LocalSample]:
+        """Every sample once, sorted by uid, with all files that hold it; needs memory for the folders alone.
+
+        With ``contents``, which are in order, only the samples of these.
         """
-        Raises:
-            DatabaseError: a newer version wrote it. A damaged index is set aside and a new one begun.
-        """
-        self.path = path
-        self._busy_s = busy_s
-        self._pid = os.getpid()
-        self._private = False
-        self._scanning = FileLock(f"{path}.lock")
-        try:
-            self._connection = self._open()
-        except schema.Damaged:
-            self._set_aside()
-            self._connection = self._open()
-
-    def __enter__(self) -> "Index":
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._connection.close()
-
-    @property
-    def is_private(self) -> bool:
-        """Whether what is written now lasts no longer than this process."""
-        return self._private
-
-    def local_samples(self, model_id: int) -> Iterator[LocalSample]:
-        """Every sample once, sorted by uid, with all files that hold it; needs memory for the folders alone."""
-        scopes: dict[str, str] = {}
-        places: dict[int, tuple[str, str]] = {}
-        for folder in self.folders().values():
-            if folder.class_title is not None:
-                scopes.setdefault(folder.class_title, make_scope(model_id, folder.class_title))
-                places[folder.folder_id] = folder.class_title, join(folder.path, b"")
-        rows = self._rows("SELECT content, size, folder_id, name FROM file WHERE content IS NOT NULL ORDER BY content")
+        scopes, places = self._places(model_id)
         with self._believed():
             last = ""
-            for content, group in groupby(rows, key=itemgetter(0)):
+            for content, group in groupby(self._files(contents), key=itemgetter(0)):
                 if content <= last:
                     # A flipped byte in an index of SQLite's can do that, and nothing notices.
                     raise ValueError(content)
@@ -163,6 +131,43 @@ class Index:
                         paths.setdefault(place[0], []).append(place[1] + os.fsdecode(row[3]))
                 for title in paths if len(paths) == 1 else sorted(paths, key=scopes.__getitem__):
                     yield LocalSample(make_uid(content, scopes[title]), title, tuple(sorted(paths[title])), size)
+
+    def pages(self, model_id: int) -> Iterator[tuple[list[str], list[str]]]:
+        """The uids of all samples, in order, and their classes; no content is split between two pages."""
+        scopes, places = self._places(model_id)
+        titles = {number: place[0] for number, place in places.items()}
+        endings = {number: "-" + scopes[title] for number, title in titles.items()}
+        rows = self._rows("SELECT content, folder_id FROM file WHERE content IS NOT NULL ORDER BY content")
+        with self._believed():
+            for contents, folders in in_pages(rows, repeats=True):
+                if any(map(eq, contents, islice(contents, 1, None))) or not titles.keys() >= set(folders):
+                    pairs = zip(contents, folders, strict=True)
+                    found = {content + endings[number]: titles[number] for content, number in pairs if number in titles}
+                    uids = sorted(found)
+                    yield uids, [found[uid] for uid in uids]
+                else:
+                    uids = list(map(str.__add__, contents, map(endings.__getitem__, folders)))
+                    yield uids, list(map(titles.__getitem__, folders))
+
+    def _places(self, model_id: int) -> tuple[dict[str, str], dict[int, tuple[str, str]]]:
+        """The scope of each class; and the class of each folder that has one, with the start of its files' paths."""
+        scopes: dict[str, str] = {}
+        places: dict[int, tuple[str, str]] = {}
+        for folder in self.folders().values():
+            if folder.class_title is not None:
+                scopes.setdefault(folder.class_title, make_scope(model_id, folder.class_title))
+                places[folder.folder_id] = folder.class_title, join(folder.path, b"")
+        return scopes, places
+
+    def _files(self, contents: Sequence[str] | None) -> Iterator[Any]:
+        if contents is None:
+            yield from self._rows(f"{_FILES} WHERE content IS NOT NULL ORDER BY content")
+            return
+        for start in range(0, len(contents), _AT_ONCE):
+            some = contents[start : start + _AT_ONCE]
+            yield from self._rows(
+                f"{_FILES} WHERE content IN ({', '.join('?' * len(some))}) ORDER BY content", tuple(some)
+            )
 
     def problems(self) -> Iterator[Problem]:
         """Every file that cannot be a sample, by path."""
@@ -231,25 +236,9 @@ class Index:
 
         self.write(forget)
 
-    @contextlib.contextmanager
-    def scanning(self) -> Iterator[None]:
-        """Held by a scan. While another process scans, this one works on a private copy, after a bounded wait."""
-        self._come_back()
-        try:
-            if not self.path.parent.is_dir():
-                # The library would make the folder, and a disk that is not mounted would seem to be a store.
-                raise FileNotFoundError(self.path.parent)
-            self._scanning.acquire(timeout=self._busy_s)
-        except (Timeout, OSError, NotImplementedError):
-            self._go_private()
-        try:
-            yield
-        finally:
-            self._scanning.release()
-
     def folders(self) -> dict[bytes, Folder]:
         """All folders by their path relative to the store; the store itself is b""."""
-        rows = self._rows("SELECT id, path, class, mounted, seal, filled FROM folder")
+        rows = self._rows("SELECT id, path, class, mounted, seal FROM folder")
         return {row[1]: Folder._make(row) for row in rows}
 
     def is_mounted(self, path: str) -> bool:
@@ -257,9 +246,12 @@ class Index:
         row = next(self._rows("SELECT mounted FROM folder WHERE path = ?", (os.fsencode(path),)), None)
         return row is not None and bool(row[0])
 
-    def known(self, folder_id: int) -> dict[bytes, Known]:
-        """What is known of every name in one folder."""
-        return {row[0]: (row[1:5] if row[6] else None, row[5]) for row in self._rows(_KNOWN, (folder_id,))}
+    def known(self, folder_id: int, broken: Sequence[int] = (), buckets: int = 0) -> dict[bytes, Known]:
+        """What is known of every name in one folder, or only in the ``broken`` ones of its ``buckets``."""
+        query = _KNOWN
+        if len(broken) < buckets:
+            query = f"{_KNOWN} AND inode % {buckets} IN ({', '.join(map(str, broken))})"
+        return {row[0]: (row[1:5] if row[6] else None, row[5], row[4]) for row in self._rows(query, (folder_id,))}
 
     def content_at(self, folder_id: int, name: bytes) -> list[str]:
         """The content hash that was last read at one name; empty where there was none."""
@@ -269,10 +261,10 @@ class Index:
         """Writes folders, removes the files ``drop``, then writes the files ``put``, all in one transaction."""
 
         def change(connection: sqlite3.Connection) -> None:
-            connection.executemany("INSERT OR REPLACE INTO folder VALUES (?, ?, ?, ?, ?, ?)", folders)
-            # What is written about a file breaks its folder's seal.
-            changed = {row[0] for row in (*put, *drop)}
-            connection.executemany("UPDATE folder SET seal = NULL WHERE id = ?", ((number,) for number in changed))
+            connection.executemany("INSERT OR REPLACE INTO folder VALUES (?, ?, ?, ?, ?)", folders)
+            # Whoever writes what was read of a file has broken its bucket's seal. What could not be read has none.
+            odd = {row.folder_id for row in put if not row.inode}
+            connection.executemany("UPDATE folder SET seal = NULL WHERE id = ?", ((number,) for number in odd))
             connection.executemany("DELETE FROM file WHERE folder_id = ? AND name = ?", drop)
             connection.executemany("INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", put)
             connection.execute("DELETE FROM meta WHERE key = 'totals'")
@@ -291,103 +283,6 @@ class Index:
 
         if folder_ids:
             self.write(change)
-
-    def write(self, change: Callable[[sqlite3.Connection], object]) -> None:
-        """Runs ``change`` in one transaction, in the private copy where the file cannot be written."""
-        try:
-            self._transact(change)
-        except (schema.Locked, schema.Unwritable):
-            if self._private:
-                raise
-            self._go_private()
-            self._transact(change)
-
-    def start_anew(self) -> None:
-        """Sets the file aside as ``<name>.damaged`` and begins an empty index."""
-        self._connection.close()
-        self._set_aside()
-        self._connection = self._open()
-
-    def _set_aside(self) -> None:
-        with contextlib.suppress(OSError):
-            self.path.replace(self.path.with_name(f"{self.path.name}.damaged"))
-            for suffix in ("-journal", "-wal", "-shm"):
-                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-
-    def _open(self) -> sqlite3.Connection:
-        try:
-            return schema.open_database(self.path, _STEPS, _ROLE, busy_s=self._busy_s, durable=False)
-        except (schema.Locked, schema.Unwritable):
-            self._private = True
-            return schema.open_memory(_STEPS)
-
-    def _come_back(self) -> None:
-        """Returns from a private copy to the file, for instance when another process has ended its scan."""
-        if self._private:
-            private = self._connection
-            with contextlib.suppress(schema.Locked, schema.Unwritable):
-                self._connection = schema.open_database(self.path, _STEPS, _ROLE, busy_s=self._busy_s, durable=False)
-                self._private = False
-                private.close()
-
-    def _go_private(self) -> None:
-        if self._private:
-            return
-        copy = sqlite3.connect(":memory:", isolation_level=None)
-        tries = iter(range(max(1, int(self._busy_s / _COPY_PAUSE_S))))
-
-        def give_up(status: int, _remaining: int, _total: int) -> None:
-            if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and next(tries, None) is None:
-                raise TimeoutError
-
-        try:
-            with schema.translated(self.path, _ROLE):
-                self._connection.backup(copy, progress=give_up, sleep=_COPY_PAUSE_S)
-        except TimeoutError:
-            copy.close()
-            copy = schema.open_memory(_STEPS)
-        except BaseException:
-            copy.close()
-            raise
-        self._connection.close()
-        self._connection = copy
-        self._private = True
-
-    def _transact(self, change: Callable[[sqlite3.Connection], object]) -> None:
-        schema.refuse_fork(self._pid)
-        with self._caught():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                change(self._connection)
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-
-    def _rows(self, query: str, values: tuple[object, ...] = ()) -> Iterator[Any]:
-        schema.refuse_fork(self._pid)
-        with self._caught():
-            # Not "yield from": it would close the cursor of a connection that is closed already.
-            for row in self._connection.execute(query, values):  # noqa: UP028
-                yield row
-
-    @contextlib.contextmanager
-    def _believed(self) -> Iterator[None]:
-        with self._caught(), schema.believed(self.path, _ROLE):
-            yield
-
-    @contextlib.contextmanager
-    def _caught(self) -> Iterator[None]:
-        """A file that makes trouble is set aside at once, so that the next command begins with a new one."""
-        try:
-            with schema.translated(self.path, _ROLE):
-                yield
-        except (schema.Locked, schema.Unwritable):
-            raise
-        except DatabaseError as error:
-            self._set_aside()
-            raise schema.Damaged(str(error), error.hint) from error
 
 
 def join(folder: bytes, name: bytes) -> str:

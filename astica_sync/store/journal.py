@@ -8,12 +8,13 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from astica_sync.core.sample import Mark, MarkState
 from astica_sync.store import schema
+from astica_sync.store.pages import Columns, in_pages
 
 BUSY_S = 10.0
 
@@ -135,8 +136,13 @@ class Journal:
         """A number that is another one once a different process has written since."""
         return next(self._read("PRAGMA data_version", (), lambda row: int(row[0])))
 
-    def marks(self) -> Iterator[Mark]:
-        """Every mark, sorted by uid, as a stream; read it to its end before writing."""
+    def marks(self, contents: Sequence[str] | None = None) -> Iterator[Mark]:
+        """Every mark, sorted by uid, as a stream; read it to its end before writing. With ``contents``, which are in
+        order, only the marks of these."""
+        if contents is not None:
+            for content in contents:
+                yield from self.marks_of(content)
+            return
         last = ""
 
         def next_mark(row: tuple[str, str, str, float | None, str, bytes]) -> Mark:
@@ -148,7 +154,12 @@ class Journal:
             last = mark.uid
             return mark
 
-        return self._read(f"{_MARK} ORDER BY uid", (), next_mark)
+        yield from self._read(f"{_MARK} ORDER BY uid", (), next_mark)
+
+    def pages(self) -> Iterator[Columns]:
+        """The uids of all marks, in order, and their states; no content is split between two pages."""
+        with schema.believed(self.path, _ROLE):
+            yield from in_pages(self._read("SELECT uid, state FROM mark ORDER BY uid", (), _as_it_is), repeats=False)
 
     def mark(self, uid: str) -> Mark | None:
         return next(self._read(f"{_MARK} WHERE uid = ?", (uid,), _mark), None)
@@ -261,6 +272,10 @@ class Journal:
 # The enumeration's own call takes longer than all the rest of reading a mark.
 _STATES = {str(state): state for state in MarkState}
 _MARK = "SELECT uid, class, state, sent_at, run, path FROM mark"
+
+
+def _as_it_is(row: tuple[str, str]) -> tuple[str, str]:
+    return row
 
 
 def _mark(row: tuple[str, str, str, float | None, str, bytes]) -> Mark:

@@ -1,20 +1,16 @@
 """One listing of one folder, compared with what the index knows of it."""
 
-import marshal
 import os
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from stat import S_ISREG
 
-import xxhash
-
-from astica_sync.store.disk import Disk, Entry, Kind, kind_of
-from astica_sync.store.ignore import Ignore, is_hidden
-from astica_sync.store.index import Folder, Known, Signature
-from astica_sync.store.layout import SETTINGS_FILE, STATE_DIR
-from astica_sync.store.reading import signature
+from astica_sync.store.disk import Disk, Kind, kind_of
+from astica_sync.store.glance import Glance, Other, break_seals, count_buckets
+from astica_sync.store.ignore import Ignore
+from astica_sync.store.index import Folder, Known
+from astica_sync.store.layout import SETTINGS_FILE
 
 _IN_ROOT = "not in a class folder; move it into one, or list it in .astica-ignore"
 _BAD_TITLE = "the folder's name cannot be a class: blank, control characters or no UTF-8; rename it"
@@ -25,7 +21,7 @@ _REASONS = {
     Kind.FILE: _IN_ROOT,
 }
 
-_UNSEEN: Known = (None, None)
+_UNSEEN: Known = (None, None, 0)
 
 
 @dataclass(slots=True)
@@ -35,18 +31,18 @@ class Look:
     ``folders`` are to be visited; ``unread`` files are new or may have changed; ``odd`` names cannot be samples, and
     the index does not say so yet; ``missing`` names were known and are not there. ``hides``: an entry may stand for
     files that were not seen; ``hidden_classes`` are those it may stand for in the store's own folder. ``nested``: this
-    folder is a store itself. ``filled``: it holds a sample that needs no reading. ``files`` were looked at.
-    ``seal`` says it all in a few bytes, where the index knows every file and nothing is odd.
+    folder is a store itself. ``files`` were looked at. ``seal`` are the seals of all buckets, broken where the index
+    does not yet know every file; None where nothing can be sealed.
     """
 
-    folders: list[tuple[str, os.stat_result]] = field(default_factory=list)
+    folders: list[tuple[str, int]] = field(default_factory=list)
+    """Name and device."""
     unread: list[str] = field(default_factory=list)
     odd: dict[bytes, str] = field(default_factory=dict)
     missing: set[bytes] = field(default_factory=set)
     hides: bool = False
     hidden_classes: set[str] = field(default_factory=set)
     nested: bool = False
-    filled: bool = False
     files: int = 0
     seal: bytes | None = None
 
@@ -60,75 +56,46 @@ def class_title_of(name: str) -> str | None:
 
 
 def look(
-    disk: Disk,
-    path: str,
+    found: Glance,
     folder: Folder,
-    known_of: Callable[[int], dict[bytes, Known]],
+    known_of: Callable[[int, Sequence[int], int], dict[bytes, Known]],
     ignore: Ignore,
     *,
     forced: bool,
 ) -> Look:
-    """Lists the folder at ``path`` and compares it with what ``known_of`` gives for its id, which is asked only when
-    the folder's seal is broken. ``forced`` takes every file for unread.
-
-    Raises:
-        OSError: the folder cannot be listed to its end.
-    """
-    seen = Look()
+    """Compares one listing with what ``known_of`` gives for a folder's id and some of so many buckets; it is asked only
+    where a seal is broken. ``forced`` takes every file for unread: nothing is known then but names."""
+    seen = Look(files=found.files, nested=found.nested)
     prefix = os.fsdecode(folder.path) + "/" if folder.path else ""
-    files: list[tuple[str, Signature]] = []
-    others: list[Entry] = []
-    for entry in disk.scan_folder(path):
-        name, status = entry
-        if is_hidden(name):
-            seen.nested = seen.nested or (name == STATE_DIR and bool(folder.path))
-        elif status is not None and S_ISREG(status.st_mode) and folder.path:
-            if not (ignore and ignore.skips(prefix + name, folder=False)):
-                files.append((name, signature(status)))
-        else:
-            others.append(entry)
-    sealable = all(status is not None and kind_of(status) is Kind.FOLDER for _, status in others)
-    seen.files = len(files)
-    seen.seal = _seal(files) if sealable and files else None
-    if folder.seal is not None and folder.seal == seen.seal and not forced:
-        seen.filled = folder.filled
-        for entry in others:
-            _look_at_odd(seen, folder, entry, {}, prefix, ignore)
-        return seen
-    known = known_of(folder.folder_id)
-    for name, found in files:
-        kept, reason = known.pop(os.fsencode(name), _UNSEEN)
-        if forced or kept is None or kept != found:
+    buckets = count_buckets(found.seals)
+    known = known_of(folder.folder_id, found.broken, buckets) if found.broken else {}
+    unsure: set[int] = set()
+    for name, *rest in found.changed:
+        if ignore and ignore.skips(prefix + name, folder=False):
+            continue
+        kept, _, _ = known.pop(os.fsencode(name), _UNSEEN)
+        if forced or kept is None or kept != tuple(rest):
             seen.unread.append(name)
-        elif reason is None:
-            seen.filled = True
-    for entry in others:
+            unsure.add(rest[3])
+    for entry in found.others:
         _look_at_odd(seen, folder, entry, known, prefix, ignore)
     seen.missing = set(known)
-    if seen.unread or seen.odd or seen.missing:
-        seen.seal = None
+    if buckets and not seen.odd:
+        unsure.update(row[2] for row in known.values())
+        seen.seal = break_seals(found.seals, {inode % buckets for inode in unsure})
     return seen
 
 
-def _seal(files: list[tuple[str, Signature]]) -> bytes:
-    """Says in a few bytes what all files of a folder looked like.
-
-    Version 2 of marshal writes equal values as equal bytes, which later ones do not, and faster than anything else.
-    """
-    return xxhash.xxh3_128_digest(marshal.dumps(files, 2))
-
-
 def _look_at_odd(
-    seen: Look, folder: Folder, entry: Entry, known: dict[bytes, Known], prefix: str, ignore: Ignore
+    seen: Look, folder: Folder, entry: Other, known: dict[bytes, Known], prefix: str, ignore: Ignore
 ) -> None:
-    name, status = entry
-    kind = None if status is None else kind_of(status)
+    name, kind, device = entry
     if ignore.skips(prefix + name, folder=kind is Kind.FOLDER):
         return
     title = class_title_of(name)
-    if kind is Kind.FOLDER and status is not None:
+    if kind is Kind.FOLDER:
         if folder.path or title is not None:
-            seen.folders.append((name, status))
+            seen.folders.append((name, device))
             return
         reason = _BAD_TITLE
     elif kind is Kind.FILE and name == SETTINGS_FILE:
@@ -141,7 +108,7 @@ def _look_at_odd(
         if not folder.path and title is not None:
             seen.hidden_classes.add(title)
     raw = os.fsencode(name)
-    if known.pop(raw, _UNSEEN) != (None, reason):
+    if known.pop(raw, _UNSEEN)[:2] != (None, reason):
         seen.odd[raw] = reason
 
 

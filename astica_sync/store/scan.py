@@ -3,17 +3,21 @@
 What could not be seen is said so, and stays in the index: from there nothing may be called absent (promise 3).
 """
 
+import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from astica_sync.clock import Clock
 from astica_sync.core.sample import Unknown
-from astica_sync.errors import StoreChanged, StoreError
+from astica_sync.errors import StoreChanged
 from astica_sync.store import schema
-from astica_sync.store.disk import Disk, Kind, kind_of
+from astica_sync.store.beside import Beside
+from astica_sync.store.disk import Disk
+from astica_sync.store.glance import Glance, glance, moment_of
 from astica_sync.store.ignore import Ignore
 from astica_sync.store.index import COARSE_GRAIN_NS, File, Folder, Index
 from astica_sync.store.layout import STATE_DIR, Layout, check_root
@@ -25,6 +29,8 @@ _BATCH_ROWS = 2000
 # Files per task of a reading thread, so that handing over costs little beside reading small files.
 _BATCH_FILES = 32
 _LISTINGS = 3
+# An index of so many bytes knows about 50,000 files.
+_BESIDE_FROM = 8_000_000
 _MOST_NAMED = 20_000
 _NO_FOLDER = Folder(0, b"", None, False)
 
@@ -39,18 +45,17 @@ _REMOUNTED = (
 class Scan:
     """What one look at the store found; the samples and problems themselves are in the index.
 
-    ``files`` were looked at, ``hashed`` of them read. ``classes`` are all class folders (NFC), ``empty_classes``
-    those without a sample. ``changing`` files and folders changed during the scan. ``started_at`` is in seconds since
-    the epoch. ``ignore_changed``: the ignore file differs from that of the scan before; ``ignore_digest`` names its
-    rules. ``fresh`` are the content hashes that stand where they did not before, ``lost`` those that stand no more
-    where they did; None when they are too many to name, or gone with their folder.
+    ``files`` were looked at, ``hashed`` of them read. ``classes`` are all class folders (NFC). ``changing`` files and
+    folders changed during the scan. ``started_at`` is in seconds since the epoch. ``ignore_changed``: the ignore file
+    differs from that of the scan before; ``ignore_digest`` names its rules. ``fresh`` are the content hashes that stand
+    where they did not before, ``lost`` those that stand no more where they did; None when they are too many to name, or
+    gone with their folder.
     """
 
     files: int
     hashed: int
     unknown: Unknown
     classes: frozenset[str]
-    empty_classes: frozenset[str]
     changing: int
     started_at: float
     ignore_changed: bool
@@ -91,47 +96,6 @@ def scan_store(
     return _Walk(layout, index, clock, disk or Disk(), ignore, forced, below, progress).run(threads)
 
 
-def still_absent(
-    layout: Layout, index: Index, disk: Disk, class_title: str, content: str, paths: tuple[str, ...]
-) -> bool:
-    """The second look, just before a removal (promise 3): whether none of ``paths`` holds that content any more.
-
-    Believes the disk alone: a file that stands there is read, whatever the index says. Anything that cannot be seen
-    is an answer of no. A file that the ignore file has taken out of the store counts as absent.
-    """
-    try:
-        check_root(layout, disk)
-        ignore = Ignore.load(layout.root)
-        if index.paths_of(class_title, content):
-            return False
-        return all(ignore.skips_below(path) or _has_left(layout, index, disk, path, content) for path in paths)
-    except StoreError:
-        return False
-
-
-def _has_left(layout: Layout, index: Index, disk: Disk, path: str, content: str) -> bool:
-    parts = path.split("/")
-    try:
-        device = disk.lstat(layout.root).st_dev
-        for number in range(1, len(parts)):
-            above = "/".join(parts[:number])
-            status = disk.lstat(layout.root / above)
-            kind = kind_of(status)
-            if kind is not Kind.FOLDER:
-                return kind is Kind.FILE
-            if (status.st_dev != device) != index.is_mounted(above):
-                return False
-        kind = kind_of(disk.lstat(layout.root / path))
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    if kind is not Kind.FILE:
-        return kind is Kind.FOLDER
-    reading = read_file(disk, layout.root / path)
-    return reading.ending is Ending.READ and reading.content != content
-
-
 class _Walk:
     """The state of one scan."""
 
@@ -151,7 +115,9 @@ class _Walk:
         self.everything = False
         self.unknown: set[str] = set()
         self.classes: set[str] = set()
-        self.filled: set[str] = set()
+        # Seals stand for what the index says under these rules alone.
+        self.seed = int(ignore.digest, 16)
+        self.beside: Beside | None = None
         self.files = self.hashed = self.changing = 0
         self.fresh: set[str] = set()
         self.lost: set[str] = set()
@@ -170,7 +136,7 @@ class _Walk:
     def run(self, threads: int) -> Scan:
         started_at = self.clock.now()
         self._check_root()
-        with self.index.scanning(), readers(threads) as pool:
+        with self.index.scanning(), readers(threads) as pool, self._company(threads) as self.beside:
             self.folders = self.index.folders()
             self.next_id = 1 + max((folder.folder_id for folder in self.folders.values()), default=0)
             self.pool = pool
@@ -193,7 +159,6 @@ class _Walk:
             hashed=self.hashed,
             unknown=Unknown(self.everything, frozenset(self.unknown)),
             classes=frozenset(self.classes),
-            empty_classes=frozenset(self.classes - self.filled),
             changing=self.changing,
             started_at=started_at,
             ignore_changed=before not in (None, self.ignore.digest),
@@ -201,6 +166,14 @@ class _Walk:
             fresh=frozenset(self.fresh) if len(self.fresh) <= _MOST_NAMED else None,
             lost=None if self.nameless or len(self.lost) > _MOST_NAMED else frozenset(self.lost),
         )
+
+    def _company(self, threads: int) -> AbstractContextManager[Beside | None]:
+        """A process that lists beside this one, where it is worth its start."""
+        if threads and self.below is None and (os.cpu_count() or 1) > 1:
+            with contextlib.suppress(OSError):
+                if self.layout.index_db.stat().st_size >= _BESIDE_FROM:
+                    return Beside()
+        return contextlib.nullcontext()
 
     def _check_root(self) -> None:
         try:
@@ -224,10 +197,13 @@ class _Walk:
             seen = self._look_safely(folder)
             if seen is None:
                 continue
-            for name, status in seen.folders:
-                child = os.fsencode(name)
+            for name, child_device in seen.folders:
+                child = path + b"/" + os.fsencode(name) if path else os.fsencode(name)
                 child_title = title if path else class_title_of(name)
-                waiting.append((path + b"/" + child if path else child, child_title, status.st_dev != device))
+                waiting.append((child, child_title, child_device != device))
+                if self.beside and child in self.folders:
+                    known = self.folders[child]
+                    self.beside.ahead.append((self._path_of(known), self._seals_of(known), self.seed))
             self._record(folder, seen)
             self.progress(self.files, self.hashed)
 
@@ -250,19 +226,10 @@ class _Walk:
         return folder
 
     def _look_safely(self, folder: Folder) -> Look | None:
-        """What the folder shows; None where it may not be looked into. Listed until it stays the same meanwhile,
-        since a listing may miss a file that is renamed during it."""
+        """What the folder shows; None where it may not be looked into."""
         path = self._path_of(folder)
         try:
-            for _ in range(_LISTINGS):
-                before = self.disk.lstat(path)
-                seen = look(self.disk, path, folder, self.index.known, self.ignore, forced=self.forced)
-                after = self.disk.lstat(path)
-                if (before.st_mtime_ns, before.st_ino) == (after.st_mtime_ns, after.st_ino):
-                    break
-            else:
-                self.changing += 1
-                self._hold(folder)
+            found = (self.beside.take(path) if self.beside else None) or self._list(path, folder)
         except FileNotFoundError:
             self.changing += 1
             self._hold(folder)
@@ -271,21 +238,35 @@ class _Walk:
             self._hold(folder)
             self._report(folder, f"cannot be read: {error.strerror}; mend its rights or its disk")
             return None
-        if seen.nested:
+        seen = look(found, folder, self.index.known, self.ignore, forced=self.forced)
+        if seen.nested and folder.path:
             self._hold(folder)
             self._put_problem(folder, STATE_DIR.encode(), _NESTED)
             return None
         return seen
+
+    def _list(self, path: str, folder: Folder) -> Glance:
+        """Lists the folder until it stays the same meanwhile, since a listing may miss a file that is renamed during
+        it. Where it never does, nothing in it may be called absent."""
+        for _ in range(_LISTINGS):
+            before = moment_of(self.disk, path)
+            found = glance(self.disk, path, self._seals_of(folder), self.seed, odd=not folder.path)
+            if moment_of(self.disk, path) == before:
+                return found
+        self.changing += 1
+        self._hold(folder)
+        return found
+
+    def _seals_of(self, folder: Folder) -> bytes | None:
+        return None if self.forced else folder.seal
 
     def _record(self, folder: Folder, seen: Look) -> None:
         self.files += seen.files
         self.unknown |= seen.hidden_classes
         if seen.hides and folder.class_title is not None:
             self.unknown.add(folder.class_title)
-        if seen.filled and folder.class_title is not None:
-            self.filled.add(folder.class_title)
-        if seen.seal is not None and seen.seal != folder.seal:
-            folder = self.folders[folder.path] = folder._replace(seal=seen.seal, filled=seen.filled)
+        if seen.seal != folder.seal:
+            folder = self.folders[folder.path] = folder._replace(seal=seen.seal)
             self.new_folders.append(folder)
         if folder.path in self.remounted and seen.missing:
             self._hold(folder)
@@ -321,8 +302,6 @@ class _Walk:
         if reading.status is not None:
             row = (*signature(reading.status), self.checked_ns, reading.content, reading.reason)
             self.put.append(File(folder.folder_id, name, *row))
-            if reading.content is not None and folder.class_title is not None:
-                self.filled.add(folder.class_title)
             self._compare(folder, name, reading.content)
             return
         if folder.class_title is not None:

@@ -7,8 +7,9 @@ every request and after every answer.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from astica_sync.core.order import new_places, uploads_before
 from astica_sync.core.pace import Lane
-from astica_sync.core.plan import Plan, RemoveClass, RemoveSample, Upload, new_places, uploads_before
+from astica_sync.core.plan import Plan, RemoveClass, RemoveSample, Upload
 from astica_sync.core.sample import Mark, content_of
 from astica_sync.errors import (
     AsticaSyncError,

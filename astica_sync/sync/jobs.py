@@ -7,7 +7,7 @@ from astica_sync.core.plan import RemoveSample, Upload, Why
 from astica_sync.core.sample import content_of
 from astica_sync.errors import BackupDamaged, ImageRejected, SourceChanged
 from astica_sync.remote.budget import Permit
-from astica_sync.store.scan import still_absent
+from astica_sync.store.absence import still_absent
 from astica_sync.sync.parts import Parts
 
 

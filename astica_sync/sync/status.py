@@ -5,11 +5,13 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
 from astica_sync.core.guard import Refusal, find_refusals
+from astica_sync.core.kept import find_kept
 from astica_sync.core.naming import NearTitle, find_near_titles
 from astica_sync.core.pace import Lane
 from astica_sync.core.pairing import rename_adopted
 from astica_sync.core.plan import Plan, Terms, make_plan
 from astica_sync.core.sample import ALL_SEEN, LocalSample, Observation, Problem
+from astica_sync.core.shown import Shown
 from astica_sync.errors import NotAnObservation, StoreError
 from astica_sync.remote.wire import parse_view
 from astica_sync.store.ignore import Ignore
@@ -18,6 +20,7 @@ from astica_sync.store.records import Records
 from astica_sync.store.scan import Scan, scan_store
 from astica_sync.sync.parts import Parts
 
+FEW = 1000
 UIDS_PROVEN = "uids_proven"
 FOLLOWS = "follows"
 """The journal's key for the version, and its snapshot, whose data the service was made equal to."""
@@ -113,7 +116,7 @@ def plan_round(parts: Parts, scan: Scan, observation: Observation, accepted: Con
         ignored=_ignored(parts),
         version=parts.wanted is not None,
     )
-    plan = make_plan(local_side(parts), parts.journal.marks(), observation, terms)
+    plan = _compare(parts, observation, terms)
     named = {upload.class_title for upload in plan.asked}
     return Status(
         scan,
@@ -124,6 +127,18 @@ def plan_round(parts: Parts, scan: Scan, observation: Observation, accepted: Con
         bad,
         [entry for entry in near if entry.title in named],
     )
+
+
+def _compare(parts: Parts, observation: Observation, terms: Terms) -> Plan:
+    """Plans; only what is not the same on all sides is looked at one by one, unless that is nearly everything."""
+    if parts.wanted:
+        return make_plan(parts.wanted.samples, parts.journal.marks(), observation, terms)
+    shown = Shown.of(observation.samples)
+    kept = find_kept(parts.index.pages(parts.model_id), parts.journal.pages(), shown)
+    if len(kept.rest) > kept.classes.total() + FEW:
+        return make_plan(parts.index.local_samples(parts.model_id), parts.journal.marks(), observation, terms)
+    local = parts.index.local_samples(parts.model_id, kept.rest)
+    return make_plan(local, parts.journal.marks(kept.rest), observation, terms, kept)
 
 
 def local_side(parts: Parts) -> Iterable[LocalSample]:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from astica_sync.core.order import new_places, uploads_before
 from astica_sync.core.plan import (
     CLASS_REMOVE_COST,
     Plan,
@@ -15,8 +16,6 @@ from astica_sync.core.plan import (
     Why,
     decide,
     make_plan,
-    new_places,
-    uploads_before,
 )
 from astica_sync.core.sample import (
     Certainty,

@@ -39,7 +39,7 @@ APPLY, JOBS, PLAN, CYCLE, STATUS = (
     f"astica_sync.sync.{name}:" for name in ("apply", "jobs", "plan", "cycle", "status")
 )
 PLAN = "astica_sync.core.plan:"
-SCAN, OBJECTS, INDEX = (f"astica_sync.store.{name}:" for name in ("scan", "objects", "index"))
+SCAN, OBJECTS, INDEX, ABSENCE = (f"astica_sync.store.{name}:" for name in ("scan", "objects", "index", "absence"))
 BUDGET, SERVICE, CLIENT, FAILURE, WIRE = (
     f"astica_sync.remote.{name}:" for name in ("budget", "service", "client", "failure", "wire")
 )
@@ -120,9 +120,9 @@ MUTANTS = (
     _mutant("a removal without a look at the backup", (JOBS + "prove_kept", "if reason is None:", "if True:")),
     _mutant("one look instead of two", (JOBS + "may_go", "return still_absent(", "return True or still_absent(")),
     _mutant("the second look reads nothing",
-        (SCAN + "_has_left", "return reading.ending is Ending.READ and reading.content != content", "return True")),
+        (ABSENCE + "_has_left", "return reading.ending is Ending.READ and reading.content != content", "return True")),
     _mutant("what cannot be read is absent", (SAMPLE + "Unknown.hides", "return", "return False and"),
-        (SCAN + "_has_left", "except OSError:\n        return False", "except OSError:\n        return True")),
+        (ABSENCE + "_has_left", "except OSError:\n        return False", "except OSError:\n        return True")),
     _mutant("an unreadable folder is an empty one", (SCAN + "_Walk._hold", "self.held.add(folder.path)", "return")),
     _mutant("another folder in the store's place is the store",
         ("astica_sync.store.layout:check_root", "if sentinel.inode != status.st_ino:", "if False:")),
@@ -202,10 +202,10 @@ MUTANTS = (
     _mutant("equal times prove an equal file",
         (INDEX + "Index.known", "row[1:5] if row[6] else None", "row[1:5]")),
     _mutant("every index is believed but for its size",
-        (SCAN.replace("scan:", "look:") + "look", "kept != found", "kept[0] != found[0]"),
+        (SCAN.replace("scan:", "look:") + "look", "kept != tuple(rest)", "kept[0] != rest[0]"),
         (INDEX + "Index.known", "row[1:5] if row[6] else None", "row[1:5]"), quick=300),
     _mutant("a folder is sealed although a file in it may still change",
-        ("astica_sync.store.look:look", "if seen.unread or seen.odd or seen.missing:", "if False:")),
+        ("astica_sync.store.look:look", "{inode % buckets for inode in unsure}", "set()")),
     _mutant(
         "a stranger's sample without a uid is ours, cut",
         ("astica_sync.sync.probe:prove_uids", "and (over or len(sample.uid) >= TELLING)", ""),

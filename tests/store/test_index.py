@@ -125,14 +125,14 @@ def test_a_file_changed_about_when_it_was_read_is_read_again(
     index: Index, times: dict[str, int], settled: bool
 ) -> None:
     index.change([], [file(CAN, "new.png", C, **times)], [])
-    signature, _reason = index.known(CAN.folder_id)[b"new.png"]
+    signature, _reason, _inode = index.known(CAN.folder_id)[b"new.png"]
     assert (signature is not None) is settled
 
 
 def test_a_forgotten_file_is_read_again(index: Index) -> None:
     index.forget(["Can/2.png", "Can/none.png"])
-    assert index.known(CAN.folder_id)[b"2.png"] == (None, None)
-    assert index.known(OLD.folder_id)[b"1.png"] == ((10, 5, 5, 1), None)
+    assert index.known(CAN.folder_id)[b"2.png"] == (None, None, 1)
+    assert index.known(OLD.folder_id)[b"1.png"] == ((10, 5, 5, 1), None, 1)
 
 
 def test_meta_is_kept(index: Index, path: Path) -> None:

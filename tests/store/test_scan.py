@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from astica_sync.core.sample import Unknown
 from astica_sync.errors import StoreError
+from astica_sync.store.absence import still_absent
 from astica_sync.store.disk import CHUNK, AnyPath, Disk, Entry
 from astica_sync.store.index import Index
 from astica_sync.store.layout import Layout, create_store
-from astica_sync.store.scan import Scan, scan_store, still_absent
+from astica_sync.store.scan import Scan, scan_store
 
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8\xff\xe0"
@@ -234,7 +235,7 @@ def test_removed_files_and_folders_are_forgotten(store: Store) -> None:
     (store.root / "Glass/4.png").unlink()
     scan = store.scan()
     assert store.samples() == {"Can": {"Can/1.png"}}
-    assert (scan.classes, scan.empty_classes, scan.unknown) == ({"Can", "Glass"}, {"Glass"}, Unknown())
+    assert (scan.classes, scan.unknown) == ({"Can", "Glass"}, Unknown())
     (store.root / "Glass").rmdir()
     assert store.scan().classes == {"Can"}
     assert set(store.index.folders()) == {b"", b"Can"}

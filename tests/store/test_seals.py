@@ -2,13 +2,17 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from astica_sync.clock import SystemClock
-from astica_sync.store.index import Index, Known
+from astica_sync.core.sample import Unknown
+from astica_sync.store.beside import Beside
+from astica_sync.store.disk import Disk
+from astica_sync.store.glance import BROKEN, BUCKET_FROM, BUCKETS, SEAL_BYTES, glance
+from astica_sync.store.index import File, Index, Known
 from astica_sync.store.layout import Layout, create_store
 from astica_sync.store.scan import Scan, scan_store
 
@@ -18,11 +22,14 @@ PNG = b"\x89PNG\r\n\x1a\n"
 class CountingIndex(Index):
     """Notes each folder whose rows were read."""
 
-    def known(self, folder_id: int) -> dict[bytes, Known]:
+    def known(self, folder_id: int, broken: Sequence[int] = (), buckets: int = 0) -> dict[bytes, Known]:
         self.asked += 1
-        return super().known(folder_id)
+        found = super().known(folder_id, broken, buckets)
+        self.rows += len(found)
+        return found
 
     asked = 0
+    rows = 0
 
 
 class Sealed:
@@ -44,7 +51,7 @@ class Sealed:
         self.index.write(lambda connection: connection.execute("UPDATE file SET checked_ns = checked_ns + 60000000000"))
 
     def scan(self) -> Scan:
-        self.index.asked = 0
+        self.index.asked = self.index.rows = 0
         return scan_store(self.layout, self.index, clock=SystemClock(), threads=0)
 
 
@@ -58,7 +65,6 @@ def sealed(tmp_path: Path) -> Iterator[Sealed]:
 def test_no_row_is_read_of_a_folder_in_which_nothing_changed(sealed: Sealed) -> None:
     scan = sealed.scan()
     assert (scan.files, scan.hashed, sealed.index.asked) == (3, 0, 1), "the store's own folder alone"
-    assert scan.empty_classes == frozenset()
 
 
 def test_a_changed_a_new_and_a_missing_file_break_the_seal(sealed: Sealed) -> None:
@@ -87,7 +93,8 @@ def test_a_file_that_is_not_settled_leaves_its_folder_unsealed(sealed: Sealed) -
     sealed.scan()
     sealed.index.write(lambda connection: connection.execute("UPDATE file SET checked_ns = ctime_ns"))
     assert sealed.scan().hashed == 2
-    assert {folder.path for folder in sealed.index.folders().values() if folder.seal} == {b"Can/old"}
+    seals = {folder.path: folder.seal for folder in sealed.index.folders().values()}
+    assert (seals[b"Can"], seals[b"Can/old"] == BROKEN) == (BROKEN, False)
 
 
 def test_a_forced_scan_believes_no_seal(sealed: Sealed) -> None:
@@ -108,8 +115,7 @@ def test_layouts_of_earlier_versions_are_brought_up_to_date(tmp_path: Path) -> N
             connection.execute(text)
             for text in (
                 "ALTER TABLE folder DROP COLUMN seal",
-                "ALTER TABLE folder DROP COLUMN filled",
-                "DELETE FROM _sqlite_migrations WHERE name LIKE '%_seals'",
+                "DELETE FROM _sqlite_migrations WHERE name LIKE '%_seals' OR name LIKE '%_buckets'",
                 "PRAGMA user_version = 1",
             )
         ]
@@ -117,3 +123,88 @@ def test_layouts_of_earlier_versions_are_brought_up_to_date(tmp_path: Path) -> N
     found.index.close()
     with Index(Layout(found.root).index_db) as index:
         assert len(list(index.local_samples(1))) == 3
+
+
+class Many(Sealed):
+    """So many files in one folder that they fall into buckets."""
+
+    def __init__(self, root: Path) -> None:
+        (root / "Many").mkdir(parents=True)
+        for number in range(BUCKET_FROM + 20):
+            (root / f"Many/{number:05}.png").write_bytes(PNG + b"%d" % number)
+        super().__init__(root)
+
+
+def test_of_a_large_folder_only_the_rows_around_a_change_are_read(tmp_path: Path) -> None:
+    many = Many(tmp_path / "photos")
+    assert (many.scan().hashed, many.index.rows) == (0, 0)
+    (many.root / "Many/00000.png").write_bytes(PNG + b"other")
+    (many.root / "Many/00001.png").unlink()
+    (many.root / "Many/new.png").write_bytes(PNG + b"new")
+    assert many.scan().hashed == 2
+    assert 2 <= many.index.rows <= 5 * (1 + BUCKET_FROM // BUCKETS)
+    held = {path for sample in many.index.local_samples(1) for path in sample.paths}
+    assert held == {path.relative_to(many.root).as_posix() for path in many.root.rglob("*.png")}
+    many.settle()
+    many.scan()
+    assert (many.scan().hashed, many.index.rows) == (0, 0)
+    many.index.close()
+
+
+def test_a_folder_that_loses_its_last_oddity_is_compared_whole(sealed: Sealed) -> None:
+    (sealed.root / "Can/link").symlink_to("1.png")
+    sealed.scan()
+    (sealed.root / "Can/1.png").unlink()
+    sealed.scan()
+    (sealed.root / "Can/link").unlink()
+    assert sealed.scan().hashed == 0
+    assert list(sealed.index.problems()) == []
+    assert {path for sample in sealed.index.local_samples(1) for path in sample.paths} == {"Can/2.png", "Can/old/3.png"}
+
+
+def test_a_folder_below_that_could_not_be_read_is_looked_at_again(sealed: Sealed) -> None:
+    problem = File(1, b"old", 0, 0, 0, 0, 0, None, "cannot be read")
+    folder = sealed.index.folders()[b"Can"]
+    sealed.index.change([], [problem._replace(folder_id=folder.folder_id)], [])
+    sealed.scan()
+    assert list(sealed.index.problems()) == []
+
+
+def test_another_process_that_lists_sees_the_same(tmp_path: Path) -> None:
+    many = Many(tmp_path / "photos")
+    (many.root / "Many/sub").mkdir()
+    (many.root / "Many/link").symlink_to("00000.png")
+    (many.root / "Many" / os.fsdecode(b"\xff.png")).write_bytes(PNG)
+    path = str(many.root / "Many")
+    with Beside() as beside:
+        for seals, seed in ((None, 0), (bytes(BUCKETS * SEAL_BYTES), 7)):
+            beside.ahead.append((path, seals, seed))
+            beside.feed()
+            assert beside.take(path) == glance(Disk(), path, seals, seed)
+    many.index.close()
+
+
+def test_what_the_other_process_cannot_answer_is_left_to_this_one(tmp_path: Path) -> None:
+    with Beside() as beside:
+        beside.ahead.extend([(str(tmp_path / "gone"), None, 0), (str(tmp_path), None, 0)])
+        beside.feed()
+        assert beside.take(str(tmp_path / "gone")) is None
+        assert beside.take(str(tmp_path)) is not None
+        beside.ahead.append((str(tmp_path), None, 0))
+        beside._process.kill()
+        beside._process.wait()
+        assert beside.take(str(tmp_path / "gone")) is None
+        assert beside.take(str(tmp_path)) is None
+
+
+def test_a_scan_with_another_process_beside_it_finds_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = Many(tmp_path / "photos")
+    monkeypatch.setattr("astica_sync.store.scan._BESIDE_FROM", 0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    (many.root / "Many/00000.png").write_bytes(PNG + b"other")
+    (many.root / "Can/1.png").unlink()
+    scan = scan_store(many.layout, many.index, clock=SystemClock(), threads=1)
+    assert (scan.hashed, scan.unknown) == (1, Unknown())
+    held = {path for sample in many.index.local_samples(1) for path in sample.paths}
+    assert held == {path.relative_to(many.root).as_posix() for path in many.root.rglob("*.png")}
+    many.index.close()

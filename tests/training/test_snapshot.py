@@ -5,7 +5,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.core.plan import Plan, Terms, Why, make_plan, new_places, uploads_before
+from astica_sync.core.order import new_places, uploads_before
+from astica_sync.core.plan import Plan, Terms, Why, make_plan
 from astica_sync.core.sample import (
     LocalSample,
     Mark,

@@ -1,0 +1,133 @@
+"""Finds what is the same on all three sides, as nearly all of a million samples are, without an object for each.
+
+The sides arrive as columns, page by page; where a stretch of uids is equal on all of them, it is counted and done with.
+Only the contents of what is left go through the decision table one by one.
+"""
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from operator import eq
+
+from astica_sync.core.sample import CONTENT_LENGTH, MarkState
+from astica_sync.core.shown import Shown
+
+_AGREED = str(MarkState.AGREED)
+# Below so many uids they are looked at one by one.
+_SMALL = 48
+# Comes after whatever follows a content hash.
+_LAST = "\U0010ffff"
+
+Page = tuple[Sequence[str], Sequence[str]]
+"""Uids in order, and beside each its class title (local) or state (marks). No image is split between two pages."""
+
+
+@dataclass(slots=True)
+class Kept:
+    """``classes`` counts, by title, the samples that are in the store, agreed, and shown once in their place, and whose
+    image is in no other class anywhere. ``rest`` are the starts of all other uids up to the length of a content hash,
+    in order."""
+
+    classes: Counter[str] = field(default_factory=Counter)
+    rest: list[str] = field(default_factory=list)
+
+
+def find_kept(local: Iterable[Page], marks: Iterable[Page], shown: Shown) -> Kept:
+    """Compares the three sides, each sorted by uid.
+
+    Raises:
+        ValueError: a side is not sorted; going on would call samples absent that are there.
+    """
+    kept = Kept()
+    ours, noted = _Side(local), _Side(marks)
+    start = 0
+    while ours.uids or noted.uids:
+        # Up to this content all three are in sight.
+        ends = [side.uids[-1] for side in (ours, noted) if side.uids and not side.ended]
+        last = min(ends)[:CONTENT_LENGTH] + _LAST if ends else _LAST
+        end = bisect_right(shown.uids, last, start)
+        _part(kept, ours.take(last), noted.take(last), (shown.uids[start:end], shown.titles(start, end)))
+        start = end
+    kept.rest += _contents(shown.uids[start:])
+    return kept
+
+
+class _Side:
+    """The pages of one side; ``uids`` is what is in sight, ``ended`` that nothing follows."""
+
+    def __init__(self, pages: Iterable[Page]) -> None:
+        self._pages: Iterator[Page] = iter(pages)
+        self.uids: Sequence[str] = []
+        self.words: Sequence[str] = []
+        self.ended = False
+        self._next: Page | None = None
+        self._last = ""
+        self._turn()
+        self._turn()
+
+    def take(self, last: str) -> Page:
+        """Takes all uids up to ``last``."""
+        end = bisect_right(self.uids, last)
+        taken = self.uids[:end], self.words[:end]
+        self.uids, self.words = self.uids[end:], self.words[end:]
+        if not self.uids:
+            self._turn()
+        return taken
+
+    def _turn(self) -> None:
+        if self._next is not None:
+            self.uids, self.words = self._next
+        self._next = next((page for page in self._pages if page[0]), None)
+        self.ended = self._next is None
+        if self._next is not None:
+            uids = self._next[0]
+            if uids[0] <= self._last:
+                raise ValueError(f"not sorted by uid: {uids[0]!r} after {self._last!r}")
+            self._last = uids[-1]
+
+
+def _part(kept: Kept, ours: Page, noted: Page, theirs: Page) -> None:
+    """Counts what is kept among stretches that cover the same contents, halving them where they differ."""
+    uids = max(ours[0], noted[0], theirs[0], key=len)
+    if ours == theirs and ours[0] == noted[0] and noted[1].count(_AGREED) == len(noted[1]):
+        contents = [uid[:CONTENT_LENGTH] for uid in uids]
+        if not any(map(eq, contents, islice(contents, 1, None))):
+            kept.classes.update(ours[1])
+            return
+    if len(uids) <= _SMALL:
+        _part_small(kept, ours, noted, theirs)
+        return
+    middle = uids[len(uids) // 2][:CONTENT_LENGTH] + _LAST
+    if uids[-1] <= middle:
+        # One image in very many classes, or very often on the service.
+        middle = uids[0][:CONTENT_LENGTH] + _LAST
+        if uids[-1] <= middle:
+            _part_small(kept, ours, noted, theirs)
+            return
+    cuts = [bisect_right(side[0], middle) for side in (ours, noted, theirs)]
+    low = [(side[0][:cut], side[1][:cut]) for side, cut in zip((ours, noted, theirs), cuts, strict=True)]
+    high = [(side[0][cut:], side[1][cut:]) for side, cut in zip((ours, noted, theirs), cuts, strict=True)]
+    _part(kept, *low)
+    _part(kept, *high)
+
+
+def _part_small(kept: Kept, ours: Page, noted: Page, theirs: Page) -> None:
+    titles = dict(zip(*ours, strict=True))
+    states = dict(zip(*noted, strict=True))
+    often = Counter(uid[:CONTENT_LENGTH] for uid in {*ours[0], *noted[0], *theirs[0]})
+    shown: dict[str, list[str]] = {}
+    for uid, title in zip(*theirs, strict=True):
+        shown.setdefault(uid, []).append(title)
+    plain = [
+        uid
+        for uid, title in titles.items()
+        if states.get(uid) == _AGREED and shown.get(uid) == [title] and often[uid[:CONTENT_LENGTH]] == 1
+    ]
+    kept.classes.update(titles[uid] for uid in plain)
+    kept.rest += sorted(often.keys() - {uid[:CONTENT_LENGTH] for uid in plain})
+
+
+def _contents(uids: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(uid[:CONTENT_LENGTH] for uid in uids))

@@ -1,0 +1,178 @@
+"""A SQLite file that is a cache: whatever goes wrong with it costs time, never a command.
+
+Where it cannot be written (another process fills it, a read-only disk, no space) this process goes on with a private
+copy in memory; a file that makes trouble is set aside, and an empty one begun.
+"""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+
+from astica_sync.errors import DatabaseError
+from astica_sync.store import schema
+
+BUSY_S = 2.0
+_COPY_PAUSE_S = 0.05
+
+
+class Cache:
+    """One connection to such a file; serves the thread that opened it. ``steps`` and ``role`` are its schema and what
+    it is to a person.
+
+    Raises from every method:
+        DatabaseError: it cannot be read; ``schema.Damaged`` where the file is no database any more.
+    """
+
+    def __init__(self, path: Path, steps: Sequence[schema.Step], role: schema.Role, busy_s: float) -> None:
+        """
+        Raises:
+            DatabaseError: a newer version wrote it. A damaged file is set aside and a new one begun.
+        """
+        self.path = path
+        self._steps, self._role = steps, role
+        self._busy_s = busy_s
+        self._pid = os.getpid()
+        self._private = False
+        self._scanning = FileLock(f"{path}.lock")
+        try:
+            self._connection = self._open()
+        except schema.Damaged:
+            self._set_aside()
+            self._connection = self._open()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @property
+    def is_private(self) -> bool:
+        """Whether what is written now lasts no longer than this process."""
+        return self._private
+
+    @contextlib.contextmanager
+    def scanning(self) -> Iterator[None]:
+        """Held by a scan. While another process scans, this one works on a private copy, after a bounded wait."""
+        self._come_back()
+        try:
+            if not self.path.parent.is_dir():
+                # The library would make the folder, and a disk that is not mounted would seem to be a store.
+                raise FileNotFoundError(self.path.parent)
+            self._scanning.acquire(timeout=self._busy_s)
+        except (Timeout, OSError, NotImplementedError):
+            self._go_private()
+        try:
+            yield
+        finally:
+            self._scanning.release()
+
+    def write(self, change: Callable[[sqlite3.Connection], object]) -> None:
+        """Runs ``change`` in one transaction, in the private copy where the file cannot be written."""
+        try:
+            self._transact(change)
+        except (schema.Locked, schema.Unwritable):
+            if self._private:
+                raise
+            self._go_private()
+            self._transact(change)
+
+    def start_anew(self) -> None:
+        """Sets the file aside as ``<name>.damaged`` and begins an empty index."""
+        self._connection.close()
+        self._set_aside()
+        self._connection = self._open()
+
+    def _set_aside(self) -> None:
+        with contextlib.suppress(OSError):
+            self.path.replace(self.path.with_name(f"{self.path.name}.damaged"))
+            for suffix in ("-journal", "-wal", "-shm"):
+                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return self._open_file()
+        except (schema.Locked, schema.Unwritable):
+            self._private = True
+            return schema.open_memory(self._steps)
+
+    def _open_file(self) -> sqlite3.Connection:
+        return schema.open_database(self.path, self._steps, self._role, busy_s=self._busy_s, durable=False)
+
+    def _come_back(self) -> None:
+        """Returns from a private copy to the file, for instance when another process has ended its scan."""
+        if self._private:
+            private = self._connection
+            with contextlib.suppress(schema.Locked, schema.Unwritable):
+                self._connection = schema.open_database(
+                    self.path, self._steps, self._role, busy_s=self._busy_s, durable=False
+                )
+                self._private = False
+                private.close()
+
+    def _go_private(self) -> None:
+        if self._private:
+            return
+        copy = sqlite3.connect(":memory:", isolation_level=None)
+        tries = iter(range(max(1, int(self._busy_s / _COPY_PAUSE_S))))
+
+        def give_up(status: int, _remaining: int, _total: int) -> None:
+            if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and next(tries, None) is None:
+                raise TimeoutError
+
+        try:
+            with schema.translated(self.path, self._role):
+                self._connection.backup(copy, progress=give_up, sleep=_COPY_PAUSE_S)
+        except TimeoutError:
+            copy.close()
+            copy = schema.open_memory(self._steps)
+        except BaseException:
+            copy.close()
+            raise
+        self._connection.close()
+        self._connection = copy
+        self._private = True
+
+    def _transact(self, change: Callable[[sqlite3.Connection], object]) -> None:
+        schema.refuse_fork(self._pid)
+        with self._caught():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                change(self._connection)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def _rows(self, query: str, values: tuple[object, ...] = ()) -> Iterator[Any]:
+        schema.refuse_fork(self._pid)
+        with self._caught():
+            # Not "yield from": it would close the cursor of a connection that is closed already.
+            for row in self._connection.execute(query, values):  # noqa: UP028
+                yield row
+
+    @contextlib.contextmanager
+    def _believed(self) -> Iterator[None]:
+        with self._caught(), schema.believed(self.path, self._role):
+            yield
+
+    @contextlib.contextmanager
+    def _caught(self) -> Iterator[None]:
+        """A file that makes trouble is set aside at once, so that the next command begins with a new one."""
+        try:
+            with schema.translated(self.path, self._role):
+                yield
+        except (schema.Locked, schema.Unwritable):
+            raise
+        except DatabaseError as error:
+            self._set_aside()
+            raise schema.Damaged(str(error), error.hint) from error

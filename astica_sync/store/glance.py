@@ -1,0 +1,125 @@
+"""One listing of one folder in a few bytes, so that what did not change costs no row of the index.
+
+The files of a folder fall into buckets by their inodes, and each bucket has a *seal*: a hash of its files' names,
+sizes, times and inodes. A bucket whose seal fits is as it was when the index was last right about all of it, so only
+the files of the others are named.
+"""
+
+import marshal
+from dataclasses import dataclass, field
+from stat import S_IFMT, S_IFREG
+
+import xxhash
+
+from astica_sync.store.disk import Disk, Kind, kind_of
+from astica_sync.store.ignore import is_hidden
+from astica_sync.store.layout import STATE_DIR
+
+BUCKETS = 61
+"""A prime, since some file systems number in steps."""
+BUCKET_FROM = 1024
+"""Smaller folders are one bucket."""
+SEAL_BYTES = 16
+BROKEN = bytes(SEAL_BYTES)
+"""What no bucket's seal ever is: its files have to be compared."""
+
+# Most names are ruled out by their first letter.
+_MAYBE_HIDDEN = frozenset(".tedi\u0130TEDI")
+
+Signature = tuple[int, int, int, int]
+"""Size, modification and change time in nanoseconds, inode."""
+Listed = tuple[str, int, int, int, int]
+"""A name and its signature."""
+Other = tuple[str, Kind | None, int]
+"""What is no regular file: name, kind (None where that cannot be seen) and device."""
+
+
+@dataclass(slots=True)
+class Glance:
+    """What one listing shows. ``seals`` are those of all buckets, one after the other, and empty where the folder holds
+    something that can have none; ``files`` counts the regular ones, ``changed`` are those of them in buckets without a
+    fitting seal, ``broken`` the numbers of these buckets. ``nested``: there is a store in it."""
+
+    seals: bytes = b""
+    files: int = 0
+    broken: list[int] = field(default_factory=list)
+    changed: list[Listed] = field(default_factory=list)
+    others: list[Other] = field(default_factory=list)
+    nested: bool = False
+
+
+def count_buckets(seals: bytes) -> int:
+    return len(seals) // SEAL_BYTES
+
+
+def glance(disk: Disk, path: str, seals: bytes | None, seed: int, *, odd: bool = False) -> Glance:
+    """Lists the folder at ``path`` and compares it with its earlier ``seals``.
+
+    ``seed`` (64 bits) stands for whatever else makes the index say what it says of a folder: seals made under another
+    never fit. Where files cannot be samples (``odd``, the store's own folder), all are others.
+
+    Raises:
+        OSError: the folder cannot be listed to its end.
+    """
+    seen = Glance()
+    files: list[Listed] = []
+    add = files.append
+    sealable = not odd
+    for name, status in disk.scan_folder(path):
+        if name[0] in _MAYBE_HIDDEN and is_hidden(name):
+            seen.nested = seen.nested or name == STATE_DIR
+        elif status is not None and S_IFMT(status.st_mode) == S_IFREG and not odd:
+            add((name, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino))
+        else:
+            kind = None if status is None else kind_of(status)
+            sealable = sealable and kind is Kind.FOLDER
+            seen.others.append((name, kind, status.st_dev if status else 0))
+    seen.files = len(files)
+    if not files or not sealable:
+        seen.changed, seen.broken = files, [0]
+        return seen
+    buckets = BUCKETS if len(files) >= BUCKET_FROM else 1
+    filled = _distribute(files, buckets)
+    seen.seals = b"".join(_seal(inside, seed) for inside in filled)
+    if seals is None or len(seals) != len(seen.seals):
+        seals = BROKEN * buckets
+    for number, inside in enumerate(filled):
+        start = number * SEAL_BYTES
+        if seen.seals[start : start + SEAL_BYTES] != seals[start : start + SEAL_BYTES]:
+            seen.broken.append(number)
+            seen.changed += inside
+    return seen
+
+
+def break_seals(seals: bytes, numbers: set[int]) -> bytes:
+    """The same seals, those of the numbered buckets broken."""
+    return b"".join(
+        BROKEN if number in numbers else seals[number * SEAL_BYTES : (number + 1) * SEAL_BYTES]
+        for number in range(count_buckets(seals))
+    )
+
+
+def _distribute(files: list[Listed], buckets: int) -> list[list[Listed]]:
+    if buckets == 1:
+        return [files]
+    filled: list[list[Listed]] = [[] for _ in range(buckets)]
+    adders = [inside.append for inside in filled]
+    for each in files:
+        adders[each[4] % buckets](each)
+    return filled
+
+
+def _seal(files: list[Listed], seed: int) -> bytes:
+    """Version 2 of marshal writes equal values as equal bytes, which later ones do not, and faster than anything
+    else."""
+    return xxhash.xxh3_128_digest(marshal.dumps(files, 2), seed)
+
+
+def moment_of(disk: Disk, path: str) -> tuple[int, int]:
+    """What tells whether a folder was changed between two looks at it.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    status = disk.lstat(path)
+    return status.st_mtime_ns, status.st_ino
