@@ -1,6 +1,7 @@
 """``python -m benchmarks``: minutes; ``--full``: a million files, the better part of an hour and more."""
 
 import argparse
+import compileall
 import json
 import math
 import os
@@ -88,6 +89,8 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="where the cost against size goes as SVG")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
+    sys.dont_write_bytecode = False
+    compileall.compile_dir(ROOT / "astica_sync", quiet=2)
     about = report.machine(given.work)
     print(*(f"{name}: {text}" for name, text in about.items()), sep="\n", flush=True)
     figures: list[Figure] = []

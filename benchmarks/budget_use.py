@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from astica_sync.sandbox.running import Box, running
-from benchmarks.measuring import ASTICA, Figure, value
+from benchmarks.measuring import ASTICA, Command, Figure, environ_of, value
 from benchmarks.trees import bind
 
 
@@ -34,8 +34,7 @@ def draw(folder: Path, samples: int, first: int = 0) -> None:
 
 
 def environ(home: Path, box: Box, limit: int, window: float) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ASTICA_")}
-    return kept | {
+    settings = {
         "HOME": str(home),
         "XDG_STATE_HOME": str(home / "state"),
         "XDG_CONFIG_HOME": str(home / "config"),
@@ -45,6 +44,7 @@ def environ(home: Path, box: Box, limit: int, window: float) -> dict[str, str]:
         "ASTICA_LIMIT": str(limit),
         "ASTICA_LIMIT_WINDOW": str(window),
     }
+    return environ_of(Command([], environ=settings))
 
 
 def ideal_seconds(requests: int, limit: int, window: float) -> float:

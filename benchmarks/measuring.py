@@ -105,8 +105,9 @@ def start(command: Command) -> "subprocess.Popen[bytes]":
 
 
 def environ_of(command: Command) -> dict[str, str]:
-    """Nothing of the caller's own settings of the program gets in."""
-    kept = {name: text for name, text in os.environ.items() if not name.startswith("ASTICA_")}
+    """Nothing of the caller's own settings of the program gets in, nor of Python's: one that keeps no compiled modules
+    would measure the compiler, which an installed program has behind it."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(("ASTICA_", "PYTHON"))}
     return {**kept, "PYTHONPATH": str(ROOT), **command.environ}
 
 

@@ -136,7 +136,7 @@ class Budget:
 
     def forecast(self, count: int) -> float:
         """Seconds until so many more requests will have been answered, if nobody else sends any."""
-        return self._ledger.run(lambda rows: self._forecast(rows, count))
+        return self._ledger.run(lambda rows: self._forecast(rows, count)) if count > 0 else 0.0
 
     def used(self) -> int:
         """How many requests count at this moment."""
