@@ -40,7 +40,7 @@ def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
     photos = make(scratch, count)
     found = []
     for where, latency in LATENCIES.items():
-        found += _figures(photos, f"{WORK.format(count=count)}, {where}", latency, min(times, 3) if full else times)
+        found += _figures(photos, f"{WORK.format(count=count)}, {where}", latency, min(times, 3))
     return found
 
 

@@ -47,8 +47,8 @@ class Backup(Objects):
         """
         entries = []
         for class_title, path, content in samples:
-            extension = (self.find(content) or Path()).suffix[1:]
-            entries.append(Entry(class_title, path, content, extension, self.size_of(content), at))
+            object_path, size = self.located(content)
+            entries.append(Entry(class_title, path, content, object_path.suffix[1:], size, at))
         try:
             self._catalog.add(entries)
         except OSError as error:

@@ -158,10 +158,18 @@ class Objects:
         Raises:
             BackupDamaged: there is none.
         """
+        return self.located(content)[1]
+
+    def located(self, content: str) -> tuple[Path, int]:
+        """The file of an object, which may be rotten, and its size in bytes.
+
+        Raises:
+            BackupDamaged: there is none.
+        """
         standing = self._locate(content)
         if standing is None:
             raise BackupDamaged(f"{content} is missing in the backup", _VERIFY_HINT)
-        return standing[1]
+        return standing
 
     def time_of(self, content: str) -> float:
         """When an object was written, in seconds since the epoch; 0 when there is none."""
@@ -216,15 +224,16 @@ class Objects:
 
     def _locate(self, content: str) -> tuple[Path, int] | None:
         """The file of an object and its size."""
-        folder = self._folder(content)
+        # As text: this is asked many times for each sample, and paths cost more than the system's answer.
+        begin = f"{self._folder(content)}/{content}."
         for extension in _EXTENSIONS.values():
-            path = folder / f"{content}.{extension}"
+            path = begin + extension
             try:
                 status = self._disk.lstat(path)
             except OSError:
                 continue
             if kind_of(status) is Kind.FILE:
-                return path, status.st_size
+                return Path(path), status.st_size
         return None
 
     def _confirm(self, standing: Path, source: Path, content: str) -> bool:
