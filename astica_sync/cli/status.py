@@ -39,7 +39,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
     from astica_sync.sync.status import FOLLOWS, find_status
 
     with open_store(store, Listener(), offline=offline) as opened:
-        seen = find_status(opened.parts, offline=offline)
+        seen = find_status(opened.parts, offline=offline, quick=True)
         eta = opened.parts.service.forecast(seen.plan.requests)
         in_sync = seen.plan.in_sync and not seen.refusals
         follows, _ = opened.parts.journal.get_meta(FOLLOWS, (None, None)) or (None, None)

@@ -6,12 +6,12 @@ Only the contents of what is left go through the decision table one by one.
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import eq
 
-from astica_sync.core.sample import CONTENT_LENGTH, MarkState
+from astica_sync.core.sample import CONTENT_LENGTH, MarkState, RemoteSample
 from astica_sync.core.shown import Shown
 
 _AGREED = str(MarkState.AGREED)
@@ -54,6 +54,19 @@ def find_kept(local: Iterable[Page], marks: Iterable[Page], shown: Shown) -> Kep
     return kept
 
 
+def look_again(kept: Kept, contents: Iterable[str], shown: Callable[[list[str]], Iterable[RemoteSample]]) -> Kept:
+    """What is kept for sure when something about ``contents`` may have changed in the store, and nothing elsewhere.
+
+    ``shown`` gives the samples whose uids begin with some contents, which are in order. Of a content that was kept the
+    service shows exactly one; one that it does not show was on no side.
+    """
+    classes = Counter(kept.classes)
+    changed = sorted(set(contents).difference(kept.rest))
+    for sample in shown(changed):
+        classes[sample.class_title] -= 1
+    return Kept(+classes, sorted({*kept.rest, *changed}))
+
+
 class _Side:
     """The pages of one side; ``uids`` is what is in sight, ``ended`` that nothing follows."""
 
@@ -78,7 +91,8 @@ class _Side:
 
     def _turn(self) -> None:
         if self._next is not None:
-            self.uids, self.words = self._next
+            # Lists, since nothing else is equal to a list.
+            self.uids, self.words = map(list, self._next)
         self._next = next((page for page in self._pages if page[0]), None)
         self.ended = self._next is None
         if self._next is not None:

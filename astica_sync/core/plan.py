@@ -4,12 +4,11 @@ Everything in here is pure. A plan is plain data; what a dry run prints is what 
 """
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby
 
-from astica_sync.core.kept import Kept
 from astica_sync.core.merge import Row, merge_rows
 from astica_sync.core.sample import (
     ALL_SEEN,
@@ -22,7 +21,6 @@ from astica_sync.core.sample import (
     Unknown,
     fold_title,
 )
-from astica_sync.core.shown import Shown
 
 CLASS_REMOVE_COST = 2
 """Requests of one ``class_remove``: the view asked for at that moment, and the removal."""
@@ -246,19 +244,18 @@ def make_plan(
     marks: Iterable[Mark],
     observation: Observation,
     terms: Terms,
-    kept: Kept | None = None,
+    kept: Mapping[str, int] | None = None,
+    rest: Iterable[RemoteSample] | None = None,
 ) -> Plan:
     """Compares the three sides, each sorted by uid, and says what makes the service equal to the store.
 
-    Where ``kept`` says what is the same on all of them, ``local`` and ``marks`` are about the rest alone.
+    Where ``kept`` counts, by class title, what is the same on all of them, ``local``, ``marks`` and ``rest`` (of what
+    the service shows) are about the others alone.
     """
     plan = Plan(unseen=bool(terms.unknown))
-    remote: Iterable[RemoteSample] = observation
-    if kept is not None:
-        remote = Shown.of(observation.samples).starting(kept.rest)
-        for title, samples in kept.classes.items():
-            plan.classes[title] = ClassCount(local=samples, managed=samples)
-    rows = merge_rows(local, marks, remote)
+    for title, samples in (kept or {}).items():
+        plan.classes[title] = ClassCount(local=samples, managed=samples)
+    rows = merge_rows(local, marks, observation if rest is None else rest)
     # Uids begin with the content hash, so all rows about one image arrive together, whatever their class.
     for _, together in groupby(rows, key=lambda row: row.uid[:32]):
         _plan_image(plan, list(together), observation.asked_at, terms)

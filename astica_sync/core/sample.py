@@ -8,7 +8,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 CONTENT_LENGTH = 32
@@ -180,13 +180,15 @@ class ModelInfo:
 class Observation:
     """The remote at one instant: one complete ``/model/view`` answer that adds up (promise 14).
 
-    ``asked_at`` is when the request was sent. ``samples`` is sorted by uid, then by sample id.
+    ``asked_at`` is when the request was sent. ``samples`` is sorted by uid, then by sample id. ``name`` is the same for
+    equal observations alone; without one nothing is known of that.
     """
 
     model: ModelInfo
     asked_at: float
     classes: tuple[RemoteClass, ...]
     samples: Sequence[RemoteSample]
+    name: str = field(default="", compare=False)
 
     def __iter__(self) -> Iterator[RemoteSample]:
         return iter(self.samples)

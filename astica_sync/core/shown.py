@@ -47,15 +47,37 @@ class Shown(Sequence[RemoteSample]):
         """The same samples, which are in order, in columns."""
         if isinstance(samples, cls):
             return samples
-        made = cls((), [], array("q"))
         numbers: dict[tuple[int, str], int] = {}
+        uids, ids, places = [], array("q"), array("I")
         for sample in samples:
-            place = numbers.setdefault((sample.class_id, sample.class_title), len(numbers))
-            made._uids.append(sample.uid)
-            made._ids.append(sample.sample_id)
-            made._places.append(place)
-        made._classes = list(numbers)
+            uids.append(sample.uid)
+            ids.append(sample.sample_id)
+            places.append(numbers.setdefault((sample.class_id, sample.class_title), len(numbers)))
+        return cls.from_columns(uids, ids, places, list(numbers))
+
+    @classmethod
+    def from_columns(
+        cls, uids: list[str], ids: "array[int]", places: "array[int]", classes: list[tuple[int, str]]
+    ) -> "Shown":
+        """Columns that are in order already; ``places`` are numbers of ``classes``, of which each is id and title."""
+        made = cls((), [], array("q"))
+        made._uids, made._ids, made._places, made._classes = uids, ids, places, classes
         return made
+
+    @property
+    def ids(self) -> "array[int]":
+        """The sample ids, in the order of the uids."""
+        return self._ids
+
+    @property
+    def places(self) -> "array[int]":
+        """For each sample the number of its class among ``classes``."""
+        return self._places
+
+    @property
+    def classes(self) -> list[tuple[int, str]]:
+        """Id and title of each class that has a sample, and perhaps of others."""
+        return self._classes
 
     @property
     def uids(self) -> list[str]:

@@ -12,6 +12,8 @@ from operator import eq, itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import xxhash
+
 from astica_sync.core.sample import LocalSample, Problem, make_scope, make_uid
 from astica_sync.store import schema
 from astica_sync.store.cache import BUSY_S, Cache
@@ -55,7 +57,11 @@ def _buckets(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE folder DROP COLUMN filled")
 
 
-_STEPS = (_tables, _seals, _buckets)
+def _touched(connection: sqlite3.Connection) -> None:
+    connection.execute("CREATE TABLE touched (content TEXT PRIMARY KEY) WITHOUT ROWID")
+
+
+_STEPS = (_tables, _seals, _buckets, _touched)
 
 
 class Folder(NamedTuple):
@@ -96,7 +102,10 @@ _SETTLED = (
 _KNOWN = f"SELECT name, size, mtime_ns, ctime_ns, inode, reason, {_SETTLED} FROM file WHERE folder_id = ?"  # noqa: S608
 _CONTENT = "SELECT content FROM file WHERE folder_id = ? AND name = ? AND content IS NOT NULL"
 _FILES = "SELECT content, size, folder_id, name FROM file"
+_PLACED = "SELECT content, folder_id FROM file WHERE content IS NOT NULL"
 _AT_ONCE = 500
+COMPARED = "compared"
+_TOUCH = "INSERT OR IGNORE INTO touched SELECT content FROM file WHERE content IS NOT NULL AND"
 _PLACES = (
     "SELECT folder.class, folder.path, file.name FROM file JOIN folder ON folder.id = file.folder_id"
     " WHERE file.content = ? AND folder.class IS NOT NULL"
@@ -137,8 +146,9 @@ class Index(Cache):
         scopes, places = self._places(model_id)
         titles = {number: place[0] for number, place in places.items()}
         endings = {number: "-" + scopes[title] for number, title in titles.items()}
-        rows = self._rows("SELECT content, folder_id FROM file WHERE content IS NOT NULL ORDER BY content")
+        schema.refuse_fork(self._pid)
         with self._believed():
+            rows = self._connection.execute(f"{_PLACED} ORDER BY content")
             for contents, folders in in_pages(rows, repeats=True):
                 if any(map(eq, contents, islice(contents, 1, None))) or not titles.keys() >= set(folders):
                     pairs = zip(contents, folders, strict=True)
@@ -215,10 +225,25 @@ class Index(Cache):
         """All files of any class that hold this content, sorted."""
         return sorted(join(folder, name) for _, folder, name in self._rows(_PLACES, (content,)))
 
+    def compared(self) -> tuple[Any, list[str]] | None:
+        """What was last noted with ``note_compared``, and the contents of all files that were written about since."""
+        noted = self.get_meta(COMPARED)
+        if noted is None or noted["sum"] != _sum(noted["noted"]):
+            return None
+        return noted["noted"], [row[0] for row in self._rows("SELECT content FROM touched")]
+
+    def note_compared(self, noted: Any) -> None:
+        """Notes something (that JSON can say) about the store as the index has it now."""
+
+        def note(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM touched")
+            _set_meta(connection, COMPARED, {"noted": noted, "sum": _sum(noted)})
+
+        self.write(note)
+
     def get_meta(self, key: str) -> Any:
-        row = next(self._rows("SELECT value FROM meta WHERE key = ?", (key,)), None)
         with self._believed():
-            return None if row is None else json.loads(row[0])
+            return _get_meta(self._connection, key)
 
     def set_meta(self, key: str, value: Any) -> None:
         self.write(lambda connection: _set_meta(connection, key, value))
@@ -261,6 +286,8 @@ class Index(Cache):
         """Writes folders, removes the files ``drop``, then writes the files ``put``, all in one transaction."""
 
         def change(connection: sqlite3.Connection) -> None:
+            if _get_meta(connection, COMPARED) is not None:
+                _touch(connection, folders, put, drop)
             connection.executemany("INSERT OR REPLACE INTO folder VALUES (?, ?, ?, ?, ?)", folders)
             # Whoever writes what was read of a file has broken its bucket's seal. What could not be read has none.
             odd = {row.folder_id for row in put if not row.inode}
@@ -277,6 +304,8 @@ class Index(Cache):
 
         def change(connection: sqlite3.Connection) -> None:
             ids = [(folder_id,) for folder_id in folder_ids]
+            if _get_meta(connection, COMPARED) is not None:
+                connection.executemany(f"{_TOUCH} folder_id = ?", ids)
             connection.executemany("DELETE FROM file WHERE folder_id = ?", ids)
             connection.executemany("DELETE FROM folder WHERE id = ?", ids)
             connection.execute("DELETE FROM meta WHERE key = 'totals'")
@@ -288,6 +317,32 @@ class Index(Cache):
 def join(folder: bytes, name: bytes) -> str:
     """A path relative to the store, as the rest of the program has it."""
     return os.fsdecode(folder + b"/" + name if folder else name)
+
+
+def _get_meta(connection: sqlite3.Connection, key: str) -> Any:
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return None if row is None else json.loads(row[0])
+
+
+def _sum(value: Any) -> str:
+    """So that a flipped byte is noticed in what no scan would mend."""
+    return xxhash.xxh3_64_hexdigest(json.dumps(value, sort_keys=True).encode())
+
+
+def _touch(
+    connection: sqlite3.Connection, folders: Sequence[Folder], put: Sequence[File], drop: Sequence[tuple[int, bytes]]
+) -> None:
+    """Remembers what is about to be said about other contents than before."""
+    places = [*drop, *(row[:2] for row in put)]
+    connection.executemany(f"{_TOUCH} folder_id = ? AND name = ?", places)
+    found = ((row.content,) for row in put if row.content is not None)
+    connection.executemany("INSERT OR IGNORE INTO touched VALUES (?)", found)
+    # A folder that was of another class: all its files.
+    moved = ((row.folder_id, row.folder_id, row.class_title) for row in folders)
+    connection.executemany(
+        f"{_TOUCH} folder_id = ? AND EXISTS (SELECT 1 FROM folder WHERE id = ? AND class IS NOT ?)",  # noqa: S608
+        moved,
+    )
 
 
 def _set_meta(connection: sqlite3.Connection, key: str, value: Any) -> None:

@@ -5,8 +5,10 @@ Every commit is durable when the call returns, so that a mark stands before the 
 """
 
 import contextlib
+import itertools
 import json
 import os
+import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -100,6 +102,9 @@ class Journal:
         self.run = run
         self._pid = os.getpid()
         self._depth = 0
+        self._changed = False
+        # No two states of the marks have one name, not even where an earlier file was put back.
+        self._names = (f"{secrets.token_hex(6)}-{number}" for number in itertools.count())
         self._connection = schema.open_database(path, _STEPS, _ROLE, busy_s=busy_s, durable=True)
 
     def __enter__(self) -> "Journal":
@@ -124,6 +129,8 @@ class Journal:
         try:
             yield
             with schema.translated(self.path, _ROLE):
+                if self._changed:
+                    self._connection.execute(_SET_META, (MARKS_NAME, json.dumps(next(self._names))))
                 self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
@@ -131,6 +138,11 @@ class Journal:
             raise
         finally:
             self._depth = 0
+            self._changed = False
+
+    def marks_name(self) -> str:
+        """What tells one state of all marks from any other; "" before the first mark."""
+        return str(self.get_meta(MARKS_NAME, ""))
 
     def foreign_writes(self) -> int:
         """A number that is another one once a different process has written since."""
@@ -158,8 +170,9 @@ class Journal:
 
     def pages(self) -> Iterator[Columns]:
         """The uids of all marks, in order, and their states; no content is split between two pages."""
-        with schema.believed(self.path, _ROLE):
-            yield from in_pages(self._read("SELECT uid, state FROM mark ORDER BY uid", (), _as_it_is), repeats=False)
+        schema.refuse_fork(self._pid)
+        with schema.translated(self.path, _ROLE), schema.believed(self.path, _ROLE):
+            yield from in_pages(self._connection.execute("SELECT uid, state FROM mark ORDER BY uid"), repeats=False)
 
     def mark(self, uid: str) -> Mark | None:
         return next(self._read(f"{_MARK} WHERE uid = ?", (uid,), _mark), None)
@@ -256,11 +269,12 @@ class Journal:
 
     def set_meta(self, key: str, value: Any) -> None:
         """Remembers anything that JSON can say."""
-        self._write_many("INSERT OR REPLACE INTO meta VALUES (?, ?)", [(key, json.dumps(value))])
+        self._write_many(_SET_META, [(key, json.dumps(value))])
 
     def _write_many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
         with self.commit(), schema.translated(self.path, _ROLE):
             self._connection.executemany(statement, rows)
+            self._changed = self._changed or " mark " in statement
 
     def _read(self, query: str, values: tuple[object, ...], make: Callable[[Any], _T]) -> Iterator[_T]:
         schema.refuse_fork(self._pid)
@@ -269,13 +283,11 @@ class Journal:
                 yield make(row)
 
 
+MARKS_NAME = "marks_name"
+_SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 # The enumeration's own call takes longer than all the rest of reading a mark.
 _STATES = {str(state): state for state in MarkState}
 _MARK = "SELECT uid, class, state, sent_at, run, path FROM mark"
-
-
-def _as_it_is(row: tuple[str, str]) -> tuple[str, str]:
-    return row
 
 
 def _mark(row: tuple[str, str, str, float | None, str, bytes]) -> Mark:

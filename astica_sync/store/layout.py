@@ -60,6 +60,11 @@ class Layout:
         return self.state / "last-view.json"
 
     @property
+    def last_columns(self) -> Path:
+        """The same in columns; a cache."""
+        return self.state / "last-view.columns"
+
+    @property
     def watch_lock(self) -> Path:
         return self.state / "watch.lock"
 

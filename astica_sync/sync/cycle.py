@@ -15,7 +15,7 @@ from astica_sync.store.layout import check_root
 from astica_sync.sync.apply import Applied, Failed, apply_plan
 from astica_sync.sync.breaker import Breaker
 from astica_sync.sync.parts import Parts
-from astica_sync.sync.probe import prove_uids, refuse_cut_uids
+from astica_sync.sync.probe import prove_uids, refuse_cut_uids, try_again
 from astica_sync.sync.status import FOLLOWS, Status, find_status, plan_round
 
 LOST_TRIES = 3
@@ -136,6 +136,7 @@ def push(
         check_root(parts.layout, parts.disk)
         if retry:
             parts.journal.clear_bad()
+            try_again(parts)
         _follow(parts)
         rounds = Rounds(parts, consent, naming, new_classes)
         seen = find_status(parts)

@@ -7,8 +7,9 @@ longer be told apart, that must be known before more than one request is spent.
 from astica_sync.core.plan import Upload
 from astica_sync.core.sample import CONTENT_LENGTH, Observation, RemoteSample, fold_title
 from astica_sync.errors import RemoteError
+from astica_sync.sync.observing import observe
 from astica_sync.sync.parts import Parts
-from astica_sync.sync.status import UIDS_PROVEN, observe
+from astica_sync.sync.status import UIDS_PROVEN
 
 FIRST_LOOK_AGAIN = 1.0
 TELLING = 8
@@ -28,6 +29,12 @@ def refuse_cut_uids(parts: Parts, observation: Observation) -> None:
     for sample in observation.samples:
         if sample.sample_id == cut:
             raise _too_short(sample)
+
+
+def try_again(parts: Parts) -> None:
+    """Forgets that the service cuts uids: the sample that told so may have been somebody else's."""
+    if parts.journal.get_meta(UIDS_CUT) is not None:
+        parts.journal.set_meta(UIDS_CUT, None)
 
 
 def prove_uids(parts: Parts, before: Observation, upload: Upload) -> None:
@@ -71,5 +78,5 @@ def _too_short(sample: RemoteSample) -> RemoteError:
     return RemoteError(
         f"the service keeps only {kept} of a uid, {CONTENT_LENGTH} at least are needed to tell samples apart",
         "Nothing more was sent. Ask the service's support to keep uids whole; then remove the one sample that went up, "
-        f"its id is {sample.sample_id}, and push again.",
+        f"its id is {sample.sample_id}, and push again. If it is not yours: astica-sync push --retry.",
     )

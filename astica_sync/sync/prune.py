@@ -15,8 +15,8 @@ from astica_sync.store.catalog import Entry
 from astica_sync.store.journal import Event
 from astica_sync.store.layout import check_root
 from astica_sync.store.scan import scan_store
+from astica_sync.sync.observing import observe
 from astica_sync.sync.parts import Parts
-from astica_sync.sync.status import observe
 
 
 @dataclass(frozen=True, slots=True)

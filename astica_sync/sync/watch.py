@@ -24,8 +24,9 @@ from astica_sync.store.scan import Scan, scan_store
 from astica_sync.sync.apply import Applied, apply_plan
 from astica_sync.sync.cycle import Round, Rounds, blocked_of
 from astica_sync.sync.hints import Hints, Told
+from astica_sync.sync.observing import observe
 from astica_sync.sync.parts import Parts
-from astica_sync.sync.status import FOLLOWS, UIDS_PROVEN, Status, observe, plan_round
+from astica_sync.sync.status import FOLLOWS, UIDS_PROVEN, Status, plan_round
 
 CONFIRMED_KEPT = 6 * 3600.0
 """How long a sample that was confirmed and is never shown is not sent again, in seconds."""

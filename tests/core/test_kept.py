@@ -101,7 +101,8 @@ def test_counting_what_is_the_same_changes_no_plan(
         kept_module._SMALL = before
     assert kept.rest == sorted(set(kept.rest))
     whole = make_plan(local, marks, observation, terms)
-    assert make_plan(rest_of(local, kept), rest_of(marks, kept), observation, terms, kept) == whole
+    rest = Shown.of(remote).starting(kept.rest)
+    assert make_plan(rest_of(local, kept), rest_of(marks, kept), observation, terms, kept.classes, rest) == whole
 
 
 def test_equal_sides_leave_nothing_to_look_at() -> None:

@@ -237,11 +237,20 @@ class Store:
             parts = self._parts(run, faults or self.faults)
             if command == "push":
                 return cycle.push(parts, consent=asked, naming=lambda _: True, retry=retry)
-            return status.find_status(parts)
+            return self._look(run, parts)
 
         self.world.tell(lambda: f"{run.name}: {command} begins")
         run.start(work)
         return run
+
+    def _look(self, run: Run, parts: Parts) -> status.Status:
+        """A status is quick, and says what a whole comparison says."""
+        before = self.world.epoch, parts.journal.marks_name()
+        seen = status.find_status(parts, quick=True)
+        whole = status.plan_round(parts, seen.scan, seen.observation)
+        if seen.plan != whole.plan and before == (self.world.epoch, parts.journal.marks_name()):
+            self.world.violate(4, f"{run.name} remembers a comparison wrongly: {seen.plan} instead of {whole.plan}")
+        return seen
 
     @contextlib.contextmanager
     def lock(self, layout: Layout, run: Run) -> Iterator[None]:

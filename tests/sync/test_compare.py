@@ -1,0 +1,223 @@
+"""A comparison that is remembered says what a new one would say."""
+
+import contextlib
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from astica_sync.clock import SystemClock
+from astica_sync.core.plan import Plan, Terms
+from astica_sync.core.sample import ModelInfo, Observation, RemoteClass, RemoteSample
+from astica_sync.core.shown import Shown
+from astica_sync.store.columns import Columns, read_columns, write_columns
+from astica_sync.store.disk import Disk
+from astica_sync.store.index import Index
+from astica_sync.store.journal import Journal
+from astica_sync.store.layout import create_store
+from astica_sync.store.scan import scan_store
+from astica_sync.sync import compare as compare_module
+from astica_sync.sync.compare import compare
+
+PNG = b"\x89PNG\r\n\x1a\n"
+TITLES = ("Can", "Dog")
+numbers = itertools.count()
+
+
+class LaterDisk(Disk):
+    def time_ns(self, folder: Path) -> int:
+        return super().time_ns(folder) + 3_600_000_000_000
+
+
+class Sides:
+    """A store, its journal, and what the service shows of it. Stands in for ``Parts`` as far as a comparison goes."""
+
+    wanted = None
+    model_id = 7
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir()
+        self.layout = create_store(root, model_id=7, train_url="http://127.0.0.1:1", now=time.time())
+        self.index = Index(self.layout.index_db)
+        self.journal = Journal(self.layout.journal_db, "r")
+        self.observation = Observation(ModelInfo(7, "m"), 100.0, (), (), "none")
+
+    def write(self, path: str, image: int) -> None:
+        target = self.layout.root / path
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(PNG + b"%d" % image)
+
+    def scan(self) -> None:
+        scan_store(self.layout, self.index, clock=SystemClock(), disk=LaterDisk(), threads=0)
+
+    def agree(self) -> None:
+        """The service takes everything, and the journal knows it."""
+        local = list(self.index.local_samples(7))
+        self.journal.agree([(sample.uid, sample.class_title, sample.paths[0]) for sample in local], at=1.0)
+        self.show([(sample.uid, sample.class_title) for sample in local])
+
+    def show(self, samples: list[tuple[str, str]]) -> None:
+        shown = tuple(
+            RemoteSample(uid, number, TITLES.index(title) + 1, title)
+            for number, (uid, title) in enumerate(sorted(samples), 1)
+        )
+        classes = tuple(
+            RemoteClass(number, title, sum(sample.class_title == title for sample in shown))
+            for number, title in enumerate(TITLES, 1)
+        )
+        self.observation = Observation(ModelInfo(7, "m"), 100.0, classes, shown, f"view {next(numbers)}")
+
+    def plan(self, quick: bool) -> Plan:
+        parts: Any = self
+        return compare(parts, self.observation, Terms("r", 0.0, 60.0), quick=quick)
+
+    def close(self) -> None:
+        self.index.close()
+        self.journal.close()
+
+
+@pytest.fixture
+def sides(tmp_path: Path) -> Iterator[Sides]:
+    with contextlib.closing(Sides(tmp_path / "photos")) as made:
+        for number in range(5):
+            made.write(f"Can/{number}.png", number)
+        made.scan()
+        made.agree()
+        yield made
+
+
+def test_a_comparison_is_made_once_while_nothing_changes(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sides.plan(quick=True).in_sync
+    monkeypatch.setattr(compare_module, "find_kept", None)
+    plan = sides.plan(quick=True)
+    assert plan.in_sync
+    assert (plan.classes["Can"].local, plan.classes["Can"].managed) == (5, 5)
+    with pytest.raises(TypeError):
+        sides.plan(quick=False)
+
+
+def test_who_sends_compares_everything(sides: Sides) -> None:
+    sides.plan(quick=True)
+    sides.index.note_compared([[7, sides.observation.name, sides.journal.marks_name()], {"Can": 4}, []])
+    assert sides.plan(quick=True).classes["Can"].local == 4
+    assert sides.plan(quick=False).classes["Can"].local == 5
+
+
+@pytest.mark.parametrize("side", ["view", "marks", "store"])
+def test_what_changed_on_any_side_is_seen(sides: Sides, side: str) -> None:
+    sides.plan(quick=True)
+    first = next(sides.index.local_samples(7))
+    if side == "view":
+        sides.show([])
+    elif side == "marks":
+        sides.journal.forget([first.uid])
+    else:
+        (sides.layout.root / first.paths[0]).unlink()
+        sides.scan()
+    plan = sides.plan(quick=True)
+    assert plan == sides.plan(quick=False)
+    assert (len(plan.uploads), len(plan.adopts), len(plan.removals)) == {
+        "view": (5, 0, 0), "marks": (0, 1, 0), "store": (0, 0, 1),
+    }[side]  # fmt: skip
+
+
+def test_a_note_with_a_flipped_byte_is_not_believed(sides: Sides) -> None:
+    sides.plan(quick=True)
+    sides.index.write(
+        lambda connection: connection.execute(
+            "UPDATE meta SET value = replace(value, '\"Can\": 5', '\"Can\": 6') WHERE key = 'compared'"
+        )
+    )
+    assert sides.plan(quick=True).classes["Can"].local == 5
+
+
+OTHERS = ("agree", "forget", "show less", "status", "anew")
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("write"), st.sampled_from(TITLES), st.integers(0, 4), st.integers(0, 5)),
+        st.tuples(st.just("delete"), st.sampled_from(TITLES), st.integers(0, 4), st.just(0)),
+        st.tuples(st.just("drop class"), st.sampled_from(TITLES), st.just(0), st.just(0)),
+        st.tuples(st.sampled_from(OTHERS), st.just(""), st.integers(0, 4), st.just(0)),
+    ),
+    max_size=12,
+)  # fmt: skip
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(steps)
+def test_a_remembered_comparison_is_the_whole_one(
+    tmp_path_factory: pytest.TempPathFactory, walk: list[tuple[str, str, int, int]]
+) -> None:
+    with contextlib.closing(Sides(tmp_path_factory.mktemp("compare") / "photos")) as sides:
+        for kind, title, place, image in walk:
+            path = sides.layout.root / title / f"{place}.png"
+            local = list(sides.index.local_samples(7))
+            if kind == "write":
+                sides.write(f"{title}/{place}.png", image)
+            elif kind == "delete":
+                path.unlink(missing_ok=True)
+            elif kind == "drop class":
+                for file in (sides.layout.root / title).glob("*"):
+                    file.unlink()
+                with contextlib.suppress(OSError):
+                    (sides.layout.root / title).rmdir()
+            elif kind == "agree":
+                sides.agree()
+            elif kind == "forget" and local:
+                sides.journal.forget([local[place % len(local)].uid])
+            elif kind == "show less":
+                sides.show([(sample.uid, sample.class_title) for sample in local[place:]])
+            elif kind == "anew":
+                sides.index.close()
+                sides.index = Index(sides.layout.index_db)
+            sides.scan()
+            assert sides.plan(quick=True) == sides.plan(quick=False)
+
+
+uids = st.one_of(st.sampled_from(["", "IMG_1", "a\tb", "é"]), st.integers(0, 9).map(lambda n: f"{n:032x}-0000000{n}"))
+
+
+@given(st.lists(st.tuples(uids, st.sampled_from(TITLES)), max_size=12), st.booleans())
+def test_columns_on_the_disk_are_the_observation(
+    tmp_path_factory: pytest.TempPathFactory, samples: list[tuple[str, str]], ours_alone: bool
+) -> None:
+    path = tmp_path_factory.mktemp("columns") / "columns"
+    samples = [(uid, title) for uid, title in samples if len(uid) == 41 or not ours_alone]
+    shown = tuple(
+        RemoteSample(uid, number, TITLES.index(title) + 5, title) for number, (uid, title) in enumerate(sorted(samples))
+    )
+    observation = Observation(ModelInfo(7, "m", version="1"), 5.0, (RemoteClass(5, "Can", 3),), shown, "name")
+    write_columns(Disk(), path, observation)
+    read = read_columns(path)
+    assert read is not None
+    assert isinstance(read.samples, Columns)
+    starts = sorted({uid[:32] for uid, _ in samples} | {"0" * 32, "f"})
+    assert list(read.samples.starting(starts)) == list(Shown.of(shown).starting(starts))
+    assert len(read.samples) == len(shown)
+    assert list(read.samples) == list(shown)
+    assert list(read.samples.starting(starts)) == list(Shown.of(shown).starting(starts))
+    assert replace(read, samples=shown) == observation
+    assert (read.name, read.samples[:2]) == ("name", list(shown[:2]))
+
+
+def test_columns_that_are_not_what_was_written_are_no_observation(tmp_path: Path) -> None:
+    path = tmp_path / "columns"
+    assert read_columns(path) is None
+    observation = Observation(ModelInfo(7, "m"), 5.0, (), (RemoteSample("0" * 41, 1, 1, "Can"),), "name")
+    write_columns(Disk(), path, observation)
+    data = path.read_bytes()
+    for place in range(0, len(data), 7):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        assert read_columns(path) is None
+    for size in range(0, len(data), 5):
+        path.write_bytes(data[:size])
+        assert read_columns(path) is None
+    path.unlink()
+    write_columns(Disk(), path, replace(observation, samples=(RemoteSample("a\nb", 1, 1, "Can"),)))
+    assert read_columns(path) is None
