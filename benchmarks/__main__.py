@@ -95,22 +95,42 @@ def main() -> None:
     print(*(f"{name}: {text}" for name, text in about.items()), sep="\n", flush=True)
     figures: list[Figure] = []
     failed = []
-    for name in given.only or SUITES:
+    names = given.only or list(SUITES)
+    for name in names:
         began = time.monotonic()
         try:
-            found = SUITES[name](given.work, given.full, given.times)
+            alone = len(names) > 1
+            found = _alone(name, given) if alone else SUITES[name](given.work, given.full, given.times)
         except Exception as error:  # noqa: BLE001 - one row that cannot be measured keeps nobody from the others
-            traceback.print_exc()
+            if len(names) == 1:
+                traceback.print_exc()
             found = [skipped(name, "the whole row", f"it could not be measured: {error}")]
             failed.append(name)
         figures += found
         about["load after"] = f"{os.getloadavg()[0]:.1f}"
         _save(given, about, figures)
-        if found:
+        if found and len(names) == 1:
             print(f"\n{name}, {time.monotonic() - began:.0f} s\n\n{report.table(found)}", flush=True)
             print(f"\n{report.wanted(found)}", flush=True)
-    print(f"\nAll rows; load after: {about['load after']}\n\n{report.wanted(figures)}")
+    if len(names) > 1:
+        print(f"\nAll rows; load after: {about['load after']}\n\n{report.wanted(figures)}")
     sys.exit(f"not measured: {', '.join(failed)}" if failed else 0)
+
+
+def _alone(name: str, given: argparse.Namespace) -> list[Figure]:
+    """One row in a process of its own: what this one has held would count as the peak of everything it starts later.
+
+    Raises:
+        RuntimeError: it could not be measured; why is on the screen.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "row.json")
+        command = [sys.executable, "-m", "benchmarks", "--only", name, "--times", str(given.times)]
+        command += ["--work", str(given.work), "--json", str(out), *(["--full"] if given.full else [])]
+        code = subprocess.run(command, cwd=ROOT, check=False).returncode
+        if code or not out.exists():
+            raise RuntimeError(f"its process ended with {code}")
+        return report.read(out)
 
 
 def _save(given: argparse.Namespace, about: dict[str, str], figures: list[Figure]) -> None:

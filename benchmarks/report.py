@@ -108,6 +108,17 @@ def write(path: Path, about: Mapping[str, str], figures: Sequence[Figure]) -> No
     path.write_text(json.dumps({"machine": dict(about), "figures": rows}, indent=1) + "\n")
 
 
+def read(path: Path) -> list[Figure]:
+    """The figures that ``write`` has written."""
+    found = []
+    for row in json.loads(path.read_text())["figures"]:
+        del row["reached"]
+        found.append(
+            Figure(**{name: math.nan if text is None and name != "ratio" else text for name, text in row.items()})
+        )
+    return found
+
+
 def status_curves(figures: Sequence[Figure]) -> dict[str, list[tuple[float, float]]]:
     """Seconds by number of files of each command of the row "no-change status"; empty where it was not measured."""
     curves: dict[str, list[tuple[float, float]]] = {}
