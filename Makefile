@@ -35,10 +35,10 @@ docs: $(READY)   ## write the generated pages again
 	$(BIN)/python docs/generate.py
 
 bench: $(READY)  ## the small benchmarks, minutes
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(BENCH)
 
-bench-full: $(READY)  ## the same with a million files, the better part of an hour
-	$(BIN)/python -m benchmarks --full
+bench-full: $(READY)  ## the same with a million files, hours; writes bench-full.json, .md and .svg
+	$(BIN)/python -m benchmarks --full --json bench-full.json --markdown bench-full.md --plot bench-full.svg $(BENCH)
 
 format: $(READY) ## format and mend what the linter can mend
 	$(BIN)/ruff format .

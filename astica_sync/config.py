@@ -4,12 +4,10 @@ Strongest first: flag, environment, the store's ``astica-sync.toml``, the user's
 read apart from the rest, is never written anywhere and is not taken from a store's file: stores get shared.
 """
 
-import difflib
 import math
 import os
 import re
 import stat
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,10 +193,18 @@ def _parse(setting: Setting, value: object, source: str) -> Any:
 
 def _read_file(file: Path) -> dict[str, object]:
     try:
-        found = tomllib.loads(file.read_text("utf-8"))
+        data = file.read_bytes()
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"the settings file {file} cannot be read: {error}", "Mend or remove it.") from None
+    # Loaded for a file that is there, as is what finds a name that was meant.
+    import difflib
+    import tomllib
+
+    try:
+        found = tomllib.loads(data.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"the settings file {file} cannot be read: {error}", "Mend or remove it.") from None
     for name in found:
         if name not in _BY_NAME:

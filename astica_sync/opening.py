@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +114,7 @@ def open_parts(
         _refuse_another_service(settings, sentinel)
     key = Secret("") if offline else load_key(os.environ)
     disk = Disk()
-    run = secrets.token_hex(6)
+    run = os.urandom(6).hex()
     usual = Allowance(settings.max_remove, settings.max_remove_class, settings.min_remove)
     with (
         open_service(settings, key, clock, listener) as service,

@@ -3,6 +3,7 @@
 Whoever else works on the machine disturbs every figure, so the candidates take turns and the medians are compared.
 """
 
+import math
 import os
 import shutil
 import statistics
@@ -39,7 +40,8 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of a table. ``ratio`` is to the line called ``beside``, ``reach`` what is wanted of it, in words."""
+    """One line of a table. ``ratio`` is to the line called ``beside``, or a number of that unit; ``reach`` is what is
+    wanted of it, such as ``<= 1.0``; ``runs`` is how many the medians are of."""
 
     work: str
     name: str
@@ -50,6 +52,21 @@ class Figure:
     beside: str = ""
     reach: str = ""
     note: str = ""
+    runs: int = 1
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether what is wanted was reached; None where nothing is wanted, or nothing was measured."""
+        if not self.reach or self.ratio is None or math.isnan(self.ratio):
+            return None
+        sign, number = self.reach.split()
+        return self.ratio <= float(number) if sign == "<=" else self.ratio >= float(number)
+
+
+def value(work: str, name: str, number: float, unit: str, reach: str = "", note: str = "", runs: int = 1) -> Figure:
+    """A line that is one number with a unit, and not the cost of a command."""
+    nan = float("nan")
+    return Figure(work, name, nan, nan, nan, number, unit, reach, note, runs)
 
 
 def skipped(work: str, name: str, why: str) -> Figure:
@@ -64,14 +81,7 @@ def run(command: Command) -> Cost:
     """
     command.prepare()
     began = time.monotonic()
-    process = subprocess.Popen(
-        [str(argument) for argument in command.arguments],
-        cwd=command.folder or ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **command.environ},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+    process = start(command)
     assert process.stderr is not None
     said = process.stderr.read()
     _, status, used = os.wait4(process.pid, 0)
@@ -83,30 +93,74 @@ def run(command: Command) -> Cost:
     return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 
 
+def start(command: Command) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [str(argument) for argument in command.arguments],
+        cwd=command.folder or ROOT,
+        env=environ_of(command),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
+def environ_of(command: Command) -> dict[str, str]:
+    """Nothing of the caller's own settings of the program gets in, nor of Python's: one that keeps no compiled modules
+    would measure the compiler, which an installed program has behind it."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(("ASTICA_", "PYTHON"))}
+    return {**kept, "PYTHONPATH": str(ROOT), **command.environ}
+
+
+def take_turns(
+    commands: Mapping[str, Command], times: int, *, warm: bool = True, once: Mapping[str, Command] | None = None
+) -> dict[str, list[Cost]]:
+    """Runs all of them in turn, ``times`` times, after one turn that counts for nothing unless ``warm`` is False.
+    ``once`` are run a single time, after the first turn: what takes too long for more."""
+    costs: dict[str, list[Cost]] = {name: [] for name in commands}
+    for turn in range(times + warm):
+        for name, command in commands.items():
+            cost = run(command)
+            if turn or not warm:
+                costs[name].append(cost)
+    for name, command in (once or {}).items():
+        costs[name] = [run(command)]
+    return costs
+
+
 def compare(
-    work: str, commands: Mapping[str, Command], times: int, reach: Mapping[tuple[str, str], str] | None = None
+    work: str,
+    commands: Mapping[str, Command],
+    times: int,
+    reach: Mapping[tuple[str, str], str] | None = None,
+    *,
+    warm: bool = True,
 ) -> list[Figure]:
-    """Runs all of them in turn, ``times`` times after one run that counts for nothing.
+    """Runs all of them in turn and says what each cost.
 
     ``reach`` says what is wanted of a pair of names; its ratio is the median of the ratios of each turn.
     """
-    costs: dict[str, list[Cost]] = {name: [] for name in commands}
-    for turn in range(times + 1):
-        for name, command in commands.items():
-            cost = run(command)
-            if turn:
-                costs[name].append(cost)
+    return judge(work, take_turns(commands, times, warm=warm), reach)
+
+
+def judge(
+    work: str, costs: Mapping[str, Sequence[Cost]], reach: Mapping[tuple[str, str], str] | None = None
+) -> list[Figure]:
+    """One line for each command, and one more for each further pair that is compared."""
     figures = []
-    wanted = {name: (beside, words) for (name, beside), words in (reach or {}).items() if name in costs}
-    pairs = [(name, *wanted.get(name, ("", ""))) for name in commands]
-    pairs += [
-        (name, beside, words) for (name, beside), words in (reach or {}).items() if wanted.get(name) != (beside, words)
-    ]
-    for name, beside, words in pairs:
-        mine, theirs = costs[name], costs.get(beside)
-        ratio = statistics.median(a.wall / b.wall for a, b in zip(mine, theirs, strict=True)) if theirs else None
-        figures.append(Figure(work, name, *medians(mine), ratio, beside if theirs else "", words if theirs else ""))
+    for name, mine in costs.items():
+        pairs = [(beside, words) for (one, beside), words in (reach or {}).items() if one == name and beside in costs]
+        for number, (beside, words) in enumerate(pairs or [("", "")]):
+            ratio = ratio_of([cost.wall for cost in mine], [cost.wall for cost in costs[beside]]) if beside else None
+            shown = medians(mine) if number == 0 else (float("nan"),) * 3
+            figures.append(Figure(work, name, *shown, ratio, beside, words, runs=len(mine)))
     return figures
+
+
+def ratio_of(mine: Sequence[float], theirs: Sequence[float]) -> float:
+    """The median of the ratios of each turn; of the medians, where one side had fewer turns."""
+    if len(mine) != len(theirs):
+        return statistics.median(mine) / statistics.median(theirs)
+    return statistics.median(one / other for one, other in zip(mine, theirs, strict=True))
 
 
 def medians(costs: Sequence[Cost]) -> tuple[float, float, float]:

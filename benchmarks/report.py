@@ -4,6 +4,7 @@ import json
 import math
 import os
 import platform
+import re
 import sqlite3
 import subprocess
 import time
@@ -14,21 +15,60 @@ from pathlib import Path
 from benchmarks.local_status import dvc_program
 from benchmarks.measuring import Figure
 
-COLUMNS = ("work", "what", "wall s", "CPU s", "peak MB", "ratio", "reach")
+PEERS = ("git", "rclone", "restic", "dvc", "xxh128sum", "find", "no change", "hf", "the vendor")
+
+COLUMNS = ("work", "what", "wall s", "CPU s", "peak MB", "runs", "ratio")
+WANTED = ("work", "what", "wanted", "reached", "", "note")
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """The figures as a table in Markdown."""
-    lines = [f"| {' | '.join(COLUMNS)} |", "|" + "|".join("-" * len(COLUMNS)).replace("-", "---") + "|"]
+    """What each command cost, as a table in Markdown: medians, and the ratio of the wall times."""
+    lines = _head(COLUMNS)
     for figure in figures:
-        if figure.note and math.isnan(figure.wall):
-            lines.append(f"| {figure.work} | {figure.name} | {figure.note} | | | | |")
-            continue
-        ratio = "" if figure.ratio is None else f"{figure.ratio:.2f} x {figure.beside}"
-        cells = [figure.work, figure.name, *map(_number, (figure.wall, figure.cpu, figure.peak_mb))]
-        reach = "; ".join(part for part in (figure.reach, figure.note) if part)
-        lines.append(f"| {' | '.join([*cells, ratio, reach])} |")
+        if not math.isnan(figure.wall):
+            ratio = "" if figure.ratio is None else f"{figure.ratio:.2f} x {figure.beside}"
+            numbers = map(_number, (figure.wall, figure.cpu, figure.peak_mb))
+            lines.append(_row(figure.work, figure.name, *numbers, str(figure.runs), ratio))
+        elif figure.ratio is None:
+            lines.append(_row(figure.work, figure.name, figure.note, "", "", "", ""))
+        elif not figure.reach:
+            lines.append(_row(figure.work, figure.name, figure.note, "", "", str(figure.runs), _amount(figure)))
     return "\n".join(lines)
+
+
+def wanted(figures: Sequence[Figure]) -> str:
+    """What was wanted, what was reached, and yes or no."""
+    lines = _head(WANTED)
+    for figure in figures:
+        if figure.reached is not None:
+            words = f"{figure.reach.replace('<=', 'at most').replace('>=', 'at least')} {_unit(figure)}"
+            answer = "yes" if figure.reached else "**no**"
+            lines.append(_row(figure.work, figure.name, words, _amount(figure), answer, figure.note))
+    return "\n".join(lines)
+
+
+def fragment(about: Mapping[str, str], figures: Sequence[Figure]) -> str:
+    """A piece of ``docs/benchmarks.md``: the machine, what was reached, what each command cost."""
+    machine = "; ".join(f"{name} {text}" for name, text in about.items())
+    return f"Measured on: {machine}.\n\n{wanted(figures)}\n\n{table(figures)}\n"
+
+
+def _unit(figure: Figure) -> str:
+    return figure.beside if math.isnan(figure.wall) and not figure.beside.startswith(PEERS) else f"x {figure.beside}"
+
+
+def _amount(figure: Figure) -> str:
+    assert figure.ratio is not None
+    digits = 0 if float(figure.ratio).is_integer() else 2
+    return f"{figure.ratio:.{digits}f} {_unit(figure)}"
+
+
+def _head(columns: Sequence[str]) -> list[str]:
+    return [_row(*columns), "|" + "---|" * len(columns)]
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _number(value: float) -> str:
@@ -52,6 +92,7 @@ def machine(scratch: Path) -> dict[str, str]:
         "git": _said("git", "--version"),
         "rclone": _said("rclone", "--version"),
         "restic": _said("restic", "version"),
+        "xxhash": _said("xxh128sum", "--version"),
         "dvc": _said(dvc_program() or "dvc", "--version"),
     }
 
@@ -60,8 +101,32 @@ def write(path: Path, about: Mapping[str, str], figures: Sequence[Figure]) -> No
     def plain(value: object) -> object:
         return None if isinstance(value, float) and math.isnan(value) else value
 
-    rows = [{name: plain(value) for name, value in asdict(figure).items()} for figure in figures]
+    rows = [
+        {**{name: plain(value) for name, value in asdict(figure).items()}, "reached": figure.reached}
+        for figure in figures
+    ]
     path.write_text(json.dumps({"machine": dict(about), "figures": rows}, indent=1) + "\n")
+
+
+def read(path: Path) -> list[Figure]:
+    """The figures that ``write`` has written."""
+    found = []
+    for row in json.loads(path.read_text())["figures"]:
+        del row["reached"]
+        found.append(
+            Figure(**{name: math.nan if text is None and name != "ratio" else text for name, text in row.items()})
+        )
+    return found
+
+
+def status_curves(figures: Sequence[Figure]) -> dict[str, list[tuple[float, float]]]:
+    """Seconds by number of files of each command of the row "no-change status"; empty where it was not measured."""
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for figure in figures:
+        found = re.fullmatch(r"no-change status, ([\d,]+) files", figure.work)
+        if found and not math.isnan(figure.wall):
+            curves.setdefault(figure.name, []).append((float(found[1].replace(",", "")), figure.wall))
+    return curves
 
 
 def plot(path: Path, title: str, curves: Mapping[str, Sequence[tuple[float, float]]]) -> None:
@@ -113,7 +178,8 @@ def _line(path: str, key: str) -> str:
 
 def _said(*command: str) -> str:
     try:
-        out = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError:
         return "-"
+    out = done.stdout or done.stderr
     return out.splitlines()[0].strip() if out.strip() else "-"

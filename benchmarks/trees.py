@@ -1,14 +1,20 @@
-"""Makes the trees that are measured: small files that look like PNG from outside, spread over classes.
+"""Makes the trees that are measured: small PNGs of one colour, no two alike, spread over classes.
 
-    python -m benchmarks.trees FOLDER FILES [--classes N] [--size BYTES]
+    python -m benchmarks.trees FOLDER FILES [--classes N] [--size BYTES] [--files-only]
 
-makes a store whose every sample is agreed and was observed, so that nothing is left to do.
+makes a store whose every sample is agreed and was observed, so that nothing is left to do. The index comes from a real
+scan; marks and the last observation are written by the program's own journal and in the service's own words.
 """
 
 import argparse
 import json
 import os
+import random
+import struct
 import time
+import zlib
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from astica_sync.clock import SystemClock
@@ -17,28 +23,67 @@ from astica_sync.store.journal import Journal
 from astica_sync.store.layout import Layout, create_store
 from astica_sync.store.scan import scan_store
 
-HEAD = b"\x89PNG\r\n\x1a\n"
 MODEL = 1001
+"""The first model of a fresh sandbox, so that the same store can be served by one."""
+
 URL = "http://127.0.0.1:9"
 WHEN = 1_700_000_000
+PIECE = 20_000
 
 
-def write_files(folder: Path, files: int, classes: int, size: int, first: int = 0) -> None:
-    """``files`` files of ``size`` bytes, no two alike."""
-    filling = os.urandom(size)
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
+
+
+_HEAD = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0))
+_ROWS = _chunk(b"IDAT", zlib.compress((b"\0" + b"\x20\x60\xa0" * 8) * 8))
+_END = _chunk(b"IEND", b"")
+
+
+def png(number: int, size: int, filling: bytes) -> bytes:
+    """A whole PNG of so many bytes; what makes it unlike the others is a chunk that decoders pass over."""
+    room = max(8, size - len(_HEAD) - len(_ROWS) - len(_END) - 12)
+    return _HEAD + _ROWS + _chunk(b"biGz", number.to_bytes(8, "big") + filling[: room - 8]) + _END
+
+
+def write_files(folder: Path, files: int, classes: int, size: int) -> None:
+    """``files`` files of ``size`` bytes; the same call writes the same bytes."""
+    classes = min(classes, files)
     for number in range(classes):
         (folder / f"class {number:03}").mkdir(parents=True, exist_ok=True)
-    for number in range(first, first + files):
-        start = HEAD + number.to_bytes(8, "big")
+    starts = range(0, files, PIECE)
+    if len(starts) == 1:
+        _write_piece(folder, 0, files, classes, size)
+        return
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for done in [
+            pool.submit(_write_piece, folder, start, min(start + PIECE, files), classes, size) for start in starts
+        ]:
+            done.result()
+
+
+def _write_piece(folder: Path, first: int, end: int, classes: int, size: int) -> None:
+    filling = random.Random(size).randbytes(size)
+    for number in range(first, end):
         path = f"{folder}/class {number % classes:03}/image {number:07}.png"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-        os.write(descriptor, start + filling[len(start) :])
+        os.write(descriptor, png(number, size, filling))
         os.close(descriptor)
+
+
+def change_files(folder: Path, changed: int, files: int, classes: int, size: int) -> None:
+    """Gives the first files other bytes, and so many more of them that each differs at the first look."""
+    _write_piece(folder, 0, changed, min(classes, files), size + 1000)
+
+
+def restore_files(folder: Path, changed: int, files: int, classes: int, size: int) -> None:
+    """Gives the first files the bytes again that they were made with."""
+    _write_piece(folder, 0, changed, min(classes, files), size)
 
 
 def bind(folder: Path, url: str = URL, model: int = MODEL) -> Layout:
     """Makes the folder the store of a model, without a word to any service."""
-    create_store(folder, model_id=model, train_url=url, now=time.time())
+    create_store(folder, model_id=model, train_url=url, now=time.time(), rebind=True)
     return Layout(folder)
 
 
@@ -56,13 +101,13 @@ def agree_all(layout: Layout) -> int:
         return write_view(layout.last_view, samples, clock.now())
 
 
-def write_view(path: Path, samples: "object", now: float) -> int:
+def write_view(path: Path, samples: Iterable[tuple[str, str]], now: float) -> int:
     """The answer of a service that has these (uid, class) pairs, kept as the last observation; its samples."""
     classes: dict[str, list[str]] = {}
     count = 0
-    for count, (uid, title) in enumerate(samples, 1):  # type: ignore[call-overload]
-        entry = {"id": 100_000 + count, "uid": uid, "size": 0.253747, "date_created": str(WHEN)}
-        classes.setdefault(title, []).append(json.dumps(entry))
+    for count, (uid, title) in enumerate(samples, 1):
+        entry = f'{{"id": {100_000 + count}, "uid": "{uid}", "size": 0.253747, "date_created": "{WHEN}"}}'
+        classes.setdefault(title, []).append(entry)
     with path.open("w") as file:
         file.write(json.dumps({"model_id": MODEL, "asked_at": now}) + "\n")
         file.write('{"status": "OK", "astica": {"request": "dataset", "requestType": "view"}, "dataset": ')
@@ -81,10 +126,14 @@ def main() -> None:
     parser.add_argument("files", type=int)
     parser.add_argument("--classes", type=int, default=200)
     parser.add_argument("--size", type=int, default=2000)
+    parser.add_argument("--files-only", action="store_true", help="no store, only the files")
     given = parser.parse_args()
+    began = time.monotonic()
     write_files(given.folder, given.files, given.classes, given.size)
-    os.sync()
-    agree_all(bind(given.folder))
+    written = time.monotonic()
+    if not given.files_only:
+        agree_all(bind(given.folder))
+    print(f"files {written - began:.1f} s, store {time.monotonic() - written:.1f} s")
 
 
 if __name__ == "__main__":

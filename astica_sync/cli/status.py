@@ -36,23 +36,22 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
     astica-sync pull-status --exit-code && echo "all there"
     astica-sync pull-status --json | jq .plan.requests
     """
-    from astica_sync.api import Store
-    from astica_sync.sync.status import find_status
+    from astica_sync.sync.status import FOLLOWS, find_status
 
     with open_store(store, Listener(), offline=offline) as opened:
         seen = find_status(opened.parts, offline=offline, quick=True)
         eta = opened.parts.service.forecast(seen.plan.requests)
         in_sync = seen.plan.in_sync and not seen.refusals
-        follows = Store.over(opened).follows
+        follows, _ = opened.parts.journal.get_meta(FOLLOWS, (None, None)) or (None, None)
         if as_json:
-            data = {**as_data(seen, eta), "follows": follows.name if follows else None}
+            data = {**as_data(seen, eta), "follows": follows}
             click.echo(json.dumps(data, ensure_ascii=False))
         else:
             where = urlsplit(opened.settings.train_url).netloc
             click.echo(f"Store   {safe(str(opened.layout.root))}")
             click.echo(f'Model   {seen.observation.model.model_id} "{safe(seen.observation.model.title)}" at {where}')
             if follows:
-                told = f"It was made equal to the data of {safe(follows.name)}; a push brings the store forward."
+                told = f"It was made equal to the data of {safe(follows)}; a push brings the store forward."
                 click.echo(click.style(told, fg="yellow"))
             click.echo("\n".join([*_watcher_line(opened.layout), *as_text(seen, eta)]))
     return DIFFERENCES if exit_code and not in_sync else 0

@@ -26,10 +26,11 @@ def find_near_titles(new: Iterable[str], existing: Iterable[str]) -> list[NearTi
     One letter is one letter more, less or other, or two swapped. Titles that differ in a digit (``class 1``,
     ``class 2``) are different on purpose.
     """
-    known = sorted(set(existing))
+    known = {title: _plain(title) for title in sorted(set(existing))}
     near = []
-    for title in sorted(set(new) - set(known)):
-        match = next((other for other in known if is_near(title, other)), None)
+    for title in sorted(set(new) - known.keys()):
+        plain = _plain(title)
+        match = next((other for other, its_plain in known.items() if _is_near(plain, its_plain)), None)
         if match is not None:
             near.append(NearTitle(title, match))
     return near
@@ -37,7 +38,10 @@ def find_near_titles(new: Iterable[str], existing: Iterable[str]) -> list[NearTi
 
 def is_near(title: str, other: str) -> bool:
     """Whether two different titles are one slip apart."""
-    one, two = _plain(title), _plain(other)
+    return _is_near(_plain(title), _plain(other))
+
+
+def _is_near(one: str, two: str) -> bool:
     if one == two:
         return True
     if min(len(one), len(two)) < SHORTEST or abs(len(one) - len(two)) > 1:

@@ -79,7 +79,10 @@ def forecast(
     ends = sorted(
         max(now, span.sent + latency) + window if span.answered is None else span.answered + window for span in spans
     )
-    start_of_first_round = ([now] * limit + [max(now, end) for end in ends])[-limit:]
+    # The places of the first round: those that nobody has, then the others as they come free.
+    taken = ends[-limit:]
     rounds, place = divmod(count - 1, limit)
-    start = max(start_of_first_round[place], blocked_until) + rounds * (window + latency)
+    free = limit - len(taken)
+    start_of_first_round = now if place < free else max(now, taken[place - free])
+    start = max(start_of_first_round, blocked_until) + rounds * (window + latency)
     return start + latency - now

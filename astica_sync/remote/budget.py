@@ -136,7 +136,7 @@ class Budget:
 
     def forecast(self, count: int) -> float:
         """Seconds until so many more requests will have been answered, if nobody else sends any."""
-        return self._ledger.run(lambda rows: self._forecast(rows, count))
+        return self._ledger.run(lambda rows: self._forecast(rows, count)) if count > 0 else 0.0
 
     def used(self) -> int:
         """How many requests count at this moment."""
@@ -153,8 +153,13 @@ class Budget:
             " EXISTS (SELECT 1 FROM waiting)",
             (self._name, lane, now, now),
         ).fetchone()
-        spans = self._spans(rows, now)
-        moment = next_start(spans, self.limit, self._window, now, self._blocked_until(rows, now), ahead)
+        blocked = self._blocked_until(rows, now)
+        known = rows.execute("SELECT count(*) FROM request WHERE budget = ?", (self._name,)).fetchone()[0]
+        if known < self.limit - ahead:
+            # Fewer than may count at once, whatever they are: no need to read them, which is long at a high limit.
+            moment = max(now, blocked)
+        else:
+            moment = next_start(self._spans(rows, now), self.limit, self._window, now, blocked, ahead)
         if moment > now:
             seconds = min(moment - now, POLL_SECONDS if ahead else moment - now)
             if lane is not max(Lane):

@@ -9,7 +9,6 @@ from astica_sync.core.spelling import Spelling
 from astica_sync.errors import OutcomeUnknown, Refused
 from astica_sync.remote.body import Body
 from astica_sync.remote.connection import Answer, Bounds, Connection
-from astica_sync.remote.failure import translate
 from astica_sync.remote.wire import LARGEST_ID, Detection, parse_detection, parse_models, parse_view
 from astica_sync.secret import Secret
 
@@ -114,6 +113,9 @@ class Client:
         image_prefix: str = "",
         bounds: Bounds | None = None,
     ) -> bytes:
+        # Loaded with the first request: a command that sends none need not know how one can fail.
+        from astica_sync.remote.failure import translate
+
         body = _body(self._key, fields, image, image_prefix)
         outcome = connection.post(path, body, bounds or Bounds(seconds_for(len(image or b"")), SECONDS, 1_000_000))
         error = translate(outcome, host=_host(connection), key=self._key, now=self._clock.now())

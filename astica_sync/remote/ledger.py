@@ -9,9 +9,11 @@ import contextlib
 import os
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from astica_sync.errors import DatabaseError
 
@@ -38,6 +40,16 @@ PRAGMA user_version = {VERSION};
 _DAMAGE = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
+@dataclass(slots=True)
+class _Task(Generic[T]):
+    """What one thread wants done, and what came of it."""
+
+    work: Callable[[sqlite3.Connection], T]
+    found: T | None = None
+    error: BaseException | None = None
+    done: bool = False
+
+
 class Ledger:
     """Runs transactions on the file, which is made where there is none.
 
@@ -49,25 +61,56 @@ class Ledger:
         self._path = path
         self._ticks = ticks
         self._lock = threading.Lock()
+        self._waiting: deque[_Task[Any]] = deque()
         self._pid = os.getpid()
         self._connection: sqlite3.Connection | None = None
         self._identity: _Identity | None = None
 
     def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Does the work in one transaction that no other process can come between."""
+        """Does the work in a transaction that no other process can come between.
+
+        What several threads want at the same time is done in one: whoever comes first waits for the disk, and the
+        others go with the next transaction together.
+        """
         if os.getpid() != self._pid:
             raise RuntimeError("a budget does not survive a fork: open it anew in the child")
+        task: _Task[T] = _Task(work)
+        self._waiting.append(task)
         with self._lock:
+            if not task.done:
+                tasks = [self._waiting.popleft() for _ in range(len(self._waiting))]
+                # Whoever took it before and was interrupted has not done it.
+                self._run_all(tasks if any(one is task for one in tasks) else [*tasks, task])
+        if task.error is not None:
+            raise task.error
+        return cast(T, task.found)
+
+    def _run_all(self, tasks: "list[_Task[Any]]") -> None:
+        """Everything in one transaction; where one of them fails, each in its own, so that none fails for another."""
+        if len(tasks) > 1:
+            with contextlib.suppress(Exception):
+                found = self._attempt(lambda rows: [task.work(rows) for task in tasks])
+                for task, value in zip(tasks, found, strict=True):
+                    task.found, task.done = value, True
+                return
+        for task in tasks:
             try:
-                return self._attempt(work)
-            except (sqlite3.Error, OSError) as error:
-                if not _is_damage(error):
-                    raise self._refusal(error) from None
-            try:
-                self._replace()
-                return self._attempt(work)
-            except (sqlite3.Error, OSError) as error:
+                task.found = self._run_one(task.work)
+            except BaseException as error:  # noqa: BLE001 - it belongs to the thread that wanted it
+                task.error = error
+            task.done = True
+
+    def _run_one(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return self._attempt(work)
+        except (sqlite3.Error, OSError) as error:
+            if not _is_damage(error):
                 raise self._refusal(error) from None
+        try:
+            self._replace()
+            return self._attempt(work)
+        except (sqlite3.Error, OSError) as error:
+            raise self._refusal(error) from None
 
     def close(self) -> None:
         with self._lock:

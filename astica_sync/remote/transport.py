@@ -20,7 +20,8 @@ IDLE_SECONDS = 3.0
 request that meets a closing connection has an unknown outcome."""
 
 CONNECTIONS = 64
-_SLICE = 16 * 1024
+_SLICE = 64 * 1024
+"""How much is handed to the system at a time before the deadline is looked at again: a whole piece of an image."""
 
 
 def make_client(url: str, deadlines: Deadlines) -> httpx.Client:
@@ -115,6 +116,9 @@ class _PunctualStream(httpcore.NetworkStream):
         return self._inner.read(max_bytes, self._deadlines.left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if len(buffer) <= _SLICE:
+            self._inner.write(buffer, self._deadlines.left(timeout, httpcore.WriteTimeout))
+            return
         view = memoryview(buffer)
         for start in range(0, len(view), _SLICE):
             self._inner.write(bytes(view[start : start + _SLICE]), self._deadlines.left(timeout, httpcore.WriteTimeout))

@@ -47,8 +47,8 @@ class Backup(Objects):
         """
         entries = []
         for class_title, path, content in samples:
-            standing, size = self._standing(content)
-            entries.append(Entry(class_title, path, content, standing.suffix[1:], size, at))
+            object_path, size = self.located(content)
+            entries.append(Entry(class_title, path, content, object_path.suffix[1:], size, at))
         try:
             self._catalog.add(entries)
         except OSError as error:

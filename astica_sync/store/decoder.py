@@ -8,7 +8,6 @@ import contextlib
 import os
 import signal
 import struct
-import subprocess
 import sys
 import threading
 from collections.abc import Sequence
@@ -146,6 +145,9 @@ class _Worker:
 
     def __init__(self, command: Sequence[str], patience: float) -> None:
         """Raises Unworkable when the program does not come up: no image is to blame for that."""
+        # Loaded with the first image that is checked; most commands check none.
+        import subprocess
+
         self._late = False
         try:
             self._process = subprocess.Popen(

@@ -7,7 +7,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import secrets
 import stat
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
@@ -44,7 +43,7 @@ def kind_of(status: os.stat_result) -> Kind:
 
 def temp_beside(target: Path) -> Path:
     """A fresh name in the folder of ``target``, so that a rename never crosses file systems."""
-    return target.with_name(f"{TEMP_PREFIX}{secrets.token_hex(8)}")
+    return target.with_name(f"{TEMP_PREFIX}{os.urandom(8).hex()}")
 
 
 class Disk:

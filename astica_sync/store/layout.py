@@ -9,7 +9,6 @@ import functools
 import hashlib
 import json
 import os
-import uuid
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -128,7 +127,7 @@ def create_store(
     """
     disk = disk or Disk()
     layout = check_place(root)
-    store_id = uuid.uuid4().hex
+    store_id = os.urandom(16).hex()
     with contextlib.suppress(StoreChanged):
         old = read_sentinel(layout)
         if (old.model_id, old.train_url) != (model_id, train_url) and not rebind:
@@ -238,7 +237,10 @@ def machine_name() -> str:
     for source in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
         with contextlib.suppress(OSError):
             identity = identity or Path(source).read_text().strip()
-    identity = identity or f"{uuid.getnode():012x}"
+    if not identity:
+        import uuid
+
+        identity = f"{uuid.getnode():012x}"
     return hashlib.blake2s(identity.encode(), person=b"astica").hexdigest()[:16]
 
 

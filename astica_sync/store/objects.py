@@ -101,7 +101,7 @@ class Objects:
         Raises:
             BackupDamaged: it is missing, unreadable or has other bytes.
         """
-        path = self._standing(content)[0]
+        path = self.located(content)[0]
         try:
             with self._disk.open_read(path) as file:
                 data = b"".join(self._disk.chunks(file))
@@ -158,7 +158,18 @@ class Objects:
         Raises:
             BackupDamaged: there is none.
         """
-        return self._standing(content)[1]
+        return self.located(content)[1]
+
+    def located(self, content: str) -> tuple[Path, int]:
+        """The file of an object, which may be rotten, and its size in bytes.
+
+        Raises:
+            BackupDamaged: there is none.
+        """
+        standing = self._locate(content)
+        if standing is None:
+            raise BackupDamaged(f"{content} is missing in the backup", _VERIFY_HINT)
+        return standing
 
     def time_of(self, content: str) -> float:
         """When an object was written, in seconds since the epoch; 0 when there is none."""
@@ -223,12 +234,6 @@ class Objects:
             if kind_of(status) is Kind.FILE:
                 return Path(path), status.st_size
         return None
-
-    def _standing(self, content: str) -> tuple[Path, int]:
-        standing = self._locate(content)
-        if standing is None:
-            raise BackupDamaged(f"{content} is missing in the backup", _VERIFY_HINT)
-        return standing
 
     def _confirm(self, standing: Path, source: Path, content: str) -> bool:
         """Whether the standing object is good; a rotten one is to be written anew."""

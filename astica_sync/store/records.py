@@ -8,14 +8,15 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from astica_sync.core.pairing import Adopted
 from astica_sync.core.sample import ModelInfo
-from astica_sync.core.versions import Version, is_recorded
 from astica_sync.errors import BackupDamaged, StoreError
 from astica_sync.store.disk import Disk
-from astica_sync.store.snapshots import to_line
+
+if TYPE_CHECKING:
+    from astica_sync.core.versions import Version
 
 VERSIONS = "versions.jsonl"
 ADOPTED = "adopted.jsonl"
@@ -29,12 +30,15 @@ class Records:
         self._disk = disk
         self._model_id = model_id
 
-    def versions(self) -> list[Version]:
+    def versions(self) -> "list[Version]":
         """Every version that was ever seen, the first one first.
 
         Raises:
             StoreError: the file is there and cannot be read.
         """
+        # Every status reads what was taken over; what knows of versions is loaded for those who ask.
+        from astica_sync.core.versions import Version
+
         found: list[Version] = []
         places: dict[tuple[str, float | None], int] = {}
         for fields in self._lines(VERSIONS):
@@ -52,7 +56,7 @@ class Records:
                 found[place] = replace(found[place], snapshot=snapshot)
         return found
 
-    def add_version(self, info: ModelInfo, snapshot: str | None, at: float) -> Version | None:
+    def add_version(self, info: ModelInfo, snapshot: str | None, at: float) -> "Version | None":
         """Notes the version that the model shows, durably; None when it has none.
 
         ``snapshot`` is the data that it was made of, where that is known. A version that is noted already stays as it
@@ -61,6 +65,8 @@ class Records:
         Raises:
             StoreError: the note cannot be written.
         """
+        from astica_sync.core.versions import Version, is_recorded
+
         versions = self.versions()
         if is_recorded(info, versions):
             named = [version for version in versions if version.name == (info.version or "")]
@@ -133,6 +139,8 @@ class Records:
                 yield fields
 
     def _append(self, name: str, entries: list[dict[str, Any]]) -> None:
+        from astica_sync.store.snapshots import to_line
+
         # Each batch begins on a line of its own, whatever a crash has left at the end.
         data = b"".join([b"\n", *(to_line({"model_id": self._model_id, **entry}) for entry in entries)])
         try:

@@ -32,6 +32,8 @@ from astica_sync.sync.jobs import RemovalJob, UploadJob, keep, may_go, prove_kep
 from astica_sync.sync.parts import Parts
 
 ADOPT_AT_ONCE = 500
+FORECAST_SECONDS = 1.0
+"""How old a forecast of the budget may be that a person is shown: each new one is a transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,21 @@ def _event(
     return Event(parts.clock.now(), parts.journal.run, action, class_title, uid, path, sample_id, outcome, reason)
 
 
+class _Forecast:
+    """The seconds that remain, asked of the budget once in a while and counted down in between."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._asked_at = float("-inf")
+        self._seconds = 0.0
+
+    def seconds(self, left: int) -> float:
+        now = self._parts.clock.now()
+        if now - self._asked_at >= FORECAST_SECONDS:
+            self._asked_at, self._seconds = now, self._parts.service.forecast(left)
+        return max(0.0, self._seconds - (now - self._asked_at)) if left else 0.0
+
+
 class _Uploads:
     """The desk of the uploads: backup catalogue and mark before, the service's word after."""
 
@@ -143,6 +160,7 @@ class _Uploads:
         self._before: dict[str, Mark | None] = {}
         self._refused: list[tuple[UploadJob, str]] = []
         self._settled = 0
+        self._forecast = _Forecast(parts)
 
     def before_send(self, jobs: Sequence[UploadJob]) -> None:
         parts = self._parts
@@ -180,7 +198,7 @@ class _Uploads:
             parts.journal.clear_bad([upload.uid])
             applied.uploaded.add(upload.uid)
             left = len(self._plan.uploads) - self._settled
-            parts.listener.uploaded(upload.class_title, upload.path, parts.service.forecast(left))
+            parts.listener.uploaded(upload.class_title, upload.path, self._forecast.seconds(left))
             return
         if isinstance(error, OutcomeUnknown):
             parts.journal.resend_at([upload.uid], parts.clock.now())
@@ -249,6 +267,7 @@ class _Removals:
         self._parts = parts
         self._applied = applied
         self.left = planned
+        self._forecast = _Forecast(parts)
 
     def before_send(self, jobs: Sequence[RemovalJob]) -> None:
         _mark_removals(self._parts, [job.removal for job in jobs])
@@ -267,7 +286,7 @@ class _Removals:
                 parts.journal.record([_event(parts, "remove", title, removal.uid, path, removal.sample_id, error)])
                 if error is None:
                     applied.removed += 1
-                    parts.listener.removed(title, path, 1, parts.service.forecast(self.left))
+                    parts.listener.removed(title, path, 1, self._forecast.seconds(self.left))
                 elif isinstance(error, OutcomeUnknown):
                     parts.journal.resend_at([removal.uid], parts.clock.now())
                     applied.doubtful_removals.add(removal.sample_id)

@@ -316,6 +316,8 @@ def _take_confirmed(plan: Plan, confirmed: set[str]) -> list[Failed]:
     """Takes from the plan what was confirmed in this push already, and is not shown although its quarantine is over:
     sending it time and again would fill the account. The next push may try once more."""
     again = [upload for upload in plan.uploads if upload.uid in confirmed]
+    if not again:
+        return []
     kept = part_of(plan, {upload.uid for upload in plan.uploads if upload.uid not in confirmed})
     plan.uploads, plan.removals, plan.class_removals = kept.uploads, kept.removals, kept.class_removals
     reason = "the service confirmed it and does not show it"

@@ -3,20 +3,23 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from astica_sync.clock import Clock
 from astica_sync.core.guard import Allowance
 from astica_sync.core.sample import LocalSample
-from astica_sync.remote.service import Service
-from astica_sync.store.backup import Backup
-from astica_sync.store.decoder import Decoder
 from astica_sync.store.disk import Disk
 from astica_sync.store.index import Index
 from astica_sync.store.journal import Journal
 from astica_sync.store.layout import Layout
 from astica_sync.store.lock import writer_lock
 from astica_sync.sync.listener import Listener
-from astica_sync.sync.workers import Workers
+
+if TYPE_CHECKING:
+    from astica_sync.remote.service import Service
+    from astica_sync.store.backup import Backup
+    from astica_sync.store.decoder import Decoder
+    from astica_sync.sync.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,10 @@ class Parts:
     disk: Disk
     index: Index
     journal: Journal
-    backup: Backup
-    decoder: Decoder
-    service: Service
-    workers: Workers
+    backup: "Backup"
+    decoder: "Decoder"
+    service: "Service"
+    workers: "Workers"
     clock: Clock
     run_started: float
     quarantine: float

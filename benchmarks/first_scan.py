@@ -1,0 +1,106 @@
+"""The first look at a tree of which nothing is known, beside what hashes or takes up the same files.
+
+python -m benchmarks.first_scan STORE SCRATCH      scans into a fresh index
+"""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import local_status
+from benchmarks.measuring import Command, Figure, has, judge, skipped, take_turns
+
+OURS = "astica-sync's scan"
+ONE = "xxh128sum"
+TWO = "xxh128sum, two at once"
+
+
+def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
+    sizes = ((100_000, 20_000), (1_000_000, 2_000)) if full else ((10_000, 20_000), (20_000, 2_000))
+    # Those who store what they read take minutes for each turn, so they get three.
+    return [figure for files, size in sizes for figure in _figures(scratch, files, size, times, min(3, times))]
+
+
+def _figures(scratch: Path, files: int, size: int, times: int, slow_times: int) -> list[Figure]:
+    store = local_status.make(scratch, files, size)
+    work = f"first scan, {files:,} files of {size // 1000} kB"
+    missing = []
+    with tempfile.TemporaryDirectory(dir=store.parent) as folder:
+        commands = {OURS: Command([sys.executable, "-m", "benchmarks.first_scan", store, folder])}
+        if has("xxh128sum"):
+            commands[ONE] = Command(["sh", "-c", _hash_all(1)], store)
+            commands[TWO] = Command(["sh", "-c", _hash_all(2)], store)
+        else:
+            missing.append(skipped(work, ONE, "xxhash is not installed"))
+        costs = take_turns(commands, times)
+        slow: dict[str, Command] = {}
+        for name, build in (("git add", _git_add), ("restic backup", _restic), ("dvc add", _dvc_add)):
+            command = build(store, Path(folder), files)
+            if isinstance(command, str):
+                missing.append(skipped(work, name, command))
+            else:
+                slow[name] = command
+        costs |= take_turns(slow, slow_times, warm=False)
+        shutil.rmtree(store.parent / ".dvc", ignore_errors=True)
+        (store.parent / "photos.dvc").unlink(missing_ok=True)
+    reach = {(OURS, ONE): "<= 1.5", (OURS, TWO): "", (OURS, "dvc add"): "<= 0.1"}
+    return judge(work, costs, reach | {(OURS, "git add"): "", (OURS, "restic backup"): ""}) + missing
+
+
+def _hash_all(processes: int) -> str:
+    return f"find . -name '*.png' -print0 | xargs -0 -n 5000 -P {processes} xxh128sum > /dev/null"
+
+
+def _git_add(store: Path, folder: Path, files: int) -> Command | str:
+    if not has("git"):
+        return "git is not installed"
+    repository = folder / "git"
+
+    def prepare() -> None:
+        shutil.rmtree(repository, ignore_errors=True)
+        local_status.git_init(store, repository)
+
+    return Command([*local_status.git_here(store, repository), "add", "."], store, prepare=prepare)
+
+
+def _restic(store: Path, folder: Path, files: int) -> Command | str:
+    if not has("restic"):
+        return "restic is not installed"
+    repository = folder / "restic"
+    environ = {"RESTIC_REPOSITORY": str(repository), "RESTIC_PASSWORD": "a benchmark", "XDG_CACHE_HOME": str(folder)}
+
+    def prepare() -> None:
+        shutil.rmtree(repository, ignore_errors=True)
+        local_status.call("restic", "init", env=environ)
+
+    return Command(["restic", "backup", "--quiet", "--exclude", ".astica-sync", "."], store, environ, prepare)
+
+
+def _dvc_add(store: Path, folder: Path, files: int) -> Command | str:
+    program = local_status.dvc_program()
+    if program is None:
+        return "dvc is not installed (name it by BENCH_DVC)"
+    if files > local_status.MOST_FILES_FOR_DVC:
+        return f"it is given {local_status.MOST_FILES_FOR_DVC:,} files at most"
+    project = store.parent
+    environ = local_status.dvc_environ(project)
+    return Command(
+        [program, "add", "--quiet", "photos"], project, environ, lambda: local_status.dvc_init(program, project)
+    )
+
+
+def main() -> None:
+    from astica_sync.clock import SystemClock
+    from astica_sync.store.index import Index
+    from astica_sync.store.layout import Layout
+    from astica_sync.store.scan import scan_store
+
+    store, scratch = Path(sys.argv[1]), Path(sys.argv[2])
+    with tempfile.TemporaryDirectory(dir=scratch) as folder, Index(Path(folder, "index.db")) as index:
+        scan = scan_store(Layout(store), index, clock=SystemClock())
+        assert scan.hashed == scan.files, scan
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""How soon the first upload arrives when everything waits to be sent, beside the status of the same tree."""
+
+import contextlib
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from astica_sync.sandbox.running import Box, running
+from benchmarks import local_status
+from benchmarks.measuring import Figure, environ_of, run, value
+from benchmarks.trees import MODEL, bind
+from benchmarks.watched import online
+
+PATIENCE_SECONDS = 600
+
+
+def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
+    files = 1_000_000 if full else 100_000
+    store = local_status.make(scratch, files)
+    work = f"push start, {files:,} samples waiting"
+    status, pushes = [], []
+    for turn in range(times + 1):
+        cost = run(local_status.status(store))
+        with waiting(store) as box:
+            seconds = first_upload(store, box)
+        if turn:
+            status.append(cost.wall)
+            pushes.append(seconds)
+    late = statistics.median(push - look for push, look in zip(pushes, status, strict=True))
+    shown = f"{statistics.median(pushes):.2f} s to the first upload, the status {statistics.median(status):.2f} s"
+    return [value(work, "first upload after the no-change status", late, "s", "<= 1.0", shown, times)]
+
+
+def first_upload(store: Path, box: Box) -> float:
+    """Seconds from the start of a push until its first upload arrives. The push is then killed."""
+    command = online(store, box, "push")
+    began = time.monotonic()
+    with subprocess.Popen(
+        [str(argument) for argument in command.arguments],
+        cwd=store,
+        env=environ_of(command),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        try:
+            while not (seen := box.seen("upload")):
+                if process.poll() is not None or time.monotonic() > began + PATIENCE_SECONDS:
+                    assert process.stderr is not None
+                    raise RuntimeError(f"no upload came: {process.stderr.read().decode(errors='replace')}")
+                time.sleep(0.02)
+            # The sandbox's clock is the wall clock of its start, carried on by the monotonic one.
+            return seen[0].time - (time.time() - time.monotonic()) - began
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def waiting(store: Path) -> Iterator[Box]:
+    """The same files as the store of an empty model: the index knows all of them, the journal none."""
+    state, aside = store / ".astica-sync", store.parent / local_status.ASIDE
+    with running(limit=10**9) as box:
+        assert box.add_model("A model") == MODEL
+        state.rename(aside)
+        try:
+            layout = bind(store, box.url)
+            for part in aside.glob("index.db*"):
+                shutil.copy2(part, layout.state / part.name)
+            yield box
+        finally:
+            shutil.rmtree(state)
+            aside.rename(state)

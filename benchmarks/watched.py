@@ -1,0 +1,72 @@
+"""The status of an unchanged tree while a watcher runs on it, beside git, which has nobody who watches."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from astica_sync.sandbox.running import Box, running
+from benchmarks import local_status
+from benchmarks.measuring import ASTICA, Command, Figure, compare, environ_of, skipped
+from benchmarks.trees import MODEL, URL, bind
+
+START_SECONDS = 900
+
+
+def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
+    files = 1_000_000 if full else 100_000
+    store = local_status.make(scratch, files)
+    work = f"no-change status while a watcher runs, {files:,} files"
+    git = local_status.git(store, files)
+    commands = {local_status.OURS: local_status.status(store)}
+    if not isinstance(git, str):
+        commands["git status"] = git
+    with served(store) as box, watcher(store, box):
+        local_status.in_sync(store)
+        found = compare(work, commands, times, {(local_status.OURS, "git status"): "<= 0.2"})
+    return [*found, *([skipped(work, "git status", git)] if isinstance(git, str) else [])]
+
+
+@contextmanager
+def served(store: Path) -> Iterator[Box]:
+    """A sandbox without a limit that has every sample of the store's last observation, and the store bound to it."""
+    with running(limit=10**9) as box:
+        assert box.add_model("A model") == MODEL
+        kept = (store / ".astica-sync" / "last-view.json").read_bytes()
+        dataset = json.loads(kept[kept.index(b"\n") + 1 :])["dataset"]
+        image = next((store / "class 000").iterdir()).read_bytes()
+        for entry in dataset["class_list"]:
+            box.add_many(MODEL, entry["title"], [sample["uid"] for sample in entry["samples"]], image)
+        bind(store, box.url)
+        try:
+            yield box
+        finally:
+            bind(store, URL)
+
+
+def online(store: Path, box: Box, *arguments: str) -> Command:
+    home = local_status.home_of(store)
+    settings = {"ASTICA_API_KEY": box.key, "ASTICA_DETECT_URL": box.url, "ASTICA_LIMIT": "1000000000"}
+    return Command([*ASTICA, *arguments], store, home | settings)
+
+
+@contextmanager
+def watcher(store: Path, box: Box) -> Iterator[None]:
+    """A watcher that has looked at everything and waits for something to happen."""
+    state = store / ".astica-sync" / "watch.json"
+    state.unlink(missing_ok=True)
+    command = online(store, box, "watch", "--json")
+    with subprocess.Popen(
+        command.arguments, cwd=store, env=environ_of(command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            give_up = time.monotonic() + START_SECONDS
+            while not (state.exists() and '"state": "idle"' in state.read_text()):
+                if process.poll() is not None or time.monotonic() > give_up:
+                    raise RuntimeError(f"the watcher does not come to rest (exit code {process.poll()})")
+                time.sleep(0.2)
+            yield
+        finally:
+            process.terminate()
