@@ -174,9 +174,9 @@ class Keeper:
 
     def _start(self) -> Watcher:
         self._say(State.STARTING, "")
-        check_root(self._layout)
-        # Anew each time: a disk that was away comes back with another lock file.
+        # Anew each time: a disk that was away comes back with another lock file, and goes only when none is held on it.
         self._locked.close()
+        check_root(self._layout)
         self.lock()
         # Before anything is looked at, so that no change falls between the looking and the listening.
         if self._events is None and not self._poll:
