@@ -161,7 +161,7 @@ def _opener(
     from astica_sync.cli.voice import StoreListener
     from astica_sync.clock import SystemClock
     from astica_sync.opening import open_parts
-    from astica_sync.store.lock import writer_lock
+    from astica_sync.store.lock import is_wanted, writer_lock
     from astica_sync.sync.keeper import Opened
     from astica_sync.sync.watch import Habits
 
@@ -174,7 +174,8 @@ def _opener(
             settings = opened.settings
             share = settings.limit * PIECE_SECONDS / settings.limit_window
             habits = Habits(settings.settle, settings.observe_every, max(8, min(256, int(share))))
-            yield Opened(replace(opened.parts, lock=partial(writer_lock, patient=False)), habits)
+            parts = replace(opened.parts, lock=partial(writer_lock, patient=False))
+            yield Opened(parts, habits, partial(is_wanted, layout))
 
     return open_store
 

@@ -41,10 +41,11 @@ WRITE_EVERY = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A store that is open for watching."""
+    """A store that is open for watching; ``wanted`` is whether another command waits for it."""
 
     parts: Parts
     habits: Habits
+    wanted: Callable[[], bool] = lambda: False
 
 
 Opener = Callable[[], AbstractContextManager[Opened]]
@@ -186,7 +187,13 @@ class Keeper:
         opened = self._open.enter_context(self._opener())
         check_root(opened.parts.layout, opened.parts.disk)
         self._watcher = Watcher(
-            opened.parts, self._hints, opened.habits, polls=bool(polls), standing=self._standing, ticks=self._ticks
+            opened.parts,
+            self._hints,
+            opened.habits,
+            polls=bool(polls),
+            standing=self._standing,
+            ticks=self._ticks,
+            wanted=opened.wanted,
         )
         self._note_polls(polls)
         return self._watcher

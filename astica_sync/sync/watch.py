@@ -16,7 +16,7 @@ from astica_sync.core.plan import Plan, Upload
 from astica_sync.core.sample import MarkState, content_of, make_scope, make_uid
 from astica_sync.core.schedule import Action, Schedule
 from astica_sync.core.settle import Settling
-from astica_sync.errors import StoreError
+from astica_sync.errors import Interrupted, StoreBusy, StoreError
 from astica_sync.store.layout import check_root
 from astica_sync.store.look import class_title_of
 from astica_sync.store.reading import signature
@@ -29,9 +29,6 @@ from astica_sync.sync.status import FOLLOWS, UIDS_PROVEN, Status, observe, plan_
 
 CONFIRMED_KEPT = 6 * 3600.0
 """How long a sample that was confirmed and is never shown is not sent again, in seconds."""
-
-GIVE_WAY = 0.1
-"""Between two pieces of a backlog, so that a push that waits for the store's lock gets it, in seconds."""
 
 
 class Follows(StoreError):
@@ -76,9 +73,11 @@ class Watcher:
         polls: bool,
         standing: Standing,
         ticks: Callable[[], float],
+        wanted: Callable[[], bool] = lambda: False,
     ) -> None:
-        """``ticks`` is the clock on which the hints were given."""
-        self._parts = parts
+        """``ticks`` is the clock on which the hints were given; while ``wanted``, another command is given way."""
+        self._told_to_stop = parts.stopping
+        self._parts = parts = replace(parts, stopping=lambda: self._told_to_stop() or wanted())
         self._hints = hints
         self._habits = habits
         self._settling = Settling(habits.settle)
@@ -134,7 +133,6 @@ class Watcher:
             self._look()
         else:
             self._send()
-            return GIVE_WAY
         return 0.0
 
     def _round(self) -> None:
@@ -233,6 +231,8 @@ class Watcher:
             standing.agreed = self._ticks()
         if applied.error is not None:
             self._schedule.want_round(self._parts.clock.now())
+            if isinstance(applied.error, Interrupted) and not self._told_to_stop():
+                raise StoreBusy(f"another command waits for {self._parts.layout.root}")
             raise applied.error
 
     def _scan(self, below: set[str] | None) -> Scan:

@@ -90,6 +90,22 @@ def test_a_push_amid_a_backlog_sends_nothing_twice(
     assert len(times) == 156 and set(times.values()) == {1}
 
 
+def test_a_watcher_that_waits_for_its_budget_gives_way_to_a_push(
+    shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int
+) -> None:
+    fill(store, {"Old": 20}, start=100)
+    shell.environ |= {"ASTICA_LIMIT": "5", "ASTICA_LIMIT_WINDOW": "3600"}
+    watching = watch(store)
+    wait_until(lambda: len(sandbox.log) >= 5)
+    shell.environ |= {"ASTICA_LIMIT": "100000"}
+    ran = shell("push", "--json", "--store", store)
+    assert ran.code == 0, ran.err
+    assert ran.json["in_sync"] is True
+    wait_until(lambda: watching.heard("working", "another command waits"))
+    assert not any("interrupted" in event["text"] for event in watching.events)
+    assert watching.stop() == 130
+
+
 def test_a_change_made_elsewhere_is_seen_by_the_next_observation(
     watch: Start, sandbox: Box, store: Path, model_id: int
 ) -> None:
