@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import shutil
+import subprocess
 import sys
 import time
 from collections import deque
@@ -51,40 +53,76 @@ class LiveVoice(Voice):
 
     def __init__(self) -> None:
         self._live: Live | None = None
+        self._reports: Sequence[WatchReport] = ()
         self._lines: deque[str] = deque(maxlen=LINES_KEPT)
         self._drawn = 0.0
-        self._times: deque[float] = deque(maxlen=200)
+        self._times: deque[float] = deque()
 
     def event(self, store: str, name: str, text: str, **data: Any) -> None:
         self._lines.append(f"{_clock()}  {name:<9} {safe(text)}")
         if name in ("uploaded", "removed"):
             self._times.append(time.monotonic())
-            if self._live is not None and time.monotonic() >= self._drawn + DRAW_EVERY:
-                self._live.refresh()
+        self._show(time.monotonic())
 
     def turn(self, reports: Sequence[WatchReport]) -> None:
         from rich.live import Live
 
-        now = time.monotonic()
+        self._reports = reports
         if self._live is None:
             self._live = Live(auto_refresh=False, transient=True)
             self._live.start()
-        if now < self._drawn + DRAW_EVERY and all(report.state is State.WORKING for report in reports):
-            return
-        self._drawn = now
-        self._live.update(self._draw(reports, now), refresh=True)
+        self._show(time.monotonic())
 
     def close(self) -> None:
         if self._live is not None:
             self._live.stop()
 
-    def _draw(self, reports: Sequence[WatchReport], now: float) -> Any:
+    def _show(self, now: float) -> None:
+        """Draws anew; while much happens, a few times a second."""
+        working = any(report.state is State.WORKING for report in self._reports)
+        if self._live is not None and not (working and now < self._drawn + DRAW_EVERY):
+            self._drawn = now
+            self._live.update(self._draw(now), refresh=True)
+
+    def _draw(self, now: float) -> Any:
         from rich.text import Text
 
-        minute = sum(moment > now - 60 for moment in self._times)
-        lines = [line for report in reports for line in report_lines(report)]
-        lines += ["", f"{minute} in the last minute", *self._lines] if self._lines else []
-        return Text("\n".join(lines))
+        while self._times and self._times[0] <= now - 60:
+            self._times.popleft()
+        lines = [line for report in self._reports for line in report_lines(report)]
+        lines += ["", f"{len(self._times):,} in the last minute", *self._lines] if self._lines else []
+        # A line that is broken in two makes the view jump.
+        return Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
+
+
+class Desktop(Voice):
+    """Another voice, and a word on the desktop, where there is one, when a person is needed."""
+
+    def __init__(self, voice: Voice) -> None:
+        self._voice = voice
+
+    def event(self, store: str, name: str, text: str, **data: Any) -> None:
+        self._voice.event(store, name, text, **data)
+        if name in ("halted", "refused"):
+            _notify(f"{safe(store)}: {safe(text)}")
+
+    def turn(self, reports: Sequence[WatchReport]) -> None:
+        self._voice.turn(reports)
+
+    def close(self) -> None:
+        self._voice.close()
+
+
+def _notify(text: str) -> None:
+    program = shutil.which("notify-send")
+    if program is not None and sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            subprocess.Popen(
+                [program, "--app-name=astica-sync", "astica-sync needs you", text],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
 
 
 def open_voice(*, as_json: bool) -> Voice:
@@ -123,6 +161,9 @@ class StoreListener(Listener):
         if seconds >= 2:
             self._voice.event(self._store, "waiting", f"{duration(seconds)}: {why}", seconds=round(seconds, 1))
 
+    def asks(self, text: str) -> None:
+        self._voice.event(self._store, "refused", text)
+
     def note(self, text: str) -> None:
         self._voice.event(self._store, "note", text)
 
@@ -138,7 +179,8 @@ def report_lines(report: WatchReport, *, alive: bool = True) -> list[str]:
         lines.append(f"  tries again {moment(report.next_try_at)}")
     agreed = moment(report.agreed_at) if report.agreed_at else "not yet"
     lines.append(f"  service and store agreed: {agreed}")
-    done = f"  uploaded {report.uploaded:,}, removed {report.removed:,}, waiting to go up {report.queue:,}"
+    soon = f" ({duration(report.eta)})" if report.queue and report.eta >= 1 else ""
+    done = f"  uploaded {report.uploaded:,}, removed {report.removed:,}, waiting to go up {report.queue:,}{soon}"
     lines.append(f"{done}, failed {report.failed:,}, no samples {report.problems:,}")
     if report.polls:
         lines.append(f"  looks for changes: {safe(report.polls)}")

@@ -21,6 +21,7 @@ from astica_sync.errors import (
     RemoteError,
     StoreBusy,
     StoreChanged,
+    kind_of,
 )
 from astica_sync.store.disk import Disk
 from astica_sync.store.layout import Layout, check_root
@@ -243,7 +244,7 @@ class Keeper:
             text = f"a fault of the program: {type(error).__name__}: {text}"
         hint = getattr(error, "hint", "")
         if not isinstance(error, StoreBusy):
-            self.report.remember(text)
+            self.report.remember(text, kind_of(error))
             if self._watcher is not None:
                 self._watcher.want_round()
         if reaction.reopen:
@@ -272,11 +273,12 @@ class Keeper:
     def _end(self, seconds: float, *, last: bool = False) -> float:
         """Brings the report up to date, and writes it down when it says something new."""
         report, standing = self.report, self._standing
-        before = (report.uploaded, report.removed, report.queue, report.agreed_at, report.failures)
+        before = (report.uploaded, report.removed, report.queue, report.agreed_at)
         report.queue = self._watcher.queue if self._watcher else 0
         report.waits, report.refusals = standing.waits, standing.refusals
         report.problems, report.failed = standing.problems, standing.failed
-        report.uploaded, report.removed, report.failures = standing.uploaded, standing.removed, standing.failures
+        report.uploaded, report.removed, report.eta = standing.uploaded, standing.removed, round(standing.eta, 1)
+        report.failures = dict(standing.failures)
         report.scan_seconds = round(standing.scan_seconds, 3)
         if standing.agreed is not None:
             report.agreed_at = round(self._wall() - (self._ticks() - standing.agreed), 1)

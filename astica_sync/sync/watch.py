@@ -6,6 +6,7 @@ Everything else, removals above all, is decided by a *round*, which is the cycle
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
@@ -55,7 +56,8 @@ class Standing:
     failed: int = 0
     uploaded: int = 0
     removed: int = 0
-    failures: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    eta: float = 0.0
     scan_seconds: float = 0.0
     agreed: float | None = None
     """When service and store were last known to be equal, on the clock of the watcher's ``ticks``."""
@@ -87,7 +89,7 @@ class Watcher:
         self._backlog = Backlog()
         self._unsettled: dict[str, Upload] = {}
         self._shown: Contents | None = None
-        self._titles: frozenset[str] = frozenset()
+        self._titles: set[str] = set()
         self._foreign = 0
         self._equal_but_backlog = False
         self._removals_wait = False
@@ -150,10 +152,12 @@ class Watcher:
             self._unsettled.clear()
             self._backlog.replace(self._settled(sorted(seen.plan.uploads, key=self._changed_at)))
             self._backlog.discard(self._rounds.confirmed)
-            chosen = {upload.uid for upload in self._backlog.take(self._habits.piece)}
+            piece = self._backlog.take(self._habits.piece)
+            chosen = {upload.uid for upload in piece}
             done = self._rounds.run(seen, lambda plan: part_of(plan, chosen))
             self._shown = Contents(sample.uid for sample in observation.samples)
-            self._titles = frozenset(entry.title for entry in observation.classes)
+            # An upload makes its class, so what goes up now is there as well.
+            self._titles = {entry.title for entry in observation.classes} | {upload.class_title for upload in piece}
             self._foreign = parts.journal.foreign_writes()
         self._schedule.rounded(clock.now(), planned, self.standing.scan_seconds)
         self._after_round(seen, done)
@@ -169,10 +173,11 @@ class Watcher:
         self._forget_confirmed(seen, now)
         standing = self.standing
         standing.problems = len(seen.problems)
-        standing.refusals = [refusal.reason for refusal in done.refusals]
-        standing.refusals += [
-            f"class {near.title!r} nearly is {near.existing!r}: its uploads wait" for near in seen.near
-        ]
+        asked = [f"class {near.title!r} nearly is {near.existing!r}: its uploads wait" for near in seen.near]
+        for text in asked:
+            if text not in standing.refusals:
+                self._parts.listener.asks(text)
+        standing.refusals = [refusal.reason for refusal in done.refusals] + asked
         standing.failed = len(blocked_of(seen)) + len(done.applied.failed)
         standing.waits = _waits(done.seen.plan, done.applied)
         standing.uploaded += done.sent
@@ -209,6 +214,7 @@ class Watcher:
             piece = self._backlog.take(self._habits.piece)
             plan = Plan(uploads=self._still_here(piece))
             parts.listener.planned(plan, [], parts.service.forecast(len(plan.uploads) + len(self._backlog)))
+            self._titles.update(upload.class_title for upload in plan.uploads)
             applied = apply_plan(parts, plan, removals=False)
             self._rounds.confirmed |= applied.uploaded
             self._rounds.doubt(applied)
@@ -226,7 +232,10 @@ class Watcher:
         standing = self.standing
         standing.uploaded += len(applied.uploaded)
         standing.removed += applied.removed
-        standing.failures += len(applied.failed)
+        standing.failures.update(failed.kind for failed in applied.failed)
+        if applied.doubtful:
+            standing.failures["outcome_unknown"] += applied.doubtful
+        standing.eta = self._parts.service.forecast(self.queue) if self.queue else 0.0
         if self._equal_but_backlog and not self.queue and applied.error is None:
             standing.agreed = self._ticks()
         if applied.error is not None:
