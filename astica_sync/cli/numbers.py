@@ -84,10 +84,10 @@ class Numbers:
         used = GaugeMetricFamily("astica_sync_budget_used", "requests that count at this moment", labels=["store"])
         limit = GaugeMetricFamily("astica_sync_budget_limit", "requests that may count", labels=["store"])
         for report in self._reports:
-            found = self._budget(report.store)
-            if found is not None:
-                used.add_metric([report.store], found[0])
-                limit.add_metric([report.store], found[1])
+            use = self._budget(report.store)
+            if use is not None:
+                used.add_metric([report.store], use[0])
+                limit.add_metric([report.store], use[1])
         yield from (used, limit)
         states = GaugeMetricFamily("astica_sync_state", "1 for the state the watcher is in", labels=["store", "state"])
         for report in self._reports:

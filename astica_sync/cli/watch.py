@@ -152,6 +152,7 @@ def _watch(
 
         for layout in layouts:
             voice.event(str(layout.root), "watching", str(layout.root), pid=os.getpid())
+        voice.turn(reports)
         watch_stores(keepers, wake, stopping=clock.stopping.is_set, reread=reread, beat=beat)
     return INTERRUPTED
 

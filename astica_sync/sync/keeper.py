@@ -274,7 +274,8 @@ class Keeper:
         """Brings the report up to date, and writes it down when it says something new."""
         report, standing = self.report, self._standing
         before = (report.uploaded, report.removed, report.queue, report.agreed_at)
-        report.queue = self._watcher.queue if self._watcher else 0
+        if not last:
+            report.queue = self._watcher.queue if self._watcher else 0
         report.waits, report.refusals = standing.waits, standing.refusals
         report.problems, report.failed = standing.problems, standing.failed
         report.uploaded, report.removed, report.eta = standing.uploaded, standing.removed, round(standing.eta, 1)
