@@ -41,7 +41,7 @@ def writer_lock(
             with FileLock(str(_wanted_file(layout))).acquire(timeout=PIECE_PATIENCE, poll_interval=0.02):
                 lock.acquire(timeout=PIECE_PATIENCE, poll_interval=0.02)
         elif not patient and is_wanted(layout):
-            raise StoreBusy(f"another command waits for {layout.root}")
+            raise StoreBusy(f"another command waits for {layout.root}", "it goes first; the watcher goes on after it")
         else:
             lock.acquire(timeout=0)
     except Timeout as error:

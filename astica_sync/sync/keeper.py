@@ -119,6 +119,7 @@ class Keeper:
         self._written = float("-inf")
         self._dirty = True
         self._said = ""
+        self._said_lost = False
         self.report = WatchReport(str(layout.root), os.getpid(), wall(), state_since=wall())
 
     def lock(self) -> None:
@@ -226,6 +227,9 @@ class Keeper:
                 self._check_events(self._watcher)
 
     def _check_events(self, watcher: Watcher) -> None:
+        if self._events is not None and self._events.has_lost and not self._said_lost:
+            self._said_lost = True
+            self._tell(self.report, "changes came faster than the system keeps them; everything is looked at instead")
         if self._events is None or self.report.polls:
             return
         if not (watcher.scanned or self._events.suspects):

@@ -241,7 +241,10 @@ class Watcher:
         if applied.error is not None:
             self._schedule.want_round(self._parts.clock.now())
             if isinstance(applied.error, Interrupted) and not self._told_to_stop():
-                raise StoreBusy(f"another command waits for {self._parts.layout.root}")
+                raise StoreBusy(
+                    f"another command waits for {self._parts.layout.root}",
+                    "it goes first; the watcher goes on after it",
+                )
             raise applied.error
 
     def _scan(self, below: set[str] | None) -> Scan:

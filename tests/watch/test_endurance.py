@@ -59,6 +59,8 @@ def test_more_events_than_the_system_keeps_lose_no_file(watch: Start, sandbox: B
     draw(store / "Steel" / "heard again.png", 2002)
     wait_until(lambda: equal(sandbox, model_id, store))
     assert report(store)["polls"] == ""
+    wait_until(lambda: any("changes came faster" in event["text"] for event in watching.events))
+    assert len([event for event in watching.events if "changes came faster" in event["text"]]) == 1
 
 
 def test_a_stop_of_the_whole_process_amid_its_uploads_doubles_nothing(
@@ -187,6 +189,22 @@ def test_changed_settings_are_read_again(watch: Start, sandbox: Box, store: Path
     wait_until(lambda: watching.heard("idle", "all is well again"))
     sandbox.remove_sample(sandbox.samples(model_id)[0].sample_id)
     wait_until(lambda: equal(sandbox, model_id, store))
+
+
+def test_a_log_that_is_rotated_goes_on(shell: Shell, sandbox: Box, store: Path, model_id: int, tmp_path: Path) -> None:
+    log = tmp_path / "watch.log"
+    with log.open("ab") as out:
+        process = shell.start("watch", "--json", store, stdout=out)
+    try:
+        wait_until(lambda: equal(sandbox, model_id, store))
+        shutil.copy2(log, tmp_path / "watch.log.1")
+        os.truncate(log, 0)
+        draw(store / "Can" / "new.png", 2710)
+        wait_until(lambda: '"Can/new.png"' in log.read_text())
+        assert [json.loads(line)["path"] for line in log.read_text().splitlines()] == ["Can/new.png"]
+    finally:
+        process.terminate()
+    assert shell.finish(process).code == 130
 
 
 @pytest.mark.parametrize("where", ["full", "closed"])
