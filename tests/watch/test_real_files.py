@@ -249,6 +249,7 @@ def test_a_watcher_killed_at_random_moments_ends_with_the_same_outcome(
             hands.flood(30)
             time.sleep(0.4)
         hands.settle_differently()
+        hands.pour(60)
         wait_until(lambda: len(lives) >= 4)
     must_become_equal(sandbox, store, model_id, lives[-1])
     must_have_gone_up_once(sandbox)
