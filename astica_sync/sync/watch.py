@@ -173,7 +173,8 @@ class Watcher:
         self._forget_confirmed(seen, now)
         standing = self.standing
         standing.problems = len(seen.problems)
-        asked = [f"class {near.title!r} nearly is {near.existing!r}: its uploads wait" for near in seen.near]
+        wait = "its uploads wait; rename it, or astica-sync push --new-class TITLE"
+        asked = [f"class {near.title!r} nearly is {near.existing!r}: {wait}" for near in seen.near]
         for text in asked:
             if text not in standing.refusals:
                 self._parts.listener.asks(text)
