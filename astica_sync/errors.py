@@ -45,6 +45,11 @@ class AsticaSyncError(Exception):
         return f"{self}; {self.hint}" if self.hint else str(self)
 
 
+def kind_of(error: BaseException) -> str:
+    """What an error is counted as: the name of its type, in small letters."""
+    return "".join(f"_{sign.lower()}" if sign.isupper() else sign for sign in type(error).__name__).lstrip("_")
+
+
 class ConfigError(AsticaSyncError):
     """A setting is missing or wrong; the message names it."""
 

@@ -74,6 +74,24 @@ def open_service(settings: Settings, key: Secret, clock: SystemClock, listener: 
         )
 
 
+def budget_use(layout: Layout) -> tuple[int, int]:
+    """How many requests of the store's key count at this moment, over all processes of the machine, and how many may.
+
+    Raises:
+        AsticaSyncError: the settings, the key or the budget cannot be read.
+    """
+    from astica_sync.remote.budget import Budget, budget_name
+
+    settings = settings_for(layout)
+    file = machine_state_folder() / "budget.db"
+    if not file.exists():
+        return 0, settings.limit
+    name = budget_name(load_key(os.environ), f"train {settings.train_url}")
+    budget = Budget(file, name=name, limit=settings.limit, window=settings.limit_window, clock=SystemClock())
+    with contextlib.closing(budget):
+        return budget.used(), settings.limit
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A store that is open for work, and the settings it was opened with."""

@@ -2,11 +2,12 @@
 
 It runs as a process of its own on a store of so many files that the service has already, against a sandbox in this
 process. Measured: from closing a file to its accepted upload; processor time and memory while nothing happens; and a
-flood of files copied in at once.
+flood of files copied in at once, with how often the watcher hashed each of them.
 """
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -28,7 +29,22 @@ from astica_sync.store.scan import scan_store
 from astica_sync.sync.status import UIDS_PROVEN
 
 CLASSES = 100
-TICKS = os.sysconf("SC_CLK_TCK")
+COUNTING = """
+import atexit, collections, os, sys
+from astica_sync.store import reading, scan
+
+counts, read = collections.Counter(), reading.read_file
+
+def counted(disk, path):
+    counts[os.fsencode(path)] += 1
+    return read(disk, path)
+
+scan.read_file = counted
+atexit.register(lambda: open(os.environ["HASHED"], "wb").writelines(b"%d %s\\n" % (n, p) for p, n in counts.items()))
+from astica_sync.cli.main import main
+main()
+"""
+"""The program, which writes down at its end how often it read each file to hash it."""
 
 
 def main() -> None:
@@ -58,7 +74,8 @@ def measure(folder: Path, box: Box, files: int, flood: int, idle: float) -> None
     assert run(["init", str(store), "--model", str(model_id)]) == 0
     agree(store, box, model_id)
     began = time.monotonic()
-    command = [sys.executable, "-m", "astica_sync", "watch", "--json", str(store)]
+    os.environ["HASHED"] = str(folder / "hashed")
+    command = [sys.executable, "-c", COUNTING, "watch", "--json", str(store)]
     with (folder / "out").open("w") as out, subprocess.Popen(command, stdout=out) as watcher:
         try:
             state = store / ".astica-sync" / "watch.json"
@@ -76,6 +93,8 @@ def measure(folder: Path, box: Box, files: int, flood: int, idle: float) -> None
             row("memory after the flood", f"{memory(watcher.pid, 'VmRSS'):.0f} MB")
         finally:
             watcher.terminate()
+    hashed = [int(line.split(b" ")[0]) for line in (folder / "hashed").read_bytes().splitlines() if b"/flood " in line]
+    row("of these hashed once, more than once", f"{hashed.count(1):,}, {len(hashed) - hashed.count(1):,}")
 
 
 def make_store(store: Path, files: int) -> Path:
@@ -123,7 +142,7 @@ def pour(store: Path, box: Box, flood: int) -> None:
         image(aside / f"flood {number}.png", 100_000 + number)
     box.forget_log()
     began = time.monotonic()
-    aside.rename(store / "Flood")
+    shutil.copytree(aside, store / "Flood")
     wait(lambda: sum(request.done for request in box.seen("upload")) >= flood, every=0.5)
     took = time.monotonic() - began
     times = Counter(request.sent["uid"] for request in box.seen("upload"))
@@ -132,8 +151,9 @@ def pour(store: Path, box: Box, flood: int) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    # Ticks of 10 ms are too coarse for an idle process.
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
 
 def memory(pid: int, name: str) -> float:

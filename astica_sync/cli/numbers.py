@@ -14,13 +14,22 @@ WRITE_EVERY = 15.0
 class Numbers:
     """Collects the numbers of all stores when it is asked for them.
 
+    Args:
+        budget: how many requests of a store's key count now, and how many may; None where that cannot be said.
+
     Raises:
         ConfigError: the library is not installed.
         AsticaSyncError: the port is taken.
     """
 
     def __init__(
-        self, reports: Sequence[WatchReport], *, port: int | None, file: Path | None, wall: Callable[[], float]
+        self,
+        reports: Sequence[WatchReport],
+        *,
+        port: int | None,
+        file: Path | None,
+        wall: Callable[[], float],
+        budget: Callable[[str], tuple[int, int] | None] = lambda _: None,
     ) -> None:
         try:
             import prometheus_client
@@ -32,6 +41,7 @@ class Numbers:
         self._reports = reports
         self._file = file
         self._wall = wall
+        self._budget = budget
         self._written = float("-inf")
         self._server: Any = None
         self._registry = prometheus_client.CollectorRegistry()
@@ -56,7 +66,6 @@ class Numbers:
         kinds: list[tuple[Any, str, str, Callable[[WatchReport], float | None]]] = [
             (CounterMetricFamily, "uploads", "samples uploaded", lambda report: report.uploaded),
             (CounterMetricFamily, "removals", "samples removed", lambda report: report.removed),
-            (CounterMetricFamily, "failures", "samples that could not be sent or removed", lambda r: r.failures),
             (GaugeMetricFamily, "queue", "samples that wait for their upload", lambda report: report.queue),
             (GaugeMetricFamily, "problems", "files that are no samples", lambda report: report.problems),
             (GaugeMetricFamily, "scan_seconds", "time the last scan took", lambda report: report.scan_seconds),
@@ -70,11 +79,31 @@ class Numbers:
                 if found is not None:
                     metric.add_metric([report.store], found)
             yield metric
+        yield from self._kinds("failures", "samples not sent or removed, answers lost", lambda report: report.failures)
+        yield from self._kinds("troubles", "what made it rest, hold or halt", lambda report: report.troubles)
+        used = GaugeMetricFamily("astica_sync_budget_used", "requests that count at this moment", labels=["store"])
+        limit = GaugeMetricFamily("astica_sync_budget_limit", "requests that may count", labels=["store"])
+        for report in self._reports:
+            use = self._budget(report.store)
+            if use is not None:
+                used.add_metric([report.store], use[0])
+                limit.add_metric([report.store], use[1])
+        yield from (used, limit)
         states = GaugeMetricFamily("astica_sync_state", "1 for the state the watcher is in", labels=["store", "state"])
         for report in self._reports:
             for state in State:
                 states.add_metric([report.store, str(state)], float(report.state is state))
         yield states
+
+    def _kinds(self, name: str, text: str, counts: Callable[[WatchReport], dict[str, int]]) -> Iterator[Any]:
+        from prometheus_client.core import CounterMetricFamily
+
+        metric = CounterMetricFamily(f"astica_sync_{name}", text, labels=["store", "reason"])
+        for report in self._reports:
+            # A copy, since the watcher counts on while this is asked for on another thread.
+            for reason, count in sorted(counts(report).copy().items()):
+                metric.add_metric([report.store, reason], count)
+        yield metric
 
     def turn(self) -> None:
         """Writes the file, now and then."""

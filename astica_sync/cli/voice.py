@@ -2,7 +2,10 @@
 
 import contextlib
 import json
+import shutil
+import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 
 DRAW_EVERY = 0.25
 LINES_KEPT = 8
+TROUBLES_KEPT = 4
+STILL = 2.0
+"""Nothing happened for so many seconds: somebody wonders why."""
 
 
 class Voice:
@@ -30,6 +36,9 @@ class Voice:
     def event(self, store: str, name: str, text: str, **data: Any) -> None:
         """Something happened in a store: a name for programs, a text for people, and what it is about."""
         _print(f"{_clock()}  {name:<9} {safe(text)}")
+
+    def expects(self, seconds: float) -> None:
+        """What was begun takes so many seconds more, by the request budget."""
 
     def turn(self, reports: Sequence[WatchReport]) -> None:
         """One turn of all stores has ended."""
@@ -47,44 +56,107 @@ class JsonVoice(Voice):
 
 
 class LiveVoice(Voice):
-    """A view that stays in its place: the stores, what goes up, and the last events."""
+    """A view that stays in its place: the stores, what goes up, and the last troubles."""
 
     def __init__(self) -> None:
         self._live: Live | None = None
-        self._lines: deque[str] = deque(maxlen=LINES_KEPT)
-        self._drawn = 0.0
-        self._times: deque[float] = deque(maxlen=200)
+        self._reports: Sequence[WatchReport] = ()
+        self._done: deque[str] = deque(maxlen=LINES_KEPT)
+        self._troubles: deque[str] = deque(maxlen=TROUBLES_KEPT)
+        self._times: deque[float] = deque()
+        self._lock = threading.Lock()
+        self._drawn = self._heard = self._next = 0.0
 
     def event(self, store: str, name: str, text: str, **data: Any) -> None:
-        self._lines.append(f"{_clock()}  {name:<9} {safe(text)}")
-        if name in ("uploaded", "removed"):
-            self._times.append(time.monotonic())
-            if self._live is not None and time.monotonic() >= self._drawn + DRAW_EVERY:
-                self._live.refresh()
+        line = f"{_clock()}  {name:<9} {safe(text)}"
+        with self._lock:
+            if name in ("uploaded", "removed"):
+                self._heard = time.monotonic()
+                self._times.append(self._heard)
+                self._done.append(line)
+            elif name != "watching" and text != name:
+                self._troubles.append(line)
+        self._show()
+
+    def expects(self, seconds: float) -> None:
+        self._next = time.monotonic() + seconds
 
     def turn(self, reports: Sequence[WatchReport]) -> None:
         from rich.live import Live
 
-        now = time.monotonic()
+        self._reports = reports
         if self._live is None:
-            self._live = Live(auto_refresh=False, transient=True)
+            # It is drawn every second in any case: a turn may last for as long as the service's limit.
+            self._live = Live(get_renderable=self._draw, refresh_per_second=1, transient=True)
             self._live.start()
-        if now < self._drawn + DRAW_EVERY and all(report.state is State.WORKING for report in reports):
-            return
-        self._drawn = now
-        self._live.update(self._draw(reports, now), refresh=True)
+        self._show()
 
     def close(self) -> None:
+        """Takes the view away; what was done stays on the screen."""
         if self._live is not None:
             self._live.stop()
+        for report in self._reports:
+            _print("\n".join(report_lines(report)))
 
-    def _draw(self, reports: Sequence[WatchReport], now: float) -> Any:
+    def _show(self) -> None:
+        """Draws anew; while much happens, a few times a second."""
+        now = time.monotonic()
+        working = any(report.state is State.WORKING for report in self._reports)
+        if self._live is not None and not (working and now < self._drawn + DRAW_EVERY):
+            self._drawn = now
+            self._live.refresh()
+
+    def _draw(self) -> Any:
         from rich.text import Text
 
-        minute = sum(moment > now - 60 for moment in self._times)
-        lines = [line for report in reports for line in report_lines(report)]
-        lines += ["", f"{minute} in the last minute", *self._lines] if self._lines else []
-        return Text("\n".join(lines))
+        now = time.monotonic()
+        lines = [line for report in self._reports for line in report_lines(report)]
+        with self._lock:
+            while self._times and self._times[0] <= now - 60:
+                self._times.popleft()
+            if self._done:
+                rate = f"{len(self._times):,} sent in the last minute"
+                waits = self._next - now
+                if now > self._heard + STILL and waits > STILL:
+                    rate += f"; the service's limit is used up, it goes on in {duration(waits)}"
+                lines += ["", rate, *self._done]
+            if self._troubles:
+                lines += ["", *self._troubles]
+        # A line that is broken in two makes the view jump.
+        return Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
+
+
+class Desktop(Voice):
+    """Another voice, and a word on the desktop, where there is one, when a person is needed."""
+
+    def __init__(self, voice: Voice) -> None:
+        self._voice = voice
+
+    def event(self, store: str, name: str, text: str, **data: Any) -> None:
+        self._voice.event(store, name, text, **data)
+        if name in ("halted", "refused"):
+            _notify(f"{safe(store)}: {safe(text)}")
+
+    def expects(self, seconds: float) -> None:
+        self._voice.expects(seconds)
+
+    def turn(self, reports: Sequence[WatchReport]) -> None:
+        self._voice.turn(reports)
+
+    def close(self) -> None:
+        self._voice.close()
+
+
+def _notify(text: str) -> None:
+    program = shutil.which("notify-send")
+    if program is not None and sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            subprocess.Popen(
+                [program, "--app-name=astica-sync", "astica-sync needs you", text],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
 
 
 def open_voice(*, as_json: bool) -> Voice:
@@ -111,6 +183,7 @@ class StoreListener(Listener):
 
     def uploaded(self, class_title: str, path: str, eta: float) -> None:
         self._voice.event(self._store, "uploaded", path, **_sample(class_title, path))
+        self._voice.expects(eta)
 
     def removed(self, class_title: str, path: str, samples: int, eta: float) -> None:
         text = path if path else f"class {class_title}, {number(samples, 'sample')}"
@@ -122,6 +195,9 @@ class StoreListener(Listener):
     def waits(self, seconds: float, why: str) -> None:
         if seconds >= 2:
             self._voice.event(self._store, "waiting", f"{duration(seconds)}: {why}", seconds=round(seconds, 1))
+
+    def asks(self, text: str) -> None:
+        self._voice.event(self._store, "refused", text)
 
     def note(self, text: str) -> None:
         self._voice.event(self._store, "note", text)
@@ -138,7 +214,8 @@ def report_lines(report: WatchReport, *, alive: bool = True) -> list[str]:
         lines.append(f"  tries again {moment(report.next_try_at)}")
     agreed = moment(report.agreed_at) if report.agreed_at else "not yet"
     lines.append(f"  service and store agreed: {agreed}")
-    done = f"  uploaded {report.uploaded:,}, removed {report.removed:,}, waiting to go up {report.queue:,}"
+    soon = f" ({duration(report.eta)})" if report.queue and report.eta >= 1 else ""
+    done = f"  uploaded {report.uploaded:,}, removed {report.removed:,}, waiting to go up {report.queue:,}{soon}"
     lines.append(f"{done}, failed {report.failed:,}, no samples {report.problems:,}")
     if report.polls:
         lines.append(f"  looks for changes: {safe(report.polls)}")

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -104,6 +103,7 @@ def _watch(
     layouts: Sequence[Layout], voice: "Voice", poll: bool, metrics: int | None, metrics_file: Path | None, notify: bool
 ) -> int:
     from astica_sync.cli.ready import Ready
+    from astica_sync.cli.voice import Desktop
     from astica_sync.clock import SystemClock
     from astica_sync.sync.hints import Wake
     from astica_sync.sync.keeper import Keeper
@@ -112,10 +112,11 @@ def _watch(
     _raise_file_limit()
     wake, clock = Wake(), SystemClock()
 
+    if notify:
+        voice = Desktop(voice)
+
     def tell(report: WatchReport, text: str) -> None:
         voice.event(report.store, str(report.state), text or str(report.state))
-        if notify and report.state is State.HALTED:
-            _notify(f"{report.store}: {text}")
 
     with _signals(clock, wake) as reread, contextlib.ExitStack() as stack:
         keepers: list[Keeper] = []
@@ -136,7 +137,7 @@ def _watch(
         if metrics is not None or metrics_file is not None:
             from astica_sync.cli.numbers import Numbers
 
-            numbers = Numbers(reports, port=metrics, file=metrics_file, wall=time.time)
+            numbers = Numbers(reports, port=metrics, file=metrics_file, wall=time.time, budget=_budget)
             stack.callback(numbers.close)
             turns.append(numbers.turn)
             if metrics is not None:
@@ -151,6 +152,7 @@ def _watch(
 
         for layout in layouts:
             voice.event(str(layout.root), "watching", str(layout.root), pid=os.getpid())
+        voice.turn(reports)
         watch_stores(keepers, wake, stopping=clock.stopping.is_set, reread=reread, beat=beat)
     return INTERRUPTED
 
@@ -161,7 +163,7 @@ def _opener(
     from astica_sync.cli.voice import StoreListener
     from astica_sync.clock import SystemClock
     from astica_sync.opening import open_parts
-    from astica_sync.store.lock import writer_lock
+    from astica_sync.store.lock import is_wanted, writer_lock
     from astica_sync.sync.keeper import Opened
     from astica_sync.sync.watch import Habits
 
@@ -174,7 +176,8 @@ def _opener(
             settings = opened.settings
             share = settings.limit * PIECE_SECONDS / settings.limit_window
             habits = Habits(settings.settle, settings.observe_every, max(8, min(256, int(share))))
-            yield Opened(replace(opened.parts, lock=partial(writer_lock, patient=False)), habits)
+            parts = replace(opened.parts, lock=partial(writer_lock, patient=False))
+            yield Opened(parts, habits, partial(is_wanted, layout))
 
     return open_store
 
@@ -216,6 +219,15 @@ def _signals(clock: "SystemClock", wake: "Wake") -> Iterator[Callable[[], bool]]
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _budget(store: str) -> tuple[int, int] | None:
+    from astica_sync.opening import budget_use
+
+    try:
+        return budget_use(Layout(Path(store)))
+    except (AsticaSyncError, OSError):
+        return None
 
 
 def _fingerprint(layout: Layout) -> Callable[[], object]:
@@ -330,18 +342,3 @@ def _raise_file_limit() -> None:
     soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(most, FILES)), most))
-
-
-def _notify(text: str) -> None:
-    """A word on the desktop, where there is one; nothing depends on it."""
-    import shutil
-    import subprocess
-
-    program = shutil.which("notify-send")
-    if program is not None and sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            subprocess.Popen(
-                [program, "--app-name=astica-sync", "astica-sync needs you", text],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )

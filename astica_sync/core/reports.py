@@ -29,7 +29,9 @@ class WatchReport:
 
     ``since`` is when the process began to watch, ``state_since`` when the state began and ``why`` the reason for it,
     ``agreed_at`` when service and store were last known to be equal, ``polls`` why changes are looked for instead of
-    heard, ``waits`` and ``refusals`` what is not done and why.
+    heard, ``waits`` and ``refusals`` what is not done and why. ``failures`` counts samples that could not be sent or
+    removed and answers that were lost, ``troubles`` what made it rest, hold or halt, both by the kind of error. ``eta``
+    are the seconds that the queue will take.
     """
 
     store: str
@@ -48,12 +50,15 @@ class WatchReport:
     failed: int = 0
     uploaded: int = 0
     removed: int = 0
-    failures: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
+    troubles: dict[str, int] = field(default_factory=dict)
+    eta: float = 0.0
     scan_seconds: float = 0.0
     errors: list[str] = field(default_factory=list)
 
-    def remember(self, error: str) -> None:
-        """Keeps the last few errors."""
+    def remember(self, error: str, kind: str) -> None:
+        """Keeps the last few errors, and counts them by kind."""
+        self.troubles[kind] = self.troubles.get(kind, 0) + 1
         if error not in self.errors[-1:]:
             self.errors = [*self.errors, error][-ERRORS_KEPT:]
 

@@ -84,6 +84,7 @@ class Schedule:
             return Action.ROUND, now
         if self.look_at is not None and self.look_at <= now:
             return Action.LOOK, now
-        if backlog:
+        # A look that is due in a moment comes first: a piece of the backlog takes seconds.
+        if backlog and (self.look_at is None or self.look_at > now + COALESCE):
             return Action.SEND, now
         return Action.WAIT, min(self.round_at, self.look_at if self.look_at is not None else self.round_at)

@@ -1,4 +1,7 @@
-"""One writer per store (promise 8): a lock of the operating system, which a killed process gives back."""
+"""One writer per store (promise 8): a lock of the operating system, which a killed process gives back.
+
+A second lock beside it is held by whoever waits for the first, so that a watcher hears of it and gives way.
+"""
 
 import contextlib
 import json
@@ -21,7 +24,7 @@ def writer_lock(
     layout: Layout, *, now: float | None = None, command: str | None = None, patient: bool = True
 ) -> Iterator[None]:
     """Held by whoever changes the service from this store; does not wait, except that the ``patient`` give a watcher
-    the time to finish the piece it works on.
+    the time to let go. Who is not patient steps back for those who wait.
 
     ``now`` (seconds since the epoch) and ``command`` (default: this process's own) are what another process is told.
 
@@ -34,7 +37,13 @@ def writer_lock(
         raise StoreError(f"cannot lock {layout.root}: it has no {STATE_DIR}", "is the disk mounted?")
     lock = FileLock(str(layout.lock_file))
     try:
-        lock.acquire(timeout=PIECE_PATIENCE if patient and is_watched(layout) else 0, poll_interval=0.02)
+        if patient and is_watched(layout):
+            with FileLock(str(_wanted_file(layout))).acquire(timeout=PIECE_PATIENCE, poll_interval=0.02):
+                lock.acquire(timeout=PIECE_PATIENCE, poll_interval=0.02)
+        elif not patient and is_wanted(layout):
+            raise StoreBusy(f"another command waits for {layout.root}", "it goes first; the watcher goes on after it")
+        else:
+            lock.acquire(timeout=0)
     except Timeout as error:
         hint = "wait for it to end, or stop it; astica-sync pull-status works meanwhile"
         raise StoreBusy(f"{layout.root} is being written by {_read_holder(layout)}", hint) from error
@@ -77,9 +86,18 @@ def watcher_lock(layout: Layout) -> Iterator[None]:
 
 def is_watched(layout: Layout) -> bool:
     """Whether a watcher of this store is alive, whatever its files say."""
-    if not layout.watch_lock.exists():
+    return _is_held(layout.watch_lock)
+
+
+def is_wanted(layout: Layout) -> bool:
+    """Whether somebody waits for the store's lock."""
+    return _is_held(_wanted_file(layout))
+
+
+def _is_held(file: Path) -> bool:
+    if not file.exists():
         return False
-    lock = FileLock(str(layout.watch_lock))
+    lock = FileLock(str(file))
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -88,6 +106,10 @@ def is_watched(layout: Layout) -> bool:
         return False
     lock.release()
     return False
+
+
+def _wanted_file(layout: Layout) -> Path:
+    return layout.lock_file.with_name("lock-wanted")
 
 
 def _holder_file(layout: Layout) -> Path:

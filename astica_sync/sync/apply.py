@@ -23,6 +23,7 @@ from astica_sync.errors import (
     RemoteError,
     SourceChanged,
     StoreError,
+    kind_of,
 )
 from astica_sync.remote.budget import Permit, Wait
 from astica_sync.store.journal import BadSample, Event
@@ -38,11 +39,12 @@ FORECAST_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """One sample that could not be sent or removed, and why."""
+    """One sample that could not be sent or removed, and why; ``kind`` is a word for those who count."""
 
     class_title: str
     path: str
     reason: str
+    kind: str = "refused"
 
 
 @dataclass(slots=True)
@@ -100,7 +102,7 @@ def _adopt(parts: Parts, plan: Plan, applied: Applied) -> None:
             except StoreError as error:
                 if error.stops_run:
                     raise
-                applied.failed.append(Failed(adopt.class_title, adopt.path, error.told))
+                applied.failed.append(Failed(adopt.class_title, adopt.path, error.told, kind_of(error)))
                 continue
             kept.append(adopt)
         parts.backup.add_samples(
@@ -213,7 +215,7 @@ class _Uploads:
             # The index may be what is wrong: the next scan reads the file again, whatever its times say.
             parts.index.forget([upload.path])
         if isinstance(error, (StoreError, Refused)):
-            applied.failed.append(Failed(upload.class_title, upload.path, error.told))
+            applied.failed.append(Failed(upload.class_title, upload.path, error.told, kind_of(error)))
             parts.listener.failed(upload.class_title, upload.path, error.told)
 
     def _take_back(self, uid: str) -> None:
@@ -294,7 +296,7 @@ class _Removals:
                     # Perhaps it is gone already; only an observation can tell.
                     applied.refused.add(removal.sample_id)
                 elif isinstance(error, StoreError):
-                    applied.failed.append(Failed(title, path, error.told))
+                    applied.failed.append(Failed(title, path, error.told, kind_of(error)))
                     parts.listener.failed(title, path, error.told)
 
 

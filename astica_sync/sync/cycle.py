@@ -321,7 +321,7 @@ def _take_confirmed(plan: Plan, confirmed: set[str]) -> list[Failed]:
     kept = part_of(plan, {upload.uid for upload in plan.uploads if upload.uid not in confirmed})
     plan.uploads, plan.removals, plan.class_removals = kept.uploads, kept.removals, kept.class_removals
     reason = "the service confirmed it and does not show it"
-    return [Failed(upload.class_title, upload.path, reason) for upload in again]
+    return [Failed(upload.class_title, upload.path, reason, "not_shown") for upload in again]
 
 
 def _count_settled(seen: Status, doubts: Applied) -> tuple[int, int]:

@@ -57,9 +57,11 @@ class Events:
         self._now = now
         self._observer: Any = None
         self._heard = threading.Event()
-        self.silent = "nothing was asked of the system"
+        self.silent = "unasked"
         self.suspects = False
         """Whether the last check missed folders; new ones may only be too new, so it takes two."""
+        self.has_lost = False
+        """Whether the system's queue was ever too short."""
 
     def start(self) -> str:
         """Begins to listen and finds out whether anything is heard; returns ``silent``."""
@@ -118,6 +120,7 @@ class Events:
 
     def lost(self) -> None:
         """The system had more to tell than it keeps."""
+        self.has_lost = True
         self._hints.everything("some changes came too fast to be told one by one")
 
     def tell(self, event: Any) -> None:

@@ -21,6 +21,7 @@ from astica_sync.errors import (
     RemoteError,
     StoreBusy,
     StoreChanged,
+    kind_of,
 )
 from astica_sync.store.disk import Disk
 from astica_sync.store.layout import Layout, check_root
@@ -41,10 +42,11 @@ WRITE_EVERY = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A store that is open for watching."""
+    """A store that is open for watching; ``wanted`` is whether another command waits for it."""
 
     parts: Parts
     habits: Habits
+    wanted: Callable[[], bool] = lambda: False
 
 
 Opener = Callable[[], AbstractContextManager[Opened]]
@@ -117,6 +119,7 @@ class Keeper:
         self._written = float("-inf")
         self._dirty = True
         self._said = ""
+        self._said_lost = False
         self.report = WatchReport(str(layout.root), os.getpid(), wall(), state_since=wall())
 
     def lock(self) -> None:
@@ -174,9 +177,9 @@ class Keeper:
 
     def _start(self) -> Watcher:
         self._say(State.STARTING, "")
-        check_root(self._layout)
-        # Anew each time: a disk that was away comes back with another lock file.
+        # Anew each time: a disk that was away comes back with another lock file, and goes only when none is held on it.
         self._locked.close()
+        check_root(self._layout)
         self.lock()
         # Before anything is looked at, so that no change falls between the looking and the listening.
         if self._events is None and not self._poll:
@@ -186,7 +189,13 @@ class Keeper:
         opened = self._open.enter_context(self._opener())
         check_root(opened.parts.layout, opened.parts.disk)
         self._watcher = Watcher(
-            opened.parts, self._hints, opened.habits, polls=bool(polls), standing=self._standing, ticks=self._ticks
+            opened.parts,
+            self._hints,
+            opened.habits,
+            polls=bool(polls),
+            standing=self._standing,
+            ticks=self._ticks,
+            wanted=opened.wanted,
         )
         self._note_polls(polls)
         return self._watcher
@@ -218,6 +227,9 @@ class Keeper:
                 self._check_events(self._watcher)
 
     def _check_events(self, watcher: Watcher) -> None:
+        if self._events is not None and self._events.has_lost and not self._said_lost:
+            self._said_lost = True
+            self._tell(self.report, "changes came faster than the system keeps them; everything is looked at instead")
         if self._events is None or self.report.polls:
             return
         if not (watcher.scanned or self._events.suspects):
@@ -236,7 +248,7 @@ class Keeper:
             text = f"a fault of the program: {type(error).__name__}: {text}"
         hint = getattr(error, "hint", "")
         if not isinstance(error, StoreBusy):
-            self.report.remember(text)
+            self.report.remember(text, kind_of(error))
             if self._watcher is not None:
                 self._watcher.want_round()
         if reaction.reopen:
@@ -265,11 +277,13 @@ class Keeper:
     def _end(self, seconds: float, *, last: bool = False) -> float:
         """Brings the report up to date, and writes it down when it says something new."""
         report, standing = self.report, self._standing
-        before = (report.uploaded, report.removed, report.queue, report.agreed_at, report.failures)
-        report.queue = self._watcher.queue if self._watcher else 0
+        before = (report.uploaded, report.removed, report.queue, report.agreed_at)
+        if not last:
+            report.queue = self._watcher.queue if self._watcher else 0
         report.waits, report.refusals = standing.waits, standing.refusals
         report.problems, report.failed = standing.problems, standing.failed
-        report.uploaded, report.removed, report.failures = standing.uploaded, standing.removed, standing.failures
+        report.uploaded, report.removed, report.eta = standing.uploaded, standing.removed, round(standing.eta, 1)
+        report.failures = dict(standing.failures)
         report.scan_seconds = round(standing.scan_seconds, 3)
         if standing.agreed is not None:
             report.agreed_at = round(self._wall() - (self._ticks() - standing.agreed), 1)

@@ -25,5 +25,8 @@ class Listener:
     def waits(self, seconds: float, why: str) -> None:
         """Nothing is sent for this long."""
 
+    def asks(self, text: str) -> None:
+        """Something waits for a person's word."""
+
     def note(self, text: str) -> None:
         """Something a person should know."""

@@ -6,6 +6,7 @@ Everything else, removals above all, is decided by a *round*, which is the cycle
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
@@ -16,7 +17,7 @@ from astica_sync.core.plan import Plan, Upload
 from astica_sync.core.sample import MarkState, content_of, make_scope, make_uid
 from astica_sync.core.schedule import Action, Schedule
 from astica_sync.core.settle import Settling
-from astica_sync.errors import StoreError
+from astica_sync.errors import Interrupted, StoreBusy, StoreError
 from astica_sync.store.layout import check_root
 from astica_sync.store.look import class_title_of
 from astica_sync.store.reading import signature
@@ -30,9 +31,6 @@ from astica_sync.sync.status import FOLLOWS, UIDS_PROVEN, Status, plan_round
 
 CONFIRMED_KEPT = 6 * 3600.0
 """How long a sample that was confirmed and is never shown is not sent again, in seconds."""
-
-GIVE_WAY = 0.1
-"""Between two pieces of a backlog, so that a push that waits for the store's lock gets it, in seconds."""
 
 
 class Follows(StoreError):
@@ -59,7 +57,8 @@ class Standing:
     failed: int = 0
     uploaded: int = 0
     removed: int = 0
-    failures: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    eta: float = 0.0
     scan_seconds: float = 0.0
     agreed: float | None = None
     """When service and store were last known to be equal, on the clock of the watcher's ``ticks``."""
@@ -77,9 +76,11 @@ class Watcher:
         polls: bool,
         standing: Standing,
         ticks: Callable[[], float],
+        wanted: Callable[[], bool] = lambda: False,
     ) -> None:
-        """``ticks`` is the clock on which the hints were given."""
-        self._parts = parts
+        """``ticks`` is the clock on which the hints were given; while ``wanted``, another command is given way."""
+        self._told_to_stop = parts.stopping
+        self._parts = parts = replace(parts, stopping=lambda: self._told_to_stop() or wanted())
         self._hints = hints
         self._habits = habits
         self._settling = Settling(habits.settle)
@@ -89,7 +90,7 @@ class Watcher:
         self._backlog = Backlog()
         self._unsettled: dict[str, Upload] = {}
         self._shown: Contents | None = None
-        self._titles: frozenset[str] = frozenset()
+        self._titles: set[str] = set()
         self._foreign = 0
         self._equal_but_backlog = False
         self._removals_wait = False
@@ -135,7 +136,6 @@ class Watcher:
             self._look()
         else:
             self._send()
-            return GIVE_WAY
         return 0.0
 
     def _round(self) -> None:
@@ -155,10 +155,12 @@ class Watcher:
             uploads = [upload for upload in seen.plan.uploads if upload.uid not in kept_back]
             self._backlog.replace(self._settled(sorted(uploads, key=self._changed_at)))
             self._backlog.discard(self._rounds.confirmed)
-            chosen = {upload.uid for upload in self._backlog.take(self._habits.piece)}
+            piece = self._backlog.take(self._habits.piece)
+            chosen = {upload.uid for upload in piece}
             done = self._rounds.run(seen, lambda plan: part_of(plan, chosen))
             self._shown = Contents(sample.uid for sample in observation.samples)
-            self._titles = frozenset(entry.title for entry in observation.classes)
+            # An upload makes its class, so what goes up now is there as well.
+            self._titles = {entry.title for entry in observation.classes} | {upload.class_title for upload in piece}
             self._foreign = parts.journal.foreign_writes()
         self._schedule.rounded(clock.now(), planned, self.standing.scan_seconds)
         self._after_round(seen, done)
@@ -174,10 +176,12 @@ class Watcher:
         self._forget_confirmed(seen, now)
         standing = self.standing
         standing.problems = len(seen.problems)
-        standing.refusals = [refusal.reason for refusal in done.refusals]
-        standing.refusals += [
-            f"class {near.title!r} nearly is {near.existing!r}: its uploads wait" for near in seen.near
-        ]
+        wait = "its uploads wait; rename it, or astica-sync push --new-class TITLE"
+        asked = [f"class {near.title!r} nearly is {near.existing!r}: {wait}" for near in seen.near]
+        for text in asked:
+            if text not in standing.refusals:
+                self._parts.listener.asks(text)
+        standing.refusals = [refusal.reason for refusal in done.refusals] + asked
         standing.failed = len(blocked_of(seen)) + len(done.applied.failed)
         standing.waits = _waits(done.seen.plan, done.applied)
         standing.uploaded += done.sent
@@ -214,6 +218,7 @@ class Watcher:
             piece = self._backlog.take(self._habits.piece)
             plan = Plan(uploads=self._still_here(piece))
             parts.listener.planned(plan, [], parts.service.forecast(len(plan.uploads) + len(self._backlog)))
+            self._titles.update(upload.class_title for upload in plan.uploads)
             applied = apply_plan(parts, plan, removals=False)
             self._rounds.confirmed |= applied.uploaded
             self._rounds.doubt(applied)
@@ -231,11 +236,19 @@ class Watcher:
         standing = self.standing
         standing.uploaded += len(applied.uploaded)
         standing.removed += applied.removed
-        standing.failures += len(applied.failed)
+        standing.failures.update(failed.kind for failed in applied.failed)
+        if applied.doubtful:
+            standing.failures["outcome_unknown"] += applied.doubtful
+        standing.eta = self._parts.service.forecast(self.queue) if self.queue else 0.0
         if self._equal_but_backlog and not self.queue and applied.error is None:
             standing.agreed = self._ticks()
         if applied.error is not None:
             self._schedule.want_round(self._parts.clock.now())
+            if isinstance(applied.error, Interrupted) and not self._told_to_stop():
+                raise StoreBusy(
+                    f"another command waits for {self._parts.layout.root}",
+                    "it goes first; the watcher goes on after it",
+                )
             raise applied.error
 
     def _scan(self, below: set[str] | None) -> Scan:

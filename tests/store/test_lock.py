@@ -10,7 +10,7 @@ import pytest
 
 from astica_sync.errors import StoreBusy, StoreError
 from astica_sync.store.layout import Layout
-from astica_sync.store.lock import writer_lock
+from astica_sync.store.lock import is_wanted, watcher_lock, writer_lock
 
 HOLD = """
 import sys
@@ -109,3 +109,26 @@ def test_a_lock_that_cannot_be_opened_is_an_error_with_advice(layout: Layout) ->
     with pytest.raises(StoreError, match="cannot lock") as caught, writer_lock(layout):
         pass
     assert caught.value.hint
+
+
+def test_who_waits_is_seen_and_goes_before_who_need_not(layout: Layout) -> None:
+    with held_elsewhere(layout) as process, watcher_lock(layout):
+        assert not is_wanted(layout)
+        patient = subprocess.Popen(
+            [sys.executable, "-c", HOLD, str(layout.root), "astica-sync push"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with patient:
+            while not is_wanted(layout):
+                assert patient.poll() is None
+            with pytest.raises(StoreBusy, match="another command waits"), writer_lock(layout, patient=False):
+                pass
+            process.kill()
+            assert patient.stdout is not None
+            assert patient.stdout.readline() == "held\n"
+            assert not is_wanted(layout)
+            patient.kill()
+    with writer_lock(layout, patient=False):
+        pass

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from grounds import Ground
 from shell import Shell, fill
 from watching import Start, Watching
 
@@ -39,3 +40,10 @@ def store(shell: Shell, sandbox: Box, tmp_path: Path) -> Path:
     assert shell("init", folder, "--model", str(sandbox.add_model("Cans"))).code == 0
     (folder / "astica-sync.toml").write_text("settle = 0.2\nobserve_every = 20\n")
     return folder
+
+
+@pytest.fixture
+def ground() -> Iterator[Ground]:
+    """A mount name space of the test's own."""
+    with contextlib.closing(Ground()) as ground:
+        yield ground

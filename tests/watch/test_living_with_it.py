@@ -1,6 +1,7 @@
 """What goes wrong around a watcher, and what a person does with it; a real process each time."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -88,6 +89,22 @@ def test_a_push_amid_a_backlog_sends_nothing_twice(
     wait_until(lambda: equal(sandbox, model_id, store))
     times = Counter(request.sent["uid"] for request in sandbox.seen("upload") if request.done)
     assert len(times) == 156 and set(times.values()) == {1}
+
+
+def test_a_watcher_that_waits_for_its_budget_gives_way_to_a_push(
+    shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int
+) -> None:
+    fill(store, {"Old": 20}, start=100)
+    shell.environ |= {"ASTICA_LIMIT": "5", "ASTICA_LIMIT_WINDOW": "3600"}
+    watching = watch(store)
+    wait_until(lambda: len(sandbox.log) >= 5)
+    shell.environ |= {"ASTICA_LIMIT": "100000"}
+    ran = shell("push", "--json", "--store", store)
+    assert ran.code == 0, ran.err
+    assert ran.json["in_sync"] is True
+    wait_until(lambda: watching.heard("working", "another command waits"))
+    assert not any("interrupted" in event["text"] for event in watching.events)
+    assert watching.stop() == 130
 
 
 def test_a_change_made_elsewhere_is_seen_by_the_next_observation(
@@ -240,6 +257,44 @@ def test_several_stores_are_watched_by_one_process(
 
     wait_until(lambda: f'astica_sync_uploads_total{{store="{other}"}} 4.0' in page())
     wait_until(lambda: f'astica_sync_state{{state="idle",store="{store}"}} 1.0' in page())
+
+
+def test_a_long_backlog_of_one_store_keeps_no_other_waiting(
+    shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int, tmp_path: Path
+) -> None:
+    sandbox.set_limit(20, 1.0)
+    shell.environ |= {"ASTICA_LIMIT": "20", "ASTICA_LIMIT_WINDOW": "1"}
+    fill(store, {"Old": 400}, start=1000)
+    other = fill(tmp_path / "other", {"Red": 100}, start=2000)
+    other_id = sandbox.add_model("Others")
+    assert shell("init", other, "--model", str(other_id)).code == 0
+    watch(store, other)
+    wait_until(lambda: len(sandbox.samples(other_id)) == 100, 120)
+    at_that_moment = len(sandbox.samples(model_id))
+    assert 80 <= at_that_moment <= 280, "the two took turns"
+    assert sandbox.max_in_any_window() <= 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="notify-send is of Linux desktops")
+def test_a_desktop_is_told_when_a_person_is_needed(
+    shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    program = tmp_path / "bin" / "notify-send"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$@" >> {told}\n')
+    program.chmod(0o755)
+    shell.environ["PATH"] = f"{program.parent}:{os.environ['PATH']}"
+    watching = watch(store, flags=["--notify"])
+    wait_until(lambda: equal(sandbox, model_id, store))
+    draw(store / "can" / "a slip.png", 880)
+    wait_until(lambda: told.exists() and "'can' nearly is 'Can'" in told.read_text())
+    shutil.rmtree(store / "Bottle")
+    wait_until(lambda: "nothing is removed" in told.read_text())
+    sandbox.remove_model(model_id)
+    draw(store / "Can" / "new.png", 881)
+    wait_until(lambda: watching.heard("halted"))
+    wait_until(lambda: len(told.read_text().splitlines()) == 3)
 
 
 def test_once_waits_until_files_have_settled_and_ends_like_a_push(

@@ -2,6 +2,7 @@
 the folder holds, byte for byte, and each sample went up exactly once."""
 
 import contextlib
+import os
 import random
 import shutil
 import subprocess
@@ -12,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from shell import draw, in_store, on_service
+from grounds import Ground
+from shell import Shell, draw, in_store, on_service
 from watching import Start, Watching, equal, wait_until
 
 from astica_sync.sandbox.running import Box
@@ -49,6 +51,9 @@ class Hands:
         half = self.image()
         held.write(half[:30])
         held.flush()
+        whole = (can / "held-whole.png").open("wb")
+        whole.write(self.image())
+        whole.flush()
         self.write(can / "plain.png")
         temp = can / ".upload.tmp"
         temp.write_bytes(self.image())
@@ -66,10 +71,30 @@ class Hands:
         self.write(self.outside / "Glass" / "c.png")
         (self.outside / "Glass").rename(store / "Glass")
         shutil.copytree(store / "Glass", store / "Paper" / "copied", copy_function=_as_another)
+        self.write(store / "Paper" / "box" / "in a folder.png")
+        (store / "Paper" / "box").rename(store / "Glass" / "box")
+        for number in range(20):
+            self.write(can / "brief" / f"{number}.png")
+        shutil.rmtree(can / "brief")
+        self.write(store / "Tin" / "a.png")
+        (store / "Tin").rename(store / "Steel")
+        shutil.copy2(self.write(self.outside / "old.png"), can / "with its old times.png")
+        os.link(self.write(self.outside / "linked.png"), can / "linked.png")
+        self.write(can / "away and back.png").rename(self.outside / "away.png")
+        (self.outside / "away.png").rename(can / "away and back.png")
         self.write(can / "2026" / "10" / "deep.png")
         (store / "Bottle" / "000.png").write_bytes(self.image())
         held.write(half[30:])
         held.close()
+        # Until here it was an image, and not yet what it was to be.
+        whole.write(b"and something behind it")
+        whole.close()
+
+    def pour(self, count: int) -> None:
+        """A folder with very many files, moved in as one."""
+        for number in range(count):
+            self.write(self.outside / "poured" / f"{number}.png")
+        (self.outside / "poured").rename(self.store / "Poured")
 
     def flood(self, count: int) -> None:
         """Very many files at once, some of them moved while they come."""
@@ -98,7 +123,7 @@ def model_id(store: Path, sandbox: Box) -> int:
 
 def must_become_equal(sandbox: Box, store: Path, model_id: int, watching: Watching) -> None:
     try:
-        wait_until(lambda: equal(sandbox, model_id, store), 90, every=0.5)
+        wait_until(lambda: equal(sandbox, model_id, store), 240, every=0.5)
     except AssertionError:
         missing = in_store(store) - on_service(sandbox, model_id)
         extra = on_service(sandbox, model_id) - in_store(store)
@@ -112,7 +137,7 @@ def must_have_gone_up_once(sandbox: Box) -> None:
     assert {uid: times for uid, times in done.items() if times != 1} == {}
 
 
-@pytest.mark.parametrize(("flags", "count"), [([], 600), (["--poll"], 150)], ids=["events", "polling"])
+@pytest.mark.parametrize(("flags", "count"), [([], 350), (["--poll"], 90)], ids=["events", "polling"])
 def test_whatever_happens_to_files_the_service_ends_up_equal_and_each_sample_went_up_once(
     watch: Start, sandbox: Box, store: Path, model_id: int, hands: Hands, flags: list[str], count: int
 ) -> None:
@@ -120,6 +145,7 @@ def test_whatever_happens_to_files_the_service_ends_up_equal_and_each_sample_wen
     wait_until(lambda: equal(sandbox, model_id, store))
     hands.settle_differently()
     hands.flood(count)
+    hands.pour(count)
     must_become_equal(sandbox, store, model_id, watching)
     must_have_gone_up_once(sandbox)
     assert watching.stop() == 130, watching.err.read_text()
@@ -143,6 +169,54 @@ def test_with_a_low_limit_of_watches_it_looks_for_changes_says_so_once_and_misse
     said = [event for event in watching.events if "looked for, not heard" in event["text"]]
     assert len(said) == 1
     assert "fs.inotify.max_user_watches" in said[0]["text"]
+
+
+def test_when_new_folders_exceed_the_limit_of_watches_it_looks_for_changes_and_misses_nothing(
+    watch: Start, sandbox: Box, store: Path, model_id: int, hands: Hands, ground: Ground
+) -> None:
+    (store / "astica-sync.toml").write_text("settle = 0.2\nobserve_every = 86400\n")
+    # Room for what is there, and for a few more.
+    folders = sum(path.is_dir() for path in store.rglob("*")) + 4
+    ground.run(["sh", "-c", f"echo {folders} > /proc/sys/user/max_inotify_watches"])
+    watching = watch(store, prefix=ground.under)
+    wait_until(lambda: equal(sandbox, model_id, store))
+    assert not [event for event in watching.events if "looked for, not heard" in event["text"]]
+    for number in range(10):
+        hands.write(store / f"New {number}" / "deep" / "a.png")
+    must_become_equal(sandbox, store, model_id, watching)
+    wait_until(lambda: any("the system's limit of watches is reached" in event["text"] for event in watching.events))
+    for number in range(10):
+        hands.write(store / f"New {number}" / "deep" / "b.png")
+    must_become_equal(sandbox, store, model_id, watching)
+    must_have_gone_up_once(sandbox)
+    assert len([event for event in watching.events if "looked for, not heard" in event["text"]]) == 1
+
+
+def test_on_a_fuse_mount_it_sees_what_was_done_behind_it(
+    shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int, hands: Hands, ground: Ground, tmp_path: Path
+) -> None:
+    if shutil.which("bindfs") is None or not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        pytest.skip("needs bindfs and /dev/fuse")
+    (store / "astica-sync.toml").write_text("settle = 0.2\nobserve_every = 86400\n")
+    place = tmp_path / "mounted"
+    place.mkdir()
+    ground.run(["bindfs", store, place])
+    watching = watch(place, prefix=ground.under)
+    wait_until(lambda: equal(sandbox, model_id, store))
+    hands.settle_differently()
+    hands.flood(60)
+    hands.pour(60)
+    must_become_equal(sandbox, store, model_id, watching)
+    must_have_gone_up_once(sandbox)
+    said = [event["text"] for event in watching.events if "looked for, not heard" in event["text"]]
+    assert len(said) == 1 and "fuse" in said[0]
+    # The program behind the mount dies, and is started again.
+    ground.run(["umount", "--lazy", place])
+    wait_until(lambda: watching.heard("held"))
+    hands.write(store / "Can" / "meanwhile.png")
+    ground.run(["bindfs", store, place])
+    must_become_equal(sandbox, store, model_id, watching)
+    must_have_gone_up_once(sandbox)
 
 
 @contextlib.contextmanager
@@ -175,6 +249,7 @@ def test_a_watcher_killed_at_random_moments_ends_with_the_same_outcome(
             hands.flood(30)
             time.sleep(0.4)
         hands.settle_differently()
+        hands.pour(60)
         wait_until(lambda: len(lives) >= 4)
     must_become_equal(sandbox, store, model_id, lives[-1])
     must_have_gone_up_once(sandbox)

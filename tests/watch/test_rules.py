@@ -159,7 +159,11 @@ def test_a_new_file_is_looked_at_before_the_backlog_goes_on() -> None:
     schedule = Schedule(900.0, round_at=1e9)
     assert schedule.next(0.0, backlog=True)[0] is Action.SEND
     schedule.touched(0.0)
+    assert schedule.next(0.0, backlog=True) == (Action.WAIT, 0.1)
     assert schedule.next(0.1, backlog=True)[0] is Action.LOOK
+    schedule.looked(2.1, cost=2.0)
+    schedule.touched(2.2)
+    assert schedule.next(2.2, backlog=True)[0] is Action.SEND, "a look that is due much later keeps nothing waiting"
 
 
 def test_a_long_scan_of_the_whole_store_does_not_keep_the_next_file_waiting() -> None:

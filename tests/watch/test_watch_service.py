@@ -9,14 +9,16 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
-from shell import Shell
+from shell import Shell, draw
 from watching import Start, wait_until
 
 from astica_sync.cli.ready import Ready
 from astica_sync.core.reports import State, WatchReport
+from astica_sync.sandbox.running import Box
 
 
 def listen(address: str) -> socket.socket:
@@ -138,13 +140,22 @@ def test_numbers_go_to_a_file_for_the_node_exporter(tmp_path: Path) -> None:
     from astica_sync.cli.numbers import WRITE_EVERY, Numbers
 
     report = WatchReport("here", 1, 0.0, State.RESTING, uploaded=3, agreed_at=90.0)
+    report.failures = {"image_rejected": 2, "outcome_unknown": 1}
+    report.remember("no network", "unreachable")
     now = [100.0]
-    numbers = Numbers([report], port=None, file=tmp_path / "astica.prom", wall=lambda: now[0])
+    numbers = Numbers(
+        [report], port=None, file=tmp_path / "astica.prom", wall=lambda: now[0], budget=lambda store: (7, 90)
+    )
     numbers.turn()
     text = (tmp_path / "astica.prom").read_text()
     assert 'astica_sync_uploads_total{store="here"} 3.0' in text
     assert 'astica_sync_since_agreement_seconds{store="here"} 10.0' in text
     assert 'astica_sync_state{state="resting",store="here"} 1.0' in text
+    assert 'astica_sync_failures_total{reason="image_rejected",store="here"} 2.0' in text
+    assert 'astica_sync_failures_total{reason="outcome_unknown",store="here"} 1.0' in text
+    assert 'astica_sync_troubles_total{reason="unreachable",store="here"} 1.0' in text
+    assert 'astica_sync_budget_used{store="here"} 7.0' in text
+    assert 'astica_sync_budget_limit{store="here"} 90.0' in text
     report.uploaded = 4
     numbers.turn()
     assert (tmp_path / "astica.prom").read_text() == text
@@ -157,3 +168,27 @@ def test_a_watcher_that_is_told_to_write_numbers_writes_them(watch: Start, store
     pytest.importorskip("prometheus_client")
     watch(store, flags=["--metrics-file", str(tmp_path / "numbers.prom")])
     wait_until((tmp_path / "numbers.prom").exists)
+
+
+def test_failures_are_counted_by_their_reason_and_the_budget_as_all_processes_use_it(
+    watch: Start, store: Path, sandbox: Box
+) -> None:
+    pytest.importorskip("prometheus_client")
+    (store / "Can" / "half.png").write_bytes(draw(store / "Can" / "whole.png", 30).read_bytes()[:-30])
+    sandbox.set_faults("upload:3=lost-after")
+    watching = watch(store, flags=["--metrics", "0"])
+    wait_until(lambda: any("port" in event for event in watching.events))
+    [port] = [event["port"] for event in watching.events if "port" in event]
+
+    def page() -> str:
+        return urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
+
+    wait_until(lambda: f'astica_sync_failures_total{{reason="image_rejected",store="{store}"}} 1.0' in page())
+    wait_until(lambda: f'astica_sync_failures_total{{reason="outcome_unknown",store="{store}"}} 1.0' in page())
+    wait_until(lambda: len(sandbox.samples(sandbox.models()[0][0])) == 6)
+    wait_until(lambda: f'astica_sync_state{{state="idle",store="{store}"}} 1.0' in page())
+    assert f'astica_sync_budget_used{{store="{store}"}} {float(len(sandbox.log))}' in page()
+    assert f'astica_sync_budget_limit{{store="{store}"}} 100000.0' in page()
+    sandbox.set_faults("upload=5xx", "view=5xx")
+    draw(store / "Can" / "another.png", 31)
+    wait_until(lambda: f'astica_sync_troubles_total{{reason="outcome_unknown",store="{store}"}}' in page())

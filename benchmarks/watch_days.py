@@ -1,0 +1,120 @@
+"""Whether a watcher's memory stays flat: ``python -m benchmarks.watch_days --days 30``.
+
+A watcher with a clock of its own lives through so many days: a round every 15 minutes, and before each a file that
+comes, one that goes and one that is renamed. It runs in a process of its own, against a sandbox in this one.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from astica_sync.cli.main import run
+from astica_sync.sandbox.running import running
+from benchmarks.bench_watch import agree, image, make_store, row
+
+ROUND = 900.0
+PER_DAY = int(86_400 / ROUND)
+SHOWN = 10
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--days", type=float, default=30)
+    parser.add_argument("--files", type=int, default=1000, help="samples that the service has already")
+    parser.add_argument("--live", type=Path, help=argparse.SUPPRESS)
+    wanted = parser.parse_args()
+    if wanted.live is not None:
+        live(wanted.live, int(wanted.days * PER_DAY))
+        return
+    with tempfile.TemporaryDirectory() as name, running(limit=10_000_000) as box:
+        folder = Path(name)
+        os.environ |= {
+            "HOME": name,
+            "XDG_STATE_HOME": str(folder / "state"),
+            "XDG_CONFIG_HOME": str(folder / "config"),
+            "ASTICA_TRAIN_URL": box.url,
+            "ASTICA_DETECT_URL": box.url,
+            "ASTICA_API_KEY": box.key,
+            "ASTICA_LIMIT": "1000000",
+        }
+        store = make_store(folder / "store", wanted.files)
+        model_id = box.add_model("A benchmark")
+        assert run(["init", str(store), "--model", str(model_id)]) == 0
+        agree(store, box, model_id)
+        command = [sys.executable, "-m", "benchmarks.watch_days", "--live", str(store), "--days", str(wanted.days)]
+        subprocess.run(command, check=True)
+        row("requests that the service saw", f"{len(box.log):,}")
+
+
+def live(store: Path, rounds: int) -> None:
+    """The watcher: steps on the real file system and network, with a clock that leaps from round to round."""
+    import contextlib
+    from collections.abc import Iterator
+
+    from astica_sync.clock import SystemClock
+    from astica_sync.core.reports import State
+    from astica_sync.opening import open_parts
+    from astica_sync.store.layout import Layout
+    from astica_sync.sync.hints import Wake
+    from astica_sync.sync.keeper import Keeper, Opened
+    from astica_sync.sync.listener import Listener
+    from astica_sync.sync.watch import Habits
+
+    leapt = [0.0]
+
+    class Leaping(SystemClock):
+        def now(self) -> float:
+            return super().now() + leapt[0]
+
+        def ticks(self) -> float:
+            return super().ticks() + leapt[0]
+
+    clock = Leaping()
+
+    @contextlib.contextmanager
+    def opener() -> Iterator[Opened]:
+        with open_parts(store, Listener(), clock=clock) as opened:
+            yield Opened(opened.parts, Habits(settle=0.05, observe_every=ROUND))
+
+    wake = Wake()
+    keeper = Keeper(
+        Layout(store),
+        opener,
+        wake=wake,
+        tell=lambda report, text: print(report.state, text),
+        fingerprint=lambda: 0,
+        ticks=clock.ticks,
+        wall=lambda: time.time() + leapt[0],
+    )
+
+    def settle(uploaded: int) -> None:
+        while True:
+            wish = keeper.step()
+            if wish > 0 and keeper.report.uploaded >= uploaded and keeper.report.state is State.IDLE:
+                return
+            wake.wait(min(max(wish, 0.0), 0.05))
+
+    settle(0)
+    folder = store / "class 007"
+    for number in range(rounds):
+        image(folder / f"day {number}.png", 5_000_000 + number)
+        settle(number + 1)
+        (folder / f"day {number}.png").rename(folder / f"day {number} renamed.png")
+        if number >= SHOWN:
+            (folder / f"day {number - SHOWN} renamed.png").unlink()
+        leapt[0] += ROUND
+        settle(number + 1)
+        if number % max(1, rounds // SHOWN) == 0 or number == rounds - 1:
+            lines = Path("/proc/self/status").read_text().splitlines()
+            held = int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+            done = keeper.report
+            row(f"memory after {number / PER_DAY:.1f} days", f"{held:.1f} MB; up {done.uploaded}, down {done.removed}")
+    keeper.close()
+
+
+if __name__ == "__main__":
+    main()

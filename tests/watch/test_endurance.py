@@ -1,0 +1,230 @@
+"""What happens to a machine in a year: each trouble for real, to a real watcher process, which then goes on."""
+
+import contextlib
+import json
+import os
+import resource
+import shutil
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from grounds import Ground
+from shell import Shell, draw
+from watching import Start, Watching, equal, wait_until
+
+from astica_sync.sandbox.running import Box, running
+from astica_sync.store.layout import Layout
+from astica_sync.store.lock import is_watched
+
+
+@pytest.fixture
+def model_id(store: Path, sandbox: Box) -> int:
+    return sandbox.models()[0][0]
+
+
+def report(store: Path) -> dict[str, object]:
+    file = store / ".astica-sync" / "watch.json"
+    return json.loads(file.read_bytes()) if file.exists() else {"state": None, "agreed_at": None}
+
+
+def agreed(watching: Watching, sandbox: Box, model_id: int, store: Path) -> Watching:
+    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: report(store)["agreed_at"] is not None)
+    sandbox.forget_log()
+    return watching
+
+
+def must_have_removed_nothing(sandbox: Box) -> None:
+    assert not sandbox.seen("sample_remove") and not sandbox.seen("class_remove")
+
+
+def test_more_events_than_the_system_keeps_lose_no_file(watch: Start, sandbox: Box, store: Path, model_id: int) -> None:
+    limit = Path("/proc/sys/fs/inotify/max_queued_events")
+    if not limit.exists():
+        pytest.skip("only Linux has such a queue")
+    (store / "astica-sync.toml").write_text("settle = 0.2\nobserve_every = 86400\n")
+    watching = agreed(watch(store), sandbox, model_id, store)
+    watching.process.send_signal(signal.SIGSTOP)
+    # Two files take turns, since the system keeps an event that repeats the last one once.
+    names = [store / "Can" / ".one", store / "Can" / ".two"]
+    for number in range(int(limit.read_text())):
+        os.close(os.open(names[number % 2], os.O_CREAT | os.O_WRONLY))
+    draw(store / "Can" / "behind the queue.png", 2000)
+    draw(store / "Steel" / "in a new folder.png", 2001)
+    watching.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: equal(sandbox, model_id, store))
+    draw(store / "Steel" / "heard again.png", 2002)
+    wait_until(lambda: equal(sandbox, model_id, store))
+    assert report(store)["polls"] == ""
+    wait_until(lambda: any("changes came faster" in event["text"] for event in watching.events))
+    assert len([event for event in watching.events if "changes came faster" in event["text"]]) == 1
+
+
+def test_a_stop_of_the_whole_process_amid_its_uploads_doubles_nothing(
+    shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int
+) -> None:
+    sandbox.set_faults(latency="30-60ms")
+    for number in range(60):
+        draw(store / "Old" / f"{number}.png", 2100 + number)
+    watching = watch(store)
+    for done in (5, 25):
+        wait_until(lambda done=done: len(sandbox.seen("upload")) >= done)
+        watching.process.send_signal(signal.SIGSTOP)
+        time.sleep(2 * float(shell.environ["ASTICA_QUARANTINE"]))
+        watching.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: equal(sandbox, model_id, store))
+    times = Counter(request.sent["uid"] for request in sandbox.seen("upload") if request.done)
+    assert len(times) == 65 and set(times.values()) == {1}
+
+
+def test_a_full_disk_is_waited_for_and_nothing_goes_up_without_its_backup(
+    shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int, ground: Ground, tmp_path: Path
+) -> None:
+    inside = tmp_path / "small"
+    inside.mkdir()
+    ground.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", inside])
+    small = ground.seen(inside)
+    shutil.copytree(store, small, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".astica-sync"))
+    ran = shell.finish(shell.start("init", inside, "--model", str(model_id), under=ground.under))
+    assert ran.code == 0, ran.err
+    watching = agreed(watch(inside, prefix=ground.under), sandbox, model_id, small)
+    with (small / ".ballast").open("wb", buffering=0) as ballast:
+        with contextlib.suppress(OSError):
+            while True:
+                ballast.write(bytes(resource.getpagesize()))
+        # Room for the file itself, and for nothing else.
+        ballast.truncate(ballast.tell() - resource.getpagesize())
+    draw(small / "Can" / "new.png", 2200)
+    wait_until(lambda: watching.heard("resting", "space"))
+    assert not sandbox.seen("upload")
+    (small / ".ballast").unlink()
+    wait_until(lambda: equal(sandbox, model_id, small))
+    must_have_removed_nothing(sandbox)
+
+
+def test_a_disk_that_is_pulled_is_let_go_and_taken_up_again(
+    watch: Start, sandbox: Box, store: Path, model_id: int, ground: Ground, tmp_path: Path
+) -> None:
+    place = tmp_path / "mounted"
+    place.mkdir()
+    ground.run(["mount", "--bind", store, place])
+    watching = agreed(watch(place, prefix=ground.under), sandbox, model_id, store)
+    ground.run(["umount", "--lazy", place])
+    wait_until(lambda: watching.heard("held"))
+    draw(store / "Can" / "meanwhile.png", 2300)
+    assert list(place.iterdir()) == [], "nothing is made where the disk was"
+    wait_until(lambda: not is_watched(Layout(store)))
+    ground.run(["mount", "--bind", store, place])
+    wait_until(lambda: equal(sandbox, model_id, store))
+    assert is_watched(Layout(store))
+    must_have_removed_nothing(sandbox)
+
+
+@pytest.mark.parametrize("files", [3, 8, 12])
+def test_without_another_open_file_it_waits_and_takes_nothing_for_gone(
+    watch: Start, sandbox: Box, store: Path, model_id: int, files: int
+) -> None:
+    watching = agreed(watch(store), sandbox, model_id, store)
+    before = resource.prlimit(watching.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(watching.process.pid, resource.RLIMIT_NOFILE, (files, before[1]))
+    draw(store / "Can" / "new.png", 2400)
+    (store / "Can" / "000.png").unlink()
+    watching.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: watching.heard("resting") or watching.heard("held"))
+    must_have_removed_nothing(sandbox)
+    resource.prlimit(watching.process.pid, resource.RLIMIT_NOFILE, before)
+    wait_until(lambda: equal(sandbox, model_id, store))
+    assert len(sandbox.seen("sample_remove")) == 1 and len(sandbox.seen("upload")) == 1
+
+
+def test_a_service_that_was_down_is_found_again(
+    shell: Shell, watch: Start, store: Path, sandbox: Box, tmp_path: Path
+) -> None:
+    with running(tmp_path / "account", limit=100_000) as box:
+        port = int(box.url.rpartition(":")[2])
+        model_id = box.add_model("Others")
+        shell.environ |= {"ASTICA_TRAIN_URL": box.url, "ASTICA_DETECT_URL": box.url, "ASTICA_API_KEY": box.key}
+        assert shell("init", store, "--model", str(model_id), "--rebind").code == 0
+        watching = watch(store)
+        wait_until(lambda: equal(box, model_id, store))
+    draw(store / "Can" / "new.png", 2500)
+    wait_until(lambda: watching.heard("resting"))
+    with running(tmp_path / "account", limit=100_000, port=port) as box:
+        wait_until(lambda: equal(box, model_id, store))
+        wait_until(lambda: watching.heard("idle", "all is well again"))
+
+
+def test_a_key_that_is_revoked_amid_the_work_stops_all_asking_until_there_is_another(
+    shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int, tmp_path: Path
+) -> None:
+    key = tmp_path / "key"
+    key.touch(mode=0o600)
+    key.write_text(sandbox.key)
+    del shell.environ["ASTICA_API_KEY"]
+    shell.environ["ASTICA_API_KEY_FILE"] = str(key)
+    watching = agreed(watch(store), sandbox, model_id, store)
+    sandbox.set_key("another-key")
+    for number in range(40):
+        draw(store / "Can" / f"new {number}.png", 2600 + number)
+    wait_until(lambda: watching.heard("halted"))
+    refused = len(sandbox.log)
+    # The next file makes it no bolder.
+    draw(store / "Bottle" / "later.png", 2650)
+    key.write_text("another-key")
+    wait_until(lambda: watching.heard("starting", "settings changed"))
+    assert len(sandbox.log) <= refused + 1
+    wait_until(lambda: equal(sandbox, model_id, store))
+
+
+def test_changed_settings_are_read_again(watch: Start, sandbox: Box, store: Path, model_id: int) -> None:
+    settings = store / "astica-sync.toml"
+    settings.write_text("settle = 0.2\nobserve_every = 86400\n")
+    watching = agreed(watch(store), sandbox, model_id, store)
+    settings.write_text("settle = no number\n")
+    wait_until(lambda: watching.heard("halted", "astica-sync.toml"))
+    settings.write_text("settle = 0.2\nobserve_every = 1\n")
+    wait_until(lambda: watching.heard("idle", "all is well again"))
+    sandbox.remove_sample(sandbox.samples(model_id)[0].sample_id)
+    wait_until(lambda: equal(sandbox, model_id, store))
+
+
+def test_a_log_that_is_rotated_goes_on(shell: Shell, sandbox: Box, store: Path, model_id: int, tmp_path: Path) -> None:
+    log = tmp_path / "watch.log"
+    with log.open("ab") as out:
+        process = shell.start("watch", "--json", store, stdout=out)
+    try:
+        wait_until(lambda: equal(sandbox, model_id, store))
+        shutil.copy2(log, tmp_path / "watch.log.1")
+        os.truncate(log, 0)
+        draw(store / "Can" / "new.png", 2710)
+        wait_until(lambda: '"Can/new.png"' in log.read_text())
+        assert [json.loads(line)["path"] for line in log.read_text().splitlines()] == ["Can/new.png"]
+    finally:
+        process.terminate()
+    assert shell.finish(process).code == 130
+
+
+@pytest.mark.parametrize("where", ["full", "closed"])
+def test_output_that_nobody_takes_stops_nothing(
+    shell: Shell, sandbox: Box, store: Path, model_id: int, where: str
+) -> None:
+    if where == "full":
+        if not Path("/dev/full").exists():
+            pytest.skip("needs /dev/full")
+        out = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reader, out = os.pipe()
+        os.close(reader)
+    process = shell.start("watch", "--json", store, stdout=out)
+    os.close(out)
+    try:
+        wait_until(lambda: equal(sandbox, model_id, store))
+        draw(store / "Can" / "new.png", 2700)
+        wait_until(lambda: equal(sandbox, model_id, store))
+    finally:
+        process.terminate()
+    ran = shell.finish(process)
+    assert (ran.code, ran.err) == (130, "")
