@@ -21,7 +21,13 @@ def sentences(file: Path) -> Iterator[str]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in SPOKEN:
             for argument in node.args:
                 yield from words(argument)
-        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("self.silent", "polls", "asked", "wait", "text"):
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in (
+            "self.silent",
+            "polls",
+            "asked",
+            "wait",
+            "text",
+        ):
             yield from words(node.value)
         elif isinstance(node, ast.FunctionDef) and node.name == "_why":
             for inner in ast.walk(node):
