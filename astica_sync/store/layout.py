@@ -18,6 +18,8 @@ from astica_sync.store.disk import Disk
 STATE_DIR = ".astica-sync"
 SETTINGS_FILE = "astica-sync.toml"
 IGNORE_FILE = ".astica-ignore"
+ASKS = "watch-asks-"
+"""How the names of files in the hidden folder begin that ask the watcher whether it has seen everything."""
 
 SENTINEL_FORMAT = 1
 # How far below a new store another store is looked for: class folders and what people nest in them.

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from astica_sync.store.ignore import is_hidden
-from astica_sync.store.layout import IGNORE_FILE, SETTINGS_FILE, STATE_DIR, Layout
+from astica_sync.store.layout import ASKS, IGNORE_FILE, SETTINGS_FILE, STATE_DIR, Layout
 from astica_sync.store.schema import file_system_of
 from astica_sync.sync.hints import Hints
 
@@ -129,7 +129,7 @@ class Events:
         source, target = self._relative(event.src_path), self._relative(event.dest_path)
         for path in (source, target):
             if path is not None and _is_ours(path):
-                self._hear_ours(path)
+                self._hear_ours(path, kind)
         if event.is_directory:
             if kind == "deleted" or kind == "moved":
                 self._touch_above(source)
@@ -156,9 +156,12 @@ class Events:
         elif kind == "moved" and target is not None:
             self._hints.word(lambda settling: settling.moved(source or "", target, now))
 
-    def _hear_ours(self, path: str) -> None:
+    def _hear_ours(self, path: str, kind: str) -> None:
         if path == f"{STATE_DIR}/{PROBE}":
             self._heard.set()
+        elif path.startswith(f"{STATE_DIR}/{ASKS}"):
+            if kind == "created":
+                self._hints.ask(path.rpartition("/")[2])
         elif path == IGNORE_FILE:
             self._hints.everything("the ignore file changed")
         elif path == SETTINGS_FILE or path.startswith(f"{STATE_DIR}/watch-"):

@@ -36,11 +36,12 @@ class Wake:
 
 @dataclass(slots=True)
 class Told:
-    """What was told: folders to look into (relative to the store), or everything and why; in order, what each file's
-    writer does."""
+    """What was told: folders to look into (relative to the store), or everything and why; the names of files that ask
+    whether all that was seen; in order, what each file's writer does."""
 
     folders: set[str] = field(default_factory=set)
     everything: str = ""
+    asked: list[str] = field(default_factory=list)
     words: list[Callable[[Settling], None]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
@@ -79,6 +80,17 @@ class Hints:
         with self._lock:
             if len(self._told.words) < MOST_WORDS:
                 self._told.words.append(tell)
+
+    def ask(self, name: str) -> None:
+        """Somebody wants to know when everything that was told before has been looked at."""
+        with self._lock:
+            self._told.asked.append(name)
+        self._wake()
+
+    @property
+    def are_asked_for(self) -> bool:
+        with self._lock:
+            return bool(self._told.asked)
 
     def wake(self) -> None:
         """Something that is no sample changed: the settings, or the order to rest."""

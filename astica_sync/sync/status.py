@@ -10,6 +10,7 @@ from astica_sync.core.sample import ALL_SEEN, LocalSample, Observation, Problem
 from astica_sync.store.ignore import Ignore
 from astica_sync.store.journal import BadSample
 from astica_sync.store.scan import Scan, scan_store
+from astica_sync.sync.asking import seen_by_watcher
 from astica_sync.sync.compare import compare
 from astica_sync.sync.observing import last_observation, observe
 from astica_sync.sync.parts import Parts
@@ -43,7 +44,9 @@ def find_status(parts: Parts, *, offline: bool = False, quick: bool = False) -> 
         RemoteError: there is no observation; nothing may be concluded.
     """
     parts.listener.phase("Looking through the store")
-    scan = scan_store(parts.layout, parts.index, clock=parts.clock, disk=parts.disk, threads=parts.readers)
+    scan = (quick and seen_by_watcher(parts)) or scan_store(
+        parts.layout, parts.index, clock=parts.clock, disk=parts.disk, threads=parts.readers
+    )
     observation = last_observation(parts) if offline else observe(parts)
     return plan_round(parts, scan, observation, quick=quick)
 

@@ -5,6 +5,7 @@ knows is new everywhere, so it may go up at once, with one request (the decision
 Everything else, removals above all, is decided by a *round*, which is the cycle of a push with its own observation.
 """
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -94,6 +95,7 @@ class Watcher:
         self._foreign = 0
         self._equal_but_backlog = False
         self._removals_wait = False
+        self._has_seen_all = False
         self._ticks = ticks
         self.standing = standing
         self.scanned = False
@@ -127,6 +129,9 @@ class Watcher:
         now = self._parts.clock.now()
         if self._hints.take_words(self._settling):
             self._schedule.touched(now)
+        if self._hints.are_asked_for and self._has_seen_all:
+            self._look()
+            return 0.0
         action, at = self._schedule.next(now, bool(self._backlog))
         if action is Action.WAIT:
             return max(0.0, at - now)
@@ -145,8 +150,10 @@ class Watcher:
             self._shown = None
             check_root(parts.layout, parts.disk)
             self._refuse_version()
-            self._hear(self._hints.take())
+            told = self._hints.take()
+            self._hear(told)
             scan = self._scan(None)
+            self._answer(told, scan, whole=True)
             observation = observe(parts)
             seen = plan_round(parts, scan, observation)
             planned = clock.now() - started
@@ -195,6 +202,7 @@ class Watcher:
         if not told.everything and not self._schedule.polls:
             below = told.folders | {_above(upload.path) for upload in self._unsettled.values()}
         scan = self._scan(below)
+        self._answer(told, scan, whole=below is None)
         now = self._parts.clock.now()
         self._schedule.looked(now, self.standing.scan_seconds)
         if scan.fresh is None or scan.lost is None or scan.ignore_changed:
@@ -260,6 +268,15 @@ class Watcher:
         )
         self.standing.scan_seconds = time.perf_counter() - began
         return scan
+
+    def _answer(self, told: Told, scan: Scan, *, whole: bool) -> None:
+        """Tells who asked that the index is as their own scan would leave it; nobody, where that is not sure."""
+        clear = not (scan.unknown or scan.changing or scan.ignore_changed or self._parts.index.is_private)
+        self._has_seen_all = clear and (whole or self._has_seen_all)
+        if self._has_seen_all:
+            for name in told.asked:
+                with contextlib.suppress(OSError):
+                    (self._parts.layout.state / name).unlink(missing_ok=True)
 
     def _hear(self, told: Told) -> None:
         for word in told.words:
