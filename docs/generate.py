@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from messages import find_messages
+from messages import find_messages, find_reasons
 
 from astica_sync import config, errors
 from astica_sync.cli.main import EXIT_CODES, cli
@@ -91,6 +91,12 @@ the run, since going on would only burn budget.
 
 """
 
+
+REASONS_HEAD = """\
+## Files that are no samples, and samples that failed
+
+These end no command. `pull-status` and `push` list them with the file, and what to do stands in the reason itself.
+"""
 
 ERRORS_PAGE_HEAD = """\
 # Every error message, and what to do
@@ -222,6 +228,7 @@ def _errors_page() -> str:
         rows = sorted({(_code(one.text), _code(one.hint), f"`{one.kind}`") for one in known if one.area == area})
         if rows:
             parts.append(f"## {title}\n\n{_table(['message', 'what to do', 'error'], [list(row) for row in rows])}\n")
+    parts.append(f"{REASONS_HEAD}\n{_table(['reason'], [[_code(reason)] for reason in find_reasons()])}\n")
     return "".join(parts).rstrip("\n") + "\n"
 
 

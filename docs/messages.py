@@ -10,6 +10,12 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "astica_sync"
 ROOT = "AsticaSyncError"
 
+REASONS_IN = ("store/image.py", "store/look.py", "store/reading.py", "store/scan.py", "sync/cycle.py")
+LONGEST_NAME = 4
+"""Words of what is a name or a format rather than a reason."""
+PARTS = ("or list it", "the service takes PNG or JPEG;", "save it again")
+"""What reasons are made of."""
+
 SAYS_IT_ITSELF = {"ImageRejected": "The reason ends with what to do."}
 """Errors whose words come from elsewhere, what to do included."""
 
@@ -68,6 +74,25 @@ def find_messages(package: Path = PACKAGE) -> list[Message]:
                 )
             )
     return found
+
+
+def find_reasons(package: Path = PACKAGE) -> list[str]:
+    """Why a file is no sample, or a sample failed, each with what to do; sorted. These are values and not errors, so
+    they are the longer texts that the files in ``REASONS_IN`` return, assign or hand on as a ``reason``."""
+    found: set[str] = set()
+    for name in REASONS_IN:
+        tree = ast.parse((package / name).read_text("utf-8"))
+        outer = _assigned(tree.body)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Dict):
+                values = [value for value in node.values if isinstance(value, ast.Constant)]
+            elif isinstance(node, ast.Return | ast.Assign) or (isinstance(node, ast.keyword) and node.arg == "reason"):
+                values = [node.value] if node.value else []
+            else:
+                continue
+            texts = [_text(value, _Words(outer)) for value in values if isinstance(value, ast.Constant | ast.JoinedStr)]
+            found |= {text for text in texts if text.count(" ") >= LONGEST_NAME}
+    return sorted(found - {text for text in found if text.startswith(PARTS)})
 
 
 def _kinds(trees: Iterable[ast.Module]) -> set[str]:

@@ -320,7 +320,7 @@ def _take_confirmed(plan: Plan, confirmed: set[str]) -> list[Failed]:
         return []
     kept = part_of(plan, {upload.uid for upload in plan.uploads if upload.uid not in confirmed})
     plan.uploads, plan.removals, plan.class_removals = kept.uploads, kept.removals, kept.class_removals
-    reason = "the service confirmed it and does not show it"
+    reason = "the service confirmed it and does not show it; the next push tries it once more"
     return [Failed(upload.class_title, upload.path, reason, "not_shown") for upload in again]
 
 
@@ -345,7 +345,9 @@ def _settled_at(parts: Parts, seen: Status, applied: Applied, refused: set[int])
     if applied.refused - refused:
         times.append(parts.clock.now())
     elif applied.refused:
-        reason = "the service refuses to remove it and still shows it"
+        reason = (
+            "the service refuses to remove it and still shows it; look at it on the service's page, then push again"
+        )
         stuck = [removal for removal in seen.plan.removed if removal.sample_id in applied.refused]
         applied.failed.extend(Failed(removal.class_title, removal.path, reason) for removal in stuck)
     return max(times, default=None)

@@ -138,7 +138,7 @@ def test_a_sample_that_the_service_confirms_and_never_shows_is_not_sent_again_an
     assert ran.code == 3, ran.err
     assert ran.json["in_sync"] is False
     reasons = [entry["reason"] for entry in ran.json["failed"]]
-    assert reasons == ["the service confirmed it and does not show it"] * 4
+    assert reasons == ["the service confirmed it and does not show it; the next push tries it once more"] * 4
     assert len(sandbox.seen("upload")) == 5 + 1, "the lost one alone goes twice"
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import generate
 import pytest
-from messages import Message, find_messages
+from messages import REASONS_IN, Message, find_messages, find_reasons
 from shell import Shell, draw
 
 from astica_sync import errors
@@ -41,6 +41,26 @@ def test_an_error_without_a_hint_would_be_found(tmp_path: Path) -> None:
         ("store", "Odd", "no mend it hint", ""),
         ("store", "Odd", "two", "mend it / nothing"),
     ]
+
+
+def test_every_reason_why_a_file_or_a_sample_failed_says_what_to_do() -> None:
+    found = find_reasons()
+    assert len(found) > 15
+    for reason in found:
+        assert re.search(
+            "[;:] [a-z ]*(?:push|scan|put|move|rename|remove|mend|mount|copy|convert|save|make|run|look)", reason
+        ), reason
+
+
+def test_a_reason_without_advice_would_be_found(tmp_path: Path) -> None:
+    for name in REASONS_IN:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / REASONS_IN[0]).write_text(
+        "def f(x):\n    a = 'png'\n    if x: return f'this {x} is odd in some way'\n"
+        "    Reading(reason='that is quite odd as well')\n    return None\n"
+    )
+    assert find_reasons(tmp_path) == ["that is quite odd as well", "this <x> is odd in some way"]
 
 
 def test_the_page_of_all_errors_is_fresh() -> None:
