@@ -71,7 +71,9 @@ def split(store: Path | None, to: Path, share: float, seed: int, dry_run: bool, 
         data = {"to": json_name(str(to)), "paths": [json_name(path) for path in planned.paths], "moved": moved}
         click.echo(json.dumps(data, ensure_ascii=False))
     elif moved:
-        click.echo(f"Moved {number(moved, 'file')}. A push removes them from the service: astica-sync pull-status")
+        click.echo(f"Moved {number(moved, 'file')}; a push takes them from the service too: astica-sync pull-status")
+    elif dry_run:
+        click.echo("Nothing moved: without --dry-run they do.")
     return 0
 
 
