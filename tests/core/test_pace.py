@@ -134,3 +134,8 @@ def test_the_forecast_of_nothing_is_nothing() -> None:
 
 def test_the_forecast_of_a_long_backlog_is_a_window_and_a_latency_for_each_limit() -> None:
     assert forecast([], 900_000, 90, WINDOW, 0.5, now=0) == pytest.approx(9_999 * 60.5 + 0.5)
+
+
+def test_a_forecast_under_a_limit_of_any_height_is_a_matter_of_the_requests_that_count():
+    spans = [Span(0.0, 1.0, 180.0), Span(1.0, None, 180.0)]
+    assert forecast(spans, 10, 10**12, 60.0, 0.5, 2.0) == 0.5
