@@ -34,7 +34,7 @@ class Training:
     """A training that was asked for and has not shown a version yet.
 
     ``asked_at`` is when the request was about to leave, ``answered`` whether the service confirmed it; ``name`` and
-    ``trained_at`` are what the service showed before.
+    ``trained_at`` are what the service showed before, ``known`` how many versions had been noted by then.
     """
 
     snapshot: str
@@ -43,6 +43,7 @@ class Training:
     answered: bool
     name: str
     trained_at: float | None
+    known: int = 0
 
     @property
     def expected_seconds(self) -> float:
@@ -50,8 +51,14 @@ class Training:
         return max(USUAL_SECONDS, self.samples * SECONDS_PER_SAMPLE)
 
 
-def has_newer(training: Training, now: ModelInfo) -> bool:
-    """Whether a training finished since: the version has another name, or else the date of training changed."""
+def has_newer(training: Training, now: ModelInfo, versions: Sequence[Version]) -> bool:
+    """Whether a training finished since: the version has another name, or else the date of training changed.
+
+    ``versions`` are all that were noted. One that had been noted when the training was asked for did not come of it:
+    a service whose answers lag may show it again.
+    """
+    if is_recorded(now, versions[: training.known]):
+        return False
     if now.version and now.version != training.name:
         return True
     return now.trained_at is not None and now.trained_at != training.trained_at

@@ -6,7 +6,7 @@ again: a training costs the service's time, and a second version of the same dat
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from astica_sync.clock import Clock
 from astica_sync.core.sample import ModelInfo
@@ -70,12 +70,16 @@ class Trainer:
             RemoteError: the service did not answer.
             StoreError: the note cannot be written.
         """
-        pending = self.pending()
-        model = find_model(self.service, self.model_id)
-        finished = pending if pending is not None and has_newer(pending, model) else None
+        while True:
+            pending = self.pending()
+            model = find_model(self.service, self.model_id)
+            if self.pending() == pending:
+                break
+            # Another process asked for a training or saw one end meanwhile, and the answer may be older than that.
+        finished = pending if pending and has_newer(pending, model, self.records.versions()) else None
         version = self.records.add_version(model, finished.snapshot if finished else None, self.clock.now())
         if finished is not None:
-            self.give_up()
+            self._replace(finished, None)
             return Look(model, version, finished, None)
         return Look(model, version, None, pending)
 
@@ -87,7 +91,8 @@ class Trainer:
         Raises:
             RemoteError: refused, or nothing was sent.
         """
-        training = Training(snapshot, samples, self.clock.now(), False, model.version or "", model.trained_at)
+        known = len(self.records.versions())
+        training = Training(snapshot, samples, self.clock.now(), False, model.version or "", model.trained_at, known)
         self.journal.set_meta(PENDING, asdict(training))
         try:
             self.service.train(self.model_id)
@@ -100,11 +105,11 @@ class Trainer:
             self.give_up()
             self._record(snapshot, error.outcome if isinstance(error, RemoteError) else Outcome.NOT_DONE, str(error))
             raise
-        training = Training(snapshot, samples, training.asked_at, True, training.name, training.trained_at)
+        answered = replace(training, answered=True)
         with self.journal.commit():
-            self.journal.set_meta(PENDING, asdict(training))
+            self._replace(training, answered)
             self._record(snapshot, None, "")
-        return training
+        return answered
 
     def wait(self, training: Training, tell: Callable[[float], None]) -> Look:
         """Looks until the training shows its version; ``tell`` hears the seconds since it was asked for.
@@ -137,6 +142,12 @@ class Trainer:
     def give_up(self) -> None:
         """Forgets the training that was asked for."""
         self.journal.set_meta(PENDING, None)
+
+    def _replace(self, before: Training, after: Training | None) -> None:
+        """Writes down what became of a training, unless another process has done so."""
+        with self.journal.commit():
+            if self.pending() == before:
+                self.journal.set_meta(PENDING, asdict(after) if after else None)
 
     def _record(self, snapshot: str, outcome: Outcome | None, reason: str) -> None:
         now, run = self.clock.now(), self.journal.run

@@ -20,6 +20,7 @@ from astica_sync.sync import cycle, status
 from astica_sync.sync.listener import Listener
 from astica_sync.sync.parts import Parts
 from astica_sync.sync.workers import Done
+from tests.simulation import training
 from tests.simulation.databases import Databases, SimIndex
 from tests.simulation.disk import FileSystem, Node, SimDisk
 from tests.simulation.network import Faults, SimClient, SimConnection
@@ -33,9 +34,10 @@ QUARANTINE = 60.0
 class Run(Process):
     """One run of the program on one store."""
 
-    def __init__(self, store: "Store", name: str, draw: random.Random) -> None:
+    def __init__(self, store: "Store", name: str, draw: random.Random, command: str = "push") -> None:
         super().__init__(store.machine.world, name)
         self.store = store
+        self.command = command
         self.store_name = store.name
         self.draw = draw
         self.run_id = name
@@ -112,6 +114,31 @@ class SimWorkers:
         return self._finished.popleft() if self._finished else None
 
 
+class StateDisk(SimDisk):
+    """The disk of a process that writes to the store's hidden folder and nowhere else in it."""
+
+    def __init__(self, fs: FileSystem, run: Run) -> None:
+        super().__init__(fs, run)
+        self._run = run
+
+    def _create(self, path: Path) -> Node:
+        self._stay_out(path)
+        return super()._create(path)
+
+    def publish(self, temp: Path, target: Path) -> None:
+        self._stay_out(target)
+        super().publish(temp, target)
+
+    def remove(self, path: Path) -> None:
+        self._stay_out(path)
+        super().remove(path)
+
+    def _stay_out(self, path: Path) -> None:
+        store = self._run.store
+        if str(path).startswith(f"{store.root}/") and not str(path).startswith(f"{store.layout.state}/"):
+            self._run.world.violate(11, f"{self._run.name} changes {path} in the store")
+
+
 class SimDecoder:
     """Every image whose bytes say so is broken."""
 
@@ -157,6 +184,7 @@ class Machine:
         self.booted_at = world.time - 1000.0
         self.wall_offset = 0.0
         self.ledger = Path(f"{self.base}/budget.db")
+        self.store_names: set[str] = set()
 
     def ticks(self) -> float:
         return self.world.time - self.booted_at
@@ -170,6 +198,7 @@ class Store:
 
     def __init__(self, machine: Machine, name: str, service: Service, oracle: Oracle, allowance: Allowance) -> None:
         self.machine = machine
+        machine.store_names.add(name)
         self.world = machine.world
         self.name = name
         self.service = service
@@ -222,7 +251,7 @@ class Store:
     ) -> Run:
         """Starts one run of the program; it goes on in the world's time."""
         self.runs += 1
-        run = Run(self, f"{self.name}{self.runs}", random.Random(seed))
+        run = Run(self, f"{self.name}{self.runs}", random.Random(seed), command)
         run.oracle_notes = self.oracle.begin(run, retry)
         self.live = [other for other in self.live if not other.gone]
         self.live.append(run)
@@ -237,10 +266,20 @@ class Store:
             parts = self._parts(run, faults or self.faults)
             if command == "push":
                 return cycle.push(parts, consent=asked, naming=lambda _: True, retry=retry)
+            if command == "push as":
+                return training.push_as(run, parts, seed, consent=asked, naming=lambda _: True, retry=retry)
+            if command in training.COMMANDS:
+                return training.run_command(command, run, parts, seed)
             return status.find_status(parts)
 
+        def work_and_claim() -> Any:
+            run.result = work()
+            # Now, before anybody else changes what it speaks of.
+            self.oracle.ended(run)
+            return run.result
+
         self.world.tell(lambda: f"{run.name}: {command} begins")
-        run.start(work)
+        run.start(work_and_claim)
         return run
 
     @contextlib.contextmanager
@@ -258,10 +297,11 @@ class Store:
     def _release(self, run: Run) -> None:
         if self.holder is run:
             self.holder = None
+            run.oracle_notes.changes = 0
 
     def _parts(self, run: Run, faults: Faults) -> Parts:
         machine = self.machine
-        disk: Any = SimDisk(machine.fs, run)
+        disk: Any = StateDisk(machine.fs, run)
         clock = SimClock(run)
         sentinel = read_sentinel(self.layout, disk)
         run.connection = connection = SimConnection(run, machine, self.service, faults, self.oracle)

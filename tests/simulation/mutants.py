@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tests.simulation.mutants_versions import VERSION_MUTANTS
 from tests.simulation.runner import play_seed, stage
 
 # ruff: noqa: E501
@@ -224,6 +225,7 @@ MUTANTS = (
         (BUDGET + "Budget._spans", "Span(0.0, 0.0, 0.0) if", "Span(-9e9, -9e9, -9e9) if")),
     _mutant("the writer lock is left out",
         ("tests.simulation.machine:Store.lock", "if self.holder is not None:", "if False:"), quick=1500),
+    *(Mutant(*entry) for entry in VERSION_MUTANTS),
 )  # fmt: skip
 
 

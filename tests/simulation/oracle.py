@@ -16,6 +16,7 @@ from astica_sync.core.guard import Allowance, Refusal
 from astica_sync.core.plan import Plan, Why
 from astica_sync.core.sample import complete_uid, fold_title, make_scope, make_uid
 from tests.simulation.disk import Node
+from tests.simulation.oracle_versions import VersionsOracle
 from tests.simulation.service import MODEL, Seen, Service
 from tests.simulation.world import World
 
@@ -58,6 +59,10 @@ class Notes:
     forbidden: set[int] = field(default_factory=set)
     changes: int = 0
     last_change: float = 0.0
+    wanted: frozenset[tuple[str, str]] | None = None
+    """Class titles and contents of the snapshot that stands in for the store."""
+    lists: list[tuple[float, set[int]]] = field(default_factory=list)
+    """The lists of models that were given: when each was asked for, and the ids in it."""
 
     @property
     def view(self) -> View | None:
@@ -93,6 +98,7 @@ class Oracle:
         self.service = service
         self.books: dict[str, Ledger] = {}
         self.lies = False
+        self.versions = VersionsOracle(world, self, service.account)
 
     def book(self, store: "Store") -> Ledger:
         return self.books.setdefault(store.name, Ledger())
@@ -118,7 +124,7 @@ class Oracle:
 
     def sending(self, run: "Run", path: str, fields: dict[str, Any]) -> None:
         fields.pop("tkn")
-        if path == "/model/view":
+        if self.versions.sending(run, path, fields):
             return
         notes: Notes = run.oracle_notes
         for other in run.store.live:
@@ -137,6 +143,8 @@ class Oracle:
 
     def delivered(self, run: "Run", path: str, fields: dict[str, Any], reply: "Reply") -> None:
         notes: Notes = run.oracle_notes
+        if self.versions.delivered(run, path, fields, reply):
+            return
         if path == "/model/view":
             if reply.view is not None:
                 whole = {
@@ -180,10 +188,12 @@ class Oracle:
         if self.world.epoch != notes.scan_epoch:
             return
         there = self._there()
-        for title, content in self.local(run.store, readable=True):
+        for title, content in self.local(run.store, readable=True) if notes.wanted is None else sorted(notes.wanted):
             uid = _uid(title, content)
             if not there.get(uid):
                 self.world.violate(4, f"{run.name} says all is equal, and {uid[:6]} of {title!r} is not there")
+        if notes.wanted is not None:
+            self.versions.check_equal(run, there)
 
     # The rules.
 
@@ -196,6 +206,8 @@ class Oracle:
             world.violate(1, f"{run.name} sends bytes that are not what {uid[:6]} says")
         if store.durable(_object(content)) != data and book.damaged.get(content, -1.0) < notes.planned_at:
             world.violate(1, f"{run.name} sends {uid[:6]} before its bytes are safe in the backup")
+        if notes.wanted is not None and (title, content) not in notes.wanted:
+            world.violate(4, f"{run.name} sends {uid[:6]}, which is not in the version it is to bring back")
         book.sent.add(content)
         mark = self._mark(store, uid)
         if mark is None or mark[0] != "attempted" or mark[1] != run.run_id:
@@ -266,7 +278,7 @@ class Oracle:
         kept = kept and shown is not None and shown.content() == content
         if not kept and book.damaged.get(content, -1.0) < notes.planned_at:
             world.violate(2, f"{run.name} removes {name}, which the backup cannot give back")
-        if view.copies(seen.uid, title) == [seen.sample_id]:
+        if view.copies(seen.uid, title) == [seen.sample_id] and notes.wanted is None:
             self._look_again(run, mark, content, name)
         stable = self._stable(run)
         if (title, content) in stable:
@@ -275,7 +287,7 @@ class Oracle:
             for other, held in stable:
                 if (
                     held == content
-                    and self._is_read(store, other, content)
+                    and (notes.wanted is not None or self._is_read(store, other, content))
                     and not self._is_sure(store, notes, view, _uid(other, content), other)
                 ):
                     world.violate(4, f"{run.name} removes {name} before its new place in {other!r} is sure")
@@ -310,6 +322,8 @@ class Oracle:
 
     def _stable(self, run: "Run") -> set[tuple[str, str]]:
         """What is in the store and has not been touched since the scan of this round began."""
+        if run.oracle_notes.wanted is not None:
+            return set(run.oracle_notes.wanted)
         epoch = run.oracle_notes.scan_epoch
         return {key for key, touched in self.local(run.store).items() if touched <= epoch}
 
@@ -345,6 +359,7 @@ class Oracle:
                 self.world.violate(2, f"{uid[:6]} is managed, and the backup cannot give it back")
         for content in book.sent - kept - book.damaged.keys():
             self.world.violate(2, f"the object {content[:6]} was sent and is not in the backup")
+        self.versions.check(store, kept, book.damaged)
 
     def check_end(self, store: "Store") -> None:
         """The outcome of the decision table, after all faults have ended and pushes went silent."""
@@ -374,6 +389,7 @@ class Oracle:
         book = self.book(store)
         book.excused |= book.sendings.keys()
         book.sendings.clear()
+        self.versions.journal_lost(store)
 
     def backup_lost(self, store: "Store") -> None:
         """Without its backup a store keeps what is there from now on."""

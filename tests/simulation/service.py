@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.simulation.account import Account, Terms, Told
 from tests.simulation.world import World
 
 MODEL = 7
@@ -63,8 +64,9 @@ View = tuple[Seen, ...]
 class Service:
     """One account with one model. Requests of each machine are counted, so that the limit can be checked."""
 
-    def __init__(self, world: World, switches: Switches, limit: int, window: float) -> None:
+    def __init__(self, world: World, switches: Switches, limit: int, window: float, terms: Terms | None = None) -> None:
         self.world = world
+        self.account = Account(world, terms) if terms else None
         self.switches = switches
         self.limit = limit
         self.window = window
@@ -115,6 +117,8 @@ class Service:
             return self._remove_sample(int(fields["sample_id"]))
         if path == "/model/class_remove":
             return self._remove_class(int(fields["class_id"]))
+        if path in ("/model/model_train", "/model/create") and self.account:
+            return self.account.perform(path, fields, origin, late)
         raise AssertionError(f"not simulated: {path}")
 
     def _upload(self, fields: dict[str, Any], origin: str, late: bool) -> Answer:
@@ -183,7 +187,7 @@ class Service:
                 return listing, seen
         return self._history[0][1:]
 
-    def view_body(self, listing: list[Any], model: int = MODEL) -> bytes:
+    def view_body(self, listing: list[Any], model: int = MODEL, told: Told | None = None) -> bytes:
         samples = sum(len(entry[2]) for entry in listing)
         number: Callable[[int], Any] = str if self.switches.integers_as_strings else int
         dataset = {
@@ -200,7 +204,12 @@ class Service:
                 for class_id, title, inside in listing
             ],
         }
+        if told is not None and self.account:
+            dataset |= self.account.fields(told, number)
         return json.dumps({"status": "OK", "dataset": dataset}).encode()
+
+    def number(self, value: int) -> Any:
+        return str(value) if self.switches.integers_as_strings else value
 
     def _keep_history(self) -> None:
         listing = [

@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import dataclass, replace
 
 from astica_sync.core.guard import Allowance
+from tests.simulation import training
 from tests.simulation.databases import Databases
 from tests.simulation.machine import Machine, Run, Store
 from tests.simulation.network import Faults
@@ -55,7 +56,7 @@ class Play:
     def __init__(self, script: Script, databases: Databases, world: World) -> None:
         self.script = script
         self.world = world
-        self.service = Service(world, script.switches, script.limit, script.window)
+        self.service = Service(world, script.switches, script.limit, script.window, script.terms)
         self.oracle = Oracle(world, self.service)
         self.users = Users(world, script)
         self.databases = databases
@@ -90,6 +91,9 @@ class Play:
             self.step(step)
             self.check()
         self.settle()
+        if self.script.terms is not None:
+            training.bring_in(self)
+            training.go_back(self)
         self.converge()
 
     def step(self, step: Step) -> None:
@@ -99,6 +103,8 @@ class Play:
         store = self.stores[step.store % len(self.stores)]
         if step.kind in USER_ACTIONS:
             self.users.act(step.kind, store, draw)
+        elif step.kind in training.STEPS:
+            training.step(self, step, store, draw)
         elif step.kind.startswith("push") or step.kind == "status":
             self.run(store, step, draw)
         elif step.kind == "kill":
@@ -124,7 +130,7 @@ class Play:
 
         run = store.start(
             step.seed,
-            "status" if step.kind == "status" else "push",
+            step.kind if step.kind in ("status", *training.COMMANDS) else "push",
             consent=consent,
             retry=step.kind == "push retry",
         )
@@ -212,7 +218,6 @@ class Play:
 
     def wait_for(self, run: Run) -> None:
         self.world.run_while(lambda: not run.ended)
-        self.oracle.ended(run)
         error = getattr(run.result, "error", None)
         if error is not None:
             self.world.tell(lambda: f"{run.name} gives up: {type(error).__name__}: {error}")
@@ -239,8 +244,6 @@ class Play:
         for run in self.runs:
             run.due.clear()
         self.world.run_while(lambda: True)
-        for run in self.runs:
-            self.oracle.ended(run)
         for store in self.stores:
             self.users.act("mend", store, random.Random(0))
             store.faults = CALM

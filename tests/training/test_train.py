@@ -279,8 +279,17 @@ def test_a_training_is_done_when_the_name_or_the_date_changes(
     version: str | None, trained_at: float | None, newer: bool
 ) -> None:
     training = Training("s", 100, 1000.0, True, "a", 10.0)
-    assert has_newer(training, ModelInfo(1, "M", version=version, trained_at=trained_at)) is newer
+    assert has_newer(training, ModelInfo(1, "M", version=version, trained_at=trained_at), []) is newer
     assert is_recorded(ModelInfo(1, "M", version="a"), [Version(1, "a", 10.0, 1.0, None)])
+
+
+def test_a_version_that_was_known_when_the_training_was_asked_for_did_not_come_of_it() -> None:
+    versions = [Version(1, "a", 10.0, 1.0, None), Version(2, "b", 20.0, 2.0, None)]
+    training = Training("s", 100, 1000.0, True, "b", 20.0, known=2)
+    assert not has_newer(training, ModelInfo(1, "M", version="a", trained_at=10.0), versions), "an answer that lags"
+    assert has_newer(training, ModelInfo(1, "M", version="c", trained_at=30.0), versions)
+    noted = [*versions, Version(3, "c", 30.0, 3.0, "s")]
+    assert has_newer(training, ModelInfo(1, "M", version="c", trained_at=30.0), noted), "noted, then killed"
 
 
 def test_a_training_has_the_time_of_the_documentation_and_the_quarantine() -> None:
