@@ -102,6 +102,10 @@ class Rounds:
         self._refused |= applied.refused
         return Round(seen, applied, refusals, again, sent, gone)
 
+    def take_over(self, parts: Parts) -> None:
+        """Goes on with these parts."""
+        self._parts = parts
+
     def doubt(self, applied: Applied) -> None:
         """Takes up what was sent with unknown outcome, so that a later round counts it when it turns out to be done."""
         self._doubts.doubtful_uploads -= applied.uploaded

@@ -5,7 +5,6 @@ knows is new everywhere, so it may go up at once, with one request (the decision
 Everything else, removals above all, is decided by a *round*, which is the cycle of a push with its own observation.
 """
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
@@ -76,8 +75,9 @@ class Watcher:
         polls: bool,
         standing: Standing,
         ticks: Callable[[], float],
+        wall: Callable[[], float],
     ) -> None:
-        """``ticks`` is the clock on which the hints were given."""
+        """``ticks`` is the clock on which the hints were given, ``wall`` that of the files' times."""
         self._parts = parts
         self._hints = hints
         self._habits = habits
@@ -93,6 +93,7 @@ class Watcher:
         self._equal_but_backlog = False
         self._removals_wait = False
         self._ticks = ticks
+        self._wall = wall
         self.standing = standing
         self.scanned = False
         """Whether folders were looked at that nobody has asked for by ``folders`` yet."""
@@ -144,6 +145,7 @@ class Watcher:
             self._shown = None
             check_root(parts.layout, parts.disk)
             self._refuse_version()
+            parts = self._heed_others()
             self._hear(self._hints.take())
             scan = self._scan(None)
             observation = observe(parts)
@@ -159,6 +161,16 @@ class Watcher:
             self._foreign = parts.journal.foreign_writes()
         self._schedule.rounded(clock.now(), planned, self.standing.scan_seconds)
         self._after_round(seen, done)
+
+    def _heed_others(self) -> Parts:
+        """Where another process has written the journal, it may have died over its requests just now: for the marks of
+        others the quarantine begins anew, as it does at a start (promise 5)."""
+        written = self._parts.journal.foreign_writes()
+        if written != self._foreign:
+            self._foreign = written
+            self._parts = replace(self._parts, run_started=self._parts.clock.now())
+            self._rounds.take_over(self._parts)
+        return self._parts
 
     def _after_round(self, seen: Status, done: Round) -> None:
         now = self._parts.clock.now()
@@ -238,11 +250,11 @@ class Watcher:
     def _scan(self, below: set[str] | None) -> Scan:
         parts = self._parts
         self.scanned = True
-        began = time.perf_counter()
+        began = self._ticks()
         scan = scan_store(
             parts.layout, parts.index, clock=parts.clock, disk=parts.disk, threads=parts.readers, below=below
         )
-        self.standing.scan_seconds = time.perf_counter() - began
+        self.standing.scan_seconds = self._ticks() - began
         return scan
 
     def _hear(self, told: Told) -> None:
@@ -292,7 +304,7 @@ class Watcher:
                 status = self._parts.disk.lstat(self._parts.layout.root / upload.path)
             except OSError:
                 continue
-            age = time.time() - max(status.st_ctime, status.st_mtime)
+            age = self._wall() - max(status.st_ctime, status.st_mtime)
             if self._settling.ready_at(upload.path, signature(status), age, now) <= now:
                 ready.append(upload)
             else:

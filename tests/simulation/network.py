@@ -94,12 +94,13 @@ class SimConnection:
         process.effect("send")
         fields = json.loads(b"".join(body))
         self.posts += 1
-        fault = self.scripted.get(self.posts) or self._faults.draw(draw, path)
+        fault = self.scripted.get(self.posts) or self._service.trouble or self._faults.draw(draw, path)
         if fault == "unreachable":
             world.tell(lambda: f"{process.name}: {_name(path, fields)}: unreachable")
             process.wait(world.time + draw.random())
             return Silence(False, "connection refused")
         asked = world.time
+        process.posts += 1
         self._oracle.sending(process, path, fields)
         world.tell(lambda: f"{process.name}: {_name(path, fields)}{f'  [{fault}]' if fault else ''}")
         wake = process.waker()

@@ -58,6 +58,7 @@ class Notes:
     consented: set[int] = field(default_factory=set)
     forbidden: set[int] = field(default_factory=set)
     changes: int = 0
+    sent: int = 0
     last_change: float = 0.0
     wanted: frozenset[tuple[str, str]] | None = None
     """Class titles and contents of the snapshot that stands in for the store."""
@@ -124,6 +125,7 @@ class Oracle:
 
     def sending(self, run: "Run", path: str, fields: dict[str, Any]) -> None:
         fields.pop("tkn")
+        self._heeds_refusal(run)
         if self.versions.sending(run, path, fields):
             return
         notes: Notes = run.oracle_notes
@@ -131,6 +133,7 @@ class Oracle:
             if other is not run and not other.ended and not other.dead and other.oracle_notes.changes:
                 self.world.violate(8, f"{run.name} and {other.name} change the service from one store at once")
         notes.changes += 1
+        notes.sent += 1
         if path == "/model/upload":
             self._upload_leaves(run, notes, fields)
         elif path == "/model/sample_remove":
@@ -143,6 +146,8 @@ class Oracle:
 
     def delivered(self, run: "Run", path: str, fields: dict[str, Any], reply: "Reply") -> None:
         notes: Notes = run.oracle_notes
+        if run.report is not None and b"Invalid API key" in getattr(reply.outcome, "body", b""):
+            run.refused = self.world.time, run.store.settings
         if self.versions.delivered(run, path, fields, reply):
             return
         if path == "/model/view":
@@ -170,6 +175,13 @@ class Oracle:
                 notes.confirmed.add(fields["uid"])
         elif path == "/model/sample_remove" and not_done:
             notes.removed.discard(fields["sample_id"])
+
+    def _heeds_refusal(self, run: "Run") -> None:
+        """A watcher whose key was refused asks for nothing until a person changes something."""
+        if run.refused is not None and run.refused[1] == run.store.settings:
+            since = self.world.time - run.refused[0]
+            if since > 30.0:
+                self.world.violate(9, f"{run.name} goes on asking {since:.0f} s after its key was refused")
 
     def _settle_by_view(self, store: "Store", view: View) -> None:
         """What a view shows was done, whatever became of the answer."""

@@ -13,6 +13,7 @@ from tests.simulation.network import CHANGE_FAULTS, OUTSIDE, VIEW_FAULTS, Faults
 from tests.simulation.service import Switches
 from tests.simulation.training import STEPS as TRAINING_STEPS
 from tests.simulation.training import draw_terms
+from tests.simulation.watcher import Day
 
 STEPS = {
     "add": 10, "edit": 5, "delete": 7, "move": 6, "rename": 3, "rename class": 3, "copy": 4, "delete class": 4,
@@ -58,6 +59,8 @@ class Script:
     steps: list[Step] = field(default_factory=list)
     terms: Terms | None = None
     """How the service trains; None where nothing is trained."""
+    day: Day | None = None
+    """How a watcher lives through days; None where none does."""
 
 
 def write_script(seed: int) -> Script:

@@ -74,6 +74,8 @@ class Service:
         self.arrivals: dict[str, list[float]] = {}
         self.served: list[float] = []
         self.changed: Callable[[], None] = lambda: None
+        self.trouble = ""
+        """A fault that every request meets while it lasts."""
         self._next_id = 1000
         self._free_ids: list[int] = []
         self._history: list[tuple[float, list[Any], View]] = []

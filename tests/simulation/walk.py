@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from astica_sync.core.guard import Allowance
 from tests.simulation import training
 from tests.simulation.databases import Databases
+from tests.simulation.days import play_day
 from tests.simulation.machine import Machine, Run, Store
 from tests.simulation.network import Faults
 from tests.simulation.oracle import Oracle
@@ -44,7 +45,10 @@ def walk(script: Script, databases: Databases, tell: bool = False) -> Outcome:
     play = Play(script, databases, world)
     broken = None
     try:
-        play.play()
+        if script.day is not None:
+            play_day(play)
+        else:
+            play.play()
     except Broken as error:
         broken = error
     finally:
@@ -144,22 +148,22 @@ class Play:
         chances = self.script.trouble
         hooks: dict[str, Hook] = {
             "crash": lambda process, _: process.kill(),
-            "user": self._user_at(store, draw),
-            "user too": self._user_at(store, draw),
-            "disk": self._disk_fault(draw),
-            "database": self._database_fault(draw),
-            "stall": self._stall(draw),
+            "user": self.user_at(store, draw),
+            "user too": self.user_at(store, draw),
+            "disk": self.disk_fault(draw),
+            "database": self.database_fault(draw),
+            "stall": self.stall(draw),
         }
         for kind, chance in chances.items():
             if draw.random() < chance:
                 at = int(draw.choice((20, 80, 200)) * draw.random()) + 1
                 run.due.setdefault(at, hooks[kind])
 
-    def _user_at(self, store: Store, draw: random.Random) -> Hook:
+    def user_at(self, store: Store, draw: random.Random) -> Hook:
         kind = draw.choice(_QUICK_ACTIONS)
         return lambda _process, _what: self.users.act(kind, store, draw)
 
-    def _disk_fault(self, draw: random.Random) -> Hook:
+    def disk_fault(self, draw: random.Random) -> Hook:
         number = draw.choice((errno.ENOSPC, errno.EIO, errno.EACCES))
         for_ever = draw.random() < 0.3
 
@@ -174,7 +178,7 @@ class Play:
 
         return fail
 
-    def _database_fault(self, draw: random.Random) -> Hook:
+    def database_fault(self, draw: random.Random) -> Hook:
         code = draw.choice((sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY))
 
         def fail(process: Process, what: str) -> None:
@@ -188,7 +192,7 @@ class Play:
 
         return fail
 
-    def _stall(self, draw: random.Random) -> Hook:
+    def stall(self, draw: random.Random) -> Hook:
         seconds = draw.choice((1.0, 20.0, 70.0, 200.0))
 
         def stall(process: Process, what: str) -> None:
