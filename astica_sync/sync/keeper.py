@@ -259,10 +259,11 @@ class Keeper:
         if reaction.reopen:
             self._close()
         now = self._ticks()
-        self._rest_until = None if reaction.rest is None else now + reaction.rest
-        self.report.next_try_at = None if reaction.rest is None else self._wall() + reaction.rest
+        rest = None if reaction.rest is None else max(reaction.rest, self._heartbeat)
+        self._rest_until = None if rest is None else now + rest
+        self.report.next_try_at = None if rest is None else self._wall() + rest
         self._say(reaction.state, f"{text}. {hint}".rstrip(". ") + "." if hint else text)
-        return self._heartbeat if reaction.rest is None else min(self._heartbeat, reaction.rest)
+        return self._heartbeat
 
     def _is_paused(self) -> bool:
         try:

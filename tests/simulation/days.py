@@ -39,7 +39,7 @@ def write_day(seed: int) -> Script:
     every = sorted({*CHANGE_FAULTS, *VIEW_FAULTS} - {*_NEEDS_A_PERSON})
     kinds = frozenset(kind for kind in every if draw.random() < 0.5)
     script.faults = Faults(kinds, draw.choice((0.0, 0.05, 0.2)), 55.0 - script.switches.lag)
-    script.stores, script.terms, script.trouble = 1, None, {kind: 0.0 for kind in script.trouble}
+    script.stores, script.terms, script.trouble = 1, None, dict.fromkeys(script.trouble, 0.0)
     # A class title that nearly is another one waits for a person, too.
     script.titles = script.titles[:3]
     hears = draw.choice(("well", "well", "badly", "badly", "nothing"))
@@ -47,10 +47,12 @@ def write_day(seed: int) -> Script:
         seed=draw.getrandbits(32),
         hears=hears,
         observe_every=draw.choice((900.0, 3600.0, 14_400.0)),
-        heartbeat=draw.choice((60.0, 300.0)),
+        heartbeat=draw.choice((120.0, 600.0)),
         scan=draw.choice((6.0, 12.0)) if hears != "well" else 0.0,
     )
-    weights = {kind: weight for kind, weight in STEPS.items() if draw.random() < 0.6 or kind in ("add", "mend", "watch")}
+    weights = {
+        kind: weight for kind, weight in STEPS.items() if draw.random() < 0.6 or kind in ("add", "mend", "watch")
+    }
     script.steps = [Step("watch", draw.getrandbits(48))]
     time = 0.0
     while time < HOURS * 3600:
@@ -166,6 +168,8 @@ def _forgive(store: Store) -> None:
     """After a sleep, a set clock or a pause everything is read again, the key as well."""
     if store.watcher is not None:
         store.watcher.refused = None
+        # It notices at its next heartbeat, and may ask once more by then.
+        store.watcher.forgiven_until = store.world.time + 1300.0
 
 
 def _pause(play: "Play", store: Store, step: Step, draw: random.Random) -> None:

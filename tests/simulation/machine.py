@@ -18,8 +18,8 @@ from astica_sync.remote import budget as budget_module
 from astica_sync.remote.service import Service as Account
 from astica_sync.store.backup import Backup
 from astica_sync.store.journal import Journal
-from astica_sync.store.lock import PIECE_PATIENCE
 from astica_sync.store.layout import Layout, Sentinel, machine_name, read_sentinel
+from astica_sync.store.lock import PIECE_PATIENCE
 from astica_sync.sync import cycle, status
 from astica_sync.sync.listener import Listener
 from astica_sync.sync.parts import Parts
@@ -52,6 +52,10 @@ class Run(Process):
         self.oracle_notes: Any = None
         self.report: WatchReport | None = None
         """What a watcher says about itself."""
+        self.asked_with = 0
+        """The store's settings when the last request left."""
+        self.forgiven_until = 0.0
+        """Until when it may look whether its key is good again."""
         self.refused: tuple[float, int] | None = None
         """When the service refused the key, and with which settings."""
         self.answers: dict[int, str] = {}

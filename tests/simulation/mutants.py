@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.simulation.mutants_versions import VERSION_MUTANTS
+from tests.simulation.mutants_watcher import WATCHER_MUTANTS
 from tests.simulation.runner import play_seed, stage
 
 # ruff: noqa: E501
@@ -30,6 +31,8 @@ class Mutant:
     name: str
     changes: tuple[Change, ...]
     quick: int = 0
+    days: bool = False
+    """Whether it is about the watcher, so that long days are played instead of walks."""
 
 
 def _mutant(name: str, *changes: Change, quick: int = 0) -> Mutant:
@@ -226,6 +229,7 @@ MUTANTS = (
     _mutant("the writer lock is left out",
         ("tests.simulation.machine:Store.lock", "if self.holder is not None:", "if False:"), quick=1500),
     *(Mutant(*entry) for entry in VERSION_MUTANTS),
+    *(Mutant(*entry, days=True) for entry in WATCHER_MUTANTS),
 )  # fmt: skip
 
 
@@ -285,8 +289,8 @@ def first_catch(mutant: Mutant, walks: int, first: int) -> tuple[int | None, str
     with stage() as databases:
         for seed in range(first, first + walks):
             with planted(mutant):
-                broken = play_seed(seed, databases).broken
-            if broken is not None and play_seed(seed, databases).broken is None:
+                broken = play_seed(seed, databases, days=mutant.days).broken
+            if broken is not None and play_seed(seed, databases, days=mutant.days).broken is None:
                 return seed - first + 1, str(broken)
     return None, ""
 

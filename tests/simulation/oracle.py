@@ -147,7 +147,7 @@ class Oracle:
     def delivered(self, run: "Run", path: str, fields: dict[str, Any], reply: "Reply") -> None:
         notes: Notes = run.oracle_notes
         if run.report is not None and b"Invalid API key" in getattr(reply.outcome, "body", b""):
-            run.refused = self.world.time, run.store.settings
+            run.refused = self.world.time, run.asked_with
         if self.versions.delivered(run, path, fields, reply):
             return
         if path == "/model/view":
@@ -178,9 +178,10 @@ class Oracle:
 
     def _heeds_refusal(self, run: "Run") -> None:
         """A watcher whose key was refused asks for nothing until a person changes something."""
+        run.asked_with = run.store.settings
         if run.refused is not None and run.refused[1] == run.store.settings:
             since = self.world.time - run.refused[0]
-            if since > 30.0:
+            if since > 30.0 and self.world.time > run.forgiven_until:
                 self.world.violate(9, f"{run.name} goes on asking {since:.0f} s after its key was refused")
 
     def _settle_by_view(self, store: "Store", view: View) -> None:
