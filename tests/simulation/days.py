@@ -142,6 +142,7 @@ def _settings(play: "Play", store: Store, step: Step, draw: random.Random) -> No
         play.service.trouble = ""
     store.settings += 1
     play.world.tell("the settings change")
+    _forgive(store)
 
 
 def _full(play: "Play", store: Store, step: Step, draw: random.Random) -> None:
