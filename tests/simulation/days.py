@@ -207,6 +207,7 @@ def _accident(play: "Play", store: Store, step: Step, draw: random.Random) -> No
 def _end_trouble(play: "Play") -> None:
     world, store = play.world, play.stores[0]
     world.tell("all trouble ends")
+    refused = play.service.trouble == "bad key"
     play.service.trouble = ""
     store.machine.full_until = 0.0
     play.script.faults.rate = 0.0
@@ -217,8 +218,11 @@ def _end_trouble(play: "Play") -> None:
     step = Step("settings", play.script.seed)
     _resume(play, store, step, draw)
     play.users.act("mend", store, draw)
-    _settings(play, store, step, draw)
-    world.run_until(world.time + 400.0)
+    report = store.watcher.report if store.watcher else None
+    if refused or (report is not None and str(report.state) == "halted"):
+        # Only then: what begins anew looks at everything, and would hide what was missed.
+        _settings(play, store, step, draw)
+    world.run_until(world.time + 700.0)
     _watch(play, store, step, draw)
 
 

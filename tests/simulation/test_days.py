@@ -11,8 +11,8 @@ pytest.importorskip("greenlet")
 DAYS = int(os.environ.get("ASTICA_TEST_DAYS", "12"))
 PARTS = 4
 BASE = int(os.environ.get("ASTICA_TEST_SEED", "1"))
-# What long days once found, each with a word on it.
-FOUND = {7: "what a push beside it had just sent went up again under a view that lagged"}
+# Days that find the seeded bug of that name.
+FOUND = {11: "the watcher concludes absence from events alone"}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_no_long_day_breaks_a_promise(part: int) -> None:
 
 
 @pytest.mark.parametrize("seed", FOUND, ids=FOUND.values())
-def test_a_long_day_that_once_failed_holds_every_promise(seed: int, databases: Databases) -> None:
+def test_a_long_day_that_finds_a_seeded_bug_holds_without_it(seed: int, databases: Databases) -> None:
     assert play_seed(seed, databases, days=True).broken is None
 
 
