@@ -219,11 +219,14 @@ class Journal:
     def history(self, limit: int | None = None, since: float | None = None) -> Iterator[Event]:
         """The history, newest first: the last ``limit`` events that happened at ``since`` or later."""
         return self._read(
-            "SELECT at, run, action, class, uid, path, sample_id, outcome, reason FROM history"
-            " WHERE at >= ? ORDER BY id DESC LIMIT ?",
+            f"{_EVENT} WHERE at >= ? ORDER BY id DESC LIMIT ?",
             (float("-inf") if since is None else since, -1 if limit is None else limit),
-            lambda row: Event._make((*row[:5], os.fsdecode(row[5]), *row[6:])),
+            _event,
         )
+
+    def last_event(self, uid: str) -> Event | None:
+        """What was last done about one sample; looks through the whole history."""
+        return next(self._read(f"{_EVENT} WHERE uid = ? ORDER BY id DESC LIMIT 1", (uid,), _event), None)
 
     def set_bad(self, samples: Iterable[BadSample]) -> None:
         """Remembers samples that failed for their own sake."""
@@ -306,7 +309,12 @@ MARKS_NAME = "marks_name"
 _SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 # The enumeration's own call takes longer than all the rest of reading a mark.
 _STATES = {str(state): state for state in MarkState}
+_EVENT = "SELECT at, run, action, class, uid, path, sample_id, outcome, reason FROM history"
 _MARK = "SELECT uid, class, state, sent_at, run, path FROM mark"
+
+
+def _event(row: Any) -> Event:
+    return Event._make((*row[:5], os.fsdecode(row[5]), *row[6:]))
 
 
 def _mark(row: tuple[str, str, str, float | None, str, bytes]) -> Mark:

@@ -144,6 +144,8 @@ class Records:
         # Each batch begins on a line of its own, whatever a crash has left at the end.
         data = b"".join([b"\n", *(to_line({"model_id": self._model_id, **entry}) for entry in entries)])
         try:
+            # A store whose disk has gone meanwhile must not get a second backup where it was mounted.
+            self._disk.lstat(self._root.parent)
             self._disk.make_folder(self._root)
             self._disk.append_synced(self._root / name, data)
             self._disk.sync_folder(self._root)

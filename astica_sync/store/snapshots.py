@@ -47,6 +47,8 @@ class Snapshots:
         snapshot = hasher.hexdigest()
         path = self._path(snapshot)
         try:
+            # A store whose disk has gone meanwhile must not get a second backup where it was mounted.
+            self._disk.lstat(self._backup.root.parent)
             self._disk.make_folder(self.folder)
             self._disk.write_synced(path, self._lines(samples()))
         except OSError as error:

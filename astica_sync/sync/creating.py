@@ -49,7 +49,7 @@ def create_model(
         StoreError: an attempt for another model is open there.
         RemoteError: the model cannot be told from others; the message names them.
     """
-    before = _open_attempt(intent, wish)
+    before = _open_attempt(intent, wish, disk)
     if before is not None:
         tell(f"An attempt to make {wish.title!r} was interrupted; looking for what became of it")
         found = _appeared(service, wish, before)
@@ -57,6 +57,8 @@ def create_model(
             found = _wait_for(service, wish, before, clock, quarantine)
         if found is not None:
             return found
+        # Whoever wrote it may have died before its name was durable.
+        disk.sync_folder(intent.parent)
     else:
         before = {model.model_id for model in service.models()}
         state = {"title": wish.title, "before": sorted(before)}
@@ -86,9 +88,10 @@ def forget_attempt(intent: Path, disk: Disk) -> None:
         intent.parent.rmdir()
 
 
-def _open_attempt(intent: Path, wish: Wish) -> set[int] | None:
+def _open_attempt(intent: Path, wish: Wish, disk: Disk) -> set[int] | None:
     try:
-        state = json.loads(intent.read_bytes())
+        with disk.open_read(intent) as file:
+            state = json.loads(file.read())
         title, before = state["title"], {int(model_id) for model_id in state["before"]}
     except FileNotFoundError:
         return None

@@ -109,6 +109,10 @@ class Rounds:
         self._refused |= applied.refused
         return Round(seen, applied, refusals, again, sent, gone)
 
+    def take_over(self, parts: Parts) -> None:
+        """Goes on with these parts."""
+        self._parts = parts
+
     def doubt(self, applied: Applied) -> None:
         """Takes up what was sent with unknown outcome, so that a later round counts it when it turns out to be done."""
         self._doubts.doubtful_uploads -= applied.uploaded
@@ -214,12 +218,18 @@ def _without_replaced(parts: Parts, seen: Status, accepted: set[str]) -> Status:
         return seen
     twins = {twin[0].content for twin in seen.plan.twins}
     twins &= {sample.uid[:CONTENT_LENGTH] for sample in seen.observation.samples}
-    replaced = [one for one in seen.plan.uploads if one.again and content_of(one.uid) in twins]
+    replaced = [one for one in seen.plan.uploads if content_of(one.uid) in twins and _was_taken(parts, one)]
     if not replaced:
         return seen
     now = parts.clock.now()
     parts.journal.set_bad(BadSample(one.uid, one.class_title, one.path, ONE_FOR_EACH, now) for one in replaced)
     return plan_round(parts, seen.scan, seen.observation, accepted)
+
+
+def _was_taken(parts: Parts, upload: Upload) -> bool:
+    """Whether the service confirmed this sample, and nothing was done about it since."""
+    last = parts.journal.last_event(upload.uid) if upload.again else None
+    return last is not None and (last.action, last.outcome) == ("upload", "done")
 
 
 def _still_planned(seen: Status) -> list[Refusal]:

@@ -84,6 +84,8 @@ class Keeper:
         opener: opens the store with the settings of that moment.
         fingerprint: differs once the settings or the key may have changed.
         ticks, wall: seconds of the machine's two clocks.
+        disk, lock, listen: the file system, the lock of the one watcher, and the system's word about changes.
+        heartbeat: how often what no event tells of is looked at, in seconds.
     """
 
     def __init__(
@@ -97,8 +99,16 @@ class Keeper:
         poll: bool = False,
         ticks: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        disk: Disk | None = None,
+        lock: Callable[[Layout], AbstractContextManager[None]] = watcher_lock,
+        listen: Callable[[Layout, Hints, Callable[[], float]], Events] = Events,
+        heartbeat: float = HEARTBEAT,
     ) -> None:
         self._layout = layout
+        self._disk = disk or Disk()
+        self._lock = lock
+        self._listen = listen
+        self._heartbeat = heartbeat
         self._opener = opener
         self._tell = tell
         self._fingerprint = fingerprint
@@ -129,7 +139,7 @@ class Keeper:
             StoreBusy: another one watches it.
             StoreError: it cannot be locked.
         """
-        self._locked.enter_context(watcher_lock(self._layout))
+        self._locked.enter_context(self._lock(self._layout))
 
     def begin_anew(self, why: str) -> None:
         """Reads everything again: the settings, the key, the store, the service."""
@@ -146,15 +156,16 @@ class Keeper:
         now = self._ticks()
         if now >= self._beat_at:
             self._beat(now)
-        if self._layout.watch_paused.exists():
+        if self._is_paused():
             if self.report.state is not State.PAUSED:
                 self._close()
                 self._say(State.PAUSED, "a person said so; astica-sync watch resume")
-            return self._end(HEARTBEAT)
+            return self._end(self._heartbeat)
         if self.report.state is State.PAUSED:
             self.begin_anew("resumed")
         if self._rest_until is None or now < self._rest_until:
-            return self._end(HEARTBEAT if self._rest_until is None else min(HEARTBEAT, self._rest_until - now))
+            beat = self._heartbeat
+            return self._end(beat if self._rest_until is None else min(beat, self._rest_until - now))
         try:
             watcher = self._watcher or self._start()
             wish = watcher.step()
@@ -166,7 +177,7 @@ class Keeper:
         self.report.next_try_at = None
         working = wish <= 0 or watcher.queue > 0
         self._say(State.WORKING if working else State.IDLE, "")
-        return self._end(min(wish, HEARTBEAT))
+        return self._end(min(wish, self._heartbeat))
 
     def close(self) -> None:
         """Ends; the report says so."""
@@ -179,11 +190,11 @@ class Keeper:
         self._say(State.STARTING, "")
         # Anew each time: a disk that was away comes back with another lock file, and goes only when none is held on it.
         self._locked.close()
-        check_root(self._layout)
+        check_root(self._layout, self._disk)
         self.lock()
         # Before anything is looked at, so that no change falls between the looking and the listening.
         if self._events is None and not self._poll:
-            self._events = Events(self._layout, self._hints, self._ticks)
+            self._events = self._listen(self._layout, self._hints, self._ticks)
             self._events.start()
         polls = "--poll was given" if self._events is None else self._events.silent
         opened = self._open.enter_context(self._opener())
@@ -196,6 +207,7 @@ class Keeper:
             standing=self._standing,
             ticks=self._ticks,
             wanted=opened.wanted,
+            wall=self._wall,
         )
         self._note_polls(polls)
         return self._watcher
@@ -209,7 +221,7 @@ class Keeper:
 
     def _beat(self, now: float) -> None:
         """Looks at what no event tells of."""
-        self._beat_at = now + HEARTBEAT
+        self._beat_at = now + self._heartbeat
         found = self._fingerprint()
         if found != self._print:
             self._print = found
@@ -220,7 +232,7 @@ class Keeper:
             self.begin_anew("the machine slept, or its clock was set")
         if self._watcher is not None:
             try:
-                check_root(self._layout)
+                check_root(self._layout, self._disk)
             except AsticaSyncError as error:
                 self._fail(error)
             else:
@@ -254,10 +266,18 @@ class Keeper:
         if reaction.reopen:
             self._close()
         now = self._ticks()
-        self._rest_until = None if reaction.rest is None else now + reaction.rest
-        self.report.next_try_at = None if reaction.rest is None else self._wall() + reaction.rest
+        rest = None if reaction.rest is None else max(reaction.rest, self._heartbeat)
+        self._rest_until = None if rest is None else now + rest
+        self.report.next_try_at = None if rest is None else self._wall() + rest
         self._say(reaction.state, f"{text}. {hint}".rstrip(". ") + "." if hint else text)
-        return HEARTBEAT if reaction.rest is None else min(HEARTBEAT, reaction.rest)
+        return self._heartbeat
+
+    def _is_paused(self) -> bool:
+        try:
+            self._disk.lstat(self._layout.watch_paused)
+        except OSError:
+            return False
+        return True
 
     def _say(self, state: State, why: str) -> None:
         report = self.report
@@ -298,10 +318,11 @@ class Keeper:
 
     def _write(self) -> None:
         """A disk that is full or gone must not stop the watcher for the sake of its report."""
-        if self._layout.state.is_dir():
-            with contextlib.suppress(OSError):
-                text = json.dumps(self.report.as_data(), ensure_ascii=True)
-                Disk().write_synced(self._layout.watch_state, [text.encode(), b"\n"])
+        with contextlib.suppress(OSError):
+            # A disk that is not mounted must not get the folder.
+            self._disk.lstat(self._layout.state)
+            text = json.dumps(self.report.as_data(), ensure_ascii=True)
+            self._disk.write_synced(self._layout.watch_state, [text.encode(), b"\n"])
 
     def _close(self) -> None:
         """Lets go of every file of the store, so that its disk can be unmounted, and stops listening."""

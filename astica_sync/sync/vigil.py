@@ -15,6 +15,7 @@ def watch_stores(
     stopping: Callable[[], bool],
     reread: Callable[[], bool] = lambda: False,
     beat: Callable[[], None] = lambda: None,
+    heartbeat: float = HEARTBEAT,
 ) -> None:
     """Goes on until somebody says stop.
 
@@ -22,13 +23,14 @@ def watch_stores(
         stopping: whether a person has said stop.
         reread: whether a person asked, since the last call, to read the settings again.
         beat: called after each turn: all is well.
+        heartbeat: the longest pause between two turns, in seconds.
     """
     try:
         while not stopping():
             if reread():
                 for keeper in keepers:
                     keeper.begin_anew("a person asked for it")
-            soonest = HEARTBEAT
+            soonest = heartbeat
             for keeper in keepers:
                 if stopping():
                     return

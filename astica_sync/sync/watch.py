@@ -6,7 +6,6 @@ Everything else, removals above all, is decided by a *round*, which is the cycle
 """
 
 import contextlib
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -77,9 +76,11 @@ class Watcher:
         polls: bool,
         standing: Standing,
         ticks: Callable[[], float],
+        wall: Callable[[], float],
         wanted: Callable[[], bool] = lambda: False,
     ) -> None:
-        """``ticks`` is the clock on which the hints were given; while ``wanted``, another command is given way."""
+        """``ticks`` is the clock on which the hints were given, ``wall`` that of the files' times; while ``wanted``,
+        another command is given way."""
         self._told_to_stop = parts.stopping
         self._parts = parts = replace(parts, stopping=lambda: self._told_to_stop() or wanted())
         self._hints = hints
@@ -97,6 +98,7 @@ class Watcher:
         self._removals_wait = False
         self._has_seen_all = False
         self._ticks = ticks
+        self._wall = wall
         self.standing = standing
         self.scanned = False
         """Whether folders were looked at that nobody has asked for by ``folders`` yet."""
@@ -150,6 +152,7 @@ class Watcher:
             self._shown = None
             check_root(parts.layout, parts.disk)
             self._refuse_version()
+            parts = self._heed_others()
             told = self._hints.take()
             self._hear(told)
             scan = self._scan(None)
@@ -171,6 +174,16 @@ class Watcher:
             self._foreign = parts.journal.foreign_writes()
         self._schedule.rounded(clock.now(), planned, self.standing.scan_seconds)
         self._after_round(seen, done)
+
+    def _heed_others(self) -> Parts:
+        """Where another process has written the journal, it may have died over its requests just now: for the marks of
+        others the quarantine begins anew, as it does at a start (promise 5)."""
+        written = self._parts.journal.foreign_writes()
+        if written != self._foreign:
+            self._foreign = written
+            self._parts = replace(self._parts, run_started=self._parts.clock.now())
+            self._rounds.take_over(self._parts)
+        return self._parts
 
     def _after_round(self, seen: Status, done: Round) -> None:
         now = self._parts.clock.now()
@@ -262,11 +275,11 @@ class Watcher:
     def _scan(self, below: set[str] | None) -> Scan:
         parts = self._parts
         self.scanned = True
-        began = time.perf_counter()
+        began = self._ticks()
         scan = scan_store(
             parts.layout, parts.index, clock=parts.clock, disk=parts.disk, threads=parts.readers, below=below
         )
-        self.standing.scan_seconds = time.perf_counter() - began
+        self.standing.scan_seconds = self._ticks() - began
         return scan
 
     def _answer(self, told: Told, scan: Scan, *, whole: bool) -> None:
@@ -325,7 +338,7 @@ class Watcher:
                 status = self._parts.disk.lstat(self._parts.layout.root / upload.path)
             except OSError:
                 continue
-            age = time.time() - max(status.st_ctime, status.st_mtime)
+            age = self._wall() - max(status.st_ctime, status.st_mtime)
             if self._settling.ready_at(upload.path, signature(status), age, now) <= now:
                 ready.append(upload)
             else:

@@ -128,11 +128,12 @@ class Trainer:
             self.give_up(training)
             self._record(snapshot, error.outcome if isinstance(error, RemoteError) else Outcome.NOT_DONE, str(error))
             raise
-        training = replace(training, answered=True)
+        answered = replace(training, answered=True)
         with self.journal.commit():
-            self.journal.set_meta(PENDING, asdict(training))
+            if _same(self.pending(), training):
+                self.journal.set_meta(PENDING, asdict(answered))
             self._record(snapshot, None, "")
-        return training
+        return answered
 
     def wait(self, training: Training, tell: Callable[[float], None]) -> Look:
         """Looks until the training shows its version; ``tell`` hears the seconds since it was asked for.

@@ -6,6 +6,7 @@ import random
 import sqlite3
 import sys
 
+from tests.simulation.days import write_day
 from tests.simulation.runner import Report, play_many, saved_seeds, shrink, stage
 from tests.simulation.script import write_script
 from tests.simulation.walk import walk
@@ -17,6 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="the first seed; drawn and printed otherwise")
     parser.add_argument("--jobs", type=int, default=1, help="how many processes play")
     parser.add_argument("--files", action="store_true", help="SQLite in files instead of memory")
+    parser.add_argument("--days", action="store_true", help="long days of a watcher instead of walks")
     parser.add_argument("--minutes", type=float, help="stop after so many minutes")
     parser.add_argument("--replay", type=int, metavar="SEED", help="tell the story of one walk, made small if it fails")
     parser.add_argument("--whole", action="store_true", help="with --replay: do not make it small")
@@ -25,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--sweep", action="store_true", help="fail every effect of every scenario")
     options = parser.parse_args(arguments)
     if options.replay is not None:
-        return replay(options.replay, options.whole, options.files)
+        return replay(options.replay, options.whole, options.files, options.days)
     if options.saved:
         return play_saved(options.files)
     if options.mutants is not None:
@@ -37,10 +39,10 @@ def main(arguments: list[str] | None = None) -> int:
 
         return sweep_all()
     first = options.seed if options.seed is not None else random.SystemRandom().getrandbits(40)
-    return play(first, options.walks, options.jobs, options.files, options.minutes)
+    return play(first, options.walks, options.jobs, options.files, options.minutes, options.days)
 
 
-def play(first: int, walks: int, jobs: int, in_files: bool, minutes: float | None) -> int:
+def play(first: int, walks: int, jobs: int, in_files: bool, minutes: float | None, days: bool) -> int:
     said = 0.0
 
     def told(report: Report) -> None:
@@ -52,7 +54,13 @@ def play(first: int, walks: int, jobs: int, in_files: bool, minutes: float | Non
     where = "files" if in_files else "memory"
     print(f"first seed {first}; Python {platform.python_version()}, SQLite {sqlite3.sqlite_version} in {where}")
     report = play_many(
-        first, walks, jobs=jobs, in_files=in_files, seconds=minutes * 60 if minutes is not None else None, told=told
+        first,
+        walks,
+        jobs=jobs,
+        in_files=in_files,
+        days=days,
+        seconds=minutes * 60 if minutes is not None else None,
+        told=told,
     )
     print(f"{report.walks:,} walks from seed {first}, {report.effects:,} effects, {report.seconds:.0f} s, "
           f"{report.walks / report.seconds:.0f} walks a second, {len(report.failures)} failures")  # fmt: skip
@@ -61,8 +69,8 @@ def play(first: int, walks: int, jobs: int, in_files: bool, minutes: float | Non
     return 1 if report.failures else 0
 
 
-def replay(seed: int, whole: bool, in_files: bool) -> int:
-    script = write_script(seed)
+def replay(seed: int, whole: bool, in_files: bool, days: bool) -> int:
+    script = write_day(seed) if days else write_script(seed)
     with stage(in_files) as databases:
         if not whole and walk(script, databases).broken is not None:
             script = shrink(script, databases)

@@ -36,6 +36,14 @@ class Stat:
         self.st_ino = node.inode
         self.st_dev = node.device
 
+    @property
+    def st_mtime(self) -> float:
+        return self.st_mtime_ns / 1e9
+
+    @property
+    def st_ctime(self) -> float:
+        return self.st_ctime_ns / 1e9
+
 
 class Node:
     """A file or a folder. ``epoch`` is when a user last changed it or put it in its place."""

@@ -1,7 +1,9 @@
 """A simulated machine: its disk, its clocks, its databases, and the processes that run on it."""
 
 import contextlib
+import errno
 import json
+import os
 import random
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -10,21 +12,25 @@ from typing import Any
 
 from astica_sync.core.guard import Allowance, Refusal
 from astica_sync.core.plan import Plan
+from astica_sync.core.reports import WatchReport
 from astica_sync.errors import Interrupted, StoreBusy
 from astica_sync.remote import budget as budget_module
 from astica_sync.remote.service import Service as Account
 from astica_sync.store.backup import Backup
 from astica_sync.store.journal import Journal
 from astica_sync.store.layout import Layout, Sentinel, machine_name, read_sentinel
+from astica_sync.store.lock import PIECE_PATIENCE
 from astica_sync.sync import cycle, status
 from astica_sync.sync.listener import Listener
 from astica_sync.sync.parts import Parts
 from astica_sync.sync.workers import Done
+from tests.simulation import training
 from tests.simulation.databases import Databases, SimIndex
 from tests.simulation.disk import FileSystem, Node, SimDisk
 from tests.simulation.network import Faults, SimClient, SimConnection
 from tests.simulation.oracle import Oracle
 from tests.simulation.service import MODEL, Service
+from tests.simulation.watcher import Day, SimEvents, watch
 from tests.simulation.world import Crash, Process, World
 
 QUARANTINE = 60.0
@@ -33,15 +39,25 @@ QUARANTINE = 60.0
 class Run(Process):
     """One run of the program on one store."""
 
-    def __init__(self, store: "Store", name: str, draw: random.Random) -> None:
+    def __init__(self, store: "Store", name: str, draw: random.Random, command: str = "push") -> None:
         super().__init__(store.machine.world, name)
         self.store = store
+        self.command = command
         self.store_name = store.name
         self.draw = draw
         self.run_id = name
+        self.posts = 0
         self.connection: SimConnection | None = None
         self.wall_offset = store.machine.wall_offset
         self.oracle_notes: Any = None
+        self.report: WatchReport | None = None
+        """What a watcher says about itself."""
+        self.asked_with = 0
+        """The store's settings when the last request left."""
+        self.forgiven_until = 0.0
+        """Until when it may look whether its key is good again."""
+        self.refused: tuple[float, int] | None = None
+        """When the service refused the key, and with which settings."""
         self.answers: dict[int, str] = {}
         """The faults of requests by their number, where a sweep says them."""
 
@@ -112,6 +128,40 @@ class SimWorkers:
         return self._finished.popleft() if self._finished else None
 
 
+class StateDisk(SimDisk):
+    """The disk of a process that writes to the store's hidden folder and nowhere else in it."""
+
+    def __init__(self, fs: FileSystem, run: Run) -> None:
+        super().__init__(fs, run)
+        self._run = run
+
+    def _create(self, path: Path) -> Node:
+        self._stay_out(path)
+        self._find_room()
+        return super()._create(path)
+
+    def _write(self, node: Node, data: bytes) -> None:
+        self._find_room()
+        super()._write(node, data)
+
+    def _find_room(self) -> None:
+        if self._run.world.time < self._run.store.machine.full_until:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def publish(self, temp: Path, target: Path) -> None:
+        self._stay_out(target)
+        super().publish(temp, target)
+
+    def remove(self, path: Path) -> None:
+        self._stay_out(path)
+        super().remove(path)
+
+    def _stay_out(self, path: Path) -> None:
+        store = self._run.store
+        if str(path).startswith(f"{store.root}/") and not str(path).startswith(f"{store.layout.state}/"):
+            self._run.world.violate(11, f"{self._run.name} changes {path} in the store")
+
+
 class SimDecoder:
     """Every image whose bytes say so is broken."""
 
@@ -157,6 +207,9 @@ class Machine:
         self.booted_at = world.time - 1000.0
         self.wall_offset = 0.0
         self.ledger = Path(f"{self.base}/budget.db")
+        self.store_names: set[str] = set()
+        self.full_until = 0.0
+        """Until when its disk is full."""
 
     def ticks(self) -> float:
         return self.world.time - self.booted_at
@@ -170,6 +223,7 @@ class Store:
 
     def __init__(self, machine: Machine, name: str, service: Service, oracle: Oracle, allowance: Allowance) -> None:
         self.machine = machine
+        machine.store_names.add(name)
         self.world = machine.world
         self.name = name
         self.service = service
@@ -184,6 +238,11 @@ class Store:
         self.runs = 0
         self.live: list[Run] = []
         self.faults = Faults()
+        self.ears: list[SimEvents] = []
+        """Who hears of changes in it."""
+        self.watcher: Run | None = None
+        self.settings = 0
+        """Differs whenever a person has changed the settings."""
         fs = machine.fs
         self.tree = fs.make_folder(self.root)
         self.mounted = True
@@ -212,10 +271,11 @@ class Store:
         consent: Callable[[list[Refusal]], bool] = lambda _: False,
         retry: bool = False,
         faults: Faults | None = None,
+        day: Day | None = None,
     ) -> Run:
         """Starts one run of the program; it goes on in the world's time."""
         self.runs += 1
-        run = Run(self, f"{self.name}{self.runs}", random.Random(seed))
+        run = Run(self, f"{self.name}{self.runs}", random.Random(seed), command)
         run.oracle_notes = self.oracle.begin(run, retry)
         self.live = [other for other in self.live if not other.gone]
         self.live.append(run)
@@ -227,13 +287,26 @@ class Store:
             return agreed
 
         def work() -> Any:
-            parts = self._parts(run, faults or self.faults)
+            if command == "watch":
+                assert day is not None
+                return watch(run, self, day)
+            parts = self.parts_for(run, faults or self.faults)
             if command == "push":
                 return cycle.push(parts, consent=asked, naming=lambda _: True, retry=retry)
+            if command == "push as":
+                return training.push_as(run, parts, seed, consent=asked, naming=lambda _: True, retry=retry)
+            if command in training.COMMANDS:
+                return training.run_command(command, run, parts, seed)
             return self._look(run, parts)
 
+        def work_and_claim() -> Any:
+            run.result = work()
+            # Now, before anybody else changes what it speaks of.
+            self.oracle.ended(run)
+            return run.result
+
         self.world.tell(lambda: f"{run.name}: {command} begins")
-        run.start(work)
+        run.start(work_and_claim)
         return run
 
     def _look(self, run: Run, parts: Parts) -> status.Status:
@@ -249,6 +322,7 @@ class Store:
     def lock(self, layout: Layout, run: Run) -> Iterator[None]:
         """The writer lock: who dies gives it back."""
         run.effect("lock")
+        self._wait_for_piece(run)
         if self.holder is not None:
             raise StoreBusy("another process writes this store")
         self.holder = run
@@ -257,13 +331,24 @@ class Store:
         finally:
             self._release(run)
 
+    def _wait_for_piece(self, run: Run) -> None:
+        """A push gives a watcher the time to finish what it is at, as the real lock does."""
+        patient_until = run.world.time + PIECE_PATIENCE
+        while self.holder is not None and self.holder is self.watcher and run.world.time < patient_until:
+            run.wait(run.world.time + 0.5)
+
     def _release(self, run: Run) -> None:
         if self.holder is run:
             self.holder = None
+            run.oracle_notes.changes = 0
 
-    def _parts(self, run: Run, faults: Faults) -> Parts:
+    def disk_for(self, run: Run) -> Any:
+        return StateDisk(self.machine.fs, run)
+
+    def parts_for(self, run: Run, faults: Faults, index_type: type[SimIndex] = SimIndex) -> Parts:
+        """Everything a run of the program works with."""
         machine = self.machine
-        disk: Any = SimDisk(machine.fs, run)
+        disk = self.disk_for(run)
         clock = SimClock(run)
         sentinel = read_sentinel(self.layout, disk)
         run.connection = connection = SimConnection(run, machine, self.service, faults, self.oracle, run.draw)
@@ -271,7 +356,7 @@ class Store:
         budget = budget_module.Budget(
             machine.ledger, name="train", limit=machine.limit, window=machine.window, clock=clock
         )
-        index = SimIndex(self.layout.index_db)
+        index = index_type(self.layout.index_db)
         index.scans = self.scans
         return Parts(
             layout=self.layout,

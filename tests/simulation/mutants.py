@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tests.simulation.mutants_versions import VERSION_MUTANTS
+from tests.simulation.mutants_watcher import WATCHER_MUTANTS
 from tests.simulation.runner import play_seed, stage
 
 # ruff: noqa: E501
@@ -29,6 +31,8 @@ class Mutant:
     name: str
     changes: tuple[Change, ...]
     quick: int = 0
+    days: bool = False
+    """Whether it is about the watcher, so that long days are played instead of walks."""
 
 
 def _mutant(name: str, *changes: Change, quick: int = 0) -> Mutant:
@@ -87,8 +91,8 @@ MUTANTS = (
         (CYCLE + "_settled_at", "if applied.doubtful:", "if False:"),
         (CYCLE + "_settled_at", "[waiting.until for waiting in seen.plan.waiting]", "[]")),
     _mutant("a view older than the quarantine is accepted",
-        (CLIENT + "Client.view_model", "return parse_view(body, model_id, asked_at)",
-         "return parse_view(body, model_id, self._clock.now())")),
+        (CLIENT + "Client.view_model", "return parse_view(body, model_id, asked_at, spelling)",
+         "return parse_view(body, model_id, self._clock.now(), spelling)")),
     _mutant("a time-out is taken for a connection that was refused",
         (FAILURE + "_of_silence", "if silence.sent:", "if False:"), quick=500),
     _mutant("5xx is taken for not done",
@@ -224,6 +228,8 @@ MUTANTS = (
         (BUDGET + "Budget._spans", "Span(0.0, 0.0, 0.0) if", "Span(-9e9, -9e9, -9e9) if")),
     _mutant("the writer lock is left out",
         ("tests.simulation.machine:Store.lock", "if self.holder is not None:", "if False:"), quick=1500),
+    *(Mutant(*entry) for entry in VERSION_MUTANTS),
+    *(Mutant(*entry, days=True) for entry in WATCHER_MUTANTS),
 )  # fmt: skip
 
 
@@ -284,11 +290,11 @@ def first_catch(mutant: Mutant, walks: int, first: int) -> tuple[int | None, str
         seed, end = first, first + walks
         while seed < end:
             with planted(mutant):
-                broken = play_seed(seed, databases).broken
+                broken = play_seed(seed, databases, days=mutant.days).broken
                 while broken is None and seed + 1 < end:
                     seed += 1
-                    broken = play_seed(seed, databases).broken
-            if broken is not None and play_seed(seed, databases).broken is None:
+                    broken = play_seed(seed, databases, days=mutant.days).broken
+            if broken is not None and play_seed(seed, databases, days=mutant.days).broken is None:
                 return seed - first + 1, str(broken)
             seed += 1
     return None, ""

@@ -16,6 +16,7 @@ from astica_sync.clock import Clock
 from astica_sync.remote.client import Client
 from astica_sync.remote.connection import Answer, Bounds, Silence
 from astica_sync.secret import Secret
+from tests.simulation.account import Told
 from tests.simulation.service import MODEL, Service, View
 from tests.simulation.world import Process, World
 
@@ -34,6 +35,7 @@ VIEW_FAULTS = (
     "unreachable", "slow", "lost before", "5xx before", "page before", "stumble before", "limit", "bad key", "redirect",
     "cut view", "list view", "partial view", "other model", "no dataset", "no counts",
 )  # fmt: skip
+_LOOKS = ("/model/view", "/model/list")
 OUTSIDE = ("very late", "empty view")
 """Faults no promise covers wholly: an execution after the quarantine, a view that lies and adds up."""
 
@@ -49,7 +51,7 @@ class Faults:
     def draw(self, draw: random.Random, path: str) -> str:
         if not self.rate or draw.random() >= self.rate:
             return ""
-        possible = VIEW_FAULTS + OUTSIDE[1:] if path == "/model/view" else CHANGE_FAULTS + OUTSIDE[:1]
+        possible = VIEW_FAULTS + OUTSIDE[1:] if path in _LOOKS else CHANGE_FAULTS + OUTSIDE[:1]
         kinds = [kind for kind in possible if kind in self.kinds]
         return draw.choice(kinds) if kinds else ""
 
@@ -57,12 +59,15 @@ class Faults:
 class Reply:
     """An answer on its way, with what it proves: "done", "not done", "refused", or "unknown"."""
 
-    __slots__ = ("asked", "outcome", "proof", "view")
+    __slots__ = ("asked", "outcome", "proof", "told", "view")
 
-    def __init__(self, outcome: Answer | Silence, proof: str, view: View | None = None) -> None:
+    def __init__(
+        self, outcome: Answer | Silence, proof: str, view: View | None = None, told: Told | None = None
+    ) -> None:
         self.outcome = outcome
         self.proof = proof
         self.view = view
+        self.told = told
         self.asked = 0.0
 
 
@@ -93,12 +98,13 @@ class SimConnection:
         process.effect("send")
         fields = msgspec.json.decode(b"".join(body))
         self.posts += 1
-        fault = self.scripted.get(self.posts) or self._faults.draw(draw, path)
+        fault = self.scripted.get(self.posts) or self._service.trouble or self._faults.draw(draw, path)
         if fault == "unreachable":
             world.tell(lambda: f"{process.name}: {_name(path, fields)}: unreachable")
             process.wait(world.time + draw.random())
             return Silence(False, "connection refused")
         asked = world.time
+        process.posts += 1
         self._oracle.sending(process, path, fields)
         world.tell(lambda: f"{process.name}: {_name(path, fields)}{f'  [{fault}]' if fault else ''}")
         wake = process.waker()
@@ -129,13 +135,13 @@ class SimConnection:
                 return
             if not service.arrive(self._machine.name) or fault == "limit":
                 back(_answer(service.refuse_for_limit(draw)), "not done")
-            elif path == "/model/view":
-                self._look(fault, back)
+            elif path in _LOOKS:
+                self._look(fault, back, path, "model_id" not in fields)
             else:
                 self._change(path, fields, fault, sent, back)
 
-        def back(outcome: Answer, proof: str, view: View | None = None) -> None:
-            world.at(world.time + draw.random() * 0.3, lambda: deliver(Reply(outcome, proof, view)))
+        def back(outcome: Answer, proof: str, view: View | None = None, told: Told | None = None) -> None:
+            world.at(world.time + draw.random() * 0.3, lambda: deliver(Reply(outcome, proof, view, told)))
 
         arrives = fault != "lost before" or draw.random() < 0.5
         if fault in ("lost before", "lost after", "late", "very late") or (
@@ -196,7 +202,7 @@ class SimConnection:
                 }.get(fault, answer)
             back(answer, proof)
 
-    def _look(self, fault: str, back: Callable[..., None]) -> None:
+    def _look(self, fault: str, back: Callable[..., None], path: str, listing: bool) -> None:
         service, draw = self._service, self.draw
         failures = {
             "lost before": (503, {}, b""),
@@ -208,24 +214,35 @@ class SimConnection:
             "list view": (200, {}, b'{"status": "OK", "dataset_list": [{"id": 7, "title": "m"}]}'),
             "no dataset": (200, {}, b'{"status": "OK", "dataset": {}}'),
         }
-        if fault in failures:
+        if fault in failures and not (listing and fault == "list view"):
             back(_answer(failures[fault]), "unknown")
             return
-        listing, seen = service.view(draw)
-        body = service.view_body(listing)
+        told = service.account.told(listing) if service.account else None
+        if listing:
+            assert service.account is not None and told is not None
+            if path == "/model/list" and not service.account.terms.listed:
+                back(_answer(service.error("Unknown endpoint")), "refused")
+                return
+            body = service.account.list_body(told, MODEL, service.number)
+            if fault in ("cut view", "partial view"):
+                body, told = body[: draw.randint(0, len(body) - 1)], None
+            back(Answer(200, {}, body), "done", None, told)
+            return
+        listed, seen = service.view(draw)
+        body = service.view_body(listed, told=told)
         if fault == "empty view":
             back(Answer(200, {}, service.view_body(())), "done", ())
             self._oracle.lied()
         elif fault == "cut view":
             back(Answer(200, {}, body[: draw.randint(0, len(body) - 1)]), "unknown")
         elif fault == "other model":
-            back(Answer(200, {}, service.view_body(listing[:1], MODEL + 1)), "unknown")
+            back(Answer(200, {}, service.view_body(listed[:1], MODEL + 1)), "unknown")
         elif fault == "no counts":
             back(Answer(200, {}, body.replace(b"num", b"Num")), "unknown")
         elif fault == "partial view" and seen:
             back(Answer(200, {}, _without_some(body, draw)), "unknown")
         else:
-            back(Answer(200, {}, body), "done", seen)
+            back(Answer(200, {}, body), "done", seen, told)
 
 
 class SimClient(Client):
@@ -261,4 +278,6 @@ def _name(path: str, fields: dict[str, Any]) -> str:
         return f"remove sample {fields['sample_id']}"
     if path == "/model/class_remove":
         return f"remove class {fields['class_id']}"
-    return "view"
+    if path in ("/model/model_train", "/model/create"):
+        return f"train {fields['model_id']}" if "model_id" in fields else f"create {fields['dataset_title']!r}"
+    return "view" if "model_id" in fields else "list"

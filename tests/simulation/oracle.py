@@ -17,6 +17,7 @@ from astica_sync.core.guard import Allowance, Refusal
 from astica_sync.core.plan import Plan, Why
 from astica_sync.core.sample import complete_uid, fold_title, make_scope, make_uid
 from tests.simulation.disk import Node
+from tests.simulation.oracle_versions import VersionsOracle
 from tests.simulation.service import MODEL, Seen, Service
 from tests.simulation.world import World
 
@@ -58,7 +59,12 @@ class Notes:
     consented: set[int] = field(default_factory=set)
     forbidden: set[int] = field(default_factory=set)
     changes: int = 0
+    sent: int = 0
     last_change: float = 0.0
+    wanted: frozenset[tuple[str, str]] | None = None
+    """Class titles and contents of the snapshot that stands in for the store."""
+    lists: list[tuple[float, set[int]]] = field(default_factory=list)
+    """The lists of models that were given: when each was asked for, and the ids in it."""
 
     @property
     def view(self) -> View | None:
@@ -94,6 +100,7 @@ class Oracle:
         self.service = service
         self.books: dict[str, Ledger] = defaultdict(Ledger)
         self.lies = False
+        self.versions = VersionsOracle(world, self, service.account)
 
     def book(self, store: "Store") -> Ledger:
         return self.books[store.name]
@@ -119,13 +126,15 @@ class Oracle:
 
     def sending(self, run: "Run", path: str, fields: dict[str, Any]) -> None:
         fields.pop("tkn")
-        if path == "/model/view":
+        self._heeds_refusal(run)
+        if self.versions.sending(run, path, fields):
             return
         notes: Notes = run.oracle_notes
         for other in run.store.live:
             if other is not run and not other.ended and not other.dead and other.oracle_notes.changes:
                 self.world.violate(8, f"{run.name} and {other.name} change the service from one store at once")
         notes.changes += 1
+        notes.sent += 1
         if path == "/model/upload":
             self._upload_leaves(run, notes, fields)
         elif path == "/model/sample_remove":
@@ -138,6 +147,10 @@ class Oracle:
 
     def delivered(self, run: "Run", path: str, fields: dict[str, Any], reply: "Reply") -> None:
         notes: Notes = run.oracle_notes
+        if run.report is not None and b"Invalid API key" in getattr(reply.outcome, "body", b""):
+            run.refused = self.world.time, run.asked_with
+        if self.versions.delivered(run, path, fields, reply):
+            return
         if path == "/model/view":
             if reply.view is not None:
                 whole = {
@@ -164,6 +177,14 @@ class Oracle:
         elif path == "/model/sample_remove" and not_done:
             notes.removed.discard(fields["sample_id"])
 
+    def _heeds_refusal(self, run: "Run") -> None:
+        """A watcher whose key was refused asks for nothing until a person changes something."""
+        run.asked_with = run.store.settings
+        if run.refused is not None and run.refused[1] == run.store.settings:
+            since = self.world.time - run.refused[0]
+            if since > 30.0 and self.world.time > run.forgiven_until:
+                self.world.violate(9, f"{run.name} goes on asking {since:.0f} s after its key was refused")
+
     def _settle_by_view(self, store: "Store", view: View) -> None:
         """What a view shows was done, whatever became of the answer."""
         shown = {seen.uid for seen in view.by_id.values()}
@@ -181,10 +202,12 @@ class Oracle:
         if self.world.epoch != notes.scan_epoch:
             return
         there = self._there()
-        for title, content in self.local(run.store, readable=True):
+        for title, content in self.local(run.store, readable=True) if notes.wanted is None else sorted(notes.wanted):
             uid = _uid(title, content)
             if not there.get(uid):
                 self.world.violate(4, f"{run.name} says all is equal, and {uid[:6]} of {title!r} is not there")
+        if notes.wanted is not None:
+            self.versions.check_equal(run, there)
 
     # The rules.
 
@@ -197,6 +220,8 @@ class Oracle:
             world.violate(1, f"{run.name} sends bytes that are not what {uid[:6]} says")
         if store.durable(_object(content)) != data and book.damaged.get(content, -1.0) < notes.planned_at:
             world.violate(1, f"{run.name} sends {uid[:6]} before its bytes are safe in the backup")
+        if notes.wanted is not None and (title, content) not in notes.wanted:
+            world.violate(4, f"{run.name} sends {uid[:6]}, which is not in the version it is to bring back")
         book.sent.add(content)
         mark = self._mark(store, uid)
         if mark is None or mark[0] != "attempted" or mark[1] != run.run_id:
@@ -267,7 +292,7 @@ class Oracle:
         kept = kept and shown is not None and shown.content() == content
         if not kept and book.damaged.get(content, -1.0) < notes.planned_at:
             world.violate(2, f"{run.name} removes {name}, which the backup cannot give back")
-        if view.copies(seen.uid, title) == [seen.sample_id]:
+        if view.copies(seen.uid, title) == [seen.sample_id] and notes.wanted is None:
             self._look_again(run, mark, content, name)
         stable = self._stable(run)
         if (title, content) in stable:
@@ -276,7 +301,7 @@ class Oracle:
             for other, held in stable:
                 if (
                     held == content
-                    and self._is_read(store, other, content)
+                    and (notes.wanted is not None or self._is_read(store, other, content))
                     and not self._is_sure(store, notes, view, _uid(other, content), other)
                 ):
                     world.violate(4, f"{run.name} removes {name} before its new place in {other!r} is sure")
@@ -311,6 +336,8 @@ class Oracle:
 
     def _stable(self, run: "Run") -> set[tuple[str, str]]:
         """What is in the store and has not been touched since the scan of this round began."""
+        if run.oracle_notes.wanted is not None:
+            return set(run.oracle_notes.wanted)
         epoch = run.oracle_notes.scan_epoch
         return {key for key, touched in self.local(run.store).items() if touched <= epoch}
 
@@ -346,6 +373,7 @@ class Oracle:
                 self.world.violate(2, f"{uid[:6]} is managed, and the backup cannot give it back")
         for content in book.sent - kept - book.damaged.keys():
             self.world.violate(2, f"the object {content[:6]} was sent and is not in the backup")
+        self.versions.check(store, kept, book.damaged)
 
     def check_end(self, store: "Store") -> None:
         """The outcome of the decision table, after all faults have ended and pushes went silent."""
@@ -375,6 +403,7 @@ class Oracle:
         book = self.book(store)
         book.excused |= book.sendings.keys()
         book.sendings.clear()
+        self.versions.journal_lost(store)
 
     def backup_lost(self, store: "Store") -> None:
         """Without its backup a store keeps what is there from now on."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.simulation.databases import Databases, installed
+from tests.simulation.days import write_day
 from tests.simulation.script import Script, write_script
 from tests.simulation.walk import Outcome, walk
 
@@ -25,10 +26,11 @@ class Failure:
     seed: int
     text: str
     in_files: bool = False
+    days: bool = False
 
     def __str__(self) -> str:
-        files = " --files" if self.in_files else ""
-        return f"seed {self.seed}: {self.text}\n  python -m tests.simulation --replay {self.seed}{files}"
+        flags = " --files" * self.in_files + " --days" * self.days
+        return f"seed {self.seed}: {self.text}\n  python -m tests.simulation --replay {self.seed}{flags}"
 
 
 @dataclass(slots=True)
@@ -56,8 +58,9 @@ def stage(in_files: bool = False) -> Iterator[Databases]:
         yield databases
 
 
-def play_seed(seed: int, databases: Databases, tell: bool = False) -> Outcome:
-    return walk(write_script(seed), databases, tell)
+def play_seed(seed: int, databases: Databases, tell: bool = False, days: bool = False) -> Outcome:
+    """Plays the walk of a seed, or its long days."""
+    return walk(write_day(seed) if days else write_script(seed), databases, tell)
 
 
 def play_many(
@@ -66,13 +69,16 @@ def play_many(
     *,
     jobs: int = 1,
     in_files: bool = False,
+    days: bool = False,
     seconds: float | None = None,
     told: Callable[[Report], None] = lambda _: None,
 ) -> Report:
     """Plays the walks of ``count`` seeds from ``first`` on; stops at ``seconds`` or after the first failures."""
     started = time.monotonic()
     report = Report()
-    chunks = ((start, min(CHUNK, first + count - start), in_files) for start in range(first, first + count, CHUNK))
+    chunks = (
+        (start, min(CHUNK, first + count - start), in_files, days) for start in range(first, first + count, CHUNK)
+    )
     with contextlib.ExitStack() as stack:
         results: Iterator[tuple[int, int, tuple[Failure, ...]]]
         if jobs > 1:
@@ -82,7 +88,7 @@ def play_many(
             results = pool.imap_unordered(_play_chunk, chunks)
         else:
             databases = stack.enter_context(stage(in_files))
-            results = (_play(first, count, databases, in_files) for first, count, _ in chunks)
+            results = (_play(first, count, databases, in_files, days) for first, count, *_ in chunks)
         for walks, effects, failures in results:
             report.walks += walks
             report.effects += effects
@@ -98,29 +104,31 @@ _stages: dict[bool, Databases] = {}
 _open = contextlib.ExitStack()
 
 
-def _play_chunk(chunk: tuple[int, int, bool]) -> tuple[int, int, tuple[Failure, ...]]:
+def _play_chunk(chunk: tuple[int, int, bool, bool]) -> tuple[int, int, tuple[Failure, ...]]:
     """In a process that plays nothing else: the stage stays for the next chunk."""
-    first, count, in_files = chunk
+    first, count, in_files, days = chunk
     if in_files not in _stages:
         _stages[in_files] = _open.enter_context(stage(in_files))
-    return _play(first, count, _stages[in_files], in_files)
+    return _play(first, count, _stages[in_files], in_files, days)
 
 
-def _play(first: int, count: int, databases: Databases, in_files: bool) -> tuple[int, int, tuple[Failure, ...]]:
+def _play(
+    first: int, count: int, databases: Databases, in_files: bool, days: bool
+) -> tuple[int, int, tuple[Failure, ...]]:
     effects = 0
     failures = []
     # Walks leave many cycles; collecting them once for many walks is quicker than all the time.
     gc.disable()
     for seed in range(first, first + count):
         try:
-            outcome = play_seed(seed, databases)
+            outcome = play_seed(seed, databases, days=days)
         except Exception:  # noqa: BLE001
             # A mistake of the simulation itself; without its seed nobody could look for it.
-            failures.append(Failure(seed, traceback.format_exc(), in_files))
+            failures.append(Failure(seed, traceback.format_exc(), in_files, days))
             continue
         effects += outcome.effects
         if outcome.broken is not None:
-            failures.append(Failure(seed, str(outcome.broken), in_files))
+            failures.append(Failure(seed, str(outcome.broken), in_files, days))
     gc.collect()
     gc.enable()
     return count, effects, tuple(failures)

@@ -8,9 +8,13 @@ some bugs show only where others stay silent.
 import random
 from dataclasses import dataclass, field
 
+from tests.simulation.account import Terms
 from tests.simulation.corners import CORNERS
 from tests.simulation.network import CHANGE_FAULTS, OUTSIDE, VIEW_FAULTS, Faults
 from tests.simulation.service import Switches
+from tests.simulation.training import STEPS as TRAINING_STEPS
+from tests.simulation.training import draw_terms
+from tests.simulation.watcher import Day
 
 STEPS = {
     "add": 10, "edit": 5, "delete": 7, "move": 6, "rename": 3, "rename class": 3, "copy": 4, "delete class": 4,
@@ -56,6 +60,10 @@ class Script:
     floor: int
     trouble: dict[str, float]
     steps: list[Step] = field(default_factory=list)
+    terms: Terms | None = None
+    """How the service trains; None where nothing is trained."""
+    day: Day | None = None
+    """How a watcher lives through days; None where none does."""
 
 
 def write_script(seed: int) -> Script:
@@ -115,4 +123,23 @@ def write_script(seed: int) -> Script:
     corner = random.Random(seed ^ 0xC04E4)
     if corner.random() < CORNER_SHARE:
         script.steps.append(Step(corner.choice(list(CORNERS)), corner.getrandbits(48), corner.randrange(stores)))
+    add_trainings(script)
     return script
+
+
+def add_trainings(script: Script) -> None:
+    """Puts trainings and what belongs to them between the other steps, by dice of their own."""
+    script.terms = draw_terms(script.seed)
+    if script.terms is None:
+        return
+    draw = random.Random(script.seed ^ 0x5EED5)
+    kinds = ["train", *draw.choices(list(TRAINING_STEPS), list(TRAINING_STEPS.values()), k=draw.randint(1, 5))]
+    if draw.random() < 0.3:
+        # One training close behind the other, where answers that lag or cross each other may mislead.
+        kinds = ["train", *draw.choices(("train", "versions", "add", "push", "push as"), (5, 4, 3, 3, 1), k=5)]
+    place = draw.randint(1, 3)
+    for kind in kinds:
+        gap = draw.choice((0.0, 0.0, draw.random() * 3, draw.random() * 100, 700.0))
+        store = draw.randrange(script.stores)
+        script.steps.insert(place, Step(kind, draw.getrandbits(48), store, gap, draw.random() < 0.75))
+        place = min(place + draw.randint(1, 3), len(script.steps))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from tests.simulation.account import Account, Terms, Told
 from tests.simulation.world import World
 
 MODEL = 7
@@ -65,8 +66,9 @@ Listing = tuple[tuple[int, str, tuple[tuple[int, str], ...]], ...]
 class Service:
     """One account with one model. Requests of each machine are counted, so that the limit can be checked."""
 
-    def __init__(self, world: World, switches: Switches, limit: int, window: float) -> None:
+    def __init__(self, world: World, switches: Switches, limit: int, window: float, terms: Terms | None = None) -> None:
         self.world = world
+        self.account = Account(world, terms) if terms else None
         self.switches = switches
         self.limit = limit
         self.window = window
@@ -74,6 +76,8 @@ class Service:
         self.arrivals: dict[str, list[float]] = {}
         self.served: list[float] = []
         self.changed: Callable[[], None] = lambda: None
+        self.trouble = ""
+        """A fault that every request meets while it lasts."""
         self._next_id = 1000
         self._free_ids: list[int] = []
         self._history: list[tuple[float, Listing, View]] = []
@@ -117,6 +121,8 @@ class Service:
             return self._remove_sample(int(fields["sample_id"]))
         if path == "/model/class_remove":
             return self._remove_class(int(fields["class_id"]))
+        if path in ("/model/model_train", "/model/create") and self.account:
+            return self.account.perform(path, fields, origin, late)
         raise AssertionError(f"not simulated: {path}")
 
     def _upload(self, fields: dict[str, Any], origin: str, late: bool) -> Answer:
@@ -185,8 +191,14 @@ class Service:
                 return listing, seen
         return self._history[0][1:]
 
-    def view_body(self, listing: Listing, model: int = MODEL) -> bytes:
-        return _write_view(listing, model, str if self.switches.integers_as_strings else int)
+    def view_body(self, listing: Listing, model: int = MODEL, told: Told | None = None) -> bytes:
+        number = str if self.switches.integers_as_strings else int
+        if told is not None and self.account:
+            return _dump({**_dataset(listing, model, number), **self.account.fields(told, number)})
+        return _write_view(listing, model, number)
+
+    def number(self, value: int) -> Any:
+        return str(value) if self.switches.integers_as_strings else value
 
     def _keep_history(self) -> None:
         listing = tuple(
@@ -230,7 +242,15 @@ def _fold(title: str) -> str:
 
 @functools.lru_cache(maxsize=32)
 def _write_view(listing: Listing, model: int, number: Callable[[int], Any]) -> bytes:
-    dataset = {
+    return _dump(_dataset(listing, model, number))
+
+
+def _dump(dataset: dict[str, Any]) -> bytes:
+    return json.dumps({"status": "OK", "dataset": dataset}).encode()
+
+
+def _dataset(listing: Listing, model: int, number: Callable[[int], Any]) -> dict[str, Any]:
+    return {
         "id": number(model),
         "title": "m",
         "numClass": number(len(listing)),
@@ -244,4 +264,3 @@ def _write_view(listing: Listing, model: int, number: Callable[[int], Any]) -> b
             for class_id, title, inside in listing
         ],
     }
-    return json.dumps({"status": "OK", "dataset": dataset}).encode()

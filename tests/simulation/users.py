@@ -9,6 +9,7 @@ from astica_sync.core.sample import complete_uid
 from tests.simulation.disk import DEVICE, Node
 from tests.simulation.oracle import PNG
 from tests.simulation.service import MODEL
+from tests.simulation.watcher import faces, tell_ears
 from tests.simulation.world import World
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ class Users:
     def act(self, kind: str, store: "Store", draw: random.Random) -> None:
         """Does one thing; nothing where there is nothing to do it to."""
         self.world.begin_change()
+        before = faces(store) if store.ears else None
         done = _ACTIONS[kind](self, store, draw)
+        if before is not None and store.mounted:
+            tell_ears(store, before)
         if done:
             self.world.tell(lambda: f"{store.name}: {kind}: {done}")
 

@@ -6,8 +6,10 @@ import sqlite3
 from dataclasses import dataclass, replace
 
 from astica_sync.core.guard import Allowance
+from tests.simulation import training
 from tests.simulation.corners import CORNERS
 from tests.simulation.databases import Databases
+from tests.simulation.days import play_day
 from tests.simulation.machine import Machine, Run, Store
 from tests.simulation.network import Faults
 from tests.simulation.oracle import Oracle
@@ -44,7 +46,10 @@ def walk(script: Script, databases: Databases, tell: bool = False) -> Outcome:
     play = Play(script, databases, world)
     broken = None
     try:
-        play.play()
+        if script.day is not None:
+            play_day(play)
+        else:
+            play.play()
     except Broken as error:
         broken = error
     finally:
@@ -56,7 +61,7 @@ class Play:
     def __init__(self, script: Script, databases: Databases, world: World) -> None:
         self.script = script
         self.world = world
-        self.service = Service(world, script.switches, script.limit, script.window)
+        self.service = Service(world, script.switches, script.limit, script.window, script.terms)
         self.oracle = Oracle(world, self.service)
         self.users = Users(world, script)
         self.databases = databases
@@ -91,6 +96,9 @@ class Play:
             self.step(step)
             self.check()
         self.settle()
+        if self.script.terms is not None:
+            training.bring_in(self)
+            training.go_back(self)
         self.converge()
 
     def step(self, step: Step) -> None:
@@ -100,6 +108,8 @@ class Play:
         store = self.stores[step.store % len(self.stores)]
         if step.kind in USER_ACTIONS:
             self.users.act(step.kind, store, draw)
+        elif step.kind in training.STEPS:
+            training.step(self, step, store, draw)
         elif step.kind.startswith("push") or step.kind == "status":
             self.run(store, step, draw)
         elif step.kind in CORNERS:
@@ -127,7 +137,7 @@ class Play:
 
         run = store.start(
             step.seed,
-            "status" if step.kind == "status" else "push",
+            step.kind if step.kind in ("status", *training.COMMANDS) else "push",
             consent=consent,
             retry=step.kind == "push retry",
         )
@@ -141,22 +151,22 @@ class Play:
         chances = self.script.trouble
         hooks: dict[str, Hook] = {
             "crash": lambda process, _: process.kill(),
-            "user": self._user_at(store, draw),
-            "user too": self._user_at(store, draw),
-            "disk": self._disk_fault(draw),
-            "database": self._database_fault(draw),
-            "stall": self._stall(draw),
+            "user": self.user_at(store, draw),
+            "user too": self.user_at(store, draw),
+            "disk": self.disk_fault(draw),
+            "database": self.database_fault(draw),
+            "stall": self.stall(draw),
         }
         for kind, chance in chances.items():
             if draw.random() < chance:
                 at = int(draw.choice((20, 80, 200)) * draw.random()) + 1
                 run.due.setdefault(at, hooks[kind])
 
-    def _user_at(self, store: Store, draw: random.Random) -> Hook:
+    def user_at(self, store: Store, draw: random.Random) -> Hook:
         kind = draw.choice(_QUICK_ACTIONS)
         return lambda _process, _what: self.users.act(kind, store, draw)
 
-    def _disk_fault(self, draw: random.Random) -> Hook:
+    def disk_fault(self, draw: random.Random) -> Hook:
         number = draw.choice((errno.ENOSPC, errno.EIO, errno.EACCES))
         for_ever = draw.random() < 0.3
 
@@ -171,7 +181,7 @@ class Play:
 
         return fail
 
-    def _database_fault(self, draw: random.Random) -> Hook:
+    def database_fault(self, draw: random.Random) -> Hook:
         code = draw.choice((sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY))
 
         def fail(process: Process, what: str) -> None:
@@ -185,7 +195,7 @@ class Play:
 
         return fail
 
-    def _stall(self, draw: random.Random) -> Hook:
+    def stall(self, draw: random.Random) -> Hook:
         seconds = draw.choice((1.0, 20.0, 70.0, 200.0))
 
         def stall(process: Process, what: str) -> None:
@@ -215,7 +225,6 @@ class Play:
 
     def wait_for(self, run: Run) -> None:
         self.world.run_while(lambda: not run.ended)
-        self.oracle.ended(run)
         error = getattr(run.result, "error", None)
         if error is not None:
             self.world.tell(lambda: f"{run.name} gives up: {type(error).__name__}: {error}")
@@ -242,8 +251,6 @@ class Play:
         for run in self.runs:
             run.due.clear()
         self.world.run_while(lambda: True)
-        for run in self.runs:
-            self.oracle.ended(run)
         for store in self.stores:
             self.users.act("mend", store, random.Random(0))
             store.faults = CALM

@@ -128,6 +128,8 @@ class Process:
         self.result: Any = None
         self.error: BaseException | None = None
         self.on_end: list[Callable[[], None]] = []
+        self.on_stop: list[Callable[[], None]] = []
+        """What is woken when a person says stop."""
         self._strands: list[_Strand] = []
         self._sleepers: list[Callable[[], None]] = []
 
@@ -224,7 +226,7 @@ class Process:
         if self.ended or self.dead:
             return
         self.stopping = True
-        for wake in self._sleepers:
+        for wake in self._sleepers + self.on_stop:
             self.world.at(self.world.time, wake)
         self._sleepers = []
 

@@ -1,0 +1,31 @@
+"""Seeded bugs in the watcher, which long days must notice: name, changes, and within how many days CI must do so."""
+
+# ruff: noqa: E501
+
+WATCH = "astica_sync.sync.watch:Watcher."
+Change = tuple[str, str, str]
+WATCHER_MUTANTS: tuple[tuple[str, tuple[Change, ...], int], ...] = (
+    ("the watcher concludes absence from events alone",
+        ((WATCH + "_round", "scan = self._scan(None)",
+          "scan = self._scan(getattr(self, '_heard', None)); self._heard = set()"),
+         (WATCH + "_look", "self._hear(told)", "self._hear(told)\n        self._heard = getattr(self, '_heard', set()) | told.folders")), 0),
+    ("the watcher forgets the quarantine between rounds",
+        ((WATCH + "_round", "parts = self._heed_others()",
+          "self._parts = parts = replace(self._parts, quarantine=0.0)\n            self._rounds.take_over(parts)"),), 0),
+    ("the watcher goes on after a refused key",
+        (("astica_sync.sync.keeper:react", "if isinstance(error, (BadKey, NoSuchModel, ConfigError)):",
+          "if isinstance(error, ConfigError):"),), 10),
+    ("the watcher does not heed what others wrote",
+        ((WATCH + "_heed_others", "if written != self._foreign:", "if False:"),), 0),
+    ("the watcher sends what a push beside it has sent",
+        ((WATCH + "_send", "if self._shown is None or parts.journal.foreign_writes() != self._foreign:", "if False:"),), 0),
+    ("the watcher observes once and never again",
+        (("astica_sync.core.schedule:Schedule.rounded", "now + self.observe_every", "now + 9e9"),), 0),
+    ("the watcher ends a look without one for what has not settled",
+        ((WATCH + "_look", "self._schedule.look_again(self._parts.clock.now() + self._habits.settle)", "pass"),
+         (WATCH + "_after_round", "self._schedule.look_again(now + self._habits.settle)", "pass")), 0),
+    ("the watcher takes a folder in the store's place for the store",
+        (("astica_sync.store.layout:check_root", "if sentinel.inode != status.st_ino:", "if False:"),), 0),
+    ("the watcher sends although the guard refuses",
+        (("astica_sync.sync.cycle:Rounds.run", "removals=not refusals", "removals=True"),), 10),
+)  # fmt: skip

@@ -1,0 +1,306 @@
+"""What must hold of trainings, versions, their data, and models: the oracle's second half.
+
+A training is asked for once, after what it is about is safe; each version leads to the data it was made of and to no
+other; the data of each version comes back byte for byte; a model is made once.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import xxhash
+
+from astica_sync.core.sample import make_scope, make_uid
+from tests.simulation.account import Account, Told, Training
+from tests.simulation.service import MODEL
+from tests.simulation.world import World
+
+if TYPE_CHECKING:
+    from tests.simulation.machine import Machine, Run, Store
+    from tests.simulation.network import Reply
+    from tests.simulation.oracle import Notes, Oracle
+
+QUARANTINE = 60.0
+BACKUP = ".astica-sync/backup/"
+Key = tuple[str, int]
+Pin = tuple[str, str]
+"""Class title and content of a managed sample in a snapshot."""
+
+
+@dataclass(slots=True, eq=False)
+class Asking:
+    """One request for a training. ``looked`` is since when the model was looked at for it, ``seen`` are the versions
+    that the store had been shown when it left, ``settled`` when another one was shown, or when a person took it for
+    lost (``given_up``)."""
+
+    store: str
+    looked: float
+    at: float
+    snapshot: str
+    seen: frozenset[Key]
+    proof: str = "unknown"
+    settled: float | None = None
+    given_up: bool = False
+
+
+@dataclass(slots=True)
+class Wish:
+    """An attempt to make a model, from its first request until its id was told."""
+
+    title: str
+    first: int
+    sendings: list[str] = field(default_factory=list)
+    """The runs whose request left and may have been carried out."""
+    done: bool = False
+    """The id was told; a power cut may bring back the word that it was not."""
+
+
+@dataclass(slots=True)
+class Book:
+    """What is known of one store: the trainings it asked for, and the versions it was shown."""
+
+    askings: list[Asking] = field(default_factory=list)
+    shown: set[Key] = field(default_factory=set)
+    manifests: dict[str, frozenset[Pin]] = field(default_factory=dict)
+    lost: bool = False
+    """The journal or the backup was lost once, so that a version may have no data."""
+
+
+class VersionsOracle:
+    def __init__(self, world: World, oracle: "Oracle", account: Account | None) -> None:
+        self.world = world
+        self.oracle = oracle
+        self.account = account
+        self.books: dict[str, Book] = {}
+        self.wishes: dict[str, Wish] = {}
+
+    def book(self, store: "Store") -> Book:
+        return self.books.setdefault(store.name, Book())
+
+    # What leaves and what comes back.
+
+    def sending(self, run: "Run", path: str, fields: dict[str, Any]) -> bool:
+        """Whether the request was about the account and not about samples."""
+        if path == "/model/model_train":
+            self._training_leaves(run, fields)
+        elif path == "/model/create":
+            self._creation_leaves(run, fields)
+        return path in ("/model/model_train", "/model/create", "/model/list", "/model/view")
+
+    def delivered(self, run: "Run", path: str, fields: dict[str, Any], reply: "Reply") -> bool:
+        """Whether the answer was about the account alone."""
+        if reply.told is not None:
+            self._shown(run, reply.told, reply.asked)
+        if path == "/model/model_train":
+            asking: Asking = fields["asking"]
+            asking.proof = reply.proof
+            if reply.proof in ("not done", "refused"):
+                self.book(run.store).askings.remove(asking)
+        elif path == "/model/create":
+            wish = self.wishes.get(run.store.machine.name)
+            if wish and reply.proof in ("not done", "refused"):
+                wish.sendings.remove(run.run_id)
+        return path in ("/model/model_train", "/model/create", "/model/list")
+
+    def _shown(self, run: "Run", told: Told, asked: float) -> None:
+        if told.version is not None and run.command in ("train", "versions"):
+            # Others do not look at it.
+            book = self.book(run.store)
+            for asking in book.askings:
+                if asking.settled is None and told.version not in asking.seen:
+                    asking.settled = self.world.time
+            book.shown.add(told.version)
+        if told.models is not None:
+            run.oracle_notes.lists.append((asked, {model.model_id for model in told.models}))
+
+    # The rules.
+
+    def _training_leaves(self, run: "Run", fields: dict[str, Any]) -> None:
+        store, world, notes = run.store, self.world, run.oracle_notes
+        book = self.book(store)
+        if store.holder is not run:
+            world.violate(8, f"{run.name} asks for a training and is not the store's one writer")
+        intent = meta(store, "training")
+        snapshot = intent["snapshot"] if intent else ""
+        if not intent:
+            world.violate(1, f"{run.name} asks for a training and has not written down that it does")
+        for before in book.askings:
+            if before.settled is None and before.proof in ("unknown", "done"):
+                world.violate(
+                    5, f"{run.name} asks for a training again, {world.time - before.at:.0f} s after it was asked for"
+                )
+        manifest = store.durable(f"{BACKUP}snapshots/{snapshot}.jsonl")
+        if manifest is None or xxhash.xxh3_128_hexdigest(manifest) != snapshot:
+            world.violate(1, f"{run.name} asks for a training before its snapshot {snapshot[:6]} is safe")
+        else:
+            book.manifests[snapshot] = self._as_observed(run, notes, manifest)
+        asking = Asking(store.name, notes.started, world.time, snapshot, frozenset(book.shown))
+        book.askings.append(asking)
+        fields["asking"] = asking
+
+    def _as_observed(self, run: "Run", notes: "Notes", manifest: bytes) -> frozenset[Pin]:
+        """The managed samples of a manifest, which must be what the last observation showed, no more and no less."""
+        pins, elsewhere = read_manifest(manifest)
+        view = notes.view
+        shown = {(seen.uid, seen.sample_id) for seen in view.by_id.values()} if view else set()
+        pinned = {make_uid(content, make_scope(MODEL, title)) for title, content in pins}
+        for uid in sorted(pinned - {uid for uid, _ in shown}):
+            self.world.violate(2, f"{run.name} trains on a snapshot with {uid[:6]}, which the service does not show")
+        for uid, sample_id in sorted(shown - elsewhere):
+            if uid not in pinned:
+                self.world.violate(2, f"{run.name} trains on a snapshot that lacks sample {sample_id} ({uid[:6]})")
+        return pins
+
+    def again(self, run: "Run") -> None:
+        """A person takes the training that was asked for as lost, and wants another."""
+        for asking in self.book(run.store).askings:
+            if asking.settled is None:
+                asking.settled, asking.given_up = self.world.time, True
+
+    def wants(self, run: "Run", snapshot: str) -> None:
+        """The run makes the service equal to a snapshot; what pushes before it have claimed holds no more."""
+        self.world.begin_change()
+        known = self.book(run.store).manifests.get(snapshot)
+        manifest = run.store.durable(f"{BACKUP}snapshots/{snapshot}.jsonl")
+        run.oracle_notes.wanted = known if known is not None else read_manifest(manifest or b"")[0]
+
+    def check_equal(self, run: "Run", there: dict[str, Any]) -> None:
+        """The service holds what the snapshot lists, and nothing else that this store manages."""
+        pins = run.oracle_notes.wanted or ()
+        wanted = {make_uid(content, make_scope(MODEL, title)) for title, content in pins}
+        rows = run.store.databases.keeper(run.store.journal_name).execute("SELECT uid FROM mark")
+        for uid in sorted({row[0] for row in rows.fetchall()} & there.keys() - wanted):
+            self.world.violate(4, f"{run.name} says the service is as that version was, and {uid[:6]} is there too")
+
+    def journal_lost(self, store: "Store") -> None:
+        """Without its journal a store does not know what it asked for; without its backup it knows no version."""
+        book = self.book(store)
+        book.lost = True
+        for asking in book.askings:
+            asking.settled = asking.settled or self.world.time
+            asking.given_up = True
+
+    # What is kept.
+
+    def check(self, store: "Store", kept: set[str], damaged: dict[str, float]) -> None:
+        """Each recorded version comes back byte for byte, and is the one its data made."""
+        book = self.book(store)
+        for name, date, snapshot in self.records(store):
+            if snapshot is None:
+                continue
+            node = store.shown(f"{BACKUP}snapshots/{snapshot}.jsonl")
+            if node is None or node.content() != snapshot:
+                self.world.violate(2, f"the data of version {name or date} is not in the backup")
+                continue
+            pins = book.manifests.get(snapshot)
+            if pins is None:
+                self.world.violate(2, f"version {name or date} has data that nothing was trained on")
+                continue
+            for title, content in sorted(pins):
+                if content not in kept and content not in damaged:
+                    self.world.violate(2, f"version {name or date} cannot be restored: {content[:6]} of {title!r}")
+            for training in self._trainings((name, date)):
+                asking = training.asking
+                if asking is None or asking.store != store.name or training in self._extras(store):
+                    continue
+                if asking.snapshot != snapshot:
+                    self.world.violate(
+                        2, f"version {name or date} has the data {snapshot[:6]}, and was made of {asking.snapshot[:6]}"
+                    )
+
+    def check_end(self, store: "Store") -> None:
+        """After everything was looked at, each version that came of a request of this store has its data."""
+        if self.account is None or self.book(store).lost:
+            return
+        records = {(name, date): snapshot for name, date, snapshot in self.records(store)}
+        extras = self._extras(store)
+        for training in self.account.trainings:
+            asking = training.asking
+            if asking is None or asking.store != store.name or training in extras:
+                continue
+            key = training.key(self.account.terms.shows)
+            if records.get(key) is None:
+                self.world.violate(2, f"version {training.name} came of a request of {store.name} and has no data")
+
+    def _extras(self, store: "Store") -> list[Training]:
+        """The trainings no promise covers: made elsewhere or twice, given up by a person, or hidden by such a one."""
+        assert self.account is not None
+        lag = self.account.terms.lag
+        found, own = [], []
+        for training in self.account.trainings:
+            asking = training.asking
+            strange = asking is None or asking.store != store.name or training.extra or asking.given_up
+            (found if strange else own).append(training)
+        for training in own:
+            asking = training.asking
+            assert asking is not None
+            until = (self.world.time if asking.settled is None else asking.settled) + lag
+            if any(asking.looked - lag <= other.finished <= until for other in found):
+                found.append(training)
+        return found
+
+    def _trainings(self, key: Key) -> list[Training]:
+        assert self.account is not None
+        return [each for each in self.account.trainings if each.key(self.account.terms.shows) == key]
+
+    def records(self, store: "Store") -> list[tuple[str, int, str | None]]:
+        """The versions that the store's backup tells of: name, date and snapshot; of two lines about one version the
+        one that knows its data."""
+        node = store.shown(f"{BACKUP}versions.jsonl")
+        found: dict[Key, str | None] = {}
+        for line in node.data.split(b"\n") if node else ():
+            try:
+                fields = json.loads(line)
+                key = fields["version"], int(fields["trained_at"] or 0)
+                found[key] = found.get(key) or fields["snapshot"]
+            except (ValueError, KeyError, TypeError):
+                continue
+        return [(*key, snapshot) for key, snapshot in found.items()]
+
+    # Models.
+
+    def _creation_leaves(self, run: "Run", fields: dict[str, Any]) -> None:
+        machine, world, title = run.store.machine, self.world, fields["dataset_title"]
+        intent = machine.fs.durable_file(machine.fs.root, intent_file(machine).lstrip("/"))
+        if intent is None or title.encode() not in intent:
+            world.violate(1, f"{run.name} makes a model and has not written down that it does")
+        wish = self.wishes.get(machine.name)
+        if wish is None or wish.done or wish.title != title:
+            wish = self.wishes[machine.name] = Wish(title, len(self.models(machine)))
+        need = run.oracle_notes.started + QUARANTINE - 1e-6
+        if wish.sendings and not any(asked >= need for asked, _ in run.oracle_notes.lists):
+            world.violate(5, f"{run.name} makes the model {title!r} again without having looked for the first")
+        wish.sendings.append(run.run_id)
+
+    def created(self, run: "Run", model_id: int, title: str) -> None:
+        """A run has told a person the id of the model it made."""
+        machine = run.store.machine
+        wish = self.wishes.get(machine.name)
+        mine = [model for model in self.models(machine)[wish.first if wish else 0 :] if model.title == title]
+        if not any(model.model_id == model_id for model in mine):
+            self.world.violate(4, f"{run.name} takes model {model_id} for the one it made")
+        if len([model for model in mine if not model.extra]) > 1:
+            self.world.violate(5, f"{run.name} has made {title!r} more than once")
+
+    def models(self, machine: "Machine") -> list[Any]:
+        assert self.account is not None
+        return [model for model in self.account.models if model.origin in machine.store_names]
+
+
+def intent_file(machine: "Machine") -> str:
+    """Where an attempt to make a model is written down."""
+    return f"{machine.base}/creating.json"
+
+
+def meta(store: "Store", key: str) -> Any:
+    """What the journal says, as committed."""
+    rows = store.databases.keeper(store.journal_name).execute("SELECT value FROM meta WHERE key = ?", (key,))
+    found = rows.fetchone()
+    return None if found is None else json.loads(found[0])
+
+
+def read_manifest(manifest: bytes) -> tuple[frozenset[Pin], set[tuple[str, int]]]:
+    """The managed samples of a manifest, and the uids and ids of the others."""
+    lines = [json.loads(line) for line in manifest.splitlines()]
+    pins = frozenset((line["class"], line["content"]) for line in lines if "content" in line)
+    return pins, {(line["uid"], line["sample_id"]) for line in lines if "content" not in line}
