@@ -2,14 +2,14 @@
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from astica_sync.core.backlog import part_of
 from astica_sync.core.guard import Refusal
 from astica_sync.core.naming import NearTitle
 from astica_sync.core.plan import Plan, RemoveSample, Upload
-from astica_sync.core.sample import CONTENT_LENGTH, Problem, content_of
+from astica_sync.core.sample import CONTENT_LENGTH, LocalSample, Problem, content_of
 from astica_sync.errors import AsticaSyncError, Refused
 from astica_sync.store.journal import BadSample
 from astica_sync.store.layout import check_root
@@ -216,9 +216,9 @@ def _without_replaced(parts: Parts, seen: Status, accepted: set[str]) -> Status:
     """
     if seen.observation.classes_told:
         return seen
-    twins = {twin[0].content for twin in seen.plan.twins}
-    twins &= {sample.uid[:CONTENT_LENGTH] for sample in seen.observation.samples}
-    replaced = [one for one in seen.plan.uploads if content_of(one.uid) in twins and _was_taken(parts, one)]
+    shown = {sample.uid[:CONTENT_LENGTH] for sample in seen.observation.samples}
+    twins = {twin[0].content: twin for twin in seen.plan.twins if twin[0].content in shown}
+    replaced = [one for one in seen.plan.uploads if _was_replaced(parts, one, twins.get(content_of(one.uid), ()))]
     if not replaced:
         return seen
     now = parts.clock.now()
@@ -226,10 +226,19 @@ def _without_replaced(parts: Parts, seen: Status, accepted: set[str]) -> Status:
     return plan_round(parts, seen.scan, seen.observation, accepted)
 
 
-def _was_taken(parts: Parts, upload: Upload) -> bool:
-    """Whether the service confirmed this sample, and nothing was done about it since."""
-    last = parts.journal.last_event(upload.uid) if upload.again else None
-    return last is not None and (last.action, last.outcome) == ("upload", "done")
+def _was_replaced(parts: Parts, upload: Upload, twins: Sequence[LocalSample]) -> bool:
+    """Whether the service confirmed this sample, and then another one of the same image. If it was not the last one, it
+    went by some accident, such as a removal, from a view that lags, of an id that is another sample's by now."""
+    if not upload.again:
+        return False
+    sent = _last_sending(parts, upload.uid)
+    return sent is not None and any((_last_sending(parts, twin.uid) or sent) > sent for twin in twins)
+
+
+def _last_sending(parts: Parts, uid: str) -> float | None:
+    """When the sample was sent and confirmed, if nothing was done about it since."""
+    last = parts.journal.last_event(uid)
+    return last.at if last is not None and (last.action, last.outcome) == ("upload", "done") else None
 
 
 def _still_planned(seen: Status) -> list[Refusal]:
