@@ -9,7 +9,7 @@ from astica_sync.core.backlog import part_of
 from astica_sync.core.guard import Refusal
 from astica_sync.core.naming import NearTitle
 from astica_sync.core.plan import Plan, RemoveSample, Upload
-from astica_sync.core.sample import CONTENT_LENGTH, LocalSample, Problem, content_of
+from astica_sync.core.sample import CONTENT_LENGTH, LocalSample, Problem, content_of, is_uid
 from astica_sync.errors import AsticaSyncError, Refused
 from astica_sync.store.journal import BadSample
 from astica_sync.store.layout import check_root
@@ -22,6 +22,8 @@ from astica_sync.sync.status import FOLLOWS, Status, find_status, plan_round
 LOST_TRIES = 3
 """How often one push sends a request whose answer is lost each time."""
 
+TWINS_KEPT = "twins_kept"
+"""The journal's key for whether the service was seen to keep two samples of one uid."""
 ONE_FOR_EACH = (
     "the service cuts uids and keeps one sample for each, so that an image can be in one class alone; "
     "remove it from the other class, then push --retry"
@@ -214,9 +216,12 @@ def _without_replaced(parts: Parts, seen: Status, accepted: set[str]) -> Status:
     It keeps one sample for each uid, and cuts uids so far that an image has the same one in all classes: to send them
     again would only take the other ones away.
     """
-    if seen.observation.classes_told:
+    if seen.observation.classes_told or parts.journal.get_meta(TWINS_KEPT):
         return seen
-    shown = {sample.uid[:CONTENT_LENGTH] for sample in seen.observation.samples}
+    shown = Counter(sample.uid[:CONTENT_LENGTH] for sample in seen.observation.samples if is_uid(sample.uid))
+    if max(shown.values(), default=0) > 1:
+        parts.journal.set_meta(TWINS_KEPT, True)
+        return seen
     twins = {twin[0].content: twin for twin in seen.plan.twins if twin[0].content in shown}
     replaced = [one for one in seen.plan.uploads if _was_replaced(parts, one, twins.get(content_of(one.uid), ()))]
     if not replaced:
