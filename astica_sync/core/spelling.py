@@ -55,11 +55,12 @@ class Spelling:
         candidates = self._candidates.get(title)
         if candidates is None:
             candidates = self._candidates[title] = self._find_candidates(title)
-        if len(candidates) == 1:
-            return complete_uid(text, model_id, candidates[0])
         uids = {one: uid for one in candidates if (uid := complete_uid(text, model_id, one)) != text}
+        if not uids:
+            # Of a class that this store does not have in that spelling, so perhaps another store's.
+            return complete_uid(text, model_id, title)
         if len(uids) < 2:
-            return next(iter(uids.values()), text)
+            return next(iter(uids.values()))
         known = [uid for one, uid in uids.items() if self._present(uid, one)]
         known += [uid for one, uid in uids.items() if uid not in known and self._marked(uid, one)]
         if not known:
