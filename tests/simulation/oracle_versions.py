@@ -146,8 +146,10 @@ class VersionsOracle:
         pinned = {make_uid(content, make_scope(MODEL, title)) for title, content in pins}
         for uid in sorted(pinned - {uid for uid, _ in shown}):
             self.world.violate(2, f"{run.name} trains on a snapshot with {uid[:6]}, which the service does not show")
-        for uid, sample_id in sorted(shown - elsewhere):
-            if uid not in pinned:
+        # By their ids: a cut uid of somebody else's is completed by the titles of whoever reads it.
+        others = {sample_id for _, sample_id in elsewhere}
+        for uid, sample_id in sorted(shown):
+            if uid not in pinned and sample_id not in others:
                 self.world.violate(2, f"{run.name} trains on a snapshot that lacks sample {sample_id} ({uid[:6]})")
         return pins
 
@@ -194,7 +196,7 @@ class VersionsOracle:
                 continue
             pins = book.manifests.get(snapshot)
             if pins is None:
-                # A run that was killed before it asked waits for whatever version comes; the service does not say whose.
+                # A run that was killed before it asked waits for whatever version comes; nobody says whose it is.
                 if all(training in self._extras(store) for training in self._trainings((name, date))):
                     continue
                 self.world.violate(2, f"version {name or date} has data that nothing was trained on")
@@ -281,7 +283,7 @@ class VersionsOracle:
         wish = self.wishes.get(machine.name)
         mine = [model for model in self.models(machine)[wish.first if wish else 0 :] if model.title == title]
         assert self.account is not None
-        # One of the same title that another machine made meanwhile cannot be told from one's own: ``create`` says no id.
+        # One of that title which another machine made meanwhile cannot be told from one's own: there is no id.
         others = [model for model in self.account.models if model.origin not in machine.store_names]
         alike = {model.model_id for model in others if model.title == title}
         if not any(model.model_id == model_id for model in mine) and model_id not in alike:
