@@ -204,10 +204,24 @@ class Oracle:
         there = self._there()
         for title, content in self.local(run.store, readable=True) if notes.wanted is None else sorted(notes.wanted):
             uid = _uid(title, content)
-            if not there.get(uid):
+            if not there.get(uid) and not self._in_any_spelling(title, content):
                 self.world.violate(4, f"{run.name} says all is equal, and {uid[:6]} of {title!r} is not there")
         if notes.wanted is not None:
             self.versions.check_equal(run, there)
+
+    def _tells_no_class(self) -> bool:
+        """Whether uids are cut so far that one image has the same in each class."""
+        return self.service.switches.uid_length <= 33
+
+    def _in_any_spelling(self, title: str, content: str) -> int:
+        """How many samples of an image are there under titles that differ in their spelling alone, where nothing else
+        tells these apart."""
+        if not self._tells_no_class():
+            return 0
+        folded = fold_title(title)
+        return sum(
+            sample.uid[:32] == content and fold_title(entry.title) == folded for entry, sample in self.service.samples()
+        )
 
     # The rules.
 
@@ -380,18 +394,23 @@ class Oracle:
         book = self.book(store)
         there = self._there()
         expected = set()
-        for title, content in self.local(store):
+        local = self.local(store)
+        for title, content in local:
             uid = _uid(title, content)
             expected.add(uid)
             found = there.get(uid, [])
-            if len(found) != 1:
+            spellings = sum((fold_title(other), content) == (fold_title(title), held) for other, held in local)
+            if len(found) != 1 and self._in_any_spelling(title, content) != spellings:
                 self.world.violate(4, f"{uid[:6]} of {title!r} is on the service {len(found)} times")
-            elif fold_title(found[0].title) != fold_title(title):
+            elif found and fold_title(found[0].title) != fold_title(title):
                 self.world.violate(4, f"{uid[:6]} of {title!r} is in {found[0].title!r}")
         if self.lies:
             return
         for entry, sample in self.service.samples():
             uid = complete_uid(sample.uid, MODEL, entry.title)
+            alike = {(fold_title(title), content) for title, content in local} if self._tells_no_class() else set()
+            if (fold_title(entry.title), sample.uid[:32]) in alike:
+                continue
             if sample.origin != store.name or uid in expected or sample.late or uid in book.excused:
                 continue
             data = store.durable(_object(uid[:32]))
