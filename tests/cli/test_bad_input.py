@@ -286,6 +286,7 @@ def test_offline_without_an_observation_or_with_a_broken_one_says_so(shell: Shel
     assert shell("pull-status", "--offline", "--exit-code", "--store", store).code in (0, 5)
     last = store / ".astica-sync" / "last-view.json"
     whole = last.read_bytes()
+    (store / ".astica-sync" / "last-view.columns").unlink()
     for broken in (b"", b"{}", whole[:-20], whole.replace(b"asked_at", b"ask_at"), b"\xff" + whole, b"[]\n[]"):
         last.write_bytes(broken)
         ran = shell("pull-status", "--offline", "--store", store)
