@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from astica_sync.store import schema
 
 BUSY_S = 2.0
+PAGES_KB = 65_536
 _COPY_PAUSE_S = 0.05
 
 
@@ -108,7 +109,10 @@ class Cache:
             return schema.open_memory(self._steps)
 
     def _open_file(self) -> sqlite3.Connection:
-        return schema.open_database(self.path, self._steps, self._role, busy_s=self._busy_s, durable=False)
+        connection = schema.open_database(self.path, self._steps, self._role, busy_s=self._busy_s, durable=False)
+        # Content hashes come in no order, so a large index is written all over at once.
+        connection.execute(f"PRAGMA cache_size=-{PAGES_KB}")
+        return connection
 
     def _come_back(self) -> None:
         """Returns from a private copy to the file, for instance when another process has ended its scan."""

@@ -28,16 +28,17 @@ _UNSEEN: Known = (None, None, 0)
 class Look:
     """What one listing shows.
 
-    ``folders`` are to be visited; ``unread`` files are new or may have changed; ``odd`` names cannot be samples, and
-    the index does not say so yet; ``missing`` names were known and are not there. ``hides``: an entry may stand for
-    files that were not seen; ``hidden_classes`` are those it may stand for in the store's own folder. ``nested``: this
-    folder is a store itself. ``files`` were looked at. ``seal`` are the seals of all buckets, broken where the index
-    does not yet know every file; None where nothing can be sealed.
+    ``folders`` are to be visited; ``unread`` files may have changed or are ``new``, not known to the index; ``odd``
+    names cannot be samples, and the index does not say so yet; ``missing`` names were known and are not there.
+    ``hides``: an entry may stand for files that were not seen; ``hidden_classes`` are those it may stand for in the
+    store's own folder. ``nested``: this folder is a store itself. ``files`` were looked at. ``seal`` are the seals of
+    all buckets, broken where the index does not yet know every file; None where nothing can be sealed.
     """
 
     folders: list[tuple[str, int]] = field(default_factory=list)
     """Name and device."""
     unread: list[str] = field(default_factory=list)
+    new: set[str] = field(default_factory=set)
     odd: dict[bytes, str] = field(default_factory=dict)
     missing: set[bytes] = field(default_factory=set)
     hides: bool = False
@@ -73,7 +74,10 @@ def look(
     for name, *rest in found.changed:
         if ignore and ignore.skips(prefix + name, folder=False):
             continue
-        kept, _, _ = known.pop(os.fsencode(name), _UNSEEN)
+        row = known.pop(os.fsencode(name), None)
+        if row is None:
+            seen.new.add(name)
+        kept = row and row[0]
         if forced or kept is None or kept != tuple(rest):
             seen.unread.append(name)
             unsure.add(rest[3])

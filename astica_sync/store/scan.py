@@ -22,12 +22,14 @@ from astica_sync.store.ignore import Ignore
 from astica_sync.store.index import COARSE_GRAIN_NS, File, Folder, Index
 from astica_sync.store.layout import STATE_DIR, Layout, check_root
 from astica_sync.store.look import Look, above_of, class_title_of, find_tops, look
-from astica_sync.store.reading import Ending, Reading, read_file, readers, signature
+from astica_sync.store.readers import Readers
+from astica_sync.store.reading import Ending, Reading
 
-# Rows per transaction: what a killed first scan has to read again.
-_BATCH_ROWS = 2000
+# What a killed first scan has to read again at most: so many rows, or what took so many seconds.
+_BATCH_ROWS = 50_000
+_BATCH_SECONDS = 2.0
 # Files per task of a reading thread, so that handing over costs little beside reading small files.
-_BATCH_FILES = 32
+_BATCH_FILES = 64
 _LISTINGS = 3
 # An index of so many bytes knows about 50,000 files.
 _BESIDE_FROM = 8_000_000
@@ -124,6 +126,7 @@ class _Walk:
         self.nameless = False
         self.tops: set[bytes] = set()
         self.checked_ns = 0
+        self.flushed_at = clock.ticks()
         self.folders: dict[bytes, Folder] = {}
         self.visited: set[bytes] = set()
         # Folders of which nothing is forgotten, and those that changed their file system.
@@ -136,18 +139,17 @@ class _Walk:
     def run(self, threads: int) -> Scan:
         started_at = self.clock.now()
         self._check_root()
-        with self.index.scanning(), readers(threads) as pool, self._company(threads) as self.beside:
+        with self.index.scanning(), Readers(self.disk, threads) as self.readers, self._company(threads) as self.beside:
             self.folders = self.index.folders()
             self.next_id = 1 + max((folder.folder_id for folder in self.folders.values()), default=0)
-            self.pool = pool
-            self.tasks: deque[tuple[Folder, list[str], Future[list[Reading]]]] = deque()
+            self.tasks: deque[tuple[Folder, list[str], set[str], Future[list[Reading]]]] = deque()
             self.most_tasks = max(1, 3 * threads)
             try:
                 self._walk()
                 while self.tasks:
                     self._take_results()
             finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+                self.readers.close()
                 self._flush()
             self._check_root()
             self._settle_folders()
@@ -278,31 +280,34 @@ class _Walk:
         for name, reason in seen.odd.items():
             self._put_problem(folder, name, reason)
         for start in range(0, len(seen.unread), _BATCH_FILES):
-            self._read(folder, seen.unread[start : start + _BATCH_FILES])
+            self._read(folder, seen.unread[start : start + _BATCH_FILES], seen.new)
         self._flush(_BATCH_ROWS)
 
-    def _read(self, folder: Folder, names: list[str]) -> None:
+    def _read(self, folder: Folder, names: list[str], new: set[str]) -> None:
         if not self.checked_ns:
             self.checked_ns = self._file_time()
         if len(self.tasks) >= self.most_tasks:
             self._take_results()
         above = self._path_of(folder)
-        paths = [f"{above}/{name}" for name in names]
-        self.tasks.append((folder, names, self.pool.submit(lambda: [read_file(self.disk, path) for path in paths])))
+        self.tasks.append((folder, names, new, self.readers.read([f"{above}/{name}" for name in names])))
 
     def _take_results(self) -> None:
-        folder, names, future = self.tasks.popleft()
+        folder, names, new, future = self.tasks.popleft()
         for name, reading in zip(names, future.result(), strict=True):
-            self._take(folder, os.fsencode(name), reading)
+            self._take(folder, os.fsencode(name), reading, name in new)
         self.progress(self.files, self.hashed)
         self._flush(_BATCH_ROWS)
 
-    def _take(self, folder: Folder, name: bytes, reading: Reading) -> None:
+    def _take(self, folder: Folder, name: bytes, reading: Reading, new: bool) -> None:
         self.hashed += 1
-        if reading.status is not None:
-            row = (*signature(reading.status), self.checked_ns, reading.content, reading.reason)
+        if reading.signature is not None:
+            row = (*reading.signature, self.checked_ns, reading.content, reading.reason)
             self.put.append(File(folder.folder_id, name, *row))
-            self._compare(folder, name, reading.content)
+            before = [] if new else self.index.content_at(folder.folder_id, name)
+            if before != [reading.content]:
+                self._lose(before)
+                if reading.content is not None and len(self.fresh) <= _MOST_NAMED:
+                    self.fresh.add(reading.content)
             return
         if folder.class_title is not None:
             self.unknown.add(folder.class_title)
@@ -312,13 +317,6 @@ class _Walk:
             self.drop.append((folder.folder_id, name))
         else:
             self._put_problem(folder, name, reading.reason)
-
-    def _compare(self, folder: Folder, name: bytes, content: str | None) -> None:
-        before = self.index.content_at(folder.folder_id, name)
-        if before != [content]:
-            self._lose(before)
-            if content is not None and len(self.fresh) <= _MOST_NAMED:
-                self.fresh.add(content)
 
     def _lose(self, contents: list[str]) -> None:
         if len(self.lost) <= _MOST_NAMED:
@@ -371,9 +369,12 @@ class _Walk:
         self._flush()
 
     def _flush(self, least: int = 1) -> None:
-        if len(self.put) + len(self.drop) + len(self.new_folders) >= least:
+        rows = len(self.put) + len(self.drop) + len(self.new_folders)
+        late = rows > 0 and self.clock.ticks() >= self.flushed_at + _BATCH_SECONDS
+        if rows >= least or late:
             self.index.change(self.new_folders, self.put, self.drop)
             self.new_folders, self.put, self.drop = [], [], []
+            self.flushed_at = self.clock.ticks()
 
     def _path_of(self, folder: Folder) -> str:
         return f"{self.layout.root}/{os.fsdecode(folder.path)}" if folder.path else str(self.layout.root)

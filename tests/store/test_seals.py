@@ -14,6 +14,7 @@ from astica_sync.store.disk import Disk
 from astica_sync.store.glance import BROKEN, BUCKET_FROM, BUCKETS, SEAL_BYTES, glance
 from astica_sync.store.index import File, Index, Known
 from astica_sync.store.layout import Layout, create_store
+from astica_sync.store.readers import Readers
 from astica_sync.store.scan import Scan, scan_store
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -191,8 +192,7 @@ def test_what_the_other_process_cannot_answer_is_left_to_this_one(tmp_path: Path
         assert beside.take(str(tmp_path / "gone")) is None
         assert beside.take(str(tmp_path)) is not None
         beside.ahead.append((str(tmp_path), None, 0))
-        beside._process.kill()
-        beside._process.wait()
+        beside._hand.close()
         assert beside.take(str(tmp_path / "gone")) is None
         assert beside.take(str(tmp_path)) is None
 
@@ -208,3 +208,19 @@ def test_a_scan_with_another_process_beside_it_finds_the_same(tmp_path: Path, mo
     held = {path for sample in many.index.local_samples(1) for path in sample.paths}
     assert held == {path.relative_to(many.root).as_posix() for path in many.root.rglob("*.png")}
     many.index.close()
+
+
+def test_many_files_are_read_by_other_processes_and_what_they_cannot_answer_by_this_one(tmp_path: Path) -> None:
+    paths = []
+    for number in range(40):
+        path = tmp_path / f"{number}.png"
+        path.write_bytes(PNG + b"%d" % number if number % 7 else b"no image")
+        paths.append(str(path))
+    paths += [str(tmp_path / "gone.png"), str(tmp_path)]
+    with Readers(Disk(), 0) as here, Readers(Disk(), 2, many=10) as there:
+        expected = here.read(paths).result()
+        assert [there.read(paths).result() for _ in range(3)] == [expected] * 3
+        assert there._hands
+        for hand in there._hands:
+            hand.close()
+        assert [there.read(paths).result() for _ in range(3)] == [expected] * 3

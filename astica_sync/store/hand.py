@@ -1,0 +1,123 @@
+"""A process that lists folders and reads files for this one: one interpreter keeps one core busy, and a store of very
+many files has work for all of them.
+
+It decides nothing and opens no database. Whatever goes wrong with it costs time alone: what it did not answer is done
+by the process that asked.
+"""
+
+import contextlib
+import gc
+import marshal
+import os
+import select
+import struct
+import subprocess
+import sys
+from typing import IO, Any
+
+from astica_sync.store.disk import Disk
+from astica_sync.store.glance import glance, moment_of
+from astica_sync.store.reading import Ending, Reading, read_file
+
+_LENGTH = struct.Struct("<Q")
+
+LOOK, READ = "look", "read"
+"""The kinds of tasks: (LOOK, path, seals, seed) is answered by what ``glance`` sees, or None; (READ, paths) by what
+``read_file`` finds at each of them."""
+
+
+class Hand:
+    """One such process, for one thread.
+
+    Raises from every method:
+        OSError, EOFError: it has not started, or is gone.
+    """
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            (sys.executable, "-P", "-m", __name__),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+        )
+
+    def ask(self, *task: Any) -> None:
+        """Hands over one task."""
+        _send(self._process.stdin, task)
+
+    def has_answered(self) -> bool:
+        assert self._process.stdout is not None
+        return bool(select.select([self._process.stdout], [], [], 0)[0])
+
+    def answer(self) -> Any:
+        """The answer to the oldest task that has none yet; waits for it."""
+        return _receive(self._process.stdout)
+
+    def close(self) -> None:
+        self._process.kill()
+        with contextlib.suppress(OSError), self._process:
+            pass
+
+
+def as_readings(answer: list[tuple[Any, ...]]) -> list[Reading]:
+    """What was read, as the answer to a READ task says it."""
+    return [Reading(Ending(ending), signature, content, reason) for ending, signature, content, reason in answer]
+
+
+def main() -> None:
+    """Answers the tasks on standard input; ends with it."""
+    gc.disable()
+    disk = Disk()
+    # Its own descriptors: nothing that is printed may get between the answers.
+    source, target = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0)
+    with contextlib.suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
+        while True:
+            kind, *task = _receive(source)
+            _send(target, _look(disk, *task) if kind == LOOK else _read_files(disk, *task))
+
+
+def _look(disk: Disk, path: str, seals: bytes | None, seed: int) -> tuple[Any, ...] | None:
+    try:
+        before = moment_of(disk, path)
+        seen = glance(disk, path, seals, seed)
+        if moment_of(disk, path) != before:
+            return None
+    except OSError:
+        return None
+    others = [(name, str(kind) if kind else None, device) for name, kind, device in seen.others]
+    return seen.seals, seen.files, seen.broken, seen.changed, others, seen.nested
+
+
+def _read_files(disk: Disk, paths: list[str]) -> list[tuple[Any, ...]]:
+    found = (read_file(disk, path) for path in paths)
+    return [(str(each.ending), each.signature, each.content, each.reason) for each in found]
+
+
+def _send(pipe: IO[bytes] | None, message: Any) -> None:
+    assert pipe is not None
+    data = marshal.dumps(message)
+    rest = memoryview(_LENGTH.pack(len(data)) + data)
+    while rest:
+        rest = rest[pipe.write(rest) :]
+
+
+def _receive(pipe: IO[bytes] | None) -> Any:
+    assert pipe is not None
+    (length,) = _LENGTH.unpack(_read(pipe, _LENGTH.size))
+    return marshal.loads(_read(pipe, length))  # noqa: S302 - from a process of our own
+
+
+def _read(pipe: IO[bytes], size: int) -> bytes:
+    pieces = []
+    while size:
+        piece = pipe.read(size)
+        if not piece:
+            raise EOFError
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
+
+
+if __name__ == "__main__":
+    main()
