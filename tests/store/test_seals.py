@@ -192,7 +192,8 @@ def test_what_the_other_process_cannot_answer_is_left_to_this_one(tmp_path: Path
         assert beside.take(str(tmp_path / "gone")) is None
         assert beside.take(str(tmp_path)) is not None
         beside.ahead.append((str(tmp_path), None, 0))
-        beside._hand.close()
+        beside._hand._process.kill()
+        beside._hand._process.wait()
         assert beside.take(str(tmp_path / "gone")) is None
         assert beside.take(str(tmp_path)) is None
 
@@ -222,5 +223,6 @@ def test_many_files_are_read_by_other_processes_and_what_they_cannot_answer_by_t
         assert [there.read(paths).result() for _ in range(3)] == [expected] * 3
         assert there._hands
         for hand in there._hands:
-            hand.close()
+            hand._process.kill()
+            hand._process.wait()
         assert [there.read(paths).result() for _ in range(3)] == [expected] * 3
