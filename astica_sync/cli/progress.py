@@ -26,7 +26,7 @@ class Progress(Listener):
 
     def planned(self, plan: Plan, refusals: list[Refusal], eta: float) -> None:
         removed = 0 if refusals else len(plan.removed)
-        uploads = len(plan.uploads) - sum(len(refusal.uploads) for refusal in refusals)
+        uploads = len(plan.uploads) + plan.more - sum(len(refusal.uploads) for refusal in refusals)
         if not uploads and not removed:
             return
         self._warn_of_twins(plan)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from operator import eq
 
+from astica_sync.core.plan import Terms
 from astica_sync.core.sample import CONTENT_LENGTH, MarkState, RemoteSample
 from astica_sync.core.shown import Shown
 
@@ -27,10 +28,12 @@ Page = tuple[Sequence[str], Sequence[str]]
 @dataclass(slots=True)
 class Kept:
     """``classes`` counts, by title, the samples that are in the store, agreed, and shown once in their place, and whose
-    image is in no other class anywhere. ``rest`` are the starts of all other uids up to the length of a content hash,
-    in order."""
+    image is in no other class anywhere. ``new`` are the uids, and beside them their titles, of what is in the store, in
+    one class, and nobody else knows of. ``rest`` are the starts of all other uids up to the length of a content hash.
+    All are in order."""
 
     classes: Counter[str] = field(default_factory=Counter)
+    new: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
     rest: list[str] = field(default_factory=list)
 
 
@@ -64,7 +67,27 @@ def look_again(kept: Kept, contents: Iterable[str], shown: Callable[[list[str]],
     changed = sorted(set(contents).difference(kept.rest))
     for sample in shown(changed):
         classes[sample.class_title] -= 1
-    return Kept(+classes, sorted({*kept.rest, *changed}))
+    return Kept(+classes, ([], []), sorted({*kept.rest, *changed}))
+
+
+def share_out(kept: Kept, terms: Terms, most: int | None) -> tuple[list[str], Counter[str]]:
+    """The contents that are to be planned now, in order, and how many others of the new ones follow, by class.
+
+    What is not to be sent (it failed before, or its class is asked about) waits for no turn, and takes none.
+    """
+    contents = list(kept.rest)
+    later: Counter[str] = Counter()
+    taken = 0
+    for uid, title in zip(*kept.new, strict=True):
+        if uid in terms.bad or title in terms.asked:
+            contents.append(uid[:CONTENT_LENGTH])
+        elif most is None or taken < most:
+            taken += 1
+            contents.append(uid[:CONTENT_LENGTH])
+        else:
+            later[title] += 1
+    contents.sort()
+    return contents, later
 
 
 class _Side:
@@ -105,10 +128,15 @@ class _Side:
 def _part(kept: Kept, ours: Page, noted: Page, theirs: Page) -> None:
     """Counts what is kept among stretches that cover the same contents, halving them where they differ."""
     uids = max(ours[0], noted[0], theirs[0], key=len)
-    if ours == theirs and ours[0] == noted[0] and noted[1].count(_AGREED) == len(noted[1]):
+    new = not noted[0] and not theirs[0]
+    if new or (ours == theirs and ours[0] == noted[0] and noted[1].count(_AGREED) == len(noted[1])):
         contents = [uid[:CONTENT_LENGTH] for uid in uids]
         if not any(map(eq, contents, islice(contents, 1, None))):
-            kept.classes.update(ours[1])
+            if new:
+                kept.new[0].extend(ours[0])
+                kept.new[1].extend(ours[1])
+            else:
+                kept.classes.update(ours[1])
             return
     if len(uids) <= _SMALL:
         _part_small(kept, ours, noted, theirs)
@@ -140,7 +168,10 @@ def _part_small(kept: Kept, ours: Page, noted: Page, theirs: Page) -> None:
         if states.get(uid) == _AGREED and shown.get(uid) == [title] and often[uid[:CONTENT_LENGTH]] == 1
     ]
     kept.classes.update(titles[uid] for uid in plain)
-    kept.rest += sorted(often.keys() - {uid[:CONTENT_LENGTH] for uid in plain})
+    new = [uid for uid in titles if uid not in states and uid not in shown and often[uid[:CONTENT_LENGTH]] == 1]
+    kept.new[0].extend(new)
+    kept.new[1].extend(titles[uid] for uid in new)
+    kept.rest += sorted(often.keys() - {uid[:CONTENT_LENGTH] for uid in (*plain, *new)})
 
 
 def _contents(uids: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What to do: the decision table, and the plan it makes of one scan, the marks and one observation.
+"""What to do: the plan that the decision table makes of one scan, the marks and one observation.
 
 Everything in here is pure. A plan is plain data; what a dry run prints is what apply consumes.
 """
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby
 
+from astica_sync.core.decide import Verdict, decide
 from astica_sync.core.merge import Row, merge_rows
 from astica_sync.core.sample import (
     ALL_SEEN,
@@ -24,44 +25,6 @@ from astica_sync.core.sample import (
 
 CLASS_REMOVE_COST = 2
 """Requests of one ``class_remove``: the view asked for at that moment, and the removal."""
-
-
-class Verdict(StrEnum):
-    """What the decision table says of one sample."""
-
-    UPLOAD = "upload"
-    WAIT = "wait"
-    KEEP = "keep"
-    ADOPT = "adopt"
-    DROP_EXTRAS = "drop extras"
-    LEAVE = "leave"
-    REMOVE = "remove"
-    FORGET = "forget"
-    HOLD = "hold"
-
-
-def decide(local: Certainty, mark: MarkState | None, copies: int, *, settled: bool) -> Verdict:
-    """The decision table of the design, section 4.
-
-    Args:
-        local: what the scan knows of the sample.
-        mark: the journal's word on it.
-        copies: samples with this identity, in place, in the observation (for an absent sample: in any place).
-        settled: nothing about the sample was sent within the quarantine before the observation was asked for.
-    """
-    if local is Certainty.UNKNOWN:
-        return Verdict.HOLD
-    if local is Certainty.PRESENT:
-        if copies == 0:
-            return Verdict.UPLOAD if settled else Verdict.WAIT
-        if copies > 1:
-            return Verdict.DROP_EXTRAS
-        return Verdict.KEEP if mark is MarkState.AGREED else Verdict.ADOPT
-    if mark is None:
-        return Verdict.LEAVE
-    if copies > 0:
-        return Verdict.REMOVE
-    return Verdict.FORGET if settled else Verdict.WAIT
 
 
 class Why(StrEnum):
@@ -173,6 +136,8 @@ class Plan:
     classes: dict[str, ClassCount] = field(default_factory=dict)
     unseen: bool = False
     """Whether a part of the store could not be seen, so that nobody can say what is equal."""
+    more: int = 0
+    """How many uploads follow that are not in it: a plan for a push names so many at a time, and goes on from there."""
     probe: bool = False
     """Whether the first upload is looked at before the others follow: nothing has shown yet that the service keeps
     our uids so that samples can be told apart."""
@@ -180,7 +145,13 @@ class Plan:
     @property
     def requests(self) -> int:
         """The requests that applying this plan sends, beyond the view it was made from."""
-        return len(self.uploads) + self.probe + len(self.removals) + CLASS_REMOVE_COST * len(self.class_removals)
+        return (
+            len(self.uploads)
+            + self.more
+            + self.probe
+            + len(self.removals)
+            + CLASS_REMOVE_COST * len(self.class_removals)
+        )
 
     @property
     def removed(self) -> list[RemoveSample]:
@@ -246,16 +217,22 @@ def make_plan(
     observation: Observation,
     terms: Terms,
     kept: Mapping[str, int] | None = None,
+    later: Mapping[str, int] | None = None,
     rest: Iterable[RemoteSample] | None = None,
 ) -> Plan:
     """Compares the three sides, each sorted by uid, and says what makes the service equal to the store.
 
-    Where ``kept`` counts, by class title, what is the same on all of them, ``local``, ``marks`` and ``rest`` (of what
-    the service shows) are about the others alone.
+    Where ``kept`` counts, by class title, what is the same on all of them, and ``later`` what is in the store alone and
+    planned another time, ``local``, ``marks`` and ``rest`` (of what the service shows) are about the others alone.
     """
     plan = Plan(unseen=bool(terms.unknown))
     for title, samples in (kept or {}).items():
         plan.classes[title] = ClassCount(local=samples, managed=samples)
+    for title, samples in (later or {}).items():
+        count = plan.count(title)
+        count.local += samples
+        count.upload += samples
+        plan.more += samples
     rows = merge_rows(local, marks, observation if rest is None else rest)
     # Uids begin with the content hash, so all rows about one image arrive together, whatever their class.
     for _, together in groupby(rows, key=lambda row: row.uid[:32]):

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from astica_sync.core.kept import Kept, find_kept, look_again
+from astica_sync.core.kept import Kept, find_kept, look_again, share_out
 from astica_sync.core.plan import Plan, Terms, make_plan
-from astica_sync.core.sample import Observation, RemoteSample
+from astica_sync.core.sample import CONTENT_LENGTH, Observation, RemoteSample
 from astica_sync.core.shown import Shown
 from astica_sync.store.columns import Columns
 from astica_sync.sync.parts import Parts
@@ -14,28 +14,31 @@ MOST = 10_000
 """So many contents that are not the same are remembered, or looked up one by one."""
 
 
-def compare(parts: Parts, observation: Observation, terms: Terms, *, quick: bool) -> Plan:
+def compare(parts: Parts, observation: Observation, terms: Terms, *, quick: bool, most: int | None) -> Plan:
     """The plan of store (or version), journal and observation.
 
     ``quick`` begins with what the last such comparison found, where neither the marks nor what the service shows have
-    changed since. That is for who only wants to know: whoever sends or removes anything compares everything.
+    changed since. That is for who only wants to know: whoever sends or removes anything compares everything. Of what is
+    in the store alone the plan names about ``most``, and counts the others as ``more``.
     """
     if parts.wanted:
         return make_plan(parts.wanted.samples, parts.journal.marks(), observation, terms)
     kept = (quick and _remembered(parts, observation)) or _find(parts, observation, remember=quick)
-    if len(kept.rest) > MOST and len(kept.rest) > kept.classes.total():
+    now, later = share_out(kept, terms, most)
+    if len(now) > MOST and len(now) > kept.classes.total():
         return make_plan(parts.index.local_samples(parts.model_id), parts.journal.marks(), observation, terms)
-    local = parts.index.local_samples(parts.model_id, kept.rest)
-    rest = _shown_of(observation)(kept.rest)
-    return make_plan(local, parts.journal.marks(kept.rest), observation, terms, kept.classes, rest)
+    local = parts.index.local_samples(parts.model_id, now)
+    rest = _shown_of(observation)(now)
+    return make_plan(local, parts.journal.marks(now), observation, terms, kept.classes, later, rest)
 
 
 def _find(parts: Parts, observation: Observation, *, remember: bool) -> Kept:
     samples = observation.samples
     shown = samples.shown() if isinstance(samples, Columns) else Shown.of(samples)
     kept = find_kept(parts.index.pages(parts.model_id), parts.journal.pages(), shown)
-    if remember and len(kept.rest) <= MOST:
-        parts.index.note_compared([_sides(parts, observation), kept.classes, kept.rest])
+    if remember and len(kept.rest) + len(kept.new[0]) <= MOST:
+        rest = sorted([*kept.rest, *(uid[:CONTENT_LENGTH] for uid in kept.new[0])])
+        parts.index.note_compared([_sides(parts, observation), kept.classes, rest])
     return kept
 
 
@@ -46,7 +49,7 @@ def _remembered(parts: Parts, observation: Observation) -> Kept | None:
     (sides, classes, rest), touched = noted
     if sides != _sides(parts, observation) or len(touched) > MOST:
         return None
-    return look_again(Kept(Counter(classes), rest), touched, _shown_of(observation))
+    return look_again(Kept(Counter(classes), ([], []), rest), touched, _shown_of(observation))
 
 
 def _sides(parts: Parts, observation: Observation) -> list[object]:

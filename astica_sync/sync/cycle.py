@@ -69,7 +69,7 @@ class Round:
         """Whether the service equals the store now, by what was observed and confirmed."""
         plan, applied = self.seen.plan, self.applied
         undone = self.refusals or plan.blocked or applied.failed or applied.left or applied.doubtful
-        return not (undone or plan.waiting or plan.held or plan.asked or plan.unseen)
+        return not (undone or plan.waiting or plan.held or plan.asked or plan.unseen or plan.more)
 
 
 class Rounds:
@@ -102,7 +102,8 @@ class Rounds:
         parts.listener.planned(seen.plan, seen.refusals, parts.service.forecast(seen.plan.requests))
         refusals = _still_refused(seen.refusals, self._agreed, self._consent)
         seen = replace(seen, plan=_without_repeats(seen.plan, refusals))
-        applied = _round(parts, seen, removals=not refusals)
+        # What is new goes up first, all of it.
+        applied = _round(parts, seen, removals=not refusals and not seen.plan.more)
         again = _settled_at(parts, seen, applied, self._refused)
         applied.failed.extend(never_shown)
         self.confirmed |= applied.uploaded
@@ -152,7 +153,7 @@ def push(
             try_again(parts)
         _follow(parts)
         rounds = Rounds(parts, consent, naming, new_classes)
-        seen = find_status(parts)
+        seen = find_status(parts, most=parts.at_once)
         lost: Counter[str | int] = Counter()
         while True:
             given_up: list[Failed] = []
@@ -165,7 +166,9 @@ def push(
                 break
             try:
                 _wait(parts, done.again)
-                seen = find_status(parts)
+                # What could not go up for reasons of its own keeps no place from what is new.
+                stuck = len(done.seen.plan.uploads) - len(done.applied.uploaded)
+                seen = find_status(parts, most=parts.at_once + max(0, stuck))
             except AsticaSyncError as error:
                 pushed.error = error
                 break
@@ -207,7 +210,7 @@ def _named(parts: Parts, seen: Status, accepted: set[str], naming: Naming) -> St
     titles = {entry.title for entry in seen.near}
     if not titles <= accepted and naming([entry for entry in seen.near if entry.title not in accepted]):
         accepted |= titles
-    return plan_round(parts, seen.scan, seen.observation, accepted)
+    return plan_round(parts, seen.scan, seen.observation, accepted, most=seen.most)
 
 
 def _without_replaced(parts: Parts, seen: Status, accepted: set[str]) -> Status:
@@ -228,7 +231,7 @@ def _without_replaced(parts: Parts, seen: Status, accepted: set[str]) -> Status:
         return seen
     now = parts.clock.now()
     parts.journal.set_bad(BadSample(one.uid, one.class_title, one.path, ONE_FOR_EACH, now) for one in replaced)
-    return plan_round(parts, seen.scan, seen.observation, accepted)
+    return plan_round(parts, seen.scan, seen.observation, accepted, most=seen.most)
 
 
 def _was_replaced(parts: Parts, upload: Upload, twins: Sequence[LocalSample]) -> bool:
@@ -327,7 +330,7 @@ def _add(pushed: Pushed, done: Round) -> None:
     pushed.refusals = done.refusals
     pushed.problems = seen.problems
     pushed.near = seen.near
-    pushed.left = applied.left
+    pushed.left = applied.left + seen.plan.more
     pushed.error = applied.error
 
 
@@ -374,6 +377,9 @@ def _settled_at(parts: Parts, seen: Status, applied: Applied, refused: set[int])
         )
         stuck = [removal for removal in seen.plan.removed if removal.sample_id in applied.refused]
         applied.failed.extend(Failed(removal.class_title, removal.path, reason) for removal in stuck)
+    if seen.plan.more and not (seen.plan.probe and applied.doubtful):
+        # The next ones wait for nothing; what is doubtful is settled by the way.
+        return parts.clock.now()
     return max(times, default=None)
 
 

@@ -35,8 +35,9 @@ class Wanted:
 class Parts:
     """The local truth, the service, time, and who listens. ``run_started`` is when this run of the program began,
     ``stopping`` whether a person has said stop, ``lock`` makes this process the store's one writer (promise 8), and
-    ``readers`` is how many threads read files during a scan. ``wanted`` takes the place of the store where a person
-    asked for a version's data (``push --as``)."""
+    ``readers`` is how many threads read files during a scan. ``at_once`` is how many new samples a push plans
+    before it looks again, hours of budget: so a backlog of a week needs no more memory than that of a day, and begins
+    as soon. ``wanted`` takes the place of the store where a person asked for a version's data (``push --as``)."""
 
     layout: Layout
     model_id: int
@@ -56,4 +57,5 @@ class Parts:
     stopping: Callable[[], bool]
     lock: Callable[[Layout], AbstractContextManager[None]] = writer_lock
     readers: int = 2
+    at_once: int = 20_000
     wanted: Wanted | None = None

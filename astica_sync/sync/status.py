@@ -25,6 +25,7 @@ class Status:
     """Both sides at one moment, and what follows.
 
     ``bad`` are the samples that are not tried again, by uid; ``near`` the new classes whose uploads wait for a word.
+    ``most`` is how many new samples the plan was to name.
     """
 
     scan: Scan
@@ -34,10 +35,12 @@ class Status:
     problems: list[Problem]
     bad: dict[str, BadSample]
     near: list[NearTitle]
+    most: int | None = None
 
 
-def find_status(parts: Parts, *, offline: bool = False, quick: bool = False) -> Status:
+def find_status(parts: Parts, *, offline: bool = False, quick: bool = False, most: int | None = None) -> Status:
     """Scans the store, asks for one view (none when ``offline``) and plans. ``quick``: for who only wants to know.
+    ``most``: so many uploads of new samples in this plan, the others in the next.
 
     Raises:
         StoreError: the store cannot be scanned, or nothing was ever observed and ``offline`` is set.
@@ -48,7 +51,7 @@ def find_status(parts: Parts, *, offline: bool = False, quick: bool = False) -> 
         parts.layout, parts.index, clock=parts.clock, disk=parts.disk, threads=parts.readers
     )
     observation = last_observation(parts) if offline else observe(parts)
-    return plan_round(parts, scan, observation, quick=quick)
+    return plan_round(parts, scan, observation, quick=quick, most=most)
 
 
 def plan_round(
@@ -58,6 +61,7 @@ def plan_round(
     accepted: Container[str] = frozenset(),
     *,
     quick: bool = False,
+    most: int | None = None,
 ) -> Status:
     """Plans from a scan and an observation, and asks the guard. ``accepted`` are new class titles that a person wants
     although they nearly are another one; ``quick`` relies on what an earlier comparison of the same sides has found."""
@@ -84,7 +88,7 @@ def plan_round(
         ignored=_ignored(parts),
         version=parts.wanted is not None,
     )
-    plan = compare(parts, observation, terms, quick=quick)
+    plan = compare(parts, observation, terms, quick=quick, most=most)
     named = {upload.class_title for upload in plan.asked}
     return Status(
         scan,
@@ -94,6 +98,7 @@ def plan_round(
         list(parts.index.problems()),
         bad,
         [entry for entry in near if entry.title in named],
+        most,
     )
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astica_sync.core import kept as kept_module
-from astica_sync.core.kept import Kept, Page, find_kept
+from astica_sync.core.kept import Kept, Page, find_kept, share_out
 from astica_sync.core.plan import Terms, make_plan
 from astica_sync.core.sample import (
     LocalSample,
@@ -79,7 +79,9 @@ def pages(items: Sequence[LocalSample] | Sequence[Mark], size: int) -> list[Page
 
 
 def rest_of(items: Sequence[Item], kept: Kept) -> list[Item]:
-    return [item for item in items if item.uid[:32] in kept.rest]
+    """What is not kept."""
+    starts = {*kept.rest, *(uid[:32] for uid in kept.new[0])}
+    return [item for item in items if item.uid[:32] in starts]
 
 
 @settings(max_examples=400)
@@ -100,16 +102,25 @@ def test_counting_what_is_the_same_changes_no_plan(
     finally:
         kept_module._SMALL = before
     assert kept.rest == sorted(set(kept.rest))
+    assert kept.new[0] == sorted(set(kept.new[0]))
+    assert set(kept.new[0]).isdisjoint({mark.uid for mark in marks} | {sample.uid for sample in remote})
     whole = make_plan(local, marks, observation, terms)
-    rest = Shown.of(remote).starting(kept.rest)
-    assert make_plan(rest_of(local, kept), rest_of(marks, kept), observation, terms, kept.classes, rest) == whole
+    rest = list(Shown.of(remote).starting(kept.rest))
+    assert make_plan(rest_of(local, kept), rest_of(marks, kept), observation, terms, kept.classes, rest=rest) == whole
+    # The same with some of the new ones another time.
+    now, later = share_out(kept, terms, small)
+    sliced = [sample for sample in local if sample.content in now]
+    part = make_plan(sliced, rest_of(marks, kept), observation, terms, kept.classes, later, rest)
+    assert (part.requests, part.classes, part.removals) == (whole.requests, whole.classes, whole.removals)
+    assert part.more == len(whole.uploads) - len(part.uploads)
+    assert len(part.uploads) <= small + len(whole.uploads) - len(kept.new[0])
 
 
 def test_equal_sides_leave_nothing_to_look_at() -> None:
     local = in_order([LocalSample(uid_of(c, "Can"), "Can", ("p",), 9) for c in CONTENTS])
     marks = [Mark(each.uid, "Can", MarkState.AGREED, 0.0, "r", "p") for each in local]
     shown = Shown.of([RemoteSample(each.uid, number, 1, "Can") for number, each in enumerate(local, 1)])
-    assert find_kept(pages(local, 5), pages(marks, 7), shown) == Kept({"Can": len(CONTENTS)}, [])
+    assert find_kept(pages(local, 5), pages(marks, 7), shown) == Kept({"Can": len(CONTENTS)})
 
 
 def test_a_side_that_is_not_sorted_is_an_error_and_not_an_absence() -> None:

@@ -7,14 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from astica_sync.core.decide import Verdict, decide
 from astica_sync.core.order import new_places, uploads_before
 from astica_sync.core.plan import (
     CLASS_REMOVE_COST,
     Plan,
     Terms,
-    Verdict,
     Why,
-    decide,
     make_plan,
 )
 from astica_sync.core.sample import (

@@ -230,6 +230,7 @@ class Store:
         self.oracle = oracle
         self.allowance = allowance
         self.class_remove = True
+        self.at_once = 20_000
         self.root = f"{machine.base}/{name}"
         self.layout = Layout(Path(self.root))
         self.index_name, self.journal_name = str(self.layout.index_db), str(self.layout.journal_db)
@@ -377,4 +378,5 @@ class Store:
             stopping=lambda: run.stopping,
             lock=lambda layout: self.lock(layout, run),
             readers=0,
+            at_once=self.at_once,
         )

@@ -111,7 +111,7 @@ MUTANTS = (
     _mutant("a removal does not mark attempted again",
         (APPLY + "_mark_removals", "parts.journal.attempt", "(lambda *_: None)"), quick=300),
     _mutant("a mark is forgotten at once",
-        (PLAN + "decide", "return Verdict.FORGET if settled else Verdict.WAIT", "return Verdict.FORGET")),
+        ("astica_sync.core.decide:decide", "return Verdict.FORGET if settled else Verdict.WAIT", "return Verdict.FORGET")),
     _mutant("the clock of an earlier run is believed",
         (PLAN + "last_sending", "return min(mark.sent_at, terms.run_started)", "return mark.sent_at")),
     _mutant("a refusal counts as uploaded",

@@ -75,6 +75,8 @@ class Play:
             machine = machines[number % len(machines)]
             store = Store(machine, "AB"[number], self.service, self.oracle, Allowance(floor=script.floor))
             store.class_remove = script.class_remove
+            # Plans of a few samples at a time, in some walks.
+            store.at_once = 2 if script.seed % 3 == 0 else store.at_once
             store.faults = script.faults
             self.stores.append(store)
 

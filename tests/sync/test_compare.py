@@ -73,9 +73,9 @@ class Sides:
         )
         self.observation = Observation(ModelInfo(7, "m"), 100.0, classes, shown, name=f"view {next(numbers)}")
 
-    def plan(self, quick: bool) -> Plan:
+    def plan(self, quick: bool, most: int | None = None) -> Plan:
         parts: Any = self
-        return compare(parts, self.observation, Terms("r", 0.0, 60.0), quick=quick)
+        return compare(parts, self.observation, Terms("r", 0.0, 60.0), quick=quick, most=most)
 
     def close(self) -> None:
         self.index.close()
