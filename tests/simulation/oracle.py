@@ -118,7 +118,17 @@ class Oracle:
         notes.views_since_plan = 0
         notes.planned_at = self.world.time
         notes.forbidden = _massacred(plan, run.store.allowance)
+        for uid in plan.forgets:
+            self._forgotten(run, uid)
         self.world.tell(lambda: f"{run.name}: plans {_plan_text(plan)}{' REFUSED' if refusals else ''}")
+
+    def _forgotten(self, run: "Run", uid: str) -> None:
+        """A mark that goes since the clock was set forward after the upload was confirmed, so that it looks old enough:
+        only the wall clock tells one run about another, and the view still lags."""
+        book = self.book(run.store)
+        for sending in book.sendings.get(uid, ()):
+            if sending.proof == "done" and sending.wall_offset < run.wall_offset:
+                book.excused.add(uid)
 
     def consented(self, run: "Run", refusals: list[Refusal], agreed: bool) -> None:
         if agreed:

@@ -107,11 +107,19 @@ class VersionsOracle:
             # Others do not look at it.
             book = self.book(run.store)
             for asking in book.askings:
-                if asking.settled is None and told.version not in asking.seen:
+                if told.version in asking.seen or asking.given_up:
+                    continue
+                # Whoever was shown it may have died, or met a full disk, before it was noted; the next look may meet
+                # another version already, and nothing tells of the first any more.
+                if asking.settled is None or not self._is_noted(run.store, asking):
                     asking.settled = self.world.time
             book.shown.add(told.version)
         if told.models is not None:
             run.oracle_notes.lists.append((asked, {model.model_id for model in told.models}))
+
+    def _is_noted(self, store: "Store", asking: Asking) -> bool:
+        """Whether the store knows a version that it was shown after this request."""
+        return any((name, date) not in asking.seen for name, date, _ in self.records(store))
 
     # The rules.
 
