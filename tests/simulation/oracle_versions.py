@@ -49,6 +49,8 @@ class Wish:
 
     title: str
     first: int
+    begun: float
+    """When the list was asked for that tells which models were there before."""
     sendings: list[str] = field(default_factory=list)
     """The runs whose request left and may have been carried out."""
     done: bool = False
@@ -279,7 +281,9 @@ class VersionsOracle:
             world.violate(1, f"{run.name} makes a model and has not written down that it does")
         wish = self.wishes.get(machine.name)
         if wish is None or wish.done or wish.title != title:
-            wish = self.wishes[machine.name] = Wish(title, len(self.models(machine)))
+            lists = run.oracle_notes.lists
+            begun = lists[-1][0] if lists else run.oracle_notes.started
+            wish = self.wishes[machine.name] = Wish(title, len(self.models(machine)), begun)
         need = run.oracle_notes.started + QUARANTINE - 1e-6
         if wish.sendings and not any(asked >= need for asked, _ in run.oracle_notes.lists):
             world.violate(5, f"{run.name} makes the model {title!r} again without having looked for the first")
@@ -294,6 +298,10 @@ class VersionsOracle:
         # One of that title which another machine made meanwhile cannot be told from one's own: there is no id.
         others = [model for model in self.account.models if model.origin not in machine.store_names]
         alike = {model.model_id for model in others if model.title == title}
+        if wish is not None:
+            # Nor can one that was made so shortly before that the first list did not show it yet.
+            hidden = wish.begun - self.account.terms.lag
+            alike |= {model.model_id for model in self.models(machine) if model.title == title and model.made > hidden}
         if not any(model.model_id == model_id for model in mine) and model_id not in alike:
             self.world.violate(4, f"{run.name} takes model {model_id} for the one it made")
         if len([model for model in mine if not model.extra]) > 1:
