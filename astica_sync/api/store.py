@@ -10,7 +10,7 @@ from astica_sync.api.base import quiet
 from astica_sync.api.scoring import Scoring
 from astica_sync.core.pairing import Adopted, Pair, Pairing, find_doubles, find_pairs
 from astica_sync.core.plan import Plan
-from astica_sync.core.sample import LocalSample
+from astica_sync.core.sample import LocalSample, Observation
 from astica_sync.core.snapshot import Diff, SnapshotSample, diff, freeze
 from astica_sync.core.versions import Training, Version, find_objections
 from astica_sync.errors import AsticaSyncError
@@ -160,11 +160,11 @@ class Store(Scoring):
                     training = None
                 own = training is None
                 if training is None:
-                    snapshot, samples = self._freeze(anyway=anyway)
+                    snapshot, seen = self._freeze(anyway=anyway)
                     untold = trainer.untold()
                     if untold is not None and untold[0].snapshot == snapshot:
                         return Trained(untold[1], snapshot, picked_up=True)
-                    training = trainer.begin(look.model, snapshot, samples, tell)
+                    training = trainer.begin(seen.model, snapshot, len(seen.samples), tell)
                 else:
                     tell("A training that was asked for before is still under way")
             if not wait:
@@ -173,8 +173,8 @@ class Store(Scoring):
             if own:
                 return Trained(look.version, training.snapshot)
 
-    def _freeze(self, *, anyway: bool) -> tuple[str, int]:
-        """Writes down what the service holds, and how many samples that is; for the holder of the writer lock."""
+    def _freeze(self, *, anyway: bool) -> tuple[str, Observation]:
+        """Writes down what the service holds by this observation; for the holder of the writer lock."""
         parts = self._as(self.follows) if self.follows else self.parts
         seen = find_status(parts)
         objections = find_objections(seen.plan, seen.observation)
@@ -187,7 +187,7 @@ class Store(Scoring):
         snapshot = self.history.snapshots.write(
             lambda: freeze(local_side(parts), parts.journal.marks(), seen.observation)
         )
-        return snapshot, len(seen.observation.samples)
+        return snapshot, seen.observation
 
     def versions(self, *, offline: bool = False) -> list[Told]:
         """Every version ever seen, the first one first, with its data, what changed in it, and its scores.

@@ -224,9 +224,10 @@ class Journal:
             _event,
         )
 
-    def last_event(self, uid: str) -> Event | None:
-        """What was last done about one sample; looks through the whole history."""
-        return next(self._read(f"{_EVENT} WHERE uid = ? ORDER BY id DESC LIMIT 1", (uid,), _event), None)
+    def events_of(self, uids: Sequence[str]) -> Iterator[Event]:
+        """What was done about some samples, in the order it was done; looks through the whole history."""
+        marks = ", ".join("?" * len(uids))
+        return self._read(f"{_EVENT} WHERE uid IN ({marks}) ORDER BY id", tuple(uids), _event)
 
     def set_bad(self, samples: Iterable[BadSample]) -> None:
         """Remembers samples that failed for their own sake."""

@@ -148,7 +148,8 @@ class Records:
             self._disk.lstat(self._root.parent)
             self._disk.make_folder(self._root)
             self._disk.append_synced(self._root / name, data)
-            self._disk.sync_folder(self._root)
+            for made in (self._root, self._root.parent):
+                self._disk.sync_folder(made)
         except OSError as error:
             raise StoreError(
                 f"{self._root / name} cannot be written: {error.strerror}", "free space or mend its rights"

@@ -51,6 +51,9 @@ class Snapshots:
             self._disk.lstat(self._backup.root.parent)
             self._disk.make_folder(self.folder)
             self._disk.write_synced(path, self._lines(samples()))
+            # Whoever made these folders may have failed before their names were durable.
+            for made in (self._backup.root, self._backup.root.parent):
+                self._disk.sync_folder(made)
         except OSError as error:
             raise StoreError(
                 f"the snapshot cannot be written: {error.strerror}", "free space, then try again"

@@ -2,32 +2,25 @@
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from astica_sync.core.backlog import part_of
 from astica_sync.core.guard import Refusal
 from astica_sync.core.naming import NearTitle
 from astica_sync.core.plan import Plan, RemoveSample, Upload
-from astica_sync.core.sample import CONTENT_LENGTH, LocalSample, Problem, content_of, is_uid
+from astica_sync.core.sample import Problem
 from astica_sync.errors import AsticaSyncError, Refused
-from astica_sync.store.journal import BadSample
 from astica_sync.store.layout import check_root
 from astica_sync.sync.apply import Applied, Failed, apply_plan
 from astica_sync.sync.breaker import Breaker
 from astica_sync.sync.parts import Parts
 from astica_sync.sync.probe import prove_uids, refuse_cut_uids, try_again
+from astica_sync.sync.replaced import note_replaced
 from astica_sync.sync.status import FOLLOWS, Status, find_status, plan_round
 
 LOST_TRIES = 3
 """How often one push sends a request whose answer is lost each time."""
-
-TWINS_KEPT = "twins_kept"
-"""The journal's key for whether the service was seen to keep two samples of one uid."""
-ONE_FOR_EACH = (
-    "the service cuts uids and keeps one sample for each, so that an image can be in one class alone; "
-    "remove it from the other class, then push --retry"
-)
 
 Consent = Callable[[list[Refusal]], bool]
 Naming = Callable[[list[NearTitle]], bool]
@@ -82,8 +75,10 @@ class Rounds:
         consent: Consent = lambda _: False,
         naming: Naming = lambda _: False,
         new_classes: Iterable[str] = (),
+        retry: bool = False,
     ) -> None:
         self._parts = parts
+        self._retry = retry
         self._consent = consent
         self._naming = naming
         self._accepted = set(new_classes)
@@ -96,7 +91,9 @@ class Rounds:
     def run(self, seen: Status, choose: Callable[[Plan], Plan] = lambda plan: plan) -> Round:
         """Applies what ``choose`` takes of the plan; waits for nothing. What it did not take counts nowhere."""
         parts = self._parts
-        seen = _named(parts, _without_replaced(parts, seen, self._accepted), self._accepted, self._naming)
+        if not self._retry and note_replaced(parts, seen):
+            seen = plan_round(parts, seen.scan, seen.observation, self._accepted, most=seen.most)
+        seen = _named(parts, seen, self._accepted, self._naming)
         never_shown = _take_confirmed(seen.plan, self.confirmed)
         seen = replace(seen, refusals=_still_planned(seen), plan=choose(seen.plan))
         parts.listener.planned(seen.plan, seen.refusals, parts.service.forecast(seen.plan.requests))
@@ -152,7 +149,7 @@ def push(
             parts.journal.clear_bad()
             try_again(parts)
         _follow(parts)
-        rounds = Rounds(parts, consent, naming, new_classes)
+        rounds = Rounds(parts, consent, naming, new_classes, retry)
         seen = find_status(parts, most=parts.at_once)
         lost: Counter[str | int] = Counter()
         while True:
@@ -211,42 +208,6 @@ def _named(parts: Parts, seen: Status, accepted: set[str], naming: Naming) -> St
     if not titles <= accepted and naming([entry for entry in seen.near if entry.title not in accepted]):
         accepted |= titles
     return plan_round(parts, seen.scan, seen.observation, accepted, most=seen.most)
-
-
-def _without_replaced(parts: Parts, seen: Status, accepted: set[str]) -> Status:
-    """The same status, with those samples failed that the service took and gave up for another one of the same image.
-
-    It keeps one sample for each uid, and cuts uids so far that an image has the same one in all classes: to send them
-    again would only take the other ones away.
-    """
-    if seen.observation.classes_told or parts.journal.get_meta(TWINS_KEPT):
-        return seen
-    shown = Counter(sample.uid[:CONTENT_LENGTH] for sample in seen.observation.samples if is_uid(sample.uid))
-    if max(shown.values(), default=0) > 1:
-        parts.journal.set_meta(TWINS_KEPT, True)
-        return seen
-    twins = {twin[0].content: twin for twin in seen.plan.twins if twin[0].content in shown}
-    replaced = [one for one in seen.plan.uploads if _was_replaced(parts, one, twins.get(content_of(one.uid), ()))]
-    if not replaced:
-        return seen
-    now = parts.clock.now()
-    parts.journal.set_bad(BadSample(one.uid, one.class_title, one.path, ONE_FOR_EACH, now) for one in replaced)
-    return plan_round(parts, seen.scan, seen.observation, accepted, most=seen.most)
-
-
-def _was_replaced(parts: Parts, upload: Upload, twins: Sequence[LocalSample]) -> bool:
-    """Whether the service confirmed this sample, and then another one of the same image. If it was not the last one, it
-    went by some accident, such as a removal, from a view that lags, of an id that is another sample's by now."""
-    if not upload.again:
-        return False
-    sent = _last_sending(parts, upload.uid)
-    return sent is not None and any((_last_sending(parts, twin.uid) or sent) > sent for twin in twins)
-
-
-def _last_sending(parts: Parts, uid: str) -> float | None:
-    """When the sample was sent and confirmed, if nothing was done about it since."""
-    last = parts.journal.last_event(uid)
-    return last.at if last is not None and (last.action, last.outcome) == ("upload", "done") else None
 
 
 def _still_planned(seen: Status) -> list[Refusal]:

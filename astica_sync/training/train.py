@@ -111,7 +111,10 @@ class Trainer:
 
         Raises:
             RemoteError: refused, or nothing was sent.
+            StoreError: what it looked like cannot be noted; nothing was sent.
         """
+        # What has shown since the last look came of no request of this store.
+        self.records.add_version(model, None, self.clock.now())
         known = len(self.records.versions())
         training = Training(snapshot, samples, self.clock.now(), False, model.version or "", model.trained_at, known)
         with self.journal.commit():

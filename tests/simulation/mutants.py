@@ -135,6 +135,8 @@ MUTANTS = (
     _mutant("the guard is off", (GUARD + "find_refusals", "if not removed or allowance.all:", "if True:"), quick=500),
     _mutant("the guard forgets the classes",
         (GUARD + "find_refusals", "return refusals + _class_refusals(plan, removed, allowance)", "return refusals")),
+    _mutant("most of all is sent again unasked",
+        (GUARD + "find_repeats", "if allowance.all or", "if True or")),
     _mutant("consent is kept for other samples",
         (CYCLE + "_still_refused", "return [] if named <= agreed else refusals", "return [] if agreed else refusals")),
     _mutant("unmanaged samples are removed",
@@ -214,6 +216,8 @@ MUTANTS = (
         "a stranger's sample without a uid is ours, cut",
         ("astica_sync.sync.probe:prove_uids", "and (over or len(sample.uid) >= TELLING)", ""),
     ),
+    _mutant("a remembered comparison forgets what was touched since",
+        ("astica_sync.core.kept:look_again", "sorted(set(contents).difference(kept.rest))", "[]"), quick=100),
     _mutant("what could not be seen counts as equal", (PLAN + "make_plan", "unseen=bool(terms.unknown)", "")),
     # The limit and the lock (promises 6 and 8).
     _mutant("the limit is off by one", (PACE + "next_start", "room = limit - ahead", "room = limit - ahead + 1"), quick=200),

@@ -56,8 +56,10 @@ class Notes:
     scan_epoch: int = -1
     removed: set[int] = field(default_factory=set)
     confirmed: set[str] = field(default_factory=set)
-    consented: set[int] = field(default_factory=set)
+    consented: set[int | str] = field(default_factory=set)
     forbidden: set[int] = field(default_factory=set)
+    repeats: set[str] = field(default_factory=set)
+    """What a person must agree to before it is sent again."""
     changes: int = 0
     sent: int = 0
     last_change: float = 0.0
@@ -118,11 +120,30 @@ class Oracle:
         notes.views_since_plan = 0
         notes.planned_at = self.world.time
         notes.forbidden = _massacred(plan, run.store.allowance)
+        notes.repeats = self._doubted(run, plan)
+        for uid in plan.forgets:
+            self._forgotten(run, uid)
         self.world.tell(lambda: f"{run.name}: plans {_plan_text(plan)}{' REFUSED' if refusals else ''}")
+
+    def _doubted(self, run: "Run", plan: Plan) -> set[str]:
+        """The samples of a plan that the service has confirmed or shown before, where it shows fewer of ours."""
+        marks = {upload.uid: self._mark(run.store, upload.uid) for upload in plan.uploads}
+        again = {uid for uid, mark in marks.items() if mark is not None and mark[0] == "agreed"}
+        managed = sum(count.managed for count in plan.classes.values())
+        return again if len(again) > max(run.store.allowance.floor, managed) else set()
+
+    def _forgotten(self, run: "Run", uid: str) -> None:
+        """A mark that goes since the clock was set forward after the upload was confirmed, so that it looks old enough:
+        only the wall clock tells one run about another, and the view still lags."""
+        book = self.book(run.store)
+        for sending in book.sendings.get(uid, ()):
+            if sending.proof == "done" and sending.wall_offset < run.wall_offset:
+                book.excused.add(uid)
 
     def consented(self, run: "Run", refusals: list[Refusal], agreed: bool) -> None:
         if agreed:
             run.oracle_notes.consented |= {sample.sample_id for refusal in refusals for sample in refusal.samples}
+            run.oracle_notes.consented |= {upload.uid for refusal in refusals for upload in refusal.uploads}
 
     def sending(self, run: "Run", path: str, fields: dict[str, Any]) -> None:
         fields.pop("tkn")
@@ -242,6 +263,8 @@ class Oracle:
             world.violate(5, f"{run.name} sends {uid[:6]} without a mark of its own: {mark}")
         if not notes.retry and self._is_bad(store, uid):
             world.violate(9, f"{run.name} sends {uid[:6]} again, which was refused for its own sake")
+        if uid in notes.repeats - notes.consented:
+            world.violate(7, f"{run.name} sends {uid[:6]} again, with most of what the service had, and nobody agreed")
         for before in book.sendings.get(uid, ()):
             since = before.at
             if before.proof == "unknown" and before.run != run.run_id:

@@ -49,6 +49,8 @@ class Wish:
 
     title: str
     first: int
+    begun: float
+    """When the list was asked for that tells which models were there before."""
     sendings: list[str] = field(default_factory=list)
     """The runs whose request left and may have been carried out."""
     done: bool = False
@@ -107,11 +109,19 @@ class VersionsOracle:
             # Others do not look at it.
             book = self.book(run.store)
             for asking in book.askings:
-                if asking.settled is None and told.version not in asking.seen:
+                if told.version in asking.seen or asking.given_up:
+                    continue
+                # Whoever was shown it may have died, or met a full disk, before it was noted; the next look may meet
+                # another version already, and nothing tells of the first any more.
+                if asking.settled is None or not self._is_noted(run.store, asking):
                     asking.settled = self.world.time
             book.shown.add(told.version)
         if told.models is not None:
             run.oracle_notes.lists.append((asked, {model.model_id for model in told.models}))
+
+    def _is_noted(self, store: "Store", asking: Asking) -> bool:
+        """Whether the store knows a version that it was shown after this request."""
+        return any((name, date) not in asking.seen for name, date, _ in self.records(store))
 
     # The rules.
 
@@ -271,7 +281,9 @@ class VersionsOracle:
             world.violate(1, f"{run.name} makes a model and has not written down that it does")
         wish = self.wishes.get(machine.name)
         if wish is None or wish.done or wish.title != title:
-            wish = self.wishes[machine.name] = Wish(title, len(self.models(machine)))
+            lists = run.oracle_notes.lists
+            begun = lists[-1][0] if lists else run.oracle_notes.started
+            wish = self.wishes[machine.name] = Wish(title, len(self.models(machine)), begun)
         need = run.oracle_notes.started + QUARANTINE - 1e-6
         if wish.sendings and not any(asked >= need for asked, _ in run.oracle_notes.lists):
             world.violate(5, f"{run.name} makes the model {title!r} again without having looked for the first")
@@ -286,6 +298,10 @@ class VersionsOracle:
         # One of that title which another machine made meanwhile cannot be told from one's own: there is no id.
         others = [model for model in self.account.models if model.origin not in machine.store_names]
         alike = {model.model_id for model in others if model.title == title}
+        if wish is not None:
+            # Nor can one that was made so shortly before that the first list did not show it yet.
+            hidden = wish.begun - self.account.terms.lag
+            alike |= {model.model_id for model in self.models(machine) if model.title == title and model.made > hidden}
         if not any(model.model_id == model_id for model in mine) and model_id not in alike:
             self.world.violate(4, f"{run.name} takes model {model_id} for the one it made")
         if len([model for model in mine if not model.extra]) > 1:

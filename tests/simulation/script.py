@@ -27,6 +27,8 @@ STEPS = {
 NEEDED = ("add", "delete", "mend", "jump")
 CORNER_SHARE = 0.1
 """How many of all walks end with a corner."""
+LOOKED_AT = 0.1
+"""How many end with two looks of somebody who changes something between them."""
 TITLES = ("Can", "Bottle", "B\u00fcchse", "Jar", "can")
 
 
@@ -124,6 +126,12 @@ def write_script(seed: int) -> Script:
     if corner.random() < CORNER_SHARE:
         script.steps.append(Step(corner.choice(list(CORNERS)), corner.getrandbits(48), corner.randrange(stores)))
     add_trainings(script)
+    looks = random.Random(seed ^ 0x1007)
+    if looks.random() < LOOKED_AT:
+        # Whoever only looks, and looks again after a change, reads no more than what changed.
+        whose = looks.randrange(stores)
+        for kind in ("status", looks.choice(("add", "edit", "delete", "move", "copy")), "status"):
+            script.steps.append(Step(kind, looks.getrandbits(48), whose))
     return script
 
 

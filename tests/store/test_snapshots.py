@@ -29,6 +29,11 @@ class Failing(Disk):
             raise OSError(errno.ENOSPC, "No space left on device")
         super().write_synced(path, chunks, mode)
 
+    def sync_folder(self, path: Path) -> None:
+        if self._step == f"sync {path.name}":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().sync_folder(path)
+
     def open_read(self, path: AnyPath) -> BinaryIO:
         if self._step == "read" and str(path).endswith(".jsonl"):
             raise OSError(errno.EIO, "Input/output error")
@@ -101,6 +106,15 @@ def test_a_disk_that_fails_is_said(backup: Backup) -> None:
     Snapshots(backup, Disk()).write(lambda: SAMPLES)
     with pytest.raises(StoreError, match="cannot be listed"):
         Snapshots(backup, Failing("list")).ids()
+
+
+def test_a_folder_that_an_earlier_run_could_not_make_durable_is_made_so_before_a_snapshot_counts(
+    backup: Backup,
+) -> None:
+    for above in (backup.root, backup.root.parent):
+        for _ in range(2):
+            with pytest.raises(StoreError, match="cannot be written: No space left"):
+                Snapshots(backup, Failing(f"sync {above.name}")).write(lambda: SAMPLES)
 
 
 def test_other_files_in_the_folder_are_passed_over(backup: Backup) -> None:

@@ -17,7 +17,7 @@ from astica_sync.core.versions import Training, Version, find_versions, has_newe
 from astica_sync.remote.service import Service
 from astica_sync.sandbox.running import Box
 from astica_sync.store.journal import Journal
-from astica_sync.training.train import PENDING, find_model
+from astica_sync.training.train import PENDING, Look, find_model
 
 
 def pending(store: Path) -> Training | None:
@@ -195,6 +195,30 @@ def test_an_answer_from_before_another_command_asked_settles_nothing(
         assert [version.snapshot for version in trainer.records.versions()] == [first.snapshot]
         trainer.give_up(old)
         assert trainer.pending() == look.pending, "what another command has asked for is not forgotten"
+
+
+def test_a_version_that_shows_between_the_look_and_the_request_is_not_taken_for_the_one_asked_for(
+    shell: Shell, sandbox: Box, store: Path, model_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in shell.environ.items():
+        monkeypatch.setenv(name, value)
+
+    with Store(store) as opened:
+        look = opened.trainer.look
+
+        def meanwhile(_: object) -> Look:
+            found = look()
+            monkeypatch.undo()
+            opened.parts.service.train(model_id)
+            sandbox.wait_for_training()
+            return found
+
+        monkeypatch.setattr("astica_sync.training.train.Trainer.look", meanwhile)
+        mine = opened.train()
+        theirs, made = opened.versions()
+        assert mine.version is not None and made.version.name == mine.version.name
+        assert (theirs.version.snapshot, made.version.snapshot) == (None, mine.snapshot)
+    assert sandbox.versions(model_id) == [theirs.version.name, mine.version.name]
 
 
 def test_a_request_that_never_arrived_is_asked_about_and_sent_again_only_then(
