@@ -7,12 +7,12 @@ the files of the others are named.
 
 import marshal
 from dataclasses import dataclass, field
-from stat import S_IFMT, S_IFREG
+from stat import S_IFREG
 
 import xxhash
 
 from astica_sync.store.disk import Disk, Kind, kind_of
-from astica_sync.store.ignore import is_hidden
+from astica_sync.store.ignore import LITTER_LENGTHS, is_hidden
 from astica_sync.store.layout import STATE_DIR
 
 BUCKETS = 61
@@ -23,8 +23,7 @@ SEAL_BYTES = 16
 BROKEN = bytes(SEAL_BYTES)
 """What no bucket's seal ever is: its files have to be compared."""
 
-# Most names are ruled out by their first letter.
-_MAYBE_HIDDEN = frozenset(".tedi\u0130TEDI")
+_KIND, _FILE = 0o170000, S_IFREG
 
 Signature = tuple[int, int, int, int]
 """Size, modification and change time in nanoseconds, inode."""
@@ -62,24 +61,27 @@ def glance(disk: Disk, path: str, seals: bytes | None, seed: int, *, odd: bool =
         OSError: the folder cannot be listed to its end.
     """
     seen = Glance()
-    files: list[Listed] = []
-    add = files.append
+    buckets = max(1, count_buckets(seals or b""))
+    filled: list[list[Listed]] = [[] for _ in range(buckets)]
+    adders = [inside.append for inside in filled]
     sealable = not odd
+    # This loop is most of the work of a status; what it does for each file is counted in nanoseconds.
     for name, status in disk.scan_folder(path):
-        if name[0] in _MAYBE_HIDDEN and is_hidden(name):
+        if (name[0] == "." or len(name) in LITTER_LENGTHS) and is_hidden(name):
             seen.nested = seen.nested or name == STATE_DIR
-        elif status is not None and S_IFMT(status.st_mode) == S_IFREG and not odd:
-            add((name, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino))
+        elif status is not None and status.st_mode & _KIND == _FILE and not odd:
+            inode = status.st_ino
+            adders[inode % buckets]((name, status.st_size, status.st_mtime_ns, status.st_ctime_ns, inode))
         else:
             kind = None if status is None else kind_of(status)
             sealable = sealable and kind is Kind.FOLDER
             seen.others.append((name, kind, status.st_dev if status else 0))
-    seen.files = len(files)
-    if not files or not sealable:
-        seen.changed, seen.broken = files, [0]
+    seen.files = sum(map(len, filled))
+    if not seen.files or not sealable:
+        seen.changed, seen.broken = [each for inside in filled for each in inside], [0]
         return seen
-    buckets = BUCKETS if len(files) >= BUCKET_FROM else 1
-    filled = _distribute(files, buckets)
+    if buckets != (fitting := BUCKETS if seen.files >= BUCKET_FROM else 1):
+        filled, buckets = _distribute(filled, fitting), fitting
     seen.seals = b"".join(_seal(inside, seed) for inside in filled)
     if seals is None or len(seals) != len(seen.seals):
         seals = BROKEN * buckets
@@ -99,14 +101,12 @@ def break_seals(seals: bytes, numbers: set[int]) -> bytes:
     )
 
 
-def _distribute(files: list[Listed], buckets: int) -> list[list[Listed]]:
-    if buckets == 1:
-        return [files]
-    filled: list[list[Listed]] = [[] for _ in range(buckets)]
-    adders = [inside.append for inside in filled]
-    for each in files:
-        adders[each[4] % buckets](each)
-    return filled
+def _distribute(filled: list[list[Listed]], buckets: int) -> list[list[Listed]]:
+    again: list[list[Listed]] = [[] for _ in range(buckets)]
+    for inside in filled:
+        for each in inside:
+            again[each[4] % buckets].append(each)
+    return again
 
 
 def _seal(files: list[Listed], seed: int) -> bytes:

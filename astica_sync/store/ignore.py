@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _LITTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
 
 
+LITTER_LENGTHS = frozenset(map(len, _LITTER))
+
+
 def is_hidden(name: str) -> bool:
     """Whether a file or folder of this name is never looked at, whatever the ignore file says."""
     return name.startswith(".") or name.lower() in _LITTER
