@@ -154,6 +154,8 @@ def push(
         lost: Counter[str | int] = Counter()
         while True:
             given_up: list[Failed] = []
+            # Counted now, since the first upload of a new store is taken from its plan.
+            planned = len(seen.plan.uploads)
             done = rounds.run(seen, functools.partial(_without_lost, lost=lost, given_up=given_up))
             lost.update(done.applied.doubtful_uploads)
             lost.update(done.applied.doubtful_removals)
@@ -164,7 +166,7 @@ def push(
             try:
                 _wait(parts, done.again)
                 # What could not go up for reasons of its own keeps no place from what is new.
-                stuck = len(done.seen.plan.uploads) - len(done.applied.uploaded)
+                stuck = planned - len(done.applied.uploaded)
                 seen = find_status(parts, most=parts.at_once + max(0, stuck))
             except AsticaSyncError as error:
                 pushed.error = error

@@ -15,7 +15,7 @@ from tests.simulation.walk import walk
 
 pytest.importorskip("greenlet")
 
-WALKS = int(os.environ.get("ASTICA_TEST_WALKS", "4000"))
+WALKS = int(os.environ.get("ASTICA_TEST_WALKS", "2000"))
 PARTS = 40
 # The same in each run, so that a change is judged by what it changes; "fresh" draws another one, as ``make simulate``
 # does. The id of a parallel run, which its processes share, stands for the dice.
