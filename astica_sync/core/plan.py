@@ -359,6 +359,8 @@ def _fold_into_class_removals(plan: Plan, observation: Observation, terms: Terms
     per_class = Counter(removal.class_id for removal in plan.removals)
     busy = {fold_title(upload.class_title) for upload in plan.uploads}
     busy |= {fold_title(waiting.class_title) for waiting in plan.waiting}
+    # Those that follow in another plan are counted here alone.
+    busy |= {fold_title(title) for title, count in plan.classes.items() if count.upload}
     whole = {
         entry.class_id: entry
         for entry in observation.classes
