@@ -39,7 +39,7 @@ VERSION_MUTANTS: tuple[tuple[str, tuple[Change, ...], int], ...] = (
     ("a snapshot lacks what was made elsewhere",
         (("astica_sync.core.snapshot:freeze", "yield from (Elsewhere", "yield from () and (Elsewhere"),), 0),
     ("push --as looks at the folder",
-        (("astica_sync.sync.status:local_side", "parts.wanted.samples if parts.wanted else", ""),), 0),
+        (("astica_sync.sync.compare:compare", "if parts.wanted:", "if False:"),), 0),
     ("push --as looks for the file before a removal",
         (("astica_sync.sync.jobs:may_go", ", Why.NOT_IN_VERSION", ""),), 0),
     ("push --as sends from the file",
