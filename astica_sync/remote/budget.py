@@ -21,6 +21,7 @@ from astica_sync.secret import Secret
 
 IN_FLIGHT_SECONDS = 180.0
 POLL_SECONDS = 0.5
+SHORTEST_WAIT = 0.001
 FIRST_REST = 2.0
 LONGEST_REST = 60.0
 LONGEST_RETRY_AFTER = 3600.0
@@ -161,7 +162,8 @@ class Budget:
         else:
             moment = next_start(self._spans(rows, now), self.limit, self._window, now, blocked, ahead)
         if moment > now:
-            seconds = min(moment - now, POLL_SECONDS if ahead else moment - now)
+            # Never so short that adding it to a clock changes nothing.
+            seconds = max(SHORTEST_WAIT, min(moment - now, POLL_SECONDS) if ahead else moment - now)
             if lane is not max(Lane):
                 rows.execute(
                     "INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?, ?)", (*who, now, now + seconds + POLL_SECONDS)

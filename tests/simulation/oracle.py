@@ -75,13 +75,16 @@ class Notes:
 
 @dataclass(slots=True)
 class Sending:
-    """One upload that left: when, in which run, on a clock how wrong, and what is proven about it."""
+    """One upload that left: when, in which run, on a clock how wrong, what is proven about it, and whether somebody
+    looked a whole quarantine later and it was not there, and it was forgotten then."""
 
     at: float
     run: str
     wall_offset: float
     before: list["Sending"]
     proof: str = "unknown"
+    gone: bool = False
+    forgotten: bool = False
 
 
 @dataclass(slots=True)
@@ -120,6 +123,9 @@ class Oracle:
         notes.views_since_plan = 0
         notes.planned_at = self.world.time
         notes.forbidden = _massacred(plan, run.store.allowance)
+        for uid in plan.forgets:
+            for sending in self.book(run.store).sendings.get(uid, ()):
+                sending.forgotten = sending.gone
         notes.repeats = self._doubted(run, plan)
         for uid in plan.forgets:
             self._forgotten(run, uid)
@@ -182,7 +188,7 @@ class Oracle:
                 }
                 notes.views.append(View(reply.asked, whole))
                 notes.views_since_plan += 1
-                self._settle_by_view(run.store, notes.views[-1])
+                self._settle_by_view(run, notes.views[-1])
                 notes.removed.clear()
             return
         not_done = reply.proof in ("not done", "refused")
@@ -206,13 +212,15 @@ class Oracle:
             if since > 30.0 and self.world.time > run.forgiven_until:
                 self.world.violate(9, f"{run.name} goes on asking {since:.0f} s after its key was refused")
 
-    def _settle_by_view(self, store: "Store", view: View) -> None:
-        """What a view shows was done, whatever became of the answer."""
+    def _settle_by_view(self, run: "Run", view: View) -> None:
+        """What a view shows was done, whatever became of the answer; what it lacks late enough is gone."""
         shown = {seen.uid for seen in view.by_id.values()}
-        for uid, sendings in self.book(store).sendings.items():
-            if uid in shown:
-                for sending in sendings:
+        for uid, sendings in self.book(run.store).sendings.items():
+            for sending in sendings:
+                if uid in shown:
                     sending.proof = "done"
+                since = sending.at if sending.run == run.run_id else max(sending.at, run.oracle_notes.started)
+                sending.gone = uid not in shown and (sending.gone or view.asked >= since + QUARANTINE - 1e-6)
 
     def ended(self, run: "Run") -> None:
         """What a push claims when it ends must be so."""
@@ -270,6 +278,9 @@ class Oracle:
             if before.proof == "unknown" and before.run != run.run_id:
                 since = max(since, notes.started)
             if before.proof == "done" and before.wall_offset < run.wall_offset:
+                continue
+            if before.forgotten:
+                # It had gone from both places, which an earlier run has seen in time; this is another file.
                 continue
             need = since + QUARANTINE - 1e-6
             if not any(view.asked >= need and not view.copies(uid, title) for view in notes.views):
