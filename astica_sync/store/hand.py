@@ -11,7 +11,6 @@ import marshal
 import os
 import select
 import struct
-import subprocess
 import sys
 from typing import IO, Any
 
@@ -34,6 +33,9 @@ class Hand:
     """
 
     def __init__(self) -> None:
+        # Loaded when it is used: most stores are small, and every status would wait for it.
+        import subprocess
+
         self._process = subprocess.Popen(
             (sys.executable, "-P", "-m", __name__),
             stdin=subprocess.PIPE,

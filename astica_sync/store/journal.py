@@ -8,7 +8,6 @@ import contextlib
 import itertools
 import json
 import os
-import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -278,7 +277,7 @@ class _Transaction:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         # No two states of the marks have one name, not even where an earlier file was put back.
-        self._names = (f"{secrets.token_hex(6)}-{number}" for number in itertools.count())
+        self._names = (f"{os.urandom(6).hex()}-{number}" for number in itertools.count())
         self.is_open = False
         self.has_marks = False
 

@@ -5,7 +5,7 @@ the file away; from then on the index is as a scan would leave it. Without an an
 """
 
 import json
-import secrets
+import os
 
 from astica_sync.core.reports import State
 from astica_sync.core.sample import ALL_SEEN
@@ -30,7 +30,7 @@ def seen_by_watcher(parts: Parts) -> Scan | None:
     layout, index = parts.layout, parts.index
     if not is_watched(layout) or not _hears(parts):
         return None
-    question = layout.state / f"{ASKS}{secrets.token_hex(6)}"
+    question = layout.state / f"{ASKS}{os.urandom(6).hex()}"
     try:
         check_root(layout, parts.disk)
         rules = Ignore.load(layout.root)

@@ -36,8 +36,8 @@ class Parts:
     """The local truth, the service, time, and who listens. ``run_started`` is when this run of the program began,
     ``stopping`` whether a person has said stop, ``lock`` makes this process the store's one writer (promise 8), and
     ``readers`` is how many threads read files during a scan. ``at_once`` is how many new samples a push plans
-    before it looks again, hours of budget: so a backlog of a week needs no more memory than that of a day, and begins
-    as soon. ``wanted`` takes the place of the store where a person asked for a version's data (``push --as``)."""
+    before it looks again, hours of budget, so that a backlog of a week needs little more memory than that of a day.
+    ``wanted`` takes the place of the store where a person asked for a version's data (``push --as``)."""
 
     layout: Layout
     model_id: int
