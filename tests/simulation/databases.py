@@ -219,6 +219,12 @@ class SimIndex(index_module.Index):
 
     scans: set[str]
 
+    def _go_private(self) -> None:
+        process = current()
+        if process is not None:
+            process.private = True
+        super()._go_private()
+
     @contextlib.contextmanager
     def scanning(self) -> Iterator[None]:
         name = str(self.path)

@@ -238,14 +238,14 @@ class Oracle:
         if notes.wanted is not None:
             self.versions.check_equal(run, there)
 
-    def _tells_no_class(self) -> bool:
+    def tells_no_class(self) -> bool:
         """Whether uids are cut so far that one image has the same in each class."""
         return self.service.switches.uid_length <= 33
 
     def _in_any_spelling(self, title: str, content: str) -> int:
         """How many samples of an image are there under titles that differ in their spelling alone, where nothing else
         tells these apart."""
-        if not self._tells_no_class():
+        if not self.tells_no_class():
             return 0
         folded = fold_title(title)
         return sum(
@@ -349,7 +349,7 @@ class Oracle:
             for other, held in stable:
                 if (
                     held == content
-                    and (notes.wanted is not None or self._is_read(store, other, content))
+                    and (notes.wanted is not None or self._is_read(run, other, content))
                     and not self._is_sure(store, notes, view, _uid(other, content), other)
                 ):
                     world.violate(4, f"{run.name} removes {name} before its new place in {other!r} is sure")
@@ -442,7 +442,7 @@ class Oracle:
             return
         for entry, sample in self.service.samples():
             uid = complete_uid(sample.uid, MODEL, entry.title)
-            alike = {(fold_title(title), content) for title, content in local} if self._tells_no_class() else set()
+            alike = {(fold_title(title), content) for title, content in local} if self.tells_no_class() else set()
             if (fold_title(entry.title), sample.uid[:32]) in alike:
                 continue
             if sample.origin != store.name or uid in expected or sample.late or uid in book.excused:
@@ -482,8 +482,14 @@ class Oracle:
         found: tuple[str, str, str, bytes] | None = rows.fetchone()
         return found
 
-    def _is_read(self, store: "Store", title: str, content: str) -> bool:
-        """Whether the program has read such a file; what it cannot read it cannot know for a new place."""
+    def _is_read(self, run: "Run", title: str, content: str) -> bool:
+        """Whether the program has read such a file; what it cannot read it cannot know for a new place.
+
+        Read off the index that all share: a run with a copy of its own knows less once it could not open a file.
+        """
+        if run.private and "open" in run.failed:
+            return False
+        store = run.store
         rows = store.databases.keeper(store.index_name).execute(
             "SELECT 1 FROM file JOIN folder ON folder.id = file.folder_id WHERE content = ? AND class = ?",
             (content, title),

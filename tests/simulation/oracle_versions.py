@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import xxhash
 
-from astica_sync.core.sample import make_scope, make_uid
+from astica_sync.core.sample import fold_title, make_scope, make_uid
 from tests.simulation.account import Account, Told, Training
 from tests.simulation.service import MODEL
 from tests.simulation.world import World
@@ -152,16 +152,20 @@ class VersionsOracle:
         """The managed samples of a manifest, which must be what the last observation showed, no more and no less."""
         pins, elsewhere = read_manifest(manifest)
         view = notes.view
-        shown = {(seen.uid, seen.sample_id) for seen in view.by_id.values()} if view else set()
-        pinned = {make_uid(content, make_scope(MODEL, title)) for title, content in pins}
-        for uid in sorted(pinned - {uid for uid, _ in shown}):
-            self.world.violate(2, f"{run.name} trains on a snapshot with {uid[:6]}, which the service does not show")
+        shown = {seen.sample_id: self._as_told(seen.uid, seen.title) for seen in (view.by_id.values() if view else ())}
+        pinned = {self._as_told(make_uid(content, make_scope(MODEL, title)), title) for title, content in pins}
+        for told in sorted(pinned - set(shown.values())):
+            self.world.violate(2, f"{run.name} trains on a snapshot with {told[:6]}, which the service does not show")
         # By their ids: a cut uid of somebody else's is completed by the titles of whoever reads it.
         others = {sample_id for _, sample_id in elsewhere}
-        for uid, sample_id in sorted(shown):
-            if uid not in pinned and sample_id not in others:
-                self.world.violate(2, f"{run.name} trains on a snapshot that lacks sample {sample_id} ({uid[:6]})")
+        for sample_id, told in sorted(shown.items()):
+            if told not in pinned and sample_id not in others:
+                self.world.violate(2, f"{run.name} trains on a snapshot that lacks sample {sample_id} ({told[:6]})")
         return pins
+
+    def _as_told(self, uid: str, title: str) -> str:
+        """The uid; where it is cut to the content, nothing but the class tells samples apart, in any spelling."""
+        return f"{uid[:32]} {fold_title(title)}" if self.oracle.tells_no_class() else uid
 
     def again(self, run: "Run") -> None:
         """A person takes the training that was asked for as lost, and wants another."""

@@ -177,6 +177,7 @@ class Play:
                 _later(process, fail)
                 return
             process.world.tell(lambda: f"{process.name}: {what} fails: {errno.errorcode[number]}")
+            process.failed.add(what)
             if for_ever:
                 process.due.setdefault(process.count + 1, fail)
             raise OSError(number, errno.errorcode[number])

@@ -128,6 +128,10 @@ class Process:
         self.result: Any = None
         self.error: BaseException | None = None
         self.on_end: list[Callable[[], None]] = []
+        self.failed: set[str] = set()
+        """The kinds of effects that an accident let fail."""
+        self.private = False
+        """Whether it went on with an index of its own."""
         self.on_stop: list[Callable[[], None]] = []
         """What is woken when a person says stop."""
         self._strands: list[_Strand] = []
