@@ -3,6 +3,7 @@
 python -m benchmarks.planning STORE          reads, parses, compares and plans; prints seconds and memory of each step
 """
 
+import gc
 import json
 import resource
 import sys
@@ -42,6 +43,7 @@ def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
 
 
 def main() -> None:
+    from astica_sync.cli.main import COLLECTING
     from astica_sync.core.plan import Terms
     from astica_sync.remote.wire import parse_view
     from astica_sync.store.index import Index
@@ -52,6 +54,7 @@ def main() -> None:
     if len(sys.argv) < 2:
         return
     steps = {}
+    gc.set_threshold(*COLLECTING)
 
     def step(name: str, began: float) -> None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -72,7 +75,7 @@ def main() -> None:
         terms = Terms(run="bench", run_started=time.time(), quarantine=60)
         # Of all that a round works with, a comparison needs these four.
         parts: Any = SimpleNamespace(wanted=None, index=index, journal=journal, model_id=model_id)
-        plan = compare(parts, observation, terms, quick=False)
+        plan = compare(parts, observation, terms, quick=False, most=None)
     step("compare and plan", began)
     assert plan.in_sync, plan.requests
     print(json.dumps(steps))

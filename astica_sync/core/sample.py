@@ -15,6 +15,9 @@ CONTENT_LENGTH = 32
 SCOPE_LENGTH = 8
 UID_LENGTH = CONTENT_LENGTH + 1 + SCOPE_LENGTH
 
+LARGEST_ID = 2**63 - 1
+"""Ids of models, classes and samples are positive; a larger number is none."""
+
 _UID = re.compile(r"([0-9a-f]{32})-([0-9a-f]{8})")
 _UID_START = re.compile(r"[0-9a-f]{32}(-[0-9a-f]{0,7})?")
 

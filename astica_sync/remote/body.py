@@ -3,8 +3,6 @@
 from binascii import b2a_base64
 from collections.abc import Iterator, Mapping
 
-import msgspec
-
 from astica_sync.secret import Secret
 
 PIECE = 48 * 1024
@@ -49,6 +47,8 @@ class Body:
         return f"<Body of {self._length} bytes>"
 
     def _head(self) -> bytes:
+        import msgspec
+
         whole = msgspec.json.encode({"tkn": self._key.reveal(), **self._fields})
         if self._image is None:
             return whole

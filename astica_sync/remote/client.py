@@ -1,16 +1,21 @@
 """The documented calls, one method each. A method sends one request, once: no waiting and no repeating in here."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from astica_sync.clock import Clock
-from astica_sync.core.sample import ModelInfo, Observation
+from astica_sync.core.sample import LARGEST_ID, ModelInfo, Observation
 from astica_sync.core.spelling import Spelling
 from astica_sync.errors import OutcomeUnknown, Refused
 from astica_sync.remote.body import Body
 from astica_sync.remote.connection import Answer, Bounds, Connection
-from astica_sync.remote.wire import LARGEST_ID, Detection, parse_detection, parse_models, parse_view
 from astica_sync.secret import Secret
+
+if TYPE_CHECKING:
+    from astica_sync.remote.wire import Detection
+
+# What reads answers is loaded with the first one: a command that asks for nothing starts sooner without.
 
 Fields = Mapping[str, str | int]
 
@@ -49,11 +54,15 @@ class Client:
 
     def list_models(self) -> list[ModelInfo]:
         """The account's models, by the call the vendor's own clients use; not every service may know it."""
+        from astica_sync.remote.wire import parse_models
+
         body = self._call(self._train, "/model/list", {}, bounds=VIEW)
         return parse_models(body)
 
     def list_models_by_view(self) -> list[ModelInfo]:
         """The account's models, by the documented call: a view without a model id."""
+        from astica_sync.remote.wire import parse_models
+
         body = self._call(self._train, "/model/view", {}, bounds=VIEW)
         return parse_models(body)
 
@@ -63,6 +72,8 @@ class Client:
         Raises:
             NotAnObservation: nothing may be concluded from the answer.
         """
+        from astica_sync.remote.wire import parse_view
+
         asked_at = self._clock.now()
         fields = {"model_id": _checked(model_id)}
         body = self._call(self._train, "/model/view", fields, bounds=VIEW)
@@ -89,8 +100,10 @@ class Client:
         """Removes a model and everything in it."""
         self._call(self._train, "/model/model_remove", {"model_id": _checked(model_id)})
 
-    def detect(self, model_id: int, version: str, image: bytes) -> Detection:
+    def detect(self, model_id: int, version: str, image: bytes) -> "Detection":
         """What one version of a model sees in an image."""
+        from astica_sync.remote.wire import parse_detection
+
         fields: Fields = {"model_id": _checked(model_id), "model_version": version}
         kind = "png" if image.startswith(_PNG) else "jpeg"
         body = self._call(self._detect, "/detect", fields, image=image, image_prefix=f"data:image/{kind};base64,")

@@ -7,7 +7,7 @@ done.
 
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from astica_sync.clock import Clock
 from astica_sync.core.pace import Lane
@@ -16,7 +16,9 @@ from astica_sync.core.spelling import Spelling
 from astica_sync.errors import NotAnObservation, OutcomeUnknown, RateLimited, Refused, RemoteError, Unreachable
 from astica_sync.remote.budget import Budget, OnWait, Permit, Wait, wait
 from astica_sync.remote.client import SECONDS, VIEW, Client, seconds_for
-from astica_sync.remote.wire import Detection
+
+if TYPE_CHECKING:
+    from astica_sync.remote.wire import Detection
 
 T = TypeVar("T")
 
@@ -110,7 +112,7 @@ class Service:
         """Starts a training round."""
         self._ask(lambda: self._client.train_model(model_id))
 
-    def detect(self, model_id: int, version: str, image: bytes) -> Detection:
+    def detect(self, model_id: int, version: str, image: bytes) -> "Detection":
         """What one version of a model sees in an image."""
         return self._ask(
             lambda: self._client.detect(model_id, version, image),

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from astica_sync.core.sample import UID_LENGTH, ModelInfo, Observation, RemoteClass
+from astica_sync.core.sample import LARGEST_ID, UID_LENGTH, ModelInfo, Observation, RemoteClass
 from astica_sync.core.shown import Shown, ShownTwice
 from astica_sync.core.spelling import Spelling
 from astica_sync.errors import NotAnObservation
@@ -19,7 +19,6 @@ from astica_sync.errors import NotAnObservation
 Scalar = bool | int | float | str | None
 T = TypeVar("T")
 
-LARGEST_ID = 2**63 - 1
 _BOM = b"\xef\xbb\xbf"
 
 

@@ -63,6 +63,11 @@ class Cache:
         """Whether what is written now lasts no longer than this process."""
         return self._private
 
+    @property
+    def version(self) -> int:
+        """A number that is another one when somebody else has written to the file since (SQLite, data_version)."""
+        return int(next(self._rows("PRAGMA data_version"))[0])
+
     @contextlib.contextmanager
     def scanning(self) -> Iterator[None]:
         """Held by a scan. While another process scans, this one works on a private copy, after a bounded wait."""

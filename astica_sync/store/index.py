@@ -182,7 +182,8 @@ class Index(Cache):
     def problems(self) -> Iterator[Problem]:
         """Every file that cannot be a sample, by path."""
         rows = self._rows(
-            "SELECT folder.path, file.name, file.reason FROM file JOIN folder ON folder.id = file.folder_id"
+            # A cross join keeps this order: otherwise all files of each folder are read for the few that have a reason.
+            "SELECT folder.path, file.name, file.reason FROM file CROSS JOIN folder ON folder.id = file.folder_id"
             " WHERE file.reason IS NOT NULL ORDER BY folder.path, file.name"
         )
         with self._believed:

@@ -25,7 +25,8 @@ def compare(parts: Parts, observation: Observation, terms: Terms, *, quick: bool
         return make_plan(parts.wanted.samples, parts.journal.marks(), observation, terms)
     kept = (quick and _remembered(parts, observation)) or _find(parts, observation, remember=quick)
     now, later = share_out(kept, terms, most)
-    if len(now) > MOST and len(now) > kept.classes.total():
+    if not later and len(now) > MOST and len(now) > kept.classes.total():
+        # Looking each of them up would take longer than reading all.
         return make_plan(parts.index.local_samples(parts.model_id), parts.journal.marks(), observation, terms)
     local = parts.index.local_samples(parts.model_id, now)
     rest = _shown_of(observation)(now)

@@ -9,7 +9,6 @@ from astica_sync.core.pairing import rename_adopted
 from astica_sync.core.sample import Observation
 from astica_sync.core.spelling import Spelling
 from astica_sync.errors import NotAnObservation, StoreError
-from astica_sync.remote.wire import parse_view
 from astica_sync.store.columns import name_of, read_columns, write_columns
 from astica_sync.store.records import Records
 from astica_sync.sync.parts import Parts
@@ -47,6 +46,9 @@ def last_observation(parts: Parts) -> Observation:
                 if known is not None and about.get("name", known.name) == known.name and known.asked_at == asked_at:
                     observation = known
                 else:
+                    # Needed once after each view; the columns are there from then on.
+                    from astica_sync.remote.wire import parse_view
+
                     # The bytes alone: a second copy of a large answer would be half of all memory.
                     body = file.read()
                     spelling = spelling_of(parts)

@@ -57,5 +57,5 @@ class Parts:
     stopping: Callable[[], bool]
     lock: Callable[[Layout], AbstractContextManager[None]] = writer_lock
     readers: int = 2
-    at_once: int = 20_000
+    at_once: int = 10_000
     wanted: Wanted | None = None

@@ -47,11 +47,18 @@ def find_status(parts: Parts, *, offline: bool = False, quick: bool = False, mos
         RemoteError: there is no observation; nothing may be concluded.
     """
     parts.listener.phase("Looking through the store")
-    scan = (quick and seen_by_watcher(parts)) or scan_store(
-        parts.layout, parts.index, clock=parts.clock, disk=parts.disk, threads=parts.readers
-    )
+    told = seen_by_watcher(parts) if quick else None
+    scan = told or _scan(parts)
+    version = parts.index.version
     observation = last_observation(parts) if offline else observe(parts)
+    if told is None and parts.index.version != version:
+        # Another process has scanned meanwhile, and what it could not read is no sample in the index that both fill.
+        scan = _scan(parts)
     return plan_round(parts, scan, observation, quick=quick, most=most)
+
+
+def _scan(parts: Parts) -> Scan:
+    return scan_store(parts.layout, parts.index, clock=parts.clock, disk=parts.disk, threads=parts.readers)
 
 
 def plan_round(

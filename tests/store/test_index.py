@@ -55,6 +55,17 @@ def index(path: Path) -> Iterator[Index]:
         yield found
 
 
+def test_the_version_tells_that_somebody_else_has_written(index: Index, path: Path) -> None:
+    before = index.version
+    index.change([], [file(CAN, "3.png", C)], [])
+    assert index.version == before
+    with Index(path) as other:
+        assert list(other.problems())
+        assert index.version == before
+        other.change([], [file(CAN, "3.png", reason="cannot be read")], [])
+    assert index.version != before
+
+
 def test_a_sample_is_one_content_in_one_class_with_all_its_files(index: Index) -> None:
     samples = list(index.local_samples(3))
     assert {(sample.class_title, sample.content): sample.paths for sample in samples} == {

@@ -127,6 +127,16 @@ def test_what_changed_on_any_side_is_seen(sides: Sides, side: str) -> None:
     }[side]  # fmt: skip
 
 
+def test_a_backlog_is_planned_in_pieces_however_large_a_piece_is(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare_module, "MOST", 2)
+    sides.journal.forget([sample.uid for sample in sides.index.local_samples(7)])
+    sides.show([])
+    piece = sides.plan(quick=False, most=3)
+    assert (len(piece.uploads), piece.more, piece.classes["Can"].local) == (3, 2, 5)
+    whole = sides.plan(quick=False, most=5)
+    assert (len(whole.uploads), whole.more, whole.classes["Can"].local) == (5, 0, 5)
+
+
 def test_a_note_with_a_flipped_byte_is_not_believed(sides: Sides) -> None:
     sides.plan(quick=True)
     sides.index.write(
