@@ -323,7 +323,7 @@ class Oracle:
 
     def _may_go(self, run: "Run", notes: Notes, view: View, seen: Seen) -> None:
         world, store = self.world, run.store
-        mark = self._mark(store, seen.uid)
+        mark = self._mark(store, seen.uid) or self._mark_alike(store, seen)
         name = f"sample {seen.sample_id} ({seen.uid[:6]} in {seen.title!r})"
         if mark is None:
             world.violate(2, f"{run.name} removes {name}, which is not managed")
@@ -481,6 +481,15 @@ class Oracle:
         )
         found: tuple[str, str, str, bytes] | None = rows.fetchone()
         return found
+
+    def _mark_alike(self, store: "Store", seen: Seen) -> tuple[str, str, str, bytes] | None:
+        """The mark under another spelling of the class, where nothing tells the two apart."""
+        if not self.tells_no_class():
+            return None
+        rows = store.databases.keeper(store.journal_name).execute(
+            "SELECT state, run, class, path FROM mark WHERE substr(uid, 1, 32) = ?", (seen.uid[:32],)
+        )
+        return next((row for row in rows.fetchall() if fold_title(row[2]) == fold_title(seen.title)), None)
 
     def _is_read(self, run: "Run", title: str, content: str) -> bool:
         """Whether the program has read such a file; what it cannot read it cannot know for a new place.
