@@ -31,15 +31,15 @@ from astica_sync.sync.status import UIDS_PROVEN
 CLASSES = 100
 COUNTING = """
 import atexit, collections, os, sys
-from astica_sync.store import reading, scan
+from astica_sync.store import readers
 
-counts, read = collections.Counter(), reading.read_file
+counts, read = collections.Counter(), readers.Readers.read
 
-def counted(disk, path):
-    counts[os.fsencode(path)] += 1
-    return read(disk, path)
+def counted(self, paths):
+    counts.update(map(os.fsencode, paths))
+    return read(self, paths)
 
-scan.read_file = counted
+readers.Readers.read = counted
 atexit.register(lambda: open(os.environ["HASHED"], "wb").writelines(b"%d %s\\n" % (n, p) for p, n in counts.items()))
 from astica_sync.cli.main import main
 main()

@@ -496,9 +496,9 @@ class Oracle:
 
         Read off the index that all share: a run with a copy of its own knows less once it could not open a file.
         """
-        if run.private and "open" in run.failed:
-            return False
         store = run.store
+        if run.private and ("open" in run.failed or (title, content) not in self.local(store, readable=True)):
+            return False
         rows = store.databases.keeper(store.index_name).execute(
             "SELECT 1 FROM file JOIN folder ON folder.id = file.folder_id WHERE content = ? AND class = ?",
             (content, title),

@@ -183,9 +183,10 @@ class VersionsOracle:
     def check_equal(self, run: "Run", there: dict[str, Any]) -> None:
         """The service holds what the snapshot lists, and nothing else that this store manages."""
         pins = run.oracle_notes.wanted or ()
-        wanted = {make_uid(content, make_scope(MODEL, title)) for title, content in pins}
-        rows = run.store.databases.keeper(run.store.journal_name).execute("SELECT uid FROM mark")
-        for uid in sorted({row[0] for row in rows.fetchall()} & there.keys() - wanted):
+        wanted = {self._as_told(make_uid(content, make_scope(MODEL, title)), title) for title, content in pins}
+        rows = run.store.databases.keeper(run.store.journal_name).execute("SELECT uid, class FROM mark")
+        marked = {uid: title for uid, title in rows.fetchall() if uid in there}
+        for uid in sorted(uid for uid, title in marked.items() if self._as_told(uid, title) not in wanted):
             self.world.violate(4, f"{run.name} says the service is as that version was, and {uid[:6]} is there too")
 
     def journal_lost(self, store: "Store") -> None:
