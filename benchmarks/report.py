@@ -131,7 +131,7 @@ def status_curves(figures: Sequence[Figure]) -> dict[str, list[tuple[float, floa
 
 def plot(path: Path, title: str, curves: Mapping[str, Sequence[tuple[float, float]]]) -> None:
     """Draws curves of (size, seconds) on logarithmic axes."""
-    width, height, edge = 640, 400, 60
+    width, height, edge, names = 760, 400, 60, 240
     points = [point for curve in curves.values() for point in curve]
     spans = []
     for place in (0, 1):
@@ -140,7 +140,7 @@ def plot(path: Path, title: str, curves: Mapping[str, Sequence[tuple[float, floa
     (left, right), (bottom, top) = spans
 
     def x(size: float) -> float:
-        return edge + (math.log10(size) - left) / (right - left) * (width - 3 * edge)
+        return edge + (math.log10(size) - left) / (right - left) * (width - edge - names)
 
     def y(seconds: float) -> float:
         return height - edge - (math.log10(seconds) - bottom) / (top - bottom) * (height - 2 * edge)
@@ -156,15 +156,18 @@ def plot(path: Path, title: str, curves: Mapping[str, Sequence[tuple[float, floa
         parts.append(f'<text x="{at:.0f}" y="{height - edge + 18}" text-anchor="middle">{10**power:,}</text>')
     for power in range(bottom, top + 1):
         at = y(10.0**power)
-        parts.append(f'<line x1="{edge}" x2="{width - 2 * edge}" y1="{at:.0f}" y2="{at:.0f}" stroke="#ddd"/>')
+        parts.append(f'<line x1="{edge}" x2="{width - names}" y1="{at:.0f}" y2="{at:.0f}" stroke="#ddd"/>')
         parts.append(f'<text x="{edge - 6}" y="{at + 4:.0f}" text-anchor="end">{10.0**power:g} s</text>')
     colours = ("#0b6e99", "#c4452f", "#5b8c2a", "#8a5fb5", "#b8860b", "#555")
-    for colour, (name, curve) in zip(colours, curves.items(), strict=False):
+    taken = math.inf
+    # From the bottom up, so that a name can give way to the one below it.
+    for colour, (name, curve) in zip(colours, sorted(curves.items(), key=lambda item: item[1][-1][1]), strict=False):
         line = " ".join(f"{x(size):.1f},{y(seconds):.1f}" for size, seconds in curve)
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{x(a):.1f}" cy="{y(b):.1f}" r="3" fill="{colour}"/>' for a, b in curve]
         last = curve[-1]
-        parts.append(f'<text x="{x(last[0]) + 8:.0f}" y="{y(last[1]) + 4:.0f}" fill="{colour}">{name}</text>')
+        taken = min(y(last[1]) + 4, taken - 15)
+        parts.append(f'<text x="{x(last[0]) + 8:.0f}" y="{taken:.0f}" fill="{colour}">{name}</text>')
     path.write_text("\n".join([*parts, "</svg>\n"]))
 
 

@@ -30,6 +30,7 @@ from astica_sync.store.journal import BadSample, Event
 from astica_sync.sync.breaker import Breaker
 from astica_sync.sync.flow import Flow
 from astica_sync.sync.jobs import RemovalJob, UploadJob, keep, may_go, prove_kept
+from astica_sync.sync.observing import look_before_removal
 from astica_sync.sync.parts import Parts
 
 ADOPT_AT_ONCE = 500
@@ -326,15 +327,16 @@ def _remove_class(parts: Parts, entry: RemoveClass, applied: Applied) -> list[Re
         applied.left += len(entry.samples)
         return []
     try:
-        observation = parts.service.view(parts.model_id, Lane.REMOVAL)[0]
+        observation = look_before_removal(parts)
     except AsticaSyncError as failure:
         parts.service.finish(permit)
         applied.error = failure
         applied.left += len(entry.samples)
         return []
-    shown = {sample.sample_id for sample in observation.samples if sample.class_id == entry.class_id}
-    planned = [removal for removal in entry.samples if removal.sample_id in shown]
-    alone = shown <= {removal.sample_id for removal in entry.samples}
+    # By id and uid: an id may by now be that of a sample which somebody else has made.
+    shown = {(sample.sample_id, sample.uid) for sample in observation.samples if sample.class_id == entry.class_id}
+    planned = [removal for removal in entry.samples if (removal.sample_id, removal.uid) in shown]
+    alone = len(planned) == len(shown)
     if not planned or not alone or not all(may_go(parts, removal) for removal in planned):
         parts.service.finish(permit)
         return planned

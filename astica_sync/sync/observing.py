@@ -29,6 +29,12 @@ def observe(parts: Parts) -> Observation:
     return _with_adopted(parts, observation, name)
 
 
+def look_before_removal(parts: Parts) -> Observation:
+    """What the service shows now, read as ``observe`` reads it; nothing is kept of it."""
+    observation = parts.service.view(parts.model_id, Lane.REMOVAL, spelling_of(parts))[0]
+    return _with_adopted(parts, observation, "")
+
+
 def last_observation(parts: Parts) -> Observation:
     """The observation of an earlier run.
 

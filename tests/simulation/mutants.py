@@ -149,16 +149,21 @@ MUTANTS = (
          "folded = fold_title(title)\n    row = type(row)(row.uid, row.local, row.mark, tuple(type(s)(s.uid, s.sample_id,"
          " s.class_id, title) for s in row.remote))\n")),
     _mutant("class_remove without a view of its moment",
-        (APPLY + "_remove_class", "alone = shown <= {removal.sample_id for removal in entry.samples}", "alone = True")),
+        (APPLY + "_remove_class", "alone = len(planned) == len(shown)", "alone = True")),
     _mutant("class_remove by the view of the plan",
-        (APPLY + "_remove_class", "observation = parts.service.view(parts.model_id, Lane.REMOVAL)[0]",
+        (APPLY + "_remove_class", "observation = look_before_removal(parts)",
          "observation = type('Seen', (), {'samples': [type('S', (), {'sample_id': removal.sample_id,"
-         " 'class_id': entry.class_id}) for removal in entry.samples]})")),
+         " 'uid': removal.uid, 'class_id': entry.class_id}) for removal in entry.samples]})")),
+    _mutant("class_remove goes by ids alone",
+        (APPLY + "_remove_class", "    alone = len(planned) == len(shown)",
+         "    shown = {number for number, _ in shown}\n"
+         "    planned = [removal for removal in entry.samples if removal.sample_id in shown]\n"
+         "    alone = len(planned) == len(shown)")),
     _mutant("class_remove although samples go there",
         (PLAN + "_fold_into_class_removals", "and fold_title(entry.title) not in busy", "")),
     _mutant("class_remove of a class that holds others, too",
         (PLAN + "_fold_into_class_removals", "== entry.samples >", ">"),
-        (APPLY + "_remove_class", "alone = shown <= {removal.sample_id for removal in entry.samples}", "alone = True")),
+        (APPLY + "_remove_class", "alone = len(planned) == len(shown)", "alone = True")),
     _mutant("the old place goes before the new one is confirmed",
         (APPLY + "_remove", "if set(uploads_before(removal, places)) <= applied.uploaded:", "if True:")),
     _mutant("the old place goes while the new one is in doubt",
