@@ -121,16 +121,23 @@ def _appeared(service: Service, wish: Wish, before: set[int]) -> ModelInfo | Non
 
 
 def _wait_for(service: Service, wish: Wish, before: set[int], clock: Clock, quarantine: float) -> ModelInfo | None:
-    """Lists until the model shows; a list that lags, or a request the service is still at, gets the quarantine."""
-    give_up = clock.now() + quarantine
+    """Lists until the model shows; a list that lags, or a request the service is still at, gets the quarantine.
+
+    None when a list that was asked for after it has no such model.
+
+    Raises:
+        OutcomeUnknown: for as long again no list came, so nothing can be said.
+    """
+    settled = clock.now() + quarantine
     pause = LIST_AGAIN
     while True:
         asked_at = clock.now()
         try:
             found = _appeared(service, wish, before)
+            if found is not None or asked_at >= settled:
+                return found
         except OutcomeUnknown:
-            found = None
-        if found is not None or asked_at >= give_up:
-            return found
-        clock.sleep(min(pause, max(0.0, give_up - clock.now())))
+            if asked_at >= settled + quarantine:
+                raise
+        clock.sleep(min(pause, settled - clock.now()) if clock.now() < settled else pause)
         pause = min(pause * 2, 15.0)

@@ -72,7 +72,7 @@ def play(first: int, walks: int, jobs: int, in_files: bool, minutes: float | Non
 def replay(seed: int, whole: bool, in_files: bool, days: bool) -> int:
     script = write_day(seed) if days else write_script(seed)
     with stage(in_files) as databases:
-        if not whole and walk(script, databases).broken is not None:
+        if not (whole or days) and walk(script, databases).broken is not None:
             script = shrink(script, databases)
         outcome = walk(script, databases, tell=True)
     print("\n".join(outcome.story))

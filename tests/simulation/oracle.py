@@ -53,6 +53,7 @@ class Notes:
     views: list[View] = field(default_factory=list)
     views_since_plan: int = 0
     planned_at: float = 0.0
+    managed: int = 0
     scan_epoch: int = -1
     removed: set[int] = field(default_factory=set)
     confirmed: set[str] = field(default_factory=set)
@@ -135,7 +136,10 @@ class Oracle:
         """The samples of a plan that the service has confirmed or shown before, where it shows fewer of ours."""
         marks = {upload.uid: self._mark(run.store, upload.uid) for upload in plan.uploads}
         again = {uid for uid, mark in marks.items() if mark is not None and mark[0] == "agreed"}
-        managed = sum(count.managed for count in plan.classes.values())
+        if plan.classes:
+            run.oracle_notes.managed = sum(count.managed for count in plan.classes.values())
+        # A piece of a watcher's backlog says nothing of the rest.
+        managed = run.oracle_notes.managed
         return again if len(again) > max(run.store.allowance.floor, managed) else set()
 
     def _forgotten(self, run: "Run", uid: str) -> None:
