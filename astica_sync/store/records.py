@@ -71,19 +71,14 @@ class Records:
         if is_recorded(info, versions):
             named = [version for version in versions if version.name == (info.version or "")]
             dated = [version for version in named if version.trained_at == info.trained_at]
-            return (dated or named)[-1] if named else None
-        self._append(
-            VERSIONS,
-            [
-                {
-                    "version": info.version or "",
-                    "trained_at": info.trained_at,
-                    "seen_at": at,
-                    "snapshot": snapshot,
-                }
-            ],
-        )
-        return Version(len(versions) + 1, info.version or "", info.trained_at, at, snapshot)
+            found = (dated or named)[-1] if named else None
+            if found is not None and snapshot is not None:
+                # Whoever noted it may have died before the note was durable, and the training is forgotten after this.
+                self._append(VERSIONS, [_line_of(found)])
+            return found
+        version = Version(len(versions) + 1, info.version or "", info.trained_at, at, snapshot)
+        self._append(VERSIONS, [_line_of(version)])
+        return version
 
     def adopted(self) -> list[Adopted]:
         """Every sample of others that was taken over.
@@ -154,3 +149,12 @@ class Records:
             raise StoreError(
                 f"{self._root / name} cannot be written: {error.strerror}", "free space or mend its rights"
             ) from error
+
+
+def _line_of(version: "Version") -> dict[str, Any]:
+    return {
+        "version": version.name,
+        "trained_at": version.trained_at,
+        "seen_at": version.seen_at,
+        "snapshot": version.snapshot,
+    }
