@@ -47,6 +47,7 @@ class Body:
         return f"<Body of {self._length} bytes>"
 
     def _head(self) -> bytes:
+        # Loaded with the first request: a command that sends none starts sooner.
         import msgspec
 
         whole = msgspec.json.encode({"tkn": self._key.reveal(), **self._fields})

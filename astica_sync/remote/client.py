@@ -13,9 +13,8 @@ from astica_sync.remote.connection import Answer, Bounds, Connection
 from astica_sync.secret import Secret
 
 if TYPE_CHECKING:
+    # What reads answers is loaded with the first one: a command that asks for nothing starts sooner without.
     from astica_sync.remote.wire import Detection
-
-# What reads answers is loaded with the first one: a command that asks for nothing starts sooner without.
 
 Fields = Mapping[str, str | int]
 

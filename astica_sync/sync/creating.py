@@ -139,5 +139,6 @@ def _wait_for(service: Service, wish: Wish, before: set[int], clock: Clock, quar
         except OutcomeUnknown:
             if asked_at >= settled + quarantine:
                 raise
-        clock.sleep(min(pause, settled - clock.now()) if clock.now() < settled else pause)
+        rest = settled - clock.now()
+        clock.sleep(min(pause, rest) if rest > 0 else pause)
         pause = min(pause * 2, 15.0)

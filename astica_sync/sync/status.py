@@ -46,7 +46,6 @@ def find_status(parts: Parts, *, offline: bool = False, quick: bool = False, mos
         StoreError: the store cannot be scanned, or nothing was ever observed and ``offline`` is set.
         RemoteError: there is no observation; nothing may be concluded.
     """
-    parts.listener.phase("Looking through the store")
     told = seen_by_watcher(parts) if quick else None
     scan = told or _scan(parts)
     version = parts.index.version
@@ -58,6 +57,7 @@ def find_status(parts: Parts, *, offline: bool = False, quick: bool = False, mos
 
 
 def _scan(parts: Parts) -> Scan:
+    parts.listener.phase("Looking through the store")
     return scan_store(parts.layout, parts.index, clock=parts.clock, disk=parts.disk, threads=parts.readers)
 
 

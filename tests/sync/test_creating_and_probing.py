@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from inline import OwnClock
 
-from astica_sync.errors import Interrupted, RemoteError, StoreError
+from astica_sync.errors import Interrupted, OutcomeUnknown, RemoteError, StoreError
 from astica_sync.remote.budget import Budget
 from astica_sync.remote.client import Client
 from astica_sync.remote.service import Service
@@ -83,6 +83,27 @@ def test_a_model_that_shows_late_is_waited_for(maker: Maker, monkeypatch: pytest
             maker.box.set_switches(list_lag=0.0)
 
     monkeypatch.setattr(maker.clock, "sleep", sleep)
+    assert maker.wish() == maker.box.models()[0][0]
+    assert len(maker.box.seen("create")) == 1
+
+
+def test_no_second_model_is_made_while_the_late_lists_are_lost(maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    maker.box.set_switches(list_lag=3600.0)
+    with pytest.raises(RemoteError, match="does not list the new model"):
+        maker.wish()
+    slept, begun = maker.clock.sleep, maker.clock.time
+
+    def sleep(seconds: float) -> None:
+        slept(seconds)
+        if maker.clock.time > begun + 30:
+            maker.box.set_faults("list=lost-before")
+
+    monkeypatch.setattr(maker.clock, "sleep", sleep)
+    with pytest.raises(OutcomeUnknown):
+        maker.wish()
+    monkeypatch.undo()
+    maker.box.set_faults()
+    maker.box.set_switches(list_lag=0.0)
     assert maker.wish() == maker.box.models()[0][0]
     assert len(maker.box.seen("create")) == 1
 
