@@ -498,10 +498,11 @@ class Oracle:
     def _is_read(self, run: "Run", title: str, content: str) -> bool:
         """Whether the program has read such a file; what it cannot read it cannot know for a new place.
 
-        Read off the index that all share: a run with a copy of its own knows less once it could not open a file.
+        Read off the index that all share, which another run may have filled: one that could not open a file, or has a
+        copy of its own, may know less.
         """
         store = run.store
-        if run.private and ("open" in run.failed or (title, content) not in self.local(store, readable=True)):
+        if "open" in run.failed or (run.private and (title, content) not in self.local(store, readable=True)):
             return False
         rows = store.databases.keeper(store.index_name).execute(
             "SELECT 1 FROM file JOIN folder ON folder.id = file.folder_id WHERE content = ? AND class = ?",
