@@ -30,6 +30,17 @@ LONGEST_RETRY_AFTER = 3600.0
 USUAL_LATENCY = 0.5
 KEPT_WINDOWS = 3
 
+_RESTS = (
+    "(SELECT max(since + seconds) FROM rest WHERE budget = ? AND since <= ?),"
+    " (SELECT max(iif(at <= ?, at, 0.0)) FROM loss)"
+)
+# In one statement: this is asked before every request.
+_STATE = (
+    "SELECT (SELECT count(*) FROM waiting WHERE budget = ? AND lane < ? AND since <= ? AND until > ?),"  # noqa: S608
+    " EXISTS (SELECT 1 FROM waiting),"
+    f" (SELECT count(*) FROM request WHERE budget = ?), {_RESTS}"
+)
+
 OnWait = Callable[[float, str], None]
 """Told before each wait: its seconds, and why."""
 
@@ -149,13 +160,10 @@ class Budget:
     def _try_start(self, rows: sqlite3.Connection, lane: Lane, timeout_s: float) -> Permit | Wait:
         now = self._clock.ticks()
         who = (f"{os.getpid()}.{id(self):x}.{threading.get_ident()}", self._name, lane)
-        ahead, waiting = rows.execute(
-            "SELECT (SELECT count(*) FROM waiting WHERE budget = ? AND lane < ? AND since <= ? AND until > ?),"
-            " EXISTS (SELECT 1 FROM waiting)",
-            (self._name, lane, now, now),
+        ahead, waiting, known, rest, lost = rows.execute(
+            _STATE, (self._name, lane, now, now, self._name, self._name, now, now)
         ).fetchone()
-        blocked = self._blocked_until(rows, now)
-        known = rows.execute("SELECT count(*) FROM request WHERE budget = ?", (self._name,)).fetchone()[0]
+        blocked = self._blocked_until(rest, lost)
         if known < self.limit - ahead:
             # Fewer than may count at once, whatever they are: no need to read them, which is long at a high limit.
             moment = max(now, blocked)
@@ -217,7 +225,7 @@ class Budget:
             self._window,
             USUAL_LATENCY if latency is None else latency,
             now,
-            self._blocked_until(rows, now),
+            self._blocked_until(*rows.execute(f"SELECT {_RESTS}", (self._name, now, now)).fetchone()),
         )
 
     def _used(self, rows: sqlite3.Connection) -> int:
@@ -233,14 +241,9 @@ class Budget:
             for span in map(Span._make, found)
         ]
 
-    def _blocked_until(self, rows: sqlite3.Connection, now: float) -> float:
+    def _blocked_until(self, rest: float | None, lost: float | None) -> float:
         """Until when all rest: the service asked for it, or the file was lost, and whatever stood in it, requests
         then under way included, must have had its window."""
-        rest, lost = rows.execute(
-            "SELECT (SELECT max(since + seconds) FROM rest WHERE budget = ? AND since <= ?),"
-            " (SELECT max(iif(at <= ?, at, 0.0)) FROM loss)",
-            (self._name, now, now),
-        ).fetchone()
         return max(rest or 0.0, 0.0 if lost is None else lost + 2 * self._window)
 
     def _forget_old(self, rows: sqlite3.Connection, now: float) -> None:

@@ -22,6 +22,8 @@ from astica_sync.store.pages import in_pages
 
 # A file changed within this time before its content was read may change again under the same times ("racy").
 GRAIN_NS = 10_000_000
+# What the clock that stamps files may lag behind, where it only moves with the system's ticks.
+TICK_NS = 4_000_000
 # The same where times are kept in whole seconds; FAT keeps them in steps of two.
 COARSE_GRAIN_NS = 2_000_000_000
 

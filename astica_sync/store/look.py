@@ -28,8 +28,9 @@ _UNSEEN: Known = (None, None, 0)
 class Look:
     """What one listing shows.
 
-    ``folders`` are to be visited; ``unread`` files may have changed or are ``new``, not known to the index; ``odd``
-    names cannot be samples, and the index does not say so yet; ``missing`` names were known and are not there.
+    ``folders`` are to be visited; ``unread`` files may have changed, the last of them at ``newest`` (its change time in
+    nanoseconds), or are ``new``, not known to the index; ``odd`` names cannot be samples, and the index does not say
+    so yet; ``missing`` names were known and are not there.
     ``hides``: an entry may stand for files that were not seen; ``hidden_classes`` are those it may stand for in the
     store's own folder. ``nested``: this folder is a store itself. ``files`` were looked at. ``seal`` are the seals of
     all buckets, broken where the index does not yet know every file; None where nothing can be sealed.
@@ -38,6 +39,7 @@ class Look:
     folders: list[tuple[str, int]] = field(default_factory=list)
     """Name and device."""
     unread: list[str] = field(default_factory=list)
+    newest: int = 0
     new: set[str] = field(default_factory=set)
     odd: dict[bytes, str] = field(default_factory=dict)
     missing: set[bytes] = field(default_factory=set)
@@ -80,6 +82,7 @@ def look(
         kept = row and row[0]
         if forced or kept is None or kept != tuple(rest):
             seen.unread.append(name)
+            seen.newest = max(seen.newest, rest[2])
             unsure.add(rest[3])
     for entry in found.others:
         _look_at_odd(seen, folder, entry, known, prefix, ignore)

@@ -19,7 +19,7 @@ from astica_sync.store.beside import Beside
 from astica_sync.store.disk import Disk
 from astica_sync.store.glance import Glance, glance, moment_of
 from astica_sync.store.ignore import Ignore
-from astica_sync.store.index import COARSE_GRAIN_NS, File, Folder, Index
+from astica_sync.store.index import COARSE_GRAIN_NS, GRAIN_NS, TICK_NS, File, Folder, Index
 from astica_sync.store.layout import STATE_DIR, Layout, check_root
 from astica_sync.store.look import Look, above_of, class_title_of, find_tops, look
 from astica_sync.store.readers import Readers
@@ -75,12 +75,16 @@ def scan_store(
     threads: int = 2,
     forced: bool = False,
     below: Collection[str] | None = None,
+    patient: bool = False,
     progress: Callable[[int, int], None] = lambda _files, _hashed: None,
 ) -> Scan:
     """Compares the store with the index and reads what differs; ``forced`` reads everything.
 
     ``below`` looks into these folders alone (relative to the store, with all that lies in them) and says nothing of
     the others. One that an earlier scan does not know is looked for from the nearest known folder above it.
+
+    ``patient`` lets the grain of the file system's clock pass before it reads what was changed just now, so that no
+    scan has to read it again.
 
     ``progress`` is told now and then how many files were looked at and read. In a store that is not the one that was
     made (``check_root``) everything is unknown. ``threads`` read files beside this one, which reads them itself when
@@ -92,10 +96,10 @@ def scan_store(
     """
     ignore = Ignore.load(layout.root)
     try:
-        return _Walk(layout, index, clock, disk or Disk(), ignore, forced, below, progress).run(threads)
+        return _Walk(layout, index, clock, disk or Disk(), ignore, forced, below, patient, progress).run(threads)
     except schema.Damaged:
         index.start_anew()
-    return _Walk(layout, index, clock, disk or Disk(), ignore, forced, below, progress).run(threads)
+    return _Walk(layout, index, clock, disk or Disk(), ignore, forced, below, patient, progress).run(threads)
 
 
 class _Walk:
@@ -110,10 +114,12 @@ class _Walk:
         ignore: Ignore,
         forced: bool,
         below: Collection[str] | None,
+        patient: bool,
         progress: Callable[[int, int], None],
     ) -> None:
         self.layout, self.index, self.clock, self.disk = layout, index, clock, disk
-        self.ignore, self.forced, self.below, self.progress = ignore, forced, below, progress
+        self.ignore, self.forced, self.below = ignore, forced, below
+        self.patient, self.progress = patient, progress
         self.everything = False
         self.unknown: set[str] = set()
         self.classes: set[str] = set()
@@ -142,7 +148,7 @@ class _Walk:
         with self.index.scanning(), Readers(self.disk, threads) as self.readers, self._company(threads) as self.beside:
             self.folders = self.index.folders()
             self.next_id = 1 + max((folder.folder_id for folder in self.folders.values()), default=0)
-            self.tasks: deque[tuple[Folder, list[str], set[str], Future[list[Reading]]]] = deque()
+            self.tasks: deque[tuple[Folder, list[str], set[str], int, Future[list[Reading]]]] = deque()
             self.most_tasks = max(1, 3 * threads)
             try:
                 self._walk()
@@ -279,29 +285,40 @@ class _Walk:
                 self._lose(self.index.content_at(folder.folder_id, name))
         for name, reason in seen.odd.items():
             self._put_problem(folder, name, reason)
+        if seen.unread:
+            self._choose_moment(seen.newest)
         for start in range(0, len(seen.unread), _BATCH_FILES):
             self._read(folder, seen.unread[start : start + _BATCH_FILES], seen.new)
         self._flush(_BATCH_ROWS)
 
-    def _read(self, folder: Folder, names: list[str], new: set[str]) -> None:
+    def _choose_moment(self, newest: int) -> None:
+        """When what is read next counts as read: at the beginning, or after ``newest`` has settled."""
         if not self.checked_ns:
             self.checked_ns = self._file_time()
+        if self.patient and newest % 1_000_000_000 and newest >= self.checked_ns - GRAIN_NS:
+            rest = newest + GRAIN_NS + TICK_NS - self._file_time()
+            if 0 < rest <= GRAIN_NS + TICK_NS:
+                self.clock.sleep(rest / 1e9)
+            self.checked_ns = self._file_time()
+
+    def _read(self, folder: Folder, names: list[str], new: set[str]) -> None:
         if len(self.tasks) >= self.most_tasks:
             self._take_results()
         above = self._path_of(folder)
-        self.tasks.append((folder, names, new, self.readers.read([f"{above}/{name}" for name in names])))
+        reading = self.readers.read([f"{above}/{name}" for name in names])
+        self.tasks.append((folder, names, new, self.checked_ns, reading))
 
     def _take_results(self) -> None:
-        folder, names, new, future = self.tasks.popleft()
+        folder, names, new, checked_ns, future = self.tasks.popleft()
         for name, reading in zip(names, future.result(), strict=True):
-            self._take(folder, os.fsencode(name), reading, name in new)
+            self._take(folder, os.fsencode(name), reading, checked_ns, name in new)
         self.progress(self.files, self.hashed)
         self._flush(_BATCH_ROWS)
 
-    def _take(self, folder: Folder, name: bytes, reading: Reading, new: bool) -> None:
+    def _take(self, folder: Folder, name: bytes, reading: Reading, checked_ns: int, new: bool) -> None:
         self.hashed += 1
         if reading.signature is not None:
-            row = (*reading.signature, self.checked_ns, reading.content, reading.reason)
+            row = (*reading.signature, checked_ns, reading.content, reading.reason)
             self.put.append(File(folder.folder_id, name, *row))
             before = [] if new else self.index.content_at(folder.folder_id, name)
             if before != [reading.content]:

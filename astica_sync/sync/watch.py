@@ -274,11 +274,10 @@ class Watcher:
 
     def _scan(self, below: set[str] | None) -> Scan:
         parts = self._parts
+        layout, index, disk = parts.layout, parts.index, parts.disk
         self.scanned = True
         began = self._ticks()
-        scan = scan_store(
-            parts.layout, parts.index, clock=parts.clock, disk=parts.disk, threads=parts.readers, below=below
-        )
+        scan = scan_store(layout, index, clock=parts.clock, disk=disk, threads=parts.readers, below=below, patient=True)
         self.standing.scan_seconds = self._ticks() - began
         return scan
 

@@ -6,7 +6,8 @@ import pytest
 from shell import draw, fill
 
 from astica_sync.clock import SystemClock
-from astica_sync.store.index import Index
+from astica_sync.store.disk import Disk
+from astica_sync.store.index import GRAIN_NS, TICK_NS, Index
 from astica_sync.store.layout import Layout, create_store
 from astica_sync.store.scan import Scan, scan_store
 
@@ -88,3 +89,56 @@ def test_folders_inside_one_another_are_looked_at_once(eyes: Eyes) -> None:
     draw(eyes.root / "Can" / "deep" / "a.png", 10)
     eyes.look()
     assert eyes.look("Can/deep", "Can", "Can/deep").files == 3
+
+
+class Passing(Disk):
+    """A clock, and a disk whose files are stamped by it: time passes only where somebody sleeps."""
+
+    def __init__(self, path: Path) -> None:
+        self.time, self.slept = path.stat().st_ctime_ns, 0.0
+
+    def now(self) -> float:
+        return self.time / 1e9
+
+    def ticks(self) -> float:
+        return self.time / 1e9
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += seconds
+        self.time += round(seconds * 1e9)
+
+    def time_ns(self, folder: Path) -> int:
+        return self.time
+
+
+@pytest.mark.parametrize("patient", [True, False])
+def test_a_patient_look_reads_what_was_written_just_now_only_once(eyes: Eyes, patient: bool) -> None:
+    draw(eyes.root / "Can" / "new.png", 10)
+    passing = Passing(eyes.root / "Can" / "new.png")
+
+    def look(patient: bool) -> Scan:
+        return scan_store(
+            eyes.layout, eyes.index, clock=passing, disk=passing, threads=0, below=["Can"], patient=patient
+        )
+
+    assert len(look(patient).fresh or ()) == 1
+    assert bool(passing.slept) == patient and passing.slept <= (GRAIN_NS + TICK_NS) / 1e9
+    passing.time += 10 * GRAIN_NS
+    assert bool(look(False).hashed) != patient
+
+
+def test_a_patient_look_does_not_wait_for_what_settled_long_ago(eyes: Eyes) -> None:
+    draw(eyes.root / "Can" / "new.png", 10)
+    passing = Passing(eyes.root / "Can" / "new.png")
+    passing.time += 2 * GRAIN_NS
+    scan = scan_store(eyes.layout, eyes.index, clock=passing, disk=passing, threads=0, patient=True)
+    assert len(scan.fresh or ()) == 1 and not passing.slept
+
+
+@pytest.mark.parametrize("ahead_ns", [3600 * 10**9, -(10**9)])
+def test_a_patient_look_does_not_wait_for_a_clock_that_is_wrong(eyes: Eyes, ahead_ns: int) -> None:
+    draw(eyes.root / "Can" / "new.png", 10)
+    passing = Passing(eyes.root / "Can" / "new.png")
+    passing.time -= ahead_ns
+    scan = scan_store(eyes.layout, eyes.index, clock=passing, disk=passing, threads=0, patient=True)
+    assert len(scan.fresh or ()) == 1 and not passing.slept
