@@ -87,6 +87,8 @@ class Flow:
         self._stopping = stopping
         self.error: BaseException | None = None
         self.parked = 0
+        self._ask_at = 0.0
+        """No permit is to be had before, on the clock's ticks."""
 
     def run(self, jobs: Iterator[Job], lane: Lane, desk: Desk) -> None:
         ready: deque[Job] = deque()
@@ -154,11 +156,14 @@ class Flow:
             pause = self._breaker.pause(self._clock.now())
             if pause > 0:
                 return batch, pause, vetoed
+            if (rest := self._ask_at - self._clock.ticks()) > 0:
+                return batch, rest, vetoed
             if not ready[0].admit():
                 vetoed.append(ready.popleft())
                 continue
             start = self._gate.may_start(lane)
             if isinstance(start, Wait):
+                self._ask_at = self._clock.ticks() + start.seconds
                 return batch, start.seconds, vetoed
             batch.append((ready.popleft(), start))
         return batch, None, vetoed

@@ -60,11 +60,13 @@ class OpenGate:
         self._pace = pace
         self._free_at = 0.0
         self.given = 0
+        self.refused = 0
         self.returned = 0
 
     def may_start(self, lane: Lane) -> Permit | Wait:
         now = self._clock.time
         if now < self._free_at:
+            self.refused += 1
             return Wait(self._free_at - now)
         self._free_at = now + self._pace
         self.given += 1

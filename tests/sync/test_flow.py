@@ -63,6 +63,13 @@ def test_a_job_waits_for_its_permit() -> None:
     assert ride.gate.given == 3
 
 
+def test_nobody_asks_for_a_permit_before_there_can_be_one() -> None:
+    ride = Ride(pace=60.0)
+    ride.run([Errand(str(number)) for number in range(3)])
+    assert ride.gate.given == 3
+    assert ride.gate.refused <= 2
+
+
 def test_a_sample_that_cannot_be_sent_stops_nobody() -> None:
     ride = Ride()
     bad = ImageRejected("no image")
