@@ -157,6 +157,7 @@ class _Walk:
             finally:
                 self.readers.close()
                 self._flush()
+                self.index.put_in_order()
             self._check_root()
             self._settle_folders()
             before = self.index.get_meta("ignore_digest")

@@ -110,6 +110,27 @@ def test_all_files_of_a_sample_are_found(index: Index) -> None:
     assert index.paths_of("Can", C) == index.paths_of("Glass", A) == []
 
 
+def is_ordered(index: Index) -> bool:
+    with sqlite3.connect(index.path) as other:
+        return other.execute("SELECT count(*) FROM sqlite_master WHERE name = 'file_content'").fetchone() == (1,)
+
+
+def test_many_files_in_an_empty_index_are_put_in_order_at_the_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("astica_sync.store.index.MANY_FILES", 3)
+    with Index(path) as index:
+        assert is_ordered(index)
+        fill(index)
+        assert not is_ordered(index)
+        # What a killed scan leaves is right all the same.
+        assert index.paths_of("Can", B) == ["Can/b.png"]
+        index.change([], [file(CAN, "3.png", C)], [])
+        index.put_in_order()
+        assert is_ordered(index)
+        assert [sample.uid[:32] for sample in index.local_samples(1)] == [A, A, B, C]
+        fill(index)
+        assert is_ordered(index), "what is there already is not ordered again"
+
+
 def test_a_removed_folder_takes_its_files_along(index: Index) -> None:
     index.drop_folders([CAN.folder_id, OLD.folder_id])
     assert [sample.class_title for sample in index.local_samples(3)] == ["Bottle"]

@@ -225,6 +225,15 @@ def test_a_file_changed_within_the_clock_s_grain_of_its_reading_is_caught(store:
     assert store.index.paths_of("Can", after) == ["Can/1.png"]
 
 
+def test_a_scan_puts_in_order_what_one_that_was_killed_left(store: Store) -> None:
+    content = store.write("Can/1.png")
+    store.index.write(lambda rows: rows.execute("DROP INDEX file_content"))
+    store.scan()
+    with sqlite3.connect(store.index.path) as other:
+        assert other.execute("SELECT count(*) FROM sqlite_master WHERE name = 'file_content'").fetchone() == (1,)
+    assert store.index.paths_of("Can", content) == ["Can/1.png"]
+
+
 def test_removed_files_and_folders_are_forgotten(store: Store) -> None:
     for path in ("Can/1.png", "Can/2.png", "Can/old/3.png", "Glass/4.png"):
         store.write(path)
