@@ -232,7 +232,8 @@ class Oracle:
         if run.dead or not getattr(result, "in_sync", False) or self.lies or self.service.switches.lag:
             return
         notes: Notes = run.oracle_notes
-        if self.world.epoch != notes.scan_epoch:
+        # A second scan may come after the view: what was changed in between, nobody was shown.
+        if self.world.epoch != notes.scan_epoch or (notes.view and self.world.times[-1] > notes.view.asked):
             return
         there = self._there()
         for title, content in self.local(run.store, readable=True) if notes.wanted is None else sorted(notes.wanted):
