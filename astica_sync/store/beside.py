@@ -53,7 +53,7 @@ class Beside:
             task = self.ahead.popleft()
             try:
                 self._hand.ask(LOOK, *task)
-            except OSError:
+            except (OSError, EOFError, ValueError):
                 self._give_up()
             else:
                 self._asked.append(task[0])

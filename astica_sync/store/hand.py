@@ -6,12 +6,14 @@ by the process that asked.
 """
 
 import contextlib
+import fcntl
 import gc
 import marshal
 import os
 import select
 import struct
 import sys
+from collections import deque
 from typing import IO, Any
 
 from astica_sync.store.disk import Disk
@@ -19,6 +21,8 @@ from astica_sync.store.glance import glance, moment_of
 from astica_sync.store.reading import Ending, Reading, read_file
 
 _LENGTH = struct.Struct("<Q")
+_PIPE_BYTES = 1 << 20
+_ENDINGS = {str(ending): ending for ending in Ending}
 
 LOOK, READ = "look", "read"
 """The kinds of tasks: (LOOK, path, seals, seed) is answered by what ``glance`` sees, or None; (READ, paths) by what
@@ -29,7 +33,7 @@ class Hand:
     """One such process, for one thread.
 
     Raises from every method:
-        OSError, EOFError: it has not started, or is gone.
+        OSError, EOFError, ValueError: it has not started, or is gone.
     """
 
     def __init__(self) -> None:
@@ -43,18 +47,28 @@ class Hand:
             stderr=subprocess.DEVNULL,
             bufsize=0,
         )
+        assert self._process.stdin and self._process.stdout
+        self._to, self._from = self._process.stdin, self._process.stdout
+        self._answers: deque[Any] = deque()
+        _widen(self._to)
+        _widen(self._from)
 
     def ask(self, *task: Any) -> None:
-        """Hands over one task."""
-        _send(self._process.stdin, task)
+        """Hands over one task. Takes in what is answered meanwhile, so that the two never wait for each other."""
+        rest = memoryview(_packed(task))
+        while rest:
+            answered, ready, _ = select.select([self._from], [self._to], [])
+            if answered:
+                self._answers.append(_receive(self._from))
+            if ready:
+                rest = rest[os.write(self._to.fileno(), rest[: select.PIPE_BUF]) :]
 
     def has_answered(self) -> bool:
-        assert self._process.stdout is not None
-        return bool(select.select([self._process.stdout], [], [], 0)[0])
+        return bool(self._answers) or bool(select.select([self._from], [], [], 0)[0])
 
     def answer(self) -> Any:
         """The answer to the oldest task that has none yet; waits for it."""
-        return _receive(self._process.stdout)
+        return self._answers.popleft() if self._answers else _receive(self._from)
 
     def close(self) -> None:
         self._process.kill()
@@ -64,7 +78,7 @@ class Hand:
 
 def as_readings(answer: list[tuple[Any, ...]]) -> list[Reading]:
     """What was read, as the answer to a READ task says it."""
-    return [Reading(Ending(ending), signature, content, reason) for ending, signature, content, reason in answer]
+    return [Reading(_ENDINGS[ending], signature, content, reason) for ending, signature, content, reason in answer]
 
 
 def main() -> None:
@@ -96,16 +110,24 @@ def _read_files(disk: Disk, paths: list[str]) -> list[tuple[Any, ...]]:
     return [(str(each.ending), each.signature, each.content, each.reason) for each in found]
 
 
-def _send(pipe: IO[bytes] | None, message: Any) -> None:
-    assert pipe is not None
+def _widen(pipe: IO[bytes]) -> None:
+    """As much as the system gives, so that both have work while the other is busy."""
+    with contextlib.suppress(OSError, AttributeError):
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+
+
+def _packed(message: Any) -> bytes:
     data = marshal.dumps(message)
-    rest = memoryview(_LENGTH.pack(len(data)) + data)
+    return _LENGTH.pack(len(data)) + data
+
+
+def _send(pipe: IO[bytes], message: Any) -> None:
+    rest = memoryview(_packed(message))
     while rest:
         rest = rest[pipe.write(rest) :]
 
 
-def _receive(pipe: IO[bytes] | None) -> Any:
-    assert pipe is not None
+def _receive(pipe: IO[bytes]) -> Any:
     (length,) = _LENGTH.unpack(_read(pipe, _LENGTH.size))
     return marshal.loads(_read(pipe, length))  # noqa: S302 - from a process of our own
 

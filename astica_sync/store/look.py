@@ -73,10 +73,11 @@ def look(
     buckets = count_buckets(found.seals)
     known = known_of(folder.folder_id, found.broken, buckets) if found.broken else {}
     unsure: set[int] = set()
+    skips = ignore.skips if ignore else None
     for name, *rest in found.changed:
-        if ignore and ignore.skips(prefix + name, folder=False):
+        if skips and skips(prefix + name, folder=False):
             continue
-        row = known.pop(os.fsencode(name), None)
+        row = known.pop(os.fsencode(name), None) if known else None
         if row is None:
             seen.new.add(name)
         kept = row and row[0]

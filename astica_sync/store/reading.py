@@ -1,8 +1,8 @@
 """Reading one file of the store: its content hash, or why it cannot be a sample."""
 
 import os
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 import xxhash
 
@@ -20,8 +20,7 @@ class Ending(StrEnum):
     CHANGING = "changing"
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """``signature`` is that of the bytes that were read; after *read* either ``content`` or ``reason`` is set."""
 
     ending: Ending

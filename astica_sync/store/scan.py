@@ -7,7 +7,6 @@ import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Collection
-from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -22,14 +21,16 @@ from astica_sync.store.ignore import Ignore
 from astica_sync.store.index import COARSE_GRAIN_NS, GRAIN_NS, TICK_NS, File, Folder, Index
 from astica_sync.store.layout import STATE_DIR, Layout, check_root
 from astica_sync.store.look import Look, above_of, class_title_of, find_tops, look
-from astica_sync.store.readers import Readers
+from astica_sync.store.readers import Awaited, Readers
 from astica_sync.store.reading import Ending, Reading
 
 # What a killed first scan has to read again at most: so many rows, or what took so many seconds.
-_BATCH_ROWS = 50_000
+_BATCH_ROWS = 20_000
 _BATCH_SECONDS = 2.0
 # Files per task of a reading thread, so that handing over costs little beside reading small files.
 _BATCH_FILES = 64
+# So many of these tasks keep a reader busy while rows are written.
+_TASKS_AHEAD = 100
 _LISTINGS = 3
 # An index of so many bytes knows about 50,000 files.
 _BESIDE_FROM = 8_000_000
@@ -148,8 +149,8 @@ class _Walk:
         with self.index.scanning(), Readers(self.disk, threads) as self.readers, self._company(threads) as self.beside:
             self.folders = self.index.folders()
             self.next_id = 1 + max((folder.folder_id for folder in self.folders.values()), default=0)
-            self.tasks: deque[tuple[Folder, list[str], set[str], int, Future[list[Reading]]]] = deque()
-            self.most_tasks = max(1, 3 * threads)
+            self.tasks: deque[tuple[Folder, list[str], set[str], int, Awaited]] = deque()
+            self.most_tasks = max(1, _TASKS_AHEAD * threads)
             try:
                 self._walk()
                 while self.tasks:
@@ -337,7 +338,7 @@ class _Walk:
             self._put_problem(folder, name, reading.reason)
 
     def _lose(self, contents: list[str]) -> None:
-        if len(self.lost) <= _MOST_NAMED:
+        if contents and len(self.lost) <= _MOST_NAMED:
             self.lost.update(contents)
 
     def _file_time(self) -> int:

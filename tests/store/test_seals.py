@@ -220,9 +220,23 @@ def test_many_files_are_read_by_other_processes_and_what_they_cannot_answer_by_t
     paths += [str(tmp_path / "gone.png"), str(tmp_path)]
     with Readers(Disk(), 0) as here, Readers(Disk(), 2, many=10) as there:
         expected = here.read(paths).result()
+        handed = [there.read(paths) for _ in range(3)]
+        assert [each.result() for each in handed] == [expected] * 3
+        assert there._desks
+        for desk in there._desks:
+            assert desk._hand is not None
+            desk._hand._process.kill()
+            desk._hand._process.wait()
+        handed = [there.read(paths) for _ in range(3)]
+        assert [each.result() for each in reversed(handed)] == [expected] * 3
         assert [there.read(paths).result() for _ in range(3)] == [expected] * 3
-        assert there._hands
-        for hand in there._hands:
-            hand._process.kill()
-            hand._process.wait()
-        assert [there.read(paths).result() for _ in range(3)] == [expected] * 3
+
+
+def test_many_tasks_at_once_never_wait_for_each_other(tmp_path: Path) -> None:
+    """More than two pipes hold: the answers wait while questions are still being written."""
+    path = tmp_path / "a.png"
+    path.write_bytes(PNG)
+    paths = [str(path)] * 2000
+    with Readers(Disk(), 1, many=0) as readers:
+        handed = [readers.read(paths) for _ in range(40)]
+        assert [len(each.result()) for each in handed] == [2000] * 40
