@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import threading
+import warnings
 import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -67,6 +68,8 @@ class Events:
         """Begins to listen and finds out whether anything is heard; returns ``silent``."""
         from watchdog.observers import Observer
 
+        # It says so on standard error when a folder was made while it was being listened to, which loses nothing.
+        warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")
         _hear_of_losses(self)
         kind = file_system_of(self._layout.root)
         try:

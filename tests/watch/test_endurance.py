@@ -201,6 +201,8 @@ def test_a_log_that_is_rotated_goes_on(shell: Shell, sandbox: Box, store: Path, 
         process = shell.start("watch", "--json", store, stdout=out)
     try:
         wait_until(lambda: equal(sandbox, model_id, store))
+        # The service has a sample a moment before the log says so.
+        wait_until(lambda: log.read_text().count('"uploaded"') == len(sandbox.samples(model_id)))
         shutil.copy2(log, tmp_path / "watch.log.1")
         os.truncate(log, 0)
         draw(store / "Can" / "new.png", 2710)

@@ -153,7 +153,7 @@ def test_it_rests_while_the_service_fails_and_goes_on_by_itself(
     sandbox.set_faults("upload=5xx", "view=5xx")
     draw(store / "Can" / "new.png", 700)
     wait_until(lambda: running.heard("resting"))
-    assert state(store)["next_try_at"] is not None
+    wait_until(lambda: state(store)["next_try_at"] is not None)
     sandbox.set_faults()
     wait_until(lambda: equal(sandbox, model_id, store))
 
