@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from astica_sync.core.order import new_places, uploads_before
 from astica_sync.core.pace import Lane
 from astica_sync.core.plan import CLASS_REMOVE_COST, Plan, RemoveClass, RemoveSample, Upload
-from astica_sync.core.sample import Mark, content_of
+from astica_sync.core.sample import Mark, Observation, content_of
 from astica_sync.errors import (
     AsticaSyncError,
     BadKey,
@@ -247,12 +247,14 @@ def _remove(parts: Parts, plan: Plan, applied: Applied, breaker: Breaker) -> Non
         else:
             applied.left += 1
     _remove_samples(parts, ready, applied, breaker)
+    looked: Observation | None = None
     for entry in plan.class_removals:
         waits_for = {uid for removal in entry.samples for uid in uploads_before(removal, places)}
         if applied.error is not None or not waits_for <= applied.uploaded:
             applied.left += len(entry.samples)
             continue
-        _remove_samples(parts, _remove_class(parts, entry, applied), applied, breaker)
+        singly, looked = _remove_class(parts, entry, applied, looked)
+        _remove_samples(parts, singly, applied, breaker)
 
 
 def _remove_samples(parts: Parts, removals: Sequence[RemoveSample], applied: Applied, breaker: Breaker) -> None:
@@ -306,40 +308,47 @@ def _mark_removals(parts: Parts, removals: Sequence[RemoveSample]) -> None:
     parts.journal.attempt([(removal.uid, removal.class_title, removal.path) for removal in removals], parts.clock.now())
 
 
-def _remove_class(parts: Parts, entry: RemoveClass, applied: Applied) -> list[RemoveSample]:
+def _remove_class(
+    parts: Parts, entry: RemoveClass, applied: Applied, before: Observation | None
+) -> tuple[list[RemoveSample], Observation | None]:
     """One ``class_remove``, when a view of this moment shows nothing in the class but what must go.
 
-    Returns the samples that must be removed one by one instead: the class holds something else, or one of them may
-    not go after all.
+    Returns the samples that must be removed one by one instead, where the class holds something else or one of them may
+    not go after all; and what was shown last, which is ``before`` where nobody looked.
     """
-    if parts.service.limit < CLASS_REMOVE_COST:
+    # What somebody has looked for since the plan was made, and did not see, is not asked for.
+    wanted = list(entry.samples)
+    if before is not None:
+        shown = _inside(before, entry)
+        wanted = [removal for removal in entry.samples if (removal.sample_id, removal.uid) in shown]
+        applied.left += len(entry.samples) - len(wanted)
+    if not wanted or parts.service.limit < CLASS_REMOVE_COST:
         # The right to remove is held while the view is asked for, so that nothing lies between them but an answer.
-        return list(entry.samples)
+        return wanted, before
     try:
-        for removal in entry.samples:
+        for removal in wanted:
             prove_kept(parts, removal)
     except StoreError:
-        return list(entry.samples)
+        return wanted, before
     try:
         permit = _wait_for_permit(parts)
     except Interrupted as stop:
         applied.error = stop
-        applied.left += len(entry.samples)
-        return []
+        applied.left += len(wanted)
+        return [], before
     try:
         observation = look_before_removal(parts)
     except AsticaSyncError as failure:
         parts.service.finish(permit)
         applied.error = failure
-        applied.left += len(entry.samples)
-        return []
-    # By id and uid: an id may by now be that of a sample which somebody else has made.
-    shown = {(sample.sample_id, sample.uid) for sample in observation.samples if sample.class_id == entry.class_id}
-    planned = [removal for removal in entry.samples if (removal.sample_id, removal.uid) in shown]
+        applied.left += len(wanted)
+        return [], before
+    shown = _inside(observation, entry)
+    planned = [removal for removal in wanted if (removal.sample_id, removal.uid) in shown]
     alone = len(planned) == len(shown)
     if not planned or not alone or not all(may_go(parts, removal) for removal in planned):
         parts.service.finish(permit)
-        return planned
+        return planned, observation
     _mark_removals(parts, planned)
     try:
         parts.service.remove_class(permit, entry.class_id)
@@ -347,7 +356,12 @@ def _remove_class(parts: Parts, entry: RemoveClass, applied: Applied) -> list[Re
         _settle_class(parts, entry, planned, applied, failure)
     else:
         _settle_class(parts, entry, planned, applied, None)
-    return []
+    return [], observation
+
+
+def _inside(observation: Observation, entry: RemoveClass) -> set[tuple[int, str]]:
+    """What is shown in a class, by id and uid: an id may by now be that of a sample which somebody else has made."""
+    return {(sample.sample_id, sample.uid) for sample in observation.samples if sample.class_id == entry.class_id}
 
 
 def _settle_class(

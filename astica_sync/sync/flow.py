@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from astica_sync.clock import Clock
 from astica_sync.core.pace import Lane
 from astica_sync.errors import Interrupted, RateLimited, RemoteError, StoreError, Unreachable
-from astica_sync.remote.budget import Permit, Wait
+from astica_sync.remote.budget import SHORTEST_WAIT, Permit, Wait
 from astica_sync.sync.breaker import Breaker
 from astica_sync.sync.workers import Done, Workers
 
@@ -156,7 +156,7 @@ class Flow:
             pause = self._breaker.pause(self._clock.now())
             if pause > 0:
                 return batch, pause, vetoed
-            if (rest := self._ask_at - self._clock.ticks()) > 0:
+            if (rest := self._ask_at - self._clock.ticks()) > SHORTEST_WAIT:
                 return batch, rest, vetoed
             if not ready[0].admit():
                 vetoed.append(ready.popleft())

@@ -157,7 +157,7 @@ MUTANTS = (
     _mutant("class_remove goes by ids alone",
         (APPLY + "_remove_class", "    alone = len(planned) == len(shown)",
          "    shown = {number for number, _ in shown}\n"
-         "    planned = [removal for removal in entry.samples if removal.sample_id in shown]\n"
+         "    planned = [removal for removal in wanted if removal.sample_id in shown]\n"
          "    alone = len(planned) == len(shown)")),
     _mutant("class_remove although samples go there",
         (PLAN + "_fold_into_class_removals", "and fold_title(entry.title) not in busy", "")),
