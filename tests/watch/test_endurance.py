@@ -136,7 +136,11 @@ def test_without_another_open_file_it_waits_and_takes_nothing_for_gone(
     wait_until(lambda: watching.heard("resting") or watching.heard("held"))
     must_have_removed_nothing(sandbox)
     resource.prlimit(watching.process.pid, resource.RLIMIT_NOFILE, before)
-    wait_until(lambda: equal(sandbox, model_id, store))
+    try:
+        wait_until(lambda: equal(sandbox, model_id, store))
+    except AssertionError:
+        print(*watching.events[-20:], watching.err.read_text(), state(store), sep="\n")
+        raise
     assert len(sandbox.seen("sample_remove")) == 1 and len(sandbox.seen("upload")) == 1
 
 
