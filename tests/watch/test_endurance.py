@@ -139,7 +139,7 @@ def test_without_another_open_file_it_waits_and_takes_nothing_for_gone(
     try:
         wait_until(lambda: equal(sandbox, model_id, store))
     except AssertionError:
-        print(*watching.events[-20:], watching.err.read_text(), state(store), sep="\n")
+        print(*watching.events[-20:], watching.err.read_text(), sep="\n")
         raise
     assert len(sandbox.seen("sample_remove")) == 1 and len(sandbox.seen("upload")) == 1
 
