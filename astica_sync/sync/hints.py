@@ -81,6 +81,11 @@ class Hints:
             if len(self._told.words) < MOST_WORDS:
                 self._told.words.append(tell)
 
+    def forget_words(self) -> None:
+        """Nobody listens any more, so what writers were heard to do tells no longer what they do."""
+        with self._lock:
+            self._told.words.clear()
+
     def ask(self, name: str) -> None:
         """Somebody wants to know when everything that was told before has been looked at."""
         with self._lock:

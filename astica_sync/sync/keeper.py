@@ -330,6 +330,8 @@ class Keeper:
         events, self._events = self._events, None
         if events is not None:
             events.stop()
+            # Who was heard to begin writing may end it while nobody listens.
+            self._hints.forget_words()
         with contextlib.suppress(AsticaSyncError, OSError):
             self._open.close()
         self._open = ExitStack()

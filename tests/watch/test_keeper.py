@@ -102,6 +102,24 @@ def test_a_hang_up_ends_a_halt(world: World) -> None:
     assert len(world.opened) == 2
 
 
+def test_what_writers_were_heard_to_do_is_forgotten_when_nobody_listens_any_more(world: World) -> None:
+    """Whoever began to write before may have closed the file meanwhile, and nobody would ever say so."""
+
+    class Ears:
+        silent = ""
+
+        def stop(self) -> None:
+            hints.word(lambda settling: settling.written("Can/late.png", world.now))
+
+    hints = world.keeper._hints
+    world.keeper._events = Ears()
+    hints.word(lambda settling: settling.written("Can/new.png", world.now))
+    hints.folder("Can")
+    world.keeper.begin_anew("a person asked for it")
+    told = hints.take()
+    assert told.words == [] and told.folders == {"Can"}
+
+
 @pytest.mark.parametrize("jump", [8 * 3600.0, -86_400.0])
 def test_after_a_night_or_a_set_clock_everything_begins_anew(world: World, jump: float) -> None:
     world.live(600.0)
