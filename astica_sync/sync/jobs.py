@@ -93,18 +93,20 @@ class RemovalJob:
 
 
 def prove_kept(parts: Parts, removal: RemoveSample) -> None:
-    """Re-reads the backup object of a sample that is to go; heals it where the store still has the file.
+    """Re-reads the backup object of a sample that is to go, durably; heals it where the store still has the file.
 
     Raises:
         BackupDamaged: the bytes cannot be put back, so the sample stays on the service.
+        StoreError: that they can cannot be made sure.
     """
     content = content_of(removal.uid)
     reason = parts.backup.check(content)
-    if reason is None:
-        return
-    if removal.why in (Why.EXTRA, Why.MISPLACED):
+    if reason is not None and removal.why in (Why.EXTRA, Why.MISPLACED):
         keep(parts, removal.path, content)
         reason = parts.backup.check(content)
+    # Who healed it may have been killed before its name was durable, and a power cut would bring the rotten one back.
+    if reason is None and not parts.backup.secure(content):
+        reason = "missing in the backup"
     if reason is not None:
         raise BackupDamaged(
             f"stays on the service, since its backup is broken: {reason}",

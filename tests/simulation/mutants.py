@@ -121,7 +121,7 @@ MUTANTS = (
     # Removals (promises 2, 3, 4 and 7).
     _mutant("a removal by uid",
         (CLIENT + "Client.remove_sample", '"sample_uid": ""', '"sample_uid": "x"'), quick=100),
-    _mutant("a removal without a look at the backup", (JOBS + "prove_kept", "if reason is None:", "if True:")),
+    _mutant("a removal without a look at the backup", (JOBS + "prove_kept", "    if reason is not None:\n", "    if False:\n")),
     _mutant("one look instead of two", (JOBS + "may_go", "return still_absent(", "return True or still_absent(")),
     _mutant("the second look reads nothing",
         (ABSENCE + "_has_left", "return reading.ending is Ending.READ and reading.content != content", "return True")),
