@@ -294,7 +294,7 @@ class _Walk:
         self._flush(_BATCH_ROWS)
 
     def _choose_moment(self, newest: int) -> None:
-        """When what is read next counts as read: at the beginning, or after ``newest`` has settled."""
+        """When what is read next counts as read; after ``newest`` has settled, where a fine clock makes that short."""
         if not self.checked_ns:
             self.checked_ns = self._file_time()
         if self.patient and newest % 1_000_000_000 and newest >= self.checked_ns - GRAIN_NS:
