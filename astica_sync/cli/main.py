@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -92,9 +93,24 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     _leave_no_core()
     gc.set_threshold(*COLLECTING)
     code = run(arguments)
+    _let_go_of_output()
     # What is left ends with the process. To look through it for cycles at the end is an eighth of a short command.
     gc.freeze()
     sys.exit(code)
+
+
+def _let_go_of_output() -> None:
+    """What nobody took Python would try to write once more at its end, and say so with a message and a code of its
+    own; the run has its code already."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream.fileno())
+                os.close(nowhere)
 
 
 def _leave_no_core() -> None:

@@ -70,7 +70,8 @@ class Shell:
 
     def start(self, *arguments: str | Path, under: Sequence[str] = (), **options: Any) -> "subprocess.Popen[str]":
         """One command, in a process of its own that has just begun, run by the program ``under`` where one is given."""
-        rest = {name: value for name, value in os.environ.items() if not name.startswith("ASTICA_")}
+        # What is buffered for a person is buffered here.
+        rest = {name: value for name, value in os.environ.items() if not name.startswith(("ASTICA_", "PYTHONUNBUF"))}
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, **options}
         return subprocess.Popen(
             [*under, sys.executable, "-m", "astica_sync", *map(str, arguments)],
