@@ -150,17 +150,18 @@ class Store(Scoring):
                 check_root(self.layout, self.parts.disk)
                 look = trainer.look()
                 training = look.pending
-                if training is not None and trainer.is_overdue(training):
-                    if not again(training):
-                        raise AsticaSyncError(
-                            "a training was asked for, and no version has appeared in the time that one takes",
-                            "If the service is not at it any more: astica-sync train --again asks once more.",
-                        )
-                    trainer.give_up(training)
-                    training = None
-                own = training is None
-                if training is None:
+                overdue = training is not None and trainer.is_overdue(training)
+                if training is not None and overdue and not again(training):
+                    raise AsticaSyncError(
+                        "a training was asked for, and no version has appeared in the time that one takes",
+                        "If the service is not at it any more: astica-sync train --again asks once more.",
+                    )
+                own = training is None or overdue
+                if training is None or overdue:
                     snapshot, seen = self._freeze(anyway=anyway)
+                    # What was observed just now may show the version that nobody expected any more.
+                    if training is not None and trainer.note(seen.model, training).finished is None:
+                        trainer.give_up(training)
                     untold = trainer.untold()
                     if untold is not None and untold[0].snapshot == snapshot:
                         return Trained(untold[1], snapshot, picked_up=True)

@@ -96,7 +96,15 @@ class Trainer:
             # Another command may have seen this training through meanwhile, and begun one that this answer is too old
             # to tell of.
             if _same(self.pending(), pending):
-                break
+                return self.note(model, pending)
+
+    def note(self, model: ModelInfo, pending: Training | None) -> Look:
+        """Notes the version that the model shows, where it was not known; ``pending`` is the training that it came of
+        if one did.
+
+        Raises:
+            StoreError: the note cannot be written.
+        """
         finished = pending if pending and has_newer(pending, model, self.records.versions()) else None
         version = self.records.add_version(model, finished.snapshot if finished else None, self.clock.now())
         if finished is not None:
