@@ -1,5 +1,6 @@
 """Time as an argument: the driver asks a ``Clock``, so that tests and the simulation can own time."""
 
+import contextlib
 import threading
 import time
 from typing import Protocol
@@ -27,6 +28,38 @@ class Clock(Protocol):
         ...
 
 
+class Stop:
+    """A person's word to stop, heard by every thread that waits.
+
+    May be given in a signal handler: the lock of a ``threading.Event`` may be held by the very thread that the signal
+    interrupts, which would then wait for itself for ever.
+    """
+
+    def __init__(self) -> None:
+        self._said = False
+        self._held = threading.Lock()
+        self._held.acquire()
+
+    def set(self) -> None:
+        self._said = True
+        # It is free from now on; a second word changes nothing.
+        with contextlib.suppress(RuntimeError):
+            self._held.release()
+
+    def is_set(self) -> bool:
+        return self._said
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it was given, within so many seconds."""
+        if self._said:
+            return True
+        heard = self._held.acquire(timeout=max(0.0, seconds))
+        if heard:
+            # Others may wait for it as well.
+            self.set()
+        return heard
+
+
 class SystemClock:
     """The machine's clock, anchored once: a corrected wall clock cannot shorten a quarantine or a budget window.
 
@@ -35,7 +68,7 @@ class SystemClock:
 
     def __init__(self) -> None:
         self._anchor = time.time() - time.monotonic()
-        self.stopping = threading.Event()
+        self.stopping = Stop()
 
     def now(self) -> float:
         return self._anchor + time.monotonic()
@@ -44,5 +77,5 @@ class SystemClock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        if self.stopping.wait(max(0.0, seconds)):
+        if self.stopping.wait(seconds):
             raise Interrupted("stopped", "What was done is saved; the same command goes on from there.")

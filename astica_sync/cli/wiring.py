@@ -1,7 +1,9 @@
 """Opens what a command works with, and turns Ctrl-C into a clean stop."""
 
 import contextlib
+import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -48,7 +50,7 @@ def clean_stop(clock: SystemClock) -> Iterator[None]:
         if clock.stopping.is_set():
             raise KeyboardInterrupt
         clock.stopping.set()
-        click.echo("\nastica-sync: finishing what is under way; again to stop at once", err=True)
+        _say("\nastica-sync: finishing what is under way; again to stop at once\n")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -56,3 +58,10 @@ def clean_stop(clock: SystemClock) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _say(text: str) -> None:
+    """Says something on standard error from a signal handler, which may have interrupted the stream in mid-writing."""
+    with contextlib.suppress(OSError, ValueError):
+        if sys.stderr is not None:
+            os.write(sys.stderr.fileno(), text.encode())

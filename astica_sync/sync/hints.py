@@ -3,7 +3,7 @@
 A hint decides nothing; the scan does. Too many hints, or lost ones, only make the next look a look at everything.
 """
 
-import queue
+import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,20 +18,18 @@ class Wake:
     """Wakes the one thread that watches; may be rung from any thread and from a signal handler."""
 
     def __init__(self) -> None:
-        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        # Held while nobody has rung. A ``queue.SimpleQueue`` may wait for ever when a short wait ends before it began
+        # (CPython 3.11), and a ``threading.Event`` when a signal handler sets it.
+        self._silence = threading.Lock()
+        self._silence.acquire()
 
     def ring(self) -> None:
-        self._bell.put(None)
+        with contextlib.suppress(RuntimeError):
+            self._silence.release()
 
     def wait(self, seconds: float) -> bool:
         """Whether it was rung within so many seconds."""
-        try:
-            self._bell.get(timeout=max(0.0, seconds))
-            while True:
-                self._bell.get_nowait()
-        except queue.Empty:
-            return False
-        return True
+        return self._silence.acquire(timeout=max(0.0, seconds))
 
 
 @dataclass(slots=True)

@@ -44,7 +44,8 @@ class ThreadWorkers:
         self._most = threads
         self._threads: list[threading.Thread] = []
         self._waiting: queue.SimpleQueue[tuple[Callable[[], Any], Any] | None] = queue.SimpleQueue()
-        self._finished: queue.SimpleQueue[Done] = queue.SimpleQueue()
+        # A short wait at a ``SimpleQueue`` may never end (CPython 3.11); nobody waits at the other for a time.
+        self._finished: queue.Queue[Done] = queue.Queue()
 
     def submit(self, work: Callable[[], Any], tag: Any) -> None:
         self._waiting.put((work, tag))

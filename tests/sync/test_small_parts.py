@@ -1,8 +1,11 @@
 """The clock, the key, the workers, the settings and the words."""
 
 import pickle
+import subprocess
+import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astica_sync.cli.words import duration, first, json_name, number, safe
-from astica_sync.clock import SystemClock
+from astica_sync.clock import Stop, SystemClock
 from astica_sync.config import SETTINGS, load_key, load_settings
 from astica_sync.errors import ConfigError, Interrupted
 from astica_sync.secret import Secret
+from astica_sync.sync.hints import Wake
 from astica_sync.sync.workers import ThreadWorkers, thread_workers
 
 
@@ -190,3 +194,39 @@ def test_a_long_list_is_cut_and_says_so() -> None:
     assert first(lines, 15)[:-1] == lines[:10]
     assert "5 more" in first(lines, 15)[-1]
     assert first(lines[:10], 10) == lines[:10]
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [lambda: ThreadWorkers(1).next_done, lambda: Wake().wait, lambda: Stop().wait],
+    ids=["work", "bell", "stop"],
+)
+def test_however_short_a_wait_is_it_ends(begin: Callable[[], Callable[[float], object]]) -> None:
+    def wait_often() -> None:
+        for _ in range(20_000):
+            begin()(1e-6)
+
+    thread = threading.Thread(target=wait_often, daemon=True)
+    thread.start()
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+SIGNALLED = """
+import random, signal
+from astica_sync.clock import Stop
+from astica_sync.sync.hints import Wake
+
+signal.signal(signal.SIGALRM, lambda *_: (stop.set(), wake.ring()))
+for _ in range(4000):
+    stop, wake = Stop(), Wake()
+    signal.setitimer(signal.ITIMER_REAL, random.uniform(2e-6, 1.5e-4))
+    for _ in range(5):
+        stop.wait(2e-5)
+        wake.wait(2e-5)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+"""
+
+
+def test_a_signal_at_any_moment_of_a_wait_stops_it() -> None:
+    subprocess.run([sys.executable, "-c", SIGNALLED], check=True, timeout=120)
