@@ -10,7 +10,8 @@ pytest.importorskip("greenlet")
 
 DAYS = int(os.environ.get("ASTICA_TEST_DAYS", "12"))
 PARTS = 4
-BASE = int(os.environ.get("ASTICA_TEST_SEED", "1"))
+# Days are too few for fresh ones to find much: the same in each run.
+BASE = 1
 # Days that find the seeded bug of that name.
 FOUND = {11: "the watcher concludes absence from events alone"}
 
@@ -26,7 +27,7 @@ def test_no_long_day_breaks_a_promise(part: int) -> None:
     count = max(1, DAYS // PARTS)
     report = play_many(BASE + part * count, count, days=True)
     stories = [f"{each.text}\n  python -m tests.simulation --replay {each.seed} --days" for each in report.failures]
-    assert not stories, f"base seed {BASE} (ASTICA_TEST_SEED):\n" + "\n".join(stories)
+    assert not stories, "\n".join(stories)
 
 
 @pytest.mark.parametrize("seed", FOUND, ids=FOUND.values())
