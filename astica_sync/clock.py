@@ -28,35 +28,48 @@ class Clock(Protocol):
         ...
 
 
-class Stop:
-    """A person's word to stop, heard by every thread that waits.
+class Wake:
+    """Wakes one thread that waits; may be rung from any thread and from a signal handler.
 
-    May be given in a signal handler: the lock of a ``threading.Event`` may be held by the very thread that the signal
-    interrupts, which would then wait for itself for ever.
+    The lock of a ``threading.Event`` may be held by the very thread that a signal interrupts, whose handler would then
+    wait for itself for ever; and a ``queue.SimpleQueue`` may wait for ever when a short wait is over before it began
+    (CPython 3.11).
     """
 
     def __init__(self) -> None:
+        # Held while nobody has rung.
+        self._silence = threading.Lock()
+        self._silence.acquire()
+
+    def ring(self) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._silence.release()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it was rung within so many seconds, or since the last wait."""
+        return self._silence.acquire(timeout=max(0.0, seconds))
+
+
+class Stop:
+    """A person's word to stop, heard by every thread that waits; may be given in a signal handler."""
+
+    def __init__(self) -> None:
         self._said = False
-        self._held = threading.Lock()
-        self._held.acquire()
+        self._wake = Wake()
 
     def set(self) -> None:
         self._said = True
-        # It is free from now on; a second word changes nothing.
-        with contextlib.suppress(RuntimeError):
-            self._held.release()
+        self._wake.ring()
 
     def is_set(self) -> bool:
         return self._said
 
     def wait(self, seconds: float) -> bool:
         """Whether it was given, within so many seconds."""
-        if self._said:
-            return True
-        heard = self._held.acquire(timeout=max(0.0, seconds))
+        heard = self._said or self._wake.wait(seconds)
         if heard:
             # Others may wait for it as well.
-            self.set()
+            self._wake.ring()
         return heard
 
 

@@ -55,11 +55,10 @@ def live(store: Path, rounds: int) -> None:
     import contextlib
     from collections.abc import Iterator
 
-    from astica_sync.clock import SystemClock
+    from astica_sync.clock import SystemClock, Wake
     from astica_sync.core.reports import State
     from astica_sync.opening import open_parts
     from astica_sync.store.layout import Layout
-    from astica_sync.sync.hints import Wake
     from astica_sync.sync.keeper import Keeper, Opened
     from astica_sync.sync.listener import Listener
     from astica_sync.sync.watch import Habits

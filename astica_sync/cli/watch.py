@@ -24,8 +24,7 @@ from astica_sync.store.layout import SETTINGS_FILE, Layout
 
 if TYPE_CHECKING:
     from astica_sync.cli.voice import Voice
-    from astica_sync.clock import SystemClock
-    from astica_sync.sync.hints import Wake
+    from astica_sync.clock import SystemClock, Wake
     from astica_sync.sync.keeper import Opened
 
 GRACE = 6.0
@@ -104,8 +103,7 @@ def _watch(
 ) -> int:
     from astica_sync.cli.ready import Ready
     from astica_sync.cli.voice import Desktop
-    from astica_sync.clock import SystemClock
-    from astica_sync.sync.hints import Wake
+    from astica_sync.clock import SystemClock, Wake
     from astica_sync.sync.keeper import Keeper
     from astica_sync.sync.vigil import watch_stores
 

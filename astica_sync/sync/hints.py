@@ -3,7 +3,6 @@
 A hint decides nothing; the scan does. Too many hints, or lost ones, only make the next look a look at everything.
 """
 
-import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,24 +11,6 @@ from astica_sync.core.settle import Settling
 
 MOST_FOLDERS = 1000
 MOST_WORDS = 50_000
-
-
-class Wake:
-    """Wakes the one thread that watches; may be rung from any thread and from a signal handler."""
-
-    def __init__(self) -> None:
-        # Held while nobody has rung. A ``queue.SimpleQueue`` may wait for ever when a short wait ends before it began
-        # (CPython 3.11), and a ``threading.Event`` when a signal handler sets it.
-        self._silence = threading.Lock()
-        self._silence.acquire()
-
-    def ring(self) -> None:
-        with contextlib.suppress(RuntimeError):
-            self._silence.release()
-
-    def wait(self, seconds: float) -> bool:
-        """Whether it was rung within so many seconds."""
-        return self._silence.acquire(timeout=max(0.0, seconds))
 
 
 @dataclass(slots=True)

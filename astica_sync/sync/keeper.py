@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 
+from astica_sync.clock import Wake
 from astica_sync.core.reports import State, WatchReport
 from astica_sync.core.schedule import rest_after
 from astica_sync.errors import (
@@ -27,7 +28,7 @@ from astica_sync.store.disk import Disk
 from astica_sync.store.layout import Layout, check_root
 from astica_sync.store.lock import watcher_lock
 from astica_sync.sync.events import Events
-from astica_sync.sync.hints import Hints, Wake
+from astica_sync.sync.hints import Hints
 from astica_sync.sync.parts import Parts
 from astica_sync.sync.watch import Follows, Habits, Standing, Watcher
 

@@ -3,8 +3,8 @@ other waiting, and the request budget is shared piece by piece."""
 
 from collections.abc import Callable, Sequence
 
+from astica_sync.clock import Wake
 from astica_sync.errors import Interrupted
-from astica_sync.sync.hints import Wake
 from astica_sync.sync.keeper import HEARTBEAT, Keeper
 
 

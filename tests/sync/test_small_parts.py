@@ -13,11 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astica_sync.cli.words import duration, first, json_name, number, safe
-from astica_sync.clock import Stop, SystemClock
+from astica_sync.clock import Stop, SystemClock, Wake
 from astica_sync.config import SETTINGS, load_key, load_settings
 from astica_sync.errors import ConfigError, Interrupted
 from astica_sync.secret import Secret
-from astica_sync.sync.hints import Wake
 from astica_sync.sync.workers import ThreadWorkers, thread_workers
 
 
@@ -214,8 +213,7 @@ def test_however_short_a_wait_is_it_ends(begin: Callable[[], Callable[[float], o
 
 SIGNALLED = """
 import random, signal
-from astica_sync.clock import Stop
-from astica_sync.sync.hints import Wake
+from astica_sync.clock import Stop, Wake
 
 signal.signal(signal.SIGALRM, lambda *_: (stop.set(), wake.ring()))
 for _ in range(4000):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from astica_sync.clock import Wake
 from astica_sync.core.reports import State, WatchReport
 from astica_sync.errors import (
     BadKey,
@@ -22,7 +23,6 @@ from astica_sync.errors import (
     Unreachable,
 )
 from astica_sync.store.layout import Layout, create_store
-from astica_sync.sync.hints import Wake
 from astica_sync.sync.keeper import HEARTBEAT, Keeper, Opened, react
 
 
