@@ -4,7 +4,7 @@ Everything in here is pure. A plan is plain data; what a dry run prints is what 
 """
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby
@@ -190,8 +190,8 @@ class Terms:
     run_started: float
     quarantine: float
     unknown: Unknown = ALL_SEEN
-    bad: Container[str] = frozenset()
-    asked: Container[str] = frozenset()
+    bad: Collection[str] = frozenset()
+    asked: Collection[str] = frozenset()
     class_remove: bool = True
     uids_proven: bool = True
     ignored: Callable[[str], bool] = lambda _: False

@@ -16,6 +16,9 @@ from typing import BinaryIO
 CHUNK = 1 << 20
 TEMP_PREFIX = ".tmp-"
 
+# Without O_NONBLOCK a FIFO without a writer would be waited for.
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
 # linux/fs.h: share the blocks of another file, copy on write (btrfs, XFS, bcachefs, ...).
 _FICLONE = 0x40049409
 # macOS: fsync() leaves the data in the drive's own cache, this one does not.
@@ -37,6 +40,10 @@ class Kind(StrEnum):
 _KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.FOLDER, stat.S_IFLNK: Kind.SYMLINK}
 
 
+Named = tuple[str, Kind | None, int]
+"""A name, its kind (None where that cannot be seen), and the device of what is no regular file."""
+
+
 def kind_of(status: os.stat_result) -> Kind:
     return _KINDS.get(stat.S_IFMT(status.st_mode), Kind.OTHER)
 
@@ -55,20 +62,32 @@ class Disk:
         An entry that vanishes while the folder is read is left out; one whose status cannot be read has None.
         Names that are no UTF-8 carry their bytes as ``os.fsdecode`` gives them.
         """
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            with os.scandir(descriptor) as listing:
-                for entry in listing:
-                    try:
-                        status = entry.stat(follow_symlinks=False)
-                    except FileNotFoundError:
+        with _listed(path) as listing:
+            for entry in listing:
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                except OSError:
+                    yield entry.name, None
+                else:
+                    yield entry.name, status
+
+    def name_folder(self, path: AnyPath) -> Iterator[Named]:
+        """As ``scan_folder``, for who opens the files anyway: to ask each for its status costs more than its name."""
+        with _listed(path) as listing:
+            for entry in listing:
+                try:
+                    if entry.is_file(follow_symlinks=False):
+                        yield entry.name, Kind.FILE, 0
                         continue
-                    except OSError:
-                        yield entry.name, None
-                    else:
-                        yield entry.name, status
-        finally:
-            os.close(descriptor)
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                except OSError:
+                    yield entry.name, None, 0
+                else:
+                    yield entry.name, kind_of(status), status.st_dev
 
     def lstat(self, path: AnyPath) -> os.stat_result:
         return os.lstat(path)
@@ -78,7 +97,7 @@ class Disk:
 
         Never hangs: a FIFO without a writer opens at once and is refused.
         """
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, _READ)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise OSError(errno.EINVAL, "not a regular file", str(path))
@@ -87,6 +106,23 @@ class Disk:
         except BaseException:
             os.close(descriptor)
             raise
+
+    def read_small(self, path: AnyPath, most: int) -> tuple[os.stat_result, bytes | None, os.stat_result]:
+        """A regular file, opened as ``open_read`` does: its status, as many bytes as that says, and its status after
+        them. None instead of more than ``most`` bytes, and fewer of a file that has become shorter."""
+        descriptor = os.open(path, _READ)
+        try:
+            before = os.fstat(descriptor)
+            if not stat.S_ISREG(before.st_mode):
+                raise OSError(errno.EINVAL, "not a regular file", str(path))
+            if before.st_size > most:
+                return before, None, before
+            data = os.read(descriptor, before.st_size)
+            while len(data) < before.st_size and (piece := os.read(descriptor, before.st_size - len(data))):
+                data += piece
+            return before, data, os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
 
     def fstat(self, file: BinaryIO) -> os.stat_result:
         """The status of the file that is open, whatever its name means by now."""
@@ -210,6 +246,16 @@ class Disk:
             raise
         finally:
             os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _listed(path: AnyPath) -> Iterator[Iterator[os.DirEntry[str]]]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        with os.scandir(descriptor) as listing:
+            yield listing
+    finally:
+        os.close(descriptor)
 
 
 def _sync(descriptor: int) -> None:

@@ -11,7 +11,7 @@ from stat import S_IFREG
 
 import xxhash
 
-from astica_sync.store.disk import Disk, Kind, kind_of
+from astica_sync.store.disk import Disk, Kind, Named, kind_of
 from astica_sync.store.ignore import LITTER_LENGTHS, is_hidden
 from astica_sync.store.layout import STATE_DIR
 
@@ -28,9 +28,7 @@ _KIND, _FILE = 0o170000, S_IFREG
 Signature = tuple[int, int, int, int]
 """Size, modification and change time in nanoseconds, inode."""
 Listed = tuple[str, int, int, int, int]
-"""A name and its signature."""
-Other = tuple[str, Kind | None, int]
-"""What is no regular file: name, kind (None where that cannot be seen) and device."""
+"""A name and its signature, of zeros where that was not asked for."""
 
 
 @dataclass(slots=True)
@@ -43,7 +41,7 @@ class Glance:
     files: int = 0
     broken: list[int] = field(default_factory=list)
     changed: list[Listed] = field(default_factory=list)
-    others: list[Other] = field(default_factory=list)
+    others: list[Named] = field(default_factory=list)
     nested: bool = False
 
 
@@ -90,6 +88,26 @@ def glance(disk: Disk, path: str, seals: bytes | None, seed: int, *, odd: bool =
         if seen.seals[start : start + SEAL_BYTES] != seals[start : start + SEAL_BYTES]:
             seen.broken.append(number)
             seen.changed += inside
+    return seen
+
+
+def first_glance(disk: Disk, path: str, *, odd: bool = False) -> Glance:
+    """As ``glance``, for a folder of which nothing is known: all its files are to be read, and none is asked for more
+    than its name.
+
+    Raises:
+        OSError: the folder cannot be listed to its end.
+    """
+    seen = Glance(broken=[0])
+    for entry in disk.name_folder(path):
+        name = entry[0]
+        if (name[0] == "." or len(name) in LITTER_LENGTHS) and is_hidden(name):
+            seen.nested = seen.nested or name == STATE_DIR
+        elif entry[1] is Kind.FILE and not odd:
+            seen.changed.append((name, 0, 0, 0, 0))
+        else:
+            seen.others.append(entry)
+    seen.files = len(seen.changed)
     return seen
 
 

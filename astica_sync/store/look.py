@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from astica_sync.store.disk import Disk, Kind, kind_of
-from astica_sync.store.glance import Glance, Other, break_seals, count_buckets
+from astica_sync.store.disk import Disk, Kind, Named, kind_of
+from astica_sync.store.glance import Glance, break_seals, count_buckets
 from astica_sync.store.ignore import Ignore
 from astica_sync.store.index import Folder, Known
 from astica_sync.store.layout import SETTINGS_FILE
@@ -74,17 +74,18 @@ def look(
     known = known_of(folder.folder_id, found.broken, buckets) if found.broken else {}
     unsure: set[int] = set()
     skips = ignore.skips if ignore else None
-    for name, *rest in found.changed:
+    for listed in found.changed:
+        name = listed[0]
         if skips and skips(prefix + name, folder=False):
             continue
         row = known.pop(os.fsencode(name), None) if known else None
         if row is None:
             seen.new.add(name)
         kept = row and row[0]
-        if forced or kept is None or kept != tuple(rest):
+        if forced or kept is None or kept != listed[1:]:
             seen.unread.append(name)
-            seen.newest = max(seen.newest, rest[2])
-            unsure.add(rest[3])
+            seen.newest = max(seen.newest, listed[3])
+            unsure.add(listed[4])
     for entry in found.others:
         _look_at_odd(seen, folder, entry, known, prefix, ignore)
     seen.missing = set(known)
@@ -95,7 +96,7 @@ def look(
 
 
 def _look_at_odd(
-    seen: Look, folder: Folder, entry: Other, known: dict[bytes, Known], prefix: str, ignore: Ignore
+    seen: Look, folder: Folder, entry: Named, known: dict[bytes, Known], prefix: str, ignore: Ignore
 ) -> None:
     name, kind, device = entry
     if ignore.skips(prefix + name, folder=kind is Kind.FOLDER):

@@ -16,11 +16,12 @@ from astica_sync.errors import StoreChanged
 from astica_sync.store import schema
 from astica_sync.store.beside import Beside
 from astica_sync.store.disk import Disk
-from astica_sync.store.glance import Glance, glance, moment_of
+from astica_sync.store.glance import Glance, first_glance, glance, moment_of
 from astica_sync.store.ignore import Ignore
-from astica_sync.store.index import COARSE_GRAIN_NS, GRAIN_NS, TICK_NS, File, Folder, Index
+from astica_sync.store.index import File, Folder, Index
 from astica_sync.store.layout import STATE_DIR, Layout, check_root
 from astica_sync.store.look import Look, above_of, class_title_of, find_tops, look
+from astica_sync.store.moment import Moment
 from astica_sync.store.readers import Awaited, Readers
 from astica_sync.store.reading import Ending, Reading
 
@@ -120,7 +121,8 @@ class _Walk:
     ) -> None:
         self.layout, self.index, self.clock, self.disk = layout, index, clock, disk
         self.ignore, self.forced, self.below = ignore, forced, below
-        self.patient, self.progress = patient, progress
+        self.progress = progress
+        self.moment = Moment(layout, self.disk, clock, patient)
         self.everything = False
         self.unknown: set[str] = set()
         self.classes: set[str] = set()
@@ -132,7 +134,6 @@ class _Walk:
         self.lost: set[str] = set()
         self.nameless = False
         self.tops: set[bytes] = set()
-        self.checked_ns = 0
         self.flushed_at = clock.ticks()
         self.folders: dict[bytes, Folder] = {}
         self.visited: set[bytes] = set()
@@ -148,7 +149,7 @@ class _Walk:
         self._check_root()
         with self.index.scanning(), Readers(self.disk, threads) as self.readers, self._company(threads) as self.beside:
             self.folders = self.index.folders()
-            self.next_id = 1 + max((folder.folder_id for folder in self.folders.values()), default=0)
+            self.next_id = self.first_id = 1 + max((folder.folder_id for folder in self.folders.values()), default=0)
             self.tasks: deque[tuple[Folder, list[str], set[str], int, Awaited]] = deque()
             self.most_tasks = max(1, _TASKS_AHEAD * threads)
             try:
@@ -260,7 +261,10 @@ class _Walk:
         it. Where it never does, nothing in it may be called absent."""
         for _ in range(_LISTINGS):
             before = moment_of(self.disk, path)
-            found = glance(self.disk, path, self._seals_of(folder), self.seed, odd=not folder.path)
+            if folder.folder_id >= self.first_id and not self.moment.patient:
+                found = first_glance(self.disk, path, odd=not folder.path)
+            else:
+                found = glance(self.disk, path, self._seals_of(folder), self.seed, odd=not folder.path)
             if moment_of(self.disk, path) == before:
                 return found
         self.changing += 1
@@ -288,27 +292,17 @@ class _Walk:
         for name, reason in seen.odd.items():
             self._put_problem(folder, name, reason)
         if seen.unread:
-            self._choose_moment(seen.newest)
+            self.moment.choose(seen.newest)
         for start in range(0, len(seen.unread), _BATCH_FILES):
             self._read(folder, seen.unread[start : start + _BATCH_FILES], seen.new)
         self._flush(_BATCH_ROWS)
-
-    def _choose_moment(self, newest: int) -> None:
-        """When what is read next counts as read; after ``newest`` has settled, where a fine clock makes that short."""
-        if not self.checked_ns:
-            self.checked_ns = self._file_time()
-        if self.patient and newest % 1_000_000_000 and newest >= self.checked_ns - GRAIN_NS:
-            rest = newest + GRAIN_NS + TICK_NS - self._file_time()
-            if 0 < rest <= GRAIN_NS + TICK_NS:
-                self.clock.sleep(rest / 1e9)
-            self.checked_ns = self._file_time()
 
     def _read(self, folder: Folder, names: list[str], new: set[str]) -> None:
         if len(self.tasks) >= self.most_tasks:
             self._take_results()
         above = self._path_of(folder)
         reading = self.readers.read([f"{above}/{name}" for name in names])
-        self.tasks.append((folder, names, new, self.checked_ns, reading))
+        self.tasks.append((folder, names, new, self.moment.ns, reading))
 
     def _take_results(self) -> None:
         folder, names, new, checked_ns, future = self.tasks.popleft()
@@ -340,13 +334,6 @@ class _Walk:
     def _lose(self, contents: list[str]) -> None:
         if contents and len(self.lost) <= _MOST_NAMED:
             self.lost.update(contents)
-
-    def _file_time(self) -> int:
-        try:
-            return self.disk.time_ns(self.layout.state)
-        except OSError:
-            # The process's clock may run ahead of the file system's; too early only costs a second reading.
-            return int(self.clock.now() * 1e9) - COARSE_GRAIN_NS
 
     def _hold(self, folder: Folder) -> None:
         """What is known of this folder and below it stays, and nothing of it may be called absent."""

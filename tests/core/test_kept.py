@@ -1,6 +1,7 @@
 """What is counted without being looked at makes the same plan as looking at everything."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -109,6 +110,7 @@ def test_counting_what_is_the_same_changes_no_plan(
     assert make_plan(rest_of(local, kept), rest_of(marks, kept), observation, terms, kept.classes, rest=rest) == whole
     # The same with some of the new ones another time.
     now, later = share_out(kept, terms, small)
+    assert share_out(kept, replace(terms, bad={"another"}), small) == (now, later), "with a look at each"
     sliced = [sample for sample in local if sample.content in now]
     part = make_plan(sliced, rest_of(marks, kept), observation, terms, kept.classes, later, rest)
     assert (part.requests, part.classes, part.removals) == (whole.requests, whole.classes, whole.removals)

@@ -15,7 +15,7 @@ from typing import Any
 
 import xxhash
 
-from astica_sync.store.disk import CHUNK, TEMP_PREFIX
+from astica_sync.store.disk import CHUNK, TEMP_PREFIX, Kind, Named, kind_of
 from tests.simulation.world import Process, World
 
 AnyPath = str | Path
@@ -248,6 +248,11 @@ class SimDisk:
             yield name, Stat(node)
         self._process.effect("listed")
 
+    def name_folder(self, path: AnyPath) -> Iterator[Named]:
+        for name, status in self.scan_folder(path):
+            kind = kind_of(status)
+            yield name, kind, 0 if kind is Kind.FILE else status.st_dev
+
     def lstat(self, path: AnyPath) -> Any:
         return Stat(self._fs.find(os.fspath(path)))
 
@@ -259,6 +264,12 @@ class SimDisk:
         if node.locked:
             raise _error(errno.EACCES, str(path))
         return _Open(node)
+
+    def read_small(self, path: AnyPath, most: int) -> tuple[Any, bytes | None, Any]:
+        with self.open_read(path) as file:
+            before = self.fstat(file)
+            data = None if before.st_size > most else file.read(before.st_size)
+            return before, data, self.fstat(file)
 
     def fstat(self, file: Any) -> Any:
         self._process.effect("fstat")

@@ -34,6 +34,9 @@ def test_a_listing_tells_what_each_entry_is_without_following_it(tmp_path: Path,
     os.mkfifo(tmp_path / "fifo")
     kinds = {name: kind_of(status) for name, status in disk.scan_folder(tmp_path) if status is not None}
     assert kinds == {"file": Kind.FILE, "folder": Kind.FOLDER, "link": Kind.SYMLINK, "fifo": Kind.OTHER}
+    device = os.stat(tmp_path).st_dev
+    named = {name: (kind, there) for name, kind, there in disk.name_folder(tmp_path)}
+    assert named == {name: (kind, 0 if kind is Kind.FILE else device) for name, kind in kinds.items()}
 
 
 def test_a_name_of_any_bytes_comes_back_as_it_is(tmp_path: Path, disk: Disk) -> None:
@@ -41,6 +44,7 @@ def test_a_name_of_any_bytes_comes_back_as_it_is(tmp_path: Path, disk: Disk) -> 
     with open(os.fsencode(tmp_path) + b"/" + name, "wb"):
         pass
     assert [os.fsencode(found) for found, _ in disk.scan_folder(tmp_path)] == [name]
+    assert [os.fsencode(found) for found, _, _ in disk.name_folder(tmp_path)] == [name]
 
 
 def test_a_link_to_a_folder_is_not_listed(tmp_path: Path, disk: Disk) -> None:
@@ -48,6 +52,44 @@ def test_a_link_to_a_folder_is_not_listed(tmp_path: Path, disk: Disk) -> None:
     (tmp_path / "link").symlink_to("real")
     with pytest.raises(OSError, match="link"):
         list(disk.scan_folder(tmp_path / "link"))
+    with pytest.raises(OSError, match="link"):
+        list(disk.name_folder(tmp_path / "link"))
+
+
+@pytest.mark.parametrize(("most", "data"), [(4, b"abc"), (3, b"abc"), (2, None)])
+def test_a_small_file_comes_at_once_and_a_larger_one_not_at_all(
+    tmp_path: Path, disk: Disk, most: int, data: bytes | None
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"abc")
+    before, found, after = disk.read_small(path, most)
+    assert (found, before.st_size, after.st_ino) == (data, 3, path.stat().st_ino)
+
+
+def test_a_small_file_is_whole_although_the_system_gives_it_in_pieces(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"abcdef")
+    read = os.read
+    monkeypatch.setattr(os, "read", lambda descriptor, size: read(descriptor, min(size, 2)))
+    assert disk.read_small(path, 10)[1] == b"abcdef"
+
+
+def test_a_small_file_that_is_cut_short_while_it_is_read_gives_what_is_left(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"abcdef")
+    read = os.read
+
+    def cut(descriptor: int, size: int) -> bytes:
+        os.truncate(path, 2)
+        return read(descriptor, size)
+
+    monkeypatch.setattr(os, "read", cut)
+    before, found, after = disk.read_small(path, 10)
+    assert (before.st_size, found, after.st_size) == (6, b"ab", 2)
 
 
 def test_only_a_regular_file_is_opened_and_a_fifo_never_hangs(tmp_path: Path, disk: Disk) -> None:
@@ -57,6 +99,8 @@ def test_only_a_regular_file_is_opened_and_a_fifo_never_hangs(tmp_path: Path, di
     for name in ("fifo", "link", "."):
         with pytest.raises(OSError, match=r".+"):
             disk.open_read(tmp_path / name)
+        with pytest.raises(OSError, match=r".+"):
+            disk.read_small(tmp_path / name, 10)
     with disk.open_read(tmp_path / "file") as file:
         assert list(disk.chunks(file, 2)) == [b"ab", b"c"]
         assert disk.fstat(file).st_size == 3

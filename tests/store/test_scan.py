@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from astica_sync.core.sample import Unknown
 from astica_sync.errors import StoreError
 from astica_sync.store.absence import still_absent
-from astica_sync.store.disk import CHUNK, AnyPath, Disk, Entry
+from astica_sync.store.disk import CHUNK, AnyPath, Disk, Entry, Named, kind_of
 from astica_sync.store.index import Index
 from astica_sync.store.layout import Layout, create_store
 from astica_sync.store.scan import Scan, scan_store
@@ -44,7 +44,21 @@ class LaterDisk(Disk):
         return super().time_ns(folder) + HOUR_NS
 
 
-class FaultyDisk(LaterDisk):
+class Stepwise(LaterDisk):
+    """The same, each thing by its smallest steps, for who meddles with one of them."""
+
+    def name_folder(self, path: AnyPath) -> Iterator[Named]:
+        for name, status in self.scan_folder(path):
+            yield name, status and kind_of(status), status.st_dev if status else 0
+
+    def read_small(self, path: AnyPath, most: int) -> tuple[os.stat_result, bytes | None, os.stat_result]:
+        with self.open_read(path) as file:
+            before = self.fstat(file)
+            data = None if before.st_size > most else b"".join(self.chunks(file))
+            return before, data, self.fstat(file)
+
+
+class FaultyDisk(Stepwise):
     """The file system with a fault at one path, for listing, opening or looking."""
 
     def __init__(self, root: Path, path: str, code: int, at: str) -> None:
@@ -73,7 +87,7 @@ class FaultyDisk(LaterDisk):
         return super().lstat(path)
 
 
-class OtherMount(LaterDisk):
+class OtherMount(Stepwise):
     """The file system, with one folder (and what is below) on another device."""
 
     def __init__(self, place: Path) -> None:
@@ -201,7 +215,7 @@ def test_a_file_changed_within_the_clock_s_grain_of_its_reading_is_caught(store:
     path = store.root / "Can/1.png"
     store.write("Can/1.png", PNG + b"before")
 
-    class SameTimes(Disk):
+    class SameTimes(Stepwise):
         """Every file looks as it did at the first look."""
 
         def __init__(self) -> None:
@@ -453,7 +467,7 @@ def test_a_store_that_is_not_the_one_that_was_made_hides_everything(store: Store
 def test_a_store_that_vanishes_during_the_scan_hides_everything(store: Store) -> None:
     store.write("Can/1.png")
 
-    class Unmounting(LaterDisk):
+    class Unmounting(Stepwise):
         def scan_folder(self, path: AnyPath) -> Iterator[Entry]:
             store.layout.sentinel_file.unlink(missing_ok=True)
             return super().scan_folder(path)
@@ -506,7 +520,7 @@ def test_a_class_moved_to_another_disk_as_a_whole_is_the_same_class(store: Store
 # Files that change meanwhile
 
 
-class Writing(LaterDisk):
+class Writing(Stepwise):
     """Somebody appends to a file during each of its first readings."""
 
     def __init__(self, path: Path, times: int) -> None:
@@ -521,13 +535,43 @@ class Writing(LaterDisk):
         yield from super().chunks(file, size)
 
 
-def test_a_file_that_changes_once_while_it_is_read_is_read_again_as_a_whole(store: Store) -> None:
+@pytest.fixture(params=[CHUNK, 4], ids=["small", "large"])
+def at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """What counts as a small file."""
+    monkeypatch.setattr("astica_sync.store.reading.CHUNK", request.param)
+    return int(request.param)
+
+
+def test_a_file_is_known_by_all_its_bytes(store: Store, at_once: int) -> None:
+    content = store.write("Can/1.png")
+    store.write("Can/2.txt", b"no image")
+    store.scan(Disk())
+    assert store.index.paths_of("Can", content) == ["Can/1.png"]
+    assert "text file" in store.problems()["Can/2.txt"]
+
+
+def test_a_large_file_that_is_emptied_before_it_is_read_is_an_empty_file(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("astica_sync.store.reading.CHUNK", 4)
+    store.write("Can/1.png")
+
+    class Emptied(LaterDisk):
+        def open_read(self, path: AnyPath) -> BinaryIO:
+            os.truncate(path, 0)
+            return super().open_read(path)
+
+    store.scan(Emptied())
+    assert "empty file" in store.problems()["Can/1.png"]
+
+
+def test_a_file_that_changes_once_while_it_is_read_is_read_again_as_a_whole(store: Store, at_once: int) -> None:
     store.write("Can/1.png", PNG + b"..")
     store.scan(Writing(store.root / "Can/1.png", 1))
     assert store.index.paths_of("Can", xxhash.xxh3_128_hexdigest(PNG + b"..x")) == ["Can/1.png"]
 
 
-def test_a_file_that_is_still_being_written_is_kept_out_until_it_is_done(store: Store) -> None:
+def test_a_file_that_is_still_being_written_is_kept_out_until_it_is_done(store: Store, at_once: int) -> None:
     store.write("Can/1.png")
     store.write("Glass/2.png")
     scan = store.scan(Writing(store.root / "Can/1.png", 99))
@@ -538,7 +582,7 @@ def test_a_file_that_is_still_being_written_is_kept_out_until_it_is_done(store: 
     assert set(store.samples()) == {"Can", "Glass"}
 
 
-class Renaming(LaterDisk):
+class Renaming(Stepwise):
     """Somebody renames a file whenever its folder has been listed; the listing misses both names."""
 
     def __init__(self, folder: Path, times: int) -> None:
