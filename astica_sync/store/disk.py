@@ -43,6 +43,23 @@ _KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.FOLDER, stat.S_IFLNK: Kind
 Named = tuple[str, Kind | None, int]
 """A name, its kind (None where that cannot be seen), and the device of what is no regular file."""
 
+Signature = tuple[int, int, int, int]
+"""Size, modification and change time in nanoseconds, inode: what tells an unchanged file."""
+
+MOST = (1 << 63) - 1
+"""What a number of eight bytes can hold, in SQLite or elsewhere."""
+
+
+def signature(status: os.stat_result) -> Signature:
+    """That of one file, ``bounded``."""
+    return bounded((status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino))
+
+
+def bounded(signature: Signature) -> Signature:
+    """The same in numbers of eight bytes: times after 2262 are all one, and of an inode the lowest 63 bits count."""
+    size, changed, touched, inode = signature
+    return size, max(-MOST, min(changed, MOST)), max(-MOST, min(touched, MOST)), inode & MOST
+
 
 def kind_of(status: os.stat_result) -> Kind:
     return _KINDS.get(stat.S_IFMT(status.st_mode), Kind.OTHER)

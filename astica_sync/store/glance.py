@@ -11,7 +11,7 @@ from stat import S_IFREG
 
 import xxhash
 
-from astica_sync.store.disk import Disk, Kind, Named, kind_of
+from astica_sync.store.disk import MOST, Disk, Kind, Named, kind_of
 from astica_sync.store.ignore import LITTER_LENGTHS, is_hidden
 from astica_sync.store.layout import STATE_DIR
 
@@ -25,10 +25,8 @@ BROKEN = bytes(SEAL_BYTES)
 
 _KIND, _FILE = 0o170000, S_IFREG
 
-Signature = tuple[int, int, int, int]
-"""Size, modification and change time in nanoseconds, inode."""
 Listed = tuple[str, int, int, int, int]
-"""A name and its signature, of zeros where that was not asked for."""
+"""A name and its signature, of zeros where that was not asked for; its times may be out of bounds."""
 
 
 @dataclass(slots=True)
@@ -68,7 +66,7 @@ def glance(disk: Disk, path: str, seals: bytes | None, seed: int, *, odd: bool =
         if (name[0] == "." or len(name) in LITTER_LENGTHS) and is_hidden(name):
             seen.nested = seen.nested or name == STATE_DIR
         elif status is not None and status.st_mode & _KIND == _FILE and not odd:
-            inode = status.st_ino
+            inode = status.st_ino & MOST
             adders[inode % buckets]((name, status.st_size, status.st_mtime_ns, status.st_ctime_ns, inode))
         else:
             kind = None if status is None else kind_of(status)

@@ -17,7 +17,7 @@ import xxhash
 from astica_sync.core.sample import LocalSample, Problem, make_scope, make_uid
 from astica_sync.store import schema
 from astica_sync.store.cache import BUSY_S, Cache
-from astica_sync.store.glance import Signature
+from astica_sync.store.disk import Signature
 from astica_sync.store.pages import in_pages
 
 # A file changed within this time before its content was read may change again under the same times ("racy").

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from astica_sync.store.disk import Disk, Kind, Named, kind_of
+from astica_sync.store.disk import Disk, Kind, Named, bounded, kind_of
 from astica_sync.store.glance import Glance, break_seals, count_buckets
 from astica_sync.store.ignore import Ignore
 from astica_sync.store.index import Folder, Known
@@ -82,7 +82,7 @@ def look(
         if row is None:
             seen.new.add(name)
         kept = row and row[0]
-        if forced or kept is None or kept != listed[1:]:
+        if forced or kept is None or kept != bounded(listed[1:]):
             seen.unread.append(name)
             seen.newest = max(seen.newest, listed[3])
             unsure.add(listed[4])

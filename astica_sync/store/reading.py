@@ -1,13 +1,11 @@
 """Reading one file of the store: its content hash, or why it cannot be a sample."""
 
-import os
 from enum import StrEnum
 from typing import NamedTuple
 
 import xxhash
 
-from astica_sync.store.disk import CHUNK, AnyPath, Disk
-from astica_sync.store.glance import Signature
+from astica_sync.store.disk import CHUNK, AnyPath, Disk, Signature, signature
 from astica_sync.store.image import describe, sniff
 
 
@@ -79,8 +77,3 @@ def _read_pieces(disk: Disk, path: AnyPath) -> Reading | None:
         # It was larger when it was looked at first.
         reason = describe(b"", 0)
     return Reading(Ending.READ, after, reason=reason, content=None if reason else digest.hexdigest())
-
-
-def signature(status: os.stat_result) -> Signature:
-    """What tells an unchanged file."""
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino

@@ -18,9 +18,9 @@ from astica_sync.core.sample import MarkState, content_of, make_scope, make_uid
 from astica_sync.core.schedule import Action, Schedule
 from astica_sync.core.settle import Settling
 from astica_sync.errors import Interrupted, StoreBusy, StoreError
+from astica_sync.store.disk import signature
 from astica_sync.store.layout import check_root
 from astica_sync.store.look import class_title_of
-from astica_sync.store.reading import signature
 from astica_sync.store.scan import Scan, scan_store
 from astica_sync.sync.apply import Applied, apply_plan
 from astica_sync.sync.cycle import Round, Rounds, blocked_of

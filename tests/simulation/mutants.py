@@ -213,7 +213,7 @@ MUTANTS = (
     _mutant("equal times prove an equal file",
         (INDEX + "Index.known", "row[1:5] if row[6] else None", "row[1:5]")),
     _mutant("every index is believed but for its size",
-        (SCAN.replace("scan:", "look:") + "look", "kept != listed[1:]", "kept[0] != listed[1]"),
+        (SCAN.replace("scan:", "look:") + "look", "kept != bounded(listed[1:])", "kept[0] != listed[1]"),
         (INDEX + "Index.known", "row[1:5] if row[6] else None", "row[1:5]"), quick=300),
     _mutant("a folder is sealed although a file in it may still change",
         ("astica_sync.store.look:look", "{inode % buckets for inode in unsure}", "set()")),

@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import os
 from pathlib import Path
@@ -37,6 +38,30 @@ def test_a_listing_tells_what_each_entry_is_without_following_it(tmp_path: Path,
     device = os.stat(tmp_path).st_dev
     named = {name: (kind, there) for name, kind, there in disk.name_folder(tmp_path)}
     assert named == {name: (kind, 0 if kind is Kind.FILE else device) for name, kind in kinds.items()}
+
+
+def test_an_entry_that_vanishes_or_cannot_be_looked_at_keeps_nobody_from_the_others(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Odd:
+        """An entry of a listing, whose status is somewhere else by now, or kept from us."""
+
+        def __init__(self, name: str, code: int) -> None:
+            self.name, self.code = name, code
+
+        def stat(self, follow_symlinks: bool) -> os.stat_result:
+            if self.code:
+                raise OSError(self.code, os.strerror(self.code))
+            return os.lstat(tmp_path)
+
+        def is_file(self, follow_symlinks: bool) -> bool:
+            return False
+
+    entries = [Odd("gone", errno.ENOENT), Odd("there", 0), Odd("kept", errno.EACCES)]
+    monkeypatch.setattr(os, "scandir", lambda _: contextlib.nullcontext(iter(entries)))
+    there = os.lstat(tmp_path)
+    assert list(disk.scan_folder(tmp_path)) == [("there", there), ("kept", None)]
+    assert list(disk.name_folder(tmp_path)) == [("there", Kind.FOLDER, there.st_dev), ("kept", None, 0)]
 
 
 def test_a_name_of_any_bytes_comes_back_as_it_is(tmp_path: Path, disk: Disk) -> None:

@@ -1,6 +1,7 @@
 import errno
 import os
 import sqlite3
+import stat
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from astica_sync.core.sample import Unknown
 from astica_sync.errors import StoreError
 from astica_sync.store.absence import still_absent
 from astica_sync.store.disk import CHUNK, AnyPath, Disk, Entry, Named, kind_of
+from astica_sync.store.glance import BUCKET_FROM
 from astica_sync.store.index import Index
 from astica_sync.store.layout import Layout, create_store
 from astica_sync.store.scan import Scan, scan_store
@@ -515,6 +517,48 @@ def test_a_class_moved_to_another_disk_as_a_whole_is_the_same_class(store: Store
     (store.root / "Can/1.png").unlink()
     assert not store.scan(mounted).unknown
     assert store.samples() == {}
+
+
+def test_a_file_from_the_far_future_or_past_is_a_sample_like_any_other(store: Store) -> None:
+    """Some file systems keep times up to 2446, which no column of eight bytes holds in nanoseconds."""
+    store.write("Can/1.png")
+    store.write("Can/2.png")
+    for name, ns in (("1.png", 10**19), ("2.png", -(10**19))):
+        os.utime(store.root / "Can" / name, ns=(ns, ns))
+    assert store.scan().hashed == 2
+    assert store.samples() == {"Can": {"Can/1.png", "Can/2.png"}}
+    assert store.scan().hashed == 0
+
+
+class Inodes(LaterDisk):
+    """A file system that numbers its files in all of eight bytes, as those do that join others."""
+
+    def _with_inode(self, status: os.stat_result | None) -> os.stat_result | None:
+        if status is None or not stat.S_ISREG(status.st_mode):
+            return status
+        values = list(status)
+        values[1] += 1 << 63
+        names = ("st_atime", "st_mtime", "st_ctime", "st_atime_ns", "st_mtime_ns", "st_ctime_ns")
+        return os.stat_result(values, {name: getattr(status, name) for name in names})
+
+    def scan_folder(self, path: AnyPath) -> Iterator[Entry]:
+        for name, status in super().scan_folder(path):
+            yield name, self._with_inode(status)
+
+    def read_small(self, path: AnyPath, most: int) -> tuple[os.stat_result, bytes | None, os.stat_result]:
+        before, data, after = super().read_small(path, most)
+        return self._with_inode(before) or before, data, self._with_inode(after) or after
+
+
+def test_an_inode_of_all_eight_bytes_is_found_in_its_bucket_again(store: Store) -> None:
+    disk = Inodes()
+    for number in range(BUCKET_FROM):
+        store.write(f"Can/{number}.png")
+    for _ in range(3):
+        store.scan(disk)
+    store.write("Can/5.png", PNG + b"other")
+    assert store.scan(disk).hashed == 1
+    assert len(store.samples()["Can"]) == BUCKET_FROM
 
 
 # Files that change meanwhile
