@@ -29,8 +29,9 @@ def compare(parts: Parts, observation: Observation, terms: Terms, *, quick: bool
         # Looking each of them up would take longer than reading all.
         return make_plan(parts.index.local_samples(parts.model_id), parts.journal.marks(), observation, terms)
     local = parts.index.local_samples(parts.model_id, now)
-    rest = _shown_of(observation)(now)
-    return make_plan(local, parts.journal.marks(now), observation, terms, kept.classes, later, rest)
+    # Of what is new there is nothing else to know.
+    marks, rest = parts.journal.marks(kept.rest), _shown_of(observation)(kept.rest)
+    return make_plan(local, marks, observation, terms, kept.classes, later, rest)
 
 
 def _find(parts: Parts, observation: Observation, *, remember: bool) -> Kept:
