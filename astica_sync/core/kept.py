@@ -77,14 +77,12 @@ def share_out(kept: Kept, terms: Terms, most: int | None) -> tuple[list[str], Co
     """
     contents = list(kept.rest)
     uids, titles = kept.new
+    if most is not None and not terms.bad and not terms.asked:
+        # A million of them need no look at each.
+        contents += [uid[:CONTENT_LENGTH] for uid in uids[:most]]
+        return sorted(contents), Counter(titles[most:])
     later: Counter[str] = Counter()
     taken = 0
-    if not terms.bad and not terms.asked and most is not None:
-        # A million of them need no look at each.
-        taken = min(most, len(uids))
-        contents += [uid[:CONTENT_LENGTH] for uid in uids[:taken]]
-        later.update(titles[taken:])
-        uids, titles = [], []
     for uid, title in zip(uids, titles, strict=True):
         if uid in terms.bad or title in terms.asked:
             contents.append(uid[:CONTENT_LENGTH])

@@ -66,7 +66,9 @@ def glance(disk: Disk, path: str, seals: bytes | None, seed: int, *, odd: bool =
         if (name[0] == "." or len(name) in LITTER_LENGTHS) and is_hidden(name):
             seen.nested = seen.nested or name == STATE_DIR
         elif status is not None and status.st_mode & _KIND == _FILE and not odd:
-            inode = status.st_ino & MOST
+            inode = status.st_ino
+            if inode > MOST:
+                inode &= MOST
             adders[inode % buckets]((name, status.st_size, status.st_mtime_ns, status.st_ctime_ns, inode))
         else:
             kind = None if status is None else kind_of(status)
