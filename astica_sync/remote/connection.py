@@ -8,7 +8,7 @@ import io
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -84,12 +84,13 @@ class Connection:
 
         client = self._opened()
         evidence = _Evidence()
+        lent = _Lent(body)
         self._deadlines.set(bounds.seconds)
         try:
             with client.stream(
                 "POST",
                 self.url + path,
-                content=body,
+                content=lent,
                 headers={"Content-Type": "application/json", "Content-Length": str(len(body))},
                 timeout=httpx.Timeout(bounds.quiet_seconds, connect=CONNECT_SECONDS, pool=bounds.seconds),
                 extensions={"trace": evidence},
@@ -103,6 +104,8 @@ class Connection:
             from astica_sync.remote.transport import reason_of
 
             return Silence(evidence.sent, reason_of(error))
+        finally:
+            lent.take_back()
 
     def close(self) -> None:
         if self._client is not None:
@@ -147,6 +150,20 @@ class _Evidence:
     def __call__(self, event: str, info: dict[str, Any]) -> None:
         if event.endswith(".send_request_headers.started") and info["request"].method == b"POST":
             self.sent = True
+
+
+class _Lent:
+    """A body for as long as one exchange lasts. What httpx makes of a request and its answer is a circle, which keeps
+    whatever it holds until the interpreter next looks for circles: with images that was hundreds of megabytes."""
+
+    def __init__(self, body: Body) -> None:
+        self._body: Iterable[bytes] = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def take_back(self) -> None:
+        self._body = ()
 
 
 class _Unreadable(Exception):

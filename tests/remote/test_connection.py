@@ -1,6 +1,7 @@
 """Answers that never end, lie, or come from somebody else."""
 
 import contextlib
+import gc
 import gzip
 import json
 import shutil
@@ -9,6 +10,7 @@ import ssl
 import subprocess
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,6 +72,24 @@ def test_connections_are_reused() -> None:
         connection.close()
     assert all(isinstance(answer, Answer) for answer in answers)
     assert server.connections == 1
+
+
+@pytest.mark.parametrize("answers", [[http(OK)] * 2, [http(OK, length=99)]], ids=["answer", "silence"])
+def test_what_was_sent_is_let_go_with_the_end_of_its_exchange(answers: list[bytes]) -> None:
+    """And not when the interpreter next looks for what only holds itself: that is seldom, and an image is large."""
+    gc.collect()
+    gc.disable()
+    try:
+        with strange(saying(*answers)) as server:
+            connection = Connection(server.url)
+            sent = body(b"image" * 1000)
+            seen = weakref.ref(sent)
+            connection.post("/", sent, BOUNDS)
+            del sent
+            assert seen() is None
+            connection.close()
+    finally:
+        gc.enable()
 
 
 def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again() -> None:
