@@ -91,7 +91,7 @@ def test_a_small_file_comes_at_once_and_a_larger_one_not_at_all(
     assert (found, before.st_size, after.st_ino) == (data, 3, path.stat().st_ino)
 
 
-def test_a_small_file_is_whole_although_the_system_gives_it_in_pieces(
+def test_a_small_file_is_read_to_its_end_in_pieces_and_after_a_cut(
     tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"
@@ -99,14 +99,6 @@ def test_a_small_file_is_whole_although_the_system_gives_it_in_pieces(
     read = os.read
     monkeypatch.setattr(os, "read", lambda descriptor, size: read(descriptor, min(size, 2)))
     assert disk.read_small(path, 10)[1] == b"abcdef"
-
-
-def test_a_small_file_that_is_cut_short_while_it_is_read_gives_what_is_left(
-    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"abcdef")
-    read = os.read
 
     def cut(descriptor: int, size: int) -> bytes:
         os.truncate(path, 2)
