@@ -171,6 +171,14 @@ def test_the_design_draws_the_same_arrows() -> None:
     assert drawn == {part: known for part, known in ARROWS.items() if part not in NAMES.values()}
 
 
+@pytest.mark.parametrize("part", ["core", "store", "remote", "sync", "training"])
+def test_the_design_names_every_file_where_it_lives(part: str) -> None:
+    house = (ROOT / "docs" / "design.md").read_text("utf-8").partition("## The house")[2].partition("| part |")[0]
+    drawn = re.search(rf"^  {part}/ (.+?)^  \w", house, re.MULTILINE | re.DOTALL)
+    files = {file.name for file in (PACKAGE / part).glob("*.py")} - {"__init__.py"}
+    assert drawn and set(re.findall(r"\w+\.py", drawn[1])) == files
+
+
 def test_every_package_that_is_imported_is_a_declared_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     lists = [project["dependencies"], *project["optional-dependencies"].values()]

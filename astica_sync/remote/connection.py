@@ -8,7 +8,7 @@ import io
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -84,14 +84,16 @@ class Connection:
 
         client = self._opened()
         evidence = _Evidence()
-        lent = _Lent(body)
+        lent, length = _Lent(body), len(body)
+        # What an error remembers of this call holds no image either.
+        del body
         self._deadlines.set(bounds.seconds)
         try:
             with client.stream(
                 "POST",
                 self.url + path,
                 content=lent,
-                headers={"Content-Type": "application/json", "Content-Length": str(len(body))},
+                headers={"Content-Type": "application/json", "Content-Length": str(length)},
                 timeout=httpx.Timeout(bounds.quiet_seconds, connect=CONNECT_SECONDS, pool=bounds.seconds),
                 extensions={"trace": evidence},
             ) as response:
@@ -158,12 +160,18 @@ class _Lent:
 
     def __init__(self, body: Body) -> None:
         self._body: Iterable[bytes] = body
+        self._given: list[Generator[bytes, None, None]] = []
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._body)
+        pieces = (piece for piece in self._body)
+        self._given.append(pieces)
+        return pieces
 
     def take_back(self) -> None:
         self._body = ()
+        for pieces in self._given:
+            # One that broke off in the middle would hold the rest.
+            pieces.close()
 
 
 class _Unreadable(Exception):

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from strange import Strange, http, read_request, saying, strange
+from strange import Strange, Talk, http, read_request, saying, strange
 
 from astica_sync.errors import ConfigError
 from astica_sync.remote.body import Body
@@ -74,19 +74,27 @@ def test_connections_are_reused() -> None:
     assert server.connections == 1
 
 
-@pytest.mark.parametrize("answers", [[http(OK)] * 2, [http(OK, length=99)]], ids=["answer", "silence"])
-def test_what_was_sent_is_let_go_with_the_end_of_its_exchange(answers: list[bytes]) -> None:
+@pytest.mark.parametrize("ending", ["answer", "cut answer", "broken off"])
+def test_what_was_sent_is_let_go_with_the_end_of_its_exchange(ending: str) -> None:
     """And not when the interpreter next looks for what only holds itself: that is seldom, and an image is large."""
+    ended = threading.Event()
+    talk: Talk = {
+        "answer": saying(*[http(OK)] * 2),
+        "cut answer": saying(http(OK, length=99)),
+        "broken off": lambda connection: void(ended.wait(5)),
+    }[ending]
     gc.collect()
     gc.disable()
     try:
-        with strange(saying(*answers)) as server:
+        with strange(talk) as server:
             connection = Connection(server.url)
-            sent = body(b"image" * 1000)
+            sent = body(bytes(20_000_000 if ending == "broken off" else 5000))
             seen = weakref.ref(sent)
-            connection.post("/", sent, BOUNDS)
+            found = connection.post("/", sent, SOON if ending == "broken off" else BOUNDS)
+            assert isinstance(found, Answer) == (ending == "answer")
             del sent
             assert seen() is None
+            ended.set()
             connection.close()
     finally:
         gc.enable()

@@ -3,7 +3,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -111,7 +111,7 @@ def test_all_files_of_a_sample_are_found(index: Index) -> None:
 
 
 def is_ordered(index: Index) -> bool:
-    with sqlite3.connect(index.path) as other:
+    with closing(sqlite3.connect(index.path)) as other:
         return other.execute("SELECT count(*) FROM sqlite_master WHERE name = 'file_content'").fetchone() == (1,)
 
 

@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import os
 import sqlite3
@@ -245,7 +246,7 @@ def test_a_scan_puts_in_order_what_one_that_was_killed_left(store: Store) -> Non
     content = store.write("Can/1.png")
     store.index.write(lambda rows: rows.execute("DROP INDEX file_content"))
     store.scan()
-    with sqlite3.connect(store.index.path) as other:
+    with contextlib.closing(sqlite3.connect(store.index.path)) as other:
         assert other.execute("SELECT count(*) FROM sqlite_master WHERE name = 'file_content'").fetchone() == (1,)
     assert store.index.paths_of("Can", content) == ["Can/1.png"]
 

@@ -1,5 +1,7 @@
 """A scan of some folders alone: what it finds, what it says is new or gone, and what it leaves as it was."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,12 +28,13 @@ class Eyes:
 
 
 @pytest.fixture
-def eyes(tmp_path: Path) -> Eyes:
+def eyes(tmp_path: Path) -> Iterator[Eyes]:
     root = tmp_path / "store"
     root.mkdir()
     eyes = Eyes(root)
-    assert len(eyes.look().fresh or ()) == 4
-    return eyes
+    with contextlib.closing(eyes.index):
+        assert len(eyes.look().fresh or ()) == 4
+        yield eyes
 
 
 def test_a_look_at_one_folder_finds_what_is_new_there_and_nothing_elsewhere(eyes: Eyes) -> None:
