@@ -82,7 +82,7 @@ class Shell:
 
     def finish(self, process: "subprocess.Popen[str]") -> Ran:
         """Waits for a started command."""
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
         return Ran(process.returncode, out or "", err or "")
 
 

@@ -67,7 +67,9 @@ class Connection(sqlite3.Connection):
         return _executemany(self, sql, rows)
 
     def close(self) -> None:
-        """Left to ``Databases``: opening a connection takes as long as a dozen transactions."""
+        """Left to ``Databases`` while a process has it: opening takes as long as a dozen transactions."""
+        if self.process is None:
+            self.really_close()
 
     def really_close(self) -> None:
         super().close()
@@ -85,6 +87,8 @@ class Databases:
         self._empty: dict[str, sqlite3.Connection] = {}
         self._tables: dict[str, list[str]] = {}
         self._free: dict[str, list[Connection]] = {}
+        self._lent: set[Connection] = set()
+        self._copies: list[sqlite3.Connection] = []
         self._used: set[str] = set()
         """What has been opened by anybody, or restored, since the last reset."""
 
@@ -93,12 +97,13 @@ class Databases:
         name = str(path)
         process = current()
         if name == ":memory:":
-            return sqlite3.connect(name, isolation_level=None)
+            return _until_the_end(sqlite3.connect(name, isolation_level=None), process)
         self._used.add(name)
         free = self._free.setdefault(name, [])
         connection = free.pop() if free else self._open(name)
         connection.process = process
         if process is not None:
+            self._lent.add(connection)
             process.on_end.append(lambda: self._give_back(name, connection))
         return connection
 
@@ -111,12 +116,17 @@ class Databases:
     def remember_empty(self, name: str) -> None:
         """Takes what the database holds now for its beginning."""
         if name not in self._empty:
-            self._empty[name] = self.copy(name)
+            self._empty[name] = self._copy(name)
             tables = self.keeper(name).execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
             # What a schema writes down about itself stays.
             self._tables[name] = [table for (table,) in tables if not table.startswith("_")]
 
     def copy(self, name: str) -> sqlite3.Connection:
+        """What the database holds now, until the next reset."""
+        self._copies.append(self._copy(name))
+        return self._copies[-1]
+
+    def _copy(self, name: str) -> sqlite3.Connection:
         copy = sqlite3.connect(":memory:")
         self.keeper(name).backup(copy)
         return copy
@@ -131,6 +141,7 @@ class Databases:
     def reset(self) -> None:
         """Empties everything that the walk before has written. Row by row: after a copy every connection would read
         the schema and prepare its statements again, which takes longer than all the rest."""
+        self._let_go()
         for name in self._used & self._empty.keys():
             keeper = self.keeper(name)
             keeper.execute("BEGIN IMMEDIATE")
@@ -138,6 +149,19 @@ class Databases:
                 keeper.execute(f"DELETE FROM {table}")
             keeper.execute("COMMIT")
         self._used.clear()
+
+    def close(self) -> None:
+        """Closes everything."""
+        self._let_go()
+        for connections in self._free.values():
+            _close_all(connections)
+        _close_all([*self._keepers.values(), *self._empty.values()])
+
+    def _let_go(self) -> None:
+        """Closes what a walk has left, one too that was broken off with its processes."""
+        _close_all(self._copies)
+        while self._lent:
+            self._lent.pop().really_close()
 
     def prepare(self, machine: str, stores: tuple[str, ...]) -> None:
         """Makes the schemas, once; by the code under test."""
@@ -152,8 +176,8 @@ class Databases:
             names += [layout.index_db, layout.journal_db]
             # A database in memory lives as long as somebody is connected.
             self.keeper(str(layout.index_db)), self.keeper(str(layout.journal_db))
-            index_module.Index(layout.index_db)
-            journal_module.Journal(layout.journal_db)
+            index_module.Index(layout.index_db).close()
+            journal_module.Journal(layout.journal_db).close()
         with_schema = ledger_module._make_schema
         with_schema(self.keeper(str(ledger)), ledger)
         for name in names:
@@ -175,6 +199,7 @@ class Databases:
 
     def _give_back(self, name: str, connection: Connection) -> None:
         process, connection.process = connection.process, None
+        self._lent.discard(connection)
         if process is None:
             return
         if process.dead or connection.in_transaction:
@@ -182,6 +207,18 @@ class Databases:
             connection.really_close()
         else:
             self._free[name].append(connection)
+
+
+def _until_the_end(connection: sqlite3.Connection, process: Process | None) -> sqlite3.Connection:
+    """Who is killed closes nothing; with a real process all of it ends."""
+    if process is not None:
+        process.on_end.append(connection.close)
+    return connection
+
+
+def _close_all(connections: list[sqlite3.Connection]) -> None:
+    while connections:
+        connections.pop().close()
 
 
 class _Module:
@@ -224,6 +261,7 @@ class SimIndex(index_module.Index):
         if process is not None:
             process.private = True
         super()._go_private()
+        _until_the_end(self._connection, process)
 
     @contextlib.contextmanager
     def scanning(self) -> Iterator[None]:

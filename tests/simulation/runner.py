@@ -48,7 +48,7 @@ def stage(in_files: bool = False) -> Iterator[Databases]:
     """Everything a walk needs, made once."""
     with contextlib.ExitStack() as stack:
         base = stack.enter_context(tempfile.TemporaryDirectory(prefix="astica-walks-")) if in_files else "/simulated"
-        databases = Databases(base, in_files)
+        databases = stack.enter_context(contextlib.closing(Databases(base, in_files)))
         stack.enter_context(installed(databases))
         databases.prepare("a", ("A", "B"))
         databases.prepare("b", ("B",))

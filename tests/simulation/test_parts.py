@@ -2,6 +2,7 @@
 
 import random
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,7 @@ def test_a_power_cut_keeps_what_was_synced_and_may_take_what_was_not() -> None:
 
 def test_a_commit_of_a_killed_process_is_rolled_back_or_stands() -> None:
     for at, kept in ((1, 0), (2, 1)):
-        databases = Databases()
-        with installed(databases):
+        with closing(Databases()) as databases, installed(databases):
             keeper = databases.keeper("/db")
             keeper.execute("CREATE TABLE IF NOT EXISTS t (a)")
             keeper.execute("DELETE FROM t")
@@ -140,8 +140,7 @@ def test_processes_sleep_side_by_side_in_virtual_time() -> None:
 
 
 def test_a_fault_of_a_commit_is_sqlites_own_error() -> None:
-    databases = Databases()
-    with installed(databases):
+    with closing(Databases()) as databases, installed(databases):
         databases.keeper("/faulty").execute("CREATE TABLE IF NOT EXISTS t (a)")
         world = World()
         process = Idle(world, "p")
