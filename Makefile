@@ -15,10 +15,10 @@ demo: $(READY)   ## the whole story on the local sandbox, about a minute
 
 test: $(READY) check  ## lint, types, docs checks and the whole test-suite
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 --dist worksteal --ignore tests/simulation
+	$(BIN)/coverage run -m pytest -n 3 --dist worksteal --ignore tests/simulation
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests/simulation
+	$(BIN)/python -m pytest -n 3 --dist worksteal tests/simulation
 
 crash: $(READY)  ## kill pushes at random moments, N times, while answers are lost
 	$(BIN)/python -m tests.faults.killing --cycles $(or $(N),200) --photos $(or $(PHOTOS),fixtures/store)
