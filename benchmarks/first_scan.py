@@ -18,8 +18,8 @@ TWO = "xxh128sum, two at once"
 
 def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
     sizes = ((100_000, 20_000), (1_000_000, 2_000)) if full else ((10_000, 20_000), (20_000, 2_000))
-    # Those who store what they read take minutes for each turn, so they get three.
-    return [figure for files, size in sizes for figure in _figures(scratch, files, size, times, min(3, times))]
+    # Those who store what they read take minutes for each turn, so they get two where no ratio to them is wanted.
+    return [figure for files, size in sizes for figure in _figures(scratch, files, size, times, min(2, times))]
 
 
 def _figures(scratch: Path, files: int, size: int, times: int, slow_times: int) -> list[Figure]:
@@ -41,7 +41,8 @@ def _figures(scratch: Path, files: int, size: int, times: int, slow_times: int) 
                 missing.append(skipped(work, name, command))
             else:
                 slow[name] = command
-        costs |= take_turns(slow, slow_times, warm=False)
+        wanted = {name: slow.pop(name) for name in ("dvc add",) if name in slow}
+        costs |= take_turns(slow, slow_times, warm=False) | take_turns(wanted, times, warm=False)
         shutil.rmtree(store.parent / ".dvc", ignore_errors=True)
         (store.parent / "photos.dvc").unlink(missing_ok=True)
     reach = {(OURS, ONE): "<= 1.5", (OURS, TWO): "", (OURS, "dvc add"): "<= 0.1"}
