@@ -219,6 +219,9 @@ def test_on_a_fuse_mount_it_sees_what_was_done_behind_it(
     ground.run(["bindfs", store, place])
     must_become_equal(sandbox, store, model_id, watching)
     must_have_gone_up_once(sandbox)
+    # With the mount its program ends, which otherwise outlives the test.
+    watching.close()
+    ground.run(["umount", place])
 
 
 @contextlib.contextmanager
