@@ -40,10 +40,9 @@ def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
     photos = make(scratch, count)
     found = []
     for where, latency in LATENCIES.items():
-        # Ten thousand take minutes for each turn, of which none is given away. What a service elsewhere takes is nearly
-        # all of the vendor's way there, and no chance.
-        turns = min(times, (1 if latency != "0" else 5) if full else 3)
-        found += _figures(photos, f"{WORK.format(count=count)}, {where}", latency, turns, warm=not full)
+        # Ten thousand take minutes for each turn, of which none is given away. What waits for a slow service hardly varies.
+        turns = 3 if not full else times if latency == "0" else 1
+        found += _figures(photos, f"{WORK.format(count=count)}, {where}", latency, min(times, turns), warm=not full)
     return found
 
 

@@ -74,7 +74,7 @@ def test_connections_are_reused() -> None:
     assert server.connections == 1
 
 
-@pytest.mark.parametrize("ending", ["answer", "cut answer", "broken off"])
+@pytest.mark.parametrize("ending", ["answer", "cut answer", "broken off", "not begun"])
 def test_what_was_sent_is_let_go_with_the_end_of_its_exchange(ending: str) -> None:
     """And not when the interpreter next looks for what only holds itself: that is seldom, and an image is large."""
     ended = threading.Event()
@@ -82,12 +82,13 @@ def test_what_was_sent_is_let_go_with_the_end_of_its_exchange(ending: str) -> No
         "answer": saying(*[http(OK)] * 2),
         "cut answer": saying(http(OK, length=99)),
         "broken off": lambda connection: void(ended.wait(5)),
+        "not begun": saying(),
     }[ending]
     gc.collect()
     gc.disable()
     try:
         with strange(talk) as server:
-            connection = Connection(server.url)
+            connection = Connection("http://127.0.0.1:1" if ending == "not begun" else server.url)
             sent = body(bytes(20_000_000 if ending == "broken off" else 5000))
             seen = weakref.ref(sent)
             found = connection.post("/", sent, SOON if ending == "broken off" else BOUNDS)
