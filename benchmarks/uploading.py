@@ -40,7 +40,7 @@ def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
     photos = make(scratch, count)
     found = []
     for where, latency in LATENCIES.items():
-        # Ten thousand take minutes for each turn, of which none is given away. What waits for a slow service hardly varies.
+        # Ten thousand take minutes for each turn, so none is given away. What waits for a slow service hardly varies.
         turns = 3 if not full else times if latency == "0" else 1
         found += _figures(photos, f"{WORK.format(count=count)}, {where}", latency, min(times, turns), warm=not full)
     return found
