@@ -3,19 +3,20 @@
 Whoever else works on the machine disturbs every figure, so the candidates take turns and the medians are compared.
 """
 
+import json
 import math
 import os
 import shutil
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ASTICA = (sys.executable, "-m", "astica_sync")
+_ALONE = (sys.executable, "-I", "-S", str(ROOT / "benchmarks" / "alone.py"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,28 +81,22 @@ def run(command: Command) -> Cost:
         RuntimeError: it ended with a code that was not expected.
     """
     command.prepare()
-    began = time.monotonic()
-    process = start(command)
-    assert process.stderr is not None
-    said = process.stderr.read()
-    _, status, used = os.wait4(process.pid, 0)
-    wall = time.monotonic() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    process.stderr.close()
-    if process.returncode not in command.codes:
-        raise RuntimeError(f"{command.arguments} ended with {process.returncode}: {said.decode(errors='replace')}")
-    return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
-
-
-def start(command: Command) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [str(argument) for argument in command.arguments],
+    done = subprocess.run(
+        [*_ALONE, *(str(argument) for argument in command.arguments)],
         cwd=command.folder or ROOT,
         env=environ_of(command),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
     )
+    if done.returncode:
+        raise RuntimeError(f"{command.arguments} cannot be started: {done.stderr}")
+    wall, cpu, peak_mb, code = json.loads(done.stdout)
+    if code not in command.codes:
+        raise RuntimeError(f"{command.arguments} ended with {code}: {done.stderr}")
+    return Cost(wall, cpu, peak_mb)
 
 
 def environ_of(command: Command) -> dict[str, str]:

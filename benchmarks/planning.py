@@ -34,10 +34,9 @@ def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
         reach = ("<= 6", "<= 300") if files == max(sizes) else ("", "")
         view = (store / ".astica-sync" / "last-view.json").stat().st_size / 1e6
         found += lines
-        found.append(
-            value(work, "time over the idle process", wall - idle[0], "s", reach[0], f"answer of {view:.0f} MB")
-        )
-        found.append(value(work, "memory over the idle process", peak - idle[2], "MB", reach[1]))
+        note = f"answer of {view:.0f} MB"
+        found.append(value(work, "time over the idle process", wall - idle[0], "s", reach[0], note, times))
+        found.append(value(work, "memory over the idle process", peak - idle[2], "MB", reach[1], runs=times))
     # For each further sample, so that what a start takes counts in neither.
     each = [
         (after - before) / (more - few)
@@ -45,7 +44,7 @@ def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
     ]
     grown = each[-1] / each[0]
     name = f"processor time for each sample from {sizes[1]:,} to {sizes[2]:,}, beside those from {sizes[0]:,}"
-    return [*found, value("view, compare and plan", name, grown, "times", "<= 1.2")]
+    return [*found, value("view, compare and plan", name, grown, "times", "<= 1.2", runs=times)]
 
 
 def main() -> None:
