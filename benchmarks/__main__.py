@@ -2,8 +2,6 @@
 
 import argparse
 import compileall
-import json
-import math
 import os
 import subprocess
 import sys
@@ -14,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import (
+    budget_use,
     first_scan,
     local_status,
     plan_requests,
@@ -40,15 +39,7 @@ def changes(scratch: Path, full: bool, times: int) -> list[Figure]:
 
 
 def budget(scratch: Path, full: bool, times: int) -> list[Figure]:
-    # In a process of its own: what this one holds would count as the peak of everything it starts.
-    out = subprocess.run(
-        [sys.executable, "-m", "benchmarks.budget_use", *(["--full"] if full else [])],
-        check=True,
-        capture_output=True,
-        cwd=ROOT,
-    )
-    rows = json.loads(out.stdout)
-    return [Figure(**{**row, **dict.fromkeys(("wall", "cpu", "peak_mb"), math.nan)}) for row in rows]
+    return budget_use.figures(full)
 
 
 def sandbox(scratch: Path, full: bool, times: int) -> list[Figure]:
@@ -118,7 +109,7 @@ def main() -> None:
 
 
 def _alone(name: str, given: argparse.Namespace) -> list[Figure]:
-    """One row in a process of its own: what this one has held would count as the peak of everything it starts later.
+    """One row in a process of its own: what it leaves behind, or dies of, is no concern of the next one.
 
     Raises:
         RuntimeError: it could not be measured; why is on the screen.

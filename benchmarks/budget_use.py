@@ -1,7 +1,6 @@
 """How much of the budget a push uses, by what the sandbox saw arrive.
 
-    python -m benchmarks.budget_use SAMPLES LIMIT WINDOW LATENCY        such as 300 90 6 0-20ms
-    python -m benchmarks.budget_use [--full]                            all of them, as JSON
+    python -m benchmarks.budget_use SAMPLES LIMIT WINDOW LATENCY        one alone, such as 300 90 6 0-20ms
 
 The ideal client sends each request at the very moment the sandbox's sliding window lets it in: the n-th of N requests
 a whole window after the one a limit before it. What is compared is the time from the first request to the last.
@@ -14,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 from astica_sync.sandbox.running import Box, running
@@ -100,9 +98,6 @@ def figures(full: bool) -> list[Figure]:
 
 
 def main() -> None:
-    if len(sys.argv) < 3:
-        print(json.dumps([asdict(figure) for figure in figures("--full" in sys.argv)]))
-        return
     samples, limit, window, latency = sys.argv[1:]
     print(json.dumps(measure(int(samples), int(limit), float(window), latency)))
 

@@ -35,9 +35,8 @@ def _figures(scratch: Path, files: int, size: int, times: int) -> list[Figure]:
         costs = take_turns(commands, times)
         # Those who store what they read take minutes for each turn, so they get two where no ratio to them is wanted.
         few = min(2, times)
-        for name, build, turns in (
-            ("git add", _git_add, few), ("restic backup", _restic, few), ("dvc add", _dvc_add, times)
-        ):  # fmt: skip
+        slow = ("git add", _git_add, few), ("restic backup", _restic, few), ("dvc add", _dvc_add, times)
+        for name, build, turns in slow:
             command = build(store, Path(folder), files)
             if isinstance(command, str):
                 missing.append(skipped(work, name, command))
