@@ -19,7 +19,7 @@ import httpx
 import numpy as np
 from PIL import Image, ImageDraw
 
-from astica_sync.sandbox.running import running
+from astica_sync.sandbox.embedded import running
 
 DETECTIONS_PER_SECOND = 144
 TRAINING_MS_PER_SAMPLE = 100

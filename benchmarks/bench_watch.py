@@ -21,17 +21,17 @@ from PIL import Image
 
 from astica_sync.cli.main import run
 from astica_sync.clock import SystemClock
-from astica_sync.sandbox.running import Box, running
-from astica_sync.store.index import Index
-from astica_sync.store.journal import Journal
-from astica_sync.store.layout import Layout
-from astica_sync.store.scan import scan_store
-from astica_sync.sync.status import UIDS_PROVEN
+from astica_sync.local.db.index import Index
+from astica_sync.local.db.journal import Journal
+from astica_sync.local.layout import Layout
+from astica_sync.local.scan.scanner import scan_store
+from astica_sync.sandbox.embedded import RunningSandbox, running
+from astica_sync.sync.plan.status import UIDS_PROVEN
 
 CLASSES = 100
 COUNTING = """
 import atexit, collections, os, sys
-from astica_sync.store import readers
+from astica_sync.local.scan.parallel import hash_pool
 
 counts, read = collections.Counter(), readers.Readers.read
 
@@ -57,7 +57,7 @@ def main() -> None:
         measure(Path(folder), box, wanted.files, wanted.flood, wanted.idle)
 
 
-def measure(folder: Path, box: Box, files: int, flood: int, idle: float) -> None:
+def measure(folder: Path, box: RunningSandbox, files: int, flood: int, idle: float) -> None:
     model_id = box.add_model("A benchmark")
     for name in [name for name in os.environ if name.startswith("ASTICA_")]:
         del os.environ[name]
@@ -106,7 +106,7 @@ def make_store(store: Path, files: int) -> Path:
     return store
 
 
-def agree(store: Path, box: Box, model_id: int) -> None:
+def agree(store: Path, box: RunningSandbox, model_id: int) -> None:
     """Makes the service hold the store, and the journal know it, without a request for each file."""
     layout = Layout(store)
     with Index(layout.index_db) as index, Journal(layout.journal_db, "benchmark") as journal:
@@ -124,7 +124,7 @@ def image(path: Path, number: int) -> None:
     picture.save(path)
 
 
-def drop(store: Path, box: Box, number: int) -> float:
+def drop(store: Path, box: RunningSandbox, number: int) -> float:
     """Writes one file; the seconds until the service has accepted it."""
     box.forget_log()
     image(store / "class 007" / f"dropped {number}.png", number)
@@ -135,7 +135,7 @@ def drop(store: Path, box: Box, number: int) -> float:
     return took
 
 
-def pour(store: Path, box: Box, flood: int) -> None:
+def pour(store: Path, box: RunningSandbox, flood: int) -> None:
     aside = store.parent / "flood"
     aside.mkdir()
     for number in range(flood):

@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from astica_sync.sandbox.running import Box, running
+from astica_sync.sandbox.embedded import RunningSandbox, running
 from benchmarks.measuring import ASTICA, Command, Figure, environ_of, value
 from benchmarks.trees import bind
 
@@ -31,7 +31,7 @@ def draw(folder: Path, samples: int, first: int = 0) -> None:
         Image.new("RGB", (48, 48), colour).save(place / f"{number:05}.png")
 
 
-def environ(home: Path, box: Box, limit: int, window: float) -> dict[str, str]:
+def environ(home: Path, box: RunningSandbox, limit: int, window: float) -> dict[str, str]:
     settings = {
         "HOME": str(home),
         "XDG_STATE_HOME": str(home / "state"),

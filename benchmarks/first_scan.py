@@ -92,9 +92,9 @@ def _dvc_add(store: Path, folder: Path, files: int) -> Command | str:
 
 def main() -> None:
     from astica_sync.clock import SystemClock
-    from astica_sync.store.index import Index
-    from astica_sync.store.layout import Layout
-    from astica_sync.store.scan import scan_store
+    from astica_sync.local.db.index import Index
+    from astica_sync.local.layout import Layout
+    from astica_sync.local.scan.scanner import scan_store
 
     store, scratch = Path(sys.argv[1]), Path(sys.argv[2])
     with tempfile.TemporaryDirectory(dir=scratch) as folder, Index(Path(folder, "index.db")) as index:

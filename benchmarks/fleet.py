@@ -14,8 +14,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from astica_sync.core.pace import Lane
-from astica_sync.remote.budget import Budget, Permit, Wait
+from astica_sync.core.rate_limit import Lane
+from astica_sync.remote.rate_limiter import Permit, RateLimiter, Wait
 
 LIMIT, WINDOW = 90, 60.0
 LATENCY = (0.2, 2.0)
@@ -84,7 +84,7 @@ def simulate(writers: int, seconds: float, *, shared: bool, seed: int = 1) -> Ou
     dice, time, service = random.Random(seed), Time(), Service()
     with tempfile.TemporaryDirectory() as folder:
         budgets = [
-            Budget(
+            RateLimiter(
                 Path(folder, "shared.db" if shared else f"{number}.db"),
                 name="key",
                 limit=LIMIT,

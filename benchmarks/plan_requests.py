@@ -15,8 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from astica_sync.core.plan import CLASS_REMOVE_COST, Terms, make_plan
-from astica_sync.core.sample import (
+from astica_sync.core.model import (
     LocalSample,
     Mark,
     MarkState,
@@ -27,7 +26,8 @@ from astica_sync.core.sample import (
     make_scope,
     make_uid,
 )
-from astica_sync.sandbox.running import running
+from astica_sync.core.plan.planner import CLASS_REMOVE_COST, PlanContext, make_plan
+from astica_sync.sandbox.embedded import running
 from benchmarks.budget_use import draw, environ
 from benchmarks.measuring import ASTICA, Figure, value
 from benchmarks.trees import MODEL, bind
@@ -82,7 +82,7 @@ def planned(local: list[Name], shown: list[Name]) -> int:
     )
     remote.sort(key=lambda one: (one.uid, one.sample_id))
     observation = Observation(ModelInfo(MODEL, "A model"), 10_000.0, classes, tuple(remote))
-    terms = Terms(run="now", run_started=0.0, quarantine=60.0, uids_proven=True)
+    terms = PlanContext(run="now", run_started=0.0, quarantine=60.0, uids_proven=True)
     return make_plan(samples, marks, observation, terms).requests
 
 

@@ -49,12 +49,12 @@ def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
 
 def main() -> None:
     from astica_sync.cli.main import COLLECTING
-    from astica_sync.core.plan import Terms
-    from astica_sync.remote.wire import parse_view
-    from astica_sync.store.index import Index
-    from astica_sync.store.journal import Journal
-    from astica_sync.store.layout import Layout
-    from astica_sync.sync.compare import compare
+    from astica_sync.core.plan.planner import PlanContext
+    from astica_sync.local.db.index import Index
+    from astica_sync.local.db.journal import Journal
+    from astica_sync.local.layout import Layout
+    from astica_sync.remote.responses import parse_view
+    from astica_sync.sync.plan.compare import compare
 
     if len(sys.argv) < 2:
         return
@@ -77,7 +77,7 @@ def main() -> None:
     step("parse", began)
     began = time.monotonic()
     with Index(layout.index_db) as index, Journal(layout.journal_db) as journal:
-        terms = Terms(run="bench", run_started=time.time(), quarantine=60)
+        terms = PlanContext(run="bench", run_started=time.time(), quarantine=60)
         # Of all that a round works with, a comparison needs these four.
         parts: Any = SimpleNamespace(wanted=None, index=index, journal=journal, model_id=model_id)
         plan = compare(parts, observation, terms, quick=False, most=None)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from astica_sync.sandbox.running import Box, running
+from astica_sync.sandbox.embedded import RunningSandbox, running
 from benchmarks import local_status
 from benchmarks.measuring import Figure, environ_of, run, value
 from benchmarks.trees import MODEL, bind
@@ -36,7 +36,7 @@ def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
     return [value(work, "first upload after the no-change status", late, "s", "<= 1.0", shown, times)]
 
 
-def first_upload(store: Path, box: Box) -> float:
+def first_upload(store: Path, box: RunningSandbox) -> float:
     """Seconds from the start of a push until its first upload arrives. The push is then killed."""
     command = online(store, box, "push")
     began = time.monotonic()
@@ -63,7 +63,7 @@ def first_upload(store: Path, box: Box) -> float:
 
 
 @contextlib.contextmanager
-def waiting(store: Path) -> Iterator[Box]:
+def waiting(store: Path) -> Iterator[RunningSandbox]:
     """The same files as the store of an empty model: the index knows all of them, the journal none."""
     state, aside = store / ".astica-sync", store.parent / local_status.ASIDE
     with running(limit=10**9) as box:

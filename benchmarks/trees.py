@@ -18,10 +18,10 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from astica_sync.clock import SystemClock
-from astica_sync.store.index import Index
-from astica_sync.store.journal import Journal
-from astica_sync.store.layout import Layout, create_store
-from astica_sync.store.scan import scan_store
+from astica_sync.local.db.index import Index
+from astica_sync.local.db.journal import Journal
+from astica_sync.local.layout import Layout, create_store
+from astica_sync.local.scan.scanner import scan_store
 
 MODEL = 1001
 """The first model of a fresh sandbox, so that the same store can be served by one."""

@@ -131,7 +131,7 @@ def sandbox(scratch: Path, latency: str) -> Iterator[tuple[str, Iterator[int]]]:
 
 
 def serve(folder: str, latency: str) -> None:
-    from astica_sync.sandbox.running import running
+    from astica_sync.sandbox.embedded import running
 
     with running(Path(folder), key=KEY, limit=10**9) as box:
         box.set_faults(latency=latency)
@@ -159,8 +159,8 @@ def vendor(folder: str, url: str, key: str, model: str) -> None:
 def push_without_backup() -> None:
     """What a push would cost if it kept nothing: the file is read and hashed once, and sent."""
     from astica_sync.cli.main import run
-    from astica_sync.store import backup
-    from astica_sync.store.objects import Stored
+    from astica_sync.local.backup import backup
+    from astica_sync.local.backup.object_store import Stored
 
     class Nothing(backup.Backup):
         """Remembers where each content lies in the store, and gives it from there."""

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from astica_sync.cli.main import run
-from astica_sync.sandbox.running import running
+from astica_sync.sandbox.embedded import running
 from benchmarks.bench_watch import agree, image, make_store, row
 
 ROUND = 900.0
@@ -56,12 +56,12 @@ def live(store: Path, rounds: int) -> None:
     from collections.abc import Iterator
 
     from astica_sync.clock import SystemClock, Wake
-    from astica_sync.core.reports import State
-    from astica_sync.opening import open_parts
-    from astica_sync.store.layout import Layout
-    from astica_sync.sync.keeper import Keeper, Opened
-    from astica_sync.sync.listener import Listener
-    from astica_sync.sync.watch import Habits
+    from astica_sync.core.watch.watch_status import State
+    from astica_sync.local.layout import Layout
+    from astica_sync.open_session import open_session
+    from astica_sync.sync.progress import ProgressListener
+    from astica_sync.sync.watch.supervisor import Opened, Supervisor
+    from astica_sync.sync.watch.watcher import WatchOptions
 
     leapt = [0.0]
 
@@ -76,11 +76,11 @@ def live(store: Path, rounds: int) -> None:
 
     @contextlib.contextmanager
     def opener() -> Iterator[Opened]:
-        with open_parts(store, Listener(), clock=clock) as opened:
-            yield Opened(opened.parts, Habits(settle=0.05, observe_every=ROUND))
+        with open_session(store, ProgressListener(), clock=clock) as opened:
+            yield Opened(opened.session, WatchOptions(settle=0.05, observe_every=ROUND))
 
     wake = Wake()
-    keeper = Keeper(
+    keeper = Supervisor(
         Layout(store),
         opener,
         wake=wake,

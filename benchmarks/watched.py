@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from astica_sync.sandbox.running import Box, running
+from astica_sync.sandbox.embedded import RunningSandbox, running
 from benchmarks import local_status
 from benchmarks.measuring import ASTICA, Command, Figure, compare, environ_of, skipped
 from benchmarks.trees import MODEL, URL, bind
@@ -30,7 +30,7 @@ def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
 
 
 @contextmanager
-def served(store: Path) -> Iterator[Box]:
+def served(store: Path) -> Iterator[RunningSandbox]:
     """A sandbox without a limit that has every sample of the store's last observation, and the store bound to it."""
     with running(limit=10**9) as box:
         assert box.add_model("A model") == MODEL
@@ -46,14 +46,14 @@ def served(store: Path) -> Iterator[Box]:
             bind(store, URL)
 
 
-def online(store: Path, box: Box, *arguments: str) -> Command:
+def online(store: Path, box: RunningSandbox, *arguments: str) -> Command:
     home = local_status.home_of(store)
     settings = {"ASTICA_API_KEY": box.key, "ASTICA_DETECT_URL": box.url, "ASTICA_LIMIT": "1000000000"}
     return Command([*ASTICA, *arguments], store, home | settings)
 
 
 @contextmanager
-def watcher(store: Path, box: Box) -> Iterator[None]:
+def watcher(store: Path, box: RunningSandbox) -> Iterator[None]:
     """A watcher that has looked at everything and waits for something to happen."""
     state = store / ".astica-sync" / "watch.json"
     state.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 Run it with ``make docs``; a test fails while a page differs from what this would write.
 """
 
+import ast
 import inspect
 import re
 from collections.abc import Iterator
@@ -110,7 +111,7 @@ both in one line. [Exit codes](exit-codes.md) says what each kind means to a scr
 AREAS = {
     "": "Settings, the key, being stopped",
     "cli": "The command line",
-    "store": "The store and its backup",
+    "local": "The store and its backup",
     "remote": "The service",
     "sync": "A push",
     "training": "Training, versions, detection",
@@ -258,6 +259,29 @@ def _table(columns: list[str], rows: list[list[str]]) -> str:
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 
 
+def with_tree(design: str) -> str:
+    """The design with today's tree of the package: every file, beside it the first sentence of its docstring."""
+    head, start, rest = design.partition("## The house\n\n```\n")
+    return head + start + "\n".join(_tree(Path(config.__file__).parent)) + "\n```" + rest.partition("\n```")[2]
+
+
+def _tree(folder: Path, depth: int = 0) -> Iterator[str]:
+    indent = "  " * depth
+    yield f"{indent}{folder.name}/".ljust(36) + _summary(folder / "__init__.py")
+    for file in sorted(folder.glob("*.py")):
+        if file.stem != "__init__":
+            yield f"{indent}  {file.name}".ljust(36) + _summary(file)
+    for inner in sorted(path for path in folder.iterdir() if (path / "__init__.py").exists()):
+        yield from _tree(inner, depth + 1)
+
+
+def _summary(file: Path) -> str:
+    text = ast.get_docstring(ast.parse(file.read_text("utf-8"))) or ""
+    return " ".join(re.split(r"[.:;](?:\s|$)", text, maxsplit=1)[0].split())
+
+
 if __name__ == "__main__":
+    design = FOLDER / "design.md"
+    design.write_text(with_tree(design.read_text("utf-8")), "utf-8")
     for page, text in pages().items():
         (FOLDER / page).write_text(text, "utf-8")

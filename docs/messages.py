@@ -10,7 +10,13 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "astica_sync"
 ROOT = "AsticaSyncError"
 
-REASONS_IN = ("store/image.py", "store/look.py", "store/reading.py", "store/scan.py", "sync/cycle.py")
+REASONS_IN = (
+    "local/image/format.py",
+    "local/scan/directory_diff.py",
+    "local/scan/file_hash.py",
+    "local/scan/scanner.py",
+    "sync/push/push.py",
+)
 LONGEST_NAME = 4
 """Words of what is a name or a format rather than a reason."""
 PARTS = ("or list it", "the service takes PNG or JPEG;", "save it again")

@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from astica_sync.sandbox.running import running
+from astica_sync.sandbox.embedded import running
 
 DOCS = Path(__file__).parent
 COLUMNS = 92

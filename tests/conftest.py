@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from astica_sync.sandbox.embedded import RunningSandbox, running
 from astica_sync.sandbox.options import Switches
-from astica_sync.sandbox.running import Box, running
 
 # Nothing here is about time, and two busy cores take longer than one would think.
 settings.register_profile("patient", deadline=None)
@@ -78,7 +78,7 @@ def switches(request: pytest.FixtureRequest) -> Switches:
 
 
 @pytest.fixture
-def sandbox(switches: Switches) -> Iterator[Box]:
-    """An empty sandbox of this test's own, with the limit of 90 per 60 seconds; see ``Box`` for the rest."""
+def sandbox(switches: Switches) -> Iterator[RunningSandbox]:
+    """An empty sandbox of this test's own, with the limit of 90 per 60 seconds; see ``RunningSandbox`` for the rest."""
     with running(switches=switches) as box:
         yield box

@@ -23,7 +23,7 @@ import pytest
 
 from astica_sync import config, errors
 from astica_sync.cli.main import COMMANDS, EXIT_CODES, cli, run
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -191,7 +191,7 @@ def test_the_picture_is_a_whole_drawing_without_anything_from_elsewhere() -> Non
 
 
 def test_the_json_page_names_every_key(
-    sandbox: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    sandbox: RunningSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = tmp_path / "photos"
     shutil.copytree(ROOT / "fixtures" / "store", store)

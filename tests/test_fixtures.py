@@ -9,9 +9,9 @@ import pytest
 from PIL import Image, ImageChops
 
 from astica_sync.errors import NotAnObservation
-from astica_sync.remote.wire import parse_detection, parse_models, parse_status, parse_view
-from astica_sync.store.image import sniff
-from astica_sync.store.image_worker import check_image
+from astica_sync.local.image.decoder_process import check_image
+from astica_sync.local.image.format import sniff
+from astica_sync.remote.responses import parse_detection, parse_models, parse_status, parse_view
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 EXPECTED: dict[str, dict[str, Any]] = json.loads((FIXTURES / "answers" / "expected.json").read_text(encoding="utf-8"))

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Self
 
 from astica_sync.clock import SystemClock
-from astica_sync.opening import Opened, open_parts
-from astica_sync.sync.listener import Listener
+from astica_sync.open_session import Opened, open_session
+from astica_sync.sync.progress import ProgressListener
 from astica_sync.training.train import Trainer
 from astica_sync.training.versions import History
 
@@ -27,10 +27,10 @@ class Base:
         ConfigError: a setting is wrong, or there is no key.
     """
 
-    def __init__(self, path: str | Path | None = None, *, listener: Listener | None = None) -> None:
+    def __init__(self, path: str | Path | None = None, *, listener: ProgressListener | None = None) -> None:
         self._stack = contextlib.ExitStack()
         where = None if path is None else Path(path)
-        opened = self._stack.enter_context(open_parts(where, listener or Listener(), clock=SystemClock()))
+        opened = self._stack.enter_context(open_session(where, listener or ProgressListener(), clock=SystemClock()))
         self._take(opened)
 
     @classmethod
@@ -42,7 +42,7 @@ class Base:
         return store
 
     def _take(self, opened: Opened) -> None:
-        self.parts = opened.parts
+        self.session = opened.session
         self.settings = opened.settings
         self.layout = opened.layout
 
@@ -58,17 +58,17 @@ class Base:
     @property
     def model_id(self) -> int:
         """The model that the store mirrors."""
-        return self.parts.model_id
+        return self.session.model_id
 
     @property
     def history(self) -> History:
         """The versions and snapshots, as far as they are known here."""
-        return History(self.layout, self.parts.backup, self.parts.disk, self.model_id)
+        return History(self.layout, self.session.backup, self.session.fs, self.model_id)
 
     @property
     def trainer(self) -> Trainer:
         """The training of this model."""
-        parts = self.parts
+        session = self.session
         return Trainer(
-            parts.service, parts.journal, self.history.records, parts.clock, parts.quarantine, parts.model_id
+            session.service, session.journal, self.history.records, session.clock, session.quarantine, session.model_id
         )

@@ -7,15 +7,15 @@ from typing import Self
 
 from astica_sync.clock import SystemClock
 from astica_sync.config import load_key, load_settings, user_config_file
-from astica_sync.core.pace import Lane
-from astica_sync.core.sample import ModelInfo, Observation
+from astica_sync.core.model import ModelInfo, Observation
+from astica_sync.core.rate_limit import Lane
 from astica_sync.errors import NoSuchModel
-from astica_sync.opening import open_service
-from astica_sync.remote.budget import Permit, Wait
+from astica_sync.open_session import open_service
+from astica_sync.remote.rate_limiter import Permit, Wait
+from astica_sync.remote.responses import Detection
 from astica_sync.remote.service import Service
-from astica_sync.remote.wire import Detection
 from astica_sync.secret import Secret
-from astica_sync.sync.listener import Listener
+from astica_sync.sync.progress import ProgressListener
 
 
 class Client:
@@ -39,7 +39,9 @@ class Client:
         self._clock = SystemClock()
         self._opened = contextlib.ExitStack()
         secret = Secret(key) if key is not None else load_key(os.environ)
-        self._service: Service = self._opened.enter_context(open_service(settings, secret, self._clock, Listener()))
+        self._service: Service = self._opened.enter_context(
+            open_service(settings, secret, self._clock, ProgressListener())
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -98,7 +100,7 @@ class Client:
             RemoteError: see ``outcome``.
         """
         data = image if isinstance(image, bytes) else image.read_bytes()
-        self._service.upload(self._permit(Lane.PERSON), model_id, class_title, uid, data)
+        self._service.upload(self._permit(Lane.INTERACTIVE), model_id, class_title, uid, data)
 
     def train(self, model_id: int) -> None:
         """Starts a training; a new version shows in ``model`` some minutes later."""

@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from astica_sync.api.base import Base, quiet
-from astica_sync.core.split import Candidate, choose_held_out
-from astica_sync.core.versions import find_versions
+from astica_sync.core.versions.holdout import Candidate, choose_held_out
+from astica_sync.core.versions.version import find_versions
 from astica_sync.errors import AsticaSyncError
-from astica_sync.store.detections import Detections
-from astica_sync.store.layout import check_root
-from astica_sync.store.scan import scan_store
-from astica_sync.store.scores import Score
+from astica_sync.local.db.detections import Detections
+from astica_sync.local.db.scores import Score
+from astica_sync.local.layout import check_root
+from astica_sync.local.scan.scanner import scan_store
 from astica_sync.training.detect import Detected, Detector, Input, inputs_in
 from astica_sync.training.evaluate import Evaluation, evaluate, find_held_out, find_leaks, leave_unknown
-from astica_sync.training.likeness import group_alike, likenesses, require
+from astica_sync.training.similarity import group_alike, likenesses, require
 from astica_sync.training.split import Split, check_target, make_split
 
 
@@ -97,12 +97,12 @@ class Scoring(Base):
         snapshots = {version.name: version.snapshot for version in self.history.versions() if version.snapshot}
         known: set[str] = set()
         if any(name not in snapshots for name, _ in chosen):
-            known |= {entry.title for entry in self.parts.service.view(self.model_id)[0].classes}
+            known |= {entry.title for entry in self.session.service.view(self.model_id)[0].classes}
         data = [self.history.snapshots.entries(snapshots[name]) for name, _ in chosen if name in snapshots]
         trained_on: dict[str, tuple[str, Path]] = {}
         for entry in itertools.chain.from_iterable(data):
             known.add(entry.class_title)
-            kept = self.parts.backup.find(entry.content)
+            kept = self.session.backup.find(entry.content)
             if kept is not None:
                 trained_on.setdefault(entry.content, (entry.path, kept))
         images, unknown = leave_unknown(images, known)
@@ -119,7 +119,7 @@ class Scoring(Base):
                 told=told,
             )
         for one in evaluation.measured:
-            shown = Score(one.version, one.right, one.shown, folder.name, evaluation.images, self.parts.clock.now())
+            shown = Score(one.version, one.right, one.shown, folder.name, evaluation.images, self.session.clock.now())
             self.history.add_score(shown)
         return evaluation
 
@@ -137,9 +137,9 @@ class Scoring(Base):
 
     def _images(self) -> Iterator[tuple[str, str, Path]]:
         """Content, name and file of every image of the store, by a scan of this moment."""
-        parts = self.parts
-        scan_store(self.layout, parts.index, clock=parts.clock, disk=parts.disk)
-        for sample in parts.index.local_samples(self.model_id):
+        session = self.session
+        scan_store(self.layout, session.index, clock=session.clock, fs=session.fs)
+        for sample in session.index.local_samples(self.model_id):
             yield sample.content, sample.paths[0], self.layout.root / sample.paths[0]
 
     def open_cache(self) -> Detections:
@@ -148,8 +148,8 @@ class Scoring(Base):
 
     def detector(self, version: str, cache: Detections, *, known: bool) -> Detector:
         """One version, ready to run."""
-        parts = self.parts
-        return Detector(parts.service, cache, self.model_id, version, known, parts.stopping)
+        session = self.session
+        return Detector(session.service, cache, self.model_id, version, known, session.stopping)
 
     def plan_split(self, to: str | Path, *, share: float = 0.2, seed: int = 0) -> Split:
         """Which files of the store to hold out in the folder ``to``; changes nothing.
@@ -170,7 +170,7 @@ class Scoring(Base):
         group_of = dict(zip(contents, group_alike(list(alike.values())), strict=True))
         candidates = [
             Candidate(path, sample.class_title, group_of[sample.content])
-            for sample in self.parts.index.local_samples(self.model_id)
+            for sample in self.session.index.local_samples(self.model_id)
             if sample.content in group_of
             for path in sample.paths
         ]
@@ -186,6 +186,6 @@ class Scoring(Base):
             StoreBusy: another process writes this store.
             StoreError: a file cannot be moved; the same call goes on from there.
         """
-        with self.parts.lock(self.layout):
-            check_root(self.layout, self.parts.disk)
-            return make_split(planned, self.parts.disk)
+        with self.session.lock(self.layout):
+            check_root(self.layout, self.session.fs)
+            return make_split(planned, self.session.fs)

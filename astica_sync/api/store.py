@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING
 
 from astica_sync.api.base import quiet
 from astica_sync.api.scoring import Scoring
-from astica_sync.core.pairing import Adopted, Pair, Pairing, find_doubles, find_pairs
-from astica_sync.core.plan import Plan
-from astica_sync.core.sample import LocalSample, Observation
-from astica_sync.core.snapshot import Diff, SnapshotSample, diff, freeze
-from astica_sync.core.versions import Training, Version, find_objections
+from astica_sync.core.model import LocalSample, Observation
+from astica_sync.core.plan.planner import Plan
+from astica_sync.core.versions.matching import Adopted, Matching, Pair, find_doubles, find_pairs
+from astica_sync.core.versions.snapshot import Diff, SnapshotSample, diff, freeze
+from astica_sync.core.versions.version import Training, Version, find_objections
 from astica_sync.errors import AsticaSyncError
-from astica_sync.remote.wire import parse_sizes
-from astica_sync.store.layout import check_root
-from astica_sync.sync.apply import apply_plan
-from astica_sync.sync.cycle import Consent, Naming, Pushed
-from astica_sync.sync.cycle import push as push_store
-from astica_sync.sync.parts import Parts, Wanted
-from astica_sync.sync.status import FOLLOWS, Status, find_status, local_side
+from astica_sync.local.layout import check_root
+from astica_sync.remote.responses import parse_sizes
+from astica_sync.sync.apply.apply_plan import apply_plan
+from astica_sync.sync.plan.status import FOLLOWS, StoreStatus, find_status, local_side
+from astica_sync.sync.push.push import Consent, Naming, PushResult
+from astica_sync.sync.push.push import push as push_store
+from astica_sync.sync.session import Session, VersionTarget
 from astica_sync.training.versions import Named, Told
 
 if TYPE_CHECKING:
-    from astica_sync.store.restore import Restored
+    from astica_sync.local.backup.restore import Restored
 
 
 def _no(*_: object) -> bool:
@@ -47,19 +47,19 @@ class Store(Scoring):
     @property
     def follows(self) -> Named | None:
         """The version whose data the service was made equal to by ``push``; None while it follows the store."""
-        found = self.parts.journal.get_meta(FOLLOWS)
+        found = self.session.journal.get_meta(FOLLOWS)
         return None if found is None else Named(*found)
 
-    def status(self, *, offline: bool = False) -> Status:
+    def status(self, *, offline: bool = False) -> StoreStatus:
         """What differs between store and service, and what a push would do; sends one request, ``offline`` none.
 
         Raises:
             StoreError: the store cannot be scanned.
             RemoteError: there is no observation.
         """
-        return find_status(self.parts, offline=offline)
+        return find_status(self.session, offline=offline)
 
-    def plan_as(self, version: str) -> Status:
+    def plan_as(self, version: str) -> StoreStatus:
         """What a push as this version would do, as ``status``.
 
         Raises:
@@ -77,7 +77,7 @@ class Store(Scoring):
         retry: bool = False,
         consent: Consent = _no,
         naming: Naming = _no,
-    ) -> Pushed:
+    ) -> PushResult:
         """Makes the service equal to the store, or to the data of ``as_version`` from the backup.
 
         Args:
@@ -95,10 +95,10 @@ class Store(Scoring):
             RemoteError: there is no first observation.
             AsticaSyncError: no such version, or its data is not known.
         """
-        parts = self.parts if as_version is None else self._as(self.history.find_data(as_version))
+        session = self.session if as_version is None else self._as(self.history.find_data(as_version))
         if yes or max_remove is not None:
-            parts = replace(parts, allowance=replace(parts.allowance, all=yes, at_most=max_remove))
-        return push_store(parts, consent=consent, naming=naming, new_classes=new_classes, retry=retry)
+            session = replace(session, allowance=replace(session.allowance, all=yes, at_most=max_remove))
+        return push_store(session, consent=consent, naming=naming, new_classes=new_classes, retry=retry)
 
     def train(
         self,
@@ -146,8 +146,8 @@ class Store(Scoring):
     ) -> Trained:
         trainer = self.trainer
         while True:
-            with self.parts.lock(self.layout):
-                check_root(self.layout, self.parts.disk)
+            with self.session.lock(self.layout):
+                check_root(self.layout, self.session.fs)
                 look = trainer.look()
                 training = look.pending
                 overdue = training is not None and trainer.is_overdue(training)
@@ -176,17 +176,17 @@ class Store(Scoring):
 
     def _freeze(self, *, anyway: bool) -> tuple[str, Observation]:
         """Writes down what the service holds by this observation; for the holder of the writer lock."""
-        parts = self._as(self.follows) if self.follows else self.parts
-        seen = find_status(parts)
+        session = self._as(self.follows) if self.follows else self.session
+        seen = find_status(session)
         objections = find_objections(seen.plan, seen.observation)
         for objection in objections:
             if not (anyway and objection.harmless):
                 raise AsticaSyncError(objection.reason, objection.hint)
         if seen.plan.adopts:
             # What is on the service and not marked yet may not be in the backup either.
-            apply_plan(parts, Plan(adopts=seen.plan.adopts), removals=False)
+            apply_plan(session, Plan(adopts=seen.plan.adopts), removals=False)
         snapshot = self.history.snapshots.write(
-            lambda: freeze(local_side(parts), parts.journal.marks(), seen.observation)
+            lambda: freeze(local_side(session), session.journal.marks(), seen.observation)
         )
         return snapshot, seen.observation
 
@@ -228,7 +228,7 @@ class Store(Scoring):
         """
         return self.history.restore(self.history.find_data(version).snapshot, Path(to))
 
-    def find_adoptable(self) -> Pairing:
+    def find_adoptable(self) -> Matching:
         """Which samples that were made elsewhere are which files of the store; sends one request, changes nothing.
 
         Raises:
@@ -239,7 +239,7 @@ class Store(Scoring):
         missing = {upload.uid for upload in (*seen.plan.uploads, *seen.plan.asked, *seen.plan.blocked)}
         local: list[LocalSample] = []
         sent: list[LocalSample] = []
-        for sample in self.parts.index.local_samples(self.model_id):
+        for sample in self.session.index.local_samples(self.model_id):
             (local if sample.uid in missing else sent).append(sample)
         sizes = parse_sizes(self.layout.last_view.read_bytes().partition(b"\n")[2])
         return find_doubles(find_pairs(seen.plan.unmanaged, local, sizes), sent, sizes)
@@ -258,17 +258,17 @@ class Store(Scoring):
         ]
         if not adopted:
             return 0
-        parts = self.parts
-        with parts.lock(self.layout):
-            check_root(self.layout, parts.disk)
+        session = self.session
+        with session.lock(self.layout):
+            check_root(self.layout, session.fs)
             self.history.records.add_adopted(adopted)
             # Under their new uids the decision table itself takes them over: in the store, and there once.
-            seen = find_status(parts)
+            seen = find_status(session)
             uids = {entry.uid for entry in adopted}
             plan = Plan(adopts=[adopt for adopt in seen.plan.adopts if adopt.uid in uids])
-            applied = apply_plan(parts, plan, removals=False)
+            applied = apply_plan(session, plan, removals=False)
         return len(plan.adopts) - len(applied.failed)
 
-    def _as(self, named: Named) -> Parts:
+    def _as(self, named: Named) -> Session:
         samples = self.history.snapshots.local_samples(named.snapshot, self.model_id)
-        return replace(self.parts, wanted=Wanted(named.name, named.snapshot, samples))
+        return replace(self.session, wanted=VersionTarget(named.name, named.snapshot, samples))

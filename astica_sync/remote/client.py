@@ -5,22 +5,22 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from astica_sync.clock import Clock
-from astica_sync.core.sample import LARGEST_ID, ModelInfo, Observation
-from astica_sync.core.spelling import Spelling
+from astica_sync.core.model import LARGEST_ID, ModelInfo, Observation
+from astica_sync.core.view.uid_repair import UidRepair
 from astica_sync.errors import OutcomeUnknown, Refused
-from astica_sync.remote.body import Body
-from astica_sync.remote.connection import Answer, Bounds, Connection
+from astica_sync.remote.http import Answer, ExchangeLimits, HttpClient
+from astica_sync.remote.request_body import RequestBody
 from astica_sync.secret import Secret
 
 if TYPE_CHECKING:
     # What reads answers is loaded with the first one: a command that asks for nothing starts sooner without.
-    from astica_sync.remote.wire import Detection
+    from astica_sync.remote.responses import Detection
 
 Fields = Mapping[str, str | int]
 
 SECONDS = 30.0
 BYTES_PER_SECOND = 50_000
-VIEW = Bounds(seconds=900.0, quiet_seconds=120.0, answer_bytes=512_000_000)
+VIEW = ExchangeLimits(seconds=900.0, quiet_seconds=120.0, answer_bytes=512_000_000)
 """A view may be 100 MB over a slow line, after a while of silence in which the service gathers it."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -43,8 +43,8 @@ class Client:
     def __init__(self, key: Secret, train_url: str, detect_url: str, clock: Clock) -> None:
         self._key = key
         self._clock = clock
-        self._train = Connection(train_url)
-        self._detect = self._train if detect_url.rstrip("/") == self._train.url else Connection(detect_url)
+        self._train = HttpClient(train_url)
+        self._detect = self._train if detect_url.rstrip("/") == self._train.url else HttpClient(detect_url)
 
     def create_model(self, title: str, model_type: str, purpose: str, tags: str = "") -> None:
         """Makes a model. The answer does not say its id."""
@@ -53,25 +53,25 @@ class Client:
 
     def list_models(self) -> list[ModelInfo]:
         """The account's models, by the call the vendor's own clients use; not every service may know it."""
-        from astica_sync.remote.wire import parse_models
+        from astica_sync.remote.responses import parse_models
 
         body = self._call(self._train, "/model/list", {}, bounds=VIEW)
         return parse_models(body)
 
     def list_models_by_view(self) -> list[ModelInfo]:
         """The account's models, by the documented call: a view without a model id."""
-        from astica_sync.remote.wire import parse_models
+        from astica_sync.remote.responses import parse_models
 
         body = self._call(self._train, "/model/view", {}, bounds=VIEW)
         return parse_models(body)
 
-    def view_model(self, model_id: int, spelling: Spelling | None = None) -> tuple[Observation, bytes]:
+    def view_model(self, model_id: int, spelling: UidRepair | None = None) -> tuple[Observation, bytes]:
         """One observation, and the answer it was read from; ``spelling`` completes uids that the service has cut.
 
         Raises:
             NotAnObservation: nothing may be concluded from the answer.
         """
-        from astica_sync.remote.wire import parse_view
+        from astica_sync.remote.responses import parse_view
 
         asked_at = self._clock.now()
         fields = {"model_id": _checked(model_id)}
@@ -101,7 +101,7 @@ class Client:
 
     def detect(self, model_id: int, version: str, image: bytes) -> "Detection":
         """What one version of a model sees in an image."""
-        from astica_sync.remote.wire import parse_detection
+        from astica_sync.remote.responses import parse_detection
 
         fields: Fields = {"model_id": _checked(model_id), "model_version": version}
         kind = "png" if image.startswith(_PNG) else "jpeg"
@@ -117,35 +117,37 @@ class Client:
 
     def _call(
         self,
-        connection: Connection,
+        connection: HttpClient,
         path: str,
         fields: Fields,
         *,
         image: bytes | None = None,
         image_prefix: str = "",
-        bounds: Bounds | None = None,
+        bounds: ExchangeLimits | None = None,
     ) -> bytes:
         # Loaded with the first request: a command that sends none need not know how one can fail.
-        from astica_sync.remote.failure import translate
+        from astica_sync.remote.outcome import classify
 
         body = _body(self._key, fields, image, image_prefix)
-        outcome = connection.post(path, body, bounds or Bounds(seconds_for(len(image or b"")), SECONDS, 1_000_000))
-        error = translate(outcome, host=_host(connection), key=self._key, now=self._clock.now())
+        outcome = connection.post(
+            path, body, bounds or ExchangeLimits(seconds_for(len(image or b"")), SECONDS, 1_000_000)
+        )
+        error = classify(outcome, host=_host(connection), key=self._key, now=self._clock.now())
         if error is not None:
             raise error
         assert isinstance(outcome, Answer)
         return outcome.body
 
 
-def _body(key: Secret, fields: Fields, image: bytes | None, image_prefix: str) -> Body:
+def _body(key: Secret, fields: Fields, image: bytes | None, image_prefix: str) -> RequestBody:
     try:
-        return Body(key, fields, image, image_prefix)
+        return RequestBody(key, fields, image, image_prefix)
     except UnicodeEncodeError:
         reason = "a title or uid cannot be written as UTF-8"
     raise Refused(reason, "Rename the folder.")
 
 
-def _host(connection: Connection) -> str:
+def _host(connection: HttpClient) -> str:
     return urlsplit(connection.url).netloc
 
 

@@ -10,15 +10,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from astica_sync.clock import Clock
-from astica_sync.core.pace import Lane
-from astica_sync.core.sample import ModelInfo, Observation
-from astica_sync.core.spelling import Spelling
+from astica_sync.core.model import ModelInfo, Observation
+from astica_sync.core.rate_limit import Lane
+from astica_sync.core.view.uid_repair import UidRepair
 from astica_sync.errors import NotAnObservation, OutcomeUnknown, RateLimited, Refused, RemoteError, Unreachable
-from astica_sync.remote.budget import Budget, OnWait, Permit, Wait, wait
 from astica_sync.remote.client import SECONDS, VIEW, Client, seconds_for
+from astica_sync.remote.rate_limiter import OnWait, Permit, RateLimiter, Wait, wait
 
 if TYPE_CHECKING:
-    from astica_sync.remote.wire import Detection
+    from astica_sync.remote.responses import Detection
 
 T = TypeVar("T")
 
@@ -35,7 +35,12 @@ class Service:
     """
 
     def __init__(
-        self, client: Client, train_budget: Budget, detect_budget: Budget, clock: Clock, on_wait: OnWait | None = None
+        self,
+        client: Client,
+        train_budget: RateLimiter,
+        detect_budget: RateLimiter,
+        clock: Clock,
+        on_wait: OnWait | None = None,
     ) -> None:
         self._client = client
         self._train = train_budget
@@ -82,7 +87,7 @@ class Service:
         self._send(self._train, permit, SECONDS, lambda: self._client.remove_class(class_id))
 
     def view(
-        self, model_id: int, lane: Lane = Lane.PERSON, spelling: Spelling | None = None
+        self, model_id: int, lane: Lane = Lane.INTERACTIVE, spelling: UidRepair | None = None
     ) -> tuple[Observation, bytes]:
         """One observation, and the answer it was read from; ``spelling`` completes uids that the service has cut.
 
@@ -95,10 +100,10 @@ class Service:
         """All models of the account."""
         if self._list_is_known:
             try:
-                return self._ask(self._client.list_models, Lane.PERSON, VIEW.seconds, READ_TRIES)
+                return self._ask(self._client.list_models, Lane.INTERACTIVE, VIEW.seconds, READ_TRIES)
             except (Refused, NotAnObservation):
                 self._list_is_known = False
-        return self._ask(self._client.list_models_by_view, Lane.PERSON, VIEW.seconds, READ_TRIES)
+        return self._ask(self._client.list_models_by_view, Lane.INTERACTIVE, VIEW.seconds, READ_TRIES)
 
     def create_model(self, title: str, model_type: str, purpose: str, tags: str = "") -> None:
         """Makes a model; look for its id in ``models()`` before and after."""
@@ -133,10 +138,10 @@ class Service:
     def _ask(
         self,
         call: Callable[[], T],
-        lane: Lane = Lane.PERSON,
+        lane: Lane = Lane.INTERACTIVE,
         seconds: float = SECONDS,
         tries: int = 1,
-        budget: Budget | None = None,
+        budget: RateLimiter | None = None,
     ) -> T:
         """Waits for the budget and sends. ``tries`` is how often a request without a whole answer may be sent."""
         budget = budget or self._train
@@ -156,7 +161,7 @@ class Service:
                 self._pause(pause, str(error))
                 pause *= 2
 
-    def _send(self, budget: Budget, permit: Permit, seconds: float, call: Callable[[], T]) -> T:
+    def _send(self, budget: RateLimiter, permit: Permit, seconds: float, call: Callable[[], T]) -> T:
         left_machine = served = False
         try:
             still_valid = budget.extend(permit, self._clock.ticks() + seconds)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
-from astica_sync.sandbox.faults import Faults
+from astica_sync.sandbox.http.faults import Faults
 
 LIMIT = 90
 WINDOW = 60.0

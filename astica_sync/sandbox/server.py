@@ -16,9 +16,9 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from astica_sync.sandbox.answers import TRANSPORT
-from astica_sync.sandbox.app import Sandbox
-from astica_sync.sandbox.faults import Faults
+from astica_sync.sandbox.http.answers import TRANSPORT
+from astica_sync.sandbox.http.app import Sandbox
+from astica_sync.sandbox.http.faults import Faults
 from astica_sync.sandbox.images import is_loopback
 from astica_sync.sandbox.options import Options, Switches
 

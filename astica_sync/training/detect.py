@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from astica_sync.errors import AsticaSyncError, Interrupted, Refused, RemoteError
+from astica_sync.local.db.detections import Detections, hash_bytes
+from astica_sync.local.image.format import HEAD_BYTES, describe, judge_bytes, sniff
+from astica_sync.remote.responses import Detection
 from astica_sync.remote.service import Service
-from astica_sync.remote.wire import Detection
-from astica_sync.store.detections import Detections, hash_bytes
-from astica_sync.store.image import HEAD_BYTES, describe, judge_bytes, sniff
 
 AT_ONCE = 12
 SUFFIXES = (".jpg", ".jpeg", ".png")

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from astica_sync.core.sample import fold_title
+from astica_sync.core.model import fold_title
 from astica_sync.errors import AsticaSyncError
-from astica_sync.store.detections import Detections, hash_bytes
+from astica_sync.local.db.detections import Detections, hash_bytes
 from astica_sync.training.detect import Detected, Detector, Input, images_below
-from astica_sync.training.likeness import find_alike, likenesses
-from astica_sync.training.measure import Answer, Compared, Measured, compare, measure
+from astica_sync.training.metrics import Answer, Compared, Measured, compare, measure
+from astica_sync.training.similarity import find_alike, likenesses
 
 
 @dataclass(frozen=True, slots=True)

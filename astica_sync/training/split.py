@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from astica_sync.errors import AsticaSyncError, StoreError
-from astica_sync.store.disk import Disk, temp_beside
+from astica_sync.local.filesystem import FileSystem, temp_beside
 
 NOTE = ".astica-split.json"
 
@@ -70,17 +70,17 @@ def check_target(to: Path, store: Path) -> Split | None:
     return None
 
 
-def make_split(split: Split, disk: Disk) -> int:
+def make_split(split: Split, fs: FileSystem) -> int:
     """Moves the files, those that have not moved yet; returns how many moved.
 
     Raises:
         StoreError: a file cannot be moved; those before it are, and the same call goes on from there.
     """
     try:
-        disk.make_folder(split.to)
-        _write_note(split, disk, done=False)
-        moved = sum(_move(split.store / path, split.to / path, disk) for path in split.paths)
-        _write_note(split, disk, done=True)
+        fs.make_folder(split.to)
+        _write_note(split, fs, done=False)
+        moved = sum(_move(split.store / path, split.to / path, fs) for path in split.paths)
+        _write_note(split, fs, done=True)
     except OSError as error:
         raise StoreError(
             f"{error.filename or split.to} cannot be moved: {error.strerror}",
@@ -89,7 +89,7 @@ def make_split(split: Split, disk: Disk) -> int:
     return moved
 
 
-def _write_note(split: Split, disk: Disk, *, done: bool) -> None:
+def _write_note(split: Split, fs: FileSystem, *, done: bool) -> None:
     fields: dict[str, str | float | bool | Sequence[str]] = {
         "store": str(split.store),
         "share": split.share,
@@ -97,10 +97,10 @@ def _write_note(split: Split, disk: Disk, *, done: bool) -> None:
         "done": done,
         "paths": split.paths,
     }
-    disk.write_synced(split.to / NOTE, [json.dumps(fields).encode(), b"\n"])
+    fs.write_synced(split.to / NOTE, [json.dumps(fields).encode(), b"\n"])
 
 
-def _move(source: Path, target: Path, disk: Disk) -> bool:
+def _move(source: Path, target: Path, fs: FileSystem) -> bool:
     if not source.exists():
         if target.exists():
             return False
@@ -110,9 +110,9 @@ def _move(source: Path, target: Path, disk: Disk) -> bool:
         if target.read_bytes() != source.read_bytes():
             raise FileExistsError(errno.EEXIST, "another file stands there", str(target))
     else:
-        disk.make_folder(target.parent)
+        fs.make_folder(target.parent)
         temp = temp_beside(target)
-        disk.copy_synced(source, temp)
-        disk.publish_new(temp, target)
-    disk.remove(source)
+        fs.copy_synced(source, temp)
+        fs.publish_new(temp, target)
+    fs.remove(source)
     return True

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from astica_sync.clock import Clock
-from astica_sync.core.sample import ModelInfo
-from astica_sync.core.versions import Training, Version, has_newer, is_overdue
+from astica_sync.core.model import ModelInfo
+from astica_sync.core.versions.version import Training, Version, has_newer, is_overdue
 from astica_sync.errors import Interrupted, Outcome, OutcomeUnknown, RemoteError
+from astica_sync.local.backup.records import Records
+from astica_sync.local.db.journal import Event, Journal
 from astica_sync.remote.service import Service
-from astica_sync.store.journal import Event, Journal
-from astica_sync.store.records import Records
 
 PENDING = "training"
 """The journal's key for a training that was asked for."""

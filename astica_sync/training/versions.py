@@ -4,17 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from astica_sync.core.snapshot import Diff, Pinned, SnapshotSample, diff
-from astica_sync.core.versions import Version, find_versions
+from astica_sync.core.versions.snapshot import Diff, Pinned, SnapshotSample, diff
+from astica_sync.core.versions.version import Version, find_versions
 from astica_sync.errors import AsticaSyncError, StoreError
-from astica_sync.store.backup import Backup
-from astica_sync.store.catalog import Entry
-from astica_sync.store.disk import Disk
-from astica_sync.store.layout import Layout
-from astica_sync.store.records import Records
-from astica_sync.store.restore import Restored, restore
-from astica_sync.store.scores import Score, add_score, read_scores
-from astica_sync.store.snapshots import SHORTEST, Snapshots
+from astica_sync.local.backup.backup import Backup
+from astica_sync.local.backup.catalog import Entry
+from astica_sync.local.backup.manifests import SHORTEST, Manifests
+from astica_sync.local.backup.records import Records
+from astica_sync.local.backup.restore import Restored, restore
+from astica_sync.local.db.scores import Score, add_score, read_scores
+from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.layout import Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,12 @@ class Told:
 class History:
     """The versions and snapshots of one store. Reads the backup; the service is not asked."""
 
-    def __init__(self, layout: Layout, backup: Backup, disk: Disk, model_id: int) -> None:
+    def __init__(self, layout: Layout, backup: Backup, fs: FileSystem, model_id: int) -> None:
         self.layout = layout
         self.backup = backup
-        self.disk = disk
-        self.records = Records(backup.root, disk, model_id)
-        self.snapshots = Snapshots(backup, disk)
+        self.fs = fs
+        self.records = Records(backup.root, fs, model_id)
+        self.snapshots = Manifests(backup, fs)
         self._scores = layout.state / "scores.jsonl"
 
     def versions(self) -> list[Version]:
@@ -126,7 +126,7 @@ class History:
         """
         if to.resolve().is_relative_to(self.layout.root):
             raise StoreError(f"{to} is in the store itself", "Name a folder outside of it with --to.")
-        return restore(self.backup, to, self.disk, entries=self._entries(snapshot))
+        return restore(self.backup, to, self.fs, entries=self._entries(snapshot))
 
     def _entries(self, snapshot: str) -> "Callable[[], list[Entry]]":
         entries = list(self.snapshots.entries(snapshot))
@@ -138,4 +138,4 @@ class History:
         Raises:
             StoreError: it cannot be written.
         """
-        add_score(self._scores, score, self.disk)
+        add_score(self._scores, score, self.fs)

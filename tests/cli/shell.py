@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from astica_sync.cli.main import run
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 Held = Counter[tuple[str, bytes]]
 """Class title and bytes of every sample of one side."""
@@ -115,7 +115,7 @@ def in_store(store: Path) -> Held:
     return Counter(entry for entry in found if not entry[0].startswith("."))
 
 
-def on_service(box: Box, model_id: int) -> Held:
+def on_service(box: RunningSandbox, model_id: int) -> Held:
     """What it does hold."""
     return Counter((_title(sample.class_title), sample.image) for sample in box.samples(model_id))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from shell import Shell, draw, fill, in_store, on_service
 
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 DAMAGED = Path(__file__).parents[2] / "fixtures" / "damaged"
 
@@ -56,7 +56,7 @@ def answering() -> Iterator[Callable[[int, bytes], str]]:
 # The key and the address.
 
 
-def test_without_a_key_it_says_where_one_can_come_from(shell: Shell, sandbox: Box, store: Path) -> None:
+def test_without_a_key_it_says_where_one_can_come_from(shell: Shell, sandbox: RunningSandbox, store: Path) -> None:
     del shell.environ["ASTICA_API_KEY"]
     for command in (("push", "--store", store), ("pull-status", "--store", store), ("models",)):
         ran = shell(*command)
@@ -66,7 +66,9 @@ def test_without_a_key_it_says_where_one_can_come_from(shell: Shell, sandbox: Bo
     assert len(sandbox.seen("view")) == 1, "the one of init"
 
 
-def test_a_wrong_key_stops_at_the_first_answer_and_is_not_shown(shell: Shell, sandbox: Box, store: Path) -> None:
+def test_a_wrong_key_stops_at_the_first_answer_and_is_not_shown(
+    shell: Shell, sandbox: RunningSandbox, store: Path
+) -> None:
     shell.environ["ASTICA_API_KEY"] = "wrong-key-that-nobody-may-see"
     sandbox.forget_log()
     ran = shell("push", "--store", store)
@@ -79,7 +81,7 @@ def test_a_wrong_key_stops_at_the_first_answer_and_is_not_shown(shell: Shell, sa
 
 
 def test_a_key_that_is_revoked_during_a_push_stops_it_and_leaves_no_doubt(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     fill(pushed, {"Dose": 30}, start=60)
     key, sandbox_key = shell.environ["ASTICA_API_KEY"], sandbox.key
@@ -162,7 +164,7 @@ def test_an_answer_that_is_not_the_services_is_named_and_nothing_is_made(
 
 
 def test_settings_that_name_another_service_than_the_stores_send_nothing(
-    shell: Shell, store: Path, sandbox: Box, answering: Callable[..., str]
+    shell: Shell, store: Path, sandbox: RunningSandbox, answering: Callable[..., str]
 ) -> None:
     shell.environ["ASTICA_TRAIN_URL"] = answering(200, b"")
     ran = shell("push", "--store", store)
@@ -175,7 +177,7 @@ def test_settings_that_name_another_service_than_the_stores_send_nothing(
 # The store and its place.
 
 
-def test_a_model_that_does_not_exist_leaves_nothing_behind(shell: Shell, sandbox: Box, photos: Path) -> None:
+def test_a_model_that_does_not_exist_leaves_nothing_behind(shell: Shell, sandbox: RunningSandbox, photos: Path) -> None:
     ran = shell("init", photos, "--model", "99")
     assert ran.code == 1
     assert "Model not found" in ran.err and "astica-sync models" in ran.err
@@ -183,7 +185,7 @@ def test_a_model_that_does_not_exist_leaves_nothing_behind(shell: Shell, sandbox
 
 
 def test_a_model_that_was_removed_elsewhere_stops_the_push(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     sandbox.remove_model(model_id)
     ran = shell("push", "--store", pushed)
@@ -200,7 +202,7 @@ def test_a_folder_that_is_no_store_says_how_to_make_one(shell: Shell, tmp_path: 
     assert shell("init", tmp_path / "nowhere", "--model", "1").code == 1
 
 
-def test_a_store_inside_a_store_is_refused_both_ways(shell: Shell, sandbox: Box, store: Path) -> None:
+def test_a_store_inside_a_store_is_refused_both_ways(shell: Shell, sandbox: RunningSandbox, store: Path) -> None:
     other = str(sandbox.add_model("Other"))
     inside = shell("init", store / "Can", "--model", other)
     assert inside.code == 1 and "lies inside the store" in inside.err
@@ -209,7 +211,9 @@ def test_a_store_inside_a_store_is_refused_both_ways(shell: Shell, sandbox: Box,
     assert not (store / "Can" / ".astica-sync").exists() and not (store.parent / ".astica-sync").exists()
 
 
-def test_a_store_of_another_model_is_not_bound_anew_by_accident(shell: Shell, sandbox: Box, store: Path) -> None:
+def test_a_store_of_another_model_is_not_bound_anew_by_accident(
+    shell: Shell, sandbox: RunningSandbox, store: Path
+) -> None:
     other = str(sandbox.add_model("Other"))
     ran = shell("init", store, "--model", other)
     assert ran.code == 1 and "already the store of model" in ran.err
@@ -217,7 +221,7 @@ def test_a_store_of_another_model_is_not_bound_anew_by_accident(shell: Shell, sa
 
 
 def test_a_copy_of_a_store_writes_nothing_until_it_is_told_to(
-    shell: Shell, sandbox: Box, pushed: Path, tmp_path: Path
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, tmp_path: Path
 ) -> None:
     copy = Path(shutil.copytree(pushed, tmp_path / "copy"))
     (copy / "Can" / "000.png").unlink()
@@ -231,7 +235,9 @@ def test_a_copy_of_a_store_writes_nothing_until_it_is_told_to(
     assert on_service(sandbox, model_id) == in_store(copy)
 
 
-def test_a_store_without_its_sentinel_removes_nothing(shell: Shell, sandbox: Box, pushed: Path, model_id: int) -> None:
+def test_a_store_without_its_sentinel_removes_nothing(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
+) -> None:
     (pushed / ".astica-sync" / "store.json").unlink()
     shutil.rmtree(pushed / "Can")
     ran = shell("push", "--yes", "--store", pushed)
@@ -240,7 +246,9 @@ def test_a_store_without_its_sentinel_removes_nothing(shell: Shell, sandbox: Box
     assert len(sandbox.samples(model_id)) == 5
 
 
-def test_a_store_with_no_class_is_in_sync_with_an_empty_model(shell: Shell, sandbox: Box, tmp_path: Path) -> None:
+def test_a_store_with_no_class_is_in_sync_with_an_empty_model(
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     assert shell("init", empty, "--model", str(sandbox.add_model())).code == 0
@@ -251,7 +259,7 @@ def test_a_store_with_no_class_is_in_sync_with_an_empty_model(shell: Shell, sand
 
 @pytest.mark.parametrize("name", ["index.db", "journal.db"])
 def test_a_database_of_a_newer_version_is_refused_before_anything_is_sent(
-    shell: Shell, sandbox: Box, pushed: Path, name: str
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, name: str
 ) -> None:
     with closing(sqlite3.connect(pushed / ".astica-sync" / name)) as connection:
         connection.execute("PRAGMA user_version = 99")
@@ -262,7 +270,9 @@ def test_a_database_of_a_newer_version_is_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("name", ["index.db", "journal.db"])
-def test_a_damaged_database_costs_no_sample(shell: Shell, sandbox: Box, pushed: Path, model_id: int, name: str) -> None:
+def test_a_damaged_database_costs_no_sample(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, name: str
+) -> None:
     file = pushed / ".astica-sync" / name
     file.write_bytes(b"this is no database" * 500)
     ran = shell("push", "--store", pushed)
@@ -276,7 +286,9 @@ def test_a_damaged_database_costs_no_sample(shell: Shell, sandbox: Box, pushed: 
     assert len(sandbox.samples(model_id)) == 5
 
 
-def test_offline_without_an_observation_or_with_a_broken_one_says_so(shell: Shell, sandbox: Box, store: Path) -> None:
+def test_offline_without_an_observation_or_with_a_broken_one_says_so(
+    shell: Shell, sandbox: RunningSandbox, store: Path
+) -> None:
     sandbox.forget_log()
     never = shell("pull-status", "--offline", "--store", store)
     assert never.code == 1 and "nothing has been observed yet" in never.err
@@ -299,7 +311,7 @@ def test_offline_without_an_observation_or_with_a_broken_one_says_so(shell: Shel
 
 
 def test_files_that_are_no_images_are_problems_and_the_others_go_up(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     verdicts = json.loads((DAMAGED / "verdicts.json").read_text())
     good = [name for name, verdict in verdicts.items() if verdict["reason"] is None]
@@ -325,7 +337,7 @@ def test_files_that_are_no_images_are_problems_and_the_others_go_up(
 
 
 def test_a_sample_that_the_service_refuses_is_tried_again_only_when_asked_for(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     new = draw(pushed / "Can" / "new.png", 41)
     sandbox.set_switches(repeated_uids="refuse")
@@ -343,7 +355,9 @@ def test_a_sample_that_the_service_refuses_is_tried_again_only_when_asked_for(
     assert on_service(sandbox, model_id) == in_store(pushed)
 
 
-def test_an_image_that_was_mended_goes_up_by_itself(shell: Shell, sandbox: Box, pushed: Path, model_id: int) -> None:
+def test_an_image_that_was_mended_goes_up_by_itself(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
+) -> None:
     shutil.copy(DAMAGED / "cut-in-half.png", pushed / "Can" / "new.png")
     assert shell("push", "--store", pushed).code == 3
     draw(pushed / "Can" / "new.png", 42)
@@ -351,7 +365,9 @@ def test_an_image_that_was_mended_goes_up_by_itself(shell: Shell, sandbox: Box, 
     assert on_service(sandbox, model_id) == in_store(pushed)
 
 
-def test_one_class_in_two_unicode_forms_is_one_class(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+def test_one_class_in_two_unicode_forms_is_one_class(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
+) -> None:
     fill(store, {"B\u00fcchse": 2}, start=30)
     fill(store, {"Bu\u0308chse": 2}, start=31)
     assert shell("push", "--store", store).code == 0
@@ -361,7 +377,9 @@ def test_one_class_in_two_unicode_forms_is_one_class(shell: Shell, sandbox: Box,
     assert on_service(sandbox, model_id) == in_store(store)
 
 
-def test_files_of_any_name_go_up_and_harm_no_terminal(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+def test_files_of_any_name_go_up_and_harm_no_terminal(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
+) -> None:
     names = ["new\nline", "tab\there", "quote'\"", "-rf", "\u202etxt.gnp", "a" * 200, "\U0001f37a", " outer "]
     for number, name in enumerate(names):
         draw(store / "Can" / f"{name}.png", 70 + number)
@@ -374,7 +392,7 @@ def test_files_of_any_name_go_up_and_harm_no_terminal(shell: Shell, sandbox: Box
 
 
 def test_a_name_that_is_no_utf8_goes_up_and_is_shown_escaped(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     draw(store / "Can" / os.fsdecode(b"caf\xe9.png"), 44)
     status = shell("pull-status", "--json", "--store", store)
@@ -385,7 +403,7 @@ def test_a_name_that_is_no_utf8_goes_up_and_is_shown_escaped(
 
 
 def test_class_titles_from_the_service_make_no_file_and_harm_no_terminal(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int, tmp_path: Path
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path
 ) -> None:
     titles = [".", "..", "../../escape", "a/b", "/etc", "CON", "x" * 300, "red\x1b[31m", "\u202erl", "nul"]
     for title in titles:
@@ -405,7 +423,9 @@ def test_class_titles_from_the_service_make_no_file_and_harm_no_terminal(
     assert len(sandbox.samples(model_id)) == 5 + len(titles)
 
 
-def test_a_class_folder_of_a_name_that_can_be_no_title_is_a_problem(shell: Shell, sandbox: Box, pushed: Path) -> None:
+def test_a_class_folder_of_a_name_that_can_be_no_title_is_a_problem(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path
+) -> None:
     draw(pushed / " " / "a.png", 45)
     draw(pushed / "control\x07" / "a.png", 46)
     draw(pushed / "loose.png", 47)
@@ -437,7 +457,7 @@ def test_a_class_folder_of_a_name_that_can_be_no_title_is_a_problem(shell: Shell
     ],
 )
 def test_a_wrong_settings_file_is_named_with_what_is_wrong(
-    shell: Shell, sandbox: Box, store: Path, text: str, says: str
+    shell: Shell, sandbox: RunningSandbox, store: Path, text: str, says: str
 ) -> None:
     sandbox.forget_log()
     (store / "astica-sync.toml").write_text(text)
@@ -485,7 +505,7 @@ def test_a_fault_of_the_program_is_one_sentence_and_a_traceback_only_when_asked_
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("something nobody thought of")
 
-    monkeypatch.setattr("astica_sync.sync.status.scan_store", broken)
+    monkeypatch.setattr("astica_sync.sync.plan.status.scan_store", broken)
     ran = shell("pull-status", "--store", store)
     assert ran.code == 1
     assert "something nobody thought of" in ran.err and "--debug" in ran.err

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from shell import Shell, draw, fill, in_store, on_service
 
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 Mount = Callable[[str], None]
 
@@ -33,7 +33,7 @@ def small(tmp_path: Path) -> Iterator[tuple[Path, Mount]]:
 
 
 def test_a_full_disk_stops_the_push_and_what_is_freed_lets_it_go_on(
-    shell: Shell, sandbox: Box, small: tuple[Path, Mount]
+    shell: Shell, sandbox: RunningSandbox, small: tuple[Path, Mount]
 ) -> None:
     folder, _ = small
     store = fill(folder / "store", {"Can": 3})
@@ -59,7 +59,7 @@ def test_a_full_disk_stops_the_push_and_what_is_freed_lets_it_go_on(
 
 
 def test_a_disk_that_is_full_to_the_last_byte_sends_nothing(
-    shell: Shell, sandbox: Box, small: tuple[Path, Mount]
+    shell: Shell, sandbox: RunningSandbox, small: tuple[Path, Mount]
 ) -> None:
     folder, _ = small
     store = fill(folder / "store", {"Can": 3})
@@ -77,7 +77,7 @@ def test_a_disk_that_is_full_to_the_last_byte_sends_nothing(
 
 
 def test_a_read_only_store_can_be_looked_at_and_nothing_is_sent(
-    shell: Shell, sandbox: Box, small: tuple[Path, Mount]
+    shell: Shell, sandbox: RunningSandbox, small: tuple[Path, Mount]
 ) -> None:
     folder, mount = small
     store = fill(folder / "store", {"Can": 3})
@@ -97,7 +97,9 @@ def test_a_read_only_store_can_be_looked_at_and_nothing_is_sent(
     assert on_service(sandbox, model_id) == in_store(store)
 
 
-def test_a_read_only_folder_cannot_become_a_store(shell: Shell, sandbox: Box, small: tuple[Path, Mount]) -> None:
+def test_a_read_only_folder_cannot_become_a_store(
+    shell: Shell, sandbox: RunningSandbox, small: tuple[Path, Mount]
+) -> None:
     folder, mount = small
     photos = fill(folder / "photos", {"Can": 1})
     mount("remount,ro")
@@ -107,7 +109,7 @@ def test_a_read_only_folder_cannot_become_a_store(shell: Shell, sandbox: Box, sm
 
 
 def test_a_store_on_a_disk_that_is_not_mounted_removes_nothing(
-    shell: Shell, sandbox: Box, small: tuple[Path, Mount], tmp_path: Path
+    shell: Shell, sandbox: RunningSandbox, small: tuple[Path, Mount], tmp_path: Path
 ) -> None:
     folder, _ = small
     fill(folder, {"Can": 3})
@@ -123,7 +125,7 @@ def test_a_store_on_a_disk_that_is_not_mounted_removes_nothing(
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_a_class_that_cannot_be_read_keeps_its_samples_on_the_service(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     (pushed / "Can").chmod(0)
     try:
@@ -135,7 +137,7 @@ def test_a_class_that_cannot_be_read_keeps_its_samples_on_the_service(
 
 
 def test_a_disk_that_goes_away_during_a_push_has_nothing_removed(
-    shell: Shell, sandbox: Box, small: tuple[Path, Mount]
+    shell: Shell, sandbox: RunningSandbox, small: tuple[Path, Mount]
 ) -> None:
     folder, _ = small
     fill(folder, {"Can": 3})

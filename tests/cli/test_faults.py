@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 from shell import Shell, draw, fill, in_store, on_service
 
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 LOSSES = ["lost-before", "lost-after", "late~0.1s", "5xx", "5xx-after", "html", "cut", "cut-connection", "slow~0.1s"]
 
 
 @pytest.mark.parametrize("kind", LOSSES)
 def test_each_sample_is_there_once_whatever_becomes_of_the_answers(
-    shell: Shell, sandbox: Box, store: Path, model_id: int, kind: str
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, kind: str
 ) -> None:
     assert shell("push", "--store", store).code == 0
     fill(store, {"Dose": 4}, start=50)
@@ -30,7 +30,7 @@ def test_each_sample_is_there_once_whatever_becomes_of_the_answers(
 
 @pytest.mark.parametrize("kind", ["lost-before", "lost-after", "html"])
 def test_a_lost_answer_to_the_very_first_upload_is_settled_too(
-    shell: Shell, sandbox: Box, store: Path, model_id: int, kind: str
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, kind: str
 ) -> None:
     sandbox.set_faults(f"upload:1={kind}")
     ran = shell("push", "--json", "--store", store)
@@ -40,7 +40,7 @@ def test_a_lost_answer_to_the_very_first_upload_is_settled_too(
 
 
 def test_a_first_upload_that_never_shows_is_followed_by_no_other(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     sandbox.set_switches(view_lag=3600.0)
     ran = shell("push", "--store", store)
@@ -54,7 +54,7 @@ def test_a_first_upload_that_never_shows_is_followed_by_no_other(
 
 @pytest.mark.parametrize("kind", ["twice", "late~inf"])
 def test_a_copy_that_was_made_twice_or_turns_up_late_goes_with_the_next_push(
-    shell: Shell, sandbox: Box, store: Path, model_id: int, kind: str
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, kind: str
 ) -> None:
     sandbox.set_faults(f"upload:3={kind}")
     assert shell("push", "--store", store).code == 0
@@ -67,7 +67,7 @@ def test_a_copy_that_was_made_twice_or_turns_up_late_goes_with_the_next_push(
 
 
 def test_a_doubtful_upload_waits_out_the_quarantine_and_says_so(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     shell.environ["ASTICA_QUARANTINE"] = "2.2"
     sandbox.set_faults("upload:3=lost-after")
@@ -81,7 +81,7 @@ def test_a_doubtful_upload_waits_out_the_quarantine_and_says_so(
     assert len(sandbox.seen("upload")) == 5, "an upload that the service shows is not sent again"
 
 
-def test_a_push_stops_when_every_answer_is_lost(shell: Shell, sandbox: Box, tmp_path: Path) -> None:
+def test_a_push_stops_when_every_answer_is_lost(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> None:
     folder = fill(tmp_path / "many", {"Can": 2})
     shell("init", folder, "--model", str(sandbox.add_model()))
     assert shell("push", "--store", folder).code == 0
@@ -97,7 +97,7 @@ def test_a_push_stops_when_every_answer_is_lost(shell: Shell, sandbox: Box, tmp_
 
 
 def test_a_push_stops_when_the_service_refuses_everything_and_blames_no_sample(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     assert shell("push", "--store", store).code == 0
     fill(store, {"Bottle": 30, "Can": 30}, start=100)
@@ -111,7 +111,9 @@ def test_a_push_stops_when_the_service_refuses_everything_and_blames_no_sample(
 
 
 @pytest.mark.parametrize("fault", ["view=partial", "view=listed"])
-def test_a_view_that_is_not_whole_changes_nothing(shell: Shell, sandbox: Box, pushed: Path, fault: str) -> None:
+def test_a_view_that_is_not_whole_changes_nothing(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, fault: str
+) -> None:
     (pushed / "Can" / "000.png").unlink()
     draw(pushed / "Can" / "new.png", 9)
     sandbox.set_faults(fault)
@@ -122,14 +124,16 @@ def test_a_view_that_is_not_whole_changes_nothing(shell: Shell, sandbox: Box, pu
 
 
 @pytest.mark.parametrize("kind", ["html", "cut", "lost-before"])
-def test_a_view_without_a_whole_answer_is_asked_for_again(shell: Shell, sandbox: Box, pushed: Path, kind: str) -> None:
+def test_a_view_without_a_whole_answer_is_asked_for_again(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, kind: str
+) -> None:
     sandbox.set_faults(f"view:1={kind}")
     assert shell("pull-status", "--exit-code", "--store", pushed).code == 0
     assert len(sandbox.seen("view")) == 2
 
 
 def test_a_sample_that_the_service_confirms_and_never_shows_is_not_sent_again_and_again(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     sandbox.set_switches(view_lag=3600.0)
     sandbox.set_faults("upload:1=lost-before")
@@ -142,7 +146,9 @@ def test_a_sample_that_the_service_confirms_and_never_shows_is_not_sent_again_an
     assert len(sandbox.seen("upload")) == 5 + 1, "the lost one alone goes twice"
 
 
-def test_the_service_sees_no_more_than_its_limit_in_any_window(shell: Shell, sandbox: Box, tmp_path: Path) -> None:
+def test_the_service_sees_no_more_than_its_limit_in_any_window(
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
     sandbox.set_limit(10, 1.0)
     shell.environ |= {"ASTICA_LIMIT": "10", "ASTICA_LIMIT_WINDOW": "1"}
     sandbox.set_faults(latency="5-40ms")

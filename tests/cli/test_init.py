@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from shell import Shell
 
-from astica_sync.sandbox.running import Box, running
+from astica_sync.sandbox.embedded import RunningSandbox, running
 
 CREATE = ("--create", "Cans", "--type", "image", "--purpose", "sort cans")
 INTENT = Path(".astica-sync") / "creating.json"
 
 
 def test_the_current_folder_is_the_store_when_none_is_named(
-    shell: Shell, sandbox: Box, photos: Path, monkeypatch: pytest.MonkeyPatch
+    shell: Shell, sandbox: RunningSandbox, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(photos)
     ran = shell("init", *CREATE, "--tags", "cans,photos")
@@ -26,7 +26,7 @@ def test_the_current_folder_is_the_store_when_none_is_named(
 
 
 def test_init_with_a_model_that_has_samples_says_that_they_are_left_alone(
-    shell: Shell, sandbox: Box, photos: Path
+    shell: Shell, sandbox: RunningSandbox, photos: Path
 ) -> None:
     model_id = sandbox.add_model("Cans")
     sandbox.add_sample(model_id, "Can", b"made elsewhere")
@@ -35,7 +35,9 @@ def test_init_with_a_model_that_has_samples_says_that_they_are_left_alone(
     assert "It has 1 sample; what is not in the store is left alone." in ran.out
 
 
-def test_init_again_says_the_same_and_keeps_everything(shell: Shell, sandbox: Box, pushed: Path, model_id: int) -> None:
+def test_init_again_says_the_same_and_keeps_everything(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
+) -> None:
     ran = shell("init", pushed, "--model", str(model_id))
     assert ran.code == 0
     sandbox.forget_log()
@@ -44,7 +46,9 @@ def test_init_again_says_the_same_and_keeps_everything(shell: Shell, sandbox: Bo
 
 
 @pytest.mark.parametrize("kind", ["lost-after", "5xx-after", "cut"])
-def test_a_create_whose_answer_was_lost_finds_its_model(shell: Shell, sandbox: Box, photos: Path, kind: str) -> None:
+def test_a_create_whose_answer_was_lost_finds_its_model(
+    shell: Shell, sandbox: RunningSandbox, photos: Path, kind: str
+) -> None:
     sandbox.set_faults(f"create:1={kind}")
     ran = shell("init", photos, *CREATE)
     assert ran.code == 0, ran.err
@@ -54,7 +58,7 @@ def test_a_create_whose_answer_was_lost_finds_its_model(shell: Shell, sandbox: B
 
 @pytest.mark.parametrize("kind", ["lost-before", "5xx", "html"])
 def test_a_create_that_was_never_done_is_done_by_the_same_command(
-    shell: Shell, sandbox: Box, photos: Path, kind: str
+    shell: Shell, sandbox: RunningSandbox, photos: Path, kind: str
 ) -> None:
     sandbox.set_faults(f"create:1={kind}")
     ran = shell("init", photos, *CREATE)
@@ -65,7 +69,7 @@ def test_a_create_that_was_never_done_is_done_by_the_same_command(
 
 
 def test_create_in_a_store_that_has_a_model_makes_no_second_one(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     ran = shell("init", store, *CREATE)
     assert ran.code == 1
@@ -76,7 +80,7 @@ def test_create_in_a_store_that_has_a_model_makes_no_second_one(
 
 
 def test_a_store_that_cannot_be_written_after_its_model_was_made_finds_it_later(
-    shell: Shell, sandbox: Box, photos: Path
+    shell: Shell, sandbox: RunningSandbox, photos: Path
 ) -> None:
     (photos / ".astica-sync" / "store.json").mkdir(parents=True)
     (photos / ".astica-sync" / "store.json" / "in the way").touch()
@@ -89,7 +93,9 @@ def test_a_store_that_cannot_be_written_after_its_model_was_made_finds_it_later(
     assert len(sandbox.models()) == 1
 
 
-def test_a_create_that_was_killed_after_the_request_finds_its_model(shell: Shell, sandbox: Box, photos: Path) -> None:
+def test_a_create_that_was_killed_after_the_request_finds_its_model(
+    shell: Shell, sandbox: RunningSandbox, photos: Path
+) -> None:
     other = sandbox.add_model("Other")
     sandbox.set_faults("list:2=slow~20s")
     process = shell.start("init", photos, *CREATE)
@@ -108,7 +114,9 @@ def test_a_create_that_was_killed_after_the_request_finds_its_model(shell: Shell
     assert not (photos / INTENT).exists()
 
 
-def test_an_interrupted_attempt_is_not_finished_with_another_title(shell: Shell, sandbox: Box, photos: Path) -> None:
+def test_an_interrupted_attempt_is_not_finished_with_another_title(
+    shell: Shell, sandbox: RunningSandbox, photos: Path
+) -> None:
     sandbox.set_faults("create=5xx")
     assert shell("init", photos, *CREATE).code == 1
     sandbox.set_faults()
@@ -118,7 +126,9 @@ def test_an_interrupted_attempt_is_not_finished_with_another_title(shell: Shell,
     assert sandbox.models() == []
 
 
-def test_two_new_models_of_one_title_are_named_and_neither_is_taken(shell: Shell, sandbox: Box, photos: Path) -> None:
+def test_two_new_models_of_one_title_are_named_and_neither_is_taken(
+    shell: Shell, sandbox: RunningSandbox, photos: Path
+) -> None:
     sandbox.set_faults("create=twice")
     ran = shell("init", photos, *CREATE)
     assert ran.code == 1
@@ -130,7 +140,7 @@ def test_two_new_models_of_one_title_are_named_and_neither_is_taken(shell: Shell
 
 
 def test_a_model_of_the_same_title_that_was_there_before_is_another_one(
-    shell: Shell, sandbox: Box, photos: Path
+    shell: Shell, sandbox: RunningSandbox, photos: Path
 ) -> None:
     old = sandbox.add_model("Cans")
     assert shell("init", photos, *CREATE).code == 0
@@ -138,7 +148,7 @@ def test_a_model_of_the_same_title_that_was_there_before_is_another_one(
     assert len(sandbox.models()) == 2
 
 
-def test_a_create_that_is_refused_leaves_nothing_behind(shell: Shell, sandbox: Box, photos: Path) -> None:
+def test_a_create_that_is_refused_leaves_nothing_behind(shell: Shell, sandbox: RunningSandbox, photos: Path) -> None:
     ran = shell("init", photos, "--create", "Cans", "--type", "image", "--purpose", "not\0allowed")
     assert ran.code == 1
     assert "Invalid dataset_purpose" in ran.err
@@ -146,7 +156,9 @@ def test_a_create_that_is_refused_leaves_nothing_behind(shell: Shell, sandbox: B
     assert sandbox.models() == []
 
 
-def test_an_intent_that_cannot_be_read_is_not_taken_for_none(shell: Shell, sandbox: Box, photos: Path) -> None:
+def test_an_intent_that_cannot_be_read_is_not_taken_for_none(
+    shell: Shell, sandbox: RunningSandbox, photos: Path
+) -> None:
     (photos / INTENT).parent.mkdir()
     (photos / INTENT).write_text("torn")
     ran = shell("init", photos, *CREATE)
@@ -155,7 +167,7 @@ def test_an_intent_that_cannot_be_read_is_not_taken_for_none(shell: Shell, sandb
     assert sandbox.models() == []
 
 
-def test_models_can_be_made_and_listed_without_a_store(shell: Shell, sandbox: Box) -> None:
+def test_models_can_be_made_and_listed_without_a_store(shell: Shell, sandbox: RunningSandbox) -> None:
     assert "No models yet" in shell("models").out
     made = shell("models", "create", "--title", "Cans", "--type", "image", "--purpose", "sort")
     assert made.out == f"{sandbox.models()[0][0]}\n"
@@ -164,7 +176,7 @@ def test_models_can_be_made_and_listed_without_a_store(shell: Shell, sandbox: Bo
     assert line.split()[:6] == ["1001", "Cans", "0", "0", "none", "-"]
 
 
-def test_an_attempt_to_make_a_model_is_about_one_account(shell: Shell, sandbox: Box) -> None:
+def test_an_attempt_to_make_a_model_is_about_one_account(shell: Shell, sandbox: RunningSandbox) -> None:
     command = ["models", "create", "--title", "Cans", "--type", "image", "--purpose", "sort"]
     sandbox.set_faults("create:1=lost-before")
     assert shell(*command).code == 1

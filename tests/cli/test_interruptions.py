@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from shell import Shell, fill, in_store, on_service
 
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 
 @pytest.fixture
-def many(shell: Shell, sandbox: Box, tmp_path: Path) -> Path:
+def many(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
     """A store whose push takes seconds: 24 samples at six requests a second."""
     folder = fill(tmp_path / "many", {"Bottle": 12, "Can": 12})
     assert shell("init", folder, "--model", str(sandbox.add_model())).code == 0
@@ -42,7 +42,7 @@ def ended(process: "subprocess.Popen[str]"):
 
 @pytest.mark.parametrize("requests", [1, 2, 3, 9, 20])
 def test_a_killed_push_is_resumed_by_the_next_and_nothing_is_lost_or_doubled(
-    shell: Shell, sandbox: Box, many: Path, requests: int
+    shell: Shell, sandbox: RunningSandbox, many: Path, requests: int
 ) -> None:
     [(model_id, _)] = sandbox.models()
     sandbox.set_faults("upload@10%=lost-after", "upload@5%=5xx", seed=requests, latency="5-30ms")
@@ -63,7 +63,7 @@ def test_a_killed_push_is_resumed_by_the_next_and_nothing_is_lost_or_doubled(
 
 
 def test_a_request_that_is_carried_out_after_the_kill_makes_no_second_copy(
-    shell: Shell, sandbox: Box, many: Path
+    shell: Shell, sandbox: RunningSandbox, many: Path
 ) -> None:
     [(model_id, _)] = sandbox.models()
     shell.environ["ASTICA_QUARANTINE"] = "1.6"
@@ -80,7 +80,7 @@ def test_a_request_that_is_carried_out_after_the_kill_makes_no_second_copy(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_push_says_what_is_left_and_the_next_goes_on(
-    shell: Shell, sandbox: Box, many: Path, number: signal.Signals
+    shell: Shell, sandbox: RunningSandbox, many: Path, number: signal.Signals
 ) -> None:
     [(model_id, _)] = sandbox.models()
     shell.environ |= {"ASTICA_LIMIT": "6", "ASTICA_LIMIT_WINDOW": "1"}
@@ -103,7 +103,7 @@ def test_a_stopped_push_says_what_is_left_and_the_next_goes_on(
 
 
 def test_a_refusal_for_the_limit_leaves_no_doubt_when_the_push_is_stopped(
-    shell: Shell, sandbox: Box, many: Path
+    shell: Shell, sandbox: RunningSandbox, many: Path
 ) -> None:
     [(model_id, _)] = sandbox.models()
     shell.environ["ASTICA_QUARANTINE"] = "60"
@@ -123,7 +123,7 @@ def test_a_refusal_for_the_limit_leaves_no_doubt_when_the_push_is_stopped(
 
 
 def test_a_push_that_waits_for_its_quarantine_can_be_stopped(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     shell.environ["ASTICA_QUARANTINE"] = "60"
     sandbox.set_faults("upload:3=lost-after")
@@ -139,7 +139,7 @@ def test_a_push_that_waits_for_its_quarantine_can_be_stopped(
 
 
 def test_a_second_ctrl_c_ends_at_once_and_the_next_push_settles_it(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     sandbox.set_faults("upload:2=slow~20s")
     with ended(shell.start("push", "--store", store)) as process:
@@ -157,7 +157,9 @@ def test_a_second_ctrl_c_ends_at_once_and_the_next_push_settles_it(
     assert on_service(sandbox, model_id) == in_store(store)
 
 
-def test_a_status_that_waits_for_the_service_can_be_stopped(shell: Shell, sandbox: Box, pushed: Path) -> None:
+def test_a_status_that_waits_for_the_service_can_be_stopped(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path
+) -> None:
     sandbox.set_faults("view=5xx")
     with ended(shell.start("pull-status", "--store", pushed)) as process:
         wait_until(process, lambda: len(sandbox.seen("view")) == 2)
@@ -168,7 +170,9 @@ def test_a_status_that_waits_for_the_service_can_be_stopped(shell: Shell, sandbo
     assert ran.out == ""
 
 
-def test_a_second_push_of_the_same_store_is_refused_and_reading_goes_on(shell: Shell, sandbox: Box, many: Path) -> None:
+def test_a_second_push_of_the_same_store_is_refused_and_reading_goes_on(
+    shell: Shell, sandbox: RunningSandbox, many: Path
+) -> None:
     shell.environ |= {"ASTICA_LIMIT": "8", "ASTICA_LIMIT_WINDOW": "1"}
     with ended(shell.start("push", "--store", many)) as process:
         wait_until(process, lambda: len(sandbox.seen("upload")) >= 1)

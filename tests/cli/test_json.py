@@ -7,7 +7,7 @@ from typing import Any
 
 from shell import Shell, draw
 
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 DAMAGED = Path(__file__).parents[2] / "fixtures" / "damaged"
 
@@ -24,7 +24,7 @@ def shape(value: Any) -> Any:
 SAMPLE = {"class": "str", "sample_id": "int", "uid": "str"}
 
 
-def make_everything_differ(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+def make_everything_differ(shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int) -> None:
     """One of each: to upload, to remove, a class to remove, waiting, a problem, unmanaged, a refusal."""
     for number in range(3):
         draw(store / "Dose" / f"{number}.png", 60 + number)
@@ -38,7 +38,7 @@ def make_everything_differ(shell: Shell, sandbox: Box, store: Path, model_id: in
     shell.environ["ASTICA_QUARANTINE"] = "600"
 
 
-def test_the_status_has_the_promised_shape(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+def test_the_status_has_the_promised_shape(shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int) -> None:
     make_everything_differ(shell, sandbox, store, model_id)
     ran = shell("pull-status", "--json", "--store", store)
     assert ran.code == 0
@@ -70,7 +70,9 @@ def test_the_status_has_the_promised_shape(shell: Shell, sandbox: Box, store: Pa
     assert found["plan"]["remove_class"][0]["samples"] == 3
 
 
-def test_the_result_of_a_push_has_the_promised_shape(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+def test_the_result_of_a_push_has_the_promised_shape(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
+) -> None:
     make_everything_differ(shell, sandbox, store, model_id)
     shell.environ["ASTICA_QUARANTINE"] = "0.4"
     shutil.copy(DAMAGED / "cut-in-half.png", store / "Can" / "cut.png")
@@ -118,7 +120,7 @@ def test_each_line_of_the_log_is_an_object(shell: Shell, pushed: Path) -> None:
     assert [set(json.loads(line)) for line in lines] == [names] * 5
 
 
-def test_the_models_as_json(shell: Shell, sandbox: Box, pushed: Path, model_id: int) -> None:
+def test_the_models_as_json(shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int) -> None:
     [model] = shell("models", "--json").json
     assert (model["model_id"], model["title"], model["samples"]) == (model_id, "Cans", 5)
     shown = shell("models", "show", str(model_id), "--json").json

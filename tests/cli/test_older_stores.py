@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from shell import Shell
 
-from astica_sync.sandbox.running import Box, running
+from astica_sync.sandbox.embedded import RunningSandbox, running
 
 STORES = Path(__file__).parents[2] / "fixtures" / "stores"
 MODEL = "1001"
@@ -20,13 +20,15 @@ def made_by(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def sandbox(made_by: Path) -> Iterator[Box]:
+def sandbox(made_by: Path) -> Iterator[RunningSandbox]:
     with running(made_by / "service") as box:
         box.set_key("fixture-key")
         yield box
 
 
-def test_a_store_of_an_earlier_version_is_in_sync_and_whole(shell: Shell, sandbox: Box, made_by: Path) -> None:
+def test_a_store_of_an_earlier_version_is_in_sync_and_whole(
+    shell: Shell, sandbox: RunningSandbox, made_by: Path
+) -> None:
     store = made_by / "store"
     assert shell("init", store, "--model", MODEL, "--rebind").code == 0
     sandbox.forget_log()
@@ -43,7 +45,7 @@ def test_a_store_of_an_earlier_version_is_in_sync_and_whole(shell: Shell, sandbo
     assert "8 objects" in verified.out + verified.err
 
 
-def test_its_history_and_versions_are_known(shell: Shell, sandbox: Box, made_by: Path) -> None:
+def test_its_history_and_versions_are_known(shell: Shell, sandbox: RunningSandbox, made_by: Path) -> None:
     store = made_by / "store"
     assert shell("init", store, "--model", MODEL, "--rebind").code == 0
 
@@ -54,7 +56,7 @@ def test_its_history_and_versions_are_known(shell: Shell, sandbox: Box, made_by:
 
 
 def test_what_left_the_store_is_removed_and_comes_back_from_the_old_backup(
-    shell: Shell, sandbox: Box, made_by: Path
+    shell: Shell, sandbox: RunningSandbox, made_by: Path
 ) -> None:
     store = made_by / "store"
     assert shell("init", store, "--model", MODEL, "--rebind").code == 0

@@ -12,10 +12,10 @@ from shell import Shell, fill, in_store, on_service
 
 from astica_sync import __version__
 from astica_sync.cli.main import COMMANDS, EXIT_CODES
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 
-def test_the_whole_path_in_processes_of_their_own(shell: Shell, sandbox: Box, tmp_path: Path) -> None:
+def test_the_whole_path_in_processes_of_their_own(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> None:
     folder = fill(tmp_path / "photos", {"Can": 2, "Bottle": 2})
     create = ("--create", "Cans", "--type", "image", "--purpose", "sort")
     made = shell.finish(shell.start("init", folder, *create))
@@ -30,7 +30,7 @@ def test_the_whole_path_in_processes_of_their_own(shell: Shell, sandbox: Box, tm
     assert on_service(sandbox, model_id) == in_store(folder)
 
 
-def test_the_key_is_not_in_the_list_of_processes(shell: Shell, sandbox: Box, pushed: Path) -> None:
+def test_the_key_is_not_in_the_list_of_processes(shell: Shell, sandbox: RunningSandbox, pushed: Path) -> None:
     sandbox.set_faults("view:1=slow~2s")
     process = shell.start("pull-status", "--store", pushed)
     try:

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from shell import Shell, draw, fill, in_store, on_service
 
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 
 @pytest.fixture
-def many(shell: Shell, sandbox: Box, tmp_path: Path) -> Path:
+def many(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
     """A pushed store of forty samples in two classes."""
     folder = fill(tmp_path / "many", {"Bottle": 20, "Can": 20})
     assert shell("init", folder, "--model", str(sandbox.add_model())).code == 0
@@ -30,7 +30,7 @@ def drop(store: Path, title: str, count: int) -> None:
         file.unlink()
 
 
-def test_ten_removals_need_no_word_and_eleven_do(shell: Shell, sandbox: Box, many: Path) -> None:
+def test_ten_removals_need_no_word_and_eleven_do(shell: Shell, sandbox: RunningSandbox, many: Path) -> None:
     drop(many, "Can", 11)
     refused = shell("push", "--json", "--store", many)
     assert refused.code == 4
@@ -43,7 +43,7 @@ def test_ten_removals_need_no_word_and_eleven_do(shell: Shell, sandbox: Box, man
 
 
 def test_a_refusal_names_the_files_removes_nothing_and_lets_uploads_go_ahead(
-    shell: Shell, sandbox: Box, many: Path
+    shell: Shell, sandbox: RunningSandbox, many: Path
 ) -> None:
     shutil.rmtree(many / "Can")
     draw(many / "Bottle" / "new.png", 90)
@@ -70,7 +70,9 @@ def test_a_refusal_names_the_files_removes_nothing_and_lets_uploads_go_ahead(
         (("--max-remove", "0"), 4),
     ],
 )
-def test_a_word_of_the_users_decides(shell: Shell, sandbox: Box, many: Path, flags: tuple[str, ...], code: int) -> None:
+def test_a_word_of_the_users_decides(
+    shell: Shell, sandbox: RunningSandbox, many: Path, flags: tuple[str, ...], code: int
+) -> None:
     drop(many, "Can", 15)
     ran = shell("push", "--store", many, *flags)
     assert ran.code == code, ran.out
@@ -78,7 +80,7 @@ def test_a_word_of_the_users_decides(shell: Shell, sandbox: Box, many: Path, fla
     assert (on_service(sandbox, model_id) == in_store(many)) is (code == 0)
 
 
-def test_settings_of_the_store_change_what_is_allowed(shell: Shell, sandbox: Box, many: Path) -> None:
+def test_settings_of_the_store_change_what_is_allowed(shell: Shell, sandbox: RunningSandbox, many: Path) -> None:
     drop(many, "Can", 3)
     (many / "astica-sync.toml").write_text("min_remove = 0\nmax_remove = '5%'\n")
     assert shell("push", "--store", many).code == 4
@@ -87,7 +89,7 @@ def test_settings_of_the_store_change_what_is_allowed(shell: Shell, sandbox: Box
 
 
 def test_an_emptied_store_removes_nothing_even_where_a_number_allows_it(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     shutil.rmtree(pushed / "Can")
     shutil.rmtree(pushed / "Bottle")
@@ -99,14 +101,18 @@ def test_an_emptied_store_removes_nothing_even_where_a_number_allows_it(
     assert sandbox.samples(model_id) == []
 
 
-def test_a_dry_run_that_would_be_refused_says_so_with_its_exit_code(shell: Shell, sandbox: Box, many: Path) -> None:
+def test_a_dry_run_that_would_be_refused_says_so_with_its_exit_code(
+    shell: Shell, sandbox: RunningSandbox, many: Path
+) -> None:
     shutil.rmtree(many / "Can")
     assert shell("push", "--dry-run", "--store", many).code == 4
     assert shell("push", "--dry-run", "--yes", "--store", many).code == 0
     assert [request.call for request in sandbox.log] == ["view", "view"]
 
 
-def test_a_removal_whose_backup_is_broken_does_not_go(shell: Shell, sandbox: Box, pushed: Path, model_id: int) -> None:
+def test_a_removal_whose_backup_is_broken_does_not_go(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
+) -> None:
     (pushed / "Can" / "000.png").unlink()
     [entry] = shell("pull-status", "--json", "--store", pushed).json["plan"]["remove"]
     content = entry["uid"][:32]
@@ -121,7 +127,7 @@ def test_a_removal_whose_backup_is_broken_does_not_go(shell: Shell, sandbox: Box
 
 @pytest.mark.parametrize(("answer", "code", "left"), [("y\n", 0, 20), ("n\n", 4, 40), ("\n", 4, 40)])
 def test_on_a_terminal_the_question_names_the_files(
-    shell: Shell, sandbox: Box, many: Path, answer: str, code: int, left: int
+    shell: Shell, sandbox: RunningSandbox, many: Path, answer: str, code: int, left: int
 ) -> None:
     shutil.rmtree(many / "Can")
     shown, ended = at_terminal(shell, ("push", "--store", str(many)), answer)
@@ -133,7 +139,7 @@ def test_on_a_terminal_the_question_names_the_files(
 
 
 def test_what_somebody_adds_to_a_class_at_the_last_moment_keeps_the_class(
-    shell: Shell, sandbox: Box, many: Path
+    shell: Shell, sandbox: RunningSandbox, many: Path
 ) -> None:
     shutil.rmtree(many / "Can")
     [(model_id, _)] = sandbox.models()
@@ -149,7 +155,7 @@ def test_what_somebody_adds_to_a_class_at_the_last_moment_keeps_the_class(
     assert [one.image for one in sandbox.samples(model_id) if one.class_title == "Can"] == [b"made at the last moment"]
 
 
-def test_a_class_that_comes_back_at_the_last_moment_stays(shell: Shell, sandbox: Box, many: Path) -> None:
+def test_a_class_that_comes_back_at_the_last_moment_stays(shell: Shell, sandbox: RunningSandbox, many: Path) -> None:
     (many / "Can").rename(many.parent / "away")
     [(model_id, _)] = sandbox.models()
     _, code = at_terminal(
@@ -165,7 +171,9 @@ def test_a_class_that_comes_back_at_the_last_moment_stays(shell: Shell, sandbox:
 
 
 @pytest.mark.parametrize("kind", ["lost-after", "lost-before", "5xx", "late~0.1s"])
-def test_a_lost_answer_to_the_removal_of_a_class_is_settled(shell: Shell, sandbox: Box, many: Path, kind: str) -> None:
+def test_a_lost_answer_to_the_removal_of_a_class_is_settled(
+    shell: Shell, sandbox: RunningSandbox, many: Path, kind: str
+) -> None:
     shutil.rmtree(many / "Can")
     sandbox.set_faults(f"class_remove:1={kind}")
     ran = shell("push", "--yes", "--json", "--store", many)
@@ -175,7 +183,9 @@ def test_a_lost_answer_to_the_removal_of_a_class_is_settled(shell: Shell, sandbo
     assert on_service(sandbox, model_id) == in_store(many)
 
 
-def test_whole_classes_go_sample_by_sample_where_the_setting_says_so(shell: Shell, sandbox: Box, many: Path) -> None:
+def test_whole_classes_go_sample_by_sample_where_the_setting_says_so(
+    shell: Shell, sandbox: RunningSandbox, many: Path
+) -> None:
     (many / "astica-sync.toml").write_text("class_remove = false\n")
     shutil.rmtree(many / "Can")
     assert shell("push", "--yes", "--store", many).code == 0
@@ -217,7 +227,7 @@ def at_terminal(
 
 
 def test_where_one_request_at_a_time_may_leave_a_class_goes_sample_by_sample(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     assert shell("push", "--store", store).code == 0
     sandbox.forget_log()

@@ -10,8 +10,8 @@ import pytest
 from allpairspy import AllPairs
 from shell import Shell, draw, fill, in_store, on_service
 
+from astica_sync.sandbox.embedded import RunningSandbox
 from astica_sync.sandbox.options import Switches
-from astica_sync.sandbox.running import Box
 
 # What is no choice but a number or a text, and the values of it that matter here.
 NUMBERS: dict[str, list[Any]] = {
@@ -37,7 +37,9 @@ def all_pairs() -> list[dict[str, Any]]:
 
 
 @pytest.mark.switches
-def test_a_store_is_mirrored_exactly_though_answers_are_lost(shell: Shell, sandbox: Box, photos: Path) -> None:
+def test_a_store_is_mirrored_exactly_though_answers_are_lost(
+    shell: Shell, sandbox: RunningSandbox, photos: Path
+) -> None:
     made = shell("init", photos, "--create", "Cans", "--type", "image", "--purpose", "sort cans")
     assert made.code == 0, made.err
     [(model_id, _)] = sandbox.models()
@@ -72,7 +74,7 @@ def test_a_store_is_mirrored_exactly_though_answers_are_lost(shell: Shell, sandb
     "as documented", "limit names a time", "limit is a text", "limit is a text with 4xx", "all at once"
 )
 def test_a_service_with_a_lower_limit_than_expected_slows_the_push_and_loses_nothing(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     sandbox.set_limit(4, 1.0)
     shell.environ["ASTICA_LIMIT_WINDOW"] = "1"
@@ -85,7 +87,9 @@ def test_a_service_with_a_lower_limit_than_expected_slows_the_push_and_loses_not
 
 
 @pytest.mark.switches("titles fold", "titles are NFC", "titles are NFD")
-def test_a_title_that_the_service_spells_in_its_own_way_is_in_place(shell: Shell, sandbox: Box, tmp_path: Path) -> None:
+def test_a_title_that_the_service_spells_in_its_own_way_is_in_place(
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
     folder = fill(tmp_path / "spelled", {"Bu\u0308chse": 2, "Flasche\u00e9": 2, "CAN": 1})
     model_id = sandbox.add_model()
     sandbox.add_sample(model_id, "can", b"made elsewhere")
@@ -98,7 +102,7 @@ def test_a_title_that_the_service_spells_in_its_own_way_is_in_place(shell: Shell
 
 @pytest.mark.parametrize("length", [20, 1])
 def test_uids_cut_too_short_are_noticed_after_one_upload_and_none_ever_follows(
-    shell: Shell, sandbox: Box, store: Path, model_id: int, length: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, length: int
 ) -> None:
     sandbox.set_switches(uid_length=length)
     ran = shell("push", "--store", store)
@@ -114,7 +118,7 @@ def test_uids_cut_too_short_are_noticed_after_one_upload_and_none_ever_follows(
 
 @pytest.mark.parametrize("length", [40, 36, 32])
 def test_uids_cut_where_the_image_can_still_be_told_do_no_harm(
-    shell: Shell, sandbox: Box, store: Path, model_id: int, length: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, length: int
 ) -> None:
     sandbox.set_switches(uid_length=length)
     shutil.copy(store / "Can" / "000.png", store / "Bottle" / "twin.png")
@@ -128,7 +132,7 @@ def test_uids_cut_where_the_image_can_still_be_told_do_no_harm(
 @pytest.mark.parametrize("length", [40, 36, 33, 32])
 @pytest.mark.parametrize(("titles", "theirs"), [("fold", "can"), ("nfd", "CAN"), ("nfc", "CAN")])
 def test_cut_uids_under_a_title_that_the_service_spells_in_its_own_way_are_known_again(
-    shell: Shell, sandbox: Box, tmp_path: Path, length: int, titles: str, theirs: str
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path, length: int, titles: str, theirs: str
 ) -> None:
     sandbox.set_switches(uid_length=length, titles=titles)
     folder = fill(tmp_path / "spelled", {"CAN": 2, "Büchse": 2, "Bottle": 1})
@@ -162,7 +166,7 @@ def test_cut_uids_under_a_title_that_the_service_spells_in_its_own_way_are_known
 
 @pytest.mark.parametrize("length", [40, 34, 32])
 def test_two_classes_of_the_store_that_the_service_takes_for_one_are_settled_though_uids_are_cut(
-    shell: Shell, sandbox: Box, tmp_path: Path, length: int
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path, length: int
 ) -> None:
     sandbox.set_switches(uid_length=length, titles="fold")
     folder = fill(tmp_path / "both", {"Can": 2, "CAN": 2})
@@ -203,7 +207,7 @@ def test_the_settings_below_hold_every_pair_of_values_of_any_two_switches() -> N
 
 @pytest.mark.parametrize("setting", all_pairs(), ids=lambda setting: "-".join(map(str, setting.values())))
 def test_the_whole_path_holds_under_every_pair_of_habits(
-    shell: Shell, sandbox: Box, tmp_path: Path, setting: dict[str, Any]
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path, setting: dict[str, Any]
 ) -> None:
     sandbox.set_switches(**setting)
     sandbox.set_limit(12, 0.5)
@@ -247,7 +251,7 @@ def test_the_whole_path_holds_under_every_pair_of_habits(
 @pytest.mark.parametrize(("habit", "says"), [("replace", "keeps one sample for each"), ("refuse", "already exists")])
 @pytest.mark.parametrize("length", [33, 32])
 def test_an_image_in_two_classes_is_said_to_fail_where_the_service_keeps_one_sample_for_each_cut_uid(
-    shell: Shell, sandbox: Box, tmp_path: Path, length: int, habit: str, says: str
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path, length: int, habit: str, says: str
 ) -> None:
     sandbox.set_switches(uid_length=length, repeated_uids=habit)
     folder = fill(tmp_path / "store", {"Can": 2, "Bottle": 1})
@@ -276,7 +280,7 @@ def test_an_image_in_two_classes_is_said_to_fail_where_the_service_keeps_one_sam
 
 
 def test_a_sample_that_somebody_removed_is_sent_again_though_its_twin_came_later_under_the_same_cut_uid(
-    shell: Shell, sandbox: Box, tmp_path: Path
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     sandbox.set_switches(uid_length=32)
     folder = fill(tmp_path / "store", {"Can": 2, "Bottle": 1})

@@ -4,15 +4,15 @@ from pathlib import Path
 
 from shell import Shell, draw, in_store, on_service
 
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 
-def calls(box: Box) -> list[str]:
+def calls(box: RunningSandbox) -> list[str]:
     return [request.call for request in box.log]
 
 
 def test_a_folder_is_pushed_changed_and_pushed_again_with_the_fewest_requests(
-    shell: Shell, sandbox: Box, photos: Path
+    shell: Shell, sandbox: RunningSandbox, photos: Path
 ) -> None:
     made = shell("init", photos, "--create", "Cans", "--type", "image", "--purpose", "sort cans")
     assert made.code == 0, made.err
@@ -44,13 +44,13 @@ def test_a_folder_is_pushed_changed_and_pushed_again_with_the_fewest_requests(
     assert "with 1 request" in third.out
 
 
-def test_a_rename_inside_a_class_is_nothing(shell: Shell, sandbox: Box, pushed: Path) -> None:
+def test_a_rename_inside_a_class_is_nothing(shell: Shell, sandbox: RunningSandbox, pushed: Path) -> None:
     (pushed / "Can" / "000.png").rename(pushed / "Can" / "other name.png")
     assert shell("push", "--store", pushed).code == 0
     assert calls(sandbox) == ["view"]
 
 
-def test_a_changed_image_is_another_sample(shell: Shell, sandbox: Box, pushed: Path, model_id: int) -> None:
+def test_a_changed_image_is_another_sample(shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int) -> None:
     draw(pushed / "Can" / "000.png", 77)
     assert shell("push", "--store", pushed).code == 0
     assert calls(sandbox) == ["view", "upload", "sample_remove"]
@@ -58,7 +58,7 @@ def test_a_changed_image_is_another_sample(shell: Shell, sandbox: Box, pushed: P
 
 
 def test_the_same_image_twice_in_one_class_is_one_sample(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     (pushed / "Can" / "copy.png").write_bytes((pushed / "Can" / "000.png").read_bytes())
     assert shell("push", "--store", pushed).code == 0
@@ -69,7 +69,7 @@ def test_the_same_image_twice_in_one_class_is_one_sample(
 
 
 def test_the_same_image_in_two_classes_is_two_samples_and_a_warning(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     (pushed / "Bottle" / "twin.png").write_bytes((pushed / "Can" / "000.png").read_bytes())
     status = shell("pull-status", "--store", pushed)
@@ -83,7 +83,7 @@ def test_the_same_image_in_two_classes_is_two_samples_and_a_warning(
 
 
 def test_a_class_that_goes_whole_goes_by_one_request_after_a_look(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     for file in (pushed / "Can").iterdir():
         file.unlink()
@@ -92,7 +92,9 @@ def test_a_class_that_goes_whole_goes_by_one_request_after_a_look(
     assert on_service(sandbox, model_id) == in_store(pushed)
 
 
-def test_what_was_made_elsewhere_is_left_alone(shell: Shell, sandbox: Box, pushed: Path, model_id: int) -> None:
+def test_what_was_made_elsewhere_is_left_alone(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
+) -> None:
     sandbox.add_sample(model_id, "Can", b"made on the web page", "my own uid")
     sandbox.add_sample(model_id, "Elsewhere", b"made by a script")
     for file in (pushed / "Can").iterdir():
@@ -106,7 +108,7 @@ def test_what_was_made_elsewhere_is_left_alone(shell: Shell, sandbox: Box, pushe
 
 
 def test_a_sample_that_somebody_removed_elsewhere_comes_back(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     sandbox.remove_sample(sandbox.samples(model_id)[0].sample_id)
     shell.environ["ASTICA_QUARANTINE"] = "0"
@@ -116,7 +118,7 @@ def test_a_sample_that_somebody_removed_elsewhere_comes_back(
 
 
 def test_a_lost_index_costs_one_scan_and_a_lost_journal_one_observation(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     for name in ("index.db", "journal.db"):
         (pushed / ".astica-sync" / name).unlink()
@@ -148,7 +150,7 @@ def test_the_log_says_what_went_up_and_what_was_removed(shell: Shell, pushed: Pa
     assert "remove" in lines[5] and "Can/000.png" in lines[5]
 
 
-def test_a_dry_run_sends_the_view_alone_and_shows_the_plan(shell: Shell, sandbox: Box, pushed: Path) -> None:
+def test_a_dry_run_sends_the_view_alone_and_shows_the_plan(shell: Shell, sandbox: RunningSandbox, pushed: Path) -> None:
     draw(pushed / "Can" / "new.png", 88)
     (pushed / "Can" / "000.png").unlink()
     plan = shell("push", "--dry-run", "--json", "--store", pushed).json

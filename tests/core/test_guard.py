@@ -2,11 +2,13 @@
 
 import pytest
 
-from astica_sync.core.guard import Allowance, find_refusals, find_repeats
-from astica_sync.core.plan import ClassCount, Plan, RemoveClass, RemoveSample, Upload, Why
+from astica_sync.core.plan.guard import Allowance, find_refusals, find_repeats
+from astica_sync.core.plan.planner import ClassCount, Plan, RemovalReason, RemoveClass, RemoveSample, Upload
 
 
-def plan_of(removed: int, managed: int, *, why: Why = Why.ABSENT, local: int = 100, class_local: int = 1) -> Plan:
+def plan_of(
+    removed: int, managed: int, *, why: RemovalReason = RemovalReason.ABSENT, local: int = 100, class_local: int = 1
+) -> Plan:
     removals = [RemoveSample(f"{i:032x}-00000000", "Can", i, 1, why, f"Can/{i}.jpg") for i in range(removed)]
     classes = {"Can": ClassCount(local=class_local, managed=removed * 2), "Bottle": ClassCount(local=local)}
     classes["Bottle"].managed = managed - classes["Can"].managed
@@ -40,7 +42,7 @@ def test_a_class_that_is_gone_is_refused_however_small():
 
 
 def test_a_class_that_was_renamed_is_no_vanished_one():
-    assert reasons(plan_of(5, 100, class_local=0, why=Why.MOVED)) == []
+    assert reasons(plan_of(5, 100, class_local=0, why=RemovalReason.MOVED)) == []
 
 
 def test_a_store_without_a_sample_is_refused_however_few_would_go():
@@ -72,7 +74,7 @@ def test_a_plan_without_removals_is_never_refused():
 
 
 def test_samples_that_go_for_being_ignored_are_refused_however_few():
-    assert reasons(plan_of(1, 100, why=Why.IGNORED)) == ["1 sample would go for being ignored now"]
+    assert reasons(plan_of(1, 100, why=RemovalReason.IGNORED)) == ["1 sample would go for being ignored now"]
 
 
 def missing(again: int, shown: int, new: int = 0) -> Plan:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import xxhash
 
-from astica_sync.sandbox.running import Box, running
+from astica_sync.sandbox.embedded import RunningSandbox, running
 
 KEY = "the-key-of-the-crash-loop"
 QUARANTINE = 1.5
@@ -46,7 +46,7 @@ class Loop:
     store: Path
     home: Path
     data: Path
-    box: Box
+    box: RunningSandbox
     model_id: int
     dice: random.Random
     foreign: Counter[tuple[str, bytes]] = field(default_factory=Counter)

@@ -19,7 +19,7 @@ from typing import Any
 
 from killing import FAULTS, LATE, Broken, Loop, scene
 
-from astica_sync.store.journal import Journal
+from astica_sync.local.db.journal import Journal
 from astica_sync.training.train import PENDING, UNTOLD
 
 LOST = (

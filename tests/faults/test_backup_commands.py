@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from shell import Shell, draw, in_store, on_service
 
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 
 def object_of(store: Path, path: str) -> Path:
@@ -71,8 +71,8 @@ def test_the_parts_of_a_verification_are_the_whole(shell: Shell, pushed: Path) -
 def test_while_another_process_writes_nothing_is_repaired_and_everything_is_named(shell: Shell, pushed: Path) -> None:
     rot(object_of(pushed, "Can/000.png"))
     hold = (
-        "import sys; from pathlib import Path; from astica_sync.store.layout import Layout;"
-        "from astica_sync.store.lock import writer_lock\n"
+        "import sys; from pathlib import Path; from astica_sync.local.layout import Layout;"
+        "from astica_sync.local.lock import writer_lock\n"
         "with writer_lock(Layout(Path(sys.argv[1]))): print('held', flush=True); sys.stdin.read()"
     )
     holder = subprocess.Popen(
@@ -89,7 +89,7 @@ def test_while_another_process_writes_nothing_is_repaired_and_everything_is_name
 
 
 def test_a_broken_object_blocks_the_removal_that_would_rely_on_it_until_good_bytes_come_by(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     data = (pushed / "Can" / "000.png").read_bytes()
     rot(object_of(pushed, "Can/000.png"))
@@ -106,7 +106,7 @@ def test_a_broken_object_blocks_the_removal_that_would_rely_on_it_until_good_byt
 
 
 def test_a_broken_object_never_blocks_the_upload_of_good_bytes(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     rot(object_of(pushed, "Can/000.png"))
     sandbox.remove_sample(next(one.sample_id for one in sandbox.samples(model_id) if one.class_title == "Can"))
@@ -137,7 +137,7 @@ def test_a_restore_of_one_class_never_overwrites_a_different_file(shell: Shell, 
 
 
 def test_the_backup_gives_everything_back_without_index_journal_sentinel_and_service(
-    shell: Shell, sandbox: Box, pushed: Path
+    shell: Shell, sandbox: RunningSandbox, pushed: Path
 ) -> None:
     before = in_store(pushed)
     for title in ("Bottle", "Can", "Glass"):
@@ -153,7 +153,7 @@ def test_the_backup_gives_everything_back_without_index_journal_sentinel_and_ser
 
 @pytest.mark.parametrize("command", ["list", "verify", "restore"])
 def test_nothing_of_the_backup_needs_a_key_or_sends_a_request(
-    shell: Shell, sandbox: Box, pushed: Path, command: str
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, command: str
 ) -> None:
     del shell.environ["ASTICA_API_KEY"]
     assert shell("backup", command, "--store", pushed).code == 0

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from shell import Shell, draw, fill, in_store, on_service
 
-from astica_sync.sandbox.running import Box
-from astica_sync.store.index import Index
-from astica_sync.store.journal import Journal
+from astica_sync.local.db.index import Index
+from astica_sync.local.db.journal import Journal
+from astica_sync.sandbox.embedded import RunningSandbox
 
 PAGE = 4096
 
@@ -52,7 +52,7 @@ def lock(path: Path, held: list[sqlite3.Connection]) -> None:
 @pytest.mark.parametrize("name", ["index", "journal", "budget"])
 @pytest.mark.parametrize("seed", range(6))
 def test_a_flipped_page_anywhere_costs_no_sample_and_sends_none_twice(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int, name: str, seed: int
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, name: str, seed: int
 ) -> None:
     dice = random.Random(seed)
     change(pushed)
@@ -83,7 +83,7 @@ def test_a_flipped_page_anywhere_costs_no_sample_and_sends_none_twice(
 
 
 def test_a_locked_index_does_not_keep_a_push_from_its_work(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int, hasty: None, locked: list[sqlite3.Connection]
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, hasty: None, locked: list[sqlite3.Connection]
 ) -> None:
     change(pushed)
     lock(databases(shell, pushed)["index"], locked)
@@ -93,7 +93,7 @@ def test_a_locked_index_does_not_keep_a_push_from_its_work(
 
 
 def test_a_locked_journal_stops_a_push_before_its_first_request(
-    shell: Shell, sandbox: Box, pushed: Path, hasty: None, locked: list[sqlite3.Connection]
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, hasty: None, locked: list[sqlite3.Connection]
 ) -> None:
     change(pushed)
     lock(databases(shell, pushed)["journal"], locked)
@@ -106,7 +106,7 @@ def test_a_locked_journal_stops_a_push_before_its_first_request(
 
 @pytest.mark.parametrize("names", [("index",), ("journal",), ("index", "journal"), ("index", "journal", "budget")])
 def test_databases_rolled_back_to_an_old_copy_send_nothing_twice_and_remove_nothing_wrongly(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int, tmp_path: Path, names: tuple[str, ...]
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path, names: tuple[str, ...]
 ) -> None:
     files = databases(shell, pushed)
     for name in names:
@@ -126,7 +126,7 @@ def test_databases_rolled_back_to_an_old_copy_send_nothing_twice_and_remove_noth
 
 
 def test_a_journal_rolled_back_over_a_removal_leaves_what_it_does_not_know(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int, tmp_path: Path
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path
 ) -> None:
     journal = databases(shell, pushed)["journal"]
     shutil.copy2(journal, tmp_path / "old")
@@ -141,7 +141,7 @@ def test_a_journal_rolled_back_over_a_removal_leaves_what_it_does_not_know(
 
 
 def test_the_loss_of_the_whole_state_folder_loses_no_sample_of_the_service(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     before = on_service(sandbox, model_id)
     (pushed / "Can" / "000.png").unlink()
@@ -157,7 +157,7 @@ def test_the_loss_of_the_whole_state_folder_loses_no_sample_of_the_service(
 
 
 def test_an_index_that_lies_about_a_file_sends_no_wrong_bytes(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     with sqlite3.connect(databases(shell, pushed)["index"]) as index:
         index.execute("UPDATE file SET content = ? WHERE name = ?", ("0" * 32, b"002.png"))
@@ -171,7 +171,7 @@ def test_an_index_that_lies_about_a_file_sends_no_wrong_bytes(
 
 @pytest.mark.parametrize("name", ["index", "journal"])
 def test_rows_that_a_flipped_byte_has_put_out_of_order_are_damage_and_no_absence(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int, name: str
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, name: str
 ) -> None:
     broken = databases(shell, pushed)[name]
     first = min(sample.uid for sample in sandbox.samples(model_id))[:32].encode()
@@ -188,7 +188,7 @@ def test_rows_that_a_flipped_byte_has_put_out_of_order_are_damage_and_no_absence
 
 
 def test_a_class_that_a_flipped_byte_renamed_in_the_index_keeps_its_name(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     with sqlite3.connect(databases(shell, pushed)["index"]) as index:
         index.execute("UPDATE folder SET class = 'Tin' WHERE class = 'Can'")
@@ -199,7 +199,7 @@ def test_a_class_that_a_flipped_byte_renamed_in_the_index_keeps_its_name(
 
 
 def test_an_old_journal_makes_a_strangers_sample_ours_only_where_the_backup_can_give_it_back(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int, tmp_path: Path
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path
 ) -> None:
     """The one thing that an observation cannot tell: what we removed since, and somebody else has put there again."""
     journal = databases(shell, pushed)["journal"]
@@ -219,7 +219,9 @@ def test_an_old_journal_makes_a_strangers_sample_ours_only_where_the_backup_can_
     assert (tmp_path / "back" / "Can" / "000.png").read_bytes() == gone
 
 
-def test_an_old_journal_removes_no_more_than_the_guard_allows(shell: Shell, sandbox: Box, tmp_path: Path) -> None:
+def test_an_old_journal_removes_no_more_than_the_guard_allows(
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
     folder = fill(tmp_path / "many", {"Can": 12, "Bottle": 12})
     model_id = sandbox.add_model()
     assert shell("init", folder, "--model", str(model_id)).code == 0
@@ -242,7 +244,7 @@ def test_an_old_journal_removes_no_more_than_the_guard_allows(shell: Shell, sand
 @pytest.mark.parametrize("name", ["index", "journal"])
 @pytest.mark.parametrize("whole", [True, False], ids=["with its -journal", "without"])
 def test_a_database_copied_in_the_middle_of_a_commit_costs_no_sample(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int, tmp_path: Path, name: str, whole: bool
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path, name: str, whole: bool
 ) -> None:
     change(pushed)
     path = databases(shell, pushed)[name]
@@ -280,7 +282,7 @@ def test_a_database_copied_in_the_middle_of_a_commit_costs_no_sample(
 
 @pytest.mark.parametrize("name", ["index", "journal"])
 def test_a_database_that_lost_its_write_ahead_log_is_an_old_copy_and_no_more(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int, tmp_path: Path, name: str
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path, name: str
 ) -> None:
     path = databases(shell, pushed)[name]
     other = sqlite3.connect(path, isolation_level=None)

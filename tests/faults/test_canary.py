@@ -18,11 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from odd_servers import Talk, http, read_request, strange
 from shell import Shell, draw, fill
-from strange import Talk, http, read_request, strange
 
-from astica_sync.sandbox.running import Box
-from astica_sync.store.layout import create_store
+from astica_sync.local.layout import create_store
+from astica_sync.sandbox.embedded import RunningSandbox
 
 CANARY = "canary-7d41e0b2c9"
 MODEL = 5
@@ -77,54 +77,54 @@ def in_list(process: "subprocess.Popen[bytes]") -> bytes:
 
 
 @pytest.fixture(autouse=True)
-def canary(shell: Shell, sandbox: Box) -> None:
+def canary(shell: Shell, sandbox: RunningSandbox) -> None:
     sandbox.set_key(CANARY)
     shell.environ["ASTICA_API_KEY"] = CANARY
     shell.environ["ASTICA_QUARANTINE"] = "0.2"
 
 
-def wrong_key(sandbox: Box, store: Path) -> None:
+def wrong_key(sandbox: RunningSandbox, store: Path) -> None:
     sandbox.set_key("another")
 
 
-def lost_answers(sandbox: Box, store: Path) -> None:
+def lost_answers(sandbox: RunningSandbox, store: Path) -> None:
     sandbox.set_faults("upload:1=lost-after", "upload:2=5xx", "upload:3=cut", "sample_remove:1=lost-before")
 
 
-def every_answer_lost(sandbox: Box, store: Path) -> None:
+def every_answer_lost(sandbox: RunningSandbox, store: Path) -> None:
     sandbox.set_faults("*=lost-before")
 
 
-def broken_view(sandbox: Box, store: Path) -> None:
+def broken_view(sandbox: RunningSandbox, store: Path) -> None:
     sandbox.set_faults("view=partial")
 
 
-def broken_journal(sandbox: Box, store: Path) -> None:
+def broken_journal(sandbox: RunningSandbox, store: Path) -> None:
     (store / ".astica-sync/journal.db").write_bytes(b"no database" * 1000)
 
 
-def broken_index(sandbox: Box, store: Path) -> None:
+def broken_index(sandbox: RunningSandbox, store: Path) -> None:
     (store / ".astica-sync/index.db").write_bytes(b"no database" * 1000)
 
 
-def broken_settings(sandbox: Box, store: Path) -> None:
+def broken_settings(sandbox: RunningSandbox, store: Path) -> None:
     (store / "astica-sync.toml").write_text("limit = 'many'")
 
 
-def broken_backup(sandbox: Box, store: Path) -> None:
+def broken_backup(sandbox: RunningSandbox, store: Path) -> None:
     for path in (store / ".astica-sync/backup/objects").glob("*/*"):
         path.write_bytes(b"rotten")
 
 
-def over_the_limit(sandbox: Box, store: Path) -> None:
+def over_the_limit(sandbox: RunningSandbox, store: Path) -> None:
     sandbox.set_limit(3, 0.5)
 
 
-def nothing_wrong(sandbox: Box, store: Path) -> None:
+def nothing_wrong(sandbox: RunningSandbox, store: Path) -> None:
     """A push that has work and does it."""
 
 
-TROUBLES: dict[Callable[[Box, Path], None], int] = {
+TROUBLES: dict[Callable[[RunningSandbox, Path], None], int] = {
     nothing_wrong: 0,
     wrong_key: 1,
     lost_answers: 0,
@@ -140,7 +140,7 @@ TROUBLES: dict[Callable[[Box, Path], None], int] = {
 
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.__name__)
 def test_no_trouble_of_a_push_shows_the_key(
-    shell: Shell, sandbox: Box, pushed: Path, trouble: Callable[[Box, Path], None]
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, trouble: Callable[[RunningSandbox, Path], None]
 ) -> None:
     fill(pushed, {"Jar": 4}, start=40)
     (pushed / "Can" / "000.png").unlink()
@@ -193,7 +193,7 @@ def test_an_unreachable_service_shows_no_key(shell: Shell, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGABRT, signal.SIGSEGV, signal.SIGKILL])
 def test_no_end_of_a_push_leaves_the_key_behind(
-    shell: Shell, sandbox: Box, pushed: Path, number: signal.Signals
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, number: signal.Signals
 ) -> None:
     fill(pushed, {"Jar": 4}, start=40)
     sandbox.set_faults("upload=slow~30")
@@ -245,7 +245,7 @@ def test_no_other_command_shows_the_key(shell: Shell, pushed: Path, command: str
 
 
 def test_the_journal_of_a_refused_upload_does_not_keep_what_the_service_said_of_the_key(
-    shell: Shell, sandbox: Box, pushed: Path
+    shell: Shell, sandbox: RunningSandbox, pushed: Path
 ) -> None:
     draw(pushed / "Can" / "new.png", 40)
     sandbox.set_switches(invalid_image=f"Bad image for {CANARY}")

@@ -1,6 +1,6 @@
 """Writes, syncs and renames that fail in the kernel, under a real push: strace answers for the disk.
 
-What the backup's own tests do with a disk that lies (``tests/store/test_backup.py``) and the simulation at every
+What the backup's own tests do with a disk that lies (``tests/local/test_backup.py``) and the simulation at every
 effect happens here to the real system calls, those of SQLite included.
 """
 
@@ -15,7 +15,7 @@ import pytest
 import xxhash
 from shell import Ran, Shell, draw, in_store, on_service
 
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 # The calls by which Python and SQLite make things durable, how they fail, and how many a small push makes of each.
 FAULTS = [
@@ -59,7 +59,7 @@ def inject(call: str, error: str, when: str) -> list[str]:
     return [*trace, "-e", f"inject={call}:error={error}:when={when}"]
 
 
-def check_promises(store: Path, before: Counter[tuple[str, bytes]], box: Box, model_id: int) -> None:
+def check_promises(store: Path, before: Counter[tuple[str, bytes]], box: RunningSandbox, model_id: int) -> None:
     """Whatever failed: the store is untouched, nothing is there twice, and all that is there is in the backup."""
     assert in_store(store) == before
     held = on_service(box, model_id)
@@ -85,7 +85,7 @@ def changed(shell: Shell, pushed: Path) -> Path:
 @pytest.mark.usefixtures("strace")
 @pytest.mark.parametrize(("call", "error", "number"), FAULTS, ids=str)
 def test_a_system_call_that_fails_once_loses_nothing_and_the_next_push_mends_it(
-    shell: Shell, sandbox: Box, changed: Path, model_id: int, call: str, error: str, number: int
+    shell: Shell, sandbox: RunningSandbox, changed: Path, model_id: int, call: str, error: str, number: int
 ) -> None:
     before = in_store(changed)
     ran = push_with(shell, changed, call, error, str(number))
@@ -100,7 +100,7 @@ def test_a_system_call_that_fails_once_loses_nothing_and_the_next_push_mends_it(
 @pytest.mark.usefixtures("strace")
 @pytest.mark.parametrize(("call", "error"), FOR_EVER, ids=str)
 def test_system_calls_that_fail_from_the_first_on_send_nothing(
-    shell: Shell, sandbox: Box, changed: Path, model_id: int, call: str, error: str
+    shell: Shell, sandbox: RunningSandbox, changed: Path, model_id: int, call: str, error: str
 ) -> None:
     before = in_store(changed)
     held = on_service(sandbox, model_id)
@@ -117,7 +117,7 @@ def test_system_calls_that_fail_from_the_first_on_send_nothing(
 
 @pytest.mark.parametrize("files", [8, 12, 16, 24, 32])
 def test_a_process_that_may_open_few_files_removes_nothing_that_is_there(
-    shell: Shell, sandbox: Box, changed: Path, model_id: int, files: int
+    shell: Shell, sandbox: RunningSandbox, changed: Path, model_id: int, files: int
 ) -> None:
     before = in_store(changed)
     process = shell.start(
@@ -137,7 +137,7 @@ def test_a_process_that_may_open_few_files_removes_nothing_that_is_there(
 )
 @pytest.mark.parametrize("when", ["1+", "3+"])
 def test_a_disk_that_is_full_for_one_file_alone_loses_nothing(
-    shell: Shell, sandbox: Box, changed: Path, model_id: int, file: str, when: str
+    shell: Shell, sandbox: RunningSandbox, changed: Path, model_id: int, file: str, when: str
 ) -> None:
     before = in_store(changed)
     calls = "write,pwrite64"

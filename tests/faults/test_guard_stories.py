@@ -11,15 +11,15 @@ import pytest
 from shell import Ran, Shell, draw, fill, in_store, on_service
 from terminal import converse
 
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 
-def nothing_went(box: Box) -> bool:
+def nothing_went(box: RunningSandbox) -> bool:
     return not (box.seen("sample_remove") or box.seen("class_remove"))
 
 
 def test_a_class_whose_last_file_went_is_asked_about_however_small_it_is(
-    shell: Shell, sandbox: Box, pushed: Path
+    shell: Shell, sandbox: RunningSandbox, pushed: Path
 ) -> None:
     for path in (pushed / "Bottle").iterdir():
         path.unlink()
@@ -35,7 +35,7 @@ def test_a_class_whose_last_file_went_is_asked_about_however_small_it_is(
 
 @pytest.mark.parametrize(("answer", "code"), [("n", 4), ("y", 0)])
 def test_on_a_terminal_a_vanished_class_is_asked_about_by_the_names_of_its_files(
-    shell: Shell, sandbox: Box, pushed: Path, answer: str, code: int
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, answer: str, code: int
 ) -> None:
     shutil.rmtree(pushed / "Bottle")
     ran = converse(shell, "Remove them from the service?", answer, "push", "--store", pushed)
@@ -46,7 +46,7 @@ def test_on_a_terminal_a_vanished_class_is_asked_about_by_the_names_of_its_files
 
 
 def test_a_class_that_was_renamed_moves_without_a_question(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     (pushed / "Bottle").rename(pushed / "Flask")
     assert shell("push", "--store", pushed).code == 0
@@ -54,7 +54,7 @@ def test_a_class_that_was_renamed_moves_without_a_question(
 
 
 def test_a_changed_ignore_file_never_becomes_removals_without_saying_so(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     (pushed / ".astica-ignore").write_text("000.png\n")
     ran = shell("push", "--store", pushed)
@@ -70,7 +70,9 @@ def test_a_changed_ignore_file_never_becomes_removals_without_saying_so(
     assert on_service(sandbox, model_id) == in_store(pushed)
 
 
-def test_everything_deleted_by_a_slip_of_the_hand_removes_nothing(shell: Shell, sandbox: Box, pushed: Path) -> None:
+def test_everything_deleted_by_a_slip_of_the_hand_removes_nothing(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path
+) -> None:
     for title in ("Bottle", "Can", "Glass"):
         shutil.rmtree(pushed / title)
     for flags in ((), ("--max-remove", "1000"), ("--max-remove", "100%")):
@@ -81,7 +83,7 @@ def test_everything_deleted_by_a_slip_of_the_hand_removes_nothing(shell: Shell, 
 
 
 def test_a_store_whose_state_folder_alone_is_left_on_an_empty_disk_removes_nothing(
-    shell: Shell, sandbox: Box, pushed: Path, tmp_path: Path
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, tmp_path: Path
 ) -> None:
     # The state folder was put where the disk is mounted: with the disk away, it is all there is.
     empty = tmp_path / "mount point"
@@ -94,7 +96,7 @@ def test_a_store_whose_state_folder_alone_is_left_on_an_empty_disk_removes_nothi
 
 
 def test_of_two_copies_of_a_store_only_the_one_writes_that_was_told_to(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int, tmp_path: Path
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path
 ) -> None:
     copy = Path(shutil.copytree(pushed, tmp_path / "copy"))
     draw(copy / "Can" / "new.png", 40)
@@ -108,7 +110,9 @@ def test_of_two_copies_of_a_store_only_the_one_writes_that_was_told_to(
     assert on_service(sandbox, model_id) == in_store(copy)
 
 
-def test_init_alone_is_for_a_store_that_has_its_model(shell: Shell, sandbox: Box, pushed: Path, tmp_path: Path) -> None:
+def test_init_alone_is_for_a_store_that_has_its_model(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, tmp_path: Path
+) -> None:
     assert shell("init", pushed).code == 0
     fresh = fill(tmp_path / "fresh", {"Can": 1})
     ran = shell("init", fresh)
@@ -118,7 +122,7 @@ def test_init_alone_is_for_a_store_that_has_its_model(shell: Shell, sandbox: Box
 
 
 def test_two_stores_of_one_model_never_remove_what_the_other_has_sent(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int, tmp_path: Path
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path
 ) -> None:
     other = fill(tmp_path / "other", {"Can": 3}, start=60)
     assert shell("init", other, "--model", str(model_id)).code == 0
@@ -131,7 +135,7 @@ def test_two_stores_of_one_model_never_remove_what_the_other_has_sent(
 
 
 def test_a_sample_that_both_stores_have_goes_only_when_neither_has_it(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int, tmp_path: Path
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path
 ) -> None:
     """The store that has the file puts it back: the end is right, at the price of an upload."""
     other = tmp_path / "other"
@@ -146,7 +150,7 @@ def test_a_sample_that_both_stores_have_goes_only_when_neither_has_it(
 
 @pytest.mark.parametrize("title", ["can", "Botle", "GLASS "])
 def test_a_typo_in_a_label_is_asked_about_before_it_costs_a_request(
-    shell: Shell, sandbox: Box, pushed: Path, title: str
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, title: str
 ) -> None:
     draw(pushed / title / "new.png", 40)
     draw(pushed / "Can" / "new.png", 41)
@@ -161,13 +165,13 @@ def test_a_typo_in_a_label_is_asked_about_before_it_costs_a_request(
 
 @pytest.mark.parametrize("title", ["Cup", "Cann", "Bott1e"])
 def test_a_title_too_short_for_a_guess_or_with_another_digit_is_taken_as_it_is(
-    shell: Shell, sandbox: Box, pushed: Path, title: str
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, title: str
 ) -> None:
     draw(pushed / title / "new.png", 40)
     assert shell("push", "--store", pushed).code == 0
 
 
-def test_on_a_terminal_a_near_title_can_be_meant(shell: Shell, sandbox: Box, pushed: Path) -> None:
+def test_on_a_terminal_a_near_title_can_be_meant(shell: Shell, sandbox: RunningSandbox, pushed: Path) -> None:
     draw(pushed / "Botle" / "new.png", 40)
     refused = converse(shell, "Make new classes of them?", "n", "push", "--store", pushed)
     assert refused.code == 4
@@ -182,7 +186,9 @@ def told(ran: Ran) -> list[str]:
 
 
 @pytest.mark.parametrize("share", ["10", "50%"])
-def test_more_than_a_person_allowed_goes_not_at_all(shell: Shell, sandbox: Box, pushed: Path, share: str) -> None:
+def test_more_than_a_person_allowed_goes_not_at_all(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, share: str
+) -> None:
     fill(pushed, {"Jar": 12}, start=100)
     assert shell("push", "--store", pushed).code == 0
     for path in sorted((pushed / "Jar").iterdir())[:11]:
@@ -195,7 +201,7 @@ def test_more_than_a_person_allowed_goes_not_at_all(shell: Shell, sandbox: Box, 
 
 
 @pytest.fixture
-def many(shell: Shell, sandbox: Box, tmp_path: Path) -> Path:
+def many(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
     """A pushed store of twenty samples in two classes."""
     folder = fill(tmp_path / "many", {"Bottle": 10, "Can": 10})
     assert shell("init", folder, "--model", str(sandbox.add_model())).code == 0
@@ -207,7 +213,7 @@ def many(shell: Shell, sandbox: Box, tmp_path: Path) -> Path:
 
 
 def test_a_view_that_is_empty_and_adds_up_sends_nothing_again_and_forgets_nothing(
-    shell: Shell, sandbox: Box, many: Path
+    shell: Shell, sandbox: RunningSandbox, many: Path
 ) -> None:
     [(model_id, _)] = sandbox.models()
     (many / "Can" / "000.png").unlink()
@@ -229,7 +235,7 @@ def test_a_view_that_is_empty_and_adds_up_sends_nothing_again_and_forgets_nothin
 
 
 def test_a_model_that_was_emptied_on_the_vendors_page_is_filled_again_after_a_word(
-    shell: Shell, sandbox: Box, many: Path
+    shell: Shell, sandbox: RunningSandbox, many: Path
 ) -> None:
     [(model_id, _)] = sandbox.models()
     for sample in sandbox.samples(model_id):
@@ -249,7 +255,7 @@ def test_a_model_that_was_emptied_on_the_vendors_page_is_filled_again_after_a_wo
 
 @pytest.mark.parametrize(("answer", "code"), [("n", 4), ("y", 0)])
 def test_on_a_terminal_an_emptied_model_is_asked_about_by_the_names_of_its_files(
-    shell: Shell, sandbox: Box, many: Path, answer: str, code: int
+    shell: Shell, sandbox: RunningSandbox, many: Path, answer: str, code: int
 ) -> None:
     [(model_id, _)] = sandbox.models()
     for sample in sandbox.samples(model_id):

@@ -10,7 +10,7 @@ from shell import Shell, draw
 
 from astica_sync import errors
 from astica_sync.cli.main import EXIT_CODES
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 PAGE = Path(generate.__file__).parent / "errors.md"
 
@@ -54,11 +54,11 @@ def test_every_reason_why_a_file_or_a_sample_failed_says_what_to_do() -> None:
 
 def test_a_reason_without_advice_would_be_found(tmp_path: Path) -> None:
     for name in REASONS_IN:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
     (tmp_path / REASONS_IN[0]).write_text(
         "def f(x):\n    a = 'png'\n    if x: return f'this {x} is odd in some way'\n"
-        "    Reading(reason='that is quite odd as well')\n    return None\n"
+        "    FileHash(reason='that is quite odd as well')\n    return None\n"
     )
     assert find_reasons(tmp_path) == ["that is quite odd as well", "this <x> is odd in some way"]
 
@@ -82,7 +82,7 @@ def test_every_error_ends_with_a_documented_exit_code() -> None:
     assert {kind.exit_code for kind in kinds()} <= set(EXIT_CODES)
 
 
-def test_every_exit_code_is_what_a_person_meets(shell: Shell, sandbox: Box, pushed: Path) -> None:
+def test_every_exit_code_is_what_a_person_meets(shell: Shell, sandbox: RunningSandbox, pushed: Path) -> None:
     """130 is in ``tests/cli/test_interruptions.py``: it needs a process that somebody stops."""
     assert shell("push", "--store", pushed).code == 0
     assert shell("push", "--store", pushed / "nowhere").code == 1

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from odd_servers import Strange, Talk, http, read_request, saying, strange
 from shell import Ran, Shell, fill, in_store, on_service
-from strange import Strange, Talk, http, read_request, saying, strange
 
+from astica_sync.local.layout import create_store
 from astica_sync.remote import client
-from astica_sync.sandbox.running import Box
-from astica_sync.store.layout import create_store
+from astica_sync.sandbox.embedded import RunningSandbox
 
 MODEL = 5
 OK = b'{"status": "OK"}'
@@ -237,7 +237,7 @@ def test_an_open_breaker_says_so(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_an_open_breaker_stops_what_is_not_under_way_yet(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     fill(pushed, {"Jar": 60}, start=100)
     sandbox.set_faults("upload=5xx")
@@ -254,7 +254,7 @@ def test_an_open_breaker_stops_what_is_not_under_way_yet(
 
 @pytest.mark.parametrize("call", ["upload", "sample_remove"])
 def test_a_sample_that_the_service_stumbles_over_each_time_does_not_hold_up_the_push_for_ever(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int, call: str
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, call: str
 ) -> None:
     shell.environ["ASTICA_QUARANTINE"] = "0.1"
     if call == "upload":
@@ -272,7 +272,7 @@ def test_a_sample_that_the_service_stumbles_over_each_time_does_not_hold_up_the_
 
 
 def test_a_moved_sample_whose_upload_is_given_up_keeps_its_old_place(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     shell.environ["ASTICA_QUARANTINE"] = "0.1"
     before = on_service(sandbox, model_id)
@@ -286,7 +286,7 @@ def test_a_moved_sample_whose_upload_is_given_up_keeps_its_old_place(
 def test_a_service_that_goes_away_is_given_up_after_a_few_tries(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("astica_sync.sync.breaker.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("astica_sync.sync.apply.circuit_breaker.FIRST_PAUSE", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
 
@@ -313,7 +313,7 @@ def test_a_service_that_goes_away_is_given_up_after_a_few_tries(
 
 
 def test_a_sample_that_lies_in_two_classes_or_twice_in_one_is_there_once_after_a_push(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     one, other, *_ = sandbox.samples(model_id)
     sandbox.add_sample(model_id, one.class_title, one.image, one.uid)
@@ -335,7 +335,9 @@ def test_one_sample_id_in_two_classes_is_no_view_to_rely_on(shell: Shell, tmp_pa
 HOSTILE = "\x1b]0;owned\x07\x1b[2J../../x\u202egnp\u2028\nnext line \x9b31m" + "y" * 300
 
 
-def test_what_the_service_says_reaches_the_terminal_as_text_alone(shell: Shell, tmp_path: Path, sandbox: Box) -> None:
+def test_what_the_service_says_reaches_the_terminal_as_text_alone(
+    shell: Shell, tmp_path: Path, sandbox: RunningSandbox
+) -> None:
     refusal = http(json.dumps({"status": "ERROR", "error": HOSTILE}).encode())
     outputs = []
     with store_of(shell, tmp_path, service(refusal), count=2) as (store, _):

@@ -16,11 +16,11 @@ import pytest
 import xxhash
 from shell import Shell, draw, fill, in_store, on_service
 
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 
 def test_a_file_that_is_rewritten_all_the_time_never_sends_half_of_itself(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int, tmp_path: Path
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path
 ) -> None:
     versions = [draw(tmp_path / f"{number}.png", 60 + number).read_bytes() + bytes(300_000) for number in range(3)]
     moving = pushed / "Can" / "moving.png"
@@ -53,7 +53,7 @@ def test_a_file_that_is_rewritten_all_the_time_never_sends_half_of_itself(
 
 @pytest.mark.parametrize("after", ["view", "upload", "sample_remove"])
 def test_a_push_that_stood_still_for_longer_than_the_quarantine_sends_nothing_twice(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int, after: str
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, after: str
 ) -> None:
     shell.environ["ASTICA_QUARANTINE"] = "0.3"
     fill(pushed, {"Jar": 6}, start=40)
@@ -75,7 +75,7 @@ def test_a_push_that_stood_still_for_longer_than_the_quarantine_sends_nothing_tw
 
 @pytest.mark.parametrize("megabytes", [90, 120, 150, 200, 300])
 def test_a_push_that_runs_out_of_memory_loses_nothing(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int, megabytes: int
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, megabytes: int
 ) -> None:
     fill(pushed, {"Jar": 6}, start=40)
     (pushed / "Can" / "000.png").unlink()
@@ -105,7 +105,7 @@ def disk(store: Path) -> Iterator[Path]:
 
 
 def test_a_backup_on_another_disk_works_and_nothing_is_removed_while_that_is_away(
-    shell: Shell, sandbox: Box, store: Path, model_id: int, disk: Path
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, disk: Path
 ) -> None:
     assert shell("push", "--store", store).code == 0
     assert shell("backup", "verify", "--store", store).code == 0
@@ -120,7 +120,7 @@ def test_a_backup_on_another_disk_works_and_nothing_is_removed_while_that_is_awa
 
 
 def test_a_hard_link_between_two_files_of_the_store_is_no_link_into_the_backup(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     os.link(store / "Can" / "000.png", store / "Bottle" / "linked.png")
     assert shell("push", "--store", store).code == 0
@@ -132,7 +132,7 @@ def test_a_hard_link_between_two_files_of_the_store_is_no_link_into_the_backup(
 
 
 def test_loops_of_links_fifos_and_sockets_hold_up_nobody_and_remove_nothing(
-    shell: Shell, sandbox: Box, pushed: Path, model_id: int, tmp_path: Path
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path
 ) -> None:
     before = in_store(pushed)
     (pushed / "Can" / "up").symlink_to("..")

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from shell import Ran, Shell, draw
 from terminal import converse
 
-from astica_sync.core.prune import Claim, Claims, Kept, find_claim, find_prunable
+from astica_sync.core.retention import Claim, Claims, StoredObject, find_claim, find_prunable
 from astica_sync.errors import StorageFull, StoreError, Unworkable
-from astica_sync.sandbox.running import Box
-from astica_sync.store.backup import Backup
-from astica_sync.store.disk import AnyPath, Disk
+from astica_sync.local.backup.backup import Backup
+from astica_sync.local.filesystem import AnyPath, FileSystem
+from astica_sync.sandbox.embedded import RunningSandbox
 
 YEAR = 365 * 86_400
 
@@ -62,7 +62,9 @@ def gone(shell: Shell, pushed: Path) -> Path:
     return pushed
 
 
-def test_what_nobody_needs_any_more_goes_and_the_catalog_with_it(shell: Shell, sandbox: Box, gone: Path) -> None:
+def test_what_nobody_needs_any_more_goes_and_the_catalog_with_it(
+    shell: Shell, sandbox: RunningSandbox, gone: Path
+) -> None:
     before = kept(gone)
     ran = prune(shell, gone, "--yes")
     assert ran.code == 0, ran.err
@@ -125,7 +127,7 @@ def test_the_history_keeps_what_the_catalog_calls_old(shell: Shell, pushed: Path
     assert prune(shell, pushed, "--yes", "--json").json["objects"] == 1
 
 
-def test_what_has_a_mark_stays(shell: Shell, sandbox: Box, pushed: Path) -> None:
+def test_what_has_a_mark_stays(shell: Shell, sandbox: RunningSandbox, pushed: Path) -> None:
     (pushed / "Can" / "000.png").unlink()
     sandbox.set_faults("sample_remove:1=lost-before")
     shell.environ["ASTICA_QUARANTINE"] = "3600"
@@ -181,7 +183,7 @@ def test_nothing_goes_while_a_part_of_the_store_cannot_be_read(shell: Shell, gon
     assert kept(gone) == before
 
 
-def test_nothing_goes_while_the_service_does_not_answer(shell: Shell, sandbox: Box, gone: Path) -> None:
+def test_nothing_goes_while_the_service_does_not_answer(shell: Shell, sandbox: RunningSandbox, gone: Path) -> None:
     before = kept(gone)
     sandbox.set_faults("view=partial")
     assert prune(shell, gone, "--yes").code == 1
@@ -191,8 +193,8 @@ def test_nothing_goes_while_the_service_does_not_answer(shell: Shell, sandbox: B
 def test_nothing_goes_while_another_process_writes(shell: Shell, gone: Path, tmp_path: Path) -> None:
     before = kept(gone)
     hold = (
-        "from pathlib import Path; from astica_sync.store.layout import Layout;"
-        "from astica_sync.store.lock import writer_lock; import sys\n"
+        "from pathlib import Path; from astica_sync.local.layout import Layout;"
+        "from astica_sync.local.lock import writer_lock; import sys\n"
         "with writer_lock(Layout(Path(sys.argv[1])), now=None): print('held', flush=True); sys.stdin.read()"
     )
     holder = subprocess.Popen(
@@ -241,7 +243,7 @@ def test_an_object_goes_only_when_nobody_claims_it(
     before: float,
 ) -> None:
     claims = Claims(store, marks, service, snapshots, before)
-    objects = [Kept(content, 1, at) for content, at in zip(CONTENTS, times, strict=True)]
+    objects = [StoredObject(content, 1, at) for content, at in zip(CONTENTS, times, strict=True)]
     gone = {kept.content for kept in find_prunable(objects, claims)}
     assert not gone & (store | marks | service | snapshots)
     for entry in objects:
@@ -252,7 +254,7 @@ def test_an_object_goes_only_when_nobody_claims_it(
             assert not entry.last_at < before
 
 
-class Refusing(Disk):
+class Refusing(FileSystem):
     """A disk on which one kind of step fails."""
 
     def __init__(self, step: str) -> None:
@@ -278,7 +280,7 @@ class Refusing(Disk):
 def two(tmp_path: Path) -> tuple[Path, list[str]]:
     """A backup of two images, and their contents."""
     contents = []
-    backup = Backup(tmp_path / "backup", Disk())
+    backup = Backup(tmp_path / "backup", FileSystem())
     for number in range(2):
         image = draw(tmp_path / f"{number}.png", number)
         contents.append(xxhash.xxh3_128_hexdigest(image.read_bytes()))
@@ -297,7 +299,7 @@ def test_a_prune_that_fails_never_leaves_a_line_without_its_object(
     root, contents = two
     with pytest.raises(error):
         Backup(root, Refusing(step)).prune({contents[0]})
-    backup = Backup(root, Disk())
+    backup = Backup(root, FileSystem())
     assert sorted(backup.objects()) == sorted(contents)
     assert len(list(backup.samples())) == lines
     assert all(checked.reason is None for checked in backup.verify())
@@ -313,13 +315,13 @@ def test_a_prune_leaves_every_other_line_as_it_is(two: tuple[Path, list[str]]) -
     catalog = root / "catalog.jsonl"
     first, second = catalog.read_bytes().splitlines(keepends=True)
     catalog.write_bytes(first + b"not json\n" + second + torn)
-    Backup(root, Disk()).prune({contents[0]})
+    Backup(root, FileSystem()).prune({contents[0]})
     assert catalog.read_bytes() == b"not json\n" + second + torn + b"\n"
 
 
 def test_a_manifest_that_cannot_be_read_stops_a_prune(two: tuple[Path, list[str]]) -> None:
     root, contents = two
     (root / "manifest.jsonl").write_text(contents[0])
-    assert Backup(root, Disk()).pinned() >= {contents[0]}
+    assert Backup(root, FileSystem()).pinned() >= {contents[0]}
     with pytest.raises(StoreError, match=r"manifest\.jsonl of the backup cannot be read"):
         Backup(root, Refusing("read")).pinned()

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from strange import Talk, http, saying, strange
+from odd_servers import Talk, http, saying, strange
 
 from astica_sync.clock import SystemClock
-from astica_sync.core.pace import Lane
+from astica_sync.core.rate_limit import Lane
 from astica_sync.errors import AsticaSyncError, RemoteError
-from astica_sync.remote.budget import Budget, Permit, budget_name
 from astica_sync.remote.client import Client
+from astica_sync.remote.rate_limiter import Permit, RateLimiter, limiter_name
 from astica_sync.remote.service import Service
 from astica_sync.secret import Secret
 
@@ -97,7 +97,7 @@ def test_a_title_that_cannot_be_sent_shows_no_key() -> None:
 def test_the_budget_file_holds_no_key(tmp_path: Path) -> None:
     key, clock = Secret(CANARY), SystemClock()
     client = Client(key, "http://127.0.0.1:1", "http://127.0.0.1:1", clock)
-    budget = Budget(tmp_path / "budget", name=budget_name(key, "train"), limit=9, window=60, clock=clock)
+    budget = RateLimiter(tmp_path / "budget", name=limiter_name(key, "train"), limit=9, window=60, clock=clock)
     service = Service(client, budget, budget, clock)
     permit = service.may_start(Lane.BACKLOG)
     assert isinstance(permit, Permit)
@@ -108,7 +108,7 @@ def test_the_budget_file_holds_no_key(tmp_path: Path) -> None:
 
 
 def test_names_of_budgets_differ_by_key_and_endpoint() -> None:
-    names = {budget_name(Secret(key), endpoint) for key in ("a", "b") for endpoint in ("train", "detect")}
+    names = {limiter_name(Secret(key), endpoint) for key in ("a", "b") for endpoint in ("train", "detect")}
     assert len(names) == 4
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from clocks import HandClock
+from odd_servers import http, saying, strange
 from PIL import Image
-from strange import http, saying, strange
 
 from astica_sync.clock import Clock, SystemClock
-from astica_sync.core.pace import Lane
-from astica_sync.core.sample import make_scope, make_uid
+from astica_sync.core.model import make_scope, make_uid
+from astica_sync.core.rate_limit import Lane
 from astica_sync.errors import (
     BadKey,
     Interrupted,
@@ -27,10 +27,10 @@ from astica_sync.errors import (
     RemoteError,
     Unreachable,
 )
-from astica_sync.remote.budget import Budget, Permit, Wait
 from astica_sync.remote.client import Client
+from astica_sync.remote.rate_limiter import Permit, RateLimiter, Wait
 from astica_sync.remote.service import PATIENCE_SECONDS, Service
-from astica_sync.sandbox.running import Box, running
+from astica_sync.sandbox.embedded import RunningSandbox, running
 from astica_sync.secret import Secret
 
 Connect = Callable[..., "Told"]
@@ -44,7 +44,9 @@ class Told(Service):
 
 def join(url: str, key: str, file: Path, clock: Clock, limit: int, window: float) -> Told:
     """A service at an address, with its budgets in a file."""
-    train, detect = (Budget(file, name=name, limit=limit, window=window, clock=clock) for name in ("train", "detect"))
+    train, detect = (
+        RateLimiter(file, name=name, limit=limit, window=window, clock=clock) for name in ("train", "detect")
+    )
     waits: list[tuple[float, str]] = []
     client = Client(Secret(key), url, url, clock)
     service = Told(client, train, detect, clock, lambda seconds, why: waits.append((seconds, why)))
@@ -70,7 +72,7 @@ def connect(tmp_path: Path) -> Iterator[Connect]:
 
 
 @pytest.fixture
-def service(sandbox: Box, connect: Connect) -> Service:
+def service(sandbox: RunningSandbox, connect: Connect) -> Service:
     return connect(sandbox.url, sandbox.key)
 
 
@@ -91,7 +93,9 @@ def uid(model_id: int, class_title: str, number: int) -> str:
 
 
 @pytest.mark.switches
-def test_what_is_uploaded_is_observed_under_every_habit_of_the_service(service: Service, sandbox: Box) -> None:
+def test_what_is_uploaded_is_observed_under_every_habit_of_the_service(
+    service: Service, sandbox: RunningSandbox
+) -> None:
     sandbox.set_switches(view_lag=0.0)
     service.create_model("Things", "vision", "sorting", "a,b")
     [model] = service.models()
@@ -113,7 +117,7 @@ def test_what_is_uploaded_is_observed_under_every_habit_of_the_service(service: 
 
 
 @pytest.mark.switches
-def test_samples_classes_and_models_are_removed_by_their_ids(service: Service, sandbox: Box) -> None:
+def test_samples_classes_and_models_are_removed_by_their_ids(service: Service, sandbox: RunningSandbox) -> None:
     sandbox.set_switches(view_lag=0.0)
     model_id = sandbox.add_model()
     for number in range(2):
@@ -136,7 +140,7 @@ def test_samples_classes_and_models_are_removed_by_their_ids(service: Service, s
 @pytest.mark.switches(
     "as documented", "integers are strings", "versions are dates", "confidence is a number", "confidence is in percent"
 )
-def test_a_model_is_trained_and_tells_what_it_sees(service: Service, sandbox: Box) -> None:
+def test_a_model_is_trained_and_tells_what_it_sees(service: Service, sandbox: RunningSandbox) -> None:
     model_id = sandbox.add_model()
     for title, colours in {"Red": ("red", "darkred", "crimson"), "Blue": ("blue", "navy", "cyan")}.items():
         for colour in colours:
@@ -155,20 +159,20 @@ def test_a_model_is_trained_and_tells_what_it_sees(service: Service, sandbox: Bo
 
 
 @pytest.mark.parametrize("number", [0, -1, True, 2**63])
-def test_an_id_that_cannot_be_one_is_never_sent(service: Service, sandbox: Box, number: int) -> None:
+def test_an_id_that_cannot_be_one_is_never_sent(service: Service, sandbox: RunningSandbox, number: int) -> None:
     with pytest.raises(ValueError, match="not an id"):
         service.remove_sample(permit(service), number)
     assert sandbox.log == []
 
 
 @pytest.mark.switches("as documented", "errors are 4xx")
-def test_a_wrong_key_is_said_at_the_first_answer(sandbox: Box, connect: Connect) -> None:
+def test_a_wrong_key_is_said_at_the_first_answer(sandbox: RunningSandbox, connect: Connect) -> None:
     with pytest.raises(BadKey):
         connect(sandbox.url, "wrong").models()
     assert len(sandbox.log) == 1
 
 
-def test_a_list_that_is_unknown_is_asked_for_only_once(service: Service, sandbox: Box) -> None:
+def test_a_list_that_is_unknown_is_asked_for_only_once(service: Service, sandbox: RunningSandbox) -> None:
     sandbox.set_switches(model_list="unknown")
     service.models()
     service.models()
@@ -179,7 +183,7 @@ def test_a_list_that_is_unknown_is_asked_for_only_once(service: Service, sandbox
     "fault", ["lost-before", "lost-after", "late~inf", "5xx", "5xx-after", "html", "cut", "cut-connection"]
 )
 def test_an_upload_or_removal_without_an_answer_is_sent_once_and_its_outcome_unknown(
-    service: Service, sandbox: Box, fault: str
+    service: Service, sandbox: RunningSandbox, fault: str
 ) -> None:
     model_id = sandbox.add_model()
     sample_id = sandbox.add_sample(model_id, "Can", picture())
@@ -270,11 +274,11 @@ def test_a_refused_upload_makes_everybody_rest(connect: Connect) -> None:
         service = connect(server.url, clock=clock)
         with pytest.raises(RateLimited):
             service.upload(permit(service), 3, "Can", "u", b"image")
-        assert service.may_start(Lane.PERSON) == Wait(7)
+        assert service.may_start(Lane.INTERACTIVE) == Wait(7)
 
 
 @pytest.mark.switches("as documented", "limit names a time", "limit is a text", "limit is a text with 4xx")
-def test_a_limit_that_others_use_up_is_told_from_other_errors(service: Service, sandbox: Box) -> None:
+def test_a_limit_that_others_use_up_is_told_from_other_errors(service: Service, sandbox: RunningSandbox) -> None:
     sandbox.set_limit(1, 60)
     service.models()
     with pytest.raises(RateLimited):
@@ -306,7 +310,7 @@ def test_a_permit_that_is_not_used_takes_no_place(connect: Connect) -> None:
     service = connect("http://127.0.0.1:1", limit=1)
     service.finish(permit(service))
     permit(service)
-    assert isinstance(service.may_start(Lane.PERSON), Wait)
+    assert isinstance(service.may_start(Lane.INTERACTIVE), Wait)
 
 
 @pytest.mark.parametrize("ends", ["OK", "ERROR", "lost"])
@@ -373,7 +377,9 @@ def test_the_sandbox_never_sees_more_than_the_limit_from_two_services_and_many_t
 
 
 @pytest.mark.parametrize("fault", ["partial", "listed"])
-def test_a_view_that_is_not_the_whole_model_is_no_observation(service: Service, sandbox: Box, fault: str) -> None:
+def test_a_view_that_is_not_the_whole_model_is_no_observation(
+    service: Service, sandbox: RunningSandbox, fault: str
+) -> None:
     model_id = sandbox.add_model()
     for number in range(4):
         sandbox.add_sample(model_id, "Can", picture(), str(number))

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from pictures import draw, encode
 
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 Post = Callable[..., httpx.Response]
 
@@ -19,7 +19,7 @@ def client() -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def post(sandbox: Box, client: httpx.Client) -> Post:
+def post(sandbox: RunningSandbox, client: httpx.Client) -> Post:
     """``post("/model/view", model_id=1)``: the answer to a request with the right key."""
 
     def post(path: str, **fields: Any) -> httpx.Response:

@@ -6,8 +6,8 @@ import httpx
 import pytest
 from pictures import claim_size, draw, encode
 
-from astica_sync.sandbox.calls import PATHS
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
+from astica_sync.sandbox.http.endpoints import PATHS
 
 OK = {"status": "OK"}
 MB = 1_000_000
@@ -268,7 +268,7 @@ def test_an_unknown_address_is_404(sandbox, post):
     assert answer.json()["status"] == "ERROR"
 
 
-def test_a_large_view_adds_up(sandbox: Box, post):
+def test_a_large_view_adds_up(sandbox: RunningSandbox, post):
     model = sandbox.add_model()
     uids = [f"{number:041d}" for number in range(20_000)]
     sandbox.add_many(model, "Can", uids[:15_000], draw())

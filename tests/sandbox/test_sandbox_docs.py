@@ -4,7 +4,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from astica_sync.sandbox.faults import CALLS, Kind
+from astica_sync.sandbox.http.faults import CALLS, Kind
 from astica_sync.sandbox.options import Switches
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text()

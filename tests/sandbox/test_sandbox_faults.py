@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.sandbox.faults import CALLS, Dealer, Faults, Kind, Rule, read_range
+from astica_sync.sandbox.http.faults import CALLS, Faults, FaultSchedule, Kind, Rule, read_range
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_fault_is_dealt_by_number_per_call(sandbox, upload, post):
 @given(st.integers(), st.floats(0, 1), st.lists(st.sampled_from(CALLS), max_size=60))
 def test_the_same_seed_deals_the_same_faults(seed, share, calls):
     faults = Faults((Rule("*", Kind.SLOW, share=share, seconds=(0, 9)),), seed, (0.1, 0.3))
-    first, second = Dealer(faults), Dealer(faults)
+    first, second = FaultSchedule(faults), FaultSchedule(faults)
     dealt = [first.deal(call) for call in calls]
     assert dealt == [second.deal(call) for call in calls]
     for fault in dealt:
@@ -146,7 +146,7 @@ def test_the_same_seed_deals_the_same_faults(seed, share, calls):
 
 
 def test_a_probability_is_met():
-    dealer = Dealer(Faults.read("*@10%=lost-after", seed=7))
+    dealer = FaultSchedule(Faults.read("*@10%=lost-after", seed=7))
     lost = sum(dealer.deal("upload").kind is Kind.LOST_AFTER for _ in range(5000))
     assert 400 < lost < 600
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.sandbox.running import Box, running
-from astica_sync.sandbox.traffic import Limiter, most_in_any_window
+from astica_sync.sandbox.embedded import RunningSandbox, running
+from astica_sync.sandbox.http.traffic import Limiter, most_in_any_window
 
 
 class Hands:
@@ -27,7 +27,7 @@ def hands() -> Hands:
 
 
 @pytest.fixture
-def sandbox(hands: Hands) -> Iterator[Box]:
+def sandbox(hands: Hands) -> Iterator[RunningSandbox]:
     with running(now=hands, limit=3, window=60) as box:
         yield box
 

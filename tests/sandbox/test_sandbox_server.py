@@ -13,9 +13,9 @@ import httpx
 import pytest
 from pictures import draw, encode
 
-from astica_sync.sandbox.faults import Faults
+from astica_sync.sandbox.embedded import RunningSandbox, running
+from astica_sync.sandbox.http.faults import Faults
 from astica_sync.sandbox.options import Switches
-from astica_sync.sandbox.running import Box, running
 from astica_sync.sandbox.server import serve
 
 SERVE = """
@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from astica_sync.sandbox.server import serve
 from astica_sync.sandbox.options import Switches
-from astica_sync.sandbox.faults import Faults
+from astica_sync.sandbox.http.faults import Faults
 serve("127.0.0.1", 0, Path(sys.argv[1]), "secret", 90, 60.0, Switches(), Faults(), lambda url: print(url, flush=True))
 print("ended", flush=True)
 """
@@ -150,7 +150,7 @@ def pictures() -> Iterator[str]:
         thread.join()
 
 
-def test_a_url_is_fetched_only_where_that_is_allowed(sandbox: Box, post, pictures):
+def test_a_url_is_fetched_only_where_that_is_allowed(sandbox: RunningSandbox, post, pictures):
     model = sandbox.add_model()
 
     def upload(url: str) -> str:

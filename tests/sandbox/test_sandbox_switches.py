@@ -6,8 +6,8 @@ import httpx
 import pytest
 from pictures import draw
 
+from astica_sync.sandbox.embedded import running
 from astica_sync.sandbox.options import Options, Switches
-from astica_sync.sandbox.running import running
 
 
 @pytest.mark.switches

@@ -13,16 +13,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from astica_sync.sandbox.account import Account
-from astica_sync.sandbox.classifier import WEIGHTS, Classifier, describe
+from astica_sync.sandbox.embedded import RunningSandbox, running
 from astica_sync.sandbox.images import open_image
-from astica_sync.sandbox.running import Box, running
+from astica_sync.sandbox.training.classifier import WEIGHTS, Classifier, describe
 
 REDS = [(200 + i, 10, 10) for i in range(0, 50, 10)]
 BLUES = [(10, 10, 200 + i) for i in range(0, 50, 10)]
 
 
 @pytest.fixture
-def taught(sandbox: Box) -> int:
+def taught(sandbox: RunningSandbox) -> int:
     """A model with red and blue samples, not yet trained."""
     model = sandbox.add_model()
     for title, colours in (("Red", REDS), ("Blue", BLUES)):

@@ -26,7 +26,7 @@ def forgotten(play: "Play", store: "Store", draw: random.Random) -> None:
     crate = store.shown("Crate")
     if crate is not None:
         crate.locked = True
-        crate.ctime = store.machine.fs.now()
+        crate.ctime = store.machine.volume.now()
     play.world.tell(f"{store.name}: the index is gone, and Crate cannot be read")
     _push(play, store, draw)
 

@@ -16,12 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from astica_sync.remote import budget as budget_module
-from astica_sync.remote import ledger as ledger_module
-from astica_sync.store import index as index_module
-from astica_sync.store import journal as journal_module
-from astica_sync.store import schema
-from astica_sync.store.layout import Layout
+from astica_sync.local.db import index as index_module
+from astica_sync.local.db import journal as journal_module
+from astica_sync.local.db import sqlite
+from astica_sync.local.layout import Layout
+from astica_sync.remote import rate_limit_db as rate_limit_db_module
+from astica_sync.remote import rate_limiter as rate_limiter_module
 from tests.simulation.world import Crash, Process, current
 
 # Databases in memory are found by their name in the whole process, and two stages must not meet.
@@ -178,7 +178,7 @@ class Databases:
             self.keeper(str(layout.index_db)), self.keeper(str(layout.journal_db))
             index_module.Index(layout.index_db).close()
             journal_module.Journal(layout.journal_db).close()
-        with_schema = ledger_module._make_schema
+        with_schema = rate_limit_db_module._make_schema
         with_schema(self.keeper(str(ledger)), ledger)
         for name in names:
             self.remember_empty(str(name))
@@ -239,7 +239,7 @@ class _Processes:
         return process.name if process else ""
 
 
-class SimLedger(ledger_module.Ledger):
+class SimLedger(rate_limit_db_module.RateLimitDb):
     """The file behind the budget, without the file: what guards against its loss has tests of its own."""
 
     databases: Databases | None = None
@@ -282,13 +282,13 @@ class SimIndex(index_module.Index):
 @contextlib.contextmanager
 def installed(databases: Databases) -> Iterator[None]:
     """While it lasts, the modules under test open their databases here."""
-    before = schema.sqlite3, budget_module.Ledger, budget_module.os
+    before = sqlite.sqlite3, rate_limiter_module.RateLimitDb, rate_limiter_module.os
     before_databases, SimLedger.databases = SimLedger.databases, databases
-    schema.sqlite3 = _Module(databases)  # type: ignore[attr-defined]
-    budget_module.Ledger = SimLedger  # type: ignore[misc]
-    budget_module.os = _Processes()  # type: ignore[assignment]
+    sqlite.sqlite3 = _Module(databases)  # type: ignore[attr-defined]
+    rate_limiter_module.RateLimitDb = SimLedger  # type: ignore[misc]
+    rate_limiter_module.os = _Processes()  # type: ignore[assignment]
     try:
         yield
     finally:
         SimLedger.databases = before_databases
-        schema.sqlite3, budget_module.Ledger, budget_module.os = before  # type: ignore[attr-defined, misc]
+        sqlite.sqlite3, rate_limiter_module.RateLimitDb, rate_limiter_module.os = before  # type: ignore[attr-defined, misc]

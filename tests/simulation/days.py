@@ -7,12 +7,12 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tests.simulation.disk import Node
+from tests.simulation.filesystem import Node
 from tests.simulation.machine import Run, Store
 from tests.simulation.network import CHANGE_FAULTS, VIEW_FAULTS, Faults
 from tests.simulation.script import Script, Step, write_script
 from tests.simulation.users import USER_ACTIONS
-from tests.simulation.watcher import Day
+from tests.simulation.watch import Day
 from tests.simulation.world import Hook
 
 if TYPE_CHECKING:
@@ -175,9 +175,9 @@ def _forgive(store: Store) -> None:
 def _pause(play: "Play", store: Store, step: Step, draw: random.Random) -> None:
     play.world.tell("pause")
     state = store.tree.entries[".astica-sync"]
-    node = Node(store.machine.fs, b"")
+    node = Node(store.machine.volume, b"")
     node.synced = b""
-    store.machine.fs.place(state, "watch-paused", node)
+    store.machine.volume.place(state, "watch-paused", node)
 
 
 def _resume(play: "Play", store: Store, step: Step, draw: random.Random) -> None:

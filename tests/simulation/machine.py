@@ -10,27 +10,28 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from astica_sync.core.guard import Allowance, Refusal
-from astica_sync.core.plan import Plan
-from astica_sync.core.reports import WatchReport
+from astica_sync.core.plan.guard import Allowance, Refusal
+from astica_sync.core.plan.planner import Plan
+from astica_sync.core.watch.watch_status import WatchStatus
 from astica_sync.errors import Interrupted, StoreBusy
-from astica_sync.remote import budget as budget_module
+from astica_sync.local.backup.backup import Backup
+from astica_sync.local.db.journal import Journal
+from astica_sync.local.layout import Layout, Sentinel, machine_name, read_sentinel
+from astica_sync.local.lock import PIECE_PATIENCE
+from astica_sync.remote import rate_limiter as rate_limiter_module
 from astica_sync.remote.service import Service as Account
-from astica_sync.store.backup import Backup
-from astica_sync.store.journal import Journal
-from astica_sync.store.layout import Layout, Sentinel, machine_name, read_sentinel
-from astica_sync.store.lock import PIECE_PATIENCE
-from astica_sync.sync import cycle, status
-from astica_sync.sync.listener import Listener
-from astica_sync.sync.parts import Parts
-from astica_sync.sync.workers import Done
+from astica_sync.sync.apply.thread_pool import TaskResult
+from astica_sync.sync.plan import status
+from astica_sync.sync.progress import ProgressListener
+from astica_sync.sync.push import push
+from astica_sync.sync.session import Session
 from tests.simulation import training
 from tests.simulation.databases import Databases, SimIndex
-from tests.simulation.disk import FileSystem, Node, SimDisk
+from tests.simulation.filesystem import Node, SimFileSystem, SimVolume
 from tests.simulation.network import Faults, SimClient, SimConnection
 from tests.simulation.oracle import Oracle
 from tests.simulation.service import MODEL, Service
-from tests.simulation.watcher import Day, SimEvents, watch
+from tests.simulation.watch import Day, SimFsEvents, watch
 from tests.simulation.world import Crash, Process, World
 
 QUARANTINE = 60.0
@@ -50,7 +51,7 @@ class Run(Process):
         self.connection: SimConnection | None = None
         self.wall_offset = store.machine.wall_offset
         self.oracle_notes: Any = None
-        self.report: WatchReport | None = None
+        self.report: WatchStatus | None = None
         """What a watcher says about itself."""
         self.asked_with = 0
         """The store's settings when the last request left."""
@@ -86,12 +87,12 @@ class SimClock:
             raise Interrupted("stopped")
 
 
-class SimWorkers:
+class SimWorkerPool:
     """Workers whose pieces take virtual time and end in an order the seed decides."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._finished: deque[Done] = deque()
+        self._finished: deque[TaskResult] = deque()
         self._wake: Callable[[], None] | None = None
         self.slow = run.draw.random() < 0.2
 
@@ -106,18 +107,18 @@ class SimWorkers:
             try:
                 if run.ended:
                     return
-                done = Done(tag, work())
+                done = TaskResult(tag, work())
             except Crash:
                 raise
             except BaseException as error:  # noqa: BLE001
-                done = Done(tag, error=error)
+                done = TaskResult(tag, error=error)
             self._finished.append(done)
             if self._wake is not None:
                 run.world.at(run.world.time, self._wake)
 
         run.spawn(piece)
 
-    def next_done(self, timeout: float | None) -> Done | None:
+    def next_done(self, timeout: float | None) -> TaskResult | None:
         if not self._finished and timeout != 0:
             run = self._run
             wake = self._wake = run.waker()
@@ -128,11 +129,11 @@ class SimWorkers:
         return self._finished.popleft() if self._finished else None
 
 
-class StateDisk(SimDisk):
+class SimStateFileSystem(SimFileSystem):
     """The disk of a process that writes to the store's hidden folder and nowhere else in it."""
 
-    def __init__(self, fs: FileSystem, run: Run) -> None:
-        super().__init__(fs, run)
+    def __init__(self, volume: SimVolume, run: Run) -> None:
+        super().__init__(volume, run)
         self._run = run
 
     def _create(self, path: Path) -> Node:
@@ -165,15 +166,15 @@ class StateDisk(SimDisk):
 class SimDecoder:
     """Every image whose bytes say so is broken."""
 
-    def __init__(self, disk: SimDisk) -> None:
-        self._disk = disk
+    def __init__(self, fs: SimFileSystem) -> None:
+        self._fs = fs
 
     def check(self, path: Path) -> str | None:
-        with self._disk.open_read(path) as file:
+        with self._fs.open_read(path) as file:
             return "broken image" if b"broken" in file.read() else None
 
 
-class SimListener(Listener):
+class SimListener(ProgressListener):
     """Tells the oracle about every plan."""
 
     def __init__(self, run: Run, oracle: Oracle) -> None:
@@ -201,7 +202,7 @@ class Machine:
         self.name = name
         self.base = f"{databases.base}/{name}"
         self.databases = databases
-        self.fs = FileSystem(world, grain)
+        self.volume = SimVolume(world, grain)
         self.limit, self.window = budget
         self.boots = 1
         self.booted_at = world.time - 1000.0
@@ -239,24 +240,24 @@ class Store:
         self.runs = 0
         self.live: list[Run] = []
         self.faults = Faults()
-        self.ears: list[SimEvents] = []
+        self.ears: list[SimFsEvents] = []
         """Who hears of changes in it."""
         self.watcher: Run | None = None
         self.settings = 0
         """Differs whenever a person has changed the settings."""
-        fs = machine.fs
-        self.tree = fs.make_folder(self.root)
+        volume = machine.volume
+        self.tree = volume.make_folder(self.root)
         self.mounted = True
-        fs.make_folder(f"{self.root}/.astica-sync")
+        volume.make_folder(f"{self.root}/.astica-sync")
         sentinel = {"format": 1}
         entries = Sentinel("s", MODEL, SimConnection.url, self.tree.device, self.tree.inode, machine_name(), 0.0)
         sentinel |= {name: getattr(entries, name) for name in Sentinel.__slots__}
-        fs.write(f"{self.root}/.astica-sync/store.json", json.dumps(sentinel).encode())
+        volume.write(f"{self.root}/.astica-sync/store.json", json.dumps(sentinel).encode())
         self.databases = machine.databases
 
     def durable(self, path: str) -> bytes | None:
         """What a power cut would leave of a file of the store, wherever its disk is mounted."""
-        return self.machine.fs.durable_file(self.tree, path)
+        return self.machine.volume.durable_file(self.tree, path)
 
     def shown(self, path: str) -> Node | None:
         node: Node | None = self.tree
@@ -291,14 +292,14 @@ class Store:
             if command == "watch":
                 assert day is not None
                 return watch(run, self, day)
-            parts = self.parts_for(run, faults or self.faults)
+            session = self.session_for(run, faults or self.faults)
             if command == "push":
-                return cycle.push(parts, consent=asked, naming=lambda _: True, retry=retry)
+                return push.push(session, consent=asked, naming=lambda _: True, retry=retry)
             if command == "push as":
-                return training.push_as(run, parts, seed, consent=asked, naming=lambda _: True, retry=retry)
+                return training.push_as(run, session, seed, consent=asked, naming=lambda _: True, retry=retry)
             if command in training.COMMANDS:
-                return training.run_command(command, run, parts, seed)
-            return self._look(run, parts)
+                return training.run_command(command, run, session, seed)
+            return self._look(run, session)
 
         def work_and_claim() -> Any:
             run.result = work()
@@ -310,12 +311,12 @@ class Store:
         run.start(work_and_claim)
         return run
 
-    def _look(self, run: Run, parts: Parts) -> status.Status:
+    def _look(self, run: Run, session: Session) -> status.StoreStatus:
         """A status is quick, and says what a whole comparison says."""
-        before = self.world.epoch, parts.journal.marks_name()
-        seen = status.find_status(parts, quick=True)
-        whole = status.plan_round(parts, seen.scan, seen.observation)
-        if seen.plan != whole.plan and before == (self.world.epoch, parts.journal.marks_name()):
+        before = self.world.epoch, session.journal.marks_name()
+        seen = status.find_status(session, quick=True)
+        whole = status.plan_round(session, seen.scan, seen.observation)
+        if seen.plan != whole.plan and before == (self.world.epoch, session.journal.marks_name()):
             self.world.violate(4, f"{run.name} remembers a comparison wrongly: {seen.plan} instead of {whole.plan}")
         return seen
 
@@ -344,31 +345,31 @@ class Store:
             run.oracle_notes.changes = 0
 
     def disk_for(self, run: Run) -> Any:
-        return StateDisk(self.machine.fs, run)
+        return SimStateFileSystem(self.machine.volume, run)
 
-    def parts_for(self, run: Run, faults: Faults, index_type: type[SimIndex] = SimIndex) -> Parts:
+    def session_for(self, run: Run, faults: Faults, index_type: type[SimIndex] = SimIndex) -> Session:
         """Everything a run of the program works with."""
         machine = self.machine
-        disk = self.disk_for(run)
+        fs = self.disk_for(run)
         clock = SimClock(run)
-        sentinel = read_sentinel(self.layout, disk)
+        sentinel = read_sentinel(self.layout, fs)
         run.connection = connection = SimConnection(run, machine, self.service, faults, self.oracle, run.draw)
         connection.scripted = run.answers
-        budget = budget_module.Budget(
+        budget = rate_limiter_module.RateLimiter(
             machine.ledger, name="train", limit=machine.limit, window=machine.window, clock=clock
         )
         index = index_type(self.layout.index_db)
         index.scans = self.scans
-        return Parts(
+        return Session(
             layout=self.layout,
             model_id=sentinel.model_id,
-            disk=disk,
+            fs=fs,
             index=index,
             journal=Journal(self.layout.journal_db, run.run_id),
-            backup=Backup(self.layout.backup, disk),
-            decoder=SimDecoder(disk),  # type: ignore[arg-type]
+            backup=Backup(self.layout.backup, fs),
+            decoder=SimDecoder(fs),  # type: ignore[arg-type]
             service=Account(SimClient(connection, clock), budget, budget, clock),
-            workers=SimWorkers(run),
+            workers=SimWorkerPool(run),
             clock=clock,
             run_started=clock.now(),
             quarantine=QUARANTINE,

@@ -39,18 +39,23 @@ def _mutant(name: str, *changes: Change, quick: int = 0) -> Mutant:
     return Mutant(name, changes, quick)
 
 
-APPLY, JOBS, PLAN, CYCLE, STATUS = (
-    f"astica_sync.sync.{name}:" for name in ("apply", "jobs", "plan", "cycle", "status")
+APPLY = "astica_sync.sync.apply.apply_plan:"
+JOBS = "astica_sync.sync.apply.requests:"
+PLAN = "astica_sync.core.plan.planner:"
+PUSH = "astica_sync.sync.push.push:"
+SCAN = "astica_sync.local.scan.scanner:"
+OBJECTS = "astica_sync.local.backup.object_store:"
+INDEX = "astica_sync.local.db.index:"
+RECHECK = "astica_sync.local.scan.recheck:"
+LIMITER, SERVICE, CLIENT, OUTCOME, RESPONSES = (
+    f"astica_sync.remote.{name}:" for name in ("rate_limiter", "service", "client", "outcome", "responses")
 )
-PLAN = "astica_sync.core.plan:"
-SCAN, OBJECTS, INDEX, ABSENCE = (f"astica_sync.store.{name}:" for name in ("scan", "objects", "index", "absence"))
-BUDGET, SERVICE, CLIENT, FAILURE, WIRE = (
-    f"astica_sync.remote.{name}:" for name in ("budget", "service", "client", "failure", "wire")
-)
-GUARD, PACE, SAMPLE = (f"astica_sync.core.{name}:" for name in ("guard", "pace", "sample"))
-DISK = "tests.simulation.disk:SimDisk."
-_ATTEMPT = """parts.journal.attempt(
-            [(job.upload.uid, job.upload.class_title, job.upload.path) for job in jobs], parts.clock.now()
+GUARD = "astica_sync.core.plan.guard:"
+RATE_LIMIT = "astica_sync.core.rate_limit:"
+MODEL = "astica_sync.core.model:"
+FILES = "tests.simulation.filesystem:SimFileSystem."
+_ATTEMPT = """session.journal.attempt(
+            [(job.upload.uid, job.upload.class_title, job.upload.path) for job in jobs], session.clock.now()
         )"""
 
 MUTANTS = (
@@ -59,9 +64,9 @@ MUTANTS = (
     _mutant(
         "the mark comes after the sending",
         (APPLY + "_Uploads.before_send", _ATTEMPT, "pass"),
-        (APPLY + "_Uploads._settle_one", "parts, upload, applied = self._parts, job.upload, self._applied",
-         "parts, upload, applied = self._parts, job.upload, self._applied\n"
-         "        parts.journal.attempt([(upload.uid, upload.class_title, upload.path)], parts.clock.now())"),
+        (APPLY + "_Uploads._settle_one", "session, upload, applied = self._session, job.upload, self._applied",
+         "session, upload, applied = self._session, job.upload, self._applied\n"
+         "        session.journal.attempt([(upload.uid, upload.class_title, upload.path)], session.clock.now())"),
         quick=50,
     ),
     _mutant("no quarantine", (PLAN + "_settled", "asked_at - sent_at >= terms.quarantine", "True"), quick=400),
@@ -73,30 +78,30 @@ MUTANTS = (
     ),
     _mutant(
         "the mark's time is that of the start of the run",
-        (APPLY + "_Uploads.before_send", "job in jobs], parts.clock.now()\n        )\n",
-         "job in jobs], parts.run_started\n        )\n"),
-        (APPLY + "_Uploads._settle_one", "upload.path)], parts.clock.now())\n            parts.journal.clear_bad",
-         "upload.path)])\n            parts.journal.clear_bad"),
-        (APPLY + "_Uploads._settle_one", "parts.journal.resend_at([upload.uid], parts.clock.now())", "pass"),
+        (APPLY + "_Uploads.before_send", "job in jobs], session.clock.now()\n        )\n",
+         "job in jobs], session.run_started\n        )\n"),
+        (APPLY + "_Uploads._settle_one", "upload.path)], session.clock.now())\n            session.journal.clear_bad",
+         "upload.path)])\n            session.journal.clear_bad"),
+        (APPLY + "_Uploads._settle_one", "session.journal.resend_at([upload.uid], session.clock.now())", "pass"),
     ),
     _mutant(
         "a confirmation leaves the time of the mark",
-        (APPLY + "_Uploads._settle_one", "upload.path)], parts.clock.now())\n            parts.journal.clear_bad",
-         "upload.path)])\n            parts.journal.clear_bad"),
+        (APPLY + "_Uploads._settle_one", "upload.path)], session.clock.now())\n            session.journal.clear_bad",
+         "upload.path)])\n            session.journal.clear_bad"),
     ),
     _mutant("agreed on an unknown outcome",
-        (APPLY + "_Uploads._settle_one", "parts.journal.resend_at([upload.uid], parts.clock.now())",
-         "parts.journal.agree([(upload.uid, upload.class_title, upload.path)])")),
+        (APPLY + "_Uploads._settle_one", "session.journal.resend_at([upload.uid], session.clock.now())",
+         "session.journal.agree([(upload.uid, upload.class_title, upload.path)])")),
     _mutant("a doubtful upload is not waited for",
-        (CYCLE + "_settled_at", "if applied.doubtful:", "if False:"),
-        (CYCLE + "_settled_at", "[waiting.until for waiting in seen.plan.waiting]", "[]")),
+        (PUSH + "_settled_at", "if applied.doubtful:", "if False:"),
+        (PUSH + "_settled_at", "[waiting.until for waiting in seen.plan.waiting]", "[]")),
     _mutant("a view older than the quarantine is accepted",
         (CLIENT + "Client.view_model", "return parse_view(body, model_id, asked_at, spelling)",
          "return parse_view(body, model_id, self._clock.now(), spelling)")),
     _mutant("a time-out is taken for a connection that was refused",
-        (FAILURE + "_of_silence", "if silence.sent:", "if False:"), quick=500),
+        (OUTCOME + "_of_silence", "if silence.sent:", "if False:"), quick=500),
     _mutant("5xx is taken for not done",
-        (FAILURE + "_of_stranger", "if answer.status >= 500:",
+        (OUTCOME + "_of_stranger", "if answer.status >= 500:",
          "if answer.status >= 500:\n        return RateLimited('busy')"), quick=500),
     _mutant("a blind retry of a lost upload",
         (SERVICE + "Service.upload", "self._send(\n", "again(self, permit)\n        self._send(\n"),
@@ -107,11 +112,11 @@ MUTANTS = (
          "            except OutcomeUnknown:\n"
          "                pass\n"), quick=50),
     _mutant("a trouble of the service is taken for its limit",
-        (FAILURE + "translate", "return OutcomeUnknown(f\"{host} failed: {said}\", SETTLED)", "return RateLimited('busy')")),
+        (OUTCOME + "classify", "return OutcomeUnknown(f\"{host} failed: {said}\", SETTLED)", "return RateLimited('busy')")),
     _mutant("a removal does not mark attempted again",
-        (APPLY + "_mark_removals", "parts.journal.attempt", "(lambda *_: None)"), quick=300),
+        (APPLY + "_mark_removals", "session.journal.attempt", "(lambda *_: None)"), quick=300),
     _mutant("a mark is forgotten at once",
-        ("astica_sync.core.decide:decide", "return Verdict.FORGET if settled else Verdict.WAIT", "return Verdict.FORGET")),
+        ("astica_sync.core.plan.decision:decide", "return Verdict.FORGET if settled else Verdict.WAIT", "return Verdict.FORGET")),
     _mutant("the clock of an earlier run is believed",
         (PLAN + "last_sending", "return min(mark.sent_at, terms.run_started)", "return mark.sent_at")),
     _mutant("a refusal counts as uploaded",
@@ -122,23 +127,23 @@ MUTANTS = (
     _mutant("a removal by uid",
         (CLIENT + "Client.remove_sample", '"sample_uid": ""', '"sample_uid": "x"'), quick=100),
     _mutant("a removal without a look at the backup", (JOBS + "prove_kept", "    if reason is not None:\n", "    if False:\n")),
-    _mutant("one look instead of two", (JOBS + "may_go", "return still_absent(", "return True or still_absent(")),
+    _mutant("one look instead of two", (JOBS + "may_go", "return is_still_absent(", "return True or is_still_absent(")),
     _mutant("the second look reads nothing",
-        (ABSENCE + "_has_left", "return reading.ending is Ending.READ and reading.content != content", "return True")),
-    _mutant("what cannot be read is absent", (SAMPLE + "Unknown.hides", "self.everything or class_title in self.classes", "False"),
-        (ABSENCE + "_has_left", "except OSError:\n        return False", "except OSError:\n        return True")),
+        (RECHECK + "_has_left", "return reading.ending is HashOutcome.READ and reading.content != content", "return True")),
+    _mutant("what cannot be read is absent", (MODEL + "Unreadable.hides", "self.everything or class_title in self.classes", "False"),
+        (RECHECK + "_has_left", "except OSError:\n        return False", "except OSError:\n        return True")),
     _mutant("an unreadable folder is an empty one", (SCAN + "_Walk._hold", "self.held.add(folder.path)", "return")),
     _mutant("another folder in the store's place is the store",
-        ("astica_sync.store.layout:check_root", "if sentinel.inode != status.st_ino:", "if False:")),
+        ("astica_sync.local.layout:check_root", "if sentinel.inode != status.st_ino:", "if False:")),
     _mutant("the root is not looked at",
-        ("astica_sync.store.layout:check_root", "sentinel = read_sentinel(layout, disk)", "return read_sentinel(layout, disk)")),
+        ("astica_sync.local.layout:check_root", "sentinel = read_sentinel(layout, fs)", "return read_sentinel(layout, fs)")),
     _mutant("the guard is off", (GUARD + "find_refusals", "if not removed or allowance.all:", "if True:"), quick=500),
     _mutant("the guard forgets the classes",
         (GUARD + "find_refusals", "return refusals + _class_refusals(plan, removed, allowance)", "return refusals")),
     _mutant("most of all is sent again unasked",
         (GUARD + "find_repeats", "if allowance.all or", "if True or")),
     _mutant("consent is kept for other samples",
-        (CYCLE + "_still_refused", "return [] if named <= agreed else refusals", "return [] if agreed else refusals")),
+        (PUSH + "_still_refused", "return [] if named <= agreed else refusals", "return [] if agreed else refusals")),
     _mutant("unmanaged samples are removed",
         (PLAN + "_plan_image", "plan.unmanaged.extend(row.remote)",
          "plan.removals.extend(_removals(row, row.remote, row.remote[0].class_title, gone))"), quick=300),
@@ -151,7 +156,7 @@ MUTANTS = (
     _mutant("class_remove without a view of its moment",
         (APPLY + "_remove_class", "alone = len(planned) == len(shown)", "alone = True")),
     _mutant("class_remove by the view of the plan",
-        (APPLY + "_remove_class", "observation = look_before_removal(parts)",
+        (APPLY + "_remove_class", "observation = look_before_removal(session)",
          "observation = type('Seen', (), {'samples': [type('S', (), {'sample_id': removal.sample_id,"
          " 'uid': removal.uid, 'class_id': entry.class_id}) for removal in entry.samples]})")),
     _mutant("class_remove goes by ids alone",
@@ -177,64 +182,64 @@ MUTANTS = (
          "            pass\n")),
     # The backup (promises 1 and 2).
     _mutant("the backup comes after the upload",
-        (JOBS + "UploadJob.prepare", "keep(self.parts, self.upload.path, self.content)\n        self.image = ",
-         "self.image = b''.join(self.parts.disk.chunks(self.parts.disk.open_read("
-         "source_of(self.parts, self.upload.path)))) or "), quick=50),
+        (JOBS + "UploadJob.prepare", "keep(self.session, self.upload.path, self.content)\n        self.image = ",
+         "self.image = b''.join(self.session.fs.chunks(self.session.fs.open_read("
+         "source_of(self.session, self.upload.path)))) or "), quick=50),
     _mutant("what is sent is read from the file",
         (JOBS + "UploadJob.send", "image, self.image = self.image, b\"\"",
-         "image = b''.join(self.parts.disk.chunks(self.parts.disk.open_read("
-         "source_of(self.parts, self.upload.path))))")),
-    _mutant("a file is not synced", (DISK + "_sync_file", "self._fs.sync(node)", "pass"), quick=50),
-    _mutant("a folder is not synced", (DISK + "sync_folder", "self._fs.sync(", "("), quick=50),
+         "image = b''.join(self.session.fs.chunks(self.session.fs.open_read("
+         "source_of(self.session, self.upload.path))))")),
+    _mutant("a file is not synced", (FILES + "_sync_file", "self._volume.sync(node)", "pass"), quick=50),
+    _mutant("a folder is not synced", (FILES + "sync_folder", "self._volume.sync(", "("), quick=50),
     _mutant("names that a killed run left are not synced",
-        (OBJECTS + "Objects._keep_names", "if each not in self._kept_names:", "if False:")),
+        (OBJECTS + "ObjectStore._keep_names", "if each not in self._kept_names:", "if False:")),
     _mutant("a copy is not compared with what was scanned",
-        (OBJECTS + "Objects._write", "if self._hash(temp) != content:", "if False:")),
+        (OBJECTS + "ObjectStore._write", "if self._hash(temp) != content:", "if False:")),
     _mutant("an object is read without a proof",
-        (OBJECTS + "Objects.read", "if hasher.hexdigest() != content:", "if False:"),
-        (OBJECTS + "Objects._confirm", "if self.check(content) is not None:", "if False:"),
-        (OBJECTS + "Objects._confirm", "if not same:", "if False:")),
+        (OBJECTS + "ObjectStore.read", "if hasher.hexdigest() != content:", "if False:"),
+        (OBJECTS + "ObjectStore._confirm", "if self.check(content) is not None:", "if False:"),
+        (OBJECTS + "ObjectStore._confirm", "if not same:", "if False:")),
     _mutant("an object that stands is good",
-        (OBJECTS + "Objects.check", "same = self._hash(path) == content", "same = True")),
+        (OBJECTS + "ObjectStore.check", "same = self._hash(path) == content", "same = True")),
     _mutant("a rotten object is never healed",
-        (OBJECTS + "Objects._confirm", "if self.check(content) is not None:",
+        (OBJECTS + "ObjectStore._confirm", "if self.check(content) is not None:",
          "if self.check(content) is not None:\n            raise StoreError('rotten')")),
     _mutant("adopted without the backup",
-        (APPLY + "_adopt", "if not parts.backup.secure(content_of(adopt.uid)):", "if False:"),
-        (APPLY + "_adopt", "parts.backup.add_samples(", "(lambda *_: None)(")),
+        (APPLY + "_adopt", "if not session.backup.secure(content_of(adopt.uid)):", "if False:"),
+        (APPLY + "_adopt", "session.backup.add_samples(", "(lambda *_: None)(")),
     # Views (promise 14) and the index.
-    _mutant("a partial view is believed", (WIRE + "_check_sums", "if info.samples != samples:", "if False:")),
-    _mutant("another model's view is believed", (WIRE + "_observation", "if info.model_id != model_id:", "if False:")),
+    _mutant("a partial view is believed", (RESPONSES + "_check_sums", "if info.samples != samples:", "if False:")),
+    _mutant("another model's view is believed", (RESPONSES + "_observation", "if info.model_id != model_id:", "if False:")),
     _mutant("the list of models is an empty view",
-        (WIRE + "_observation", "if dataset is None:",
+        (RESPONSES + "_observation", "if dataset is None:",
          "if dataset is None:\n        return Observation(ModelInfo(model_id, ''), asked_at, (), ())\n"
          "    if dataset is None:")),
-    _mutant("a cut uid is not completed", (WIRE + "_observation", "spelling.complete(uid, model_id, title)", "uid"), quick=300),
+    _mutant("a cut uid is not completed", (RESPONSES + "_observation", "spelling.complete(uid, model_id, title)", "uid"), quick=300),
     _mutant("equal times prove an equal file",
         (INDEX + "Index.known", "row[1:5] if row[6] else None", "row[1:5]")),
     _mutant("every index is believed but for its size",
-        (SCAN.replace("scan:", "look:") + "look", "kept != bounded(listed[1:])", "kept[0] != listed[1]"),
+        ("astica_sync.local.scan.directory_diff:diff_directory", "kept != bounded(listed[1:])", "kept[0] != listed[1]"),
         (INDEX + "Index.known", "row[1:5] if row[6] else None", "row[1:5]"), quick=300),
     _mutant("a folder is sealed although a file in it may still change",
-        ("astica_sync.store.look:look", "{inode % buckets for inode in unsure}", "set()")),
+        ("astica_sync.local.scan.directory_diff:diff_directory", "{inode % buckets for inode in unsure}", "set()")),
     _mutant(
         "a stranger's sample without a uid is ours, cut",
-        ("astica_sync.sync.probe:prove_uids", "and (over or len(sample.uid) >= TELLING)", ""),
+        ("astica_sync.sync.push.first_upload:prove_uids", "and (over or len(sample.uid) >= TELLING)", ""),
     ),
     _mutant("a remembered comparison forgets what was touched since",
-        ("astica_sync.core.kept:look_again", "sorted(set(contents).difference(kept.rest))", "[]"), quick=100),
+        ("astica_sync.core.plan.unchanged:recheck_contents", "sorted(set(contents).difference(unchanged.rest))", "[]"), quick=100),
     _mutant("what could not be seen counts as equal", (PLAN + "make_plan", "unseen=bool(terms.unknown)", "")),
     # The limit and the lock (promises 6 and 8).
-    _mutant("the limit is off by one", (PACE + "next_start", "room = limit - ahead", "room = limit - ahead + 1"), quick=200),
-    _mutant("a request counts from its sending", (PACE + "counts_until", "span.answered + window", "span.sent + window")),
+    _mutant("the limit is off by one", (RATE_LIMIT + "next_start", "room = limit - ahead", "room = limit - ahead + 1"), quick=200),
+    _mutant("a request counts from its sending", (RATE_LIMIT + "counts_until", "span.answered + window", "span.sent + window")),
     _mutant("a request under way does not count",
-        (BUDGET + "Budget._spans", "WHERE budget = ?", "WHERE answered IS NOT NULL AND budget = ?"), quick=200),
+        (LIMITER + "RateLimiter._spans", "WHERE budget = ?", "WHERE answered IS NOT NULL AND budget = ?"), quick=200),
     _mutant("the limit is not shared",
-        (BUDGET + "Budget.__init__", "self._name = name", "self._name = f'{name}{id(self)}'")),
+        (LIMITER + "RateLimiter.__init__", "self._name = name", "self._name = f'{name}{id(self)}'")),
     _mutant("what a killed run had under way does not count",
-        (PACE + "counts_until", "return min(now, span.lost_at) + window", "return span.sent + 1.0")),
+        (RATE_LIMIT + "counts_until", "return min(now, span.lost_at) + window", "return span.sent + 1.0")),
     _mutant("a restarted machine forgets its requests",
-        (BUDGET + "Budget._spans", "Span(0.0, 0.0, 0.0) if", "Span(-9e9, -9e9, -9e9) if")),
+        (LIMITER + "RateLimiter._spans", "Span(0.0, 0.0, 0.0) if", "Span(-9e9, -9e9, -9e9) if")),
     _mutant("the writer lock is left out",
         ("tests.simulation.machine:Store.lock", "if self.holder is not None:", "if False:"), quick=1500),
     *(Mutant(*entry) for entry in VERSION_MUTANTS),

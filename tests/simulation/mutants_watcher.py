@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501
 
-WATCH = "astica_sync.sync.watch:Watcher."
+WATCH = "astica_sync.sync.watch.watcher:Watcher."
 Change = tuple[str, str, str]
 WATCHER_MUTANTS: tuple[tuple[str, tuple[Change, ...], int], ...] = (
     ("the watcher concludes absence from events alone",
@@ -10,22 +10,22 @@ WATCHER_MUTANTS: tuple[tuple[str, tuple[Change, ...], int], ...] = (
           "scan = self._scan(getattr(self, '_heard', None)); self._heard = set()"),
          (WATCH + "_look", "self._hear(told)", "self._hear(told)\n        self._heard = getattr(self, '_heard', set()) | told.folders")), 0),
     ("the watcher forgets the quarantine between rounds",
-        ((WATCH + "_round", "parts = self._heed_others()",
-          "self._parts = parts = replace(self._parts, quarantine=0.0)\n            self._rounds.take_over(parts)"),), 0),
+        ((WATCH + "_round", "session = self._heed_others()",
+          "self._session = session = replace(self._session, quarantine=0.0)\n            self._rounds.take_over(session)"),), 0),
     ("the watcher goes on after a refused key",
-        (("astica_sync.sync.keeper:react", "if isinstance(error, (BadKey, NoSuchModel, ConfigError)):",
+        (("astica_sync.sync.watch.supervisor:react", "if isinstance(error, (BadKey, NoSuchModel, ConfigError)):",
           "if isinstance(error, ConfigError):"),), 10),
     ("the watcher does not heed what others wrote",
         ((WATCH + "_heed_others", "if written != self._foreign:", "if False:"),), 0),
     ("the watcher sends what a push beside it has sent",
-        ((WATCH + "_send", "if self._shown is None or parts.journal.foreign_writes() != self._foreign:", "if False:"),), 0),
+        ((WATCH + "_send", "if self._shown is None or session.journal.foreign_writes() != self._foreign:", "if False:"),), 0),
     ("the watcher observes once and never again",
-        (("astica_sync.core.schedule:Schedule.rounded", "now + self.observe_every", "now + 9e9"),), 0),
+        (("astica_sync.core.watch.scheduler:Scheduler.rounded", "now + self.observe_every", "now + 9e9"),), 0),
     ("the watcher ends a look without one for what has not settled",
-        ((WATCH + "_look", "self._schedule.look_again(self._parts.clock.now() + self._habits.settle)", "pass"),
+        ((WATCH + "_look", "self._schedule.look_again(self._session.clock.now() + self._habits.settle)", "pass"),
          (WATCH + "_after_round", "self._schedule.look_again(now + self._habits.settle)", "pass")), 0),
     ("the watcher takes a folder in the store's place for the store",
-        (("astica_sync.store.layout:check_root", "if sentinel.inode != status.st_ino:", "if False:"),), 0),
+        (("astica_sync.local.layout:check_root", "if sentinel.inode != status.st_ino:", "if False:"),), 0),
     ("the watcher sends although the guard refuses",
-        (("astica_sync.sync.cycle:Rounds.run", "removals=not refusals", "removals=True"),), 10),
+        (("astica_sync.sync.push.push:RoundRunner.run", "removals=not refusals", "removals=True"),), 10),
 )  # fmt: skip

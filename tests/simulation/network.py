@@ -14,7 +14,7 @@ import msgspec
 
 from astica_sync.clock import Clock
 from astica_sync.remote.client import Client
-from astica_sync.remote.connection import Answer, Bounds, Silence
+from astica_sync.remote.http import Answer, ExchangeLimits, NoAnswer
 from astica_sync.secret import Secret
 from tests.simulation.account import Told
 from tests.simulation.service import MODEL, Service, View
@@ -62,7 +62,7 @@ class Reply:
     __slots__ = ("asked", "outcome", "proof", "told", "view")
 
     def __init__(
-        self, outcome: Answer | Silence, proof: str, view: View | None = None, told: Told | None = None
+        self, outcome: Answer | NoAnswer, proof: str, view: View | None = None, told: Told | None = None
     ) -> None:
         self.outcome = outcome
         self.proof = proof
@@ -72,7 +72,7 @@ class Reply:
 
 
 class SimConnection:
-    """``astica_sync.remote.connection.Connection`` for one process."""
+    """``astica_sync.remote.http.HttpClient`` for one process."""
 
     url = "https://sim.invalid"
 
@@ -93,7 +93,7 @@ class SimConnection:
     def close(self) -> None:
         pass
 
-    def post(self, path: str, body: Any, bounds: Bounds) -> Answer | Silence:
+    def post(self, path: str, body: Any, bounds: ExchangeLimits) -> Answer | NoAnswer:
         process, world, draw = self._process, self._world, self.draw
         process.effect("send")
         fields = msgspec.json.decode(b"".join(body))
@@ -102,7 +102,7 @@ class SimConnection:
         if fault == "unreachable":
             world.tell(lambda: f"{process.name}: {_name(path, fields)}: unreachable")
             process.wait(world.time + draw.random())
-            return Silence(False, "connection refused")
+            return NoAnswer(False, "connection refused")
         asked = world.time
         process.posts += 1
         self._oracle.sending(process, path, fields)
@@ -124,7 +124,7 @@ class SimConnection:
         return reply.outcome
 
     def _travel(
-        self, path: str, fields: dict[str, Any], fault: str, bounds: Bounds, deliver: Callable[[Reply], None]
+        self, path: str, fields: dict[str, Any], fault: str, bounds: ExchangeLimits, deliver: Callable[[Reply], None]
     ) -> None:
         world, draw, service = self._world, self.draw, self._service
         sent, boot = world.time, self._machine.boots
@@ -148,7 +148,7 @@ class SimConnection:
             fault == "twice late" and draw.random() < 0.5
         ):
             silent_at = sent + way + draw.choice((0.1, min(20.0, bounds.seconds - way), draw.random() * 5))
-            world.at(silent_at, lambda: deliver(Reply(Silence(True, "timed out"), "unknown")))
+            world.at(silent_at, lambda: deliver(Reply(NoAnswer(True, "timed out"), "unknown")))
             back = _nowhere
         if arrives:
             world.at(sent + way, arrive)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import xxhash
 
-from astica_sync.core.guard import Allowance, Refusal
-from astica_sync.core.plan import Plan, Why
-from astica_sync.core.sample import complete_uid, fold_title, make_scope, make_uid
-from tests.simulation.disk import Node
+from astica_sync.core.model import complete_uid, fold_title, make_scope, make_uid
+from astica_sync.core.plan.guard import Allowance, Refusal
+from astica_sync.core.plan.planner import Plan, RemovalReason
+from tests.simulation.filesystem import Node
 from tests.simulation.oracle_versions import VersionsOracle
 from tests.simulation.service import MODEL, Seen, Service
 from tests.simulation.world import World
@@ -547,7 +547,7 @@ def _massacred(plan: Plan, allowance: Allowance) -> set[int]:
     found: set[int] = set()
     for title, count in plan.classes.items():
         mine = [removal for removal in removed if removal.class_title == title]
-        vanished = count.local == 0 and any(removal.why is Why.ABSENT for removal in mine)
+        vanished = count.local == 0 and any(removal.why is RemovalReason.ABSENT for removal in mine)
         if vanished or len(mine) > max(allowance.floor, int(allowance.class_share * count.managed)):
             found |= {removal.sample_id for removal in mine}
     return found

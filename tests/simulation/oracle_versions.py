@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import xxhash
 
-from astica_sync.core.sample import fold_title, make_scope, make_uid
+from astica_sync.core.model import fold_title, make_scope, make_uid
 from tests.simulation.account import Account, Told, Training
 from tests.simulation.service import MODEL
 from tests.simulation.world import World
@@ -281,7 +281,7 @@ class VersionsOracle:
 
     def _creation_leaves(self, run: "Run", fields: dict[str, Any]) -> None:
         machine, world, title = run.store.machine, self.world, fields["dataset_title"]
-        intent = machine.fs.durable_file(machine.fs.root, intent_file(machine).lstrip("/"))
+        intent = machine.volume.durable_file(machine.volume.root, intent_file(machine).lstrip("/"))
         if intent is None or title.encode() not in intent:
             world.violate(1, f"{run.name} makes a model and has not written down that it does")
         wish = self.wishes.get(machine.name)

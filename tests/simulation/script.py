@@ -14,7 +14,7 @@ from tests.simulation.network import CHANGE_FAULTS, OUTSIDE, VIEW_FAULTS, Faults
 from tests.simulation.service import Switches
 from tests.simulation.training import STEPS as TRAINING_STEPS
 from tests.simulation.training import draw_terms
-from tests.simulation.watcher import Day
+from tests.simulation.watch import Day
 
 STEPS = {
     "add": 10, "edit": 5, "delete": 7, "move": 6, "rename": 3, "rename class": 3, "copy": 4, "delete class": 4,

@@ -134,7 +134,7 @@ def _arm(run: Run, kind: str, at: int, for_ever: bool) -> None:
             process.kill()
         elif kind == "power":
             run.store.machine.boots += 1
-            process.on_end.append(lambda: run.store.machine.fs.cut_power(random.Random(at)))
+            process.on_end.append(lambda: run.store.machine.volume.cut_power(random.Random(at)))
             process.kill()
         elif kind == "stop":
             process.ask_to_stop()

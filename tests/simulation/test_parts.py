@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from astica_sync.store.disk import Disk
+from astica_sync.local.filesystem import FileSystem
 from tests.simulation.databases import Databases, installed
-from tests.simulation.disk import FileSystem, SimDisk
+from tests.simulation.filesystem import SimFileSystem, SimVolume
 from tests.simulation.world import Crash, Process, World
 
 
@@ -19,22 +19,22 @@ class Idle(Process):
 
 
 @pytest.fixture(params=["real", "simulated"])
-def disk(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Any, Path]:
+def fs(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Any, Path]:
     if request.param == "real":
-        return Disk(), tmp_path
+        return FileSystem(), tmp_path
     world = World()
-    fs = FileSystem(world, 1)
-    fs.make_folder("/sim")
-    return SimDisk(fs, Idle(world, "p")), Path("/sim")
+    volume = SimVolume(world, 1)
+    volume.make_folder("/sim")
+    return SimFileSystem(volume, Idle(world, "p")), Path("/sim")
 
 
-def read(disk: Any, path: Path) -> bytes:
-    with disk.open_read(path) as file:
-        return b"".join(disk.chunks(file))
+def read(fs: Any, path: Path) -> bytes:
+    with fs.open_read(path) as file:
+        return b"".join(fs.chunks(file))
 
 
-def test_a_written_file_reads_back_and_replaces_the_old_one(disk: tuple[Any, Path]) -> None:
-    door, root = disk
+def test_a_written_file_reads_back_and_replaces_the_old_one(fs: tuple[Any, Path]) -> None:
+    door, root = fs
     door.make_folder(root / "a" / "b")
     door.write_synced(root / "a" / "b" / "f", [b"one"])
     door.write_synced(root / "a" / "b" / "f", [b"two", b"more"])
@@ -42,15 +42,15 @@ def test_a_written_file_reads_back_and_replaces_the_old_one(disk: tuple[Any, Pat
     assert [name for name, _ in door.scan_folder(root / "a" / "b")] == ["f"]
 
 
-def test_appended_bytes_follow_the_old_ones(disk: tuple[Any, Path]) -> None:
-    door, root = disk
+def test_appended_bytes_follow_the_old_ones(fs: tuple[Any, Path]) -> None:
+    door, root = fs
     door.append_synced(root / "log", b"one\n")
     door.append_synced(root / "log", b"two\n")
     assert read(door, root / "log") == b"one\ntwo\n"
 
 
-def test_a_copy_is_another_file_with_the_same_bytes(disk: tuple[Any, Path]) -> None:
-    door, root = disk
+def test_a_copy_is_another_file_with_the_same_bytes(fs: tuple[Any, Path]) -> None:
+    door, root = fs
     door.write_synced(root / "source", [b"bytes"])
     door.copy_synced(root / "source", root / "temp")
     door.publish(root / "temp", root / "target")
@@ -59,8 +59,8 @@ def test_a_copy_is_another_file_with_the_same_bytes(disk: tuple[Any, Path]) -> N
     assert sorted(name for name, _ in door.scan_folder(root)) == ["source", "target"]
 
 
-def test_what_is_not_there_is_the_same_error(disk: tuple[Any, Path]) -> None:
-    door, root = disk
+def test_what_is_not_there_is_the_same_error(fs: tuple[Any, Path]) -> None:
+    door, root = fs
     door.write_synced(root / "file", [b""])
     for path, error in ((root / "none", FileNotFoundError), (root / "file" / "below", NotADirectoryError)):
         with pytest.raises(error):
@@ -80,14 +80,14 @@ def test_a_power_cut_keeps_what_was_synced_and_may_take_what_was_not() -> None:
     lost = 0
     for seed in range(40):
         world = World()
-        fs = FileSystem(world, 1)
-        fs.make_folder("/sim")
-        door = SimDisk(fs, Idle(world, "p"))
+        volume = SimVolume(world, 1)
+        volume.make_folder("/sim")
+        door = SimFileSystem(volume, Idle(world, "p"))
         door.write_synced(Path("/sim/kept"), [b"kept"])
-        fs.change(fs.find("/sim"), ("late", fs.find("/sim/kept")))
-        fs.cut_power(random.Random(seed))
+        volume.change(volume.find("/sim"), ("late", volume.find("/sim/kept")))
+        volume.cut_power(random.Random(seed))
         assert read(door, Path("/sim/kept")) == b"kept"
-        lost += fs.get("/sim/late") is None
+        lost += volume.get("/sim/late") is None
     assert 0 < lost < 40
 
 

@@ -9,11 +9,11 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from astica_sync.api import Store as Desk
+from astica_sync.api import Store as ResultHandler
 from astica_sync.errors import RemoteError
-from astica_sync.opening import Opened
-from astica_sync.sync.creating import Wish, create_model, forget_attempt
-from astica_sync.sync.parts import Parts
+from astica_sync.open_session import Opened
+from astica_sync.sync.admin.create_model import ModelRequest, create_model, forget_attempt
+from astica_sync.sync.session import Session
 from tests.simulation.account import Terms
 from tests.simulation.oracle_versions import intent_file
 
@@ -44,12 +44,12 @@ def draw_terms(seed: int) -> Terms | None:
     )
 
 
-def run_command(command: str, run: "Run", parts: Parts, seed: int) -> Any:
+def run_command(command: str, run: "Run", session: Session, seed: int) -> Any:
     """What one of ``COMMANDS`` does, with the options that a person chose."""
     draw = random.Random(seed ^ 0xC0DE)
     if command == "create":
-        return _create(run, parts, draw)
-    desk = Desk.over(Opened(parts, None, parts.layout))  # type: ignore[arg-type]
+        return _create(run, session, draw)
+    desk = ResultHandler.over(Opened(session, None, session.layout))  # type: ignore[arg-type]
     if command == "train":
         again = draw.random() < 0.4
 
@@ -64,10 +64,10 @@ def run_command(command: str, run: "Run", parts: Parts, seed: int) -> Any:
     return None
 
 
-def push_as(run: "Run", parts: Parts, seed: int, **options: Any) -> Any:
+def push_as(run: "Run", session: Session, seed: int, **options: Any) -> Any:
     """``push --as`` one of the versions whose data is known; nothing where there is none."""
     draw = random.Random(seed ^ 0xC0DE)
-    desk = Desk.over(Opened(parts, None, parts.layout))  # type: ignore[arg-type]
+    desk = ResultHandler.over(Opened(session, None, session.layout))  # type: ignore[arg-type]
     known = [version for version in desk.history.versions() if version.snapshot is not None]
     if not known:
         return None
@@ -78,23 +78,23 @@ def push_as(run: "Run", parts: Parts, seed: int, **options: Any) -> Any:
     return desk.push(as_version=f"@{version.number}", **options)
 
 
-def _create(run: "Run", parts: Parts, draw: random.Random) -> int | None:
+def _create(run: "Run", session: Session, draw: random.Random) -> int | None:
     machine = run.store.machine
     intent = Path(intent_file(machine))
-    begun = machine.fs.get(str(intent))
+    begun = machine.volume.get(str(intent))
     # Whoever gave the command gives it again.
     title = json.loads(begun.data)["title"] if begun else draw.choice(TITLES)
     model = create_model(
-        parts.service,
-        Wish(title, "image", "to be sorted"),
+        session.service,
+        ModelRequest(title, "image", "to be sorted"),
         intent,
-        disk=parts.disk,
-        clock=parts.clock,
-        quarantine=parts.quarantine,
+        fs=session.fs,
+        clock=session.clock,
+        quarantine=session.quarantine,
         tell=lambda text: run.world.tell(lambda: f"{run.name}: {text}"),
     )
     run.store.oracle.versions.created(run, model.model_id, title)
-    forget_attempt(intent, parts.disk)
+    forget_attempt(intent, session.fs)
     if machine.name in run.store.oracle.versions.wishes:
         run.store.oracle.versions.wishes[machine.name].done = True
     return model.model_id
@@ -119,8 +119,8 @@ def _may_create(play: "Play", store: "Store") -> bool:
     last = runs[-1] if runs else None
     if last and isinstance(last.error, RemoteError) and "more than one" in str(last.error):
         machine = store.machine
-        if machine.fs.get(intent_file(machine)):
-            machine.fs.delete(intent_file(machine))
+        if machine.volume.get(intent_file(machine)):
+            machine.volume.delete(intent_file(machine))
         play.oracle.versions.wishes.pop(machine.name, None)
     return True
 
@@ -135,7 +135,7 @@ def bring_in(play: "Play") -> None:
     for store in play.stores:
         _must(play, store, "versions")
         play.oracle.versions.check_end(store)
-        if store.machine.fs.get(intent_file(store.machine)) and _may_create(play, store):
+        if store.machine.volume.get(intent_file(store.machine)) and _may_create(play, store):
             _may_fail(play, store, "create")
 
 

@@ -5,11 +5,11 @@ import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from astica_sync.core.sample import complete_uid
-from tests.simulation.disk import DEVICE, Node
+from astica_sync.core.model import complete_uid
+from tests.simulation.filesystem import DEVICE, Node
 from tests.simulation.oracle import PNG
 from tests.simulation.service import MODEL
-from tests.simulation.watcher import faces, tell_ears
+from tests.simulation.watch import faces, tell_ears
 from tests.simulation.world import World
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Users:
             data = data[: len(old)].ljust(len(old), b"=")
         if node is not None and in_place:
             node.data, node.hash, node.epoch, node.synced = data, None, self.world.epoch, data
-            node.ctime = store.machine.fs.now()
+            node.ctime = store.machine.volume.now()
             if draw.random() < 0.5:
                 node.mtime = node.ctime
         else:
@@ -124,7 +124,7 @@ class Users:
         if not store.mounted:
             return ""
         store.mounted = False
-        self._stand_in(store, Node(store.machine.fs, None))
+        self._stand_in(store, Node(store.machine.volume, None))
         return "the store's disk"
 
     def replace(self, store: "Store", draw: random.Random) -> str:
@@ -132,7 +132,7 @@ class Users:
         if not store.mounted:
             return ""
         store.mounted = False
-        other = Node(store.machine.fs, None)
+        other = Node(store.machine.volume, None)
         other.entries[".astica-sync"] = other.durable[".astica-sync"] = store.tree.entries[".astica-sync"]
         self._stand_in(store, other)
         return "another folder in its place"
@@ -142,7 +142,7 @@ class Users:
         if node is None:
             return ""
         node.locked = True
-        node.ctime = store.machine.fs.now()
+        node.ctime = store.machine.volume.now()
         return "a class folder cannot be read"
 
     def lock_and_forget(self, store: "Store", draw: random.Random) -> str:
@@ -165,14 +165,14 @@ class Users:
         if node is None:
             return ""
         node.locked = True
-        node.ctime = store.machine.fs.now()
+        node.ctime = store.machine.volume.now()
         return path
 
     def mend(self, store: "Store", draw: random.Random) -> str:
         """Everything can be seen again."""
         store.mounted = True
         self._stand_in(store, store.tree)
-        _unlock(store.tree, store.machine.fs.now())
+        _unlock(store.tree, store.machine.volume.now())
         return "all is readable"
 
     # The hidden folder.
@@ -306,28 +306,28 @@ class Users:
     def write(self, store: "Store", path: str, image: bytes | int) -> None:
         """A new file; an image may be named by its number alone."""
         data = PNG + f"{store.name}{image}".encode() if isinstance(image, int) else image
-        node = Node(store.machine.fs, data)
+        node = Node(store.machine.volume, data)
         node.synced = data
         self.put(store, path, node)
 
     def put(self, store: "Store", path: str, node: Node) -> None:
-        fs = store.machine.fs
+        volume = store.machine.volume
         folder = store.tree
         *above, name = path.split("/")
         for part in above:
             below = folder.entries.get(part)
             if below is None:
-                below = Node(fs, None)
-                fs.place(folder, part, below)
+                below = Node(volume, None)
+                volume.place(folder, part, below)
             folder = below
-        node.ctime = fs.now()
-        fs.place(folder, name, node)
+        node.ctime = volume.now()
+        volume.place(folder, name, node)
 
     def take(self, store: "Store", path: str) -> Node:
         above, _, name = path.rpartition("/")
         folder = store.shown(above) if above else store.tree
         assert folder is not None
-        folder.mtime = folder.ctime = store.machine.fs.now()
+        folder.mtime = folder.ctime = store.machine.volume.now()
         folder.durable.pop(name, None)
         return folder.entries.pop(name)
 
@@ -346,7 +346,7 @@ class Users:
 
     def _stand_in(self, store: "Store", node: Node) -> None:
         above, _, name = store.root.rpartition("/")
-        parent = store.machine.fs.find(above, looking=False)
+        parent = store.machine.volume.find(above, looking=False)
         node.device = DEVICE
         parent.entries[name] = parent.durable[name] = node
 

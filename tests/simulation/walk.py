@@ -5,7 +5,7 @@ import random
 import sqlite3
 from dataclasses import dataclass, replace
 
-from astica_sync.core.guard import Allowance
+from astica_sync.core.plan.guard import Allowance
 from tests.simulation import training
 from tests.simulation.corners import CORNERS
 from tests.simulation.databases import Databases
@@ -222,7 +222,7 @@ class Play:
                     run.kill()
                 if draw.random() < 0.3 and other.name in self.users.copies:
                     other.databases.restore(other.index_name, self.users.copies[other.name])
-        machine.fs.cut_power(draw)
+        machine.volume.cut_power(draw)
         self.world.run_until(self.world.time + draw.choice((0.5, 5.0, 40.0)))
         machine.booted_at = self.world.time
 

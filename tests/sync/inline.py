@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from astica_sync.core.pace import Lane
+from astica_sync.core.rate_limit import Lane
 from astica_sync.errors import Interrupted
-from astica_sync.remote.budget import Permit, Wait
-from astica_sync.sync.workers import Done
+from astica_sync.remote.rate_limiter import Permit, Wait
+from astica_sync.sync.apply.thread_pool import TaskResult
 
 
 class OwnClock:
@@ -41,15 +41,15 @@ class InlineWorkers:
         self._waiting.append((work, tag))
         self.most = max(self.most, len(self._waiting))
 
-    def next_done(self, timeout: float | None) -> Done | None:
+    def next_done(self, timeout: float | None) -> TaskResult | None:
         if not self._waiting:
             self._clock.time += timeout or 0.0
             return None
         work, tag = self._waiting.popleft()
         try:
-            return Done(tag, work())
+            return TaskResult(tag, work())
         except BaseException as error:  # noqa: BLE001
-            return Done(tag, error=error)
+            return TaskResult(tag, error=error)
 
 
 class OpenGate:

@@ -13,30 +13,30 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from astica_sync.clock import SystemClock
-from astica_sync.core.plan import Plan, Terms
-from astica_sync.core.sample import ModelInfo, Observation, RemoteClass, RemoteSample
-from astica_sync.core.shown import Shown
-from astica_sync.store.columns import Columns, read_columns, write_columns
-from astica_sync.store.disk import Disk
-from astica_sync.store.index import Index
-from astica_sync.store.journal import Journal
-from astica_sync.store.layout import create_store
-from astica_sync.store.scan import scan_store
-from astica_sync.sync import compare as compare_module
-from astica_sync.sync.compare import compare
+from astica_sync.core.model import ModelInfo, Observation, RemoteClass, RemoteSample
+from astica_sync.core.plan.planner import Plan, PlanContext
+from astica_sync.core.view.sample_table import SampleTable
+from astica_sync.local.db.index import Index
+from astica_sync.local.db.journal import Journal
+from astica_sync.local.db.view_cache import ViewCache, read_view_cache, write_view_cache
+from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.layout import create_store
+from astica_sync.local.scan.scanner import scan_store
+from astica_sync.sync.plan import compare as compare_module
+from astica_sync.sync.plan.compare import compare
 
 PNG = b"\x89PNG\r\n\x1a\n"
 TITLES = ("Can", "Dog")
 numbers = itertools.count()
 
 
-class LaterDisk(Disk):
+class LaterDisk(FileSystem):
     def time_ns(self, folder: Path) -> int:
         return super().time_ns(folder) + 3_600_000_000_000
 
 
 class Sides:
-    """A store, its journal, and what the service shows of it. Stands in for ``Parts`` as far as a comparison goes."""
+    """A store, its journal, and what the service shows of it. Stands in for ``Session`` as far as a comparison goes."""
 
     wanted = None
     model_id = 7
@@ -54,7 +54,7 @@ class Sides:
         target.write_bytes(PNG + b"%d" % image)
 
     def scan(self) -> None:
-        scan_store(self.layout, self.index, clock=SystemClock(), disk=LaterDisk(), threads=0)
+        scan_store(self.layout, self.index, clock=SystemClock(), fs=LaterDisk(), threads=0)
 
     def agree(self) -> None:
         """The service takes everything, and the journal knows it."""
@@ -74,8 +74,8 @@ class Sides:
         self.observation = Observation(ModelInfo(7, "m"), 100.0, classes, shown, name=f"view {next(numbers)}")
 
     def plan(self, quick: bool, most: int | None = None) -> Plan:
-        parts: Any = self
-        return compare(parts, self.observation, Terms("r", 0.0, 60.0), quick=quick, most=most)
+        session: Any = self
+        return compare(session, self.observation, PlanContext("r", 0.0, 60.0), quick=quick, most=most)
 
     def close(self) -> None:
         self.index.close()
@@ -94,7 +94,7 @@ def sides(tmp_path: Path) -> Iterator[Sides]:
 
 def test_a_comparison_is_made_once_while_nothing_changes(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sides.plan(quick=True).in_sync
-    monkeypatch.setattr(compare_module, "find_kept", None)
+    monkeypatch.setattr(compare_module, "find_unchanged", None)
     plan = sides.plan(quick=True)
     assert plan.in_sync
     assert (plan.classes["Can"].local, plan.classes["Can"].managed) == (5, 5)
@@ -203,31 +203,31 @@ def test_columns_on_the_disk_are_the_observation(
         RemoteSample(uid, number, TITLES.index(title) + 5, title) for number, (uid, title) in enumerate(sorted(samples))
     )
     observation = Observation(ModelInfo(7, "m", version="1"), 5.0, (RemoteClass(5, "Can", 3),), shown, name="name")
-    write_columns(Disk(), path, observation)
-    read = read_columns(path)
+    write_view_cache(FileSystem(), path, observation)
+    read = read_view_cache(path)
     assert read is not None
-    assert isinstance(read.samples, Columns)
+    assert isinstance(read.samples, ViewCache)
     starts = sorted({uid[:32] for uid, _ in samples} | {"0" * 32, "f"})
-    assert list(read.samples.starting(starts)) == list(Shown.of(shown).starting(starts))
+    assert list(read.samples.starting(starts)) == list(SampleTable.of(shown).starting(starts))
     assert len(read.samples) == len(shown)
     assert list(read.samples) == list(shown)
-    assert list(read.samples.starting(starts)) == list(Shown.of(shown).starting(starts))
+    assert list(read.samples.starting(starts)) == list(SampleTable.of(shown).starting(starts))
     assert replace(read, samples=shown) == observation
     assert (read.name, read.samples[:2]) == ("name", list(shown[:2]))
 
 
 def test_columns_that_are_not_what_was_written_are_no_observation(tmp_path: Path) -> None:
     path = tmp_path / "columns"
-    assert read_columns(path) is None
+    assert read_view_cache(path) is None
     observation = Observation(ModelInfo(7, "m"), 5.0, (), (RemoteSample("0" * 41, 1, 1, "Can"),), name="name")
-    write_columns(Disk(), path, observation)
+    write_view_cache(FileSystem(), path, observation)
     data = path.read_bytes()
     for place in range(0, len(data), 7):
         path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
-        assert read_columns(path) is None
+        assert read_view_cache(path) is None
     for size in range(0, len(data), 5):
         path.write_bytes(data[:size])
-        assert read_columns(path) is None
+        assert read_view_cache(path) is None
     path.unlink()
-    write_columns(Disk(), path, replace(observation, samples=(RemoteSample("a\nb", 1, 1, "Can"),)))
-    assert read_columns(path) is None
+    write_view_cache(FileSystem(), path, replace(observation, samples=(RemoteSample("a\nb", 1, 1, "Can"),)))
+    assert read_view_cache(path) is None

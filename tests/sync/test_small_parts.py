@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.cli.words import duration, first, json_name, number, safe
+from astica_sync.cli.render.text import duration, first, json_name, number, safe
 from astica_sync.clock import Stop, SystemClock, Wake
 from astica_sync.config import SETTINGS, load_key, load_settings
 from astica_sync.errors import ConfigError, Interrupted
 from astica_sync.secret import Secret
-from astica_sync.sync.workers import ThreadWorkers, thread_workers
+from astica_sync.sync.apply.thread_pool import ThreadPool, thread_pool
 
 
 def test_a_sleep_ends_at_once_when_a_stop_was_asked_for() -> None:
@@ -51,7 +51,7 @@ def test_workers_do_everything_and_hand_errors_back() -> None:
     def fail() -> None:
         raise KeyError("x")
 
-    with thread_workers(3) as workers:
+    with thread_pool(3) as workers:
         for place in range(20):
             workers.submit(lambda place=place: place * 2, place)
         workers.submit(fail, "fail")
@@ -68,7 +68,7 @@ def test_closed_workers_begin_nothing_more_and_keep_nobody_waiting() -> None:
         began.set()
         go.wait(10)
 
-    workers = ThreadWorkers(1)
+    workers = ThreadPool(1)
     workers.submit(block, "first")
     began.wait(10)
     workers.submit(lambda: begun.append("second"), "second")
@@ -197,7 +197,7 @@ def test_a_long_list_is_cut_and_says_so() -> None:
 
 @pytest.mark.parametrize(
     "begin",
-    [lambda: ThreadWorkers(1).next_done, lambda: Wake().wait, lambda: Stop().wait],
+    [lambda: ThreadPool(1).next_done, lambda: Wake().wait, lambda: Stop().wait],
     ids=["work", "bell", "stop"],
 )
 def test_however_short_a_wait_is_it_ends(begin: Callable[[], Callable[[float], object]]) -> None:

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shell import Shell, fill
 
-from astica_sync.core.pairing import Adopted, Sure, find_pairs, rename_adopted
-from astica_sync.core.sample import LocalSample, ModelInfo, Observation, RemoteClass, RemoteSample, make_scope, make_uid
-from astica_sync.sandbox.running import Box
+from astica_sync.core.model import LocalSample, ModelInfo, Observation, RemoteClass, RemoteSample, make_scope, make_uid
+from astica_sync.core.versions.matching import Adopted, Sure, find_pairs, rename_adopted
+from astica_sync.sandbox.embedded import RunningSandbox
 
 
 def here(number: int, size: int, path: str) -> LocalSample:
@@ -22,7 +22,7 @@ def there(sample_id: int, uid: str, title: str = "Can") -> RemoteSample:
 
 
 @pytest.fixture
-def old(shell: Shell, sandbox: Box, tmp_path: Path) -> Path:
+def old(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
     """A store whose images a script has sent before, under uids of its own, with one image nobody has any more."""
     folder = fill(tmp_path / "old", {"Bottle": 2, "Can": 3})
     model_id = sandbox.add_model("Old")
@@ -36,7 +36,9 @@ def old(shell: Shell, sandbox: Box, tmp_path: Path) -> Path:
     return folder
 
 
-def test_nothing_is_uploaded_twice_and_what_is_not_paired_stays(shell: Shell, sandbox: Box, old: Path) -> None:
+def test_nothing_is_uploaded_twice_and_what_is_not_paired_stays(
+    shell: Shell, sandbox: RunningSandbox, old: Path
+) -> None:
     shown = shell("adopt", "--json", "--store", old).json
     assert shown["adopted"] == 0
     certain = {pair["path"] for pair in shown["pairs"] if pair["certain"]}
@@ -60,7 +62,7 @@ def test_nothing_is_uploaded_twice_and_what_is_not_paired_stays(shell: Shell, sa
     assert (old.parent / "back" / "Can" / "000.png").exists(), "what was taken over is in the backup"
 
 
-def test_without_consent_nothing_is_taken_over(shell: Shell, sandbox: Box, old: Path) -> None:
+def test_without_consent_nothing_is_taken_over(shell: Shell, sandbox: RunningSandbox, old: Path) -> None:
     ran = shell("adopt", "--store", old)
     assert ran.code == 0
     assert "Took over 0 samples" in ran.out
@@ -69,7 +71,7 @@ def test_without_consent_nothing_is_taken_over(shell: Shell, sandbox: Box, old: 
 
 
 def test_what_was_sent_before_anybody_thought_of_adopting_is_there_twice_and_not_lost(
-    shell: Shell, sandbox: Box, old: Path
+    shell: Shell, sandbox: RunningSandbox, old: Path
 ) -> None:
     assert shell("push", "--yes", "--store", old).code == 0
     shown = shell("adopt", "--json", "--store", old).json
@@ -81,7 +83,7 @@ def test_what_was_sent_before_anybody_thought_of_adopting_is_there_twice_and_not
     assert len(sandbox.samples(1001)) == 11, "nothing is removed for anybody"
 
 
-def test_what_was_taken_over_outlives_the_journal(shell: Shell, sandbox: Box, old: Path) -> None:
+def test_what_was_taken_over_outlives_the_journal(shell: Shell, sandbox: RunningSandbox, old: Path) -> None:
     assert shell("adopt", "--yes", "--store", old).code == 0
     for name in ("journal.db", "index.db"):
         (old / ".astica-sync" / name).unlink()

@@ -18,7 +18,7 @@ from astica_sync import Client, Store
 from astica_sync.cli.main import cli
 from astica_sync.errors import AsticaSyncError, ConfigError
 from astica_sync.remote import client as remote_client
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", (DOCS / "python-api.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
@@ -38,7 +38,7 @@ def account(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
 
 
 def test_every_example_of_the_page_runs(
-    account: Shell, sandbox: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    account: Shell, sandbox: RunningSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_digits(tmp_path / "digits", 6)
     write_digits(tmp_path / "held-out", 2, start=6)
@@ -70,7 +70,7 @@ def test_every_documented_call_is_in_the_table_with_a_command_and_a_method_that_
         assert callable(globals()[test])
 
 
-def test_every_call_is_sent_by_its_command(shell: Shell, sandbox: Box, tmp_path: Path) -> None:
+def test_every_call_is_sent_by_its_command(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> None:
     folder = write_digits(tmp_path / "digits", 2)
     made = {"--title": "Made here", "--type": "image", "--purpose": "test"}
     arguments: dict[str, Callable[[], Iterable[str | Path]]] = {
@@ -95,14 +95,14 @@ def test_every_call_is_sent_by_its_command(shell: Shell, sandbox: Box, tmp_path:
 
 
 @pytest.mark.switches("no model list")
-def test_models_are_listed_where_a_service_knows_no_list(account: Shell, sandbox: Box) -> None:
+def test_models_are_listed_where_a_service_knows_no_list(account: Shell, sandbox: RunningSandbox) -> None:
     model_id = sandbox.add_model("Theirs")
     with Client() as client:
         assert [model.model_id for model in client.models()] == [model_id]
     assert account("models", "--json").json[0]["model_id"] == model_id
 
 
-def test_a_client_sends_every_documented_call(account: Shell, sandbox: Box, tmp_path: Path) -> None:
+def test_a_client_sends_every_documented_call(account: Shell, sandbox: RunningSandbox, tmp_path: Path) -> None:
     with Client() as client:
         client.create_model("Made here", type="image", purpose="test", tags="a,b")
         (model,) = client.models()
@@ -126,7 +126,7 @@ def test_a_client_sends_every_documented_call(account: Shell, sandbox: Box, tmp_
     assert {row[0].rpartition("/")[2] for row in ROWS} == calls
 
 
-def test_a_key_can_be_given_and_an_unsafe_address_is_refused(sandbox: Box, account: Shell) -> None:
+def test_a_key_can_be_given_and_an_unsafe_address_is_refused(sandbox: RunningSandbox, account: Shell) -> None:
     with Client(sandbox.key, train_url=sandbox.url, detect_url=sandbox.url) as client:
         assert client.models() == []
     with pytest.raises(ConfigError, match="train_url"):

@@ -14,12 +14,12 @@ from shell import Shell
 
 from astica_sync import Store
 from astica_sync.errors import AsticaSyncError
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 from astica_sync.training.detect import inputs_in
 
 
 @pytest.fixture
-def store(shell: Shell, sandbox: Box, tmp_path: Path) -> Path:
+def store(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
     """A trained store of digits."""
     folder = write_digits(tmp_path / "digits", 6)
     for arguments in (["init", folder, "--model", str(sandbox.add_model("Digits"))], ["push", "--store", folder]):
@@ -33,7 +33,7 @@ def lines(out: str) -> list[dict[str, object]]:
 
 
 def test_results_come_in_the_order_of_the_images_and_a_repeat_is_free(
-    shell: Shell, sandbox: Box, store: Path, tmp_path: Path
+    shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path
 ) -> None:
     images = write_digits(tmp_path / "new", 8, start=6)
     ran = shell("detect", images, "--json", "--store", store)
@@ -47,7 +47,7 @@ def test_results_come_in_the_order_of_the_images_and_a_repeat_is_free(
 
 
 def test_a_run_that_was_cut_short_asks_only_for_the_rest(
-    shell: Shell, sandbox: Box, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = write_digits(tmp_path / "new", 8, start=6)
     for name, value in shell.environ.items():
@@ -60,7 +60,7 @@ def test_a_run_that_was_cut_short_asks_only_for_the_rest(
 
 
 def test_a_wait_for_the_budget_is_told_once_however_many_images_wait(
-    shell: Shell, sandbox: Box, store: Path, tmp_path: Path
+    shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path
 ) -> None:
     images = write_digits(tmp_path / "new", 8, start=6)
     shell.environ |= {"ASTICA_LIMIT": "20", "ASTICA_LIMIT_WINDOW": "3", "XDG_STATE_HOME": str(tmp_path / "fresh")}
@@ -114,7 +114,7 @@ def test_patterns_folders_and_files_are_found_and_nothing_is_an_error(tmp_path: 
             names(str(tmp_path / wrong))
 
 
-def test_a_model_without_a_version_says_what_to_do(shell: Shell, sandbox: Box, tmp_path: Path) -> None:
+def test_a_model_without_a_version_says_what_to_do(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> None:
     folder = write_digits(tmp_path / "fresh", 2)
     assert shell("init", folder, "--model", str(sandbox.add_model("Fresh"))).code == 0
     ran = shell("detect", folder, "--store", folder)

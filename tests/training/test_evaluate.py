@@ -8,11 +8,11 @@ from digits import write_digits
 from PIL import Image
 from shell import Shell, draw, on_service
 
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 
 @pytest.fixture
-def store(shell: Shell, sandbox: Box, tmp_path: Path) -> Path:
+def store(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
     """A store of handwritten digits, pushed and trained once."""
     folder = write_digits(tmp_path / "digits", 14)
     for arguments in (["init", folder, "--model", str(sandbox.add_model("Digits"))], ["push", "--store", folder]):
@@ -29,7 +29,7 @@ def held_out(tmp_path: Path) -> Path:
 
 
 def test_wrong_labels_show_in_the_report_and_going_back_brings_the_score_back(
-    shell: Shell, sandbox: Box, store: Path, held_out: Path, tmp_path: Path
+    shell: Shell, sandbox: RunningSandbox, store: Path, held_out: Path, tmp_path: Path
 ) -> None:
     first = sandbox.versions(1001)[0]
     good = on_service(sandbox, 1001)
@@ -68,7 +68,7 @@ def test_wrong_labels_show_in_the_report_and_going_back_brings_the_score_back(
 
 
 def test_the_text_has_the_matrix_and_the_worst_mistakes(
-    shell: Shell, sandbox: Box, store: Path, held_out: Path
+    shell: Shell, sandbox: RunningSandbox, store: Path, held_out: Path
 ) -> None:
     (held_out / "zero" / "014.png").rename(held_out / "one" / "is a zero.png")
     out = shell("evaluate", held_out, "--store", store).out
@@ -82,7 +82,7 @@ def test_the_text_has_the_matrix_and_the_worst_mistakes(
     assert "is one: one/is a zero.png" in out
 
 
-def test_asking_again_costs_no_detection(shell: Shell, sandbox: Box, store: Path, held_out: Path) -> None:
+def test_asking_again_costs_no_detection(shell: Shell, sandbox: RunningSandbox, store: Path, held_out: Path) -> None:
     assert shell("evaluate", held_out, "--store", store).code == 0
     sandbox.forget_log()
     assert shell("evaluate", held_out, "--store", store).code == 0
@@ -134,7 +134,7 @@ def test_classes_that_no_version_knows_are_named(shell: Shell, store: Path, held
     ],
 )
 def test_a_folder_without_held_out_images_is_a_clear_error(
-    shell: Shell, sandbox: Box, store: Path, tmp_path: Path, make: object, says: str
+    shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path, make: object, says: str
 ) -> None:
     assert callable(make)
     make(tmp_path / "empty")

@@ -6,12 +6,14 @@ import pytest
 from shell import Shell, on_service
 from terminal import converse
 
-from astica_sync.cli.remove import subject
+from astica_sync.cli.service.remove import subject
 from astica_sync.errors import GuardRefused
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 
-def test_a_sample_made_elsewhere_goes_by_its_id(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+def test_a_sample_made_elsewhere_goes_by_its_id(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
+) -> None:
     sample_id = sandbox.add_sample(model_id, "Can", b"made elsewhere")
     held = on_service(sandbox, model_id)
     refused = shell("remove-sample", str(sample_id), "--store", store)
@@ -23,7 +25,9 @@ def test_a_sample_made_elsewhere_goes_by_its_id(shell: Shell, sandbox: Box, stor
     assert "by hand" in shell("log", "--store", store).out
 
 
-def test_what_the_store_manages_goes_by_its_file_alone(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+def test_what_the_store_manages_goes_by_its_file_alone(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
+) -> None:
     ours = sandbox.samples(model_id)[0]
     ran = shell("remove-sample", str(ours.sample_id), "--yes", "--store", store)
     assert ran.code == 4
@@ -34,7 +38,7 @@ def test_what_the_store_manages_goes_by_its_file_alone(shell: Shell, sandbox: Bo
 
 
 def test_a_class_made_elsewhere_goes_with_the_number_of_what_is_lost(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     for number in range(3):
         sandbox.add_sample(model_id, "Elsewhere", b"image %d" % number)
@@ -48,7 +52,9 @@ def test_a_class_made_elsewhere_goes_with_the_number_of_what_is_lost(
     assert len(sandbox.samples(model_id)) == 5
 
 
-def test_a_model_goes_when_the_backup_holds_all_of_it(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+def test_a_model_goes_when_the_backup_holds_all_of_it(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
+) -> None:
     assert shell("models", "remove", str(model_id), "--store", store).code == 4, "nobody said yes"
     ran = shell("models", "remove", str(model_id), "--yes", "--store", store)
     assert ran.code == 0, ran.err
@@ -56,7 +62,7 @@ def test_a_model_goes_when_the_backup_holds_all_of_it(shell: Shell, sandbox: Box
 
 
 def test_on_a_terminal_a_model_goes_by_its_typed_title_alone(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     command = ["models", "remove", str(model_id), "--store", store]
     for wrong in ("y", "cans", str(model_id)):
@@ -69,7 +75,9 @@ def test_on_a_terminal_a_model_goes_by_its_typed_title_alone(
     assert sandbox.models() == []
 
 
-def test_on_a_terminal_a_class_goes_after_a_yes(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+def test_on_a_terminal_a_class_goes_after_a_yes(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
+) -> None:
     sandbox.add_sample(model_id, "Elsewhere", b"made elsewhere")
     class_id = next(class_id for class_id, title in sandbox.classes(model_id) if title == "Elsewhere")
     command = ["remove-class", str(class_id), "--lose-unmanaged", "1", "--store", store]
@@ -79,7 +87,9 @@ def test_on_a_terminal_a_class_goes_after_a_yes(shell: Shell, sandbox: Box, stor
     assert len(sandbox.samples(model_id)) == 5
 
 
-def test_a_model_that_no_store_mirrors_is_lost_as_a_whole(shell: Shell, sandbox: Box, tmp_path: Path) -> None:
+def test_a_model_that_no_store_mirrors_is_lost_as_a_whole(
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
     model_id = sandbox.add_model("Theirs")
     for number in range(2):
         sandbox.add_sample(model_id, "Can", b"image %d" % number)
@@ -91,7 +101,7 @@ def test_a_model_that_no_store_mirrors_is_lost_as_a_whole(shell: Shell, sandbox:
 
 
 def test_a_model_with_something_that_no_backup_holds_needs_the_number(
-    shell: Shell, sandbox: Box, store: Path, model_id: int, tmp_path: Path
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
 ) -> None:
     sandbox.add_sample(model_id, "Can", b"made elsewhere")
     broken = next((store / ".astica-sync" / "backup" / "objects").glob("*/*.png"))
@@ -104,7 +114,7 @@ def test_a_model_with_something_that_no_backup_holds_needs_the_number(
 
 
 def test_a_lost_answer_is_settled_by_what_the_service_shows(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     sandbox.set_faults("model_remove:1=lost-after")
     ran = shell("models", "remove", str(model_id), "--yes", "--store", store)
@@ -113,7 +123,7 @@ def test_a_lost_answer_is_settled_by_what_the_service_shows(
 
 
 def test_what_came_after_the_question_is_never_taken_along(
-    shell: Shell, sandbox: Box, store: Path, model_id: int, monkeypatch: pytest.MonkeyPatch
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in shell.environ.items():
         monkeypatch.setenv(name, value)

@@ -5,9 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.core.order import new_places, uploads_before
-from astica_sync.core.plan import Plan, Terms, Why, make_plan
-from astica_sync.core.sample import (
+from astica_sync.core.model import (
     LocalSample,
     Mark,
     MarkState,
@@ -18,8 +16,10 @@ from astica_sync.core.sample import (
     make_scope,
     make_uid,
 )
-from astica_sync.core.snapshot import Elsewhere, Pinned, as_local, diff, freeze
-from astica_sync.core.versions import find_objections
+from astica_sync.core.plan.ordering import new_places, uploads_before
+from astica_sync.core.plan.planner import Plan, PlanContext, RemovalReason, make_plan
+from astica_sync.core.versions.snapshot import Elsewhere, Pinned, as_local, diff, freeze
+from astica_sync.core.versions.version import find_objections
 
 TITLES = ("Bottle", "Can", "Jar")
 
@@ -36,7 +36,7 @@ def plan_as(wanted: list[LocalSample], marks: list[Mark], remote: list[RemoteSam
     classes = Counter(sample.class_title for sample in remote)
     listed = tuple(RemoteClass(10 + TITLES.index(title), title, count) for title, count in classes.items())
     observation = Observation(ModelInfo(1, "M"), 1000.0, listed, tuple(sorted(remote, key=lambda one: one.uid)))
-    terms = Terms(run="now", run_started=0.0, quarantine=0.0, version=True, class_remove=False)
+    terms = PlanContext(run="now", run_started=0.0, quarantine=0.0, version=True, class_remove=False)
     return make_plan(wanted, sorted(marks, key=lambda one: one.uid), observation, terms)
 
 
@@ -61,7 +61,7 @@ def test_a_removal_for_a_version_waits_for_the_new_place_of_the_same_image() -> 
     remote = [RemoteSample(uid(1, "Can"), 1, 11, "Can"), RemoteSample(uid(2, "Can"), 2, 11, "Can")]
     plan = plan_as(wanted, [mark(1, "Can", "Can/a.png"), mark(2, "Can", "Can/b.png")], remote)
     assert [upload.uid for upload in plan.uploads] == [uid(1, "Bottle")]
-    assert {removal.why for removal in plan.removals} == {Why.NOT_IN_VERSION}
+    assert {removal.why for removal in plan.removals} == {RemovalReason.NOT_IN_VERSION}
     places = new_places(plan.uploads)
     waits = {removal.sample_id: uploads_before(removal, places) for removal in plan.removals}
     assert waits == {1: [uid(1, "Bottle")], 2: []}

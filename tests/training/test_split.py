@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from shell import Shell, in_store
 
-from astica_sync.core.split import Candidate, choose_held_out
-from astica_sync.sandbox.running import Box
+from astica_sync.core.versions.holdout import Candidate, choose_held_out
+from astica_sync.sandbox.embedded import RunningSandbox
 from astica_sync.training.split import NOTE
 
 
 @pytest.fixture
-def store(shell: Shell, sandbox: Box, tmp_path: Path) -> Path:
+def store(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
     folder = write_digits(tmp_path / "digits", 10)
     with Image.open(folder / "one" / "000.png") as image:
         image.resize((60, 60)).save(folder / "one" / "000-small.jpg")

@@ -12,11 +12,11 @@ from terminal import converse
 
 from astica_sync import Store
 from astica_sync.api.store import Trained
-from astica_sync.core.sample import ModelInfo
-from astica_sync.core.versions import Training, Version, find_versions, has_newer, is_overdue, is_recorded
+from astica_sync.core.model import ModelInfo
+from astica_sync.core.versions.version import Training, Version, find_versions, has_newer, is_overdue, is_recorded
+from astica_sync.local.db.journal import Journal
 from astica_sync.remote.service import Service
-from astica_sync.sandbox.running import Box
-from astica_sync.store.journal import Journal
+from astica_sync.sandbox.embedded import RunningSandbox
 from astica_sync.training.train import PENDING, Look, find_model
 
 
@@ -35,7 +35,7 @@ def put_back(store: Path, seconds: float) -> None:
 
 @pytest.mark.switches("as documented", "versions are dates", "untrained says nothing", "no model list", "all at once")
 def test_a_version_is_recognised_whatever_the_service_says_of_it(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     # Where views lag, what was confirmed a moment ago is not shown yet, and train says so.
     for _ in range(20):
@@ -48,7 +48,7 @@ def test_a_version_is_recognised_whatever_the_service_says_of_it(
         assert len(sandbox.seen("model_train")) == count
 
 
-def test_a_lost_answer_is_no_second_training(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+def test_a_lost_answer_is_no_second_training(shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int) -> None:
     sandbox.set_faults("model_train:1=lost-after")
     ran = shell("train", "--store", store)
     assert ran.code == 0, ran.err
@@ -57,7 +57,7 @@ def test_a_lost_answer_is_no_second_training(shell: Shell, sandbox: Box, store: 
 
 
 def test_a_training_that_was_killed_while_it_waited_is_picked_up(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     sandbox.set_faults("model_train:1=slow~20s")
     process = shell.start("train", "--store", store)
@@ -81,7 +81,9 @@ def test_a_training_that_was_killed_while_it_waited_is_picked_up(
     assert pending(store) is None
 
 
-def test_ctrl_c_stops_the_waiting_and_not_the_training(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+def test_ctrl_c_stops_the_waiting_and_not_the_training(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
+) -> None:
     sandbox.set_faults("model_train:1=late~inf")
     process = shell.start("train", "--store", store)
     assert process.stderr is not None
@@ -100,7 +102,7 @@ def test_ctrl_c_stops_the_waiting_and_not_the_training(shell: Shell, sandbox: Bo
 
 
 def test_on_a_terminal_an_overdue_training_is_asked_about(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     sandbox.set_faults("model_train:1=lost-before")
     assert shell("train", "--no-wait", "--store", store).code == 0
@@ -113,7 +115,7 @@ def test_on_a_terminal_an_overdue_training_is_asked_about(
     assert sandbox.versions(model_id) == [ran.out.split()[-1]]
 
 
-def test_a_store_that_was_never_pushed_is_told_to_push(shell: Shell, sandbox: Box, tmp_path: Path) -> None:
+def test_a_store_that_was_never_pushed_is_told_to_push(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> None:
     for classes, hint in (
         ({"Bottle": 1, "Can": 1}, "Run astica-sync push first"),
         ({"Can": 2}, "Add a class, then push"),
@@ -127,7 +129,7 @@ def test_a_store_that_was_never_pushed_is_told_to_push(shell: Shell, sandbox: Bo
 
 
 def test_the_next_versions_command_picks_a_training_up_as_well(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     assert shell("train", "--no-wait", "--store", store).code == 0
     assert pending(store) is not None
@@ -138,7 +140,7 @@ def test_the_next_versions_command_picks_a_training_up_as_well(
 
 
 def test_the_same_data_is_not_trained_again_and_other_data_is(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     shell("train", "--no-wait", "--store", store)
     sandbox.wait_for_training()
@@ -154,7 +156,7 @@ def test_the_same_data_is_not_trained_again_and_other_data_is(
 
 
 def test_whoever_was_killed_before_saying_the_version_says_it_the_next_time(
-    shell: Shell, sandbox: Box, store: Path, monkeypatch: pytest.MonkeyPatch
+    shell: Shell, sandbox: RunningSandbox, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in shell.environ.items():
         monkeypatch.setenv(name, value)
@@ -198,7 +200,7 @@ def test_an_answer_from_before_another_command_asked_settles_nothing(
 
 
 def test_a_version_that_shows_between_the_look_and_the_request_is_not_taken_for_the_one_asked_for(
-    shell: Shell, sandbox: Box, store: Path, model_id: int, monkeypatch: pytest.MonkeyPatch
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in shell.environ.items():
         monkeypatch.setenv(name, value)
@@ -209,7 +211,7 @@ def test_a_version_that_shows_between_the_look_and_the_request_is_not_taken_for_
         def meanwhile(_: object) -> Look:
             found = look()
             monkeypatch.undo()
-            opened.parts.service.train(model_id)
+            opened.session.service.train(model_id)
             sandbox.wait_for_training()
             return found
 
@@ -222,7 +224,7 @@ def test_a_version_that_shows_between_the_look_and_the_request_is_not_taken_for_
 
 
 def test_a_request_that_never_arrived_is_asked_about_and_sent_again_only_then(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     sandbox.set_faults("model_train:1=lost-before")
     assert shell("train", "--no-wait", "--store", store).code == 0
@@ -241,7 +243,7 @@ def test_a_request_that_never_arrived_is_asked_about_and_sent_again_only_then(
     assert sandbox.versions(model_id) == [ran.out.strip()]
 
 
-def test_a_refusal_leaves_nothing_behind(shell: Shell, sandbox: Box, store: Path, model_id: int) -> None:
+def test_a_refusal_leaves_nothing_behind(shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int) -> None:
     sandbox.remove_class(sandbox.classes(model_id)[0][0])
     ran = shell("train", "--anyway", "--store", store)
     assert ran.code == 1
@@ -250,7 +252,9 @@ def test_a_refusal_leaves_nothing_behind(shell: Shell, sandbox: Box, store: Path
     assert pending(store) is None
 
 
-def test_drift_is_refused_and_named_and_may_be_wanted(shell: Shell, sandbox: Box, store: Path, tmp_path: Path) -> None:
+def test_drift_is_refused_and_named_and_may_be_wanted(
+    shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path
+) -> None:
     draw(store / "Can" / "new.png", 88)
     (store / "Bottle" / "000.png").unlink()
     held = on_service(sandbox, 1001)
@@ -263,7 +267,7 @@ def test_drift_is_refused_and_named_and_may_be_wanted(shell: Shell, sandbox: Box
     assert in_store(tmp_path / "then") == held, "the snapshot is what the service held, not what the store holds"
 
 
-def test_doubtful_uploads_are_refused_whatever_one_says(shell: Shell, sandbox: Box, store: Path) -> None:
+def test_doubtful_uploads_are_refused_whatever_one_says(shell: Shell, sandbox: RunningSandbox, store: Path) -> None:
     draw(store / "Can" / "new.png", 88)
     shell.environ["ASTICA_QUARANTINE"] = "600"
     sandbox.set_faults("upload:1=lost-before")
@@ -280,7 +284,7 @@ def test_doubtful_uploads_are_refused_whatever_one_says(shell: Shell, sandbox: B
 
 
 def test_a_version_made_elsewhere_is_listed_as_such_and_has_no_data(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     mine = shell("train", "--store", store).out.strip()
     from astica_sync import Client
@@ -301,7 +305,7 @@ def test_a_version_made_elsewhere_is_listed_as_such_and_has_no_data(
 
 
 def test_samples_made_elsewhere_are_written_down_and_stay_when_going_back(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     sandbox.add_sample(model_id, "Can", b"made elsewhere", "their.png")
     assert shell("train", "--store", store).code == 0
@@ -314,7 +318,7 @@ def test_samples_made_elsewhere_are_written_down_and_stay_when_going_back(
 
 
 def test_a_snapshot_outlives_index_and_journal(
-    shell: Shell, sandbox: Box, store: Path, model_id: int, tmp_path: Path
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
 ) -> None:
     held = on_service(sandbox, model_id)
     assert shell("train", "--store", store).code == 0
@@ -324,7 +328,7 @@ def test_a_snapshot_outlives_index_and_journal(
     assert in_store(tmp_path / "then") == held
 
 
-def test_a_damaged_manifest_is_an_error_and_no_plan(shell: Shell, sandbox: Box, store: Path) -> None:
+def test_a_damaged_manifest_is_an_error_and_no_plan(shell: Shell, sandbox: RunningSandbox, store: Path) -> None:
     assert shell("train", "--store", store).code == 0
     manifest = next((store / ".astica-sync" / "backup" / "snapshots").glob("*.jsonl"))
     manifest.write_text("".join(manifest.read_text().splitlines(keepends=True)[1:]))
@@ -336,7 +340,7 @@ def test_a_damaged_manifest_is_an_error_and_no_plan(shell: Shell, sandbox: Box, 
 
 
 def test_a_push_to_a_version_that_was_killed_goes_on_and_a_plain_one_comes_forward(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     held = on_service(sandbox, model_id)
     first = shell("train", "--store", store).out.strip()
@@ -361,7 +365,9 @@ def test_a_push_to_a_version_that_was_killed_goes_on_and_a_plain_one_comes_forwa
     assert on_service(sandbox, model_id) == in_store(store)
 
 
-def test_going_back_asks_the_guard_and_shows_its_price_first(shell: Shell, sandbox: Box, store: Path) -> None:
+def test_going_back_asks_the_guard_and_shows_its_price_first(
+    shell: Shell, sandbox: RunningSandbox, store: Path
+) -> None:
     first = shell("train", "--store", store).out.strip()
     for place in range(12):
         draw(store / "Can" / f"more-{place:02}.png", 300 + place)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from shell import Shell, draw, fill, in_store, on_service
 
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 
 def trained(shell: Shell, store: Path) -> str:
@@ -15,7 +15,7 @@ def trained(shell: Shell, store: Path) -> str:
 
 
 def test_a_training_makes_a_version_of_exactly_what_the_service_held(
-    shell: Shell, sandbox: Box, store: Path, model_id: int, tmp_path: Path
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
 ) -> None:
     held = on_service(sandbox, model_id)
     name = trained(shell, store)
@@ -28,7 +28,7 @@ def test_a_training_makes_a_version_of_exactly_what_the_service_held(
 
 
 def test_a_version_goes_back_and_a_plain_push_comes_forward(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     first, then = trained(shell, store), on_service(sandbox, model_id)
     (store / "Can" / "000.png").rename(store / "Bottle" / "moved.png")
@@ -61,7 +61,7 @@ def test_a_version_goes_back_and_a_plain_push_comes_forward(
 
 
 def test_an_unknown_version_is_a_clear_error_everywhere(
-    shell: Shell, sandbox: Box, store: Path, tmp_path: Path
+    shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path
 ) -> None:
     name = trained(shell, store)
     sandbox.forget_log()
@@ -84,7 +84,7 @@ def test_an_unknown_version_is_a_clear_error_everywhere(
 
 
 def test_two_versions_of_one_name_are_told_apart_by_their_numbers_alone(
-    shell: Shell, sandbox: Box, store: Path, tmp_path: Path
+    shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path
 ) -> None:
     name, then = trained(shell, store), on_service(sandbox, 1001)
     record = store / ".astica-sync" / "backup" / "versions.jsonl"
@@ -106,7 +106,7 @@ def test_two_versions_of_one_name_are_told_apart_by_their_numbers_alone(
 
 
 def test_what_changed_in_many_classes_is_cut_short_and_says_where_the_rest_is(
-    shell: Shell, sandbox: Box, tmp_path: Path
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     folder = fill(tmp_path / "wide", {f"class {number:02}": 1 for number in range(12)})
     assert shell("init", folder, "--model", str(sandbox.add_model("Wide"))).code == 0

@@ -5,15 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from grounds import Ground
+from mounts import Ground
 from shell import Shell, fill
-from watching import Start, Watching
+from watch_process import Start, Watching
 
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 
 @pytest.fixture
-def shell(sandbox: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+def shell(
+    sandbox: RunningSandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Shell:
     """Runs commands against the sandbox of this test."""
     return Shell(tmp_path / "home", sandbox.url, sandbox.key, capsys, monkeypatch)
 
@@ -32,7 +34,7 @@ def watch(shell: Shell, tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.fixture
-def store(shell: Shell, sandbox: Box, tmp_path: Path) -> Path:
+def store(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
     """A store of five images in two classes, bound to a new model, nothing pushed; the limit is out of the way."""
     sandbox.set_limit(100_000, 60.0)
     shell.environ |= {"ASTICA_LIMIT": "100000"}

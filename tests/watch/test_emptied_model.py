@@ -4,14 +4,14 @@ import json
 from pathlib import Path
 
 from shell import Shell, draw, fill
-from watching import Start, equal, wait_until
+from watch_process import Start, equal, wait_until
 
-from astica_sync.sandbox.running import Box
-from astica_sync.store.layout import Layout
+from astica_sync.local.layout import Layout
+from astica_sync.sandbox.embedded import RunningSandbox
 
 
 def test_a_watcher_sends_nothing_again_to_a_model_that_was_emptied_before_a_word(
-    shell: Shell, sandbox: Box, store: Path, watch: Start
+    shell: Shell, sandbox: RunningSandbox, store: Path, watch: Start
 ) -> None:
     fill(store, {"Glass": 40}, start=100)
     [(model_id, _)] = sandbox.models()

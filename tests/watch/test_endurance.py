@@ -11,17 +11,17 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from grounds import Ground
+from mounts import Ground
 from shell import Shell, draw
-from watching import Start, Watching, equal, wait_until
+from watch_process import Start, Watching, equal, wait_until
 
-from astica_sync.sandbox.running import Box, running
-from astica_sync.store.layout import Layout
-from astica_sync.store.lock import is_watched
+from astica_sync.local.layout import Layout
+from astica_sync.local.lock import is_watched
+from astica_sync.sandbox.embedded import RunningSandbox, running
 
 
 @pytest.fixture
-def model_id(store: Path, sandbox: Box) -> int:
+def model_id(store: Path, sandbox: RunningSandbox) -> int:
     return sandbox.models()[0][0]
 
 
@@ -30,18 +30,20 @@ def report(store: Path) -> dict[str, object]:
     return json.loads(file.read_bytes()) if file.exists() else {"state": None, "agreed_at": None}
 
 
-def agreed(watching: Watching, sandbox: Box, model_id: int, store: Path) -> Watching:
+def agreed(watching: Watching, sandbox: RunningSandbox, model_id: int, store: Path) -> Watching:
     wait_until(lambda: equal(sandbox, model_id, store))
     wait_until(lambda: report(store)["agreed_at"] is not None)
     sandbox.forget_log()
     return watching
 
 
-def must_have_removed_nothing(sandbox: Box) -> None:
+def must_have_removed_nothing(sandbox: RunningSandbox) -> None:
     assert not sandbox.seen("sample_remove") and not sandbox.seen("class_remove")
 
 
-def test_more_events_than_the_system_keeps_lose_no_file(watch: Start, sandbox: Box, store: Path, model_id: int) -> None:
+def test_more_events_than_the_system_keeps_lose_no_file(
+    watch: Start, sandbox: RunningSandbox, store: Path, model_id: int
+) -> None:
     limit = Path("/proc/sys/fs/inotify/max_queued_events")
     if not limit.exists():
         pytest.skip("only Linux has such a queue")
@@ -64,7 +66,7 @@ def test_more_events_than_the_system_keeps_lose_no_file(watch: Start, sandbox: B
 
 
 def test_a_stop_of_the_whole_process_amid_its_uploads_doubles_nothing(
-    shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int
+    shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     sandbox.set_faults(latency="30-60ms")
     for number in range(60):
@@ -81,7 +83,7 @@ def test_a_stop_of_the_whole_process_amid_its_uploads_doubles_nothing(
 
 
 def test_a_full_disk_is_waited_for_and_nothing_goes_up_without_its_backup(
-    shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int, ground: Ground, tmp_path: Path
+    shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, ground: Ground, tmp_path: Path
 ) -> None:
     inside = tmp_path / "small"
     inside.mkdir()
@@ -106,7 +108,7 @@ def test_a_full_disk_is_waited_for_and_nothing_goes_up_without_its_backup(
 
 
 def test_a_disk_that_is_pulled_is_let_go_and_taken_up_again(
-    watch: Start, sandbox: Box, store: Path, model_id: int, ground: Ground, tmp_path: Path
+    watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, ground: Ground, tmp_path: Path
 ) -> None:
     place = tmp_path / "mounted"
     place.mkdir()
@@ -125,7 +127,7 @@ def test_a_disk_that_is_pulled_is_let_go_and_taken_up_again(
 
 @pytest.mark.parametrize("files", [3, 8, 12])
 def test_without_another_open_file_it_waits_and_takes_nothing_for_gone(
-    watch: Start, sandbox: Box, store: Path, model_id: int, files: int
+    watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, files: int
 ) -> None:
     watching = agreed(watch(store), sandbox, model_id, store)
     before = resource.prlimit(watching.process.pid, resource.RLIMIT_NOFILE)
@@ -145,7 +147,7 @@ def test_without_another_open_file_it_waits_and_takes_nothing_for_gone(
 
 
 def test_a_service_that_was_down_is_found_again(
-    shell: Shell, watch: Start, store: Path, sandbox: Box, tmp_path: Path
+    shell: Shell, watch: Start, store: Path, sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     with running(tmp_path / "account", limit=100_000) as box:
         port = int(box.url.rpartition(":")[2])
@@ -162,7 +164,7 @@ def test_a_service_that_was_down_is_found_again(
 
 
 def test_a_key_that_is_revoked_amid_the_work_stops_all_asking_until_there_is_another(
-    shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int, tmp_path: Path
+    shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
 ) -> None:
     key = tmp_path / "key"
     key.touch(mode=0o600)
@@ -187,7 +189,7 @@ def test_a_key_that_is_revoked_amid_the_work_stops_all_asking_until_there_is_ano
     assert 0 < before == refused()
 
 
-def test_changed_settings_are_read_again(watch: Start, sandbox: Box, store: Path, model_id: int) -> None:
+def test_changed_settings_are_read_again(watch: Start, sandbox: RunningSandbox, store: Path, model_id: int) -> None:
     settings = store / "astica-sync.toml"
     settings.write_text("settle = 0.2\nobserve_every = 86400\n")
     watching = agreed(watch(store), sandbox, model_id, store)
@@ -199,7 +201,9 @@ def test_changed_settings_are_read_again(watch: Start, sandbox: Box, store: Path
     wait_until(lambda: equal(sandbox, model_id, store))
 
 
-def test_a_log_that_is_rotated_goes_on(shell: Shell, sandbox: Box, store: Path, model_id: int, tmp_path: Path) -> None:
+def test_a_log_that_is_rotated_goes_on(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
+) -> None:
     log = tmp_path / "watch.log"
     with log.open("ab") as out:
         process = shell.start("watch", "--json", store, stdout=out)
@@ -219,7 +223,7 @@ def test_a_log_that_is_rotated_goes_on(shell: Shell, sandbox: Box, store: Path, 
 
 @pytest.mark.parametrize("where", ["full", "closed"])
 def test_output_that_nobody_takes_stops_nothing(
-    shell: Shell, sandbox: Box, store: Path, model_id: int, where: str
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, where: str
 ) -> None:
     if where == "full":
         if not Path("/dev/full").exists():

@@ -14,18 +14,18 @@ from pathlib import Path
 
 import pytest
 from shell import Shell, draw, fill, in_store
-from watching import Start, Watching, equal, wait_until
+from watch_process import Start, Watching, equal, wait_until
 
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 
 @pytest.fixture
-def model_id(store: Path, sandbox: Box) -> int:
+def model_id(store: Path, sandbox: RunningSandbox) -> int:
     return sandbox.models()[0][0]
 
 
 @pytest.fixture
-def running(watch: Start, sandbox: Box, store: Path, model_id: int) -> Watching:
+def running(watch: Start, sandbox: RunningSandbox, store: Path, model_id: int) -> Watching:
     """A watcher that has made the service equal to the store; the sandbox's log is begun anew."""
     watching = watch(store)
     wait_until(lambda: equal(sandbox, model_id, store))
@@ -34,7 +34,7 @@ def running(watch: Start, sandbox: Box, store: Path, model_id: int) -> Watching:
     return watching
 
 
-def holds(sandbox: Box, model_id: int, image: bytes) -> bool:
+def holds(sandbox: RunningSandbox, model_id: int, image: bytes) -> bool:
     return any(sample.image == image for sample in sandbox.samples(model_id))
 
 
@@ -44,7 +44,7 @@ def state(store: Path) -> dict[str, object]:
 
 
 def test_a_new_file_costs_one_request_and_a_rename_or_a_file_that_came_and_went_none(
-    running: Watching, sandbox: Box, store: Path, model_id: int
+    running: Watching, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     draw(store / "Can" / "new.png", 500)
     wait_until(lambda: equal(sandbox, model_id, store))
@@ -58,7 +58,7 @@ def test_a_new_file_costs_one_request_and_a_rename_or_a_file_that_came_and_went_
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not tell that a file is closed")
 def test_a_file_that_is_open_is_not_sent_however_whole_it_looks(
-    running: Watching, sandbox: Box, store: Path, model_id: int, tmp_path: Path
+    running: Watching, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
 ) -> None:
     image = draw(tmp_path / "aside.png", 510).read_bytes()
     with (store / "Can" / "open.png").open("wb") as file:
@@ -75,7 +75,7 @@ def test_a_file_that_is_open_is_not_sent_however_whole_it_looks(
 
 
 def test_a_push_amid_a_backlog_sends_nothing_twice(
-    shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int
+    shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     fill(store, {"Old": 150}, start=100)
     sandbox.set_limit(20, 1.0)
@@ -92,7 +92,7 @@ def test_a_push_amid_a_backlog_sends_nothing_twice(
 
 
 def test_a_watcher_that_waits_for_its_budget_gives_way_to_a_push(
-    shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int
+    shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     fill(store, {"Old": 20}, start=100)
     shell.environ |= {"ASTICA_LIMIT": "5", "ASTICA_LIMIT_WINDOW": "3600"}
@@ -108,7 +108,7 @@ def test_a_watcher_that_waits_for_its_budget_gives_way_to_a_push(
 
 
 def test_a_change_made_elsewhere_is_seen_by_the_next_observation(
-    watch: Start, sandbox: Box, store: Path, model_id: int
+    watch: Start, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     (store / "astica-sync.toml").write_text("observe_every = 1\n")
     watch(store)
@@ -118,7 +118,7 @@ def test_a_change_made_elsewhere_is_seen_by_the_next_observation(
 
 
 def test_a_long_backlog_does_not_keep_a_new_file_waiting(
-    shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int
+    shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     fill(store, {"Old": 120}, start=100)
     sandbox.set_limit(20, 1.0)
@@ -133,7 +133,7 @@ def test_a_long_backlog_does_not_keep_a_new_file_waiting(
 
 
 def test_a_guard_pauses_removals_alone_and_a_push_gives_the_word(
-    running: Watching, shell: Shell, sandbox: Box, store: Path, model_id: int
+    running: Watching, shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     shutil.rmtree(store / "Can")
     draw(store / "Bottle" / "new.png", 600)
@@ -148,7 +148,7 @@ def test_a_guard_pauses_removals_alone_and_a_push_gives_the_word(
 
 
 def test_it_rests_while_the_service_fails_and_goes_on_by_itself(
-    running: Watching, sandbox: Box, store: Path, model_id: int
+    running: Watching, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     sandbox.set_faults("upload=5xx", "view=5xx")
     draw(store / "Can" / "new.png", 700)
@@ -159,7 +159,7 @@ def test_it_rests_while_the_service_fails_and_goes_on_by_itself(
 
 
 def test_a_revoked_key_stops_all_asking_until_the_key_changes(
-    shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int, tmp_path: Path
+    shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
 ) -> None:
     key = tmp_path / "key"
     key.touch(mode=0o600)
@@ -178,7 +178,7 @@ def test_a_revoked_key_stops_all_asking_until_the_key_changes(
 
 
 def test_a_store_that_is_away_is_held_and_taken_up_again(
-    running: Watching, sandbox: Box, store: Path, model_id: int
+    running: Watching, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     away = store.with_name("away")
     store.rename(away)
@@ -191,7 +191,7 @@ def test_a_store_that_is_away_is_held_and_taken_up_again(
 
 
 def test_a_pause_holds_until_a_resume_and_status_says_so(
-    running: Watching, shell: Shell, sandbox: Box, store: Path, model_id: int
+    running: Watching, shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     assert shell("watch", "pause", "--store", store).code == 0
     wait_until(lambda: running.heard("paused"))
@@ -205,7 +205,7 @@ def test_a_pause_holds_until_a_resume_and_status_says_so(
 
 
 def test_there_is_one_watcher_for_a_store_and_a_killed_one_leaves_nothing_to_mend(
-    running: Watching, shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int
+    running: Watching, shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     second = watch(store)
     assert second.process.wait(20) == 1
@@ -221,7 +221,7 @@ def test_there_is_one_watcher_for_a_store_and_a_killed_one_leaves_nothing_to_men
 
 
 def test_a_stop_parks_a_request_that_does_not_end_within_seconds(
-    running: Watching, sandbox: Box, store: Path, model_id: int, watch: Start
+    running: Watching, sandbox: RunningSandbox, store: Path, model_id: int, watch: Start
 ) -> None:
     sandbox.set_faults("upload=slow~60s")
     draw(store / "Can" / "new.png", 840)
@@ -234,14 +234,14 @@ def test_a_stop_parks_a_request_that_does_not_end_within_seconds(
     wait_until(lambda: equal(sandbox, model_id, store))
 
 
-def test_a_hang_up_reads_the_settings_again(running: Watching, sandbox: Box, store: Path) -> None:
+def test_a_hang_up_reads_the_settings_again(running: Watching, sandbox: RunningSandbox, store: Path) -> None:
     running.process.send_signal(signal.SIGHUP)
     wait_until(lambda: running.heard("starting", "a person asked for it"))
     wait_until(lambda: bool(sandbox.seen("view")))
 
 
 def test_several_stores_are_watched_by_one_process(
-    shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int, tmp_path: Path
+    shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
 ) -> None:
     other = fill(tmp_path / "other", {"Red": 3}, start=300)
     other_id = sandbox.add_model("Others")
@@ -260,7 +260,7 @@ def test_several_stores_are_watched_by_one_process(
 
 
 def test_a_long_backlog_of_one_store_keeps_no_other_waiting(
-    shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int, tmp_path: Path
+    shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
 ) -> None:
     sandbox.set_limit(20, 1.0)
     shell.environ |= {"ASTICA_LIMIT": "20", "ASTICA_LIMIT_WINDOW": "1"}
@@ -277,7 +277,7 @@ def test_a_long_backlog_of_one_store_keeps_no_other_waiting(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="notify-send is of Linux desktops")
 def test_a_desktop_is_told_when_a_person_is_needed(
-    shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int, tmp_path: Path
+    shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
 ) -> None:
     told = tmp_path / "told"
     program = tmp_path / "bin" / "notify-send"
@@ -298,7 +298,7 @@ def test_a_desktop_is_told_when_a_person_is_needed(
 
 
 def test_once_waits_until_files_have_settled_and_ends_like_a_push(
-    shell: Shell, sandbox: Box, store: Path, model_id: int
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     shell.environ["ASTICA_LIMIT"] = "100000"
     ran = shell("watch", "--once", "--json", str(store))
@@ -318,8 +318,8 @@ def test_once_waits_until_files_have_settled_and_ends_like_a_push(
     assert in_store(store) and equal(sandbox, model_id, store)
 
 
-def test_a_store_that_follows_a_version_is_held(running: Watching, store: Path, sandbox: Box) -> None:
-    from astica_sync.store.journal import Journal
+def test_a_store_that_follows_a_version_is_held(running: Watching, store: Path, sandbox: RunningSandbox) -> None:
+    from astica_sync.local.db.journal import Journal
 
     with Journal(store / ".astica-sync" / "journal.db", "another") as journal:
         journal.set_meta("follows", ["1001_20001", "snapshot"])

@@ -8,10 +8,10 @@ import pytest
 from shell import draw, fill
 
 from astica_sync.clock import SystemClock
-from astica_sync.store.disk import Disk
-from astica_sync.store.index import GRAIN_NS, TICK_NS, Index
-from astica_sync.store.layout import Layout, create_store
-from astica_sync.store.scan import Scan, scan_store
+from astica_sync.local.db.index import GRAIN_NS, TICK_NS, Index
+from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.layout import Layout, create_store
+from astica_sync.local.scan.scanner import Scan, scan_store
 
 
 class Eyes:
@@ -94,7 +94,7 @@ def test_folders_inside_one_another_are_looked_at_once(eyes: Eyes) -> None:
     assert eyes.look("Can/deep", "Can", "Can/deep").files == 3
 
 
-class Passing(Disk):
+class Passing(FileSystem):
     """A clock, and a disk whose files are stamped by it: time passes only where somebody sleeps."""
 
     def __init__(self, path: Path) -> None:
@@ -120,9 +120,7 @@ def test_a_patient_look_reads_what_was_written_just_now_only_once(eyes: Eyes, pa
     passing = Passing(eyes.root / "Can" / "new.png")
 
     def look(patient: bool) -> Scan:
-        return scan_store(
-            eyes.layout, eyes.index, clock=passing, disk=passing, threads=0, below=["Can"], patient=patient
-        )
+        return scan_store(eyes.layout, eyes.index, clock=passing, fs=passing, threads=0, below=["Can"], patient=patient)
 
     assert len(look(patient).fresh or ()) == 1
     assert bool(passing.slept) == patient and passing.slept <= (GRAIN_NS + TICK_NS) / 1e9
@@ -134,7 +132,7 @@ def test_a_patient_look_does_not_wait_for_what_settled_long_ago(eyes: Eyes) -> N
     draw(eyes.root / "Can" / "new.png", 10)
     passing = Passing(eyes.root / "Can" / "new.png")
     passing.time += 2 * GRAIN_NS
-    scan = scan_store(eyes.layout, eyes.index, clock=passing, disk=passing, threads=0, patient=True)
+    scan = scan_store(eyes.layout, eyes.index, clock=passing, fs=passing, threads=0, patient=True)
     assert len(scan.fresh or ()) == 1 and not passing.slept
 
 
@@ -143,5 +141,5 @@ def test_a_patient_look_does_not_wait_for_a_clock_that_is_wrong(eyes: Eyes, ahea
     draw(eyes.root / "Can" / "new.png", 10)
     passing = Passing(eyes.root / "Can" / "new.png")
     passing.time -= ahead_ns
-    scan = scan_store(eyes.layout, eyes.index, clock=passing, disk=passing, threads=0, patient=True)
+    scan = scan_store(eyes.layout, eyes.index, clock=passing, fs=passing, threads=0, patient=True)
     assert len(scan.fresh or ()) == 1 and not passing.slept

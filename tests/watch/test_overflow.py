@@ -4,15 +4,15 @@ import signal
 from pathlib import Path
 
 from shell import Shell, draw
-from watching import Start, equal, wait_until
+from watch_process import Start, equal, wait_until
 
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 LIMIT = Path("/proc/sys/fs/inotify/max_queued_events")
 
 
 def test_a_file_whose_event_was_lost_in_a_full_queue_is_found(
-    shell: Shell, sandbox: Box, store: Path, watch: Start
+    shell: Shell, sandbox: RunningSandbox, store: Path, watch: Start
 ) -> None:
     # So rarely that nothing but the lost events can be what makes it look.
     (store / "astica-sync.toml").write_text("settle = 0.2\nobserve_every = 3600\n")

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from grounds import Ground
+from mounts import Ground
 from shell import Shell, draw, in_store, on_service
-from watching import Start, Watching, equal, wait_until
+from watch_process import Start, Watching, equal, wait_until
 
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 
 class Hands:
@@ -117,11 +117,11 @@ def hands(store: Path, tmp_path: Path) -> Hands:
 
 
 @pytest.fixture
-def model_id(store: Path, sandbox: Box) -> int:
+def model_id(store: Path, sandbox: RunningSandbox) -> int:
     return sandbox.models()[0][0]
 
 
-def must_become_equal(sandbox: Box, store: Path, model_id: int, watching: Watching) -> None:
+def must_become_equal(sandbox: RunningSandbox, store: Path, model_id: int, watching: Watching) -> None:
     try:
         wait_until(lambda: equal(sandbox, model_id, store), 240, every=0.5)
     except AssertionError:
@@ -130,7 +130,7 @@ def must_become_equal(sandbox: Box, store: Path, model_id: int, watching: Watchi
         raise AssertionError(f"{len(missing)} missing, {len(extra)} extra\n{watching.err.read_text()}") from None
 
 
-def must_have_gone_up_once(sandbox: Box) -> None:
+def must_have_gone_up_once(sandbox: RunningSandbox) -> None:
     # Of one whose sender was killed amid the sending nothing may have come but its beginning.
     whole = [request for request in sandbox.seen("upload") if "uid" in request.sent or request.done]
     done = Counter({request.sent["uid"]: 0 for request in whole})
@@ -141,7 +141,7 @@ def must_have_gone_up_once(sandbox: Box) -> None:
 
 @pytest.mark.parametrize(("flags", "count"), [([], 350), (["--poll"], 90)], ids=["events", "polling"])
 def test_whatever_happens_to_files_the_service_ends_up_equal_and_each_sample_went_up_once(
-    watch: Start, sandbox: Box, store: Path, model_id: int, hands: Hands, flags: list[str], count: int
+    watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, hands: Hands, flags: list[str], count: int
 ) -> None:
     watching = watch(store, flags=flags)
     wait_until(lambda: equal(sandbox, model_id, store))
@@ -156,7 +156,7 @@ def test_whatever_happens_to_files_the_service_ends_up_equal_and_each_sample_wen
 
 @pytest.mark.parametrize("limit", ["max_inotify_instances", "max_inotify_watches"])
 def test_with_a_low_limit_of_watches_it_looks_for_changes_says_so_once_and_misses_nothing(
-    watch: Start, sandbox: Box, store: Path, model_id: int, hands: Hands, limit: str
+    watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, hands: Hands, limit: str
 ) -> None:
     low = 0 if limit == "max_inotify_instances" else 2
     prefix = ["unshare", "-Ur", "sh", "-c", f'echo {low} > /proc/sys/user/{limit} && exec "$@"', "sh"]
@@ -174,7 +174,7 @@ def test_with_a_low_limit_of_watches_it_looks_for_changes_says_so_once_and_misse
 
 
 def test_when_new_folders_exceed_the_limit_of_watches_it_looks_for_changes_and_misses_nothing(
-    watch: Start, sandbox: Box, store: Path, model_id: int, hands: Hands, ground: Ground
+    watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, hands: Hands, ground: Ground
 ) -> None:
     (store / "astica-sync.toml").write_text("settle = 0.2\nobserve_every = 86400\n")
     # Room for what is there, and for a few more.
@@ -195,7 +195,14 @@ def test_when_new_folders_exceed_the_limit_of_watches_it_looks_for_changes_and_m
 
 
 def test_on_a_fuse_mount_it_sees_what_was_done_behind_it(
-    shell: Shell, watch: Start, sandbox: Box, store: Path, model_id: int, hands: Hands, ground: Ground, tmp_path: Path
+    shell: Shell,
+    watch: Start,
+    sandbox: RunningSandbox,
+    store: Path,
+    model_id: int,
+    hands: Hands,
+    ground: Ground,
+    tmp_path: Path,
 ) -> None:
     if shutil.which("bindfs") is None or not os.access("/dev/fuse", os.R_OK | os.W_OK):
         pytest.skip("needs bindfs and /dev/fuse")
@@ -246,7 +253,7 @@ def killed_now_and_then(watch: Start, store: Path, dice: random.Random) -> Itera
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_watcher_killed_at_random_moments_ends_with_the_same_outcome(
-    watch: Start, sandbox: Box, store: Path, model_id: int, hands: Hands, seed: int
+    watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, hands: Hands, seed: int
 ) -> None:
     sandbox.set_faults(latency="5-20ms")
     with killed_now_and_then(watch, store, random.Random(seed)) as lives:

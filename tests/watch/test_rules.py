@@ -3,11 +3,19 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.core.backlog import OLD_EVERY, Backlog, part_of
-from astica_sync.core.contents import Contents
-from astica_sync.core.plan import Plan, RemoveClass, RemoveSample, Upload, Why
-from astica_sync.core.schedule import LONGEST_REST, POLL_SHARE, ROUND_GAP, Action, Schedule, poll_pause, rest_after
-from astica_sync.core.settle import OPEN_PATIENCE, Settling
+from astica_sync.core.plan.planner import Plan, RemovalReason, RemoveClass, RemoveSample, Upload
+from astica_sync.core.view.hash_set import HashSet
+from astica_sync.core.watch.debounce import OPEN_PATIENCE, Debouncer
+from astica_sync.core.watch.scheduler import (
+    LONGEST_REST,
+    POLL_SHARE,
+    ROUND_GAP,
+    Action,
+    Scheduler,
+    poll_pause,
+    rest_after,
+)
+from astica_sync.core.watch.upload_queue import OLD_EVERY, UploadQueue, select_uploads
 
 
 def upload(number: int, scope: str = "00000000") -> Upload:
@@ -19,7 +27,7 @@ def numbers(uploads: list[Upload]) -> list[int]:
 
 
 def test_the_newest_goes_first_and_every_fourth_place_goes_to_the_one_that_waited_longest() -> None:
-    backlog = Backlog()
+    backlog = UploadQueue()
     backlog.add(upload(number) for number in range(10))
     assert numbers(backlog.take(5)) == [9, 8, 7, 0, 6]
     backlog.add([upload(100)])
@@ -28,7 +36,7 @@ def test_the_newest_goes_first_and_every_fourth_place_goes_to_the_one_that_waite
 
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9))
 def test_nobody_waits_for_ever_however_many_newer_ones_keep_coming(waiting: int, piece: int, coming: int) -> None:
-    backlog = Backlog()
+    backlog = UploadQueue()
     backlog.add(upload(number) for number in range(waiting))
     seen: set[int] = set()
     fresh = 1000
@@ -41,7 +49,7 @@ def test_nobody_waits_for_ever_however_many_newer_ones_keep_coming(waiting: int,
 
 @given(st.lists(st.tuples(st.sampled_from(["add", "take", "discard"]), st.integers(0, 12))))
 def test_each_sample_is_taken_once_for_each_time_it_was_added(steps: list[tuple[str, int]]) -> None:
-    backlog = Backlog()
+    backlog = UploadQueue()
     waiting: set[int] = set()
     for step, number in steps:
         if step == "add":
@@ -58,33 +66,33 @@ def test_each_sample_is_taken_once_for_each_time_it_was_added(steps: list[tuple[
         assert all(upload(number).uid in backlog for number in waiting)
 
 
-def removal(number: int, why: Why) -> RemoveSample:
+def removal(number: int, why: RemovalReason) -> RemoveSample:
     return RemoveSample(f"{number:032x}-11111111", "Old", number, 7, why, f"Old/{number}.png")
 
 
 def test_a_part_of_a_plan_keeps_no_removal_whose_new_place_is_not_in_it() -> None:
     plan = Plan(
         uploads=[upload(1), upload(2)],
-        removals=[removal(1, Why.MOVED), removal(2, Why.MOVED), removal(3, Why.ABSENT)],
-        class_removals=[RemoveClass("Old", 7, (removal(1, Why.MOVED), removal(4, Why.ABSENT)))],
+        removals=[removal(1, RemovalReason.MOVED), removal(2, RemovalReason.MOVED), removal(3, RemovalReason.ABSENT)],
+        class_removals=[RemoveClass("Old", 7, (removal(1, RemovalReason.MOVED), removal(4, RemovalReason.ABSENT)))],
     )
-    part = part_of(plan, {upload(2).uid})
+    part = select_uploads(plan, {upload(2).uid})
     assert part.uploads == [upload(2)]
-    assert part.removals == [removal(2, Why.MOVED), removal(3, Why.ABSENT)]
+    assert part.removals == [removal(2, RemovalReason.MOVED), removal(3, RemovalReason.ABSENT)]
     assert part.class_removals == []
-    assert part_of(plan, {upload(1).uid, upload(2).uid}) == plan
+    assert select_uploads(plan, {upload(1).uid, upload(2).uid}) == plan
 
 
 @given(st.sets(st.integers(0, 2**128 - 1), max_size=50), st.integers(0, 2**128 - 1))
 def test_contents_are_found_by_what_a_uid_begins_with(shown: set[int], other: int) -> None:
-    contents = Contents([*(f"{number:032x}-12345678" for number in shown), "not-ours", f"{'g' * 32}-00000000"])
+    contents = HashSet([*(f"{number:032x}-12345678" for number in shown), "not-ours", f"{'g' * 32}-00000000"])
     assert len(contents) == len(shown)
     assert all(f"{number:032x}" in contents for number in shown)
     assert (f"{other:032x}" in contents) == (other in shown)
 
 
 def test_a_closed_file_counts_at_once() -> None:
-    settling = Settling(1.0)
+    settling = Debouncer(1.0)
     settling.written("a", 10.0)
     assert settling.ready_at("a", 1, age=5.0, now=10.5) == 10.0 + OPEN_PATIENCE
     settling.closed("a", 11.0)
@@ -93,7 +101,7 @@ def test_a_closed_file_counts_at_once() -> None:
 
 
 def test_a_file_that_is_open_for_hours_counts_only_when_it_was_long_unchanged() -> None:
-    settling = Settling(1.0)
+    settling = Debouncer(1.0)
     for now in range(0, 7200, 60):
         settling.written("a", float(now))
         assert settling.ready_at("a", now, age=3600.0, now=now + 59.0) > now + 59.0
@@ -101,7 +109,7 @@ def test_a_file_that_is_open_for_hours_counts_only_when_it_was_long_unchanged() 
 
 
 def test_without_a_word_a_file_counts_once_its_face_has_not_changed_for_a_moment() -> None:
-    settling = Settling(1.0)
+    settling = Debouncer(1.0)
     assert settling.ready_at("old", "x", age=3600.0, now=0.0) == 0.0
     assert settling.ready_at("a", "x", age=0.1, now=0.0) == 1.0
     assert settling.ready_at("a", "y", age=0.1, now=0.9) == 1.9
@@ -110,13 +118,13 @@ def test_without_a_word_a_file_counts_once_its_face_has_not_changed_for_a_moment
 
 
 def test_a_file_system_whose_clock_is_ahead_only_asks_for_a_second_look() -> None:
-    settling = Settling(1.0)
+    settling = Debouncer(1.0)
     assert settling.ready_at("a", "x", age=-500.0, now=0.0) == 1.0
     assert settling.ready_at("a", "x", age=-499.0, now=1.0) == 1.0
 
 
 def test_whoever_writes_a_file_goes_on_when_it_is_renamed() -> None:
-    settling = Settling(1.0)
+    settling = Debouncer(1.0)
     settling.written("temp", 0.0)
     settling.moved("temp", "a", 1.0)
     assert settling.ready_at("a", "x", age=9.0, now=2.0) > 2.0
@@ -126,7 +134,7 @@ def test_whoever_writes_a_file_goes_on_when_it_is_renamed() -> None:
 
 
 def test_what_nobody_asks_for_is_forgotten() -> None:
-    settling = Settling(1.0)
+    settling = Debouncer(1.0)
     settling.written("a", 0.0)
     settling.ready_at("b", "x", age=0.0, now=0.0)
     settling.forget_before(0.5)
@@ -145,7 +153,7 @@ def test_looking_of_its_own_accord_costs_a_fiftieth_of_the_time_at_most(cost: fl
 
 
 def test_an_event_is_looked_at_in_a_moment_and_a_storm_of_them_costs_a_tenth_of_the_time() -> None:
-    schedule = Schedule(900.0, round_at=1e9)
+    schedule = Scheduler(900.0, round_at=1e9)
     schedule.touched(0.0)
     assert schedule.next(0.05, backlog=False) == (Action.WAIT, 0.1)
     assert schedule.next(0.1, backlog=True) == (Action.LOOK, 0.1)
@@ -156,7 +164,7 @@ def test_an_event_is_looked_at_in_a_moment_and_a_storm_of_them_costs_a_tenth_of_
 
 
 def test_a_new_file_is_looked_at_before_the_backlog_goes_on() -> None:
-    schedule = Schedule(900.0, round_at=1e9)
+    schedule = Scheduler(900.0, round_at=1e9)
     assert schedule.next(0.0, backlog=True)[0] is Action.SEND
     schedule.touched(0.0)
     assert schedule.next(0.0, backlog=True) == (Action.WAIT, 0.1)
@@ -167,14 +175,14 @@ def test_a_new_file_is_looked_at_before_the_backlog_goes_on() -> None:
 
 
 def test_a_long_scan_of_the_whole_store_does_not_keep_the_next_file_waiting() -> None:
-    schedule = Schedule(900.0)
+    schedule = Scheduler(900.0)
     schedule.rounded(100.0, cost=30.0, scan_cost=20.0)
     schedule.touched(101.0)
     assert schedule.next(101.2, backlog=False)[0] is Action.LOOK
 
 
 def test_rounds_keep_a_distance_and_one_comes_when_nothing_happens() -> None:
-    schedule = Schedule(900.0)
+    schedule = Scheduler(900.0)
     assert schedule.next(0.0, backlog=False)[0] is Action.ROUND
     schedule.rounded(1.0, cost=0.1, scan_cost=0.1)
     schedule.want_round(1.0)
@@ -185,7 +193,7 @@ def test_rounds_keep_a_distance_and_one_comes_when_nothing_happens() -> None:
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.sampled_from(["touched", "round", "looked", "rounded"])), max_size=30))
 def test_something_is_always_due_in_the_end(steps: list[tuple[float, str]]) -> None:
-    schedule = Schedule(900.0)
+    schedule = Scheduler(900.0)
     now = 0.0
     for pause, step in steps:
         now += pause

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from shell import Shell, draw
-from watching import equal, wait_until
+from watch_process import equal, wait_until
 
-from astica_sync.sandbox.running import Box
+from astica_sync.sandbox.embedded import RunningSandbox
 
 MANAGER = Path("/lib/systemd/systemd")
 BEGIN = 'mount -t tmpfs none /run/systemd && mkdir /run/systemd/system && exec "$@"'
@@ -79,7 +79,7 @@ def manager(shell: Shell) -> Iterator[Manager]:
 
 
 def test_the_unit_keeps_a_watcher_running(
-    manager: Manager, shell: Shell, sandbox: Box, store: Path, tmp_path: Path
+    manager: Manager, shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path
 ) -> None:
     model_id = sandbox.models()[0][0]
     key = tmp_path / "key"

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 from shell import Shell, draw
-from watching import Start, wait_until
+from watch_process import Start, wait_until
 
-from astica_sync.cli.ready import Ready
-from astica_sync.core.reports import State, WatchReport
-from astica_sync.sandbox.running import Box
+from astica_sync.cli.render.sd_notify import Ready
+from astica_sync.core.watch.watch_status import State, WatchStatus
+from astica_sync.sandbox.embedded import RunningSandbox
 
 
 def listen(address: str) -> socket.socket:
@@ -137,13 +137,13 @@ def test_on_a_mac_an_agent_is_written(shell: Shell, store: Path, monkeypatch: py
 
 def test_numbers_go_to_a_file_for_the_node_exporter(tmp_path: Path) -> None:
     pytest.importorskip("prometheus_client")
-    from astica_sync.cli.numbers import WRITE_EVERY, Numbers
+    from astica_sync.cli.render.metrics import WRITE_EVERY, WatchMetrics
 
-    report = WatchReport("here", 1, 0.0, State.RESTING, uploaded=3, agreed_at=90.0)
+    report = WatchStatus("here", 1, 0.0, State.RESTING, uploaded=3, agreed_at=90.0)
     report.failures = {"image_rejected": 2, "outcome_unknown": 1}
     report.remember("no network", "unreachable")
     now = [100.0]
-    numbers = Numbers(
+    numbers = WatchMetrics(
         [report], port=None, file=tmp_path / "astica.prom", wall=lambda: now[0], budget=lambda store: (7, 90)
     )
     numbers.turn()
@@ -171,7 +171,7 @@ def test_a_watcher_that_is_told_to_write_numbers_writes_them(watch: Start, store
 
 
 def test_failures_are_counted_by_their_reason_and_the_budget_as_all_processes_use_it(
-    watch: Start, store: Path, sandbox: Box
+    watch: Start, store: Path, sandbox: RunningSandbox
 ) -> None:
     pytest.importorskip("prometheus_client")
     (store / "Can" / "half.png").write_bytes(draw(store / "Can" / "whole.png", 30).read_bytes()[:-30])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from astica_sync.core.reports import State, WatchReport
+from astica_sync.core.watch.watch_status import State, WatchStatus
 
 ROOT = Path(__file__).parents[2]
 PAGE = " ".join((ROOT / "docs" / "watching.md").read_text("utf-8").split())
@@ -43,7 +43,14 @@ def words(node: ast.expr) -> Iterator[str]:
                 yield found
 
 
-FILES = ["sync/keeper.py", "sync/vigil.py", "sync/events.py", "sync/watch.py", "cli/voice.py", "cli/watch.py"]
+FILES = [
+    "sync/watch/supervisor.py",
+    "sync/watch/loop.py",
+    "sync/watch/fs_events.py",
+    "sync/watch/watcher.py",
+    "cli/render/watch_output.py",
+    "cli/daily/watch.py",
+]
 SAID = sorted({(file, text) for file in FILES for text in sentences(ROOT / "astica_sync" / file)})
 
 
@@ -65,10 +72,10 @@ def test_every_state_is_explained(state: State) -> None:
 
 def test_every_number_is_explained() -> None:
     pytest.importorskip("prometheus_client")
-    from astica_sync.cli.numbers import Numbers
+    from astica_sync.cli.render.metrics import WatchMetrics
 
-    report = WatchReport("here", 1, 0.0)
-    numbers = Numbers([report], port=None, file=None, wall=lambda: 0.0)
+    report = WatchStatus("here", 1, 0.0)
+    numbers = WatchMetrics([report], port=None, file=None, wall=lambda: 0.0)
     for metric in numbers.collect():
         name = metric.name + ("_total" if metric.type == "counter" else "")
         assert f"`{name}`" in PAGE, name

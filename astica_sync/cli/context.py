@@ -1,0 +1,67 @@
+"""Opens what a command works with, and turns Ctrl-C into a clean stop."""
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from astica_sync.clock import SystemClock
+from astica_sync.core.plan.guard import Allowance
+from astica_sync.open_session import Opened, find, open_service, open_session, settings_for
+from astica_sync.sync.progress import ProgressListener
+
+__all__ = ["Opened", "clean_stop", "find", "open_service", "open_store", "settings_for", "store_option"]
+
+store_option = click.option(
+    "--store",
+    "store",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The store's folder; otherwise it is looked for upwards from here.",
+)
+
+
+@contextlib.contextmanager
+def open_store(
+    store: Path | None,
+    listener: ProgressListener,
+    *,
+    offline: bool = False,
+    allowance: Callable[[Allowance], Allowance] = lambda usual: usual,
+) -> Iterator[Opened]:
+    """Everything a round needs. While it is open, Ctrl-C and SIGTERM ask for a clean stop; a second one insists."""
+    clock = SystemClock()
+    with (
+        clean_stop(clock),
+        open_session(store, listener, clock=clock, offline=offline, allowance=allowance) as opened,
+    ):
+        yield opened
+
+
+@contextlib.contextmanager
+def clean_stop(clock: SystemClock) -> Iterator[None]:
+    """Turns the first SIGINT or SIGTERM into a request to stop; the next one interrupts at once."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if clock.stopping.is_set():
+            raise KeyboardInterrupt
+        clock.stopping.set()
+        _say("\nastica-sync: finishing what is under way; again to stop at once\n")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _say(text: str) -> None:
+    """Says something on standard error from a signal handler, which may have interrupted the stream in mid-writing."""
+    with contextlib.suppress(OSError, ValueError):
+        if sys.stderr is not None:
+            os.write(sys.stderr.fileno(), text.encode())

@@ -1,0 +1,1 @@
+"""Commands about the account, the sandbox and background services."""

@@ -1,0 +1,153 @@
+"""``astica-sync models``."""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from astica_sync.cli.context import clean_stop, open_service, settings_for
+from astica_sync.cli.render.text import safe, table
+from astica_sync.cli.service.remove import remove_model
+from astica_sync.clock import SystemClock
+from astica_sync.config import load_key, machine_state_folder
+from astica_sync.core.model import ModelInfo
+from astica_sync.sync.progress import ProgressListener
+
+
+@contextlib.contextmanager
+def account() -> Iterator[tuple[Any, SystemClock, float]]:
+    """The service for commands that are about the account and not about a store; clock and quarantine with it."""
+    settings = settings_for(None)
+    clock = SystemClock()
+    with clean_stop(clock), open_service(settings, load_key(os.environ), clock, ProgressListener()) as service:
+        yield service, clock, settings.quarantine
+
+
+@click.group("models", invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list and nothing else.")
+@click.pass_context
+def models(ctx: click.Context, as_json: bool) -> int:
+    """List the account's models, or make, show and remove one.
+
+    \b
+    astica-sync models
+    astica-sync models create --title Cans --type image --purpose "sort cans"
+    astica-sync models show 1495
+    astica-sync models remove 1495
+    """
+    if ctx.invoked_subcommand is not None:
+        return 0
+    with account() as (service, _, _):
+        found = service.models()
+    if as_json:
+        click.echo(json.dumps([_data(model) for model in found], ensure_ascii=False))
+        return 0
+    if not found:
+        click.echo("No models yet: astica-sync models create, or astica-sync init --create")
+    else:
+        click.echo("\n".join(_table(found)))
+    return 0
+
+
+@models.command("create")
+@click.option("--title", required=True, help="The model's title.")
+@click.option("--type", "kind", required=True, help="The model's type, for instance: image.")
+@click.option("--purpose", required=True, help="What the model is for.")
+@click.option("--tags", default="", help="Tags with commas between them.")
+def create(title: str, kind: str, purpose: str, tags: str) -> int:
+    """Make a model and print its id; safe to give again after an interruption."""
+    from astica_sync.local.filesystem import FileSystem
+    from astica_sync.remote.rate_limiter import limiter_name
+    from astica_sync.sync.admin.create_model import ModelRequest, create_model, forget_attempt
+
+    fs = FileSystem()
+    # An attempt is about one account: what was there before says nothing of another's models.
+    name = limiter_name(load_key(os.environ), settings_for(None).train_url)
+    intent = machine_state_folder() / f"creating-{name}.json"
+    with account() as (service, clock, quarantine):
+        model = create_model(
+            service,
+            ModelRequest(title, kind, purpose, tags),
+            intent,
+            fs=fs,
+            clock=clock,
+            quarantine=quarantine,
+            tell=lambda text: click.echo(text, err=True),
+        )
+    click.echo(model.model_id)
+    forget_attempt(intent, fs)
+    if sys.stdout.isatty():
+        click.echo(f"Next: astica-sync init --model {model.model_id}, in the folder of your class folders", err=True)
+    return 0
+
+
+@models.command("show")
+@click.argument("model_id", type=click.IntRange(min=1))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def show(model_id: int, as_json: bool) -> int:
+    """Show one model with its classes."""
+    with account() as (service, _, _):
+        observation = service.view(model_id)[0]
+    if as_json:
+        classes = [
+            {"class": entry.title, "class_id": entry.class_id, "samples": entry.samples}
+            for entry in observation.classes
+        ]
+        click.echo(json.dumps({**_data(observation.model), "class_list": classes}, ensure_ascii=False))
+        return 0
+    click.echo("\n".join(_table([observation.model])))
+    if observation.classes:
+        rows = [("class", "title", "samples")]
+        rows += [(str(entry.class_id), safe(entry.title), f"{entry.samples:,}") for entry in observation.classes]
+        click.echo("")
+        click.echo("\n".join(table(rows, right=(0, 2))))
+    return 0
+
+
+models.add_command(remove_model)
+
+
+def _data(model: ModelInfo) -> dict[str, Any]:
+    return {
+        "model_id": model.model_id,
+        "title": model.title,
+        "classes": model.classes,
+        "samples": model.samples,
+        "size_mb": model.size_mb,
+        "version": model.version,
+        "trained_at": model.trained_at,
+        "created_at": model.created_at,
+        "type": model.type,
+        "purpose": model.purpose,
+        "tags": model.tags,
+    }
+
+
+def _table(models: Sequence[ModelInfo]) -> list[str]:
+    rows = [("model", "title", "samples", "classes", "version", "trained", "made")]
+    rows += [
+        (
+            str(model.model_id),
+            safe(model.title),
+            _or(model.samples),
+            _or(model.classes),
+            safe(model.version or "none"),
+            _day(model.trained_at),
+            _day(model.created_at),
+        )
+        for model in models
+    ]
+    return table(rows, right=(0, 2, 3))
+
+
+def _day(moment: float | None) -> str:
+    return datetime.fromtimestamp(moment, UTC).astimezone().strftime("%Y-%m-%d %H:%M") if moment else "-"
+
+
+def _or(value: int | None) -> str:
+    return "?" if value is None else f"{value:,}"

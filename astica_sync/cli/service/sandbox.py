@@ -1,0 +1,81 @@
+"""``astica-sync sandbox``."""
+
+import os
+import secrets
+from pathlib import Path
+
+import click
+
+from astica_sync.config import KEY_VARIABLE
+from astica_sync.errors import AsticaSyncError, ConfigError
+
+
+@click.command("sandbox")
+@click.option("--port", type=click.IntRange(0, 65535), default=8777, show_default=True, help="0 takes any free port.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Keep everything here over restarts.")
+@click.option("--limit", type=click.IntRange(min=1), default=90, show_default=True, help="Requests in one window.")
+@click.option("--window", type=click.FloatRange(min=0.001), default=60.0, show_default=True, help="Its seconds.")
+@click.option(
+    "--switch", "switches", multiple=True, metavar="NAME=VALUE", help="A habit of the service; see docs/sandbox.md."
+)
+@click.option("--fault", "faults", multiple=True, metavar="RULE", help="For instance upload:3=lost-after, view@5%=5xx.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the faults that come by chance.")
+@click.option("--latency", default="0", show_default=True, help="Time every answer takes: 20-50ms, 0.2-2s.")
+def sandbox(
+    port: int,
+    host: str,
+    data: Path | None,
+    limit: int,
+    window: float,
+    switches: tuple[str, ...],
+    faults: tuple[str, ...],
+    seed: int,
+    latency: str,
+) -> int:
+    """Run a local service that speaks the whole API, trains and detects; for trying out and for tests.
+
+    Its key is ASTICA_API_KEY; when that is not set, one is made and printed. Every switch and fault is listed in
+    docs/sandbox.md.
+
+    \b
+    astica-sync sandbox --port 8777 --data ./sandbox
+    astica-sync sandbox --limit 1000 --switch titles=fold --fault upload@10%=lost-after
+    """
+    try:
+        from astica_sync.sandbox.http.faults import Faults
+        from astica_sync.sandbox.options import Switches
+        from astica_sync.sandbox.server import serve
+    except ImportError as error:
+        raise ConfigError(
+            f"the sandbox needs {error.name}, which is not installed", "Run: pip install 'astica-sync[sandbox]'"
+        ) from None
+    given = os.environ.get(KEY_VARIABLE, "").strip()
+    key = given or secrets.token_urlsafe(16)
+
+    def ready(url: str) -> None:
+        click.echo(f"The sandbox answers at {url}, {limit} requests in {window:g} s. Ctrl-C ends it.")
+        click.echo("To use it in another terminal:")
+        click.echo(f"  export ASTICA_TRAIN_URL={url} ASTICA_DETECT_URL={url}")
+        if not given:
+            click.echo(f"  export {KEY_VARIABLE}={key}")
+
+    pairs = dict(_pair(text) for text in switches)
+    try:
+        wanted = Switches.from_texts(pairs)
+        acted = Faults.read(*faults, seed=seed, latency=latency)
+        serve(host, port, data, key, limit, window, wanted, acted, ready)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    except OSError as error:
+        raise AsticaSyncError(
+            f"the sandbox cannot start: {error.strerror or error}", "Choose another --port or --data folder."
+        ) from None
+    return 0
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise click.UsageError(f"--switch takes NAME=VALUE, not {text!r}")
+    return name.strip(), value.strip()

@@ -1,0 +1,107 @@
+"""``astica-sync init``."""
+
+import contextlib
+import os
+from pathlib import Path
+
+import click
+
+from astica_sync.cli.context import clean_stop, open_service, settings_for
+from astica_sync.cli.render.text import number, safe
+from astica_sync.clock import SystemClock
+from astica_sync.config import load_key
+from astica_sync.errors import StoreChanged, StoreError
+from astica_sync.local.layout import Layout, check_place, create_store, read_sentinel
+from astica_sync.sync.progress import ProgressListener
+
+INTENT = "creating.json"
+NAME_ONE = "Give either --model ID (astica-sync models lists them) or --create TITLE."
+
+
+@click.command("init")
+@click.argument("store", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.option("--model", "model_id", type=click.IntRange(min=1), help="Mirror this model of your account.")
+@click.option("--create", "title", help="Make a new model with this title, and mirror it.")
+@click.option("--type", "kind", help="The new model's type, for instance: image.")
+@click.option("--purpose", help="What the new model is for.")
+@click.option("--tags", default="", help="The new model's tags, with commas between them.")
+@click.option("--rebind", is_flag=True, help="Let a store that mirrors another model mirror this one from now on.")
+def init(
+    store: Path | None,
+    model_id: int | None,
+    title: str | None,
+    kind: str | None,
+    purpose: str | None,
+    tags: str,
+    rebind: bool,
+) -> int:
+    """Make a folder the store of one model.
+
+    STORE is a folder with one folder for each class in it; the current one when it is left out. Nothing is uploaded.
+    In a store that was copied, moved to another disk or restored, init alone says that this one writes from now on.
+
+    \b
+    astica-sync init --model 1495
+    astica-sync init photos --create "Cans" --type image --purpose "sort cans from bottles"
+    """
+    from astica_sync.local.filesystem import FileSystem
+    from astica_sync.sync.admin.create_model import ModelRequest, create_model, forget_attempt
+
+    if model_id is not None and title is not None:
+        raise click.UsageError(NAME_ONE)
+    if title is not None and not all(text and text.strip() for text in (title, kind, purpose)):
+        raise click.UsageError("--create needs a title, --type and --purpose.")
+    layout = check_place(store or Path.cwd())
+    again = model_id is None and title is None
+    if again:
+        model_id = _bound_model(layout)
+    intent = layout.state / INTENT
+    if title is not None and not rebind and not intent.exists():
+        _refuse_bound(layout)
+    settings = settings_for(layout if again else None)
+    key = load_key(os.environ)
+    clock = SystemClock()
+    with clean_stop(clock), open_service(settings, key, clock, ProgressListener()) as service:
+        if title is not None:
+            model = create_model(
+                service,
+                ModelRequest(title, kind or "", purpose or "", tags),
+                intent,
+                fs=FileSystem(),
+                clock=clock,
+                quarantine=settings.quarantine,
+                tell=lambda text: click.echo(text, err=True),
+            )
+        else:
+            assert model_id is not None
+            model = service.view(model_id)[0].model
+    create_store(layout.root, model_id=model.model_id, train_url=settings.train_url, now=clock.now(), rebind=rebind)
+    if title is not None:
+        forget_attempt(intent, FileSystem())
+    click.echo(f'{safe(str(layout.root))} mirrors model {model.model_id} "{safe(model.title)}"')
+    if model.samples:
+        click.echo(f"It has {number(model.samples, 'sample')}; what is not in the store is left alone.")
+    click.echo("Next: astica-sync pull-status, then astica-sync push")
+    return 0
+
+
+def _bound_model(layout: Layout) -> int:
+    """The model of a store that is made again, the same as before."""
+    try:
+        return read_sentinel(layout).model_id
+    except StoreChanged:
+        raise click.UsageError(NAME_ONE) from None
+
+
+def _refuse_bound(layout: Layout) -> None:
+    """Before a request is sent: a second model would be made for nothing.
+
+    Raises:
+        StoreError: the folder is the store of a model already.
+    """
+    with contextlib.suppress(StoreChanged):
+        bound = read_sentinel(layout).model_id
+        raise StoreError(
+            f"{layout.root} is already the store of model {bound}",
+            "Nothing was made. With --rebind it gets a new model, or use another folder.",
+        )

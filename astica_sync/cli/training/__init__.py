@@ -1,0 +1,1 @@
+"""Commands that train, run and compare versions."""

@@ -1,0 +1,181 @@
+"""``astica-sync evaluate``."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from astica_sync.cli.context import open_store, store_option
+from astica_sync.cli.render.text import first, json_name, number, safe, table
+from astica_sync.cli.render.waits import Waits
+from astica_sync.errors import AsticaSyncError
+
+if TYPE_CHECKING:
+    from astica_sync.training.evaluate import Evaluation
+    from astica_sync.training.metrics import Measured
+
+MISTAKES_SHOWN = 10
+MATRIX_CLASSES = 12
+"""A terminal has no room for the matrix of more classes."""
+
+
+@click.command("evaluate")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@store_option
+@click.option("--versions", "chosen", metavar="A,B|all", help="The versions to score; the latest when left out.")
+@click.option("--leaks", is_flag=True, help="Count images that are in the training data as well.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a report to this file.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def evaluate(
+    folder: Path, store: Path | None, chosen: str | None, leaks: bool, html: Path | None, as_json: bool
+) -> int:
+    """Score versions on held-out images: a folder with one folder for each class, never uploaded.
+
+    An image that is in the store or in a version's data as well, with the same bytes or as nearly the same picture,
+    proves nothing; it is named and left out.
+
+    \b
+    astica-sync evaluate held-out
+    astica-sync evaluate held-out --versions @1,@2 --html report.html
+    """
+    from astica_sync.api import Store
+    from astica_sync.training.evaluation_report import write_html
+
+    names = [name.strip() for name in chosen.split(",") if name.strip()] if chosen else None
+    if chosen is not None and not names:
+        raise click.UsageError("--versions takes names with commas between them, or all.")
+    terminal = sys.stderr.isatty() and not as_json
+
+    def told(done: int, total: int) -> None:
+        if terminal:
+            click.echo(f"\r\033[K{done:,} of {total:,} answers", nl=done == total, err=True)
+
+    with open_store(store, Waits()) as opened:
+        evaluation = Store.over(opened).evaluate(folder, names, with_leaks=leaks, told=told)
+        now = opened.session.clock.now()
+    if html is not None:
+        try:
+            html.write_text(write_html(evaluation, now), "utf-8", "backslashreplace")
+        except OSError as error:
+            raise AsticaSyncError(f"{html} cannot be written: {error.strerror}", "Name another file.") from error
+    if as_json:
+        click.echo(json.dumps(_data(evaluation), ensure_ascii=False))
+    else:
+        click.echo("\n".join(_lines(evaluation)))
+        if html is not None:
+            click.echo(f"\nReport: {safe(str(html))}")
+    return 3 if evaluation.failed else 0
+
+
+def _data(evaluation: "Evaluation") -> dict[str, Any]:
+    return {
+        "folder": json_name(str(evaluation.folder)),
+        "images": evaluation.images,
+        "versions": [_version_data(one) for one in evaluation.measured],
+        "comparisons": [
+            {
+                "before": one.before,
+                "after": one.after,
+                "only_before": one.only_before,
+                "only_after": one.only_after,
+                "p": one.chance,
+                "sentence": one.sentence,
+            }
+            for one in evaluation.compared
+        ],
+        "leaks": [
+            {"path": json_name(leak.image.name), "source": json_name(leak.source), "same_bytes": leak.same_bytes}
+            for leak in evaluation.leaks
+        ],
+        "leaks_left_out": not evaluation.with_leaks,
+        "unknown_classes": dict(evaluation.unknown),
+        "failed": [{"path": json_name(one.name), "reason": one.error} for one in evaluation.failed],
+    }
+
+
+def _version_data(one: "Measured") -> dict[str, Any]:
+    return {
+        "version": one.version,
+        "right": one.right,
+        "shown": one.shown,
+        "accuracy": one.accuracy,
+        "interval": [one.low, one.high],
+        "classes": [
+            {
+                "class": entry.title,
+                "images": entry.images,
+                "precision": entry.precision,
+                "recall": entry.recall,
+                "f1": entry.f1,
+            }
+            for entry in one.classes
+        ],
+        "confusion": {"titles": list(one.titles), "rows": [list(row) for row in one.confusion]},
+        "mistakes": [
+            {
+                "path": json_name(answer.name),
+                "class": answer.truth,
+                "output": answer.label,
+                "confidence": answer.confidence,
+            }
+            for answer in one.mistakes
+        ],
+    }
+
+
+def _lines(evaluation: "Evaluation") -> list[str]:
+    lines: list[str] = []
+    for leak in evaluation.leaks[:MISTAKES_SHOWN]:
+        same = "the same bytes as" if leak.same_bytes else "nearly the same picture as"
+        lines.append(click.style(f"leak: {safe(leak.image.name)}, {same} {safe(leak.source)}", fg="yellow"))
+    if evaluation.leaks:
+        count = number(len(evaluation.leaks), "image is", "images are")
+        word = "counted all the same" if evaluation.with_leaks else "left out; --leaks counts them"
+        lines.append(click.style(f"{count} in the training data as well, {word}", fg="yellow"))
+    for title, images in evaluation.unknown.items():
+        lines.append(
+            click.style(f"class {safe(title)} is known to no version, {number(images, 'image')} left out", fg="yellow")
+        )
+    lines += [click.style(f"! {safe(failed.name)}  ({failed.error})", fg="red") for failed in evaluation.failed]
+    for one in evaluation.measured:
+        lines += ["", *_version_lines(one)]
+    for compared in evaluation.compared:
+        lines += ["", safe(compared.sentence)]
+    return lines
+
+
+def _version_lines(one: "Measured") -> list[str]:
+    lines = [
+        f"Version {safe(one.version)}: {one.accuracy:.1%} right, {one.right:,} of {one.shown:,} "
+        f"(with 95 % certainty between {one.low:.1%} and {one.high:.1%})"
+    ]
+    rows = [("class", "images", "precision", "recall", "F1")]
+    rows += [
+        (safe(entry.title), f"{entry.images:,}", f"{entry.precision:.1%}", f"{entry.recall:.1%}", f"{entry.f1:.1%}")
+        for entry in one.classes
+    ]
+    lines += [f"  {line}" for line in table(rows, right=(1, 2, 3, 4))]
+    mistakes = one.mistakes
+    if mistakes:
+        lines += ["", *_confusion_lines(one), ""]
+        lines.append("  The worst mistakes:")
+        told = (
+            f"    {safe(answer.label)} {answer.confidence:.0f} %, is {safe(answer.truth)}: {safe(answer.name)}"
+            for answer in mistakes
+        )
+        lines += first(told, len(mistakes), MISTAKES_SHOWN)
+    return lines
+
+
+def _confusion_lines(one: "Measured") -> list[str]:
+    """The confusion matrix; the columns are numbered, since titles are too long to stand above them."""
+    places = one.most_confused(MATRIX_CLASSES)
+    rest = f", the {len(places)} classes with the most mistakes" if len(places) < len(one.titles) else ""
+    rows = [["", "is \\ said", *(str(column) for column in range(1, len(places) + 1))]]
+    for line, place in enumerate(places, 1):
+        counts = (f"{one.confusion[place][column]:,}" for column in places)
+        rows.append([str(line), safe(one.titles[place]), *(count if count != "0" else "." for count in counts)])
+    right = {place for place in range(len(rows[0])) if place != 1}
+    return [f"  What was said of each class{rest}:", *(f"  {line}" for line in table(rows, right))]

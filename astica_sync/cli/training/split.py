@@ -1,0 +1,83 @@
+"""``astica-sync split``."""
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from astica_sync.cli.context import open_store, store_option
+from astica_sync.cli.render.text import json_name, number, safe
+from astica_sync.errors import GuardRefused
+from astica_sync.sync.progress import ProgressListener
+
+
+class Share(click.ParamType[float]):
+    """A share such as ``20%`` or ``0.2``."""
+
+    name = "SHARE"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        text = str(value).strip()
+        try:
+            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            share = 0.0
+        if not 0 < share < 1:
+            self.fail(f"{value!r} is no share such as 20%", param, ctx)
+        return share
+
+
+@click.command("split")
+@store_option
+@click.option(
+    "--to", required=True, type=click.Path(path_type=Path, file_okay=False), help="The held-out folder to make."
+)
+@click.option("--share", type=Share(), default="20%", show_default=True, help="How much of each class to hold out.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another number draws other images.")
+@click.option("--dry-run", is_flag=True, help="Show what would move; move nothing.")
+@click.option("--yes", is_flag=True, help="Move without a question.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def split(store: Path | None, to: Path, share: float, seed: int, dry_run: bool, yes: bool, as_json: bool) -> int:
+    """Move a share of each class out of the store, to score versions on.
+
+    Pictures that are nearly the same go together, or they would be known to the version they are to test. The files
+    move: a push then removes them from the service. It is done once; the same images make scores comparable.
+
+    \b
+    astica-sync split --to ../held-out --dry-run
+    astica-sync split --to ../held-out --share 20%
+    """
+    from astica_sync.api import Store
+
+    with open_store(store, ProgressListener(), offline=True) as opened:
+        desk = Store.over(opened)
+        planned = desk.plan_split(to, share=share, seed=seed)
+        per_class = Counter(path.split("/")[0] for path in planned.paths)
+        if not as_json:
+            for title, count in sorted(per_class.items()):
+                click.echo(f"{count:>8}  {safe(title)}")
+            click.echo(f"{number(len(planned.paths), 'file')} to {safe(str(to))}")
+        moved = 0
+        if not dry_run and planned.paths:
+            if not yes and (as_json or not _confirmed(len(planned.paths))):
+                raise GuardRefused(
+                    f"{number(len(planned.paths), 'file')} would leave the store, and nobody said yes; nothing moved",
+                    "If that is right, give the same command with --yes.",
+                )
+            moved = desk.split(planned)
+    if as_json:
+        data = {"to": json_name(str(to)), "paths": [json_name(path) for path in planned.paths], "moved": moved}
+        click.echo(json.dumps(data, ensure_ascii=False))
+    elif moved:
+        click.echo(f"Moved {number(moved, 'file')}; a push takes them from the service too: astica-sync pull-status")
+    elif dry_run:
+        click.echo("Nothing moved: without --dry-run they do.")
+    return 0
+
+
+def _confirmed(count: int) -> bool:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    return click.confirm(f"Move {number(count, 'file')} out of the store?", default=False, err=True)

@@ -1,0 +1,167 @@
+"""``astica-sync snapshot``."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from astica_sync.cli.context import find, store_option
+from astica_sync.cli.render.text import first, json_name, number, safe
+from astica_sync.cli.training.versions import day, diff_counts, diff_lines
+from astica_sync.core.versions.snapshot import Pinned, SnapshotSample, diff
+
+if TYPE_CHECKING:
+    from astica_sync.training.versions import History
+
+
+@click.group("snapshot")
+def snapshot() -> None:
+    """The exact data of each version, kept in the backup. Needs neither key nor network.
+
+    A version is named as astica-sync versions shows it, by its number (@2), or by the first digits of its snapshot.
+
+    \b
+    astica-sync snapshot list
+    astica-sync snapshot diff @1 @2
+    astica-sync snapshot restore @1 --to ~/as-it-was
+    """
+
+
+@snapshot.command("list")
+@store_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each snapshot.")
+def list_snapshots(store: Path | None, as_json: bool) -> int:
+    """Show every snapshot and the versions made of it."""
+    with _history(store) as history:
+        names: dict[str, list[str]] = {}
+        for version in history.versions():
+            if version.snapshot is not None:
+                names.setdefault(version.snapshot, []).append(version.name or f"@{version.number}")
+        for one in history.snapshots.ids():
+            samples = list(history.snapshots.read(one))
+            classes = {sample.class_title for sample in samples}
+            at = history.snapshots.frozen_at(one)
+            if as_json:
+                data = {
+                    "snapshot": one,
+                    "frozen_at": at,
+                    "samples": len(samples),
+                    "classes": len(classes),
+                    "versions": names.get(one, []),
+                }
+                click.echo(json.dumps(data, ensure_ascii=False))
+                continue
+            made = ", ".join(map(safe, names.get(one, []))) or "no version of it is known"
+            count = f"{number(len(samples), 'sample')} in {number(len(classes), 'class', 'classes')}"
+            click.echo(f"{one[:8]}  {day(at)}  {count}  ({made})")
+    return 0
+
+
+@snapshot.command("show")
+@click.argument("version")
+@store_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each sample.")
+def show(version: str, store: Path | None, as_json: bool) -> int:
+    """Show the samples of a version."""
+    with _history(store) as history:
+        named = history.find_data(version)
+        per_class: dict[str, int] = {}
+        elsewhere = 0
+        for sample in history.snapshots.read(named.snapshot):
+            if as_json:
+                click.echo(json.dumps(_data(sample), ensure_ascii=False))
+            per_class[sample.class_title] = per_class.get(sample.class_title, 0) + 1
+            elsewhere += not isinstance(sample, Pinned)
+    if not as_json:
+        click.echo(f"{safe(named.name)}: snapshot {named.snapshot}")
+        for title, count in sorted(per_class.items()):
+            click.echo(f"{count:>8}  {safe(title)}")
+        if elsewhere:
+            click.echo(f"{number(elsewhere, 'sample')} made elsewhere; their bytes are not in the backup")
+    return 0
+
+
+@snapshot.command("diff")
+@click.argument("before")
+@click.argument("after")
+@store_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def show_diff(before: str, after: str, store: Path | None, as_json: bool) -> int:
+    """Show what came, went and moved from one version to another."""
+    with _history(store) as history:
+        old, new = history.find_data(before), history.find_data(after)
+        changed = diff(history.snapshots.read(old.snapshot), history.snapshots.read(new.snapshot))
+    if as_json:
+        data = {
+            **diff_counts(changed),
+            "added_samples": [_data(sample) for sample in changed.added],
+            "removed_samples": [_data(sample) for sample in changed.removed],
+            "moved_samples": [
+                {"content": move.content, "before": move.before, "after": move.after} for move in changed.moved
+            ],
+        }
+        click.echo(json.dumps(data, ensure_ascii=False))
+        return 0
+    if not changed:
+        click.echo("The same data.")
+    click.echo("\n".join(diff_lines(changed)), nl=bool(changed))
+    lines = [click.style(f"  + {_name(sample)}", fg="green") for sample in changed.added]
+    lines += [click.style(f"  - {_name(sample)}", fg="red") for sample in changed.removed]
+    lines += [
+        click.style(f"  > {move.content[:8]}  {safe(move.before)} to {safe(move.after)}", fg="yellow")
+        for move in changed.moved
+    ]
+    for line in first(lines, len(lines), 50):
+        click.echo(line)
+    return 0
+
+
+@snapshot.command("restore")
+@click.argument("version")
+@click.option(
+    "--to", required=True, type=click.Path(path_type=Path, file_okay=False), help="The folder to fill; never the store."
+)
+@store_option
+def restore(version: str, to: Path, store: Path | None) -> int:
+    """Write the class folders of a version, byte for byte. Never overwrites a file that differs, never leaves --to.
+
+    \b
+    astica-sync snapshot restore 1001_20001 --to ~/as-it-was
+    """
+    with _history(store) as history:
+        done = history.restore(history.find_data(version).snapshot, to)
+    problems = [f"! {safe(problem.path)}  ({problem.reason})" for problem in done.problems]
+    for line in first(problems, len(problems), 20):
+        click.echo(click.style(line, fg="red"), err=True)
+    click.echo(
+        f"{safe(str(to))}: {number(done.written, 'file')} written, {done.already_there:,} there already, "
+        f"{len(problems)} not"
+    )
+    return 1 if problems else 0
+
+
+@contextlib.contextmanager
+def _history(store: Path | None) -> "Iterator[History]":
+    from astica_sync.local.backup.backup import Backup
+    from astica_sync.local.filesystem import FileSystem
+    from astica_sync.local.layout import read_sentinel
+    from astica_sync.training.versions import History
+
+    layout = find(store)
+    fs = FileSystem()
+    yield History(layout, Backup(layout.backup, fs), fs, read_sentinel(layout).model_id)
+
+
+def _data(sample: SnapshotSample) -> dict[str, Any]:
+    if isinstance(sample, Pinned):
+        return {"class": sample.class_title, "path": json_name(sample.path), "content": sample.content}
+    return {"class": sample.class_title, "uid": sample.uid, "sample_id": sample.sample_id}
+
+
+def _name(sample: SnapshotSample) -> str:
+    if isinstance(sample, Pinned):
+        return f"{safe(sample.path)}  ({sample.content[:8]})"
+    return f"{safe(sample.class_title)}  #{sample.sample_id} {safe(sample.uid)}  (made elsewhere)"

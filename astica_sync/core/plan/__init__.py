@@ -1,0 +1,1 @@
+"""Decisions of a push: the decision table, the planner, the guard."""

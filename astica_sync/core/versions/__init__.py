@@ -1,0 +1,1 @@
+"""Decisions about versions: snapshots, whose data a version is, matching, held-out images."""

@@ -1,0 +1,1 @@
+"""The samples of an observation, and their uids."""

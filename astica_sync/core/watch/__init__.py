@@ -1,0 +1,1 @@
+"""Decisions of the watcher: when to look, when a file counts, what to send next."""

@@ -1,0 +1,1 @@
+"""The backup: objects, catalogue, manifests, records, restore."""

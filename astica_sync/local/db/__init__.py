@@ -1,0 +1,1 @@
+"""The SQLite files of a store, and other caches."""

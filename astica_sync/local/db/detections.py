@@ -1,0 +1,77 @@
+"""What versions said of images, and what images look like: a cache, so that asking again is free.
+
+It may be deleted at any time. Where it cannot be opened, this process goes on with a private one in memory.
+"""
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+from astica_sync.errors import DatabaseError
+from astica_sync.local.db import sqlite
+
+BUSY_S = 2.0
+
+_ROLE = sqlite.Role("cache of detections", when_newer="delete it: it is a cache", when_damaged="delete it")
+
+
+def _tables(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "CREATE TABLE detection (model_id INTEGER NOT NULL, version TEXT NOT NULL, content TEXT NOT NULL,"
+        " label TEXT NOT NULL, confidence REAL NOT NULL, PRIMARY KEY (model_id, version, content)) WITHOUT ROWID"
+    )
+    connection.execute("CREATE TABLE likeness (content TEXT PRIMARY KEY, hash BLOB NOT NULL) WITHOUT ROWID")
+
+
+_STEPS = (_tables,)
+
+
+def hash_bytes(data: bytes) -> str:
+    """The content hash of an image in memory."""
+    return xxhash.xxh3_128_hexdigest(data)
+
+
+class Detections:
+    """One connection to the cache; serves the thread that opened it. What cannot be written is lost without a word."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._connection = sqlite.open_database(path, _STEPS, _ROLE, busy_s=BUSY_S, durable=False)
+        except DatabaseError:
+            self._connection = sqlite.open_memory(_STEPS)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def get(self, model_id: int, version: str, content: str) -> tuple[str, float] | None:
+        """Label and confidence, where this version was asked about these bytes before."""
+        found = self._one(
+            "SELECT label, confidence FROM detection WHERE model_id = ? AND version = ? AND content = ?",
+            (model_id, version, content),
+        )
+        return None if found is None else (found[0], found[1])
+
+    def put(self, model_id: int, version: str, content: str, label: str, confidence: float) -> None:
+        self._write(
+            "INSERT OR REPLACE INTO detection VALUES (?, ?, ?, ?, ?)", (model_id, version, content, label, confidence)
+        )
+
+    def likeness(self, content: str) -> bytes | None:
+        """The perceptual hash of an image that was looked at before."""
+        found = self._one("SELECT hash FROM likeness WHERE content = ?", (content,))
+        return None if found is None else bytes(found[0])
+
+    def put_likeness(self, content: str, likeness: bytes) -> None:
+        self._write("INSERT OR REPLACE INTO likeness VALUES (?, ?)", (content, likeness))
+
+    def _one(self, query: str, values: tuple[object, ...]) -> Any:
+        with contextlib.suppress(sqlite3.Error):
+            return self._connection.execute(query, values).fetchone()
+        return None
+
+    def _write(self, statement: str, values: tuple[object, ...]) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.execute(statement, values)

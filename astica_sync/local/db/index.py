@@ -1,0 +1,364 @@
+"""The SQLite cache of the scan: what each file of the store was when it was last read.
+
+It may be deleted at any time; a scan fills it again.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice
+from operator import eq, itemgetter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import xxhash
+
+from astica_sync.core.model import LocalSample, Problem, make_scope, make_uid
+from astica_sync.local.db import sqlite
+from astica_sync.local.db.cache_file import BUSY_S, CacheFile
+from astica_sync.local.db.row_pages import in_pages
+from astica_sync.local.filesystem import Signature
+
+# A file changed within this time before its content was read may change again under the same times ("racy").
+GRAIN_NS = 10_000_000
+# What the clock that stamps files may lag behind, where it only moves with the system's ticks.
+TICK_NS = 4_000_000
+# The same where times are kept in whole seconds; FAT keeps them in steps of two.
+COARSE_GRAIN_NS = 2_000_000_000
+
+_ROLE = sqlite.Role(
+    "index",
+    when_newer="upgrade astica-sync, or delete it: it is rebuilt at the next scan",
+    when_damaged="run the command again: a scan rebuilds it",
+)
+
+_BY_CONTENT = "CREATE INDEX IF NOT EXISTS file_content ON file (content, size) WHERE content IS NOT NULL"
+# So many files at once into an empty index are put in order by content when all are there: hashes come in no order, and
+# to find the place of one after the other takes several times as long as to sort them.
+MANY_FILES = 5000
+
+
+def _tables(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "CREATE TABLE folder (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, class TEXT, mounted INTEGER NOT NULL)"
+    )
+    connection.execute(
+        "CREATE TABLE file (folder_id INTEGER NOT NULL, name BLOB NOT NULL, size INTEGER NOT NULL,"
+        " mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL, inode INTEGER NOT NULL, checked_ns INTEGER NOT NULL,"
+        " content TEXT, reason TEXT, PRIMARY KEY (folder_id, name)) WITHOUT ROWID"
+    )
+    connection.execute(_BY_CONTENT)
+    connection.execute("CREATE INDEX file_reason ON file (folder_id) WHERE reason IS NOT NULL")
+    connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
+
+
+def _seals(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE folder ADD COLUMN seal BLOB")
+    connection.execute("ALTER TABLE folder ADD COLUMN filled INTEGER NOT NULL DEFAULT 0")
+
+
+def _buckets(connection: sqlite3.Connection) -> None:
+    # A folder has several seals from here on.
+    connection.execute("UPDATE folder SET seal = NULL")
+    connection.execute("ALTER TABLE folder DROP COLUMN filled")
+
+
+def _touched(connection: sqlite3.Connection) -> None:
+    connection.execute("CREATE TABLE touched (content TEXT PRIMARY KEY) WITHOUT ROWID")
+
+
+_STEPS = (_tables, _seals, _buckets, _touched)
+
+
+class Folder(NamedTuple):
+    """One folder of the store, ``path`` relative to it. ``class_title`` is None where files belong to no class;
+    ``mounted`` says that it lies on another file system than the store. ``seal`` are the seals of its buckets (see
+    ``list_directory``), made when the index knew each file in them and none needed a second reading."""
+
+    folder_id: int
+    path: bytes
+    class_title: str | None
+    mounted: bool
+    seal: bytes | None = None
+
+
+class File(NamedTuple):
+    """What was found at one name. ``content`` or ``reason`` is set, never both; ``checked_ns`` is when the reading
+    began, on the file system's clock, or 0 for what must be read again at the next scan."""
+
+    folder_id: int
+    name: bytes
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    checked_ns: int
+    content: str | None
+    reason: str | None
+
+
+# The signature of a file that needs no second reading, else None; the reason where it is a problem; the inode.
+Known = tuple[Signature | None, str | None, int]
+
+# Equal times prove nothing about a file that was changed about when it was read (git calls such files racy). The
+# change time tells; the modification time beside it where a file system does not keep the former.
+_SETTLED = (
+    "ctime_ns < checked_ns - {grain} AND mtime_ns NOT BETWEEN checked_ns - {grain} AND checked_ns + {grain}"
+).format(grain=f"iif(mtime_ns % 1000000000 OR ctime_ns % 1000000000, {GRAIN_NS}, {COARSE_GRAIN_NS})")
+_KNOWN = f"SELECT name, size, mtime_ns, ctime_ns, inode, reason, {_SETTLED} FROM file WHERE folder_id = ?"  # noqa: S608
+_CONTENT = "SELECT content FROM file WHERE folder_id = ? AND name = ? AND content IS NOT NULL"
+_FILES = "SELECT content, size, folder_id, name FROM file"
+_PLACED = "SELECT content, folder_id FROM file WHERE content IS NOT NULL"
+_AT_ONCE = 500
+COMPARED = "compared"
+_TOUCH = "INSERT OR IGNORE INTO touched SELECT content FROM file WHERE content IS NOT NULL AND"
+_PLACES = (
+    "SELECT folder.class, folder.path, file.name FROM file JOIN folder ON folder.id = file.folder_id"
+    " WHERE file.content = ? AND folder.class IS NOT NULL"
+)
+
+
+class Index(CacheFile):
+    """The cache of the scan."""
+
+    def __init__(self, path: Path, busy_s: float = BUSY_S) -> None:
+        super().__init__(path, _STEPS, _ROLE, busy_s)
+
+    def local_samples(self, model_id: int, contents: Sequence[str] | None = None) -> Iterator[LocalSample]:
+        """Every sample once, sorted by uid, with all files that hold it; needs memory for the folders alone.
+
+        With ``contents``, which are in order, only the samples of these.
+        """
+        scopes, places = self._places(model_id)
+        with self._believed:
+            last = ""
+            for content, group in groupby(self._files(contents), key=itemgetter(0)):
+                if content <= last:
+                    # A flipped byte in an index of SQLite's can do that, and nothing notices.
+                    raise ValueError(content)
+                last = content
+                paths: dict[str, list[str]] = {}
+                size = 0
+                for row in group:
+                    place = places.get(row[2])
+                    if place is not None:
+                        size = row[1]
+                        paths.setdefault(place[0], []).append(place[1] + os.fsdecode(row[3]))
+                for title in paths if len(paths) == 1 else sorted(paths, key=scopes.__getitem__):
+                    yield LocalSample(make_uid(content, scopes[title]), title, tuple(sorted(paths[title])), size)
+
+    def pages(self, model_id: int) -> Iterator[tuple[list[str], list[str]]]:
+        """The uids of all samples, in order, and their classes; no content is split between two pages."""
+        scopes, places = self._places(model_id)
+        titles = {number: place[0] for number, place in places.items()}
+        endings = {number: "-" + scopes[title] for number, title in titles.items()}
+        sqlite.refuse_fork(self._pid)
+        with self._believed:
+            rows = self._connection.execute(f"{_PLACED} ORDER BY content")
+            for contents, folders in in_pages(rows, repeats=True):
+                if any(map(eq, contents, islice(contents, 1, None))) or not titles.keys() >= set(folders):
+                    pairs = zip(contents, folders, strict=True)
+                    found = {content + endings[number]: titles[number] for content, number in pairs if number in titles}
+                    uids = sorted(found)
+                    yield uids, [found[uid] for uid in uids]
+                else:
+                    uids = list(map(str.__add__, contents, map(endings.__getitem__, folders)))
+                    yield uids, list(map(titles.__getitem__, folders))
+
+    def _places(self, model_id: int) -> tuple[dict[str, str], dict[int, tuple[str, str]]]:
+        """The scope of each class; and the class of each folder that has one, with the start of its files' paths."""
+        scopes: dict[str, str] = {}
+        places: dict[int, tuple[str, str]] = {}
+        for folder in self.folders().values():
+            if folder.class_title is not None:
+                scopes.setdefault(folder.class_title, make_scope(model_id, folder.class_title))
+                places[folder.folder_id] = folder.class_title, join(folder.path, b"")
+        return scopes, places
+
+    def _files(self, contents: Sequence[str] | None) -> Iterator[Any]:
+        if contents is None:
+            yield from self._rows(f"{_FILES} WHERE content IS NOT NULL ORDER BY content")
+            return
+        for start in range(0, len(contents), _AT_ONCE):
+            some = contents[start : start + _AT_ONCE]
+            yield from self._rows(
+                f"{_FILES} WHERE content IN ({', '.join('?' * len(some))}) ORDER BY content", tuple(some)
+            )
+
+    def problems(self) -> Iterator[Problem]:
+        """Every file that cannot be a sample, by path."""
+        rows = self._rows(
+            # A cross join keeps this order: otherwise all files of each folder are read for the few that have a reason.
+            "SELECT folder.path, file.name, file.reason FROM file CROSS JOIN folder ON folder.id = file.folder_id"
+            " WHERE file.reason IS NOT NULL ORDER BY folder.path, file.name"
+        )
+        with self._believed:
+            for folder, name, reason in rows:
+                yield Problem(join(folder, name), reason)
+
+    def totals(self) -> tuple[int, int, int]:
+        """How many classes have a sample, how many samples there are, and how many files hold them."""
+        kept = self.get_meta("totals")
+        if kept is None:
+            per_class = list(
+                self._rows(
+                    "SELECT folder.class, count(DISTINCT content), count(*) FROM file"
+                    " JOIN folder ON folder.id = file.folder_id WHERE content IS NOT NULL AND class IS NOT NULL"
+                    " GROUP BY folder.class"
+                )
+            )
+            kept = [len(per_class), sum(row[1] for row in per_class), sum(row[2] for row in per_class)]
+            self.write(lambda connection: _set_meta(connection, "totals", kept))
+        return kept[0], kept[1], kept[2]
+
+    def twins(self) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+        """Each content that lies in two or more classes, with the (class, path) of all its files."""
+        contents = self._rows(
+            "SELECT content FROM file JOIN folder ON folder.id = file.folder_id WHERE content IS NOT NULL"
+            " GROUP BY content HAVING count(DISTINCT folder.class) > 1"
+        )
+        with self._believed:
+            for (content,) in list(contents):
+                rows = self._rows(f"{_PLACES} ORDER BY folder.class, folder.path, file.name", (content,))
+                yield content, [(title, join(folder, name)) for title, folder, name in rows]
+
+    def paths_of(self, class_title: str, content: str) -> list[str]:
+        """All files of one sample, sorted."""
+        rows = self._rows(f"{_PLACES} AND folder.class = ?", (content, class_title))
+        with self._believed:
+            return sorted(join(folder, name) for _, folder, name in rows)
+
+    def paths_with(self, content: str) -> list[str]:
+        """All files of any class that hold this content, sorted."""
+        return sorted(join(folder, name) for _, folder, name in self._rows(_PLACES, (content,)))
+
+    def compared(self) -> tuple[Any, list[str]] | None:
+        """What was last noted with ``note_compared``, and the contents of all files that were written about since."""
+        noted = self.get_meta(COMPARED)
+        if noted is None or noted["sum"] != _sum(noted["noted"]):
+            return None
+        return noted["noted"], [row[0] for row in self._rows("SELECT content FROM touched")]
+
+    def note_compared(self, noted: Any) -> None:
+        """Notes something (that JSON can say) about the store as the index has it now."""
+
+        def note(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM touched")
+            _set_meta(connection, COMPARED, {"noted": noted, "sum": _sum(noted)})
+
+        self.write(note)
+
+    def get_meta(self, key: str) -> Any:
+        with self._believed:
+            return _get_meta(self._connection, key)
+
+    def set_meta(self, key: str, value: Any) -> None:
+        self.write(lambda connection: _set_meta(connection, key, value))
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Has the next scan read these files again, whatever their times say."""
+        places = [os.path.split(os.fsencode(path)) for path in paths]
+
+        def forget(connection: sqlite3.Connection) -> None:
+            connection.executemany("UPDATE folder SET seal = NULL WHERE path = ?", ((above,) for above, _ in places))
+            connection.executemany(
+                "UPDATE file SET checked_ns = 0 WHERE folder_id = (SELECT id FROM folder WHERE path = ?) AND name = ?",
+                places,
+            )
+
+        self.write(forget)
+
+    def folders(self) -> dict[bytes, Folder]:
+        """All folders by their path relative to the store; the store itself is b""."""
+        rows = self._rows("SELECT id, path, class, mounted, seal FROM folder")
+        return {row[1]: Folder._make(row) for row in rows}
+
+    def is_mounted(self, path: str) -> bool:
+        """Whether the folder lay on another file system than the store when it was last scanned."""
+        row = next(self._rows("SELECT mounted FROM folder WHERE path = ?", (os.fsencode(path),)), None)
+        return row is not None and bool(row[0])
+
+    def known(self, folder_id: int, broken: Sequence[int] = (), buckets: int = 0) -> dict[bytes, Known]:
+        """What is known of every name in one folder, or only in the ``broken`` ones of its ``buckets``."""
+        query = _KNOWN
+        if len(broken) < buckets:
+            query = f"{_KNOWN} AND inode % {buckets} IN ({', '.join(map(str, broken))})"
+        return {row[0]: (row[1:5] if row[6] else None, row[5], row[4]) for row in self._rows(query, (folder_id,))}
+
+    def content_at(self, folder_id: int, name: bytes) -> list[str]:
+        """The content hash that was last read at one name; empty where there was none."""
+        return [row[0] for row in self._rows(_CONTENT, (folder_id, name))]
+
+    def change(self, folders: Sequence[Folder], put: Sequence[File], drop: Sequence[tuple[int, bytes]]) -> None:
+        """Writes folders, removes the files ``drop``, then writes the files ``put``, all in one transaction."""
+
+        def change(connection: sqlite3.Connection) -> None:
+            if _get_meta(connection, COMPARED) is not None:
+                _touch(connection, folders, put, drop)
+            if len(put) >= MANY_FILES and connection.execute("SELECT 1 FROM file").fetchone() is None:
+                connection.execute("DROP INDEX IF EXISTS file_content")
+            connection.executemany("INSERT OR REPLACE INTO folder VALUES (?, ?, ?, ?, ?)", folders)
+            # Whoever writes what was read of a file has broken its bucket's seal. What could not be read has none.
+            odd = {row.folder_id for row in put if not row.inode}
+            connection.executemany("UPDATE folder SET seal = NULL WHERE id = ?", ((number,) for number in odd))
+            connection.executemany("DELETE FROM file WHERE folder_id = ? AND name = ?", drop)
+            connection.executemany("INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", put)
+            connection.execute("DELETE FROM meta WHERE key = 'totals'")
+
+        if folders or put or drop:
+            self.write(change)
+
+    def put_in_order(self) -> None:
+        """Ends a scan: orders by content what the first one of many files has left without, or one that was killed."""
+        if next(self._rows("SELECT 1 FROM sqlite_master WHERE name = 'file_content'"), None) is None:
+            self.write(lambda connection: connection.execute(_BY_CONTENT))
+
+    def drop_folders(self, folder_ids: Sequence[int]) -> None:
+        """Removes folders with everything that was known in them."""
+
+        def change(connection: sqlite3.Connection) -> None:
+            ids = [(folder_id,) for folder_id in folder_ids]
+            if _get_meta(connection, COMPARED) is not None:
+                connection.executemany(f"{_TOUCH} folder_id = ?", ids)
+            connection.executemany("DELETE FROM file WHERE folder_id = ?", ids)
+            connection.executemany("DELETE FROM folder WHERE id = ?", ids)
+            connection.execute("DELETE FROM meta WHERE key = 'totals'")
+
+        if folder_ids:
+            self.write(change)
+
+
+def join(folder: bytes, name: bytes) -> str:
+    """A path relative to the store, as the rest of the program has it."""
+    return os.fsdecode(folder + b"/" + name if folder else name)
+
+
+def _get_meta(connection: sqlite3.Connection, key: str) -> Any:
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return None if row is None else json.loads(row[0])
+
+
+def _sum(value: Any) -> str:
+    """So that a flipped byte is noticed in what no scan would mend."""
+    return xxhash.xxh3_64_hexdigest(json.dumps(value, sort_keys=True).encode())
+
+
+def _touch(
+    connection: sqlite3.Connection, folders: Sequence[Folder], put: Sequence[File], drop: Sequence[tuple[int, bytes]]
+) -> None:
+    """Remembers what is about to be said about other contents than before."""
+    places = [*drop, *(row[:2] for row in put)]
+    connection.executemany(f"{_TOUCH} folder_id = ? AND name = ?", places)
+    found = ((row.content,) for row in put if row.content is not None)
+    connection.executemany("INSERT OR IGNORE INTO touched VALUES (?)", found)
+    # A folder that was of another class: all its files.
+    moved = ((row.folder_id, row.folder_id, row.class_title) for row in folders)
+    connection.executemany(
+        f"{_TOUCH} folder_id = ? AND EXISTS (SELECT 1 FROM folder WHERE id = ? AND class IS NOT ?)",  # noqa: S608
+        moved,
+    )
+
+
+def _set_meta(connection: sqlite3.Connection, key: str, value: Any) -> None:
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))

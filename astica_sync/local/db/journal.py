@@ -1,0 +1,322 @@
+"""The SQLite record of what was attempted and agreed, and the history of every change. It must survive.
+
+Every commit is durable when the call returns, so that a mark stands before the request it speaks of leaves
+(promise 5). Losing it all the same costs one observation: what is on the service is then adopted by its uid.
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from astica_sync.core.model import Mark, MarkState
+from astica_sync.local.db import sqlite
+from astica_sync.local.db.row_pages import ViewCache, in_pages
+
+BUSY_S = 10.0
+
+_ROLE = sqlite.Role(
+    "journal",
+    when_newer="upgrade astica-sync",
+    when_damaged="move it away: the next push looks at the service and takes up from there",
+)
+
+
+def _tables(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "CREATE TABLE mark (uid TEXT PRIMARY KEY, class TEXT NOT NULL, state TEXT NOT NULL, sent_at REAL,"
+        " run TEXT NOT NULL, path BLOB NOT NULL) WITHOUT ROWID"
+    )
+    connection.execute(
+        "CREATE TABLE history (id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, run TEXT NOT NULL,"
+        " action TEXT NOT NULL, class TEXT NOT NULL, uid TEXT NOT NULL, path BLOB NOT NULL, sample_id INTEGER,"
+        " outcome TEXT NOT NULL, reason TEXT NOT NULL)"
+    )
+    connection.execute(
+        "CREATE TABLE bad (uid TEXT PRIMARY KEY, class TEXT NOT NULL, path BLOB NOT NULL, reason TEXT NOT NULL,"
+        " at REAL NOT NULL) WITHOUT ROWID"
+    )
+    connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
+
+
+_STEPS = (_tables,)
+_T = TypeVar("_T")
+
+
+class Place(NamedTuple):
+    """A sample as the journal writes it down: ``path`` is the first file that holds it, relative to the store."""
+
+    uid: str
+    class_title: str
+    path: str
+
+
+class Event(NamedTuple):
+    """One line of the history: what was done to one sample or class, when, and what became of it.
+
+    ``at`` is in seconds since the epoch; ``action`` one of "upload", "remove", "remove-class", "adopt", "forget",
+    "prune"; ``outcome`` one of "done", "refused", "unknown", "not done". For a whole class ``uid`` and ``path`` are
+    empty; for "prune" ``uid`` is a content hash, since the image went for every class.
+    """
+
+    at: float
+    run: str
+    action: str
+    class_title: str
+    uid: str
+    path: str
+    sample_id: int | None
+    outcome: str
+    reason: str
+
+
+class BadSample(NamedTuple):
+    """A sample that is not tried again until its bytes change or a person asks for it (promise 9)."""
+
+    uid: str
+    class_title: str
+    path: str
+    reason: str
+    at: float
+
+
+class Journal:
+    """One connection to the journal; serves the thread that opened it. Times are seconds since the epoch.
+
+    Raises from every method:
+        DatabaseError: locked for longer than was worth waiting, damaged, or not to be written; nothing was changed.
+    """
+
+    def __init__(self, path: Path, run: str = "", busy_s: float = BUSY_S) -> None:
+        """``run`` names this run of the program in whatever is written.
+
+        Raises:
+            DatabaseError: it cannot be opened, is damaged, or a newer version wrote it.
+        """
+        self.path = path
+        self.run = run
+        self._pid = os.getpid()
+        self._translated = sqlite.Translated(path, _ROLE)
+        self._believed = sqlite.Translated(path, _ROLE, rows=True)
+        self._transaction = _Transaction(self)
+        self._connection = sqlite.open_database(path, _STEPS, _ROLE, busy_s=busy_s, durable=True)
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def commit(self) -> contextlib.AbstractContextManager[None]:
+        """Groups calls: all of them are durable when the outermost block ends, or none is."""
+        sqlite.refuse_fork(self._pid)
+        return _INSIDE if self._transaction.is_open else self._transaction
+
+    def marks_name(self) -> str:
+        """What tells one state of all marks from any other; "" before the first mark."""
+        return str(self.get_meta(MARKS_NAME, ""))
+
+    def foreign_writes(self) -> int:
+        """A number that is another one once a different process has written since."""
+        return next(self._read("PRAGMA data_version", (), lambda row: int(row[0])))
+
+    def marks(self, contents: Sequence[str] | None = None) -> Iterator[Mark]:
+        """Every mark, sorted by uid, as a stream; read it to its end before writing. With ``contents``, which are in
+        order, only the marks of these."""
+        if contents is not None:
+            for content in contents:
+                yield from self.marks_of(content)
+            return
+        last = ""
+
+        def next_mark(row: tuple[str, str, str, float | None, str, bytes]) -> Mark:
+            nonlocal last
+            mark = _mark(row)
+            if mark.uid <= last:
+                # A flipped byte in an index of SQLite's can do that, and nothing notices.
+                raise ValueError(mark.uid)
+            last = mark.uid
+            return mark
+
+        yield from self._read(f"{_MARK} ORDER BY uid", (), next_mark)
+
+    def pages(self) -> Iterator[ViewCache]:
+        """The uids of all marks, in order, and their states; no content is split between two pages."""
+        sqlite.refuse_fork(self._pid)
+        with self._believed:
+            yield from in_pages(self._connection.execute("SELECT uid, state FROM mark ORDER BY uid"), repeats=False)
+
+    def mark(self, uid: str) -> Mark | None:
+        return next(self._read(f"{_MARK} WHERE uid = ?", (uid,), _mark), None)
+
+    def classes(self) -> list[str]:
+        """The title of every class that a mark speaks of, sorted."""
+        return list(self._read("SELECT DISTINCT class FROM mark ORDER BY class", (), lambda row: str(row[0])))
+
+    def has_class(self, class_title: str) -> bool:
+        """Whether any sample was ever sent to this class, or seen in it, and is not forgotten."""
+        return any(self._read("SELECT 1 FROM mark WHERE class = ? LIMIT 1", (class_title,), bool))
+
+    def marks_of(self, content: str) -> list[Mark]:
+        """The marks of every sample with this content hash, in whatever class."""
+        return list(
+            self._read(f"{_MARK} WHERE uid >= ? AND uid < ? ORDER BY uid", (f"{content}-", f"{content}."), _mark)
+        )
+
+    def is_bad(self, uid: str) -> bool:
+        """Whether the sample failed for its own sake and is not tried again."""
+        return any(self._read("SELECT 1 FROM bad WHERE uid = ?", (uid,), bool))
+
+    def attempt(self, places: Iterable[tuple[str, str, str]], at: float) -> None:
+        """Marks each (uid, class, path) as *attempted*, sent at ``at`` by this run; before the request leaves."""
+        self._write_many(
+            "INSERT INTO mark VALUES (?, ?, 'attempted', ?, ?, ?) ON CONFLICT (uid) DO UPDATE SET"
+            " class = excluded.class, state = excluded.state, sent_at = excluded.sent_at, run = excluded.run,"
+            " path = excluded.path",
+            ((uid, title, at, self.run, os.fsencode(path)) for uid, title, path in places),
+        )
+
+    def resend_at(self, uids: Iterable[str], at: float) -> None:
+        """Moves the time of sending, for requests whose outcome is unknown: the quarantine counts from the end."""
+        self._write_many("UPDATE mark SET sent_at = ?, run = ? WHERE uid = ?", ((at, self.run, uid) for uid in uids))
+
+    def agree(self, places: Iterable[tuple[str, str, str]], at: float | None = None) -> None:
+        """Marks each (uid, class, path) as *agreed*; without ``at`` the last time of sending stays as it is."""
+        self._write_many(
+            "INSERT INTO mark VALUES (?, ?, 'agreed', ?, ?, ?) ON CONFLICT (uid) DO UPDATE SET"
+            " class = excluded.class, state = excluded.state, sent_at = coalesce(excluded.sent_at, mark.sent_at),"
+            " run = iif(excluded.sent_at IS NULL, mark.run, excluded.run), path = excluded.path",
+            ((uid, title, at, self.run, os.fsencode(path)) for uid, title, path in places),
+        )
+
+    def restore(self, mark: Mark) -> None:
+        """Puts a mark back as it was before an attempt that proved to have done nothing."""
+        row = (mark.uid, mark.class_title, str(mark.state), mark.sent_at, mark.run, os.fsencode(mark.path))
+        self._write_many(
+            "INSERT OR REPLACE INTO mark (uid, class, state, sent_at, run, path) VALUES (?, ?, ?, ?, ?, ?)", [row]
+        )
+
+    def forget(self, uids: Iterable[str]) -> None:
+        """Removes marks: the samples are in neither place any more."""
+        self._write_many("DELETE FROM mark WHERE uid = ?", ((uid,) for uid in uids))
+
+    def record(self, events: Iterable[Event]) -> None:
+        """Adds to the history."""
+        self._write_many(
+            "INSERT INTO history (at, run, action, class, uid, path, sample_id, outcome, reason)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            ((*event[:5], os.fsencode(event.path), *event[6:]) for event in events),
+        )
+
+    def history(self, limit: int | None = None, since: float | None = None) -> Iterator[Event]:
+        """The history, newest first: the last ``limit`` events that happened at ``since`` or later."""
+        return self._read(
+            f"{_EVENT} WHERE at >= ? ORDER BY id DESC LIMIT ?",
+            (float("-inf") if since is None else since, -1 if limit is None else limit),
+            _event,
+        )
+
+    def events_of(self, uids: Sequence[str]) -> Iterator[Event]:
+        """What was done about some samples, in the order it was done; looks through the whole history."""
+        marks = ", ".join("?" * len(uids))
+        return self._read(f"{_EVENT} WHERE uid IN ({marks}) ORDER BY id", tuple(uids), _event)
+
+    def set_bad(self, samples: Iterable[BadSample]) -> None:
+        """Remembers samples that failed for their own sake."""
+        self._write_many(
+            "INSERT OR REPLACE INTO bad VALUES (?, ?, ?, ?, ?)",
+            ((uid, title, os.fsencode(path), reason, at) for uid, title, path, reason, at in samples),
+        )
+
+    def bad(self) -> Iterator[BadSample]:
+        """Every sample that is not tried again, sorted by uid."""
+        return self._read(
+            "SELECT uid, class, path, reason, at FROM bad ORDER BY uid",
+            (),
+            lambda row: BadSample._make((*row[:2], os.fsdecode(row[2]), *row[3:])),
+        )
+
+    def clear_bad(self, uids: Iterable[str] | None = None) -> None:
+        """Lets samples be tried again; without ``uids`` all of them."""
+        if uids is None:
+            self._write_many("DELETE FROM bad", [()])
+        else:
+            self._write_many("DELETE FROM bad WHERE uid = ?", ((uid,) for uid in uids))
+
+    def get_meta(self, key: str, default: Any = None) -> Any:
+        found = self._read("SELECT value FROM meta WHERE key = ?", (key,), lambda row: json.loads(row[0]))
+        return next(found, default)
+
+    def set_meta(self, key: str, value: Any) -> None:
+        """Remembers anything that JSON can say."""
+        self._write_many(_SET_META, [(key, json.dumps(value))])
+
+    def _write_many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+        with self.commit(), self._translated:
+            self._connection.executemany(statement, rows)
+            if " mark " in statement:
+                self._transaction.has_marks = True
+
+    def _read(self, query: str, values: tuple[object, ...], make: Callable[[Any], _T]) -> Iterator[_T]:
+        sqlite.refuse_fork(self._pid)
+        with self._believed:
+            for row in self._connection.execute(query, values):
+                yield make(row)
+
+
+class _Transaction:
+    """The outermost block of ``Journal.commit``; one after the other."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        # No two states of the marks have one name, not even where an earlier file was put back.
+        self._names = (f"{os.urandom(6).hex()}-{number}" for number in itertools.count())
+        self.is_open = False
+        self.has_marks = False
+
+    def __enter__(self) -> None:
+        self._execute("BEGIN IMMEDIATE")
+        self.is_open = True
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        try:
+            if kind is None:
+                if self.has_marks:
+                    self._execute(_SET_META, MARKS_NAME, json.dumps(next(self._names)))
+                self._execute("COMMIT")
+        finally:
+            self.is_open = self.has_marks = False
+            # After a commit there is none; after an error SQLite may have ended it by itself.
+            if self._journal._connection.in_transaction:
+                self._journal._connection.execute("ROLLBACK")
+
+    def _execute(self, statement: str, *values: str) -> None:
+        with self._journal._translated:
+            self._journal._connection.execute(statement, values)
+
+
+_INSIDE = contextlib.nullcontext()
+
+
+MARKS_NAME = "marks_name"
+_SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
+# The enumeration's own call takes longer than all the rest of reading a mark.
+_STATES = {str(state): state for state in MarkState}
+_EVENT = "SELECT at, run, action, class, uid, path, sample_id, outcome, reason FROM history"
+_MARK = "SELECT uid, class, state, sent_at, run, path FROM mark"
+
+
+def _event(row: Any) -> Event:
+    return Event._make((*row[:5], os.fsdecode(row[5]), *row[6:]))
+
+
+def _mark(row: tuple[str, str, str, float | None, str, bytes]) -> Mark:
+    uid, title, state, sent_at, run, path = row
+    return Mark(uid, title, _STATES.get(state) or MarkState(state), sent_at, run, os.fsdecode(path))

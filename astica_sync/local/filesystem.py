@@ -1,0 +1,307 @@
+"""The only door to the file system: every listing and reading of samples, and every write of the store.
+
+It decides nothing, so that a simulation can stand in for it. Every method raises ``OSError`` as the system gives it.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import BinaryIO
+
+CHUNK = 1 << 20
+TEMP_PREFIX = ".tmp-"
+
+# Without O_NONBLOCK a FIFO without a writer would be waited for.
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+# linux/fs.h: share the blocks of another file, copy on write (btrfs, XFS, bcachefs, ...).
+_FICLONE = 0x40049409
+# macOS: fsync() leaves the data in the drive's own cache, this one does not.
+_FULLFSYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
+
+AnyPath = str | Path
+Entry = tuple[str, os.stat_result | None]
+
+
+class Kind(StrEnum):
+    """What a folder entry is, without following it."""
+
+    FILE = "file"
+    FOLDER = "folder"
+    SYMLINK = "symlink"
+    OTHER = "other"
+
+
+_KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.FOLDER, stat.S_IFLNK: Kind.SYMLINK}
+
+
+Named = tuple[str, Kind | None, int]
+"""A name, its kind (None where that cannot be seen), and the device of what is no regular file."""
+
+Signature = tuple[int, int, int, int]
+"""Size, modification and change time in nanoseconds, inode: what tells an unchanged file."""
+
+MOST = (1 << 63) - 1
+"""What a number of eight bytes can hold, in SQLite or elsewhere."""
+
+
+def signature(status: os.stat_result) -> Signature:
+    """That of one file, ``bounded``."""
+    return bounded((status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino))
+
+
+def bounded(signature: Signature) -> Signature:
+    """The same in numbers of eight bytes: times after 2262 are all one, and of an inode the lowest 63 bits count."""
+    size, changed, touched, inode = signature
+    return size, max(-MOST, min(changed, MOST)), max(-MOST, min(touched, MOST)), inode & MOST
+
+
+def kind_of(status: os.stat_result) -> Kind:
+    return _KINDS.get(stat.S_IFMT(status.st_mode), Kind.OTHER)
+
+
+def temp_beside(target: Path) -> Path:
+    """A fresh name in the folder of ``target``, so that a rename never crosses file systems."""
+    return target.with_name(f"{TEMP_PREFIX}{os.urandom(8).hex()}")
+
+
+class FileSystem:
+    """The file system of this machine."""
+
+    def scan_folder(self, path: AnyPath) -> Iterator[Entry]:
+        """All entries of one folder with their status, links not followed, in no order; errors come while iterating.
+
+        An entry that vanishes while the folder is read is left out; one whose status cannot be read has None.
+        Names that are no UTF-8 carry their bytes as ``os.fsdecode`` gives them.
+        """
+        with _listed(path) as listing:
+            for entry in listing:
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                except OSError:
+                    yield entry.name, None
+                else:
+                    yield entry.name, status
+
+    def name_folder(self, path: AnyPath) -> Iterator[Named]:
+        """As ``scan_folder``, for who opens the files anyway: to ask each for its status costs more than its name."""
+        with _listed(path) as listing:
+            for entry in listing:
+                try:
+                    if entry.is_file(follow_symlinks=False):
+                        yield entry.name, Kind.FILE, 0
+                        continue
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                except OSError:
+                    yield entry.name, None, 0
+                else:
+                    yield entry.name, kind_of(status), status.st_dev
+
+    def lstat(self, path: AnyPath) -> os.stat_result:
+        return os.lstat(path)
+
+    def open_read(self, path: AnyPath) -> BinaryIO:
+        """Opens a regular file, unbuffered; a symbolic link or anything that is no file is an ``OSError``.
+
+        Never hangs: a FIFO without a writer opens at once and is refused.
+        """
+        descriptor = os.open(path, _READ)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, "not a regular file", str(path))
+            os.set_blocking(descriptor, True)
+            return open(descriptor, "rb", buffering=0)
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    def read_small(self, path: AnyPath, most: int) -> tuple[os.stat_result, bytes | None, os.stat_result]:
+        """A regular file, opened as ``open_read`` does: its status, as many bytes as that says, and its status after
+        them. None instead of more than ``most`` bytes, and fewer of a file that has become shorter."""
+        descriptor = os.open(path, _READ)
+        try:
+            before = os.fstat(descriptor)
+            if not stat.S_ISREG(before.st_mode):
+                raise OSError(errno.EINVAL, "not a regular file", str(path))
+            if before.st_size > most:
+                return before, None, before
+            data = os.read(descriptor, before.st_size)
+            while len(data) < before.st_size and (piece := os.read(descriptor, before.st_size - len(data))):
+                data += piece
+            return before, data, os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def fstat(self, file: BinaryIO) -> os.stat_result:
+        """The status of the file that is open, whatever its name means by now."""
+        return os.fstat(file.fileno())
+
+    def chunks(self, file: BinaryIO, size: int = CHUNK) -> Iterator[bytes]:
+        """The rest of an open file in pieces of at most ``size`` bytes."""
+        while piece := file.read(size):
+            yield piece
+
+    def make_folder(self, path: Path) -> None:
+        """Makes the folder and its missing parents, durably; an existing folder is fine."""
+        if path.is_dir():
+            return
+        if path.parent != path:
+            self.make_folder(path.parent)
+        with contextlib.suppress(FileExistsError):
+            path.mkdir()
+        if not path.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+        self.sync_folder(path.parent)
+
+    def write_synced(self, path: Path, chunks: Iterable[bytes], mode: int = 0o666) -> None:
+        """Replaces the file as a whole: after a crash it has the old bytes or the new, after the return the new."""
+        temp = temp_beside(path)
+        self._write_temp(temp, chunks, mode)
+        self.publish(temp, path)
+
+    def append_synced(self, path: Path, data: bytes) -> None:
+        """Adds bytes at the end, durable at the return; a crash may leave a part of them."""
+        fresh = not path.exists()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        try:
+            _write_all(descriptor, data)
+            _sync(descriptor)
+        finally:
+            os.close(descriptor)
+        if fresh:
+            self.sync_folder(path.parent)
+
+    def copy_synced(self, source: AnyPath, temp: Path) -> None:
+        """Copies the bytes into the new file ``temp``, durably; it shares no inode with the source.
+
+        Blocks are shared where the file system can (copy on write), else the kernel copies, else this process does.
+        The caller checks what was copied and then calls ``publish``. After an error nothing is left.
+        """
+        with self.open_read(source) as reader:
+            target = os.open(temp, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            try:
+                _copy(reader.fileno(), target)
+                _sync(target)
+            except BaseException:
+                self.remove(temp)
+                raise
+            finally:
+                os.close(target)
+
+    def publish(self, temp: Path, target: Path) -> None:
+        """Gives a synced temporary file its name, durably and in one step; what stood there is replaced.
+
+        After an error neither name promises anything: the bytes must be written again, a second sync proves nothing.
+        """
+        try:
+            temp.replace(target)
+        except BaseException:
+            self.remove(temp)
+            raise
+        self.sync_folder(target.parent)
+
+    def publish_new(self, temp: Path, target: Path) -> None:
+        """As ``publish``, but what stands there is not replaced: a ``FileExistsError``, and ``temp`` is gone."""
+        try:
+            os.link(temp, target, follow_symlinks=False)
+        except FileExistsError:
+            raise
+        except OSError:
+            # No hard links here (FAT, some network file systems): look, then rename.
+            if os.path.lexists(target):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+            temp.replace(target)
+        finally:
+            self.remove(temp)
+        self.sync_folder(target.parent)
+
+    def sync_folder(self, path: Path) -> None:
+        """Makes the names in a folder durable, for instance one that a killed process has just published."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _sync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def remove(self, path: Path) -> None:
+        """Removes one file of ours; one that is not there is fine."""
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+
+    def time_ns(self, folder: Path) -> int:
+        """What the file system of ``folder`` takes for now, in nanoseconds: the clock that stamps its files."""
+        temp = temp_beside(folder / "any")
+        descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            return os.fstat(descriptor).st_mtime_ns
+        finally:
+            os.close(descriptor)
+            self.remove(temp)
+
+    def free_bytes(self, path: AnyPath) -> int:
+        """What this user may still write to the file system that holds ``path``."""
+        status = os.statvfs(path)
+        return status.f_bavail * status.f_frsize
+
+    def _write_temp(self, temp: Path, chunks: Iterable[bytes], mode: int) -> None:
+        descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            for chunk in chunks:
+                _write_all(descriptor, chunk)
+            _sync(descriptor)
+        except BaseException:
+            self.remove(temp)
+            raise
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _listed(path: AnyPath) -> Iterator[Iterator[os.DirEntry[str]]]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        with os.scandir(descriptor) as listing:
+            yield listing
+    finally:
+        os.close(descriptor)
+
+
+def _sync(descriptor: int) -> None:
+    if _FULLFSYNC is None:
+        os.fsync(descriptor)
+    else:
+        fcntl.fcntl(descriptor, _FULLFSYNC)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _copy(source: int, target: int) -> None:
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+        return
+    except OSError:
+        # Not this file system, not across file systems, or not this system: copy.
+        pass
+    if hasattr(os, "copy_file_range"):
+        try:
+            while os.copy_file_range(source, target, CHUNK * 64):
+                pass
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM):
+                raise
+    # Whatever the kernel has not copied; some file systems answer 0 to copy_file_range and have copied nothing.
+    while piece := os.read(source, CHUNK):
+        _write_all(target, piece)

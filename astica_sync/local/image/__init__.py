@@ -1,0 +1,1 @@
+"""What an image is, and decoding in a bounded process."""

@@ -1,0 +1,1 @@
+"""Comparing the store's folders with the index; reading what changed."""

@@ -1,0 +1,178 @@
+"""Opens what a command or a program works with, from settings, and closes it again."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from astica_sync.clock import SystemClock
+from astica_sync.config import Settings, load_key, load_settings, machine_state_folder, user_config_file
+from astica_sync.core.plan.guard import Allowance
+from astica_sync.errors import ConfigError
+from astica_sync.local.layout import SETTINGS_FILE, Layout, Sentinel, find_store, read_sentinel
+from astica_sync.secret import Secret
+from astica_sync.sync.progress import ProgressListener
+
+if TYPE_CHECKING:
+    from astica_sync.remote.service import Service
+    from astica_sync.sync.session import Session
+
+
+def find(store: Path | None) -> Layout:
+    """The store that is meant: the one named, or the one that the current folder lies in."""
+    return find_store(store if store is not None else Path.cwd())
+
+
+def settings_for(layout: Layout | None, flags: dict[str, object] | None = None) -> Settings:
+    """The settings as they hold for this store. Where nothing sets the service's address, the store knows it."""
+    store_file = layout.root / SETTINGS_FILE if layout else None
+    settings = load_settings(os.environ, store_file=store_file, user_file=user_config_file(), flags=flags)
+    if layout is not None and settings.sources["train_url"] == "default":
+        bound = read_sentinel(layout).train_url
+        return load_settings(
+            os.environ,
+            store_file=store_file,
+            user_file=user_config_file(),
+            flags={"train_url": bound, **(flags or {})},
+        )
+    return settings
+
+
+@contextlib.contextmanager
+def open_service(
+    settings: Settings, key: Secret, clock: SystemClock, listener: ProgressListener
+) -> "Iterator[Service]":
+    """The service behind the machine-wide budget of this key."""
+    from astica_sync.remote.client import Client
+    from astica_sync.remote.rate_limiter import RateLimiter, limiter_name
+    from astica_sync.remote.service import Service
+
+    folder = machine_state_folder()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.ExitStack() as stack:
+
+        def budget(url: str) -> RateLimiter:
+            return stack.enter_context(
+                contextlib.closing(
+                    RateLimiter(
+                        folder / "budget.db",
+                        name=limiter_name(key, url),
+                        limit=settings.limit,
+                        window=settings.limit_window,
+                        clock=clock,
+                    )
+                )
+            )
+
+        client = stack.enter_context(contextlib.closing(Client(key, settings.train_url, settings.detect_url, clock)))
+        yield Service(
+            client,
+            budget(f"train {settings.train_url}"),
+            budget(f"detect {settings.detect_url}"),
+            clock,
+            on_wait=listener.waits,
+        )
+
+
+def budget_use(layout: Layout) -> tuple[int, int]:
+    """How many requests of the store's key count at this moment, over all processes of the machine, and how many may.
+
+    Raises:
+        AsticaSyncError: the settings, the key or the budget cannot be read.
+    """
+    from astica_sync.remote.rate_limiter import RateLimiter, limiter_name
+
+    settings = settings_for(layout)
+    file = machine_state_folder() / "budget.db"
+    if not file.exists():
+        return 0, settings.limit
+    name = limiter_name(load_key(os.environ), f"train {settings.train_url}")
+    budget = RateLimiter(file, name=name, limit=settings.limit, window=settings.limit_window, clock=SystemClock())
+    with contextlib.closing(budget):
+        return budget.used(), settings.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A store that is open for work, and the settings it was opened with."""
+
+    session: "Session"
+    settings: Settings
+    layout: Layout
+
+
+@contextlib.contextmanager
+def open_session(
+    store: Path | None,
+    listener: ProgressListener,
+    *,
+    clock: SystemClock,
+    offline: bool = False,
+    allowance: Callable[[Allowance], Allowance] = lambda usual: usual,
+) -> Iterator[Opened]:
+    """Everything a round needs.
+
+    Raises:
+        NoStore: there is no store there.
+        ConfigError: a setting is wrong, there is no key, or the settings name another service than the store's.
+    """
+    from astica_sync.local.backup.backup import Backup
+    from astica_sync.local.db.index import Index
+    from astica_sync.local.db.journal import Journal
+    from astica_sync.local.filesystem import FileSystem
+    from astica_sync.local.image.decoder import Decoder
+    from astica_sync.sync.apply.pipeline import THREADS
+    from astica_sync.sync.apply.thread_pool import thread_pool
+    from astica_sync.sync.session import Session
+
+    layout = find(store)
+    sentinel = read_sentinel(layout)
+    settings = settings_for(layout)
+    if not offline:
+        _refuse_another_service(settings, sentinel)
+    key = Secret("") if offline else load_key(os.environ)
+    fs = FileSystem()
+    run = os.urandom(6).hex()
+    usual = Allowance(settings.max_remove, settings.max_remove_class, settings.min_remove)
+    with (
+        open_service(settings, key, clock, listener) as service,
+        contextlib.closing(Index(layout.index_db)) as index,
+        contextlib.closing(Journal(layout.journal_db, run)) as journal,
+        contextlib.closing(Decoder()) as decoder,
+        thread_pool(THREADS) as workers,
+    ):
+        session = Session(
+            layout=layout,
+            model_id=sentinel.model_id,
+            fs=fs,
+            index=index,
+            journal=journal,
+            backup=Backup(layout.backup, fs),
+            decoder=decoder,
+            service=service,
+            workers=workers,
+            clock=clock,
+            run_started=clock.now(),
+            quarantine=settings.quarantine,
+            class_remove=settings.class_remove,
+            allowance=allowance(usual),
+            listener=listener,
+            stopping=clock.stopping.is_set,
+        )
+        yield Opened(session, settings, layout)
+
+
+def _refuse_another_service(settings: Settings, sentinel: Sentinel) -> None:
+    """The same model id means another model elsewhere; a variable left over from the sandbox is enough for that.
+
+    Raises:
+        ConfigError: the settings name another service than the one the store was made for.
+    """
+    if settings.train_url != sentinel.train_url:
+        raise ConfigError(
+            f"the store mirrors a model at {sentinel.train_url}, and {settings.sources['train_url']} says "
+            f"{settings.train_url}",
+            f"Unset that, or bind the store anew: astica-sync init --model {sentinel.model_id} --rebind",
+        )

@@ -1,0 +1,194 @@
+"""The documented calls, one function each: from the fields of a request to the bytes of an answer."""
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from astica_sync.sandbox import images
+from astica_sync.sandbox.account import Account, NotThere, UidTaken
+from astica_sync.sandbox.http import views
+from astica_sync.sandbox.options import Switches
+from astica_sync.sandbox.training.trainer import CannotTrain, Trainer
+
+Fields = Mapping[str, Any]
+
+PATHS = {
+    "/model/create": "create",
+    "/model/list": "list",
+    "/model/view": "view",
+    "/model/upload": "upload",
+    "/model/model_train": "model_train",
+    "/model/sample_remove": "sample_remove",
+    "/model/class_remove": "class_remove",
+    "/model/model_remove": "model_remove",
+    "/detect": "detect",
+}
+
+OK = b'{"status": "OK"}'
+
+
+class Refusal(Exception):
+    """The service's ERROR: its text, and the HTTP status it has where errors have one."""
+
+    def __init__(self, text: str, status: int = 400) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Service:
+    """Carries out calls for whoever has the key; ``key`` and ``switches`` may be changed at any time."""
+
+    def __init__(self, account: Account, trainer: Trainer, key: str, switches: Switches) -> None:
+        self.account = account
+        self.trainer = trainer
+        self.switches = switches
+        self.key = key
+        # Decoding holds an image in full; a few at a time keep both processors busy and the memory small.
+        self._decoding = threading.BoundedSemaphore(4)
+        self._calls: dict[str, Callable[[Fields], bytes]] = {
+            "create": self._create,
+            "list": self._list,
+            "view": self._view,
+            "upload": self._upload,
+            "model_train": self._train,
+            "sample_remove": self._remove_sample,
+            "class_remove": self._remove_class,
+            "model_remove": self._remove_model,
+            "detect": self._detect,
+        }
+
+    def answer(self, call: str, fields: Fields) -> bytes:
+        """The body of the answer with status OK.
+
+        Raises:
+            Refusal: the service's ERROR.
+        """
+        if fields.get("tkn") != self.key:
+            raise Refusal("Invalid API key", 401)
+        try:
+            return self._calls[call](fields)
+        except NotThere as error:
+            raise Refusal(f"{error} not found", 404) from None
+        except UidTaken:
+            raise Refusal("A sample with this uid already exists", 409) from None
+        except CannotTrain as error:
+            raise Refusal(str(error), 409) from None
+        except images.NoImage:
+            raise Refusal(self.switches.invalid_image, 400) from None
+        except images.BadInput as error:
+            raise Refusal(str(error), 413 if error.too_large else 400) from None
+
+    def _create(self, fields: Fields) -> bytes:
+        title = _text(fields, "dataset_title", required=True)
+        kind = _text(fields, "dataset_type", required=True)
+        purpose = _text(fields, "dataset_purpose", required=True)
+        self.account.add_model(title, kind, purpose, _text(fields, "dataset_tags"))
+        return OK
+
+    def _list(self, fields: Fields) -> bytes:
+        del fields
+        if self.switches.model_list == "unknown":
+            raise Refusal("Unknown endpoint", 404)
+        return views.list_models(self.account, self.switches)
+
+    def _view(self, fields: Fields) -> bytes:
+        model_id = _optional_id(fields, "model_id")
+        if model_id is None:
+            return views.list_models(self.account, self.switches)
+        return views.view_model(self.account, model_id, self.switches)
+
+    def _upload(self, fields: Fields) -> bytes:
+        model_id = _id(fields, "model_id")
+        title = _text(fields, "model_class", required=True)
+        uid = _text(fields, "uid")
+        if not self.account.has_model(model_id):
+            raise NotThere("Model")
+        content = self._read_image(fields)
+        with self._decoding:
+            images.open_image(content)
+        self.account.add_sample(model_id, title, uid, content, self.switches)
+        return OK
+
+    def _train(self, fields: Fields) -> bytes:
+        self.trainer.start(_id(fields, "model_id"), self.switches.version_form)
+        return OK
+
+    def _remove_sample(self, fields: Fields) -> bytes:
+        sample_id = _optional_id(fields, "sample_id")
+        if sample_id is not None:
+            self.account.remove_samples([sample_id], self.switches)
+            return OK
+        uid = _text(fields, "sample_uid")
+        if not uid:
+            raise Refusal("Missing sample_id or sample_uid")
+        sample_ids = self.account.ids_of_uid(uid[: self.switches.uid_length])
+        if not sample_ids:
+            raise NotThere("Sample")
+        self.account.remove_samples(sample_ids, self.switches)
+        return OK
+
+    def _remove_class(self, fields: Fields) -> bytes:
+        self.account.remove_class(_id(fields, "class_id"))
+        return OK
+
+    def _remove_model(self, fields: Fields) -> bytes:
+        self.account.remove_model(_id(fields, "model_id"))
+        return OK
+
+    def _detect(self, fields: Fields) -> bytes:
+        model_id = _id(fields, "model_id")
+        version = _text(fields, "model_version", required=True)
+        if not self.account.has_model(model_id):
+            raise NotThere("Model")
+        content = self._read_image(fields)
+        with self._decoding:
+            label, share = self.trainer.detect(model_id, version, images.open_image(content))
+        percent = round(share * 100, 2)
+        written: dict[str, object] = {
+            "string": f"{percent:g}",
+            "number": percent,
+            "percent": f"{percent:g}%",
+        }
+        return json.dumps({"status": "OK", "output": label, "confidence": written[self.switches.confidence]}).encode()
+
+    def _read_image(self, fields: Fields) -> bytes:
+        text = _text(fields, "input", required=True)
+        if not images.is_url(text):
+            return images.read_input(text)
+        if self.switches.urls == "refused":
+            raise Refusal("URL inputs are switched off in this sandbox: send the image as base64")
+        return images.fetch(text)
+
+
+def _text(fields: Fields, name: str, required: bool = False) -> str:
+    value = fields.get(name)
+    text = "" if value is None else str(value)
+    if required and not text.strip():
+        raise Refusal(f"Missing {name}")
+    if "\0" in text:
+        raise Refusal(f"Invalid {name}")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Refusal(f"Invalid {name}") from None
+    return text
+
+
+def _optional_id(fields: Fields, name: str) -> int | None:
+    """None for what clients send where they have no id: nothing, an empty text, or 0."""
+    value = fields.get(name)
+    if value in (None, "", 0, "0"):
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63:
+        return value
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal() and len(value) < 19:
+        return int(value)
+    raise Refusal(f"Invalid {name}")
+
+
+def _id(fields: Fields, name: str) -> int:
+    value = _optional_id(fields, name)
+    if value is None:
+        raise Refusal(f"Missing {name}")
+    return value

@@ -1,0 +1,1 @@
+"""Training and running versions in the sandbox."""

@@ -1,0 +1,176 @@
+"""Training in the background and running what was trained; every version stays runnable."""
+
+import logging
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from astica_sync.sandbox.account import Account, NotThere
+from astica_sync.sandbox.images import BadInput, open_image
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from astica_sync.sandbox.training.classifier import Classifier, Floats
+
+_LOADED = 16
+"""Versions held in memory."""
+
+_log = logging.getLogger(__name__)
+
+
+class CannotTrain(ValueError):
+    """Not now, or not with this data; the text says why."""
+
+
+class Trainer:
+    """Trains one version at a time, in the order they were asked for.
+
+    A version is *training*, then *ready* or *failed*; one that was under way when the sandbox ended is trained by the
+    next one, with the samples that are there then.
+    """
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._loaded: dict[str, Classifier] = {}
+        self._lock = threading.Lock()
+        self._turn = threading.Lock()
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        for version_id, model_id, name in account.rows(
+            "SELECT id, model_id, name FROM versions WHERE state = 'training' ORDER BY id"
+        ):
+            self._begin(version_id, model_id, name)
+
+    def start(self, model_id: int, version_form: str) -> str:
+        """Begins a new version and gives its name.
+
+        Raises:
+            NotThere: no such model.
+            CannotTrain: fewer than two classes with samples, or the model is being trained.
+        """
+        account = self._account
+        with account.change() as db:
+            if not account.has_model(model_id):
+                raise NotThere("Model")
+            classes = {title for title, _, _, _ in account.images_of(model_id)}
+            if len(classes) < 2:
+                raise CannotTrain("A model can be trained after adding at least two different classes")
+            if account.rows("SELECT 1 FROM versions WHERE model_id = ? AND state = 'training'", model_id):
+                raise CannotTrain("Training is already in progress")
+            now = account.now()
+            ((last,),) = account.rows("SELECT seq FROM sqlite_sequence WHERE name = 'versions'")
+            name = f"{model_id}_{last + 1}" if version_form == "number" else self._free_date(now)
+            version_id = db.execute(
+                "INSERT INTO versions (model_id, name, state, started) VALUES (?, ?, 'training', ?)",
+                (model_id, name, now),
+            ).lastrowid
+        assert version_id is not None
+        self._begin(version_id, model_id, name)
+        return name
+
+    def _free_date(self, now: float) -> str:
+        """Two versions of one second get two names."""
+        while True:
+            name = datetime.fromtimestamp(now, UTC).strftime("%Y%m%d_%H%M%S")
+            if not self._account.rows("SELECT 1 FROM versions WHERE name = ?", name):
+                return name
+            now += 1
+
+    def _begin(self, version_id: int, model_id: int, name: str) -> None:
+        thread = threading.Thread(
+            target=self._run, args=(version_id, model_id, name), name=f"training {name}", daemon=True
+        )
+        with self._lock:
+            self._threads = [*(one for one in self._threads if one.is_alive()), thread]
+        thread.start()
+
+    def _run(self, version_id: int, model_id: int, name: str) -> None:
+        from astica_sync.sandbox.training.classifier import Classifier
+
+        try:
+            with self._turn:
+                features, labels = self._gather(model_id)
+                if self._stopping.is_set():
+                    return
+                classifier = Classifier.train(features, labels)
+                path = self._account.versions_folder / f"{name}.npz"
+                part = path.with_suffix(".part")
+                classifier.save(part)
+                part.replace(path)
+                state = "ready"
+        except Exception:  # noqa: BLE001 - whatever it was, this version has failed and the sandbox goes on
+            if self._stopping.is_set():
+                return
+            _log.exception("training %s failed", name)
+            state = "failed"
+        if self._stopping.is_set():
+            return
+        with self._account.change() as db:
+            db.execute(
+                "UPDATE versions SET state = ?, finished = ? WHERE id = ? AND state = 'training'",
+                (state, self._account.now(), version_id),
+            )
+
+    def _gather(self, model_id: int) -> "tuple[list[Floats], list[str]]":
+        from astica_sync.sandbox.training.classifier import describe
+
+        features: list[Floats] = []
+        labels: list[str] = []
+        for title, _, _, path in self._account.images_of(model_id):
+            if self._stopping.is_set():
+                break
+            try:
+                content = path.read_bytes()
+            except FileNotFoundError:  # removed since the training began
+                continue
+            try:
+                features.append(describe(open_image(content)))
+            except BadInput:
+                _log.warning("training leaves out a sample of %r that cannot be decoded", title)
+                continue
+            labels.append(title)
+        return features, labels
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Until nothing is being trained; False when that took longer than ``timeout`` seconds."""
+        with self._lock:
+            threads = list(self._threads)
+        for thread in threads:
+            thread.join(timeout)
+        return not any(thread.is_alive() for thread in threads)
+
+    def stop(self) -> None:
+        """Ends without finishing; what is under way begins again with the next sandbox on this folder."""
+        self._stopping.set()
+        self.wait(10)
+
+    def detect(self, model_id: int, version: str, image: "Image.Image") -> tuple[str, float]:
+        """The label and its likelihood, from 0 to 1, by that version of that model.
+
+        Raises:
+            NotThere: the model has no such version, or it is not ready.
+        """
+        from astica_sync.sandbox.training.classifier import describe
+
+        return self._load(model_id, version).detect(describe(image))
+
+    def _load(self, model_id: int, version: str) -> "Classifier":
+        from astica_sync.sandbox.training.classifier import Classifier
+
+        account = self._account
+        if not account.rows(
+            "SELECT 1 FROM versions WHERE name = ? AND model_id = ? AND state = 'ready'", version, model_id
+        ):
+            raise NotThere("Model version")
+        with self._lock:
+            classifier = self._loaded.pop(version, None)
+            if classifier is None:
+                try:
+                    classifier = Classifier.load(account.versions_folder / f"{version}.npz")
+                except FileNotFoundError:
+                    raise NotThere("Model version") from None
+            self._loaded[version] = classifier
+            while len(self._loaded) > _LOADED:
+                del self._loaded[next(iter(self._loaded))]
+        return classifier

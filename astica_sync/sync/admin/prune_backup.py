@@ -1,0 +1,99 @@
+"""Making room in the backup: finds the objects that nobody needs, and removes them on a person's word.
+
+The only way in which this program ever loses bytes. Whatever cannot be told keeps them: a store that could not be
+read to its end, a service that does not answer, a snapshot that names them, a date that is missing.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from astica_sync.core.model import CONTENT_LENGTH, is_uid
+from astica_sync.core.retention import Claim, Claims, StoredObject, find_claim
+from astica_sync.errors import StoreError
+from astica_sync.local.backup.catalog import Entry
+from astica_sync.local.db.journal import Event
+from astica_sync.local.layout import check_root
+from astica_sync.local.scan.scanner import scan_store
+from astica_sync.sync.plan.observe import observe
+from astica_sync.sync.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class PrunePlan:
+    """What may go, with the lines of the catalog about it, and how many objects stay for which claim."""
+
+    objects: tuple[StoredObject, ...]
+    entries: tuple[Entry, ...]
+    staying: Counter[Claim]
+
+    @property
+    def size(self) -> int:
+        """Bytes that would come free."""
+        return sum(stored.size for stored in self.objects)
+
+
+def find_pruning(session: Session, before: float) -> PrunePlan:
+    """Looks at the store, the service, the journal and every snapshot; for the holder of the writer lock.
+
+    ``before`` is in seconds since the epoch: what was heard of since then stays.
+
+    Raises:
+        StoreError: the store or the backup could not be read to its end.
+        RemoteError: there is no observation.
+    """
+    check_root(session.layout, session.fs)
+    scan = scan_store(session.layout, session.index, clock=session.clock, fs=session.fs)
+    if scan.unknown or scan.changing:
+        raise StoreError(
+            "a part of the store could not be read, so nobody can tell what is not needed any more",
+            "astica-sync pull-status names it under problems; mend that first.",
+        )
+    claims = Claims(
+        store={sample.content for sample in session.index.local_samples(session.model_id)},
+        marks={mark.content for mark in session.journal.marks()},
+        service={sample.uid[:CONTENT_LENGTH] for sample in observe(session) if is_uid(sample.uid)},
+        snapshots=session.backup.pinned(),
+        before=before,
+    )
+    chosen: dict[str, StoredObject] = {}
+    staying: Counter[Claim] = Counter()
+    for stored in _objects(session):
+        claim = find_claim(stored, claims)
+        if claim is None:
+            chosen[stored.content] = stored
+        else:
+            staying[claim] += 1
+    for event in session.journal.history(since=before):
+        if chosen.pop(event.uid[:CONTENT_LENGTH], None) is not None:
+            staying[Claim.AGE] += 1
+    entries = {entry: None for entry in session.backup.samples() if entry.content in chosen}
+    return PrunePlan(tuple(chosen.values()), tuple(entries), staying)
+
+
+def prune(session: Session, pruning: PrunePlan) -> int:
+    """Removes what was found; returns the bytes that came free.
+
+    Raises:
+        StoreError: the backup cannot be written; what is gone is gone from catalog and objects alike.
+    """
+    freed = session.backup.prune({stored.content for stored in pruning.objects})
+    now, run = session.clock.now(), session.journal.run
+    session.journal.record(
+        Event(now, run, "prune", entry.class_title, entry.content, entry.path, None, "done", "")
+        for entry in pruning.entries
+    )
+    return freed
+
+
+def _objects(session: Session) -> Iterator[StoredObject]:
+    """Every object with its latest date: that of its lines in the catalog, or of its file where no line names it."""
+    dates: dict[bytes, float] = {}
+    for entry in session.backup.samples():
+        key = bytes.fromhex(entry.content)
+        dates[key] = max(entry.added_at, dates.get(key, entry.added_at))
+    for content in session.backup.objects():
+        at = dates.get(bytes.fromhex(content))
+        yield StoredObject(
+            content, session.backup.size_of(content), session.backup.time_of(content) if at is None else at
+        )

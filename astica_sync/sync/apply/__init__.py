@@ -1,0 +1,1 @@
+"""Carrying a plan out: the pipeline of requests, uploads, removals."""

@@ -1,0 +1,217 @@
+"""Keeps requests flowing: prepares a few jobs ahead, sends as fast as the budget allows, settles what comes back.
+
+One thread drives. What takes time (reading, checking, the request itself) happens in the workers.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+from astica_sync.clock import Clock
+from astica_sync.core.rate_limit import Lane
+from astica_sync.errors import Interrupted, RateLimited, RemoteError, StoreError, Unreachable
+from astica_sync.remote.rate_limiter import SHORTEST_WAIT, Permit, Wait
+from astica_sync.sync.apply.circuit_breaker import CircuitBreaker
+from astica_sync.sync.apply.thread_pool import TaskResult, WorkerPool
+
+AHEAD = 8
+IN_FLIGHT = 16
+THREADS = AHEAD + IN_FLIGHT
+BYTES_AT_ONCE = 64 << 20
+DRAIN_SECONDS = 10.0
+
+
+class Vetoed(StoreError):
+    """The last look before a request found that it must not go out."""
+
+
+VETO = "its file is in the store again, or cannot be looked at"
+
+
+class Job(Protocol):
+    """One request and what must come before it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes it holds in memory once it is prepared."""
+        ...
+
+    def prepare(self) -> None:
+        """Beside the driver: makes everything ready; raises ``StoreError`` when the sample cannot be sent."""
+        ...
+
+    def admit(self) -> bool:
+        """On the driver, just before sending: the last look; False fails the job with ``Vetoed``."""
+        ...
+
+    def send(self, permit: Permit) -> None:
+        """Beside the driver: the request."""
+        ...
+
+
+class ResultHandler(Protocol):
+    """Who owns the jobs: writes the journal before and after each request."""
+
+    def before_send(self, jobs: Sequence[Any]) -> None:
+        """The jobs go out now; returns when that is durable (promise 5)."""
+        ...
+
+    def settle(self, results: Sequence[tuple[Any, BaseException | None]]) -> None:
+        """What became of jobs: None is success, ``StoreError`` failed before sending, ``RemoteError`` after.
+        Anything else is not expected and ends the run."""
+        ...
+
+
+class PermitSource(Protocol):
+    """Where permits come from."""
+
+    def may_start(self, lane: Lane) -> Permit | Wait: ...
+
+    def finish(self, permit: Permit) -> None: ...
+
+
+class Pipeline:
+    """Runs jobs until they are done, a person says stop, or going on makes no sense.
+
+    ``error`` is why it ended early: an error that stops the run, or ``Interrupted``. ``parked`` counts requests that
+    were still under way then; the journal knows them as attempted.
+    """
+
+    def __init__(
+        self,
+        workers: WorkerPool,
+        gate: PermitSource,
+        clock: Clock,
+        breaker: CircuitBreaker,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._workers = workers
+        self._gate = gate
+        self._clock = clock
+        self._breaker = breaker
+        self._stopping = stopping
+        self.error: BaseException | None = None
+        self.parked = 0
+        self._ask_at = 0.0
+        """No permit is to be had before, on the clock's ticks."""
+
+    def run(self, jobs: Iterator[Job], lane: Lane, desk: ResultHandler) -> None:
+        ready: deque[Job] = deque()
+        preparing = flying = 0
+        weight = 0
+        exhausted = False
+        drained_by: float | None = None
+        while True:
+            if self.error is None and self._stopping():
+                self.error = Interrupted("stopped", "What was done is saved; the next push goes on from there.")
+            while not (exhausted or self.error) and preparing + len(ready) < AHEAD:
+                if weight >= BYTES_AT_ONCE:
+                    break
+                job = next(jobs, None)
+                if job is None:
+                    exhausted = True
+                    break
+                preparing += 1
+                weight += job.size
+                self._workers.submit(job.prepare, (self, "prepared", job))
+            batch, timeout, vetoed = self._take(ready, lane, IN_FLIGHT - flying)
+            if vetoed:
+                weight -= sum(job.size for job in vetoed)
+                desk.settle([(job, Vetoed(VETO, "the next push decides")) for job in vetoed])
+            if batch:
+                self._launch(batch, desk)
+                flying += len(batch)
+            if not (preparing or flying or (ready and not self.error)):
+                if exhausted or self.error:
+                    return
+                continue
+            if self.error is not None:
+                drained_by = drained_by or self._clock.now() + DRAIN_SECONDS
+                timeout = drained_by - self._clock.now()
+                if timeout <= 0:
+                    self.parked = flying
+                    return
+            results: list[tuple[Job, BaseException | None]] = []
+            for done in self._collect(timeout):
+                _, step, job = done.tag
+                if step == "prepared":
+                    preparing -= 1
+                    if done.error is None:
+                        ready.append(job)
+                        continue
+                else:
+                    flying -= 1
+                    if isinstance(done.error, (RateLimited, Unreachable)) and self._again(done.error):
+                        ready.appendleft(job)
+                        results.append((job, done.error))
+                        continue
+                weight -= job.size
+                results.append((job, done.error))
+                self._judge(done)
+            if results:
+                desk.settle(results)
+
+    def _take(
+        self, ready: deque[Job], lane: Lane, places: int
+    ) -> tuple[list[tuple[Job, Permit]], float | None, list[Job]]:
+        """The jobs that may go out now, how long until one may, and those that failed their last look."""
+        batch: list[tuple[Job, Permit]] = []
+        vetoed: list[Job] = []
+        while ready and len(batch) < places and self.error is None:
+            pause = self._breaker.pause(self._clock.now())
+            if pause > 0:
+                return batch, pause, vetoed
+            if (rest := self._ask_at - self._clock.ticks()) > SHORTEST_WAIT:
+                return batch, rest, vetoed
+            if not ready[0].admit():
+                vetoed.append(ready.popleft())
+                continue
+            start = self._gate.may_start(lane)
+            if isinstance(start, Wait):
+                self._ask_at = self._clock.ticks() + start.seconds
+                return batch, start.seconds, vetoed
+            batch.append((ready.popleft(), start))
+        return batch, None, vetoed
+
+    def _launch(self, batch: list[tuple[Job, Permit]], desk: ResultHandler) -> None:
+        try:
+            desk.before_send([job for job, _ in batch])
+        except BaseException:
+            for _, permit in batch:
+                self._gate.finish(permit)
+            raise
+        for job, permit in batch:
+            self._workers.submit(_sending(job, permit), (self, "sent", job))
+
+    def _collect(self, timeout: float | None) -> Iterator[TaskResult]:
+        """Everything that is finished, waiting for the first of it; wakes up now and then to hear a stop."""
+        done = self._workers.next_done(min(timeout, 1.0) if timeout is not None else 1.0)
+        while done is not None:
+            # What an earlier flow has parked comes back late; the journal knows it as attempted.
+            if done.tag[0] is self:
+                yield done
+            done = self._workers.next_done(0)
+
+    def _again(self, error: RemoteError) -> bool:
+        """Whether a request that did nothing goes out again; pauses after a failure of the transport."""
+        if self.error is not None:
+            return False
+        if isinstance(error, RateLimited):
+            return True
+        self.error = self._breaker.failed(error, self._clock.now())
+        return self.error is None
+
+    def _judge(self, done: TaskResult) -> None:
+        error = done.error
+        if error is None:
+            if done.tag[1] == "sent":
+                self._breaker.succeeded()
+        elif isinstance(error, RemoteError):
+            if self.error is None:
+                self.error = error if error.stops_run else self._breaker.failed(error, self._clock.now())
+        elif not isinstance(error, StoreError) or error.stops_run:
+            self.error = self.error or error
+
+
+def _sending(job: Job, permit: Permit) -> Callable[[], None]:
+    return lambda: job.send(permit)

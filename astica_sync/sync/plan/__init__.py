@@ -1,0 +1,1 @@
+"""Observing the service and planning: everything up to, and without, the first change."""

@@ -1,0 +1,1 @@
+"""A push: rounds of scan, observe, plan and apply."""

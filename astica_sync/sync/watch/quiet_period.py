@@ -1,0 +1,45 @@
+"""Waits until what was just written has settled, for a watcher that runs once."""
+
+import time
+from collections.abc import Callable
+from itertools import islice
+
+from astica_sync.local.filesystem import Kind, kind_of
+from astica_sync.local.scan.scanner import scan_store
+from astica_sync.sync.session import Session
+
+PATIENCE = 60.0
+"""A store in which something is always being written is pushed after so many seconds all the same."""
+MOST = 1000
+
+
+def wait_until_quiet(session: Session, settle: float, wall: Callable[[], float] = time.time) -> None:
+    """Returns once no file of the store was changed within ``settle`` seconds, or that took too long.
+
+    Raises:
+        Interrupted: a person said stop.
+    """
+    give_up = session.clock.now() + PATIENCE
+    while session.clock.now() < give_up:
+        scan = scan_store(session.layout, session.index, clock=session.clock, fs=session.fs, threads=session.readers)
+        paths = [path for item in scan.fresh or () for path in session.index.paths_with(item)]
+        # What has just begun to be written is no image yet.
+        paths += [problem.path for problem in islice(session.index.problems(), MOST)]
+        age = _youngest(session, paths, wall())
+        if age >= settle and not scan.changing:
+            return
+        session.clock.sleep(settle - age if age < settle else settle)
+
+
+def _youngest(session: Session, paths: list[str], now: float) -> float:
+    """Seconds since the last change among these files; times that lie ahead say nothing."""
+    ages = []
+    for path in paths:
+        try:
+            status = session.fs.lstat(session.layout.root / path)
+        except OSError:
+            continue
+        age = now - max(status.st_ctime, status.st_mtime)
+        if kind_of(status) is Kind.FILE and age >= 0:
+            ages.append(age)
+    return min(ages, default=float("inf"))

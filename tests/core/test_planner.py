@@ -1,0 +1,353 @@
+"""The decision table and the plan it makes."""
+
+import itertools
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astica_sync.core.model import (
+    LocalSample,
+    Mark,
+    MarkState,
+    ModelInfo,
+    Observation,
+    Presence,
+    RemoteClass,
+    RemoteSample,
+    Unreadable,
+    make_scope,
+    make_uid,
+)
+from astica_sync.core.plan.decision import Verdict, decide
+from astica_sync.core.plan.ordering import new_places, uploads_before
+from astica_sync.core.plan.planner import (
+    CLASS_REMOVE_COST,
+    Plan,
+    PlanContext,
+    RemovalReason,
+    make_plan,
+)
+
+MODEL = 7
+QUARANTINE = 60.0
+ASKED = 10_000.0
+P, A, U = Presence.PRESENT, Presence.ABSENT, Presence.UNKNOWN
+NONE, ATTEMPTED, AGREED = None, MarkState.ATTEMPTED, MarkState.AGREED
+
+
+@pytest.mark.parametrize(
+    ("local", "marks", "copies", "settled", "verdict"),
+    [
+        (U, (NONE, ATTEMPTED, AGREED), (0, 1, 2), (True, False), Verdict.HOLD),
+        (P, (NONE, ATTEMPTED, AGREED), (0,), (True,), Verdict.UPLOAD),
+        (P, (ATTEMPTED, AGREED), (0,), (False,), Verdict.WAIT),
+        (P, (AGREED,), (1,), (True, False), Verdict.KEEP),
+        (P, (NONE, ATTEMPTED), (1,), (True, False), Verdict.ADOPT),
+        (P, (NONE, ATTEMPTED, AGREED), (2, 3), (True, False), Verdict.DROP_EXTRAS),
+        (A, (NONE,), (1, 2), (True, False), Verdict.LEAVE),
+        (A, (ATTEMPTED, AGREED), (1, 2), (True, False), Verdict.REMOVE),
+        (A, (ATTEMPTED, AGREED), (0,), (False,), Verdict.WAIT),
+        (A, (ATTEMPTED, AGREED), (0,), (True,), Verdict.FORGET),
+    ],
+)
+def test_the_table_says_what_the_design_says(local, marks, copies, settled, verdict):
+    for mark, number, old in itertools.product(marks, copies, settled):
+        assert decide(local, mark, number, settled=old) is verdict
+
+
+class World:
+    """Three sides, written the short way: ``"Can/a"`` is image a in class Can."""
+
+    def __init__(self) -> None:
+        self.local: list[LocalSample] = []
+        self.marks: list[Mark] = []
+        self.remote: list[RemoteSample] = []
+        self.ids = itertools.count(100)
+        self.classes: dict[str, int] = {}
+
+    def uid(self, name: str) -> str:
+        title, image = name.split("/")
+        return make_uid(format(ord(image), "x") * 16, make_scope(MODEL, title))
+
+    def has(self, *names: str) -> "World":
+        self.local += [LocalSample(self.uid(n), n.split("/")[0], (f"{n}.jpg",), 10) for n in names]
+        return self
+
+    def marked(self, state: MarkState, *names: str, sent_at: float | None = 0.0, run: str = "now") -> "World":
+        self.marks += [Mark(self.uid(n), n.split("/")[0], state, sent_at, run, f"{n}.jpg") for n in names]
+        return self
+
+    def agreed(self, *names: str) -> "World":
+        return self.marked(AGREED, *names)
+
+    def shows(self, *names: str, under: str | None = None) -> "World":
+        for name in names:
+            title = under or name.split("/")[0]
+            class_id = self.classes.setdefault(title, len(self.classes) + 1)
+            self.remote.append(RemoteSample(self.uid(name), next(self.ids), class_id, title))
+        return self
+
+    def plan(self, **terms: object) -> Plan:
+        def by_uid(items: Iterable) -> list:
+            return sorted(items, key=lambda item: (item.uid, getattr(item, "sample_id", 0)))
+
+        classes = tuple(
+            RemoteClass(class_id, title, sum(s.class_id == class_id for s in self.remote))
+            for title, class_id in self.classes.items()
+        )
+        observation = Observation(ModelInfo(MODEL, "m"), ASKED, classes, tuple(by_uid(self.remote)))
+        given_terms = {"run": "now", "run_started": 0.0, "quarantine": QUARANTINE, **terms}
+        return make_plan(by_uid(self.local), by_uid(self.marks), observation, PlanContext(**given_terms))
+
+
+def story(plan: Plan) -> list[str]:
+    """A plan as short sentences, in the order of apply."""
+    return [
+        *(f"adopt {a.path}" for a in plan.adopts),
+        *(f"upload {u.path}" for u in plan.uploads),
+        *(f"remove {r.path} #{r.sample_id}: {r.why.name}" for r in plan.removals),
+        *(f"remove class {c.class_title}: {len(c.samples)}" for c in plan.class_removals),
+        *(f"forget {uid[:2]}" for uid in plan.forgets),
+        *(f"wait {w.class_title} until {w.until:g}" for w in plan.waiting),
+        *(f"held {h.class_title}: {h.reason}" for h in plan.held),
+        *(f"blocked {b.path}" for b in plan.blocked),
+    ]
+
+
+def test_a_new_file_is_uploaded():
+    plan = World().has("Can/a").plan()
+    assert story(plan) == ["upload Can/a.jpg"]
+    assert plan.requests == 1
+    assert not plan.in_sync
+
+
+def test_equal_sides_need_nothing():
+    plan = World().has("Can/a").agreed("Can/a").shows("Can/a").plan()
+    assert story(plan) == []
+    assert plan.in_sync
+    assert plan.requests == 0
+
+
+def test_a_file_that_is_gone_is_removed_by_its_id():
+    assert story(World().agreed("Can/a").shows("Can/a").has("Can/b").plan())[-1] == "remove Can/a.jpg #100: ABSENT"
+
+
+def test_a_sample_made_elsewhere_is_left():
+    plan = World().shows("Can/a").plan()
+    assert story(plan) == []
+    assert [sample.sample_id for sample in plan.unmanaged] == [100]
+    assert plan.in_sync
+
+
+def test_a_lost_journal_costs_adoptions_and_no_request():
+    plan = World().has("Can/a", "Can/b").shows("Can/a", "Can/b").plan()
+    assert story(plan) == ["adopt Can/a.jpg", "adopt Can/b.jpg"]
+    assert plan.requests == 0
+
+
+def test_a_move_is_one_upload_and_one_removal():
+    plan = World().has("Bottle/a").agreed("Can/a").shows("Can/a").plan()
+    assert story(plan) == ["upload Bottle/a.jpg", "remove Can/a.jpg #100: MOVED"]
+    assert uploads_before(plan.removals[0], new_places(plan.uploads)) == [plan.uploads[0].uid]
+
+
+def test_a_moved_sample_keeps_its_old_place_while_the_new_one_is_doubtful():
+    world = World().has("Bottle/a").marked(ATTEMPTED, "Bottle/a", sent_at=ASKED - 1).agreed("Can/a").shows("Can/a")
+    assert story(world.plan()) == [
+        f"wait Bottle until {ASKED - 1 + QUARANTINE:g}",
+        "held Can: its new place is not confirmed yet",
+    ]
+
+
+def test_a_moved_sample_keeps_its_old_place_while_the_new_one_is_refused():
+    world = World().has("Bottle/a").agreed("Can/a").shows("Can/a")
+    plan = world.plan(bad={world.uid("Bottle/a")})
+    assert story(plan) == ["held Can: its new place is not confirmed yet", "blocked Bottle/a.jpg"]
+
+
+def test_extra_copies_go_and_the_lowest_id_stays():
+    plan = World().has("Can/a").agreed("Can/a").shows("Can/a", "Can/a", "Can/a").plan()
+    assert story(plan) == ["remove Can/a.jpg #101: EXTRA", "remove Can/a.jpg #102: EXTRA"]
+
+
+def test_a_misplaced_sample_is_an_extra_and_not_a_copy():
+    plan = World().has("Can/a").agreed("Can/a").shows("Can/a", under="Bottle").plan()
+    assert story(plan) == ["upload Can/a.jpg", "remove Can/a.jpg #100: MISPLACED"]
+    assert uploads_before(plan.removals[0], new_places(plan.uploads)) == [plan.uploads[0].uid]
+
+
+@pytest.mark.parametrize("shown", ["can", " Can ", "CAN", "Ca\N{LATIN SMALL LETTER N}"])
+def test_a_title_the_service_folded_is_in_place(shown):
+    assert World().has("Can/a").agreed("Can/a").shows("Can/a", under=shown).plan().in_sync
+
+
+def test_a_class_title_in_another_unicode_form_is_in_place():
+    world = World().has("Caf\u00e9/a").agreed("Caf\u00e9/a").shows("Caf\u00e9/a", under="Cafe\u0301")
+    assert world.plan().in_sync
+
+
+@pytest.mark.parametrize("state", [ATTEMPTED, AGREED])
+def test_nothing_is_sent_again_within_the_quarantine(state):
+    world = World().has("Can/a").marked(state, "Can/a", sent_at=ASKED - QUARANTINE + 1)
+    assert story(world.plan()) == [f"wait Can until {ASKED + 1:g}"]
+
+
+def test_the_view_counts_from_when_it_was_asked_for_not_from_now():
+    world = World().has("Can/a").marked(ATTEMPTED, "Can/a", sent_at=ASKED - QUARANTINE)
+    assert story(world.plan()) == ["upload Can/a.jpg"]
+
+
+def test_a_restart_begins_the_quarantine_of_an_attempt_anew():
+    world = World().has("Can/a").marked(ATTEMPTED, "Can/a", sent_at=0.0, run="before")
+    assert story(world.plan(run_started=ASKED - 5)) == [f"wait Can until {ASKED - 5 + QUARANTINE:g}"]
+
+
+def test_a_restart_does_not_make_an_agreed_sample_wait():
+    world = World().has("Can/a").marked(AGREED, "Can/a", sent_at=0.0, run="before")
+    assert story(world.plan(run_started=ASKED - 5)) == ["upload Can/a.jpg"]
+
+
+def test_a_time_from_a_clock_that_was_ahead_does_not_wait_for_ever():
+    world = World().has("Can/a").marked(AGREED, "Can/a", sent_at=ASKED * 9, run="before")
+    assert story(world.plan(run_started=ASKED - QUARANTINE)) == ["upload Can/a.jpg"]
+
+
+@pytest.mark.parametrize("unknown", [Unreadable(everything=True), Unreadable(classes=frozenset({"Can"}))])
+def test_what_could_not_be_read_is_not_absent(unknown):
+    plan = World().agreed("Can/a").shows("Can/a").plan(unknown=unknown)
+    assert story(plan) == ["held Can: part of its class could not be read"]
+    assert not plan.in_sync
+
+
+def test_an_unreadable_class_holds_nothing_else():
+    plan = World().agreed("Can/a").shows("Can/a").plan(unknown=Unreadable(classes=frozenset({"Bottle"})))
+    assert story(plan) == ["remove Can/a.jpg #100: ABSENT"]
+
+
+def test_a_gone_sample_that_the_service_no_longer_shows_is_forgotten_after_the_quarantine():
+    assert story(World().marked(ATTEMPTED, "Can/a", sent_at=ASKED - 1).plan()) == []
+    assert story(World().marked(ATTEMPTED, "Can/a", sent_at=ASKED - QUARANTINE).plan()) == ["forget 61"]
+
+
+def test_a_sample_that_failed_for_good_is_not_tried_again():
+    world = World().has("Can/a")
+    plan = world.plan(bad={world.uid("Can/a")})
+    assert story(plan) == ["blocked Can/a.jpg"]
+    assert plan.requests == 0
+    assert not plan.in_sync
+
+
+def test_a_whole_class_goes_by_one_removal_when_that_saves_requests():
+    gone = ["Can/a", "Can/b", "Can/c"]
+    plan = World().has("Bottle/d").agreed("Bottle/d", *gone).shows("Bottle/d", *gone).plan()
+    assert story(plan) == ["remove class Can: 3"]
+    assert plan.requests == CLASS_REMOVE_COST
+    assert len(World().agreed(*gone).shows(*gone).plan(class_remove=False).removals) == 3
+
+
+def test_a_class_of_two_is_not_worth_a_view():
+    gone = ["Can/a", "Can/b"]
+    assert len(World().agreed(*gone).shows(*gone).plan().removals) == 2
+
+
+def test_a_class_with_something_unmanaged_is_never_removed_whole():
+    gone = ["Can/a", "Can/b", "Can/c"]
+    plan = World().agreed(*gone).shows(*gone, "Can/z").plan()
+    assert not plan.class_removals
+    assert len(plan.removals) == 3
+
+
+def test_a_class_that_gets_an_upload_is_not_removed_whole():
+    gone = ["Can/a", "Can/b", "Can/c"]
+    plan = World().has("Can/d").agreed(*gone).shows(*gone).plan()
+    assert not plan.class_removals
+
+
+def test_a_class_that_may_still_get_a_sample_is_not_removed_whole():
+    gone = ["Can/a", "Can/b", "Can/c"]
+    world = World().has("Can/d").marked(ATTEMPTED, "Can/d", sent_at=ASKED).agreed(*gone).shows(*gone)
+    assert not world.plan().class_removals
+
+
+def test_the_first_upload_is_probed_when_nothing_shows_that_uids_are_kept():
+    assert World().has("Can/a", "Can/b").plan(uids_proven=False).requests == 3
+    assert World().has("Can/a").plan(uids_proven=False).requests == 2
+    seen = World().has("Can/a", "Can/b", "Can/c").agreed("Can/a").shows("Can/a")
+    assert seen.plan(uids_proven=False).requests == 2
+
+
+def test_the_same_image_in_two_classes_is_two_samples():
+    assert story(World().has("Can/a", "Bottle/a").plan()) == ["upload Bottle/a.jpg", "upload Can/a.jpg"]
+
+
+NAMES = [f"{title}/{image}" for title in ("Can", "Bottle") for image in "abcd"]
+SUBSET = st.sets(st.sampled_from(NAMES))
+
+
+@given(local=SUBSET, agreed=SUBSET, shown=st.lists(st.sampled_from(NAMES), max_size=12), whole=st.booleans())
+def test_applying_a_plan_makes_the_service_equal_and_nothing_unmanaged_goes(local, agreed, shown, whole):
+    world = World().has(*local).agreed(*agreed).shows(*shown)
+    plan = world.plan(class_remove=whole)
+    removed = {removal.sample_id for removal in plan.removed}
+    assert len(removed) == len(plan.removed)
+    after = [sample.uid for sample in world.remote if sample.sample_id not in removed]
+    after += [upload.uid for upload in plan.uploads]
+    unmanaged = sorted(world.uid(name) for name in shown if name not in local and name not in agreed)
+    assert sorted(after) == sorted([*(world.uid(name) for name in local), *unmanaged])
+    assert [sample.uid for sample in plan.unmanaged] == unmanaged
+
+
+def fewest(world: World, plan: Plan) -> int:
+    """The length of the shortest sequence of documented calls that reaches what the plan reaches: every subset of
+    classes removed whole (a view and a removal each), the rest removed and uploaded one by one."""
+    removed = {removal.sample_id for removal in plan.removed}
+    per_class: dict[int, set[int]] = {}
+    for sample in world.remote:
+        per_class.setdefault(sample.class_id, set()).add(sample.sample_id)
+    best = len(plan.uploads) + len(removed)
+    for number in range(1, len(per_class) + 1):
+        for chosen in itertools.combinations(per_class, number):
+            covered = set().union(*(per_class[class_id] for class_id in chosen))
+            if covered <= removed:
+                cost = len(plan.uploads) + CLASS_REMOVE_COST * number + len(removed - covered)
+                best = min(best, cost)
+    return best
+
+
+@given(local=SUBSET, agreed=SUBSET, shown=st.lists(st.sampled_from(NAMES), max_size=12))
+def test_no_correct_sequence_of_calls_is_shorter_than_the_plan(local, agreed, shown):
+    world = World().has(*local).agreed(*agreed).shows(*shown)
+    plan = world.plan()
+    uploading = {upload.class_title for upload in plan.uploads}
+    # A class that is uploaded to in the same plan cannot be removed whole: uploads go first.
+    if not any(class_id for title, class_id in world.classes.items() if title in uploading):
+        assert plan.requests == fewest(world, plan)
+    else:
+        assert plan.requests <= len(plan.uploads) + len(plan.removed)
+
+
+def test_a_side_that_is_not_sorted_is_an_error_and_not_an_absence():
+    world = World().has("Can/a", "Can/b")
+    world.local.sort(key=lambda sample: sample.uid, reverse=True)
+    observation = Observation(ModelInfo(MODEL, "m"), ASKED, (), ())
+    with pytest.raises(ValueError, match="not sorted"):
+        make_plan(world.local * 2, [], observation, PlanContext("now", 0.0, QUARANTINE))
+
+
+def test_why_is_readable():
+    assert all(why.value for why in RemovalReason)
+
+
+def test_a_file_that_the_ignore_file_took_out_is_told_from_one_that_is_gone():
+    world = World().agreed("Can/a", "Can/b").shows("Can/a", "Can/b").has("Can/c").agreed("Can/c").shows("Can/c")
+    plan = world.plan(ignored=lambda path: path == "Can/a.jpg")
+    assert story(plan) == ["remove Can/a.jpg #100: IGNORED", "remove Can/b.jpg #101: ABSENT"]
+
+
+def test_uploads_into_a_class_that_is_asked_about_wait_and_what_moves_there_stays_in_its_old_place():
+    plan = World().has("Cna/a", "Can/b").agreed("Can/a").shows("Can/a").plan(asked={"Cna"})
+    assert story(plan) == ["upload Can/b.jpg", "held Can: its new place is not confirmed yet"]
+    assert [upload.path for upload in plan.asked] == ["Cna/a.jpg"]
+    assert not plan.in_sync

@@ -1,0 +1,141 @@
+"""Promise 6, the deciding half: whatever the network does, the service never sees more than its limit."""
+
+import math
+from bisect import bisect_left
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astica_sync.core.rate_limit import Span, counts_until, forecast, next_start
+
+WINDOW = 60.0
+
+
+def answered(*times: float) -> list[Span]:
+    return [Span(time, time, time + 30) for time in times]
+
+
+def test_a_request_starts_at_once_while_fewer_than_the_limit_count() -> None:
+    assert next_start(answered(1, 2), 3, WINDOW, now=5, blocked_until=0, ahead=0) == 5
+
+
+def test_a_full_window_opens_one_window_after_its_oldest_answer() -> None:
+    assert next_start(answered(1, 2, 3), 3, WINDOW, now=5, blocked_until=0, ahead=0) == 61
+
+
+def test_the_answer_counts_and_not_the_sending() -> None:
+    assert next_start([Span(sent=1, answered=4, lost_at=30)], 1, WINDOW, now=5, blocked_until=0, ahead=0) == 64
+
+
+def test_a_request_under_way_counts_for_at_least_a_window_from_now() -> None:
+    assert next_start([Span(1, None, 31)], 1, WINDOW, now=20, blocked_until=0, ahead=0) == 80
+
+
+def test_a_lost_request_counts_until_a_window_after_its_time_out() -> None:
+    assert next_start([Span(1, None, 31)], 1, WINDOW, now=50, blocked_until=0, ahead=0) == 91
+    assert next_start([Span(1, None, 31)], 1, WINDOW, now=91, blocked_until=0, ahead=0) == 91
+
+
+def test_nobody_starts_while_the_service_wants_rest() -> None:
+    assert next_start([], 90, WINDOW, now=5, blocked_until=9, ahead=0) == 9
+
+
+def test_a_place_is_left_for_each_one_waiting_in_a_higher_lane() -> None:
+    spans = answered(1, 2)
+    assert next_start(spans, 4, WINDOW, now=5, blocked_until=0, ahead=1) == 5
+    assert next_start(spans, 4, WINDOW, now=5, blocked_until=0, ahead=2) == 61
+    assert next_start(spans, 4, WINDOW, now=5, blocked_until=0, ahead=3) == 62
+    assert next_start(spans, 4, WINDOW, now=5, blocked_until=0, ahead=4) == math.inf
+
+
+def test_more_requests_than_the_limit_wait_until_enough_have_passed() -> None:
+    assert next_start(answered(1, 2, 3, 4), 2, WINDOW, now=5, blocked_until=0, ahead=0) == 63
+
+
+seconds = st.integers(0, 4000).map(lambda quarter: quarter / 4)
+exchanges = st.lists(
+    st.tuples(
+        seconds.map(lambda gap: gap % 40), seconds.map(lambda latency: latency % 30), st.floats(0, 1), st.booleans()
+    ),
+    max_size=60,
+)
+
+
+@given(exchanges, st.integers(1, 6))
+def test_no_window_of_the_service_holds_more_than_the_limit(
+    exchanges: list[tuple[float, float, float, bool]], limit: int
+) -> None:
+    """Requests come after random gaps, take random times, and are carried out at random moments under way; some are
+    never answered. Each waits for exactly the moment it is told, asking again when that was a lower bound."""
+    now = 1000.0
+    spans: list[Span] = []
+    moments: list[float] = []
+    for gap, latency, share, is_lost in exchanges:
+        now += gap
+        while (start := next_start(known(spans, now), limit, WINDOW, now, 0, 0)) > now:
+            now = start
+        spans.append(Span(now, None if is_lost else now + latency, now + 30))
+        moments.append(now + share * (30 if is_lost else latency))
+    moments.sort()
+    for index, moment in enumerate(moments):
+        assert bisect_left(moments, moment + WINDOW) - index <= limit
+
+
+def known(spans: list[Span], now: float) -> list[Span]:
+    """What can be known at one moment: no answer that is yet to come."""
+    return [
+        Span(span.sent, span.answered if span.answered is not None and span.answered <= now else None, span.lost_at)
+        for span in spans
+    ]
+
+
+@given(exchanges, st.integers(1, 6))
+def test_waiting_is_never_longer_than_the_rule_demands(
+    exchanges: list[tuple[float, float, float, bool]], limit: int
+) -> None:
+    """Just before the moment that is named, the limit is used up."""
+    now = 1000.0
+    spans: list[Span] = []
+    for gap, latency, _, _ in exchanges:
+        now += gap
+        seen = known(spans, now)
+        start = next_start(seen, limit, WINDOW, now, 0, 0)
+        if start > now:
+            assert sum(counts_until(span, WINDOW, now) >= start for span in seen) >= limit
+        now = max(now, start)
+        spans.append(Span(now, now + latency, now + 30))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 59), st.integers(1, 20)), max_size=8),
+    st.integers(1, 40),
+    st.integers(1, 5),
+    st.integers(1, 20),
+    st.integers(0, 90),
+)
+def test_the_forecast_is_what_a_run_then_takes(
+    before: list[tuple[int, int]], count: int, limit: int, latency: int, blocked: int
+) -> None:
+    now = 100.0
+    spans = [Span(now - age, now - age + spent, 300) for age, spent in before if spent <= age]
+    said = forecast(spans, count, limit, WINDOW, latency, now, blocked_until=now + blocked)
+    time = now
+    for _ in range(count):
+        while (start := next_start(known(spans, time), limit, WINDOW, time, now + blocked, 0)) > time:
+            time = start
+        spans.append(Span(time, time + latency, time + 30))
+    assert said == pytest.approx(time + latency - now)
+
+
+def test_the_forecast_of_nothing_is_nothing() -> None:
+    assert forecast(answered(1), 0, 1, WINDOW, 1, now=2) == 0
+
+
+def test_the_forecast_of_a_long_backlog_is_a_window_and_a_latency_for_each_limit() -> None:
+    assert forecast([], 900_000, 90, WINDOW, 0.5, now=0) == pytest.approx(9_999 * 60.5 + 0.5)
+
+
+def test_a_forecast_under_a_limit_of_any_height_is_a_matter_of_the_requests_that_count():
+    spans = [Span(0.0, 1.0, 180.0), Span(1.0, None, 180.0)]
+    assert forecast(spans, 10, 10**12, 60.0, 0.5, 2.0) == 0.5

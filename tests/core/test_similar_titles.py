@@ -1,0 +1,52 @@
+"""Did you mean: titles that are one slip away from another."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astica_sync.core.plan.similar_titles import NearTitle, find_near_titles, is_near
+
+
+@pytest.mark.parametrize(
+    ("title", "other"),
+    [
+        ("bottle", "Bottle"),
+        ("Bottle ", "Bottle"),
+        ("Bottel", "Bottle"),
+        ("Botle", "Bottle"),
+        ("Bottles", "Bottle"),
+        ("Bottlr", "Bottle"),
+        ("can", "Can"),
+        ("Cafe\u0301", "Caf\u00e9"),
+        ("\uff23an", "Can"),
+    ],
+)
+def test_a_slip_is_near(title, other):
+    assert is_near(title, other)
+    assert is_near(other, title)
+
+
+@pytest.mark.parametrize(
+    ("title", "other"),
+    [("cat", "car"), ("class 1", "class 2"), ("class1", "class10"), ("Bottle", "Battles"), ("Can", "Bottle")],
+)
+def test_what_differs_on_purpose_is_not_near(title, other):
+    assert not is_near(title, other)
+    assert not is_near(other, title)
+
+
+def test_only_new_titles_are_asked_about_and_with_what_exists():
+    found = find_near_titles(["Bottel", "Bottle", "Glass"], ["Bottle", "Can"])
+    assert found == [NearTitle("Bottel", "Bottle")]
+
+
+def test_among_new_titles_nothing_is_asked():
+    assert find_near_titles(["Bottel", "Bottle"], []) == []
+
+
+@given(st.text(min_size=4), st.data())
+def test_one_letter_left_out_is_always_near_unless_it_is_a_digit(title, data):
+    place = data.draw(st.integers(0, len(title) - 1))
+    shorter = title[:place] + title[place + 1 :]
+    if len(shorter) >= 4 and title.isascii() and title.isalpha():
+        assert is_near(title, shorter)

@@ -1,0 +1,143 @@
+"""What is counted without being looked at makes the same plan as looking at everything."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from astica_sync.core.model import (
+    LocalSample,
+    Mark,
+    MarkState,
+    ModelInfo,
+    Observation,
+    RemoteClass,
+    RemoteSample,
+    Unreadable,
+    make_scope,
+    make_uid,
+)
+from astica_sync.core.plan import unchanged as unchanged_module
+from astica_sync.core.plan.planner import PlanContext, make_plan
+from astica_sync.core.plan.unchanged import Page, Unchanged, find_unchanged, split_batch
+from astica_sync.core.view.sample_table import SampleTable
+
+TITLES = ("Can", "can", "Dog")
+CONTENTS = tuple(f"{number:032x}" for number in range(24))
+FOREIGN = ("", "IMG_1", CONTENTS[3], CONTENTS[3][:20], CONTENTS[5] + "-é", CONTENTS[6] + "-", "zebra")
+Item = TypeVar("Item", LocalSample, Mark, RemoteSample)
+
+places = st.tuples(st.sampled_from(CONTENTS), st.sampled_from(TITLES))
+
+
+def uid_of(content: str, title: str) -> str:
+    return make_uid(content, make_scope(7, title))
+
+
+def in_order(items: list[Item]) -> list[Item]:
+    return sorted(items, key=lambda item: (item.uid, getattr(item, "sample_id", 0)))
+
+
+@st.composite
+def sides(draw: st.DrawFn) -> tuple[list[LocalSample], list[Mark], list[RemoteSample]]:
+    """Mostly the same on all three sides, and some of everything else."""
+    same = draw(st.sets(places))
+    local = same - draw(st.sets(places, max_size=3)) | draw(st.sets(places, max_size=3))
+    marks = same - draw(st.sets(places, max_size=3)) | draw(st.sets(places, max_size=3))
+    doubtful = draw(st.sets(places, max_size=3))
+    shown = [*(same - draw(st.sets(places, max_size=3))), *draw(st.lists(places, max_size=3))]
+    uids = [(uid_of(content, title), title) for content, title in shown]
+    uids += [
+        (uid_of(content, title), draw(st.sampled_from(TITLES))) for content, title in draw(st.sets(places, max_size=2))
+    ]
+    uids += [(uid, "Dog") for uid in draw(st.lists(st.sampled_from(FOREIGN), max_size=3))]
+    return (
+        in_order([LocalSample(uid_of(c, t), t, (f"{t}/{c}.png",), 9) for c, t in local]),
+        in_order(
+            [
+                Mark(uid_of(c, t), t, MarkState.ATTEMPTED if (c, t) in doubtful else MarkState.AGREED, 5.0, "r", "p")
+                for c, t in marks
+            ]
+        ),
+        in_order([RemoteSample(uid, number, TITLES.index(t) + 1, t) for number, (uid, t) in enumerate(uids, 100)]),
+    )
+
+
+def pages(items: Sequence[LocalSample] | Sequence[Mark], size: int) -> list[Page]:
+    """In pages, those of one content together."""
+    made: list[tuple[list[str], list[str]]] = []
+    last = ""
+    for item in items:
+        if not made or (len(made[-1][0]) >= size and item.content != last):
+            made.append(([], []))
+        made[-1][0].append(item.uid)
+        made[-1][1].append(item.class_title if isinstance(item, LocalSample) else str(item.state))
+        last = item.content
+    return made
+
+
+def rest_of(items: Sequence[Item], unchanged: Unchanged) -> list[Item]:
+    """What is not kept."""
+    starts = {*unchanged.rest, *(uid[:32] for uid in unchanged.new[0])}
+    return [item for item in items if item.uid[:32] in starts]
+
+
+@settings(max_examples=400)
+@given(sides(), st.integers(1, 9), st.integers(1, 9), st.integers(0, 3))
+def test_counting_what_is_the_same_changes_no_plan(
+    three: tuple[list[LocalSample], list[Mark], list[RemoteSample]], local_page: int, marks_page: int, small: int
+) -> None:
+    local, marks, remote = three
+    classes = tuple(
+        RemoteClass(number, title, sum(sample.class_id == number for sample in remote))
+        for number, title in enumerate(TITLES, 1)
+    )
+    observation = Observation(ModelInfo(7, "m"), 1000.0, classes, remote)
+    terms = PlanContext("r", 0.0, 60.0, unknown=Unreadable(classes=frozenset({"Dog"})))
+    before, unchanged_module._SMALL = unchanged_module._SMALL, small
+    try:
+        unchanged = find_unchanged(pages(local, local_page), pages(marks, marks_page), SampleTable.of(remote))
+    finally:
+        unchanged_module._SMALL = before
+    assert unchanged.rest == sorted(set(unchanged.rest))
+    assert unchanged.new[0] == sorted(set(unchanged.new[0]))
+    assert set(unchanged.new[0]).isdisjoint({mark.uid for mark in marks} | {sample.uid for sample in remote})
+    whole = make_plan(local, marks, observation, terms)
+    rest = list(SampleTable.of(remote).starting(unchanged.rest))
+    assert (
+        make_plan(
+            rest_of(local, unchanged), rest_of(marks, unchanged), observation, terms, unchanged.classes, rest=rest
+        )
+        == whole
+    )
+    # The same with some of the new ones another time.
+    now, later = split_batch(unchanged, terms, small)
+    assert split_batch(unchanged, replace(terms, bad={"another"}), small) == (now, later), "with a look at each"
+    sliced = [sample for sample in local if sample.content in now]
+    part = make_plan(sliced, rest_of(marks, unchanged), observation, terms, unchanged.classes, later, rest)
+    assert (part.requests, part.classes, part.removals) == (whole.requests, whole.classes, whole.removals)
+    assert part.more == len(whole.uploads) - len(part.uploads)
+    assert len(part.uploads) <= small + len(whole.uploads) - len(unchanged.new[0])
+
+
+def test_equal_sides_leave_nothing_to_look_at() -> None:
+    local = in_order([LocalSample(uid_of(c, "Can"), "Can", ("p",), 9) for c in CONTENTS])
+    marks = [Mark(each.uid, "Can", MarkState.AGREED, 0.0, "r", "p") for each in local]
+    shown = SampleTable.of([RemoteSample(each.uid, number, 1, "Can") for number, each in enumerate(local, 1)])
+    assert find_unchanged(pages(local, 5), pages(marks, 7), shown) == Unchanged({"Can": len(CONTENTS)})
+
+
+def test_a_side_that_is_not_sorted_is_an_error_and_not_an_absence() -> None:
+    with pytest.raises(ValueError, match="not sorted"):
+        find_unchanged([(["b"], ["Can"]), (["a"], ["Can"])], [], SampleTable.of([]))
+
+
+def test_columns_made_of_samples_are_these_samples() -> None:
+    samples = [RemoteSample("a", 1, 1, "Can"), RemoteSample("a", 2, 2, "Dog"), RemoteSample("b", 3, 1, "Can")]
+    shown = SampleTable.of(samples)
+    assert SampleTable.of(shown) is shown
+    assert (list(shown), shown.uids, shown.titles(1, 3)) == (samples, ["a", "a", "b"], ["Dog", "Can"])
+    assert list(shown.starting(["a", "aa"])) == samples[:2]

@@ -1,0 +1,44 @@
+"""The watcher's lines: what waits for its upload, for its file to settle, for its moment."""
+
+import pytest
+
+from astica_sync.core.plan.planner import Upload
+from astica_sync.core.watch import debounce
+from astica_sync.core.watch.debounce import Debouncer
+from astica_sync.core.watch.scheduler import Scheduler
+from astica_sync.core.watch.upload_queue import UploadQueue
+
+
+def upload(name: str) -> Upload:
+    return Upload(name, "Can", f"Can/{name}.jpg", 1)
+
+
+def test_a_new_plan_replaces_the_whole_backlog() -> None:
+    backlog = UploadQueue()
+    backlog.add([upload("a"), upload("b")])
+    backlog.replace([upload("b"), upload("c")])
+    assert len(backlog) == 2
+    assert "a" not in backlog
+    assert {entry.uid for entry in backlog.take(9)} == {"b", "c"}
+
+
+def test_the_next_look_is_the_earliest_one_asked_for() -> None:
+    schedule = Scheduler(observe_every=900.0)
+    schedule.look_again(50.0)
+    schedule.look_again(70.0)
+    assert schedule.look_at == 50.0
+    schedule.look_again(40.0)
+    assert schedule.look_at == 40.0
+
+
+def test_what_is_not_remembered_of_a_flood_of_events_settles_by_its_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debounce, "MOST", 2)
+    settling = Debouncer(settle=1.0)
+    settling.written("a", 0.0)
+    settling.closed("b", 0.0)
+    settling.written("c", 0.0)
+    settling.closed("d", 0.0)
+    assert settling.ready_at("b", "face", 0.0, 0.0) == 0.0
+    # Nothing is known of these, so they must lie unchanged for the usual second.
+    assert settling.ready_at("c", "face", 0.0, 0.0) == 1.0
+    assert settling.ready_at("d", "face", 0.0, 0.0) == 1.0

@@ -1,0 +1,210 @@
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from astica_sync.errors import NoStore, StoreChanged, StoreError
+from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.layout import (
+    STATE_DIR,
+    Layout,
+    check_root,
+    create_store,
+    find_store,
+    machine_name,
+    read_sentinel,
+)
+
+URL = "https://train.example"
+NOBODY = 65534
+
+
+def make(root: Path, model_id: int = 7, *, rebind: bool = False) -> Layout:
+    root.mkdir(parents=True, exist_ok=True)
+    return create_store(root, model_id=model_id, train_url=URL, now=1000.0, rebind=rebind)
+
+
+def change_sentinel(layout: Layout, **changes: object) -> None:
+    found = json.loads(layout.sentinel_file.read_text())
+    layout.sentinel_file.write_text(json.dumps(found | changes))
+
+
+@pytest.fixture
+def unprivileged_folder() -> Iterator[Path]:
+    """A folder for a user whom rights stop, also where the tests run as root."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o777)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(NOBODY)
+    try:
+        yield folder
+    finally:
+        if root:
+            os.seteuid(0)
+        for place, _, _ in os.walk(folder):
+            os.chmod(place, 0o700)
+        shutil.rmtree(folder)
+
+
+def test_a_store_is_found_from_any_folder_in_it(tmp_path: Path) -> None:
+    layout = make(tmp_path / "store")
+    deep = layout.root / "Can" / "old"
+    deep.mkdir(parents=True)
+    assert find_store(deep) == find_store(layout.root) == layout
+
+
+def test_no_store_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(NoStore) as caught:
+        find_store(tmp_path)
+    assert "--store" in caught.value.hint
+    with pytest.raises(NoStore):
+        find_store(tmp_path / "not there")
+
+
+def test_a_new_store_remembers_its_model_and_its_folder(tmp_path: Path) -> None:
+    layout = make(tmp_path / "store")
+    sentinel = read_sentinel(layout)
+    status = os.stat(layout.root)
+    assert (sentinel.model_id, sentinel.train_url, sentinel.created_at) == (7, URL, 1000.0)
+    assert (sentinel.device, sentinel.inode, sentinel.machine) == (status.st_dev, status.st_ino, machine_name())
+    assert check_root(layout) == sentinel
+
+
+def test_making_a_store_again_is_harmless_and_keeps_its_id(tmp_path: Path) -> None:
+    first = read_sentinel(make(tmp_path / "store"))
+    assert read_sentinel(make(tmp_path / "store")).store_id == first.store_id
+
+
+def test_a_store_of_another_model_is_refused_unless_asked_for(tmp_path: Path) -> None:
+    layout = make(tmp_path / "store")
+    with pytest.raises(StoreError, match="already the store of model 7"):
+        make(tmp_path / "store", 8)
+    assert read_sentinel(layout).model_id == 7
+    make(tmp_path / "store", 8, rebind=True)
+    assert read_sentinel(layout).model_id == 8
+
+
+def test_a_damaged_sentinel_is_replaced_by_making_the_store_again(tmp_path: Path) -> None:
+    layout = make(tmp_path / "store")
+    layout.sentinel_file.write_text("{")
+    make(tmp_path / "store")
+    assert check_root(layout).model_id == 7
+
+
+@pytest.mark.parametrize("inside", ["a", "a/b", "a/b/c"])
+def test_a_store_inside_a_store_is_refused_both_ways(tmp_path: Path, inside: str) -> None:
+    make(tmp_path / "outer")
+    with pytest.raises(StoreError, match="lies inside the store"):
+        make(tmp_path / "outer" / inside)
+    make(tmp_path / "other" / inside)
+    with pytest.raises(StoreError, match="contains the store"):
+        make(tmp_path / "other")
+    assert not (tmp_path / "other" / STATE_DIR).exists()
+
+
+def test_only_a_folder_becomes_a_store(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(StoreError, match="not a folder"):
+        create_store(file, model_id=1, train_url=URL, now=0.0)
+    with pytest.raises(StoreError, match="no such folder"):
+        create_store(tmp_path / "none", model_id=1, train_url=URL, now=0.0)
+
+
+def test_a_folder_that_cannot_be_written_is_refused(unprivileged_folder: Path) -> None:
+    root = unprivileged_folder / "store"
+    root.mkdir()
+    root.chmod(0o555)
+    with pytest.raises(StoreError, match="cannot write") as caught:
+        create_store(root, model_id=1, train_url=URL, now=0.0)
+    assert caught.value.hint
+
+
+def test_a_full_disk_is_said_and_leaves_no_store_behind(tmp_path: Path) -> None:
+    class Full(FileSystem):
+        def write_synced(self, path: Path, chunks: object, mode: int = 0o666) -> None:
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(StoreError, match="No space left"):
+        create_store(tmp_path, model_id=1, train_url=URL, now=0.0, fs=Full())
+    with pytest.raises(StoreChanged):
+        read_sentinel(Layout(tmp_path))
+
+
+def test_a_link_to_a_store_is_the_store(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    assert make(tmp_path / "link").root == tmp_path / "real"
+    assert find_store(tmp_path / "link").root == tmp_path / "real"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"format": 1, "store_id": "x"}'])
+def test_without_a_readable_sentinel_the_store_is_not_itself(tmp_path: Path, text: str) -> None:
+    layout = make(tmp_path)
+    layout.sentinel_file.write_text(text)
+    with pytest.raises(StoreChanged, match="nothing was removed"):
+        check_root(layout)
+    layout.sentinel_file.unlink()
+    with pytest.raises(StoreChanged):
+        check_root(layout)
+
+
+def test_a_sentinel_with_the_wrong_kinds_of_values_is_none(tmp_path: Path) -> None:
+    layout = make(tmp_path)
+    change_sentinel(layout, model_id="7")
+    with pytest.raises(StoreChanged, match="not a sentinel"):
+        check_root(layout)
+
+
+def test_a_sentinel_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    layout = make(tmp_path)
+    change_sentinel(layout, format=99)
+    with pytest.raises(StoreError, match="newer version") as caught:
+        check_root(layout)
+    assert not isinstance(caught.value, StoreChanged)
+    assert "upgrade" in caught.value.hint
+
+
+def test_a_copy_of_a_store_is_not_the_store(tmp_path: Path) -> None:
+    layout = make(tmp_path / "store")
+    shutil.copytree(layout.root, tmp_path / "copy")
+    with pytest.raises(StoreChanged, match="copied") as caught:
+        check_root(find_store(tmp_path / "copy"))
+    assert "init" in caught.value.hint
+    make(tmp_path / "copy")
+    assert check_root(find_store(tmp_path / "copy")).store_id == read_sentinel(layout).store_id
+
+
+def test_a_store_from_another_machine_is_not_the_store(tmp_path: Path) -> None:
+    layout = make(tmp_path)
+    change_sentinel(layout, machine="another")
+    with pytest.raises(StoreChanged, match="another machine"):
+        check_root(layout)
+
+
+def test_a_store_that_was_renamed_or_mounted_anew_is_the_store(tmp_path: Path) -> None:
+    layout = make(tmp_path / "store")
+    layout.root.rename(tmp_path / "renamed")
+    renamed = find_store(tmp_path / "renamed")
+    change_sentinel(renamed, device=12345)
+    check_root(renamed)
+
+
+def test_a_store_that_is_gone_is_not_the_store(tmp_path: Path) -> None:
+    layout = make(tmp_path / "store")
+    shutil.rmtree(layout.root)
+    with pytest.raises(StoreChanged):
+        check_root(layout)
+
+
+def test_the_machine_s_name_gives_its_id_away_to_nobody() -> None:
+    name = machine_name()
+    assert len(name) == 16
+    identity = Path("/etc/machine-id")
+    if identity.exists():
+        assert name not in identity.read_text()

@@ -1,0 +1,125 @@
+"""Snapshots in the backup: readable lines, named by their hash, proven before they are believed."""
+
+import errno
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+import xxhash
+
+from astica_sync.core.versions.snapshot import Elsewhere, Pinned, SnapshotSample
+from astica_sync.errors import BackupDamaged, StoreError
+from astica_sync.local.backup.backup import Backup
+from astica_sync.local.backup.manifests import Manifests
+from astica_sync.local.filesystem import AnyPath, Entry, FileSystem
+
+PNG = b"\x89PNG\r\n\x1a\n and so on"
+
+
+class Failing(FileSystem):
+    """A disk on which one kind of step fails."""
+
+    def __init__(self, step: str) -> None:
+        self._step = step
+
+    def write_synced(self, path: Path, chunks: Iterable[bytes], mode: int = 0o666) -> None:
+        if self._step == "write":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().write_synced(path, chunks, mode)
+
+    def sync_folder(self, path: Path) -> None:
+        if self._step == f"sync {path.name}":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().sync_folder(path)
+
+    def open_read(self, path: AnyPath) -> BinaryIO:
+        if self._step == "read" and str(path).endswith(".jsonl"):
+            raise OSError(errno.EIO, "Input/output error")
+        return super().open_read(path)
+
+    def scan_folder(self, path: AnyPath) -> Iterator[Entry]:
+        if self._step == "list" and str(path).endswith("snapshots"):
+            raise OSError(errno.EACCES, "Permission denied")
+        return super().scan_folder(path)
+
+
+@pytest.fixture
+def backup(tmp_path: Path) -> Backup:
+    (tmp_path / "a.png").write_bytes(PNG)
+    backup = Backup(tmp_path / "backup", FileSystem())
+    backup.put(tmp_path / "a.png", CONTENT)
+    return backup
+
+
+CONTENT = xxhash.xxh3_128_hexdigest(PNG)
+SAMPLES: list[SnapshotSample] = [
+    Pinned("Can", CONTENT, "Can/a.png"),
+    Pinned("Can", CONTENT, "Can/no utf8 \udcff.png"),
+    Elsewhere("Can", "uid of somebody else", 7),
+]
+
+
+def test_what_is_frozen_is_read_again_whatever_the_names(backup: Backup) -> None:
+    snapshots = Manifests(backup, FileSystem())
+    assert snapshots.ids() == []
+    frozen = snapshots.write(lambda: SAMPLES)
+    assert list(snapshots.read(frozen)) == SAMPLES
+    assert snapshots.write(lambda: SAMPLES) == frozen == snapshots.ids()[0]
+    assert snapshots.frozen_at(frozen) > 0
+    lines = (snapshots.folder / f"{frozen}.jsonl").read_bytes().splitlines()
+    assert json.loads(lines[0])["content"] == CONTENT
+    assert [entry.size for entry in snapshots.entries(frozen)] == [len(PNG)] * 2
+
+
+def test_a_snapshot_keeps_its_images_from_being_pruned(backup: Backup) -> None:
+    Manifests(backup, FileSystem()).write(lambda: SAMPLES)
+    assert CONTENT in backup.pinned()
+
+
+def test_what_is_not_in_the_backup_cannot_be_frozen(backup: Backup) -> None:
+    with pytest.raises(BackupDamaged, match="not in the backup"):
+        Manifests(backup, FileSystem()).write(lambda: [Pinned("Can", "0" * 32, "Can/lost.png")])
+    assert Manifests(backup, FileSystem()).ids() == []
+
+
+def test_a_snapshot_that_was_changed_or_lost_is_not_believed(backup: Backup) -> None:
+    snapshots = Manifests(backup, FileSystem())
+    frozen = snapshots.write(lambda: SAMPLES)
+    file = snapshots.folder / f"{frozen}.jsonl"
+    with pytest.raises(BackupDamaged, match="unreadable"):
+        Manifests(backup, Failing("read")).check(frozen)
+    file.write_bytes(file.read_bytes().replace(b"Can", b"Jar"))
+    with pytest.raises(BackupDamaged, match="damaged"):
+        list(snapshots.read(frozen))
+    file.unlink()
+    with pytest.raises(BackupDamaged, match="missing"):
+        snapshots.check(frozen)
+    with pytest.raises(ValueError, match="not the id"):
+        snapshots.check("../../etc/passwd")
+
+
+def test_a_disk_that_fails_is_said(backup: Backup) -> None:
+    with pytest.raises(StoreError, match="cannot be written: No space left"):
+        Manifests(backup, Failing("write")).write(lambda: SAMPLES)
+    Manifests(backup, FileSystem()).write(lambda: SAMPLES)
+    with pytest.raises(StoreError, match="cannot be listed"):
+        Manifests(backup, Failing("list")).ids()
+
+
+def test_a_folder_that_an_earlier_run_could_not_make_durable_is_made_so_before_a_snapshot_counts(
+    backup: Backup,
+) -> None:
+    for above in (backup.root, backup.root.parent):
+        for _ in range(2):
+            with pytest.raises(StoreError, match="cannot be written: No space left"):
+                Manifests(backup, Failing(f"sync {above.name}")).write(lambda: SAMPLES)
+
+
+def test_other_files_in_the_folder_are_passed_over(backup: Backup) -> None:
+    snapshots = Manifests(backup, FileSystem())
+    frozen = snapshots.write(lambda: SAMPLES)
+    (snapshots.folder / "notes.txt").write_text("mine")
+    (snapshots.folder / "short.jsonl").write_text("{}")
+    assert snapshots.ids() == [frozen]

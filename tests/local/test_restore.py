@@ -1,0 +1,236 @@
+"""Class folders come back from the backup alone: byte for byte, over nothing, and nowhere else."""
+
+import errno
+import os
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xxhash
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from astica_sync.core.model import Problem
+from astica_sync.errors import StorageFull, StoreError
+from astica_sync.local.backup.backup import Backup
+from astica_sync.local.backup.catalog import Entry
+from astica_sync.local.backup.restore import Restored, restore
+from astica_sync.local.filesystem import FileSystem
+
+
+class Kept:
+    """A backup that is filled with texts under the names of files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.backup = Backup(folder / "backup", FileSystem())
+
+    def keep(self, path: str, data: bytes, class_title: str | None = None) -> str:
+        source = self.folder / "source"
+        source.write_bytes(data)
+        content = xxhash.xxh3_128(data).hexdigest()
+        self.backup.put(source, content)
+        title = unicodedata.normalize("NFC", path.partition("/")[0]) if class_title is None else class_title
+        self.backup.add_samples([(title, path, content)], at=0)
+        return content
+
+    def restore(self, fs: FileSystem | None = None, **options: Any) -> Restored:
+        return restore(self.backup, self.folder / "out", fs or FileSystem(), **options)
+
+    def out(self) -> dict[str, bytes]:
+        root = self.folder / "out"
+        return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Kept:
+    return Kept(tmp_path)
+
+
+FILES = {
+    "Can/001.jpg": b"one",
+    "Can/deep/er/002.jpg": b"two",
+    "Büchse/eins zwei.png": b"three",
+    "Bu\u0308chse/NFD.png": b"four",
+    os.fsdecode(b"Can/\xff\n-rf.jpg"): b"five",
+    "Bottle/001.jpg": b"one",
+}
+
+
+def test_every_file_comes_back_under_its_name_and_a_second_time_nothing_is_written(kept: Kept) -> None:
+    for path, data in FILES.items():
+        kept.keep(path, data)
+    assert kept.restore() == Restored(6, 0, (), ())
+    assert kept.out() == FILES
+    before = {path: path.stat() for path in (kept.folder / "out").rglob("*")}
+    assert kept.restore() == Restored(0, 6, (), ())
+    assert before == {path: path.stat() for path in (kept.folder / "out").rglob("*")}
+
+
+def test_a_restored_file_shares_no_inode_with_the_backup(kept: Kept) -> None:
+    content = kept.keep("Can/001.jpg", b"one")
+    kept.restore()
+    (kept.folder / "out" / "Can" / "001.jpg").write_bytes(b"edited")
+    assert kept.backup.read(content) == b"one"
+
+
+def test_one_class_alone_comes_back_where_one_is_asked_for(kept: Kept) -> None:
+    for path, data in FILES.items():
+        kept.keep(path, data)
+    assert kept.restore(wanted=lambda entry: entry.class_title == "Büchse").written == 2
+    assert sorted(kept.out()) == ["Bu\u0308chse/NFD.png", "Büchse/eins zwei.png"]
+
+
+def test_of_several_images_of_one_path_the_last_comes_back_and_the_others_are_named(kept: Kept) -> None:
+    first = kept.keep("Can/001.jpg", b"first")
+    kept.keep("Can/001.jpg", b"second")
+    kept.keep("Can/001.jpg", b"first")
+    second = kept.keep("Can/001.jpg", b"second")
+    kept.keep("Can/001.jpg", b"second")
+    report = kept.restore()
+    assert kept.out() == {"Can/001.jpg": b"second"}
+    assert (report.written, report.already_there, report.problems) == (1, 0, ())
+    assert {entry.content for entry in report.older} == {first}
+    assert second not in {entry.content for entry in report.older}
+
+
+def test_a_file_with_other_bytes_is_never_overwritten(kept: Kept) -> None:
+    kept.keep("Can/001.jpg", b"one")
+    kept.keep("Can/002.jpg", b"two")
+    kept.keep("Can/003.jpg", b"three")
+    can = kept.folder / "out" / "Can"
+    (can / "002.jpg").mkdir(parents=True)
+    (can / "001.jpg").write_bytes(b"mine")
+    (can / "003.jpg").symlink_to(kept.folder / "absent")
+    report = kept.restore()
+    assert report.written == 0
+    assert [problem.path for problem in report.problems] == ["Can/001.jpg", "Can/002.jpg", "Can/003.jpg"]
+    assert all("left as it is" in problem.reason for problem in report.problems)
+    assert (can / "001.jpg").read_bytes() == b"mine"
+    assert not (kept.folder / "absent").exists()
+
+
+def test_a_file_that_appears_in_the_last_moment_is_not_overwritten(kept: Kept) -> None:
+    class Late(FileSystem):
+        def publish_new(self, temp: Path, target: Path) -> None:
+            target.write_bytes(b"mine")
+            super().publish_new(temp, target)
+
+    kept.keep("Can/001.jpg", b"one")
+    report = kept.restore(Late())
+    assert [problem.path for problem in report.problems] == ["Can/001.jpg"]
+    assert kept.out() == {"Can/001.jpg": b"mine"}
+
+
+def test_files_come_back_where_the_file_system_knows_no_hard_links(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **options: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    kept.keep("Can/001.jpg", b"one")
+    assert kept.restore().written == 1
+    assert kept.out() == {"Can/001.jpg": b"one"}
+    with pytest.raises(FileExistsError):
+        (kept.folder / "temp").write_bytes(b"two")
+        FileSystem().publish_new(kept.folder / "temp", kept.folder / "out" / "Can" / "001.jpg")
+    assert not (kept.folder / "temp").exists()
+
+
+@pytest.mark.parametrize(
+    ("class_title", "path"),
+    [
+        ("..", "../escaped.jpg"),
+        ("Can", "Can/../../escaped.jpg"),
+        ("", "/escaped.jpg"),
+        ("Can", "Can//etc/escaped.jpg"),
+        ("Can", "Can/."),
+        ("Can", "Can/a\0b.jpg"),
+        ("Can", "Can"),
+        (".astica-sync", ".astica-sync/journal.db"),
+        ("Can", "Can/.astica-sync/store.json"),
+        ("Can", "Bottle/001.jpg"),
+    ],
+)
+def test_an_edited_catalog_writes_nothing_outside_its_class_folders(kept: Kept, class_title: str, path: str) -> None:
+    kept.keep(path, b"one", class_title)
+    before = set(kept.folder.rglob("*"))
+    report = kept.restore()
+    assert [problem.path for problem in report.problems] == [path]
+    assert set(kept.folder.rglob("*")) - before == {kept.folder / "out"}
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.tuples(st.text(max_size=6), st.text("./ab\0\\", max_size=9)), max_size=6))
+def test_no_catalog_whatever_it_says_writes_outside(
+    tmp_path_factory: pytest.TempPathFactory, names: list[tuple[str, str]]
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    kept = Kept(folder)
+    for number, (title, path) in enumerate(names):
+        kept.keep(path, str(number).encode(), title)
+        kept.keep(f"{title}/{path}", str(number).encode(), title)
+    kept.restore()
+    assert {path.name for path in folder.iterdir()} <= {"out", "backup", "source"}
+
+
+def test_a_symbolic_link_in_the_target_is_not_followed(kept: Kept) -> None:
+    kept.keep("Can/deep/001.jpg", b"one")
+    (kept.folder / "elsewhere").mkdir()
+    (kept.folder / "out" / "Can").mkdir(parents=True)
+    (kept.folder / "out" / "Can" / "deep").symlink_to(kept.folder / "elsewhere")
+    report = kept.restore()
+    assert report.problems == (
+        Problem("Can/deep/001.jpg", "something that is no folder stands in its way, and was left as it is"),
+    )
+    assert list((kept.folder / "elsewhere").iterdir()) == []
+
+
+def test_a_broken_or_missing_object_is_named_and_the_others_come_back(kept: Kept) -> None:
+    broken, missing = kept.keep("Can/001.jpg", b"one"), kept.keep("Can/002.jpg", b"two")
+    kept.keep("Can/003.jpg", b"three")
+    (kept.backup.find(broken) or Path()).write_bytes(b"rot")
+    (kept.backup.find(missing) or Path()).unlink()
+    report = kept.restore()
+    assert kept.out() == {"Can/003.jpg": b"three"}
+    assert [(problem.path, problem.reason.partition(" ")[0]) for problem in report.problems] == [
+        ("Can/001.jpg", "damaged"),
+        ("Can/002.jpg", "missing"),
+    ]
+
+
+def test_a_name_the_target_cannot_hold_is_a_problem_and_a_full_disk_ends_it(kept: Kept) -> None:
+    kept.keep("Can/001.jpg", b"one")
+    kept.backup.add_samples([("Can", f"Can/{'x' * 300}", xxhash.xxh3_128(b"one").hexdigest())], at=0)
+    report = kept.restore()
+    assert report.written == 1
+    assert [problem.reason for problem in report.problems] == ["cannot be written: File name too long"]
+
+    class Full(FileSystem):
+        def copy_synced(self, source: str | Path, temp: Path) -> None:
+            raise OSError(errno.ENOSPC, "full")
+
+    kept.keep("Can/002.jpg", b"two")
+    with pytest.raises(StorageFull, match="MB free"):
+        kept.restore(Full())
+
+
+def test_a_target_that_is_a_file_is_an_error_that_says_what_to_do(kept: Kept) -> None:
+    (kept.folder / "out").write_text("")
+    with pytest.raises(StoreError, match="cannot be made") as failure:
+        kept.restore()
+    assert "--to" in failure.value.hint
+
+
+def test_a_line_that_is_added_while_files_come_back_waits_for_the_next_time(kept: Kept) -> None:
+    kept.keep("Can/001.jpg", b"one")
+    kept.keep("Can/002.jpg", b"two")
+    added: list[str] = []
+
+    def wanted(entry: Entry) -> bool:
+        if not added and entry.path == "Can/002.jpg":
+            added.append(kept.keep("Can/001.jpg", b"later"))
+        return entry.content not in added
+
+    assert kept.restore(wanted=wanted).written == 2
+    assert kept.out() == {"Can/001.jpg": b"one", "Can/002.jpg": b"two"}

@@ -1,0 +1,171 @@
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from astica_sync.errors import DatabaseError
+from astica_sync.local.db import sqlite
+from astica_sync.local.db.sqlite import Role, file_system_of, journal_mode, open_database
+
+ROLE = Role("diary", when_newer="upgrade it", when_damaged="move it away")
+
+
+def make_page(connection: sqlite3.Connection) -> None:
+    connection.execute("CREATE TABLE page (text TEXT)")
+
+
+def add_date(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE page ADD COLUMN date TEXT DEFAULT 'today'")
+
+
+def break_down(connection: sqlite3.Connection) -> None:
+    connection.execute("INSERT INTO page VALUES ('half done')")
+    raise RuntimeError("stop")
+
+
+def open_diary(path: Path, *steps: sqlite.Step, durable: bool = True, busy_s: float = 0.02) -> sqlite3.Connection:
+    return open_database(path, steps or (make_page,), ROLE, busy_s=busy_s, durable=durable)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "diary.db"
+
+
+def test_wal_is_for_mended_versions_on_local_disks_alone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = {}
+    for kind in ("ext4", "xfs", "nfs4", "cifs", "fuse.sshfs", "9p", "vboxsf", ""):
+        monkeypatch.setattr(sqlite, "file_system_of", lambda _path, kind=kind: kind)
+        chosen[kind] = [journal_mode(path, version) for version in ((3, 40, 1), (3, 51, 2), (3, 51, 3), (3, 53, 0))]
+    old = ["TRUNCATE", "TRUNCATE"]
+    assert {kind for kind, modes in chosen.items() if modes == [*old, "WAL", "WAL"]} == {"ext4", "xfs"}
+    assert all(modes == [*old, "TRUNCATE", "TRUNCATE"] for kind, modes in chosen.items() if kind not in ("ext4", "xfs"))
+
+
+def test_the_file_system_is_that_of_the_last_mount_over_the_place(tmp_path: Path) -> None:
+    number = os.stat(tmp_path).st_dev
+    device = f"{os.major(number)}:{os.minor(number)}"
+    table = tmp_path / "mountinfo"
+    table.write_text(
+        f"22 27 0:9999 / /proc rw - proc proc rw\n"
+        f"27 1 {device} / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
+        f"31 1 {device} /sub /a\\040b rw - nfs4 host:/x rw\n"
+    )
+    assert file_system_of(tmp_path / "not" / "yet", table) == "nfs4"
+    assert file_system_of(tmp_path, tmp_path / "no such table") == ""
+    table.write_text("")
+    assert file_system_of(tmp_path, table) == ""
+
+
+@pytest.mark.parametrize(("durable", "level"), [(True, 2), (False, 1)])
+def test_a_durable_database_syncs_each_commit(path: Path, durable: bool, level: int) -> None:
+    connection = open_diary(path, durable=durable)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (level,)
+    assert connection.execute("PRAGMA journal_mode").fetchone()[0].upper() == journal_mode(path)
+    connection.close()
+
+
+def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
+    open_diary(path, make_page, add_date).close()
+    before = path.read_bytes()
+    with pytest.raises(DatabaseError, match="newer version") as caught:
+        open_diary(path, make_page)
+    assert caught.value.hint == "upgrade it"
+    assert path.read_bytes() == before
+
+
+def test_an_older_schema_is_brought_up_to_date_and_a_copy_kept(path: Path) -> None:
+    old = open_diary(path, make_page)
+    old.execute("INSERT INTO page VALUES ('dear diary')")
+    old.close()
+    new = open_diary(path, make_page, add_date)
+    assert new.execute("SELECT * FROM page").fetchall() == [("dear diary", "today")]
+    new.close()
+    copy = open_diary(path.with_name("diary.db.version-1"), make_page)
+    assert copy.execute("SELECT * FROM page").fetchall() == [("dear diary",)]
+    copy.close()
+
+
+def test_a_migration_that_fails_changes_nothing(path: Path) -> None:
+    open_diary(path, make_page).close()
+    with pytest.raises(RuntimeError):
+        open_diary(path, make_page, break_down)
+    again = open_diary(path, make_page)
+    assert again.execute("SELECT * FROM page").fetchall() == []
+    again.close()
+
+
+def test_a_cache_keeps_no_copy(path: Path) -> None:
+    open_diary(path, make_page, durable=False).close()
+    open_diary(path, make_page, add_date, durable=False).close()
+    assert not list(path.parent.glob("*version*"))
+
+
+@pytest.mark.parametrize("damage", [b"not a database at all, whatever its name says" * 10, b"SQLite format 3\0" * 90])
+def test_a_file_that_is_no_database_is_damaged(path: Path, damage: bytes) -> None:
+    path.write_bytes(damage)
+    with pytest.raises(sqlite.Damaged) as caught:
+        open_diary(path)
+    assert caught.value.hint == "move it away"
+    assert path.read_bytes() == damage
+
+
+def test_a_locked_database_is_waited_for_within_bounds(path: Path) -> None:
+    holder = open_diary(path)
+    holder.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(sqlite.Locked) as caught:
+        open_diary(path, make_page, add_date)
+    assert "wait" in caught.value.hint
+    holder.close()
+
+
+def test_a_place_that_cannot_be_written_is_said(path: Path) -> None:
+    path.mkdir()
+    with pytest.raises(sqlite.Unwritable):
+        open_diary(path)
+
+
+def test_a_full_disk_is_said(path: Path) -> None:
+    connection = open_diary(path)
+    connection.execute("PRAGMA max_page_count = 3")
+    with pytest.raises(sqlite.Unwritable, match="no space left"), sqlite.Translated(path, ROLE):
+        connection.execute("INSERT INTO page VALUES (zeroblob(100000))")
+    connection.close()
+
+
+def test_any_other_trouble_is_an_error_with_advice(path: Path) -> None:
+    connection = open_diary(path)
+    with pytest.raises(DatabaseError, match="no such table"), sqlite.Translated(path, ROLE):
+        connection.execute("SELECT * FROM absent")
+    connection.close()
+
+
+def test_processes_that_open_a_new_database_at_once_all_succeed(path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from astica_sync.local.db.journal import Journal\n"
+        "sys.stdin.readline(); Journal(Path(sys.argv[1])).set_meta('seen', True)"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", script, str(path)], stdin=subprocess.PIPE) for _ in range(4)]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    assert [process.communicate()[0] or process.returncode for process in processes] == [0] * 4
+
+
+def test_a_connection_is_not_carried_through_a_fork(path: Path) -> None:
+    script = (
+        "import os, sys; from pathlib import Path\n"
+        "from astica_sync.errors import DatabaseError; from astica_sync.local.db.journal import Journal\n"
+        "journal = Journal(Path(sys.argv[1])); child = os.fork()\n"
+        "try: journal.set_meta('by', 'child')\n"
+        "except DatabaseError: os._exit(7)\n"
+        "assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(path)], check=False).returncode == 0
+    sqlite.refuse_fork(os.getpid())
+    with pytest.raises(DatabaseError, match="fork"):
+        sqlite.refuse_fork(os.getpid() + 1)

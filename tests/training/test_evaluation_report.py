@@ -1,0 +1,95 @@
+"""The report is one file that asks for nothing, and no name in it can be anything but a name."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+from shell import draw
+
+from astica_sync.training.evaluate import Evaluation, HeldOut, Leak
+from astica_sync.training.evaluation_report import LEAKS_SHOWN, MATRIX_CLASSES, MISTAKES_SHOWN, write_html
+from astica_sync.training.metrics import Answer, compare, measure
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "' onmouseover='alert(1)",
+    '"><img src=http://example.org/x.png>',
+    "\u202egnp.exe",
+    "Can\x1b[31m\x00\udcff",
+    "زجاجة",
+    "&lt;b&gt; & co",
+)
+
+
+class Page(HTMLParser):
+    """What a browser makes of a page: its tags, their attributes, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def evaluation(titles: tuple[str, ...], folder: Path, *, wrong: int = 1) -> Evaluation:
+    """Two versions, the second of which takes some images of each class for the next class."""
+    image = draw(folder / "image.png", 1)
+
+    def answers(mistakes: int) -> list[Answer]:
+        return [
+            Answer(f"{title}/{place}.png", str(place), title, titles[(number + (place < mistakes)) % len(titles)], 90.0)
+            for number, title in enumerate(titles)
+            for place in range(3)
+        ]
+
+    one, two = measure("1001_1", answers(0)), measure(titles[0], answers(wrong))
+    paths = {answer.name: image for answer in one.answers}
+    leaks = tuple(Leak(HeldOut(name, image, "", ""), titles[0], True) for name in paths)
+    return Evaluation(folder, (one, two), (compare(one, two),), leaks, False, {titles[0]: 1}, (), "", paths)
+
+
+def test_names_from_anywhere_stay_names(tmp_path: Path) -> None:
+    shown = write_html(evaluation(HOSTILE, tmp_path / "<held> out"), 0.0)
+    page = Page(shown)
+    usual = Page(write_html(evaluation(tuple("abcdefg"), tmp_path / "usual"), 0.0))
+    assert page.tags == usual.tags
+    assert [name for name, _ in page.attributes if name.startswith("on")] == []
+    texts = [text.strip() for text in page.texts]
+    for title in (HOSTILE[0], HOSTILE[1], HOSTILE[2], HOSTILE[5], HOSTILE[6]):
+        assert title in texts
+    shown.encode("utf-8")
+    assert not {"\x1b", "\x00", "\u202e"} & set(shown)
+
+
+def test_nothing_is_asked_for(tmp_path: Path) -> None:
+    page = Page(write_html(evaluation(HOSTILE, tmp_path), 0.0))
+    assert {"script", "link", "iframe", "object", "form"}.isdisjoint(page.tags)
+    for name, value in page.attributes:
+        if name in ("src", "href", "action", "data"):
+            assert value.startswith(("data:image/jpeg;base64,", "#")), value
+    assert any("default-src 'none'" in value for name, value in page.attributes if name == "content")
+    assert not any(word in text for word in ("url(", "@import") for text in page.texts)
+
+
+def test_a_thousand_classes_are_a_page_that_can_be_read(tmp_path: Path) -> None:
+    titles = tuple(f"class {number:04}" for number in range(1000))
+    shown = write_html(evaluation(titles, tmp_path), 0.0)
+    assert len(shown) < 3_000_000
+    assert f"of 1,000 classes the {MATRIX_CLASSES} with the most mistakes" in shown
+    assert shown.count("<figure>") == MISTAKES_SHOWN
+    assert f"and {3000 - LEAKS_SHOWN:,} more" in shown
+
+
+def test_the_matrix_of_many_classes_shows_the_most_confused() -> None:
+    answers = [Answer(f"{number}", "", f"{number:02}", f"{number:02}", 90.0) for number in range(20)]
+    answers += [Answer("x", "", "07", "13", 90.0), Answer("y", "", "07", "02", 90.0)]
+    measured = measure("v", answers)
+    assert [measured.titles[place] for place in measured.most_confused(3)] == ["02", "07", "13"]
+    assert measured.most_confused(100) == list(range(20))

@@ -1,0 +1,199 @@
+"""A store's watcher over its whole life, with a clock of the test's own: what follows from each trouble, and when."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from astica_sync.clock import Wake
+from astica_sync.core.watch.watch_status import State, WatchStatus
+from astica_sync.errors import (
+    BadKey,
+    ConfigError,
+    DatabaseError,
+    NoSuchModel,
+    NotAnObservation,
+    OutcomeUnknown,
+    StorageFull,
+    StoreBusy,
+    StoreChanged,
+    Unreachable,
+)
+from astica_sync.local.layout import Layout, create_store
+from astica_sync.sync.watch.supervisor import HEARTBEAT, Opened, Supervisor, react
+
+
+class World:
+    """A store that cannot be opened, and the two clocks of its machine."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.now = 1000.0
+        self.wall = 1_800_000_000.0
+        self.settings = 1
+        self.error: Exception = Unreachable("no network")
+        self.opened: list[float] = []
+        self.told: list[str] = []
+        self.keeper = Supervisor(
+            layout,
+            self.open,
+            wake=Wake(),
+            tell=lambda report, text: self.told.append(f"{report.state}: {text}"),
+            fingerprint=lambda: self.settings,
+            poll=True,
+            ticks=lambda: self.now,
+            wall=lambda: self.wall + self.now,
+        )
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Opened]:
+        self.opened.append(self.now)
+        raise self.error
+        yield
+
+    def live(self, seconds: float) -> None:
+        """Steps as the loop does, for so long."""
+        end = self.now + seconds
+        while self.now < end:
+            self.now += max(0.01, self.keeper.step())
+
+    @property
+    def written(self) -> dict[str, object]:
+        return json.loads(self.layout.watch_state.read_bytes())
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(create_store(tmp_path, model_id=1, train_url="https://train.astica.ai", now=0.0))
+    yield world
+    world.keeper.close()
+
+
+def test_a_dead_network_is_tried_less_and_less_often_and_at_least_every_five_minutes(world: World) -> None:
+    world.live(3 * 3600.0)
+    pauses = [later - earlier for earlier, later in pairwise(world.opened)]
+    assert pauses[0] < 3.0
+    assert all(before <= after + 0.1 for before, after in pairwise(pauses))
+    assert 299.0 < max(pauses) < 302.0 + HEARTBEAT
+    assert world.told == ["resting: no network"], "said once, not each time"
+    assert world.written["state"] == "resting"
+    assert world.written["errors"] == ["no network"]
+
+
+@pytest.mark.parametrize("error", [BadKey("refused"), NoSuchModel("gone"), ConfigError("a setting is wrong")])
+def test_what_needs_a_person_asks_for_nothing_until_the_settings_change(world: World, error: Exception) -> None:
+    world.error = error
+    world.live(24 * 3600.0)
+    assert len(world.opened) == 1
+    assert world.keeper.report.state is State.HALTED
+    world.settings += 1
+    world.live(HEARTBEAT + 0.1)
+    assert len(world.opened) == 2
+
+
+def test_a_hang_up_ends_a_halt(world: World) -> None:
+    world.error = BadKey("refused")
+    world.live(10.0)
+    world.keeper.begin_anew("a person asked for it")
+    world.live(0.1)
+    assert len(world.opened) == 2
+
+
+def test_what_writers_were_heard_to_do_is_forgotten_when_nobody_listens_any_more(world: World) -> None:
+    """Whoever began to write before may have closed the file meanwhile, and nobody would ever say so."""
+
+    class Ears:
+        silent = ""
+
+        def stop(self) -> None:
+            hints.word(lambda settling: settling.written("Can/late.png", world.now))
+
+    hints = world.keeper._hints
+    world.keeper._events = Ears()
+    hints.word(lambda settling: settling.written("Can/new.png", world.now))
+    hints.folder("Can")
+    world.keeper.begin_anew("a person asked for it")
+    told = hints.take()
+    assert told.words == [] and told.folders == {"Can"}
+
+
+@pytest.mark.parametrize("jump", [8 * 3600.0, -86_400.0])
+def test_after_a_night_or_a_set_clock_everything_begins_anew(world: World, jump: float) -> None:
+    world.live(600.0)
+    before = len(world.opened)
+    world.wall += jump
+    world.live(HEARTBEAT + 0.1)
+    assert len(world.opened) > before, "it does not sit out its rest"
+    assert any("the machine slept" in told for told in world.told)
+
+
+def test_a_clock_that_is_corrected_a_little_changes_nothing(world: World) -> None:
+    world.error = BadKey("refused")
+    world.live(10.0)
+    world.wall += 2.0
+    world.live(10.0)
+    assert len(world.opened) == 1
+
+
+def test_a_store_that_is_away_is_asked_for_every_few_seconds_and_nothing_is_made_in_its_place(world: World) -> None:
+    root = world.layout.root
+    away = root.with_name("away")
+    root.rename(away)
+    world.live(60.0)
+    assert world.keeper.report.state is State.HELD
+    assert world.opened == []
+    assert not root.exists()
+    root.mkdir()
+    world.live(10.0)
+    assert list(root.iterdir()) == [], "a mount point without its disk is no store"
+    root.rmdir()
+    away.rename(root)
+    world.live(5.0)
+    assert len(world.opened) >= 1
+
+
+def test_a_pause_is_kept_and_ends_where_it_began(world: World) -> None:
+    world.layout.watch_paused.touch()
+    world.live(600.0)
+    assert world.opened == []
+    assert world.written["state"] == "paused"
+    world.layout.watch_paused.unlink()
+    world.live(0.1)
+    assert len(world.opened) == 1
+
+
+def test_the_report_survives_being_written_and_read(world: World) -> None:
+    world.live(1.0)
+    data = dict(world.written)
+    assert data.pop("format") == 1
+    assert WatchStatus(**{**data, "state": State(str(data["state"]))}).as_data() == world.written
+
+
+def test_a_disk_that_takes_no_report_stops_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.layout.watch_state.mkdir()
+    world.live(60.0)
+    assert len(world.opened) > 2
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "reopen"),
+    [
+        (Unreachable("x"), State.RESTING, False),
+        (OutcomeUnknown("x"), State.RESTING, False),
+        (NotAnObservation("x"), State.RESTING, False),
+        (StorageFull("x"), State.RESTING, True),
+        (DatabaseError("x"), State.RESTING, True),
+        (OSError(24, "too many open files"), State.RESTING, True),
+        (ValueError("a fault"), State.RESTING, True),
+        (StoreChanged("x"), State.HELD, True),
+        (StoreBusy("x"), State.WORKING, False),
+        (BadKey("x"), State.HALTED, True),
+    ],
+)
+def test_every_trouble_has_its_consequence(error: Exception, state: State, reopen: bool) -> None:
+    found = react(error, 1)
+    assert (found.state, found.reopen) == (state, reopen)
+    assert (found.rest is None) == (state is State.HALTED)

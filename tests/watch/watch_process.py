@@ -1,0 +1,71 @@
+"""A watcher in a process of its own, and what it said."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from shell import Shell, in_store, on_service
+
+from astica_sync.sandbox.embedded import RunningSandbox
+
+Start = Callable[..., "Watching"]
+
+
+def wait_until(true: Callable[[], Any], seconds: float = 40, every: float = 0.05) -> None:
+    """Polls a condition; there is no event for what another process has done."""
+    give_up = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < give_up, "waited in vain"
+        time.sleep(every)
+
+
+def equal(sandbox: RunningSandbox, model_id: int, store: Path) -> bool:
+    """Whether the service holds what the folder holds, byte for byte."""
+    try:
+        return on_service(sandbox, model_id) == in_store(store)
+    except FileNotFoundError:
+        # Something goes while it is looked at.
+        return False
+
+
+class Watching:
+    """A watcher that runs; its events are read from a file, so that nothing waits for a pipe."""
+
+    def __init__(self, shell: Shell, folder: Path, stores: list[Path], flags: list[str], prefix: list[str]) -> None:
+        self.out = folder / f"watch-{time.monotonic_ns()}.jsonl"
+        self.err = self.out.with_suffix(".err")
+        with self.out.open("w") as out, self.err.open("w") as err:
+            environ = {name: value for name, value in os.environ.items() if not name.startswith("ASTICA_")}
+            self.process = subprocess.Popen(
+                [*prefix, sys.executable, "-m", "astica_sync", "watch", "--json", *flags, *map(str, stores)],
+                env={**environ, **shell.environ},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+            )
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        lines = self.out.read_text().split("\n")
+        return [json.loads(line) for line in lines[:-1]]
+
+    def heard(self, name: str, text: str = "") -> bool:
+        return any(event["event"] == name and text in event["text"] for event in self.events)
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(20)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.kill()
