@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test crash simulate check docs bench bench-full format clean help
+.PHONY: demo test test-long crash simulate check docs bench bench-full format clean help
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -13,12 +13,16 @@ help:            ## this list
 demo: $(READY)   ## the whole story on the local sandbox, about a minute
 	$(BIN)/astica-sync demo
 
-test: $(READY) check  ## lint, types, docs checks and the whole test-suite
+# Branch coverage of the files in [tool.coverage.run] is measured here, and the tests that take seconds reach all of it:
+# what test-long adds is more settings, more cycles and longer days, not more code.
+test: $(READY) check  ## formatting, lint, types and all tests that take seconds, in under five minutes
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 3 --dist worksteal --ignore tests/simulation
+	$(BIN)/coverage run -m pytest -n 3 --dist worksteal -m "not long"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
-	$(BIN)/python -m pytest -n 3 --dist worksteal tests/simulation
+
+test-long: $(READY)  ## the tests that "make test" leaves out
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m long
 
 crash: $(READY)  ## kill pushes at random moments, N times, while answers are lost
 	$(BIN)/python -m tests.faults.killing --cycles $(or $(N),200) --photos $(or $(PHOTOS),fixtures/store)
@@ -40,7 +44,7 @@ bench: $(READY)  ## the small benchmarks, minutes
 bench-full: $(READY)  ## the same with a million files, hours; writes bench-full.json, .md and .svg
 	$(BIN)/python -m benchmarks --full --json bench-full.json --markdown bench-full.md --plot bench-full.svg $(BENCH)
 
-format: $(READY) ## format and mend what the linter can mend
+format: $(READY) ## format, and fix what the linter can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

@@ -62,12 +62,20 @@ SETTINGS = {
 }
 
 
+# What a test under every setting runs under in ``make test``; the other settings are for ``make test-long``.
+TELLING = {"as documented", "uids replace", "titles are NFD", "views lag", "uids are cut at 32", "all at once"}
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test marked ``switches`` runs once under each setting; one that names settings runs under those alone."""
     marker = metafunc.definition.get_closest_marker("switches")
     if marker is not None:
-        names = [str(name) for name in marker.args] or list(SETTINGS)
-        metafunc.parametrize("switches", [SETTINGS[name] for name in names], ids=names, indirect=True)
+        named = [str(name) for name in marker.args]
+        settings = [
+            pytest.param(SETTINGS[name], id=name, marks=() if named or name in TELLING else pytest.mark.long)
+            for name in named or SETTINGS
+        ]
+        metafunc.parametrize("switches", settings, indirect=True)
 
 
 @pytest.fixture

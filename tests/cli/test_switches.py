@@ -205,7 +205,13 @@ def test_the_settings_below_hold_every_pair_of_values_of_any_two_switches() -> N
     assert len(all_pairs()) < 30
 
 
-@pytest.mark.parametrize("setting", all_pairs(), ids=lambda setting: "-".join(map(str, setting.values())))
+@pytest.mark.parametrize(
+    "setting",
+    [
+        pytest.param(setting, id="-".join(map(str, setting.values())), marks=pytest.mark.long if number >= 2 else ())
+        for number, setting in enumerate(all_pairs())
+    ],
+)
 def test_the_whole_path_holds_under_every_pair_of_habits(
     shell: Shell, sandbox: RunningSandbox, tmp_path: Path, setting: dict[str, Any]
 ) -> None:

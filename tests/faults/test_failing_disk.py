@@ -26,6 +26,15 @@ FAULTS = [
     *(("pwrite64", "ENOSPC", number) for number in (1, 2, 4, 9, 17, 30)),
     *(("copy_file_range", "EIO", number) for number in (1, 2)),
 ]
+# Those that make test runs: the first and a later call of each kind.
+TELLING = [
+    *(("fsync", "EIO", number) for number in (1, 7)),
+    *(("fdatasync", "EIO", number) for number in (1, 5)),
+    ("rename", "EIO", 2),
+    *(("write", "ENOSPC", number) for number in (1, 11)),
+    *(("pwrite64", "ENOSPC", number) for number in (2, 17)),
+    ("copy_file_range", "EIO", 1),
+]
 FOR_EVER = [("fsync", "EIO"), ("fdatasync", "EIO"), ("write", "ENOSPC"), ("pwrite64", "ENOSPC")]
 QUARANTINE = "0.3"
 
@@ -83,7 +92,11 @@ def changed(shell: Shell, pushed: Path) -> Path:
 
 
 @pytest.mark.usefixtures("strace")
-@pytest.mark.parametrize(("call", "error", "number"), FAULTS, ids=str)
+@pytest.mark.parametrize(
+    ("call", "error", "number"),
+    [pytest.param(*fault, marks=() if fault in TELLING else pytest.mark.long) for fault in FAULTS],
+    ids=str,
+)
 def test_a_system_call_that_fails_once_loses_nothing_and_the_next_push_mends_it(
     shell: Shell, sandbox: RunningSandbox, changed: Path, model_id: int, call: str, error: str, number: int
 ) -> None:
@@ -115,7 +128,7 @@ def test_system_calls_that_fail_from_the_first_on_send_nothing(
     assert on_service(sandbox, model_id) == before
 
 
-@pytest.mark.parametrize("files", [8, 12, 16, 24, 32])
+@pytest.mark.parametrize("files", [12, 24, *(pytest.param(files, marks=pytest.mark.long) for files in (8, 16, 32))])
 def test_a_process_that_may_open_few_files_removes_nothing_that_is_there(
     shell: Shell, sandbox: RunningSandbox, changed: Path, model_id: int, files: int
 ) -> None:
@@ -135,7 +148,7 @@ def test_a_process_that_may_open_few_files_removes_nothing_that_is_there(
 @pytest.mark.parametrize(
     "file", ["journal.db", "journal.db-journal", "index.db", "backup/catalog.jsonl", "last-view.json"]
 )
-@pytest.mark.parametrize("when", ["1+", "3+"])
+@pytest.mark.parametrize("when", ["1+", pytest.param("3+", marks=pytest.mark.long)])
 def test_a_disk_that_is_full_for_one_file_alone_loses_nothing(
     shell: Shell, sandbox: RunningSandbox, changed: Path, model_id: int, file: str, when: str
 ) -> None:
