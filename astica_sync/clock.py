@@ -8,6 +8,11 @@ from typing import Protocol
 from astica_sync.errors import Interrupted
 
 
+def local_time(at: float, *, seconds: bool = False) -> str:
+    """Seconds since the epoch as a date and time in this machine's time zone: ``2026-11-28 09:05``."""
+    return time.strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M", time.localtime(at))
+
+
 class Clock(Protocol):
     """What the driver needs of time."""
 

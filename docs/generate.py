@@ -13,7 +13,8 @@ import click
 from messages import find_messages, find_reasons
 
 from astica_sync import config, errors
-from astica_sync.cli.main import EXIT_CODES, cli
+from astica_sync.cli.exit_codes import EXIT_CODES
+from astica_sync.cli.main import cli
 
 FOLDER = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py from the code; change it there and run `make docs`. -->"

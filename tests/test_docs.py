@@ -22,7 +22,8 @@ import click
 import pytest
 
 from astica_sync import config, errors
-from astica_sync.cli.main import COMMANDS, EXIT_CODES, cli, run
+from astica_sync.cli.exit_codes import EXIT_CODES
+from astica_sync.cli.main import COMMANDS, cli, run
 from astica_sync.sandbox.embedded import RunningSandbox
 
 ROOT = Path(__file__).parents[1]

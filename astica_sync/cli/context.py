@@ -1,21 +1,39 @@
 """Opens what a command works with, and turns Ctrl-C into a clean stop."""
 
 import contextlib
+import json
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
 from astica_sync.clock import SystemClock
+from astica_sync.config import load_key
 from astica_sync.core.plan.guard import Allowance
+from astica_sync.core.watch.watch_status import State, WatchStatus
+from astica_sync.local.layout import Layout
 from astica_sync.open_session import Opened, find, open_service, open_session, settings_for
 from astica_sync.sync.progress import ProgressListener
 
-__all__ = ["Opened", "clean_stop", "find", "open_service", "open_store", "settings_for", "store_option"]
+if TYPE_CHECKING:
+    from astica_sync.remote.service import Service
+
+__all__ = [
+    "Opened",
+    "clean_stop",
+    "find",
+    "open_account",
+    "open_service",
+    "open_store",
+    "read_watch_status",
+    "settings_for",
+    "store_option",
+]
 
 store_option = click.option(
     "--store",
@@ -40,6 +58,28 @@ def open_store(
         open_session(store, listener, clock=clock, offline=offline, allowance=allowance) as opened,
     ):
         yield opened
+
+
+@contextlib.contextmanager
+def open_account() -> "Iterator[tuple[Service, SystemClock, float]]":
+    """The service, the clock and the quarantine in seconds, for commands about the account and not about a store."""
+    settings = settings_for(None)
+    clock = SystemClock()
+    with clean_stop(clock), open_service(settings, load_key(os.environ), clock, ProgressListener()) as service:
+        yield service, clock, settings.quarantine
+
+
+def read_watch_status(layout: Layout) -> tuple[WatchStatus | None, bool]:
+    """The status that the watcher of this store wrote last, None where there is none, and whether it runs now."""
+    from astica_sync.local.lock import is_watched
+
+    alive = is_watched(layout)
+    try:
+        data = json.loads(layout.watch_state.read_bytes())
+        data.pop("format")
+        return WatchStatus(**{**data, "state": State(data["state"])}), alive
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None, alive
 
 
 @contextlib.contextmanager

@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 import click
 
 from astica_sync import __version__
+from astica_sync.cli.exit_codes import ERROR, EXIT_CODES, INTERRUPTED, USAGE
+from astica_sync.cli.render.error_output import print_error
 from astica_sync.errors import AsticaSyncError
 
 # Loaded when used: most commands need neither the network nor an image library.
@@ -33,16 +35,6 @@ COMMANDS = {
     "remove-class": "astica_sync.cli.service.remove:remove_class",
     "sandbox": "astica_sync.cli.service.sandbox:sandbox",
     "demo": "astica_sync.cli.start.demo:demo",
-}
-
-EXIT_CODES = {
-    0: "done",
-    1: "error; the message says what to do",
-    2: "wrong usage",
-    3: "finished, but some samples failed; they are listed",
-    4: "refused by a guard; nothing was removed",
-    5: "differences found (pull-status --exit-code)",
-    130: "interrupted; the state is saved",
 }
 
 
@@ -131,26 +123,26 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return ending.exit_code
     except click.UsageError as error:
         error.show()
-        return 2
+        return USAGE
     except click.ClickException as error:
         error.show()
-        return 1
+        return ERROR
     except (click.Abort, KeyboardInterrupt):
         click.echo("\nastica-sync: interrupted; what was done is saved", err=True)
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
-        return 1
+        return ERROR
     except AsticaSyncError as error:
         if "--debug" in given:
             raise
-        explain(error)
+        print_error(error)
         return error.exit_code
     except Exception as error:
         if "--debug" in given:
             raise
-        explain(_unexpected(error))
-        return 1
+        print_error(_unexpected(error))
+        return ERROR
 
 
 def _unexpected(error: Exception) -> AsticaSyncError:
@@ -160,10 +152,3 @@ def _unexpected(error: Exception) -> AsticaSyncError:
         f"a fault of the program: {type(error).__name__}: {error}",
         "What was done is saved. Please report it with what astica-sync --debug prints.",
     )
-
-
-def explain(error: AsticaSyncError) -> None:
-    """What happened and what to do, in two lines at most."""
-    click.echo(f"astica-sync: {error}", err=True)
-    if error.hint:
-        click.echo(f"  {error.hint}", err=True)

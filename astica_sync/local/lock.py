@@ -8,11 +8,11 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from astica_sync.clock import local_time
 from astica_sync.errors import StoreBusy, StoreError
 from astica_sync.local.layout import STATE_DIR, Layout
 
@@ -127,7 +127,7 @@ def _read_holder(layout: Layout) -> str:
     try:
         holder = json.loads(_holder_file(layout).read_bytes())
         pid, command, since = int(holder["pid"]), str(holder["command"]), holder["since"]
-        start = "" if since is None else f" since {datetime.fromtimestamp(since, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+        start = "" if since is None else f" since {local_time(since, seconds=True)}"
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return "another process"
     shown = "".join(letter if letter.isprintable() else "?" for letter in command)

@@ -4,10 +4,10 @@ import base64
 import io
 import unicodedata
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
+from astica_sync.clock import local_time
 from astica_sync.training.evaluate import Evaluation
 from astica_sync.training.metrics import Answer, Measured
 
@@ -61,7 +61,7 @@ def write_html(evaluation: Evaluation, now: float) -> str:
 
 
 def _page(evaluation: Evaluation, now: float) -> Iterator[str]:
-    when = datetime.fromtimestamp(now, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+    when = local_time(now)
     folder = evaluation.folder.resolve().name or str(evaluation.folder)
     yield "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
     yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'

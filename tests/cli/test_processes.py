@@ -11,7 +11,8 @@ import pytest
 from shell import Shell, fill, in_store, on_service
 
 from astica_sync import __version__
-from astica_sync.cli.main import COMMANDS, EXIT_CODES
+from astica_sync.cli.exit_codes import EXIT_CODES
+from astica_sync.cli.main import COMMANDS
 from astica_sync.sandbox.embedded import RunningSandbox
 
 

@@ -9,7 +9,7 @@ from messages import REASONS_IN, Message, find_messages, find_reasons
 from shell import Shell, draw
 
 from astica_sync import errors
-from astica_sync.cli.main import EXIT_CODES
+from astica_sync.cli.exit_codes import EXIT_CODES
 from astica_sync.sandbox.embedded import RunningSandbox
 
 PAGE = Path(generate.__file__).parent / "errors.md"

@@ -2,13 +2,13 @@
 
 import contextlib
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from astica_sync.cli.context import find, store_option
 from astica_sync.cli.render.text import json_name, safe
+from astica_sync.clock import local_time
 
 
 @click.command("log")
@@ -39,7 +39,7 @@ def log(store: Path | None, limit: int, as_json: bool) -> int:
                 }
                 click.echo(json.dumps(entry, ensure_ascii=False))
                 continue
-            when = datetime.fromtimestamp(event.at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+            when = local_time(event.at, seconds=True)
             told = "" if event.outcome == "done" else f"  {event.outcome}"
             reason = f"  ({event.reason})" if event.reason else ""
             click.echo(f"{when}  {event.action:<12}  {safe(event.path or event.class_title)}{told}{safe(reason)}")

@@ -10,26 +10,17 @@ from typing import TYPE_CHECKING
 import click
 
 from astica_sync.cli.context import open_store, store_option
-from astica_sync.cli.daily.status import (
-    as_text,
-    did_you_mean,
-    near_data,
-    plan_data,
-    problem_data,
-    refusal_data,
-)
-from astica_sync.cli.main import explain
+from astica_sync.cli.exit_codes import REFUSED
 from astica_sync.cli.render.progress import Progress
-from astica_sync.cli.render.text import first, json_name, number, safe, what_lets_go
+from astica_sync.cli.render.push_output import exit_code_of, push_data, push_lines
+from astica_sync.cli.render.status_output import did_you_mean, near_data, plan_data, refusal_data, status_lines
+from astica_sync.cli.render.text import first, safe
 from astica_sync.core.plan.guard import Allowance, Refusal
 from astica_sync.core.plan.similar_titles import NearTitle
-from astica_sync.errors import AsticaSyncError, Interrupted
 from astica_sync.sync.progress import ProgressListener
 
 if TYPE_CHECKING:
-    from astica_sync.sync.push.push import Consent, Naming, PushResult
-
-SOME_FAILED, REFUSED = 3, 4
+    from astica_sync.sync.push.push import Consent, Naming
 
 
 class MaxRemove(click.ParamType[tuple[int | None, float | None]]):
@@ -103,7 +94,7 @@ def push(
                 data = {**plan_data(seen.plan, eta), "refusals": refusals}
                 click.echo(json.dumps(data, ensure_ascii=False))
             else:
-                click.echo("\n".join(as_text(seen, eta)))
+                click.echo("\n".join(status_lines(seen, eta)))
             return REFUSED if seen.refusals or seen.near else 0
         try:
             pushed = desk.push(
@@ -117,9 +108,9 @@ def push(
             if isinstance(listener, Progress):
                 listener.close()
     if as_json:
-        click.echo(json.dumps(pushed_data(pushed), ensure_ascii=False))
+        click.echo(json.dumps(push_data(pushed), ensure_ascii=False))
     else:
-        click.echo("\n".join(pushed_text(pushed, as_version)))
+        click.echo("\n".join(push_lines(pushed, as_version)))
     return exit_code_of(pushed)
 
 
@@ -153,63 +144,3 @@ def _ask_title(listener: ProgressListener, *, quiet: bool, yes: bool) -> "Naming
         return click.confirm("Make new classes of them?", default=False, err=True)
 
     return ask
-
-
-def pushed_data(pushed: "PushResult") -> dict[str, object]:
-    """The object of ``push --json``."""
-    return {
-        "uploaded": pushed.uploaded,
-        "removed": pushed.removed,
-        "failed": [
-            {"class": entry.class_title, "path": json_name(entry.path), "reason": entry.reason}
-            for entry in pushed.failed
-        ],
-        "requests": pushed.requests,
-        "in_sync": pushed.in_sync,
-        "problems": problem_data(pushed.problems),
-        "refusals": refusal_data(pushed.refusals) + near_data(pushed.near),
-    }
-
-
-def pushed_text(pushed: "PushResult", as_version: str | None) -> list[str]:
-    """What a push did, for a person."""
-    lines = []
-    if pushed.failed:
-        lines.append(f"Failed ({len(pushed.failed):,}; the others went on):")
-        failed = [f"  ! {safe(entry.path)}  ({entry.reason})" for entry in pushed.failed]
-        lines += [click.style(line, fg="red") for line in first(failed, len(failed), 20)]
-    if pushed.problems:
-        files = number(len(pushed.problems), "file is", "files are")
-        lines.append(f"{files} no sample: astica-sync pull-status says why")
-    for refusal in pushed.refusals:
-        lines.append(click.style(f"Nothing was {refusal.kept_back}: {refusal.reason}.", fg="red"))
-        names = [f"  - {safe(sample.path or sample.uid)}" for sample in refusal.samples]
-        names += [f"  + {safe(upload.path)}" for upload in refusal.uploads]
-        lines += first(names, len(names))
-    if pushed.refusals:
-        lines.append(what_lets_go(pushed.refusals))
-    lines += [click.style(did_you_mean(entry), fg="red") for entry in pushed.near]
-    done = f"Uploaded {pushed.uploaded:,}, removed {pushed.removed:,}, with {number(pushed.requests, 'request')}."
-    if pushed.in_sync:
-        holds = "equals the store" if as_version is None else f"holds the data of {safe(as_version)}"
-        lines.append(click.style(f"{done} The service {holds}.", fg="green"))
-    elif pushed.left:
-        lines.append(f"{done} {number(pushed.left, 'sample')} left to do; the next push goes on from here.")
-    else:
-        lines.append(done)
-    return lines
-
-
-def exit_code_of(pushed: "PushResult") -> int:
-    """How a push ends; an error is told here."""
-    error = pushed.error
-    if isinstance(error, Interrupted):
-        return error.exit_code
-    if isinstance(error, AsticaSyncError):
-        explain(error)
-        return error.exit_code
-    if error is not None:
-        raise error
-    if pushed.refusals or pushed.near:
-        return REFUSED
-    return SOME_FAILED if pushed.failed else 0

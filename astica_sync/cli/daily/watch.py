@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from astica_sync.cli.context import find, store_option
+from astica_sync.cli.context import find, read_watch_status, store_option
 from astica_sync.cli.render.text import safe
 from astica_sync.cli.service.watch_service import install, uninstall
 from astica_sync.config import KEY_FILE_VARIABLE, user_config_file
@@ -254,7 +254,7 @@ def _fingerprint(layout: Layout) -> Callable[[], object]:
 def _once(layouts: Sequence[Layout], *, as_json: bool) -> int:
     """One push of each store, once what was just written has settled; the gravest ending counts."""
     from astica_sync.cli.context import open_store
-    from astica_sync.cli.daily.push import exit_code_of, pushed_data, pushed_text
+    from astica_sync.cli.render.push_output import exit_code_of, push_data, push_lines
     from astica_sync.sync.progress import ProgressListener
     from astica_sync.sync.push.push import push
     from astica_sync.sync.watch.quiet_period import wait_until_quiet
@@ -265,9 +265,9 @@ def _once(layouts: Sequence[Layout], *, as_json: bool) -> int:
             wait_until_quiet(opened.session, opened.settings.settle)
             pushed = push(opened.session)
         if as_json:
-            click.echo(json.dumps({"store": str(layout.root), **pushed_data(pushed)}, ensure_ascii=False))
+            click.echo(json.dumps({"store": str(layout.root), **push_data(pushed)}, ensure_ascii=False))
         else:
-            click.echo("\n".join(pushed_text(pushed, None)))
+            click.echo("\n".join(push_lines(pushed, None)))
         codes.append(exit_code_of(pushed))
         if codes[-1] == INTERRUPTED:
             break
@@ -282,7 +282,7 @@ def status(store: Path | None, as_json: bool) -> int:
     from astica_sync.cli.render.watch_output import report_lines
 
     layout = find(store)
-    report, alive = read_report(layout)
+    report, alive = read_watch_status(layout)
     if as_json:
         data = report.as_data() if report is not None else {"store": str(layout.root), "state": None}
         click.echo(json.dumps({**data, "alive": alive, "paused": layout.watch_paused.exists()}, ensure_ascii=True))
@@ -319,19 +319,6 @@ def resume(store: Path | None) -> int:
 
 watch.add_command(install)
 watch.add_command(uninstall)
-
-
-def read_report(layout: Layout) -> tuple[WatchStatus | None, bool]:
-    """What the watcher of this store last said, and whether it is alive."""
-    from astica_sync.local.lock import is_watched
-
-    alive = is_watched(layout)
-    try:
-        data = json.loads(layout.watch_state.read_bytes())
-        data.pop("format")
-        return WatchStatus(**{**data, "state": State(data["state"])}), alive
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return None, alive
 
 
 def _in_short(reports: Sequence[WatchStatus]) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from astica_sync.cli.daily.status import twin_line
+from astica_sync.cli.render.status_output import twin_line
 from astica_sync.cli.render.text import duration, first, number, safe
 from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.planner import Plan

@@ -9,12 +9,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from astica_sync.cli.render.text import duration, json_name, number, safe, what_lets_go
+from astica_sync.clock import local_time
 from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.planner import Plan
 from astica_sync.core.watch.watch_status import State, WatchStatus
@@ -35,7 +35,7 @@ class WatchOutput:
 
     def event(self, store: str, name: str, text: str, **data: Any) -> None:
         """Something happened in a store: a name for programs, a text for people, and what it is about."""
-        _print(f"{_clock()}  {name:<9} {safe(text)}")
+        _print(f"{_now()}  {name:<9} {safe(text)}")
 
     def expects(self, seconds: float) -> None:
         """What was begun takes so many seconds more, by the request budget."""
@@ -68,7 +68,7 @@ class LiveWatchOutput(WatchOutput):
         self._drawn = self._heard = self._next = 0.0
 
     def event(self, store: str, name: str, text: str, **data: Any) -> None:
-        line = f"{_clock()}  {name:<9} {safe(text)}"
+        line = f"{_now()}  {name:<9} {safe(text)}"
         with self._lock:
             if name in ("uploaded", "removed"):
                 self._heard = time.monotonic()
@@ -209,10 +209,10 @@ def report_lines(report: WatchStatus, *, alive: bool = True) -> list[str]:
     if not alive:
         return [f"{store}", "  no watcher runs here"]
     why = f": {safe(report.why)}" if report.why else ""
-    lines = [f"{store}", f"  process {report.pid} since {moment(report.since)}, {report.state}{why}"]
+    lines = [f"{store}", f"  process {report.pid} since {local_time(report.since, seconds=True)}, {report.state}{why}"]
     if report.next_try_at is not None:
-        lines.append(f"  tries again {moment(report.next_try_at)}")
-    agreed = moment(report.agreed_at) if report.agreed_at else "not yet"
+        lines.append(f"  tries again {local_time(report.next_try_at, seconds=True)}")
+    agreed = local_time(report.agreed_at, seconds=True) if report.agreed_at else "not yet"
     lines.append(f"  service and store agreed: {agreed}")
     soon = f" ({duration(report.eta)})" if report.queue and report.eta >= 1 else ""
     done = f"  uploaded {report.uploaded:,}, removed {report.removed:,}, waiting to go up {report.queue:,}{soon}"
@@ -235,10 +235,5 @@ def _sample(class_title: str, path: str) -> dict[str, str]:
     return {"class": json_name(class_title), "path": json_name(path)}
 
 
-def _clock() -> str:
-    return datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def moment(at: float) -> str:
-    """Seconds since the epoch as a local date and time."""
-    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+def _now() -> str:
+    return local_time(time.time(), seconds=True)

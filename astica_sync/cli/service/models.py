@@ -1,31 +1,19 @@
 """``astica-sync models``."""
 
-import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from astica_sync.cli.context import clean_stop, open_service, settings_for
+from astica_sync.cli.context import open_account, settings_for
 from astica_sync.cli.render.text import safe, table
 from astica_sync.cli.service.remove import remove_model
-from astica_sync.clock import SystemClock
+from astica_sync.clock import local_time
 from astica_sync.config import load_key, machine_state_folder
 from astica_sync.core.model import ModelInfo
-from astica_sync.sync.progress import ProgressListener
-
-
-@contextlib.contextmanager
-def account() -> Iterator[tuple[Any, SystemClock, float]]:
-    """The service for commands that are about the account and not about a store; clock and quarantine with it."""
-    settings = settings_for(None)
-    clock = SystemClock()
-    with clean_stop(clock), open_service(settings, load_key(os.environ), clock, ProgressListener()) as service:
-        yield service, clock, settings.quarantine
 
 
 @click.group("models", invoke_without_command=True)
@@ -42,7 +30,7 @@ def models(ctx: click.Context, as_json: bool) -> int:
     """
     if ctx.invoked_subcommand is not None:
         return 0
-    with account() as (service, _, _):
+    with open_account() as (service, _, _):
         found = service.models()
     if as_json:
         click.echo(json.dumps([_data(model) for model in found], ensure_ascii=False))
@@ -69,7 +57,7 @@ def create(title: str, kind: str, purpose: str, tags: str) -> int:
     # An attempt is about one account: what was there before says nothing of another's models.
     name = limiter_name(load_key(os.environ), settings_for(None).train_url)
     intent = machine_state_folder() / f"creating-{name}.json"
-    with account() as (service, clock, quarantine):
+    with open_account() as (service, clock, quarantine):
         model = create_model(
             service,
             ModelRequest(title, kind, purpose, tags),
@@ -91,7 +79,7 @@ def create(title: str, kind: str, purpose: str, tags: str) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def show(model_id: int, as_json: bool) -> int:
     """Show one model with its classes."""
-    with account() as (service, _, _):
+    with open_account() as (service, _, _):
         observation = service.view(model_id)[0]
     if as_json:
         classes = [
@@ -145,8 +133,8 @@ def _table(models: Sequence[ModelInfo]) -> list[str]:
     return table(rows, right=(0, 2, 3))
 
 
-def _day(moment: float | None) -> str:
-    return datetime.fromtimestamp(moment, UTC).astimezone().strftime("%Y-%m-%d %H:%M") if moment else "-"
+def _day(at: float | None) -> str:
+    return local_time(at) if at else "-"
 
 
 def _or(value: int | None) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from astica_sync.cli.context import find, open_store, settings_for, store_option
+from astica_sync.cli.context import find, open_account, open_store, settings_for, store_option
 from astica_sync.cli.render.text import first, number, safe
 from astica_sync.core.model import RemoteSample
 from astica_sync.errors import AsticaSyncError, GuardRefused, NoStore
@@ -127,7 +127,6 @@ def subject(store: Path | None, model_id: int | None) -> "Iterator[UnmanagedRemo
         NoStore: neither a store nor a model was named.
         AsticaSyncError: the named store mirrors another model.
     """
-    from astica_sync.cli.service.models import account
     from astica_sync.local.backup.records import Records
     from astica_sync.local.layout import read_sentinel
     from astica_sync.local.lock import writer_lock
@@ -159,7 +158,7 @@ def subject(store: Path | None, model_id: int | None) -> "Iterator[UnmanagedRemo
             )
         return
     assert model_id is not None
-    with account() as (service, clock, quarantine):
+    with open_account() as (service, clock, quarantine):
         yield UnmanagedRemoval(service, clock, quarantine, model_id)
 
 

@@ -1,14 +1,15 @@
 """``astica-sync versions``."""
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from astica_sync.cli.context import open_store, store_option
+from astica_sync.cli.render.diff_output import diff_counts, diff_lines
 from astica_sync.cli.render.text import duration, number, safe
+from astica_sync.clock import local_time
 from astica_sync.core.versions.snapshot import Diff
 from astica_sync.sync.progress import ProgressListener
 
@@ -80,37 +81,9 @@ def version_data(told: "Told") -> dict[str, Any]:
     }
 
 
-def diff_counts(changed: Diff) -> dict[str, Any]:
-    """How much differs, in all and in each class that changed."""
-    return {
-        "added": len(changed.added),
-        "removed": len(changed.removed),
-        "moved": len(changed.moved),
-        "classes": {
-            title: dict(zip(("added", "removed", "moved_in", "moved_out"), counts, strict=True))
-            for title, counts in changed.per_class().items()
-        },
-    }
-
-
-def diff_lines(changed: Diff) -> list[str]:
-    """What changed in each class: ``Can: 3 added, 1 moved in``."""
-    words = ("added", "removed", "moved in", "moved out")
-    lines = []
-    for title, counts in changed.per_class().items():
-        told = ", ".join(f"{count:,} {word}" for count, word in zip(counts, words, strict=True) if count)
-        lines.append(f"{safe(title)}: {told}")
-    return lines
-
-
-def day(moment: float) -> str:
-    """A moment as people write it, in the local time of this machine."""
-    return datetime.fromtimestamp(moment, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
-
-
 def _lines(told: "Told") -> list[str]:
     version = told.version
-    when = day(version.trained_at or version.seen_at)
+    when = local_time(version.trained_at or version.seen_at)
     head = f"@{version.number:<3} {safe(version.name or '(no name)'):<20}  {when}  "
     if told.samples is None:
         return [f"{head}made elsewhere, its data is not known", *_scores(told)]
@@ -141,7 +114,7 @@ def _totals(changed: Diff) -> str:
 
 def _scores(told: "Told") -> list[str]:
     return [
-        f"       {score.accuracy:.1%} right of {score.shown:,} in {safe(score.folder)}, {day(score.at)}"
+        f"       {score.accuracy:.1%} right of {score.shown:,} in {safe(score.folder)}, {local_time(score.at)}"
         for score in told.scores[-1:]
     ]
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from astica_sync.cli.context import find, store_option
+from astica_sync.cli.render.diff_output import diff_counts, diff_lines
 from astica_sync.cli.render.text import first, json_name, number, safe
-from astica_sync.cli.training.versions import day, diff_counts, diff_lines
+from astica_sync.clock import local_time
 from astica_sync.core.versions.snapshot import Pinned, SnapshotSample, diff
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def list_snapshots(store: Path | None, as_json: bool) -> int:
                 continue
             made = ", ".join(map(safe, names.get(one, []))) or "no version of it is known"
             count = f"{number(len(samples), 'sample')} in {number(len(classes), 'class', 'classes')}"
-            click.echo(f"{one[:8]}  {day(at)}  {count}  ({made})")
+            click.echo(f"{one[:8]}  {local_time(at)}  {count}  ({made})")
     return 0
 
 
