@@ -1,4 +1,4 @@
-"""Fixtures every test may use: a sandbox of its own, and the settings of its switches."""
+"""Fixtures for all tests: a sandbox for each test, the settings of its switches, and those of ``fixtures_cli``."""
 
 import os
 from collections.abc import Iterator
@@ -9,18 +9,20 @@ from hypothesis import settings
 from astica_sync.sandbox.embedded import RunningSandbox, running
 from astica_sync.sandbox.options import Switches
 
-# Nothing here is about time, and two busy cores take longer than one would think.
+pytest_plugins = ["tests.fixtures_cli"]
+
+# No property here is about time, and a busy machine is slow.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
-# A key that this machine's keyring may hold is none of the tests' business.
+# The tests must not read a key from this machine's keyring.
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Coverage is measured in the processes that run tests, not in those that tests start.
     os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
 
-# Each habit of the service that nobody documents, away from its default, and the most awkward ones together.
+# Each undocumented habit of the service, away from its default, and the most awkward ones together.
 SETTINGS = {
     "as documented": Switches(),
     "errors are 4xx": Switches(error_status="4xx"),

@@ -12,9 +12,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from shell import Shell, draw, fill, in_store, on_service
 
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Shell, draw, fill, in_store, on_service
 
 DAMAGED = Path(__file__).parents[2] / "fixtures" / "damaged"
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from shell import Shell, draw, fill, in_store, on_service
 
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Shell, draw, fill, in_store, on_service
 
 Mount = Callable[[str], None]
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from shell import Shell, draw, fill, in_store, on_service
 
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Shell, draw, fill, in_store, on_service
 
 LOSSES = ["lost-before", "lost-after", "late~0.1s", "5xx", "5xx-after", "html", "cut", "cut-connection", "slow~0.1s"]
 

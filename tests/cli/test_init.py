@@ -5,9 +5,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from shell import Shell
 
 from astica_sync.sandbox.embedded import RunningSandbox, running
+from tests.harness.shell import Shell
 
 CREATE = ("--create", "Cans", "--type", "image", "--purpose", "sort cans")
 INTENT = Path(".astica-sync") / "creating.json"

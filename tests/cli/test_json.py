@@ -5,9 +5,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from shell import Shell, draw
-
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Shell, draw
 
 DAMAGED = Path(__file__).parents[2] / "fixtures" / "damaged"
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from shell import Shell
 
 from astica_sync.sandbox.embedded import RunningSandbox, running
+from tests.harness.shell import Shell
 
 STORES = Path(__file__).parents[2] / "fixtures" / "stores"
 MODEL = "1001"

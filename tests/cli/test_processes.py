@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from shell import Shell, fill, in_store, on_service
 
 from astica_sync import __version__
 from astica_sync.cli.exit_codes import EXIT_CODES
 from astica_sync.cli.main import COMMANDS
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Shell, fill, in_store, on_service
 
 
 def test_the_whole_path_in_processes_of_their_own(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from shell import Shell, draw, fill, in_store, on_service
 
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Shell, draw, fill, in_store, on_service
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from allpairspy import AllPairs
-from shell import Shell, draw, fill, in_store, on_service
 
 from astica_sync.sandbox.embedded import RunningSandbox
 from astica_sync.sandbox.options import Switches
+from tests.harness.shell import Shell, draw, fill, in_store, on_service
 
 # What is no choice but a number or a text, and the values of it that matter here.
 NUMBERS: dict[str, list[Any]] = {

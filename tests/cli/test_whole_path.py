@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from shell import Shell, draw, in_store, on_service
-
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Shell, draw, in_store, on_service
 
 
 def calls(box: RunningSandbox) -> list[str]:

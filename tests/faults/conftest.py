@@ -1,40 +1,8 @@
-"""Stores on a sandbox, for whoever wants to break them."""
-
-from pathlib import Path
+"""The store of the fault tests: large enough that some of it can break while the rest works."""
 
 import pytest
-from shell import Shell, fill
-
-from astica_sync.sandbox.embedded import RunningSandbox
 
 
 @pytest.fixture
-def shell(
-    sandbox: RunningSandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Shell:
-    """Runs commands against the sandbox of this test."""
-    return Shell(tmp_path / "home", sandbox.url, sandbox.key, capsys, monkeypatch)
-
-
-@pytest.fixture
-def store(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
-    """A store of eight images in three classes, bound to a new model, nothing pushed."""
-    folder = fill(tmp_path / "store", {"Bottle": 2, "Can": 4, "Glass": 2})
-    ran = shell("init", folder, "--model", str(sandbox.add_model("Cans")))
-    assert ran.code == 0, ran.err
-    return folder
-
-
-@pytest.fixture
-def model_id(store: Path, sandbox: RunningSandbox) -> int:
-    """The model of ``store``."""
-    return sandbox.models()[0][0]
-
-
-@pytest.fixture
-def pushed(shell: Shell, store: Path, sandbox: RunningSandbox) -> Path:
-    """``store`` after a push, with the sandbox's log begun anew."""
-    ran = shell("push", "--store", store)
-    assert ran.code == 0, ran.err
-    sandbox.forget_log()
-    return store
+def classes() -> dict[str, int]:
+    return {"Bottle": 2, "Can": 4, "Glass": 2}

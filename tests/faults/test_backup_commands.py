@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from shell import Shell, draw, in_store, on_service
 
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Shell, draw, in_store, on_service
 
 
 def object_of(store: Path, path: str) -> Path:

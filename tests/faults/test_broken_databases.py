@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from shell import Shell, draw, fill, in_store, on_service
 
 from astica_sync.local.db.index import Index
 from astica_sync.local.db.journal import Journal
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Shell, draw, fill, in_store, on_service
 
 PAGE = 4096
 

@@ -18,11 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from odd_servers import Talk, http, read_request, strange
-from shell import Shell, draw, fill
 
 from astica_sync.local.layout import create_store
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.misbehaving_server import Talk, http, read_request, strange
+from tests.harness.shell import Shell, draw, fill
 
 CANARY = "canary-7d41e0b2c9"
 MODEL = 5

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 import xxhash
-from shell import Ran, Shell, draw, in_store, on_service
 
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Ran, Shell, draw, in_store, on_service
 
 # The calls by which Python and SQLite make things durable, how they fail, and how many a small push makes of each.
 FAULTS = [

@@ -8,10 +8,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from shell import Ran, Shell, draw, fill, in_store, on_service
-from terminal import converse
 
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Ran, Shell, draw, fill, in_store, on_service
+from tests.harness.terminal import converse
 
 
 def nothing_went(box: RunningSandbox) -> bool:

@@ -6,11 +6,11 @@ from pathlib import Path
 import generate
 import pytest
 from messages import REASONS_IN, Message, find_messages, find_reasons
-from shell import Shell, draw
 
 from astica_sync import errors
 from astica_sync.cli.exit_codes import EXIT_CODES
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Shell, draw
 
 PAGE = Path(generate.__file__).parent / "errors.md"
 

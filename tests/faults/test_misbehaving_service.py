@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from odd_servers import Strange, Talk, http, read_request, saying, strange
-from shell import Ran, Shell, fill, in_store, on_service
 
 from astica_sync.local.layout import create_store
 from astica_sync.remote import client
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.misbehaving_server import Strange, Talk, http, read_request, saying, strange
+from tests.harness.shell import Ran, Shell, fill, in_store, on_service
 
 MODEL = 5
 OK = b'{"status": "OK"}'

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 import xxhash
-from shell import Shell, draw, fill, in_store, on_service
 
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Shell, draw, fill, in_store, on_service
 
 
 def test_a_file_that_is_rewritten_all_the_time_never_sends_half_of_itself(

@@ -14,14 +14,14 @@ import pytest
 import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
-from shell import Ran, Shell, draw
-from terminal import converse
 
 from astica_sync.core.retention import Claim, Claims, StoredObject, find_claim, find_prunable
 from astica_sync.errors import StorageFull, StoreError, Unworkable
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.filesystem import AnyPath, FileSystem
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Ran, Shell, draw
+from tests.harness.terminal import converse
 
 YEAR = 365 * 86_400
 

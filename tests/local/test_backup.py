@@ -19,7 +19,7 @@ from astica_sync.errors import BackupDamaged, Collision, SourceChanged, StorageF
 from astica_sync.local.backup.backup import Backup, Checked
 from astica_sync.local.backup.catalog import Entry
 from astica_sync.local.filesystem import TEMP_PREFIX, FileSystem
-from tests.local.images import DAMAGED
+from tests.harness.damaged_images import DAMAGED
 
 PNG = (DAMAGED / "see-through.png").read_bytes()
 JPEG = (DAMAGED / "tail.jpg").read_bytes()

@@ -12,7 +12,7 @@ import pytest
 from astica_sync.errors import StoreError
 from astica_sync.local.image.decoder import WORKER_MEMORY, Decoder
 from astica_sync.local.image.format import MAX_BYTES
-from tests.local.images import DAMAGED, VERDICTS, make_png
+from tests.harness.damaged_images import DAMAGED, VERDICTS, make_png
 
 # Says that it is ready, reads one question, and leaves the rest to what follows.
 READY = """

@@ -19,7 +19,7 @@ from astica_sync.local.image.format import (
     judge_sides,
     sniff,
 )
-from tests.local.images import DAMAGED, VERDICTS, make_png
+from tests.harness.damaged_images import DAMAGED, VERDICTS, make_png
 
 GOOD = sorted(name for name, verdict in VERDICTS.items() if verdict["reason"] is None)
 

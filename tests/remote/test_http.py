@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from odd_servers import Strange, Talk, http, read_request, saying, strange
 
 from astica_sync.errors import ConfigError
 from astica_sync.remote.http import Answer, ExchangeLimits, HttpClient, NoAnswer, is_this_machine
 from astica_sync.remote.request_body import RequestBody
 from astica_sync.secret import Secret
+from tests.harness.misbehaving_server import Strange, Talk, http, read_request, saying, strange
 
 OK = b'{"status": "OK"}'
 BOUNDS = ExchangeLimits(seconds=10, quiet_seconds=10, answer_bytes=10_000)

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from clocks import HandClock
 
 from astica_sync.core.rate_limit import Lane
 from astica_sync.errors import DatabaseError, Interrupted
 from astica_sync.remote.rate_limiter import LONGEST_REST, LONGEST_RETRY_AFTER, Permit, RateLimiter, Wait
+from tests.harness.manual_clock import HandClock
 
 Open = Callable[..., RateLimiter]
 

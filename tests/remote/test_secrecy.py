@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from odd_servers import Talk, http, saying, strange
 
 from astica_sync.clock import SystemClock
 from astica_sync.core.rate_limit import Lane
@@ -16,6 +15,7 @@ from astica_sync.remote.client import Client
 from astica_sync.remote.rate_limiter import Permit, RateLimiter, limiter_name
 from astica_sync.remote.service import Service
 from astica_sync.secret import Secret
+from tests.harness.misbehaving_server import Talk, http, saying, strange
 
 CANARY = "canary-3f9c51"
 

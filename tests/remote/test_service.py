@@ -9,8 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from clocks import HandClock
-from odd_servers import http, saying, strange
 from PIL import Image
 
 from astica_sync.clock import Clock, SystemClock
@@ -32,6 +30,8 @@ from astica_sync.remote.rate_limiter import Permit, RateLimiter, Wait
 from astica_sync.remote.service import PATIENCE_SECONDS, Service
 from astica_sync.sandbox.embedded import RunningSandbox, running
 from astica_sync.secret import Secret
+from tests.harness.manual_clock import HandClock
+from tests.harness.misbehaving_server import http, saying, strange
 
 Connect = Callable[..., "Told"]
 

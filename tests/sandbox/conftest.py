@@ -5,9 +5,9 @@ from typing import Any
 
 import httpx
 import pytest
-from pictures import draw, encode
 
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.sandbox_images import draw, encode
 
 Post = Callable[..., httpx.Response]
 

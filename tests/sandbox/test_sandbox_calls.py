@@ -4,10 +4,10 @@ import json
 
 import httpx
 import pytest
-from pictures import claim_size, draw, encode
 
 from astica_sync.sandbox.embedded import RunningSandbox
 from astica_sync.sandbox.http.endpoints import PATHS
+from tests.harness.sandbox_images import claim_size, draw, encode
 
 OK = {"status": "OK"}
 MB = 1_000_000

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from pictures import draw, encode
 
 from astica_sync.sandbox.embedded import RunningSandbox, running
 from astica_sync.sandbox.http.faults import Faults
 from astica_sync.sandbox.options import Switches
 from astica_sync.sandbox.server import serve
+from tests.harness.sandbox_images import draw, encode
 
 SERVE = """
 import sys

@@ -4,10 +4,10 @@ import unicodedata
 
 import httpx
 import pytest
-from pictures import draw
 
 from astica_sync.sandbox.embedded import running
 from astica_sync.sandbox.options import Options, Switches
+from tests.harness.sandbox_images import draw
 
 
 @pytest.mark.switches

@@ -7,7 +7,6 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from pictures import draw, encode
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
@@ -16,6 +15,7 @@ from astica_sync.sandbox.account import Account
 from astica_sync.sandbox.embedded import RunningSandbox, running
 from astica_sync.sandbox.images import open_image
 from astica_sync.sandbox.training.classifier import WEIGHTS, Classifier, describe
+from tests.harness.sandbox_images import draw, encode
 
 REDS = [(200 + i, 10, 10) for i in range(0, 50, 10)]
 BLUES = [(10, 10, 200 + i) for i in range(0, 50, 10)]

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from inline import OwnClock
 
 from astica_sync.errors import Interrupted, OutcomeUnknown, RemoteError, StoreError
 from astica_sync.local.filesystem import FileSystem
@@ -16,6 +15,7 @@ from astica_sync.remote.service import Service
 from astica_sync.sandbox.embedded import RunningSandbox
 from astica_sync.secret import Secret
 from astica_sync.sync.admin.create_model import ModelRequest, create_model, forget_attempt
+from tests.harness.inline_pipeline import OwnClock
 
 WISH = ModelRequest("Cans", "image", "sort cans", "a,b")
 

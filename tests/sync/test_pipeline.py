@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import pytest
-from inline import Book, Errand, InlineWorkers, OpenGate, OwnClock
 
 from astica_sync.core.rate_limit import Lane
 from astica_sync.errors import (
@@ -19,6 +18,7 @@ from astica_sync.errors import (
 )
 from astica_sync.sync.apply.circuit_breaker import UNKNOWN_IN_A_ROW, UNREACHABLE_TRIES, CircuitBreaker
 from astica_sync.sync.apply.pipeline import AHEAD, BYTES_AT_ONCE, IN_FLIGHT, Pipeline
+from tests.harness.inline_pipeline import Book, Errand, InlineWorkers, OpenGate, OwnClock
 
 
 class Ride:

@@ -1,47 +1,33 @@
-"""A shell with its sandbox, and stores to train on: digits, small enough to train in a moment."""
+"""Stores to train on, already pushed, and a sandbox without a request limit."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from shell import Shell, fill
 
 from astica_sync.sandbox.embedded import RunningSandbox, running
 from astica_sync.sandbox.options import Switches
+from tests.fixtures_cli import push
+from tests.harness.shell import Shell
 
 NO_LIMIT = 1_000_000
 
 
 @pytest.fixture
 def sandbox(switches: Switches) -> Iterator[RunningSandbox]:
-    """An empty sandbox that takes as many requests as come; the limit is the business of other tests."""
+    """An empty sandbox that refuses no request for its limit; other tests are about that."""
     with running(switches=switches, limit=NO_LIMIT) as box:
         yield box
 
 
 @pytest.fixture
-def shell(
-    sandbox: RunningSandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Shell:
-    """Runs commands against the sandbox of this test."""
-    shell = Shell(tmp_path / "home", sandbox.url, sandbox.key, capsys, monkeypatch)
+def shell(shell: Shell) -> Shell:
+    """The shared shell, without a limit of its own."""
     shell.environ["ASTICA_LIMIT"] = str(NO_LIMIT)
     return shell
 
 
 @pytest.fixture
-def store(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
-    """A store of five images in two classes, pushed to a new model."""
-    folder = fill(tmp_path / "store", {"Bottle": 2, "Can": 3})
-    ran = shell("init", folder, "--model", str(sandbox.add_model("Cans")))
-    assert ran.code == 0, ran.err
-    ran = shell("push", "--store", folder)
-    assert ran.code == 0, ran.err
-    sandbox.forget_log()
-    return folder
-
-
-@pytest.fixture
-def model_id(store: Path, sandbox: RunningSandbox) -> int:
-    """The model of ``store``."""
-    return sandbox.models()[0][0]
+def store(shell: Shell, store: Path, sandbox: RunningSandbox) -> Path:
+    """The shared store, pushed."""
+    return push(shell, store, sandbox)

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shell import Shell, fill
 
 from astica_sync.core.model import LocalSample, ModelInfo, Observation, RemoteClass, RemoteSample, make_scope, make_uid
 from astica_sync.core.versions.matching import Adopted, Sure, find_pairs, rename_adopted
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Shell, fill
 
 
 def here(number: int, size: int, path: str) -> LocalSample:

@@ -10,8 +10,6 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from digits import write_digits
-from shell import Shell, draw
 
 import astica_sync
 from astica_sync import Client, Store
@@ -19,6 +17,8 @@ from astica_sync.cli.main import cli
 from astica_sync.errors import AsticaSyncError, ConfigError
 from astica_sync.remote import client as remote_client
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.digits import write_digits
+from tests.harness.shell import Shell, draw
 
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", (DOCS / "python-api.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)

@@ -9,13 +9,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from digits import NAMES, write_digits
-from shell import Shell
 
 from astica_sync import Store
 from astica_sync.errors import AsticaSyncError
 from astica_sync.sandbox.embedded import RunningSandbox
 from astica_sync.training.detect import inputs_in
+from tests.harness.digits import NAMES, write_digits
+from tests.harness.shell import Shell
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from digits import write_digits
 from PIL import Image
-from shell import Shell, draw, on_service
 
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.digits import write_digits
+from tests.harness.shell import Shell, draw, on_service
 
 
 @pytest.fixture

@@ -3,11 +3,10 @@
 from html.parser import HTMLParser
 from pathlib import Path
 
-from shell import draw
-
 from astica_sync.training.evaluate import Evaluation, HeldOut, Leak
 from astica_sync.training.evaluation_report import LEAKS_SHOWN, MATRIX_CLASSES, MISTAKES_SHOWN, write_html
 from astica_sync.training.metrics import Answer, compare, measure
+from tests.harness.shell import draw
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from shell import Shell, on_service
-from terminal import converse
 
 from astica_sync.cli.service.remove import subject
 from astica_sync.errors import GuardRefused
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Shell, on_service
+from tests.harness.terminal import converse
 
 
 def test_a_sample_made_elsewhere_goes_by_its_id(

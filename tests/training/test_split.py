@@ -5,15 +5,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from digits import write_digits
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from shell import Shell, in_store
 
 from astica_sync.core.versions.holdout import Candidate, choose_held_out
 from astica_sync.sandbox.embedded import RunningSandbox
 from astica_sync.training.split import NOTE
+from tests.harness.digits import write_digits
+from tests.harness.shell import Shell, in_store
 
 
 @pytest.fixture

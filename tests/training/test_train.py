@@ -7,8 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from shell import Shell, draw, fill, in_store, on_service
-from terminal import converse
 
 from astica_sync import Store
 from astica_sync.api.store import Trained
@@ -18,6 +16,8 @@ from astica_sync.local.db.journal import Journal
 from astica_sync.remote.service import Service
 from astica_sync.sandbox.embedded import RunningSandbox
 from astica_sync.training.train import PENDING, Look, find_model
+from tests.harness.shell import Shell, draw, fill, in_store, on_service
+from tests.harness.terminal import converse
 
 
 def pending(store: Path) -> Training | None:

@@ -3,9 +3,8 @@
 import json
 from pathlib import Path
 
-from shell import Shell, draw, fill, in_store, on_service
-
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Shell, draw, fill, in_store, on_service
 
 
 def trained(shell: Shell, store: Path) -> str:

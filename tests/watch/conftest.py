@@ -1,23 +1,15 @@
-"""A store, its sandbox, and watchers that end with the test."""
+"""A store to watch, and watchers that end with the test."""
 
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mounts import Ground
-from shell import Shell, fill
-from watch_process import Start, Watching
 
 from astica_sync.sandbox.embedded import RunningSandbox
-
-
-@pytest.fixture
-def shell(
-    sandbox: RunningSandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Shell:
-    """Runs commands against the sandbox of this test."""
-    return Shell(tmp_path / "home", sandbox.url, sandbox.key, capsys, monkeypatch)
+from tests.harness.mount_namespace import Ground
+from tests.harness.shell import Shell
+from tests.harness.watch_process import Start, Watching
 
 
 @pytest.fixture
@@ -34,18 +26,16 @@ def watch(shell: Shell, tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.fixture
-def store(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
-    """A store of five images in two classes, bound to a new model, nothing pushed; the limit is out of the way."""
+def store(shell: Shell, store: Path, sandbox: RunningSandbox) -> Path:
+    """The shared store with a short quiet period and without a request limit."""
     sandbox.set_limit(100_000, 60.0)
     shell.environ |= {"ASTICA_LIMIT": "100000"}
-    folder = fill(tmp_path / "store", {"Bottle": 2, "Can": 3})
-    assert shell("init", folder, "--model", str(sandbox.add_model("Cans"))).code == 0
-    (folder / "astica-sync.toml").write_text("settle = 0.2\nobserve_every = 20\n")
-    return folder
+    (store / "astica-sync.toml").write_text("settle = 0.2\nobserve_every = 20\n")
+    return store
 
 
 @pytest.fixture
 def ground() -> Iterator[Ground]:
-    """A mount name space of the test's own."""
+    """A mount namespace for this test alone."""
     with contextlib.closing(Ground()) as ground:
         yield ground

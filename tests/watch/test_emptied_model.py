@@ -3,11 +3,10 @@
 import json
 from pathlib import Path
 
-from shell import Shell, draw, fill
-from watch_process import Start, equal, wait_until
-
 from astica_sync.local.layout import Layout
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Shell, draw, fill
+from tests.harness.watch_process import Start, equal, wait_until
 
 
 def test_a_watcher_sends_nothing_again_to_a_model_that_was_emptied_before_a_word(

@@ -11,13 +11,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from mounts import Ground
-from shell import Shell, draw
-from watch_process import Start, Watching, equal, wait_until
 
 from astica_sync.local.layout import Layout
 from astica_sync.local.lock import is_watched
 from astica_sync.sandbox.embedded import RunningSandbox, running
+from tests.harness.mount_namespace import Ground
+from tests.harness.shell import Shell, draw
+from tests.harness.watch_process import Start, Watching, equal, wait_until
 
 
 @pytest.fixture

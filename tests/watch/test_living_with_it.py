@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from shell import Shell, draw, fill, in_store
-from watch_process import Start, Watching, equal, wait_until
 
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Shell, draw, fill, in_store
+from tests.harness.watch_process import Start, Watching, equal, wait_until
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from shell import draw, fill
 
 from astica_sync.clock import SystemClock
 from astica_sync.local.db.index import GRAIN_NS, TICK_NS, Index
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.layout import Layout, create_store
 from astica_sync.local.scan.scanner import Scan, scan_store
+from tests.harness.shell import draw, fill
 
 
 class Eyes:

@@ -3,10 +3,9 @@
 import signal
 from pathlib import Path
 
-from shell import Shell, draw
-from watch_process import Start, equal, wait_until
-
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Shell, draw
+from tests.harness.watch_process import Start, equal, wait_until
 
 LIMIT = Path("/proc/sys/fs/inotify/max_queued_events")
 

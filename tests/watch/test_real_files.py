@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mounts import Ground
-from shell import Shell, draw, in_store, on_service
-from watch_process import Start, Watching, equal, wait_until
 
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.mount_namespace import Ground
+from tests.harness.shell import Shell, draw, in_store, on_service
+from tests.harness.watch_process import Start, Watching, equal, wait_until
 
 
 class Hands:

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from shell import Shell, draw
-from watch_process import equal, wait_until
 
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Shell, draw
+from tests.harness.watch_process import equal, wait_until
 
 MANAGER = Path("/lib/systemd/systemd")
 BEGIN = 'mount -t tmpfs none /run/systemd && mkdir /run/systemd/system && exec "$@"'

@@ -13,12 +13,12 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from shell import Shell, draw
-from watch_process import Start, wait_until
 
 from astica_sync.cli.render.sd_notify import Ready
 from astica_sync.core.watch.watch_status import State, WatchStatus
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Shell, draw
+from tests.harness.watch_process import Start, wait_until
 
 
 def listen(address: str) -> socket.socket:

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from shell import Shell, in_store, on_service
-
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Shell, in_store, on_service
 
 Start = Callable[..., "Watching"]
 

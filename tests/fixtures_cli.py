@@ -1,14 +1,17 @@
-"""A shell with its sandbox, and stores to use it on."""
+"""Fixtures for tests that run commands: a shell with its sandbox, and stores to use it on.
+
+A folder whose tests need more than these overrides single fixtures in its conftest.
+"""
 
 import shutil
 from pathlib import Path
 
 import pytest
-from shell import Shell, fill
 
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Shell, fill
 
-FIXTURE = Path(__file__).parents[2] / "fixtures" / "store"
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "store"
 
 
 @pytest.fixture
@@ -26,9 +29,15 @@ def photos(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
-    """A store of five images in two classes, bound to a new model, nothing pushed."""
-    folder = fill(tmp_path / "store", {"Bottle": 2, "Can": 3})
+def classes() -> dict[str, int]:
+    """The classes of ``store`` and the number of images in each."""
+    return {"Bottle": 2, "Can": 3}
+
+
+@pytest.fixture
+def store(shell: Shell, sandbox: RunningSandbox, tmp_path: Path, classes: dict[str, int]) -> Path:
+    """A store of a few images, bound to a new model, not yet pushed."""
+    folder = fill(tmp_path / "store", classes)
     ran = shell("init", folder, "--model", str(sandbox.add_model("Cans")))
     assert ran.code == 0, ran.err
     return folder
@@ -42,7 +51,12 @@ def model_id(store: Path, sandbox: RunningSandbox) -> int:
 
 @pytest.fixture
 def pushed(shell: Shell, store: Path, sandbox: RunningSandbox) -> Path:
-    """``store`` after a push, with the sandbox's log begun anew."""
+    """``store`` after a push; the sandbox's log is empty."""
+    return push(shell, store, sandbox)
+
+
+def push(shell: Shell, store: Path, sandbox: RunningSandbox) -> Path:
+    """Pushes the store, which must succeed, and empties the sandbox's log."""
     ran = shell("push", "--store", store)
     assert ran.code == 0, ran.err
     sandbox.forget_log()

@@ -6,7 +6,7 @@ import select
 import time
 from pathlib import Path
 
-from shell import Ran, Shell
+from tests.harness.shell import Ran, Shell
 
 PATIENCE = 30.0
 
