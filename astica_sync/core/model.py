@@ -1,7 +1,7 @@
-"""The nouns: samples as the store has them, as the service has them, and what was agreed about each.
+"""The data model: samples of the store, samples of the service, and marks.
 
-A *sample* is one image in one class: its identity is (class, content hash). The ``uid`` says both, so every
-comparison in this program is a comparison of uids.
+A *sample* is one image in one class: its identity is (class, content hash). The ``uid`` encodes both, so samples are
+always compared by uid.
 """
 
 import hashlib
@@ -16,28 +16,28 @@ SCOPE_LENGTH = 8
 UID_LENGTH = CONTENT_LENGTH + 1 + SCOPE_LENGTH
 
 LARGEST_ID = 2**63 - 1
-"""Ids of models, classes and samples are positive; a larger number is none."""
+"""Ids of models, classes and samples lie between 1 and this number."""
 
 _UID = re.compile(r"([0-9a-f]{32})-([0-9a-f]{8})")
 _UID_START = re.compile(r"[0-9a-f]{32}(-[0-9a-f]{0,7})?")
 
 
 def make_scope(model_id: int, class_title: str, recipe: str = "") -> str:
-    """The second half of a uid: 8 hex digits that depend on model, class and the preparation recipe (none yet)."""
+    """The second part of a uid: 8 hex digits derived from model id, class title and preparation recipe (none yet)."""
     text = f"{model_id}\0{class_title}\0{recipe}".encode()
     return hashlib.blake2s(text, digest_size=SCOPE_LENGTH // 2).hexdigest()
 
 
 def make_uid(content: str, scope: str) -> str:
-    """What is sent as the service's ``uid``; 41 characters, unique in the whole account."""
+    """The value of the service's ``uid`` field: 41 characters, unique in the account."""
     return f"{content}-{scope}"
 
 
 def content_of(uid: str) -> str:
-    """The content hash in a uid of ours.
+    """The content hash of a uid.
 
     Raises:
-        ValueError: the text is not a uid of ours.
+        ValueError: the text does not have the form of a uid.
     """
     match = _UID.fullmatch(uid)
     if match is None:
@@ -46,14 +46,14 @@ def content_of(uid: str) -> str:
 
 
 def is_uid(text: str) -> bool:
-    """Whether the text has the form of our uids. A form alone makes nothing ours: a mark does."""
+    """Whether the text has the form of a uid. This does not make the sample managed: only a mark does."""
     return _UID.fullmatch(text) is not None
 
 
 def complete_uid(text: str, model_id: int, class_title: str) -> str:
-    """The whole uid behind one that the service has cut, where the content hash survived; else the text as it is.
+    """Restores a uid that the service has truncated after its content hash; returns any other text unchanged.
 
-    A service that cuts long uids still shows in which class a sample lies, and that is all the lost part says.
+    The lost part depends on model and class alone, and an observation shows the class of each sample.
     """
     if _UID_START.fullmatch(text) is None:
         return text
@@ -62,13 +62,14 @@ def complete_uid(text: str, model_id: int, class_title: str) -> str:
 
 
 def fold_title(title: str) -> str:
-    """The form under which two class titles may be one on the service: case, outer spaces, Unicode form aside."""
+    """The title without differences in case, outer spaces and Unicode form, which a service may ignore."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", title).strip().casefold())
 
 
 @dataclass(frozen=True, slots=True)
 class LocalSample:
-    """One sample of the store. ``paths`` are all files that hold it, relative to the store, the first one sorted."""
+    """One sample of the store. ``paths`` are the files of the class that have this content, relative to the store; the
+    first one is the first in sort order."""
 
     uid: str
     class_title: str
@@ -82,7 +83,7 @@ class LocalSample:
 
 @dataclass(frozen=True, slots=True)
 class RemoteSample:
-    """One sample as an observation shows it; ``class_title`` is the service's spelling."""
+    """One sample of an observation. ``class_title`` is spelled as the service spells it."""
 
     uid: str
     sample_id: int
@@ -92,7 +93,7 @@ class RemoteSample:
 
 @dataclass(frozen=True, slots=True)
 class RemoteClass:
-    """One class as an observation shows it."""
+    """One class of an observation, with its number of samples."""
 
     class_id: int
     title: str
@@ -100,8 +101,8 @@ class RemoteClass:
 
 
 class MarkState(StrEnum):
-    """*attempted*: a request about this sample began and its outcome is unknown; *agreed*: the service confirmed
-    or showed the sample."""
+    """*attempted*: a request about this sample was started and its outcome is unknown. *agreed*: the service confirmed
+    the sample, or an observation showed it."""
 
     ATTEMPTED = "attempted"
     AGREED = "agreed"
@@ -109,10 +110,10 @@ class MarkState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The journal's word on one sample.
+    """The state of one sample in the journal.
 
-    ``sent_at`` is when the last request about it was sent (seconds since the epoch, on the clock of the run that
-    sent it), ``run`` which run of the program that was, ``path`` the file that held the sample then.
+    ``sent_at`` is when the last request about the sample was sent, in seconds since the epoch by the clock of the run
+    that sent it. ``run`` identifies that run of the program. ``path`` is the file that held the sample at that time.
     """
 
     uid: str
@@ -129,14 +130,14 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A file that is in the store but cannot be a sample, and why. ``path`` is relative to the store."""
+    """A file of the store that cannot be a sample, and the reason. ``path`` is relative to the store."""
 
     path: str
     reason: str
 
 
 class Presence(StrEnum):
-    """What a scan knows of one sample."""
+    """Whether a scan found a sample in the store."""
 
     PRESENT = "present"
     ABSENT = "absent"
@@ -145,12 +146,12 @@ class Presence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """The part of the store a scan could not see; from there nothing may be called absent (promise 3)."""
+    """The part of the store that a scan could not read. No sample in it counts as absent (promise 3)."""
 
     everything: bool = False
     classes: frozenset[str] = frozenset()
 
-    def hides(self, class_title: str) -> bool:
+    def covers(self, class_title: str) -> bool:
         return self.everything or class_title in self.classes
 
     def __bool__(self) -> bool:
@@ -158,12 +159,12 @@ class Unreadable:
 
 
 ALL_READABLE = Unreadable()
-"""A scan that saw everything."""
+"""The result of a scan that could read the whole store."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """One model of the account, as the service lists it; times are seconds since the epoch, sizes megabytes."""
+    """One model of the account, as the service lists it. Times are in seconds since the epoch, sizes in megabytes."""
 
     model_id: int
     title: str
@@ -181,18 +182,18 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The remote at one instant: one complete ``/model/view`` answer that adds up (promise 14).
+    """The content of a model at one instant: one complete ``/model/view`` answer that adds up (promise 14).
 
-    ``asked_at`` is when the request was sent. ``samples`` is sorted by uid, then by sample id. ``classes_told`` is
-    False where a uid was cut so far that it is the same for one image in any class. ``name`` is the same for equal
-    observations alone; without one nothing is known of that.
+    ``asked_at`` is when the request was sent. ``samples`` is sorted by uid, then by sample id. ``classes_known`` is
+    False where the service truncated a uid to its content hash, so that it no longer depends on the class. Two
+    observations with the same non-empty ``name`` are equal.
     """
 
     model: ModelInfo
     asked_at: float
     classes: tuple[RemoteClass, ...]
     samples: Sequence[RemoteSample]
-    classes_told: bool = True
+    classes_known: bool = True
     name: str = field(default="", compare=False)
 
     def __iter__(self) -> Iterator[RemoteSample]:

@@ -1,4 +1,4 @@
-"""Which objects of the backup may go. Nothing else in this program ever loses bytes, so every doubt keeps them."""
+"""Which objects of the backup may be pruned. Only pruning ever deletes bytes, so an object is kept in case of doubt."""
 
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from enum import StrEnum
 
 
 class Claim(StrEnum):
-    """Why an object stays; the first that holds is the one that is told."""
+    """Why an object is kept. Where several hold, the first one in this order is reported."""
 
     STORE = "in the store"
-    MARK = "sent, and not known to be gone from the service"
+    MARK = "sent, and not known to be removed from the service"
     SERVICE = "on the service"
     SNAPSHOT = "in a snapshot"
     AGE = "too young"
@@ -17,8 +17,8 @@ class Claim(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One object of the backup: its content hash, its size in bytes, and when it was last heard of (seconds since the
-    epoch): the latest of its line in the catalog and whatever the history says of it."""
+    """One object of the backup: its content hash, its size in bytes, and the time of the latest catalog line or history
+    entry about it, in seconds since the epoch."""
 
     content: str
     size: int
@@ -27,7 +27,8 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The contents that somebody needs, each kind by itself, and the moment before which an object is old enough."""
+    """The content hashes that are in use, by kind of use. Objects last used before ``before`` are old enough to be
+    pruned."""
 
     store: Container[str]
     marks: Container[str]
@@ -37,7 +38,7 @@ class Claims:
 
 
 def find_claim(stored: StoredObject, claims: Claims) -> Claim | None:
-    """Why the object stays; None when nobody needs it."""
+    """Why the object is kept; None if it may be pruned."""
     content = stored.content
     if content in claims.store:
         return Claim.STORE
@@ -47,10 +48,10 @@ def find_claim(stored: StoredObject, claims: Claims) -> Claim | None:
         return Claim.SERVICE
     if content in claims.snapshots:
         return Claim.SNAPSHOT
-    # Written so that a time which is no number keeps the object.
+    # Written so that NaN keeps the object.
     return None if stored.last_at < claims.before else Claim.AGE
 
 
 def find_prunable(objects: Iterable[StoredObject], claims: Claims) -> Iterator[StoredObject]:
-    """The objects that nobody needs."""
+    """The objects that may be pruned."""
     return (stored for stored in objects if find_claim(stored, claims) is None)

@@ -223,7 +223,7 @@ def _observation(view: _View, model_id: int, asked_at: float, spelling: UidRepai
         classes.append(RemoteClass(class_id, title, len(uids) - before))
     _check_sums(info, classes)
     try:
-        return Observation(info, asked_at, tuple(classes), SampleTable(classes, uids, ids), spelling.classes_told)
+        return Observation(info, asked_at, tuple(classes), SampleTable(classes, uids, ids), spelling.classes_known)
     except DuplicateSampleId:
         raise _Unreadable("one sample id is in it twice") from None
 

@@ -1,4 +1,4 @@
-"""Did you mean: titles that are one slip away from another."""
+"""Class titles that differ from another by one typing error."""
 
 import pytest
 from hypothesis import given
@@ -21,7 +21,7 @@ from astica_sync.core.plan.similar_titles import NearTitle, find_near_titles, is
         ("\uff23an", "Can"),
     ],
 )
-def test_a_slip_is_near(title, other):
+def test_a_typing_error_is_near(title, other):
     assert is_near(title, other)
     assert is_near(other, title)
 
@@ -30,22 +30,22 @@ def test_a_slip_is_near(title, other):
     ("title", "other"),
     [("cat", "car"), ("class 1", "class 2"), ("class1", "class10"), ("Bottle", "Battles"), ("Can", "Bottle")],
 )
-def test_what_differs_on_purpose_is_not_near(title, other):
+def test_titles_that_differ_on_purpose_are_not_near(title, other):
     assert not is_near(title, other)
     assert not is_near(other, title)
 
 
-def test_only_new_titles_are_asked_about_and_with_what_exists():
+def test_only_new_titles_are_compared_and_only_with_existing_ones():
     found = find_near_titles(["Bottel", "Bottle", "Glass"], ["Bottle", "Can"])
     assert found == [NearTitle("Bottel", "Bottle")]
 
 
-def test_among_new_titles_nothing_is_asked():
+def test_new_titles_are_not_compared_with_each_other():
     assert find_near_titles(["Bottel", "Bottle"], []) == []
 
 
 @given(st.text(min_size=4), st.data())
-def test_one_letter_left_out_is_always_near_unless_it_is_a_digit(title, data):
+def test_a_missing_letter_is_always_near(title, data):
     place = data.draw(st.integers(0, len(title) - 1))
     shorter = title[:place] + title[place + 1 :]
     if len(shorter) >= 4 and title.isascii() and title.isalpha():

@@ -106,7 +106,7 @@ def test_counting_what_is_the_same_changes_no_plan(
     assert unchanged.new[0] == sorted(set(unchanged.new[0]))
     assert set(unchanged.new[0]).isdisjoint({mark.uid for mark in marks} | {sample.uid for sample in remote})
     whole = make_plan(local, marks, observation, terms)
-    rest = list(SampleTable.of(remote).starting(unchanged.rest))
+    rest = list(SampleTable.of(remote).with_contents(unchanged.rest))
     assert (
         make_plan(
             rest_of(local, unchanged), rest_of(marks, unchanged), observation, terms, unchanged.classes, rest=rest
@@ -140,4 +140,4 @@ def test_columns_made_of_samples_are_these_samples() -> None:
     shown = SampleTable.of(samples)
     assert SampleTable.of(shown) is shown
     assert (list(shown), shown.uids, shown.titles(1, 3)) == (samples, ["a", "a", "b"], ["Dog", "Can"])
-    assert list(shown.starting(["a", "aa"])) == samples[:2]
+    assert list(shown.with_contents(["a", "aa"])) == samples[:2]

@@ -384,7 +384,7 @@ def test_a_class_folder_replaced_by_a_link_is_not_absent(store: Store) -> None:
     store.scan()
     (store.root / "Can").rename(store.root / ".elsewhere")
     (store.root / "Can").symlink_to(".elsewhere")
-    assert store.scan().unknown.hides("Can")
+    assert store.scan().unknown.covers("Can")
 
 
 def test_a_store_inside_the_store_is_skipped_and_nothing_of_it_is_absent(store: Store) -> None:
@@ -394,7 +394,7 @@ def test_a_store_inside_the_store_is_skipped_and_nothing_of_it_is_absent(store: 
     (store.root / "Can/inner/.astica-sync").mkdir()
     store.write("Can/inner/Glass/3.png")
     scan = store.scan()
-    assert scan.unknown.hides("Can")
+    assert scan.unknown.covers("Can")
     assert "Can/inner/.astica-sync" in store.problems()
     assert store.samples() == {"Can": {"Can/1.png", "Can/inner/2.png"}}
 
@@ -454,7 +454,7 @@ def test_a_file_that_cannot_be_read_is_a_problem_and_hides_its_class(store: Stor
 def test_a_file_that_vanishes_while_it_is_read_leaves_its_class_unknown(store: Store) -> None:
     store.write("Can/1.png")
     scan = store.scan(FaultyDisk(store.root, "Can/1.png", errno.ENOENT, "open"))
-    assert scan.unknown.hides("Can")
+    assert scan.unknown.covers("Can")
     assert (scan.changing, store.problems()) == (1, {})
 
 
@@ -648,7 +648,7 @@ def test_a_folder_that_changes_while_it_is_listed_is_listed_again(store: Store, 
     store.scan()
     scan = store.scan(Renaming(store.root / "Can", times))
     assert store.samples() == {"Can": {"Can/1.png"}}
-    assert scan.unknown.hides("Can") is not steady
+    assert scan.unknown.covers("Can") is not steady
 
 
 # The index serves, and never stands in the way

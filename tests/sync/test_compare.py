@@ -208,10 +208,10 @@ def test_columns_on_the_disk_are_the_observation(
     assert read is not None
     assert isinstance(read.samples, ViewCache)
     starts = sorted({uid[:32] for uid, _ in samples} | {"0" * 32, "f"})
-    assert list(read.samples.starting(starts)) == list(SampleTable.of(shown).starting(starts))
+    assert list(read.samples.with_contents(starts)) == list(SampleTable.of(shown).with_contents(starts))
     assert len(read.samples) == len(shown)
     assert list(read.samples) == list(shown)
-    assert list(read.samples.starting(starts)) == list(SampleTable.of(shown).starting(starts))
+    assert list(read.samples.with_contents(starts)) == list(SampleTable.of(shown).with_contents(starts))
     assert replace(read, samples=shown) == observation
     assert (read.name, read.samples[:2]) == ("name", list(shown[:2]))
 

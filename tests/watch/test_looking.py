@@ -85,7 +85,7 @@ def test_a_folder_that_became_a_link_is_not_followed(eyes: Eyes) -> None:
     (eyes.root / "Can").symlink_to(outside)
     scan = eyes.look("Can/deep")
     assert not any("secret" in path for path in eyes.paths())
-    assert scan.unknown.hides("Can"), "what a link hides is not called absent"
+    assert scan.unknown.covers("Can"), "what a link hides is not called absent"
 
 
 def test_folders_inside_one_another_are_looked_at_once(eyes: Eyes) -> None:

@@ -286,7 +286,7 @@ def _plan_absent(
     title = mark.class_title
     count = plan.count(title)
     count.managed += len(row.remote)
-    hidden = terms.unknown.hides(title)
+    hidden = terms.unknown.covers(title)
     certainty = Presence.UNKNOWN if hidden or (unsure and row.remote) else Presence.ABSENT
     verdict = decide(certainty, mark.state, len(row.remote), settled=_settled(mark, asked_at, terms))
     if verdict is Verdict.REMOVE:

@@ -1,4 +1,4 @@
-"""Which content hashes an observation shows, in 16 bytes each: a watcher keeps it between two observations."""
+"""A set of content hashes in 16 bytes each: a watcher keeps those of the last observation in memory."""
 
 import re
 from bisect import bisect_left
@@ -11,19 +11,19 @@ _BYTES = CONTENT_LENGTH // 2
 
 
 class HashSet:
-    """A set that cannot change, made from uids of any form; those that hold no content hash are left out."""
+    """An immutable set of the content hashes that uids begin with; a uid without a content hash is left out."""
 
     def __init__(self, uids: Iterable[str]) -> None:
-        found = {bytes.fromhex(match[0]) for uid in uids if (match := _CONTENT.match(uid))}
-        self._sorted = b"".join(sorted(found))
+        hashes = {bytes.fromhex(match[0]) for uid in uids if (match := _CONTENT.match(uid))}
+        self._sorted = b"".join(sorted(hashes))
 
     def __len__(self) -> int:
         return len(self._sorted) // _BYTES
 
     def __contains__(self, content: str) -> bool:
         wanted = bytes.fromhex(content)
-        place = bisect_left(range(len(self)), wanted, key=self._at)
-        return place < len(self) and self._at(place) == wanted
+        index = bisect_left(range(len(self)), wanted, key=self._at)
+        return index < len(self) and self._at(index) == wanted
 
-    def _at(self, place: int) -> bytes:
-        return self._sorted[place * _BYTES : (place + 1) * _BYTES]
+    def _at(self, index: int) -> bytes:
+        return self._sorted[index * _BYTES : (index + 1) * _BYTES]

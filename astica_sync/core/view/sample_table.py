@@ -11,100 +11,104 @@ from astica_sync.core.model import CONTENT_LENGTH, RemoteClass, RemoteSample
 
 
 class DuplicateSampleId(ValueError):
-    """One sample id stands for two samples."""
+    """Two samples of one observation have the same sample id."""
 
 
 class SampleTable(Sequence[RemoteSample]):
-    """Sorted by uid, then by sample id. Each sample is made when it is asked for.
+    """The samples of one observation, sorted by uid, then by sample id.
 
-    Equal to any other sequence of the same samples.
+    A ``RemoteSample`` is created on access. A table equals any other sequence of the same samples.
     """
 
     def __init__(self, classes: Sequence[RemoteClass], uids: list[str], ids: "array[int]") -> None:
-        """``uids`` and ``ids`` hold the samples of the first class, then those of the second, and so on.
+        """``uids`` and ``ids`` hold the samples of the first class, then those of the second, and so on; how many
+        belong to each class is its ``samples``.
 
         Raises:
-            ShownTwice: two samples have one id.
+            DuplicateSampleId: two samples have the same id.
         """
-        in_order = sorted(ids)
-        if _has_alike(in_order):
+        sorted_ids = sorted(ids)
+        if _has_duplicates(sorted_ids):
             raise DuplicateSampleId
-        # Before the next sort begins: each holds a million numbers.
-        del in_order
-        places = array("I")
-        for place, entry in enumerate(classes):
-            places.extend(array("I", (place,)) * entry.samples)
+        # Freed before the next sort: each list holds a million numbers.
+        del sorted_ids
+        class_numbers = array("I")
+        for number, entry in enumerate(classes):
+            class_numbers.extend(array("I", (number,)) * entry.samples)
         order = sorted(range(len(uids)), key=uids.__getitem__)
-        self._uids = [uids[number] for number in order]
-        if _has_alike(self._uids):
-            order.sort(key=lambda number: (uids[number], ids[number]))
+        self._uids = [uids[row] for row in order]
+        if _has_duplicates(self._uids):
+            order.sort(key=lambda row: (uids[row], ids[row]))
         self._ids = array("q", map(ids.__getitem__, order))
-        self._places = array("I", map(places.__getitem__, order))
+        self._class_numbers = array("I", map(class_numbers.__getitem__, order))
         self._classes = [(entry.class_id, entry.title) for entry in classes]
 
     @classmethod
     def of(cls, samples: Sequence[RemoteSample]) -> "SampleTable":
-        """The same samples, which are in order, in columns."""
+        """A table of these samples, which are sorted by uid, then by sample id."""
         if isinstance(samples, cls):
             return samples
         numbers: dict[tuple[int, str], int] = {}
-        uids, ids, places = [], array("q"), array("I")
+        uids, ids, class_numbers = [], array("q"), array("I")
         for sample in samples:
             uids.append(sample.uid)
             ids.append(sample.sample_id)
-            places.append(numbers.setdefault((sample.class_id, sample.class_title), len(numbers)))
-        return cls.from_columns(uids, ids, places, list(numbers))
+            class_numbers.append(numbers.setdefault((sample.class_id, sample.class_title), len(numbers)))
+        return cls.from_columns(uids, ids, class_numbers, list(numbers))
 
     @classmethod
     def from_columns(
-        cls, uids: list[str], ids: "array[int]", places: "array[int]", classes: list[tuple[int, str]]
+        cls, uids: list[str], ids: "array[int]", class_numbers: "array[int]", classes: list[tuple[int, str]]
     ) -> "SampleTable":
-        """Columns that are in order already; ``places`` are numbers of ``classes``, of which each is id and title."""
-        made = cls((), [], array("q"))
-        made._uids, made._ids, made._places, made._classes = uids, ids, places, classes
-        return made
-
-    @property
-    def ids(self) -> "array[int]":
-        """The sample ids, in the order of the uids."""
-        return self._ids
-
-    @property
-    def places(self) -> "array[int]":
-        """For each sample the number of its class among ``classes``."""
-        return self._places
-
-    @property
-    def classes(self) -> list[tuple[int, str]]:
-        """Id and title of each class that has a sample, and perhaps of others."""
-        return self._classes
+        """A table of columns that are already sorted; ``class_numbers`` are positions in ``classes``, which holds the
+        id and the title of each class."""
+        table = cls((), [], array("q"))
+        table._uids, table._ids, table._class_numbers, table._classes = uids, ids, class_numbers, classes
+        return table
 
     @property
     def uids(self) -> list[str]:
-        """All uids, in order."""
+        """The uid of each sample."""
         return self._uids
 
-    def titles(self, start: int, end: int) -> list[str]:
-        """The class titles of some samples, as the service spells them."""
-        titles = [title for _, title in self._classes]
-        return [titles[place] for place in self._places[start:end]]
+    @property
+    def ids(self) -> "array[int]":
+        """The sample id of each sample."""
+        return self._ids
 
-    def starting(self, starts: Iterable[str]) -> Iterator[RemoteSample]:
-        """The samples whose uids begin with one of ``starts``, as long as a content hash, or are equal to a shorter
-        one; in order if these are."""
-        for begin in starts:
-            number = bisect_left(self._uids, begin)
-            while number < len(self) and self._uids[number][:CONTENT_LENGTH] == begin:
-                yield self[number]
-                number += 1
+    @property
+    def class_numbers(self) -> "array[int]":
+        """The position of each sample's class in ``classes``."""
+        return self._class_numbers
+
+    @property
+    def classes(self) -> list[tuple[int, str]]:
+        """The id and title of each class; a class without samples may be among them."""
+        return self._classes
+
+    def titles(self, start: int, end: int) -> list[str]:
+        """The class titles of the samples from ``start`` up to ``end``, as the service spells them."""
+        titles = [title for _, title in self._classes]
+        return [titles[number] for number in self._class_numbers[start:end]]
+
+    def with_contents(self, contents: Iterable[str]) -> Iterator[RemoteSample]:
+        """The samples whose uids begin with one of these content hashes, in the order of ``contents``.
+
+        A uid shorter than a content hash matches an entry that equals it.
+        """
+        for content in contents:
+            row = bisect_left(self._uids, content)
+            while row < len(self) and self._uids[row][:CONTENT_LENGTH] == content:
+                yield self[row]
+                row += 1
 
     def __len__(self) -> int:
         return len(self._uids)
 
     def __iter__(self) -> Iterator[RemoteSample]:
         classes = self._classes
-        for uid, sample_id, place in zip(self._uids, self._ids, self._places, strict=True):
-            yield RemoteSample(uid, sample_id, *classes[place])
+        for uid, sample_id, number in zip(self._uids, self._ids, self._class_numbers, strict=True):
+            yield RemoteSample(uid, sample_id, *classes[number])
 
     @overload
     def __getitem__(self, index: int) -> RemoteSample: ...
@@ -114,8 +118,8 @@ class SampleTable(Sequence[RemoteSample]):
 
     def __getitem__(self, index: int | slice) -> RemoteSample | list[RemoteSample]:
         if isinstance(index, slice):
-            return [self[number] for number in range(*index.indices(len(self)))]
-        return RemoteSample(self._uids[index], self._ids[index], *self._classes[self._places[index]])
+            return [self[row] for row in range(*index.indices(len(self)))]
+        return RemoteSample(self._uids[index], self._ids[index], *self._classes[self._class_numbers[index]])
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence):
@@ -126,8 +130,8 @@ class SampleTable(Sequence[RemoteSample]):
         return hash(tuple(self._ids))
 
     def __repr__(self) -> str:
-        return f"<{len(self)} samples>"
+        return f"<SampleTable: {len(self)} samples>"
 
 
-def _has_alike(ordered: Sequence[object]) -> bool:
+def _has_duplicates(ordered: Sequence[object]) -> bool:
     return any(map(eq, ordered, islice(ordered, 1, None)))

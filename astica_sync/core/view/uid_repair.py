@@ -32,7 +32,7 @@ class UidRepair:
         self._by_fold: dict[str, list[str]] | None = None
         self._candidates: dict[str, list[str]] = {}
         self._handed_out: Counter[str] = Counter()
-        self.classes_told = True
+        self.classes_known = True
         """False once a uid of ours had nothing left of its class."""
         self.mattered = False
         """Whether a uid was seen that another store may read in another way."""
@@ -51,7 +51,7 @@ class UidRepair:
         """
         self.mattered = self.mattered or len(text) >= CONTENT_LENGTH
         if CONTENT_LENGTH <= len(text) <= CONTENT_LENGTH + 1 and complete_uid(text, model_id, title) != text:
-            self.classes_told = False
+            self.classes_known = False
         candidates = self._candidates.get(title)
         if candidates is None:
             candidates = self._candidates[title] = self._find_candidates(title)

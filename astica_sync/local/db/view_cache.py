@@ -69,7 +69,7 @@ def _chunks(head: bytes, shown: SampleTable) -> Iterator[bytes]:
         for start in range(0, len(shown), _AT_ONCE):
             yield "".join(f"{uid}\n" for uid in shown.uids[start : start + _AT_ONCE]).encode()
         yield shown.ids.tobytes()
-        yield shown.places.tobytes()
+        yield shown.class_numbers.tobytes()
 
     for piece in pieces():
         hasher.update(piece)
@@ -110,14 +110,14 @@ class ViewCache(Sequence[RemoteSample]):
         self._even = bool(head["even"])
         self._shown: SampleTable | None = None
 
-    def starting(self, starts: Iterable[str]) -> Iterator[RemoteSample]:
-        """As ``SampleTable.starting``."""
+    def with_contents(self, contents: Iterable[str]) -> Iterator[RemoteSample]:
+        """As ``SampleTable.with_contents``."""
         if not self._even or self._shown is not None:
-            yield from self.shown().starting(starts)
+            yield from self.shown().with_contents(contents)
             return
-        for begin in starts:
-            number = bisect_left(range(self._samples), begin, key=self._uid)
-            while number < self._samples and self._uid(number)[:CONTENT_LENGTH] == begin:
+        for content in contents:
+            number = bisect_left(range(self._samples), content, key=self._uid)
+            while number < self._samples and self._uid(number)[:CONTENT_LENGTH] == content:
                 yield RemoteSample(self._uid(number), *self._sample(number))
                 number += 1
 

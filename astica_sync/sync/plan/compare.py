@@ -60,4 +60,4 @@ def _sides(session: Session, observation: Observation) -> list[object]:
 
 def _shown_of(observation: Observation) -> Callable[[list[str]], Iterable[RemoteSample]]:
     samples = observation.samples
-    return samples.starting if isinstance(samples, ViewCache) else SampleTable.of(samples).starting
+    return samples.with_contents if isinstance(samples, ViewCache) else SampleTable.of(samples).with_contents

@@ -27,7 +27,7 @@ ONE_FOR_EACH = (
 def note_replaced(session: Session, seen: StoreStatus) -> bool:
     """Notes the planned samples that were replaced by their twins as failed; whether there are any, so that the plan is
     to be made anew."""
-    if seen.observation.classes_told or session.journal.get_meta(TWINS_KEPT):
+    if seen.observation.classes_known or session.journal.get_meta(TWINS_KEPT):
         return False
     shown = Counter(sample.uid[:CONTENT_LENGTH] for sample in seen.observation.samples if is_uid(sample.uid))
     if max(shown.values(), default=0) > 1:
