@@ -40,7 +40,7 @@ class AsticaSyncError(Exception):
         self.hint = hint
 
     @property
-    def told(self) -> str:
+    def text_with_hint(self) -> str:
         """Both in one line, for a list of failures."""
         return f"{self}; {self.hint}" if self.hint else str(self)
 

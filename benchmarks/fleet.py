@@ -104,12 +104,12 @@ def simulate(writers: int, seconds: float, *, shared: bool, seed: int = 1) -> Ou
             order += 1
             budget = budgets[event.writer]
             if event.permit is not None:
-                budget.finish(event.permit, served=event.granted)
+                budget.release(event.permit, served=event.granted)
                 if event.granted:
                     done[event.writer] += 1
                 else:
-                    budget.slow_down(None, event.permit.sent_at)
-            start = budget.try_start(Lane.BACKLOG)
+                    budget.back_off(None, event.permit.sent_at)
+            start = budget.try_acquire(Lane.BACKLOG)
             if isinstance(start, Wait):
                 # A moment later: fifty that wake at one instant is no more than the order they ask in.
                 later = time.at + start.seconds + dice.random() * 0.05

@@ -11,7 +11,6 @@ from astica_sync.core.model import ModelInfo, Observation
 from astica_sync.core.rate_limit import Lane
 from astica_sync.errors import NoSuchModel
 from astica_sync.open_session import open_service
-from astica_sync.remote.rate_limiter import Permit, Wait
 from astica_sync.remote.responses import Detection
 from astica_sync.remote.service import Service
 from astica_sync.secret import Secret
@@ -36,12 +35,10 @@ class Client:
     def __init__(self, key: str | None = None, *, train_url: str | None = None, detect_url: str | None = None) -> None:
         flags: dict[str, object] = {"train_url": train_url, "detect_url": detect_url}
         settings = load_settings(os.environ, user_file=user_config_file(), flags=flags)
-        self._clock = SystemClock()
+        clock = SystemClock()
         self._opened = contextlib.ExitStack()
         secret = Secret(key) if key is not None else load_key(os.environ)
-        self._service: Service = self._opened.enter_context(
-            open_service(settings, secret, self._clock, ProgressListener())
-        )
+        self._service: Service = self._opened.enter_context(open_service(settings, secret, clock, ProgressListener()))
 
     def __enter__(self) -> Self:
         return self
@@ -100,7 +97,7 @@ class Client:
             RemoteError: see ``outcome``.
         """
         data = image if isinstance(image, bytes) else image.read_bytes()
-        self._service.upload(self._permit(Lane.INTERACTIVE), model_id, class_title, uid, data)
+        self._service.upload(self._service.wait_for_permit(Lane.INTERACTIVE), model_id, class_title, uid, data)
 
     def train(self, model_id: int) -> None:
         """Starts a training; a new version shows in ``model`` some minutes later."""
@@ -112,17 +109,12 @@ class Client:
 
     def remove_sample(self, sample_id: int) -> None:
         """Removes one sample for good; the service gives none back."""
-        self._service.remove_sample(self._permit(Lane.REMOVAL), sample_id)
+        self._service.remove_sample(self._service.wait_for_permit(Lane.REMOVAL), sample_id)
 
     def remove_class(self, class_id: int) -> None:
         """Removes a class and all that is in it, for good."""
-        self._service.remove_class(self._permit(Lane.REMOVAL), class_id)
+        self._service.remove_class(self._service.wait_for_permit(Lane.REMOVAL), class_id)
 
     def remove_model(self, model_id: int) -> None:
         """Removes a model and all that is in it, for good."""
         self._service.remove_model(model_id)
-
-    def _permit(self, lane: Lane) -> Permit:
-        while isinstance(start := self._service.may_start(lane), Wait):
-            self._clock.sleep(start.seconds)
-        return start

@@ -47,7 +47,7 @@ OnWait = Callable[[float, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """The right to send one request; ``finish`` it in any case. From ``lost_at`` on the budget takes it for lost."""
+    """The right to send one request; ``release`` it in any case. From ``lost_at`` on the budget takes it for lost."""
 
     number: int
     lane: Lane
@@ -70,7 +70,7 @@ def limiter_name(key: Secret, endpoint: str) -> str:
 class RateLimiter:
     """At most ``limit`` requests in any ``window`` seconds. For any number of threads and processes.
 
-    Every method may raise ``DatabaseError`` when the file cannot be used, ``finish`` and ``close`` apart.
+    Every method may raise ``DatabaseError`` when the file cannot be used, ``release`` and ``close`` apart.
     """
 
     def __init__(self, path: Path, *, name: str, limit: int, window: float, clock: Clock) -> None:
@@ -80,23 +80,23 @@ class RateLimiter:
         self._clock = clock
         self._ledger = RateLimitDb(path, clock.ticks)
 
-    def try_start(self, lane: Lane, timeout_s: float = IN_FLIGHT_SECONDS) -> Permit | Wait:
+    def try_acquire(self, lane: Lane, timeout_s: float = IN_FLIGHT_SECONDS) -> Permit | Wait:
         """The right to send one request now, or how long to wait at least. Who has to wait keeps a place against
         lower lanes until a moment after that time.
 
         Args:
             timeout_s: from now until the request has surely ended.
         """
-        return self._ledger.run(lambda rows: self._try_start(rows, lane, timeout_s))
+        return self._ledger.run(lambda rows: self._try_acquire(rows, lane, timeout_s))
 
-    def start(self, lane: Lane, timeout_s: float = IN_FLIGHT_SECONDS, on_wait: OnWait | None = None) -> Permit:
+    def acquire(self, lane: Lane, timeout_s: float = IN_FLIGHT_SECONDS, on_wait: OnWait | None = None) -> Permit:
         """Waits for the right to send one request.
 
         Raises:
             Interrupted: the clock was asked to stop.
         """
         while True:
-            found = self.try_start(lane, timeout_s)
+            found = self.try_acquire(lane, timeout_s)
             if isinstance(found, Permit):
                 return found
             if on_wait is not None:
@@ -120,7 +120,7 @@ class RateLimiter:
         )
         return replace(permit, lost_at=lost_at) if still_counts else None
 
-    def finish(self, permit: Permit, *, sent: bool = True, served: bool = False) -> None:
+    def release(self, permit: Permit, *, sent: bool = True, served: bool = False) -> None:
         """Ends a request, once it is certain that nothing of it is under way any more.
 
         Args:
@@ -129,12 +129,12 @@ class RateLimiter:
         """
         now = self._clock.ticks()
         try:
-            self._ledger.run(lambda rows: self._finish(rows, permit, now, sent, served))
+            self._ledger.run(lambda rows: self._release(rows, permit, now, sent, served))
         except DatabaseError:
             # It then counts until its time-out: too long, which is safe, and no reason to lose the request's result.
             return
 
-    def slow_down(self, retry_after: float | None = None, sent_at: float | None = None) -> float:
+    def back_off(self, retry_after: float | None = None, sent_at: float | None = None) -> float:
         """The service refused a request for its limit: all rest. Without its word, twice as long at each refusal.
 
         Args:
@@ -144,7 +144,7 @@ class RateLimiter:
         Returns:
             The seconds of rest from now.
         """
-        return self._ledger.run(lambda rows: self._slow_down(rows, retry_after, sent_at))
+        return self._ledger.run(lambda rows: self._back_off(rows, retry_after, sent_at))
 
     def forecast(self, count: int) -> float:
         """Seconds until so many more requests will have been answered, if nobody else sends any."""
@@ -157,7 +157,7 @@ class RateLimiter:
     def close(self) -> None:
         self._ledger.close()
 
-    def _try_start(self, rows: sqlite3.Connection, lane: Lane, timeout_s: float) -> Permit | Wait:
+    def _try_acquire(self, rows: sqlite3.Connection, lane: Lane, timeout_s: float) -> Permit | Wait:
         now = self._clock.ticks()
         who = (f"{os.getpid()}.{id(self):x}.{threading.get_ident()}", self._name, lane)
         ahead, waiting, known, rest, lost = rows.execute(
@@ -186,7 +186,7 @@ class RateLimiter:
         assert number is not None
         return Permit(number, lane, now, now + timeout_s)
 
-    def _finish(self, rows: sqlite3.Connection, permit: Permit, now: float, sent: bool, served: bool) -> None:
+    def _release(self, rows: sqlite3.Connection, permit: Permit, now: float, sent: bool, served: bool) -> None:
         # The moment belongs to the identity: in a replaced file the numbers begin anew.
         which = (permit.number, permit.sent_at)
         if sent:
@@ -198,7 +198,7 @@ class RateLimiter:
         if served:
             rows.execute("DELETE FROM rest WHERE budget = ? AND since <= ?", (self._name, permit.sent_at))
 
-    def _slow_down(self, rows: sqlite3.Connection, retry_after: float | None, sent_at: float | None) -> float:
+    def _back_off(self, rows: sqlite3.Connection, retry_after: float | None, sent_at: float | None) -> float:
         now = self._clock.ticks()
         refusals, until = 0, now
         row = rows.execute("SELECT since, seconds, refusals FROM rest WHERE budget = ?", (self._name,)).fetchone()

@@ -61,13 +61,21 @@ class Service:
         """How many requests that change samples may be under way, or count, at once."""
         return self._train.limit
 
-    def may_start(self, lane: Lane) -> Permit | Wait:
-        """The right to one request that changes samples, or how long to wait at least. Never blocks on the network."""
-        return self._train.try_start(lane)
+    def try_acquire(self, lane: Lane) -> Permit | Wait:
+        """The right to send one request that changes samples, or how long to wait at least. Sends nothing."""
+        return self._train.try_acquire(lane)
 
-    def finish(self, permit: Permit) -> None:
-        """Gives a permit back that was not used."""
-        self._train.finish(permit, sent=False)
+    def wait_for_permit(self, lane: Lane) -> Permit:
+        """Waits for the right to send one request that changes samples; reports each wait through ``on_wait``.
+
+        Raises:
+            Interrupted: the clock was asked to stop.
+        """
+        return self._train.acquire(lane, on_wait=self._on_wait)
+
+    def release(self, permit: Permit) -> None:
+        """Gives back a permit that was not used."""
+        self._train.release(permit, sent=False)
 
     def upload(self, permit: Permit, model_id: int, class_title: str, uid: str, image: bytes) -> None:
         """Sends one image, once."""
@@ -148,7 +156,7 @@ class Service:
         patient_until = self._clock.ticks() + PATIENCE_SECONDS
         pause = 1.0
         while True:
-            permit = budget.start(lane, seconds, self._on_wait)
+            permit = budget.acquire(lane, seconds, self._on_wait)
             try:
                 return self._send(budget, permit, seconds, call)
             except RateLimited:
@@ -165,7 +173,7 @@ class Service:
         left_machine = served = False
         try:
             still_valid = budget.extend(permit, self._clock.ticks() + seconds)
-            permit = still_valid or budget.start(permit.lane, seconds, self._on_wait)
+            permit = still_valid or budget.acquire(permit.lane, seconds, self._on_wait)
             left_machine = True
             found = call()
             served = True
@@ -174,13 +182,13 @@ class Service:
             left_machine = False
             raise
         except RateLimited as error:
-            budget.slow_down(error.retry_after, permit.sent_at)
+            budget.back_off(error.retry_after, permit.sent_at)
             raise
         except RemoteError as error:
             served = not isinstance(error, OutcomeUnknown)
             raise
         finally:
-            budget.finish(permit, sent=left_machine, served=served)
+            budget.release(permit, sent=left_machine, served=served)
             if left_machine:
                 with self._lock:
                     self._requests += 1

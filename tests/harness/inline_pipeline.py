@@ -63,7 +63,7 @@ class OpenGate:
         self.refused = 0
         self.returned = 0
 
-    def may_start(self, lane: Lane) -> Permit | Wait:
+    def try_acquire(self, lane: Lane) -> Permit | Wait:
         now = self._clock.time
         if now < self._free_at:
             self.refused += 1
@@ -72,7 +72,7 @@ class OpenGate:
         self.given += 1
         return Permit(self.given, lane, now, now + 60)
 
-    def finish(self, permit: Permit) -> None:
+    def release(self, permit: Permit) -> None:
         self.returned += 1
 
 

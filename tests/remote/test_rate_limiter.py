@@ -49,13 +49,13 @@ def budget(open_budget: Open) -> RateLimiter:
 
 
 def take(budget: RateLimiter, lane: Lane = Lane.BACKLOG) -> Permit:
-    found = budget.try_start(lane)
+    found = budget.try_acquire(lane)
     assert isinstance(found, Permit), found
     return found
 
 
 def refused(budget: RateLimiter, lane: Lane = Lane.BACKLOG) -> float:
-    found = budget.try_start(lane)
+    found = budget.try_acquire(lane)
     assert isinstance(found, Wait), found
     return found.seconds
 
@@ -66,7 +66,7 @@ def test_the_whole_limit_may_leave_at_once_and_the_next_waits_for_the_first_answ
     permits = [take(budget) for _ in range(3)]
     assert refused(budget) == 60
     clock.time += 5
-    budget.finish(permits[0])
+    budget.release(permits[0])
     assert refused(budget) == 60
     clock.time += 59
     assert refused(budget) == 1
@@ -95,7 +95,7 @@ def test_a_request_that_is_never_finished_counts_until_its_time_out_and_a_window
     budget: RateLimiter, clock: HandClock
 ) -> None:
     for _ in range(3):
-        budget.try_start(Lane.BACKLOG, timeout_s=30)
+        budget.try_acquire(Lane.BACKLOG, timeout_s=30)
     clock.time += 89
     assert refused(budget) == 1
     clock.time += 1
@@ -124,29 +124,29 @@ def test_a_permit_that_lay_too_long_is_void(open_budget: Open, clock: HandClock)
 
 def test_a_permit_that_was_not_used_gives_its_place_back(open_budget: Open) -> None:
     budget = open_budget(limit=1)
-    budget.finish(take(budget), sent=False)
+    budget.release(take(budget), sent=False)
     take(budget)
 
 
 def test_a_request_is_finished_once(open_budget: Open, clock: HandClock) -> None:
     budget = open_budget(limit=1)
     permit = take(budget)
-    budget.finish(permit)
+    budget.release(permit)
     clock.time += 50
-    budget.finish(permit)
-    budget.finish(permit, sent=False)
+    budget.release(permit)
+    budget.release(permit, sent=False)
     assert refused(budget) == 10
 
 
 def test_higher_lanes_go_first(open_budget: Open, clock: HandClock) -> None:
     backlog, removal, person = open_budget(limit=1), open_budget(limit=1), open_budget(limit=1)
-    backlog.finish(take(backlog))
+    backlog.release(take(backlog))
     assert refused(person, Lane.INTERACTIVE) == 60
     assert refused(removal, Lane.REMOVAL) > 0
     clock.time += 60
     assert refused(backlog) > 0
     assert refused(removal, Lane.REMOVAL) > 0
-    person.finish(take(person, Lane.INTERACTIVE))
+    person.release(take(person, Lane.INTERACTIVE))
     assert refused(removal, Lane.REMOVAL) == 60
     clock.time += 60
     assert refused(backlog) > 0
@@ -156,7 +156,7 @@ def test_higher_lanes_go_first(open_budget: Open, clock: HandClock) -> None:
 def test_a_place_is_kept_for_each_that_waits_and_the_rest_may_go(open_budget: Open, clock: HandClock) -> None:
     first, second = open_budget(), open_budget()
     for _ in range(3):
-        first.finish(take(first))
+        first.release(take(first))
     refused(second, Lane.INTERACTIVE)
     clock.time += 60
     take(first)
@@ -167,7 +167,7 @@ def test_a_place_is_kept_for_each_that_waits_and_the_rest_may_go(open_budget: Op
 
 def test_who_waited_and_died_holds_a_place_only_for_a_moment(open_budget: Open, clock: HandClock) -> None:
     dead, alive = open_budget(limit=1), open_budget(limit=1)
-    alive.finish(take(alive))
+    alive.release(take(alive))
     refused(dead, Lane.INTERACTIVE)
     clock.time += 60
     assert 0 < refused(alive) <= 1
@@ -177,10 +177,10 @@ def test_who_waited_and_died_holds_a_place_only_for_a_moment(open_budget: Open, 
 
 def test_starting_waits_exactly_as_long_as_needed_and_says_so(open_budget: Open, clock: HandClock) -> None:
     budget = open_budget(limit=1)
-    budget.finish(take(budget))
+    budget.release(take(budget))
     clock.time += 20
     said: list[tuple[float, str]] = []
-    permit = budget.start(Lane.INTERACTIVE, on_wait=lambda seconds, why: said.append((seconds, why)))
+    permit = budget.acquire(Lane.INTERACTIVE, on_wait=lambda seconds, why: said.append((seconds, why)))
     assert permit.sent_at == 10_060
     assert said == [(40, "the service's limit of requests")]
 
@@ -190,7 +190,7 @@ def test_starting_ends_when_the_process_is_asked_to_stop(open_budget: Open, cloc
     take(budget)
     clock.stopped = True
     with pytest.raises(Interrupted):
-        budget.start(Lane.INTERACTIVE)
+        budget.acquire(Lane.INTERACTIVE)
 
 
 def test_a_refusal_by_the_service_rests_everybody_and_longer_each_time(open_budget: Open, clock: HandClock) -> None:
@@ -198,8 +198,8 @@ def test_a_refusal_by_the_service_rests_everybody_and_longer_each_time(open_budg
     rests = []
     for _ in range(7):
         permit = take(first)
-        rests.append(first.slow_down(None, permit.sent_at))
-        first.finish(permit)
+        rests.append(first.back_off(None, permit.sent_at))
+        first.release(permit)
         assert refused(second) == rests[-1]
         clock.time += rests[-1]
     assert rests == [2, 4, 8, 16, 32, LONGEST_REST, LONGEST_REST]
@@ -209,40 +209,40 @@ def test_several_refusals_at_once_are_one(open_budget: Open, clock: HandClock) -
     budget = open_budget(limit=99)
     permits = [take(budget) for _ in range(8)]
     clock.time += 1
-    assert [budget.slow_down(None, permit.sent_at) for permit in permits] == [2] * 8
+    assert [budget.back_off(None, permit.sent_at) for permit in permits] == [2] * 8
     clock.time += 5
-    assert budget.slow_down(None, permits[0].sent_at) == 0
+    assert budget.back_off(None, permits[0].sent_at) == 0
 
 
 def test_a_request_that_was_served_ends_the_growing(open_budget: Open, clock: HandClock) -> None:
     budget = open_budget(limit=99)
     early = take(budget)
     for _ in range(3):
-        clock.time += 1 + budget.slow_down()
-    budget.finish(early, served=True)
-    assert budget.slow_down() == 16
+        clock.time += 1 + budget.back_off()
+    budget.release(early, served=True)
+    assert budget.back_off() == 16
     clock.time += 16
-    budget.finish(take(budget), served=True)
-    assert budget.slow_down() == 2
+    budget.release(take(budget), served=True)
+    assert budget.back_off() == 2
 
 
 def test_the_services_own_word_on_the_rest_is_kept_within_reason(open_budget: Open, clock: HandClock) -> None:
     budget = open_budget(limit=99)
-    assert budget.slow_down(7) == 7
-    assert budget.slow_down(3) == 7
+    assert budget.back_off(7) == 7
+    assert budget.back_off(3) == 7
     clock.time += 7
-    assert budget.slow_down(1e9) == LONGEST_RETRY_AFTER
+    assert budget.back_off(1e9) == LONGEST_RETRY_AFTER
 
 
 def test_no_rest_at_all_is_not_believed(budget: RateLimiter) -> None:
-    assert budget.slow_down(0) >= 2
+    assert budget.back_off(0) >= 2
 
 
 def test_a_restart_of_the_machine_keeps_counting_what_was_before(open_budget: Open, clock: HandClock) -> None:
     before = open_budget()
-    before.finish(take(before))
+    before.release(take(before))
     take(before)
-    before.slow_down(3000)
+    before.back_off(3000)
     clock.time = 5.0
     after = open_budget()
     assert after.used() == 2
@@ -256,9 +256,9 @@ def test_a_restart_of_the_machine_keeps_counting_what_was_before(open_budget: Op
 def test_the_file_does_not_grow(open_budget: Open, path: Path, clock: HandClock) -> None:
     budget = open_budget()
     for _ in range(120):
-        permit = budget.start(Lane.REMOVAL)
+        permit = budget.acquire(Lane.REMOVAL)
         clock.time += 1
-        budget.finish(permit)
+        budget.release(permit)
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT count(*) FROM request").fetchone()[0] < 20
         assert connection.execute("SELECT count(*) FROM waiting").fetchone()[0] < 5
@@ -270,10 +270,10 @@ def test_the_forecast_knows_what_is_used_and_how_long_answers_take(open_budget: 
     assert budget.forecast(1) == 0.5
     permit = take(budget)
     clock.time += 4
-    budget.finish(permit)
+    budget.release(permit)
     assert budget.forecast(2) == 4
     assert budget.forecast(3) == 64
-    budget.slow_down(100)
+    budget.back_off(100)
     assert budget.forecast(1) == 104
     assert budget.forecast(0) == 0
 
@@ -356,7 +356,7 @@ def test_a_file_that_another_process_replaced_is_found(budget: RateLimiter, open
     other = open_budget()
     take(other)
     assert budget.used() == 1
-    budget.finish(take(budget))
+    budget.release(take(budget))
 
 
 def test_the_same_number_in_a_replaced_file_is_another_request(
@@ -367,9 +367,9 @@ def test_the_same_number_in_a_replaced_file_is_another_request(
     clock.time += 1
     other = open_budget()
     take(other)
-    budget.finish(old, sent=False)
+    budget.release(old, sent=False)
     assert other.used() == 1
-    budget.finish(old)
+    budget.release(old)
     clock.time += 70
     assert other.used() == 1
 
@@ -381,7 +381,7 @@ def test_a_file_of_a_newer_version_is_left_alone(open_budget: Open, path: Path) 
     connection.close()
     before = path.read_bytes()
     with pytest.raises(DatabaseError, match="newer version"):
-        open_budget().try_start(Lane.INTERACTIVE)
+        open_budget().try_acquire(Lane.INTERACTIVE)
     assert path.read_bytes() == before
 
 
@@ -389,7 +389,7 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path, clock: HandClock) 
     (tmp_path / "file").write_text("no folder")
     budget = RateLimiter(tmp_path / "file" / "budget", name="k", limit=1, window=60, clock=clock)
     with pytest.raises(DatabaseError, match="cannot be used"):
-        budget.try_start(Lane.INTERACTIVE)
+        budget.try_acquire(Lane.INTERACTIVE)
 
 
 def test_a_request_is_not_lost_for_a_budget_that_cannot_be_written(
@@ -398,13 +398,13 @@ def test_a_request_is_not_lost_for_a_budget_that_cannot_be_written(
     permit = take(budget)
     path.unlink()
     path.mkdir()
-    budget.finish(permit)
+    budget.release(permit)
 
 
 def test_threads_of_one_process_share_the_limit(open_budget: Open) -> None:
     budget = open_budget(limit=10)
     found: list[Permit | Wait] = []
-    threads = [threading.Thread(target=lambda: found.append(budget.try_start(Lane.BACKLOG))) for _ in range(30)]
+    threads = [threading.Thread(target=lambda: found.append(budget.try_acquire(Lane.BACKLOG))) for _ in range(30)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -438,11 +438,11 @@ print("ready", flush=True)
 sys.stdin.readline()
 with open(log, "a", buffering=1) as file:
     for number in range(int(count)):
-        permit = budget.start(Lane(number % 3), 1.0)
+        permit = budget.acquire(Lane(number % 3), 1.0)
         time.sleep(float(latency) * (number % 4))
         file.write(f"{time.monotonic()!r}\\n")
         time.sleep(float(latency) * (number % 3))
-        budget.finish(permit, served=True)
+        budget.release(permit, served=True)
 """
 
 
@@ -501,7 +501,7 @@ def test_a_damaged_file_that_cannot_be_replaced_is_said(open_budget: Open, path:
     GARBAGE["text"](path)
     path.with_name("budget.sqlite.new").mkdir()
     with pytest.raises(DatabaseError, match="cannot be used"):
-        open_budget().try_start(Lane.INTERACTIVE)
+        open_budget().try_acquire(Lane.INTERACTIVE)
 
 
 def test_several_that_find_the_damage_at_once_replace_the_file_once(open_budget: Open, path: Path) -> None:
@@ -510,7 +510,7 @@ def test_several_that_find_the_damage_at_once_replace_the_file_once(open_budget:
     budgets = [open_budget() for _ in range(4)]
     found: list[Permit | Wait] = []
     threads = [
-        threading.Thread(target=lambda budget: found.append(budget.try_start(Lane.BACKLOG)), args=(budget,))
+        threading.Thread(target=lambda budget: found.append(budget.try_acquire(Lane.BACKLOG)), args=(budget,))
         for budget in budgets
     ]
     for thread in threads:

@@ -99,7 +99,7 @@ def test_the_budget_file_holds_no_key(tmp_path: Path) -> None:
     client = Client(key, "http://127.0.0.1:1", "http://127.0.0.1:1", clock)
     budget = RateLimiter(tmp_path / "budget", name=limiter_name(key, "train"), limit=9, window=60, clock=clock)
     service = Service(client, budget, budget, clock)
-    permit = service.may_start(Lane.BACKLOG)
+    permit = service.try_acquire(Lane.BACKLOG)
     assert isinstance(permit, Permit)
     assert CANARY not in repr(vars(service)) + repr(vars(client)) + repr(vars(budget))
     service.close()

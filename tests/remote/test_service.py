@@ -83,7 +83,7 @@ def picture(colour: str = "red") -> bytes:
 
 
 def permit(service: Service, lane: Lane = Lane.BACKLOG) -> Permit:
-    found = service.may_start(lane)
+    found = service.try_acquire(lane)
     assert isinstance(found, Permit)
     return found
 
@@ -274,7 +274,7 @@ def test_a_refused_upload_makes_everybody_rest(connect: Connect) -> None:
         service = connect(server.url, clock=clock)
         with pytest.raises(RateLimited):
             service.upload(permit(service), 3, "Can", "u", b"image")
-        assert service.may_start(Lane.INTERACTIVE) == Wait(7)
+        assert service.try_acquire(Lane.INTERACTIVE) == Wait(7)
 
 
 @pytest.mark.switches("as documented", "limit names a time", "limit is a text", "limit is a text with 4xx")
@@ -299,18 +299,30 @@ def test_a_process_that_was_stopped_for_long_asks_for_its_place_again(connect: C
         service = connect(server.url, clock=clock, limit=1)
         old = permit(service)
         clock.time += 1000
-        service.finish(permit(service))
+        service.release(permit(service))
         new = permit(service)
-        clock.on_sleep = lambda: service.finish(new)
+        clock.on_sleep = lambda: service.release(new)
         service.upload(old, 3, "Can", "u", b"image")
     assert clock.slept == [60]
 
 
 def test_a_permit_that_is_not_used_takes_no_place(connect: Connect) -> None:
     service = connect("http://127.0.0.1:1", limit=1)
-    service.finish(permit(service))
+    service.release(permit(service))
     permit(service)
-    assert isinstance(service.may_start(Lane.INTERACTIVE), Wait)
+    assert isinstance(service.try_acquire(Lane.INTERACTIVE), Wait)
+
+
+def test_waiting_for_a_permit_reports_each_wait(connect: Connect) -> None:
+    clock = HandClock()
+    service = connect("http://127.0.0.1:1", clock=clock, limit=1)
+    service.release(service.wait_for_permit(Lane.REMOVAL))
+    service.wait_for_permit(Lane.REMOVAL)
+    assert service.waits == []
+    clock.on_sleep = lambda: setattr(clock, "stopped", True)
+    with pytest.raises(Interrupted):
+        service.wait_for_permit(Lane.REMOVAL)
+    assert [seconds for seconds, _ in service.waits] == [clock.slept[0]]
 
 
 @pytest.mark.parametrize("ends", ["OK", "ERROR", "lost"])
@@ -325,7 +337,7 @@ def test_every_permit_is_finished_whatever_comes(ends: str, connect: Connect, tm
         service = connect(server.url, clock=clock, limit=1)
         with contextlib.suppress(RemoteError):
             service.upload(permit(service), 3, "Can", "u", b"image")
-    assert service.may_start(Lane.BACKLOG) == Wait(60)
+    assert service.try_acquire(Lane.BACKLOG) == Wait(60)
     clock.time += 60
     permit(service)
 
@@ -361,7 +373,7 @@ def test_the_sandbox_never_sees_more_than_the_limit_from_two_services_and_many_t
 
         def upload(number: int) -> None:
             service = services[number % 2]
-            while isinstance(found := service.may_start(Lane.BACKLOG), Wait):
+            while isinstance(found := service.try_acquire(Lane.BACKLOG), Wait):
                 clock.sleep(found.seconds)
             service.upload(found, model_id, "Can", str(number), image)
             with lock:

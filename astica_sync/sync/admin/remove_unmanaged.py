@@ -16,7 +16,7 @@ from astica_sync.errors import GuardRefused, NoSuchModel, OutcomeUnknown, Remote
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.records import Records
 from astica_sync.local.db.journal import Event, Journal
-from astica_sync.remote.rate_limiter import Permit, Wait
+from astica_sync.remote.rate_limiter import Permit
 from astica_sync.remote.service import Service
 
 LOOK_AGAIN = 2.0
@@ -155,6 +155,4 @@ class UnmanagedRemoval:
         self.journal.record(events or [Event(now, run, action, title, "", "", None, outcome, "by hand")])
 
     def _permit(self) -> Permit:
-        while isinstance(start := self.service.may_start(Lane.INTERACTIVE), Wait):
-            self.clock.sleep(start.seconds)
-        return start
+        return self.service.wait_for_permit(Lane.INTERACTIVE)

@@ -26,7 +26,6 @@ from astica_sync.errors import (
     kind_of,
 )
 from astica_sync.local.db.journal import BadSample, Event
-from astica_sync.remote.rate_limiter import Permit, Wait
 from astica_sync.sync.apply.circuit_breaker import CircuitBreaker
 from astica_sync.sync.apply.pipeline import Pipeline
 from astica_sync.sync.apply.requests import RemovalJob, UploadJob, keep, may_go, prove_kept
@@ -103,7 +102,7 @@ def _adopt(session: Session, plan: Plan, applied: ApplyResult) -> None:
             except StoreError as error:
                 if error.stops_run:
                     raise
-                applied.failed.append(FailedSample(adopt.class_title, adopt.path, error.told, kind_of(error)))
+                applied.failed.append(FailedSample(adopt.class_title, adopt.path, error.text_with_hint, kind_of(error)))
                 continue
             kept.append(adopt)
         session.backup.add_samples(
@@ -216,8 +215,8 @@ class _Uploads:
             # The index may be what is wrong: the next scan reads the file again, whatever its times say.
             session.index.forget([upload.path])
         if isinstance(error, (StoreError, Refused)):
-            applied.failed.append(FailedSample(upload.class_title, upload.path, error.told, kind_of(error)))
-            session.listener.failed(upload.class_title, upload.path, error.told)
+            applied.failed.append(FailedSample(upload.class_title, upload.path, error.text_with_hint, kind_of(error)))
+            session.listener.failed(upload.class_title, upload.path, error.text_with_hint)
 
     def _take_back(self, uid: str) -> None:
         """The request proved that nothing was done, so the mark says again what it said before."""
@@ -301,8 +300,8 @@ class _Removals:
                     # Perhaps it is gone already; only an observation can tell.
                     applied.refused.add(removal.sample_id)
                 elif isinstance(error, StoreError):
-                    applied.failed.append(FailedSample(title, path, error.told, kind_of(error)))
-                    session.listener.failed(title, path, error.told)
+                    applied.failed.append(FailedSample(title, path, error.text_with_hint, kind_of(error)))
+                    session.listener.failed(title, path, error.text_with_hint)
 
 
 def _mark_removals(session: Session, removals: Sequence[RemoveSample]) -> None:
@@ -335,7 +334,7 @@ def _remove_class(
     except StoreError:
         return wanted, before
     try:
-        permit = _wait_for_permit(session)
+        permit = session.service.wait_for_permit(Lane.REMOVAL)
     except Interrupted as stop:
         applied.error = stop
         applied.left += len(wanted)
@@ -343,7 +342,7 @@ def _remove_class(
     try:
         observation = look_before_removal(session)
     except AsticaSyncError as failure:
-        session.service.finish(permit)
+        session.service.release(permit)
         applied.error = failure
         applied.left += len(wanted)
         return [], before
@@ -351,7 +350,7 @@ def _remove_class(
     planned = [removal for removal in wanted if (removal.sample_id, removal.uid) in shown]
     alone = len(planned) == len(shown)
     if not planned or not alone or not all(may_go(session, removal) for removal in planned):
-        session.service.finish(permit)
+        session.service.release(permit)
         return planned, observation
     _mark_removals(session, planned)
     try:
@@ -389,11 +388,3 @@ def _settle_class(
         applied.doubtful_removals.update(item.sample_id for item in removed)
     else:
         applied.error = error
-
-
-def _wait_for_permit(session: Session) -> Permit:
-    while True:
-        start = session.service.may_start(Lane.REMOVAL)
-        if not isinstance(start, Wait):
-            return start
-        session.clock.sleep(min(start.seconds, 1.0))

@@ -65,9 +65,9 @@ class ResultHandler(Protocol):
 class PermitSource(Protocol):
     """Where permits come from."""
 
-    def may_start(self, lane: Lane) -> Permit | Wait: ...
+    def try_acquire(self, lane: Lane) -> Permit | Wait: ...
 
-    def finish(self, permit: Permit) -> None: ...
+    def release(self, permit: Permit) -> None: ...
 
 
 class Pipeline:
@@ -166,7 +166,7 @@ class Pipeline:
             if not ready[0].admit():
                 vetoed.append(ready.popleft())
                 continue
-            start = self._gate.may_start(lane)
+            start = self._gate.try_acquire(lane)
             if isinstance(start, Wait):
                 self._ask_at = self._clock.ticks() + start.seconds
                 return batch, start.seconds, vetoed
@@ -178,7 +178,7 @@ class Pipeline:
             desk.before_send([job for job, _ in batch])
         except BaseException:
             for _, permit in batch:
-                self._gate.finish(permit)
+                self._gate.release(permit)
             raise
         for job, permit in batch:
             self._workers.submit(_sending(job, permit), (self, "sent", job))
