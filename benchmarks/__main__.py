@@ -76,7 +76,7 @@ def main() -> None:
         help="folder for the trees, kept for the next run (default: %(default)s)",
     )
     parser.add_argument("--json", type=Path, help="where the figures go as JSON")
-    parser.add_argument("--markdown", type=Path, help="where the tables go, to be pasted into docs/benchmarks.md")
+    parser.add_argument("--markdown", type=Path, help="where the tables go, to be pasted into docs/dev/benchmarks.md")
     parser.add_argument("--plot", type=Path, help="where the cost against size goes as SVG")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)

@@ -48,7 +48,7 @@ def wanted(figures: Sequence[Figure]) -> str:
 
 
 def fragment(about: Mapping[str, str], figures: Sequence[Figure]) -> str:
-    """A piece of ``docs/benchmarks.md``: the machine, what was reached, what each command cost."""
+    """A piece of ``docs/dev/benchmarks.md``: the machine, what was reached, what each command cost."""
     machine = "; ".join(f"{name} {text}" for name, text in about.items())
     return f"Measured on: {machine}.\n\n{wanted(figures)}\n\n{table(figures)}\n"
 

@@ -1,4 +1,5 @@
-"""Writes the pages that say what the code says: ``cli.md``, ``settings.md``, ``exit-codes.md`` and ``errors.md``.
+"""Writes the generated pages: ``commands.md``, ``settings.md``, ``exit-codes.md`` and ``errors.md`` in ``reference``,
+and the tree of the package in ``dev/design.md``.
 
 Run it with ``make docs``; a test fails while a page differs from what this would write.
 """
@@ -51,7 +52,7 @@ max_remove = "20%"
 class_remove = false
 ```
 
-What the numbers of the guard are for: [the design](design.md#the-guard).
+What the numbers of the guard are for: [the design](../dev/design.md#the-guard).
 
 ## The API key
 
@@ -124,10 +125,10 @@ AREAS = {
 def pages() -> dict[str, str]:
     """Each generated page by its name in this folder."""
     return {
-        "cli.md": _cli_page(),
-        "settings.md": _settings_page(),
-        "exit-codes.md": _exit_page(),
-        "errors.md": _errors_page(),
+        "reference/commands.md": _cli_page(),
+        "reference/settings.md": _settings_page(),
+        "reference/exit-codes.md": _exit_page(),
+        "reference/errors.md": _errors_page(),
     }
 
 
@@ -282,7 +283,7 @@ def _summary(file: Path) -> str:
 
 
 if __name__ == "__main__":
-    design = FOLDER / "design.md"
+    design = FOLDER / "dev" / "design.md"
     design.write_text(with_tree(design.read_text("utf-8")), "utf-8")
     for page, text in pages().items():
         (FOLDER / page).write_text(text, "utf-8")

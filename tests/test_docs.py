@@ -28,7 +28,8 @@ from astica_sync.sandbox.embedded import RunningSandbox
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.glob("*.md")])
+REFERENCE = DOCS / "reference"
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")])
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
 
@@ -50,14 +51,14 @@ def _flags(command: click.Command) -> set[str]:
     return {flag for param in command.params for flag in param.opts} | {"--help", "-h"}
 
 
-@pytest.mark.parametrize("page", ["cli.md", "settings.md", "exit-codes.md"])
+@pytest.mark.parametrize("page", ["commands.md", "settings.md", "exit-codes.md", "errors.md"])
 def test_a_generated_page_says_what_the_code_says(page: str) -> None:
-    assert (DOCS / page).read_text("utf-8") == GENERATED.pages()[page], "run: make docs"
+    assert (REFERENCE / page).read_text("utf-8") == GENERATED.pages()[f"reference/{page}"], "run: make docs"
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_every_command_and_option_is_documented(name: str) -> None:
-    command, page = CALLS[name], (DOCS / "cli.md").read_text("utf-8")
+    command, page = CALLS[name], (REFERENCE / "commands.md").read_text("utf-8")
     section = re.search(rf"^##+ {re.escape(name)}\n(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL)
     assert command.help, f"{name} has no help"
     assert section is not None
@@ -68,7 +69,7 @@ def test_every_command_and_option_is_documented(name: str) -> None:
 
 
 def test_every_setting_code_and_error_is_documented() -> None:
-    settings, codes = ((DOCS / page).read_text("utf-8") for page in ("settings.md", "exit-codes.md"))
+    settings, codes = ((REFERENCE / page).read_text("utf-8") for page in ("settings.md", "exit-codes.md"))
     for setting in config.SETTINGS:
         assert f"| `{setting.name}` | {f'`{setting.variable}`' if setting.variable else ''} |" in settings
     for code, meaning in EXIT_CODES.items():
@@ -84,17 +85,17 @@ def test_every_setting_code_and_error_is_documented() -> None:
 def test_every_dependency_has_its_line_in_the_design() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     lists = [project["dependencies"], *project["optional-dependencies"].values()]
-    table = (DOCS / "design.md").read_text("utf-8").partition("\n## Dependencies\n")[2].partition("\n## ")[0]
+    table = (DOCS / "dev" / "design.md").read_text("utf-8").partition("\n## Dependencies\n")[2].partition("\n## ")[0]
     named = {name for row in re.findall(r"^\| ([\w, -]+) \|", table, re.MULTILINE) for name in row.split(", ")}
     assert {re.split(r"[^\w-]", line)[0] for lines in lists for line in lines} <= named
 
 
 def test_the_index_lists_every_page() -> None:
-    linked = set(re.findall(r"\]\((\w[\w-]*\.md)\)", (DOCS / "index.md").read_text("utf-8")))
-    assert linked == {page.name for page in DOCS.glob("*.md")} - {"index.md"}
+    linked = set(re.findall(r"\]\((\w[\w/-]*\.md)\)", (DOCS / "index.md").read_text("utf-8")))
+    assert linked == {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")} - {"index.md"}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_relative_link_leads_somewhere(page: Path) -> None:
     text = SPAN.sub("", BLOCK.sub("", page.read_text("utf-8")))
     targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'(?:src|href)="([^"]+)"', text)
@@ -113,7 +114,7 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_flag_variable_and_target_in_a_document_exists(page: Path) -> None:
     assert list(_wrong_mentions(page.read_text("utf-8"))) == []
 
@@ -210,7 +211,7 @@ def test_the_json_page_names_every_key(
 
 
 def _compare(printed: dict[str, Any], heading: str) -> None:
-    section = (DOCS / "json.md").read_text("utf-8").partition(heading)[2].partition("\n## ")[0]
+    section = (REFERENCE / "json.md").read_text("utf-8").partition(heading)[2].partition("\n## ")[0]
     rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| (.*) \|$", section, re.MULTILINE)
     documented = {name: set(SPAN.findall(meaning)) for names, meaning in rows for name in SPAN.findall(names)}
     assert set(printed) == set(documented)

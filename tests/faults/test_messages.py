@@ -12,7 +12,8 @@ from astica_sync.cli.exit_codes import EXIT_CODES
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw
 
-PAGE = Path(generate.__file__).parent / "errors.md"
+DOCS = Path(generate.__file__).parent
+PAGE = DOCS / "reference" / "errors.md"
 
 
 @pytest.mark.parametrize("message", find_messages(), ids=lambda one: f"{one.file}:{one.line}")
@@ -100,8 +101,8 @@ def test_every_exit_code_is_what_a_person_meets(shell: Shell, sandbox: RunningSa
 
 
 def test_every_test_that_the_page_on_reliability_names_exists() -> None:
-    page = (PAGE.parent / "reliability.md").read_text("utf-8")
-    root = PAGE.parents[1]
+    page = (DOCS / "dev" / "reliability.md").read_text("utf-8")
+    root = DOCS.parent
     for file in re.findall(r"`(tests/[a-z_/]+\.py)`", page):
         assert (root / file).is_file(), file
     written = "".join(path.read_text("utf-8") for path in (root / "tests").rglob("test_*.py"))
