@@ -26,7 +26,8 @@ from astica_sync.core.model import (
     make_scope,
     make_uid,
 )
-from astica_sync.core.plan.planner import CLASS_REMOVE_COST, PlanContext, make_plan
+from astica_sync.core.plan.plan import CLASS_REMOVE_COST
+from astica_sync.core.plan.planner import PlanContext, make_plan
 from astica_sync.sandbox.embedded import running
 from benchmarks.budget_use import draw, environ
 from benchmarks.measuring import ASTICA, Figure, value

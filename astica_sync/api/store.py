@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from astica_sync.api.base import quiet
 from astica_sync.api.scoring import Scoring
 from astica_sync.core.model import LocalSample, Observation
-from astica_sync.core.plan.planner import Plan
+from astica_sync.core.plan.plan import Plan
 from astica_sync.core.versions.matching import Adopted, Matching, Pair, find_doubles, find_pairs
 from astica_sync.core.versions.snapshot import Diff, SnapshotSample, diff, freeze
 from astica_sync.core.versions.version import Training, Version, find_objections
@@ -236,7 +236,7 @@ class Store(Scoring):
             RemoteError: there is no observation.
         """
         seen = self.status()
-        missing = {upload.uid for upload in (*seen.plan.uploads, *seen.plan.asked, *seen.plan.blocked)}
+        missing = {upload.uid for upload in (*seen.plan.uploads, *seen.plan.questioned, *seen.plan.failed_before)}
         local: list[LocalSample] = []
         sent: list[LocalSample] = []
         for sample in self.session.index.local_samples(self.model_id):
@@ -265,7 +265,7 @@ class Store(Scoring):
             # Under their new uids the decision table itself takes them over: in the store, and there once.
             seen = find_status(session)
             uids = {entry.uid for entry in adopted}
-            plan = Plan(adopts=[adopt for adopt in seen.plan.adopts if adopt.uid in uids])
+            plan = Plan(adopts=tuple(adopt for adopt in seen.plan.adopts if adopt.uid in uids))
             applied = apply_plan(session, plan, removals=False)
         return len(plan.adopts) - len(applied.failed)
 

@@ -1,7 +1,7 @@
 """What the driver tells while it works. The command line shows it; nothing in the driver depends on it."""
 
 from astica_sync.core.plan.guard import Refusal
-from astica_sync.core.plan.planner import Plan
+from astica_sync.core.plan.plan import Plan
 
 
 class ProgressListener:

@@ -34,7 +34,7 @@ def test_ten_removals_need_no_word_and_eleven_do(shell: Shell, sandbox: RunningS
     drop(many, "Can", 11)
     refused = shell("push", "--json", "--store", many)
     assert refused.code == 4
-    assert refused.json["refusals"][0]["reason"].startswith("11 samples of 40 would go; 10 may")
+    assert refused.json["refusals"][0]["reason"].startswith("11 samples of 40 would be removed; at most 10")
     assert len(refused.json["refusals"][0]["samples"]) == 11
     assert refused.json["removed"] == 0 and refused.json["in_sync"] is False
     assert not sandbox.seen("sample_remove") + sandbox.seen("class_remove")
@@ -50,7 +50,7 @@ def test_a_refusal_names_the_files_removes_nothing_and_lets_uploads_go_ahead(
     [(model_id, _)] = sandbox.models()
     ran = shell("push", "--store", many)
     assert ran.code == 4
-    assert "Nothing was removed: class 'Can' has vanished or is empty." in ran.out
+    assert "Nothing was removed: class 'Can' is missing or empty in the store." in ran.out
     assert "Can/000.png" in ran.out and "and 10 more" in ran.out
     assert "astica-sync push --yes" in ran.out
     assert "Uploaded 1, removed 0" in ran.out
@@ -95,7 +95,7 @@ def test_an_emptied_store_removes_nothing_even_where_a_number_allows_it(
     shutil.rmtree(pushed / "Bottle")
     ran = shell("push", "--max-remove", "100", "--store", pushed)
     assert ran.code == 4
-    assert "the store holds no sample at all" in ran.out
+    assert "the store has no samples" in ran.out
     assert len(sandbox.samples(model_id)) == 5
     assert shell("push", "--yes", "--store", pushed).code == 0
     assert sandbox.samples(model_id) == []

@@ -1,22 +1,27 @@
-"""The guard before a massacre (promise 7)."""
+"""The guard against unusually large removals (promise 7)."""
+
+from dataclasses import replace
 
 import pytest
 
-from astica_sync.core.plan.guard import Allowance, find_refusals, find_repeats
-from astica_sync.core.plan.planner import ClassCount, Plan, RemovalReason, RemoveClass, RemoveSample, Upload
+from astica_sync.core.plan.decision import RemovalReason
+from astica_sync.core.plan.guard import Allowance, check_removals, check_repeats
+from astica_sync.core.plan.plan import ClassCount, Plan, RemoveClass, RemoveSample, Upload
 
 
 def plan_of(
     removed: int, managed: int, *, why: RemovalReason = RemovalReason.ABSENT, local: int = 100, class_local: int = 1
 ) -> Plan:
-    removals = [RemoveSample(f"{i:032x}-00000000", "Can", i, 1, why, f"Can/{i}.jpg") for i in range(removed)]
-    classes = {"Can": ClassCount(local=class_local, managed=removed * 2), "Bottle": ClassCount(local=local)}
-    classes["Bottle"].managed = managed - classes["Can"].managed
+    removals = tuple(RemoveSample(f"{i:032x}-00000000", "Can", i, 1, why, f"Can/{i}.jpg") for i in range(removed))
+    classes = {
+        "Can": ClassCount(local=class_local, managed=removed * 2),
+        "Bottle": ClassCount(local=local, managed=managed - removed * 2),
+    }
     return Plan(removals=removals, classes=classes)
 
 
 def reasons(plan: Plan, allowance: Allowance | None = None) -> list[str]:
-    return [refusal.reason for refusal in find_refusals(plan, allowance or Allowance())]
+    return [refusal.reason for refusal in check_removals(plan, allowance or Allowance())]
 
 
 def test_a_few_removals_pass():
@@ -25,47 +30,46 @@ def test_a_few_removals_pass():
 
 
 @pytest.mark.parametrize(("removed", "managed"), [(11, 100), (101, 1000)])
-def test_more_than_ten_and_more_than_a_tenth_is_refused_with_every_name(removed, managed):
-    (refusal,) = find_refusals(plan_of(removed, managed), Allowance())
-    assert f"{removed} samples of {managed} would go" in refusal.reason
+def test_more_than_ten_and_more_than_a_tenth_is_refused_with_all_names(removed, managed):
+    (refusal,) = check_removals(plan_of(removed, managed), Allowance())
+    assert f"{removed} samples of {managed} would be removed" in refusal.reason
     assert len(refusal.samples) == removed
 
 
 def test_more_than_half_of_a_class_is_refused():
     plan = plan_of(30, 1000)
-    plan.classes["Can"].managed = 40
-    assert reasons(plan) == ["class 'Can' would lose 30 of 40; 20 may go without a word"]
+    plan = replace(plan, classes={**plan.classes, "Can": ClassCount(local=1, managed=40)})
+    assert reasons(plan) == ["class 'Can' would lose 30 of 40 samples; at most 20 are removed without confirmation"]
 
 
-def test_a_class_that_is_gone_is_refused_however_small():
-    assert reasons(plan_of(1, 100, class_local=0)) == ["class 'Can' has vanished or is empty"]
+def test_a_missing_class_is_refused_even_a_small_one():
+    assert reasons(plan_of(1, 100, class_local=0)) == ["class 'Can' is missing or empty in the store"]
 
 
-def test_a_class_that_was_renamed_is_no_vanished_one():
+def test_a_renamed_class_is_not_a_missing_one():
     assert reasons(plan_of(5, 100, class_local=0, why=RemovalReason.MOVED)) == []
 
 
-def test_a_store_without_a_sample_is_refused_however_few_would_go():
-    assert reasons(plan_of(1, 2, local=0, class_local=0))[0].startswith("the store holds no sample at all; 1 sample")
+def test_an_empty_store_is_refused_even_for_one_removal():
+    assert reasons(plan_of(1, 2, local=0, class_local=0))[0].startswith("the store has no samples; 1 sample")
 
 
-def test_an_empty_store_is_refused_even_with_a_number():
+def test_an_empty_store_is_refused_even_with_max_remove():
     assert reasons(plan_of(1, 2, local=0, class_local=0), Allowance(at_most=100)) != []
 
 
-def test_a_number_replaces_the_shares():
+def test_max_remove_replaces_the_shares():
     assert reasons(plan_of(50, 100), Allowance(at_most=50)) == []
-    assert reasons(plan_of(2, 1000), Allowance(at_most=1)) == ["2 samples would go, 1 may"]
+    assert reasons(plan_of(2, 1000), Allowance(at_most=1)) == ["2 samples would be removed; --max-remove allows 1"]
 
 
-def test_yes_lets_everything_go():
+def test_yes_allows_every_removal():
     assert reasons(plan_of(50, 50, local=0, class_local=0), Allowance(all=True)) == []
 
 
-def test_samples_that_go_with_their_class_count_too():
+def test_samples_removed_with_their_class_count():
     plan = plan_of(20, 100)
-    plan.class_removals = [RemoveClass("Can", 1, tuple(plan.removals))]
-    plan.removals = []
+    plan = replace(plan, class_removals=(RemoveClass("Can", 1, plan.removals),), removals=())
     assert reasons(plan)[0].startswith("20 samples of 100")
 
 
@@ -73,32 +77,34 @@ def test_a_plan_without_removals_is_never_refused():
     assert reasons(Plan()) == []
 
 
-def test_samples_that_go_for_being_ignored_are_refused_however_few():
-    assert reasons(plan_of(1, 100, why=RemovalReason.IGNORED)) == ["1 sample would go for being ignored now"]
+def test_removing_ignored_files_is_refused_even_for_one():
+    assert reasons(plan_of(1, 100, why=RemovalReason.IGNORED)) == [
+        "1 sample would be removed because the ignore file excludes them now"
+    ]
 
 
 def missing(again: int, shown: int, new: int = 0) -> Plan:
-    uploads = [Upload(f"{i:032x}-00000000", "Can", f"Can/{i}.jpg", 9, again=i < again) for i in range(again + new)]
+    uploads = tuple(Upload(f"{i:032x}-00000000", "Can", f"Can/{i}.jpg", 9, again=i < again) for i in range(again + new))
     return Plan(uploads=uploads, classes={"Can": ClassCount(local=again + shown + new, managed=shown)})
 
 
-def test_a_service_that_shows_less_than_it_lacks_gets_nothing_again_without_a_word():
-    (refusal,) = find_repeats(missing(20, 19, new=5), Allowance())
-    assert refusal.reason == "the service shows 19 of 39 samples that it had; it may not be telling the truth"
+def test_a_service_that_shows_less_than_it_lacks_gets_no_repeats_without_confirmation():
+    (refusal,) = check_repeats(missing(20, 19, new=5), Allowance())
+    assert refusal.reason == "the service shows 19 of 39 samples that it had; its answer may be wrong"
     assert refusal.kept_back == "sent again"
     assert len(refusal.uploads) == 20 and all(upload.again for upload in refusal.uploads)
-    assert find_refusals(missing(20, 0), Allowance()) == []
+    assert check_removals(missing(20, 0), Allowance()) == []
 
 
 @pytest.mark.parametrize("plan", [missing(10, 0), missing(20, 20), missing(0, 0, new=1000), Plan()])
-def test_what_is_new_or_little_is_sent(plan):
-    assert find_repeats(plan, Allowance()) == []
+def test_new_samples_and_a_few_repeats_are_sent(plan):
+    assert check_repeats(plan, Allowance()) == []
 
 
-def test_a_word_lets_everything_be_sent_again_and_a_number_of_removals_does_not():
-    assert find_repeats(missing(2000, 0), Allowance(all=True)) == []
-    assert len(find_repeats(missing(2000, 0), Allowance(at_most=5000))) == 1
+def test_yes_allows_repeats_and_max_remove_does_not():
+    assert check_repeats(missing(2000, 0), Allowance(all=True)) == []
+    assert len(check_repeats(missing(2000, 0), Allowance(at_most=5000))) == 1
 
 
 def test_a_refusal_says_what_is_kept_back():
-    assert find_refusals(plan_of(11, 100), Allowance())[0].kept_back == "removed"
+    assert check_removals(plan_of(11, 100), Allowance())[0].kept_back == "removed"

@@ -1,7 +1,7 @@
 """The decision table and the plan it makes."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 from hypothesis import given
@@ -20,15 +20,29 @@ from astica_sync.core.model import (
     make_scope,
     make_uid,
 )
-from astica_sync.core.plan.decision import Verdict, decide
-from astica_sync.core.plan.ordering import new_places, uploads_before
-from astica_sync.core.plan.planner import (
-    CLASS_REMOVE_COST,
-    Plan,
-    PlanContext,
+from astica_sync.core.plan.decision import (
+    CLASS_UNREADABLE,
+    NEW_PLACE_PENDING,
+    Action,
+    AdoptCopy,
+    AskAboutTitle,
+    Facts,
+    ForgetMark,
+    HoldCopies,
+    Keep,
+    KeepMark,
+    LeaveUnmanaged,
     RemovalReason,
-    make_plan,
+    RemoveCopies,
+    SkipFailed,
+    UploadSample,
+    WaitUntil,
+    decide,
+    secures_image,
 )
+from astica_sync.core.plan.ordering import new_places, uploads_before
+from astica_sync.core.plan.plan import CLASS_REMOVE_COST, Plan
+from astica_sync.core.plan.planner import PlanContext, make_plan
 
 MODEL = 7
 QUARANTINE = 60.0
@@ -37,24 +51,98 @@ P, A, U = Presence.PRESENT, Presence.ABSENT, Presence.UNKNOWN
 NONE, ATTEMPTED, AGREED = None, MarkState.ATTEMPTED, MarkState.AGREED
 
 
+def facts(local: Presence, mark: MarkState | None, copies: int, settled: bool) -> Facts:
+    """The columns of the table; sample ids count from 1."""
+    ends = ASKED - 1 if settled else ASKED + 1
+    return Facts(local, mark, tuple(range(1, copies + 1)), (), ASKED, ends)
+
+
+def extras(copies: int) -> RemoveCopies:
+    return RemoveCopies(tuple(range(2, copies + 1)), RemovalReason.EXTRA)
+
+
+TABLE = [
+    (U, (NONE, ATTEMPTED, AGREED), (0, 1, 2), (True, False), lambda f: (HoldCopies(f.copies, CLASS_UNREADABLE),)),
+    (P, (NONE, ATTEMPTED), (0,), (True,), lambda f: (UploadSample(again=False),)),
+    (P, (AGREED,), (0,), (True,), lambda f: (UploadSample(again=True),)),
+    (P, (ATTEMPTED,), (0,), (False,), lambda f: (WaitUntil(ASKED + 1, confirmed=False),)),
+    (P, (AGREED,), (0,), (False,), lambda f: (WaitUntil(ASKED + 1, confirmed=True),)),
+    (P, (AGREED,), (1,), (True, False), lambda f: (Keep(),)),
+    (P, (NONE, ATTEMPTED), (1,), (True, False), lambda f: (AdoptCopy(1),)),
+    (P, (AGREED,), (2, 3), (True, False), lambda f: (Keep(), extras(len(f.copies)))),
+    (P, (NONE, ATTEMPTED), (2, 3), (True, False), lambda f: (AdoptCopy(1), extras(len(f.copies)))),
+    (A, (NONE,), (0, 1, 2), (True, False), lambda f: (LeaveUnmanaged(),)),
+    (A, (ATTEMPTED, AGREED), (1, 2), (True, False), lambda f: (RemoveCopies(f.copies, RemovalReason.ABSENT),)),
+    (A, (ATTEMPTED, AGREED), (0,), (False,), lambda f: (KeepMark(),)),
+    (A, (ATTEMPTED, AGREED), (0,), (True,), lambda f: (ForgetMark(),)),
+]
+
+
+def rows_of_table() -> Iterator[tuple[Facts, Callable[[Facts], tuple[Action, ...]]]]:
+    for local, marks, copies, settled, expected in TABLE:
+        for mark, number, is_settled in itertools.product(marks, copies, settled):
+            yield facts(local, mark, number, is_settled), expected
+
+
+def test_the_table_is_that_of_the_design() -> None:
+    for row, expected in rows_of_table():
+        assert decide(row) == expected(row), row
+
+
+def test_the_table_has_one_row_for_each_combination() -> None:
+    """Every mark, up to three copies, before and after the quarantine; none of it twice."""
+    rows = [row for row, _ in rows_of_table()]
+    assert len(rows) == len(set(rows))
+    needed = {
+        facts(local, mark, copies, settled)
+        for local, mark in itertools.product((P, A, U), (NONE, ATTEMPTED, AGREED))
+        for copies, settled in itertools.product(range(3), (True, False))
+    }
+    # Without a mark nothing was sent, so there is no quarantine.
+    assert needed - set(rows) == {facts(P, NONE, 0, False)}
+
+
+CIRCUMSTANCES = [
+    (facts(P, NONE, 0, True)._replace(failed_before=True), (SkipFailed(),)),
+    (facts(P, AGREED, 0, False)._replace(failed_before=True), (SkipFailed(),)),
+    (facts(P, NONE, 0, True)._replace(title_questioned=True), (AskAboutTitle(),)),
+    (facts(P, ATTEMPTED, 0, False)._replace(title_questioned=True), (WaitUntil(ASKED + 1, confirmed=False),)),
+    (facts(P, AGREED, 1, True)._replace(title_questioned=True, failed_before=True), (Keep(),)),
+    (
+        facts(P, NONE, 0, True)._replace(misplaced=(9,)),
+        (UploadSample(again=False), RemoveCopies((9,), RemovalReason.MISPLACED)),
+    ),
+    (facts(P, AGREED, 1, True)._replace(misplaced=(9,)), (Keep(), RemoveCopies((9,), RemovalReason.MISPLACED))),
+    (facts(A, AGREED, 1, True)._replace(moved=True), (RemoveCopies((1,), RemovalReason.MOVED),)),
+    (
+        facts(A, AGREED, 1, True)._replace(moved=True, new_place_pending=True),
+        (HoldCopies((1,), NEW_PLACE_PENDING),),
+    ),
+    (facts(A, AGREED, 0, True)._replace(moved=True, new_place_pending=True), (ForgetMark(),)),
+    (facts(A, AGREED, 1, True)._replace(ignored=True), (RemoveCopies((1,), RemovalReason.IGNORED),)),
+    (facts(A, AGREED, 1, True)._replace(not_in_version=True), (RemoveCopies((1,), RemovalReason.NOT_IN_VERSION),)),
+]
+
+
+@pytest.mark.parametrize(("row", "actions"), CIRCUMSTANCES)
+def test_circumstances_beside_the_table(row: Facts, actions: tuple[Action, ...]) -> None:
+    assert decide(row) == actions
+
+
 @pytest.mark.parametrize(
-    ("local", "marks", "copies", "settled", "verdict"),
+    ("row", "secured"),
     [
-        (U, (NONE, ATTEMPTED, AGREED), (0, 1, 2), (True, False), Verdict.HOLD),
-        (P, (NONE, ATTEMPTED, AGREED), (0,), (True,), Verdict.UPLOAD),
-        (P, (ATTEMPTED, AGREED), (0,), (False,), Verdict.WAIT),
-        (P, (AGREED,), (1,), (True, False), Verdict.KEEP),
-        (P, (NONE, ATTEMPTED), (1,), (True, False), Verdict.ADOPT),
-        (P, (NONE, ATTEMPTED, AGREED), (2, 3), (True, False), Verdict.DROP_EXTRAS),
-        (A, (NONE,), (1, 2), (True, False), Verdict.LEAVE),
-        (A, (ATTEMPTED, AGREED), (1, 2), (True, False), Verdict.REMOVE),
-        (A, (ATTEMPTED, AGREED), (0,), (False,), Verdict.WAIT),
-        (A, (ATTEMPTED, AGREED), (0,), (True,), Verdict.FORGET),
+        (facts(P, NONE, 0, True), True),
+        (facts(P, AGREED, 1, True), True),
+        (facts(P, ATTEMPTED, 1, True), True),
+        (facts(P, AGREED, 0, False), True),
+        (facts(P, ATTEMPTED, 0, False), False),
+        (facts(P, NONE, 0, True)._replace(failed_before=True), False),
+        (facts(P, NONE, 0, True)._replace(title_questioned=True), False),
     ],
 )
-def test_the_table_says_what_the_design_says(local, marks, copies, settled, verdict):
-    for mark, number, old in itertools.product(marks, copies, settled):
-        assert decide(local, mark, number, settled=old) is verdict
+def test_a_moved_image_is_secured_where_the_service_has_it_or_takes_it_first(row: Facts, secured: bool) -> None:
+    assert secures_image(decide(row)) is secured
 
 
 class World:
@@ -112,7 +200,7 @@ def story(plan: Plan) -> list[str]:
         *(f"forget {uid[:2]}" for uid in plan.forgets),
         *(f"wait {w.class_title} until {w.until:g}" for w in plan.waiting),
         *(f"held {h.class_title}: {h.reason}" for h in plan.held),
-        *(f"blocked {b.path}" for b in plan.blocked),
+        *(f"blocked {b.path}" for b in plan.failed_before),
     ]
 
 
@@ -163,7 +251,7 @@ def test_a_moved_sample_keeps_its_old_place_while_the_new_one_is_doubtful():
 
 def test_a_moved_sample_keeps_its_old_place_while_the_new_one_is_refused():
     world = World().has("Bottle/a").agreed("Can/a").shows("Can/a")
-    plan = world.plan(bad={world.uid("Bottle/a")})
+    plan = world.plan(failed_before={world.uid("Bottle/a")})
     assert story(plan) == ["held Can: its new place is not confirmed yet", "blocked Bottle/a.jpg"]
 
 
@@ -214,15 +302,15 @@ def test_a_time_from_a_clock_that_was_ahead_does_not_wait_for_ever():
     assert story(world.plan(run_started=ASKED - QUARANTINE)) == ["upload Can/a.jpg"]
 
 
-@pytest.mark.parametrize("unknown", [Unreadable(everything=True), Unreadable(classes=frozenset({"Can"}))])
-def test_what_could_not_be_read_is_not_absent(unknown):
-    plan = World().agreed("Can/a").shows("Can/a").plan(unknown=unknown)
+@pytest.mark.parametrize("unreadable", [Unreadable(everything=True), Unreadable(classes=frozenset({"Can"}))])
+def test_what_could_not_be_read_is_not_absent(unreadable):
+    plan = World().agreed("Can/a").shows("Can/a").plan(unreadable=unreadable)
     assert story(plan) == ["held Can: part of its class could not be read"]
     assert not plan.in_sync
 
 
 def test_an_unreadable_class_holds_nothing_else():
-    plan = World().agreed("Can/a").shows("Can/a").plan(unknown=Unreadable(classes=frozenset({"Bottle"})))
+    plan = World().agreed("Can/a").shows("Can/a").plan(unreadable=Unreadable(classes=frozenset({"Bottle"})))
     assert story(plan) == ["remove Can/a.jpg #100: ABSENT"]
 
 
@@ -233,7 +321,7 @@ def test_a_gone_sample_that_the_service_no_longer_shows_is_forgotten_after_the_q
 
 def test_a_sample_that_failed_for_good_is_not_tried_again():
     world = World().has("Can/a")
-    plan = world.plan(bad={world.uid("Can/a")})
+    plan = world.plan(failed_before={world.uid("Can/a")})
     assert story(plan) == ["blocked Can/a.jpg"]
     assert plan.requests == 0
     assert not plan.in_sync
@@ -347,7 +435,7 @@ def test_a_file_that_the_ignore_file_took_out_is_told_from_one_that_is_gone():
 
 
 def test_uploads_into_a_class_that_is_asked_about_wait_and_what_moves_there_stays_in_its_old_place():
-    plan = World().has("Cna/a", "Can/b").agreed("Can/a").shows("Can/a").plan(asked={"Cna"})
+    plan = World().has("Cna/a", "Can/b").agreed("Can/a").shows("Can/a").plan(questioned_titles={"Cna"})
     assert story(plan) == ["upload Can/b.jpg", "held Can: its new place is not confirmed yet"]
-    assert [upload.path for upload in plan.asked] == ["Cna/a.jpg"]
+    assert [upload.path for upload in plan.questioned] == ["Cna/a.jpg"]
     assert not plan.in_sync

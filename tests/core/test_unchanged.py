@@ -96,7 +96,7 @@ def test_counting_what_is_the_same_changes_no_plan(
         for number, title in enumerate(TITLES, 1)
     )
     observation = Observation(ModelInfo(7, "m"), 1000.0, classes, remote)
-    terms = PlanContext("r", 0.0, 60.0, unknown=Unreadable(classes=frozenset({"Dog"})))
+    terms = PlanContext("r", 0.0, 60.0, unreadable=Unreadable(classes=frozenset({"Dog"})))
     before, unchanged_module._SMALL = unchanged_module._SMALL, small
     try:
         unchanged = find_unchanged(pages(local, local_page), pages(marks, marks_page), SampleTable.of(remote))
@@ -109,17 +109,26 @@ def test_counting_what_is_the_same_changes_no_plan(
     rest = list(SampleTable.of(remote).with_contents(unchanged.rest))
     assert (
         make_plan(
-            rest_of(local, unchanged), rest_of(marks, unchanged), observation, terms, unchanged.classes, rest=rest
+            rest_of(local, unchanged),
+            rest_of(marks, unchanged),
+            observation,
+            terms,
+            counted=unchanged.classes,
+            remote=rest,
         )
         == whole
     )
     # The same with some of the new ones another time.
     now, later = split_batch(unchanged, terms, small)
-    assert split_batch(unchanged, replace(terms, bad={"another"}), small) == (now, later), "with a look at each"
+    assert split_batch(unchanged, replace(terms, failed_before={"another"}), small) == (now, later), (
+        "with a look at each"
+    )
     sliced = [sample for sample in local if sample.content in now]
-    part = make_plan(sliced, rest_of(marks, unchanged), observation, terms, unchanged.classes, later, rest)
+    part = make_plan(
+        sliced, rest_of(marks, unchanged), observation, terms, counted=unchanged.classes, later=later, remote=rest
+    )
     assert (part.requests, part.classes, part.removals) == (whole.requests, whole.classes, whole.removals)
-    assert part.more == len(whole.uploads) - len(part.uploads)
+    assert part.later == len(whole.uploads) - len(part.uploads)
     assert len(part.uploads) <= small + len(whole.uploads) - len(unchanged.new[0])
 
 

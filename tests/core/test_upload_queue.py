@@ -2,7 +2,7 @@
 
 import pytest
 
-from astica_sync.core.plan.planner import Upload
+from astica_sync.core.plan.plan import Upload
 from astica_sync.core.watch import debounce
 from astica_sync.core.watch.debounce import Debouncer
 from astica_sync.core.watch.scheduler import Scheduler

@@ -25,7 +25,7 @@ def test_a_class_whose_last_file_went_is_asked_about_however_small_it_is(
         path.unlink()
     ran = shell("push", "--store", pushed)
     assert ran.code == 4
-    assert "class 'Bottle' has vanished or is empty" in ran.out
+    assert "class 'Bottle' is missing or empty in the store" in ran.out
     assert "- Bottle/000.png" in ran.out
     assert nothing_went(sandbox)
     (pushed / "Bottle").rmdir()
@@ -59,7 +59,7 @@ def test_a_changed_ignore_file_never_becomes_removals_without_saying_so(
     (pushed / ".astica-ignore").write_text("000.png\n")
     ran = shell("push", "--store", pushed)
     assert ran.code == 4
-    assert "3 samples would go for being ignored now" in ran.out
+    assert "3 samples would be removed because the ignore file excludes them now" in ran.out
     assert nothing_went(sandbox)
     status = shell("pull-status", "--store", pushed)
     assert "its file is ignored now" in status.out
@@ -78,7 +78,7 @@ def test_everything_deleted_by_a_slip_of_the_hand_removes_nothing(
     for flags in ((), ("--max-remove", "1000"), ("--max-remove", "100%")):
         ran = shell("push", *flags, "--store", pushed)
         assert ran.code == 4, ran.out
-        assert "the store holds no sample at all" in ran.out
+        assert "the store has no samples" in ran.out
     assert nothing_went(sandbox)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from astica_sync.core.plan.guard import Allowance, Refusal
-from astica_sync.core.plan.planner import Plan
+from astica_sync.core.plan.plan import Plan
 from astica_sync.core.watch.watch_status import WatchStatus
 from astica_sync.errors import Interrupted, StoreBusy
 from astica_sync.local.backup.backup import Backup

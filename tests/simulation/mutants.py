@@ -42,6 +42,7 @@ def _mutant(name: str, *changes: Change, quick: int = 0) -> Mutant:
 APPLY = "astica_sync.sync.apply.apply_plan:"
 JOBS = "astica_sync.sync.apply.requests:"
 PLAN = "astica_sync.core.plan.planner:"
+DECISION = "astica_sync.core.plan.decision:"
 PUSH = "astica_sync.sync.push.push:"
 SCAN = "astica_sync.local.scan.scanner:"
 OBJECTS = "astica_sync.local.backup.object_store:"
@@ -69,11 +70,11 @@ MUTANTS = (
          "        session.journal.attempt([(upload.uid, upload.class_title, upload.path)], session.clock.now())"),
         quick=50,
     ),
-    _mutant("no quarantine", (PLAN + "_settled", "asked_at - sent_at >= terms.quarantine", "True"), quick=400),
-    _mutant("half a quarantine", (PLAN + "_settled", ">= terms.quarantine", ">= terms.quarantine / 2")),
+    _mutant("no quarantine", (DECISION + "is_settled", "facts.quarantine_ends is None or facts.asked_at >= facts.quarantine_ends", "True"), quick=400),
+    _mutant("half a quarantine", (PLAN + "quarantine_end", "+ context.quarantine", "+ context.quarantine / 2")),
     _mutant(
         "a restart does not begin the quarantine anew",
-        (PLAN + "last_sending", "if mark.sent_at is None or mark.run == terms.run:", "if True:"),
+        (PLAN + "last_sending", "if mark.sent_at is None or mark.run == context.run:", "if True:"),
         quick=1000,
     ),
     _mutant(
@@ -116,13 +117,13 @@ MUTANTS = (
     _mutant("a removal does not mark attempted again",
         (APPLY + "_mark_removals", "session.journal.attempt", "(lambda *_: None)"), quick=300),
     _mutant("a mark is forgotten at once",
-        ("astica_sync.core.plan.decision:decide", "return Verdict.FORGET if settled else Verdict.WAIT", "return Verdict.FORGET")),
+        (DECISION + "_decide_absent", "ForgetMark() if is_settled(facts) else KeepMark()", "ForgetMark()")),
     _mutant("the clock of an earlier run is believed",
-        (PLAN + "last_sending", "return min(mark.sent_at, terms.run_started)", "return mark.sent_at")),
+        (PLAN + "last_sending", "return min(mark.sent_at, context.run_started)", "return mark.sent_at")),
     _mutant("a refusal counts as uploaded",
         (APPLY + "_Uploads._settle_one", "if error is None:", "if error is None or isinstance(error, Refused):")),
     _mutant("bad samples are tried again",
-        (PLAN + "_plan_present", "and row.uid in terms.bad", "and False"), quick=1000),
+        (PLAN + "_present_facts", "row.uid in context.failed_before", "False"), quick=1000),
     # Removals (promises 2, 3, 4 and 7).
     _mutant("a removal by uid",
         (CLIENT + "Client.remove_sample", '"sample_uid": ""', '"sample_uid": "x"'), quick=100),
@@ -130,29 +131,29 @@ MUTANTS = (
     _mutant("one look instead of two", (JOBS + "may_go", "return is_still_absent(", "return True or is_still_absent(")),
     _mutant("the second look reads nothing",
         (RECHECK + "_has_left", "return reading.ending is HashOutcome.READ and reading.content != content", "return True")),
-    _mutant("what cannot be read is absent", (MODEL + "Unreadable.hides", "self.everything or class_title in self.classes", "False"),
+    _mutant("what cannot be read is absent", (MODEL + "Unreadable.covers", "self.everything or class_title in self.classes", "False"),
         (RECHECK + "_has_left", "except OSError:\n        return False", "except OSError:\n        return True")),
     _mutant("an unreadable folder is an empty one", (SCAN + "_Walk._hold", "self.held.add(folder.path)", "return")),
     _mutant("another folder in the store's place is the store",
         ("astica_sync.local.layout:check_root", "if sentinel.inode != status.st_ino:", "if False:")),
     _mutant("the root is not looked at",
         ("astica_sync.local.layout:check_root", "sentinel = read_sentinel(layout, fs)", "return read_sentinel(layout, fs)")),
-    _mutant("the guard is off", (GUARD + "find_refusals", "if not removed or allowance.all:", "if True:"), quick=500),
+    _mutant("the guard is off", (GUARD + "check_removals", "if not removed or allowance.all:", "if True:"), quick=500),
     _mutant("the guard forgets the classes",
-        (GUARD + "find_refusals", "return refusals + _class_refusals(plan, removed, allowance)", "return refusals")),
+        (GUARD + "check_removals", " + check_classes(plan, allowance)", "")),
     _mutant("most of all is sent again unasked",
-        (GUARD + "find_repeats", "if allowance.all or", "if True or")),
+        (GUARD + "check_repeats", "if allowance.all or", "if True or")),
     _mutant("consent is kept for other samples",
         (PUSH + "_still_refused", "return [] if named <= agreed else refusals", "return [] if agreed else refusals")),
     _mutant("unmanaged samples are removed",
-        (PLAN + "_plan_image", "plan.unmanaged.extend(row.remote)",
-         "plan.removals.extend(_removals(row, row.remote, row.remote[0].class_title, gone))"), quick=300),
-    _mutant("extras are not dropped", (PLAN + "_plan_present", "copies[1:]", "()")),
-    _mutant("of extras the highest id is kept", (PLAN + "_plan_present", "copies[1:]", "copies[:-1]")),
+        (PLAN + "_take", "draft.unmanaged.extend(row.remote)",
+         "draft.removals.extend(_removals(row, row.remote[0].class_title if row.remote else '',"
+         " RemoveCopies(tuple(one.sample_id for one in row.remote), RemovalReason.ABSENT)))"), quick=300),
+    _mutant("extras are not dropped", (DECISION + "_remove_extras", "facts.copies[1:]", "()")),
+    _mutant("of extras the highest id is kept", (DECISION + "_remove_extras", "facts.copies[1:]", "facts.copies[:-1]")),
     _mutant("a misplaced sample counts as a copy",
-        (PLAN + "_plan_present", "folded = fold_title(title)\n",
-         "folded = fold_title(title)\n    row = type(row)(row.uid, row.local, row.mark, tuple(type(s)(s.uid, s.sample_id,"
-         " s.class_id, title) for s in row.remote))\n")),
+        (PLAN + "_present_facts", "fold_title(sample.class_title) == folded", "True"),
+        (PLAN + "_present_facts", "fold_title(sample.class_title) != folded", "False")),
     _mutant("class_remove without a view of its moment",
         (APPLY + "_remove_class", "alone = len(planned) == len(shown)", "alone = True")),
     _mutant("class_remove by the view of the plan",
@@ -165,15 +166,14 @@ MUTANTS = (
          "    planned = [removal for removal in wanted if removal.sample_id in shown]\n"
          "    alone = len(planned) == len(shown)")),
     _mutant("class_remove although samples go there",
-        (PLAN + "_fold_into_class_removals", "and fold_title(entry.title) not in busy", "")),
+        (PLAN + "fold_into_class_removals", "and fold_title(entry.title) not in folded", "")),
     _mutant("class_remove of a class that holds others, too",
-        (PLAN + "_fold_into_class_removals", "== entry.samples >", ">"),
+        (PLAN + "fold_into_class_removals", "== entry.samples >", ">"),
         (APPLY + "_remove_class", "alone = len(planned) == len(shown)", "alone = True")),
     _mutant("the old place goes before the new one is confirmed",
         (APPLY + "_remove", "if set(uploads_before(removal, places)) <= applied.uploaded:", "if True:")),
     _mutant("the old place goes while the new one is in doubt",
-        (PLAN + "_plan_image", "unsure = not _plan_present(plan, row, row.local, asked_at, terms) or unsure",
-         "_plan_present(plan, row, row.local, asked_at, terms)")),
+        (PLAN + "_plan_image", "pending = pending or not secures_image(actions)", "pending = False")),
     _mutant("a lost removal is sent again blindly",
         (SERVICE + "Service.remove_sample", '"""Removes one sample by its id, once."""',
          "try:\n"
@@ -228,7 +228,7 @@ MUTANTS = (
     ),
     _mutant("a remembered comparison forgets what was touched since",
         ("astica_sync.core.plan.unchanged:recheck_contents", "sorted(set(contents).difference(unchanged.rest))", "[]"), quick=100),
-    _mutant("what could not be seen counts as equal", (PLAN + "make_plan", "unseen=bool(terms.unknown)", "")),
+    _mutant("what could not be seen counts as equal", (PLAN + "_Draft.finish", "incomplete=bool(context.unreadable),", "")),
     # The limit and the lock (promises 6 and 8).
     _mutant("the limit is off by one", (RATE_LIMIT + "next_start", "room = limit - ahead", "room = limit - ahead + 1"), quick=200),
     _mutant("a request counts from its sending", (RATE_LIMIT + "counts_until", "span.answered + window", "span.sent + window")),

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import xxhash
 
 from astica_sync.core.model import complete_uid, fold_title, make_scope, make_uid
+from astica_sync.core.plan.decision import RemovalReason
 from astica_sync.core.plan.guard import Allowance, Refusal
-from astica_sync.core.plan.planner import Plan, RemovalReason
+from astica_sync.core.plan.plan import Plan
 from tests.simulation.filesystem import Node
 from tests.simulation.oracle_versions import VersionsOracle
 from tests.simulation.service import MODEL, Seen, Service
@@ -562,6 +563,6 @@ def _plan_text(plan: Plan) -> str:
         "forget": len(plan.forgets),
         "wait": len(plan.waiting),
         "held": len(plan.held),
-        "blocked": len(plan.blocked),
+        "blocked": len(plan.failed_before),
     }
     return ", ".join(f"{name} {count}" for name, count in parts.items() if count) or "nothing"

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from astica_sync.clock import SystemClock
 from astica_sync.core.model import ModelInfo, Observation, RemoteClass, RemoteSample
-from astica_sync.core.plan.planner import Plan, PlanContext
+from astica_sync.core.plan.plan import Plan
+from astica_sync.core.plan.planner import PlanContext
 from astica_sync.core.view.sample_table import SampleTable
 from astica_sync.local.db.index import Index
 from astica_sync.local.db.journal import Journal
@@ -132,9 +133,9 @@ def test_a_backlog_is_planned_in_pieces_however_large_a_piece_is(sides: Sides, m
     sides.journal.forget([sample.uid for sample in sides.index.local_samples(7)])
     sides.show([])
     piece = sides.plan(quick=False, most=3)
-    assert (len(piece.uploads), piece.more, piece.classes["Can"].local) == (3, 2, 5)
+    assert (len(piece.uploads), piece.later, piece.classes["Can"].local) == (3, 2, 5)
     whole = sides.plan(quick=False, most=5)
-    assert (len(whole.uploads), whole.more, whole.classes["Can"].local) == (5, 0, 5)
+    assert (len(whole.uploads), whole.later, whole.classes["Can"].local) == (5, 0, 5)
 
 
 def test_a_note_with_a_flipped_byte_is_not_believed(sides: Sides) -> None:

@@ -16,8 +16,10 @@ from astica_sync.core.model import (
     make_scope,
     make_uid,
 )
+from astica_sync.core.plan.decision import RemovalReason
 from astica_sync.core.plan.ordering import new_places, uploads_before
-from astica_sync.core.plan.planner import Plan, PlanContext, RemovalReason, make_plan
+from astica_sync.core.plan.plan import Plan
+from astica_sync.core.plan.planner import PlanContext, make_plan
 from astica_sync.core.versions.snapshot import Elsewhere, Pinned, as_local, diff, freeze
 from astica_sync.core.versions.version import find_objections
 
@@ -36,7 +38,7 @@ def plan_as(wanted: list[LocalSample], marks: list[Mark], remote: list[RemoteSam
     classes = Counter(sample.class_title for sample in remote)
     listed = tuple(RemoteClass(10 + TITLES.index(title), title, count) for title, count in classes.items())
     observation = Observation(ModelInfo(1, "M"), 1000.0, listed, tuple(sorted(remote, key=lambda one: one.uid)))
-    terms = PlanContext(run="now", run_started=0.0, quarantine=0.0, version=True, class_remove=False)
+    terms = PlanContext(run="now", run_started=0.0, quarantine=0.0, is_version=True, class_remove=False)
     return make_plan(wanted, sorted(marks, key=lambda one: one.uid), observation, terms)
 
 
@@ -128,5 +130,5 @@ def test_what_was_made_elsewhere_and_went_is_in_the_diff() -> None:
 def test_a_store_that_could_not_be_read_whole_speaks_against_training() -> None:
     classes = (RemoteClass(1, "Can", 1), RemoteClass(2, "Jar", 1))
     observation = Observation(ModelInfo(1, "M"), 1000.0, classes, ())
-    (objection,) = find_objections(Plan(unseen=True), observation)
+    (objection,) = find_objections(Plan(incomplete=True), observation)
     assert "a part of the store could not be read" in objection.reason

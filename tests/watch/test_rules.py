@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.core.plan.planner import Plan, RemovalReason, RemoveClass, RemoveSample, Upload
+from astica_sync.core.plan.decision import RemovalReason
+from astica_sync.core.plan.plan import Plan, RemoveClass, RemoveSample, Upload
 from astica_sync.core.view.hash_set import HashSet
 from astica_sync.core.watch.debounce import OPEN_PATIENCE, Debouncer
 from astica_sync.core.watch.scheduler import (

@@ -8,7 +8,7 @@ import click
 from astica_sync.cli.render.status_output import twin_line
 from astica_sync.cli.render.text import duration, first, number, safe
 from astica_sync.core.plan.guard import Refusal
-from astica_sync.core.plan.planner import Plan
+from astica_sync.core.plan.plan import Plan
 from astica_sync.sync.progress import ProgressListener
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Progress(ProgressListener):
 
     def planned(self, plan: Plan, refusals: list[Refusal], eta: float) -> None:
         removed = 0 if refusals else len(plan.removed)
-        uploads = len(plan.uploads) + plan.more - sum(len(refusal.uploads) for refusal in refusals)
+        uploads = len(plan.uploads) + plan.later - sum(len(refusal.uploads) for refusal in refusals)
         if not uploads and not removed:
             return
         self._warn_of_twins(plan)
@@ -41,7 +41,7 @@ class Progress(ProgressListener):
     def _warn_of_twins(self, plan: Plan) -> None:
         """Only those of which a part goes up now: who has been told once may mean it."""
         sent = {upload.uid for upload in plan.uploads}
-        twins = [twin for twin in plan.twins if any(sample.uid in sent for sample in twin)]
+        twins = [twin for twin in plan.in_several_classes if any(sample.uid in sent for sample in twin)]
         if twins:
             lines = ["The same image is in two classes or more, and goes up for each:"]
             click.echo("\n".join(lines + first((f"  {twin_line(twin)}" for twin in twins), len(twins))), err=True)

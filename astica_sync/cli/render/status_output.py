@@ -8,7 +8,7 @@ import click
 from astica_sync.cli.render.text import duration, first, json_name, number, safe, what_lets_go
 from astica_sync.core.model import LocalSample, Problem
 from astica_sync.core.plan.guard import Refusal
-from astica_sync.core.plan.planner import Plan
+from astica_sync.core.plan.plan import Plan
 from astica_sync.core.plan.similar_titles import NearTitle
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def status_data(seen: "StoreStatus", eta: float) -> dict[str, Any]:
     """The object of ``pull-status --json``."""
     plan, observation = seen.plan, seen.observation
-    blocked = [{"path": json_name(upload.path), "reason": seen.bad[upload.uid].reason} for upload in plan.blocked]
+    blocked = [{"path": json_name(upload.path), "reason": seen.bad[upload.uid].reason} for upload in plan.failed_before]
     return {
         "model_id": observation.model.model_id,
         "in_sync": plan.in_sync and not seen.refusals,
@@ -105,10 +105,12 @@ def status_lines(seen: "StoreStatus", eta: float) -> list[str]:
     lines += _section("To remove", "red", gone)
     lines += _section("Waiting", "yellow", [f"~ {safe(w.class_title)}/{w.uid[:8]}  ({w.reason})" for w in plan.waiting])
     lines += _section("Held back", "yellow", [f"~ {safe(h.class_title)}/{h.uid[:8]}  ({h.reason})" for h in plan.held])
-    failed = [f"! {safe(upload.path)}  ({seen.bad[upload.uid].reason})" for upload in plan.blocked]
+    failed = [f"! {safe(upload.path)}  ({seen.bad[upload.uid].reason})" for upload in plan.failed_before]
     lines += _section("Failed before; push --retry tries them again", "red", failed)
     lines += _section("Problems", "yellow", [f"! {safe(p.path)}  ({p.reason})" for p in seen.problems])
-    lines += _section("In two classes or more, a sample in each", "yellow", [twin_line(twin) for twin in plan.twins])
+    lines += _section(
+        "In two classes or more, a sample in each", "yellow", [twin_line(twin) for twin in plan.in_several_classes]
+    )
     lines += _section(
         "Not ours, made elsewhere and left alone",
         "cyan",

@@ -16,7 +16,7 @@ import click
 from astica_sync.cli.render.text import duration, json_name, number, safe, what_lets_go
 from astica_sync.clock import local_time
 from astica_sync.core.plan.guard import Refusal
-from astica_sync.core.plan.planner import Plan
+from astica_sync.core.plan.plan import Plan
 from astica_sync.core.watch.watch_status import State, WatchStatus
 from astica_sync.sync.progress import ProgressListener
 

@@ -1,43 +1,223 @@
-"""The decision table: what follows for one sample from what store, journal and service say of it."""
+"""The decision table: what follows for one sample from what store, journal and service show of it.
 
+``decide`` holds the whole table. Whoever needs an answer faster (the columns of ``unchanged``, the watcher's new files)
+calls it as well, or is proved equal to it by a property test. The callers match on the actions and decide nothing
+themselves.
+"""
+
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple, assert_never
 
 from astica_sync.core.model import MarkState, Presence
 
-
-class Verdict(StrEnum):
-    """What the decision table says of one sample."""
-
-    UPLOAD = "upload"
-    WAIT = "wait"
-    KEEP = "keep"
-    ADOPT = "adopt"
-    DROP_EXTRAS = "drop extras"
-    LEAVE = "leave"
-    REMOVE = "remove"
-    FORGET = "forget"
-    HOLD = "hold"
+CONFIRMED = "confirmed by the service, not shown by it yet"
+OUTCOME_UNKNOWN = "sent, its outcome is unknown"
+CLASS_UNREADABLE = "part of its class could not be read"
+NEW_PLACE_PENDING = "its new place is not confirmed yet"
 
 
-def decide(local: Presence, mark: MarkState | None, copies: int, *, settled: bool) -> Verdict:
-    """The decision table of the design, section 4.
+class RemovalReason(StrEnum):
+    """Why a remote sample is to be removed."""
 
-    Args:
-        local: what the scan knows of the sample.
-        mark: the journal's word on it.
-        copies: samples with this identity, in place, in the observation (for an absent sample: in any place).
-        settled: nothing about the sample was sent within the quarantine before the observation was asked for.
+    ABSENT = "its file is gone"
+    IGNORED = "its file is ignored now"
+    MOVED = "it is in another class now"
+    EXTRA = "it is there more than once"
+    MISPLACED = "it is in another class than it was sent to"
+    NOT_IN_VERSION = "it is not in the data of that version"
+
+
+class Facts(NamedTuple):
+    """All that is known of one sample.
+
+    ``local`` and ``mark`` are what the scan and the journal know, ``copies`` the sample ids in its place in the
+    observation, lowest first (of an absent sample, in any place), ``misplaced`` those under another class.
+
+    ``asked_at`` is when the observation was asked for, ``quarantine_ends`` when the last request about the sample can
+    no longer be carried out late; None if none was sent. Both are seconds since the epoch.
+
+    Of a present sample: ``failed_before`` says that it is not tried again until its bytes change, ``title_questioned``
+    that the user has to confirm its new class first. Of an absent one: ``moved`` that another class of the store has
+    its image, ``new_place_pending`` that nothing shows yet that the service has the image there, ``ignored`` that its
+    file is there and ignored, ``not_in_version`` that it is missing in the data of a version, which is followed instead
+    of the store.
     """
-    if local is Presence.UNKNOWN:
-        return Verdict.HOLD
-    if local is Presence.PRESENT:
-        if copies == 0:
-            return Verdict.UPLOAD if settled else Verdict.WAIT
-        if copies > 1:
-            return Verdict.DROP_EXTRAS
-        return Verdict.KEEP if mark is MarkState.AGREED else Verdict.ADOPT
-    if mark is None:
-        return Verdict.LEAVE
-    if copies > 0:
-        return Verdict.REMOVE
-    return Verdict.FORGET if settled else Verdict.WAIT
+
+    local: Presence
+    mark: MarkState | None = None
+    copies: tuple[int, ...] = ()
+    misplaced: tuple[int, ...] = ()
+    asked_at: float = 0.0
+    quarantine_ends: float | None = None
+    failed_before: bool = False
+    title_questioned: bool = False
+    moved: bool = False
+    new_place_pending: bool = False
+    ignored: bool = False
+    not_in_version: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UploadSample:
+    """Send it. ``again``: the service has confirmed or shown it before."""
+
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WaitUntil:
+    """Send nothing about it before ``moment``; an observation asked for from then on decides. ``confirmed``: the
+    service has confirmed it and does not show it yet."""
+
+    moment: float
+    confirmed: bool
+
+    @property
+    def reason(self) -> str:
+        return CONFIRMED if self.confirmed else OUTCOME_UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class SkipFailed:
+    """Do not send it: it failed before, and its bytes are the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskAboutTitle:
+    """Do not send it before the user confirms its class, whose title is nearly that of another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """It is in sync."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptCopy:
+    """Note that the service has it, as this sample id; no request."""
+
+    sample_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveCopies:
+    """Remove these sample ids from the service."""
+
+    sample_ids: tuple[int, ...]
+    reason: RemovalReason
+
+
+@dataclass(frozen=True, slots=True)
+class HoldCopies:
+    """Leave these sample ids on the service until what is unknown now is known."""
+
+    sample_ids: tuple[int, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveUnmanaged:
+    """It was made elsewhere: leave it."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepMark:
+    """It is absent on both sides; a late copy may still appear, which is removed by its mark."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetMark:
+    """It is absent on both sides for good: delete its mark."""
+
+
+Action = (
+    UploadSample
+    | WaitUntil
+    | SkipFailed
+    | AskAboutTitle
+    | Keep
+    | AdoptCopy
+    | RemoveCopies
+    | HoldCopies
+    | LeaveUnmanaged
+    | KeepMark
+    | ForgetMark
+)
+
+_KEEP = (Keep(),)
+_LEAVE = (LeaveUnmanaged(),)
+_FIRST_UPLOAD = (UploadSample(again=False),)
+
+
+def decide(facts: Facts) -> tuple[Action, ...]:
+    """What to do about one sample, in order: the decision table of the design, section 4."""
+    match facts.local:
+        case Presence.PRESENT:
+            return _decide_present(facts)
+        case Presence.ABSENT if facts.mark is None:
+            return _LEAVE
+        case Presence.ABSENT:
+            return (_decide_absent(facts),)
+        case Presence.UNKNOWN:
+            return (HoldCopies(facts.copies, CLASS_UNREADABLE),)
+        case _:
+            assert_never(facts.local)
+
+
+def is_settled(facts: Facts) -> bool:
+    """Whether the observation was asked for a whole quarantine after the last request about the sample (promise 5)."""
+    return facts.quarantine_ends is None or facts.asked_at >= facts.quarantine_ends
+
+
+def secures_image(actions: tuple[Action, ...]) -> bool:
+    """Whether the service has the image of a present sample in its place, or takes it before any removal of this plan.
+    Until then no other place of the same image is given up."""
+    match actions[0]:
+        case UploadSample() | Keep() | AdoptCopy():
+            return True
+        case WaitUntil() as wait:
+            return wait.confirmed
+        case _:
+            return False
+
+
+def _decide_present(facts: Facts) -> tuple[Action, ...]:
+    if not facts.copies:
+        if facts.failed_before:
+            return (SkipFailed(),)
+        if facts.quarantine_ends is not None and not is_settled(facts):
+            return (WaitUntil(facts.quarantine_ends, confirmed=facts.mark is MarkState.AGREED),)
+        if facts.title_questioned:
+            return (AskAboutTitle(),)
+        if facts.mark is not MarkState.AGREED and not facts.misplaced:
+            return _FIRST_UPLOAD
+        return (UploadSample(again=facts.mark is MarkState.AGREED), *_remove_extras(facts))
+    kept = _KEEP if facts.mark is MarkState.AGREED else (AdoptCopy(facts.copies[0]),)
+    return kept if len(facts.copies) == 1 and not facts.misplaced else (*kept, *_remove_extras(facts))
+
+
+def _remove_extras(facts: Facts) -> tuple[Action, ...]:
+    """Of several copies the lowest id stays."""
+    extras: tuple[Action, ...] = ()
+    if facts.copies[1:]:
+        extras += (RemoveCopies(facts.copies[1:], RemovalReason.EXTRA),)
+    if facts.misplaced:
+        extras += (RemoveCopies(facts.misplaced, RemovalReason.MISPLACED),)
+    return extras
+
+
+def _decide_absent(facts: Facts) -> Action:
+    if facts.copies:
+        if facts.new_place_pending:
+            return HoldCopies(facts.copies, NEW_PLACE_PENDING)
+        return RemoveCopies(facts.copies, _removal_reason(facts))
+    return ForgetMark() if is_settled(facts) else KeepMark()
+
+
+def _removal_reason(facts: Facts) -> RemovalReason:
+    if facts.not_in_version:
+        return RemovalReason.NOT_IN_VERSION
+    if facts.moved:
+        return RemovalReason.MOVED
+    return RemovalReason.IGNORED if facts.ignored else RemovalReason.ABSENT

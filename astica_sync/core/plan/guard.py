@@ -1,26 +1,28 @@
-"""When a plan removes too much to be believed, or sends too much again (promise 7).
+"""The guard: refuses a plan that removes unusually much, or sends unusually much again (promise 7).
 
-A removal is rare in the life of a data set; a thousand at once are usually an unmounted drive, a wrong folder or a
-slip of the hand. Ten samples, or a tenth of what is managed, pass without a question: enough for daily tidying, and
-little enough to be put back from the backup within minutes of budget. More than half of one class does not pass, nor
-does the last file of a class that is nowhere else in the store, nor a file that is still there and ignored now.
+A removal is rare in the life of a data set; a thousand at once usually come from an unmounted drive, a wrong folder or
+a slip. Ten samples, or a tenth of what is managed, pass without a question: enough for daily tidying, and little enough
+to be put back from the backup within minutes of budget. Refused are also more than half of one class, the last file of
+a class whose images are nowhere else in the store, and a file that is still there and is ignored now.
 
-A service that suddenly shows little of what it had was emptied by somebody, or is not telling the truth. To send
-everything again would cost days of budget, and twice the data once it is shown again, so that waits for a word too.
+A service that suddenly shows few of its samples was emptied elsewhere, or its answer is wrong. Sending everything again
+would cost days of budget, and leave each sample twice if it was only hidden, so the user confirms that too.
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from astica_sync.core.plan.planner import Plan, RemovalReason, RemoveSample, Upload
+from astica_sync.core.plan.decision import RemovalReason
+from astica_sync.core.plan.plan import Plan, RemoveSample, Upload
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """How much a plan may remove unasked.
+    """How much a plan may remove without confirmation.
 
-    ``share`` of the managed samples, though always ``floor`` of them; ``class_share`` of one class likewise.
-    ``at_most`` is a person's own number (``--max-remove``) and replaces all of these; ``all`` is ``--yes``.
+    ``share`` (0 to 1) of the managed samples, though always ``floor`` of them; ``class_share`` of one class likewise.
+    ``at_most`` is the number given by ``--max-remove`` and replaces all of these; ``all`` is ``--yes``.
     """
 
     share: float = 0.1
@@ -32,7 +34,8 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why removals, or repeated uploads, of a plan are refused: the samples that would go, or would be sent again."""
+    """Why removals, or repeated uploads, of a plan are refused: ``samples`` would be removed,
+    ``uploads`` sent again."""
 
     reason: str
     samples: tuple[RemoveSample, ...] = ()
@@ -40,58 +43,72 @@ class Refusal:
 
     @property
     def kept_back(self) -> str:
-        """What a refused plan does not do with them."""
+        """What is not done with them."""
         return "sent again" if self.uploads else "removed"
 
 
-def find_refusals(plan: Plan, allowance: Allowance) -> list[Refusal]:
+def check_removals(plan: Plan, allowance: Allowance) -> list[Refusal]:
     """Every reason against the removals of the plan; one is enough to refuse them all."""
     removed = plan.removed
     if not removed or allowance.all:
         return []
     local = sum(count.local for count in plan.classes.values())
     if local == 0:
-        return [Refusal(f"the store holds no sample at all; {_samples(len(removed))} would go", tuple(removed))]
+        return [_refuse(f"the store has no samples; {_samples(len(removed))} would be removed", removed)]
     if allowance.at_most is not None:
         if len(removed) <= allowance.at_most:
             return []
-        return [Refusal(f"{_samples(len(removed))} would go, {allowance.at_most} may", tuple(removed))]
-    refusals = []
+        reason = f"{_samples(len(removed))} would be removed; --max-remove allows {allowance.at_most}"
+        return [_refuse(reason, removed)]
+    return check_total(plan, allowance) + check_ignored(plan) + check_classes(plan, allowance)
+
+
+def check_total(plan: Plan, allowance: Allowance) -> list[Refusal]:
+    """The reason against removing more than the allowed share of all managed samples."""
+    removed = plan.removed
     limit = max(allowance.floor, int(allowance.share * plan.managed))
-    if len(removed) > limit:
-        reason = f"{_samples(len(removed))} of {plan.managed} would go; {limit} may without a word from you"
-        refusals.append(Refusal(reason, tuple(removed)))
-    ignored = tuple(removal for removal in removed if removal.why is RemovalReason.IGNORED)
-    if ignored:
-        refusals.append(Refusal(f"{_samples(len(ignored))} would go for being ignored now", ignored))
-    return refusals + _class_refusals(plan, removed, allowance)
-
-
-def find_repeats(plan: Plan, allowance: Allowance) -> list[Refusal]:
-    """The reason against sending samples again, where the service shows fewer of ours than it lacks of those it had."""
-    again = tuple(upload for upload in plan.uploads if upload.again)
-    if allowance.all or len(again) <= max(allowance.floor, plan.managed):
+    if len(removed) <= limit:
         return []
-    had = _samples(len(again) + plan.managed)
-    return [
-        Refusal(f"the service shows {plan.managed} of {had} that it had; it may not be telling the truth", (), again)
-    ]
+    total = f"{_samples(len(removed))} of {plan.managed} would be removed"
+    return [_refuse(f"{total}; at most {limit} are removed without confirmation", removed)]
 
 
-def _class_refusals(plan: Plan, removed: list[RemoveSample], allowance: Allowance) -> list[Refusal]:
+def check_ignored(plan: Plan) -> list[Refusal]:
+    """The reason against removing files that are there and have become ignored."""
+    ignored = [removal for removal in plan.removed if removal.why is RemovalReason.IGNORED]
+    if not ignored:
+        return []
+    return [_refuse(f"{_samples(len(ignored))} would be removed because the ignore file excludes them now", ignored)]
+
+
+def check_classes(plan: Plan, allowance: Allowance) -> list[Refusal]:
+    """The reasons against removing a class, or more than the allowed share of one."""
     per_class: dict[str, list[RemoveSample]] = defaultdict(list)
-    for removal in removed:
+    for removal in plan.removed:
         per_class[removal.class_title].append(removal)
     refusals = []
     for title, removals in sorted(per_class.items()):
         count = plan.classes[title]
         limit = max(allowance.floor, int(allowance.class_share * count.managed))
         if count.local == 0 and any(removal.why is RemovalReason.ABSENT for removal in removals):
-            refusals.append(Refusal(f"class {title!r} has vanished or is empty", tuple(removals)))
+            refusals.append(_refuse(f"class {title!r} is missing or empty in the store", removals))
         elif len(removals) > limit:
-            reason = f"class {title!r} would lose {len(removals)} of {count.managed}; {limit} may go without a word"
-            refusals.append(Refusal(reason, tuple(removals)))
+            loss = f"class {title!r} would lose {len(removals)} of {count.managed} samples"
+            refusals.append(_refuse(f"{loss}; at most {limit} are removed without confirmation", removals))
     return refusals
+
+
+def check_repeats(plan: Plan, allowance: Allowance) -> list[Refusal]:
+    """The reason against sending samples again, where the service shows fewer of ours than it lacks of those it had."""
+    again = tuple(upload for upload in plan.uploads if upload.again)
+    if allowance.all or len(again) <= max(allowance.floor, plan.managed):
+        return []
+    had = _samples(len(again) + plan.managed)
+    return [Refusal(f"the service shows {plan.managed} of {had} that it had; its answer may be wrong", uploads=again)]
+
+
+def _refuse(reason: str, removals: Sequence[RemoveSample]) -> Refusal:
+    return Refusal(reason, tuple(removals))
 
 
 def _samples(number: int) -> str:

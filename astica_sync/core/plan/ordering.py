@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from astica_sync.core.model import content_of
-from astica_sync.core.plan.planner import RemovalReason, RemoveSample, Upload
+from astica_sync.core.plan.decision import RemovalReason
+from astica_sync.core.plan.plan import RemoveSample, Upload
 
 
 def new_places(uploads: Iterable[Upload]) -> dict[str, list[str]]:

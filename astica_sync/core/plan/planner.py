@@ -1,16 +1,17 @@
-"""What to do: the plan that the decision table makes of one scan, the marks and one observation.
+"""Makes the plan: joins store, marks and observation by uid, decides about each sample, and orders what follows.
 
-Everything in here is pure. A plan is plain data; what a dry run prints is what apply consumes.
+Everything in here is pure. The decisions themselves are in ``decision``.
 """
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from itertools import groupby
+from typing import assert_never
 
 from astica_sync.core.model import (
     ALL_READABLE,
+    CONTENT_LENGTH,
     LocalSample,
     Mark,
     MarkState,
@@ -20,89 +21,113 @@ from astica_sync.core.model import (
     Unreadable,
     fold_title,
 )
-from astica_sync.core.plan.decision import Verdict, decide
+from astica_sync.core.plan.decision import (
+    Action,
+    AdoptCopy,
+    AskAboutTitle,
+    Facts,
+    ForgetMark,
+    HoldCopies,
+    Keep,
+    KeepMark,
+    LeaveUnmanaged,
+    RemovalReason,
+    RemoveCopies,
+    SkipFailed,
+    UploadSample,
+    WaitUntil,
+    decide,
+    secures_image,
+)
 from astica_sync.core.plan.join import Row, merge_rows
-
-CLASS_REMOVE_COST = 2
-"""Requests of one ``class_remove``: the view asked for at that moment, and the removal."""
-
-
-class RemovalReason(StrEnum):
-    """Why a remote sample is to go."""
-
-    ABSENT = "its file is gone"
-    IGNORED = "its file is ignored now"
-    MOVED = "it is in another class now"
-    EXTRA = "it is there more than once"
-    MISPLACED = "it lies in another class than it was sent to"
-    NOT_IN_VERSION = "it is not in the data of that version"
+from astica_sync.core.plan.plan import (
+    CLASS_REMOVE_COST,
+    Adopt,
+    ClassCount,
+    Held,
+    Plan,
+    RemoveClass,
+    RemoveSample,
+    Upload,
+    Waiting,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
-    """Send one sample of ``size`` bytes; one request. ``again``: the service has confirmed or shown it before."""
+class PlanContext:
+    """What a plan depends on besides the three sides.
 
-    uid: str
-    class_title: str
-    path: str
-    size: int
-    again: bool = False
+    ``run`` and ``run_started`` name the run of the program that plans and when it began, ``quarantine`` is in seconds,
+    ``unreadable`` what its scan could not read, ``failed_before`` the uids that are not tried again (promise 9),
+    ``questioned_titles`` the class titles that wait for the user's confirmation, ``class_remove`` whether whole classes
+    may be removed by one request, ``uids_proven`` whether the service has been seen to keep our uids, ``ignored`` which
+    paths the ignore file takes out of the store, ``is_version`` whether the local side is the snapshot of a version
+    instead of the store: what is missing in it is meant to be missing.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class RemoveSample:
-    """Remove one remote sample by its id; one request. ``class_title`` is the store's spelling."""
-
-    uid: str
-    class_title: str
-    sample_id: int
-    class_id: int
-    why: RemovalReason
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveClass:
-    """Remove a whole remote class in place of all its samples; one view and one request."""
-
-    class_title: str
-    class_id: int
-    samples: tuple[RemoveSample, ...]
+    run: str
+    run_started: float
+    quarantine: float
+    unreadable: Unreadable = ALL_READABLE
+    failed_before: Collection[str] = frozenset()
+    questioned_titles: Collection[str] = frozenset()
+    class_remove: bool = True
+    uids_proven: bool = True
+    ignored: Callable[[str], bool] = lambda _: False
+    is_version: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Adopt:
-    """Note that the service has the sample; no request."""
+def make_plan(
+    local: Iterable[LocalSample],
+    marks: Iterable[Mark],
+    observation: Observation,
+    context: PlanContext,
+    *,
+    counted: Mapping[str, int] | None = None,
+    later: Mapping[str, int] | None = None,
+    remote: Iterable[RemoteSample] | None = None,
+) -> Plan:
+    """Compares the three sides, each sorted by uid, and returns what brings the service in sync with the store.
 
-    uid: str
-    class_title: str
-    path: str
-    sample_id: int
+    Where ``counted`` has the samples, by class title, that are the same on all three sides, and ``later`` those that
+    are in the store alone and planned another time, ``local``, ``marks`` and ``remote`` (of what the observation shows)
+    are about the others alone. Seven parameters: the three sides, what was left out of them, and the context.
+    """
+    draft = _Draft()
+    for title, samples in (counted or {}).items():
+        draft.count(title).local = draft.count(title).managed = samples
+    for title, samples in (later or {}).items():
+        draft.count(title).local += samples
+        draft.count(title).upload += samples
+    rows = merge_rows(local, marks, observation if remote is None else remote)
+    # Uids begin with the content hash, so all rows about one image arrive together, whatever their class.
+    for _, image in groupby(rows, key=lambda row: row.uid[:CONTENT_LENGTH]):
+        _plan_image(draft, list(image), observation.asked_at, context)
+    return draft.finish(observation, context, sum((later or {}).values()))
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A sample nothing may be sent for before ``until`` (an observation asked for from then on settles it)."""
+def last_sending(mark: Mark, context: PlanContext) -> float | None:
+    """When the last request about the sample was sent, as this run must see it; None if none was.
 
-    uid: str
-    class_title: str
-    reason: str
-    until: float
+    An attempt of an earlier run counts as sent when this run began: a restart begins the quarantine again (promise 5).
+    A time of another run that is later than the start of this one came from a clock that was wrong.
+    """
+    if mark.sent_at is None or mark.run == context.run:
+        return mark.sent_at
+    if mark.state is MarkState.ATTEMPTED:
+        return context.run_started
+    return min(mark.sent_at, context.run_started)
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A remote sample that would go if what is not known now were known."""
-
-    uid: str
-    class_title: str
-    sample_id: int
-    reason: str
+def quarantine_end(mark: Mark | None, context: PlanContext) -> float | None:
+    """When the last request about the sample can no longer be carried out late; None if none was sent."""
+    sent_at = None if mark is None else last_sending(mark, context)
+    return None if sent_at is None else sent_at + context.quarantine
 
 
 @dataclass(slots=True)
-class ClassCount:
-    """Samples of one class: in the store, managed on the service, unmanaged there, and to be done."""
+class _Count:
+    """A ``ClassCount`` in the making."""
 
     local: int = 0
     managed: int = 0
@@ -114,264 +139,196 @@ class ClassCount:
 
 
 @dataclass(slots=True)
-class Plan:
-    """All that follows from one scan, the marks and one observation; in the order apply works it off.
-
-    Of what is not done, ``waiting`` waits for its quarantine, ``held`` for what is not known, ``blocked`` failed
-    before, and ``asked`` waits for a person's word about its class title.
-    """
+class _Draft:
+    """A plan in the making; see ``Plan``."""
 
     adopts: list[Adopt] = field(default_factory=list)
     uploads: list[Upload] = field(default_factory=list)
     removals: list[RemoveSample] = field(default_factory=list)
-    class_removals: list[RemoveClass] = field(default_factory=list)
     forgets: list[str] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
-    blocked: list[Upload] = field(default_factory=list)
-    asked: list[Upload] = field(default_factory=list)
+    failed_before: list[Upload] = field(default_factory=list)
+    questioned: list[Upload] = field(default_factory=list)
     unmanaged: list[RemoteSample] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
-    twins: list[tuple[LocalSample, ...]] = field(default_factory=list)
-    """Images that lie in more than one class: several samples, and often a slip."""
-    classes: dict[str, ClassCount] = field(default_factory=dict)
-    unseen: bool = False
-    """Whether a part of the store could not be seen, so that nobody can say what is equal."""
-    more: int = 0
-    """How many uploads follow that are not in it: a plan for a push names so many at a time, and goes on from there."""
-    probe: bool = False
-    """Whether the first upload is looked at before the others follow: nothing has shown yet that the service keeps
-    our uids so that samples can be told apart."""
+    in_several_classes: list[tuple[LocalSample, ...]] = field(default_factory=list)
+    classes: dict[str, _Count] = field(default_factory=dict)
 
-    @property
-    def requests(self) -> int:
-        """The requests that applying this plan sends, beyond the view it was made from."""
-        return (
-            len(self.uploads)
-            + self.more
-            + self.probe
-            + len(self.removals)
-            + CLASS_REMOVE_COST * len(self.class_removals)
-        )
-
-    @property
-    def removed(self) -> list[RemoveSample]:
-        """Every sample that goes, by itself or with its class."""
-        return [*self.removals, *(sample for entry in self.class_removals for sample in entry.samples)]
-
-    @property
-    def managed(self) -> int:
-        return sum(count.managed for count in self.classes.values())
-
-    @property
-    def in_sync(self) -> bool:
-        """Nothing to send, nothing awaited, nothing unknown: the service equals the store."""
-        return not (self.requests or self.waiting or self.blocked or self.asked or self.held or self.unseen)
-
-    def count(self, class_title: str) -> ClassCount:
-        found = self.classes.get(class_title)
+    def count(self, title: str) -> _Count:
+        found = self.classes.get(title)
         if found is None:
-            found = self.classes[class_title] = ClassCount()
+            found = self.classes[title] = _Count()
         return found
 
-
-@dataclass(frozen=True, slots=True)
-class PlanContext:
-    """What a plan depends on besides the three sides.
-
-    ``run`` and ``run_started`` name the run of the program that plans and when it began, ``quarantine`` is in
-    seconds, ``unknown`` what its scan could not see, ``bad`` the uids that are not tried again (promise 9),
-    ``asked`` the class titles that wait for a person's word, ``class_remove`` whether whole classes may be removed by
-    one request, ``uids_proven`` whether the service has been seen to keep our uids, ``ignored`` which paths the ignore
-    file takes out of the store, ``version`` whether the local side is the snapshot of a version
-    instead of the store: what is missing in it is missing by a person's word.
-    """
-
-    run: str
-    run_started: float
-    quarantine: float
-    unknown: Unreadable = ALL_READABLE
-    bad: Collection[str] = frozenset()
-    asked: Collection[str] = frozenset()
-    class_remove: bool = True
-    uids_proven: bool = True
-    ignored: Callable[[str], bool] = lambda _: False
-    version: bool = False
-
-
-def last_sending(mark: Mark, terms: PlanContext) -> float | None:
-    """When the last request about the sample was sent, as this run must see it.
-
-    An attempt of an earlier run counts as sent when this run began: a restart begins the quarantine anew
-    (promise 5). A time of another run that lies ahead of ours came from a clock that was wrong.
-    """
-    if mark.sent_at is None or mark.run == terms.run:
-        return mark.sent_at
-    if mark.state is MarkState.ATTEMPTED:
-        return terms.run_started
-    return min(mark.sent_at, terms.run_started)
+    def finish(self, observation: Observation, context: PlanContext, later: int) -> Plan:
+        self.uploads.sort(key=lambda upload: upload.path)
+        self.removals.sort(key=lambda removal: (removal.class_id, removal.sample_id))
+        busy = {upload.class_title for upload in self.uploads} | {waiting.class_title for waiting in self.waiting}
+        # Those that follow in another plan are counted here alone.
+        busy |= {title for title, count in self.classes.items() if count.upload}
+        removals, class_removals = fold_into_class_removals(self.removals, observation, busy, context)
+        managed = sum(count.managed for count in self.classes.values())
+        return Plan(
+            adopts=tuple(self.adopts),
+            uploads=tuple(self.uploads),
+            removals=removals,
+            class_removals=class_removals,
+            forgets=tuple(self.forgets),
+            waiting=tuple(self.waiting),
+            failed_before=tuple(self.failed_before),
+            questioned=tuple(self.questioned),
+            unmanaged=tuple(self.unmanaged),
+            held=tuple(self.held),
+            in_several_classes=tuple(self.in_several_classes),
+            classes={
+                title: ClassCount(
+                    count.local, count.managed, count.unmanaged, count.upload, count.remove, count.wait, count.hold
+                )
+                for title, count in self.classes.items()
+            },
+            incomplete=bool(context.unreadable),
+            later=later,
+            first_upload_alone=not context.uids_proven and managed == 0 and bool(self.uploads),
+        )
 
 
-def make_plan(
-    local: Iterable[LocalSample],
-    marks: Iterable[Mark],
-    observation: Observation,
-    terms: PlanContext,
-    kept: Mapping[str, int] | None = None,
-    later: Mapping[str, int] | None = None,
-    rest: Iterable[RemoteSample] | None = None,
-) -> Plan:
-    """Compares the three sides, each sorted by uid, and says what makes the service equal to the store.
-
-    Where ``kept`` counts, by class title, what is the same on all of them, and ``later`` what is in the store alone and
-    planned another time, ``local``, ``marks`` and ``rest`` (of what the service shows) are about the others alone.
-    """
-    plan = Plan(unseen=bool(terms.unknown))
-    for title, samples in (kept or {}).items():
-        plan.classes[title] = ClassCount(local=samples, managed=samples)
-    for title, samples in (later or {}).items():
-        count = plan.count(title)
-        count.local += samples
-        count.upload += samples
-        plan.more += samples
-    rows = merge_rows(local, marks, observation if rest is None else rest)
-    # Uids begin with the content hash, so all rows about one image arrive together, whatever their class.
-    for _, together in groupby(rows, key=lambda row: row.uid[:32]):
-        _plan_image(plan, list(together), observation.asked_at, terms)
-    plan.uploads.sort(key=lambda upload: upload.path)
-    plan.probe = not terms.uids_proven and plan.managed == 0 and bool(plan.uploads)
-    _fold_into_class_removals(plan, observation, terms)
-    return plan
-
-
-def _plan_image(plan: Plan, rows: list[Row], asked_at: float, terms: PlanContext) -> None:
-    """Plans all samples of one image, the present ones first: a moved one leaves its old place only when its new
-    one is sure."""
-    if len(rows) == 1 and _is_kept(plan, rows[0]):
-        return
-    gone, unsure = RemovalReason.ABSENT, False
+def _plan_image(draft: _Draft, rows: list[Row], asked_at: float, context: PlanContext) -> None:
+    """Plans all samples of one image, the present ones first: a moved one is removed from its old place only when its
+    new place is secured."""
     present = tuple(row.local for row in rows if row.local is not None)
     if len(present) > 1:
-        plan.twins.append(present)
+        draft.in_several_classes.append(present)
+    pending = False
     for row in rows:
         if row.local is not None:
-            gone = RemovalReason.MOVED
-            unsure = not _plan_present(plan, row, row.local, asked_at, terms) or unsure
+            facts = _present_facts(row, row.local, asked_at, context)
+            actions = decide(facts)
+            pending = pending or not secures_image(actions)
+            count = draft.count(row.local.class_title)
+            count.local += 1
+            count.managed += len(row.remote)
+            _take(draft, row, row.local.class_title, actions)
     for row in rows:
-        if row.local is not None:
-            continue
-        if row.mark is not None:
-            _plan_absent(plan, row, row.mark, asked_at, terms, gone, unsure)
-        else:
-            plan.unmanaged.extend(row.remote)
-            for sample in row.remote:
-                plan.count(sample.class_title).unmanaged += 1
+        if row.local is None:
+            actions = decide(_absent_facts(row, asked_at, context, moved=bool(present), pending=pending))
+            if row.mark is not None:
+                draft.count(row.mark.class_title).managed += len(row.remote)
+            _take(draft, row, row.mark.class_title if row.mark else "", actions)
 
 
-def _is_kept(plan: Plan, row: Row) -> bool:
-    """Counts the sample that is on both sides under one title, as nearly all of a million are; False for any other."""
-    local, mark = row.local, row.mark
-    if local is None or mark is None or len(row.remote) != 1 or row.remote[0].class_title != local.class_title:
-        return False
-    if decide(Presence.PRESENT, mark.state, 1, settled=True) is not Verdict.KEEP:
-        return False
-    count = plan.count(local.class_title)
-    count.local += 1
-    count.managed += 1
-    return True
+def _present_facts(row: Row, local: LocalSample, asked_at: float, context: PlanContext) -> Facts:
+    mark, title = row.mark, local.class_title
+    copies: tuple[int, ...] = ()
+    misplaced: tuple[int, ...] = ()
+    if len(row.remote) == 1 and row.remote[0].class_title == title:
+        # As nearly all are: no title has to be folded.
+        copies = (row.remote[0].sample_id,)
+    elif row.remote:
+        folded = fold_title(title)
+        copies = tuple(sample.sample_id for sample in row.remote if fold_title(sample.class_title) == folded)
+        misplaced = tuple(sample.sample_id for sample in row.remote if fold_title(sample.class_title) != folded)
+    return Facts(
+        Presence.PRESENT,
+        mark.state if mark else None,
+        copies,
+        misplaced,
+        asked_at,
+        quarantine_end(mark, context),
+        failed_before=row.uid in context.failed_before,
+        title_questioned=title in context.questioned_titles,
+    )
 
 
-def _plan_absent(
-    plan: Plan, row: Row, mark: Mark, asked_at: float, terms: PlanContext, gone: RemovalReason, unsure: bool
-) -> None:
-    title = mark.class_title
-    count = plan.count(title)
-    count.managed += len(row.remote)
-    hidden = terms.unknown.covers(title)
-    certainty = Presence.UNKNOWN if hidden or (unsure and row.remote) else Presence.ABSENT
-    verdict = decide(certainty, mark.state, len(row.remote), settled=_settled(mark, asked_at, terms))
-    if verdict is Verdict.REMOVE:
-        why = RemovalReason.IGNORED if gone is RemovalReason.ABSENT and terms.ignored(mark.path) else gone
-        if terms.version:
-            why = RemovalReason.NOT_IN_VERSION
-        plan.removals.extend(_removals(row, row.remote, title, why))
-        count.remove += len(row.remote)
-    elif verdict is Verdict.FORGET:
-        plan.forgets.append(row.uid)
-    elif verdict is Verdict.HOLD:
-        reason = "part of its class could not be read" if hidden else "its new place is not confirmed yet"
-        plan.held.extend(Held(row.uid, title, sample.sample_id, reason) for sample in row.remote)
-        count.hold += len(row.remote)
+def _absent_facts(row: Row, asked_at: float, context: PlanContext, *, moved: bool, pending: bool) -> Facts:
+    mark = row.mark
+    if mark is None:
+        # Made elsewhere: whether its class could be read here changes nothing.
+        return Facts(Presence.ABSENT)
+    return Facts(
+        Presence.UNKNOWN if context.unreadable.covers(mark.class_title) else Presence.ABSENT,
+        mark.state,
+        tuple(sample.sample_id for sample in row.remote),
+        (),
+        asked_at,
+        quarantine_end(mark, context),
+        moved=moved,
+        new_place_pending=pending,
+        ignored=bool(row.remote) and not moved and context.ignored(mark.path),
+        not_in_version=context.is_version,
+    )
 
 
-def _settled(mark: Mark | None, asked_at: float, terms: PlanContext) -> bool:
-    sent_at = last_sending(mark, terms) if mark else None
-    return sent_at is None or asked_at - sent_at >= terms.quarantine
+def _take(draft: _Draft, row: Row, title: str, actions: tuple[Action, ...]) -> None:
+    """Enters the actions about one sample into the plan."""
+    for action in actions:
+        match action:
+            case Keep() | KeepMark():
+                pass
+            case UploadSample():
+                draft.uploads.append(_upload(row, action.again))
+                draft.count(title).upload += 1
+            case WaitUntil():
+                draft.waiting.append(Waiting(row.uid, title, action.reason, action.moment, _path(row)))
+                draft.count(title).wait += 1
+            case SkipFailed():
+                draft.failed_before.append(_upload(row))
+            case AskAboutTitle():
+                draft.questioned.append(_upload(row))
+            case AdoptCopy():
+                draft.adopts.append(Adopt(row.uid, title, _path(row), action.sample_id))
+            case RemoveCopies():
+                draft.removals.extend(_removals(row, title, action))
+                draft.count(title).remove += len(action.sample_ids)
+            case HoldCopies():
+                draft.held.extend(Held(row.uid, title, one, action.reason, _path(row)) for one in action.sample_ids)
+                draft.count(title).hold += len(action.sample_ids)
+            case LeaveUnmanaged():
+                draft.unmanaged.extend(row.remote)
+                for sample in row.remote:
+                    draft.count(sample.class_title).unmanaged += 1
+            case ForgetMark():
+                draft.forgets.append(row.uid)
+            case _:
+                assert_never(action)
 
 
-def _plan_present(plan: Plan, row: Row, local: LocalSample, asked_at: float, terms: PlanContext) -> bool:
-    """Plans a sample that is in the store; False when nothing says yet that the service has it or will take it."""
-    title, path, mark = local.class_title, local.paths[0], row.mark
-    count = plan.count(title)
-    count.local += 1
-    count.managed += len(row.remote)
-    folded = fold_title(title)
-    copies = [sample for sample in row.remote if fold_title(sample.class_title) == folded]
-    misplaced = [sample for sample in row.remote if fold_title(sample.class_title) != folded]
-    state = mark.state if mark else None
-    verdict = decide(Presence.PRESENT, state, len(copies), settled=_settled(mark, asked_at, terms))
-    if verdict in (Verdict.WAIT, Verdict.UPLOAD) and row.uid in terms.bad:
-        plan.blocked.append(Upload(row.uid, title, path, local.size))
-        return False
-    if verdict is Verdict.WAIT:
-        confirmed = state is MarkState.AGREED
-        reason = "confirmed by the service, not shown by it yet" if confirmed else "sent, its outcome is unknown"
-        until = (last_sending(mark, terms) if mark else None) or asked_at
-        plan.waiting.append(Waiting(row.uid, title, reason, until + terms.quarantine))
-        count.wait += 1
-        return confirmed
-    if verdict is Verdict.UPLOAD and title in terms.asked:
-        plan.asked.append(Upload(row.uid, title, path, local.size))
-        return False
-    if verdict is Verdict.UPLOAD:
-        plan.uploads.append(Upload(row.uid, title, path, local.size, again=state is MarkState.AGREED))
-        count.upload += 1
-    elif state is not MarkState.AGREED:
-        plan.adopts.append(Adopt(row.uid, title, path, copies[0].sample_id))
-    extras = [
-        *_removals(row, copies[1:], title, RemovalReason.EXTRA),
-        *_removals(row, misplaced, title, RemovalReason.MISPLACED),
-    ]
-    plan.removals.extend(extras)
-    count.remove += len(extras)
-    return True
+def _path(row: Row) -> str:
+    return row.local.paths[0] if row.local else row.mark.path if row.mark else ""
 
 
-def _removals(row: Row, samples: Iterable[RemoteSample], title: str, why: RemovalReason) -> Iterator[RemoveSample]:
-    path = row.local.paths[0] if row.local else row.mark.path if row.mark else ""
-    for sample in samples:
-        yield RemoveSample(row.uid, title, sample.sample_id, sample.class_id, why, path)
+def _upload(row: Row, again: bool = False) -> Upload:
+    assert row.local is not None
+    return Upload(row.uid, row.local.class_title, row.local.paths[0], row.local.size, again)
 
 
-def _fold_into_class_removals(plan: Plan, observation: Observation, terms: PlanContext) -> None:
+def _removals(row: Row, title: str, action: RemoveCopies) -> Iterator[RemoveSample]:
+    for sample in row.remote:
+        if sample.sample_id in action.sample_ids:
+            yield RemoveSample(row.uid, title, sample.sample_id, sample.class_id, action.reason, _path(row))
+
+
+def fold_into_class_removals(
+    removals: list[RemoveSample], observation: Observation, busy: Collection[str], context: PlanContext
+) -> tuple[tuple[RemoveSample, ...], tuple[RemoveClass, ...]]:
     """Replaces the removals of a whole class by one ``class_remove`` where that saves requests.
 
-    A class into which something goes, or may have gone, keeps its samples' own removals: the class must not be
-    taken away with what was just sent to it.
+    A ``busy`` class, into which something is sent or may have been, keeps its samples' own removals: the class must not
+    be removed together with what was just sent to it.
     """
-    plan.removals.sort(key=lambda removal: (removal.class_id, removal.sample_id))
-    if not terms.class_remove:
-        return
-    per_class = Counter(removal.class_id for removal in plan.removals)
-    busy = {fold_title(upload.class_title) for upload in plan.uploads}
-    busy |= {fold_title(waiting.class_title) for waiting in plan.waiting}
-    # Those that follow in another plan are counted here alone.
-    busy |= {fold_title(title) for title, count in plan.classes.items() if count.upload}
+    if not context.class_remove:
+        return tuple(removals), ()
+    folded = {fold_title(title) for title in busy}
+    per_class = Counter(removal.class_id for removal in removals)
     whole = {
         entry.class_id: entry
         for entry in observation.classes
-        if per_class[entry.class_id] == entry.samples > CLASS_REMOVE_COST and fold_title(entry.title) not in busy
+        if per_class[entry.class_id] == entry.samples > CLASS_REMOVE_COST and fold_title(entry.title) not in folded
     }
-    for class_id, entry in whole.items():
-        samples = tuple(removal for removal in plan.removals if removal.class_id == class_id)
-        plan.class_removals.append(RemoveClass(entry.title, class_id, samples))
-    plan.removals = [removal for removal in plan.removals if removal.class_id not in whole]
+    class_removals = tuple(
+        RemoveClass(entry.title, class_id, tuple(removal for removal in removals if removal.class_id == class_id))
+        for class_id, entry in whole.items()
+    )
+    return tuple(removal for removal in removals if removal.class_id not in whole), class_removals
+
+
+__all__ = ["PlanContext", "RemovalReason", "fold_into_class_removals", "last_sending", "make_plan", "quarantine_end"]

@@ -79,14 +79,14 @@ def split_batch(unchanged: Unchanged, terms: PlanContext, most: int | None) -> t
     """
     contents = list(unchanged.rest)
     uids, titles = unchanged.new
-    if most is not None and not terms.bad and not terms.asked:
+    if most is not None and not terms.failed_before and not terms.questioned_titles:
         # A million of them need no look at each.
         contents += [uid[:CONTENT_LENGTH] for uid in uids[:most]]
         return sorted(contents), Counter(titles[most:])
     later: Counter[str] = Counter()
     taken = 0
     for uid, title in zip(uids, titles, strict=True):
-        if uid in terms.bad or title in terms.asked:
+        if uid in terms.failed_before or title in terms.questioned_titles:
             contents.append(uid[:CONTENT_LENGTH])
         elif most is None or taken < most:
             taken += 1

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from astica_sync.core.model import ModelInfo, Observation
-from astica_sync.core.plan.planner import Plan
+from astica_sync.core.plan.plan import Plan
 
 SECONDS_PER_SAMPLE = 0.1
 """The documentation's figure for larger vision models (section "Initialize Training")."""
@@ -114,11 +114,11 @@ def find_objections(plan: Plan, observation: Observation) -> list[Objection]:
             )
         )
     differs = {
-        "to upload": [entry.class_title for entry in plan.uploads + plan.asked + plan.blocked],
+        "to upload": [entry.class_title for entry in plan.uploads + plan.questioned + plan.failed_before],
         "to remove": [entry.class_title for entry in plan.removed] + [entry.class_title for entry in plan.held],
     }
     told = [f"{len(titles):,} {what} in {_titles(titles)}" for what, titles in differs.items() if titles]
-    if plan.unseen:
+    if plan.incomplete:
         told.append("a part of the store could not be read")
     if told:
         objections.append(

@@ -5,7 +5,7 @@ from collections.abc import Container, Iterable
 from dataclasses import replace
 
 from astica_sync.core.plan.ordering import new_places, uploads_before
-from astica_sync.core.plan.planner import Plan, Upload
+from astica_sync.core.plan.plan import Plan, Upload
 
 OLD_EVERY = 4
 """Each so many-th place goes to the one that has waited longest."""
@@ -65,11 +65,11 @@ def select_uploads(plan: Plan, chosen: Container[str]) -> Plan:
 
     return replace(
         plan,
-        uploads=[upload for upload in plan.uploads if upload.uid in chosen],
-        removals=[removal for removal in plan.removals if ready(uploads_before(removal, places))],
-        class_removals=[
+        uploads=tuple(upload for upload in plan.uploads if upload.uid in chosen),
+        removals=tuple(removal for removal in plan.removals if ready(uploads_before(removal, places))),
+        class_removals=tuple(
             entry
             for entry in plan.class_removals
             if all(ready(uploads_before(removal, places)) for removal in entry.samples)
-        ],
+        ),
     )

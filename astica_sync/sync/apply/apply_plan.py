@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from astica_sync.core.model import Mark, Observation, content_of
 from astica_sync.core.plan.ordering import new_places, uploads_before
-from astica_sync.core.plan.planner import CLASS_REMOVE_COST, Plan, RemoveClass, RemoveSample, Upload
+from astica_sync.core.plan.plan import CLASS_REMOVE_COST, Plan, RemoveClass, RemoveSample, Upload
 from astica_sync.core.rate_limit import Lane
 from astica_sync.errors import (
     AsticaSyncError,

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from astica_sync.core.model import content_of
-from astica_sync.core.plan.planner import RemovalReason, RemoveSample, Upload
+from astica_sync.core.plan.decision import RemovalReason
+from astica_sync.core.plan.plan import RemoveSample, Upload
 from astica_sync.errors import BackupDamaged, ImageRejected, SourceChanged
 from astica_sync.local.scan.recheck import is_still_absent
 from astica_sync.remote.rate_limiter import Permit

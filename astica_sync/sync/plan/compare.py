@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from astica_sync.core.model import CONTENT_LENGTH, Observation, RemoteSample
-from astica_sync.core.plan.planner import Plan, PlanContext, make_plan
+from astica_sync.core.plan.plan import Plan
+from astica_sync.core.plan.planner import PlanContext, make_plan
 from astica_sync.core.plan.unchanged import Unchanged, find_unchanged, recheck_contents, split_batch
 from astica_sync.core.view.sample_table import SampleTable
 from astica_sync.local.db.view_cache import ViewCache
@@ -31,7 +32,7 @@ def compare(session: Session, observation: Observation, terms: PlanContext, *, q
     local = session.index.local_samples(session.model_id, now)
     # Of what is new there is nothing else to know.
     marks, rest = session.journal.marks(unchanged.rest), _shown_of(observation)(unchanged.rest)
-    return make_plan(local, marks, observation, terms, unchanged.classes, later, rest)
+    return make_plan(local, marks, observation, terms, counted=unchanged.classes, later=later, remote=rest)
 
 
 def _find(session: Session, observation: Observation, *, remember: bool) -> Unchanged:

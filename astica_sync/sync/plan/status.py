@@ -4,8 +4,9 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
 from astica_sync.core.model import ALL_READABLE, LocalSample, Observation, Problem
-from astica_sync.core.plan.guard import Refusal, find_refusals, find_repeats
-from astica_sync.core.plan.planner import Plan, PlanContext
+from astica_sync.core.plan.guard import Refusal, check_removals, check_repeats
+from astica_sync.core.plan.plan import Plan
+from astica_sync.core.plan.planner import PlanContext
 from astica_sync.core.plan.similar_titles import NearTitle, find_near_titles
 from astica_sync.local.db.journal import BadSample
 from astica_sync.local.scan.ignore import Ignore
@@ -89,21 +90,21 @@ def plan_round(
         run=session.journal.run,
         run_started=session.run_started,
         quarantine=session.quarantine,
-        unknown=ALL_READABLE if session.wanted else scan.unknown,
-        bad=bad.keys(),
-        asked={entry.title for entry in near},
+        unreadable=ALL_READABLE if session.wanted else scan.unknown,
+        failed_before=bad.keys(),
+        questioned_titles={entry.title for entry in near},
         class_remove=session.class_remove,
         uids_proven=bool(session.journal.get_meta(UIDS_PROVEN)),
         ignored=_ignored(session),
-        version=session.wanted is not None,
+        is_version=session.wanted is not None,
     )
     plan = compare(session, observation, terms, quick=quick, most=most)
-    named = {upload.class_title for upload in plan.asked}
+    named = {upload.class_title for upload in plan.questioned}
     return StoreStatus(
         scan,
         observation,
         plan,
-        find_refusals(plan, session.allowance) + find_repeats(plan, session.allowance),
+        check_removals(plan, session.allowance) + check_repeats(plan, session.allowance),
         list(session.index.problems()),
         bad,
         [entry for entry in near if entry.title in named],

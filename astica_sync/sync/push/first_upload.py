@@ -5,7 +5,7 @@ longer be told apart, that must be known before more than one request is spent.
 """
 
 from astica_sync.core.model import CONTENT_LENGTH, Observation, RemoteSample, fold_title
-from astica_sync.core.plan.planner import Upload
+from astica_sync.core.plan.plan import Upload
 from astica_sync.errors import RemoteError
 from astica_sync.sync.plan.observe import observe
 from astica_sync.sync.plan.status import UIDS_PROVEN

@@ -8,7 +8,7 @@ from collections import Counter
 from itertools import pairwise
 
 from astica_sync.core.model import CONTENT_LENGTH, content_of, is_uid
-from astica_sync.core.plan.planner import Upload
+from astica_sync.core.plan.plan import Upload
 from astica_sync.local.db.journal import BadSample
 from astica_sync.sync.plan.status import StoreStatus
 from astica_sync.sync.session import Session
@@ -33,7 +33,11 @@ def note_replaced(session: Session, seen: StoreStatus) -> bool:
     if max(shown.values(), default=0) > 1:
         session.journal.set_meta(TWINS_KEPT, True)
         return False
-    twins = {group[0].content: [one.uid for one in group] for group in seen.plan.twins if group[0].content in shown}
+    twins = {
+        group[0].content: [one.uid for one in group]
+        for group in seen.plan.in_several_classes
+        if group[0].content in shown
+    }
     replaced = [
         one
         for one in seen.plan.uploads

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from astica_sync.core.model import Problem
 from astica_sync.core.plan.guard import Refusal
-from astica_sync.core.plan.planner import Plan, RemoveSample, Upload
+from astica_sync.core.plan.plan import Plan, RemoveSample, Upload
 from astica_sync.core.plan.similar_titles import NearTitle
 from astica_sync.core.watch.upload_queue import select_uploads
 from astica_sync.errors import AsticaSyncError, Refused
@@ -61,8 +61,8 @@ class Round:
     def in_sync(self) -> bool:
         """Whether the service equals the store now, by what was observed and confirmed."""
         plan, applied = self.seen.plan, self.applied
-        undone = self.refusals or plan.blocked or applied.failed or applied.left or applied.doubtful
-        return not (undone or plan.waiting or plan.held or plan.asked or plan.unseen or plan.more)
+        undone = self.refusals or plan.failed_before or applied.failed or applied.left or applied.doubtful
+        return not (undone or plan.waiting or plan.held or plan.questioned or plan.incomplete or plan.later)
 
 
 class RoundRunner:
@@ -94,13 +94,14 @@ class RoundRunner:
         if not self._retry and note_replaced(session, seen):
             seen = plan_round(session, seen.scan, seen.observation, self._accepted, most=seen.most)
         seen = _named(session, seen, self._accepted, self._naming)
-        never_shown = _take_confirmed(seen.plan, self.confirmed)
+        plan, never_shown = _take_confirmed(seen.plan, self.confirmed)
+        seen = replace(seen, plan=plan)
         seen = replace(seen, refusals=_still_planned(seen), plan=choose(seen.plan))
         session.listener.planned(seen.plan, seen.refusals, session.service.forecast(seen.plan.requests))
         refusals = _still_refused(seen.refusals, self._agreed, self._consent)
         seen = replace(seen, plan=_without_repeats(seen.plan, refusals))
         # What is new goes up first, all of it.
-        applied = _round(session, seen, removals=not refusals and not seen.plan.more)
+        applied = _round(session, seen, removals=not refusals and not seen.plan.later)
         again = _settled_at(session, seen, applied, self._refused)
         applied.failed.extend(never_shown)
         self.confirmed |= applied.uploaded
@@ -183,10 +184,13 @@ def _without_lost(plan: Plan, *, lost: Mapping[str | int, int], given_up: list[F
     if not stuck:
         return plan
     kept = select_uploads(plan, {upload.uid for upload in plan.uploads if upload.uid not in stuck})
-    kept.removals = [removal for removal in kept.removals if removal.sample_id not in stuck]
-    kept.class_removals = [
-        entry for entry in kept.class_removals if stuck.isdisjoint(sample.sample_id for sample in entry.samples)
-    ]
+    kept = replace(
+        kept,
+        removals=tuple(removal for removal in kept.removals if removal.sample_id not in stuck),
+        class_removals=tuple(
+            entry for entry in kept.class_removals if stuck.isdisjoint(sample.sample_id for sample in entry.samples)
+        ),
+    )
     left = {removal.sample_id for removal in kept.removed}
     dropped: list[Upload | RemoveSample] = [upload for upload in plan.uploads if upload.uid in stuck]
     dropped += [removal for removal in plan.removed if removal.sample_id not in left]
@@ -232,28 +236,28 @@ def _without_repeats(plan: Plan, refusals: list[Refusal]) -> Plan:
     repeats = {upload.uid for refusal in refusals for upload in refusal.uploads}
     if not repeats:
         return plan
-    return replace(select_uploads(plan, {upload.uid for upload in plan.uploads} - repeats), forgets=[])
+    return replace(select_uploads(plan, {upload.uid for upload in plan.uploads} - repeats), forgets=())
 
 
 def _round(session: Session, seen: StoreStatus, *, removals: bool) -> ApplyResult:
     """Applies one plan; the first sample alone when the service has never been seen to keep our uids."""
     plan = seen.plan
-    if not plan.probe:
+    if not plan.first_upload_alone:
         return apply_plan(session, plan, removals=removals)
-    first = _apply_first(session, seen)
+    first, untried = _apply_first(session, seen)
     if first.error is not None or first.doubtful:
-        first.left += len(plan.uploads) + len(plan.removed)
+        first.left += len(untried) + len(plan.removed)
         return first
-    plan.adopts, plan.forgets = [], []
-    rest = apply_plan(session, plan, removals=removals)
+    rest = apply_plan(session, replace(plan, adopts=(), forgets=(), uploads=untried), removals=removals)
     rest.uploaded |= first.uploaded
     rest.failed = first.failed + rest.failed
     return rest
 
 
-def _apply_first(session: Session, seen: StoreStatus) -> ApplyResult:
-    """Uploads until one sample went up, and looks at it; takes what it tried from the plan."""
+def _apply_first(session: Session, seen: StoreStatus) -> tuple[ApplyResult, tuple[Upload, ...]]:
+    """Uploads until one sample is on the service, and looks at it; also returns the uploads that were not tried."""
     plan = seen.plan
+    untried = plan.uploads
     piece = Plan(adopts=plan.adopts, forgets=plan.forgets)
     total = ApplyResult()
     breaker = CircuitBreaker()
@@ -262,10 +266,10 @@ def _apply_first(session: Session, seen: StoreStatus) -> ApplyResult:
         refuse_cut_uids(session, seen.observation)
     except AsticaSyncError as error:
         total.error = error
-    while plan.uploads and not (total.uploaded or total.doubtful or total.error):
-        upload = plan.uploads.pop(0)
-        piece.uploads = [upload]
-        applied = apply_plan(session, piece, removals=False, breaker=breaker)
+    while untried and not (total.uploaded or total.doubtful or total.error):
+        upload, *others = untried
+        untried = tuple(others)
+        applied = apply_plan(session, replace(piece, uploads=(upload,)), removals=False, breaker=breaker)
         tried.append(upload.uid)
         piece = Plan()
         total.failed += applied.failed
@@ -281,7 +285,7 @@ def _apply_first(session: Session, seen: StoreStatus) -> ApplyResult:
     if isinstance(total.error, Refused):
         # One refusal after the other is about the account, and no sample is blamed.
         session.journal.clear_bad(tried)
-    return total
+    return total, untried
 
 
 def _add(pushed: PushResult, done: Round) -> None:
@@ -293,25 +297,26 @@ def _add(pushed: PushResult, done: Round) -> None:
     pushed.refusals = done.refusals
     pushed.problems = seen.problems
     pushed.near = seen.near
-    pushed.left = applied.left + seen.plan.more
+    pushed.left = applied.left + seen.plan.later
     pushed.error = applied.error
 
 
 def blocked_of(seen: StoreStatus) -> list[FailedSample]:
     """The samples that failed before and are not tried again."""
-    return [FailedSample(upload.class_title, upload.path, seen.bad[upload.uid].reason) for upload in seen.plan.blocked]
+    return [
+        FailedSample(upload.class_title, upload.path, seen.bad[upload.uid].reason) for upload in seen.plan.failed_before
+    ]
 
 
-def _take_confirmed(plan: Plan, confirmed: set[str]) -> list[FailedSample]:
+def _take_confirmed(plan: Plan, confirmed: set[str]) -> tuple[Plan, list[FailedSample]]:
     """Takes from the plan what was confirmed in this push already, and is not shown although its quarantine is over:
     sending it time and again would fill the account. The next push may try once more."""
     again = [upload for upload in plan.uploads if upload.uid in confirmed]
     if not again:
-        return []
+        return plan, []
     kept = select_uploads(plan, {upload.uid for upload in plan.uploads if upload.uid not in confirmed})
-    plan.uploads, plan.removals, plan.class_removals = kept.uploads, kept.removals, kept.class_removals
     reason = "the service confirmed it and does not show it; the next push tries it once more"
-    return [FailedSample(upload.class_title, upload.path, reason, "not_shown") for upload in again]
+    return kept, [FailedSample(upload.class_title, upload.path, reason, "not_shown") for upload in again]
 
 
 def _count_settled(seen: StoreStatus, doubts: ApplyResult) -> tuple[int, int]:
@@ -340,7 +345,7 @@ def _settled_at(session: Session, seen: StoreStatus, applied: ApplyResult, refus
         )
         stuck = [removal for removal in seen.plan.removed if removal.sample_id in applied.refused]
         applied.failed.extend(FailedSample(removal.class_title, removal.path, reason) for removal in stuck)
-    if seen.plan.more and not (seen.plan.probe and applied.doubtful):
+    if seen.plan.later and not (seen.plan.first_upload_alone and applied.doubtful):
         # The next ones wait for nothing; what is doubtful is settled by the way.
         return session.clock.now()
     return max(times, default=None)

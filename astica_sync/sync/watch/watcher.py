@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from astica_sync.core.model import MarkState, content_of, make_scope, make_uid
-from astica_sync.core.plan.planner import Plan, Upload
+from astica_sync.core.plan.plan import Plan, Upload
 from astica_sync.core.plan.similar_titles import find_near_titles
 from astica_sync.core.view.hash_set import HashSet
 from astica_sync.core.watch.debounce import Debouncer
@@ -237,7 +237,7 @@ class Watcher:
                 self._schedule.want_round(session.clock.now())
                 return
             piece = self._backlog.take(self._habits.piece)
-            plan = Plan(uploads=self._still_here(piece))
+            plan = Plan(uploads=tuple(self._still_here(piece)))
             session.listener.planned(plan, [], session.service.forecast(len(plan.uploads) + len(self._backlog)))
             self._titles.update(upload.class_title for upload in plan.uploads)
             applied = apply_plan(session, plan, removals=False)

@@ -1,0 +1,144 @@
+"""A plan: what a push would do, as immutable data. What a dry run prints is what apply carries out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from astica_sync.core.model import LocalSample, RemoteSample
+from astica_sync.core.plan.decision import RemovalReason
+
+CLASS_REMOVE_COST = 2
+"""Requests of one ``class_remove``: the view asked for at that moment, and the removal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Send one sample of ``size`` bytes; one request. ``again``: the service has confirmed or shown it before."""
+
+    uid: str
+    class_title: str
+    path: str
+    size: int
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveSample:
+    """Remove one remote sample by its id; one request. ``class_title`` is the store's spelling."""
+
+    uid: str
+    class_title: str
+    sample_id: int
+    class_id: int
+    why: RemovalReason
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveClass:
+    """Remove a whole remote class in place of all its samples; one view and one request."""
+
+    class_title: str
+    class_id: int
+    samples: tuple[RemoveSample, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Note that the service has the sample; no request."""
+
+    uid: str
+    class_title: str
+    path: str
+    sample_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A sample about which nothing is sent before ``until`` (an observation asked for from then on decides)."""
+
+    uid: str
+    class_title: str
+    reason: str
+    until: float
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A remote sample that is not removed as long as something about it is unknown."""
+
+    uid: str
+    class_title: str
+    sample_id: int
+    reason: str
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCount:
+    """Samples of one class: in the store, managed on the service, unmanaged there, and to be done."""
+
+    local: int = 0
+    managed: int = 0
+    unmanaged: int = 0
+    upload: int = 0
+    remove: int = 0
+    wait: int = 0
+    hold: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that follows from one scan, the marks and one observation; in the order in which apply carries it out.
+
+    Of what is not done, ``waiting`` waits for its quarantine, ``held`` for what is unknown, ``failed_before`` failed in
+    an earlier push, and ``questioned`` waits until the user confirms its class title.
+
+    ``in_several_classes`` are images that are in more than one class: several samples, and often a mistake.
+    ``classes`` counts by the store's title. ``incomplete``: a part of the store could not be read, so it is unknown
+    whether all is in sync. ``later`` counts the uploads that are not in this plan: a plan for a push names so many at a
+    time, and the next plan goes on from there. ``first_upload_alone``: nothing has shown yet that the service keeps our
+    uids so that samples can be told apart, so the first upload is looked at before the others follow.
+    """
+
+    adopts: tuple[Adopt, ...] = ()
+    uploads: tuple[Upload, ...] = ()
+    removals: tuple[RemoveSample, ...] = ()
+    class_removals: tuple[RemoveClass, ...] = ()
+    forgets: tuple[str, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+    failed_before: tuple[Upload, ...] = ()
+    questioned: tuple[Upload, ...] = ()
+    unmanaged: tuple[RemoteSample, ...] = ()
+    held: tuple[Held, ...] = ()
+    in_several_classes: tuple[tuple[LocalSample, ...], ...] = ()
+    classes: Mapping[str, ClassCount] = field(default_factory=dict)
+    incomplete: bool = False
+    later: int = 0
+    first_upload_alone: bool = False
+
+    @property
+    def requests(self) -> int:
+        """The requests that applying this plan sends, beyond the view it was made from."""
+        return (
+            len(self.uploads)
+            + self.later
+            + self.first_upload_alone
+            + len(self.removals)
+            + CLASS_REMOVE_COST * len(self.class_removals)
+        )
+
+    @property
+    def removed(self) -> list[RemoveSample]:
+        """Every sample that is removed, by itself or with its class."""
+        return [*self.removals, *(sample for entry in self.class_removals for sample in entry.samples)]
+
+    @property
+    def managed(self) -> int:
+        return sum(count.managed for count in self.classes.values())
+
+    @property
+    def in_sync(self) -> bool:
+        """Nothing to send, nothing awaited, nothing unknown: the service has what the store has."""
+        open_ends = self.waiting or self.failed_before or self.questioned or self.held or self.incomplete
+        return not (self.requests or open_ends)
