@@ -325,13 +325,17 @@ class Store:
         """The writer lock: who dies gives it back."""
         run.effect("lock")
         self._wait_for_piece(run)
-        if self.holder is not None:
+        if self.is_busy():
             raise StoreBusy("another process writes this store")
         self.holder = run
         try:
             yield
         finally:
             self._release(run)
+
+    def is_busy(self) -> bool:
+        """Whether some run holds the writer lock."""
+        return self.holder is not None
 
     def _wait_for_piece(self, run: Run) -> None:
         """A push gives a watcher the time to finish what it is at, as the real lock does."""

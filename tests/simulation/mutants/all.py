@@ -1,0 +1,19 @@
+"""All seeded bugs."""
+
+from tests.simulation.mutants.by_text import TEXT_MUTANTS, by_text
+from tests.simulation.mutants.by_text_training import VERSION_MUTANTS
+from tests.simulation.mutants.by_text_watch import WATCHER_MUTANTS
+from tests.simulation.mutants.local import LOCAL_MUTANTS
+from tests.simulation.mutants.plan import PLAN_MUTANTS
+from tests.simulation.mutants.remote import REMOTE_MUTANTS
+from tests.simulation.mutants.training import TRAINING_MUTANTS
+
+MUTANTS = (
+    *REMOTE_MUTANTS,
+    *LOCAL_MUTANTS,
+    *PLAN_MUTANTS,
+    *TRAINING_MUTANTS,
+    *TEXT_MUTANTS,
+    *(by_text(*entry) for entry in VERSION_MUTANTS),
+    *(by_text(*entry, days=True) for entry in WATCHER_MUTANTS),
+)

@@ -1,0 +1,98 @@
+"""Seeded bugs in the plan: the decision table, the quarantine, class removals and the guard."""
+
+from collections import Counter
+from dataclasses import replace as changed
+from typing import Any
+
+from astica_sync.core.model import MarkState, Presence
+from astica_sync.core.plan.decision import ForgetMark, KeepMark, LeaveUnmanaged, RemovalReason, RemoveCopies
+from tests.simulation.mutants.seams import Change, change_argument, mutant, replace, wrap
+
+PLAN = "astica_sync.core.plan.planner:"
+DECISION = "astica_sync.core.plan.decision:"
+GUARD = "astica_sync.core.plan.guard:"
+
+
+def half_as_long(original: Any, mark: Any, context: Any) -> Any:
+    return original(mark, changed(context, quarantine=context.quarantine / 2))
+
+
+def by_any_clock(original: Any, mark: Any, context: Any) -> Any:
+    return original(mark, context) if mark.state is MarkState.ATTEMPTED else mark.sent_at
+
+
+def forget_instead_of_keep(original: Any, facts: Any) -> Any:
+    action = original(facts)
+    return ForgetMark() if isinstance(action, KeepMark) else action
+
+
+def with_facts(**wrong: Any) -> Change:
+    """The decision is made on facts of which some are wrong."""
+    return wrap(DECISION + "decide", lambda original, facts: original(facts._replace(**wrong)))
+
+
+def misplaced_are_copies(original: Any, facts: Any) -> Any:
+    if facts.local is Presence.PRESENT and facts.misplaced:
+        facts = facts._replace(copies=tuple(sorted(facts.copies + facts.misplaced)), misplaced=())
+    return original(facts)
+
+
+def unmanaged_are_removed(original: Any, draft: Any, row: Any, title: str, actions: Any) -> Any:
+    if any(isinstance(action, LeaveUnmanaged) for action in actions) and row.remote:
+        title = row.remote[0].class_title
+        actions = (RemoveCopies(tuple(sample.sample_id for sample in row.remote), RemovalReason.ABSENT),)
+    return original(draft, row, title, actions)
+
+
+def no_extras(original: Any, facts: Any) -> Any:
+    return original(facts._replace(copies=facts.copies[:1]))
+
+
+def keep_the_highest(original: Any, facts: Any) -> Any:
+    return original(facts._replace(copies=facts.copies[-1:] + facts.copies[:-1]))
+
+
+def as_large_as_what_is_removed(original: Any, removals: Any, observation: Any, busy: Any, context: Any) -> Any:
+    counts = Counter(removal.class_id for removal in removals)
+    classes = tuple(changed(entry, samples=counts[entry.class_id]) for entry in observation.classes)
+    return original(removals, changed(observation, classes=classes), busy, context)
+
+
+WHOLE_CLASS_OF_OTHERS = wrap(PLAN + "fold_into_class_removals", as_large_as_what_is_removed)
+
+PLAN_MUTANTS = (
+    mutant("no quarantine", replace(DECISION + "is_settled", lambda facts: True), quick=400),
+    mutant("half a quarantine", wrap(PLAN + "quarantine_end", half_as_long)),
+    mutant(
+        "a restart does not begin the quarantine again",
+        replace(PLAN + "last_sending", lambda mark, context: mark.sent_at),
+        quick=1000,
+    ),
+    mutant("the clock of an earlier run is believed", wrap(PLAN + "last_sending", by_any_clock)),
+    mutant("a mark is forgotten at once", wrap(DECISION + "_decide_absent", forget_instead_of_keep)),
+    mutant("bad samples are tried again", with_facts(failed_before=False), quick=1000),
+    mutant("unmanaged samples are removed", wrap(PLAN + "_take", unmanaged_are_removed), quick=300),
+    mutant("extras are not dropped", wrap(DECISION + "_remove_extras", no_extras)),
+    mutant("of extras the highest id is kept", wrap(DECISION + "_remove_extras", keep_the_highest)),
+    mutant("a misplaced sample counts as a copy", wrap(DECISION + "decide", misplaced_are_copies)),
+    mutant(
+        "class_remove although samples go there",
+        change_argument(PLAN + "fold_into_class_removals", "busy", lambda busy: ()),
+    ),
+    mutant(
+        "the old place goes while the new one is in doubt",
+        replace(DECISION + "secures_image", lambda actions: True),
+    ),
+    mutant(
+        "a remembered comparison forgets what was touched since",
+        change_argument("astica_sync.core.plan.unchanged:recheck_contents", "contents", lambda contents: ()),
+        quick=100,
+    ),
+    mutant(
+        "what could not be seen counts as equal",
+        wrap(PLAN + "_Draft.finish", lambda original, *args: changed(original(*args), incomplete=False)),
+    ),
+    mutant("the guard is off", replace(GUARD + "check_removals", lambda plan, allowance: []), quick=500),
+    mutant("the guard forgets the classes", replace(GUARD + "check_classes", lambda plan, allowance: [])),
+    mutant("most of all is sent again unasked", replace(GUARD + "check_repeats", lambda plan, allowance: [])),
+)
