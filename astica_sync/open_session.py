@@ -125,7 +125,7 @@ def open_session(
     from astica_sync.local.image.decoder import Decoder
     from astica_sync.sync.apply.pipeline import THREADS
     from astica_sync.sync.apply.thread_pool import thread_pool
-    from astica_sync.sync.session import Session
+    from astica_sync.sync.session import LocalSide, Policy, RemoteSide, Runtime, Session
 
     layout = find(store)
     sentinel = read_sentinel(layout)
@@ -144,22 +144,11 @@ def open_session(
         thread_pool(THREADS) as workers,
     ):
         session = Session(
-            layout=layout,
-            model_id=sentinel.model_id,
-            fs=fs,
-            index=index,
-            journal=journal,
-            backup=Backup(layout.backup, fs),
-            decoder=decoder,
-            service=service,
-            workers=workers,
-            clock=clock,
-            run_started=clock.now(),
-            quarantine=settings.quarantine,
-            class_remove=settings.class_remove,
-            allowance=allowance(usual),
-            listener=listener,
-            stopping=clock.stopping.is_set,
+            LocalSide(layout, fs, index, journal, Backup(layout.backup, fs), decoder),
+            RemoteSide(service, sentinel.model_id),
+            Runtime(clock, workers, clock.now(), clock.stopping.is_set),
+            Policy(settings.quarantine, settings.class_remove, allowance(usual)),
+            listener,
         )
         yield Opened(session, settings, layout)
 

@@ -78,9 +78,9 @@ def main() -> None:
     began = time.monotonic()
     with Index(layout.index_db) as index, Journal(layout.journal_db) as journal:
         terms = PlanContext(run="bench", run_started=time.time(), quarantine=60)
-        # Of all that a round works with, a comparison needs these four.
-        parts: Any = SimpleNamespace(wanted=None, index=index, journal=journal, model_id=model_id)
-        plan = compare(parts, observation, terms, quick=False, most=None)
+        # Of the local side, a comparison needs these two.
+        local: Any = SimpleNamespace(index=index, journal=journal)
+        plan = compare(local, observation, terms, quick=False, most=None)
     step("compare and plan", began)
     assert plan.in_sync, plan.requests
     print(json.dumps(steps))

@@ -58,17 +58,22 @@ class Base:
     @property
     def model_id(self) -> int:
         """The model that the store mirrors."""
-        return self.session.model_id
+        return self.session.remote.model_id
 
     @property
     def history(self) -> History:
         """The versions and snapshots, as far as they are known here."""
-        return History(self.layout, self.session.backup, self.session.fs, self.model_id)
+        return History(self.layout, self.session.local.backup, self.session.local.fs, self.model_id)
 
     @property
     def trainer(self) -> Trainer:
         """The training of this model."""
         session = self.session
         return Trainer(
-            session.service, session.journal, self.history.records, session.clock, session.quarantine, session.model_id
+            session.remote.service,
+            session.local.journal,
+            self.history.records,
+            session.runtime.clock,
+            session.policy.quarantine,
+            session.remote.model_id,
         )

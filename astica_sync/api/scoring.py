@@ -97,12 +97,12 @@ class Scoring(Base):
         snapshots = {version.name: version.snapshot for version in self.history.versions() if version.snapshot}
         known: set[str] = set()
         if any(name not in snapshots for name, _ in chosen):
-            known |= {entry.title for entry in self.session.service.view(self.model_id)[0].classes}
+            known |= {entry.title for entry in self.session.remote.service.view(self.model_id)[0].classes}
         data = [self.history.snapshots.entries(snapshots[name]) for name, _ in chosen if name in snapshots]
         trained_on: dict[str, tuple[str, Path]] = {}
         for entry in itertools.chain.from_iterable(data):
             known.add(entry.class_title)
-            kept = self.session.backup.find(entry.content)
+            kept = self.session.local.backup.find(entry.content)
             if kept is not None:
                 trained_on.setdefault(entry.content, (entry.path, kept))
         images, unknown = leave_unknown(images, known)
@@ -119,7 +119,9 @@ class Scoring(Base):
                 told=told,
             )
         for one in evaluation.measured:
-            shown = Score(one.version, one.right, one.shown, folder.name, evaluation.images, self.session.clock.now())
+            shown = Score(
+                one.version, one.right, one.shown, folder.name, evaluation.images, self.session.runtime.clock.now()
+            )
             self.history.add_score(shown)
         return evaluation
 
@@ -138,8 +140,8 @@ class Scoring(Base):
     def _images(self) -> Iterator[tuple[str, str, Path]]:
         """Content, name and file of every image of the store, by a scan of this moment."""
         session = self.session
-        scan_store(self.layout, session.index, clock=session.clock, fs=session.fs)
-        for sample in session.index.local_samples(self.model_id):
+        scan_store(self.layout, session.local.index, clock=session.runtime.clock, fs=session.local.fs)
+        for sample in session.local.index.local_samples(self.model_id):
             yield sample.content, sample.paths[0], self.layout.root / sample.paths[0]
 
     def open_cache(self) -> Detections:
@@ -149,7 +151,7 @@ class Scoring(Base):
     def detector(self, version: str, cache: Detections, *, known: bool) -> Detector:
         """One version, ready to run."""
         session = self.session
-        return Detector(session.service, cache, self.model_id, version, known, session.stopping)
+        return Detector(session.remote.service, cache, self.model_id, version, known, session.runtime.stopping)
 
     def plan_split(self, to: str | Path, *, share: float = 0.2, seed: int = 0) -> Split:
         """Which files of the store to hold out in the folder ``to``; changes nothing.
@@ -170,7 +172,7 @@ class Scoring(Base):
         group_of = dict(zip(contents, group_alike(list(alike.values())), strict=True))
         candidates = [
             Candidate(path, sample.class_title, group_of[sample.content])
-            for sample in self.session.index.local_samples(self.model_id)
+            for sample in self.session.local.index.local_samples(self.model_id)
             if sample.content in group_of
             for path in sample.paths
         ]
@@ -186,6 +188,6 @@ class Scoring(Base):
             StoreBusy: another process writes this store.
             StoreError: a file cannot be moved; the same call goes on from there.
         """
-        with self.session.lock(self.layout):
-            check_root(self.layout, self.session.fs)
-            return make_split(planned, self.session.fs)
+        with self.session.local.lock(self.layout):
+            check_root(self.layout, self.session.local.fs)
+            return make_split(planned, self.session.local.fs)

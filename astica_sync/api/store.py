@@ -17,7 +17,7 @@ from astica_sync.errors import AsticaSyncError
 from astica_sync.local.layout import check_root
 from astica_sync.remote.responses import parse_sizes
 from astica_sync.sync.apply.apply_plan import apply_plan
-from astica_sync.sync.plan.status import FOLLOWS, StoreStatus, find_status, local_side
+from astica_sync.sync.plan.status import FOLLOWS, StoreStatus, find_status, samples_to_hold
 from astica_sync.sync.push.push import Consent, Naming, PushResult
 from astica_sync.sync.push.push import push as push_store
 from astica_sync.sync.session import Session, VersionTarget
@@ -47,7 +47,7 @@ class Store(Scoring):
     @property
     def follows(self) -> Named | None:
         """The version whose data the service was made equal to by ``push``; None while it follows the store."""
-        found = self.session.journal.get_meta(FOLLOWS)
+        found = self.session.local.journal.get_meta(FOLLOWS)
         return None if found is None else Named(*found)
 
     def status(self, *, offline: bool = False) -> StoreStatus:
@@ -97,7 +97,8 @@ class Store(Scoring):
         """
         session = self.session if as_version is None else self._as(self.history.find_data(as_version))
         if yes or max_remove is not None:
-            session = replace(session, allowance=replace(session.allowance, all=yes, at_most=max_remove))
+            allowance = replace(session.policy.allowance, all=yes, at_most=max_remove)
+            session = replace(session, policy=replace(session.policy, allowance=allowance))
         return push_store(session, consent=consent, naming=naming, new_classes=new_classes, retry=retry)
 
     def train(
@@ -146,8 +147,8 @@ class Store(Scoring):
     ) -> Trained:
         trainer = self.trainer
         while True:
-            with self.session.lock(self.layout):
-                check_root(self.layout, self.session.fs)
+            with self.session.local.lock(self.layout):
+                check_root(self.layout, self.session.local.fs)
                 look = trainer.look()
                 training = look.pending
                 overdue = training is not None and trainer.is_overdue(training)
@@ -186,7 +187,11 @@ class Store(Scoring):
             # What is on the service and not marked yet may not be in the backup either.
             apply_plan(session, Plan(adopts=seen.plan.adopts), removals=False)
         snapshot = self.history.snapshots.write(
-            lambda: freeze(local_side(session), session.journal.marks(), seen.observation)
+            lambda: freeze(
+                samples_to_hold(session.local, self.model_id, session.target),
+                session.local.journal.marks(),
+                seen.observation,
+            )
         )
         return snapshot, seen.observation
 
@@ -239,7 +244,7 @@ class Store(Scoring):
         missing = {upload.uid for upload in (*seen.plan.uploads, *seen.plan.questioned, *seen.plan.failed_before)}
         local: list[LocalSample] = []
         sent: list[LocalSample] = []
-        for sample in self.session.index.local_samples(self.model_id):
+        for sample in self.session.local.index.local_samples(self.model_id):
             (local if sample.uid in missing else sent).append(sample)
         sizes = parse_sizes(self.layout.last_view.read_bytes().partition(b"\n")[2])
         return find_doubles(find_pairs(seen.plan.unmanaged, local, sizes), sent, sizes)
@@ -259,8 +264,8 @@ class Store(Scoring):
         if not adopted:
             return 0
         session = self.session
-        with session.lock(self.layout):
-            check_root(self.layout, session.fs)
+        with session.local.lock(self.layout):
+            check_root(self.layout, session.local.fs)
             self.history.records.add_adopted(adopted)
             # Under their new uids the decision table itself takes them over: in the store, and there once.
             seen = find_status(session)
@@ -271,4 +276,4 @@ class Store(Scoring):
 
     def _as(self, named: Named) -> Session:
         samples = self.history.snapshots.local_samples(named.snapshot, self.model_id)
-        return replace(self.session, wanted=VersionTarget(named.name, named.snapshot, samples))
+        return replace(self.session, target=VersionTarget(named.name, named.snapshot, samples))

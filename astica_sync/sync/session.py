@@ -1,8 +1,11 @@
-"""Everything one run works with, opened once and handed around as one thing."""
+"""What a run of the program works with, in groups; a function takes the groups that it uses.
+
+``open_session.open_session`` builds them for production. The simulation builds them from simulated parts.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from astica_sync.clock import Clock
@@ -21,10 +24,70 @@ if TYPE_CHECKING:
     from astica_sync.remote.service import Service
     from astica_sync.sync.apply.thread_pool import WorkerPool
 
+DEFAULT_BATCH = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSide:
+    """The store and what is recorded next to it on this machine.
+
+    ``lock`` makes this process the only writer of the store (promise 8). ``hash_threads`` is how many threads read
+    files during a scan; with 0 the thread that scans reads them itself.
+    """
+
+    layout: Layout
+    fs: FileSystem
+    index: Index
+    journal: Journal
+    backup: "Backup"
+    decoder: "Decoder"
+    lock: Callable[[Layout], AbstractContextManager[None]] = writer_lock
+    hash_threads: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSide:
+    """The account on the service, and the model in it that the store mirrors."""
+
+    service: "Service"
+    model_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Time and threads of this run of the program.
+
+    ``run_started`` is when it began, in seconds since the epoch. ``stopping`` returns whether the user asked it to
+    stop.
+    """
+
+    clock: Clock
+    workers: "WorkerPool"
+    run_started: float
+    stopping: Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The settings that decide what a push may do.
+
+    ``quarantine`` is in seconds. ``class_remove`` allows one request to remove a whole class. ``batch_size`` is how
+    many new samples one round of a push plans, hours of the request limit, so that a backlog of a week needs little
+    more memory than that of a day.
+    """
+
+    quarantine: float
+    class_remove: bool = True
+    allowance: Allowance = field(default_factory=Allowance)
+    batch_size: int = DEFAULT_BATCH
+
 
 @dataclass(frozen=True, slots=True)
 class VersionTarget:
-    """What the service is to hold instead of the store: the snapshot of a version, its samples sorted by uid."""
+    """The data of a version, which the service is to hold instead of the store's (``push --as``).
+
+    ``samples`` are those of its snapshot, sorted by uid.
+    """
 
     version: str
     snapshot: str
@@ -33,29 +96,11 @@ class VersionTarget:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The local truth, the service, time, and who listens. ``run_started`` is when this run of the program began,
-    ``stopping`` whether a person has said stop, ``lock`` makes this process the store's one writer (promise 8), and
-    ``readers`` is how many threads read files during a scan. ``at_once`` is how many new samples a push plans
-    before it looks again, hours of budget, so that a backlog of a week needs little more memory than that of a day.
-    ``wanted`` takes the place of the store where a person asked for a version's data (``push --as``)."""
+    """All groups of one run. Only what runs a whole round takes a session; the rest takes the groups it uses."""
 
-    layout: Layout
-    model_id: int
-    fs: FileSystem
-    index: Index
-    journal: Journal
-    backup: "Backup"
-    decoder: "Decoder"
-    service: "Service"
-    workers: "WorkerPool"
-    clock: Clock
-    run_started: float
-    quarantine: float
-    class_remove: bool
-    allowance: Allowance
+    local: LocalSide
+    remote: RemoteSide
+    runtime: Runtime
+    policy: Policy
     listener: ProgressListener
-    stopping: Callable[[], bool]
-    lock: Callable[[Layout], AbstractContextManager[None]] = writer_lock
-    readers: int = 2
-    at_once: int = 10_000
-    wanted: VersionTarget | None = None
+    target: VersionTarget | None = None

@@ -291,7 +291,7 @@ def test_offline_without_an_observation_or_with_a_broken_one_says_so(
 ) -> None:
     sandbox.forget_log()
     never = shell("pull-status", "--offline", "--store", store)
-    assert never.code == 1 and "nothing has been observed yet" in never.err
+    assert never.code == 1 and "has not been observed yet" in never.err
     assert shell("push", "--store", store).code == 0
     del shell.environ["ASTICA_API_KEY"]
     sandbox.forget_log()

@@ -24,7 +24,7 @@ from astica_sync.sync.apply.thread_pool import TaskResult
 from astica_sync.sync.plan import status
 from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.push import push
-from astica_sync.sync.session import Session
+from astica_sync.sync.session import LocalSide, Policy, RemoteSide, Runtime, Session
 from tests.simulation import training
 from tests.simulation.databases import Databases, SimIndex
 from tests.simulation.filesystem import Node, SimFileSystem, SimVolume
@@ -182,7 +182,7 @@ class SimListener(ProgressListener):
         self._oracle = oracle
 
     def phase(self, text: str) -> None:
-        if text.startswith("Looking"):
+        if text.startswith("Scanning"):
             self._oracle.scanning(self._run)
 
     def planned(self, plan: Plan, refusals: list[Refusal], eta: float) -> None:
@@ -231,7 +231,7 @@ class Store:
         self.oracle = oracle
         self.allowance = allowance
         self.class_remove = True
-        self.at_once = 20_000
+        self.batch_size = 20_000
         self.root = f"{machine.base}/{name}"
         self.layout = Layout(Path(self.root))
         self.index_name, self.journal_name = str(self.layout.index_db), str(self.layout.journal_db)
@@ -313,10 +313,10 @@ class Store:
 
     def _look(self, run: Run, session: Session) -> status.StoreStatus:
         """A status is quick, and says what a whole comparison says."""
-        before = self.world.epoch, session.journal.marks_name()
+        before = self.world.epoch, session.local.journal.marks_name()
         seen = status.find_status(session, quick=True)
         whole = status.plan_round(session, seen.scan, seen.observation)
-        if seen.plan != whole.plan and before == (self.world.epoch, session.journal.marks_name()):
+        if seen.plan != whole.plan and before == (self.world.epoch, session.local.journal.marks_name()):
             self.world.violate(4, f"{run.name} remembers a comparison wrongly: {seen.plan} instead of {whole.plan}")
         return seen
 
@@ -365,23 +365,18 @@ class Store:
         index = index_type(self.layout.index_db)
         index.scans = self.scans
         return Session(
-            layout=self.layout,
-            model_id=sentinel.model_id,
-            fs=fs,
-            index=index,
-            journal=Journal(self.layout.journal_db, run.run_id),
-            backup=Backup(self.layout.backup, fs),
-            decoder=SimDecoder(fs),  # type: ignore[arg-type]
-            service=Account(SimClient(connection, clock), budget, budget, clock),
-            workers=SimWorkerPool(run),
-            clock=clock,
-            run_started=clock.now(),
-            quarantine=QUARANTINE,
-            class_remove=self.class_remove,
-            allowance=self.allowance,
-            listener=SimListener(run, self.oracle),
-            stopping=lambda: run.stopping,
-            lock=lambda layout: self.lock(layout, run),
-            readers=0,
-            at_once=self.at_once,
+            LocalSide(
+                self.layout,
+                fs,
+                index,
+                Journal(self.layout.journal_db, run.run_id),
+                Backup(self.layout.backup, fs),
+                SimDecoder(fs),  # type: ignore[arg-type]
+                lock=lambda layout: self.lock(layout, run),
+                hash_threads=0,
+            ),
+            RemoteSide(Account(SimClient(connection, clock), budget, budget, clock), sentinel.model_id),
+            Runtime(clock, SimWorkerPool(run), clock.now(), lambda: run.stopping),
+            Policy(QUARANTINE, self.class_remove, self.allowance, self.batch_size),
+            SimListener(run, self.oracle),
         )

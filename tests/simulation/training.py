@@ -49,7 +49,7 @@ def run_command(command: str, run: "Run", session: Session, seed: int) -> Any:
     draw = random.Random(seed ^ 0xC0DE)
     if command == "create":
         return _create(run, session, draw)
-    desk = ResultHandler.over(Opened(session, None, session.layout))  # type: ignore[arg-type]
+    desk = ResultHandler.over(Opened(session, None, session.local.layout))  # type: ignore[arg-type]
     if command == "train":
         again = draw.random() < 0.4
 
@@ -67,7 +67,7 @@ def run_command(command: str, run: "Run", session: Session, seed: int) -> Any:
 def push_as(run: "Run", session: Session, seed: int, **options: Any) -> Any:
     """``push --as`` one of the versions whose data is known; nothing where there is none."""
     draw = random.Random(seed ^ 0xC0DE)
-    desk = ResultHandler.over(Opened(session, None, session.layout))  # type: ignore[arg-type]
+    desk = ResultHandler.over(Opened(session, None, session.local.layout))  # type: ignore[arg-type]
     known = [version for version in desk.history.versions() if version.snapshot is not None]
     if not known:
         return None
@@ -85,16 +85,16 @@ def _create(run: "Run", session: Session, draw: random.Random) -> int | None:
     # Whoever gave the command gives it again.
     title = json.loads(begun.data)["title"] if begun else draw.choice(TITLES)
     model = create_model(
-        session.service,
+        session.remote.service,
         ModelRequest(title, "image", "to be sorted"),
         intent,
-        fs=session.fs,
-        clock=session.clock,
-        quarantine=session.quarantine,
+        fs=session.local.fs,
+        clock=session.runtime.clock,
+        quarantine=session.policy.quarantine,
         tell=lambda text: run.world.tell(lambda: f"{run.name}: {text}"),
     )
     run.store.oracle.versions.created(run, model.model_id, title)
-    forget_attempt(intent, session.fs)
+    forget_attempt(intent, session.local.fs)
     if machine.name in run.store.oracle.versions.wishes:
         run.store.oracle.versions.wishes[machine.name].done = True
     return model.model_id

@@ -76,7 +76,7 @@ class Play:
             store = Store(machine, "AB"[number], self.service, self.oracle, Allowance(floor=script.floor))
             store.class_remove = script.class_remove
             # Plans of a few samples at a time, in some walks.
-            store.at_once = 2 if script.seed % 3 == 0 else store.at_once
+            store.batch_size = 2 if script.seed % 3 == 0 else store.batch_size
             store.faults = script.faults
             self.stores.append(store)
 

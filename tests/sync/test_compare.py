@@ -37,10 +37,7 @@ class LaterDisk(FileSystem):
 
 
 class Sides:
-    """A store, its journal, and what the service shows of it. Stands in for ``Session`` as far as a comparison goes."""
-
-    wanted = None
-    model_id = 7
+    """A store, its journal, and what the service shows; a ``LocalSide`` as far as a comparison needs one."""
 
     def __init__(self, root: Path) -> None:
         root.mkdir()
@@ -75,8 +72,8 @@ class Sides:
         self.observation = Observation(ModelInfo(7, "m"), 100.0, classes, shown, name=f"view {next(numbers)}")
 
     def plan(self, quick: bool, most: int | None = None) -> Plan:
-        session: Any = self
-        return compare(session, self.observation, PlanContext("r", 0.0, 60.0), quick=quick, most=most)
+        local: Any = self
+        return compare(local, self.observation, PlanContext("r", 0.0, 60.0), quick=quick, most=most)
 
     def close(self) -> None:
         self.index.close()

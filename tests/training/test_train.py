@@ -211,7 +211,7 @@ def test_a_version_that_shows_between_the_look_and_the_request_is_not_taken_for_
         def meanwhile(_: object) -> Look:
             found = look()
             monkeypatch.undo()
-            opened.session.service.train(model_id)
+            opened.session.remote.service.train(model_id)
             sandbox.wait_for_training()
             return found
 

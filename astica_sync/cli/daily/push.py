@@ -88,7 +88,7 @@ def push(
         desk = Store.over(opened)
         if dry_run:
             seen = desk.status() if as_version is None else desk.plan_as(as_version)
-            eta = opened.session.service.forecast(seen.plan.requests)
+            eta = opened.session.remote.service.forecast(seen.plan.requests)
             if as_json:
                 refusals = refusal_data(seen.refusals) + near_data(seen.near)
                 data = {**plan_data(seen.plan, eta), "refusals": refusals}

@@ -32,9 +32,9 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
 
     with open_store(store, ProgressListener(), offline=offline) as opened:
         seen = find_status(opened.session, offline=offline, quick=True)
-        eta = opened.session.service.forecast(seen.plan.requests)
+        eta = opened.session.remote.service.forecast(seen.plan.requests)
         in_sync = seen.plan.in_sync and not seen.refusals
-        follows, _ = opened.session.journal.get_meta(FOLLOWS, (None, None)) or (None, None)
+        follows, _ = opened.session.local.journal.get_meta(FOLLOWS, (None, None)) or (None, None)
         if as_json:
             data = {**status_data(seen, eta), "follows": follows}
             click.echo(json.dumps(data, ensure_ascii=False))

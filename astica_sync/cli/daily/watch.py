@@ -179,8 +179,8 @@ def _opener(
             settings = opened.settings
             share = settings.limit * PIECE_SECONDS / settings.limit_window
             habits = WatchOptions(settings.settle, settings.observe_every, max(8, min(256, int(share))))
-            parts = replace(opened.session, lock=partial(writer_lock, patient=False))
-            yield Opened(parts, habits, partial(is_wanted, layout))
+            local = replace(opened.session.local, lock=partial(writer_lock, patient=False))
+            yield Opened(replace(opened.session, local=local), habits, partial(is_wanted, layout))
 
     return open_store
 

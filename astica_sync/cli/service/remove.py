@@ -146,15 +146,15 @@ def subject(store: Path | None, model_id: int | None) -> "Iterator[UnmanagedRemo
         layout = layout if mirrors else None
     if layout is not None:
         with open_store(layout.root, ProgressListener()) as opened, writer_lock(layout):
-            parts = opened.session
+            local, remote = opened.session.local, opened.session.remote
             yield UnmanagedRemoval(
-                parts.service,
-                parts.clock,
-                parts.quarantine,
-                parts.model_id,
-                parts.backup,
-                parts.journal,
-                Records(parts.backup.root, parts.fs, parts.model_id),
+                remote.service,
+                opened.session.runtime.clock,
+                opened.session.policy.quarantine,
+                remote.model_id,
+                local.backup,
+                local.journal,
+                Records(local.backup.root, local.fs, remote.model_id),
             )
         return
     assert model_id is not None

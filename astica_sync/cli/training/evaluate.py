@@ -54,7 +54,7 @@ def evaluate(
 
     with open_store(store, Waits()) as opened:
         evaluation = Store.over(opened).evaluate(folder, names, with_leaks=leaks, told=told)
-        now = opened.session.clock.now()
+        now = opened.session.runtime.clock.now()
     if html is not None:
         try:
             html.write_text(write_html(evaluation, now), "utf-8", "backslashreplace")

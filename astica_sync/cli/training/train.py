@@ -52,7 +52,7 @@ def train(store: Path | None, anyway: bool, again: bool, no_wait: bool, as_json:
         _print(trained, as_json=as_json)
 
     with open_store(store, Waits()) as opened:
-        clock = opened.session.clock
+        clock = opened.session.runtime.clock
         try:
             Store.over(opened).train(
                 anyway=anyway,

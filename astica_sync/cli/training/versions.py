@@ -40,7 +40,7 @@ def versions(store: Path | None, as_json: bool, offline: bool) -> int:
         told = desk.versions(offline=offline)
         pending, follows = desk.trainer.pending(), desk.follows
         overdue = pending is not None and desk.trainer.is_overdue(pending)
-        now = opened.session.clock.now()
+        now = opened.session.runtime.clock.now()
     if as_json:
         data = {
             "versions": [version_data(one) for one in told],

@@ -179,7 +179,7 @@ def prune(store: Path | None, age: float, dry_run: bool, yes: bool, as_json: boo
     from astica_sync.sync.admin.prune_backup import prune as prune_backup
 
     with open_store(store, ProgressListener()) as opened, writer_lock(opened.layout):
-        found = find_pruning(opened.session, opened.session.clock.now() - age)
+        found = find_pruning(opened.session, opened.session.runtime.clock.now() - age)
         entries, count, size = found.entries, len(found.objects), found.size
         if not as_json:
             names = [f"- {safe(entry.path)}  ({entry.content[:8]}, {entry.size:,} bytes)" for entry in entries]

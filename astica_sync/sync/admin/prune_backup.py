@@ -42,18 +42,22 @@ def find_pruning(session: Session, before: float) -> PrunePlan:
         StoreError: the store or the backup could not be read to its end.
         RemoteError: there is no observation.
     """
-    check_root(session.layout, session.fs)
-    scan = scan_store(session.layout, session.index, clock=session.clock, fs=session.fs)
+    check_root(session.local.layout, session.local.fs)
+    scan = scan_store(session.local.layout, session.local.index, clock=session.runtime.clock, fs=session.local.fs)
     if scan.unknown or scan.changing:
         raise StoreError(
             "a part of the store could not be read, so nobody can tell what is not needed any more",
             "astica-sync pull-status names it under problems; mend that first.",
         )
     claims = Claims(
-        store={sample.content for sample in session.index.local_samples(session.model_id)},
-        marks={mark.content for mark in session.journal.marks()},
-        service={sample.uid[:CONTENT_LENGTH] for sample in observe(session) if is_uid(sample.uid)},
-        snapshots=session.backup.pinned(),
+        store={sample.content for sample in session.local.index.local_samples(session.remote.model_id)},
+        marks={mark.content for mark in session.local.journal.marks()},
+        service={
+            sample.uid[:CONTENT_LENGTH]
+            for sample in observe(session.local, session.remote, session.listener)
+            if is_uid(sample.uid)
+        },
+        snapshots=session.local.backup.pinned(),
         before=before,
     )
     chosen: dict[str, StoredObject] = {}
@@ -64,10 +68,10 @@ def find_pruning(session: Session, before: float) -> PrunePlan:
             chosen[stored.content] = stored
         else:
             staying[claim] += 1
-    for event in session.journal.history(since=before):
+    for event in session.local.journal.history(since=before):
         if chosen.pop(event.uid[:CONTENT_LENGTH], None) is not None:
             staying[Claim.AGE] += 1
-    entries = {entry: None for entry in session.backup.samples() if entry.content in chosen}
+    entries = {entry: None for entry in session.local.backup.samples() if entry.content in chosen}
     return PrunePlan(tuple(chosen.values()), tuple(entries), staying)
 
 
@@ -77,9 +81,9 @@ def prune(session: Session, pruning: PrunePlan) -> int:
     Raises:
         StoreError: the backup cannot be written; what is gone is gone from catalog and objects alike.
     """
-    freed = session.backup.prune({stored.content for stored in pruning.objects})
-    now, run = session.clock.now(), session.journal.run
-    session.journal.record(
+    freed = session.local.backup.prune({stored.content for stored in pruning.objects})
+    now, run = session.runtime.clock.now(), session.local.journal.run
+    session.local.journal.record(
         Event(now, run, "prune", entry.class_title, entry.content, entry.path, None, "done", "")
         for entry in pruning.entries
     )
@@ -89,11 +93,11 @@ def prune(session: Session, pruning: PrunePlan) -> int:
 def _objects(session: Session) -> Iterator[StoredObject]:
     """Every object with its latest date: that of its lines in the catalog, or of its file where no line names it."""
     dates: dict[bytes, float] = {}
-    for entry in session.backup.samples():
+    for entry in session.local.backup.samples():
         key = bytes.fromhex(entry.content)
         dates[key] = max(entry.added_at, dates.get(key, entry.added_at))
-    for content in session.backup.objects():
+    for content in session.local.backup.objects():
         at = dates.get(bytes.fromhex(content))
         yield StoredObject(
-            content, session.backup.size_of(content), session.backup.time_of(content) if at is None else at
+            content, session.local.backup.size_of(content), session.local.backup.time_of(content) if at is None else at
         )

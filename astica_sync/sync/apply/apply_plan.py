@@ -29,7 +29,7 @@ from astica_sync.local.db.journal import BadSample, Event
 from astica_sync.sync.apply.circuit_breaker import CircuitBreaker
 from astica_sync.sync.apply.pipeline import Pipeline
 from astica_sync.sync.apply.requests import RemovalJob, UploadJob, keep, may_go, prove_kept
-from astica_sync.sync.plan.observe import look_before_removal
+from astica_sync.sync.plan.observe import observe_before_removal
 from astica_sync.sync.session import Session
 
 ADOPT_AT_ONCE = 500
@@ -80,9 +80,11 @@ def apply_plan(session: Session, plan: Plan, *, removals: bool, breaker: Circuit
     applied = ApplyResult()
     breaker = breaker or CircuitBreaker()
     _adopt(session, plan, applied)
-    session.journal.forget(plan.forgets)
+    session.local.journal.forget(plan.forgets)
     uploads = _Uploads(session, plan, applied)
-    flow = Pipeline(session.workers, session.service, session.clock, breaker, session.stopping)
+    flow = Pipeline(
+        session.runtime.workers, session.remote.service, session.runtime.clock, breaker, session.runtime.stopping
+    )
     flow.run((UploadJob(session, upload) for upload in plan.uploads), Lane.BACKLOG, uploads)
     uploads.finish(flow.error)
     applied.error = flow.error
@@ -97,7 +99,7 @@ def _adopt(session: Session, plan: Plan, applied: ApplyResult) -> None:
         kept = []
         for adopt in plan.adopts[start : start + ADOPT_AT_ONCE]:
             try:
-                if not session.backup.secure(content_of(adopt.uid)):
+                if not session.local.backup.secure(content_of(adopt.uid)):
                     keep(session, adopt.path, content_of(adopt.uid))
             except StoreError as error:
                 if error.stops_run:
@@ -105,18 +107,18 @@ def _adopt(session: Session, plan: Plan, applied: ApplyResult) -> None:
                 applied.failed.append(FailedSample(adopt.class_title, adopt.path, error.text_with_hint, kind_of(error)))
                 continue
             kept.append(adopt)
-        session.backup.add_samples(
-            [(adopt.class_title, adopt.path, content_of(adopt.uid)) for adopt in kept], session.clock.now()
+        session.local.backup.add_samples(
+            [(adopt.class_title, adopt.path, content_of(adopt.uid)) for adopt in kept], session.runtime.clock.now()
         )
-        with session.journal.commit():
-            session.journal.agree([(adopt.uid, adopt.class_title, adopt.path) for adopt in kept])
-            session.journal.record(
+        with session.local.journal.commit():
+            session.local.journal.agree([(adopt.uid, adopt.class_title, adopt.path) for adopt in kept])
+            session.local.journal.record(
                 [_event(session, "adopt", adopt.class_title, adopt.uid, adopt.path, adopt.sample_id) for adopt in kept]
             )
 
 
 def _bad(session: Session, upload: Upload, reason: str) -> BadSample:
-    return BadSample(upload.uid, upload.class_title, upload.path, reason, session.clock.now())
+    return BadSample(upload.uid, upload.class_title, upload.path, reason, session.runtime.clock.now())
 
 
 def _event(
@@ -134,7 +136,17 @@ def _event(
     elif error is not None:
         outcome = str(Outcome.NOT_DONE)
     reason = str(error) if error else ""
-    return Event(session.clock.now(), session.journal.run, action, class_title, uid, path, sample_id, outcome, reason)
+    return Event(
+        session.runtime.clock.now(),
+        session.local.journal.run,
+        action,
+        class_title,
+        uid,
+        path,
+        sample_id,
+        outcome,
+        reason,
+    )
 
 
 class _Forecast:
@@ -146,9 +158,9 @@ class _Forecast:
         self._seconds = 0.0
 
     def seconds(self, left: int) -> float:
-        now = self._session.clock.now()
+        now = self._session.runtime.clock.now()
         if now - self._asked_at >= FORECAST_SECONDS:
-            self._asked_at, self._seconds = now, self._session.service.forecast(left)
+            self._asked_at, self._seconds = now, self._session.remote.service.forecast(left)
         return max(0.0, self._seconds - (now - self._asked_at)) if left else 0.0
 
 
@@ -166,17 +178,17 @@ class _Uploads:
 
     def before_send(self, jobs: Sequence[UploadJob]) -> None:
         session = self._session
-        session.backup.add_samples(
-            [(job.upload.class_title, job.upload.path, job.content) for job in jobs], session.clock.now()
+        session.local.backup.add_samples(
+            [(job.upload.class_title, job.upload.path, job.content) for job in jobs], session.runtime.clock.now()
         )
         for job in jobs:
-            self._before[job.upload.uid] = session.journal.mark(job.upload.uid)
-        session.journal.attempt(
-            [(job.upload.uid, job.upload.class_title, job.upload.path) for job in jobs], session.clock.now()
+            self._before[job.upload.uid] = session.local.journal.mark(job.upload.uid)
+        session.local.journal.attempt(
+            [(job.upload.uid, job.upload.class_title, job.upload.path) for job in jobs], session.runtime.clock.now()
         )
 
     def settle(self, results: Sequence[tuple[UploadJob, BaseException | None]]) -> None:
-        with self._session.journal.commit():
+        with self._session.local.journal.commit():
             for job, error in results:
                 self._settle_one(job, error)
 
@@ -193,27 +205,29 @@ class _Uploads:
                 self._take_back(upload.uid)
             return
         self._settled += 1
-        session.journal.record([_event(session, "upload", upload.class_title, upload.uid, upload.path, error=error)])
+        session.local.journal.record(
+            [_event(session, "upload", upload.class_title, upload.uid, upload.path, error=error)]
+        )
         if error is None:
             # The time of the answer: between mark and sending this process may have been stopped for any time.
-            session.journal.agree([(upload.uid, upload.class_title, upload.path)], session.clock.now())
-            session.journal.clear_bad([upload.uid])
+            session.local.journal.agree([(upload.uid, upload.class_title, upload.path)], session.runtime.clock.now())
+            session.local.journal.clear_bad([upload.uid])
             applied.uploaded.add(upload.uid)
             left = len(self._plan.uploads) - self._settled
             session.listener.uploaded(upload.class_title, upload.path, self._forecast.seconds(left))
             return
         if isinstance(error, OutcomeUnknown):
-            session.journal.resend_at([upload.uid], session.clock.now())
+            session.local.journal.resend_at([upload.uid], session.runtime.clock.now())
             applied.doubtful_uploads.add(upload.uid)
             session.listener.note(f"{upload.path}: {error}; settled later, by what the service shows")
             return
         if isinstance(error, ImageRejected):
-            session.journal.set_bad([_bad(session, upload, str(error))])
+            session.local.journal.set_bad([_bad(session, upload, str(error))])
         elif isinstance(error, Refused):
             self._refused.append((job, str(error)))
         elif isinstance(error, SourceChanged):
             # The index may be what is wrong: the next scan reads the file again, whatever its times say.
-            session.index.forget([upload.path])
+            session.local.index.forget([upload.path])
         if isinstance(error, (StoreError, Refused)):
             applied.failed.append(FailedSample(upload.class_title, upload.path, error.text_with_hint, kind_of(error)))
             session.listener.failed(upload.class_title, upload.path, error.text_with_hint)
@@ -222,9 +236,9 @@ class _Uploads:
         """The request proved that nothing was done, so the mark says again what it said before."""
         mark = self._before.get(uid)
         if mark is None:
-            self._session.journal.forget([uid])
+            self._session.local.journal.forget([uid])
         else:
-            self._session.journal.restore(mark)
+            self._session.local.journal.restore(mark)
 
     def finish(self, error: BaseException | None) -> None:
         """Single refusals are about the samples; when the run ended over them they are about the account, and no
@@ -232,9 +246,9 @@ class _Uploads:
         self._applied.left += len(self._plan.uploads) - self._settled
         if isinstance(error, Refused):
             return
-        with self._session.journal.commit():
+        with self._session.local.journal.commit():
             for job, reason in self._refused:
-                self._session.journal.set_bad([_bad(self._session, job.upload, reason)])
+                self._session.local.journal.set_bad([_bad(self._session, job.upload, reason)])
 
 
 def _remove(session: Session, plan: Plan, applied: ApplyResult, breaker: CircuitBreaker) -> None:
@@ -260,7 +274,9 @@ def _remove_samples(
     session: Session, removals: Sequence[RemoveSample], applied: ApplyResult, breaker: CircuitBreaker
 ) -> None:
     desk = _Removals(session, applied, len(removals))
-    flow = Pipeline(session.workers, session.service, session.clock, breaker, session.stopping)
+    flow = Pipeline(
+        session.runtime.workers, session.remote.service, session.runtime.clock, breaker, session.runtime.stopping
+    )
     flow.run((RemovalJob(session, removal) for removal in removals), Lane.REMOVAL, desk)
     applied.left += desk.left
     applied.error = applied.error or flow.error
@@ -280,7 +296,7 @@ class _Removals:
 
     def settle(self, results: Sequence[tuple[RemovalJob, BaseException | None]]) -> None:
         session, applied = self._session, self._applied
-        with session.journal.commit():
+        with session.local.journal.commit():
             for job, error in results:
                 removal = job.removal
                 if isinstance(error, RemoteError) and error.outcome is Outcome.NOT_DONE:
@@ -289,12 +305,14 @@ class _Removals:
                     continue
                 self.left -= 1
                 title, path = removal.class_title, removal.path
-                session.journal.record([_event(session, "remove", title, removal.uid, path, removal.sample_id, error)])
+                session.local.journal.record(
+                    [_event(session, "remove", title, removal.uid, path, removal.sample_id, error)]
+                )
                 if error is None:
                     applied.removed += 1
                     session.listener.removed(title, path, 1, self._forecast.seconds(self.left))
                 elif isinstance(error, OutcomeUnknown):
-                    session.journal.resend_at([removal.uid], session.clock.now())
+                    session.local.journal.resend_at([removal.uid], session.runtime.clock.now())
                     applied.doubtful_removals.add(removal.sample_id)
                 elif isinstance(error, Refused):
                     # Perhaps it is gone already; only an observation can tell.
@@ -306,8 +324,8 @@ class _Removals:
 
 def _mark_removals(session: Session, removals: Sequence[RemoveSample]) -> None:
     """Re-marks samples as attempted, so that a copy which turns up late is still ours and goes as well."""
-    session.journal.attempt(
-        [(removal.uid, removal.class_title, removal.path) for removal in removals], session.clock.now()
+    session.local.journal.attempt(
+        [(removal.uid, removal.class_title, removal.path) for removal in removals], session.runtime.clock.now()
     )
 
 
@@ -325,7 +343,7 @@ def _remove_class(
         shown = _inside(before, entry)
         wanted = [removal for removal in entry.samples if (removal.sample_id, removal.uid) in shown]
         applied.left += len(entry.samples) - len(wanted)
-    if not wanted or session.service.limit < CLASS_REMOVE_COST:
+    if not wanted or session.remote.service.limit < CLASS_REMOVE_COST:
         # The right to remove is held while the view is asked for, so that nothing lies between them but an answer.
         return wanted, before
     try:
@@ -334,15 +352,15 @@ def _remove_class(
     except StoreError:
         return wanted, before
     try:
-        permit = session.service.wait_for_permit(Lane.REMOVAL)
+        permit = session.remote.service.wait_for_permit(Lane.REMOVAL)
     except Interrupted as stop:
         applied.error = stop
         applied.left += len(wanted)
         return [], before
     try:
-        observation = look_before_removal(session)
+        observation = observe_before_removal(session.local, session.remote, session.target)
     except AsticaSyncError as failure:
-        session.service.release(permit)
+        session.remote.service.release(permit)
         applied.error = failure
         applied.left += len(wanted)
         return [], before
@@ -350,11 +368,11 @@ def _remove_class(
     planned = [removal for removal in wanted if (removal.sample_id, removal.uid) in shown]
     alone = len(planned) == len(shown)
     if not planned or not alone or not all(may_go(session, removal) for removal in planned):
-        session.service.release(permit)
+        session.remote.service.release(permit)
         return planned, observation
     _mark_removals(session, planned)
     try:
-        session.service.remove_class(permit, entry.class_id)
+        session.remote.service.remove_class(permit, entry.class_id)
     except RemoteError as failure:
         _settle_class(session, entry, planned, applied, failure)
     else:
@@ -370,15 +388,15 @@ def _inside(observation: Observation, entry: RemoveClass) -> set[tuple[int, str]
 def _settle_class(
     session: Session, entry: RemoveClass, removed: list[RemoveSample], applied: ApplyResult, error: BaseException | None
 ) -> None:
-    with session.journal.commit():
-        session.journal.record(
+    with session.local.journal.commit():
+        session.local.journal.record(
             [
                 _event(session, "remove-class", entry.class_title, item.uid, item.path, item.sample_id, error)
                 for item in removed
             ]
         )
         if isinstance(error, OutcomeUnknown):
-            session.journal.resend_at([item.uid for item in removed], session.clock.now())
+            session.local.journal.resend_at([item.uid for item in removed], session.runtime.clock.now())
     if error is None:
         applied.removed += len(removed)
         session.listener.removed(entry.class_title, "", len(removed), 0.0)

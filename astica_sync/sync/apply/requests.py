@@ -13,7 +13,7 @@ from astica_sync.sync.session import Session
 
 
 def source_of(session: Session, path: str) -> Path:
-    return session.layout.root / path
+    return session.local.layout.root / path
 
 
 def keep(session: Session, path: str, content: str) -> None:
@@ -22,7 +22,7 @@ def keep(session: Session, path: str, content: str) -> None:
     Raises:
         StoreError: the file is gone, unreadable or another one by now, or the backup cannot take it.
     """
-    session.backup.put(source_of(session, path), content)
+    session.local.backup.put(source_of(session, path), content)
 
 
 @dataclass(slots=True)
@@ -47,18 +47,18 @@ class UploadJob:
 
         The data of a version is read from the backup alone: the file of that name may be another image by now.
         """
-        if self.session.wanted is not None:
-            self.image = self.session.backup.read(self.content)
+        if self.session.target is not None:
+            self.image = self.session.local.backup.read(self.content)
             return
-        if not self.session.backup.secure(self.content):
+        if not self.session.local.backup.secure(self.content):
             try:
-                reason = self.session.decoder.check(source_of(self.session, self.upload.path))
+                reason = self.session.local.decoder.check(source_of(self.session, self.upload.path))
             except OSError as error:
                 raise SourceChanged(f"{self.upload.path} cannot be read: {error.strerror}", "Push again.") from error
             if reason is not None:
                 raise ImageRejected(reason)
         keep(self.session, self.upload.path, self.content)
-        self.image = self.session.backup.read(self.content)
+        self.image = self.session.local.backup.read(self.content)
 
     def admit(self) -> bool:
         return True
@@ -66,7 +66,9 @@ class UploadJob:
     def send(self, permit: Permit) -> None:
         image, self.image = self.image, b""
         try:
-            self.session.service.upload(permit, self.session.model_id, self.upload.class_title, self.upload.uid, image)
+            self.session.remote.service.upload(
+                permit, self.session.remote.model_id, self.upload.class_title, self.upload.uid, image
+            )
         except BaseException:
             self.image = image
             raise
@@ -90,7 +92,7 @@ class RemovalJob:
         return may_go(self.session, self.removal)
 
     def send(self, permit: Permit) -> None:
-        self.session.service.remove_sample(permit, self.removal.sample_id)
+        self.session.remote.service.remove_sample(permit, self.removal.sample_id)
 
 
 def prove_kept(session: Session, removal: RemoveSample) -> None:
@@ -101,12 +103,12 @@ def prove_kept(session: Session, removal: RemoveSample) -> None:
         StoreError: that they can cannot be made sure.
     """
     content = content_of(removal.uid)
-    reason = session.backup.check(content)
+    reason = session.local.backup.check(content)
     if reason is not None and removal.why in (RemovalReason.EXTRA, RemovalReason.MISPLACED):
         keep(session, removal.path, content)
-        reason = session.backup.check(content)
+        reason = session.local.backup.check(content)
     # Who healed it may have been killed before its name was durable, and a power cut would bring the rotten one back.
-    if reason is None and not session.backup.secure(content):
+    if reason is None and not session.local.backup.secure(content):
         reason = "missing in the backup"
     if reason is not None:
         raise BackupDamaged(
@@ -123,7 +125,12 @@ def may_go(session: Session, removal: RemoveSample) -> bool:
     """
     if removal.why in (RemovalReason.EXTRA, RemovalReason.MISPLACED, RemovalReason.NOT_IN_VERSION):
         return True
-    known = {removal.path, *session.index.paths_of(removal.class_title, content_of(removal.uid))} - {""}
+    known = {removal.path, *session.local.index.paths_of(removal.class_title, content_of(removal.uid))} - {""}
     return is_still_absent(
-        session.layout, session.index, session.fs, removal.class_title, content_of(removal.uid), tuple(sorted(known))
+        session.local.layout,
+        session.local.index,
+        session.local.fs,
+        removal.class_title,
+        content_of(removal.uid),
+        tuple(sorted(known)),
     )

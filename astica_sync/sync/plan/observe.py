@@ -1,84 +1,114 @@
-"""Where observations come from: one view of the model, or what was kept of the last one."""
+"""Observations: one view of the model from the service, or the stored answer of the last one."""
 
 import contextlib
 import json
 from dataclasses import replace
 
-from astica_sync.core.model import Observation
+from astica_sync.core.model import Observation, content_of
 from astica_sync.core.rate_limit import Lane
 from astica_sync.core.versions.matching import rename_adopted
 from astica_sync.core.view.uid_repair import UidRepair
 from astica_sync.errors import NotAnObservation, StoreError
 from astica_sync.local.backup.records import Records
 from astica_sync.local.db.view_cache import name_of, read_view_cache, write_view_cache
-from astica_sync.sync.plan.uid_repair import spelling_of
-from astica_sync.sync.session import Session
+from astica_sync.sync.progress import ProgressListener
+from astica_sync.sync.session import LocalSide, RemoteSide, VersionTarget
 
 
-def observe(session: Session) -> Observation:
-    """Asks for one view and keeps it as the last observation."""
-    session.listener.phase("Asking the service")
-    spelling = spelling_of(session)
-    observation, body = session.service.view(session.model_id, Lane.INTERACTIVE, spelling)
-    name = _name(body, spelling)
-    head = {"model_id": session.model_id, "asked_at": observation.asked_at, "name": name}
+def observe(
+    local: LocalSide, remote: RemoteSide, listener: ProgressListener, target: VersionTarget | None = None
+) -> Observation:
+    """Requests one view and stores the answer as the last observation.
+
+    Raises:
+        RemoteError: there is no observation; nothing may be concluded.
+    """
+    listener.phase("Requesting a view of the model")
+    repair = uid_repair_for(local, target)
+    observation, body = remote.service.view(remote.model_id, Lane.INTERACTIVE, repair)
+    name = _name_of(body, repair)
+    head = {"model_id": remote.model_id, "asked_at": observation.asked_at, "name": name}
     try:
-        session.fs.write_synced(session.layout.last_view, [json.dumps(head).encode(), b"\n", body])
+        local.fs.write_synced(local.layout.last_view, [json.dumps(head).encode(), b"\n", body])
     except OSError as error:
-        session.listener.note(f"the last observation could not be kept for --offline: {error.strerror or error}")
-    return _with_adopted(session, observation, name)
+        listener.note(f"cannot store the observation for --offline: {error.strerror or error}")
+    return _rename_adopted(local, remote.model_id, observation, name)
 
 
-def look_before_removal(session: Session) -> Observation:
-    """What the service shows now, read as ``observe`` reads it; nothing is kept of it."""
-    observation = session.service.view(session.model_id, Lane.REMOVAL, spelling_of(session))[0]
-    return _with_adopted(session, observation, "")
+def observe_before_removal(local: LocalSide, remote: RemoteSide, target: VersionTarget | None = None) -> Observation:
+    """Requests one view, read as ``observe`` reads it, in the lane of removals; stores nothing.
+
+    Raises:
+        RemoteError: there is no observation.
+        Interrupted: the user asked to stop while it waited.
+    """
+    observation = remote.service.view(remote.model_id, Lane.REMOVAL, uid_repair_for(local, target))[0]
+    return _rename_adopted(local, remote.model_id, observation, "")
 
 
-def last_observation(session: Session) -> Observation:
+def last_observation(local: LocalSide, model_id: int, target: VersionTarget | None = None) -> Observation:
     """The observation of an earlier run.
 
     Raises:
         StoreError: there is none for this model.
     """
-    layout = session.layout
+    layout = local.layout
     try:
         with layout.last_view.open("rb") as file:
             about = json.loads(file.readline())
-            if about["model_id"] == session.model_id:
+            if about["model_id"] == model_id:
                 asked_at = float(about["asked_at"])
-                known = read_view_cache(layout.last_columns)
-                # What an earlier version kept has no name.
-                if known is not None and about.get("name", known.name) == known.name and known.asked_at == asked_at:
-                    observation = known
+                cached = read_view_cache(layout.last_columns)
+                # An answer that an earlier version of the program stored has no name.
+                if cached is not None and about.get("name", cached.name) == cached.name and cached.asked_at == asked_at:
+                    observation = cached
                 else:
-                    # Needed once after each view; the columns are there from then on.
+                    # Once after each view; the columns written below serve from then on.
                     from astica_sync.remote.responses import parse_view
 
                     # The bytes alone: a second copy of a large answer would be half of all memory.
                     body = file.read()
-                    spelling = spelling_of(session)
-                    observation = parse_view(body, session.model_id, asked_at, spelling)
-                    observation = replace(observation, name=_name(body, spelling))
+                    repair = uid_repair_for(local, target)
+                    observation = parse_view(body, model_id, asked_at, repair)
+                    observation = replace(observation, name=_name_of(body, repair))
                     del body
                     if observation.name:
                         with contextlib.suppress(OSError):
-                            write_view_cache(session.fs, layout.last_columns, observation)
-                return _with_adopted(session, observation, observation.name)
+                            write_view_cache(local.fs, layout.last_columns, observation)
+                return _rename_adopted(local, model_id, observation, observation.name)
     except FileNotFoundError:
         pass
     except (OSError, ValueError, KeyError, TypeError, NotAnObservation):
-        raise StoreError("the last observation cannot be read any more", "Run it once without --offline.") from None
-    raise StoreError("nothing has been observed yet for this model", "Run it once without --offline.")
+        raise StoreError("cannot read the last observation", "Run the command once without --offline.") from None
+    raise StoreError("this model has not been observed yet", "Run the command once without --offline.")
 
 
-def _name(body: bytes, spelling: UidRepair) -> str:
-    """The answer's name; none where what it says depends on the store that reads it."""
-    return "" if spelling.mattered else name_of(body)
+def uid_repair_for(local: LocalSide, target: VersionTarget | None) -> UidRepair:
+    """Completes uids that the service has cut, by the class titles and samples that the store (or the target) has.
+
+    It serves one view. Its questions go to index and journal, so only the thread that opened them may use it.
+    """
+
+    def titles() -> set[str]:
+        known = local.index.folders().values() if target is None else target.samples
+        return {one.class_title for one in known if one.class_title is not None}.union(local.journal.classes())
+
+    def present(uid: str, title: str) -> bool:
+        if target is None:
+            return bool(local.index.paths_of(title, content_of(uid)))
+        return any(sample.uid == uid for sample in target.samples)
+
+    return UidRepair(titles, present, lambda uid, _: local.journal.mark(uid) is not None)
 
 
-def _with_adopted(session: Session, observation: Observation, name: str) -> Observation:
-    adopted = Records(session.backup.root, session.fs, session.model_id).adopted()
+def _name_of(body: bytes, repair: UidRepair) -> str:
+    """The name of the answer; empty where its meaning depends on the store that reads it."""
+    return "" if repair.mattered else name_of(body)
+
+
+def _rename_adopted(local: LocalSide, model_id: int, observation: Observation, name: str) -> Observation:
+    """Gives samples that were made elsewhere and adopted the uids under which the store knows them."""
+    adopted = Records(local.backup.root, local.fs, model_id).adopted()
     if adopted and name:
         name += "-" + name_of(repr(adopted).encode())
     return replace(rename_adopted(observation, adopted), name=name)

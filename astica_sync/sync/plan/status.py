@@ -1,4 +1,4 @@
-"""Scan, observe, plan: what differs, and what a push would do. Changes nothing on either side."""
+"""Scan, observe, plan: what differs, and what a push would do. Changes neither side."""
 
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from astica_sync.core.model import ALL_READABLE, LocalSample, Observation, Problem
 from astica_sync.core.plan.guard import Refusal, check_removals, check_repeats
 from astica_sync.core.plan.plan import Plan
-from astica_sync.core.plan.planner import PlanContext
+from astica_sync.core.plan.planner import PlanContext, make_plan
 from astica_sync.core.plan.similar_titles import NearTitle, find_near_titles
 from astica_sync.local.db.journal import BadSample
 from astica_sync.local.scan.ignore import Ignore
@@ -14,19 +14,21 @@ from astica_sync.local.scan.scanner import Scan, scan_store
 from astica_sync.sync.plan.ask_watcher import scan_by_watcher
 from astica_sync.sync.plan.compare import compare
 from astica_sync.sync.plan.observe import last_observation, observe
-from astica_sync.sync.session import Session
+from astica_sync.sync.session import LocalSide, Session, VersionTarget
 
 UIDS_PROVEN = "uids_proven"
+"""The journal's key for whether the service was seen to keep our uids whole."""
 FOLLOWS = "follows"
-"""The journal's key for the version, and its snapshot, whose data the service was made equal to."""
+"""The journal's key for the version, and its snapshot, whose data the service was made to hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreStatus:
-    """Both sides at one moment, and what follows.
+    """Both sides at one time, and the plan that follows.
 
-    ``bad`` are the samples that are not tried again, by uid; ``near`` the new classes whose uploads wait for a word.
-    ``most`` is how many new samples the plan was to name.
+    ``bad`` are the samples that failed before and are not tried again, by uid. ``near`` are the new classes whose
+    uploads wait for a confirmation, since their titles are similar to existing ones. ``most`` is the limit of new
+    samples that the plan was made with.
     """
 
     scan: Scan
@@ -42,26 +44,34 @@ class StoreStatus:
 def find_status(
     session: Session, *, offline: bool = False, quick: bool = False, most: int | None = None
 ) -> StoreStatus:
-    """Scans the store, asks for one view (none when ``offline``) and plans. ``quick``: for who only wants to know.
-    ``most``: so many uploads of new samples in this plan, the others in the next.
+    """Scans the store, requests one view (none when ``offline``) and plans.
+
+    Args:
+        quick: for a command that sends nothing: relies on the watcher and on the last comparison.
+        most: plans so many uploads of new samples; the plan counts the others.
 
     Raises:
-        StoreError: the store cannot be scanned, or nothing was ever observed and ``offline`` is set.
+        StoreError: the store cannot be scanned, or ``offline`` is set and there is no stored observation.
         RemoteError: there is no observation; nothing may be concluded.
     """
-    told = scan_by_watcher(session) if quick else None
-    scan = told or _scan(session)
-    version = session.index.version
-    observation = last_observation(session) if offline else observe(session)
-    if told is None and session.index.version != version:
-        # Another process has scanned meanwhile, and what it could not read is no sample in the index that both fill.
+    local, remote = session.local, session.remote
+    by_watcher = scan_by_watcher(local, session.runtime.clock) if quick else None
+    scan = by_watcher or _scan(session)
+    version = local.index.version
+    if offline:
+        observation = last_observation(local, remote.model_id, session.target)
+    else:
+        observation = observe(local, remote, session.listener, session.target)
+    if by_watcher is None and local.index.version != version:
+        # Another process has scanned meanwhile. What it could not read is missing in the index, which both fill.
         scan = _scan(session)
     return plan_round(session, scan, observation, quick=quick, most=most)
 
 
 def _scan(session: Session) -> Scan:
-    session.listener.phase("Looking through the store")
-    return scan_store(session.layout, session.index, clock=session.clock, fs=session.fs, threads=session.readers)
+    session.listener.phase("Scanning the store")
+    local = session.local
+    return scan_store(local.layout, local.index, clock=session.runtime.clock, fs=local.fs, threads=local.hash_threads)
 
 
 def plan_round(
@@ -73,61 +83,73 @@ def plan_round(
     quick: bool = False,
     most: int | None = None,
 ) -> StoreStatus:
-    """Plans from a scan and an observation, and asks the guard. ``accepted`` are new class titles that a person wants
-    although they nearly are another one; ``quick`` relies on what an earlier comparison of the same sides has found."""
-    # The classes of a version were meant when it was made.
-    near = (
-        []
-        if session.wanted
-        else [
-            entry
-            for entry in find_near_titles(scan.classes, (entry.title for entry in observation.classes))
-            if entry.title not in accepted and not session.journal.has_class(entry.title)
-        ]
-    )
-    bad = {entry.uid: entry for entry in session.journal.bad()}
-    terms = PlanContext(
-        run=session.journal.run,
-        run_started=session.run_started,
-        quarantine=session.quarantine,
-        unreadable=ALL_READABLE if session.wanted else scan.unknown,
+    """Plans from a scan and an observation, and asks the guard; sends nothing.
+
+    Args:
+        accepted: new class titles that the user wants although they are similar to existing ones.
+        quick: uses what an earlier comparison of the same sides found.
+        most: as in ``find_status``.
+    """
+    local, target = session.local, session.target
+    # The classes of a version were confirmed when it was made.
+    near = [] if target else _similar_titles(local, scan, observation, accepted)
+    bad = {entry.uid: entry for entry in local.journal.bad()}
+    context = PlanContext(
+        run=local.journal.run,
+        run_started=session.runtime.run_started,
+        quarantine=session.policy.quarantine,
+        unreadable=ALL_READABLE if target else scan.unknown,
         failed_before=bad.keys(),
         questioned_titles={entry.title for entry in near},
-        class_remove=session.class_remove,
-        uids_proven=bool(session.journal.get_meta(UIDS_PROVEN)),
-        ignored=_ignored(session),
-        is_version=session.wanted is not None,
+        class_remove=session.policy.class_remove,
+        uids_proven=bool(local.journal.get_meta(UIDS_PROVEN)),
+        ignored=_find_ignored(local),
+        is_version=target is not None,
     )
-    plan = compare(session, observation, terms, quick=quick, most=most)
-    named = {upload.class_title for upload in plan.questioned}
+    if target is not None:
+        plan = make_plan(target.samples, local.journal.marks(), observation, context)
+    else:
+        plan = compare(local, observation, context, quick=quick, most=most)
+    waiting_titles = {upload.class_title for upload in plan.questioned}
     return StoreStatus(
         scan,
         observation,
         plan,
-        check_removals(plan, session.allowance) + check_repeats(plan, session.allowance),
-        list(session.index.problems()),
+        check_removals(plan, session.policy.allowance) + check_repeats(plan, session.policy.allowance),
+        list(local.index.problems()),
         bad,
-        [entry for entry in near if entry.title in named],
+        [entry for entry in near if entry.title in waiting_titles],
         most,
     )
 
 
-def local_side(session: Session) -> Iterable[LocalSample]:
-    """What the service is to hold, sorted by uid: the store, or the snapshot that stands in for it."""
-    return session.wanted.samples if session.wanted else session.index.local_samples(session.model_id)
+def samples_to_hold(local: LocalSide, model_id: int, target: VersionTarget | None) -> Iterable[LocalSample]:
+    """What the service is to hold, sorted by uid: the samples of the store, or those of the target."""
+    return target.samples if target else local.index.local_samples(model_id)
 
 
-def _ignored(session: Session) -> Callable[[str], bool]:
-    """Whether a file that stands in the store is taken out of it by the ignore file."""
-    ignore = Ignore.load(session.layout.root)
+def _similar_titles(
+    local: LocalSide, scan: Scan, observation: Observation, accepted: Container[str]
+) -> list[NearTitle]:
+    """The new classes of the store whose titles are similar to existing ones, and not accepted yet."""
+    return [
+        entry
+        for entry in find_near_titles(scan.classes, (entry.title for entry in observation.classes))
+        if entry.title not in accepted and not local.journal.has_class(entry.title)
+    ]
 
-    def ignored(path: str) -> bool:
+
+def _find_ignored(local: LocalSide) -> Callable[[str], bool]:
+    """Returns a test: whether a file exists in the store and the ignore file excludes it."""
+    ignore = Ignore.load(local.layout.root)
+
+    def is_ignored(path: str) -> bool:
         if not path or not ignore.skips_below(path):
             return False
         try:
-            session.fs.lstat(session.layout.root / path)
+            local.fs.lstat(local.layout.root / path)
         except OSError:
             return False
         return True
 
-    return ignored
+    return is_ignored

@@ -25,7 +25,7 @@ def refuse_cut_uids(session: Session, observation: Observation) -> None:
     Raises:
         RemoteError: it is.
     """
-    cut = session.journal.get_meta(UIDS_CUT)
+    cut = session.local.journal.get_meta(UIDS_CUT)
     for sample in observation.samples:
         if sample.sample_id == cut:
             raise _too_short(sample)
@@ -33,8 +33,8 @@ def refuse_cut_uids(session: Session, observation: Observation) -> None:
 
 def try_again(session: Session) -> None:
     """Forgets that the service cuts uids: the sample that told so may have been somebody else's."""
-    if session.journal.get_meta(UIDS_CUT) is not None:
-        session.journal.set_meta(UIDS_CUT, None)
+    if session.local.journal.get_meta(UIDS_CUT) is not None:
+        session.local.journal.set_meta(UIDS_CUT, None)
 
 
 def prove_uids(session: Session, before: Observation, upload: Upload) -> None:
@@ -47,21 +47,21 @@ def prove_uids(session: Session, before: Observation, upload: Upload) -> None:
     known = {sample.sample_id for sample in before.samples}
     title = fold_title(upload.class_title)
     pause = FIRST_LOOK_AGAIN
-    give_up = session.clock.now() + session.quarantine
+    give_up = session.runtime.clock.now() + session.policy.quarantine
     while True:
-        observation = observe(session)
+        observation = observe(session.local, session.remote, session.listener, session.target)
         fresh = [
             sample
             for sample in observation.samples
             if sample.sample_id not in known and fold_title(sample.class_title) == title
         ]
         if any(sample.uid == upload.uid for sample in fresh):
-            session.journal.set_meta(UIDS_PROVEN, True)
+            session.local.journal.set_meta(UIDS_PROVEN, True)
             return
-        over = session.clock.now() >= give_up
+        over = session.runtime.clock.now() >= give_up
         for sample in fresh:
             if upload.uid.startswith(sample.uid) and (over or len(sample.uid) >= TELLING):
-                session.journal.set_meta(UIDS_CUT, sample.sample_id)
+                session.local.journal.set_meta(UIDS_CUT, sample.sample_id)
                 raise _too_short(sample)
         if over:
             raise RemoteError(
@@ -69,7 +69,7 @@ def prove_uids(session: Session, before: Observation, upload: Upload) -> None:
                 "Nothing more was sent. Push again later; if this stays, look at the model on the service's page.",
             )
         session.listener.waits(pause, "the service does not show the first upload yet")
-        session.clock.sleep(pause)
+        session.runtime.clock.sleep(pause)
         pause = min(pause * 2, 15.0)
 
 

@@ -27,11 +27,11 @@ ONE_FOR_EACH = (
 def note_replaced(session: Session, seen: StoreStatus) -> bool:
     """Notes the planned samples that were replaced by their twins as failed; whether there are any, so that the plan is
     to be made anew."""
-    if seen.observation.classes_known or session.journal.get_meta(TWINS_KEPT):
+    if seen.observation.classes_known or session.local.journal.get_meta(TWINS_KEPT):
         return False
     shown = Counter(sample.uid[:CONTENT_LENGTH] for sample in seen.observation.samples if is_uid(sample.uid))
     if max(shown.values(), default=0) > 1:
-        session.journal.set_meta(TWINS_KEPT, True)
+        session.local.journal.set_meta(TWINS_KEPT, True)
         return False
     twins = {
         group[0].content: [one.uid for one in group]
@@ -43,15 +43,15 @@ def note_replaced(session: Session, seen: StoreStatus) -> bool:
         for one in seen.plan.uploads
         if one.again and _was_replaced(session, one, twins.get(content_of(one.uid), []))
     ]
-    now = session.clock.now()
-    session.journal.set_bad(BadSample(one.uid, one.class_title, one.path, ONE_FOR_EACH, now) for one in replaced)
+    now = session.runtime.clock.now()
+    session.local.journal.set_bad(BadSample(one.uid, one.class_title, one.path, ONE_FOR_EACH, now) for one in replaced)
     return bool(replaced)
 
 
 def _was_replaced(session: Session, upload: Upload, twins: list[str]) -> bool:
     """Whether the service confirmed this sample, and then another one of the same image, again and again."""
     confirmed: list[str] = []
-    for event in session.journal.events_of(twins):
+    for event in session.local.journal.events_of(twins):
         if (event.action, event.outcome) == ("upload", "done"):
             confirmed.append(event.uid)
         elif event.uid == upload.uid:

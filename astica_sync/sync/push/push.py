@@ -97,7 +97,7 @@ class RoundRunner:
         plan, never_shown = _take_confirmed(seen.plan, self.confirmed)
         seen = replace(seen, plan=plan)
         seen = replace(seen, refusals=_still_planned(seen), plan=choose(seen.plan))
-        session.listener.planned(seen.plan, seen.refusals, session.service.forecast(seen.plan.requests))
+        session.listener.planned(seen.plan, seen.refusals, session.remote.service.forecast(seen.plan.requests))
         refusals = _still_refused(seen.refusals, self._agreed, self._consent)
         seen = replace(seen, plan=_without_repeats(seen.plan, refusals))
         # What is new goes up first, all of it.
@@ -129,7 +129,7 @@ def push(
     new_classes: Iterable[str] = (),
     retry: bool = False,
 ) -> PushResult:
-    """Makes the service equal to the store, or to the version's data that ``session.wanted`` names.
+    """Makes the service equal to the store, or to the version's data that ``session.target`` names.
 
     Args:
         parts: what to work with.
@@ -144,14 +144,14 @@ def push(
         RemoteError: there is no first observation.
     """
     pushed = PushResult()
-    with session.lock(session.layout):
-        check_root(session.layout, session.fs)
+    with session.local.lock(session.local.layout):
+        check_root(session.local.layout, session.local.fs)
         if retry:
-            session.journal.clear_bad()
+            session.local.journal.clear_bad()
             try_again(session)
         _follow(session)
         rounds = RoundRunner(session, consent, naming, new_classes, retry)
-        seen = find_status(session, most=session.at_once)
+        seen = find_status(session, most=session.policy.batch_size)
         lost: Counter[str | int] = Counter()
         while True:
             given_up: list[FailedSample] = []
@@ -168,11 +168,11 @@ def push(
                 _wait(session, done.again)
                 # What could not go up for reasons of its own keeps no place from what is new.
                 stuck = planned - len(done.applied.uploaded)
-                seen = find_status(session, most=session.at_once + max(0, stuck))
+                seen = find_status(session, most=session.policy.batch_size + max(0, stuck))
             except AsticaSyncError as error:
                 pushed.error = error
                 break
-    pushed.requests = session.service.requests
+    pushed.requests = session.remote.service.requests
     pushed.in_sync = pushed.error is None and done.in_sync and not given_up
     return pushed
 
@@ -201,9 +201,9 @@ def _without_lost(plan: Plan, *, lost: Mapping[str | int, int], given_up: list[F
 
 def _follow(session: Session) -> None:
     """Remembers, before the first request, which data the service is made to hold, for whoever looks later."""
-    wanted = [session.wanted.version, session.wanted.snapshot] if session.wanted else None
-    if session.journal.get_meta(FOLLOWS) != wanted:
-        session.journal.set_meta(FOLLOWS, wanted)
+    wanted = [session.target.version, session.target.snapshot] if session.target else None
+    if session.local.journal.get_meta(FOLLOWS) != wanted:
+        session.local.journal.set_meta(FOLLOWS, wanted)
 
 
 def _named(session: Session, seen: StoreStatus, accepted: set[str], naming: Naming) -> StoreStatus:
@@ -284,7 +284,7 @@ def _apply_first(session: Session, seen: StoreStatus) -> tuple[ApplyResult, tupl
                 total.error = error
     if isinstance(total.error, Refused):
         # One refusal after the other is about the account, and no sample is blamed.
-        session.journal.clear_bad(tried)
+        session.local.journal.clear_bad(tried)
     return total, untried
 
 
@@ -336,9 +336,9 @@ def _settled_at(session: Session, seen: StoreStatus, applied: ApplyResult, refus
     """
     times = [waiting.until for waiting in seen.plan.waiting]
     if applied.doubtful:
-        times.append(session.clock.now() + session.quarantine)
+        times.append(session.runtime.clock.now() + session.policy.quarantine)
     if applied.refused - refused:
-        times.append(session.clock.now())
+        times.append(session.runtime.clock.now())
     elif applied.refused:
         reason = (
             "the service refuses to remove it and still shows it; look at it on the service's page, then push again"
@@ -347,7 +347,7 @@ def _settled_at(session: Session, seen: StoreStatus, applied: ApplyResult, refus
         applied.failed.extend(FailedSample(removal.class_title, removal.path, reason) for removal in stuck)
     if seen.plan.later and not (seen.plan.first_upload_alone and applied.doubtful):
         # The next ones wait for nothing; what is doubtful is settled by the way.
-        return session.clock.now()
+        return session.runtime.clock.now()
     return max(times, default=None)
 
 
@@ -357,7 +357,7 @@ def _wait(session: Session, until: float) -> None:
     Raises:
         Interrupted: a person said stop meanwhile.
     """
-    seconds = until - session.clock.now()
+    seconds = until - session.runtime.clock.now()
     if seconds > 0:
         session.listener.waits(seconds, "some answers were lost; what the service shows then settles them")
-        session.clock.sleep(seconds)
+        session.runtime.clock.sleep(seconds)

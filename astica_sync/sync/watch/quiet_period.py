@@ -19,16 +19,22 @@ def wait_until_quiet(session: Session, settle: float, wall: Callable[[], float] 
     Raises:
         Interrupted: a person said stop.
     """
-    give_up = session.clock.now() + PATIENCE
-    while session.clock.now() < give_up:
-        scan = scan_store(session.layout, session.index, clock=session.clock, fs=session.fs, threads=session.readers)
-        paths = [path for item in scan.fresh or () for path in session.index.paths_with(item)]
+    give_up = session.runtime.clock.now() + PATIENCE
+    while session.runtime.clock.now() < give_up:
+        scan = scan_store(
+            session.local.layout,
+            session.local.index,
+            clock=session.runtime.clock,
+            fs=session.local.fs,
+            threads=session.local.hash_threads,
+        )
+        paths = [path for item in scan.fresh or () for path in session.local.index.paths_with(item)]
         # What has just begun to be written is no image yet.
-        paths += [problem.path for problem in islice(session.index.problems(), MOST)]
+        paths += [problem.path for problem in islice(session.local.index.problems(), MOST)]
         age = _youngest(session, paths, wall())
         if age >= settle and not scan.changing:
             return
-        session.clock.sleep(settle - age if age < settle else settle)
+        session.runtime.clock.sleep(settle - age if age < settle else settle)
 
 
 def _youngest(session: Session, paths: list[str], now: float) -> float:
@@ -36,7 +42,7 @@ def _youngest(session: Session, paths: list[str], now: float) -> float:
     ages = []
     for path in paths:
         try:
-            status = session.fs.lstat(session.layout.root / path)
+            status = session.local.fs.lstat(session.local.layout.root / path)
         except OSError:
             continue
         age = now - max(status.st_ctime, status.st_mtime)

@@ -199,7 +199,7 @@ class Supervisor:
             self._events.start()
         polls = "--poll was given" if self._events is None else self._events.silent
         opened = self._open.enter_context(self._opener())
-        check_root(opened.session.layout, opened.session.fs)
+        check_root(opened.session.local.layout, opened.session.local.fs)
         self._watcher = Watcher(
             opened.session,
             self._hints,

@@ -55,8 +55,8 @@ GUARD = "astica_sync.core.plan.guard:"
 RATE_LIMIT = "astica_sync.core.rate_limit:"
 MODEL = "astica_sync.core.model:"
 FILES = "tests.simulation.filesystem:SimFileSystem."
-_ATTEMPT = """session.journal.attempt(
-            [(job.upload.uid, job.upload.class_title, job.upload.path) for job in jobs], session.clock.now()
+_ATTEMPT = """session.local.journal.attempt(
+            [(job.upload.uid, job.upload.class_title, job.upload.path) for job in jobs], session.runtime.clock.now()
         )"""
 
 TEXT_MUTANTS = (
@@ -66,30 +66,30 @@ TEXT_MUTANTS = (
         (APPLY + "_Uploads.before_send", _ATTEMPT, "pass"),
         (APPLY + "_Uploads._settle_one", "session, upload, applied = self._session, job.upload, self._applied",
          "session, upload, applied = self._session, job.upload, self._applied\n"
-         "        session.journal.attempt([(upload.uid, upload.class_title, upload.path)], session.clock.now())"),
+         "        session.local.journal.attempt([(upload.uid, upload.class_title, upload.path)], session.runtime.clock.now())"),
         quick=50,
     ),
     _mutant(
         "the mark's time is that of the start of the run",
-        (APPLY + "_Uploads.before_send", "job in jobs], session.clock.now()\n        )\n",
-         "job in jobs], session.run_started\n        )\n"),
-        (APPLY + "_Uploads._settle_one", "upload.path)], session.clock.now())\n            session.journal.clear_bad",
-         "upload.path)])\n            session.journal.clear_bad"),
-        (APPLY + "_Uploads._settle_one", "session.journal.resend_at([upload.uid], session.clock.now())", "pass"),
+        (APPLY + "_Uploads.before_send", "job in jobs], session.runtime.clock.now()\n        )\n",
+         "job in jobs], session.runtime.run_started\n        )\n"),
+        (APPLY + "_Uploads._settle_one", "upload.path)], session.runtime.clock.now())\n            session.local.journal.clear_bad",
+         "upload.path)])\n            session.local.journal.clear_bad"),
+        (APPLY + "_Uploads._settle_one", "session.local.journal.resend_at([upload.uid], session.runtime.clock.now())", "pass"),
     ),
     _mutant(
         "a confirmation leaves the time of the mark",
-        (APPLY + "_Uploads._settle_one", "upload.path)], session.clock.now())\n            session.journal.clear_bad",
-         "upload.path)])\n            session.journal.clear_bad"),
+        (APPLY + "_Uploads._settle_one", "upload.path)], session.runtime.clock.now())\n            session.local.journal.clear_bad",
+         "upload.path)])\n            session.local.journal.clear_bad"),
     ),
     _mutant("agreed on an unknown outcome",
-        (APPLY + "_Uploads._settle_one", "session.journal.resend_at([upload.uid], session.clock.now())",
-         "session.journal.agree([(upload.uid, upload.class_title, upload.path)])")),
+        (APPLY + "_Uploads._settle_one", "session.local.journal.resend_at([upload.uid], session.runtime.clock.now())",
+         "session.local.journal.agree([(upload.uid, upload.class_title, upload.path)])")),
     _mutant("a doubtful upload is not waited for",
         (PUSH + "_settled_at", "if applied.doubtful:", "if False:"),
         (PUSH + "_settled_at", "[waiting.until for waiting in seen.plan.waiting]", "[]")),
     _mutant("a removal does not mark attempted again",
-        (APPLY + "_mark_removals", "session.journal.attempt", "(lambda *_: None)"), quick=300),
+        (APPLY + "_mark_removals", "session.local.journal.attempt", "(lambda *_: None)"), quick=300),
     _mutant("a refusal counts as uploaded",
         (APPLY + "_Uploads._settle_one", "if error is None:", "if error is None or isinstance(error, Refused):")),
     _mutant("a removal without a look at the backup", (JOBS + "prove_kept", "    if reason is not None:\n", "    if False:\n")),
@@ -99,7 +99,7 @@ TEXT_MUTANTS = (
     _mutant("class_remove without a view of its moment",
         (APPLY + "_remove_class", "alone = len(planned) == len(shown)", "alone = True")),
     _mutant("class_remove by the view of the plan",
-        (APPLY + "_remove_class", "observation = look_before_removal(session)",
+        (APPLY + "_remove_class", "observation = observe_before_removal(session.local, session.remote, session.target)",
          "observation = type('Seen', (), {'samples': [type('S', (), {'sample_id': removal.sample_id,"
          " 'uid': removal.uid, 'class_id': entry.class_id}) for removal in entry.samples]})")),
     _mutant("class_remove goes by ids alone",
@@ -114,15 +114,15 @@ TEXT_MUTANTS = (
         (APPLY + "_remove", "if set(uploads_before(removal, places)) <= applied.uploaded:", "if True:")),
     _mutant("the backup comes after the upload",
         (JOBS + "UploadJob.prepare", "keep(self.session, self.upload.path, self.content)\n        self.image = ",
-         "self.image = b''.join(self.session.fs.chunks(self.session.fs.open_read("
+         "self.image = b''.join(self.session.local.fs.chunks(self.session.local.fs.open_read("
          "source_of(self.session, self.upload.path)))) or "), quick=50),
     _mutant("what is sent is read from the file",
         (JOBS + "UploadJob.send", "image, self.image = self.image, b\"\"",
-         "image = b''.join(self.session.fs.chunks(self.session.fs.open_read("
+         "image = b''.join(self.session.local.fs.chunks(self.session.local.fs.open_read("
          "source_of(self.session, self.upload.path))))")),
     _mutant("adopted without the backup",
-        (APPLY + "_adopt", "if not session.backup.secure(content_of(adopt.uid)):", "if False:"),
-        (APPLY + "_adopt", "session.backup.add_samples(", "(lambda *_: None)(")),
+        (APPLY + "_adopt", "if not session.local.backup.secure(content_of(adopt.uid)):", "if False:"),
+        (APPLY + "_adopt", "session.local.backup.add_samples(", "(lambda *_: None)(")),
     _mutant(
         "a stranger's sample without a uid is ours, cut",
         ("astica_sync.sync.push.first_upload:prove_uids", "and (over or len(sample.uid) >= TELLING)", ""),

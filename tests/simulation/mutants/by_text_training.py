@@ -5,9 +5,9 @@
 Change = tuple[str, str, str]
 VERSION_MUTANTS: tuple[tuple[str, tuple[Change, ...], int], ...] = (
     ("push --as looks at the folder",
-        (("astica_sync.sync.plan.compare:compare", "if session.wanted:", "if False:"),), 0),
+        (("astica_sync.sync.plan.status:plan_round", "if target is not None:", "if False:"),), 0),
     ("push --as looks for the file before a removal",
         (("astica_sync.sync.apply.requests:may_go", ", RemovalReason.NOT_IN_VERSION", ""),), 0),
     ("push --as sends from the file",
-        (("astica_sync.sync.apply.requests:UploadJob.prepare", "if self.session.wanted is not None:", "if False:"),), 0),
+        (("astica_sync.sync.apply.requests:UploadJob.prepare", "if self.session.target is not None:", "if False:"),), 0),
 )  # fmt: skip
