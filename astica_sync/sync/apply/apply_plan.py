@@ -5,7 +5,6 @@ every request and after every answer.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from astica_sync.core.model import Mark, Observation, content_of
 from astica_sync.core.plan.ordering import new_places, uploads_before
@@ -29,42 +28,13 @@ from astica_sync.local.db.journal import BadSample, Event
 from astica_sync.sync.apply.circuit_breaker import CircuitBreaker
 from astica_sync.sync.apply.pipeline import Pipeline
 from astica_sync.sync.apply.requests import RemovalJob, UploadJob, keep, may_go, prove_kept
+from astica_sync.sync.apply.result import ApplyResult, FailedSample
 from astica_sync.sync.plan.observe import observe_before_removal
 from astica_sync.sync.session import Session
 
 ADOPT_AT_ONCE = 500
 FORECAST_SECONDS = 1.0
 """How old a forecast of the budget may be that a person is shown: each new one is a transaction."""
-
-
-@dataclass(frozen=True, slots=True)
-class FailedSample:
-    """One sample that could not be sent or removed, and why; ``kind`` is a word for those who count."""
-
-    class_title: str
-    path: str
-    reason: str
-    kind: str = "refused"
-
-
-@dataclass(slots=True)
-class ApplyResult:
-    """What became of a plan. ``doubtful_uploads`` (uids) and ``doubtful_removals`` (sample ids) were sent with unknown
-    outcome, ``refused`` are the ids of samples whose removal the service refused, ``left`` counts what was planned
-    and not tried."""
-
-    uploaded: set[str] = field(default_factory=set)
-    removed: int = 0
-    failed: list[FailedSample] = field(default_factory=list)
-    doubtful_uploads: set[str] = field(default_factory=set)
-    doubtful_removals: set[int] = field(default_factory=set)
-    refused: set[int] = field(default_factory=set)
-    left: int = 0
-    error: BaseException | None = None
-
-    @property
-    def doubtful(self) -> int:
-        return len(self.doubtful_uploads) + len(self.doubtful_removals)
 
 
 def apply_plan(session: Session, plan: Plan, *, removals: bool, breaker: CircuitBreaker | None = None) -> ApplyResult:

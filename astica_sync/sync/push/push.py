@@ -12,8 +12,9 @@ from astica_sync.core.plan.similar_titles import NearTitle
 from astica_sync.core.watch.upload_queue import select_uploads
 from astica_sync.errors import AsticaSyncError, Refused
 from astica_sync.local.layout import check_root
-from astica_sync.sync.apply.apply_plan import ApplyResult, FailedSample, apply_plan
+from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.apply.circuit_breaker import CircuitBreaker
+from astica_sync.sync.apply.result import ApplyResult, FailedSample
 from astica_sync.sync.plan.status import FOLLOWS, StoreStatus, find_status, plan_round
 from astica_sync.sync.push.first_upload import prove_uids, refuse_cut_uids, try_again
 from astica_sync.sync.push.overwritten_twins import note_replaced

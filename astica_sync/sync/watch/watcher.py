@@ -22,7 +22,8 @@ from astica_sync.local.filesystem import signature
 from astica_sync.local.layout import check_root
 from astica_sync.local.scan.directory_diff import class_title_of
 from astica_sync.local.scan.scanner import Scan, scan_store
-from astica_sync.sync.apply.apply_plan import ApplyResult, apply_plan
+from astica_sync.sync.apply.apply_plan import apply_plan
+from astica_sync.sync.apply.result import ApplyResult
 from astica_sync.sync.plan.observe import observe
 from astica_sync.sync.plan.status import FOLLOWS, UIDS_PROVEN, StoreStatus, plan_round
 from astica_sync.sync.push.push import Round, RoundRunner, blocked_of
@@ -83,13 +84,14 @@ class Watcher:
         another command is given way."""
         self._told_to_stop = session.runtime.stopping
         runtime = replace(session.runtime, stopping=lambda: self._told_to_stop() or wanted())
-        self._session = session = replace(session, runtime=runtime)
+        self._session = replace(session, runtime=runtime)
+        self._local, self._clock = session.local, session.runtime.clock
         self._hints = hints
         self._habits = habits
         self._settling = Debouncer(habits.settle)
-        self._schedule = Scheduler(habits.observe_every, polls, round_at=session.runtime.clock.now())
-        self._rounds = RoundRunner(session)
-        self._rounds_since = session.runtime.clock.now()
+        self._schedule = Scheduler(habits.observe_every, polls, round_at=self._clock.now())
+        self._rounds = RoundRunner(self._session)
+        self._rounds_since = self._clock.now()
         self._backlog = UploadQueue()
         self._unsettled: dict[str, Upload] = {}
         self._shown: HashSet | None = None
@@ -112,16 +114,16 @@ class Watcher:
     def folders(self) -> list[bytes]:
         """Every folder of the store as the last scan knows them."""
         self.scanned = False
-        return list(self._session.local.index.folders())
+        return list(self._local.index.folders())
 
     def want_round(self) -> None:
         """Something happened that only an observation can clear up."""
-        self._schedule.want_round(self._session.runtime.clock.now())
+        self._schedule.want_round(self._clock.now())
 
     def poll(self) -> None:
         """From now on nothing tells of changes."""
         self._schedule.polls = True
-        self._schedule.touched(self._session.runtime.clock.now())
+        self._schedule.touched(self._clock.now())
 
     def step(self) -> float:
         """Does what is due, at most for as long as one piece takes; returns the seconds until something is.
@@ -129,7 +131,7 @@ class Watcher:
         Raises:
             AsticaSyncError: whatever ended a round early; what was done until then is saved, and the next step goes on.
         """
-        now = self._session.runtime.clock.now()
+        now = self._clock.now()
         if self._hints.take_words(self._settling):
             self._schedule.touched(now)
         if self._hints.are_asked_for and self._has_seen_all:
@@ -147,18 +149,18 @@ class Watcher:
         return 0.0
 
     def _round(self) -> None:
-        session, clock = self._session, self._session.runtime.clock
-        with session.local.lock(session.local.layout):
+        session, local, clock = self._session, self._local, self._clock
+        with local.lock(local.layout):
             started = clock.now()
             self._shown = None
-            check_root(session.local.layout, session.local.fs)
+            check_root(local.layout, local.fs)
             self._refuse_version()
             session = self._heed_others()
             told = self._hints.take()
             self._hear(told)
             scan = self._scan(None)
             self._answer(told, scan, whole=True)
-            observation = observe(session.local, session.remote, session.listener)
+            observation = observe(local, session.remote, session.listener)
             seen = plan_round(session, scan, observation)
             planned = clock.now() - started
             self._unsettled.clear()
@@ -172,23 +174,23 @@ class Watcher:
             self._shown = HashSet(sample.uid for sample in observation.samples)
             # An upload makes its class, so what goes up now is there as well.
             self._titles = {entry.title for entry in observation.classes} | {upload.class_title for upload in piece}
-            self._foreign = session.local.journal.foreign_writes()
+            self._foreign = self._local.journal.foreign_writes()
         self._schedule.rounded(clock.now(), planned, self.standing.scan_seconds)
         self._after_round(seen, done)
 
     def _heed_others(self) -> Session:
         """Where another process has written the journal, it may have died over its requests just now: for the marks of
         others the quarantine begins anew, as it does at a start (promise 5)."""
-        written = self._session.local.journal.foreign_writes()
+        written = self._local.journal.foreign_writes()
         if written != self._foreign:
             self._foreign = written
-            runtime = replace(self._session.runtime, run_started=self._session.runtime.clock.now())
+            runtime = replace(self._session.runtime, run_started=self._clock.now())
             self._session = replace(self._session, runtime=runtime)
             self._rounds.take_over(self._session)
         return self._session
 
     def _after_round(self, seen: StoreStatus, done: Round) -> None:
-        now = self._session.runtime.clock.now()
+        now = self._clock.now()
         if done.again is not None:
             self._schedule.want_round(done.again)
         if self._unsettled:
@@ -218,7 +220,7 @@ class Watcher:
             below = told.folders | {_above(upload.path) for upload in self._unsettled.values()}
         scan = self._scan(below)
         self._answer(told, scan, whole=below is None)
-        now = self._session.runtime.clock.now()
+        now = self._clock.now()
         self._schedule.looked(now, self.standing.scan_seconds)
         if scan.fresh is None or scan.lost is None or scan.ignore_changed:
             self._schedule.want_round(now)
@@ -226,17 +228,17 @@ class Watcher:
         again, self._unsettled = list(self._unsettled.values()), {}
         self._backlog.add(self._settled(self._still_here(again) + new))
         if self._unsettled:
-            self._schedule.look_again(self._session.runtime.clock.now() + self._habits.settle)
+            self._schedule.look_again(self._clock.now() + self._habits.settle)
 
     def _send(self) -> None:
-        session = self._session
-        with session.local.lock(session.local.layout):
-            check_root(session.local.layout, session.local.fs)
-            if self._shown is None or session.local.journal.foreign_writes() != self._foreign:
+        session, local = self._session, self._local
+        with local.lock(local.layout):
+            check_root(local.layout, local.fs)
+            if self._shown is None or local.journal.foreign_writes() != self._foreign:
                 # Another process has written: what waits here may have gone up by its hand.
                 self._shown = None
                 self._backlog.replace(())
-                self._schedule.want_round(session.runtime.clock.now())
+                self._schedule.want_round(self._clock.now())
                 return
             piece = self._backlog.take(self._habits.piece)
             plan = Plan(uploads=tuple(self._still_here(piece)))
@@ -245,13 +247,13 @@ class Watcher:
             applied = apply_plan(session, plan, removals=False)
             self._rounds.confirmed |= applied.uploaded
             self._rounds.doubt(applied)
-            self._foreign = session.local.journal.foreign_writes()
+            self._foreign = self._local.journal.foreign_writes()
         if applied.doubtful:
-            self._schedule.want_round(session.runtime.clock.now() + session.policy.quarantine)
+            self._schedule.want_round(self._clock.now() + session.policy.quarantine)
         self._equal_but_backlog = self._equal_but_backlog and not (applied.failed or applied.doubtful)
         if self._removals_wait and not self._backlog:
             self._removals_wait = False
-            self._schedule.want_round(session.runtime.clock.now())
+            self.want_round()
         self.standing.failed += len(applied.failed)
         self._count(applied)
 
@@ -266,39 +268,31 @@ class Watcher:
         if self._equal_but_backlog and not self.queue and applied.error is None:
             standing.agreed = self._ticks()
         if applied.error is not None:
-            self._schedule.want_round(self._session.runtime.clock.now())
+            self._schedule.want_round(self._clock.now())
             if isinstance(applied.error, Interrupted) and not self._told_to_stop():
                 raise StoreBusy(
-                    f"another command waits for {self._session.local.layout.root}",
+                    f"another command waits for {self._local.layout.root}",
                     "it goes first; the watcher goes on after it",
                 )
             raise applied.error
 
     def _scan(self, below: set[str] | None) -> Scan:
-        session = self._session
-        layout, index, fs = session.local.layout, session.local.index, session.local.fs
+        local, threads, began = self._local, self._local.hash_threads, self._ticks()
         self.scanned = True
-        began = self._ticks()
         scan = scan_store(
-            layout,
-            index,
-            clock=session.runtime.clock,
-            fs=fs,
-            threads=session.local.hash_threads,
-            below=below,
-            patient=True,
+            local.layout, local.index, clock=self._clock, fs=local.fs, threads=threads, below=below, patient=True
         )
         self.standing.scan_seconds = self._ticks() - began
         return scan
 
     def _answer(self, told: ChangeBatch, scan: Scan, *, whole: bool) -> None:
         """Tells who asked that the index is as their own scan would leave it; nobody, where that is not sure."""
-        clear = not (scan.unknown or scan.changing or scan.ignore_changed or self._session.local.index.is_private)
+        clear = not (scan.unknown or scan.changing or scan.ignore_changed or self._local.index.is_private)
         self._has_seen_all = clear and (whole or self._has_seen_all)
         if self._has_seen_all:
             for name in told.asked:
                 with contextlib.suppress(OSError):
-                    (self._session.local.layout.state / name).unlink(missing_ok=True)
+                    (self._local.layout.state / name).unlink(missing_ok=True)
 
     def _hear(self, told: ChangeBatch) -> None:
         for word in told.words:
@@ -307,21 +301,21 @@ class Watcher:
     def _find_new(self, contents: Iterable[str]) -> list[Upload]:
         """The uploads of contents that no mark and no observation knows. Where anything else is to be done about a
         content, a round is wanted."""
-        session = self._session
+        local = self._local
         new: list[Upload] = []
         for content in contents:
             places: dict[str, str] = {}
-            for path in session.local.index.paths_with(content):
+            for path in local.index.paths_with(content):
                 places.setdefault(class_title_of(path.partition("/")[0]) or "", path)
-            marks = session.local.journal.marks_of(content)
+            marks = local.journal.marks_of(content)
             if marks:
                 as_agreed = all(mark.state is MarkState.AGREED for mark in marks)
                 if not as_agreed or places.keys() != {mark.class_title for mark in marks}:
                     self.want_round()
                 continue
             for title, path in places.items():
-                uid = make_uid(content, make_scope(session.remote.model_id, title))
-                if session.local.journal.is_bad(uid):
+                uid = make_uid(content, make_scope(self._session.remote.model_id, title))
+                if local.journal.is_bad(uid):
                     continue
                 if self._is_new_everywhere(content, title):
                     new.append(Upload(uid, title, path, self._size(path)))
@@ -331,9 +325,9 @@ class Watcher:
 
     def _is_new_everywhere(self, content: str, title: str) -> bool:
         """Whether a sample without a mark may go up without another look at the service."""
-        if self._shown is None or content in self._shown or not self._session.local.journal.get_meta(UIDS_PROVEN):
+        if self._shown is None or content in self._shown or not self._local.journal.get_meta(UIDS_PROVEN):
             return False
-        if title in self._titles or self._session.local.journal.has_class(title):
+        if title in self._titles or self._local.journal.has_class(title):
             return True
         # A round asks about a class title that may be a slip.
         return not find_near_titles([title], self._titles)
@@ -344,7 +338,7 @@ class Watcher:
         ready = []
         for upload in uploads:
             try:
-                status = self._session.local.fs.lstat(self._session.local.layout.root / upload.path)
+                status = self._local.fs.lstat(self._local.layout.root / upload.path)
             except OSError:
                 continue
             age = self._wall() - max(status.st_ctime, status.st_mtime)
@@ -358,25 +352,25 @@ class Watcher:
         """Those that are still in the store, each with a file that holds it."""
         here = []
         for upload in uploads:
-            places = self._session.local.index.paths_of(upload.class_title, content_of(upload.uid))
+            places = self._local.index.paths_of(upload.class_title, content_of(upload.uid))
             if places:
                 here.append(upload if upload.path in places else replace(upload, path=places[0]))
         return here
 
     def _changed_at(self, upload: Upload) -> float:
         try:
-            return self._session.local.fs.lstat(self._session.local.layout.root / upload.path).st_mtime
+            return self._local.fs.lstat(self._local.layout.root / upload.path).st_mtime
         except OSError:
             return 0.0
 
     def _size(self, path: str) -> int:
         try:
-            return self._session.local.fs.lstat(self._session.local.layout.root / path).st_size
+            return self._local.fs.lstat(self._local.layout.root / path).st_size
         except OSError:
             return 0
 
     def _refuse_version(self) -> None:
-        follows = self._session.local.journal.get_meta(FOLLOWS)
+        follows = self._local.journal.get_meta(FOLLOWS)
         if follows:
             raise FollowsVersion(
                 f"the service was made equal to version {follows[0]}, and stays so",
