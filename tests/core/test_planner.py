@@ -40,7 +40,7 @@ from astica_sync.core.plan.decision import (
     decide,
     secures_image,
 )
-from astica_sync.core.plan.ordering import new_places, uploads_before
+from astica_sync.core.plan.ordering import uploads_before, uploads_by_content
 from astica_sync.core.plan.plan import CLASS_REMOVE_COST, Plan
 from astica_sync.core.plan.planner import PlanContext, make_plan
 
@@ -238,7 +238,7 @@ def test_a_lost_journal_costs_adoptions_and_no_request():
 def test_a_move_is_one_upload_and_one_removal():
     plan = World().has("Bottle/a").agreed("Can/a").shows("Can/a").plan()
     assert story(plan) == ["upload Bottle/a.jpg", "remove Can/a.jpg #100: MOVED"]
-    assert uploads_before(plan.removals[0], new_places(plan.uploads)) == [plan.uploads[0].uid]
+    assert uploads_before(plan.removals[0], uploads_by_content(plan.uploads)) == [plan.uploads[0].uid]
 
 
 def test_a_moved_sample_keeps_its_old_place_while_the_new_one_is_doubtful():
@@ -263,7 +263,7 @@ def test_extra_copies_go_and_the_lowest_id_stays():
 def test_a_misplaced_sample_is_an_extra_and_not_a_copy():
     plan = World().has("Can/a").agreed("Can/a").shows("Can/a", under="Bottle").plan()
     assert story(plan) == ["upload Can/a.jpg", "remove Can/a.jpg #100: MISPLACED"]
-    assert uploads_before(plan.removals[0], new_places(plan.uploads)) == [plan.uploads[0].uid]
+    assert uploads_before(plan.removals[0], uploads_by_content(plan.uploads)) == [plan.uploads[0].uid]
 
 
 @pytest.mark.parametrize("shown", ["can", " Can ", "CAN", "Ca\N{LATIN SMALL LETTER N}"])

@@ -1,4 +1,4 @@
-"""What is counted without being looked at makes the same plan as looking at everything."""
+"""The columns of unchanged samples lead to the plan that the planner makes of every row."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,6 +14,7 @@ from astica_sync.core.model import (
     MarkState,
     ModelInfo,
     Observation,
+    Presence,
     RemoteClass,
     RemoteSample,
     Unreadable,
@@ -21,6 +22,7 @@ from astica_sync.core.model import (
     make_uid,
 )
 from astica_sync.core.plan import unchanged as unchanged_module
+from astica_sync.core.plan.decision import Facts, Keep, UploadSample, decide
 from astica_sync.core.plan.planner import PlanContext, make_plan
 from astica_sync.core.plan.unchanged import Page, Unchanged, find_unchanged, split_batch
 from astica_sync.core.view.sample_table import SampleTable
@@ -85,9 +87,28 @@ def rest_of(items: Sequence[Item], unchanged: Unchanged) -> list[Item]:
     return [item for item in items if item.uid[:32] in starts]
 
 
+def decided(local: list[LocalSample], marks: list[Mark], remote: list[RemoteSample]) -> tuple[set[str], set[str]]:
+    """The uids that the decision table keeps, and those it uploads for the first time, each looked at by itself."""
+    states = {mark.uid: mark.state for mark in marks}
+    kept, new = set(), set()
+    for sample in local:
+        copies = tuple(
+            one.sample_id for one in remote if one.uid == sample.uid and one.class_title == sample.class_title
+        )
+        others = tuple(
+            one.sample_id for one in remote if one.uid == sample.uid and one.class_title != sample.class_title
+        )
+        actions = decide(Facts(Presence.PRESENT, states.get(sample.uid), copies, others, 1000.0, None))
+        if actions == (Keep(),):
+            kept.add(sample.uid)
+        if actions == (UploadSample(again=False),):
+            new.add(sample.uid)
+    return kept, new
+
+
 @settings(max_examples=400)
 @given(sides(), st.integers(1, 9), st.integers(1, 9), st.integers(0, 3))
-def test_counting_what_is_the_same_changes_no_plan(
+def test_counting_unchanged_samples_gives_the_plan_of_all_rows(
     three: tuple[list[LocalSample], list[Mark], list[RemoteSample]], local_page: int, marks_page: int, small: int
 ) -> None:
     local, marks, remote = three
@@ -118,6 +139,12 @@ def test_counting_what_is_the_same_changes_no_plan(
         )
         == whole
     )
+    # What was counted is what the decision table keeps, and what is new is what it uploads.
+    kept, new = decided(local, marks, remote)
+    assert unchanged.classes.total() <= len(kept) and set(unchanged.new[0]) <= new
+    assert {uid for uid in kept | new if uid[:32] not in unchanged.rest} == {
+        sample.uid for sample in local if sample.content not in unchanged.rest
+    }
     # The same with some of the new ones another time.
     now, later = split_batch(unchanged, terms, small)
     assert split_batch(unchanged, replace(terms, failed_before={"another"}), small) == (now, later), (
@@ -132,7 +159,7 @@ def test_counting_what_is_the_same_changes_no_plan(
     assert len(part.uploads) <= small + len(whole.uploads) - len(unchanged.new[0])
 
 
-def test_equal_sides_leave_nothing_to_look_at() -> None:
+def test_equal_sides_leave_no_row_to_plan() -> None:
     local = in_order([LocalSample(uid_of(c, "Can"), "Can", ("p",), 9) for c in CONTENTS])
     marks = [Mark(each.uid, "Can", MarkState.AGREED, 0.0, "r", "p") for each in local]
     shown = SampleTable.of([RemoteSample(each.uid, number, 1, "Can") for number, each in enumerate(local, 1)])

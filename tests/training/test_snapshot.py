@@ -17,7 +17,7 @@ from astica_sync.core.model import (
     make_uid,
 )
 from astica_sync.core.plan.decision import RemovalReason
-from astica_sync.core.plan.ordering import new_places, uploads_before
+from astica_sync.core.plan.ordering import uploads_before, uploads_by_content
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.plan.planner import PlanContext, make_plan
 from astica_sync.core.versions.snapshot import Elsewhere, Pinned, as_local, diff, freeze
@@ -64,7 +64,7 @@ def test_a_removal_for_a_version_waits_for_the_new_place_of_the_same_image() -> 
     plan = plan_as(wanted, [mark(1, "Can", "Can/a.png"), mark(2, "Can", "Can/b.png")], remote)
     assert [upload.uid for upload in plan.uploads] == [uid(1, "Bottle")]
     assert {removal.why for removal in plan.removals} == {RemovalReason.NOT_IN_VERSION}
-    places = new_places(plan.uploads)
+    places = uploads_by_content(plan.uploads)
     waits = {removal.sample_id: uploads_before(removal, places) for removal in plan.removals}
     assert waits == {1: [uid(1, "Bottle")], 2: []}
 

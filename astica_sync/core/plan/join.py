@@ -1,6 +1,6 @@
-"""Brings the three sides together: store, journal and service, one row for each uid.
+"""Joins the three sides, store, journal and service: one row for each uid.
 
-All three arrive sorted by uid, so a million rows pass through in the memory of a few.
+All three are sorted by uid, so a million rows need the memory of a few.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,24 +26,29 @@ def merge_rows(local: Iterable[LocalSample], marks: Iterable[Mark], remote: Iter
     Raises:
         ValueError: a side is not sorted by uid; going on would call samples absent that are there.
     """
-    locals_, marks_, remotes = _Side(local), _Side(marks), _Side(remote)
+    local_side, marks_side, remote_side = _SortedSide(local), _SortedSide(marks), _SortedSide(remote)
     while True:
-        uid = locals_.uid
-        if uid is None or not uid == marks_.uid == remotes.uid:
+        uid = local_side.uid
+        if uid is None or not uid == marks_side.uid == remote_side.uid:
             # Not the same on all three sides, as nearly all of a million are.
-            uids = [side.uid for side in (locals_, marks_, remotes) if side.uid is not None]
+            uids = [side.uid for side in (local_side, marks_side, remote_side) if side.uid is not None]
             if not uids:
                 return
             uid = min(uids)
-        mine, noted = locals_.take_all(uid), marks_.take_all(uid)
-        yield Row(uid, mine[0] if mine else None, noted[0] if noted else None, tuple(remotes.take_all(uid)))
+        locals_, marked = local_side.take_all(uid), marks_side.take_all(uid)
+        yield Row(
+            uid,
+            locals_[0] if locals_ else None,
+            marked[0] if marked else None,
+            tuple(remote_side.take_all(uid)),
+        )
 
 
 _Item = TypeVar("_Item", LocalSample, Mark, RemoteSample)
 
 
-class _Side(Generic[_Item]):
-    """A sorted stream with its next item in sight; ``uid`` is that item's, None at the end."""
+class _SortedSide(Generic[_Item]):
+    """A sorted stream and its next item; ``uid`` is that item's, None at the end."""
 
     def __init__(self, items: Iterable[_Item]) -> None:
         self._items: Iterator[_Item] = iter(items)
@@ -51,6 +56,7 @@ class _Side(Generic[_Item]):
         self.uid: str | None = None if self._head is None else self._head.uid
 
     def take_all(self, uid: str) -> Sequence[_Item]:
+        """Every next item of this uid."""
         head = self._head
         if head is None or self.uid != uid:
             return ()

@@ -1,7 +1,7 @@
-"""Class titles that are one slip away from another.
+"""Class titles that differ from another one by a typing error.
 
-An upload makes its class when there is none, silently. A folder ``Bottel`` beside a class ``Bottle`` would split the
-data set without a word, so a title that nearly is another one is asked about before it costs a request.
+An upload creates its class if there is none, without a message. A folder ``Bottel`` next to a class ``Bottle`` would
+split the data set, so the user confirms such a title before anything is uploaded to it.
 """
 
 import unicodedata
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 SHORTEST = 4
-"""Words of three letters are too often one letter apart (cat, car, can) to be taken for slips."""
+"""Words of three letters differ by one letter too often (cat, car, can) to be taken for typing errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def find_near_titles(new: Iterable[str], existing: Iterable[str]) -> list[NearTi
 
 
 def is_near(title: str, other: str) -> bool:
-    """Whether two different titles are one slip apart."""
+    """Whether two different titles differ by a typing error only."""
     return _is_near(_plain(title), _plain(other))
 
 
@@ -52,11 +52,11 @@ def _is_near(one: str, two: str) -> bool:
     end = 0
     while end < min(len(one), len(two)) - start and one[-1 - end] == two[-1 - end]:
         end += 1
-    mine, theirs = one[start : len(one) - end], two[start : len(two) - end]
-    if any(sign.isdigit() for sign in mine + theirs):
+    left, right = one[start : len(one) - end], two[start : len(two) - end]
+    if any(sign.isdigit() for sign in left + right):
         return False
-    swapped = len(mine) == 2 and mine == theirs[::-1]
-    return swapped or max(len(mine), len(theirs)) == 1
+    swapped = len(left) == 2 and left == right[::-1]
+    return swapped or max(len(left), len(right)) == 1
 
 
 def _plain(title: str) -> str:

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Container, Iterable
 from dataclasses import replace
 
-from astica_sync.core.plan.ordering import new_places, uploads_before
+from astica_sync.core.plan.ordering import uploads_before, uploads_by_content
 from astica_sync.core.plan.plan import Plan, Upload
 
 OLD_EVERY = 4
@@ -58,7 +58,7 @@ class UploadQueue:
 
 def select_uploads(plan: Plan, chosen: Container[str]) -> Plan:
     """The same plan with the uploads in ``chosen`` alone, and without the removals that wait for one of the others."""
-    places = new_places(plan.uploads)
+    places = uploads_by_content(plan.uploads)
 
     def ready(uids: Iterable[str]) -> bool:
         return all(uid in chosen for uid in uids)

@@ -7,7 +7,7 @@ every request and after every answer.
 from collections.abc import Sequence
 
 from astica_sync.core.model import Mark, Observation, content_of
-from astica_sync.core.plan.ordering import new_places, uploads_before
+from astica_sync.core.plan.ordering import uploads_before, uploads_by_content
 from astica_sync.core.plan.plan import CLASS_REMOVE_COST, Plan, RemoveClass, RemoveSample, Upload
 from astica_sync.core.rate_limit import Lane
 from astica_sync.errors import (
@@ -222,7 +222,7 @@ class _Uploads:
 
 
 def _remove(session: Session, plan: Plan, applied: ApplyResult, breaker: CircuitBreaker) -> None:
-    places = new_places(plan.uploads)
+    places = uploads_by_content(plan.uploads)
     ready = []
     for removal in plan.removals:
         if set(uploads_before(removal, places)) <= applied.uploaded:
