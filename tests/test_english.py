@@ -1,4 +1,4 @@
-"""The English of messages, help, docstrings, comments and user documents: plain technical words, none of the old ones."""
+"""The English of messages, help, docstrings, comments and documents: plain technical words, none of the old ones."""
 
 import ast
 import io
@@ -30,8 +30,8 @@ PATTERN = re.compile(rf"\b({'|'.join(OLD_WORDS)})\b", re.IGNORECASE)
 
 
 def texts_of(file: Path) -> Iterator[tuple[int, str]]:
-    """The line number and text of what is written in a file for people: all of a page; of code the comments and strings,
-    docstrings and messages among them."""
+    """The line number and text of what is written in a file for people: all of a page; of code the comments and the
+    strings, docstrings and messages among them."""
     text = file.read_text("utf-8")
     if file.suffix != ".py":
         yield from enumerate(text.splitlines(), 1)
