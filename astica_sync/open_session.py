@@ -11,7 +11,8 @@ from astica_sync.clock import SystemClock
 from astica_sync.config import Settings, load_key, load_settings, machine_state_folder, user_config_file
 from astica_sync.core.plan.guard import Allowance
 from astica_sync.errors import ConfigError
-from astica_sync.local.layout import SETTINGS_FILE, Layout, Sentinel, find_store, read_sentinel
+from astica_sync.local.identity import Sentinel, read_sentinel
+from astica_sync.local.layout import SETTINGS_FILE, Layout, find_store
 from astica_sync.secret import Secret
 from astica_sync.sync.progress import ProgressListener
 

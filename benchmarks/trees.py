@@ -18,9 +18,10 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from astica_sync.clock import SystemClock
+from astica_sync.local.create_store import create_store
 from astica_sync.local.db.index import Index
 from astica_sync.local.db.journal import Journal
-from astica_sync.local.layout import Layout, create_store
+from astica_sync.local.layout import Layout
 from astica_sync.local.scan.scanner import scan_store
 
 MODEL = 1001

@@ -11,7 +11,7 @@ from astica_sync.core.versions.version import find_versions
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.db.detections import Detections
 from astica_sync.local.db.scores import Score
-from astica_sync.local.layout import check_root
+from astica_sync.local.identity import check_root
 from astica_sync.local.scan.scanner import scan_store
 from astica_sync.training.detect import Detected, Detector, Input, inputs_in
 from astica_sync.training.evaluate import Evaluation, evaluate, find_held_out, find_leaks, leave_unknown

@@ -14,7 +14,7 @@ from astica_sync.core.versions.matching import Adopted, Matching, Pair, find_dou
 from astica_sync.core.versions.snapshot import Diff, SnapshotSample, diff, freeze
 from astica_sync.core.versions.version import Training, Version, find_objections
 from astica_sync.errors import AsticaSyncError
-from astica_sync.local.layout import check_root
+from astica_sync.local.identity import check_root
 from astica_sync.remote.responses import parse_sizes
 from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.plan.status import FOLLOWS, StoreStatus, find_status, samples_to_hold

@@ -205,7 +205,7 @@ def test_a_folder_that_is_no_store_says_how_to_make_one(shell: Shell, tmp_path: 
 def test_a_store_inside_a_store_is_refused_both_ways(shell: Shell, sandbox: RunningSandbox, store: Path) -> None:
     other = str(sandbox.add_model("Other"))
     inside = shell("init", store / "Can", "--model", other)
-    assert inside.code == 1 and "lies inside the store" in inside.err
+    assert inside.code == 1 and "is inside the store" in inside.err
     around = shell("init", store.parent, "--model", other)
     assert around.code == 1 and "contains the store" in around.err
     assert not (store / "Can" / ".astica-sync").exists() and not (store.parent / ".astica-sync").exists()

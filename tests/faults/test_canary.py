@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from astica_sync.local.layout import create_store
+from astica_sync.local.create_store import create_store
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.misbehaving_server import Talk, http, read_request, strange
 from tests.harness.shell import Shell, draw, fill

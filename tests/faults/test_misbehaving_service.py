@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from astica_sync.local.layout import create_store
+from astica_sync.local.create_store import create_store
 from astica_sync.remote import client
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.misbehaving_server import Strange, Talk, http, read_request, saying, strange

@@ -9,9 +9,10 @@ import pytest
 
 from astica_sync.clock import SystemClock
 from astica_sync.core.model import Unreadable
+from astica_sync.local.create_store import create_store
 from astica_sync.local.db.index import File, Index, Known
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.layout import Layout, create_store
+from astica_sync.local.layout import Layout
 from astica_sync.local.scan.directory_digest import BROKEN, BUCKET_FROM, BUCKETS, SEAL_BYTES, list_directory
 from astica_sync.local.scan.parallel.hash_pool import HashPool
 from astica_sync.local.scan.parallel.prefetch import Prefetcher

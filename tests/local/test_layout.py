@@ -8,16 +8,10 @@ from pathlib import Path
 import pytest
 
 from astica_sync.errors import NoStore, StoreChanged, StoreError
+from astica_sync.local.create_store import create_store
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.layout import (
-    STATE_DIR,
-    Layout,
-    check_root,
-    create_store,
-    find_store,
-    machine_name,
-    read_sentinel,
-)
+from astica_sync.local.identity import check_root, machine_name, read_sentinel
+from astica_sync.local.layout import STATE_DIR, Layout, find_store
 
 URL = "https://train.example"
 NOBODY = 65534
@@ -99,7 +93,7 @@ def test_a_damaged_sentinel_is_replaced_by_making_the_store_again(tmp_path: Path
 @pytest.mark.parametrize("inside", ["a", "a/b", "a/b/c"])
 def test_a_store_inside_a_store_is_refused_both_ways(tmp_path: Path, inside: str) -> None:
     make(tmp_path / "outer")
-    with pytest.raises(StoreError, match="lies inside the store"):
+    with pytest.raises(StoreError, match="is inside the store"):
         make(tmp_path / "outer" / inside)
     make(tmp_path / "other" / inside)
     with pytest.raises(StoreError, match="contains the store"):
@@ -131,7 +125,7 @@ def test_a_full_disk_is_said_and_leaves_no_store_behind(tmp_path: Path) -> None:
             raise OSError(28, "No space left on device")
 
     with pytest.raises(StoreError, match="No space left"):
-        create_store(tmp_path, model_id=1, train_url=URL, now=0.0, fs=Full())
+        create_store(tmp_path, model_id=1, train_url=URL, now=0.0, files=Full())
     with pytest.raises(StoreChanged):
         read_sentinel(Layout(tmp_path))
 
@@ -157,7 +151,7 @@ def test_without_a_readable_sentinel_the_store_is_not_itself(tmp_path: Path, tex
 def test_a_sentinel_with_the_wrong_kinds_of_values_is_none(tmp_path: Path) -> None:
     layout = make(tmp_path)
     change_sentinel(layout, model_id="7")
-    with pytest.raises(StoreChanged, match="not a sentinel"):
+    with pytest.raises(StoreChanged, match="not a valid sentinel"):
         check_root(layout)
 
 

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from astica_sync.core.model import Unreadable
 from astica_sync.errors import StoreError
+from astica_sync.local.create_store import create_store
 from astica_sync.local.db.index import Index
 from astica_sync.local.filesystem import CHUNK, AnyPath, Entry, FileSystem, Named, kind_of
-from astica_sync.local.layout import Layout, create_store
+from astica_sync.local.layout import Layout
 from astica_sync.local.scan.directory_digest import BUCKET_FROM
 from astica_sync.local.scan.recheck import is_still_absent
 from astica_sync.local.scan.scanner import Scan, scan_store

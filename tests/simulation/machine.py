@@ -16,7 +16,8 @@ from astica_sync.core.watch.watch_status import WatchStatus
 from astica_sync.errors import Interrupted, StoreBusy
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.db.journal import Journal
-from astica_sync.local.layout import Layout, Sentinel, machine_name, read_sentinel
+from astica_sync.local.identity import Sentinel, machine_name, read_sentinel
+from astica_sync.local.layout import Layout
 from astica_sync.local.lock import PIECE_PATIENCE
 from astica_sync.remote import rate_limiter as rate_limiter_module
 from astica_sync.remote.service import Service as Account

@@ -17,11 +17,11 @@ from astica_sync.core.model import ModelInfo, Observation, RemoteClass, RemoteSa
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.plan.planner import PlanContext
 from astica_sync.core.view.sample_table import SampleTable
+from astica_sync.local.create_store import create_store
 from astica_sync.local.db.index import Index
 from astica_sync.local.db.journal import Journal
 from astica_sync.local.db.view_cache import ViewCache, read_view_cache, write_view_cache
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.layout import create_store
 from astica_sync.local.scan.scanner import scan_store
 from astica_sync.sync.plan import compare as compare_module
 from astica_sync.sync.plan.compare import compare

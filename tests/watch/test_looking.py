@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from astica_sync.clock import SystemClock
+from astica_sync.local.create_store import create_store
 from astica_sync.local.db.index import GRAIN_NS, TICK_NS, Index
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.layout import Layout, create_store
+from astica_sync.local.layout import Layout
 from astica_sync.local.scan.scanner import Scan, scan_store
 from tests.harness.shell import draw, fill
 

@@ -22,7 +22,8 @@ from astica_sync.errors import (
     StoreChanged,
     Unreachable,
 )
-from astica_sync.local.layout import Layout, create_store
+from astica_sync.local.create_store import create_store
+from astica_sync.local.layout import Layout
 from astica_sync.sync.watch.supervisor import HEARTBEAT, Opened, Supervisor, react
 
 

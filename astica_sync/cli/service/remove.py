@@ -128,7 +128,7 @@ def subject(store: Path | None, model_id: int | None) -> "Iterator[UnmanagedRemo
         AsticaSyncError: the named store mirrors another model.
     """
     from astica_sync.local.backup.records import Records
-    from astica_sync.local.layout import read_sentinel
+    from astica_sync.local.identity import read_sentinel
     from astica_sync.local.lock import writer_lock
     from astica_sync.sync.admin.remove_unmanaged import UnmanagedRemoval
 

@@ -11,7 +11,9 @@ from astica_sync.cli.render.text import number, safe
 from astica_sync.clock import SystemClock
 from astica_sync.config import load_key
 from astica_sync.errors import StoreChanged, StoreError
-from astica_sync.local.layout import Layout, check_place, create_store, read_sentinel
+from astica_sync.local.create_store import check_place, create_store
+from astica_sync.local.identity import read_sentinel
+from astica_sync.local.layout import Layout
 from astica_sync.sync.progress import ProgressListener
 
 INTENT = "creating.json"

@@ -148,7 +148,7 @@ def restore(version: str, to: Path, store: Path | None) -> int:
 def _history(store: Path | None) -> "Iterator[History]":
     from astica_sync.local.backup.backup import Backup
     from astica_sync.local.filesystem import FileSystem
-    from astica_sync.local.layout import read_sentinel
+    from astica_sync.local.identity import read_sentinel
     from astica_sync.training.versions import History
 
     layout = find(store)

@@ -3,7 +3,8 @@
 from astica_sync.errors import StoreError
 from astica_sync.local.db.index import Index
 from astica_sync.local.filesystem import FileSystem, Kind, kind_of
-from astica_sync.local.layout import Layout, check_root
+from astica_sync.local.identity import check_root
+from astica_sync.local.layout import Layout
 from astica_sync.local.scan.file_hash import HashOutcome, hash_file
 from astica_sync.local.scan.ignore import Ignore
 

@@ -16,7 +16,8 @@ from astica_sync.errors import StoreChanged
 from astica_sync.local.db import sqlite
 from astica_sync.local.db.index import File, Folder, Index
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.layout import STATE_DIR, Layout, check_root
+from astica_sync.local.identity import check_root
+from astica_sync.local.layout import STATE_DIR, Layout
 from astica_sync.local.scan.directory_diff import DirectoryDiff, above_of, class_title_of, diff_directory, find_tops
 from astica_sync.local.scan.directory_digest import DirectoryListing, directory_stamp, list_directory, list_names
 from astica_sync.local.scan.file_hash import FileHash, HashOutcome

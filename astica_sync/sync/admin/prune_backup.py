@@ -13,7 +13,7 @@ from astica_sync.core.retention import Claim, Claims, StoredObject, find_claim
 from astica_sync.errors import StoreError
 from astica_sync.local.backup.catalog import Entry
 from astica_sync.local.db.journal import Event
-from astica_sync.local.layout import check_root
+from astica_sync.local.identity import check_root
 from astica_sync.local.scan.scanner import scan_store
 from astica_sync.sync.plan.observe import observe
 from astica_sync.sync.session import Session

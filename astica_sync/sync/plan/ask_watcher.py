@@ -12,7 +12,8 @@ from astica_sync.clock import Clock
 from astica_sync.core.model import ALL_READABLE
 from astica_sync.core.watch.watch_status import State
 from astica_sync.errors import StoreError
-from astica_sync.local.layout import ASKS, Layout, check_root
+from astica_sync.local.identity import check_root
+from astica_sync.local.layout import ASKS, Layout
 from astica_sync.local.lock import is_watched
 from astica_sync.local.scan.ignore import Ignore
 from astica_sync.local.scan.scanner import Scan

@@ -11,7 +11,7 @@ from astica_sync.core.plan.plan import Plan, RemoveSample, Upload
 from astica_sync.core.plan.similar_titles import NearTitle
 from astica_sync.core.watch.upload_queue import select_uploads
 from astica_sync.errors import AsticaSyncError, Refused
-from astica_sync.local.layout import check_root
+from astica_sync.local.identity import check_root
 from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.apply.circuit_breaker import CircuitBreaker
 from astica_sync.sync.apply.result import ApplyResult, FailedSample

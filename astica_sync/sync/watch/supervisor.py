@@ -25,7 +25,8 @@ from astica_sync.errors import (
     kind_of,
 )
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.layout import Layout, check_root
+from astica_sync.local.identity import check_root
+from astica_sync.local.layout import Layout
 from astica_sync.local.lock import watcher_lock
 from astica_sync.sync.session import Session
 from astica_sync.sync.watch.change_queue import ChangeQueue

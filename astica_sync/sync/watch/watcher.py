@@ -19,7 +19,7 @@ from astica_sync.core.watch.scheduler import Action, Scheduler
 from astica_sync.core.watch.upload_queue import UploadQueue, select_uploads
 from astica_sync.errors import Interrupted, StoreBusy, StoreError
 from astica_sync.local.filesystem import signature
-from astica_sync.local.layout import check_root
+from astica_sync.local.identity import check_root
 from astica_sync.local.scan.directory_diff import class_title_of
 from astica_sync.local.scan.scanner import Scan, scan_store
 from astica_sync.sync.apply.apply_plan import apply_plan

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from astica_sync.errors import StoreError
-from astica_sync.local.layout import read_sentinel
+from astica_sync.local.identity import read_sentinel
 from astica_sync.local.scan.file_hash import FileHash, HashOutcome
 from tests.simulation.mutants.seams import mutant, nothing, replace, within, wrap
 
-LAYOUT = "astica_sync.local.layout:"
+IDENTITY = "astica_sync.local.identity:"
 INDEX = "astica_sync.local.db.index:Index."
 DIFF = "astica_sync.local.scan.directory_diff:"
 RECHECK = "astica_sync.local.scan.recheck:"
@@ -18,8 +18,8 @@ FILES = "tests.simulation.filesystem:SimFileSystem."
 VOLUME = "tests.simulation.filesystem:SimVolume."
 
 
-def of_any_inode(original: Any, scope: Any, layout: Any, fs: Any = None) -> Any:
-    return changed(original(layout, fs), inode=fs.lstat(layout.root).st_ino)
+def of_any_inode(original: Any, scope: Any, layout: Any, files: Any = None) -> Any:
+    return changed(original(layout, files), inode=files.lstat(layout.root).st_ino)
 
 
 def another_content(original: Any, scope: Any, fs: Any, path: Any) -> FileHash:
@@ -84,9 +84,9 @@ def stopped_by_rot(original: Any, self: Any, standing: Path, source: Path, conte
 LOCAL_MUTANTS = (
     mutant(
         "another folder in the store's place is the store",
-        within(LAYOUT + "check_root", LAYOUT + "read_sentinel", of_any_inode),
+        within(IDENTITY + "check_root", IDENTITY + "read_sentinel", of_any_inode),
     ),
-    mutant("the root is not looked at", replace(LAYOUT + "check_root", read_sentinel)),
+    mutant("the root is not looked at", replace(IDENTITY + "check_root", read_sentinel)),
     mutant(
         "the second look reads nothing",
         within(RECHECK + "_has_left", "astica_sync.local.scan.file_hash:hash_file", another_content),

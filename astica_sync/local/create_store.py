@@ -1,0 +1,91 @@
+"""Making a store of a folder: ``astica-sync init``."""
+
+import contextlib
+import os
+import shlex
+from pathlib import Path
+
+from astica_sync.errors import StoreChanged, StoreError
+from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.identity import Sentinel, machine_name, read_sentinel
+from astica_sync.local.layout import STATE_DIR, Layout
+
+# How far below a new store another store is searched for: class folders and the folders in them.
+_DEPTH = 3
+
+
+def create_store(
+    root: Path, *, model_id: int, train_url: str, now: float, rebind: bool = False, files: FileSystem | None = None
+) -> Layout:
+    """Makes the folder a store of that model. Doing it again declares this copy the one that writes to the model.
+
+    A store that is made again keeps its id. ``rebind`` allows another model than the one it had.
+
+    Raises:
+        StoreError: not a writable folder, a store inside a store, or a store of another model.
+    """
+    files = files or FileSystem()
+    layout = check_place(root)
+    store_id = os.urandom(16).hex()
+    with contextlib.suppress(StoreChanged):
+        old = read_sentinel(layout)
+        if (old.model_id, old.train_url) != (model_id, train_url) and not rebind:
+            raise StoreError(
+                f"{layout.root} is already the store of model {old.model_id} at {old.train_url}",
+                f"use another folder, or move {layout.state} elsewhere: the backup in it stays readable",
+            )
+        store_id = old.store_id
+    status = files.lstat(layout.root)
+    sentinel = Sentinel(store_id, model_id, train_url, status.st_dev, status.st_ino, machine_name(), now)
+    try:
+        files.make_folder(layout.state)
+        files.write_synced(layout.sentinel_file, [sentinel.to_json()])
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {layout.sentinel_file}: {error.strerror}",
+            f"free disk space, or fix the permissions: chmod u+rwx {shlex.quote(str(layout.root))}",
+        ) from error
+    return layout
+
+
+def check_place(root: Path) -> Layout:
+    """The layout of a store in this folder, if the folder can be one.
+
+    Raises:
+        StoreError: not a writable folder, or a store inside a store.
+    """
+    try:
+        layout = Layout(root.resolve(strict=True))
+    except OSError as error:
+        raise StoreError(
+            f"no such folder: {root}", "create the folder first, with one folder per class in it"
+        ) from error
+    if not layout.root.is_dir():
+        raise StoreError(f"not a folder: {layout.root}", "a store is a folder with one folder per class in it")
+    if not os.access(layout.root, os.R_OK | os.W_OK | os.X_OK):
+        raise StoreError(
+            f"cannot write to {layout.root}", f"fix the permissions: chmod u+rwx {shlex.quote(str(layout.root))}"
+        )
+    _refuse_nesting(layout.root)
+    return layout
+
+
+def _refuse_nesting(root: Path) -> None:
+    hint = "a store cannot be inside another store: choose a folder outside of it"
+    for folder in root.parents:
+        if (folder / STATE_DIR).is_dir():
+            raise StoreError(f"{root} is inside the store {folder}", hint)
+    folders = [root]
+    for _ in range(_DEPTH):
+        folders = [child for folder in folders for child in _folders_in(folder)]
+        for folder in folders:
+            if (folder / STATE_DIR).is_dir():
+                raise StoreError(f"{root} contains the store {folder}", hint)
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as listing:
+            return [Path(entry) for entry in listing if entry.is_dir(follow_symlinks=False) and entry.name != STATE_DIR]
+    except OSError:
+        return []
