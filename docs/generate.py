@@ -111,7 +111,7 @@ both in one line. [Exit codes](exit-codes.md) says what each kind means to a scr
 """
 
 AREAS = {
-    "": "Settings, the key, being stopped",
+    "": "Settings, the key, databases, being stopped",
     "cli": "The command line",
     "local": "The store and its backup",
     "remote": "The service",

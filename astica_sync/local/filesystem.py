@@ -70,6 +70,30 @@ def temp_beside(target: Path) -> Path:
     return target.with_name(f"{TEMP_PREFIX}{os.urandom(8).hex()}")
 
 
+def file_system_type(path: Path, table: Path = Path("/proc/self/mountinfo")) -> str:
+    """The type of the file system that contains ``path``, as the kernel names it; "" where it cannot be determined."""
+    try:
+        lines = table.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return ""
+    # proc(5): "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw"; later mounts hide earlier ones.
+    device = _device_of(path)
+    found = ""
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        if before.split(" ")[2] == device:
+            found = after.split(" ")[0]
+    return found
+
+
+def _device_of(path: Path) -> str:
+    for place in (path, *path.parents):
+        with contextlib.suppress(OSError):
+            number = place.stat().st_dev
+            return f"{os.major(number)}:{os.minor(number)}"
+    return ""
+
+
 class FileSystem:
     """The file system of this machine."""
 

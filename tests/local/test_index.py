@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from astica_sync import sqlite
 from astica_sync.core.model import Problem, make_scope, make_uid
 from astica_sync.errors import DatabaseError
-from astica_sync.local.db import sqlite
 from astica_sync.local.db.index import COARSE_GRAIN_NS, GRAIN_NS, File, Folder, Index
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32

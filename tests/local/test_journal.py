@@ -10,9 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from astica_sync import sqlite
 from astica_sync.core.model import Mark, MarkState
 from astica_sync.errors import DatabaseError
-from astica_sync.local.db import sqlite
 from astica_sync.local.db.journal import BadSample, Event, Journal
 
 A = ("a" * 32 + "-00000000", "Can", "Can/1.png")

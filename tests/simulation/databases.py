@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from astica_sync import sqlite
 from astica_sync.local.db import index as index_module
 from astica_sync.local.db import journal as journal_module
-from astica_sync.local.db import sqlite
 from astica_sync.local.layout import Layout
 from astica_sync.remote import rate_limit_db as rate_limit_db_module
 from astica_sync.remote import rate_limiter as rate_limiter_module
@@ -178,8 +178,7 @@ class Databases:
             self.keeper(str(layout.index_db)), self.keeper(str(layout.journal_db))
             index_module.Index(layout.index_db).close()
             journal_module.Journal(layout.journal_db).close()
-        with_schema = rate_limit_db_module._make_schema
-        with_schema(self.keeper(str(ledger)), ledger)
+        sqlite.upgrade_schema(self.keeper(str(ledger)), rate_limit_db_module.SCHEMA)
         for name in names:
             self.remember_empty(str(name))
 
@@ -266,7 +265,7 @@ class SimIndex(index_module.Index):
     @contextlib.contextmanager
     def scanning(self) -> Iterator[None]:
         name = str(self.path)
-        self._come_back()
+        self._leave_private()
         mine = name not in self.scans
         if mine:
             self.scans.add(name)

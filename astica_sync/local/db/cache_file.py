@@ -1,48 +1,49 @@
-"""A SQLite file that is a cache: whatever goes wrong with it costs time, never a command.
+"""A SQLite file that is a cache: its loss or damage costs time and never fails a command.
 
-Where it cannot be written (another process fills it, a read-only disk, no space) this process goes on with a private
-copy in memory; a file that makes trouble is set aside, and an empty one begun.
+Where the file cannot be written (another process fills it, a read-only disk, a full disk) the process continues with a
+private copy in memory. A damaged file is set aside, and an empty one is started.
 """
 
 import contextlib
 import functools
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
-from astica_sync.local.db import sqlite
+from astica_sync import sqlite
+from astica_sync.local.db.wal import is_wal_safe
 
 BUSY_S = 2.0
-PAGES_KB = 65_536
+PAGE_CACHE_KB = 65_536
 _COPY_PAUSE_S = 0.05
 
 
 class CacheFile:
-    """One connection to such a file; serves the thread that opened it. ``steps`` and ``role`` are its schema and what
-    it is to a person.
+    """One connection to such a file, for the thread that opened it.
 
     Raises from every method:
-        DatabaseError: it cannot be read; ``sqlite.Damaged`` where the file is no database any more.
+        DatabaseError: it cannot be read; ``sqlite.Damaged`` where the file is not a valid database any more.
     """
 
-    def __init__(self, path: Path, steps: Sequence[sqlite.Step], role: sqlite.Role, busy_s: float) -> None:
-        """
+    def __init__(self, path: Path, schema: sqlite.Schema, busy_s: float) -> None:
+        """``busy_s`` bounds every wait for another process, in seconds.
+
         Raises:
-            DatabaseError: a newer version wrote it. A damaged file is set aside and a new one begun.
+            DatabaseError: a newer version wrote it. A damaged file is set aside and a new one started.
         """
         self.path = path
-        self._steps, self._role = steps, role
+        self._schema = schema
         self._busy_s = busy_s
         self._pid = os.getpid()
         self._private = False
-        self._translated = sqlite.Translated(path, role)
-        # A file that makes trouble is set aside at once, so that the next command begins with a new one.
-        self._caught = sqlite.Replaced(self._translated, self._set_aside)
-        self._believed = sqlite.Replaced(sqlite.Translated(path, role, rows=True), self._set_aside)
+        self._translating = sqlite.ErrorTranslation(path, schema)
+        # A damaged file is set aside immediately, so that the next command starts with a new one.
+        self._querying = sqlite.ReplaceOnDamage(self._translating, self._set_aside)
+        self._decoding = sqlite.ReplaceOnDamage(sqlite.ErrorTranslation(path, schema, rows=True), self._set_aside)
         try:
             self._connection = self._open()
         except sqlite.Damaged:
@@ -60,29 +61,29 @@ class CacheFile:
 
     @property
     def is_private(self) -> bool:
-        """Whether what is written now lasts no longer than this process."""
+        """Whether writes go to a copy in memory that is lost when the process ends."""
         return self._private
 
     @property
     def version(self) -> int:
-        """A number that is another one when somebody else has written to the file since (SQLite, data_version)."""
+        """A number that changes when another connection has written to the file (SQLite's ``data_version``)."""
         return int(next(self._rows("PRAGMA data_version"))[0])
 
     @contextlib.contextmanager
     def scanning(self) -> Iterator[None]:
-        """Held by a scan. While another process scans, this one works on a private copy, after a bounded wait."""
-        self._come_back()
+        """Held by a scan. While another process scans, this one uses a private copy, after a bounded wait."""
+        self._leave_private()
         try:
             if not self.path.parent.is_dir():
-                # The library would make the folder, and a disk that is not mounted would seem to be a store.
+                # FileLock would create the folder, and a disk that is not mounted would look like a store.
                 raise FileNotFoundError(self.path.parent)
-            self._scanning.acquire(timeout=self._busy_s)
+            self._scan_lock.acquire(timeout=self._busy_s)
         except (Timeout, OSError, NotImplementedError):
             self._go_private()
         try:
             yield
         finally:
-            self._scanning.release()
+            self._scan_lock.release()
 
     def write(self, change: Callable[[sqlite3.Connection], object]) -> None:
         """Runs ``change`` in one transaction, in the private copy where the file cannot be written."""
@@ -94,39 +95,39 @@ class CacheFile:
             self._go_private()
             self._transact(change)
 
-    def start_anew(self) -> None:
-        """Sets the file aside as ``<name>.damaged`` and begins an empty index."""
+    def replace_damaged(self) -> None:
+        """Renames the file to ``<name>.damaged`` and starts an empty one."""
         self._connection.close()
         self._set_aside()
         self._connection = self._open()
 
     def _set_aside(self) -> None:
         with contextlib.suppress(OSError):
-            self.path.replace(self.path.with_name(f"{self.path.name}.damaged"))
-            for suffix in ("-journal", "-wal", "-shm"):
-                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+            self.path.replace(sqlite.damaged_name(self.path))
+            for companion in sqlite.companion_files(self.path):
+                companion.unlink(missing_ok=True)
 
     def _open(self) -> sqlite3.Connection:
         try:
-            return self._open_file()
+            connection = self._open_file()
         except (sqlite.Locked, sqlite.Unwritable):
             self._private = True
-            return sqlite.open_memory(self._steps)
-
-    def _open_file(self) -> sqlite3.Connection:
-        connection = sqlite.open_database(self.path, self._steps, self._role, busy_s=self._busy_s, durable=False)
-        # Content hashes come in no order, so a large index is written all over at once.
-        connection.execute(f"PRAGMA cache_size=-{PAGES_KB}")
+            return sqlite.open_memory(self._schema)
+        # Content hashes come in random order, so a large index is written at random places.
+        connection.execute(f"PRAGMA cache_size=-{PAGE_CACHE_KB}")
         return connection
 
-    def _come_back(self) -> None:
-        """Returns from a private copy to the file, for instance when another process has ended its scan."""
+    def _open_file(self) -> sqlite3.Connection:
+        return sqlite.open_database(
+            self.path, self._schema, busy_s=self._busy_s, durable=False, wal=is_wal_safe(self.path)
+        )
+
+    def _leave_private(self) -> None:
+        """Returns from a private copy to the file, for example when another process has finished its scan."""
         if self._private:
             private = self._connection
             with contextlib.suppress(sqlite.Locked, sqlite.Unwritable):
-                self._connection = sqlite.open_database(
-                    self.path, self._steps, self._role, busy_s=self._busy_s, durable=False
-                )
+                self._connection = self._open_file()
                 self._private = False
                 private.close()
 
@@ -141,11 +142,11 @@ class CacheFile:
                 raise TimeoutError
 
         try:
-            with self._translated:
+            with self._translating:
                 self._connection.backup(copy, progress=give_up, sleep=_COPY_PAUSE_S)
         except TimeoutError:
             copy.close()
-            copy = sqlite.open_memory(self._steps)
+            copy = sqlite.open_memory(self._schema)
         except BaseException:
             copy.close()
             raise
@@ -155,23 +156,16 @@ class CacheFile:
 
     def _transact(self, change: Callable[[sqlite3.Connection], object]) -> None:
         sqlite.refuse_fork(self._pid)
-        with self._caught:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                change(self._connection)
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+        with self._querying, sqlite.transaction(self._connection):
+            change(self._connection)
 
     def _rows(self, query: str, values: tuple[object, ...] = ()) -> Iterator[Any]:
         sqlite.refuse_fork(self._pid)
-        with self._caught:
+        with self._querying:
             # Not "yield from": it would close the cursor of a connection that is closed already.
             for row in self._connection.execute(query, values):  # noqa: UP028
                 yield row
 
     @functools.cached_property
-    def _scanning(self) -> FileLock:
+    def _scan_lock(self) -> FileLock:
         return FileLock(f"{self.path}.lock")

@@ -6,27 +6,35 @@ It may be deleted at any time. Where it cannot be opened, this process goes on w
 import contextlib
 import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xxhash
 
 from astica_sync.errors import DatabaseError
-from astica_sync.local.db import sqlite
+from astica_sync.local.db.migrations import make_schema
+from astica_sync.local.db.wal import is_wal_safe
+from astica_sync.sqlite import open_database, open_memory
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 BUSY_S = 2.0
 
-_ROLE = sqlite.Role("cache of detections", when_newer="delete it: it is a cache", when_damaged="delete it")
 
-
-def _tables(connection: sqlite3.Connection) -> None:
-    connection.execute(
+def _tables(database: "Database") -> None:
+    database.execute(
         "CREATE TABLE detection (model_id INTEGER NOT NULL, version TEXT NOT NULL, content TEXT NOT NULL,"
         " label TEXT NOT NULL, confidence REAL NOT NULL, PRIMARY KEY (model_id, version, content)) WITHOUT ROWID"
     )
-    connection.execute("CREATE TABLE likeness (content TEXT PRIMARY KEY, hash BLOB NOT NULL) WITHOUT ROWID")
+    database.execute("CREATE TABLE likeness (content TEXT PRIMARY KEY, hash BLOB NOT NULL) WITHOUT ROWID")
 
 
-_STEPS = (_tables,)
+SCHEMA = make_schema(
+    "cache of detections",
+    (_tables,),
+    when_newer="delete the file: it is a cache",
+    when_damaged="delete the file: it is a cache",
+)
 
 
 def hash_bytes(data: bytes) -> str:
@@ -39,9 +47,9 @@ class Detections:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._connection = sqlite.open_database(path, _STEPS, _ROLE, busy_s=BUSY_S, durable=False)
+            self._connection = open_database(path, SCHEMA, busy_s=BUSY_S, durable=False, wal=is_wal_safe(path))
         except DatabaseError:
-            self._connection = sqlite.open_memory(_STEPS)
+            self._connection = open_memory(SCHEMA)
 
     def close(self) -> None:
         self._connection.close()

@@ -10,15 +10,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from operator import eq, itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import xxhash
 
 from astica_sync.core.model import LocalSample, Problem, make_scope, make_uid
-from astica_sync.local.db import sqlite
 from astica_sync.local.db.cache_file import BUSY_S, CacheFile
+from astica_sync.local.db.migrations import make_schema
 from astica_sync.local.db.row_pages import in_pages
 from astica_sync.local.filesystem import Signature
+from astica_sync.sqlite import refuse_fork
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 # A file changed within this time before its content was read may change again under the same times ("racy").
 GRAIN_NS = 10_000_000
@@ -27,48 +31,47 @@ TICK_NS = 4_000_000
 # The same where times are kept in whole seconds; FAT keeps them in steps of two.
 COARSE_GRAIN_NS = 2_000_000_000
 
-_ROLE = sqlite.Role(
-    "index",
-    when_newer="upgrade astica-sync, or delete it: it is rebuilt at the next scan",
-    when_damaged="run the command again: a scan rebuilds it",
-)
-
 _BY_CONTENT = "CREATE INDEX IF NOT EXISTS file_content ON file (content, size) WHERE content IS NOT NULL"
 # So many files at once into an empty index are put in order by content when all are there: hashes come in no order, and
 # to find the place of one after the other takes several times as long as to sort them.
 MANY_FILES = 5000
 
 
-def _tables(connection: sqlite3.Connection) -> None:
-    connection.execute(
+def _tables(database: "Database") -> None:
+    database.execute(
         "CREATE TABLE folder (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, class TEXT, mounted INTEGER NOT NULL)"
     )
-    connection.execute(
+    database.execute(
         "CREATE TABLE file (folder_id INTEGER NOT NULL, name BLOB NOT NULL, size INTEGER NOT NULL,"
         " mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL, inode INTEGER NOT NULL, checked_ns INTEGER NOT NULL,"
         " content TEXT, reason TEXT, PRIMARY KEY (folder_id, name)) WITHOUT ROWID"
     )
-    connection.execute(_BY_CONTENT)
-    connection.execute("CREATE INDEX file_reason ON file (folder_id) WHERE reason IS NOT NULL")
-    connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
+    database.execute(_BY_CONTENT)
+    database.execute("CREATE INDEX file_reason ON file (folder_id) WHERE reason IS NOT NULL")
+    database.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
 
 
-def _seals(connection: sqlite3.Connection) -> None:
-    connection.execute("ALTER TABLE folder ADD COLUMN seal BLOB")
-    connection.execute("ALTER TABLE folder ADD COLUMN filled INTEGER NOT NULL DEFAULT 0")
+def _seals(database: "Database") -> None:
+    database.execute("ALTER TABLE folder ADD COLUMN seal BLOB")
+    database.execute("ALTER TABLE folder ADD COLUMN filled INTEGER NOT NULL DEFAULT 0")
 
 
-def _buckets(connection: sqlite3.Connection) -> None:
+def _buckets(database: "Database") -> None:
     # A folder has several seals from here on.
-    connection.execute("UPDATE folder SET seal = NULL")
-    connection.execute("ALTER TABLE folder DROP COLUMN filled")
+    database.execute("UPDATE folder SET seal = NULL")
+    database.execute("ALTER TABLE folder DROP COLUMN filled")
 
 
-def _touched(connection: sqlite3.Connection) -> None:
-    connection.execute("CREATE TABLE touched (content TEXT PRIMARY KEY) WITHOUT ROWID")
+def _touched(database: "Database") -> None:
+    database.execute("CREATE TABLE touched (content TEXT PRIMARY KEY) WITHOUT ROWID")
 
 
-_STEPS = (_tables, _seals, _buckets, _touched)
+SCHEMA = make_schema(
+    "index",
+    (_tables, _seals, _buckets, _touched),
+    when_newer="upgrade astica-sync, or delete it: the next scan rebuilds it",
+    when_damaged="run the command again: a scan rebuilds the index",
+)
 
 
 class Folder(NamedTuple):
@@ -123,7 +126,7 @@ class Index(CacheFile):
     """The cache of the scan."""
 
     def __init__(self, path: Path, busy_s: float = BUSY_S) -> None:
-        super().__init__(path, _STEPS, _ROLE, busy_s)
+        super().__init__(path, SCHEMA, busy_s)
 
     def local_samples(self, model_id: int, contents: Sequence[str] | None = None) -> Iterator[LocalSample]:
         """Every sample once, sorted by uid, with all files that hold it; needs memory for the folders alone.
@@ -131,7 +134,7 @@ class Index(CacheFile):
         With ``contents``, which are in order, only the samples of these.
         """
         scopes, places = self._places(model_id)
-        with self._believed:
+        with self._decoding:
             last = ""
             for content, group in groupby(self._files(contents), key=itemgetter(0)):
                 if content <= last:
@@ -153,8 +156,8 @@ class Index(CacheFile):
         scopes, places = self._places(model_id)
         titles = {number: place[0] for number, place in places.items()}
         endings = {number: "-" + scopes[title] for number, title in titles.items()}
-        sqlite.refuse_fork(self._pid)
-        with self._believed:
+        refuse_fork(self._pid)
+        with self._decoding:
             rows = self._connection.execute(f"{_PLACED} ORDER BY content")
             for contents, folders in in_pages(rows, repeats=True):
                 if any(map(eq, contents, islice(contents, 1, None))) or not titles.keys() >= set(folders):
@@ -193,7 +196,7 @@ class Index(CacheFile):
             "SELECT folder.path, file.name, file.reason FROM file CROSS JOIN folder ON folder.id = file.folder_id"
             " WHERE file.reason IS NOT NULL ORDER BY folder.path, file.name"
         )
-        with self._believed:
+        with self._decoding:
             for folder, name, reason in rows:
                 yield Problem(join(folder, name), reason)
 
@@ -218,7 +221,7 @@ class Index(CacheFile):
             "SELECT content FROM file JOIN folder ON folder.id = file.folder_id WHERE content IS NOT NULL"
             " GROUP BY content HAVING count(DISTINCT folder.class) > 1"
         )
-        with self._believed:
+        with self._decoding:
             for (content,) in list(contents):
                 rows = self._rows(f"{_PLACES} ORDER BY folder.class, folder.path, file.name", (content,))
                 yield content, [(title, join(folder, name)) for title, folder, name in rows]
@@ -226,7 +229,7 @@ class Index(CacheFile):
     def paths_of(self, class_title: str, content: str) -> list[str]:
         """All files of one sample, sorted."""
         rows = self._rows(f"{_PLACES} AND folder.class = ?", (content, class_title))
-        with self._believed:
+        with self._decoding:
             return sorted(join(folder, name) for _, folder, name in rows)
 
     def paths_with(self, content: str) -> list[str]:
@@ -250,7 +253,7 @@ class Index(CacheFile):
         self.write(note)
 
     def get_meta(self, key: str) -> Any:
-        with self._believed:
+        with self._decoding:
             return _get_meta(self._connection, key)
 
     def set_meta(self, key: str, value: Any) -> None:

@@ -8,42 +8,45 @@ import contextlib
 import itertools
 import json
 import os
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from astica_sync.core.model import Mark, MarkState
-from astica_sync.local.db import sqlite
+from astica_sync.local.db.migrations import make_schema
 from astica_sync.local.db.row_pages import ViewCache, in_pages
+from astica_sync.local.db.wal import is_wal_safe
+from astica_sync.sqlite import ErrorTranslation, open_database, refuse_fork
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 BUSY_S = 10.0
 
-_ROLE = sqlite.Role(
-    "journal",
-    when_newer="upgrade astica-sync",
-    when_damaged="move it away: the next push looks at the service and takes up from there",
-)
 
-
-def _tables(connection: sqlite3.Connection) -> None:
-    connection.execute(
+def _tables(database: "Database") -> None:
+    database.execute(
         "CREATE TABLE mark (uid TEXT PRIMARY KEY, class TEXT NOT NULL, state TEXT NOT NULL, sent_at REAL,"
         " run TEXT NOT NULL, path BLOB NOT NULL) WITHOUT ROWID"
     )
-    connection.execute(
+    database.execute(
         "CREATE TABLE history (id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, run TEXT NOT NULL,"
         " action TEXT NOT NULL, class TEXT NOT NULL, uid TEXT NOT NULL, path BLOB NOT NULL, sample_id INTEGER,"
         " outcome TEXT NOT NULL, reason TEXT NOT NULL)"
     )
-    connection.execute(
+    database.execute(
         "CREATE TABLE bad (uid TEXT PRIMARY KEY, class TEXT NOT NULL, path BLOB NOT NULL, reason TEXT NOT NULL,"
         " at REAL NOT NULL) WITHOUT ROWID"
     )
-    connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
+    database.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
 
 
-_STEPS = (_tables,)
+SCHEMA = make_schema(
+    "journal",
+    (_tables,),
+    when_newer="upgrade astica-sync",
+    when_damaged="move it away: the next push rebuilds its marks from the samples on the service",
+)
 _T = TypeVar("_T")
 
 
@@ -100,10 +103,10 @@ class Journal:
         self.path = path
         self.run = run
         self._pid = os.getpid()
-        self._translated = sqlite.Translated(path, _ROLE)
-        self._believed = sqlite.Translated(path, _ROLE, rows=True)
+        self._translating = ErrorTranslation(path, SCHEMA)
+        self._decoding = ErrorTranslation(path, SCHEMA, rows=True)
         self._transaction = _Transaction(self)
-        self._connection = sqlite.open_database(path, _STEPS, _ROLE, busy_s=busy_s, durable=True)
+        self._connection = open_database(path, SCHEMA, busy_s=busy_s, durable=True, wal=is_wal_safe(path))
 
     def __enter__(self) -> "Journal":
         return self
@@ -116,7 +119,7 @@ class Journal:
 
     def commit(self) -> contextlib.AbstractContextManager[None]:
         """Groups calls: all of them are durable when the outermost block ends, or none is."""
-        sqlite.refuse_fork(self._pid)
+        refuse_fork(self._pid)
         return _INSIDE if self._transaction.is_open else self._transaction
 
     def marks_name(self) -> str:
@@ -149,8 +152,8 @@ class Journal:
 
     def pages(self) -> Iterator[ViewCache]:
         """The uids of all marks, in order, and their states; no content is split between two pages."""
-        sqlite.refuse_fork(self._pid)
-        with self._believed:
+        refuse_fork(self._pid)
+        with self._decoding:
             yield from in_pages(self._connection.execute("SELECT uid, state FROM mark ORDER BY uid"), repeats=False)
 
     def mark(self, uid: str) -> Mark | None:
@@ -259,14 +262,14 @@ class Journal:
         self._write_many(_SET_META, [(key, json.dumps(value))])
 
     def _write_many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
-        with self.commit(), self._translated:
+        with self.commit(), self._translating:
             self._connection.executemany(statement, rows)
             if " mark " in statement:
                 self._transaction.has_marks = True
 
     def _read(self, query: str, values: tuple[object, ...], make: Callable[[Any], _T]) -> Iterator[_T]:
-        sqlite.refuse_fork(self._pid)
-        with self._believed:
+        refuse_fork(self._pid)
+        with self._decoding:
             for row in self._connection.execute(query, values):
                 yield make(row)
 
@@ -298,7 +301,7 @@ class _Transaction:
                 self._journal._connection.execute("ROLLBACK")
 
     def _execute(self, statement: str, *values: str) -> None:
-        with self._journal._translated:
+        with self._journal._translating:
             self._journal._connection.execute(statement, values)
 
 

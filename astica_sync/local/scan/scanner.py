@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from astica_sync.clock import Clock
 from astica_sync.core.model import Unreadable
 from astica_sync.errors import StoreChanged
-from astica_sync.local.db import sqlite
 from astica_sync.local.db.index import File, Folder, Index
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.identity import check_root
@@ -25,6 +24,7 @@ from astica_sync.local.scan.ignore import Ignore
 from astica_sync.local.scan.parallel.hash_pool import HashPool, PendingHashes
 from astica_sync.local.scan.parallel.prefetch import Prefetcher
 from astica_sync.local.scan.racy import RacyCutoff
+from astica_sync.sqlite import Damaged
 
 # What a killed first scan has to read again at most: so many rows, or what took so many seconds.
 _BATCH_ROWS = 20_000
@@ -100,8 +100,8 @@ def scan_store(
     ignore = Ignore.load(layout.root)
     try:
         return _Walk(layout, index, clock, fs or FileSystem(), ignore, forced, below, patient, progress).run(threads)
-    except sqlite.Damaged:
-        index.start_anew()
+    except Damaged:
+        index.replace_damaged()
     return _Walk(layout, index, clock, fs or FileSystem(), ignore, forced, below, patient, progress).run(threads)
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from astica_sync.local.db.sqlite import file_system_of
+from astica_sync.local.filesystem import file_system_type
 from astica_sync.local.layout import ASKS, IGNORE_FILE, SETTINGS_FILE, STATE_DIR, Layout
 from astica_sync.local.scan.ignore import is_hidden
 from astica_sync.sync.watch.change_queue import ChangeQueue
@@ -71,7 +71,7 @@ class FsEvents:
         # It says so on standard error when a folder was made while it was being listened to, which loses nothing.
         warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")
         _hear_of_losses(self)
-        kind = file_system_of(self._layout.root)
+        kind = file_system_type(self._layout.root)
         try:
             self._observer = Observer(timeout=60)
             self._observer.schedule(_Handler(self), str(self._layout.root), recursive=True, event_filter=_events())

@@ -5,29 +5,38 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlite_utils import Database
 
+from astica_sync import sqlite
 from astica_sync.errors import DatabaseError
-from astica_sync.local.db import sqlite
-from astica_sync.local.db.sqlite import Role, file_system_of, journal_mode, open_database
-
-ROLE = Role("diary", when_newer="upgrade it", when_damaged="move it away")
-
-
-def make_page(connection: sqlite3.Connection) -> None:
-    connection.execute("CREATE TABLE page (text TEXT)")
+from astica_sync.local.db import wal
+from astica_sync.local.db.migrations import Step, make_schema
+from astica_sync.local.db.wal import is_wal_safe
+from astica_sync.local.filesystem import file_system_type
+from astica_sync.sqlite import ErrorTranslation, Schema, open_database
 
 
-def add_date(connection: sqlite3.Connection) -> None:
-    connection.execute("ALTER TABLE page ADD COLUMN date TEXT DEFAULT 'today'")
+def diary(*steps: Step) -> Schema:
+    return make_schema("diary", steps, when_newer="upgrade it", when_damaged="move it away")
 
 
-def break_down(connection: sqlite3.Connection) -> None:
-    connection.execute("INSERT INTO page VALUES ('half done')")
+def make_page(database: Database) -> None:
+    database.execute("CREATE TABLE page (text TEXT)")
+
+
+def add_date(database: Database) -> None:
+    database.execute("ALTER TABLE page ADD COLUMN date TEXT DEFAULT 'today'")
+
+
+def break_down(database: Database) -> None:
+    database.execute("INSERT INTO page VALUES ('half done')")
     raise RuntimeError("stop")
 
 
-def open_diary(path: Path, *steps: sqlite.Step, durable: bool = True, busy_s: float = 0.02) -> sqlite3.Connection:
-    return open_database(path, steps or (make_page,), ROLE, busy_s=busy_s, durable=durable)
+def open_diary(
+    path: Path, *steps: Step, durable: bool = True, busy_s: float = 0.02, wal: bool = False
+) -> sqlite3.Connection:
+    return open_database(path, diary(*(steps or (make_page,))), busy_s=busy_s, durable=durable, wal=wal)
 
 
 @pytest.fixture
@@ -38,11 +47,10 @@ def path(tmp_path: Path) -> Path:
 def test_wal_is_for_mended_versions_on_local_disks_alone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = {}
     for kind in ("ext4", "xfs", "nfs4", "cifs", "fuse.sshfs", "9p", "vboxsf", ""):
-        monkeypatch.setattr(sqlite, "file_system_of", lambda _path, kind=kind: kind)
-        chosen[kind] = [journal_mode(path, version) for version in ((3, 40, 1), (3, 51, 2), (3, 51, 3), (3, 53, 0))]
-    old = ["TRUNCATE", "TRUNCATE"]
-    assert {kind for kind, modes in chosen.items() if modes == [*old, "WAL", "WAL"]} == {"ext4", "xfs"}
-    assert all(modes == [*old, "TRUNCATE", "TRUNCATE"] for kind, modes in chosen.items() if kind not in ("ext4", "xfs"))
+        monkeypatch.setattr(wal, "file_system_type", lambda _path, kind=kind: kind)
+        chosen[kind] = [is_wal_safe(path, version) for version in ((3, 40, 1), (3, 51, 2), (3, 51, 3), (3, 53, 0))]
+    assert {kind for kind, safe in chosen.items() if safe == [False, False, True, True]} == {"ext4", "xfs"}
+    assert all(not any(safe) for kind, safe in chosen.items() if kind not in ("ext4", "xfs"))
 
 
 def test_the_file_system_is_that_of_the_last_mount_over_the_place(tmp_path: Path) -> None:
@@ -54,17 +62,18 @@ def test_the_file_system_is_that_of_the_last_mount_over_the_place(tmp_path: Path
         f"27 1 {device} / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
         f"31 1 {device} /sub /a\\040b rw - nfs4 host:/x rw\n"
     )
-    assert file_system_of(tmp_path / "not" / "yet", table) == "nfs4"
-    assert file_system_of(tmp_path, tmp_path / "no such table") == ""
+    assert file_system_type(tmp_path / "not" / "yet", table) == "nfs4"
+    assert file_system_type(tmp_path, tmp_path / "no such table") == ""
     table.write_text("")
-    assert file_system_of(tmp_path, table) == ""
+    assert file_system_type(tmp_path, table) == ""
 
 
+@pytest.mark.parametrize("wal", [True, False])
 @pytest.mark.parametrize(("durable", "level"), [(True, 2), (False, 1)])
-def test_a_durable_database_syncs_each_commit(path: Path, durable: bool, level: int) -> None:
-    connection = open_diary(path, durable=durable)
+def test_a_durable_database_syncs_each_commit(path: Path, durable: bool, level: int, wal: bool) -> None:
+    connection = open_diary(path, durable=durable, wal=wal)
     assert connection.execute("PRAGMA synchronous").fetchone() == (level,)
-    assert connection.execute("PRAGMA journal_mode").fetchone()[0].upper() == journal_mode(path)
+    assert connection.execute("PRAGMA journal_mode").fetchone()[0].upper() == ("WAL" if wal else "TRUNCATE")
     connection.close()
 
 
@@ -131,14 +140,14 @@ def test_a_place_that_cannot_be_written_is_said(path: Path) -> None:
 def test_a_full_disk_is_said(path: Path) -> None:
     connection = open_diary(path)
     connection.execute("PRAGMA max_page_count = 3")
-    with pytest.raises(sqlite.Unwritable, match="no space left"), sqlite.Translated(path, ROLE):
+    with pytest.raises(sqlite.Unwritable, match="disk is full"), ErrorTranslation(path, diary()):
         connection.execute("INSERT INTO page VALUES (zeroblob(100000))")
     connection.close()
 
 
 def test_any_other_trouble_is_an_error_with_advice(path: Path) -> None:
     connection = open_diary(path)
-    with pytest.raises(DatabaseError, match="no such table"), sqlite.Translated(path, ROLE):
+    with pytest.raises(DatabaseError, match="no such table"), ErrorTranslation(path, diary()):
         connection.execute("SELECT * FROM absent")
     connection.close()
 

@@ -1,0 +1,209 @@
+"""Opening SQLite databases: journal mode, sync level, schema version, damage, forks.
+
+What all databases of the program have in common: those of a store and that of the rate limiter.
+"""
+
+import contextlib
+import os
+import shlex
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from astica_sync.errors import DatabaseError
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The schema of one kind of database, and what its error messages say.
+
+    ``name`` is the kind of database in messages. ``upgrade`` brings an empty or older schema to ``version``, inside a
+    transaction. ``when_newer`` and ``when_damaged`` are hints: what to do when a newer version of the program wrote the
+    file, and when it is damaged.
+    """
+
+    name: str
+    version: int
+    upgrade: Callable[[sqlite3.Connection], None]
+    when_newer: str
+    when_damaged: str
+
+
+class Damaged(DatabaseError):
+    """The file is not a valid database, or not one that this program wrote."""
+
+
+class Locked(DatabaseError):
+    """Another process held the database for longer than the allowed wait."""
+
+
+class Unwritable(DatabaseError):
+    """Read-only, disk full, or no permission; reading may still work."""
+
+
+def open_database(
+    path: Path, schema: Schema, *, busy_s: float, durable: bool, wal: bool = False, one_thread: bool = True
+) -> sqlite3.Connection:
+    """Opens or creates a database and upgrades its schema.
+
+    ``busy_s`` bounds every wait for another process. With ``durable``, each commit survives a power cut, and the file
+    is copied before its schema changes. ``wal`` selects write-ahead logging; otherwise the journal mode is TRUNCATE:
+    with DELETE a commit is the removal of the rollback journal, which is durable only with synchronous=EXTRA, while
+    TRUNCATE needs only FULL. With ``one_thread``, the connection refuses use by other threads. Transactions are begun
+    and ended by the caller.
+
+    Raises:
+        DatabaseError: it cannot be opened, or a newer version wrote it; Damaged, Locked or Unwritable where it applies.
+    """
+    with ErrorTranslation(path, schema):
+        connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=one_thread)
+        try:
+            version = _schema_version(connection)
+            if version > schema.version:
+                raise DatabaseError(
+                    f"the {schema.name} {path} was written by a newer version of astica-sync", schema.when_newer
+                )
+            connection.execute(f"PRAGMA journal_mode={'WAL' if wal else 'TRUNCATE'}")
+            connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            if version < schema.version:
+                if durable and version:
+                    _copy_database(connection, path.with_name(f"{path.name}.version-{version}"))
+                upgrade_schema(connection, schema)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def open_memory(schema: Schema) -> sqlite3.Connection:
+    """An empty database of this schema in memory."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    upgrade_schema(connection, schema)
+    return connection
+
+
+def upgrade_schema(connection: sqlite3.Connection, schema: Schema) -> None:
+    """Brings an open database to the schema's version, in one transaction."""
+    with transaction(connection):
+        # Two processes may open a new database at the same time; the second one finds it done after its wait.
+        if _schema_version(connection) < schema.version:
+            schema.upgrade(connection)
+            connection.execute(f"PRAGMA user_version={schema.version}")
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """A write transaction, committed at the end and rolled back after an exception."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # After some errors SQLite has rolled back by itself.
+        if connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+        raise
+
+
+def companion_files(path: Path) -> list[Path]:
+    """The files that SQLite keeps next to a database. They must not be applied to another file under its name."""
+    return [path.with_name(path.name + suffix) for suffix in ("-journal", "-wal", "-shm")]
+
+
+def damaged_name(path: Path) -> Path:
+    """The name that a damaged database is moved to."""
+    return path.with_name(f"{path.name}.damaged")
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorTranslation:
+    """A context manager for the use of one database that turns exceptions of SQLite into ``DatabaseError``.
+
+    With ``rows``, which is for code that converts rows, a value that this program never writes counts as damage too.
+    One object serves for every use, nested ones included.
+    """
+
+    path: Path
+    schema: Schema
+    rows: bool = False
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        translated = None if error is None else self.translate(error)
+        if translated is not None:
+            raise translated from error
+
+    def translate(self, error: BaseException) -> DatabaseError | None:
+        """The error to raise in place of this one; None where this one is not about the database."""
+        path, name, when_damaged = self.path, self.schema.name, self.schema.when_damaged
+        if self.rows and isinstance(error, (ValueError, TypeError)):
+            return Damaged(
+                f"the {name} {path} is damaged: it contains values that astica-sync never writes", when_damaged
+            )
+        if isinstance(error, UnicodeDecodeError):
+            # SQLite quotes the invalid bytes in its message.
+            return Damaged(f"the {name} {path} is damaged", when_damaged)
+        if not isinstance(error, sqlite3.Error):
+            return None
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return Locked(
+                f"the {name} {path} is locked by another process", "wait for that process to end, then try again"
+            )
+        if code == sqlite3.SQLITE_FULL:
+            return Unwritable(f"the disk is full; cannot write the {name} {path}", "free disk space, then try again")
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR):
+            fix = f"chmod u+rw {shlex.quote(str(path))}"
+            return Unwritable(
+                f"cannot write the {name} {path}: {error}",
+                f"fix the permissions of the file and its folder ({fix}), or check the disk",
+            )
+        if isinstance(error, sqlite3.OperationalError) or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return Damaged(f"the {name} {path} is damaged: {error}", when_damaged)
+        return DatabaseError(f"cannot use the {name} {path}: {error}", when_damaged)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceOnDamage:
+    """As ``ErrorTranslation``, for a cache: after any error but a lock or a full disk, ``set_aside`` is called and
+    ``Damaged`` raised."""
+
+    translation: ErrorTranslation
+    set_aside: Callable[[], None]
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
+        translated = error if isinstance(error, DatabaseError) else self.translation.translate(error)
+        if translated is None or (translated is error and isinstance(error, (Locked, Unwritable))):
+            return
+        if isinstance(translated, (Locked, Unwritable)):
+            raise translated from error
+        self.set_aside()
+        raise Damaged(str(translated), translated.hint) from error
+
+
+def refuse_fork(opened_by: int) -> None:
+    """Refuses a connection in a child of the process that opened it: both would hold the same locks.
+
+    Raises:
+        DatabaseError: ``opened_by`` is another process.
+    """
+    if os.getpid() != opened_by:
+        raise DatabaseError("a database connection was used after a fork", "report this bug of astica-sync")
+
+
+def _schema_version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _copy_database(connection: sqlite3.Connection, target: Path) -> None:
+    with contextlib.closing(sqlite3.connect(target)) as copy:
+        connection.backup(copy)
