@@ -24,8 +24,8 @@ test: $(READY) check  ## formatting, lint, types and all tests that take seconds
 test-long: $(READY)  ## the tests that "make test" leaves out
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m long
 
-crash: $(READY)  ## kill pushes at random moments, N times, while answers are lost
-	$(BIN)/python -m tests.faults.killing --cycles $(or $(N),200) --photos $(or $(PHOTOS),fixtures/store)
+crash: $(READY)  ## kill pushes (KIND=trainings: trainings) at random moments, N times, while answers are lost
+	$(BIN)/python -m tests.crash $(or $(KIND),pushes) --cycles $(or $(N),200) --photos $(or $(PHOTOS),fixtures/store)
 
 simulate: $(READY) ## N random walks of the simulation on all cores, from SEED (make simulate N=100000)
 	$(BIN)/python -m tests.simulation --walks $(or $(N),10000) $(if $(SEED),--seed $(SEED)) --jobs $(or $(JOBS),$(shell getconf _NPROCESSORS_ONLN))

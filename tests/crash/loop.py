@@ -1,11 +1,9 @@
-"""Kills real pushes at random moments, again and again, while the sandbox loses answers and fails.
+"""One store and one sandbox, on which commands are killed at random moments while answers are lost and requests fail.
 
-``python -m tests.faults.killing --cycles 200 --photos FOLDER`` runs it by hand. Each cycle changes the store, starts a
-push as a process of its own and ends it with SIGKILL, at a random time or at a random request. What must hold after
-every cycle is checked then; at the end the faults stop, and one push and one look must find everything in place.
+What must hold after every cycle is checked then; at the end the faults stop, and one push must bring the service in
+sync with the store, which the next push confirms with a single request.
 """
 
-import argparse
 import contextlib
 import os
 import random
@@ -20,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import xxhash
 
@@ -29,19 +28,24 @@ KEY = "the-key-of-the-crash-loop"
 QUARANTINE = 1.5
 LATE = 1.1
 FAULTS = (f"upload@20%=late~0.3-{LATE}", "*@10%=lost-after", "*@5.6%=5xx")
-"""10 % lost answers and, since the first rule that fits decides, 5 % of all requests a 503; late work comes well
+"""10 % lost answers and, since the first matching rule decides, 5 % of all requests a 503; late work is done well
 within the quarantine."""
 
 LONGEST_PUSH = 60.0
 
 
 class Broken(AssertionError):
-    """A promise was broken; the text says which and in which cycle."""
+    """A promise was broken; the text names it and the cycle."""
 
 
 @dataclass
-class Loop:
-    """One store and one sandbox through all cycles. ``ever`` is every content that the service was seen to hold."""
+class CrashLoop:
+    """One store and one sandbox through all cycles.
+
+    ``foreign`` are the samples made elsewhere, ``ever`` every content that the service was observed to hold, ``aside``
+    the images that were taken out of the store, ``kills`` how many kills there were of each kind, ``output`` what the
+    last killed command had printed.
+    """
 
     store: Path
     home: Path
@@ -53,7 +57,7 @@ class Loop:
     ever: set[str] = field(default_factory=set)
     aside: list[Path] = field(default_factory=list)
     kills: Counter[str] = field(default_factory=Counter)
-    said: str = ""
+    output: str = ""
 
     @property
     def environ(self) -> dict[str, str]:
@@ -66,7 +70,7 @@ class Loop:
             "ASTICA_DETECT_URL": self.box.url,
             "ASTICA_API_KEY": KEY,
             "ASTICA_QUARANTINE": str(QUARANTINE),
-            # What a killed request had under way counts for minutes; the limit is somebody else's test.
+            # What a killed request had under way counts for minutes; other tests are about the limit.
             "ASTICA_LIMIT": "1000000",
         }
 
@@ -94,12 +98,12 @@ class Loop:
 
     def remote(self) -> Counter[tuple[str, bytes]]:
         while True:
-            # What a killed push had under way may be removed while it is looked at.
+            # What a killed push had under way may be removed while it is read.
             with contextlib.suppress(FileNotFoundError):
                 return Counter((sample.class_title, sample.image) for sample in self.box.samples(self.model_id))
 
     def change(self) -> None:
-        """A few of the things that people do to their folders."""
+        """A few of the changes that users make to their folders."""
         for _ in range(self.dice.randint(3, 12)):
             images = self.images()
             image = self.dice.choice(images)
@@ -123,8 +127,8 @@ class Loop:
                 case "rename":
                     image.replace(image.with_name(f"named-{self.dice.randbytes(3).hex()}{image.suffix}"))
 
-    def were_there_twice(self) -> list[str]:
-        """The uids of which two copies stood in one class at any moment so far, whatever became of them since."""
+    def duplicated_uids(self) -> list[str]:
+        """The uids that two samples of one class had at the same time, at any moment so far."""
         with contextlib.closing(sqlite3.connect(self.data / "sandbox.db")) as account:
             rows = account.execute(
                 "SELECT DISTINCT one.uid FROM samples one JOIN samples other ON other.class_id = one.class_id"
@@ -135,7 +139,7 @@ class Loop:
 
     def kill_one(self, *arguments: str) -> bool:
         """Starts a command, a push unless another is named, and kills it after some time or some request; what it had
-        said by then is in ``said``. False when it had ended by then."""
+        printed by then is in ``output``. False when it had ended by then."""
         seen = len(self.box.log)
         process = self.start(*(arguments or ("push", "--yes")))
         try:
@@ -147,16 +151,16 @@ class Loop:
                 self._wait(process, 4.0, seen + self.dice.randint(1, 12))
                 time.sleep(self.dice.choice([0.0, 0.001, 0.005, 0.02]))
             if self.dice.random() < 0.2:
-                # It stands still for longer than the quarantine, as on a laptop that is closed, and goes on for a bit.
+                # It is stopped for longer than the quarantine, as on a closed laptop, then runs on for a moment.
                 process.send_signal(signal.SIGSTOP)
                 time.sleep(QUARANTINE + LATE)
                 process.send_signal(signal.SIGCONT)
                 self._wait(process, self.dice.uniform(0.0, 0.3), sys.maxsize)
-                moment += " and a standstill"
+                moment += " and a stop"
         finally:
             ended = process.poll() is not None
             process.send_signal(signal.SIGKILL)
-            self.said, _ = process.communicate()
+            self.output, _ = process.communicate()
         self.kills["ended by itself" if ended else moment] += 1
         return not ended
 
@@ -166,13 +170,13 @@ class Loop:
             time.sleep(0.002)
 
     def check(self, when: str) -> None:
-        """What holds at any moment: backup first, one copy of each at most, nothing of others touched."""
+        """What holds at any moment: backup first, at most one copy of each sample, samples made elsewhere untouched."""
         held = self.remote()
         mine = held - self.foreign
         if missing := self.foreign - held:
-            raise Broken(f"{when}: {sum(missing.values())} samples made elsewhere are gone (promise 2)")
-        if twice := self.were_there_twice():
-            raise Broken(f"{when}: were there twice at a time: {twice} (promise 5)")
+            raise Broken(f"{when}: {sum(missing.values())} samples made elsewhere are missing (promise 2)")
+        if duplicates := self.duplicated_uids():
+            raise Broken(f"{when}: two copies existed at the same time: {duplicates} (promise 5)")
         for _, image in mine:
             self.ever.add(xxhash.xxh3_128_hexdigest(image))
         kept = {path.name.partition(".")[0]: path for path in self.backup.glob("objects/*/*")}
@@ -184,8 +188,8 @@ class Loop:
     def backup(self) -> Path:
         return self.store / ".astica-sync" / "backup"
 
-    def settle(self) -> None:
-        """The faults stop. One push must bring everything into place, one look must find nothing to do."""
+    def finish(self) -> None:
+        """Ends the faults. One push must bring the service in sync, and the next must find nothing to do."""
         self.box.set_faults()
         time.sleep(2 * LATE)
         code, out = self.run("push", "--yes")
@@ -205,8 +209,8 @@ class Loop:
 
 
 @contextlib.contextmanager
-def scene(photos: Path, seed: int) -> Iterator[Loop]:
-    """A copy of the photos as a store of a new model, in which somebody else has two samples."""
+def crash_loop(photos: Path, seed: int) -> Iterator[CrashLoop]:
+    """A copy of the photos as a store of a new model, which also has two samples made elsewhere."""
     with (
         tempfile.TemporaryDirectory(prefix="astica-sync-killing-") as folder,
         running(Path(folder, "sandbox"), key=KEY, limit=10**9) as box,
@@ -218,7 +222,7 @@ def scene(photos: Path, seed: int) -> Iterator[Loop]:
             if source.suffix.lower() in (".jpg", ".jpeg", ".png"):
                 (store / source.parent.name).mkdir(exist_ok=True)
                 shutil.copyfile(source, store / source.parent.name / source.name)
-        loop = Loop(store, home, data, box, box.add_model("Photos"), random.Random(seed))
+        loop = CrashLoop(store, home, data, box, box.add_model("Photos"), random.Random(seed))
         first = loop.images()[0]
         loop.foreign[(first.parent.name, b"made elsewhere")] += 1
         loop.foreign[("Elsewhere", first.read_bytes())] += 1
@@ -230,39 +234,37 @@ def scene(photos: Path, seed: int) -> Iterator[Loop]:
         yield loop
 
 
-def kill_pushes(photos: Path, cycles: int, seed: int) -> Loop:
+class Work(Protocol):
+    """What is killed in each cycle."""
+
+    loop: CrashLoop
+
+    def __init__(self, loop: CrashLoop) -> None: ...
+
+    def play(self, cycle: int) -> None:
+        """One cycle.
+
+        Raises:
+            Broken: a promise was broken.
+        """
+
+    def summary(self) -> str:
+        """What happened in all cycles."""
+
+
+def run_crashes(work_type: type[Work], photos: Path, cycles: int, seed: int) -> Work:
     """Runs all cycles.
 
     Raises:
-        Broken: a promise was broken; the text names it, the cycle and the seed.
+        Broken: a promise was broken; the text names it, the cycle, and the command that repeats the run.
     """
-    with scene(photos, seed) as loop:
+    with crash_loop(photos, seed) as loop:
+        work = work_type(loop)
         try:
             for cycle in range(1, cycles + 1):
-                loop.box.set_faults(*FAULTS, seed=loop.dice.randrange(2**32))
-                killed = loop.kill_one()
-                loop.check(f"cycle {cycle}")
-                # What was killed is often begun again at once, with the same work before it.
-                if not killed or loop.dice.random() < 0.4:
-                    loop.change()
-            loop.settle()
+                work.play(cycle)
+            loop.finish()
         except Broken as broken:
-            raise Broken(f"{broken}\nagain with: python -m tests.faults.killing --seed {seed}") from None
-        return loop
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cycles", type=int, default=200)
-    parser.add_argument("--photos", type=Path, default=Path("fixtures/store"))
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    given = parser.parse_args()
-    began = time.monotonic()
-    loop = kill_pushes(given.photos, given.cycles, given.seed)
-    took = time.monotonic() - began
-    print(f"{given.cycles} cycles in {took:.0f} s with seed {given.seed}: nothing lost, nothing twice")
-    print(f"killed by {dict(loop.kills)}; {len(loop.ever)} contents were on the service, all in the backup")
-
-
-if __name__ == "__main__":
-    main()
+            command = f"python -m tests.crash {work_type.__name__.lower()} --cycles {cycles} --seed {seed}"
+            raise Broken(f"{broken}\nagain with: {command}") from None
+        return work

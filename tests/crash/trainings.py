@@ -1,26 +1,22 @@
-"""Kills real trainings, makings of models and pushes to a version at random moments, while the sandbox loses answers.
+"""Trainings, makings of models and pushes to a version that are killed.
 
-``python tests/faults/killing_training.py --cycles 60 --photos FOLDER`` runs it by hand. Each cycle wants one thing: a
-version, a model, or the data of an old version on the service. The command that asks for it is killed once or more;
-then the faults stop, and the same command must bring it about: never a second model, never a second training, and no
-sample twice or gone.
+Each cycle has one goal: a version, a model, or the data of an old version on the service. The command for it is killed
+once or more; then the faults stop, and the same command must reach the goal: never a second model, never a second
+training, and no sample duplicated or missing.
 """
 
-import argparse
 import contextlib
 import json
 import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from killing import FAULTS, LATE, Broken, Loop, scene
-
 from astica_sync.local.db.journal import Journal
 from astica_sync.training.train import PENDING, UNTOLD
+from tests.crash.loop import FAULTS, LATE, Broken, CrashLoop
 
 LOST = (
     f"model_train@20%=late~0.3-{LATE}",
@@ -36,25 +32,23 @@ MOST_KILLS = 3
 HOUR = 3600.0
 
 
-@dataclass
-class Story:
-    """One store through all cycles; ``ends`` counts how each thing that was wanted came about."""
+class Trainings:
+    """Each cycle kills the command for one goal; ``ends`` counts how each goal was reached."""
 
-    loop: Loop
-    cycle: int = 0
-    ends: Counter[str] = field(default_factory=Counter)
+    def __init__(self, loop: CrashLoop) -> None:
+        self.loop = loop
+        self.cycle = 0
+        self.ends: Counter[str] = Counter()
 
-    def play(self) -> None:
-        """One cycle.
-
-        Raises:
-            Broken: a promise was broken.
-        """
+    def play(self, cycle: int) -> None:
         kinds: list[Callable[[], None]] = [self.train, self.make_model, self.go_back, self.make_store]
         # The first of each kind once, so that a short run tries all of them.
-        chosen = kinds[self.cycle] if self.cycle < len(kinds) else self.loop.dice.choice(kinds)
-        self.cycle += 1
+        chosen = kinds[cycle - 1] if cycle <= len(kinds) else self.loop.dice.choice(kinds)
+        self.cycle = cycle
         chosen()
+
+    def summary(self) -> str:
+        return "\n".join(f"{count:>5}  {end}" for end, count in sorted(self.ends.items()))
 
     def train(self) -> None:
         """A version of the data that is there now."""
@@ -62,20 +56,20 @@ class Story:
         self.run("push", "--yes")
         held, before = self.managed(), self.trainings()
         if (untold := self.meta(UNTOLD)) is not None:
-            # The last cycle read it off what the killed command had said.
+            # The last cycle read it from what the killed command had printed.
             self.set_meta(UNTOLD, None)
-            self.ends["training: said, and killed before it was noted"] += bool(untold)
+            self.ends["training: printed, and killed before it was noted"] += bool(untold)
         for _ in range(self.kills_wanted()):
             self.kill("train")
             self.expect(self.trainings() <= before + 1, "a second training")
-            if self.said_one_of(self.loop.box.versions(self.loop.model_id)[before:]):
-                self.ends["training: said before it was killed"] += 1
+            if self.printed_one_of(self.loop.box.versions(self.loop.model_id)[before:]):
+                self.ends["training: printed before it was killed"] += 1
                 break
         else:
             self.calm()
             self.pick_up_training(before)
         self.loop.box.wait_for_training()
-        self.expect(self.trainings() == before + 1, f"{self.trainings() - before} trainings where one was asked for")
+        self.expect(self.trainings() == before + 1, f"{self.trainings() - before} trainings where one was requested")
         newest = json.loads(self.run("versions", "--json"))["versions"][-1]
         self.expect(newest["name"] == self.loop.box.versions(self.loop.model_id)[-1], "the version is not listed")
         self.expect(newest["made_here"], "the version counts as made elsewhere")
@@ -87,16 +81,16 @@ class Story:
         arrived, pending = self.trainings() > before, self.meta(PENDING)
         if arrived or pending is None:
             out = self.run("train")
-            self.ends["training: picked up" if arrived else "training: killed before it was asked for"] += 1
+            self.ends["training: picked up" if arrived else "training: killed before the request"] += 1
         else:
-            # Nobody can know that the request was lost, so the time that a training takes has to pass.
+            # Only the time that a training takes shows that the request was lost.
             self.set_meta(PENDING, {**pending, "asked_at": pending["asked_at"] - HOUR})
             code, out = self.loop.run("train")
             self.expect(code == 1 and "no version has appeared" in out, f"an overdue training: {code}\n{out}")
-            self.expect(self.trainings() == before, "asked again without a word from a person")
+            self.expect(self.trainings() == before, "asked again without --again")
             out = self.run("train", "--again")
             self.ends["training: the request was lost"] += 1
-        self.expect(out.splitlines()[-1] in self.loop.box.versions(self.loop.model_id)[before:], f"it said:\n{out}")
+        self.expect(out.splitlines()[-1] in self.loop.box.versions(self.loop.model_id)[before:], f"it printed:\n{out}")
 
     def make_model(self) -> None:
         """A model, by ``models create``."""
@@ -105,15 +99,15 @@ class Story:
         for _ in range(self.kills_wanted()):
             self.kill(*command)
             self.expect(len(self.models(title)) <= 1, "a second model")
-            if self.said_one_of(map(str, self.models(title))) and not self.attempts():
-                self.ends["model: said before it was killed"] += 1
+            if self.printed_one_of(map(str, self.models(title))) and not self.attempts():
+                self.ends["model: printed before it was killed"] += 1
                 break
         else:
             self.calm()
-            self.ends["model: picked up" if self.models(title) else "model: killed before it was asked for"] += 1
+            self.ends["model: picked up" if self.models(title) else "model: killed before the request"] += 1
             out = self.run(*command)
-            self.expect([int(out.splitlines()[-1])] == self.models(title), f"it said:\n{out}")
-        self.expect(len(self.models(title)) == 1, f"{len(self.models(title))} models where one was asked for")
+            self.expect([int(out.splitlines()[-1])] == self.models(title), f"it printed:\n{out}")
+        self.expect(len(self.models(title)) == 1, f"{len(self.models(title))} models where one was requested")
         self.expect(not self.attempts(), "an attempt is still open")
 
     def make_store(self) -> None:
@@ -131,9 +125,9 @@ class Story:
                 break
         else:
             self.calm()
-            self.ends["store: picked up" if self.models(title) else "store: killed before it was asked for"] += 1
+            self.ends["store: picked up" if self.models(title) else "store: killed before the request"] += 1
             self.run(*command)
-        self.expect(len(self.models(title)) == 1, f"{len(self.models(title))} models where one was asked for")
+        self.expect(len(self.models(title)) == 1, f"{len(self.models(title))} models where one was requested")
         self.expect([json.loads(sentinel.read_bytes())["model_id"]] == self.models(title), "bound to another model")
 
     def go_back(self) -> None:
@@ -164,12 +158,12 @@ class Story:
         self.loop.kill_one(*command)
 
     def calm(self) -> None:
-        """The faults stop, and what the service was still at is done."""
+        """Ends the faults, and waits until the service has done what was under way."""
         self.loop.box.set_faults()
         time.sleep(2 * LATE)
 
     def run(self, *command: str) -> str:
-        """One command without faults, which has to end well; what it said."""
+        """One command without faults, which must succeed; its output."""
         self.loop.box.set_faults()
         code, out = self.loop.run(*command)
         self.expect(code == 0, f"{' '.join(command)} ended with {code}:\n{out}")
@@ -182,11 +176,11 @@ class Story:
     def kills_wanted(self) -> int:
         return self.loop.dice.randint(1, MOST_KILLS)
 
-    def said_one_of(self, lines: Any) -> bool:
-        return bool(set(self.loop.said.splitlines()) & set(lines))
+    def printed_one_of(self, lines: Any) -> bool:
+        return bool(set(self.loop.output.splitlines()) & set(lines))
 
     def trainings(self) -> int:
-        """How many trainings the service has begun, those that failed included."""
+        """How many trainings the service has started, failed ones included."""
         return len(self.rows("SELECT id FROM versions WHERE model_id = ?", self.loop.model_id))
 
     def models(self, title: str) -> list[int]:
@@ -223,38 +217,3 @@ class Story:
 
     def journal(self) -> Journal:
         return Journal(self.loop.store / ".astica-sync" / "journal.db")
-
-
-def kill_trainings(photos: Path, cycles: int, seed: int) -> Story:
-    """Plays all cycles.
-
-    Raises:
-        Broken: a promise was broken; the text names it, the cycle and the seed.
-    """
-    with scene(photos, seed) as loop:
-        story = Story(loop)
-        try:
-            for _ in range(cycles):
-                story.play()
-            loop.settle()
-        except Broken as broken:
-            raise Broken(f"{broken}\nagain with: python {Path(__file__).name} --seed {seed}") from None
-        return story
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cycles", type=int, default=60)
-    parser.add_argument("--photos", type=Path, default=Path("fixtures/store"))
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    given = parser.parse_args()
-    began = time.monotonic()
-    story = kill_trainings(given.photos, given.cycles, given.seed)
-    took = time.monotonic() - began
-    print(f"{given.cycles} cycles in {took:.0f} s with seed {given.seed}: no second model, no second training")
-    print(f"killed by {dict(story.loop.kills)}")
-    print("\n".join(f"{count:>5}  {end}" for end, count in sorted(story.ends.items())))
-
-
-if __name__ == "__main__":
-    main()

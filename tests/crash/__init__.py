@@ -1,0 +1,1 @@
+"""Real commands, killed at random moments against a sandbox that loses answers."""
