@@ -6,14 +6,13 @@ read apart from the rest, is never written anywhere and is not taken from a stor
 
 import math
 import os
-import re
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from astica_sync.address import checked_address
 from astica_sync.errors import ConfigError
 from astica_sync.secret import Secret
 
@@ -23,24 +22,7 @@ KEYRING_SERVICE = "astica-sync"
 
 
 def _url(value: object) -> str:
-    text = _text(value).rstrip("/")
-    try:
-        parts = urlsplit(text)
-        right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        right = False
-    if not right:
-        raise ValueError("an address such as https://train.astica.ai")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("an address without a user, a password, '?' or '#'")
-    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        raise ValueError("an https:// address; plain http would show your key to the network and goes to loopback only")
-    return text
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine itself (the only one plain http may go to, promise 11)."""
-    return host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
+    return checked_address(_text(value))
 
 
 def _text(value: object) -> str:

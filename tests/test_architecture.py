@@ -5,12 +5,15 @@ line each.
 """
 
 import ast
+import importlib
+import inspect
 import re
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import generate
 import pytest
@@ -24,14 +27,15 @@ MOST_PARAMETERS = 6
 
 # Which part may import which; a part may always import itself. A file at the top is a part by itself.
 ARROWS: dict[str, set[str]] = {
+    "address": set(),
     "errors": set(),
     "secret": set(),
     "clock": {"errors"},
     "sqlite": {"errors"},
-    "config": {"errors", "secret"},
+    "config": {"address", "errors", "secret"},
     "core": set(),
     "local": {"core", "errors", "clock", "sqlite"},
-    "remote": {"core", "errors", "clock", "secret", "sqlite"},
+    "remote": {"core", "address", "errors", "clock", "secret", "sqlite"},
     "sync": {"core", "local", "remote", "errors", "clock"},
     "training": {"core", "local", "remote", "errors", "clock"},
     "sandbox": set(),
@@ -50,7 +54,7 @@ ARROWS: dict[str, set[str]] = {
         "errors",
         "clock",
     }
-    | {"secret", "version"},
+    | {"address", "secret", "version"},
     "entry": {"cli"},
     "version": {"api"},
 }
@@ -151,6 +155,7 @@ def _faults_of(file: Path, module: Path) -> Iterator[str]:
         yield f"{place}: {lines} lines"
     if any(isinstance(node, ast.Name) and node.id == "print" for node in ast.walk(tree)):
         yield f"{place}: print"
+    yield from (f"{place}: {name} is private to a library" for name in _private_attributes_of_libraries(tree))
     if found := MACHINE_PATH.search(text):
         yield f"{place}: a path of some machine: {found[0]}"
 
@@ -280,6 +285,56 @@ def _is_command(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return any("click." in ast.unparse(decorator) for decorator in node.decorator_list)
 
 
+def _private_attributes_of_libraries(tree: ast.Module) -> Iterator[str]:
+    """Attributes with a leading underscore that belong to a library: in a file that imports one, those of any object
+    but self; in a subclass of a library's class, also those of self that the library's class uses."""
+    libraries = {
+        alias.asname or alias.name: alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+        if alias.name.split(".")[0] not in ("astica_sync", *sys.stdlib_module_names)
+    }
+    if not libraries:
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and _is_private(node.attr) and not _is_of_self(node):
+            yield ast.unparse(node)
+        if isinstance(node, ast.ClassDef):
+            own = _private_names_of_self(node)
+            for base in node.bases:
+                if isinstance(base, ast.Attribute) and ast.unparse(base.value) in libraries:
+                    library = importlib.import_module(libraries[ast.unparse(base.value)])
+                    yield from (f"{node.name}.{name}" for name in sorted(own & _names_used_by(library, base.attr)))
+
+
+def _names_used_by(library: ModuleType, name: str) -> set[str]:
+    return {
+        used
+        for kind in getattr(library, name).__mro__
+        for function in vars(kind).values()
+        if inspect.isfunction(function)
+        for used in function.__code__.co_names
+        if _is_private(used)
+    }
+
+
+def _private_names_of_self(tree: ast.AST) -> set[str]:
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and _is_private(node.attr) and _is_of_self(node)
+    }
+
+
+def _is_of_self(node: ast.Attribute) -> bool:
+    return isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.endswith("__") and name not in ("_make", "_replace")  # of a NamedTuple
+
+
 def test_every_import_goes_along_the_arrows() -> None:
     assert find_faults(PACKAGE) == []
 
@@ -393,6 +448,12 @@ def test_every_package_that_is_imported_is_a_declared_dependency() -> None:
         ),
         ("sandbox/http/endpoints.py", "from astica_sync.errors import Refused", "sandbox must not know errors"),
         ("sandbox/images.py", "import httpx", "httpx belongs to remote"),
+        ("remote/http_transport.py", "    client._transport = None", "client._transport is private to a library"),
+        (
+            "remote/http_transport.py",
+            "class Own(httpx.HTTPTransport):\n    def __init__(self) -> None:\n        self._pool = None",
+            "Own._pool is private to a library",
+        ),
         ("errors.py", "from astica_sync.clock import Clock", "errors must not know clock"),
         ("secret.py", "import astica_sync.errors", "secret must not know errors"),
         ("config.py", "from astica_sync.local.layout import STATE_DIR", "config must not know local"),

@@ -1,8 +1,7 @@
-"""The documented calls, one method each. A method sends one request, once: no waiting and no repeating in here."""
+"""The documented calls of the service, one method each. A method sends one request, once; it never waits or repeats."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from astica_sync.clock import Clock
 from astica_sync.core.model import LARGEST_ID, ModelInfo, Observation
@@ -13,31 +12,32 @@ from astica_sync.remote.request_body import RequestBody
 from astica_sync.secret import Secret
 
 if TYPE_CHECKING:
-    # What reads answers is loaded with the first one: a command that asks for nothing starts sooner without.
+    # What parses answers is loaded with the first one: a command that sends no request starts faster.
     from astica_sync.remote.responses import Detection
 
 Fields = Mapping[str, str | int]
 
 SECONDS = 30.0
 BYTES_PER_SECOND = 50_000
-VIEW = ExchangeLimits(seconds=900.0, quiet_seconds=120.0, answer_bytes=512_000_000)
-"""A view may be 100 MB over a slow line, after a while of silence in which the service gathers it."""
+SMALL_ANSWER_BYTES = 1_000_000
+VIEW = ExchangeLimits(seconds=900.0, idle_seconds=120.0, answer_bytes=512_000_000)
+"""A view may be 100 MB over a slow line, and the service may need a while before it sends the first byte."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def seconds_for(image: int) -> float:
-    """The longest an exchange may take that sends an image of so many bytes."""
-    return SECONDS + image * 4 / 3 / BYTES_PER_SECOND
+def seconds_for(image_bytes: int) -> float:
+    """The longest time for an exchange that sends an image of ``image_bytes`` bytes."""
+    return SECONDS + image_bytes * 4 / 3 / BYTES_PER_SECOND
 
 
 class Client:
-    """Speaks to the two endpoints. For any number of threads.
+    """The two endpoints of the service. For any number of threads.
 
-    Every method raises a ``RemoteError`` (see ``astica_sync.errors``) whose ``outcome`` says what it proves.
+    Every method raises a ``RemoteError`` (see ``astica_sync.errors``) whose ``outcome`` tells what it proves.
 
     Raises:
-        ConfigError: an address would show the key to the network.
+        ConfigError: an address is not allowed (see ``astica_sync.address``).
     """
 
     def __init__(self, key: Secret, train_url: str, detect_url: str, clock: Clock) -> None:
@@ -47,69 +47,71 @@ class Client:
         self._detect = self._train if detect_url.rstrip("/") == self._train.url else HttpClient(detect_url)
 
     def create_model(self, title: str, model_type: str, purpose: str, tags: str = "") -> None:
-        """Makes a model. The answer does not say its id."""
+        """Creates a model. The answer does not contain its id."""
         fields = {"dataset_title": title, "dataset_type": model_type, "dataset_purpose": purpose, "dataset_tags": tags}
         self._call(self._train, "/model/create", fields)
 
     def list_models(self) -> list[ModelInfo]:
-        """The account's models, by the call the vendor's own clients use; not every service may know it."""
+        """The account's models, by the call that the vendor's own clients use; it is not documented."""
         from astica_sync.remote.responses import parse_models
 
-        body = self._call(self._train, "/model/list", {}, bounds=VIEW)
+        body = self._call(self._train, "/model/list", {}, limits=VIEW)
         return parse_models(body)
 
     def list_models_by_view(self) -> list[ModelInfo]:
         """The account's models, by the documented call: a view without a model id."""
         from astica_sync.remote.responses import parse_models
 
-        body = self._call(self._train, "/model/view", {}, bounds=VIEW)
+        body = self._call(self._train, "/model/view", {}, limits=VIEW)
         return parse_models(body)
 
-    def view_model(self, model_id: int, spelling: UidRepair | None = None) -> tuple[Observation, bytes]:
-        """One observation, and the answer it was read from; ``spelling`` completes uids that the service has cut.
+    def view_model(self, model_id: int, uid_repair: UidRepair | None = None) -> tuple[Observation, bytes]:
+        """One observation, and the answer it was parsed from; ``uid_repair`` completes uids that the service has cut.
 
         Raises:
-            NotAnObservation: nothing may be concluded from the answer.
+            NotAnObservation: the answer is incomplete or contradicts itself.
         """
         from astica_sync.remote.responses import parse_view
 
         asked_at = self._clock.now()
         fields = {"model_id": _checked(model_id)}
-        body = self._call(self._train, "/model/view", fields, bounds=VIEW)
-        return parse_view(body, model_id, asked_at, spelling), body
+        body = self._call(self._train, "/model/view", fields, limits=VIEW)
+        return parse_view(body, model_id, asked_at, uid_repair), body
 
     def upload_sample(self, model_id: int, class_title: str, uid: str, image: bytes) -> None:
-        """Sends one image into a class, which the service makes where it does not exist."""
+        """Uploads one image into a class; the service creates the class if there is none."""
         fields: Fields = {"model_id": _checked(model_id), "model_class": class_title, "uid": uid}
         self._call(self._train, "/model/upload", fields, image=image)
 
     def train_model(self, model_id: int) -> None:
-        """Starts a training round; a new model version comes of it some minutes later."""
+        """Starts a training; a new model version appears some minutes later."""
         self._call(self._train, "/model/model_train", {"model_id": _checked(model_id)})
 
     def remove_sample(self, sample_id: int) -> None:
-        """Removes one sample by its id; never by a uid, which may be on several."""
+        """Removes one sample by its id; never by its uid, which several samples may share."""
         self._call(self._train, "/model/sample_remove", {"sample_id": _checked(sample_id), "sample_uid": ""})
 
     def remove_class(self, class_id: int) -> None:
-        """Removes a class and everything in it."""
+        """Removes a class with all its samples."""
         self._call(self._train, "/model/class_remove", {"class_id": _checked(class_id)})
 
     def remove_model(self, model_id: int) -> None:
-        """Removes a model and everything in it."""
+        """Removes a model with all its classes and samples."""
         self._call(self._train, "/model/model_remove", {"model_id": _checked(model_id)})
 
     def detect(self, model_id: int, version: str, image: bytes) -> "Detection":
-        """What one version of a model sees in an image."""
+        """The class that one version of a model detects in an image."""
         from astica_sync.remote.responses import parse_detection
 
         fields: Fields = {"model_id": _checked(model_id), "model_version": version}
         kind = "png" if image.startswith(_PNG) else "jpeg"
         body = self._call(self._detect, "/detect", fields, image=image, image_prefix=f"data:image/{kind};base64,")
-        found = parse_detection(body)
-        if found is None:
-            raise OutcomeUnknown(f"{_host(self._detect)} answered OK without an output", "Ask again later.")
-        return found
+        detection = parse_detection(body)
+        if detection is None:
+            raise OutcomeUnknown(
+                f"{self._detect.host} answered OK without an output", "Run the same command again later."
+            )
+        return detection
 
     def close(self) -> None:
         self._train.close()
@@ -117,26 +119,25 @@ class Client:
 
     def _call(
         self,
-        connection: HttpClient,
+        endpoint: HttpClient,
         path: str,
         fields: Fields,
         *,
         image: bytes | None = None,
         image_prefix: str = "",
-        bounds: ExchangeLimits | None = None,
+        limits: ExchangeLimits | None = None,
     ) -> bytes:
-        # Loaded with the first request: a command that sends none need not know how one can fail.
+        # Loaded with the first request: a command that sends none starts faster.
         from astica_sync.remote.outcome import classify
 
         body = _body(self._key, fields, image, image_prefix)
-        outcome = connection.post(
-            path, body, bounds or ExchangeLimits(seconds_for(len(image or b"")), SECONDS, 1_000_000)
-        )
-        error = classify(outcome, host=_host(connection), key=self._key, now=self._clock.now())
+        limits = limits or ExchangeLimits(seconds_for(len(image or b"")), SECONDS, SMALL_ANSWER_BYTES)
+        answer = endpoint.post(path, body, limits)
+        error = classify(answer, host=endpoint.host, key=self._key, now=self._clock.now())
         if error is not None:
             raise error
-        assert isinstance(outcome, Answer)
-        return outcome.body
+        assert isinstance(answer, Answer)
+        return answer.body
 
 
 def _body(key: Secret, fields: Fields, image: bytes | None, image_prefix: str) -> RequestBody:
@@ -144,11 +145,7 @@ def _body(key: Secret, fields: Fields, image: bytes | None, image_prefix: str) -
         return RequestBody(key, fields, image, image_prefix)
     except UnicodeEncodeError:
         reason = "a title or uid cannot be written as UTF-8"
-    raise Refused(reason, "Rename the folder.")
-
-
-def _host(connection: HttpClient) -> str:
-    return urlsplit(connection.url).netloc
+    raise Refused(reason, "Rename the class folder.")
 
 
 def _checked(number: int) -> int:

@@ -1,30 +1,32 @@
-"""One HTTP exchange: a whole answer, or silence with what is known about it.
+"""One HTTP exchange: a complete answer, or none with what is known about the request.
 
-What an answer means is not decided here. Here stand the bounds: a deadline for the whole exchange however slowly
-bytes drip in, a size no answer may exceed even when it comes compressed, verified TLS, no redirect, no ``.netrc``.
+What an answer means is decided in ``outcome.py``. Here are the limits: a deadline for the whole exchange however slowly
+bytes arrive, a size no answer may exceed even when it is compressed, verified TLS, no redirects, no ``.netrc``.
 """
 
 import io
 import threading
-import time
 import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from astica_sync.address import checked_address
 from astica_sync.errors import ConfigError
 from astica_sync.remote.request_body import RequestBody
 
 if TYPE_CHECKING:
     import httpx
 
+    from astica_sync.remote.deadline import ThreadDeadline
+
 CONNECT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole HTTP answer. Header names are in lower case."""
+    """A complete HTTP answer. Header names are in lower case."""
 
     status: int
     headers: dict[str, str] = field(repr=False)
@@ -33,19 +35,24 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """No whole answer. ``sent``: whether anything of the request itself may have left; ``why``: for people."""
+    """No complete answer. ``sent``: whether any byte of the request may have been sent; ``reason``: for messages."""
 
     sent: bool
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class ExchangeLimits:
-    """The seconds a whole exchange may take, the longest time in it without a single byte, and the largest answer,
-    uncompressed."""
+    """The limits of one exchange.
+
+    Attributes:
+        seconds: the longest time for all of it, from the connection to the last byte.
+        idle_seconds: the longest time within it in which no byte arrives or leaves.
+        answer_bytes: the largest answer, uncompressed.
+    """
 
     seconds: float
-    quiet_seconds: float
+    idle_seconds: float
     answer_bytes: int
 
 
@@ -60,21 +67,19 @@ class HttpClient:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = checked_address(url)
-        self._deadlines = Deadlines()
+        try:
+            self.url = checked_address(url)
+        except ValueError as error:
+            raise ConfigError("the address of the service cannot be used", f"Give {error}.") from None
         self._lock = threading.Lock()
-        self._client: httpx.Client | None = None
+        self._opened: tuple[httpx.Client, ThreadDeadline] | None = None
 
-    def _opened(self) -> "httpx.Client":
-        """Made when the first request is sent: a command that sends none need not load what sends it."""
-        with self._lock:
-            if self._client is None:
-                from astica_sync.remote.http_transport import make_client
+    @property
+    def host(self) -> str:
+        """The name of the address, with its port where it has one; for messages."""
+        return urlsplit(self.url).netloc
 
-                self._client = make_client(self.url, self._deadlines)
-            return self._client
-
-    def post(self, path: str, body: RequestBody, bounds: ExchangeLimits) -> Answer | NoAnswer:
+    def post(self, path: str, body: RequestBody, limits: ExchangeLimits) -> Answer | NoAnswer:
         """Sends one POST and reads its answer.
 
         Raises:
@@ -82,69 +87,52 @@ class HttpClient:
         """
         import httpx
 
-        client = self._opened()
-        evidence = _Evidence()
-        lent, length = _Lent(body), len(body)
-        # What an error remembers of this call holds no image either.
+        client, deadline = self._open()
+        trace = _SendTrace()
+        content, length = _ReleasableBody(body), len(body)
+        # An error keeps the variables of this function alive; without this line, the image too.
         del body
-        self._deadlines.set(bounds.seconds)
+        deadline.start(limits.seconds)
         try:
             with client.stream(
                 "POST",
                 self.url + path,
-                content=lent,
+                content=content,
                 headers={"Content-Type": "application/json", "Content-Length": str(length)},
-                timeout=httpx.Timeout(bounds.quiet_seconds, connect=CONNECT_SECONDS, pool=bounds.seconds),
-                extensions={"trace": evidence},
+                timeout=httpx.Timeout(limits.idle_seconds, connect=CONNECT_SECONDS, pool=limits.seconds),
+                extensions={"trace": trace},
             ) as response:
                 headers = {name.lower(): value for name, value in response.headers.items()}
-                content = _read(response.iter_raw(), headers.get("content-encoding", ""), bounds.answer_bytes)
-                return Answer(response.status_code, headers, content)
-        except _Unreadable as error:
+                answer = _read(response.iter_raw(), headers.get("content-encoding", ""), limits.answer_bytes)
+                return Answer(response.status_code, headers, answer)
+        except _AnswerRejected as error:
             return NoAnswer(True, str(error))
         except (httpx.TransportError, httpx.StreamError, OSError) as error:
             from astica_sync.remote.http_transport import reason_of
 
-            return NoAnswer(evidence.sent, reason_of(error))
+            return NoAnswer(trace.sent, reason_of(error))
         finally:
-            lent.take_back()
+            content.release()
 
     def close(self) -> None:
-        if self._client is not None:
-            self._client.close()
+        if self._opened is not None:
+            self._opened[0].close()
+
+    def _open(self) -> "tuple[httpx.Client, ThreadDeadline]":
+        """Done with the first request: a command that sends none does not load httpx."""
+        with self._lock:
+            if self._opened is None:
+                from astica_sync.remote.deadline import ThreadDeadline
+                from astica_sync.remote.http_transport import open_client
+
+                deadline = ThreadDeadline()
+                self._opened = open_client(self.url, deadline), deadline
+            return self._opened
 
 
-def checked_address(url: str) -> str:
-    """The address without a slash at its end.
-
-    Raises:
-        ConfigError: plain http to another machine would show the key to the network (promise 11).
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
-        raise ConfigError(f"{parts.hostname or 'the address'} is no https address", "Give https://HOST.")
-    if parts.scheme == "http" and not is_this_machine(parts.hostname):
-        raise ConfigError(
-            f"http://{parts.hostname} would show the key to the network",
-            "Use https; plain http goes to this machine alone (localhost, 127.0.0.1).",
-        )
-    return url.rstrip("/")
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether a host name of an address is the loopback interface, without asking any name server."""
-    from ipaddress import ip_address
-
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-class _Evidence:
-    """Whether the request itself began to be written; an opened tunnel or a TLS greeting is not it."""
+class _SendTrace:
+    """Called by httpcore with each step of an exchange. ``sent`` is whether the request itself began to leave; the
+    request for a tunnel and a TLS handshake do not count."""
 
     def __init__(self) -> None:
         self.sent = False
@@ -154,47 +142,50 @@ class _Evidence:
             self.sent = True
 
 
-class _Lent:
-    """A body for as long as one exchange lasts. What httpx makes of a request and its answer is a circle, which keeps
-    whatever it holds until the interpreter next looks for circles: with images that was hundreds of megabytes."""
+class _ReleasableBody:
+    """A body that can be let go when the exchange ends.
+
+    httpx's request and response refer to each other, so they stay in memory until the garbage collector runs; with
+    an image in each, that was hundreds of megabytes.
+    """
 
     def __init__(self, body: RequestBody) -> None:
         self._body: Iterable[bytes] = body
-        self._given: list[Generator[bytes, None, None]] = []
+        self._generators: list[Generator[bytes, None, None]] = []
 
     def __iter__(self) -> Iterator[bytes]:
         pieces = (piece for piece in self._body)
-        self._given.append(pieces)
+        self._generators.append(pieces)
         return pieces
 
-    def take_back(self) -> None:
+    def release(self) -> None:
         self._body = ()
-        for pieces in self._given:
-            # One that broke off in the middle would hold the rest.
+        for pieces in self._generators:
+            # One that was not read to its end still refers to the body.
             pieces.close()
 
 
-class _Unreadable(Exception):
-    """The answer breaks a bound or its encoding."""
+class _AnswerRejected(Exception):
+    """The answer exceeds a limit, or its encoding is wrong."""
 
 
 def _read(chunks: Iterable[bytes], encoding: str, limit: int) -> bytes:
-    # BytesIO hands its buffer out without a copy, which matters for a view of 100 MB.
+    # BytesIO returns its buffer without a copy, which matters for a view of 100 MB.
     buffer = io.BytesIO()
-    unzip = _Gzip() if encoding.strip().lower() in ("gzip", "x-gzip") else None
+    unzip = _Gunzip() if encoding.strip().lower() in ("gzip", "x-gzip") else None
     if unzip is None and encoding.strip().lower() not in ("", "identity"):
-        raise _Unreadable("the answer is compressed in a way that was not asked for")
+        raise _AnswerRejected("the answer has a compression that was not asked for")
     for chunk in chunks:
         buffer.write(chunk if unzip is None else unzip(chunk, limit + 1 - buffer.tell()))
         if buffer.tell() > limit:
-            raise _Unreadable(f"the answer is larger than {limit // 1_000_000} MB")
+            raise _AnswerRejected(f"the answer is larger than {limit // 1_000_000} MB")
     if unzip is not None and buffer.tell() and not unzip.complete:
-        raise _Unreadable("the compressed answer is cut")
+        raise _AnswerRejected("the compressed answer is cut off")
     return buffer.getvalue()
 
 
-class _Gzip:
-    """Uncompresses with a bound, so that a small answer cannot fill the memory."""
+class _Gunzip:
+    """Uncompresses up to a limit, so that a small answer cannot fill the memory."""
 
     def __init__(self) -> None:
         self._stream = zlib.decompressobj(wbits=31)
@@ -203,26 +194,8 @@ class _Gzip:
         try:
             return self._stream.decompress(chunk, max_length=at_most)
         except zlib.error:
-            raise _Unreadable("the compressed answer is damaged") from None
+            raise _AnswerRejected("the compressed answer is damaged") from None
 
     @property
     def complete(self) -> bool:
         return self._stream.eof
-
-
-class Deadlines:
-    """The end of the exchange that each thread has under way. A time-out of the socket alone would begin anew with
-    every byte that drips in."""
-
-    def __init__(self, ticks: Callable[[], float] = time.monotonic) -> None:
-        self._ticks = ticks
-        self._of_thread = threading.local()
-
-    def set(self, seconds: float) -> None:
-        self._of_thread.end = self._ticks() + seconds
-
-    def left(self, timeout: float | None, late: type[Exception]) -> float:
-        left: float = self._of_thread.end - self._ticks()
-        if left <= 0:
-            raise late("the deadline of the whole exchange has passed")
-        return left if timeout is None else min(left, timeout)

@@ -18,8 +18,8 @@ from astica_sync.remote.responses import parse_status
 from astica_sync.secret import Secret
 
 LONGEST_TEXT = 200
-SETTLED = "What was sent is settled by the next view."
-NOT_AGAIN = "Nothing was done. A refused sample is sent again when its bytes change, or by push --retry."
+CHECKED_NEXT = "The service may have carried out the request. Run the same command again: it checks the model first."
+NOT_REPEATED = "Nothing was changed. A refused sample is uploaded again when its file changes, or with push --retry."
 
 _LIMIT = re.compile(
     r"\brate[ -]?limit|too many requests|throttl|slow down"
@@ -39,84 +39,97 @@ _MODEL = re.compile(
     r"|\b(unknown|invalid|no such|no) (model|dataset)(_id| id)?\b(?![ _](version|class|title|type))",
     re.IGNORECASE,
 )
-# A service that stumbled over itself may have done the work all the same.
-_STUMBLE = re.compile(
+# After an internal error, the service may have done the work all the same.
+_INTERNAL_ERROR = re.compile(
     r"\binternal\b|server error|unavailable|try again|timed?[ -]?out|temporar|database|gateway|overload|\bbusy\b",
     re.IGNORECASE,
 )
 
 
-def classify(outcome: Answer | NoAnswer, *, host: str, key: Secret, now: float) -> RemoteError | None:
-    """The error behind an exchange; None when the service said OK.
+def classify(answer: Answer | NoAnswer, *, host: str, key: Secret, now: float) -> RemoteError | None:
+    """The error that an exchange ended with; None when the service answered OK.
 
-    Proof that nothing was done is asked for, never assumed: nothing was sent, the limit refused it, or a whole answer
-    with status ERROR says so. Whatever else goes wrong after sending has an unknown outcome.
+    "Nothing was done" needs proof: nothing was sent, the rate limit refused the request, or a complete answer has the
+    status ERROR. After anything else the outcome is unknown.
 
     Args:
-        host: who was asked, for the message.
-        key: hidden in what the service says, should it repeat it.
+        host: the address of the service, for the message.
+        key: removed from texts of the service, should one repeat it.
         now: seconds since the epoch, for a ``Retry-After`` that is a date.
     """
-    if isinstance(outcome, NoAnswer):
-        return _of_silence(outcome, host, key)
-    status = parse_status(outcome.body)
-    said = printable(status.error, key) if status else ""
-    if outcome.status == 429 or (status and status.text == "ERROR" and _LIMIT.search(status.error)):
-        wait = _retry_after(outcome.headers, now)
-        return RateLimited(f"{host} refused a request for its limit", "Nothing was done; it is sent again.", wait)
-    if 300 <= outcome.status < 400 or status is None or status.text not in ("OK", "ERROR"):
-        return _of_stranger(outcome, host, key)
+    if isinstance(answer, NoAnswer):
+        return _from_no_answer(answer, host, key)
+    status = parse_status(answer.body)
+    reason = printable(status.error, key) if status else ""
+    if answer.status == 429 or (status and status.text == "ERROR" and _LIMIT.search(status.error)):
+        wait = _retry_after(answer.headers, now)
+        return RateLimited(
+            f"{host} refused a request because of its rate limit",
+            "Nothing was changed; the request is sent again after a pause.",
+            wait,
+        )
+    if 300 <= answer.status < 400 or status is None or status.text not in ("OK", "ERROR"):
+        return _from_unexpected_answer(answer, host, key)
     if status.text == "OK":
-        if 200 <= outcome.status < 300:
+        if 200 <= answer.status < 300:
             return None
-        return OutcomeUnknown(f"{host} answered OK under status {outcome.status}", SETTLED)
-    if outcome.status == 401 or _KEY.search(status.error):
+        return OutcomeUnknown(f"{host} answered OK with HTTP status {answer.status}", CHECKED_NEXT)
+    if answer.status == 401 or _KEY.search(status.error):
         return BadKey(
-            f"{host} refused the API key: {said or 'no reason given'}",
+            f"{host} refused the API key: {reason or 'no reason given'}",
             "Check ASTICA_API_KEY; keys are made on the service's web page.",
         )
     if _MODEL.search(status.error):
-        return NoSuchModel(f"{host}: {said}", "See which models there are: astica-sync models")
-    if _STUMBLE.search(status.error):
-        return OutcomeUnknown(f"{host} failed: {said}", SETTLED)
-    return Refused(f"{host}: {said or 'refused without a reason'}", NOT_AGAIN)
+        return NoSuchModel(f"{host}: {reason}", "List the models of the account: astica-sync models")
+    if _INTERNAL_ERROR.search(status.error):
+        return OutcomeUnknown(f"{host} failed: {reason}", CHECKED_NEXT)
+    return Refused(f"{host}: {reason or 'refused without a reason'}", NOT_REPEATED)
 
 
 def printable(text: str, key: Secret | None = None) -> str:
-    """A stranger's text made fit for a terminal: no control or direction characters, not long, and without the key."""
+    """A text of the service made safe for a terminal: without control and direction characters, shortened, and
+    without the key."""
     if key is not None and key.reveal():
         text = text.replace(key.reveal(), "(the key)")
-    shown = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text.strip())
-    return shown if len(shown) <= LONGEST_TEXT else shown[: LONGEST_TEXT - 1] + "…"
+    escaped = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text.strip())
+    return escaped if len(escaped) <= LONGEST_TEXT else escaped[: LONGEST_TEXT - 1] + "…"
 
 
-def _of_silence(silence: NoAnswer, host: str, key: Secret) -> RemoteError:
-    why = printable(silence.why, key)
-    if silence.sent:
-        return OutcomeUnknown(f"no whole answer from {host}: {why}", SETTLED)
-    return Unreachable(f"{host} cannot be reached: {why}", "Nothing was sent. Check the network and the address.")
+def _from_no_answer(answer: NoAnswer, host: str, key: Secret) -> RemoteError:
+    reason = printable(answer.reason, key)
+    if answer.sent:
+        return OutcomeUnknown(f"no complete answer from {host}: {reason}", CHECKED_NEXT)
+    return Unreachable(
+        f"{host} cannot be reached: {reason}",
+        "Nothing was sent. Check the network and the address (settings train_url and detect_url).",
+    )
 
 
-def _of_stranger(answer: Answer, host: str, key: Secret) -> RemoteError:
-    """An answer that does not speak the service's language."""
+def _from_unexpected_answer(answer: Answer, host: str, key: Secret) -> RemoteError:
+    """An answer that is not the service's JSON."""
     if 300 <= answer.status < 400:
         target = printable(answer.headers.get("location", "nowhere"), key)
         return NotTheService(
-            f"{host} redirects to {target}", "The key goes to no other address: correct the address in the settings."
+            f"{host} redirects to {target}",
+            "The key is not sent there. If the service has moved, change the settings train_url and detect_url.",
         )
     if answer.status in (401, 403, 407, 451):
         return NotTheService(
             f"{host} answered {answer.status} without the service's JSON",
-            "A proxy or firewall may stand in between; or the address is not the service's.",
+            "A proxy or a firewall may have answered, or the settings train_url and detect_url are wrong.",
         )
     if 400 <= answer.status < 500 and answer.status not in (408, 409, 425):
-        return Refused(f"{host} answered {answer.status} without a reason", NOT_AGAIN)
+        return Refused(f"{host} answered {answer.status} without a reason", NOT_REPEATED)
     if answer.status >= 500:
-        return OutcomeUnknown(f"{host} answered {answer.status}", SETTLED)
-    page = answer.body[:200].lstrip()[:1] == b"<"
+        return OutcomeUnknown(f"{host} answered {answer.status}", CHECKED_NEXT)
+    if answer.body[:200].lstrip()[:1] == b"<":
+        return OutcomeUnknown(
+            f"{host} answered with a web page instead of the service's JSON",
+            "A login page or a proxy may have answered: open the address in a browser.",
+        )
     return OutcomeUnknown(
-        f"{host} answered {'a web page' if page else 'something'} that is not the service's JSON",
-        "Is there a login page or a proxy in between?" if page else "Is this the address of the service?",
+        f"{host} answered with something other than the service's JSON",
+        "Check the settings train_url and detect_url.",
     )
 
 

@@ -136,10 +136,10 @@ def test_an_address_that_would_show_the_key_is_refused_before_anything_is_sent(
 @pytest.mark.parametrize(
     ("status", "body", "says"),
     [
-        (200, b"<html>Sign in</html>", "a web page that is not the service's JSON"),
-        (200, b'{"status": "OK", "dataset"', "not the service's JSON"),
-        (200, b"[]", "not the service's JSON"),
-        (403, b"<html>No</html>", "A proxy or firewall"),
+        (200, b"<html>Sign in</html>", "a web page instead of the service's JSON"),
+        (200, b'{"status": "OK", "dataset"', "something other than the service's JSON"),
+        (200, b"[]", "something other than the service's JSON"),
+        (403, b"<html>No</html>", "A proxy or a firewall"),
         (302, b"", "redirects to"),
         (500, b"oops", "answered 500"),
         (200, b'{"status": "OK"}', "there is no dataset in it"),

@@ -75,6 +75,7 @@ class SimConnection:
     """``astica_sync.remote.http.HttpClient`` for one process."""
 
     url = "https://sim.invalid"
+    host = "sim.invalid"
 
     def __init__(
         self, process: Process, machine: Any, service: Service, faults: Faults, oracle: "Oracle", draw: random.Random
@@ -93,7 +94,7 @@ class SimConnection:
     def close(self) -> None:
         pass
 
-    def post(self, path: str, body: Any, bounds: ExchangeLimits) -> Answer | NoAnswer:
+    def post(self, path: str, body: Any, limits: ExchangeLimits) -> Answer | NoAnswer:
         process, world, draw = self._process, self._world, self.draw
         process.effect("send")
         fields = msgspec.json.decode(b"".join(body))
@@ -115,7 +116,7 @@ class SimConnection:
                 box.append(reply)
                 wake()
 
-        self._travel(path, fields, fault, bounds, deliver)
+        self._travel(path, fields, fault, limits, deliver)
         process.pause()
         process.effect("answered")
         reply = box[0]
@@ -124,7 +125,7 @@ class SimConnection:
         return reply.outcome
 
     def _travel(
-        self, path: str, fields: dict[str, Any], fault: str, bounds: ExchangeLimits, deliver: Callable[[Reply], None]
+        self, path: str, fields: dict[str, Any], fault: str, limits: ExchangeLimits, deliver: Callable[[Reply], None]
     ) -> None:
         world, draw, service = self._world, self.draw, self._service
         sent, boot = world.time, self._machine.boots
@@ -147,7 +148,7 @@ class SimConnection:
         if fault in ("lost before", "lost after", "late", "very late") or (
             fault == "twice late" and draw.random() < 0.5
         ):
-            silent_at = sent + way + draw.choice((0.1, min(20.0, bounds.seconds - way), draw.random() * 5))
+            silent_at = sent + way + draw.choice((0.1, min(20.0, limits.seconds - way), draw.random() * 5))
             world.at(silent_at, lambda: deliver(Reply(NoAnswer(True, "timed out"), "unknown")))
             back = _nowhere
         if arrives:

@@ -17,17 +17,17 @@ LIMITER = "astica_sync.remote.rate_limiter:RateLimiter."
 RATE_LIMIT = "astica_sync.core.rate_limit:"
 
 
-def as_if_nothing_was_sent(original: Any, silence: Any, *args: Any) -> Any:
-    return original(changed(silence, sent=False), *args)
+def as_if_nothing_was_sent(original: Any, answer: Any, *args: Any) -> Any:
+    return original(changed(answer, sent=False), *args)
 
 
 def busy_for_5xx(original: Any, answer: Any, *args: Any) -> Any:
     return RateLimited("busy") if answer.status >= 500 else original(answer, *args)
 
 
-def limited_for_a_failure(original: Any, outcome: Any, **kwargs: Any) -> Any:
-    error = original(outcome, **kwargs)
-    status = parse_status(outcome.body) if isinstance(outcome, Answer) else None
+def limited_for_a_failure(original: Any, answer: Any, **kwargs: Any) -> Any:
+    error = original(answer, **kwargs)
+    status = parse_status(answer.body) if isinstance(answer, Answer) else None
     if isinstance(error, OutcomeUnknown) and status is not None and status.text == "ERROR":
         return RateLimited("busy")
     return error
@@ -45,10 +45,10 @@ def asked_when_it_was_answered(original: Any, self: Any, *args: Any) -> Any:
     return changed(observation, asked_at=self._clock.now()), body
 
 
-def with_a_uid(original: Any, self: Any, connection: Any, path: str, fields: Any, **kwargs: Any) -> Any:
+def with_a_uid(original: Any, self: Any, endpoint: Any, path: str, fields: Any, **kwargs: Any) -> Any:
     if path == "/model/sample_remove":
         fields = {**fields, "sample_uid": "x"}
-    return original(self, connection, path, fields, **kwargs)
+    return original(self, endpoint, path, fields, **kwargs)
 
 
 def any_sum(original: Any, info: Any, classes: Any) -> Any:
@@ -89,10 +89,10 @@ REMOTE_MUTANTS = (
     mutant("a view older than the quarantine is accepted", wrap(CLIENT + "view_model", asked_when_it_was_answered)),
     mutant(
         "a time-out is taken for a connection that was refused",
-        wrap(OUTCOME + "_of_silence", as_if_nothing_was_sent),
+        wrap(OUTCOME + "_from_no_answer", as_if_nothing_was_sent),
         quick=500,
     ),
-    mutant("5xx is taken for not done", wrap(OUTCOME + "_of_stranger", busy_for_5xx), quick=500),
+    mutant("5xx is taken for not done", wrap(OUTCOME + "_from_unexpected_answer", busy_for_5xx), quick=500),
     mutant("a trouble of the service is taken for its limit", wrap(OUTCOME + "classify", limited_for_a_failure)),
     mutant("a blind retry of a lost upload", wrap(CLIENT + "upload_sample", twice_after_a_lost_answer), quick=50),
     mutant("a lost removal is sent again blindly", wrap(CLIENT + "remove_sample", twice_after_a_lost_answer)),

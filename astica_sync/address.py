@@ -1,0 +1,39 @@
+"""Which addresses may receive the API key: https anywhere, plain http on this machine only (promise 11)."""
+
+from urllib.parse import urlsplit
+
+
+def checked_address(text: str) -> str:
+    """The address of an endpoint, without spaces around it and without a slash at its end.
+
+    Raises:
+        ValueError: says which address is expected. The given one is not repeated: it may contain a password.
+    """
+    url = text.strip().rstrip("/")
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("an address such as https://train.astica.ai")
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise ValueError("an address without a user, a password, '?' or '#'")
+    if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
+        raise ValueError(
+            "an https:// address; plain http would show your key to the network, so it is allowed on localhost only"
+        )
+    return url
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether the host of an address is the loopback interface. No name server is asked."""
+    # Loaded on demand: an https address does not need it.
+    from ipaddress import ip_address
+
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
