@@ -18,8 +18,9 @@ from astica_sync.local.identity import check_root
 from astica_sync.remote.responses import parse_sizes
 from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.plan.status import FOLLOWS, StoreStatus, find_status, samples_to_hold
-from astica_sync.sync.push.push import Consent, Naming, PushResult
+from astica_sync.sync.push.push import PushResult
 from astica_sync.sync.push.push import push as push_store
+from astica_sync.sync.push.round import Consent, Naming
 from astica_sync.sync.session import Session, VersionTarget
 from astica_sync.training.versions import Named, Told
 

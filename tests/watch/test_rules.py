@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from astica_sync.core.plan.decision import RemovalReason
 from astica_sync.core.plan.plan import Plan, RemoveClass, RemoveSample, Upload
+from astica_sync.core.plan.subset import with_uploads
 from astica_sync.core.view.hash_set import HashSet
 from astica_sync.core.watch.debounce import OPEN_PATIENCE, Debouncer
 from astica_sync.core.watch.scheduler import (
@@ -16,7 +17,7 @@ from astica_sync.core.watch.scheduler import (
     poll_pause,
     rest_after,
 )
-from astica_sync.core.watch.upload_queue import OLD_EVERY, UploadQueue, select_uploads
+from astica_sync.core.watch.upload_queue import OLD_EVERY, UploadQueue
 
 
 def upload(number: int, scope: str = "00000000") -> Upload:
@@ -77,11 +78,11 @@ def test_a_part_of_a_plan_keeps_no_removal_whose_new_place_is_not_in_it() -> Non
         removals=[removal(1, RemovalReason.MOVED), removal(2, RemovalReason.MOVED), removal(3, RemovalReason.ABSENT)],
         class_removals=[RemoveClass("Old", 7, (removal(1, RemovalReason.MOVED), removal(4, RemovalReason.ABSENT)))],
     )
-    part = select_uploads(plan, {upload(2).uid})
+    part = with_uploads(plan, {upload(2).uid})
     assert part.uploads == [upload(2)]
     assert part.removals == [removal(2, RemovalReason.MOVED), removal(3, RemovalReason.ABSENT)]
     assert part.class_removals == []
-    assert select_uploads(plan, {upload(1).uid, upload(2).uid}) == plan
+    assert with_uploads(plan, {upload(1).uid, upload(2).uid}) == plan
 
 
 @given(st.sets(st.integers(0, 2**128 - 1), max_size=50), st.integers(0, 2**128 - 1))

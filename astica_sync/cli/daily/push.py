@@ -20,7 +20,7 @@ from astica_sync.core.plan.similar_titles import NearTitle
 from astica_sync.sync.progress import ProgressListener
 
 if TYPE_CHECKING:
-    from astica_sync.sync.push.push import Consent, Naming
+    from astica_sync.sync.push.round import Consent, Naming
 
 
 class MaxRemove(click.ParamType[tuple[int | None, float | None]]):

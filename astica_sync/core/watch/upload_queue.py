@@ -1,11 +1,9 @@
 """What waits for its upload, and in which order it goes: new files do not wait for a long backlog, nor it for them."""
 
 from collections import deque
-from collections.abc import Container, Iterable
-from dataclasses import replace
+from collections.abc import Iterable
 
-from astica_sync.core.plan.ordering import uploads_before, uploads_by_content
-from astica_sync.core.plan.plan import Plan, Upload
+from astica_sync.core.plan.plan import Upload
 
 OLD_EVERY = 4
 """Each so many-th place goes to the one that has waited longest."""
@@ -54,22 +52,3 @@ class UploadQueue:
             self._uids.discard(upload.uid)
             taken.append(upload)
         return taken
-
-
-def select_uploads(plan: Plan, chosen: Container[str]) -> Plan:
-    """The same plan with the uploads in ``chosen`` alone, and without the removals that wait for one of the others."""
-    places = uploads_by_content(plan.uploads)
-
-    def ready(uids: Iterable[str]) -> bool:
-        return all(uid in chosen for uid in uids)
-
-    return replace(
-        plan,
-        uploads=tuple(upload for upload in plan.uploads if upload.uid in chosen),
-        removals=tuple(removal for removal in plan.removals if ready(uploads_before(removal, places))),
-        class_removals=tuple(
-            entry
-            for entry in plan.class_removals
-            if all(ready(uploads_before(removal, places)) for removal in entry.samples)
-        ),
-    )

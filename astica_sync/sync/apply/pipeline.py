@@ -1,6 +1,6 @@
-"""Keeps requests flowing: prepares a few jobs ahead, sends as fast as the budget allows, settles what comes back.
+"""Sends requests as fast as the budget allows: prepares a few jobs in advance, records what comes back.
 
-One thread drives. What takes time (reading, checking, the request itself) happens in the workers.
+One thread, the driver, runs it. What takes time (reading, checking, the request itself) runs in worker threads.
 """
 
 from collections import deque
@@ -22,10 +22,10 @@ DRAIN_SECONDS = 10.0
 
 
 class Vetoed(StoreError):
-    """The last look before a request found that it must not go out."""
+    """The last check before a request found that it must not be sent."""
 
 
-VETO = "its file is in the store again, or cannot be looked at"
+VETO = "its file is in the store again, or cannot be read"
 
 
 class Job(Protocol):
@@ -37,28 +37,32 @@ class Job(Protocol):
         ...
 
     def prepare(self) -> None:
-        """Beside the driver: makes everything ready; raises ``StoreError`` when the sample cannot be sent."""
+        """In a worker thread: makes everything ready.
+
+        Raises:
+            StoreError: the sample cannot be sent.
+        """
         ...
 
     def admit(self) -> bool:
-        """On the driver, just before sending: the last look; False fails the job with ``Vetoed``."""
+        """On the driver, just before sending: the last check; False fails the job with ``Vetoed``."""
         ...
 
     def send(self, permit: Permit) -> None:
-        """Beside the driver: the request."""
+        """In a worker thread: the request."""
         ...
 
 
-class ResultHandler(Protocol):
-    """Who owns the jobs: writes the journal before and after each request."""
+class Recorder(Protocol):
+    """Writes the journal before and after each request."""
 
     def before_send(self, jobs: Sequence[Any]) -> None:
-        """The jobs go out now; returns when that is durable (promise 5)."""
+        """The jobs are sent now; returns when that is durable (promise 5)."""
         ...
 
     def settle(self, results: Sequence[tuple[Any, BaseException | None]]) -> None:
-        """What became of jobs: None is success, ``StoreError`` failed before sending, ``RemoteError`` after.
-        Anything else is not expected and ends the run."""
+        """The results of jobs: None is success, ``StoreError`` failed before sending, ``RemoteError`` after.
+        Anything else is a fault of the program and ends the run."""
         ...
 
 
@@ -71,31 +75,38 @@ class PermitSource(Protocol):
 
 
 class Pipeline:
-    """Runs jobs until they are done, a person says stop, or going on makes no sense.
+    """Runs jobs until they are done, the user stops it, or it makes no sense to continue.
 
-    ``error`` is why it ended early: an error that stops the run, or ``Interrupted``. ``parked`` counts requests that
-    were still under way then; the journal knows them as attempted.
+    ``error`` is why the last run ended early: an error that stops the run, or ``Interrupted``. ``parked`` counts the
+    requests that were still under way then; the journal knows them as attempted.
     """
 
     def __init__(
         self,
         workers: WorkerPool,
-        gate: PermitSource,
+        permits: PermitSource,
         clock: Clock,
         breaker: CircuitBreaker,
         stopping: Callable[[], bool],
     ) -> None:
+        self.clock = clock
         self._workers = workers
-        self._gate = gate
-        self._clock = clock
+        self._permits = permits
         self._breaker = breaker
         self._stopping = stopping
+        self._begin()
+
+    def _begin(self) -> None:
         self.error: BaseException | None = None
         self.parked = 0
+        self._run = object()
+        """Tells the results of this run from those that an earlier one parked."""
         self._ask_at = 0.0
-        """No permit is to be had before, on the clock's ticks."""
+        """There is no permit before, on the clock's ticks."""
 
-    def run(self, jobs: Iterator[Job], lane: Lane, desk: ResultHandler) -> None:
+    def run(self, jobs: Iterator[Job], lane: Lane, recorder: Recorder) -> BaseException | None:
+        """Runs the jobs; returns why it ended early, None when it did not."""
+        self._begin()
         ready: deque[Job] = deque()
         preparing = flying = 0
         weight = 0
@@ -103,7 +114,7 @@ class Pipeline:
         drained_by: float | None = None
         while True:
             if self.error is None and self._stopping():
-                self.error = Interrupted("stopped", "What was done is saved; the next push goes on from there.")
+                self.error = Interrupted("stopped", "What was done is saved; the next push continues from there.")
             while not (exhausted or self.error) and preparing + len(ready) < AHEAD:
                 if weight >= BYTES_AT_ONCE:
                     break
@@ -113,24 +124,24 @@ class Pipeline:
                     break
                 preparing += 1
                 weight += job.size
-                self._workers.submit(job.prepare, (self, "prepared", job))
+                self._workers.submit(job.prepare, (self._run, "prepared", job))
             batch, timeout, vetoed = self._take(ready, lane, IN_FLIGHT - flying)
             if vetoed:
                 weight -= sum(job.size for job in vetoed)
-                desk.settle([(job, Vetoed(VETO, "the next push decides")) for job in vetoed])
+                recorder.settle([(job, Vetoed(VETO, "the next push decides")) for job in vetoed])
             if batch:
-                self._launch(batch, desk)
+                self._launch(batch, recorder)
                 flying += len(batch)
             if not (preparing or flying or (ready and not self.error)):
                 if exhausted or self.error:
-                    return
+                    return self.error
                 continue
             if self.error is not None:
-                drained_by = drained_by or self._clock.now() + DRAIN_SECONDS
-                timeout = drained_by - self._clock.now()
+                drained_by = drained_by or self.clock.now() + DRAIN_SECONDS
+                timeout = drained_by - self.clock.now()
                 if timeout <= 0:
                     self.parked = flying
-                    return
+                    return self.error
             results: list[tuple[Job, BaseException | None]] = []
             for done in self._collect(timeout):
                 _, step, job = done.tag
@@ -141,7 +152,7 @@ class Pipeline:
                         continue
                 else:
                     flying -= 1
-                    if isinstance(done.error, (RateLimited, Unreachable)) and self._again(done.error):
+                    if isinstance(done.error, (RateLimited, Unreachable)) and self._may_repeat(done.error):
                         ready.appendleft(job)
                         results.append((job, done.error))
                         continue
@@ -149,56 +160,56 @@ class Pipeline:
                 results.append((job, done.error))
                 self._judge(done)
             if results:
-                desk.settle(results)
+                recorder.settle(results)
 
     def _take(
         self, ready: deque[Job], lane: Lane, places: int
     ) -> tuple[list[tuple[Job, Permit]], float | None, list[Job]]:
-        """The jobs that may go out now, how long until one may, and those that failed their last look."""
+        """The jobs to send now, how long until the next may be sent, and those that failed their last check."""
         batch: list[tuple[Job, Permit]] = []
         vetoed: list[Job] = []
         while ready and len(batch) < places and self.error is None:
-            pause = self._breaker.pause(self._clock.now())
+            pause = self._breaker.pause(self.clock.now())
             if pause > 0:
                 return batch, pause, vetoed
-            if (rest := self._ask_at - self._clock.ticks()) > SHORTEST_WAIT:
+            if (rest := self._ask_at - self.clock.ticks()) > SHORTEST_WAIT:
                 return batch, rest, vetoed
             if not ready[0].admit():
                 vetoed.append(ready.popleft())
                 continue
-            start = self._gate.try_acquire(lane)
-            if isinstance(start, Wait):
-                self._ask_at = self._clock.ticks() + start.seconds
-                return batch, start.seconds, vetoed
-            batch.append((ready.popleft(), start))
+            permit = self._permits.try_acquire(lane)
+            if isinstance(permit, Wait):
+                self._ask_at = self.clock.ticks() + permit.seconds
+                return batch, permit.seconds, vetoed
+            batch.append((ready.popleft(), permit))
         return batch, None, vetoed
 
-    def _launch(self, batch: list[tuple[Job, Permit]], desk: ResultHandler) -> None:
+    def _launch(self, batch: list[tuple[Job, Permit]], recorder: Recorder) -> None:
         try:
-            desk.before_send([job for job, _ in batch])
+            recorder.before_send([job for job, _ in batch])
         except BaseException:
             for _, permit in batch:
-                self._gate.release(permit)
+                self._permits.release(permit)
             raise
         for job, permit in batch:
-            self._workers.submit(_sending(job, permit), (self, "sent", job))
+            self._workers.submit(_sending(job, permit), (self._run, "sent", job))
 
     def _collect(self, timeout: float | None) -> Iterator[TaskResult]:
-        """Everything that is finished, waiting for the first of it; wakes up now and then to hear a stop."""
+        """Everything that is finished, waiting for the first of it; at most a second, so that a stop is noticed."""
         done = self._workers.next_done(min(timeout, 1.0) if timeout is not None else 1.0)
         while done is not None:
-            # What an earlier flow has parked comes back late; the journal knows it as attempted.
-            if done.tag[0] is self:
+            # What an earlier run has parked comes back late; the journal knows it as attempted.
+            if done.tag[0] is self._run:
                 yield done
             done = self._workers.next_done(0)
 
-    def _again(self, error: RemoteError) -> bool:
-        """Whether a request that did nothing goes out again; pauses after a failure of the transport."""
+    def _may_repeat(self, error: RemoteError) -> bool:
+        """Whether a request that proved to have done nothing is sent again; pauses after a failure of the transport."""
         if self.error is not None:
             return False
         if isinstance(error, RateLimited):
             return True
-        self.error = self._breaker.failed(error, self._clock.now())
+        self.error = self._breaker.failed(error, self.clock.now())
         return self.error is None
 
     def _judge(self, done: TaskResult) -> None:
@@ -208,7 +219,7 @@ class Pipeline:
                 self._breaker.succeeded()
         elif isinstance(error, RemoteError):
             if self.error is None:
-                self.error = error if error.stops_run else self._breaker.failed(error, self._clock.now())
+                self.error = error if error.stops_run else self._breaker.failed(error, self.clock.now())
         elif not isinstance(error, StoreError) or error.stops_run:
             self.error = self.error or error
 

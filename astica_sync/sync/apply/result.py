@@ -1,6 +1,9 @@
-"""What applying a plan did: the counts, the failed samples, and the requests of unknown outcome."""
+"""What carrying out a plan did: the counts, the failed samples, and the requests of unknown outcome."""
 
 from dataclasses import dataclass, field
+
+from astica_sync.core.plan.plan import Adopt, RemoveSample, Upload
+from astica_sync.errors import AsticaSyncError, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,9 +16,14 @@ class FailedSample:
     kind: str = "refused"
 
 
+def failure_of(sample: Upload | RemoveSample | Adopt, error: AsticaSyncError) -> FailedSample:
+    """The failure of one sample with its error."""
+    return FailedSample(sample.class_title, sample.path, error.text_with_hint, kind_of(error))
+
+
 @dataclass(slots=True)
 class ApplyResult:
-    """What applying a plan did.
+    """What carrying out a plan, or a part of it, did.
 
     ``doubtful_uploads`` (uids) and ``doubtful_removals`` (sample ids) were sent with unknown outcome. ``refused`` are
     the ids of samples whose removal the service refused. ``left`` counts what was planned and not tried. ``error`` is
@@ -34,3 +42,14 @@ class ApplyResult:
     @property
     def doubtful(self) -> int:
         return len(self.doubtful_uploads) + len(self.doubtful_removals)
+
+    def include(self, other: "ApplyResult") -> None:
+        """Adds what another part of the plan did; the first error stays."""
+        self.uploaded |= other.uploaded
+        self.removed += other.removed
+        self.failed += other.failed
+        self.doubtful_uploads |= other.doubtful_uploads
+        self.doubtful_removals |= other.doubtful_removals
+        self.refused |= other.refused
+        self.left += other.left
+        self.error = self.error or other.error

@@ -1,82 +1,125 @@
-"""Looks at the very first upload before the others follow.
+"""The very first upload of a store, which is checked before the others follow.
 
 Whether the service keeps a uid of 41 characters whole is not documented. Where it cuts them so that samples can no
 longer be told apart, that must be known before more than one request is spent.
 """
 
 from astica_sync.core.model import CONTENT_LENGTH, Observation, RemoteSample, fold_title
-from astica_sync.core.plan.plan import Upload
-from astica_sync.errors import RemoteError
+from astica_sync.core.plan.plan import Plan, Upload
+from astica_sync.core.plan.subset import after_uploads, first_upload_only
+from astica_sync.errors import AsticaSyncError, Refused, RemoteError
+from astica_sync.local.db.journal import Journal
+from astica_sync.sync.apply.apply_plan import apply_plan
+from astica_sync.sync.apply.circuit_breaker import CircuitBreaker
+from astica_sync.sync.apply.result import ApplyResult
 from astica_sync.sync.plan.observe import observe
 from astica_sync.sync.plan.status import UIDS_PROVEN
 from astica_sync.sync.session import Session
 
-FIRST_LOOK_AGAIN = 1.0
-TELLING = 8
-"""Characters of a uid that nobody else's has by chance. With fewer, or none at all, a sample may be one that somebody
-adds at this moment, so ours gets the quarantine to show."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
+"""Seconds between two views."""
+DISTINCT_LENGTH = 8
+"""Characters of a uid that no other one has by chance. With fewer, or none at all, a new sample may be one that
+somebody else adds at the same time, so ours gets the whole quarantine to appear."""
 UIDS_CUT = "uids_cut"
-"""The journal's key for the id of the sample that came back with too short a uid."""
+"""The journal's key for the id of the sample that the service showed with too short a uid."""
 
 
-def refuse_cut_uids(session: Session, observation: Observation) -> None:
-    """Spends no second upload on a service that was seen to cut uids, while what was sent then is still there.
+def apply_first_upload(session: Session, plan: Plan, observation: Observation) -> tuple[ApplyResult, int]:
+    """Uploads one sample after the other until one is on the service, and checks how the service shows it.
+
+    Returns what that did, and how many uploads of the plan were tried.
+    """
+    result = ApplyResult()
+    tried: list[str] = []
+    try:
+        refuse_cut_uids(session.local.journal, observation)
+    except AsticaSyncError as error:
+        result.error = error
+        return result, 0
+    breaker = CircuitBreaker()
+    rest = plan
+    while rest.uploads and not (result.uploaded or result.doubtful or result.error):
+        upload = rest.uploads[0]
+        result.include(apply_plan(session, first_upload_only(rest), removals=False, breaker=breaker))
+        tried.append(upload.uid)
+        rest = after_uploads(rest, 1)
+        if result.uploaded and result.error is None:
+            try:
+                prove_uids(session, observation, upload)
+            except AsticaSyncError as error:
+                result.error = error
+    if isinstance(result.error, Refused):
+        # The reason of one refusal after the other is the account, and no sample is blocked.
+        session.local.journal.clear_bad(tried)
+    return result, len(tried)
+
+
+def refuse_cut_uids(journal: Journal, observation: Observation) -> None:
+    """Spends no second upload on a service that was seen to cut uids, as long as the sample that showed it exists.
 
     Raises:
-        RemoteError: it is.
+        RemoteError: it exists.
     """
-    cut = session.local.journal.get_meta(UIDS_CUT)
+    cut = journal.get_meta(UIDS_CUT)
     for sample in observation.samples:
         if sample.sample_id == cut:
             raise _too_short(sample)
 
 
-def try_again(session: Session) -> None:
-    """Forgets that the service cuts uids: the sample that told so may have been somebody else's."""
-    if session.local.journal.get_meta(UIDS_CUT) is not None:
-        session.local.journal.set_meta(UIDS_CUT, None)
+def forget_cut_uids(journal: Journal) -> None:
+    """Forgets that the service cuts uids: the sample that showed it may not have been ours."""
+    if journal.get_meta(UIDS_CUT) is not None:
+        journal.set_meta(UIDS_CUT, None)
 
 
 def prove_uids(session: Session, before: Observation, upload: Upload) -> None:
-    """Observes until the sample just uploaded shows, and notes that the service keeps our uids.
+    """Observes until the sample just uploaded appears, and records that the service keeps our uids.
 
     Raises:
         RemoteError: the service cuts uids too short, or does not show the sample within the quarantine.
-        Interrupted: a person said stop.
+        Interrupted: the user asked to stop.
     """
+    clock = session.runtime.clock
     known = {sample.sample_id for sample in before.samples}
     title = fold_title(upload.class_title)
-    pause = FIRST_LOOK_AGAIN
-    give_up = session.runtime.clock.now() + session.policy.quarantine
+    pause = FIRST_PAUSE
+    give_up = clock.now() + session.policy.quarantine
     while True:
         observation = observe(session.local, session.remote, session.listener, session.target)
-        fresh = [
+        new = [
             sample
             for sample in observation.samples
             if sample.sample_id not in known and fold_title(sample.class_title) == title
         ]
-        if any(sample.uid == upload.uid for sample in fresh):
+        if any(sample.uid == upload.uid for sample in new):
             session.local.journal.set_meta(UIDS_PROVEN, True)
             return
-        over = session.runtime.clock.now() >= give_up
-        for sample in fresh:
-            if upload.uid.startswith(sample.uid) and (over or len(sample.uid) >= TELLING):
+        overdue = clock.now() >= give_up
+        for sample in new:
+            if is_cut(sample.uid, upload.uid, overdue=overdue):
                 session.local.journal.set_meta(UIDS_CUT, sample.sample_id)
                 raise _too_short(sample)
-        if over:
+        if overdue:
             raise RemoteError(
                 "the service confirmed the first upload and does not show it",
                 "Nothing more was sent. Push again later; if this stays, look at the model on the service's page.",
             )
         session.listener.waits(pause, "the service does not show the first upload yet")
-        session.runtime.clock.sleep(pause)
-        pause = min(pause * 2, 15.0)
+        clock.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE)
+
+
+def is_cut(shown: str, sent: str, *, overdue: bool) -> bool:
+    """Whether the uid of a new sample is what the service left of the one we sent."""
+    return sent.startswith(shown) and (overdue or len(shown) >= DISTINCT_LENGTH)
 
 
 def _too_short(sample: RemoteSample) -> RemoteError:
-    kept = f"{len(sample.uid)} character" + ("" if len(sample.uid) == 1 else "s")
+    length = f"{len(sample.uid)} character" + ("" if len(sample.uid) == 1 else "s")
     return RemoteError(
-        f"the service keeps only {kept} of a uid, {CONTENT_LENGTH} at least are needed to tell samples apart",
-        "Nothing more was sent. Ask the service's support to keep uids whole; then remove the one sample that went up, "
-        f"its id is {sample.sample_id}, and push again. If it is not yours: astica-sync push --retry.",
+        f"the service keeps only {length} of a uid; to tell samples apart, at least {CONTENT_LENGTH} are needed",
+        "Nothing more was sent. Ask the service's support to keep uids whole; then remove the one sample that was "
+        f"uploaded, its id is {sample.sample_id}, and push again. If that sample is not yours: "
+        "astica-sync push --retry.",
     )

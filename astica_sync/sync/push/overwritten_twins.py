@@ -1,7 +1,7 @@
-"""Samples that the service took and gave up for another one of the same image.
+"""Samples that the service gave up for another sample of the same image.
 
 Some services keep one sample for each uid, and some cut uids so far that an image has the same one in all classes. To
-send such samples again and again would only take the other ones away.
+send such samples again would only remove the other ones.
 """
 
 from collections import Counter
@@ -9,49 +9,44 @@ from itertools import pairwise
 
 from astica_sync.core.model import CONTENT_LENGTH, content_of, is_uid
 from astica_sync.core.plan.plan import Upload
-from astica_sync.local.db.journal import BadSample
+from astica_sync.local.db.journal import BadSample, Journal
 from astica_sync.sync.plan.status import StoreStatus
-from astica_sync.sync.session import Session
 
 TWINS_KEPT = "twins_kept"
 """The journal's key for whether the service was seen to keep two samples of one uid."""
 SURE = 2
-"""So often a sample went when its twin came. Once may be an accident: somebody removes it on the service's page, or a
-view that lags has an id removed that is another sample's by now."""
+"""How many times a sample must have disappeared when its twin was uploaded. Once may be a coincidence: the user removes
+it on the service's page, or a late view has an id removed that is another sample's by now."""
 ONE_FOR_EACH = (
     "the service cuts uids and keeps one sample for each, so that an image can be in one class alone; "
     "remove it from the other class, then push --retry"
 )
 
 
-def note_replaced(session: Session, seen: StoreStatus) -> bool:
-    """Notes the planned samples that were replaced by their twins as failed; whether there are any, so that the plan is
-    to be made anew."""
-    if seen.observation.classes_known or session.local.journal.get_meta(TWINS_KEPT):
+def block_overwritten(journal: Journal, status: StoreStatus, now: float) -> bool:
+    """Blocks the planned uploads that the service replaces by their twins in other classes; returns whether there were
+    any, so that the plan must be made again."""
+    if status.observation.classes_known or journal.get_meta(TWINS_KEPT):
         return False
-    shown = Counter(sample.uid[:CONTENT_LENGTH] for sample in seen.observation.samples if is_uid(sample.uid))
+    shown = Counter(sample.uid[:CONTENT_LENGTH] for sample in status.observation.samples if is_uid(sample.uid))
     if max(shown.values(), default=0) > 1:
-        session.local.journal.set_meta(TWINS_KEPT, True)
+        journal.set_meta(TWINS_KEPT, True)
         return False
-    twins = {
-        group[0].content: [one.uid for one in group]
-        for group in seen.plan.in_several_classes
-        if group[0].content in shown
-    }
-    replaced = [
-        one
-        for one in seen.plan.uploads
-        if one.again and _was_replaced(session, one, twins.get(content_of(one.uid), []))
+    several = status.plan.in_several_classes
+    twins = {group[0].content: [one.uid for one in group] for group in several if group[0].content in shown}
+    overwritten = [
+        upload
+        for upload in status.plan.uploads
+        if upload.again and _was_overwritten(journal, upload, twins.get(content_of(upload.uid), []))
     ]
-    now = session.runtime.clock.now()
-    session.local.journal.set_bad(BadSample(one.uid, one.class_title, one.path, ONE_FOR_EACH, now) for one in replaced)
-    return bool(replaced)
+    journal.set_bad(BadSample(one.uid, one.class_title, one.path, ONE_FOR_EACH, now) for one in overwritten)
+    return bool(overwritten)
 
 
-def _was_replaced(session: Session, upload: Upload, twins: list[str]) -> bool:
+def _was_overwritten(journal: Journal, upload: Upload, twins: list[str]) -> bool:
     """Whether the service confirmed this sample, and then another one of the same image, again and again."""
     confirmed: list[str] = []
-    for event in session.local.journal.events_of(twins):
+    for event in journal.events_of(twins):
         if (event.action, event.outcome) == ("upload", "done"):
             confirmed.append(event.uid)
         elif event.uid == upload.uid:

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from astica_sync.core.model import MarkState, content_of, make_scope, make_uid
 from astica_sync.core.plan.plan import Plan, Upload
 from astica_sync.core.plan.similar_titles import find_near_titles
+from astica_sync.core.plan.subset import with_uploads
 from astica_sync.core.view.hash_set import HashSet
 from astica_sync.core.watch.debounce import Debouncer
 from astica_sync.core.watch.scheduler import Action, Scheduler
-from astica_sync.core.watch.upload_queue import UploadQueue, select_uploads
+from astica_sync.core.watch.upload_queue import UploadQueue
 from astica_sync.errors import Interrupted, StoreBusy, StoreError
 from astica_sync.local.filesystem import signature
 from astica_sync.local.identity import check_root
@@ -26,7 +27,8 @@ from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.apply.result import ApplyResult
 from astica_sync.sync.plan.observe import observe
 from astica_sync.sync.plan.status import FOLLOWS, UIDS_PROVEN, StoreStatus, plan_round
-from astica_sync.sync.push.push import Round, RoundRunner, blocked_of
+from astica_sync.sync.push.push import failed_before
+from astica_sync.sync.push.round import Round, RoundRunner
 from astica_sync.sync.session import Session
 from astica_sync.sync.watch.change_queue import ChangeBatch, ChangeQueue
 
@@ -170,7 +172,7 @@ class Watcher:
             self._backlog.discard(self._rounds.confirmed)
             piece = self._backlog.take(self._habits.piece)
             chosen = {upload.uid for upload in piece}
-            done = self._rounds.run(seen, lambda plan: select_uploads(plan, chosen))
+            done = self._rounds.run(seen, lambda plan: with_uploads(plan, chosen))
             self._shown = HashSet(sample.uid for sample in observation.samples)
             # An upload makes its class, so what goes up now is there as well.
             self._titles = {entry.title for entry in observation.classes} | {upload.class_title for upload in piece}
@@ -186,16 +188,16 @@ class Watcher:
             self._foreign = written
             runtime = replace(self._session.runtime, run_started=self._clock.now())
             self._session = replace(self._session, runtime=runtime)
-            self._rounds.take_over(self._session)
+            self._rounds.continue_with(self._session)
         return self._session
 
     def _after_round(self, seen: StoreStatus, done: Round) -> None:
         now = self._clock.now()
-        if done.again is not None:
-            self._schedule.want_round(done.again)
+        if done.observe_at is not None:
+            self._schedule.want_round(done.observe_at)
         if self._unsettled:
             self._schedule.look_again(now + self._habits.settle)
-        self._removals_wait = len(seen.plan.removed) > len(done.seen.plan.removed)
+        self._removals_wait = len(seen.plan.removed) > len(done.status.plan.removed)
         self._equal_but_backlog = done.in_sync and not self._removals_wait
         self._forget_confirmed(seen, now)
         standing = self.standing
@@ -206,10 +208,10 @@ class Watcher:
             if text not in standing.refusals:
                 self._session.listener.asks(text)
         standing.refusals = [refusal.reason for refusal in done.refusals] + asked
-        standing.failed = len(blocked_of(seen)) + len(done.applied.failed)
-        standing.waits = _waits(done.seen.plan, done.applied)
-        standing.uploaded += done.sent
-        standing.removed += done.gone
+        standing.failed = len(failed_before(seen)) + len(done.applied.failed)
+        standing.waits = _waits(done.status.plan, done.applied)
+        standing.uploaded += done.late_uploads
+        standing.removed += done.late_removals
         self._count(done.applied)
 
     def _look(self) -> None:
@@ -246,7 +248,7 @@ class Watcher:
             self._titles.update(upload.class_title for upload in plan.uploads)
             applied = apply_plan(session, plan, removals=False)
             self._rounds.confirmed |= applied.uploaded
-            self._rounds.doubt(applied)
+            self._rounds.note_doubtful(applied)
             self._foreign = self._local.journal.foreign_writes()
         if applied.doubtful:
             self._schedule.want_round(self._clock.now() + session.policy.quarantine)

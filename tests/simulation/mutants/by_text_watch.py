@@ -11,7 +11,7 @@ WATCHER_MUTANTS: tuple[tuple[str, tuple[Change, ...], int], ...] = (
          (WATCH + "_look", "self._hear(told)", "self._hear(told)\n        self._heard = getattr(self, '_heard', set()) | told.folders")), 0),
     ("the watcher forgets the quarantine between rounds",
         ((WATCH + "_round", "session = self._heed_others()",
-          "self._session = session = replace(self._session, policy=replace(self._session.policy, quarantine=0.0))\n            self._rounds.take_over(session)"),), 0),
+          "self._session = session = replace(self._session, policy=replace(self._session.policy, quarantine=0.0))\n            self._rounds.continue_with(session)"),), 0),
     ("the watcher goes on after a refused key",
         (("astica_sync.sync.watch.supervisor:react", "if isinstance(error, (BadKey, NoSuchModel, ConfigError)):",
           "if isinstance(error, ConfigError):"),), 10),

@@ -1,0 +1,70 @@
+"""Plans made of a plan: what a round leaves out is another plan, made by one of these functions."""
+
+from collections.abc import Callable, Collection, Container
+from dataclasses import replace
+
+from astica_sync.core.plan.ordering import uploads_before, uploads_by_content
+from astica_sync.core.plan.plan import Plan, RemoveSample, Upload
+
+
+def with_uploads(plan: Plan, chosen: Container[str]) -> Plan:
+    """The uploads whose uids are in ``chosen`` alone, and without the removals that wait for one of the others."""
+    places = uploads_by_content(plan.uploads)
+
+    def ready(removal: RemoveSample) -> bool:
+        return all(uid in chosen for uid in uploads_before(removal, places))
+
+    return replace(_with_removals(plan, ready), uploads=tuple(one for one in plan.uploads if one.uid in chosen))
+
+
+def without_uploads(plan: Plan, left_out: Container[str | int]) -> Plan:
+    """Without the uploads whose uids are in ``left_out``, and without the removals that wait for them."""
+    if not any(upload.uid in left_out for upload in plan.uploads):
+        return plan
+    return with_uploads(plan, {upload.uid for upload in plan.uploads if upload.uid not in left_out})
+
+
+def without_repeats(plan: Plan, repeats: Collection[str]) -> Plan:
+    """Without the repeated uploads that the guard refuses. A view that the guard doubts makes no mark forgotten."""
+    return replace(without_uploads(plan, repeats), forgets=()) if repeats else plan
+
+
+def without_lost(plan: Plan, lost: Collection[str | int]) -> Plan:
+    """Without the uploads (by uid) and removals (by sample id) in ``lost``."""
+    if not lost:
+        return plan
+    return _with_removals(without_uploads(plan, lost), lambda removal: removal.sample_id not in lost)
+
+
+def with_confirmed_places(plan: Plan, confirmed: Container[str]) -> Plan:
+    """Without the removals that wait for uploads which are not ``confirmed``: a sample that moved to another class
+    leaves its old place only when the service has it in the new one."""
+    places = uploads_by_content(plan.uploads)
+    return _with_removals(plan, lambda removal: all(uid in confirmed for uid in uploads_before(removal, places)))
+
+
+def first_upload_only(plan: Plan) -> Plan:
+    """Everything that needs no request, and the first upload."""
+    return Plan(adopts=plan.adopts, forgets=plan.forgets, uploads=plan.uploads[:1])
+
+
+def after_uploads(plan: Plan, tried: int) -> Plan:
+    """What remains of a plan after the steps without a request and the first ``tried`` uploads."""
+    return replace(plan, adopts=(), forgets=(), uploads=plan.uploads[tried:])
+
+
+def left_out(plan: Plan, subset: Plan) -> list[Upload | RemoveSample]:
+    """The uploads and removals of the plan that are not in the subset."""
+    uids = {upload.uid for upload in subset.uploads}
+    ids = {removal.sample_id for removal in subset.removed}
+    uploads: list[Upload | RemoveSample] = [upload for upload in plan.uploads if upload.uid not in uids]
+    return [*uploads, *(removal for removal in plan.removed if removal.sample_id not in ids)]
+
+
+def _with_removals(plan: Plan, keep: Callable[[RemoveSample], bool]) -> Plan:
+    """The removals that pass the test; a class is removed only where all its samples pass."""
+    return replace(
+        plan,
+        removals=tuple(removal for removal in plan.removals if keep(removal)),
+        class_removals=tuple(entry for entry in plan.class_removals if all(keep(removal) for removal in entry.samples)),
+    )

@@ -1,0 +1,61 @@
+"""Samples that need no request: those that the service was seen to have, and marks that nothing is behind any more."""
+
+from collections.abc import Sequence
+
+from astica_sync.clock import Clock
+from astica_sync.core.model import content_of
+from astica_sync.core.plan.plan import Adopt
+from astica_sync.errors import StoreError
+from astica_sync.local.db.journal import Journal
+from astica_sync.sync.apply.history import event_of
+from astica_sync.sync.apply.result import ApplyResult, failure_of
+from astica_sync.sync.session import LocalSide
+
+ADOPT_BATCH = 500
+
+
+def adopt_samples(local: LocalSide, clock: Clock, adopts: Sequence[Adopt]) -> ApplyResult:
+    """Marks samples that the service was seen to have as agreed, after their images are in the backup: what is managed
+    must be restorable.
+
+    Raises:
+        StoreError: the backup or the journal cannot be written.
+    """
+    result = ApplyResult()
+    for start in range(0, len(adopts), ADOPT_BATCH):
+        backed_up = []
+        for adopt in adopts[start : start + ADOPT_BATCH]:
+            try:
+                back_up_adopted(local, adopt)
+            except StoreError as error:
+                if error.stops_run:
+                    raise
+                result.failed.append(failure_of(adopt, error))
+            else:
+                backed_up.append(adopt)
+        add_adopted_to_catalog(local, backed_up, clock.now())
+        mark_adopted(local.journal, backed_up, clock.now())
+    return result
+
+
+def back_up_adopted(local: LocalSide, adopt: Adopt) -> None:
+    """Copies the file into the backup where the backup does not have it yet."""
+    content = content_of(adopt.uid)
+    if not local.backup.secure(content):
+        local.backup.put(local.layout.root / adopt.path, content)
+
+
+def add_adopted_to_catalog(local: LocalSide, adopts: Sequence[Adopt], now: float) -> None:
+    local.backup.add_samples([(adopt.class_title, adopt.path, content_of(adopt.uid)) for adopt in adopts], now)
+
+
+def mark_adopted(journal: Journal, adopts: Sequence[Adopt], now: float) -> None:
+    """Marks the samples as agreed; the time of the last sending stays as it is."""
+    with journal.commit():
+        journal.agree([(adopt.uid, adopt.class_title, adopt.path) for adopt in adopts])
+        journal.record([event_of("adopt", adopt, now, journal.run) for adopt in adopts])
+
+
+def forget_marks(journal: Journal, uids: Sequence[str]) -> None:
+    """Removes the marks of samples that are neither in the store nor on the service."""
+    journal.forget(uids)

@@ -1,0 +1,32 @@
+"""Entries of the journal's history about what a plan did to one sample."""
+
+from astica_sync.core.plan.plan import Adopt, RemoveSample, Upload
+from astica_sync.errors import Outcome, RemoteError
+from astica_sync.local.db.journal import Event
+
+
+def event_of(
+    action: str,
+    sample: Upload | RemoveSample | Adopt,
+    now: float,
+    run: str,
+    error: BaseException | None = None,
+    class_title: str | None = None,
+) -> Event:
+    """The event of one action about one sample; ``class_title`` where it is not the sample's own."""
+    outcome = "done"
+    if isinstance(error, RemoteError):
+        outcome = str(error.outcome)
+    elif error is not None:
+        outcome = str(Outcome.NOT_DONE)
+    return Event(
+        now,
+        run,
+        action,
+        sample.class_title if class_title is None else class_title,
+        sample.uid,
+        sample.path,
+        None if isinstance(sample, Upload) else sample.sample_id,
+        outcome,
+        str(error) if error else "",
+    )

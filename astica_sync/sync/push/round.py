@@ -1,0 +1,214 @@
+"""One round of a push: from a status to what became of its plan."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from astica_sync.core.plan.guard import Refusal
+from astica_sync.core.plan.plan import Plan
+from astica_sync.core.plan.similar_titles import NearTitle
+from astica_sync.core.plan.subset import after_uploads, without_repeats, without_uploads
+from astica_sync.sync.apply.apply_plan import apply_plan
+from astica_sync.sync.apply.result import ApplyResult, FailedSample
+from astica_sync.sync.plan.status import StoreStatus, plan_round
+from astica_sync.sync.push.first_upload import apply_first_upload
+from astica_sync.sync.push.overwritten_twins import block_overwritten
+from astica_sync.sync.session import Session
+
+Consent = Callable[[list[Refusal]], bool]
+"""Asked when the guard refuses a part of the plan; True lets it be done."""
+Naming = Callable[[list[NearTitle]], bool]
+"""Asked when new classes have titles similar to existing ones; True creates them."""
+
+NOT_SHOWN = "the service confirmed it and does not show it; the next push tries it once more"
+STILL_SHOWN = "the service refuses to remove it and still shows it; look at it on the service's page, then push again"
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What became of one round.
+
+    ``observe_at`` is when the next observation can resolve what is doubtful, in seconds since the epoch; None when
+    nothing is. ``late_uploads`` and ``late_removals`` count the requests of earlier rounds with unknown outcome that
+    this round's observation shows as done.
+    """
+
+    status: StoreStatus
+    applied: ApplyResult
+    refusals: list[Refusal]
+    observe_at: float | None
+    late_uploads: int
+    late_removals: int
+
+    @property
+    def in_sync(self) -> bool:
+        """Whether the service now has what the store has, by what was observed and confirmed."""
+        plan, applied = self.status.plan, self.applied
+        undone = self.refusals or plan.failed_before or applied.failed or applied.left or applied.doubtful
+        return not (undone or plan.waiting or plan.held or plan.questioned or plan.incomplete or plan.later)
+
+
+class RoundRunner:
+    """Runs rounds. It remembers from one to the next what the user agreed to, what the service confirmed, and which
+    outcomes are unknown. A push runs rounds in a loop; a watcher runs one when there is a reason to.
+
+    Args:
+        consent: as ``Consent`` says.
+        naming: as ``Naming`` says.
+        new_classes: new titles that the user wants although they are similar to existing ones.
+        retry: the samples that failed before were unblocked by the user.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        consent: Consent = lambda _: False,
+        naming: Naming = lambda _: False,
+        new_classes: Iterable[str] = (),
+        retry: bool = False,
+    ) -> None:
+        self._session = session
+        self._retry = retry
+        self._consent = consent
+        self._naming = naming
+        self._accepted_titles = set(new_classes)
+        self._agreed: set[int | str] = set()
+        self._refused: set[int] = set()
+        self._doubtful_uploads: set[str] = set()
+        self._doubtful_removals: set[int] = set()
+        self.confirmed: set[str] = set()
+        """The uids that the service confirmed and, as far as is known, does not show yet."""
+
+    def run(self, status: StoreStatus, choose: Callable[[Plan], Plan] = lambda plan: plan) -> Round:
+        """Applies the part of the plan that ``choose`` returns; waits for nothing. The rest of the plan counts
+        nowhere."""
+        if not self._retry:
+            status = self._block_overwritten(status)
+        status = self._ask_about_titles(status)
+        status, not_shown = drop_confirmed(status, self.confirmed)
+        status = replace(status, plan=choose(status.plan))
+        self._announce(status)
+        refusals = self._ask_guard(status.refusals)
+        status = drop_refused_repeats(status, refusals)
+        applied = apply_round(self._session, status, refusals)
+        observe_at = next_observation(self._session, status, applied, self._refused)
+        applied.failed += [*fail_still_shown(status.plan, applied, self._refused), *not_shown]
+        return self._remember(Round(status, applied, refusals, observe_at, *self._resolve(status)))
+
+    def continue_with(self, session: Session) -> None:
+        """The next rounds use this session."""
+        self._session = session
+
+    def note_doubtful(self, applied: ApplyResult) -> None:
+        """Remembers what was sent with unknown outcome, so that the round that shows it as done counts it."""
+        self._doubtful_uploads -= applied.uploaded
+        self._doubtful_uploads |= applied.doubtful_uploads
+        self._doubtful_removals |= applied.doubtful_removals
+
+    def _block_overwritten(self, status: StoreStatus) -> StoreStatus:
+        """Plans again without samples that the service replaces by each other."""
+        if not block_overwritten(self._session.local.journal, status, self._session.runtime.clock.now()):
+            return status
+        return self._plan_again(status)
+
+    def _ask_about_titles(self, status: StoreStatus) -> StoreStatus:
+        """Asks about new classes with titles similar to existing ones, once each; plans again with those accepted."""
+        if not status.near:
+            return status
+        new = [entry for entry in status.near if entry.title not in self._accepted_titles]
+        if new and self._naming(new):
+            self._accepted_titles |= {entry.title for entry in status.near}
+        return self._plan_again(status)
+
+    def _plan_again(self, status: StoreStatus) -> StoreStatus:
+        return plan_round(self._session, status.scan, status.observation, self._accepted_titles, most=status.most)
+
+    def _announce(self, status: StoreStatus) -> None:
+        seconds = self._session.remote.service.forecast(status.plan.requests)
+        self._session.listener.planned(status.plan, status.refusals, seconds)
+
+    def _ask_guard(self, refusals: list[Refusal]) -> list[Refusal]:
+        """The refusals that hold. The user's consent is about the samples that were shown, not about later ones."""
+        named: set[int | str] = {sample.sample_id for refusal in refusals for sample in refusal.samples}
+        named |= {upload.uid for refusal in refusals for upload in refusal.uploads}
+        if not named <= self._agreed and self._consent(refusals):
+            self._agreed |= named
+        return [] if is_agreed(named, self._agreed) else refusals
+
+    def _resolve(self, status: StoreStatus) -> tuple[int, int]:
+        """Counts the doubtful uploads and removals of earlier rounds that this observation shows as done."""
+        uploads = {adopt.uid for adopt in status.plan.adopts} & self._doubtful_uploads
+        removals = self._doubtful_removals - {sample.sample_id for sample in status.observation.samples}
+        self._doubtful_uploads -= uploads
+        self._doubtful_removals -= removals
+        return len(uploads), len(removals)
+
+    def _remember(self, ended: Round) -> Round:
+        self.confirmed |= ended.applied.uploaded
+        self.note_doubtful(ended.applied)
+        self._refused |= ended.applied.refused
+        return ended
+
+
+def drop_confirmed(status: StoreStatus, confirmed: set[str]) -> tuple[StoreStatus, list[FailedSample]]:
+    """Without the uploads that were confirmed in this push and are not shown although their quarantine is over: to send
+    them again and again would fill the account. The next push tries them once more."""
+    plan = without_uploads(status.plan, confirmed)
+    uids = {upload.uid for upload in plan.uploads}
+    dropped = [upload for upload in status.plan.uploads if upload.uid not in uids]
+    failed = [FailedSample(upload.class_title, upload.path, NOT_SHOWN, "not_shown") for upload in dropped]
+    # A refusal about uploads that are not tried anyway is none.
+    refusals = [one for one in status.refusals if not one.uploads or uids & {upload.uid for upload in one.uploads}]
+    return replace(status, plan=plan, refusals=refusals), failed
+
+
+def is_agreed(named: set[int | str], agreed: set[int | str]) -> bool:
+    """Whether the user agreed to all of these samples."""
+    return named <= agreed
+
+
+def drop_refused_repeats(status: StoreStatus, refusals: list[Refusal]) -> StoreStatus:
+    """Without the repeated uploads that the guard refuses."""
+    repeats = {upload.uid for refusal in refusals for upload in refusal.uploads}
+    return replace(status, plan=without_repeats(status.plan, repeats))
+
+
+def apply_round(session: Session, status: StoreStatus, refusals: list[Refusal]) -> ApplyResult:
+    """Applies the plan; the first upload alone where the service has never been seen to keep our uids. Removals wait
+    until no new sample is left for a later round."""
+    removals = not refusals and not status.plan.later
+    plan = status.plan
+    if not plan.first_upload_alone:
+        return apply_plan(session, plan, removals=removals)
+    first, tried = apply_first_upload(session, plan, status.observation)
+    rest = after_uploads(plan, tried)
+    if first.error is not None or first.doubtful:
+        first.left += len(rest.uploads) + len(rest.removed)
+    else:
+        first.include(apply_plan(session, rest, removals=removals))
+    return first
+
+
+def next_observation(session: Session, status: StoreStatus, applied: ApplyResult, refused: set[int]) -> float | None:
+    """When the next observation can resolve what is doubtful, in seconds since the epoch; None when nothing is.
+
+    An earlier request may have carried out a removal that the service refuses; one observation shows that. ``refused``
+    are the ids that had theirs.
+    """
+    plan, now = status.plan, session.runtime.clock.now()
+    if plan.later and not (plan.first_upload_alone and applied.doubtful):
+        # The next batch waits for nothing; its observation resolves what is doubtful as well.
+        return now
+    times = [waiting.until for waiting in plan.waiting]
+    if applied.doubtful:
+        times.append(now + session.policy.quarantine)
+    if applied.refused - refused:
+        times.append(now)
+    return max(times, default=None)
+
+
+def fail_still_shown(plan: Plan, applied: ApplyResult, refused: set[int]) -> list[FailedSample]:
+    """The removals that the service refuses although an observation showed in between that they are not done."""
+    if applied.refused - refused:
+        return []
+    still_shown = [removal for removal in plan.removed if removal.sample_id in applied.refused]
+    return [FailedSample(removal.class_title, removal.path, STILL_SHOWN) for removal in still_shown]
