@@ -3,9 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.core.plan.decision import RemovalReason
-from astica_sync.core.plan.plan import Plan, RemoveClass, RemoveSample, Upload
-from astica_sync.core.plan.subset import with_uploads
+from astica_sync.core.plan.plan import Upload
 from astica_sync.core.view.hash_set import HashSet
 from astica_sync.core.watch.debounce import OPEN_PATIENCE, Debouncer
 from astica_sync.core.watch.scheduler import (
@@ -66,23 +64,6 @@ def test_each_sample_is_taken_once_for_each_time_it_was_added(steps: list[tuple[
             waiting -= set(taken)
         assert len(backlog) == len(waiting)
         assert all(upload(number).uid in backlog for number in waiting)
-
-
-def removal(number: int, why: RemovalReason) -> RemoveSample:
-    return RemoveSample(f"{number:032x}-11111111", "Old", number, 7, why, f"Old/{number}.png")
-
-
-def test_a_part_of_a_plan_keeps_no_removal_whose_new_place_is_not_in_it() -> None:
-    plan = Plan(
-        uploads=[upload(1), upload(2)],
-        removals=[removal(1, RemovalReason.MOVED), removal(2, RemovalReason.MOVED), removal(3, RemovalReason.ABSENT)],
-        class_removals=[RemoveClass("Old", 7, (removal(1, RemovalReason.MOVED), removal(4, RemovalReason.ABSENT)))],
-    )
-    part = with_uploads(plan, {upload(2).uid})
-    assert part.uploads == [upload(2)]
-    assert part.removals == [removal(2, RemovalReason.MOVED), removal(3, RemovalReason.ABSENT)]
-    assert part.class_removals == []
-    assert with_uploads(plan, {upload(1).uid, upload(2).uid}) == plan
 
 
 @given(st.sets(st.integers(0, 2**128 - 1), max_size=50), st.integers(0, 2**128 - 1))

@@ -1,7 +1,7 @@
 """All seeded bugs."""
 
-from tests.simulation.mutants.by_text import TEXT_MUTANTS, by_text
-from tests.simulation.mutants.by_text_training import VERSION_MUTANTS
+from tests.simulation.mutants.apply import APPLY_MUTANTS
+from tests.simulation.mutants.by_text import by_text
 from tests.simulation.mutants.by_text_watch import WATCHER_MUTANTS
 from tests.simulation.mutants.local import LOCAL_MUTANTS
 from tests.simulation.mutants.plan import PLAN_MUTANTS
@@ -13,7 +13,6 @@ MUTANTS = (
     *LOCAL_MUTANTS,
     *PLAN_MUTANTS,
     *TRAINING_MUTANTS,
-    *TEXT_MUTANTS,
-    *(by_text(*entry) for entry in VERSION_MUTANTS),
+    *APPLY_MUTANTS,
     *(by_text(*entry, days=True) for entry in WATCHER_MUTANTS),
 )

@@ -26,6 +26,4 @@ WATCHER_MUTANTS: tuple[tuple[str, tuple[Change, ...], int], ...] = (
          (WATCH + "_after_round", "self._schedule.look_again(now + self._habits.settle)", "pass")), 0),
     ("the watcher takes a folder in the store's place for the store",
         (("astica_sync.local.identity:check_root", "if sentinel.inode != status.st_ino:", "if False:"),), 0),
-    ("the watcher sends although the guard refuses",
-        (("astica_sync.sync.push.push:RoundRunner.run", "removals=not refusals", "removals=True"),), 10),
 )  # fmt: skip

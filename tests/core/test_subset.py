@@ -1,0 +1,77 @@
+"""Plans made of a plan: what a round leaves out takes with it the removals that depend on it."""
+
+from astica_sync.core.plan.decision import RemovalReason
+from astica_sync.core.plan.plan import Adopt, Plan, RemoveClass, RemoveSample, Upload
+from astica_sync.core.plan.subset import (
+    after_uploads,
+    first_upload_only,
+    left_out,
+    with_confirmed_places,
+    with_uploads,
+    without_lost,
+    without_repeats,
+    without_uploads,
+)
+
+
+def upload(number: int) -> Upload:
+    return Upload(f"{number:032x}-00000000", "New", f"New/{number}.png", 1)
+
+
+def removal(number: int, why: RemovalReason) -> RemoveSample:
+    return RemoveSample(f"{number:032x}-11111111", "Old", number, 7, why, f"Old/{number}.png")
+
+
+MOVED, ABSENT = RemovalReason.MOVED, RemovalReason.ABSENT
+OLD_CLASS = RemoveClass("Old", 7, (removal(1, MOVED), removal(4, ABSENT)))
+OTHER_CLASS = RemoveClass("Other", 8, (removal(5, ABSENT), removal(6, ABSENT)))
+PLAN = Plan(
+    adopts=(Adopt("a", "New", "New/a.png", 9),),
+    uploads=(upload(1), upload(2)),
+    removals=(removal(1, MOVED), removal(2, MOVED), removal(3, ABSENT)),
+    class_removals=(OLD_CLASS, OTHER_CLASS),
+    forgets=("f",),
+)
+
+
+def test_an_upload_that_is_left_out_takes_the_removal_of_the_old_place_with_it() -> None:
+    part = with_uploads(PLAN, {upload(2).uid})
+    assert part.uploads == (upload(2),)
+    assert part.removals == (removal(2, MOVED), removal(3, ABSENT))
+    assert part.class_removals == (OTHER_CLASS,)
+    assert without_uploads(PLAN, {upload(1).uid}) == part
+    assert with_uploads(PLAN, {upload(1).uid, upload(2).uid}) == PLAN
+
+
+def test_nothing_is_left_out_for_uploads_that_are_not_planned() -> None:
+    assert without_uploads(PLAN, {upload(3).uid}) is PLAN
+    assert without_repeats(PLAN, set()) is PLAN
+    assert without_lost(PLAN, set()) is PLAN
+
+
+def test_a_refused_repeat_keeps_every_mark() -> None:
+    part = without_repeats(PLAN, {upload(1).uid})
+    assert (part.uploads, part.forgets, part.adopts) == ((upload(2),), (), PLAN.adopts)
+
+
+def test_lost_requests_are_left_out_by_uid_and_by_sample_id() -> None:
+    part = without_lost(PLAN, {upload(2).uid, 3, 5})
+    assert part.uploads == (upload(1),)
+    assert part.removals == (removal(1, MOVED),)
+    assert part.class_removals == (OLD_CLASS,)
+    assert left_out(PLAN, part) == [upload(2), removal(2, MOVED), removal(3, ABSENT), *OTHER_CLASS.samples]
+
+
+def test_a_sample_leaves_its_old_place_only_when_its_new_one_is_confirmed() -> None:
+    part = with_confirmed_places(PLAN, {upload(2).uid})
+    assert part.removals == (removal(2, MOVED), removal(3, ABSENT))
+    assert part.class_removals == (OTHER_CLASS,)
+    assert with_confirmed_places(PLAN, {upload(1).uid, upload(2).uid}) == PLAN
+
+
+def test_the_first_upload_and_what_follows_it_are_the_whole_plan() -> None:
+    first, rest = first_upload_only(PLAN), after_uploads(PLAN, 1)
+    assert (first.uploads + rest.uploads, first.adopts, first.forgets) == (PLAN.uploads, PLAN.adopts, PLAN.forgets)
+    assert first.removed == []
+    assert (rest.adopts, rest.forgets, rest.removals) == ((), (), PLAN.removals)
+    assert first_upload_only(Plan()) == Plan()
