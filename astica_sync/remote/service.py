@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 READ_TRIES = 4
+FIRST_PAUSE = 1.0
+"""Seconds before a read is tried again; each further pause is twice as long."""
 PATIENCE_SECONDS = 900.0
 """How long a call goes on being refused for the limit before that is an error."""
 
@@ -154,7 +156,7 @@ class Service:
         """Waits for the budget and sends. ``tries`` is how often a request without a whole answer may be sent."""
         budget = budget or self._train
         patient_until = self._clock.ticks() + PATIENCE_SECONDS
-        pause = 1.0
+        pause = FIRST_PAUSE
         while True:
             permit = budget.acquire(lane, seconds, self._on_wait)
             try:

@@ -34,6 +34,8 @@ faulthandler.enable(all_threads=True)
 logging.basicConfig(level=1, stream=sys.stderr, format="%(name)s %(message)s %(args)s")
 warnings.simplefilter("always")
 from astica_sync.cli.main import main
+from tests.harness.short_pauses import shorten
+shorten()
 main(["--debug", *sys.argv[1:]])
 """
 

@@ -1,4 +1,4 @@
-"""A person at a terminal: runs commands against one sandbox, in this process or in one of their own."""
+"""A user at a terminal: runs commands against one sandbox, in this process or in one of their own."""
 
 import json
 import os
@@ -16,6 +16,7 @@ from PIL import Image
 
 from astica_sync.cli.main import run
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.short_pauses import PAUSES
 
 Held = Counter[tuple[str, bytes]]
 """Class title and bytes of every sample of one side."""
@@ -36,7 +37,8 @@ class Ran:
 
 
 class Shell:
-    """Commands with a home of their own. ``environ`` is all they see of the environment besides the machine's."""
+    """Commands with a home of their own. ``environ`` is all they see of the environment besides the machine's;
+    ``short_pauses`` cuts the pauses between tries."""
 
     def __init__(
         self, home: Path, url: str, key: str, capsys: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch
@@ -45,6 +47,7 @@ class Shell:
         self._patch = patch
         home.mkdir(exist_ok=True)
         self.home = home
+        self.short_pauses = True
         self.environ = {
             "HOME": str(home),
             "XDG_CONFIG_HOME": str(home / "config"),
@@ -63,6 +66,9 @@ class Shell:
                 patch.delenv(name)
             for name, value in self.environ.items():
                 patch.setenv(name, value)
+            if self.short_pauses:
+                for place, seconds in PAUSES.items():
+                    patch.setattr(place.replace(":", "."), seconds)
             self._capsys.readouterr()
             code = run([str(argument) for argument in arguments])
             out, err = self._capsys.readouterr()
@@ -70,15 +76,19 @@ class Shell:
 
     def start(self, *arguments: str | Path, under: Sequence[str] = (), **options: Any) -> "subprocess.Popen[str]":
         """One command, in a process of its own that has just begun, run by the program ``under`` where one is given."""
-        # What is buffered for a person is buffered here.
+        # Output is buffered as it is for a user.
         rest = {name: value for name, value in os.environ.items() if not name.startswith(("ASTICA_", "PYTHONUNBUF"))}
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, **options}
         return subprocess.Popen(
-            [*under, sys.executable, "-m", "astica_sync", *map(str, arguments)],
+            [*under, sys.executable, "-m", self._program, *map(str, arguments)],
             env={**rest, **self.environ},
             text=True,
             **options,
         )
+
+    @property
+    def _program(self) -> str:
+        return "tests.harness.short_pauses" if self.short_pauses else "astica_sync"
 
     def finish(self, process: "subprocess.Popen[str]") -> Ran:
         """Waits for a started command."""

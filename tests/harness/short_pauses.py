@@ -1,0 +1,38 @@
+"""The pauses between tries, cut short: what a command does after them is tested, not how long they are.
+
+Run as a program (``python -m tests.harness.short_pauses push``) it is ``astica-sync`` with short pauses.
+"""
+
+import importlib
+
+PAUSES = {
+    "astica_sync.remote.service:FIRST_PAUSE": 0.02,
+    "astica_sync.remote.rate_limiter:FIRST_REST": 0.2,
+    "astica_sync.sync.apply.circuit_breaker:FIRST_PAUSE": 0.05,
+    "astica_sync.sync.push.first_upload:FIRST_LOOK_AGAIN": 0.05,
+    "astica_sync.sync.admin.create_model:LIST_AGAIN": 0.1,
+    "astica_sync.sync.admin.remove_unmanaged:LOOK_AGAIN": 0.1,
+    "astica_sync.training.train:FIRST_LOOK": 0.05,
+}
+"""Constants in seconds, and their values in tests."""
+
+
+def shorten() -> None:
+    """Sets all of them in this process, for good.
+
+    Raises:
+        AttributeError: a constant has another name by now.
+    """
+    for place, seconds in PAUSES.items():
+        module_name, _, name = place.partition(":")
+        module = importlib.import_module(module_name)
+        if not isinstance(getattr(module, name), float):
+            raise AttributeError(f"{place} is no number of seconds")
+        setattr(module, name, seconds)
+
+
+if __name__ == "__main__":
+    from astica_sync.cli.main import main
+
+    shorten()
+    main()
