@@ -16,7 +16,7 @@ from PIL import Image
 
 from astica_sync.cli.main import run
 from astica_sync.sandbox.embedded import RunningSandbox
-from tests.harness.short_pauses import PAUSES
+from tests.harness.short_pauses import shorten
 
 Held = Counter[tuple[str, bytes]]
 """Class title and bytes of every sample of one side."""
@@ -67,8 +67,7 @@ class Shell:
             for name, value in self.environ.items():
                 patch.setenv(name, value)
             if self.short_pauses:
-                for place, seconds in PAUSES.items():
-                    patch.setattr(place.replace(":", "."), seconds)
+                shorten(patch.setattr)
             self._capsys.readouterr()
             code = run([str(argument) for argument in arguments])
             out, err = self._capsys.readouterr()
