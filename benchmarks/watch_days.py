@@ -56,12 +56,12 @@ def live(store: Path, rounds: int) -> None:
     from collections.abc import Iterator
 
     from astica_sync.clock import SystemClock, Wake
-    from astica_sync.core.watch.watch_status import State
+    from astica_sync.core.watch.watch_status import WatchState
     from astica_sync.local.layout import Layout
     from astica_sync.open_session import open_session
     from astica_sync.sync.progress import ProgressListener
-    from astica_sync.sync.watch.supervisor import Opened, Supervisor
-    from astica_sync.sync.watch.watcher import WatchOptions
+    from astica_sync.sync.watch.supervisor import StoreOpener, Supervisor, WatchSystem
+    from astica_sync.sync.watch.watcher import WatchedStore, WatchOptions
 
     leapt = [0.0]
 
@@ -75,27 +75,25 @@ def live(store: Path, rounds: int) -> None:
     clock = Leaping()
 
     @contextlib.contextmanager
-    def opener() -> Iterator[Opened]:
+    def opener() -> Iterator[WatchedStore]:
         with open_session(store, ProgressListener(), clock=clock) as opened:
-            yield Opened(opened.session, WatchOptions(settle=0.05, observe_every=ROUND))
+            yield WatchedStore(opened.session, WatchOptions(quiet_seconds=0.05, observe_every=ROUND))
 
     wake = Wake()
-    keeper = Supervisor(
+    supervisor = Supervisor(
         Layout(store),
-        opener,
+        StoreOpener(opener, lambda: 0),
         wake=wake,
-        tell=lambda report, text: print(report.state, text),
-        fingerprint=lambda: 0,
-        ticks=clock.ticks,
-        wall=lambda: time.time() + leapt[0],
+        notify=lambda status, text: print(status.state, text),
+        system=WatchSystem(ticks=clock.ticks, wall=lambda: time.time() + leapt[0]),
     )
 
     def settle(uploaded: int) -> None:
         while True:
-            wish = keeper.step()
-            if wish > 0 and keeper.report.uploaded >= uploaded and keeper.report.state is State.IDLE:
+            pause = supervisor.step()
+            if pause > 0 and supervisor.status.uploaded >= uploaded and supervisor.status.state is WatchState.IDLE:
                 return
-            wake.wait(min(max(wish, 0.0), 0.05))
+            wake.wait(min(max(pause, 0.0), 0.05))
 
     settle(0)
     folder = store / "class 007"
@@ -110,9 +108,9 @@ def live(store: Path, rounds: int) -> None:
         if number % max(1, rounds // SHOWN) == 0 or number == rounds - 1:
             lines = Path("/proc/self/status").read_text().splitlines()
             held = int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
-            done = keeper.report
+            done = supervisor.status
             row(f"memory after {number / PER_DAY:.1f} days", f"{held:.1f} MB; up {done.uploaded}, down {done.removed}")
-    keeper.close()
+    supervisor.close()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import click
 from astica_sync.clock import SystemClock
 from astica_sync.config import load_key
 from astica_sync.core.plan.guard import Allowance
-from astica_sync.core.watch.watch_status import State, WatchStatus
+from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from astica_sync.local.layout import Layout
 from astica_sync.open_session import Opened, find, open_service, open_session, settings_for
 from astica_sync.sync.progress import ProgressListener
@@ -77,7 +77,7 @@ def read_watch_status(layout: Layout) -> tuple[WatchStatus | None, bool]:
     try:
         data = json.loads(layout.watch_state.read_bytes())
         data.pop("format")
-        return WatchStatus(**{**data, "state": State(data["state"])}), alive
+        return WatchStatus(**{**data, "state": WatchState(data["state"])}), alive
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None, alive
 

@@ -24,21 +24,21 @@ def test_a_new_plan_replaces_the_whole_backlog() -> None:
 
 def test_the_next_look_is_the_earliest_one_asked_for() -> None:
     schedule = Scheduler(observe_every=900.0)
-    schedule.look_again(50.0)
-    schedule.look_again(70.0)
-    assert schedule.look_at == 50.0
-    schedule.look_again(40.0)
-    assert schedule.look_at == 40.0
+    schedule.request_scan(50.0)
+    schedule.request_scan(70.0)
+    assert schedule.scan_at == 50.0
+    schedule.request_scan(40.0)
+    assert schedule.scan_at == 40.0
 
 
 def test_what_is_not_remembered_of_a_flood_of_events_settles_by_its_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(debounce, "MOST", 2)
-    settling = Debouncer(settle=1.0)
-    settling.written("a", 0.0)
-    settling.closed("b", 0.0)
-    settling.written("c", 0.0)
-    settling.closed("d", 0.0)
-    assert settling.ready_at("b", "face", 0.0, 0.0) == 0.0
+    monkeypatch.setattr(debounce, "MAX_FILES", 2)
+    debouncer = Debouncer(quiet_seconds=1.0)
+    debouncer.written("a", 0.0)
+    debouncer.closed("b", 0.0)
+    debouncer.written("c", 0.0)
+    debouncer.closed("d", 0.0)
+    assert debouncer.quiet_at("b", "face", 0.0, 0.0) == 0.0
     # Nothing is known of these, so they must lie unchanged for the usual second.
-    assert settling.ready_at("c", "face", 0.0, 0.0) == 1.0
-    assert settling.ready_at("d", "face", 0.0, 0.0) == 1.0
+    assert debouncer.quiet_at("c", "face", 0.0, 0.0) == 1.0
+    assert debouncer.quiet_at("d", "face", 0.0, 0.0) == 1.0

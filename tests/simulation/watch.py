@@ -1,4 +1,4 @@
-"""A watcher that lives for days in virtual time: the keeper, the watcher and their clockwork of production, over
+"""A watcher that lives for days in virtual time: the supervisor, the watcher and their clockwork of production, over
 simulated files, events, clocks and a service that comes and goes.
 
 The system's word about changes may come at once, late, twice, or not at all.
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from astica_sync.errors import StoreBusy, StoreError
 from astica_sync.local.layout import Layout
-from astica_sync.sync.watch import supervisor as supervisor_module
 from astica_sync.sync.watch.change_queue import ChangeQueue
 from astica_sync.sync.watch.loop import run_watchers
-from astica_sync.sync.watch.watcher import WatchOptions
+from astica_sync.sync.watch.supervisor import StoreOpener, Supervisor, WatchSystem
+from astica_sync.sync.watch.watcher import WatchedStore, WatchOptions
 from tests.simulation.databases import SimIndex
 from tests.simulation.filesystem import Node
 from tests.simulation.world import current
@@ -71,21 +71,21 @@ class SimWake:
 class SimFsEvents:
     """What stands for ``astica_sync.sync.watch.fs_events.FsEvents``: reports changes in the store, as the day says."""
 
-    def __init__(self, run: "Run", day: Day, layout: Layout, hints: ChangeQueue, now: Callable[[], float]) -> None:
+    def __init__(self, run: "Run", day: Day, layout: Layout, changes: ChangeQueue, now: Callable[[], float]) -> None:
         self._run = run
         self._day = day
-        self._hints = hints
+        self._changes = changes
         self._now = now
         self._draw = random.Random(day.seed ^ run.draw.getrandbits(32))
-        self.silent = ""
-        self.suspects = False
-        self.has_lost = False
+        self.polling_reason = ""
+        self.unwatched_suspected = False
+        self.overflowed = False
 
     def start(self) -> str:
-        self.silent = "the file system tells of nothing" if self._day.hears == "nothing" else ""
-        if not self.silent:
+        self.polling_reason = "the file system tells of nothing" if self._day.hears == "nothing" else ""
+        if not self.polling_reason:
             self._run.store.ears.append(self)
-        return self.silent
+        return self.polling_reason
 
     def stop(self) -> None:
         if self in self._run.store.ears:
@@ -94,8 +94,8 @@ class SimFsEvents:
     def check(self, folders: Any) -> str:
         if self._day.hears == "badly" and self._draw.random() < 0.002:
             self.stop()
-            self.silent = "the system has stopped telling of changes"
-        return self.silent
+            self.polling_reason = "the system has stopped telling of changes"
+        return self.polling_reason
 
     def hear(self, folders: set[str], files: set[str], gone: set[str]) -> None:
         """Told by the simulated disk that something changed in these folders; what became of which files."""
@@ -108,17 +108,17 @@ class SimFsEvents:
             for _ in range(draw.choice((0, 1, 1, 2))):
                 world.at(world.time + draw.choice((0.0, 0.0, draw.random() * 30)), tell)
             if draw.random() < 0.05:
-                world.at(world.time, lambda: self._hints.everything("the queue was full"))
+                world.at(world.time, lambda: self._changes.request_rescan("the queue was full"))
 
     def _tell(self, folder: str, files: list[str], gone: list[str]) -> None:
         if self not in self._run.store.ears:
             return
         now = self._now()
         for path in files:
-            self._hints.word(lambda settling, path=path: settling.closed(path, now))
+            self._changes.add_file_event(lambda debouncer, path=path: debouncer.closed(path, now))
         for path in gone:
-            self._hints.word(lambda settling, path=path: settling.gone(path))
-        self._hints.folder(folder)
+            self._changes.add_file_event(lambda debouncer, path=path: debouncer.removed(path))
+        self._changes.add_folder(folder)
 
 
 class WatchIndex(SimIndex):
@@ -144,18 +144,18 @@ def watch(run: "Run", store: "Store", day: Day) -> None:
     number = 0
 
     @contextlib.contextmanager
-    def opened() -> Iterator[supervisor_module.Opened]:
+    def opened() -> Iterator[WatchedStore]:
         nonlocal number
         number += 1
         # Another run to the journal, and one that begins anew to the oracle.
         run.run_id = f"{run.name}.{number}"
         run.oracle_notes.started = run.world.time
         parts = store.session_for(run, store.faults, WatchIndex)
-        parts.index.scan_seconds = day.scan  # type: ignore[attr-defined]
-        yield supervisor_module.Opened(parts, WatchOptions(1.0, day.observe_every, PIECE))
+        parts.local.index.scan_seconds = day.scan  # type: ignore[attr-defined]
+        yield WatchedStore(parts, WatchOptions(1.0, day.observe_every, PIECE))
 
-    def listen(layout: Layout, hints: ChangeQueue, now: Callable[[], float]) -> Any:
-        return SimFsEvents(run, day, layout, hints, now)
+    def listen(layout: Layout, changes: ChangeQueue, now: Callable[[], float]) -> Any:
+        return SimFsEvents(run, day, layout, changes, now)
 
     @contextlib.contextmanager
     def lock(layout: Layout) -> Iterator[None]:
@@ -170,25 +170,19 @@ def watch(run: "Run", store: "Store", day: Day) -> None:
         finally:
             _unlock(store, run)
 
-    def tell(report: Any, text: str) -> None:
-        run.world.tell(lambda: f"{run.name}: {report.state}{': ' if text else ''}{text}")
+    def notify(status: Any, text: str) -> None:
+        run.world.tell(lambda: f"{run.name}: {status.state}{': ' if text else ''}{text}")
 
-    kept = supervisor_module.Supervisor(
+    supervisor = Supervisor(
         store.layout,
-        opened,
+        StoreOpener(opened, lambda: store.settings),
         wake=wake,
-        tell=tell,
-        fingerprint=lambda: store.settings,
-        ticks=machine.ticks,
-        wall=machine.wall,
-        fs=fs,
-        lock=lock,
-        listen=listen,
-        heartbeat=day.heartbeat,
+        notify=notify,
+        system=WatchSystem(machine.ticks, machine.wall, fs, lock, listen, day.heartbeat),
     )
-    run.report = kept.report
-    kept.lock()
-    run_watchers([kept], wake, stopping=lambda: run.stopping, heartbeat=day.heartbeat)
+    run.report = supervisor.status
+    supervisor.lock()
+    run_watchers([supervisor], wake, stopping=lambda: run.stopping, heartbeat=day.heartbeat)
 
 
 def _unlock(store: "Store", run: "Run") -> None:

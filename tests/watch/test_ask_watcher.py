@@ -74,11 +74,11 @@ def test_a_watcher_that_looks_for_changes_or_could_not_see_everything_is_not_ask
 
 def test_who_asks_is_heard_behind_what_was_told_before() -> None:
     rung: list[float] = []
-    hints = ChangeQueue(lambda: rung.append(time.monotonic()))
-    hints.folder("Can")
-    hints.ask("watch-asks-1")
-    assert hints.are_asked_for
-    told = hints.take()
-    assert (told.folders, told.asked) == ({"Can"}, ["watch-asks-1"])
-    assert not hints.are_asked_for
+    changes = ChangeQueue(lambda: rung.append(time.monotonic()))
+    changes.add_folder("Can")
+    changes.add_status_request("watch-asks-1")
+    assert changes.has_status_requests
+    batch = changes.take()
+    assert (batch.folders, batch.status_requests) == ({"Can"}, ["watch-asks-1"])
+    assert not changes.has_status_requests
     assert len(rung) == 2

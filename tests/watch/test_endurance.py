@@ -61,8 +61,8 @@ def test_more_events_than_the_system_keeps_lose_no_file(
     draw(store / "Steel" / "heard again.png", 2002)
     wait_until(lambda: equal(sandbox, model_id, store))
     assert report(store)["polls"] == ""
-    wait_until(lambda: any("changes came faster" in event["text"] for event in watching.events))
-    assert len([event for event in watching.events if "changes came faster" in event["text"]]) == 1
+    wait_until(lambda: any("event queue was full" in event["text"] for event in watching.events))
+    assert len([event for event in watching.events if "event queue was full" in event["text"]]) == 1
 
 
 def test_a_stop_of_the_whole_process_amid_its_uploads_doubles_nothing(
@@ -160,7 +160,7 @@ def test_a_service_that_was_down_is_found_again(
     wait_until(lambda: watching.heard("resting"))
     with running(tmp_path / "account", limit=100_000, port=port) as box:
         wait_until(lambda: equal(box, model_id, store))
-        wait_until(lambda: watching.heard("idle", "all is well again"))
+        wait_until(lambda: watching.heard("idle", "running normally again"))
 
 
 def test_a_key_that_is_revoked_amid_the_work_stops_all_asking_until_there_is_another(
@@ -196,7 +196,7 @@ def test_changed_settings_are_read_again(watch: Start, sandbox: RunningSandbox, 
     settings.write_text("settle = no number\n")
     wait_until(lambda: watching.heard("halted", "astica-sync.toml"))
     settings.write_text("settle = 0.2\nobserve_every = 1\n")
-    wait_until(lambda: watching.heard("idle", "all is well again"))
+    wait_until(lambda: watching.heard("idle", "running normally again"))
     sandbox.remove_sample(sandbox.samples(model_id)[0].sample_id)
     wait_until(lambda: equal(sandbox, model_id, store))
 

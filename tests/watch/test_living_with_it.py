@@ -137,7 +137,7 @@ def test_a_guard_pauses_removals_alone_and_a_push_gives_the_word(
 ) -> None:
     shutil.rmtree(store / "Can")
     draw(store / "Bottle" / "new.png", 600)
-    wait_until(lambda: running.heard("refused", "has vanished"))
+    wait_until(lambda: running.heard("refused", "is missing or empty in the store"))
     wait_until(lambda: len(sandbox.samples(model_id)) == 6)
     assert not sandbox.seen("sample_remove") and not sandbox.seen("class_remove")
     wait_until(lambda: state(store)["refusals"])
@@ -212,7 +212,7 @@ def test_there_is_one_watcher_for_a_store_and_a_killed_one_leaves_nothing_to_men
     assert "is being watched by another process" in second.err.read_text()
     running.kill()
     ran = shell("watch", "status", "--store", store)
-    assert "no watcher runs here" in ran.out and "ended without a word" in ran.out
+    assert "no watcher is running" in ran.out and "ended unexpectedly" in ran.out
     third = watch(store)
     draw(store / "Can" / "new.png", 830)
     wait_until(lambda: equal(sandbox, model_id, store))
@@ -236,7 +236,7 @@ def test_a_stop_parks_a_request_that_does_not_end_within_seconds(
 
 def test_a_hang_up_reads_the_settings_again(running: Watching, sandbox: RunningSandbox, store: Path) -> None:
     running.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: running.heard("starting", "a person asked for it"))
+    wait_until(lambda: running.heard("starting", "SIGHUP received"))
     wait_until(lambda: bool(sandbox.seen("view")))
 
 
@@ -288,7 +288,7 @@ def test_a_desktop_is_told_when_a_person_is_needed(
     watching = watch(store, flags=["--notify"])
     wait_until(lambda: equal(sandbox, model_id, store))
     draw(store / "can" / "a slip.png", 880)
-    wait_until(lambda: told.exists() and "'can' nearly is 'Can'" in told.read_text())
+    wait_until(lambda: told.exists() and "'can' is similar to 'Can'" in told.read_text())
     shutil.rmtree(store / "Bottle")
     wait_until(lambda: "nothing is removed" in told.read_text())
     sandbox.remove_model(model_id)

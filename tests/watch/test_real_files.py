@@ -168,7 +168,7 @@ def test_with_a_low_limit_of_watches_it_looks_for_changes_says_so_once_and_misse
     hands.flood(60)
     must_become_equal(sandbox, store, model_id, watching)
     must_have_gone_up_once(sandbox)
-    said = [event for event in watching.events if "looked for, not heard" in event["text"]]
+    said = [event for event in watching.events if "polling for changes" in event["text"]]
     assert len(said) == 1
     assert "fs.inotify.max_user_watches" in said[0]["text"]
 
@@ -182,16 +182,18 @@ def test_when_new_folders_exceed_the_limit_of_watches_it_looks_for_changes_and_m
     ground.run(["sh", "-c", f"echo {folders} > /proc/sys/user/max_inotify_watches"])
     watching = watch(store, prefix=ground.under)
     wait_until(lambda: equal(sandbox, model_id, store))
-    assert not [event for event in watching.events if "looked for, not heard" in event["text"]]
+    assert not [event for event in watching.events if "polling for changes" in event["text"]]
     for number in range(10):
         hands.write(store / f"New {number}" / "deep" / "a.png")
     must_become_equal(sandbox, store, model_id, watching)
-    wait_until(lambda: any("the system's limit of watches is reached" in event["text"] for event in watching.events))
+    wait_until(
+        lambda: any("the system's limit of inotify watches is reached" in event["text"] for event in watching.events)
+    )
     for number in range(10):
         hands.write(store / f"New {number}" / "deep" / "b.png")
     must_become_equal(sandbox, store, model_id, watching)
     must_have_gone_up_once(sandbox)
-    assert len([event for event in watching.events if "looked for, not heard" in event["text"]]) == 1
+    assert len([event for event in watching.events if "polling for changes" in event["text"]]) == 1
 
 
 def test_on_a_fuse_mount_it_sees_what_was_done_behind_it(
@@ -217,7 +219,7 @@ def test_on_a_fuse_mount_it_sees_what_was_done_behind_it(
     hands.pour(60)
     must_become_equal(sandbox, store, model_id, watching)
     must_have_gone_up_once(sandbox)
-    said = [event["text"] for event in watching.events if "looked for, not heard" in event["text"]]
+    said = [event["text"] for event in watching.events if "polling for changes" in event["text"]]
     assert len(said) == 1 and "fuse" in said[0]
     # The program behind the mount dies, and is started again.
     ground.run(["umount", "--lazy", place])

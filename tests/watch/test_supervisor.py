@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from astica_sync.clock import Wake
-from astica_sync.core.watch.watch_status import State, WatchStatus
+from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from astica_sync.errors import (
     BadKey,
     ConfigError,
@@ -24,7 +24,8 @@ from astica_sync.errors import (
 )
 from astica_sync.local.create_store import create_store
 from astica_sync.local.layout import Layout
-from astica_sync.sync.watch.supervisor import HEARTBEAT, Opened, Supervisor, react
+from astica_sync.sync.watch.supervisor import HEARTBEAT, StoreOpener, Supervisor, WatchSystem, reaction_to
+from astica_sync.sync.watch.watcher import WatchedStore
 
 
 class World:
@@ -37,20 +38,18 @@ class World:
         self.settings = 1
         self.error: Exception = Unreachable("no network")
         self.opened: list[float] = []
-        self.told: list[str] = []
-        self.keeper = Supervisor(
+        self.notices: list[str] = []
+        self.supervisor = Supervisor(
             layout,
-            self.open,
+            StoreOpener(self.open, lambda: self.settings),
             wake=Wake(),
-            tell=lambda report, text: self.told.append(f"{report.state}: {text}"),
-            fingerprint=lambda: self.settings,
+            notify=lambda status, text: self.notices.append(f"{status.state}: {text}"),
             poll=True,
-            ticks=lambda: self.now,
-            wall=lambda: self.wall + self.now,
+            system=WatchSystem(ticks=lambda: self.now, wall=lambda: self.wall + self.now),
         )
 
     @contextlib.contextmanager
-    def open(self) -> Iterator[Opened]:
+    def open(self) -> Iterator[WatchedStore]:
         self.opened.append(self.now)
         raise self.error
         yield
@@ -59,7 +58,7 @@ class World:
         """Steps as the loop does, for so long."""
         end = self.now + seconds
         while self.now < end:
-            self.now += max(0.01, self.keeper.step())
+            self.now += max(0.01, self.supervisor.step())
 
     @property
     def written(self) -> dict[str, object]:
@@ -70,7 +69,7 @@ class World:
 def world(tmp_path: Path) -> Iterator[World]:
     world = World(create_store(tmp_path, model_id=1, train_url="https://train.astica.ai", now=0.0))
     yield world
-    world.keeper.close()
+    world.supervisor.close()
 
 
 def test_a_dead_network_is_tried_less_and_less_often_and_at_least_every_five_minutes(world: World) -> None:
@@ -79,7 +78,7 @@ def test_a_dead_network_is_tried_less_and_less_often_and_at_least_every_five_min
     assert pauses[0] < 3.0
     assert all(before <= after + 0.1 for before, after in pairwise(pauses))
     assert 299.0 < max(pauses) < 302.0 + HEARTBEAT
-    assert world.told == ["resting: no network"], "said once, not each time"
+    assert world.notices == ["resting: no network"], "said once, not each time"
     assert world.written["state"] == "resting"
     assert world.written["errors"] == ["no network"]
 
@@ -89,7 +88,7 @@ def test_what_needs_a_person_asks_for_nothing_until_the_settings_change(world: W
     world.error = error
     world.live(24 * 3600.0)
     assert len(world.opened) == 1
-    assert world.keeper.report.state is State.HALTED
+    assert world.supervisor.status.state is WatchState.HALTED
     world.settings += 1
     world.live(HEARTBEAT + 0.1)
     assert len(world.opened) == 2
@@ -98,7 +97,7 @@ def test_what_needs_a_person_asks_for_nothing_until_the_settings_change(world: W
 def test_a_hang_up_ends_a_halt(world: World) -> None:
     world.error = BadKey("refused")
     world.live(10.0)
-    world.keeper.begin_anew("a person asked for it")
+    world.supervisor.restart("SIGHUP received")
     world.live(0.1)
     assert len(world.opened) == 2
 
@@ -106,19 +105,19 @@ def test_a_hang_up_ends_a_halt(world: World) -> None:
 def test_what_writers_were_heard_to_do_is_forgotten_when_nobody_listens_any_more(world: World) -> None:
     """Whoever began to write before may have closed the file meanwhile, and nobody would ever say so."""
 
-    class Ears:
-        silent = ""
+    class Events:
+        polling_reason = ""
 
         def stop(self) -> None:
-            hints.word(lambda settling: settling.written("Can/late.png", world.now))
+            changes.add_file_event(lambda debouncer: debouncer.written("Can/late.png", world.now))
 
-    hints = world.keeper._hints
-    world.keeper._events = Ears()
-    hints.word(lambda settling: settling.written("Can/new.png", world.now))
-    hints.folder("Can")
-    world.keeper.begin_anew("a person asked for it")
-    told = hints.take()
-    assert told.words == [] and told.folders == {"Can"}
+    changes = world.supervisor._changes
+    world.supervisor._events = Events()
+    changes.add_file_event(lambda debouncer: debouncer.written("Can/new.png", world.now))
+    changes.add_folder("Can")
+    world.supervisor.restart("SIGHUP received")
+    batch = changes.take()
+    assert batch.file_events == [] and batch.folders == {"Can"}
 
 
 @pytest.mark.parametrize("jump", [8 * 3600.0, -86_400.0])
@@ -128,7 +127,7 @@ def test_after_a_night_or_a_set_clock_everything_begins_anew(world: World, jump:
     world.wall += jump
     world.live(HEARTBEAT + 0.1)
     assert len(world.opened) > before, "it does not sit out its rest"
-    assert any("the machine slept" in told for told in world.told)
+    assert any("the machine was suspended" in notice for notice in world.notices)
 
 
 def test_a_clock_that_is_corrected_a_little_changes_nothing(world: World) -> None:
@@ -144,7 +143,7 @@ def test_a_store_that_is_away_is_asked_for_every_few_seconds_and_nothing_is_made
     away = root.with_name("away")
     root.rename(away)
     world.live(60.0)
-    assert world.keeper.report.state is State.HELD
+    assert world.supervisor.status.state is WatchState.HELD
     assert world.opened == []
     assert not root.exists()
     root.mkdir()
@@ -170,7 +169,7 @@ def test_the_report_survives_being_written_and_read(world: World) -> None:
     world.live(1.0)
     data = dict(world.written)
     assert data.pop("format") == 1
-    assert WatchStatus(**{**data, "state": State(str(data["state"]))}).as_data() == world.written
+    assert WatchStatus(**{**data, "state": WatchState(str(data["state"]))}).as_data() == world.written
 
 
 def test_a_disk_that_takes_no_report_stops_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,19 +181,19 @@ def test_a_disk_that_takes_no_report_stops_nobody(world: World, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("error", "state", "reopen"),
     [
-        (Unreachable("x"), State.RESTING, False),
-        (OutcomeUnknown("x"), State.RESTING, False),
-        (NotAnObservation("x"), State.RESTING, False),
-        (StorageFull("x"), State.RESTING, True),
-        (DatabaseError("x"), State.RESTING, True),
-        (OSError(24, "too many open files"), State.RESTING, True),
-        (ValueError("a fault"), State.RESTING, True),
-        (StoreChanged("x"), State.HELD, True),
-        (StoreBusy("x"), State.WORKING, False),
-        (BadKey("x"), State.HALTED, True),
+        (Unreachable("x"), WatchState.RESTING, False),
+        (OutcomeUnknown("x"), WatchState.RESTING, False),
+        (NotAnObservation("x"), WatchState.RESTING, False),
+        (StorageFull("x"), WatchState.RESTING, True),
+        (DatabaseError("x"), WatchState.RESTING, True),
+        (OSError(24, "too many open files"), WatchState.RESTING, True),
+        (ValueError("a fault"), WatchState.RESTING, True),
+        (StoreChanged("x"), WatchState.HELD, True),
+        (StoreBusy("x"), WatchState.WORKING, False),
+        (BadKey("x"), WatchState.HALTED, True),
     ],
 )
-def test_every_trouble_has_its_consequence(error: Exception, state: State, reopen: bool) -> None:
-    found = react(error, 1)
-    assert (found.state, found.reopen) == (state, reopen)
-    assert (found.rest is None) == (state is State.HALTED)
+def test_every_trouble_has_its_consequence(error: Exception, state: WatchState, reopen: bool) -> None:
+    reaction = reaction_to(error, 1)
+    assert (reaction.state, reaction.reopen) == (state, reopen)
+    assert (reaction.delay is None) == (state is WatchState.HALTED)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from astica_sync.cli.render.sd_notify import Ready
-from astica_sync.core.watch.watch_status import State, WatchStatus
+from astica_sync.cli.render.sd_notify import SystemdNotifier
+from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw
 from tests.harness.watch_process import Start, wait_until
@@ -49,17 +49,17 @@ def test_a_watcher_tells_the_service_manager_that_it_is_ready_alive_and_stopping
 def test_an_abstract_address_is_understood() -> None:
     name = f"astica-sync-test-{os.getpid()}-{time.monotonic_ns()}"
     with listen("\0" + name) as notify:
-        ready = Ready({"NOTIFY_SOCKET": f"@{name}"})
-        ready.beat("idle")
+        ready = SystemdNotifier({"NOTIFY_SOCKET": f"@{name}"})
+        ready.alive("idle")
         assert notify.recv(1000) == b"READY=1\nSTATUS=idle"
-        ready.beat("idle")
-        ready.beat("working")
+        ready.alive("idle")
+        ready.alive("working")
         assert notify.recv(1000) == b"STATUS=working"
 
 
 def test_a_watchdog_meant_for_another_process_is_left_alone(tmp_path: Path) -> None:
     with listen(str(tmp_path / "notify")) as notify:
-        Ready({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"})
+        SystemdNotifier({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"})
         notify.settimeout(0.2)
         with pytest.raises(TimeoutError):
             notify.recv(1000)
@@ -67,9 +67,9 @@ def test_a_watchdog_meant_for_another_process_is_left_alone(tmp_path: Path) -> N
 
 def test_nobody_listening_disturbs_nobody(tmp_path: Path) -> None:
     for environ in ({}, {"NOTIFY_SOCKET": str(tmp_path / "none")}, {"WATCHDOG_USEC": "x"}):
-        ready = Ready(environ)
-        ready.beat("idle")
-        ready.stop()
+        ready = SystemdNotifier(environ)
+        ready.alive("idle")
+        ready.stopping()
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_uninstall_takes_the_unit_away_and_says_how_to_stop_it(unit: Path, shell
     assert ran.code == 0
     assert f"systemctl --user disable --now {unit.name}" in ran.out
     assert not unit.exists()
-    assert "There is no" in shell("watch", "uninstall", "--store", store).out
+    assert "No service is installed" in shell("watch", "uninstall", "--store", store).out
 
 
 def test_on_a_mac_an_agent_is_written(shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,14 +139,14 @@ def test_numbers_go_to_a_file_for_the_node_exporter(tmp_path: Path) -> None:
     pytest.importorskip("prometheus_client")
     from astica_sync.cli.render.metrics import WRITE_EVERY, WatchMetrics
 
-    report = WatchStatus("here", 1, 0.0, State.RESTING, uploaded=3, agreed_at=90.0)
+    report = WatchStatus("here", 1, 0.0, WatchState.RESTING, uploaded=3, agreed_at=90.0)
     report.failures = {"image_rejected": 2, "outcome_unknown": 1}
-    report.remember("no network", "unreachable")
+    report.add_error("no network", "unreachable")
     now = [100.0]
     numbers = WatchMetrics(
         [report], port=None, file=tmp_path / "astica.prom", wall=lambda: now[0], budget=lambda store: (7, 90)
     )
-    numbers.turn()
+    numbers.write()
     text = (tmp_path / "astica.prom").read_text()
     assert 'astica_sync_uploads_total{store="here"} 3.0' in text
     assert 'astica_sync_since_agreement_seconds{store="here"} 10.0' in text
@@ -157,10 +157,10 @@ def test_numbers_go_to_a_file_for_the_node_exporter(tmp_path: Path) -> None:
     assert 'astica_sync_budget_used{store="here"} 7.0' in text
     assert 'astica_sync_budget_limit{store="here"} 90.0' in text
     report.uploaded = 4
-    numbers.turn()
+    numbers.write()
     assert (tmp_path / "astica.prom").read_text() == text
     now[0] += WRITE_EVERY
-    numbers.turn()
+    numbers.write()
     assert 'astica_sync_uploads_total{store="here"} 4.0' in (tmp_path / "astica.prom").read_text()
 
 

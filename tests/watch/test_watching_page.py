@@ -1,4 +1,4 @@
-"""The page about watching names every state, every sentence and every number of the watcher."""
+"""docs/watching.md explains every state, every message and every metric of the watcher."""
 
 import ast
 import re
@@ -7,35 +7,33 @@ from pathlib import Path
 
 import pytest
 
-from astica_sync.core.watch.watch_status import State, WatchStatus
+from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 
 ROOT = Path(__file__).parents[2]
 PAGE = " ".join((ROOT / "docs" / "watching.md").read_text("utf-8").split())
-SPOKEN = {"_say", "_tell", "begin_anew", "asks", "_note_polls", "waits"}
-"""What is called with a sentence for a person."""
+MESSAGE_CALLS = {"_set_state", "_notify", "restart", "asks", "_report_polling", "waits"}
+"""Methods that are called with a message for the user."""
+MESSAGE_NAMES = {"self.polling_reason", "polling_reason", "text", "_LIMIT", "LIMIT_HINT"}
+"""Names to which messages are assigned."""
+MESSAGE_FUNCTIONS = {"_start_failure", "_similar_title_text"}
+"""Functions that return messages."""
 
 
-def sentences(file: Path) -> Iterator[str]:
-    """The fixed words of everything that the watcher says of its own accord in this part of the program."""
+def messages(file: Path) -> Iterator[str]:
+    """The fixed parts of every message of the watcher in this file."""
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in SPOKEN:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in MESSAGE_CALLS:
             for argument in node.args:
-                yield from words(argument)
-        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in (
-            "self.silent",
-            "polls",
-            "asked",
-            "wait",
-            "text",
-        ):
-            yield from words(node.value)
-        elif isinstance(node, ast.FunctionDef) and node.name == "_why":
+                yield from fixed_parts(argument)
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in MESSAGE_NAMES:
+            yield from fixed_parts(node.value)
+        elif isinstance(node, ast.FunctionDef) and node.name in MESSAGE_FUNCTIONS:
             for inner in ast.walk(node):
                 if isinstance(inner, ast.Return) and inner.value is not None:
-                    yield from words(inner.value)
+                    yield from fixed_parts(inner.value)
 
 
-def words(node: ast.expr) -> Iterator[str]:
+def fixed_parts(node: ast.expr) -> Iterator[str]:
     for part in ast.walk(node):
         if isinstance(part, ast.Constant) and isinstance(part.value, str):
             found = part.value.strip(" :;.,'")
@@ -51,31 +49,31 @@ FILES = [
     "cli/render/watch_output.py",
     "cli/daily/watch.py",
 ]
-SAID = sorted({(file, text) for file in FILES for text in sentences(ROOT / "astica_sync" / file)})
+MESSAGES = sorted({(file, text) for file in FILES for text in messages(ROOT / "astica_sync" / file)})
 
 
-def test_the_sentences_are_found() -> None:
-    texts = [text for _, text in SAID]
-    for known in ("the machine slept, or its clock was set", "--poll was given", "nothing is"):
+def test_known_messages_are_found_in_the_source() -> None:
+    texts = [text for _, text in MESSAGES]
+    for known in ("the machine was suspended, or its clock was set", "--poll was given", "nothing is"):
         assert any(known in text for text in texts), texts
 
 
-@pytest.mark.parametrize(("file", "text"), SAID)
-def test_every_sentence_is_explained(file: str, text: str) -> None:
-    assert text in PAGE, f"docs/watching.md does not say what this of {file} means"
+@pytest.mark.parametrize(("file", "text"), MESSAGES)
+def test_every_message_is_explained(file: str, text: str) -> None:
+    assert text in PAGE, f"docs/watching.md does not explain this message of {file}"
 
 
-@pytest.mark.parametrize("state", State)
-def test_every_state_is_explained(state: State) -> None:
+@pytest.mark.parametrize("state", WatchState)
+def test_every_state_is_explained(state: WatchState) -> None:
     assert re.search(rf"^\|[^|]*\b{state}\b[^|]*\|", (ROOT / "docs/watching.md").read_text("utf-8"), re.MULTILINE)
 
 
-def test_every_number_is_explained() -> None:
+def test_every_metric_is_explained() -> None:
     pytest.importorskip("prometheus_client")
     from astica_sync.cli.render.metrics import WatchMetrics
 
-    report = WatchStatus("here", 1, 0.0)
-    numbers = WatchMetrics([report], port=None, file=None, wall=lambda: 0.0)
-    for metric in numbers.collect():
+    status = WatchStatus("here", 1, 0.0)
+    exporter = WatchMetrics([status], port=None, file=None, wall=lambda: 0.0)
+    for metric in exporter.collect():
         name = metric.name + ("_total" if metric.type == "counter" else "")
         assert f"`{name}`" in PAGE, name

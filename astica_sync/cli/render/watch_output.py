@@ -1,4 +1,4 @@
-"""How a watcher speaks: a live view on a terminal, one line for each event elsewhere, or one JSON object a line."""
+"""The output of ``watch``: a live view on a terminal, else one line for each event, or one JSON object for each."""
 
 import contextlib
 import json
@@ -17,38 +17,38 @@ from astica_sync.cli.render.text import duration, json_name, number, safe, what_
 from astica_sync.clock import local_time
 from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.plan import Plan
-from astica_sync.core.watch.watch_status import State, WatchStatus
+from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from astica_sync.sync.progress import ProgressListener
 
 if TYPE_CHECKING:
     from rich.live import Live
 
 DRAW_EVERY = 0.25
-LINES_KEPT = 8
-TROUBLES_KEPT = 4
-STILL = 2.0
-"""Nothing happened for so many seconds: somebody wonders why."""
+MAX_DONE = 8
+MAX_TROUBLES = 4
+SILENCE = 2.0
+"""After so many seconds without an upload the view shows what it waits for."""
 
 
 class WatchOutput:
     """One line for each event, on standard output."""
 
     def event(self, store: str, name: str, text: str, **data: Any) -> None:
-        """Something happened in a store: a name for programs, a text for people, and what it is about."""
+        """Something happened in a store: the event's name for programs, a text for users, and data for JSON."""
         _print(f"{_now()}  {name:<9} {safe(text)}")
 
-    def expects(self, seconds: float) -> None:
-        """What was begun takes so many seconds more, by the request budget."""
+    def expect(self, seconds: float) -> None:
+        """The uploads under way take so many more seconds, by the request budget."""
 
-    def turn(self, reports: Sequence[WatchStatus]) -> None:
-        """One turn of all stores has ended."""
+    def show(self, statuses: Sequence[WatchStatus]) -> None:
+        """Called after each turn of all stores."""
 
     def close(self) -> None:
-        """Nothing more is said."""
+        """Called when the watcher stops."""
 
 
 class JsonWatchOutput(WatchOutput):
-    """One JSON object a line."""
+    """One JSON object on each line."""
 
     def event(self, store: str, name: str, text: str, **data: Any) -> None:
         line = {"at": round(time.time(), 3), "event": name, "store": json_name(store), "text": json_name(text), **data}
@@ -56,52 +56,52 @@ class JsonWatchOutput(WatchOutput):
 
 
 class LiveWatchOutput(WatchOutput):
-    """A view that stays in its place: the stores, what goes up, and the last troubles."""
+    """A view that is drawn in place: the stores, the last uploads and removals, and the last errors."""
 
     def __init__(self) -> None:
         self._live: Live | None = None
-        self._reports: Sequence[WatchStatus] = ()
-        self._done: deque[str] = deque(maxlen=LINES_KEPT)
-        self._troubles: deque[str] = deque(maxlen=TROUBLES_KEPT)
+        self._statuses: Sequence[WatchStatus] = ()
+        self._done: deque[str] = deque(maxlen=MAX_DONE)
+        self._troubles: deque[str] = deque(maxlen=MAX_TROUBLES)
         self._times: deque[float] = deque()
         self._lock = threading.Lock()
-        self._drawn = self._heard = self._next = 0.0
+        self._drawn = self._last_done = self._next_at = 0.0
 
     def event(self, store: str, name: str, text: str, **data: Any) -> None:
         line = f"{_now()}  {name:<9} {safe(text)}"
         with self._lock:
             if name in ("uploaded", "removed"):
-                self._heard = time.monotonic()
-                self._times.append(self._heard)
+                self._last_done = time.monotonic()
+                self._times.append(self._last_done)
                 self._done.append(line)
             elif name != "watching" and text != name:
                 self._troubles.append(line)
-        self._show()
+        self._refresh()
 
-    def expects(self, seconds: float) -> None:
-        self._next = time.monotonic() + seconds
+    def expect(self, seconds: float) -> None:
+        self._next_at = time.monotonic() + seconds
 
-    def turn(self, reports: Sequence[WatchStatus]) -> None:
+    def show(self, statuses: Sequence[WatchStatus]) -> None:
         from rich.live import Live
 
-        self._reports = reports
+        self._statuses = statuses
         if self._live is None:
-            # It is drawn every second in any case: a turn may last for as long as the service's limit.
+            # It is also drawn every second by itself: a turn may last as long as the window of the request limit.
             self._live = Live(get_renderable=self._draw, refresh_per_second=1, transient=True)
             self._live.start()
-        self._show()
+        self._refresh()
 
     def close(self) -> None:
-        """Takes the view away; what was done stays on the screen."""
+        """Removes the view; the last status stays on the screen."""
         if self._live is not None:
             self._live.stop()
-        for report in self._reports:
-            _print("\n".join(report_lines(report)))
+        for status in self._statuses:
+            _print("\n".join(watch_status_lines(status)))
 
-    def _show(self) -> None:
-        """Draws anew; while much happens, a few times a second."""
+    def _refresh(self) -> None:
+        """Draws the view again, at most a few times a second."""
         now = time.monotonic()
-        working = any(report.state is State.WORKING for report in self._reports)
+        working = any(status.state is WatchState.WORKING for status in self._statuses)
         if self._live is not None and not (working and now < self._drawn + DRAW_EVERY):
             self._drawn = now
             self._live.refresh()
@@ -110,41 +110,41 @@ class LiveWatchOutput(WatchOutput):
         from rich.text import Text
 
         now = time.monotonic()
-        lines = [line for report in self._reports for line in report_lines(report)]
+        lines = [line for status in self._statuses for line in watch_status_lines(status)]
         with self._lock:
             while self._times and self._times[0] <= now - 60:
                 self._times.popleft()
             if self._done:
                 rate = f"{len(self._times):,} sent in the last minute"
-                waits = self._next - now
-                if now > self._heard + STILL and waits > STILL:
-                    rate += f"; the service's limit is used up, it goes on in {duration(waits)}"
+                waits = self._next_at - now
+                if now > self._last_done + SILENCE and waits > SILENCE:
+                    rate += f"; the request limit is used up, next upload in {duration(waits)}"
                 lines += ["", rate, *self._done]
             if self._troubles:
                 lines += ["", *self._troubles]
-        # A line that is broken in two makes the view jump.
+        # A wrapped line would make the view jump.
         return Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
 
 
-class Desktop(WatchOutput):
-    """Another voice, and a word on the desktop, where there is one, when a person is needed."""
+class DesktopOutput(WatchOutput):
+    """Another output, and a desktop notification when the watcher needs a decision or is halted."""
 
-    def __init__(self, voice: WatchOutput) -> None:
-        self._voice = voice
+    def __init__(self, output: WatchOutput) -> None:
+        self._output = output
 
     def event(self, store: str, name: str, text: str, **data: Any) -> None:
-        self._voice.event(store, name, text, **data)
+        self._output.event(store, name, text, **data)
         if name in ("halted", "refused"):
             _notify(f"{safe(store)}: {safe(text)}")
 
-    def expects(self, seconds: float) -> None:
-        self._voice.expects(seconds)
+    def expect(self, seconds: float) -> None:
+        self._output.expect(seconds)
 
-    def turn(self, reports: Sequence[WatchStatus]) -> None:
-        self._voice.turn(reports)
+    def show(self, statuses: Sequence[WatchStatus]) -> None:
+        self._output.show(statuses)
 
     def close(self) -> None:
-        self._voice.close()
+        self._output.close()
 
 
 def _notify(text: str) -> None:
@@ -152,25 +152,27 @@ def _notify(text: str) -> None:
     if program is not None and sys.platform == "linux":
         with contextlib.suppress(OSError):
             subprocess.Popen(
-                [program, "--app-name=astica-sync", "astica-sync needs you", text],
+                [program, "--app-name=astica-sync", "astica-sync: action needed", text],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
 
 
-def open_voice(*, as_json: bool) -> WatchOutput:
-    """The voice that fits where standard output goes."""
+def open_output(*, as_json: bool, notify: bool) -> WatchOutput:
+    """The output that fits the options and the kind of standard output; with ``notify`` also on the desktop."""
     if as_json:
-        return JsonWatchOutput()
-    return LiveWatchOutput() if sys.stdout.isatty() else WatchOutput()
+        kind: type[WatchOutput] = JsonWatchOutput
+    else:
+        kind = LiveWatchOutput if sys.stdout.isatty() else WatchOutput
+    return DesktopOutput(kind()) if notify else kind()
 
 
-class StoreListener(ProgressListener):
-    """Passes on what one store's rounds tell."""
+class WatchListener(ProgressListener):
+    """Turns the progress of one store's rounds into events."""
 
-    def __init__(self, voice: WatchOutput, store: str) -> None:
-        self._voice = voice
+    def __init__(self, output: WatchOutput, store: str) -> None:
+        self._output = output
         self._store = store
         self._refused: set[str] = set()
 
@@ -178,55 +180,55 @@ class StoreListener(ProgressListener):
         for refusal in refusals:
             if refusal.reason not in self._refused:
                 text = f"nothing is {refusal.kept_back}: {refusal.reason}. {what_lets_go([refusal])}"
-                self._voice.event(self._store, "refused", text, reason=refusal.reason)
+                self._output.event(self._store, "refused", text, reason=refusal.reason)
         self._refused = {refusal.reason for refusal in refusals}
 
     def uploaded(self, class_title: str, path: str, eta: float) -> None:
-        self._voice.event(self._store, "uploaded", path, **_sample(class_title, path))
-        self._voice.expects(eta)
+        self._output.event(self._store, "uploaded", path, **_sample(class_title, path))
+        self._output.expect(eta)
 
     def removed(self, class_title: str, path: str, samples: int, eta: float) -> None:
         text = path if path else f"class {class_title}, {number(samples, 'sample')}"
-        self._voice.event(self._store, "removed", text, samples=samples, **_sample(class_title, path))
+        self._output.event(self._store, "removed", text, samples=samples, **_sample(class_title, path))
 
     def failed(self, class_title: str, path: str, reason: str) -> None:
-        self._voice.event(self._store, "failed", f"{path}: {reason}", reason=reason, **_sample(class_title, path))
+        self._output.event(self._store, "failed", f"{path}: {reason}", reason=reason, **_sample(class_title, path))
 
     def waits(self, seconds: float, why: str) -> None:
         if seconds >= 2:
-            self._voice.event(self._store, "waiting", f"{duration(seconds)}: {why}", seconds=round(seconds, 1))
+            self._output.event(self._store, "waiting", f"{duration(seconds)}: {why}", seconds=round(seconds, 1))
 
     def asks(self, text: str) -> None:
-        self._voice.event(self._store, "refused", text)
+        self._output.event(self._store, "refused", text)
 
     def note(self, text: str) -> None:
-        self._voice.event(self._store, "note", text)
+        self._output.event(self._store, "note", text)
 
 
-def report_lines(report: WatchStatus, *, alive: bool = True) -> list[str]:
-    """A watcher's report for a person."""
-    store = safe(report.store)
+def watch_status_lines(status: WatchStatus, *, alive: bool = True) -> list[str]:
+    """A watcher's status as text."""
+    store = safe(status.store)
     if not alive:
-        return [f"{store}", "  no watcher runs here"]
-    why = f": {safe(report.why)}" if report.why else ""
-    lines = [f"{store}", f"  process {report.pid} since {local_time(report.since, seconds=True)}, {report.state}{why}"]
-    if report.next_try_at is not None:
-        lines.append(f"  tries again {local_time(report.next_try_at, seconds=True)}")
-    agreed = local_time(report.agreed_at, seconds=True) if report.agreed_at else "not yet"
-    lines.append(f"  service and store agreed: {agreed}")
-    soon = f" ({duration(report.eta)})" if report.queue and report.eta >= 1 else ""
-    done = f"  uploaded {report.uploaded:,}, removed {report.removed:,}, waiting to go up {report.queue:,}{soon}"
-    lines.append(f"{done}, failed {report.failed:,}, no samples {report.problems:,}")
-    if report.polls:
-        lines.append(f"  looks for changes: {safe(report.polls)}")
-    lines += [f"  waits: {safe(text)}" for text in report.waits[:5]]
-    lines += [f"  needs you: {safe(text)}" for text in report.refusals]
-    lines += [f"  error: {safe(text)}" for text in report.errors[-3:]]
+        return [f"{store}", "  no watcher is running"]
+    why = f": {safe(status.why)}" if status.why else ""
+    lines = [f"{store}", f"  process {status.pid} since {local_time(status.since, seconds=True)}, {status.state}{why}"]
+    if status.next_try_at is not None:
+        lines.append(f"  next attempt: {local_time(status.next_try_at, seconds=True)}")
+    in_sync_at = local_time(status.agreed_at, seconds=True) if status.agreed_at else "not yet"
+    lines.append(f"  last in sync: {in_sync_at}")
+    eta = f" ({duration(status.eta)})" if status.queue and status.eta >= 1 else ""
+    counts = f"  uploaded {status.uploaded:,}, removed {status.removed:,}, waiting for upload {status.queue:,}{eta}"
+    lines.append(f"{counts}, failed {status.failed:,}, problem files {status.problems:,}")
+    if status.polls:
+        lines.append(f"  polling: {safe(status.polls)}")
+    lines += [f"  waiting: {safe(text)}" for text in status.waits[:5]]
+    lines += [f"  needs a decision: {safe(text)}" for text in status.refusals]
+    lines += [f"  error: {safe(text)}" for text in status.errors[-3:]]
     return lines
 
 
 def _print(line: str) -> None:
-    """Whoever read the output may be gone, and a full disk may hold it; the watcher goes on without a word."""
+    """The reader of the output may have gone away, or its disk may be full; the watcher continues all the same."""
     with contextlib.suppress(OSError):
         click.echo(line)
 

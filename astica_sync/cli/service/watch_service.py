@@ -1,8 +1,9 @@
-"""``astica-sync watch install`` and ``uninstall``: a service of the user's own, by systemd or launchd, without root."""
+"""``astica-sync watch install`` and ``uninstall``: a user service of systemd or launchd, without root."""
 
 import hashlib
 import os
 import re
+import shlex
 import sys
 from html import escape
 from pathlib import Path
@@ -17,7 +18,7 @@ from astica_sync.local.layout import Layout
 
 _UNIT = """\
 [Unit]
-Description=Keeps {title} equal to its model
+Description=Keep {title} in sync with its model (astica-sync)
 Documentation=https://pypi.org/project/astica-sync/
 After=network-online.target
 StartLimitIntervalSec=0
@@ -64,16 +65,17 @@ _AGENT = """\
 </plist>
 """
 
-# What the service must know of this terminal's environment; the key itself is never written anywhere.
-_PASSED = (KEY_FILE_VARIABLE, "ASTICA_TRAIN_URL", "ASTICA_DETECT_URL", "ASTICA_LIMIT", "ASTICA_LIMIT_WINDOW")
+# Variables of this terminal that the service needs; the key itself is never written to a file.
+_VARIABLES = (KEY_FILE_VARIABLE, "ASTICA_TRAIN_URL", "ASTICA_DETECT_URL", "ASTICA_LIMIT", "ASTICA_LIMIT_WINDOW")
 
 
 @click.command("install")
 @store_option
 def install(store: Path | None) -> int:
-    """Write a service of your own that watches the store from login on, and show it.
+    """Install a user service that watches the store from login on.
 
-    Nothing is started: the commands that do it are printed. Linux gets a systemd user unit, macOS a launchd agent.
+    On Linux this writes a systemd user unit, on macOS a launchd agent. The file is shown, and the commands that start
+    the service are printed; nothing is started.
     """
     layout = find(store)
     file, text = _service(layout)
@@ -81,15 +83,18 @@ def install(store: Path | None) -> int:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, "utf-8")
     except OSError as error:
-        raise AsticaSyncError(f"cannot write {file}: {error.strerror}", "Mend the rights of your own folder.") from None
+        raise AsticaSyncError(
+            f"cannot write {file}: {error.strerror}",
+            f"Fix the permissions: chmod u+rwx {shlex.quote(str(file.parent))}",
+        ) from None
     click.echo(text)
-    click.echo(f"Written to {safe(str(file))}. To start it, now and at every login:")
+    click.echo(f"Written to {safe(str(file))}. To start the service now and at every login:")
     for line in _start_lines(file):
         click.echo(f"  {line}")
     if os.environ.get(KEY_VARIABLE) and not os.environ.get(KEY_FILE_VARIABLE):
         click.echo(
-            f"The service does not see {KEY_VARIABLE} of this terminal: put the key into a file that only you can "
-            f"read, set {KEY_FILE_VARIABLE} to it and run this again; or keep it in the system keyring.",
+            f"The service cannot read {KEY_VARIABLE} of this terminal. Write the key to a file that only you can read, "
+            f"set {KEY_FILE_VARIABLE} to its path and run this command again; or store the key in the system keyring.",
             err=True,
         )
     return 0
@@ -98,62 +103,70 @@ def install(store: Path | None) -> int:
 @click.command("uninstall")
 @store_option
 def uninstall(store: Path | None) -> int:
-    """Take the service of this store away again."""
+    """Remove the user service of this store."""
     file, _ = _service(find(store))
     if not file.exists():
-        click.echo(f"There is no {safe(str(file))}.")
+        click.echo(f"No service is installed: {safe(str(file))} does not exist.")
         return 0
-    click.echo("If it runs, stop it first:")
-    stop = f"systemctl --user disable --now {file.name}" if file.suffix == ".service" else f"launchctl unload {file}"
+    click.echo("To stop the service if it is running:")
+    stop = (
+        f"systemctl --user disable --now {file.name}"
+        if file.suffix == ".service"
+        else f"launchctl unload {shlex.quote(str(file))}"
+    )
     click.echo(f"  {stop}")
     try:
         file.unlink()
     except OSError as error:
-        raise AsticaSyncError(f"cannot remove {file}: {error.strerror}", "Remove it by hand.") from None
+        raise AsticaSyncError(
+            f"cannot remove {file}: {error.strerror}", f"Remove it yourself: rm {shlex.quote(str(file))}"
+        ) from None
     click.echo(f"Removed {safe(str(file))}.")
     return 0
 
 
 def _service(layout: Layout) -> tuple[Path, str]:
-    """Where the service of this store is written down, and its text."""
-    words = re.sub(r"[^A-Za-z0-9]+", "-", layout.root.name).strip("-") or "store"
-    name = f"{words}-{hashlib.blake2s(os.fsencode(layout.root), digest_size=3).hexdigest()}"
+    """The file of the store's service, and its content."""
+    title = re.sub(r"[^A-Za-z0-9]+", "-", layout.root.name).strip("-") or "store"
+    name = f"{title}-{hashlib.blake2s(os.fsencode(layout.root), digest_size=3).hexdigest()}"
     command = [sys.executable, "-m", "astica_sync", "watch", str(layout.root)]
-    passed = {key: os.environ[key] for key in _PASSED if os.environ.get(key)}
-    if KEY_FILE_VARIABLE in passed:
-        passed[KEY_FILE_VARIABLE] = str(Path(passed[KEY_FILE_VARIABLE]).expanduser().resolve())
+    variables = {key: os.environ[key] for key in _VARIABLES if os.environ.get(key)}
+    if KEY_FILE_VARIABLE in variables:
+        variables[KEY_FILE_VARIABLE] = str(Path(variables[KEY_FILE_VARIABLE]).expanduser().resolve())
     if sys.platform == "darwin":
         label = f"astica-sync.{name}"
         text = _AGENT.format(
             label=escape(label),
             arguments="".join(f"<string>{escape(word)}</string>" for word in command),
             environment="".join(
-                f"<key>{escape(key)}</key><string>{escape(value)}</string>" for key, value in passed.items()
+                f"<key>{escape(key)}</key><string>{escape(value)}</string>" for key, value in variables.items()
             ),
         )
         return Path.home() / "Library" / "LaunchAgents" / f"{label}.plist", text
     text = _UNIT.format(
-        title=_quoted(layout.root.name).strip('"'),
-        command=" ".join(_quoted(word, dollars=True) for word in command),
-        environment="".join(f"Environment={_quoted(f'{key}={value}')}\n" for key, value in passed.items()),
+        title=_quote(layout.root.name).strip('"'),
+        command=" ".join(_quote(word, dollars=True) for word in command),
+        environment="".join(f"Environment={_quote(f'{key}={value}')}\n" for key, value in variables.items()),
     )
     folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "systemd" / "user"
     return folder / f"astica-sync-{name}.service", text
 
 
-def _quoted(word: str, *, dollars: bool = False) -> str:
-    """One word as systemd.syntax(7) reads it back: quotes, escapes, specifiers; and variables in a command line."""
-    if any(not sign.isprintable() for sign in word):
-        raise AsticaSyncError(f"a service cannot name {safe(word)}", "Give the folder a name without such characters.")
-    word = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
-    return f'"{word.replace("$", "$$") if dollars else word}"'
+def _quote(value: str, *, dollars: bool = False) -> str:
+    """A value quoted for systemd.syntax(7): quotes, escapes and specifiers, and with ``dollars`` also variables."""
+    if any(not character.isprintable() for character in value):
+        raise AsticaSyncError(
+            f"a service file cannot contain the name {safe(value)}", "Rename the folder: use printable characters."
+        )
+    value = value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{value.replace("$", "$$") if dollars else value}"'
 
 
 def _start_lines(file: Path) -> list[str]:
     if file.suffix == ".plist":
-        return [f"launchctl load -w '{file}'"]
+        return [f"launchctl load -w {shlex.quote(str(file))}"]
     return [
         "systemctl --user daemon-reload",
         f"systemctl --user enable --now {file.name}",
-        "loginctl enable-linger      # to go on while you are not logged in",
+        "loginctl enable-linger      # keep it running while you are not logged in",
     ]

@@ -1,1 +1,1 @@
-"""Decisions of the watcher: when to look, when a file counts, what to send next."""
+"""Pure rules of the watcher: when to scan, when a written file is complete, what to upload next."""

@@ -1,84 +1,90 @@
-"""When a file counts: closed after writing where the system tells, else unchanged for a moment.
+"""When a written file is complete: it was closed after writing, or it has not changed for some seconds.
 
-Times are seconds on one clock that never goes back; a *face* is whatever changes with every write (size and times).
+Linux reports that a file was closed. Elsewhere, and where such a report is lost, a file is complete when it is quiet.
+All times are seconds on one monotonic clock. A *signature* is any value that changes with every write (size and times).
 """
 
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-OPEN_PATIENCE = 600.0
-"""A file that was written and never heard to be closed counts after so many seconds without a change: the word that it
-was closed may have been lost."""
-MOST = 100_000
-"""More files than this are not followed one by one; the others count when they are unchanged for a moment."""
+OPEN_TIMEOUT = 600.0
+"""A file that was written and whose close was not reported is complete after so many seconds without a write: the
+report may have been lost."""
+MAX_FILES = 100_000
+"""No more files than this are followed by events; the others are complete when they are quiet."""
 
 
 @dataclass(slots=True)
-class _Told:
-    """The last word of the system about a file."""
+class _LastEvent:
+    """The last event about a file: when it came, and whether the file is open for writing since."""
 
     at: float
     open: bool
 
 
 class Debouncer:
-    """Follows the files that may still be written; forgets each once it has settled."""
+    """Follows the files that may still be written; forgets each once it is complete."""
 
-    def __init__(self, settle: float) -> None:
-        """``settle``: the seconds without a change after which a file counts that nothing was said about."""
-        self._settle = settle
-        self._told: dict[str, _Told] = {}
-        self._faces: dict[str, tuple[Hashable, float]] = {}
+    def __init__(self, quiet_seconds: float) -> None:
+        """``quiet_seconds``: how long a file without events must not change before it is complete."""
+        self._quiet_seconds = quiet_seconds
+        self._events: dict[str, _LastEvent] = {}
+        self._signatures: dict[str, tuple[Hashable, float]] = {}
 
     def written(self, path: str, now: float) -> None:
         """The file is open and being written."""
-        if path in self._told or len(self._told) < MOST:
-            self._told[path] = _Told(now, open=True)
+        self._note(path, _LastEvent(now, open=True))
 
     def closed(self, path: str, now: float) -> None:
-        """The file was closed after writing, or came into its place as a whole."""
-        if path in self._told or len(self._told) < MOST:
-            self._told[path] = _Told(now, open=False)
+        """The file was closed after writing, or was moved into its place as a whole."""
+        self._note(path, _LastEvent(now, open=False))
 
     def moved(self, source: str, target: str, now: float) -> None:
-        """A file has another name now; whoever writes it goes on."""
-        told = self._told.pop(source, None)
-        if told is not None and told.open:
+        """A file was renamed; a program that writes it goes on writing."""
+        event = self._events.pop(source, None)
+        if event is not None and event.open:
             self.written(target, now)
         else:
             self.closed(target, now)
 
-    def gone(self, path: str) -> None:
-        """The file is not there any more."""
-        self._told.pop(path, None)
-        self._faces.pop(path, None)
+    def removed(self, path: str) -> None:
+        """The file does not exist any more."""
+        self._forget(path)
 
-    def ready_at(self, path: str, face: Hashable, age: float, now: float) -> float:
-        """From when the file counts; not after ``now`` means that it does, and it is forgotten here.
+    def quiet_at(self, path: str, signature: Hashable, age: float, now: float) -> float:
+        """From when the file is complete. A time not after ``now`` means that it is; it is then forgotten here.
 
         Args:
-            face: what it looks like now.
-            age: seconds since its last change by its own times; they may be wrong, so a small or negative age only
-                asks for a second look.
+            signature: the file's signature now.
+            age: seconds since its last change by its own times. They may be wrong, so a small or negative age only
+                makes the caller check again.
         """
-        told = self._told.get(path)
-        if told is not None and told.open:
-            at = told.at + OPEN_PATIENCE
-        elif told is not None or age >= self._settle:
+        event = self._events.get(path)
+        if event is not None and event.open:
+            at = event.at + OPEN_TIMEOUT
+        elif event is not None or age >= self._quiet_seconds:
             at = now
         else:
-            known = self._faces.get(path)
-            since = known[1] if known is not None and known[0] == face else now
-            self._faces[path] = (face, since)
-            at = since + self._settle
+            known = self._signatures.get(path)
+            since = known[1] if known is not None and known[0] == signature else now
+            self._signatures[path] = (signature, since)
+            at = since + self._quiet_seconds
         if at <= now:
-            self.gone(path)
+            self._forget(path)
         return at
 
-    def forget_before(self, moment: float) -> None:
-        """Drops what was not asked for in a long time, so that years of it need no memory."""
-        self._told = {path: told for path, told in self._told.items() if told.at >= moment}
-        self._faces = {path: face for path, face in self._faces.items() if face[1] >= moment}
+    def forget_before(self, time: float) -> None:
+        """Drops what was not asked for since ``time``, so that memory stays bounded over years."""
+        self._events = {path: event for path, event in self._events.items() if event.at >= time}
+        self._signatures = {path: known for path, known in self._signatures.items() if known[1] >= time}
 
     def __len__(self) -> int:
-        return len(self._told) + len(self._faces)
+        return len(self._events) + len(self._signatures)
+
+    def _note(self, path: str, event: _LastEvent) -> None:
+        if path in self._events or len(self._events) < MAX_FILES:
+            self._events[path] = event
+
+    def _forget(self, path: str) -> None:
+        self._events.pop(path, None)
+        self._signatures.pop(path, None)

@@ -1,90 +1,89 @@
-"""When the watcher does what. Pure: every moment is an argument, in seconds on a clock that never goes back."""
+"""When the watcher does what. Pure: every time is an argument, in seconds on a monotonic clock."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 COALESCE = 0.1
-"""Events that come this close together are one look."""
-LOOK_SHARE = 0.1
-"""The share of its time that the watcher looks at folders while events keep coming."""
+"""Events within so many seconds of each other lead to one scan."""
+SCAN_SHARE = 0.1
+"""The largest share of its time that the watcher spends scanning while events keep coming."""
 POLL_SHARE = 0.02
-"""The same where nothing tells of changes and it looks of its own accord."""
-POLL_FLOOR = 1.0
+"""The same where the system reports no changes, so that scans are repeated at an interval."""
+MIN_POLL_INTERVAL = 1.0
 ROUND_GAP = 2.0
-"""Between two rounds at least; each costs one request."""
+"""The shortest time between two rounds; each costs one request."""
 ROUND_SHARE = 0.25
-FIRST_REST = 2.0
-LONGEST_REST = 300.0
+FIRST_RETRY = 2.0
+MAX_RETRY = 300.0
 
 
-class Action(StrEnum):
-    """What is due: *round* is the whole cycle with an observation, *look* a scan of what was touched, *send* the next
-    piece of the backlog."""
+class WatchAction(StrEnum):
+    """What is due: *round* is a full cycle with an observation, *scan* a scan of the folders that changed, *send* the
+    next batch of uploads."""
 
     ROUND = "round"
-    LOOK = "look"
+    SCAN = "scan"
     SEND = "send"
     WAIT = "wait"
 
 
-def rest_after(failures: int) -> float:
-    """How long to rest after so many failures in a row, in seconds: 2, 4, 8 … up to five minutes."""
-    return min(LONGEST_REST, FIRST_REST * 2.0 ** min(max(failures - 1, 0), 16))
+def retry_delay(failures: int) -> float:
+    """The pause after so many failures in a row, in seconds: 2, 4, 8 … up to five minutes."""
+    return min(MAX_RETRY, FIRST_RETRY * 2.0 ** min(max(failures - 1, 0), 16))
 
 
-def poll_pause(cost: float) -> float:
-    """How long to wait between two scans of the whole store, of which one takes ``cost`` seconds."""
-    return max(POLL_FLOOR, cost / POLL_SHARE)
+def poll_interval(cost: float) -> float:
+    """The pause between two scans of the whole store, each of which takes ``cost`` seconds."""
+    return max(MIN_POLL_INTERVAL, cost / POLL_SHARE)
 
 
 @dataclass(slots=True)
 class Scheduler:
-    """What is due when. ``observe_every`` is how long the service goes unobserved at most, in seconds; ``polls``
-    says that nothing tells of changes."""
+    """What is due when. ``observe_every`` is the longest time between two observations, in seconds; ``polls`` means
+    that the system does not report changes."""
 
     observe_every: float
     polls: bool = False
     round_at: float = 0.0
-    look_at: float | None = None
-    _looked: float = float("-inf")
-    _look_cost: float = 0.0
-    _rounded: float = float("-inf")
+    scan_at: float | None = None
+    _scanned: float = float("-inf")
+    _scan_cost: float = 0.0
+    _last_round: float = float("-inf")
     _round_cost: float = 0.0
 
-    def touched(self, now: float) -> None:
-        """Something changed in a folder, or may have."""
-        at = max(now + COALESCE, self._looked + self._look_cost / LOOK_SHARE)
-        self.look_at = at if self.look_at is None else min(self.look_at, at)
+    def changed(self, now: float) -> None:
+        """Something in a folder changed, or may have changed."""
+        self.request_scan(max(now + COALESCE, self._scanned + self._scan_cost / SCAN_SHARE))
 
-    def look_again(self, at: float) -> None:
-        """A file is going to have settled at that moment."""
-        self.look_at = at if self.look_at is None else min(self.look_at, at)
+    def request_scan(self, at: float) -> None:
+        """A scan is needed at that time, or earlier."""
+        self.scan_at = at if self.scan_at is None else min(self.scan_at, at)
 
-    def want_round(self, at: float) -> None:
-        """An observation is wanted at that moment, or sooner."""
-        at = max(at, self._rounded + ROUND_GAP, self._rounded + self._round_cost / ROUND_SHARE)
+    def request_round(self, at: float) -> None:
+        """An observation is needed at that time, or earlier; the gap between two rounds is kept."""
+        at = max(at, self._last_round + ROUND_GAP, self._last_round + self._round_cost / ROUND_SHARE)
         self.round_at = min(self.round_at, at)
 
-    def looked(self, now: float, cost: float) -> None:
-        """A look has ended that took ``cost`` seconds."""
-        self._looked, self._look_cost = now, cost
-        self.look_at = now + poll_pause(cost) if self.polls else None
+    def scan_done(self, now: float, cost: float) -> None:
+        """A scan has ended that took ``cost`` seconds."""
+        self._scanned, self._scan_cost = now, cost
+        self.scan_at = now + poll_interval(cost) if self.polls else None
 
-    def rounded(self, now: float, cost: float, scan_cost: float) -> None:
-        """A round has ended; the scan in it was a look as well."""
-        self._rounded, self._round_cost = now, cost
+    def round_done(self, now: float, cost: float, scan_cost: float) -> None:
+        """A round has ended; it contained a scan of the whole store."""
+        self._last_round, self._round_cost = now, cost
         self.round_at = now + self.observe_every
-        self.looked(now, scan_cost)
-        # That was the whole store; what is touched next is a folder.
-        self._look_cost = 0.0
+        self.scan_done(now, scan_cost)
+        # That was the whole store; the next change concerns one folder, so its scan need not wait as long.
+        self._scan_cost = 0.0
 
-    def next(self, now: float, backlog: bool) -> tuple[Action, float]:
+    def next_action(self, now: float, backlog: bool) -> tuple[WatchAction, float]:
         """What to do now, or until when to wait."""
         if self.round_at <= now:
-            return Action.ROUND, now
-        if self.look_at is not None and self.look_at <= now:
-            return Action.LOOK, now
-        # A look that is due in a moment comes first: a piece of the backlog takes seconds.
-        if backlog and (self.look_at is None or self.look_at > now + COALESCE):
-            return Action.SEND, now
-        return Action.WAIT, min(self.round_at, self.look_at if self.look_at is not None else self.round_at)
+            return WatchAction.ROUND, now
+        if self.scan_at is not None and self.scan_at <= now:
+            return WatchAction.SCAN, now
+        # A scan that is due soon comes first: a batch of the backlog takes seconds.
+        if backlog and (self.scan_at is None or self.scan_at > now + COALESCE):
+            return WatchAction.SEND, now
+        return WatchAction.WAIT, min(self.round_at, self.scan_at if self.scan_at is not None else self.round_at)

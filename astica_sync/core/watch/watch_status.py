@@ -1,17 +1,18 @@
-"""What a watcher says about itself, as plain data: the words for its states, and what another terminal may read."""
+"""The status of a watcher as plain data: its states, and what ``watch status`` prints in another terminal."""
 
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
 FORMAT = 1
-ERRORS_KEPT = 5
+MAX_ERRORS = 5
+MAX_WAITS = 50
 
 
-class State(StrEnum):
-    """*idle*: nothing to do; *working*: something goes up or is looked at; *resting*: it failed and is tried again;
-    *held*: the store is not there, or must not be touched now; *halted*: it needs a person and asks for nothing until
-    the settings change; *paused*: a person said so."""
+class WatchState(StrEnum):
+    """*idle*: nothing to do; *working*: it uploads or compares; *resting*: it failed and tries again; *held*: the
+    store is missing, or must not be synced now; *halted*: it sends nothing until the settings or the key change;
+    *paused*: paused by the user."""
 
     STARTING = "starting"
     IDLE = "idle"
@@ -25,19 +26,20 @@ class State(StrEnum):
 
 @dataclass(slots=True)
 class WatchStatus:
-    """One store's watcher at one moment; all times are seconds since the epoch.
+    """The status of one store's watcher; all times are seconds since the epoch. The field names are those of
+    ``watch status --json``.
 
-    ``since`` is when the process began to watch, ``state_since`` when the state began and ``why`` the reason for it,
-    ``agreed_at`` when service and store were last known to be equal, ``polls`` why changes are looked for instead of
-    heard, ``waits`` and ``refusals`` what is not done and why. ``failures`` counts samples that could not be sent or
-    removed and answers that were lost, ``troubles`` what made it rest, hold or halt, both by the kind of error. ``eta``
-    are the seconds that the queue will take.
+    ``since`` is when the process began to watch, ``state_since`` when the state began and ``why`` its reason,
+    ``agreed_at`` when service and store were last known to be in sync, ``polls`` why the watcher polls instead of
+    receiving events, ``waits`` and ``refusals`` what is not done and why. ``failures`` counts samples that could not be
+    uploaded or removed and answers that were lost, ``troubles`` what made the watcher rest, hold or halt, both by the
+    kind of error. ``eta`` is how many seconds the queue takes.
     """
 
     store: str
     pid: int
     since: float
-    state: State = State.STARTING
+    state: WatchState = WatchState.STARTING
     state_since: float = 0.0
     why: str = ""
     next_try_at: float | None = None
@@ -56,14 +58,14 @@ class WatchStatus:
     scan_seconds: float = 0.0
     errors: list[str] = field(default_factory=list)
 
-    def remember(self, error: str, kind: str) -> None:
-        """Keeps the last few errors, and counts them by kind."""
+    def add_error(self, error: str, kind: str) -> None:
+        """Keeps the last few errors, and counts all by kind."""
         self.troubles[kind] = self.troubles.get(kind, 0) + 1
         if error not in self.errors[-1:]:
-            self.errors = [*self.errors, error][-ERRORS_KEPT:]
+            self.errors = [*self.errors, error][-MAX_ERRORS:]
 
     def as_data(self) -> dict[str, Any]:
         """The object that is written and printed; long lists are cut."""
         data = asdict(self)
-        data["waits"] = self.waits[:50]
+        data["waits"] = self.waits[:MAX_WAITS]
         return {"format": FORMAT, **data}

@@ -10,7 +10,7 @@ import os
 
 from astica_sync.clock import Clock
 from astica_sync.core.model import ALL_READABLE
-from astica_sync.core.watch.watch_status import State
+from astica_sync.core.watch.watch_status import WatchState
 from astica_sync.errors import StoreError
 from astica_sync.local.identity import check_root
 from astica_sync.local.layout import ASKS, Layout
@@ -69,6 +69,6 @@ def _is_notified(layout: Layout) -> bool:
     """Whether the watcher is notified of changes, and is running."""
     try:
         report = json.loads(layout.watch_state.read_bytes())
-        return report["polls"] == "" and report["state"] in (State.IDLE, State.WORKING)
+        return report["polls"] == "" and report["state"] in (WatchState.IDLE, WatchState.WORKING)
     except (OSError, ValueError, KeyError, TypeError):
         return False

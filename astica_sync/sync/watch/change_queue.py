@@ -1,6 +1,7 @@
-"""What the system told about the store since the last look: where to look again, and what is being written.
+"""What happened in the store since the last scan: which folders changed, and which files are being written.
 
-A hint decides nothing; the scan does. Too many hints, or lost ones, only make the next look a look at everything.
+An entry decides nothing; the scan does. Too many entries, or lost ones, only turn the next scan into one of the whole
+store.
 """
 
 import threading
@@ -9,88 +10,97 @@ from dataclasses import dataclass, field
 
 from astica_sync.core.watch.debounce import Debouncer
 
-MOST_FOLDERS = 1000
-MOST_WORDS = 50_000
+MAX_FOLDERS = 1000
+MAX_FILE_EVENTS = 50_000
+
+FileEvent = Callable[[Debouncer], None]
+"""One event about a file, to be applied to the debouncer."""
 
 
 @dataclass(slots=True)
 class ChangeBatch:
-    """What was told: folders to look into (relative to the store), or everything and why; the names of files that ask
-    whether all that was seen; in order, what each file's writer does."""
+    """Everything that was queued between two scans.
+
+    ``folders`` are the folders to scan (relative to the store), ``rescan`` is why the whole store must be scanned
+    instead ("" when it need not), ``status_requests`` are the names of the files by which other processes ask whether
+    the index is up to date, ``file_events`` what happened to single files, in order.
+    """
 
     folders: set[str] = field(default_factory=set)
-    everything: str = ""
-    asked: list[str] = field(default_factory=list)
-    words: list[Callable[[Debouncer], None]] = field(default_factory=list)
+    rescan: str = ""
+    status_requests: list[str] = field(default_factory=list)
+    file_events: list[FileEvent] = field(default_factory=list)
 
-    def __bool__(self) -> bool:
-        return bool(self.folders or self.everything)
+    @property
+    def needs_scan(self) -> bool:
+        return bool(self.folders or self.rescan)
 
 
 class ChangeQueue:
-    """Collects hints until somebody takes them. For any number of threads."""
+    """Collects changes until the watcher takes them. For any number of threads."""
 
     def __init__(self, wake: Callable[[], None] = lambda: None) -> None:
+        """``wake`` wakes the watcher."""
         self._wake = wake
         self._lock = threading.Lock()
-        self._told = ChangeBatch()
+        self._batch = ChangeBatch()
 
-    def folder(self, path: str) -> None:
-        """Something in this folder changed, or may have."""
+    def add_folder(self, path: str) -> None:
+        """Something in this folder changed, or may have changed."""
         with self._lock:
-            first = not self._told
-            self._told.folders.add(path)
-            if len(self._told.folders) > MOST_FOLDERS:
-                self._told.folders.clear()
-                self._told.everything = self._told.everything or "changes in very many folders"
+            first = not self._batch.needs_scan
+            self._batch.folders.add(path)
+            if len(self._batch.folders) > MAX_FOLDERS:
+                self._batch.folders.clear()
+                self._batch.rescan = self._batch.rescan or "changes in very many folders"
         if first:
             self._wake()
 
-    def everything(self, why: str) -> None:
-        """Something changed, and nobody knows where."""
+    def request_rescan(self, reason: str) -> None:
+        """Something changed, and it is not known where."""
         with self._lock:
-            first = not self._told
-            self._told.everything = why
+            first = not self._batch.needs_scan
+            self._batch.rescan = reason
         if first:
             self._wake()
 
-    def word(self, tell: Callable[[Debouncer], None]) -> None:
-        """A file is being written, was closed, was moved or is gone."""
+    def add_file_event(self, event: FileEvent) -> None:
+        """A file is being written, was closed, was moved or was removed."""
         with self._lock:
-            if len(self._told.words) < MOST_WORDS:
-                self._told.words.append(tell)
+            if len(self._batch.file_events) < MAX_FILE_EVENTS:
+                self._batch.file_events.append(event)
 
-    def forget_words(self) -> None:
-        """Nobody listens any more, so what writers were heard to do tells no longer what they do."""
+    def drop_file_events(self) -> None:
+        """Events are no longer received, so the queued ones do not say any more whether a file is still open."""
         with self._lock:
-            self._told.words.clear()
+            self._batch.file_events.clear()
 
-    def ask(self, name: str) -> None:
-        """Somebody wants to know when everything that was told before has been looked at."""
+    def add_status_request(self, name: str) -> None:
+        """Another process waits until everything queued before this has been scanned."""
         with self._lock:
-            self._told.asked.append(name)
+            self._batch.status_requests.append(name)
         self._wake()
 
     @property
-    def are_asked_for(self) -> bool:
+    def has_status_requests(self) -> bool:
         with self._lock:
-            return bool(self._told.asked)
+            return bool(self._batch.status_requests)
 
     def wake(self) -> None:
-        """Something that is no sample changed: the settings, or the order to rest."""
+        """Something outside the images changed: the settings, or the order to pause."""
         self._wake()
 
     def take(self) -> ChangeBatch:
-        """Everything that was told since the last time."""
+        """Removes and returns everything queued since the last call."""
         with self._lock:
-            told, self._told = self._told, ChangeBatch()
-        return told
+            batch, self._batch = self._batch, ChangeBatch()
+        return batch
 
-    def take_words(self, settling: Debouncer) -> bool:
-        """Passes on what the writers do; whether there is something to look at."""
+    def apply_file_events(self, debouncer: Debouncer) -> bool:
+        """Applies the queued file events; returns whether there is something to scan."""
         with self._lock:
-            words, self._told.words = self._told.words, []
-            waiting = bool(self._told)
-        for word in words:
-            word(settling)
-        return waiting
+            events, self._batch.file_events = self._batch.file_events, []
+            needs_scan = self._batch.needs_scan
+        for event in events:
+            event(debouncer)
+        return needs_scan

@@ -1,7 +1,7 @@
-"""Hears of changes from the system, where it tells; says so where it does not, so that somebody looks instead.
+"""File system events, where the system reports them, and the reason for polling where it does not.
 
-Events are hints. What they do not tell (a full queue, a limit of watches, a file system that is silent, or one on which
-others write) is covered by scans at an interval.
+An event only says where to scan. What events miss (a full queue, the limit of inotify watches, a file system without
+events, or one that other machines write to) is found by scans at an interval.
 """
 
 import contextlib
@@ -21,10 +21,10 @@ from astica_sync.local.layout import ASKS, IGNORE_FILE, SETTINGS_FILE, STATE_DIR
 from astica_sync.local.scan.ignore import is_hidden
 from astica_sync.sync.watch.change_queue import ChangeQueue
 
-HEARING_SECONDS = 2.0
+PROBE_TIMEOUT = 2.0
 PROBE = "watch-probe"
-# Others may write there, and the kernel of this machine does not hear of it.
-SHARED = frozenset(
+# Other machines may write there, and the kernel of this one reports no events for it.
+SHARED_FILE_SYSTEMS = frozenset(
     {
         "nfs",
         "nfs4",
@@ -42,66 +42,67 @@ SHARED = frozenset(
         "ncpfs",
     }
 )
-LIMIT_HINT = "raise fs.inotify.max_user_watches and fs.inotify.max_user_instances to hear of changes at once"
-_LIMIT = "the system's limit of watches is reached"
-# Elsewhere nothing tells that a file was closed.
-TELLS_CLOSED = sys.platform == "linux"
+LIMIT_HINT = "raise fs.inotify.max_user_watches and fs.inotify.max_user_instances to receive events"
+_LIMIT = "the system's limit of inotify watches is reached"
+# Other systems do not report that a file was closed.
+REPORTS_CLOSE = sys.platform == "linux"
 
 
 class FsEvents:
-    """The system's word about one store. ``silent`` is why it must be looked at of one's own accord as well, ""
-    where everything is heard."""
+    """The file system events of one store. ``polling_reason`` is why the store must be polled as well, "" where all
+    changes are reported."""
 
-    def __init__(self, layout: Layout, hints: ChangeQueue, now: Callable[[], float]) -> None:
+    def __init__(self, layout: Layout, changes: ChangeQueue, now: Callable[[], float]) -> None:
         self._layout = layout
-        self._hints = hints
+        self._changes = changes
         self._now = now
         self._observer: Any = None
-        self._heard = threading.Event()
-        self.silent = "unasked"
-        self.suspects = False
-        """Whether the last check missed folders; new ones may only be too new, so it takes two."""
-        self.has_lost = False
-        """Whether the system's queue was ever too short."""
+        self._probe_received = threading.Event()
+        self.polling_reason = "not started"
+        self.unwatched_suspected = False
+        """Whether the last check found folders without a watch. A folder may just be too new, so two checks in a row
+        must find some."""
+        self.overflowed = False
+        """Whether the system's event queue ever overflowed."""
 
     def start(self) -> str:
-        """Begins to listen and finds out whether anything is heard; returns ``silent``."""
+        """Starts the observer and checks that events arrive; returns ``polling_reason``."""
         from watchdog.observers import Observer
 
-        # It says so on standard error when a folder was made while it was being listened to, which loses nothing.
+        # The library warns on standard error when a folder was made while its watch was being set up; nothing is lost.
         warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")
-        _hear_of_losses(self)
+        _report_overflows_to(self)
         kind = file_system_type(self._layout.root)
         try:
             self._observer = Observer(timeout=60)
-            self._observer.schedule(_Handler(self), str(self._layout.root), recursive=True, event_filter=_events())
+            self._observer.schedule(_Handler(self), str(self._layout.root), recursive=True, event_filter=_event_types())
             self._observer.start()
         except (OSError, RuntimeError) as error:
             self.stop()
-            self.silent = _why(error)
-            return self.silent
-        if kind in SHARED or kind.startswith("fuse."):
-            self.silent = f"the store lies on {kind}, where changes made elsewhere are not heard"
-        elif not self._hears():
+            self.polling_reason = _start_failure(error)
+            return self.polling_reason
+        if kind in SHARED_FILE_SYSTEMS or kind.startswith("fuse."):
+            self.polling_reason = f"the store is on {kind}, where changes made by other machines cause no events"
+        elif not self._receives_events():
             unwatched = _unwatched(self._layout.root, [os.fsencode(STATE_DIR)])
-            self.silent = f"{_LIMIT}; {LIMIT_HINT}" if unwatched else "the system does not tell of changes here"
+            self.polling_reason = f"{_LIMIT}; {LIMIT_HINT}" if unwatched else "the system reports no changes here"
         else:
-            self.silent = ""
-        return self.silent
+            self.polling_reason = ""
+        return self.polling_reason
 
     def check(self, folders: Iterable[bytes]) -> str:
-        """Whether each of these folders is still listened to; returns ``silent``, which may have got a reason."""
-        if self._observer is None or self.silent:
-            return self.silent
+        """Checks that each of these folders still has a watch; returns ``polling_reason``, which may be new."""
+        if self._observer is None or self.polling_reason:
+            return self.polling_reason
         if not self._observer.is_alive() or not all(emitter.is_alive() for emitter in self._observer.emitters):
-            self.silent = "the system has stopped telling of changes"
+            self.polling_reason = "the system has stopped reporting changes"
         elif not (missed := _unwatched(self._layout.root, folders)):
-            self.suspects = False
-        elif not self.suspects:
-            self.suspects = True
+            self.unwatched_suspected = False
+        elif not self.unwatched_suspected:
+            self.unwatched_suspected = True
         else:
-            self.silent = f"{_LIMIT}, {missed} folders are not heard; {LIMIT_HINT}"
-        return self.silent
+            self.polling_reason = f"{_LIMIT}, {missed} folders have no watch; {LIMIT_HINT}"
+        return self.polling_reason
 
     def stop(self) -> None:
         observer, self._observer = self._observer, None
@@ -110,75 +111,75 @@ class FsEvents:
                 observer.stop()
                 observer.join(timeout=5)
 
-    def _hears(self) -> bool:
+    def _receives_events(self) -> bool:
         probe = self._layout.state / PROBE
         try:
             probe.write_bytes(b"")
         except OSError:
             return False
-        heard = self._heard.wait(HEARING_SECONDS)
+        received = self._probe_received.wait(PROBE_TIMEOUT)
         with contextlib.suppress(OSError):
             probe.unlink()
-        return heard
+        return received
 
-    def lost(self) -> None:
-        """The system had more to tell than it keeps."""
-        self.has_lost = True
-        self._hints.everything("some changes came too fast to be told one by one")
+    def overflow(self) -> None:
+        """The system's event queue was full, and events were lost."""
+        self.overflowed = True
+        self._changes.request_rescan("events were lost")
 
-    def tell(self, event: Any) -> None:
-        """Turns one event into a hint."""
+    def handle(self, event: Any) -> None:
+        """Queues the change that one event reports."""
         kind = event.event_type
         source, target = self._relative(event.src_path), self._relative(event.dest_path)
         for path in (source, target):
-            if path is not None and _is_ours(path):
-                self._hear_ours(path, kind)
+            if path is not None and _is_own_file(path):
+                self._handle_own_file(path, kind)
         if event.is_directory:
             if kind == "deleted" or kind == "moved":
-                self._touch_above(source)
+                self._add_parent(source)
             if kind == "created":
-                self._touch(source)
+                self._add_folder(source)
             elif kind == "moved":
-                self._touch(target)
+                self._add_folder(target)
             return
-        self._tell_writer(kind, source, target)
-        if kind == "modified" and TELLS_CLOSED:
-            # It is looked at when it is closed.
+        self._add_file_event(kind, source, target)
+        if kind == "modified" and REPORTS_CLOSE:
+            # The file is scanned when it is closed.
             return
-        self._touch_above(source)
-        self._touch_above(target)
+        self._add_parent(source)
+        self._add_parent(target)
 
-    def _tell_writer(self, kind: str, source: str | None, target: str | None) -> None:
+    def _add_file_event(self, kind: str, source: str | None, target: str | None) -> None:
         now = self._now()
-        if kind == "modified" and source is not None and TELLS_CLOSED:
-            self._hints.word(lambda settling: settling.written(source, now))
+        if kind == "modified" and source is not None and REPORTS_CLOSE:
+            self._changes.add_file_event(lambda debouncer: debouncer.written(source, now))
         elif kind == "closed" and source is not None:
-            self._hints.word(lambda settling: settling.closed(source, now))
+            self._changes.add_file_event(lambda debouncer: debouncer.closed(source, now))
         elif kind == "deleted" and source is not None:
-            self._hints.word(lambda settling: settling.gone(source))
+            self._changes.add_file_event(lambda debouncer: debouncer.removed(source))
         elif kind == "moved" and target is not None:
-            self._hints.word(lambda settling: settling.moved(source or "", target, now))
+            self._changes.add_file_event(lambda debouncer: debouncer.moved(source or "", target, now))
 
-    def _hear_ours(self, path: str, kind: str) -> None:
+    def _handle_own_file(self, path: str, kind: str) -> None:
         if path == f"{STATE_DIR}/{PROBE}":
-            self._heard.set()
+            self._probe_received.set()
         elif path.startswith(f"{STATE_DIR}/{ASKS}"):
             if kind == "created":
-                self._hints.ask(path.rpartition("/")[2])
+                self._changes.add_status_request(path.rpartition("/")[2])
         elif path == IGNORE_FILE:
-            self._hints.everything("the ignore file changed")
+            self._changes.request_rescan("the ignore file changed")
         elif path == SETTINGS_FILE or path.startswith(f"{STATE_DIR}/watch-"):
-            self._hints.wake()
+            self._changes.wake()
 
-    def _touch(self, path: str | None) -> None:
-        if path is not None and not _is_ours(path) and not any(is_hidden(part) for part in path.split("/") if part):
-            self._hints.folder(path)
+    def _add_folder(self, path: str | None) -> None:
+        if path is not None and not _is_own_file(path) and not any(is_hidden(part) for part in path.split("/") if part):
+            self._changes.add_folder(path)
 
-    def _touch_above(self, path: str | None) -> None:
-        if path is not None and not _is_ours(path):
+    def _add_parent(self, path: str | None) -> None:
+        if path is not None and not _is_own_file(path):
             name = path.rpartition("/")[2]
             if not is_hidden(name):
-                self._touch(path.rpartition("/")[0])
+                self._add_folder(path.rpartition("/")[0])
 
     def _relative(self, path: bytes | str | None) -> str | None:
         if not path:
@@ -189,21 +190,21 @@ class FsEvents:
         return text[len(root) + 1 :] if text.startswith(f"{root}/") else None
 
 
-def _is_ours(path: str) -> bool:
+def _is_own_file(path: str) -> bool:
     return path.split("/")[0] == STATE_DIR or path in (IGNORE_FILE, SETTINGS_FILE)
 
 
 class _Handler:
-    """What the library calls."""
+    """The object on which watchdog calls ``dispatch``."""
 
     def __init__(self, events: FsEvents) -> None:
         self._events = events
 
     def dispatch(self, event: Any) -> None:
-        self._events.tell(event)
+        self._events.handle(event)
 
 
-def _events() -> list[type[Any]]:
+def _event_types() -> list[type[Any]]:
     from watchdog import events
 
     return [
@@ -219,15 +220,15 @@ def _events() -> list[type[Any]]:
     ]
 
 
-def _why(error: Exception) -> str:
+def _start_failure(error: Exception) -> str:
     number = getattr(error, "errno", None)
     if number in (errno.ENOSPC, errno.EMFILE):
         return f"{_LIMIT}; {LIMIT_HINT}"
-    return f"the system does not tell of changes here: {error}"
+    return f"the system reports no changes here: {error}"
 
 
 def _unwatched(root: Path, folders: Iterable[bytes]) -> int:
-    """How many of the folders no watch of this process is about; 0 where the system does not say (proc(5), fdinfo)."""
+    """How many of the folders have no inotify watch of this process; 0 where they are not listed (proc(5))."""
     watched = set()
     with contextlib.suppress(OSError):
         for descriptor in Path("/proc/self/fdinfo").iterdir():
@@ -244,21 +245,21 @@ def _unwatched(root: Path, folders: Iterable[bytes]) -> int:
     return missed
 
 
-_listening: "weakref.WeakSet[FsEvents]" = weakref.WeakSet()
+_started: "weakref.WeakSet[FsEvents]" = weakref.WeakSet()
 
 
-class _Losses(logging.Handler):
-    """The library says in its log alone that the system's queue was full."""
+class _OverflowHandler(logging.Handler):
+    """watchdog reports a full event queue in its log and nowhere else."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.WARNING:
-            for events in list(_listening):
-                events.lost()
+            for events in list(_started):
+                events.overflow()
 
 
-def _hear_of_losses(events: FsEvents) -> None:
+def _report_overflows_to(events: FsEvents) -> None:
     logger = logging.getLogger("watchdog")
-    if not any(isinstance(handler, _Losses) for handler in logger.handlers):
-        logger.addHandler(_Losses())
+    if not any(isinstance(handler, _OverflowHandler) for handler in logger.handlers):
+        logger.addHandler(_OverflowHandler())
         logger.propagate = False
-    _listening.add(events)
+    _started.add(events)

@@ -1,5 +1,5 @@
-"""Several stores watched by one thread: each does one piece of its work in turn, so a long backlog of one keeps no
-other waiting, and the request budget is shared piece by piece."""
+"""Watches several stores in one thread: each does one piece of work in turn, so a long backlog of one store does not
+delay another, and the request budget is shared piece by piece."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,37 +9,37 @@ from astica_sync.sync.watch.supervisor import HEARTBEAT, Supervisor
 
 
 def run_watchers(
-    keepers: Sequence[Supervisor],
+    supervisors: Sequence[Supervisor],
     wake: Wake,
     *,
     stopping: Callable[[], bool],
-    reread: Callable[[], bool] = lambda: False,
-    beat: Callable[[], None] = lambda: None,
+    reload_requested: Callable[[], bool] = lambda: False,
+    after_turn: Callable[[], None] = lambda: None,
     heartbeat: float = HEARTBEAT,
 ) -> None:
-    """Goes on until somebody says stop.
+    """Runs until ``stopping``.
 
     Args:
-        stopping: whether a person has said stop.
-        reread: whether a person asked, since the last call, to read the settings again.
-        beat: called after each turn: all is well.
+        stopping: whether the user stopped the program.
+        reload_requested: whether SIGHUP was received since the last call.
+        after_turn: called after each turn of all stores.
         heartbeat: the longest pause between two turns, in seconds.
     """
     try:
         while not stopping():
-            if reread():
-                for keeper in keepers:
-                    keeper.begin_anew("a person asked for it")
-            soonest = heartbeat
-            for keeper in keepers:
+            if reload_requested():
+                for supervisor in supervisors:
+                    supervisor.restart("SIGHUP received")
+            pause = heartbeat
+            for supervisor in supervisors:
                 if stopping():
                     return
-                soonest = min(soonest, keeper.step())
-            beat()
-            if soonest > 0:
-                wake.wait(soonest)
+                pause = min(pause, supervisor.step())
+            after_turn()
+            if pause > 0:
+                wake.wait(pause)
     except Interrupted:
         return
     finally:
-        for keeper in keepers:
-            keeper.close()
+        for supervisor in supervisors:
+            supervisor.close()
