@@ -38,7 +38,7 @@ def is_same_image(one: Path, other: Path) -> bool:
 
 
 @pytest.mark.parametrize("name", ["store", "damaged", "answers"])
-def test_each_script_makes_exactly_the_files_beside_it(name: str, tmp_path: Path) -> None:
+def test_each_script_makes_exactly_the_files_next_to_it(name: str, tmp_path: Path) -> None:
     committed, fresh = made(name, tmp_path)
     assert list(committed) == list(fresh)
     for path in committed:

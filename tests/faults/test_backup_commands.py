@@ -1,4 +1,4 @@
-"""``backup verify``, ``restore`` and ``list`` as a person uses them after something went wrong."""
+"""``backup verify``, ``restore`` and ``list`` after something went wrong."""
 
 import shutil
 import subprocess
@@ -49,7 +49,7 @@ def test_what_cannot_be_repaired_is_named_with_class_and_file_and_the_exit_code_
     assert (broken["path"], broken["reason"][:7]) == ("Can/000.png", "damaged")
 
 
-def test_a_backup_that_is_gone_as_a_whole_is_not_a_good_one(shell: Shell, pushed: Path) -> None:
+def test_verify_fails_when_the_whole_backup_is_missing(shell: Shell, pushed: Path) -> None:
     shutil.rmtree(pushed / ".astica-sync" / "backup")
     (pushed / "Can" / "000.png").unlink()
     found = shell("backup", "verify", "--json", "--store", pushed)
@@ -58,7 +58,7 @@ def test_a_backup_that_is_gone_as_a_whole_is_not_a_good_one(shell: Shell, pushed
     assert found.json["broken"][0]["reason"] == "missing in the backup"
 
 
-def test_the_parts_of_a_verification_are_the_whole(shell: Shell, pushed: Path) -> None:
+def test_verifying_in_parts_covers_every_object(shell: Shell, pushed: Path) -> None:
     rot(object_of(pushed, "Can/000.png"))
     (pushed / "Can" / "000.png").unlink()
     parts = [shell("backup", "verify", "--json", "--part", f"{number}/3", "--store", pushed) for number in (1, 2, 3)]
@@ -68,7 +68,7 @@ def test_the_parts_of_a_verification_are_the_whole(shell: Shell, pushed: Path) -
         assert shell("backup", "verify", "--part", wrong, "--store", pushed).code == 2
 
 
-def test_while_another_process_writes_nothing_is_repaired_and_everything_is_named(shell: Shell, pushed: Path) -> None:
+def test_verify_repairs_nothing_while_another_process_writes(shell: Shell, pushed: Path) -> None:
     rot(object_of(pushed, "Can/000.png"))
     hold = (
         "import sys; from pathlib import Path; from astica_sync.local.layout import Layout;"
@@ -88,7 +88,7 @@ def test_while_another_process_writes_nothing_is_repaired_and_everything_is_name
     assert shell("backup", "verify", "--store", pushed).code == 0
 
 
-def test_a_broken_object_blocks_the_removal_that_would_rely_on_it_until_good_bytes_come_by(
+def test_a_damaged_object_blocks_the_removal_that_relies_on_it(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     data = (pushed / "Can" / "000.png").read_bytes()
@@ -105,7 +105,7 @@ def test_a_broken_object_blocks_the_removal_that_would_rely_on_it_until_good_byt
     assert shell("backup", "verify", "--store", pushed).code == 0
 
 
-def test_a_broken_object_never_blocks_the_upload_of_good_bytes(
+def test_a_damaged_object_does_not_block_an_upload(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     rot(object_of(pushed, "Can/000.png"))
@@ -114,7 +114,7 @@ def test_a_broken_object_never_blocks_the_upload_of_good_bytes(
     assert on_service(sandbox, model_id) == in_store(pushed)
 
 
-def test_a_restore_brings_every_class_folder_back_byte_for_byte_beside_the_store(shell: Shell, pushed: Path) -> None:
+def test_restore_writes_every_class_folder_byte_for_byte_next_to_the_store(shell: Shell, pushed: Path) -> None:
     ran = shell("backup", "restore", "--store", pushed)
     assert ran.code == 0, ran.err
     back = pushed.with_name("store-restored")
@@ -136,7 +136,7 @@ def test_a_restore_of_one_class_never_overwrites_a_different_file(shell: Shell, 
     assert not (tmp_path / "out" / "Bottle").exists()
 
 
-def test_the_backup_gives_everything_back_without_index_journal_sentinel_and_service(
+def test_restore_needs_no_index_journal_sentinel_or_service(
     shell: Shell, sandbox: RunningSandbox, pushed: Path
 ) -> None:
     before = in_store(pushed)
@@ -152,7 +152,7 @@ def test_the_backup_gives_everything_back_without_index_journal_sentinel_and_ser
 
 
 @pytest.mark.parametrize("command", ["list", "verify", "restore"])
-def test_nothing_of_the_backup_needs_a_key_or_sends_a_request(
+def test_backup_commands_need_no_key_and_send_no_request(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, command: str
 ) -> None:
     del shell.environ["ASTICA_API_KEY"]

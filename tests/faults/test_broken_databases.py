@@ -1,5 +1,7 @@
-"""Index, journal and request budget: flipped, locked, rolled back, deleted. The files decide, and the service; what a
-database says wrongly or not at all costs a scan, an observation or a wait, never a sample."""
+"""Index, journal and request budget: flipped, locked, rolled back, deleted.
+
+Files and service decide; a wrong or missing database costs a scan, an observation or a wait, never a sample.
+"""
 
 import random
 import shutil
@@ -156,7 +158,7 @@ def test_the_loss_of_the_whole_state_folder_loses_no_sample_of_the_service(
     assert len(list((pushed / ".astica-sync" / "backup" / "objects").glob("*/*"))) == 7
 
 
-def test_an_index_that_lies_about_a_file_sends_no_wrong_bytes(
+def test_a_wrong_index_entry_sends_no_wrong_bytes(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     with sqlite3.connect(databases(shell, pushed)["index"]) as index:
@@ -170,7 +172,7 @@ def test_an_index_that_lies_about_a_file_sends_no_wrong_bytes(
 
 
 @pytest.mark.parametrize("name", ["index", "journal"])
-def test_rows_that_a_flipped_byte_has_put_out_of_order_are_damage_and_no_absence(
+def test_index_rows_out_of_order_are_damage_not_absence(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, name: str
 ) -> None:
     broken = databases(shell, pushed)[name]
@@ -198,10 +200,10 @@ def test_a_class_that_a_flipped_byte_renamed_in_the_index_keeps_its_name(
     assert [request.call for request in sandbox.log] == ["view"]
 
 
-def test_an_old_journal_makes_a_strangers_sample_ours_only_where_the_backup_can_give_it_back(
+def test_an_old_journal_adopts_an_unmanaged_sample_only_if_the_backup_has_it(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path
 ) -> None:
-    """The one thing that an observation cannot tell: what we removed since, and somebody else has put there again."""
+    """An observation cannot show that another user has added again what was removed here since."""
     journal = databases(shell, pushed)["journal"]
     shutil.copy2(journal, tmp_path / "old")
     gone = (pushed / "Can" / "000.png").read_bytes()

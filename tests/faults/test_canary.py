@@ -1,4 +1,4 @@
-"""Promise 10 over whole processes: after every kind of failure, as loud as can be, the key is nowhere.
+"""Promise 10 over whole processes: after every kind of failure, with all logging on, the key is nowhere.
 
 A key that nothing else looks like is searched in all that a process wrote: both outputs with every library's debug
 log, the index, the journal, the backup, the state of the machine, core files; and in the list of processes meanwhile.
@@ -27,7 +27,7 @@ from tests.harness.shell import Shell, draw, fill
 CANARY = "canary-7d41e0b2c9"
 MODEL = 5
 
-# What a person might turn on to find a fault, and more: every logger, tracebacks of all threads, warnings.
+# What a user might turn on to find a fault, and more: every logger, tracebacks of all threads, warnings.
 LOUD = """
 import faulthandler, logging, sys, threading, warnings
 faulthandler.enable(all_threads=True)
@@ -175,7 +175,7 @@ def no_http(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("talk", [echoing, page, cut, no_http], ids=lambda talk: talk.__name__)
-def test_a_service_that_says_the_key_back_is_not_repeated(shell: Shell, tmp_path: Path, talk: Talk) -> None:
+def test_a_service_that_echoes_the_key_is_not_quoted(shell: Shell, tmp_path: Path, talk: Talk) -> None:
     with strange(talk) as server:
         store = fill(tmp_path / "mirrored", {"Can": 1})
         create_store(store, model_id=MODEL, train_url=server.url, now=0.0)
@@ -194,7 +194,7 @@ def test_an_unreachable_service_shows_no_key(shell: Shell, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGABRT, signal.SIGSEGV, signal.SIGKILL])
-def test_no_end_of_a_push_leaves_the_key_behind(
+def test_no_way_to_end_a_push_leaves_the_key_behind(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, number: signal.Signals
 ) -> None:
     fill(pushed, {"Jar": 4}, start=40)
@@ -218,7 +218,7 @@ def test_no_end_of_a_push_leaves_the_key_behind(
 
 
 @pytest.mark.parametrize("key", [f"{CANARY} x", f"{CANARY}\x1b"])
-def test_a_key_that_cannot_be_one_is_refused_unseen(shell: Shell, pushed: Path, key: str) -> None:
+def test_an_invalid_key_is_refused_without_being_shown(shell: Shell, pushed: Path, key: str) -> None:
     shell.environ["ASTICA_API_KEY"] = key
     code, said = check(start(shell, "push", "--store", pushed), pushed, shell.home)
     assert code == 1

@@ -97,7 +97,7 @@ def changed(shell: Shell, pushed: Path) -> Path:
     [pytest.param(*fault, marks=() if fault in TELLING else pytest.mark.long) for fault in FAULTS],
     ids=str,
 )
-def test_a_system_call_that_fails_once_loses_nothing_and_the_next_push_mends_it(
+def test_a_system_call_that_fails_once_loses_nothing_and_the_next_push_recovers(
     shell: Shell, sandbox: RunningSandbox, changed: Path, model_id: int, call: str, error: str, number: int
 ) -> None:
     before = in_store(changed)
@@ -129,7 +129,7 @@ def test_system_calls_that_fail_from_the_first_on_send_nothing(
 
 
 @pytest.mark.parametrize("files", [12, 24, *(pytest.param(files, marks=pytest.mark.long) for files in (8, 16, 32))])
-def test_a_process_that_may_open_few_files_removes_nothing_that_is_there(
+def test_a_low_limit_of_open_files_removes_nothing(
     shell: Shell, sandbox: RunningSandbox, changed: Path, model_id: int, files: int
 ) -> None:
     before = in_store(changed)

@@ -1,4 +1,4 @@
-"""Stories of users whose files were taken from them, told again: here nothing goes.
+"""Mistakes that cost the users of other tools their files: here nothing is removed.
 
 Each is a report about another tool; where a story needs a disk that is not mounted, it is in
 ``tests/cli/test_disk_trouble.py``, and the plain shares of the guard are in ``tests/cli/test_removals.py``.
@@ -18,7 +18,7 @@ def nothing_went(box: RunningSandbox) -> bool:
     return not (box.seen("sample_remove") or box.seen("class_remove"))
 
 
-def test_a_class_whose_last_file_went_is_asked_about_however_small_it_is(
+def test_removing_the_last_file_of_a_class_needs_confirmation(
     shell: Shell, sandbox: RunningSandbox, pushed: Path
 ) -> None:
     for path in (pushed / "Bottle").iterdir():
@@ -34,7 +34,7 @@ def test_a_class_whose_last_file_went_is_asked_about_however_small_it_is(
 
 
 @pytest.mark.parametrize(("answer", "code"), [("n", 4), ("y", 0)])
-def test_on_a_terminal_a_vanished_class_is_asked_about_by_the_names_of_its_files(
+def test_on_a_terminal_the_question_about_an_empty_class_names_its_files(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, answer: str, code: int
 ) -> None:
     shutil.rmtree(pushed / "Bottle")
@@ -45,7 +45,7 @@ def test_on_a_terminal_a_vanished_class_is_asked_about_by_the_names_of_its_files
     assert nothing_went(sandbox) == (answer == "n")
 
 
-def test_a_class_that_was_renamed_moves_without_a_question(
+def test_a_renamed_class_moves_without_a_question(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     (pushed / "Bottle").rename(pushed / "Flask")
@@ -53,7 +53,7 @@ def test_a_class_that_was_renamed_moves_without_a_question(
     assert on_service(sandbox, model_id) == in_store(pushed)
 
 
-def test_a_changed_ignore_file_never_becomes_removals_without_saying_so(
+def test_a_changed_ignore_file_does_not_remove_samples_silently(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     (pushed / ".astica-ignore").write_text("000.png\n")
@@ -70,9 +70,7 @@ def test_a_changed_ignore_file_never_becomes_removals_without_saying_so(
     assert on_service(sandbox, model_id) == in_store(pushed)
 
 
-def test_everything_deleted_by_a_slip_of_the_hand_removes_nothing(
-    shell: Shell, sandbox: RunningSandbox, pushed: Path
-) -> None:
+def test_deleting_every_file_removes_nothing(shell: Shell, sandbox: RunningSandbox, pushed: Path) -> None:
     for title in ("Bottle", "Can", "Glass"):
         shutil.rmtree(pushed / title)
     for flags in ((), ("--max-remove", "1000"), ("--max-remove", "100%")):
@@ -95,7 +93,7 @@ def test_a_store_whose_state_folder_alone_is_left_on_an_empty_disk_removes_nothi
     assert sandbox.log == []
 
 
-def test_of_two_copies_of_a_store_only_the_one_writes_that_was_told_to(
+def test_of_two_copies_of_a_store_only_the_initialized_one_writes(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path
 ) -> None:
     copy = Path(shutil.copytree(pushed, tmp_path / "copy"))
@@ -110,7 +108,7 @@ def test_of_two_copies_of_a_store_only_the_one_writes_that_was_told_to(
     assert on_service(sandbox, model_id) == in_store(copy)
 
 
-def test_init_alone_is_for_a_store_that_has_its_model(
+def test_init_without_options_is_for_a_store_that_has_a_model(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, tmp_path: Path
 ) -> None:
     assert shell("init", pushed).code == 0
@@ -134,7 +132,7 @@ def test_two_stores_of_one_model_never_remove_what_the_other_has_sent(
     assert on_service(sandbox, model_id) == in_store(pushed)
 
 
-def test_a_sample_that_both_stores_have_goes_only_when_neither_has_it(
+def test_a_sample_of_two_stores_is_removed_only_when_neither_has_it(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path
 ) -> None:
     """The store that has the file puts it back: the end is right, at the price of an upload."""
@@ -149,7 +147,7 @@ def test_a_sample_that_both_stores_have_goes_only_when_neither_has_it(
 
 
 @pytest.mark.parametrize("title", ["can", "Botle", "GLASS "])
-def test_a_typo_in_a_label_is_asked_about_before_it_costs_a_request(
+def test_a_typo_in_a_class_title_is_questioned_before_any_request(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, title: str
 ) -> None:
     draw(pushed / title / "new.png", 40)
@@ -164,14 +162,14 @@ def test_a_typo_in_a_label_is_asked_about_before_it_costs_a_request(
 
 
 @pytest.mark.parametrize("title", ["Cup", "Cann", "Bott1e"])
-def test_a_title_too_short_for_a_guess_or_with_another_digit_is_taken_as_it_is(
+def test_short_titles_and_titles_with_another_digit_are_not_questioned(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, title: str
 ) -> None:
     draw(pushed / title / "new.png", 40)
     assert shell("push", "--store", pushed).code == 0
 
 
-def test_on_a_terminal_a_near_title_can_be_meant(shell: Shell, sandbox: RunningSandbox, pushed: Path) -> None:
+def test_on_a_terminal_a_similar_title_can_be_confirmed(shell: Shell, sandbox: RunningSandbox, pushed: Path) -> None:
     draw(pushed / "Botle" / "new.png", 40)
     refused = converse(shell, "Make new classes of them?", "n", "push", "--store", pushed)
     assert refused.code == 4
@@ -186,7 +184,7 @@ def told(ran: Ran) -> list[str]:
 
 
 @pytest.mark.parametrize("share", ["10", "50%"])
-def test_more_than_a_person_allowed_goes_not_at_all(
+def test_max_remove_refuses_all_removals_above_it(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, share: str
 ) -> None:
     fill(pushed, {"Jar": 12}, start=100)
@@ -212,7 +210,7 @@ def many(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_view_that_is_empty_and_adds_up_sends_nothing_again_and_forgets_nothing(
+def test_an_empty_view_that_adds_up_repeats_and_forgets_nothing(
     shell: Shell, sandbox: RunningSandbox, many: Path
 ) -> None:
     [(model_id, _)] = sandbox.models()
@@ -234,7 +232,7 @@ def test_a_view_that_is_empty_and_adds_up_sends_nothing_again_and_forgets_nothin
     assert on_service(sandbox, model_id) == in_store(many)
 
 
-def test_a_model_that_was_emptied_on_the_vendors_page_is_filled_again_after_a_word(
+def test_a_model_that_was_emptied_on_the_vendors_page_is_filled_again_after_confirmation(
     shell: Shell, sandbox: RunningSandbox, many: Path
 ) -> None:
     [(model_id, _)] = sandbox.models()
@@ -254,7 +252,7 @@ def test_a_model_that_was_emptied_on_the_vendors_page_is_filled_again_after_a_wo
 
 
 @pytest.mark.parametrize(("answer", "code"), [("n", 4), ("y", 0)])
-def test_on_a_terminal_an_emptied_model_is_asked_about_by_the_names_of_its_files(
+def test_on_a_terminal_the_question_about_an_emptied_model_names_its_files(
     shell: Shell, sandbox: RunningSandbox, many: Path, answer: str, code: int
 ) -> None:
     [(model_id, _)] = sandbox.models()

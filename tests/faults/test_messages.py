@@ -68,7 +68,7 @@ def test_the_page_of_all_errors_is_fresh() -> None:
     assert PAGE.read_text("utf-8") == generate._errors_page(), "run: make docs"
 
 
-def test_every_part_of_the_program_has_its_table() -> None:
+def test_every_part_of_the_program_has_a_table() -> None:
     areas = {one.area for one in find_messages()}
     assert areas <= set(generate.AREAS)
     page = PAGE.read_text("utf-8")
@@ -83,8 +83,8 @@ def test_every_error_ends_with_a_documented_exit_code() -> None:
     assert {kind.exit_code for kind in kinds()} <= set(EXIT_CODES)
 
 
-def test_every_exit_code_is_what_a_person_meets(shell: Shell, sandbox: RunningSandbox, pushed: Path) -> None:
-    """130 is in ``tests/cli/test_interruptions.py``: it needs a process that somebody stops."""
+def test_every_exit_code_is_returned_by_a_command(shell: Shell, sandbox: RunningSandbox, pushed: Path) -> None:
+    """130 is in ``tests/cli/test_interruptions.py``: it needs a process that is stopped."""
     assert shell("push", "--store", pushed).code == 0
     assert shell("push", "--store", pushed / "nowhere").code == 1
     assert shell("push", "--stoer", pushed).code == 2

@@ -1,4 +1,4 @@
-"""A service that is not itself, as a person at the terminal meets it: what a push then does, says and leaves.
+"""A misbehaving service, as seen from the terminal: what a push does, prints and leaves behind.
 
 Each answer alone is dealt with in ``tests/remote``; the sandbox's own faults are in ``tests/cli/test_faults.py``.
 """
@@ -117,7 +117,7 @@ def test_a_redirect_never_receives_the_key(shell: Shell, tmp_path: Path, status:
     assert thief.connections == 0
 
 
-def test_a_certificate_that_nobody_signed_is_never_spoken_to(shell: Shell, tmp_path: Path) -> None:
+def test_a_self_signed_certificate_receives_no_request(shell: Shell, tmp_path: Path) -> None:
     if shutil.which("openssl") is None:
         pytest.skip("needs openssl to make a certificate")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
@@ -183,7 +183,7 @@ NO_ANSWERS: dict[str, Talk] = {
 
 
 @pytest.mark.parametrize("kind", NO_ANSWERS)
-def test_an_answer_that_is_none_changes_nothing_and_is_explained(
+def test_an_unusable_answer_changes_nothing_and_is_explained(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setattr("astica_sync.remote.service.READ_TRIES", 1)
@@ -222,7 +222,7 @@ def test_an_upload_without_a_clear_answer_is_not_sent_again_before_its_quarantin
     assert calls(server).count("/model/upload") == 1
 
 
-def test_an_open_breaker_says_so(shell: Shell, tmp_path: Path) -> None:
+def test_an_open_circuit_breaker_is_reported(shell: Shell, tmp_path: Path) -> None:
     shell.environ["ASTICA_QUARANTINE"] = "0"
     refused = http(b'{"status": "ERROR", "error": "The account is full"}')
     with store_of(shell, tmp_path, service(refused), count=20) as (store, server):
@@ -236,7 +236,7 @@ def test_an_open_breaker_says_so(shell: Shell, tmp_path: Path) -> None:
     assert (status["problems"], status["plan"]["requests"]) == ([], 21), "no sample is blamed"
 
 
-def test_an_open_breaker_stops_what_is_not_under_way_yet(
+def test_an_open_circuit_breaker_starts_no_further_request(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     fill(pushed, {"Jar": 60}, start=100)
@@ -253,7 +253,7 @@ def test_an_open_breaker_stops_what_is_not_under_way_yet(
 
 
 @pytest.mark.parametrize("call", ["upload", "sample_remove"])
-def test_a_sample_that_the_service_stumbles_over_each_time_does_not_hold_up_the_push_for_ever(
+def test_a_sample_that_fails_every_time_does_not_block_the_push(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, call: str
 ) -> None:
     shell.environ["ASTICA_QUARANTINE"] = "0.1"
@@ -312,7 +312,7 @@ def test_a_service_that_goes_away_is_given_up_after_a_few_tries(
     assert marks(shell, store) == 0, "nothing was sent, so nothing is in doubt"
 
 
-def test_a_sample_that_lies_in_two_classes_or_twice_in_one_is_there_once_after_a_push(
+def test_a_duplicated_or_misplaced_sample_is_there_once_after_a_push(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     one, other, *_ = sandbox.samples(model_id)
@@ -323,7 +323,7 @@ def test_a_sample_that_lies_in_two_classes_or_twice_in_one_is_there_once_after_a
     assert on_service(sandbox, model_id) == in_store(pushed)
 
 
-def test_one_sample_id_in_two_classes_is_no_view_to_rely_on(shell: Shell, tmp_path: Path) -> None:
+def test_a_view_with_one_sample_id_in_two_classes_is_refused(shell: Shell, tmp_path: Path) -> None:
     shown = view((1, "Can", [(7, "a")]), (2, "Jar", [(7, "a")]))
     with store_of(shell, tmp_path, service(http(OK), shown)) as (store, server):
         ran = shell("push", "--store", store)
@@ -335,7 +335,7 @@ def test_one_sample_id_in_two_classes_is_no_view_to_rely_on(shell: Shell, tmp_pa
 HOSTILE = "\x1b]0;owned\x07\x1b[2J../../x\u202egnp\u2028\nnext line \x9b31m" + "y" * 300
 
 
-def test_what_the_service_says_reaches_the_terminal_as_text_alone(
+def test_text_from_the_service_is_printed_without_control_characters(
     shell: Shell, tmp_path: Path, sandbox: RunningSandbox
 ) -> None:
     refusal = http(json.dumps({"status": "ERROR", "error": HOSTILE}).encode())

@@ -1,5 +1,5 @@
-"""What moves under a push: files that are rewritten, processes that stand still, memory that runs out, a backup on a
-disk of its own that goes away."""
+"""What changes during a push: files that are rewritten, a suspended process, memory that runs out, a backup on a disk
+of its own that disappears."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw, fill, in_store, on_service
 
 
-def test_a_file_that_is_rewritten_all_the_time_never_sends_half_of_itself(
+def test_a_file_that_is_rewritten_constantly_is_never_sent_in_part(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path
 ) -> None:
     versions = [draw(tmp_path / f"{number}.png", 60 + number).read_bytes() + bytes(300_000) for number in range(3)]
@@ -52,7 +52,7 @@ def test_a_file_that_is_rewritten_all_the_time_never_sends_half_of_itself(
 
 
 @pytest.mark.parametrize("after", ["view", "upload", "sample_remove"])
-def test_a_push_that_stood_still_for_longer_than_the_quarantine_sends_nothing_twice(
+def test_a_push_suspended_for_longer_than_the_quarantine_repeats_nothing(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, after: str
 ) -> None:
     shell.environ["ASTICA_QUARANTINE"] = "0.3"
@@ -104,7 +104,7 @@ def disk(store: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(backup)], capture_output=True, check=False)
 
 
-def test_a_backup_on_another_disk_works_and_nothing_is_removed_while_that_is_away(
+def test_nothing_is_removed_while_the_disk_of_the_backup_is_missing(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, disk: Path
 ) -> None:
     assert shell("push", "--store", store).code == 0
@@ -119,7 +119,7 @@ def test_a_backup_on_another_disk_works_and_nothing_is_removed_while_that_is_awa
     assert shell("backup", "verify", "--store", store).code == 1
 
 
-def test_a_hard_link_between_two_files_of_the_store_is_no_link_into_the_backup(
+def test_the_backup_shares_no_inode_with_hard_linked_files(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     os.link(store / "Can" / "000.png", store / "Bottle" / "linked.png")
@@ -131,7 +131,7 @@ def test_a_hard_link_between_two_files_of_the_store_is_no_link_into_the_backup(
     assert kept.count(data) == 1
 
 
-def test_loops_of_links_fifos_and_sockets_hold_up_nobody_and_remove_nothing(
+def test_link_loops_fifos_and_sockets_block_nothing_and_remove_nothing(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path
 ) -> None:
     before = in_store(pushed)

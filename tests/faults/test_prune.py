@@ -1,4 +1,4 @@
-"""``backup prune``: the only way in which bytes are ever lost, and all that it leaves alone."""
+"""``backup prune``, the only command that deletes bytes: what it deletes, and what it keeps."""
 
 import errno
 import json
@@ -62,7 +62,7 @@ def gone(shell: Shell, pushed: Path) -> Path:
     return pushed
 
 
-def test_what_nobody_needs_any_more_goes_and_the_catalog_with_it(
+def test_prune_removes_unneeded_objects_and_their_catalog_lines(
     shell: Shell, sandbox: RunningSandbox, gone: Path
 ) -> None:
     before = kept(gone)
@@ -78,7 +78,7 @@ def test_what_nobody_needs_any_more_goes_and_the_catalog_with_it(
     assert shell("push", "--json", "--store", gone).json["in_sync"] is True
 
 
-def test_a_dry_run_names_what_would_go_and_removes_nothing(shell: Shell, gone: Path) -> None:
+def test_a_dry_run_lists_objects_and_removes_nothing(shell: Shell, gone: Path) -> None:
     before = kept(gone)
     ran = prune(shell, gone, "--dry-run")
     assert ran.code == 0
@@ -88,7 +88,7 @@ def test_a_dry_run_names_what_would_go_and_removes_nothing(shell: Shell, gone: P
     assert (data["objects"], data["removed"], data["staying"]) == (2, False, {"store": 6})
 
 
-def test_without_a_yes_nothing_goes_and_a_second_prune_finds_nothing(shell: Shell, gone: Path) -> None:
+def test_prune_needs_confirmation_and_a_second_one_finds_nothing(shell: Shell, gone: Path) -> None:
     before = kept(gone)
     for more in ((), ("--json",)):
         refused = prune(shell, gone, *more)
@@ -102,13 +102,13 @@ def test_without_a_yes_nothing_goes_and_a_second_prune_finds_nothing(shell: Shel
 
 
 @pytest.mark.parametrize(("answer", "code", "left"), [("y", 0, 6), ("n", 4, 8)])
-def test_on_a_terminal_it_asks(shell: Shell, gone: Path, answer: str, code: int, left: int) -> None:
+def test_on_a_terminal_prune_asks(shell: Shell, gone: Path, answer: str, code: int, left: int) -> None:
     ran = converse(shell, "gives none back.", answer, "backup", "prune", "--store", gone, "--older-than", "90d")
     assert ran.code == code, ran.out
     assert len(kept(gone)) == left
 
 
-def test_what_was_heard_of_since_stays(shell: Shell, pushed: Path) -> None:
+def test_prune_keeps_objects_with_recent_events(shell: Shell, pushed: Path) -> None:
     shell.environ["ASTICA_QUARANTINE"] = "0"
     (pushed / "Can" / "000.png").unlink()
     for _ in range(2):
@@ -116,7 +116,7 @@ def test_what_was_heard_of_since_stays(shell: Shell, pushed: Path) -> None:
     assert prune(shell, pushed, "--yes", "--json").json["staying"] == {"store": 7, "age": 1}
 
 
-def test_the_history_keeps_what_the_catalog_calls_old(shell: Shell, pushed: Path) -> None:
+def test_prune_keeps_objects_that_the_history_names(shell: Shell, pushed: Path) -> None:
     shell.environ["ASTICA_QUARANTINE"] = "0"
     age(pushed)
     (pushed / "Can" / "000.png").unlink()
@@ -127,7 +127,7 @@ def test_the_history_keeps_what_the_catalog_calls_old(shell: Shell, pushed: Path
     assert prune(shell, pushed, "--yes", "--json").json["objects"] == 1
 
 
-def test_what_has_a_mark_stays(shell: Shell, sandbox: RunningSandbox, pushed: Path) -> None:
+def test_prune_keeps_marked_samples(shell: Shell, sandbox: RunningSandbox, pushed: Path) -> None:
     (pushed / "Can" / "000.png").unlink()
     sandbox.set_faults("sample_remove:1=lost-before")
     shell.environ["ASTICA_QUARANTINE"] = "3600"
@@ -141,14 +141,14 @@ def test_what_has_a_mark_stays(shell: Shell, sandbox: RunningSandbox, pushed: Pa
     assert prune(shell, pushed, "--yes", "--json").json["staying"] == {"store": 7, "mark": 1}
 
 
-def test_what_is_on_the_service_stays_though_every_mark_is_lost(shell: Shell, pushed: Path) -> None:
+def test_prune_keeps_what_the_service_has_even_without_marks(shell: Shell, pushed: Path) -> None:
     age(pushed)
     (pushed / ".astica-sync" / "journal.db").unlink()
     (pushed / "Can" / "000.png").unlink()
     assert prune(shell, pushed, "--yes", "--json").json["staying"] == {"store": 7, "service": 1}
 
 
-def test_what_a_snapshot_names_stays(shell: Shell, gone: Path) -> None:
+def test_prune_keeps_what_a_snapshot_names(shell: Shell, gone: Path) -> None:
     lost = sorted(kept(gone) - {entry["content"] for entry in in_store(shell, gone)})
     manifest = gone / ".astica-sync" / "backup" / "some" / "manifest.jsonl"
     manifest.parent.mkdir()
@@ -159,7 +159,7 @@ def test_what_a_snapshot_names_stays(shell: Shell, gone: Path) -> None:
     assert lost[1] not in kept(gone)
 
 
-def test_what_a_version_was_trained_on_stays(shell: Shell, pushed: Path) -> None:
+def test_prune_keeps_the_data_of_versions(shell: Shell, pushed: Path) -> None:
     shell.environ["ASTICA_QUARANTINE"] = "0"
     assert shell("train", "--store", pushed).code == 0
     (pushed / "Can" / "000.png").unlink()
@@ -174,7 +174,7 @@ def in_store(shell: Shell, store: Path) -> list[dict[str, str]]:
     return [entry for entry in entries if (store / entry["path"]).exists()]
 
 
-def test_nothing_goes_while_a_part_of_the_store_cannot_be_read(shell: Shell, gone: Path) -> None:
+def test_prune_removes_nothing_while_part_of_the_store_is_unreadable(shell: Shell, gone: Path) -> None:
     before = kept(gone)
     (gone / "Bottle" / "link.png").symlink_to("000.png")
     ran = prune(shell, gone, "--yes")
@@ -183,14 +183,16 @@ def test_nothing_goes_while_a_part_of_the_store_cannot_be_read(shell: Shell, gon
     assert kept(gone) == before
 
 
-def test_nothing_goes_while_the_service_does_not_answer(shell: Shell, sandbox: RunningSandbox, gone: Path) -> None:
+def test_prune_removes_nothing_without_an_answer_of_the_service(
+    shell: Shell, sandbox: RunningSandbox, gone: Path
+) -> None:
     before = kept(gone)
     sandbox.set_faults("view=partial")
     assert prune(shell, gone, "--yes").code == 1
     assert kept(gone) == before
 
 
-def test_nothing_goes_while_another_process_writes(shell: Shell, gone: Path, tmp_path: Path) -> None:
+def test_prune_removes_nothing_while_another_process_writes(shell: Shell, gone: Path, tmp_path: Path) -> None:
     before = kept(gone)
     hold = (
         "from pathlib import Path; from astica_sync.local.layout import Layout;"
@@ -207,7 +209,7 @@ def test_nothing_goes_while_another_process_writes(shell: Shell, gone: Path, tmp
     assert kept(gone) == before
 
 
-def test_an_object_that_no_line_names_goes_by_the_time_of_its_file(shell: Shell, gone: Path) -> None:
+def test_prune_uses_the_file_time_of_objects_without_a_catalog_line(shell: Shell, gone: Path) -> None:
     (gone / ".astica-sync" / "backup" / "catalog.jsonl").unlink()
     assert prune(shell, gone, "--yes", "--json").json["staying"] == {"store": 6, "age": 2}
     for path in (gone / ".astica-sync" / "backup" / "objects").glob("*/*"):
@@ -215,7 +217,7 @@ def test_an_object_that_no_line_names_goes_by_the_time_of_its_file(shell: Shell,
     assert prune(shell, gone, "--yes", "--json").json["objects"] == 2
 
 
-def test_an_image_that_comes_back_after_a_prune_is_sent_and_kept_again(shell: Shell, gone: Path) -> None:
+def test_an_image_added_again_after_a_prune_is_uploaded_and_backed_up(shell: Shell, gone: Path) -> None:
     assert prune(shell, gone, "--yes").code == 0
     draw(gone / "Can" / "again.png", 2)
     assert shell("push", "--store", gone).code == 0
@@ -224,7 +226,7 @@ def test_an_image_that_comes_back_after_a_prune_is_sent_and_kept_again(shell: Sh
 
 
 @pytest.mark.parametrize("wrong", ["0d", "90", "-1d", "1.5y", "soon"])
-def test_an_age_that_is_none_is_wrong_usage(shell: Shell, gone: Path, wrong: str) -> None:
+def test_an_invalid_age_is_wrong_usage(shell: Shell, gone: Path, wrong: str) -> None:
     assert shell("backup", "prune", "--store", gone, f"--older-than={wrong}", "--yes").code == 2
     assert shell("backup", "prune", "--store", gone, "--yes").code == 2
 
@@ -234,7 +236,7 @@ SOME = st.frozensets(st.sampled_from(CONTENTS))
 
 
 @given(SOME, SOME, SOME, SOME, st.lists(st.floats(), min_size=6, max_size=6), st.floats())
-def test_an_object_goes_only_when_nobody_claims_it(
+def test_an_object_is_removed_only_when_no_store_claims_it(
     store: frozenset[str],
     marks: frozenset[str],
     service: frozenset[str],

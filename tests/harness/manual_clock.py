@@ -1,4 +1,4 @@
-"""Time for tests: it moves only when somebody sleeps or says so."""
+"""Time for tests: it moves only by a sleep or by the test."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""A command on a real terminal, and a person who answers its question."""
+"""A command on a real terminal, and a user who answers its question."""
 
 import os
 import pty
@@ -30,7 +30,7 @@ def converse(shell: Shell, question: str, answer: str, *arguments: str | Path) -
             try:
                 piece = os.read(leader, 65536)
             except OSError:
-                # How a terminal says that nobody is at the other end any more.
+                # How a terminal reports that its other end is closed.
                 break
             said += piece
             if not asked and question.encode() in said:

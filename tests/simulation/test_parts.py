@@ -59,7 +59,7 @@ def test_a_copy_is_another_file_with_the_same_bytes(fs: tuple[Any, Path]) -> Non
     assert sorted(name for name, _ in door.scan_folder(root)) == ["source", "target"]
 
 
-def test_what_is_not_there_is_the_same_error(fs: tuple[Any, Path]) -> None:
+def test_missing_files_raise_the_same_errors(fs: tuple[Any, Path]) -> None:
     door, root = fs
     door.write_synced(root / "file", [b""])
     for path, error in ((root / "none", FileNotFoundError), (root / "file" / "below", NotADirectoryError)):
@@ -91,7 +91,7 @@ def test_a_power_cut_keeps_what_was_synced_and_may_take_what_was_not() -> None:
     assert 0 < lost < 40
 
 
-def test_a_commit_of_a_killed_process_is_rolled_back_or_stands() -> None:
+def test_a_commit_of_a_killed_process_is_rolled_back_or_kept() -> None:
     for at, kept in ((1, 0), (2, 1)):
         with closing(Databases()) as databases, installed(databases):
             keeper = databases.keeper("/db")
@@ -121,7 +121,7 @@ def test_a_dead_process_does_nothing_any_more() -> None:
         process.effect("anything")
 
 
-def test_processes_sleep_side_by_side_in_virtual_time() -> None:
+def test_processes_sleep_in_parallel_in_virtual_time() -> None:
     world = World()
     heard: list[str] = []
     for name, pause in (("slow", 5.0), ("quick", 2.0)):

@@ -11,7 +11,7 @@ EACH = 9
 
 @pytest.mark.parametrize("part", range(2))
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.name for scenario in SCENARIOS])
-def test_whatever_fails_it_comes_right(scenario: Scenario, part: int) -> None:
+def test_any_single_failure_is_recovered(scenario: Scenario, part: int) -> None:
     with stage() as databases:
         sweep = Sweep(scenario, databases)
         for number, (name, arm) in enumerate(sweep.all()):
