@@ -1,4 +1,4 @@
-"""Time as an argument: the driver asks a ``Clock``, so that tests and the simulation can own time."""
+"""Time as an argument: what needs it takes a ``Clock``, so that tests and the simulation control time."""
 
 import contextlib
 import threading
@@ -14,7 +14,7 @@ def local_time(at: float, *, seconds: bool = False) -> str:
 
 
 class Clock(Protocol):
-    """What the driver needs of time."""
+    """The current time, and waiting."""
 
     def now(self) -> float:
         """Seconds since the epoch; never jumps and never goes back while the process lives."""
@@ -28,60 +28,61 @@ class Clock(Protocol):
         """Waits.
 
         Raises:
-            Interrupted: the process is asked to stop, before or meanwhile.
+            Interrupted: the process was asked to stop, before or during the wait.
         """
         ...
 
 
 class Wake:
-    """Wakes one thread that waits; may be rung from any thread and from a signal handler.
+    """Wakes one waiting thread; ``ring`` may be called from any thread and from a signal handler.
 
-    The lock of a ``threading.Event`` may be held by the very thread that a signal interrupts, whose handler would then
-    wait for itself for ever; and a ``queue.SimpleQueue`` may wait for ever when a short wait is over before it began
-    (CPython 3.11).
+    A ``threading.Event`` does not serve: the thread that a signal interrupts may hold its lock, and the handler would
+    then wait for itself for ever. Nor does a ``queue.SimpleQueue``, which may wait for ever when a short wait ends
+    before it began (CPython 3.11).
     """
 
     def __init__(self) -> None:
-        # Held while nobody has rung.
-        self._silence = threading.Lock()
-        self._silence.acquire()
+        # Locked until ``ring`` is called.
+        self._locked = threading.Lock()
+        self._locked.acquire()
 
     def ring(self) -> None:
         with contextlib.suppress(RuntimeError):
-            self._silence.release()
+            self._locked.release()
 
     def wait(self, seconds: float) -> bool:
-        """Whether it was rung within so many seconds, or since the last wait."""
-        return self._silence.acquire(timeout=max(0.0, seconds))
+        """Whether ``ring`` was called within so many seconds, or since the last wait."""
+        return self._locked.acquire(timeout=max(0.0, seconds))
 
 
 class Stop:
-    """A person's word to stop, heard by every thread that waits; may be given in a signal handler."""
+    """A request to stop, which wakes every waiting thread; ``set`` may be called in a signal handler."""
 
     def __init__(self) -> None:
-        self._said = False
+        self._requested = False
         self._wake = Wake()
 
     def set(self) -> None:
-        self._said = True
+        self._requested = True
         self._wake.ring()
 
     def is_set(self) -> bool:
-        return self._said
+        return self._requested
 
     def wait(self, seconds: float) -> bool:
-        """Whether it was given, within so many seconds."""
-        heard = self._said or self._wake.wait(seconds)
-        if heard:
-            # Others may wait for it as well.
+        """Whether it was set within so many seconds."""
+        requested = self._requested or self._wake.wait(seconds)
+        if requested:
+            # Other threads may wait for it as well.
             self._wake.ring()
-        return heard
+        return requested
 
 
 class SystemClock:
-    """The machine's clock, anchored once: a corrected wall clock cannot shorten a quarantine or a budget window.
+    """The machine's clock. The wall clock is read once, so that setting it cannot shorten a quarantine or a window of
+    the request budget.
 
-    Time spent in suspend does not count as time passed, so that every wait errs on the long side.
+    Time in suspend does not count as time passed, so every wait errs on the long side.
     """
 
     def __init__(self) -> None:
@@ -96,4 +97,4 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         if self.stopping.wait(seconds):
-            raise Interrupted("stopped", "What was done is saved; the same command goes on from there.")
+            raise Interrupted("stopped", "What was done is saved; the same command continues from there.")

@@ -1,4 +1,4 @@
-"""Opens what a command or a program works with, from settings, and closes it again."""
+"""Opens a store for a command or a program, with the settings that apply, and closes it again."""
 
 import contextlib
 import os
@@ -22,12 +22,17 @@ if TYPE_CHECKING:
 
 
 def find(store: Path | None) -> Layout:
-    """The store that is meant: the one named, or the one that the current folder lies in."""
+    """The named store, or the one that contains the current folder.
+
+    Raises:
+        NoStore: there is none.
+    """
     return find_store(store if store is not None else Path.cwd())
 
 
 def settings_for(layout: Layout | None, flags: dict[str, object] | None = None) -> Settings:
-    """The settings as they hold for this store. Where nothing sets the service's address, the store knows it."""
+    """The settings that apply to this store. Where nothing sets the service's address, it is the one that the store was
+    made with."""
     store_file = layout.root / SETTINGS_FILE if layout else None
     settings = load_settings(os.environ, store_file=store_file, user_file=user_config_file(), flags=flags)
     if layout is not None and settings.sources["train_url"] == "default":
@@ -45,7 +50,7 @@ def settings_for(layout: Layout | None, flags: dict[str, object] | None = None) 
 def open_service(
     settings: Settings, key: Secret, clock: SystemClock, listener: ProgressListener
 ) -> "Iterator[Service]":
-    """The service behind the machine-wide budget of this key."""
+    """The service, with the request budget that all processes of the machine share for this key."""
     from astica_sync.remote.client import Client
     from astica_sync.remote.rate_limiter import RateLimiter, limiter_name
     from astica_sync.remote.service import Service
@@ -78,7 +83,7 @@ def open_service(
 
 
 def budget_use(layout: Layout) -> tuple[int, int]:
-    """How many requests of the store's key count at this moment, over all processes of the machine, and how many may.
+    """How many requests of the store's key count now, over all processes of the machine, and the limit.
 
     Raises:
         AsticaSyncError: the settings, the key or the budget cannot be read.
@@ -96,8 +101,8 @@ def budget_use(layout: Layout) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """A store that is open for work, and the settings it was opened with."""
+class OpenStore:
+    """An open store and the settings it was opened with."""
 
     session: "Session"
     settings: Settings
@@ -112,8 +117,12 @@ def open_session(
     clock: SystemClock,
     offline: bool = False,
     allowance: Callable[[Allowance], Allowance] = lambda usual: usual,
-) -> Iterator[Opened]:
-    """Everything a round needs.
+) -> Iterator[OpenStore]:
+    """Opens the store, or the one that contains the current folder, and the service.
+
+    Args:
+        offline: for commands that send nothing; needs no key.
+        allowance: changes what the guard allows by the settings.
 
     Raises:
         NoStore: there is no store there.
@@ -151,11 +160,11 @@ def open_session(
             Policy(settings.quarantine, settings.class_remove, allowance(usual)),
             listener,
         )
-        yield Opened(session, settings, layout)
+        yield OpenStore(session, settings, layout)
 
 
 def _refuse_another_service(settings: Settings, sentinel: Sentinel) -> None:
-    """The same model id means another model elsewhere; a variable left over from the sandbox is enough for that.
+    """Another service has another model under the same id; a variable left over from the sandbox is enough for that.
 
     Raises:
         ConfigError: the settings name another service than the one the store was made for.
@@ -164,5 +173,5 @@ def _refuse_another_service(settings: Settings, sentinel: Sentinel) -> None:
         raise ConfigError(
             f"the store mirrors a model at {sentinel.train_url}, and {settings.sources['train_url']} says "
             f"{settings.train_url}",
-            f"Unset that, or bind the store anew: astica-sync init --model {sentinel.model_id} --rebind",
+            f"Unset that, or bind the store to it: astica-sync init --model {sentinel.model_id} --rebind",
         )

@@ -125,8 +125,6 @@ KNOWN_LONG_SIGNATURES = {
     "astica_sync.local.scan.scanner:_Walk.__init__: 9 parameters",
     "astica_sync.local.scan.scanner:scan_store: 9 parameters",
     "astica_sync.sandbox.server:serve: 9 parameters",
-    "astica_sync.sync.admin.create_model:create_model: 7 parameters",
-    "astica_sync.sync.apply.apply_plan:_event: 7 parameters",
     "astica_sync.sync.watch.supervisor:Supervisor.__init__: 12 parameters",
     "astica_sync.sync.watch.watcher:Watcher.__init__: 8 parameters",
     "astica_sync.training.evaluate:evaluate: 7 parameters",

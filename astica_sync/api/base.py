@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Self
 
 from astica_sync.clock import SystemClock
-from astica_sync.open_session import Opened, open_session
+from astica_sync.open_session import OpenStore, open_session
 from astica_sync.sync.progress import ProgressListener
 from astica_sync.training.train import Trainer
 from astica_sync.training.versions import History
@@ -34,14 +34,14 @@ class Base:
         self._take(opened)
 
     @classmethod
-    def over(cls, opened: Opened) -> Self:
+    def over(cls, opened: OpenStore) -> Self:
         """The same methods over a store that somebody else opened, and will close."""
         store = cls.__new__(cls)
         store._stack = contextlib.ExitStack()
         store._take(opened)
         return store
 
-    def _take(self, opened: Opened) -> None:
+    def _take(self, opened: OpenStore) -> None:
         self.session = opened.session
         self.settings = opened.settings
         self.layout = opened.layout

@@ -17,14 +17,14 @@ from astica_sync.config import load_key
 from astica_sync.core.plan.guard import Allowance
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from astica_sync.local.layout import Layout
-from astica_sync.open_session import Opened, find, open_service, open_session, settings_for
+from astica_sync.open_session import OpenStore, find, open_service, open_session, settings_for
 from astica_sync.sync.progress import ProgressListener
 
 if TYPE_CHECKING:
     from astica_sync.remote.service import Service
 
 __all__ = [
-    "Opened",
+    "OpenStore",
     "clean_stop",
     "find",
     "open_account",
@@ -50,7 +50,7 @@ def open_store(
     *,
     offline: bool = False,
     allowance: Callable[[Allowance], Allowance] = lambda usual: usual,
-) -> Iterator[Opened]:
+) -> Iterator[OpenStore]:
     """Everything a round needs. While it is open, Ctrl-C and SIGTERM ask for a clean stop; a second one insists."""
     clock = SystemClock()
     with (

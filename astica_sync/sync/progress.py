@@ -1,11 +1,11 @@
-"""What the driver tells while it works. The command line shows it; nothing in the driver depends on it."""
+"""What a run reports while it works. A command displays it; nothing in the run depends on it."""
 
 from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.plan import Plan
 
 
 class ProgressListener:
-    """Hears everything and does nothing; commands override what they show."""
+    """Ignores every report; a command overrides the methods for what it displays."""
 
     def phase(self, text: str) -> None:
         """A step begins that may take a while."""
@@ -20,13 +20,13 @@ class ProgressListener:
         """A removal was confirmed; ``samples`` is more than one for a whole class."""
 
     def failed(self, class_title: str, path: str, reason: str) -> None:
-        """One sample could not be sent or removed; the others go on."""
+        """One sample could not be sent or removed; the others continue."""
 
     def waits(self, seconds: float, why: str) -> None:
-        """Nothing is sent for this long."""
+        """Nothing is sent for so many seconds."""
 
     def asks(self, text: str) -> None:
-        """Something waits for a person's word."""
+        """Something waits for the user's confirmation."""
 
     def note(self, text: str) -> None:
-        """Something a person should know."""
+        """Something the user should know."""

@@ -109,7 +109,7 @@ def test_a_create_that_was_killed_after_the_request_finds_its_model(
     sandbox.set_faults()
     ran = shell("init", photos, *CREATE)
     assert ran.code == 0, ran.err
-    assert "was interrupted; looking for what became of it" in ran.err
+    assert "was interrupted; checking whether the model exists" in ran.err
     assert [title for _, title in sandbox.models()] == ["Other", "Cans"]
     assert not (photos / INTENT).exists()
 
@@ -122,7 +122,7 @@ def test_an_interrupted_attempt_is_not_finished_with_another_title(
     sandbox.set_faults()
     ran = shell("init", photos, "--create", "Bottles", "--type", "image", "--purpose", "x")
     assert ran.code == 1
-    assert "an attempt to make the model 'Cans' was interrupted here" in ran.err
+    assert "an attempt to create the model 'Cans' was interrupted here" in ran.err
     assert sandbox.models() == []
 
 

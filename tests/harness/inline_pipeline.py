@@ -1,4 +1,4 @@
-"""The driver's surroundings with the machine taken out: work that is done when it is asked for, a clock of our own."""
+"""Stand-ins for what a pipeline works with, without threads and real time."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -11,8 +11,8 @@ from astica_sync.remote.rate_limiter import Permit, Wait
 from astica_sync.sync.apply.thread_pool import TaskResult
 
 
-class OwnClock:
-    """Time passes when somebody sleeps."""
+class SleepClock:
+    """Time passes only in ``sleep``."""
 
     def __init__(self) -> None:
         self.time = 1000.0
@@ -29,10 +29,10 @@ class OwnClock:
             raise Interrupted("stopped")
 
 
-class InlineWorkers:
-    """Does one piece of work for each question about what is done; waiting for nothing passes the time."""
+class InlinePool:
+    """Runs one task for each call of ``next_done``; a wait without a task passes the time."""
 
-    def __init__(self, clock: OwnClock) -> None:
+    def __init__(self, clock: SleepClock) -> None:
         self._clock = clock
         self._waiting: deque[tuple[Callable[[], Any], Any]] = deque()
         self.most = 0
@@ -52,14 +52,14 @@ class InlineWorkers:
             return TaskResult(tag, error=error)
 
 
-class OpenGate:
-    """Permits without end, or one every ``pace`` seconds."""
+class Permits:
+    """Any number of permits, or one every ``pace`` seconds."""
 
-    def __init__(self, clock: OwnClock, pace: float = 0.0) -> None:
+    def __init__(self, clock: SleepClock, pace: float = 0.0) -> None:
         self._clock = clock
         self._pace = pace
         self._free_at = 0.0
-        self.given = 0
+        self.granted = 0
         self.refused = 0
         self.returned = 0
 
@@ -69,16 +69,16 @@ class OpenGate:
             self.refused += 1
             return Wait(self._free_at - now)
         self._free_at = now + self._pace
-        self.given += 1
-        return Permit(self.given, lane, now, now + 60)
+        self.granted += 1
+        return Permit(self.granted, lane, now, now + 60)
 
     def release(self, permit: Permit) -> None:
         self.returned += 1
 
 
 @dataclass
-class Errand:
-    """A job that fails as it is told to: ``sending`` are the errors of its sendings, None for one that goes well."""
+class FakeJob:
+    """A job that fails as configured: ``sending`` are the errors of its sendings, None for one that goes well."""
 
     name: str
     sending: list[BaseException | None] = field(default_factory=list)
@@ -101,15 +101,15 @@ class Errand:
             raise error
 
 
-class Book:
-    """A desk that writes down what it hears."""
+class FakeRecorder:
+    """Remembers what the pipeline reports."""
 
     def __init__(self) -> None:
         self.begun: list[str] = []
         self.settled: list[tuple[str, BaseException | None]] = []
 
-    def before_send(self, jobs: Sequence[Errand]) -> None:
+    def before_send(self, jobs: Sequence[FakeJob]) -> None:
         self.begun += [job.name for job in jobs]
 
-    def settle(self, results: Sequence[tuple[Errand, BaseException | None]]) -> None:
+    def settle(self, results: Sequence[tuple[FakeJob, BaseException | None]]) -> None:
         self.settled += [(job.name, error) for job, error in results]

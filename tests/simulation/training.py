@@ -9,10 +9,10 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from astica_sync.api import Store as ResultHandler
+from astica_sync.api import Store as ApiStore
 from astica_sync.errors import RemoteError
-from astica_sync.open_session import Opened
-from astica_sync.sync.admin.create_model import ModelRequest, create_model, forget_attempt
+from astica_sync.open_session import OpenStore
+from astica_sync.sync.admin.create_model import CreationAttempt, ModelRequest, create_model
 from astica_sync.sync.session import Session
 from tests.simulation.account import Terms
 from tests.simulation.oracle_versions import intent_file
@@ -49,7 +49,7 @@ def run_command(command: str, run: "Run", session: Session, seed: int) -> Any:
     draw = random.Random(seed ^ 0xC0DE)
     if command == "create":
         return _create(run, session, draw)
-    desk = ResultHandler.over(Opened(session, None, session.local.layout))  # type: ignore[arg-type]
+    desk = ApiStore.over(OpenStore(session, None, session.local.layout))  # type: ignore[arg-type]
     if command == "train":
         again = draw.random() < 0.4
 
@@ -67,7 +67,7 @@ def run_command(command: str, run: "Run", session: Session, seed: int) -> Any:
 def push_as(run: "Run", session: Session, seed: int, **options: Any) -> Any:
     """``push --as`` one of the versions whose data is known; nothing where there is none."""
     draw = random.Random(seed ^ 0xC0DE)
-    desk = ResultHandler.over(Opened(session, None, session.local.layout))  # type: ignore[arg-type]
+    desk = ApiStore.over(OpenStore(session, None, session.local.layout))  # type: ignore[arg-type]
     known = [version for version in desk.history.versions() if version.snapshot is not None]
     if not known:
         return None
@@ -80,21 +80,20 @@ def push_as(run: "Run", session: Session, seed: int, **options: Any) -> Any:
 
 def _create(run: "Run", session: Session, draw: random.Random) -> int | None:
     machine = run.store.machine
-    intent = Path(intent_file(machine))
-    begun = machine.volume.get(str(intent))
+    attempt = CreationAttempt(Path(intent_file(machine)), session.local.fs)
+    begun = machine.volume.get(str(attempt.path))
     # Whoever gave the command gives it again.
     title = json.loads(begun.data)["title"] if begun else draw.choice(TITLES)
     model = create_model(
         session.remote.service,
         ModelRequest(title, "image", "to be sorted"),
-        intent,
-        fs=session.local.fs,
+        attempt,
         clock=session.runtime.clock,
         quarantine=session.policy.quarantine,
-        tell=lambda text: run.world.tell(lambda: f"{run.name}: {text}"),
+        note=lambda text: run.world.tell(lambda: f"{run.name}: {text}"),
     )
     run.store.oracle.versions.created(run, model.model_id, title)
-    forget_attempt(intent, session.local.fs)
+    attempt.forget()
     if machine.name in run.store.oracle.versions.wishes:
         run.store.oracle.versions.wishes[machine.name].done = True
     return model.model_id

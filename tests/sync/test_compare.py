@@ -1,4 +1,4 @@
-"""A comparison that is remembered says what a new one would say."""
+"""A remembered comparison gives the plan that a new one would give."""
 
 import contextlib
 import itertools
@@ -31,7 +31,7 @@ TITLES = ("Can", "Dog")
 numbers = itertools.count()
 
 
-class LaterDisk(FileSystem):
+class LateFileSystem(FileSystem):
     def time_ns(self, folder: Path) -> int:
         return super().time_ns(folder) + 3_600_000_000_000
 
@@ -52,10 +52,10 @@ class Sides:
         target.write_bytes(PNG + b"%d" % image)
 
     def scan(self) -> None:
-        scan_store(self.layout, self.index, clock=SystemClock(), fs=LaterDisk(), threads=0)
+        scan_store(self.layout, self.index, clock=SystemClock(), fs=LateFileSystem(), threads=0)
 
     def agree(self) -> None:
-        """The service takes everything, and the journal knows it."""
+        """The service has every sample, and the journal has agreed marks."""
         local = list(self.index.local_samples(7))
         self.journal.agree([(sample.uid, sample.class_title, sample.paths[0]) for sample in local], at=1.0)
         self.show([(sample.uid, sample.class_title) for sample in local])
@@ -100,7 +100,7 @@ def test_a_comparison_is_made_once_while_nothing_changes(sides: Sides, monkeypat
         sides.plan(quick=False)
 
 
-def test_who_sends_compares_everything(sides: Sides) -> None:
+def test_a_push_compares_everything(sides: Sides) -> None:
     sides.plan(quick=True)
     sides.index.note_compared([[7, sides.observation.name, sides.journal.marks_name()], {"Can": 4}, []])
     assert sides.plan(quick=True).classes["Can"].local == 4
@@ -108,7 +108,7 @@ def test_who_sends_compares_everything(sides: Sides) -> None:
 
 
 @pytest.mark.parametrize("side", ["view", "marks", "store"])
-def test_what_changed_on_any_side_is_seen(sides: Sides, side: str) -> None:
+def test_a_change_on_any_side_is_in_the_plan(sides: Sides, side: str) -> None:
     sides.plan(quick=True)
     first = next(sides.index.local_samples(7))
     if side == "view":
@@ -125,7 +125,7 @@ def test_what_changed_on_any_side_is_seen(sides: Sides, side: str) -> None:
     }[side]  # fmt: skip
 
 
-def test_a_backlog_is_planned_in_pieces_however_large_a_piece_is(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backlog_is_planned_in_batches_of_any_size(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compare_module, "MOST", 2)
     sides.journal.forget([sample.uid for sample in sides.index.local_samples(7)])
     sides.show([])
@@ -135,7 +135,7 @@ def test_a_backlog_is_planned_in_pieces_however_large_a_piece_is(sides: Sides, m
     assert (len(whole.uploads), whole.later, whole.classes["Can"].local) == (5, 0, 5)
 
 
-def test_a_note_with_a_flipped_byte_is_not_believed(sides: Sides) -> None:
+def test_a_remembered_comparison_with_a_flipped_byte_is_not_used(sides: Sides) -> None:
     sides.plan(quick=True)
     sides.index.write(
         lambda connection: connection.execute(
@@ -145,7 +145,7 @@ def test_a_note_with_a_flipped_byte_is_not_believed(sides: Sides) -> None:
     assert sides.plan(quick=True).classes["Can"].local == 5
 
 
-OTHERS = ("agree", "forget", "show less", "status", "anew")
+OTHERS = ("agree", "forget", "show less", "status", "reopen")
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("write"), st.sampled_from(TITLES), st.integers(0, 4), st.integers(0, 5)),
@@ -159,7 +159,7 @@ steps = st.lists(
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(steps)
-def test_a_remembered_comparison_is_the_whole_one(
+def test_a_remembered_comparison_equals_a_whole_one(
     tmp_path_factory: pytest.TempPathFactory, walk: list[tuple[str, str, int, int]]
 ) -> None:
     with contextlib.closing(Sides(tmp_path_factory.mktemp("compare") / "photos")) as sides:
@@ -181,7 +181,7 @@ def test_a_remembered_comparison_is_the_whole_one(
                 sides.journal.forget([local[place % len(local)].uid])
             elif kind == "show less":
                 sides.show([(sample.uid, sample.class_title) for sample in local[place:]])
-            elif kind == "anew":
+            elif kind == "reopen":
                 sides.index.close()
                 sides.index = Index(sides.layout.index_db)
             sides.scan()
@@ -214,7 +214,7 @@ def test_columns_on_the_disk_are_the_observation(
     assert (read.name, read.samples[:2]) == ("name", list(shown[:2]))
 
 
-def test_columns_that_are_not_what_was_written_are_no_observation(tmp_path: Path) -> None:
+def test_damaged_columns_are_no_observation(tmp_path: Path) -> None:
     path = tmp_path / "columns"
     assert read_view_cache(path) is None
     observation = Observation(ModelInfo(7, "m"), 5.0, (), (RemoteSample("0" * 41, 1, 1, "Can"),), name="name")

@@ -51,24 +51,22 @@ def create(title: str, kind: str, purpose: str, tags: str) -> int:
     """Make a model and print its id; safe to give again after an interruption."""
     from astica_sync.local.filesystem import FileSystem
     from astica_sync.remote.rate_limiter import limiter_name
-    from astica_sync.sync.admin.create_model import ModelRequest, create_model, forget_attempt
+    from astica_sync.sync.admin.create_model import CreationAttempt, ModelRequest, create_model
 
-    fs = FileSystem()
     # An attempt is about one account: what was there before says nothing of another's models.
     name = limiter_name(load_key(os.environ), settings_for(None).train_url)
-    intent = machine_state_folder() / f"creating-{name}.json"
+    attempt = CreationAttempt(machine_state_folder() / f"creating-{name}.json", FileSystem())
     with open_account() as (service, clock, quarantine):
         model = create_model(
             service,
             ModelRequest(title, kind, purpose, tags),
-            intent,
-            fs=fs,
+            attempt,
             clock=clock,
             quarantine=quarantine,
-            tell=lambda text: click.echo(text, err=True),
+            note=lambda text: click.echo(text, err=True),
         )
     click.echo(model.model_id)
-    forget_attempt(intent, fs)
+    attempt.forget()
     if sys.stdout.isatty():
         click.echo(f"Next: astica-sync init --model {model.model_id}, in the folder of your class folders", err=True)
     return 0

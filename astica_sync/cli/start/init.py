@@ -47,7 +47,7 @@ def init(
     astica-sync init photos --create "Cans" --type image --purpose "sort cans from bottles"
     """
     from astica_sync.local.filesystem import FileSystem
-    from astica_sync.sync.admin.create_model import ModelRequest, create_model, forget_attempt
+    from astica_sync.sync.admin.create_model import CreationAttempt, ModelRequest, create_model
 
     if model_id is not None and title is not None:
         raise click.UsageError(NAME_ONE)
@@ -57,8 +57,8 @@ def init(
     again = model_id is None and title is None
     if again:
         model_id = _bound_model(layout)
-    intent = layout.state / INTENT
-    if title is not None and not rebind and not intent.exists():
+    attempt = CreationAttempt(layout.state / INTENT, FileSystem())
+    if title is not None and not rebind and not attempt.path.exists():
         _refuse_bound(layout)
     settings = settings_for(layout if again else None)
     key = load_key(os.environ)
@@ -68,18 +68,17 @@ def init(
             model = create_model(
                 service,
                 ModelRequest(title, kind or "", purpose or "", tags),
-                intent,
-                fs=FileSystem(),
+                attempt,
                 clock=clock,
                 quarantine=settings.quarantine,
-                tell=lambda text: click.echo(text, err=True),
+                note=lambda text: click.echo(text, err=True),
             )
         else:
             assert model_id is not None
             model = service.view(model_id)[0].model
     create_store(layout.root, model_id=model.model_id, train_url=settings.train_url, now=clock.now(), rebind=rebind)
     if title is not None:
-        forget_attempt(intent, FileSystem())
+        attempt.forget()
     click.echo(f'{safe(str(layout.root))} mirrors model {model.model_id} "{safe(model.title)}"')
     if model.samples:
         click.echo(f"It has {number(model.samples, 'sample')}; what is not in the store is left alone.")

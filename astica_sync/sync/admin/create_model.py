@@ -1,8 +1,8 @@
-"""Making a model, exactly once.
+"""Creates a model, exactly once.
 
-``create`` answers without an id, so the account is listed before and after, and the new model is the one that was not
-there before. What was there before is written down first: a second attempt after a crash finds the first model
-instead of making another.
+The service's ``create`` returns no id. So the models are listed before and after, and the new one is the one that was
+not there before. The list of before is written to a file first: a second attempt after a crash finds the model of the
+first instead of creating another.
 """
 
 import contextlib
@@ -17,12 +17,13 @@ from astica_sync.errors import OutcomeUnknown, RemoteError, StoreError
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.remote.service import Service
 
-LIST_AGAIN = 2.0
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 15.0
+"""Seconds between two lists of the models."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """The model somebody wants; the words of the documentation's create call."""
+    """The model to create; the parameters of the documentation's create call."""
 
     title: str
     type: str
@@ -30,112 +31,132 @@ class ModelRequest:
     tags: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class CreationAttempt:
+    """The file that remembers an attempt to create a model until ``forget`` is called."""
+
+    path: Path
+    fs: FileSystem
+
+    def read(self, request: ModelRequest) -> set[int] | None:
+        """The ids of the models that existed before the attempt; None when there is none.
+
+        Raises:
+            StoreError: the file cannot be read, or is about a model with another title.
+        """
+        try:
+            with self.fs.open_read(self.path) as file:
+                state = json.loads(file.read())
+            title, before = state["title"], {int(model_id) for model_id in state["before"]}
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError):
+            raise StoreError(
+                f"{self.path} remembers an attempt to create a model and cannot be read",
+                "Look whether astica-sync models lists the model, remove the file, then: astica-sync init --model ID.",
+            ) from None
+        if title != request.title:
+            raise StoreError(
+                f"an attempt to create the model {title!r} was interrupted here",
+                f"Give the same command with that title to complete it, or remove {self.path}.",
+            )
+        return before
+
+    def write(self, request: ModelRequest, before: set[int]) -> None:
+        state = {"title": request.title, "before": sorted(before)}
+        self.fs.make_folder(self.path.parent)
+        self.fs.write_synced(self.path, [json.dumps(state).encode()])
+
+    def sync(self) -> None:
+        """Makes durable what a process wrote that may have been killed before it did so itself."""
+        self.fs.sync_folder(self.path.parent)
+
+    def forget(self) -> None:
+        """Ends the attempt: the model's id is written elsewhere, or no model was created. Removes the file, and its
+        folder where nothing else is in it."""
+        self.fs.remove(self.path)
+        with contextlib.suppress(OSError):
+            self.path.parent.rmdir()
+
+
 def create_model(
     service: Service,
-    wish: ModelRequest,
-    intent: Path,
+    request: ModelRequest,
+    attempt: CreationAttempt,
     *,
-    fs: FileSystem,
     clock: Clock,
     quarantine: float,
-    tell: Callable[[str], None],
+    note: Callable[[str], None],
 ) -> ModelInfo:
-    """Makes the model and finds its id.
+    """Creates the model and finds its id.
 
-    ``intent`` is the file that remembers the attempt. It stays until the caller has the id where it must be, and calls
-    ``forget_attempt``: until then the same call finds the same model.
+    The caller writes the id where it belongs, then calls ``attempt.forget``. Until then the same call finds the same
+    model.
 
     Raises:
-        StoreError: an attempt for another model is open there.
-        RemoteError: the model cannot be told from others; the message names them.
+        StoreError: there is an attempt for another model.
+        RemoteError: the service refuses, or the model cannot be told from others; the message names them.
     """
-    before = _open_attempt(intent, wish, fs)
+    before = attempt.read(request)
     if before is not None:
-        tell(f"An attempt to make {wish.title!r} was interrupted; looking for what became of it")
-        found = _appeared(service, wish, before)
+        note(f"An attempt to create {request.title!r} was interrupted; checking whether the model exists")
+        found = find_new_model(service, request, before)
         if found is None:
-            found = _wait_for(service, wish, before, clock, quarantine)
+            found = wait_for_model(service, request, before, clock, quarantine)
         if found is not None:
             return found
-        # Whoever wrote it may have died before its name was durable.
-        fs.sync_folder(intent.parent)
+        attempt.sync()
     else:
         before = {model.model_id for model in service.models()}
-        state = {"title": wish.title, "before": sorted(before)}
-        fs.make_folder(intent.parent)
-        fs.write_synced(intent, [json.dumps(state).encode()])
+        attempt.write(request, before)
     try:
-        service.create_model(wish.title, wish.type, wish.purpose, wish.tags)
+        service.create_model(request.title, request.type, request.purpose, request.tags)
     except OutcomeUnknown:
-        tell("The answer was lost; looking for the new model")
+        note("The answer was lost; checking whether the model was created")
     except RemoteError:
-        forget_attempt(intent, fs)
+        attempt.forget()
         raise
-    found = _wait_for(service, wish, before, clock, quarantine)
+    found = wait_for_model(service, request, before, clock, quarantine)
     if found is None:
         raise RemoteError(
-            f"the service does not list the new model {wish.title!r}",
-            "Give the same command again: it looks first and makes no second model.",
+            f"the service does not list the new model {request.title!r}",
+            "Give the same command again: it checks the list first and creates no second model.",
         )
     return found
 
 
-def forget_attempt(intent: Path, fs: FileSystem) -> None:
-    """Ends an attempt: the model's id is written down elsewhere, or nothing was made. Takes the folder with it that
-    was made for the file alone."""
-    fs.remove(intent)
-    with contextlib.suppress(OSError):
-        intent.parent.rmdir()
-
-
-def _open_attempt(intent: Path, wish: ModelRequest, fs: FileSystem) -> set[int] | None:
-    try:
-        with fs.open_read(intent) as file:
-            state = json.loads(file.read())
-        title, before = state["title"], {int(model_id) for model_id in state["before"]}
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError):
-        raise StoreError(
-            f"{intent} should tell of an attempt to make a model and cannot be read",
-            "Look at astica-sync models whether the model is there, remove the file, and init with --model ID.",
-        ) from None
-    if title != wish.title:
-        raise StoreError(
-            f"an attempt to make the model {title!r} was interrupted here",
-            f"Give that title once more to finish it, or remove {intent}.",
-        )
-    return before
-
-
-def _appeared(service: Service, wish: ModelRequest, before: set[int]) -> ModelInfo | None:
-    fresh = [model for model in service.models() if model.model_id not in before]
-    mine = [model for model in fresh if model.title.strip() == wish.title.strip()]
-    if len(mine) > 1:
-        names = ", ".join(str(model.model_id) for model in mine)
-        raise RemoteError(
-            f"more than one new model is called {wish.title!r}: {names}",
-            "Look at them on the service's page and name the right one with --model ID.",
-        )
-    return mine[0] if mine else None
-
-
-def _wait_for(
-    service: Service, wish: ModelRequest, before: set[int], clock: Clock, quarantine: float
-) -> ModelInfo | None:
-    """Lists until the model shows; a list that lags, or a request the service is still at, gets the quarantine.
-
-    None when a list that was asked for after it has no such model.
+def find_new_model(service: Service, request: ModelRequest, before: set[int]) -> ModelInfo | None:
+    """The model of this title that was not there before; None when the service lists none.
 
     Raises:
-        OutcomeUnknown: for as long again no list came, so nothing can be said.
+        RemoteError: there is more than one.
+    """
+    title = request.title.strip()
+    new = [one for one in service.models() if one.model_id not in before and one.title.strip() == title]
+    if len(new) > 1:
+        ids = ", ".join(str(model.model_id) for model in new)
+        raise RemoteError(
+            f"more than one new model is called {request.title!r}: {ids}",
+            "Look at them on the service's page, then name the right one with --model ID.",
+        )
+    return new[0] if new else None
+
+
+def wait_for_model(
+    service: Service, request: ModelRequest, before: set[int], clock: Clock, quarantine: float
+) -> ModelInfo | None:
+    """Lists the models until the new one appears. A list may be late, or the service still at the request, so it gets
+    the quarantine; None when a list requested after it has no such model.
+
+    Raises:
+        OutcomeUnknown: there was no list for as long again, so nothing can be concluded.
     """
     settled = clock.now() + quarantine
-    pause = LIST_AGAIN
+    pause = FIRST_PAUSE
     while True:
         asked_at = clock.now()
         try:
-            found = _appeared(service, wish, before)
+            found = find_new_model(service, request, before)
             if found is not None or asked_at >= settled:
                 return found
         except OutcomeUnknown:
@@ -143,4 +164,4 @@ def _wait_for(
                 raise
         rest = settled - clock.now()
         clock.sleep(min(pause, rest) if rest > 0 else pause)
-        pause = min(pause * 2, 15.0)
+        pause = min(pause * 2, LONGEST_PAUSE)

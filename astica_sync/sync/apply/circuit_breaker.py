@@ -1,4 +1,4 @@
-"""Notices when going on only burns budget: a network that is gone, a service that refuses everything."""
+"""Ends a run that would only waste requests: the network is down, or the service refuses everything."""
 
 from astica_sync.errors import AsticaSyncError, OutcomeUnknown, Refused, RemoteError, Unreachable
 
@@ -9,10 +9,10 @@ FIRST_PAUSE = 1.0
 
 
 class CircuitBreaker:
-    """Counts failures of the transport and refusals, each in a row; any success closes it again.
+    """Counts consecutive failures of the transport and refusals; any success resets the counts.
 
     With one answer in ten lost by chance, eight in a row are one case in a hundred million, so an open breaker means
-    that something is wrong for good.
+    that something does not work at all.
     """
 
     def __init__(self) -> None:
@@ -29,10 +29,10 @@ class CircuitBreaker:
         return max(0.0, self._paused_until - now)
 
     def failed(self, error: RemoteError, now: float) -> AsticaSyncError | None:
-        """Counts one failure; the error that ends the run when it was one too many."""
+        """Counts one failure; returns the error that ends the run, when there were too many."""
         if isinstance(error, Unreachable):
             if now < self._paused_until:
-                # Sent before the pause began: one gap in the network meets all that is under way, and counts once.
+                # Sent before the pause began: one network failure affects all requests under way, and counts once.
                 return None
             self._unreachable += 1
             if self._unreachable >= UNREACHABLE_TRIES:
@@ -43,13 +43,13 @@ class CircuitBreaker:
             if self._unknown >= UNKNOWN_IN_A_ROW:
                 return OutcomeUnknown(
                     f"{self._unknown} answers in a row were lost or unreadable, the last one: {error}",
-                    "What was sent is settled by the next push. Try again when the network or the service is well.",
+                    "Check the network and the service, then push again: it finds out what was done.",
                 )
         elif isinstance(error, Refused):
             self._refused += 1
             if self._refused >= REFUSED_IN_A_ROW:
                 return Refused(
                     f"the service refused {self._refused} requests in a row, the last one: {error}",
-                    "Look for a full account or a changed model on the service's page, then push again.",
+                    "Look on the service's page for a full account or a changed model, then push again.",
                 )
         return None

@@ -122,16 +122,16 @@ TRAINING_MUTANTS = (
     mutant("a snapshot lacks what was made elsewhere", wrap(FREEZE, without_samples_made_elsewhere)),
     mutant(
         "a model is made again without a wait for the first",
-        change_argument(CREATING + "_wait_for", "quarantine", lambda quarantine: 0.0),
+        change_argument(CREATING + "wait_for_model", "quarantine", lambda quarantine: 0.0),
     ),
     mutant(
         "the attempt to make a model is not written down",
-        within(CREATING + "create_model", FILES + "write_synced", nothing),
+        replace(CREATING + "CreationAttempt.write", nothing),
         quick=100,
     ),
     mutant(
         "the attempt that a killed run wrote down is not synced",
-        within(CREATING + "create_model", FILES + "sync_folder", nothing),
+        replace(CREATING + "CreationAttempt.sync", nothing),
     ),
     mutant(
         "a record follows the store's disk to where it was mounted",

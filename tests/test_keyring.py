@@ -1,4 +1,4 @@
-"""The key in the system's keyring, by the real library over a keyring that this test brings."""
+"""The key in the system's keyring: the real library with a keyring in memory."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ class Ring(keyring.backend.KeyringBackend):
 
     def get_password(self, service: str, username: str) -> str | None:
         if self.locked:
-            raise keyring.errors.KeyringLocked("nobody typed the password")
+            raise keyring.errors.KeyringLocked("locked")
         return self.held.get((service, username))
 
     def set_password(self, service: str, username: str, password: str) -> None:
@@ -39,7 +39,7 @@ def ring() -> Iterator[Ring]:
     keyring.set_keyring(before)
 
 
-def test_a_key_that_the_keyring_holds_is_found_and_shows_itself_to_nobody(ring: Ring) -> None:
+def test_a_key_in_the_keyring_is_found_and_appears_in_no_text(ring: Ring) -> None:
     keyring.set_password(KEYRING_SERVICE, "api-key", " the-key \n")
     key = load_key({})
     assert key.reveal() == "the-key"
@@ -59,15 +59,15 @@ def test_an_empty_keyring_is_no_key(ring: Ring, held: str | None) -> None:
         load_key({})
 
 
-def test_a_keyring_that_is_locked_is_no_key_and_no_crash(ring: Ring) -> None:
+def test_a_locked_keyring_is_reported_with_the_command_that_helps(ring: Ring) -> None:
     ring.locked = True
-    with pytest.raises(ConfigError, match="no API key") as told:
+    with pytest.raises(ConfigError, match="no API key") as caught:
         load_key({})
-    assert "keyring set" in told.value.hint
+    assert "keyring set" in caught.value.hint
 
 
-def test_a_key_in_the_keyring_that_cannot_be_one_is_refused_unseen(ring: Ring) -> None:
+def test_an_invalid_key_in_the_keyring_is_refused_without_showing_it(ring: Ring) -> None:
     keyring.set_password(KEYRING_SERVICE, "api-key", "two words")
-    with pytest.raises(ConfigError, match="white space") as told:
+    with pytest.raises(ConfigError, match="white space") as caught:
         load_key({})
-    assert "two words" not in str(told.value)
+    assert "two words" not in str(caught.value)

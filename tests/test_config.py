@@ -1,0 +1,98 @@
+"""Settings from every source, the key, and the type that keeps it secret."""
+
+import pickle
+import traceback
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astica_sync.config import SETTINGS, load_key, load_settings
+from astica_sync.errors import ConfigError
+from astica_sync.secret import Secret
+
+
+def test_a_secret_appears_in_no_text_and_cannot_be_pickled() -> None:
+    key = Secret("the-key-itself")
+    shown = [str(key), repr(key), f"{key}", f"{key!s:>20}", "%s" % key, str({"key": key}), str([key])]  # noqa: UP031
+    try:
+        raise ValueError(key)
+    except ValueError as error:
+        shown.append("".join(traceback.format_exception(error)))
+    assert not [text for text in shown if "the-key-itself" in text]
+    with pytest.raises(TypeError):
+        pickle.dumps(key)
+    assert key.reveal() == "the-key-itself"
+
+
+def test_each_source_of_a_setting_overrides_the_weaker_ones(tmp_path: Path) -> None:
+    user, store = tmp_path / "user.toml", tmp_path / "store.toml"
+
+    def limit(environ: dict[str, str], flag: int | None = None) -> tuple[int, str]:
+        found = load_settings(environ, store_file=store, user_file=user, flags={"limit": flag})
+        return found.limit, found.sources["limit"]
+
+    assert limit({}) == (90, "default")
+    user.write_text("limit = 10")
+    assert limit({}) == (10, str(user))
+    store.write_text("limit = 20")
+    assert limit({}) == (20, str(store))
+    assert limit({"ASTICA_LIMIT": "30"}) == (30, "ASTICA_LIMIT")
+    assert limit({"ASTICA_LIMIT": "30"}, 40) == (40, "the command line")
+    assert limit({"ASTICA_LIMIT": ""}) == (20, str(store)), "an empty variable is none"
+
+
+@given(name=st.sampled_from([setting.name for setting in SETTINGS]), value=st.text(max_size=20))
+def test_any_text_is_a_good_value_or_an_error_that_names_the_setting(name: str, value: str) -> None:
+    try:
+        load_settings({}, flags={name: value})
+    except ConfigError as error:
+        assert name in str(error) and error.hint.startswith("Give ")
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-1", "1e400", "0x10", "", "1.5"])
+def test_a_limit_is_a_whole_number(value: str) -> None:
+    with pytest.raises(ConfigError, match="limit is"):
+        load_settings({}, flags={"limit": value})
+
+
+@pytest.mark.parametrize(
+    ("url", "right"),
+    [
+        ("https://train.astica.ai/", True),
+        ("http://localhost:8777", True),
+        ("http://127.0.0.1:1", True),
+        ("http://[::1]:1", True),
+        ("http://127.0.0.1.example.com", False),
+        ("https://user:word@host", False),
+        ("https://host?x=1", False),
+        ("https://", False),
+        ("http://[::1", False),
+        ("https://host:99999", False),
+        ("https://host:port", False),
+        ("file:///etc/passwd", False),
+    ],
+)
+def test_addresses(url: str, right: bool) -> None:
+    if right:
+        assert load_settings({"ASTICA_TRAIN_URL": url}).train_url == url.rstrip("/")
+    else:
+        with pytest.raises(ConfigError, match="train_url") as caught:
+            load_settings({"ASTICA_TRAIN_URL": url})
+        assert caught.value.hint.startswith("Give an ")
+
+
+def test_a_key_comes_from_the_environment_or_a_file_and_is_checked(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    assert load_key({"ASTICA_API_KEY": " abc\n"}).reveal() == "abc"
+    for wrong in ({"ASTICA_API_KEY": "a b"}, {"ASTICA_API_KEY": "a\x00b"}, {"ASTICA_API_KEY_FILE": str(file)}):
+        with pytest.raises(ConfigError) as caught:
+            load_key(wrong)
+        assert "a b" not in str(caught.value)
+    file.write_bytes(b"")
+    file.chmod(0o600)
+    with pytest.raises(ConfigError, match="is empty"):
+        load_key({"ASTICA_API_KEY_FILE": str(file)})
+    file.write_text("abc\n")
+    assert load_key({"ASTICA_API_KEY_FILE": str(file)}).reveal() == "abc"
