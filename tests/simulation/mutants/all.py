@@ -1,12 +1,11 @@
 """All seeded bugs."""
 
 from tests.simulation.mutants.apply import APPLY_MUTANTS
-from tests.simulation.mutants.by_text import by_text
-from tests.simulation.mutants.by_text_watch import WATCHER_MUTANTS
 from tests.simulation.mutants.local import LOCAL_MUTANTS
 from tests.simulation.mutants.plan import PLAN_MUTANTS
 from tests.simulation.mutants.remote import REMOTE_MUTANTS
 from tests.simulation.mutants.training import TRAINING_MUTANTS
+from tests.simulation.mutants.watch import WATCH_MUTANTS
 
 MUTANTS = (
     *REMOTE_MUTANTS,
@@ -14,5 +13,5 @@ MUTANTS = (
     *PLAN_MUTANTS,
     *TRAINING_MUTANTS,
     *APPLY_MUTANTS,
-    *(by_text(*entry, days=True) for entry in WATCHER_MUTANTS),
+    *WATCH_MUTANTS,
 )

@@ -81,10 +81,12 @@ def stopped_by_rot(original: Any, self: Any, standing: Path, source: Path, conte
     return found
 
 
+ANY_FOLDER_IS_THE_STORE = within(IDENTITY + "check_root", IDENTITY + "read_sentinel", of_any_inode)
+
 LOCAL_MUTANTS = (
     mutant(
         "another folder in the store's place is the store",
-        within(IDENTITY + "check_root", IDENTITY + "read_sentinel", of_any_inode),
+        ANY_FOLDER_IS_THE_STORE,
     ),
     mutant("the root is not looked at", replace(IDENTITY + "check_root", read_sentinel)),
     mutant(
