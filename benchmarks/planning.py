@@ -48,7 +48,7 @@ def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
 
 
 def main() -> None:
-    from astica_sync.cli.main import COLLECTING
+    from astica_sync.cli.main import GC_THRESHOLDS
     from astica_sync.core.plan.planner import PlanContext
     from astica_sync.local.db.index import Index
     from astica_sync.local.db.journal import Journal
@@ -59,7 +59,7 @@ def main() -> None:
     if len(sys.argv) < 2:
         return
     steps = {}
-    gc.set_threshold(*COLLECTING)
+    gc.set_threshold(*GC_THRESHOLDS)
 
     def step(name: str, began: float) -> None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

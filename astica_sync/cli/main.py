@@ -1,111 +1,123 @@
-"""The command itself: which sub-commands there are, and how every ending becomes a message and an exit code."""
+"""The command ``astica-sync``: its sub-commands, and how each ending becomes a message and an exit code."""
 
 import contextlib
+import errno
 import gc
 import os
+import shlex
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
 from astica_sync import __version__
+from astica_sync.cli.command_group import LazyCommandGroup, global_flags
 from astica_sync.cli.exit_codes import ERROR, EXIT_CODES, INTERRUPTED, USAGE
-from astica_sync.cli.render.error_output import print_error
+from astica_sync.cli.render.messages import print_error
+from astica_sync.cli.render.text import safe
 from astica_sync.errors import AsticaSyncError
 
-# Loaded when used: most commands need neither the network nor an image library.
-COMMANDS = {
-    "init": "astica_sync.cli.start.init:init",
-    "pull-status": "astica_sync.cli.daily.status:pull_status",
-    "push": "astica_sync.cli.daily.push:push",
-    "watch": "astica_sync.cli.daily.watch:watch",
-    "log": "astica_sync.cli.daily.log:log",
-    "backup": "astica_sync.cli.undo.backup:backup",
-    "models": "astica_sync.cli.service.models:models",
-    "train": "astica_sync.cli.training.train:train",
-    "versions": "astica_sync.cli.training.versions:versions",
-    "snapshot": "astica_sync.cli.undo.snapshot:snapshot",
-    "detect": "astica_sync.cli.training.detect:detect",
-    "evaluate": "astica_sync.cli.training.evaluate:evaluate",
-    "split": "astica_sync.cli.training.split:split",
-    "adopt": "astica_sync.cli.training.adopt:adopt",
-    "remove-sample": "astica_sync.cli.service.remove:remove_sample",
-    "remove-class": "astica_sync.cli.service.remove:remove_class",
-    "sandbox": "astica_sync.cli.service.sandbox:sandbox",
-    "demo": "astica_sync.cli.start.demo:demo",
+GROUPS = {
+    "Start": {
+        "init": "astica_sync.cli.start.init:init",
+        "demo": "astica_sync.cli.start.demo:demo",
+        "completion": "astica_sync.cli.start.completion:completion",
+    },
+    "Daily": {
+        "pull-status": "astica_sync.cli.daily.status:pull_status",
+        "push": "astica_sync.cli.daily.push:push",
+        "watch": "astica_sync.cli.daily.watch:watch",
+        "log": "astica_sync.cli.daily.log:log",
+    },
+    "Undo": {
+        "backup": "astica_sync.cli.undo.backup:backup",
+        "snapshot": "astica_sync.cli.undo.snapshot:snapshot",
+    },
+    "Train and compare": {
+        "train": "astica_sync.cli.training.train:train",
+        "versions": "astica_sync.cli.training.versions:versions",
+        "detect": "astica_sync.cli.training.detect:detect",
+        "evaluate": "astica_sync.cli.training.evaluate:evaluate",
+        "split": "astica_sync.cli.training.split:split",
+        "adopt": "astica_sync.cli.training.adopt:adopt",
+    },
+    "Services": {
+        "models": "astica_sync.cli.service.models:models",
+        "remove-sample": "astica_sync.cli.service.remove:remove_sample",
+        "remove-class": "astica_sync.cli.service.remove:remove_class",
+        "sandbox": "astica_sync.cli.service.sandbox:sandbox",
+    },
 }
+"""For each heading of the help the commands under it, which are in the folder of that name."""
+COMMANDS = tuple(name for names in GROUPS.values() for name in names)
+ALIASES = {"status": "pull-status"}
 
 
-class Commands(click.Group):
-    """A group whose commands are imported when they are asked for."""
+class MainCommand(LazyCommandGroup):
+    """The command itself. Its help ends with the exit codes."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
-        command = getattr(import_module(module), name)
-        assert isinstance(command, click.Command)
-        return command
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in EXIT_CODES.items()])
 
 
 @click.command(
-    cls=Commands,
+    cls=MainCommand,
+    table=GROUPS,
+    aliases=ALIASES,
+    params=global_flags(hidden=False),
+    options_metavar="[-q | -v] [--debug]",
+    subcommand_metavar="COMMAND [ARGS]...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: " + " · ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + ".",
 )
 @click.version_option(__version__, prog_name="astica-sync")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-@click.pass_context
-def cli(ctx: click.Context, debug: bool) -> None:
-    """Keeps a folder of class folders and a remote custom vision model equal.
+def cli() -> None:
+    """Keeps a remote custom vision model in sync with a folder of images.
 
-    The folder is the source of truth: what is in it is uploaded, once; what leaves it is removed from the model, after
-    a look at the backup that keeps every sample ever sent.
+    The folder has one sub-folder for each class, and it is the source of truth: a new image is uploaded once, and an
+    image that is removed from the folder is removed from the model. A local backup keeps every uploaded image.
 
     \b
-    astica-sync init --create "My model" --type image --purpose "sort cans"
+    astica-sync init --create "My model" --purpose "sort cans"
     astica-sync push
-    astica-sync pull-status
+    astica-sync status
+
+    --quiet, --verbose and --debug may stand before or after the name of a command.
     """
-    ctx.obj = debug
 
 
-COLLECTING = (50_000, 20, 20)
-"""Commands make many objects and few cycles: looking for these after every 700 objects, as is usual, is a twentieth of
-a short command and half of a comparison of a million samples."""
+GC_THRESHOLDS = (50_000, 20, 20)
+"""Commands make many objects and few reference cycles. With Python's usual threshold of 700 objects the search for
+cycles takes a twentieth of a short command and half of a comparison of a million samples."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command line and exits with one of ``EXIT_CODES``."""
-    _leave_no_core()
-    gc.set_threshold(*COLLECTING)
+    _disable_core_dumps()
+    gc.set_threshold(*GC_THRESHOLDS)
     code = run(arguments)
-    _let_go_of_output()
-    # What is left ends with the process. To look through it for cycles at the end is an eighth of a short command.
+    _flush_output()
+    # The process ends here. A last search for cycles would take an eighth of a short command.
     gc.freeze()
     sys.exit(code)
 
 
-def _let_go_of_output() -> None:
-    """What nobody took Python would try to write once more at its end, and say so with a message and a code of its
-    own; the run has its code already."""
+def _flush_output() -> None:
+    """Flushes both streams. Where that fails, their rest goes to the null device: Python would otherwise try again at
+    exit, and replace the exit code with its own."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
                 stream.flush()
         except (OSError, ValueError):
             with contextlib.suppress(OSError, ValueError):
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, stream.fileno())
-                os.close(nowhere)
+                null = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(null, stream.fileno())
+                os.close(null)
 
 
-def _leave_no_core() -> None:
+def _disable_core_dumps() -> None:
     """A core file would hold the memory, and with it the key (promise 10)."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
@@ -141,14 +153,20 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if "--debug" in given:
             raise
-        print_error(_unexpected(error))
+        print_error(_as_error(error))
         return ERROR
 
 
-def _unexpected(error: Exception) -> AsticaSyncError:
+def _as_error(error: Exception) -> AsticaSyncError:
+    """An exception that no part of the program expected, with what to do about it."""
+    if isinstance(error, PermissionError):
+        path = shlex.quote(safe(str(error.filename or "PATH")))
+        return AsticaSyncError(f"permission denied: {path}", f"Fix the permissions: chmod u+rwX {path}")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return AsticaSyncError(str(error), "Free some space on that disk, then run the same command again.")
     if isinstance(error, OSError):
-        return AsticaSyncError(str(error), "Free space or mend the rights there, then give the same command again.")
+        return AsticaSyncError(str(error), "Check that path and its disk, then run the same command again.")
     return AsticaSyncError(
-        f"a fault of the program: {type(error).__name__}: {error}",
-        "What was done is saved. Please report it with what astica-sync --debug prints.",
+        f"internal error: {type(error).__name__}: {error}",
+        "What was done is saved. Please report this, with the output of the same command and --debug.",
     )

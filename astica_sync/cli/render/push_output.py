@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from astica_sync.cli.exit_codes import REFUSED, SOME_FAILED
-from astica_sync.cli.render.error_output import print_error
+from astica_sync.cli.render.messages import print_error
 from astica_sync.cli.render.status_output import did_you_mean, near_data, problem_data, refusal_data
 from astica_sync.cli.render.text import first, json_name, number, safe, what_lets_go
 from astica_sync.errors import AsticaSyncError, Interrupted
