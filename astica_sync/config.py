@@ -1,11 +1,12 @@
-"""Settings: what can be set, where a value comes from, and what is wrong with it.
+"""Settings: their names, kinds and defaults, and where each value comes from.
 
-Strongest first: flag, environment, the store's ``astica-sync.toml``, the user's ``config.toml``, default. The key is
-read apart from the rest, is never written anywhere and is not taken from a store's file: stores get shared.
+Strongest first: flag, environment, the store's ``astica-sync.toml``, the user's ``config.toml``, default. The API
+key is read separately, is never written, and is not read from a store's file, since stores are shared.
 """
 
 import math
 import os
+import shlex
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ def _text(value: object) -> str:
 
 
 def _number(value: object) -> float:
-    """NaN where it is no number, which every comparison then refuses."""
+    """The number, or NaN, which fails every comparison."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return math.nan
     try:
@@ -55,14 +56,14 @@ def _count(value: object) -> int:
 def _seconds(value: object) -> float:
     number = _number(value)
     if not 0 < number < 86_400 * 7:
-        raise ValueError("a number of seconds above 0, a week at most")
+        raise ValueError("a number of seconds above 0, at most a week")
     return number
 
 
 def _quarantine(value: object) -> float:
     number = _number(value)
     if not 0 <= number < 86_400 * 7:
-        raise ValueError("a number of seconds from 0, a week at most")
+        raise ValueError("a number of seconds from 0, at most a week")
     return number
 
 
@@ -76,7 +77,7 @@ def _share(value: object) -> float:
     return number
 
 
-def _floor(value: object) -> int:
+def _count_or_zero(value: object) -> int:
     return _whole(value, 0)
 
 
@@ -92,7 +93,7 @@ def _switch(value: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One thing that can be set: its name in the files, its variable, its meaning."""
+    """One setting: its name in the files, its environment variable, its default and its meaning."""
 
     name: str
     variable: str | None
@@ -104,22 +105,22 @@ class Setting:
 SETTINGS = (
     Setting("train_url", "ASTICA_TRAIN_URL", "https://train.astica.ai", _url, "address of the training endpoint"),
     Setting("detect_url", "ASTICA_DETECT_URL", "https://detect.astica.ai", _url, "address of the detection endpoint"),
-    Setting("limit", "ASTICA_LIMIT", 90, _count, "requests the service allows in one window, for each endpoint"),
-    Setting("limit_window", "ASTICA_LIMIT_WINDOW", 60.0, _seconds, "length of that window in seconds"),
-    Setting("quarantine", "ASTICA_QUARANTINE", 60.0, _quarantine, "seconds before a doubtful upload may be repeated"),
-    Setting("max_remove", None, 0.1, _share, "share of all managed samples that one push may remove without a word"),
+    Setting("limit", "ASTICA_LIMIT", 90, _count, "requests that the service allows in one window, for each endpoint"),
+    Setting("limit_window", "ASTICA_LIMIT_WINDOW", 60.0, _seconds, "length of that window, in seconds"),
+    Setting("quarantine", "ASTICA_QUARANTINE", 60.0, _quarantine, "seconds before an upload of unknown outcome is repeated"),
+    Setting("max_remove", None, 0.1, _share, "share of all managed samples that a push may remove without asking"),
     Setting("max_remove_class", None, 0.5, _share, "the same for the samples of one class"),
-    Setting("min_remove", None, 10, _floor, "removals that are always allowed, whatever their share"),
-    Setting("class_remove", None, True, _switch, "remove a whole class by one request where that saves requests"),
-    Setting("settle", None, 1.0, _seconds, "seconds without a change before a watched file counts as written"),
-    Setting("observe_every", None, 900.0, _seconds, "seconds a watcher goes without asking the service, at most"),
+    Setting("min_remove", None, 10, _count_or_zero, "number of removals that are allowed whatever their share"),
+    Setting("class_remove", None, True, _switch, "remove a whole class with one request where that saves requests"),
+    Setting("settle", None, 1.0, _seconds, "seconds without a change before the watcher uploads a file"),
+    Setting("observe_every", None, 900.0, _seconds, "most seconds between two views of a watcher"),
 )  # fmt: skip
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Every setting, decided. ``sources`` says of each name where its value came from."""
+    """The value of every setting. ``sources`` has for each name where its value came from."""
 
     train_url: str
     detect_url: str
@@ -142,16 +143,16 @@ def load_settings(
     user_file: Path | None = None,
     flags: Mapping[str, object] | None = None,
 ) -> Settings:
-    """Decides every setting.
+    """Reads all sources and returns the value of every setting.
 
     Raises:
-        ConfigError: a file cannot be read, or a value is not of its kind; the message names where it stands.
+        ConfigError: a file cannot be read, or a value is not valid; the message names the file or variable.
     """
     values: dict[str, Any] = {setting.name: setting.default for setting in SETTINGS}
     sources = dict.fromkeys(values, "default")
 
-    def take(found: Mapping[str, object], source: str) -> None:
-        for name, value in found.items():
+    def take(given: Mapping[str, object], source: str) -> None:
+        for name, value in given.items():
             values[name] = _parse(_BY_NAME[name], value, source)
             sources[name] = source
 
@@ -170,7 +171,7 @@ def _parse(setting: Setting, value: object, source: str) -> Any:
     try:
         return setting.parse(value)
     except ValueError as error:
-        raise ConfigError(f"{setting.name} is {value!r} in {source}", f"Give {error}.") from None
+        raise ConfigError(f"{setting.name} is {value!r} in {source}", f"Set it to {error}.") from None
 
 
 def _read_file(file: Path) -> dict[str, object]:
@@ -179,32 +180,32 @@ def _read_file(file: Path) -> dict[str, object]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise ConfigError(f"the settings file {file} cannot be read: {error}", "Mend or remove it.") from None
-    # Loaded for a file that is there, as is what finds a name that was meant.
+        raise ConfigError(f"cannot read the settings file {file}: {error}", "Fix or remove it.") from None
+    # Imported only where a file exists, since most commands read none.
     import difflib
     import tomllib
 
     try:
-        found = tomllib.loads(data.decode())
+        values = tomllib.loads(data.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"the settings file {file} cannot be read: {error}", "Mend or remove it.") from None
-    for name in found:
+        raise ConfigError(f"cannot read the settings file {file}: {error}", "Fix or remove it.") from None
+    for name in values:
         if name not in _BY_NAME:
             near = difflib.get_close_matches(name, _BY_NAME, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(_BY_NAME)}."
-            raise ConfigError(f"{file} sets {name!r}, which is no setting", hint)
-    return found
+            hint = f"Did you mean {near[0]!r}?" if near else f"The settings are: {', '.join(_BY_NAME)}."
+            raise ConfigError(f"{file} sets {name!r}, which is not a setting", hint)
+    return values
 
 
 def user_config_file() -> Path:
-    """The user's own settings file; it need not exist."""
+    """The user's settings file; it may not exist."""
     from platformdirs import user_config_path
 
     return user_config_path("astica-sync") / "config.toml"
 
 
 def machine_state_folder() -> Path:
-    """Where this user's processes share what concerns them all: the request budget."""
+    """The folder that all processes of this user share, for the request budget."""
     from platformdirs import user_state_path
 
     return user_state_path("astica-sync")
@@ -214,24 +215,24 @@ def load_key(environ: Mapping[str, str]) -> Secret:
     """The API key: from the environment, a file that only its owner can read, or the system keyring.
 
     Raises:
-        ConfigError: there is none, or the file is open to others.
+        ConfigError: there is none, or others can read the file.
     """
     if key := environ.get(KEY_VARIABLE, "").strip():
         return _checked(key, KEY_VARIABLE)
     if file := environ.get(KEY_FILE_VARIABLE, "").strip():
         return _key_from_file(Path(file).expanduser())
-    if kept := _key_from_keyring():
-        return _checked(kept, "the system keyring")
+    if stored := _key_from_keyring():
+        return _checked(stored, "the system keyring")
     raise ConfigError(
         "no API key",
-        f"Set {KEY_VARIABLE}, or name a file with {KEY_FILE_VARIABLE}, or keep it in the system keyring: "
+        f"Set {KEY_VARIABLE}, or set {KEY_FILE_VARIABLE} to a file, or store it in the system keyring: "
         f"pip install 'astica-sync[keyring]' && keyring set {KEYRING_SERVICE} api-key",
     )
 
 
 def _checked(key: str, source: str) -> Secret:
-    if not key.isprintable() or any(sign.isspace() for sign in key):
-        raise ConfigError(f"the API key from {source} holds white space or control characters", "Copy it again.")
+    if not key.isprintable() or any(char.isspace() for char in key):
+        raise ConfigError(f"the API key from {source} contains white space or control characters", "Copy it again.")
     return Secret(key)
 
 
@@ -240,11 +241,13 @@ def _key_from_file(file: Path) -> Secret:
         mode = file.stat().st_mode
         key = file.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the key file {file} cannot be read: {error}", f"Mend {KEY_FILE_VARIABLE}.") from None
+        raise ConfigError(
+            f"cannot read the key file {file}: {error}", f"Set {KEY_FILE_VARIABLE} to the file of the key."
+        ) from None
     if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
-        raise ConfigError(f"the key file {file} can be read by others", f"Run: chmod 600 {file}")
+        raise ConfigError(f"the key file {file} can be read by others", f"Run: chmod 600 {shlex.quote(str(file))}")
     if not key:
-        raise ConfigError(f"the key file {file} is empty", "Put the key into it.")
+        raise ConfigError(f"the key file {file} is empty", "Write the key to it.")
     return _checked(key, str(file))
 
 
@@ -254,7 +257,7 @@ def _key_from_keyring() -> str | None:
     except ImportError:
         return None
     try:
-        found = keyring.get_password(KEYRING_SERVICE, "api-key")
+        stored = keyring.get_password(KEYRING_SERVICE, "api-key")
     except keyring.errors.KeyringError:
         return None
-    return found.strip() if isinstance(found, str) and found.strip() else None
+    return stored.strip() if isinstance(stored, str) and stored.strip() else None

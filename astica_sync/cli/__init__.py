@@ -1,1 +1,1 @@
-"""Arguments, wiring, words for people, exit codes."""
+"""The command line: commands, output and exit codes."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from astica_sync.cli.render.waits import Waits
 from astica_sync.clock import SystemClock
 from astica_sync.config import load_key
 from astica_sync.core.plan.guard import Allowance
@@ -21,6 +22,7 @@ from astica_sync.open_session import OpenStore, find, open_service, open_session
 from astica_sync.sync.progress import ProgressListener
 
 if TYPE_CHECKING:
+    from astica_sync.local.db.journal import Journal
     from astica_sync.remote.service import Service
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "open_account",
     "open_service",
     "open_store",
+    "path_in_journal",
     "read_watch_status",
     "settings_for",
     "store_option",
@@ -39,7 +42,7 @@ store_option = click.option(
     "--store",
     "store",
     type=click.Path(path_type=Path, file_okay=False),
-    help="The store's folder; otherwise it is looked for upwards from here.",
+    help="The store's folder; by default the current folder or one above it.",
 )
 
 
@@ -49,9 +52,10 @@ def open_store(
     listener: ProgressListener,
     *,
     offline: bool = False,
-    allowance: Callable[[Allowance], Allowance] = lambda usual: usual,
+    allowance: Callable[[Allowance], Allowance] = lambda default: default,
 ) -> Iterator[OpenStore]:
-    """Everything a round needs. While it is open, Ctrl-C and SIGTERM ask for a clean stop; a second one insists."""
+    """An open store and its service. While it is open, Ctrl-C and SIGTERM ask for a clean stop; a second one
+    interrupts."""
     clock = SystemClock()
     with (
         clean_stop(clock),
@@ -65,8 +69,18 @@ def open_account() -> "Iterator[tuple[Service, SystemClock, float]]":
     """The service, the clock and the quarantine in seconds, for commands about the account and not about a store."""
     settings = settings_for(None)
     clock = SystemClock()
-    with clean_stop(clock), open_service(settings, load_key(os.environ), clock, ProgressListener()) as service:
+    with clean_stop(clock), open_service(settings, load_key(os.environ), clock, Waits()) as service:
         yield service, clock, settings.quarantine
+
+
+def path_in_journal(journal: "Journal") -> Callable[[str], str]:
+    """A function that gives the path a uid had when it was last sent; an empty text for an unknown uid."""
+
+    def path_of(uid: str) -> str:
+        mark = journal.mark(uid)
+        return mark.path if mark is not None else ""
+
+    return path_of
 
 
 def read_watch_status(layout: Layout) -> tuple[WatchStatus | None, bool]:
@@ -84,13 +98,13 @@ def read_watch_status(layout: Layout) -> tuple[WatchStatus | None, bool]:
 
 @contextlib.contextmanager
 def clean_stop(clock: SystemClock) -> Iterator[None]:
-    """Turns the first SIGINT or SIGTERM into a request to stop; the next one interrupts at once."""
+    """Turns the first SIGINT or SIGTERM into a request to stop; the next one interrupts immediately."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         if clock.stopping.is_set():
             raise KeyboardInterrupt
         clock.stopping.set()
-        _say("\nastica-sync: finishing what is under way; again to stop at once\n")
+        _write("\nastica-sync: stopping after the requests under way; Ctrl-C again stops immediately\n")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -100,8 +114,8 @@ def clean_stop(clock: SystemClock) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _say(text: str) -> None:
-    """Says something on standard error from a signal handler, which may have interrupted the stream in mid-writing."""
+def _write(text: str) -> None:
+    """Writes to standard error from a signal handler, which may have interrupted the stream while it was writing."""
     with contextlib.suppress(OSError, ValueError):
         if sys.stderr is not None:
             os.write(sys.stderr.fileno(), text.encode())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from astica_sync.cli.service.remove import subject
+from astica_sync.cli.service.remove import model_to_remove_from
 from astica_sync.errors import GuardRefused
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, on_service
@@ -129,7 +129,7 @@ def test_what_came_after_the_question_is_never_taken_along(
         monkeypatch.setenv(name, value)
     sandbox.add_sample(model_id, "Elsewhere", b"one")
     class_id = next(class_id for class_id, title in sandbox.classes(model_id) if title == "Elsewhere")
-    with subject(store, None) as removing:
+    with model_to_remove_from(store, None) as removing:
         agreed = list(removing.view())
         theirs = [sample for sample in agreed if sample.class_id == class_id]
         sandbox.add_sample(model_id, "Elsewhere", b"two")

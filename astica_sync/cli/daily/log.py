@@ -3,6 +3,7 @@
 import contextlib
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,13 +11,18 @@ from astica_sync.cli.context import find, store_option
 from astica_sync.cli.render.text import json_name, safe
 from astica_sync.clock import local_time
 
+if TYPE_CHECKING:
+    from astica_sync.local.db.journal import Event
+
 
 @click.command("log")
 @store_option
-@click.option("-n", "limit", type=click.IntRange(min=1), default=50, show_default=True, help="The newest N entries.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.option(
+    "-n", "limit", type=click.IntRange(min=1), default=50, show_default=True, help="Show the newest N entries."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each entry.")
 def log(store: Path | None, limit: int, as_json: bool) -> int:
-    """Show what went up or was removed, when, and why; the newest entry last.
+    """Show past uploads and removals, the newest last.
 
     \b
     astica-sync log
@@ -40,7 +46,16 @@ def log(store: Path | None, limit: int, as_json: bool) -> int:
                 click.echo(json.dumps(entry, ensure_ascii=False))
                 continue
             when = local_time(event.at, seconds=True)
-            told = "" if event.outcome == "done" else f"  {event.outcome}"
+            outcome = "" if event.outcome == "done" else f"  {event.outcome}"
             reason = f"  ({event.reason})" if event.reason else ""
-            click.echo(f"{when}  {event.action:<12}  {safe(event.path or event.class_title)}{told}{safe(reason)}")
+            click.echo(f"{when}  {event.action:<12}  {safe(_name(event))}{outcome}{safe(reason)}")
     return 0
+
+
+def _name(event: "Event") -> str:
+    """The file, or where it has none the class and the sample's id on the service, or the snapshot of a training."""
+    if event.path:
+        return event.path
+    if event.action == "train":
+        return f"snapshot {event.uid[:8]}"
+    return event.class_title if event.sample_id is None else f"{event.class_title}  #{event.sample_id}"

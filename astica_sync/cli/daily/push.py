@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from astica_sync.cli.context import open_store, store_option
-from astica_sync.cli.exit_codes import REFUSED
+from astica_sync.cli.context import open_store, path_in_journal, store_option
+from astica_sync.cli.exit_codes import DONE, REFUSED
 from astica_sync.cli.render.progress import Progress
-from astica_sync.cli.render.push_output import exit_code_of, push_data, push_lines
+from astica_sync.cli.render.push_output import exit_code_of, push_data, push_lines, refused_names
 from astica_sync.cli.render.status_output import did_you_mean, near_data, plan_data, refusal_data, status_lines
-from astica_sync.cli.render.text import first, safe
+from astica_sync.cli.render.text import first
+from astica_sync.cli.render.waits import Waits
 from astica_sync.core.plan.guard import Allowance, Refusal
 from astica_sync.core.plan.similar_titles import NearTitle
-from astica_sync.sync.progress import ProgressListener
 
 if TYPE_CHECKING:
     from astica_sync.sync.push.round import Consent, Naming
+
+MOST_NAMES = 20
 
 
 class MaxRemove(click.ParamType[tuple[int | None, float | None]]):
@@ -39,17 +41,15 @@ class MaxRemove(click.ParamType[tuple[int | None, float | None]]):
 
 @click.command("push")
 @store_option
-@click.option("--dry-run", is_flag=True, help="Show the plan; send nothing but the view it is made from.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object when done and nothing else.")
-@click.option(
-    "--yes", is_flag=True, help="Remove whatever the plan removes, and make whatever class, without a question."
-)
+@click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end and nothing else.")
+@click.option("--yes", is_flag=True, help="Remove everything the plan removes, and make new classes, without asking.")
 @click.option("--max-remove", type=MaxRemove(), help="Remove at most N samples, or N% of the managed ones.")
 @click.option(
-    "--new-class", "new_classes", multiple=True, metavar="TITLE", help="Make this class although it nearly is another."
+    "--new-class", "new_classes", multiple=True, metavar="TITLE", help="Make this class although a similar one exists."
 )
-@click.option("--as", "as_version", metavar="VERSION", help="Make the service equal to the data of a version instead.")
-@click.option("--retry", is_flag=True, help="Try the samples again that failed for good before.")
+@click.option("--as", "as_version", metavar="VERSION", help="Push the data of a version instead of the store.")
+@click.option("--retry", is_flag=True, help="Try samples again that failed before.")
 def push(
     store: Path | None,
     dry_run: bool,
@@ -60,13 +60,13 @@ def push(
     as_version: str | None,
     retry: bool,
 ) -> int:
-    """Make the service equal to the store.
+    """Bring the service in sync with the store.
 
-    Uploads what is new, then removes what left the store. A plan that removes unusually much is refused as a whole
-    (exit code 4) while the uploads go ahead; on a terminal you are asked.
+    Uploads new images, then removes samples whose files were removed from the store. A plan that removes unusually
+    much is refused as a whole (exit code 4) while the uploads are done; on a terminal you are asked.
 
-    With --as the service gets the data of a version back, from the backup; the folder is not touched. A plain push
-    then brings the store forward again.
+    With --as the service gets the data of a version back, from the backup; the store's files are not changed. The
+    next plain push brings the service back in sync with the store.
 
     \b
     astica-sync push
@@ -82,31 +82,29 @@ def push(
             return replace(usual, share=share, class_share=1.0, all=yes)
         return replace(usual, at_most=at_most, all=yes)
 
-    quiet = dry_run or as_json
-    listener = ProgressListener() if quiet else Progress()
+    listener = Waits() if dry_run or as_json else Progress()
     with open_store(store, listener, allowance=allowance) as opened:
-        desk = Store.over(opened)
+        api = Store.over(opened)
         if dry_run:
-            seen = desk.status() if as_version is None else desk.plan_as(as_version)
-            eta = opened.session.remote.service.forecast(seen.plan.requests)
+            status = api.status() if as_version is None else api.plan_as(as_version)
+            eta = opened.session.remote.service.forecast(status.plan.requests)
             if as_json:
-                refusals = refusal_data(seen.refusals) + near_data(seen.near)
-                data = {**plan_data(seen.plan, eta), "refusals": refusals}
+                refusals = refusal_data(status.refusals) + near_data(status.near)
+                data = {**plan_data(status.plan, eta), "refusals": refusals}
                 click.echo(json.dumps(data, ensure_ascii=False))
             else:
-                click.echo("\n".join(status_lines(seen, eta)))
-            return REFUSED if seen.refusals or seen.near else 0
+                click.echo("\n".join(status_lines(status, eta, path_in_journal(opened.session.local.journal))))
+            return REFUSED if status.refusals or status.near else DONE
         try:
-            pushed = desk.push(
+            pushed = api.push(
                 as_version=as_version,
-                consent=_ask(listener, quiet=as_json),
-                naming=_ask_title(listener, quiet=as_json, yes=yes),
+                consent=_ask_about_removals(listener, as_json=as_json),
+                naming=_ask_about_titles(listener, as_json=as_json, yes=yes),
                 new_classes=new_classes,
                 retry=retry,
             )
         finally:
-            if isinstance(listener, Progress):
-                listener.close()
+            listener.close()
     if as_json:
         click.echo(json.dumps(push_data(pushed), ensure_ascii=False))
     else:
@@ -114,33 +112,33 @@ def push(
     return exit_code_of(pushed)
 
 
-def _ask(listener: ProgressListener, *, quiet: bool) -> "Consent":
+def _can_ask() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _ask_about_removals(listener: Waits, *, as_json: bool) -> "Consent":
     def ask(refusals: list[Refusal]) -> bool:
-        if quiet or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if as_json or not _can_ask():
             return False
-        if isinstance(listener, Progress):
-            listener.close()
+        listener.close()
         for refusal in refusals:
-            click.echo(f"\n{refusal.reason}:", err=True)
-            names = [f"  - {safe(sample.path or sample.uid)}  (#{sample.sample_id})" for sample in refusal.samples]
-            names += [f"  + {safe(upload.path)}" for upload in refusal.uploads]
-            click.echo("\n".join(first(names, len(names), 20)), err=True)
-        question = "Remove them from the service? The backup keeps their bytes."
+            names = refused_names(refusal)
+            click.echo("\n".join(["", f"{refusal.reason}:", *first(names, len(names), MOST_NAMES)]), err=True)
+        question = "Remove them from the service? The backup has their images."
         if any(refusal.uploads for refusal in refusals):
-            question = "Look at the model on the service's page. Is it right to go on with all of them?"
+            question = "Check the model on the service's page. Send all of these again?"
         return click.confirm(f"\n{question}", default=False, err=True)
 
     return ask
 
 
-def _ask_title(listener: ProgressListener, *, quiet: bool, yes: bool) -> "Naming":
+def _ask_about_titles(listener: Waits, *, as_json: bool, yes: bool) -> "Naming":
     def ask(near: list[NearTitle]) -> bool:
-        if yes or quiet or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if yes or as_json or not _can_ask():
             return yes
-        if isinstance(listener, Progress):
-            listener.close()
+        listener.close()
         for entry in near:
             click.echo(did_you_mean(entry), err=True)
-        return click.confirm("Make new classes of them?", default=False, err=True)
+        return click.confirm("Make these classes?", default=False, err=True)
 
     return ask

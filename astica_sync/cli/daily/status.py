@@ -6,58 +6,64 @@ from urllib.parse import urlsplit
 
 import click
 
-from astica_sync.cli.context import open_store, read_watch_status, store_option
-from astica_sync.cli.exit_codes import DIFFERENCES
+from astica_sync.cli.context import open_store, path_in_journal, read_watch_status, store_option
+from astica_sync.cli.exit_codes import DIFFERENCES, DONE
 from astica_sync.cli.render.status_output import status_data, status_lines
 from astica_sync.cli.render.text import safe
+from astica_sync.cli.render.waits import Waits
 from astica_sync.clock import local_time
 from astica_sync.local.layout import Layout
-from astica_sync.sync.progress import ProgressListener
 
 
 @click.command("pull-status")
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-@click.option("--exit-code", is_flag=True, help="Exit with 5 when store and service differ.")
-@click.option("--offline", is_flag=True, help="Compare with the last observation; sends nothing, needs no key.")
+@click.option("--exit-code", is_flag=True, help="Exit with 5 when the service differs from the store.")
+@click.option("--offline", is_flag=True, help="Compare with the last known state of the service; needs no key.")
 def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: bool) -> int:
-    """Show what differs between store and service, and what a push would do and cost.
+    """Show what a push would do and cost.
+
+    Compares the store with the service and changes nothing. Sends one request; none with --offline. Another name of
+    this command is: status
 
     \b
-    astica-sync pull-status
-    astica-sync pull-status --exit-code && echo "all there"
-    astica-sync pull-status --json | jq .plan.requests
+    astica-sync status
+    astica-sync status --exit-code && echo "in sync"
+    astica-sync status --json | jq .plan.requests
     """
     from astica_sync.sync.plan.status import FOLLOWS, find_status
 
-    with open_store(store, ProgressListener(), offline=offline) as opened:
-        seen = find_status(opened.session, offline=offline, quick=True)
-        eta = opened.session.remote.service.forecast(seen.plan.requests)
-        in_sync = seen.plan.in_sync and not seen.refusals
+    with open_store(store, Waits(), offline=offline) as opened:
+        status = find_status(opened.session, offline=offline, quick=True)
+        eta = opened.session.remote.service.forecast(status.plan.requests)
+        in_sync = status.plan.in_sync and not status.refusals
         follows, _ = opened.session.local.journal.get_meta(FOLLOWS, (None, None)) or (None, None)
         if as_json:
-            data = {**status_data(seen, eta), "follows": follows}
+            data = {**status_data(status, eta), "follows": follows}
             click.echo(json.dumps(data, ensure_ascii=False))
         else:
-            where = urlsplit(opened.settings.train_url).netloc
-            click.echo(f"Store   {safe(str(opened.layout.root))}")
-            click.echo(f'Model   {seen.observation.model.model_id} "{safe(seen.observation.model.title)}" at {where}')
+            model = status.observation.model
+            lines = [
+                f"Store    {safe(str(opened.layout.root))}",
+                f'Model    {model.model_id} "{safe(model.title)}" at {urlsplit(opened.settings.train_url).netloc}',
+            ]
             if follows:
-                told = f"It was made equal to the data of {safe(follows)}; a push brings the store forward."
-                click.echo(click.style(told, fg="yellow"))
-            click.echo("\n".join([*_watcher_line(opened.layout), *status_lines(seen, eta)]))
-    return DIFFERENCES if exit_code and not in_sync else 0
+                held = f"The service holds the data of {safe(follows)}. A push brings it back in sync with the store."
+                lines.append(click.style(held, fg="yellow"))
+            lines += _watcher_line(opened.layout)
+            lines += status_lines(status, eta, path_in_journal(opened.session.local.journal))
+            click.echo("\n".join(lines))
+    return DIFFERENCES if exit_code and not in_sync else DONE
 
 
 def _watcher_line(layout: Layout) -> list[str]:
-    """Who watches the store, where somebody does or should."""
+    """The state of the watcher, where one has run in this store."""
     if not layout.watch_state.exists():
         return []
     report, alive = read_watch_status(layout)
     if report is None or not alive:
-        return ["Watcher none runs now: astica-sync watch"]
-    agreed = f"agreed {local_time(report.agreed_at, seconds=True)}" if report.agreed_at else "not agreed yet"
+        return ["Watcher  not running: astica-sync watch"]
+    agreed = f"in sync at {local_time(report.agreed_at, seconds=True)}" if report.agreed_at else "not in sync yet"
     why = f" ({safe(report.why)})" if report.why else ""
-    return [
-        f"Watcher process {report.pid} since {local_time(report.since, seconds=True)}, {report.state}{why}, {agreed}"
-    ]
+    since = local_time(report.since, seconds=True)
+    return [f"Watcher  process {report.pid} since {since}, {report.state}{why}, {agreed}"]

@@ -7,7 +7,7 @@ from astica_sync.core.versions.snapshot import Diff
 
 
 def diff_counts(changed: Diff) -> dict[str, Any]:
-    """How much differs, in all and in each class that changed."""
+    """The number of changes, in total and for each changed class, as JSON."""
     return {
         "added": len(changed.added),
         "removed": len(changed.removed),
@@ -20,10 +20,10 @@ def diff_counts(changed: Diff) -> dict[str, Any]:
 
 
 def diff_lines(changed: Diff) -> list[str]:
-    """What changed in each class: ``Can: 3 added, 1 moved in``."""
-    words = ("added", "removed", "moved in", "moved out")
+    """One line for each changed class: ``Can: 3 added, 1 moved in``."""
+    changes = ("added", "removed", "moved in", "moved out")
     lines = []
     for title, counts in changed.per_class().items():
-        told = ", ".join(f"{count:,} {word}" for count, word in zip(counts, words, strict=True) if count)
-        lines.append(f"{safe(title)}: {told}")
+        described = ", ".join(f"{count:,} {change}" for count, change in zip(counts, changes, strict=True) if count)
+        lines.append(f"{safe(title)}: {described}")
     return lines

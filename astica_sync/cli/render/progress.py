@@ -1,26 +1,26 @@
-"""Progress of a push: a bar on a terminal, a line for what matters elsewhere; all of it on standard error."""
+"""Progress of a push on standard error: a bar on a terminal, lines elsewhere."""
 
 import sys
 from typing import TYPE_CHECKING
 
-import click
-
 from astica_sync.cli.render.status_output import twin_line
 from astica_sync.cli.render.text import duration, first, number, safe
+from astica_sync.cli.render.verbosity import Verbosity
+from astica_sync.cli.render.waits import Waits
 from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.plan import Plan
-from astica_sync.sync.progress import ProgressListener
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
 
-class Progress(ProgressListener):
-    """Shows how far a push is. The time that remains comes from the request budget, so that it is right."""
+class Progress(Waits):
+    """Shows how much of a push is done. The remaining time is computed from the request budget."""
 
     def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
+        super().__init__()
+        self._terminal = sys.stderr.isatty() and self._verbosity > Verbosity.QUIET
         self._bar: Bar | None = None
         self._task: TaskID | None = None
 
@@ -30,47 +30,45 @@ class Progress(ProgressListener):
         if not uploads and not removed:
             return
         self._warn_of_twins(plan)
-        click.echo(
-            f"To upload: {number(uploads, 'sample')}, to remove: {number(removed, 'sample')}, "
-            f"{'about ' if eta >= 1 else ''}{duration(eta)}",
-            err=True,
+        about = "about " if eta >= 1 else ""
+        self.note(
+            f"To upload: {number(uploads, 'sample')}, to remove: {number(removed, 'sample')}, {about}{duration(eta)}"
         )
         if self._terminal:
             self._open(uploads + removed, eta)
 
     def _warn_of_twins(self, plan: Plan) -> None:
-        """Only those of which a part goes up now: who has been told once may mean it."""
+        """Only those that are uploaded now; the user has seen the others."""
         sent = {upload.uid for upload in plan.uploads}
         twins = [twin for twin in plan.in_several_classes if any(sample.uid in sent for sample in twin)]
         if twins:
-            lines = ["The same image is in two classes or more, and goes up for each:"]
-            click.echo("\n".join(lines + first((f"  {twin_line(twin)}" for twin in twins), len(twins))), err=True)
+            self.note("The same image is in several classes, and is uploaded for each:")
+            for line in first((f"  {twin_line(twin)}" for twin in twins), len(twins)):
+                self.note(line)
 
     def uploaded(self, class_title: str, path: str, eta: float) -> None:
+        super().uploaded(class_title, path, eta)
         self._advance(1, path, eta)
 
     def removed(self, class_title: str, path: str, samples: int, eta: float) -> None:
+        super().removed(class_title, path, samples, eta)
         self._advance(samples, path or class_title, eta)
 
     def failed(self, class_title: str, path: str, reason: str) -> None:
         self.note(f"{path}: {reason}")
         self._advance(1, path, None)
 
-    def waits(self, seconds: float, why: str) -> None:
-        if seconds >= 2:
-            self.note(f"waiting {duration(seconds)}: {why}")
-
-    def note(self, text: str) -> None:
-        if self._bar is not None:
-            self._bar.console.print(safe(text), markup=False, highlight=False)
-        else:
-            click.echo(safe(text), err=True)
-
     def close(self) -> None:
-        """Takes the bar away; it can be opened again by the next plan."""
+        """Removes the bar; the next plan opens it again."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = self._task = None
+
+    def _print(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.console.print(text, markup=False, highlight=False)
+        else:
+            super()._print(text)
 
     def _open(self, total: int, eta: float) -> None:
         from rich.console import Console

@@ -1,17 +1,20 @@
-"""What a push did: as lines of text, as the JSON object of ``push --json``, and as an exit code."""
+"""What a push did: as text, as the JSON object of ``push --json``, and as an exit code."""
 
 from typing import TYPE_CHECKING
 
 import click
 
-from astica_sync.cli.exit_codes import REFUSED, SOME_FAILED
+from astica_sync.cli.exit_codes import DONE, REFUSED, SOME_FAILED
 from astica_sync.cli.render.messages import print_error
-from astica_sync.cli.render.status_output import did_you_mean, near_data, problem_data, refusal_data
-from astica_sync.cli.render.text import first, json_name, number, safe, what_lets_go
+from astica_sync.cli.render.status_output import IN_SYNC, did_you_mean, near_data, problem_data, refusal_data
+from astica_sync.cli.render.text import first, how_to_allow, json_name, number, safe
 from astica_sync.errors import AsticaSyncError, Interrupted
 
 if TYPE_CHECKING:
+    from astica_sync.core.plan.guard import Refusal
     from astica_sync.sync.push.push import PushResult
+
+MOST_FAILED = 20
 
 
 def push_data(pushed: "PushResult") -> dict[str, object]:
@@ -31,36 +34,44 @@ def push_data(pushed: "PushResult") -> dict[str, object]:
 
 
 def push_lines(pushed: "PushResult", as_version: str | None) -> list[str]:
-    """What a push did, for a person."""
+    """What a push did, as text. ``as_version`` is the version whose data was pushed, None for that of the store."""
     lines = []
     if pushed.failed:
-        lines.append(f"Failed ({len(pushed.failed):,}; the others went on):")
+        lines.append(f"Failed ({len(pushed.failed):,}), the others are done:")
         failed = [f"  ! {safe(entry.path)}  ({entry.reason})" for entry in pushed.failed]
-        lines += [click.style(line, fg="red") for line in first(failed, len(failed), 20)]
+        lines += [click.style(line, fg="red") for line in first(failed, len(failed), MOST_FAILED)]
     if pushed.problems:
-        files = number(len(pushed.problems), "file is", "files are")
-        lines.append(f"{files} no sample: astica-sync pull-status says why")
+        files = number(len(pushed.problems), "file is not an image", "files are not images")
+        lines.append(f"{files} that can be uploaded; for the reasons: astica-sync status")
     for refusal in pushed.refusals:
         lines.append(click.style(f"Nothing was {refusal.kept_back}: {refusal.reason}.", fg="red"))
-        names = [f"  - {safe(sample.path or sample.uid)}" for sample in refusal.samples]
-        names += [f"  + {safe(upload.path)}" for upload in refusal.uploads]
+        names = refused_names(refusal)
         lines += first(names, len(names))
     if pushed.refusals:
-        lines.append(what_lets_go(pushed.refusals))
+        lines.append(how_to_allow(pushed.refusals))
     lines += [click.style(did_you_mean(entry), fg="red") for entry in pushed.near]
     done = f"Uploaded {pushed.uploaded:,}, removed {pushed.removed:,}, with {number(pushed.requests, 'request')}."
     if pushed.in_sync:
-        holds = "equals the store" if as_version is None else f"holds the data of {safe(as_version)}"
-        lines.append(click.style(f"{done} The service {holds}.", fg="green"))
+        state = IN_SYNC if as_version is None else f"The service holds the data of {safe(as_version)}."
+        lines.append(click.style(f"{done} {state}", fg="green"))
     elif pushed.left:
-        lines.append(f"{done} {number(pushed.left, 'sample')} left to do; the next push goes on from here.")
+        lines.append(f"{done} {number(pushed.left, 'sample')} left to do: run the same command again.")
     else:
         lines.append(done)
     return lines
 
 
+def refused_names(refusal: "Refusal") -> list[str]:
+    """The samples that the guard did not let a push remove (-) or send again (+), a line each."""
+    names = [
+        f"  - {safe(sample.path) if sample.path else safe(sample.class_title)}  (#{sample.sample_id})"
+        for sample in refusal.samples
+    ]
+    return names + [f"  + {safe(upload.path)}" for upload in refusal.uploads]
+
+
 def exit_code_of(pushed: "PushResult") -> int:
-    """How a push ends; an error is told here."""
+    """The exit code of a push. Prints the error that ended it, where there is one."""
     error = pushed.error
     if isinstance(error, Interrupted):
         return error.exit_code
@@ -71,4 +82,4 @@ def exit_code_of(pushed: "PushResult") -> int:
         raise error
     if pushed.refusals or pushed.near:
         return REFUSED
-    return SOME_FAILED if pushed.failed else 0
+    return SOME_FAILED if pushed.failed else DONE

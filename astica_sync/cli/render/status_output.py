@@ -1,27 +1,33 @@
-"""What a status found: as lines of text, and as the JSON objects of ``pull-status`` and ``push --dry-run``."""
+"""A status as text, and as the JSON objects of ``pull-status`` and ``push --dry-run``."""
 
+import itertools
 import shlex
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from astica_sync.cli.render.text import duration, first, json_name, number, safe, what_lets_go
+from astica_sync.cli.render.text import duration, first, how_to_allow, json_name, number, safe, table
 from astica_sync.core.model import LocalSample, Problem
 from astica_sync.core.plan.guard import Refusal
-from astica_sync.core.plan.plan import Plan
+from astica_sync.core.plan.plan import ClassCount, Plan
 from astica_sync.core.plan.similar_titles import NearTitle
 
 if TYPE_CHECKING:
     from astica_sync.sync.plan.status import StoreStatus
 
+IN_SYNC = "The service is in sync with the store."
 
-def status_data(seen: "StoreStatus", eta: float) -> dict[str, Any]:
-    """The object of ``pull-status --json``."""
-    plan, observation = seen.plan, seen.observation
-    blocked = [{"path": json_name(upload.path), "reason": seen.bad[upload.uid].reason} for upload in plan.failed_before]
+
+def status_data(status: "StoreStatus", eta: float) -> dict[str, Any]:
+    """The object of ``pull-status --json``. ``eta`` is how long a push takes, in seconds."""
+    plan, observation = status.plan, status.observation
+    blocked = [
+        {"path": json_name(upload.path), "reason": status.bad[upload.uid].reason} for upload in plan.failed_before
+    ]
     return {
         "model_id": observation.model.model_id,
-        "in_sync": plan.in_sync and not seen.refusals,
+        "in_sync": plan.in_sync and not status.refusals,
         "local": {
             "classes": sum(count.local > 0 for count in plan.classes.values()),
             "samples": sum(count.local for count in plan.classes.values()),
@@ -35,16 +41,16 @@ def status_data(seen: "StoreStatus", eta: float) -> dict[str, Any]:
         "plan": plan_data(plan, eta),
         "waiting": [{"class": entry.class_title, "uid": entry.uid, "reason": entry.reason} for entry in plan.waiting]
         + [{"class": entry.class_title, "uid": entry.uid, "reason": entry.reason} for entry in plan.held],
-        "problems": problem_data(seen.problems) + blocked,
+        "problems": problem_data(status.problems) + blocked,
         "unmanaged": [
             {"class": sample.class_title, "sample_id": sample.sample_id, "uid": sample.uid} for sample in plan.unmanaged
         ],
-        "refusals": refusal_data(seen.refusals) + near_data(seen.near),
+        "refusals": refusal_data(status.refusals) + near_data(status.near),
     }
 
 
 def plan_data(plan: Plan, eta: float) -> dict[str, Any]:
-    """A plan as JSON; what a dry run shows is what apply works off."""
+    """A plan as JSON."""
     return {
         "upload": [
             {"class": upload.class_title, "path": json_name(upload.path), "uid": upload.uid} for upload in plan.uploads
@@ -85,106 +91,102 @@ def near_data(near: list[NearTitle]) -> list[dict[str, Any]]:
 
 
 def did_you_mean(entry: NearTitle) -> str:
-    """The question about a class title, with what to do about it."""
+    """The question about a class title that is similar to one on the service, with both ways to answer it."""
     return (
-        f"Class {safe(entry.title)!r} is new, and the service has {safe(entry.existing)!r}: did you mean that? "
-        f"Its uploads wait. Rename the folder, or: astica-sync push --new-class {shlex.quote(safe(entry.title))}"
+        f"Class {safe(entry.title)!r} is new, and the service has {safe(entry.existing)!r}. Did you mean that one? "
+        f"Its uploads wait. Rename the folder, or run: astica-sync push --new-class {shlex.quote(safe(entry.title))}"
     )
 
 
-def status_lines(seen: "StoreStatus", eta: float) -> list[str]:
-    """The status for a person, in the order of what to do about it."""
-    plan = seen.plan
-    lines = ["", *class_table(plan)]
-    lines += _section("To upload", "green", [f"+ {safe(upload.path)}" for upload in plan.uploads])
-    gone = [f"- {safe(_name(removal.path, removal.uid))}  ({removal.why})" for removal in plan.removals]
-    gone += [
-        f"- class {safe(entry.class_title)}, all {len(entry.samples)} samples by one request"
-        for entry in plan.class_removals
+def status_lines(status: "StoreStatus", eta: float, path_of: Callable[[str], str]) -> list[str]:
+    """The status as text. ``eta`` is how long a push takes, in seconds; ``path_of`` gives the last known path of a
+    uid, or an empty text."""
+    plan = status.plan
+
+    def name(class_title: str, uid: str, sample_id: int | None = None) -> str:
+        return safe(path_of(uid) or (class_title if sample_id is None else f"{class_title}  #{sample_id}"))
+
+    removals = itertools.chain(
+        (
+            f"- {safe(one.path) if one.path else name(one.class_title, one.uid, one.sample_id)}  ({one.why})"
+            for one in plan.removals
+        ),
+        (
+            f"- class {safe(one.class_title)}, {number(len(one.samples), 'sample')} by one request"
+            for one in plan.class_removals
+        ),
+    )
+    waiting = (f"~ {name(one.class_title, one.uid)}  ({one.reason})" for one in plan.waiting)
+    held = (f"~ {name(one.class_title, one.uid, one.sample_id)}  ({one.reason})" for one in plan.held)
+    failed = (f"! {safe(upload.path)}  ({status.bad[upload.uid].reason})" for upload in plan.failed_before)
+    problems = (f"! {safe(one.path)}  ({one.reason})" for one in status.problems)
+    unmanaged = (f"? {safe(one.class_title)}  #{one.sample_id} {safe(one.uid)}".rstrip() for one in plan.unmanaged)
+    lines = [
+        "",
+        *class_table(plan),
+        *_section("To upload", "green", len(plan.uploads), (f"+ {safe(upload.path)}" for upload in plan.uploads)),
+        *_section("To remove", "red", len(plan.removals) + len(plan.class_removals), removals),
+        *_section("Waiting", "yellow", len(plan.waiting), waiting),
+        *_section("Held: not removed for now", "yellow", len(plan.held), held),
+        *_section("Failed before; push --retry tries them again", "red", len(plan.failed_before), failed),
+        *_section("Problems", "yellow", len(status.problems), problems),
+        *_section(
+            "The same image in several classes",
+            "yellow",
+            len(plan.in_several_classes),
+            map(twin_line, plan.in_several_classes),
+        ),
+        *_section("Unmanaged: made elsewhere and left as they are", "cyan", len(plan.unmanaged), unmanaged),
     ]
-    lines += _section("To remove", "red", gone)
-    lines += _section("Waiting", "yellow", [f"~ {safe(w.class_title)}/{w.uid[:8]}  ({w.reason})" for w in plan.waiting])
-    lines += _section("Held back", "yellow", [f"~ {safe(h.class_title)}/{h.uid[:8]}  ({h.reason})" for h in plan.held])
-    failed = [f"! {safe(upload.path)}  ({seen.bad[upload.uid].reason})" for upload in plan.failed_before]
-    lines += _section("Failed before; push --retry tries them again", "red", failed)
-    lines += _section("Problems", "yellow", [f"! {safe(p.path)}  ({p.reason})" for p in seen.problems])
-    lines += _section(
-        "In two classes or more, a sample in each", "yellow", [twin_line(twin) for twin in plan.in_several_classes]
-    )
-    lines += _section(
-        "Not ours, made elsewhere and left alone",
-        "cyan",
-        [f"? {safe(s.class_title)}  #{s.sample_id} {safe(s.uid)}".rstrip() for s in plan.unmanaged],
-    )
-    for refusal in seen.refusals:
-        lines += ["", click.style(f"{_KEPT_BACK[refusal.kept_back]}: {refusal.reason}.", fg="red")]
-    lines += [part for entry in seen.near for part in ("", click.style(did_you_mean(entry), fg="red"))]
-    if seen.refusals:
-        lines.append(f"  {what_lets_go(seen.refusals)}")
-    return [*lines, "", _conclusion(seen, eta)]
+    for refusal in status.refusals:
+        lines += ["", click.style(f"{_REFUSED[refusal.kept_back]}: {refusal.reason}.", fg="red")]
+    for entry in status.near:
+        lines += ["", click.style(did_you_mean(entry), fg="red")]
+    if status.refusals:
+        lines.append(f"  {how_to_allow(status.refusals)}")
+    return [*lines, "", _conclusion(status, eta)]
 
 
-_KEPT_BACK = {"removed": "A push would remove nothing", "sent again": "A push would send nothing again"}
+_REFUSED = {"removed": "A push would remove nothing", "sent again": "A push would not send these again"}
 
 
 def twin_line(twin: tuple[LocalSample, ...]) -> str:
-    """The files that hold one image in different classes."""
+    """The files that hold the same image in different classes."""
     return "= " + "  ".join(safe(path) for path in sorted(sample.paths[0] for sample in twin))
 
 
-def _conclusion(seen: "StoreStatus", eta: float) -> str:
-    plan = seen.plan
+def _conclusion(status: "StoreStatus", eta: float) -> str:
+    plan = status.plan
     if plan.requests:
-        cost = (
-            f"{number(plan.requests, 'request')}, about {duration(eta)}"
-            if eta >= 1
-            else number(plan.requests, "request")
-        )
-        return f"A push would send {cost}: astica-sync push"
+        takes = f", about {duration(eta)}" if eta >= 1 else ""
+        return f"A push would send {number(plan.requests, 'request')}{takes}: astica-sync push"
     if plan.waiting:
-        return "Nothing to send before the answers that were lost are settled; a push waits for that."
+        return "Nothing to send now. Some answers were lost; a push waits until the outcome is known."
     if plan.in_sync:
-        return click.style("The service equals the store.", fg="green")
-    return "Nothing to send; what is listed above needs you."
+        return click.style(IN_SYNC, fg="green")
+    return "Nothing to send. Check what is listed above."
 
 
 def class_table(plan: Plan) -> list[str]:
-    """One line a class: what the store has, what the service has, what is to be done."""
+    """One line for each class: samples in the store and on the service, and what is to be done. Columns of what does
+    not occur are left out."""
     if not plan.classes:
-        return ["No samples, neither here nor there: put images into folders, one folder for each class."]
-    columns = ["class", "store", "service", "to upload", "to remove", "waiting", "not ours"]
-    rows = [
-        [
-            safe(title),
-            str(count.local),
-            str(count.managed + count.unmanaged),
-            str(count.upload or "·"),
-            str(count.remove or "·"),
-            str(count.wait + count.hold or "·"),
-            str(count.unmanaged or "·"),
-        ]
-        for title, count in sorted(plan.classes.items())
-    ]
-    widths = [max(len(row[place]) for row in [columns, *rows]) for place in range(len(columns))]
-    return [_row(row, widths) for row in [columns, *rows]]
+        return ["No samples in the store or on the service. Put images into the store, one folder for each class."]
+    columns: dict[str, Callable[[ClassCount], int]] = {
+        "to upload": lambda count: count.upload,
+        "to remove": lambda count: count.remove,
+        "waiting": lambda count: count.wait + count.hold,
+        "unmanaged": lambda count: count.unmanaged,
+    }
+    columns = {name: value for name, value in columns.items() if any(map(value, plan.classes.values()))}
+    rows = [["class", "store", "service", *columns]]
+    for title, count in sorted(plan.classes.items()):
+        figures = [f"{value(count):,}" if value(count) else "·" for value in columns.values()]
+        rows.append([safe(title), f"{count.local:,}", f"{count.managed + count.unmanaged:,}", *figures])
+    return table(rows, right=range(1, len(columns) + 3))
 
 
-def _row(cells: list[str], widths: list[int]) -> str:
-    return "  ".join(
-        cell.ljust(width) if place == 0 else cell.rjust(width)
-        for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    ).rstrip()
-
-
-def _section(title: str, colour: str, lines: list[str]) -> list[str]:
-    if not lines:
+def _section(title: str, colour: str, total: int, lines: Iterable[str]) -> list[str]:
+    if not total:
         return []
-    return [
-        "",
-        f"{title} ({len(lines):,}):",
-        *(click.style(f"  {line}", fg=colour) for line in first(lines, len(lines))),
-    ]
-
-
-def _name(path: str, uid: str) -> str:
-    return path or uid
+    return ["", f"{title} ({total:,}):", *(click.style(f"  {line}", fg=colour) for line in first(lines, total))]

@@ -1,4 +1,4 @@
-"""Words and figures for people: counts, times, names that cannot harm a terminal."""
+"""Text for the terminal: counts, durations, tables, and names without control characters."""
 
 import os
 import unicodedata
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from astica_sync.core.plan.guard import Refusal
 
-SHOWN = 10
+LINES = 10
+"""How many lines of a long list are printed."""
 
 
 def number(count: int, thing: str, things: str = "") -> str:
@@ -17,7 +18,7 @@ def number(count: int, thing: str, things: str = "") -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time a person can plan with: ``under a second``, ``40 s``, ``12 min``, ``3 h 5 min``, ``2 d 4 h``."""
+    """A duration in round figures: ``under a second``, ``40 s``, ``12 min``, ``3 h 5 min``, ``2 d 4 h``."""
     if seconds < 1:
         return "under a second"
     if seconds < 100:
@@ -32,45 +33,51 @@ def duration(seconds: float) -> str:
 
 
 def safe(name: str) -> str:
-    """A name as it can be printed: control, direction and undecodable characters are shown as escapes."""
-    if name.isprintable() and not any(unicodedata.category(sign) in ("Cc", "Cf", "Cs") for sign in name):
+    """A name for the terminal: control, direction and undecodable characters are printed as escapes."""
+    if name.isprintable() and not any(unicodedata.category(char) in ("Cc", "Cf", "Cs") for char in name):
         return name
-    return "".join(sign if _plain(sign) else sign.encode("unicode_escape").decode("ascii") for sign in name)
+    return "".join(char if _plain(char) else char.encode("unicode_escape").decode("ascii") for char in name)
 
 
-def _plain(sign: str) -> bool:
-    return sign.isprintable() and unicodedata.category(sign) not in ("Cc", "Cf", "Cs")
+def _plain(char: str) -> bool:
+    return char.isprintable() and unicodedata.category(char) not in ("Cc", "Cf", "Cs")
 
 
 def json_name(name: str) -> str:
-    """A name as JSON can carry it: bytes that are no UTF-8 become ``\\xNN``."""
+    """A name for JSON: bytes that are not UTF-8 become ``\\xNN``."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def table(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
-    """Rows as columns that stand under each other, those whose place is in ``right`` by their ends. Counts what a
-    terminal shows: some signs are two columns wide and some none."""
-    from rich.cells import cell_len
-
-    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    """Lines with aligned columns; those in ``right``, counted from 0, are aligned right."""
+    widths = [max(map(_cells, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
-        cells = [
-            " " * (width - cell_len(cell)) + cell if place in right else cell + " " * (width - cell_len(cell))
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
+        cells = []
+        for place, (cell, width) in enumerate(zip(row, widths, strict=True)):
+            padding = " " * (width - _cells(cell))
+            cells.append(padding + cell if place in right else cell + padding)
         lines.append("  ".join(cells).rstrip())
     return lines
 
 
-def first(lines: Iterable[str], total: int, shown: int = SHOWN) -> list[str]:
-    """The first lines of a long list, and a word about the rest."""
-    kept = [line for line, _ in zip(lines, range(shown), strict=False)]
-    return [*kept, f"… and {total - shown:,} more (--json lists all)"] if total > shown else kept
+def _cells(text: str) -> int:
+    """How many columns of a terminal a text takes: a character takes none, one or two."""
+    if text.isascii() or text == "·":
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
-def what_lets_go(refusals: "Iterable[Refusal]") -> str:
-    """What a person does where a guard has refused."""
+def first(lines: Iterable[str], total: int, most: int = LINES) -> list[str]:
+    """The first lines of a long list, and how many are left out."""
+    chosen = [line for line, _ in zip(lines, range(most), strict=False)]
+    return [*chosen, f"… and {total - most:,} more (--json lists all)"] if total > most else chosen
+
+
+def how_to_allow(refusals: "Iterable[Refusal]") -> str:
+    """What to do where the guard refused a plan."""
     if any(refusal.uploads for refusal in refusals):
-        return "Look at the model on the service's page; if it was emptied there: astica-sync push --yes"
-    return "If that is right: astica-sync push --yes, or --max-remove N."
+        return "Check the model on the service's page. If it was emptied there: astica-sync push --yes"
+    return "If that is intended: astica-sync push --yes, or --max-remove N."

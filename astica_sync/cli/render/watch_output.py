@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from astica_sync.cli.render.text import duration, json_name, number, safe, what_lets_go
+from astica_sync.cli.render.text import duration, how_to_allow, json_name, number, safe
 from astica_sync.clock import local_time
 from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.plan import Plan
@@ -179,7 +179,7 @@ class WatchListener(ProgressListener):
     def planned(self, plan: Plan, refusals: list[Refusal], eta: float) -> None:
         for refusal in refusals:
             if refusal.reason not in self._refused:
-                text = f"nothing is {refusal.kept_back}: {refusal.reason}. {what_lets_go([refusal])}"
+                text = f"nothing is {refusal.kept_back}: {refusal.reason}. {how_to_allow([refusal])}"
                 self._output.event(self._store, "refused", text, reason=refusal.reason)
         self._refused = {refusal.reason for refusal in refusals}
 

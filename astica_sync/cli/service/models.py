@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from astica_sync.cli.context import open_account, settings_for
+from astica_sync.cli.render.messages import print_note
 from astica_sync.cli.render.text import safe, table
 from astica_sync.cli.service.remove import remove_model
 from astica_sync.clock import local_time
@@ -20,40 +21,48 @@ from astica_sync.core.model import ModelInfo
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list and nothing else.")
 @click.pass_context
 def models(ctx: click.Context, as_json: bool) -> int:
-    """List the account's models, or make, show and remove one.
+    """List, create, show and remove models.
+
+    Without a sub-command: list the models of the account.
 
     \b
     astica-sync models
-    astica-sync models create --title Cans --type image --purpose "sort cans"
+    astica-sync models create --title Cans --purpose "sort cans"
     astica-sync models show 1495
     astica-sync models remove 1495
     """
     if ctx.invoked_subcommand is not None:
         return 0
     with open_account() as (service, _, _):
-        found = service.models()
+        listed = service.models()
     if as_json:
-        click.echo(json.dumps([_data(model) for model in found], ensure_ascii=False))
+        click.echo(json.dumps([_data(model) for model in listed], ensure_ascii=False))
         return 0
-    if not found:
-        click.echo("No models yet: astica-sync models create, or astica-sync init --create")
+    if not listed:
+        click.echo("No models yet. To make one: astica-sync init --create TITLE --purpose TEXT")
     else:
-        click.echo("\n".join(_table(found)))
+        click.echo("\n".join(_table(listed)))
     return 0
 
 
 @models.command("create")
-@click.option("--title", required=True, help="The model's title.")
-@click.option("--type", "kind", required=True, help="The model's type, for instance: image.")
+@click.option("--title", required=True, help="The title of the model.")
+@click.option("--type", "kind", default="image", show_default=True, help="The type of the model.")
 @click.option("--purpose", required=True, help="What the model is for.")
-@click.option("--tags", default="", help="Tags with commas between them.")
+@click.option("--tags", default="", help="Tags, separated by commas.")
 def create(title: str, kind: str, purpose: str, tags: str) -> int:
-    """Make a model and print its id; safe to give again after an interruption."""
+    """Make a model and print its id.
+
+    After an interruption run the same command again: it finds the model that was made and makes no second one.
+
+    \b
+    astica-sync models create --title Cans --purpose "sort cans"
+    """
     from astica_sync.local.filesystem import FileSystem
     from astica_sync.remote.rate_limiter import limiter_name
     from astica_sync.sync.admin.create_model import CreationAttempt, ModelRequest, create_model
 
-    # An attempt is about one account: what was there before says nothing of another's models.
+    # One file for each account, since the list of models before an attempt is that of one account.
     name = limiter_name(load_key(os.environ), settings_for(None).train_url)
     attempt = CreationAttempt(machine_state_folder() / f"creating-{name}.json", FileSystem())
     with open_account() as (service, clock, quarantine):
@@ -63,12 +72,12 @@ def create(title: str, kind: str, purpose: str, tags: str) -> int:
             attempt,
             clock=clock,
             quarantine=quarantine,
-            note=lambda text: click.echo(text, err=True),
+            note=print_note,
         )
     click.echo(model.model_id)
     attempt.forget()
     if sys.stdout.isatty():
-        click.echo(f"Next: astica-sync init --model {model.model_id}, in the folder of your class folders", err=True)
+        print_note(f"Next, in the folder of your class folders: astica-sync init --model {model.model_id}")
     return 0
 
 
@@ -76,7 +85,11 @@ def create(title: str, kind: str, purpose: str, tags: str) -> int:
 @click.argument("model_id", type=click.IntRange(min=1))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def show(model_id: int, as_json: bool) -> int:
-    """Show one model with its classes."""
+    """Show a model and its classes.
+
+    \b
+    astica-sync models show 1495
+    """
     with open_account() as (service, _, _):
         observation = service.view(model_id)[0]
     if as_json:
@@ -115,7 +128,7 @@ def _data(model: ModelInfo) -> dict[str, Any]:
 
 
 def _table(models: Sequence[ModelInfo]) -> list[str]:
-    rows = [("model", "title", "samples", "classes", "version", "trained", "made")]
+    rows = [("model", "title", "samples", "classes", "version", "trained", "created")]
     rows += [
         (
             str(model.model_id),

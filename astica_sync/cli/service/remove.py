@@ -1,4 +1,4 @@
-"""``astica-sync remove-sample``, ``remove-class`` and ``models remove``: what no push removes, by its id."""
+"""``astica-sync remove-sample``, ``remove-class`` and ``models remove``: removals that no push does, by id."""
 
 import contextlib
 import sys
@@ -10,22 +10,22 @@ import click
 
 from astica_sync.cli.context import find, open_account, open_store, settings_for, store_option
 from astica_sync.cli.render.text import first, number, safe
+from astica_sync.cli.render.waits import Waits
 from astica_sync.core.model import RemoteSample
 from astica_sync.errors import AsticaSyncError, GuardRefused, NoStore
-from astica_sync.sync.progress import ProgressListener
 
 if TYPE_CHECKING:
     from astica_sync.sync.admin.remove_unmanaged import UnmanagedRemoval
 
 model_option = click.option(
-    "--model", "model_id", type=click.IntRange(min=1), help="The model; the one of the store when left out."
+    "--model", "model_id", type=click.IntRange(min=1), help="The model; by default that of the store."
 )
 lose_option = click.option(
     "--lose-unmanaged",
     "lose",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Remove although N samples are in no backup; N is the number that is shown.",
+    help="Remove although N samples are not in the backup; N is the printed number.",
 )
 
 
@@ -33,26 +33,27 @@ lose_option = click.option(
 @click.argument("sample_id", type=click.IntRange(min=1))
 @store_option
 @model_option
-@click.option("--yes", is_flag=True, help="Remove without a question.")
+@click.option("--yes", is_flag=True, help="Remove without asking.")
 def remove_sample(sample_id: int, store: Path | None, model_id: int | None, yes: bool) -> int:
-    """Remove one sample that was made elsewhere, by its id (pull-status shows it).
+    """Remove one unmanaged sample, by its id.
 
-    A sample that the store manages goes by removing its file, and a push.
+    astica-sync status lists the unmanaged samples with their ids. To remove a managed sample, remove its file from
+    the store and push.
 
     \b
     astica-sync remove-sample 132726
     """
-    with subject(store, model_id) as removing:
-        found = [sample for sample in removing.view() if sample.sample_id == sample_id]
-        if not found:
+    with model_to_remove_from(store, model_id) as removing:
+        matching = [sample for sample in removing.view() if sample.sample_id == sample_id]
+        if not matching:
             raise AsticaSyncError(
-                f"model {removing.model_id} has no sample {sample_id}", "astica-sync pull-status shows the ids."
+                f"model {removing.model_id} has no sample {sample_id}", "To list the ids: astica-sync status"
             )
-        sample, lost = found[0], removing.find_lost(found)
-        kept = "its bytes are in no backup here" if lost else "its bytes are in the backup"
-        what = f"{safe(sample.class_title)}  #{sample_id} {safe(sample.uid)}  ({kept})"
-        # Whoever names one sample by its id has named what is lost.
-        _agree(removing, found, what, lose=len(lost), yes=yes)
+        sample, lost = matching[0], removing.find_lost(matching)
+        backup = "not in the backup" if lost else "in the backup"
+        what = f"{safe(sample.class_title)}  #{sample_id} {safe(sample.uid)}  ({backup})"
+        # The id names the one sample that may be lost, so its number needs no --lose-unmanaged.
+        _confirm(removing, matching, what, lose=len(lost), yes=yes)
         removing.remove_sample(sample)
     click.echo(f"Removed sample {sample_id}")
     return 0
@@ -63,26 +64,27 @@ def remove_sample(sample_id: int, store: Path | None, model_id: int | None, yes:
 @store_option
 @model_option
 @lose_option
-@click.option("--yes", is_flag=True, help="Remove without a question.")
+@click.option("--yes", is_flag=True, help="Remove without asking.")
 def remove_class(class_id: int, store: Path | None, model_id: int | None, lose: int | None, yes: bool) -> int:
-    """Remove a class that was made elsewhere with all that is in it, by its id (models show tells it).
+    """Remove one unmanaged class and its samples, by its id.
 
-    A class that holds samples of the store goes by removing its folder, and a push.
+    astica-sync models show lists the classes with their ids. To remove a class with managed samples, remove its
+    folder from the store and push.
 
     \b
     astica-sync remove-class 11
     """
-    with subject(store, model_id) as removing:
+    with model_to_remove_from(store, model_id) as removing:
         observation = removing.view()
         titles = [entry.title for entry in observation.classes if entry.class_id == class_id]
         if not titles:
             raise AsticaSyncError(
                 f"model {removing.model_id} has no class {class_id}",
-                f"astica-sync models show {removing.model_id} lists them.",
+                f"To list the classes: astica-sync models show {removing.model_id}",
             )
         samples = [sample for sample in observation if sample.class_id == class_id]
         what = f"Class {safe(titles[0])} with {number(len(samples), 'sample')}"
-        _agree(removing, samples, what, lose=lose, yes=yes)
+        _confirm(removing, samples, what, lose=lose, yes=yes)
         removing.remove_class(class_id, titles[0], samples)
     click.echo(f"Removed class {safe(titles[0])} with {number(len(samples), 'sample')}")
     return 0
@@ -92,14 +94,16 @@ def remove_class(class_id: int, store: Path | None, model_id: int | None, lose: 
 @click.argument("model_id", type=click.IntRange(min=1))
 @store_option
 @lose_option
-@click.option("--yes", is_flag=True, help="Remove without typing the title.")
+@click.option("--yes", is_flag=True, help="Remove without asking for the title.")
 def remove_model(model_id: int, store: Path | None, lose: int | None, yes: bool) -> int:
-    """Remove a model and all that is in it.
+    """Remove a model with its samples and versions.
 
-    Only when the backup of the store that mirrors it can give every sample back; otherwise give the number that is
-    shown. All versions go with it.
+    Refused where samples of the model are not in the backup of its store, unless --lose-unmanaged gives their number.
+
+    \b
+    astica-sync models remove 1495
     """
-    with subject(store, model_id) as removing:
+    with model_to_remove_from(store, model_id) as removing:
         observation = removing.view()
         samples = list(observation)
         title = observation.model.title
@@ -109,10 +113,10 @@ def remove_model(model_id: int, store: Path | None, lose: int | None, yes: bool)
         )
         if not yes:
             if not (sys.stdin.isatty() and sys.stderr.isatty()):
-                raise GuardRefused("nobody said yes; nothing was removed", "If that is right, give --yes.")
-            if click.prompt("Type its title to remove it for good", err=True).strip() != title.strip():
+                raise GuardRefused("not confirmed; nothing was removed", "To remove it without a question: --yes")
+            if click.prompt("Type the title to remove the model permanently", err=True).strip() != title.strip():
                 raise GuardRefused(
-                    "that is not its title; nothing was removed", "Type it as it is printed, or give --yes."
+                    "that is not the title; nothing was removed", "Type it as it is printed, or use --yes."
                 )
         removing.remove_model(samples)
     click.echo(f"Removed model {model_id}")
@@ -120,8 +124,8 @@ def remove_model(model_id: int, store: Path | None, lose: int | None, yes: bool)
 
 
 @contextlib.contextmanager
-def subject(store: Path | None, model_id: int | None) -> "Iterator[UnmanagedRemoval]":
-    """The model, with the store that mirrors it where there is one here.
+def model_to_remove_from(store: Path | None, model_id: int | None) -> "Iterator[UnmanagedRemoval]":
+    """The model, with the store that mirrors it where the current folder or ``store`` is in one.
 
     Raises:
         NoStore: neither a store nor a model was named.
@@ -142,10 +146,12 @@ def subject(store: Path | None, model_id: int | None) -> "Iterator[UnmanagedRemo
         bound = read_sentinel(layout)
         mirrors = model_id in (None, bound.model_id) and settings_for(layout).train_url == bound.train_url
         if not mirrors and store is not None:
-            raise AsticaSyncError(f"{layout.root} mirrors model {bound.model_id}", "Name its own store, or none.")
+            raise AsticaSyncError(
+                f"{layout.root} mirrors model {bound.model_id}", "Use the store of that model, or no --store."
+            )
         layout = layout if mirrors else None
     if layout is not None:
-        with open_store(layout.root, ProgressListener()) as opened, writer_lock(layout):
+        with open_store(layout.root, Waits()) as opened, writer_lock(layout):
             local, remote = opened.session.local, opened.session.remote
             yield UnmanagedRemoval(
                 remote.service,
@@ -167,7 +173,7 @@ def _refuse_managed(removing: "UnmanagedRemoval", samples: Sequence[RemoteSample
     if managed:
         raise GuardRefused(
             f"{number(managed, 'sample is', 'samples are')} managed by the store; nothing was removed",
-            "Remove the files from the store, then push: what goes can then be put back.",
+            "Remove their files from the store, then: astica-sync push",
         )
 
 
@@ -178,15 +184,19 @@ def _refuse_loss(removing: "UnmanagedRemoval", samples: Sequence[RemoteSample], 
     names = [f"  {safe(one.class_title)}  #{one.sample_id} {safe(one.uid)}".rstrip() for one in lost]
     click.echo("\n".join(first(names, len(names))), err=True)
     raise GuardRefused(
-        f"{number(len(lost), 'sample is', 'samples are')} in no backup here and would be lost; nothing was removed",
-        f"If that is right: --lose-unmanaged {len(lost)}",
+        f"{number(len(lost), 'sample is', 'samples are')} not in the backup and would be lost; nothing was removed",
+        f"If that is intended: --lose-unmanaged {len(lost)}",
     )
 
 
-def _agree(
+def _confirm(
     removing: "UnmanagedRemoval", samples: Sequence[RemoteSample], what: str, *, lose: int | None, yes: bool
 ) -> None:
-    """Goes on when none of it is the store's, what would be lost was counted, and a person said yes."""
+    """Returns when no sample is managed, the number of lost samples was given, and the user confirmed.
+
+    Raises:
+        GuardRefused: otherwise.
+    """
     _refuse_managed(removing, samples)
     _refuse_loss(removing, samples, lose)
     click.echo(what, err=True)
@@ -194,7 +204,7 @@ def _agree(
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise GuardRefused(
-            "nobody said yes; nothing was removed", "If that is right, give the same command with --yes."
+            "not confirmed; nothing was removed", "To remove it without a question, run the same command with --yes."
         )
-    if not click.confirm("Remove it for good? The service gives none back.", default=False, err=True):
-        raise GuardRefused("you said no; nothing was removed", "Give the same command again if you think otherwise.")
+    if not click.confirm("Remove it permanently? The service has no undo.", default=False, err=True):
+        raise GuardRefused("not confirmed; nothing was removed", "Run the same command again and answer y.")

@@ -11,17 +11,27 @@ from astica_sync.errors import AsticaSyncError, ConfigError
 
 
 @click.command("sandbox")
-@click.option("--port", type=click.IntRange(0, 65535), default=8777, show_default=True, help="0 takes any free port.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8777, show_default=True, help="0 for any free port.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Keep everything here over restarts.")
-@click.option("--limit", type=click.IntRange(min=1), default=90, show_default=True, help="Requests in one window.")
-@click.option("--window", type=click.FloatRange(min=0.001), default=60.0, show_default=True, help="Its seconds.")
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Keep all data in this folder.")
 @click.option(
-    "--switch", "switches", multiple=True, metavar="NAME=VALUE", help="A habit of the service; see docs/sandbox.md."
+    "--limit", type=click.IntRange(min=1), default=90, show_default=True, help="Requests allowed in one window."
 )
-@click.option("--fault", "faults", multiple=True, metavar="RULE", help="For instance upload:3=lost-after, view@5%=5xx.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the faults that come by chance.")
-@click.option("--latency", default="0", show_default=True, help="Time every answer takes: 20-50ms, 0.2-2s.")
+@click.option(
+    "--window",
+    type=click.FloatRange(min=0.001),
+    default=60.0,
+    show_default=True,
+    help="Length of the window in seconds.",
+)
+@click.option(
+    "--switch", "switches", multiple=True, metavar="NAME=VALUE", help="A behaviour of the service; see docs/sandbox.md."
+)
+@click.option(
+    "--fault", "faults", multiple=True, metavar="RULE", help="A fault, such as upload:3=lost-after or view@5%=5xx."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random faults.")
+@click.option("--latency", default="0", show_default=True, help="Time each answer takes: 20-50ms, 0.2-2s.")
 def sandbox(
     port: int,
     host: str,
@@ -33,14 +43,15 @@ def sandbox(
     seed: int,
     latency: str,
 ) -> int:
-    """Run a local service that speaks the whole API, trains and detects; for trying out and for tests.
+    """Run a local service for trials and tests.
 
-    Its key is ASTICA_API_KEY; when that is not set, one is made and printed. Every switch and fault is listed in
-    docs/sandbox.md.
+    It implements the whole documented API, trains a small classifier and runs it. Its key is ASTICA_API_KEY; when that
+    is not set, a key is made and printed. docs/sandbox.md lists all switches and faults.
 
     \b
     astica-sync sandbox --port 8777 --data ./sandbox
-    astica-sync sandbox --limit 1000 --switch titles=fold --fault upload@10%=lost-after
+    astica-sync sandbox --switch titles=fold
+    astica-sync sandbox --fault upload@10%=lost-after
     """
     try:
         from astica_sync.sandbox.http.faults import Faults
@@ -54,7 +65,7 @@ def sandbox(
     key = given or secrets.token_urlsafe(16)
 
     def ready(url: str) -> None:
-        click.echo(f"The sandbox answers at {url}, {limit} requests in {window:g} s. Ctrl-C ends it.")
+        click.echo(f"The sandbox runs at {url} and allows {limit} requests in {window:g} s. Ctrl-C stops it.")
         click.echo("To use it in another terminal:")
         click.echo(f"  export ASTICA_TRAIN_URL={url} ASTICA_DETECT_URL={url}")
         if not given:
@@ -69,7 +80,7 @@ def sandbox(
         raise click.UsageError(str(error)) from None
     except OSError as error:
         raise AsticaSyncError(
-            f"the sandbox cannot start: {error.strerror or error}", "Choose another --port or --data folder."
+            f"the sandbox cannot start: {error.strerror or error}", "Use another --port or --data folder."
         ) from None
     return 0
 

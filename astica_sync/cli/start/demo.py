@@ -19,67 +19,72 @@ CLASSES = ("zero", "one", "two", "three")
 
 
 @click.command("demo")
-@click.option("--keep", is_flag=True, help="Leave the demo's folder, and say where it is.")
+@click.option("--keep", is_flag=True, help="Keep the folder of the demo and print its path.")
 def demo(keep: bool) -> int:
-    """The whole story on the sandbox in about a minute; each command is printed, so that you can do the same.
+    """Run a tour on the sandbox, in about a minute.
 
     Makes a store of handwritten digits, pushes it to a new model, changes it, pushes the difference, trains, and
-    detects images the model has not seen. Everything happens in a temporary folder and on this machine.
+    runs the model on images it was not trained on. Each command is printed before it is run. Needs no key and no
+    network, and works in a temporary folder.
+
+    \b
+    astica-sync demo
+    astica-sync demo --keep
     """
     folder = Path(tempfile.mkdtemp(prefix="astica-sync-demo-"))
     try:
-        _tell(folder)
+        _run_tour(folder)
     finally:
         if keep:
-            click.echo(f"\nThe demo's folder: {folder}")
+            click.echo(f"\nThe folder of the demo: {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 
-def _tell(folder: Path) -> None:
+def _run_tour(folder: Path) -> None:
     from astica_sync.sandbox.embedded import running
 
     photos, held_out = folder / "digits", folder / "held-out"
     _write_digits(photos, held_out)
     key = secrets.token_urlsafe(16)
     with running(folder / "sandbox", key=key) as box:
-        stage = Stage(folder, box.url, key)
-        stage.say("A store is a folder with one folder for each class. This one holds handwritten digits.")
-        stage.show("ls", "digits", "digits/zero")
-        stage.say(f"The sandbox, a local stand-in for the service, answers at {box.url}.")
-        stage.sync("init", "digits", "--create", "Digits", "--type", "image", "--purpose", "read digits")
-        stage.say("Nothing is uploaded before you say so. What would a push do?")
-        stage.sync("pull-status", "--store", "digits")
-        stage.sync("push", "--store", "digits")
-        stage.say("Now the folder changes: one file moves to another class, one goes, two come.")
-        stage.do("mv", "digits/one/0.png", "digits/two/moved.png")
-        stage.do("rm", "digits/zero/1.png")
-        stage.do("mv", "new/a.png", "digits/three/a.png")
-        stage.do("mv", "new/b.png", "digits/three/b.png")
-        stage.sync("pull-status", "--store", "digits")
-        stage.say("The push sends the difference and nothing else: an upload for each new place, then the removals.")
-        stage.sync("push", "--store", "digits")
-        stage.sync("pull-status", "--store", "digits", "--exit-code")
-        stage.say("The service trains on what it has; the new version can be run at once.")
-        stage.sync("train", "--store", "digits")
-        stage.sync("detect", "held-out", "--store", "digits")
-        stage.say("Every sample that was ever sent is in the backup, readable without this program.")
-        stage.sync("backup", "verify", "--store", "digits")
-        stage.sync("log", "--store", "digits", "-n", "6")
+        shell = DemoShell(folder, box.url, key)
+        shell.say("A store is a folder with one folder for each class. This one holds handwritten digits.")
+        shell.show("ls", "digits", "digits/zero")
+        shell.say(f"The sandbox, a local stand-in for the service, runs at {box.url}.")
+        shell.sync("init", "digits", "--create", "Digits", "--purpose", "read digits")
+        shell.say("Nothing is uploaded yet. What would a push do?")
+        shell.sync("status", "--store", "digits")
+        shell.sync("push", "--store", "digits")
+        shell.say("Now the folder changes: one file is moved to another class, one is removed, two are added.")
+        shell.do("mv", "digits/one/0.png", "digits/two/moved.png")
+        shell.do("rm", "digits/zero/1.png")
+        shell.do("mv", "new/a.png", "digits/three/a.png")
+        shell.do("mv", "new/b.png", "digits/three/b.png")
+        shell.sync("status", "--store", "digits")
+        shell.say("The push sends only the difference: first the uploads, then the removals.")
+        shell.sync("push", "--store", "digits")
+        shell.sync("status", "--store", "digits", "--exit-code")
+        shell.say("The service trains on the samples it has. Then the new version can be run.")
+        shell.sync("train", "--store", "digits")
+        shell.sync("detect", "held-out", "--store", "digits")
+        shell.say("The backup has every uploaded image, as plain files.")
+        shell.sync("backup", "verify", "--store", "digits")
+        shell.sync("log", "--store", "digits", "-n", "6")
         stored = len(box.samples(box.models()[0][0]))
         files = sum(1 for _ in photos.glob("*/*.png"))
         if stored != files:
-            raise AsticaSyncError(f"the sandbox holds {stored} samples and the folder {files}", "Please report this.")
-        stage.say(f"The sandbox holds exactly the folder: {stored} samples. That is the whole story.")
+            raise AsticaSyncError(f"the sandbox has {stored} samples and the folder {files}", "Please report this.")
+        shell.say(f"The sandbox has exactly the images of the folder: {stored} samples. This is the end of the demo.")
 
 
-class Stage:
-    """Runs the demo's commands for real and shows each one before."""
+class DemoShell:
+    """Runs the commands of the demo and prints each one before."""
 
     def __init__(self, folder: Path, url: str, key: str) -> None:
         self._folder = folder
-        # A home of its own, so that neither the user's settings nor the user's budget are touched.
+        # Its own home folder, so that the user's settings and request budget are not touched.
         self._environ = {
             **{name: value for name, value in os.environ.items() if not name.startswith("ASTICA_")},
             "HOME": str(folder / "home"),
@@ -112,7 +117,7 @@ class Stage:
 
 
 def _write_digits(photos: Path, held_out: Path) -> None:
-    """Real images that a dependency ships: scikit-learn's handwritten digits, made large enough to look at."""
+    """Writes scikit-learn's handwritten digits as images, enlarged."""
     try:
         from PIL import Image
         from sklearn.datasets import load_digits

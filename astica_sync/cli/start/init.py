@@ -7,52 +7,58 @@ from pathlib import Path
 import click
 
 from astica_sync.cli.context import clean_stop, open_service, settings_for
+from astica_sync.cli.render.messages import print_note
 from astica_sync.cli.render.text import number, safe
+from astica_sync.cli.render.verbosity import Verbosity, verbosity
+from astica_sync.cli.render.waits import Waits
 from astica_sync.clock import SystemClock
 from astica_sync.config import load_key
 from astica_sync.errors import StoreChanged, StoreError
 from astica_sync.local.create_store import check_place, create_store
 from astica_sync.local.identity import read_sentinel
 from astica_sync.local.layout import Layout
-from astica_sync.sync.progress import ProgressListener
 
 INTENT = "creating.json"
-NAME_ONE = "Give either --model ID (astica-sync models lists them) or --create TITLE."
+DEFAULT_TYPE = "image"
+MODEL_OR_CREATE = "Give either --model ID (astica-sync models lists them) or --create TITLE."
 
 
 @click.command("init")
 @click.argument("store", required=False, type=click.Path(path_type=Path, file_okay=False))
 @click.option("--model", "model_id", type=click.IntRange(min=1), help="Mirror this model of your account.")
 @click.option("--create", "title", help="Make a new model with this title, and mirror it.")
-@click.option("--type", "kind", help="The new model's type, for instance: image.")
-@click.option("--purpose", help="What the new model is for.")
-@click.option("--tags", default="", help="The new model's tags, with commas between them.")
+@click.option(
+    "--type", "kind", default=DEFAULT_TYPE, show_default=True, help="With --create: the type of the new model."
+)
+@click.option("--purpose", help="With --create: what the new model is for.")
+@click.option("--tags", default="", help="With --create: tags of the new model, separated by commas.")
 @click.option("--rebind", is_flag=True, help="Let a store that mirrors another model mirror this one from now on.")
 def init(
     store: Path | None,
     model_id: int | None,
     title: str | None,
-    kind: str | None,
+    kind: str,
     purpose: str | None,
     tags: str,
     rebind: bool,
 ) -> int:
-    """Make a folder the store of one model.
+    """Make a folder the store of a model.
 
-    STORE is a folder with one folder for each class in it; the current one when it is left out. Nothing is uploaded.
-    In a store that was copied, moved to another disk or restored, init alone says that this one writes from now on.
+    STORE is a folder with one sub-folder for each class, by default the current folder. Nothing is uploaded. In a
+    store that was copied, moved to another disk or restored, init without options makes this copy the one that writes
+    from now on.
 
     \b
     astica-sync init --model 1495
-    astica-sync init photos --create "Cans" --type image --purpose "sort cans from bottles"
+    astica-sync init photos --create Cans --purpose "sort cans"
     """
     from astica_sync.local.filesystem import FileSystem
     from astica_sync.sync.admin.create_model import CreationAttempt, ModelRequest, create_model
 
     if model_id is not None and title is not None:
-        raise click.UsageError(NAME_ONE)
+        raise click.UsageError(MODEL_OR_CREATE)
     if title is not None and not all(text and text.strip() for text in (title, kind, purpose)):
-        raise click.UsageError("--create needs a title, --type and --purpose.")
+        raise click.UsageError("--create needs a title and --purpose.")
     layout = check_place(store or Path.cwd())
     again = model_id is None and title is None
     if again:
@@ -63,15 +69,15 @@ def init(
     settings = settings_for(layout if again else None)
     key = load_key(os.environ)
     clock = SystemClock()
-    with clean_stop(clock), open_service(settings, key, clock, ProgressListener()) as service:
+    with clean_stop(clock), open_service(settings, key, clock, Waits()) as service:
         if title is not None:
             model = create_model(
                 service,
-                ModelRequest(title, kind or "", purpose or "", tags),
+                ModelRequest(title, kind, purpose or "", tags),
                 attempt,
                 clock=clock,
                 quarantine=settings.quarantine,
-                note=lambda text: click.echo(text, err=True),
+                note=print_note,
             )
         else:
             assert model_id is not None
@@ -80,29 +86,31 @@ def init(
     if title is not None:
         attempt.forget()
     click.echo(f'{safe(str(layout.root))} mirrors model {model.model_id} "{safe(model.title)}"')
+    if verbosity() is Verbosity.QUIET:
+        return 0
     if model.samples:
-        click.echo(f"It has {number(model.samples, 'sample')}; what is not in the store is left alone.")
-    click.echo("Next: astica-sync pull-status, then astica-sync push")
+        click.echo(f"It has {number(model.samples, 'sample')}; those that are not in the store are left as they are.")
+    click.echo("Next: astica-sync status, then astica-sync push")
     return 0
 
 
 def _bound_model(layout: Layout) -> int:
-    """The model of a store that is made again, the same as before."""
+    """The model that the folder already mirrors."""
     try:
         return read_sentinel(layout).model_id
     except StoreChanged:
-        raise click.UsageError(NAME_ONE) from None
+        raise click.UsageError(MODEL_OR_CREATE) from None
 
 
 def _refuse_bound(layout: Layout) -> None:
-    """Before a request is sent: a second model would be made for nothing.
+    """Refuses a folder that is a store already, before a model is made in vain.
 
     Raises:
-        StoreError: the folder is the store of a model already.
+        StoreError: the folder is the store of a model.
     """
     with contextlib.suppress(StoreChanged):
         bound = read_sentinel(layout).model_id
         raise StoreError(
             f"{layout.root} is already the store of model {bound}",
-            "Nothing was made. With --rebind it gets a new model, or use another folder.",
+            "No model was made. Use another folder, or --rebind to give this store a new model.",
         )

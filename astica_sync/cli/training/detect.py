@@ -9,22 +9,22 @@ from pathlib import Path
 import click
 
 from astica_sync.cli.context import open_store, store_option
+from astica_sync.cli.exit_codes import DONE, SOME_FAILED
 from astica_sync.cli.render.text import json_name, number, safe
 from astica_sync.cli.render.waits import Waits
-
-SOME_FAILED = 3
 
 
 @click.command("detect")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @store_option
-@click.option("--version", "version", help="The model version to run; the latest when left out.")
+@click.option("--version", "version", help="The version to run; by default the latest.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each image.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values with a header.")
 def detect(images: tuple[str, ...], store: Path | None, version: str | None, as_json: bool, as_csv: bool) -> int:
-    """Run the model on images: files, folders of them, patterns, or - for one image on standard input.
+    """Run the model on images.
 
-    What was answered once is kept, so that an interrupted run goes on where it was and a repeat is free.
+    IMAGE is a file, a folder, a pattern, or - for one image on standard input. Answers are cached: an interrupted run
+    continues where it stopped, and a repeated one sends no request.
 
     \b
     astica-sync detect new.jpg
@@ -37,31 +37,30 @@ def detect(images: tuple[str, ...], store: Path | None, version: str | None, as_
     if as_json and as_csv:
         raise click.UsageError("Give either --json or --csv.")
     inputs = inputs_in(images, sys.stdin.buffer.read)
-    failed = asked = 0
+    failed = 0
     if as_csv:
         click.echo(_csv("path", "output", "confidence", "error"))
     with open_store(store, Waits()) as opened:
-        for found in Store.over(opened).detect_inputs(inputs, version):
-            failed += bool(found.error)
-            asked += not (found.cached or found.error)
-            confidence = None if found.error else found.confidence
+        for detected in Store.over(opened).detect_inputs(inputs, version):
+            failed += bool(detected.error)
+            confidence = None if detected.error else detected.confidence
             if as_json:
                 data = {
-                    "path": json_name(found.name),
-                    "output": found.label if not found.error else None,
+                    "path": json_name(detected.name),
+                    "output": detected.label if not detected.error else None,
                     "confidence": confidence,
-                    "error": found.error or None,
+                    "error": detected.error or None,
                 }
                 click.echo(json.dumps(data, ensure_ascii=False))
             elif as_csv:
-                click.echo(_csv(json_name(found.name), found.label, confidence, found.error))
-            elif found.error:
-                click.echo(f"{safe(found.name)}: {found.error}", err=True)
+                click.echo(_csv(json_name(detected.name), detected.label, confidence, detected.error))
+            elif detected.error:
+                click.echo(f"{safe(detected.name)}: {detected.error}", err=True)
             else:
-                click.echo(f"{safe(found.label):<20}  {found.confidence:5.1f} %  {safe(found.name)}")
+                click.echo(f"{safe(detected.label):<20}  {detected.confidence:5.1f} %  {safe(detected.name)}")
     if failed:
-        click.echo(f"{number(failed, 'image')} could not be looked at", err=True)
-    return SOME_FAILED if failed else 0
+        click.echo(f"{number(failed, 'image')} failed", err=True)
+    return SOME_FAILED if failed else DONE
 
 
 def _csv(*cells: object) -> str:

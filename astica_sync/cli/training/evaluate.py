@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from astica_sync.cli.context import open_store, store_option
+from astica_sync.cli.exit_codes import DONE, SOME_FAILED
 from astica_sync.cli.render.text import first, json_name, number, safe, table
+from astica_sync.cli.render.verbosity import Verbosity, verbosity
 from astica_sync.cli.render.waits import Waits
 from astica_sync.errors import AsticaSyncError
 
@@ -16,25 +18,25 @@ if TYPE_CHECKING:
     from astica_sync.training.evaluate import Evaluation
     from astica_sync.training.metrics import Measured
 
-MISTAKES_SHOWN = 10
+MOST_LINES = 10
 MATRIX_CLASSES = 12
-"""A terminal has no room for the matrix of more classes."""
+"""The confusion matrix of more classes does not fit a terminal."""
 
 
 @click.command("evaluate")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @store_option
-@click.option("--versions", "chosen", metavar="A,B|all", help="The versions to score; the latest when left out.")
-@click.option("--leaks", is_flag=True, help="Count images that are in the training data as well.")
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a report to this file.")
+@click.option("--versions", "chosen", metavar="A,B|all", help="The versions to score; by default the latest.")
+@click.option("--leaks", is_flag=True, help="Include images that are also in the training data.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write an HTML report to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def evaluate(
     folder: Path, store: Path | None, chosen: str | None, leaks: bool, html: Path | None, as_json: bool
 ) -> int:
-    """Score versions on held-out images: a folder with one folder for each class, never uploaded.
+    """Score versions on held-out images.
 
-    An image that is in the store or in a version's data as well, with the same bytes or as nearly the same picture,
-    proves nothing; it is named and left out.
+    FOLDER has one sub-folder for each class, and its images are never added to the model. An image that is also in the
+    store or in the data of a version, with the same bytes or as nearly the same picture, is listed and left out.
 
     \b
     astica-sync evaluate held-out
@@ -45,28 +47,30 @@ def evaluate(
 
     names = [name.strip() for name in chosen.split(",") if name.strip()] if chosen else None
     if chosen is not None and not names:
-        raise click.UsageError("--versions takes names with commas between them, or all.")
-    terminal = sys.stderr.isatty() and not as_json
+        raise click.UsageError("--versions takes names separated by commas, or all.")
+    show_progress = sys.stderr.isatty() and not as_json and verbosity() > Verbosity.QUIET
 
-    def told(done: int, total: int) -> None:
-        if terminal:
+    def print_progress(done: int, total: int) -> None:
+        if show_progress:
             click.echo(f"\r\033[K{done:,} of {total:,} answers", nl=done == total, err=True)
 
     with open_store(store, Waits()) as opened:
-        evaluation = Store.over(opened).evaluate(folder, names, with_leaks=leaks, told=told)
+        evaluation = Store.over(opened).evaluate(folder, names, with_leaks=leaks, told=print_progress)
         now = opened.session.runtime.clock.now()
     if html is not None:
         try:
             html.write_text(write_html(evaluation, now), "utf-8", "backslashreplace")
         except OSError as error:
-            raise AsticaSyncError(f"{html} cannot be written: {error.strerror}", "Name another file.") from error
+            raise AsticaSyncError(
+                f"cannot write {html}: {error.strerror}", "Write the report to another file: --html FILE"
+            ) from error
     if as_json:
         click.echo(json.dumps(_data(evaluation), ensure_ascii=False))
     else:
         click.echo("\n".join(_lines(evaluation)))
         if html is not None:
             click.echo(f"\nReport: {safe(str(html))}")
-    return 3 if evaluation.failed else 0
+    return SOME_FAILED if evaluation.failed else DONE
 
 
 def _data(evaluation: "Evaluation") -> dict[str, Any]:
@@ -127,16 +131,16 @@ def _version_data(one: "Measured") -> dict[str, Any]:
 
 def _lines(evaluation: "Evaluation") -> list[str]:
     lines: list[str] = []
-    for leak in evaluation.leaks[:MISTAKES_SHOWN]:
+    for leak in evaluation.leaks[:MOST_LINES]:
         same = "the same bytes as" if leak.same_bytes else "nearly the same picture as"
         lines.append(click.style(f"leak: {safe(leak.image.name)}, {same} {safe(leak.source)}", fg="yellow"))
     if evaluation.leaks:
         count = number(len(evaluation.leaks), "image is", "images are")
-        word = "counted all the same" if evaluation.with_leaks else "left out; --leaks counts them"
-        lines.append(click.style(f"{count} in the training data as well, {word}", fg="yellow"))
+        treated = "included" if evaluation.with_leaks else "left out; --leaks includes them"
+        lines.append(click.style(f"{count} also in the training data, {treated}", fg="yellow"))
     for title, images in evaluation.unknown.items():
         lines.append(
-            click.style(f"class {safe(title)} is known to no version, {number(images, 'image')} left out", fg="yellow")
+            click.style(f"no version knows the class {safe(title)}, {number(images, 'image')} left out", fg="yellow")
         )
     lines += [click.style(f"! {safe(failed.name)}  ({failed.error})", fg="red") for failed in evaluation.failed]
     for one in evaluation.measured:
@@ -149,7 +153,7 @@ def _lines(evaluation: "Evaluation") -> list[str]:
 def _version_lines(one: "Measured") -> list[str]:
     lines = [
         f"Version {safe(one.version)}: {one.accuracy:.1%} right, {one.right:,} of {one.shown:,} "
-        f"(with 95 % certainty between {one.low:.1%} and {one.high:.1%})"
+        f"(95 % interval: {one.low:.1%} to {one.high:.1%})"
     ]
     rows = [("class", "images", "precision", "recall", "F1")]
     rows += [
@@ -161,21 +165,21 @@ def _version_lines(one: "Measured") -> list[str]:
     if mistakes:
         lines += ["", *_confusion_lines(one), ""]
         lines.append("  The worst mistakes:")
-        told = (
-            f"    {safe(answer.label)} {answer.confidence:.0f} %, is {safe(answer.truth)}: {safe(answer.name)}"
+        worst = (
+            f"    {safe(answer.name)}: {safe(answer.label)} ({answer.confidence:.0f} %) instead of {safe(answer.truth)}"
             for answer in mistakes
         )
-        lines += first(told, len(mistakes), MISTAKES_SHOWN)
+        lines += first(worst, len(mistakes), MOST_LINES)
     return lines
 
 
 def _confusion_lines(one: "Measured") -> list[str]:
-    """The confusion matrix; the columns are numbered, since titles are too long to stand above them."""
+    """The confusion matrix. Columns have numbers, as titles are too long for column heads."""
     places = one.most_confused(MATRIX_CLASSES)
     rest = f", the {len(places)} classes with the most mistakes" if len(places) < len(one.titles) else ""
-    rows = [["", "is \\ said", *(str(column) for column in range(1, len(places) + 1))]]
+    rows = [["", "is \\ answer", *(str(column) for column in range(1, len(places) + 1))]]
     for line, place in enumerate(places, 1):
         counts = (f"{one.confusion[place][column]:,}" for column in places)
         rows.append([str(line), safe(one.titles[place]), *(count if count != "0" else "." for count in counts)])
     right = {place for place in range(len(rows[0])) if place != 1}
-    return [f"  What was said of each class{rest}:", *(f"  {line}" for line in table(rows, right))]
+    return [f"  Answers for each class{rest}:", *(f"  {line}" for line in table(rows, right))]

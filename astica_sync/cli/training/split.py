@@ -9,8 +9,8 @@ import click
 
 from astica_sync.cli.context import open_store, store_option
 from astica_sync.cli.render.text import json_name, number, safe
+from astica_sync.cli.render.waits import Waits
 from astica_sync.errors import GuardRefused
-from astica_sync.sync.progress import ProgressListener
 
 
 class Share(click.ParamType[float]):
@@ -25,25 +25,26 @@ class Share(click.ParamType[float]):
         except ValueError:
             share = 0.0
         if not 0 < share < 1:
-            self.fail(f"{value!r} is no share such as 20%", param, ctx)
+            self.fail(f"{value!r} is not a share such as 20%", param, ctx)
         return share
 
 
 @click.command("split")
 @store_option
 @click.option(
-    "--to", required=True, type=click.Path(path_type=Path, file_okay=False), help="The held-out folder to make."
+    "--to", required=True, type=click.Path(path_type=Path, file_okay=False), help="The folder for the held-out images."
 )
-@click.option("--share", type=Share(), default="20%", show_default=True, help="How much of each class to hold out.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Another number draws other images.")
-@click.option("--dry-run", is_flag=True, help="Show what would move; move nothing.")
-@click.option("--yes", is_flag=True, help="Move without a question.")
+@click.option("--share", type=Share(), default="20%", show_default=True, help="The share of each class to hold out.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another number chooses other images.")
+@click.option("--dry-run", is_flag=True, help="Show what would be moved; move nothing.")
+@click.option("--yes", is_flag=True, help="Move without asking.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def split(store: Path | None, to: Path, share: float, seed: int, dry_run: bool, yes: bool, as_json: bool) -> int:
-    """Move a share of each class out of the store, to score versions on.
+    """Move held-out images out of the store.
 
-    Pictures that are nearly the same go together, or they would be known to the version they are to test. The files
-    move: a push then removes them from the service. It is done once; the same images make scores comparable.
+    Moves a share of each class to another folder, to score versions on it (astica-sync evaluate). Pictures that are
+    nearly the same stay together, so that no version is scored on what it was trained on. The next push removes the
+    moved images from the service. Do it once: scores on the same images can be compared.
 
     \b
     astica-sync split --to ../held-out --dry-run
@@ -51,9 +52,9 @@ def split(store: Path | None, to: Path, share: float, seed: int, dry_run: bool, 
     """
     from astica_sync.api import Store
 
-    with open_store(store, ProgressListener(), offline=True) as opened:
-        desk = Store.over(opened)
-        planned = desk.plan_split(to, share=share, seed=seed)
+    with open_store(store, Waits(), offline=True) as opened:
+        api = Store.over(opened)
+        planned = api.plan_split(to, share=share, seed=seed)
         per_class = Counter(path.split("/")[0] for path in planned.paths)
         if not as_json:
             for title, count in sorted(per_class.items()):
@@ -63,17 +64,17 @@ def split(store: Path | None, to: Path, share: float, seed: int, dry_run: bool, 
         if not dry_run and planned.paths:
             if not yes and (as_json or not _confirmed(len(planned.paths))):
                 raise GuardRefused(
-                    f"{number(len(planned.paths), 'file')} would leave the store, and nobody said yes; nothing moved",
-                    "If that is right, give the same command with --yes.",
+                    f"moving {number(len(planned.paths), 'file')} was not confirmed; nothing was moved",
+                    "To move them without a question, run the same command with --yes.",
                 )
-            moved = desk.split(planned)
+            moved = api.split(planned)
     if as_json:
         data = {"to": json_name(str(to)), "paths": [json_name(path) for path in planned.paths], "moved": moved}
         click.echo(json.dumps(data, ensure_ascii=False))
     elif moved:
-        click.echo(f"Moved {number(moved, 'file')}; a push takes them from the service too: astica-sync pull-status")
+        click.echo(f"Moved {number(moved, 'file')}. To remove them from the service as well: astica-sync push")
     elif dry_run:
-        click.echo("Nothing moved: without --dry-run they do.")
+        click.echo("Nothing was moved (--dry-run).")
     return 0
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from astica_sync.cli.context import open_store, store_option
+from astica_sync.cli.render.messages import print_note
 from astica_sync.cli.render.text import duration, number, safe
+from astica_sync.cli.render.verbosity import Verbosity, verbosity
 from astica_sync.cli.render.waits import Waits
 from astica_sync.core.versions.version import SECONDS_PER_SAMPLE, USUAL_SECONDS, Training
 from astica_sync.errors import Interrupted
@@ -16,20 +18,22 @@ from astica_sync.errors import Interrupted
 if TYPE_CHECKING:
     from astica_sync.api.store import Trained
 
-TELL_EVERY = 15.0
+PRINT_EVERY = 15.0
+"""How often the progress is printed where there is no terminal, in seconds."""
 
 
 @click.command("train")
 @store_option
-@click.option("--anyway", is_flag=True, help="Train although service and store differ.")
-@click.option("--again", is_flag=True, help="Ask once more when the version of an earlier request is overdue.")
-@click.option("--no-wait", is_flag=True, help="Start the training and return.")
+@click.option("--anyway", is_flag=True, help="Train although the service is not in sync with the store.")
+@click.option("--again", is_flag=True, help="Request again when the version of an earlier request is overdue.")
+@click.option("--no-wait", is_flag=True, help="Start the training and return immediately.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def train(store: Path | None, anyway: bool, again: bool, no_wait: bool, as_json: bool) -> int:
-    """Train the model on what the service has, and wait for the new version.
+    """Train the model and wait for the version.
 
-    Refuses while service and store differ, so that a version is made of the data you see. The exact data is kept as a
-    snapshot. Ctrl-C stops the waiting, not the training; the next train or versions picks it up.
+    Refuses while the service is not in sync with the store, so that a version is made of the data you see. The exact
+    data is kept as a snapshot. Ctrl-C stops the waiting and not the training; the next train or versions command
+    continues with it.
 
     \b
     astica-sync train
@@ -39,13 +43,13 @@ def train(store: Path | None, anyway: bool, again: bool, no_wait: bool, as_json:
 
     progress = _Progress()
 
-    def once_more(training: Training) -> bool:
+    def confirm_again(training: Training) -> bool:
         if again or not (sys.stdin.isatty() and sys.stderr.isatty()):
             return again
         click.echo(
-            f"A training was asked for {_ago(training, clock.now())} ago, and no version has appeared.", err=True
+            f"A training was requested {_ago(training, clock.now())} ago, and no version has appeared.", err=True
         )
-        return click.confirm("Ask the service for it once more?", default=False, err=True)
+        return click.confirm("Request it again?", default=False, err=True)
 
     def deliver(trained: "Trained") -> None:
         progress.close()
@@ -56,15 +60,15 @@ def train(store: Path | None, anyway: bool, again: bool, no_wait: bool, as_json:
         try:
             Store.over(opened).train(
                 anyway=anyway,
-                again=once_more,
+                again=confirm_again,
                 wait=not no_wait,
-                tell=lambda text: click.echo(text, err=True),
+                tell=print_note,
                 waited=progress.waited,
                 deliver=deliver,
             )
         except Interrupted as stop:
             raise Interrupted(
-                "stopped waiting", "A training that was begun goes on: astica-sync versions shows when it is done."
+                "stopped waiting", "The training continues on the service. To see when it is done: astica-sync versions"
             ) from stop
         finally:
             progress.close()
@@ -78,11 +82,11 @@ def _print(trained: "Trained", *, as_json: bool) -> None:
         click.echo(json.dumps(data, ensure_ascii=False))
         return
     if trained.version is None:
-        click.echo("Training; astica-sync versions shows when the version is there")
+        click.echo("Training. To see when the version is ready: astica-sync versions")
         return
     if trained.picked_up:
-        click.echo("An earlier request for the same data has made this version; nothing more was asked for", err=True)
-    click.echo(safe(name or "trained; the service shows no name for the version"))
+        print_note("An earlier request for the same data made this version; no training was requested")
+    click.echo(safe(name or "trained; the service gave the version no name"))
 
 
 def _ago(training: Training, now: float) -> str:
@@ -90,25 +94,30 @@ def _ago(training: Training, now: float) -> str:
 
 
 class _Progress:
-    """One line that says how long it has been, on a terminal; elsewhere a line now and then."""
+    """How long a training has taken: one line that is redrawn on a terminal, a line now and then elsewhere."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
-        self._told_at: float | None = None
+        self._quiet = verbosity() is Verbosity.QUIET
+        self._printed_at: float | None = None
 
     def waited(self, training: Training, seconds: float) -> None:
+        if self._quiet:
+            return
         takes = training.samples * SECONDS_PER_SAMPLE
-        usual = "5 to 10 min are usual" if takes <= USUAL_SECONDS else f"about {duration(takes)} at 100 ms a sample"
+        usual = (
+            "5 to 10 min are usual" if takes <= USUAL_SECONDS else f"about {duration(takes)} at 100 ms for each sample"
+        )
         text = f"Training on {number(training.samples, 'sample')} for {duration(seconds)}; {usual}"
         if self._terminal:
             click.echo(f"\r\033[K{text}", nl=False, err=True)
-        elif self._told_at is None or seconds - self._told_at >= TELL_EVERY:
+        elif self._printed_at is None or seconds - self._printed_at >= PRINT_EVERY:
             click.echo(text, err=True)
         else:
             return
-        self._told_at = seconds
+        self._printed_at = seconds
 
     def close(self) -> None:
-        if self._terminal and self._told_at is not None:
+        if self._terminal and self._printed_at is not None:
             click.echo("", err=True)
-            self._told_at = None
+            self._printed_at = None

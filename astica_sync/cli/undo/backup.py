@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import click
 
 from astica_sync.cli.context import find, open_store, store_option
+from astica_sync.cli.exit_codes import DONE, ERROR
 from astica_sync.cli.render.text import first, json_name, number, safe
+from astica_sync.cli.render.waits import Waits
 from astica_sync.errors import GuardRefused, StoreError
-from astica_sync.sync.progress import ProgressListener
 
 if TYPE_CHECKING:
     from astica_sync.local.backup.backup import Backup, Checked
@@ -29,25 +30,27 @@ class Part(click.ParamType[tuple[int, int]]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
         match = re.fullmatch(r"(\d+)/(\d+)", str(value).strip())
         if match is None or not 1 <= int(match[1]) <= int(match[2]):
-            self.fail(f"{value!r} is no part such as 2/7", param, ctx)
+            self.fail(f"{value!r} is not a part such as 2/7", param, ctx)
         return int(match[1]), int(match[2])
 
 
 class Age(click.ParamType[float]):
-    """A time such as ``90d``, ``52w`` or ``2y``, in seconds; a day at least."""
+    """A time such as ``90d``, ``52w`` or ``2y``, in seconds; at least a day."""
 
     name = "AGE"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         match = re.fullmatch(r"(\d{1,5})([dwy])", str(value).strip())
         if match is None or int(match[1]) < 1:
-            self.fail(f"{value!r} is no time such as 90d, 52w or 2y", param, ctx)
+            self.fail(f"{value!r} is not a time such as 90d, 52w or 2y", param, ctx)
         return int(match[1]) * {"d": 1, "w": 7, "y": 365}[match[2]] * 86_400.0
 
 
 @click.group("backup")
 def backup() -> None:
-    """The backup: the exact bytes of every sample that was ever sent.
+    """List, verify, restore and prune the backup.
+
+    The backup has the exact bytes of every image that was ever uploaded, as plain files.
 
     \b
     astica-sync backup list
@@ -61,15 +64,20 @@ def backup() -> None:
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each sample.")
 def list_backup(store: Path | None, as_json: bool) -> int:
-    """Show what the backup holds."""
-    _, kept = _open(store)
-    seen: set[tuple[str, str]] = set()
+    """List what the backup has.
+
+    \b
+    astica-sync backup list
+    astica-sync backup list --json
+    """
+    _, objects = _open(store)
+    listed: set[tuple[str, str]] = set()
     per_class: Counter[str] = Counter()
     size = 0
-    for entry in kept.samples():
-        if (entry.class_title, entry.content) in seen:
+    for entry in objects.samples():
+        if (entry.class_title, entry.content) in listed:
             continue
-        seen.add((entry.class_title, entry.content))
+        listed.add((entry.class_title, entry.content))
         per_class[entry.class_title] += 1
         size += entry.size
         if as_json:
@@ -83,49 +91,54 @@ def list_backup(store: Path | None, as_json: bool) -> int:
     if not as_json:
         for title, count in sorted(per_class.items()):
             click.echo(f"{count:>8}  {safe(title)}")
-        click.echo(f"{number(len(seen), 'sample')}, {size / 1e6:,.1f} MB")
+        click.echo(f"{number(len(listed), 'sample')}, {size / 1e6:,.1f} MB")
     return 0
 
 
 @backup.command("verify")
 @store_option
-@click.option("--part", type=Part(), default="1/1", help="Only the N-th of T parts, such as 2/7.")
+@click.option("--part", type=Part(), default="1/1", help="Check only the N-th of T parts, such as 2/7.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def verify(store: Path | None, part: tuple[int, int], as_json: bool) -> int:
-    """Read everything again; repair what is broken from the store where the bytes are still there.
+    """Check every object of the backup.
 
-    Exits with 1 when something stays broken.
+    Reads each object and compares it with its hash. Repairs damaged objects from the store where it has the same
+    image. Exits with 1 when an object stays damaged.
+
+    \b
+    astica-sync backup verify
+    astica-sync backup verify --part 2/7
     """
-    layout, kept = _open(store)
+    layout, objects = _open(store)
     good = 0
     bad: list[Checked] = []
-    for checked in kept.verify(part, _expected(layout)):
+    for checked in objects.verify(part, _expected(layout)):
         if checked.reason is None:
             good += 1
         else:
             bad.append(checked)
-    repaired = _repair(layout, kept, bad) if bad else []
+    repaired = _repair(layout, objects, bad) if bad else []
     broken = [checked for checked in bad if checked not in repaired]
-    named = kept.names_of({checked.content for checked in (*repaired, *broken)})
+    entries_of = objects.names_of({checked.content for checked in (*repaired, *broken)})
 
-    def name(checked: "Checked") -> str:
-        entries = named.get(checked.content)
+    def path(checked: "Checked") -> str:
+        entries = entries_of.get(checked.content)
         return entries[-1].path if entries else checked.content
 
     if as_json:
         data = {
             "good": good,
-            "repaired": [{"path": json_name(name(one)), "content": one.content} for one in repaired],
-            "broken": [{"path": json_name(name(one)), "content": one.content, "reason": one.reason} for one in broken],
+            "repaired": [{"path": json_name(path(one)), "content": one.content} for one in repaired],
+            "broken": [{"path": json_name(path(one)), "content": one.content, "reason": one.reason} for one in broken],
         }
         click.echo(json.dumps(data, ensure_ascii=False))
     else:
         for one in repaired:
-            click.echo(f"repaired from the store: {safe(name(one))}  (was: {one.reason})")
+            click.echo(f"repaired from the store: {safe(path(one))}  (was: {one.reason})")
         for one in broken:
-            click.echo(click.style(f"broken: {safe(name(one))}  ({one.reason})", fg="red"))
-        click.echo(f"{number(good, 'object')} good, {len(repaired)} repaired, {len(broken)} broken")
-    return 1 if broken else 0
+            click.echo(click.style(f"damaged: {safe(path(one))}  ({one.reason})", fg="red"))
+        click.echo(f"{number(good, 'object')} good, {len(repaired):,} repaired, {len(broken):,} damaged")
+    return ERROR if broken else DONE
 
 
 @backup.command("restore")
@@ -133,42 +146,54 @@ def verify(store: Path | None, part: tuple[int, int], as_json: bool) -> int:
 @click.option(
     "--to",
     type=click.Path(path_type=Path, file_okay=False),
-    help="The folder to fill; otherwise one beside the store, called NAME-restored.",
+    help="The folder to write to; by default NAME-restored next to the store.",
 )
-@click.option("--class", "class_title", help="Only this class.")
+@click.option("--class", "class_title", help="Restore only this class.")
 def restore(store: Path | None, to: Path | None, class_title: str | None) -> int:
-    """Write the class folders again, byte for byte. Never overwrites a file that differs, never leaves --to."""
+    """Write the class folders from the backup.
+
+    Never overwrites a file and never writes outside of the target folder.
+
+    \b
+    astica-sync backup restore --to ~/rescued
+    astica-sync backup restore --class Can
+    """
     from astica_sync.local.backup.restore import restore as restore_files
     from astica_sync.local.filesystem import FileSystem
 
-    layout, kept = _open(store)
+    layout, objects = _open(store)
     to = to or layout.root.with_name(f"{layout.root.name}-restored")
     done = restore_files(
-        kept, to, FileSystem(), wanted=lambda entry: class_title is None or entry.class_title == class_title
+        objects, to, FileSystem(), wanted=lambda entry: class_title is None or entry.class_title == class_title
     )
     problems = [f"! {safe(problem.path)}  ({problem.reason})" for problem in done.problems]
     for line in first(problems, len(problems), 20):
         click.echo(click.style(line, fg="red"), err=True)
     if done.older:
-        click.echo(f"{number(len(done.older), 'older image')} of the same files stay in the backup alone", err=True)
+        click.echo(
+            f"{number(len(done.older), 'older image')} of the same files not restored; the backup keeps them", err=True
+        )
     click.echo(
-        f"{safe(str(to))}: {number(done.written, 'file')} written, {done.already_there:,} there already, "
-        f"{len(problems)} not"
+        f"{safe(str(to))}: {number(done.written, 'file')} written, {done.already_there:,} already there, "
+        f"{len(problems):,} failed"
     )
-    return 1 if problems else 0
+    return ERROR if problems else DONE
 
 
 @backup.command("prune")
 @store_option
-@click.option("--older-than", "age", type=Age(), required=True, help="What was heard of since then stays: 90d, 52w.")
-@click.option("--dry-run", is_flag=True, help="Show what would go; remove nothing.")
-@click.option("--yes", is_flag=True, help="Remove without a question.")
+@click.option(
+    "--older-than", "age", type=Age(), required=True, help="Remove only what was last used before: 90d, 52w, 2y."
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be removed; remove nothing.")
+@click.option("--yes", is_flag=True, help="Remove without asking.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def prune(store: Path | None, age: float, dry_run: bool, yes: bool, as_json: bool) -> int:
-    """Remove images for good that nobody needs any more; the only command that does.
+    """Remove unused images from the backup permanently.
 
-    An image goes when it is not in the store, not on the service, in no snapshot, without a mark in the journal, and
-    was last heard of before the given time. Sends one request.
+    An image is removed when it is not in the store, not on the service, in no snapshot, without a mark in the
+    journal, and was last used before the given time. No other command removes images from the backup. Sends one
+    request.
 
     \b
     astica-sync backup prune --older-than 365d --dry-run
@@ -178,24 +203,24 @@ def prune(store: Path | None, age: float, dry_run: bool, yes: bool, as_json: boo
     from astica_sync.sync.admin.prune_backup import find_pruning
     from astica_sync.sync.admin.prune_backup import prune as prune_backup
 
-    with open_store(store, ProgressListener()) as opened, writer_lock(opened.layout):
-        found = find_pruning(opened.session, opened.session.runtime.clock.now() - age)
-        entries, count, size = found.entries, len(found.objects), found.size
+    with open_store(store, Waits()) as opened, writer_lock(opened.layout):
+        pruning = find_pruning(opened.session, opened.session.runtime.clock.now() - age)
+        entries, count, size = pruning.entries, len(pruning.objects), pruning.size
         if not as_json:
-            names = [f"- {safe(entry.path)}  ({entry.content[:8]}, {entry.size:,} bytes)" for entry in entries]
-            click.echo("\n".join(first(names, len(names), 20)) if names else "No image may go.")
-            staying = ", ".join(f"{held:,} {claim}" for claim, held in found.staying.items())
-            click.echo(f"{number(count, 'image')} may go, {size / 1e6:,.1f} MB; stay: {staying or 'none'}")
+            names = [f"- {safe(entry.path)}  ({entry.size:,} bytes)" for entry in entries]
+            click.echo("\n".join(first(names, len(names), 20)) if names else "No image can be removed.")
+            staying = ", ".join(f"{held:,} {claim}" for claim, held in pruning.staying.items())
+            click.echo(f"{number(count, 'image')} to remove, {size / 1e6:,.1f} MB; kept: {staying or 'none'}")
         asked = count > 0 and not dry_run and not yes
         if asked and (as_json or not _confirmed(count)):
             raise GuardRefused(
-                f"{number(count, 'image')} would go for good, and nobody said yes; nothing was removed",
-                "If that is right, give the same command with --yes.",
+                f"removing {number(count, 'image')} permanently was not confirmed; nothing was removed",
+                "To remove them without a question, run the same command with --yes.",
             )
         if count and not dry_run:
-            prune_backup(opened.session, found)
+            prune_backup(opened.session, pruning)
             if not as_json:
-                click.echo(f"Removed {number(count, 'image')}; {size / 1e6:,.1f} MB are free again.")
+                click.echo(f"Removed {number(count, 'image')}, {size / 1e6:,.1f} MB")
     if as_json:
         data = {
             "objects": count,
@@ -205,7 +230,7 @@ def prune(store: Path | None, age: float, dry_run: bool, yes: bool, as_json: boo
                 {"class": entry.class_title, "path": json_name(entry.path), "content": entry.content}
                 for entry in entries
             ],
-            "staying": {claim.name.lower(): held for claim, held in found.staying.items()},
+            "staying": {claim.name.lower(): held for claim, held in pruning.staying.items()},
         }
         click.echo(json.dumps(data, ensure_ascii=False))
     return 0
@@ -214,9 +239,7 @@ def prune(store: Path | None, age: float, dry_run: bool, yes: bool, as_json: boo
 def _confirmed(count: int) -> bool:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    return click.confirm(
-        f"Remove {number(count, 'image')} for good? The service gives none back.", default=False, err=True
-    )
+    return click.confirm(f"Remove {number(count, 'image')} permanently? There is no undo.", default=False, err=True)
 
 
 def _open(store: Path | None) -> "tuple[Layout, Backup]":
@@ -228,7 +251,7 @@ def _open(store: Path | None) -> "tuple[Layout, Backup]":
 
 
 def _expected(layout: "Layout") -> Iterator[str]:
-    """What the journal says was sent, so that a backup that is gone as a whole is not a good one."""
+    """The content hashes of the journal's marks, so that an empty backup is not reported as good."""
     from astica_sync.local.db.journal import Journal
 
     if layout.journal_db.exists():
@@ -236,8 +259,9 @@ def _expected(layout: "Layout") -> Iterator[str]:
             yield from (mark.content for mark in journal.marks())
 
 
-def _repair(layout: "Layout", kept: "Backup", bad: "list[Checked]") -> "list[Checked]":
-    """Those that are good again, by the files that hold the same bytes now; none while another process writes."""
+def _repair(layout: "Layout", objects: "Backup", bad: "list[Checked]") -> "list[Checked]":
+    """Replaces damaged objects by files of the store with the same content; returns the repaired ones. Repairs none
+    while another process writes to the store."""
     from astica_sync.clock import SystemClock
     from astica_sync.local.db.index import Index
     from astica_sync.local.lock import writer_lock
@@ -249,8 +273,8 @@ def _repair(layout: "Layout", kept: "Backup", bad: "list[Checked]") -> "list[Che
             return [
                 checked
                 for checked in bad
-                if kept.repair(checked.content, [layout.root / path for path in index.paths_with(checked.content)])
+                if objects.repair(checked.content, [layout.root / path for path in index.paths_with(checked.content)])
             ]
     except StoreError as error:
-        click.echo(f"Nothing can be repaired now: {error}", err=True)
+        click.echo(f"Cannot repair now: {error}", err=True)
         return []

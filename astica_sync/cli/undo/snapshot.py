@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from astica_sync.cli.context import find, store_option
+from astica_sync.cli.exit_codes import DONE, ERROR
 from astica_sync.cli.render.diff_output import diff_counts, diff_lines
 from astica_sync.cli.render.text import first, json_name, number, safe
 from astica_sync.clock import local_time
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 
 @click.group("snapshot")
 def snapshot() -> None:
-    """The exact data of each version, kept in the backup. Needs neither key nor network.
+    """List, compare and restore the data of versions.
 
-    A version is named as astica-sync versions shows it, by its number (@2), or by the first digits of its snapshot.
+    The exact data of each version is kept in the backup. VERSION is a name from astica-sync versions, a number such as
+    @2, or the first digits of a snapshot. Needs no key and no network.
 
     \b
     astica-sync snapshot list
@@ -35,7 +37,11 @@ def snapshot() -> None:
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each snapshot.")
 def list_snapshots(store: Path | None, as_json: bool) -> int:
-    """Show every snapshot and the versions made of it."""
+    """List the snapshots and the versions made from them.
+
+    \b
+    astica-sync snapshot list
+    """
     with _history(store) as history:
         names: dict[str, list[str]] = {}
         for version in history.versions():
@@ -55,9 +61,9 @@ def list_snapshots(store: Path | None, as_json: bool) -> int:
                 }
                 click.echo(json.dumps(data, ensure_ascii=False))
                 continue
-            made = ", ".join(map(safe, names.get(one, []))) or "no version of it is known"
+            versions = ", ".join(map(safe, names.get(one, []))) or "no known version"
             count = f"{number(len(samples), 'sample')} in {number(len(classes), 'class', 'classes')}"
-            click.echo(f"{one[:8]}  {local_time(at)}  {count}  ({made})")
+            click.echo(f"{one[:8]}  {local_time(at)}  {count}  ({versions})")
     return 0
 
 
@@ -66,7 +72,12 @@ def list_snapshots(store: Path | None, as_json: bool) -> int:
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each sample.")
 def show(version: str, store: Path | None, as_json: bool) -> int:
-    """Show the samples of a version."""
+    """Show the samples of a version.
+
+    \b
+    astica-sync snapshot show @2
+    astica-sync snapshot show @2 --json
+    """
     with _history(store) as history:
         named = history.find_data(version)
         per_class: dict[str, int] = {}
@@ -81,7 +92,7 @@ def show(version: str, store: Path | None, as_json: bool) -> int:
         for title, count in sorted(per_class.items()):
             click.echo(f"{count:>8}  {safe(title)}")
         if elsewhere:
-            click.echo(f"{number(elsewhere, 'sample')} made elsewhere; their bytes are not in the backup")
+            click.echo(f"{number(elsewhere, 'sample')} made elsewhere, not in the backup")
     return 0
 
 
@@ -91,10 +102,20 @@ def show(version: str, store: Path | None, as_json: bool) -> int:
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def show_diff(before: str, after: str, store: Path | None, as_json: bool) -> int:
-    """Show what came, went and moved from one version to another."""
+    """Show what changed from one version to another.
+
+    \b
+    astica-sync snapshot diff @1 @2
+    """
     with _history(store) as history:
         old, new = history.find_data(before), history.find_data(after)
         changed = diff(history.snapshots.read(old.snapshot), history.snapshots.read(new.snapshot))
+        moved = {move.content for move in changed.moved}
+        after_paths = {
+            (sample.content, sample.class_title): sample.path
+            for sample in history.snapshots.read(new.snapshot)
+            if isinstance(sample, Pinned) and sample.content in moved
+        }
     if as_json:
         data = {
             **diff_counts(changed),
@@ -107,12 +128,15 @@ def show_diff(before: str, after: str, store: Path | None, as_json: bool) -> int
         click.echo(json.dumps(data, ensure_ascii=False))
         return 0
     if not changed:
-        click.echo("The same data.")
+        click.echo("No difference.")
     click.echo("\n".join(diff_lines(changed)), nl=bool(changed))
     lines = [click.style(f"  + {_name(sample)}", fg="green") for sample in changed.added]
     lines += [click.style(f"  - {_name(sample)}", fg="red") for sample in changed.removed]
     lines += [
-        click.style(f"  > {move.content[:8]}  {safe(move.before)} to {safe(move.after)}", fg="yellow")
+        click.style(
+            f"  > {safe(after_paths.get((move.content, move.after), move.content))}  (from {safe(move.before)})",
+            fg="yellow",
+        )
         for move in changed.moved
     ]
     for line in first(lines, len(lines), 50):
@@ -123,11 +147,16 @@ def show_diff(before: str, after: str, store: Path | None, as_json: bool) -> int
 @snapshot.command("restore")
 @click.argument("version")
 @click.option(
-    "--to", required=True, type=click.Path(path_type=Path, file_okay=False), help="The folder to fill; never the store."
+    "--to",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder to write to; not the store.",
 )
 @store_option
 def restore(version: str, to: Path, store: Path | None) -> int:
-    """Write the class folders of a version, byte for byte. Never overwrites a file that differs, never leaves --to.
+    """Write the class folders of a version.
+
+    Never overwrites a file and never writes outside of the target folder.
 
     \b
     astica-sync snapshot restore 1001_20001 --to ~/as-it-was
@@ -138,10 +167,10 @@ def restore(version: str, to: Path, store: Path | None) -> int:
     for line in first(problems, len(problems), 20):
         click.echo(click.style(line, fg="red"), err=True)
     click.echo(
-        f"{safe(str(to))}: {number(done.written, 'file')} written, {done.already_there:,} there already, "
-        f"{len(problems)} not"
+        f"{safe(str(to))}: {number(done.written, 'file')} written, {done.already_there:,} already there, "
+        f"{len(problems):,} failed"
     )
-    return 1 if problems else 0
+    return ERROR if problems else DONE
 
 
 @contextlib.contextmanager
@@ -164,5 +193,5 @@ def _data(sample: SnapshotSample) -> dict[str, Any]:
 
 def _name(sample: SnapshotSample) -> str:
     if isinstance(sample, Pinned):
-        return f"{safe(sample.path)}  ({sample.content[:8]})"
+        return safe(sample.path)
     return f"{safe(sample.class_title)}  #{sample.sample_id} {safe(sample.uid)}  (made elsewhere)"
