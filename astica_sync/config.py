@@ -107,7 +107,7 @@ SETTINGS = (
     Setting("detect_url", "ASTICA_DETECT_URL", "https://detect.astica.ai", _url, "address of the detection endpoint"),
     Setting("limit", "ASTICA_LIMIT", 90, _count, "requests that the service allows in one window, for each endpoint"),
     Setting("limit_window", "ASTICA_LIMIT_WINDOW", 60.0, _seconds, "length of that window, in seconds"),
-    Setting("quarantine", "ASTICA_QUARANTINE", 60.0, _quarantine, "seconds before an upload of unknown outcome is repeated"),
+    Setting("quarantine", "ASTICA_QUARANTINE", 60.0, _quarantine, "seconds before an unanswered upload is repeated"),
     Setting("max_remove", None, 0.1, _share, "share of all managed samples that a push may remove without asking"),
     Setting("max_remove_class", None, 0.5, _share, "the same for the samples of one class"),
     Setting("min_remove", None, 10, _count_or_zero, "number of removals that are allowed whatever their share"),
