@@ -15,7 +15,7 @@ from messages import find_messages, find_reasons
 
 from astica_sync import config, errors
 from astica_sync.cli.exit_codes import EXIT_CODES
-from astica_sync.cli.main import cli
+from astica_sync.cli.main import ALIASES, GROUPS, cli
 
 FOLDER = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py from the code; change it there and run `make docs`. -->"
@@ -147,8 +147,12 @@ def _cli_page() -> str:
     parts = ["# Commands\n", f"{NOTE}\n"]
     parts.append(CLI_HEAD)
     for name, command in commands():
-        level = "##" if name.count(" ") < 2 else "###"
-        parts.append(f"{level} {name}\n")
+        if name.count(" ") == 1:
+            parts += [f"## {heading}\n" for heading, names in GROUPS.items() if next(iter(names)) == name.split()[1]]
+        parts.append(f"{'#' * (name.count(' ') + 2)} {name}\n")
+        parts += [
+            f"Also: `astica-sync {alias}`\n" for alias, meant in ALIASES.items() if name == f"astica-sync {meant}"
+        ]
         parts += _help(command)
         context = click.Context(command, info_name=name)
         parts.append(f"Usage: `{name} {' '.join(command.collect_usage_pieces(context))}`\n")
@@ -169,7 +173,7 @@ def _options(command: click.Command, context: click.Context) -> Iterator[str]:
     records = [
         record
         for option in command.get_params(context)
-        if isinstance(option, click.Option) and "--help" not in option.opts
+        if isinstance(option, click.Option) and "--help" not in option.opts and not option.hidden
         if (record := option.get_help_record(context)) is not None
     ]
     if records:

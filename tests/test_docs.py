@@ -23,7 +23,7 @@ import pytest
 
 from astica_sync import config, errors
 from astica_sync.cli.exit_codes import EXIT_CODES
-from astica_sync.cli.main import COMMANDS, cli, run
+from astica_sync.cli.main import ALIASES, COMMANDS, cli, run
 from astica_sync.sandbox.embedded import RunningSandbox
 
 ROOT = Path(__file__).parents[1]
@@ -45,6 +45,7 @@ def _generator() -> Any:
 
 GENERATED = _generator()
 CALLS: dict[str, click.Command] = dict(GENERATED.commands())
+CALLS |= {f"astica-sync {alias}": CALLS[f"astica-sync {name}"] for alias, name in ALIASES.items()}
 
 
 def _flags(command: click.Command) -> set[str]:
@@ -56,14 +57,14 @@ def test_a_generated_page_says_what_the_code_says(page: str) -> None:
     assert (REFERENCE / page).read_text("utf-8") == GENERATED.pages()[f"reference/{page}"], "run: make docs"
 
 
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", dict(GENERATED.commands()))
 def test_every_command_and_option_is_documented(name: str) -> None:
     command, page = CALLS[name], (REFERENCE / "commands.md").read_text("utf-8")
     section = re.search(rf"^##+ {re.escape(name)}\n(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL)
     assert command.help, f"{name} has no help"
     assert section is not None
     for option in command.params:
-        if isinstance(option, click.Option) and "--help" not in option.opts:
+        if isinstance(option, click.Option) and "--help" not in option.opts and not option.hidden:
             assert option.help, f"{name} {option.opts[0]} has no help"
             assert option.opts[0] in section[1]
 
@@ -153,7 +154,7 @@ def _wrong_mentions(text: str) -> Iterator[str]:
         words = _words(line)
         if "[OPTIONS]" in words:
             continue
-        if words[:1] == ["astica-sync"] or (words[1:] and words[0] in COMMANDS):
+        if words[:1] == ["astica-sync"] or (words[1:] and words[0] in (*COMMANDS, *ALIASES)):
             yield from _wrong_call(words if words[0] == "astica-sync" else ["astica-sync", *words])
 
 

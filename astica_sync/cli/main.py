@@ -67,7 +67,6 @@ class MainCommand(LazyCommandGroup):
     table=GROUPS,
     aliases=ALIASES,
     params=global_flags(hidden=False),
-    options_metavar="[-q | -v] [--debug]",
     subcommand_metavar="COMMAND [ARGS]...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -165,7 +164,9 @@ def _as_error(error: Exception) -> AsticaSyncError:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return AsticaSyncError(str(error), "Free some space on that disk, then run the same command again.")
     if isinstance(error, OSError):
-        return AsticaSyncError(str(error), "Check that path and its disk, then run the same command again.")
+        return AsticaSyncError(
+            str(error), "Check the permissions and the free space there, then run the same command again."
+        )
     return AsticaSyncError(
         f"internal error: {type(error).__name__}: {error}",
         "What was done is saved. Please report this, with the output of the same command and --debug.",

@@ -19,7 +19,7 @@ def test_the_current_folder_is_the_store_when_none_is_named(
     monkeypatch.chdir(photos)
     ran = shell("init", *CREATE, "--tags", "cans,photos")
     assert ran.code == 0
-    assert "Next: astica-sync pull-status, then astica-sync push" in ran.out
+    assert "Next: astica-sync status, then astica-sync push" in ran.out
     monkeypatch.chdir(photos / "Can" / "old")
     assert shell("push").code == 0, "found upwards, as git does"
     assert shell("pull-status", "--exit-code").code == 0
@@ -32,7 +32,7 @@ def test_init_with_a_model_that_has_samples_says_that_they_are_left_alone(
     sandbox.add_sample(model_id, "Can", b"made elsewhere")
     ran = shell("init", photos, "--model", str(model_id))
     assert ran.code == 0
-    assert "It has 1 sample; what is not in the store is left alone." in ran.out
+    assert "The model has 1 sample. Those that are not in the store are left as they are." in ran.out
 
 
 def test_init_again_says_the_same_and_keeps_everything(
@@ -172,7 +172,7 @@ def test_models_can_be_made_and_listed_without_a_store(shell: Shell, sandbox: Ru
     made = shell("models", "create", "--title", "Cans", "--type", "image", "--purpose", "sort")
     assert made.out == f"{sandbox.models()[0][0]}\n"
     head, line = shell("models").out.splitlines()
-    assert head.split() == ["model", "title", "samples", "classes", "version", "trained", "made"]
+    assert head.split() == ["model", "title", "samples", "classes", "version", "trained", "created"]
     assert line.split()[:6] == ["1001", "Cans", "0", "0", "none", "-"]
 
 

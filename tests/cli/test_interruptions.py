@@ -93,7 +93,7 @@ def test_a_stopped_push_says_what_is_left_and_the_next_goes_on(
     assert "finishing what is under way" in ran.err
     sent = len(sandbox.seen("upload"))
     assert f"Uploaded {sent}, removed 0" in ran.out, "what is under way is finished first"
-    assert f"{24 - sent} samples left to do; the next push goes on from here" in ran.out
+    assert f"{24 - sent} samples left to do: run the same command again" in ran.out
     assert "Traceback" not in ran.err
     del shell.environ["ASTICA_LIMIT"], shell.environ["ASTICA_LIMIT_WINDOW"]
     shell.environ["ASTICA_QUARANTINE"] = "60"

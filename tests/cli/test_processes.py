@@ -23,7 +23,7 @@ def test_the_whole_path_in_processes_of_their_own(shell: Shell, sandbox: Running
     assert made.code == 0, made.err
     pushed = shell.finish(shell.start("push", "--store", folder))
     assert pushed.code == 0, pushed.err
-    assert "Uploaded 4, removed 0, with 6 requests. The service equals the store." in pushed.out
+    assert "Uploaded 4, removed 0, with 6 requests. The service is in sync with the store." in pushed.out
     assert "\x1b" not in pushed.out + pushed.err, "no colours and no bars where nobody sees them"
     status = shell.finish(shell.start("pull-status", "--json", "--exit-code", "--store", folder))
     assert status.code == 0 and json.loads(status.out)["in_sync"]
@@ -66,7 +66,7 @@ def test_the_sandbox_command_serves_until_it_is_stopped_and_keeps_its_data(shell
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=20)
         assert process.returncode == 0, err
-        assert "The sandbox answers at http://127.0.0.1:" in lines[0]
+        assert "The sandbox runs at http://127.0.0.1:" in lines[0]
         assert "export ASTICA_TRAIN_URL=http://127.0.0.1:" in lines[2]
         assert key not in "".join(lines) + out + err
         assert bool(given) != any("export ASTICA_API_KEY=" in line for line in lines)
@@ -76,9 +76,9 @@ def test_the_demo_tells_the_whole_story(shell: Shell) -> None:
     ran = shell.finish(shell.start("demo"))
     assert ran.code == 0, ran.err
     shown = [line[2:].split()[1] for line in ran.out.splitlines() if line.startswith("$ astica-sync")]
-    assert shown[:3] == ["init", "pull-status", "push"]
+    assert shown[:3] == ["init", "status", "push"]
     assert {"train", "detect", "log"} < set(shown)
-    assert ran.out.rstrip().endswith("That is the whole story.")
+    assert ran.out.rstrip().endswith("This is the end of the demo.")
 
 
 def test_no_heavy_import_stands_between_a_person_and_the_help() -> None:
@@ -113,4 +113,4 @@ def test_a_home_that_cannot_be_written_is_said_in_two_lines(shell: Shell, pushed
         shell.environ["XDG_STATE_HOME"] = str(shell.home / "none")
     ran = shell("pull-status", "--store", pushed)
     assert ran.code == 1
-    assert len(ran.err.splitlines()) == 2 and "rights" in ran.err
+    assert len(ran.err.splitlines()) == 2 and "permissions" in ran.err

@@ -131,7 +131,7 @@ def test_on_a_terminal_the_question_names_the_files(
 ) -> None:
     shutil.rmtree(many / "Can")
     shown, ended = at_terminal(shell, ("push", "--store", str(many)), answer)
-    assert "Remove them from the service? The backup keeps their bytes. [y/N]" in shown
+    assert "Remove them from the service? The backup has their images. [y/N]" in shown
     assert "Can/000.png" in shown
     assert ended == code
     [(model_id, _)] = sandbox.models()

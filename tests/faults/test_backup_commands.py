@@ -33,7 +33,7 @@ def test_a_rotten_or_missing_object_is_named_and_repaired_from_the_store(shell: 
     assert ran.code == 0, ran.out + ran.err
     assert "repaired from the store: Can/000.png" in ran.out
     assert "repaired from the store: Can/001.png" in ran.out
-    assert "6 objects good, 2 repaired, 0 broken" in ran.out
+    assert "6 objects good, 2 repaired, 0 damaged" in ran.out
     assert shell("backup", "verify", "--json", "--store", pushed).json["good"] == 8
 
 
@@ -44,7 +44,7 @@ def test_what_cannot_be_repaired_is_named_with_class_and_file_and_the_exit_code_
     (pushed / "Can" / "000.png").unlink()
     ran = shell("backup", "verify", "--store", pushed)
     assert ran.code == 1
-    assert "broken: Can/000.png  (damaged in the backup" in ran.out
+    assert "damaged: Can/000.png  (damaged in the backup" in ran.out
     [broken] = shell("backup", "verify", "--json", "--store", pushed).json["broken"]
     assert (broken["path"], broken["reason"][:7]) == ("Can/000.png", "damaged")
 
@@ -82,8 +82,8 @@ def test_verify_repairs_nothing_while_another_process_writes(shell: Shell, pushe
     assert holder.stdout.readline() == "held\n"
     ran = shell("backup", "verify", "--store", pushed)
     assert ran.code == 1
-    assert "broken: Can/000.png" in ran.out
-    assert "Nothing can be repaired now" in ran.err
+    assert "damaged: Can/000.png" in ran.out
+    assert "Cannot repair now" in ran.err
     holder.communicate()
     assert shell("backup", "verify", "--store", pushed).code == 0
 
@@ -122,7 +122,7 @@ def test_restore_writes_every_class_folder_byte_for_byte_next_to_the_store(shell
     assert in_store(back) == in_store(pushed)
     assert {path.name for path in back.iterdir()} == {"Bottle", "Can", "Glass"}
     again = shell("backup", "restore", "--store", pushed)
-    assert "0 files written, 8 there already, 0 not" in again.out
+    assert "0 files written, 8 already there, 0 failed" in again.out
 
 
 def test_a_restore_of_one_class_never_overwrites_a_different_file(shell: Shell, pushed: Path, tmp_path: Path) -> None:

@@ -171,10 +171,10 @@ def test_short_titles_and_titles_with_another_digit_are_not_questioned(
 
 def test_on_a_terminal_a_similar_title_can_be_confirmed(shell: Shell, sandbox: RunningSandbox, pushed: Path) -> None:
     draw(pushed / "Botle" / "new.png", 40)
-    refused = converse(shell, "Make new classes of them?", "n", "push", "--store", pushed)
+    refused = converse(shell, "Make these classes?", "n", "push", "--store", pushed)
     assert refused.code == 4
     assert not sandbox.seen("upload")
-    meant = converse(shell, "Make new classes of them?", "y", "push", "--store", pushed)
+    meant = converse(shell, "Make these classes?", "y", "push", "--store", pushed)
     assert meant.code == 0, meant.out
     assert shell("push", "--json", "--store", pushed).json["in_sync"] is True
 
@@ -239,7 +239,7 @@ def test_a_model_that_was_emptied_on_the_vendors_page_is_filled_again_after_conf
     for sample in sandbox.samples(model_id):
         sandbox.remove_sample(sample.sample_id)
     told = shell("pull-status", "--store", many)
-    assert "A push would send nothing again: the service shows 0 of 20 samples that it had" in told.out
+    assert "A push would not send these again: the service shows 0 of 20 samples that it had" in told.out
     refused = shell("push", "--max-remove", "100", "--store", many)
     assert refused.code == 4
     assert "Nothing was sent again" in refused.out and "+ Bottle/000.png" in refused.out
@@ -258,7 +258,7 @@ def test_on_a_terminal_the_question_about_an_emptied_model_names_its_files(
     [(model_id, _)] = sandbox.models()
     for sample in sandbox.samples(model_id):
         sandbox.remove_sample(sample.sample_id)
-    ran = converse(shell, "Is it right to go on with all of them?", answer, "push", "--store", many)
+    ran = converse(shell, "Send all of these again?", answer, "push", "--store", many)
     assert ran.code == code, ran.out
     assert "+ Bottle/000.png" in ran.out
     assert len(sandbox.samples(model_id)) == (20 if answer == "y" else 0)

@@ -65,7 +65,7 @@ def test_nothing_is_uploaded_twice_and_what_is_not_paired_stays(
 def test_without_consent_nothing_is_taken_over(shell: Shell, sandbox: RunningSandbox, old: Path) -> None:
     ran = shell("adopt", "--store", old)
     assert ran.code == 0
-    assert "Took over 0 samples" in ran.out
+    assert "Adopted 0 samples" in ran.out
     assert len(shell("pull-status", "--json", "--store", old).json["unmanaged"]) == 6
     assert {request.call for request in sandbox.log} == {"view"}
 
@@ -79,7 +79,7 @@ def test_what_was_sent_before_anybody_thought_of_adopting_is_there_twice_and_not
     assert shown["pairs"] == []
     assert [one["uid"] for one in shown["unrecoverable"] if one["class"] == "Can"] == ["LOST_9.jpg"]
     out = shell("adopt", "--store", old).out
-    assert "are there twice" in out and "astica-sync remove-sample" in out
+    assert "are on the service twice" in out and "astica-sync remove-sample" in out
     assert len(sandbox.samples(1001)) == 11, "nothing is removed for anybody"
 
 

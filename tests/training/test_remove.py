@@ -18,7 +18,7 @@ def test_a_sample_made_elsewhere_goes_by_its_id(
     held = on_service(sandbox, model_id)
     refused = shell("remove-sample", str(sample_id), "--store", store)
     assert refused.code == 4
-    assert "in no backup" in refused.err
+    assert "not in the backup" in refused.err
     assert on_service(sandbox, model_id) == held
     assert shell("remove-sample", str(sample_id), "--yes", "--store", store).code == 0
     assert held - on_service(sandbox, model_id) == {("can", b"made elsewhere"): 1}
@@ -66,11 +66,11 @@ def test_on_a_terminal_a_model_goes_by_its_typed_title_alone(
 ) -> None:
     command = ["models", "remove", str(model_id), "--store", store]
     for wrong in ("y", "cans", str(model_id)):
-        ran = converse(shell, "Type its title", wrong, *command)
+        ran = converse(shell, "Type the title", wrong, *command)
         assert ran.code == 4
         assert "that is not its title" in ran.out
     assert sandbox.models() == [(model_id, "Cans")]
-    ran = converse(shell, "Type its title", "Cans", *command)
+    ran = converse(shell, "Type the title", "Cans", *command)
     assert ran.code == 0, ran.out
     assert sandbox.models() == []
 
@@ -81,9 +81,9 @@ def test_on_a_terminal_a_class_goes_after_a_yes(
     sandbox.add_sample(model_id, "Elsewhere", b"made elsewhere")
     class_id = next(class_id for class_id, title in sandbox.classes(model_id) if title == "Elsewhere")
     command = ["remove-class", str(class_id), "--lose-unmanaged", "1", "--store", store]
-    assert converse(shell, "Remove it for good?", "n", *command).code == 4
+    assert converse(shell, "Remove it permanently?", "n", *command).code == 4
     assert len(sandbox.samples(model_id)) == 6
-    assert converse(shell, "Remove it for good?", "y", *command).code == 0
+    assert converse(shell, "Remove it permanently?", "y", *command).code == 0
     assert len(sandbox.samples(model_id)) == 5
 
 

@@ -75,7 +75,7 @@ def test_a_training_that_was_killed_while_it_waited_is_picked_up(
         ran = shell("train", "--again", "--store", store)
     else:
         ran = shell("train", "--store", store)
-        assert "nothing more was asked for" in ran.err
+        assert "no training was requested" in ran.err
     assert ran.code == 0, ran.err
     assert sandbox.versions(model_id) == [ran.out.strip()]
     assert pending(store) is None

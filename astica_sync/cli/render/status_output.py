@@ -93,7 +93,7 @@ def near_data(near: list[NearTitle]) -> list[dict[str, Any]]:
 def did_you_mean(entry: NearTitle) -> str:
     """The question about a class title that is similar to one on the service, with both ways to answer it."""
     return (
-        f"Class {safe(entry.title)!r} is new, and the service has {safe(entry.existing)!r}. Did you mean that one? "
+        f"Class {safe(entry.title)!r} is new, and the service has {safe(entry.existing)!r}: did you mean that one? "
         f"Its uploads wait. Rename the folder, or run: astica-sync push --new-class {shlex.quote(safe(entry.title))}"
     )
 

@@ -89,7 +89,9 @@ def init(
     if verbosity() is Verbosity.QUIET:
         return 0
     if model.samples:
-        click.echo(f"It has {number(model.samples, 'sample')}; those that are not in the store are left as they are.")
+        click.echo(
+            f"The model has {number(model.samples, 'sample')}. Those that are not in the store are left as they are."
+        )
     click.echo("Next: astica-sync status, then astica-sync push")
     return 0
 
