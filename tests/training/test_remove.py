@@ -68,7 +68,7 @@ def test_on_a_terminal_a_model_goes_by_its_typed_title_alone(
     for wrong in ("y", "cans", str(model_id)):
         ran = converse(shell, "Type the title", wrong, *command)
         assert ran.code == 4
-        assert "that is not its title" in ran.out
+        assert "that is not the title" in ran.out
     assert sandbox.models() == [(model_id, "Cans")]
     ran = converse(shell, "Type the title", "Cans", *command)
     assert ran.code == 0, ran.out
