@@ -72,6 +72,7 @@ def test_the_sandbox_command_serves_until_it_is_stopped_and_keeps_its_data(shell
         assert bool(given) != any("export ASTICA_API_KEY=" in line for line in lines)
 
 
+@pytest.mark.long
 def test_the_demo_tells_the_whole_story(shell: Shell) -> None:
     ran = shell.finish(shell.start("demo"))
     assert ran.code == 0, ran.err

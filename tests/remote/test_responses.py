@@ -228,6 +228,7 @@ def test_an_error_about_a_view_drags_no_part_of_it_along() -> None:
     assert caught.value.__context__ is None
 
 
+@pytest.mark.long
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_no_bytes_break_the_parsers(body: bytes) -> None:
     for parse in (read, parse_models):

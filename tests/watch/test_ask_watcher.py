@@ -37,6 +37,7 @@ def idle(shell: Shell, store: Path) -> bool:
     return ran.code == 0 and ran.json["state"] == "idle"
 
 
+@pytest.mark.long
 def test_a_watched_store_is_not_looked_through_and_every_change_is_seen(
     shell: Shell, store: Path, watch: Start, looks: list[str]
 ) -> None:

@@ -19,6 +19,9 @@ from tests.harness.mount_namespace import Ground
 from tests.harness.shell import Shell, draw
 from tests.harness.watch_process import Start, Watching, equal, wait_until
 
+# Each of them takes seconds of real time: disks that fill up, services that are down, processes that are stopped.
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def model_id(store: Path, sandbox: RunningSandbox) -> int:

@@ -74,6 +74,7 @@ def test_a_file_that_is_open_is_not_sent_however_whole_it_looks(
     assert not sandbox.seen("sample_remove")
 
 
+@pytest.mark.long
 def test_a_push_amid_a_backlog_sends_nothing_twice(
     shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
@@ -117,6 +118,7 @@ def test_a_change_made_elsewhere_is_seen_by_the_next_observation(
     wait_until(lambda: equal(sandbox, model_id, store))
 
 
+@pytest.mark.long
 def test_a_long_backlog_does_not_keep_a_new_file_waiting(
     shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
@@ -147,6 +149,7 @@ def test_a_guard_pauses_removals_alone_and_a_push_gives_the_word(
     wait_until(lambda: equal(sandbox, model_id, store))
 
 
+@pytest.mark.long
 def test_it_rests_while_the_service_fails_and_goes_on_by_itself(
     running: Watching, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
@@ -220,6 +223,7 @@ def test_there_is_one_watcher_for_a_store_and_a_killed_one_leaves_nothing_to_men
     assert shell("watch", "status", "--json", "--store", store).json["alive"] is False
 
 
+@pytest.mark.long
 def test_a_stop_parks_a_request_that_does_not_end_within_seconds(
     running: Watching, sandbox: RunningSandbox, store: Path, model_id: int, watch: Start
 ) -> None:
@@ -259,6 +263,7 @@ def test_several_stores_are_watched_by_one_process(
     wait_until(lambda: f'astica_sync_state{{state="idle",store="{store}"}} 1.0' in page())
 
 
+@pytest.mark.long
 def test_a_long_backlog_of_one_store_keeps_no_other_waiting(
     shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
 ) -> None:
@@ -275,6 +280,7 @@ def test_a_long_backlog_of_one_store_keeps_no_other_waiting(
     assert sandbox.max_in_any_window() <= 20
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="notify-send is of Linux desktops")
 def test_a_desktop_is_told_when_a_person_is_needed(
     shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path

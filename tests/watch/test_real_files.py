@@ -139,7 +139,10 @@ def must_have_gone_up_once(sandbox: RunningSandbox) -> None:
     assert {uid: times for uid, times in done.items() if times != 1} == {}
 
 
-@pytest.mark.parametrize(("flags", "count"), [([], 350), (["--poll"], 90)], ids=["events", "polling"])
+@pytest.mark.parametrize(
+    ("flags", "count"),
+    [pytest.param([], 350, id="events", marks=pytest.mark.long), pytest.param(["--poll"], 90, id="polling")],
+)
 def test_whatever_happens_to_files_the_service_ends_up_equal_and_each_sample_went_up_once(
     watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, hands: Hands, flags: list[str], count: int
 ) -> None:
@@ -154,6 +157,7 @@ def test_whatever_happens_to_files_the_service_ends_up_equal_and_each_sample_wen
     assert watching.err.read_text() == ""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("limit", ["max_inotify_instances", "max_inotify_watches"])
 def test_with_a_low_limit_of_watches_it_looks_for_changes_says_so_once_and_misses_nothing(
     watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, hands: Hands, limit: str
@@ -173,6 +177,7 @@ def test_with_a_low_limit_of_watches_it_looks_for_changes_says_so_once_and_misse
     assert "fs.inotify.max_user_watches" in said[0]["text"]
 
 
+@pytest.mark.long
 def test_when_new_folders_exceed_the_limit_of_watches_it_looks_for_changes_and_misses_nothing(
     watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, hands: Hands, ground: Ground
 ) -> None:
@@ -253,6 +258,7 @@ def killed_now_and_then(watch: Start, store: Path, dice: random.Random) -> Itera
         thread.join()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_watcher_killed_at_random_moments_ends_with_the_same_outcome(
     watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, hands: Hands, seed: int

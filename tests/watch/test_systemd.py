@@ -78,6 +78,7 @@ def manager(shell: Shell) -> Iterator[Manager]:
         yield manager
 
 
+@pytest.mark.long
 def test_the_unit_keeps_a_watcher_running(
     manager: Manager, shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path
 ) -> None:

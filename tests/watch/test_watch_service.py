@@ -170,6 +170,7 @@ def test_a_watcher_that_is_told_to_write_numbers_writes_them(watch: Start, store
     wait_until((tmp_path / "numbers.prom").exists)
 
 
+@pytest.mark.long
 def test_failures_are_counted_by_their_reason_and_the_budget_as_all_processes_use_it(
     watch: Start, store: Path, sandbox: RunningSandbox
 ) -> None:
