@@ -60,7 +60,7 @@ class History:
         Raises:
             StoreError: a manifest cannot be read, or is not what its name says.
         """
-        scores = read_scores(self._scores)
+        scores = read_scores(self._scores, self.fs)
         found: list[Told] = []
         before: tuple[Version, list[SnapshotSample]] | None = None
         for version in self.versions():

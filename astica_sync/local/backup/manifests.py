@@ -1,11 +1,11 @@
-"""Snapshots in the backup: one manifest for each, readable without this program and named by its own hash.
+"""Snapshots in the backup: one manifest each, readable without this program and named by its own hash.
 
-A manifest has one line of JSON for each sample. It outlives the index and the journal: which images a version was made
-of is known as long as the backup is there.
+A manifest has one line of JSON for each sample. It outlives the index and the journal: which images a version was
+trained on is known as long as the backup exists.
 """
 
 import itertools
-import json
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,24 +18,26 @@ from astica_sync.errors import BackupDamaged, StoreError
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import CONTENT, Entry
 from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.jsonl import format_line, parse_line, read_lines
 
 FOLDER = "snapshots"
 SHORTEST = 6
-"""Digits by which a snapshot may be named."""
+"""The fewest hex digits that may name a snapshot."""
+_COPY_HINT = "restore the file from a copy of the backup"
 
 
 class Manifests:
-    """The manifests of one backup. Writing belongs to the holder of the writer lock."""
+    """The manifests of one backup. Only the holder of the writer lock writes."""
 
-    def __init__(self, backup: Backup, fs: FileSystem) -> None:
+    def __init__(self, backup: Backup, files: FileSystem) -> None:
         self._backup = backup
-        self._fs = fs
+        self._files = files
         self.folder = backup.root / FOLDER
 
     def write(self, samples: Callable[[], Iterable[SnapshotSample]]) -> str:
         """Makes a manifest durable and returns its id, the XXH3-128 of its bytes; the same data has the same id.
 
-        ``samples`` is asked twice and must give the same both times.
+        ``samples`` is called twice and must return the same both times.
 
         Raises:
             BackupDamaged: the bytes of a managed sample are not in the backup.
@@ -47,16 +49,16 @@ class Manifests:
         snapshot = hasher.hexdigest()
         path = self._path(snapshot)
         try:
-            # A store whose disk has gone meanwhile must not get a second backup where it was mounted.
-            self._fs.lstat(self._backup.root.parent)
-            self._fs.make_folder(self.folder)
-            self._fs.write_synced(path, self._lines(samples()))
-            # Whoever made these folders may have failed before their names were durable.
-            for made in (self._backup.root, self._backup.root.parent):
-                self._fs.sync_folder(made)
+            # If the store's disk was unmounted meanwhile, no second backup is made in its mount point.
+            self._files.lstat(self._backup.root.parent)
+            self._files.make_folder(self.folder)
+            self._files.write_synced(path, self._lines(samples()))
+            # A process that created these folders may have failed before their names were durable.
+            for folder in (self._backup.root, self._backup.root.parent):
+                self._files.sync_folder(folder)
         except OSError as error:
             raise StoreError(
-                f"the snapshot cannot be written: {error.strerror}", "free space, then try again"
+                f"the snapshot cannot be written: {error.strerror}", "free disk space, then try again"
             ) from error
         self.check(snapshot)
         return snapshot
@@ -65,7 +67,7 @@ class Manifests:
         """Every sample of a snapshot, in the order of the manifest.
 
         Raises:
-            BackupDamaged: the manifest is missing, or not what its name says.
+            BackupDamaged: the manifest is missing, or its bytes do not match its name.
         """
         self.check(snapshot)
         for fields in self._fields(snapshot):
@@ -75,7 +77,7 @@ class Manifests:
                 yield Elsewhere(str(fields["class"]), str(fields["uid"]), int(fields["sample_id"]))
 
     def entries(self, snapshot: str) -> Iterator[Entry]:
-        """The managed samples of a snapshot as the catalog would name them, for restoring.
+        """The managed samples of a snapshot as entries of the catalog, for restoring.
 
         Raises:
             BackupDamaged: as ``read``.
@@ -93,7 +95,7 @@ class Manifests:
                 )
 
     def local_samples(self, snapshot: str, model_id: int) -> list[LocalSample]:
-        """The managed samples of a snapshot as the side that a push makes the service equal to, sorted by uid.
+        """The managed samples of a snapshot as the local side of a push, sorted by uid.
 
         Raises:
             BackupDamaged: as ``read``.
@@ -109,41 +111,43 @@ class Manifests:
         """
         hasher = xxhash.xxh3_128()
         try:
-            with self._fs.open_read(self._path(snapshot)) as file:
-                for chunk in self._fs.chunks(file):
+            with self._files.open_read(self._path(snapshot)) as file:
+                for chunk in self._files.chunks(file):
                     hasher.update(chunk)
         except OSError as error:
-            reason = "is missing in the backup" if isinstance(error, FileNotFoundError) else f"is unreadable: {error}"
-            raise BackupDamaged(
-                f"snapshot {snapshot[:8]} {reason}", "Get it back from a copy of the backup."
-            ) from error
+            missing = isinstance(error, FileNotFoundError)
+            reason = "is missing in the backup" if missing else f"cannot be read: {error.strerror}"
+            raise BackupDamaged(f"snapshot {snapshot[:8]} {reason}", _COPY_HINT) from error
         if hasher.hexdigest() != snapshot:
             raise BackupDamaged(
-                f"snapshot {snapshot[:8]} is damaged: its bytes are not what its name says",
-                f"Get {self._path(snapshot)} back from a copy of the backup.",
+                f"snapshot {snapshot[:8]} is damaged: its bytes do not match its name",
+                f"restore {self._path(snapshot)} from a copy of the backup",
             )
 
     def ids(self) -> list[str]:
-        """Every snapshot there is, the oldest file first.
+        """The ids of all snapshots, the oldest file first.
 
         Raises:
             StoreError: the folder cannot be read.
         """
         try:
-            found = [
+            manifests = [
                 (status.st_mtime_ns, name.removesuffix(".jsonl"))
-                for name, status in self._fs.scan_folder(self.folder)
+                for name, status in self._files.scan_folder(self.folder)
                 if status is not None and name.endswith(".jsonl") and CONTENT.fullmatch(name.removesuffix(".jsonl"))
             ]
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise StoreError(f"the snapshots cannot be listed: {error.strerror}", "mend the folder's rights") from error
-        return [name for _, name in sorted(found)]
+            raise StoreError(
+                f"the snapshots cannot be listed: {error.strerror}",
+                f"fix the permissions: chmod u+rx {shlex.quote(str(self.folder))}",
+            ) from error
+        return [name for _, name in sorted(manifests)]
 
     def frozen_at(self, snapshot: str) -> float:
         """When the manifest was last written, in seconds since the epoch."""
-        return self._fs.lstat(self._path(snapshot)).st_mtime
+        return self._files.lstat(self._path(snapshot)).st_mtime
 
     def _path(self, snapshot: str) -> Path:
         if CONTENT.fullmatch(snapshot) is None:
@@ -156,37 +160,33 @@ class Manifests:
 
     def _line(self, sample: SnapshotSample) -> bytes:
         if isinstance(sample, Elsewhere):
-            return to_line({"class": sample.class_title, "uid": sample.uid, "sample_id": sample.sample_id})
-        found = self._backup.find(sample.content)
-        if found is None:
+            return format_line({"class": sample.class_title, "uid": sample.uid, "sample_id": sample.sample_id})
+        file = self._backup.find(sample.content)
+        if file is None:
             raise BackupDamaged(
                 f"{sample.path} is on the service and not in the backup",
-                "Run astica-sync backup verify, which repairs what the store still has.",
+                "run astica-sync backup verify, which repairs what the store still has",
             )
-        return to_line(
+        return format_line(
             {
                 "class": sample.class_title,
                 "path": sample.path,
                 "content": sample.content,
-                "extension": found.suffix[1:],
+                "extension": file.suffix[1:],
                 "size": self._backup.size_of(sample.content),
             }
         )
 
     def _fields(self, snapshot: str) -> Iterator[dict[str, Any]]:
-        rest = b""
-        with self._fs.open_read(self._path(snapshot)) as file:
-            for chunk in self._fs.chunks(file):
-                *lines, rest = (rest + chunk).split(b"\n")
-                yield from (json.loads(line) for line in lines)
-
-
-def to_line(fields: dict[str, Any]) -> bytes:
-    """One line of JSON; a name that is no UTF-8 keeps its bytes as lone surrogates, which only an escape can write."""
-    try:
-        return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
-    except UnicodeEncodeError:
-        return json.dumps(fields).encode() + b"\n"
+        try:
+            for line in read_lines(self._files, self._path(snapshot)):
+                fields = parse_line(line)
+                if fields is None:
+                    # It is written whole, so it has no torn lines; one line less would be another data set.
+                    raise BackupDamaged(f"snapshot {snapshot[:8]} is damaged: one of its lines is invalid", _COPY_HINT)
+                yield fields
+        except OSError as error:
+            raise BackupDamaged(f"snapshot {snapshot[:8]} cannot be read: {error.strerror}", _COPY_HINT) from error
 
 
 def _batches(samples: Iterable[SnapshotSample]) -> Iterator[list[SnapshotSample]]:

@@ -1,11 +1,9 @@
-"""What must outlive the journal: the versions that were seen, and the samples of others that were taken over.
+"""Records in the backup that outlive the journal: the versions that were observed, and the adopted foreign samples.
 
-Append-only files of JSON lines in the backup, readable without this program. A line that a crash has torn is skipped,
-and one that cannot be understood is passed over.
+Append-only files of JSON lines, readable without this program. A line without the expected fields is skipped.
 """
 
-import json
-from collections.abc import Iterator
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ from astica_sync.core.model import ModelInfo
 from astica_sync.core.versions.matching import Adopted
 from astica_sync.errors import BackupDamaged, StoreError
 from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.jsonl import append_jsonl, read_jsonl
 
 if TYPE_CHECKING:
     from astica_sync.core.versions.version import Version
@@ -23,47 +22,47 @@ ADOPTED = "adopted.jsonl"
 
 
 class Records:
-    """The lines of one backup that are about one model. Writing belongs to the holder of the writer lock."""
+    """The records of one backup about one model. Only the holder of the writer lock writes."""
 
-    def __init__(self, backup_root: Path, fs: FileSystem, model_id: int) -> None:
+    def __init__(self, backup_root: Path, files: FileSystem, model_id: int) -> None:
         self._root = backup_root
-        self._fs = fs
+        self._files = files
         self._model_id = model_id
 
     def versions(self) -> "list[Version]":
-        """Every version that was ever seen, the first one first.
+        """Every version that was ever observed, the oldest first.
 
         Raises:
-            StoreError: the file is there and cannot be read.
+            BackupDamaged: the file exists and cannot be read.
         """
-        # Every status reads what was taken over; what knows of versions is loaded for those who ask.
+        # Imported here, since every status reads the adopted samples and few commands read versions.
         from astica_sync.core.versions.version import Version
 
-        found: list[Version] = []
+        versions: list[Version] = []
         places: dict[tuple[str, float | None], int] = {}
-        for fields in self._lines(VERSIONS):
+        for fields in self._read(VERSIONS):
             try:
                 trained_at = None if fields["trained_at"] is None else float(fields["trained_at"])
                 name, seen_at = str(fields["version"]), float(fields["seen_at"])
                 snapshot = None if fields["snapshot"] is None else str(fields["snapshot"])
             except (KeyError, TypeError, ValueError):
                 continue
-            # Two processes may have noted one version at the same moment.
-            place = places.setdefault((name, trained_at), len(found))
-            if place == len(found):
-                found.append(Version(place + 1, name, trained_at, seen_at, snapshot))
-            elif found[place].snapshot is None:
-                found[place] = replace(found[place], snapshot=snapshot)
-        return found
+            # Two processes may have recorded one version at the same time.
+            place = places.setdefault((name, trained_at), len(versions))
+            if place == len(versions):
+                versions.append(Version(place + 1, name, trained_at, seen_at, snapshot))
+            elif versions[place].snapshot is None:
+                versions[place] = replace(versions[place], snapshot=snapshot)
+        return versions
 
     def add_version(self, info: ModelInfo, snapshot: str | None, at: float) -> "Version | None":
-        """Notes the version that the model shows, durably; None when it has none.
+        """Records the version that the model shows, durably; None when it has none.
 
-        ``snapshot`` is the data that it was made of, where that is known. A version that is noted already stays as it
-        is.
+        ``snapshot`` is the data that it was trained on, where that is known. A version that is recorded already stays
+        as it is.
 
         Raises:
-            StoreError: the note cannot be written.
+            StoreError: the record cannot be written.
         """
         from astica_sync.core.versions.version import Version, is_recorded
 
@@ -73,7 +72,8 @@ class Records:
             dated = [version for version in named if version.trained_at == info.trained_at]
             found = (dated or named)[-1] if named else None
             if found is not None and snapshot is not None:
-                # Whoever noted it may have died before the note was durable, and the training is forgotten after this.
+                # The process that recorded it may have been killed before the record was durable, and the training is
+                # forgotten after this.
                 self._append(VERSIONS, [_line_of(found)])
             return found
         version = Version(len(versions) + 1, info.version or "", info.trained_at, at, snapshot)
@@ -81,28 +81,28 @@ class Records:
         return version
 
     def adopted(self) -> list[Adopted]:
-        """Every sample of others that was taken over.
+        """Every foreign sample that was adopted.
 
         Raises:
-            StoreError: the file is there and cannot be read; nothing may be concluded without it.
+            BackupDamaged: the file exists and cannot be read; without it nothing may be concluded.
         """
-        found = []
-        for fields in self._lines(ADOPTED):
+        adopted = []
+        for fields in self._read(ADOPTED):
             try:
-                found.append(
+                adopted.append(
                     Adopted(
                         int(fields["sample_id"]), str(fields["foreign_uid"]), str(fields["class"]), str(fields["uid"])
                     )
                 )
             except (KeyError, TypeError, ValueError):
                 continue
-        return found
+        return adopted
 
     def add_adopted(self, adopted: list[Adopted]) -> None:
-        """Notes samples that are taken over, durably.
+        """Records adopted samples, durably.
 
         Raises:
-            StoreError: the note cannot be written; what was written holds.
+            StoreError: the record cannot be written, or only in part.
         """
         self._append(
             ADOPTED,
@@ -117,37 +117,29 @@ class Records:
             ],
         )
 
-    def _lines(self, name: str) -> Iterator[dict[str, Any]]:
+    def _read(self, name: str) -> list[dict[str, Any]]:
+        path = self._root / name
         try:
-            with self._fs.open_read(f"{self._root}/{name}") as file:
-                data = b"".join(self._fs.chunks(file))
-        except FileNotFoundError:
-            return
+            return [fields for fields in read_jsonl(self._files, path) if fields.get("model_id") == self._model_id]
         except OSError as error:
-            raise BackupDamaged(f"{self._root / name} cannot be read: {error.strerror}", "mend its rights") from error
-        for line in data.split(b"\n"):
-            try:
-                fields = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(fields, dict) and fields.get("model_id") == self._model_id:
-                yield fields
+            raise BackupDamaged(
+                f"{path} cannot be read: {error.strerror}",
+                f"fix the permissions: chmod u+r {shlex.quote(str(path))}",
+            ) from error
 
     def _append(self, name: str, entries: list[dict[str, Any]]) -> None:
-        from astica_sync.local.backup.manifests import to_line
-
-        # Each batch begins on a line of its own, whatever a crash has left at the end.
-        data = b"".join([b"\n", *(to_line({"model_id": self._model_id, **entry}) for entry in entries)])
+        path = self._root / name
         try:
-            # A store whose disk has gone meanwhile must not get a second backup where it was mounted.
-            self._fs.lstat(self._root.parent)
-            self._fs.make_folder(self._root)
-            self._fs.append_synced(self._root / name, data)
-            for made in (self._root, self._root.parent):
-                self._fs.sync_folder(made)
+            # If the store's disk was unmounted meanwhile, no second backup is made in its mount point.
+            self._files.lstat(self._root.parent)
+            self._files.make_folder(self._root)
+            append_jsonl(self._files, path, [{"model_id": self._model_id, **entry} for entry in entries])
+            for folder in (self._root, self._root.parent):
+                self._files.sync_folder(folder)
         except OSError as error:
             raise StoreError(
-                f"{self._root / name} cannot be written: {error.strerror}", "free space or mend its rights"
+                f"{path} cannot be written: {error.strerror}",
+                f"free disk space, or fix the permissions: chmod u+rw {shlex.quote(str(path))}",
             ) from error
 
 

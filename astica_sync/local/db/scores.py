@@ -1,18 +1,21 @@
-"""What versions scored on held-out images: one line of JSON for each evaluation. Losing it loses nothing else."""
+"""The scores of versions on held-out images: one line of JSON per evaluation. Its loss affects nothing else."""
 
-import json
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from astica_sync.errors import StoreError
-from astica_sync.local.backup.manifests import to_line
 from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.jsonl import append_jsonl, read_jsonl
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How many of so many held-out images a version named rightly. ``images`` is a hash over what was shown to it, so
-    that scores on other images are told apart; ``at`` is in seconds since the epoch."""
+    """How many of the held-out images a version classified correctly.
+
+    ``right`` of ``shown`` images; ``images`` is a hash of what was shown, so that scores on other images are told
+    apart; ``at`` is in seconds since the epoch.
+    """
 
     version: str
     right: int
@@ -26,30 +29,26 @@ class Score:
         return self.right / self.shown if self.shown else 0.0
 
 
-def read_scores(path: Path) -> list[Score]:
-    """Every score that can be read, the oldest first."""
-    found = []
+def read_scores(path: Path, files: FileSystem) -> list[Score]:
+    """Every valid score, the oldest first; none where the file cannot be read."""
+    names = Score.__dataclass_fields__.keys()
     try:
-        lines = path.read_bytes().splitlines()
+        records = [fields for fields in read_jsonl(files, path) if names <= fields.keys()]
     except OSError:
         return []
-    for line in lines:
-        try:
-            fields = json.loads(line)
-            score = Score(**{name: fields[name] for name in Score.__dataclass_fields__})
-        except (ValueError, TypeError, KeyError):
-            continue
-        found.append(score)
-    return found
+    return [Score(**{name: fields[name] for name in names}) for fields in records]
 
 
-def add_score(path: Path, score: Score, fs: FileSystem) -> None:
-    """Notes one evaluation.
+def add_score(path: Path, score: Score, files: FileSystem) -> None:
+    """Appends one evaluation.
 
     Raises:
         StoreError: it cannot be written.
     """
     try:
-        fs.append_synced(path, b"\n" + to_line(asdict(score)))
+        append_jsonl(files, path, [asdict(score)])
     except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror}", "free space or mend its rights") from error
+        raise StoreError(
+            f"{path} cannot be written: {error.strerror}",
+            f"free disk space, or fix the permissions: chmod u+rw {shlex.quote(str(path))}",
+        ) from error
