@@ -122,8 +122,6 @@ KNOWN_CIRCLES = {"astica_sync.remote.http - astica_sync.remote.http_transport"}
 KNOWN_LONG_SIGNATURES = {
     "astica_sync.api.store:Store.push: 7 parameters",
     "astica_sync.core.rate_limit:forecast: 7 parameters",
-    "astica_sync.local.scan.scanner:_Walk.__init__: 9 parameters",
-    "astica_sync.local.scan.scanner:scan_store: 9 parameters",
     "astica_sync.sandbox.server:serve: 9 parameters",
     "astica_sync.sync.watch.supervisor:Supervisor.__init__: 12 parameters",
     "astica_sync.sync.watch.watcher:Watcher.__init__: 8 parameters",

@@ -140,7 +140,7 @@ class Scoring(Base):
     def _images(self) -> Iterator[tuple[str, str, Path]]:
         """Content, name and file of every image of the store, by a scan of this moment."""
         session = self.session
-        scan_store(self.layout, session.local.index, clock=session.runtime.clock, fs=session.local.fs)
+        scan_store(self.layout, session.local.index, clock=session.runtime.clock, files=session.local.fs)
         for sample in session.local.index.local_samples(self.model_id):
             yield sample.content, sample.paths[0], self.layout.root / sample.paths[0]
 

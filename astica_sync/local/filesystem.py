@@ -40,13 +40,13 @@ class Kind(StrEnum):
 _KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.FOLDER, stat.S_IFLNK: Kind.SYMLINK}
 
 
-Named = tuple[str, Kind | None, int]
+NamedEntry = tuple[str, Kind | None, int]
 """A name, its kind (None where that cannot be seen), and the device of what is no regular file."""
 
 Signature = tuple[int, int, int, int]
 """Size, modification and change time in nanoseconds, inode: what tells an unchanged file."""
 
-MOST = (1 << 63) - 1
+MAX_INT64 = (1 << 63) - 1
 """What a number of eight bytes can hold, in SQLite or elsewhere."""
 
 
@@ -58,7 +58,7 @@ def signature(status: os.stat_result) -> Signature:
 def bounded(signature: Signature) -> Signature:
     """The same in numbers of eight bytes: times after 2262 are all one, and of an inode the lowest 63 bits count."""
     size, changed, touched, inode = signature
-    return size, max(-MOST, min(changed, MOST)), max(-MOST, min(touched, MOST)), inode & MOST
+    return size, max(-MAX_INT64, min(changed, MAX_INT64)), max(-MAX_INT64, min(touched, MAX_INT64)), inode & MAX_INT64
 
 
 def kind_of(status: os.stat_result) -> Kind:
@@ -114,7 +114,7 @@ class FileSystem:
                 else:
                     yield entry.name, status
 
-    def name_folder(self, path: AnyPath) -> Iterator[Named]:
+    def name_folder(self, path: AnyPath) -> Iterator[NamedEntry]:
         """As ``scan_folder``, for who opens the files anyway: to ask each for its status costs more than its name."""
         with _listed(path) as listing:
             for entry in listing:

@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 
 from astica_sync.errors import StoreError
+from astica_sync.local.child_process import ChildProcess
 from astica_sync.local.image.decoder import WORKER_MEMORY, Decoder
 from astica_sync.local.image.format import MAX_BYTES
 from tests.harness.damaged_images import DAMAGED, VERDICTS, make_png
 
-# Says that it is ready, reads one question, and leaves the rest to what follows.
+# Sends the message that it is ready; what follows reads images with ask() and answers with say().
 READY = """
 import os, signal, struct, sys, time
-def say(text): os.write(1, struct.pack(">I", len(text)) + text.encode())
-def ask(): return sys.stdin.buffer.read(struct.unpack(">I", sys.stdin.buffer.read(4))[0])
+def say(text): os.write(1, struct.pack("<Q", len(text)) + text.encode())
+def ask(): return sys.stdin.buffer.read(struct.unpack("<Q", sys.stdin.buffer.read(8))[0])
 say("")
 """
 
@@ -125,7 +126,7 @@ ask()
 
 
 def test_a_worker_that_stops_in_the_middle_of_its_answer_is_dead() -> None:
-    with acting("ask(); os.write(1, struct.pack('>I', 100) + b'brok')") as decoder:
+    with acting("ask(); os.write(1, struct.pack('<Q', 100) + b'brok')") as decoder:
         assert "broken image" in str(decoder.check_bytes(good()))
 
 
@@ -159,8 +160,8 @@ def test_a_worker_ends_when_the_program_that_started_it_is_gone() -> None:
     command = [sys.executable, "-m", "astica_sync.local.image.decoder_process", str(WORKER_MEMORY), "20"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
         assert worker.stdin is not None and worker.stdout is not None
-        assert worker.stdout.read(4) == bytes(4)
-        worker.stdin.write(struct.pack(">I", 1000) + b"half a question")
+        assert worker.stdout.read(8) == bytes(8)
+        worker.stdin.write(struct.pack("<Q", 1000) + b"half a question")
         worker.stdin.close()
         assert worker.wait(30) == 0
         assert worker.stdout.read() == b""
@@ -171,7 +172,7 @@ def test_a_worker_whose_answer_nobody_reads_ends_quietly() -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as worker:
         assert worker.stdin is not None and worker.stdout is not None and worker.stderr is not None
         worker.stdout.close()
-        worker.stdin.write(struct.pack(">I", len(good())) + good())
+        worker.stdin.write(struct.pack("<Q", len(good())) + good())
         worker.stdin.close()
         assert worker.stderr.read() == b""
         assert worker.wait(30) == 0
@@ -200,18 +201,16 @@ def test_a_closed_decoder_keeps_no_process() -> None:
 
 
 def test_an_interrupted_check_leaves_no_worker_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    from astica_sync.local.image import decoder as module
-
-    def interrupt(self: object, length: int) -> bytes:
+    def interrupt(self: object) -> bytes:
         raise KeyboardInterrupt
 
     with Decoder(workers=1) as decoder:
         assert decoder.check_bytes(good()) is None
         process = decoder._idle[0]._process
-        monkeypatch.setattr(module._Worker, "_read", interrupt)
+        monkeypatch.setattr(ChildProcess, "receive", interrupt)
         with pytest.raises(KeyboardInterrupt):
             decoder.check_bytes(good())
-        assert process.returncode is not None
+        assert process.exit_code is not None
         monkeypatch.undo()
         assert decoder.check_bytes(good()) is None
 

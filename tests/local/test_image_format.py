@@ -200,14 +200,14 @@ def test_a_mutilated_image_is_good_or_has_a_reason(name: str, at: int, patch: by
 @pytest.mark.parametrize("missing", [0, 1, 1 << 20])
 def test_the_worker_answers_in_frames_and_stops_when_the_questions_do(missing: int) -> None:
     good, cut = (DAMAGED / "tail.png").read_bytes(), (DAMAGED / "cut-in-half.png").read_bytes()
-    questions = b"".join(struct.pack(">I", len(data)) + data for data in (good, cut))
-    questions += (struct.pack(">I", len(good)) + good)[: -missing or None]
+    questions = b"".join(struct.pack("<Q", len(data)) + data for data in (good, cut))
+    questions += (struct.pack("<Q", len(good)) + good)[: -missing or None]
     answers = io.BytesIO()
     serve(io.BytesIO(questions), answers, 20.0)
 
     read = io.BytesIO(answers.getvalue())
     texts = []
-    while header := read.read(4):
-        texts.append(read.read(int.from_bytes(header, "big")).decode())
+    while header := read.read(8):
+        texts.append(read.read(int.from_bytes(header, "little")).decode())
     assert [bool(text) for text in texts] == [False, False, True] + [False] * (missing == 0)
     assert "truncated" in texts[2]

@@ -115,7 +115,7 @@ def is_ordered(index: Index) -> bool:
         return other.execute("SELECT count(*) FROM sqlite_master WHERE name = 'file_content'").fetchone() == (1,)
 
 
-def test_many_files_in_an_empty_index_are_put_in_order_at_the_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_content_index_of_many_new_files_is_built_at_the_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("astica_sync.local.db.index.MANY_FILES", 3)
     with Index(path) as index:
         assert is_ordered(index)
@@ -124,7 +124,7 @@ def test_many_files_in_an_empty_index_are_put_in_order_at_the_end(path: Path, mo
         # What a killed scan leaves is right all the same.
         assert index.paths_of("Can", B) == ["Can/b.png"]
         index.change([], [file(CAN, "3.png", C)], [])
-        index.put_in_order()
+        index.ensure_content_index()
         assert is_ordered(index)
         assert [sample.uid[:32] for sample in index.local_samples(1)] == [A, A, B, C]
         fill(index)

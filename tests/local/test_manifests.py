@@ -88,7 +88,7 @@ def test_a_snapshot_that_was_changed_or_lost_is_not_believed(backup: Backup) -> 
     snapshots = Manifests(backup, FileSystem())
     frozen = snapshots.write(lambda: SAMPLES)
     file = snapshots.folder / f"{frozen}.jsonl"
-    with pytest.raises(BackupDamaged, match="unreadable"):
+    with pytest.raises(BackupDamaged, match="cannot be read"):
         Manifests(backup, Failing("read")).check(frozen)
     file.write_bytes(file.read_bytes().replace(b"Can", b"Jar"))
     with pytest.raises(BackupDamaged, match="damaged"):

@@ -17,11 +17,11 @@ from astica_sync.core.model import Unreadable
 from astica_sync.errors import StoreError
 from astica_sync.local.create_store import create_store
 from astica_sync.local.db.index import Index
-from astica_sync.local.filesystem import CHUNK, AnyPath, Entry, FileSystem, Named, kind_of
+from astica_sync.local.filesystem import CHUNK, AnyPath, Entry, FileSystem, NamedEntry, kind_of
 from astica_sync.local.layout import Layout
-from astica_sync.local.scan.directory_digest import BUCKET_FROM
+from astica_sync.local.scan.directory_digest import BUCKETS_FROM_FILES
 from astica_sync.local.scan.recheck import is_still_absent
-from astica_sync.local.scan.scanner import Scan, scan_store
+from astica_sync.local.scan.scanner import Scan, ScanOptions, scan_store
 
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8\xff\xe0"
@@ -51,7 +51,7 @@ class LaterDisk(FileSystem):
 class Stepwise(LaterDisk):
     """The same, each thing by its smallest steps, for who meddles with one of them."""
 
-    def name_folder(self, path: AnyPath) -> Iterator[Named]:
+    def name_folder(self, path: AnyPath) -> Iterator[NamedEntry]:
         for name, status in self.scan_folder(path):
             yield name, status and kind_of(status), status.st_dev if status else 0
 
@@ -131,7 +131,9 @@ class Store:
         return xxhash.xxh3_128_hexdigest(data)
 
     def scan(self, fs: FileSystem | None = None, *, forced: bool = False) -> Scan:
-        return scan_store(self.layout, self.index, clock=FakeClock(), fs=fs or self.fs, forced=forced)
+        return scan_store(
+            self.layout, self.index, clock=FakeClock(), files=fs or self.fs, options=ScanOptions(forced=forced)
+        )
 
     def samples(self) -> dict[str, set[str]]:
         found: dict[str, set[str]] = {}
@@ -367,7 +369,7 @@ def test_a_folder_whose_name_cannot_be_a_class_is_a_problem(store: Store, name: 
     store.write(f"{name}/1.png")
     scan = store.scan()
     assert (store.samples(), scan.classes) == ({}, frozenset())
-    assert "rename it" in store.problems()[name]
+    assert "rename the folder" in store.problems()[name]
 
 
 def test_a_link_is_not_followed_and_what_it_hides_is_unknown(store: Store) -> None:
@@ -554,13 +556,13 @@ class Inodes(LaterDisk):
 
 def test_an_inode_of_all_eight_bytes_is_found_in_its_bucket_again(store: Store) -> None:
     fs = Inodes()
-    for number in range(BUCKET_FROM):
+    for number in range(BUCKETS_FROM_FILES):
         store.write(f"Can/{number}.png")
     for _ in range(3):
         store.scan(fs)
     store.write("Can/5.png", PNG + b"other")
     assert store.scan(fs).hashed == 1
-    assert len(store.samples()["Can"]) == BUCKET_FROM
+    assert len(store.samples()["Can"]) == BUCKETS_FROM_FILES
 
 
 # Files that change meanwhile
@@ -688,7 +690,7 @@ def test_an_interrupted_scan_keeps_what_it_has_read(store: Store) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        scan_store(store.layout, store.index, clock=FakeClock(), fs=store.fs, progress=stop)
+        scan_store(store.layout, store.index, clock=FakeClock(), files=store.fs, progress=stop)
     assert 0 < store.scan().hashed < 200
     assert len(store.samples()["Can"]) == 200
 
@@ -697,7 +699,9 @@ def test_an_interrupted_scan_keeps_what_it_has_read(store: Store) -> None:
 def test_any_number_of_reading_threads_finds_the_same(store: Store, threads: int) -> None:
     for number in range(200):
         store.write(f"Can/{number}.png")
-    scan = scan_store(store.layout, store.index, clock=FakeClock(), fs=store.fs, threads=threads)
+    scan = scan_store(
+        store.layout, store.index, clock=FakeClock(), files=store.fs, options=ScanOptions(threads=threads)
+    )
     assert (scan.hashed, len(store.samples()["Can"])) == (200, 200)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import xxhash
 
-from astica_sync.local.filesystem import CHUNK, TEMP_PREFIX, Kind, Named, kind_of
+from astica_sync.local.filesystem import CHUNK, TEMP_PREFIX, Kind, NamedEntry, kind_of
 from tests.simulation.world import Process, World
 
 AnyPath = str | Path
@@ -248,7 +248,7 @@ class SimFileSystem:
             yield name, Stat(node)
         self._process.effect("listed")
 
-    def name_folder(self, path: AnyPath) -> Iterator[Named]:
+    def name_folder(self, path: AnyPath) -> Iterator[NamedEntry]:
         for name, status in self.scan_folder(path):
             kind = kind_of(status)
             yield name, kind, 0 if kind is Kind.FILE else status.st_dev

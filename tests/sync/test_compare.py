@@ -22,7 +22,7 @@ from astica_sync.local.db.index import Index
 from astica_sync.local.db.journal import Journal
 from astica_sync.local.db.view_cache import ViewCache, read_view_cache, write_view_cache
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.scan.scanner import scan_store
+from astica_sync.local.scan.scanner import ScanOptions, scan_store
 from astica_sync.sync.plan import compare as compare_module
 from astica_sync.sync.plan.compare import compare
 
@@ -52,7 +52,7 @@ class Sides:
         target.write_bytes(PNG + b"%d" % image)
 
     def scan(self) -> None:
-        scan_store(self.layout, self.index, clock=SystemClock(), fs=LateFileSystem(), threads=0)
+        scan_store(self.layout, self.index, clock=SystemClock(), files=LateFileSystem(), options=ScanOptions(threads=0))
 
     def agree(self) -> None:
         """The service has every sample, and the journal has agreed marks."""

@@ -11,7 +11,7 @@ from astica_sync.local.create_store import create_store
 from astica_sync.local.db.index import GRAIN_NS, TICK_NS, Index
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.layout import Layout
-from astica_sync.local.scan.scanner import Scan, scan_store
+from astica_sync.local.scan.scanner import Scan, ScanOptions, scan_store
 from tests.harness.shell import draw, fill
 
 
@@ -22,7 +22,7 @@ class Eyes:
         self.index = Index(self.layout.index_db)
 
     def look(self, *below: str) -> Scan:
-        return scan_store(self.layout, self.index, clock=SystemClock(), below=below or None)
+        return scan_store(self.layout, self.index, clock=SystemClock(), options=ScanOptions(below=below or None))
 
     def paths(self) -> set[str]:
         return {path for sample in self.index.local_samples(1) for path in sample.paths}
@@ -121,7 +121,13 @@ def test_a_patient_look_reads_what_was_written_just_now_only_once(eyes: Eyes, pa
     passing = Passing(eyes.root / "Can" / "new.png")
 
     def look(patient: bool) -> Scan:
-        return scan_store(eyes.layout, eyes.index, clock=passing, fs=passing, threads=0, below=["Can"], patient=patient)
+        return scan_store(
+            eyes.layout,
+            eyes.index,
+            clock=passing,
+            files=passing,
+            options=ScanOptions(threads=0, below=["Can"], patient=patient),
+        )
 
     assert len(look(patient).fresh or ()) == 1
     assert bool(passing.slept) == patient and passing.slept <= (GRAIN_NS + TICK_NS) / 1e9
@@ -133,7 +139,9 @@ def test_a_patient_look_does_not_wait_for_what_settled_long_ago(eyes: Eyes) -> N
     draw(eyes.root / "Can" / "new.png", 10)
     passing = Passing(eyes.root / "Can" / "new.png")
     passing.time += 2 * GRAIN_NS
-    scan = scan_store(eyes.layout, eyes.index, clock=passing, fs=passing, threads=0, patient=True)
+    scan = scan_store(
+        eyes.layout, eyes.index, clock=passing, files=passing, options=ScanOptions(threads=0, patient=True)
+    )
     assert len(scan.fresh or ()) == 1 and not passing.slept
 
 
@@ -142,5 +150,7 @@ def test_a_patient_look_does_not_wait_for_a_clock_that_is_wrong(eyes: Eyes, ahea
     draw(eyes.root / "Can" / "new.png", 10)
     passing = Passing(eyes.root / "Can" / "new.png")
     passing.time -= ahead_ns
-    scan = scan_store(eyes.layout, eyes.index, clock=passing, fs=passing, threads=0, patient=True)
+    scan = scan_store(
+        eyes.layout, eyes.index, clock=passing, files=passing, options=ScanOptions(threads=0, patient=True)
+    )
     assert len(scan.fresh or ()) == 1 and not passing.slept

@@ -76,14 +76,14 @@ SCHEMA = make_schema(
 
 class Folder(NamedTuple):
     """One folder of the store, ``path`` relative to it. ``class_title`` is None where files belong to no class;
-    ``mounted`` says that it lies on another file system than the store. ``seal`` are the seals of its buckets (see
-    ``list_directory``), made when the index knew each file in them and none needed a second reading."""
+    ``mounted`` says that it lies on another file system than the store. ``digests`` are those of its buckets
+    (see ``list_directory``), made when the index had a row for each of their files and none needed a second reading."""
 
     folder_id: int
     path: bytes
     class_title: str | None
     mounted: bool
-    seal: bytes | None = None
+    digests: bytes | None = None
 
 
 class File(NamedTuple):
@@ -312,7 +312,7 @@ class Index(CacheFile):
         if folders or put or drop:
             self.write(change)
 
-    def put_in_order(self) -> None:
+    def ensure_content_index(self) -> None:
         """Ends a scan: orders by content what the first one of many files has left without, or one that was killed."""
         if next(self._rows("SELECT 1 FROM sqlite_master WHERE name = 'file_content'"), None) is None:
             self.write(lambda connection: connection.execute(_BY_CONTENT))

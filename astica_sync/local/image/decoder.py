@@ -1,19 +1,20 @@
-"""The check of a whole image, where it cannot hurt.
+"""Checks whole images in separate processes.
 
-Once per content, before its first upload, every pixel is decoded in a small process of its own: decoders have
-crashed, hung and eaten the memory of whoever ran them, and the files come from anywhere.
+Once per content, before its first upload, every pixel is decoded in a small process: decoders have crashed, hung and
+used up the memory of the program that ran them, and the files come from anywhere.
 """
 
 import contextlib
 import os
+import shlex
 import signal
-import struct
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from astica_sync.errors import Unworkable
+from astica_sync.local.child_process import ChildProcess
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.image.format import HEAD_BYTES, broken, describe, dimensions, judge_bytes, judge_sides, sniff
 
@@ -28,10 +29,10 @@ WORKER_MEMORY = 3 << 30
 class Decoder:
     """Checks whole images in a few worker processes, each bounded in memory and in processor time per image.
 
-    May be called from several threads at once; each call borrows a worker, and a worker starts when it is first
-    needed. One that crashes, hangs or takes too much is replaced, and the image is the worse for it, nobody else.
-    Time is counted on the processor, so that a busy machine makes no image broken; three times as much on the wall
-    ends a worker that waits for something for ever.
+    May be called from several threads at once; each call borrows a worker, which is started when it is first needed.
+    A worker that crashes, hangs or uses too much is replaced, and its image counts as broken. Processor time is
+    limited, so that no image counts as broken on a busy machine; three times as much wall time ends a worker that
+    waits for something forever.
     """
 
     def __init__(
@@ -42,16 +43,16 @@ class Decoder:
         memory: int = WORKER_MEMORY,
         patience: float | None = None,
         program: Sequence[str] = (sys.executable, "-P", "-m", "astica_sync.local.image.decoder_process"),
-        fs: FileSystem | None = None,
+        files: FileSystem | None = None,
     ) -> None:
-        """``seconds`` is processor time, ``patience`` wall time, both per image; ``memory`` bytes per worker.
+        """``seconds`` is processor time, ``patience`` wall time, both per image; ``memory`` is in bytes per worker.
 
-        ``-P`` keeps the current folder, which may be anybody's, out of the worker's module path.
+        ``-P`` keeps the current folder, whose content may be untrusted, out of the worker's module path.
         """
         self._seconds = seconds
         self._patience = 3 * seconds if patience is None else patience
         self._command = (*program, str(memory), str(seconds))
-        self._fs = fs or FileSystem()
+        self._files = files or FileSystem()
         self._free = threading.BoundedSemaphore(workers)
         self._heavy = threading.Lock()
         self._guard = threading.Lock()
@@ -65,7 +66,7 @@ class Decoder:
         self.close()
 
     def close(self) -> None:
-        """Ends the workers; one that is borrowed ends when its call does."""
+        """Ends the workers; one that is in use ends with its call."""
         with self._guard:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -73,20 +74,20 @@ class Decoder:
             worker.end()
 
     def check(self, path: Path) -> str | None:
-        """None when the image is whole and within the limits; else the reason and what to do.
+        """None when the image is complete and within the limits; else the reason and what to do.
 
         Raises:
             OSError: the file cannot be read, which says nothing about the image.
             Unworkable: no worker can be started.
         """
-        with self._fs.open_read(path) as file:
-            size = self._fs.fstat(file).st_size
+        with self._files.open_read(path) as file:
+            size = self._files.fstat(file).st_size
             if reason := judge_bytes(size):
                 return reason
-            return self.check_bytes(b"".join(self._fs.chunks(file)))
+            return self.check_bytes(b"".join(self._files.chunks(file)))
 
     def check_bytes(self, data: bytes) -> str | None:
-        """As ``check``, for bytes at hand.
+        """As ``check``, for bytes in memory.
 
         Raises:
             Unworkable: no worker can be started.
@@ -105,7 +106,7 @@ class Decoder:
             try:
                 return self._decode(data)
             except _WorkerKilled:
-                # Perhaps by a machine short of memory, for the sake of something else: one more chance.
+                # Perhaps the machine was short of memory for another reason: try once more.
                 try:
                     return self._decode(data)
                 except _WorkerKilled as death:
@@ -129,7 +130,7 @@ class Decoder:
 
 
 class _WorkerKilled(Exception):
-    """The worker died of this image, or was killed."""
+    """The worker crashed on this image, or was killed."""
 
 
 class _TooSlow(Exception):
@@ -137,88 +138,67 @@ class _TooSlow(Exception):
 
 
 class _Worker:
-    """One process that answers one question at a time: a length and so many bytes, each way.
-
-    The answer to an image is the reason why it is broken, empty for a whole one; an empty answer at the start says
-    that the worker is ready.
-    """
+    """One decoder process. It sends an empty message when it is ready, and answers each image with the reason why it
+    is broken, or with nothing."""
 
     def __init__(self, command: Sequence[str], patience: float) -> None:
-        """Raises Unworkable when the program does not come up: no image is to blame for that."""
-        # Loaded with the first image that is checked; most commands check none.
-        import subprocess
-
+        """
+        Raises:
+            Unworkable: the program does not start; no image is to blame.
+        """
         self._late = False
         try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                # Never the key; and Ctrl-C in the terminal is for this program, which ends its workers itself.
-                env={name: value for name, value in os.environ.items() if not name.startswith("ASTICA_")},
-                start_new_session=True,
-            )
+            self._process = ChildProcess(command)
         except OSError as error:
             raise Unworkable(
                 f"the image check cannot be started: {error}",
-                "free some memory, or end other programs, then run the command again",
+                "free some memory or end other programs, then run the command again",
             ) from error
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._questions, self._answers = self._process.stdin, self._process.stdout
         try:
-            self._exchange(b"", patience)
+            self._within(patience, self._process.receive_greeting)
         except (_WorkerKilled, _TooSlow) as error:
             raise Unworkable(
-                "the image check cannot be started: its process ends at once",
-                f"see what '{' '.join(command)}' says; it needs Pillow with PNG and JPEG",
+                "the image check cannot be started: its process ends immediately",
+                f"run '{shlex.join(command)}' to see its error message; it needs Pillow with PNG and JPEG",
             ) from error
 
     def ask(self, data: bytes, patience: float) -> str | None:
-        """The worker's reason, or None; after an exception the worker is gone."""
-        return self._exchange(struct.pack(">I", len(data)) + data, patience).decode() or None
+        """The reason why the image is broken, or None. After an exception the process has ended."""
+
+        def exchange() -> bytes:
+            self._process.send(data)
+            return self._process.receive()
+
+        return self._within(patience, exchange).decode() or None
 
     def end(self) -> None:
         """Ends the process and waits for it."""
-        self._process.kill()
-        with contextlib.suppress(BrokenPipeError):
-            self._questions.close()
-        self._answers.close()
-        self._process.wait()
+        self._process.close()
 
-    def _exchange(self, question: bytes, patience: float) -> bytes:
-        watch = threading.Timer(patience, self._kill_late)
-        watch.daemon = True
-        watch.start()
+    def _within(self, patience: float, exchange: Callable[[], bytes]) -> bytes:
+        timer = threading.Timer(patience, self._kill_late)
+        timer.daemon = True
+        timer.start()
         try:
-            self._questions.write(question)
-            self._questions.flush()
-            (length,) = struct.unpack(">I", self._read(4))
-            return self._read(length)
+            return exchange()
         except BaseException as error:
             self.end()
-            code = self._process.returncode
+            code = self._process.exit_code
             if not isinstance(error, BrokenPipeError | EOFError):
                 raise
             if self._late or code == -signal.SIGPROF:
                 raise _TooSlow from error
             raise _WorkerKilled(f"its decoder was ended by {_name_end(code)}") from error
         finally:
-            watch.cancel()
+            timer.cancel()
 
     def _kill_late(self) -> None:
         self._late = True
         self._process.kill()
 
-    def _read(self, length: int) -> bytes:
-        answer = self._answers.read(length)
-        if len(answer) < length:
-            raise EOFError
-        return answer
 
-
-def _name_end(code: int) -> str:
+def _name_end(code: int | None) -> str:
     try:
-        return signal.Signals(-code).name
+        return signal.Signals(-(code or 0)).name
     except ValueError:
         return f"exit code {code}"

@@ -1,7 +1,7 @@
 """The process in which images are decoded: ``python -m astica_sync.local.image.decoder_process MEMORY SECONDS``.
 
-It reads nothing but its standard input, can write no file, holds no secret, and ends with the program that started
-it. Memory (bytes) and processor time (seconds per image) are bounded by the system.
+It reads only its standard input, can write no file, has no secrets, and ends with the program that started it. The
+system bounds its memory (bytes) and its processor time (seconds per image).
 """
 
 import contextlib
@@ -18,9 +18,10 @@ from typing import BinaryIO
 
 from PIL import ImageFile, JpegImagePlugin, PngImagePlugin
 
+from astica_sync.local.child_process import read_message, write_message
 from astica_sync.local.image.format import broken, judge_sides, sniff
 
-# Up to here Pillow makes the whole raster of a PNG, 256 MB; JPEGs are decoded at an eighth of their size.
+# Up to this size Pillow decodes the whole raster of a PNG, 256 MB; JPEGs are decoded at an eighth of their size.
 RASTER_PIXELS = 64_000_000
 
 # Small pieces in, since what is not yet unpacked is copied each time; bounded pieces out.
@@ -35,7 +36,7 @@ _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 def check_image(data: bytes) -> str | None:
     """None when every pixel of the PNG or JPEG can be decoded; else the reason and what to do.
 
-    What follows the image, and what its metadata say, is nobody's concern here.
+    Metadata, and bytes after the image, are not checked.
     """
     try:
         image = _open(data)
@@ -123,36 +124,28 @@ def _one_line(error: Exception) -> str:
 
 
 def bound(memory: int) -> None:
-    """Takes from this process what it does not need. Where a system lacks a limit, the others stand."""
-    # If memory runs out after all, the system shall choose this process and not the one that holds the journal.
+    """Limits this process. Where the system lacks one limit, the others still apply."""
+    # If memory runs out after all, the system must kill this process and not the one that has the journal open.
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
     for limit, value in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0)):
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(limit, (value, value))
-    # Ignored signals are inherited, and this one has to end the process when its time is up.
+    # Ignored signals are inherited, and this one must end the process when its time is up.
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     warnings.simplefilter("ignore")
 
 
 def serve(questions: BinaryIO, answers: BinaryIO, seconds: float) -> None:
-    """Answers until the questions end. The frames are those of ``decoder._Worker``."""
-    _answer(answers, None)
-    while len(header := questions.read(4)) == 4:
-        (length,) = struct.unpack(">I", header)
-        data = questions.read(length)
-        if len(data) < length:
-            return
-        signal.setitimer(signal.ITIMER_PROF, seconds)
-        reason = check_image(data)
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        _answer(answers, reason)
-
-
-def _answer(answers: BinaryIO, reason: str | None) -> None:
-    text = (reason or "").encode()
-    answers.write(struct.pack(">I", len(text)) + text)
-    answers.flush()
+    """Answers each image until the questions end: with the reason why it is broken, or with nothing."""
+    write_message(answers, b"")
+    with contextlib.suppress(EOFError):
+        while True:
+            data = read_message(questions)
+            signal.setitimer(signal.ITIMER_PROF, seconds)
+            reason = check_image(data)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            write_message(answers, (reason or "").encode())
 
 
 def main() -> None:
@@ -160,7 +153,7 @@ def main() -> None:
     try:
         serve(sys.stdin.buffer, sys.stdout.buffer, float(sys.argv[2]))
     except BrokenPipeError:
-        # Nobody reads any more. What is left in the buffer must not fail once more when the interpreter ends.
+        # The other end is closed. What is left in the buffer must not fail again when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,4 +1,7 @@
-"""The moment from which what a scan reads counts as read, on the clock that stamps the files."""
+"""The cut-off for racy files: files whose times are too close to the time of their reading to prove them unchanged.
+
+Git calls such index entries racy. The cut-off is on the clock that stamps the files.
+"""
 
 from astica_sync.clock import Clock
 from astica_sync.local.db.index import COARSE_GRAIN_NS, GRAIN_NS, TICK_NS
@@ -7,16 +10,18 @@ from astica_sync.local.layout import Layout
 
 
 class RacyCutoff:
-    """``ns`` is chosen when something is first read, and again by a ``patient`` scan: it lets pass what the clock
-    cannot tell apart, where a fine clock makes that short."""
+    """``ns`` is the time from which files count as read, in nanoseconds; 0 before the first ``update``.
 
-    def __init__(self, layout: Layout, fs: FileSystem, clock: Clock, patient: bool) -> None:
-        self._layout, self._fs, self._clock = layout, fs, clock
+    With ``patient`` it waits until the clock can tell later changes apart, where the clock is fine and the wait short.
+    """
+
+    def __init__(self, layout: Layout, files: FileSystem, clock: Clock, *, patient: bool) -> None:
+        self._layout, self._files, self._clock = layout, files, clock
         self.patient = patient
         self.ns = 0
 
-    def choose(self, newest: int) -> None:
-        """What is read next was changed at ``newest`` (nanoseconds) the latest."""
+    def update(self, newest: int) -> None:
+        """Called before files are read of which the last was changed at ``newest`` (nanoseconds)."""
         if not self.ns:
             self.ns = self._now()
         if self.patient and newest % 1_000_000_000 and newest >= self.ns - GRAIN_NS:
@@ -27,7 +32,7 @@ class RacyCutoff:
 
     def _now(self) -> int:
         try:
-            return self._fs.time_ns(self._layout.state)
+            return self._files.time_ns(self._layout.state)
         except OSError:
-            # The process's clock may run ahead of the file system's; too early only costs a second reading.
+            # The process's clock may be ahead of the file system's; a cut-off too early only costs a second reading.
             return int(self._clock.now() * 1e9) - COARSE_GRAIN_NS

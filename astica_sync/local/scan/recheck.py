@@ -1,4 +1,6 @@
-"""The second look, just before a removal: whether what the scan called absent still is."""
+"""The second check, just before a removal: whether what the scan found absent still is."""
+
+from collections.abc import Iterable
 
 from astica_sync.errors import StoreError
 from astica_sync.local.db.index import Index
@@ -10,41 +12,42 @@ from astica_sync.local.scan.ignore import Ignore
 
 
 def is_still_absent(
-    layout: Layout, index: Index, fs: FileSystem, class_title: str, content: str, paths: tuple[str, ...]
+    layout: Layout, index: Index, files: FileSystem, class_title: str, content: str, paths: Iterable[str]
 ) -> bool:
-    """Whether at this moment (promise 3) none of ``paths`` holds that content any more.
+    """Whether none of ``paths`` has that content now (promise 3).
 
-    Believes the disk alone: a file that stands there is read, whatever the index says. Anything that cannot be seen
-    is an answer of no. A file that the ignore file has taken out of the store counts as absent.
+    Only the disk counts: a file that exists is read, whatever the index has. Whatever cannot be read counts as not
+    absent. A file that the ignore file excludes counts as absent. (The six parameters are the store's files and index,
+    and the sample.)
     """
     try:
-        check_root(layout, fs)
+        check_root(layout, files)
         ignore = Ignore.load(layout.root)
         if index.paths_of(class_title, content):
             return False
-        return all(ignore.skips_below(path) or _has_left(layout, index, fs, path, content) for path in paths)
+        return all(ignore.skips_below(path) or _is_gone(layout, index, files, path, content) for path in paths)
     except StoreError:
         return False
 
 
-def _has_left(layout: Layout, index: Index, fs: FileSystem, path: str, content: str) -> bool:
+def _is_gone(layout: Layout, index: Index, files: FileSystem, path: str, content: str) -> bool:
     parts = path.split("/")
     try:
-        device = fs.lstat(layout.root).st_dev
+        device = files.lstat(layout.root).st_dev
         for number in range(1, len(parts)):
             above = "/".join(parts[:number])
-            status = fs.lstat(layout.root / above)
+            status = files.lstat(layout.root / above)
             kind = kind_of(status)
             if kind is not Kind.FOLDER:
                 return kind is Kind.FILE
             if (status.st_dev != device) != index.is_mounted(above):
                 return False
-        kind = kind_of(fs.lstat(layout.root / path))
+        kind = kind_of(files.lstat(layout.root / path))
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:
         return False
     if kind is not Kind.FILE:
         return kind is Kind.FOLDER
-    reading = hash_file(fs, layout.root / path)
-    return reading.ending is HashOutcome.READ and reading.content != content
+    current = hash_file(files, layout.root / path)
+    return current.outcome is HashOutcome.READ and current.content != content

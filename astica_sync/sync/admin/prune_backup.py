@@ -43,7 +43,7 @@ def find_pruning(session: Session, before: float) -> PrunePlan:
         RemoteError: there is no observation.
     """
     check_root(session.local.layout, session.local.fs)
-    scan = scan_store(session.local.layout, session.local.index, clock=session.runtime.clock, fs=session.local.fs)
+    scan = scan_store(session.local.layout, session.local.index, clock=session.runtime.clock, files=session.local.fs)
     if scan.unknown or scan.changing:
         raise StoreError(
             "a part of the store could not be read, so nobody can tell what is not needed any more",

@@ -10,7 +10,7 @@ from astica_sync.core.plan.planner import PlanContext, make_plan
 from astica_sync.core.plan.similar_titles import NearTitle, find_near_titles
 from astica_sync.local.db.journal import BadSample
 from astica_sync.local.scan.ignore import Ignore
-from astica_sync.local.scan.scanner import Scan, scan_store
+from astica_sync.local.scan.scanner import Scan, ScanOptions, scan_store
 from astica_sync.sync.plan.ask_watcher import scan_by_watcher
 from astica_sync.sync.plan.compare import compare
 from astica_sync.sync.plan.observe import last_observation, observe
@@ -71,7 +71,13 @@ def find_status(
 def _scan(session: Session) -> Scan:
     session.listener.phase("Scanning the store")
     local = session.local
-    return scan_store(local.layout, local.index, clock=session.runtime.clock, fs=local.fs, threads=local.hash_threads)
+    return scan_store(
+        local.layout,
+        local.index,
+        clock=session.runtime.clock,
+        files=local.fs,
+        options=ScanOptions(threads=local.hash_threads),
+    )
 
 
 def plan_round(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from itertools import islice
 
 from astica_sync.local.filesystem import Kind, kind_of
-from astica_sync.local.scan.scanner import scan_store
+from astica_sync.local.scan.scanner import ScanOptions, scan_store
 from astica_sync.sync.session import Session
 
 PATIENCE = 60.0
@@ -25,8 +25,8 @@ def wait_until_quiet(session: Session, settle: float, wall: Callable[[], float] 
             session.local.layout,
             session.local.index,
             clock=session.runtime.clock,
-            fs=session.local.fs,
-            threads=session.local.hash_threads,
+            files=session.local.fs,
+            options=ScanOptions(threads=session.local.hash_threads),
         )
         paths = [path for item in scan.fresh or () for path in session.local.index.paths_with(item)]
         # What has just begun to be written is no image yet.

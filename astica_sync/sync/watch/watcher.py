@@ -24,7 +24,7 @@ from astica_sync.errors import Interrupted, StoreBusy, StoreError
 from astica_sync.local.filesystem import signature
 from astica_sync.local.identity import check_root
 from astica_sync.local.scan.directory_diff import class_title_of
-from astica_sync.local.scan.scanner import Scan, scan_store
+from astica_sync.local.scan.scanner import Scan, ScanOptions, scan_store
 from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.apply.result import ApplyResult
 from astica_sync.sync.plan.observe import observe
@@ -294,7 +294,11 @@ class Watcher:
         local, threads, began = self._local, self._local.hash_threads, self._ticks()
         self.scanned = True
         scan = scan_store(
-            local.layout, local.index, clock=self._clock, fs=local.fs, threads=threads, below=below, patient=True
+            local.layout,
+            local.index,
+            clock=self._clock,
+            files=local.fs,
+            options=ScanOptions(threads=threads, below=below, patient=True),
         )
         self.counts.scan_seconds = self._ticks() - began
         return scan

@@ -57,8 +57,8 @@ def known_by_size(original: Any, *args: Any) -> Any:
     return {name: (SizeOnly(signature), *rest) for name, (signature, *rest) in known.items()}
 
 
-def sealed_as_it_is(original: Any, scope: Any, seals: Any, numbers: Any) -> Any:
-    return original(seals, set())
+def digests_unchanged(original: Any, scope: Any, digests: Any, numbers: Any) -> Any:
+    return original(digests, set())
 
 
 def hashed_as_named(original: Any, scope: Any, self: Any, path: Any) -> Any:
@@ -91,22 +91,22 @@ LOCAL_MUTANTS = (
     mutant("the root is not looked at", replace(IDENTITY + "check_root", read_sentinel)),
     mutant(
         "the second look reads nothing",
-        within(RECHECK + "_has_left", "astica_sync.local.scan.file_hash:hash_file", another_content),
+        within(RECHECK + "_is_gone", "astica_sync.local.scan.file_hash:hash_file", another_content),
     ),
     mutant(
         "what cannot be read is absent",
         replace("astica_sync.core.model:Unreadable.covers", lambda self, class_title: False),
-        within(RECHECK + "_has_left", FILES + "lstat", missing_if_unreadable),
+        within(RECHECK + "_is_gone", FILES + "lstat", missing_if_unreadable),
     ),
     mutant(
         "an unreadable folder is an empty one",
-        replace("astica_sync.local.scan.scanner:_Walk._hold", lambda self, folder: None),
+        replace("astica_sync.local.scan.scanner:Scanner._hold", lambda self, folder: None),
     ),
     mutant("equal times prove an equal file", wrap(INDEX + "known", known_by_any_times)),
     mutant("every index is believed but for its size", wrap(INDEX + "known", known_by_size), quick=300),
     mutant(
         "a folder is sealed although a file in it may still change",
-        within(DIFF + "diff_directory", "astica_sync.local.scan.directory_digest:break_seals", sealed_as_it_is),
+        within(DIFF + "diff_directory", "astica_sync.local.scan.directory_digest:invalidate", digests_unchanged),
     ),
     mutant(
         "a file is not synced",

@@ -1,1 +1,1 @@
-"""The same work in other processes and threads, for stores of very many files."""
+"""Other processes and threads for the scan of very many files; ``parallel_workers.py`` is the entry."""

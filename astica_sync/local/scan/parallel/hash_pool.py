@@ -1,37 +1,28 @@
-"""Who reads the files of a store: the thread that scans, threads beside it, or, once they are many, other processes."""
+"""Hashes files in threads, and in other processes once they are many."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
+from concurrent.futures import ThreadPoolExecutor
 
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.scan.file_hash import FileHash, hash_file
-from astica_sync.local.scan.parallel.worker_process import READ, WorkerProcess, as_readings
+from astica_sync.local.scan.file_hash import FileHash
+from astica_sync.local.scan.parallel.worker_process import FAILURES, WorkerProcess
+from astica_sync.local.scan.workers import PendingHashes, hash_files
 
 MANY = 4000
 """So many files in one scan are worth the start of other processes."""
 
 
-class PendingHashes(Protocol):
-    """What is being read."""
-
-    def result(self) -> list[FileHash]:
-        """Waits for it."""
-        ...
-
-
 class HashPool:
-    """``threads`` read at once; with none, ``read`` does so itself, in an order that only the store decides. Serves
-    one thread."""
+    """Hashes files in ``threads`` threads or processes, for one thread that asks."""
 
-    def __init__(self, fs: FileSystem, threads: int, many: int = MANY) -> None:
-        self._fs = fs
+    def __init__(self, files: FileSystem, threads: int, many: int = MANY) -> None:
+        self._files = files
         self._threads = threads
-        self._pool = ThreadPoolExecutor(threads, "read") if threads else None
+        self._pool = ThreadPoolExecutor(threads, "hash")
         self._many = many
-        self._asked = 0
-        self._desks: list[_Desk] = []
+        self._submitted = 0
+        self._queues: list[_WorkerQueue] = []
 
     def __enter__(self) -> "HashPool":
         return self
@@ -39,80 +30,74 @@ class HashPool:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def read(self, paths: Sequence[str]) -> PendingHashes:
-        """What stands at each of these paths, in their order."""
-        self._asked += len(paths)
-        if self._pool is None:
-            future: Future[list[FileHash]] = Future()
-            future.set_result(self._read_here(paths))
-            return future
-        if self._asked <= self._many:
-            return self._pool.submit(self._read_here, paths)
-        # One more thread that waits for a process would only be in the way of this one.
-        if not self._desks:
-            self._desks = [_Desk() for _ in range(self._threads)]
-        return min(self._desks, key=len).hand_over(paths, self._read_here)
+    def hash(self, paths: Sequence[str]) -> PendingHashes:
+        """The hashes of the files at these paths, in their order."""
+        self._submitted += len(paths)
+        if self._submitted <= self._many:
+            return self._pool.submit(hash_files, self._files, paths)
+        # A thread that waits for a process would only compete with this one, so there is none.
+        if not self._queues:
+            self._queues = [_WorkerQueue() for _ in range(self._threads)]
+        return min(self._queues, key=len).submit(paths, lambda paths: hash_files(self._files, paths))
 
     def close(self) -> None:
-        """Ends at once what is not being read yet."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-        for desk in self._desks:
-            desk.close()
-        self._desks.clear()
-
-    def _read_here(self, paths: Sequence[str]) -> list[FileHash]:
-        return [hash_file(self._fs, path) for path in paths]
+        """Cancels what is not being hashed yet."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        for queue in self._queues:
+            queue.close()
+        self._queues.clear()
 
 
-class _Desk:
-    """One other process, and what it was handed, the oldest first. Another one takes the place of one that is gone."""
+class _WorkerQueue:
+    """One other process and its tasks without result, the oldest first. A process that has ended is replaced."""
 
     def __init__(self) -> None:
-        self._hand: WorkerProcess | None = None
-        self._waiting: deque[_Handed] = deque()
+        self._worker: WorkerProcess | None = None
+        self._pending: deque[_PendingTask] = deque()
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._pending)
 
-    def hand_over(self, paths: Sequence[str], otherwise: Callable[[Sequence[str]], list[FileHash]]) -> "_Handed":
-        handed = _Handed(self, paths, otherwise)
+    def submit(self, paths: Sequence[str], fallback: Callable[[Sequence[str]], list[FileHash]]) -> "_PendingTask":
+        task = _PendingTask(self, paths, fallback)
         try:
-            self._hand = self._hand or WorkerProcess()
-            self._hand.ask(READ, list(paths))
-        except (OSError, EOFError, ValueError):
+            self._worker = self._worker or WorkerProcess()
+            self._worker.submit_hashing(list(paths))
+        except FAILURES:
             self.close()
         else:
-            self._waiting.append(handed)
-        return handed
+            self._pending.append(task)
+        return task
 
-    def fetch(self) -> bool:
-        """Waits for the oldest answer; whether there was one to come."""
-        if self._hand is None or not self._waiting:
+    def receive(self) -> bool:
+        """Waits for the oldest result. Returns False where none will come."""
+        if self._worker is None or not self._pending:
             return False
         try:
-            found = as_readings(self._hand.answer())
-        except (OSError, EOFError, ValueError):
+            hashes = self._worker.hashes()
+        except FAILURES:
             self.close()
             return False
-        self._waiting.popleft().found = found
+        self._pending.popleft().hashes = hashes
         return True
 
     def close(self) -> None:
-        self._waiting.clear()
-        hand, self._hand = self._hand, None
-        if hand is not None:
-            hand.close()
+        self._pending.clear()
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.close()
 
 
-class _Handed:
-    """What one task will come to; who handed it over reads it himself where no answer comes."""
+class _PendingTask:
+    """The future result of one task; ``fallback`` hashes in this process where no result comes."""
 
-    def __init__(self, desk: _Desk, paths: Sequence[str], otherwise: Callable[[Sequence[str]], list[FileHash]]) -> None:
-        self._desk, self._paths, self._otherwise = desk, paths, otherwise
-        self.found: list[FileHash] | None = None
+    def __init__(
+        self, queue: _WorkerQueue, paths: Sequence[str], fallback: Callable[[Sequence[str]], list[FileHash]]
+    ) -> None:
+        self._queue, self._paths, self._fallback = queue, paths, fallback
+        self.hashes: list[FileHash] | None = None
 
     def result(self) -> list[FileHash]:
-        while self.found is None and self._desk.fetch():
+        while self.hashes is None and self._queue.receive():
             pass
-        return self._otherwise(self._paths) if self.found is None else self.found
+        return self._fallback(self._paths) if self.hashes is None else self.hashes

@@ -1,76 +1,73 @@
-"""Folders that another process lists while this one scans."""
+"""Lists folders in another process, ahead of the scan."""
 
 from collections import deque
 
-from astica_sync.local.filesystem import Kind
 from astica_sync.local.scan.directory_digest import DirectoryListing
-from astica_sync.local.scan.parallel.worker_process import LOOK, WorkerProcess
+from astica_sync.local.scan.parallel.worker_process import FAILURES, WorkerProcess
 
-# Always one in hand while another is being listed; more would keep the last ones from whoever is free first.
-_AT_ONCE = 2
-
-Task = tuple[str, bytes | None, int]
-"""What ``list_directory`` is to be given: the path of a folder, its earlier seals, and the seed."""
+# One is waiting while another is being listed; with more, the last folders would not go to the process that is free.
+_SUBMITTED_AT_MOST = 2
 
 
 class Prefetcher:
-    """It takes folders from the front of ``ahead``, while the process that scans takes them from the back."""
+    """The scan takes folders from the end of the queue and the other process from its start, until they meet."""
 
     def __init__(self) -> None:
         """
         Raises:
             OSError: no process can be started.
         """
-        self.ahead: deque[Task] = deque()
-        self._asked: deque[str] = deque()
-        self._seen: dict[str, DirectoryListing] = {}
-        self._hand: WorkerProcess | None = WorkerProcess()
+        self._queue: deque[tuple[str, bytes | None, int]] = deque()
+        self._submitted: deque[str] = deque()
+        self._listings: dict[str, DirectoryListing] = {}
+        self._worker: WorkerProcess | None = WorkerProcess()
 
-    def __enter__(self) -> "Prefetcher":
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        hand, self._hand = self._hand, None
-        if hand is not None:
-            hand.close()
+    def add(self, path: str, digests: bytes | None, seed: int) -> None:
+        """Announces a folder that the scan will list before those it has announced earlier."""
+        self._queue.append((path, digests, seed))
 
     def take(self, path: str) -> DirectoryListing | None:
-        """What the other process saw of the folder, waited for where it is at it; None where it did not begin (and
-        will not), or the folder changed under its eyes."""
-        if self.ahead and self.ahead[-1][0] == path:
-            self.ahead.pop()
+        """The listing of a folder, after a wait if the other process has begun it.
+
+        None where the other process did not begin it (and will not), failed, or the folder changed meanwhile.
+        """
+        if self._queue and self._queue[-1][0] == path:
+            self._queue.pop()
         self.feed()
-        while path in self._asked:
+        while path in self._submitted:
             self._receive()
             self.feed()
-        return self._seen.pop(path, None)
+        return self._listings.pop(path, None)
 
     def feed(self) -> None:
-        """Takes what is answered and hands out what is next; never waits."""
-        while self._hand is not None and self._asked and self._hand.has_answered():
+        """Receives what is ready and submits what is next; never waits."""
+        while self._worker is not None and self._submitted and self._worker.has_result():
             self._receive()
-        while self._hand is not None and self.ahead and len(self._asked) < _AT_ONCE:
-            task = self.ahead.popleft()
+        while self._worker is not None and self._queue and len(self._submitted) < _SUBMITTED_AT_MOST:
+            task = self._queue.popleft()
             try:
-                self._hand.ask(LOOK, *task)
-            except (OSError, EOFError, ValueError):
+                self._worker.submit_listing(*task)
+            except FAILURES:
                 self._give_up()
             else:
-                self._asked.append(task[0])
+                self._submitted.append(task[0])
+
+    def close(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.close()
 
     def _receive(self) -> None:
         try:
-            answer = self._hand.answer() if self._hand else None
-        except (OSError, EOFError, ValueError):
+            listing = self._worker.listing() if self._worker else None
+        except FAILURES:
             self._give_up()
             return
-        path = self._asked.popleft()
-        if answer is not None:
-            seals, files, broken, changed, others, nested = answer
-            kinds = [(name, Kind(kind) if kind else None, device) for name, kind, device in others]
-            self._seen[path] = DirectoryListing(seals, files, broken, changed, kinds, nested)
+        path = self._submitted.popleft()
+        if listing is not None:
+            self._listings[path] = listing
 
     def _give_up(self) -> None:
-        self.ahead.clear()
-        self._asked.clear()
-        self.__exit__()
+        self._queue.clear()
+        self._submitted.clear()
+        self.close()

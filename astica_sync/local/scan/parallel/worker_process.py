@@ -1,146 +1,102 @@
-"""A process that lists folders and reads files for this one: one interpreter keeps one core busy, and a store of very
-many files has work for all of them.
+"""A process that lists folders and hashes files for the process that scans: one interpreter keeps one core busy.
 
-It decides nothing and opens no database. Whatever goes wrong with it costs time alone: what it did not answer is done
-by the process that asked.
+It decides nothing and opens no database. Its failure costs only time: what it did not answer is done by the process
+that scans.
 """
 
 import contextlib
-import fcntl
 import gc
 import marshal
 import os
-import select
-import struct
 import sys
-from collections import deque
-from typing import IO, Any
+from typing import Any
 
-from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.scan.directory_digest import directory_stamp, list_directory
+from astica_sync.local.child_process import ChildProcess, read_message, write_message
+from astica_sync.local.filesystem import FileSystem, Kind
+from astica_sync.local.scan.directory_digest import DirectoryListing, directory_stamp, list_directory
 from astica_sync.local.scan.file_hash import FileHash, HashOutcome, hash_file
 
-_LENGTH = struct.Struct("<Q")
-_PIPE_BYTES = 1 << 20
-_ENDINGS = {str(ending): ending for ending in HashOutcome}
+_OUTCOMES = {str(outcome): outcome for outcome in HashOutcome}
+_LIST, _HASH = "list", "hash"
 
-LOOK, READ = "look", "read"
-"""The kinds of tasks: (LOOK, path, seals, seed) is answered by ``list_directory``, or None; (READ, paths) by what
-``hash_file`` finds at each of them."""
+FAILURES = (OSError, EOFError, ValueError)
+"""What the methods of ``WorkerProcess`` raise when the process could not be started, or has ended."""
 
 
 class WorkerProcess:
-    """One such process, for one thread.
+    """One such process, for one thread. Tasks are answered in the order in which they were submitted.
 
     Raises from every method:
-        OSError, EOFError, ValueError: it has not started, or is gone.
+        FAILURES: it could not be started, or has ended.
     """
 
     def __init__(self) -> None:
-        # Loaded when it is used: most stores are small, and every status would wait for it.
-        import subprocess
+        self._process = ChildProcess((sys.executable, "-P", "-m", __name__))
 
-        self._process = subprocess.Popen(
-            (sys.executable, "-P", "-m", __name__),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-        )
-        assert self._process.stdin and self._process.stdout
-        self._to, self._from = self._process.stdin, self._process.stdout
-        self._answers: deque[Any] = deque()
-        _widen(self._to)
-        _widen(self._from)
+    def submit_listing(self, path: str, digests: bytes | None, seed: int) -> None:
+        """The arguments are those of ``list_directory``."""
+        self._process.send(marshal.dumps((_LIST, path, digests, seed)))
 
-    def ask(self, *task: Any) -> None:
-        """Hands over one task. Takes in what is answered meanwhile, so that the two never wait for each other."""
-        rest = memoryview(_packed(task))
-        while rest:
-            answered, ready, _ = select.select([self._from], [self._to], [])
-            if answered:
-                self._answers.append(_receive(self._from))
-            if ready:
-                rest = rest[os.write(self._to.fileno(), rest[: select.PIPE_BUF]) :]
+    def submit_hashing(self, paths: list[str]) -> None:
+        self._process.send(marshal.dumps((_HASH, paths)))
 
-    def has_answered(self) -> bool:
-        return bool(self._answers) or bool(select.select([self._from], [], [], 0)[0])
+    def has_result(self) -> bool:
+        return self._process.has_answer()
 
-    def answer(self) -> Any:
-        """The answer to the oldest task that has none yet; waits for it."""
-        return self._answers.popleft() if self._answers else _receive(self._from)
+    def listing(self) -> DirectoryListing | None:
+        """The result of a listing; None where the folder could not be listed, or changed meanwhile."""
+        result = self._result()
+        if result is None:
+            return None
+        digests, files, changed_buckets, changed, others, has_store = result
+        kinds = [(name, Kind(kind) if kind else None, device) for name, kind, device in others]
+        return DirectoryListing(digests, files, changed_buckets, changed, kinds, has_store)
+
+    def hashes(self) -> list[FileHash]:
+        """The result of a hashing, in the order of its paths."""
+        return [
+            FileHash(_OUTCOMES[outcome], signature, content, reason)
+            for outcome, signature, content, reason in self._result()
+        ]
+
+    def kill(self) -> None:
+        self._process.kill()
 
     def close(self) -> None:
-        self._process.kill()
-        with contextlib.suppress(OSError), self._process:
-            pass
+        self._process.close()
 
-
-def as_readings(answer: list[tuple[Any, ...]]) -> list[FileHash]:
-    """What was read, as the answer to a READ task says it."""
-    return [FileHash(_ENDINGS[ending], signature, content, reason) for ending, signature, content, reason in answer]
+    def _result(self) -> Any:
+        return marshal.loads(self._process.receive())  # noqa: S302 - from a process of our own
 
 
 def main() -> None:
     """Answers the tasks on standard input; ends with it."""
     gc.disable()
-    fs = FileSystem()
-    # Its own descriptors: nothing that is printed may get between the answers.
+    files = FileSystem()
+    # Descriptors of its own, so that nothing that is printed gets between the answers.
     source, target = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0)
     with contextlib.suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
         while True:
-            kind, *task = _receive(source)
-            _send(target, _look(fs, *task) if kind == LOOK else _read_files(fs, *task))
+            kind, *task = marshal.loads(read_message(source))  # noqa: S302 - from the process that started this one
+            result = _list(files, *task) if kind == _LIST else _hash(files, *task)
+            write_message(target, marshal.dumps(result))
 
 
-def _look(fs: FileSystem, path: str, seals: bytes | None, seed: int) -> tuple[Any, ...] | None:
+def _list(files: FileSystem, path: str, digests: bytes | None, seed: int) -> tuple[Any, ...] | None:
     try:
-        before = directory_stamp(fs, path)
-        seen = list_directory(fs, path, seals, seed)
-        if directory_stamp(fs, path) != before:
+        before = directory_stamp(files, path)
+        listing = list_directory(files, path, digests, seed)
+        if directory_stamp(files, path) != before:
             return None
     except OSError:
         return None
-    others = [(name, str(kind) if kind else None, device) for name, kind, device in seen.others]
-    return seen.seals, seen.files, seen.broken, seen.changed, others, seen.nested
+    others = [(name, str(kind) if kind else None, device) for name, kind, device in listing.others]
+    return listing.digests, listing.files, listing.changed_buckets, listing.changed, others, listing.has_store
 
 
-def _read_files(fs: FileSystem, paths: list[str]) -> list[tuple[Any, ...]]:
-    found = (hash_file(fs, path) for path in paths)
-    return [(str(each.ending), each.signature, each.content, each.reason) for each in found]
-
-
-def _widen(pipe: IO[bytes]) -> None:
-    """As much as the system gives, so that both have work while the other is busy."""
-    with contextlib.suppress(OSError, AttributeError):
-        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-
-
-def _packed(message: Any) -> bytes:
-    data = marshal.dumps(message)
-    return _LENGTH.pack(len(data)) + data
-
-
-def _send(pipe: IO[bytes], message: Any) -> None:
-    rest = memoryview(_packed(message))
-    while rest:
-        rest = rest[pipe.write(rest) :]
-
-
-def _receive(pipe: IO[bytes]) -> Any:
-    (length,) = _LENGTH.unpack(_read(pipe, _LENGTH.size))
-    return marshal.loads(_read(pipe, length))  # noqa: S302 - from a process of our own
-
-
-def _read(pipe: IO[bytes], size: int) -> bytes:
-    pieces = []
-    while size:
-        piece = pipe.read(size)
-        if not piece:
-            raise EOFError
-        pieces.append(piece)
-        size -= len(piece)
-    return b"".join(pieces)
+def _hash(files: FileSystem, paths: list[str]) -> list[tuple[Any, ...]]:
+    hashes = (hash_file(files, path) for path in paths)
+    return [(str(each.outcome), each.signature, each.content, each.reason) for each in hashes]
 
 
 if __name__ == "__main__":
