@@ -1,29 +1,29 @@
-"""Every error a person can meet, each with what happened and what to do.
+"""Every error of the program. The message says what happened, the hint which command or setting helps.
 
 AsticaSyncError
-├─ ConfigError             a setting is wrong or missing
+├─ ConfigError             a setting is missing or wrong
 ├─ StoreError              the local side
-│  ├─ NoStore              no store here or above
-│  ├─ StoreBusy            another process writes this store
-│  ├─ StoreChanged         the folder is not the one the store was made in
-│  ├─ DatabaseError        the index or the journal cannot be used
-│  ├─ ImageRejected        a file that is no image the service could take
-│  ├─ StorageFull          no room for the backup or a database
+│  ├─ NoStore              no store in this folder or above it
+│  ├─ StoreBusy            another process writes to this store
+│  ├─ StoreChanged         the folder is not the one in which the store was created
+│  ├─ DatabaseError        the index, the journal or another database cannot be used
+│  ├─ ImageRejected        a file is not an image that the service accepts
+│  ├─ StorageFull          no space left for the backup or a database
 │  ├─ Unworkable           something that every sample needs does not work
-│  ├─ SourceChanged        a file is no longer the one that was scanned
-│  ├─ Collision            two different files with one content hash
-│  └─ BackupDamaged        an object of the backup is missing or is not what its name says
-├─ RemoteError             the service; each knows what it proves about the request
+│  ├─ SourceChanged        a file has changed since the scan
+│  ├─ Collision            two different files have the same content hash
+│  └─ BackupDamaged        an object of the backup is missing or has other bytes than its name says
+├─ RemoteError             the service; ``outcome`` tells what the error proves about the request
 │  ├─ Unreachable          nothing was sent
-│  ├─ RateLimited          refused for the limit: nothing was done, slow down
-│  ├─ BadKey               refused for the key
-│  ├─ Refused              the service's own ERROR for this one request
-│  │  └─ NoSuchModel
+│  ├─ RateLimited          refused for the limit: nothing was done
+│  ├─ BadKey               refused for the API key
+│  ├─ Refused              the service refused this one request
+│  │  └─ NoSuchModel       the account has no such model
 │  ├─ NotTheService        something else answered: a redirect, a proxy
-│  ├─ OutcomeUnknown       sent, and no answer that says what became of it
-│  └─ NotAnObservation     a view that does not add up
+│  ├─ OutcomeUnknown       sent, but no answer tells whether the request was carried out
+│  └─ NotAnObservation     a view that is incomplete or contradicts itself
 ├─ GuardRefused            a plan removes more than is allowed
-└─ Interrupted             a person said stop; state is saved
+└─ Interrupted             stopped by the user; finished work is saved
 """
 
 from enum import StrEnum
@@ -31,7 +31,7 @@ from typing import ClassVar
 
 
 class AsticaSyncError(Exception):
-    """The root: ``str(error)`` says what happened, ``hint`` what to do about it."""
+    """The base class: ``str(error)`` is what happened, ``hint`` is what to do about it."""
 
     exit_code: ClassVar[int] = 1
 
@@ -41,13 +41,13 @@ class AsticaSyncError(Exception):
 
     @property
     def text_with_hint(self) -> str:
-        """Both in one line, for a list of failures."""
+        """Message and hint on one line, for a list of failures."""
         return f"{self}; {self.hint}" if self.hint else str(self)
 
 
 def kind_of(error: BaseException) -> str:
-    """What an error is counted as: the name of its type, in small letters."""
-    return "".join(f"_{sign.lower()}" if sign.isupper() else sign for sign in type(error).__name__).lstrip("_")
+    """The name under which an error is counted: that of its class in snake case."""
+    return "".join(f"_{char.lower()}" if char.isupper() else char for char in type(error).__name__).lstrip("_")
 
 
 class ConfigError(AsticaSyncError):
@@ -55,7 +55,7 @@ class ConfigError(AsticaSyncError):
 
 
 class StoreError(AsticaSyncError):
-    """Something about the local side. ``stops_run``: it would fail for every sample, so that going on is in vain."""
+    """An error of the local side. ``stops_run``: every other sample would fail in the same way, so the run ends."""
 
     stops_run: ClassVar[bool] = False
 
@@ -65,11 +65,11 @@ class NoStore(StoreError):
 
 
 class StoreBusy(StoreError):
-    """Another process is applying a plan for this store (promise 8)."""
+    """Another process writes to this store (promise 8)."""
 
 
 class StoreChanged(StoreError):
-    """The folder is not the one the store was made in: unmounted, replaced, copied or moved (promise 3)."""
+    """The folder is not the one in which the store was created: unmounted, replaced, copied or moved (promise 3)."""
 
 
 class DatabaseError(StoreError):
@@ -79,36 +79,36 @@ class DatabaseError(StoreError):
 
 
 class ImageRejected(StoreError):
-    """A file that is no image the service could take; it is not tried again until its bytes change (promise 9)."""
+    """A file is not an image that the service accepts; it is not tried again until it changes (promise 9)."""
 
 
 class StorageFull(StoreError):
-    """No room left for the backup or a database; going on would fail for every sample."""
+    """No space is left for the backup or a database."""
 
     stops_run = True
 
 
 class Unworkable(StoreError):
-    """Something that every sample needs does not work: the backup cannot be written, no image can be checked."""
+    """Something that every sample needs does not work, such as writing to the backup or checking images."""
 
     stops_run = True
 
 
 class SourceChanged(StoreError):
-    """A file is no longer the one that was scanned, or cannot be read; about this sample alone (promise 9)."""
+    """A file has changed since the scan, or cannot be read; only this sample fails (promise 9)."""
 
 
 class Collision(StoreError):
-    """Two different files with one content hash; a problem of this sample, never merged."""
+    """Two different files have the same content hash; they are never merged, and only this sample fails."""
 
 
 class BackupDamaged(StoreError):
-    """An object of the backup is missing, unreadable or not the bytes its name promises."""
+    """An object of the backup is missing, unreadable, or has other bytes than its name says."""
 
 
 class Outcome(StrEnum):
-    """What a failed request proves. *not_done* may be repeated at once; *unknown* only after the quarantine
-    (promise 5); *refused* would be refused again."""
+    """What a failed request proves. *not done* may be repeated immediately, *unknown* only after the quarantine
+    (promise 5), and *refused* would be refused again."""
 
     NOT_DONE = "not done"
     REFUSED = "refused"
@@ -116,21 +116,21 @@ class Outcome(StrEnum):
 
 
 class RemoteError(AsticaSyncError):
-    """A request to the service failed. ``stops_run``: going on would only burn budget (promise 9)."""
+    """A request to the service failed. ``stops_run``: other requests would fail in the same way (promise 9)."""
 
     outcome: ClassVar[Outcome] = Outcome.UNKNOWN
     stops_run: ClassVar[bool] = False
 
 
 class Unreachable(RemoteError):
-    """No connection: name not found, refused, TLS failure. Nothing was sent."""
+    """There is no connection: unknown host name, refused, TLS failure. Nothing was sent."""
 
     outcome = Outcome.NOT_DONE
     stops_run = True
 
 
 class RateLimited(RemoteError):
-    """Refused for the limit; ``retry_after`` is the service's word in seconds, where it gave one."""
+    """The service refused a request for its limit. ``retry_after`` is the time it asked to wait, in seconds, if any."""
 
     outcome = Outcome.NOT_DONE
 
@@ -140,48 +140,48 @@ class RateLimited(RemoteError):
 
 
 class BadKey(RemoteError):
-    """The service refused the key."""
+    """The service refused the API key."""
 
     outcome = Outcome.REFUSED
     stops_run = True
 
 
 class Refused(RemoteError):
-    """A whole answer with status ERROR that is about this request alone."""
+    """The service refused this one request: a complete answer with the status ERROR."""
 
     outcome = Outcome.REFUSED
 
 
 class NoSuchModel(Refused):
-    """The account has no such model."""
+    """The account has no model with this id."""
 
     stops_run = True
 
 
 class NotTheService(RemoteError):
-    """Something else than the service answered and passed nothing on: a redirect, a proxy, a firewall."""
+    """Something other than the service answered, such as a redirect, a proxy or a firewall; nothing was passed on."""
 
     outcome = Outcome.REFUSED
     stops_run = True
 
 
 class OutcomeUnknown(RemoteError):
-    """The request left, and no whole answer says what became of it: time-out, cut, 5xx, not JSON."""
+    """The request was sent, but no answer tells whether it was carried out: timeout, cut off, 5xx, not JSON."""
 
 
 class NotAnObservation(RemoteError):
-    """A view answer from which nothing may be concluded (promise 14)."""
+    """The answer to a view is incomplete or contradicts itself, so nothing is concluded from it (promise 14)."""
 
     stops_run = True
 
 
 class GuardRefused(AsticaSyncError):
-    """A plan removes more than is allowed; nothing was removed (promise 7)."""
+    """A plan removes more samples than is allowed; nothing was removed (promise 7)."""
 
     exit_code = 4
 
 
 class Interrupted(AsticaSyncError):
-    """A person said stop; everything that was under way is finished or parked in the journal."""
+    """Stopped by the user; requests under way were finished or are recorded in the journal."""
 
     exit_code = 130

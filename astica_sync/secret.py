@@ -1,10 +1,10 @@
-"""The API key, in a wrapping that cannot be printed by accident (promise 10)."""
+"""The API key, in an object that cannot be printed by accident (promise 10)."""
 
 from typing import NoReturn
 
 
 class Secret:
-    """A text that only ``reveal`` shows: not ``str``, ``repr``, a format, a traceback or a pickle."""
+    """A text that only ``reveal`` returns; ``str``, ``repr``, a format or a traceback hide it, pickling fails."""
 
     __slots__ = ("_text",)
 
@@ -24,4 +24,4 @@ class Secret:
         return repr(self)
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a Secret is not written anywhere")
+        raise TypeError("a Secret cannot be pickled")

@@ -1,4 +1,4 @@
-"""The body of a request: strict JSON, the key in it and nowhere else, an image encoded while it is sent."""
+"""The body of a request: JSON with the key, and an image that is encoded while it is sent."""
 
 from binascii import b2a_base64
 from collections.abc import Iterator, Mapping
@@ -6,19 +6,19 @@ from collections.abc import Iterator, Mapping
 from astica_sync.secret import Secret
 
 PIECE = 48 * 1024
-"""Bytes of the image encoded at a time: a multiple of three, so that no padding falls into the middle, and 64 KiB
-as base64."""
+"""Bytes of the image encoded at a time: a multiple of three, so that there is no padding inside, and 64 KiB as
+base64."""
 
 
 class RequestBody:
-    """What is sent. It is written anew at each iteration, so the key stands in no attribute and no traceback.
+    """The bytes to send. Each iteration builds them again, so that no attribute and no traceback contains the key.
 
     Args:
-        fields: the request's parameters apart from the key and the image.
-        image: sent as ``input`` in base64, after ``image_prefix`` (the head of a data URI, or nothing).
+        fields: the parameters of the request, without the key and the image.
+        image: sent as ``input`` in base64, after ``image_prefix`` (the start of a data URI, or nothing).
 
     Raises:
-        ValueError: a field is no text that UTF-8 can write.
+        ValueError: a field cannot be encoded as UTF-8.
     """
 
     def __init__(
@@ -44,10 +44,10 @@ class RequestBody:
             yield _TAIL
 
     def __repr__(self) -> str:
-        return f"<Body of {self._length} bytes>"
+        return f"<RequestBody of {self._length} bytes>"
 
     def _head(self) -> bytes:
-        # Loaded with the first request: a command that sends none starts sooner.
+        # Loaded with the first request: a command that sends none starts faster.
         import msgspec
 
         whole = msgspec.json.encode({"tkn": self._key.reveal(), **self._fields})

@@ -1,7 +1,7 @@
-"""What the service answers, read tolerantly; what is concluded from it, strictly.
+"""Parses the answers of the service: tolerant of forms, strict about completeness.
 
-Integers may be strings, texts may be numbers, anything optional may be missing or null, anything unknown may be
-there. A view from which absence is to be concluded must all the same be whole (promise 14).
+Integers may be strings, texts may be numbers, optional fields may be missing or null, and unknown fields are ignored. A
+view must be complete, because a sample that is missing in it counts as absent (promise 14).
 """
 
 import math
@@ -32,7 +32,7 @@ class _Sample(msgspec.Struct, gc=False):
     uid: Scalar = None
 
 
-class _Sized(msgspec.Struct, gc=False):
+class _SampleSize(msgspec.Struct, gc=False):
     id: Scalar = None
     size: Scalar = None
 
@@ -40,7 +40,7 @@ class _Sized(msgspec.Struct, gc=False):
 class _Class(msgspec.Struct, gc=False):
     id: Scalar = None
     title: Scalar = None
-    # Parsed class by class: all samples as objects of the parser would hold a large view twice.
+    # Parsed class by class: a large view would otherwise be in memory twice, once as objects of the parser.
     samples: msgspec.Raw = msgspec.Raw()
 
 
@@ -65,7 +65,7 @@ class _Dataset(_Model):
 
 class _View(msgspec.Struct):
     dataset: _Dataset | None = None
-    # Only whether it is there matters: the list of models is another answer, so a view must not be read into it.
+    # Only its presence matters: an answer with the list of models is not a view.
     dataset_list: msgspec.Raw = msgspec.Raw()
 
 
@@ -80,8 +80,8 @@ class _Detection(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What an answer says of itself: ``text`` is OK, ERROR or something unknown in upper case ("" for none), and
-    ``error`` the reason as the service wrote it."""
+    """The status of an answer: ``text`` is OK, ERROR or another word in upper case, "" when there is none; ``error`` is
+    the reason as the service wrote it."""
 
     text: str
     error: str
@@ -89,99 +89,98 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """What a model sees in an image: the title of a class, and how sure it is from 0 to 100."""
+    """What a model detects in an image: the title of a class, and the confidence from 0 to 100."""
 
     label: str
     confidence: float
 
 
 def parse_status(body: bytes) -> Status | None:
-    """The status of an answer; None when it is no whole JSON object."""
+    """The status of an answer; None when it is not a complete JSON object."""
     try:
         envelope = _decode(body, _Envelope)
         return Status(_text(envelope.status).strip().upper(), _error_text(envelope.error))
-    except _Unreadable:
+    except _Malformed:
         return None
 
 
 def parse_view(
-    body: bytes | memoryview, model_id: int, asked_at: float, spelling: UidRepair | None = None
+    body: bytes | memoryview, model_id: int, asked_at: float, uid_repair: UidRepair | None = None
 ) -> Observation:
     """The observation in a ``/model/view`` answer.
 
     Args:
         asked_at: when the request was sent, seconds since the epoch.
-        spelling: completes cut uids; without it the titles that are shown do.
+        uid_repair: completes cut uids; by default, with the class titles in the view.
 
     Raises:
-        NotAnObservation: the answer is not whole, is about something else, or does not add up to its own counts.
+        NotAnObservation: the answer is incomplete, is about another model, or contradicts its own counts.
     """
     try:
-        return _observation(_decode(body, _View), model_id, asked_at, spelling or UidRepair())
-    except _Unreadable as error:
+        return _observation(_decode(body, _View), model_id, asked_at, uid_repair or UidRepair())
+    except _Malformed as error:
         reason = str(error)
-    # Outside of the handler, so that no parser's traceback with parts of the answer hangs on it.
+    # Outside of the handler: otherwise the error refers to the traceback of the parser, with parts of the answer.
     raise NotAnObservation(
-        f"the view of model {model_id} cannot be relied on: {reason}",
-        "Nothing was concluded from it, so nothing is removed or repeated. Try again later.",
+        f"the view of model {model_id} is not usable: {reason}",
+        "Nothing was removed or sent again because of it. Run the same command again later.",
     )
 
 
 def parse_sizes(body: bytes | memoryview) -> dict[int, float]:
-    """The size in megabytes of each sample in a ``/model/view`` answer that shows one, by sample id.
+    """The size in megabytes of each sample in a ``/model/view`` answer, by sample id, where the answer has one.
 
-    An observation leaves it out: nothing but taking over samples of others needs it.
+    It is no part of an observation, because only the adoption of samples made elsewhere needs it.
     """
     sizes: dict[int, float] = {}
     try:
         dataset = _decode(body, _View).dataset
-        for listed in (dataset and dataset.class_list) or ():
-            raw = memoryview(listed.samples)
-            for sample in () if bytes(raw[:5]) in (b"", b"null") else _decode(raw, list[_Sized]):
+        for entry in (dataset and dataset.class_list) or ():
+            for sample in _decode_list(entry.samples, _SampleSize):
                 size = _number(sample.size)
                 if size is not None and size > 0:
                     sizes[_id(sample.id, "a sample")] = size
-    except _Unreadable:
+    except _Malformed:
         return {}
     return sizes
 
 
 def parse_models(body: bytes) -> list[ModelInfo]:
-    """The models in the list answer of ``/model/list``, or of ``/model/view`` without a model id.
+    """The models in an answer of ``/model/list``, or of ``/model/view`` without a model id.
 
     Raises:
-        NotAnObservation: there is no list in it, or an entry has no id.
+        NotAnObservation: the answer has no list, or an entry has no id.
     """
     try:
-        found = _decode(body, _ModelList).dataset_list
-        if found is not msgspec.UNSET:
-            models = [_model_info(model) for model in found or ()]
+        entries = _decode(body, _ModelList).dataset_list
+        if entries is not msgspec.UNSET:
+            models = [_model_info(entry) for entry in entries or ()]
             if len({model.model_id for model in models}) == len(models):
                 return models
-            reason = "a model is in it twice"
+            reason = "it contains a model twice"
         else:
-            reason = "there is no dataset_list in it"
-    except _Unreadable as error:
+            reason = "it has no dataset_list"
+    except _Malformed as error:
         reason = str(error)
-    raise NotAnObservation(f"the list of models cannot be relied on: {reason}", "Try again later.")
+    raise NotAnObservation(f"the list of models is not usable: {reason}", "Run the same command again later.")
 
 
 def parse_detection(body: bytes) -> Detection | None:
-    """The label and confidence of a ``/detect`` answer; None when it holds no label."""
+    """The label and the confidence in a ``/detect`` answer; None when it has no label."""
     try:
-        found = _decode(body, _Detection)
-    except _Unreadable:
+        detection = _decode(body, _Detection)
+    except _Malformed:
         return None
-    if found.output is None:
+    if detection.output is None:
         return None
-    confidence = found.confidence
+    confidence = detection.confidence
     if isinstance(confidence, str):
         confidence = confidence.strip().removesuffix("%")
-    return Detection(_text(found.output), min(100.0, max(0.0, _number(confidence) or 0.0)))
+    return Detection(_text(detection.output), min(100.0, max(0.0, _number(confidence) or 0.0)))
 
 
-class _Unreadable(ValueError):
-    """Why nothing may be concluded, in plain words."""
+class _Malformed(ValueError):
+    """Why an answer cannot be used; for messages."""
 
 
 def _decode(body: Any, kind: type[T]) -> T:
@@ -190,57 +189,58 @@ def _decode(body: Any, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        reason = f"a field is not of its kind ({error})"
+        reason = f"a field has the wrong type ({error})"
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        reason = "it is cut off or no JSON"
-    raise _Unreadable(reason)
+        reason = "it is cut off or not JSON"
+    raise _Malformed(reason)
 
 
-def _observation(view: _View, model_id: int, asked_at: float, spelling: UidRepair) -> Observation:
+def _observation(view: _View, model_id: int, asked_at: float, uid_repair: UidRepair) -> Observation:
     dataset = view.dataset
     if dataset is None:
-        listed = len(memoryview(view.dataset_list)) > 0
-        raise _Unreadable("it is the list of models" if listed else "there is no dataset in it")
+        is_list = len(memoryview(view.dataset_list)) > 0
+        raise _Malformed("it is the list of models" if is_list else "it has no dataset")
     info = _model_info(dataset)
     if info.model_id != model_id:
-        raise _Unreadable(f"it is about model {info.model_id}")
+        raise _Malformed(f"it is about model {info.model_id}")
     if info.classes is None or info.samples is None:
-        raise _Unreadable("it does not say how many classes and samples there are")
+        raise _Malformed("it has no counts of its classes and samples")
     classes: list[RemoteClass] = []
     uids: list[str] = []
     ids = array("q")
-    spelling.begin(_text(entry.title) for entry in dataset.class_list or ())
+    uid_repair.begin(_text(entry.title) for entry in dataset.class_list or ())
     for entry in dataset.class_list or ():
         before = len(uids)
         class_id = _id(entry.id, "a class")
         if entry.title is None:
-            raise _Unreadable(f"class {class_id} has no title")
+            raise _Malformed(f"class {class_id} has no title")
         title = _text(entry.title)
-        for sample in _samples_of(entry):
+        for sample in _decode_list(entry.samples, _Sample):
             uid = _text(sample.uid)
-            uids.append(uid if len(uid) >= UID_LENGTH else spelling.complete(uid, model_id, title))
+            uids.append(uid if len(uid) >= UID_LENGTH else uid_repair.complete(uid, model_id, title))
             ids.append(_id(sample.id, "a sample"))
         classes.append(RemoteClass(class_id, title, len(uids) - before))
     _check_sums(info, classes)
     try:
-        return Observation(info, asked_at, tuple(classes), SampleTable(classes, uids, ids), spelling.classes_known)
+        return Observation(info, asked_at, tuple(classes), SampleTable(classes, uids, ids), uid_repair.classes_known)
     except DuplicateSampleId:
-        raise _Unreadable("one sample id is in it twice") from None
+        raise _Malformed("it contains a sample id twice") from None
 
 
-def _samples_of(listed: _Class) -> list[_Sample]:
-    raw = memoryview(listed.samples)
-    return [] if bytes(raw[:5]) in (b"", b"null") else _decode(raw, list[_Sample])
+def _decode_list(raw: msgspec.Raw, kind: type[T]) -> list[T]:
+    """The list in ``raw``; an empty one when it is missing or null."""
+    text = memoryview(raw)
+    return [] if bytes(text[:5]) in (b"", b"null") else _decode(text, list[kind])  # type: ignore[valid-type]
 
 
 def _check_sums(info: ModelInfo, classes: list[RemoteClass]) -> None:
-    samples = sum(found.samples for found in classes)
+    samples = sum(entry.samples for entry in classes)
     if info.classes != len(classes):
-        raise _Unreadable(f"it counts {info.classes} classes and lists {len(classes)}")
+        raise _Malformed(f"it counts {info.classes} classes and lists {len(classes)}")
     if info.samples != samples:
-        raise _Unreadable(f"it counts {info.samples} samples and lists {samples}")
-    if len({found.class_id for found in classes}) != len(classes):
-        raise _Unreadable("one class id is in it twice")
+        raise _Malformed(f"it counts {info.samples} samples and lists {samples}")
+    if len({entry.class_id for entry in classes}) != len(classes):
+        raise _Malformed("it contains a class id twice")
 
 
 def _model_info(model: _Model) -> ModelInfo:
@@ -252,7 +252,7 @@ def _model_info(model: _Model) -> ModelInfo:
         classes=_count(model.classes),
         samples=_count(model.samples),
         size_mb=_number(model.total_size),
-        trained=_truth(model.trained),
+        trained=_bool(model.trained),
         version=version or None,
         trained_at=_number(model.date_trained) or None,
         created_at=_number(model.date_created) or None,
@@ -266,10 +266,10 @@ def _error_text(raw: msgspec.Raw) -> str:
     if len(memoryview(raw)) == 0:
         return ""
     try:
-        found = msgspec.json.decode(memoryview(raw))
+        error = msgspec.json.decode(memoryview(raw))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
-    return found if isinstance(found, str) else bytes(memoryview(raw)).decode("utf-8", "replace")
+    return error if isinstance(error, str) else bytes(memoryview(raw)).decode("utf-8", "replace")
 
 
 def _text(value: Scalar) -> str:
@@ -302,11 +302,11 @@ def _id(value: Scalar, what: str) -> int:
         return value
     number = _count(value)
     if number is None or not 0 < number <= LARGEST_ID:
-        raise _Unreadable(f"{what} has no id")
+        raise _Malformed(f"{what} has no id")
     return number
 
 
-def _truth(value: Scalar) -> bool | None:
+def _bool(value: Scalar) -> bool | None:
     if isinstance(value, str):
         return {"1": True, "true": True, "0": False, "false": False}.get(value.strip().lower())
     return None if value is None else bool(value)

@@ -119,7 +119,7 @@ def test_a_view_that_is_not_whole_changes_nothing(
     sandbox.set_faults(fault)
     ran = shell("push", "--yes", "--store", pushed)
     assert ran.code == 1
-    assert "cannot be relied on" in ran.err and "Try again later" in ran.err
+    assert "is not usable" in ran.err and "Run the same command again later" in ran.err
     assert {request.call for request in sandbox.log} == {"view"}
 
 

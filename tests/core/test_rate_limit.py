@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.core.rate_limit import Span, counts_until, forecast, next_start
+from astica_sync.core.rate_limit import RequestTimes, counts_until, forecast, next_start
 
 WINDOW = 60.0
 
 
-def answered(*times: float) -> list[Span]:
-    return [Span(time, time, time + 30) for time in times]
+def answered(*times: float) -> list[RequestTimes]:
+    return [RequestTimes(time, time, time + 30) for time in times]
 
 
 def test_a_request_starts_at_once_while_fewer_than_the_limit_count() -> None:
@@ -25,16 +25,18 @@ def test_a_full_window_opens_one_window_after_its_oldest_answer() -> None:
 
 
 def test_the_answer_counts_and_not_the_sending() -> None:
-    assert next_start([Span(sent=1, answered=4, lost_at=30)], 1, WINDOW, now=5, blocked_until=0, ahead=0) == 64
+    assert (
+        next_start([RequestTimes(sent=1, answered=4, timeout_at=30)], 1, WINDOW, now=5, blocked_until=0, ahead=0) == 64
+    )
 
 
 def test_a_request_under_way_counts_for_at_least_a_window_from_now() -> None:
-    assert next_start([Span(1, None, 31)], 1, WINDOW, now=20, blocked_until=0, ahead=0) == 80
+    assert next_start([RequestTimes(1, None, 31)], 1, WINDOW, now=20, blocked_until=0, ahead=0) == 80
 
 
 def test_a_lost_request_counts_until_a_window_after_its_time_out() -> None:
-    assert next_start([Span(1, None, 31)], 1, WINDOW, now=50, blocked_until=0, ahead=0) == 91
-    assert next_start([Span(1, None, 31)], 1, WINDOW, now=91, blocked_until=0, ahead=0) == 91
+    assert next_start([RequestTimes(1, None, 31)], 1, WINDOW, now=50, blocked_until=0, ahead=0) == 91
+    assert next_start([RequestTimes(1, None, 31)], 1, WINDOW, now=91, blocked_until=0, ahead=0) == 91
 
 
 def test_nobody_starts_while_the_service_wants_rest() -> None:
@@ -42,11 +44,11 @@ def test_nobody_starts_while_the_service_wants_rest() -> None:
 
 
 def test_a_place_is_left_for_each_one_waiting_in_a_higher_lane() -> None:
-    spans = answered(1, 2)
-    assert next_start(spans, 4, WINDOW, now=5, blocked_until=0, ahead=1) == 5
-    assert next_start(spans, 4, WINDOW, now=5, blocked_until=0, ahead=2) == 61
-    assert next_start(spans, 4, WINDOW, now=5, blocked_until=0, ahead=3) == 62
-    assert next_start(spans, 4, WINDOW, now=5, blocked_until=0, ahead=4) == math.inf
+    requests = answered(1, 2)
+    assert next_start(requests, 4, WINDOW, now=5, blocked_until=0, ahead=1) == 5
+    assert next_start(requests, 4, WINDOW, now=5, blocked_until=0, ahead=2) == 61
+    assert next_start(requests, 4, WINDOW, now=5, blocked_until=0, ahead=3) == 62
+    assert next_start(requests, 4, WINDOW, now=5, blocked_until=0, ahead=4) == math.inf
 
 
 def test_more_requests_than_the_limit_wait_until_enough_have_passed() -> None:
@@ -69,24 +71,28 @@ def test_no_window_of_the_service_holds_more_than_the_limit(
     """Requests come after random gaps, take random times, and are carried out at random moments under way; some are
     never answered. Each waits for exactly the moment it is told, asking again when that was a lower bound."""
     now = 1000.0
-    spans: list[Span] = []
+    requests: list[RequestTimes] = []
     moments: list[float] = []
     for gap, latency, share, is_lost in exchanges:
         now += gap
-        while (start := next_start(known(spans, now), limit, WINDOW, now, 0, 0)) > now:
+        while (start := next_start(known(requests, now), limit, WINDOW, now, 0, 0)) > now:
             now = start
-        spans.append(Span(now, None if is_lost else now + latency, now + 30))
+        requests.append(RequestTimes(now, None if is_lost else now + latency, now + 30))
         moments.append(now + share * (30 if is_lost else latency))
     moments.sort()
     for index, moment in enumerate(moments):
         assert bisect_left(moments, moment + WINDOW) - index <= limit
 
 
-def known(spans: list[Span], now: float) -> list[Span]:
+def known(requests: list[RequestTimes], now: float) -> list[RequestTimes]:
     """What can be known at one moment: no answer that is yet to come."""
     return [
-        Span(span.sent, span.answered if span.answered is not None and span.answered <= now else None, span.lost_at)
-        for span in spans
+        RequestTimes(
+            request.sent,
+            request.answered if request.answered is not None and request.answered <= now else None,
+            request.timeout_at,
+        )
+        for request in requests
     ]
 
 
@@ -96,15 +102,15 @@ def test_waiting_is_never_longer_than_the_rule_demands(
 ) -> None:
     """Just before the moment that is named, the limit is used up."""
     now = 1000.0
-    spans: list[Span] = []
+    requests: list[RequestTimes] = []
     for gap, latency, _, _ in exchanges:
         now += gap
-        seen = known(spans, now)
+        seen = known(requests, now)
         start = next_start(seen, limit, WINDOW, now, 0, 0)
         if start > now:
-            assert sum(counts_until(span, WINDOW, now) >= start for span in seen) >= limit
+            assert sum(counts_until(request, WINDOW, now) >= start for request in seen) >= limit
         now = max(now, start)
-        spans.append(Span(now, now + latency, now + 30))
+        requests.append(RequestTimes(now, now + latency, now + 30))
 
 
 @given(
@@ -118,13 +124,13 @@ def test_the_forecast_is_what_a_run_then_takes(
     before: list[tuple[int, int]], count: int, limit: int, latency: int, blocked: int
 ) -> None:
     now = 100.0
-    spans = [Span(now - age, now - age + spent, 300) for age, spent in before if spent <= age]
-    said = forecast(spans, count, limit, WINDOW, latency, now, blocked_until=now + blocked)
+    requests = [RequestTimes(now - age, now - age + spent, 300) for age, spent in before if spent <= age]
+    said = forecast(requests, count, limit, WINDOW, latency, now, blocked_until=now + blocked)
     time = now
     for _ in range(count):
-        while (start := next_start(known(spans, time), limit, WINDOW, time, now + blocked, 0)) > time:
+        while (start := next_start(known(requests, time), limit, WINDOW, time, now + blocked, 0)) > time:
             time = start
-        spans.append(Span(time, time + latency, time + 30))
+        requests.append(RequestTimes(time, time + latency, time + 30))
     assert said == pytest.approx(time + latency - now)
 
 
@@ -137,5 +143,5 @@ def test_the_forecast_of_a_long_backlog_is_a_window_and_a_latency_for_each_limit
 
 
 def test_a_forecast_under_a_limit_of_any_height_is_a_matter_of_the_requests_that_count():
-    spans = [Span(0.0, 1.0, 180.0), Span(1.0, None, 180.0)]
-    assert forecast(spans, 10, 10**12, 60.0, 0.5, 2.0) == 0.5
+    requests = [RequestTimes(0.0, 1.0, 180.0), RequestTimes(1.0, None, 180.0)]
+    assert forecast(requests, 10, 10**12, 60.0, 0.5, 2.0) == 0.5

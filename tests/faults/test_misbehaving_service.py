@@ -328,7 +328,7 @@ def test_a_view_with_one_sample_id_in_two_classes_is_refused(shell: Shell, tmp_p
     with store_of(shell, tmp_path, service(http(OK), shown)) as (store, server):
         ran = shell("push", "--store", store)
     assert ran.code == 1
-    assert "sample id is in it twice" in ran.err
+    assert "contains a sample id twice" in ran.err
     assert calls(server) == ["/model/view"]
 
 

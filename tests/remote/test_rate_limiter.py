@@ -13,7 +13,7 @@ import pytest
 
 from astica_sync.core.rate_limit import Lane
 from astica_sync.errors import DatabaseError, Interrupted
-from astica_sync.remote.rate_limiter import LONGEST_REST, LONGEST_RETRY_AFTER, Permit, RateLimiter, Wait
+from astica_sync.remote.rate_limiter import LONGEST_BACK_OFF, LONGEST_RETRY_AFTER, Permit, RateLimiter, Wait
 from tests.harness.manual_clock import HandClock
 
 Open = Callable[..., RateLimiter]
@@ -105,18 +105,18 @@ def test_a_request_that_is_never_finished_counts_until_its_time_out_and_a_window
 def test_a_longer_request_counts_longer(open_budget: Open, clock: HandClock) -> None:
     budget = open_budget(limit=1)
     permit = take(budget)
-    longer = budget.extend(permit, permit.lost_at + 100)
+    longer = budget.extend(permit, permit.timeout_at + 100)
     assert longer is not None
-    clock.time = permit.lost_at + 60
+    clock.time = permit.timeout_at + 60
     assert refused(budget) == 60
-    clock.time = longer.lost_at + 60
+    clock.time = longer.timeout_at + 60
     take(budget)
 
 
 def test_a_permit_that_lay_too_long_is_void(open_budget: Open, clock: HandClock) -> None:
     budget = open_budget(limit=1)
     permit = take(budget)
-    clock.time = permit.lost_at + 60
+    clock.time = permit.timeout_at + 60
     other = take(budget)
     assert budget.extend(permit, clock.time + 30) is None
     assert budget.extend(other, clock.time + 30) == other
@@ -182,7 +182,7 @@ def test_starting_waits_exactly_as_long_as_needed_and_says_so(open_budget: Open,
     said: list[tuple[float, str]] = []
     permit = budget.acquire(Lane.INTERACTIVE, on_wait=lambda seconds, why: said.append((seconds, why)))
     assert permit.sent_at == 10_060
-    assert said == [(40, "the service's limit of requests")]
+    assert said == [(40, "the request limit of the service")]
 
 
 def test_starting_ends_when_the_process_is_asked_to_stop(open_budget: Open, clock: HandClock) -> None:
@@ -202,7 +202,7 @@ def test_a_refusal_by_the_service_rests_everybody_and_longer_each_time(open_budg
         first.release(permit)
         assert refused(second) == rests[-1]
         clock.time += rests[-1]
-    assert rests == [2, 4, 8, 16, 32, LONGEST_REST, LONGEST_REST]
+    assert rests == [2, 4, 8, 16, 32, LONGEST_BACK_OFF, LONGEST_BACK_OFF]
 
 
 def test_several_refusals_at_once_are_one(open_budget: Open, clock: HandClock) -> None:

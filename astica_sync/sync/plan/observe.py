@@ -103,7 +103,7 @@ def uid_repair_for(local: LocalSide, target: VersionTarget | None) -> UidRepair:
 
 def _name_of(body: bytes, repair: UidRepair) -> str:
     """The name of the answer; empty where its meaning depends on the store that reads it."""
-    return "" if repair.mattered else name_of(body)
+    return "" if repair.depends_on_store else name_of(body)
 
 
 def _rename_adopted(local: LocalSide, model_id: int, observation: Observation, name: str) -> Observation:

@@ -4,7 +4,7 @@ from dataclasses import replace as changed
 from typing import Any
 
 from astica_sync.core.model import ModelInfo, Observation
-from astica_sync.core.rate_limit import Span
+from astica_sync.core.rate_limit import RequestTimes
 from astica_sync.errors import OutcomeUnknown, RateLimited
 from astica_sync.remote.http import Answer
 from astica_sync.remote.responses import parse_status
@@ -65,20 +65,23 @@ def empty_for_a_list(original: Any, view: Any, model_id: int, asked_at: float, *
     return original(view, model_id, asked_at, *args)
 
 
-def counted_from_the_sending(original: Any, span: Span, window: float, now: float) -> float:
-    return span.sent + window if span.answered is not None else original(span, window, now)
+def counted_from_the_sending(original: Any, request: RequestTimes, window: float, now: float) -> float:
+    return request.sent + window if request.answered is not None else original(request, window, now)
 
 
-def counted_for_a_second(original: Any, span: Span, window: float, now: float) -> float:
-    return original(span, window, now) if span.answered is not None else span.sent + 1.0
+def counted_for_a_second(original: Any, request: RequestTimes, window: float, now: float) -> float:
+    return original(request, window, now) if request.answered is not None else request.sent + 1.0
 
 
-def answered_alone(original: Any, *args: Any) -> list[Span]:
-    return [span for span in original(*args) if span.answered is not None]
+def answered_alone(original: Any, *args: Any) -> list[RequestTimes]:
+    return [request for request in original(*args) if request.answered is not None]
 
 
-def long_ended(original: Any, *args: Any) -> list[Span]:
-    return [Span(-9e9, -9e9, -9e9) if span == Span(0.0, 0.0, 0.0) else span for span in original(*args)]
+def long_ended(original: Any, *args: Any) -> list[RequestTimes]:
+    return [
+        RequestTimes(-9e9, -9e9, -9e9) if request == RequestTimes(0.0, 0.0, 0.0) else request
+        for request in original(*args)
+    ]
 
 
 def limit_of_its_own(original: Any, self: Any, path: Any, *, name: str, **kwargs: Any) -> None:
@@ -112,7 +115,7 @@ REMOTE_MUTANTS = (
     ),
     mutant("a request counts from its sending", wrap(RATE_LIMIT + "counts_until", counted_from_the_sending)),
     mutant("what a killed run had under way does not count", wrap(RATE_LIMIT + "counts_until", counted_for_a_second)),
-    mutant("a request under way does not count", wrap(LIMITER + "_spans", answered_alone), quick=200),
-    mutant("a restarted machine forgets its requests", wrap(LIMITER + "_spans", long_ended)),
+    mutant("a request under way does not count", wrap(LIMITER + "_requests", answered_alone), quick=200),
+    mutant("a restarted machine forgets its requests", wrap(LIMITER + "_requests", long_ended)),
     mutant("the limit is not shared", wrap(LIMITER + "__init__", limit_of_its_own)),
 )
