@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from astica_sync.core.model import MarkState, content_of, make_scope, make_uid
+from astica_sync.core.model import content_of, make_scope, make_uid
 from astica_sync.core.plan.plan import Held, Plan, Upload, Waiting
+from astica_sync.core.plan.planner import PlanContext
 from astica_sync.core.plan.similar_titles import NearTitle, find_near_titles
 from astica_sync.core.plan.subset import with_uploads
 from astica_sync.core.view.hash_set import HashSet
+from astica_sync.core.watch.changed_image import ChangedImage, Shown, decide_changed_image, left_to_do
 from astica_sync.core.watch.debounce import Debouncer
 from astica_sync.core.watch.scheduler import Scheduler, WatchAction
 from astica_sync.core.watch.upload_queue import UploadQueue
@@ -79,6 +81,21 @@ class WatchCounts:
     """When service and store were last known to be in sync, on the watcher's monotonic clock."""
 
 
+@dataclass(frozen=True, slots=True)
+class _LastObservation:
+    """What is kept of the last observation: when it was asked for, the images that it shows, and those among them about
+    which its round left something to do."""
+
+    asked_at: float
+    contents: HashSet
+    left_to_do: HashSet
+
+    def shows(self, content: str) -> Shown:
+        if content not in self.contents:
+            return Shown.NO
+        return Shown.OTHERWISE if content in self.left_to_do else Shown.IN_SYNC
+
+
 class Watcher:
     """Does one piece of work per ``step``; between two steps it holds no lock."""
 
@@ -107,7 +124,7 @@ class Watcher:
         self._confirmed_since = self._clock.now()
         self._queue = UploadQueue()
         self._not_quiet: dict[str, Upload] = {}
-        self._observed: HashSet | None = None
+        self._observed: _LastObservation | None = None
         self._known_titles: set[str] = set()
         self._foreign_writes = 0
         self._in_sync_but_queue = False
@@ -184,7 +201,11 @@ class Watcher:
             piece = self._queue.take(self._options.batch)
             chosen = {upload.uid for upload in piece}
             done = self._rounds.run(seen, lambda plan: with_uploads(plan, chosen))
-            self._observed = HashSet(sample.uid for sample in observation.samples)
+            self._observed = _LastObservation(
+                observation.asked_at,
+                HashSet(sample.uid for sample in observation.samples),
+                HashSet(left_to_do(seen.plan)),
+            )
             # An upload makes its class, so the classes of this batch exist now as well.
             self._known_titles = {entry.title for entry in observation.classes} | {
                 upload.class_title for upload in piece
@@ -318,38 +339,44 @@ class Watcher:
             event(self._debouncer)
 
     def _find_new(self, contents: Iterable[str]) -> list[Upload]:
-        """The uploads of contents that no mark and no observation knows. Where anything else is to be done about a
-        content, a round is wanted."""
-        local = self._local
+        """The uploads of new images among those whose files changed. Requests a round where anything else follows."""
         new: list[Upload] = []
+        uids_proven = bool(self._local.journal.get_meta(UIDS_PROVEN))
         for content in contents:
-            places: dict[str, str] = {}
-            for path in local.index.paths_with(content):
-                places.setdefault(class_title_of(path.partition("/")[0]) or "", path)
-            marks = local.journal.marks_of(content)
-            if marks:
-                as_agreed = all(mark.state is MarkState.AGREED for mark in marks)
-                if not as_agreed or places.keys() != {mark.class_title for mark in marks}:
-                    self.request_round()
-                continue
-            for title, path in places.items():
-                uid = make_uid(content, make_scope(self._session.remote.model_id, title))
-                if local.journal.is_bad(uid):
-                    continue
-                if self._is_new_everywhere(content, title):
-                    new.append(Upload(uid, title, path, self._size(path)))
-                else:
-                    self.request_round()
+            image = self._changed_image(content)
+            answer = decide_changed_image(image, self._session.remote.model_id, self._context(image, uids_proven))
+            new += [Upload(file.uid, file.class_title, file.path, self._size(file.path)) for file in answer.uploads]
+            if answer.needs_round:
+                self.request_round()
         return new
 
-    def _is_new_everywhere(self, content: str, title: str) -> bool:
-        """Whether a sample without a mark may go up without another look at the service."""
-        if self._observed is None or content in self._observed or not self._local.journal.get_meta(UIDS_PROVEN):
-            return False
+    def _changed_image(self, content: str) -> ChangedImage:
+        places: dict[str, str] = {}
+        for path in self._local.index.paths_with(content):
+            places.setdefault(class_title_of(path.partition("/")[0]) or "", path)
+        marks, observed = self._local.journal.marks_of(content), self._observed
+        if observed is None:
+            return ChangedImage(content, places, marks, Shown.UNKNOWN, 0.0)
+        return ChangedImage(content, places, marks, observed.shows(content), observed.asked_at)
+
+    def _context(self, image: ChangedImage, uids_proven: bool) -> PlanContext:
+        """The context of a plan as far as it concerns this image."""
+        journal, model_id = self._local.journal, self._session.remote.model_id
+        uids = [make_uid(image.content, make_scope(model_id, title)) for title in image.places]
+        return PlanContext(
+            run=journal.run,
+            run_started=self._session.runtime.run_started,
+            quarantine=self._session.policy.quarantine,
+            failed_before={uid for uid in uids if journal.is_bad(uid)},
+            questioned_titles={title for title in image.places if self._is_questioned(title)},
+            uids_proven=uids_proven,
+        )
+
+    def _is_questioned(self, title: str) -> bool:
+        """Whether the user has to confirm a new class because its title is similar to that of another class."""
         if title in self._known_titles or self._local.journal.has_class(title):
-            return True
-        # A round asks about a class title that may be a slip.
-        return not find_near_titles([title], self._known_titles)
+            return False
+        return bool(find_near_titles([title], self._known_titles))
 
     def _quiet(self, uploads: Iterable[Upload]) -> list[Upload]:
         """The uploads whose files are complete by now; the others are checked again by a later scan."""
