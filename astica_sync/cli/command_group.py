@@ -19,6 +19,10 @@ class CommandGroup(click.Group):
     aliases: Mapping[str, str] = {}
     """Other names of commands: ``{alias: name}``."""
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names in the order in which the commands were added."""
+        return list(self.commands)
+
     def headings(self, ctx: click.Context) -> Iterator[tuple[str, list[str]]]:
         """Each heading of the help, and the names of the commands under it."""
         yield "Commands", self.list_commands(ctx)

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 @click.command("log")
 @store_option
 @click.option(
-    "-n", "limit", type=click.IntRange(min=1), default=50, show_default=True, help="Show the newest N entries."
+    "-n",
+    "limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=50,
+    show_default=True,
+    help="Show the newest N entries.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each entry.")
 def log(store: Path | None, limit: int, as_json: bool) -> int:
@@ -26,7 +32,7 @@ def log(store: Path | None, limit: int, as_json: bool) -> int:
 
     \b
     astica-sync log
-    astica-sync log -n 1000 --json | jq 'select(.outcome != "done")'
+    astica-sync log -n 1000 --json | jq .path
     """
     from astica_sync.local.db.journal import Journal
 

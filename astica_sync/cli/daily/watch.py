@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from astica_sync.cli.command_group import CommandGroup
 from astica_sync.cli.context import find, read_watch_status, store_option
 from astica_sync.cli.render.text import safe
 from astica_sync.cli.service.watch_service import install, uninstall
@@ -36,7 +37,7 @@ OPEN_FILES = 65536
 INTERRUPTED = 130
 
 
-class Watch(click.Group):
+class Watch(CommandGroup):
     """``watch`` alone watches; an argument that is the name of a sub-command runs it, any other is a store."""
 
     def make_parser(self, ctx: click.Context) -> Any:
@@ -55,7 +56,13 @@ class Watch(click.Group):
         return super().parse_args(ctx, args) if subcommand else click.Command.parse_args(self, ctx, args)
 
 
-@click.group("watch", cls=Watch, invoke_without_command=True, no_args_is_help=False)
+@click.group(
+    "watch",
+    cls=Watch,
+    invoke_without_command=True,
+    no_args_is_help=False,
+    short_help="Keep the service in sync continuously",
+)
 @click.argument("stores", nargs=-1, type=click.Path(path_type=Path, file_okay=False))
 @click.option("--once", is_flag=True, help="Wait until no file is being written, push once, and exit; for cron.")
 @click.option("--json", "as_json", is_flag=True, help="Print each event as one line of JSON.")
@@ -280,7 +287,14 @@ def _once(layouts: Sequence[Layout], *, as_json: bool) -> int:
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def watch_status(store: Path | None, as_json: bool) -> int:
-    """Show whether a watcher runs, when store and service were last in sync, and what waits and why."""
+    """Show the state of the watcher.
+
+    Whether it runs, when store and service were last in sync, and what waits and why.
+
+    \b
+    astica-sync watch status
+    astica-sync watch status --json | jq .state
+    """
     from astica_sync.cli.render.watch_output import watch_status_lines
 
     layout = find(store)
@@ -300,7 +314,13 @@ def watch_status(store: Path | None, as_json: bool) -> int:
 @watch.command("pause")
 @store_option
 def pause(store: Path | None) -> int:
-    """Pause the watcher of this store until ``resume``, also over restarts."""
+    """Pause the watcher of this store.
+
+    It stays paused until astica-sync watch resume, also over restarts.
+
+    \b
+    astica-sync watch pause
+    """
     layout = find(store)
     try:
         layout.watch_paused.write_bytes(b"")
@@ -316,7 +336,11 @@ def pause(store: Path | None) -> int:
 @watch.command("resume")
 @store_option
 def resume(store: Path | None) -> int:
-    """Resume the watcher of this store."""
+    """Resume the watcher of this store.
+
+    \b
+    astica-sync watch resume
+    """
     find(store).watch_paused.unlink(missing_ok=True)
     click.echo("Resumed: a watcher that runs continues within seconds.")
     return 0

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from astica_sync.cli.command_group import CommandGroup
 from astica_sync.cli.context import open_account, settings_for
 from astica_sync.cli.render.messages import print_note
 from astica_sync.cli.render.text import safe, table
@@ -17,7 +18,7 @@ from astica_sync.config import load_key, machine_state_folder
 from astica_sync.core.model import ModelInfo
 
 
-@click.group("models", invoke_without_command=True)
+@click.group("models", cls=CommandGroup, invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list and nothing else.")
 @click.pass_context
 def models(ctx: click.Context, as_json: bool) -> int:
@@ -27,7 +28,7 @@ def models(ctx: click.Context, as_json: bool) -> int:
 
     \b
     astica-sync models
-    astica-sync models create --title Cans --purpose "sort cans"
+    astica-sync models create --title Cans --purpose "sort"
     astica-sync models show 1495
     astica-sync models remove 1495
     """
@@ -56,7 +57,7 @@ def create(title: str, kind: str, purpose: str, tags: str) -> int:
     After an interruption run the same command again: it finds the model that was made and makes no second one.
 
     \b
-    astica-sync models create --title Cans --purpose "sort cans"
+    astica-sync models create --title Cans --purpose "sort"
     """
     from astica_sync.local.filesystem import FileSystem
     from astica_sync.remote.rate_limiter import limiter_name

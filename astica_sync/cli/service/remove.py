@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from astica_sync.sync.admin.remove_unmanaged import UnmanagedRemoval
 
 model_option = click.option(
-    "--model", "model_id", type=click.IntRange(min=1), help="The model; by default that of the store."
+    "--model", "model_id", type=click.IntRange(min=1), metavar="ID", help="The model; by default that of the store."
 )
 lose_option = click.option(
     "--lose-unmanaged",

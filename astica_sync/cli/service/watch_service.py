@@ -72,10 +72,14 @@ _VARIABLES = (KEY_FILE_VARIABLE, "ASTICA_TRAIN_URL", "ASTICA_DETECT_URL", "ASTIC
 @click.command("install")
 @store_option
 def install(store: Path | None) -> int:
-    """Install a user service that watches the store from login on.
+    """Install a user service that watches this store.
 
     On Linux this writes a systemd user unit, on macOS a launchd agent. The file is shown, and the commands that start
     the service are printed; nothing is started.
+
+    \b
+    astica-sync watch install
+    astica-sync watch install --store ~/cans
     """
     layout = find(store)
     file, text = _service(layout)
@@ -103,7 +107,11 @@ def install(store: Path | None) -> int:
 @click.command("uninstall")
 @store_option
 def uninstall(store: Path | None) -> int:
-    """Remove the user service of this store."""
+    """Remove the user service of this store.
+
+    \b
+    astica-sync watch uninstall
+    """
     file, _ = _service(find(store))
     if not file.exists():
         click.echo(f"No service is installed: {safe(str(file))} does not exist.")

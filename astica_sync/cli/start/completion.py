@@ -42,7 +42,7 @@ def completion(ctx: click.Context, shell: str, install: bool) -> int:
             click.echo(f"Added a line to {safe(str(startup))} that loads it")
         else:
             click.echo(f"{safe(str(startup))} loads it already")
-    click.echo(f"It works in every {shell} that is started from now on.")
+    click.echo(f"New {shell} sessions complete astica-sync.")
     return 0
 
 

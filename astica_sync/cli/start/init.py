@@ -25,8 +25,10 @@ MODEL_OR_CREATE = "Give either --model ID (astica-sync models lists them) or --c
 
 @click.command("init")
 @click.argument("store", required=False, type=click.Path(path_type=Path, file_okay=False))
-@click.option("--model", "model_id", type=click.IntRange(min=1), help="Mirror this model of your account.")
-@click.option("--create", "title", help="Make a new model with this title, and mirror it.")
+@click.option(
+    "--model", "model_id", type=click.IntRange(min=1), metavar="ID", help="Mirror this model of your account."
+)
+@click.option("--create", "title", metavar="TITLE", help="Make a new model with this title, and mirror it.")
 @click.option(
     "--type", "kind", default=DEFAULT_TYPE, show_default=True, help="With --create: the type of the new model."
 )
@@ -50,7 +52,7 @@ def init(
 
     \b
     astica-sync init --model 1495
-    astica-sync init photos --create Cans --purpose "sort cans"
+    astica-sync init photos --create Cans --purpose "sort"
     """
     from astica_sync.local.filesystem import FileSystem
     from astica_sync.sync.admin.create_model import CreationAttempt, ModelRequest, create_model

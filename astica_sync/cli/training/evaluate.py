@@ -40,7 +40,8 @@ def evaluate(
 
     \b
     astica-sync evaluate held-out
-    astica-sync evaluate held-out --versions @1,@2 --html report.html
+    astica-sync evaluate held-out --versions @1,@2
+    astica-sync evaluate held-out --html report.html
     """
     from astica_sync.api import Store
     from astica_sync.training.evaluation_report import write_html

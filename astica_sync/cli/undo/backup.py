@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from astica_sync.cli.command_group import CommandGroup
 from astica_sync.cli.context import find, open_store, store_option
 from astica_sync.cli.exit_codes import DONE, ERROR
 from astica_sync.cli.render.text import first, json_name, number, safe
@@ -46,7 +47,7 @@ class Age(click.ParamType[float]):
         return int(match[1]) * {"d": 1, "w": 7, "y": 365}[match[2]] * 86_400.0
 
 
-@click.group("backup")
+@click.group("backup", cls=CommandGroup)
 def backup() -> None:
     """List, verify, restore and prune the backup.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from astica_sync.cli.command_group import CommandGroup
 from astica_sync.cli.context import find, store_option
 from astica_sync.cli.exit_codes import DONE, ERROR
 from astica_sync.cli.render.diff_output import diff_counts, diff_lines
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from astica_sync.training.versions import History
 
 
-@click.group("snapshot")
+@click.group("snapshot", cls=CommandGroup)
 def snapshot() -> None:
     """List, compare and restore the data of versions.
 
