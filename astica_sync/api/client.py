@@ -1,4 +1,4 @@
-"""The documented calls of the service, one method each, within the request budget."""
+"""A client for programs and notebooks: one method for each documented call of the service."""
 
 import contextlib
 import os
@@ -18,18 +18,19 @@ from astica_sync.sync.progress import ProgressListener
 
 
 class Client:
-    """One account. Every call waits for the budget that all processes of this machine share, and is sent once.
+    """One account of the service. Each call waits for the request budget that all processes of this machine share, and
+    is sent once.
 
-    What it changes, no store knows of: nothing is kept in a backup, and nothing is looked at twice. For a data set
-    that must not be lost, use ``Store``.
+    A client knows no store: it writes no backup and no journal, and does not check the outcome after a lost answer.
+    For a data set that must not be lost, use ``Store``.
 
     Args:
-        key: the API key; from the environment or the keyring when left out.
-        train_url: address of the training endpoint; from the settings when left out.
-        detect_url: address of the detection endpoint; from the settings when left out.
+        key: the API key; by default from the environment or the keyring.
+        train_url: address of the training endpoint; by default from the settings.
+        detect_url: address of the detection endpoint; by default from the settings.
 
     Raises:
-        ConfigError: there is no key, or an address would show it to the network.
+        ConfigError: there is no key, or an address would send it unencrypted over the network.
     """
 
     def __init__(self, key: str | None = None, *, train_url: str | None = None, detect_url: str | None = None) -> None:
@@ -51,14 +52,14 @@ class Client:
 
     @property
     def requests(self) -> int:
-        """How many requests this object sent."""
+        """The number of requests this client has sent."""
         return self._service.requests
 
     def create_model(self, title: str, *, type: str, purpose: str, tags: str = "") -> None:
-        """Makes a model. The answer does not say its id: look at ``models`` before and after.
+        """Creates a model. The answer does not contain its id: compare ``models`` before and after.
 
         Raises:
-            RemoteError: see ``outcome`` for what it proves.
+            RemoteError: the request failed; ``outcome`` says whether the model may have been created.
         """
         self._service.create_model(title, type, purpose, tags)
 
@@ -74,12 +75,12 @@ class Client:
         """One model as the list shows it.
 
         Raises:
-            NoSuchModel: the account has none of this id.
+            NoSuchModel: the account has no model with this id.
         """
         for model in self.models():
             if model.model_id == model_id:
                 return model
-        raise NoSuchModel(f"the account has no model {model_id}", "astica-sync models lists them.")
+        raise NoSuchModel(f"the account has no model {model_id}", "List them: astica-sync models")
 
     def view(self, model_id: int) -> Observation:
         """All classes and samples of a model.
@@ -90,31 +91,31 @@ class Client:
         return self._service.view(model_id)[0]
 
     def upload(self, model_id: int, class_title: str, image: bytes | Path, uid: str = "") -> None:
-        """Sends one PNG or JPEG into a class, which is made where it does not exist.
+        """Uploads one PNG or JPEG image into a class, which is created if it does not exist.
 
         Raises:
-            OutcomeUnknown: the answer was lost; only a ``view`` tells whether the sample is there.
-            RemoteError: see ``outcome``.
+            OutcomeUnknown: the answer was lost; only ``view`` shows whether the sample is there.
+            RemoteError: the request failed; see ``outcome``.
         """
         data = image if isinstance(image, bytes) else image.read_bytes()
         self._service.upload(self._service.wait_for_permit(Lane.INTERACTIVE), model_id, class_title, uid, data)
 
     def train(self, model_id: int) -> None:
-        """Starts a training; a new version shows in ``model`` some minutes later."""
+        """Starts a training; some minutes later ``model`` shows a new version."""
         self._service.train(model_id)
 
     def detect(self, model_id: int, version: str, image: bytes | Path) -> Detection:
-        """What one version of a model sees in an image."""
+        """Runs one version of a model on an image."""
         return self._service.detect(model_id, version, image if isinstance(image, bytes) else image.read_bytes())
 
     def remove_sample(self, sample_id: int) -> None:
-        """Removes one sample for good; the service gives none back."""
+        """Removes one sample permanently."""
         self._service.remove_sample(self._service.wait_for_permit(Lane.REMOVAL), sample_id)
 
     def remove_class(self, class_id: int) -> None:
-        """Removes a class and all that is in it, for good."""
+        """Removes a class and all its samples permanently."""
         self._service.remove_class(self._service.wait_for_permit(Lane.REMOVAL), class_id)
 
     def remove_model(self, model_id: int) -> None:
-        """Removes a model and all that is in it, for good."""
+        """Removes a model and all its samples permanently."""
         self._service.remove_model(model_id)

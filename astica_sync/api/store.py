@@ -1,28 +1,31 @@
-"""A store, for programs and notebooks: what the commands do, as methods."""
+"""A store, for programs and notebooks: one method for each command."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from functools import partial
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from astica_sync.api.base import quiet
+from astica_sync.api import adoption
 from astica_sync.api.scoring import Scoring
-from astica_sync.core.model import LocalSample, Observation
-from astica_sync.core.plan.plan import Plan
-from astica_sync.core.versions.matching import Adopted, Matching, Pair, find_doubles, find_pairs
-from astica_sync.core.versions.snapshot import Diff, SnapshotSample, diff, freeze
-from astica_sync.core.versions.version import Training, Version, find_objections
-from astica_sync.errors import AsticaSyncError
-from astica_sync.local.identity import check_root
-from astica_sync.remote.responses import parse_sizes
-from astica_sync.sync.apply.apply_plan import apply_plan
-from astica_sync.sync.plan.status import FOLLOWS, StoreStatus, find_status, samples_to_hold
+from astica_sync.api.training_run import TrainingOptions, TrainingResult, run_training
+from astica_sync.api.version_target import followed_version, with_version_target
+from astica_sync.clock import SystemClock
+from astica_sync.core.versions.matching import Matching, Pair
+from astica_sync.core.versions.snapshot import SnapshotDiff, SnapshotSample, diff
+from astica_sync.core.versions.version import Training
+from astica_sync.open_session import OpenStore, open_session
+from astica_sync.sync.plan.status import StoreStatus, find_status
+from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.push.push import PushResult
 from astica_sync.sync.push.push import push as push_store
 from astica_sync.sync.push.round import Consent, Naming
-from astica_sync.sync.session import Session, VersionTarget
-from astica_sync.training.versions import Named, Told
+from astica_sync.sync.session import Session
+from astica_sync.training.detect import DetectionResult, ImageInput, find_inputs
+from astica_sync.training.evaluate import Evaluation
+from astica_sync.training.split import Split
+from astica_sync.training.train import Trainer
+from astica_sync.training.versions import NamedSnapshot, VersionHistory, VersionSummary
 
 if TYPE_CHECKING:
     from astica_sync.local.backup.restore import Restored
@@ -32,27 +35,82 @@ def _no(*_: object) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """What became of a training. ``version`` is None while it goes on at the service; ``picked_up`` says that it was
-    asked for by an earlier command, for the data that is there now."""
-
-    version: Version | None
-    snapshot: str
-    picked_up: bool = False
+def _ignore(*_: object) -> None:
+    pass
 
 
-class Store(Scoring):
-    """One store, open for work in the thread that opened it; a ``with`` block or ``close`` ends it."""
+class Store:
+    """One open store, used by the thread that opened it. Close it with ``close`` or a ``with`` block.
+
+    Args:
+        path: the folder of the store, or a folder inside it; the current folder by default.
+        listener: is called with the progress of a push.
+
+    Raises:
+        NoStore: there is no store.
+        ConfigError: a setting is wrong, or there is no key.
+    """
+
+    def __init__(self, path: str | Path | None = None, *, listener: ProgressListener | None = None) -> None:
+        self._stack = contextlib.ExitStack()
+        folder = None if path is None else Path(path)
+        opened = self._stack.enter_context(open_session(folder, listener or ProgressListener(), clock=SystemClock()))
+        self._use(opened)
+
+    @classmethod
+    def over(cls, opened: OpenStore) -> Self:
+        """A ``Store`` for a session that the caller opened and closes."""
+        store = cls.__new__(cls)
+        store._stack = contextlib.ExitStack()
+        store._use(opened)
+        return store
+
+    def _use(self, opened: OpenStore) -> None:
+        self.session = opened.session
+        self.settings = opened.settings
+        self.layout = opened.layout
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the store; calling it again does nothing."""
+        self._stack.close()
 
     @property
-    def follows(self) -> Named | None:
-        """The version whose data the service was made equal to by ``push``; None while it follows the store."""
-        found = self.session.local.journal.get_meta(FOLLOWS)
-        return None if found is None else Named(*found)
+    def model_id(self) -> int:
+        """The id of the model the store is bound to."""
+        return self.session.remote.model_id
+
+    @property
+    def history(self) -> VersionHistory:
+        """The versions and snapshots recorded in the backup."""
+        return VersionHistory(self.layout, self.session.local.backup, self.session.local.fs, self.model_id)
+
+    @property
+    def trainer(self) -> Trainer:
+        """Requests trainings of this model and records their versions."""
+        session = self.session
+        return Trainer(
+            session.remote.service,
+            session.local.journal,
+            self.history.records,
+            session.runtime.clock,
+            session.policy.quarantine,
+            session.remote.model_id,
+        )
+
+    @property
+    def follows(self) -> NamedSnapshot | None:
+        """The version whose data ``push(as_version=...)`` sent to the service; None if the service follows the
+        store."""
+        return followed_version(self.session)
 
     def status(self, *, offline: bool = False) -> StoreStatus:
-        """What differs between store and service, and what a push would do; sends one request, ``offline`` none.
+        """The differences between store and service, and what a push would do. Sends one request, none if ``offline``.
 
         Raises:
             StoreError: the store cannot be scanned.
@@ -61,12 +119,12 @@ class Store(Scoring):
         return find_status(self.session, offline=offline)
 
     def plan_as(self, version: str) -> StoreStatus:
-        """What a push as this version would do, as ``status``.
+        """The status with the data of a version in place of the store: what ``push(as_version=version)`` would do.
 
         Raises:
-            AsticaSyncError: no such version, or its data is not known.
+            AsticaSyncError: there is no such version, or its data is not known.
         """
-        return find_status(self._as(self.history.find_data(version)))
+        return find_status(self._session_as(version))
 
     def push(
         self,
@@ -79,24 +137,26 @@ class Store(Scoring):
         consent: Consent = _no,
         naming: Naming = _no,
     ) -> PushResult:
-        """Makes the service equal to the store, or to the data of ``as_version`` from the backup.
+        """Brings the service in sync with the store, or with the data of ``as_version`` from the backup.
+
+        There is a keyword argument for each option of the command.
 
         Args:
-            as_version: a version whose data is known; the store's folder is not touched.
-            yes: remove whatever the plan removes.
-            max_remove: remove so many samples at most.
-            new_classes: titles that are meant although they nearly are others.
-            retry: try the samples again that failed for good.
-            consent: asked when the guard refuses removals.
-            naming: asked when new classes nearly are others.
+            as_version: a version whose data is known; the folder of the store is not changed.
+            yes: allow all removals of the plan.
+            max_remove: allow at most this many removals.
+            new_classes: titles of new classes that are meant although they are similar to existing ones.
+            retry: try samples again that failed permanently in an earlier push.
+            consent: called when the guard refuses removals; True allows them.
+            naming: called when new classes are similar to existing ones; True creates them.
 
         Raises:
-            StoreBusy: another process writes this store.
-            StoreError: the store is not what it was, or cannot be scanned.
+            StoreBusy: another process is writing to this store.
+            StoreError: the store was replaced, or cannot be scanned.
             RemoteError: there is no first observation.
-            AsticaSyncError: no such version, or its data is not known.
+            AsticaSyncError: there is no such version, or its data is not known.
         """
-        session = self.session if as_version is None else self._as(self.history.find_data(as_version))
+        session = self.session if as_version is None else self._session_as(as_version)
         if yes or max_remove is not None:
             allowance = replace(session.policy.allowance, all=yes, at_most=max_remove)
             session = replace(session, policy=replace(session.policy, allowance=allowance))
@@ -108,118 +168,60 @@ class Store(Scoring):
         anyway: bool = False,
         again: Callable[[Training], bool] = _no,
         wait: bool = True,
-        tell: Callable[[str], None] = quiet,
-        waited: Callable[[Training, float], None] = quiet,
-        deliver: Callable[[Trained], None] = quiet,
-    ) -> Trained:
-        """Freezes a snapshot of what the service has, trains, and waits for the version.
+        on_message: Callable[[str], None] = _ignore,
+        on_wait: Callable[[Training, float], None] = _ignore,
+        on_result: Callable[[TrainingResult], None] = _ignore,
+    ) -> TrainingResult:
+        """Freezes a snapshot of what the service has, trains on it, and waits for the version.
 
-        A training that was asked for before, and whose version nobody saw yet, is waited for first; where it was for
-        the same data, it is the one.
+        If a training was requested before and its version has not appeared, waits for that one first; if it was for the
+        same data, its version is the result.
 
         Args:
             anyway: train although store and service differ.
-            again: asked when the version of an earlier request is overdue; True asks the service once more.
-            wait: False returns as soon as the service confirmed the request.
-            tell: hears what a person should know.
-            waited: hears the training, and the seconds since it was asked for, while it goes on.
-            deliver: hears the result. Until it has returned, the next call for the same data gives this version again
-                instead of asking for another.
+            again: called when the version of an earlier request is overdue; True repeats the request.
+            wait: False returns as soon as the service has confirmed the request.
+            on_message: called with messages for the user.
+            on_wait: called with the training and the seconds since its request, while the training is running.
+            on_result: called with the result. Until it has returned, the next call for the same data returns the same
+                version instead of requesting another one.
 
         Raises:
-            AsticaSyncError: something speaks against it, see ``find_objections``.
-            StoreBusy: another process writes this store.
-            RemoteError: refused, or no version appeared in time.
-            Interrupted: a person said stop; the training goes on, and the next call picks it up.
+            AsticaSyncError: the training should not start now, see ``find_objections``.
+            StoreBusy: another process is writing to this store.
+            RemoteError: the service refused the training, or no version appeared in time.
+            Interrupted: the user stopped the waiting; the training continues, and the next call resumes waiting.
         """
-        trained = self._train(anyway, again, wait, tell, waited)
-        deliver(trained)
-        if trained.version is not None:
-            self.trainer.told(trained.snapshot)
-        return trained
+        options = TrainingOptions(anyway, again, wait, on_message, on_wait)
+        result = run_training(self.session, self.history, self.trainer, options)
+        on_result(result)
+        if result.version is not None:
+            self.trainer.mark_reported(result.snapshot)
+        return result
 
-    def _train(
-        self,
-        anyway: bool,
-        again: Callable[[Training], bool],
-        wait: bool,
-        tell: Callable[[str], None],
-        waited: Callable[[Training, float], None],
-    ) -> Trained:
-        trainer = self.trainer
-        while True:
-            with self.session.local.lock(self.layout):
-                check_root(self.layout, self.session.local.fs)
-                look = trainer.look()
-                training = look.pending
-                overdue = training is not None and trainer.is_overdue(training)
-                if training is not None and overdue and not again(training):
-                    raise AsticaSyncError(
-                        "a training was asked for, and no version has appeared in the time that one takes",
-                        "If the service is not at it any more: astica-sync train --again asks once more.",
-                    )
-                own = training is None or overdue
-                if training is None or overdue:
-                    snapshot, seen = self._freeze(anyway=anyway)
-                    # What was observed just now may show the version that nobody expected any more.
-                    if training is not None and trainer.note(seen.model, training).finished is None:
-                        trainer.give_up(training)
-                    untold = trainer.untold()
-                    if untold is not None and untold[0].snapshot == snapshot:
-                        return Trained(untold[1], snapshot, picked_up=True)
-                    training = trainer.begin(seen.model, snapshot, len(seen.samples), tell)
-                else:
-                    tell("A training that was asked for before is still under way")
-            if not wait:
-                return Trained(None, training.snapshot, picked_up=not own)
-            look = trainer.wait(training, partial(waited, training))
-            if own:
-                return Trained(look.version, training.snapshot)
+    def versions(self, *, offline: bool = False) -> list[VersionSummary]:
+        """Every version, the first one first, with its data, the changes to the version before, and its scores.
 
-    def _freeze(self, *, anyway: bool) -> tuple[str, Observation]:
-        """Writes down what the service holds by this observation; for the holder of the writer lock."""
-        session = self._as(self.follows) if self.follows else self.session
-        seen = find_status(session)
-        objections = find_objections(seen.plan, seen.observation)
-        for objection in objections:
-            if not (anyway and objection.harmless):
-                raise AsticaSyncError(objection.reason, objection.hint)
-        if seen.plan.adopts:
-            # What is on the service and not marked yet may not be in the backup either.
-            apply_plan(session, Plan(adopts=seen.plan.adopts), removals=False)
-        snapshot = self.history.snapshots.write(
-            lambda: freeze(
-                samples_to_hold(session.local, self.model_id, session.target),
-                session.local.journal.marks(),
-                seen.observation,
-            )
-        )
-        return snapshot, seen.observation
-
-    def versions(self, *, offline: bool = False) -> list[Told]:
-        """Every version ever seen, the first one first, with its data, what changed in it, and its scores.
-
-        Looks at the service once, so that a new version is known and a training that finished is picked up; not when
-        ``offline``.
+        Asks the service for the model first, which records a new version; not if ``offline``.
 
         Raises:
             RemoteError: the service did not answer.
             StoreError: a snapshot cannot be read.
         """
         if not offline:
-            self.trainer.look()
-        return self.history.told()
+            self.trainer.poll()
+        return self.history.summaries()
 
     def snapshot(self, version: str) -> list[SnapshotSample]:
-        """The samples of a version, or of a snapshot named by the first digits of its id.
+        """The samples of a version, or of the snapshot whose id begins with ``version``.
 
         Raises:
-            AsticaSyncError: no such version, or its data is not known.
+            AsticaSyncError: there is no such version, or its data is not known.
         """
-        return list(self.history.snapshots.read(self.history.find_data(version).snapshot))
+        return list(self.history.snapshots.read(self.history.find_snapshot(version).snapshot))
 
-    def diff(self, before: str, after: str) -> Diff:
-        """What came, went and moved between two versions.
+    def diff(self, before: str, after: str) -> SnapshotDiff:
+        """The samples that were added, removed or moved between two versions.
 
         Raises:
             AsticaSyncError: as ``snapshot``.
@@ -227,54 +229,96 @@ class Store(Scoring):
         return diff(self.snapshot(before), self.snapshot(after))
 
     def restore(self, version: str, to: str | Path) -> "Restored":
-        """Writes the class folders of a version, byte for byte.
+        """Writes the class folders of a version into the folder ``to``, byte for byte.
 
         Raises:
             AsticaSyncError: as ``snapshot``, or the folder cannot be written.
         """
-        return self.history.restore(self.history.find_data(version).snapshot, Path(to))
+        return self.history.restore(self.history.find_snapshot(version).snapshot, Path(to))
 
     def find_adoptable(self) -> Matching:
-        """Which samples that were made elsewhere are which files of the store; sends one request, changes nothing.
+        """Matches the unmanaged samples of the service with files of the store; sends one request, changes nothing.
 
         Raises:
             StoreError: the store cannot be scanned.
             RemoteError: there is no observation.
         """
-        seen = self.status()
-        missing = {upload.uid for upload in (*seen.plan.uploads, *seen.plan.questioned, *seen.plan.failed_before)}
-        local: list[LocalSample] = []
-        sent: list[LocalSample] = []
-        for sample in self.session.local.index.local_samples(self.model_id):
-            (local if sample.uid in missing else sent).append(sample)
-        sizes = parse_sizes(self.layout.last_view.read_bytes().partition(b"\n")[2])
-        return find_doubles(find_pairs(seen.plan.unmanaged, local, sizes), sent, sizes)
+        return adoption.find_adoptable(self.session)
 
     def adopt(self, pairs: Iterable[Pair]) -> int:
-        """Takes over samples that were made elsewhere: from now on they are managed as the files they were paired
-        with, so they are not uploaded again, and go when the file goes. Returns how many.
+        """Adopts unmanaged samples as the files they were paired with; returns how many.
+
+        From then on they are managed: they are not uploaded again, and they are removed when their file is removed.
 
         Raises:
-            StoreBusy: another process writes this store.
-            StoreError: the bytes cannot be brought into the backup.
+            StoreBusy: another process is writing to this store.
+            StoreError: the bytes cannot be written to the backup.
             RemoteError: there is no observation.
         """
-        adopted = [
-            Adopted(pair.remote.sample_id, pair.remote.uid, pair.remote.class_title, pair.local.uid) for pair in pairs
-        ]
-        if not adopted:
-            return 0
-        session = self.session
-        with session.local.lock(self.layout):
-            check_root(self.layout, session.local.fs)
-            self.history.records.add_adopted(adopted)
-            # Under their new uids the decision table itself takes them over: in the store, and there once.
-            seen = find_status(session)
-            uids = {entry.uid for entry in adopted}
-            plan = Plan(adopts=tuple(adopt for adopt in seen.plan.adopts if adopt.uid in uids))
-            applied = apply_plan(session, plan, removals=False)
-        return len(plan.adopts) - len(applied.failed)
+        return adoption.adopt(self.session, self.history.records, pairs)
 
-    def _as(self, named: Named) -> Session:
-        samples = self.history.snapshots.local_samples(named.snapshot, self.model_id)
-        return replace(self.session, target=VersionTarget(named.name, named.snapshot, samples))
+    def detect(
+        self, images: str | Path | Iterable[str | Path], version: str | None = None
+    ) -> Iterator[DetectionResult]:
+        """Runs a version, by default the latest, on images: files, folders, or patterns.
+
+        The results come in the order of the images; one that cannot be processed has an ``error``. An image that the
+        version was run on before costs no request.
+
+        Raises:
+            AsticaSyncError: there is no such file, or no version.
+            RemoteError: the service cannot be reached.
+        """
+        names = [images] if isinstance(images, str | Path) else images
+        return self.detect_inputs(find_inputs(map(str, names), lambda: b""), version)
+
+    def detect_inputs(self, inputs: Iterable[ImageInput], version: str | None = None) -> Iterator[DetectionResult]:
+        """As ``detect``, for images that need not be files."""
+        return self._scoring.detect(inputs, version)
+
+    def evaluate(
+        self,
+        folder: str | Path,
+        versions: Sequence[str] | None = None,
+        *,
+        with_leaks: bool = False,
+        on_progress: Callable[[int, int], None] = _ignore,
+    ) -> Evaluation:
+        """Evaluates versions on a held-out folder, and compares each with the one before it.
+
+        Args:
+            folder: contains one folder per class, with images that no version was trained on.
+            versions: names of versions, or ``["all"]``; the latest by default.
+            with_leaks: count images that are also in the training data.
+            on_progress: called with the number of answers so far, and the number of all answers.
+
+        Raises:
+            AsticaSyncError: there is no such folder or version, or no image in the folder can be evaluated.
+            RemoteError: the service cannot be reached.
+        """
+        return self._scoring.evaluate(Path(folder), versions, with_leaks=with_leaks, on_progress=on_progress)
+
+    def plan_split(self, to: str | Path, *, share: float = 0.2, seed: int = 0) -> Split:
+        """Chooses the files of the store to move into the held-out folder ``to``; changes nothing.
+
+        Raises:
+            AsticaSyncError: ``to`` already is a held-out folder, or no image can be held out.
+            StoreError: the store cannot be scanned.
+        """
+        return self._scoring.plan_split(Path(to), share=share, seed=seed)
+
+    def split(self, planned: Split) -> int:
+        """Moves the files of a planned split out of the store; returns how many were moved.
+
+        Raises:
+            StoreBusy: another process is writing to this store.
+            StoreError: a file cannot be moved; calling again continues with it.
+        """
+        return self._scoring.split(planned)
+
+    @property
+    def _scoring(self) -> Scoring:
+        return Scoring(self.session, self.history, self.trainer)
+
+    def _session_as(self, version: str) -> Session:
+        return with_version_target(self.session, self.history, self.history.find_snapshot(version))

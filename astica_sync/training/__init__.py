@@ -1,1 +1,1 @@
-"""What is done with a model once its data is there: versions and detection."""
+"""Trainings and their versions, detection, evaluation on held-out images, and splitting off such images."""

@@ -1,4 +1,4 @@
-"""Running a version on images: as many at once as the budget allows, in order, and never twice for the same bytes."""
+"""Runs a version on images: concurrently within the budget, results in order, each content at most once."""
 
 import contextlib
 import glob
@@ -14,15 +14,15 @@ from astica_sync.local.image.format import HEAD_BYTES, describe, judge_bytes, sn
 from astica_sync.remote.responses import Detection
 from astica_sync.remote.service import Service
 
-AT_ONCE = 12
+WORKERS = 12
 SUFFIXES = (".jpg", ".jpeg", ".png")
 STDIN = "-"
 
 
 @dataclass(frozen=True, slots=True)
-class Detected:
-    """What a version sees in one image; ``error`` says why there is nothing. ``confidence`` is in percent, ``cached``
-    says that no request was needed."""
+class DetectionResult:
+    """The answer of a version for one image. ``confidence`` is in percent, ``cached`` is True if no request was needed,
+    and ``error`` is the reason why there is no answer."""
 
     name: str
     content: str = ""
@@ -33,8 +33,8 @@ class Detected:
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
-    """One image to look at: a file, or bytes that came from elsewhere under a name."""
+class ImageInput:
+    """One image to run a version on: a file, or bytes from another source under a name."""
 
     name: str
     source: Path | bytes
@@ -47,126 +47,140 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
+class _Request:
+    """A detection that was handed to the thread pool."""
+
+    name: str
+    content: str
+    future: Future[Detection]
+
+
+@dataclass(frozen=True, slots=True)
 class Detector:
-    """One version of a model, ready to run. ``known`` says that the version surely exists, so that a refusal is about
-    the image."""
+    """One version of a model, ready to run.
+
+    ``version_exists`` is True if the version is known to exist, so that a refusal is about the image. ``stopping``
+    returns True after the user has interrupted the program.
+    """
 
     service: Service
     cache: Detections
     model_id: int
     version: str
-    known: bool
+    version_exists: bool
     stopping: Callable[[], bool]
 
-    def run(self, inputs: Iterable[Input]) -> Iterator[Detected]:
-        """Runs the version on each image; the results come in the order of the images, a failure is one of them.
+    def run(self, inputs: Iterable[ImageInput]) -> Iterator[DetectionResult]:
+        """Runs the version on each image and yields the results in the order of the images, failures included.
 
-        What was answered is kept at once, so that an interrupted run goes on where it was.
+        Answers are cached immediately, so an interrupted run can be repeated without repeating its requests.
 
         Raises:
-            RemoteError: the service is out of reach, refuses the key, or does not run this version.
-            Interrupted: a person said stop.
+            RemoteError: the service cannot be reached, refuses the key, or cannot run this version.
+            Interrupted: the user interrupted the program.
         """
-        pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="detect")
-        waiting: deque[Detected | tuple[Input, str, Future[Detection]]] = deque()
+        pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="detect")
+        queue: deque[DetectionResult | _Request] = deque()
         try:
-            for one in inputs:
-                if self.stopping():
-                    raise Interrupted("stopped; what was answered is kept", "Give the same command to go on.")
-                waiting.append(self._begin(one, pool))
-                if len(waiting) >= 2 * AT_ONCE:
-                    yield self._finish(waiting.popleft())
-            while waiting:
-                if self.stopping():
-                    raise Interrupted("stopped; what was answered is kept", "Give the same command to go on.")
-                yield self._finish(waiting.popleft())
+            for image in inputs:
+                self._check_interrupted()
+                queue.append(self._begin(image, pool))
+                if len(queue) >= 2 * WORKERS:
+                    yield self._finish(queue.popleft())
+            while queue:
+                self._check_interrupted()
+                yield self._finish(queue.popleft())
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-            for begun in waiting:
-                self._keep(begun)
+            for entry in queue:
+                self._cache_if_answered(entry)
 
-    def _begin(self, one: Input, pool: ThreadPoolExecutor) -> "Detected | tuple[Input, str, Future[Detection]]":
+    def _check_interrupted(self) -> None:
+        if self.stopping():
+            raise Interrupted("stopped; all answers are cached", "Run the same command again to continue.")
+
+    def _begin(self, image: ImageInput, pool: ThreadPoolExecutor) -> DetectionResult | _Request:
         try:
-            reason = judge_bytes(one.size())
-            image = b"" if reason else one.read()
+            reason = judge_bytes(image.size())
+            data = b"" if reason else image.read()
         except OSError as error:
-            return Detected(one.name, error=f"cannot be read: {error.strerror}")
-        if reason is None and sniff(image[:HEAD_BYTES]) is None:
-            # Its advice is about files in the store.
-            reason = f"{describe(image[:HEAD_BYTES], len(image)).partition(':')[0]}, no PNG or JPEG image"
+            return DetectionResult(image.name, error=f"cannot be read: {error.strerror}")
+        if reason is None and sniff(data[:HEAD_BYTES]) is None:
+            # The rest of the description is about files of the store.
+            reason = f"{describe(data[:HEAD_BYTES], len(data)).partition(':')[0]}, not a PNG or JPEG image"
         if reason is not None:
-            return Detected(one.name, error=reason)
-        content = hash_bytes(image)
-        kept = self.cache.get(self.model_id, self.version, content)
-        if kept is not None:
-            return Detected(one.name, content, *kept, cached=True)
-        return one, content, pool.submit(self.service.detect, self.model_id, self.version, image)
+            return DetectionResult(image.name, error=reason)
+        content = hash_bytes(data)
+        cached = self.cache.get(self.model_id, self.version, content)
+        if cached is not None:
+            return DetectionResult(image.name, content, *cached, cached=True)
+        return _Request(image.name, content, pool.submit(self.service.detect, self.model_id, self.version, data))
 
-    def _finish(self, begun: "Detected | tuple[Input, str, Future[Detection]]") -> Detected:
-        if isinstance(begun, Detected):
-            return begun
-        one, content, future = begun
+    def _finish(self, entry: DetectionResult | _Request) -> DetectionResult:
+        if isinstance(entry, DetectionResult):
+            return entry
         try:
-            found = future.result()
-        except Refused as error:
-            if not self.known and not error.stops_run:
-                raise AsticaSyncError(
-                    f"the service does not run version {self.version!r}: {error}", "astica-sync versions lists them."
-                ) from error
-            if error.stops_run:
-                raise
-            return Detected(one.name, content, error=str(error))
+            answer = entry.future.result()
         except RemoteError as error:
             if error.stops_run:
                 raise
-            return Detected(one.name, content, error=str(error))
-        self.cache.put(self.model_id, self.version, content, found.label, found.confidence)
-        return Detected(one.name, content, found.label, found.confidence)
+            if isinstance(error, Refused) and not self.version_exists:
+                raise AsticaSyncError(
+                    f"the service cannot run version {self.version!r}: {error}", "List them: astica-sync versions"
+                ) from error
+            return DetectionResult(entry.name, entry.content, error=str(error))
+        self._cache(entry.content, answer)
+        return DetectionResult(entry.name, entry.content, answer.label, answer.confidence)
 
-    def _keep(self, begun: "Detected | tuple[Input, str, Future[Detection]]") -> None:
-        """Keeps an answer that came before the end, though nobody waits for it any more."""
-        if not isinstance(begun, Detected):
-            _, content, future = begun
+    def _cache_if_answered(self, entry: DetectionResult | _Request) -> None:
+        """Caches an answer that arrived before the run ended but was not yielded."""
+        if isinstance(entry, _Request):
+            future = entry.future
             if future.done() and not future.cancelled() and future.exception() is None:
-                found = future.result()
-                self.cache.put(self.model_id, self.version, content, found.label, found.confidence)
+                self._cache(entry.content, future.result())
+
+    def _cache(self, content: str, answer: Detection) -> None:
+        self.cache.put(self.model_id, self.version, content, answer.label, answer.confidence)
 
 
-def inputs_in(named: Iterable[str], stdin: Callable[[], bytes]) -> Iterator[Input]:
-    """The images a person named: files as they are, folders with every PNG and JPEG below them, patterns such as
+def find_inputs(names: Iterable[str], stdin: Callable[[], bytes]) -> Iterator[ImageInput]:
+    """The images that ``names`` refer to: files, folders with every PNG and JPEG file below them, patterns such as
     ``'new/*.png'``, and ``-`` for one image on standard input.
 
     Raises:
-        AsticaSyncError: a name is none of these, or a folder has no image; before the first image is given.
+        AsticaSyncError: a name is none of these, or a folder contains no image. Raised before the first image is
+            yielded.
     """
-    found: list[Path | str] = []
-    for name in named:
+    sources: list[Path | str] = []
+    for name in names:
         path = Path(name)
         if name == STDIN:
-            found.append(name)
+            sources.append(name)
         elif path.is_dir():
-            inside = images_below(path)
+            inside = list_images(path)
             if not inside:
-                raise AsticaSyncError(f"{path} holds no PNG or JPEG file", "Name another folder, or files.")
-            found += inside
+                raise AsticaSyncError(f"{path} contains no PNG or JPEG file", "Name another folder, or files.")
+            sources += inside
         elif path.exists():
-            found.append(path)
+            sources.append(path)
         else:
-            # Unlike Path.glob it takes absolute patterns.
+            # Path.glob refuses absolute patterns.
             matching = sorted(glob.glob(name, recursive=True)) if glob.has_magic(name) else []  # noqa: PTH207
             if not matching:
                 raise AsticaSyncError(f"no such file: {name}", "Name files or folders that exist.")
-            found += [Path(match) for match in matching if not Path(match).is_dir()]
-    return (Input(STDIN, stdin()) if isinstance(one, str) else Input(str(one), one) for one in found)
+            sources += [Path(match) for match in matching if not Path(match).is_dir()]
+    return (
+        ImageInput(STDIN, stdin()) if isinstance(source, str) else ImageInput(str(source), source) for source in sources
+    )
 
 
-def images_below(folder: Path) -> list[Path]:
-    """Every file below a folder that is called PNG or JPEG, sorted; hidden folders are passed over."""
-    found = []
+def list_images(folder: Path) -> list[Path]:
+    """Every file below a folder with the suffix of a PNG or JPEG file, sorted; hidden folders are skipped."""
+    images = []
     for path in folder.rglob("*"):
         below = path.relative_to(folder).parts
         if path.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in below):
             with contextlib.suppress(OSError):
                 if path.is_file():
-                    found.append(path)
-    return sorted(found)
+                    images.append(path)
+    return sorted(images)

@@ -1,4 +1,4 @@
-"""An evaluation as one HTML file that needs nothing else: no script, no font, no image from elsewhere."""
+"""An evaluation as one self-contained HTML file: no script, no font and no image is loaded from elsewhere."""
 
 import base64
 import io
@@ -9,20 +9,22 @@ from pathlib import Path
 
 from astica_sync.clock import local_time
 from astica_sync.training.evaluate import Evaluation
-from astica_sync.training.metrics import Answer, Measured
+from astica_sync.training.metrics import Prediction, VersionMetrics
 
-MISTAKES_SHOWN = 60
-LEAKS_SHOWN = 100
-MATRIX_CLASSES = 60
-"""A matrix of more classes than these shows the most confused ones: nobody reads a million cells."""
+MAX_MISTAKES = 60
+MAX_LISTED = 100
+"""How many leaks, and how many failed images, are listed by name."""
 
-UPRIGHT_LETTERS = 70
-"""Titles of more letters together stand upright above their columns."""
+MAX_MATRIX_CLASSES = 60
+"""A confusion matrix of more classes shows those with the most mistakes."""
 
-THUMBNAIL = 96
+MAX_HORIZONTAL_LETTERS = 70
+"""Column titles with more letters in total are written vertically."""
+
+THUMBNAIL_SIZE = 96
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-"""What the browser is told, so that not even a mistake of this page could ask for anything."""
+"""The content security policy: the browser loads nothing, even if a name in the page contained markup."""
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2128; --faint: #5f6873; --line: #d8dee4; --cell: #f3f5f7; --paper: #fff;
@@ -40,11 +42,11 @@ th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align:
 th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 6rem; max-width: 24rem }
 th { font-weight: 600 }
 .matrix td { background: var(--cell); border: 1px solid var(--paper); min-width: 1.8rem; text-align: center }
-.matrix td, .matrix .upright { padding: .2rem .3rem }
+.matrix td, .matrix .vertical { padding: .2rem .3rem }
 .matrix th { border: 0 } .matrix thead th { text-align: center; vertical-align: bottom }
 .matrix th:first-child { position: sticky; left: 0; background: var(--paper); max-width: 11rem; overflow: hidden;
                          text-overflow: ellipsis; white-space: nowrap }
-.matrix .upright span { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 10rem; overflow: hidden;
+.matrix .vertical span { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 10rem; overflow: hidden;
                         text-overflow: ellipsis; text-align: left; display: inline-block }
 .verdict { border-left: 4px solid var(--line); padding: .4rem .9rem; margin: .75rem 0 }
 .real { border-color: rgb(var(--bad)) }
@@ -56,46 +58,54 @@ figcaption b { color: rgb(var(--bad)) }
 
 
 def write_html(evaluation: Evaluation, now: float) -> str:
-    """The whole report; ``now`` is in seconds since the epoch."""
+    """The report as HTML; ``now`` is in seconds since the epoch."""
     return "".join(_page(evaluation, now))
 
 
 def _page(evaluation: Evaluation, now: float) -> Iterator[str]:
-    when = local_time(now)
     folder = evaluation.folder.resolve().name or str(evaluation.folder)
     yield "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
     yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
     yield "<meta name='viewport' content='width=device-width, initial-scale=1'>\n"
     yield f"<title>Evaluation on {escape(_plain(folder))}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
     yield f"<h1>Evaluation on {_name(folder)}</h1>\n"
-    yield f"<p class='faint'>{_images(evaluation.measured[0].shown, 'held-out ')}, {when}</p>\n"
+    yield f"<p class='faint'>{_images(evaluation.measured[0].total, 'held-out ')}, {local_time(now)}</p>\n"
     yield from _overview(evaluation)
-    for compared in evaluation.compared:
-        kind = "verdict real" if compared.real else "verdict"
-        yield f"<p class='{kind}'>{escape(_plain(compared.sentence))}</p>\n"
+    for comparison in evaluation.compared:
+        kind = "verdict real" if comparison.significant else "verdict"
+        yield f"<p class='{kind}'>{escape(_plain(comparison.sentence))}</p>\n"
     yield from _left_out(evaluation)
-    for number, measured in enumerate(evaluation.measured, 1):
-        yield f"<h2 id='version-{number}'>Version {_name(measured.version)}</h2>\n"
-        yield from _classes(measured)
-        yield from _matrix(measured)
-        yield from _mistakes(measured, evaluation)
+    for number, metrics in enumerate(evaluation.measured, 1):
+        yield f"<h2 id='version-{number}'>Version {_name(metrics.version)}</h2>\n"
+        yield from _classes(metrics)
+        yield from _confusion_matrix(metrics)
+        yield from _mistakes(metrics, evaluation)
     yield "</body>\n</html>\n"
 
 
 def _name(text: str) -> str:
-    """A name from a file or the service: whatever it holds, the page around it stays as it is."""
-    return f"<bdi>{escape(_plain(text))}</bdi>" if text else "<i>(nothing)</i>"
+    """A name from a file or the service, escaped and isolated from the text around it."""
+    return f"<bdi>{escape(_plain(text))}</bdi>" if text else "<i>(no name)</i>"
 
 
 def _plain(text: str) -> str:
-    """Without what no page may hold or what makes a name look like another: control characters, bytes that were no
-    UTF-8, and orders to write the other way."""
-    return "".join("\N{REPLACEMENT CHARACTER}" if _is_odd(sign) else sign for sign in text)
+    """Replaces control characters, bytes that are not UTF-8, and characters that change the writing direction."""
+    return "".join("\N{REPLACEMENT CHARACTER}" if _is_unsafe(char) else char for char in text)
 
 
-def _is_odd(sign: str) -> bool:
-    turns = unicodedata.bidirectional(sign) in ("LRE", "LRO", "RLE", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
-    return turns or unicodedata.category(sign) in ("Cc", "Cs")
+def _is_unsafe(char: str) -> bool:
+    changes_direction = unicodedata.bidirectional(char) in (
+        "LRE",
+        "LRO",
+        "RLE",
+        "RLO",
+        "PDF",
+        "LRI",
+        "RLI",
+        "FSI",
+        "PDI",
+    )
+    return changes_direction or unicodedata.category(char) in ("Cc", "Cs")
 
 
 def _images(count: int, kind: str = "") -> str:
@@ -103,36 +113,38 @@ def _images(count: int, kind: str = "") -> str:
 
 
 def _overview(evaluation: Evaluation) -> Iterator[str]:
-    yield "<div class='wide'><table><thead><tr><th>version<th>right<th>accuracy<th>95 % interval</tr></thead><tbody>\n"
-    for number, one in enumerate(evaluation.measured, 1):
+    yield "<div class='wide'><table><thead><tr><th>version<th>correct<th>accuracy<th>95 % interval"
+    yield "</tr></thead><tbody>\n"
+    for number, metrics in enumerate(evaluation.measured, 1):
         yield (
-            f"<tr><td><a href='#version-{number}'>{_name(one.version)}</a><td>{one.right:,} of {one.shown:,}"
-            f"<td>{one.accuracy:.1%}<td>{one.low:.1%} to {one.high:.1%}</tr>\n"
+            f"<tr><td><a href='#version-{number}'>{_name(metrics.version)}</a>"
+            f"<td>{metrics.correct:,} of {metrics.total:,}"
+            f"<td>{metrics.accuracy:.1%}<td>{metrics.low:.1%} to {metrics.high:.1%}</tr>\n"
         )
     yield "</tbody></table></div>\n"
 
 
 def _left_out(evaluation: Evaluation) -> Iterator[str]:
     if evaluation.leaks:
-        word = "counted all the same" if evaluation.with_leaks else "left out"
-        yield f"<h3>In the training data as well: {_images(len(evaluation.leaks))}, {word}</h3>\n<ul class='faint'>\n"
-        for leak in evaluation.leaks[:LEAKS_SHOWN]:
-            same = "the same bytes as" if leak.same_bytes else "nearly the same picture as"
-            yield f"<li>{_name(leak.image.name)}: {same} {_name(leak.source)}</li>\n"
-        if len(evaluation.leaks) > LEAKS_SHOWN:
-            yield f"<li>and {len(evaluation.leaks) - LEAKS_SHOWN:,} more</li>\n"
+        treatment = "counted" if evaluation.with_leaks else "left out"
+        yield f"<h3>Also in the training data: {_images(len(evaluation.leaks))}, {treatment}</h3>\n<ul class='faint'>\n"
+        for leak in evaluation.leaks[:MAX_LISTED]:
+            relation = "the same bytes as" if leak.same_bytes else "similar to"
+            yield f"<li>{_name(leak.image.name)}: {relation} {_name(leak.source)}</li>\n"
+        if len(evaluation.leaks) > MAX_LISTED:
+            yield f"<li>and {len(evaluation.leaks) - MAX_LISTED:,} more</li>\n"
         yield "</ul>\n"
-    for title, images in evaluation.unknown.items():
-        yield f"<p class='faint'>Class {_name(title)} ({_images(images)}) is known to no version and left out.</p>\n"
-    for failed in evaluation.failed[:LEAKS_SHOWN]:
-        yield f"<p class='faint'>{_name(failed.name)} could not be looked at: {_name(failed.error)}</p>\n"
-    if len(evaluation.failed) > LEAKS_SHOWN:
-        yield f"<p class='faint'>{len(evaluation.failed) - LEAKS_SHOWN:,} more could not be looked at.</p>\n"
+    for title, images in evaluation.unknown_classes.items():
+        yield f"<p class='faint'>Class {_name(title)} ({_images(images)}) is not known to any version; left out.</p>\n"
+    for failed in evaluation.failed[:MAX_LISTED]:
+        yield f"<p class='faint'>{_name(failed.name)} could not be evaluated: {_name(failed.error)}</p>\n"
+    if len(evaluation.failed) > MAX_LISTED:
+        yield f"<p class='faint'>{len(evaluation.failed) - MAX_LISTED:,} more could not be evaluated.</p>\n"
 
 
-def _classes(measured: Measured) -> Iterator[str]:
+def _classes(metrics: VersionMetrics) -> Iterator[str]:
     yield "<div class='wide'><table><thead><tr><th>class<th>images<th>precision<th>recall<th>F1</tr></thead><tbody>\n"
-    for one in measured.classes:
+    for one in metrics.classes:
         yield (
             f"<tr><td>{_name(one.title)}<td>{one.images:,}<td>{one.precision:.1%}<td>{one.recall:.1%}"
             f"<td>{one.f1:.1%}</tr>\n"
@@ -140,59 +152,59 @@ def _classes(measured: Measured) -> Iterator[str]:
     yield "</tbody></table></div>\n"
 
 
-def _matrix(measured: Measured) -> Iterator[str]:
-    places = measured.most_confused(MATRIX_CLASSES)
-    titles = [measured.titles[place] for place in places]
-    upright = " class='upright'" if sum(map(len, titles)) > UPRIGHT_LETTERS else ""
-    yield "<h3>What was said of each class</h3>\n<div class='wide'><table class='matrix'><thead><tr><th>"
-    yield "".join(f"<th{upright} title='{escape(_plain(title))}'><span>{_name(title)}</span>" for title in titles)
+def _confusion_matrix(metrics: VersionMetrics) -> Iterator[str]:
+    indexes = metrics.most_confused(MAX_MATRIX_CLASSES)
+    titles = [metrics.titles[index] for index in indexes]
+    vertical = " class='vertical'" if sum(map(len, titles)) > MAX_HORIZONTAL_LETTERS else ""
+    yield "<h3>Confusion matrix</h3>\n<div class='wide'><table class='matrix'><thead><tr><th>"
+    yield "".join(f"<th{vertical} title='{escape(_plain(title))}'><span>{_name(title)}</span>" for title in titles)
     yield "</tr></thead><tbody>\n"
-    for place, title in zip(places, titles, strict=True):
-        row = measured.confusion[place]
-        most = max(1, sum(row))
+    for index, title in zip(indexes, titles, strict=True):
+        row = metrics.confusion[index]
+        row_total = max(1, sum(row))
         yield f"<tr><th title='{escape(_plain(title))}'>{_name(title)}"
-        for column in places:
+        for column in indexes:
             count = row[column]
-            colour = "good" if column == place else "bad"
-            strength = round(count / most * 0.8, 2)
-            yield f"<td style='background: rgba(var(--{colour}), {strength})'>{count:,}" if count else "<td>"
+            colour = "good" if column == index else "bad"
+            opacity = round(count / row_total * 0.8, 2)
+            yield f"<td style='background: rgba(var(--{colour}), {opacity})'>{count:,}" if count else "<td>"
         yield "</tr>\n"
-    yield "</tbody></table></div>\n<p class='faint'>A row for each class as it is, a column for each answer"
-    if len(places) < len(measured.titles):
-        yield f"; of {len(measured.titles):,} classes the {len(places)} with the most mistakes"
+    yield "</tbody></table></div>\n<p class='faint'>Rows are true classes, columns are predicted classes"
+    if len(indexes) < len(metrics.titles):
+        yield f"; of {len(metrics.titles):,} classes, the {len(indexes)} with the most mistakes are shown"
     yield ".</p>\n"
 
 
-def _mistakes(measured: Measured, evaluation: Evaluation) -> Iterator[str]:
-    mistakes = measured.mistakes
+def _mistakes(metrics: VersionMetrics, evaluation: Evaluation) -> Iterator[str]:
+    mistakes = metrics.mistakes
     if not mistakes:
-        yield "<p>No mistake.</p>\n"
+        yield "<p>No mistakes.</p>\n"
         return
-    shown = mistakes[:MISTAKES_SHOWN]
-    rest = f", the {len(shown)} most confident of them" if len(mistakes) > len(shown) else ""
-    yield f"<h3>Mistakes: {len(mistakes):,}{rest}</h3>\n<div class='mistakes'>\n"
-    for answer in shown:
-        yield _figure(answer, evaluation.paths[answer.name])
+    listed = mistakes[:MAX_MISTAKES]
+    selection = f"; the {len(listed)} most confident ones" if len(mistakes) > len(listed) else ""
+    yield f"<h3>Mistakes: {len(mistakes):,}{selection}</h3>\n<div class='mistakes'>\n"
+    for prediction in listed:
+        yield _figure(prediction, evaluation.paths[prediction.name])
     yield "</div>\n"
 
 
-def _figure(answer: Answer, path: Path) -> str:
+def _figure(prediction: Prediction, path: Path) -> str:
     return (
-        f"<figure><img alt='' src='{_thumbnail(path)}'><figcaption><b>{_name(answer.label)}</b> "
-        f"{answer.confidence:.0f} %<br>is {_name(answer.truth)}<br>"
-        f"<span class='faint'>{_name(answer.name)}</span></figcaption></figure>\n"
+        f"<figure><img alt='' src='{_thumbnail(path)}'><figcaption><b>{_name(prediction.label)}</b> "
+        f"{prediction.confidence:.0f} %<br>is {_name(prediction.truth)}<br>"
+        f"<span class='faint'>{_name(prediction.name)}</span></figcaption></figure>\n"
     )
 
 
 def _thumbnail(path: Path) -> str:
-    """A small JPEG as a data URI; a grey dot where the image cannot be decoded."""
+    """A small JPEG as a data URI; a grey pixel if the image cannot be decoded."""
     from PIL import Image
 
     small = io.BytesIO()
     try:
         with Image.open(path) as image:
-            image.draft("RGB", (2 * THUMBNAIL, 2 * THUMBNAIL))
-            image.thumbnail((THUMBNAIL, THUMBNAIL))
+            image.draft("RGB", (2 * THUMBNAIL_SIZE, 2 * THUMBNAIL_SIZE))
+            image.thumbnail((THUMBNAIL_SIZE, THUMBNAIL_SIZE))
             image.convert("RGB").save(small, "JPEG", quality=80)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         Image.new("RGB", (1, 1), "grey").save(small, "JPEG")

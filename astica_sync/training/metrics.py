@@ -1,15 +1,19 @@
-"""How good a version is, and whether one is better than another. The arithmetic is scikit-learn's and scipy's."""
+"""Metrics of a version, and whether one version is significantly better than another.
+
+Computed by scikit-learn and scipy, which are imported on use: both are large.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SURE = 0.05
-"""Below this chance of a coincidence a difference is called real."""
+SIGNIFICANCE_LEVEL = 0.05
+"""A difference with a smaller p-value is called significant."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a version said of one held-out image. ``truth`` and ``label`` are class titles, ``confidence`` percent."""
+class Prediction:
+    """The answer of a version for one held-out image. ``truth`` and ``label`` are class titles, ``confidence`` is in
+    percent."""
 
     name: str
     content: str
@@ -18,13 +22,13 @@ class Answer:
     confidence: float
 
     @property
-    def right(self) -> bool:
+    def correct(self) -> bool:
         return self.truth == self.label
 
 
 @dataclass(frozen=True, slots=True)
-class ClassScore:
-    """Of one class, from 0 to 1: precision, recall, and their harmonic mean; ``images`` were held out of it."""
+class ClassMetrics:
+    """Precision, recall and F1 of one class, from 0 to 1, and its number of held-out images."""
 
     title: str
     precision: float
@@ -34,117 +38,120 @@ class ClassScore:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """What one version scored. The accuracy lies between ``low`` and ``high`` with a certainty of 95 % (Wilson).
+class VersionMetrics:
+    """The metrics of one version.
 
-    ``confusion`` has a row for each title that is true and a column for each that was said, in the order of
-    ``titles``.
+    ``correct`` of ``total`` images were classified correctly. ``low`` and ``high`` are the 95 % confidence interval of
+    the accuracy (Wilson). ``confusion`` has one row per true class and one column per predicted class, both in the
+    order of ``titles``.
     """
 
     version: str
-    right: int
-    shown: int
+    correct: int
+    total: int
     low: float
     high: float
-    classes: tuple[ClassScore, ...]
+    classes: tuple[ClassMetrics, ...]
     titles: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
-    answers: tuple[Answer, ...]
+    predictions: tuple[Prediction, ...]
 
     @property
     def accuracy(self) -> float:
-        return self.right / self.shown
+        """The share of correctly classified images, from 0 to 1."""
+        return self.correct / self.total
 
     @property
-    def mistakes(self) -> list[Answer]:
-        """The wrong answers, the most confident first."""
-        wrong = [answer for answer in self.answers if not answer.right]
-        return sorted(wrong, key=lambda answer: (-answer.confidence, answer.name))
+    def mistakes(self) -> list[Prediction]:
+        """The wrong predictions, the most confident first."""
+        wrong = [prediction for prediction in self.predictions if not prediction.correct]
+        return sorted(wrong, key=lambda prediction: (-prediction.confidence, prediction.name))
 
-    def most_confused(self, most: int) -> list[int]:
-        """The places of so many titles at most, those with the most mistakes, in the order of ``titles``."""
-        wrong = [
-            sum(row) + sum(other[place] for other in self.confusion) - 2 * row[place]
-            for place, row in enumerate(self.confusion)
+    def most_confused(self, limit: int) -> list[int]:
+        """The indexes in ``titles`` of at most ``limit`` classes, those with the most mistakes, in ascending order."""
+        mistakes = [
+            sum(row) + sum(other[index] for other in self.confusion) - 2 * row[index]
+            for index, row in enumerate(self.confusion)
         ]
-        return sorted(sorted(range(len(wrong)), key=lambda place: (-wrong[place], place))[:most])
+        return sorted(sorted(range(len(mistakes)), key=lambda index: (-mistakes[index], index))[:limit])
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """Two versions on the same images: how many each alone had right, and how likely so uneven a split is by chance
-    (McNemar's test, exact)."""
+class Comparison:
+    """Two versions on the same images. ``only_before`` images were classified correctly by ``before`` alone,
+    ``only_after`` by ``after`` alone; ``p_value`` is that of McNemar's exact test."""
 
     before: str
     after: str
     only_before: int
     only_after: int
-    chance: float
+    p_value: float
 
     @property
-    def real(self) -> bool:
-        """Whether chance hardly explains the difference."""
-        return self.chance < SURE
+    def significant(self) -> bool:
+        """Whether chance alone is an unlikely explanation of the difference."""
+        return self.p_value < SIGNIFICANCE_LEVEL
 
     @property
     def sentence(self) -> str:
-        """What it means, for a person."""
+        """The result in words."""
         if self.only_before == self.only_after == 0:
-            return f"{self.before} and {self.after} are right about the same images."
+            return f"{self.before} and {self.after} classify the same images correctly."
         sides = [(self.after, self.only_after), (self.before, self.only_before)]
         (better, more), (worse, fewer) = sorted(sides, key=lambda side: -side[1])
         images = "image is" if more == 1 else "images are"
-        split = f"{more:,} {images} right with {better} alone, {fewer:,} with {worse} alone"
-        if not self.real:
+        split = f"{more:,} {images} classified correctly by {better} only, {fewer:,} by {worse} only"
+        if not self.significant:
             return (
-                f"The difference between {self.before} and {self.after} may be chance: {split}; "
-                f"equally good versions differ so much in {self.chance:.0%} of all cases."
+                f"The difference between {self.before} and {self.after} is not significant: {split} "
+                f"(p = {self.p_value:.2f})."
             )
-        return (
-            f"{better} is really better than {worse}: {split}; "
-            f"equally good versions differ so much in {_rare(self.chance)} of all cases."
-        )
+        return f"{better} is significantly better than {worse}: {split} ({_p_text(self.p_value)})."
 
 
-def measure(version: str, answers: Sequence[Answer]) -> Measured:
-    """The scores of one version; ``answers`` is not empty."""
+def compute_metrics(version: str, predictions: Sequence[Prediction]) -> VersionMetrics:
+    """The metrics of one version; ``predictions`` is not empty."""
     from scipy.stats import binomtest
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-    truth = [answer.truth for answer in answers]
-    said = [answer.label for answer in answers]
-    titles = sorted({*truth, *said})
-    precision, recall, f1, support = precision_recall_fscore_support(truth, said, labels=titles, zero_division=0.0)
-    right = sum(answer.right for answer in answers)
-    interval = binomtest(right, len(answers)).proportion_ci(method="wilson")
-    return Measured(
+    truth = [prediction.truth for prediction in predictions]
+    predicted = [prediction.label for prediction in predictions]
+    titles = sorted({*truth, *predicted})
+    precision, recall, f1, support = precision_recall_fscore_support(truth, predicted, labels=titles, zero_division=0.0)
+    correct = sum(prediction.correct for prediction in predictions)
+    interval = binomtest(correct, len(predictions)).proportion_ci(method="wilson")
+    return VersionMetrics(
         version,
-        right,
-        len(answers),
+        correct,
+        len(predictions),
         float(interval.low),
         float(interval.high),
         tuple(
-            ClassScore(title, float(precision[place]), float(recall[place]), float(f1[place]), int(support[place]))
-            for place, title in enumerate(titles)
+            ClassMetrics(title, float(precision[index]), float(recall[index]), float(f1[index]), int(support[index]))
+            for index, title in enumerate(titles)
         ),
         tuple(titles),
-        tuple(tuple(int(count) for count in row) for row in confusion_matrix(truth, said, labels=titles)),
-        tuple(answers),
+        tuple(tuple(int(count) for count in row) for row in confusion_matrix(truth, predicted, labels=titles)),
+        tuple(predictions),
     )
 
 
-def compare(before: Measured, after: Measured) -> Compared:
-    """Compares two versions on the images that both answered for."""
+def compare_versions(before: VersionMetrics, after: VersionMetrics) -> Comparison:
+    """Compares two versions on the images that both have predictions for."""
     from scipy.stats import binomtest
 
-    first = {answer.name: answer.right for answer in before.answers}
-    pairs = [(first[answer.name], answer.right) for answer in after.answers if answer.name in first]
+    correct_before = {prediction.name: prediction.correct for prediction in before.predictions}
+    pairs = [
+        (correct_before[prediction.name], prediction.correct)
+        for prediction in after.predictions
+        if prediction.name in correct_before
+    ]
     only_before = sum(one and not two for one, two in pairs)
     only_after = sum(two and not one for one, two in pairs)
-    apart = only_before + only_after
-    chance = float(binomtest(only_before, apart).pvalue) if apart else 1.0
-    return Compared(before.version, after.version, only_before, only_after, chance)
+    different = only_before + only_after
+    p_value = float(binomtest(only_before, different).pvalue) if different else 1.0
+    return Comparison(before.version, after.version, only_before, only_after, p_value)
 
 
-def _rare(chance: float) -> str:
-    return "fewer than 1 in 1,000" if chance < 0.001 else f"{chance:.1%}"
+def _p_text(p_value: float) -> str:
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"

@@ -1,7 +1,7 @@
-"""Making a held-out folder once: files move out of the store, since a copy in both places would prove nothing.
+"""Creates a held-out folder by moving files out of the store: a copy that stays in the store would be trained on.
 
-What moves where is written into the new folder before the first file moves, so that a run that was killed is finished
-by the next one. No file is ever overwritten, and none is removed before its bytes stand at the new place.
+The list of files is written into the new folder before the first file moves, so the next run completes one that was
+killed. No file is overwritten, and none is removed from the store before its bytes are in the new folder.
 """
 
 import errno
@@ -9,16 +9,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from astica_sync.errors import AsticaSyncError, StoreError
 from astica_sync.local.filesystem import FileSystem, temp_beside
 
-NOTE = ".astica-split.json"
+SPLIT_FILE = ".astica-split.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A held-out folder: which files of the store go there (paths relative to either), with what share and seed."""
+    """A held-out folder ``to``. ``paths`` are the files to move, relative to both folders; ``done`` is True once all
+    have moved."""
 
     to: Path
     store: Path
@@ -29,13 +31,13 @@ class Split:
 
 
 def read_split(to: Path) -> Split | None:
-    """The split that was begun in this folder; None where there is none.
+    """The split that was started in this folder; None if there is none.
 
     Raises:
-        StoreError: its note is there and cannot be understood.
+        StoreError: its file cannot be read or parsed.
     """
     try:
-        fields = json.loads((to / NOTE).read_bytes())
+        fields = json.loads((to / SPLIT_FILE).read_bytes())
         return Split(
             to,
             Path(fields["store"]),
@@ -47,49 +49,52 @@ def read_split(to: Path) -> Split | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{to / NOTE} cannot be read: {error}", "Name another folder.") from error
+        raise StoreError(f"{to / SPLIT_FILE} cannot be read: {error}", "Name another folder with --to.") from error
 
 
 def check_target(to: Path, store: Path) -> Split | None:
-    """A split of this store that was begun there and not finished; None for a new folder.
+    """An unfinished split of this store into ``to``; None if ``to`` is a new folder.
 
     Raises:
-        AsticaSyncError: a held-out folder was made there already, or something else stands there.
+        AsticaSyncError: ``to`` is a complete held-out folder, contains other files, or overlaps with the store.
     """
     if to.resolve().is_relative_to(store) or store.is_relative_to(to.resolve()):
-        raise AsticaSyncError(f"{to} and the store lie one in the other", "Held-out images are never training data.")
-    begun = read_split(to)
-    if begun is not None and not begun.done and begun.store == store:
-        return begun
-    if begun is not None:
         raise AsticaSyncError(
-            f"{to} is a held-out folder already", "One is made once, so that scores stay comparable; evaluate with it."
+            f"{to} and the store overlap", "Name a folder outside of the store: held-out images are never trained on."
+        )
+    started = read_split(to)
+    if started is not None and not started.done and started.store == store:
+        return started
+    if started is not None:
+        raise AsticaSyncError(
+            f"{to} already is a held-out folder",
+            f"Evaluate on it: astica-sync evaluate {quote(str(to))}. Scores are comparable on the same images only.",
         )
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise AsticaSyncError(f"{to} is not empty", "Name a folder that is not there yet.")
+        raise AsticaSyncError(f"{to} is not empty", "Name a folder that does not exist yet.")
     return None
 
 
 def make_split(split: Split, fs: FileSystem) -> int:
-    """Moves the files, those that have not moved yet; returns how many moved.
+    """Moves the files that have not been moved yet; returns how many were moved.
 
     Raises:
-        StoreError: a file cannot be moved; those before it are, and the same call goes on from there.
+        StoreError: a file cannot be moved; calling again continues with it.
     """
     try:
         fs.make_folder(split.to)
-        _write_note(split, fs, done=False)
+        _write_split(split, fs, done=False)
         moved = sum(_move(split.store / path, split.to / path, fs) for path in split.paths)
-        _write_note(split, fs, done=True)
+        _write_split(split, fs, done=True)
     except OSError as error:
         raise StoreError(
             f"{error.filename or split.to} cannot be moved: {error.strerror}",
-            "Mend that, then give the same command again; it goes on where it stopped.",
+            "Fix the cause, then run the same command again; it continues where it stopped.",
         ) from error
     return moved
 
 
-def _write_note(split: Split, fs: FileSystem, *, done: bool) -> None:
+def _write_split(split: Split, fs: FileSystem, *, done: bool) -> None:
     fields: dict[str, str | float | bool | Sequence[str]] = {
         "store": str(split.store),
         "share": split.share,
@@ -97,7 +102,7 @@ def _write_note(split: Split, fs: FileSystem, *, done: bool) -> None:
         "done": done,
         "paths": split.paths,
     }
-    fs.write_synced(split.to / NOTE, [json.dumps(fields).encode(), b"\n"])
+    fs.write_synced(split.to / SPLIT_FILE, [json.dumps(fields).encode(), b"\n"])
 
 
 def _move(source: Path, target: Path, fs: FileSystem) -> bool:
@@ -106,9 +111,9 @@ def _move(source: Path, target: Path, fs: FileSystem) -> bool:
             return False
         raise FileNotFoundError(errno.ENOENT, "it is in neither folder", str(source))
     if target.exists():
-        # A killed run has copied it and not removed the source, or somebody put another file there.
+        # A killed run copied the file and did not remove the source, or the target is another file.
         if target.read_bytes() != source.read_bytes():
-            raise FileExistsError(errno.EEXIST, "another file stands there", str(target))
+            raise FileExistsError(errno.EEXIST, "a different file of that name exists", str(target))
     else:
         fs.make_folder(target.parent)
         temp = temp_beside(target)

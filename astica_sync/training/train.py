@@ -1,9 +1,10 @@
-"""One training, from the request to the version it makes; picked up by the next command whatever happens between.
+"""One training, from the request to the version it produces. After a crash, the next command resumes it.
 
-What was asked for is written down before the request, with the data it is about and the version that was there. It
-goes only when a version shows, when the service refuses, or when a person gives it up. While it stands, nobody asks
-again: a training costs the service's time, and a second version of the same data helps nobody. A version that showed
-is noted as untold until the command that asked for it has said so; whoever was killed just before gives it again.
+Before the request is sent, the journal records the training with its data and the version the model has at that time.
+The record is removed when a new version appears, when the service refuses the request, or when the user gives up.
+While it exists, no command sends another request: a training takes the service's time, and a second version of the
+same data is of no use. A finished training is recorded as unreported until the command that requested it has printed
+the version; if that command is killed before, the next one reports the version.
 """
 
 from collections.abc import Callable
@@ -18,21 +19,22 @@ from astica_sync.local.db.journal import Event, Journal
 from astica_sync.remote.service import Service
 
 PENDING = "training"
-"""The journal's key for a training that was asked for."""
+"""The journal's key for a training that was requested and whose version has not appeared."""
 
-UNTOLD = "trained"
-"""The journal's key for a training whose version is there, and whose command has not said so yet."""
+UNREPORTED = "trained"
+"""The journal's key for a training whose version has appeared and has not been reported to the user."""
 
-FIRST_LOOK, LONGEST_PAUSE = 0.3, 20.0
+FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.3, 20.0
 
 
 def find_model(service: Service, model_id: int) -> ModelInfo:
     """The model as the service describes it now.
 
-    The list of models is asked first, which stays small whatever the model holds; a view where the list does not say.
+    Asks for the list of models, which is small whatever the model holds, and for a view only if the list shows no
+    version.
 
     Raises:
-        RemoteError: the account has no such model, or did not answer.
+        RemoteError: the account has no such model, or the service did not answer.
     """
     for model in service.models():
         if model.model_id == model_id and (model.version or model.trained_at is not None):
@@ -41,9 +43,9 @@ def find_model(service: Service, model_id: int) -> ModelInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """One look at the model. ``version`` is the one it shows, ``finished`` the training that it came of, and
-    ``pending`` one that has not shown a version yet."""
+class TrainingState:
+    """The result of one poll. ``version`` is the version the model shows, ``finished`` the training that produced it,
+    and ``pending`` a training whose version has not appeared yet."""
 
     model: ModelInfo
     version: Version | None
@@ -53,7 +55,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Trainer:
-    """What trainings of one model need: the service, and the two places where they are written down."""
+    """Requests trainings of one model and records their versions."""
 
     service: Service
     journal: Journal
@@ -63,12 +65,12 @@ class Trainer:
     model_id: int
 
     def pending(self) -> Training | None:
-        """The training that was asked for and has not shown a version, as far as is known here."""
+        """The training that was requested and whose version has not appeared, according to the journal."""
         return self._read(PENDING)
 
-    def untold(self) -> tuple[Training, Version] | None:
-        """A training that showed its version without anybody having been told, and that version."""
-        training = self._read(UNTOLD)
+    def unreported(self) -> tuple[Training, Version] | None:
+        """A finished training that has not been reported to the user, and its version."""
+        training = self._read(UNREPORTED)
         if training is None:
             return None
         made = [
@@ -76,66 +78,67 @@ class Trainer:
         ]
         return (training, made[-1]) if made else None
 
-    def told(self, snapshot: str) -> None:
-        """Somebody was told of the version of this data."""
+    def mark_reported(self, snapshot: str) -> None:
+        """Records that the version of this data has been reported."""
         with self.journal.commit():
-            training = self._read(UNTOLD)
+            training = self._read(UNREPORTED)
             if training is not None and training.snapshot == snapshot:
-                self.journal.set_meta(UNTOLD, None)
+                self.journal.set_meta(UNREPORTED, None)
 
-    def look(self) -> Look:
-        """Looks at the model once, and notes a version that was not known.
+    def poll(self) -> TrainingState:
+        """Asks the service for the model once, and records a version that was not known.
 
         Raises:
             RemoteError: the service did not answer.
-            StoreError: the note cannot be written.
+            StoreError: the version cannot be recorded.
         """
         while True:
             pending = self.pending()
             model = find_model(self.service, self.model_id)
-            # Another command may have seen this training through meanwhile, and begun one that this answer is too old
-            # to tell of.
+            # Another command may have finished this training meanwhile and requested one that this answer is too old to
+            # show.
             if _same(self.pending(), pending):
-                return self.note(model, pending)
+                return self.record_version(model, pending)
 
-    def note(self, model: ModelInfo, pending: Training | None) -> Look:
-        """Notes the version that the model shows, where it was not known; ``pending`` is the training that it came of
-        if one did.
+    def record_version(self, model: ModelInfo, pending: Training | None) -> TrainingState:
+        """Records the version that the model shows, if it was not known; ``pending`` is the training that may have
+        produced it.
 
         Raises:
-            StoreError: the note cannot be written.
+            StoreError: the version cannot be recorded.
         """
         finished = pending if pending and has_newer(pending, model, self.records.versions()) else None
         version = self.records.add_version(model, finished.snapshot if finished else None, self.clock.now())
         if finished is not None:
             self._finish(finished)
-            return Look(model, version, finished, None)
-        return Look(model, version, None, pending)
+            return TrainingState(model, version, finished, None)
+        return TrainingState(model, version, None, pending)
 
-    def begin(self, model: ModelInfo, snapshot: str, samples: int, tell: Callable[[str], None]) -> Training:
-        """Asks for a training, once. ``model`` is what it looked like just before; for the holder of the writer lock.
+    def begin(self, model: ModelInfo, snapshot: str, samples: int, notify: Callable[[str], None]) -> Training:
+        """Requests a training once; the caller holds the writer lock.
 
-        A lost answer is no second request: what the model shows then settles it.
+        ``model`` is the model as it was just before. If the answer is lost, the request is not repeated: the model
+        later shows whether it arrived.
 
         Raises:
-            RemoteError: refused, or nothing was sent.
-            StoreError: what it looked like cannot be noted; nothing was sent.
+            RemoteError: the request was refused, or nothing was sent.
+            StoreError: the training cannot be recorded; nothing was sent.
         """
-        # What has shown since the last look came of no request of this store.
+        # A version that appeared since the last poll was not requested by this store.
         self.records.add_version(model, None, self.clock.now())
         known = len(self.records.versions())
         training = Training(snapshot, samples, self.clock.now(), False, model.version or "", model.trained_at, known)
         with self.journal.commit():
-            self.journal.set_meta(UNTOLD, None)
+            self.journal.set_meta(UNREPORTED, None)
             self.journal.set_meta(PENDING, asdict(training))
         try:
             self.service.train(self.model_id)
         except OutcomeUnknown as error:
             self._record(snapshot, Outcome.UNKNOWN, str(error))
-            tell(f"{error}; waiting whether a version appears")
+            notify(f"{error}; waiting to see whether a version appears")
             return training
         except (RemoteError, Interrupted) as error:
-            # A refusal, or a stop while it waited for the budget: nothing was begun.
+            # Refused, or interrupted while it waited for the budget: no training was started.
             self.give_up(training)
             self._record(snapshot, error.outcome if isinstance(error, RemoteError) else Outcome.NOT_DONE, str(error))
             raise
@@ -146,36 +149,37 @@ class Trainer:
             self._record(snapshot, None, "")
         return answered
 
-    def wait(self, training: Training, tell: Callable[[float], None]) -> Look:
-        """Looks until the training shows its version; ``tell`` hears the seconds since it was asked for.
+    def wait(self, training: Training, on_progress: Callable[[float], None]) -> TrainingState:
+        """Polls until the version of the training appears; ``on_progress`` gets the seconds since it was requested.
 
         Raises:
-            RemoteError: none appeared in the time that the documentation gives, and the quarantine after it.
-            Interrupted: a person said stop; the training goes on.
+            RemoteError: no version appeared within the documented time plus the quarantine.
+            Interrupted: the user stopped the waiting; the training continues on the service.
         """
-        pause = FIRST_LOOK
+        pause = FIRST_POLL_SECONDS
         while True:
             self.clock.sleep(pause)
             try:
-                found = self.look()
+                state = self.poll()
             except OutcomeUnknown:
-                found = None
-            if found is not None and (found.finished is not None or found.pending is None):
-                return found
-            tell(self.clock.now() - training.asked_at)
+                state = None
+            if state is not None and (state.finished is not None or state.pending is None):
+                return state
+            on_progress(self.clock.now() - training.asked_at)
             if self.is_overdue(training):
                 raise RemoteError(
-                    "the training has not shown a version in the time it may take",
-                    "It may go on at the service: astica-sync versions looks again. If the request was lost, "
-                    "astica-sync train --again asks once more.",
+                    "no version has appeared in the time that a training may take",
+                    "The training may still be running; look for its version with: astica-sync versions. "
+                    "If the request was lost, repeat it: astica-sync train --again",
                 )
-            pause = min(pause * 1.6, LONGEST_PAUSE)
+            pause = min(pause * 1.6, LONGEST_POLL_SECONDS)
 
     def is_overdue(self, training: Training) -> bool:
+        """Whether the version should have appeared by now, so that the request may be considered lost."""
         return is_overdue(training, self.clock.now(), self.quarantine)
 
     def give_up(self, training: Training) -> None:
-        """Forgets this training; one that another command has asked for since stays."""
+        """Removes the record of this training, unless another command has requested a new one since."""
         with self.journal.commit():
             if _same(self.pending(), training):
                 self.journal.set_meta(PENDING, None)
@@ -184,11 +188,11 @@ class Trainer:
         with self.journal.commit():
             if _same(self.pending(), training):
                 self.journal.set_meta(PENDING, None)
-                self.journal.set_meta(UNTOLD, asdict(training))
+                self.journal.set_meta(UNREPORTED, asdict(training))
 
     def _read(self, key: str) -> Training | None:
-        found = self.journal.get_meta(key)
-        return None if found is None else Training(**found)
+        fields = self.journal.get_meta(key)
+        return None if fields is None else Training(**fields)
 
     def _record(self, snapshot: str, outcome: Outcome | None, reason: str) -> None:
         now, run = self.clock.now(), self.journal.run
@@ -196,5 +200,5 @@ class Trainer:
 
 
 def _same(one: Training | None, other: Training | None) -> bool:
-    """Whether both are one request; ``answered`` may have become true since."""
+    """Whether both are the same request; ``answered`` may differ."""
     return (one and one.asked_at) == (other and other.asked_at)

@@ -1,10 +1,10 @@
-"""Every version that was ever seen, and the data each was made of."""
+"""Every version the service has shown, and the data each was trained on."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from astica_sync.core.versions.snapshot import Diff, Pinned, SnapshotSample, diff
+from astica_sync.core.versions.snapshot import ManagedSample, SnapshotDiff, SnapshotSample, diff
 from astica_sync.core.versions.version import Version, find_versions
 from astica_sync.errors import AsticaSyncError, StoreError
 from astica_sync.local.backup.backup import Backup
@@ -18,30 +18,33 @@ from astica_sync.local.layout import Layout
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """A snapshot as a person named it: its id, and what to call it."""
+class NamedSnapshot:
+    """A snapshot and its name for the user: the version trained on it, or the first digits of its id."""
 
     name: str
     snapshot: str
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """One version with its data. ``samples`` and ``classes`` count what it was made of and ``elsewhere`` those of them
-    that were made elsewhere, all None where the data is not known; ``changed`` is what differs from the version
-    ``since``, the last one before it whose data is known."""
+class VersionSummary:
+    """One version and its data.
+
+    ``samples`` and ``classes`` count the samples it was trained on and their classes, ``unmanaged`` how many of the
+    samples were unmanaged; all three are None where the data is not known. ``changes`` is the difference to
+    ``previous``, the last version before it whose data is known.
+    """
 
     version: Version
     samples: int | None
     classes: int | None
-    elsewhere: int | None
-    since: Version | None
-    changed: Diff | None
+    unmanaged: int | None
+    previous: Version | None
+    changes: SnapshotDiff | None
     scores: tuple[Score, ...]
 
 
-class History:
-    """The versions and snapshots of one store. Reads the backup; the service is not asked."""
+class VersionHistory:
+    """The versions and snapshots of one store, as its backup records them. Sends no request."""
 
     def __init__(self, layout: Layout, backup: Backup, fs: FileSystem, model_id: int) -> None:
         self.layout = layout
@@ -52,80 +55,80 @@ class History:
         self._scores = layout.state / "scores.jsonl"
 
     def versions(self) -> list[Version]:
+        """Every version, the first one first."""
         return self.records.versions()
 
-    def told(self) -> list[Told]:
+    def summaries(self) -> list[VersionSummary]:
         """Every version with its data, the first one first.
 
         Raises:
-            StoreError: a manifest cannot be read, or is not what its name says.
+            StoreError: a manifest cannot be read, or does not match its name.
         """
         scores = read_scores(self._scores, self.fs)
-        found: list[Told] = []
-        before: tuple[Version, list[SnapshotSample]] | None = None
+        summaries: list[VersionSummary] = []
+        previous: tuple[Version, list[SnapshotSample]] | None = None
         for version in self.versions():
-            own = tuple(score for score in scores if score.version == version.name)
+            own_scores = tuple(score for score in scores if score.version == version.name)
             if version.snapshot is None:
-                found.append(Told(version, None, None, None, None, None, own))
+                summaries.append(VersionSummary(version, None, None, None, None, None, own_scores))
                 continue
             samples = list(self.snapshots.read(version.snapshot))
-            found.append(
-                Told(
+            summaries.append(
+                VersionSummary(
                     version,
                     len(samples),
                     len({sample.class_title for sample in samples}),
-                    sum(not isinstance(sample, Pinned) for sample in samples),
-                    before[0] if before else None,
-                    diff(before[1], samples) if before else None,
-                    own,
+                    sum(not isinstance(sample, ManagedSample) for sample in samples),
+                    previous[0] if previous else None,
+                    diff(previous[1], samples) if previous else None,
+                    own_scores,
                 )
             )
-            before = (version, samples)
-        return found
+            previous = (version, samples)
+        return summaries
 
     def find(self, text: str) -> Version:
-        """The one version that a person means.
+        """The version that ``text`` refers to.
 
         Raises:
             AsticaSyncError: there is none, or more than one.
         """
         versions = self.versions()
-        found = find_versions(text, versions)
-        if len(found) == 1:
-            return found[0]
-        if not found:
+        matching = find_versions(text, versions)
+        if len(matching) == 1:
+            return matching[0]
+        if not matching:
             known = ", ".join(version.name for version in versions[-5:]) or "none yet"
-            raise AsticaSyncError(
-                f"no version {text!r} was ever seen here", f"Known: {known}; see astica-sync versions."
-            )
-        numbers = " or ".join(f"@{version.number}" for version in found)
-        raise AsticaSyncError(f"{len(found)} versions are called {text!r}", f"Name one by its number: {numbers}.")
+            raise AsticaSyncError(f"no version {text!r} is known", f"Known: {known}; list all: astica-sync versions")
+        numbers = " or ".join(f"@{version.number}" for version in matching)
+        raise AsticaSyncError(f"{len(matching)} versions are called {text!r}", f"Name one by its number: {numbers}.")
 
-    def find_data(self, text: str) -> Named:
-        """The snapshot of a version, or one that is named by the first digits of its id.
+    def find_snapshot(self, text: str) -> NamedSnapshot:
+        """The snapshot of a version, or the snapshot whose id begins with ``text``.
 
         Raises:
-            AsticaSyncError: there is none, or more than one, or the version was made elsewhere.
+            AsticaSyncError: there is none, or more than one, or the data of the version is not known.
         """
         ids = [one for one in self.snapshots.ids() if len(text) >= SHORTEST and one.startswith(text.lower())]
         if len(ids) == 1 and not find_versions(text, self.versions()):
-            return Named(ids[0][:8], ids[0])
+            return NamedSnapshot(ids[0][:8], ids[0])
         version = self.find(text)
         if version.snapshot is None:
             raise AsticaSyncError(
-                f"version {version.name or version.number} was made elsewhere, so nobody knows its data",
-                "astica-sync versions lists those whose data is known.",
+                f"the data of version {version.name or version.number} is not known: this store did not train it",
+                "List the versions whose data is known: astica-sync versions",
             )
-        return Named(version.name or f"@{version.number}", version.snapshot)
+        return NamedSnapshot(version.name or f"@{version.number}", version.snapshot)
 
     def restore(self, snapshot: str, to: Path) -> Restored:
-        """Writes the class folders of a snapshot under ``to``, byte for byte; nothing that stands is overwritten.
+        """Writes the class folders of a snapshot into ``to``, byte for byte. Existing files are not overwritten.
 
         Raises:
-            StoreError: the manifest or the target cannot be used; a target in the store would make new samples of old.
+            StoreError: the manifest or the target cannot be used. A target inside the store is refused, since its files
+                would become new samples.
         """
         if to.resolve().is_relative_to(self.layout.root):
-            raise StoreError(f"{to} is in the store itself", "Name a folder outside of it with --to.")
+            raise StoreError(f"{to} is inside the store", "Name a folder outside of the store with --to.")
         return restore(self.backup, to, self.fs, entries=self._entries(snapshot))
 
     def _entries(self, snapshot: str) -> "Callable[[], list[Entry]]":
@@ -133,9 +136,9 @@ class History:
         return lambda: entries
 
     def add_score(self, score: Score) -> None:
-        """Notes what a version scored.
+        """Records the score of a version.
 
         Raises:
-            StoreError: it cannot be written.
+            StoreError: the score cannot be written.
         """
         add_score(self._scores, score, self.fs)

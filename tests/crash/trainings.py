@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from astica_sync.local.db.journal import Journal
-from astica_sync.training.train import PENDING, UNTOLD
+from astica_sync.training.train import PENDING, UNREPORTED
 from tests.crash.loop import FAULTS, LATE, Broken, CrashLoop
 
 LOST = (
@@ -55,10 +55,10 @@ class Trainings:
         self.loop.change()
         self.run("push", "--yes")
         held, before = self.managed(), self.trainings()
-        if (untold := self.meta(UNTOLD)) is not None:
+        if (unreported := self.meta(UNREPORTED)) is not None:
             # The last cycle read it from what the killed command had printed.
-            self.set_meta(UNTOLD, None)
-            self.ends["training: printed, and killed before it was noted"] += bool(untold)
+            self.set_meta(UNREPORTED, None)
+            self.ends["training: printed, and killed before it was noted"] += bool(unreported)
         for _ in range(self.kills_wanted()):
             self.kill("train")
             self.expect(self.trainings() <= before + 1, "a second training")

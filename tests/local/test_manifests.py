@@ -9,7 +9,7 @@ from typing import BinaryIO
 import pytest
 import xxhash
 
-from astica_sync.core.versions.snapshot import Elsewhere, Pinned, SnapshotSample
+from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample, UnmanagedSample
 from astica_sync.errors import BackupDamaged, StoreError
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.manifests import Manifests
@@ -55,9 +55,9 @@ def backup(tmp_path: Path) -> Backup:
 
 CONTENT = xxhash.xxh3_128_hexdigest(PNG)
 SAMPLES: list[SnapshotSample] = [
-    Pinned("Can", CONTENT, "Can/a.png"),
-    Pinned("Can", CONTENT, "Can/no utf8 \udcff.png"),
-    Elsewhere("Can", "uid of somebody else", 7),
+    ManagedSample("Can", CONTENT, "Can/a.png"),
+    ManagedSample("Can", CONTENT, "Can/no utf8 \udcff.png"),
+    UnmanagedSample("Can", "uid of somebody else", 7),
 ]
 
 
@@ -80,7 +80,7 @@ def test_a_snapshot_keeps_its_images_from_being_pruned(backup: Backup) -> None:
 
 def test_what_is_not_in_the_backup_cannot_be_frozen(backup: Backup) -> None:
     with pytest.raises(BackupDamaged, match="not in the backup"):
-        Manifests(backup, FileSystem()).write(lambda: [Pinned("Can", "0" * 32, "Can/lost.png")])
+        Manifests(backup, FileSystem()).write(lambda: [ManagedSample("Can", "0" * 32, "Can/lost.png")])
     assert Manifests(backup, FileSystem()).ids() == []
 
 

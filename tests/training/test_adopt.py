@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astica_sync.core.model import LocalSample, ModelInfo, Observation, RemoteClass, RemoteSample, make_scope, make_uid
-from astica_sync.core.versions.matching import Adopted, Sure, find_pairs, rename_adopted
+from astica_sync.core.versions.matching import Adopted, Certainty, find_pairs, rename_adopted
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, fill
 
@@ -96,20 +96,20 @@ def test_name_and_size_together_are_certain_and_size_alone_must_be_the_only_one(
     local.append(here(4, 70_001, "Can/c.png"))
     remote = [there(1, "IMG_1.jpg_83721"), there(2, ""), there(3, ""), there(4, "")]
     found = find_pairs(remote, local, {1: 0.253747, 2: 0.1, 3: 0.1, 4: 0.070001})
-    assert [(pair.remote.sample_id, pair.local.paths[0], pair.sure) for pair in found.pairs] == [
-        (1, "Can/IMG_1.jpg", Sure.CERTAIN),
-        (4, "Can/c.png", Sure.LIKELY),
+    assert [(pair.remote.sample_id, pair.local.paths[0], pair.certainty) for pair in found.pairs] == [
+        (1, "Can/IMG_1.jpg", Certainty.CERTAIN),
+        (4, "Can/c.png", Certainty.LIKELY),
     ]
-    assert [one.sample_id for one in found.lost] == [2, 3]
+    assert [one.sample_id for one in found.unmatched] == [2, 3]
 
 
 def test_a_megabyte_may_have_two_meanings_and_few_decimals() -> None:
     local = [here(1, 300_000, "Can/one.png"), here(2, 500_000, "Can/two.png")]
     remote = [there(1, "one.png"), there(2, "two.png")]
     found = find_pairs(remote, local, {1: round(300_000 / 2**20, 6), 2: round(500_000 / 2**20, 6)})
-    assert [pair.sure for pair in found.pairs] == [Sure.CERTAIN] * 2
+    assert [pair.certainty for pair in found.pairs] == [Certainty.CERTAIN] * 2
     found = find_pairs(remote, local, {1: 0.3, 2: 0.5})
-    assert [pair.sure for pair in found.pairs] == [Sure.CERTAIN] * 2
+    assert [pair.certainty for pair in found.pairs] == [Certainty.CERTAIN] * 2
 
 
 def test_another_class_another_size_or_a_part_of_a_name_is_no_pair() -> None:
@@ -143,7 +143,7 @@ def test_every_sample_is_in_one_pair_at_most_and_all_others_are_lost(data: st.Da
     ours = [pair.local.uid for pair in found.pairs]
     theirs = [pair.remote.sample_id for pair in found.pairs]
     assert len(set(ours)) == len(ours)
-    assert sorted(theirs + [one.sample_id for one in found.lost]) == [one.sample_id for one in remote]
+    assert sorted(theirs + [one.sample_id for one in found.unmatched]) == [one.sample_id for one in remote]
     for pair in found.pairs:
         assert pair.local.class_title.casefold() == pair.remote.class_title.casefold()
 

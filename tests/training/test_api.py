@@ -140,7 +140,7 @@ def test_a_store_says_clearly_what_is_wrong(account: Shell, store: Path, tmp_pat
         for call in (opened.snapshot, lambda name: opened.push(as_version=name), opened.plan_as):
             with pytest.raises(AsticaSyncError, match="no version 'nope'"):
                 call("nope")
-        with pytest.raises(AsticaSyncError, match="is in the store itself"):
+        with pytest.raises(AsticaSyncError, match="is inside the store"):
             opened.train()
             opened.restore("@1", store / "Can")
 

@@ -13,7 +13,7 @@ import pytest
 from astica_sync import Store
 from astica_sync.errors import AsticaSyncError
 from astica_sync.sandbox.embedded import RunningSandbox
-from astica_sync.training.detect import inputs_in
+from astica_sync.training.detect import find_inputs
 from tests.harness.digits import NAMES, write_digits
 from tests.harness.shell import Shell
 
@@ -104,7 +104,7 @@ def test_patterns_folders_and_files_are_found_and_nothing_is_an_error(tmp_path: 
     (tmp_path / "empty").mkdir()
 
     def names(*named: str) -> list[str]:
-        return [one.name for one in inputs_in(named, lambda: b"bytes")]
+        return [one.name for one in find_inputs(named, lambda: b"bytes")]
 
     assert len(names(str(tmp_path / "a"))) == 8
     assert len(names(str(tmp_path / "a" / "*" / "000.png"))) == 4

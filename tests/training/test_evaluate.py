@@ -49,13 +49,13 @@ def test_wrong_labels_show_in_the_report_and_going_back_brings_the_score_back(
     low, high = before["interval"]
     assert low < before["accuracy"] <= high
     assert {mistake["class"] for mistake in after["mistakes"]} >= {"one", "zero"}
-    assert f"{first} is really better than {second}" in ran.json["comparisons"][0]["sentence"]
+    assert f"{first} is significantly better than {second}" in ran.json["comparisons"][0]["sentence"]
     titles, rows = after["confusion"]["titles"], after["confusion"]["rows"]
     assert rows[titles.index("one")][titles.index("two")] >= 4
     report = (tmp_path / "report.html").read_text()
     assert report.count("data:image/jpeg;base64,") == len(before["mistakes"]) + len(after["mistakes"])
     assert "://" not in report
-    assert "is really better than" in report
+    assert "is significantly better than" in report
 
     assert shell("push", "--as", first, "--yes", "--store", store).code == 0
     assert on_service(sandbox, 1001) == good
@@ -157,4 +157,4 @@ def test_an_unknown_version_is_a_clear_error(shell: Shell, store: Path, held_out
     for arguments in (["evaluate", held_out, "--versions", "nope"], ["detect", held_out, "--version", "nope"]):
         ran = shell(*arguments, "--store", store)
         assert ran.code == 1
-        assert "does not run version 'nope'" in ran.err
+        assert "cannot run version 'nope'" in ran.err

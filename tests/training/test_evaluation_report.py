@@ -3,9 +3,9 @@
 from html.parser import HTMLParser
 from pathlib import Path
 
-from astica_sync.training.evaluate import Evaluation, HeldOut, Leak
-from astica_sync.training.evaluation_report import LEAKS_SHOWN, MATRIX_CLASSES, MISTAKES_SHOWN, write_html
-from astica_sync.training.metrics import Answer, compare, measure
+from astica_sync.training.evaluate import Evaluation, HeldOutImage, LeakedImage
+from astica_sync.training.evaluation_report import MAX_LISTED, MAX_MATRIX_CLASSES, MAX_MISTAKES, write_html
+from astica_sync.training.metrics import Prediction, compare_versions, compute_metrics
 from tests.harness.shell import draw
 
 HOSTILE = (
@@ -41,17 +41,19 @@ def evaluation(titles: tuple[str, ...], folder: Path, *, wrong: int = 1) -> Eval
     """Two versions, the second of which takes some images of each class for the next class."""
     image = draw(folder / "image.png", 1)
 
-    def answers(mistakes: int) -> list[Answer]:
+    def answers(mistakes: int) -> list[Prediction]:
         return [
-            Answer(f"{title}/{place}.png", str(place), title, titles[(number + (place < mistakes)) % len(titles)], 90.0)
+            Prediction(
+                f"{title}/{place}.png", str(place), title, titles[(number + (place < mistakes)) % len(titles)], 90.0
+            )
             for number, title in enumerate(titles)
             for place in range(3)
         ]
 
-    one, two = measure("1001_1", answers(0)), measure(titles[0], answers(wrong))
-    paths = {answer.name: image for answer in one.answers}
-    leaks = tuple(Leak(HeldOut(name, image, "", ""), titles[0], True) for name in paths)
-    return Evaluation(folder, (one, two), (compare(one, two),), leaks, False, {titles[0]: 1}, (), "", paths)
+    one, two = compute_metrics("1001_1", answers(0)), compute_metrics(titles[0], answers(wrong))
+    paths = {answer.name: image for answer in one.predictions}
+    leaks = tuple(LeakedImage(HeldOutImage(name, image, "", ""), titles[0], True) for name in paths)
+    return Evaluation(folder, (one, two), (compare_versions(one, two),), leaks, False, {titles[0]: 1}, (), "", paths)
 
 
 def test_names_from_anywhere_stay_names(tmp_path: Path) -> None:
@@ -81,14 +83,14 @@ def test_a_thousand_classes_are_a_page_that_can_be_read(tmp_path: Path) -> None:
     titles = tuple(f"class {number:04}" for number in range(1000))
     shown = write_html(evaluation(titles, tmp_path), 0.0)
     assert len(shown) < 3_000_000
-    assert f"of 1,000 classes the {MATRIX_CLASSES} with the most mistakes" in shown
-    assert shown.count("<figure>") == MISTAKES_SHOWN
-    assert f"and {3000 - LEAKS_SHOWN:,} more" in shown
+    assert f"of 1,000 classes, the {MAX_MATRIX_CLASSES} with the most mistakes" in shown
+    assert shown.count("<figure>") == MAX_MISTAKES
+    assert f"and {3000 - MAX_LISTED:,} more" in shown
 
 
 def test_the_matrix_of_many_classes_shows_the_most_confused() -> None:
-    answers = [Answer(f"{number}", "", f"{number:02}", f"{number:02}", 90.0) for number in range(20)]
-    answers += [Answer("x", "", "07", "13", 90.0), Answer("y", "", "07", "02", 90.0)]
-    measured = measure("v", answers)
+    answers = [Prediction(f"{number}", "", f"{number:02}", f"{number:02}", 90.0) for number in range(20)]
+    answers += [Prediction("x", "", "07", "13", 90.0), Prediction("y", "", "07", "02", 90.0)]
+    measured = compute_metrics("v", answers)
     assert [measured.titles[place] for place in measured.most_confused(3)] == ["02", "07", "13"]
     assert measured.most_confused(100) == list(range(20))

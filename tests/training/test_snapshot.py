@@ -20,7 +20,7 @@ from astica_sync.core.plan.decision import RemovalReason
 from astica_sync.core.plan.ordering import uploads_before, uploads_by_content
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.plan.planner import PlanContext, make_plan
-from astica_sync.core.versions.snapshot import Elsewhere, Pinned, as_local, diff, freeze
+from astica_sync.core.versions.snapshot import ManagedSample, UnmanagedSample, diff, freeze, to_local_samples
 from astica_sync.core.versions.version import find_objections
 
 TITLES = ("Bottle", "Can", "Jar")
@@ -52,14 +52,14 @@ def test_what_the_service_holds_is_frozen_whatever_the_store_holds() -> None:
     ]
     frozen = list(freeze(sorted(local, key=lambda one: one.uid), sorted(marks, key=lambda one: one.uid), remote))
     assert frozen == [
-        Pinned("Can", f"{1:032x}", "Can/new-name.png"),
-        Pinned("Can", f"{2:032x}", "Can/new-name-00000000.png"),
-        Elsewhere("Can", "theirs", 9),
+        ManagedSample("Can", f"{1:032x}", "Can/new-name.png"),
+        ManagedSample("Can", f"{2:032x}", "Can/new-name-00000000.png"),
+        UnmanagedSample("Can", "theirs", 9),
     ]
 
 
 def test_a_removal_for_a_version_waits_for_the_new_place_of_the_same_image() -> None:
-    wanted = as_local([Pinned("Bottle", f"{1:032x}", "Bottle/a.png")], 1, {})
+    wanted = to_local_samples([ManagedSample("Bottle", f"{1:032x}", "Bottle/a.png")], 1, {})
     remote = [RemoteSample(uid(1, "Can"), 1, 11, "Can"), RemoteSample(uid(2, "Can"), 2, 11, "Can")]
     plan = plan_as(wanted, [mark(1, "Can", "Can/a.png"), mark(2, "Can", "Can/b.png")], remote)
     assert [upload.uid for upload in plan.uploads] == [uid(1, "Bottle")]
@@ -72,8 +72,8 @@ def test_a_removal_for_a_version_waits_for_the_new_place_of_the_same_image() -> 
 samples = st.frozensets(st.tuples(st.integers(0, 6), st.sampled_from(TITLES)), max_size=12)
 
 
-def pinned(drawn: frozenset[tuple[int, str]]) -> list[Pinned]:
-    return [Pinned(title, f"{number:032x}", f"{title}/{number}.png") for number, title in sorted(drawn)]
+def pinned(drawn: frozenset[tuple[int, str]]) -> list[ManagedSample]:
+    return [ManagedSample(title, f"{number:032x}", f"{title}/{number}.png") for number, title in sorted(drawn)]
 
 
 @given(samples, samples)
@@ -83,16 +83,16 @@ def test_a_diff_turns_one_snapshot_into_the_other(
     changed = diff(pinned(before), pinned(after))
     result = {(sample.class_title, sample.content) for sample in pinned(before)}
     for sample in changed.removed:
-        assert isinstance(sample, Pinned)
+        assert isinstance(sample, ManagedSample)
         result.remove((sample.class_title, sample.content))
     for move in changed.moved:
         result.remove((move.before, move.content))
     result |= {(move.after, move.content) for move in changed.moved}
-    result |= {(sample.class_title, sample.content) for sample in changed.added if isinstance(sample, Pinned)}
+    result |= {(sample.class_title, sample.content) for sample in changed.added if isinstance(sample, ManagedSample)}
     assert result == {(sample.class_title, sample.content) for sample in pinned(after)}
     moved = {move.content for move in changed.moved}
-    assert not {one.content for one in changed.added if isinstance(one, Pinned)} & {
-        one.content for one in changed.removed if isinstance(one, Pinned)
+    assert not {one.content for one in changed.added if isinstance(one, ManagedSample)} & {
+        one.content for one in changed.removed if isinstance(one, ManagedSample)
     }, "what could be a move is one"
     assert moved <= {sample.content for sample in pinned(before)}
     assert bool(changed) is (before != after)
@@ -108,7 +108,7 @@ def test_going_back_reaches_the_version_and_touches_nothing_of_others(
     ]
     foreign = [RemoteSample(f"theirs-{number}", number, 10, "Bottle") for number in sorted(theirs)]
     marks = [mark(number, title, f"{title}/{number}.png") for number, title in service]
-    plan = plan_as(as_local(pinned(version), 1, {}), marks, ours + foreign)
+    plan = plan_as(to_local_samples(pinned(version), 1, {}), marks, ours + foreign)
     left = {one.sample_id: one.uid for one in ours + foreign}
     for removal in plan.removals:
         del left[removal.sample_id]
@@ -118,11 +118,13 @@ def test_going_back_reaches_the_version_and_touches_nothing_of_others(
 
 def test_a_name_without_an_ending_is_told_apart_as_well() -> None:
     remote = [RemoteSample(uid(2, "Can"), 2, 5, "Can")]
-    assert list(freeze([], [mark(2, "Can", "Can/plain")], remote)) == [Pinned("Can", f"{2:032x}", "Can/plain-00000000")]
+    assert list(freeze([], [mark(2, "Can", "Can/plain")], remote)) == [
+        ManagedSample("Can", f"{2:032x}", "Can/plain-00000000")
+    ]
 
 
 def test_what_was_made_elsewhere_and_went_is_in_the_diff() -> None:
-    theirs = Elsewhere("Can", "theirs", 9)
+    theirs = UnmanagedSample("Can", "theirs", 9)
     assert diff([theirs], []).removed == [theirs]
     assert diff([], [theirs]).added == [theirs]
 

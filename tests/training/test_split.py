@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from astica_sync.core.versions.holdout import Candidate, choose_held_out
+from astica_sync.core.versions.holdout import GroupedFile, choose_held_out
 from astica_sync.sandbox.embedded import RunningSandbox
-from astica_sync.training.split import NOTE
+from astica_sync.training.split import SPLIT_FILE
 from tests.harness.digits import write_digits
 from tests.harness.shell import Shell, in_store
 
@@ -47,15 +47,15 @@ def test_files_move_by_class_and_what_is_alike_stays_together(shell: Shell, stor
 
     again = shell("split", "--to", held_out, "--share", "30%", "--yes", "--store", store)
     assert again.code == 1
-    assert "is a held-out folder already" in again.err
+    assert "already is a held-out folder" in again.err
 
 
 def test_a_split_that_was_killed_is_finished_by_the_same_command(shell: Shell, store: Path, tmp_path: Path) -> None:
     held_out = tmp_path / "held-out"
     before = in_store(store)
     ran = shell("split", "--to", held_out, "--yes", "--json", "--store", store).json
-    note = json.loads((held_out / NOTE).read_text())
-    (held_out / NOTE).write_text(json.dumps({**note, "done": False}))
+    note = json.loads((held_out / SPLIT_FILE).read_text())
+    (held_out / SPLIT_FILE).write_text(json.dumps({**note, "done": False}))
     back, copied = ran["paths"][:2]
     (held_out / back).rename(store / back)
     (store / copied).write_bytes((held_out / copied).read_bytes())
@@ -75,7 +75,7 @@ def test_another_file_at_the_new_place_is_never_overwritten(shell: Shell, store:
     assert "is not empty" in ran.err
     for inside in (store / "held-out", store.parent):
         ran = shell("split", "--to", inside, "--yes", "--store", store)
-        assert "lie one in the other" in ran.err
+        assert "and the store overlap" in ran.err
 
 
 paths = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 6)), max_size=40)
@@ -85,7 +85,7 @@ paths = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 6)), max_size=
 def test_groups_are_whole_classes_keep_some_and_one_seed_means_one_choice(
     drawn: list[tuple[str, int]], share: float, seed: int
 ) -> None:
-    candidates = [Candidate(f"{title}/{place}.png", title, group) for place, (title, group) in enumerate(drawn)]
+    candidates = [GroupedFile(f"{title}/{place}.png", title, group) for place, (title, group) in enumerate(drawn)]
     chosen = choose_held_out(candidates, share, seed)
     assert choose_held_out(candidates[::-1], share, seed) == chosen
     gone = {candidate.group for candidate in chosen}
@@ -98,7 +98,7 @@ def test_groups_are_whole_classes_keep_some_and_one_seed_means_one_choice(
 
 def test_about_the_share_is_taken_of_each_class() -> None:
     candidates = [
-        Candidate(f"{title}/{place}", title, ord(title) * 1000 + place) for title in "ab" for place in range(50)
+        GroupedFile(f"{title}/{place}", title, ord(title) * 1000 + place) for title in "ab" for place in range(50)
     ]
     counts = Counter(candidate.class_title for candidate in choose_held_out(candidates, 0.2, 7))
     assert counts == {"a": 10, "b": 10}

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from astica_sync import Store
-from astica_sync.api.store import Trained
+from astica_sync.api.training_run import TrainingResult
 from astica_sync.core.model import ModelInfo
 from astica_sync.core.versions.version import Training, Version, find_versions, has_newer, is_overdue, is_recorded
 from astica_sync.local.db.journal import Journal
 from astica_sync.remote.service import Service
 from astica_sync.sandbox.embedded import RunningSandbox
-from astica_sync.training.train import PENDING, Look, find_model
+from astica_sync.training.train import PENDING, TrainingState, find_model
 from tests.harness.shell import Shell, draw, fill, in_store, on_service
 from tests.harness.terminal import converse
 
@@ -117,14 +117,14 @@ def test_on_a_terminal_an_overdue_training_is_asked_about(
 
 def test_a_store_that_was_never_pushed_is_told_to_push(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> None:
     for classes, hint in (
-        ({"Bottle": 1, "Can": 1}, "Run astica-sync push first"),
-        ({"Can": 2}, "Add a class, then push"),
+        ({"Bottle": 1, "Can": 1}, "Run: astica-sync push"),
+        ({"Can": 2}, "Add a second class folder"),
     ):
         folder = fill(tmp_path / f"of {len(classes)}", classes)
         assert shell("init", folder, "--model", str(sandbox.add_model("Fresh"))).code == 0
         ran = shell("train", "--store", folder)
         assert ran.code == 1
-        assert "two classes at least, the model has none" in ran.err and hint in ran.err
+        assert "at least two classes, and the model has none" in ran.err and hint in ran.err
     assert not sandbox.seen("model_train")
 
 
@@ -161,11 +161,11 @@ def test_whoever_was_killed_before_saying_the_version_says_it_the_next_time(
     for name, value in shell.environ.items():
         monkeypatch.setenv(name, value)
 
-    def dies(trained: Trained) -> None:
+    def dies(trained: TrainingResult) -> None:
         raise KeyboardInterrupt
 
     with Store(store) as opened, pytest.raises(KeyboardInterrupt):
-        opened.train(deliver=dies)
+        opened.train(on_result=dies)
     ran = shell("train", "--json", "--store", store)
     assert ran.json["picked_up"] and [ran.json["version"]] == sandbox.versions(1001)
     assert len(sandbox.seen("model_train")) == 1
@@ -192,7 +192,7 @@ def test_an_answer_from_before_another_command_asked_settles_nothing(
             return find_model(service, model_id)
 
         monkeypatch.setattr("astica_sync.training.train.find_model", meanwhile)
-        look = trainer.look()
+        look = trainer.poll()
         assert look.finished is None and look.pending is not None and look.pending.snapshot == "b" * 32
         assert [version.snapshot for version in trainer.records.versions()] == [first.snapshot]
         trainer.give_up(old)
@@ -206,16 +206,16 @@ def test_a_version_that_shows_between_the_look_and_the_request_is_not_taken_for_
         monkeypatch.setenv(name, value)
 
     with Store(store) as opened:
-        look = opened.trainer.look
+        look = opened.trainer.poll
 
-        def meanwhile(_: object) -> Look:
+        def meanwhile(_: object) -> TrainingState:
             found = look()
             monkeypatch.undo()
             opened.session.remote.service.train(model_id)
             sandbox.wait_for_training()
             return found
 
-        monkeypatch.setattr("astica_sync.training.train.Trainer.look", meanwhile)
+        monkeypatch.setattr("astica_sync.training.train.Trainer.poll", meanwhile)
         mine = opened.train()
         theirs, made = opened.versions()
         assert mine.version is not None and made.version.name == mine.version.name
@@ -231,7 +231,7 @@ def test_a_request_that_never_arrived_is_asked_about_and_sent_again_only_then(
     sandbox.set_faults()
     early = shell("train", "--again", "--no-wait", "--store", store)
     assert early.code == 0
-    assert "still under way" in early.err
+    assert "still running" in early.err
     assert len(sandbox.seen("model_train")) == 1
     put_back(store, 3600)
     assert "no version has appeared" in shell("versions", "--store", store).out
@@ -247,7 +247,7 @@ def test_a_refusal_leaves_nothing_behind(shell: Shell, sandbox: RunningSandbox, 
     sandbox.remove_class(sandbox.classes(model_id)[0][0])
     ran = shell("train", "--anyway", "--store", store)
     assert ran.code == 1
-    assert "two classes at least, the model has only 'Can'" in ran.err
+    assert "at least two classes, and the model has only 'Can'" in ran.err
     assert not sandbox.seen("model_train")
     assert pending(store) is None
 
@@ -301,7 +301,7 @@ def test_a_version_made_elsewhere_is_listed_as_such_and_has_no_data(
     assert "made elsewhere" in shell("versions", "--store", store).out
     ran = shell("push", "--as", theirs, "--store", store)
     assert ran.code == 1
-    assert "made elsewhere, so nobody knows its data" in ran.err
+    assert "is not known: this store did not train it" in ran.err
 
 
 def test_samples_made_elsewhere_are_written_down_and_stay_when_going_back(

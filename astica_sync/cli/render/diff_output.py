@@ -3,10 +3,10 @@
 from typing import Any
 
 from astica_sync.cli.render.text import safe
-from astica_sync.core.versions.snapshot import Diff
+from astica_sync.core.versions.snapshot import SnapshotDiff
 
 
-def diff_counts(changed: Diff) -> dict[str, Any]:
+def diff_counts(changed: SnapshotDiff) -> dict[str, Any]:
     """The number of changes, in total and for each changed class, as JSON."""
     return {
         "added": len(changed.added),
@@ -19,7 +19,7 @@ def diff_counts(changed: Diff) -> dict[str, Any]:
     }
 
 
-def diff_lines(changed: Diff) -> list[str]:
+def diff_lines(changed: SnapshotDiff) -> list[str]:
     """One line for each changed class: ``Can: 3 added, 1 moved in``."""
     changes = ("added", "removed", "moved in", "moved out")
     lines = []

@@ -10,7 +10,7 @@ import click
 from astica_sync.cli.context import open_store, store_option
 from astica_sync.cli.render.text import first, json_name, number, safe
 from astica_sync.cli.render.waits import Waits
-from astica_sync.core.versions.matching import Sure
+from astica_sync.core.versions.matching import Certainty
 
 if TYPE_CHECKING:
     from astica_sync.core.versions.matching import Matching, Pair
@@ -42,7 +42,9 @@ def adopt(store: Path | None, yes: bool, likely: bool, as_json: bool) -> int:
         if not as_json:
             click.echo("\n".join(_lines(matching)).lstrip("\n"))
         wanted = [
-            pair for sure in (Sure.CERTAIN, Sure.LIKELY) for pair in _confirmed(matching, sure, yes, likely, as_json)
+            pair
+            for certainty in (Certainty.CERTAIN, Certainty.LIKELY)
+            for pair in _confirmed(matching, certainty, yes, likely, as_json)
         ]
         adopted = api.adopt(wanted)
     if as_json:
@@ -54,51 +56,51 @@ def adopt(store: Path | None, yes: bool, likely: bool, as_json: bool) -> int:
     return 0
 
 
-def _confirmed(matching: "Matching", sure: Sure, yes: bool, likely: bool, as_json: bool) -> "list[Pair]":
-    pairs = [pair for pair in matching.pairs if pair.sure is sure]
+def _confirmed(matching: "Matching", certainty: Certainty, yes: bool, likely: bool, as_json: bool) -> "list[Pair]":
+    pairs = [pair for pair in matching.pairs if pair.certainty is certainty]
     if not pairs:
         return []
     if yes:
-        return pairs if sure is Sure.CERTAIN or likely else []
+        return pairs if certainty is Certainty.CERTAIN or likely else []
     if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return []
-    kind = "certain" if sure is Sure.CERTAIN else "likely"
+    kind = "certain" if certainty is Certainty.CERTAIN else "likely"
     question = f"Adopt the {number(len(pairs), f'{kind} pair')}?"
     return pairs if click.confirm(question, default=False, err=True) else []
 
 
 def _lines(matching: "Matching") -> list[str]:
-    if not (matching.pairs or matching.lost or matching.doubles):
+    if not (matching.pairs or matching.unmatched or matching.duplicates):
         return ["The service has no unmanaged samples."]
     pairs = [_pair_line(pair) for pair in matching.pairs]
     lines = first(pairs, len(pairs), MOST_LINES)
-    if matching.doubles:
-        count = number(len(matching.doubles), "image is", "images are")
+    if matching.duplicates:
+        count = number(len(matching.duplicates), "image is", "images are")
         lines += [
             "",
             f"{count} on the service twice, as the store uploaded the file too: astica-sync remove-sample ID",
         ]
-        doubles = [_pair_line(pair) for pair in matching.doubles]
+        doubles = [_pair_line(pair) for pair in matching.duplicates]
         lines += first(doubles, len(doubles), MOST_LINES)
-    if matching.lost:
-        lines += ["", f"Without a local copy ({len(matching.lost):,}); once removed, these cannot be restored:"]
-        lost = [f"  {safe(one.class_title)}  #{one.sample_id} {safe(one.uid)}".rstrip() for one in matching.lost]
+    if matching.unmatched:
+        lines += ["", f"Without a local copy ({len(matching.unmatched):,}); once removed, these cannot be restored:"]
+        lost = [f"  {safe(one.class_title)}  #{one.sample_id} {safe(one.uid)}".rstrip() for one in matching.unmatched]
         lines += first(lost, len(lost), MOST_LINES)
     return lines
 
 
 def _pair_line(pair: "Pair") -> str:
-    sure = "certain" if pair.sure is Sure.CERTAIN else "likely "
+    certainty = "certain" if pair.certainty is Certainty.CERTAIN else "likely "
     remote = f"#{pair.remote.sample_id} {safe(pair.remote.uid) or '(no uid)'}"
-    return f"{sure}  {remote} = {safe(pair.local.paths[0])}  ({pair.why})"
+    return f"{certainty}  {remote} = {safe(pair.local.paths[0])}  ({pair.why})"
 
 
 def _data(matching: "Matching") -> dict[str, Any]:
     return {
         "pairs": [_pair_data(pair) for pair in matching.pairs],
-        "doubles": [_pair_data(pair) for pair in matching.doubles],
+        "doubles": [_pair_data(pair) for pair in matching.duplicates],
         "unrecoverable": [
-            {"class": one.class_title, "sample_id": one.sample_id, "uid": one.uid} for one in matching.lost
+            {"class": one.class_title, "sample_id": one.sample_id, "uid": one.uid} for one in matching.unmatched
         ],
     }
 
@@ -109,6 +111,6 @@ def _pair_data(pair: "Pair") -> dict[str, Any]:
         "sample_id": pair.remote.sample_id,
         "uid": pair.remote.uid,
         "path": json_name(pair.local.paths[0]),
-        "certain": pair.sure is Sure.CERTAIN,
+        "certain": pair.certainty is Certainty.CERTAIN,
         "why": pair.why,
     }

@@ -32,11 +32,11 @@ def detect(images: tuple[str, ...], store: Path | None, version: str | None, as_
     curl -s https://example.org/can.jpg | astica-sync detect -
     """
     from astica_sync.api import Store
-    from astica_sync.training.detect import inputs_in
+    from astica_sync.training.detect import find_inputs
 
     if as_json and as_csv:
         raise click.UsageError("Give either --json or --csv.")
-    inputs = inputs_in(images, sys.stdin.buffer.read)
+    inputs = find_inputs(images, sys.stdin.buffer.read)
     failed = 0
     if as_csv:
         click.echo(_csv("path", "output", "confidence", "error"))

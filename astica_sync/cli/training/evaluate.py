@@ -16,7 +16,7 @@ from astica_sync.errors import AsticaSyncError
 
 if TYPE_CHECKING:
     from astica_sync.training.evaluate import Evaluation
-    from astica_sync.training.metrics import Measured
+    from astica_sync.training.metrics import VersionMetrics
 
 MOST_LINES = 10
 MATRIX_CLASSES = 12
@@ -56,7 +56,7 @@ def evaluate(
             click.echo(f"\r\033[K{done:,} of {total:,} answers", nl=done == total, err=True)
 
     with open_store(store, Waits()) as opened:
-        evaluation = Store.over(opened).evaluate(folder, names, with_leaks=leaks, told=print_progress)
+        evaluation = Store.over(opened).evaluate(folder, names, with_leaks=leaks, on_progress=print_progress)
         now = opened.session.runtime.clock.now()
     if html is not None:
         try:
@@ -77,7 +77,7 @@ def evaluate(
 def _data(evaluation: "Evaluation") -> dict[str, Any]:
     return {
         "folder": json_name(str(evaluation.folder)),
-        "images": evaluation.images,
+        "images": evaluation.images_hash,
         "versions": [_version_data(one) for one in evaluation.measured],
         "comparisons": [
             {
@@ -85,7 +85,7 @@ def _data(evaluation: "Evaluation") -> dict[str, Any]:
                 "after": one.after,
                 "only_before": one.only_before,
                 "only_after": one.only_after,
-                "p": one.chance,
+                "p": one.p_value,
                 "sentence": one.sentence,
             }
             for one in evaluation.compared
@@ -95,16 +95,16 @@ def _data(evaluation: "Evaluation") -> dict[str, Any]:
             for leak in evaluation.leaks
         ],
         "leaks_left_out": not evaluation.with_leaks,
-        "unknown_classes": dict(evaluation.unknown),
+        "unknown_classes": dict(evaluation.unknown_classes),
         "failed": [{"path": json_name(one.name), "reason": one.error} for one in evaluation.failed],
     }
 
 
-def _version_data(one: "Measured") -> dict[str, Any]:
+def _version_data(one: "VersionMetrics") -> dict[str, Any]:
     return {
         "version": one.version,
-        "right": one.right,
-        "shown": one.shown,
+        "right": one.correct,
+        "shown": one.total,
         "accuracy": one.accuracy,
         "interval": [one.low, one.high],
         "classes": [
@@ -139,7 +139,7 @@ def _lines(evaluation: "Evaluation") -> list[str]:
         count = number(len(evaluation.leaks), "image is", "images are")
         treated = "included" if evaluation.with_leaks else "left out; --leaks includes them"
         lines.append(click.style(f"{count} also in the training data, {treated}", fg="yellow"))
-    for title, images in evaluation.unknown.items():
+    for title, images in evaluation.unknown_classes.items():
         lines.append(
             click.style(f"no version knows the class {safe(title)}, {number(images, 'image')} left out", fg="yellow")
         )
@@ -151,9 +151,9 @@ def _lines(evaluation: "Evaluation") -> list[str]:
     return lines
 
 
-def _version_lines(one: "Measured") -> list[str]:
+def _version_lines(one: "VersionMetrics") -> list[str]:
     lines = [
-        f"Version {safe(one.version)}: {one.accuracy:.1%} right, {one.right:,} of {one.shown:,} "
+        f"Version {safe(one.version)}: {one.accuracy:.1%} right, {one.correct:,} of {one.total:,} "
         f"(95 % interval: {one.low:.1%} to {one.high:.1%})"
     ]
     rows = [("class", "images", "precision", "recall", "F1")]
@@ -174,7 +174,7 @@ def _version_lines(one: "Measured") -> list[str]:
     return lines
 
 
-def _confusion_lines(one: "Measured") -> list[str]:
+def _confusion_lines(one: "VersionMetrics") -> list[str]:
     """The confusion matrix. Columns have numbers, as titles are too long for column heads."""
     places = one.most_confused(MATRIX_CLASSES)
     rest = f", the {len(places)} classes with the most mistakes" if len(places) < len(one.titles) else ""

@@ -16,7 +16,7 @@ from astica_sync.core.versions.version import SECONDS_PER_SAMPLE, USUAL_SECONDS,
 from astica_sync.errors import Interrupted
 
 if TYPE_CHECKING:
-    from astica_sync.api.store import Trained
+    from astica_sync.api.training_run import TrainingResult
 
 PRINT_EVERY = 15.0
 """How often the progress is printed where there is no terminal, in seconds."""
@@ -51,7 +51,7 @@ def train(store: Path | None, anyway: bool, again: bool, no_wait: bool, as_json:
         )
         return click.confirm("Request it again?", default=False, err=True)
 
-    def deliver(trained: "Trained") -> None:
+    def deliver(trained: "TrainingResult") -> None:
         progress.close()
         _print(trained, as_json=as_json)
 
@@ -62,9 +62,9 @@ def train(store: Path | None, anyway: bool, again: bool, no_wait: bool, as_json:
                 anyway=anyway,
                 again=confirm_again,
                 wait=not no_wait,
-                tell=print_note,
-                waited=progress.waited,
-                deliver=deliver,
+                on_message=print_note,
+                on_wait=progress.waited,
+                on_result=deliver,
             )
         except Interrupted as stop:
             raise Interrupted(
@@ -75,7 +75,7 @@ def train(store: Path | None, anyway: bool, again: bool, no_wait: bool, as_json:
     return 0
 
 
-def _print(trained: "Trained", *, as_json: bool) -> None:
+def _print(trained: "TrainingResult", *, as_json: bool) -> None:
     name = trained.version.name if trained.version else None
     if as_json:
         data = {"version": name, "snapshot": trained.snapshot, "picked_up": trained.picked_up}

@@ -11,11 +11,11 @@ from astica_sync.cli.render.diff_output import diff_counts, diff_lines
 from astica_sync.cli.render.text import duration, number, safe
 from astica_sync.cli.render.waits import Waits
 from astica_sync.clock import local_time
-from astica_sync.core.versions.snapshot import Diff
+from astica_sync.core.versions.snapshot import SnapshotDiff
 
 if TYPE_CHECKING:
     from astica_sync.core.versions.version import Training
-    from astica_sync.training.versions import Told
+    from astica_sync.training.versions import VersionSummary
 
 MOST_CLASSES = 8
 
@@ -63,9 +63,9 @@ def versions(store: Path | None, as_json: bool, offline: bool) -> int:
     return 0
 
 
-def version_data(described: "Told") -> dict[str, Any]:
+def version_data(described: "VersionSummary") -> dict[str, Any]:
     """One version as JSON."""
-    changed = described.changed
+    changed = described.changes
     return {
         "number": described.version.number,
         "name": described.version.name,
@@ -75,7 +75,7 @@ def version_data(described: "Told") -> dict[str, Any]:
         "snapshot": described.version.snapshot,
         "samples": described.samples,
         "classes": described.classes,
-        "unmanaged": described.elsewhere,
+        "unmanaged": described.unmanaged,
         "changed": None if changed is None else diff_counts(changed),
         "scores": [
             {"right": score.right, "shown": score.shown, "folder": score.folder, "images": score.images, "at": score.at}
@@ -84,29 +84,29 @@ def version_data(described: "Told") -> dict[str, Any]:
     }
 
 
-def _lines(described: "Told") -> list[str]:
+def _lines(described: "VersionSummary") -> list[str]:
     version = described.version
     when = local_time(version.trained_at or version.seen_at)
     head = f"@{version.number:<3} {safe(version.name or '(no name)'):<20}  {when}  "
     if described.samples is None:
         return [f"{head}trained elsewhere, its data is not known", *_scores(described)]
-    elsewhere = f", {described.elsewhere:,} of them made elsewhere" if described.elsewhere else ""
+    elsewhere = f", {described.unmanaged:,} of them made elsewhere" if described.unmanaged else ""
     data = f"{number(described.samples, 'sample')} in {number(described.classes or 0, 'class', 'classes')}{elsewhere}"
     lines = [f"{head}{data}"]
-    if described.changed is not None and described.since is not None:
-        since = safe(described.since.name or f"@{described.since.number}")
-        lines.append(f"       since {since}: {_totals(described.changed)}")
-        classes = diff_lines(described.changed)
+    if described.changes is not None and described.previous is not None:
+        since = safe(described.previous.name or f"@{described.previous.number}")
+        lines.append(f"       since {since}: {_totals(described.changes)}")
+        classes = diff_lines(described.changes)
         lines += [f"         {line}" for line in classes[:MOST_CLASSES]]
         if len(classes) > MOST_CLASSES:
             more = number(len(classes) - MOST_CLASSES, "class", "classes")
             lines.append(
-                f"         … and {more} more: astica-sync snapshot diff @{described.since.number} @{version.number}"
+                f"         … and {more} more: astica-sync snapshot diff @{described.previous.number} @{version.number}"
             )
     return lines + _scores(described)
 
 
-def _totals(changed: Diff) -> str:
+def _totals(changed: SnapshotDiff) -> str:
     counts = {
         "added": len(changed.added),
         "removed": len(changed.removed),
@@ -115,7 +115,7 @@ def _totals(changed: Diff) -> str:
     return ", ".join(f"{count:,} {word}" for word, count in counts.items() if count) or "the same data"
 
 
-def _scores(described: "Told") -> list[str]:
+def _scores(described: "VersionSummary") -> list[str]:
     return [
         f"       {score.accuracy:.1%} right of {score.shown:,} in {safe(score.folder)}, {local_time(score.at)}"
         for score in described.scores[-1:]

@@ -14,10 +14,10 @@ from astica_sync.cli.exit_codes import DONE, ERROR
 from astica_sync.cli.render.diff_output import diff_counts, diff_lines
 from astica_sync.cli.render.text import first, json_name, number, safe
 from astica_sync.clock import local_time
-from astica_sync.core.versions.snapshot import Pinned, SnapshotSample, diff
+from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample, diff
 
 if TYPE_CHECKING:
-    from astica_sync.training.versions import History
+    from astica_sync.training.versions import VersionHistory
 
 
 @click.group("snapshot", cls=CommandGroup)
@@ -80,14 +80,14 @@ def show(version: str, store: Path | None, as_json: bool) -> int:
     astica-sync snapshot show @2 --json
     """
     with _history(store) as history:
-        named = history.find_data(version)
+        named = history.find_snapshot(version)
         per_class: dict[str, int] = {}
         elsewhere = 0
         for sample in history.snapshots.read(named.snapshot):
             if as_json:
                 click.echo(json.dumps(_data(sample), ensure_ascii=False))
             per_class[sample.class_title] = per_class.get(sample.class_title, 0) + 1
-            elsewhere += not isinstance(sample, Pinned)
+            elsewhere += not isinstance(sample, ManagedSample)
     if not as_json:
         click.echo(f"{safe(named.name)}: snapshot {named.snapshot}")
         for title, count in sorted(per_class.items()):
@@ -109,13 +109,13 @@ def show_diff(before: str, after: str, store: Path | None, as_json: bool) -> int
     astica-sync snapshot diff @1 @2
     """
     with _history(store) as history:
-        old, new = history.find_data(before), history.find_data(after)
+        old, new = history.find_snapshot(before), history.find_snapshot(after)
         changed = diff(history.snapshots.read(old.snapshot), history.snapshots.read(new.snapshot))
         moved = {move.content for move in changed.moved}
         after_paths = {
             (sample.content, sample.class_title): sample.path
             for sample in history.snapshots.read(new.snapshot)
-            if isinstance(sample, Pinned) and sample.content in moved
+            if isinstance(sample, ManagedSample) and sample.content in moved
         }
     if as_json:
         data = {
@@ -163,7 +163,7 @@ def restore(version: str, to: Path, store: Path | None) -> int:
     astica-sync snapshot restore 1001_20001 --to ~/as-it-was
     """
     with _history(store) as history:
-        done = history.restore(history.find_data(version).snapshot, to)
+        done = history.restore(history.find_snapshot(version).snapshot, to)
     problems = [f"! {safe(problem.path)}  ({problem.reason})" for problem in done.problems]
     for line in first(problems, len(problems), 20):
         click.echo(click.style(line, fg="red"), err=True)
@@ -175,24 +175,24 @@ def restore(version: str, to: Path, store: Path | None) -> int:
 
 
 @contextlib.contextmanager
-def _history(store: Path | None) -> "Iterator[History]":
+def _history(store: Path | None) -> "Iterator[VersionHistory]":
     from astica_sync.local.backup.backup import Backup
     from astica_sync.local.filesystem import FileSystem
     from astica_sync.local.identity import read_sentinel
-    from astica_sync.training.versions import History
+    from astica_sync.training.versions import VersionHistory
 
     layout = find(store)
     fs = FileSystem()
-    yield History(layout, Backup(layout.backup, fs), fs, read_sentinel(layout).model_id)
+    yield VersionHistory(layout, Backup(layout.backup, fs), fs, read_sentinel(layout).model_id)
 
 
 def _data(sample: SnapshotSample) -> dict[str, Any]:
-    if isinstance(sample, Pinned):
+    if isinstance(sample, ManagedSample):
         return {"class": sample.class_title, "path": json_name(sample.path), "content": sample.content}
     return {"class": sample.class_title, "uid": sample.uid, "sample_id": sample.sample_id}
 
 
 def _name(sample: SnapshotSample) -> str:
-    if isinstance(sample, Pinned):
+    if isinstance(sample, ManagedSample):
         return safe(sample.path)
     return f"{safe(sample.class_title)}  #{sample.sample_id} {safe(sample.uid)}  (made elsewhere)"

@@ -1,1 +1,1 @@
-"""Decisions about versions: snapshots, whose data a version is, matching, held-out images."""
+"""Decisions about versions: snapshots, trainings and their versions, matching of unmanaged samples, held-out images."""

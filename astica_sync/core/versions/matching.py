@@ -1,7 +1,7 @@
-"""Taking over samples that were made elsewhere: which of them is which local file, and how sure that is.
+"""Matches unmanaged samples with local files, so that they can be adopted instead of being uploaded again.
 
-A pair is one remote sample and one local one of the same class. What speaks for it is the file's name inside the
-foreign uid, and the size that the view shows in megabytes.
+A pair is one remote and one local sample of the same class. Evidence for a pair is the file's name inside the foreign
+uid, and the size that the service shows in megabytes.
 """
 
 import math
@@ -14,16 +14,18 @@ from enum import IntEnum
 
 from astica_sync.core.model import LocalSample, Observation, RemoteSample, fold_title
 
-UNITS = (1_000_000, 1 << 20)
-"""The two meanings of a megabyte; the documentation does not say which."""
+BYTES_PER_MEGABYTE = (1_000_000, 1 << 20)
+"""The two meanings of a megabyte; the documentation does not say which one applies."""
 
-MOST_DECIMALS = 6
+MAX_DECIMALS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """A sample that somebody else sent, under what uid of ours it is managed from now on. It is recognised by its id,
-    its foreign uid and its class together, so that an id which the service uses again means nothing."""
+    """An adopted sample: ``uid`` is the uid under which it is managed.
+
+    It is recognised by sample id, foreign uid and class together, so that an id the service reuses does not match.
+    """
 
     sample_id: int
     foreign_uid: str
@@ -31,8 +33,8 @@ class Adopted:
     uid: str
 
 
-class Sure(IntEnum):
-    """How certain a pair is; both name and size speak for CERTAIN, one of them for LIKELY."""
+class Certainty(IntEnum):
+    """How certain a pair is: CERTAIN if both name and size match, LIKELY if one of them does."""
 
     LIKELY = 1
     CERTAIN = 2
@@ -40,27 +42,29 @@ class Sure(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One remote sample and the local one it seems to be."""
+    """One remote sample and the local sample it seems to be; ``why`` names the evidence."""
 
     remote: RemoteSample
     local: LocalSample
-    sure: Sure
+    certainty: Certainty
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """The pairs, each sample in one at most; ``lost`` remote samples have no local copy that can be told.
+    """The result of a matching; each sample is in at most one pair.
 
-    ``doubles`` are pairs of which the store has sent the file as well: the service has that image twice."""
+    ``unmatched`` remote samples have no local file that can be identified. ``duplicates`` are pairs whose local sample
+    the store has uploaded as well, so the service has the image twice.
+    """
 
     pairs: list[Pair]
-    lost: list[RemoteSample]
-    doubles: tuple[Pair, ...] = ()
+    unmatched: list[RemoteSample]
+    duplicates: tuple[Pair, ...] = ()
 
 
 def rename_adopted(observation: Observation, adopted: Iterable[Adopted]) -> Observation:
-    """The same observation, with the samples that were taken over under our uids."""
+    """The observation with each adopted sample under its uid in this store."""
     known = {entry.sample_id: entry for entry in adopted}
     if not known:
         return observation
@@ -78,55 +82,61 @@ def _renamed(sample: RemoteSample, entry: Adopted | None) -> RemoteSample:
 def find_pairs(
     remote: Sequence[RemoteSample], local: Sequence[LocalSample], megabytes: Mapping[int, float]
 ) -> Matching:
-    """Pairs each remote sample with at most one local one; ``megabytes`` has the shown size of each sample id.
+    """Pairs each remote sample with at most one local sample.
 
-    Nothing is guessed: where two candidates are equally good, neither is a pair.
+    ``megabytes`` maps sample ids to the sizes the service shows. If two candidates are equally good, neither is
+    chosen.
     """
     pairs: list[Pair] = []
-    shelves = _shelve(local)
-    decimals = _decimals(megabytes.values())
-    unit = max(UNITS, key=lambda unit: _agreeing(remote, shelves, megabytes, unit, decimals))
+    by_class = _by_class(local)
+    decimals = _count_decimals(megabytes.values())
+    unit = max(BYTES_PER_MEGABYTE, key=lambda unit: _count_agreeing(remote, by_class, megabytes, unit, decimals))
     open_remote = list(remote)
     taken: set[str] = set()
-    for sure, why, named, sized in (
-        (Sure.CERTAIN, "name and size", True, True),
-        (Sure.LIKELY, "name; the size is not shown", True, False),
-        (Sure.LIKELY, "size, the only one of its class", False, True),
+    for certainty, why, named, sized in (
+        (Certainty.CERTAIN, "name and size", True, True),
+        (Certainty.LIKELY, "name; the service shows no size", True, False),
+        (Certainty.LIKELY, "size, the only one in its class", False, True),
     ):
-        links: list[tuple[RemoteSample, LocalSample]] = []
-        for there in open_remote:
-            size = megabytes.get(there.sample_id)
+        candidates: list[tuple[RemoteSample, LocalSample]] = []
+        for theirs in open_remote:
+            size = megabytes.get(theirs.sample_id)
             if sized != (size is not None):
                 continue
-            shelf = shelves.get(fold_title(there.class_title), [])
-            links += [
-                (there, here)
-                for here in (shelf if size is None else _of_size(shelf, size, unit, decimals))
-                if here.uid not in taken and (not named or _is_named(there.uid, here))
+            own_class = by_class.get(fold_title(theirs.class_title), [])
+            candidates += [
+                (theirs, ours)
+                for ours in (own_class if size is None else _of_size(own_class, size, unit, decimals))
+                if ours.uid not in taken and (not named or _is_named(theirs.uid, ours))
             ]
-        found = _one_to_one(links)
-        pairs += [Pair(there, here, sure, why) for there, here in found]
-        taken |= {here.uid for _, here in found}
-        done = {there.sample_id for there, _ in found}
-        open_remote = [there for there in open_remote if there.sample_id not in done]
-    pairs.sort(key=lambda pair: (-pair.sure, pair.local.paths[0]))
+        unique = _one_to_one(candidates)
+        pairs += [Pair(theirs, ours, certainty, why) for theirs, ours in unique]
+        taken |= {ours.uid for _, ours in unique}
+        done = {theirs.sample_id for theirs, _ in unique}
+        open_remote = [theirs for theirs in open_remote if theirs.sample_id not in done]
+    pairs.sort(key=lambda pair: (-pair.certainty, pair.local.paths[0]))
     return Matching(pairs, open_remote)
 
 
-def find_doubles(found: Matching, sent: Sequence[LocalSample], megabytes: Mapping[int, float]) -> Matching:
-    """The same pairing, in which those of the lost that the store has sent as well are told apart."""
-    again = find_pairs(found.lost, sent, megabytes)
-    return replace(found, lost=again.lost, doubles=tuple(again.pairs))
+def find_duplicates(matching: Matching, sent: Sequence[LocalSample], megabytes: Mapping[int, float]) -> Matching:
+    """The same matching, with those of the unmatched samples that the store has sent as well moved to
+    ``duplicates``."""
+    again = find_pairs(matching.unmatched, sent, megabytes)
+    return replace(matching, unmatched=again.unmatched, duplicates=tuple(again.pairs))
 
 
-def _one_to_one(links: list[tuple[RemoteSample, LocalSample]]) -> list[tuple[RemoteSample, LocalSample]]:
-    theirs = Counter(there.sample_id for there, _ in links)
-    ours = Counter(here.uid for _, here in links)
-    return [(there, here) for there, here in links if theirs[there.sample_id] == 1 and ours[here.uid] == 1]
+def _one_to_one(candidates: list[tuple[RemoteSample, LocalSample]]) -> list[tuple[RemoteSample, LocalSample]]:
+    remote_uses = Counter(theirs.sample_id for theirs, _ in candidates)
+    local_uses = Counter(ours.uid for _, ours in candidates)
+    return [
+        (theirs, ours)
+        for theirs, ours in candidates
+        if remote_uses[theirs.sample_id] == 1 and local_uses[ours.uid] == 1
+    ]
 
 
 def _is_named(uid: str, local: LocalSample) -> bool:
-    """Whether the uid holds the name of one of the files: ``IMG_1.jpg_83721``, and not ``XIMG_1.jpg``."""
+    """Whether the uid contains the name of one of the files: ``IMG_1.jpg_83721``, but not ``XIMG_1.jpg``."""
     for path in local.paths:
         name = path.rpartition("/")[2]
         stem = name.rpartition(".")[0]
@@ -136,43 +146,43 @@ def _is_named(uid: str, local: LocalSample) -> bool:
     return False
 
 
-def _shelve(local: Iterable[LocalSample]) -> dict[str, list[LocalSample]]:
-    """The samples of each class by size, so that those of one size are found without looking at all."""
-    shelves: dict[str, list[LocalSample]] = defaultdict(list)
+def _by_class(local: Iterable[LocalSample]) -> dict[str, list[LocalSample]]:
+    """The samples of each class, sorted by size for ``_of_size``."""
+    by_class: dict[str, list[LocalSample]] = defaultdict(list)
     for sample in sorted(local, key=lambda sample: sample.size):
-        shelves[fold_title(sample.class_title)].append(sample)
-    return shelves
+        by_class[fold_title(sample.class_title)].append(sample)
+    return by_class
 
 
-def _of_size(shelf: list[LocalSample], megabytes: float, unit: int, decimals: int) -> list[LocalSample]:
-    """Those whose size in bytes was rounded, or cut, to these megabytes."""
+def _of_size(by_size: list[LocalSample], megabytes: float, unit: int, decimals: int) -> list[LocalSample]:
+    """The samples whose size in bytes gives these megabytes when it is rounded or truncated."""
     step = unit / math.pow(10, decimals)
-    first = bisect_left(shelf, (megabytes * unit) - step / 2, key=lambda sample: sample.size)
-    last = bisect_right(shelf, (megabytes * unit) + step, key=lambda sample: sample.size)
-    return shelf[first:last]
+    first = bisect_left(by_size, (megabytes * unit) - step / 2, key=lambda sample: sample.size)
+    last = bisect_right(by_size, (megabytes * unit) + step, key=lambda sample: sample.size)
+    return by_size[first:last]
 
 
-def _decimals(shown: Iterable[float]) -> int:
-    """How many decimals the service shows, by the longest figure there is."""
-    longest = max((len(f"{value:.{MOST_DECIMALS}f}".rstrip("0").partition(".")[2]) for value in shown), default=0)
+def _count_decimals(megabytes: Iterable[float]) -> int:
+    """How many decimals the service shows: those of the longest figure."""
+    longest = max((len(f"{value:.{MAX_DECIMALS}f}".rstrip("0").partition(".")[2]) for value in megabytes), default=0)
     return max(1, longest)
 
 
-def _agreeing(
+def _count_agreeing(
     remote: Iterable[RemoteSample],
-    shelves: Mapping[str, list[LocalSample]],
+    by_class: Mapping[str, list[LocalSample]],
     megabytes: Mapping[int, float],
     unit: int,
     decimals: int,
 ) -> int:
-    """How many samples have a file of their name and size, where a megabyte means so many bytes."""
+    """How many remote samples have a file of their name and size, if a megabyte is ``unit`` bytes."""
     return sum(
         any(
-            _is_named(there.uid, here)
-            for here in _of_size(
-                shelves.get(fold_title(there.class_title), []), megabytes[there.sample_id], unit, decimals
+            _is_named(theirs.uid, ours)
+            for ours in _of_size(
+                by_class.get(fold_title(theirs.class_title), []), megabytes[theirs.sample_id], unit, decimals
             )
         )
-        for there in remote
-        if there.sample_id in megabytes
+        for theirs in remote
+        if theirs.sample_id in megabytes
     )

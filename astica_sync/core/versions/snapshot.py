@@ -1,7 +1,8 @@
-"""Snapshots: the exact set of samples at one moment, and what differs between two of them.
+"""Snapshots: the exact set of samples at one time, and the difference between two of them.
 
-A snapshot is what the service holds when a training is asked for. What is managed is named by its content, so that the
-backup can give it back; of what was made elsewhere only its place is known, since the service gives no image back.
+A snapshot records what the service holds when a training is requested. A managed sample is identified by its content
+hash, so the backup can restore it. Of an unmanaged sample only class, uid and id are known: its bytes are not in the
+backup, and the service never returns an image.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,8 +14,8 @@ from astica_sync.core.plan.join import merge_rows
 
 
 @dataclass(frozen=True, slots=True)
-class Pinned:
-    """One managed sample of a snapshot. ``path`` is relative to the store, unique in its snapshot."""
+class ManagedSample:
+    """One managed sample of a snapshot. ``path`` is relative to the store and unique in the snapshot."""
 
     class_title: str
     content: str
@@ -22,38 +23,39 @@ class Pinned:
 
 
 @dataclass(frozen=True, slots=True)
-class Elsewhere:
-    """One sample of a snapshot that was made elsewhere: the version learned it, and nobody here has its bytes."""
+class UnmanagedSample:
+    """One unmanaged sample of a snapshot: the version was trained on it, but its bytes are not in the backup."""
 
     class_title: str
     uid: str
     sample_id: int
 
 
-SnapshotSample = Pinned | Elsewhere
+SnapshotSample = ManagedSample | UnmanagedSample
 
 
 def freeze(
     local: Iterable[LocalSample], marks: Iterable[Mark], remote: Iterable[RemoteSample]
 ) -> Iterator[SnapshotSample]:
-    """Everything the service holds, each sample once, sorted by uid; the three sides come sorted by uid.
+    """Every sample the service holds, once each, sorted by uid. All three inputs are sorted by uid.
 
-    A sample is filed under the class it was sent to. Of one whose file is not in the store any more the path may be
-    another file's by now, so it is told apart by its content.
+    The class of a managed sample is the one it was sent to. If its file is no longer in the store, another file may
+    have taken the path, so the path in the snapshot gets a part of the content hash.
     """
     for row in merge_rows(local, marks, remote):
         if not row.remote:
             continue
         content = row.uid[:32]
         if row.local is not None:
-            yield Pinned(row.local.class_title, content, row.local.paths[0])
+            yield ManagedSample(row.local.class_title, content, row.local.paths[0])
         elif row.mark is not None:
-            yield Pinned(row.mark.class_title, content, _own_path(row.mark.path, row.mark.class_title, content))
+            path = _path_with_content(row.mark.path, row.mark.class_title, content)
+            yield ManagedSample(row.mark.class_title, content, path)
         else:
-            yield from (Elsewhere(sample.class_title, sample.uid, sample.sample_id) for sample in row.remote)
+            yield from (UnmanagedSample(sample.class_title, sample.uid, sample.sample_id) for sample in row.remote)
 
 
-def _own_path(path: str, class_title: str, content: str) -> str:
+def _path_with_content(path: str, class_title: str, content: str) -> str:
     folder, _, name = path.rpartition("/")
     stem, dot, extension = name.rpartition(".")
     if not dot:
@@ -61,24 +63,24 @@ def _own_path(path: str, class_title: str, content: str) -> str:
     return f"{folder or class_title}/{stem or 'sample'}-{content[:8]}{dot}{extension}"
 
 
-def as_local(samples: Iterable[Pinned], model_id: int, sizes: dict[str, int]) -> list[LocalSample]:
-    """The managed samples of a snapshot as the side that a plan makes the service equal to, sorted by uid.
+def to_local_samples(samples: Iterable[ManagedSample], model_id: int, sizes: dict[str, int]) -> list[LocalSample]:
+    """The managed samples of a snapshot as the local side of a plan, sorted by uid.
 
-    ``sizes`` has the bytes of each content; one that is not in it counts as empty.
+    ``sizes`` maps content hashes to bytes; a content that is missing there gets the size 0.
     """
     scopes: dict[str, str] = {}
-    found = []
+    local = []
     for sample in samples:
         title = sample.class_title
         scope = scopes.setdefault(title, make_scope(model_id, title))
         uid = make_uid(sample.content, scope)
-        found.append(LocalSample(uid, title, (sample.path,), sizes.get(sample.content, 0)))
-    return sorted(found, key=lambda sample: sample.uid)
+        local.append(LocalSample(uid, title, (sample.path,), sizes.get(sample.content, 0)))
+    return sorted(local, key=lambda sample: sample.uid)
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One image that is in another class than before."""
+    """One image that moved from the class ``before`` to the class ``after``."""
 
     content: str
     before: str
@@ -86,8 +88,8 @@ class Move:
 
 
 @dataclass(slots=True)
-class Diff:
-    """What differs between two snapshots. A sample made elsewhere counts as added or removed, never as moved."""
+class SnapshotDiff:
+    """The difference between two snapshots. An unmanaged sample counts as added or removed, never as moved."""
 
     added: list[SnapshotSample] = field(default_factory=list)
     removed: list[SnapshotSample] = field(default_factory=list)
@@ -97,9 +99,9 @@ class Diff:
         return bool(self.added or self.removed or self.moved)
 
     def per_class(self) -> dict[str, tuple[int, int, int, int]]:
-        """Of each class that changed: how many were added, were removed, moved in and moved out."""
+        """For each class that changed: how many samples were added, removed, moved in and moved out."""
         counts: dict[str, list[int]] = {}
-        for place, titles in enumerate(
+        for column, titles in enumerate(
             (
                 (sample.class_title for sample in self.added),
                 (sample.class_title for sample in self.removed),
@@ -108,42 +110,38 @@ class Diff:
             )
         ):
             for title in titles:
-                counts.setdefault(title, [0, 0, 0, 0])[place] += 1
+                counts.setdefault(title, [0, 0, 0, 0])[column] += 1
         return {title: (row[0], row[1], row[2], row[3]) for title, row in sorted(counts.items())}
 
 
-def diff(before: Iterable[SnapshotSample], after: Iterable[SnapshotSample]) -> Diff:
-    """What came, what went, and what moved to another class: one image that left some classes and came to others."""
+def diff(before: Iterable[SnapshotSample], after: Iterable[SnapshotSample]) -> SnapshotDiff:
+    """What was added, removed or moved. An image counts as moved if it left one class and appeared in another."""
     old, new = {_identity(sample): sample for sample in before}, {_identity(sample): sample for sample in after}
-    found = Diff()
-    gone = sorted(((_image(key), key) for key in old.keys() - new.keys()), key=_order)
-    came = sorted(((_image(key), key) for key in new.keys() - old.keys()), key=_order)
-    left = {image: [key for _, key in keys] for image, keys in groupby(gone, key=lambda entry: entry[0])}
-    for image, key in came:
-        places = left.get(image) if image else None
-        if places:
-            previous = places.pop(0)
-            found.moved.append(Move(image, previous[0], key[0]))
+    result = SnapshotDiff()
+    missing = sorted((_image(key), key) for key in old.keys() - new.keys())
+    appeared = sorted((_image(key), key) for key in new.keys() - old.keys())
+    left = {image: [key for _, key in keys] for image, keys in groupby(missing, key=lambda entry: entry[0])}
+    for image, key in appeared:
+        old_keys = left.get(image) if image else None
+        if old_keys:
+            previous = old_keys.pop(0)
+            result.moved.append(Move(image, previous[0], key[0]))
         else:
-            found.added.append(new[key])
-    found.removed.extend(old[key] for keys in left.values() for key in keys)
-    found.removed.sort(key=_identity)
-    return found
+            result.added.append(new[key])
+    result.removed.extend(old[key] for keys in left.values() for key in keys)
+    result.removed.sort(key=_identity)
+    return result
 
 
 _Key = tuple[str, str, int]
 
 
 def _identity(sample: SnapshotSample) -> _Key:
-    if isinstance(sample, Pinned):
+    if isinstance(sample, ManagedSample):
         return (sample.class_title, sample.content, 0)
     return (sample.class_title, sample.uid, sample.sample_id)
 
 
 def _image(key: _Key) -> str:
-    """The content of a managed sample; "" for what was made elsewhere, which nothing can recognise."""
+    """The content hash of a managed sample; "" for an unmanaged one, whose content is unknown."""
     return "" if key[2] else key[1]
-
-
-def _order(entry: tuple[str, _Key]) -> tuple[str, _Key]:
-    return entry

@@ -1,4 +1,4 @@
-"""Versions: which training made which, whether a new one is there, and what speaks against asking for one."""
+"""Versions and trainings: which training made which version, whether it has finished, and what prevents a new one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +15,12 @@ USUAL_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version that was ever seen.
+    """One version that the service has shown.
 
-    ``number`` counts them in the order they were seen, from 1. ``trained_at`` is the service's date and ``seen_at``
-    ours, both in seconds since the epoch. ``snapshot`` is the id of the data it was made of, None for one that was
-    made elsewhere. ``name`` is empty where the service shows a date of training and no name.
+    ``number`` counts versions in the order in which they were first seen, from 1. ``trained_at`` is the service's date
+    of the training and ``seen_at`` the local time of the first observation, both in seconds since the epoch.
+    ``snapshot`` is the id of the data the version was trained on, None if the training was not started by this store.
+    ``name`` is empty where the service shows a date of training but no name.
     """
 
     number: int
@@ -31,10 +32,11 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """A training that was asked for and has not shown a version yet.
+    """A training that was requested and whose version has not appeared yet. The journal stores these fields by name.
 
-    ``asked_at`` is when the request was about to leave, ``answered`` whether the service confirmed it; ``name`` and
-    ``trained_at`` are what the service showed before, and ``known`` is how many versions had been seen by then.
+    ``asked_at`` is the time just before the request was sent, ``answered`` whether the service confirmed it. ``name``
+    and ``trained_at`` are those of the version that the service showed before, ``known`` is how many versions had been
+    seen by then.
     """
 
     snapshot: str
@@ -47,14 +49,14 @@ class Training:
 
     @property
     def expected_seconds(self) -> float:
-        """How long it may take by the documentation."""
+        """How long the training may take according to the service's documentation."""
         return max(USUAL_SECONDS, self.samples * SECONDS_PER_SAMPLE)
 
 
 def has_newer(training: Training, now: ModelInfo, versions: Sequence[Version]) -> bool:
-    """Whether a training finished since: the version has another name, or else the date of training changed.
+    """Whether the training has finished: the version has another name, or the date of training has changed.
 
-    What had been seen before the training was asked for is none of it, even where an answer that lags shows it again.
+    A version that was seen before the request never counts as its result, even if a stale answer shows it again.
     """
     if is_recorded(now, versions[: training.known]):
         return False
@@ -64,23 +66,23 @@ def has_newer(training: Training, now: ModelInfo, versions: Sequence[Version]) -
 
 
 def is_overdue(training: Training, now: float, quarantine: float) -> bool:
-    """Whether a version would be there by now, so that the request may be taken for lost."""
+    """Whether the version should have appeared by now, so that the request may be considered lost."""
     return now - training.asked_at > training.expected_seconds + quarantine
 
 
 def is_recorded(info: ModelInfo, versions: Sequence[Version]) -> bool:
-    """Whether the version that a model shows is one of these."""
+    """Whether the version that the model shows is one of ``versions``; also true for a model without a version."""
     if not info.version and info.trained_at is None:
         return True
     named = [version for version in versions if version.name == (info.version or "")]
     if info.trained_at is None:
         return bool(named)
-    # A date that the service showed once and leaves out now is no other training.
+    # A service may show the date of a training once and omit it later.
     return any(version.trained_at in (None, info.trained_at) for version in named)
 
 
 def find_versions(text: str, versions: Sequence[Version]) -> list[Version]:
-    """The versions that a person may mean: ``@3`` by number, else by name; the whole name, or else its beginning."""
+    """The versions that ``text`` may refer to: ``@3`` by number, otherwise by full name, otherwise by prefix."""
     if text.startswith("@"):
         return [version for version in versions if str(version.number) == text[1:]]
     named = [version for version in versions if version.name == text]
@@ -89,43 +91,43 @@ def find_versions(text: str, versions: Sequence[Version]) -> list[Version]:
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """What speaks against a training. ``harmless``: a person may want it all the same (``--anyway``)."""
+    """Why a training should not start now. An ``overridable`` one is ignored with ``--anyway``."""
 
     reason: str
     hint: str
-    harmless: bool = False
+    overridable: bool = False
 
 
 def find_objections(plan: Plan, observation: Observation) -> list[Objection]:
-    """Everything that speaks against training now, the gravest first."""
+    """Everything that prevents a training now, the most serious first."""
     objections = []
     filled = [entry.title for entry in observation.classes if entry.samples]
     if len(filled) < 2:
         has = f"only {filled[0]!r}" if filled else "none"
         coming = {entry.class_title for entry in plan.uploads}.union(filled)
-        hint = "Run astica-sync push first." if len(coming) > 1 else "Add a class, then push."
-        objections.append(Objection(f"a training needs samples in two classes at least, the model has {has}", hint))
+        hint = "Run: astica-sync push" if len(coming) > 1 else "Add a second class folder with images, then push."
+        objections.append(Objection(f"a training needs samples in at least two classes, and the model has {has}", hint))
     doubtful = [entry.class_title for entry in plan.waiting]
     if doubtful:
         objections.append(
             Objection(
                 f"the outcome of {_count(len(doubtful), 'request')} is not known yet, in {_titles(doubtful)}",
-                "Run astica-sync push, which waits until the service shows what became of them.",
+                "Run: astica-sync push, which waits for the quarantine and then checks whether the samples are there.",
             )
         )
-    differs = {
+    pending = {
         "to upload": [entry.class_title for entry in plan.uploads + plan.questioned + plan.failed_before],
         "to remove": [entry.class_title for entry in plan.removed] + [entry.class_title for entry in plan.held],
     }
-    told = [f"{len(titles):,} {what} in {_titles(titles)}" for what, titles in differs.items() if titles]
+    differences = [f"{len(titles):,} {what} in {_titles(titles)}" for what, titles in pending.items() if titles]
     if plan.incomplete:
-        told.append("a part of the store could not be read")
-    if told:
+        differences.append("a part of the store could not be read")
+    if differences:
         objections.append(
             Objection(
-                f"store and service differ: {', '.join(told)}",
-                "Run astica-sync push first, or train --anyway on what the service has.",
-                harmless=True,
+                f"store and service differ: {', '.join(differences)}",
+                "Run: astica-sync push. To train on what the service has: astica-sync train --anyway",
+                overridable=True,
             )
         )
     return objections
@@ -133,8 +135,8 @@ def find_objections(plan: Plan, observation: Observation) -> list[Objection]:
 
 def _titles(titles: Sequence[str]) -> str:
     different = sorted(set(titles))
-    shown = ", ".join(repr(title) for title in different[:3])
-    return shown if len(different) <= 3 else f"{shown} and {len(different) - 3} more classes"
+    listed = ", ".join(repr(title) for title in different[:3])
+    return listed if len(different) <= 3 else f"{listed} and {len(different) - 3} more classes"
 
 
 def _count(number: int, thing: str) -> str:

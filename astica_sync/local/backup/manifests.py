@@ -13,7 +13,7 @@ from typing import Any
 import xxhash
 
 from astica_sync.core.model import LocalSample
-from astica_sync.core.versions.snapshot import Elsewhere, Pinned, SnapshotSample, as_local
+from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample, UnmanagedSample, to_local_samples
 from astica_sync.errors import BackupDamaged, StoreError
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import CONTENT, Entry
@@ -72,9 +72,9 @@ class Manifests:
         self.check(snapshot)
         for fields in self._fields(snapshot):
             if "content" in fields:
-                yield Pinned(str(fields["class"]), str(fields["content"]), str(fields["path"]))
+                yield ManagedSample(str(fields["class"]), str(fields["content"]), str(fields["path"]))
             else:
-                yield Elsewhere(str(fields["class"]), str(fields["uid"]), int(fields["sample_id"]))
+                yield UnmanagedSample(str(fields["class"]), str(fields["uid"]), int(fields["sample_id"]))
 
     def entries(self, snapshot: str) -> Iterator[Entry]:
         """The managed samples of a snapshot as entries of the catalog, for restoring.
@@ -101,8 +101,8 @@ class Manifests:
             BackupDamaged: as ``read``.
         """
         entries = list(self.entries(snapshot))
-        pinned = (Pinned(entry.class_title, entry.content, entry.path) for entry in entries)
-        return as_local(pinned, model_id, {entry.content: entry.size for entry in entries})
+        pinned = (ManagedSample(entry.class_title, entry.content, entry.path) for entry in entries)
+        return to_local_samples(pinned, model_id, {entry.content: entry.size for entry in entries})
 
     def check(self, snapshot: str) -> None:
         """
@@ -159,7 +159,7 @@ class Manifests:
             yield b"".join(self._line(sample) for sample in batch)
 
     def _line(self, sample: SnapshotSample) -> bytes:
-        if isinstance(sample, Elsewhere):
+        if isinstance(sample, UnmanagedSample):
             return format_line({"class": sample.class_title, "uid": sample.uid, "sample_id": sample.sample_id})
         file = self._backup.find(sample.content)
         if file is None:

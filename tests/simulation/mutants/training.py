@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from astica_sync.core.versions.snapshot import Elsewhere
+from astica_sync.core.versions.snapshot import UnmanagedSample
 from astica_sync.errors import OutcomeUnknown
 from astica_sync.training.train import PENDING, find_model
 from tests.simulation.mutants.seams import Change, change_argument, mutant, nothing, replace, within, wrap
@@ -41,7 +41,7 @@ def version_of(choose: Callable[[Any, str], str | None]) -> Change:
     def noted(original: Any, scope: Any, self: Any, info: Any, snapshot: str | None, at: float) -> Any:
         return original(self, info, choose(self, snapshot) if snapshot else None, at)
 
-    return within(TRAINER + "note", RECORDS + "add_version", noted)
+    return within(TRAINER + "record_version", RECORDS + "add_version", noted)
 
 
 def newest(records: Any, snapshot: str) -> str:
@@ -70,7 +70,7 @@ def forgotten_without_an_answer(original: Any, self: Any, *args: Any) -> Any:
 
 def looked_at_once(self: Any) -> Any:
     pending = self.pending()
-    return self.note(find_model(self.service, self.model_id), pending)
+    return self.record_version(find_model(self.service, self.model_id), pending)
 
 
 def with_what_is_only_here(original: Any, scope: Any, *sides: Any) -> Iterator[Any]:
@@ -81,7 +81,7 @@ def with_what_is_only_here(original: Any, scope: Any, *sides: Any) -> Iterator[A
 
 
 def without_samples_made_elsewhere(original: Any, *sides: Any) -> Iterator[Any]:
-    return (sample for sample in original(*sides) if not isinstance(sample, Elsewhere))
+    return (sample for sample in original(*sides) if not isinstance(sample, UnmanagedSample))
 
 
 TRAINING_MUTANTS = (
@@ -114,7 +114,7 @@ TRAINING_MUTANTS = (
             lambda original, scope, info, versions: False,
         ),
     ),
-    mutant("an answer older than the intent settles it", replace(TRAINER + "look", looked_at_once)),
+    mutant("an answer older than the intent settles it", replace(TRAINER + "poll", looked_at_once)),
     mutant(
         "a snapshot is what the store has",
         within(FREEZE, "astica_sync.core.plan.join:merge_rows", with_what_is_only_here),

@@ -1,0 +1,51 @@
+"""Adopts unmanaged samples: finds the local file of each, and manages it as that file from then on."""
+
+from collections.abc import Iterable
+
+from astica_sync.core.model import LocalSample
+from astica_sync.core.plan.plan import Plan
+from astica_sync.core.versions.matching import Adopted, Matching, Pair, find_duplicates, find_pairs
+from astica_sync.local.backup.records import Records
+from astica_sync.local.identity import check_root
+from astica_sync.remote.responses import parse_sizes
+from astica_sync.sync.apply.apply_plan import apply_plan
+from astica_sync.sync.plan.status import find_status
+from astica_sync.sync.session import Session
+
+
+def find_adoptable(session: Session) -> Matching:
+    """Matches the unmanaged samples of the service with the files of the store.
+
+    Raises:
+        As ``Store.find_adoptable``.
+    """
+    plan = find_status(session).plan
+    missing = {upload.uid for upload in (*plan.uploads, *plan.questioned, *plan.failed_before)}
+    unsent: list[LocalSample] = []
+    sent: list[LocalSample] = []
+    for sample in session.local.index.local_samples(session.remote.model_id):
+        (unsent if sample.uid in missing else sent).append(sample)
+    sizes = parse_sizes(session.local.layout.last_view.read_bytes().partition(b"\n")[2])
+    return find_duplicates(find_pairs(plan.unmanaged, unsent, sizes), sent, sizes)
+
+
+def adopt(session: Session, records: Records, pairs: Iterable[Pair]) -> int:
+    """Records the pairs, and adopts their samples under the uids of the local files; returns how many.
+
+    Raises:
+        As ``Store.adopt``.
+    """
+    adopted = [
+        Adopted(pair.remote.sample_id, pair.remote.uid, pair.remote.class_title, pair.local.uid) for pair in pairs
+    ]
+    if not adopted:
+        return 0
+    with session.local.lock(session.local.layout):
+        check_root(session.local.layout, session.local.fs)
+        records.add_adopted(adopted)
+        # With their new uids the samples are on both sides and have no mark, so the decision table adopts them.
+        status = find_status(session)
+        uids = {entry.uid for entry in adopted}
+        plan = Plan(adopts=tuple(adopt for adopt in status.plan.adopts if adopt.uid in uids))
+        applied = apply_plan(session, plan, removals=False)
+    return len(plan.adopts) - len(applied.failed)
