@@ -47,7 +47,7 @@ def remove_sample(sample_id: int, store: Path | None, model_id: int | None, yes:
         matching = [sample for sample in removing.view() if sample.sample_id == sample_id]
         if not matching:
             raise AsticaSyncError(
-                f"model {removing.model_id} has no sample {sample_id}", "To list the ids: astica-sync status"
+                f"model {removing.remote.model_id} has no sample {sample_id}", "To list the ids: astica-sync status"
             )
         sample, lost = matching[0], removing.find_lost(matching)
         backup = "not in the backup" if lost else "in the backup"
@@ -79,8 +79,8 @@ def remove_class(class_id: int, store: Path | None, model_id: int | None, lose: 
         titles = [entry.title for entry in observation.classes if entry.class_id == class_id]
         if not titles:
             raise AsticaSyncError(
-                f"model {removing.model_id} has no class {class_id}",
-                f"To list the classes: astica-sync models show {removing.model_id}",
+                f"model {removing.remote.model_id} has no class {class_id}",
+                f"To list the classes: astica-sync models show {removing.remote.model_id}",
             )
         samples = [sample for sample in observation if sample.class_id == class_id]
         what = f"Class {safe(titles[0])} with {number(len(samples), 'sample')}"
@@ -131,10 +131,10 @@ def model_to_remove_from(store: Path | None, model_id: int | None) -> "Iterator[
         NoStore: neither a store nor a model was named.
         AsticaSyncError: the named store mirrors another model.
     """
-    from astica_sync.local.backup.records import Records
     from astica_sync.local.identity import read_sentinel
     from astica_sync.local.lock import writer_lock
     from astica_sync.sync.admin.remove_unmanaged import UnmanagedRemoval
+    from astica_sync.sync.session import RemoteSide
 
     try:
         layout = find(store)
@@ -152,20 +152,12 @@ def model_to_remove_from(store: Path | None, model_id: int | None) -> "Iterator[
         layout = layout if mirrors else None
     if layout is not None:
         with open_store(layout.root, Waits()) as opened, writer_lock(layout):
-            local, remote = opened.session.local, opened.session.remote
-            yield UnmanagedRemoval(
-                remote.service,
-                opened.session.runtime.clock,
-                opened.session.policy.quarantine,
-                remote.model_id,
-                local.backup,
-                local.journal,
-                Records(local.backup.root, local.fs, remote.model_id),
-            )
+            session = opened.session
+            yield UnmanagedRemoval(session.remote, session.runtime.clock, session.policy.quarantine, session.local)
         return
     assert model_id is not None
     with open_account() as (service, clock, quarantine):
-        yield UnmanagedRemoval(service, clock, quarantine, model_id)
+        yield UnmanagedRemoval(RemoteSide(service, model_id), clock, quarantine)
 
 
 def _refuse_managed(removing: "UnmanagedRemoval", samples: Sequence[RemoteSample]) -> None:

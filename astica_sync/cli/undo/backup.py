@@ -201,11 +201,13 @@ def prune(store: Path | None, age: float, dry_run: bool, yes: bool, as_json: boo
     astica-sync backup prune --older-than 365d
     """
     from astica_sync.local.lock import writer_lock
-    from astica_sync.sync.admin.prune_backup import find_pruning
+    from astica_sync.sync.admin.prune_backup import plan_pruning
     from astica_sync.sync.admin.prune_backup import prune as prune_backup
 
     with open_store(store, Waits()) as opened, writer_lock(opened.layout):
-        pruning = find_pruning(opened.session, opened.session.runtime.clock.now() - age)
+        session = opened.session
+        local, clock = session.local, session.runtime.clock
+        pruning = plan_pruning(local, session.remote, clock, session.listener, clock.now() - age)
         entries, count, size = pruning.entries, len(pruning.objects), pruning.size
         if not as_json:
             names = [f"- {safe(entry.path)}  ({entry.size:,} bytes)" for entry in entries]
@@ -219,7 +221,7 @@ def prune(store: Path | None, age: float, dry_run: bool, yes: bool, as_json: boo
                 "To remove them without a question, run the same command with --yes.",
             )
         if count and not dry_run:
-            prune_backup(opened.session, pruning)
+            prune_backup(local, clock, pruning)
             if not as_json:
                 click.echo(f"Removed {number(count, 'image')}, {size / 1e6:,.1f} MB")
     if as_json:

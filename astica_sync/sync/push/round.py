@@ -90,7 +90,8 @@ class RoundRunner:
         refusals = self._ask_guard(status.refusals)
         status = drop_refused_repeats(status, refusals)
         applied = apply_round(self._session, status, refusals)
-        observe_at = next_observation(self._session, status, applied, self._refused)
+        now, quarantine = self._session.runtime.clock.now(), self._session.policy.quarantine
+        observe_at = next_observation(status.plan, applied, self._refused, now, quarantine)
         applied.failed += [*fail_still_shown(status.plan, applied, self._refused), *not_shown]
         return self._remember(Round(status, applied, refusals, observe_at, *self._resolve(status)))
 
@@ -188,19 +189,20 @@ def apply_round(session: Session, status: StoreStatus, refusals: list[Refusal]) 
     return first
 
 
-def next_observation(session: Session, status: StoreStatus, applied: ApplyResult, refused: set[int]) -> float | None:
+def next_observation(
+    plan: Plan, applied: ApplyResult, refused: set[int], now: float, quarantine: float
+) -> float | None:
     """When the next observation can resolve what is doubtful, in seconds since the epoch; None when nothing is.
 
     An earlier request may have carried out a removal that the service refuses; one observation shows that. ``refused``
     are the ids that had theirs.
     """
-    plan, now = status.plan, session.runtime.clock.now()
     if plan.later and not (plan.first_upload_alone and applied.doubtful):
         # The next batch waits for nothing; its observation resolves what is doubtful as well.
         return now
     times = [waiting.until for waiting in plan.waiting]
     if applied.doubtful:
-        times.append(now + session.policy.quarantine)
+        times.append(now + quarantine)
     if applied.refused - refused:
         times.append(now)
     return max(times, default=None)

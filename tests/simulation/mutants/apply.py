@@ -49,10 +49,9 @@ def refusal_counts_as_uploaded(original: Any, self: Any, upload: Any, error: Any
     original(self, upload, None if isinstance(error, Refused) else error)
 
 
-def without_doubts(original: Any, session: Any, status: Any, applied: Any, refused: Any) -> Any:
-    status = dataclasses.replace(status, plan=dataclasses.replace(status.plan, waiting=()))
+def without_doubts(original: Any, plan: Any, applied: Any, *others: Any) -> Any:
     sure = dataclasses.replace(applied, doubtful_uploads=set(), doubtful_removals=set())
-    return original(session, status, sure, refused)
+    return original(dataclasses.replace(plan, waiting=()), sure, *others)
 
 
 def prepared_from_the_file(self: Any) -> None:
