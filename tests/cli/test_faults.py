@@ -73,7 +73,7 @@ def test_a_doubtful_upload_waits_out_the_quarantine_and_says_so(
     sandbox.set_faults("upload:3=lost-after")
     ran = shell("push", "--store", store)
     assert ran.code == 0, ran.err
-    assert "settled later, by what the service shows" in ran.err
+    assert "the next view of the service shows whether it was uploaded" in ran.err
     assert "waiting 2 s: some answers were lost" in ran.err
     views = [request.time for request in sandbox.seen("view")]
     lost = next(request.time for request in sandbox.seen("upload") if request.fault is not None)

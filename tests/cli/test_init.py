@@ -52,7 +52,7 @@ def test_a_create_whose_answer_was_lost_finds_its_model(
     sandbox.set_faults(f"create:1={kind}")
     ran = shell("init", photos, *CREATE)
     assert ran.code == 0, ran.err
-    assert "The answer was lost; looking for the new model" in ran.err
+    assert "The answer was lost; checking whether the model was created" in ran.err
     assert [title for _, title in sandbox.models()] == ["Cans"]
 
 

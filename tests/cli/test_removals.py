@@ -121,7 +121,7 @@ def test_a_removal_whose_backup_is_broken_does_not_go(
     broken.write_bytes(b"rotten")
     ran = shell("push", "--json", "--store", pushed)
     assert ran.code == 3
-    assert "its backup is broken" in ran.json["failed"][0]["reason"]
+    assert "its backup copy is damaged" in ran.json["failed"][0]["reason"]
     assert len(sandbox.samples(model_id)) == 5
 
 

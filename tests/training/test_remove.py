@@ -133,11 +133,11 @@ def test_what_came_after_the_question_is_never_taken_along(
         agreed = list(removing.view())
         theirs = [sample for sample in agreed if sample.class_id == class_id]
         sandbox.add_sample(model_id, "Elsewhere", b"two")
-        with pytest.raises(GuardRefused, match="other samples than a moment ago"):
+        with pytest.raises(GuardRefused, match="other samples than those you agreed to"):
             removing.remove_class(class_id, "Elsewhere", theirs)
-        with pytest.raises(GuardRefused, match="other samples than a moment ago"):
+        with pytest.raises(GuardRefused, match="other samples than those you agreed to"):
             removing.remove_model(agreed)
         sandbox.remove_sample(theirs[0].sample_id)
-        with pytest.raises(GuardRefused, match="other samples than a moment ago"):
+        with pytest.raises(GuardRefused, match="other samples than those you agreed to"):
             removing.remove_sample(theirs[0])
     assert not {"class_remove", "model_remove", "sample_remove"} & {request.call for request in sandbox.log}
