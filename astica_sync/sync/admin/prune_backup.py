@@ -51,7 +51,7 @@ def plan_pruning(
         RemoteError: there is no observation.
     """
     check_root(local.layout, local.fs)
-    scan = scan_store(local.layout, local.index, clock=clock, fs=local.fs)
+    scan = scan_store(local.layout, local.index, clock=clock, files=local.fs)
     if scan.unknown or scan.changing:
         raise StoreError(
             "a part of the store could not be read, so it is unknown which images are still needed",
