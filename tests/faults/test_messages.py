@@ -26,7 +26,7 @@ def test_an_error_without_a_hint_would_be_found(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     (tmp_path / "errors.py").write_text("class AsticaSyncError(Exception): ...\nclass Odd(AsticaSyncError): ...\n")
     (tmp_path / "store" / "a.py").write_text(
-        "SAY = 'mend it'\n"
+        "SAY = 'fix it'\n"
         "class Own(errors.Odd): ...\n"
         "def f(path):\n"
         "    hint = f'look at {path}'\n"
@@ -39,8 +39,8 @@ def test_an_error_without_a_hint_would_be_found(tmp_path: Path) -> None:
     found = [(one.area, one.kind, one.text, one.hint) for one in find_messages(tmp_path)]
     assert found == [
         ("store", "Own", "<name> is odd", "look at <path>"),
-        ("store", "Odd", "no mend it hint", ""),
-        ("store", "Odd", "two", "mend it / nothing"),
+        ("store", "Odd", "no fix it hint", ""),
+        ("store", "Odd", "two", "fix it / nothing"),
     ]
 
 
@@ -49,7 +49,7 @@ def test_every_reason_why_a_file_or_a_sample_failed_says_what_to_do() -> None:
     assert len(found) > 15
     for reason in found:
         assert re.search(
-            "[;:] [a-z ]*(?:push|scan|put|move|rename|remove|mend|mount|copy|convert|save|make|run|look)", reason
+            "[;:] [a-z ]*(?:push|scan|put|move|rename|remove|fix|mount|copy|convert|save|make|run|look)", reason
         ), reason
 
 

@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 def play(first: int, walks: int, jobs: int, in_files: bool, minutes: float | None, days: bool) -> int:
     said = 0.0
 
-    def told(report: Report) -> None:
+    def on_report(report: Report) -> None:
         nonlocal said
         if report.seconds - said >= 60:
             said = report.seconds
@@ -60,7 +60,7 @@ def play(first: int, walks: int, jobs: int, in_files: bool, minutes: float | Non
         in_files=in_files,
         days=days,
         seconds=minutes * 60 if minutes is not None else None,
-        told=told,
+        on_report=on_report,
     )
     print(f"{report.walks:,} walks from seed {first}, {report.effects:,} effects, {report.seconds:.0f} s, "
           f"{report.walks / report.seconds:.0f} walks a second, {len(report.failures)} failures")  # fmt: skip

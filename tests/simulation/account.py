@@ -17,8 +17,8 @@ Answer = tuple[int, dict[str, str], bytes]
 @dataclass(frozen=True, slots=True)
 class Terms:
     """How the service trains in one walk. ``shows`` says by what a version is known: "both", its "name" or its "date";
-    ``takes`` how many seconds a training takes at least and at most; ``lag`` how far behind it may be told of;
-    ``listed`` whether ``/model/list`` is known, ``list_tells`` whether a list tells of versions."""
+    ``takes`` how many seconds a training takes at least and at most; ``lag`` how old the answers about it may be;
+    ``listed`` whether ``/model/list`` is known, ``list_tells`` whether a list shows versions."""
 
     seed: int
     shows: str = "both"
@@ -55,7 +55,7 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Reported:
     """What an answer tells: the version of the model, as ``Training.key``, and the models that were listed."""
 
     version: tuple[str, int] | None
@@ -92,19 +92,19 @@ class Account:
         self.trainings.append(training)
         return training
 
-    def told(self, listing: bool) -> Told:
+    def reported(self, listing: bool) -> Reported:
         """What an answer of this moment tells of the version, and of the models where it is a list."""
         when = self.world.time - (self.draw.random() * self.terms.lag if self.terms.lag else 0.0)
         last = next((each for each in reversed(self.trainings) if each.finished <= when), None)
         version = last.key(self.terms.shows) if last and (self.terms.list_tells or not listing) else None
         models = tuple(model for model in self.models if model.made <= when) if listing else None
-        return Told(version, models)
+        return Reported(version, models)
 
-    def fields(self, told: Told, number: Callable[[int], Any]) -> dict[str, Any]:
+    def fields(self, reported: Reported, number: Callable[[int], Any]) -> dict[str, Any]:
         """The version in the words of the documentation."""
-        if told.version is None:
+        if reported.version is None:
             return {"trained": number(0), "model_version": "", "date_trained": number(0)}
-        name, date = told.version
+        name, date = reported.version
         shown: dict[str, Any] = {"trained": number(1)}
         if name:
             shown["model_version"] = name
@@ -112,7 +112,7 @@ class Account:
             shown["date_trained"] = number(date)
         return shown
 
-    def list_body(self, told: Told, model: int, number: Callable[[int], Any]) -> bytes:
-        listed = [{"id": number(model), "title": "m", **(self.fields(told, number) if told.version else {})}]
-        listed += [{"id": number(each.model_id), "title": each.title} for each in told.models or ()]
+    def list_body(self, reported: Reported, model: int, number: Callable[[int], Any]) -> bytes:
+        listed = [{"id": number(model), "title": "m", **(self.fields(reported, number) if reported.version else {})}]
+        listed += [{"id": number(each.model_id), "title": each.title} for each in reported.models or ()]
         return json.dumps({"status": "OK", "dataset_list": listed}).encode()

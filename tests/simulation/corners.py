@@ -18,7 +18,7 @@ FIRST_IMAGE = 70
 
 
 def forgotten(play: "Play", store: "Store", draw: random.Random) -> None:
-    """A class of the service cannot be read, no index knows what was in it, and a person agrees to everything."""
+    """A class of the service cannot be read, no index knows what was in it, and the user agrees to everything."""
     _fill(play, store, "Crate", 2)
     _push(play, store, draw)
     play.world.begin_change()
@@ -32,7 +32,7 @@ def forgotten(play: "Play", store: "Store", draw: random.Random) -> None:
 
 
 def crowded(play: "Play", store: "Store", draw: random.Random) -> None:
-    """A whole class goes, and somebody adds to it on the vendor's page after the view that the plan is made from."""
+    """A whole class is removed, and another user adds to it after the view that the plan is made from."""
     _fill(play, store, "Crate", 4)
     _push(play, store, draw)
     _empty(play, store, "Crate")
@@ -47,7 +47,7 @@ def crowded(play: "Play", store: "Store", draw: random.Random) -> None:
 
 
 def asked_twice(play: "Play", store: "Store", draw: random.Random) -> None:
-    """A person agrees to the end of one class; another goes before the push looks again, and to that they do not."""
+    """The user agrees to the removal of one class, and not to that of another one deleted before the next round."""
     for title in ("Crate", "Flask"):
         _fill(play, store, title, 2)
     _push(play, store, draw)
@@ -73,7 +73,7 @@ CORNERS: dict[str, Callable[["Play", "Store", random.Random], None]] = {
 
 def _fill(play: "Play", store: "Store", title: str, count: int) -> None:
     play.world.run_while(lambda: any(not run.gone for run in store.live))
-    play.users.act("mend", store, random.Random(0))
+    play.users.act("repair", store, random.Random(0))
     first = FIRST_IMAGE + 10 * (title == "Flask")
     for number in range(first, first + count):
         play.users.write(store, f"{title}/{number}.png", number)

@@ -108,7 +108,7 @@ class Databases:
         return connection
 
     def keeper(self, name: str) -> sqlite3.Connection:
-        """A connection of nobody's, for the simulation itself."""
+        """A connection that belongs to no process, for the simulation itself."""
         if name not in self._keepers:
             self._keepers[name] = self._open(name)
         return self._keepers[name]
@@ -174,7 +174,7 @@ class Databases:
             if self._in_files:
                 layout.state.mkdir(parents=True, exist_ok=True)
             names += [layout.index_db, layout.journal_db]
-            # A database in memory lives as long as somebody is connected.
+            # A database in memory exists as long as a connection is open.
             self.keeper(str(layout.index_db)), self.keeper(str(layout.journal_db))
             index_module.Index(layout.index_db).close()
             journal_module.Journal(layout.journal_db).close()

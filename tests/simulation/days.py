@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 HOURS = 72.0
 STEPS = {
     "add": 10, "edit": 4, "delete": 5, "move": 4, "rename": 2, "rename class": 1, "copy": 3, "delete class": 1,
-    "put back": 3, "unmount": 2, "replace": 1, "lock folder": 1, "lock file": 1, "mend": 5, "rot": 1,
+    "put back": 3, "unmount": 2, "replace": 1, "lock folder": 1, "lock file": 1, "repair": 5, "rot": 1,
     "web add": 1, "web remove": 2, "web twin": 1,
     "burst": 3, "outage": 4, "asleep": 3, "key refused": 2, "settings": 3, "full": 2,
     "watch": 4, "kill watcher": 3, "stop watcher": 1, "push": 2, "push consent": 2, "pause": 1, "resume": 2,
     "accident": 6, "cut power": 1, "set clock": 1,
 }  # fmt: skip
-# A refused sample waits for a person, and so does a refused key, which has a step of its own.
+# A refused sample waits for the user, and so does a refused key, which has a step of its own.
 _NEEDS_A_PERSON = ("refusal", "bad key")
 LONGEST_REST = 300.0
 
@@ -40,18 +40,18 @@ def write_day(seed: int) -> Script:
     kinds = frozenset(kind for kind in every if draw.random() < 0.5)
     script.faults = Faults(kinds, draw.choice((0.0, 0.05, 0.2)), 55.0 - script.switches.lag)
     script.stores, script.terms, script.trouble = 1, None, dict.fromkeys(script.trouble, 0.0)
-    # A class title that nearly is another one waits for a person, too.
+    # A class title that is similar to another one waits for the user, too.
     script.titles = script.titles[:3]
-    hears = draw.choice(("well", "well", "badly", "badly", "nothing"))
+    event_quality = draw.choice(("well", "well", "badly", "badly", "nothing"))
     script.day = Day(
         seed=draw.getrandbits(32),
-        hears=hears,
+        event_quality=event_quality,
         observe_every=draw.choice((900.0, 3600.0, 14_400.0)),
         heartbeat=draw.choice((120.0, 600.0)),
-        scan=draw.choice((6.0, 12.0)) if hears != "well" else 0.0,
+        scan=draw.choice((6.0, 12.0)) if event_quality != "well" else 0.0,
     )
     weights = {
-        kind: weight for kind, weight in STEPS.items() if draw.random() < 0.6 or kind in ("add", "mend", "watch")
+        kind: weight for kind, weight in STEPS.items() if draw.random() < 0.6 or kind in ("add", "repair", "watch")
     }
     script.steps = [Step("watch", draw.getrandbits(48))]
     time = 0.0
@@ -64,7 +64,7 @@ def write_day(seed: int) -> Script:
 
 
 def play_day(play: "Play") -> None:
-    """Plays a long day, and asks at its end whether all came right without a person."""
+    """Plays a long day, and checks at its end that everything recovered without the user."""
     draw = random.Random(play.script.seed ^ 0x5EED)
     for _ in range(draw.randint(1, 6)):
         play.users.act("add", play.stores[0], draw)
@@ -101,7 +101,7 @@ def _kill_watcher(play: "Play", store: Store, step: Step, draw: random.Random) -
     if store.watcher is not None:
         store.watcher.kill()
     if draw.random() < 0.7:
-        # Whoever runs it starts it again.
+        # Its service manager starts it again.
         _watch(play, store, step, draw)
 
 
@@ -137,7 +137,7 @@ def _key_refused(play: "Play", store: Store, step: Step, draw: random.Random) ->
 
 
 def _settings(play: "Play", store: Store, step: Step, draw: random.Random) -> None:
-    """A person has mended the key."""
+    """The user has replaced the key."""
     if play.service.trouble == "bad key":
         play.service.trouble = ""
     store.settings += 1
@@ -158,7 +158,7 @@ def _asleep(play: "Play", store: Store, step: Step, draw: random.Random) -> None
         run.frozen_at = play.world.time
         run.frozen_until = play.world.time + seconds
     booted, since = store.machine.booted_at, play.world.time
-    # Just before anything goes on: whoever looks at the clock then must not see the ticks of the sleep, nor ever fewer.
+    # Just before anything goes on: a reader of the clock must not see the ticks of the sleep, nor ever fewer.
     play.world.run_until(since + seconds - 0.001)
     store.machine.booted_at = booted + play.world.time - since
     _forgive(store)
@@ -216,10 +216,10 @@ def _end_trouble(play: "Play") -> None:
     draw = random.Random(0)
     step = Step("settings", play.script.seed)
     _resume(play, store, step, draw)
-    play.users.act("mend", store, draw)
+    play.users.act("repair", store, draw)
     report = store.watcher.report if store.watcher else None
     if refused or (report is not None and str(report.state) == "halted"):
-        # Only then: what begins anew looks at everything, and would hide what was missed.
+        # Only then: a restart scans everything, and would hide what was missed.
         _settings(play, store, step, draw)
     world.run_until(world.time + 700.0)
     _watch(play, store, step, draw)
@@ -233,8 +233,8 @@ def _converge(play: "Play") -> None:
     world.run_until(world.time + pause)
     watcher = _living(play, store)
     if watcher.report is not None and (watcher.report.refusals or watcher.report.failed):
-        # What needs a person's word.
-        world.tell(lambda: f"a person looks: {watcher.report}")
+        # What needs the user's confirmation.
+        world.tell(lambda: f"the user looks: {watcher.report}")
         run = store.start(play.script.seed, consent=lambda _: True, retry=True)
         play.runs.append(run)
         world.run_while(lambda: not run.ended)

@@ -241,11 +241,11 @@ class Store:
         self.runs = 0
         self.live: list[Run] = []
         self.faults = Faults()
-        self.ears: list[SimFsEvents] = []
-        """Who hears of changes in it."""
+        self.listeners: list[SimFsEvents] = []
+        """Who event_quality of changes in it."""
         self.watcher: Run | None = None
         self.settings = 0
-        """Differs whenever a person has changed the settings."""
+        """Differs whenever the user has changed the settings."""
         volume = machine.volume
         self.tree = volume.make_folder(self.root)
         self.mounted = True

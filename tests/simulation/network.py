@@ -1,7 +1,7 @@
 """The way to the service and back, with everything that can go wrong on it.
 
 Stands below the real client: requests arrive as the bytes of their body, and what comes back is an HTTP answer or
-silence. What a fault proves to whoever sent the request is noted beside it, for the oracle.
+silence. What a fault proves to the sender of the request is noted with it, for the oracle.
 """
 
 import json
@@ -16,7 +16,7 @@ from astica_sync.clock import Clock
 from astica_sync.remote.client import Client
 from astica_sync.remote.http import Answer, ExchangeLimits, NoAnswer
 from astica_sync.secret import Secret
-from tests.simulation.account import Told
+from tests.simulation.account import Reported
 from tests.simulation.service import MODEL, Service, View
 from tests.simulation.world import Process, World
 
@@ -59,15 +59,15 @@ class Faults:
 class Reply:
     """An answer on its way, with what it proves: "done", "not done", "refused", or "unknown"."""
 
-    __slots__ = ("asked", "outcome", "proof", "told", "view")
+    __slots__ = ("asked", "outcome", "proof", "reported", "view")
 
     def __init__(
-        self, outcome: Answer | NoAnswer, proof: str, view: View | None = None, told: Told | None = None
+        self, outcome: Answer | NoAnswer, proof: str, view: View | None = None, reported: Reported | None = None
     ) -> None:
         self.outcome = outcome
         self.proof = proof
         self.view = view
-        self.told = told
+        self.reported = reported
         self.asked = 0.0
 
 
@@ -141,8 +141,8 @@ class SimConnection:
             else:
                 self._change(path, fields, fault, sent, back)
 
-        def back(outcome: Answer, proof: str, view: View | None = None, told: Told | None = None) -> None:
-            world.at(world.time + draw.random() * 0.3, lambda: deliver(Reply(outcome, proof, view, told)))
+        def back(outcome: Answer, proof: str, view: View | None = None, reported: Reported | None = None) -> None:
+            world.at(world.time + draw.random() * 0.3, lambda: deliver(Reply(outcome, proof, view, reported)))
 
         arrives = fault != "lost before" or draw.random() < 0.5
         if fault in ("lost before", "lost after", "late", "very late") or (
@@ -218,19 +218,19 @@ class SimConnection:
         if fault in failures and not (listing and fault == "list view"):
             back(_answer(failures[fault]), "unknown")
             return
-        told = service.account.told(listing) if service.account else None
+        reported = service.account.reported(listing) if service.account else None
         if listing:
-            assert service.account is not None and told is not None
+            assert service.account is not None and reported is not None
             if path == "/model/list" and not service.account.terms.listed:
                 back(_answer(service.error("Unknown endpoint")), "refused")
                 return
-            body = service.account.list_body(told, MODEL, service.number)
+            body = service.account.list_body(reported, MODEL, service.number)
             if fault in ("cut view", "partial view"):
-                body, told = body[: draw.randint(0, len(body) - 1)], None
-            back(Answer(200, {}, body), "done", None, told)
+                body, reported = body[: draw.randint(0, len(body) - 1)], None
+            back(Answer(200, {}, body), "done", None, reported)
             return
         listed, seen = service.view(draw)
-        body = service.view_body(listed, told=told)
+        body = service.view_body(listed, reported=reported)
         if fault == "empty view":
             back(Answer(200, {}, service.view_body(())), "done", ())
             self._oracle.lied()
@@ -243,7 +243,7 @@ class SimConnection:
         elif fault == "partial view" and seen:
             back(Answer(200, {}, _without_some(body, draw)), "unknown")
         else:
-            back(Answer(200, {}, body), "done", seen, told)
+            back(Answer(200, {}, body), "done", seen, reported)
 
 
 class SimClient(Client):

@@ -61,7 +61,7 @@ class Notes:
     consented: set[int | str] = field(default_factory=set)
     forbidden: set[int] = field(default_factory=set)
     repeats: set[str] = field(default_factory=set)
-    """What a person must agree to before it is sent again."""
+    """What the user must agree to before it is sent again."""
     changes: int = 0
     sent: int = 0
     last_change: float = 0.0
@@ -77,8 +77,8 @@ class Notes:
 
 @dataclass(slots=True)
 class Sending:
-    """One upload that left: when, in which run, on a clock how wrong, what is proven about it, and whether somebody
-    looked a whole quarantine later and it was not there, and it was forgotten then."""
+    """One upload that left: when, in which run, on a clock how wrong, what is proven about it, and whether
+    an observation a whole quarantine later did not show it, and it was forgotten then."""
 
     at: float
     run: str
@@ -91,7 +91,7 @@ class Sending:
 
 @dataclass(slots=True)
 class Ledger:
-    """What the oracle knows of one store: what was sent, which objects were damaged and when, what nobody promises."""
+    """What the oracle knows of one store: what was sent, which objects were damaged when, what no promise covers."""
 
     sendings: dict[str, list[Sending]] = field(default_factory=dict)
     sent: set[str] = field(default_factory=set)
@@ -210,7 +210,7 @@ class Oracle:
             notes.removed.discard(fields["sample_id"])
 
     def _heeds_refusal(self, run: "Run") -> None:
-        """A watcher whose key was refused asks for nothing until a person changes something."""
+        """A watcher whose key was refused requests nothing until the user changes something."""
         run.asked_with = run.store.settings
         if run.refused is not None and run.refused[1] == run.store.settings:
             since = self.world.time - run.refused[0]
@@ -233,7 +233,7 @@ class Oracle:
         if run.dead or not getattr(result, "in_sync", False) or self.lies or self.service.switches.lag:
             return
         notes: Notes = run.oracle_notes
-        # A second scan may come after the view: what was changed in between, nobody was shown.
+        # A second scan may come after the view: what was changed in between was shown to no run.
         if self.world.epoch != notes.scan_epoch or (notes.view and self.world.times[-1] > notes.view.asked):
             return
         there = self._there()
@@ -278,7 +278,9 @@ class Oracle:
         if not notes.retry and self._is_bad(store, uid):
             world.violate(9, f"{run.name} sends {uid[:6]} again, which was refused for its own sake")
         if uid in notes.repeats - notes.consented:
-            world.violate(7, f"{run.name} sends {uid[:6]} again, with most of what the service had, and nobody agreed")
+            world.violate(
+                7, f"{run.name} sends {uid[:6]} again, with most of what the service had, and the user did not agree"
+            )
         for before in book.sendings.get(uid, ()):
             since = before.at
             if before.proof == "unknown" and before.run != run.run_id:
@@ -537,7 +539,7 @@ def _files(folder: Node, touched: int) -> Iterator[tuple[Node, int]]:
 
 
 def _massacred(plan: Plan, allowance: Allowance) -> set[int]:
-    """The samples a person must agree to lose before anything of the plan may be removed."""
+    """The samples that the user must agree to lose before anything of the plan may be removed."""
     removed = plan.removed
     ids = {removal.sample_id for removal in removed}
     managed = sum(count.managed for count in plan.classes.values())

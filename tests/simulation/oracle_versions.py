@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import xxhash
 
 from astica_sync.core.model import fold_title, make_scope, make_uid
-from tests.simulation.account import Account, Told, Training
+from tests.simulation.account import Account, Reported, Training
 from tests.simulation.service import MODEL
 from tests.simulation.world import World
 
@@ -30,7 +30,7 @@ Pin = tuple[str, str]
 @dataclass(slots=True, eq=False)
 class Asking:
     """One request for a training. ``looked`` is since when the model was looked at for it, ``seen`` are the versions
-    that the store had been shown when it left, ``settled`` when another one was shown, or when a person took it for
+    that the store had been shown when it left, ``settled`` when another one was shown, or when the user took it for
     lost (``given_up``)."""
 
     store: str
@@ -45,7 +45,7 @@ class Asking:
 
 @dataclass(slots=True)
 class Wish:
-    """An attempt to make a model, from its first request until its id was told."""
+    """An attempt to make a model, from its first request until its id was printed."""
 
     title: str
     first: int
@@ -54,7 +54,7 @@ class Wish:
     sendings: list[str] = field(default_factory=list)
     """The runs whose request left and may have been carried out."""
     done: bool = False
-    """The id was told; a power cut may bring back the word that it was not."""
+    """The id was printed; after a power cut the store may not know that any more."""
 
 
 @dataclass(slots=True)
@@ -91,8 +91,8 @@ class VersionsOracle:
 
     def delivered(self, run: "Run", path: str, fields: dict[str, Any], reply: "Reply") -> bool:
         """Whether the answer was about the account alone."""
-        if reply.told is not None:
-            self._shown(run, reply.told, reply.asked)
+        if reply.reported is not None:
+            self._shown(run, reply.reported, reply.asked)
         if path == "/model/model_train":
             asking: Asking = fields["asking"]
             asking.proof = reply.proof
@@ -104,20 +104,20 @@ class VersionsOracle:
                 wish.sendings.remove(run.run_id)
         return path in ("/model/model_train", "/model/create", "/model/list")
 
-    def _shown(self, run: "Run", told: Told, asked: float) -> None:
-        if told.version is not None and run.command in ("train", "versions"):
+    def _shown(self, run: "Run", reported: Reported, asked: float) -> None:
+        if reported.version is not None and run.command in ("train", "versions"):
             # Others do not look at it.
             book = self.book(run.store)
             for asking in book.askings:
-                if told.version in asking.seen or asking.given_up:
+                if reported.version in asking.seen or asking.given_up:
                     continue
-                # Whoever was shown it may have died, or met a full disk, before it was noted; the next look may meet
-                # another version already, and nothing tells of the first any more.
+                # The run that was shown it may have died, or met a full disk, before it was noted; the next one may be
+                # shown another version already, and nothing shows the first any more.
                 if asking.settled is None or not self._is_noted(run.store, asking):
                     asking.settled = self.world.time
-            book.shown.add(told.version)
-        if told.models is not None:
-            run.oracle_notes.lists.append((asked, {model.model_id for model in told.models}))
+            book.shown.add(reported.version)
+        if reported.models is not None:
+            run.oracle_notes.lists.append((asked, {model.model_id for model in reported.models}))
 
     def _is_noted(self, store: "Store", asking: Asking) -> bool:
         """Whether the store knows a version that it was shown after this request."""
@@ -152,23 +152,23 @@ class VersionsOracle:
         """The managed samples of a manifest, which must be what the last observation showed, no more and no less."""
         pins, elsewhere = read_manifest(manifest)
         view = notes.view
-        shown = {seen.sample_id: self._as_told(seen.uid, seen.title) for seen in (view.by_id.values() if view else ())}
-        pinned = {self._as_told(make_uid(content, make_scope(MODEL, title)), title) for title, content in pins}
-        for told in sorted(pinned - set(shown.values())):
-            self.world.violate(2, f"{run.name} trains on a snapshot with {told[:6]}, which the service does not show")
-        # By their ids: a cut uid of somebody else's is completed by the titles of whoever reads it.
+        shown = {seen.sample_id: self._as_shown(seen.uid, seen.title) for seen in (view.by_id.values() if view else ())}
+        pinned = {self._as_shown(make_uid(content, make_scope(MODEL, title)), title) for title, content in pins}
+        for uid in sorted(pinned - set(shown.values())):
+            self.world.violate(2, f"{run.name} trains on a snapshot with {uid[:6]}, which the service does not show")
+        # By their ids: a cut uid made elsewhere is completed by the titles of the store that reads it.
         others = {sample_id for _, sample_id in elsewhere}
-        for sample_id, told in sorted(shown.items()):
-            if told not in pinned and sample_id not in others:
-                self.world.violate(2, f"{run.name} trains on a snapshot that lacks sample {sample_id} ({told[:6]})")
+        for sample_id, uid in sorted(shown.items()):
+            if uid not in pinned and sample_id not in others:
+                self.world.violate(2, f"{run.name} trains on a snapshot that lacks sample {sample_id} ({uid[:6]})")
         return pins
 
-    def _as_told(self, uid: str, title: str) -> str:
+    def _as_shown(self, uid: str, title: str) -> str:
         """The uid; where it is cut to the content, nothing but the class tells samples apart, in any spelling."""
         return f"{uid[:32]} {fold_title(title)}" if self.oracle.tells_no_class() else uid
 
     def again(self, run: "Run") -> None:
-        """A person takes the training that was asked for as lost, and wants another."""
+        """The user takes the requested training for lost, and wants another."""
         for asking in self.book(run.store).askings:
             if asking.settled is None:
                 asking.settled, asking.given_up = self.world.time, True
@@ -183,10 +183,10 @@ class VersionsOracle:
     def check_equal(self, run: "Run", there: dict[str, Any]) -> None:
         """The service holds what the snapshot lists, and nothing else that this store manages."""
         pins = run.oracle_notes.wanted or ()
-        wanted = {self._as_told(make_uid(content, make_scope(MODEL, title)), title) for title, content in pins}
+        wanted = {self._as_shown(make_uid(content, make_scope(MODEL, title)), title) for title, content in pins}
         rows = run.store.databases.keeper(run.store.journal_name).execute("SELECT uid, class FROM mark")
         marked = {uid: title for uid, title in rows.fetchall() if uid in there}
-        for uid in sorted(uid for uid, title in marked.items() if self._as_told(uid, title) not in wanted):
+        for uid in sorted(uid for uid, title in marked.items() if self._as_shown(uid, title) not in wanted):
             self.world.violate(4, f"{run.name} says the service is as that version was, and {uid[:6]} is there too")
 
     def journal_lost(self, store: "Store") -> None:
@@ -211,7 +211,7 @@ class VersionsOracle:
                 continue
             pins = book.manifests.get(snapshot)
             if pins is None:
-                # A run that was killed before it asked waits for whatever version comes; nobody says whose it is.
+                # A run that was killed before it asked waits for whatever version comes; nothing shows whose it is.
                 if all(training in self._extras(store) for training in self._trainings((name, date))):
                     continue
                 self.world.violate(2, f"version {name or date} has data that nothing was trained on")
@@ -243,7 +243,7 @@ class VersionsOracle:
                 self.world.violate(2, f"version {training.name} came of a request of {store.name} and has no data")
 
     def _extras(self, store: "Store") -> list[Training]:
-        """The trainings no promise covers: made elsewhere or twice, given up by a person, or hidden by such a one."""
+        """The trainings no promise covers: made elsewhere or twice, given up by the user, or hidden by such a one."""
         assert self.account is not None
         lag = self.account.terms.lag
         found, own = [], []
@@ -295,12 +295,12 @@ class VersionsOracle:
         wish.sendings.append(run.run_id)
 
     def created(self, run: "Run", model_id: int, title: str) -> None:
-        """A run has told a person the id of the model it made."""
+        """A run has printed the id of the model that it created."""
         machine = run.store.machine
         wish = self.wishes.get(machine.name)
         mine = [model for model in self.models(machine)[wish.first if wish else 0 :] if model.title == title]
         assert self.account is not None
-        # One of that title which another machine made meanwhile cannot be told from one's own: there is no id.
+        # One of that title which another machine made meanwhile cannot be distinguished from its own: there is no id.
         others = [model for model in self.account.models if model.origin not in machine.store_names]
         alike = {model.model_id for model in others if model.title == title}
         if wish is not None:

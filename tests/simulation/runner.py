@@ -71,7 +71,7 @@ def play_many(
     in_files: bool = False,
     days: bool = False,
     seconds: float | None = None,
-    told: Callable[[Report], None] = lambda _: None,
+    on_report: Callable[[Report], None] = lambda _: None,
 ) -> Report:
     """Plays the walks of ``count`` seeds from ``first`` on; stops at ``seconds`` or after the first failures."""
     started = time.monotonic()
@@ -94,7 +94,7 @@ def play_many(
             report.effects += effects
             report.failures += failures
             report.seconds = time.monotonic() - started
-            told(report)
+            on_report(report)
             if report.failures or (seconds is not None and report.seconds >= seconds):
                 break
     return report
@@ -123,7 +123,7 @@ def _play(
         try:
             outcome = play_seed(seed, databases, days=days)
         except Exception:  # noqa: BLE001
-            # A mistake of the simulation itself; without its seed nobody could look for it.
+            # A mistake of the simulation itself; without its seed it could not be found.
             failures.append(Failure(seed, traceback.format_exc(), in_files, days))
             continue
         effects += outcome.effects

@@ -18,17 +18,17 @@ from tests.simulation.watch import Day
 
 STEPS = {
     "add": 10, "edit": 5, "delete": 7, "move": 6, "rename": 3, "rename class": 3, "copy": 4, "delete class": 4,
-    "unmount": 2, "lock folder": 2, "lock and forget": 2, "refill class": 3, "lock file": 2, "replace": 1, "mend": 4,
+    "unmount": 2, "lock folder": 2, "lock and forget": 2, "refill class": 3, "lock file": 2, "replace": 1, "repair": 4,
     "keep index": 2, "delete index": 2, "restore index": 2, "delete journal": 1, "lose state": 1, "put back": 3,
     "rot": 3, "drop object": 2,
     "web add": 3, "web remove": 3, "web class": 1, "web remove class": 1, "web twin": 2, "web misplace": 2,
     "kill": 4, "stop": 1, "cut power": 3, "jump": 5, "set clock": 2, "status": 3,
 }  # fmt: skip
-NEEDED = ("add", "delete", "mend", "jump")
+NEEDED = ("add", "delete", "repair", "jump")
 CORNER_SHARE = 0.1
 """How many of all walks end with a corner."""
 LOOKED_AT = 0.1
-"""How many end with two looks of somebody who changes something between them."""
+"""How many end with two status runs and a change between them."""
 TITLES = ("Can", "Bottle", "B\u00fcchse", "Jar", "can")
 
 
@@ -128,7 +128,7 @@ def write_script(seed: int) -> Script:
     add_trainings(script)
     looks = random.Random(seed ^ 0x1007)
     if looks.random() < LOOKED_AT:
-        # Whoever only looks, and looks again after a change, reads no more than what changed.
+        # A status after a status and a change reads no more than what changed.
         whose = looks.randrange(stores)
         for kind in ("status", looks.choice(("add", "edit", "delete", "move", "copy")), "status"):
             script.steps.append(Step(kind, looks.getrandbits(48), whose))

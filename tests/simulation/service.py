@@ -1,4 +1,4 @@
-"""The documented service in memory: classes, samples, the limit, and every habit that nobody documents as a switch."""
+"""The documented service in memory: classes, samples, the limit, and every undocumented habit as a switch."""
 
 import functools
 import json
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tests.simulation.account import Account, Terms, Told
+from tests.simulation.account import Account, Reported, Terms
 from tests.simulation.world import World
 
 MODEL = 7
@@ -191,10 +191,10 @@ class Service:
                 return listing, seen
         return self._history[0][1:]
 
-    def view_body(self, listing: Listing, model: int = MODEL, told: Told | None = None) -> bytes:
+    def view_body(self, listing: Listing, model: int = MODEL, reported: Reported | None = None) -> bytes:
         number = str if self.switches.integers_as_strings else int
-        if told is not None and self.account:
-            return _dump({**_dataset(listing, model, number), **self.account.fields(told, number)})
+        if reported is not None and self.account:
+            return _dump({**_dataset(listing, model, number), **self.account.fields(reported, number)})
         return _write_view(listing, model, number)
 
     def number(self, value: int) -> Any:

@@ -45,7 +45,7 @@ def draw_terms(seed: int) -> Terms | None:
 
 
 def run_command(command: str, run: "Run", session: Session, seed: int) -> Any:
-    """What one of ``COMMANDS`` does, with the options that a person chose."""
+    """What one of ``COMMANDS`` does, with the options that the user chose."""
     draw = random.Random(seed ^ 0xC0DE)
     if command == "create":
         return _create(run, session, draw)
@@ -82,7 +82,7 @@ def _create(run: "Run", session: Session, draw: random.Random) -> int | None:
     machine = run.store.machine
     attempt = CreationAttempt(Path(intent_file(machine)), session.local.fs)
     begun = machine.volume.get(str(attempt.path))
-    # Whoever gave the command gives it again.
+    # The user repeats the command.
     title = json.loads(begun.data)["title"] if begun else draw.choice(TITLES)
     model = create_model(
         session.remote.service,
@@ -105,7 +105,7 @@ def step(play: "Play", step: "Step", store: "Store", draw: random.Random) -> Non
         assert play.service.account is not None
         play.world.begin_change()
         play.service.account.train(None, extra=True)
-        play.world.tell("somebody trains the model on the vendor's page")
+        play.world.tell("another user trains the model on the vendor's page")
     elif step.kind != "create" or _may_create(play, store):
         play.run(store, step, draw)
 

@@ -9,7 +9,7 @@ from astica_sync.core.model import complete_uid
 from tests.simulation.filesystem import DEVICE, Node
 from tests.simulation.oracle import PNG
 from tests.simulation.service import MODEL
-from tests.simulation.watch import faces, tell_ears
+from tests.simulation.watch import faces, notify_listeners
 from tests.simulation.world import World
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ class Users:
     def act(self, kind: str, store: "Store", draw: random.Random) -> None:
         """Does one thing; nothing where there is nothing to do it to."""
         self.world.begin_change()
-        before = faces(store) if store.ears else None
+        before = faces(store) if store.listeners else None
         done = _ACTIONS[kind](self, store, draw)
         if before is not None and store.mounted:
-            tell_ears(store, before)
+            notify_listeners(store, before)
         if done:
             self.world.tell(lambda: f"{store.name}: {kind}: {done}")
 
@@ -168,7 +168,7 @@ class Users:
         node.ctime = store.machine.volume.now()
         return path
 
-    def mend(self, store: "Store", draw: random.Random) -> str:
+    def repair(self, store: "Store", draw: random.Random) -> str:
         """Everything can be seen again."""
         store.mounted = True
         self._stand_in(store, store.tree)
@@ -380,7 +380,7 @@ _ACTIONS: dict[str, Callable[[Users, "Store", random.Random], str]] = {
     for name in (
         "add", "edit", "delete", "put_back", "move", "rename", "rename_class", "delete_class", "copy", "unmount",
         "replace", "lock_folder", "lock_and_forget", "refill_class", "lock_file",
-        "mend", "keep_index", "restore_index", "delete_index", "delete_journal",
+        "repair", "keep_index", "restore_index", "delete_index", "delete_journal",
         "lose_state", "rot", "drop_object", "web_add", "web_remove", "web_class", "web_remove_class", "web_twin",
         "web_misplace",
     )

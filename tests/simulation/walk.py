@@ -22,7 +22,7 @@ PUSHES_TO_SILENCE = 7
 CALM = Faults()
 _QUICK_ACTIONS = (
     "add", "edit", "delete", "move", "rename", "copy", "put back", "put back", "rot", "web add", "web remove",
-    "lock folder", "unmount", "replace", "mend",
+    "lock folder", "unmount", "replace", "repair",
 )  # fmt: skip
 DISK_STEPS = frozenset(
     ("create", "write", "write on", "sync", "rename", "sync folder", "mkdir", "remove", "open", "list")
@@ -236,7 +236,7 @@ class Play:
             self.explain(run)
 
     def explain(self, run: Run) -> None:
-        """Whatever ends a run must be an error that a person can be told."""
+        """What ends a run must be an error with a message for the user."""
         from astica_sync.errors import AsticaSyncError
 
         if not isinstance(run.error, AsticaSyncError | OSError):
@@ -255,7 +255,7 @@ class Play:
             run.due.clear()
         self.world.run_while(lambda: True)
         for store in self.stores:
-            self.users.act("mend", store, random.Random(0))
+            self.users.act("repair", store, random.Random(0))
             store.faults = CALM
         self.check()
 

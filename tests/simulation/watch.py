@@ -29,11 +29,11 @@ PIECE = 8
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """How a store is watched for days. ``hears`` says how the system tells of changes: "well", "badly" (late, twice,
-    or never) or "nothing"; ``observe_every`` and ``heartbeat`` are in seconds, ``scan`` is how long a scan takes."""
+    """How a store is watched for days. ``event_quality`` is how the system reports changes: "well", "badly" (late,
+    twice, or never) or "nothing"; ``observe_every``, ``heartbeat`` and ``scan``, the time a scan takes, are seconds."""
 
     seed: int
-    hears: str
+    event_quality: str
     observe_every: float
     heartbeat: float
     scan: float
@@ -82,27 +82,27 @@ class SimFsEvents:
         self.overflowed = False
 
     def start(self) -> str:
-        self.polling_reason = "the file system tells of nothing" if self._day.hears == "nothing" else ""
+        self.polling_reason = "the file system reports nothing" if self._day.event_quality == "nothing" else ""
         if not self.polling_reason:
-            self._run.store.ears.append(self)
+            self._run.store.listeners.append(self)
         return self.polling_reason
 
     def stop(self) -> None:
-        if self in self._run.store.ears:
-            self._run.store.ears.remove(self)
+        if self in self._run.store.listeners:
+            self._run.store.listeners.remove(self)
 
     def check(self, folders: Any) -> str:
-        if self._day.hears == "badly" and self._draw.random() < 0.002:
+        if self._day.event_quality == "badly" and self._draw.random() < 0.002:
             self.stop()
             self.polling_reason = "the system has stopped telling of changes"
         return self.polling_reason
 
-    def hear(self, folders: set[str], files: set[str], gone: set[str]) -> None:
-        """Told by the simulated disk that something changed in these folders; what became of which files."""
+    def notify(self, folders: set[str], files: set[str], gone: set[str]) -> None:
+        """Called by the simulated disk when something changed in these folders, with what happened to which files."""
         world, draw = self._run.world, self._draw
         for folder in sorted(folders):
             tell = partial(self._tell, folder, sorted(files), sorted(gone))
-            if self._day.hears == "well":
+            if self._day.event_quality == "well":
                 world.at(world.time, tell)
                 continue
             for _ in range(draw.choice((0, 1, 1, 2))):
@@ -111,7 +111,7 @@ class SimFsEvents:
                 world.at(world.time, lambda: self._changes.request_rescan("the queue was full"))
 
     def _tell(self, folder: str, files: list[str], gone: list[str]) -> None:
-        if self not in self._run.store.ears:
+        if self not in self._run.store.listeners:
             return
         now = self._now()
         for path in files:
@@ -147,7 +147,7 @@ def watch(run: "Run", store: "Store", day: Day) -> None:
     def opened() -> Iterator[WatchedStore]:
         nonlocal number
         number += 1
-        # Another run to the journal, and one that begins anew to the oracle.
+        # Another run for the journal, and a restarted one for the oracle.
         run.run_id = f"{run.name}.{number}"
         run.oracle_notes.started = run.world.time
         parts = store.session_for(run, store.faults, WatchIndex)
@@ -209,8 +209,8 @@ def faces(store: "Store") -> dict[str, Face]:
     return found
 
 
-def tell_ears(store: "Store", before: dict[str, Face]) -> None:
-    """Lets whoever listens hear of what has changed since."""
+def notify_listeners(store: "Store", before: dict[str, Face]) -> None:
+    """Notifies the listeners of what has changed since."""
     after = faces(store)
     folders: set[str] = set()
     files: set[str] = set()
@@ -226,5 +226,5 @@ def tell_ears(store: "Store", before: dict[str, Face]) -> None:
             files.add(path)
     gone = before.keys() - after.keys()
     if folders:
-        for ears in list(store.ears):
-            ears.hear(folders, files, set(gone))
+        for listener in list(store.listeners):
+            listener.notify(folders, files, set(gone))

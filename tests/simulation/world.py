@@ -28,12 +28,12 @@ class Broken(Exception):
 
 
 class World:
-    """Time, the queue of events, and the story of what happened (kept only when somebody will read it)."""
+    """Time, the queue of events, and the story of what happened (kept only when it will be read)."""
 
     def __init__(self, tell: bool = False) -> None:
         self.time = 1_000_000.0
         self.epoch = 0
-        """Counts the changes that users make, so that an order of events at one instant can be told."""
+        """Counts the changes that users make, so that events at one instant have an order."""
         self.times: list[float] = [self.time]
         """When each of them was."""
         self.story: list[str] | None = [] if tell else None
@@ -133,7 +133,7 @@ class Process:
         self.private = False
         """Whether it went on with an index of its own."""
         self.on_stop: list[Callable[[], None]] = []
-        """What is woken when a person says stop."""
+        """What is woken when the user stops the run."""
         self._strands: list[_Strand] = []
         self._sleepers: list[Callable[[], None]] = []
 

@@ -159,7 +159,7 @@ APPLY_MUTANTS = (
         replace(ADOPTION + "add_adopted_to_catalog", nothing),
     ),
     mutant(
-        "a stranger's sample without a uid is ours, cut",
+        "an unmanaged sample without a uid counts as ours, cut",
         replace("astica_sync.sync.push.first_upload:is_cut", lambda shown, sent, *, overdue: sent.startswith(shown)),
     ),
     # push --as
