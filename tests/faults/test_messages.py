@@ -9,6 +9,7 @@ from messages import REASONS_IN, Message, find_messages, find_reasons
 
 from astica_sync import errors
 from astica_sync.cli.exit_codes import EXIT_CODES
+from astica_sync.local.scan import file_hash
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw
 
@@ -44,13 +45,16 @@ def test_an_error_without_a_hint_would_be_found(tmp_path: Path) -> None:
     ]
 
 
+VERBS = "push|scan|put|move|rename|remove|fix|mount|copy|convert|save|make|run|look|check|change|replace|try|end|close|free|raise"
+
+
 def test_every_reason_why_a_file_or_a_sample_failed_says_what_to_do() -> None:
     found = find_reasons()
     assert len(found) > 15
     for reason in found:
-        assert re.search(
-            "[;:] [a-z ]*(?:push|scan|put|move|rename|remove|fix|mount|copy|convert|save|make|run|look)", reason
-        ), reason
+        assert re.search(f"(?:^|[;:] )(?:<advice>$|[a-z ]*(?:{VERBS}))", reason), reason
+    for advice in (*file_hash._ADVICE.values(), file_hash._ANY_ADVICE):
+        assert re.search(f"(?:^|: )(?:{VERBS})", advice), advice
 
 
 def test_a_reason_without_advice_would_be_found(tmp_path: Path) -> None:

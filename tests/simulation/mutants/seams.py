@@ -47,9 +47,10 @@ def mutant(name: str, *changes: Change, quick: int = 0, days: bool = False) -> M
 
 def replace(seam: str, buggy: Any) -> Change:
     def make(original: Any) -> Any:
-        if callable(buggy):
-            _check_parameters(seam, original, buggy, 0)
-        return buggy
+        if not callable(buggy):
+            return buggy
+        _check_parameters(seam, original, buggy, 0)
+        return _by_position(original, buggy)
 
     return Change(seam, make)
 
@@ -57,7 +58,7 @@ def replace(seam: str, buggy: Any) -> Change:
 def wrap(seam: str, buggy: Callable[..., Any]) -> Change:
     def make(original: Any) -> Any:
         _check_parameters(seam, original, buggy, 1)
-        return functools.wraps(original)(lambda *args, **kwargs: buggy(original, *args, **kwargs))
+        return _by_position(original, functools.partial(buggy, original))
 
     return Change(seam, make)
 
@@ -66,17 +67,33 @@ def within(outer: str, seam: str, buggy: Callable[..., Any]) -> Change:
     def make(original: Any) -> Any:
         _check_parameters(seam, original, buggy, 2)
         codes = set(_codes_of(inspect.unwrap(_value_at(outer)).__code__))
+        called = _by_position(original, lambda scope, *args, **kwargs: buggy(original, scope, *args, **kwargs), own=1)
 
         @functools.wraps(original)
         def anywhere(*args: Any, **kwargs: Any) -> Any:
             caller = sys._getframe(1)
             if caller.f_code in codes:
-                return buggy(original, caller.f_locals, *args, **kwargs)
+                return called(caller.f_locals, *args, **kwargs)
             return original(*args, **kwargs)
 
         return anywhere
 
     return Change(seam, make)
+
+
+def _by_position(original: Any, buggy: Callable[..., Any], own: int = 0) -> Any:
+    """Calls ``buggy`` by position, so that its parameters need not have the names of the original's; its ``own`` first
+    ones are not the original's."""
+    signature = inspect.signature(original)
+
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            bound = signature.bind(*args[own:], **kwargs)
+            return buggy(*args[:own], *bound.args, **bound.kwargs)
+        return buggy(*args)
+
+    return call
 
 
 def change_argument(seam: str, name: str, change: Callable[[Any], Any]) -> Change:
@@ -166,16 +183,21 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 
 def _check_parameters(seam: str, original: Any, buggy: Callable[..., Any], own: int) -> None:
-    """Apart from its ``own`` first ones, the bug has the original's parameters, or leaves the rest to ``*args``."""
-    names = [parameter.name for parameter in _parameters(original)]
-    given = 0
-    for place, parameter in enumerate(_parameters(buggy)):
-        if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
-            return
-        if place < own:
-            continue
-        if given >= len(names) or parameter.name != names[given]:
-            raise LookupError(f"{seam} takes {', '.join(names)}; the bug expects {parameter.name!r}")
-        given += 1
-    if given != len(names):
-        raise LookupError(f"{seam} takes {', '.join(names)}; the bug takes {given} of them")
+    """Apart from its ``own`` first ones, the bug has as many parameters as the original, or leaves the rest to
+    ``*args``; keyword-only ones have the same names."""
+    theirs, ours = _parameters(original), _parameters(buggy)[own:]
+    kinds = {parameter.kind for parameter in _parameters(buggy)}
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return
+    wanted, given = _positional(theirs), _positional(ours)
+    extra = {parameter.name for parameter in theirs} - {parameter.name for parameter in ours}
+    keywords = {parameter.name for parameter in theirs if parameter.kind is inspect.Parameter.KEYWORD_ONLY}
+    if inspect.Parameter.VAR_KEYWORD not in kinds and (len(wanted) != len(given) or keywords & extra):
+        raise LookupError(f"{seam} takes {', '.join(wanted)} {', '.join(sorted(keywords))}; the bug takes {given}")
+    if len(given) > len(wanted):
+        raise LookupError(f"{seam} takes {', '.join(wanted)}; the bug takes {given}")
+
+
+def _positional(parameters: list[inspect.Parameter]) -> list[str]:
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [parameter.name for parameter in parameters if parameter.kind in kinds]
