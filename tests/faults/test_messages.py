@@ -45,7 +45,10 @@ def test_an_error_without_a_hint_would_be_found(tmp_path: Path) -> None:
     ]
 
 
-VERBS = "push|scan|put|move|rename|remove|fix|mount|copy|convert|save|make|run|look|check|change|replace|try|end|close|free|raise"
+VERBS = (
+    "push|scan|put|move|rename|remove|fix|mount|copy|convert|save|make|run|look"
+    "|check|change|replace|try|end|close|free|raise"
+)
 
 
 def test_every_reason_why_a_file_or_a_sample_failed_says_what_to_do() -> None:
