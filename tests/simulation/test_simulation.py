@@ -17,12 +17,14 @@ pytest.importorskip("greenlet")
 
 WALKS = int(os.environ.get("ASTICA_TEST_WALKS", "2000"))
 PARTS = 40
+QUICK_PARTS = 10
+"""Those that make test plays; make test-long plays the others."""
 # The same in each run, so that a change is judged by what it changes; "fresh" draws another one, as ``make simulate``
-# does. The id of a parallel run, which its processes share, stands for the dice.
+# does. The id of a parallel run, which its processes share, is the source of the seed.
 SEED = os.environ.get("ASTICA_TEST_SEED") or "1"
 _RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID") or secrets.token_hex(5)
 BASE = int(_RUN[:10], 16) if SEED == "fresh" else int(SEED)
-REPEAT = f"all of this run again: ASTICA_TEST_SEED={BASE} ASTICA_TEST_WALKS={WALKS} make test"
+REPEAT = f"all of this run again: ASTICA_TEST_SEED={BASE} ASTICA_TEST_WALKS={WALKS} make test test-long"
 ROOT = Path(__file__).parents[2]
 
 
@@ -32,7 +34,9 @@ def databases() -> Databases:
         yield made
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize(
+    "part", [pytest.param(part, marks=pytest.mark.long if part >= QUICK_PARTS else ()) for part in range(PARTS)]
+)
 def test_no_walk_breaks_a_promise(part: int) -> None:
     count = max(CHUNK, WALKS // PARTS)
     report = play_many(BASE + part * count, count)
