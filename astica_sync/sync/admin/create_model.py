@@ -53,7 +53,7 @@ class CreationAttempt:
         except (OSError, ValueError, KeyError, TypeError):
             raise StoreError(
                 f"{self.path} remembers an attempt to create a model and cannot be read",
-                "Look whether astica-sync models lists the model, remove the file, then: astica-sync init --model ID.",
+                "If astica-sync models lists the model, remove the file and run astica-sync init --model ID.",
             ) from None
         if title != request.title:
             raise StoreError(
@@ -95,7 +95,7 @@ def create_model(
 
     Raises:
         StoreError: there is an attempt for another model.
-        RemoteError: the service refuses, or the model cannot be told from others; the message names them.
+        RemoteError: the service refuses, or lists several new models of this title; the message names them.
     """
     before = attempt.read(request)
     if before is not None:

@@ -1,4 +1,4 @@
-"""Samples that need no request: those that the service was seen to have, and marks that nothing is behind any more."""
+"""What needs no request: marking samples that the service has, and forgetting those that exist nowhere any more."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ ADOPT_BATCH = 500
 
 
 def adopt_samples(local: LocalSide, clock: Clock, adopts: Sequence[Adopt]) -> ApplyResult:
-    """Marks samples that the service was seen to have as agreed, after their images are in the backup: what is managed
+    """Marks samples that the observation shows as agreed, after their images are in the backup: what is managed
     must be restorable.
 
     Raises:

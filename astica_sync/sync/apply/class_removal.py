@@ -34,14 +34,14 @@ def remove_classes(
 ) -> ApplyResult:
     """Removes the classes one after the other, until one of them ends the run."""
     result = ApplyResult()
-    seen: Observation | None = None
+    observation: Observation | None = None
     for removal in removals:
         if result.error is not None:
             result.left += len(removal.samples)
             continue
         remover = ClassRemover(removal, pipeline.clock, local, remote, listener, target)
-        one_by_one = remover.remove(seen)
-        seen = seen if remover.seen is None else remover.seen
+        one_by_one = remover.remove(observation)
+        observation = observation if remover.observation is None else remover.observation
         result.include(remover.result)
         if one_by_one:
             result.include(remove_samples(one_by_one, pipeline, local, remote, listener))
@@ -50,7 +50,7 @@ def remove_classes(
 
 @dataclass(slots=True)
 class ClassRemover:
-    """The removal of one class. ``seen`` is what its view showed; None where it requested none."""
+    """The removal of one class. ``observation`` is what its view showed; None where it requested none."""
 
     removal: RemoveClass
     clock: Clock
@@ -59,17 +59,17 @@ class ClassRemover:
     listener: ProgressListener
     target: VersionTarget | None
     result: ApplyResult = field(default_factory=ApplyResult)
-    seen: Observation | None = None
+    observation: Observation | None = None
 
-    def remove(self, seen_before: Observation | None) -> list[RemoveSample]:
+    def remove(self, earlier: Observation | None) -> list[RemoveSample]:
         """Removes the class by one request where that is safe; returns the samples to remove one by one instead.
 
-        ``seen_before`` is a view that an earlier removal requested after the plan was made: what it did not show need
+        ``earlier`` is a view that an earlier removal requested after the plan was made: what it did not show need
         not be removed.
         """
         samples = list(self.removal.samples)
-        if seen_before is not None:
-            samples = still_shown(samples, shown_in_class(self.removal, seen_before))
+        if earlier is not None:
+            samples = still_shown(samples, shown_in_class(self.removal, earlier))
             self.result.left += len(self.removal.samples) - len(samples)
         # The permit is held while the view is requested, so the limit must allow both at the same time.
         if not samples or self.remote.service.limit < CLASS_REMOVE_COST or not self._have_backup_copies(samples):
@@ -79,11 +79,11 @@ class ClassRemover:
         except Interrupted as stop:
             return self._end(stop, samples)
         try:
-            self.seen = observe_before_removal(self.local, self.remote, self.target)
+            self.observation = observe_before_removal(self.local, self.remote, self.target)
         except AsticaSyncError as error:
             self.remote.service.release(permit)
             return self._end(error, samples)
-        shown = shown_in_class(self.removal, self.seen)
+        shown = shown_in_class(self.removal, self.observation)
         samples = still_shown(samples, shown)
         if not samples or not are_whole_class(samples, shown) or not self._are_absent(samples):
             self.remote.service.release(permit)
@@ -122,9 +122,9 @@ class ClassRemover:
             self.result.error = error
 
 
-def shown_in_class(removal: RemoveClass, seen: Observation) -> set[tuple[int, str]]:
+def shown_in_class(removal: RemoveClass, observation: Observation) -> set[tuple[int, str]]:
     """The id and uid of each sample that the view shows in the class."""
-    return {(sample.sample_id, sample.uid) for sample in seen.samples if sample.class_id == removal.class_id}
+    return {(sample.sample_id, sample.uid) for sample in observation.samples if sample.class_id == removal.class_id}
 
 
 def still_shown(samples: Sequence[RemoveSample], shown: set[tuple[int, str]]) -> list[RemoveSample]:

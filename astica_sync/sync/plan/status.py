@@ -17,7 +17,7 @@ from astica_sync.sync.plan.observe import last_observation, observe
 from astica_sync.sync.session import LocalSide, Session, VersionTarget
 
 UIDS_PROVEN = "uids_proven"
-"""The journal's key for whether the service was seen to keep our uids whole."""
+"""The journal's key for whether an observation has shown that the service keeps our uids whole."""
 FOLLOWS = "follows"
 """The journal's key for the version, and its snapshot, whose data the service was made to hold."""
 

@@ -1,7 +1,7 @@
 """The very first upload of a store, which is checked before the others follow.
 
-Whether the service keeps a uid of 41 characters whole is not documented. Where it cuts them so that samples can no
-longer be told apart, that must be known before more than one request is spent.
+Whether the service keeps a uid of 41 characters whole is not documented. Where it cuts them so far that samples
+can no longer be distinguished, that must be known before more than one request is spent.
 """
 
 from astica_sync.core.model import CONTENT_LENGTH, Observation, RemoteSample, fold_title
@@ -20,7 +20,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
 """Seconds between two views."""
 DISTINCT_LENGTH = 8
 """Characters of a uid that no other one has by chance. With fewer, or none at all, a new sample may be one that
-somebody else adds at the same time, so ours gets the whole quarantine to appear."""
+another user adds at the same time, so ours gets the whole quarantine to appear."""
 UIDS_CUT = "uids_cut"
 """The journal's key for the id of the sample that the service showed with too short a uid."""
 

@@ -11,7 +11,7 @@ from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.apply.result import ApplyResult, FailedSample
 from astica_sync.sync.plan.status import StoreStatus, plan_round
 from astica_sync.sync.push.first_upload import apply_first_upload
-from astica_sync.sync.push.overwritten_twins import block_overwritten
+from astica_sync.sync.push.overwritten_samples import block_overwritten
 from astica_sync.sync.session import Session
 
 Consent = Callable[[list[Refusal]], bool]
@@ -174,7 +174,7 @@ def drop_refused_repeats(status: StoreStatus, refusals: list[Refusal]) -> StoreS
 
 
 def apply_round(session: Session, status: StoreStatus, refusals: list[Refusal]) -> ApplyResult:
-    """Applies the plan; the first upload alone where the service has never been seen to keep our uids. Removals wait
+    """Applies the plan; the first upload alone where nothing shows yet that the service keeps our uids. Removals wait
     until no new sample is left for a later round."""
     removals = not refusals and not status.plan.later
     plan = status.plan

@@ -78,9 +78,9 @@ def vars_of(sample: Any) -> dict[str, Any]:
     return {"sample_id": sample.sample_id, "uid": sample.uid}
 
 
-def shown_by_ids_alone(removal: Any, seen: Any) -> set[tuple[int, str]]:
+def shown_by_ids_alone(removal: Any, observation: Any) -> set[tuple[int, str]]:
     planned = {sample.sample_id: sample.uid for sample in removal.samples}
-    inside = [sample for sample in seen.samples if sample.class_id == removal.class_id]
+    inside = [sample for sample in observation.samples if sample.class_id == removal.class_id]
     return {(sample.sample_id, planned.get(sample.sample_id, sample.uid)) for sample in inside}
 
 
