@@ -126,10 +126,10 @@ def image(path: Path, number: int) -> None:
 
 def drop(store: Path, box: RunningSandbox, number: int) -> float:
     """Writes one file; the seconds until the service has accepted it."""
-    box.forget_log()
+    box.clear_log()
     image(store / "class 007" / f"dropped {number}.png", number)
     began = time.monotonic()
-    wait(lambda: any(request.outcome == "ok" for request in box.seen("upload")), every=0.002)
+    wait(lambda: any(request.outcome == "ok" for request in box.requests_of("upload")), every=0.002)
     took = time.monotonic() - began
     time.sleep(0.3)
     return took
@@ -140,12 +140,12 @@ def pour(store: Path, box: RunningSandbox, flood: int) -> None:
     aside.mkdir()
     for number in range(flood):
         image(aside / f"flood {number}.png", 100_000 + number)
-    box.forget_log()
+    box.clear_log()
     began = time.monotonic()
     shutil.copytree(aside, store / "Flood")
-    wait(lambda: sum(request.done for request in box.seen("upload")) >= flood, every=0.5)
+    wait(lambda: sum(request.done for request in box.requests_of("upload")) >= flood, every=0.5)
     took = time.monotonic() - began
-    times = Counter(request.sent["uid"] for request in box.seen("upload"))
+    times = Counter(request.sent["uid"] for request in box.requests_of("upload"))
     row(f"{flood:,} files at once: until all are there", f"{took:.0f} s, {flood / took:.0f} a second")
     row("of these missed, uploaded twice", f"{flood - len(times)}, {sum(count > 1 for count in times.values())}")
 

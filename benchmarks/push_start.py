@@ -50,7 +50,7 @@ def first_upload(store: Path, box: RunningSandbox) -> float:
         start_new_session=True,
     ) as process:
         try:
-            while not (seen := box.seen("upload")):
+            while not (seen := box.requests_of("upload")):
                 if process.poll() is not None or time.monotonic() > began + PATIENCE_SECONDS:
                     assert process.stderr is not None
                     raise RuntimeError(f"no upload came: {process.stderr.read().decode(errors='replace')}")

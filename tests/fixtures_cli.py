@@ -59,5 +59,5 @@ def push(shell: Shell, store: Path, sandbox: RunningSandbox) -> Path:
     """Pushes the store, which must succeed, and empties the sandbox's log."""
     ran = shell("push", "--store", store)
     assert ran.code == 0, ran.err
-    sandbox.forget_log()
+    sandbox.clear_log()
     return store

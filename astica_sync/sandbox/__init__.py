@@ -1,4 +1,4 @@
-"""The local service: the documented API on this machine, with real training and real detection.
+"""The sandbox: a local service with the documented API, which really trains and runs a small classifier.
 
-It imports nothing of the rest of the program, so that a misreading there cannot hide behind the same one here.
+It imports no other part of the program, so that a wrong reading of the API there is not repeated here.
 """

@@ -1,7 +1,7 @@
-"""What the account holds: models, classes, samples and versions, in SQLite, and the images as files.
+"""The account: models, classes, samples and versions in SQLite, and images as files.
 
-Nothing is deleted from the tables: a removal stamps the row, so that a view can lag behind and ids never repeat.
-Several threads share one account; each change is one transaction.
+No row is deleted: a removal sets its time in the row, so that a view can lag and ids never repeat. Several threads
+share one account; each change is one transaction.
 """
 
 import contextlib
@@ -38,24 +38,24 @@ CREATE INDEX IF NOT EXISTS samples_by_image ON samples (image) WHERE removed IS 
 _FIRST_IDS = {"models": 1001, "classes": 5001, "versions": 20001, "samples": 100001}
 
 
-class NotThere(LookupError):
-    """No such model, class or sample; the text is the noun."""
+class NotFound(LookupError):
+    """There is no such model, class or sample; the text says which kind it is."""
 
 
 class UidTaken(ValueError):
-    """The uid is already there, and uids may not repeat."""
+    """A sample with this uid exists, and uids may not repeat."""
 
 
 def fold(title: str) -> str:
-    """The form in which titles are compared where case and outer spaces are ignored."""
+    """The title without case and outer spaces, for comparisons."""
     return unicodedata.normalize("NFC", title).strip().casefold()
 
 
 class Account:
-    """One account in one folder; ``now`` gives the seconds every row is stamped with.
+    """One account in one folder; ``now`` returns the current time in seconds, for the times in the rows.
 
     Raises:
-        OSError: the folder cannot be written, or what lies there is no database of a sandbox.
+        OSError: the folder cannot be written, or its database is not that of a sandbox.
     """
 
     def __init__(self, folder: Path, now: Callable[[], float]) -> None:
@@ -67,7 +67,7 @@ class Account:
         self._lock = threading.RLock()
         self._db = sqlite3.connect(folder / "sandbox.db", check_same_thread=False, isolation_level=None)
         try:
-            # A killed process loses nothing this way; a power cut may, which a sandbox can bear.
+            # A killed process loses nothing; a power cut may lose data, which is acceptable in a sandbox.
             self._db.executescript("PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = OFF;" + _SCHEMA)
         except sqlite3.DatabaseError as error:
             self._db.close()
@@ -97,7 +97,7 @@ class Account:
             self._db.execute("COMMIT")
 
     def rows(self, query: str, *values: object, **named: object) -> list[tuple[Any, ...]]:
-        """The rows of a query whose places are either ``?`` or ``:name``."""
+        """The rows of a query with parameters as ``?`` or as ``:name``."""
         with self._lock:
             return self._db.execute(query, named or values).fetchall()
 
@@ -114,7 +114,7 @@ class Account:
         return bool(self.rows("SELECT 1 FROM models WHERE id = ? AND removed IS NULL", model_id))
 
     def add_class(self, model_id: int, title: str) -> int:
-        """A new class, even where one of that title exists."""
+        """Adds a class, even where one of that title exists."""
         with self.change() as db:
             return self._add_class(db, model_id, title)
 
@@ -125,11 +125,11 @@ class Account:
         )
 
     def add_sample(self, model_id: int, title: str, uid: str, content: bytes, switches: Switches) -> int:
-        """Puts an image into the class of that title, which is made where it is missing.
+        """Adds an image to the class of that title; the class is added if there is none.
 
         Raises:
-            NotThere: no such model.
-            UidTaken: the uid is there, and ``repeated_uids`` refuses it.
+            NotFound: there is no such model.
+            UidTaken: the uid exists, and ``repeated_uids`` refuses it.
         """
         if switches.uid_length is not None:
             uid = uid[: switches.uid_length]
@@ -141,7 +141,7 @@ class Account:
                 if replaced and switches.repeated_uids == "refuse":
                     raise UidTaken(uid)
             class_id = self._class_for(db, model_id, title, switches.titles)
-            image = self._keep(content)
+            image = self._store_image(content)
             sample_id = _id(
                 db.execute(
                     "INSERT INTO samples (class_id, uid, size, image, created) VALUES (?, ?, ?, ?, ?)",
@@ -153,10 +153,10 @@ class Account:
             return sample_id
 
     def add_many(self, model_id: int, title: str, uids: Iterable[str], content: bytes) -> None:
-        """One sample for each uid, all of the same image, in a class of exactly that title: for large accounts."""
+        """Adds one sample for each uid, all with the same image, to a class of exactly that title."""
         with self.change() as db:
             class_id = self._class_for(db, model_id, title, "exact")
-            rest = (len(content), self._keep(content), self.now())
+            rest = (len(content), self._store_image(content), self.now())
             db.executemany(
                 "INSERT INTO samples (class_id, uid, size, image, created) VALUES (?, ?, ?, ?, ?)",
                 ((class_id, uid, *rest) for uid in uids),
@@ -168,7 +168,7 @@ class Account:
 
     def remove_samples(self, sample_ids: Iterable[int], switches: Switches) -> None:
         """Raises:
-        NotThere: one of them does not exist; then none is removed.
+        NotFound: one of them does not exist; then none is removed.
         """
         with self.change() as db:
             for sample_id in sample_ids:
@@ -178,7 +178,7 @@ class Account:
         self._find(db, "samples", sample_id)
         now = self.now()
         db.execute("UPDATE samples SET removed = ? WHERE id = ?", (now, sample_id))
-        self._drop_images(db, "SELECT image FROM samples WHERE id = ?", sample_id)
+        self._delete_unused_image(db, "SELECT image FROM samples WHERE id = ?", sample_id)
         if switches.empty_class == "goes":
             db.execute(
                 "UPDATE classes SET removed = ? WHERE id = (SELECT class_id FROM samples WHERE id = ?) "
@@ -188,7 +188,7 @@ class Account:
 
     def remove_class(self, class_id: int) -> None:
         """Raises:
-        NotThere: no such class.
+        NotFound: no such class.
         """
         with self.change() as db:
             self._find(db, "classes", class_id)
@@ -200,13 +200,13 @@ class Account:
         db.execute(f"UPDATE samples SET removed = ? WHERE {live}", (self.now(), class_id))  # noqa: S608
         db.execute("UPDATE classes SET removed = ? WHERE id = ?", (self.now(), class_id))
         for image in images:
-            self._drop_images(db, "SELECT ?", image)
+            self._delete_unused_image(db, "SELECT ?", image)
 
     def remove_model(self, model_id: int) -> None:
-        """With its classes, samples and versions.
+        """Removes a model with its classes, samples and versions.
 
         Raises:
-            NotThere: no such model.
+            NotFound: no such model.
         """
         with self.change() as db:
             self._find(db, "models", model_id)
@@ -220,7 +220,7 @@ class Account:
             (self.versions_folder / f"{name}.npz").unlink(missing_ok=True)
 
     def images_of(self, model_id: int) -> list[tuple[str, str, int, Path]]:
-        """Every sample there is now: class title, uid, sample id, and the file that holds its bytes."""
+        """Every sample of the model: class title, uid, sample id, and the file of the image."""
         rows = self.rows(
             "SELECT c.title, s.uid, s.id, s.image FROM classes c JOIN samples s ON s.class_id = c.id "
             "WHERE c.model_id = ? AND c.removed IS NULL AND s.removed IS NULL ORDER BY s.id",
@@ -231,7 +231,7 @@ class Account:
     def _find(self, db: sqlite3.Connection, table: str, row_id: int) -> None:
         live = db.execute(f"SELECT 1 FROM {table} WHERE id = ? AND removed IS NULL", (row_id,))  # noqa: S608
         if live.fetchone() is None:
-            raise NotThere({"models": "Model", "classes": "Class", "samples": "Sample"}[table])
+            raise NotFound({"models": "Model", "classes": "Class", "samples": "Sample"}[table])
 
     def _class_for(self, db: sqlite3.Connection, model_id: int, title: str, titles: str) -> int:
         if titles == "fold":
@@ -248,8 +248,8 @@ class Account:
     def _path(self, image: str) -> Path:
         return self._images / image[:2] / image
 
-    def _keep(self, content: bytes) -> str:
-        """Writes the image under the hash of its bytes; it is there whole or not at all."""
+    def _store_image(self, content: bytes) -> str:
+        """Writes the image atomically, under the hash of its bytes."""
         image = hashlib.sha256(content).hexdigest()
         path = self._path(image)
         if not path.exists():
@@ -259,8 +259,8 @@ class Account:
             part.replace(path)
         return image
 
-    def _drop_images(self, db: sqlite3.Connection, query: str, value: object) -> None:
-        """Deletes the image that the query names, unless another sample still has it."""
+    def _delete_unused_image(self, db: sqlite3.Connection, query: str, value: object) -> None:
+        """Deletes the image that the query returns, unless another sample uses it."""
         (image,) = db.execute(query, (value,)).fetchone()
         if db.execute("SELECT 1 FROM samples WHERE image = ? AND removed IS NULL", (image,)).fetchone() is None:
             self._path(image).unlink(missing_ok=True)

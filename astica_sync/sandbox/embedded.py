@@ -1,4 +1,4 @@
-"""A sandbox inside the own process, for tests, benchmarks and the demo: started in a moment, open to inspection."""
+"""A sandbox in a thread of the same process, for tests, benchmarks and the demo."""
 
 import asyncio
 import contextlib
@@ -12,14 +12,15 @@ import uvicorn
 
 from astica_sync.sandbox.http.app import Sandbox
 from astica_sync.sandbox.http.faults import Faults, FaultSchedule
-from astica_sync.sandbox.http.traffic import TRAIN, Limiter, Request, most_in_any_window
+from astica_sync.sandbox.http.limiter import Limiter
+from astica_sync.sandbox.http.request_log import TRAIN, RequestRecord, most_in_any_window
 from astica_sync.sandbox.options import Options, Switches
 from astica_sync.sandbox.server import folder_for, listen, make_config, steady_now, url_of
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """One sample as the account holds it."""
+class StoredSample:
+    """One sample of the account."""
 
     class_title: str
     uid: str
@@ -28,7 +29,7 @@ class Stored:
 
 
 class _Server(uvicorn.Server):
-    """Ends at once when told to, where uvicorn looks every tenth of a second and waits for open connections."""
+    """Stops immediately. uvicorn checks only ten times a second whether to stop, and waits for open connections."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -58,9 +59,9 @@ class _Server(uvicorn.Server):
 
 
 class RunningSandbox:
-    """A running sandbox: where it is, what it holds, what it saw, and what somebody else does to the account.
+    """A running sandbox: its address, its contents, its requests, and changes to the account from elsewhere.
 
-    What is done *elsewhere* goes past the limit, the log and the faults, as the vendor's web page would.
+    A change from elsewhere bypasses the limit, the log and the faults, as one on the vendor's web page would.
     """
 
     def __init__(self, url: str, sandbox: Sandbox) -> None:
@@ -70,27 +71,27 @@ class RunningSandbox:
 
     @property
     def key(self) -> str:
-        """The key that is accepted."""
+        """The API key that is accepted."""
         return self._sandbox.service.key
 
     def set_key(self, key: str) -> None:
-        """Accepts another key from now on: the old one is revoked."""
+        """Revokes the key and accepts another one."""
         self._sandbox.service.key = key
 
     @property
-    def log(self) -> list[Request]:
+    def log(self) -> list[RequestRecord]:
         """Every request so far, in the order of arrival."""
         return list(self._sandbox.log)
 
-    def seen(self, call: str) -> list[Request]:
+    def requests_of(self, call: str) -> list[RequestRecord]:
         """The requests of one call, such as ``upload`` or ``sample_remove``."""
         return [request for request in self.log if request.call == call]
 
-    def forget_log(self) -> None:
+    def clear_log(self) -> None:
         self._sandbox.log.clear()
 
     def max_in_any_window(self, endpoint: str = TRAIN, window: float | None = None) -> int:
-        """The most requests, refused ones included, that arrived within any one window (the limiter's own)."""
+        """The largest number of requests, including refused ones, that arrived within one window."""
         times = [request.time for request in self.log if request.endpoint == endpoint]
         return most_in_any_window(times, window or self._sandbox.limiters[endpoint].window)
 
@@ -99,16 +100,16 @@ class RunningSandbox:
         return [(row[0], row[1]) for row in self._account.rows("SELECT id, title FROM models WHERE removed IS NULL")]
 
     def classes(self, model_id: int) -> list[tuple[int, str]]:
-        """Id and title of each class, the empty ones included."""
+        """Id and title of each class, including empty ones."""
         rows = self._account.rows(
             "SELECT id, title FROM classes WHERE model_id = ? AND removed IS NULL ORDER BY id", model_id
         )
         return [(row[0], row[1]) for row in rows]
 
-    def samples(self, model_id: int) -> list[Stored]:
+    def samples(self, model_id: int) -> list[StoredSample]:
         """Each sample with its bytes, by sample id."""
         return [
-            Stored(title, uid, sample_id, path.read_bytes())
+            StoredSample(title, uid, sample_id, path.read_bytes())
             for title, uid, sample_id, path in self._account.images_of(model_id)
         ]
 
@@ -127,19 +128,19 @@ class RunningSandbox:
             raise TimeoutError("the sandbox is still training")
 
     def add_model(self, title: str = "A model", kind: str = "vision", purpose: str = "test", tags: str = "") -> int:
-        """A model made elsewhere; its id."""
+        """Adds a model from elsewhere; returns its id."""
         return self._account.add_model(title, kind, purpose, tags)
 
     def add_class(self, model_id: int, title: str) -> int:
-        """A new class made elsewhere, even where one of that title exists; its id."""
+        """Adds a class from elsewhere, even where one of that title exists; returns its id."""
         return self._account.add_class(model_id, title)
 
     def add_sample(self, model_id: int, class_title: str, image: bytes, uid: str = "") -> int:
-        """A sample made elsewhere; its id. The bytes are not looked at."""
+        """Adds a sample from elsewhere without checking its bytes; returns its id."""
         return self._account.add_sample(model_id, class_title, uid, image, self.switches)
 
     def add_many(self, model_id: int, class_title: str, uids: Iterable[str], image: bytes) -> None:
-        """One sample for each uid, all of one image: a hundred thousand take about a second."""
+        """Adds one sample for each uid, all with the same image; 100,000 take about a second."""
         self._account.add_many(model_id, class_title, uids, image)
 
     def remove_sample(self, sample_id: int) -> None:
@@ -156,19 +157,19 @@ class RunningSandbox:
         return self._sandbox.switches
 
     def set_switches(self, **changes: Any) -> None:
-        """Changes some switches from now on."""
+        """Changes some of the switches."""
         self._sandbox.service.switches = replace(self.switches, **changes)
 
     def set_faults(self, *rules: str, seed: int = 0, latency: str = "0") -> None:
-        """Replaces all faults (none: no faults); requests are numbered from 1 again. See ``faults.Rule.read``."""
-        self._sandbox.dealer = FaultSchedule(Faults.read(*rules, seed=seed, latency=latency))
+        """Replaces all faults; requests are numbered from 1 again. For the rules see ``faults.FaultRule.parse``."""
+        self._sandbox.fault_schedule = FaultSchedule(Faults.parse(*rules, seed=seed, latency=latency))
 
     def set_limit(self, limit: int, window: float, endpoint: str = TRAIN) -> None:
-        """A new limit, with nothing counted yet."""
+        """Sets a new limit; the requests so far do not count."""
         self._sandbox.limiters[endpoint] = Limiter(limit, window)
 
     def run_late(self) -> int:
-        """Does now what requests with the fault ``late`` (``late~inf``: never by itself) left for later."""
+        """Carries out now the requests with the fault ``late`` (``late~inf`` waits for this); returns their number."""
         return self._sandbox.run_late()
 
 
@@ -178,8 +179,8 @@ def running(
 ) -> Iterator[RunningSandbox]:
     """A sandbox in a thread of this process, on a free port unless one is given.
 
-    ``options`` are fields of ``Options``; ``now`` replaces the clock behind the limit, the lags and all dates.
-    Leaving ends it at once, requests under way included, as a crash would; what was answered is in ``data``.
+    ``options`` are fields of ``Options``; ``now`` replaces the clock of the limit, the lags and all dates. At the end
+    it stops immediately, as in a crash: requests under way are cut off, and what was answered is in ``data``.
     """
     settings = Options(port=port, data=data, **options)
     with (

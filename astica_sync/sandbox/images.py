@@ -1,4 +1,4 @@
-"""From the ``input`` of a request to an image: base64, data URI or URL, then a decode that is cheap but complete."""
+"""Reads the ``input`` of a request as an image: base64, a data URI or a URL; decoding is fast but complete."""
 
 import base64
 import binascii
@@ -11,25 +11,25 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAX_BYTES = 20_000_000
-"""20 MB, from the vendor's vision pages."""
+"""20 MB, as on the vendor's vision pages."""
 
 MAX_SIDE = 16_000
-"""Pixels, from the vendor's vision pages."""
+"""Pixels, as on the vendor's vision pages."""
 
 SMALL = 96
-"""A decoded side above this is of no use to the classifier, so a JPEG is decoded at a fraction of its size."""
+"""The pixels per side that the classifier needs; a larger JPEG is decoded at a fraction of its size."""
 
 
 class BadInput(Exception):
-    """The input cannot be used; the text says why. ``too_large`` tells the one case that has its own status."""
+    """The input cannot be used; the text says why. ``too_large`` has its own HTTP status."""
 
     def __init__(self, text: str, too_large: bool = False) -> None:
         super().__init__(text)
         self.too_large = too_large
 
 
-class NoImage(BadInput):
-    """The input's bytes are no image."""
+class NotAnImage(BadInput):
+    """The input is not an image."""
 
 
 def is_url(text: str) -> bool:
@@ -37,10 +37,10 @@ def is_url(text: str) -> bool:
 
 
 def read_input(text: str) -> bytes:
-    """The bytes of a bare base64 text or a data URI.
+    """The bytes of a base64 text or a data URI.
 
     Raises:
-        BadInput: neither of the two, or more than 20 MB.
+        BadInput: the text is neither, or has more than 20 MB.
     """
     if text[:5].lower() == "data:":
         head, comma, text = text.partition(",")
@@ -54,17 +54,17 @@ def read_input(text: str) -> bytes:
         try:
             content = base64.b64decode("".join(text.split()), validate=True)
         except (binascii.Error, ValueError):
-            raise NoImage("Invalid input: neither base64 nor an https URL") from None
+            raise NotAnImage("Invalid input: neither base64 nor an https URL") from None
     if len(content) > MAX_BYTES:
         raise BadInput("Image is too large: more than 20 MB", too_large=True)
     return content
 
 
 def fetch(url: str) -> bytes:
-    """The bytes behind a URL; https anywhere, plain http on this machine alone, no redirects.
+    """The bytes at a URL: https, or plain http on this machine only; without redirects.
 
     Raises:
-        BadInput: the address is not allowed, does not answer, or gives more than 20 MB.
+        BadInput: the address is not allowed, does not answer, or answers with more than 20 MB.
     """
     parts = urlsplit(url)
     if parts.scheme.lower() != "https" and not is_loopback(parts.hostname or ""):
@@ -95,7 +95,7 @@ def fetch(url: str) -> bytes:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address or name means this machine and nothing else."""
+    """Whether an address or name is the loopback interface."""
     if host.lower() == "localhost":
         return True
     try:
@@ -105,13 +105,13 @@ def is_loopback(host: str) -> bool:
 
 
 def open_image(content: bytes) -> "Image.Image":
-    """A fully decoded RGB image; a JPEG comes at the smallest fraction of its size that is still useful.
+    """A fully decoded RGB image; a JPEG has the smallest size that the classifier can use.
 
-    All bytes are decoded either way, so a truncated file is noticed.
+    All bytes are decoded in any case, so a truncated file is detected.
 
     Raises:
-        NoImage: not a whole PNG or JPEG.
-        BadInput: larger than 16000 x 16000 pixels, or a decompression bomb.
+        NotAnImage: the bytes are not a complete PNG or JPEG.
+        BadInput: the image is larger than 16000 x 16000 pixels, or a decompression bomb.
     """
     from PIL import Image
 
@@ -129,5 +129,5 @@ def open_image(content: bytes) -> "Image.Image":
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadInput("Image is too large: too many pixels", too_large=True) from None
-    except Exception as error:  # noqa: BLE001 - a decoder fails with many types on hostile bytes
-        raise NoImage(f"Invalid image: {type(error).__name__}") from None
+    except Exception as error:  # noqa: BLE001 - decoders raise many types of errors
+        raise NotAnImage(f"Invalid image: {type(error).__name__}") from None

@@ -1,4 +1,4 @@
-"""What can be set on a sandbox: its address, its limit, and every habit of the service that nobody documents."""
+"""The options of a sandbox: its address, its limit, and the behaviour that the documentation leaves open."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -21,35 +21,37 @@ def _setting(meaning: str, default: object) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Switches:
-    """One field for each habit of the service that its documentation leaves open; the first choice is the default.
+    """One field for each behaviour of the service that its documentation leaves open; the first choice is the default.
 
     Raises:
-        ValueError: a value that is not among the choices; the message lists them.
+        ValueError: a value is not one of the choices; the message lists them.
     """
 
     error_status: str = _choice("HTTP status of an answer with status ERROR", "200", "4xx")
     limit_refusal: str = _choice("how a request over the limit is refused", "429", "429-retry-after", "error-text")
-    repeated_uids: str = _choice("what an upload with a uid that is already there does", "allow", "refuse", "replace")
-    empty_class: str = _choice("what becomes of a class that lost its last sample", "stays", "goes")
+    repeated_uids: str = _choice("the effect of an upload with a uid that exists", "allow", "refuse", "replace")
+    empty_class: str = _choice("whether a class without samples stays or is removed", "stays", "goes")
     titles: str = _choice(
-        "which class titles are one: equal ones; also those that differ in case and outer spaces; "
-        "or the service stores the composed (nfc) or the decomposed (nfd) Unicode form",
+        "which class titles are the same class: exactly equal ones (exact), or also those that differ in case or outer "
+        "spaces (fold); nfc and nfd: the service stores titles in that Unicode form",
         "exact",
         "fold",
         "nfc",
         "nfd",
     )
     integers: str = _choice("how integers are written in answers", "int", "string")
-    untrained: str = _choice("what an untrained model says of its version", "empty", "missing", "null")
-    list_counts: str = _choice("whether a list of models counts classes and samples", "shown", "missing")
-    model_list: str = _choice("whether /model/list exists beside /model/view without a model id", "known", "unknown")
-    version_form: str = _choice("what a model version looks like: 1001_20001 or 20230710_212503", "number", "date")
-    confidence: str = _choice('how a confidence is written: "97.5", 97.5 or "97.5%"', "string", "number", "percent")
-    urls: str = _choice("what an https URL as input does", "refused", "fetched")
-    view_lag: float = _setting("seconds until a view shows what was written", 0.0)
-    list_lag: float = _setting("seconds until a list of models shows what was written", 0.0)
+    untrained: str = _choice("the version fields of an untrained model", "empty", "missing", "null")
+    list_counts: str = _choice("whether a list of models has the counts of classes and samples", "shown", "missing")
+    model_list: str = _choice(
+        "whether /model/list exists, in addition to /model/view without a model id", "known", "unknown"
+    )
+    version_form: str = _choice("the form of a version name: 1001_20001 or 20230710_212503", "number", "date")
+    confidence: str = _choice('the form of a confidence: "97.5", 97.5 or "97.5%"', "string", "number", "percent")
+    urls: str = _choice("whether an https URL as input is refused or fetched", "refused", "fetched")
+    view_lag: float = _setting("seconds until a view shows a change", 0.0)
+    list_lag: float = _setting("seconds until a list of models shows a change", 0.0)
     uid_length: int | None = _setting("characters of a uid that are kept (none: all)", None)
-    invalid_image: str = _setting("the error text for an input that is no PNG or JPEG image", "Invalid image")
+    invalid_image: str = _setting("the error text for an input that is not a PNG or JPEG image", "Invalid image")
 
     def __post_init__(self) -> None:
         for one in fields(self):
@@ -58,7 +60,7 @@ class Switches:
             if choices and value not in choices:
                 raise ValueError(f"switch {one.name} is one of {', '.join(choices)}, not {value!r}")
         if self.view_lag < 0 or self.list_lag < 0:
-            raise ValueError("a lag is not negative")
+            raise ValueError("a lag cannot be negative")
         if self.uid_length is not None and self.uid_length < 1:
             raise ValueError("switch uid_length is at least 1")
 
@@ -91,19 +93,21 @@ _READERS: dict[str, Any] = {"view_lag": float, "list_lag": float, "uid_length": 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """All that one sandbox is started with. The limit holds for each endpoint by itself."""
+    """The options with which a sandbox is started. Each endpoint has its own limit."""
 
     host: str = _setting("loopback address to listen on", "127.0.0.1")
     port: int = _setting("port to listen on (0: any free one)", 8777)
-    data: Path | None = _setting("folder that keeps everything over restarts (none: a temporary one)", None)  # noqa: RUF009 - it makes a field
+    data: Path | None = _setting("folder for the account, kept between runs (none: a temporary one)", None)  # noqa: RUF009 - it returns a field
     key: str = _setting("the API key that is accepted", "sandbox-key")
     limit: int = _setting("requests allowed per window and endpoint", LIMIT)
     window: float = _setting("seconds of the sliding window of the limit", WINDOW)
-    switches: Switches = field(default_factory=Switches, metadata={"help": "habits of the service"})
-    faults: Faults = field(default_factory=Faults, metadata={"help": "faults to act out"})
+    switches: Switches = field(
+        default_factory=Switches, metadata={"help": "behaviour that the documentation leaves open"}
+    )
+    faults: Faults = field(default_factory=Faults, metadata={"help": "faults to simulate"})
 
     def __post_init__(self) -> None:
         if self.limit < 1 or self.window <= 0:
-            raise ValueError("the limit is at least one request, the window longer than nothing")
+            raise ValueError("the limit must be at least one request, and the window longer than 0 seconds")
         if not self.key:
-            raise ValueError("the key is empty")
+            raise ValueError("the API key is empty")

@@ -1,4 +1,4 @@
-"""The sandbox as a process: one loopback address, until it is told to stop."""
+"""The sandbox as a process: it listens on one loopback address until it is stopped."""
 
 import asyncio
 import contextlib
@@ -16,18 +16,18 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from astica_sync.sandbox.http.answers import TRANSPORT
 from astica_sync.sandbox.http.app import Sandbox
 from astica_sync.sandbox.http.faults import Faults
+from astica_sync.sandbox.http.http_responses import TRANSPORT
 from astica_sync.sandbox.images import is_loopback
 from astica_sync.sandbox.options import Options, Switches
 
 _GRACE = 3
-"""Seconds a request under way has to end when the sandbox is told to stop."""
+"""Seconds that a request under way may still take when the sandbox stops."""
 
 
-class Protocol(H11Protocol):
-    """HTTP as uvicorn speaks it, with the connection within reach of an answer that wants to be lost."""
+class ClosableProtocol(H11Protocol):
+    """uvicorn's HTTP protocol; a response finds the connection in its scope, so that it can close it."""
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
@@ -47,10 +47,10 @@ def steady_now() -> Callable[[], float]:
 
 
 def make_config(sandbox: Sandbox) -> uvicorn.Config:
-    """uvicorn without logs, lifespan, websockets and headers of its own."""
+    """uvicorn without logs, lifespan events, websockets and its own headers."""
     return uvicorn.Config(
         sandbox.app,
-        http=Protocol,
+        http=ClosableProtocol,
         ws="none",
         loop="asyncio",
         lifespan="off",
@@ -67,13 +67,15 @@ def listen(host: str, port: int) -> socket.socket:
     """A listening socket on a loopback address.
 
     Raises:
-        ValueError: the address is another machine's or open to others.
+        ValueError: the address is not a loopback address.
         OSError: the port is taken.
     """
     if not is_loopback(host):
-        raise ValueError(f"the sandbox listens on this machine alone: {host} is not a loopback address")
+        raise ValueError(
+            f"{host} is not a loopback address; the sandbox listens on this machine only, such as on 127.0.0.1"
+        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio sends small answers at once only on sockets that name their protocol; else each takes 40 ms.
+    # asyncio disables the delay of small packets only on sockets that name their protocol; else an answer takes 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -92,7 +94,7 @@ def url_of(listener: socket.socket) -> str:
 
 @contextlib.contextmanager
 def folder_for(data: Path | None) -> Iterator[Path]:
-    """The folder that keeps the state: the given one, or one that goes with the sandbox."""
+    """The folder of the account: the given one, or a temporary one that is removed at the end."""
     if data is not None:
         data.mkdir(parents=True, exist_ok=True)
         yield data
@@ -112,25 +114,25 @@ def serve(
     faults: Faults,
     ready: Callable[[str], None],
 ) -> None:
-    """Runs a sandbox until SIGINT or SIGTERM; ``ready`` is called with its address once it answers.
+    """Runs a sandbox until SIGINT or SIGTERM; ``ready`` is called with its address once it http_responses.
 
-    The fields of ``Options`` say what each argument means. Nothing is printed here. A second signal does not wait
-    for requests under way.
+    The parameters are the fields of ``Options``, as the command has them. Nothing is printed here. A second signal does
+    not wait for requests under way.
 
     Raises:
-        ValueError: an option that cannot be, or an address that is not loopback.
+        ValueError: an option is not valid, or the address is not a loopback address.
         OSError: the port is taken, or the folder cannot be used.
     """
     options = Options(host, port, data, key, limit, window, switches, faults)
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
 
-    class Announced(uvicorn.Server):
+    class AnnouncingServer(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             ready(url_of(listener))
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            # Unlike uvicorn's own, it does not raise the signal again once everything has ended well.
+            # Unlike in uvicorn, the signal is not raised again after a clean end.
             del sig, frame
             self.force_exit = self.should_exit
             self.should_exit = True
@@ -138,4 +140,4 @@ def serve(
     with contextlib.closing(listen(host, port)) as listener, folder_for(data) as folder:
         sandbox = Sandbox(options, folder, steady_now())
         with contextlib.closing(sandbox):
-            Announced(make_config(sandbox)).run([listener])
+            AnnouncingServer(make_config(sandbox)).run([listener])

@@ -63,14 +63,14 @@ def test_without_a_key_it_says_where_one_can_come_from(shell: Shell, sandbox: Ru
         assert ran.code == 1
         assert ran.err.startswith("astica-sync: no API key\n") and "ASTICA_API_KEY" in ran.err
         assert len(ran.err.splitlines()) == 2
-    assert len(sandbox.seen("view")) == 1, "the one of init"
+    assert len(sandbox.requests_of("view")) == 1, "the one of init"
 
 
 def test_a_wrong_key_stops_at_the_first_answer_and_is_not_shown(
     shell: Shell, sandbox: RunningSandbox, store: Path
 ) -> None:
     shell.environ["ASTICA_API_KEY"] = "wrong-key-that-nobody-may-see"
-    sandbox.forget_log()
+    sandbox.clear_log()
     ran = shell("push", "--store", store)
     assert ran.code == 1
     assert "refused the API key" in ran.err and "Check ASTICA_API_KEY" in ran.err
@@ -90,7 +90,7 @@ def test_a_key_that_is_revoked_during_a_push_stops_it_and_leaves_no_doubt(
     assert shell("push", "--store", pushed).code == 1
     sandbox.set_key(sandbox_key)
     assert key == sandbox_key
-    assert len(sandbox.seen("upload")) == 0
+    assert len(sandbox.requests_of("upload")) == 0
 
 
 def test_a_key_file_that_others_can_read_is_refused_with_the_command_that_mends_it(
@@ -289,12 +289,12 @@ def test_a_damaged_database_costs_no_sample(
 def test_offline_without_an_observation_or_with_a_broken_one_says_so(
     shell: Shell, sandbox: RunningSandbox, store: Path
 ) -> None:
-    sandbox.forget_log()
+    sandbox.clear_log()
     never = shell("pull-status", "--offline", "--store", store)
     assert never.code == 1 and "has not been observed yet" in never.err
     assert shell("push", "--store", store).code == 0
     del shell.environ["ASTICA_API_KEY"]
-    sandbox.forget_log()
+    sandbox.clear_log()
     assert shell("pull-status", "--offline", "--exit-code", "--store", store).code in (0, 5)
     last = store / ".astica-sync" / "last-view.json"
     whole = last.read_bytes()
@@ -325,7 +325,7 @@ def test_files_that_are_no_images_are_problems_and_the_others_go_up(
             assert verdict["reason"] in told[f"Can/{name}"], name
     contents = {(DAMAGED / name).read_bytes() for name in good}
     assert len(sandbox.samples(model_id)) == 5 + len(contents)
-    sandbox.forget_log()
+    sandbox.clear_log()
     again = shell("push", "--json", "--store", store)
     assert again.code == 3
     assert again.json["failed"], "what failed stays listed"
@@ -348,9 +348,9 @@ def test_a_sample_that_the_service_refuses_is_tried_again_only_when_asked_for(
     assert first.code == 3
     assert "already exists" in first.json["failed"][0]["reason"]
     sandbox.remove_sample(stray)
-    sandbox.forget_log()
+    sandbox.clear_log()
     assert shell("push", "--store", pushed).code == 3
-    assert not sandbox.seen("upload")
+    assert not sandbox.requests_of("upload")
     assert shell("push", "--retry", "--store", pushed).code == 0
     assert on_service(sandbox, model_id) == in_store(pushed)
 
@@ -459,7 +459,7 @@ def test_a_class_folder_of_a_name_that_can_be_no_title_is_a_problem(
 def test_a_wrong_settings_file_is_named_with_what_is_wrong(
     shell: Shell, sandbox: RunningSandbox, store: Path, text: str, says: str
 ) -> None:
-    sandbox.forget_log()
+    sandbox.clear_log()
     (store / "astica-sync.toml").write_text(text)
     ran = shell("push", "--store", store)
     assert ran.code == 1

@@ -73,7 +73,7 @@ def test_a_disk_that_is_full_to_the_last_byte_sends_nothing(
     assert ran.code == 1
     assert "space" in ran.err
     assert sandbox.samples(model_id) == []
-    assert not sandbox.seen("upload")
+    assert not sandbox.requests_of("upload")
 
 
 def test_a_read_only_store_can_be_looked_at_and_nothing_is_sent(
@@ -86,7 +86,7 @@ def test_a_read_only_store_can_be_looked_at_and_nothing_is_sent(
     assert shell("push", "--store", store).code == 0
     draw(store / "Can" / "new.png", 50)
     (store / "Can" / "000.png").unlink()
-    sandbox.forget_log()
+    sandbox.clear_log()
     mount("remount,ro")
     ran = shell("push", "--store", store)
     assert ran.code == 1
@@ -149,13 +149,13 @@ def test_a_disk_that_goes_away_during_a_push_has_nothing_removed(
     for number in range(40, 46):
         draw(folder / "Can" / f"{number}.png", number)
     sandbox.set_faults("upload=slow~300ms")
-    sandbox.forget_log()
+    sandbox.clear_log()
     process = shell.start("push", "--store", folder)
-    while not sandbox.seen("upload"):
+    while not sandbox.requests_of("upload"):
         assert process.poll() is None
     subprocess.run(["umount", "-l", str(folder)], check=True)
     ran = shell.finish(process)
     assert ran.code == 1, ran.out + ran.err
     assert "Traceback" not in ran.err
-    assert not sandbox.seen("sample_remove")
+    assert not sandbox.requests_of("sample_remove")
     assert not before - on_service(sandbox, model_id)

@@ -23,7 +23,7 @@ def test_each_sample_is_there_once_whatever_becomes_of_the_answers(
     assert ran.json["in_sync"] is True
     assert (ran.json["uploaded"], ran.json["removed"]) == (4, 1)
     assert on_service(sandbox, model_id) == in_store(store)
-    sandbox.forget_log()
+    sandbox.clear_log()
     assert shell("push", "--store", store).code == 0
     assert [request.call for request in sandbox.log] == ["view"]
 
@@ -46,7 +46,7 @@ def test_a_first_upload_that_never_shows_is_followed_by_no_other(
     ran = shell("push", "--store", store)
     assert ran.code == 1
     assert "confirmed the first upload and does not show it" in ran.err and "Push again later" in ran.err
-    assert len(sandbox.seen("upload")) == 1
+    assert len(sandbox.requests_of("upload")) == 1
     sandbox.set_switches(view_lag=0.0)
     assert shell("push", "--json", "--store", store).json["in_sync"] is True
     assert on_service(sandbox, model_id) == in_store(store)
@@ -75,10 +75,10 @@ def test_a_doubtful_upload_waits_out_the_quarantine_and_says_so(
     assert ran.code == 0, ran.err
     assert "the next view of the service shows whether it was uploaded" in ran.err
     assert "waiting 2 s: some answers were lost" in ran.err
-    views = [request.time for request in sandbox.seen("view")]
-    lost = next(request.time for request in sandbox.seen("upload") if request.fault is not None)
+    views = [request.time for request in sandbox.requests_of("view")]
+    lost = next(request.time for request in sandbox.requests_of("upload") if request.fault is not None)
     assert views[-1] - lost >= 2.2
-    assert len(sandbox.seen("upload")) == 5, "an upload that the service shows is not sent again"
+    assert len(sandbox.requests_of("upload")) == 5, "an upload that the service shows is not sent again"
 
 
 def test_a_push_stops_when_every_answer_is_lost(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> None:
@@ -86,12 +86,12 @@ def test_a_push_stops_when_every_answer_is_lost(shell: Shell, sandbox: RunningSa
     shell("init", folder, "--model", str(sandbox.add_model()))
     assert shell("push", "--store", folder).code == 0
     fill(folder, {"Bottle": 30}, start=100)
-    sandbox.forget_log()
+    sandbox.clear_log()
     sandbox.set_faults("upload=html")
     ran = shell("push", "--store", folder)
     assert ran.code == 1
     assert "answers in a row were lost" in ran.err
-    assert len(sandbox.seen("upload")) <= 8 + 16
+    assert len(sandbox.requests_of("upload")) <= 8 + 16
     sandbox.set_faults()
     assert shell("push", "--json", "--store", folder).json["in_sync"] is True
 
@@ -101,13 +101,13 @@ def test_a_push_stops_when_the_service_refuses_everything_and_blames_no_sample(
 ) -> None:
     assert shell("push", "--store", store).code == 0
     fill(store, {"Bottle": 30, "Can": 30}, start=100)
-    sandbox.forget_log()
+    sandbox.clear_log()
     sandbox.set_limit(1, 0.001)
     sandbox.remove_model(model_id)
     ran = shell("push", "--store", store)
     assert ran.code == 1
     assert "Model not found" in ran.err and "astica-sync models" in ran.err
-    assert not sandbox.seen("upload")
+    assert not sandbox.requests_of("upload")
 
 
 @pytest.mark.parametrize("fault", ["view=partial", "view=listed"])
@@ -129,7 +129,7 @@ def test_a_view_without_a_whole_answer_is_asked_for_again(
 ) -> None:
     sandbox.set_faults(f"view:1={kind}")
     assert shell("pull-status", "--exit-code", "--store", pushed).code == 0
-    assert len(sandbox.seen("view")) == 2
+    assert len(sandbox.requests_of("view")) == 2
 
 
 def test_a_sample_that_the_service_confirms_and_never_shows_is_not_sent_again_and_again(
@@ -143,7 +143,7 @@ def test_a_sample_that_the_service_confirms_and_never_shows_is_not_sent_again_an
     assert ran.json["in_sync"] is False
     reasons = [entry["reason"] for entry in ran.json["failed"]]
     assert reasons == ["the service confirmed it and does not show it; the next push tries it once more"] * 4
-    assert len(sandbox.seen("upload")) == 5 + 1, "the lost one alone goes twice"
+    assert len(sandbox.requests_of("upload")) == 5 + 1, "the lost one alone goes twice"
 
 
 def test_the_service_sees_no_more_than_its_limit_in_any_window(

@@ -40,7 +40,7 @@ def test_init_again_says_the_same_and_keeps_everything(
 ) -> None:
     ran = shell("init", pushed, "--model", str(model_id))
     assert ran.code == 0
-    sandbox.forget_log()
+    sandbox.clear_log()
     assert shell("push", "--json", "--store", pushed).json["in_sync"] is True
     assert len(sandbox.log) == 1
 
@@ -100,7 +100,7 @@ def test_a_create_that_was_killed_after_the_request_finds_its_model(
     sandbox.set_faults("list:2=slow~20s")
     process = shell.start("init", photos, *CREATE)
     try:
-        while not (sandbox.seen("create") and len(sandbox.seen("list")) == 2):
+        while not (sandbox.requests_of("create") and len(sandbox.requests_of("list")) == 2):
             assert process.poll() is None, process.communicate()
     finally:
         process.send_signal(signal.SIGKILL)

@@ -46,7 +46,7 @@ def test_a_killed_push_is_resumed_by_the_next_and_nothing_is_lost_or_doubled(
 ) -> None:
     [(model_id, _)] = sandbox.models()
     sandbox.set_faults("upload@10%=lost-after", "upload@5%=5xx", seed=requests, latency="5-30ms")
-    sandbox.forget_log()
+    sandbox.clear_log()
     with ended(shell.start("push", "--store", many)) as process:
         wait_until(process, lambda: len(sandbox.log) >= requests)
         process.send_signal(signal.SIGKILL)
@@ -56,7 +56,7 @@ def test_a_killed_push_is_resumed_by_the_next_and_nothing_is_lost_or_doubled(
     resumed = shell("push", "--store", many)
     assert resumed.code == 0, resumed.err
     assert on_service(sandbox, model_id) == in_store(many)
-    sandbox.forget_log()
+    sandbox.clear_log()
     assert shell("push", "--json", "--store", many).json["in_sync"] is True
     assert len(sandbox.log) == 1
     assert shell("backup", "verify", "--store", many).code == 0
@@ -69,7 +69,7 @@ def test_a_request_that_is_carried_out_after_the_kill_makes_no_second_copy(
     shell.environ["ASTICA_QUARANTINE"] = "1.6"
     sandbox.set_faults("upload:5=late~1s")
     with ended(shell.start("push", "--store", many)) as process:
-        wait_until(process, lambda: len(sandbox.seen("upload")) >= 5)
+        wait_until(process, lambda: len(sandbox.requests_of("upload")) >= 5)
         process.send_signal(signal.SIGKILL)
         process.communicate()
     assert shell("push", "--store", many).code == 0
@@ -86,12 +86,12 @@ def test_a_stopped_push_says_what_is_left_and_the_next_goes_on(
     shell.environ |= {"ASTICA_LIMIT": "6", "ASTICA_LIMIT_WINDOW": "1"}
     sandbox.set_faults(latency="20-60ms")
     with ended(shell.start("push", "--store", many)) as process:
-        wait_until(process, lambda: len(sandbox.seen("upload")) >= 3)
+        wait_until(process, lambda: len(sandbox.requests_of("upload")) >= 3)
         process.send_signal(number)
         ran = shell.finish(process)
     assert ran.code == 130, ran.err
     assert "finishing what is under way" in ran.err
-    sent = len(sandbox.seen("upload"))
+    sent = len(sandbox.requests_of("upload"))
     assert f"Uploaded {sent}, removed 0" in ran.out, "what is under way is finished first"
     assert f"{24 - sent} samples left to do: run the same command again" in ran.out
     assert "Traceback" not in ran.err
@@ -128,7 +128,7 @@ def test_a_push_that_waits_for_its_quarantine_can_be_stopped(
     shell.environ["ASTICA_QUARANTINE"] = "60"
     sandbox.set_faults("upload:3=lost-after")
     with ended(shell.start("push", "--store", store)) as process:
-        wait_until(process, lambda: len(sandbox.seen("upload")) == 5)
+        wait_until(process, lambda: len(sandbox.requests_of("upload")) == 5)
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
         ran = shell.finish(process)
@@ -143,7 +143,7 @@ def test_a_second_ctrl_c_ends_at_once_and_the_next_push_settles_it(
 ) -> None:
     sandbox.set_faults("upload:2=slow~20s")
     with ended(shell.start("push", "--store", store)) as process:
-        wait_until(process, lambda: len(sandbox.seen("upload")) >= 2)
+        wait_until(process, lambda: len(sandbox.requests_of("upload")) >= 2)
         process.send_signal(signal.SIGINT)
         time.sleep(0.3)
         started = time.monotonic()
@@ -162,7 +162,7 @@ def test_a_status_that_waits_for_the_service_can_be_stopped(
 ) -> None:
     sandbox.set_faults("view=5xx")
     with ended(shell.start("pull-status", "--store", pushed)) as process:
-        wait_until(process, lambda: len(sandbox.seen("view")) == 2)
+        wait_until(process, lambda: len(sandbox.requests_of("view")) == 2)
         time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         ran = shell.finish(process)
@@ -175,7 +175,7 @@ def test_a_second_push_of_the_same_store_is_refused_and_reading_goes_on(
 ) -> None:
     shell.environ |= {"ASTICA_LIMIT": "8", "ASTICA_LIMIT_WINDOW": "1"}
     with ended(shell.start("push", "--store", many)) as process:
-        wait_until(process, lambda: len(sandbox.seen("upload")) >= 1)
+        wait_until(process, lambda: len(sandbox.requests_of("upload")) >= 1)
         ran = shell("push", "--store", many)
         assert ran.code == 1
         assert f"process {process.pid}" in ran.err and "wait for it to end" in ran.err

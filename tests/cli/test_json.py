@@ -75,7 +75,7 @@ def test_the_result_of_a_push_has_the_promised_shape(
     make_everything_differ(shell, sandbox, store, model_id)
     shell.environ["ASTICA_QUARANTINE"] = "0.4"
     shutil.copy(DAMAGED / "cut-in-half.png", store / "Can" / "cut.png")
-    sandbox.forget_log()
+    sandbox.clear_log()
     ran = shell("push", "--json", "--store", store)
     assert shape(ran.json) == {
         "uploaded": "int",

@@ -31,14 +31,14 @@ def test_a_store_of_an_earlier_version_is_in_sync_and_whole(
 ) -> None:
     store = made_by / "store"
     assert shell("init", store, "--model", MODEL, "--rebind").code == 0
-    sandbox.forget_log()
+    sandbox.clear_log()
 
     pushed = shell("push", "--store", store, "--json")
 
     assert pushed.code == 0, pushed.err
     assert pushed.json["uploaded"] == pushed.json["removed"] == 0
     assert pushed.json["in_sync"]
-    assert len(sandbox.seen("view")) == len(sandbox.log) == 1
+    assert len(sandbox.requests_of("view")) == len(sandbox.log) == 1
 
     verified = shell("backup", "verify", "--store", store)
     assert verified.code == 0, verified.err

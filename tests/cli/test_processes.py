@@ -35,7 +35,7 @@ def test_the_key_is_not_in_the_list_of_processes(shell: Shell, sandbox: RunningS
     sandbox.set_faults("view:1=slow~2s")
     process = shell.start("pull-status", "--store", pushed)
     try:
-        while not sandbox.seen("view"):
+        while not sandbox.requests_of("view"):
             assert process.poll() is None
         assert sandbox.key.encode() not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
     finally:

@@ -21,7 +21,7 @@ def many(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
     folder = fill(tmp_path / "many", {"Bottle": 20, "Can": 20})
     assert shell("init", folder, "--model", str(sandbox.add_model())).code == 0
     assert shell("push", "--store", folder).code == 0
-    sandbox.forget_log()
+    sandbox.clear_log()
     return folder
 
 
@@ -37,7 +37,7 @@ def test_ten_removals_need_no_word_and_eleven_do(shell: Shell, sandbox: RunningS
     assert refused.json["refusals"][0]["reason"].startswith("11 samples of 40 would be removed; at most 10")
     assert len(refused.json["refusals"][0]["samples"]) == 11
     assert refused.json["removed"] == 0 and refused.json["in_sync"] is False
-    assert not sandbox.seen("sample_remove") + sandbox.seen("class_remove")
+    assert not sandbox.requests_of("sample_remove") + sandbox.requests_of("class_remove")
     draw(many / "Can" / "000.png", 20)
     assert shell("push", "--json", "--store", many).json["removed"] == 10
 
@@ -150,8 +150,8 @@ def test_what_somebody_adds_to_a_class_at_the_last_moment_keeps_the_class(
         meanwhile=lambda: sandbox.add_sample(model_id, "Can", b"made at the last moment"),
     )
     assert code == 0
-    assert not sandbox.seen("class_remove")
-    assert len(sandbox.seen("sample_remove")) == 20
+    assert not sandbox.requests_of("class_remove")
+    assert len(sandbox.requests_of("sample_remove")) == 20
     assert [one.image for one in sandbox.samples(model_id) if one.class_title == "Can"] == [b"made at the last moment"]
 
 
@@ -165,7 +165,7 @@ def test_a_class_that_comes_back_at_the_last_moment_stays(shell: Shell, sandbox:
         meanwhile=lambda: (many.parent / "away").rename(many / "Can"),
     )
     assert code != 1
-    assert not sandbox.seen("class_remove") + sandbox.seen("sample_remove")
+    assert not sandbox.requests_of("class_remove") + sandbox.requests_of("sample_remove")
     assert shell("push", "--json", "--store", many).json["in_sync"] is True
     assert len(sandbox.samples(model_id)) == 40
 
@@ -189,7 +189,7 @@ def test_whole_classes_go_sample_by_sample_where_the_setting_says_so(
     (many / "astica-sync.toml").write_text("class_remove = false\n")
     shutil.rmtree(many / "Can")
     assert shell("push", "--yes", "--store", many).code == 0
-    assert len(sandbox.seen("sample_remove")) == 20 and not sandbox.seen("class_remove")
+    assert len(sandbox.requests_of("sample_remove")) == 20 and not sandbox.requests_of("class_remove")
 
 
 def at_terminal(
@@ -230,12 +230,12 @@ def test_where_one_request_at_a_time_may_leave_a_class_goes_sample_by_sample(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     assert shell("push", "--store", store).code == 0
-    sandbox.forget_log()
+    sandbox.clear_log()
     shutil.rmtree(store / "Can")
     # No view of that very moment could be had: it would take the place of the removal.
     shell.environ |= {"ASTICA_LIMIT": "1", "ASTICA_LIMIT_WINDOW": "0.05"}
     ran = shell("push", "--yes", "--json", "--store", store)
     assert ran.json["removed"] == 3, ran.out + ran.err
-    assert len(sandbox.seen("sample_remove")) == 3
-    assert not sandbox.seen("class_remove")
+    assert len(sandbox.requests_of("sample_remove")) == 3
+    assert not sandbox.requests_of("class_remove")
     assert on_service(sandbox, model_id) == in_store(store)

@@ -62,7 +62,7 @@ def test_a_store_is_mirrored_exactly_though_answers_are_lost(
 
     sandbox.set_faults()
     sandbox.set_switches(view_lag=0.0)
-    sandbox.forget_log()
+    sandbox.clear_log()
     third = shell("push", "--json", "--store", photos)
     assert third.json["in_sync"] is True, third.out + third.err
     assert [request.call for request in sandbox.log] == ["view"]
@@ -95,7 +95,7 @@ def test_a_title_that_the_service_spells_in_its_own_way_is_in_place(
     sandbox.add_sample(model_id, "can", b"made elsewhere")
     assert shell("init", folder, "--model", str(model_id)).code == 0
     assert shell("push", "--yes", "--store", folder).code == 0
-    sandbox.forget_log()
+    sandbox.clear_log()
     assert shell("push", "--json", "--yes", "--store", folder).json["in_sync"] is True
     assert [request.call for request in sandbox.log] == ["view"]
 
@@ -108,11 +108,11 @@ def test_uids_cut_too_short_are_noticed_after_one_upload_and_none_ever_follows(
     ran = shell("push", "--store", store)
     assert ran.code == 1
     assert f"keeps only {length} character" in ran.err
-    assert len(sandbox.seen("upload")) == 1
+    assert len(sandbox.requests_of("upload")) == 1
     again = shell("push", "--store", store)
     assert again.code == 1
     assert f"keeps only {length} character" in again.err
-    assert len(sandbox.seen("upload")) == 1
+    assert len(sandbox.requests_of("upload")) == 1
     assert len(sandbox.samples(model_id)) == 1
 
 
@@ -124,7 +124,7 @@ def test_uids_cut_where_the_image_can_still_be_told_do_no_harm(
     shutil.copy(store / "Can" / "000.png", store / "Bottle" / "twin.png")
     assert shell("push", "--store", store).code == 0
     assert on_service(sandbox, model_id) == in_store(store)
-    sandbox.forget_log()
+    sandbox.clear_log()
     assert shell("push", "--json", "--store", store).json["in_sync"] is True
     assert [request.call for request in sandbox.log] == ["view"]
 
@@ -146,7 +146,7 @@ def test_cut_uids_under_a_title_that_the_service_spells_in_its_own_way_are_known
     foreign = on_service(sandbox, model_id) - expected
     assert sum(foreign.values()) == 1
     for _ in range(2):
-        sandbox.forget_log()
+        sandbox.clear_log()
         again = shell("push", "--json", "--store", folder)
         assert again.json["in_sync"] is True, again.out
         assert [request.call for request in sandbox.log] == ["view"]
@@ -154,7 +154,7 @@ def test_cut_uids_under_a_title_that_the_service_spells_in_its_own_way_are_known
     for path in (folder / ".astica-sync").glob("*.db*"):
         path.unlink()
     assert shell("push", "--json", "--store", folder).json["in_sync"] is True
-    assert not sandbox.seen("upload")
+    assert not sandbox.requests_of("upload")
     ours = next(one for one in sandbox.samples(model_id) if one.class_title == theirs and one.uid != "theirs")
     assert shell("remove-sample", str(ours.sample_id), "--yes", "--store", folder).code == 4
     (folder / "Bottle" / "000.png").unlink()
@@ -177,7 +177,7 @@ def test_two_classes_of_the_store_that_the_service_takes_for_one_are_settled_tho
     def settles() -> None:
         ran = shell("push", "--yes", "--store", folder)
         assert ran.code == 0, ran.err
-        sandbox.forget_log()
+        sandbox.clear_log()
         again = shell("push", "--json", "--yes", "--store", folder)
         assert again.json["in_sync"] is True, again.out
         assert [request.call for request in sandbox.log] == ["view"]
@@ -234,7 +234,7 @@ def test_the_whole_path_holds_under_every_pair_of_habits(
         assert held == in_store(folder) + theirs
         # A view that still shows what was removed has it removed once more.
         sandbox.set_switches(view_lag=0.0)
-        sandbox.forget_log()
+        sandbox.clear_log()
         again = shell("push", "--yes", "--json", "--store", folder)
         assert again.json["in_sync"] is True, again.out + again.err
         sandbox.set_switches(view_lag=setting["view_lag"])
@@ -268,13 +268,13 @@ def test_an_image_in_two_classes_is_said_to_fail_where_the_service_keeps_one_sam
     # One that goes when its twin comes may have been removed by somebody; each of them once more is enough.
     for _ in range(3 if habit == "replace" else 1):
         shell("push", "--store", folder)
-    assert len(sandbox.seen("upload")) == (6 if habit == "replace" else 4)
+    assert len(sandbox.requests_of("upload")) == (6 if habit == "replace" else 4)
     for _ in range(2):
-        sandbox.forget_log()
+        sandbox.clear_log()
         ran = shell("push", "--json", "--store", folder)
         assert (ran.code, ran.json["in_sync"], len(ran.json["failed"])) == (3, False, 1), ran.out
         assert says in ran.json["failed"][0]["reason"]
-        assert not sandbox.seen("upload")
+        assert not sandbox.requests_of("upload")
         assert len(sandbox.samples(model_id)) == 3
     # One that replaces takes it into the other class; one that refuses would have to lose it there first.
     failed = str(ran.json["failed"][0]["path"])

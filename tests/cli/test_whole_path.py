@@ -29,14 +29,14 @@ def test_a_folder_is_pushed_changed_and_pushed_again_with_the_fewest_requests(
     (photos / "Büchse" / "eins.png").unlink()
     draw(photos / "Can" / "new" / "one.png", 1)
     assert shell("pull-status", "--store", photos, "--exit-code").code == 5
-    sandbox.forget_log()
+    sandbox.clear_log()
     second = shell("push", "--store", photos)
     assert second.code == 0, second.err
     assert sorted(calls(sandbox)) == ["sample_remove", "sample_remove", "upload", "upload", "view"]
     assert shell("pull-status", "--store", photos, "--exit-code").code == 0
     assert on_service(sandbox, model_id) == in_store(photos)
 
-    sandbox.forget_log()
+    sandbox.clear_log()
     third = shell("push", "--store", photos)
     assert third.code == 0
     assert calls(sandbox) == ["view"]
@@ -103,7 +103,7 @@ def test_what_was_made_elsewhere_is_left_alone(
     assert shell("push", "--yes", "--store", pushed).code == 0
     kept = {sample.image for sample in sandbox.samples(model_id)}
     assert {b"made on the web page", b"made by a script"} < kept
-    assert not sandbox.seen("class_remove"), "the class holds what is not ours"
+    assert not sandbox.requests_of("class_remove"), "the class holds what is not ours"
 
 
 def test_a_sample_that_somebody_removed_elsewhere_comes_back(
@@ -121,7 +121,7 @@ def test_a_lost_index_costs_one_scan_and_a_lost_journal_one_observation(
 ) -> None:
     for name in ("index.db", "journal.db"):
         (pushed / ".astica-sync" / name).unlink()
-        sandbox.forget_log()
+        sandbox.clear_log()
         ran = shell("push", "--store", pushed)
         assert ran.code == 0, ran.err
         assert calls(sandbox) == ["view"], name

@@ -198,7 +198,7 @@ class CrashLoop:
         self.check("at the end")
         if self.remote() - self.foreign != self.local():
             raise Broken("the service does not hold exactly the folder (promise 4)")
-        self.box.forget_log()
+        self.box.clear_log()
         code, out = self.run("push")
         calls = [request.call for request in self.box.log]
         if code != 0 or calls != ["view"]:

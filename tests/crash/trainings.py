@@ -144,7 +144,7 @@ class Trainings:
         self.loop.check(f"cycle {self.cycle}")
         self.expect(self.managed() == wanted, f"the service does not hold the data of {version}")
         self.expect(self.loop.local() == folder, "the folder was touched")
-        self.loop.box.forget_log()
+        self.loop.box.clear_log()
         self.run("push", "--as", version, "--yes")
         self.expect([request.call for request in self.loop.box.log] == ["view"], "the second push found something")
         follows = json.loads(self.run("pull-status", "--json"))["follows"]

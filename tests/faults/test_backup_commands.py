@@ -97,7 +97,7 @@ def test_a_damaged_object_blocks_the_removal_that_relies_on_it(
     ran = shell("push", "--store", pushed)
     assert ran.code == 3
     assert "its backup copy is damaged" in ran.out
-    assert not sandbox.seen("sample_remove")
+    assert not sandbox.requests_of("sample_remove")
     # The same image turns up in another class: it goes up, and heals the object on its way.
     (pushed / "Glass" / "found.png").write_bytes(data)
     assert shell("push", "--store", pushed).code == 0

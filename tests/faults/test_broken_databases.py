@@ -119,11 +119,11 @@ def test_databases_rolled_back_to_an_old_copy_send_nothing_twice_and_remove_noth
     assert shell("push", "--store", pushed).code == 0
     for name in names:
         shutil.copy2(tmp_path / name, files[name])
-    sandbox.forget_log()
+    sandbox.clear_log()
     ran = shell("push", "--json", "--store", pushed)
     assert ran.json["in_sync"] is True, ran.out
-    assert not sandbox.seen("upload")
-    assert not sandbox.seen("sample_remove")
+    assert not sandbox.requests_of("upload")
+    assert not sandbox.requests_of("sample_remove")
     assert on_service(sandbox, model_id) == in_store(pushed)
 
 
@@ -150,7 +150,7 @@ def test_the_loss_of_the_whole_state_folder_loses_no_sample_of_the_service(
     shutil.rmtree(pushed / ".astica-sync")
     assert shell("push", "--store", pushed).code == 1
     assert shell("init", pushed, "--model", str(model_id)).code == 0
-    sandbox.forget_log()
+    sandbox.clear_log()
     ran = shell("push", "--json", "--store", pushed)
     assert (ran.code, ran.json["in_sync"]) == (0, True)
     assert [request.call for request in sandbox.log] == ["view"], "what is there is adopted"
@@ -182,7 +182,7 @@ def test_index_rows_out_of_order_are_damage_not_absence(
     broken.write_bytes(data.replace(first, b"f" * 32))
     ran = shell("push", "--yes", "--store", pushed)
     assert (ran.code, "damaged" in ran.err or "never written" in ran.err) == (1, True), ran.err
-    assert not sandbox.seen("sample_remove")
+    assert not sandbox.requests_of("sample_remove")
     if name == "journal":
         broken.unlink()
     assert shell("push", "--yes", "--store", pushed).code == 0
@@ -237,7 +237,7 @@ def test_an_old_journal_removes_no_more_than_the_guard_allows(
     for image, uid in held:
         sandbox.add_sample(model_id, "Can", image, uid=uid)
     shutil.copy2(tmp_path / "old", journal)
-    sandbox.forget_log()
+    sandbox.clear_log()
     assert shell("push", "--store", folder).code == 4
     assert {request.call for request in sandbox.log} == {"view"}
     assert len(sandbox.samples(model_id)) == 24

@@ -200,7 +200,7 @@ def test_no_way_to_end_a_push_leaves_the_key_behind(
     fill(pushed, {"Jar": 4}, start=40)
     sandbox.set_faults("upload=slow~30")
     process = start(shell, "push", "--store", pushed)
-    while not sandbox.seen("upload"):
+    while not sandbox.requests_of("upload"):
         assert process.poll() is None
     assert CANARY.encode() not in in_list(process)
     assert b"push" in in_list(process)

@@ -121,8 +121,8 @@ def test_system_calls_that_fail_from_the_first_on_send_nothing(
     assert ran.code == 1 or not ran.err, ran.err
     assert ran.err.count("\n") < 8, "said once, not for each sample"
     assert on_service(sandbox, model_id) == held
-    assert not sandbox.seen("upload")
-    assert not sandbox.seen("sample_remove")
+    assert not sandbox.requests_of("upload")
+    assert not sandbox.requests_of("sample_remove")
     check_promises(changed, before, sandbox, model_id)
     assert shell("push", "--yes", "--store", changed).code == 0
     assert on_service(sandbox, model_id) == before
@@ -160,7 +160,7 @@ def test_a_disk_that_is_full_for_one_file_alone_loses_nothing(
     assert "Traceback" not in ran.err
     check_promises(changed, before, sandbox, model_id)
     if file.startswith("journal") and when == "1+":
-        assert ran.code == 1 and not sandbox.seen("upload") and not sandbox.seen("sample_remove"), ran.err
+        assert ran.code == 1 and not sandbox.requests_of("upload") and not sandbox.requests_of("sample_remove"), ran.err
     again = shell("push", "--yes", "--store", changed)
     assert again.code == 0, again.err
     assert on_service(sandbox, model_id) == before

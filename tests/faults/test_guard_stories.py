@@ -15,7 +15,7 @@ from tests.harness.terminal import converse
 
 
 def nothing_went(box: RunningSandbox) -> bool:
-    return not (box.seen("sample_remove") or box.seen("class_remove"))
+    return not (box.requests_of("sample_remove") or box.requests_of("class_remove"))
 
 
 def test_removing_the_last_file_of_a_class_needs_confirmation(
@@ -155,10 +155,10 @@ def test_a_typo_in_a_class_title_is_questioned_before_any_request(
     ran = shell("push", "--store", pushed)
     assert ran.code == 4
     assert "did you mean" in ran.out
-    assert len(sandbox.seen("upload")) == 1, "what is certain goes ahead"
+    assert len(sandbox.requests_of("upload")) == 1, "what is certain goes ahead"
     meant = shell("push", "--new-class", title, "--store", pushed)
     assert meant.code == 0, meant.out
-    assert len(sandbox.seen("upload")) == 2
+    assert len(sandbox.requests_of("upload")) == 2
 
 
 @pytest.mark.parametrize("title", ["Cup", "Cann", "Bott1e"])
@@ -173,7 +173,7 @@ def test_on_a_terminal_a_similar_title_can_be_confirmed(shell: Shell, sandbox: R
     draw(pushed / "Botle" / "new.png", 40)
     refused = converse(shell, "Make these classes?", "n", "push", "--store", pushed)
     assert refused.code == 4
-    assert not sandbox.seen("upload")
+    assert not sandbox.requests_of("upload")
     meant = converse(shell, "Make these classes?", "y", "push", "--store", pushed)
     assert meant.code == 0, meant.out
     assert shell("push", "--json", "--store", pushed).json["in_sync"] is True
@@ -195,7 +195,7 @@ def test_max_remove_refuses_all_removals_above_it(
     assert ran.code == 4, told(ran)
     assert nothing_went(sandbox)
     assert shell("push", "--max-remove", "11", "--store", pushed).code == 0
-    assert len(sandbox.seen("sample_remove")) == 11
+    assert len(sandbox.requests_of("sample_remove")) == 11
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ def many(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
     folder = fill(tmp_path / "many", {"Bottle": 10, "Can": 10})
     assert shell("init", folder, "--model", str(sandbox.add_model())).code == 0
     assert shell("push", "--store", folder).code == 0
-    sandbox.forget_log()
+    sandbox.clear_log()
     # Everything was confirmed long ago.
     shell.environ["ASTICA_QUARANTINE"] = "0"
     return folder
@@ -225,10 +225,10 @@ def test_an_empty_view_that_adds_up_repeats_and_forgets_nothing(
     assert len(refusal["samples"]) == 19
     assert shell("pull-status", "--exit-code", "--store", many).code == 5
     sandbox.set_switches(view_lag=0.0)
-    sandbox.forget_log()
+    sandbox.clear_log()
     settled = shell("push", "--json", "--store", many)
     assert (settled.code, settled.json["removed"], settled.json["in_sync"]) == (0, 1, True), settled.out
-    assert not sandbox.seen("upload")
+    assert not sandbox.requests_of("upload")
     assert on_service(sandbox, model_id) == in_store(many)
 
 
@@ -245,7 +245,7 @@ def test_a_model_that_was_emptied_on_the_vendors_page_is_filled_again_after_conf
     assert "Nothing was sent again" in refused.out and "+ Bottle/000.png" in refused.out
     assert "astica-sync push --yes" in refused.out
     assert shell("watch", many, "--once").code == 4
-    assert not sandbox.seen("upload")
+    assert not sandbox.requests_of("upload")
     assert shell("push", "--yes", "--store", many).code == 0
     assert on_service(sandbox, model_id) == in_store(many)
     assert shell("push", "--json", "--store", many).json["in_sync"] is True

@@ -246,7 +246,7 @@ def test_an_open_circuit_breaker_starts_no_further_request(
     assert ran.code == 1
     assert "8 answers in a row were lost" in ran.err
     assert is_explained(ran)
-    assert len(sandbox.seen("upload")) <= 8 + 16
+    assert len(sandbox.requests_of("upload")) <= 8 + 16
     sandbox.set_faults()
     assert shell("push", "--json", "--store", pushed).json["in_sync"] is True
     assert on_service(sandbox, model_id) == in_store(pushed)
@@ -265,7 +265,7 @@ def test_a_sample_that_fails_every_time_does_not_block_the_push(
     ran = shell("push", "--json", "--store", pushed)
     assert (ran.code, ran.json["in_sync"], len(ran.json["failed"])) == (3, False, 1), ran.out
     assert "the next push tries it again" in ran.json["failed"][0]["reason"]
-    assert len(sandbox.seen(call)) == 3
+    assert len(sandbox.requests_of(call)) == 3
     sandbox.set_faults()
     assert shell("push", "--json", "--store", pushed).json["in_sync"] is True
     assert on_service(sandbox, model_id) == in_store(pushed)
@@ -279,7 +279,7 @@ def test_a_moved_sample_whose_upload_is_given_up_keeps_its_old_place(
     (pushed / "Can" / "000.png").rename(pushed / "Glass" / "moved.png")
     sandbox.set_faults("upload=5xx")
     assert shell("push", "--yes", "--store", pushed).code == 3
-    assert not sandbox.seen("sample_remove")
+    assert not sandbox.requests_of("sample_remove")
     assert on_service(sandbox, model_id) == before
 
 

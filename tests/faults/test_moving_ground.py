@@ -60,7 +60,7 @@ def test_a_push_suspended_for_longer_than_the_quarantine_repeats_nothing(
     (pushed / "Can" / "000.png").unlink()
     sandbox.set_faults("upload:2=lost-after", "upload:5=late~0.1", "sample_remove:1=lost-after", latency="5-20ms")
     process = shell.start("push", "--yes", "--store", pushed)
-    while not sandbox.seen(after):
+    while not sandbox.requests_of(after):
         assert process.poll() is None
     process.send_signal(signal.SIGSTOP)
     assert shell("push", "--store", pushed).code == 1, "it still holds the lock"
@@ -68,7 +68,7 @@ def test_a_push_suspended_for_longer_than_the_quarantine_repeats_nothing(
     process.send_signal(signal.SIGCONT)
     assert shell.finish(process).code == 0
     assert on_service(sandbox, model_id) == in_store(pushed)
-    sandbox.forget_log()
+    sandbox.clear_log()
     assert shell("push", "--json", "--store", pushed).json["in_sync"] is True
     assert [request.call for request in sandbox.log] == ["view"]
 
@@ -115,7 +115,7 @@ def test_nothing_is_removed_while_the_disk_of_the_backup_is_missing(
     ran = shell("push", "--store", store)
     assert ran.code == 3, ran.out
     assert "missing in the backup" in ran.out
-    assert not sandbox.seen("sample_remove")
+    assert not sandbox.requests_of("sample_remove")
     assert shell("backup", "verify", "--store", store).code == 1
 
 

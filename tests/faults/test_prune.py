@@ -132,7 +132,7 @@ def test_prune_keeps_marked_samples(shell: Shell, sandbox: RunningSandbox, pushe
     sandbox.set_faults("sample_remove:1=lost-before")
     shell.environ["ASTICA_QUARANTINE"] = "3600"
     process = shell.start("push", "--store", pushed)
-    while not sandbox.seen("sample_remove"):
+    while not sandbox.requests_of("sample_remove"):
         assert process.poll() is None
         time.sleep(0.01)
     process.kill()

@@ -126,7 +126,7 @@ def test_an_upload_without_uid_has_an_empty_one(sandbox, post):
         ({"input": encode(draw(size=(200, 200))[:-30])}, "Invalid image"),
         ({"input": encode(draw(size=(16_001, 1)))}, "Image is too large: more than 16000 pixels"),
         ({"input": "data:image/png,xyz"}, "Invalid input: a data URI must be base64"),
-        ({"input": "https://127.0.0.1/a.jpg"}, "URL inputs are switched off in this sandbox: send the image as base64"),
+        ({"input": "https://127.0.0.1/a.jpg"}, "URL inputs are disabled in this sandbox: send the image as base64"),
     ],
 )
 def test_a_bad_upload_is_refused_with_its_reason_and_leaves_nothing(sandbox, client, fields, text):
@@ -240,7 +240,7 @@ def test_a_revoked_key_is_refused(sandbox, post, client):
 )
 def test_a_body_that_is_no_object_is_refused(sandbox, client, body):
     answer = client.post(f"{sandbox.url}/model/list", content=body, headers={"Content-Type": "application/json"})
-    assert error_of(answer) == "Invalid request: the body is no JSON object"
+    assert error_of(answer) == "Invalid request: the body is not a JSON object"
 
 
 def test_a_form_is_as_good_as_json(sandbox, client):
@@ -286,4 +286,4 @@ def test_the_log_has_each_request_without_key_and_image(sandbox, post, upload):
     assert (first.endpoint, first.call, first.outcome, first.done) == ("train", "upload", "ok", 1)
     assert first.sent == {"model_id": model, "model_class": "Can", "uid": "u"}
     assert (second.call, second.outcome, second.done) == ("view", "Model not found", 0)
-    assert sandbox.seen("upload") == [first]
+    assert sandbox.requests_of("upload") == [first]

@@ -4,7 +4,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from astica_sync.sandbox.http.faults import CALLS, Kind
+from astica_sync.sandbox.http.faults import CALLS, FaultKind
 from astica_sync.sandbox.options import Switches
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text()
@@ -26,5 +26,5 @@ def test_every_switch_is_described_with_all_its_values_in_order():
 
 
 def test_every_fault_and_every_call_is_described():
-    assert list(rows("Faults")) == [str(kind) for kind in Kind]
+    assert list(rows("Faults")) == [str(kind) for kind in FaultKind]
     assert all(f"`{call}`" in PAGE for call in (*CALLS, "*"))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.sandbox.http.faults import CALLS, Faults, FaultSchedule, Kind, Rule, read_range
+from astica_sync.sandbox.http.faults import CALLS, FaultKind, FaultRule, Faults, FaultSchedule, parse_range
 
 
 @pytest.mark.parametrize(
@@ -136,36 +136,36 @@ def test_a_fault_is_dealt_by_number_per_call(sandbox, upload, post):
 
 @given(st.integers(), st.floats(0, 1), st.lists(st.sampled_from(CALLS), max_size=60))
 def test_the_same_seed_deals_the_same_faults(seed, share, calls):
-    faults = Faults((Rule("*", Kind.SLOW, share=share, seconds=(0, 9)),), seed, (0.1, 0.3))
+    faults = Faults((FaultRule("*", FaultKind.SLOW, share=share, seconds=(0, 9)),), seed, (0.1, 0.3))
     first, second = FaultSchedule(faults), FaultSchedule(faults)
-    dealt = [first.deal(call) for call in calls]
-    assert dealt == [second.deal(call) for call in calls]
+    dealt = [first.next_fault(call) for call in calls]
+    assert dealt == [second.next_fault(call) for call in calls]
     for fault in dealt:
         assert 0.1 - 1e-9 <= fault.before + fault.after <= 0.3 + 1e-9
         assert fault.kind is not None or share < 1
 
 
 def test_a_probability_is_met():
-    dealer = FaultSchedule(Faults.read("*@10%=lost-after", seed=7))
-    lost = sum(dealer.deal("upload").kind is Kind.LOST_AFTER for _ in range(5000))
+    schedule = FaultSchedule(Faults.parse("*@10%=lost-after", seed=7))
+    lost = sum(schedule.next_fault("upload").kind is FaultKind.LOST_AFTER for _ in range(5000))
     assert 400 < lost < 600
 
 
 @pytest.mark.parametrize(
     ("text", "rule"),
     [
-        ("upload:3=lost-after", Rule("upload", Kind.LOST_AFTER, 3, 3)),
-        ("upload:3-7=5xx", Rule("upload", Kind.ERROR_PAGE, 3, 7)),
-        ("*@10%=lost-before", Rule("*", Kind.LOST_BEFORE, share=0.1)),
-        ("view@0.05=cut", Rule("view", Kind.CUT, share=0.05)),
-        ("view=slow~0.5-2s", Rule("view", Kind.SLOW, share=1.0, seconds=(0.5, 2.0))),
-        ("model_train:1=5xx-after", Rule("model_train", Kind.ERROR_PAGE_AFTER, 1, 1)),
-        ("*=late~50ms", Rule("*", Kind.LATE, share=1.0, seconds=(0.05, 0.05))),
-        ("*=late", Rule("*", Kind.LATE, share=1.0, seconds=(5.0, 5.0))),
+        ("upload:3=lost-after", FaultRule("upload", FaultKind.LOST_AFTER, 3, 3)),
+        ("upload:3-7=5xx", FaultRule("upload", FaultKind.ERROR_PAGE, 3, 7)),
+        ("*@10%=lost-before", FaultRule("*", FaultKind.LOST_BEFORE, share=0.1)),
+        ("view@0.05=cut", FaultRule("view", FaultKind.CUT, share=0.05)),
+        ("view=slow~0.5-2s", FaultRule("view", FaultKind.SLOW, share=1.0, seconds=(0.5, 2.0))),
+        ("model_train:1=5xx-after", FaultRule("model_train", FaultKind.ERROR_PAGE_AFTER, 1, 1)),
+        ("*=late~50ms", FaultRule("*", FaultKind.LATE, share=1.0, seconds=(0.05, 0.05))),
+        ("*=late", FaultRule("*", FaultKind.LATE, share=1.0, seconds=(5.0, 5.0))),
     ],
 )
 def test_a_rule_is_read_from_its_text(text, rule):
-    assert Rule.read(text) == rule
+    assert FaultRule.parse(text) == rule
 
 
 @pytest.mark.parametrize(
@@ -174,18 +174,18 @@ def test_a_rule_is_read_from_its_text(text, rule):
         ("upload", "not a fault"),
         ("uplaod=5xx", "no call 'uplaod'; there are create, "),
         ("upload=lost", "no fault 'lost'; there are lost-before, "),
-        ("upload@150%=5xx", "a probability lies between 0 and 1"),
+        ("upload@150%=5xx", "a probability is between 0 and 1"),
         ("upload=slow~soon", "not a time or a range of times: 'soon'"),
-        ("upload=slow~5-2s", "a range goes from low to high"),
+        ("upload=slow~5-2s", "a range needs its lower value first"),
     ],
 )
 def test_a_rule_that_cannot_be_read_is_refused_with_its_reason(text, message):
     with pytest.raises(ValueError, match=message):
-        Rule.read(text)
+        FaultRule.parse(text)
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"), [("20-50ms", (0.02, 0.05)), ("0.2-2s", (0.2, 2.0)), ("3", (3.0, 3.0)), ("0", (0.0, 0.0))]
 )
 def test_a_range_is_read_from_its_text(text, seconds):
-    assert read_range(text) == pytest.approx(seconds)
+    assert parse_range(text) == pytest.approx(seconds)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astica_sync.sandbox.embedded import RunningSandbox, running
-from astica_sync.sandbox.http.traffic import Limiter, most_in_any_window
+from astica_sync.sandbox.http.limiter import Limiter
+from astica_sync.sandbox.http.request_log import most_in_any_window
 
 
 class Hands:

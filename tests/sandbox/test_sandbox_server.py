@@ -157,7 +157,7 @@ def test_a_url_is_fetched_only_where_that_is_allowed(sandbox: RunningSandbox, po
         answer = post("/model/upload", model_id=model, model_class="Can", input=url).json()
         return str(answer.get("error", "OK"))
 
-    assert "switched off" in upload(f"{pictures}/red.png")
+    assert "disabled" in upload(f"{pictures}/red.png")
     sandbox.set_switches(urls="fetched")
     assert upload(f"{pictures}/red.png") == "OK"
     assert [sample.image for sample in sandbox.samples(model)] == [draw("red")]

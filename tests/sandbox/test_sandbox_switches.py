@@ -238,7 +238,7 @@ def test_switches_are_read_from_texts():
         ({"colour": "red"}, "no switch 'colour'; there are confidence, "),
         ({"titles": "upper"}, "switch titles is one of exact, fold, nfc, nfd, not 'upper'"),
         ({"view-lag": "soon"}, "switch view_lag is a number, not 'soon'"),
-        ({"view-lag": "-1"}, "a lag is not negative"),
+        ({"view-lag": "-1"}, "a lag cannot be negative"),
         ({"uid-length": "0"}, "switch uid_length is at least 1"),
     ],
 )

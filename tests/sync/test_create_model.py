@@ -83,7 +83,7 @@ def test_a_model_that_is_listed_late_is_waited_for(maker: Maker, monkeypatch: py
 
     monkeypatch.setattr(maker.clock, "sleep", sleep)
     assert maker.create() == maker.box.models()[0][0]
-    assert len(maker.box.seen("create")) == 1
+    assert len(maker.box.requests_of("create")) == 1
 
 
 def test_no_second_model_is_created_while_the_lists_are_lost(maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +104,7 @@ def test_no_second_model_is_created_while_the_lists_are_lost(maker: Maker, monke
     maker.box.set_faults()
     maker.box.set_switches(list_lag=0.0)
     assert maker.create() == maker.box.models()[0][0]
-    assert len(maker.box.seen("create")) == 1
+    assert len(maker.box.requests_of("create")) == 1
 
 
 def test_the_next_call_continues_after_a_stop_during_the_wait(maker: Maker) -> None:
@@ -122,7 +122,7 @@ def test_an_attempt_for_another_title_is_refused(maker: Maker) -> None:
     maker.create()
     with pytest.raises(StoreError, match="'Cans' was interrupted here"):
         maker.create(ModelRequest("Bottles", "image", "x"))
-    assert len(maker.box.seen("create")) == 1
+    assert len(maker.box.requests_of("create")) == 1
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"title": "Cans", "before": "no"}', "\x00"])

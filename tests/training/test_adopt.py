@@ -32,7 +32,7 @@ def old(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
     sandbox.add_sample(model_id, "Can", b"nobody has these bytes any more", "LOST_9.jpg")
     ran = shell("init", folder, "--model", str(model_id))
     assert ran.code == 0, ran.err
-    sandbox.forget_log()
+    sandbox.clear_log()
     return folder
 
 
@@ -48,9 +48,9 @@ def test_nothing_is_uploaded_twice_and_what_is_not_paired_stays(
     ran = shell("adopt", "--yes", "--likely", "--store", old)
     assert ran.code == 0, ran.err
     paired = {pair["path"] for pair in shown["pairs"]}
-    sandbox.forget_log()
+    sandbox.clear_log()
     assert shell("push", "--store", old).code == 0
-    assert len(sandbox.seen("upload")) == 5 - len(paired)
+    assert len(sandbox.requests_of("upload")) == 5 - len(paired)
 
     for path in old.glob("Can/*.png"):
         path.unlink()

@@ -41,7 +41,7 @@ def test_results_come_in_the_order_of_the_images_and_a_repeat_is_free(
     found = lines(ran.out)
     assert [Path(str(one["path"])) for one in found] == sorted(images.glob("*/*.png"))
     assert sum(Path(str(one["path"])).parent.name == one["output"] for one in found) >= 24
-    sandbox.forget_log()
+    sandbox.clear_log()
     assert lines(shell("detect", images, "--json", "--store", store).out) == found
     assert {request.call for request in sandbox.log} == {"list"}
 
@@ -54,9 +54,9 @@ def test_a_run_that_was_cut_short_asks_only_for_the_rest(
         monkeypatch.setenv(name, value)
     with Store(store) as opened, contextlib.closing(opened.detect(images)) as run:
         assert len(list(itertools.islice(run, 10))) == 10
-    sandbox.forget_log()
+    sandbox.clear_log()
     assert shell("detect", images, "--store", store).code == 0
-    assert len(sandbox.seen("detect")) <= 22
+    assert len(sandbox.requests_of("detect")) <= 22
 
 
 def test_a_wait_for_the_budget_is_told_once_however_many_images_wait(

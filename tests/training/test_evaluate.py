@@ -84,10 +84,10 @@ def test_the_text_has_the_matrix_and_the_worst_mistakes(
 
 def test_asking_again_costs_no_detection(shell: Shell, sandbox: RunningSandbox, store: Path, held_out: Path) -> None:
     assert shell("evaluate", held_out, "--store", store).code == 0
-    sandbox.forget_log()
+    sandbox.clear_log()
     assert shell("evaluate", held_out, "--store", store).code == 0
     assert shell("detect", held_out, "--store", store).code == 0
-    assert not sandbox.seen("detect")
+    assert not sandbox.requests_of("detect")
 
 
 def test_an_image_of_the_store_proves_nothing_and_is_left_out(shell: Shell, store: Path, held_out: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_folder_without_held_out_images_is_a_clear_error(
 ) -> None:
     assert callable(make)
     make(tmp_path / "empty")
-    sandbox.forget_log()
+    sandbox.clear_log()
     ran = shell("evaluate", tmp_path / "empty", "--store", store)
     assert ran.code == 1
     assert says in ran.err

@@ -119,7 +119,7 @@ def test_a_lost_answer_is_settled_by_what_the_service_shows(
     sandbox.set_faults("model_remove:1=lost-after")
     ran = shell("models", "remove", str(model_id), "--yes", "--store", store)
     assert ran.code == 0, ran.err
-    assert len(sandbox.seen("model_remove")) == 1
+    assert len(sandbox.requests_of("model_remove")) == 1
 
 
 def test_what_came_after_the_question_is_never_taken_along(

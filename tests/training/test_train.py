@@ -45,14 +45,14 @@ def test_a_version_is_recognised_whatever_the_service_says_of_it(
         ran = shell("train", "--store", store)
         assert ran.code == 0, ran.err
         assert sandbox.versions(model_id)[-1] == ran.out.strip()
-        assert len(sandbox.seen("model_train")) == count
+        assert len(sandbox.requests_of("model_train")) == count
 
 
 def test_a_lost_answer_is_no_second_training(shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int) -> None:
     sandbox.set_faults("model_train:1=lost-after")
     ran = shell("train", "--store", store)
     assert ran.code == 0, ran.err
-    assert len(sandbox.seen("model_train")) == 1
+    assert len(sandbox.requests_of("model_train")) == 1
     assert sandbox.versions(model_id) == [ran.out.strip()]
 
 
@@ -62,7 +62,7 @@ def test_a_training_that_was_killed_while_it_waited_is_picked_up(
     sandbox.set_faults("model_train:1=slow~20s")
     process = shell.start("train", "--store", store)
     until = time.monotonic() + 20
-    while not sandbox.seen("model_train") and time.monotonic() < until:
+    while not sandbox.requests_of("model_train") and time.monotonic() < until:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -98,7 +98,7 @@ def test_ctrl_c_stops_the_waiting_and_not_the_training(
     ran = shell("train", "--store", store)
     assert ran.code == 0, ran.err
     assert sandbox.versions(model_id) == [ran.out.strip()]
-    assert len(sandbox.seen("model_train")) == 1
+    assert len(sandbox.requests_of("model_train")) == 1
 
 
 def test_on_a_terminal_an_overdue_training_is_asked_about(
@@ -109,7 +109,7 @@ def test_on_a_terminal_an_overdue_training_is_asked_about(
     put_back(store, 3600)
     question = "Ask the service for it once more?"
     assert converse(shell, question, "n", "train", "--store", store).code == 1
-    assert len(sandbox.seen("model_train")) == 1
+    assert len(sandbox.requests_of("model_train")) == 1
     ran = converse(shell, question, "y", "train", "--store", store)
     assert ran.code == 0, ran.out
     assert sandbox.versions(model_id) == [ran.out.split()[-1]]
@@ -125,7 +125,7 @@ def test_a_store_that_was_never_pushed_is_told_to_push(shell: Shell, sandbox: Ru
         ran = shell("train", "--store", folder)
         assert ran.code == 1
         assert "at least two classes, and the model has none" in ran.err and hint in ran.err
-    assert not sandbox.seen("model_train")
+    assert not sandbox.requests_of("model_train")
 
 
 def test_the_next_versions_command_picks_a_training_up_as_well(
@@ -145,13 +145,13 @@ def test_the_same_data_is_not_trained_again_and_other_data_is(
     shell("train", "--no-wait", "--store", store)
     sandbox.wait_for_training()
     assert shell("train", "--store", store).code == 0
-    assert len(sandbox.seen("model_train")) == 1
+    assert len(sandbox.requests_of("model_train")) == 1
     shell("train", "--no-wait", "--store", store)
     draw(store / "Can" / "new.png", 88)
     assert shell("push", "--store", store).code == 0
     sandbox.wait_for_training()
     assert shell("train", "--store", store).code == 0
-    assert len(sandbox.seen("model_train")) == 3
+    assert len(sandbox.requests_of("model_train")) == 3
     assert [one["samples"] for one in shell("versions", "--json", "--store", store).json["versions"]] == [5, 5, 6]
 
 
@@ -168,9 +168,9 @@ def test_whoever_was_killed_before_saying_the_version_says_it_the_next_time(
         opened.train(on_result=dies)
     ran = shell("train", "--json", "--store", store)
     assert ran.json["picked_up"] and [ran.json["version"]] == sandbox.versions(1001)
-    assert len(sandbox.seen("model_train")) == 1
+    assert len(sandbox.requests_of("model_train")) == 1
     assert not shell("train", "--json", "--store", store).json["picked_up"], "who was told may ask for another"
-    assert len(sandbox.seen("model_train")) == 2
+    assert len(sandbox.requests_of("model_train")) == 2
 
 
 def test_an_answer_from_before_another_command_asked_settles_nothing(
@@ -232,7 +232,7 @@ def test_a_request_that_never_arrived_is_asked_about_and_sent_again_only_then(
     early = shell("train", "--again", "--no-wait", "--store", store)
     assert early.code == 0
     assert "still running" in early.err
-    assert len(sandbox.seen("model_train")) == 1
+    assert len(sandbox.requests_of("model_train")) == 1
     put_back(store, 3600)
     assert "no version has appeared" in shell("versions", "--store", store).out
     ran = shell("train", "--store", store)
@@ -248,7 +248,7 @@ def test_a_refusal_leaves_nothing_behind(shell: Shell, sandbox: RunningSandbox, 
     ran = shell("train", "--anyway", "--store", store)
     assert ran.code == 1
     assert "at least two classes, and the model has only 'Can'" in ran.err
-    assert not sandbox.seen("model_train")
+    assert not sandbox.requests_of("model_train")
     assert pending(store) is None
 
 
@@ -273,14 +273,14 @@ def test_doubtful_uploads_are_refused_whatever_one_says(shell: Shell, sandbox: R
     sandbox.set_faults("upload:1=lost-before")
     process = shell.start("push", "--store", store)
     until = time.monotonic() + 20
-    while not sandbox.seen("upload") and time.monotonic() < until:
+    while not sandbox.requests_of("upload") and time.monotonic() < until:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     ran = shell("train", "--anyway", "--store", store)
     assert ran.code == 1
     assert "outcome of 1 request is not known yet, in 'Can'" in ran.err
-    assert not sandbox.seen("model_train")
+    assert not sandbox.requests_of("model_train")
 
 
 def test_a_version_made_elsewhere_is_listed_as_such_and_has_no_data(
@@ -332,7 +332,7 @@ def test_a_damaged_manifest_is_an_error_and_no_plan(shell: Shell, sandbox: Runni
     assert shell("train", "--store", store).code == 0
     manifest = next((store / ".astica-sync" / "backup" / "snapshots").glob("*.jsonl"))
     manifest.write_text("".join(manifest.read_text().splitlines(keepends=True)[1:]))
-    sandbox.forget_log()
+    sandbox.clear_log()
     ran = shell("push", "--as", "@1", "--yes", "--store", store)
     assert ran.code == 1
     assert "is damaged" in ran.err
@@ -349,11 +349,11 @@ def test_a_push_to_a_version_that_was_killed_goes_on_and_a_plain_one_comes_forwa
     for place in range(4):
         draw(store / "Can" / f"other-{place}.png", 200 + place)
     assert shell("push", "--yes", "--store", store).code == 0
-    sandbox.forget_log()
+    sandbox.clear_log()
     sandbox.set_faults("upload:2-9=slow~20s")
     process = shell.start("push", "--as", first, "--yes", "--store", store)
     until = time.monotonic() + 20
-    while len(sandbox.seen("upload")) < 2 and time.monotonic() < until:
+    while len(sandbox.requests_of("upload")) < 2 and time.monotonic() < until:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()

@@ -63,7 +63,7 @@ def test_an_unknown_version_is_a_clear_error_everywhere(
     shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path
 ) -> None:
     name = trained(shell, store)
-    sandbox.forget_log()
+    sandbox.clear_log()
     for command in (
         ["push", "--as", "nope", "--yes"],
         ["push", "--as", "@9", "--dry-run"],
@@ -79,7 +79,7 @@ def test_an_unknown_version_is_a_clear_error_everywhere(
     ran = shell("detect", store / "Can", "--version", "@9", "--store", store)
     assert ran.code == 1
     assert "no version '@9' is known" in ran.err
-    assert not sandbox.seen("detect")
+    assert not sandbox.requests_of("detect")
 
 
 def test_two_versions_of_one_name_are_told_apart_by_their_numbers_alone(

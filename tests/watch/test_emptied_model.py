@@ -17,7 +17,7 @@ def test_a_watcher_sends_nothing_again_to_a_model_that_was_emptied_before_a_word
     assert shell("push", "--store", store).code == 0
     for sample in sandbox.samples(model_id):
         sandbox.remove_sample(sample.sample_id)
-    sandbox.forget_log()
+    sandbox.clear_log()
     # Few at a time, so that much of a plan would be left for later.
     shell.environ |= {"ASTICA_QUARANTINE": "0", "ASTICA_LIMIT": "200"}
     watching = watch(store)
@@ -29,4 +29,4 @@ def test_a_watcher_sends_nothing_again_to_a_model_that_was_emptied_before_a_word
     assert len(sandbox.samples(model_id)) == 1
     assert shell("push", "--yes", "--store", store).code == 0
     assert equal(sandbox, model_id, store)
-    assert len(sandbox.seen("upload")) == 46
+    assert len(sandbox.requests_of("upload")) == 46

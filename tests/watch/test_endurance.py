@@ -36,12 +36,12 @@ def report(store: Path) -> dict[str, object]:
 def agreed(watching: Watching, sandbox: RunningSandbox, model_id: int, store: Path) -> Watching:
     wait_until(lambda: equal(sandbox, model_id, store))
     wait_until(lambda: report(store)["agreed_at"] is not None)
-    sandbox.forget_log()
+    sandbox.clear_log()
     return watching
 
 
 def must_have_removed_nothing(sandbox: RunningSandbox) -> None:
-    assert not sandbox.seen("sample_remove") and not sandbox.seen("class_remove")
+    assert not sandbox.requests_of("sample_remove") and not sandbox.requests_of("class_remove")
 
 
 def test_more_events_than_the_system_keeps_lose_no_file(
@@ -76,12 +76,12 @@ def test_a_stop_of_the_whole_process_amid_its_uploads_doubles_nothing(
         draw(store / "Old" / f"{number}.png", 2100 + number)
     watching = watch(store)
     for done in (5, 25):
-        wait_until(lambda done=done: len(sandbox.seen("upload")) >= done)
+        wait_until(lambda done=done: len(sandbox.requests_of("upload")) >= done)
         watching.process.send_signal(signal.SIGSTOP)
         time.sleep(2 * float(shell.environ["ASTICA_QUARANTINE"]))
         watching.process.send_signal(signal.SIGCONT)
     wait_until(lambda: equal(sandbox, model_id, store))
-    times = Counter(request.sent["uid"] for request in sandbox.seen("upload") if request.done)
+    times = Counter(request.sent["uid"] for request in sandbox.requests_of("upload") if request.done)
     assert len(times) == 65 and set(times.values()) == {1}
 
 
@@ -104,7 +104,7 @@ def test_a_full_disk_is_waited_for_and_nothing_goes_up_without_its_backup(
         ballast.truncate(ballast.tell() - resource.getpagesize())
     draw(small / "Can" / "new.png", 2200)
     wait_until(lambda: watching.heard("resting", "space"))
-    assert not sandbox.seen("upload")
+    assert not sandbox.requests_of("upload")
     (small / ".ballast").unlink()
     wait_until(lambda: equal(sandbox, model_id, small))
     must_have_removed_nothing(sandbox)
@@ -146,7 +146,7 @@ def test_without_another_open_file_it_waits_and_takes_nothing_for_gone(
     except AssertionError:
         print(*watching.events[-20:], watching.err.read_text(), sep="\n")
         raise
-    assert len(sandbox.seen("sample_remove")) == 1 and len(sandbox.seen("upload")) == 1
+    assert len(sandbox.requests_of("sample_remove")) == 1 and len(sandbox.requests_of("upload")) == 1
 
 
 def test_a_service_that_was_down_is_found_again(

@@ -30,7 +30,7 @@ def running(watch: Start, sandbox: RunningSandbox, store: Path, model_id: int) -
     watching = watch(store)
     wait_until(lambda: equal(sandbox, model_id, store))
     wait_until(lambda: state(store)["agreed_at"] is not None)
-    sandbox.forget_log()
+    sandbox.clear_log()
     return watching
 
 
@@ -70,8 +70,8 @@ def test_a_file_that_is_open_is_not_sent_however_whole_it_looks(
             wait_until(partial(holds, sandbox, model_id, other))
         file.write(b"and something behind the picture")
     wait_until(lambda: equal(sandbox, model_id, store))
-    assert len(sandbox.seen("upload")) == 5
-    assert not sandbox.seen("sample_remove")
+    assert len(sandbox.requests_of("upload")) == 5
+    assert not sandbox.requests_of("sample_remove")
 
 
 @pytest.mark.long
@@ -82,13 +82,13 @@ def test_a_push_amid_a_backlog_sends_nothing_twice(
     sandbox.set_limit(20, 1.0)
     shell.environ |= {"ASTICA_LIMIT": "20", "ASTICA_LIMIT_WINDOW": "1"}
     watch(store)
-    wait_until(lambda: len(sandbox.seen("upload")) >= 10)
+    wait_until(lambda: len(sandbox.requests_of("upload")) >= 10)
     ran = shell("push", "--json", "--store", store)
     assert ran.code == 0, ran.err
     assert ran.json["uploaded"] > 0, "it came between two pieces"
     draw(store / "Can" / "new.png", 900)
     wait_until(lambda: equal(sandbox, model_id, store))
-    times = Counter(request.sent["uid"] for request in sandbox.seen("upload") if request.done)
+    times = Counter(request.sent["uid"] for request in sandbox.requests_of("upload") if request.done)
     assert len(times) == 156 and set(times.values()) == {1}
 
 
@@ -126,7 +126,7 @@ def test_a_long_backlog_does_not_keep_a_new_file_waiting(
     sandbox.set_limit(20, 1.0)
     shell.environ |= {"ASTICA_LIMIT": "20", "ASTICA_LIMIT_WINDOW": "1"}
     watch(store)
-    wait_until(lambda: len(sandbox.seen("upload")) >= 10)
+    wait_until(lambda: len(sandbox.requests_of("upload")) >= 10)
     new = draw(store / "Can" / "new.png", 900).read_bytes()
     wait_until(lambda: any(sample.image == new for sample in sandbox.samples(model_id)), every=0.1)
     assert len(sandbox.samples(model_id)) < 125
@@ -141,7 +141,7 @@ def test_a_guard_pauses_removals_alone_and_a_push_gives_the_word(
     draw(store / "Bottle" / "new.png", 600)
     wait_until(lambda: running.heard("refused", "is missing or empty in the store"))
     wait_until(lambda: len(sandbox.samples(model_id)) == 6)
-    assert not sandbox.seen("sample_remove") and not sandbox.seen("class_remove")
+    assert not sandbox.requests_of("sample_remove") and not sandbox.requests_of("class_remove")
     wait_until(lambda: state(store)["refusals"])
     assert shell("push", "--yes", "--store", store).code == 0
     assert equal(sandbox, model_id, store)
@@ -189,7 +189,7 @@ def test_a_store_that_is_away_is_held_and_taken_up_again(
     draw(away / "Can" / "meanwhile.png", 810)
     away.rename(store)
     wait_until(lambda: equal(sandbox, model_id, store))
-    assert not sandbox.seen("sample_remove")
+    assert not sandbox.requests_of("sample_remove")
     assert not away.exists()
 
 
@@ -229,7 +229,7 @@ def test_a_stop_parks_a_request_that_does_not_end_within_seconds(
 ) -> None:
     sandbox.set_faults("upload=slow~60s")
     draw(store / "Can" / "new.png", 840)
-    wait_until(lambda: bool(sandbox.seen("upload")))
+    wait_until(lambda: bool(sandbox.requests_of("upload")))
     began = time.monotonic()
     assert running.stop() == 130
     assert time.monotonic() - began < 15
@@ -241,7 +241,7 @@ def test_a_stop_parks_a_request_that_does_not_end_within_seconds(
 def test_a_hang_up_reads_the_settings_again(running: Watching, sandbox: RunningSandbox, store: Path) -> None:
     running.process.send_signal(signal.SIGHUP)
     wait_until(lambda: running.heard("starting", "SIGHUP received"))
-    wait_until(lambda: bool(sandbox.seen("view")))
+    wait_until(lambda: bool(sandbox.requests_of("view")))
 
 
 def test_several_stores_are_watched_by_one_process(
@@ -331,7 +331,7 @@ def test_a_store_that_follows_a_version_is_held(running: Watching, store: Path, 
         journal.set_meta("follows", ["1001_20001", "snapshot"])
     draw(store / "Can" / "new.png", 870)
     wait_until(lambda: running.heard("held", "version 1001_20001"))
-    assert not sandbox.seen("upload")
+    assert not sandbox.requests_of("upload")
 
 
 def test_the_help_of_watch_names_its_commands(shell: Shell) -> None:

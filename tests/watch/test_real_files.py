@@ -132,7 +132,7 @@ def must_become_equal(sandbox: RunningSandbox, store: Path, model_id: int, watch
 
 def must_have_gone_up_once(sandbox: RunningSandbox) -> None:
     # Of one whose sender was killed amid the sending nothing may have come but its beginning.
-    whole = [request for request in sandbox.seen("upload") if "uid" in request.sent or request.done]
+    whole = [request for request in sandbox.requests_of("upload") if "uid" in request.sent or request.done]
     done = Counter({request.sent["uid"]: 0 for request in whole})
     for request in whole:
         done[request.sent["uid"]] += request.done

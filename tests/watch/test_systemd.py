@@ -114,9 +114,9 @@ def test_the_unit_keeps_a_watcher_running(
     assert show("NRestarts") == "2"
 
     wait_until(lambda: show("StatusText").startswith("idle"))
-    sandbox.forget_log()
+    sandbox.clear_log()
     assert "failed" not in manager("reload", file.name)
-    wait_until(lambda: bool(sandbox.seen("view")))
+    wait_until(lambda: bool(sandbox.requests_of("view")))
 
     assert "failed" not in manager("stop", file.name)
     assert (show("ActiveState"), show("Result"), show("ExecMainStatus")) == ("inactive", "success", "130")

@@ -74,7 +74,7 @@ def sandbox(
     pairs = dict(_pair(text) for text in switches)
     try:
         wanted = Switches.from_texts(pairs)
-        acted = Faults.read(*faults, seed=seed, latency=latency)
+        acted = Faults.parse(*faults, seed=seed, latency=latency)
         serve(host, port, data, key, limit, window, wanted, acted, ready)
     except ValueError as error:
         raise click.UsageError(str(error)) from None

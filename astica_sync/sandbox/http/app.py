@@ -1,4 +1,4 @@
-"""The sandbox as an ASGI application: limit, faults and log around the documented calls."""
+"""The sandbox as an ASGI application: the limit, the faults and the log around the documented calls."""
 
 import asyncio
 import json
@@ -19,10 +19,11 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from astica_sync.sandbox.account import Account
-from astica_sync.sandbox.http import answers, views
+from astica_sync.sandbox.http import http_responses, model_views
 from astica_sync.sandbox.http.endpoints import PATHS, Fields, Refusal, Service
-from astica_sync.sandbox.http.faults import Fault, FaultSchedule, Kind
-from astica_sync.sandbox.http.traffic import DETECT, TRAIN, Limiter, Request
+from astica_sync.sandbox.http.faults import Fault, FaultKind, FaultSchedule
+from astica_sync.sandbox.http.limiter import Limiter
+from astica_sync.sandbox.http.request_log import DETECT, TRAIN, RequestRecord
 from astica_sync.sandbox.images import MAX_BYTES
 from astica_sync.sandbox.options import Options, Switches
 from astica_sync.sandbox.training.trainer import Trainer
@@ -33,7 +34,7 @@ _UNKNOWN = "Unknown endpoint"
 
 
 class Sandbox:
-    """One running sandbox on one folder; ``app`` speaks HTTP, the rest is for who runs it."""
+    """One sandbox on one folder; ``app`` is its HTTP side, the other attributes are for the process that runs it."""
 
     def __init__(self, options: Options, folder: Path, now: Callable[[], float]) -> None:
         self.now = now
@@ -41,8 +42,8 @@ class Sandbox:
         self.trainer = Trainer(self.account)
         self.service = Service(self.account, self.trainer, options.key, options.switches)
         self.limiters = {name: Limiter(options.limit, options.window) for name in (TRAIN, DETECT)}
-        self.dealer = FaultSchedule(options.faults)
-        self.log: deque[Request] = deque(maxlen=_LOGGED)
+        self.fault_schedule = FaultSchedule(options.faults)
+        self.log: deque[RequestRecord] = deque(maxlen=_LOGGED)
         self._late: list[Callable[[], None]] = []
         self._late_lock = threading.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -58,12 +59,12 @@ class Sandbox:
         return self.service.switches
 
     def close(self) -> None:
-        """Ends the background work; everything answered so far is in the folder."""
+        """Stops the background work; everything that was answered is in the folder."""
         self.trainer.stop()
         self.account.close()
 
     def run_late(self) -> int:
-        """Does now all work that ``late`` requests left for later; how much that was."""
+        """Carries out now the requests with the fault ``late``; returns how many there were."""
         with self._late_lock:
             late, self._late = self._late, []
         for work in late:
@@ -77,7 +78,7 @@ class Sandbox:
     async def _handle(self, http: HttpRequest) -> Response:
         call = PATHS.get(http.url.path, "")
         endpoint = DETECT if call == "detect" else TRAIN
-        request = Request(self.now(), endpoint, call or http.url.path)
+        request = RequestRecord(self.now(), endpoint, call or http.url.path)
         self.log.append(request)
         wait = self.limiters[endpoint].admit(request.time)
         try:
@@ -94,29 +95,29 @@ class Sandbox:
             return self._refuse(request, Refusal(_UNKNOWN, 404))
         if http.method != "POST":
             return self._refuse(request, Refusal("Use POST", 405))
-        return await self._act(request, fields, self.dealer.deal(call))
+        return await self._act(request, fields, self.fault_schedule.next_fault(call))
 
-    async def _act(self, request: Request, fields: Fields, fault: Fault) -> Response:
-        """Carries the request out, in the way its fault has it."""
+    async def _act(self, request: RequestRecord, fields: Fields, fault: Fault) -> Response:
+        """Carries the request out, with its fault."""
         kind = request.fault = fault.kind
         if fault.before:
             await asyncio.sleep(fault.before)
         match kind:
-            case Kind.LOST_BEFORE:
+            case FaultKind.LOST_BEFORE:
                 request.outcome = "lost"
-                return answers.Lost()
-            case Kind.LATE:
+                return http_responses.LostResponse()
+            case FaultKind.LATE:
                 self._do_later(request, fields, fault.seconds)
-                return answers.Lost()
-            case Kind.ERROR_PAGE:
+                return http_responses.LostResponse()
+            case FaultKind.ERROR_PAGE:
                 request.outcome = "error page"
-                return answers.page("503 Service Unavailable", 503)
-            case Kind.HTML:
+                return http_responses.html_page("503 Service Unavailable", 503)
+            case FaultKind.HTML:
                 request.outcome = "html page"
-                return answers.page("Sign in", 200)
+                return http_responses.html_page("Sign in", 200)
         try:
             body = await run_in_threadpool(self._do, request, fields)
-            if kind is Kind.TWICE:
+            if kind is FaultKind.TWICE:
                 with suppress(Refusal):
                     await run_in_threadpool(self._do, request, fields)
         except Refusal as refusal:
@@ -124,32 +125,32 @@ class Sandbox:
             body = bytes(answer.body)
         else:
             request.outcome = "ok"
-            answer = answers.whole(body)
+            answer = http_responses.json_response(body)
         if fault.after:
             await asyncio.sleep(fault.after)
         match kind:
-            case Kind.LOST_AFTER:
-                return answers.Lost()
-            case Kind.ERROR_PAGE_AFTER:
-                return answers.page("502 Bad Gateway", 502)
-            case Kind.CUT:
-                return answers.half(body)
-            case Kind.CUT_CONNECTION:
-                return answers.Lost(body, media_type="application/json")
-            case Kind.SLOW:
+            case FaultKind.LOST_AFTER:
+                return http_responses.LostResponse()
+            case FaultKind.ERROR_PAGE_AFTER:
+                return http_responses.html_page("502 Bad Gateway", 502)
+            case FaultKind.CUT:
+                return http_responses.cut_response(body)
+            case FaultKind.CUT_CONNECTION:
+                return http_responses.LostResponse(body, media_type="application/json")
+            case FaultKind.SLOW:
                 await asyncio.sleep(fault.seconds)
-            case Kind.PARTIAL if request.call == "view" and request.outcome == "ok":
-                return answers.whole(views.drop_samples(body))
-            case Kind.LISTED if request.call == "view" and request.outcome == "ok":
-                return answers.whole(views.list_models(self.account, self.switches))
+            case FaultKind.PARTIAL if request.call == "view" and request.outcome == "ok":
+                return http_responses.json_response(model_views.drop_samples(body))
+            case FaultKind.LISTED if request.call == "view" and request.outcome == "ok":
+                return http_responses.json_response(model_views.list_models(self.account, self.switches))
         return answer
 
-    def _do(self, request: Request, fields: Fields) -> bytes:
+    def _do(self, request: RequestRecord, fields: Fields) -> bytes:
         body = self.service.answer(request.call, fields)
         request.done += 1
         return body
 
-    def _do_later(self, request: Request, fields: Fields, seconds: float) -> None:
+    def _do_later(self, request: RequestRecord, fields: Fields, seconds: float) -> None:
         request.outcome = "late"
 
         def work() -> None:
@@ -171,19 +172,19 @@ class Sandbox:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def _refuse(self, request: Request, refusal: Refusal) -> Response:
+    def _refuse(self, request: RequestRecord, refusal: Refusal) -> Response:
         request.outcome = str(refusal)
-        # An address that does not exist is refused by the web server, whatever the service makes of its own errors.
+        # A path that does not exist is refused by the web server, with its own HTTP status.
         plain = self.switches.error_status == "200" and str(refusal) != _UNKNOWN
-        return answers.error(str(refusal), 200 if plain else refusal.status)
+        return http_responses.error_response(str(refusal), 200 if plain else refusal.status)
 
-    def _refuse_for_limit(self, request: Request, wait: float) -> Response:
+    def _refuse_for_limit(self, request: RequestRecord, wait: float) -> Response:
         request.outcome = "limited"
         text = "Rate limit exceeded: too many requests, please try again later"
         if self.switches.limit_refusal == "error-text":
-            return answers.error(text, 200 if self.switches.error_status == "200" else 400)
+            return http_responses.error_response(text, 200 if self.switches.error_status == "200" else 400)
         named = self.switches.limit_refusal == "429-retry-after"
-        return answers.error(text, 429, {"Retry-After": str(math.ceil(wait))} if named else None)
+        return http_responses.error_response(text, 429, {"Retry-After": str(math.ceil(wait))} if named else None)
 
 
 async def _read_body(http: HttpRequest) -> bytes:
@@ -199,13 +200,13 @@ async def _read_body(http: HttpRequest) -> bytes:
 
 
 def _read_fields(body: bytes, content_type: str) -> dict[str, Any]:
-    """The fields of a JSON object, or of a form, which browsers' libraries send unasked."""
+    """The fields of a JSON object, or of a form, which some HTTP libraries send by default."""
     try:
         if "form-urlencoded" in content_type and not body.lstrip().startswith(b"{"):
             return dict(parse_qsl(body.decode(), keep_blank_values=True))
         fields = json.loads(body or b"{}")
     except (ValueError, RecursionError):
-        raise Refusal("Invalid request: the body is no JSON object", 400) from None
+        raise Refusal("Invalid request: the body is not a JSON object", 400) from None
     if not isinstance(fields, dict):
-        raise Refusal("Invalid request: the body is no JSON object", 400)
+        raise Refusal("Invalid request: the body is not a JSON object", 400)
     return fields

@@ -1,4 +1,4 @@
-"""The documented calls, one function each: from the fields of a request to the bytes of an answer."""
+"""The documented calls, one function each: from the fields of a request to the body of an answer."""
 
 import json
 import threading
@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from astica_sync.sandbox import images
-from astica_sync.sandbox.account import Account, NotThere, UidTaken
-from astica_sync.sandbox.http import views
+from astica_sync.sandbox.account import Account, NotFound, UidTaken
+from astica_sync.sandbox.http import model_views
 from astica_sync.sandbox.options import Switches
 from astica_sync.sandbox.training.trainer import CannotTrain, Trainer
 
@@ -29,7 +29,7 @@ OK = b'{"status": "OK"}'
 
 
 class Refusal(Exception):
-    """The service's ERROR: its text, and the HTTP status it has where errors have one."""
+    """An answer with status ERROR: its text, and its HTTP status where errors have their own status."""
 
     def __init__(self, text: str, status: int = 400) -> None:
         super().__init__(text)
@@ -37,14 +37,14 @@ class Refusal(Exception):
 
 
 class Service:
-    """Carries out calls for whoever has the key; ``key`` and ``switches`` may be changed at any time."""
+    """Carries out the calls of a client with the right key; ``key`` and ``switches`` may be changed at any time."""
 
     def __init__(self, account: Account, trainer: Trainer, key: str, switches: Switches) -> None:
         self.account = account
         self.trainer = trainer
         self.switches = switches
         self.key = key
-        # Decoding holds an image in full; a few at a time keep both processors busy and the memory small.
+        # A decoded image is large: four at a time use all processors and little memory.
         self._decoding = threading.BoundedSemaphore(4)
         self._calls: dict[str, Callable[[Fields], bytes]] = {
             "create": self._create,
@@ -62,19 +62,19 @@ class Service:
         """The body of the answer with status OK.
 
         Raises:
-            Refusal: the service's ERROR.
+            Refusal: the answer has the status ERROR.
         """
         if fields.get("tkn") != self.key:
             raise Refusal("Invalid API key", 401)
         try:
             return self._calls[call](fields)
-        except NotThere as error:
+        except NotFound as error:
             raise Refusal(f"{error} not found", 404) from None
         except UidTaken:
             raise Refusal("A sample with this uid already exists", 409) from None
         except CannotTrain as error:
             raise Refusal(str(error), 409) from None
-        except images.NoImage:
+        except images.NotAnImage:
             raise Refusal(self.switches.invalid_image, 400) from None
         except images.BadInput as error:
             raise Refusal(str(error), 413 if error.too_large else 400) from None
@@ -90,20 +90,20 @@ class Service:
         del fields
         if self.switches.model_list == "unknown":
             raise Refusal("Unknown endpoint", 404)
-        return views.list_models(self.account, self.switches)
+        return model_views.list_models(self.account, self.switches)
 
     def _view(self, fields: Fields) -> bytes:
         model_id = _optional_id(fields, "model_id")
         if model_id is None:
-            return views.list_models(self.account, self.switches)
-        return views.view_model(self.account, model_id, self.switches)
+            return model_views.list_models(self.account, self.switches)
+        return model_views.view_model(self.account, model_id, self.switches)
 
     def _upload(self, fields: Fields) -> bytes:
         model_id = _id(fields, "model_id")
         title = _text(fields, "model_class", required=True)
         uid = _text(fields, "uid")
         if not self.account.has_model(model_id):
-            raise NotThere("Model")
+            raise NotFound("Model")
         content = self._read_image(fields)
         with self._decoding:
             images.open_image(content)
@@ -124,7 +124,7 @@ class Service:
             raise Refusal("Missing sample_id or sample_uid")
         sample_ids = self.account.ids_of_uid(uid[: self.switches.uid_length])
         if not sample_ids:
-            raise NotThere("Sample")
+            raise NotFound("Sample")
         self.account.remove_samples(sample_ids, self.switches)
         return OK
 
@@ -140,7 +140,7 @@ class Service:
         model_id = _id(fields, "model_id")
         version = _text(fields, "model_version", required=True)
         if not self.account.has_model(model_id):
-            raise NotThere("Model")
+            raise NotFound("Model")
         content = self._read_image(fields)
         with self._decoding:
             label, share = self.trainer.detect(model_id, version, images.open_image(content))
@@ -157,7 +157,7 @@ class Service:
         if not images.is_url(text):
             return images.read_input(text)
         if self.switches.urls == "refused":
-            raise Refusal("URL inputs are switched off in this sandbox: send the image as base64")
+            raise Refusal("URL inputs are disabled in this sandbox: send the image as base64")
         return images.fetch(text)
 
 
@@ -176,7 +176,7 @@ def _text(fields: Fields, name: str, required: bool = False) -> str:
 
 
 def _optional_id(fields: Fields, name: str) -> int | None:
-    """None for what clients send where they have no id: nothing, an empty text, or 0."""
+    """None when the field is missing, empty or 0, as clients send it where they have no id."""
     value = fields.get(name)
     if value in (None, "", 0, "0"):
         return None

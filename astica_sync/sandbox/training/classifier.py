@@ -1,6 +1,6 @@
-"""A small, honest image classifier: shape, colour and a thumbnail, and a logistic regression over them.
+"""A small image classifier: a logistic regression on features of shape, colour and a thumbnail.
 
-A version is its weights, kept in one ``.npz`` file: running it needs neither scikit-learn nor pickle.
+A version is an ``.npz`` file with its weights: running it needs neither scikit-learn nor pickle.
 """
 
 from collections.abc import Sequence
@@ -22,9 +22,9 @@ BINS = 9
 THUMBNAIL = 12
 
 _SIZES = (4 * BINS * (SIDE // CELL - 1) ** 2, 2 * 64, THUMBNAIL**2)
-_LOUDNESS = (0.25, 1.0, 0.5)
-# Thirteen times as many numbers speak of shape as of colour; unweighted they would drown it.
-WEIGHTS = np.repeat(_LOUDNESS, _SIZES).astype(np.float32)
+_WEIGHT_OF_KIND = (0.25, 1.0, 0.5)
+# There are thirteen times as many features of shape as of colour; without weights, colour would not matter.
+WEIGHTS = np.repeat(_WEIGHT_OF_KIND, _SIZES).astype(np.float32)
 
 
 def describe(image: "Image.Image") -> Floats:
@@ -39,7 +39,7 @@ def describe(image: "Image.Image") -> Floats:
 
 
 def _shape(grey: Floats) -> Floats:
-    """Per cell, how much edge there is in each direction; normalised over neighbouring cells."""
+    """The strength of the edges in each direction and cell, normalised over neighbouring cells."""
     down, right = np.gradient(grey)
     strength = np.hypot(down, right)
     direction = np.mod(np.arctan2(down, right), np.pi)
@@ -54,7 +54,7 @@ def _shape(grey: Floats) -> Floats:
 
 
 def _colour(square: "Image.Image") -> Floats:
-    """How often each of 64 colours occurs, in the whole and in the middle of the image."""
+    """The frequency of 64 colours in the whole image and in its centre."""
     levels = np.asarray(square, np.uint8) >> 6
     index = (levels[..., 0] << 4) | (levels[..., 1] << 2) | levels[..., 2]
     edge = SIDE // 4
@@ -65,7 +65,7 @@ def _colour(square: "Image.Image") -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Classifier:
-    """One trained version: a row of weights for each label."""
+    """One trained version, with a row of weights for each label."""
 
     labels: tuple[str, ...]
     weights: Floats
@@ -83,11 +83,11 @@ class Classifier:
 
         matrix = np.stack(features)
         scaler = StandardScaler().fit(matrix)
-        even = scaler.transform(matrix) * WEIGHTS
-        model = LogisticRegression(C=0.1, max_iter=2000).fit(even, np.asarray(labels))
+        scaled = scaler.transform(matrix) * WEIGHTS
+        model = LogisticRegression(C=0.1, max_iter=2000).fit(scaled, np.asarray(labels))
         weights, offsets = model.coef_, model.intercept_
         if len(model.classes_) == 2:
-            # scikit-learn keeps one row for two labels: the first one's is all zero.
+            # scikit-learn has a single row for two labels; that of the first label is zero.
             weights = np.vstack((np.zeros_like(weights), weights))
             offsets = np.concatenate((np.zeros_like(offsets), offsets))
         weights = weights * WEIGHTS / scaler.scale_
@@ -96,7 +96,7 @@ class Classifier:
         return cls(names, weights.astype(np.float32), offsets.astype(np.float32))
 
     def detect(self, features: Floats) -> tuple[str, float]:
-        """The most likely label and how likely it is, from 0 to 1."""
+        """The most likely label and its probability, from 0 to 1."""
         scores = self.weights @ features + self.offsets
         shares = np.exp(scores - np.max(scores))
         shares /= shares.sum()

@@ -1,11 +1,11 @@
-"""Training in the background and running what was trained; every version stays runnable."""
+"""Trains versions in the background and runs them; every version stays available."""
 
 import logging
 import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from astica_sync.sandbox.account import Account, NotThere
+from astica_sync.sandbox.account import Account, NotFound
 from astica_sync.sandbox.images import BadInput, open_image
 
 if TYPE_CHECKING:
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
     from astica_sync.sandbox.training.classifier import Classifier, Floats
 
 _LOADED = 16
-"""Versions held in memory."""
+"""The number of versions kept in memory."""
 
 _log = logging.getLogger(__name__)
 
 
 class CannotTrain(ValueError):
-    """Not now, or not with this data; the text says why."""
+    """The model cannot be trained now, or not with this data; the text says why."""
 
 
 class Trainer:
-    """Trains one version at a time, in the order they were asked for.
+    """Trains one version at a time, in the order of the requests.
 
-    A version is *training*, then *ready* or *failed*; one that was under way when the sandbox ended is trained by the
-    next one, with the samples that are there then.
+    A version is *training*, then *ready* or *failed*. A training that the end of the sandbox interrupted is started
+    again by the next sandbox on the folder, with the samples of that time.
     """
 
     def __init__(self, account: Account) -> None:
         self._account = account
         self._loaded: dict[str, Classifier] = {}
         self._lock = threading.Lock()
-        self._turn = threading.Lock()
+        self._one_at_a_time = threading.Lock()
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         for version_id, model_id, name in account.rows(
@@ -43,16 +43,16 @@ class Trainer:
             self._begin(version_id, model_id, name)
 
     def start(self, model_id: int, version_form: str) -> str:
-        """Begins a new version and gives its name.
+        """Starts the training of a new version and returns its name.
 
         Raises:
-            NotThere: no such model.
+            NotFound: there is no such model.
             CannotTrain: fewer than two classes with samples, or the model is being trained.
         """
         account = self._account
         with account.change() as db:
             if not account.has_model(model_id):
-                raise NotThere("Model")
+                raise NotFound("Model")
             classes = {title for title, _, _, _ in account.images_of(model_id)}
             if len(classes) < 2:
                 raise CannotTrain("A model can be trained after adding at least two different classes")
@@ -70,7 +70,7 @@ class Trainer:
         return name
 
     def _free_date(self, now: float) -> str:
-        """Two versions of one second get two names."""
+        """A name that is free: two versions of the same second get different names."""
         while True:
             name = datetime.fromtimestamp(now, UTC).strftime("%Y%m%d_%H%M%S")
             if not self._account.rows("SELECT 1 FROM versions WHERE name = ?", name):
@@ -89,7 +89,7 @@ class Trainer:
         from astica_sync.sandbox.training.classifier import Classifier
 
         try:
-            with self._turn:
+            with self._one_at_a_time:
                 features, labels = self._gather(model_id)
                 if self._stopping.is_set():
                     return
@@ -99,7 +99,7 @@ class Trainer:
                 classifier.save(part)
                 part.replace(path)
                 state = "ready"
-        except Exception:  # noqa: BLE001 - whatever it was, this version has failed and the sandbox goes on
+        except Exception:  # noqa: BLE001 - this version has failed, the sandbox continues
             if self._stopping.is_set():
                 return
             _log.exception("training %s failed", name)
@@ -127,13 +127,13 @@ class Trainer:
             try:
                 features.append(describe(open_image(content)))
             except BadInput:
-                _log.warning("training leaves out a sample of %r that cannot be decoded", title)
+                _log.warning("a sample of class %r is not used for training: it cannot be decoded", title)
                 continue
             labels.append(title)
         return features, labels
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Until nothing is being trained; False when that took longer than ``timeout`` seconds."""
+        """Waits until no version is being trained; False when that takes longer than ``timeout`` seconds."""
         with self._lock:
             threads = list(self._threads)
         for thread in threads:
@@ -141,15 +141,15 @@ class Trainer:
         return not any(thread.is_alive() for thread in threads)
 
     def stop(self) -> None:
-        """Ends without finishing; what is under way begins again with the next sandbox on this folder."""
+        """Interrupts the trainings; the next sandbox on this folder starts them again."""
         self._stopping.set()
         self.wait(10)
 
     def detect(self, model_id: int, version: str, image: "Image.Image") -> tuple[str, float]:
-        """The label and its likelihood, from 0 to 1, by that version of that model.
+        """The label that a version of a model detects, and its probability from 0 to 1.
 
         Raises:
-            NotThere: the model has no such version, or it is not ready.
+            NotFound: the model has no such version, or it is not ready.
         """
         from astica_sync.sandbox.training.classifier import describe
 
@@ -162,14 +162,14 @@ class Trainer:
         if not account.rows(
             "SELECT 1 FROM versions WHERE name = ? AND model_id = ? AND state = 'ready'", version, model_id
         ):
-            raise NotThere("Model version")
+            raise NotFound("Model version")
         with self._lock:
             classifier = self._loaded.pop(version, None)
             if classifier is None:
                 try:
                     classifier = Classifier.load(account.versions_folder / f"{version}.npz")
                 except FileNotFoundError:
-                    raise NotThere("Model version") from None
+                    raise NotFound("Model version") from None
             self._loaded[version] = classifier
             while len(self._loaded) > _LOADED:
                 del self._loaded[next(iter(self._loaded))]

@@ -1,4 +1,4 @@
-"""Ways to answer an HTTP request, the broken ones included."""
+"""HTTP responses of the sandbox, including broken ones."""
 
 import json
 
@@ -6,33 +6,33 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 TRANSPORT = "astica_sync.transport"
-"""Where a request's scope holds its connection; see ``server.Protocol``."""
+"""The key in an ASGI scope under which the connection is; see ``server.ClosableProtocol``."""
 
 PAGE = """<!doctype html>
 <html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>
 """
 
 
-def whole(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def json_response(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(body, status, headers, media_type="application/json")
 
 
-def error(text: str, status: int, headers: dict[str, str] | None = None) -> Response:
-    """The documented error object."""
-    return whole(json.dumps({"status": "ERROR", "error": text}).encode(), status, headers)
+def error_response(text: str, status: int, headers: dict[str, str] | None = None) -> Response:
+    """The documented JSON object of an error."""
+    return json_response(json.dumps({"status": "ERROR", "error": text}).encode(), status, headers)
 
 
-def page(title: str, status: int) -> Response:
+def html_page(title: str, status: int) -> Response:
     return Response(PAGE.format(title=title), status, media_type="text/html")
 
 
-def half(body: bytes) -> Response:
-    """JSON that ends in its middle, under a Content-Length that fits."""
-    return whole(body[: len(body) // 2])
+def cut_response(body: bytes) -> Response:
+    """Half of the JSON, with a Content-Length that matches it."""
+    return json_response(body[: len(body) // 2])
 
 
-class Lost(Response):
-    """No answer: the connection closes, after half of the body where there is one."""
+class LostResponse(Response):
+    """Closes the connection without an answer, or after half of the body if there is one."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.body:

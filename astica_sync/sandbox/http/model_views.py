@@ -1,45 +1,45 @@
-"""The documented answers that show the account: the list of models, and all samples of one model.
+"""The JSON of the two documented reading calls: the list of models, and one model with all its samples.
 
-SQLite writes the JSON of the samples itself, so that a view of a hundred thousand is a matter of a second.
+SQLite writes the JSON of the samples itself, so that a view of 100,000 samples takes about a second.
 """
 
 import json
 from typing import Any
 
-from astica_sync.sandbox.account import Account, NotThere
+from astica_sync.sandbox.account import Account, NotFound
 from astica_sync.sandbox.options import Switches
 
-# A row is shown when it was there at the moment the view speaks of, which may lie in the past.
-_SHOWN = "{0}.created <= :then AND ({0}.removed IS NULL OR {0}.removed > :then)"
+# A row is in the view if it existed at the time ``then``, which is in the past while views lag.
+_EXISTED = "{0}.created <= :then AND ({0}.removed IS NULL OR {0}.removed > :then)"
 
 _MODEL = f"""
 SELECT m.id, m.title, m.type, m.purpose, m.tags, m.created,
-  (SELECT count(*) FROM classes c WHERE c.model_id = m.id AND {_SHOWN.format("c")}),
+  (SELECT count(*) FROM classes c WHERE c.model_id = m.id AND {_EXISTED.format("c")}),
   (SELECT count(*) FROM classes c JOIN samples s ON s.class_id = c.id
-   WHERE c.model_id = m.id AND {_SHOWN.format("c")} AND {_SHOWN.format("s")}),
+   WHERE c.model_id = m.id AND {_EXISTED.format("c")} AND {_EXISTED.format("s")}),
   (SELECT total(s.size) FROM classes c JOIN samples s ON s.class_id = c.id
-   WHERE c.model_id = m.id AND {_SHOWN.format("c")} AND {_SHOWN.format("s")}),
+   WHERE c.model_id = m.id AND {_EXISTED.format("c")} AND {_EXISTED.format("s")}),
   v.name, v.finished
 FROM models m LEFT JOIN versions v ON v.id =
   (SELECT max(id) FROM versions WHERE model_id = m.id AND state = 'ready')
 """  # noqa: S608
 
 _CLASSES = f"""
-SELECT c.id, c.title, c.created FROM classes c WHERE c.model_id = :model AND {_SHOWN.format("c")} ORDER BY c.id
+SELECT c.id, c.title, c.created FROM classes c WHERE c.model_id = :model AND {_EXISTED.format("c")} ORDER BY c.id
 """  # noqa: S608
 
 _SAMPLES = f"""
 SELECT total(size), json_group_array(json_object(
   'id', CASE WHEN :as_text THEN CAST(id AS TEXT) ELSE id END, 'uid', uid,
   'size', round(size / 1e6, 6), 'date_created', CAST(CAST(created AS INTEGER) AS TEXT)))
-FROM (SELECT * FROM samples s WHERE s.class_id = :class_id AND {_SHOWN.format("s")} ORDER BY s.id)
+FROM (SELECT * FROM samples s WHERE s.class_id = :class_id AND {_EXISTED.format("s")} ORDER BY s.id)
 """  # noqa: S608
 
 
 def list_models(account: Account, switches: Switches) -> bytes:
-    """The answer that lists every model of the account."""
+    """The answer with every model of the account."""
     then = account.now() - switches.list_lag
-    query = f"{_MODEL} WHERE {_SHOWN.format('m')} ORDER BY m.id"
+    query = f"{_MODEL} WHERE {_EXISTED.format('m')} ORDER BY m.id"
     rows = account.rows(query, then=then)
     models = [_describe(row, switches) for row in rows]
     if switches.list_counts == "missing":
@@ -49,16 +49,16 @@ def list_models(account: Account, switches: Switches) -> bytes:
 
 
 def view_model(account: Account, model_id: int, switches: Switches) -> bytes:
-    """The answer that shows one model with all its classes and samples.
+    """The answer with one model and all its classes and samples.
 
     Raises:
-        NotThere: no such model.
+        NotFound: no such model.
     """
     then = account.now() - switches.view_lag
-    with account.change():  # one transaction: the counts and the lists are of the same instant
+    with account.change():  # one transaction, so that counts and lists agree
         rows = account.rows(f"{_MODEL} WHERE m.id = :model AND m.removed IS NULL", model=model_id, then=then)
         if not rows:
-            raise NotThere("Model")
+            raise NotFound("Model")
         classes: list[str] = []
         for class_id, title, created in account.rows(_CLASSES, model=model_id, then=then):
             as_text = switches.integers == "string"
@@ -73,7 +73,7 @@ def view_model(account: Account, model_id: int, switches: Switches) -> bytes:
 
 
 def drop_samples(view: bytes) -> bytes:
-    """A view with every second sample missing, under the counts of the whole one."""
+    """The view without every second sample, but with the counts of the complete one."""
     answer = json.loads(view)
     for one in answer.get("dataset", {}).get("class_list", ()):
         one["samples"] = one["samples"][1::2]
