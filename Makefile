@@ -1,5 +1,5 @@
-# The developer's commands. Every target does its own set-up: the virtual environment is made once
-# and made again only when pyproject.toml changes.
+# The commands of development. Each target sets up what it needs: the virtual environment is created once, and
+# again only when pyproject.toml changes.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -7,10 +7,10 @@ READY  := $(VENV)/.ready
 
 .PHONY: demo test test-long crash simulate check docs bench bench-full format clean help
 
-help:            ## this list
+help:            ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
-demo: $(READY)   ## the whole story on the local sandbox, about a minute
+demo: $(READY)   ## a tour of the program on the local sandbox, about a minute
 	$(BIN)/astica-sync demo
 
 # Branch coverage of the files in [tool.coverage.run] is measured here, and the tests that take seconds reach all of it:
@@ -27,7 +27,7 @@ test-long: $(READY)  ## the tests that "make test" leaves out
 crash: $(READY)  ## kill pushes (KIND=trainings: trainings) at random moments, N times, while answers are lost
 	$(BIN)/python -m tests.crash $(or $(KIND),pushes) --cycles $(or $(N),200) --photos $(or $(PHOTOS),fixtures/store)
 
-simulate: $(READY) ## N random walks of the simulation on all cores, from SEED (make simulate N=100000)
+simulate: $(READY) ## play N random walks of the simulation on all cores, from SEED (make simulate N=100000)
 	$(BIN)/python -m tests.simulation --walks $(or $(N),10000) $(if $(SEED),--seed $(SEED)) --jobs $(or $(JOBS),$(shell getconf _NPROCESSORS_ONLN))
 
 check: $(READY)  ## formatting, lint, types
@@ -35,20 +35,20 @@ check: $(READY)  ## formatting, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-docs: $(READY)   ## write the generated pages again
+docs: $(READY)   ## write the generated pages
 	$(BIN)/python docs/generate.py
 
-bench: $(READY)  ## the small benchmarks, minutes
+bench: $(READY)  ## run the small benchmarks, minutes
 	$(BIN)/python -m benchmarks $(BENCH)
 
-bench-full: $(READY)  ## the same with a million files, hours; writes bench-full.json, .md and .svg
+bench-full: $(READY)  ## the benchmarks with a million files, hours; writes bench-full.json, .md and .svg
 	$(BIN)/python -m benchmarks --full --json bench-full.json --markdown bench-full.md --plot bench-full.svg $(BENCH)
 
 format: $(READY) ## format, and fix what the linter can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-clean:           ## remove what the targets made
+clean:           ## remove what the targets created
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 
 # pip installs dependency groups since 25.1, newer than the one many Pythons bundle.
