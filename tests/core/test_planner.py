@@ -42,7 +42,7 @@ from astica_sync.core.plan.decision import (
 )
 from astica_sync.core.plan.ordering import uploads_before, uploads_by_content
 from astica_sync.core.plan.plan import CLASS_REMOVE_COST, Plan
-from astica_sync.core.plan.planner import PlanContext, make_plan
+from astica_sync.core.plan.planner import FileAt, PlanContext, make_plan
 
 MODEL = 7
 QUARANTINE = 60.0
@@ -439,3 +439,68 @@ def test_uploads_into_a_class_that_is_asked_about_wait_and_what_moves_there_stay
     assert story(plan) == ["upload Can/b.jpg", "held Can: its new place is not confirmed yet"]
     assert [upload.path for upload in plan.questioned] == ["Cna/a.jpg"]
     assert not plan.in_sync
+
+
+def test_a_file_that_is_there_without_a_good_image_holds_its_sample() -> None:
+    empty = {"Can/a.jpg": FileAt(problem="empty file")}
+    plan = World().agreed("Can/a").shows("Can/a").plan(file_at=empty.get)
+    assert story(plan) == ["held Can: its file is there without a good image: empty file"]
+    assert not plan.in_sync
+
+
+@pytest.mark.parametrize("state", [ATTEMPTED, AGREED])
+def test_its_mark_is_kept_as_well_until_the_path_is_free(state: MarkState) -> None:
+    empty = {"Can/a.jpg": FileAt(problem="empty file")}
+    assert story(World().marked(state, "Can/a").plan(file_at=empty.get)) == []
+    assert story(World().marked(state, "Can/a").plan()) == ["forget 61"]
+
+
+def test_a_copy_in_another_class_does_not_make_a_broken_file_absent() -> None:
+    empty = {"Can/a.jpg": FileAt(problem="empty file")}
+    plan = World().has("Jar/a").agreed("Can/a", "Jar/a").shows("Can/a", "Jar/a").plan(file_at=empty.get)
+    assert story(plan) == ["held Can: its file is there without a good image: empty file"]
+
+
+def replaced(world: World) -> dict[str, FileAt]:
+    """Image b is now under the file name of image a."""
+    return {"Can/a.jpg": FileAt(content=world.uid("Can/b")[:32])}
+
+
+def test_a_replaced_image_is_removed_after_its_replacement_is_uploaded() -> None:
+    world = World().has("Can/b").agreed("Can/a").shows("Can/a")
+    plan = world.plan(file_at=replaced(world).get)
+    assert story(plan) == ["upload Can/b.jpg", "remove Can/a.jpg #100: REPLACED"]
+    (removal,) = plan.removals
+    assert uploads_before(removal, uploads_by_content(plan.uploads)) == [world.uid("Can/b")]
+
+
+def test_a_replaced_image_is_removed_where_its_replacement_is_on_the_service() -> None:
+    world = World().has("Can/b").agreed("Can/a", "Can/b").shows("Can/a", "Can/b")
+    plan = world.plan(file_at=replaced(world).get)
+    assert story(plan) == ["remove Can/a.jpg #100: REPLACED"]
+    assert uploads_before(plan.removals[0], uploads_by_content(plan.uploads)) == []
+
+
+@pytest.mark.parametrize(
+    ("mark", "terms", "reason"),
+    [
+        (None, {"failed_before": "b"}, "the image that replaces it failed before"),
+        (None, {"questioned_titles": {"Can"}}, "the class of the image that replaces it is not confirmed"),
+        (ATTEMPTED, {}, "the image that replaces it is not confirmed yet"),
+    ],
+)
+def test_a_replaced_image_stays_while_its_replacement_is_not_sent(mark, terms, reason) -> None:
+    world = World().has("Can/b").agreed("Can/a").shows("Can/a")
+    if mark is not None:
+        world.marked(mark, "Can/b", sent_at=ASKED - 1)
+    if "failed_before" in terms:
+        terms = {"failed_before": {world.uid("Can/b")}}
+    plan = world.plan(file_at=replaced(world).get, **terms)
+    assert [(held.path, held.reason) for held in plan.held] == [("Can/a.jpg", reason)]
+    assert not plan.removals
+
+
+def test_what_a_version_lacks_is_removed_whatever_is_at_its_path() -> None:
+    empty = {"Can/a.jpg": FileAt(problem="empty file")}
+    plan = World().agreed("Can/a").shows("Can/a").plan(file_at=empty.get, is_version=True)
+    assert story(plan) == ["remove Can/a.jpg #100: NOT_IN_VERSION"]

@@ -26,6 +26,7 @@ class RemovalReason(StrEnum):
     EXTRA = "it is there more than once"
     MISPLACED = "it is in another class than it was sent to"
     NOT_IN_VERSION = "it is not in the data of that version"
+    REPLACED = "another image has its file name now"
 
 
 class Facts(NamedTuple):
@@ -41,7 +42,8 @@ class Facts(NamedTuple):
     that the user has to confirm its new class first. Of an absent one: ``moved`` that another class of the store has
     its image, ``new_place_pending`` that nothing shows yet that the service has the image there, ``ignored`` that its
     file is there and ignored, ``not_in_version`` that it is missing in the data of a version, which is followed instead
-    of the store.
+    of the store; ``file_problem`` why the file that is at its path is no good image, ``replaced`` that another image is
+    there, ``replacement_pending`` why that one is neither on the service nor uploaded by this plan.
     """
 
     local: Presence
@@ -56,6 +58,9 @@ class Facts(NamedTuple):
     new_place_pending: bool = False
     ignored: bool = False
     not_in_version: bool = False
+    file_problem: str = ""
+    replaced: bool = False
+    replacement_pending: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,15 +214,27 @@ def _remove_extras(facts: Facts) -> tuple[Action, ...]:
 
 def _decide_absent(facts: Facts) -> Action:
     if facts.copies:
-        if facts.new_place_pending:
-            return HoldCopies(facts.copies, NEW_PLACE_PENDING)
+        if facts.not_in_version:
+            return RemoveCopies(facts.copies, RemovalReason.NOT_IN_VERSION)
+        if obstacle := _removal_obstacle(facts):
+            return HoldCopies(facts.copies, obstacle)
         return RemoveCopies(facts.copies, _removal_reason(facts))
-    return ForgetMark() if is_settled(facts) else KeepMark()
+    return ForgetMark() if is_settled(facts) and not facts.file_problem else KeepMark()
+
+
+def _removal_obstacle(facts: Facts) -> str:
+    """Why an absent sample stays on the service for now; "" where nothing speaks against removing it. A file that
+    is there and is no good image is not absent (promise 3): it may be half written, emptied, or a placeholder."""
+    if facts.file_problem:
+        return f"its file is there without a good image: {facts.file_problem}"
+    if facts.new_place_pending:
+        return NEW_PLACE_PENDING
+    return facts.replacement_pending
 
 
 def _removal_reason(facts: Facts) -> RemovalReason:
-    if facts.not_in_version:
-        return RemovalReason.NOT_IN_VERSION
     if facts.moved:
         return RemovalReason.MOVED
-    return RemovalReason.IGNORED if facts.ignored else RemovalReason.ABSENT
+    if facts.ignored:
+        return RemovalReason.IGNORED
+    return RemovalReason.REPLACED if facts.replaced else RemovalReason.ABSENT

@@ -16,8 +16,12 @@ def uploads_by_content(uploads: Iterable[Upload]) -> dict[str, list[str]]:
 
 
 def uploads_before(removal: RemoveSample, planned: Mapping[str, list[str]]) -> list[str]:
-    """The uids whose upload must be confirmed before the removal is sent: a moved sample's new places, and the right
-    place of a misplaced one. ``planned`` is what ``uploads_by_content`` returned."""
+    """The uids whose upload must be confirmed before the removal is sent: a moved sample's new places, the right place
+    of a misplaced one, and the image that replaces it under its file name. ``planned`` is what ``uploads_by_content``
+    returned."""
+    if removal.replaced_by:
+        uids = planned.get(content_of(removal.replaced_by), [])
+        return [uid for uid in uids if uid == removal.replaced_by]
     if removal.why not in (RemovalReason.MOVED, RemovalReason.MISPLACED, RemovalReason.NOT_IN_VERSION):
         return []
     uids = planned.get(content_of(removal.uid), [])

@@ -23,7 +23,8 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class RemoveSample:
-    """Remove one remote sample by its id; one request. ``class_title`` is the store's spelling."""
+    """Remove one remote sample by its id; one request. ``class_title`` is the store's spelling, ``replaced_by`` the uid
+    of the image that has its file name now, "" where there is none."""
 
     uid: str
     class_title: str
@@ -31,6 +32,7 @@ class RemoveSample:
     class_id: int
     why: RemovalReason
     path: str
+    replaced_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ from astica_sync.core.model import (
     RemoteSample,
     Unreadable,
     fold_title,
+    make_scope,
+    make_uid,
 )
 from astica_sync.core.plan.decision import (
     Action,
@@ -31,7 +33,6 @@ from astica_sync.core.plan.decision import (
     Keep,
     KeepMark,
     LeaveUnmanaged,
-    RemovalReason,
     RemoveCopies,
     SkipFailed,
     UploadSample,
@@ -54,15 +55,24 @@ from astica_sync.core.plan.plan import (
 
 
 @dataclass(frozen=True, slots=True)
+class FileAt:
+    """What the scan found at one path: the content hash of an image, or "" and the ``problem`` that makes it none."""
+
+    content: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PlanContext:
     """What a plan depends on besides the three sides.
 
-    ``run`` and ``run_started`` name the run of the program that plans and when it began, ``quarantine`` is in seconds,
-    ``unreadable`` what its scan could not read, ``failed_before`` the uids that are not tried again (promise 9),
-    ``questioned_titles`` the class titles that wait for the user's confirmation, ``class_remove`` whether whole classes
-    may be removed by one request, ``uids_proven`` whether the service has been seen to keep our uids, ``ignored`` which
-    paths the ignore file takes out of the store, ``is_version`` whether the local side is the snapshot of a version
-    instead of the store: what is missing in it is meant to be missing.
+    ``run`` and ``run_started`` name the run of the program that plans and when it began, ``quarantine`` is in
+    seconds, ``unreadable`` what its scan could not read, ``failed_before`` the uids that are not tried again (promise
+    9), ``questioned_titles`` the class titles that wait for the user's confirmation, ``class_remove`` whether whole
+    classes may be removed by one request, ``uids_proven`` whether the service has been seen to keep our uids,
+    ``ignored`` which paths the ignore file takes out of the store, ``file_at`` what is at a path of the store,
+    ``is_version`` whether the local side is the snapshot of a version instead of the store: what is missing in it is
+    meant to be missing.
     """
 
     run: str
@@ -74,6 +84,7 @@ class PlanContext:
     class_remove: bool = True
     uids_proven: bool = True
     ignored: Callable[[str], bool] = lambda _: False
+    file_at: Callable[[str], FileAt | None] = lambda _: None
     is_version: bool = False
 
 
@@ -103,6 +114,7 @@ def make_plan(
     # Uids begin with the content hash, so all rows about one image arrive together, whatever their class.
     for _, image in groupby(rows, key=lambda row: row.uid[:CONTENT_LENGTH]):
         _plan_image(draft, list(image), observation.asked_at, context)
+    _plan_absent(draft, observation, context)
     return draft.finish(observation, context, sum((later or {}).values()))
 
 
@@ -138,6 +150,16 @@ class _Count:
     hold: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Absent:
+    """A row that is not in the store. ``moved``: its image is in another class of the store; ``pending``: nothing shows
+    yet that the service has it there."""
+
+    row: Row
+    moved: bool
+    pending: bool
+
+
 @dataclass(slots=True)
 class _Draft:
     """A plan in the making; see ``Plan``."""
@@ -153,6 +175,7 @@ class _Draft:
     held: list[Held] = field(default_factory=list)
     in_several_classes: list[tuple[LocalSample, ...]] = field(default_factory=list)
     classes: dict[str, _Count] = field(default_factory=dict)
+    absent: list[_Absent] = field(default_factory=list)
 
     def count(self, title: str) -> _Count:
         found = self.classes.get(title)
@@ -210,10 +233,25 @@ def _plan_image(draft: _Draft, rows: list[Row], asked_at: float, context: PlanCo
             _take(draft, row, row.local.class_title, actions)
     for row in rows:
         if row.local is None:
-            actions = decide(_absent_facts(row, asked_at, context, moved=bool(present), pending=pending))
-            if row.mark is not None:
-                draft.count(row.mark.class_title).managed += len(row.remote)
-            _take(draft, row, row.mark.class_title if row.mark else "", actions)
+            # What replaces it may be planned after it.
+            draft.absent.append(_Absent(row, moved=bool(present), pending=pending))
+
+
+def _plan_absent(draft: _Draft, observation: Observation, context: PlanContext) -> None:
+    """Plans the samples that are not in the store, after all present ones."""
+    unsent = {upload.uid: "the image that replaces it failed before" for upload in draft.failed_before}
+    unsent |= {upload.uid: "the class of the image that replaces it is not confirmed" for upload in draft.questioned}
+    unsent |= {waiting.uid: "the image that replaces it is not confirmed yet" for waiting in draft.waiting}
+    for absent in draft.absent:
+        mark = absent.row.mark
+        if mark is None:
+            # Made elsewhere: whether its class could be read here changes nothing.
+            _take(draft, absent.row, "", decide(Facts(Presence.ABSENT)))
+            continue
+        replacement, facts = _absent_facts(absent, mark, observation, context)
+        facts = facts._replace(replacement_pending=unsent.get(replacement, ""))
+        draft.count(mark.class_title).managed += len(absent.row.remote)
+        _take(draft, absent.row, mark.class_title, decide(facts), replacement)
 
 
 def _present_facts(row: Row, local: LocalSample, asked_at: float, context: PlanContext) -> Facts:
@@ -239,26 +277,30 @@ def _present_facts(row: Row, local: LocalSample, asked_at: float, context: PlanC
     )
 
 
-def _absent_facts(row: Row, asked_at: float, context: PlanContext, *, moved: bool, pending: bool) -> Facts:
-    mark = row.mark
-    if mark is None:
-        # Made elsewhere: whether its class could be read here changes nothing.
-        return Facts(Presence.ABSENT)
-    return Facts(
+def _absent_facts(absent: _Absent, mark: Mark, observation: Observation, context: PlanContext) -> tuple[str, Facts]:
+    """The uid of the image that replaces the sample under its file name, "" where there is none; and the facts."""
+    row = absent.row
+    at = None if context.is_version else context.file_at(mark.path)
+    replacement = ""
+    if at is not None and at.content and at.content != mark.content:
+        replacement = make_uid(at.content, make_scope(observation.model.model_id, mark.class_title))
+    return replacement, Facts(
         Presence.UNKNOWN if context.unreadable.covers(mark.class_title) else Presence.ABSENT,
         mark.state,
         tuple(sample.sample_id for sample in row.remote),
         (),
-        asked_at,
+        observation.asked_at,
         quarantine_end(mark, context),
-        moved=moved,
-        new_place_pending=pending,
-        ignored=bool(row.remote) and not moved and context.ignored(mark.path),
+        moved=absent.moved,
+        new_place_pending=absent.pending,
+        ignored=bool(row.remote) and not absent.moved and context.ignored(mark.path),
         not_in_version=context.is_version,
+        file_problem=at.problem if at is not None else "",
+        replaced=bool(replacement),
     )
 
 
-def _take(draft: _Draft, row: Row, title: str, actions: tuple[Action, ...]) -> None:
+def _take(draft: _Draft, row: Row, title: str, actions: tuple[Action, ...], replaced_by: str = "") -> None:
     """Enters the actions about one sample into the plan."""
     for action in actions:
         match action:
@@ -277,7 +319,7 @@ def _take(draft: _Draft, row: Row, title: str, actions: tuple[Action, ...]) -> N
             case AdoptCopy():
                 draft.adopts.append(Adopt(row.uid, title, _path(row), action.sample_id))
             case RemoveCopies():
-                draft.removals.extend(_removals(row, title, action))
+                draft.removals.extend(_removals(row, title, action, replaced_by))
                 draft.count(title).remove += len(action.sample_ids)
             case HoldCopies():
                 draft.held.extend(Held(row.uid, title, one, action.reason, _path(row)) for one in action.sample_ids)
@@ -301,10 +343,12 @@ def _upload(row: Row, again: bool = False) -> Upload:
     return Upload(row.uid, row.local.class_title, row.local.paths[0], row.local.size, again)
 
 
-def _removals(row: Row, title: str, action: RemoveCopies) -> Iterator[RemoveSample]:
+def _removals(row: Row, title: str, action: RemoveCopies, replaced_by: str) -> Iterator[RemoveSample]:
     for sample in row.remote:
         if sample.sample_id in action.sample_ids:
-            yield RemoveSample(row.uid, title, sample.sample_id, sample.class_id, action.reason, _path(row))
+            yield RemoveSample(
+                row.uid, title, sample.sample_id, sample.class_id, action.reason, _path(row), replaced_by
+            )
 
 
 def fold_into_class_removals(
@@ -329,6 +373,3 @@ def fold_into_class_removals(
         for class_id, entry in whole.items()
     )
     return tuple(removal for removal in removals if removal.class_id not in whole), class_removals
-
-
-__all__ = ["PlanContext", "RemovalReason", "fold_into_class_removals", "last_sending", "make_plan", "quarantine_end"]
