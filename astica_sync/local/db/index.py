@@ -232,6 +232,16 @@ class Index(CacheFile):
         with self._decoding:
             return sorted(join(folder, name) for _, folder, name in rows)
 
+    def file_at(self, path: str) -> tuple[str | None, str | None] | None:
+        """The content hash of the file at one path, or the reason why it is no image; None where there is no file."""
+        folder, name = os.path.split(os.fsencode(path))
+        query = (
+            "SELECT content, reason FROM file JOIN folder ON folder.id = file.folder_id"
+            " WHERE folder.path = ? AND file.name = ?"
+        )
+        row = next(self._rows(query, (folder, name)), None)
+        return None if row is None else (row[0], row[1])
+
     def paths_with(self, content: str) -> list[str]:
         """All files of any class that hold this content, sorted."""
         return sorted(join(folder, name) for _, folder, name in self._rows(_PLACES, (content,)))

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from astica_sync.core.model import ALL_READABLE, LocalSample, Observation, Problem
 from astica_sync.core.plan.guard import Refusal, check_removals, check_repeats
 from astica_sync.core.plan.plan import Plan
-from astica_sync.core.plan.planner import PlanContext, make_plan
+from astica_sync.core.plan.planner import FileAt, PlanContext, make_plan
 from astica_sync.core.plan.similar_titles import NearTitle, find_near_titles
 from astica_sync.local.db.journal import BadSample
 from astica_sync.local.scan.ignore import Ignore
+from astica_sync.local.scan.placeholder import find_placeholder
 from astica_sync.local.scan.scanner import Scan, ScanOptions, scan_store
 from astica_sync.sync.plan.ask_watcher import scan_by_watcher
 from astica_sync.sync.plan.compare import compare
@@ -110,6 +111,7 @@ def plan_round(
         class_remove=session.policy.class_remove,
         uids_proven=bool(local.journal.get_meta(UIDS_PROVEN)),
         ignored=_find_ignored(local),
+        file_at=_find_file_at(local),
         is_version=target is not None,
     )
     if target is not None:
@@ -143,6 +145,25 @@ def _similar_titles(
         for entry in find_near_titles(scan.classes, (entry.title for entry in observation.classes))
         if entry.title not in accepted and not local.journal.has_class(entry.title)
     ]
+
+
+def _find_file_at(local: LocalSide) -> Callable[[str], FileAt | None]:
+    """Returns a function: what the scan found at a path, or what stands there for an image that is elsewhere."""
+
+    def file_at(path: str) -> FileAt | None:
+        if not path:
+            return None
+        found = local.index.file_at(path)
+        if found is not None:
+            content, problem = found
+            return FileAt(content or "", problem or "")
+        try:
+            placeholder = find_placeholder(local.fs, local.layout.root, path)
+        except OSError as error:
+            return FileAt(problem=f"its folder cannot be read: {error.strerror}")
+        return None if placeholder is None else FileAt(problem=f"a cloud client has replaced it by {placeholder}")
+
+    return file_at
 
 
 def _find_ignored(local: LocalSide) -> Callable[[str], bool]:
