@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from astica_sync.core.plan.decision import RemovalReason
-from astica_sync.core.plan.guard import Allowance, check_removals, check_repeats
+from astica_sync.core.plan.guard import Allowance, RecentRemovals, check_removals, check_repeats
 from astica_sync.core.plan.plan import ClassCount, Plan, RemoveClass, RemoveSample, Upload
 
 
@@ -108,3 +108,43 @@ def test_yes_allows_repeats_and_max_remove_does_not():
 
 def test_a_refusal_says_what_is_kept_back():
     assert check_removals(plan_of(11, 100), Allowance())[0].kept_back == "removed"
+
+
+def recent(can: int) -> RecentRemovals:
+    return RecentRemovals({"Can": can})
+
+
+def test_what_was_removed_in_the_last_day_counts() -> None:
+    """A folder that loses three files before each push is noticed at the fourth."""
+    assert check_removals(plan_of(3, 91), Allowance(), recent(7)) == []
+    refusals = check_removals(plan_of(3, 88), Allowance(), recent(10))
+    assert refusals[0].reason == (
+        "3 samples of 88 would be removed, 10 were in the last 24 hours; at most 10 are removed without confirmation"
+    )
+
+
+def test_the_share_is_that_of_what_was_there_a_day_ago() -> None:
+    elsewhere = RecentRemovals({"Bottle": 50})
+    assert check_removals(plan_of(50, 950), Allowance(), elsewhere) == []
+    assert len(check_removals(plan_of(51, 950), Allowance(), elsewhere)) == 1
+
+
+def test_a_class_that_shrinks_slowly_is_noticed() -> None:
+    plan = plan_of(5, 1000)
+    plan = replace(plan, classes={**plan.classes, "Can": ClassCount(local=10, managed=30)})
+    assert check_removals(plan, Allowance(), recent(15)) == []
+    (refusal,) = check_removals(plan, Allowance(), recent(30))
+    assert refusal.reason == (
+        "class 'Can' would lose 5 of 30 samples, 30 were in the last 24 hours; "
+        "at most 30 are removed without confirmation"
+    )
+
+
+@pytest.mark.parametrize("why", [RemovalReason.MOVED, RemovalReason.REPLACED])
+def test_moves_and_replaced_images_are_not_added_to_earlier_removals(why: RemovalReason) -> None:
+    assert check_removals(plan_of(9, 1000, why=why), Allowance(), recent(100)) == []
+
+
+def test_max_remove_and_yes_ask_for_no_memory() -> None:
+    assert check_removals(plan_of(5, 100), Allowance(at_most=5), recent(100)) == []
+    assert check_removals(plan_of(5, 100), Allowance(all=True), recent(100)) == []

@@ -5,21 +5,28 @@ a slip. Ten samples, or a tenth of what is managed, pass without a question: eno
 to be put back from the backup within minutes of budget. Refused are also more than half of one class, the last file of
 a class whose images are nowhere else in the store, and a file that is still there and is ignored now.
 
+The allowance is one for 24 hours, not for each plan: what was removed in them without confirmation counts, whichever
+command did it, so that a folder that loses its files one by one is noticed as well. Moves, replaced images and removals
+that the user confirmed do not count.
+
 A service that suddenly shows few of its samples was emptied elsewhere, or its answer is wrong. Sending everything again
 would cost days of budget, and leave each sample twice if it was only hidden, so the user confirms that too.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from astica_sync.core.plan.decision import RemovalReason
 from astica_sync.core.plan.plan import Plan, RemoveSample, Upload
 
+MEMORY_SECONDS = 24 * 3600.0
+"""How long a removal counts against the allowance."""
+
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """How much a plan may remove without confirmation.
+    """How much is removed in 24 hours without confirmation.
 
     ``share`` (0 to 1) of the managed samples, though always ``floor`` of them; ``class_share`` of one class likewise.
     ``at_most`` is the number given by ``--max-remove`` and replaces all of these; ``all`` is ``--yes``.
@@ -30,6 +37,21 @@ class Allowance:
     floor: int = 10
     at_most: int | None = None
     all: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RecentRemovals:
+    """How many samples whose file is gone were removed without confirmation in the last ``MEMORY_SECONDS``, by class
+    title."""
+
+    by_class: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        return sum(self.by_class.values())
+
+
+NO_REMOVALS = RecentRemovals()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +69,7 @@ class Refusal:
         return "sent again" if self.uploads else "removed"
 
 
-def check_removals(plan: Plan, allowance: Allowance) -> list[Refusal]:
+def check_removals(plan: Plan, allowance: Allowance, recent: RecentRemovals = NO_REMOVALS) -> list[Refusal]:
     """Every reason against the removals of the plan; one is enough to refuse them all."""
     removed = plan.removed
     if not removed or allowance.all:
@@ -60,16 +82,17 @@ def check_removals(plan: Plan, allowance: Allowance) -> list[Refusal]:
             return []
         reason = f"{_samples(len(removed))} would be removed; --max-remove allows {allowance.at_most}"
         return [_refuse(reason, removed)]
-    return check_total(plan, allowance) + check_ignored(plan) + check_classes(plan, allowance)
+    return check_total(plan, allowance, recent) + check_ignored(plan) + check_classes(plan, allowance, recent)
 
 
-def check_total(plan: Plan, allowance: Allowance) -> list[Refusal]:
+def check_total(plan: Plan, allowance: Allowance, recent: RecentRemovals) -> list[Refusal]:
     """The reason against removing more than the allowed share of all managed samples."""
     removed = plan.removed
-    limit = max(allowance.floor, int(allowance.share * plan.managed))
-    if len(removed) <= limit:
+    before = plan.managed + recent.total
+    limit = max(allowance.floor, int(allowance.share * before))
+    if len(removed) + _counted(recent.total, removed) <= limit:
         return []
-    total = f"{_samples(len(removed))} of {plan.managed} would be removed"
+    total = f"{_samples(len(removed))} of {plan.managed} would be removed{_and_before(recent.total, removed)}"
     return [_refuse(f"{total}; at most {limit} are removed without confirmation", removed)]
 
 
@@ -81,7 +104,7 @@ def check_ignored(plan: Plan) -> list[Refusal]:
     return [_refuse(f"{_samples(len(ignored))} would be removed because the ignore file excludes them now", ignored)]
 
 
-def check_classes(plan: Plan, allowance: Allowance) -> list[Refusal]:
+def check_classes(plan: Plan, allowance: Allowance, recent: RecentRemovals) -> list[Refusal]:
     """The reasons against removing a class, or more than the allowed share of one."""
     per_class: dict[str, list[RemoveSample]] = defaultdict(list)
     for removal in plan.removed:
@@ -89,11 +112,13 @@ def check_classes(plan: Plan, allowance: Allowance) -> list[Refusal]:
     refusals = []
     for title, removals in sorted(per_class.items()):
         count = plan.classes[title]
-        limit = max(allowance.floor, int(allowance.class_share * count.managed))
+        before = recent.by_class.get(title, 0)
+        limit = max(allowance.floor, int(allowance.class_share * (count.managed + before)))
         if count.local == 0 and any(removal.why is RemovalReason.ABSENT for removal in removals):
             refusals.append(_refuse(f"class {title!r} is missing or empty in the store", removals))
-        elif len(removals) > limit:
+        elif len(removals) + _counted(before, removals) > limit:
             loss = f"class {title!r} would lose {len(removals)} of {count.managed} samples"
+            loss += _and_before(before, removals)
             refusals.append(_refuse(f"{loss}; at most {limit} are removed without confirmation", removals))
     return refusals
 
@@ -105,6 +130,15 @@ def check_repeats(plan: Plan, allowance: Allowance) -> list[Refusal]:
         return []
     had = _samples(len(again) + plan.managed)
     return [Refusal(f"the service shows {plan.managed} of {had} that it had; its answer may be wrong", uploads=again)]
+
+
+def _counted(recent: int, removals: Sequence[RemoveSample]) -> int:
+    """What was removed before counts against files that are gone; moves alone are judged by themselves."""
+    return recent if any(removal.why is RemovalReason.ABSENT for removal in removals) else 0
+
+
+def _and_before(recent: int, removals: Sequence[RemoveSample]) -> str:
+    return f", {recent} were in the last 24 hours" if _counted(recent, removals) else ""
 
 
 def _refuse(reason: str, removals: Sequence[RemoveSample]) -> Refusal:
