@@ -239,3 +239,35 @@ def test_where_one_request_at_a_time_may_leave_a_class_goes_sample_by_sample(
     assert len(sandbox.requests_of("sample_remove")) == 3
     assert not sandbox.requests_of("class_remove")
     assert on_service(sandbox, model_id) == in_store(store)
+
+
+def test_a_folder_that_loses_a_few_files_before_each_push_is_noticed(
+    shell: Shell, sandbox: RunningSandbox, many: Path
+) -> None:
+    """The guard remembers a day: 10 of 40 samples are removed in small pushes, then no more."""
+    removed = 0
+    for _ in range(6):
+        drop(many, "Can", 3)
+        ran = shell("push", "--json", "--store", many)
+        removed += ran.json["removed"]
+        if ran.code == 4:
+            break
+    assert ran.code == 4 and removed == 9
+    assert "9 were in the last 24 hours" in ran.json["refusals"][0]["reason"]
+    assert len(sandbox.seen("sample_remove")) == 9
+
+    # What the user allows does not count: the next day of small removals begins with an empty account.
+    assert shell("push", "--yes", "--json", "--store", many).json["removed"] == 3
+    drop(many, "Bottle", 1)
+    assert shell("push", "--json", "--store", many).json["removed"] == 1
+
+
+def test_moves_and_edited_images_do_not_count_for_later_removals(shell: Shell, many: Path) -> None:
+    for number in range(8):
+        (many / "Can" / f"{number:03}.png").rename(many / "Bottle" / f"moved{number}.png")
+    assert shell("push", "--json", "--store", many).json["removed"] == 8
+    for number in range(10, 18):
+        draw(many / "Can" / f"{number:03}.png", 5000 + number)
+    assert shell("push", "--json", "--store", many).json["removed"] == 8
+    drop(many, "Bottle", 5)
+    assert shell("push", "--json", "--store", many).json["removed"] == 5

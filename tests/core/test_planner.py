@@ -121,6 +121,10 @@ CIRCUMSTANCES = [
     (facts(A, AGREED, 0, True)._replace(moved=True, new_place_pending=True), (ForgetMark(),)),
     (facts(A, AGREED, 1, True)._replace(ignored=True), (RemoveCopies((1,), RemovalReason.IGNORED),)),
     (facts(A, AGREED, 1, True)._replace(not_in_version=True), (RemoveCopies((1,), RemovalReason.NOT_IN_VERSION),)),
+    (
+        facts(A, AGREED, 1, True)._replace(not_in_version=True, moved=True, new_place_pending=True),
+        (HoldCopies((1,), NEW_PLACE_PENDING),),
+    ),
 ]
 
 
@@ -479,6 +483,14 @@ def test_a_replaced_image_is_removed_where_its_replacement_is_on_the_service() -
     plan = world.plan(file_at=replaced(world).get)
     assert story(plan) == ["remove Can/a.jpg #100: REPLACED"]
     assert uploads_before(plan.removals[0], uploads_by_content(plan.uploads)) == []
+
+
+def test_a_moved_image_that_is_replaced_waits_for_both() -> None:
+    world = World().has("Jar/a", "Can/b").agreed("Can/a").shows("Can/a")
+    plan = world.plan(file_at=replaced(world).get)
+    assert story(plan) == ["upload Can/b.jpg", "upload Jar/a.jpg", "remove Can/a.jpg #100: MOVED"]
+    before = uploads_before(plan.removals[0], uploads_by_content(plan.uploads))
+    assert set(before) == {world.uid("Jar/a"), world.uid("Can/b")}
 
 
 @pytest.mark.parametrize(

@@ -144,9 +144,9 @@ class Store:
     def problems(self) -> dict[str, str]:
         return {problem.path: problem.reason for problem in self.index.problems()}
 
-    def absent(self, path: str, content: str, fs: FileSystem | None = None) -> bool:
+    def absent(self, path: str, content: str, fs: FileSystem | None = None, replaced_by: str = "") -> bool:
         title = unicodedata.normalize("NFC", path.split("/")[0])
-        return is_still_absent(self.layout, self.index, fs or self.fs, title, content, (path,))
+        return is_still_absent(self.layout, self.index, fs or self.fs, (title, content), (path,), replaced_by)
 
 
 @pytest.fixture
@@ -743,12 +743,31 @@ def test_a_file_that_came_back_after_the_scan_is_not_absent(store: Store) -> Non
     assert not store.absent("Can/1.png", content)
 
 
-def test_a_file_that_holds_other_bytes_now_no_longer_holds_these(store: Store) -> None:
+def test_an_image_is_gone_where_the_one_that_replaces_it_is_at_its_path(store: Store) -> None:
     content = store.write("Can/1.png")
-    for other in (PNG + b"other", b"text", b""):
-        store.write("Can/1.png", other)
-        store.scan()
-        assert store.absent("Can/1.png", content)
+    other = store.write("Can/1.png", PNG + b"other")
+    store.scan()
+    assert store.absent("Can/1.png", content, replaced_by=other)
+    assert not store.absent("Can/1.png", content), "the plan does not know of it"
+    assert not store.absent("Can/1.png", content, replaced_by="0" * 32), "another one came meanwhile"
+
+
+@pytest.mark.parametrize("rest", [b"text", b"", bytes(100)])
+def test_an_image_is_not_gone_while_a_file_without_an_image_is_at_its_path(store: Store, rest: bytes) -> None:
+    content = store.write("Can/1.png")
+    store.write("Can/1.png", rest)
+    store.scan()
+    assert not store.absent("Can/1.png", content)
+    assert not store.absent("Can/1.png", content, replaced_by="0" * 32)
+    (store.root / "Can/1.png").unlink()
+    assert store.absent("Can/1.png", content)
+
+
+def test_an_image_is_not_gone_while_a_placeholder_stands_for_it(store: Store) -> None:
+    content = store.write("Can/1.png")
+    (store.root / "Can/1.png").rename(store.root / "Can/.1.png.icloud")
+    store.scan()
+    assert not store.absent("Can/1.png", content)
 
 
 def test_a_wrong_word_of_the_index_removes_nothing(store: Store) -> None:
@@ -766,11 +785,11 @@ def test_a_wrong_word_of_the_index_removes_nothing(store: Store) -> None:
     ("at", "path"), [("lstat", "Can/1.png"), ("lstat", "Can"), ("lstat", ""), ("open", "Can/1.png")]
 )
 def test_what_cannot_be_looked_at_is_not_absent(store: Store, at: str, path: str) -> None:
-    store.write("Can/1.png", PNG + b"other")
+    other = store.write("Can/1.png", PNG + b"other")
     store.scan()
     fs = FaultyDisk(store.root, path, errno.EACCES, at)
-    assert not store.absent("Can/1.png", "0" * 32, fs)
-    assert store.absent("Can/1.png", "0" * 32)
+    assert not store.absent("Can/1.png", "0" * 32, fs, replaced_by=other)
+    assert store.absent("Can/1.png", "0" * 32, replaced_by=other)
 
 
 def test_a_store_that_is_not_itself_has_nothing_absent(store: Store) -> None:

@@ -351,6 +351,11 @@ class Oracle:
         if view.copies(seen.uid, title) == [seen.sample_id] and notes.wanted is None:
             self._look_again(run, mark, content, name)
         stable = self._stable(run)
+        if notes.wanted is None and (title, content) not in stable:
+            file = _file_without_image(store, mark)
+            if file is not None and file.epoch <= notes.scan_epoch:
+                path = os.fsdecode(mark[3])
+                world.violate(3, f"{run.name} removes {name}, although {path} is there without a good image")
         if (title, content) in stable:
             self._is_extra(run, notes, view, seen, title, name)
         elif not set(view.copies(seen.uid, title)) - notes.removed - {seen.sample_id}:
@@ -455,6 +460,10 @@ class Oracle:
                 continue
             if sample.origin != store.name or uid in expected or sample.late or uid in book.excused:
                 continue
+            mark = self._mark(store, uid) or self._mark_alike(store, Seen(sample.sample_id, uid, 0, entry.title))
+            if mark is not None and _file_without_image(store, mark) is not None:
+                # Held until a good image is there, or nothing.
+                continue
             data = store.durable(_object(uid[:32]))
             if data is not None and xxhash.xxh3_128_hexdigest(data) == uid[:32]:
                 self.world.violate(4, f"sample {sample.sample_id} ({uid[:6]} in {entry.title!r}) is left behind")
@@ -521,6 +530,14 @@ class Oracle:
 
 def _uid(title: str, content: str) -> str:
     return make_uid(content, make_scope(MODEL, title))
+
+
+def _file_without_image(store: "Store", mark: tuple[str, str, str, bytes]) -> Node | None:
+    """The file at the path of a mark, where it is there and is no good image."""
+    node = store.shown(os.fsdecode(mark[3])) if mark[3] else None
+    if node is None or node.is_folder or (node.data.startswith(PNG) and b"broken" not in node.data):
+        return None
+    return node
 
 
 def _object(content: str) -> str:

@@ -214,8 +214,6 @@ def _remove_extras(facts: Facts) -> tuple[Action, ...]:
 
 def _decide_absent(facts: Facts) -> Action:
     if facts.copies:
-        if facts.not_in_version:
-            return RemoveCopies(facts.copies, RemovalReason.NOT_IN_VERSION)
         if obstacle := _removal_obstacle(facts):
             return HoldCopies(facts.copies, obstacle)
         return RemoveCopies(facts.copies, _removal_reason(facts))
@@ -233,6 +231,8 @@ def _removal_obstacle(facts: Facts) -> str:
 
 
 def _removal_reason(facts: Facts) -> RemovalReason:
+    if facts.not_in_version:
+        return RemovalReason.NOT_IN_VERSION
     if facts.moved:
         return RemovalReason.MOVED
     if facts.ignored:

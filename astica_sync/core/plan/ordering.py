@@ -19,10 +19,9 @@ def uploads_before(removal: RemoveSample, planned: Mapping[str, list[str]]) -> l
     """The uids whose upload must be confirmed before the removal is sent: a moved sample's new places, the right place
     of a misplaced one, and the image that replaces it under its file name. ``planned`` is what ``uploads_by_content``
     returned."""
-    if removal.replaced_by:
-        uids = planned.get(content_of(removal.replaced_by), [])
-        return [uid for uid in uids if uid == removal.replaced_by]
-    if removal.why not in (RemovalReason.MOVED, RemovalReason.MISPLACED, RemovalReason.NOT_IN_VERSION):
-        return []
-    uids = planned.get(content_of(removal.uid), [])
-    return [uid for uid in uids if uid == removal.uid] if removal.why is RemovalReason.MISPLACED else uids
+    needed = {removal.replaced_by} if removal.replaced_by else set()
+    if removal.why is RemovalReason.MISPLACED:
+        needed.add(removal.uid)
+    elif removal.why in (RemovalReason.MOVED, RemovalReason.NOT_IN_VERSION):
+        needed.update(planned.get(content_of(removal.uid), ()))
+    return [uid for uid in sorted(needed) if uid in planned.get(content_of(uid), ())]

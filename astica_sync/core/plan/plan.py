@@ -24,7 +24,7 @@ class Upload:
 @dataclass(frozen=True, slots=True)
 class RemoveSample:
     """Remove one remote sample by its id; one request. ``class_title`` is the store's spelling, ``replaced_by`` the uid
-    of the image that has its file name now, "" where there is none."""
+    of the image that has its file name now, "" where there is none; ``confirmed`` whether the user allowed it."""
 
     uid: str
     class_title: str
@@ -33,6 +33,7 @@ class RemoveSample:
     why: RemovalReason
     path: str
     replaced_by: str = ""
+    confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

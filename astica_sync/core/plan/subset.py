@@ -43,6 +43,18 @@ def with_confirmed_places(plan: Plan, confirmed: Container[str]) -> Plan:
     return _with_removals(plan, lambda removal: all(uid in confirmed for uid in uploads_before(removal, places)))
 
 
+def with_confirmed_removals(plan: Plan) -> Plan:
+    """The same plan, its removals marked as allowed by the user."""
+    return replace(
+        plan,
+        removals=tuple(replace(removal, confirmed=True) for removal in plan.removals),
+        class_removals=tuple(
+            replace(entry, samples=tuple(replace(removal, confirmed=True) for removal in entry.samples))
+            for entry in plan.class_removals
+        ),
+    )
+
+
 def first_upload_only(plan: Plan) -> Plan:
     """Everything that needs no request, and the first upload."""
     return Plan(adopts=plan.adopts, forgets=plan.forgets, uploads=plan.uploads[:1])

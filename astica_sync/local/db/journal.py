@@ -226,6 +226,16 @@ class Journal:
             _event,
         )
 
+    def removals_since(self, since: float, reason: str) -> dict[str, int]:
+        """How many samples were removed for this reason at ``since`` or later, by class title. Reads back to that time
+        alone."""
+        query = (
+            "SELECT class, count(*) FROM history"
+            " WHERE id > coalesce((SELECT id FROM history WHERE at < ? ORDER BY id DESC LIMIT 1), 0)"
+            " AND action IN ('remove', 'remove-class') AND outcome = 'done' AND reason = ? GROUP BY class"
+        )
+        return dict(self._read(query, (since, reason), lambda row: (str(row[0]), int(row[1]))))
+
     def events_of(self, uids: Sequence[str]) -> Iterator[Event]:
         """What was done about some samples, in the order it was done; looks through the whole history."""
         marks = ", ".join("?" * len(uids))

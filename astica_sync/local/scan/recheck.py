@@ -9,28 +9,30 @@ from astica_sync.local.identity import check_root
 from astica_sync.local.layout import Layout
 from astica_sync.local.scan.file_hash import HashOutcome, hash_file
 from astica_sync.local.scan.ignore import Ignore
+from astica_sync.local.scan.placeholder import find_placeholder
 
 
 def is_still_absent(
-    layout: Layout, index: Index, files: FileSystem, class_title: str, content: str, paths: Iterable[str]
+    layout: Layout, index: Index, files: FileSystem, sample: tuple[str, str], paths: Iterable[str], replaced_by: str = ""
 ) -> bool:
-    """Whether none of ``paths`` has that content now (promise 3).
+    """Whether none of ``paths`` has the image of ``sample`` (class title, content hash) now (promise 3).
 
     Only the disk counts: a file that exists is read, whatever the index has. Whatever cannot be read counts as not
-    absent. A file that the ignore file excludes counts as absent. (The six parameters are the store's files and index,
-    and the sample.)
+    absent. So does a file without a good image, a placeholder, or an image other than ``replaced_by``, the content hash
+    that the plan found there ("" for none). A file that the ignore file excludes counts as absent. (The six parameters
+    are the store's files and index, the sample, and what the plan knows of it.)
     """
     try:
         check_root(layout, files)
         ignore = Ignore.load(layout.root)
-        if index.paths_of(class_title, content):
+        if index.paths_of(*sample):
             return False
-        return all(ignore.skips_below(path) or _is_gone(layout, index, files, path, content) for path in paths)
+        return all(ignore.skips_below(path) or _is_gone(layout, index, files, path, replaced_by) for path in paths)
     except StoreError:
         return False
 
 
-def _is_gone(layout: Layout, index: Index, files: FileSystem, path: str, content: str) -> bool:
+def _is_gone(layout: Layout, index: Index, files: FileSystem, path: str, replaced_by: str) -> bool:
     parts = path.split("/")
     try:
         device = files.lstat(layout.root).st_dev
@@ -44,10 +46,17 @@ def _is_gone(layout: Layout, index: Index, files: FileSystem, path: str, content
                 return False
         kind = kind_of(files.lstat(layout.root / path))
     except (FileNotFoundError, NotADirectoryError):
-        return True
+        return _has_no_placeholder(layout, files, path)
     except OSError:
         return False
     if kind is not Kind.FILE:
         return kind is Kind.FOLDER
     current = hash_file(files, layout.root / path)
-    return current.outcome is HashOutcome.READ and current.content != content
+    return current.outcome is HashOutcome.READ and bool(replaced_by) and current.content == replaced_by
+
+
+def _has_no_placeholder(layout: Layout, files: FileSystem, path: str) -> bool:
+    try:
+        return find_placeholder(files, layout.root, path) is None
+    except OSError:
+        return False

@@ -1,4 +1,8 @@
-"""Entries of the journal's history about what a plan did to one sample."""
+"""Entries of the journal's history about what a plan did to one sample.
+
+A removal that was done has its reason, which the guard counts for a day: ``RemovalReason``, and whether the user
+allowed it.
+"""
 
 from astica_sync.core.plan.plan import Adopt, RemoveSample, Upload
 from astica_sync.errors import Outcome, RemoteError
@@ -28,5 +32,10 @@ def event_of(
         sample.path,
         None if isinstance(sample, Upload) else sample.sample_id,
         outcome,
-        str(error) if error else "",
+        str(error) if error else removal_reason(sample) if isinstance(sample, RemoveSample) else "",
     )
+
+
+def removal_reason(removal: RemoveSample) -> str:
+    """What the history says about a removal that was done."""
+    return f"{removal.why}; confirmed" if removal.confirmed else str(removal.why)

@@ -96,7 +96,9 @@ def recheck_absence(local: LocalSide, removal: RemoveSample) -> bool:
         return True
     content = content_of(removal.uid)
     paths = {removal.path, *local.index.paths_of(removal.class_title, content)} - {""}
-    return is_still_absent(local.layout, local.index, local.fs, removal.class_title, content, tuple(sorted(paths)))
+    replaced_by = content_of(removal.replaced_by) if removal.replaced_by else ""
+    sample = (removal.class_title, content)
+    return is_still_absent(local.layout, local.index, local.fs, sample, tuple(sorted(paths)), replaced_by)
 
 
 def mark_removed(journal: Journal, removals: Sequence[RemoveSample], now: float) -> None:

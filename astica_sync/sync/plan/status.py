@@ -4,7 +4,15 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
 from astica_sync.core.model import ALL_READABLE, LocalSample, Observation, Problem
-from astica_sync.core.plan.guard import Refusal, check_removals, check_repeats
+from astica_sync.core.plan.decision import RemovalReason
+from astica_sync.core.plan.guard import (
+    MEMORY_SECONDS,
+    NO_REMOVALS,
+    RecentRemovals,
+    Refusal,
+    check_removals,
+    check_repeats,
+)
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.plan.planner import FileAt, PlanContext, make_plan
 from astica_sync.core.plan.similar_titles import NearTitle, find_near_titles
@@ -123,12 +131,21 @@ def plan_round(
         scan,
         observation,
         plan,
-        check_removals(plan, session.policy.allowance) + check_repeats(plan, session.policy.allowance),
+        check_removals(plan, session.policy.allowance, _recent_removals(session, plan))
+        + check_repeats(plan, session.policy.allowance),
         list(local.index.problems()),
         bad,
         [entry for entry in near if entry.title in waiting_titles],
         most,
     )
+
+
+def _recent_removals(session: Session, plan: Plan) -> RecentRemovals:
+    """What was removed in the last day without confirmation; read only where the plan removes something."""
+    if not plan.removed:
+        return NO_REMOVALS
+    since = session.runtime.clock.now() - MEMORY_SECONDS
+    return RecentRemovals(session.local.journal.removals_since(since, str(RemovalReason.ABSENT)))
 
 
 def samples_to_hold(local: LocalSide, model_id: int, target: VersionTarget | None) -> Iterable[LocalSample]:

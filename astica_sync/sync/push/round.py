@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from astica_sync.core.plan.guard import Refusal
+from astica_sync.core.plan.guard import Allowance, Refusal
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.plan.similar_titles import NearTitle
-from astica_sync.core.plan.subset import after_uploads, without_repeats, without_uploads
+from astica_sync.core.plan.subset import after_uploads, with_confirmed_removals, without_repeats, without_uploads
 from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.apply.result import ApplyResult, FailedSample
 from astica_sync.sync.plan.status import StoreStatus, plan_round
@@ -89,6 +89,7 @@ class RoundRunner:
         self._announce(status)
         refusals = self._ask_guard(status.refusals)
         status = drop_refused_repeats(status, refusals)
+        status = mark_confirmed_removals(status, refusals, self._session.policy.allowance)
         applied = apply_round(self._session, status, refusals)
         now, quarantine = self._session.runtime.clock.now(), self._session.policy.quarantine
         observe_at = next_observation(status.plan, applied, self._refused, now, quarantine)
@@ -165,6 +166,14 @@ def drop_confirmed(status: StoreStatus, confirmed: set[str]) -> tuple[StoreStatu
 def is_agreed(named: set[int | str], agreed: set[int | str]) -> bool:
     """Whether the user agreed to all of these samples."""
     return named <= agreed
+
+
+def mark_confirmed_removals(status: StoreStatus, refusals: list[Refusal], allowance: Allowance) -> StoreStatus:
+    """Marks the removals that the user allowed, by an answer or a flag: the guard does not count them later."""
+    answered = any(refusal.samples for refusal in status.refusals) and not refusals
+    if answered or allowance.all or allowance.at_most is not None:
+        return replace(status, plan=with_confirmed_removals(status.plan))
+    return status
 
 
 def drop_refused_repeats(status: StoreStatus, refusals: list[Refusal]) -> StoreStatus:

@@ -6,7 +6,6 @@ from typing import Any
 
 from astica_sync.errors import StoreError
 from astica_sync.local.identity import read_sentinel
-from astica_sync.local.scan.file_hash import FileHash, HashOutcome
 from tests.simulation.mutants.seams import mutant, nothing, replace, within, wrap
 
 IDENTITY = "astica_sync.local.identity:"
@@ -20,10 +19,6 @@ VOLUME = "tests.simulation.filesystem:SimVolume."
 
 def of_any_inode(original: Any, scope: Any, layout: Any, files: Any = None) -> Any:
     return changed(original(layout, files), inode=files.lstat(layout.root).st_ino)
-
-
-def another_content(original: Any, scope: Any, fs: Any, path: Any) -> FileHash:
-    return FileHash(HashOutcome.READ, content="another")
 
 
 def missing_if_unreadable(original: Any, scope: Any, self: Any, path: Any) -> Any:
@@ -91,7 +86,7 @@ LOCAL_MUTANTS = (
     mutant("the root is not looked at", replace(IDENTITY + "check_root", read_sentinel)),
     mutant(
         "the second look reads nothing",
-        within(RECHECK + "_is_gone", "astica_sync.local.scan.file_hash:hash_file", another_content),
+        replace(RECHECK + "_is_gone", lambda layout, index, files, path, replaced_by: True),
     ),
     mutant(
         "what cannot be read is absent",

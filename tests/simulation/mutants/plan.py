@@ -37,11 +37,11 @@ def misplaced_are_copies(original: Any, facts: Any) -> Any:
     return original(facts)
 
 
-def unmanaged_are_removed(original: Any, draft: Any, row: Any, title: str, actions: Any) -> Any:
+def unmanaged_are_removed(original: Any, draft: Any, row: Any, title: str, actions: Any, replaced_by: str = "") -> Any:
     if any(isinstance(action, LeaveUnmanaged) for action in actions) and row.remote:
         title = row.remote[0].class_title
         actions = (RemoveCopies(tuple(sample.sample_id for sample in row.remote), RemovalReason.ABSENT),)
-    return original(draft, row, title, actions)
+    return original(draft, row, title, actions, replaced_by)
 
 
 def no_extras(original: Any, facts: Any) -> Any:
@@ -60,6 +60,16 @@ def as_large_as_what_is_removed(original: Any, removals: Any, observation: Any, 
 
 WHOLE_CLASS_OF_OTHERS = wrap(PLAN + "fold_into_class_removals", as_large_as_what_is_removed)
 
+
+def gone_unless_equal(original: Any, layout: Any, index: Any, files: Any, path: str, replaced_by: str) -> Any:
+    """Whatever is there, as long as it is a file."""
+    return original(layout, index, files, path, replaced_by) or files.lstat(layout.root / path).st_mode & 0o100000 != 0
+
+
+def without_replacement(original: Any, removal: Any, planned: Any) -> Any:
+    return original(changed(removal, replaced_by=""), planned)
+
+
 PLAN_MUTANTS = (
     mutant("no quarantine", replace(DECISION + "is_settled", lambda facts: True), quick=400),
     mutant("half a quarantine", wrap(PLAN + "quarantine_end", half_as_long)),
@@ -70,6 +80,17 @@ PLAN_MUTANTS = (
     ),
     mutant("the clock of an earlier run is believed", wrap(PLAN + "last_sending", by_any_clock)),
     mutant("a mark is forgotten at once", wrap(DECISION + "_decide_absent", forget_instead_of_keep)),
+    mutant(
+        "a file without a good image is absent",
+        with_facts(file_problem=""),
+        wrap("astica_sync.local.scan.recheck:_is_gone", gone_unless_equal),
+        quick=300,
+    ),
+    mutant(
+        "a replaced image is removed before its replacement is sure",
+        wrap("astica_sync.core.plan.ordering:uploads_before", without_replacement),
+        with_facts(replacement_pending=""),
+    ),
     mutant("bad samples are tried again", with_facts(failed_before=False), quick=1000),
     mutant("unmanaged samples are removed", wrap(PLAN + "_take", unmanaged_are_removed), quick=300),
     mutant("extras are not dropped", wrap(DECISION + "_remove_extras", no_extras)),
@@ -92,7 +113,7 @@ PLAN_MUTANTS = (
         "what could not be seen counts as equal",
         wrap(PLAN + "_Draft.finish", lambda original, *args: changed(original(*args), incomplete=False)),
     ),
-    mutant("the guard is off", replace(GUARD + "check_removals", lambda plan, allowance: []), quick=500),
-    mutant("the guard forgets the classes", replace(GUARD + "check_classes", lambda plan, allowance: [])),
+    mutant("the guard is off", replace(GUARD + "check_removals", lambda plan, allowance, recent: []), quick=500),
+    mutant("the guard forgets the classes", replace(GUARD + "check_classes", lambda plan, allowance, recent: [])),
     mutant("most of all is sent again unasked", replace(GUARD + "check_repeats", lambda plan, allowance: [])),
 )
