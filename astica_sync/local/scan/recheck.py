@@ -13,7 +13,12 @@ from astica_sync.local.scan.placeholder import find_placeholder
 
 
 def is_still_absent(
-    layout: Layout, index: Index, files: FileSystem, sample: tuple[str, str], paths: Iterable[str], replaced_by: str = ""
+    layout: Layout,
+    index: Index,
+    files: FileSystem,
+    sample: tuple[str, str],
+    paths: Iterable[str],
+    replaced_by: str = "",
 ) -> bool:
     """Whether none of ``paths`` has the image of ``sample`` (class title, content hash) now (promise 3).
 
