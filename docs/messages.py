@@ -19,7 +19,7 @@ REASONS_IN = (
 )
 LONGEST_NAME = 4
 """Words of what is a name or a format rather than a reason."""
-PARTS = ("or list it", "the service takes PNG or JPEG;", "save it again")
+PARTS = ("or list it", "the service accepts PNG or JPEG;", "save it again")
 """What reasons are made of."""
 
 SAYS_IT_ITSELF = {"ImageRejected": "The reason ends with what to do."}

@@ -1,6 +1,6 @@
-"""The only door to the file system: every listing and reading of samples, and every write of the store.
+"""The only access to the file system: every listing and reading of samples, and every write to the store.
 
-It decides nothing, so that a simulation can stand in for it. Every method raises ``OSError`` as the system gives it.
+It decides nothing, so that a simulation can replace it. Every method raises ``OSError`` as the system reports it.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from typing import BinaryIO
 CHUNK = 1 << 20
 TEMP_PREFIX = ".tmp-"
 
-# Without O_NONBLOCK a FIFO without a writer would be waited for.
+# Without O_NONBLOCK, opening a FIFO waits for a writer.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 # linux/fs.h: share the blocks of another file, copy on write (btrfs, XFS, bcachefs, ...).
@@ -41,22 +41,22 @@ _KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.FOLDER, stat.S_IFLNK: Kind
 
 
 NamedEntry = tuple[str, Kind | None, int]
-"""A name, its kind (None where that cannot be seen), and the device of what is no regular file."""
+"""A name, its kind (None where it cannot be read), and the device of an entry that is not a regular file."""
 
 Signature = tuple[int, int, int, int]
-"""Size, modification and change time in nanoseconds, inode: what tells an unchanged file."""
+"""Size, modification and change time in nanoseconds, inode: the same for an unchanged file."""
 
 MAX_INT64 = (1 << 63) - 1
-"""What a number of eight bytes can hold, in SQLite or elsewhere."""
+"""The largest signed integer of eight bytes."""
 
 
 def signature(status: os.stat_result) -> Signature:
-    """That of one file, ``bounded``."""
+    """The signature of one file, ``bounded``."""
     return bounded((status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino))
 
 
 def bounded(signature: Signature) -> Signature:
-    """The same in numbers of eight bytes: times after 2262 are all one, and of an inode the lowest 63 bits count."""
+    """The same in integers of eight bytes: times after 2262 are all the same, and inodes are cut to 63 bits."""
     size, changed, touched, inode = signature
     return size, max(-MAX_INT64, min(changed, MAX_INT64)), max(-MAX_INT64, min(touched, MAX_INT64)), inode & MAX_INT64
 
@@ -65,8 +65,8 @@ def kind_of(status: os.stat_result) -> Kind:
     return _KINDS.get(stat.S_IFMT(status.st_mode), Kind.OTHER)
 
 
-def temp_beside(target: Path) -> Path:
-    """A fresh name in the folder of ``target``, so that a rename never crosses file systems."""
+def temp_name(target: Path) -> Path:
+    """A new name in the folder of ``target``, so that a rename never crosses file systems."""
     return target.with_name(f"{TEMP_PREFIX}{os.urandom(8).hex()}")
 
 
@@ -98,10 +98,10 @@ class FileSystem:
     """The file system of this machine."""
 
     def scan_folder(self, path: AnyPath) -> Iterator[Entry]:
-        """All entries of one folder with their status, links not followed, in no order; errors come while iterating.
+        """All entries of one folder with their status, links not followed, in no order; errors are raised on iteration.
 
         An entry that vanishes while the folder is read is left out; one whose status cannot be read has None.
-        Names that are no UTF-8 carry their bytes as ``os.fsdecode`` gives them.
+        Names that are not valid UTF-8 are decoded by ``os.fsdecode``.
         """
         with _listed(path) as listing:
             for entry in listing:
@@ -115,7 +115,8 @@ class FileSystem:
                     yield entry.name, status
 
     def name_folder(self, path: AnyPath) -> Iterator[NamedEntry]:
-        """As ``scan_folder``, for who opens the files anyway: to ask each for its status costs more than its name."""
+        """As ``scan_folder``, without the status of files, which costs more than their names. For files that will be
+        opened anyway."""
         with _listed(path) as listing:
             for entry in listing:
                 try:
@@ -134,9 +135,9 @@ class FileSystem:
         return os.lstat(path)
 
     def open_read(self, path: AnyPath) -> BinaryIO:
-        """Opens a regular file, unbuffered; a symbolic link or anything that is no file is an ``OSError``.
+        """Opens a regular file, unbuffered; a symbolic link or anything else that is not a file is an ``OSError``.
 
-        Never hangs: a FIFO without a writer opens at once and is refused.
+        Never hangs: a FIFO without a writer is opened without waiting and refused.
         """
         descriptor = os.open(path, _READ)
         try:
@@ -149,8 +150,10 @@ class FileSystem:
             raise
 
     def read_small(self, path: AnyPath, most: int) -> tuple[os.stat_result, bytes | None, os.stat_result]:
-        """A regular file, opened as ``open_read`` does: its status, as many bytes as that says, and its status after
-        them. None instead of more than ``most`` bytes, and fewer of a file that has become shorter."""
+        """Reads a regular file, opened as by ``open_read``: its status, its bytes, and its status after reading.
+
+        The bytes are None where there are more than ``most``, and fewer than the status says where the file has become
+        shorter."""
         descriptor = os.open(path, _READ)
         try:
             before = os.fstat(descriptor)
@@ -166,7 +169,7 @@ class FileSystem:
             os.close(descriptor)
 
     def fstat(self, file: BinaryIO) -> os.stat_result:
-        """The status of the file that is open, whatever its name means by now."""
+        """The status of an open file, even if its name refers to another file now."""
         return os.fstat(file.fileno())
 
     def chunks(self, file: BinaryIO, size: int = CHUNK) -> Iterator[bytes]:
@@ -175,7 +178,7 @@ class FileSystem:
             yield piece
 
     def make_folder(self, path: Path) -> None:
-        """Makes the folder and its missing parents, durably; an existing folder is fine."""
+        """Creates the folder and its missing parents, durably; an existing folder is fine."""
         if path.is_dir():
             return
         if path.parent != path:
@@ -187,13 +190,13 @@ class FileSystem:
         self.sync_folder(path.parent)
 
     def write_synced(self, path: Path, chunks: Iterable[bytes], mode: int = 0o666) -> None:
-        """Replaces the file as a whole: after a crash it has the old bytes or the new, after the return the new."""
-        temp = temp_beside(path)
+        """Replaces the whole file: after a crash it has the old or the new bytes, after the return the new ones."""
+        temp = temp_name(path)
         self._write_temp(temp, chunks, mode)
         self.publish(temp, path)
 
     def append_synced(self, path: Path, data: bytes) -> None:
-        """Adds bytes at the end, durable at the return; a crash may leave a part of them."""
+        """Appends bytes, durable at the return; a crash may leave a part of them."""
         fresh = not path.exists()
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         try:
@@ -208,7 +211,7 @@ class FileSystem:
         """Copies the bytes into the new file ``temp``, durably; it shares no inode with the source.
 
         Blocks are shared where the file system can (copy on write), else the kernel copies, else this process does.
-        The caller checks what was copied and then calls ``publish``. After an error nothing is left.
+        The caller checks the copy and then calls ``publish``. After an error there is no ``temp``.
         """
         with self.open_read(source) as reader:
             target = os.open(temp, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
@@ -222,9 +225,9 @@ class FileSystem:
                 os.close(target)
 
     def publish(self, temp: Path, target: Path) -> None:
-        """Gives a synced temporary file its name, durably and in one step; what stood there is replaced.
+        """Renames a synced temporary file, durably and atomically; an existing ``target`` is replaced.
 
-        After an error neither name promises anything: the bytes must be written again, a second sync proves nothing.
+        After an error both names are in doubt: the bytes must be written again, since a second sync proves nothing.
         """
         try:
             temp.replace(target)
@@ -234,13 +237,13 @@ class FileSystem:
         self.sync_folder(target.parent)
 
     def publish_new(self, temp: Path, target: Path) -> None:
-        """As ``publish``, but what stands there is not replaced: a ``FileExistsError``, and ``temp`` is gone."""
+        """As ``publish``, but an existing ``target`` is a ``FileExistsError``; ``temp`` is removed."""
         try:
             os.link(temp, target, follow_symlinks=False)
         except FileExistsError:
             raise
         except OSError:
-            # No hard links here (FAT, some network file systems): look, then rename.
+            # No hard links on this file system (FAT, some network file systems): check, then rename.
             if os.path.lexists(target):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
             temp.replace(target)
@@ -249,7 +252,7 @@ class FileSystem:
         self.sync_folder(target.parent)
 
     def sync_folder(self, path: Path) -> None:
-        """Makes the names in a folder durable, for instance one that a killed process has just published."""
+        """Makes the names in a folder durable, for example one that a killed process has just published."""
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             _sync(descriptor)
@@ -257,13 +260,13 @@ class FileSystem:
             os.close(descriptor)
 
     def remove(self, path: Path) -> None:
-        """Removes one file of ours; one that is not there is fine."""
+        """Removes one file; a missing one is fine."""
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
 
     def time_ns(self, folder: Path) -> int:
-        """What the file system of ``folder`` takes for now, in nanoseconds: the clock that stamps its files."""
-        temp = temp_beside(folder / "any")
+        """The current time of the clock that stamps files on the file system of ``folder``, in nanoseconds."""
+        temp = temp_name(folder / "any")
         descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             return os.fstat(descriptor).st_mtime_ns
@@ -272,7 +275,7 @@ class FileSystem:
             self.remove(temp)
 
     def free_bytes(self, path: AnyPath) -> int:
-        """What this user may still write to the file system that holds ``path``."""
+        """How many bytes this user can still write to the file system of ``path``."""
         status = os.statvfs(path)
         return status.f_bavail * status.f_frsize
 
@@ -317,7 +320,7 @@ def _copy(source: int, target: int) -> None:
         fcntl.ioctl(target, _FICLONE, source)
         return
     except OSError:
-        # Not this file system, not across file systems, or not this system: copy.
+        # Not supported by this file system or system, or across file systems: copy.
         pass
     if hasattr(os, "copy_file_range"):
         try:
@@ -326,6 +329,6 @@ def _copy(source: int, target: int) -> None:
         except OSError as error:
             if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM):
                 raise
-    # Whatever the kernel has not copied; some file systems answer 0 to copy_file_range and have copied nothing.
+    # What the kernel has not copied; on some file systems copy_file_range returns 0 and has copied nothing.
     while piece := os.read(source, CHUNK):
         _write_all(target, piece)

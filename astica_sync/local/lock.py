@@ -1,11 +1,12 @@
-"""One writer per store (promise 8): a lock of the operating system, which a killed process gives back.
+"""One writer per store (promise 8): a lock of the operating system, which is released when its process is killed.
 
-A second lock beside it is held by whoever waits for the first, so that a watcher hears of it and gives way.
+A process that waits for the lock holds a second one meanwhile, so that a watcher notices it and releases the first.
 """
 
 import contextlib
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,39 +17,40 @@ from astica_sync.clock import local_time
 from astica_sync.errors import StoreBusy, StoreError
 from astica_sync.local.layout import STATE_DIR, Layout
 
-PIECE_PATIENCE = 30.0
+WATCHER_WAIT_S = 30.0
 
 
 @contextlib.contextmanager
 def writer_lock(
     layout: Layout, *, now: float | None = None, command: str | None = None, patient: bool = True
 ) -> Iterator[None]:
-    """Held by whoever changes the service from this store; does not wait, except that the ``patient`` give a watcher
-    the time to let go. Who is not patient steps back for those who wait.
+    """Held by a process while it changes the service from this store.
 
-    ``now`` (seconds since the epoch) and ``command`` (default: this process's own) are what another process is told.
+    It does not wait, except that with ``patient`` it gives a watcher time to release the lock. Without ``patient``, as
+    in a watcher, it yields to processes that wait. ``now`` (seconds since the epoch) and ``command`` (default: the
+    command line) are shown to other processes.
 
     Raises:
-        StoreBusy: another process holds it; says which.
+        StoreBusy: another process holds it; the message says which.
         StoreError: the file system cannot lock, or the folder cannot be written.
     """
     if not layout.state.is_dir():
-        # The library would make the folder, and a disk that is not mounted would seem to be a store.
-        raise StoreError(f"cannot lock {layout.root}: it has no {STATE_DIR}", "is the disk mounted?")
+        # FileLock would create the folder, and a disk that is not mounted would look like a store.
+        raise StoreError(f"cannot lock {layout.root}: it has no {STATE_DIR}", "check that the disk is mounted")
     lock = FileLock(str(layout.lock_file))
     try:
         if patient and is_watched(layout):
-            with FileLock(str(_wanted_file(layout))).acquire(timeout=PIECE_PATIENCE, poll_interval=0.02):
-                lock.acquire(timeout=PIECE_PATIENCE, poll_interval=0.02)
+            with FileLock(str(_wanted_file(layout))).acquire(timeout=WATCHER_WAIT_S, poll_interval=0.02):
+                lock.acquire(timeout=WATCHER_WAIT_S, poll_interval=0.02)
         elif not patient and is_wanted(layout):
-            raise StoreBusy(f"another command waits for {layout.root}", "it goes first; the watcher goes on after it")
+            raise StoreBusy(f"another command waits for {layout.root}", "the watcher continues after it")
         else:
             lock.acquire(timeout=0)
     except Timeout as error:
-        hint = "wait for it to end, or stop it; astica-sync pull-status works meanwhile"
-        raise StoreBusy(f"{layout.root} is being written by {_read_holder(layout)}", hint) from error
+        hint = "wait for it to end, or stop it; astica-sync pull-status works at the same time"
+        raise StoreBusy(f"{layout.root} is locked by {_read_holder(layout)}", hint) from error
     except (OSError, NotImplementedError) as error:
-        raise StoreError(f"cannot lock {layout.lock_file}: {error}", "mend the folder's rights") from error
+        raise StoreError(f"cannot lock {layout.lock_file}: {error}", _permissions_hint(layout)) from error
     try:
         _write_holder(layout, now, command)
         yield
@@ -60,24 +62,24 @@ def writer_lock(
 
 @contextlib.contextmanager
 def watcher_lock(layout: Layout) -> Iterator[None]:
-    """Held by a watcher for as long as it runs; beside the lock of the one writer, so that a push works meanwhile.
+    """Held by a watcher for as long as it runs. It is not the writer lock, so that a push works at the same time.
 
     Raises:
         StoreBusy: another process watches this store.
         StoreError: the file system cannot lock, or the folder cannot be written.
     """
     if not layout.state.is_dir():
-        raise StoreError(f"cannot lock {layout.root}: it has no {STATE_DIR}", "is the disk mounted?")
+        raise StoreError(f"cannot lock {layout.root}: it has no {STATE_DIR}", "check that the disk is mounted")
     lock = FileLock(str(layout.watch_lock))
     try:
-        # Whoever only asks whether a watcher runs holds it for a moment.
+        # A process that only checks whether a watcher runs holds it for a moment.
         lock.acquire(timeout=1, poll_interval=0.02)
     except Timeout as error:
         raise StoreBusy(
-            f"{layout.root} is being watched by another process", "astica-sync watch status says which"
+            f"{layout.root} is being watched by another process", "run astica-sync watch status to see which"
         ) from error
     except (OSError, NotImplementedError) as error:
-        raise StoreError(f"cannot lock {layout.watch_lock}: {error}", "mend the folder's rights") from error
+        raise StoreError(f"cannot lock {layout.watch_lock}: {error}", _permissions_hint(layout)) from error
     try:
         yield
     finally:
@@ -85,12 +87,12 @@ def watcher_lock(layout: Layout) -> Iterator[None]:
 
 
 def is_watched(layout: Layout) -> bool:
-    """Whether a watcher of this store is alive, whatever its files say."""
+    """Whether a watcher of this store is running, by its lock."""
     return _is_held(layout.watch_lock)
 
 
 def is_wanted(layout: Layout) -> bool:
-    """Whether somebody waits for the store's lock."""
+    """Whether a process waits for the store's lock."""
     return _is_held(_wanted_file(layout))
 
 
@@ -108,12 +110,16 @@ def _is_held(file: Path) -> bool:
     return False
 
 
+def _permissions_hint(layout: Layout) -> str:
+    return f"fix the permissions: chmod u+rwx {shlex.quote(str(layout.state))}"
+
+
 def _wanted_file(layout: Layout) -> Path:
     return layout.lock_file.with_name("lock-wanted")
 
 
 def _holder_file(layout: Layout) -> Path:
-    # Beside the lock, not in it: the lock's own file belongs to the library, and a broken note breaks nothing.
+    # Not in the lock file, which belongs to the library. If this file is damaged, only its information is lost.
     return layout.lock_file.with_name("lock-holder.json")
 
 
@@ -130,5 +136,5 @@ def _read_holder(layout: Layout) -> str:
         start = "" if since is None else f" since {local_time(since, seconds=True)}"
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return "another process"
-    shown = "".join(letter if letter.isprintable() else "?" for letter in command)
-    return f"process {pid} ({shown}){start}"
+    printable = "".join(letter if letter.isprintable() else "?" for letter in command)
+    return f"process {pid} ({printable}){start}"

@@ -12,7 +12,7 @@ from pathlib import Path
 from shlex import quote
 
 from astica_sync.errors import AsticaSyncError, StoreError
-from astica_sync.local.filesystem import FileSystem, temp_beside
+from astica_sync.local.filesystem import FileSystem, temp_name
 
 SPLIT_FILE = ".astica-split.json"
 
@@ -116,7 +116,7 @@ def _move(source: Path, target: Path, fs: FileSystem) -> bool:
             raise FileExistsError(errno.EEXIST, "a different file of that name exists", str(target))
     else:
         fs.make_folder(target.parent)
-        temp = temp_beside(target)
+        temp = temp_name(target)
         fs.copy_synced(source, temp)
         fs.publish_new(temp, target)
     fs.remove(source)

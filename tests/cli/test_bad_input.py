@@ -242,7 +242,7 @@ def test_a_store_without_its_sentinel_removes_nothing(
     shutil.rmtree(pushed / "Can")
     ran = shell("push", "--yes", "--store", pushed)
     assert ran.code == 1
-    assert "is the disk mounted?" in ran.err
+    assert "check that the disk is mounted" in ran.err
     assert len(sandbox.samples(model_id)) == 5
 
 

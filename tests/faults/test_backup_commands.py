@@ -130,7 +130,7 @@ def test_a_restore_of_one_class_never_overwrites_a_different_file(shell: Shell, 
     mine = (tmp_path / "out" / "Can" / "000.png").read_bytes()
     ran = shell("backup", "restore", "--store", pushed, "--class", "Can", "--to", tmp_path / "out")
     assert ran.code == 1
-    assert "! Can/000.png  (something else stands there" in ran.err
+    assert "! Can/000.png  (another file exists at this path" in ran.err
     assert (tmp_path / "out" / "Can" / "000.png").read_bytes() == mine
     assert sorted(path.name for path in (tmp_path / "out").glob("*/*")) == ["000.png", "001.png", "002.png", "003.png"]
     assert not (tmp_path / "out" / "Bottle").exists()

@@ -55,9 +55,7 @@ def test_every_reason_why_a_file_or_a_sample_failed_says_what_to_do() -> None:
     found = find_reasons()
     assert len(found) > 15
     for reason in found:
-        assert re.search(f"(?:^|[;:] )(?:<advice>$|[a-z ]*(?:{VERBS}))", reason), reason
-    for advice in (*file_hash._ADVICE.values(), file_hash._ANY_ADVICE):
-        assert re.search(f"(?:^|: )(?:{VERBS})", advice), advice
+        assert re.search(f"(?:^|[;:] )[a-z ]*(?:{VERBS})", reason), reason
 
 
 def test_a_reason_without_advice_would_be_found(tmp_path: Path) -> None:

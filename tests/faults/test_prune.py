@@ -324,6 +324,6 @@ def test_a_prune_leaves_every_other_line_as_it_is(two: tuple[Path, list[str]]) -
 def test_a_manifest_that_cannot_be_read_stops_a_prune(two: tuple[Path, list[str]]) -> None:
     root, contents = two
     (root / "manifest.jsonl").write_text(contents[0])
-    assert Backup(root, FileSystem()).pinned() >= {contents[0]}
+    assert Backup(root, FileSystem()).referenced_contents() >= {contents[0]}
     with pytest.raises(StoreError, match=r"manifest\.jsonl of the backup cannot be read"):
-        Backup(root, Refusing("read")).pinned()
+        Backup(root, Refusing("read")).referenced_contents()

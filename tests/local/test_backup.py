@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astica_sync.errors import BackupDamaged, Collision, SourceChanged, StorageFull, StoreError, Unworkable
-from astica_sync.local.backup.backup import Backup, Checked
+from astica_sync.local.backup.backup import Backup, VerifyResult
 from astica_sync.local.backup.catalog import Entry
 from astica_sync.local.filesystem import TEMP_PREFIX, FileSystem
 from tests.harness.damaged_images import DAMAGED
@@ -237,7 +237,7 @@ def test_an_object_lost_after_it_was_stored_is_written_again(backup: Backup, sou
 def test_an_unreadable_object_is_no_proof(backup: Backup, source: Path) -> None:
     backup.put(source, hash_of(PNG))
     later = Backup(backup.root, FailingDisk(name="open_read"))
-    assert "unreadable" in str(later.check(hash_of(PNG)))
+    assert "cannot be read" in str(later.check(hash_of(PNG)))
     with pytest.raises(BackupDamaged, match="cannot be read"):
         later.read(hash_of(PNG))
 
@@ -278,9 +278,9 @@ def test_two_images_with_one_hash_are_never_merged(tmp_path: Path, source: Path,
 def test_a_longer_file_is_not_the_same(backup: Backup, tmp_path: Path) -> None:
     (tmp_path / "short").write_bytes(b"abc")
     (tmp_path / "long").write_bytes(b"abcd")
-    assert not backup.is_same(tmp_path / "short", tmp_path / "long")
-    assert not backup.is_same(tmp_path / "long", tmp_path / "short")
-    assert backup.is_same(tmp_path / "long", tmp_path / "long")
+    assert not backup.has_same_bytes(tmp_path / "short", tmp_path / "long")
+    assert not backup.has_same_bytes(tmp_path / "long", tmp_path / "short")
+    assert backup.has_same_bytes(tmp_path / "long", tmp_path / "long")
 
 
 class ShortReads(FileSystem):
@@ -314,7 +314,7 @@ def test_a_full_disk_says_how_much_is_free_and_leaves_nothing_half_done(source: 
     full = Backup(root, FailingDisk(name=step, failure=OSError(number, os.strerror(number))))
     with pytest.raises(StorageFull, match="MB free in") as failure:
         full.put(source, hash_of(PNG))
-    assert "free some space" in failure.value.hint
+    assert "free disk space" in failure.value.hint
     assert not list(visible(root))
     assert Backup(root, FileSystem()).put(source, hash_of(PNG)).is_new
     assert not leftovers(root)
@@ -325,7 +325,7 @@ def test_a_backup_that_cannot_be_written_stops_the_run_and_names_the_folder(sour
     with pytest.raises(StoreError, match="cannot be written") as failure:
         Backup(source.parents[1] / "backup", FileSystem()).put(source, hash_of(PNG))
     assert isinstance(failure.value, Unworkable)
-    assert "owner, mode" in failure.value.hint
+    assert "fix the permissions" in failure.value.hint
 
 
 def test_a_name_that_did_not_become_durable_is_no_object(backup: Backup, source: Path, tmp_path: Path) -> None:
@@ -449,8 +449,8 @@ def test_the_catalog_names_class_and_file_of_an_object(backup: Backup, source: P
     can = Entry("Can", "Can/001.png", content, "png", len(PNG), 1700000000.0)
     tin = Entry("Büchse", "Büchse/eins.png", content, "png", len(PNG), 1700000000.0)
     assert list(Backup(tmp_path / "backup", FileSystem()).samples()) == [can, tin, can]
-    assert backup.names_of({content}) == {content: [can, tin]}
-    assert backup.names_of({hash_of(JPEG)}) == {}
+    assert backup.entries_of({content}) == {content: [can, tin]}
+    assert backup.entries_of({hash_of(JPEG)}) == {}
 
 
 def test_the_name_of_the_catalog_is_made_durable_once_in_each_run(backup: Backup, source: Path) -> None:
@@ -512,7 +512,7 @@ def test_the_parts_of_a_verification_are_the_whole_and_none_is_twice(
     (backup.find(contents[0]) or Path()).unlink()
     checked = [result for number in range(parts) for result in backup.verify((number + 1, parts))]
     assert sorted(result.content for result in checked) == sorted(contents)
-    assert [result for result in checked if result.reason] == [Checked(contents[0], "missing in the backup")]
+    assert [result for result in checked if result.reason] == [VerifyResult(contents[0], "missing in the backup")]
 
 
 def test_repair_takes_the_first_source_with_the_right_bytes(backup: Backup, source: Path, tmp_path: Path) -> None:

@@ -46,8 +46,8 @@ def test_a_file_over_the_limit_is_refused_without_reading_it(tmp_path: Path) -> 
         file.write(b"\xff\xd8\xff")
         file.truncate(MAX_BYTES + 1)
     with Decoder(program=("no such program",)) as decoder:
-        assert "20 MB at most" in str(decoder.check(tmp_path / "large.jpg"))
-        assert "20 MB at most" in str(decoder.check_bytes((tmp_path / "large.jpg").read_bytes()))
+        assert "limit of 20 MB" in str(decoder.check(tmp_path / "large.jpg"))
+        assert "limit of 20 MB" in str(decoder.check_bytes((tmp_path / "large.jpg").read_bytes()))
 
 
 def test_a_file_that_cannot_be_read_is_no_verdict_on_the_image(tmp_path: Path) -> None:

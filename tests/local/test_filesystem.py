@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from astica_sync.local import filesystem as filesystem_module
-from astica_sync.local.filesystem import CHUNK, FileSystem, Kind, kind_of, temp_beside
+from astica_sync.local.filesystem import CHUNK, FileSystem, Kind, kind_of, temp_name
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_a_copy_has_the_same_bytes_and_another_inode(
         monkeypatch.setattr(os, "copy_file_range", offload)
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(os.urandom(CHUNK + 7))
-    temp = temp_beside(target)
+    temp = temp_name(target)
     fs.copy_synced(source, temp)
     fs.publish(temp, target)
     assert target.read_bytes() == source.read_bytes()
@@ -196,13 +196,13 @@ def test_a_copy_that_fails_leaves_nothing(
     source = tmp_path / "source"
     source.write_bytes(b"bytes")
     with pytest.raises(OSError, match=os.strerror(trouble)):
-        fs.copy_synced(source, temp_beside(tmp_path / "target"))
+        fs.copy_synced(source, temp_name(tmp_path / "target"))
     assert list(tmp_path.iterdir()) == [source]
 
 
 def test_publishing_where_nothing_can_stand_leaves_no_temporary_file(tmp_path: Path, fs: FileSystem) -> None:
     (tmp_path / "folder").mkdir()
-    temp = temp_beside(tmp_path / "folder")
+    temp = temp_name(tmp_path / "folder")
     temp.write_bytes(b"")
     with pytest.raises(IsADirectoryError):
         fs.publish(temp, tmp_path / "folder")

@@ -66,13 +66,13 @@ def test_a_file_of_another_kind_is_named_and_the_way_out_too(name: str) -> None:
         (b"\0\0\0\x20ftypheic", "HEIC image"),
         (b"\0\0\0\x20ftypmp42", "video or other media file"),
         (b"RIFF\x10\0\0\0WEBPVP8 ", "WebP image"),
-        (b"RIFF\x10\0\0\0WAVEfmt ", "not an image this program knows"),
+        (b"RIFF\x10\0\0\0WAVEfmt ", "not an image in a known format"),
         (b'\xef\xbb\xbf <svg width="1">', "SVG drawing"),
         (b"<?xml version='1.0'?><note/>", "text file"),
         (b"<html>", "web page"),
         ("naïve".encode()[:3], "text file"),
-        (b"a line\x1b[31m", "not an image this program knows"),
-        (b"\xfe\xed\xfa\xce", "not an image this program knows"),
+        (b"a line\x1b[31m", "not an image in a known format"),
+        (b"\xfe\xed\xfa\xce", "not an image in a known format"),
     ],
 )
 def test_known_formats_are_named(head: bytes, kind: str) -> None:
@@ -115,7 +115,7 @@ def test_a_mutilated_header_is_no_crash(name: str, at: int, patch: bytes) -> Non
 
 def test_the_limits_of_the_service_are_inclusive() -> None:
     assert judge_bytes(MAX_BYTES) is None
-    assert "20 MB at most" in str(judge_bytes(MAX_BYTES + 1))
+    assert "limit of 20 MB" in str(judge_bytes(MAX_BYTES + 1))
     assert judge_sides(MAX_SIDE, 1) is None
     assert "16000 on a side" in str(judge_sides(1, MAX_SIDE + 1))
     assert "broken image" in str(judge_sides(0, 1))

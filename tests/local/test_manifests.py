@@ -75,7 +75,7 @@ def test_what_is_frozen_is_read_again_whatever_the_names(backup: Backup) -> None
 
 def test_a_snapshot_keeps_its_images_from_being_pruned(backup: Backup) -> None:
     Manifests(backup, FileSystem()).write(lambda: SAMPLES)
-    assert CONTENT in backup.pinned()
+    assert CONTENT in backup.referenced_contents()
 
 
 def test_what_is_not_in_the_backup_cannot_be_frozen(backup: Backup) -> None:

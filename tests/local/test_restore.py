@@ -106,7 +106,7 @@ def test_a_file_with_other_bytes_is_never_overwritten(kept: Kept) -> None:
     report = kept.restore()
     assert report.written == 0
     assert [problem.path for problem in report.problems] == ["Can/001.jpg", "Can/002.jpg", "Can/003.jpg"]
-    assert all("left as it is" in problem.reason for problem in report.problems)
+    assert all("was not changed" in problem.reason for problem in report.problems)
     assert (can / "001.jpg").read_bytes() == b"mine"
     assert not (kept.folder / "absent").exists()
 
@@ -181,7 +181,7 @@ def test_a_symbolic_link_in_the_target_is_not_followed(kept: Kept) -> None:
     (kept.folder / "out" / "Can" / "deep").symlink_to(kept.folder / "elsewhere")
     report = kept.restore()
     assert report.problems == (
-        Problem("Can/deep/001.jpg", "something that is no folder stands in its way, and was left as it is"),
+        Problem("Can/deep/001.jpg", "a file exists where one of its folders must be; it was not changed"),
     )
     assert list((kept.folder / "elsewhere").iterdir()) == []
 
@@ -217,7 +217,7 @@ def test_a_name_the_target_cannot_hold_is_a_problem_and_a_full_disk_ends_it(kept
 
 def test_a_target_that_is_a_file_is_an_error_that_says_what_to_do(kept: Kept) -> None:
     (kept.folder / "out").write_text("")
-    with pytest.raises(StoreError, match="cannot be made") as failure:
+    with pytest.raises(StoreError, match="cannot be created") as failure:
         kept.restore()
     assert "--to" in failure.value.hint
 

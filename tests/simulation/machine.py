@@ -18,7 +18,7 @@ from astica_sync.local.backup.backup import Backup
 from astica_sync.local.db.journal import Journal
 from astica_sync.local.identity import Sentinel, machine_name, read_sentinel
 from astica_sync.local.layout import Layout
-from astica_sync.local.lock import PIECE_PATIENCE
+from astica_sync.local.lock import WATCHER_WAIT_S
 from astica_sync.remote import rate_limiter as rate_limiter_module
 from astica_sync.remote.service import Service as Account
 from astica_sync.sync.apply.thread_pool import TaskResult
@@ -340,7 +340,7 @@ class Store:
 
     def _wait_for_piece(self, run: Run) -> None:
         """A push gives a watcher the time to finish what it is at, as the real lock does."""
-        patient_until = run.world.time + PIECE_PATIENCE
+        patient_until = run.world.time + WATCHER_WAIT_S
         while self.holder is not None and self.holder is self.watcher and run.world.time < patient_until:
             run.wait(run.world.time + 0.5)
 

@@ -19,7 +19,7 @@ from astica_sync.cli.render.waits import Waits
 from astica_sync.errors import GuardRefused, StoreError
 
 if TYPE_CHECKING:
-    from astica_sync.local.backup.backup import Backup, Checked
+    from astica_sync.local.backup.backup import Backup, VerifyResult
     from astica_sync.local.layout import Layout
 
 
@@ -112,7 +112,7 @@ def verify(store: Path | None, part: tuple[int, int], as_json: bool) -> int:
     """
     layout, objects = _open(store)
     good = 0
-    bad: list[Checked] = []
+    bad: list[VerifyResult] = []
     for checked in objects.verify(part, _expected(layout)):
         if checked.reason is None:
             good += 1
@@ -120,9 +120,9 @@ def verify(store: Path | None, part: tuple[int, int], as_json: bool) -> int:
             bad.append(checked)
     repaired = _repair(layout, objects, bad) if bad else []
     broken = [checked for checked in bad if checked not in repaired]
-    entries_of = objects.names_of({checked.content for checked in (*repaired, *broken)})
+    entries_of = objects.entries_of({checked.content for checked in (*repaired, *broken)})
 
-    def path(checked: "Checked") -> str:
+    def path(checked: "VerifyResult") -> str:
         entries = entries_of.get(checked.content)
         return entries[-1].path if entries else checked.content
 
@@ -262,7 +262,7 @@ def _expected(layout: "Layout") -> Iterator[str]:
             yield from (mark.content for mark in journal.marks())
 
 
-def _repair(layout: "Layout", objects: "Backup", bad: "list[Checked]") -> "list[Checked]":
+def _repair(layout: "Layout", objects: "Backup", bad: "list[VerifyResult]") -> "list[VerifyResult]":
     """Replaces damaged objects by files of the store with the same content; returns the repaired ones. Repairs none
     while another process writes to the store."""
     from astica_sync.clock import SystemClock

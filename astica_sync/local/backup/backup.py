@@ -1,10 +1,11 @@
-"""The backup: the objects, and the catalog that says which of them was which file.
+"""The backup: the objects, and the catalog that records which file each of them was.
 
-The order is always: object, then its line in the catalog, then, by the caller, the mark, and only then the request.
+The order is always: object, its line in the catalog, the mark (by the caller), and only then the request.
 """
 
 import contextlib
 import itertools
+import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,31 +19,30 @@ from astica_sync.local.filesystem import FileSystem, Kind, kind_of
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """The result of re-hashing one object: None, or why it cannot be relied on."""
+class VerifyResult:
+    """The result of hashing one object: ``reason`` is None, or why it cannot be used."""
 
     content: str
     reason: str | None
 
 
 class Backup(ObjectStore):
-    """The backup in the folder ``root``.
+    """The object store in the folder ``root`` with its catalog.
 
-    Reading may happen from any thread and process; ``put``, ``repair`` and ``add_samples`` belong to the holder of the
-    writer lock, in any of its threads.
+    Any thread and process may read; only the holder of the writer lock may write, in any of its threads.
     """
 
-    def __init__(self, root: Path, fs: FileSystem, hasher: Callable[[], Hasher] = xxhash.xxh3_128) -> None:
-        super().__init__(root, fs, hasher)
-        self._catalog = Catalog(root / "catalog.jsonl", fs)
+    def __init__(self, root: Path, files: FileSystem, hasher: Callable[[], Hasher] = xxhash.xxh3_128) -> None:
+        super().__init__(root, files, hasher)
+        self._catalog = Catalog(root / "catalog.jsonl", files)
 
     def add_samples(self, samples: Sequence[tuple[str, str, str]], at: float) -> None:
-        """Writes (class title, path, content) into the catalog, durably, with one sync for all.
+        """Adds (class title, path, content) to the catalog, durably, with one sync for all.
 
-        ``at`` is seconds since the epoch.
+        ``at`` is in seconds since the epoch.
 
         Raises:
-            BackupDamaged: the object of one is missing; it comes first.
+            BackupDamaged: an object is missing; objects are put first.
             StorageFull, StoreError: the catalog cannot be written.
         """
         entries = []
@@ -55,60 +55,63 @@ class Backup(ObjectStore):
             self._fail(error)
 
     def samples(self) -> Iterator[Entry]:
-        """Every line of the catalog in the order it was written; some repeat others.
+        """Every entry of the catalog in the order of writing; some repeat others.
 
         Raises:
-            StoreError: the catalog is there and cannot be read.
+            StoreError: the catalog exists and cannot be read.
         """
         try:
             yield from self._catalog
         except OSError as error:
             raise StoreError(
                 f"the catalog of the backup cannot be read: {error.strerror}",
-                f"look at the owner, mode and disk of {self.root}",
+                f"fix the permissions (chmod -R u+rwX {shlex.quote(str(self.root))}) or check the disk",
             ) from error
 
-    def names_of(self, contents: Collection[str]) -> dict[str, list[Entry]]:
-        """What the catalog says these objects were; one that it does not know is left out."""
-        names: dict[str, list[Entry]] = {}
+    def entries_of(self, contents: Collection[str]) -> dict[str, list[Entry]]:
+        """The catalog's entries for these objects; an object without any is left out."""
+        entries: dict[str, list[Entry]] = {}
         for entry in self.samples():
-            if entry.content in contents and entry not in names.setdefault(entry.content, []):
-                names[entry.content].append(entry)
-        return names
+            if entry.content in contents and entry not in entries.setdefault(entry.content, []):
+                entries[entry.content].append(entry)
+        return entries
 
-    def pinned(self) -> set[str]:
-        """Every content hash that is written in the backup outside of the catalog: snapshots name what they need so.
+    def referenced_contents(self) -> set[str]:
+        """Every content hash that occurs in the backup outside of the catalog, as those of samples in snapshots do.
 
         Raises:
             StoreError: a file of the backup cannot be read.
         """
-        pinned: set[str] = set()
+        contents: set[str] = set()
         for path in self._other_files(self.root):
             try:
-                with self._fs.open_read(path) as file:
+                with self._files.open_read(path) as file:
                     rest = ""
-                    for chunk in self._fs.chunks(file):
+                    for chunk in self._files.chunks(file):
                         text = rest + chunk.decode("latin-1")
-                        pinned.update(CONTENT.findall(text))
+                        contents.update(CONTENT.findall(text))
                         rest = text[-31:]
             except OSError as error:
-                raise StoreError(f"{path} of the backup cannot be read: {error.strerror}", "mend its rights") from error
-        return pinned
+                raise StoreError(
+                    f"{path} of the backup cannot be read: {error.strerror}",
+                    f"fix the permissions: chmod u+r {shlex.quote(str(path))}",
+                ) from error
+        return contents
 
     def _other_files(self, folder: Path) -> Iterator[Path]:
         for name in self._names(folder):
             path = folder / name
             if folder == self.root and name in ("objects", "catalog.jsonl"):
                 continue
-            if kind_of(self._fs.lstat(path)) is Kind.FOLDER:
+            if kind_of(self._files.lstat(path)) is Kind.FOLDER:
                 yield from self._other_files(path)
             else:
                 yield path
 
-    def verify(self, part: tuple[int, int] = (1, 1), expected: Iterable[str] = ()) -> Iterator[Checked]:
-        """Re-hashes every object, and looks for each one that the catalog names or that is ``expected``.
+    def verify(self, part: tuple[int, int] = (1, 1), expected: Iterable[str] = ()) -> Iterator[VerifyResult]:
+        """Hashes every object, and checks that each one in the catalog or in ``expected`` exists.
 
-        ``part`` is (n, t): the n-th of t parts, which together are everything and stay the same as objects come.
+        ``part`` is (n, t): the n-th of t parts. Together they are everything; new objects do not change the parts.
 
         Raises:
             StoreError: the backup cannot be listed.
@@ -118,15 +121,15 @@ class Backup(ObjectStore):
         for content in self.objects():
             if int(content[:8], 16) % parts == number - 1:
                 seen.add(bytes.fromhex(content))
-                yield Checked(content, self.check(content))
+                yield VerifyResult(content, self.check(content))
         for content in itertools.chain((entry.content for entry in self.samples()), expected):
             key = bytes.fromhex(content)
             if key not in seen and int(content[:8], 16) % parts == number - 1:
                 seen.add(key)
-                yield Checked(content, self.check(content))
+                yield VerifyResult(content, self.check(content))
 
     def repair(self, content: str, sources: Iterable[Path]) -> bool:
-        """Writes a broken or missing object again from the first source whose bytes have its hash.
+        """Writes a damaged or missing object again from the first source whose bytes have its hash.
 
         Returns whether the object is good now.
 
@@ -142,13 +145,13 @@ class Backup(ObjectStore):
         return False
 
     def prune(self, contents: Collection[str]) -> int:
-        """Removes these objects and their lines in the catalog for good; returns the bytes that came free.
+        """Removes these objects and their lines in the catalog for good; returns the number of bytes freed.
 
-        The lines go first, so that after a crash objects are left that no line names, and never a line without its
+        The lines are removed first: after a crash there may be objects without a line, and never a line without its
         object.
 
         Raises:
-            StorageFull, StoreError: the backup cannot be written; what is gone is gone from both.
+            StorageFull, StoreError: the backup cannot be written.
         """
         try:
             self._catalog.drop(contents)

@@ -1,11 +1,12 @@
-"""The objects of the backup: the exact bytes of every sample that ever went up, each named by its content hash.
+"""The objects of the backup: the exact bytes of every uploaded sample, each named by its content hash.
 
-The service never gives an image back, so these are what a removal relies on (promises 1 and 2). The format is in
-docs/backup-format.md; whoever has no program left gets every image back with ``cp``.
+The service never returns an image, so a removal relies on these (promises 1 and 2). The format is described in
+docs/backup-format.md; every image can be restored with ``cp``, without this program.
 """
 
 import contextlib
 import errno
+import shlex
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,28 +17,29 @@ import xxhash
 
 from astica_sync.errors import BackupDamaged, Collision, SourceChanged, StorageFull, StoreError, Unworkable
 from astica_sync.local.backup.catalog import CONTENT
-from astica_sync.local.filesystem import TEMP_PREFIX, FileSystem, Kind, kind_of, temp_beside
+from astica_sync.local.filesystem import TEMP_PREFIX, FileSystem, Kind, kind_of, temp_name
 from astica_sync.local.image.format import HEAD_BYTES, sniff
 
 _EXTENSIONS = {"jpeg": "jpg", "png": "png", None: "bin"}
 
-_VERIFY_HINT = "run 'astica-sync backup verify', which names the file and repairs what it can"
+_VERIFY_HINT = "run astica-sync backup verify, which names the file and repairs what it can"
 
 
 README = """\
-These are the exact bytes of every image that astica-sync has sent to the service, which gives none back.
+This folder contains the exact bytes of every image that astica-sync has uploaded to the service. The service never
+returns an image, so these are the only copies besides your own files.
 
-objects/ab/abcdef....jpg   one image; the name is the XXH3-128 hash of its bytes (xxhsum -H2), the folder its
-                           first two digits
-catalog.jsonl              one line of JSON per image: its class, the file it was, its name here
+objects/ab/abcdef....jpg   one image; its name is the XXH3-128 hash of its bytes (xxhsum -H2), its folder the first
+                           two digits of the name
+catalog.jsonl              one line of JSON per image: its class, its original path, and its name in this folder
 
-To get images back, copy them: cp objects/*/* SOMEWHERE. The catalog says which image was which file.
-Nothing here is needed by the images, and no image is ever changed. Files named .tmp-* are leftovers; delete them.
+To restore images, copy them: cp objects/*/* FOLDER. The catalog records the original path of each image.
+Objects are never changed. Files named .tmp-* are left over from interrupted runs and can be deleted.
 """
 
 
 class Hasher(Protocol):
-    """What the backup needs of a hash; its digest has 32 hex digits."""
+    """The methods of a hash that the backup uses; the digest has 32 hex digits."""
 
     def update(self, data: bytes, /) -> None: ...
     def hexdigest(self) -> str: ...
@@ -45,7 +47,7 @@ class Hasher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One object that is durable in the backup; ``is_new`` when this call wrote it. ``size`` is in bytes."""
+    """One object that is durable in the backup. ``is_new``: this call has written it. ``size`` is in bytes."""
 
     content: str
     path: Path
@@ -54,100 +56,98 @@ class Stored:
 
 
 class ObjectStore:
-    """The objects under the folder ``root``, which the first ``put`` makes.
+    """The objects in the folder ``root``, which the first ``put`` creates.
 
-    Reading may happen from any thread and process; ``put`` belongs to the holder of the writer lock, in any of its
-    threads.
+    Any thread and process may read; only the holder of the writer lock may ``put``, in any of its threads.
     """
 
-    def __init__(self, root: Path, fs: FileSystem, hasher: Callable[[], Hasher] = xxhash.xxh3_128) -> None:
+    def __init__(self, root: Path, files: FileSystem, hasher: Callable[[], Hasher] = xxhash.xxh3_128) -> None:
         self.root = root
-        self._fs = fs
+        self._files = files
         self._hasher = hasher
         self._place = f"{root}/objects/"
-        # One lock per folder of objects: two threads never write one object, and rarely wait for each other.
+        # One lock per folder of objects: two threads never write the same object, and rarely wait for each other.
         self._locks: dict[str, threading.Lock] = {}
         self._open_lock = threading.Lock()
         self._open_folders: set[Path] = set()
-        self._kept_names: set[Path] = set()
+        self._durable_folders: set[Path] = set()
         self._above = root.parent, root, root / "objects"
 
     def put(self, source: Path, content: str) -> Stored:
         """Makes sure that the bytes of ``source``, which hash to ``content``, are in the backup, durably.
 
-        An object that stands already is re-read and compared; a rotten one is replaced. The object shares no inode
-        with the source.
+        An existing object is read and compared; a damaged one is replaced. The object shares no inode with the source.
 
         Raises:
-            SourceChanged: the file has other bytes by now, or cannot be read; scan again.
-            Collision: another file with this content hash is in the backup.
+            SourceChanged: the file has other bytes now, or cannot be read; scan again.
+            Collision: the backup has another file with this content hash.
             StorageFull: the disk is full.
             StoreError: the backup cannot be written for another reason.
         """
         with self._locks.setdefault(content[:2], threading.Lock()):
-            standing = self._locate(content)
-            if standing is not None and self._confirm(standing[0], source, content):
-                return Stored(content, *standing, is_new=False)
+            existing = self._locate(content)
+            if existing is not None and self._confirm(existing[0], source, content):
+                return Stored(content, *existing, is_new=False)
             try:
-                target = self._write(source, content, standing and standing[0])
-                size = self._fs.lstat(target).st_size
+                target = self._write(source, content, existing and existing[0])
+                size = self._files.lstat(target).st_size
             except OSError as error:
                 self._blame(source, error)
             return Stored(content, target, size, is_new=True)
 
     def read(self, content: str) -> bytes:
-        """The whole object, proven by its hash.
+        """The whole object, verified by its hash.
 
         Raises:
             BackupDamaged: it is missing, unreadable or has other bytes.
         """
         path = self.located(content)[0]
         try:
-            with self._fs.open_read(path) as file:
-                data = b"".join(self._fs.chunks(file))
+            with self._files.open_read(path) as file:
+                data = b"".join(self._files.chunks(file))
         except OSError as error:
             raise BackupDamaged(f"{path} cannot be read: {error.strerror}", _VERIFY_HINT) from error
         hasher = self._hasher()
         hasher.update(data)
         if hasher.hexdigest() != content:
-            raise BackupDamaged(f"{path} is damaged: its bytes are not what its name says", _VERIFY_HINT)
+            raise BackupDamaged(f"{path} is damaged: its bytes do not match its name", _VERIFY_HINT)
         return data
 
     def check(self, content: str) -> str | None:
-        """Re-hashes one object from the disk; None when its bytes are what its name says, else the reason."""
+        """Hashes one object; None when its bytes match its name, else the reason."""
         path = self.find(content)
         if path is None:
             return "missing in the backup"
         try:
             same = self._hash(path) == content
         except OSError as error:
-            return f"unreadable in the backup: {error.strerror}"
-        return None if same else "damaged in the backup: its bytes are not what its name says"
+            return f"cannot be read in the backup: {error.strerror}"
+        return None if same else "damaged in the backup: its bytes do not match its name"
 
     def find(self, content: str) -> Path | None:
-        """The file of an object, which may be rotten; None when there is none.
+        """The file of an object, which may be damaged; None when there is none.
 
         Raises:
-            ValueError: the text is no content hash, so it must not become a path.
+            ValueError: the text is not a content hash, so it must not become a path.
         """
-        standing = self._locate(content)
-        return None if standing is None else standing[0]
+        existing = self._locate(content)
+        return None if existing is None else existing[0]
 
     def has(self, content: str) -> bool:
-        """Whether there is an object of this name; only ``check`` and ``read`` prove its bytes."""
+        """Whether there is an object of this name; only ``check`` and ``read`` verify its bytes."""
         return self.find(content) is not None
 
     def secure(self, content: str) -> bool:
-        """As ``has``, and an object that is there keeps its name whatever happens from now on.
+        """As ``has``, and makes the name of an existing object durable.
 
         Raises:
-            StorageFull, StoreError: that cannot be made sure.
+            StorageFull, StoreError: the folder cannot be synced.
         """
-        standing = self._locate(content)
-        if standing is None:
+        existing = self._locate(content)
+        if existing is None:
             return False
         try:
-            self._keep_names(standing[0].parent)
+            self._sync_names(existing[0].parent)
         except OSError as error:
             self._fail(error)
         return True
@@ -161,20 +161,20 @@ class ObjectStore:
         return self.located(content)[1]
 
     def located(self, content: str) -> tuple[Path, int]:
-        """The file of an object, which may be rotten, and its size in bytes.
+        """The file of an object, which may be damaged, and its size in bytes.
 
         Raises:
             BackupDamaged: there is none.
         """
-        standing = self._locate(content)
-        if standing is None:
+        existing = self._locate(content)
+        if existing is None:
             raise BackupDamaged(f"{content} is missing in the backup", _VERIFY_HINT)
-        return standing
+        return existing
 
     def time_of(self, content: str) -> float:
         """When an object was written, in seconds since the epoch; 0 when there is none."""
         path = self.find(content)
-        return 0.0 if path is None else self._fs.lstat(path).st_mtime
+        return 0.0 if path is None else self._files.lstat(path).st_mtime
 
     def discard(self, content: str) -> int:
         """Removes one object for good and returns its size in bytes, 0 when there is none.
@@ -182,18 +182,18 @@ class ObjectStore:
         Raises:
             StoreError: it cannot be removed.
         """
-        standing = self._locate(content)
-        if standing is None:
+        existing = self._locate(content)
+        if existing is None:
             return 0
-        path, size = standing
+        path, size = existing
         try:
-            self._fs.remove(path)
+            self._files.remove(path)
         except OSError as error:
             self._fail(error)
         return size
 
     def objects(self) -> Iterator[str]:
-        """The content hashes of all objects, sorted; files of other names are passed over.
+        """The content hashes of all objects, sorted; files with other names are skipped.
 
         Raises:
             StoreError: a folder of the backup cannot be read.
@@ -203,7 +203,7 @@ class ObjectStore:
             yield from sorted(name for name in names if CONTENT.fullmatch(name) and self.has(name))
 
     def remove_leftovers(self) -> None:
-        """Removes what a killed run left half-written. ``put`` does so itself in each folder it first writes to.
+        """Removes the temporary files of a killed run. ``put`` does so itself in each folder it first writes to.
 
         Raises:
             StoreError: the backup cannot be listed or written.
@@ -214,13 +214,13 @@ class ObjectStore:
             except OSError as error:
                 self._fail(error)
 
-    def is_same(self, path: Path, standing: Path) -> bool:
-        """Whether two files hold the same bytes.
+    def has_same_bytes(self, path: Path, existing: Path) -> bool:
+        """Whether two files have the same bytes.
 
         Raises:
             OSError: one of them cannot be read.
         """
-        return self._compare(path, standing)[0]
+        return self._compare(path, existing)[0]
 
     def _locate(self, content: str) -> tuple[Path, int] | None:
         """The file of an object and its size."""
@@ -228,82 +228,82 @@ class ObjectStore:
         for extension in _EXTENSIONS.values():
             path = f"{name}.{extension}"
             try:
-                status = self._fs.lstat(path)
+                status = self._files.lstat(path)
             except OSError:
                 continue
             if kind_of(status) is Kind.FILE:
                 return Path(path), status.st_size
         return None
 
-    def _confirm(self, standing: Path, source: Path, content: str) -> bool:
-        """Whether the standing object is good; a rotten one is to be written anew."""
+    def _confirm(self, existing: Path, source: Path, content: str) -> bool:
+        """Whether the existing object is good; a damaged one must be written again."""
         if self.check(content) is not None:
             return False
         try:
-            same, digest = self._compare(source, standing)
+            same, digest = self._compare(source, existing)
         except OSError as error:
             raise _unreadable(source, error) from error
         if digest != content:
             raise _changed(source)
         if not same:
             raise Collision(
-                f"{source} and {standing} are different images with one content hash",
+                f"{source} and {existing} are different images with one content hash",
                 "save the image again with an image editor, so that its bytes change",
             )
         return self.secure(content)
 
-    def _write(self, source: Path, content: str, standing: Path | None) -> Path:
+    def _write(self, source: Path, content: str, existing: Path | None) -> Path:
         folder = self._folder(content)
         self._open(folder)
-        temp = temp_beside(folder / content)
-        self._fs.copy_synced(source, temp)
+        temp = temp_name(folder / content)
+        self._files.copy_synced(source, temp)
         try:
-            # What was copied is what counts: the source may have changed at any moment.
+            # The copy is checked, not the source, which may have changed at any moment.
             if self._hash(temp) != content:
                 raise _changed(source)
-            with self._fs.open_read(temp) as file:
+            with self._files.open_read(temp) as file:
                 extension = _EXTENSIONS[sniff(file.read(HEAD_BYTES))]
-            target = standing or folder / f"{content}.{extension}"
+            target = existing or folder / f"{content}.{extension}"
         except BaseException:
             with contextlib.suppress(OSError):
-                self._fs.remove(temp)
+                self._files.remove(temp)
             raise
         try:
-            self._fs.publish(temp, target)
+            self._files.publish(temp, target)
         except OSError:
-            # Its name may not be durable, and asking again for a failed sync proves nothing: write it anew.
-            self._kept_names.discard(folder)
+            # Its name may not be durable, and repeating a failed sync proves nothing: write it again.
+            self._durable_folders.discard(folder)
             with contextlib.suppress(OSError):
-                self._fs.remove(target)
+                self._files.remove(target)
             raise
         return target
 
     def _open(self, folder: Path) -> None:
-        """Before the first write into a folder: make it, and remove what a killed run left there."""
+        """Before the first write to a folder: creates it, and removes what a killed run left there."""
         with self._open_lock:
             for each in {self.root: None, folder: None}:
                 if each in self._open_folders:
                     continue
-                self._fs.make_folder(each)
+                self._files.make_folder(each)
                 self._clear(each)
                 if each == self.root and "README.txt" not in self._names(self.root):
-                    self._fs.write_synced(self.root / "README.txt", [README.encode()])
+                    self._files.write_synced(self.root / "README.txt", [README.encode()])
                 self._open_folders.add(each)
-        self._keep_names(folder)
+        self._sync_names(folder)
 
-    def _keep_names(self, folder: Path) -> None:
-        """Makes the names in a folder of objects durable, and those of the folders above it; once, since what is
-        published later brings its own sync. Whoever made them may have been killed before his."""
+    def _sync_names(self, folder: Path) -> None:
+        """Makes the names in a folder of objects and in the folders above it durable. Once is enough, since each later
+        object is followed by a sync; the process that created them may have been killed before its own."""
         with self._open_lock:
             for each in (*self._above, folder):
-                if each not in self._kept_names:
-                    self._fs.sync_folder(each)
-                    self._kept_names.add(each)
+                if each not in self._durable_folders:
+                    self._files.sync_folder(each)
+                    self._durable_folders.add(each)
 
     def _clear(self, folder: Path) -> None:
         for name in self._names(folder):
             if name.startswith(TEMP_PREFIX):
-                self._fs.remove(folder / name)
+                self._files.remove(folder / name)
 
     def _folder(self, content: str) -> Path:
         return Path(f"{self._place}{_folder_name(content)}")
@@ -314,34 +314,36 @@ class ObjectStore:
 
     def _names(self, folder: Path) -> list[str]:
         try:
-            return sorted(name for name, _ in self._fs.scan_folder(folder))
+            return sorted(name for name, _ in self._files.scan_folder(folder))
         except FileNotFoundError:
             return []
         except OSError as error:
             raise StoreError(
-                f"{folder} of the backup cannot be read: {error.strerror}", "look at its owner, mode and disk"
+                f"{folder} of the backup cannot be read: {error.strerror}",
+                f"fix the permissions (chmod u+rx {shlex.quote(str(folder))}) or check the disk",
             ) from error
 
     def _hash(self, path: Path) -> str:
         hasher = self._hasher()
-        with self._fs.open_read(path) as file:
-            for chunk in self._fs.chunks(file):
+        with self._files.open_read(path) as file:
+            for chunk in self._files.chunks(file):
                 hasher.update(chunk)
         return hasher.hexdigest()
 
-    def _compare(self, source: Path, standing: Path) -> tuple[bool, str]:
-        """Whether both hold the same bytes, and the hash of the first."""
+    def _compare(self, source: Path, existing: Path) -> tuple[bool, str]:
+        """Whether both have the same bytes, and the hash of the first."""
         hasher = self._hasher()
         same = True
-        with self._fs.open_read(source) as one, self._fs.open_read(standing) as other:
-            for chunk in self._fs.chunks(one):
+        with self._files.open_read(source) as one, self._files.open_read(existing) as other:
+            for chunk in self._files.chunks(one):
                 hasher.update(chunk)
                 same = same and _read_exactly(other, len(chunk)) == chunk
             same = same and not other.read(1)
         return same, hasher.hexdigest()
 
     def _blame(self, source: Path, error: OSError) -> NoReturn:
-        """One file that cannot be read is its own misfortune; a backup that cannot be written stops the run."""
+        """Raises the right error: a source that cannot be read fails its sample, a backup that cannot be written ends
+        the run."""
         try:
             self._hash(source)
         except OSError:
@@ -350,13 +352,14 @@ class ObjectStore:
 
     def _fail(self, error: OSError) -> NoReturn:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            free = self._fs.free_bytes(self.root.parent)
+            free = self._files.free_bytes(self.root.parent)
             raise StorageFull(
                 f"the disk of the backup is full: {free / 1e6:.1f} MB free in {self.root}",
-                "free some space, then run the command again; nothing was sent without its backup",
+                "free disk space, then run the command again; nothing was uploaded without a backup",
             ) from error
         raise Unworkable(
-            f"the backup cannot be written: {error.strerror}", f"look at the owner, mode and disk of {self.root}"
+            f"the backup cannot be written: {error.strerror}",
+            f"fix the permissions (chmod -R u+rwX {shlex.quote(str(self.root))}) or check the disk",
         ) from error
 
 
@@ -367,7 +370,7 @@ def _folder_name(content: str) -> str:
 
 
 def _read_exactly(file: BinaryIO, size: int) -> bytes:
-    """So many bytes, fewer only at the end; one read may give fewer anywhere."""
+    """So many bytes, fewer only at the end of the file; a single read may return fewer anywhere."""
     pieces = []
     while size and (piece := file.read(size)):
         pieces.append(piece)
@@ -376,10 +379,11 @@ def _read_exactly(file: BinaryIO, size: int) -> bytes:
 
 
 def _changed(source: Path) -> SourceChanged:
-    return SourceChanged(f"{source} changed since it was scanned", "run the command again; it is scanned anew")
+    return SourceChanged(f"{source} changed since it was scanned", "run the command again, which scans it again")
 
 
 def _unreadable(source: Path, error: OSError) -> SourceChanged:
     return SourceChanged(
-        f"{source} cannot be read: {error.strerror}", "look at its owner and mode, then run the command again"
+        f"{source} cannot be read: {error.strerror}",
+        f"fix the permissions (chmod u+r {shlex.quote(str(source))}), then run the command again",
     )

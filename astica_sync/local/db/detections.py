@@ -1,6 +1,6 @@
-"""What versions said of images, and what images look like: a cache, so that asking again is free.
+"""A cache of detections and perceptual hashes, so that the same question is not sent twice.
 
-It may be deleted at any time. Where it cannot be opened, this process goes on with a private one in memory.
+It may be deleted at any time. Where it cannot be opened, the process uses a private one in memory.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ def hash_bytes(data: bytes) -> str:
 
 
 class Detections:
-    """One connection to the cache; serves the thread that opened it. What cannot be written is lost without a word."""
+    """One connection to the cache, for the thread that opened it. What cannot be written is silently lost."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -55,7 +55,7 @@ class Detections:
         self._connection.close()
 
     def get(self, model_id: int, version: str, content: str) -> tuple[str, float] | None:
-        """Label and confidence, where this version was asked about these bytes before."""
+        """Label and confidence, if this version has classified these bytes before."""
         found = self._one(
             "SELECT label, confidence FROM detection WHERE model_id = ? AND version = ? AND content = ?",
             (model_id, version, content),
@@ -68,7 +68,7 @@ class Detections:
         )
 
     def likeness(self, content: str) -> bytes | None:
-        """The perceptual hash of an image that was looked at before."""
+        """The perceptual hash of an image, if it was computed before."""
         found = self._one("SELECT hash FROM likeness WHERE content = ?", (content,))
         return None if found is None else bytes(found[0])
 

@@ -1,6 +1,6 @@
-"""The SQLite cache of the scan: what each file of the store was when it was last read.
+"""The index: a SQLite cache of the scan, with what each file of the store was when it was last read.
 
-It may be deleted at any time; a scan fills it again.
+It may be deleted at any time; a scan fills it again. docs/dev/databases.md describes its tables.
 """
 
 import json
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 # A file changed within this time before its content was read may change again under the same times ("racy").
 GRAIN_NS = 10_000_000
-# What the clock that stamps files may lag behind, where it only moves with the system's ticks.
+# How far the clock that stamps files may be behind, where it only advances with the system's timer.
 TICK_NS = 4_000_000
-# The same where times are kept in whole seconds; FAT keeps them in steps of two.
+# The same where times are stored in whole seconds; FAT stores them in steps of two.
 COARSE_GRAIN_NS = 2_000_000_000
 
 _BY_CONTENT = "CREATE INDEX IF NOT EXISTS file_content ON file (content, size) WHERE content IS NOT NULL"
-# So many files at once into an empty index are put in order by content when all are there: hashes come in no order, and
-# to find the place of one after the other takes several times as long as to sort them.
+# For so many files in an empty index, the SQL index by content is built at the end: hashes come in random order, and
+# inserting them one by one takes several times as long as sorting them.
 MANY_FILES = 5000
 
 
@@ -57,7 +57,7 @@ def _seals(database: "Database") -> None:
 
 
 def _buckets(database: "Database") -> None:
-    # A folder has several seals from here on.
+    # From here on a folder has several digests.
     database.execute("UPDATE folder SET seal = NULL")
     database.execute("ALTER TABLE folder DROP COLUMN filled")
 
@@ -76,7 +76,7 @@ SCHEMA = make_schema(
 
 class Folder(NamedTuple):
     """One folder of the store, ``path`` relative to it. ``class_title`` is None where files belong to no class;
-    ``mounted`` says that it lies on another file system than the store. ``digests`` are those of its buckets
+    ``mounted``: it is on another file system than the store. ``digests`` are those of its buckets
     (see ``list_directory``), made when the index had a row for each of their files and none needed a second reading."""
 
     folder_id: int
@@ -87,8 +87,8 @@ class Folder(NamedTuple):
 
 
 class File(NamedTuple):
-    """What was found at one name. ``content`` or ``reason`` is set, never both; ``checked_ns`` is when the reading
-    began, on the file system's clock, or 0 for what must be read again at the next scan."""
+    """One file as it was last read. ``content`` or ``reason`` is set, never both; ``checked_ns`` is when the reading
+    began, on the file system's clock, or 0 if the next scan must read it again."""
 
     folder_id: int
     name: bytes
@@ -101,19 +101,19 @@ class File(NamedTuple):
     reason: str | None
 
 
-# The signature of a file that needs no second reading, else None; the reason where it is a problem; the inode.
 Known = tuple[Signature | None, str | None, int]
+"""The signature of a file that needs no second reading, else None; the reason where it is a problem; the inode."""
 
-# Equal times prove nothing about a file that was changed about when it was read (git calls such files racy). The
-# change time tells; the modification time beside it where a file system does not keep the former.
-_SETTLED = (
+# Equal times prove nothing about a file that was changed at about the time of its reading (racy, in git's terms). The
+# change time decides, and the modification time where a file system does not keep the former.
+_NOT_RACY = (
     "ctime_ns < checked_ns - {grain} AND mtime_ns NOT BETWEEN checked_ns - {grain} AND checked_ns + {grain}"
 ).format(grain=f"iif(mtime_ns % 1000000000 OR ctime_ns % 1000000000, {GRAIN_NS}, {COARSE_GRAIN_NS})")
-_KNOWN = f"SELECT name, size, mtime_ns, ctime_ns, inode, reason, {_SETTLED} FROM file WHERE folder_id = ?"  # noqa: S608
+_KNOWN = f"SELECT name, size, mtime_ns, ctime_ns, inode, reason, {_NOT_RACY} FROM file WHERE folder_id = ?"  # noqa: S608
 _CONTENT = "SELECT content FROM file WHERE folder_id = ? AND name = ? AND content IS NOT NULL"
 _FILES = "SELECT content, size, folder_id, name FROM file"
 _PLACED = "SELECT content, folder_id FROM file WHERE content IS NOT NULL"
-_AT_ONCE = 500
+_BATCH = 500
 COMPARED = "compared"
 _TOUCH = "INSERT OR IGNORE INTO touched SELECT content FROM file WHERE content IS NOT NULL AND"
 _PLACES = (
@@ -123,22 +123,22 @@ _PLACES = (
 
 
 class Index(CacheFile):
-    """The cache of the scan."""
+    """One connection to the index."""
 
     def __init__(self, path: Path, busy_s: float = BUSY_S) -> None:
         super().__init__(path, SCHEMA, busy_s)
 
     def local_samples(self, model_id: int, contents: Sequence[str] | None = None) -> Iterator[LocalSample]:
-        """Every sample once, sorted by uid, with all files that hold it; needs memory for the folders alone.
+        """Every sample once, sorted by uid, with all its files; memory use depends on the folders only.
 
-        With ``contents``, which are in order, only the samples of these.
+        With ``contents``, which must be sorted, only the samples of these.
         """
         scopes, places = self._places(model_id)
         with self._decoding:
             last = ""
             for content, group in groupby(self._files(contents), key=itemgetter(0)):
                 if content <= last:
-                    # A flipped byte in an index of SQLite's can do that, and nothing notices.
+                    # A flipped byte in an index of SQLite has this effect, and SQLite does not detect it.
                     raise ValueError(content)
                 last = content
                 paths: dict[str, list[str]] = {}
@@ -152,7 +152,7 @@ class Index(CacheFile):
                     yield LocalSample(make_uid(content, scopes[title]), title, tuple(sorted(paths[title])), size)
 
     def pages(self, model_id: int) -> Iterator[tuple[list[str], list[str]]]:
-        """The uids of all samples, in order, and their classes; no content is split between two pages."""
+        """The uids of all samples, sorted, and their classes; no content is split between two pages."""
         scopes, places = self._places(model_id)
         titles = {number: place[0] for number, place in places.items()}
         endings = {number: "-" + scopes[title] for number, title in titles.items()}
@@ -170,7 +170,7 @@ class Index(CacheFile):
                     yield uids, list(map(titles.__getitem__, folders))
 
     def _places(self, model_id: int) -> tuple[dict[str, str], dict[int, tuple[str, str]]]:
-        """The scope of each class; and the class of each folder that has one, with the start of its files' paths."""
+        """The scope of each class; and for each folder in a class, the class and the start of its files' paths."""
         scopes: dict[str, str] = {}
         places: dict[int, tuple[str, str]] = {}
         for folder in self.folders().values():
@@ -183,8 +183,8 @@ class Index(CacheFile):
         if contents is None:
             yield from self._rows(f"{_FILES} WHERE content IS NOT NULL ORDER BY content")
             return
-        for start in range(0, len(contents), _AT_ONCE):
-            some = contents[start : start + _AT_ONCE]
+        for start in range(0, len(contents), _BATCH):
+            some = contents[start : start + _BATCH]
             yield from self._rows(
                 f"{_FILES} WHERE content IN ({', '.join('?' * len(some))}) ORDER BY content", tuple(some)
             )
@@ -192,7 +192,7 @@ class Index(CacheFile):
     def problems(self) -> Iterator[Problem]:
         """Every file that cannot be a sample, by path."""
         rows = self._rows(
-            # A cross join keeps this order: otherwise all files of each folder are read for the few that have a reason.
+            # A cross join keeps this order: otherwise all files of each folder are read to find the few with a reason.
             "SELECT folder.path, file.name, file.reason FROM file CROSS JOIN folder ON folder.id = file.folder_id"
             " WHERE file.reason IS NOT NULL ORDER BY folder.path, file.name"
         )
@@ -201,9 +201,9 @@ class Index(CacheFile):
                 yield Problem(join(folder, name), reason)
 
     def totals(self) -> tuple[int, int, int]:
-        """How many classes have a sample, how many samples there are, and how many files hold them."""
-        kept = self.get_meta("totals")
-        if kept is None:
+        """The number of classes with a sample, of samples, and of their files."""
+        totals = self.get_meta("totals")
+        if totals is None:
             per_class = list(
                 self._rows(
                     "SELECT folder.class, count(DISTINCT content), count(*) FROM file"
@@ -211,12 +211,12 @@ class Index(CacheFile):
                     " GROUP BY folder.class"
                 )
             )
-            kept = [len(per_class), sum(row[1] for row in per_class), sum(row[2] for row in per_class)]
-            self.write(lambda connection: _set_meta(connection, "totals", kept))
-        return kept[0], kept[1], kept[2]
+            totals = [len(per_class), sum(row[1] for row in per_class), sum(row[2] for row in per_class)]
+            self.write(lambda connection: _set_meta(connection, "totals", totals))
+        return totals[0], totals[1], totals[2]
 
     def twins(self) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-        """Each content that lies in two or more classes, with the (class, path) of all its files."""
+        """Each content that is in two or more classes, with the (class, path) of all its files."""
         contents = self._rows(
             "SELECT content FROM file JOIN folder ON folder.id = file.folder_id WHERE content IS NOT NULL"
             " GROUP BY content HAVING count(DISTINCT folder.class) > 1"
@@ -243,18 +243,18 @@ class Index(CacheFile):
         return None if row is None else (row[0], row[1])
 
     def paths_with(self, content: str) -> list[str]:
-        """All files of any class that hold this content, sorted."""
+        """All files with this content in any class, sorted."""
         return sorted(join(folder, name) for _, folder, name in self._rows(_PLACES, (content,)))
 
     def compared(self) -> tuple[Any, list[str]] | None:
-        """What was last noted with ``note_compared``, and the contents of all files that were written about since."""
+        """What was last stored with ``note_compared``, and the contents of all files whose rows have changed since."""
         noted = self.get_meta(COMPARED)
         if noted is None or noted["sum"] != _sum(noted["noted"]):
             return None
         return noted["noted"], [row[0] for row in self._rows("SELECT content FROM touched")]
 
     def note_compared(self, noted: Any) -> None:
-        """Notes something (that JSON can say) about the store as the index has it now."""
+        """Stores a JSON value about the store as the index has it now."""
 
         def note(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM touched")
@@ -270,7 +270,7 @@ class Index(CacheFile):
         self.write(lambda connection: _set_meta(connection, key, value))
 
     def forget(self, paths: Iterable[str]) -> None:
-        """Has the next scan read these files again, whatever their times say."""
+        """Makes the next scan read these files again."""
         places = [os.path.split(os.fsencode(path)) for path in paths]
 
         def forget(connection: sqlite3.Connection) -> None:
@@ -283,24 +283,24 @@ class Index(CacheFile):
         self.write(forget)
 
     def folders(self) -> dict[bytes, Folder]:
-        """All folders by their path relative to the store; the store itself is b""."""
+        """All folders by their path relative to the store, which is itself b""."""
         rows = self._rows("SELECT id, path, class, mounted, seal FROM folder")
         return {row[1]: Folder._make(row) for row in rows}
 
     def is_mounted(self, path: str) -> bool:
-        """Whether the folder lay on another file system than the store when it was last scanned."""
+        """Whether the folder was on another file system than the store at the last scan."""
         row = next(self._rows("SELECT mounted FROM folder WHERE path = ?", (os.fsencode(path),)), None)
         return row is not None and bool(row[0])
 
-    def known(self, folder_id: int, broken: Sequence[int] = (), buckets: int = 0) -> dict[bytes, Known]:
-        """What is known of every name in one folder, or only in the ``broken`` ones of its ``buckets``."""
+    def known(self, folder_id: int, changed_buckets: Sequence[int] = (), buckets: int = 0) -> dict[bytes, Known]:
+        """What is known of every name in one folder, or only in some of its ``buckets``."""
         query = _KNOWN
-        if len(broken) < buckets:
-            query = f"{_KNOWN} AND inode % {buckets} IN ({', '.join(map(str, broken))})"
+        if len(changed_buckets) < buckets:
+            query = f"{_KNOWN} AND inode % {buckets} IN ({', '.join(map(str, changed_buckets))})"
         return {row[0]: (row[1:5] if row[6] else None, row[5], row[4]) for row in self._rows(query, (folder_id,))}
 
     def content_at(self, folder_id: int, name: bytes) -> list[str]:
-        """The content hash that was last read at one name; empty where there was none."""
+        """The content hash at one name, in a list; an empty list where there is none."""
         return [row[0] for row in self._rows(_CONTENT, (folder_id, name))]
 
     def change(self, folders: Sequence[Folder], put: Sequence[File], drop: Sequence[tuple[int, bytes]]) -> None:
@@ -312,9 +312,9 @@ class Index(CacheFile):
             if len(put) >= MANY_FILES and connection.execute("SELECT 1 FROM file").fetchone() is None:
                 connection.execute("DROP INDEX IF EXISTS file_content")
             connection.executemany("INSERT OR REPLACE INTO folder VALUES (?, ?, ?, ?, ?)", folders)
-            # Whoever writes what was read of a file has broken its bucket's seal. What could not be read has none.
-            odd = {row.folder_id for row in put if not row.inode}
-            connection.executemany("UPDATE folder SET seal = NULL WHERE id = ?", ((number,) for number in odd))
+            # The digests of changed files have been invalidated by the caller. A folder with a problem has no digests.
+            problems = {row.folder_id for row in put if not row.inode}
+            connection.executemany("UPDATE folder SET seal = NULL WHERE id = ?", ((number,) for number in problems))
             connection.executemany("DELETE FROM file WHERE folder_id = ? AND name = ?", drop)
             connection.executemany("INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", put)
             connection.execute("DELETE FROM meta WHERE key = 'totals'")
@@ -323,12 +323,12 @@ class Index(CacheFile):
             self.write(change)
 
     def ensure_content_index(self) -> None:
-        """Ends a scan: orders by content what the first one of many files has left without, or one that was killed."""
+        """Builds the SQL index by content at the end of a scan, if the first scan of many files went without it."""
         if next(self._rows("SELECT 1 FROM sqlite_master WHERE name = 'file_content'"), None) is None:
             self.write(lambda connection: connection.execute(_BY_CONTENT))
 
     def drop_folders(self, folder_ids: Sequence[int]) -> None:
-        """Removes folders with everything that was known in them."""
+        """Removes folders and all their files."""
 
         def change(connection: sqlite3.Connection) -> None:
             ids = [(folder_id,) for folder_id in folder_ids]
@@ -343,7 +343,7 @@ class Index(CacheFile):
 
 
 def join(folder: bytes, name: bytes) -> str:
-    """A path relative to the store, as the rest of the program has it."""
+    """A path relative to the store, decoded as the rest of the program has it."""
     return os.fsdecode(folder + b"/" + name if folder else name)
 
 
@@ -353,19 +353,19 @@ def _get_meta(connection: sqlite3.Connection, key: str) -> Any:
 
 
 def _sum(value: Any) -> str:
-    """So that a flipped byte is noticed in what no scan would mend."""
+    """A checksum, to detect flipped bytes in a value that no scan would correct."""
     return xxhash.xxh3_64_hexdigest(json.dumps(value, sort_keys=True).encode())
 
 
 def _touch(
     connection: sqlite3.Connection, folders: Sequence[Folder], put: Sequence[File], drop: Sequence[tuple[int, bytes]]
 ) -> None:
-    """Remembers what is about to be said about other contents than before."""
+    """Records the contents whose rows are about to change."""
     places = [*drop, *(row[:2] for row in put)]
     connection.executemany(f"{_TOUCH} folder_id = ? AND name = ?", places)
     found = ((row.content,) for row in put if row.content is not None)
     connection.executemany("INSERT OR IGNORE INTO touched VALUES (?)", found)
-    # A folder that was of another class: all its files.
+    # All files of a folder whose class changes.
     moved = ((row.folder_id, row.folder_id, row.class_title) for row in folders)
     connection.executemany(
         f"{_TOUCH} folder_id = ? AND EXISTS (SELECT 1 FROM folder WHERE id = ? AND class IS NOT ?)",  # noqa: S608

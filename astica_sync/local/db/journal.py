@@ -1,7 +1,8 @@
-"""The SQLite record of what was attempted and agreed, and the history of every change. It must survive.
+"""The journal: what was attempted and agreed, and the history of every change, in SQLite. It must survive.
 
-Every commit is durable when the call returns, so that a mark stands before the request it speaks of leaves
-(promise 5). Losing it all the same costs one observation: what is on the service is then adopted by its uid.
+Every commit is durable when the call returns, so that a mark is durable before its request is sent (promise 5). If the
+journal is lost all the same, one observation rebuilds it: samples on the service are adopted by their uid.
+docs/dev/databases.md describes its tables.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from astica_sync.core.model import Mark, MarkState
 from astica_sync.local.db.migrations import make_schema
-from astica_sync.local.db.row_pages import ViewCache, in_pages
+from astica_sync.local.db.row_pages import Page, in_pages
 from astica_sync.local.db.wal import is_wal_safe
 from astica_sync.sqlite import ErrorTranslation, open_database, refuse_fork
 
@@ -51,7 +52,7 @@ _T = TypeVar("_T")
 
 
 class Place(NamedTuple):
-    """A sample as the journal writes it down: ``path`` is the first file that holds it, relative to the store."""
+    """A sample in the journal; ``path`` is its first file, relative to the store."""
 
     uid: str
     class_title: str
@@ -59,11 +60,11 @@ class Place(NamedTuple):
 
 
 class Event(NamedTuple):
-    """One line of the history: what was done to one sample or class, when, and what became of it.
+    """One line of the history: what was done to one sample or class, when, and the outcome.
 
     ``at`` is in seconds since the epoch; ``action`` one of "upload", "remove", "remove-class", "adopt", "forget",
     "prune"; ``outcome`` one of "done", "refused", "unknown", "not done". For a whole class ``uid`` and ``path`` are
-    empty; for "prune" ``uid`` is a content hash, since the image went for every class.
+    empty; for "prune" ``uid`` is a content hash, since the image was removed for every class.
     """
 
     at: float
@@ -78,7 +79,7 @@ class Event(NamedTuple):
 
 
 class BadSample(NamedTuple):
-    """A sample that is not tried again until its bytes change or a person asks for it (promise 9)."""
+    """A sample that is not tried again until its bytes change or the user asks for it (promise 9)."""
 
     uid: str
     class_title: str
@@ -88,14 +89,14 @@ class BadSample(NamedTuple):
 
 
 class Journal:
-    """One connection to the journal; serves the thread that opened it. Times are seconds since the epoch.
+    """One connection to the journal, for the thread that opened it. Times are in seconds since the epoch.
 
     Raises from every method:
-        DatabaseError: locked for longer than was worth waiting, damaged, or not to be written; nothing was changed.
+        DatabaseError: locked for longer than the allowed wait, damaged, or not writable; nothing was changed.
     """
 
     def __init__(self, path: Path, run: str = "", busy_s: float = BUSY_S) -> None:
-        """``run`` names this run of the program in whatever is written.
+        """``run`` identifies this run of the program in what it writes.
 
         Raises:
             DatabaseError: it cannot be opened, is damaged, or a newer version wrote it.
@@ -123,16 +124,16 @@ class Journal:
         return _INSIDE if self._transaction.is_open else self._transaction
 
     def marks_name(self) -> str:
-        """What tells one state of all marks from any other; "" before the first mark."""
+        """A string that differs for any two states of all marks; "" before the first mark."""
         return str(self.get_meta(MARKS_NAME, ""))
 
     def foreign_writes(self) -> int:
-        """A number that is another one once a different process has written since."""
+        """A number that changes when another process has written."""
         return next(self._read("PRAGMA data_version", (), lambda row: int(row[0])))
 
     def marks(self, contents: Sequence[str] | None = None) -> Iterator[Mark]:
-        """Every mark, sorted by uid, as a stream; read it to its end before writing. With ``contents``, which are in
-        order, only the marks of these."""
+        """Every mark, sorted by uid, as a stream that must be read to its end before writing. With ``contents``, which
+        must be sorted, only the marks of these."""
         if contents is not None:
             for content in contents:
                 yield from self.marks_of(content)
@@ -143,15 +144,15 @@ class Journal:
             nonlocal last
             mark = _mark(row)
             if mark.uid <= last:
-                # A flipped byte in an index of SQLite's can do that, and nothing notices.
+                # A flipped byte in an index of SQLite has this effect, and SQLite does not detect it.
                 raise ValueError(mark.uid)
             last = mark.uid
             return mark
 
         yield from self._read(f"{_MARK} ORDER BY uid", (), next_mark)
 
-    def pages(self) -> Iterator[ViewCache]:
-        """The uids of all marks, in order, and their states; no content is split between two pages."""
+    def pages(self) -> Iterator[Page]:
+        """The uids of all marks, sorted, and their states; no content is split between two pages."""
         refuse_fork(self._pid)
         with self._decoding:
             yield from in_pages(self._connection.execute("SELECT uid, state FROM mark ORDER BY uid"), repeats=False)
@@ -160,21 +161,21 @@ class Journal:
         return next(self._read(f"{_MARK} WHERE uid = ?", (uid,), _mark), None)
 
     def classes(self) -> list[str]:
-        """The title of every class that a mark speaks of, sorted."""
+        """The titles of all classes with marks, sorted."""
         return list(self._read("SELECT DISTINCT class FROM mark ORDER BY class", (), lambda row: str(row[0])))
 
     def has_class(self, class_title: str) -> bool:
-        """Whether any sample was ever sent to this class, or seen in it, and is not forgotten."""
+        """Whether the class has any mark."""
         return any(self._read("SELECT 1 FROM mark WHERE class = ? LIMIT 1", (class_title,), bool))
 
     def marks_of(self, content: str) -> list[Mark]:
-        """The marks of every sample with this content hash, in whatever class."""
+        """The marks of every sample with this content hash, in all classes."""
         return list(
             self._read(f"{_MARK} WHERE uid >= ? AND uid < ? ORDER BY uid", (f"{content}-", f"{content}."), _mark)
         )
 
     def is_bad(self, uid: str) -> bool:
-        """Whether the sample failed for its own sake and is not tried again."""
+        """Whether the sample itself failed and is not tried again."""
         return any(self._read("SELECT 1 FROM bad WHERE uid = ?", (uid,), bool))
 
     def attempt(self, places: Iterable[tuple[str, str, str]], at: float) -> None:
@@ -187,7 +188,7 @@ class Journal:
         )
 
     def resend_at(self, uids: Iterable[str], at: float) -> None:
-        """Moves the time of sending, for requests whose outcome is unknown: the quarantine counts from the end."""
+        """Changes the time of sending of requests with unknown outcome: the quarantine counts from their end."""
         self._write_many("UPDATE mark SET sent_at = ?, run = ? WHERE uid = ?", ((at, self.run, uid) for uid in uids))
 
     def agree(self, places: Iterable[tuple[str, str, str]], at: float | None = None) -> None:
@@ -200,14 +201,14 @@ class Journal:
         )
 
     def restore(self, mark: Mark) -> None:
-        """Puts a mark back as it was before an attempt that proved to have done nothing."""
+        """Restores a mark as it was before an attempt that has proved to have done nothing."""
         row = (mark.uid, mark.class_title, str(mark.state), mark.sent_at, mark.run, os.fsencode(mark.path))
         self._write_many(
             "INSERT OR REPLACE INTO mark (uid, class, state, sent_at, run, path) VALUES (?, ?, ?, ?, ?, ?)", [row]
         )
 
     def forget(self, uids: Iterable[str]) -> None:
-        """Removes marks: the samples are in neither place any more."""
+        """Removes marks: the samples are neither in the store nor on the service."""
         self._write_many("DELETE FROM mark WHERE uid = ?", ((uid,) for uid in uids))
 
     def record(self, events: Iterable[Event]) -> None:
@@ -219,7 +220,7 @@ class Journal:
         )
 
     def history(self, limit: int | None = None, since: float | None = None) -> Iterator[Event]:
-        """The history, newest first: the last ``limit`` events that happened at ``since`` or later."""
+        """The history, newest first: the last ``limit`` events at ``since`` or later."""
         return self._read(
             f"{_EVENT} WHERE at >= ? ORDER BY id DESC LIMIT ?",
             (float("-inf") if since is None else since, -1 if limit is None else limit),
@@ -237,12 +238,12 @@ class Journal:
         return dict(self._read(query, (since, reason), lambda row: (str(row[0]), int(row[1]))))
 
     def events_of(self, uids: Sequence[str]) -> Iterator[Event]:
-        """What was done about some samples, in the order it was done; looks through the whole history."""
+        """The events of some samples, oldest first; reads the whole history."""
         marks = ", ".join("?" * len(uids))
         return self._read(f"{_EVENT} WHERE uid IN ({marks}) ORDER BY id", tuple(uids), _event)
 
     def set_bad(self, samples: Iterable[BadSample]) -> None:
-        """Remembers samples that failed for their own sake."""
+        """Records samples that failed themselves."""
         self._write_many(
             "INSERT OR REPLACE INTO bad VALUES (?, ?, ?, ?, ?)",
             ((uid, title, os.fsencode(path), reason, at) for uid, title, path, reason, at in samples),
@@ -257,7 +258,7 @@ class Journal:
         )
 
     def clear_bad(self, uids: Iterable[str] | None = None) -> None:
-        """Lets samples be tried again; without ``uids`` all of them."""
+        """Removes samples from those not tried again; without ``uids`` all of them."""
         if uids is None:
             self._write_many("DELETE FROM bad", [()])
         else:
@@ -268,7 +269,7 @@ class Journal:
         return next(found, default)
 
     def set_meta(self, key: str, value: Any) -> None:
-        """Remembers anything that JSON can say."""
+        """Stores a JSON value."""
         self._write_many(_SET_META, [(key, json.dumps(value))])
 
     def _write_many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
@@ -285,11 +286,11 @@ class Journal:
 
 
 class _Transaction:
-    """The outermost block of ``Journal.commit``; one after the other."""
+    """The outermost block of ``Journal.commit``. It is used for one transaction after another."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        # No two states of the marks have one name, not even where an earlier file was put back.
+        # No two states of the marks have the same name, even if an earlier copy of the file was restored.
         self._names = (f"{os.urandom(6).hex()}-{number}" for number in itertools.count())
         self.is_open = False
         self.has_marks = False
@@ -306,7 +307,7 @@ class _Transaction:
                 self._execute("COMMIT")
         finally:
             self.is_open = self.has_marks = False
-            # After a commit there is none; after an error SQLite may have ended it by itself.
+            # After a commit there is no transaction; after an error SQLite may have ended it.
             if self._journal._connection.in_transaction:
                 self._journal._connection.execute("ROLLBACK")
 
@@ -320,7 +321,7 @@ _INSIDE = contextlib.nullcontext()
 
 MARKS_NAME = "marks_name"
 _SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
-# The enumeration's own call takes longer than all the rest of reading a mark.
+# Calling the enumeration takes longer than the rest of reading a mark.
 _STATES = {str(state): state for state in MarkState}
 _EVENT = "SELECT at, run, action, class, uid, path, sample_id, outcome, reason FROM history"
 _MARK = "SELECT uid, class, state, sent_at, run, path FROM mark"

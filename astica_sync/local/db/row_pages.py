@@ -9,15 +9,16 @@ from astica_sync.core.model import CONTENT_LENGTH
 
 ROWS = 4096
 
-ViewCache = tuple[tuple[str, ...], tuple[Any, ...]]
+Page = tuple[tuple[str, ...], tuple[Any, ...]]
 
 
-def in_pages(rows: Iterable[tuple[str, Any]], *, repeats: bool, least: int = ROWS) -> Iterator[ViewCache]:
-    """Pages of about ``least`` rows, by columns. The first column, which is in order, begins with a content hash; rows
-    of one content stay together. ``repeats``: it may hold a value more than once.
+def in_pages(rows: Iterable[tuple[str, Any]], *, repeats: bool, least: int = ROWS) -> Iterator[Page]:
+    """Pages of at least ``least`` rows, by columns. The first column, which must be sorted, begins with a content hash;
+    rows of one content stay together. ``repeats``: it may have a value more than once.
 
     Raises:
-        ValueError: the rows are not in order. A flipped byte in an index of SQLite's can do that, and nothing notices.
+        ValueError: the rows are not sorted. A flipped byte in an index of SQLite has this effect, and SQLite does not
+            detect it.
     """
     out_of_order = gt if repeats else ge
     rest = iter(rows)
@@ -33,7 +34,7 @@ def in_pages(rows: Iterable[tuple[str, Any]], *, repeats: bool, least: int = ROW
             page.append(row)
         keys, values = zip(*page, strict=True)
         if keys[0] <= last or any(map(out_of_order, keys, islice(keys, 1, None))):
-            raise ValueError(f"out of order after {last!r}")
+            raise ValueError(f"not sorted after {last!r}")
         last = keys[-1]
         yield keys, values
         following.extend(islice(rest, least - 1))

@@ -1,8 +1,8 @@
 """An observation in columns on the disk, so that looking up a few samples of a million reads nothing but these.
 
-It is a cache of the last view answer, made when that is read without asking the service. One line of JSON, then all
-uids with a line each, the sample ids and the numbers of their classes (both little-endian on any machine this runs on),
-then a hash of all that.
+A cache of the last view, written when that is read without a request. The file has one line of JSON, all uids with a
+line each, the sample ids, the numbers of their classes (both in the byte order that the first line names), and a hash
+of all that.
 """
 
 import json
@@ -29,23 +29,23 @@ from astica_sync.core.view.sample_table import SampleTable
 from astica_sync.local.filesystem import FileSystem
 
 FORMAT = 1
-_AT_ONCE = 1 << 16
+_UIDS_PER_WRITE = 1 << 16
 _HASH_BYTES = 16
 
 
 def name_of(body: bytes | memoryview) -> str:
-    """What tells one answer of the service from another: a hash of its bytes."""
+    """The name of an observation: a hash of the bytes of the service's answer."""
     return xxhash.xxh3_128_hexdigest(body)
 
 
 def write_view_cache(fs: FileSystem, path: Path, observation: Observation) -> None:
-    """Keeps the observation; one that has a uid of several lines is left alone.
+    """Writes the observation; one that has a uid with a newline is not written.
 
     Raises:
         OSError: it cannot be written.
     """
-    shown = SampleTable.of(observation.samples)
-    if any("\n" in uid for uid in shown.uids):
+    table = SampleTable.of(observation.samples)
+    if any("\n" in uid for uid in table.uids):
         return
     head = {
         "format": FORMAT,
@@ -54,22 +54,22 @@ def write_view_cache(fs: FileSystem, path: Path, observation: Observation) -> No
         "model": asdict(observation.model),
         "asked_at": observation.asked_at,
         "classes": [(entry.class_id, entry.title, entry.samples) for entry in observation.classes],
-        "places": shown.classes,
-        "samples": len(shown),
-        "even": all(len(uid) == UID_LENGTH for uid in shown.uids) and all(map(str.isascii, shown.uids)),
+        "places": table.classes,
+        "samples": len(table),
+        "even": all(len(uid) == UID_LENGTH for uid in table.uids) and all(map(str.isascii, table.uids)),
     }
-    fs.write_synced(path, _chunks(json.dumps(head).encode() + b"\n", shown))
+    fs.write_synced(path, _chunks(json.dumps(head).encode() + b"\n", table))
 
 
-def _chunks(head: bytes, shown: SampleTable) -> Iterator[bytes]:
+def _chunks(head: bytes, table: SampleTable) -> Iterator[bytes]:
     hasher = xxhash.xxh3_128()
 
     def pieces() -> Iterator[bytes]:
         yield head
-        for start in range(0, len(shown), _AT_ONCE):
-            yield "".join(f"{uid}\n" for uid in shown.uids[start : start + _AT_ONCE]).encode()
-        yield shown.ids.tobytes()
-        yield shown.class_numbers.tobytes()
+        for start in range(0, len(table), _UIDS_PER_WRITE):
+            yield "".join(f"{uid}\n" for uid in table.uids[start : start + _UIDS_PER_WRITE]).encode()
+        yield table.ids.tobytes()
+        yield table.class_numbers.tobytes()
 
     for piece in pieces():
         hasher.update(piece)
@@ -78,11 +78,11 @@ def _chunks(head: bytes, shown: SampleTable) -> Iterator[bytes]:
 
 
 def read_view_cache(path: Path) -> Observation | None:
-    """The observation that was kept; None where there is none, or it is not what was written."""
+    """The observation that was written; None where there is none, or the file is damaged."""
     try:
         with path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        if not _is_whole(mapped):
+        if not _is_intact(mapped):
             return None
         end = mapped.find(b"\n") + 1
         head = json.loads(mapped[:end])
@@ -95,25 +95,25 @@ def read_view_cache(path: Path) -> Observation | None:
         return None
 
 
-def _is_whole(mapped: mmap.mmap) -> bool:
+def _is_intact(mapped: mmap.mmap) -> bool:
     with memoryview(mapped) as body:
         return xxhash.xxh3_128_digest(body[:-_HASH_BYTES]) == body[-_HASH_BYTES:]
 
 
 class ViewCache(Sequence[RemoteSample]):
-    """The samples of an observation on the disk."""
+    """The samples of an observation on the disk, with the interface of ``SampleTable``."""
 
     def __init__(self, mapped: mmap.mmap, start: int, head: dict[str, Any]) -> None:
         self._mapped, self._start = mapped, start
         self._samples = int(head["samples"])
         self._classes = [(int(class_id), str(title)) for class_id, title in head["places"]]
-        self._even = bool(head["even"])
-        self._shown: SampleTable | None = None
+        self._fixed_length = bool(head["even"])
+        self._table: SampleTable | None = None
 
     def with_contents(self, contents: Iterable[str]) -> Iterator[RemoteSample]:
         """As ``SampleTable.with_contents``."""
-        if not self._even or self._shown is not None:
-            yield from self.shown().with_contents(contents)
+        if not self._fixed_length or self._table is not None:
+            yield from self.table().with_contents(contents)
             return
         for content in contents:
             number = bisect_left(range(self._samples), content, key=self._uid)
@@ -121,18 +121,18 @@ class ViewCache(Sequence[RemoteSample]):
                 yield RemoteSample(self._uid(number), *self._sample(number))
                 number += 1
 
-    def shown(self) -> SampleTable:
-        """All samples, in memory."""
-        if self._shown is None:
-            ids, places = self._numbers()
+    def table(self) -> SampleTable:
+        """All samples, loaded into memory."""
+        if self._table is None:
+            ids, places = self._offsets()
             uids = self._mapped[self._start : ids].decode().split("\n")[:-1]
-            self._shown = SampleTable.from_columns(
+            self._table = SampleTable.from_columns(
                 uids,
                 array("q", self._mapped[ids:places]),
                 array("I", self._mapped[places:-_HASH_BYTES]),
                 self._classes,
             )
-        return self._shown
+        return self._table
 
     def __len__(self) -> int:
         return self._samples
@@ -144,13 +144,13 @@ class ViewCache(Sequence[RemoteSample]):
     def __getitem__(self, index: slice) -> list[RemoteSample]: ...
 
     def __getitem__(self, index: int | slice) -> RemoteSample | list[RemoteSample]:
-        return self.shown()[index]
+        return self.table()[index]
 
     def __iter__(self) -> Iterator[RemoteSample]:
-        return iter(self.shown())
+        return iter(self.table())
 
-    def _numbers(self) -> tuple[int, int]:
-        """Where the sample ids and the class numbers begin."""
+    def _offsets(self) -> tuple[int, int]:
+        """The offsets of the sample ids and of the class numbers."""
         places = len(self._mapped) - _HASH_BYTES - self._samples * array("I").itemsize
         return places - self._samples * array("q").itemsize, places
 
@@ -159,7 +159,7 @@ class ViewCache(Sequence[RemoteSample]):
         return self._mapped[start : start + UID_LENGTH].decode()
 
     def _sample(self, number: int) -> tuple[int, int, str]:
-        ids, places = self._numbers()
+        ids, places = self._offsets()
         sample_id = array("q", self._mapped[ids + number * 8 : ids + number * 8 + 8])[0]
         place = array("I", self._mapped[places + number * 4 : places + number * 4 + 4])[0]
         return sample_id, *self._classes[place]

@@ -1,23 +1,23 @@
-"""What may be a sample, as far as the bytes tell without a decode: the format, the size, the dimensions.
+"""Whether a file can be a sample, without decoding it: the format, the size, the dimensions.
 
-The scan looks at first bytes alone (``sniff``, ``describe``); ``decoder`` looks at the whole image, once per content.
+The scan checks only the first bytes (``sniff``, ``describe``); ``decoder`` checks the whole image, once per content.
 """
 
 import codecs
 import struct
 from typing import Literal
 
-# The vendor's vision pages name both for an input image. "20 MB" is read as the larger of its two meanings: what the
-# service refuses costs one request, what is refused here could not be sent at all.
+# The vendor's vision pages state both limits for an input image. "20 MB" is taken as the larger of its two meanings: an
+# image that the service refuses costs one request, an image that is refused here could not be sent at all.
 MAX_BYTES = 20 * 1024 * 1024
 MAX_SIDE = 16_000
 
-# How much of a file ``sniff`` and ``describe`` want to see.
+# How many bytes of a file ``sniff`` and ``describe`` need.
 HEAD_BYTES = 512
 
-_WAYS_OUT = "or list it in .astica-ignore"
-_CONVERT = f"the service takes PNG or JPEG; convert it, {_WAYS_OUT}"
-_SAVE_AGAIN = f"save it again with an image editor, {_WAYS_OUT}"
+_OR_IGNORE = "or list it in .astica-ignore"
+_CONVERT = f"the service accepts PNG or JPEG; convert it, {_OR_IGNORE}"
+_SAVE_AGAIN = f"save it again with an image editor, {_OR_IGNORE}"
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
@@ -41,25 +41,25 @@ _BRANDS = {b"avif": "AVIF image", b"avis": "AVIF image"} | dict.fromkeys(
 
 
 def sniff(head: bytes) -> Literal["png", "jpeg"] | None:
-    """The format by the first bytes of a file, whatever its name says; None for all the service does not take."""
+    """The format by the first bytes of a file, regardless of its name; None for what the service does not accept."""
     if head.startswith(_PNG):
         return "png"
     return "jpeg" if head.startswith(_JPEG) else None
 
 
 def describe(head: bytes, size: int) -> str:
-    """Why a file that is no PNG and no JPEG cannot be a sample, and what to do about it.
+    """Why a file that is not a PNG or JPEG cannot be a sample, and what to do.
 
     Args:
-        head: the first bytes of the file, best ``HEAD_BYTES`` of them.
+        head: the first ``HEAD_BYTES`` bytes of the file.
         size: the size of the whole file in bytes.
     """
     if size == 0:
-        return f"empty file: copy it here again, {_WAYS_OUT}"
+        return f"empty file: copy it here again, {_OR_IGNORE}"
     if head.startswith(b"version https://git-lfs"):
-        return f"Git LFS pointer, not the image itself: run 'git lfs pull', {_WAYS_OUT}"
+        return f"Git LFS pointer, not the image itself: run 'git lfs pull', {_OR_IGNORE}"
     if not head.strip(b"\0"):
-        return f"begins with zero bytes, as a file whose copy was cut short: copy it here again, {_WAYS_OUT}"
+        return f"begins with zero bytes, as an incomplete copy does: copy it here again, {_OR_IGNORE}"
     return f"{_name_format(head)}: {_CONVERT}"
 
 
@@ -76,7 +76,7 @@ def _name_format(head: bytes) -> str:
         return "SVG drawing"
     if text.startswith((b"<!doctype html", b"<html")):
         return "web page"
-    return "text file" if _is_text(head) else "not an image this program knows"
+    return "text file" if _is_text(head) else "not an image in a known format"
 
 
 def _is_text(head: bytes) -> bool:
@@ -89,7 +89,7 @@ def _is_text(head: bytes) -> bool:
 
 
 def dimensions(data: bytes) -> tuple[int, int] | None:
-    """Width and height in pixels as the header of a PNG or JPEG says them; None where it does not."""
+    """Width and height in pixels by the header of a PNG or JPEG; None where they cannot be read."""
     if sniff(data) == "png":
         return struct.unpack_from(">II", data, 16) if len(data) >= 24 and data[12:16] == b"IHDR" else None
     at = 2
@@ -114,7 +114,7 @@ def judge_bytes(size: int) -> str | None:
     """Why a file of this many bytes cannot be sent, or None."""
     if size <= MAX_BYTES:
         return None
-    return f"{size / 1e6:.1f} MB, and the service takes 20 MB at most: save it smaller, {_WAYS_OUT}"
+    return f"{size / 1e6:.1f} MB, more than the service's limit of 20 MB: save it smaller, {_OR_IGNORE}"
 
 
 def judge_sides(width: int, height: int) -> str | None:
@@ -123,12 +123,12 @@ def judge_sides(width: int, height: int) -> str | None:
         return f"broken image, {width} x {height} pixels: {_SAVE_AGAIN}"
     if max(width, height) > MAX_SIDE:
         return (
-            f"{width} x {height} pixels, and the service takes {MAX_SIDE} on a side at most: "
-            f"make it smaller, {_WAYS_OUT}"
+            f"{width} x {height} pixels, more than the service's limit of {MAX_SIDE} on a side: "
+            f"make it smaller, {_OR_IGNORE}"
         )
     return None
 
 
 def broken(detail: str) -> str:
-    """The reason for an image that cannot be decoded to its end."""
+    """The reason for an image that cannot be decoded completely."""
     return f"broken image, {detail}: {_SAVE_AGAIN}"

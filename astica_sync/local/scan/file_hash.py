@@ -10,15 +10,6 @@ from astica_sync.local.filesystem import CHUNK, AnyPath, FileSystem, Signature, 
 from astica_sync.local.image.format import describe, sniff
 
 CHANGING = "is still being written; the next scan reads it again"
-_ADVICE = {
-    errno.EACCES: "fix the permissions: chmod u+r on the file, chmod u+rx on its folder",
-    errno.EPERM: "fix the permissions: chmod u+r on the file, chmod u+rx on its folder",
-    errno.EIO: "the disk reports an error: check the disk, and restore the file from a copy",
-    errno.ESTALE: "the network file system has lost it: mount it again",
-    errno.EMFILE: "too many files are open: raise the limit with ulimit -n",
-    errno.ENFILE: "too many files are open on this machine: end other programs",
-}
-_ANY_ADVICE = "fix the permissions (chmod u+r on the file, chmod u+rx on its folder) or check the disk"
 
 
 class HashOutcome(StrEnum):
@@ -41,8 +32,15 @@ class FileHash(NamedTuple):
 
 def unreadable_reason(error: OSError) -> str:
     """Why a file or folder cannot be read, and what to do, as a problem of the store."""
-    advice = _ADVICE.get(error.errno or 0, _ANY_ADVICE)
-    return f"cannot be read: {error.strerror}; {advice}"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"cannot be read: {error.strerror}; fix the permissions: chmod u+r on a file, chmod u+rx on a folder"
+    if error.errno == errno.EIO:
+        return f"cannot be read: {error.strerror}; check the disk, then copy it here again"
+    if error.errno == errno.ESTALE:
+        return f"cannot be read: {error.strerror}; mount the network file system again"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return f"cannot be read: {error.strerror}; close other programs, or raise the limit with ulimit -n"
+    return f"cannot be read: {error.strerror}; check the permissions (chmod u+r) and the disk"
 
 
 def hash_file(files: FileSystem, path: AnyPath) -> FileHash:

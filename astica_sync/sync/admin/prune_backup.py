@@ -62,7 +62,7 @@ def plan_pruning(
         store={sample.content for sample in local.index.local_samples(remote.model_id)},
         marks={mark.content for mark in local.journal.marks()},
         service={sample.uid[:CONTENT_LENGTH] for sample in observation if is_uid(sample.uid)},
-        snapshots=local.backup.pinned(),
+        snapshots=local.backup.referenced_contents(),
         before=before,
     )
     prunable: dict[str, StoredObject] = {}

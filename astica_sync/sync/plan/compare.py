@@ -38,7 +38,7 @@ def compare(local: LocalSide, observation: Observation, context: PlanContext, *,
 
 def _find_unchanged(local: LocalSide, observation: Observation, *, remember: bool) -> Unchanged:
     samples = observation.samples
-    shown = samples.shown() if isinstance(samples, ViewCache) else SampleTable.of(samples)
+    shown = samples.table() if isinstance(samples, ViewCache) else SampleTable.of(samples)
     unchanged = find_unchanged(local.index.pages(observation.model.model_id), local.journal.pages(), shown)
     if remember and len(unchanged.rest) + len(unchanged.new[0]) <= MOST:
         rest = sorted([*unchanged.rest, *(uid[:CONTENT_LENGTH] for uid in unchanged.new[0])])

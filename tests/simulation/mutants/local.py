@@ -61,18 +61,18 @@ def hashed_as_named(original: Any, scope: Any, self: Any, path: Any) -> Any:
 
 
 def read_as_it_is(self: Any, content: str) -> bytes:
-    with self._fs.open_read(self.located(content)[0]) as file:
-        return b"".join(self._fs.chunks(file))
+    with self._files.open_read(self.located(content)[0]) as file:
+        return b"".join(self._files.chunks(file))
 
 
 def good_if_there(self: Any, content: str) -> str | None:
     return None if self.find(content) is not None else "missing in the backup"
 
 
-def stopped_by_rot(original: Any, self: Any, standing: Path, source: Path, content: str) -> bool:
+def stopped_by_rot(original: Any, self: Any, existing: Path, source: Path, content: str) -> bool:
     if self.check(content) is not None:
         raise StoreError("rotten")
-    found: bool = original(self, standing, source, content)
+    found: bool = original(self, existing, source, content)
     return found
 
 
@@ -113,14 +113,14 @@ LOCAL_MUTANTS = (
         within(FILES + "sync_folder", VOLUME + "sync", lambda original, scope, self, node: None),
         quick=50,
     ),
-    mutant("names that a killed run left are not synced", replace(OBJECTS + "_keep_names", nothing)),
+    mutant("names that a killed run left are not synced", replace(OBJECTS + "_sync_names", nothing)),
     mutant(
         "a copy is not compared with what was scanned", within(OBJECTS + "_write", OBJECTS + "_hash", hashed_as_named)
     ),
     mutant(
         "an object is read without a proof",
         replace(OBJECTS + "read", read_as_it_is),
-        replace(OBJECTS + "_confirm", lambda self, standing, source, content: self.secure(content)),
+        replace(OBJECTS + "_confirm", lambda self, existing, source, content: self.secure(content)),
     ),
     mutant("an object that stands is good", replace(OBJECTS + "check", good_if_there)),
     mutant("a rotten object is never healed", wrap(OBJECTS + "_confirm", stopped_by_rot)),

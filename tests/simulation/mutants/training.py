@@ -45,7 +45,7 @@ def version_of(choose: Callable[[Any, str], str | None]) -> Change:
 
 
 def newest(records: Any, snapshot: str) -> str:
-    listed = records._fs.scan_folder(records._root / "snapshots")
+    listed = records._files.scan_folder(records._root / "snapshots")
     return str(max((status.st_mtime_ns, name[:32]) for name, status in listed)[1])
 
 
