@@ -9,7 +9,6 @@ from messages import REASONS_IN, Message, find_messages, find_reasons
 
 from astica_sync import errors
 from astica_sync.cli.exit_codes import EXIT_CODES
-from astica_sync.local.scan import file_hash
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw
 
