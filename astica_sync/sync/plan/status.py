@@ -3,6 +3,7 @@
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
+from astica_sync.clock import Clock
 from astica_sync.core.model import ALL_READABLE, LocalSample, Observation, Problem
 from astica_sync.core.plan.decision import RemovalReason
 from astica_sync.core.plan.guard import (
@@ -23,6 +24,7 @@ from astica_sync.local.scan.scanner import Scan, ScanOptions, scan_store
 from astica_sync.sync.plan.ask_watcher import scan_by_watcher
 from astica_sync.sync.plan.compare import compare
 from astica_sync.sync.plan.observe import last_observation, observe
+from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.session import LocalSide, Session, VersionTarget
 
 UIDS_PROVEN = "uids_proven"
@@ -63,30 +65,24 @@ def find_status(
         StoreError: the store cannot be scanned, or ``offline`` is set and there is no stored observation.
         RemoteError: there is no observation; nothing may be concluded.
     """
-    local, remote = session.local, session.remote
-    by_watcher = scan_by_watcher(local, session.runtime.clock) if quick else None
-    scan = by_watcher or _scan(session)
+    local, remote, clock, listener = session.local, session.remote, session.runtime.clock, session.listener
+    by_watcher = scan_by_watcher(local, clock) if quick else None
+    scan = by_watcher or _scan(local, clock, listener)
     version = local.index.version
     if offline:
         observation = last_observation(local, remote.model_id, session.target)
     else:
-        observation = observe(local, remote, session.listener, session.target)
+        observation = observe(local, remote, listener, session.target)
     if by_watcher is None and local.index.version != version:
         # Another process has scanned meanwhile. What it could not read is missing in the index, which both fill.
-        scan = _scan(session)
+        scan = _scan(local, clock, listener)
     return plan_round(session, scan, observation, quick=quick, most=most)
 
 
-def _scan(session: Session) -> Scan:
-    session.listener.phase("Scanning the store")
-    local = session.local
-    return scan_store(
-        local.layout,
-        local.index,
-        clock=session.runtime.clock,
-        files=local.fs,
-        options=ScanOptions(threads=local.hash_threads),
-    )
+def _scan(local: LocalSide, clock: Clock, listener: ProgressListener) -> Scan:
+    listener.phase("Scanning the store")
+    options = ScanOptions(threads=local.hash_threads)
+    return scan_store(local.layout, local.index, clock=clock, files=local.fs, options=options)
 
 
 def plan_round(

@@ -4,18 +4,21 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from astica_sync.clock import Clock
 from astica_sync.core.model import Problem
 from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.plan.similar_titles import NearTitle
 from astica_sync.core.plan.subset import left_out, without_lost
 from astica_sync.errors import AsticaSyncError
+from astica_sync.local.db.journal import Journal
 from astica_sync.local.identity import check_root
 from astica_sync.sync.apply.result import FailedSample
 from astica_sync.sync.plan.status import FOLLOWS, StoreStatus, find_status
+from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.push.first_upload import forget_cut_uids
 from astica_sync.sync.push.round import Consent, Naming, Round, RoundRunner
-from astica_sync.sync.session import Session
+from astica_sync.sync.session import Session, VersionTarget
 
 LOST_TRIES = 3
 """How many times one push sends a request whose answer is lost each time."""
@@ -78,7 +81,7 @@ def push(
         if retry:
             local.journal.clear_bad()
             forget_cut_uids(local.journal)
-        _record_target(session)
+        _record_target(local.journal, session.target)
         pushed = _run_rounds(session, RoundRunner(session, consent, naming, new_classes, retry), policy.batch_size)
     pushed.requests = session.remote.service.requests
     return pushed
@@ -96,7 +99,7 @@ def _run_rounds(session: Session, rounds: RoundRunner, batch_size: int) -> PushR
         if pushed.error is not None or ended.observe_at is None:
             return pushed
         try:
-            _wait_until(session, ended.observe_at)
+            _wait_until(ended.observe_at, session.runtime.clock, session.listener)
             # Uploads that fail for their own reasons take no place from new samples.
             stuck = max(0, planned - len(ended.applied.uploaded))
             status = find_status(session, most=batch_size + stuck)
@@ -134,20 +137,20 @@ def failed_before(status: StoreStatus) -> list[FailedSample]:
     return [FailedSample(one.class_title, one.path, bad[one.uid].reason) for one in status.plan.failed_before]
 
 
-def _record_target(session: Session) -> None:
+def _record_target(journal: Journal, target: VersionTarget | None) -> None:
     """Records, before the first request, which version's data the service is made to hold, for later commands."""
-    follows = [session.target.version, session.target.snapshot] if session.target else None
-    if session.local.journal.get_meta(FOLLOWS) != follows:
-        session.local.journal.set_meta(FOLLOWS, follows)
+    follows = [target.version, target.snapshot] if target else None
+    if journal.get_meta(FOLLOWS) != follows:
+        journal.set_meta(FOLLOWS, follows)
 
 
-def _wait_until(session: Session, time: float) -> None:
+def _wait_until(time: float, clock: Clock, listener: ProgressListener) -> None:
     """Waits for the end of the quarantine.
 
     Raises:
         Interrupted: the user asked to stop.
     """
-    seconds = time - session.runtime.clock.now()
+    seconds = time - clock.now()
     if seconds > 0:
-        session.listener.waits(seconds, "some answers were lost; a view after this wait shows what the service did")
-        session.runtime.clock.sleep(seconds)
+        listener.waits(seconds, "some answers were lost; a view after this wait shows what the service did")
+        clock.sleep(seconds)
