@@ -15,7 +15,9 @@ REASONS_IN = (
     "local/scan/directory_diff.py",
     "local/scan/file_hash.py",
     "local/scan/scanner.py",
+    "sync/push/overwritten_samples.py",
     "sync/push/push.py",
+    "sync/push/round.py",
 )
 LONGEST_NAME = 4
 """Words of what is a name or a format rather than a reason."""
