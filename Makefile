@@ -14,15 +14,16 @@ demo: $(READY)   ## a tour of the program on the local sandbox, about a minute
 	$(BIN)/astica-sync demo
 
 # Branch coverage of the files in [tool.coverage.run] is measured here, and the tests that take seconds reach all of it:
-# what test-long adds is more settings, more cycles and longer days, not more code.
+# what test-long adds is more settings, more cycles and longer days, not more code. Tests wait for processes, so four run
+# at a time on two cores.
 test: $(READY) check  ## formatting, lint, types and all tests that take seconds, in under five minutes
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 3 --dist worksteal -m "not long"
+	$(BIN)/coverage run -m pytest -n 4 --dist worksteal -m "not long"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 test-long: $(READY)  ## the tests that "make test" leaves out
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m long
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m long
 
 crash: $(READY)  ## kill pushes (KIND=trainings: trainings) at random moments, N times, while answers are lost
 	$(BIN)/python -m tests.crash $(or $(KIND),pushes) --cycles $(or $(N),200) --photos $(or $(PHOTOS),fixtures/store)

@@ -69,13 +69,19 @@ TELLING = {"as documented", "uids replace", "titles are NFD", "views lag", "uids
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test marked ``switches`` runs once under each setting; one that names settings runs under those alone."""
+    """A test marked ``switches`` runs once under each setting; one that names settings runs under those alone.
+
+    Where these are more than three, ``make test`` runs the telling ones, and ``make test-long`` the others.
+    """
     marker = metafunc.definition.get_closest_marker("switches")
     if marker is not None:
         named = [str(name) for name in marker.args]
+        names = named or list(SETTINGS)
         settings = [
-            pytest.param(SETTINGS[name], id=name, marks=() if named or name in TELLING else pytest.mark.long)
-            for name in named or SETTINGS
+            pytest.param(
+                SETTINGS[name], id=name, marks=pytest.mark.long if len(names) > 3 and name not in TELLING else ()
+            )
+            for name in names
         ]
         metafunc.parametrize("switches", settings, indirect=True)
 

@@ -31,6 +31,7 @@ def test_the_clock_never_goes_back() -> None:
     [lambda: ThreadPool(1).next_done, lambda: Wake().wait, lambda: Stop().wait],
     ids=["work", "bell", "stop"],
 )
+@pytest.mark.long
 def test_a_wait_ends_however_short_it_is(begin: Callable[[], Callable[[float], object]]) -> None:
     def wait_often() -> None:
         for _ in range(20_000):
@@ -57,5 +58,6 @@ for _ in range(4000):
 """
 
 
+@pytest.mark.long
 def test_a_signal_at_any_time_of_a_wait_ends_it() -> None:
     subprocess.run([sys.executable, "-c", SIGNALLED], check=True, timeout=120)

@@ -241,6 +241,7 @@ INSTALL = [
 """The one block that is not run here: it needs the network, and every ``make`` target does the same."""
 
 
+@pytest.mark.long
 def test_everything_in_the_quick_start_works_and_prints_what_is_shown(tmp_path: Path) -> None:
     steps = _steps((DOCS / "quickstart.md").read_text("utf-8"))
     assert [command for command, _ in steps[: len(INSTALL)]] == INSTALL

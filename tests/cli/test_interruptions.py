@@ -40,7 +40,9 @@ def ended(process: "subprocess.Popen[str]"):
         process.communicate()
 
 
-@pytest.mark.parametrize("requests", [1, 2, 3, 9, 20])
+@pytest.mark.parametrize(
+    "requests", [1, 3, *(pytest.param(requests, marks=pytest.mark.long) for requests in (2, 9, 20))]
+)
 def test_a_killed_push_is_resumed_by_the_next_and_nothing_is_lost_or_doubled(
     shell: Shell, sandbox: RunningSandbox, many: Path, requests: int
 ) -> None:

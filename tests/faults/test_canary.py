@@ -140,7 +140,14 @@ TROUBLES: dict[Callable[[RunningSandbox, Path], None], int] = {
 }
 
 
-@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.__name__)
+# Those that make test runs; make test-long runs the others.
+TELLING = (nothing_wrong, lost_answers, every_answer_lost, broken_backup)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [pytest.param(one, id=one.__name__, marks=() if one in TELLING else pytest.mark.long) for one in TROUBLES],
+)
 def test_no_trouble_of_a_push_shows_the_key(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, trouble: Callable[[RunningSandbox, Path], None]
 ) -> None:
@@ -174,7 +181,15 @@ def no_http(connection: socket.socket) -> None:
     connection.sendall(read_request(connection).partition(b"\r\n\r\n")[2])
 
 
-@pytest.mark.parametrize("talk", [echoing, page, cut, no_http], ids=lambda talk: talk.__name__)
+@pytest.mark.parametrize(
+    "talk",
+    [
+        pytest.param(echoing, id="echoing"),
+        pytest.param(cut, id="cut"),
+        pytest.param(page, id="page", marks=pytest.mark.long),
+        pytest.param(no_http, id="no http", marks=pytest.mark.long),
+    ],
+)
 def test_a_service_that_echoes_the_key_is_not_quoted(shell: Shell, tmp_path: Path, talk: Talk) -> None:
     with strange(talk) as server:
         store = fill(tmp_path / "mirrored", {"Can": 1})
@@ -193,7 +208,14 @@ def test_an_unreachable_service_shows_no_key(shell: Shell, tmp_path: Path) -> No
     assert code == 1, said
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGABRT, signal.SIGSEGV, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        signal.SIGSEGV,
+        *(pytest.param(one, marks=pytest.mark.long) for one in (signal.SIGTERM, signal.SIGABRT, signal.SIGKILL)),
+    ],
+)
 def test_no_way_to_end_a_push_leaves_the_key_behind(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, number: signal.Signals
 ) -> None:

@@ -73,7 +73,9 @@ def test_a_push_suspended_for_longer_than_the_quarantine_repeats_nothing(
     assert [request.call for request in sandbox.log] == ["view"]
 
 
-@pytest.mark.parametrize("megabytes", [90, 120, 150, 200, 300])
+@pytest.mark.parametrize(
+    "megabytes", [120, 300, *(pytest.param(megabytes, marks=pytest.mark.long) for megabytes in (90, 150, 200))]
+)
 def test_a_push_that_runs_out_of_memory_loses_nothing(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, megabytes: int
 ) -> None:

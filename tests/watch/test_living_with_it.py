@@ -134,6 +134,7 @@ def test_a_long_backlog_does_not_keep_a_new_file_waiting(
     assert sandbox.max_in_any_window() <= 20
 
 
+@pytest.mark.long
 def test_a_guard_pauses_removals_alone_and_a_push_gives_the_word(
     running: Watching, shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
@@ -180,6 +181,7 @@ def test_a_revoked_key_stops_all_asking_until_the_key_changes(
     assert "not the key" not in watching.out.read_text() + watching.err.read_text()
 
 
+@pytest.mark.long
 def test_a_store_that_is_away_is_held_and_taken_up_again(
     running: Watching, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
