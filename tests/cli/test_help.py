@@ -17,6 +17,7 @@ import click
 import pytest
 
 from astica_sync.cli.main import ALIASES, GROUPS, cli
+from astica_sync.cli.render.messages import wrap
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw, fill
 
@@ -160,6 +161,21 @@ def test_init_makes_a_model_of_type_image_where_none_is_given(
     assert (model["title"], model["type"]) == ("Cans", "image")
     quiet = shell("-q", "init", folder)
     assert len(quiet.out.splitlines()) == 1 and "Next" not in quiet.out
+
+
+# Long lines on a terminal.
+
+
+def test_a_long_line_is_wrapped_between_words_and_never_inside_a_command() -> None:
+    line = "  Its uploads wait. Rename the folder, or run: astica-sync push --new-class Bottles, then look again"
+    assert wrap(line, 60) == [
+        "  Its uploads wait. Rename the folder, or run:",
+        "    astica-sync push --new-class Bottles, then look again",
+    ]
+    assert wrap(line, 200) == [line]
+    styled = click.style("! Can/a.png  (text file: convert it)", fg="red")
+    assert wrap(styled, 36) == [styled], "colours take no room"
+    assert wrap("x" * 80, 40) == ["x" * 80], "a word is never broken"
 
 
 # Shell completion.

@@ -11,8 +11,9 @@ import click
 
 from astica_sync.cli.context import open_store, path_in_journal, store_option
 from astica_sync.cli.exit_codes import DONE, REFUSED
+from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.progress import Progress
-from astica_sync.cli.render.push_output import exit_code_of, push_data, push_lines, refused_names
+from astica_sync.cli.render.push_output import exit_code_of, push_data, push_lines, with_names
 from astica_sync.cli.render.status_output import did_you_mean, near_data, plan_data, refusal_data, status_lines
 from astica_sync.cli.render.text import first
 from astica_sync.cli.render.waits import Waits
@@ -93,7 +94,7 @@ def push(
                 data = {**plan_data(status.plan, eta), "refusals": refusals}
                 click.echo(json.dumps(data, ensure_ascii=False))
             else:
-                click.echo("\n".join(status_lines(status, eta, path_in_journal(opened.session.local.journal))))
+                print_lines(status_lines(status, eta, path_in_journal(opened.session.local.journal)))
             return REFUSED if status.refusals or status.near else DONE
         try:
             pushed = api.push(
@@ -108,7 +109,7 @@ def push(
     if as_json:
         click.echo(json.dumps(push_data(pushed), ensure_ascii=False))
     else:
-        click.echo("\n".join(push_lines(pushed, as_version)))
+        print_lines(push_lines(pushed, as_version))
     return exit_code_of(pushed)
 
 
@@ -121,9 +122,10 @@ def _ask_about_removals(listener: Waits, *, as_json: bool) -> "Consent":
         if as_json or not _can_ask():
             return False
         listener.close()
-        for refusal in refusals:
-            names = refused_names(refusal)
-            click.echo("\n".join(["", f"{refusal.reason}:", *first(names, len(names), MOST_NAMES)]), err=True)
+        for refusal, names in with_names(refusals):
+            print_lines(
+                ["", f"{refusal.reason}{':' if names else '.'}", *first(names, len(names), MOST_NAMES)], err=True
+            )
         question = "Remove them from the service? The backup has their images."
         if any(refusal.uploads for refusal in refusals):
             question = "Check the model on the service's page. Send all of these again?"
@@ -138,7 +140,7 @@ def _ask_about_titles(listener: Waits, *, as_json: bool, yes: bool) -> "Naming":
             return yes
         listener.close()
         for entry in near:
-            click.echo(did_you_mean(entry), err=True)
+            print_lines([did_you_mean(entry)], err=True)
         return click.confirm("Make these classes?", default=False, err=True)
 
     return ask

@@ -8,6 +8,7 @@ import click
 
 from astica_sync.cli.context import open_store, path_in_journal, read_watch_status, store_option
 from astica_sync.cli.exit_codes import DIFFERENCES, DONE
+from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.status_output import status_data, status_lines
 from astica_sync.cli.render.text import safe
 from astica_sync.cli.render.waits import Waits
@@ -52,7 +53,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
                 lines.append(click.style(held, fg="yellow"))
             lines += _watcher_line(opened.layout)
             lines += status_lines(status, eta, path_in_journal(opened.session.local.journal))
-            click.echo("\n".join(lines))
+            print_lines(lines)
     return DIFFERENCES if exit_code and not in_sync else DONE
 
 

@@ -1,4 +1,10 @@
-"""Messages on standard error: errors always, notes unless ``--quiet``, steps with ``--verbose``."""
+"""Lines on the terminal, and messages on standard error: errors always, notes unless ``--quiet``."""
+
+import re
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable
 
 import click
 
@@ -6,14 +12,42 @@ from astica_sync.cli.render.verbosity import Verbosity, verbosity
 from astica_sync.errors import AsticaSyncError
 
 
+def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
+    """Prints lines. On a terminal, those that are too long are wrapped between words."""
+    stream = sys.stderr if err else sys.stdout
+    if stream is not None and stream.isatty():
+        width = shutil.get_terminal_size().columns
+        lines = (part for line in lines for part in wrap(line, width))
+    click.echo("\n".join(lines), err=err)
+
+
+def wrap(line: str, width: int) -> list[str]:
+    """A line in pieces of at most ``width`` characters, the later ones indented. A command of ours is never broken, so
+    that it can be copied; only a line of one colour keeps it."""
+    text = click.unstyle(line)
+    if len(text) <= width:
+        return [line]
+    before, _, after = line.partition(text)
+    indent = " " * (len(text) - len(text.lstrip()) + 2)
+    joined = re.sub(r"astica-sync(?: [^\s,;)]+)+", lambda found: found[0].replace(" ", "\0"), text)
+    pieces = textwrap.wrap(
+        joined,
+        width,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+        drop_whitespace=True,
+    )
+    return [before + piece.replace("\0", " ") + after for piece in pieces]
+
+
 def print_error(error: AsticaSyncError) -> None:
     """Prints the message, and the hint on a second line where the error has one."""
-    click.echo(f"astica-sync: {error}", err=True)
-    if error.hint:
-        click.echo(f"  {error.hint}", err=True)
+    print_lines([f"astica-sync: {error}", *([f"  {error.hint}"] if error.hint else [])], err=True)
 
 
 def print_note(text: str) -> None:
     """Prints what is worth knowing and is not the result."""
     if verbosity() > Verbosity.QUIET:
-        click.echo(text, err=True)
+        print_lines([text], err=True)

@@ -30,10 +30,8 @@ class Progress(Waits):
         if not uploads and not removed:
             return
         self._warn_of_twins(plan)
-        about = "about " if eta >= 1 else ""
-        self.note(
-            f"To upload: {number(uploads, 'sample')}, to remove: {number(removed, 'sample')}, {about}{duration(eta)}"
-        )
+        takes = f", about {duration(eta)}" if eta >= 1 else ""
+        self.note(f"To upload: {number(uploads, 'sample')}, to remove: {number(removed, 'sample')}{takes}")
         if self._terminal:
             self._open(uploads + removed, eta)
 

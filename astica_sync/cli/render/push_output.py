@@ -1,5 +1,6 @@
 """What a push did: as text, as the JSON object of ``push --json``, and as an exit code."""
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -43,9 +44,8 @@ def push_lines(pushed: "PushResult", as_version: str | None) -> list[str]:
     if pushed.problems:
         files = number(len(pushed.problems), "file is not an image", "files are not images")
         lines.append(f"{files} that can be uploaded; for the reasons: astica-sync status")
-    for refusal in pushed.refusals:
+    for refusal, names in with_names(pushed.refusals):
         lines.append(click.style(f"Nothing was {refusal.kept_back}: {refusal.reason}.", fg="red"))
-        names = refused_names(refusal)
         lines += first(names, len(names))
     if pushed.refusals:
         lines.append(how_to_allow(pushed.refusals))
@@ -61,8 +61,17 @@ def push_lines(pushed: "PushResult", as_version: str | None) -> list[str]:
     return lines
 
 
-def refused_names(refusal: "Refusal") -> list[str]:
-    """The samples that the guard did not let a push remove (-) or send again (+), a line each."""
+def with_names(refusals: "Iterable[Refusal]") -> "Iterator[tuple[Refusal, list[str]]]":
+    """Each refusal with its samples, a line each; with none where all were in earlier refusals."""
+    listed: set[str] = set()
+    for refusal in refusals:
+        names = _names(refusal)
+        yield refusal, [] if listed.issuperset(names) else names
+        listed.update(names)
+
+
+def _names(refusal: "Refusal") -> list[str]:
+    """What the guard did not let a push remove (-) or send again (+)."""
     names = [
         f"  - {safe(sample.path) if sample.path else safe(sample.class_title)}  (#{sample.sample_id})"
         for sample in refusal.samples

@@ -138,12 +138,11 @@ def status_lines(status: "StoreStatus", eta: float, path_of: Callable[[str], str
         ),
         *_section("Unmanaged: made elsewhere and left as they are", "cyan", len(plan.unmanaged), unmanaged),
     ]
-    for refusal in status.refusals:
-        lines += ["", click.style(f"{_REFUSED[refusal.kept_back]}: {refusal.reason}.", fg="red")]
+    if status.refusals:
+        reasons = [f"{_REFUSED[refusal.kept_back]}: {refusal.reason}." for refusal in status.refusals]
+        lines += ["", *(click.style(reason, fg="red") for reason in reasons), how_to_allow(status.refusals)]
     for entry in status.near:
         lines += ["", click.style(did_you_mean(entry), fg="red")]
-    if status.refusals:
-        lines.append(f"  {how_to_allow(status.refusals)}")
     return [*lines, "", _conclusion(status, eta)]
 
 

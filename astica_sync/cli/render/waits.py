@@ -6,6 +6,7 @@ import time
 
 import click
 
+from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import duration, safe
 from astica_sync.cli.render.verbosity import Verbosity, verbosity
 from astica_sync.sync.progress import ProgressListener
@@ -54,4 +55,5 @@ class Waits(ProgressListener):
             self._print(safe(text))
 
     def _print(self, text: str) -> None:
-        click.echo(f"{self._clear}{text}", err=True)
+        click.echo(self._clear, nl=False, err=True)
+        print_lines([text], err=True)

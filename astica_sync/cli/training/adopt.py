@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from astica_sync.cli.context import open_store, store_option
+from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import first, json_name, number, safe
 from astica_sync.cli.render.waits import Waits
 from astica_sync.core.versions.matching import Certainty
@@ -40,7 +41,7 @@ def adopt(store: Path | None, yes: bool, likely: bool, as_json: bool) -> int:
         api = Store.over(opened)
         matching = api.find_adoptable()
         if not as_json:
-            click.echo("\n".join(_lines(matching)).lstrip("\n"))
+            print_lines(_lines(matching))
         wanted = [
             pair
             for certainty in (Certainty.CERTAIN, Certainty.LIKELY)
@@ -86,7 +87,7 @@ def _lines(matching: "Matching") -> list[str]:
         lines += ["", f"Without a local copy ({len(matching.unmatched):,}); once removed, these cannot be restored:"]
         lost = [f"  {safe(one.class_title)}  #{one.sample_id} {safe(one.uid)}".rstrip() for one in matching.unmatched]
         lines += first(lost, len(lost), MOST_LINES)
-    return lines
+    return lines if lines[0] else lines[1:]
 
 
 def _pair_line(pair: "Pair") -> str:

@@ -9,6 +9,7 @@ import click
 
 from astica_sync.cli.context import open_store, store_option
 from astica_sync.cli.exit_codes import DONE, SOME_FAILED
+from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import first, json_name, number, safe, table
 from astica_sync.cli.render.verbosity import Verbosity, verbosity
 from astica_sync.cli.render.waits import Waits
@@ -68,7 +69,7 @@ def evaluate(
     if as_json:
         click.echo(json.dumps(_data(evaluation), ensure_ascii=False))
     else:
-        click.echo("\n".join(_lines(evaluation)))
+        print_lines(_lines(evaluation))
         if html is not None:
             click.echo(f"\nReport: {safe(str(html))}")
     return SOME_FAILED if evaluation.failed else DONE

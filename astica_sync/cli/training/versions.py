@@ -8,6 +8,7 @@ import click
 
 from astica_sync.cli.context import open_store, store_option
 from astica_sync.cli.render.diff_output import diff_counts, diff_lines
+from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import duration, number, safe
 from astica_sync.cli.render.waits import Waits
 from astica_sync.clock import local_time
@@ -52,9 +53,9 @@ def versions(store: Path | None, as_json: bool, offline: bool) -> int:
     if not described and pending is None:
         click.echo("No versions yet. To train one: astica-sync train")
     for one in described:
-        click.echo("\n".join(_lines(one)))
+        print_lines(_lines(one))
     if pending is not None:
-        click.echo(_pending_line(pending, now, overdue))
+        print_lines([_pending_line(pending, now, overdue)])
     if follows:
         click.echo(
             f"The service holds the data of {safe(follows.name)}. "
