@@ -48,7 +48,7 @@ def test_any_text_is_a_good_value_or_an_error_that_names_the_setting(name: str, 
     try:
         load_settings({}, flags={name: value})
     except ConfigError as error:
-        assert name in str(error) and error.hint.startswith("Give ")
+        assert name in str(error) and error.hint.startswith("Set it to ")
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-1", "1e400", "0x10", "", "1.5"])
@@ -80,7 +80,7 @@ def test_addresses(url: str, right: bool) -> None:
     else:
         with pytest.raises(ConfigError, match="train_url") as caught:
             load_settings({"ASTICA_TRAIN_URL": url})
-        assert caught.value.hint.startswith("Give an ")
+        assert caught.value.hint.startswith("Set it to an ")
 
 
 def test_a_key_comes_from_the_environment_or_a_file_and_is_checked(tmp_path: Path) -> None:

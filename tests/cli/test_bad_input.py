@@ -434,7 +434,7 @@ def test_a_class_folder_of_a_name_that_can_be_no_title_is_a_problem(
     assert [request.call for request in sandbox.log] == ["view"]
     reasons = {entry["path"]: entry["reason"] for entry in ran.json["problems"]}
     assert len(reasons) == 4
-    assert "rename it" in reasons[" "]
+    assert "rename the folder" in reasons[" "]
     assert "not in a class folder" in reasons["loose.png"]
     assert "symbolic link" in reasons["Can/link.png"]
     assert "\x07" not in shell("pull-status", "--store", pushed).out
@@ -447,13 +447,13 @@ def test_a_class_folder_of_a_name_that_can_be_no_title_is_a_problem(
     ("text", "says"),
     [
         ("quarantin = 3", "Did you mean 'quarantine'?"),
-        ("colour = 'red'", "which is no setting"),
-        ("limit = 'many'", "Give a whole number from 1"),
-        ("limit = 0", "Give a whole number from 1"),
-        ("max_remove = 2", "Give a share such as 10%"),
-        ("class_remove = 'perhaps'", "Give true or false"),
+        ("colour = 'red'", "which is not a setting"),
+        ("limit = 'many'", "Set it to a whole number from 1"),
+        ("limit = 0", "Set it to a whole number from 1"),
+        ("max_remove = 2", "Set it to a share such as 10%"),
+        ("class_remove = 'perhaps'", "Set it to true or false"),
         ("train_url = 'http://elsewhere.example'", "plain http would show your key"),
-        ("limit = ", "Mend or remove it"),
+        ("limit = ", "Fix or remove it"),
     ],
 )
 def test_a_wrong_settings_file_is_named_with_what_is_wrong(

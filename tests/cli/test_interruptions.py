@@ -92,7 +92,7 @@ def test_a_stopped_push_says_what_is_left_and_the_next_goes_on(
         process.send_signal(number)
         ran = shell.finish(process)
     assert ran.code == 130, ran.err
-    assert "finishing what is under way" in ran.err
+    assert "stopping after the requests under way" in ran.err
     sent = len(sandbox.requests_of("upload"))
     assert f"Uploaded {sent}, removed 0" in ran.out, "what is under way is finished first"
     assert f"{24 - sent} samples left to do: run the same command again" in ran.out
