@@ -142,7 +142,7 @@ def test_an_address_that_would_show_the_key_is_refused_before_anything_is_sent(
         (403, b"<html>No</html>", "A proxy or a firewall"),
         (302, b"", "redirects to"),
         (500, b"oops", "answered 500"),
-        (200, b'{"status": "OK"}', "there is no dataset in it"),
+        (200, b'{"status": "OK"}', "it has no dataset"),
     ],
 )
 def test_an_answer_that_is_not_the_services_is_named_and_nothing_is_made(
