@@ -36,8 +36,10 @@ check: $(READY)  ## formatting, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-docs: $(READY)   ## write the generated pages
+docs: $(READY)   ## write the generated pages, the outputs that pages show, and the picture again
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/console_examples.py
+	$(BIN)/python docs/picture.py
 
 bench: $(READY)  ## run the small benchmarks, minutes
 	$(BIN)/python -m benchmarks $(BENCH)

@@ -21,13 +21,17 @@ FOLDER = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py from the code; change it there and run `make docs`. -->"
 
 CLI_HEAD = """\
-A command that is about a store finds it as git does: in the current folder or above it, or where `--store` says.
-`--help` explains each command on the terminal. What `--json` prints is described in [JSON](json.md), how a command ends
-in [exit codes and errors](exit-codes.md). `python -m astica_sync` is the same as `astica-sync`.
+After this page you can look up each command and each of its options.
+
+A command that is about a store finds it as git does: in the current folder or above it, or in the folder that `--store`
+names. `--help` explains each command on the terminal. What `--json` prints is in [JSON](json.md), how a command ends in
+[exit codes and errors](exit-codes.md). `python -m astica_sync` is the same as `astica-sync`.
 """
 
 SETTINGS_HEAD = """\
 # Settings
+
+After this page you can change a limit, an address or a threshold, and know which value is used.
 
 A value comes from the first of these that has one:
 
@@ -37,8 +41,8 @@ A value comes from the first of these that has one:
 4. `config.toml` in the user's configuration folder (on Linux `~/.config/astica-sync/`),
 5. the default.
 
-An unknown name or a value of the wrong kind is an error that says where it stands, so a typo never passes silently. A
-store that was made with another `train_url` than the default keeps to it unless something above says otherwise.
+An unknown name or a value of the wrong kind is an error that names its place. A store that was made with another
+`train_url` than the default keeps it unless something above gives another one.
 
 """
 
@@ -52,12 +56,12 @@ max_remove = "20%"
 class_remove = false
 ```
 
-What the numbers of the guard are for: [the design](../dev/design.md#the-guard).
+What the thresholds of the guard are for: [what the guard does](../undo.md#what-the-guard-does).
 
 ## The API key
 
-It is read apart from the settings, never from a store's file, since stores get shared, and written nowhere. The first
-of these that has one is used:
+It is read apart from the settings, never from a file of the store, since stores are shared, and it is never written.
+The first of these that has one is used:
 
 1. the variable `{config.KEY_VARIABLE}`,
 2. the file named by `{config.KEY_FILE_VARIABLE}`, which only its owner may be able to read (`chmod 600`),
@@ -68,19 +72,20 @@ of these that has one is used:
 EXIT_HEAD = """\
 # Exit codes and errors
 
-Messages go to standard error, results to standard output. A script may rely on the code:
+After this page you can write a script that reacts to how a command ended.
+
+Messages are printed on standard error, results on standard output. A script may rely on the code:
 
 """
 
 ERRORS_HEAD = """\
 
-A push that has several endings says the gravest: interrupted, then an error, then a guard's refusal, then failed
+A push that has several endings uses the gravest: interrupted, then an error, then a guard's refusal, then failed
 samples.
 
 ## Errors
 
-Every error is told in two lines, what happened and what to do; the option `--debug` shows its traceback. Each has the
-exit code beside it.
+Every error has two lines, what happened and what to do; `--debug` shows its traceback.
 
 """
 
@@ -88,25 +93,28 @@ REMOTE_HEAD = """\
 
 ## Errors of the service
 
-What a failed request proves decides what happens next. *not done*: it may be sent again. *refused*: it would be
-refused again. *unknown*: it may have been done, so nothing is repeated before an observation has settled it. Some end
-the run, since going on would only burn budget.
+What a failed request proves decides what happens next. *not done*: it may be sent again. *refused*: it would be refused
+again. *unknown*: it may have been done, so nothing is repeated before an observation has resolved it. Some end the run,
+since more requests would only use up the limit.
 
 """
 
 
 REASONS_HEAD = """\
-## Files that are no samples, and samples that failed
+## Problems, and samples that failed
 
-These end no command. `pull-status` and `push` list them with the file, and what to do stands in the reason itself.
+These end no command. `status` and `push` list them with the file; the reason itself contains what to do.
 """
 
 ERRORS_PAGE_HEAD = """\
-# Every error message, and what to do
+# Every error message
 
-Each error is told in two lines on standard error: what happened, and what to do. Here are all that the program has, by
-the part it is about; names in angle brackets stand for what they say at the time. A sample that failed is listed with
-both in one line. [Exit codes](exit-codes.md) says what each kind means to a script.
+After this page you can look up a message and what to do about it.
+
+Each error has two lines on standard error: what happened, and what to do. These are all that the program has, by the
+part they are about; names in angle brackets are filled in when the error occurs. A sample that failed is listed with
+both in one line. [Exit codes](exit-codes.md) has what each kind means to a script, and
+[troubleshooting](../troubleshooting.md) the way from a symptom to its cause.
 
 """
 
@@ -266,9 +274,10 @@ def _table(columns: list[str], rows: list[list[str]]) -> str:
 
 
 def with_tree(design: str) -> str:
-    """The design with today's tree of the package: every file, beside it the first sentence of its docstring."""
-    head, start, rest = design.partition("## The house\n\n```\n")
-    return head + start + "\n".join(_tree(Path(config.__file__).parent)) + "\n```" + rest.partition("\n```")[2]
+    """The design with today's tree of the package: every file, next to it the first sentence of its docstring."""
+    head, start, rest = design.partition("\n```\nastica_sync/")
+    tree = "\n".join(_tree(Path(config.__file__).parent))
+    return f"{head}\n```\n{tree}\n```{rest.partition(chr(10) + '```')[2]}" if start else design
 
 
 def _tree(folder: Path, depth: int = 0) -> Iterator[str]:

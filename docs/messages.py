@@ -1,4 +1,4 @@
-"""Finds every error message of the program in its source: what it says, and what it says to do."""
+"""Finds every error message of the program in its source: the message, and the hint on what to do."""
 
 import ast
 import re
@@ -20,18 +20,18 @@ REASONS_IN = (
     "sync/push/round.py",
 )
 LONGEST_NAME = 4
-"""Words of what is a name or a format rather than a reason."""
-PARTS = ("or list it", "the service accepts PNG or JPEG;", "save it again")
-"""What reasons are made of."""
+"""A text with fewer spaces is a name or a format, not a reason."""
+FRAGMENTS = ("or list it", "the service accepts PNG or JPEG;", "save it again")
+"""How texts begin that are put into reasons."""
 
-SAYS_IT_ITSELF = {"ImageRejected": "The reason ends with what to do."}
-"""Errors whose words come from elsewhere, what to do included."""
+HINT_IN_TEXT = {"ImageRejected": "The reason ends with what to do."}
+"""Errors whose text comes from elsewhere and includes what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One place where an error is made. ``area`` is the part of the program, "" for what stands above all parts;
-    ``hint`` is "" where none is given."""
+    """One place where an error is raised. ``area`` is the part of the program, "" for its top files; ``hint`` is ""
+    where none is given."""
 
     area: str
     file: str
@@ -43,14 +43,14 @@ class Message:
 
 @dataclass(slots=True)
 class _Words:
-    """What names stand for: those of one file and function, and the keywords that are texts anywhere."""
+    """The values of names in one file and function, and of keyword arguments that are texts anywhere."""
 
     names: dict[str, ast.expr] = field(default_factory=dict)
     keywords: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
 
 def find_messages(package: Path = PACKAGE) -> list[Message]:
-    """Every error of the program, in the order of files and lines; one that only hands on another's words is left
+    """Every error of the program, in the order of files and lines. One that only passes on the text of another is left
     out."""
     trees = {path: ast.parse(path.read_text("utf-8")) for path in sorted(package.rglob("*.py"))}
     kinds = _kinds(trees.values())
@@ -78,15 +78,15 @@ def find_messages(package: Path = PACKAGE) -> list[Message]:
                     call.lineno,
                     kind,
                     text,
-                    _text(hint, words) if hint else SAYS_IT_ITSELF.get(kind, ""),
+                    _text(hint, words) if hint else HINT_IN_TEXT.get(kind, ""),
                 )
             )
     return found
 
 
 def find_reasons(package: Path = PACKAGE) -> list[str]:
-    """Why a file is no sample, or a sample failed, each with what to do; sorted. These are values and not errors, so
-    they are the longer texts that the files in ``REASONS_IN`` return, assign or hand on as a ``reason``."""
+    """Why a file is not a sample, or a sample failed, each with what to do; sorted. These are values and not errors:
+    the longer texts that the files in ``REASONS_IN`` return, assign or pass as a ``reason``."""
     found: set[str] = set()
     for name in REASONS_IN:
         tree = ast.parse((package / name).read_text("utf-8"))
@@ -100,11 +100,11 @@ def find_reasons(package: Path = PACKAGE) -> list[str]:
                 continue
             texts = [_text(value, _Words(outer)) for value in values if isinstance(value, ast.Constant | ast.JoinedStr)]
             found |= {text for text in texts if text.count(" ") >= LONGEST_NAME}
-    return sorted(found - {text for text in found if text.startswith(PARTS)})
+    return sorted(found - {text for text in found if text.startswith(FRAGMENTS)})
 
 
 def _kinds(trees: Iterable[ast.Module]) -> set[str]:
-    """The names of all errors, those that are defined beside their use included."""
+    """The names of all errors, those that are defined next to their use included."""
     bases = {
         node.name: {_name(base) for base in node.bases}
         for tree in trees
@@ -118,7 +118,7 @@ def _kinds(trees: Iterable[ast.Module]) -> set[str]:
 
 
 def _calls(tree: ast.Module, kinds: set[str]) -> Iterator[tuple[ast.Call, dict[str, ast.expr]]]:
-    """Every making of an error, with what the names around it were last given."""
+    """Every call that makes an error, with the values of the names around it."""
     outer = _assigned(tree.body)
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     for node in ast.walk(tree):
@@ -137,7 +137,7 @@ def _assigned(nodes: Iterable[ast.AST]) -> dict[str, ast.expr]:
 
 
 def _text(node: ast.expr, words: _Words, depth: int = 0) -> str:
-    """The words of an expression; what is known only at the time as ``<name>``."""
+    """The text of an expression; what is known only at run time is ``<name>``."""
     if isinstance(node, ast.Constant):
         return str(node.value)
     if isinstance(node, ast.JoinedStr):

@@ -1,30 +1,32 @@
-"""Draws ``picture.svg``: a real session on a terminal, against a sandbox, with the small store of ``fixtures``.
+"""Draws ``picture.svg``: a real session on a terminal, on the sandbox, with the small store of ``fixtures``.
 
-Run it with ``.venv/bin/python docs/picture.py`` when the output of the commands has changed.
+Run it with ``make docs``, which draws it again when the output of the commands has changed.
 """
 
 import io
-import os
-import pty
+import re
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from xml.sax.saxutils import escape, unescape
 
+from console_examples import PORT, environment, normalise, plain, run_on_terminal
 from rich.console import Console
 from rich.text import Text
 
 from astica_sync.sandbox.embedded import running
 
 DOCS = Path(__file__).parent
+PICTURE = DOCS / "picture.svg"
 COLUMNS = 92
 
-# rich's own frame takes its font from elsewhere; this one asks for nothing.
+# The frame that rich draws loads its font from elsewhere; this one loads nothing.
 FRAME = """\
 <svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
+<desc>@description@</desc>
 <style>
 .{unique_id}-matrix {{ font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace;
   font-size: {char_height}px; line-height: {line_height}px; }}
@@ -45,31 +47,49 @@ FRAME = """\
 </svg>
 """
 
-STORY = (
-    "astica-sync pull-status",
+COMMANDS = (
+    "astica-sync status",
     "astica-sync push",
     "astica-sync log -n 4",
 )
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as name, running(port=8777) as box:
+def draw(session: str) -> str:
+    """The session, with its colours, as an SVG drawing whose description is the session as plain text."""
+    console = Console(record=True, width=COLUMNS, file=io.StringIO())
+    for line in session.splitlines():
+        console.print(Text.from_ansi(line), overflow="fold")
+    drawing = console.export_svg(code_format=FRAME, unique_id="terminal")
+    return drawing.replace("@description@", escape(plain(session)))
+
+
+def read_session(drawing: str) -> str:
+    """The session of a drawing as plain text."""
+    description = re.search(r"<desc>(.*?)</desc>", drawing, re.DOTALL)
+    return unescape(description[1]) if description else ""
+
+
+def run_session() -> str:
+    """What the commands print, with colours, each after its prompt."""
+    with tempfile.TemporaryDirectory() as name, running() as box:
         home = Path(name).resolve()
         store = home / "photos"
         shutil.copytree(DOCS.parent / "fixtures" / "store", store)
-        environ = _environ(home, box.url, box.key)
-        _run("astica-sync init --create Packaging --type image --purpose sort", store, environ)
+        environ = environment(home) | {
+            "COLUMNS": str(COLUMNS),
+            "ASTICA_TRAIN_URL": box.url,
+            "ASTICA_DETECT_URL": box.url,
+            "ASTICA_API_KEY": box.key,
+        }
+        _run("astica-sync init --create Packaging --purpose sort", store, environ)
         _run("astica-sync push", store, environ)
         _change(store)
         box.add_sample(box.models()[0][0], "Jar", (store / "Bottle" / "a.png").read_bytes())
-        console = Console(record=True, width=COLUMNS, file=io.StringIO())
-        for line in _session(store, environ):
-            console.print(Text.from_ansi(line.replace(str(home), "~")), overflow="fold")
-        (DOCS / "picture.svg").write_text(console.export_svg(code_format=FRAME, unique_id="terminal"), "utf-8")
+        return "\n".join(_session(store, environ)).replace(str(home), "~").replace(box.url.rpartition(":")[2], PORT)
 
 
 def _change(store: Path) -> None:
-    """What somebody did since the last push: one image moved, one deleted, two added, one of them no image."""
+    """Changes since the last push: one image moved, one deleted, two added, one of them not an image."""
     (store / "Can" / "001.jpg").rename(store / "Bottle" / "001.jpg")
     (store / "Büchse" / "eins.png").unlink()
     shutil.copy(store / "Bottle" / "a.png", store / "Can" / "new.png")
@@ -79,47 +99,24 @@ def _change(store: Path) -> None:
 
 
 def _session(store: Path, environ: dict[str, str]) -> Iterator[str]:
-    for number, command in enumerate(STORY):
+    for number, command in enumerate(COMMANDS):
         if number:
             yield ""
         yield f"\x1b[1;32m~/photos $\x1b[0m \x1b[1m{command}\x1b[0m"
-        yield from _run(command, store, environ).splitlines()
+        yield _run(command, store, environ).rstrip("\n")
 
 
 def _run(command: str, folder: Path, environ: dict[str, str]) -> str:
-    """What a command prints on a terminal; a dumb one, since a bar that moves cannot be drawn."""
-    terminal, behind = pty.openpty()
     arguments = [sys.executable, "-m", "astica_sync", *shlex.split(command)[1:]]
-    with subprocess.Popen(arguments, cwd=folder, env=environ, stdin=behind, stdout=behind, stderr=behind) as process:
-        os.close(behind)
-        printed = b""
-        while piece := _read(terminal):
-            printed += piece
-        os.close(terminal)
-    if process.returncode:
-        raise RuntimeError(printed.decode())
-    return printed.decode().replace("\r\n", "\n")
+    return re.sub(r"[^\n]*\r", "", run_on_terminal(arguments, folder, environ, []))
 
 
-def _read(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 65536)
-    except OSError:
-        # So Linux says that nobody is left on the other side.
-        return b""
-
-
-def _environ(home: Path, url: str, key: str) -> dict[str, str]:
-    return {
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "TERM": "dumb",
-        "COLUMNS": str(COLUMNS),
-        "ASTICA_TRAIN_URL": url,
-        "ASTICA_DETECT_URL": url,
-        "ASTICA_API_KEY": key,
-    }
+def is_outdated() -> bool:
+    """Whether the commands print something else than the picture shows."""
+    drawing = PICTURE.read_text("utf-8") if PICTURE.exists() else "<svg/>"
+    return normalise(read_session(drawing)) != normalise(plain(run_session()))
 
 
 if __name__ == "__main__":
-    main()
+    if is_outdated():
+        PICTURE.write_text(draw(run_session()), "utf-8")

@@ -24,7 +24,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", (DOCS / "python-api.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
 ROWS = [
     [cell.strip().strip("`") for cell in line.strip("|").split("|")]
-    for line in (DOCS / "api-coverage.md").read_text("utf-8").splitlines()
+    for line in (DOCS / "dev" / "api-coverage.md").read_text("utf-8").splitlines()
     if line.startswith("| `/")
 ]
 
@@ -66,7 +66,7 @@ def test_every_documented_call_is_in_the_table_with_a_command_and_a_method_that_
         assert f"client.{attribute}(" in inspect.getsource(by_method), (
             f"{call}: {method} is not in {by_method.__name__}"
         )
-    for test in re.findall(r"`(test_\w+)`", (DOCS / "api-coverage.md").read_text("utf-8")):
+    for test in re.findall(r"`(test_\w+)`", (DOCS / "dev" / "api-coverage.md").read_text("utf-8")):
         assert callable(globals()[test])
 
 
