@@ -14,13 +14,14 @@ demo: $(READY)   ## a tour of the program on the local sandbox, about a minute
 	$(BIN)/astica-sync demo
 
 # Branch coverage of the files in [tool.coverage.run] is measured here, and the tests that take seconds reach all of it:
-# what test-long adds is more settings, more cycles and longer days, not more code. Tests wait for processes, so four run
-# at a time on two cores.
+# what test-long adds is more settings, more cycles and longer days, not more code. The simulation, which would only be
+# slower for it, is not measured. Four tests run at a time on two cores, since many wait for processes.
 test: $(READY) check  ## formatting, lint, types and all tests that take seconds, in under five minutes
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 4 --dist worksteal -m "not long"
+	$(BIN)/coverage run -m pytest -n 4 --dist worksteal -m "not long" --ignore tests/simulation
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long" tests/simulation
 
 test-long: $(READY)  ## the tests that "make test" leaves out
 	$(BIN)/python -m pytest -n 4 --dist worksteal -m long
