@@ -58,8 +58,15 @@ CODE = sorted((ROOT / "astica_sync").rglob("*.py"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-@pytest.mark.skip(reason="395 old words were left on 28 November 2026; enabled when there are none")
-@pytest.mark.parametrize("files", [CODE, PAGES], ids=["code", "documents"])
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param(CODE, id="code"),
+        pytest.param(
+            PAGES, id="documents", marks=pytest.mark.skip(reason="89 old words are left, 73 of them in docs/dev")
+        ),
+    ],
+)
 def test_no_old_words_are_left(files: list[Path]) -> None:
     assert [line for file in files for line in find_old_words(file)] == []
 

@@ -139,7 +139,7 @@ class Store:
     ) -> PushResult:
         """Brings the service in sync with the store, or with the data of ``as_version`` from the backup.
 
-        There is a keyword argument for each option of the command.
+        The parameters are the options of the command.
 
         Args:
             as_version: a version whose data is known; the folder of the store is not changed.

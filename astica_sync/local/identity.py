@@ -84,7 +84,7 @@ def check_root(layout: Layout, files: FileSystem | None = None) -> Sentinel:
 
     The inode and the machine must match. The device number alone may differ: removable and network file systems get
     another one at each mount, and a folder that has this sentinel under the same inode is the same folder or a
-    block-for-block clone of its disk in the same machine, which cannot be told apart.
+    block-for-block clone of its disk in the same machine, which nothing on it distinguishes.
 
     Raises:
         StoreChanged: the folder is another one, a copy, or missing; the message says which.

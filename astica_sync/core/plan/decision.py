@@ -1,8 +1,8 @@
 """The decision table: what follows for one sample from what store, journal and service show of it.
 
-``decide`` holds the whole table. Whoever needs an answer faster (the columns of ``unchanged``, the watcher's new files)
-calls it as well, or is proved equal to it by a property test. The callers match on the actions and decide nothing
-themselves.
+``decide`` holds the whole table. Code that needs an answer faster (the columns of ``unchanged``, the watcher's new
+files) calls it as well, or is proved equal to it by a property test. The callers match on the actions and decide
+nothing themselves.
 """
 
 from dataclasses import dataclass

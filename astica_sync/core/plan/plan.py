@@ -101,7 +101,7 @@ class Plan:
     ``classes`` counts by the store's title. ``incomplete``: a part of the store could not be read, so it is unknown
     whether all is in sync. ``later`` counts the uploads that are not in this plan: a plan for a push names so many at a
     time, and the next plan goes on from there. ``first_upload_alone``: nothing has shown yet that the service keeps our
-    uids so that samples can be told apart, so the first upload is looked at before the others follow.
+    uids so that samples can be distinguished, so the first upload is checked before the others follow.
     """
 
     adopts: tuple[Adopt, ...] = ()

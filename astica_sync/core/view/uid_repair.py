@@ -47,7 +47,7 @@ class UidRepair:
         """The complete uid of ``text`` in the class with this title in the view; ``text`` itself when it is not ours.
 
         Two classes of the store may be one class on the service, and both may contain the same image. Its samples there
-        cannot be told apart. They are assigned one by one: first to the samples of the store, so that none is missing
+        are indistinguishable. They are assigned one by one: first to the samples of the store, so that none is missing
         and none is uploaded again, then to the samples that only have a mark.
         """
         self.depends_on_store = self.depends_on_store or len(text) >= CONTENT_LENGTH

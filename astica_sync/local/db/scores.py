@@ -13,8 +13,8 @@ from astica_sync.local.jsonl import append_jsonl, read_jsonl
 class Score:
     """How many of the held-out images a version classified correctly.
 
-    ``right`` of ``shown`` images; ``images`` is a hash of what was shown, so that scores on other images are told
-    apart; ``at`` is in seconds since the epoch.
+    ``right`` of ``shown`` images; ``images`` is a hash of what was shown, which distinguishes it from scores on
+    other images; ``at`` is in seconds since the epoch.
     """
 
     version: str

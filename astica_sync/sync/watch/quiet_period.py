@@ -17,7 +17,7 @@ def wait_until_quiet(session: Session, settle: float, wall: Callable[[], float] 
     """Returns once no file of the store was changed within ``settle`` seconds, or that took too long.
 
     Raises:
-        Interrupted: a person said stop.
+        Interrupted: the user stopped it.
     """
     give_up = session.runtime.clock.now() + PATIENCE
     while session.runtime.clock.now() < give_up:
