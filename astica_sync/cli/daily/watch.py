@@ -271,7 +271,7 @@ def _once(layouts: Sequence[Layout], *, as_json: bool) -> int:
     codes = []
     for layout in layouts:
         with open_store(layout.root, ProgressListener()) as opened:
-            wait_until_quiet(opened.session, opened.settings.settle)
+            wait_until_quiet(opened.session.local, opened.session.runtime.clock, opened.settings.settle)
             pushed = push(opened.session)
         if as_json:
             click.echo(json.dumps({"store": str(layout.root), **push_data(pushed)}, ensure_ascii=False))
