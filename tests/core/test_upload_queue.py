@@ -1,44 +1,64 @@
-"""The watcher's lines: what waits for its upload, for its file to settle, for its moment."""
+"""The order of uploads."""
 
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from astica_sync.core.plan.plan import Upload
-from astica_sync.core.watch import debounce
-from astica_sync.core.watch.debounce import Debouncer
-from astica_sync.core.watch.scheduler import Scheduler
-from astica_sync.core.watch.upload_queue import UploadQueue
+from astica_sync.core.watch.upload_queue import OLDEST_EVERY, UploadQueue
 
 
-def upload(name: str) -> Upload:
-    return Upload(name, "Can", f"Can/{name}.jpg", 1)
+def upload(number: int, scope: str = "00000000") -> Upload:
+    return Upload(f"{number:032x}-{scope}", "Can", f"Can/{number}.png", 1)
 
 
-def test_a_new_plan_replaces_the_whole_backlog() -> None:
-    backlog = UploadQueue()
-    backlog.add([upload("a"), upload("b")])
-    backlog.replace([upload("b"), upload("c")])
-    assert len(backlog) == 2
-    assert "a" not in backlog
-    assert {entry.uid for entry in backlog.take(9)} == {"b", "c"}
+def numbers(uploads: list[Upload]) -> list[int]:
+    return [int(entry.uid[:32], 16) for entry in uploads]
 
 
-def test_the_next_look_is_the_earliest_one_asked_for() -> None:
-    schedule = Scheduler(observe_every=900.0)
-    schedule.request_scan(50.0)
-    schedule.request_scan(70.0)
-    assert schedule.scan_at == 50.0
-    schedule.request_scan(40.0)
-    assert schedule.scan_at == 40.0
+def test_the_newest_upload_is_first_and_every_fourth_is_the_oldest() -> None:
+    queue = UploadQueue()
+    queue.add(upload(number) for number in range(10))
+    assert numbers(queue.take(5)) == [9, 8, 7, 0, 6]
+    queue.add([upload(100)])
+    assert numbers(queue.take(4)) == [100, 5, 1, 4]
 
 
-def test_what_is_not_remembered_of_a_flood_of_events_settles_by_its_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(debounce, "MAX_FILES", 2)
-    debouncer = Debouncer(quiet_seconds=1.0)
-    debouncer.written("a", 0.0)
-    debouncer.closed("b", 0.0)
-    debouncer.written("c", 0.0)
-    debouncer.closed("d", 0.0)
-    assert debouncer.quiet_at("b", "face", 0.0, 0.0) == 0.0
-    # Nothing is known of these, so they must lie unchanged for the usual second.
-    assert debouncer.quiet_at("c", "face", 0.0, 0.0) == 1.0
-    assert debouncer.quiet_at("d", "face", 0.0, 0.0) == 1.0
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9))
+def test_every_upload_is_taken_however_many_newer_ones_are_added(waiting: int, count: int, added: int) -> None:
+    queue = UploadQueue()
+    queue.add(upload(number) for number in range(waiting))
+    seen: set[int] = set()
+    fresh = 1000
+    for _ in range(waiting * OLDEST_EVERY + 1):
+        seen.update(numbers(queue.take(count)))
+        queue.add(upload(fresh + extra) for extra in range(added))
+        fresh += added
+    assert seen >= set(range(waiting))
+
+
+@given(st.lists(st.tuples(st.sampled_from(["add", "take", "discard"]), st.integers(0, 12))))
+def test_each_sample_is_taken_once_for_each_time_it_was_added(steps: list[tuple[str, int]]) -> None:
+    queue = UploadQueue()
+    waiting: set[int] = set()
+    for step, number in steps:
+        if step == "add":
+            queue.add([upload(number)])
+            waiting.add(number)
+        elif step == "discard":
+            queue.discard([upload(number).uid])
+            waiting.discard(number)
+        else:
+            taken = numbers(queue.take(number % 3))
+            assert len(set(taken)) == len(taken) and set(taken) <= waiting
+            waiting -= set(taken)
+        assert len(queue) == len(waiting)
+        assert all(upload(number).uid in queue for number in waiting)
+
+
+def test_replace_replaces_the_whole_queue() -> None:
+    queue = UploadQueue()
+    queue.add([upload(1), upload(2)])
+    queue.replace([upload(2), upload(3)])
+    assert len(queue) == 2
+    assert upload(1).uid not in queue
+    assert sorted(numbers(queue.take(9))) == [2, 3]

@@ -1,4 +1,4 @@
-"""A watcher in a process of its own, and what it said."""
+"""A watcher in a process of its own, and its events."""
 
 import json
 import os
@@ -13,28 +13,28 @@ from typing import Any
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, in_store, on_service
 
-Start = Callable[..., "Watching"]
+Start = Callable[..., "WatchProcess"]
 
 
 def wait_until(true: Callable[[], Any], seconds: float = 40, every: float = 0.05) -> None:
-    """Polls a condition; there is no event for what another process has done."""
+    """Polls a condition that another process makes true."""
     give_up = time.monotonic() + seconds
     while not true():
-        assert time.monotonic() < give_up, "waited in vain"
+        assert time.monotonic() < give_up, "timed out"
         time.sleep(every)
 
 
-def equal(sandbox: RunningSandbox, model_id: int, store: Path) -> bool:
+def in_sync(sandbox: RunningSandbox, model_id: int, store: Path) -> bool:
     """Whether the service holds what the folder holds, byte for byte."""
     try:
         return on_service(sandbox, model_id) == in_store(store)
     except FileNotFoundError:
-        # Something goes while it is looked at.
+        # A file was deleted while it was read.
         return False
 
 
-class Watching:
-    """A watcher that runs; its events are read from a file, so that nothing waits for a pipe."""
+class WatchProcess:
+    """A running watcher. Its events are read from a file, so that no full pipe blocks it."""
 
     def __init__(self, shell: Shell, folder: Path, stores: list[Path], flags: list[str], prefix: list[str]) -> None:
         self.out = folder / f"watch-{time.monotonic_ns()}.jsonl"
@@ -54,7 +54,7 @@ class Watching:
         lines = self.out.read_text().split("\n")
         return [json.loads(line) for line in lines[:-1]]
 
-    def heard(self, name: str, text: str = "") -> bool:
+    def reported(self, name: str, text: str = "") -> bool:
         return any(event["event"] == name and text in event["text"] for event in self.events)
 
     def kill(self) -> None:

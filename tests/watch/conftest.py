@@ -9,7 +9,7 @@ import pytest
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.mount_namespace import Ground
 from tests.harness.shell import Shell
-from tests.harness.watch_process import Start, Watching
+from tests.harness.watch_process import Start, WatchProcess
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def watch(shell: Shell, tmp_path: Path) -> Iterator[Start]:
     """Starts watchers, and ends them with the test."""
     with contextlib.ExitStack() as stack:
 
-        def start(*stores: Path, flags: list[str] | None = None, prefix: list[str] | None = None) -> Watching:
-            watching = Watching(shell, tmp_path, list(stores), flags or [], prefix or [])
+        def start(*stores: Path, flags: list[str] | None = None, prefix: list[str] | None = None) -> WatchProcess:
+            watching = WatchProcess(shell, tmp_path, list(stores), flags or [], prefix or [])
             stack.callback(watching.close)
             return watching
 

@@ -1,4 +1,4 @@
-"""A status does not look through a store whose watcher has just done so, and says the same."""
+"""``pull-status`` does not scan a watched store itself, and shows the same."""
 
 import json
 import time
@@ -15,17 +15,17 @@ from tests.harness.watch_process import Start, wait_until
 
 
 @pytest.fixture
-def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Each time this process looks through a store by itself."""
-    looks: list[str] = []
+def scans(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """One entry for each scan by this process."""
+    scans: list[str] = []
     scan = scan_module.scan_store
 
     def noted(*args: object, **options: object) -> object:
-        looks.append("look")
+        scans.append("scan")
         return scan(*args, **options)
 
     monkeypatch.setattr(status_module, "scan_store", noted)
-    return looks
+    return scans
 
 
 def status(shell: Shell, store: Path) -> dict:
@@ -38,42 +38,42 @@ def idle(shell: Shell, store: Path) -> bool:
 
 
 @pytest.mark.long
-def test_a_watched_store_is_not_looked_through_and_every_change_is_seen(
-    shell: Shell, store: Path, watch: Start, looks: list[str]
+def test_status_of_a_watched_store_scans_nothing_and_shows_every_change(
+    shell: Shell, store: Path, watch: Start, scans: list[str]
 ) -> None:
     watching = watch(store)
     wait_until(lambda: idle(shell, store))
     wait_until(lambda: status(shell, store)["in_sync"])
-    looks.clear()
-    wait_until(lambda: status(shell, store)["local"]["samples"] == 5 and not looks)
+    scans.clear()
+    wait_until(lambda: status(shell, store)["local"]["samples"] == 5 and not scans)
     for number in range(8):
-        # Seen in the same moment, whether it went up already or not.
+        # The status shows it, uploaded or not.
         draw(store / "Can" / f"new {number}.png", 500 + number)
         assert status(shell, store)["local"]["samples"] == 6 + number
     watching.kill()
-    looks.clear()
+    scans.clear()
     assert status(shell, store)["local"]["samples"] == 13
-    assert looks == ["look"]
+    assert scans == ["scan"]
     assert not list(Layout(store).state.glob(f"{ASKS}*"))
 
 
-def test_a_watcher_that_looks_for_changes_or_could_not_see_everything_is_not_asked(
-    shell: Shell, store: Path, watch: Start, looks: list[str]
+def test_a_polling_watcher_and_one_with_an_unreadable_file_are_not_asked(
+    shell: Shell, store: Path, watch: Start, scans: list[str]
 ) -> None:
     watching = watch(store, flags=["--poll"])
     wait_until(lambda: idle(shell, store))
     status(shell, store)
-    assert looks
+    assert scans
     watching.stop()
     (store / "Can" / "link").symlink_to("nowhere")
     watch(store)
     wait_until(lambda: idle(shell, store))
-    looks.clear()
+    scans.clear()
     assert status(shell, store)["local"]["samples"] == 5
-    assert looks
+    assert scans
 
 
-def test_who_asks_is_heard_behind_what_was_told_before() -> None:
+def test_a_status_request_is_queued_behind_earlier_changes() -> None:
     rung: list[float] = []
     changes = ChangeQueue(lambda: rung.append(time.monotonic()))
     changes.add_folder("Can")

@@ -1,4 +1,4 @@
-"""A store's watcher over its whole life, with a clock of the test's own: what follows from each trouble, and when."""
+"""A store's watcher over its whole life, with a manual clock: what it does after each error, and when."""
 
 import contextlib
 import json
@@ -28,7 +28,7 @@ from astica_sync.sync.watch.supervisor import HEARTBEAT, StoreOpener, Supervisor
 from astica_sync.sync.watch.watcher import WatchedStore
 
 
-class World:
+class UnopenableStore:
     """A store that cannot be opened, and the two clocks of its machine."""
 
     def __init__(self, layout: Layout) -> None:
@@ -55,7 +55,7 @@ class World:
         yield
 
     def live(self, seconds: float) -> None:
-        """Steps as the loop does, for so long."""
+        """Steps as the loop does, for so many seconds."""
         end = self.now + seconds
         while self.now < end:
             self.now += max(0.01, self.supervisor.step())
@@ -66,25 +66,25 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(create_store(tmp_path, model_id=1, train_url="https://train.astica.ai", now=0.0))
+def world(tmp_path: Path) -> Iterator[UnopenableStore]:
+    world = UnopenableStore(create_store(tmp_path, model_id=1, train_url="https://train.astica.ai", now=0.0))
     yield world
     world.supervisor.close()
 
 
-def test_a_dead_network_is_tried_less_and_less_often_and_at_least_every_five_minutes(world: World) -> None:
+def test_without_network_the_retry_delay_grows_up_to_five_minutes(world: UnopenableStore) -> None:
     world.live(3 * 3600.0)
     pauses = [later - earlier for earlier, later in pairwise(world.opened)]
     assert pauses[0] < 3.0
     assert all(before <= after + 0.1 for before, after in pairwise(pauses))
     assert 299.0 < max(pauses) < 302.0 + HEARTBEAT
-    assert world.notices == ["resting: no network"], "said once, not each time"
+    assert world.notices == ["resting: no network"], "reported once, not each time"
     assert world.written["state"] == "resting"
     assert world.written["errors"] == ["no network"]
 
 
 @pytest.mark.parametrize("error", [BadKey("refused"), NoSuchModel("gone"), ConfigError("a setting is wrong")])
-def test_what_needs_a_person_asks_for_nothing_until_the_settings_change(world: World, error: Exception) -> None:
+def test_a_halted_watcher_does_nothing_until_the_settings_change(world: UnopenableStore, error: Exception) -> None:
     world.error = error
     world.live(24 * 3600.0)
     assert len(world.opened) == 1
@@ -94,7 +94,7 @@ def test_what_needs_a_person_asks_for_nothing_until_the_settings_change(world: W
     assert len(world.opened) == 2
 
 
-def test_a_hang_up_ends_a_halt(world: World) -> None:
+def test_sighup_ends_a_halt(world: UnopenableStore) -> None:
     world.error = BadKey("refused")
     world.live(10.0)
     world.supervisor.restart("SIGHUP received")
@@ -102,8 +102,8 @@ def test_a_hang_up_ends_a_halt(world: World) -> None:
     assert len(world.opened) == 2
 
 
-def test_what_writers_were_heard_to_do_is_forgotten_when_nobody_listens_any_more(world: World) -> None:
-    """Whoever began to write before may have closed the file meanwhile, and nobody would ever say so."""
+def test_file_events_are_dropped_when_events_are_no_longer_received(world: UnopenableStore) -> None:
+    """A file that was open may be closed now, and no event will report it."""
 
     class Events:
         polling_reason = ""
@@ -121,16 +121,16 @@ def test_what_writers_were_heard_to_do_is_forgotten_when_nobody_listens_any_more
 
 
 @pytest.mark.parametrize("jump", [8 * 3600.0, -86_400.0])
-def test_after_a_night_or_a_set_clock_everything_begins_anew(world: World, jump: float) -> None:
+def test_after_a_suspend_or_a_set_clock_the_watcher_restarts(world: UnopenableStore, jump: float) -> None:
     world.live(600.0)
     before = len(world.opened)
     world.wall += jump
     world.live(HEARTBEAT + 0.1)
-    assert len(world.opened) > before, "it does not sit out its rest"
+    assert len(world.opened) > before, "it does not wait for its retry time"
     assert any("the machine was suspended" in notice for notice in world.notices)
 
 
-def test_a_clock_that_is_corrected_a_little_changes_nothing(world: World) -> None:
+def test_a_small_clock_correction_changes_nothing(world: UnopenableStore) -> None:
     world.error = BadKey("refused")
     world.live(10.0)
     world.wall += 2.0
@@ -138,7 +138,7 @@ def test_a_clock_that_is_corrected_a_little_changes_nothing(world: World) -> Non
     assert len(world.opened) == 1
 
 
-def test_a_store_that_is_away_is_asked_for_every_few_seconds_and_nothing_is_made_in_its_place(world: World) -> None:
+def test_a_missing_store_is_checked_every_few_seconds_and_nothing_is_created(world: UnopenableStore) -> None:
     root = world.layout.root
     away = root.with_name("away")
     root.rename(away)
@@ -148,14 +148,14 @@ def test_a_store_that_is_away_is_asked_for_every_few_seconds_and_nothing_is_made
     assert not root.exists()
     root.mkdir()
     world.live(10.0)
-    assert list(root.iterdir()) == [], "a mount point without its disk is no store"
+    assert list(root.iterdir()) == [], "a mount point without its disk is not a store"
     root.rmdir()
     away.rename(root)
     world.live(5.0)
     assert len(world.opened) >= 1
 
 
-def test_a_pause_is_kept_and_ends_where_it_began(world: World) -> None:
+def test_a_paused_watcher_opens_nothing_until_resumed(world: UnopenableStore) -> None:
     world.layout.watch_paused.touch()
     world.live(600.0)
     assert world.opened == []
@@ -165,14 +165,16 @@ def test_a_pause_is_kept_and_ends_where_it_began(world: World) -> None:
     assert len(world.opened) == 1
 
 
-def test_the_report_survives_being_written_and_read(world: World) -> None:
+def test_the_status_file_can_be_read_back(world: UnopenableStore) -> None:
     world.live(1.0)
     data = dict(world.written)
     assert data.pop("format") == 1
     assert WatchStatus(**{**data, "state": WatchState(str(data["state"]))}).as_data() == world.written
 
 
-def test_a_disk_that_takes_no_report_stops_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_status_file_that_cannot_be_written_stops_nothing(
+    world: UnopenableStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.layout.watch_state.mkdir()
     world.live(60.0)
     assert len(world.opened) > 2
@@ -187,13 +189,13 @@ def test_a_disk_that_takes_no_report_stops_nobody(world: World, monkeypatch: pyt
         (StorageFull("x"), WatchState.RESTING, True),
         (DatabaseError("x"), WatchState.RESTING, True),
         (OSError(24, "too many open files"), WatchState.RESTING, True),
-        (ValueError("a fault"), WatchState.RESTING, True),
+        (ValueError("a bug"), WatchState.RESTING, True),
         (StoreChanged("x"), WatchState.HELD, True),
         (StoreBusy("x"), WatchState.WORKING, False),
         (BadKey("x"), WatchState.HALTED, True),
     ],
 )
-def test_every_trouble_has_its_consequence(error: Exception, state: WatchState, reopen: bool) -> None:
+def test_the_reaction_to_each_error(error: Exception, state: WatchState, reopen: bool) -> None:
     reaction = reaction_to(error, 1)
     assert (reaction.state, reaction.reopen) == (state, reopen)
     assert (reaction.delay is None) == (state is WatchState.HALTED)

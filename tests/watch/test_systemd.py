@@ -1,5 +1,4 @@
-"""The unit under a real systemd in user mode: it starts, is ready, is started again after a death and a hang, rereads,
-and stops as it should."""
+"""The unit under a real systemd in user mode: start, readiness, restart after a crash and a hang, reload and stop."""
 
 import contextlib
 import os
@@ -14,16 +13,16 @@ import pytest
 
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw
-from tests.harness.watch_process import equal, wait_until
+from tests.harness.watch_process import in_sync, wait_until
 
 MANAGER = Path("/lib/systemd/systemd")
 BEGIN = 'mount -t tmpfs none /run/systemd && mkdir /run/systemd/system && exec "$@"'
 QUICK = "[Service]\nRestartSec=100ms\nWatchdogSec=2s\nTimeoutAbortSec=1s\n"
-"""The unit's patience is for years; a test has less."""
+"""Shorter times than those of the unit."""
 
 
 class Manager:
-    """A systemd of this user's, which ends with the test."""
+    """A systemd in user mode that ends with the test."""
 
     def __init__(self, shell: Shell, folder: Path) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("ASTICA_", "DBUS_"))}
@@ -72,7 +71,7 @@ class Manager:
 @pytest.fixture
 def manager(shell: Shell) -> Iterator[Manager]:
     if os.geteuid() or not MANAGER.exists() or shutil.which("nsenter") is None or not Path("/run/systemd").is_dir():
-        pytest.skip("needs systemd, and to be root to start one of one's own")
+        pytest.skip("needs systemd, and root to start another one")
     with tempfile.TemporaryDirectory() as folder, contextlib.closing(Manager(shell, Path(folder))) as manager:
         wait_until(lambda: manager.is_up)
         yield manager
@@ -98,19 +97,19 @@ def test_the_unit_keeps_a_watcher_running(
 
     manager("daemon-reload")
     assert "failed" not in manager("enable", "--now", file.name)
-    assert show("ActiveState") == "active", "it said that it is ready"
-    wait_until(lambda: equal(sandbox, model_id, store))
+    assert show("ActiveState") == "active", "it has reported that it is ready"
+    wait_until(lambda: in_sync(sandbox, model_id, store))
     wait_until(lambda: show("StatusText").startswith("idle"))
 
     os.kill(int(show("MainPID")), signal.SIGKILL)
-    draw(store / "Can" / "after a death.png", 3000)
-    wait_until(lambda: equal(sandbox, model_id, store))
+    draw(store / "Can" / "after a crash.png", 3000)
+    wait_until(lambda: in_sync(sandbox, model_id, store))
     assert show("NRestarts") == "1"
 
     wait_until(lambda: show("StatusText").startswith("idle"))
     os.kill(int(show("MainPID")), signal.SIGSTOP)
     draw(store / "Can" / "after a hang.png", 3001)
-    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: in_sync(sandbox, model_id, store))
     assert show("NRestarts") == "2"
 
     wait_until(lambda: show("StatusText").startswith("idle"))

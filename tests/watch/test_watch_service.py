@@ -1,4 +1,4 @@
-"""The watcher as a service of the system: readiness over a real socket, the unit file, the numbers."""
+"""The watcher as a service: readiness over a real socket, the unit file, the metrics."""
 
 import os
 import plistlib
@@ -28,25 +28,25 @@ def listen(address: str) -> socket.socket:
     return notify
 
 
-def test_a_watcher_tells_the_service_manager_that_it_is_ready_alive_and_stopping(
+def test_systemd_is_notified_that_the_watcher_is_ready_alive_and_stopping(
     shell: Shell, watch: Start, store: Path, tmp_path: Path
 ) -> None:
     with listen(str(tmp_path / "notify")) as notify:
         shell.environ |= {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"}
         watching = watch(store)
-        heard = notify.recv(1000).decode()
-        while "READY=1" not in heard:
-            heard += "\n" + notify.recv(1000).decode()
-        assert "STATUS=" in heard
-        while "WATCHDOG=1" not in heard:
-            heard += "\n" + notify.recv(1000).decode()
+        received = notify.recv(1000).decode()
+        while "READY=1" not in received:
+            received += "\n" + notify.recv(1000).decode()
+        assert "STATUS=" in received
+        while "WATCHDOG=1" not in received:
+            received += "\n" + notify.recv(1000).decode()
         watching.stop()
-        while "STOPPING=1" not in heard:
-            heard += "\n" + notify.recv(1000).decode()
+        while "STOPPING=1" not in received:
+            received += "\n" + notify.recv(1000).decode()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has abstract addresses")
-def test_an_abstract_address_is_understood() -> None:
+def test_an_abstract_socket_address_works() -> None:
     name = f"astica-sync-test-{os.getpid()}-{time.monotonic_ns()}"
     with listen("\0" + name) as notify:
         ready = SystemdNotifier({"NOTIFY_SOCKET": f"@{name}"})
@@ -57,7 +57,7 @@ def test_an_abstract_address_is_understood() -> None:
         assert notify.recv(1000) == b"STATUS=working"
 
 
-def test_a_watchdog_meant_for_another_process_is_left_alone(tmp_path: Path) -> None:
+def test_the_watchdog_of_another_process_is_ignored(tmp_path: Path) -> None:
     with listen(str(tmp_path / "notify")) as notify:
         SystemdNotifier({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"})
         notify.settimeout(0.2)
@@ -65,7 +65,7 @@ def test_a_watchdog_meant_for_another_process_is_left_alone(tmp_path: Path) -> N
             notify.recv(1000)
 
 
-def test_nobody_listening_disturbs_nobody(tmp_path: Path) -> None:
+def test_without_a_socket_nothing_is_sent(tmp_path: Path) -> None:
     for environ in ({}, {"NOTIFY_SOCKET": str(tmp_path / "none")}, {"WATCHDOG_USEC": "x"}):
         ready = SystemdNotifier(environ)
         ready.alive("idle")
@@ -107,17 +107,17 @@ def test_the_service_manager_accepts_the_unit(unit: Path) -> None:
 
 
 @linux
-def test_a_name_with_strange_signs_reaches_the_program_whole(shell: Shell, store: Path) -> None:
-    strange = store.rename(store.with_name('my "50%" $HOME cans'))
-    assert shell("watch", "install", "--store", strange).code == 0
+def test_special_characters_of_a_name_are_quoted_in_the_unit(shell: Shell, store: Path) -> None:
+    special = store.rename(store.with_name('my "50%" $HOME cans'))
+    assert shell("watch", "install", "--store", special).code == 0
     [file] = (shell.home / "config" / "systemd" / "user").glob("*.service")
     [command] = re.findall(r"^ExecStart=(.*)$", file.read_text(), re.MULTILINE)
     word = shlex.split(command)[-1]
-    assert word.replace("%%", "%").replace("$$", "$") == str(strange)
+    assert word.replace("%%", "%").replace("$$", "$") == str(special)
 
 
 @linux
-def test_uninstall_takes_the_unit_away_and_says_how_to_stop_it(unit: Path, shell: Shell, store: Path) -> None:
+def test_uninstall_removes_the_unit_and_prints_how_to_stop_it(unit: Path, shell: Shell, store: Path) -> None:
     ran = shell("watch", "uninstall", "--store", store)
     assert ran.code == 0
     assert f"systemctl --user disable --now {unit.name}" in ran.out
@@ -125,7 +125,7 @@ def test_uninstall_takes_the_unit_away_and_says_how_to_stop_it(unit: Path, shell
     assert "No service is installed" in shell("watch", "uninstall", "--store", store).out
 
 
-def test_on_a_mac_an_agent_is_written(shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_macos_a_launchd_agent_is_written(shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert shell("watch", "install", "--store", store).code == 0
     [file] = (shell.home / "Library" / "LaunchAgents").glob("*.plist")
@@ -135,7 +135,7 @@ def test_on_a_mac_an_agent_is_written(shell: Shell, store: Path, monkeypatch: py
     assert "ASTICA_API_KEY" not in agent["EnvironmentVariables"]
 
 
-def test_numbers_go_to_a_file_for_the_node_exporter(tmp_path: Path) -> None:
+def test_metrics_are_written_to_a_file_for_the_node_exporter(tmp_path: Path) -> None:
     pytest.importorskip("prometheus_client")
     from astica_sync.cli.render.metrics import WRITE_EVERY, WatchMetrics
 
@@ -143,10 +143,10 @@ def test_numbers_go_to_a_file_for_the_node_exporter(tmp_path: Path) -> None:
     report.failures = {"image_rejected": 2, "outcome_unknown": 1}
     report.add_error("no network", "unreachable")
     now = [100.0]
-    numbers = WatchMetrics(
+    exporter = WatchMetrics(
         [report], port=None, file=tmp_path / "astica.prom", wall=lambda: now[0], budget=lambda store: (7, 90)
     )
-    numbers.write()
+    exporter.write()
     text = (tmp_path / "astica.prom").read_text()
     assert 'astica_sync_uploads_total{store="here"} 3.0' in text
     assert 'astica_sync_since_agreement_seconds{store="here"} 10.0' in text
@@ -157,21 +157,21 @@ def test_numbers_go_to_a_file_for_the_node_exporter(tmp_path: Path) -> None:
     assert 'astica_sync_budget_used{store="here"} 7.0' in text
     assert 'astica_sync_budget_limit{store="here"} 90.0' in text
     report.uploaded = 4
-    numbers.write()
+    exporter.write()
     assert (tmp_path / "astica.prom").read_text() == text
     now[0] += WRITE_EVERY
-    numbers.write()
+    exporter.write()
     assert 'astica_sync_uploads_total{store="here"} 4.0' in (tmp_path / "astica.prom").read_text()
 
 
-def test_a_watcher_that_is_told_to_write_numbers_writes_them(watch: Start, store: Path, tmp_path: Path) -> None:
+def test_a_watcher_writes_its_metrics_file(watch: Start, store: Path, tmp_path: Path) -> None:
     pytest.importorskip("prometheus_client")
-    watch(store, flags=["--metrics-file", str(tmp_path / "numbers.prom")])
-    wait_until((tmp_path / "numbers.prom").exists)
+    watch(store, flags=["--metrics-file", str(tmp_path / "metrics.prom")])
+    wait_until((tmp_path / "metrics.prom").exists)
 
 
 @pytest.mark.long
-def test_failures_are_counted_by_their_reason_and_the_budget_as_all_processes_use_it(
+def test_metrics_count_failures_by_reason_and_requests_of_all_processes(
     watch: Start, store: Path, sandbox: RunningSandbox
 ) -> None:
     pytest.importorskip("prometheus_client")

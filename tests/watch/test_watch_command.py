@@ -1,4 +1,4 @@
-"""What goes wrong around a watcher, and what a person does with it; a real process each time."""
+"""The ``watch`` command and its sub-commands, with a real watcher process."""
 
 import json
 import os
@@ -16,7 +16,7 @@ import pytest
 
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw, fill, in_store
-from tests.harness.watch_process import Start, Watching, equal, wait_until
+from tests.harness.watch_process import Start, WatchProcess, in_sync, wait_until
 
 
 @pytest.fixture
@@ -25,10 +25,10 @@ def model_id(store: Path, sandbox: RunningSandbox) -> int:
 
 
 @pytest.fixture
-def running(watch: Start, sandbox: RunningSandbox, store: Path, model_id: int) -> Watching:
-    """A watcher that has made the service equal to the store; the sandbox's log is begun anew."""
+def running(watch: Start, sandbox: RunningSandbox, store: Path, model_id: int) -> WatchProcess:
+    """A watcher whose service is in sync with the store; the sandbox's log is empty."""
     watching = watch(store)
-    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: in_sync(sandbox, model_id, store))
     wait_until(lambda: state(store)["agreed_at"] is not None)
     sandbox.clear_log()
     return watching
@@ -43,39 +43,39 @@ def state(store: Path) -> dict[str, object]:
     return json.loads(file.read_bytes()) if file.exists() else {"state": None, "agreed_at": None}
 
 
-def test_a_new_file_costs_one_request_and_a_rename_or_a_file_that_came_and_went_none(
-    running: Watching, sandbox: RunningSandbox, store: Path, model_id: int
+def test_a_new_file_costs_one_request_a_rename_or_a_deleted_new_file_none(
+    running: WatchProcess, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     draw(store / "Can" / "new.png", 500)
-    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: in_sync(sandbox, model_id, store))
     assert [request.call for request in sandbox.log] == ["upload"]
     (store / "Can" / "new.png").rename(store / "Can" / "other name.png")
     draw(store / "Can" / "came.png", 501).unlink()
     draw(store / "Can" / "last.png", 502)
-    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: in_sync(sandbox, model_id, store))
     assert [request.call for request in sandbox.log] == ["upload", "upload"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not tell that a file is closed")
-def test_a_file_that_is_open_is_not_sent_however_whole_it_looks(
-    running: Watching, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
+def test_an_open_file_is_not_uploaded_even_if_it_is_a_whole_image(
+    running: WatchProcess, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
 ) -> None:
     image = draw(tmp_path / "aside.png", 510).read_bytes()
     with (store / "Can" / "open.png").open("wb") as file:
         file.write(image)
         file.flush()
-        # Each of these is a look at the same folder, later than the open file was written.
+        # Each of these causes a scan of the folder after the open file was written.
         for number in range(4):
             other = draw(store / "Can" / f"other {number}.png", 520 + number).read_bytes()
             wait_until(partial(holds, sandbox, model_id, other))
         file.write(b"and something behind the picture")
-    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: in_sync(sandbox, model_id, store))
     assert len(sandbox.requests_of("upload")) == 5
     assert not sandbox.requests_of("sample_remove")
 
 
 @pytest.mark.long
-def test_a_push_amid_a_backlog_sends_nothing_twice(
+def test_a_push_during_a_backlog_sends_nothing_twice(
     shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     fill(store, {"Old": 150}, start=100)
@@ -85,14 +85,14 @@ def test_a_push_amid_a_backlog_sends_nothing_twice(
     wait_until(lambda: len(sandbox.requests_of("upload")) >= 10)
     ran = shell("push", "--json", "--store", store)
     assert ran.code == 0, ran.err
-    assert ran.json["uploaded"] > 0, "it came between two pieces"
+    assert ran.json["uploaded"] > 0, "the push ran between two batches"
     draw(store / "Can" / "new.png", 900)
-    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: in_sync(sandbox, model_id, store))
     times = Counter(request.sent["uid"] for request in sandbox.requests_of("upload") if request.done)
     assert len(times) == 156 and set(times.values()) == {1}
 
 
-def test_a_watcher_that_waits_for_its_budget_gives_way_to_a_push(
+def test_a_watcher_that_waits_for_the_request_limit_lets_a_push_go_first(
     shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     fill(store, {"Old": 20}, start=100)
@@ -103,23 +103,23 @@ def test_a_watcher_that_waits_for_its_budget_gives_way_to_a_push(
     ran = shell("push", "--json", "--store", store)
     assert ran.code == 0, ran.err
     assert ran.json["in_sync"] is True
-    wait_until(lambda: watching.heard("working", "another command waits"))
+    wait_until(lambda: watching.reported("working", "another command waits"))
     assert not any("interrupted" in event["text"] for event in watching.events)
     assert watching.stop() == 130
 
 
-def test_a_change_made_elsewhere_is_seen_by_the_next_observation(
+def test_a_change_made_elsewhere_is_found_by_the_next_round(
     watch: Start, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     (store / "astica-sync.toml").write_text("observe_every = 1\n")
     watch(store)
-    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: in_sync(sandbox, model_id, store))
     sandbox.remove_sample(sandbox.samples(model_id)[0].sample_id)
-    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: in_sync(sandbox, model_id, store))
 
 
 @pytest.mark.long
-def test_a_long_backlog_does_not_keep_a_new_file_waiting(
+def test_a_long_backlog_does_not_delay_a_new_file(
     shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     fill(store, {"Old": 120}, start=100)
@@ -130,39 +130,39 @@ def test_a_long_backlog_does_not_keep_a_new_file_waiting(
     new = draw(store / "Can" / "new.png", 900).read_bytes()
     wait_until(lambda: any(sample.image == new for sample in sandbox.samples(model_id)), every=0.1)
     assert len(sandbox.samples(model_id)) < 125
-    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: in_sync(sandbox, model_id, store))
     assert sandbox.max_in_any_window() <= 20
 
 
 @pytest.mark.long
-def test_a_guard_pauses_removals_alone_and_a_push_gives_the_word(
-    running: Watching, shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
+def test_the_guard_stops_removals_only_until_a_push_confirms_them(
+    running: WatchProcess, shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     shutil.rmtree(store / "Can")
     draw(store / "Bottle" / "new.png", 600)
-    wait_until(lambda: running.heard("refused", "is missing or empty in the store"))
+    wait_until(lambda: running.reported("refused", "is missing or empty in the store"))
     wait_until(lambda: len(sandbox.samples(model_id)) == 6)
     assert not sandbox.requests_of("sample_remove") and not sandbox.requests_of("class_remove")
     wait_until(lambda: state(store)["refusals"])
     assert shell("push", "--yes", "--store", store).code == 0
-    assert equal(sandbox, model_id, store)
+    assert in_sync(sandbox, model_id, store)
     draw(store / "Bottle" / "newer.png", 601)
-    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: in_sync(sandbox, model_id, store))
 
 
 @pytest.mark.long
-def test_it_rests_while_the_service_fails_and_goes_on_by_itself(
-    running: Watching, sandbox: RunningSandbox, store: Path, model_id: int
+def test_it_rests_while_the_service_fails_and_continues_by_itself(
+    running: WatchProcess, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     sandbox.set_faults("upload=5xx", "view=5xx")
     draw(store / "Can" / "new.png", 700)
-    wait_until(lambda: running.heard("resting"))
+    wait_until(lambda: running.reported("resting"))
     wait_until(lambda: state(store)["next_try_at"] is not None)
     sandbox.set_faults()
-    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: in_sync(sandbox, model_id, store))
 
 
-def test_a_revoked_key_stops_all_asking_until_the_key_changes(
+def test_a_revoked_key_stops_all_requests_until_the_key_changes(
     shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
 ) -> None:
     key = tmp_path / "key"
@@ -171,46 +171,46 @@ def test_a_revoked_key_stops_all_asking_until_the_key_changes(
     del shell.environ["ASTICA_API_KEY"]
     shell.environ["ASTICA_API_KEY_FILE"] = str(key)
     watching = watch(store)
-    wait_until(lambda: watching.heard("halted"))
+    wait_until(lambda: watching.reported("halted"))
     asked = len(sandbox.log)
     draw(store / "Can" / "new.png", 800)
     key.write_text(sandbox.key)
-    wait_until(lambda: watching.heard("starting", "settings changed"))
+    wait_until(lambda: watching.reported("starting", "settings changed"))
     assert len(sandbox.log) <= asked + 1
-    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: in_sync(sandbox, model_id, store))
     assert "not the key" not in watching.out.read_text() + watching.err.read_text()
 
 
 @pytest.mark.long
-def test_a_store_that_is_away_is_held_and_taken_up_again(
-    running: Watching, sandbox: RunningSandbox, store: Path, model_id: int
+def test_a_missing_store_is_held_and_watched_again_when_it_is_back(
+    running: WatchProcess, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     away = store.with_name("away")
     store.rename(away)
-    wait_until(lambda: running.heard("held"))
+    wait_until(lambda: running.reported("held"))
     draw(away / "Can" / "meanwhile.png", 810)
     away.rename(store)
-    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: in_sync(sandbox, model_id, store))
     assert not sandbox.requests_of("sample_remove")
     assert not away.exists()
 
 
-def test_a_pause_holds_until_a_resume_and_status_says_so(
-    running: Watching, shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
+def test_a_pause_lasts_until_resume_and_status_shows_it(
+    running: WatchProcess, shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     assert shell("watch", "pause", "--store", store).code == 0
-    wait_until(lambda: running.heard("paused"))
+    wait_until(lambda: running.reported("paused"))
     draw(store / "Can" / "new.png", 820)
     ran = shell("watch", "status", "--json", "--store", store)
     assert ran.json["alive"] is True and ran.json["paused"] is True and ran.json["state"] == "paused"
     assert f"process {running.process.pid}" in shell("watch", "status", "--store", store).out
     assert sandbox.log == []
     assert shell("watch", "resume", "--store", store).code == 0
-    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: in_sync(sandbox, model_id, store))
 
 
-def test_there_is_one_watcher_for_a_store_and_a_killed_one_leaves_nothing_to_mend(
-    running: Watching, shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int
+def test_a_store_has_one_watcher_and_a_killed_one_leaves_nothing_to_repair(
+    running: WatchProcess, shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     second = watch(store)
     assert second.process.wait(20) == 1
@@ -220,14 +220,14 @@ def test_there_is_one_watcher_for_a_store_and_a_killed_one_leaves_nothing_to_men
     assert "no watcher is running" in ran.out and "ended unexpectedly" in ran.out
     third = watch(store)
     draw(store / "Can" / "new.png", 830)
-    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: in_sync(sandbox, model_id, store))
     assert third.stop(signal.SIGINT) == 130
     assert shell("watch", "status", "--json", "--store", store).json["alive"] is False
 
 
 @pytest.mark.long
-def test_a_stop_parks_a_request_that_does_not_end_within_seconds(
-    running: Watching, sandbox: RunningSandbox, store: Path, model_id: int, watch: Start
+def test_a_stop_does_not_wait_for_a_request_that_takes_minutes(
+    running: WatchProcess, sandbox: RunningSandbox, store: Path, model_id: int, watch: Start
 ) -> None:
     sandbox.set_faults("upload=slow~60s")
     draw(store / "Can" / "new.png", 840)
@@ -237,12 +237,12 @@ def test_a_stop_parks_a_request_that_does_not_end_within_seconds(
     assert time.monotonic() - began < 15
     sandbox.set_faults()
     watch(store)
-    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: in_sync(sandbox, model_id, store))
 
 
-def test_a_hang_up_reads_the_settings_again(running: Watching, sandbox: RunningSandbox, store: Path) -> None:
+def test_sighup_reads_the_settings_again(running: WatchProcess, sandbox: RunningSandbox, store: Path) -> None:
     running.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: running.heard("starting", "SIGHUP received"))
+    wait_until(lambda: running.reported("starting", "SIGHUP received"))
     wait_until(lambda: bool(sandbox.requests_of("view")))
 
 
@@ -253,9 +253,9 @@ def test_several_stores_are_watched_by_one_process(
     other_id = sandbox.add_model("Others")
     assert shell("init", other, "--model", str(other_id)).code == 0
     watching = watch(store, other, flags=["--metrics", "0"])
-    wait_until(lambda: equal(sandbox, model_id, store) and equal(sandbox, other_id, other))
+    wait_until(lambda: in_sync(sandbox, model_id, store) and in_sync(sandbox, other_id, other))
     draw(other / "Red" / "new.png", 850)
-    wait_until(lambda: equal(sandbox, other_id, other))
+    wait_until(lambda: in_sync(sandbox, other_id, other))
     [port] = [event["port"] for event in watching.events if "port" in event]
 
     def page() -> str:
@@ -266,7 +266,7 @@ def test_several_stores_are_watched_by_one_process(
 
 
 @pytest.mark.long
-def test_a_long_backlog_of_one_store_keeps_no_other_waiting(
+def test_a_long_backlog_of_one_store_does_not_delay_another(
     shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
 ) -> None:
     sandbox.set_limit(20, 1.0)
@@ -277,35 +277,35 @@ def test_a_long_backlog_of_one_store_keeps_no_other_waiting(
     assert shell("init", other, "--model", str(other_id)).code == 0
     watch(store, other)
     wait_until(lambda: len(sandbox.samples(other_id)) == 100, 120)
-    at_that_moment = len(sandbox.samples(model_id))
-    assert 80 <= at_that_moment <= 280, "the two took turns"
+    of_first = len(sandbox.samples(model_id))
+    assert 80 <= of_first <= 280, "the two took turns"
     assert sandbox.max_in_any_window() <= 20
 
 
 @pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="notify-send is of Linux desktops")
-def test_a_desktop_is_told_when_a_person_is_needed(
+def test_a_desktop_notification_is_shown_when_a_decision_is_needed(
     shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
 ) -> None:
-    told = tmp_path / "told"
+    shown = tmp_path / "shown"
     program = tmp_path / "bin" / "notify-send"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\necho "$@" >> {told}\n')
+    program.write_text(f'#!/bin/sh\necho "$@" >> {shown}\n')
     program.chmod(0o755)
     shell.environ["PATH"] = f"{program.parent}:{os.environ['PATH']}"
     watching = watch(store, flags=["--notify"])
-    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: in_sync(sandbox, model_id, store))
     draw(store / "can" / "a slip.png", 880)
-    wait_until(lambda: told.exists() and "'can' is similar to 'Can'" in told.read_text())
+    wait_until(lambda: shown.exists() and "'can' is similar to 'Can'" in shown.read_text())
     shutil.rmtree(store / "Bottle")
-    wait_until(lambda: "nothing is removed" in told.read_text())
+    wait_until(lambda: "nothing is removed" in shown.read_text())
     sandbox.remove_model(model_id)
     draw(store / "Can" / "new.png", 881)
-    wait_until(lambda: watching.heard("halted"))
-    wait_until(lambda: len(told.read_text().splitlines()) == 3)
+    wait_until(lambda: watching.reported("halted"))
+    wait_until(lambda: len(shown.read_text().splitlines()) == 3)
 
 
-def test_once_waits_until_files_have_settled_and_ends_like_a_push(
+def test_once_waits_until_no_file_is_written_and_ends_like_a_push(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     shell.environ["ASTICA_LIMIT"] = "100000"
@@ -323,16 +323,16 @@ def test_once_waits_until_files_have_settled_and_ends_like_a_push(
         ran = shell("watch", "--once", "--json", str(store))
         assert writer.wait(20) == 0
     assert ran.code == 0, ran.out
-    assert in_store(store) and equal(sandbox, model_id, store)
+    assert in_store(store) and in_sync(sandbox, model_id, store)
 
 
-def test_a_store_that_follows_a_version_is_held(running: Watching, store: Path, sandbox: RunningSandbox) -> None:
+def test_a_store_that_follows_a_version_is_held(running: WatchProcess, store: Path, sandbox: RunningSandbox) -> None:
     from astica_sync.local.db.journal import Journal
 
     with Journal(store / ".astica-sync" / "journal.db", "another") as journal:
         journal.set_meta("follows", ["1001_20001", "snapshot"])
     draw(store / "Can" / "new.png", 870)
-    wait_until(lambda: running.heard("held", "version 1001_20001"))
+    wait_until(lambda: running.reported("held", "version 1001_20001"))
     assert not sandbox.requests_of("upload")
 
 

@@ -1,5 +1,5 @@
-"""A real watcher process, real files, a real sandbox: whatever happens to the files, in the end the service holds what
-the folder holds, byte for byte, and each sample went up exactly once."""
+"""A real watcher process, real files, a real sandbox: after any change of files the service holds what the folder
+holds, byte for byte, and each sample was uploaded exactly once."""
 
 import contextlib
 import os
@@ -17,11 +17,11 @@ import pytest
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.mount_namespace import Ground
 from tests.harness.shell import Shell, draw, in_store, on_service
-from tests.harness.watch_process import Start, Watching, equal, wait_until
+from tests.harness.watch_process import Start, WatchProcess, in_sync, wait_until
 
 
-class Hands:
-    """What people and programs do to the files of a store; every image it makes is another one."""
+class FileChanges:
+    """Changes that users and programs make to the files of a store; every image it makes is another one."""
 
     def __init__(self, store: Path, outside: Path) -> None:
         self.store = store
@@ -38,8 +38,8 @@ class Hands:
         path.write_bytes(self.image())
         return path
 
-    def settle_differently(self) -> None:
-        """Every way in which a file comes, changes its place or goes."""
+    def in_every_way(self) -> None:
+        """Every way in which a file is created, changed, moved or deleted."""
         store, can = self.store, self.store / "Can"
         image = self.image()
         with (can / "slow.png").open("wb") as file:
@@ -86,18 +86,18 @@ class Hands:
         (store / "Bottle" / "000.png").write_bytes(self.image())
         held.write(half[30:])
         held.close()
-        # Until here it was an image, and not yet what it was to be.
+        # Until now it was a whole image, but not the final content.
         whole.write(b"and something behind it")
         whole.close()
 
-    def pour(self, count: int) -> None:
-        """A folder with very many files, moved in as one."""
+    def move_in(self, count: int) -> None:
+        """A folder with very many files, moved in as a whole."""
         for number in range(count):
-            self.write(self.outside / "poured" / f"{number}.png")
-        (self.outside / "poured").rename(self.store / "Poured")
+            self.write(self.outside / "moved in" / f"{number}.png")
+        (self.outside / "moved in").rename(self.store / "Moved in")
 
     def flood(self, count: int) -> None:
-        """Very many files at once, some of them moved while they come."""
+        """Very many files in a short time, some of them moved in between."""
         for number in range(count):
             path = self.write(self.store / ("Can", "Bottle", "Flood")[number % 3] / f"flood {self._number}.png")
             if number % 50 == 7:
@@ -106,14 +106,14 @@ class Hands:
 
 def _as_another(source: str, target: str) -> str:
     data = Path(source).read_bytes()
-    # What comes behind the end of a PNG belongs to no image, and makes it another file.
+    # Bytes after the end of a PNG are not part of the image, but make another file.
     Path(target).write_bytes(data + b"another")
     return target
 
 
 @pytest.fixture
-def hands(store: Path, tmp_path: Path) -> Hands:
-    return Hands(store, tmp_path / "outside")
+def changes(store: Path, tmp_path: Path) -> FileChanges:
+    return FileChanges(store, tmp_path / "outside")
 
 
 @pytest.fixture
@@ -121,17 +121,17 @@ def model_id(store: Path, sandbox: RunningSandbox) -> int:
     return sandbox.models()[0][0]
 
 
-def must_become_equal(sandbox: RunningSandbox, store: Path, model_id: int, watching: Watching) -> None:
+def must_become_in_sync(sandbox: RunningSandbox, store: Path, model_id: int, watching: WatchProcess) -> None:
     try:
-        wait_until(lambda: equal(sandbox, model_id, store), 240, every=0.5)
+        wait_until(lambda: in_sync(sandbox, model_id, store), 240, every=0.5)
     except AssertionError:
         missing = in_store(store) - on_service(sandbox, model_id)
         extra = on_service(sandbox, model_id) - in_store(store)
         raise AssertionError(f"{len(missing)} missing, {len(extra)} extra\n{watching.err.read_text()}") from None
 
 
-def must_have_gone_up_once(sandbox: RunningSandbox) -> None:
-    # Of one whose sender was killed amid the sending nothing may have come but its beginning.
+def must_have_been_uploaded_once(sandbox: RunningSandbox) -> None:
+    # Of a request whose sender was killed, only the beginning may have arrived.
     whole = [request for request in sandbox.requests_of("upload") if "uid" in request.sent or request.done]
     done = Counter({request.sent["uid"]: 0 for request in whole})
     for request in whole:
@@ -143,71 +143,77 @@ def must_have_gone_up_once(sandbox: RunningSandbox) -> None:
     ("flags", "count"),
     [pytest.param([], 350, id="events", marks=pytest.mark.long), pytest.param(["--poll"], 90, id="polling")],
 )
-def test_whatever_happens_to_files_the_service_ends_up_equal_and_each_sample_went_up_once(
-    watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, hands: Hands, flags: list[str], count: int
+def test_after_any_change_of_files_the_service_is_in_sync_and_each_sample_was_uploaded_once(
+    watch: Start,
+    sandbox: RunningSandbox,
+    store: Path,
+    model_id: int,
+    changes: FileChanges,
+    flags: list[str],
+    count: int,
 ) -> None:
     watching = watch(store, flags=flags)
-    wait_until(lambda: equal(sandbox, model_id, store))
-    hands.settle_differently()
-    hands.flood(count)
-    hands.pour(count)
-    must_become_equal(sandbox, store, model_id, watching)
-    must_have_gone_up_once(sandbox)
+    wait_until(lambda: in_sync(sandbox, model_id, store))
+    changes.in_every_way()
+    changes.flood(count)
+    changes.move_in(count)
+    must_become_in_sync(sandbox, store, model_id, watching)
+    must_have_been_uploaded_once(sandbox)
     assert watching.stop() == 130, watching.err.read_text()
     assert watching.err.read_text() == ""
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("limit", ["max_inotify_instances", "max_inotify_watches"])
-def test_with_a_low_limit_of_watches_it_looks_for_changes_says_so_once_and_misses_nothing(
-    watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, hands: Hands, limit: str
+def test_with_a_low_limit_of_inotify_it_polls_reports_that_once_and_misses_nothing(
+    watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, changes: FileChanges, limit: str
 ) -> None:
     low = 0 if limit == "max_inotify_instances" else 2
     prefix = ["unshare", "-Ur", "sh", "-c", f'echo {low} > /proc/sys/user/{limit} && exec "$@"', "sh"]
     if shutil.which("unshare") is None or subprocess.run([*prefix, "true"], capture_output=True).returncode:
         pytest.skip("needs a user name space of its own")
     watching = watch(store, prefix=prefix)
-    wait_until(lambda: equal(sandbox, model_id, store))
-    hands.settle_differently()
-    hands.flood(60)
-    must_become_equal(sandbox, store, model_id, watching)
-    must_have_gone_up_once(sandbox)
+    wait_until(lambda: in_sync(sandbox, model_id, store))
+    changes.in_every_way()
+    changes.flood(60)
+    must_become_in_sync(sandbox, store, model_id, watching)
+    must_have_been_uploaded_once(sandbox)
     said = [event for event in watching.events if "polling for changes" in event["text"]]
     assert len(said) == 1
     assert "fs.inotify.max_user_watches" in said[0]["text"]
 
 
 @pytest.mark.long
-def test_when_new_folders_exceed_the_limit_of_watches_it_looks_for_changes_and_misses_nothing(
-    watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, hands: Hands, ground: Ground
+def test_when_new_folders_exceed_the_inotify_limit_it_polls_and_misses_nothing(
+    watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, changes: FileChanges, ground: Ground
 ) -> None:
     (store / "astica-sync.toml").write_text("settle = 0.2\nobserve_every = 86400\n")
-    # Room for what is there, and for a few more.
+    # Enough watches for the existing folders and a few more.
     folders = sum(path.is_dir() for path in store.rglob("*")) + 4
     ground.run(["sh", "-c", f"echo {folders} > /proc/sys/user/max_inotify_watches"])
     watching = watch(store, prefix=ground.under)
-    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: in_sync(sandbox, model_id, store))
     assert not [event for event in watching.events if "polling for changes" in event["text"]]
     for number in range(10):
-        hands.write(store / f"New {number}" / "deep" / "a.png")
-    must_become_equal(sandbox, store, model_id, watching)
+        changes.write(store / f"New {number}" / "deep" / "a.png")
+    must_become_in_sync(sandbox, store, model_id, watching)
     wait_until(
         lambda: any("the system's limit of inotify watches is reached" in event["text"] for event in watching.events)
     )
     for number in range(10):
-        hands.write(store / f"New {number}" / "deep" / "b.png")
-    must_become_equal(sandbox, store, model_id, watching)
-    must_have_gone_up_once(sandbox)
+        changes.write(store / f"New {number}" / "deep" / "b.png")
+    must_become_in_sync(sandbox, store, model_id, watching)
+    must_have_been_uploaded_once(sandbox)
     assert len([event for event in watching.events if "polling for changes" in event["text"]]) == 1
 
 
-def test_on_a_fuse_mount_it_sees_what_was_done_behind_it(
+def test_on_a_fuse_mount_it_finds_changes_made_below_the_mount(
     shell: Shell,
     watch: Start,
     sandbox: RunningSandbox,
     store: Path,
     model_id: int,
-    hands: Hands,
+    changes: FileChanges,
     ground: Ground,
     tmp_path: Path,
 ) -> None:
@@ -218,29 +224,29 @@ def test_on_a_fuse_mount_it_sees_what_was_done_behind_it(
     place.mkdir()
     ground.run(["bindfs", store, place])
     watching = watch(place, prefix=ground.under)
-    wait_until(lambda: equal(sandbox, model_id, store))
-    hands.settle_differently()
-    hands.flood(60)
-    hands.pour(60)
-    must_become_equal(sandbox, store, model_id, watching)
-    must_have_gone_up_once(sandbox)
+    wait_until(lambda: in_sync(sandbox, model_id, store))
+    changes.in_every_way()
+    changes.flood(60)
+    changes.move_in(60)
+    must_become_in_sync(sandbox, store, model_id, watching)
+    must_have_been_uploaded_once(sandbox)
     said = [event["text"] for event in watching.events if "polling for changes" in event["text"]]
     assert len(said) == 1 and "fuse" in said[0]
-    # The program behind the mount dies, and is started again.
+    # The FUSE program dies, and is started again.
     ground.run(["umount", "--lazy", place])
-    wait_until(lambda: watching.heard("held"))
-    hands.write(store / "Can" / "meanwhile.png")
+    wait_until(lambda: watching.reported("held"))
+    changes.write(store / "Can" / "meanwhile.png")
     ground.run(["bindfs", store, place])
-    must_become_equal(sandbox, store, model_id, watching)
-    must_have_gone_up_once(sandbox)
-    # With the mount its program ends, which otherwise outlives the test.
+    must_become_in_sync(sandbox, store, model_id, watching)
+    must_have_been_uploaded_once(sandbox)
+    # Unmounting ends the FUSE program, which would outlive the test.
     watching.close()
     ground.run(["umount", place])
 
 
 @contextlib.contextmanager
-def killed_now_and_then(watch: Start, store: Path, dice: random.Random) -> Iterator[list[Watching]]:
-    """A watcher that dies at random moments and is started again, until the block ends."""
+def killed_at_random_moments(watch: Start, store: Path, dice: random.Random) -> Iterator[list[WatchProcess]]:
+    """A watcher that is killed at random moments and started again, until the block ends."""
     lives = [watch(store)]
     ended = threading.Event()
 
@@ -260,17 +266,17 @@ def killed_now_and_then(watch: Start, store: Path, dice: random.Random) -> Itera
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_watcher_killed_at_random_moments_ends_with_the_same_outcome(
-    watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, hands: Hands, seed: int
+def test_a_watcher_killed_at_random_moments_ends_in_sync(
+    watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, changes: FileChanges, seed: int
 ) -> None:
     sandbox.set_faults(latency="5-20ms")
-    with killed_now_and_then(watch, store, random.Random(seed)) as lives:
+    with killed_at_random_moments(watch, store, random.Random(seed)) as lives:
         for _ in range(5):
-            hands.flood(30)
+            changes.flood(30)
             time.sleep(0.4)
-        hands.settle_differently()
-        hands.pour(60)
+        changes.in_every_way()
+        changes.move_in(60)
         wait_until(lambda: len(lives) >= 4)
-    must_become_equal(sandbox, store, model_id, lives[-1])
-    must_have_gone_up_once(sandbox)
+    must_become_in_sync(sandbox, store, model_id, lives[-1])
+    must_have_been_uploaded_once(sandbox)
     assert len(lives) >= 4

@@ -1,4 +1,4 @@
-"""What happens to a machine in a year: each trouble for real, to a real watcher process, which then goes on."""
+"""Failures of the machine, of the disk and of the service, with a real watcher process that continues afterwards."""
 
 import contextlib
 import json
@@ -17,10 +17,12 @@ from astica_sync.local.lock import is_watched
 from astica_sync.sandbox.embedded import RunningSandbox, running
 from tests.harness.mount_namespace import Ground
 from tests.harness.shell import Shell, draw
-from tests.harness.watch_process import Start, Watching, equal, wait_until
+from tests.harness.watch_process import Start, WatchProcess, in_sync, wait_until
 
 # Each of them takes seconds of real time: disks that fill up, services that are down, processes that are stopped.
 pytestmark = pytest.mark.long
+
+QUEUE_LIMIT = Path("/proc/sys/fs/inotify/max_queued_events")
 
 
 @pytest.fixture
@@ -33,8 +35,8 @@ def report(store: Path) -> dict[str, object]:
     return json.loads(file.read_bytes()) if file.exists() else {"state": None, "agreed_at": None}
 
 
-def agreed(watching: Watching, sandbox: RunningSandbox, model_id: int, store: Path) -> Watching:
-    wait_until(lambda: equal(sandbox, model_id, store))
+def when_in_sync(watching: WatchProcess, sandbox: RunningSandbox, model_id: int, store: Path) -> WatchProcess:
+    wait_until(lambda: in_sync(sandbox, model_id, store))
     wait_until(lambda: report(store)["agreed_at"] is not None)
     sandbox.clear_log()
     return watching
@@ -44,31 +46,48 @@ def must_have_removed_nothing(sandbox: RunningSandbox) -> None:
     assert not sandbox.requests_of("sample_remove") and not sandbox.requests_of("class_remove")
 
 
-def test_more_events_than_the_system_keeps_lose_no_file(
+def test_an_overflow_of_the_event_queue_loses_no_file_and_is_reported_once(
     watch: Start, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
-    limit = Path("/proc/sys/fs/inotify/max_queued_events")
-    if not limit.exists():
+    if not QUEUE_LIMIT.exists():
         pytest.skip("only Linux has such a queue")
     (store / "astica-sync.toml").write_text("settle = 0.2\nobserve_every = 86400\n")
-    watching = agreed(watch(store), sandbox, model_id, store)
+    watching = when_in_sync(watch(store), sandbox, model_id, store)
     watching.process.send_signal(signal.SIGSTOP)
-    # Two files take turns, since the system keeps an event that repeats the last one once.
+    # Two files in turn, since the system drops an event that repeats the last one.
     names = [store / "Can" / ".one", store / "Can" / ".two"]
-    for number in range(int(limit.read_text()) + 2000):
+    for number in range(int(QUEUE_LIMIT.read_text()) + 2000):
         os.close(os.open(names[number % 2], os.O_CREAT | os.O_WRONLY))
     draw(store / "Can" / "behind the queue.png", 2000)
     draw(store / "Steel" / "in a new folder.png", 2001)
     watching.process.send_signal(signal.SIGCONT)
-    wait_until(lambda: equal(sandbox, model_id, store))
-    draw(store / "Steel" / "heard again.png", 2002)
-    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: in_sync(sandbox, model_id, store))
+    draw(store / "Steel" / "event received.png", 2002)
+    wait_until(lambda: in_sync(sandbox, model_id, store))
     assert report(store)["polls"] == ""
     wait_until(lambda: any("event queue was full" in event["text"] for event in watching.events))
     assert len([event for event in watching.events if "event queue was full" in event["text"]]) == 1
 
 
-def test_a_stop_of_the_whole_process_amid_its_uploads_doubles_nothing(
+def test_a_file_whose_event_was_lost_in_a_full_queue_is_found(
+    watch: Start, sandbox: RunningSandbox, store: Path, model_id: int
+) -> None:
+    # Rounds are so rare that only the overflow can cause the scan.
+    (store / "astica-sync.toml").write_text("settle = 0.2\nobserve_every = 3600\n")
+    watching = watch(store)
+    wait_until(lambda: in_sync(sandbox, model_id, store))
+    watching.process.send_signal(signal.SIGSTOP)
+    litter = store / "Can" / "litter.txt"
+    for _ in range(int(QUEUE_LIMIT.read_text()) + 1000 if QUEUE_LIMIT.exists() else 20_000):
+        # Events of creating, closing and deleting the file.
+        litter.touch()
+        litter.unlink()
+    draw(store / "Bottle" / "unheard.png", 90)
+    watching.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: in_sync(sandbox, model_id, store))
+
+
+def test_a_process_stopped_during_uploads_sends_nothing_twice(
     shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     sandbox.set_faults(latency="30-60ms")
@@ -80,76 +99,76 @@ def test_a_stop_of_the_whole_process_amid_its_uploads_doubles_nothing(
         watching.process.send_signal(signal.SIGSTOP)
         time.sleep(2 * float(shell.environ["ASTICA_QUARANTINE"]))
         watching.process.send_signal(signal.SIGCONT)
-    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: in_sync(sandbox, model_id, store))
     times = Counter(request.sent["uid"] for request in sandbox.requests_of("upload") if request.done)
     assert len(times) == 65 and set(times.values()) == {1}
 
 
-def test_a_full_disk_is_waited_for_and_nothing_goes_up_without_its_backup(
+def test_on_a_full_disk_the_watcher_waits_and_uploads_nothing_without_a_backup(
     shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, ground: Ground, tmp_path: Path
 ) -> None:
     inside = tmp_path / "small"
     inside.mkdir()
     ground.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", inside])
-    small = ground.seen(inside)
+    small = ground.requests_of(inside)
     shutil.copytree(store, small, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".astica-sync"))
     ran = shell.finish(shell.start("init", inside, "--model", str(model_id), under=ground.under))
     assert ran.code == 0, ran.err
-    watching = agreed(watch(inside, prefix=ground.under), sandbox, model_id, small)
+    watching = when_in_sync(watch(inside, prefix=ground.under), sandbox, model_id, small)
     with (small / ".ballast").open("wb", buffering=0) as ballast:
         with contextlib.suppress(OSError):
             while True:
                 ballast.write(bytes(resource.getpagesize()))
-        # Room for the file itself, and for nothing else.
+        # Space for the file itself, and for nothing else.
         ballast.truncate(ballast.tell() - resource.getpagesize())
     draw(small / "Can" / "new.png", 2200)
-    wait_until(lambda: watching.heard("resting", "space"))
+    wait_until(lambda: watching.reported("resting", "space"))
     assert not sandbox.requests_of("upload")
     (small / ".ballast").unlink()
-    wait_until(lambda: equal(sandbox, model_id, small))
+    wait_until(lambda: in_sync(sandbox, model_id, small))
     must_have_removed_nothing(sandbox)
 
 
-def test_a_disk_that_is_pulled_is_let_go_and_taken_up_again(
+def test_an_unmounted_disk_is_released_and_watched_again_when_it_is_back(
     watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, ground: Ground, tmp_path: Path
 ) -> None:
     place = tmp_path / "mounted"
     place.mkdir()
     ground.run(["mount", "--bind", store, place])
-    watching = agreed(watch(place, prefix=ground.under), sandbox, model_id, store)
+    watching = when_in_sync(watch(place, prefix=ground.under), sandbox, model_id, store)
     ground.run(["umount", "--lazy", place])
-    wait_until(lambda: watching.heard("held"))
+    wait_until(lambda: watching.reported("held"))
     draw(store / "Can" / "meanwhile.png", 2300)
-    assert list(place.iterdir()) == [], "nothing is made where the disk was"
+    assert list(place.iterdir()) == [], "nothing is created in the mount point"
     wait_until(lambda: not is_watched(Layout(store)))
     ground.run(["mount", "--bind", store, place])
-    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: in_sync(sandbox, model_id, store))
     assert is_watched(Layout(store))
     must_have_removed_nothing(sandbox)
 
 
 @pytest.mark.parametrize("files", [3, 8, 12])
-def test_without_another_open_file_it_waits_and_takes_nothing_for_gone(
+def test_without_free_file_descriptors_it_waits_and_removes_nothing(
     watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, files: int
 ) -> None:
-    watching = agreed(watch(store), sandbox, model_id, store)
+    watching = when_in_sync(watch(store), sandbox, model_id, store)
     before = resource.prlimit(watching.process.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(watching.process.pid, resource.RLIMIT_NOFILE, (files, before[1]))
     draw(store / "Can" / "new.png", 2400)
     (store / "Can" / "000.png").unlink()
     watching.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: watching.heard("resting") or watching.heard("held"))
+    wait_until(lambda: watching.reported("resting") or watching.reported("held"))
     must_have_removed_nothing(sandbox)
     resource.prlimit(watching.process.pid, resource.RLIMIT_NOFILE, before)
     try:
-        wait_until(lambda: equal(sandbox, model_id, store))
+        wait_until(lambda: in_sync(sandbox, model_id, store))
     except AssertionError:
         print(*watching.events[-20:], watching.err.read_text(), sep="\n")
         raise
     assert len(sandbox.requests_of("sample_remove")) == 1 and len(sandbox.requests_of("upload")) == 1
 
 
-def test_a_service_that_was_down_is_found_again(
+def test_it_continues_after_the_service_was_down(
     shell: Shell, watch: Start, store: Path, sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     with running(tmp_path / "account", limit=100_000) as box:
@@ -158,15 +177,15 @@ def test_a_service_that_was_down_is_found_again(
         shell.environ |= {"ASTICA_TRAIN_URL": box.url, "ASTICA_DETECT_URL": box.url, "ASTICA_API_KEY": box.key}
         assert shell("init", store, "--model", str(model_id), "--rebind").code == 0
         watching = watch(store)
-        wait_until(lambda: equal(box, model_id, store))
+        wait_until(lambda: in_sync(box, model_id, store))
     draw(store / "Can" / "new.png", 2500)
-    wait_until(lambda: watching.heard("resting"))
+    wait_until(lambda: watching.reported("resting"))
     with running(tmp_path / "account", limit=100_000, port=port) as box:
-        wait_until(lambda: equal(box, model_id, store))
-        wait_until(lambda: watching.heard("idle", "running normally again"))
+        wait_until(lambda: in_sync(box, model_id, store))
+        wait_until(lambda: watching.reported("idle", "running normally again"))
 
 
-def test_a_key_that_is_revoked_amid_the_work_stops_all_asking_until_there_is_another(
+def test_a_key_revoked_during_uploads_stops_all_requests_until_it_is_replaced(
     shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
 ) -> None:
     key = tmp_path / "key"
@@ -174,45 +193,45 @@ def test_a_key_that_is_revoked_amid_the_work_stops_all_asking_until_there_is_ano
     key.write_text(sandbox.key)
     del shell.environ["ASTICA_API_KEY"]
     shell.environ["ASTICA_API_KEY_FILE"] = str(key)
-    watching = agreed(watch(store), sandbox, model_id, store)
+    watching = when_in_sync(watch(store), sandbox, model_id, store)
     sandbox.set_key("another-key")
     for number in range(40):
         draw(store / "Can" / f"new {number}.png", 2600 + number)
-    wait_until(lambda: watching.heard("halted"))
+    wait_until(lambda: watching.reported("halted"))
 
     def refused() -> int:
         return sum("key" in request.outcome for request in sandbox.log)
 
     before = refused()
-    # The next file makes it no bolder.
+    # Another file causes no request.
     draw(store / "Bottle" / "later.png", 2650)
     key.write_text("another-key")
-    wait_until(lambda: watching.heard("starting", "settings changed"))
-    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: watching.reported("starting", "settings changed"))
+    wait_until(lambda: in_sync(sandbox, model_id, store))
     assert 0 < before == refused()
 
 
 def test_changed_settings_are_read_again(watch: Start, sandbox: RunningSandbox, store: Path, model_id: int) -> None:
     settings = store / "astica-sync.toml"
     settings.write_text("settle = 0.2\nobserve_every = 86400\n")
-    watching = agreed(watch(store), sandbox, model_id, store)
+    watching = when_in_sync(watch(store), sandbox, model_id, store)
     settings.write_text("settle = no number\n")
-    wait_until(lambda: watching.heard("halted", "astica-sync.toml"))
+    wait_until(lambda: watching.reported("halted", "astica-sync.toml"))
     settings.write_text("settle = 0.2\nobserve_every = 1\n")
-    wait_until(lambda: watching.heard("idle", "running normally again"))
+    wait_until(lambda: watching.reported("idle", "running normally again"))
     sandbox.remove_sample(sandbox.samples(model_id)[0].sample_id)
-    wait_until(lambda: equal(sandbox, model_id, store))
+    wait_until(lambda: in_sync(sandbox, model_id, store))
 
 
-def test_a_log_that_is_rotated_goes_on(
+def test_a_log_file_can_be_rotated(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
 ) -> None:
     log = tmp_path / "watch.log"
     with log.open("ab") as out:
         process = shell.start("watch", "--json", store, stdout=out)
     try:
-        wait_until(lambda: equal(sandbox, model_id, store))
-        # The service has a sample a moment before the log says so.
+        wait_until(lambda: in_sync(sandbox, model_id, store))
+        # The service has a sample shortly before the log shows it.
         wait_until(lambda: log.read_text().count('"uploaded"') == len(sandbox.samples(model_id)))
         shutil.copy2(log, tmp_path / "watch.log.1")
         os.truncate(log, 0)
@@ -225,7 +244,7 @@ def test_a_log_that_is_rotated_goes_on(
 
 
 @pytest.mark.parametrize("where", ["full", "closed"])
-def test_output_that_nobody_takes_stops_nothing(
+def test_a_full_or_closed_output_stops_nothing(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, where: str
 ) -> None:
     if where == "full":
@@ -238,9 +257,9 @@ def test_output_that_nobody_takes_stops_nothing(
     process = shell.start("watch", "--json", store, stdout=out)
     os.close(out)
     try:
-        wait_until(lambda: equal(sandbox, model_id, store))
+        wait_until(lambda: in_sync(sandbox, model_id, store))
         draw(store / "Can" / "new.png", 2700)
-        wait_until(lambda: equal(sandbox, model_id, store))
+        wait_until(lambda: in_sync(sandbox, model_id, store))
     finally:
         process.terminate()
     ran = shell.finish(process)
