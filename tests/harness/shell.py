@@ -79,14 +79,15 @@ class Shell:
         rest = {name: value for name, value in os.environ.items() if not name.startswith(("ASTICA_", "PYTHONUNBUF"))}
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, **options}
         return subprocess.Popen(
-            [*under, sys.executable, "-m", self._program, *map(str, arguments)],
+            [*under, sys.executable, "-m", self.program, *map(str, arguments)],
             env={**rest, **self.environ},
             text=True,
             **options,
         )
 
     @property
-    def _program(self) -> str:
+    def program(self) -> str:
+        """The module that is run as ``astica-sync``."""
         return "tests.harness.short_pauses" if self.short_pauses else "astica_sync"
 
     def finish(self, process: "subprocess.Popen[str]") -> Ran:

@@ -17,6 +17,13 @@ PAUSES = {
     "astica_sync.sync.admin.remove_unmanaged:LOOK_AGAIN": 0.1,
     "astica_sync.training.train:FIRST_LOOK": 0.05,
     "astica_sync.training.train:FIRST_POLL_SECONDS": 0.05,
+    "astica_sync.core.watch.scheduler:ROUND_GAP": 0.3,
+    "astica_sync.core.watch.scheduler:MIN_POLL_INTERVAL": 0.2,
+    "astica_sync.core.watch.scheduler:FIRST_RETRY": 0.3,
+    "astica_sync.sync.watch.supervisor:HEARTBEAT": 0.2,
+    "astica_sync.sync.watch.supervisor:HOLD_DELAY": 0.2,
+    "astica_sync.sync.watch.supervisor:BUSY_DELAY": 0.2,
+    "astica_sync.sync.watch.supervisor:WRITE_EVERY": 0.2,
 }
 """Constants in seconds, and their values in tests."""
 

@@ -13,6 +13,7 @@ from typing import Any
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, in_store, on_service
 
+ROOT = Path(__file__).parents[2]
 Start = Callable[..., "WatchProcess"]
 
 
@@ -42,8 +43,9 @@ class WatchProcess:
         with self.out.open("w") as out, self.err.open("w") as err:
             environ = {name: value for name, value in os.environ.items() if not name.startswith("ASTICA_")}
             self.process = subprocess.Popen(
-                [*prefix, sys.executable, "-m", "astica_sync", "watch", "--json", *flags, *map(str, stores)],
-                env={**environ, **shell.environ},
+                [*prefix, sys.executable, "-m", shell.program, "watch", "--json", *flags, *map(str, stores)],
+                # A process in another mount namespace begins in its root folder.
+                env={**environ, "PYTHONPATH": str(ROOT), **shell.environ},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,

@@ -182,7 +182,7 @@ def watch(run: "Run", store: "Store", day: Day) -> None:
     )
     run.report = supervisor.status
     supervisor.lock()
-    run_watchers([supervisor], wake, stopping=lambda: run.stopping, heartbeat=day.heartbeat)
+    run_watchers([supervisor], wake, stopping=lambda: run.stopping)
 
 
 def _unlock(store: "Store", run: "Run") -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from astica_sync.clock import Wake
 from astica_sync.errors import Interrupted
-from astica_sync.sync.watch.supervisor import HEARTBEAT, Supervisor
+from astica_sync.sync.watch.supervisor import Supervisor
 
 
 def run_watchers(
@@ -15,7 +15,6 @@ def run_watchers(
     stopping: Callable[[], bool],
     reload_requested: Callable[[], bool] = lambda: False,
     after_turn: Callable[[], None] = lambda: None,
-    heartbeat: float = HEARTBEAT,
 ) -> None:
     """Runs until ``stopping``.
 
@@ -23,14 +22,13 @@ def run_watchers(
         stopping: whether the user stopped the program.
         reload_requested: whether SIGHUP was received since the last call.
         after_turn: called after each turn of all stores.
-        heartbeat: the longest pause between two turns, in seconds.
     """
     try:
         while not stopping():
             if reload_requested():
                 for supervisor in supervisors:
                     supervisor.restart("SIGHUP received")
-            pause = heartbeat
+            pause = min(supervisor.heartbeat for supervisor in supervisors)
             for supervisor in supervisors:
                 if stopping():
                     return

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from astica_sync.clock import Wake
 from astica_sync.core.watch.scheduler import retry_delay
@@ -67,7 +67,7 @@ class WatchSystem:
     fs: FileSystem | None = None
     lock: Callable[[Layout], AbstractContextManager[None]] = watcher_lock
     events: Callable[[Layout, ChangeQueue, Callable[[], float]], FsEvents] = FsEvents
-    heartbeat: float = HEARTBEAT
+    heartbeat: float = field(default_factory=lambda: HEARTBEAT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,11 @@ class Supervisor:
         now = self._wall()
         self.status = WatchStatus(str(layout.root), os.getpid(), now, state_since=now)
 
+    @property
+    def heartbeat(self) -> float:
+        """The longest pause between two steps, in seconds."""
+        return self._system.heartbeat
+
     def lock(self) -> None:
         """Makes this process the store's one watcher.
 
@@ -155,7 +160,7 @@ class Supervisor:
             Interrupted: the user stopped it.
         """
         now = self._ticks()
-        heartbeat = self._system.heartbeat
+        heartbeat = self.heartbeat
         if now >= self._check_at:
             self._check_at = now + heartbeat
             self._check_surroundings(now)
@@ -265,7 +270,7 @@ class Supervisor:
                 self._watcher.request_round()
         if reaction.reopen:
             self._close()
-        delay = None if reaction.delay is None else max(reaction.delay, self._system.heartbeat)
+        delay = None if reaction.delay is None else max(reaction.delay, self.heartbeat)
         self._retry_at = None if delay is None else self._ticks() + delay
         self.status.next_try_at = None if delay is None else self._wall() + delay
         self._set_state(reaction.state, f"{text}. {hint}".rstrip(". ") + "." if hint else text)
