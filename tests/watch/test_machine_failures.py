@@ -110,7 +110,7 @@ def test_on_a_full_disk_the_watcher_waits_and_uploads_nothing_without_a_backup(
     inside = tmp_path / "small"
     inside.mkdir()
     ground.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", inside])
-    small = ground.requests_of(inside)
+    small = ground.seen(inside)
     shutil.copytree(store, small, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".astica-sync"))
     ran = shell.finish(shell.start("init", inside, "--model", str(model_id), under=ground.under))
     assert ran.code == 0, ran.err
