@@ -93,7 +93,7 @@ def shown_as(content: str, observation: Observation | None, left: set[str]) -> S
     return Shown.OTHERWISE if any(uid.startswith(content) for uid in left) else Shown.IN_SYNC
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(st.data())
 def test_an_answer_without_observation_is_that_of_the_planner(data: st.DataObject) -> None:
     common = data.draw(st.sets(places, max_size=5))
