@@ -1,1 +1,1 @@
-"""What the program costs, beside the tools people would otherwise use: ``python -m benchmarks``."""
+"""Time and memory of the program, compared with similar tools: ``python -m benchmarks``."""

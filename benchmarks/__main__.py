@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: minutes; ``--full``: a million files, the better part of an hour and more."""
+"""Runs the benchmarks: ``python -m benchmarks`` takes minutes, with ``--full`` (a million files) about two hours."""
 
 import argparse
 import compileall
@@ -11,31 +11,21 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import (
-    budget_use,
-    first_scan,
-    local_status,
-    plan_requests,
-    planning,
-    push_cpu,
-    push_start,
-    report,
-    starting,
-    uploading,
-    watched,
-)
-from benchmarks.measuring import ROOT, Figure, skipped
+from benchmarks.harness import report
+from benchmarks.harness.measure import ROOT, Figure, skipped
+from benchmarks.local import command_start, first_scan, planning, status_with_watcher, store_status
+from benchmarks.push import budget_use, plan_requests, push_cpu, push_start, upload_speed
 
 Suite = Callable[[Path, bool, int], list[Figure]]
 
 
 def status(scratch: Path, full: bool, times: int) -> list[Figure]:
     sizes = (1_000, 10_000, 100_000, *((1_000_000,) if full else ()))
-    return [figure for files in sizes for figure in local_status.figures(scratch, files, times)]
+    return [figure for files in sizes for figure in store_status.figures(scratch, files, times)]
 
 
 def changes(scratch: Path, full: bool, times: int) -> list[Figure]:
-    return local_status.changed_figures(scratch, 1_000_000 if full else 100_000, times)
+    return store_status.changed_figures(scratch, 1_000_000 if full else 100_000, times)
 
 
 def budget(scratch: Path, full: bool, times: int) -> list[Figure]:
@@ -43,41 +33,45 @@ def budget(scratch: Path, full: bool, times: int) -> list[Figure]:
 
 
 def sandbox(scratch: Path, full: bool, times: int) -> list[Figure]:
-    subprocess.run([sys.executable, ROOT / "benchmarks" / "bench_sandbox.py"], check=True)
+    subprocess.run([sys.executable, "-m", "benchmarks.sandbox_speed"], check=True)
     return []
 
 
 SUITES: dict[str, Suite] = {
-    "start": starting.figures,
+    "start": command_start.figures,
     "requests": plan_requests.figures,
     "status": status,
     "changes": changes,
-    "watched": watched.figures,
+    "watched": status_with_watcher.figures,
     "plan": planning.figures,
     "push-start": push_start.figures,
     "scan": first_scan.figures,
-    "upload": uploading.figures,
+    "upload": upload_speed.figures,
     "cpu": push_cpu.figures,
     "budget": budget,
     "sandbox": sandbox,
 }
-"""One for each row of the table, in the order in which they run; each runs alone, too."""
+"""The rows of the table in the order in which they run, by the name for ``--only``."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Measures what the program costs, beside its peers.")
+    parser = argparse.ArgumentParser(description="Measures time and memory of the program, compared with other tools.")
     parser.add_argument("--full", action="store_true", help="a million files")
-    parser.add_argument("--only", action="append", choices=SUITES, help="these alone")
-    parser.add_argument("--times", type=int, default=5, help="runs of each command (medians are shown)")
+    parser.add_argument("--only", action="append", choices=SUITES, help="run only this row; may be repeated")
+    parser.add_argument(
+        "--times", type=int, default=5, help="runs of each command; medians are printed (default: %(default)s)"
+    )
     parser.add_argument(
         "--work",
         type=Path,
         default=Path(tempfile.gettempdir(), "astica-sync-benchmarks"),
         help="folder for the trees, kept for the next run (default: %(default)s)",
     )
-    parser.add_argument("--json", type=Path, help="where the figures go as JSON")
-    parser.add_argument("--markdown", type=Path, help="where the tables go, to be pasted into docs/dev/benchmarks.md")
-    parser.add_argument("--plot", type=Path, help="where the cost against size goes as SVG")
+    parser.add_argument("--json", type=Path, help="write the figures to this file as JSON")
+    parser.add_argument("--markdown", type=Path, help="write the tables to this file, for docs/dev/benchmarks.md")
+    parser.add_argument(
+        "--plot", type=Path, help="write a plot of the status time by number of files to this file as SVG"
+    )
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     sys.dont_write_bytecode = False
@@ -90,29 +84,29 @@ def main() -> None:
     for name in names:
         began = time.monotonic()
         try:
-            alone = len(names) > 1
-            found = _alone(name, given) if alone else SUITES[name](given.work, given.full, given.times)
-        except Exception as error:  # noqa: BLE001 - one row that cannot be measured keeps nobody from the others
+            several = len(names) > 1
+            found = _measure_in_process(name, given) if several else SUITES[name](given.work, given.full, given.times)
+        except Exception as error:  # noqa: BLE001 - the other rows are measured all the same
             if len(names) == 1:
                 traceback.print_exc()
-            found = [skipped(name, "the whole row", f"it could not be measured: {error}")]
+            found = [skipped(name, "all", f"it could not be measured: {error}")]
             failed.append(name)
         figures += found
         about["load after"] = f"{os.getloadavg()[0]:.1f}"
         _save(given, about, figures)
         if found and len(names) == 1:
             print(f"\n{name}, {time.monotonic() - began:.0f} s\n\n{report.table(found)}", flush=True)
-            print(f"\n{report.wanted(found)}", flush=True)
+            print(f"\n{report.targets(found)}", flush=True)
     if len(names) > 1:
-        print(f"\nAll rows; load after: {about['load after']}\n\n{report.wanted(figures)}")
+        print(f"\nAll rows; load after: {about['load after']}\n\n{report.targets(figures)}")
     sys.exit(f"not measured: {', '.join(failed)}" if failed else 0)
 
 
-def _alone(name: str, given: argparse.Namespace) -> list[Figure]:
-    """One row in a process of its own: what it leaves behind, or dies of, is no concern of the next one.
+def _measure_in_process(name: str, given: argparse.Namespace) -> list[Figure]:
+    """Measures one row in its own process, so that a crash or a leak does not affect the next row.
 
     Raises:
-        RuntimeError: it could not be measured; why is on the screen.
+        RuntimeError: the row could not be measured; the reason has been printed.
     """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "row.json")
@@ -125,7 +119,7 @@ def _alone(name: str, given: argparse.Namespace) -> list[Figure]:
 
 
 def _save(given: argparse.Namespace, about: dict[str, str], figures: list[Figure]) -> None:
-    """After each row, so that what was measured is there whatever becomes of the rest."""
+    """Called after each row, so that its figures are kept if a later row fails."""
     if given.json:
         report.write(given.json, about, figures)
     if given.markdown:

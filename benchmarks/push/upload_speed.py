@@ -1,10 +1,10 @@
-"""Check, backup and upload of photos at a service without a limit, beside a copy and the vendor's way.
+"""Check, backup and upload of photos to a service without a limit, compared with a copy and the vendor's script.
 
-    python -m benchmarks.uploading serve FOLDER                     the sandbox, in a process of its own
-    python -m benchmarks.uploading vendor FOLDER URL KEY MODEL      read, base64, POST, one after the other
-    python -m benchmarks.uploading push-without-backup              this program's push, whose backup keeps nothing
+    python -m benchmarks.push.upload_speed serve FOLDER                  the sandbox in its own process
+    python -m benchmarks.push.upload_speed vendor FOLDER URL KEY MODEL    the vendor's script: read, encode, POST
+    python -m benchmarks.push.upload_speed push-without-backup         a push that writes no backup
 
-The vendor's way is given one connection for all requests, which its own script does not keep.
+The vendor's script opens a connection for each request; here it may use one for all.
 """
 
 import base64
@@ -20,15 +20,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from benchmarks import local_status
-from benchmarks.measuring import ASTICA, ROOT, Command, Figure, environ_of, judge, ratio_of, take_turns, value
-from benchmarks.trees import bind
+from benchmarks.harness.measure import ASTICA, ROOT, Command, Figure, environ_of, judge, ratio_of, take_turns, value
+from benchmarks.harness.store_trees import bind
+from benchmarks.local import store_status
 
 WORK = "check, backup and upload of {count:,} photos of 300 kB"
 OURS, BARE, VENDOR, COPY = (
     "astica-sync push",
     "astica-sync push, no backup",
-    "cp and the vendor's way",
+    "cp and the vendor's script",
     "cp --reflink=auto",
 )
 LATENCIES = {"a service on this machine": "0", "a service that takes 20-50 ms": "20-50ms"}
@@ -40,7 +40,8 @@ def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
     photos = make(scratch, count)
     found = []
     for where, latency in LATENCIES.items():
-        # Ten thousand take minutes for each turn, so none is given away. What waits for a slow service hardly varies.
+        # Ten thousand photos take minutes for each turn, so there is no unmeasured turn. Times with a slow service
+        # hardly vary.
         turns = 3 if not full else times if latency == "0" else 1
         found += _figures(photos, f"{WORK.format(count=count)}, {where}", latency, min(times, turns), warm=not full)
     return found
@@ -52,7 +53,7 @@ def make(scratch: Path, count: int) -> Path:
         making = folder.with_name(f"{folder.name}, being made")
         shutil.rmtree(making, ignore_errors=True)
         (making / "home").mkdir(parents=True)
-        local_status.call(sys.executable, "-m", "benchmarks.photos", making / "photos", count)
+        store_status.call(sys.executable, "-m", "benchmarks.harness.photos", making / "photos", count)
         making.rename(folder)
     return folder / "photos"
 
@@ -70,12 +71,12 @@ def _figures(photos: Path, work: str, latency: str, times: int, *, warm: bool) -
             shutil.rmtree(copy, ignore_errors=True)
 
         copying = f'cp -r --reflink=auto "{photos}" "{copy}"'
-        vendor = f'"{sys.executable}" -m benchmarks.uploading vendor "{photos}" {url} {KEY} {next(models)}'
+        vendor = f'"{sys.executable}" -m benchmarks.push.upload_speed vendor "{photos}" {url} {KEY} {next(models)}'
         push = ["push", "--json", "--store", photos]
         commands = {
             OURS: Command([*ASTICA, *push], ROOT, settings, fresh),
             BARE: Command(
-                [sys.executable, "-m", "benchmarks.uploading", "push-without-backup"], photos, settings, fresh
+                [sys.executable, "-m", "benchmarks.push.upload_speed", "push-without-backup"], photos, settings, fresh
             ),
             COPY: Command(["sh", "-c", copying], ROOT, prepare=no_copy),
             VENDOR: Command(["sh", "-c", f"{copying} && {vendor}"], ROOT, prepare=no_copy),
@@ -92,21 +93,21 @@ def _figures(photos: Path, work: str, latency: str, times: int, *, warm: bool) -
     )
     return [
         *lines,
-        value(work, "as fast as the vendor's way", speed, "times", ">= 2", runs=times),
+        value(work, "speed relative to the vendor's script", speed, "times", ">= 2", runs=times),
         value(work, "the backup adds", added, "%", "<= 15", f"and {cpu:.0f} % of processor time", times),
     ]
 
 
 def push_environ(photos: Path, url: str) -> dict[str, str]:
-    home = local_status.home_of(photos)
+    home = store_status.home_of(photos)
     return home | {"ASTICA_API_KEY": KEY, "ASTICA_DETECT_URL": url, "ASTICA_LIMIT": "1000000000"}
 
 
 @contextmanager
 def sandbox(scratch: Path, latency: str) -> Iterator[tuple[str, Iterator[int]]]:
-    """Its address, and models one after the other. It is a process of its own, as a service would be."""
+    """A sandbox in its own process, as a service would be; yields its address, and new models on demand."""
     with tempfile.TemporaryDirectory(dir=scratch) as data:
-        command = Command([sys.executable, "-m", "benchmarks.uploading", "serve", data, latency])
+        command = Command([sys.executable, "-m", "benchmarks.push.upload_speed", "serve", data, latency])
         with subprocess.Popen(
             [str(argument) for argument in command.arguments],
             cwd=ROOT,
@@ -157,13 +158,13 @@ def vendor(folder: str, url: str, key: str, model: str) -> None:
 
 
 def push_without_backup() -> None:
-    """What a push would cost if it kept nothing: the file is read and hashed once, and sent."""
+    """A push without a backup: each file is read and hashed once, and sent."""
     from astica_sync.cli.main import run
     from astica_sync.local.backup import backup
     from astica_sync.local.backup.object_store import Stored
 
-    class Nothing(backup.Backup):
-        """Remembers where each content lies in the store, and gives it from there."""
+    class NoBackup(backup.Backup):
+        """Reads each content from its file in the store."""
 
         sources: dict[str, Path]
 
@@ -190,7 +191,7 @@ def push_without_backup() -> None:
                 known[content] = source
             return known[content]
 
-    backup.Backup = Nothing  # type: ignore[misc]
+    backup.Backup = NoBackup  # type: ignore[misc]
     sys.exit(run(["push", "--json", "--store", str(Path.cwd())]))
 
 

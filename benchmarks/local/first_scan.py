@@ -1,6 +1,6 @@
-"""The first look at a tree of which nothing is known, beside what hashes or takes up the same files.
+"""The first scan of a store, compared with tools that hash or import the same files.
 
-python -m benchmarks.first_scan STORE SCRATCH      scans into a fresh index
+python -m benchmarks.local.first_scan STORE SCRATCH      scans into a fresh index
 """
 
 import shutil
@@ -8,8 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import local_status
-from benchmarks.measuring import Command, Figure, has, judge, skipped, take_turns
+from benchmarks.harness.measure import Command, Figure, has, judge, skipped, take_turns
+from benchmarks.local import store_status
 
 OURS = "astica-sync's scan"
 ONE = "xxh128sum"
@@ -22,18 +22,18 @@ def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
 
 
 def _figures(scratch: Path, files: int, size: int, times: int) -> list[Figure]:
-    store = local_status.make(scratch, files, size)
+    store = store_status.make(scratch, files, size)
     work = f"first scan, {files:,} files of {size // 1000} kB"
     missing = []
     with tempfile.TemporaryDirectory(dir=store.parent) as folder:
-        commands = {OURS: Command([sys.executable, "-m", "benchmarks.first_scan", store, folder])}
+        commands = {OURS: Command([sys.executable, "-m", "benchmarks.local.first_scan", store, folder])}
         if has("xxh128sum"):
             commands[ONE] = Command(["sh", "-c", _hash_all(1)], store)
             commands[TWO] = Command(["sh", "-c", _hash_all(2)], store)
         else:
             missing.append(skipped(work, ONE, "xxhash is not installed"))
         costs = take_turns(commands, times)
-        # Those who store what they read take minutes for each turn, so they get two where no ratio to them is wanted.
+        # Tools that copy what they read take minutes for each turn, so they get two turns unless a target needs more.
         few = min(2, times)
         slow = ("git add", _git_add, few), ("restic backup", _restic, few), ("dvc add", _dvc_add, times)
         for name, build, turns in slow:
@@ -44,8 +44,8 @@ def _figures(scratch: Path, files: int, size: int, times: int) -> list[Figure]:
                 costs |= take_turns({name: command}, turns, warm=False)
         shutil.rmtree(store.parent / ".dvc", ignore_errors=True)
         (store.parent / "photos.dvc").unlink(missing_ok=True)
-    reach = {(OURS, ONE): "<= 1.5", (OURS, TWO): "", (OURS, "dvc add"): "<= 0.1"}
-    return judge(work, costs, reach | {(OURS, "git add"): "", (OURS, "restic backup"): ""}) + missing
+    target = {(OURS, ONE): "<= 1.5", (OURS, TWO): "", (OURS, "dvc add"): "<= 0.1"}
+    return judge(work, costs, target | {(OURS, "git add"): "", (OURS, "restic backup"): ""}) + missing
 
 
 def _hash_all(processes: int) -> str:
@@ -59,9 +59,9 @@ def _git_add(store: Path, folder: Path, files: int) -> Command | str:
 
     def prepare() -> None:
         shutil.rmtree(repository, ignore_errors=True)
-        local_status.git_init(store, repository)
+        store_status.git_init(store, repository)
 
-    return Command([*local_status.git_here(store, repository), "add", "."], store, prepare=prepare)
+    return Command([*store_status.git_here(store, repository), "add", "."], store, prepare=prepare)
 
 
 def _restic(store: Path, folder: Path, files: int) -> Command | str:
@@ -72,21 +72,21 @@ def _restic(store: Path, folder: Path, files: int) -> Command | str:
 
     def prepare() -> None:
         shutil.rmtree(repository, ignore_errors=True)
-        local_status.call("restic", "init", env=environ)
+        store_status.call("restic", "init", env=environ)
 
     return Command(["restic", "backup", "--quiet", "--exclude", ".astica-sync", "."], store, environ, prepare)
 
 
 def _dvc_add(store: Path, folder: Path, files: int) -> Command | str:
-    program = local_status.dvc_program()
+    program = store_status.dvc_program()
     if program is None:
-        return "dvc is not installed (name it by BENCH_DVC)"
-    if files > local_status.MOST_FILES_FOR_DVC:
-        return f"it is given {local_status.MOST_FILES_FOR_DVC:,} files at most"
+        return "dvc is not installed (set BENCH_DVC to its path)"
+    if files > store_status.MOST_FILES_FOR_DVC:
+        return f"run with at most {store_status.MOST_FILES_FOR_DVC:,} files"
     project = store.parent
-    environ = local_status.dvc_environ(project)
+    environ = store_status.dvc_environ(project)
     return Command(
-        [program, "add", "--quiet", "photos"], project, environ, lambda: local_status.dvc_init(program, project)
+        [program, "add", "--quiet", "photos"], project, environ, lambda: store_status.dvc_init(program, project)
     )
 
 

@@ -1,8 +1,7 @@
-"""Runs the command it is given and prints what that cost, as JSON: seconds on the wall, seconds of processor time with
-all children, the most memory of any one process in MB, and the exit code.
+"""Runs a command and prints its cost as JSON: wall time and processor time in seconds, peak memory in MB, exit code.
 
-A process counts the memory of the one that started it until its own program begins. The harness may hold a whole
-sandbox, so it starts this, which loads next to nothing, and this starts what is measured.
+Until a new process executes its program, its memory is that of the process that started it. The harness may hold a
+whole sandbox in memory, so it starts this small program, and this one starts the command.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Prints figures as a table, keeps them as JSON, and draws cost against size."""
+"""Writes figures as a Markdown table, as JSON, and as a plot of cost by size."""
 
 import json
 import math
@@ -12,49 +12,51 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.local_status import dvc_program
-from benchmarks.measuring import Figure
+from benchmarks.harness.measure import Figure
+from benchmarks.local.store_status import dvc_program
 
 PEERS = ("git", "rclone", "restic", "dvc", "xxh128sum", "find", "no change", "hf", "the vendor")
 
 COLUMNS = ("work", "what", "wall s", "CPU s", "peak MB", "runs", "ratio")
-WANTED = ("work", "what", "wanted", "reached", "", "note")
+TARGETS = ("work", "what", "target", "measured", "met", "note")
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """What each command cost, as a table in Markdown: medians, and the ratio of the wall times."""
+    """The cost of each command as a Markdown table: medians, and the ratio of the wall times."""
     lines = _head(COLUMNS)
     for figure in figures:
         if not math.isnan(figure.wall):
-            ratio = "" if figure.ratio is None else f"{figure.ratio:.2f} x {figure.beside}"
+            ratio = "" if figure.ratio is None else f"{figure.ratio:.2f} x {figure.baseline}"
             numbers = map(_number, (figure.wall, figure.cpu, figure.peak_mb))
             lines.append(_row(figure.work, figure.name, *numbers, str(figure.runs), ratio))
         elif figure.ratio is None:
             lines.append(_row(figure.work, figure.name, figure.note, "", "", "", ""))
-        elif not figure.reach:
+        elif not figure.target:
             lines.append(_row(figure.work, figure.name, figure.note, "", "", str(figure.runs), _amount(figure)))
     return "\n".join(lines)
 
 
-def wanted(figures: Sequence[Figure]) -> str:
-    """What was wanted, what was reached, and yes or no."""
-    lines = _head(WANTED)
+def targets(figures: Sequence[Figure]) -> str:
+    """The figures that have a target, and whether it was met, as a Markdown table."""
+    lines = _head(TARGETS)
     for figure in figures:
-        if figure.reached is not None:
-            words = f"{figure.reach.replace('<=', 'at most').replace('>=', 'at least')} {_unit(figure)}"
-            answer = "yes" if figure.reached else "**no**"
+        if figure.met is not None:
+            words = f"{figure.target.replace('<=', 'at most').replace('>=', 'at least')} {_unit(figure)}"
+            answer = "yes" if figure.met else "**no**"
             lines.append(_row(figure.work, figure.name, words, _amount(figure), answer, figure.note))
     return "\n".join(lines)
 
 
 def fragment(about: Mapping[str, str], figures: Sequence[Figure]) -> str:
-    """A piece of ``docs/dev/benchmarks.md``: the machine, what was reached, what each command cost."""
+    """A part of ``docs/dev/benchmarks.md``: the machine, the targets, the cost of each command."""
     machine = "; ".join(f"{name} {text}" for name, text in about.items())
-    return f"Measured on: {machine}.\n\n{wanted(figures)}\n\n{table(figures)}\n"
+    return f"Measured on: {machine}.\n\n{targets(figures)}\n\n{table(figures)}\n"
 
 
 def _unit(figure: Figure) -> str:
-    return figure.beside if math.isnan(figure.wall) and not figure.beside.startswith(PEERS) else f"x {figure.beside}"
+    return (
+        figure.baseline if math.isnan(figure.wall) and not figure.baseline.startswith(PEERS) else f"x {figure.baseline}"
+    )
 
 
 def _amount(figure: Figure) -> str:
@@ -78,7 +80,7 @@ def _number(value: float) -> str:
 
 
 def machine(scratch: Path) -> dict[str, str]:
-    """What the figures were measured on."""
+    """The machine and the versions of the tools that are compared."""
     return {
         "date": time.strftime("%Y-%m-%d %H:%M %Z"),
         "cores": str(os.cpu_count()),
@@ -98,21 +100,20 @@ def machine(scratch: Path) -> dict[str, str]:
 
 
 def write(path: Path, about: Mapping[str, str], figures: Sequence[Figure]) -> None:
+    """Writes the machine and the figures as JSON."""
+
     def plain(value: object) -> object:
         return None if isinstance(value, float) and math.isnan(value) else value
 
-    rows = [
-        {**{name: plain(value) for name, value in asdict(figure).items()}, "reached": figure.reached}
-        for figure in figures
-    ]
+    rows = [{**{name: plain(value) for name, value in asdict(figure).items()}, "met": figure.met} for figure in figures]
     path.write_text(json.dumps({"machine": dict(about), "figures": rows}, indent=1) + "\n")
 
 
 def read(path: Path) -> list[Figure]:
-    """The figures that ``write`` has written."""
+    """The figures in a file that ``write`` has written."""
     found = []
     for row in json.loads(path.read_text())["figures"]:
-        del row["reached"]
+        del row["met"]
         found.append(
             Figure(**{name: math.nan if text is None and name != "ratio" else text for name, text in row.items()})
         )
@@ -120,7 +121,7 @@ def read(path: Path) -> list[Figure]:
 
 
 def status_curves(figures: Sequence[Figure]) -> dict[str, list[tuple[float, float]]]:
-    """Seconds by number of files of each command of the row "no-change status"; empty where it was not measured."""
+    """For each command of the row "no-change status": (files, seconds). Empty if the row was not measured."""
     curves: dict[str, list[tuple[float, float]]] = {}
     for figure in figures:
         found = re.fullmatch(r"no-change status, ([\d,]+) files", figure.work)
@@ -130,7 +131,7 @@ def status_curves(figures: Sequence[Figure]) -> dict[str, list[tuple[float, floa
 
 
 def plot(path: Path, title: str, curves: Mapping[str, Sequence[tuple[float, float]]]) -> None:
-    """Draws curves of (size, seconds) on logarithmic axes."""
+    """Writes an SVG plot of curves of (size, seconds) on logarithmic axes."""
     width, height, edge, names = 760, 400, 60, 240
     points = [point for curve in curves.values() for point in curve]
     spans = []
@@ -160,7 +161,7 @@ def plot(path: Path, title: str, curves: Mapping[str, Sequence[tuple[float, floa
         parts.append(f'<text x="{edge - 6}" y="{at + 4:.0f}" text-anchor="end">{10.0**power:g} s</text>')
     colours = ("#0b6e99", "#c4452f", "#5b8c2a", "#8a5fb5", "#b8860b", "#555")
     taken = math.inf
-    # From the bottom up, so that a name can give way to the one below it.
+    # From the bottom up, so that a label can be moved above the one below it.
     for colour, (name, curve) in zip(colours, sorted(curves.items(), key=lambda item: item[1][-1][1]), strict=False):
         line = " ".join(f"{x(size):.1f},{y(seconds):.1f}" for size, seconds in curve)
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')

@@ -1,9 +1,9 @@
-"""How much of the budget a push uses, by what the sandbox saw arrive.
+"""The share of the request limit that a push uses, by the arrival times at the sandbox.
 
-    python -m benchmarks.budget_use SAMPLES LIMIT WINDOW LATENCY        one alone, such as 300 90 6 0-20ms
+    python -m benchmarks.push.budget_use SAMPLES LIMIT WINDOW LATENCY        one run, such as 300 90 6 0-20ms
 
-The ideal client sends each request at the very moment the sandbox's sliding window lets it in: the n-th of N requests
-a whole window after the one a limit before it. What is compared is the time from the first request to the last.
+An ideal client sends each request as soon as the sandbox's sliding window allows it: one window after the request that
+is LIMIT requests earlier. The times from the first request to the last are compared.
 """
 
 import json
@@ -16,12 +16,12 @@ import time
 from pathlib import Path
 
 from astica_sync.sandbox.embedded import RunningSandbox, running
-from benchmarks.measuring import ASTICA, Command, Figure, environ_of, value
-from benchmarks.trees import bind
+from benchmarks.harness.measure import ASTICA, Command, Figure, environ_of, value
+from benchmarks.harness.store_trees import bind
 
 
 def draw(folder: Path, samples: int, first: int = 0) -> None:
-    """Small images, no two alike, in three classes."""
+    """Writes small, different images in three classes."""
     from PIL import Image
 
     for number in range(first, first + samples):
@@ -46,7 +46,7 @@ def environ(home: Path, box: RunningSandbox, limit: int, window: float) -> dict[
 
 
 def ideal_seconds(requests: int, limit: int, window: float) -> float:
-    """From the first request to the last, as soon as the service's own window allows."""
+    """Seconds from the first request to the last of an ideal client."""
     return (requests - 1) // limit * window
 
 
@@ -65,7 +65,7 @@ def measure(samples: int, limit: int, window: float, latency: str) -> dict[str, 
         times = sorted(request.time for request in box.log)
         requests = len(times)
         refused = sum(request.outcome == "limited" for request in box.log)
-        # From the first request of the last round on, a place is reused: the rate without the start and the end.
+        # The time between requests that are a whole number of limits apart: the rate without start and end.
         laps = (requests - 1) // limit
         lap = statistics.median(times[n] - times[n - laps * limit] for n in range(laps * limit, requests))
         ideal = ideal_seconds(requests, limit, window)
@@ -87,12 +87,12 @@ def figures(full: bool) -> list[Figure]:
     runs = [(900, 90, 60.0, "20-50ms", 99.5), (900, 90, 60.0, "0.2-2s", 97)] if full else []
     runs += [(300, 90, 6.0, "0-20ms", 98), *([] if full else [(180, 90, 30.0, "0.2-2s", 94)])]
     found = []
-    for samples, limit, window, latency, reach in runs:
+    for samples, limit, window, latency, target in runs:
         result = measure(samples, limit, window, latency)
         name = f"{samples} samples, {limit} per {window:g} s, latency {latency}"
         note = f"{100 * result['share']:.1f} % from first to last request; {result['requests']:.0f} requests"
         share = 100 * result["share_sustained"]
-        found.append(value(WORK, name, share, "% of the ideal, round to round", f">= {reach}", note))
+        found.append(value(WORK, name, share, "% of the ideal rate", f">= {target}", note))
         found.append(value(WORK, f"{name}: refused", result["refused"], "requests", "<= 0"))
     return found
 

@@ -1,8 +1,8 @@
-"""How many requests a plan takes: beside the shortest sequence of calls there is, and beside uploading all again.
+"""The number of requests of a plan, compared with the shortest sequence of calls, and with uploading everything again.
 
-The optimum is found by looking at every sequence of documented calls, cheapest first, that ends with the service equal
-to the store, never removes what is to stay, and never removes anything before all is uploaded. A class that is removed
-as a whole counts two, for the view before it.
+The optimum is found by a search over all sequences of documented calls, cheapest first, that end with the service in
+sync with the store, never remove a sample that is in the store, and remove nothing before everything is uploaded. The
+removal of a whole class counts two requests, since a view precedes it.
 """
 
 import heapq
@@ -29,9 +29,9 @@ from astica_sync.core.model import (
 from astica_sync.core.plan.plan import CLASS_REMOVE_COST
 from astica_sync.core.plan.planner import PlanContext, make_plan
 from astica_sync.sandbox.embedded import running
-from benchmarks.budget_use import draw, environ
-from benchmarks.measuring import ASTICA, Figure, value
-from benchmarks.trees import MODEL, bind
+from benchmarks.harness.measure import ASTICA, Figure, value
+from benchmarks.harness.store_trees import MODEL, bind
+from benchmarks.push.budget_use import draw, environ
 
 WORK = "requests of a plan"
 TITLES = ("Can", "Cup")
@@ -51,8 +51,10 @@ def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
 
 
 def small_cases(full: bool) -> Iterator[tuple[list[Name], list[Name]]]:
-    """Every store beside every service, of two classes and three images; and with one sample that is there twice.
-    ``full`` adds as many of four images, drawn by lot."""
+    """Every combination of a store and a service with two classes and three images, also with one duplicate sample.
+
+    ``full`` adds 20,000 random combinations with four images.
+    """
     yield from _cases(IMAGES[:3])
     if full:
         yield from random.Random(6).sample(list(_cases(IMAGES)), 20_000)
@@ -111,11 +113,11 @@ def optimum(local: list[Name], shown: list[Name]) -> int:
             whole = {one for one in there if names[one][0] == title}
             if whole and not any(name[0] == title for name in local):
                 heapq.heappush(queue, (cost + CLASS_REMOVE_COST, next(order), (there - whole, uploaded, True)))
-    raise AssertionError("no sequence leads there")
+    raise AssertionError("no sequence of calls brings the service in sync")
 
 
 def real_edits() -> list[Figure]:
-    """A store of 300 images is changed as people change them, and pushed after each change."""
+    """Changes a store of 300 images in usual ways, and pushes after each change."""
     found = []
     with tempfile.TemporaryDirectory() as scratch, running(limit=10**9) as box:
         store, home = Path(scratch, "photos"), Path(scratch, "home")
@@ -134,7 +136,7 @@ def real_edits() -> list[Figure]:
             edit(store)
             requests = push()
             images = sum(1 for _ in store.glob("class */*.png"))
-            note = f"{requests} request{'s' * (requests > 1)}, where the vendor's script uploads all {images} again"
+            note = f"{requests} request{'s' * (requests > 1)}, the vendor's script uploads all {images} again"
             found.append(value(WORK, name, requests / images, "the vendor's script", note=note))
     return found
 

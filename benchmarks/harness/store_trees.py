@@ -1,9 +1,9 @@
-"""Makes the trees that are measured: small PNGs of one colour, no two alike, spread over classes.
+"""Creates the stores that are measured: small, different PNG files, spread over classes.
 
-    python -m benchmarks.trees FOLDER FILES [--classes N] [--size BYTES] [--files-only]
+    python -m benchmarks.harness.store_trees FOLDER FILES [--classes N] [--size BYTES] [--files-only]
 
-makes a store whose every sample is agreed and was observed, so that nothing is left to do. The index comes from a real
-scan; marks and the last observation are written by the program's own journal and in the service's own words.
+creates a store that is in sync: every sample is agreed and in the last observation. The index comes from a real scan;
+the marks are written by the program's journal, and the observation in the format of the service's answers.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from astica_sync.local.layout import Layout
 from astica_sync.local.scan.scanner import scan_store
 
 MODEL = 1001
-"""The first model of a fresh sandbox, so that the same store can be served by one."""
+"""The id of the first model of a new sandbox, so that a sandbox can serve the same store."""
 
 URL = "http://127.0.0.1:9"
 WHEN = 1_700_000_000
@@ -42,13 +42,13 @@ _END = _chunk(b"IEND", b"")
 
 
 def png(number: int, size: int, filling: bytes) -> bytes:
-    """A whole PNG of so many bytes; what makes it unlike the others is a chunk that decoders pass over."""
+    """A complete PNG of about ``size`` bytes. Its number is in an ancillary chunk, which decoders ignore."""
     room = max(8, size - len(_HEAD) - len(_ROWS) - len(_END) - 12)
     return _HEAD + _ROWS + _chunk(b"biGz", number.to_bytes(8, "big") + filling[: room - 8]) + _END
 
 
 def write_files(folder: Path, files: int, classes: int, size: int) -> None:
-    """``files`` files of ``size`` bytes; the same call writes the same bytes."""
+    """Writes ``files`` files of ``size`` bytes; the same arguments give the same bytes."""
     classes = min(classes, files)
     for number in range(classes):
         (folder / f"class {number:03}").mkdir(parents=True, exist_ok=True)
@@ -73,23 +73,23 @@ def _write_piece(folder: Path, first: int, end: int, classes: int, size: int) ->
 
 
 def change_files(folder: Path, changed: int, files: int, classes: int, size: int) -> None:
-    """Gives the first files other bytes, and so many more of them that each differs at the first look."""
+    """Changes the first files; their size changes too, so that a scan notices the change without reading them."""
     _write_piece(folder, 0, changed, min(classes, files), size + 1000)
 
 
 def restore_files(folder: Path, changed: int, files: int, classes: int, size: int) -> None:
-    """Gives the first files the bytes again that they were made with."""
+    """Restores the original bytes of the first files."""
     _write_piece(folder, 0, changed, min(classes, files), size)
 
 
 def bind(folder: Path, url: str = URL, model: int = MODEL) -> Layout:
-    """Makes the folder the store of a model, without a word to any service."""
+    """Makes the folder a store of a model; sends no request."""
     create_store(folder, model_id=model, train_url=url, now=time.time(), rebind=True)
     return Layout(folder)
 
 
 def agree_all(layout: Layout) -> int:
-    """Scans the store and writes down that the service has every sample, by journal and last observation."""
+    """Scans the store, and records in journal and last observation that the service has every sample."""
     clock = SystemClock()
     with Index(layout.index_db) as index, Journal(layout.journal_db, "made") as journal:
         scan_store(layout, index, clock=clock)
@@ -103,7 +103,7 @@ def agree_all(layout: Layout) -> int:
 
 
 def write_view(path: Path, samples: Iterable[tuple[str, str]], now: float) -> int:
-    """The answer of a service that has these (uid, class) pairs, kept as the last observation; its samples."""
+    """Writes the answer of a service that has these (uid, class) pairs as the last observation; returns the count."""
     classes: dict[str, list[str]] = {}
     count = 0
     for count, (uid, title) in enumerate(samples, 1):
@@ -122,7 +122,7 @@ def write_view(path: Path, samples: Iterable[tuple[str, str]], now: float) -> in
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Makes a store in which nothing is left to do.")
+    parser = argparse.ArgumentParser(description="Creates a store that is in sync with its last observation.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("files", type=int)
     parser.add_argument("--classes", type=int, default=200)

@@ -1,6 +1,6 @@
-"""Runs commands in fresh processes and says what each cost.
+"""Runs commands in new processes and measures time and memory of each.
 
-Whoever else works on the machine disturbs every figure, so the candidates take turns and the medians are compared.
+Other load on the machine disturbs every figure, so the commands take turns and medians are compared.
 """
 
 import json
@@ -14,14 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 ASTICA = (sys.executable, "-m", "astica_sync")
-_ALONE = (sys.executable, "-I", "-S", str(ROOT / "benchmarks" / "alone.py"))
+_RUN_COMMAND = (sys.executable, "-I", "-S", str(ROOT / "benchmarks" / "harness" / "run_command.py"))
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One run: seconds on the wall, seconds of processor time with all children, most memory of any one process."""
+    """The cost of one run: wall time and processor time of all processes in seconds, peak memory of the largest process
+    in MB."""
 
     wall: float
     cpu: float
@@ -30,7 +31,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What is run, where, and what is done before each run without being measured."""
+    """A command, its folder and environment, and a preparation that is not measured; ``codes`` are its exit codes."""
 
     arguments: Sequence[str | Path]
     folder: Path | None = None
@@ -41,8 +42,11 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of a table. ``ratio`` is to the line called ``beside``, or a number of that unit; ``reach`` is what is
-    wanted of it, such as ``<= 1.0``; ``runs`` is how many the medians are of."""
+    """One line of the table.
+
+    ``ratio`` is relative to the line called ``baseline``, or a number with ``baseline`` as its unit. ``target`` is a
+    limit for it such as ``<= 1.0``. ``runs`` is the number of runs behind the medians.
+    """
 
     work: str
     name: str
@@ -50,39 +54,40 @@ class Figure:
     cpu: float
     peak_mb: float
     ratio: float | None = None
-    beside: str = ""
-    reach: str = ""
+    baseline: str = ""
+    target: str = ""
     note: str = ""
     runs: int = 1
 
     @property
-    def reached(self) -> bool | None:
-        """Whether what is wanted was reached; None where nothing is wanted, or nothing was measured."""
-        if not self.reach or self.ratio is None or math.isnan(self.ratio):
+    def met(self) -> bool | None:
+        """Whether the target was met; None if there is no target, or nothing was measured."""
+        if not self.target or self.ratio is None or math.isnan(self.ratio):
             return None
-        sign, number = self.reach.split()
+        sign, number = self.target.split()
         return self.ratio <= float(number) if sign == "<=" else self.ratio >= float(number)
 
 
-def value(work: str, name: str, number: float, unit: str, reach: str = "", note: str = "", runs: int = 1) -> Figure:
-    """A line that is one number with a unit, and not the cost of a command."""
+def value(work: str, name: str, number: float, unit: str, target: str = "", note: str = "", runs: int = 1) -> Figure:
+    """A line with one number and its unit."""
     nan = float("nan")
-    return Figure(work, name, nan, nan, nan, number, unit, reach, note, runs)
+    return Figure(work, name, nan, nan, nan, number, unit, target, note, runs)
 
 
 def skipped(work: str, name: str, why: str) -> Figure:
+    """A line for a command that was not run."""
     return Figure(work, name, float("nan"), float("nan"), float("nan"), note=f"skipped: {why}")
 
 
 def run(command: Command) -> Cost:
-    """Runs it once in a process of its own.
+    """Runs a command once in a new process.
 
     Raises:
-        RuntimeError: it ended with a code that was not expected.
+        RuntimeError: its exit code is not one of ``codes``.
     """
     command.prepare()
     done = subprocess.run(
-        [*_ALONE, *(str(argument) for argument in command.arguments)],
+        [*_RUN_COMMAND, *(str(argument) for argument in command.arguments)],
         cwd=command.folder or ROOT,
         env=environ_of(command),
         stdin=subprocess.DEVNULL,
@@ -100,8 +105,11 @@ def run(command: Command) -> Cost:
 
 
 def environ_of(command: Command) -> dict[str, str]:
-    """Nothing of the caller's own settings of the program gets in, nor of Python's: one that keeps no compiled modules
-    would measure the compiler, which an installed program has behind it."""
+    """The environment of a command, without the caller's ``ASTICA_`` and ``PYTHON`` variables.
+
+    A setting that disables compiled modules, for example, would add compile time that an installed program does not
+    have.
+    """
     kept = {name: text for name, text in os.environ.items() if not name.startswith(("ASTICA_", "PYTHON"))}
     return {**kept, "PYTHONPATH": str(ROOT), **command.environ}
 
@@ -109,8 +117,10 @@ def environ_of(command: Command) -> dict[str, str]:
 def take_turns(
     commands: Mapping[str, Command], times: int, *, warm: bool = True, once: Mapping[str, Command] | None = None
 ) -> dict[str, list[Cost]]:
-    """Runs all of them in turn, ``times`` times, after one turn that counts for nothing unless ``warm`` is False.
-    ``once`` are run a single time, after the first turn: what takes too long for more."""
+    """Runs the commands in turn, ``times`` times, after one turn that is not measured unless ``warm`` is False.
+
+    The commands in ``once`` take too long for that; each is run once, at the end.
+    """
     costs: dict[str, list[Cost]] = {name: [] for name in commands}
     for turn in range(times + warm):
         for name, command in commands.items():
@@ -126,33 +136,37 @@ def compare(
     work: str,
     commands: Mapping[str, Command],
     times: int,
-    reach: Mapping[tuple[str, str], str] | None = None,
+    target: Mapping[tuple[str, str], str] | None = None,
     *,
     warm: bool = True,
 ) -> list[Figure]:
-    """Runs all of them in turn and says what each cost.
+    """Runs the commands in turn; one line for each.
 
-    ``reach`` says what is wanted of a pair of names; its ratio is the median of the ratios of each turn.
+    ``target`` has a limit for the ratio of two names. The ratio is the median of the ratios of each turn.
     """
-    return judge(work, take_turns(commands, times, warm=warm), reach)
+    return judge(work, take_turns(commands, times, warm=warm), target)
 
 
 def judge(
-    work: str, costs: Mapping[str, Sequence[Cost]], reach: Mapping[tuple[str, str], str] | None = None
+    work: str, costs: Mapping[str, Sequence[Cost]], target: Mapping[tuple[str, str], str] | None = None
 ) -> list[Figure]:
-    """One line for each command, and one more for each further pair that is compared."""
+    """One line for each command, and one more for each further comparison of it."""
     figures = []
     for name, mine in costs.items():
-        pairs = [(beside, words) for (one, beside), words in (reach or {}).items() if one == name and beside in costs]
-        for number, (beside, words) in enumerate(pairs or [("", "")]):
-            ratio = ratio_of([cost.wall for cost in mine], [cost.wall for cost in costs[beside]]) if beside else None
+        pairs = [
+            (baseline, words) for (one, baseline), words in (target or {}).items() if one == name and baseline in costs
+        ]
+        for number, (baseline, words) in enumerate(pairs or [("", "")]):
+            ratio = (
+                ratio_of([cost.wall for cost in mine], [cost.wall for cost in costs[baseline]]) if baseline else None
+            )
             shown = medians(mine) if number == 0 else (float("nan"),) * 3
-            figures.append(Figure(work, name, *shown, ratio, beside, words, runs=len(mine)))
+            figures.append(Figure(work, name, *shown, ratio, baseline, words, runs=len(mine)))
     return figures
 
 
 def ratio_of(mine: Sequence[float], theirs: Sequence[float]) -> float:
-    """The median of the ratios of each turn; of the medians, where one side had fewer turns."""
+    """The median of the ratios of each turn; the ratio of the medians if the numbers of turns differ."""
     if len(mine) != len(theirs):
         return statistics.median(mine) / statistics.median(theirs)
     return statistics.median(one / other for one, other in zip(mine, theirs, strict=True))

@@ -1,9 +1,9 @@
-"""Fifty cameras on one key: the real budget and its rule on a clock of their own, and a service that counts.
+"""Many writers with one API key: the real rate limiter on a simulated clock, and a simulated service with a limit.
 
-    python -m benchmarks.fleet [WRITERS] [SECONDS]
+    python -m benchmarks.push.many_writers [WRITERS] [SECONDS]
 
-Time passes when all writers wait. The writers share one budget file, as the processes of one machine do, or have one
-budget each, as machines that know nothing of one another would.
+Simulated time advances when all writers wait. They share one rate limiter, as processes of one machine do, or have one
+each, as several machines do.
 """
 
 import heapq
@@ -22,7 +22,7 @@ LATENCY = (0.2, 2.0)
 
 
 class Time:
-    """A clock that is set by the simulation."""
+    """A simulated clock."""
 
     def __init__(self) -> None:
         self.at = 1000.0
@@ -38,7 +38,7 @@ class Time:
 
 
 class Service:
-    """The documented limit, over whatever arrives."""
+    """A service with the documented limit."""
 
     def __init__(self) -> None:
         self._admitted: deque[float] = deque()
@@ -57,7 +57,7 @@ class Service:
 
 @dataclass(order=True)
 class Event:
-    """``writer`` asks for a place, or has its answer when there is a ``permit``."""
+    """``writer`` asks for a permit, or gets the answer of the request that ``permit`` allowed."""
 
     at: float
     order: int
@@ -68,7 +68,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the service served and refused, and the fewest and most of any one writer."""
+    """The requests that the service served and refused, and the fewest and the most that one writer got served."""
 
     served: int
     refused: int
@@ -80,7 +80,7 @@ class Outcome:
 
 
 def simulate(writers: int, seconds: float, *, shared: bool, seed: int = 1) -> Outcome:
-    """All writers send as fast as their budget lets them."""
+    """All writers send as fast as their rate limiter allows."""
     dice, time, service = random.Random(seed), Time(), Service()
     with tempfile.TemporaryDirectory() as folder:
         budgets = [
@@ -111,7 +111,7 @@ def simulate(writers: int, seconds: float, *, shared: bool, seed: int = 1) -> Ou
                     budget.back_off(None, event.permit.sent_at)
             start = budget.try_acquire(Lane.BACKLOG)
             if isinstance(start, Wait):
-                # A moment later: fifty that wake at one instant is no more than the order they ask in.
+                # A random delay, so that the writers do not always ask in the same order.
                 later = time.at + start.seconds + dice.random() * 0.05
                 heapq.heappush(events, Event(later, writers + order, event.writer))
                 continue
@@ -125,7 +125,7 @@ def simulate(writers: int, seconds: float, *, shared: bool, seed: int = 1) -> Ou
 def main() -> None:
     writers = int(sys.argv[1]) if len(sys.argv) > 1 else 50
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 600.0
-    for shared, name in ((True, "one budget for all"), (False, "a budget each")):
+    for shared, name in ((True, "one rate limiter"), (False, "one rate limiter each")):
         found = simulate(writers, seconds, shared=shared)
         print(
             f"{writers} writers, {name}, {seconds:g} s: {found.served} served"

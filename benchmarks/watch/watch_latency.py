@@ -1,8 +1,8 @@
-"""What a watcher costs: ``python benchmarks/bench_watch.py --files 100000 --flood 10000``.
+"""Latency and cost of a watcher: ``python -m benchmarks.watch.watch_latency --files 100000 --flood 10000``.
 
-It runs as a process of its own on a store of so many files that the service has already, against a sandbox in this
-process. Measured: from closing a file to its accepted upload; processor time and memory while nothing happens; and a
-flood of files copied in at once, with how often the watcher hashed each of them.
+The watcher runs in its own process on a store that is in sync, with a sandbox in this process. Measured are the time
+from closing a file to its accepted upload, processor time and memory while idle, and the time for many files that are
+copied into the store together, with the number of times each was hashed.
 """
 
 import argparse
@@ -33,28 +33,28 @@ COUNTING = """
 import atexit, collections, os, sys
 from astica_sync.local.scan.parallel import hash_pool
 
-counts, read = collections.Counter(), readers.Readers.read
+counts, hash = collections.Counter(), hash_pool.HashPool.hash
 
 def counted(self, paths):
     counts.update(map(os.fsencode, paths))
-    return read(self, paths)
+    return hash(self, paths)
 
-readers.Readers.read = counted
+hash_pool.HashPool.hash = counted
 atexit.register(lambda: open(os.environ["HASHED"], "wb").writelines(b"%d %s\\n" % (n, p) for p, n in counts.items()))
 from astica_sync.cli.main import main
 main()
 """
-"""The program, which writes down at its end how often it read each file to hash it."""
+"""The program with a counter: at its end it writes how many times it hashed each file."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", type=int, default=100_000, help="samples that the service has already")
-    parser.add_argument("--flood", type=int, default=10_000, help="files that are copied in at once")
-    parser.add_argument("--idle", type=float, default=30.0, help="seconds of doing nothing")
-    wanted = parser.parse_args()
+    parser.add_argument("--files", type=int, default=100_000, help="samples that are in sync at the start")
+    parser.add_argument("--flood", type=int, default=10_000, help="files that are copied into the store together")
+    parser.add_argument("--idle", type=float, default=30.0, help="seconds to measure the idle watcher")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, running(limit=10_000_000) as box:
-        measure(Path(folder), box, wanted.files, wanted.flood, wanted.idle)
+        measure(Path(folder), box, options.files, options.flood, options.idle)
 
 
 def measure(folder: Path, box: RunningSandbox, files: int, flood: int, idle: float) -> None:
@@ -88,7 +88,7 @@ def measure(folder: Path, box: RunningSandbox, files: int, flood: int, idle: flo
             time.sleep(idle)
             row("processor while idle, share of one core", f"{(cpu_seconds(watcher.pid) - before) / idle:.3%}")
             row("memory while idle", f"{memory(watcher.pid, 'VmRSS'):.0f} MB")
-            row("memory at the most", f"{memory(watcher.pid, 'VmHWM'):.0f} MB")
+            row("peak memory", f"{memory(watcher.pid, 'VmHWM'):.0f} MB")
             pour(store, box, flood)
             row("memory after the flood", f"{memory(watcher.pid, 'VmRSS'):.0f} MB")
         finally:
@@ -107,7 +107,7 @@ def make_store(store: Path, files: int) -> Path:
 
 
 def agree(store: Path, box: RunningSandbox, model_id: int) -> None:
-    """Makes the service hold the store, and the journal know it, without a request for each file."""
+    """Brings the sandbox and the journal in sync with the store, without a request for each file."""
     layout = Layout(store)
     with Index(layout.index_db) as index, Journal(layout.journal_db, "benchmark") as journal:
         scan_store(layout, index, clock=SystemClock())
@@ -125,7 +125,7 @@ def image(path: Path, number: int) -> None:
 
 
 def drop(store: Path, box: RunningSandbox, number: int) -> float:
-    """Writes one file; the seconds until the service has accepted it."""
+    """Writes one file; returns the seconds until its upload is accepted."""
     box.clear_log()
     image(store / "class 007" / f"dropped {number}.png", number)
     began = time.monotonic()
@@ -146,8 +146,8 @@ def pour(store: Path, box: RunningSandbox, flood: int) -> None:
     wait(lambda: sum(request.done for request in box.requests_of("upload")) >= flood, every=0.5)
     took = time.monotonic() - began
     times = Counter(request.sent["uid"] for request in box.requests_of("upload"))
-    row(f"{flood:,} files at once: until all are there", f"{took:.0f} s, {flood / took:.0f} a second")
-    row("of these missed, uploaded twice", f"{flood - len(times)}, {sum(count > 1 for count in times.values())}")
+    row(f"{flood:,} files together: until all are uploaded", f"{took:.0f} s, {flood / took:.0f} a second")
+    row("of these not uploaded, uploaded twice", f"{flood - len(times)}, {sum(count > 1 for count in times.values())}")
 
 
 def cpu_seconds(pid: int) -> float:
@@ -165,7 +165,7 @@ def wait(true: Callable[[], bool], every: float = 0.05) -> None:
     give_up = time.monotonic() + 1200
     while not true():
         if time.monotonic() > give_up:
-            raise TimeoutError("waited in vain")
+            raise TimeoutError("it did not happen within 20 minutes")
         time.sleep(every)
 
 

@@ -1,4 +1,4 @@
-"""What share of a processor a push takes that uploads as fast as the limit allows."""
+"""The processor time of a push that uploads as fast as the request limit allows."""
 
 import contextlib
 import os
@@ -8,9 +8,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from benchmarks import uploading
-from benchmarks.measuring import ASTICA, ROOT, Command, Figure, environ_of, value
-from benchmarks.trees import bind
+from benchmarks.harness.measure import ASTICA, ROOT, Command, Figure, environ_of, value
+from benchmarks.harness.store_trees import bind
+from benchmarks.push import upload_speed
 
 LIMIT, WINDOW = 90, 60
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -18,11 +18,11 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
     minutes = 10 if full else 1
-    photos = uploading.make(scratch, LIMIT * (minutes + 3))
-    with uploading.sandbox(photos.parent, "20-50ms") as (url, models):
+    photos = upload_speed.make(scratch, LIMIT * (minutes + 3))
+    with upload_speed.sandbox(photos.parent, "20-50ms") as (url, models):
         shutil.rmtree(photos / ".astica-sync", ignore_errors=True)
         bind(photos, url, next(models))
-        settings = uploading.push_environ(photos, url) | {
+        settings = upload_speed.push_environ(photos, url) | {
             "ASTICA_LIMIT": str(LIMIT),
             "ASTICA_LIMIT_WINDOW": str(WINDOW),
         }
@@ -37,7 +37,7 @@ def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
             start_new_session=True,
         ) as process:
             try:
-                # The first minute holds the start, and a whole limit that may leave at once.
+                # The first minute includes the start, and a burst of a whole limit.
                 time.sleep(WINDOW)
                 before, began = cpu_of(process.pid), time.monotonic()
                 time.sleep(WINDOW * minutes)
@@ -53,7 +53,7 @@ def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
 
 
 def cpu_of(root: int) -> float:
-    """Seconds of processor time of a process, its children, and theirs, those that have ended included."""
+    """Seconds of processor time of a process and its descendants, including those that have ended."""
     parents, used = {}, {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():

@@ -1,6 +1,6 @@
-"""Compare and plan without a disk scan: view answer, journal and index of a store, with nothing remembered.
+"""Comparing and planning without a scan: observation, journal and index of a store, without the state of a last status.
 
-python -m benchmarks.planning STORE          reads, parses, compares and plans; prints seconds and memory of each step
+python -m benchmarks.local.planning STORE     prints seconds and memory of each step
 """
 
 import gc
@@ -13,37 +13,37 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from benchmarks import local_status
-from benchmarks.measuring import Command, Figure, judge, medians, run, take_turns, value
+from benchmarks.harness.measure import Command, Figure, judge, medians, run, take_turns, value
+from benchmarks.local import store_status
 
 OURS = "astica-sync"
 
 
 def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
     sizes = (10_000, 100_000, 1_000_000) if full else (10_000, 50_000, 100_000)
-    idle = medians([run(Command([sys.executable, "-m", "benchmarks.planning"])) for _ in range(times)])
+    idle = medians([run(Command([sys.executable, "-m", "benchmarks.local.planning"])) for _ in range(times)])
     found = []
     took = []
     for files in sizes:
-        store = local_status.make(scratch, files)
+        store = store_status.make(scratch, files)
         work = f"view, compare and plan, {files:,} x {files:,}"
-        costs = take_turns({OURS: Command([sys.executable, "-m", "benchmarks.planning", store])}, times)
+        costs = take_turns({OURS: Command([sys.executable, "-m", "benchmarks.local.planning", store])}, times)
         lines = judge(work, costs)
         wall, cpu, peak = medians(costs[OURS])
         took.append(cpu)
-        reach = ("<= 6", "<= 300") if files == max(sizes) else ("", "")
+        target = ("<= 6", "<= 300") if files == max(sizes) else ("", "")
         view = (store / ".astica-sync" / "last-view.json").stat().st_size / 1e6
         found += lines
         note = f"answer of {view:.0f} MB"
-        found.append(value(work, "time over the idle process", wall - idle[0], "s", reach[0], note, times))
-        found.append(value(work, "memory over the idle process", peak - idle[2], "MB", reach[1], runs=times))
-    # For each further sample, so that what a start takes counts in neither.
+        found.append(value(work, "time over the idle process", wall - idle[0], "s", target[0], note, times))
+        found.append(value(work, "memory over the idle process", peak - idle[2], "MB", target[1], runs=times))
+    # For each additional sample, so that the start of the process is not counted.
     each = [
         (after - before) / (more - few)
         for (before, after), (few, more) in zip(pairwise(took), pairwise(sizes), strict=True)
     ]
     grown = each[-1] / each[0]
-    name = f"processor time for each sample from {sizes[1]:,} to {sizes[2]:,}, beside those from {sizes[0]:,}"
+    name = f"processor time for each sample from {sizes[1]:,} to {sizes[2]:,}, compared with those from {sizes[0]:,}"
     return [*found, value("view, compare and plan", name, grown, "times", "<= 1.2", runs=times)]
 
 
@@ -78,7 +78,7 @@ def main() -> None:
     began = time.monotonic()
     with Index(layout.index_db) as index, Journal(layout.journal_db) as journal:
         terms = PlanContext(run="bench", run_started=time.time(), quarantine=60)
-        # Of the local side, a comparison needs these two.
+        # A comparison needs only these two of the local side.
         local: Any = SimpleNamespace(index=index, journal=journal)
         plan = compare(local, observation, terms, quick=False, most=None)
     step("compare and plan", began)

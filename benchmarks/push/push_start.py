@@ -1,4 +1,4 @@
-"""How soon the first upload arrives when everything waits to be sent, beside the status of the same tree."""
+"""The time to the first upload of a push with many samples, compared with the status of the same store."""
 
 import contextlib
 import os
@@ -11,21 +11,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from astica_sync.sandbox.embedded import RunningSandbox, running
-from benchmarks import local_status
-from benchmarks.measuring import Figure, environ_of, run, value
-from benchmarks.trees import MODEL, bind
-from benchmarks.watched import online
+from benchmarks.harness.measure import Figure, environ_of, run, value
+from benchmarks.harness.store_trees import MODEL, bind
+from benchmarks.local import store_status
+from benchmarks.local.status_with_watcher import online
 
 PATIENCE_SECONDS = 600
 
 
 def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
     files = 1_000_000 if full else 100_000
-    store = local_status.make(scratch, files)
+    store = store_status.make(scratch, files)
     work = f"push start, {files:,} samples waiting"
     status, pushes = [], []
     for turn in range(times + 1):
-        cost = run(local_status.status(store))
+        cost = run(store_status.status(store))
         with waiting(store) as box:
             seconds = first_upload(store, box)
         if turn:
@@ -53,9 +53,9 @@ def first_upload(store: Path, box: RunningSandbox) -> float:
             while not (seen := box.requests_of("upload")):
                 if process.poll() is not None or time.monotonic() > began + PATIENCE_SECONDS:
                     assert process.stderr is not None
-                    raise RuntimeError(f"no upload came: {process.stderr.read().decode(errors='replace')}")
+                    raise RuntimeError(f"no upload arrived: {process.stderr.read().decode(errors='replace')}")
                 time.sleep(0.02)
-            # The sandbox's clock is the wall clock of its start, carried on by the monotonic one.
+            # The sandbox adds the monotonic clock to the wall clock at its start.
             return seen[0].time - (time.time() - time.monotonic()) - began
         finally:
             with contextlib.suppress(ProcessLookupError):
@@ -64,8 +64,8 @@ def first_upload(store: Path, box: RunningSandbox) -> float:
 
 @contextlib.contextmanager
 def waiting(store: Path) -> Iterator[RunningSandbox]:
-    """The same files as the store of an empty model: the index knows all of them, the journal none."""
-    state, aside = store / ".astica-sync", store.parent / local_status.ASIDE
+    """The same files as a store of an empty model: all files are in the index, none in the journal."""
+    state, aside = store / ".astica-sync", store.parent / store_status.ASIDE
     with running(limit=10**9) as box:
         assert box.add_model("A model") == MODEL
         state.rename(aside)

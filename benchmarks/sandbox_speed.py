@@ -1,8 +1,8 @@
-"""How fast the sandbox detects and trains, beside the figures that the service publishes.
+"""The speed of detection and training in the sandbox, compared with the figures that the service publishes.
 
-    python benchmarks/bench_sandbox.py [FOLDER OF CLASS FOLDERS]
+    python -m benchmarks.sandbox_speed [FOLDER OF CLASS FOLDERS]
 
-Without a folder it draws photographs of its own: noise, shapes and colours at 900 x 1600 pixels.
+Without a folder it draws photos: noise, shapes and colours at 900 x 1600 pixels.
 """
 
 import base64
@@ -67,7 +67,7 @@ def read_digits() -> Pictures:
 
 
 def ask(url: str, bodies: list[bytes], count: int, spans: "multiprocessing.Queue[tuple[float, float]]") -> None:
-    """One client: sends its requests one after the other and reports when it began and ended."""
+    """One client: sends requests one after the other, and reports when it started and ended."""
     headers = {"Content-Type": "application/json"}
     with httpx.Client(trust_env=False, timeout=60) as client:
         client.post(url, content=bodies[0], headers=headers)
@@ -80,7 +80,7 @@ def ask(url: str, bodies: list[bytes], count: int, spans: "multiprocessing.Queue
 
 
 def measure_rate(url: str, bodies: list[bytes], clients: int) -> float:
-    """Answers per second with that many clients, each a process of its own."""
+    """Answers per second with ``clients`` clients, each in its own process."""
     spans: multiprocessing.Queue[tuple[float, float]] = multiprocessing.Queue()
     processes = [
         multiprocessing.Process(target=ask, args=(url, bodies, REQUESTS // clients, spans)) for _ in range(clients)
@@ -115,7 +115,7 @@ def measure(name: str, pictures: Pictures) -> None:
         box.wait_for_training(600)
         each = (time.monotonic() - began) * 1000 / len(pictures)
         print(
-            f"  training    {each:8.1f} ms a sample; at most {TRAINING_MS_PER_SAMPLE} wanted: "
+            f"  training    {each:8.1f} ms a sample; target: at most {TRAINING_MS_PER_SAMPLE}; "
             f"{TRAINING_MS_PER_SAMPLE / each:.1f} times as fast"
         )
         (version,) = box.versions(model)
@@ -126,7 +126,7 @@ def measure(name: str, pictures: Pictures) -> None:
         for clients in (1, CLIENTS, 2 * CLIENTS):
             rate = measure_rate(f"{box.url}/detect", bodies, clients)
             print(
-                f"  detections  {rate:8.0f} /s with {clients} clients; at least {DETECTIONS_PER_SECOND} wanted: "
+                f"  detections  {rate:8.0f} /s with {clients} clients; target: at least {DETECTIONS_PER_SECOND}; "
                 f"{rate / DETECTIONS_PER_SECOND:.1f} times as many"
             )
 

@@ -1,4 +1,4 @@
-"""The status of a tree in which nothing, or little, has changed: ``pull-status --offline`` beside git, rclone, dvc."""
+"""The status of a store in which nothing, or little, has changed: ``pull-status --offline`` and git, rclone, dvc."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.measuring import (
+from benchmarks.harness.measure import (
     ASTICA,
     ROOT,
     Command,
@@ -21,11 +21,11 @@ from benchmarks.measuring import (
     take_turns,
     value,
 )
-from benchmarks.trees import change_files, restore_files
+from benchmarks.harness.store_trees import change_files, restore_files
 
 CHANGED = 100
 MOST_FILES_FOR_DVC = 100_000
-"""Adding a million to dvc takes the better part of an hour."""
+"""Adding a million files to dvc takes most of an hour."""
 
 CLASSES = 200
 SIZE = 2000
@@ -35,9 +35,9 @@ OURS = "astica-sync pull-status --offline"
 
 
 def make(scratch: Path, files: int, size: int = SIZE) -> Path:
-    """The store, made by another process so that this one stays small; kept for the next run.
+    """Creates the store in another process, so that this one stays small; a later run uses it again.
 
-    It gets its name when it is whole: one that was cut short is made again.
+    The folder is renamed when it is complete, so an incomplete one is created again.
     """
     folder = scratch / f"{files} files of {size}"
     if (folder / ASIDE).exists():
@@ -47,14 +47,24 @@ def make(scratch: Path, files: int, size: int = SIZE) -> Path:
         shutil.rmtree(making, ignore_errors=True)
         (making / "photos").mkdir(parents=True)
         (making / "home").mkdir()
-        # The store knows its folder by the inode, which a rename leaves alone.
-        call(sys.executable, "-m", "benchmarks.trees", making / "photos", files, "--size", size, "--classes", CLASSES)
+        # A store identifies its folder by the inode, which a rename does not change.
+        call(
+            sys.executable,
+            "-m",
+            "benchmarks.harness.store_trees",
+            making / "photos",
+            files,
+            "--size",
+            size,
+            "--classes",
+            CLASSES,
+        )
         making.rename(folder)
     return folder / "photos"
 
 
 def put_back(folder: Path) -> None:
-    """Ends what a benchmark left behind that was cut short: the state of the store lies beside it."""
+    """Restores the state of a store that an interrupted benchmark set aside."""
     shutil.rmtree(folder / "photos" / ".astica-sync", ignore_errors=True)
     (folder / ASIDE).rename(folder / "photos" / ".astica-sync")
 
@@ -80,21 +90,25 @@ def figures(scratch: Path, files: int, times: int) -> list[Figure]:
         else:
             commands[name] = command
     in_sync(store)
-    # What is wanted is wanted of a million; smaller trees show how it grows.
+    # The targets are for large stores; smaller ones show how the time grows.
     large = files >= 100_000
-    reach = {
+    target = {
         (OURS, "git status"): "<= 1.0" if large else "",
         (OURS, "rclone sync --dry-run"): "<= 0.2" if large else "",
         (OURS, "dvc status"): "",
         (OURS, "find -printf"): "",
     }
-    found = compare(work, commands, times, reach)
+    found = compare(work, commands, times, target)
     peak = value(work, f"{OURS}, peak memory", found[0].peak_mb, "MB", f"<= {MEMORY_MB}" if large else "", runs=times)
     return [*found, peak, *missing]
 
 
 def in_sync(store: Path) -> None:
-    """Makes sure that what is measured is a status that finds nothing to do."""
+    """Checks that the status finds nothing to do.
+
+    Raises:
+        RuntimeError: store and last observation differ.
+    """
     code = subprocess.run(
         [*ASTICA, "pull-status", "--offline", "--exit-code"],
         cwd=store,
@@ -103,11 +117,13 @@ def in_sync(store: Path) -> None:
         check=False,
     ).returncode
     if code:
-        raise RuntimeError(f"{store} does not equal its last observation (exit code {code}); remove {store.parent}")
+        raise RuntimeError(
+            f"{store} is not in sync with its last observation (exit code {code}); remove {store.parent}"
+        )
 
 
 def changed_figures(scratch: Path, files: int, times: int) -> list[Figure]:
-    """The same store with and without a hundred changed files, in turn."""
+    """The status of the same store with and without a hundred changed files, in turn."""
     store = make(scratch, files)
     with restored(store, files):
         plain = status(store)
@@ -121,13 +137,13 @@ def changed_figures(scratch: Path, files: int, times: int) -> list[Figure]:
 
         commands = {"no change": status(store, restore), f"{CHANGED} changes": status(store, change)}
         costs = take_turns(commands, times)
-    reach = {(f"{CHANGED} changes", "no change"): "<= 1.05"}
-    return judge(f"status after {CHANGED} changes, {files:,} files", costs, reach)
+    target = {(f"{CHANGED} changes", "no change"): "<= 1.05"}
+    return judge(f"status after {CHANGED} changes, {files:,} files", costs, target)
 
 
 @contextlib.contextmanager
 def restored(store: Path, files: int) -> Iterator[None]:
-    """Puts the first files back as they were made, whatever happens, and lets the index know."""
+    """Restores the first files at the end, and updates the index."""
     try:
         yield
     finally:
@@ -140,7 +156,7 @@ def find(store: Path) -> Command:
 
 
 def git_here(store: Path, repository: Path) -> list[str | Path]:
-    """The beginning of every git command on this store."""
+    """The arguments with which every git command on this store begins."""
     return ["git", f"--git-dir={repository}", f"--work-tree={store}"]
 
 
@@ -175,7 +191,7 @@ def rclone(store: Path, files: int) -> Command | str:
         making = copy.with_name("copy, being made")
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir()
-        # With the times, by which rclone compares; it would take minutes to make the same copy itself.
+        # Copies the times too, by which rclone compares. A copy by rclone takes minutes.
         call("cp", "-a", "--reflink=auto", *sorted(store.glob("class *")), making)
         making.rename(copy)
     return Command(["rclone", "sync", store, copy, "--exclude", ".astica-sync/**", "--dry-run"], store)
@@ -184,9 +200,9 @@ def rclone(store: Path, files: int) -> Command | str:
 def dvc(store: Path, files: int) -> Command | str:
     program = dvc_program()
     if program is None:
-        return "dvc is not installed (name it by BENCH_DVC)"
+        return "dvc is not installed (set BENCH_DVC to its path)"
     if files > MOST_FILES_FOR_DVC:
-        return f"it is given {MOST_FILES_FOR_DVC:,} files at most"
+        return f"run with at most {MOST_FILES_FOR_DVC:,} files"
     folder = store.parent
     environ = dvc_environ(folder)
     if not (folder / "photos.dvc").exists():
@@ -206,7 +222,7 @@ def dvc_environ(folder: Path) -> dict[str, str]:
 
 
 def dvc_init(program: str, folder: Path) -> None:
-    """A dvc project around the store; one that is there begins anew."""
+    """Creates a dvc project around the store; an existing one is replaced."""
     environ = dvc_environ(folder)
     shutil.rmtree(folder / "home" / "site", ignore_errors=True)
     shutil.rmtree(folder / ".dvc", ignore_errors=True)
@@ -221,10 +237,10 @@ def dvc_program() -> str | None:
 
 
 def call(*arguments: str | int | Path, cwd: Path = ROOT, env: "object" = None) -> str:
-    """Runs a command of the preparations; its standard output.
+    """Runs a command that is not measured; returns its standard output.
 
     Raises:
-        RuntimeError: it failed.
+        RuntimeError: the command failed.
     """
     texts = [str(argument) for argument in arguments]
     environ = environ_of(Command(texts, environ=env if isinstance(env, dict) else {}))

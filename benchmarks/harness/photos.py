@@ -1,6 +1,6 @@
-"""Photographs to be sent: noisy JPEGs of about 300 kB, drawn once; what makes each unlike the others is a comment.
+"""Creates photos to upload: noisy JPEG files of about 300 kB. A few are drawn; a comment makes each file different.
 
-python -m benchmarks.photos FOLDER COUNT
+python -m benchmarks.harness.photos FOLDER COUNT
 """
 
 import io
@@ -15,7 +15,7 @@ CLASSES = 10
 
 
 def write_photos(folder: Path, count: int) -> None:
-    """``count`` photos in ten classes, no two of the same bytes."""
+    """Writes ``count`` different photos in ten classes."""
     drawn = [draw(number) for number in range(min(DRAWN, count))]
     for number in range(CLASSES):
         (folder / f"class {number}").mkdir(parents=True, exist_ok=True)
@@ -27,7 +27,7 @@ def write_photos(folder: Path, count: int) -> None:
 
 
 def draw(seed: int) -> bytes:
-    """A JPEG of about 300 kB: soft shapes under the grain of a sensor, of 1600 x 1200 pixels."""
+    """A JPEG of about 300 kB and 1600 x 1200 pixels: soft shapes with the noise of a sensor."""
     from PIL import Image, ImageChops
 
     dice = random.Random(seed)

@@ -1,7 +1,7 @@
-"""Whether a watcher's memory stays flat: ``python -m benchmarks.watch_days --days 30``.
+"""The memory of a watcher over many days: ``python -m benchmarks.watch.memory_over_days --days 30``.
 
-A watcher with a clock of its own lives through so many days: a round every 15 minutes, and before each a file that
-comes, one that goes and one that is renamed. It runs in a process of its own, against a sandbox in this one.
+The watcher has a simulated clock and runs a round every 15 minutes; before each round a file is added, one is removed
+and one is renamed. It runs in its own process, with a sandbox in this one.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from astica_sync.cli.main import run
 from astica_sync.sandbox.embedded import running
-from benchmarks.bench_watch import agree, image, make_store, row
+from benchmarks.watch.watch_latency import agree, image, make_store, row
 
 ROUND = 900.0
 PER_DAY = int(86_400 / ROUND)
@@ -24,11 +24,11 @@ SHOWN = 10
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--days", type=float, default=30)
-    parser.add_argument("--files", type=int, default=1000, help="samples that the service has already")
+    parser.add_argument("--files", type=int, default=1000, help="samples that are in sync at the start")
     parser.add_argument("--live", type=Path, help=argparse.SUPPRESS)
-    wanted = parser.parse_args()
-    if wanted.live is not None:
-        live(wanted.live, int(wanted.days * PER_DAY))
+    options = parser.parse_args()
+    if options.live is not None:
+        live(options.live, int(options.days * PER_DAY))
         return
     with tempfile.TemporaryDirectory() as name, running(limit=10_000_000) as box:
         folder = Path(name)
@@ -41,17 +41,25 @@ def main() -> None:
             "ASTICA_API_KEY": box.key,
             "ASTICA_LIMIT": "1000000",
         }
-        store = make_store(folder / "store", wanted.files)
+        store = make_store(folder / "store", options.files)
         model_id = box.add_model("A benchmark")
         assert run(["init", str(store), "--model", str(model_id)]) == 0
         agree(store, box, model_id)
-        command = [sys.executable, "-m", "benchmarks.watch_days", "--live", str(store), "--days", str(wanted.days)]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.watch.memory_over_days",
+            "--live",
+            str(store),
+            "--days",
+            str(options.days),
+        ]
         subprocess.run(command, check=True)
-        row("requests that the service saw", f"{len(box.log):,}")
+        row("requests", f"{len(box.log):,}")
 
 
 def live(store: Path, rounds: int) -> None:
-    """The watcher: steps on the real file system and network, with a clock that leaps from round to round."""
+    """Runs the watcher on the real file system and network; the clock is moved forward after each round."""
     import contextlib
     from collections.abc import Iterator
 
@@ -63,16 +71,16 @@ def live(store: Path, rounds: int) -> None:
     from astica_sync.sync.watch.supervisor import StoreOpener, Supervisor, WatchSystem
     from astica_sync.sync.watch.watcher import WatchedStore, WatchOptions
 
-    leapt = [0.0]
+    offset = [0.0]
 
-    class Leaping(SystemClock):
+    class SteppedClock(SystemClock):
         def now(self) -> float:
-            return super().now() + leapt[0]
+            return super().now() + offset[0]
 
         def ticks(self) -> float:
-            return super().ticks() + leapt[0]
+            return super().ticks() + offset[0]
 
-    clock = Leaping()
+    clock = SteppedClock()
 
     @contextlib.contextmanager
     def opener() -> Iterator[WatchedStore]:
@@ -85,31 +93,34 @@ def live(store: Path, rounds: int) -> None:
         StoreOpener(opener, lambda: 0),
         wake=wake,
         notify=lambda status, text: print(status.state, text),
-        system=WatchSystem(ticks=clock.ticks, wall=lambda: time.time() + leapt[0]),
+        system=WatchSystem(ticks=clock.ticks, wall=lambda: time.time() + offset[0]),
     )
 
-    def settle(uploaded: int) -> None:
+    def run_until_idle(uploaded: int) -> None:
         while True:
             pause = supervisor.step()
             if pause > 0 and supervisor.status.uploaded >= uploaded and supervisor.status.state is WatchState.IDLE:
                 return
             wake.wait(min(max(pause, 0.0), 0.05))
 
-    settle(0)
+    run_until_idle(0)
     folder = store / "class 007"
     for number in range(rounds):
         image(folder / f"day {number}.png", 5_000_000 + number)
-        settle(number + 1)
+        run_until_idle(number + 1)
         (folder / f"day {number}.png").rename(folder / f"day {number} renamed.png")
         if number >= SHOWN:
             (folder / f"day {number - SHOWN} renamed.png").unlink()
-        leapt[0] += ROUND
-        settle(number + 1)
+        offset[0] += ROUND
+        run_until_idle(number + 1)
         if number % max(1, rounds // SHOWN) == 0 or number == rounds - 1:
             lines = Path("/proc/self/status").read_text().splitlines()
             held = int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
             done = supervisor.status
-            row(f"memory after {number / PER_DAY:.1f} days", f"{held:.1f} MB; up {done.uploaded}, down {done.removed}")
+            row(
+                f"memory after {number / PER_DAY:.1f} days",
+                f"{held:.1f} MB; {done.uploaded} uploaded, {done.removed} removed",
+            )
     supervisor.close()
 
 

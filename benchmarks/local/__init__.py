@@ -1,0 +1,1 @@
+"""Benchmarks that send nothing: start of a command, status, first scan, planning."""

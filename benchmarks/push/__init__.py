@@ -1,0 +1,1 @@
+"""Benchmarks of a push: its start, speed, processor time, use of the request budget, number of requests."""
