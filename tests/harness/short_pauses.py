@@ -9,13 +9,11 @@ from typing import Any
 
 PAUSES = {
     "astica_sync.remote.service:FIRST_PAUSE": 0.02,
-    "astica_sync.remote.rate_limiter:FIRST_REST": 0.2,
     "astica_sync.remote.rate_limiter:FIRST_BACK_OFF": 0.2,
     "astica_sync.sync.apply.circuit_breaker:FIRST_PAUSE": 0.05,
     "astica_sync.sync.push.first_upload:FIRST_PAUSE": 0.05,
-    "astica_sync.sync.admin.create_model:LIST_AGAIN": 0.1,
-    "astica_sync.sync.admin.remove_unmanaged:LOOK_AGAIN": 0.1,
-    "astica_sync.training.train:FIRST_LOOK": 0.05,
+    "astica_sync.sync.admin.create_model:FIRST_PAUSE": 0.1,
+    "astica_sync.sync.admin.remove_unmanaged:PAUSE": 0.1,
     "astica_sync.training.train:FIRST_POLL_SECONDS": 0.05,
     "astica_sync.core.watch.scheduler:ROUND_GAP": 0.3,
     "astica_sync.core.watch.scheduler:MIN_POLL_INTERVAL": 0.2,
@@ -29,12 +27,17 @@ PAUSES = {
 
 
 def shorten(set_value: Callable[[Any, str, float], None] = setattr) -> None:
-    """Sets all of them in this process."""
+    """Sets all of them in this process.
+
+    Raises:
+        AttributeError: a constant has another name by now.
+    """
     for place, seconds in PAUSES.items():
         module_name, _, name = place.partition(":")
         module = importlib.import_module(module_name)
-        if hasattr(module, name):
-            set_value(module, name, seconds)
+        if not isinstance(getattr(module, name), float):
+            raise AttributeError(f"{place} is not a number of seconds")
+        set_value(module, name, seconds)
 
 
 if __name__ == "__main__":
