@@ -158,7 +158,7 @@ class Oracle:
 
     def sending(self, run: "Run", path: str, fields: dict[str, Any]) -> None:
         fields.pop("tkn")
-        self._heeds_refusal(run)
+        self._respects_refusal(run)
         if self.versions.sending(run, path, fields):
             return
         notes: Notes = run.oracle_notes
@@ -209,7 +209,7 @@ class Oracle:
         elif path == "/model/sample_remove" and not_done:
             notes.removed.discard(fields["sample_id"])
 
-    def _heeds_refusal(self, run: "Run") -> None:
+    def _respects_refusal(self, run: "Run") -> None:
         """A watcher whose key was refused requests nothing until the user changes something."""
         run.asked_with = run.store.settings
         if run.refused is not None and run.refused[1] == run.store.settings:

@@ -44,7 +44,7 @@ class Asking:
 
 
 @dataclass(slots=True)
-class Wish:
+class CreateAttempt:
     """An attempt to make a model, from its first request until its id was printed."""
 
     title: str
@@ -74,7 +74,7 @@ class VersionsOracle:
         self.oracle = oracle
         self.account = account
         self.books: dict[str, Book] = {}
-        self.wishes: dict[str, Wish] = {}
+        self.create_attempts: dict[str, CreateAttempt] = {}
 
     def book(self, store: "Store") -> Book:
         return self.books.setdefault(store.name, Book())
@@ -99,9 +99,9 @@ class VersionsOracle:
             if reply.proof in ("not done", "refused"):
                 self.book(run.store).askings.remove(asking)
         elif path == "/model/create":
-            wish = self.wishes.get(run.store.machine.name)
-            if wish and reply.proof in ("not done", "refused"):
-                wish.sendings.remove(run.run_id)
+            attempt = self.create_attempts.get(run.store.machine.name)
+            if attempt and reply.proof in ("not done", "refused"):
+                attempt.sendings.remove(run.run_id)
         return path in ("/model/model_train", "/model/create", "/model/list")
 
     def _shown(self, run: "Run", reported: Reported, asked: float) -> None:
@@ -284,28 +284,28 @@ class VersionsOracle:
         intent = machine.volume.durable_file(machine.volume.root, intent_file(machine).lstrip("/"))
         if intent is None or title.encode() not in intent:
             world.violate(1, f"{run.name} makes a model and has not written down that it does")
-        wish = self.wishes.get(machine.name)
-        if wish is None or wish.done or wish.title != title:
+        attempt = self.create_attempts.get(machine.name)
+        if attempt is None or attempt.done or attempt.title != title:
             lists = run.oracle_notes.lists
             begun = lists[-1][0] if lists else run.oracle_notes.started
-            wish = self.wishes[machine.name] = Wish(title, len(self.models(machine)), begun)
+            attempt = self.create_attempts[machine.name] = CreateAttempt(title, len(self.models(machine)), begun)
         need = run.oracle_notes.started + QUARANTINE - 1e-6
-        if wish.sendings and not any(asked >= need for asked, _ in run.oracle_notes.lists):
+        if attempt.sendings and not any(asked >= need for asked, _ in run.oracle_notes.lists):
             world.violate(5, f"{run.name} makes the model {title!r} again without having looked for the first")
-        wish.sendings.append(run.run_id)
+        attempt.sendings.append(run.run_id)
 
     def created(self, run: "Run", model_id: int, title: str) -> None:
         """A run has printed the id of the model that it created."""
         machine = run.store.machine
-        wish = self.wishes.get(machine.name)
-        mine = [model for model in self.models(machine)[wish.first if wish else 0 :] if model.title == title]
+        attempt = self.create_attempts.get(machine.name)
+        mine = [model for model in self.models(machine)[attempt.first if attempt else 0 :] if model.title == title]
         assert self.account is not None
         # One of that title which another machine made meanwhile cannot be distinguished from its own: there is no id.
         others = [model for model in self.account.models if model.origin not in machine.store_names]
         alike = {model.model_id for model in others if model.title == title}
-        if wish is not None:
+        if attempt is not None:
             # Nor can one that was made so shortly before that the first list did not show it yet.
-            hidden = wish.begun - self.account.terms.lag
+            hidden = attempt.begun - self.account.terms.lag
             alike |= {model.model_id for model in self.models(machine) if model.title == title and model.made > hidden}
         if not any(model.model_id == model_id for model in mine) and model_id not in alike:
             self.world.violate(4, f"{run.name} takes model {model_id} for the one it made")

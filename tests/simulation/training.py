@@ -49,7 +49,7 @@ def run_command(command: str, run: "Run", session: Session, seed: int) -> Any:
     draw = random.Random(seed ^ 0xC0DE)
     if command == "create":
         return _create(run, session, draw)
-    desk = ApiStore.over(OpenStore(session, None, session.local.layout))  # type: ignore[arg-type]
+    store = ApiStore.over(OpenStore(session, None, session.local.layout))  # type: ignore[arg-type]
     if command == "train":
         again = draw.random() < 0.4
 
@@ -58,24 +58,24 @@ def run_command(command: str, run: "Run", session: Session, seed: int) -> Any:
                 run.store.oracle.versions.again(run)
             return again
 
-        return desk.train(anyway=draw.random() < 0.8, again=once_more, wait=draw.random() < 0.5)
+        return store.train(anyway=draw.random() < 0.8, again=once_more, wait=draw.random() < 0.5)
     if command == "versions":
-        return desk.versions()
+        return store.versions()
     return None
 
 
 def push_as(run: "Run", session: Session, seed: int, **options: Any) -> Any:
     """``push --as`` one of the versions whose data is known; nothing where there is none."""
     draw = random.Random(seed ^ 0xC0DE)
-    desk = ApiStore.over(OpenStore(session, None, session.local.layout))  # type: ignore[arg-type]
-    known = [version for version in desk.history.versions() if version.snapshot is not None]
+    store = ApiStore.over(OpenStore(session, None, session.local.layout))  # type: ignore[arg-type]
+    known = [version for version in store.history.versions() if version.snapshot is not None]
     if not known:
         return None
     version = draw.choice(known)
     assert version.snapshot is not None
     run.store.oracle.versions.wants(run, version.snapshot)
     run.world.tell(lambda: f"{run.name}: as version {version.name or version.number}, data {version.snapshot:.6}")
-    return desk.push(as_version=f"@{version.number}", **options)
+    return store.push(as_version=f"@{version.number}", **options)
 
 
 def _create(run: "Run", session: Session, draw: random.Random) -> int | None:
@@ -94,8 +94,8 @@ def _create(run: "Run", session: Session, draw: random.Random) -> int | None:
     )
     run.store.oracle.versions.created(run, model.model_id, title)
     attempt.forget()
-    if machine.name in run.store.oracle.versions.wishes:
-        run.store.oracle.versions.wishes[machine.name].done = True
+    if machine.name in run.store.oracle.versions.create_attempts:
+        run.store.oracle.versions.create_attempts[machine.name].done = True
     return model.model_id
 
 
@@ -120,7 +120,7 @@ def _may_create(play: "Play", store: "Store") -> bool:
         machine = store.machine
         if machine.volume.get(intent_file(machine)):
             machine.volume.delete(intent_file(machine))
-        play.oracle.versions.wishes.pop(machine.name, None)
+        play.oracle.versions.create_attempts.pop(machine.name, None)
     return True
 
 
