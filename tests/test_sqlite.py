@@ -44,7 +44,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "diary.db"
 
 
-def test_wal_is_for_mended_versions_on_local_disks_alone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wal_is_for_fixed_versions_on_local_disks_alone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = {}
     for kind in ("ext4", "xfs", "nfs4", "cifs", "fuse.sshfs", "9p", "vboxsf", ""):
         monkeypatch.setattr(wal, "file_system_type", lambda _path, kind=kind: kind)

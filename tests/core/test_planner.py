@@ -291,7 +291,7 @@ def test_the_view_counts_from_when_it_was_asked_for_not_from_now():
     assert story(world.plan()) == ["upload Can/a.jpg"]
 
 
-def test_a_restart_begins_the_quarantine_of_an_attempt_anew():
+def test_a_restart_begins_the_quarantine_of_an_attempt_again():
     world = World().has("Can/a").marked(ATTEMPTED, "Can/a", sent_at=0.0, run="before")
     assert story(world.plan(run_started=ASKED - 5)) == [f"wait Can until {ASKED - 5 + QUARANTINE:g}"]
 
@@ -432,7 +432,7 @@ def test_why_is_readable():
     assert all(why.value for why in RemovalReason)
 
 
-def test_a_file_that_the_ignore_file_took_out_is_told_from_one_that_is_gone():
+def test_an_ignored_file_is_distinguished_from_a_missing_one():
     world = World().agreed("Can/a", "Can/b").shows("Can/a", "Can/b").has("Can/c").agreed("Can/c").shows("Can/c")
     plan = world.plan(ignored=lambda path: path == "Can/a.jpg")
     assert story(plan) == ["remove Can/a.jpg #100: IGNORED", "remove Can/b.jpg #101: ABSENT"]

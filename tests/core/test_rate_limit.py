@@ -39,7 +39,7 @@ def test_a_lost_request_counts_until_a_window_after_its_time_out() -> None:
     assert next_start([RequestTimes(1, None, 31)], 1, WINDOW, now=91, blocked_until=0, ahead=0) == 91
 
 
-def test_nobody_starts_while_the_service_wants_rest() -> None:
+def test_no_request_starts_while_the_service_blocks_requests() -> None:
     assert next_start([], 90, WINDOW, now=5, blocked_until=9, ahead=0) == 9
 
 
@@ -69,7 +69,7 @@ def test_no_window_of_the_service_holds_more_than_the_limit(
     exchanges: list[tuple[float, float, float, bool]], limit: int
 ) -> None:
     """Requests come after random gaps, take random times, and are carried out at random moments under way; some are
-    never answered. Each waits for exactly the moment it is told, asking again when that was a lower bound."""
+    never answered. Each waits until exactly the time it is given, asking again when that was a lower bound."""
     now = 1000.0
     requests: list[RequestTimes] = []
     moments: list[float] = []

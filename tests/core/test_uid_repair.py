@@ -60,7 +60,7 @@ def test_what_is_left_of_the_scope_tells_two_classes_apart() -> None:
     assert made.complete(uid_of("Can")[:34], 5, "CAN") == uid_of("Can")
 
 
-@pytest.mark.parametrize("text", ["", CONTENT[:31], CONTENT + "-", uid_of("Bottle")[:38], "somebody's"])
+@pytest.mark.parametrize("text", ["", CONTENT[:31], CONTENT + "-", uid_of("Bottle")[:38], "made elsewhere"])
 def test_what_is_not_ours_stays_as_it_is(text: str) -> None:
     made = spelling(["Can", "can"], present=["Can"], shown=["Can"])
     expected = uid_of("Can") if text == CONTENT + "-" else text

@@ -114,7 +114,7 @@ def test_the_count_of_a_window_is_that_of_plain_counting(times, window):
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=40), st.integers(1, 5))
-def test_a_refused_request_is_told_how_long_to_wait(times, limit):
+def test_a_refused_request_is_answered_with_the_time_to_wait(times, limit):
     limiter = Limiter(limit, 10)
     for time in sorted(times):
         wait = limiter.admit(time)

@@ -98,10 +98,10 @@ def test_a_taken_port_is_an_error(sandbox):
 
 
 def test_a_folder_that_holds_something_else_is_an_error_and_stays_as_it_is(tmp_path: Path):
-    (tmp_path / "sandbox.db").write_text("somebody's notes, long enough to be looked at" * 40)
+    (tmp_path / "sandbox.db").write_text("the user's notes, long enough to be examined" * 40)
     with pytest.raises(OSError, match="cannot be used: file is not a database"), running(tmp_path):
         pass
-    assert (tmp_path / "sandbox.db").read_text().startswith("somebody's notes")
+    assert (tmp_path / "sandbox.db").read_text().startswith("the user's notes")
 
 
 def test_a_request_under_way_ends_with_the_sandbox(client):

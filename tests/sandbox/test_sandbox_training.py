@@ -183,7 +183,7 @@ def test_handwritten_digits_it_has_not_seen_are_read_nearly_always(digits, tmp_p
     assert right >= 90
 
 
-def test_two_labels_are_told_apart_with_a_likelihood():
+def test_two_labels_are_distinguished_with_a_likelihood():
     features = [describe(open_image(draw(colour))) for colour in REDS + BLUES]
     classifier = Classifier.train(features, ["r"] * 5 + ["b"] * 5)
     for feature, label in zip(features, "rrrrrbbbbb", strict=True):

@@ -23,13 +23,13 @@ def there(sample_id: int, uid: str, title: str = "Can") -> RemoteSample:
 
 @pytest.fixture
 def old(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
-    """A store whose images a script has sent before, under uids of its own, with one image nobody has any more."""
+    """A store whose images a script has sent before, under uids of its own, with one image whose bytes are lost."""
     folder = fill(tmp_path / "old", {"Bottle": 2, "Can": 3})
     model_id = sandbox.add_model("Old")
     for path in sorted(folder.glob("*/*.png")):
         uid = "" if path.parent.name == "Bottle" else f"{path.name}_{hash(path.name) % 90000}"
         sandbox.add_sample(model_id, path.parent.name, path.read_bytes(), uid)
-    sandbox.add_sample(model_id, "Can", b"nobody has these bytes any more", "LOST_9.jpg")
+    sandbox.add_sample(model_id, "Can", b"lost bytes", "LOST_9.jpg")
     ran = shell("init", folder, "--model", str(model_id))
     assert ran.code == 0, ran.err
     sandbox.clear_log()

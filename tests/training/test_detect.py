@@ -1,4 +1,4 @@
-"""Running a version on images: whatever is named, in order, once for the same bytes, and a bad image stops nobody."""
+"""Running a version on images: all that are named, in order, once for the same bytes, and a bad image stops nothing."""
 
 import contextlib
 import csv
@@ -59,7 +59,7 @@ def test_a_run_that_was_cut_short_asks_only_for_the_rest(
     assert len(sandbox.requests_of("detect")) <= 22
 
 
-def test_a_wait_for_the_budget_is_told_once_however_many_images_wait(
+def test_a_wait_for_the_budget_is_reported_once_however_many_images_wait(
     shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path
 ) -> None:
     images = write_digits(tmp_path / "new", 8, start=6)
@@ -88,7 +88,7 @@ def test_an_image_can_come_on_standard_input(shell: Shell, store: Path) -> None:
     assert ran.json["output"] in NAMES
 
 
-def test_what_is_no_image_is_listed_and_stops_nobody(shell: Shell, store: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_is_listed_and_stops_nothing(shell: Shell, store: Path, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no image at all")
     ran = shell("detect", tmp_path / "text.png", store / "one" / "000.png", "--json", "--store", store)
     assert ran.code == 3

@@ -62,9 +62,9 @@ def test_wrong_labels_show_in_the_report_and_going_back_brings_the_score_back(
     third = shell("train", "--store", store).out.strip()
     again = shell("evaluate", held_out, "--versions", third, "--json", "--store", store).json["versions"][0]
     assert again["accuracy"] == before["accuracy"]
-    told = shell("versions", "--store", store).out
-    assert "moved in" in told
-    assert f"{before['accuracy']:.1%} right" in told
+    listed = shell("versions", "--store", store).out
+    assert "moved in" in listed
+    assert f"{before['accuracy']:.1%} right" in listed
 
 
 def test_the_text_has_the_matrix_and_the_worst_mistakes(

@@ -55,7 +55,7 @@ def test_a_class_made_elsewhere_goes_with_the_number_of_what_is_lost(
 def test_a_model_goes_when_the_backup_holds_all_of_it(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
-    assert shell("models", "remove", str(model_id), "--store", store).code == 4, "nobody said yes"
+    assert shell("models", "remove", str(model_id), "--store", store).code == 4, "not confirmed"
     ran = shell("models", "remove", str(model_id), "--yes", "--store", store)
     assert ran.code == 0, ran.err
     assert sandbox.models() == []

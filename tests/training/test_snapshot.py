@@ -116,7 +116,7 @@ def test_going_back_reaches_the_version_and_touches_nothing_of_others(
     assert reached == Counter([uid(*one) for one in version] + [one.uid for one in foreign])
 
 
-def test_a_name_without_an_ending_is_told_apart_as_well() -> None:
+def test_names_without_an_extension_are_distinguished_too() -> None:
     remote = [RemoteSample(uid(2, "Can"), 2, 5, "Can")]
     assert list(freeze([], [mark(2, "Can", "Can/plain")], remote)) == [
         ManagedSample("Can", f"{2:032x}", "Can/plain-00000000")

@@ -1,4 +1,4 @@
-"""A held-out folder is made once, by whole groups of pictures that are alike, and no file is lost on the way."""
+"""A held-out folder is made once, by whole groups of similar pictures, and no file is lost on the way."""
 
 import json
 from collections import Counter
@@ -26,7 +26,7 @@ def store(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
     return folder
 
 
-def test_files_move_by_class_and_what_is_alike_stays_together(shell: Shell, store: Path, tmp_path: Path) -> None:
+def test_files_move_by_class_and_similar_images_stay_together(shell: Shell, store: Path, tmp_path: Path) -> None:
     held_out = tmp_path / "held-out"
     before = in_store(store)
     planned = shell("split", "--to", held_out, "--share", "30%", "--dry-run", "--json", "--store", store)

@@ -87,8 +87,8 @@ def test_ctrl_c_stops_the_waiting_and_not_the_training(
     sandbox.set_faults("model_train:1=late~inf")
     process = shell.start("train", "--store", store)
     assert process.stderr is not None
-    told = next(line for line in process.stderr if line.startswith("Training on"))
-    assert told.startswith("Training on 5 samples for ") and "5 to 10 min are usual" in told
+    listed = next(line for line in process.stderr if line.startswith("Training on"))
+    assert listed.startswith("Training on 5 samples for ") and "5 to 10 min are usual" in listed
     process.send_signal(signal.SIGINT)
     ran = shell.finish(process)
     assert ran.code == 130, ran.err
@@ -115,7 +115,9 @@ def test_on_a_terminal_an_overdue_training_is_asked_about(
     assert sandbox.versions(model_id) == [ran.out.split()[-1]]
 
 
-def test_a_store_that_was_never_pushed_is_told_to_push(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> None:
+def test_training_a_store_that_was_never_pushed_asks_for_a_push(
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
     for classes, hint in (
         ({"Bottle": 1, "Can": 1}, "Run: astica-sync push"),
         ({"Can": 2}, "Add a second class folder"),
@@ -134,8 +136,8 @@ def test_the_next_versions_command_picks_a_training_up_as_well(
     assert shell("train", "--no-wait", "--store", store).code == 0
     assert pending(store) is not None
     sandbox.wait_for_training()
-    (told,) = shell("versions", "--json", "--store", store).json["versions"]
-    assert told["made_here"] and told["samples"] == 5
+    (listed,) = shell("versions", "--json", "--store", store).json["versions"]
+    assert listed["made_here"] and listed["samples"] == 5
     assert pending(store) is None
 
 
@@ -155,7 +157,7 @@ def test_the_same_data_is_not_trained_again_and_other_data_is(
     assert [one["samples"] for one in shell("versions", "--json", "--store", store).json["versions"]] == [5, 5, 6]
 
 
-def test_whoever_was_killed_before_saying_the_version_says_it_the_next_time(
+def test_a_command_killed_before_it_printed_the_version_prints_it_the_next_time(
     shell: Shell, sandbox: RunningSandbox, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in shell.environ.items():
@@ -169,7 +171,9 @@ def test_whoever_was_killed_before_saying_the_version_says_it_the_next_time(
     ran = shell("train", "--json", "--store", store)
     assert ran.json["picked_up"] and [ran.json["version"]] == sandbox.versions(1001)
     assert len(sandbox.requests_of("model_train")) == 1
-    assert not shell("train", "--json", "--store", store).json["picked_up"], "who was told may ask for another"
+    assert not shell("train", "--json", "--store", store).json["picked_up"], (
+        "after the version was printed, another training may be requested"
+    )
     assert len(sandbox.requests_of("model_train")) == 2
 
 
@@ -296,8 +300,8 @@ def test_a_version_made_elsewhere_is_listed_as_such_and_has_no_data(
             client.train(model_id)
     sandbox.wait_for_training()
     theirs = sandbox.versions(model_id)[-1]
-    told = shell("versions", "--json", "--store", store).json["versions"]
-    assert [(one["name"], one["made_here"]) for one in told] == [(mine, True), (theirs, False)]
+    listed = shell("versions", "--json", "--store", store).json["versions"]
+    assert [(one["name"], one["made_here"]) for one in listed] == [(mine, True), (theirs, False)]
     assert "made elsewhere" in shell("versions", "--store", store).out
     ran = shell("push", "--as", theirs, "--store", store)
     assert ran.code == 1
@@ -309,8 +313,8 @@ def test_samples_made_elsewhere_are_written_down_and_stay_when_going_back(
 ) -> None:
     sandbox.add_sample(model_id, "Can", b"made elsewhere", "their.png")
     assert shell("train", "--store", store).code == 0
-    told = shell("versions", "--json", "--store", store).json["versions"][0]
-    assert (told["samples"], told["unmanaged"]) == (6, 1)
+    listed = shell("versions", "--json", "--store", store).json["versions"][0]
+    assert (listed["samples"], listed["unmanaged"]) == (6, 1)
     (store / "Can" / "000.png").unlink()
     assert shell("push", "--store", store).code == 0
     assert shell("push", "--as", "@1", "--store", store).code == 0
@@ -379,7 +383,7 @@ def test_going_back_asks_the_guard_and_shows_its_price_first(
     assert len(sandbox.samples(1001)) == 17
 
 
-def test_two_versions_of_one_name_are_told_apart_by_their_number() -> None:
+def test_two_versions_of_one_name_are_distinguished_by_their_number() -> None:
     twins = [Version(1, "v", 10.0, 1.0, None), Version(2, "v", 20.0, 2.0, None), Version(3, "va", 30.0, 3.0, None)]
     assert find_versions("v", twins) == twins[:2]
     assert find_versions("@2", twins) == twins[1:2]

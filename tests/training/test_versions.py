@@ -19,8 +19,8 @@ def test_a_training_makes_a_version_of_exactly_what_the_service_held(
     held = on_service(sandbox, model_id)
     name = trained(shell, store)
     assert sandbox.versions(model_id) == [name]
-    told = shell("versions", "--json", "--store", store).json["versions"]
-    assert [(one["name"], one["samples"], one["classes"], one["made_here"]) for one in told] == [(name, 5, 2, True)]
+    listed = shell("versions", "--json", "--store", store).json["versions"]
+    assert [(one["name"], one["samples"], one["classes"], one["made_here"]) for one in listed] == [(name, 5, 2, True)]
     ran = shell("snapshot", "restore", name, "--to", tmp_path / "then", "--store", store)
     assert ran.code == 0, ran.err
     assert in_store(tmp_path / "then") == held
@@ -47,9 +47,9 @@ def test_a_version_goes_back_and_a_plain_push_comes_forward(
     assert first in shell("pull-status", "--store", store).out
 
     third = trained(shell, store)
-    told = shell("versions", "--json", "--store", store).json["versions"]
-    assert [one["snapshot"] for one in told if one["name"] in (first, third)] == [told[0]["snapshot"]] * 2
-    assert told[1]["changed"]["classes"] == {
+    listed = shell("versions", "--json", "--store", store).json["versions"]
+    assert [one["snapshot"] for one in listed if one["name"] in (first, third)] == [listed[0]["snapshot"]] * 2
+    assert listed[1]["changed"]["classes"] == {
         "Bottle": {"added": 0, "removed": 0, "moved_in": 1, "moved_out": 0},
         "Can": {"added": 1, "removed": 1, "moved_in": 0, "moved_out": 1},
     }
@@ -82,7 +82,7 @@ def test_an_unknown_version_is_a_clear_error_everywhere(
     assert not sandbox.requests_of("detect")
 
 
-def test_two_versions_of_one_name_are_told_apart_by_their_numbers_alone(
+def test_two_versions_of_one_name_are_distinguished_by_their_numbers_alone(
     shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path
 ) -> None:
     name, then = trained(shell, store), on_service(sandbox, 1001)
@@ -114,7 +114,7 @@ def test_what_changed_in_many_classes_is_cut_short_and_says_where_the_rest_is(
     fill(folder, {f"class {number:02}": 2 for number in range(12)}, start=100)
     assert shell("push", "--yes", "--store", folder).code == 0
     trained(shell, folder)
-    told = shell("versions", "--store", folder).out
-    assert "24 added, 12 removed" in told
-    assert told.count("2 added, 1 removed\n") == 8
-    assert "… and 4 classes more: astica-sync snapshot diff @1 @2" in told
+    listed = shell("versions", "--store", folder).out
+    assert "24 added, 12 removed" in listed
+    assert listed.count("2 added, 1 removed\n") == 8
+    assert "… and 4 classes more: astica-sync snapshot diff @1 @2" in listed
