@@ -151,6 +151,8 @@ def _text(node: ast.expr, words: _Words, depth: int = 0) -> str:
         return "As that error says."
     if isinstance(node, ast.Attribute) and node.attr in words.keywords and node.attr.startswith("when_"):
         return " / ".join(dict.fromkeys(words.keywords[node.attr]))
+    if isinstance(node, ast.Name) and node.id in words.keywords and node.id.startswith("when_"):
+        return " / ".join(dict.fromkeys(words.keywords[node.id]))
     if isinstance(node, ast.Name) and depth < 3:
         meant = words.names.get(node.id)
         if isinstance(meant, ast.Constant | ast.JoinedStr | ast.IfExp):
