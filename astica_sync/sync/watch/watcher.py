@@ -186,33 +186,33 @@ class Watcher:
             check_root(local.layout, local.fs)
             self._check_no_version()
             session = self._note_foreign_writes()
-            batch = self._changes.take()
-            self._apply_file_events(batch)
+            changes = self._changes.take()
+            self._apply_file_events(changes)
             scan = self._scan(None)
-            self._answer_status_requests(batch, scan, whole=True)
+            self._answer_status_requests(changes, scan, whole=True)
             observation = observe(local, session.remote, session.listener)
-            seen = plan_round(session, scan, observation)
+            status = plan_round(session, scan, observation)
             planned = clock.now() - started
             self._not_quiet.clear()
-            refused = {upload.uid for refusal in seen.refusals for upload in refusal.uploads}
-            uploads = [upload for upload in seen.plan.uploads if upload.uid not in refused]
+            refused = {upload.uid for refusal in status.refusals for upload in refusal.uploads}
+            uploads = [upload for upload in status.plan.uploads if upload.uid not in refused]
             self._queue.replace(self._quiet(sorted(uploads, key=self._changed_at)))
             self._queue.discard(self._rounds.confirmed)
-            piece = self._queue.take(self._options.batch)
-            chosen = {upload.uid for upload in piece}
-            done = self._rounds.run(seen, lambda plan: with_uploads(plan, chosen))
+            next_uploads = self._queue.take(self._options.batch)
+            chosen = {upload.uid for upload in next_uploads}
+            done = self._rounds.run(status, lambda plan: with_uploads(plan, chosen))
             self._observed = _LastObservation(
                 observation.asked_at,
                 HashSet(sample.uid for sample in observation.samples),
-                HashSet(left_to_do(seen.plan)),
+                HashSet(left_to_do(status.plan)),
             )
-            # An upload makes its class, so the classes of this batch exist now as well.
+            # An upload makes its class, so their classes exist now as well.
             self._known_titles = {entry.title for entry in observation.classes} | {
-                upload.class_title for upload in piece
+                upload.class_title for upload in next_uploads
             }
             self._foreign_writes = local.journal.foreign_writes()
         self._scheduler.round_done(clock.now(), planned, self.counts.scan_seconds)
-        self._after_round(seen, done)
+        self._after_round(status, done)
 
     def _note_foreign_writes(self) -> Session:
         """Another process that has written the journal may have been killed with requests under way: the quarantine of
@@ -225,43 +225,43 @@ class Watcher:
             self._rounds.continue_with(self._session)
         return self._session
 
-    def _after_round(self, seen: StoreStatus, done: Round) -> None:
+    def _after_round(self, status: StoreStatus, done: Round) -> None:
         now = self._clock.now()
         if done.observe_at is not None:
             self._scheduler.request_round(done.observe_at)
         if self._not_quiet:
             self._scheduler.request_scan(now + self._options.quiet_seconds)
-        self._removals_deferred = len(seen.plan.removed) > len(done.status.plan.removed)
+        self._removals_deferred = len(status.plan.removed) > len(done.status.plan.removed)
         self._in_sync_but_queue = done.in_sync and not self._removals_deferred
         self._forget_confirmed(done, now)
         counts = self.counts
-        counts.problems = len(seen.problems)
-        similar = [_similar_title_text(near) for near in seen.near]
+        counts.problems = len(status.problems)
+        similar = [_similar_title_text(near) for near in status.near]
         for text in similar:
             if text not in counts.refusals:
                 self._session.listener.asks(text)
         counts.refusals = [refusal.reason for refusal in done.refusals] + similar
-        counts.failed = len(failed_before(seen)) + len(done.applied.failed)
+        counts.failed = len(failed_before(status)) + len(done.applied.failed)
         counts.waits = _waits(done.status.plan, done.applied)
         counts.uploaded += done.late_uploads
         counts.removed += done.late_removals
         self._count(done.applied)
 
     def _scan_changes(self) -> None:
-        batch = self._changes.take()
-        self._apply_file_events(batch)
+        changes = self._changes.take()
+        self._apply_file_events(changes)
         below: set[str] | None = None
-        if not batch.rescan and not self._scheduler.polls:
-            below = batch.folders | {_parent(upload.path) for upload in self._not_quiet.values()}
+        if not changes.rescan and not self._scheduler.polls:
+            below = changes.folders | {_parent(upload.path) for upload in self._not_quiet.values()}
         scan = self._scan(below)
-        self._answer_status_requests(batch, scan, whole=below is None)
+        self._answer_status_requests(changes, scan, whole=below is None)
         now = self._clock.now()
         self._scheduler.scan_done(now, self.counts.scan_seconds)
         if scan.fresh is None or scan.lost is None or scan.ignore_changed:
             self._scheduler.request_round(now)
         new = self._find_new((scan.fresh or frozenset()) | (scan.lost or frozenset()))
-        again, self._not_quiet = list(self._not_quiet.values()), {}
-        self._queue.add(self._quiet(self._still_in_store(again) + new))
+        not_quiet, self._not_quiet = list(self._not_quiet.values()), {}
+        self._queue.add(self._quiet(self._still_in_store(not_quiet) + new))
         if self._not_quiet:
             self._scheduler.request_scan(self._clock.now() + self._options.quiet_seconds)
 
@@ -275,8 +275,7 @@ class Watcher:
                 self._queue.replace(())
                 self._scheduler.request_round(self._clock.now())
                 return
-            piece = self._queue.take(self._options.batch)
-            plan = Plan(uploads=tuple(self._still_in_store(piece)))
+            plan = Plan(uploads=tuple(self._still_in_store(self._queue.take(self._options.batch))))
             session.listener.planned(plan, [], session.remote.service.forecast(len(plan.uploads) + len(self._queue)))
             self._known_titles.update(upload.class_title for upload in plan.uploads)
             applied = apply_plan(session, plan, removals=False)
