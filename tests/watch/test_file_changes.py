@@ -207,6 +207,7 @@ def test_when_new_folders_exceed_the_inotify_limit_it_polls_and_misses_nothing(
     assert len([event for event in watching.events if "polling for changes" in event["text"]]) == 1
 
 
+@pytest.mark.long
 def test_on_a_fuse_mount_it_finds_changes_made_below_the_mount(
     shell: Shell,
     watch: Start,
