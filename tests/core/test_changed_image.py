@@ -19,7 +19,7 @@ from astica_sync.core.model import (
 from astica_sync.core.plan.decision import CONFIRMED
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.plan.planner import PlanContext, make_plan
-from astica_sync.core.watch.changed_image import Answer, ChangedImage, Shown, decide_changed_image, left_to_do
+from astica_sync.core.watch.changed_image import Answer, ChangedImage, Observed, decide_changed_image, left_to_do
 
 MODEL = 7
 ASKED = 1000.0
@@ -85,12 +85,12 @@ def after_round(draw: st.DrawFn, marks: dict[str, Mark], plan: Plan) -> dict[str
     return now
 
 
-def shown_as(content: str, observation: Observation | None, left: set[str]) -> Shown:
+def shown_as(content: str, observation: Observation | None, left: set[str]) -> Observed:
     if observation is None:
-        return Shown.UNKNOWN
+        return Observed.UNKNOWN
     if not any(sample.uid.startswith(content) for sample in observation.samples):
-        return Shown.NO
-    return Shown.OTHERWISE if any(uid.startswith(content) for uid in left) else Shown.IN_SYNC
+        return Observed.ABSENT
+    return Observed.NOT_IN_SYNC if any(uid.startswith(content) for uid in left) else Observed.IN_SYNC
 
 
 @settings(max_examples=200)
@@ -147,7 +147,7 @@ def must_agree(answer: Answer, planned: Plan, context: PlanContext) -> None:
 @given(st.sets(st.sampled_from(TITLES), min_size=1))
 def test_an_image_that_is_new_everywhere_needs_no_round(titles: set[str]) -> None:
     content = CONTENTS[0]
-    image = ChangedImage(content, {title: f"{title}/a.png" for title in titles}, (), Shown.NO, ASKED)
+    image = ChangedImage(content, {title: f"{title}/a.png" for title in titles}, (), Observed.ABSENT, ASKED)
     answer = decide_changed_image(image, MODEL, PlanContext("now", 0.0, QUARANTINE))
     assert {new.uid for new in answer.uploads} == {uid_of(content, title) for title in titles}
     assert not answer.needs_round
@@ -155,13 +155,13 @@ def test_an_image_that_is_new_everywhere_needs_no_round(titles: set[str]) -> Non
 
 def test_a_file_renamed_within_its_class_needs_neither_an_upload_nor_a_round() -> None:
     mark = Mark(uid_of(CONTENTS[0], "Can"), "Can", MarkState.AGREED, 5.0, "earlier", "Can/old.png")
-    image = ChangedImage(CONTENTS[0], {"Can": "Can/new.png"}, (mark,), Shown.IN_SYNC, ASKED)
+    image = ChangedImage(CONTENTS[0], {"Can": "Can/new.png"}, (mark,), Observed.IN_SYNC, ASKED)
     context = PlanContext("now", 0.0, QUARANTINE)
     assert decide_changed_image(image, MODEL, context) == Answer()
-    uploaded_since = replace(image, marks=(replace(mark, sent_at=ASKED + 1.0, run="now"),), shown=Shown.NO)
+    uploaded_since = replace(image, marks=(replace(mark, sent_at=ASKED + 1.0, run="now"),), observed=Observed.ABSENT)
     assert decide_changed_image(uploaded_since, MODEL, context) == Answer()
 
 
 def test_a_file_that_was_deleted_before_its_upload_needs_no_round() -> None:
-    image = ChangedImage(CONTENTS[0], {}, (), Shown.UNKNOWN, ASKED)
+    image = ChangedImage(CONTENTS[0], {}, (), Observed.UNKNOWN, ASKED)
     assert decide_changed_image(image, MODEL, PlanContext("now", 0.0, QUARANTINE)) == Answer()

@@ -66,20 +66,20 @@ def test_rounds_keep_a_gap_and_one_is_due_when_nothing_happens() -> None:
     assert schedule.next_action(4.0, backlog=False) == (WatchAction.WAIT, 903.0)
 
 
-@given(st.lists(st.tuples(st.floats(0, 100), st.sampled_from(["touched", "round", "looked", "rounded"])), max_size=30))
+@given(st.lists(st.tuples(st.floats(0, 100), st.sampled_from(["changed", "request", "scan", "round"])), max_size=30))
 def test_an_action_is_always_due_within_the_interval(steps: list[tuple[float, str]]) -> None:
     schedule = Scheduler(900.0)
     now = 0.0
     for pause, step in steps:
         now += pause
         match step:
-            case "touched":
+            case "changed":
                 schedule.changed(now)
-            case "round":
+            case "request":
                 schedule.request_round(now)
-            case "looked":
+            case "scan":
                 schedule.scan_done(now, 0.1)
-            case "rounded":
+            case "round":
                 schedule.round_done(now, 0.1, 0.1)
     action, at = schedule.next_action(now, backlog=False)
     assert action is not WatchAction.WAIT or now < at <= now + 900.0

@@ -178,9 +178,9 @@ def test_with_a_low_limit_of_inotify_it_polls_reports_that_once_and_misses_nothi
     changes.flood(60)
     must_become_in_sync(sandbox, store, model_id, watching)
     must_have_been_uploaded_once(sandbox)
-    said = [event for event in watching.events if "polling for changes" in event["text"]]
-    assert len(said) == 1
-    assert "fs.inotify.max_user_watches" in said[0]["text"]
+    notices = [event for event in watching.events if "polling for changes" in event["text"]]
+    assert len(notices) == 1
+    assert "fs.inotify.max_user_watches" in notices[0]["text"]
 
 
 @pytest.mark.long
@@ -231,8 +231,8 @@ def test_on_a_fuse_mount_it_finds_changes_made_below_the_mount(
     changes.move_in(60)
     must_become_in_sync(sandbox, store, model_id, watching)
     must_have_been_uploaded_once(sandbox)
-    said = [event["text"] for event in watching.events if "polling for changes" in event["text"]]
-    assert len(said) == 1 and "fuse" in said[0]
+    notices = [event["text"] for event in watching.events if "polling for changes" in event["text"]]
+    assert len(notices) == 1 and "fuse" in notices[0]
     # The FUSE program dies, and is started again.
     ground.run(["umount", "--lazy", place])
     wait_until(lambda: watching.reported("held"))

@@ -14,14 +14,15 @@ from astica_sync.core.plan.plan import Plan
 from astica_sync.core.plan.planner import PlanContext, quarantine_end
 
 
-class Shown(StrEnum):
-    """How the last observation shows an image. *unknown*: there is none that may be used. *in sync*: it shows the
-    image, and its round left nothing to do about it. *otherwise*: it shows it, and something was left to do."""
+class Observed(StrEnum):
+    """How the last observation shows an image. *unknown*: there is none that may be used. *absent*: it does not show
+    the image. *in sync*: it shows the image, and its round left nothing to do about it. *not in sync*: it shows the
+    image, and its round left something to do."""
 
     UNKNOWN = "unknown"
-    NO = "no"
+    ABSENT = "absent"
     IN_SYNC = "in sync"
-    OTHERWISE = "otherwise"
+    NOT_IN_SYNC = "not in sync"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class ChangedImage:
     content: str
     places: Mapping[str, str]
     marks: Sequence[Mark]
-    shown: Shown
+    observed: Observed
     asked_at: float
 
 
@@ -64,7 +65,7 @@ def decide_changed_image(image: ChangedImage, model_id: int, context: PlanContex
         return _NOTHING
     if image.marks:
         return _NOTHING if _is_as_agreed(image, model_id, context) else _ROUND
-    if image.shown is not Shown.NO or not context.uids_proven:
+    if image.observed is not Observed.ABSENT or not context.uids_proven:
         return _ROUND
     uploads = []
     for new in _new_files(image, model_id):
@@ -79,7 +80,7 @@ def decide_changed_image(image: ChangedImage, model_id: int, context: PlanContex
 
 
 def left_to_do(plan: Plan) -> Iterator[str]:
-    """The uids about which a round leaves something to do if it shows their images; see ``Shown.OTHERWISE``.
+    """The uids about which a round leaves something to do if it shows their images; see ``Observed.NOT_IN_SYNC``.
 
     What is adopted is in sync afterwards. A first upload leaves no agreed mark, or one that is newer than the
     observation.
@@ -96,8 +97,8 @@ def _is_as_agreed(image: ChangedImage, model_id: int, context: PlanContext) -> b
     marks = {mark.class_title: mark for mark in image.marks}
     if image.places.keys() != marks.keys() or any(mark.state is not MarkState.AGREED for mark in image.marks):
         return False
-    if image.shown is not Shown.NO:
-        return image.shown is Shown.IN_SYNC
+    if image.observed is not Observed.ABSENT:
+        return image.observed is Observed.IN_SYNC
     for new in _new_files(image, model_id):
         match decide(_facts(new, marks[new.class_title], image.asked_at, context)):
             case (WaitUntil(confirmed=True) | SkipFailed(),):

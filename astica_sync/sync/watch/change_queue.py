@@ -71,7 +71,7 @@ class ChangeQueue:
                 self._batch.file_events.append(event)
 
     def drop_file_events(self) -> None:
-        """Events are no longer received, so the queued ones do not say any more whether a file is still open."""
+        """Events are no longer received, so it is not known any more which files are still open."""
         with self._lock:
             self._batch.file_events.clear()
 

@@ -1,7 +1,7 @@
 """File system events, where the system reports them, and the reason for polling where it does not.
 
-An event only says where to scan. What events miss (a full queue, the limit of inotify watches, a file system without
-events, or one that other machines write to) is found by scans at an interval.
+An event only names the folder to scan. What events miss (a full queue, the limit of inotify watches, a file system
+without events, or one that other machines write to) is found by scans at an interval.
 """
 
 import contextlib

@@ -192,7 +192,7 @@ class Supervisor:
         return min(pause, heartbeat)
 
     def close(self) -> None:
-        """Stops watching; the status says so."""
+        """Stops watching, and writes the last status."""
         self._close()
         self._set_state(WatchState.STOPPED, "")
         self._update_status(last=True)

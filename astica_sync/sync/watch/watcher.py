@@ -17,7 +17,7 @@ from astica_sync.core.plan.planner import PlanContext
 from astica_sync.core.plan.similar_titles import NearTitle, find_near_titles
 from astica_sync.core.plan.subset import with_uploads
 from astica_sync.core.view.hash_set import HashSet
-from astica_sync.core.watch.changed_image import ChangedImage, Shown, decide_changed_image, left_to_do
+from astica_sync.core.watch.changed_image import ChangedImage, Observed, decide_changed_image, left_to_do
 from astica_sync.core.watch.debounce import Debouncer
 from astica_sync.core.watch.scheduler import Scheduler, WatchAction
 from astica_sync.core.watch.upload_queue import UploadQueue
@@ -90,10 +90,10 @@ class _LastObservation:
     contents: HashSet
     left_to_do: HashSet
 
-    def shows(self, content: str) -> Shown:
+    def shows(self, content: str) -> Observed:
         if content not in self.contents:
-            return Shown.NO
-        return Shown.OTHERWISE if content in self.left_to_do else Shown.IN_SYNC
+            return Observed.ABSENT
+        return Observed.NOT_IN_SYNC if content in self.left_to_do else Observed.IN_SYNC
 
 
 class Watcher:
@@ -355,7 +355,7 @@ class Watcher:
             places.setdefault(class_title_of(path.partition("/")[0]) or "", path)
         marks, observed = self._local.journal.marks_of(content), self._observed
         if observed is None:
-            return ChangedImage(content, places, marks, Shown.UNKNOWN, 0.0)
+            return ChangedImage(content, places, marks, Observed.UNKNOWN, 0.0)
         return ChangedImage(content, places, marks, observed.shows(content), observed.asked_at)
 
     def _context(self, image: ChangedImage, uids_proven: bool) -> PlanContext:
