@@ -91,6 +91,16 @@ def test_every_file_that_the_design_names_exists() -> None:
         assert (ROOT / "astica_sync" / name).is_file() or (ROOT / name).is_file(), name
 
 
+def test_every_function_that_the_walks_name_is_in_its_file() -> None:
+    walks = (DOCS / "dev" / "design.md").read_text("utf-8").partition("## The walk of a new photo")[2]
+    calls = re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.py)`: ((?:`[\w.]+`(?: → |, )?)+)", walks.partition("## The rate limit")[0])
+    assert len(calls) > 20
+    for file, names in calls:
+        source = (ROOT / "astica_sync" / file).read_text("utf-8")
+        for name in SPAN.findall(names):
+            assert re.search(rf"\b(?:def|class) {name.rpartition('.')[2]}\b", source), f"{file}: {name}"
+
+
 def test_the_page_on_reliability_lists_every_seeded_bug() -> None:
     rows = re.findall(r"^\| ([^|]+) \|", (DOCS / "dev" / "reliability.md").read_text("utf-8"), re.MULTILINE)
     assert {mutant.name for mutant in MUTANTS} <= {row.replace("`", "") for row in rows}
