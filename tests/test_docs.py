@@ -93,7 +93,9 @@ def test_every_file_that_the_design_names_exists() -> None:
 
 def test_every_function_that_the_walks_name_is_in_its_file() -> None:
     walks = (DOCS / "dev" / "design.md").read_text("utf-8").partition("## The walk of a new photo")[2]
-    calls = re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.py)`: ((?:`[\w.]+`(?: → |, )?)+)", walks.partition("## The rate limit")[0])
+    calls = re.findall(
+        r"`((?:[a-z_]+/)*[a-z_]+\.py)`: ((?:`[\w.]+`(?: → |, )?)+)", walks.partition("## The rate limit")[0]
+    )
     assert len(calls) > 20
     for file, names in calls:
         source = (ROOT / "astica_sync" / file).read_text("utf-8")
