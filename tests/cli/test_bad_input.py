@@ -1,4 +1,4 @@
-"""What people and files do wrong: a message that says what to do, nothing lost, nothing half-done."""
+"""Wrong input: the message names the fix, and nothing is lost or half done."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def answering() -> Iterator[Callable[[int, bytes], str]]:
     servers = []
 
     def start(status: int, body: bytes, location: str = "") -> str:
-        class Stranger(BaseHTTPRequestHandler):
+        class OtherServer(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["Content-Length"]))
                 self.send_response(status)
@@ -42,7 +42,7 @@ def answering() -> Iterator[Callable[[int, bytes], str]]:
             def log_message(self, *_: object) -> None:
                 pass
 
-        server = HTTPServer(("127.0.0.1", 0), Stranger)
+        server = HTTPServer(("127.0.0.1", 0), OtherServer)
         servers.append(server)
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         return f"http://127.0.0.1:{server.server_port}"
@@ -56,7 +56,7 @@ def answering() -> Iterator[Callable[[int, bytes], str]]:
 # The key and the address.
 
 
-def test_without_a_key_it_says_where_one_can_come_from(shell: Shell, sandbox: RunningSandbox, store: Path) -> None:
+def test_a_missing_key_is_reported_with_the_ways_to_set_one(shell: Shell, sandbox: RunningSandbox, store: Path) -> None:
     del shell.environ["ASTICA_API_KEY"]
     for command in (("push", "--store", store), ("pull-status", "--store", store), ("models",)):
         ran = shell(*command)
@@ -66,10 +66,10 @@ def test_without_a_key_it_says_where_one_can_come_from(shell: Shell, sandbox: Ru
     assert len(sandbox.requests_of("view")) == 1, "the one of init"
 
 
-def test_a_wrong_key_stops_at_the_first_answer_and_is_not_shown(
+def test_a_wrong_key_stops_the_push_at_the_first_answer_and_is_not_printed(
     shell: Shell, sandbox: RunningSandbox, store: Path
 ) -> None:
-    shell.environ["ASTICA_API_KEY"] = "wrong-key-that-nobody-may-see"
+    shell.environ["ASTICA_API_KEY"] = "wrong-key-that-is-never-printed"
     sandbox.clear_log()
     ran = shell("push", "--store", store)
     assert ran.code == 1
@@ -80,7 +80,7 @@ def test_a_wrong_key_stops_at_the_first_answer_and_is_not_shown(
     assert "wrong-key-that" not in ran.err + ran.out
 
 
-def test_a_key_that_is_revoked_during_a_push_stops_it_and_leaves_no_doubt(
+def test_a_revoked_key_stops_the_push_before_an_upload(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     fill(pushed, {"Dose": 30}, start=60)
@@ -93,7 +93,7 @@ def test_a_key_that_is_revoked_during_a_push_stops_it_and_leaves_no_doubt(
     assert len(sandbox.requests_of("upload")) == 0
 
 
-def test_a_key_file_that_others_can_read_is_refused_with_the_command_that_mends_it(
+def test_a_key_file_that_others_can_read_is_refused_with_the_command_that_fixes_it(
     shell: Shell, store: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "key"
@@ -113,8 +113,8 @@ def test_a_host_that_cannot_be_reached_leaves_nothing_behind(shell: Shell, photo
         port = taken.getsockname()[1]
     shell.environ["ASTICA_TRAIN_URL"] = f"http://127.0.0.1:{port}"
     before = tree(photos)
-    for wish in (("--model", "7"), ("--create", "Cans", "--type", "image", "--purpose", "sort")):
-        ran = shell("init", photos, *wish)
+    for options in (("--model", "7"), ("--create", "Cans", "--type", "image", "--purpose", "sort")):
+        ran = shell("init", photos, *options)
         assert ran.code == 1
         assert "cannot be reached" in ran.err and "Check the network and the address" in ran.err
     assert tree(photos) == before
@@ -123,7 +123,7 @@ def test_a_host_that_cannot_be_reached_leaves_nothing_behind(shell: Shell, photo
 @pytest.mark.parametrize(
     "url", ["http://train.example.com", "http://192.168.1.7:8777", "ftp://host", "train.astica.ai"]
 )
-def test_an_address_that_would_show_the_key_is_refused_before_anything_is_sent(
+def test_an_address_that_would_expose_the_key_is_refused_before_any_request(
     shell: Shell, photos: Path, url: str
 ) -> None:
     shell.environ["ASTICA_TRAIN_URL"] = url
@@ -134,7 +134,7 @@ def test_an_address_that_would_show_the_key_is_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "says"),
+    ("status", "body", "message"),
     [
         (200, b"<html>Sign in</html>", "a web page instead of the service's JSON"),
         (200, b'{"status": "OK", "dataset"', "something other than the service's JSON"),
@@ -145,25 +145,25 @@ def test_an_address_that_would_show_the_key_is_refused_before_anything_is_sent(
         (200, b'{"status": "OK"}', "it has no dataset"),
     ],
 )
-def test_an_answer_that_is_not_the_services_is_named_and_nothing_is_made(
+def test_an_answer_of_another_server_is_reported_and_no_store_is_made(
     shell: Shell,
     photos: Path,
     answering: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
     status: int,
     body: bytes,
-    says: str,
+    message: str,
 ) -> None:
     monkeypatch.setattr("astica_sync.remote.service.READ_TRIES", 1)
     shell.environ["ASTICA_TRAIN_URL"] = answering(status, body, "http://127.0.0.1:1/other")
     ran = shell("init", photos, "--model", "7")
     assert ran.code == 1
-    assert says in ran.err
+    assert message in ran.err
     assert 1 < len(ran.err.splitlines()) <= 2, ran.err
     assert ".astica-sync" not in tree(photos)
 
 
-def test_settings_that_name_another_service_than_the_stores_send_nothing(
+def test_settings_with_another_service_than_that_of_the_store_send_nothing(
     shell: Shell, store: Path, sandbox: RunningSandbox, answering: Callable[..., str]
 ) -> None:
     shell.environ["ASTICA_TRAIN_URL"] = answering(200, b"")
@@ -194,7 +194,7 @@ def test_a_model_that_was_removed_elsewhere_stops_the_push(
     assert [request.call for request in sandbox.log] == ["view"]
 
 
-def test_a_folder_that_is_no_store_says_how_to_make_one(shell: Shell, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_store_is_reported_with_the_command_that_makes_one(shell: Shell, tmp_path: Path) -> None:
     for command in ("push", "pull-status", "log"):
         ran = shell(command, "--store", tmp_path)
         assert ran.code == 1
@@ -202,7 +202,7 @@ def test_a_folder_that_is_no_store_says_how_to_make_one(shell: Shell, tmp_path: 
     assert shell("init", tmp_path / "nowhere", "--model", "1").code == 1
 
 
-def test_a_store_inside_a_store_is_refused_both_ways(shell: Shell, sandbox: RunningSandbox, store: Path) -> None:
+def test_a_store_inside_or_around_another_store_is_refused(shell: Shell, sandbox: RunningSandbox, store: Path) -> None:
     other = str(sandbox.add_model("Other"))
     inside = shell("init", store / "Can", "--model", other)
     assert inside.code == 1 and "is inside the store" in inside.err
@@ -211,7 +211,7 @@ def test_a_store_inside_a_store_is_refused_both_ways(shell: Shell, sandbox: Runn
     assert not (store / "Can" / ".astica-sync").exists() and not (store.parent / ".astica-sync").exists()
 
 
-def test_a_store_of_another_model_is_not_bound_anew_by_accident(
+def test_a_store_of_another_model_is_bound_again_only_with_rebind(
     shell: Shell, sandbox: RunningSandbox, store: Path
 ) -> None:
     other = str(sandbox.add_model("Other"))
@@ -220,7 +220,7 @@ def test_a_store_of_another_model_is_not_bound_anew_by_accident(
     assert shell("init", store, "--model", other, "--rebind").code == 0
 
 
-def test_a_copy_of_a_store_writes_nothing_until_it_is_told_to(
+def test_a_copy_of_a_store_writes_nothing_before_init(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, tmp_path: Path
 ) -> None:
     copy = Path(shutil.copytree(pushed, tmp_path / "copy"))
@@ -258,7 +258,7 @@ def test_a_store_with_no_class_is_in_sync_with_an_empty_model(
 
 
 @pytest.mark.parametrize("name", ["index.db", "journal.db"])
-def test_a_database_of_a_newer_version_is_refused_before_anything_is_sent(
+def test_a_database_of_a_newer_version_is_refused_before_any_request(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, name: str
 ) -> None:
     with closing(sqlite3.connect(pushed / ".astica-sync" / name)) as connection:
@@ -270,7 +270,7 @@ def test_a_database_of_a_newer_version_is_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("name", ["index.db", "journal.db"])
-def test_a_damaged_database_costs_no_sample(
+def test_a_damaged_database_loses_no_sample(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, name: str
 ) -> None:
     file = pushed / ".astica-sync" / name
@@ -286,9 +286,7 @@ def test_a_damaged_database_costs_no_sample(
     assert len(sandbox.samples(model_id)) == 5
 
 
-def test_offline_without_an_observation_or_with_a_broken_one_says_so(
-    shell: Shell, sandbox: RunningSandbox, store: Path
-) -> None:
+def test_offline_needs_a_readable_observation(shell: Shell, sandbox: RunningSandbox, store: Path) -> None:
     sandbox.clear_log()
     never = shell("pull-status", "--offline", "--store", store)
     assert never.code == 1 and "has not been observed yet" in never.err
@@ -310,7 +308,7 @@ def test_offline_without_an_observation_or_with_a_broken_one_says_so(
 # The files.
 
 
-def test_files_that_are_no_images_are_problems_and_the_others_go_up(
+def test_files_that_are_not_images_are_problems_and_the_others_are_uploaded(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     verdicts = json.loads((DAMAGED / "verdicts.json").read_text())
@@ -319,10 +317,10 @@ def test_files_that_are_no_images_are_problems_and_the_others_go_up(
         shutil.copy(DAMAGED / name, store / "Can" / name)
     ran = shell("push", "--json", "--store", store)
     assert ran.code == 3, ran.err
-    told = {entry["path"]: entry["reason"] for entry in ran.json["failed"] + ran.json["problems"]}
+    reasons = {entry["path"]: entry["reason"] for entry in ran.json["failed"] + ran.json["problems"]}
     for name, verdict in verdicts.items():
         if verdict["reason"] is not None:
-            assert verdict["reason"] in told[f"Can/{name}"], name
+            assert verdict["reason"] in reasons[f"Can/{name}"], name
     contents = {(DAMAGED / name).read_bytes() for name in good}
     assert len(sandbox.samples(model_id)) == 5 + len(contents)
     sandbox.clear_log()
@@ -331,12 +329,12 @@ def test_files_that_are_no_images_are_problems_and_the_others_go_up(
     assert again.json["failed"], "what failed stays listed"
     assert [request.call for request in sandbox.log] == ["view"], "and is not tried again"
     status = shell("pull-status", "--json", "--store", store).json
-    assert {entry["path"] for entry in status["problems"]} == set(told)
+    assert {entry["path"] for entry in status["problems"]} == set(reasons)
     for name in verdicts:
         assert (store / "Can" / name).read_bytes() == (DAMAGED / name).read_bytes()
 
 
-def test_a_sample_that_the_service_refuses_is_tried_again_only_when_asked_for(
+def test_a_refused_sample_is_tried_again_only_with_retry(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     new = draw(pushed / "Can" / "new.png", 41)
@@ -355,7 +353,7 @@ def test_a_sample_that_the_service_refuses_is_tried_again_only_when_asked_for(
     assert on_service(sandbox, model_id) == in_store(pushed)
 
 
-def test_an_image_that_was_mended_goes_up_by_itself(
+def test_a_repaired_image_is_uploaded_without_retry(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     shutil.copy(DAMAGED / "cut-in-half.png", pushed / "Can" / "new.png")
@@ -377,7 +375,7 @@ def test_one_class_in_two_unicode_forms_is_one_class(
     assert on_service(sandbox, model_id) == in_store(store)
 
 
-def test_files_of_any_name_go_up_and_harm_no_terminal(
+def test_files_of_any_name_are_uploaded_and_printed_without_control_characters(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     names = ["new\nline", "tab\there", "quote'\"", "-rf", "\u202etxt.gnp", "a" * 200, "\U0001f37a", " outer "]
@@ -391,7 +389,7 @@ def test_files_of_any_name_go_up_and_harm_no_terminal(
     assert on_service(sandbox, model_id) == in_store(store)
 
 
-def test_a_name_that_is_no_utf8_goes_up_and_is_shown_escaped(
+def test_a_name_that_is_not_utf8_is_uploaded_and_printed_escaped(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     draw(store / "Can" / os.fsdecode(b"caf\xe9.png"), 44)
@@ -402,7 +400,7 @@ def test_a_name_that_is_no_utf8_goes_up_and_is_shown_escaped(
     assert len(sandbox.samples(model_id)) == 6
 
 
-def test_class_titles_from_the_service_make_no_file_and_harm_no_terminal(
+def test_class_titles_of_the_service_make_no_file_and_are_printed_without_control_characters(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path
 ) -> None:
     titles = [".", "..", "../../escape", "a/b", "/etc", "CON", "x" * 300, "red\x1b[31m", "\u202erl", "nul"]
@@ -423,7 +421,7 @@ def test_class_titles_from_the_service_make_no_file_and_harm_no_terminal(
     assert len(sandbox.samples(model_id)) == 5 + len(titles)
 
 
-def test_a_class_folder_of_a_name_that_can_be_no_title_is_a_problem(
+def test_a_folder_name_that_cannot_be_a_class_title_is_a_problem(
     shell: Shell, sandbox: RunningSandbox, pushed: Path
 ) -> None:
     draw(pushed / " " / "a.png", 45)
@@ -444,7 +442,7 @@ def test_a_class_folder_of_a_name_that_can_be_no_title_is_a_problem(
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("quarantin = 3", "Did you mean 'quarantine'?"),
         ("colour = 'red'", "which is not a setting"),
@@ -456,18 +454,18 @@ def test_a_class_folder_of_a_name_that_can_be_no_title_is_a_problem(
         ("limit = ", "Fix or remove it"),
     ],
 )
-def test_a_wrong_settings_file_is_named_with_what_is_wrong(
-    shell: Shell, sandbox: RunningSandbox, store: Path, text: str, says: str
+def test_an_invalid_settings_file_is_reported_with_its_error(
+    shell: Shell, sandbox: RunningSandbox, store: Path, text: str, message: str
 ) -> None:
     sandbox.clear_log()
     (store / "astica-sync.toml").write_text(text)
     ran = shell("push", "--store", store)
     assert ran.code == 1
-    assert says in ran.err and "astica-sync.toml" in ran.err
+    assert message in ran.err and "astica-sync.toml" in ran.err
     assert not sandbox.log
 
 
-def test_a_key_in_a_stores_settings_is_refused(shell: Shell, store: Path) -> None:
+def test_a_key_in_the_settings_file_of_a_store_is_refused(shell: Shell, store: Path) -> None:
     (store / "astica-sync.toml").write_text("api_key = 'secret-in-a-file'")
     ran = shell("push", "--store", store)
     assert ran.code == 1 and "secret-in-a-file" not in ran.err
@@ -493,13 +491,13 @@ def test_a_key_in_a_stores_settings_is_refused(shell: Shell, store: Path) -> Non
         ("sandbox", "--host", "0.0.0.0"),
     ],
 )
-def test_wrong_usage_exits_with_2_and_says_what_is_right(shell: Shell, command: tuple[str, ...]) -> None:
+def test_wrong_usage_exits_with_2_and_explains(shell: Shell, command: tuple[str, ...]) -> None:
     ran = shell(*command)
     assert ran.code == 2
     assert "Error: " in ran.err and ran.out == ""
 
 
-def test_a_fault_of_the_program_is_one_sentence_and_a_traceback_only_when_asked_for(
+def test_an_internal_error_prints_a_traceback_only_with_debug(
     shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:

@@ -16,7 +16,7 @@ Mount = Callable[[str], None]
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[tuple[Path, Mount]]:
-    """A folder on a disk of one megabyte, and a way to mount it anew with other options."""
+    """A folder on a disk of one megabyte, and a function that mounts it again with other options."""
     folder = tmp_path / "disk"
     folder.mkdir()
 
@@ -32,7 +32,7 @@ def small(tmp_path: Path) -> Iterator[tuple[Path, Mount]]:
         subprocess.run(["umount", "-l", str(folder)], check=False)
 
 
-def test_a_full_disk_stops_the_push_and_what_is_freed_lets_it_go_on(
+def test_a_full_disk_stops_the_push_which_continues_after_space_is_freed(
     shell: Shell, sandbox: RunningSandbox, small: tuple[Path, Mount]
 ) -> None:
     folder, _ = small
@@ -58,9 +58,7 @@ def test_a_full_disk_stops_the_push_and_what_is_freed_lets_it_go_on(
     assert on_service(sandbox, model_id) == before
 
 
-def test_a_disk_that_is_full_to_the_last_byte_sends_nothing(
-    shell: Shell, sandbox: RunningSandbox, small: tuple[Path, Mount]
-) -> None:
+def test_a_completely_full_disk_sends_nothing(shell: Shell, sandbox: RunningSandbox, small: tuple[Path, Mount]) -> None:
     folder, _ = small
     store = fill(folder / "store", {"Can": 3})
     model_id = sandbox.add_model()
@@ -76,7 +74,7 @@ def test_a_disk_that_is_full_to_the_last_byte_sends_nothing(
     assert not sandbox.requests_of("upload")
 
 
-def test_a_read_only_store_can_be_looked_at_and_nothing_is_sent(
+def test_a_read_only_store_has_a_status_and_sends_nothing(
     shell: Shell, sandbox: RunningSandbox, small: tuple[Path, Mount]
 ) -> None:
     folder, mount = small
@@ -136,7 +134,7 @@ def test_a_class_that_cannot_be_read_keeps_its_samples_on_the_service(
     assert len(sandbox.samples(model_id)) == 5
 
 
-def test_a_disk_that_goes_away_during_a_push_has_nothing_removed(
+def test_a_disk_that_disappears_during_a_push_removes_nothing(
     shell: Shell, sandbox: RunningSandbox, small: tuple[Path, Mount]
 ) -> None:
     folder, _ = small

@@ -11,7 +11,7 @@ LOSSES = ["lost-before", "lost-after", "late~0.1s", "5xx", "5xx-after", "html", 
 
 
 @pytest.mark.parametrize("kind", LOSSES)
-def test_each_sample_is_there_once_whatever_becomes_of_the_answers(
+def test_each_sample_is_on_the_service_once_whatever_happens_to_the_answers(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, kind: str
 ) -> None:
     assert shell("push", "--store", store).code == 0
@@ -29,7 +29,7 @@ def test_each_sample_is_there_once_whatever_becomes_of_the_answers(
 
 
 @pytest.mark.parametrize("kind", ["lost-before", "lost-after", "html"])
-def test_a_lost_answer_to_the_very_first_upload_is_settled_too(
+def test_a_lost_answer_to_the_very_first_upload_is_resolved(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, kind: str
 ) -> None:
     sandbox.set_faults(f"upload:1={kind}")
@@ -39,7 +39,7 @@ def test_a_lost_answer_to_the_very_first_upload_is_settled_too(
     assert on_service(sandbox, model_id) == in_store(store)
 
 
-def test_a_first_upload_that_never_shows_is_followed_by_no_other(
+def test_no_upload_follows_a_first_upload_that_never_appears(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     sandbox.set_switches(view_lag=3600.0)
@@ -53,7 +53,7 @@ def test_a_first_upload_that_never_shows_is_followed_by_no_other(
 
 
 @pytest.mark.parametrize("kind", ["twice", "late~inf"])
-def test_a_copy_that_was_made_twice_or_turns_up_late_goes_with_the_next_push(
+def test_a_duplicate_or_late_copy_is_removed_by_the_next_push(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, kind: str
 ) -> None:
     sandbox.set_faults(f"upload:3={kind}")
@@ -66,7 +66,7 @@ def test_a_copy_that_was_made_twice_or_turns_up_late_goes_with_the_next_push(
     assert len(sandbox.samples(model_id)) == 5
 
 
-def test_a_doubtful_upload_waits_out_the_quarantine_and_says_so(
+def test_an_upload_of_unknown_outcome_waits_for_the_quarantine_and_says_so(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     shell.environ["ASTICA_QUARANTINE"] = "2.2"
@@ -111,9 +111,7 @@ def test_a_push_stops_when_the_service_refuses_everything_and_blames_no_sample(
 
 
 @pytest.mark.parametrize("fault", ["view=partial", "view=listed"])
-def test_a_view_that_is_not_whole_changes_nothing(
-    shell: Shell, sandbox: RunningSandbox, pushed: Path, fault: str
-) -> None:
+def test_an_incomplete_view_changes_nothing(shell: Shell, sandbox: RunningSandbox, pushed: Path, fault: str) -> None:
     (pushed / "Can" / "000.png").unlink()
     draw(pushed / "Can" / "new.png", 9)
     sandbox.set_faults(fault)
@@ -124,7 +122,7 @@ def test_a_view_that_is_not_whole_changes_nothing(
 
 
 @pytest.mark.parametrize("kind", ["html", "cut", "lost-before"])
-def test_a_view_without_a_whole_answer_is_asked_for_again(
+def test_a_view_with_an_incomplete_answer_is_requested_again(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, kind: str
 ) -> None:
     sandbox.set_faults(f"view:1={kind}")
@@ -132,7 +130,7 @@ def test_a_view_without_a_whole_answer_is_asked_for_again(
     assert len(sandbox.requests_of("view")) == 2
 
 
-def test_a_sample_that_the_service_confirms_and_never_shows_is_not_sent_again_and_again(
+def test_a_sample_that_is_confirmed_and_never_listed_is_not_sent_forever(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     sandbox.set_switches(view_lag=3600.0)
@@ -143,7 +141,7 @@ def test_a_sample_that_the_service_confirms_and_never_shows_is_not_sent_again_an
     assert ran.json["in_sync"] is False
     reasons = [entry["reason"] for entry in ran.json["failed"]]
     assert reasons == ["the service confirmed it and does not show it; the next push tries it once more"] * 4
-    assert len(sandbox.requests_of("upload")) == 5 + 1, "the lost one alone goes twice"
+    assert len(sandbox.requests_of("upload")) == 5 + 1, "only the lost one is sent twice"
 
 
 def test_the_service_sees_no_more_than_its_limit_in_any_window(

@@ -21,11 +21,11 @@ def test_the_current_folder_is_the_store_when_none_is_named(
     assert ran.code == 0
     assert "Next: astica-sync status, then astica-sync push" in ran.out
     monkeypatch.chdir(photos / "Can" / "old")
-    assert shell("push").code == 0, "found upwards, as git does"
+    assert shell("push").code == 0, "the store is found above the current folder"
     assert shell("pull-status", "--exit-code").code == 0
 
 
-def test_init_with_a_model_that_has_samples_says_that_they_are_left_alone(
+def test_init_with_a_model_that_has_samples_says_that_they_are_left_as_they_are(
     shell: Shell, sandbox: RunningSandbox, photos: Path
 ) -> None:
     model_id = sandbox.add_model("Cans")
@@ -35,7 +35,7 @@ def test_init_with_a_model_that_has_samples_says_that_they_are_left_alone(
     assert "The model has 1 sample. Those that are not in the store are left as they are." in ran.out
 
 
-def test_init_again_says_the_same_and_keeps_everything(
+def test_a_second_init_prints_the_same_and_keeps_everything(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     ran = shell("init", pushed, "--model", str(model_id))
@@ -68,7 +68,7 @@ def test_a_create_that_was_never_done_is_done_by_the_same_command(
     assert [title for _, title in sandbox.models()] == ["Cans"]
 
 
-def test_create_in_a_store_that_has_a_model_makes_no_second_one(
+def test_create_in_a_store_of_a_model_makes_no_second_model(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     ran = shell("init", store, *CREATE)
@@ -126,7 +126,7 @@ def test_an_interrupted_attempt_is_not_finished_with_another_title(
     assert sandbox.models() == []
 
 
-def test_two_new_models_of_one_title_are_named_and_neither_is_taken(
+def test_two_new_models_of_one_title_are_listed_and_neither_is_chosen(
     shell: Shell, sandbox: RunningSandbox, photos: Path
 ) -> None:
     sandbox.set_faults("create=twice")
@@ -139,9 +139,7 @@ def test_two_new_models_of_one_title_are_named_and_neither_is_taken(
     assert shell("push", "--store", photos).code == 0
 
 
-def test_a_model_of_the_same_title_that_was_there_before_is_another_one(
-    shell: Shell, sandbox: RunningSandbox, photos: Path
-) -> None:
+def test_an_older_model_of_the_same_title_is_not_chosen(shell: Shell, sandbox: RunningSandbox, photos: Path) -> None:
     old = sandbox.add_model("Cans")
     assert shell("init", photos, *CREATE).code == 0
     assert json.loads((photos / ".astica-sync" / "store.json").read_text())["model_id"] != old
@@ -156,9 +154,7 @@ def test_a_create_that_is_refused_leaves_nothing_behind(shell: Shell, sandbox: R
     assert sandbox.models() == []
 
 
-def test_an_intent_that_cannot_be_read_is_not_taken_for_none(
-    shell: Shell, sandbox: RunningSandbox, photos: Path
-) -> None:
+def test_an_unreadable_attempt_file_is_an_error(shell: Shell, sandbox: RunningSandbox, photos: Path) -> None:
     (photos / INTENT).parent.mkdir()
     (photos / INTENT).write_text("torn")
     ran = shell("init", photos, *CREATE)
@@ -186,4 +182,4 @@ def test_an_attempt_to_make_a_model_is_about_one_account(shell: Shell, sandbox: 
         shell.environ.update(ASTICA_TRAIN_URL=other.url, ASTICA_API_KEY=other.key)
         made = shell(*command)
         assert made.code == 0, made.err
-        assert int(made.out) != theirs, "what was there before is not what was asked for"
+        assert int(made.out) != theirs, "an older model is not the new one"

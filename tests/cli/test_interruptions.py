@@ -1,4 +1,4 @@
-"""A push that is killed or stopped anywhere goes on with the next one."""
+"""A push that is killed or stopped at any point continues with the next one."""
 
 import contextlib
 import signal
@@ -22,7 +22,7 @@ def many(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
 
 
 def wait_until(process: "subprocess.Popen[str]", true: Callable[[], bool]) -> None:
-    """While the process runs; what it says is shown when it does not get there."""
+    """Waits while the process runs; on failure the error shows its output."""
     give_up = time.monotonic() + 20
     while not true():
         if process.poll() is not None or time.monotonic() > give_up:
@@ -81,7 +81,7 @@ def test_a_request_that_is_carried_out_after_the_kill_makes_no_second_copy(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_push_says_what_is_left_and_the_next_goes_on(
+def test_a_stopped_push_reports_what_is_left_and_the_next_push_continues(
     shell: Shell, sandbox: RunningSandbox, many: Path, number: signal.Signals
 ) -> None:
     [(model_id, _)] = sandbox.models()
@@ -94,17 +94,17 @@ def test_a_stopped_push_says_what_is_left_and_the_next_goes_on(
     assert ran.code == 130, ran.err
     assert "stopping after the requests under way" in ran.err
     sent = len(sandbox.requests_of("upload"))
-    assert f"Uploaded {sent}, removed 0" in ran.out, "what is under way is finished first"
+    assert f"Uploaded {sent}, removed 0" in ran.out, "requests under way are finished first"
     assert f"{24 - sent} samples left to do: run the same command again" in ran.out
     assert "Traceback" not in ran.err
     del shell.environ["ASTICA_LIMIT"], shell.environ["ASTICA_LIMIT_WINDOW"]
     shell.environ["ASTICA_QUARANTINE"] = "60"
     resumed = shell("push", "--json", "--store", many)
-    assert resumed.json["uploaded"] == 24 - sent, "nothing was doubtful"
+    assert resumed.json["uploaded"] == 24 - sent, "every outcome was known"
     assert on_service(sandbox, model_id) == in_store(many)
 
 
-def test_a_refusal_for_the_limit_leaves_no_doubt_when_the_push_is_stopped(
+def test_a_request_refused_for_the_limit_has_a_known_outcome_when_the_push_is_stopped(
     shell: Shell, sandbox: RunningSandbox, many: Path
 ) -> None:
     [(model_id, _)] = sandbox.models()
@@ -140,7 +140,7 @@ def test_a_push_that_waits_for_its_quarantine_can_be_stopped(
     assert on_service(sandbox, model_id) == in_store(store)
 
 
-def test_a_second_ctrl_c_ends_at_once_and_the_next_push_settles_it(
+def test_a_second_ctrl_c_stops_immediately_and_the_next_push_resolves_the_outcome(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     sandbox.set_faults("upload:2=slow~20s")
@@ -172,7 +172,7 @@ def test_a_status_that_waits_for_the_service_can_be_stopped(
     assert ran.out == ""
 
 
-def test_a_second_push_of_the_same_store_is_refused_and_reading_goes_on(
+def test_a_second_push_of_the_same_store_is_refused_and_status_works(
     shell: Shell, sandbox: RunningSandbox, many: Path
 ) -> None:
     shell.environ |= {"ASTICA_LIMIT": "8", "ASTICA_LIMIT_WINDOW": "1"}

@@ -90,7 +90,7 @@ def test_the_result_of_a_push_has_the_promised_shape(
     assert ran.code == 4
 
 
-def test_the_shape_stays_when_there_is_nothing_to_say(shell: Shell, store: Path, pushed: Path) -> None:
+def test_the_keys_are_the_same_when_nothing_differs(shell: Shell, store: Path, pushed: Path) -> None:
     status = shell("pull-status", "--json", "--store", pushed).json
     assert status["in_sync"] is True
     assert status["plan"] == {"upload": [], "remove": [], "remove_class": [], "requests": 0, "eta_seconds": 0.0}
@@ -126,7 +126,7 @@ def test_the_models_as_json(shell: Shell, sandbox: RunningSandbox, pushed: Path,
     assert {(entry["class"], entry["samples"]) for entry in shown["class_list"]} == {("Bottle", 2), ("Can", 3)}
 
 
-def test_names_with_no_utf8_and_lone_signs_are_still_json(shell: Shell, pushed: Path) -> None:
+def test_names_that_are_not_utf8_are_valid_json(shell: Shell, pushed: Path) -> None:
     draw(pushed / "Can" / "caf\udce9.png", 90)
     status = shell("pull-status", "--json", "--store", pushed)
     status.out.encode("utf-8")

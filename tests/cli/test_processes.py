@@ -1,4 +1,4 @@
-"""The program as it is really run."""
+"""The program in processes of its own."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, fill, in_store, on_service
 
 
-def test_the_whole_path_in_processes_of_their_own(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> None:
+def test_init_push_and_status_in_separate_processes(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> None:
     folder = fill(tmp_path / "photos", {"Can": 2, "Bottle": 2})
     create = ("--create", "Cans", "--type", "image", "--purpose", "sort")
     made = shell.finish(shell.start("init", folder, *create))
@@ -24,7 +24,7 @@ def test_the_whole_path_in_processes_of_their_own(shell: Shell, sandbox: Running
     pushed = shell.finish(shell.start("push", "--store", folder))
     assert pushed.code == 0, pushed.err
     assert "Uploaded 4, removed 0, with 6 requests. The service is in sync with the store." in pushed.out
-    assert "\x1b" not in pushed.out + pushed.err, "no colours and no bars where nobody sees them"
+    assert "\x1b" not in pushed.out + pushed.err, "no colours and no bars without a terminal"
     status = shell.finish(shell.start("pull-status", "--json", "--exit-code", "--store", folder))
     assert status.code == 0 and json.loads(status.out)["in_sync"]
     [(model_id, _)] = sandbox.models()
@@ -73,7 +73,7 @@ def test_the_sandbox_command_serves_until_it_is_stopped_and_keeps_its_data(shell
 
 
 @pytest.mark.long
-def test_the_demo_tells_the_whole_story(shell: Shell) -> None:
+def test_the_demo_runs_all_its_commands(shell: Shell) -> None:
     ran = shell.finish(shell.start("demo"))
     assert ran.code == 0, ran.err
     shown = [line[2:].split()[1] for line in ran.out.splitlines() if line.startswith("$ astica-sync")]
@@ -82,7 +82,7 @@ def test_the_demo_tells_the_whole_story(shell: Shell) -> None:
     assert ran.out.rstrip().endswith("This is the end of the demo.")
 
 
-def test_no_heavy_import_stands_between_a_person_and_the_help() -> None:
+def test_version_imports_nothing_heavy() -> None:
     heavy = ("httpx", "PIL", "rich", "sqlite_utils", "sklearn", "numpy", "starlette", "msgspec", "sqlite3")
     code = (
         "import sys; from astica_sync.cli.main import run; run(['--version']); "
@@ -106,7 +106,7 @@ def test_the_help_lists_every_exit_code(shell: Shell) -> None:
     assert all(f"{code} {meaning}" in text for code, meaning in EXIT_CODES.items())
 
 
-def test_a_home_that_cannot_be_written_is_said_in_two_lines(shell: Shell, pushed: Path) -> None:
+def test_a_home_that_cannot_be_written_is_reported_in_two_lines(shell: Shell, pushed: Path) -> None:
     if os.geteuid() == 0:
         shell.environ |= {"HOME": "/proc", "XDG_STATE_HOME": "/proc/state", "XDG_CONFIG_HOME": "/proc/config"}
     else:

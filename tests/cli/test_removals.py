@@ -1,4 +1,4 @@
-"""A guard before a massacre: what is removed without a word, what is asked for, and what an answer lets go."""
+"""The guard: what is removed without confirmation, what is refused, and what a confirmation allows."""
 
 import os
 import pty
@@ -30,7 +30,7 @@ def drop(store: Path, title: str, count: int) -> None:
         file.unlink()
 
 
-def test_ten_removals_need_no_word_and_eleven_do(shell: Shell, sandbox: RunningSandbox, many: Path) -> None:
+def test_ten_removals_need_no_confirmation_and_eleven_do(shell: Shell, sandbox: RunningSandbox, many: Path) -> None:
     drop(many, "Can", 11)
     refused = shell("push", "--json", "--store", many)
     assert refused.code == 4
@@ -42,7 +42,7 @@ def test_ten_removals_need_no_word_and_eleven_do(shell: Shell, sandbox: RunningS
     assert shell("push", "--json", "--store", many).json["removed"] == 10
 
 
-def test_a_refusal_names_the_files_removes_nothing_and_lets_uploads_go_ahead(
+def test_a_refusal_lists_the_files_removes_nothing_and_allows_uploads(
     shell: Shell, sandbox: RunningSandbox, many: Path
 ) -> None:
     shutil.rmtree(many / "Can")
@@ -70,7 +70,7 @@ def test_a_refusal_names_the_files_removes_nothing_and_lets_uploads_go_ahead(
         (("--max-remove", "0"), 4),
     ],
 )
-def test_a_word_of_the_users_decides(
+def test_the_flags_of_the_user_allow_removals(
     shell: Shell, sandbox: RunningSandbox, many: Path, flags: tuple[str, ...], code: int
 ) -> None:
     drop(many, "Can", 15)
@@ -110,7 +110,7 @@ def test_a_dry_run_that_would_be_refused_says_so_with_its_exit_code(
     assert [request.call for request in sandbox.log] == ["view", "view"]
 
 
-def test_a_removal_whose_backup_is_broken_does_not_go(
+def test_a_sample_with_a_damaged_backup_is_not_removed(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     (pushed / "Can" / "000.png").unlink()
@@ -126,7 +126,7 @@ def test_a_removal_whose_backup_is_broken_does_not_go(
 
 
 @pytest.mark.parametrize(("answer", "code", "left"), [("y\n", 0, 20), ("n\n", 4, 40), ("\n", 4, 40)])
-def test_on_a_terminal_the_question_names_the_files(
+def test_on_a_terminal_the_question_lists_the_files(
     shell: Shell, sandbox: RunningSandbox, many: Path, answer: str, code: int, left: int
 ) -> None:
     shutil.rmtree(many / "Can")
@@ -138,7 +138,7 @@ def test_on_a_terminal_the_question_names_the_files(
     assert len(sandbox.samples(model_id)) == left
 
 
-def test_what_somebody_adds_to_a_class_at_the_last_moment_keeps_the_class(
+def test_a_sample_added_to_a_class_just_before_its_removal_keeps_the_class(
     shell: Shell, sandbox: RunningSandbox, many: Path
 ) -> None:
     shutil.rmtree(many / "Can")
@@ -155,7 +155,9 @@ def test_what_somebody_adds_to_a_class_at_the_last_moment_keeps_the_class(
     assert [one.image for one in sandbox.samples(model_id) if one.class_title == "Can"] == [b"made at the last moment"]
 
 
-def test_a_class_that_comes_back_at_the_last_moment_stays(shell: Shell, sandbox: RunningSandbox, many: Path) -> None:
+def test_a_class_folder_that_is_restored_just_before_its_removal_stays(
+    shell: Shell, sandbox: RunningSandbox, many: Path
+) -> None:
     (many / "Can").rename(many.parent / "away")
     [(model_id, _)] = sandbox.models()
     _, code = at_terminal(
@@ -171,7 +173,7 @@ def test_a_class_that_comes_back_at_the_last_moment_stays(shell: Shell, sandbox:
 
 
 @pytest.mark.parametrize("kind", ["lost-after", "lost-before", "5xx", "late~0.1s"])
-def test_a_lost_answer_to_the_removal_of_a_class_is_settled(
+def test_a_lost_answer_to_the_removal_of_a_class_is_resolved(
     shell: Shell, sandbox: RunningSandbox, many: Path, kind: str
 ) -> None:
     shutil.rmtree(many / "Can")
@@ -183,7 +185,7 @@ def test_a_lost_answer_to_the_removal_of_a_class_is_settled(
     assert on_service(sandbox, model_id) == in_store(many)
 
 
-def test_whole_classes_go_sample_by_sample_where_the_setting_says_so(
+def test_with_class_remove_off_a_class_is_removed_sample_by_sample(
     shell: Shell, sandbox: RunningSandbox, many: Path
 ) -> None:
     (many / "astica-sync.toml").write_text("class_remove = false\n")
@@ -226,13 +228,13 @@ def at_terminal(
         os.close(master)
 
 
-def test_where_one_request_at_a_time_may_leave_a_class_goes_sample_by_sample(
+def test_with_a_limit_of_one_request_a_class_is_removed_sample_by_sample(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     assert shell("push", "--store", store).code == 0
     sandbox.clear_log()
     shutil.rmtree(store / "Can")
-    # No view of that very moment could be had: it would take the place of the removal.
+    # A view just before the removal would use the one request of the window.
     shell.environ |= {"ASTICA_LIMIT": "1", "ASTICA_LIMIT_WINDOW": "0.05"}
     ran = shell("push", "--yes", "--json", "--store", store)
     assert ran.json["removed"] == 3, ran.out + ran.err
@@ -241,7 +243,7 @@ def test_where_one_request_at_a_time_may_leave_a_class_goes_sample_by_sample(
     assert on_service(sandbox, model_id) == in_store(store)
 
 
-def test_a_folder_that_loses_a_few_files_before_each_push_is_noticed(
+def test_a_few_removals_in_each_push_reach_the_limit_of_a_day(
     shell: Shell, sandbox: RunningSandbox, many: Path
 ) -> None:
     """The guard remembers a day: 10 of 40 samples are removed in small pushes, then no more."""

@@ -1,4 +1,4 @@
-"""The whole path under every habit the service may have."""
+"""Push and status under every behaviour the service may have."""
 
 import itertools
 import shutil
@@ -37,7 +37,7 @@ def all_pairs() -> list[dict[str, Any]]:
 
 
 @pytest.mark.switches
-def test_a_store_is_mirrored_exactly_though_answers_are_lost(
+def test_a_store_is_mirrored_exactly_although_answers_are_lost(
     shell: Shell, sandbox: RunningSandbox, photos: Path
 ) -> None:
     made = shell("init", photos, "--create", "Cans", "--type", "image", "--purpose", "sort cans")
@@ -87,7 +87,7 @@ def test_a_service_with_a_lower_limit_than_expected_slows_the_push_and_loses_not
 
 
 @pytest.mark.switches("titles fold", "titles are NFC", "titles are NFD")
-def test_a_title_that_the_service_spells_in_its_own_way_is_in_place(
+def test_a_title_that_the_service_normalises_matches_its_class(
     shell: Shell, sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     folder = fill(tmp_path / "spelled", {"Bu\u0308chse": 2, "Flasche\u00e9": 2, "CAN": 1})
@@ -101,7 +101,7 @@ def test_a_title_that_the_service_spells_in_its_own_way_is_in_place(
 
 
 @pytest.mark.parametrize("length", [20, 1])
-def test_uids_cut_too_short_are_noticed_after_one_upload_and_none_ever_follows(
+def test_uids_cut_too_short_are_detected_after_one_upload_and_no_other_follows(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, length: int
 ) -> None:
     sandbox.set_switches(uid_length=length)
@@ -117,7 +117,7 @@ def test_uids_cut_too_short_are_noticed_after_one_upload_and_none_ever_follows(
 
 
 @pytest.mark.parametrize("length", [40, 36, 32])
-def test_uids_cut_where_the_image_can_still_be_told_do_no_harm(
+def test_cut_uids_that_still_identify_the_image_are_completed(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, length: int
 ) -> None:
     sandbox.set_switches(uid_length=length)
@@ -131,7 +131,7 @@ def test_uids_cut_where_the_image_can_still_be_told_do_no_harm(
 
 @pytest.mark.parametrize("length", [40, 36, 33, 32])
 @pytest.mark.parametrize(("titles", "theirs"), [("fold", "can"), ("nfd", "CAN"), ("nfc", "CAN")])
-def test_cut_uids_under_a_title_that_the_service_spells_in_its_own_way_are_known_again(
+def test_cut_uids_under_a_normalised_title_are_completed(
     shell: Shell, sandbox: RunningSandbox, tmp_path: Path, length: int, titles: str, theirs: str
 ) -> None:
     sandbox.set_switches(uid_length=length, titles=titles)
@@ -150,7 +150,7 @@ def test_cut_uids_under_a_title_that_the_service_spells_in_its_own_way_are_known
         again = shell("push", "--json", "--store", folder)
         assert again.json["in_sync"] is True, again.out
         assert [request.call for request in sandbox.log] == ["view"]
-    # The journal and the index are gone: what is there is known by its uid alone.
+    # Without journal and index, samples are recognised only by their uids.
     for path in (folder / ".astica-sync").glob("*.db*"):
         path.unlink()
     assert shell("push", "--json", "--store", folder).json["in_sync"] is True
@@ -159,13 +159,13 @@ def test_cut_uids_under_a_title_that_the_service_spells_in_its_own_way_are_known
     assert shell("remove-sample", str(ours.sample_id), "--yes", "--store", folder).code == 4
     (folder / "Bottle" / "000.png").unlink()
     (folder / "CAN" / "001.png").unlink()
-    gone = shell("push", "--json", "--yes", "--store", folder)
-    assert (gone.json["removed"], gone.json["in_sync"]) == (2, True), gone.out
+    removal = shell("push", "--json", "--yes", "--store", folder)
+    assert (removal.json["removed"], removal.json["in_sync"]) == (2, True), removal.out
     assert on_service(sandbox, model_id) == in_store(folder) + foreign
 
 
 @pytest.mark.parametrize("length", [40, 34, 32])
-def test_two_classes_of_the_store_that_the_service_takes_for_one_are_settled_though_uids_are_cut(
+def test_two_classes_that_the_service_merges_stay_in_sync_with_cut_uids(
     shell: Shell, sandbox: RunningSandbox, tmp_path: Path, length: int
 ) -> None:
     sandbox.set_switches(uid_length=length, titles="fold")
@@ -193,7 +193,7 @@ def test_two_classes_of_the_store_that_the_service_takes_for_one_are_settled_tho
     assert len(sandbox.samples(model_id)) == 4
 
 
-def test_the_settings_below_hold_every_pair_of_values_of_any_two_switches() -> None:
+def test_the_settings_cover_every_pair_of_values_of_any_two_switches() -> None:
     met = set().union(*map(pairs_of, all_pairs()))
     wanted = {
         ((one, mine), (other, theirs))
@@ -212,7 +212,7 @@ def test_the_settings_below_hold_every_pair_of_values_of_any_two_switches() -> N
         for number, setting in enumerate(all_pairs())
     ],
 )
-def test_the_whole_path_holds_under_every_pair_of_habits(
+def test_push_and_status_work_under_every_pair_of_switches(
     shell: Shell, sandbox: RunningSandbox, tmp_path: Path, setting: dict[str, Any]
 ) -> None:
     sandbox.set_switches(**setting)
@@ -232,7 +232,7 @@ def test_the_whole_path_holds_under_every_pair_of_habits(
         assert (ran.code, ran.json["failed"]) == (0, []), ran.out + ran.err
         held = on_service(sandbox, model_id)
         assert held == in_store(folder) + theirs
-        # A view that still shows what was removed has it removed once more.
+        # A late view still lists what was removed, and it is removed again.
         sandbox.set_switches(view_lag=0.0)
         sandbox.clear_log()
         again = shell("push", "--yes", "--json", "--store", folder)
@@ -245,7 +245,7 @@ def test_the_whole_path_holds_under_every_pair_of_habits(
     sandbox.set_faults("upload:2=lost-after", "upload:4=lost-before", "upload:7=5xx")
     settles()
     if setting["uid_length"] != 32 or setting["repeated_uids"] != "refuse":
-        # There the new place would be refused while the old one holds the image, and the old one goes last.
+        # Otherwise the upload is refused while the old class has the image, which is removed last.
         (folder / "CAN" / "001.png").rename(folder / "Büchse" / "moved.png")
     (folder / "CAN" / "002.png").unlink()
     shutil.rmtree(folder / "Glass")
@@ -254,10 +254,10 @@ def test_the_whole_path_holds_under_every_pair_of_habits(
     settles()
 
 
-@pytest.mark.parametrize(("habit", "says"), [("replace", "keeps one sample for each"), ("refuse", "already exists")])
+@pytest.mark.parametrize(("habit", "reason"), [("replace", "keeps one sample for each"), ("refuse", "already exists")])
 @pytest.mark.parametrize("length", [33, 32])
-def test_an_image_in_two_classes_is_said_to_fail_where_the_service_keeps_one_sample_for_each_cut_uid(
-    shell: Shell, sandbox: RunningSandbox, tmp_path: Path, length: int, habit: str, says: str
+def test_an_image_in_two_classes_fails_where_the_service_keeps_one_sample_for_each_cut_uid(
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path, length: int, habit: str, reason: str
 ) -> None:
     sandbox.set_switches(uid_length=length, repeated_uids=habit)
     folder = fill(tmp_path / "store", {"Can": 2, "Bottle": 1})
@@ -265,7 +265,7 @@ def test_an_image_in_two_classes_is_said_to_fail_where_the_service_keeps_one_sam
     model_id = sandbox.add_model()
     assert shell("init", folder, "--model", str(model_id)).code == 0
     shell.environ["ASTICA_QUARANTINE"] = "0"
-    # One that goes when its twin comes may have been removed by somebody; each of them once more is enough.
+    # A sample that a duplicate replaced may also have been removed elsewhere, so each is sent once more.
     for _ in range(3 if habit == "replace" else 1):
         shell("push", "--store", folder)
     assert len(sandbox.requests_of("upload")) == (6 if habit == "replace" else 4)
@@ -273,10 +273,10 @@ def test_an_image_in_two_classes_is_said_to_fail_where_the_service_keeps_one_sam
         sandbox.clear_log()
         ran = shell("push", "--json", "--store", folder)
         assert (ran.code, ran.json["in_sync"], len(ran.json["failed"])) == (3, False, 1), ran.out
-        assert says in ran.json["failed"][0]["reason"]
+        assert reason in ran.json["failed"][0]["reason"]
         assert not sandbox.requests_of("upload")
         assert len(sandbox.samples(model_id)) == 3
-    # One that replaces takes it into the other class; one that refuses would have to lose it there first.
+    # A service that replaces moves it to the other class; one that refuses accepts it only after its removal there.
     failed = str(ran.json["failed"][0]["path"])
     other = "Can/000.png" if failed == "Bottle/twin.png" else "Bottle/twin.png"
     (folder / (other if habit == "replace" else failed)).unlink()
@@ -285,7 +285,7 @@ def test_an_image_in_two_classes_is_said_to_fail_where_the_service_keeps_one_sam
     assert on_service(sandbox, model_id) == in_store(folder)
 
 
-def test_a_sample_that_somebody_removed_is_sent_again_though_its_twin_came_later_under_the_same_cut_uid(
+def test_a_sample_removed_elsewhere_is_sent_again_although_a_later_duplicate_has_its_cut_uid(
     shell: Shell, sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     sandbox.set_switches(uid_length=32)

@@ -1,4 +1,4 @@
-"""Texts for people: durations, counts, names from outside."""
+"""Text for the terminal: durations, counts, names."""
 
 import pytest
 from hypothesis import given

@@ -43,7 +43,7 @@ def test_a_folder_is_pushed_changed_and_pushed_again_with_the_fewest_requests(
     assert "with 1 request" in third.out
 
 
-def test_a_rename_inside_a_class_is_nothing(shell: Shell, sandbox: RunningSandbox, pushed: Path) -> None:
+def test_a_rename_inside_a_class_sends_nothing(shell: Shell, sandbox: RunningSandbox, pushed: Path) -> None:
     (pushed / "Can" / "000.png").rename(pushed / "Can" / "other name.png")
     assert shell("push", "--store", pushed).code == 0
     assert calls(sandbox) == ["view"]
@@ -81,7 +81,7 @@ def test_the_same_image_in_two_classes_is_two_samples_and_a_warning(
     assert "two classes" not in shell("push", "--json", "--store", pushed).out
 
 
-def test_a_class_that_goes_whole_goes_by_one_request_after_a_look(
+def test_a_whole_class_is_removed_by_one_request_after_a_view(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     for file in (pushed / "Can").iterdir():
@@ -91,7 +91,7 @@ def test_a_class_that_goes_whole_goes_by_one_request_after_a_look(
     assert on_service(sandbox, model_id) == in_store(pushed)
 
 
-def test_what_was_made_elsewhere_is_left_alone(
+def test_unmanaged_samples_are_left_as_they_are(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     sandbox.add_sample(model_id, "Can", b"made on the web page", "my own uid")
@@ -101,12 +101,12 @@ def test_what_was_made_elsewhere_is_left_alone(
     status = shell("pull-status", "--json", "--store", pushed).json
     assert status["remote"] == {"classes": 3, "samples": 7, "managed": 5, "unmanaged": 2}
     assert shell("push", "--yes", "--store", pushed).code == 0
-    kept = {sample.image for sample in sandbox.samples(model_id)}
-    assert {b"made on the web page", b"made by a script"} < kept
-    assert not sandbox.requests_of("class_remove"), "the class holds what is not ours"
+    images = {sample.image for sample in sandbox.samples(model_id)}
+    assert {b"made on the web page", b"made by a script"} < images
+    assert not sandbox.requests_of("class_remove"), "the class has unmanaged samples"
 
 
-def test_a_sample_that_somebody_removed_elsewhere_comes_back(
+def test_a_sample_removed_elsewhere_is_uploaded_again(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     sandbox.remove_sample(sandbox.samples(model_id)[0].sample_id)
@@ -130,17 +130,17 @@ def test_a_lost_index_costs_one_scan_and_a_lost_journal_one_observation(
     assert on_service(sandbox, model_id) == in_store(pushed)
 
 
-def test_the_backup_has_the_bytes_of_what_was_removed(shell: Shell, pushed: Path, tmp_path: Path) -> None:
-    gone = pushed / "Can" / "000.png"
-    image = gone.read_bytes()
-    gone.unlink()
+def test_the_backup_has_the_image_of_a_removed_sample(shell: Shell, pushed: Path, tmp_path: Path) -> None:
+    removed = pushed / "Can" / "000.png"
+    image = removed.read_bytes()
+    removed.unlink()
     assert shell("push", "--store", pushed).code == 0
     ran = shell("backup", "restore", "--store", pushed, "--to", tmp_path / "restored")
     assert ran.code == 0, ran.err
     assert (tmp_path / "restored" / "Can" / "000.png").read_bytes() == image
 
 
-def test_the_log_says_what_went_up_and_what_was_removed(shell: Shell, pushed: Path) -> None:
+def test_the_log_lists_uploads_and_removals(shell: Shell, pushed: Path) -> None:
     (pushed / "Can" / "000.png").unlink()
     shell("push", "--store", pushed)
     lines = shell("log", "--store", pushed).out.splitlines()

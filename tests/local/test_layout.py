@@ -91,7 +91,7 @@ def test_a_damaged_sentinel_is_replaced_by_making_the_store_again(tmp_path: Path
 
 
 @pytest.mark.parametrize("inside", ["a", "a/b", "a/b/c"])
-def test_a_store_inside_a_store_is_refused_both_ways(tmp_path: Path, inside: str) -> None:
+def test_a_store_inside_or_around_another_store_is_refused(tmp_path: Path, inside: str) -> None:
     make(tmp_path / "outer")
     with pytest.raises(StoreError, match="is inside the store"):
         make(tmp_path / "outer" / inside)
