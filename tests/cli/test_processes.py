@@ -73,6 +73,7 @@ def test_the_sandbox_command_serves_until_it_is_stopped_and_keeps_its_data(shell
 
 
 @pytest.mark.long
+@pytest.mark.long
 def test_the_demo_runs_all_its_commands(shell: Shell) -> None:
     ran = shell.finish(shell.start("demo"))
     assert ran.code == 0, ran.err

@@ -75,7 +75,7 @@ def test_the_same_image_in_two_classes_is_two_samples_and_a_warning(
     assert "= Bottle/twin.png  Can/000.png" in status.out
     ran = shell("push", "--store", pushed)
     assert ran.code == 0
-    assert "two classes" in ran.err
+    assert "several classes" in ran.err
     assert len(sandbox.samples(model_id)) == 6
     assert on_service(sandbox, model_id) == in_store(pushed)
     assert "two classes" not in shell("push", "--json", "--store", pushed).out
