@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from astica_sync.core.model import Mark, MarkState
-from astica_sync.local.db.migrations import make_schema
+from astica_sync.local.db.migrations import make_schema, open_with_sqlite_utils
 from astica_sync.local.db.row_pages import Page, in_pages
 from astica_sync.local.db.wal import is_wal_safe
 from astica_sync.sqlite import ErrorTranslation, open_database, refuse_fork
@@ -221,10 +221,9 @@ class Journal:
 
     def history(self, limit: int | None = None, since: float | None = None) -> Iterator[Event]:
         """The history, newest first: the last ``limit`` events at ``since`` or later."""
-        return self._read(
+        return self._query_events(
             f"{_EVENT} WHERE at >= ? ORDER BY id DESC LIMIT ?",
             (float("-inf") if since is None else since, -1 if limit is None else limit),
-            _event,
         )
 
     def removals_since(self, since: float, reason: str) -> dict[str, int]:
@@ -240,7 +239,7 @@ class Journal:
     def events_of(self, uids: Sequence[str]) -> Iterator[Event]:
         """The events of some samples, oldest first; reads the whole history."""
         marks = ", ".join("?" * len(uids))
-        return self._read(f"{_EVENT} WHERE uid IN ({marks}) ORDER BY id", tuple(uids), _event)
+        return self._query_events(f"{_EVENT} WHERE uid IN ({marks}) ORDER BY id", tuple(uids))
 
     def set_bad(self, samples: Iterable[BadSample]) -> None:
         """Records samples that failed themselves."""
@@ -277,6 +276,13 @@ class Journal:
             self._connection.executemany(statement, rows)
             if " mark " in statement:
                 self._transaction.has_marks = True
+
+    def _query_events(self, query: str, values: tuple[object, ...]) -> Iterator[Event]:
+        """Reads the history, which few commands do, through sqlite-utils."""
+        refuse_fork(self._pid)
+        with self._decoding:
+            for row in open_with_sqlite_utils(self._connection).query(query, values):
+                yield _event(*row.values())
 
     def _read(self, query: str, values: tuple[object, ...], make: Callable[[Any], _T]) -> Iterator[_T]:
         refuse_fork(self._pid)
@@ -327,8 +333,9 @@ _EVENT = "SELECT at, run, action, class, uid, path, sample_id, outcome, reason F
 _MARK = "SELECT uid, class, state, sent_at, run, path FROM mark"
 
 
-def _event(row: Any) -> Event:
-    return Event._make((*row[:5], os.fsdecode(row[5]), *row[6:]))
+def _event(at: float, run: str, action: str, class_title: str, uid: str, path: bytes, *rest: Any) -> Event:
+    """The columns are those of ``_EVENT``; the last three, in ``rest``, are the last three fields."""
+    return Event(at, run, action, class_title, uid, os.fsdecode(path), *rest)
 
 
 def _mark(row: tuple[str, str, str, float | None, str, bytes]) -> Mark:
