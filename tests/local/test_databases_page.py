@@ -16,7 +16,7 @@ from astica_sync.local.db.journal import Journal
 PAGE = (Path(__file__).parents[2] / "docs" / "dev" / "databases.md").read_text("utf-8")
 _, INDEX, JOURNAL = re.split(r"^## The (?:index|journal)\n", PAGE, flags=re.MULTILINE)
 SECTIONS = {"index": INDEX, "journal": JOURNAL}
-COMMANDS = re.findall(r"^\$ (sqlite-utils .*)$", PAGE, re.MULTILINE)
+COMMANDS = re.findall(r"^(sqlite-utils query .*)$", PAGE, re.MULTILINE)
 # The command of the environment in which the tests run.
 PROGRAM = Path(sys.executable).with_name("sqlite-utils")
 
