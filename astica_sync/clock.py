@@ -97,4 +97,4 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         if self.stopping.wait(seconds):
-            raise Interrupted("stopped", "What was done is saved; the same command continues from there.")
+            raise Interrupted("stopped", "Finished work is saved. To continue, run the same command again.")

@@ -114,7 +114,7 @@ class Pipeline:
         drained_by: float | None = None
         while True:
             if self.error is None and self._stopping():
-                self.error = Interrupted("stopped", "What was done is saved; the next push continues from there.")
+                self.error = Interrupted("stopped", "Finished work is saved. To continue: astica-sync push")
             while not (exhausted or self.error) and preparing + len(ready) < AHEAD:
                 if weight >= BYTES_AT_ONCE:
                     break
