@@ -131,13 +131,13 @@ def test_a_locked_database_is_waited_for_within_bounds(path: Path) -> None:
     holder.close()
 
 
-def test_a_place_that_cannot_be_written_is_said(path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_an_error(path: Path) -> None:
     path.mkdir()
     with pytest.raises(sqlite.Unwritable):
         open_diary(path)
 
 
-def test_a_full_disk_is_said(path: Path) -> None:
+def test_a_full_disk_is_an_error(path: Path) -> None:
     connection = open_diary(path)
     connection.execute("PRAGMA max_page_count = 3")
     with pytest.raises(sqlite.Unwritable, match="disk is full"), ErrorTranslation(path, diary()):

@@ -196,7 +196,7 @@ def test_a_rotten_object_is_reported_and_healed_when_good_bytes_come_by(backup: 
     assert not leftovers(backup.root)
 
 
-def test_a_rotten_object_that_somebody_renamed_is_healed_too(backup: Backup, source: Path) -> None:
+def test_a_damaged_object_with_another_extension_is_replaced_too(backup: Backup, source: Path) -> None:
     content = hash_of(PNG)
     path = backup.put(source, content).path
     path.rename(path.with_suffix(".jpg"))
@@ -355,7 +355,7 @@ def count_steps(source: Path, root: Path) -> int:
 
 @pytest.mark.parametrize("stands", [False, True], ids=["new", "standing"])
 @pytest.mark.parametrize("failure", ["error", "full", "killed before", "killed after"])
-def test_whatever_step_fails_nothing_half_done_is_visible_and_the_next_run_mends_it(
+def test_after_a_failure_at_any_step_no_partial_object_is_visible_and_the_next_run_repairs_it(
     tmp_path: Path, source: Path, failure: str, stands: bool
 ) -> None:
     def fail(at: int) -> FailingDisk:
@@ -529,7 +529,7 @@ def test_repair_takes_the_first_source_with_the_right_bytes(backup: Backup, sour
     assert backup.read(content) == PNG
 
 
-def test_nobody_needs_this_program_to_check_or_to_copy(backup: Backup, tmp_path: Path) -> None:
+def test_the_backup_can_be_checked_and_copied_without_this_program(backup: Backup, tmp_path: Path) -> None:
     contents = fill(backup, tmp_path, 3)
     (tmp_path / "out").mkdir()
     subprocess.run(f"cp {backup.root}/objects/*/* {tmp_path}/out", shell=True, check=True)

@@ -37,7 +37,7 @@ def fresh(folder: Path) -> Path:
 
 @settings(deadline=None)
 @given(st.lists(ENTRIES, max_size=5))
-def test_what_is_added_is_read_again_whatever_the_names(folder: Path, entries: list[Entry]) -> None:
+def test_entries_with_any_names_are_read_as_they_were_added(folder: Path, entries: list[Entry]) -> None:
     path = fresh(folder)
     Catalog(path, FileSystem()).add(entries)
     assert list(Catalog(path, FileSystem())) == entries
@@ -45,7 +45,7 @@ def test_what_is_added_is_read_again_whatever_the_names(folder: Path, entries: l
 
 @settings(deadline=None)
 @given(st.lists(ENTRIES, min_size=1, max_size=4), st.data())
-def test_a_line_torn_anywhere_costs_that_line_alone(folder: Path, entries: list[Entry], data: st.DataObject) -> None:
+def test_a_torn_line_costs_only_that_line(folder: Path, entries: list[Entry], data: st.DataObject) -> None:
     path = fresh(folder)
     Catalog(path, FileSystem()).add(entries)
     whole = path.read_bytes()
@@ -61,7 +61,7 @@ def test_a_line_torn_anywhere_costs_that_line_alone(folder: Path, entries: list[
 
 @settings(deadline=None)
 @given(st.lists(st.binary(max_size=80)))
-def test_lines_of_nonsense_are_passed_over(folder: Path, nonsense: list[bytes]) -> None:
+def test_invalid_lines_are_skipped(folder: Path, nonsense: list[bytes]) -> None:
     path = fresh(folder)
     path.write_bytes(b"\n".join(nonsense) + b"\n")
     Catalog(path, FileSystem()).add([ONE])
@@ -92,7 +92,7 @@ def test_a_line_with_a_field_of_the_wrong_kind_is_no_line(tmp_path: Path, field:
     assert list(Catalog(path, FileSystem())) == []
 
 
-def test_a_line_is_plain_json_that_a_person_can_read(tmp_path: Path) -> None:
+def test_a_line_is_readable_json(tmp_path: Path) -> None:
     path = tmp_path / "catalog.jsonl"
     Catalog(path, FileSystem()).add([Entry("Büchse", "Büchse/zwei drei.jpg", "ab" * 16, "jpg", 17, 1700000000.9)])
     assert path.read_text(encoding="utf-8") == (

@@ -107,7 +107,7 @@ def test_an_image_that_kills_the_decoder_twice_is_broken(tmp_path: Path) -> None
     assert (tmp_path / "deaths").read_text() == "xx"
 
 
-def test_a_worker_that_ends_of_itself_is_told_by_its_code() -> None:
+def test_the_exit_code_of_a_worker_is_reported() -> None:
     with acting("ask(); sys.exit(7)") as decoder:
         assert "ended by exit code 7" in str(decoder.check_bytes(good()))
 
@@ -156,7 +156,7 @@ def test_modules_in_the_current_folder_are_never_run(monkeypatch: pytest.MonkeyP
         assert decoder.check_bytes(good()) is None
 
 
-def test_a_worker_ends_when_the_program_that_started_it_is_gone() -> None:
+def test_a_worker_ends_with_the_program_that_started_it() -> None:
     command = [sys.executable, "-m", "astica_sync.local.image.decoder_process", str(WORKER_MEMORY), "20"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
         assert worker.stdin is not None and worker.stdout is not None
@@ -167,7 +167,7 @@ def test_a_worker_ends_when_the_program_that_started_it_is_gone() -> None:
         assert worker.stdout.read() == b""
 
 
-def test_a_worker_whose_answer_nobody_reads_ends_quietly() -> None:
+def test_a_worker_whose_answer_is_not_read_ends_without_a_message() -> None:
     command = [sys.executable, "-m", "astica_sync.local.image.decoder_process", str(WORKER_MEMORY), "20"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as worker:
         assert worker.stdin is not None and worker.stdout is not None and worker.stderr is not None

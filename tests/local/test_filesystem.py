@@ -40,7 +40,7 @@ def test_a_listing_tells_what_each_entry_is_without_following_it(tmp_path: Path,
     assert named == {name: (kind, 0 if kind is Kind.FILE else device) for name, kind in kinds.items()}
 
 
-def test_an_entry_that_vanishes_or_cannot_be_looked_at_keeps_nobody_from_the_others(
+def test_an_entry_that_vanishes_or_has_no_status_does_not_hide_the_others(
     tmp_path: Path, fs: FileSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Odd:

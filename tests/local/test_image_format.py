@@ -39,7 +39,7 @@ def row_lengths(width: int, height: int, bits: int, interlaced: bool) -> list[in
 
 
 @pytest.mark.parametrize("name", VERDICTS)
-def test_the_first_bytes_tell_the_format_whatever_the_name_says(name: str) -> None:
+def test_the_first_bytes_determine_the_format(name: str) -> None:
     head = (DAMAGED / name).read_bytes()[:HEAD_BYTES]
     assert sniff(head) == VERDICTS[name]["format"]
 

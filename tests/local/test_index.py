@@ -55,7 +55,7 @@ def index(path: Path) -> Iterator[Index]:
         yield found
 
 
-def test_the_version_tells_that_somebody_else_has_written(index: Index, path: Path) -> None:
+def test_the_version_changes_when_another_connection_writes(index: Index, path: Path) -> None:
     before = index.version
     index.change([], [file(CAN, "3.png", C)], [])
     assert index.version == before
@@ -78,7 +78,7 @@ def test_a_sample_is_one_content_in_one_class_with_all_its_files(index: Index) -
 
 
 @pytest.mark.parametrize("model_id", range(8))
-def test_samples_come_sorted_by_uid_whatever_the_model(index: Index, model_id: int) -> None:
+def test_samples_are_sorted_by_uid_for_any_model(index: Index, model_id: int) -> None:
     uids = [sample.uid for sample in index.local_samples(model_id)]
     assert uids == sorted(uids)
     assert len(uids) == 3
@@ -258,7 +258,9 @@ def test_a_file_that_is_no_index_is_set_aside(path: Path) -> None:
     assert path.with_name("index.db.damaged").exists()
 
 
-def test_damage_found_while_reading_is_said_and_gone_at_the_next_start(index: Index, path: Path) -> None:
+def test_damage_found_while_reading_is_an_error_once_and_the_next_start_has_a_new_file(
+    index: Index, path: Path
+) -> None:
     index.close()
     connection = sqlite3.connect(path)
     connection.execute("UPDATE file SET name = 5 WHERE content = ?", (B,))

@@ -37,7 +37,7 @@ def test_an_attempt_is_a_mark_with_its_time_and_run(path: Path) -> None:
         ]
 
 
-def test_agreeing_keeps_the_time_of_sending_unless_told_otherwise(path: Path) -> None:
+def test_agreeing_keeps_the_time_of_sending_by_default(path: Path) -> None:
     with Journal(path, "run-1") as journal:
         journal.attempt([A], 10.0)
         journal.run = "run-2"
@@ -65,7 +65,7 @@ def test_the_time_of_an_unknown_outcome_moves_and_nothing_else(path: Path) -> No
         assert [(mark.sent_at, mark.run) for mark in journal.marks()] == [(20.0, "run-2"), (10.0, "run-1")]
 
 
-def test_a_forgotten_mark_is_gone(path: Path) -> None:
+def test_a_forgotten_mark_is_removed(path: Path) -> None:
     with Journal(path) as journal:
         journal.attempt([A, B], 10.0)
         journal.forget([A[0]])
@@ -113,7 +113,7 @@ def test_a_bad_sample_stays_until_it_is_asked_for(path: Path) -> None:
         assert list(journal.bad()) == []
 
 
-def test_meta_keeps_whatever_json_can_say(path: Path) -> None:
+def test_meta_stores_any_json_value(path: Path) -> None:
     with Journal(path) as journal:
         assert journal.get_meta("view") is None
         assert journal.get_meta("view", 3) == 3
@@ -172,7 +172,7 @@ def test_a_journal_of_a_newer_version_is_refused(path: Path) -> None:
     assert "upgrade" in caught.value.hint
 
 
-def test_a_damaged_journal_is_said_and_left_as_it_is(path: Path) -> None:
+def test_a_damaged_journal_is_an_error_and_not_changed(path: Path) -> None:
     with Journal(path) as journal:
         journal.attempt([(f"{number:032x}-00000000", "Can", "x") for number in range(500)], 1.0)
     data = bytearray(path.read_bytes())

@@ -69,7 +69,7 @@ def test_a_new_store_remembers_its_model_and_its_folder(tmp_path: Path) -> None:
     assert check_root(layout) == sentinel
 
 
-def test_making_a_store_again_is_harmless_and_keeps_its_id(tmp_path: Path) -> None:
+def test_making_a_store_again_keeps_its_id(tmp_path: Path) -> None:
     first = read_sentinel(make(tmp_path / "store"))
     assert read_sentinel(make(tmp_path / "store")).store_id == first.store_id
 
@@ -181,7 +181,7 @@ def test_a_store_from_another_machine_is_not_the_store(tmp_path: Path) -> None:
         check_root(layout)
 
 
-def test_a_store_that_was_renamed_or_mounted_anew_is_the_store(tmp_path: Path) -> None:
+def test_a_renamed_or_remounted_store_is_the_same_store(tmp_path: Path) -> None:
     layout = make(tmp_path / "store")
     layout.root.rename(tmp_path / "renamed")
     renamed = find_store(tmp_path / "renamed")
@@ -189,14 +189,14 @@ def test_a_store_that_was_renamed_or_mounted_anew_is_the_store(tmp_path: Path) -
     check_root(renamed)
 
 
-def test_a_store_that_is_gone_is_not_the_store(tmp_path: Path) -> None:
+def test_a_deleted_store_is_not_the_store(tmp_path: Path) -> None:
     layout = make(tmp_path / "store")
     shutil.rmtree(layout.root)
     with pytest.raises(StoreChanged):
         check_root(layout)
 
 
-def test_the_machine_s_name_gives_its_id_away_to_nobody() -> None:
+def test_the_machine_name_does_not_disclose_the_machine_id() -> None:
     name = machine_name()
     assert len(name) == 16
     identity = Path("/etc/machine-id")

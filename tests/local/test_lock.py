@@ -45,7 +45,7 @@ def held_elsewhere(layout: Layout, command: str = "astica-sync push") -> Iterato
             process.kill()
 
 
-def test_a_second_process_is_told_who_writes(layout: Layout) -> None:
+def test_a_second_process_gets_an_error_that_names_the_writer(layout: Layout) -> None:
     with held_elsewhere(layout) as process:
         with pytest.raises(StoreBusy) as caught, writer_lock(layout):
             pass

@@ -61,7 +61,7 @@ SAMPLES: list[SnapshotSample] = [
 ]
 
 
-def test_what_is_frozen_is_read_again_whatever_the_names(backup: Backup) -> None:
+def test_a_snapshot_with_any_names_is_read_as_it_was_written(backup: Backup) -> None:
     snapshots = Manifests(backup, FileSystem())
     assert snapshots.ids() == []
     frozen = snapshots.write(lambda: SAMPLES)
@@ -84,7 +84,7 @@ def test_what_is_not_in_the_backup_cannot_be_frozen(backup: Backup) -> None:
     assert Manifests(backup, FileSystem()).ids() == []
 
 
-def test_a_snapshot_that_was_changed_or_lost_is_not_believed(backup: Backup) -> None:
+def test_a_changed_or_lost_snapshot_is_an_error(backup: Backup) -> None:
     snapshots = Manifests(backup, FileSystem())
     frozen = snapshots.write(lambda: SAMPLES)
     file = snapshots.folder / f"{frozen}.jsonl"
@@ -100,7 +100,7 @@ def test_a_snapshot_that_was_changed_or_lost_is_not_believed(backup: Backup) -> 
         snapshots.check("../../etc/passwd")
 
 
-def test_a_disk_that_fails_is_said(backup: Backup) -> None:
+def test_a_failing_disk_is_an_error(backup: Backup) -> None:
     with pytest.raises(StoreError, match="cannot be written: No space left"):
         Manifests(backup, Failing("write")).write(lambda: SAMPLES)
     Manifests(backup, FileSystem()).write(lambda: SAMPLES)
@@ -117,7 +117,7 @@ def test_a_folder_that_an_earlier_run_could_not_make_durable_is_made_so_before_a
                 Manifests(backup, Failing(f"sync {above.name}")).write(lambda: SAMPLES)
 
 
-def test_other_files_in_the_folder_are_passed_over(backup: Backup) -> None:
+def test_other_files_in_the_folder_are_skipped(backup: Backup) -> None:
     snapshots = Manifests(backup, FileSystem())
     frozen = snapshots.write(lambda: SAMPLES)
     (snapshots.folder / "notes.txt").write_text("mine")

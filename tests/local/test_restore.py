@@ -162,7 +162,7 @@ def test_an_edited_catalog_writes_nothing_outside_its_class_folders(kept: Kept, 
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.tuples(st.text(max_size=6), st.text("./ab\0\\", max_size=9)), max_size=6))
-def test_no_catalog_whatever_it_says_writes_outside(
+def test_no_catalog_makes_a_restore_write_outside_the_class_folders(
     tmp_path_factory: pytest.TempPathFactory, names: list[tuple[str, str]]
 ) -> None:
     folder = tmp_path_factory.mktemp("any")

@@ -669,7 +669,7 @@ def test_a_scan_goes_on_when_the_index_is_locked(store: Store) -> None:
     assert not store.index.is_private
 
 
-def test_an_index_that_turns_out_damaged_is_begun_anew(store: Store) -> None:
+def test_an_index_that_proves_damaged_during_a_scan_is_replaced(store: Store) -> None:
     store.write("Can/1.png")
     store.scan()
     connection = sqlite3.connect(store.layout.index_db)
@@ -724,7 +724,7 @@ def test_a_scan_works_where_nothing_can_be_written(store: Store) -> None:
 # The second look
 
 
-def test_a_file_that_is_gone_is_absent(store: Store) -> None:
+def test_a_deleted_file_is_absent(store: Store) -> None:
     content = store.write("Can/old/1.png")
     store.scan()
     assert not store.absent("Can/old/1.png", content)
