@@ -100,7 +100,7 @@ def test_totals_follow_every_change(index: Index) -> None:
 
 
 def test_the_same_image_in_two_classes_is_named(index: Index) -> None:
-    assert list(index.twins()) == [
+    assert list(index.shared_contents()) == [
         (A, [("Bottle", "Bottle/x.png"), ("Can", "Can/2.png"), ("Can", "Can/old/1.png")]),
     ]
 
@@ -282,7 +282,7 @@ def test_a_flipped_byte_is_no_crash(index: Index, path: Path, seed: int) -> None
     path.write_bytes(data)
     try:
         with Index(path, busy_s=0.02) as found:
-            list(found.local_samples(3)), list(found.problems()), list(found.twins())
+            list(found.local_samples(3)), list(found.problems()), list(found.shared_contents())
             found.totals(), found.folders(), found.known(CAN.folder_id), found.get_meta("ignore_digest")
             found.change([CAN], [file(CAN, "c.png", C)], [])
     except DatabaseError as error:

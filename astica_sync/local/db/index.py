@@ -215,7 +215,7 @@ class Index(CacheFile):
             self.write(lambda connection: _set_meta(connection, "totals", totals))
         return totals[0], totals[1], totals[2]
 
-    def twins(self) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    def shared_contents(self) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         """Each content that is in two or more classes, with the (class, path) of all its files."""
         contents = self._rows(
             "SELECT content FROM file JOIN folder ON folder.id = file.folder_id WHERE content IS NOT NULL"
