@@ -91,30 +91,42 @@ def _switch(value: object) -> bool:
     return known[text]
 
 
+LOWER, HIGHER = "lower", "higher"
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting: its name in the files, its environment variable, its default and its meaning."""
+    """One setting: its name in the files, its environment variable, its default and its meaning. ``store_may`` is the
+    direction in which a store's own file may change it: that file may have come in a downloaded archive, so it can
+    tighten a protection and not loosen it. "" where it may have any value."""
 
     name: str
     variable: str | None
     default: Any
     parse: Callable[[object], Any]
     help: str
+    store_may: str = ""
 
 
 SETTINGS = (
     Setting("train_url", "ASTICA_TRAIN_URL", "https://train.astica.ai", _url, "address of the training endpoint"),
     Setting("detect_url", "ASTICA_DETECT_URL", "https://detect.astica.ai", _url, "address of the detection endpoint"),
-    Setting("limit", "ASTICA_LIMIT", 90, _count, "requests that the service allows in one window, for each endpoint"),
-    Setting("limit_window", "ASTICA_LIMIT_WINDOW", 60.0, _seconds, "length of that window, in seconds"),
-    Setting("quarantine", "ASTICA_QUARANTINE", 60.0, _quarantine, "seconds before an unanswered upload is repeated"),
-    Setting("max_remove", None, 0.1, _share, "share of all managed samples that a push may remove without asking"),
-    Setting("max_remove_class", None, 0.5, _share, "the same for the samples of one class"),
-    Setting("min_remove", None, 10, _count_or_zero, "number of removals that are allowed whatever their share"),
+    Setting(
+        "limit", "ASTICA_LIMIT", 90, _count, "requests that the service allows in one window, for each endpoint", LOWER
+    ),
+    Setting("limit_window", "ASTICA_LIMIT_WINDOW", 60.0, _seconds, "length of that window, in seconds", HIGHER),
+    Setting(
+        "quarantine", "ASTICA_QUARANTINE", 60.0, _quarantine, "seconds before an unanswered upload is repeated", HIGHER
+    ),
+    Setting(
+        "max_remove", None, 0.1, _share, "share of all managed samples that a push may remove without asking", LOWER
+    ),
+    Setting("max_remove_class", None, 0.5, _share, "the same for the samples of one class", LOWER),
+    Setting("min_remove", None, 10, _count_or_zero, "number of removals that are allowed whatever their share", LOWER),
     Setting("class_remove", None, True, _switch, "remove a whole class with one request where that saves requests"),
     Setting("settle", None, 1.0, _seconds, "seconds without a change before the watcher uploads a file"),
     Setting("observe_every", None, 900.0, _seconds, "most seconds between two views of a watcher"),
-)  # fmt: skip
+)
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 
@@ -156,15 +168,38 @@ def load_settings(
             values[name] = _parse(_BY_NAME[name], value, source)
             sources[name] = source
 
-    for file in (user_file, store_file):
-        if file is not None:
-            take(_read_file(file), str(file))
+    if user_file is not None:
+        take(_read_file(user_file), str(user_file))
     variables = {setting.variable: setting.name for setting in SETTINGS if setting.variable}
+    if store_file is not None:
+        given = _read_file(store_file)
+        stronger = {name for variable, name in variables.items() if environ.get(variable)}
+        stronger |= {name for name, value in (flags or {}).items() if value is not None}
+        for name in given.keys() - stronger:
+            _refuse_loosening(_BY_NAME[name], given[name], values[name], store_file)
+        take(given, str(store_file))
     for variable, name in variables.items():
         if environ.get(variable):
             take({name: environ[variable]}, variable)
     take({name: value for name, value in (flags or {}).items() if value is not None}, "the command line")
     return Settings(**values, sources=sources)
+
+
+def _refuse_loosening(setting: Setting, value: object, allowed: Any, file: Path) -> None:
+    """A store's own file can only tighten a protection."""
+    wanted = _parse(setting, value, str(file))
+    if (setting.store_may == LOWER and wanted > allowed) or (setting.store_may == HIGHER and wanted < allowed):
+        place = f"in {user_config_file()}" + (f" or {setting.variable}" if setting.variable else "")
+        raise ConfigError(
+            f"{file} sets {setting.name} to {value}, and a store's file may only make it {setting.store_may} than "
+            f"{allowed}",
+            f"Set it {place} instead.",
+        )
+
+
+def read_default(name: str) -> Any:
+    """The default of a setting."""
+    return _BY_NAME[name].default
 
 
 def _parse(setting: Setting, value: object, source: str) -> Any:

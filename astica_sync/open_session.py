@@ -3,22 +3,27 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from astica_sync.clock import SystemClock
-from astica_sync.config import Settings, load_key, load_settings, machine_state_folder, user_config_file
+from astica_sync.config import SETTINGS, Settings, load_key, load_settings, machine_state_folder, user_config_file
 from astica_sync.core.plan.guard import Allowance
 from astica_sync.errors import ConfigError
 from astica_sync.local.identity import Sentinel, read_sentinel
 from astica_sync.local.layout import SETTINGS_FILE, Layout, find_store
 from astica_sync.secret import Secret
 from astica_sync.sync.progress import ProgressListener
+from astica_sync.trust import FILE_NAME as TRUST_FILE
+from astica_sync.trust import refuse_untrusted
 
 if TYPE_CHECKING:
     from astica_sync.remote.service import Service
     from astica_sync.sync.session import Session
+
+
+ADDRESSES = ("train_url", "detect_url")
 
 
 def find(store: Path | None) -> Layout:
@@ -30,20 +35,61 @@ def find(store: Path | None) -> Layout:
     return find_store(store if store is not None else Path.cwd())
 
 
-def settings_for(layout: Layout | None, flags: dict[str, object] | None = None) -> Settings:
+def settings_for(layout: Layout | None, flags: dict[str, object] | None = None, *, offline: bool = False) -> Settings:
     """The settings that apply to this store. Where nothing sets the service's address, it is the one that the store was
-    made with."""
-    store_file = layout.root / SETTINGS_FILE if layout else None
-    settings = load_settings(os.environ, store_file=store_file, user_file=user_config_file(), flags=flags)
-    if layout is not None and settings.sources["train_url"] == "default":
-        bound = read_sentinel(layout).train_url
-        return load_settings(
-            os.environ,
-            store_file=store_file,
-            user_file=user_config_file(),
-            flags={"train_url": bound, **(flags or {})},
-        )
+    made with.
+
+    Args:
+        offline: nothing is sent, so the store may name any address.
+
+    Raises:
+        ConfigError: a setting is wrong.
+        UntrustedAddress: the store's own files name an address that the user has not allowed.
+    """
+    if layout is None:
+        return load_settings(os.environ, user_file=user_config_file(), flags=flags)
+    settings = _with_store_files(layout, flags)
+    if not offline:
+        refuse_untrusted(trust_file(), layout.root, _from_store_files(layout, settings))
     return settings
+
+
+def store_addresses(layout: Layout) -> list[str]:
+    """The addresses that the store's own files choose, as things are now.
+
+    Raises:
+        ConfigError: a setting is wrong.
+    """
+    return _from_store_files(layout, _with_store_files(layout, None))
+
+
+def trust_file() -> Path:
+    """Where this user's permissions are recorded."""
+    return machine_state_folder() / TRUST_FILE
+
+
+def _with_store_files(layout: Layout, flags: dict[str, object] | None) -> Settings:
+    store_file = layout.root / SETTINGS_FILE
+    settings = load_settings(os.environ, store_file=store_file, user_file=user_config_file(), flags=flags)
+    if settings.sources["train_url"] != "default":
+        return settings
+    bound = read_sentinel(layout).train_url
+    if bound == settings.train_url:
+        return settings
+    settings = load_settings(
+        os.environ, store_file=store_file, user_file=user_config_file(), flags={"train_url": bound, **(flags or {})}
+    )
+    return replace(settings, sources={**settings.sources, "train_url": str(layout.sentinel_file)})
+
+
+def _from_store_files(layout: Layout, settings: Settings) -> list[str]:
+    files = {str(layout.root / SETTINGS_FILE), str(layout.sentinel_file)}
+    usual = {setting.default for setting in SETTINGS if setting.name in ADDRESSES}
+    return [
+        getattr(settings, name)
+        for name in ADDRESSES
+        if settings.sources[name] in files and getattr(settings, name) not in usual
+    ]
 
 
 @contextlib.contextmanager
@@ -90,7 +136,7 @@ def budget_use(layout: Layout) -> tuple[int, int]:
     """
     from astica_sync.remote.rate_limiter import RateLimiter, limiter_name
 
-    settings = settings_for(layout)
+    settings = settings_for(layout, offline=True)
     file = machine_state_folder() / "budget.db"
     if not file.exists():
         return 0, settings.limit
@@ -139,7 +185,7 @@ def open_session(
 
     layout = find(store)
     sentinel = read_sentinel(layout)
-    settings = settings_for(layout)
+    settings = settings_for(layout, offline=offline)
     if not offline:
         _refuse_another_service(settings, sentinel)
     key = Secret("") if offline else load_key(os.environ)

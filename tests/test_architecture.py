@@ -33,13 +33,14 @@ ARROWS: dict[str, set[str]] = {
     "clock": {"errors"},
     "sqlite": {"errors"},
     "config": {"address", "errors", "secret"},
+    "trust": {"errors"},
     "core": set(),
     "local": {"core", "errors", "clock", "sqlite"},
     "remote": {"core", "address", "errors", "clock", "secret", "sqlite"},
     "sync": {"core", "local", "remote", "errors", "clock"},
     "training": {"core", "local", "remote", "errors", "clock"},
     "sandbox": set(),
-    "open_session": {"core", "local", "remote", "sync", "config", "errors", "clock", "secret"},
+    "open_session": {"core", "local", "remote", "sync", "config", "trust", "errors", "clock", "secret"},
     "api": {"core", "local", "remote", "sync", "training", "open_session", "config", "errors", "clock", "secret"},
     "cli": {
         "core",
@@ -54,7 +55,7 @@ ARROWS: dict[str, set[str]] = {
         "errors",
         "clock",
     }
-    | {"address", "secret", "version"},
+    | {"address", "secret", "trust", "version"},
     "entry": {"cli"},
     "version": {"api"},
 }

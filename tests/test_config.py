@@ -34,8 +34,8 @@ def test_each_source_of_a_setting_overrides_the_weaker_ones(tmp_path: Path) -> N
         return found.limit, found.sources["limit"]
 
     assert limit({}) == (90, "default")
-    user.write_text("limit = 10")
-    assert limit({}) == (10, str(user))
+    user.write_text("limit = 25")
+    assert limit({}) == (25, str(user))
     store.write_text("limit = 20")
     assert limit({}) == (20, str(store))
     assert limit({"ASTICA_LIMIT": "30"}) == (30, "ASTICA_LIMIT")

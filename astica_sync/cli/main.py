@@ -22,6 +22,7 @@ GROUPS = {
     "Start": {
         "init": "astica_sync.cli.start.init:init",
         "demo": "astica_sync.cli.start.demo:demo",
+        "trust": "astica_sync.cli.start.trust:trust",
         "completion": "astica_sync.cli.start.completion:completion",
     },
     "Daily": {

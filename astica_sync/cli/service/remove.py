@@ -144,7 +144,7 @@ def model_to_remove_from(store: Path | None, model_id: int | None) -> "Iterator[
         layout = None
     if layout is not None:
         bound = read_sentinel(layout)
-        mirrors = model_id in (None, bound.model_id) and settings_for(layout).train_url == bound.train_url
+        mirrors = model_id in (None, bound.model_id) and settings_for(layout, offline=True).train_url == bound.train_url
         if not mirrors and store is not None:
             raise AsticaSyncError(
                 f"{layout.root} mirrors model {bound.model_id}", "Use the store of that model, or no --store."

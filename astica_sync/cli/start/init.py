@@ -12,11 +12,13 @@ from astica_sync.cli.render.text import number, safe
 from astica_sync.cli.render.verbosity import Verbosity, verbosity
 from astica_sync.cli.render.waits import Waits
 from astica_sync.clock import SystemClock
-from astica_sync.config import load_key
+from astica_sync.config import load_key, read_default
 from astica_sync.errors import StoreChanged, StoreError
 from astica_sync.local.create_store import check_place, create_store
 from astica_sync.local.identity import read_sentinel
 from astica_sync.local.layout import Layout
+from astica_sync.open_session import trust_file
+from astica_sync.trust import trust_address
 
 INTENT = "creating.json"
 DEFAULT_TYPE = "image"
@@ -85,6 +87,9 @@ def init(
             assert model_id is not None
             model = service.view(model_id)[0].model
     create_store(layout.root, model_id=model.model_id, train_url=settings.train_url, now=clock.now(), rebind=rebind)
+    if settings.train_url != read_default("train_url"):
+        # The user gave this address, so the store may go on using it.
+        trust_address(trust_file(), layout.root, settings.train_url, clock.now())
     if title is not None:
         attempt.forget()
     click.echo(f'{safe(str(layout.root))} mirrors model {model.model_id} "{safe(model.title)}"')
