@@ -28,7 +28,7 @@ DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")])
 BLOCK = re.compile(r"^ *```(\w*)[^\n]*\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
-PENDING = ("sandbox.md", "backup-format.md")
+PENDING = ("backup-format.md",)
 USER_PAGES = sorted(page for page in [*DOCS.glob("*.md"), *REFERENCE.glob("*.md")] if page.name not in PENDING)
 SPAN = re.compile(r"`([^`\n]+)`")
 

@@ -1,4 +1,4 @@
-"""Promise 6, the deciding half: whatever the network does, the service never sees more than its limit."""
+"""Promise 6: with any network, the rule never lets the service receive more requests than its limit."""
 
 import math
 from bisect import bisect_left
@@ -16,15 +16,15 @@ def answered(*times: float) -> list[RequestTimes]:
     return [RequestTimes(time, time, time + 30) for time in times]
 
 
-def test_a_request_starts_at_once_while_fewer_than_the_limit_count() -> None:
+def test_a_request_starts_immediately_while_fewer_than_the_limit_count() -> None:
     assert next_start(answered(1, 2), 3, WINDOW, now=5, blocked_until=0, ahead=0) == 5
 
 
-def test_a_full_window_opens_one_window_after_its_oldest_answer() -> None:
+def test_a_place_is_free_one_window_after_the_oldest_answer() -> None:
     assert next_start(answered(1, 2, 3), 3, WINDOW, now=5, blocked_until=0, ahead=0) == 61
 
 
-def test_the_answer_counts_and_not_the_sending() -> None:
+def test_the_window_starts_with_the_answer() -> None:
     assert (
         next_start([RequestTimes(sent=1, answered=4, timeout_at=30)], 1, WINDOW, now=5, blocked_until=0, ahead=0) == 64
     )
@@ -34,16 +34,16 @@ def test_a_request_under_way_counts_for_at_least_a_window_from_now() -> None:
     assert next_start([RequestTimes(1, None, 31)], 1, WINDOW, now=20, blocked_until=0, ahead=0) == 80
 
 
-def test_a_lost_request_counts_until_a_window_after_its_time_out() -> None:
+def test_a_lost_request_counts_until_a_window_after_its_timeout() -> None:
     assert next_start([RequestTimes(1, None, 31)], 1, WINDOW, now=50, blocked_until=0, ahead=0) == 91
     assert next_start([RequestTimes(1, None, 31)], 1, WINDOW, now=91, blocked_until=0, ahead=0) == 91
 
 
-def test_no_request_starts_while_the_service_blocks_requests() -> None:
+def test_no_request_starts_while_all_are_blocked() -> None:
     assert next_start([], 90, WINDOW, now=5, blocked_until=9, ahead=0) == 9
 
 
-def test_a_place_is_left_for_each_one_waiting_in_a_higher_lane() -> None:
+def test_a_place_is_left_for_each_request_waiting_in_a_higher_lane() -> None:
     requests = answered(1, 2)
     assert next_start(requests, 4, WINDOW, now=5, blocked_until=0, ahead=1) == 5
     assert next_start(requests, 4, WINDOW, now=5, blocked_until=0, ahead=2) == 61
@@ -68,8 +68,8 @@ exchanges = st.lists(
 def test_no_window_of_the_service_holds_more_than_the_limit(
     exchanges: list[tuple[float, float, float, bool]], limit: int
 ) -> None:
-    """Requests come after random gaps, take random times, and are carried out at random moments under way; some are
-    never answered. Each waits until exactly the time it is given, asking again when that was a lower bound."""
+    """Requests come after random gaps, take random times, and are carried out at a random time in between; some are
+    never answered. Each starts at exactly the time given by the rule, asking again where that is a lower bound."""
     now = 1000.0
     requests: list[RequestTimes] = []
     moments: list[float] = []
@@ -85,7 +85,7 @@ def test_no_window_of_the_service_holds_more_than_the_limit(
 
 
 def known(requests: list[RequestTimes], now: float) -> list[RequestTimes]:
-    """What can be known at one moment: no answer that is yet to come."""
+    """What is known at the time ``now``: no answer of the future."""
     return [
         RequestTimes(
             request.sent,
@@ -97,10 +97,8 @@ def known(requests: list[RequestTimes], now: float) -> list[RequestTimes]:
 
 
 @given(exchanges, st.integers(1, 6))
-def test_waiting_is_never_longer_than_the_rule_demands(
-    exchanges: list[tuple[float, float, float, bool]], limit: int
-) -> None:
-    """Just before the moment that is named, the limit is used up."""
+def test_waiting_is_never_longer_than_needed(exchanges: list[tuple[float, float, float, bool]], limit: int) -> None:
+    """Just before the given time, the limit is used up."""
     now = 1000.0
     requests: list[RequestTimes] = []
     for gap, latency, _, _ in exchanges:
@@ -120,7 +118,7 @@ def test_waiting_is_never_longer_than_the_rule_demands(
     st.integers(1, 20),
     st.integers(0, 90),
 )
-def test_the_forecast_is_what_a_run_then_takes(
+def test_the_forecast_is_the_time_a_run_takes(
     before: list[tuple[int, int]], count: int, limit: int, latency: int, blocked: int
 ) -> None:
     now = 100.0
@@ -142,6 +140,6 @@ def test_the_forecast_of_a_long_backlog_is_a_window_and_a_latency_for_each_limit
     assert forecast([], 900_000, 90, WINDOW, 0.5, now=0) == pytest.approx(9_999 * 60.5 + 0.5)
 
 
-def test_a_forecast_under_a_limit_of_any_height_is_a_matter_of_the_requests_that_count():
+def test_a_forecast_with_a_high_limit_is_fast():
     requests = [RequestTimes(0.0, 1.0, 180.0), RequestTimes(1.0, None, 180.0)]
     assert forecast(requests, 10, 10**12, 60.0, 0.5, 2.0) == 0.5

@@ -200,7 +200,7 @@ def test_a_service_that_echoes_the_key_is_not_quoted(shell: Shell, tmp_path: Pat
     assert CANARY.encode() in server.requests[0]
 
 
-def test_an_unreachable_service_shows_no_key(shell: Shell, tmp_path: Path) -> None:
+def test_the_error_for_an_unreachable_service_does_not_contain_the_key(shell: Shell, tmp_path: Path) -> None:
     store = fill(tmp_path / "mirrored", {"Can": 1})
     create_store(store, model_id=MODEL, train_url="http://127.0.0.1:1", now=0.0)
     shell.environ["ASTICA_TRAIN_URL"] = "http://127.0.0.1:1"

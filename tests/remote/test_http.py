@@ -1,4 +1,4 @@
-"""Answers that never end, lie, or come from somebody else."""
+"""HTTP exchanges with slow, wrong and foreign servers."""
 
 import contextlib
 import gc
@@ -39,7 +39,7 @@ def body(image: bytes | None = None) -> RequestBody:
 
 
 def void(_: object) -> None:
-    """For a lambda that is to give nothing back."""
+    """Makes a lambda return None."""
 
 
 def post(url: str, limits: ExchangeLimits = LIMITS, image: bytes | None = None) -> Answer | NoAnswer:
@@ -50,7 +50,7 @@ def post(url: str, limits: ExchangeLimits = LIMITS, image: bytes | None = None) 
         client.close()
 
 
-def test_a_post_carries_json_of_a_known_length_and_nothing_of_the_key_outside_of_it() -> None:
+def test_a_post_has_json_with_a_content_length_and_the_key_in_its_body_only() -> None:
     with strange(saying(http(OK, "200 OK", "X-More: yes"))) as server:
         answer = post(server.url)
     assert isinstance(answer, Answer)
@@ -75,8 +75,8 @@ def test_connections_are_reused() -> None:
 
 
 @pytest.mark.parametrize("ending", ["answer", "cut answer", "broken off", "not begun"])
-def test_what_was_sent_is_let_go_with_the_end_of_its_exchange(ending: str) -> None:
-    """And not when the interpreter next looks for what only holds itself: that is seldom, and an image is large."""
+def test_the_body_is_freed_at_the_end_of_the_exchange(ending: str) -> None:
+    """Not only by the garbage collector, which runs seldom; an image is large."""
     ended = threading.Event()
     talk: Talk = {
         "answer": saying(*[http(OK)] * 2),
@@ -101,7 +101,7 @@ def test_what_was_sent_is_let_go_with_the_end_of_its_exchange(ending: str) -> No
         gc.enable()
 
 
-def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again() -> None:
+def test_a_connection_that_the_server_closed_is_not_reused() -> None:
     closed = threading.Event()
 
     def talk(connection: socket.socket) -> None:
@@ -128,13 +128,13 @@ def test_a_closed_port_proves_that_nothing_was_sent() -> None:
     assert "refused" in found.reason
 
 
-def test_a_name_that_does_not_exist_proves_that_nothing_was_sent() -> None:
+def test_an_unknown_host_proves_that_nothing_was_sent() -> None:
     answer = post("https://no-such-host.invalid")
     assert isinstance(answer, NoAnswer)
     assert not answer.sent
 
 
-def test_a_server_that_speaks_no_tls_gets_nothing() -> None:
+def test_a_server_without_tls_receives_nothing() -> None:
     def talk(connection: socket.socket) -> None:
         connection.recv(1000)
         connection.sendall(http(OK))
@@ -164,14 +164,14 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_an_answer_that_is_not_whole_is_silence_after_sending(kind: str) -> None:
+def test_an_incomplete_answer_is_no_answer_after_sending(kind: str) -> None:
     with strange(saying(BROKEN[kind])) as server:
         found = post(server.url)
     assert isinstance(found, NoAnswer)
     assert found.sent
 
 
-def test_more_bytes_than_were_announced_are_no_part_of_any_answer() -> None:
+def test_bytes_beyond_the_content_length_belong_to_no_answer() -> None:
     with strange(saying(http(OK, length=len(OK) - 1), http(OK))) as server:
         client = HttpClient(server.url)
         first, second = (client.post("/", body(), LIMITS) for _ in range(2))
@@ -191,7 +191,7 @@ def test_a_compressed_answer_is_read() -> None:
 
 @pytest.mark.parametrize("size", [9_999, 10_000, 10_001, 100_000])
 @pytest.mark.parametrize("packed", [False, True])
-def test_an_answer_has_a_largest_size_even_when_it_comes_compressed(size: int, packed: bool) -> None:
+def test_the_size_limit_of_an_answer_holds_for_compressed_ones_too(size: int, packed: bool) -> None:
     content = b" " * size
     answer = http(gzip.compress(content), "200 OK", "Content-Encoding: gzip") if packed else http(content)
     with strange(saying(answer)) as server:
@@ -224,7 +224,7 @@ def test_a_gzip_bomb_does_not_fill_the_memory() -> None:
     [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"],
     ids=["status line", "headers", "body"],
 )
-def test_an_answer_that_drips_in_slowly_meets_the_deadline_of_the_whole(start: bytes) -> None:
+def test_a_slow_answer_ends_at_the_deadline_of_the_exchange(start: bytes) -> None:
     def drip(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(start or b"HTTP/1.1 ")
@@ -237,7 +237,7 @@ def test_an_answer_that_drips_in_slowly_meets_the_deadline_of_the_whole(start: b
     assert found == NoAnswer(True, "timed out before the answer was complete")
 
 
-def test_an_answer_without_an_end_meets_the_deadline_of_the_whole() -> None:
+def test_an_endless_answer_ends_at_the_deadline_of_the_exchange() -> None:
     def flood(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -250,7 +250,7 @@ def test_an_answer_without_an_end_meets_the_deadline_of_the_whole() -> None:
     assert found == NoAnswer(True, "timed out before the answer was complete")
 
 
-def test_a_connection_that_does_not_come_about_proves_that_nothing_was_sent() -> None:
+def test_a_connection_timeout_proves_that_nothing_was_sent() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, contextlib.ExitStack() as waiting:
         for _ in range(3):
             early = waiting.enter_context(socket.socket())
@@ -261,7 +261,7 @@ def test_a_connection_that_does_not_come_about_proves_that_nothing_was_sent() ->
 
 
 @pytest.mark.parametrize(("seconds", "quiet"), [(60, 0.2), (0.2, 60)])
-def test_a_silent_server_is_given_up_after_the_quiet_time_or_at_the_deadline(seconds: float, quiet: float) -> None:
+def test_a_silent_server_times_out_after_the_idle_time_or_at_the_deadline(seconds: float, quiet: float) -> None:
     ended = threading.Event()
     with strange(lambda connection: void(ended.wait(5))) as server:
         found = post(server.url, ExchangeLimits(seconds, quiet, answer_bytes=10_000))
@@ -269,7 +269,7 @@ def test_a_silent_server_is_given_up_after_the_quiet_time_or_at_the_deadline(sec
     assert found == NoAnswer(True, "timed out before the answer was complete")
 
 
-def test_a_server_that_reads_nothing_is_given_up_too() -> None:
+def test_a_server_that_reads_nothing_times_out() -> None:
     ended = threading.Event()
     with strange(lambda connection: void(ended.wait(5))) as server:
         found = post(server.url, SOON, image=bytes(20_000_000))
@@ -279,7 +279,7 @@ def test_a_server_that_reads_nothing_is_given_up_too() -> None:
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"])
-def test_a_redirect_is_an_answer_and_never_followed(status: str) -> None:
+def test_a_redirect_is_returned_and_never_followed(status: str) -> None:
     with strange(saying(http(OK))) as other, strange(saying(http(b"", status, f"Location: {other.url}/"))) as server:
         answer = post(server.url)
     assert isinstance(answer, Answer)
@@ -287,8 +287,8 @@ def test_a_redirect_is_an_answer_and_never_followed(status: str) -> None:
     assert other.connections == 0
 
 
-def test_an_answer_before_the_whole_request_was_read_is_heard() -> None:
-    """A server may refuse a large body from its headers alone and hang up."""
+def test_an_answer_before_the_end_of_the_request_is_read() -> None:
+    """A server may refuse a large body because of its headers, and close the connection."""
 
     def refuse(connection: socket.socket) -> None:
         connection.recv(1000)
@@ -317,13 +317,13 @@ def test_an_answer_before_the_whole_request_was_read_is_heard() -> None:
         "",
     ],
 )
-def test_only_https_or_this_machine_is_spoken_to(url: str) -> None:
+def test_only_https_or_this_machine_is_allowed(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
         HttpClient(url)
     assert "secret" not in str(caught.value) + caught.value.hint
 
 
-def test_a_proxy_never_sees_what_goes_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_to_this_machine_bypass_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     with strange(saying(http(OK))) as proxy, strange(saying(http(OK))) as server:
         for name in ("http_proxy", "https_proxy", "all_proxy"):
             monkeypatch.setenv(name, proxy.url)
@@ -331,7 +331,7 @@ def test_a_proxy_never_sees_what_goes_to_this_machine(monkeypatch: pytest.Monkey
     assert proxy.connections == 0
 
 
-def test_https_goes_through_a_tunnel_of_the_proxy_which_learns_the_host_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_https_uses_a_tunnel_so_that_the_proxy_learns_the_host_only(monkeypatch: pytest.MonkeyPatch) -> None:
     with strange(saying(http(b"no", "403 Forbidden"))) as proxy:
         monkeypatch.setenv("https_proxy", proxy.url)
         found = post("https://train.example")
@@ -341,7 +341,7 @@ def test_https_goes_through_a_tunnel_of_the_proxy_which_learns_the_host_alone(mo
     assert b"the-key" not in b"".join(proxy.requests)
 
 
-def test_a_host_can_be_kept_from_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxy_excludes_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
     with strange(saying(http(OK))) as proxy:
         monkeypatch.setenv("https_proxy", proxy.url)
         monkeypatch.setenv("no_proxy", "no-such-host.invalid")
@@ -350,7 +350,9 @@ def test_a_host_can_be_kept_from_the_proxy(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("proxy", ["nonsense://user:secret@x", "http://x:port", "socks5://127.0.0.1:1"])
-def test_a_proxy_that_cannot_be_used_is_said_without_its_password(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_about_an_unusable_proxy_does_not_contain_its_password(
+    proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("https_proxy", proxy)
     with pytest.raises(ConfigError) as caught:
         post("https://train.example")
@@ -377,7 +379,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture
 def tls_server(certificate: tuple[Path, Path]) -> Iterator[Strange]:
-    """A server at ``https://localhost`` with a certificate that nobody signed."""
+    """A server at ``https://localhost`` with a self-signed certificate."""
     key, made = certificate
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(made, key)
@@ -392,7 +394,7 @@ def tls_server(certificate: tuple[Path, Path]) -> Iterator[Strange]:
         yield Strange(server.url.replace("http://127.0.0.1", "https://localhost"), received)
 
 
-def test_a_certificate_that_nobody_signed_gets_nothing(tls_server: Strange) -> None:
+def test_a_server_with_an_untrusted_certificate_receives_nothing(tls_server: Strange) -> None:
     found = post(tls_server.url)
     assert isinstance(found, NoAnswer)
     assert not found.sent
@@ -400,7 +402,7 @@ def test_a_certificate_that_nobody_signed_gets_nothing(tls_server: Strange) -> N
     assert tls_server.requests == []
 
 
-def test_a_certificate_for_another_name_gets_nothing(
+def test_a_server_with_a_certificate_for_another_name_receives_nothing(
     tls_server: Strange, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[1]))
@@ -409,7 +411,7 @@ def test_a_certificate_for_another_name_gets_nothing(
     assert tls_server.requests == []
 
 
-def test_a_certificate_that_the_machine_trusts_is_spoken_to(
+def test_a_certificate_from_ssl_cert_file_is_trusted(
     tls_server: Strange, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[1]))
@@ -417,13 +419,13 @@ def test_a_certificate_that_the_machine_trusts_is_spoken_to(
     assert b"the-key" in tls_server.requests[0]
 
 
-def test_many_threads_share_one_connection_object() -> None:
+def test_threads_share_one_http_client() -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     from astica_sync.sandbox.embedded import running
 
-    with running(limit=1000) as box, ThreadPoolExecutor(16) as threads:
-        client = HttpClient(box.url)
+    with running(limit=1000) as sandbox, ThreadPoolExecutor(16) as threads:
+        client = HttpClient(sandbox.url)
         answers = list(threads.map(lambda _: client.post("/model/list", body(), LIMITS), range(200)))
         client.close()
     assert [answer.body for answer in answers if isinstance(answer, Answer)] == [

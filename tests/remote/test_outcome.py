@@ -1,4 +1,4 @@
-"""Promise 5: what a failed exchange proves is decided by evidence."""
+"""Promise 5: what a failed exchange proves about the request."""
 
 import json
 
@@ -30,7 +30,7 @@ def judge(outcome: Answer | NoAnswer) -> RemoteError | None:
 
 
 def said(text: object, status: int = 200, **headers: str) -> Answer:
-    """The documented error object under some HTTP status."""
+    """The documented error object with an HTTP status."""
     body = json.dumps({"status": "ERROR", "error": text}).encode()
     return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
 
@@ -40,7 +40,7 @@ def page(status: int, body: bytes = b"<html>Hello</html>", **headers: str) -> An
 
 
 @pytest.mark.parametrize("body", [b'{"status": "OK"}', b'{"status":"ok","more":[1]}', b'\xef\xbb\xbf{"status": "OK "}'])
-def test_ok_is_no_failure(body: bytes) -> None:
+def test_ok_is_no_error(body: bytes) -> None:
     assert judge(Answer(200, {}, body)) is None
 
 
@@ -70,12 +70,12 @@ def test_no_answer_after_sending_is_unknown() -> None:
         "Throttled",
     ],
 )
-def test_a_refusal_for_the_limit_is_told_by_its_text_under_any_status(text: str, status: int) -> None:
+def test_a_rate_limit_error_is_recognised_by_its_text_with_any_http_status(text: str, status: int) -> None:
     assert type(judge(said(text, status))) is RateLimited
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"status": "ERROR", "error": "no"}', b'{"detail": "slow"}'])
-def test_429_is_a_refusal_for_the_limit_whatever_it_says(body: bytes) -> None:
+def test_429_is_a_rate_limit_error_with_any_body(body: bytes) -> None:
     assert type(judge(Answer(429, {}, body))) is RateLimited
 
 
@@ -103,7 +103,7 @@ def test_429_is_a_refusal_for_the_limit_whatever_it_says(body: bytes) -> None:
     ],
 )
 @pytest.mark.parametrize("status", [200, 400, 409, 413, 422])
-def test_any_other_error_of_the_service_is_about_this_request_alone(text: object, status: int) -> None:
+def test_any_other_error_of_the_service_refuses_only_this_request(text: object, status: int) -> None:
     error = judge(said(text, status))
     assert type(error) is Refused
     assert not error.stops_run
@@ -113,13 +113,13 @@ def test_any_other_error_of_the_service_is_about_this_request_alone(text: object
 @pytest.mark.parametrize(
     "text", ["Invalid API key", "invalid api_key", "Unknown token", "tkn missing", "API key expired", "Unauthorized"]
 )
-def test_a_refused_key_is_told_by_its_text_under_any_status(text: str, status: int) -> None:
+def test_a_refused_key_is_recognised_by_its_text_with_any_http_status(text: str, status: int) -> None:
     error = judge(said(text, status))
     assert type(error) is BadKey
     assert error.stops_run
 
 
-def test_401_with_an_error_of_the_service_is_about_the_key() -> None:
+def test_401_with_an_error_of_the_service_is_a_refused_key() -> None:
     assert type(judge(said("No", 401))) is BadKey
 
 
@@ -128,7 +128,7 @@ def test_401_with_an_error_of_the_service_is_about_the_key() -> None:
     "text",
     ["Model not found", "model_id is unknown", "The dataset does not exist", "Invalid model id", "No such model 3"],
 )
-def test_a_missing_model_is_told_by_its_text_under_any_status(text: str, status: int) -> None:
+def test_a_missing_model_is_recognised_by_its_text_with_any_http_status(text: str, status: int) -> None:
     assert type(judge(said(text, status))) is NoSuchModel
 
 
@@ -137,29 +137,29 @@ def test_a_missing_model_is_told_by_its_text_under_any_status(text: str, status:
     "text",
     ["Internal error", "Server error", "Service temporarily unavailable", "Please try again", "Database timeout"],
 )
-def test_a_service_that_stumbled_may_have_done_the_work(text: str, status: int) -> None:
+def test_after_an_internal_error_the_outcome_is_unknown(text: str, status: int) -> None:
     assert type(judge(said(text, status))) is OutcomeUnknown
 
 
-def test_a_whole_error_of_the_service_is_its_word_even_under_500() -> None:
+def test_a_complete_error_of_the_service_counts_even_with_status_500() -> None:
     assert type(judge(said("Invalid image", 500))) is Refused
 
 
 @pytest.mark.parametrize("status", [200, 201, 408, 409, 500, 502, 503, 504, 520])
 @pytest.mark.parametrize("body", [b"", b"<html>Sorry</html>", b'{"status": "O', b"[]", b'{"status": "MAYBE"}', b"null"])
-def test_an_answer_that_is_not_the_services_own_proves_nothing(status: int, body: bytes) -> None:
+def test_an_answer_that_is_not_the_services_json_proves_nothing(status: int, body: bytes) -> None:
     assert type(judge(Answer(status, {}, body))) is OutcomeUnknown
 
 
-def test_a_failing_server_is_named_with_its_status() -> None:
+def test_the_message_for_a_failing_server_has_its_status() -> None:
     assert "503" in str(judge(page(503)))
 
 
-def test_ok_under_a_failing_status_proves_nothing() -> None:
+def test_ok_with_an_error_status_proves_nothing() -> None:
     assert type(judge(Answer(500, {}, b'{"status": "OK"}'))) is OutcomeUnknown
 
 
-def test_a_web_page_hints_at_a_login() -> None:
+def test_the_hint_for_a_web_page_names_a_login_page() -> None:
     error = judge(page(200))
     assert error is not None
     assert "web page" in str(error)
@@ -168,7 +168,7 @@ def test_a_web_page_hints_at_a_login() -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"status": "OK"}', b'{"status": "ERROR", "error": "moved"}'])
-def test_a_redirect_stops_the_run_and_says_where_it_leads(status: int, body: bytes) -> None:
+def test_a_redirect_stops_the_run_and_names_its_target(status: int, body: bytes) -> None:
     error = judge(Answer(status, {"location": "https://elsewhere.example/"}, body))
     assert type(error) is NotTheService
     assert "https://elsewhere.example/" in str(error)
@@ -176,12 +176,12 @@ def test_a_redirect_stops_the_run_and_says_where_it_leads(status: int, body: byt
 
 
 @pytest.mark.parametrize("status", [401, 403, 407])
-def test_a_bare_refusal_of_entry_stops_the_run(status: int) -> None:
+def test_403_without_json_stops_the_run(status: int) -> None:
     assert type(judge(page(status))) is NotTheService
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 413, 415])
-def test_a_bare_client_error_refuses_this_request(status: int) -> None:
+def test_a_4xx_without_json_refuses_this_request(status: int) -> None:
     assert type(judge(page(status))) is Refused
 
 
@@ -205,13 +205,13 @@ def test_retry_after_is_read_as_a_number_or_a_date(headers: dict[str, str], seco
     assert error.retry_after == seconds
 
 
-def test_the_text_of_the_service_reaches_no_terminal_raw() -> None:
+def test_a_text_of_the_service_is_escaped() -> None:
     error = judge(said("\x1b[31mred\x1b[0m\r\n\u202eback\0" + "x" * 1000))
     assert str(error).isprintable()
     assert len(str(error)) < LONGEST_TEXT + 40
 
 
-def test_a_key_that_the_service_repeats_is_hidden() -> None:
+def test_a_key_in_a_text_of_the_service_is_removed() -> None:
     for outcome in (
         said("Invalid API key: canary-key"),
         said("What is canary-key?"),
@@ -222,7 +222,7 @@ def test_a_key_that_the_service_repeats_is_hidden() -> None:
 
 
 @given(st.text())
-def test_a_printable_text_is_printable_short_and_stays_so(text: str) -> None:
+def test_printable_is_short_printable_and_idempotent(text: str) -> None:
     shown = printable(text)
     assert shown.isprintable()
     assert len(shown) <= LONGEST_TEXT

@@ -1,4 +1,4 @@
-"""The budget's file: what several threads want at once goes together, and none fails for another."""
+"""The database of the rate limiter: waiting threads share one transaction."""
 
 import os
 import sqlite3
@@ -8,8 +8,8 @@ from pathlib import Path
 from astica_sync.remote.rate_limit_db import RateLimitDb
 
 
-def test_tasks_that_wait_together_go_together_and_one_that_fails_fails_alone(tmp_path: Path) -> None:
-    ledger = RateLimitDb(tmp_path / "budget.db", lambda: 0.0)
+def test_waiting_tasks_share_a_transaction_and_an_error_affects_one_task(tmp_path: Path) -> None:
+    database = RateLimitDb(tmp_path / "budget.db", lambda: 0.0)
     inside, go_on = threading.Event(), threading.Event()
     ended: dict[str, object] = {}
 
@@ -26,7 +26,7 @@ def test_tasks_that_wait_together_go_together_and_one_that_fails_fails_alone(tmp
 
     def run(name: str, work) -> None:
         try:
-            ended[name] = ledger.run(work)
+            ended[name] = database.run(work)
         except ValueError as error:
             ended[name] = str(error)
 
@@ -36,11 +36,11 @@ def test_tasks_that_wait_together_go_together_and_one_that_fails_fails_alone(tmp
     others = [threading.Thread(target=run, args=(name, work)) for name, work in (("a", add), ("b", fail), ("c", add))]
     for thread in others:
         thread.start()
-    while len(ledger._waiting) < len(others):
+    while len(database._waiting) < len(others):
         os.sched_yield()
     go_on.set()
     for thread in [holder, *others]:
         thread.join(60)
     assert ended == {"holder": None, "a": 1, "b": "not this one", "c": 1}
-    assert ledger.run(lambda rows: rows.execute("SELECT count(*) FROM loss").fetchone()) == (2,)
-    ledger.close()
+    assert database.run(lambda rows: rows.execute("SELECT count(*) FROM loss").fetchone()) == (2,)
+    database.close()

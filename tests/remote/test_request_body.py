@@ -25,7 +25,7 @@ def test_an_image_arrives_byte_for_byte(image: bytes, prefix: str) -> None:
 
 
 @pytest.mark.parametrize("extra", [-1, 0, 1, 2, 3])
-def test_an_image_of_several_pieces_has_no_seam(extra: int) -> None:
+def test_an_image_of_several_pieces_is_encoded_without_gaps(extra: int) -> None:
     image = bytes(range(256)) * (request_body_module.PIECE * 2 // 256) + b"\xff\0\x7f"
     image = image[: request_body_module.PIECE * 2 + extra]
     sent = json.loads(b"".join(RequestBody(Secret("k"), {}, image)))
@@ -38,7 +38,7 @@ def test_the_length_is_known_before_anything_is_sent(title: str, image: bytes | 
     assert len(body) == len(b"".join(body))
 
 
-def test_a_body_can_be_written_twice() -> None:
+def test_a_body_can_be_iterated_twice() -> None:
     body = RequestBody(Secret("k"), {}, b"image")
     assert list(body) == list(body)
 

@@ -1,4 +1,4 @@
-"""Promise 14: every shape a view may come in is read, and only a whole one is believed."""
+"""Promise 14: every form of a view is parsed, and only a complete one is an observation."""
 
 import json
 import random
@@ -79,7 +79,7 @@ def test_whole_numbers_may_be_written_as_fractions() -> None:
     assert read(view(lambda dataset: dataset.update(id=3.0, numSample=3.0))) == read(view())
 
 
-def test_unknown_keys_are_passed_over() -> None:
+def test_unknown_keys_are_ignored() -> None:
     def add(dataset: dict[str, Any]) -> None:
         dataset["more"] = {"deep": [1, {"er": None}]}
         dataset["class_list"][0]["more"] = []
@@ -88,7 +88,7 @@ def test_unknown_keys_are_passed_over() -> None:
     assert read(view(add)) == read(view())
 
 
-def test_a_byte_order_mark_and_space_around_do_no_harm() -> None:
+def test_a_byte_order_mark_and_spaces_around_are_ignored() -> None:
     assert read(b"\xef\xbb\xbf\n " + view() + b"\r\n") == read(view())
 
 
@@ -105,7 +105,7 @@ def test_a_sample_without_a_uid_has_an_empty_one(uid: str | None) -> None:
     assert found.samples[0] == RemoteSample("", 5, 12, "Dog")
 
 
-def test_titles_and_uids_that_look_like_numbers_stay_texts() -> None:
+def test_titles_and_uids_may_be_numbers() -> None:
     def change(dataset: dict[str, Any]) -> None:
         dataset["class_list"][1].update(title=7, samples=[{"id": 5, "uid": 41}])
 
@@ -123,7 +123,7 @@ def test_a_model_without_classes_is_an_observation(empty: Any) -> None:
 
 
 @pytest.mark.parametrize("empty", [[], None, "missing"])
-def test_a_class_without_samples_is_one(empty: Any) -> None:
+def test_a_class_may_have_no_samples(empty: Any) -> None:
     def change(dataset: dict[str, Any]) -> None:
         dataset["class_list"][1]["samples"] = empty
         if empty == "missing":
@@ -133,13 +133,13 @@ def test_a_class_without_samples_is_one(empty: Any) -> None:
     assert RemoteClass(12, "Dog", 0) in read(view(change)).classes
 
 
-def test_a_class_title_may_be_there_twice() -> None:
+def test_two_classes_may_have_the_same_title() -> None:
     found = read(view(lambda dataset: dataset["class_list"][1].update(title="Can")))
     assert [(one.class_id, one.title) for one in found.classes] == [(11, "Can"), (12, "Can")]
 
 
 @pytest.mark.parametrize("length", [32, 33, 40])
-def test_a_uid_that_was_cut_is_made_whole_again(length: int) -> None:
+def test_a_cut_uid_is_completed(length: int) -> None:
     uid = make_uid("0" * 32, make_scope(3, "Dog"))
     cut = view(lambda dataset: dataset["class_list"][1]["samples"][0].update(uid=uid[:length]))
     assert RemoteSample(uid, 5, 12, "Dog") in read(cut).samples
@@ -189,7 +189,7 @@ def with_class(**changes: object) -> Callable[[dict[str, Any]], object]:
         (lambda dataset: dataset.update(class_list={}), "wrong type"),
     ],
 )
-def test_a_view_that_is_not_whole_is_no_observation(change: Callable[[dict[str, Any]], object], reason: str) -> None:
+def test_an_incomplete_view_is_no_observation(change: Callable[[dict[str, Any]], object], reason: str) -> None:
     with pytest.raises(NotAnObservation, match=reason):
         read(view(change))
 
@@ -221,7 +221,7 @@ def test_a_view_cut_anywhere_is_no_observation() -> None:
             read(whole[:length])
 
 
-def test_an_error_about_a_view_drags_no_part_of_it_along() -> None:
+def test_an_error_about_a_view_does_not_refer_to_its_content() -> None:
     with pytest.raises(NotAnObservation) as caught:
         read(view(with_sample(uid=["a"])))
     assert caught.value.__cause__ is None
@@ -230,7 +230,7 @@ def test_an_error_about_a_view_drags_no_part_of_it_along() -> None:
 
 @pytest.mark.long
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
-def test_no_bytes_break_the_parsers(body: bytes) -> None:
+def test_the_parsers_accept_or_refuse_any_bytes(body: bytes) -> None:
     for parse in (read, parse_models):
         with pytest.raises(NotAnObservation):
             parse(body)
@@ -240,7 +240,7 @@ def test_no_bytes_break_the_parsers(body: bytes) -> None:
 
 @given(st.randoms(use_true_random=False))
 def test_a_damaged_view_is_no_observation_or_the_same_samples(chance: random.Random) -> None:
-    """One byte of the whole is changed. Where the counts still add up, no sample may have come or gone."""
+    """One byte is changed. Where the counts still agree, no sample may have been added or removed."""
     body = bytearray(view())
     body[chance.randrange(len(body))] = chance.randrange(256)
     try:
@@ -259,7 +259,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(st.sampled_from(["dataset", "class", "sample"]), st.data())
-def test_any_value_in_any_field_is_read_or_refused(level: str, data: st.DataObject) -> None:
+def test_any_value_in_any_field_is_parsed_or_refused(level: str, data: st.DataObject) -> None:
     dataset = json.loads(json.dumps(DATASET))
     target = {"dataset": dataset, "class": dataset["class_list"][0], "sample": dataset["class_list"][0]["samples"][0]}
     field = data.draw(st.sampled_from(sorted(target[level])))
@@ -328,7 +328,7 @@ def test_a_confidence_is_read_in_every_form(written: str) -> None:
 @pytest.mark.parametrize(
     ("written", "confidence"), [("100", 100), ("250", 100), ("-3", 0), ("null", 0), ('"sure"', 0), ('"nan"', 0)]
 )
-def test_a_confidence_lies_between_0_and_100(written: str, confidence: float) -> None:
+def test_a_confidence_is_between_0_and_100(written: str, confidence: float) -> None:
     found = parse_detection(f'{{"output": 7, "confidence": {written}}}'.encode())
     assert found is not None
     assert (found.label, found.confidence) == ("7", confidence)
@@ -338,8 +338,8 @@ def test_a_detection_without_an_output_is_none() -> None:
     assert parse_detection(b'{"status": "OK"}') is None
 
 
-def test_a_large_view_is_held_once() -> None:
-    """Beside the answer itself there is only the observation, and the parser's objects of one class at a time."""
+def test_a_large_view_is_in_memory_once() -> None:
+    """In addition to the answer there are only the observation and the parser's objects of one class."""
     classes, each = 40, 500
     found = [
         {

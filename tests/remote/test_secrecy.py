@@ -1,4 +1,4 @@
-"""Promise 10: whatever fails, however loud the log, the key is in the request body alone."""
+"""Promise 10: the key is in the request body only; no error, log record or traceback contains it."""
 
 import logging
 import pickle
@@ -44,14 +44,14 @@ CALLS: dict[str, Callable[[Client], object]] = {
 
 
 @pytest.fixture
-def loud(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+def debug_log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     with caplog.at_level(logging.DEBUG):
         yield caplog
 
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_no_failure_shows_the_key(answer: str, call: str, loud: pytest.LogCaptureFixture) -> None:
+def test_no_error_contains_the_key(answer: str, call: str, debug_log: pytest.LogCaptureFixture) -> None:
     talk: Talk = ANSWERS[answer]
     with strange(talk) as server:
         client = Client(Secret(CANARY), server.url, server.url, SystemClock())
@@ -62,13 +62,13 @@ def test_no_failure_shows_the_key(answer: str, call: str, loud: pytest.LogCaptur
             client.close()
         assert CANARY.encode() in server.requests[0].partition(b"\r\n\r\n")[2]
     # The server's headers are logged by the HTTP library as they came; they hold the key only where it echoed it.
-    logged = "\n".join(record.getMessage() for record in loud.records if answer != "a redirect")
-    for text in (str(caught.value), repr(caught.value), caught.value.hint, told(caught.value), logged):
+    logged = "\n".join(record.getMessage() for record in debug_log.records if answer != "a redirect")
+    for text in (str(caught.value), repr(caught.value), caught.value.hint, traceback_of(caught.value), logged):
         assert CANARY not in text
 
 
-def told(error: BaseException) -> str:
-    """The traceback with every local variable, from where the program begins."""
+def traceback_of(error: BaseException) -> str:
+    """The traceback with all local variables, from the first frame of the program on."""
     assert error.__context__ is None
     assert error.__cause__ is None
     frame = error.__traceback__
@@ -78,23 +78,23 @@ def told(error: BaseException) -> str:
     return "".join(traceback.TracebackException(type(error), error, frame, capture_locals=True).format())
 
 
-def test_an_unreachable_service_shows_no_key(loud: pytest.LogCaptureFixture) -> None:
+def test_the_error_for_an_unreachable_service_does_not_contain_the_key(debug_log: pytest.LogCaptureFixture) -> None:
     client = Client(Secret(CANARY), "http://127.0.0.1:1", "http://127.0.0.1:1", SystemClock())
     with pytest.raises(RemoteError) as caught:
         client.upload_sample(3, "Can", "u", b"image")
     client.close()
-    assert CANARY not in told(caught.value) + "".join(record.getMessage() for record in loud.records)
+    assert CANARY not in traceback_of(caught.value) + "".join(record.getMessage() for record in debug_log.records)
 
 
-def test_a_title_that_cannot_be_sent_shows_no_key() -> None:
+def test_the_error_for_an_invalid_title_does_not_contain_the_key() -> None:
     client = Client(Secret(CANARY), "http://127.0.0.1:1", "http://127.0.0.1:1", SystemClock())
     with pytest.raises(AsticaSyncError) as caught:
         client.upload_sample(3, "\udcff", "u", b"image")
     client.close()
-    assert CANARY not in told(caught.value)
+    assert CANARY not in traceback_of(caught.value)
 
 
-def test_the_budget_file_holds_no_key(tmp_path: Path) -> None:
+def test_the_file_of_the_rate_limiter_does_not_contain_the_key(tmp_path: Path) -> None:
     key, clock = Secret(CANARY), SystemClock()
     client = Client(key, "http://127.0.0.1:1", "http://127.0.0.1:1", clock)
     budget = RateLimiter(tmp_path / "budget", name=limiter_name(key, "train"), limit=9, window=60, clock=clock)
@@ -107,12 +107,12 @@ def test_the_budget_file_holds_no_key(tmp_path: Path) -> None:
         assert CANARY.encode() not in file.read_bytes()
 
 
-def test_names_of_budgets_differ_by_key_and_endpoint() -> None:
+def test_limiter_names_differ_by_key_and_endpoint() -> None:
     names = {limiter_name(Secret(key), endpoint) for key in ("a", "b") for endpoint in ("train", "detect")}
     assert len(names) == 4
 
 
-def test_a_secret_shows_itself_to_nobody() -> None:
+def test_a_secret_is_not_printed_or_pickled() -> None:
     secret = Secret(CANARY)
     assert CANARY not in f"{secret} {secret!r} {secret:>40} {[secret]}" + str(secret)
     with pytest.raises(TypeError):

@@ -1,4 +1,4 @@
-"""The whole of remote/ against a running sandbox, and what is repeated against servers that misbehave."""
+"""Service with a running sandbox, and what it repeats with misbehaving servers."""
 
 import contextlib
 import io
@@ -33,35 +33,35 @@ from astica_sync.secret import Secret
 from tests.harness.manual_clock import HandClock
 from tests.harness.misbehaving_server import http, saying, strange
 
-Connect = Callable[..., "Told"]
+Connect = Callable[..., "RecordingService"]
 
 
-class Told(Service):
-    """A service that keeps what it said about its waits."""
+class RecordingService(Service):
+    """A service that records its waits."""
 
     waits: list[tuple[float, str]]
 
 
-def join(url: str, key: str, file: Path, clock: Clock, limit: int, window: float) -> Told:
-    """A service at an address, with its budgets in a file."""
+def join(url: str, key: str, file: Path, clock: Clock, limit: int, window: float) -> RecordingService:
+    """A service at an address, with its rate limiters in a file."""
     train, detect = (
         RateLimiter(file, name=name, limit=limit, window=window, clock=clock) for name in ("train", "detect")
     )
     waits: list[tuple[float, str]] = []
     client = Client(Secret(key), url, url, clock)
-    service = Told(client, train, detect, clock, lambda seconds, why: waits.append((seconds, why)))
+    service = RecordingService(client, train, detect, clock, lambda seconds, why: waits.append((seconds, why)))
     service.waits = waits
     return service
 
 
 @pytest.fixture
 def connect(tmp_path: Path) -> Iterator[Connect]:
-    """A service at an address, with budgets of its own."""
-    opened: list[Told] = []
+    """Connects a service with its own rate limiters to an address."""
+    opened: list[RecordingService] = []
 
     def connect(
         url: str, key: str = "sandbox-key", clock: Clock | None = None, limit: int = 90, window: float = 60.0
-    ) -> Told:
+    ) -> RecordingService:
         clock = clock or SystemClock()
         opened.append(join(url, key, tmp_path / f"budget{len(opened)}", clock, limit, window))
         return opened[-1]
@@ -93,9 +93,7 @@ def uid(model_id: int, class_title: str, number: int) -> str:
 
 
 @pytest.mark.switches
-def test_what_is_uploaded_is_observed_under_every_habit_of_the_service(
-    service: Service, sandbox: RunningSandbox
-) -> None:
+def test_an_upload_is_in_the_view_with_every_switch_of_the_service(service: Service, sandbox: RunningSandbox) -> None:
     sandbox.set_switches(view_lag=0.0)
     service.create_model("Things", "vision", "sorting", "a,b")
     [model] = service.models()
@@ -140,7 +138,7 @@ def test_samples_classes_and_models_are_removed_by_their_ids(service: Service, s
 @pytest.mark.switches(
     "as documented", "integers are strings", "versions are dates", "confidence is a number", "confidence is in percent"
 )
-def test_a_model_is_trained_and_tells_what_it_sees(service: Service, sandbox: RunningSandbox) -> None:
+def test_a_model_is_trained_and_detects(service: Service, sandbox: RunningSandbox) -> None:
     model_id = sandbox.add_model()
     for title, colours in {"Red": ("red", "darkred", "crimson"), "Blue": ("blue", "navy", "cyan")}.items():
         for colour in colours:
@@ -159,20 +157,20 @@ def test_a_model_is_trained_and_tells_what_it_sees(service: Service, sandbox: Ru
 
 
 @pytest.mark.parametrize("number", [0, -1, True, 2**63])
-def test_an_id_that_cannot_be_one_is_never_sent(service: Service, sandbox: RunningSandbox, number: int) -> None:
+def test_an_invalid_id_is_never_sent(service: Service, sandbox: RunningSandbox, number: int) -> None:
     with pytest.raises(ValueError, match="not an id"):
         service.remove_sample(permit(service), number)
     assert sandbox.log == []
 
 
 @pytest.mark.switches("as documented", "errors are 4xx")
-def test_a_wrong_key_is_said_at_the_first_answer(sandbox: RunningSandbox, connect: Connect) -> None:
+def test_a_wrong_key_is_an_error_at_the_first_answer(sandbox: RunningSandbox, connect: Connect) -> None:
     with pytest.raises(BadKey):
         connect(sandbox.url, "wrong").models()
     assert len(sandbox.log) == 1
 
 
-def test_a_list_that_is_unknown_is_asked_for_only_once(service: Service, sandbox: RunningSandbox) -> None:
+def test_an_unknown_list_call_is_sent_only_once(service: Service, sandbox: RunningSandbox) -> None:
     sandbox.set_switches(model_list="unknown")
     service.models()
     service.models()
@@ -182,7 +180,7 @@ def test_a_list_that_is_unknown_is_asked_for_only_once(service: Service, sandbox
 @pytest.mark.parametrize(
     "fault", ["lost-before", "lost-after", "late~inf", "5xx", "5xx-after", "html", "cut", "cut-connection"]
 )
-def test_an_upload_or_removal_without_an_answer_is_sent_once_and_its_outcome_unknown(
+def test_an_upload_or_removal_without_an_answer_is_sent_once_with_outcome_unknown(
     service: Service, sandbox: RunningSandbox, fault: str
 ) -> None:
     model_id = sandbox.add_model()
@@ -196,7 +194,7 @@ def test_an_upload_or_removal_without_an_answer_is_sent_once_and_its_outcome_unk
     assert service.requests == 2
 
 
-def test_a_view_without_an_answer_is_asked_for_again_a_few_times(connect: Connect) -> None:
+def test_a_view_without_an_answer_is_repeated_a_few_times(connect: Connect) -> None:
     view = b'{"status": "OK", "dataset": {"id": 3, "numClass": 0, "numSample": 0, "class_list": []}}'
     clock = HandClock()
     with strange(saying(http(b"", "502 Bad Gateway"), http(b"<html>"), http(b'{"st', length=4), http(view))) as server:
@@ -208,7 +206,7 @@ def test_a_view_without_an_answer_is_asked_for_again_a_few_times(connect: Connec
     assert service.requests == 4
 
 
-def test_a_view_that_never_comes_is_given_up(connect: Connect) -> None:
+def test_a_view_that_is_never_answered_is_an_error(connect: Connect) -> None:
     with strange(saying(*[http(b"", "502 Bad Gateway")] * 9)) as server:
         service = connect(server.url, clock=HandClock())
         with pytest.raises(OutcomeUnknown):
@@ -216,7 +214,7 @@ def test_a_view_that_never_comes_is_given_up(connect: Connect) -> None:
     assert service.requests == 4
 
 
-def test_a_view_that_does_not_add_up_is_not_asked_for_again(connect: Connect) -> None:
+def test_a_view_that_contradicts_itself_is_not_repeated(connect: Connect) -> None:
     view = b'{"status": "OK", "dataset": {"id": 3, "numClass": 1, "numSample": 0, "class_list": []}}'
     with strange(saying(*[http(view)] * 2)) as server:
         service = connect(server.url, clock=HandClock())
@@ -226,7 +224,7 @@ def test_a_view_that_does_not_add_up_is_not_asked_for_again(connect: Connect) ->
 
 
 @pytest.mark.parametrize("call", ["create_model", "train", "remove_model"])
-def test_what_changes_something_is_never_repeated_after_a_lost_answer(call: str, connect: Connect) -> None:
+def test_a_changing_call_is_never_repeated_after_a_lost_answer(call: str, connect: Connect) -> None:
     arguments: dict[str, tuple[object, ...]] = {
         "create_model": ("t", "vision", "p"),
         "train": (3,),
@@ -247,14 +245,14 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-def test_a_refusal_for_the_limit_waits_and_is_asked_again(refusal: str, connect: Connect) -> None:
+def test_a_call_refused_for_the_limit_waits_and_is_repeated(refusal: str, connect: Connect) -> None:
     clock = HandClock()
     with strange(saying(REFUSALS[refusal], REFUSALS[refusal], http(b'{"status": "OK"}'))) as server:
         connect(server.url, clock=clock).train(3)
     assert clock.slept == ([7, 7] if "time" in refusal else [2, 4])
 
 
-def test_patience_with_refusals_has_an_end(connect: Connect) -> None:
+def test_repeated_refusals_for_the_limit_become_an_error(connect: Connect) -> None:
     clock = HandClock()
     with strange(saying(*[REFUSALS["429"]] * 99)) as server, pytest.raises(RateLimited):
         connect(server.url, clock=clock).train(3)
@@ -268,7 +266,7 @@ def test_waiting_for_the_service_can_be_stopped(connect: Connect) -> None:
         connect(server.url, clock=clock).train(3)
 
 
-def test_a_refused_upload_makes_everybody_rest(connect: Connect) -> None:
+def test_a_refused_upload_blocks_all_requests_for_a_while(connect: Connect) -> None:
     clock = HandClock()
     with strange(saying(REFUSALS["429 with a time"])) as server:
         service = connect(server.url, clock=clock)
@@ -278,14 +276,14 @@ def test_a_refused_upload_makes_everybody_rest(connect: Connect) -> None:
 
 
 @pytest.mark.switches("as documented", "limit names a time", "limit is a text", "limit is a text with 4xx")
-def test_a_limit_that_others_use_up_is_told_from_other_errors(service: Service, sandbox: RunningSandbox) -> None:
+def test_a_refusal_for_the_limit_differs_from_other_errors(service: Service, sandbox: RunningSandbox) -> None:
     sandbox.set_limit(1, 60)
     service.models()
     with pytest.raises(RateLimited):
         service.upload(permit(service), 3, "Can", "u", picture())
 
 
-def test_what_never_left_takes_no_place_and_counts_as_no_request(connect: Connect) -> None:
+def test_a_request_that_was_not_sent_does_not_count(connect: Connect) -> None:
     service = connect("http://127.0.0.1:1", limit=1)
     for _ in range(3):
         with pytest.raises(Unreachable):
@@ -293,7 +291,7 @@ def test_what_never_left_takes_no_place_and_counts_as_no_request(connect: Connec
     assert service.requests == 0
 
 
-def test_a_process_that_was_stopped_for_long_asks_for_its_place_again(connect: Connect) -> None:
+def test_a_process_that_was_suspended_acquires_a_new_permit(connect: Connect) -> None:
     clock = HandClock()
     with strange(saying(http(b'{"status": "OK"}'))) as server:
         service = connect(server.url, clock=clock, limit=1)
@@ -306,7 +304,7 @@ def test_a_process_that_was_stopped_for_long_asks_for_its_place_again(connect: C
     assert clock.slept == [60]
 
 
-def test_a_permit_that_is_not_used_takes_no_place(connect: Connect) -> None:
+def test_an_unused_permit_does_not_count(connect: Connect) -> None:
     service = connect("http://127.0.0.1:1", limit=1)
     service.release(permit(service))
     permit(service)
@@ -326,7 +324,7 @@ def test_waiting_for_a_permit_reports_each_wait(connect: Connect) -> None:
 
 
 @pytest.mark.parametrize("ends", ["OK", "ERROR", "lost"])
-def test_every_permit_is_finished_whatever_comes(ends: str, connect: Connect, tmp_path: Path) -> None:
+def test_every_permit_is_released_after_any_error(ends: str, connect: Connect, tmp_path: Path) -> None:
     answers = {
         "OK": http(b'{"status": "OK"}'),
         "ERROR": http(b'{"status": "ERROR", "error": "Invalid image"}'),
@@ -342,7 +340,7 @@ def test_every_permit_is_finished_whatever_comes(ends: str, connect: Connect, tm
     permit(service)
 
 
-def test_detection_and_training_have_a_limit_each(connect: Connect) -> None:
+def test_detection_and_training_have_separate_limits(connect: Connect) -> None:
     detected = http(b'{"status": "OK", "output": "Dog", "confidence": "100"}')
     with strange(saying(detected)) as server:
         clock = HandClock()
@@ -352,7 +350,7 @@ def test_detection_and_training_have_a_limit_each(connect: Connect) -> None:
     assert clock.slept == []
 
 
-def test_an_image_to_detect_is_sent_as_a_data_uri_of_its_kind(connect: Connect) -> None:
+def test_detect_sends_a_data_uri_with_the_type_of_the_image(connect: Connect) -> None:
     detected = http(b'{"status": "OK", "output": "Dog", "confidence": "100"}')
     with strange(saying(detected, detected)) as server:
         service = connect(server.url, clock=HandClock())
@@ -362,13 +360,13 @@ def test_an_image_to_detect_is_sent_as_a_data_uri_of_its_kind(connect: Connect) 
     assert kinds == ["data:image/png;base64,iV"[:23], "data:image/jpeg;base64,"]
 
 
-def test_the_sandbox_never_sees_more_than_the_limit_from_two_services_and_many_threads(tmp_path: Path) -> None:
+def test_two_services_with_many_threads_stay_under_the_limit(tmp_path: Path) -> None:
     limit, window = 20, 0.5
     clock = SystemClock()
-    with running(limit=limit, window=window) as box, ThreadPoolExecutor(8) as threads:
-        box.set_faults(latency="0-20ms")
-        model_id = box.add_model()
-        services = [join(box.url, box.key, tmp_path / "budget", clock, limit, window) for _ in range(2)]
+    with running(limit=limit, window=window) as sandbox, ThreadPoolExecutor(8) as threads:
+        sandbox.set_faults(latency="0-20ms")
+        model_id = sandbox.add_model()
+        services = [join(sandbox.url, sandbox.key, tmp_path / "budget", clock, limit, window) for _ in range(2)]
         lock = threading.Lock()
 
         def upload(number: int) -> None:
@@ -381,15 +379,15 @@ def test_the_sandbox_never_sees_more_than_the_limit_from_two_services_and_many_t
 
         image, sent = picture(), list[int]()
         list(threads.map(upload, range(70)))
-        assert len(box.samples(model_id)) == len(sent) == 70
-        assert box.max_in_any_window() <= limit
-        assert {request.outcome for request in box.log} == {box.log[0].outcome}
+        assert len(sandbox.samples(model_id)) == len(sent) == 70
+        assert sandbox.max_in_any_window() <= limit
+        assert {request.outcome for request in sandbox.log} == {sandbox.log[0].outcome}
         for service in services:
             service.close()
 
 
 @pytest.mark.parametrize("fault", ["partial", "listed"])
-def test_a_view_that_is_not_the_whole_model_is_no_observation(
+def test_a_view_with_a_part_of_the_model_is_no_observation(
     service: Service, sandbox: RunningSandbox, fault: str
 ) -> None:
     model_id = sandbox.add_model()

@@ -1,4 +1,4 @@
-"""Every documented call gives the documented answer, field for field."""
+"""Every documented call has the documented answer with all its fields."""
 
 import json
 
@@ -186,7 +186,7 @@ def test_a_removal_that_names_nothing_removes_nothing(sandbox, post, upload):
     assert len(sandbox.samples(model)) == 1
 
 
-def test_a_class_goes_with_its_samples_and_no_others(sandbox, post, upload):
+def test_a_class_is_removed_with_its_samples_only(sandbox, post, upload):
     model = sandbox.add_model()
     upload(model, "Can", "a")
     upload(model, "Bottle", "b")
@@ -197,7 +197,7 @@ def test_a_class_goes_with_its_samples_and_no_others(sandbox, post, upload):
     assert error_of(post("/model/class_remove", class_id=can)) == "Class not found"
 
 
-def test_a_model_goes_with_everything_in_it(sandbox, post, upload):
+def test_a_model_is_removed_with_everything_in_it(sandbox, post, upload):
     model, other = sandbox.add_model("One"), sandbox.add_model("Other")
     upload(model, "Can", "a")
     upload(other, "Can", "b")
@@ -238,12 +238,12 @@ def test_a_revoked_key_is_refused(sandbox, post, client):
     [b"[1]", b"{", b"\xff", b"7", b'"text"', b"[" * 100_000],
     ids=["list", "cut", "bytes", "number", "text", "deep"],
 )
-def test_a_body_that_is_no_object_is_refused(sandbox, client, body):
+def test_a_body_that_is_not_a_json_object_is_refused(sandbox, client, body):
     answer = client.post(f"{sandbox.url}/model/list", content=body, headers={"Content-Type": "application/json"})
     assert error_of(answer) == "Invalid request: the body is not a JSON object"
 
 
-def test_a_form_is_as_good_as_json(sandbox, client):
+def test_a_form_is_accepted_like_json(sandbox, client):
     model = sandbox.add_model()
     fields = {"tkn": sandbox.key, "model_id": model, "model_class": "Can", "input": encode(draw()), "uid": "u"}
     assert client.post(f"{sandbox.url}/model/upload", data=fields).json() == OK

@@ -1,4 +1,4 @@
-"""Faults come when they are asked for, and do what they say to the account and to the client."""
+"""Each fault affects the requests of its rule, with the documented effect on client and account."""
 
 import json
 
@@ -14,7 +14,7 @@ from astica_sync.sandbox.http.faults import CALLS, FaultKind, FaultRule, Faults,
     ("kind", "done"),
     [("lost-before", 0), ("lost-after", 1), ("late~inf", 0), ("cut-connection", 1)],
 )
-def test_an_answer_that_never_arrives_tells_nothing_of_the_work(sandbox, upload, kind, done):
+def test_a_lost_answer_is_the_same_before_and_after_the_work(sandbox, upload, kind, done):
     sandbox.set_faults(f"upload={kind}")
     model = sandbox.add_model()
     with pytest.raises(httpx.RemoteProtocolError):
@@ -23,7 +23,7 @@ def test_an_answer_that_never_arrives_tells_nothing_of_the_work(sandbox, upload,
 
 
 @pytest.mark.parametrize(("kind", "status", "done"), [("5xx", 503, 0), ("5xx-after", 502, 1), ("html", 200, 0)])
-def test_a_page_comes_instead_of_json(sandbox, upload, kind, status, done):
+def test_an_html_page_in_place_of_json(sandbox, upload, kind, status, done):
     sandbox.set_faults(f"upload={kind}")
     model = sandbox.add_model()
     answer = upload(model, "Can")
@@ -38,7 +38,7 @@ def test_a_connection_may_end_in_the_middle_of_the_answer(sandbox, post):
         post("/model/list")
 
 
-def test_json_is_cut_under_a_length_that_fits(sandbox, post):
+def test_cut_json_has_a_matching_content_length(sandbox, post):
     sandbox.set_faults("list=cut")
     sandbox.add_model()
     answer = post("/model/list")
@@ -48,7 +48,7 @@ def test_json_is_cut_under_a_length_that_fits(sandbox, post):
         json.loads(answer.content)
 
 
-def test_late_work_is_done_when_the_client_is_long_gone(sandbox, upload):
+def test_a_late_request_is_carried_out_by_run_late(sandbox, upload):
     sandbox.set_faults("upload=late~inf")
     model = sandbox.add_model()
     for uid in ("a", "b"):
@@ -61,7 +61,7 @@ def test_late_work_is_done_when_the_client_is_long_gone(sandbox, upload):
     assert sandbox.run_late() == 0
 
 
-def test_late_work_is_done_by_itself_after_its_seconds(sandbox, upload, post):
+def test_a_late_request_is_carried_out_after_its_seconds(sandbox, upload, post):
     sandbox.set_faults("upload=late~1ms")
     model = sandbox.add_model()
     with pytest.raises(httpx.RemoteProtocolError):
@@ -73,7 +73,7 @@ def test_late_work_is_done_by_itself_after_its_seconds(sandbox, upload, post):
     assert len(sandbox.samples(model)) == 1
 
 
-def test_work_may_be_done_twice_and_answered_once(sandbox, upload):
+def test_a_request_with_the_fault_twice_is_answered_once(sandbox, upload):
     sandbox.set_faults("upload=twice")
     model = sandbox.add_model()
     assert upload(model, "Can", "u").json() == {"status": "OK"}
@@ -81,7 +81,7 @@ def test_work_may_be_done_twice_and_answered_once(sandbox, upload):
     assert sandbox.log[0].done == 2
 
 
-def test_a_second_go_that_is_refused_does_not_change_the_answer(sandbox, upload, post):
+def test_a_refused_second_execution_does_not_change_the_answer(sandbox, upload, post):
     model = sandbox.add_model()
     upload(model, "Can", "u")
     sandbox.set_faults("sample_remove=twice")
@@ -89,12 +89,12 @@ def test_a_second_go_that_is_refused_does_not_change_the_answer(sandbox, upload,
     assert sandbox.log[-1].done == 1
 
 
-def test_a_slow_answer_is_whole(sandbox, post):
+def test_a_slow_answer_is_complete(sandbox, post):
     sandbox.set_faults("*=slow~1ms", latency="1-2ms")
     assert post("/model/list").json()["dataset_list"] == []
 
 
-def test_a_partial_view_does_not_add_up(sandbox, upload, post):
+def test_a_partial_view_contradicts_its_counts(sandbox, upload, post):
     model = sandbox.add_model()
     for uid in "abcd":
         upload(model, "Can", uid)
@@ -105,7 +105,7 @@ def test_a_partial_view_does_not_add_up(sandbox, upload, post):
     assert len(post("/model/view", model_id=model).json()["dataset"]["class_list"][0]["samples"]) == 4
 
 
-def test_a_view_may_be_answered_with_the_list(sandbox, post):
+def test_a_listed_view_is_the_list_of_models(sandbox, post):
     model = sandbox.add_model()
     sandbox.set_faults("view=listed")
     answer = post("/model/view", model_id=model).json()
@@ -114,7 +114,7 @@ def test_a_view_may_be_answered_with_the_list(sandbox, post):
     assert post("/model/view", model_id=model, tkn="wrong").json()["error"] == "Invalid API key"
 
 
-def test_a_refused_request_gets_no_fault(sandbox, post):
+def test_a_refused_request_has_no_fault(sandbox, post):
     sandbox.set_limit(1, 60)
     sandbox.set_faults("list:2=lost-after")
     post("/model/list")
@@ -122,7 +122,7 @@ def test_a_refused_request_gets_no_fault(sandbox, post):
     assert sandbox.log[-1].fault is None
 
 
-def test_a_fault_is_dealt_by_number_per_call(sandbox, upload, post):
+def test_faults_by_number_are_counted_for_each_call(sandbox, upload, post):
     sandbox.set_faults("upload:2-3=5xx", "*:5=html")
     model = sandbox.add_model()
     uploads = [upload(model, "Can").status_code]
@@ -135,7 +135,7 @@ def test_a_fault_is_dealt_by_number_per_call(sandbox, upload, post):
 
 
 @given(st.integers(), st.floats(0, 1), st.lists(st.sampled_from(CALLS), max_size=60))
-def test_the_same_seed_deals_the_same_faults(seed, share, calls):
+def test_the_same_seed_gives_the_same_faults(seed, share, calls):
     faults = Faults((FaultRule("*", FaultKind.SLOW, share=share, seconds=(0, 9)),), seed, (0.1, 0.3))
     first, second = FaultSchedule(faults), FaultSchedule(faults)
     dealt = [first.next_fault(call) for call in calls]
@@ -145,7 +145,7 @@ def test_the_same_seed_deals_the_same_faults(seed, share, calls):
         assert fault.kind is not None or share < 1
 
 
-def test_a_probability_is_met():
+def test_faults_have_their_probability():
     schedule = FaultSchedule(Faults.parse("*@10%=lost-after", seed=7))
     lost = sum(schedule.next_fault("upload").kind is FaultKind.LOST_AFTER for _ in range(5000))
     assert 400 < lost < 600
@@ -164,7 +164,7 @@ def test_a_probability_is_met():
         ("*=late", FaultRule("*", FaultKind.LATE, share=1.0, seconds=(5.0, 5.0))),
     ],
 )
-def test_a_rule_is_read_from_its_text(text, rule):
+def test_a_rule_is_parsed_from_its_text(text, rule):
     assert FaultRule.parse(text) == rule
 
 
@@ -179,7 +179,7 @@ def test_a_rule_is_read_from_its_text(text, rule):
         ("upload=slow~5-2s", "a range needs its lower value first"),
     ],
 )
-def test_a_rule_that_cannot_be_read_is_refused_with_its_reason(text, message):
+def test_an_invalid_rule_is_refused_with_a_reason(text, message):
     with pytest.raises(ValueError, match=message):
         FaultRule.parse(text)
 
@@ -187,5 +187,5 @@ def test_a_rule_that_cannot_be_read_is_refused_with_its_reason(text, message):
 @pytest.mark.parametrize(
     ("text", "seconds"), [("20-50ms", (0.02, 0.05)), ("0.2-2s", (0.2, 2.0)), ("3", (3.0, 3.0)), ("0", (0.0, 0.0))]
 )
-def test_a_range_is_read_from_its_text(text, seconds):
+def test_a_range_is_parsed_from_its_text(text, seconds):
     assert parse_range(text) == pytest.approx(seconds)

@@ -1,4 +1,4 @@
-"""The limit: so many requests in any window, for each endpoint by itself."""
+"""The limit of requests in any window, separate for each endpoint."""
 
 from collections.abc import Iterator
 
@@ -29,14 +29,14 @@ def hands() -> Hands:
 
 @pytest.fixture
 def sandbox(hands: Hands) -> Iterator[RunningSandbox]:
-    with running(now=hands, limit=3, window=60) as box:
-        yield box
+    with running(now=hands, limit=3, window=60) as running_sandbox:
+        yield running_sandbox
 
 
 def test_the_documented_limit_is_90_in_60_seconds(hands):
-    with running(now=hands) as box, httpx.Client() as client:
-        body = {"tkn": box.key}
-        outcomes = [client.post(f"{box.url}/model/list", json=body).status_code for _ in range(91)]
+    with running(now=hands) as running_sandbox, httpx.Client() as client:
+        body = {"tkn": running_sandbox.key}
+        outcomes = [client.post(f"{running_sandbox.url}/model/list", json=body).status_code for _ in range(91)]
     assert outcomes == [200] * 90 + [429]
 
 
@@ -73,7 +73,7 @@ def test_the_limit_may_change_while_the_sandbox_runs(sandbox, post):
     assert [post("/model/list").status_code for _ in range(2)] == [200, 429]
 
 
-def test_a_refusal_names_the_seconds_where_the_switch_says_so(sandbox, post, hands):
+def test_a_refusal_has_retry_after_with_the_switch(sandbox, post, hands):
     sandbox.set_switches(limit_refusal="429-retry-after")
     for _ in range(3):
         post("/model/list")
@@ -87,7 +87,7 @@ def test_a_refusal_names_the_seconds_where_the_switch_says_so(sandbox, post, han
 
 
 @pytest.mark.parametrize(("error_status", "status"), [("200", 200), ("4xx", 400)])
-def test_a_refusal_is_only_a_text_where_the_switch_says_so(sandbox, post, error_status, status):
+def test_a_refusal_is_an_error_text_with_the_switch(sandbox, post, error_status, status):
     sandbox.set_switches(limit_refusal="error-text", error_status=error_status)
     for _ in range(3):
         post("/model/list")
@@ -108,13 +108,13 @@ def test_no_window_ever_admits_more_than_the_limit(times, limit, window):
 
 
 @given(st.lists(st.floats(0, 50), max_size=40), st.floats(0.5, 20))
-def test_the_count_of_a_window_is_that_of_plain_counting(times, window):
+def test_most_in_any_window_agrees_with_plain_counting(times, window):
     plain = max((sum(start <= time < start + window for time in times) for start in times), default=0)
     assert most_in_any_window(times, window) == plain
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=40), st.integers(1, 5))
-def test_a_refused_request_is_answered_with_the_time_to_wait(times, limit):
+def test_admit_returns_the_seconds_until_a_place_is_free(times, limit):
     limiter = Limiter(limit, 10)
     for time in sorted(times):
         wait = limiter.admit(time)

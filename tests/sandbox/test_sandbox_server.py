@@ -1,4 +1,4 @@
-"""The sandbox as a process of its own, and what survives it."""
+"""The sandbox as a process, and what is kept after it ends."""
 
 import os
 import signal
@@ -43,11 +43,11 @@ def test_a_process_serves_until_a_signal_and_keeps_everything(tmp_path: Path, cl
             assert process.wait(60) == 0
         finally:
             process.kill()
-    with running(tmp_path) as box:
-        assert [title for _, title in box.models()] == ["Kept"]
+    with running(tmp_path) as running_sandbox:
+        assert [title for _, title in running_sandbox.models()] == ["Kept"]
 
 
-def test_a_killed_process_has_what_it_answered(tmp_path: Path, client):
+def test_answered_requests_survive_a_kill(tmp_path: Path, client):
     with subprocess.Popen([sys.executable, "-c", SERVE, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -60,33 +60,35 @@ def test_a_killed_process_has_what_it_answered(tmp_path: Path, client):
             assert client.post(f"{url}/model/upload", json=key | upload).json() == {"status": "OK"}
         finally:
             os.kill(process.pid, signal.SIGKILL)
-    with running(tmp_path) as box:
-        (sample,) = box.samples(model["id"])
+    with running(tmp_path) as running_sandbox:
+        (sample,) = running_sandbox.samples(model["id"])
         assert (sample.uid, sample.image) == ("u", draw())
 
 
 def test_state_versions_and_ids_survive_a_restart(tmp_path: Path, client):
-    with running(tmp_path) as box:
-        model = box.add_model("Kept", tags="a")
-        samples = [box.add_sample(model, title, draw(title), title) for title in ("red", "blue")]
-        client.post(f"{box.url}/model/model_train", json={"tkn": box.key, "model_id": model})
-        box.wait_for_training()
-        before = client.post(f"{box.url}/model/view", json={"tkn": box.key, "model_id": model}).content
-        box.remove_sample(samples[1])
-        box.add_sample(model, "blue", draw("blue"), "blue")
-    with running(tmp_path) as box:
-        latest = max(sample.sample_id for sample in box.samples(model))
-        box.remove_sample(latest)
-    with running(tmp_path) as box:
-        assert box.add_sample(model, "blue", draw("blue"), "blue") > latest
-        (version,) = box.versions(model)
+    with running(tmp_path) as running_sandbox:
+        model = running_sandbox.add_model("Kept", tags="a")
+        samples = [running_sandbox.add_sample(model, title, draw(title), title) for title in ("red", "blue")]
+        client.post(f"{running_sandbox.url}/model/model_train", json={"tkn": running_sandbox.key, "model_id": model})
+        running_sandbox.wait_for_training()
+        before = client.post(
+            f"{running_sandbox.url}/model/view", json={"tkn": running_sandbox.key, "model_id": model}
+        ).content
+        running_sandbox.remove_sample(samples[1])
+        running_sandbox.add_sample(model, "blue", draw("blue"), "blue")
+    with running(tmp_path) as running_sandbox:
+        latest = max(sample.sample_id for sample in running_sandbox.samples(model))
+        running_sandbox.remove_sample(latest)
+    with running(tmp_path) as running_sandbox:
+        assert running_sandbox.add_sample(model, "blue", draw("blue"), "blue") > latest
+        (version,) = running_sandbox.versions(model)
         assert version.encode() in before
-        body = {"tkn": box.key, "model_id": model, "model_version": version, "input": encode(draw("red"))}
-        assert client.post(f"{box.url}/detect", json=body).json()["output"] == "red"
+        body = {"tkn": running_sandbox.key, "model_id": model, "model_version": version, "input": encode(draw("red"))}
+        assert client.post(f"{running_sandbox.url}/detect", json=body).json()["output"] == "red"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.org", ""])
-def test_only_this_machine_can_reach_it(host):
+def test_only_loopback_addresses_are_accepted(host):
     with pytest.raises(ValueError, match="not a loopback address"):
         serve(host, 0, None, "key", 90, 60.0, Switches(), Faults(), print)
 
@@ -97,26 +99,26 @@ def test_a_taken_port_is_an_error(sandbox):
         pass
 
 
-def test_a_folder_that_holds_something_else_is_an_error_and_stays_as_it_is(tmp_path: Path):
+def test_a_folder_with_another_database_is_an_error_and_is_not_changed(tmp_path: Path):
     (tmp_path / "sandbox.db").write_text("the user's notes, long enough to be examined" * 40)
     with pytest.raises(OSError, match="cannot be used: file is not a database"), running(tmp_path):
         pass
     assert (tmp_path / "sandbox.db").read_text().startswith("the user's notes")
 
 
-def test_a_request_under_way_ends_with_the_sandbox(client):
-    with running() as box:
-        box.set_faults("list=slow~600s")
+def test_a_request_under_way_is_cut_off_at_the_end_of_the_sandbox(client):
+    with running() as running_sandbox:
+        running_sandbox.set_faults("list=slow~600s")
 
         def ask() -> None:
             with pytest.raises(httpx.HTTPError):
-                client.post(f"{box.url}/model/list", json={"tkn": box.key})
+                client.post(f"{running_sandbox.url}/model/list", json={"tkn": running_sandbox.key})
             ended.set()
 
         ended = threading.Event()
         thread = threading.Thread(target=ask)
         thread.start()
-        while not box.log:
+        while not running_sandbox.log:
             pass
     assert ended.wait(60)
     thread.join()

@@ -1,4 +1,4 @@
-"""Each switch changes what it says, and a sandbox answers sensibly under every setting."""
+"""Each switch has its documented effect, and the sandbox works with every setting."""
 
 import unicodedata
 
@@ -11,7 +11,7 @@ from tests.harness.sandbox_images import draw
 
 
 @pytest.mark.switches
-def test_what_is_uploaded_is_in_the_view_under_every_setting(sandbox, switches, post, upload):
+def test_an_upload_is_in_the_view_with_every_switch(sandbox, switches, post, upload):
     model = sandbox.add_model()
     uid = "0123456789abcdef" * 2 + "-01234567"
     assert upload(model, "Can", uid).json() == {"status": "OK"}
@@ -37,7 +37,7 @@ def test_what_is_uploaded_is_in_the_view_under_every_setting(sandbox, switches, 
         ("/model/model_train", {"model_id": 1001}, 409),
     ],
 )
-def test_an_error_has_its_own_status_only_where_the_switch_says_so(sandbox, post, path, fields, status):
+def test_an_error_has_its_own_status_with_the_switch(sandbox, post, path, fields, status):
     sandbox.add_model()
     plain = post(path, **fields)
     sandbox.set_switches(error_status="4xx")
@@ -47,7 +47,7 @@ def test_an_error_has_its_own_status_only_where_the_switch_says_so(sandbox, post
 
 
 @pytest.mark.parametrize(("setting", "left"), [("allow", ["1", "2"]), ("refuse", ["1"]), ("replace", ["2"])])
-def test_a_repeated_uid_is_treated_as_the_switch_says(sandbox, upload, setting, left):
+def test_a_repeated_uid_is_handled_according_to_the_switch(sandbox, upload, setting, left):
     sandbox.set_switches(repeated_uids=setting)
     one, other = sandbox.add_model(), sandbox.add_model()
     upload(one, "1", "same")
@@ -58,7 +58,7 @@ def test_a_repeated_uid_is_treated_as_the_switch_says(sandbox, upload, setting, 
 
 
 @pytest.mark.parametrize("setting", ["refuse", "replace"])
-def test_a_uid_is_free_again_once_its_sample_is_gone(sandbox, upload, setting):
+def test_the_uid_of_a_removed_sample_is_free(sandbox, upload, setting):
     sandbox.set_switches(repeated_uids=setting)
     model = sandbox.add_model()
     upload(model, "Can", "u")
@@ -75,7 +75,7 @@ def test_samples_without_uid_never_repeat(sandbox, upload):
 
 
 @pytest.mark.parametrize(("setting", "left"), [("stays", ["Can", "Bottle"]), ("goes", ["Bottle"])])
-def test_an_empty_class_stays_or_goes(sandbox, post, upload, setting, left):
+def test_an_empty_class_stays_or_is_removed(sandbox, post, upload, setting, left):
     sandbox.set_switches(empty_class=setting)
     model = sandbox.add_model()
     for title in ("Can", "Can", "Bottle"):
@@ -89,7 +89,7 @@ def test_an_empty_class_stays_or_goes(sandbox, post, upload, setting, left):
     assert shown["numClass"] == len(shown["class_list"]) == len(left)
 
 
-def test_a_class_that_went_comes_back_with_a_new_id(sandbox, upload):
+def test_a_removed_class_is_added_again_with_a_new_id(sandbox, upload):
     sandbox.set_switches(empty_class="goes")
     model = sandbox.add_model()
     upload(model, "Can")
@@ -109,7 +109,7 @@ def test_a_class_that_went_comes_back_with_a_new_id(sandbox, upload):
         ("nfd", ["Gru\u0308n", "gru\u0308n "]),
     ],
 )
-def test_titles_are_one_or_several_as_the_switch_says(sandbox, upload, setting, titles):
+def test_titles_are_compared_according_to_the_switch(sandbox, upload, setting, titles):
     sandbox.set_switches(titles=setting)
     model = sandbox.add_model()
     for title in ("Grün", "grün ", "Gru\u0308n"):
@@ -118,7 +118,7 @@ def test_titles_are_one_or_several_as_the_switch_says(sandbox, upload, setting, 
     assert all(unicodedata.is_normalized(setting.upper(), title) for title in titles if setting.startswith("nf"))
 
 
-def test_folded_titles_are_kept_without_their_outer_spaces(sandbox, upload):
+def test_folded_titles_are_stored_without_outer_spaces(sandbox, upload):
     sandbox.set_switches(titles="fold")
     model = sandbox.add_model()
     for title in (" Can ", "can"):
@@ -126,7 +126,7 @@ def test_folded_titles_are_kept_without_their_outer_spaces(sandbox, upload):
     assert [title for _, title in sandbox.classes(model)] == ["Can"]
 
 
-def test_a_class_made_twice_elsewhere_takes_uploads_into_the_older_one(sandbox, upload, post):
+def test_uploads_are_added_to_the_oldest_class_of_a_title(sandbox, upload, post):
     model = sandbox.add_model()
     older, _ = sandbox.add_class(model, "Can"), sandbox.add_class(model, "Can")
     upload(model, "Can")
@@ -134,41 +134,43 @@ def test_a_class_made_twice_elsewhere_takes_uploads_into_the_older_one(sandbox, 
     assert (first["id"], len(first["samples"]), len(second["samples"])) == (older, 1, 0)
 
 
-def test_a_view_lags_by_the_seconds_of_the_switch_and_always_adds_up():
+def test_a_view_lags_by_the_seconds_of_the_switch_and_agrees_with_its_counts():
     time = [1_700_000_000.0]
-    with running(now=lambda: time[0], switches=Switches(view_lag=5)) as box, httpx.Client() as client:
+    with running(now=lambda: time[0], switches=Switches(view_lag=5)) as running_sandbox, httpx.Client() as client:
 
         def count() -> tuple[int, int, int]:
-            answer = client.post(f"{box.url}/model/view", json={"tkn": box.key, "model_id": model})
+            answer = client.post(
+                f"{running_sandbox.url}/model/view", json={"tkn": running_sandbox.key, "model_id": model}
+            )
             dataset = answer.json()["dataset"]
             assert dataset["numClass"] == len(dataset["class_list"])
             assert dataset["numSample"] == sum(len(one["samples"]) for one in dataset["class_list"])
-            return dataset["numClass"], dataset["numSample"], len(box.samples(model))
+            return dataset["numClass"], dataset["numSample"], len(running_sandbox.samples(model))
 
-        model = box.add_model()
-        sample = box.add_sample(model, "Can", draw())
+        model = running_sandbox.add_model()
+        sample = running_sandbox.add_sample(model, "Can", draw())
         time[0] += 4.9
         assert count() == (0, 0, 1)
         time[0] += 0.1
         assert count() == (1, 1, 1)
-        box.remove_sample(sample)
+        running_sandbox.remove_sample(sample)
         assert count() == (1, 1, 0)
         time[0] += 5
         assert count() == (1, 0, 0)
 
 
-def test_a_list_lags_by_a_switch_of_its_own():
+def test_a_list_lags_by_its_own_switch():
     time = [1_700_000_000.0]
-    with running(now=lambda: time[0], switches=Switches(list_lag=5)) as box, httpx.Client() as client:
-        model = box.add_model()
-        body = {"tkn": box.key}
-        assert client.post(f"{box.url}/model/list", json=body).json()["dataset_list"] == []
+    with running(now=lambda: time[0], switches=Switches(list_lag=5)) as running_sandbox, httpx.Client() as client:
+        model = running_sandbox.add_model()
+        body = {"tkn": running_sandbox.key}
+        assert client.post(f"{running_sandbox.url}/model/list", json=body).json()["dataset_list"] == []
         time[0] += 5
-        (shown,) = client.post(f"{box.url}/model/list", json=body).json()["dataset_list"]
+        (shown,) = client.post(f"{running_sandbox.url}/model/list", json=body).json()["dataset_list"]
         assert shown["id"] == model
 
 
-def test_integers_are_strings_where_the_switch_says_so(sandbox, post, upload):
+def test_integers_are_strings_with_the_switch(sandbox, post, upload):
     sandbox.set_switches(integers="string")
     model = sandbox.add_model()
     upload(model, "Can", "u")
@@ -189,7 +191,7 @@ def test_integers_are_strings_where_the_switch_says_so(sandbox, post, upload):
         ("null", {"trained": 0, "model_version": None, "date_trained": None}),
     ],
 )
-def test_an_untrained_model_says_what_the_switch_says(sandbox, post, setting, shown):
+def test_the_version_of_an_untrained_model_follows_the_switch(sandbox, post, setting, shown):
     sandbox.set_switches(untrained=setting)
     sandbox.add_model()
     (model,) = post("/model/list").json()["dataset_list"]
@@ -197,7 +199,7 @@ def test_an_untrained_model_says_what_the_switch_says(sandbox, post, setting, sh
     assert {name: model[name] for name in names if name in model} == shown
 
 
-def test_a_list_counts_or_does_not(sandbox, post):
+def test_a_list_may_have_no_counts(sandbox, post):
     sandbox.set_switches(list_counts="missing")
     model = sandbox.add_model()
     (shown,) = post("/model/list").json()["dataset_list"]
@@ -226,7 +228,7 @@ def test_the_text_for_an_invalid_image_can_be_chosen(sandbox, upload):
     assert upload(sandbox.add_model(), "Can", content=b"?").json()["error"] == "Unable to process input"
 
 
-def test_switches_are_read_from_texts():
+def test_switches_are_parsed_from_texts():
     read = Switches.from_texts({"titles": "fold", "view-lag": "2.5", "uid_length": "40", "invalid-image": "no"})
     assert read == Switches(titles="fold", view_lag=2.5, uid_length=40, invalid_image="no")
     assert Switches.from_texts({"uid-length": "none"}) == Switches()
@@ -242,12 +244,12 @@ def test_switches_are_read_from_texts():
         ({"uid-length": "0"}, "switch uid_length is at least 1"),
     ],
 )
-def test_a_wrong_switch_is_refused_with_what_would_be_right(texts, message):
+def test_an_invalid_switch_is_refused_with_the_choices(texts, message):
     with pytest.raises(ValueError, match="^" + message):
         Switches.from_texts(texts)
 
 
 @pytest.mark.parametrize("wrong", [{"limit": 0}, {"window": 0}, {"key": ""}])
-def test_an_option_that_cannot_be_is_refused(wrong):
+def test_an_invalid_option_is_refused(wrong):
     with pytest.raises(ValueError, match=r"limit|key"):
         Options(**wrong)

@@ -1,4 +1,4 @@
-"""Training learns from the uploaded images, and every version stays runnable."""
+"""Training uses the uploaded images, and every version can be run later."""
 
 import io
 import re
@@ -37,7 +37,7 @@ def detect(post, model: int, version: str, content: bytes) -> dict[str, object]:
     return answer
 
 
-def test_a_trained_model_tells_what_it_sees(sandbox, taught, post):
+def test_a_trained_model_detects(sandbox, taught, post):
     assert post("/model/model_train", model_id=str(taught)).json() == {"status": "OK"}
     sandbox.wait_for_training()
     (shown,) = post("/model/list").json()["dataset_list"]
@@ -58,7 +58,7 @@ def test_a_trained_model_tells_what_it_sees(sandbox, taught, post):
 @pytest.mark.parametrize(
     ("setting", "form"), [("string", str), ("number", float), ("percent", str)], ids=lambda value: str(value)
 )
-def test_a_confidence_is_written_as_the_switch_says(sandbox, taught, post, setting, form):
+def test_the_form_of_a_confidence_follows_the_switch(sandbox, taught, post, setting, form):
     sandbox.set_switches(confidence=setting)
     post("/model/model_train", model_id=taught)
     sandbox.wait_for_training()
@@ -67,7 +67,7 @@ def test_a_confidence_is_written_as_the_switch_says(sandbox, taught, post, setti
     assert str(confidence).endswith("%") == (setting == "percent")
 
 
-def test_each_training_makes_a_version_and_the_old_ones_answer_as_before(sandbox, taught, post):
+def test_each_training_adds_a_version_and_old_ones_do_not_change(sandbox, taught, post):
     post("/model/model_train", model_id=taught)
     sandbox.wait_for_training()
     for sample in sandbox.samples(taught):
@@ -93,7 +93,7 @@ def test_fewer_than_two_classes_cannot_be_trained(sandbox, post):
     assert post("/model/model_train", model_id=7).json()["error"] == "Model not found"
 
 
-def test_versions_may_be_dates_and_still_differ(sandbox, taught, post):
+def test_versions_with_dates_as_names_differ(sandbox, taught, post):
     sandbox.set_switches(version_form="date")
     for _ in range(2):
         post("/model/model_train", model_id=taught)
@@ -121,7 +121,7 @@ def test_a_bad_detection_is_refused_with_its_reason(sandbox, taught, post, field
     assert post("/detect", **body).json() == {"status": "ERROR", "error": text}
 
 
-def test_a_version_belongs_to_its_model_and_goes_with_it(sandbox, taught, post):
+def test_a_version_belongs_to_its_model_and_is_removed_with_it(sandbox, taught, post):
     other = sandbox.add_model("Other")
     post("/model/model_train", model_id=taught)
     sandbox.wait_for_training()
@@ -132,24 +132,24 @@ def test_a_version_belongs_to_its_model_and_goes_with_it(sandbox, taught, post):
     assert detect(post, taught, version, draw())["error"] == "Model not found"
 
 
-def test_a_training_that_was_cut_short_is_done_by_the_next_sandbox(tmp_path: Path):
+def test_an_interrupted_training_is_finished_by_the_next_sandbox(tmp_path: Path):
     account = Account(tmp_path, lambda: 1_700_000_000.0)
     model = account.add_model("Cut", "vision", "test", "")
-    with running(tmp_path) as box:
+    with running(tmp_path) as running_sandbox:
         for title, colours in (("Red", REDS), ("Blue", BLUES)):
             for colour in colours:
-                box.add_sample(model, title, draw(colour))
+                running_sandbox.add_sample(model, title, draw(colour))
     with account.change() as db:  # what a kill in mid-training leaves
         db.execute(
             "INSERT INTO versions (model_id, name, state, started) VALUES (?, 'cut', 'training', 1700000000)", (model,)
         )
     account.close()
-    with running(tmp_path) as box:
-        box.wait_for_training()
-        assert box.versions(model) == ["cut"]
+    with running(tmp_path) as running_sandbox:
+        running_sandbox.wait_for_training()
+        assert running_sandbox.versions(model) == ["cut"]
 
 
-def test_a_training_that_fails_says_nothing_and_stops_nothing(sandbox, taught, post):
+def test_a_failed_training_adds_no_version_and_stops_nothing(sandbox, taught, post):
     for sample in sandbox.samples(taught):
         sandbox.remove_sample(sample.sample_id)
     for title in ("Red", "Blue"):
@@ -174,7 +174,7 @@ def digits() -> tuple[list[bytes], list[str]]:
     return images, [str(digit) for digit in data.target[:400]]
 
 
-def test_handwritten_digits_it_has_not_seen_are_read_nearly_always(digits, tmp_path):
+def test_unknown_handwritten_digits_are_recognised(digits, tmp_path):
     images, labels = digits
     features = [describe(open_image(content)) for content in images]
     Classifier.train(features[:300], labels[:300]).save(tmp_path / "digits.npz")
@@ -183,7 +183,7 @@ def test_handwritten_digits_it_has_not_seen_are_read_nearly_always(digits, tmp_p
     assert right >= 90
 
 
-def test_two_labels_are_distinguished_with_a_likelihood():
+def test_two_labels_are_detected_with_a_probability():
     features = [describe(open_image(draw(colour))) for colour in REDS + BLUES]
     classifier = Classifier.train(features, ["r"] * 5 + ["b"] * 5)
     for feature, label in zip(features, "rrrrrbbbbb", strict=True):
@@ -193,7 +193,7 @@ def test_two_labels_are_distinguished_with_a_likelihood():
 
 
 @pytest.mark.parametrize("titles", ["ab", "abc"])
-def test_the_weights_of_a_version_say_what_scikit_learn_says(titles):
+def test_the_weights_of_a_version_agree_with_scikit_learn(titles):
     random = np.random.default_rng(3)
     features = [describe(open_image(draw(tuple(random.integers(0, 255, 3))))) for _ in range(30)]
     labels = [titles[i % len(titles)] for i in range(30)]
@@ -207,10 +207,10 @@ def test_the_weights_of_a_version_say_what_scikit_learn_says(titles):
 
 
 def test_a_model_that_is_being_trained_refuses_a_second_training(tmp_path: Path):
-    with running(tmp_path) as box, httpx.Client() as client:
-        model = box.add_model()
+    with running(tmp_path) as running_sandbox, httpx.Client() as client:
+        model = running_sandbox.add_model()
         for title in ("Red", "Blue"):
-            box.add_sample(model, title, draw(title))
+            running_sandbox.add_sample(model, title, draw(title))
         account = Account(tmp_path, lambda: 1_700_000_000.0)
         with account.change() as db:  # a training under way that never ends
             db.execute(
@@ -218,5 +218,7 @@ def test_a_model_that_is_being_trained_refuses_a_second_training(tmp_path: Path)
                 (model,),
             )
         account.close()
-        answer = client.post(f"{box.url}/model/model_train", json={"tkn": box.key, "model_id": model})
+        answer = client.post(
+            f"{running_sandbox.url}/model/model_train", json={"tkn": running_sandbox.key, "model_id": model}
+        )
     assert answer.json() == {"status": "ERROR", "error": "Training is already in progress"}
