@@ -1,6 +1,5 @@
 """Groups of commands: complete help lines under headings, suggestions for unknown names, flags that go anywhere."""
 
-import difflib
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -59,6 +58,8 @@ class CommandGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if not (name.startswith("-") or ctx.resilient_parsing) and self.get_command(ctx, name) is None:
+            import difflib
+
             near = difflib.get_close_matches(name, [*self.list_commands(ctx), *self.aliases], n=1)
             ctx.fail(f"No such command {name!r}.{f' Did you mean {near[0]!r}?' if near else ''}")
         return super().resolve_command(ctx, args)

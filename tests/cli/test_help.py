@@ -18,6 +18,8 @@ import pytest
 
 from astica_sync.cli.main import ALIASES, GROUPS, cli
 from astica_sync.cli.render.messages import wrap
+from astica_sync.cli.render.verbosity import Verbosity, set_verbosity
+from astica_sync.cli.render.watch_output import open_output
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw, fill
 
@@ -138,6 +140,16 @@ def test_quiet_still_prints_errors_and_what_failed(shell: Shell, pushed: Path, t
     image.write_bytes(image.read_bytes()[:-20])
     ran = shell("-q", "push", "--store", pushed)
     assert ran.code == 3 and "Can/broken.png" in ran.out
+
+
+def test_a_quiet_watcher_prints_only_what_needs_the_user(capsys: pytest.CaptureFixture[str]) -> None:
+    with click.Context(cli) as context:
+        set_verbosity(context, Verbosity.QUIET)
+        output = open_output(as_json=False, notify=False)
+    for name in ("watching", "uploaded", "failed", "waiting", "halted", "refused"):
+        output.event("store", name, f"text of {name}")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("text of ")[1] for line in lines] == ["failed", "halted", "refused"]
 
 
 def test_the_flags_work_in_front_of_and_behind_a_sub_command(shell: Shell, pushed: Path) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from astica_sync.cli.render.text import duration, how_to_allow, json_name, number, safe
+from astica_sync.cli.render.verbosity import Verbosity, verbosity
 from astica_sync.clock import local_time
 from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.plan import Plan
@@ -53,6 +54,14 @@ class JsonWatchOutput(WatchOutput):
     def event(self, store: str, name: str, text: str, **data: Any) -> None:
         line = {"at": round(time.time(), 3), "event": name, "store": json_name(store), "text": json_name(text), **data}
         _print(json.dumps(line, ensure_ascii=False))
+
+
+class QuietWatchOutput(WatchOutput):
+    """Only the events that need the user, for ``--quiet``."""
+
+    def event(self, store: str, name: str, text: str, **data: Any) -> None:
+        if name in ("failed", "halted", "refused"):
+            super().event(store, name, text, **data)
 
 
 class LiveWatchOutput(WatchOutput):
@@ -163,6 +172,8 @@ def open_output(*, as_json: bool, notify: bool) -> WatchOutput:
     """The output that fits the options and the kind of standard output; with ``notify`` also on the desktop."""
     if as_json:
         kind: type[WatchOutput] = JsonWatchOutput
+    elif verbosity() is Verbosity.QUIET:
+        kind = QuietWatchOutput
     else:
         kind = LiveWatchOutput if sys.stdout.isatty() else WatchOutput
     return DesktopOutput(kind()) if notify else kind()
