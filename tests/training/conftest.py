@@ -1,4 +1,4 @@
-"""Stores to train on, already pushed, and a sandbox without a request limit."""
+"""A pushed store to train on, and a sandbox without a request limit."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,20 +9,19 @@ from astica_sync.sandbox.embedded import RunningSandbox, running
 from astica_sync.sandbox.options import Switches
 from tests.fixtures_cli import push
 from tests.harness.shell import Shell
-
-NO_LIMIT = 1_000_000
+from tests.harness.trained_store import NO_LIMIT
 
 
 @pytest.fixture
 def sandbox(switches: Switches) -> Iterator[RunningSandbox]:
-    """An empty sandbox that refuses no request for its limit; other tests are about that."""
+    """An empty sandbox without a request limit."""
     with running(switches=switches, limit=NO_LIMIT) as box:
         yield box
 
 
 @pytest.fixture
 def shell(shell: Shell) -> Shell:
-    """The shared shell, without a limit of its own."""
+    """The shared shell, without a request limit."""
     shell.environ["ASTICA_LIMIT"] = str(NO_LIMIT)
     return shell
 

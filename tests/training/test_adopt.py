@@ -1,4 +1,4 @@
-"""Taking over what was made elsewhere: nothing goes up twice, and nothing that is not paired is ever removed."""
+"""Adopting unmanaged samples: none is uploaded again, and unmatched samples are never removed."""
 
 from pathlib import Path
 
@@ -23,20 +23,20 @@ def there(sample_id: int, uid: str, title: str = "Can") -> RemoteSample:
 
 @pytest.fixture
 def old(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
-    """A store whose images a script has sent before, under uids of its own, with one image whose bytes are lost."""
+    """A store whose images a script uploaded under its own uids, and one more image that has no file."""
     folder = fill(tmp_path / "old", {"Bottle": 2, "Can": 3})
     model_id = sandbox.add_model("Old")
     for path in sorted(folder.glob("*/*.png")):
         uid = "" if path.parent.name == "Bottle" else f"{path.name}_{hash(path.name) % 90000}"
         sandbox.add_sample(model_id, path.parent.name, path.read_bytes(), uid)
-    sandbox.add_sample(model_id, "Can", b"lost bytes", "LOST_9.jpg")
+    sandbox.add_sample(model_id, "Can", b"an image without a file", "LOST_9.jpg")
     ran = shell("init", folder, "--model", str(model_id))
     assert ran.code == 0, ran.err
     sandbox.clear_log()
     return folder
 
 
-def test_nothing_is_uploaded_twice_and_what_is_not_paired_stays(
+def test_adopted_samples_are_not_uploaded_again_and_unmatched_ones_stay(
     shell: Shell, sandbox: RunningSandbox, old: Path
 ) -> None:
     shown = shell("adopt", "--json", "--store", old).json
@@ -59,10 +59,10 @@ def test_nothing_is_uploaded_twice_and_what_is_not_paired_stays(
     assert [sample.uid for sample in left if sample.class_title == "Can"] == ["LOST_9.jpg"]
     restored = shell("backup", "restore", "--to", old.parent / "back", "--store", old)
     assert restored.code == 0
-    assert (old.parent / "back" / "Can" / "000.png").exists(), "what was taken over is in the backup"
+    assert (old.parent / "back" / "Can" / "000.png").exists(), "adopted samples are in the backup"
 
 
-def test_without_consent_nothing_is_taken_over(shell: Shell, sandbox: RunningSandbox, old: Path) -> None:
+def test_without_consent_nothing_is_adopted(shell: Shell, sandbox: RunningSandbox, old: Path) -> None:
     ran = shell("adopt", "--store", old)
     assert ran.code == 0
     assert "Adopted 0 samples" in ran.out
@@ -70,7 +70,7 @@ def test_without_consent_nothing_is_taken_over(shell: Shell, sandbox: RunningSan
     assert {request.call for request in sandbox.log} == {"view"}
 
 
-def test_what_was_sent_before_anybody_thought_of_adopting_is_there_twice_and_not_lost(
+def test_samples_pushed_before_the_adoption_are_listed_as_duplicates(
     shell: Shell, sandbox: RunningSandbox, old: Path
 ) -> None:
     assert shell("push", "--yes", "--store", old).code == 0
@@ -80,10 +80,10 @@ def test_what_was_sent_before_anybody_thought_of_adopting_is_there_twice_and_not
     assert [one["uid"] for one in shown["unrecoverable"] if one["class"] == "Can"] == ["LOST_9.jpg"]
     out = shell("adopt", "--store", old).out
     assert "are on the service twice" in out and "astica-sync remove-sample" in out
-    assert len(sandbox.samples(1001)) == 11, "nothing is removed for anybody"
+    assert len(sandbox.samples(1001)) == 11, "no sample is removed"
 
 
-def test_what_was_taken_over_outlives_the_journal(shell: Shell, sandbox: RunningSandbox, old: Path) -> None:
+def test_adoptions_survive_the_loss_of_the_journal(shell: Shell, sandbox: RunningSandbox, old: Path) -> None:
     assert shell("adopt", "--yes", "--store", old).code == 0
     for name in ("journal.db", "index.db"):
         (old / ".astica-sync" / name).unlink()
@@ -91,7 +91,7 @@ def test_what_was_taken_over_outlives_the_journal(shell: Shell, sandbox: Running
     assert not {upload["path"] for upload in status["plan"]["upload"]} & {f"Can/00{place}.png" for place in range(3)}
 
 
-def test_name_and_size_together_are_certain_and_size_alone_must_be_the_only_one() -> None:
+def test_name_and_size_give_a_certain_pair_and_a_unique_size_a_likely_one() -> None:
     local = [here(1, 253_747, "Can/IMG_1.jpg"), here(2, 100_000, "Can/a.png"), here(3, 100_000, "Can/b.png")]
     local.append(here(4, 70_001, "Can/c.png"))
     remote = [there(1, "IMG_1.jpg_83721"), there(2, ""), there(3, ""), there(4, "")]
@@ -103,7 +103,7 @@ def test_name_and_size_together_are_certain_and_size_alone_must_be_the_only_one(
     assert [one.sample_id for one in found.unmatched] == [2, 3]
 
 
-def test_a_megabyte_may_have_two_meanings_and_few_decimals() -> None:
+def test_sizes_match_in_both_kinds_of_megabyte_and_with_few_decimals() -> None:
     local = [here(1, 300_000, "Can/one.png"), here(2, 500_000, "Can/two.png")]
     remote = [there(1, "one.png"), there(2, "two.png")]
     found = find_pairs(remote, local, {1: round(300_000 / 2**20, 6), 2: round(500_000 / 2**20, 6)})
@@ -112,7 +112,7 @@ def test_a_megabyte_may_have_two_meanings_and_few_decimals() -> None:
     assert [pair.certainty for pair in found.pairs] == [Certainty.CERTAIN] * 2
 
 
-def test_another_class_another_size_or_a_part_of_a_name_is_no_pair() -> None:
+def test_a_different_class_or_size_or_a_partial_name_is_not_a_pair() -> None:
     local = [here(1, 1000, "Can/IMG_1.png")]
     for remote, size in (
         (there(1, "IMG_1.png", "Bottle"), 0.001),
@@ -124,7 +124,7 @@ def test_another_class_another_size_or_a_part_of_a_name_is_no_pair() -> None:
 
 
 @given(st.data())
-def test_every_sample_is_in_one_pair_at_most_and_all_others_are_lost(data: st.DataObject) -> None:
+def test_each_sample_is_in_at_most_one_pair_and_the_rest_are_unmatched(data: st.DataObject) -> None:
     sizes = st.integers(1, 4).map(lambda number: number * 1000)
     local = [
         here(number, data.draw(sizes), f"{data.draw(st.sampled_from(['Can', 'Bottle']))}/n{number % 3}.png")
@@ -148,7 +148,7 @@ def test_every_sample_is_in_one_pair_at_most_and_all_others_are_lost(data: st.Da
         assert pair.local.class_title.casefold() == pair.remote.class_title.casefold()
 
 
-def test_an_id_that_the_service_uses_again_is_not_taken_for_ours() -> None:
+def test_a_reused_sample_id_does_not_match_an_adoption() -> None:
     model = ModelInfo(1, "A model")
     mine = Adopted(7, "IMG.jpg", "Can", "f" * 32 + "-00000000")
 

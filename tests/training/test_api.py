@@ -1,4 +1,4 @@
-"""The Python API does what the commands do: its page runs as it stands, and every documented call is reachable."""
+"""The Python API: the examples of its page run, and every documented call has a command and a method."""
 
 import inspect
 import itertools
@@ -31,13 +31,13 @@ ROWS = [
 
 @pytest.fixture
 def account(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
-    """The environment of this process speaks to the sandbox."""
+    """The environment variables of this process name the sandbox."""
     for name, value in shell.environ.items():
         monkeypatch.setenv(name, value)
     yield shell
 
 
-def test_every_example_of_the_page_runs(
+def test_every_example_of_the_api_page_runs(
     account: Shell, sandbox: RunningSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_digits(tmp_path / "digits", 6)
@@ -95,7 +95,7 @@ def test_every_call_is_sent_by_its_command(shell: Shell, sandbox: RunningSandbox
 
 
 @pytest.mark.switches("no model list")
-def test_models_are_listed_where_a_service_knows_no_list(account: Shell, sandbox: RunningSandbox) -> None:
+def test_models_are_listed_on_a_service_without_a_model_list(account: Shell, sandbox: RunningSandbox) -> None:
     model_id = sandbox.add_model("Theirs")
     with Client() as client:
         assert [model.model_id for model in client.models()] == [model_id]
@@ -126,14 +126,14 @@ def test_a_client_sends_every_documented_call(account: Shell, sandbox: RunningSa
     assert {row[0].rpartition("/")[2] for row in ROWS} == calls
 
 
-def test_a_key_can_be_given_and_an_unsafe_address_is_refused(sandbox: RunningSandbox, account: Shell) -> None:
+def test_the_client_takes_a_key_and_refuses_an_unsafe_address(sandbox: RunningSandbox, account: Shell) -> None:
     with Client(sandbox.key, train_url=sandbox.url, detect_url=sandbox.url) as client:
         assert client.models() == []
     with pytest.raises(ConfigError, match="train_url"):
         Client("k", train_url="http://example.org")
 
 
-def test_a_store_says_clearly_what_is_wrong(account: Shell, store: Path, tmp_path: Path) -> None:
+def test_store_errors_name_the_problem(account: Shell, store: Path, tmp_path: Path) -> None:
     with pytest.raises(AsticaSyncError, match="no store in"):
         Store(tmp_path)
     with Store(store) as opened:
@@ -145,7 +145,7 @@ def test_a_store_says_clearly_what_is_wrong(account: Shell, store: Path, tmp_pat
             opened.restore("@1", store / "Can")
 
 
-def test_importing_the_package_loads_nothing_heavy() -> None:
+def test_importing_the_package_imports_no_large_dependency() -> None:
     program = "import astica_sync, sys; sys.exit(' '.join(sys.modules))"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert not {"httpx", "sqlite3", "PIL", "numpy", "click"} & set(ended.stderr.split())

@@ -1,4 +1,4 @@
-"""Running a version on images: all that are named, in order, once for the same bytes, and a bad image stops nothing."""
+"""Detection: finding the images, the order of the results, the cache, and files that are not images."""
 
 import contextlib
 import csv
@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,23 +17,32 @@ from astica_sync.sandbox.embedded import RunningSandbox
 from astica_sync.training.detect import find_inputs
 from tests.harness.digits import NAMES, write_digits
 from tests.harness.shell import Shell
+from tests.harness.trained_store import trained_digits
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningSandbox, Path]]:
+    """A trained store of digits for all tests of this module, which do not change it; each detects other images."""
+    with trained_digits(tmp_path_factory.mktemp("trained"), 6) as made:
+        yield made
 
 
 @pytest.fixture
-def store(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
-    """A trained store of digits."""
-    folder = write_digits(tmp_path / "digits", 6)
-    for arguments in (["init", folder, "--model", str(sandbox.add_model("Digits"))], ["push", "--store", folder]):
-        assert shell(*arguments).code == 0
-    assert shell("train", "--store", folder).code == 0
-    return folder
+def sandbox(trained: tuple[RunningSandbox, Path]) -> RunningSandbox:
+    trained[0].clear_log()
+    return trained[0]
+
+
+@pytest.fixture
+def store(trained: tuple[RunningSandbox, Path]) -> Path:
+    return trained[1]
 
 
 def lines(out: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in out.splitlines()]
 
 
-def test_results_come_in_the_order_of_the_images_and_a_repeat_is_free(
+def test_results_are_in_the_order_of_the_images_and_a_repeat_costs_no_request(
     shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path
 ) -> None:
     images = write_digits(tmp_path / "new", 8, start=6)
@@ -46,10 +56,10 @@ def test_results_come_in_the_order_of_the_images_and_a_repeat_is_free(
     assert {request.call for request in sandbox.log} == {"list"}
 
 
-def test_a_run_that_was_cut_short_asks_only_for_the_rest(
+def test_after_an_interrupted_run_only_the_rest_is_requested(
     shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images = write_digits(tmp_path / "new", 8, start=6)
+    images = write_digits(tmp_path / "new", 8, start=14)
     for name, value in shell.environ.items():
         monkeypatch.setenv(name, value)
     with Store(store) as opened, contextlib.closing(opened.detect(images)) as run:
@@ -59,10 +69,10 @@ def test_a_run_that_was_cut_short_asks_only_for_the_rest(
     assert len(sandbox.requests_of("detect")) <= 22
 
 
-def test_a_wait_for_the_budget_is_reported_once_however_many_images_wait(
+def test_a_wait_for_the_request_limit_is_reported_once_for_many_images(
     shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path
 ) -> None:
-    images = write_digits(tmp_path / "new", 8, start=6)
+    images = write_digits(tmp_path / "new", 8, start=22)
     shell.environ |= {"ASTICA_LIMIT": "20", "ASTICA_LIMIT_WINDOW": "3", "XDG_STATE_HOME": str(tmp_path / "fresh")}
     ran = shell("detect", images, "--json", "--store", store)
     assert ran.code == 0, ran.err
@@ -71,7 +81,7 @@ def test_a_wait_for_the_budget_is_reported_once_however_many_images_wait(
     assert sandbox.max_in_any_window("detect", window=3) <= 20
 
 
-def test_csv_has_a_header_and_names_with_commas_stay_one_cell(shell: Shell, store: Path, tmp_path: Path) -> None:
+def test_csv_has_a_header_and_quotes_names_with_commas(shell: Shell, store: Path, tmp_path: Path) -> None:
     image = tmp_path / "one, two.png"
     shutil.copy(store / "one" / "000.png", image)
     rows = list(csv.reader(io.StringIO(shell("detect", image, "--csv", "--store", store).out)))
@@ -80,7 +90,7 @@ def test_csv_has_a_header_and_names_with_commas_stay_one_cell(shell: Shell, stor
     assert rows[1][1] in NAMES
 
 
-def test_an_image_can_come_on_standard_input(shell: Shell, store: Path) -> None:
+def test_an_image_is_read_from_standard_input(shell: Shell, store: Path) -> None:
     with (store / "two" / "000.png").open("rb") as image:
         ran = shell.finish(shell.start("detect", "-", "--json", "--store", store, stdin=image))
     assert ran.code == 0, ran.err
@@ -88,7 +98,7 @@ def test_an_image_can_come_on_standard_input(shell: Shell, store: Path) -> None:
     assert ran.json["output"] in NAMES
 
 
-def test_a_file_that_is_not_an_image_is_listed_and_stops_nothing(shell: Shell, store: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_is_an_error_of_that_file_only(shell: Shell, store: Path, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no image at all")
     ran = shell("detect", tmp_path / "text.png", store / "one" / "000.png", "--json", "--store", store)
     assert ran.code == 3
@@ -97,7 +107,7 @@ def test_a_file_that_is_not_an_image_is_listed_and_stops_nothing(shell: Shell, s
     assert good["error"] is None
 
 
-def test_patterns_folders_and_files_are_found_and_nothing_is_an_error(tmp_path: Path) -> None:
+def test_files_folders_and_patterns_are_found_and_an_empty_match_is_an_error(tmp_path: Path) -> None:
     write_digits(tmp_path / "a", 2)
     (tmp_path / "a" / ".hidden").mkdir()
     shutil.copy(tmp_path / "a" / "one" / "000.png", tmp_path / "a" / ".hidden" / "x.png")
@@ -114,7 +124,9 @@ def test_patterns_folders_and_files_are_found_and_nothing_is_an_error(tmp_path: 
             names(str(tmp_path / wrong))
 
 
-def test_a_model_without_a_version_says_what_to_do(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> None:
+def test_detecting_with_an_untrained_model_suggests_a_training(
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
     folder = write_digits(tmp_path / "fresh", 2)
     assert shell("init", folder, "--model", str(sandbox.add_model("Fresh"))).code == 0
     ran = shell("detect", folder, "--store", folder)

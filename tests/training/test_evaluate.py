@@ -1,6 +1,7 @@
-"""Scoring versions: damage to the data shows, going back brings the score back, and leaks are no proof."""
+"""Evaluation of versions on held-out images: metrics, leaks, unknown classes, files that are not images."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,32 @@ from PIL import Image
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.digits import write_digits
 from tests.harness.shell import Shell, draw, on_service
+from tests.harness.trained_store import trained_digits
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningSandbox, Path]]:
+    """A trained store of digits for all tests of this module that do not change it."""
+    with trained_digits(tmp_path_factory.mktemp("trained"), 14) as made:
+        yield made
 
 
 @pytest.fixture
-def store(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
-    """A store of handwritten digits, pushed and trained once."""
+def sandbox(trained: tuple[RunningSandbox, Path]) -> RunningSandbox:
+    trained[0].clear_log()
+    return trained[0]
+
+
+@pytest.fixture
+def store(trained: tuple[RunningSandbox, Path]) -> Path:
+    return trained[1]
+
+
+@pytest.fixture
+def own_store(shell: Shell, own_model: int, tmp_path: Path) -> Path:
+    """A trained store of digits for one test, which may change it."""
     folder = write_digits(tmp_path / "digits", 14)
-    for arguments in (["init", folder, "--model", str(sandbox.add_model("Digits"))], ["push", "--store", folder]):
+    for arguments in (["init", folder, "--model", str(own_model)], ["push", "--store", folder]):
         ran = shell(*arguments)
         assert ran.code == 0, ran.err
     ran = shell("train", "--store", folder)
@@ -24,23 +44,29 @@ def store(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def own_model(sandbox: RunningSandbox) -> int:
+    """The model of ``own_store``."""
+    return sandbox.add_model("Digits of one test")
+
+
+@pytest.fixture
 def held_out(tmp_path: Path) -> Path:
     return write_digits(tmp_path / "held-out", 8, start=14)
 
 
-def test_wrong_labels_show_in_the_report_and_going_back_brings_the_score_back(
-    shell: Shell, sandbox: RunningSandbox, store: Path, held_out: Path, tmp_path: Path
+def test_wrong_labels_lower_the_score_and_the_earlier_data_restores_it(
+    shell: Shell, sandbox: RunningSandbox, own_store: Path, own_model: int, held_out: Path, tmp_path: Path
 ) -> None:
-    first = sandbox.versions(1001)[0]
-    good = on_service(sandbox, 1001)
+    first = sandbox.versions(own_model)[0]
+    good = on_service(sandbox, own_model)
     for place in range(12):
-        (store / "one" / f"{place:03}.png").rename(store / "two" / f"wrong-{place}.png")
-        (store / "zero" / f"{place:03}.png").rename(store / "three" / f"wrong-{place}.png")
-    assert shell("push", "--yes", "--store", store).code == 0
-    second = shell("train", "--store", store).out.strip()
+        (own_store / "one" / f"{place:03}.png").rename(own_store / "two" / f"wrong-{place}.png")
+        (own_store / "zero" / f"{place:03}.png").rename(own_store / "three" / f"wrong-{place}.png")
+    assert shell("push", "--yes", "--store", own_store).code == 0
+    second = shell("train", "--store", own_store).out.strip()
 
     ran = shell(
-        "evaluate", held_out, "--versions", "all", "--html", tmp_path / "report.html", "--json", "--store", store
+        "evaluate", held_out, "--versions", "all", "--html", tmp_path / "report.html", "--json", "--store", own_store
     )
     assert ran.code == 0, ran.err
     before, after = ran.json["versions"]
@@ -57,17 +83,17 @@ def test_wrong_labels_show_in_the_report_and_going_back_brings_the_score_back(
     assert "://" not in report
     assert "is significantly better than" in report
 
-    assert shell("push", "--as", first, "--yes", "--store", store).code == 0
-    assert on_service(sandbox, 1001) == good
-    third = shell("train", "--store", store).out.strip()
-    again = shell("evaluate", held_out, "--versions", third, "--json", "--store", store).json["versions"][0]
+    assert shell("push", "--as", first, "--yes", "--store", own_store).code == 0
+    assert on_service(sandbox, own_model) == good
+    third = shell("train", "--store", own_store).out.strip()
+    again = shell("evaluate", held_out, "--versions", third, "--json", "--store", own_store).json["versions"][0]
     assert again["accuracy"] == before["accuracy"]
-    listed = shell("versions", "--store", store).out
+    listed = shell("versions", "--store", own_store).out
     assert "moved in" in listed
     assert f"{before['accuracy']:.1%} right" in listed
 
 
-def test_the_text_has_the_matrix_and_the_worst_mistakes(
+def test_the_text_output_has_the_confusion_matrix_and_the_worst_mistakes(
     shell: Shell, sandbox: RunningSandbox, store: Path, held_out: Path
 ) -> None:
     (held_out / "zero" / "014.png").rename(held_out / "one" / "is a zero.png")
@@ -82,7 +108,9 @@ def test_the_text_has_the_matrix_and_the_worst_mistakes(
     assert "one/is a zero.png: zero (" in out and "instead of one" in out
 
 
-def test_asking_again_costs_no_detection(shell: Shell, sandbox: RunningSandbox, store: Path, held_out: Path) -> None:
+def test_a_repeated_evaluation_costs_no_detection(
+    shell: Shell, sandbox: RunningSandbox, store: Path, held_out: Path
+) -> None:
     assert shell("evaluate", held_out, "--store", store).code == 0
     sandbox.clear_log()
     assert shell("evaluate", held_out, "--store", store).code == 0
@@ -90,7 +118,7 @@ def test_asking_again_costs_no_detection(shell: Shell, sandbox: RunningSandbox, 
     assert not sandbox.requests_of("detect")
 
 
-def test_an_image_of_the_store_proves_nothing_and_is_left_out(shell: Shell, store: Path, held_out: Path) -> None:
+def test_an_image_of_the_store_counts_as_a_leak_and_is_left_out(shell: Shell, store: Path, held_out: Path) -> None:
     shutil.copy(store / "two" / "003.png", held_out / "two" / "same.png")
     with Image.open(store / "three" / "005.png") as image:
         image.resize((50, 50)).save(held_out / "three" / "again.jpg", quality=85)
@@ -105,16 +133,16 @@ def test_an_image_of_the_store_proves_nothing_and_is_left_out(shell: Shell, stor
     assert with_leaks["versions"][0]["shown"] == 34
 
 
-def test_what_was_trained_on_and_then_left_the_store_is_a_leak_all_the_same(
-    shell: Shell, store: Path, held_out: Path
+def test_an_image_that_was_trained_on_and_removed_since_counts_as_a_leak(
+    shell: Shell, own_store: Path, held_out: Path
 ) -> None:
-    (store / "one" / "000.png").rename(held_out / "one" / "moved-out.png")
-    assert shell("push", "--store", store).code == 0
-    ran = shell("evaluate", held_out, "--json", "--store", store).json
+    (own_store / "one" / "000.png").rename(held_out / "one" / "moved-out.png")
+    assert shell("push", "--store", own_store).code == 0
+    ran = shell("evaluate", held_out, "--json", "--store", own_store).json
     assert [leak["path"] for leak in ran["leaks"]] == ["one/moved-out.png"]
 
 
-def test_classes_that_no_version_knows_are_named(shell: Shell, store: Path, held_out: Path, tmp_path: Path) -> None:
+def test_unknown_classes_are_listed(shell: Shell, store: Path, held_out: Path, tmp_path: Path) -> None:
     draw(held_out / "seven" / "a.png", 1)
     ran = shell("evaluate", held_out, "--json", "--store", store).json
     assert ran["unknown_classes"] == {"seven": 1}
@@ -133,7 +161,7 @@ def test_classes_that_no_version_knows_are_named(shell: Shell, store: Path, held
         (lambda folder: draw(folder / "loose.png", 1), "no PNG or JPEG file in a class folder"),
     ],
 )
-def test_a_folder_without_held_out_images_is_a_clear_error(
+def test_a_folder_without_held_out_images_is_an_error(
     shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path, make: object, says: str
 ) -> None:
     assert callable(make)
@@ -145,7 +173,7 @@ def test_a_folder_without_held_out_images_is_a_clear_error(
     assert sandbox.log == []
 
 
-def test_an_image_that_is_none_is_listed_and_the_others_count(shell: Shell, store: Path, held_out: Path) -> None:
+def test_a_file_that_is_not_an_image_is_listed_and_the_others_count(shell: Shell, store: Path, held_out: Path) -> None:
     (held_out / "one" / "broken.png").write_text("this is no image")
     ran = shell("evaluate", held_out, "--json", "--store", store)
     assert ran.code == 3
@@ -153,7 +181,7 @@ def test_an_image_that_is_none_is_listed_and_the_others_count(shell: Shell, stor
     assert ran.json["versions"][0]["shown"] == 32
 
 
-def test_an_unknown_version_is_a_clear_error(shell: Shell, store: Path, held_out: Path) -> None:
+def test_evaluating_an_unknown_version_is_an_error(shell: Shell, store: Path, held_out: Path) -> None:
     for arguments in (["evaluate", held_out, "--versions", "nope"], ["detect", held_out, "--version", "nope"]):
         ran = shell(*arguments, "--store", store)
         assert ran.code == 1

@@ -1,4 +1,4 @@
-"""The report is one file that asks for nothing, and no name in it can be anything but a name."""
+"""The evaluation report is one self-contained HTML file, and escapes every name."""
 
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,7 +20,7 @@ HOSTILE = (
 
 
 class Page(HTMLParser):
-    """What a browser makes of a page: its tags, their attributes, and its text."""
+    """The parsed page: its tags, their attributes, and its text."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Page(HTMLParser):
 
 
 def evaluation(titles: tuple[str, ...], folder: Path, *, wrong: int = 1) -> Evaluation:
-    """Two versions, the second of which takes some images of each class for the next class."""
+    """Two versions; the second one classifies some images of each class as the next class."""
     image = draw(folder / "image.png", 1)
 
     def answers(mistakes: int) -> list[Prediction]:
@@ -56,7 +56,7 @@ def evaluation(titles: tuple[str, ...], folder: Path, *, wrong: int = 1) -> Eval
     return Evaluation(folder, (one, two), (compare_versions(one, two),), leaks, False, {titles[0]: 1}, (), "", paths)
 
 
-def test_names_from_anywhere_stay_names(tmp_path: Path) -> None:
+def test_markup_in_names_is_escaped(tmp_path: Path) -> None:
     shown = write_html(evaluation(HOSTILE, tmp_path / "<held> out"), 0.0)
     page = Page(shown)
     usual = Page(write_html(evaluation(tuple("abcdefg"), tmp_path / "usual"), 0.0))
@@ -69,7 +69,7 @@ def test_names_from_anywhere_stay_names(tmp_path: Path) -> None:
     assert not {"\x1b", "\x00", "\u202e"} & set(shown)
 
 
-def test_nothing_is_asked_for(tmp_path: Path) -> None:
+def test_the_report_loads_nothing(tmp_path: Path) -> None:
     page = Page(write_html(evaluation(HOSTILE, tmp_path), 0.0))
     assert {"script", "link", "iframe", "object", "form"}.isdisjoint(page.tags)
     for name, value in page.attributes:
@@ -79,7 +79,7 @@ def test_nothing_is_asked_for(tmp_path: Path) -> None:
     assert not any(word in text for word in ("url(", "@import") for text in page.texts)
 
 
-def test_a_thousand_classes_are_a_page_that_can_be_read(tmp_path: Path) -> None:
+def test_a_report_of_a_thousand_classes_stays_small(tmp_path: Path) -> None:
     titles = tuple(f"class {number:04}" for number in range(1000))
     shown = write_html(evaluation(titles, tmp_path), 0.0)
     assert len(shown) < 3_000_000
@@ -88,7 +88,7 @@ def test_a_thousand_classes_are_a_page_that_can_be_read(tmp_path: Path) -> None:
     assert f"and {3000 - MAX_LISTED:,} more" in shown
 
 
-def test_the_matrix_of_many_classes_shows_the_most_confused() -> None:
+def test_the_matrix_of_many_classes_has_those_with_the_most_mistakes() -> None:
     answers = [Prediction(f"{number}", "", f"{number:02}", f"{number:02}", 90.0) for number in range(20)]
     answers += [Prediction("x", "", "07", "13", 90.0), Prediction("y", "", "07", "02", 90.0)]
     measured = compute_metrics("v", answers)

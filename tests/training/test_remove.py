@@ -11,7 +11,7 @@ from tests.harness.shell import Shell, on_service
 from tests.harness.terminal import converse
 
 
-def test_a_sample_made_elsewhere_goes_by_its_id(
+def test_an_unmanaged_sample_is_removed_by_its_id(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     sample_id = sandbox.add_sample(model_id, "Can", b"made elsewhere")
@@ -25,7 +25,7 @@ def test_a_sample_made_elsewhere_goes_by_its_id(
     assert "by hand" in shell("log", "--store", store).out
 
 
-def test_what_the_store_manages_goes_by_its_file_alone(
+def test_a_managed_sample_is_removed_by_its_file_only(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     ours = sandbox.samples(model_id)[0]
@@ -37,7 +37,7 @@ def test_what_the_store_manages_goes_by_its_file_alone(
     assert len(sandbox.samples(model_id)) == 5
 
 
-def test_a_class_made_elsewhere_goes_with_the_number_of_what_is_lost(
+def test_an_unmanaged_class_is_removed_with_the_number_of_lost_samples(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     for number in range(3):
@@ -52,7 +52,7 @@ def test_a_class_made_elsewhere_goes_with_the_number_of_what_is_lost(
     assert len(sandbox.samples(model_id)) == 5
 
 
-def test_a_model_goes_when_the_backup_holds_all_of_it(
+def test_a_model_is_removed_if_the_backup_has_all_its_samples(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     assert shell("models", "remove", str(model_id), "--store", store).code == 4, "not confirmed"
@@ -61,7 +61,7 @@ def test_a_model_goes_when_the_backup_holds_all_of_it(
     assert sandbox.models() == []
 
 
-def test_on_a_terminal_a_model_goes_by_its_typed_title_alone(
+def test_on_a_terminal_a_model_is_removed_after_typing_its_title(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     command = ["models", "remove", str(model_id), "--store", store]
@@ -75,7 +75,7 @@ def test_on_a_terminal_a_model_goes_by_its_typed_title_alone(
     assert sandbox.models() == []
 
 
-def test_on_a_terminal_a_class_goes_after_a_yes(
+def test_on_a_terminal_a_class_is_removed_after_yes(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     sandbox.add_sample(model_id, "Elsewhere", b"made elsewhere")
@@ -87,7 +87,7 @@ def test_on_a_terminal_a_class_goes_after_a_yes(
     assert len(sandbox.samples(model_id)) == 5
 
 
-def test_a_model_that_no_store_mirrors_is_lost_as_a_whole(
+def test_all_samples_of_a_model_without_a_store_count_as_lost(
     shell: Shell, sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     model_id = sandbox.add_model("Theirs")
@@ -100,7 +100,7 @@ def test_a_model_that_no_store_mirrors_is_lost_as_a_whole(
     assert sandbox.models() == []
 
 
-def test_a_model_with_something_that_no_backup_holds_needs_the_number(
+def test_a_model_with_samples_missing_in_the_backup_needs_their_number(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
 ) -> None:
     sandbox.add_sample(model_id, "Can", b"made elsewhere")
@@ -113,7 +113,7 @@ def test_a_model_with_something_that_no_backup_holds_needs_the_number(
     assert shell("models", "remove", str(model_id), "--yes", "--lose-unmanaged", "2", "--store", store).code == 0
 
 
-def test_a_lost_answer_is_settled_by_what_the_service_shows(
+def test_after_a_lost_answer_the_service_is_asked(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     sandbox.set_faults("model_remove:1=lost-after")
@@ -122,7 +122,7 @@ def test_a_lost_answer_is_settled_by_what_the_service_shows(
     assert len(sandbox.requests_of("model_remove")) == 1
 
 
-def test_what_came_after_the_question_is_never_taken_along(
+def test_samples_added_after_the_question_are_not_removed(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in shell.environ.items():

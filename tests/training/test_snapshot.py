@@ -1,4 +1,4 @@
-"""Snapshots as data: each sample of the service once, and a diff that says exactly what changed."""
+"""Snapshots and their differences, as data."""
 
 from collections import Counter
 
@@ -42,7 +42,7 @@ def plan_as(wanted: list[LocalSample], marks: list[Mark], remote: list[RemoteSam
     return make_plan(wanted, sorted(marks, key=lambda one: one.uid), observation, terms)
 
 
-def test_what_the_service_holds_is_frozen_whatever_the_store_holds() -> None:
+def test_a_snapshot_has_what_the_service_holds_not_what_the_store_holds() -> None:
     local = [LocalSample(uid(1, "Can"), "Can", ("Can/new-name.png",), 9), LocalSample(uid(4, "Can"), "Can", ("x",), 9)]
     marks = [mark(1, "Can", "Can/old-name.png"), mark(2, "Can", "Can/new-name.png"), mark(3, "Can", "Can/gone.png")]
     remote = [
@@ -58,7 +58,7 @@ def test_what_the_service_holds_is_frozen_whatever_the_store_holds() -> None:
     ]
 
 
-def test_a_removal_for_a_version_waits_for_the_new_place_of_the_same_image() -> None:
+def test_a_removal_for_a_version_waits_for_the_upload_to_the_new_class() -> None:
     wanted = to_local_samples([ManagedSample("Bottle", f"{1:032x}", "Bottle/a.png")], 1, {})
     remote = [RemoteSample(uid(1, "Can"), 1, 11, "Can"), RemoteSample(uid(2, "Can"), 2, 11, "Can")]
     plan = plan_as(wanted, [mark(1, "Can", "Can/a.png"), mark(2, "Can", "Can/b.png")], remote)
@@ -99,7 +99,7 @@ def test_a_diff_turns_one_snapshot_into_the_other(
 
 
 @given(samples, samples, st.frozensets(st.integers(100, 103), max_size=3))
-def test_going_back_reaches_the_version_and_touches_nothing_of_others(
+def test_a_push_as_a_version_reaches_it_and_keeps_unmanaged_samples(
     version: frozenset[tuple[int, str]], service: frozenset[tuple[int, str]], theirs: frozenset[int]
 ) -> None:
     ours = [
@@ -116,20 +116,20 @@ def test_going_back_reaches_the_version_and_touches_nothing_of_others(
     assert reached == Counter([uid(*one) for one in version] + [one.uid for one in foreign])
 
 
-def test_names_without_an_extension_are_distinguished_too() -> None:
+def test_a_snapshot_path_without_extension_gets_the_content_hash() -> None:
     remote = [RemoteSample(uid(2, "Can"), 2, 5, "Can")]
     assert list(freeze([], [mark(2, "Can", "Can/plain")], remote)) == [
         ManagedSample("Can", f"{2:032x}", "Can/plain-00000000")
     ]
 
 
-def test_what_was_made_elsewhere_and_went_is_in_the_diff() -> None:
+def test_a_removed_unmanaged_sample_is_in_the_diff() -> None:
     theirs = UnmanagedSample("Can", "theirs", 9)
     assert diff([theirs], []).removed == [theirs]
     assert diff([], [theirs]).added == [theirs]
 
 
-def test_a_store_that_could_not_be_read_whole_speaks_against_training() -> None:
+def test_an_unreadable_part_of_the_store_is_an_objection_to_training() -> None:
     classes = (RemoteClass(1, "Can", 1), RemoteClass(2, "Jar", 1))
     observation = Observation(ModelInfo(1, "M"), 1000.0, classes, ())
     (objection,) = find_objections(Plan(incomplete=True), observation)

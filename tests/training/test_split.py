@@ -1,4 +1,4 @@
-"""A held-out folder is made once, by whole groups of similar pictures, and no file is lost on the way."""
+"""Splitting off a held-out folder: similar images stay together, and no file is lost."""
 
 import json
 from collections import Counter
@@ -26,7 +26,7 @@ def store(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
     return folder
 
 
-def test_files_move_by_class_and_similar_images_stay_together(shell: Shell, store: Path, tmp_path: Path) -> None:
+def test_files_of_each_class_move_and_similar_images_stay_together(shell: Shell, store: Path, tmp_path: Path) -> None:
     held_out = tmp_path / "held-out"
     before = in_store(store)
     planned = shell("split", "--to", held_out, "--share", "30%", "--dry-run", "--json", "--store", store)
@@ -50,7 +50,7 @@ def test_files_move_by_class_and_similar_images_stay_together(shell: Shell, stor
     assert "already is a held-out folder" in again.err
 
 
-def test_a_split_that_was_killed_is_finished_by_the_same_command(shell: Shell, store: Path, tmp_path: Path) -> None:
+def test_the_same_command_completes_a_killed_split(shell: Shell, store: Path, tmp_path: Path) -> None:
     held_out = tmp_path / "held-out"
     before = in_store(store)
     ran = shell("split", "--to", held_out, "--yes", "--json", "--store", store).json
@@ -66,7 +66,7 @@ def test_a_split_that_was_killed_is_finished_by_the_same_command(shell: Shell, s
     assert in_store(store) + in_store(held_out) == before
 
 
-def test_another_file_at_the_new_place_is_never_overwritten(shell: Shell, store: Path, tmp_path: Path) -> None:
+def test_an_existing_file_in_the_target_is_not_overwritten(shell: Shell, store: Path, tmp_path: Path) -> None:
     held_out = tmp_path / "held-out"
     held_out.mkdir()
     (held_out / "notes.txt").write_text("mine")
@@ -82,7 +82,7 @@ paths = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 6)), max_size=
 
 
 @given(paths, st.floats(0.05, 0.9), st.integers(0, 3))
-def test_groups_are_whole_classes_keep_some_and_one_seed_means_one_choice(
+def test_groups_stay_whole_each_class_keeps_one_and_a_seed_is_reproducible(
     drawn: list[tuple[str, int]], share: float, seed: int
 ) -> None:
     candidates = [GroupedFile(f"{title}/{place}.png", title, group) for place, (title, group) in enumerate(drawn)]
@@ -96,7 +96,7 @@ def test_groups_are_whole_classes_keep_some_and_one_seed_means_one_choice(
         assert gone != {candidate.group for candidate in candidates}
 
 
-def test_about_the_share_is_taken_of_each_class() -> None:
+def test_about_the_share_is_held_out_of_each_class() -> None:
     candidates = [
         GroupedFile(f"{title}/{place}", title, ord(title) * 1000 + place) for title in "ab" for place in range(50)
     ]

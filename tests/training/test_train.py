@@ -1,4 +1,4 @@
-"""One training for one request: whatever is lost or killed on the way, the next command picks it up."""
+"""Trainings: one request leads to one training, and the next command resumes after a crash or a lost answer."""
 
 import contextlib
 import signal
@@ -27,17 +27,17 @@ def pending(store: Path) -> Training | None:
 
 
 def put_back(store: Path, seconds: float) -> None:
-    """As if the training had been asked for so much earlier."""
+    """Moves the time of the request into the past."""
     with contextlib.closing(Journal(store / ".astica-sync" / "journal.db")) as journal:
         found = Training(**journal.get_meta(PENDING))
         journal.set_meta(PENDING, {**asdict(found), "asked_at": found.asked_at - seconds})
 
 
 @pytest.mark.switches("as documented", "versions are dates", "untrained says nothing", "no model list", "all at once")
-def test_a_version_is_recognised_whatever_the_service_says_of_it(
+def test_a_new_version_is_recognised_under_every_setting_of_the_service(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
-    # Where views lag, what was confirmed a moment ago is not shown yet, and train says so.
+    # Where views lag, a sample that was just confirmed is not shown yet, and train refuses.
     for _ in range(20):
         if shell("pull-status", "--exit-code", "--store", store).code == 0:
             break
@@ -48,7 +48,9 @@ def test_a_version_is_recognised_whatever_the_service_says_of_it(
         assert len(sandbox.requests_of("model_train")) == count
 
 
-def test_a_lost_answer_is_no_second_training(shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int) -> None:
+def test_a_lost_answer_does_not_cause_a_second_training(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
+) -> None:
     sandbox.set_faults("model_train:1=lost-after")
     ran = shell("train", "--store", store)
     assert ran.code == 0, ran.err
@@ -56,7 +58,7 @@ def test_a_lost_answer_is_no_second_training(shell: Shell, sandbox: RunningSandb
     assert sandbox.versions(model_id) == [ran.out.strip()]
 
 
-def test_a_training_that_was_killed_while_it_waited_is_picked_up(
+def test_the_next_command_resumes_a_training_that_was_killed_while_waiting(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     sandbox.set_faults("model_train:1=slow~20s")
@@ -66,11 +68,11 @@ def test_a_training_that_was_killed_while_it_waited_is_picked_up(
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert pending(store) is not None, "the intent was there before the request"
+    assert pending(store) is not None, "the training is recorded before the request"
     sandbox.wait_for_training()
     sandbox.set_faults()
     if not sandbox.versions(model_id):
-        # The killed connection took the request with it: the same as an answer lost before the work.
+        # The request was lost with the connection.
         put_back(store, 3600)
         ran = shell("train", "--again", "--store", store)
     else:
@@ -81,7 +83,7 @@ def test_a_training_that_was_killed_while_it_waited_is_picked_up(
     assert pending(store) is None
 
 
-def test_ctrl_c_stops_the_waiting_and_not_the_training(
+def test_ctrl_c_stops_waiting_but_not_the_training(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     sandbox.set_faults("model_train:1=late~inf")
@@ -101,7 +103,7 @@ def test_ctrl_c_stops_the_waiting_and_not_the_training(
     assert len(sandbox.requests_of("model_train")) == 1
 
 
-def test_on_a_terminal_an_overdue_training_is_asked_about(
+def test_on_a_terminal_an_overdue_training_is_repeated_after_yes(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     sandbox.set_faults("model_train:1=lost-before")
@@ -115,9 +117,7 @@ def test_on_a_terminal_an_overdue_training_is_asked_about(
     assert sandbox.versions(model_id) == [ran.out.split()[-1]]
 
 
-def test_training_a_store_that_was_never_pushed_asks_for_a_push(
-    shell: Shell, sandbox: RunningSandbox, tmp_path: Path
-) -> None:
+def test_training_before_the_first_push_suggests_a_push(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> None:
     for classes, hint in (
         ({"Bottle": 1, "Can": 1}, "Run: astica-sync push"),
         ({"Can": 2}, "Add a second class folder"),
@@ -130,7 +130,7 @@ def test_training_a_store_that_was_never_pushed_asks_for_a_push(
     assert not sandbox.requests_of("model_train")
 
 
-def test_the_next_versions_command_picks_a_training_up_as_well(
+def test_the_versions_command_records_a_finished_training(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     assert shell("train", "--no-wait", "--store", store).code == 0
@@ -141,7 +141,7 @@ def test_the_next_versions_command_picks_a_training_up_as_well(
     assert pending(store) is None
 
 
-def test_the_same_data_is_not_trained_again_and_other_data_is(
+def test_a_pending_training_of_the_same_data_is_not_requested_again(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     shell("train", "--no-wait", "--store", store)
@@ -157,27 +157,27 @@ def test_the_same_data_is_not_trained_again_and_other_data_is(
     assert [one["samples"] for one in shell("versions", "--json", "--store", store).json["versions"]] == [5, 5, 6]
 
 
-def test_a_command_killed_before_it_printed_the_version_prints_it_the_next_time(
+def test_an_unreported_version_is_reported_by_the_next_command(
     shell: Shell, sandbox: RunningSandbox, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in shell.environ.items():
         monkeypatch.setenv(name, value)
 
-    def dies(trained: TrainingResult) -> None:
+    def interrupt(trained: TrainingResult) -> None:
         raise KeyboardInterrupt
 
     with Store(store) as opened, pytest.raises(KeyboardInterrupt):
-        opened.train(on_result=dies)
+        opened.train(on_result=interrupt)
     ran = shell("train", "--json", "--store", store)
     assert ran.json["picked_up"] and [ran.json["version"]] == sandbox.versions(1001)
     assert len(sandbox.requests_of("model_train")) == 1
     assert not shell("train", "--json", "--store", store).json["picked_up"], (
-        "after the version was printed, another training may be requested"
+        "a reported version does not prevent another training"
     )
     assert len(sandbox.requests_of("model_train")) == 2
 
 
-def test_an_answer_from_before_another_command_asked_settles_nothing(
+def test_an_answer_older_than_another_request_does_not_finish_that_training(
     shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in shell.environ.items():
@@ -196,14 +196,14 @@ def test_an_answer_from_before_another_command_asked_settles_nothing(
             return find_model(service, model_id)
 
         monkeypatch.setattr("astica_sync.training.train.find_model", meanwhile)
-        look = trainer.poll()
-        assert look.finished is None and look.pending is not None and look.pending.snapshot == "b" * 32
+        state = trainer.poll()
+        assert state.finished is None and state.pending is not None and state.pending.snapshot == "b" * 32
         assert [version.snapshot for version in trainer.records.versions()] == [first.snapshot]
         trainer.give_up(old)
-        assert trainer.pending() == look.pending, "what another command has asked for is not forgotten"
+        assert trainer.pending() == state.pending, "the request of another command is kept"
 
 
-def test_a_version_that_shows_between_the_look_and_the_request_is_not_taken_for_the_one_asked_for(
+def test_a_version_that_appears_before_the_request_is_not_its_result(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in shell.environ.items():
@@ -227,7 +227,7 @@ def test_a_version_that_shows_between_the_look_and_the_request_is_not_taken_for_
     assert sandbox.versions(model_id) == [theirs.version.name, mine.version.name]
 
 
-def test_a_request_that_never_arrived_is_asked_about_and_sent_again_only_then(
+def test_a_lost_request_is_repeated_only_when_overdue_and_confirmed(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     sandbox.set_faults("model_train:1=lost-before")
@@ -247,7 +247,7 @@ def test_a_request_that_never_arrived_is_asked_about_and_sent_again_only_then(
     assert sandbox.versions(model_id) == [ran.out.strip()]
 
 
-def test_a_refusal_leaves_nothing_behind(shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int) -> None:
+def test_a_refused_training_leaves_no_record(shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int) -> None:
     sandbox.remove_class(sandbox.classes(model_id)[0][0])
     ran = shell("train", "--anyway", "--store", store)
     assert ran.code == 1
@@ -256,7 +256,7 @@ def test_a_refusal_leaves_nothing_behind(shell: Shell, sandbox: RunningSandbox, 
     assert pending(store) is None
 
 
-def test_drift_is_refused_and_named_and_may_be_wanted(
+def test_a_difference_is_refused_unless_anyway(
     shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path
 ) -> None:
     draw(store / "Can" / "new.png", 88)
@@ -271,7 +271,9 @@ def test_drift_is_refused_and_named_and_may_be_wanted(
     assert in_store(tmp_path / "then") == held, "the snapshot is what the service held, not what the store holds"
 
 
-def test_doubtful_uploads_are_refused_whatever_one_says(shell: Shell, sandbox: RunningSandbox, store: Path) -> None:
+def test_doubtful_uploads_prevent_a_training_even_with_anyway(
+    shell: Shell, sandbox: RunningSandbox, store: Path
+) -> None:
     draw(store / "Can" / "new.png", 88)
     shell.environ["ASTICA_QUARANTINE"] = "600"
     sandbox.set_faults("upload:1=lost-before")
@@ -287,7 +289,7 @@ def test_doubtful_uploads_are_refused_whatever_one_says(shell: Shell, sandbox: R
     assert not sandbox.requests_of("model_train")
 
 
-def test_a_version_made_elsewhere_is_listed_as_such_and_has_no_data(
+def test_a_version_trained_elsewhere_is_listed_without_data(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     mine = shell("train", "--store", store).out.strip()
@@ -308,7 +310,7 @@ def test_a_version_made_elsewhere_is_listed_as_such_and_has_no_data(
     assert "is not known: this store did not train it" in ran.err
 
 
-def test_samples_made_elsewhere_are_written_down_and_stay_when_going_back(
+def test_unmanaged_samples_are_in_the_snapshot_and_stay_on_push_as(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     sandbox.add_sample(model_id, "Can", b"made elsewhere", "their.png")
@@ -321,7 +323,7 @@ def test_samples_made_elsewhere_are_written_down_and_stay_when_going_back(
     assert len(sandbox.samples(model_id)) == 6
 
 
-def test_a_snapshot_outlives_index_and_journal(
+def test_a_snapshot_survives_the_loss_of_index_and_journal(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
 ) -> None:
     held = on_service(sandbox, model_id)
@@ -332,7 +334,7 @@ def test_a_snapshot_outlives_index_and_journal(
     assert in_store(tmp_path / "then") == held
 
 
-def test_a_damaged_manifest_is_an_error_and_no_plan(shell: Shell, sandbox: RunningSandbox, store: Path) -> None:
+def test_a_damaged_manifest_is_an_error(shell: Shell, sandbox: RunningSandbox, store: Path) -> None:
     assert shell("train", "--store", store).code == 0
     manifest = next((store / ".astica-sync" / "backup" / "snapshots").glob("*.jsonl"))
     manifest.write_text("".join(manifest.read_text().splitlines(keepends=True)[1:]))
@@ -343,7 +345,7 @@ def test_a_damaged_manifest_is_an_error_and_no_plan(shell: Shell, sandbox: Runni
     assert sandbox.log == []
 
 
-def test_a_push_to_a_version_that_was_killed_goes_on_and_a_plain_one_comes_forward(
+def test_a_killed_push_as_continues_and_a_plain_push_returns_to_the_store(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     held = on_service(sandbox, model_id)
@@ -369,7 +371,7 @@ def test_a_push_to_a_version_that_was_killed_goes_on_and_a_plain_one_comes_forwa
     assert on_service(sandbox, model_id) == in_store(store)
 
 
-def test_going_back_asks_the_guard_and_shows_its_price_first(
+def test_push_as_is_guarded_and_a_dry_run_shows_its_requests(
     shell: Shell, sandbox: RunningSandbox, store: Path
 ) -> None:
     first = shell("train", "--store", store).out.strip()
@@ -383,7 +385,7 @@ def test_going_back_asks_the_guard_and_shows_its_price_first(
     assert len(sandbox.samples(1001)) == 17
 
 
-def test_two_versions_of_one_name_are_distinguished_by_their_number() -> None:
+def test_versions_with_the_same_name_are_found_by_number() -> None:
     twins = [Version(1, "v", 10.0, 1.0, None), Version(2, "v", 20.0, 2.0, None), Version(3, "va", 30.0, 3.0, None)]
     assert find_versions("v", twins) == twins[:2]
     assert find_versions("@2", twins) == twins[1:2]
@@ -402,7 +404,7 @@ def test_two_versions_of_one_name_are_distinguished_by_their_number() -> None:
         ("a", None, False),
     ],
 )
-def test_a_training_is_done_when_the_name_or_the_date_changes(
+def test_a_training_is_finished_when_the_name_or_the_date_changes(
     version: str | None, trained_at: float | None, newer: bool
 ) -> None:
     training = Training("s", 100, 1000.0, True, "a", 10.0)
@@ -410,16 +412,18 @@ def test_a_training_is_done_when_the_name_or_the_date_changes(
     assert is_recorded(ModelInfo(1, "M", version="a"), [Version(1, "a", 10.0, 1.0, None)])
 
 
-def test_a_version_that_was_there_before_is_no_new_one_when_a_list_lags() -> None:
+def test_an_earlier_version_in_a_stale_list_is_not_new() -> None:
     seen = [Version(1, "a", 10.0, 1.0, None), Version(2, "b", 20.0, 2.0, None)]
     training = Training("s", 100, 1000.0, True, "b", 20.0, known=2)
     old, new = ModelInfo(1, "M", version="a", trained_at=10.0), ModelInfo(1, "M", version="c", trained_at=30.0)
     assert not has_newer(training, old, seen)
     assert has_newer(training, new, seen)
-    assert has_newer(training, new, [*seen, Version(3, "c", 30.0, 3.0, "s")]), "noted, and then killed"
+    assert has_newer(training, new, [*seen, Version(3, "c", 30.0, 3.0, "s")]), (
+        "recorded by a command that was then killed"
+    )
 
 
-def test_a_training_has_the_time_of_the_documentation_and_the_quarantine() -> None:
+def test_a_training_is_overdue_after_the_documented_time_and_the_quarantine() -> None:
     small, large = Training("s", 10, 0.0, True, "", None), Training("s", 100_000, 0.0, True, "", None)
     assert not is_overdue(small, 660.0, 60.0) and is_overdue(small, 661.0, 60.0)
     assert not is_overdue(large, 10_060.0, 60.0) and is_overdue(large, 10_061.0, 60.0)

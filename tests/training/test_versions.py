@@ -1,4 +1,4 @@
-"""Versions and their data: each training freezes what the service holds, and any of it can be brought back."""
+"""Versions and their data: each training freezes a snapshot, and push --as and snapshot restore bring it back."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ def trained(shell: Shell, store: Path) -> str:
     return ran.out.strip()
 
 
-def test_a_training_makes_a_version_of_exactly_what_the_service_held(
+def test_the_snapshot_of_a_version_is_exactly_what_the_service_held(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
 ) -> None:
     held = on_service(sandbox, model_id)
@@ -26,7 +26,7 @@ def test_a_training_makes_a_version_of_exactly_what_the_service_held(
     assert in_store(tmp_path / "then") == held
 
 
-def test_a_version_goes_back_and_a_plain_push_comes_forward(
+def test_push_as_restores_a_version_and_a_plain_push_returns_to_the_store(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     first, then = trained(shell, store), on_service(sandbox, model_id)
@@ -42,7 +42,7 @@ def test_a_version_goes_back_and_a_plain_push_comes_forward(
     assert ran.code == 0, ran.err
     assert f"holds the data of {first}" in ran.out
     assert on_service(sandbox, model_id) == then
-    assert in_store(store) == now, "the folder is not touched"
+    assert in_store(store) == now, "the folder is not changed"
     assert shell("pull-status", "--json", "--store", store).json["follows"] == first
     assert first in shell("pull-status", "--store", store).out
 
@@ -59,7 +59,7 @@ def test_a_version_goes_back_and_a_plain_push_comes_forward(
     assert shell("pull-status", "--json", "--store", store).json["follows"] is None
 
 
-def test_an_unknown_version_is_a_clear_error_everywhere(
+def test_every_command_refuses_an_unknown_version(
     shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path
 ) -> None:
     name = trained(shell, store)
@@ -82,7 +82,7 @@ def test_an_unknown_version_is_a_clear_error_everywhere(
     assert not sandbox.requests_of("detect")
 
 
-def test_two_versions_of_one_name_are_distinguished_by_their_numbers_alone(
+def test_versions_with_the_same_name_need_their_number(
     shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path
 ) -> None:
     name, then = trained(shell, store), on_service(sandbox, 1001)
@@ -90,7 +90,7 @@ def test_two_versions_of_one_name_are_distinguished_by_their_numbers_alone(
     fields = json.loads(record.read_text().splitlines()[-1])
     draw(store / "Can" / "new.png", 99)
     assert shell("push", "--store", store).code == 0
-    # As a service would show it whose versions are all called the same, and that dates them.
+    # As on a service whose versions all have the same name and different dates.
     record.write_text(json.dumps({**fields, "trained_at": fields["trained_at"] - 60}) + "\n" + record.read_text())
     for command in (["push", "--as", name, "--yes"], ["snapshot", "show", name]):
         ran = shell(*command, "--store", store)
@@ -104,7 +104,7 @@ def test_two_versions_of_one_name_are_distinguished_by_their_numbers_alone(
     assert on_service(sandbox, 1001) == then
 
 
-def test_what_changed_in_many_classes_is_cut_short_and_says_where_the_rest_is(
+def test_changes_in_many_classes_are_shortened_with_a_command_for_the_rest(
     shell: Shell, sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     folder = fill(tmp_path / "wide", {f"class {number:02}": 1 for number in range(12)})
