@@ -1,4 +1,4 @@
-"""Keeps a folder of class folders and a remote custom vision model equal."""
+"""Keeps a remote custom vision model in sync with a folder of images."""
 
 from typing import TYPE_CHECKING, Any
 
