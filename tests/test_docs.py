@@ -146,6 +146,7 @@ def test_every_command_flag_variable_and_target_in_a_document_exists(page: Path)
         "give `--force`",
         "set `ASTICA_LIMITS`",
         "run `make everything`",
+        "run `python -m tests.simulations --walks 3`",
         "```console\n$ astica-sync backup burn\n```",
         "```sh\ncd x && astica-sync log -m 3 | head\n```",
     ],
@@ -164,6 +165,11 @@ def _wrong_mentions(text: str) -> Iterator[str]:
     every_flag = {flag for command in CALLS.values() for flag in _flags(command)}
     every_flag |= set(re.findall(r'add_argument\("(--[\w-]+)"', simulation))
     for line in _code(text):
+        module = re.search(r"python -m ((?:tests|benchmarks)[\w.]*)", line)
+        if module and not any(
+            (ROOT / f"{module[1].replace('.', '/')}{end}").is_file() for end in (".py", "/__main__.py")
+        ):
+            yield line
         called = re.match(r"make ([a-z-]+)", line)
         flag = re.match(r"--[\w-]+", line)
         if (called and called[1] not in targets) or (flag and flag[0] not in every_flag):
