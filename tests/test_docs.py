@@ -28,8 +28,7 @@ DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")])
 BLOCK = re.compile(r"^ *```(\w*)[^\n]*\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
-PENDING = ("backup-format.md",)
-USER_PAGES = sorted(page for page in [*DOCS.glob("*.md"), *REFERENCE.glob("*.md")] if page.name not in PENDING)
+USER_PAGES = sorted([*DOCS.glob("*.md"), *REFERENCE.glob("*.md")])
 SPAN = re.compile(r"`([^`\n]+)`")
 
 
