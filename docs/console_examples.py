@@ -141,8 +141,10 @@ def run(page: Path) -> list[Result]:
 
 def rewrite(page: Path) -> bool:
     """Writes the real outputs into the page where they differ; returns whether any did."""
-    results = [result for result in run(page) if not result.same]
     text = page.read_text("utf-8")
+    results = [result for result in run(page) if not result.same]
+    if page.read_text("utf-8") != text:
+        raise AssertionError(f"{page} was edited meanwhile")
     for result in reversed(results):
         text = text[: result.step.start] + result.printed + text[result.step.end :]
     page.write_text(text, "utf-8")
