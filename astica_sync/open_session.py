@@ -97,7 +97,7 @@ def open_service(
     settings: Settings, key: Secret, clock: SystemClock, listener: ProgressListener
 ) -> "Iterator[Service]":
     """The service, with the request budget that all processes of the machine share for this key."""
-    from astica_sync.remote.client import Client
+    from astica_sync.remote.client import ServiceClient
     from astica_sync.remote.rate_limiter import RateLimiter, limiter_name
     from astica_sync.remote.service import Service
 
@@ -118,7 +118,9 @@ def open_service(
                 )
             )
 
-        client = stack.enter_context(contextlib.closing(Client(key, settings.train_url, settings.detect_url, clock)))
+        client = stack.enter_context(
+            contextlib.closing(ServiceClient(key, settings.train_url, settings.detect_url, clock))
+        )
         yield Service(
             client,
             budget(f"train {settings.train_url}"),

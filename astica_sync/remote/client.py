@@ -31,7 +31,7 @@ def seconds_for(image_bytes: int) -> float:
     return SECONDS + image_bytes * 4 / 3 / BYTES_PER_SECOND
 
 
-class Client:
+class ServiceClient:
     """The two endpoints of the service. For any number of threads.
 
     Every method raises a ``RemoteError`` (see ``astica_sync.errors``) whose ``outcome`` tells what it proves.

@@ -135,7 +135,7 @@ def _from_unexpected_answer(answer: Answer, host: str, key: Secret) -> RemoteErr
 
 def _retry_after(headers: dict[str, str], now: float) -> float | None:
     """The seconds of ``Retry-After`` (RFC 9110, section 10.2.3): a number, or a date, which the service's own
-    ``Date`` turns into a number whatever this machine's clock says."""
+    ``Date`` turns into a number independent of this machine's clock."""
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdecimal() and len(text) < 10:
         return float(text)

@@ -168,7 +168,7 @@ class RateLimiter:
         ).fetchone()
         blocked = self._blocked_until(backed_off_until, file_lost_at)
         if recorded < self.limit - ahead:
-            # Fewer than may count, whatever they are; reading them would be slow at a high limit.
+            # Fewer than the limit in any case; reading their times would be slow at a high limit.
             start = max(now, blocked)
         else:
             start = next_start(self._requests(rows, now), self.limit, self._window, now, blocked, ahead)

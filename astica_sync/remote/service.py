@@ -14,7 +14,7 @@ from astica_sync.core.model import ModelInfo, Observation
 from astica_sync.core.rate_limit import Lane
 from astica_sync.core.view.uid_repair import UidRepair
 from astica_sync.errors import NotAnObservation, OutcomeUnknown, RateLimited, Refused, RemoteError, Unreachable
-from astica_sync.remote.client import SECONDS, VIEW, Client, seconds_for
+from astica_sync.remote.client import SECONDS, VIEW, ServiceClient, seconds_for
 from astica_sync.remote.rate_limiter import OnWait, Permit, RateLimiter, Wait, sleep
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Service:
 
     def __init__(
         self,
-        client: Client,
+        client: ServiceClient,
         train_limiter: RateLimiter,
         detect_limiter: RateLimiter,
         clock: Clock,

@@ -72,11 +72,11 @@ class RunningSandbox:
     @property
     def key(self) -> str:
         """The API key that is accepted."""
-        return self._sandbox.service.key
+        return self._sandbox.calls.key
 
     def set_key(self, key: str) -> None:
         """Revokes the key and accepts another one."""
-        self._sandbox.service.key = key
+        self._sandbox.calls.key = key
 
     @property
     def log(self) -> list[RequestRecord]:
@@ -158,7 +158,7 @@ class RunningSandbox:
 
     def set_switches(self, **changes: Any) -> None:
         """Changes some of the switches."""
-        self._sandbox.service.switches = replace(self.switches, **changes)
+        self._sandbox.calls.switches = replace(self.switches, **changes)
 
     def set_faults(self, *rules: str, seed: int = 0, latency: str = "0") -> None:
         """Replaces all faults; requests are numbered from 1 again. For the rules see ``faults.FaultRule.parse``."""

@@ -11,7 +11,7 @@ import pytest
 from astica_sync.clock import SystemClock
 from astica_sync.core.rate_limit import Lane
 from astica_sync.errors import AsticaSyncError, RemoteError
-from astica_sync.remote.client import Client
+from astica_sync.remote.client import ServiceClient
 from astica_sync.remote.rate_limiter import Permit, RateLimiter, limiter_name
 from astica_sync.remote.service import Service
 from astica_sync.secret import Secret
@@ -33,7 +33,7 @@ ANSWERS = {
     "another word": saying(http(b'{"status": "PERHAPS"}')),
     "too much": saying(http(b" " * 1_100_000)),
 }
-CALLS: dict[str, Callable[[Client], object]] = {
+CALLS: dict[str, Callable[[ServiceClient], object]] = {
     "create": lambda client: client.create_model("t", "vision", "p"),
     "list": lambda client: client.list_models(),
     "view": lambda client: client.view_model(3),
@@ -54,7 +54,7 @@ def debug_log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFix
 def test_no_error_contains_the_key(answer: str, call: str, debug_log: pytest.LogCaptureFixture) -> None:
     talk: Talk = ANSWERS[answer]
     with strange(talk) as server:
-        client = Client(Secret(CANARY), server.url, server.url, SystemClock())
+        client = ServiceClient(Secret(CANARY), server.url, server.url, SystemClock())
         try:
             with pytest.raises(RemoteError) as caught:
                 CALLS[call](client)
@@ -79,7 +79,7 @@ def traceback_of(error: BaseException) -> str:
 
 
 def test_the_error_for_an_unreachable_service_does_not_contain_the_key(debug_log: pytest.LogCaptureFixture) -> None:
-    client = Client(Secret(CANARY), "http://127.0.0.1:1", "http://127.0.0.1:1", SystemClock())
+    client = ServiceClient(Secret(CANARY), "http://127.0.0.1:1", "http://127.0.0.1:1", SystemClock())
     with pytest.raises(RemoteError) as caught:
         client.upload_sample(3, "Can", "u", b"image")
     client.close()
@@ -87,7 +87,7 @@ def test_the_error_for_an_unreachable_service_does_not_contain_the_key(debug_log
 
 
 def test_the_error_for_an_invalid_title_does_not_contain_the_key() -> None:
-    client = Client(Secret(CANARY), "http://127.0.0.1:1", "http://127.0.0.1:1", SystemClock())
+    client = ServiceClient(Secret(CANARY), "http://127.0.0.1:1", "http://127.0.0.1:1", SystemClock())
     with pytest.raises(AsticaSyncError) as caught:
         client.upload_sample(3, "\udcff", "u", b"image")
     client.close()
@@ -96,7 +96,7 @@ def test_the_error_for_an_invalid_title_does_not_contain_the_key() -> None:
 
 def test_the_file_of_the_rate_limiter_does_not_contain_the_key(tmp_path: Path) -> None:
     key, clock = Secret(CANARY), SystemClock()
-    client = Client(key, "http://127.0.0.1:1", "http://127.0.0.1:1", clock)
+    client = ServiceClient(key, "http://127.0.0.1:1", "http://127.0.0.1:1", clock)
     budget = RateLimiter(tmp_path / "budget", name=limiter_name(key, "train"), limit=9, window=60, clock=clock)
     service = Service(client, budget, budget, clock)
     permit = service.try_acquire(Lane.BACKLOG)

@@ -25,7 +25,7 @@ from astica_sync.errors import (
     RemoteError,
     Unreachable,
 )
-from astica_sync.remote.client import Client
+from astica_sync.remote.client import ServiceClient
 from astica_sync.remote.rate_limiter import Permit, RateLimiter, Wait
 from astica_sync.remote.service import PATIENCE_SECONDS, Service
 from astica_sync.sandbox.embedded import RunningSandbox, running
@@ -48,7 +48,7 @@ def join(url: str, key: str, file: Path, clock: Clock, limit: int, window: float
         RateLimiter(file, name=name, limit=limit, window=window, clock=clock) for name in ("train", "detect")
     )
     waits: list[tuple[float, str]] = []
-    client = Client(Secret(key), url, url, clock)
+    client = ServiceClient(Secret(key), url, url, clock)
     service = RecordingService(client, train, detect, clock, lambda seconds, why: waits.append((seconds, why)))
     service.waits = waits
     return service
@@ -412,7 +412,7 @@ def test_the_forecast_is_that_of_the_training_endpoint(connect: Connect) -> None
     assert service.forecast(2) > 60
 
 
-DOCUMENTED: dict[str, tuple[Callable[[Client], object], str, dict[str, object]]] = {
+DOCUMENTED: dict[str, tuple[Callable[[ServiceClient], object], str, dict[str, object]]] = {
     "create": (
         lambda client: client.create_model("T", "vision", "p", "a,b"),
         "/model/create",
@@ -446,7 +446,7 @@ DOCUMENTED: dict[str, tuple[Callable[[Client], object], str, dict[str, object]]]
 def test_each_call_sends_exactly_the_documented_fields(call: str) -> None:
     send, path, fields = DOCUMENTED[call]
     with strange(saying(http(b"", "400 Bad Request"))) as server:
-        client = Client(Secret("k"), server.url, server.url, SystemClock())
+        client = ServiceClient(Secret("k"), server.url, server.url, SystemClock())
         with pytest.raises(Refused):
             send(client)
         client.close()

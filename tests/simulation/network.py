@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from astica_sync.clock import Clock
-from astica_sync.remote.client import Client
+from astica_sync.remote.client import ServiceClient
 from astica_sync.remote.http import Answer, ExchangeLimits, NoAnswer
 from astica_sync.secret import Secret
 from tests.simulation.account import Reported
@@ -246,7 +246,7 @@ class SimConnection:
             back(Answer(200, {}, body), "done", seen, reported)
 
 
-class SimClient(Client):
+class SimClient(ServiceClient):
     """The real client over the simulated connection."""
 
     def __init__(self, connection: SimConnection, clock: Clock) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from astica_sync.errors import Interrupted, OutcomeUnknown, RemoteError, StoreError
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.remote.client import Client
+from astica_sync.remote.client import ServiceClient
 from astica_sync.remote.rate_limiter import RateLimiter
 from astica_sync.remote.service import Service
 from astica_sync.sandbox.embedded import RunningSandbox
@@ -29,7 +29,9 @@ class Maker:
         self.attempt = CreationAttempt(folder / "state" / "creating.json", FileSystem())
         self.notes: list[str] = []
         self._stack = contextlib.ExitStack()
-        client = self._stack.enter_context(contextlib.closing(Client(Secret(box.key), box.url, box.url, self.clock)))
+        client = self._stack.enter_context(
+            contextlib.closing(ServiceClient(Secret(box.key), box.url, box.url, self.clock))
+        )
         budget = RateLimiter(folder / "budget.db", name="b", limit=1000, window=60, clock=self.clock)
         self._stack.enter_context(contextlib.closing(budget))
         self.service = Service(client, budget, budget, self.clock)

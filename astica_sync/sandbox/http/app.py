@@ -20,13 +20,13 @@ from starlette.routing import Route
 
 from astica_sync.sandbox.account import Account
 from astica_sync.sandbox.http import http_responses, model_views
-from astica_sync.sandbox.http.endpoints import PATHS, Fields, Refusal, Service
+from astica_sync.sandbox.http.endpoints import PATHS, CallHandler, ErrorAnswer, Fields
 from astica_sync.sandbox.http.faults import Fault, FaultKind, FaultSchedule
 from astica_sync.sandbox.http.limiter import Limiter
 from astica_sync.sandbox.http.request_log import DETECT, TRAIN, RequestRecord
 from astica_sync.sandbox.images import MAX_BYTES
 from astica_sync.sandbox.options import Options, Switches
-from astica_sync.sandbox.training.trainer import Trainer
+from astica_sync.sandbox.training.trainer import BackgroundTrainer
 
 _MAX_BODY = MAX_BYTES * 4 // 3 + 65_536
 _LOGGED = 200_000
@@ -39,8 +39,8 @@ class Sandbox:
     def __init__(self, options: Options, folder: Path, now: Callable[[], float]) -> None:
         self.now = now
         self.account = Account(folder, now)
-        self.trainer = Trainer(self.account)
-        self.service = Service(self.account, self.trainer, options.key, options.switches)
+        self.trainer = BackgroundTrainer(self.account)
+        self.calls = CallHandler(self.account, self.trainer, options.key, options.switches)
         self.limiters = {name: Limiter(options.limit, options.window) for name in (TRAIN, DETECT)}
         self.fault_schedule = FaultSchedule(options.faults)
         self.log: deque[RequestRecord] = deque(maxlen=_LOGGED)
@@ -56,7 +56,7 @@ class Sandbox:
 
     @property
     def switches(self) -> Switches:
-        return self.service.switches
+        return self.calls.switches
 
     def close(self) -> None:
         """Stops the background work; everything that was answered is in the folder."""
@@ -86,15 +86,15 @@ class Sandbox:
         except ClientDisconnect:
             request.outcome = "gone"
             return Response()
-        except Refusal as refusal:
+        except ErrorAnswer as refusal:
             return self._refuse(request, refusal)
         request.sent = {name: value for name, value in fields.items() if name not in ("tkn", "input")}
         if wait > 0:
             return self._refuse_for_limit(request, wait)
         if not call:
-            return self._refuse(request, Refusal(_UNKNOWN, 404))
+            return self._refuse(request, ErrorAnswer(_UNKNOWN, 404))
         if http.method != "POST":
-            return self._refuse(request, Refusal("Use POST", 405))
+            return self._refuse(request, ErrorAnswer("Use POST", 405))
         return await self._act(request, fields, self.fault_schedule.next_fault(call))
 
     async def _act(self, request: RequestRecord, fields: Fields, fault: Fault) -> Response:
@@ -118,9 +118,9 @@ class Sandbox:
         try:
             body = await run_in_threadpool(self._do, request, fields)
             if kind is FaultKind.TWICE:
-                with suppress(Refusal):
+                with suppress(ErrorAnswer):
                     await run_in_threadpool(self._do, request, fields)
-        except Refusal as refusal:
+        except ErrorAnswer as refusal:
             answer = self._refuse(request, refusal)
             body = bytes(answer.body)
         else:
@@ -146,7 +146,7 @@ class Sandbox:
         return answer
 
     def _do(self, request: RequestRecord, fields: Fields) -> bytes:
-        body = self.service.answer(request.call, fields)
+        body = self.calls.answer(request.call, fields)
         request.done += 1
         return body
 
@@ -154,7 +154,7 @@ class Sandbox:
         request.outcome = "late"
 
         def work() -> None:
-            with suppress(Refusal):
+            with suppress(ErrorAnswer):
                 self._do(request, fields)
 
         async def wait() -> None:
@@ -172,7 +172,7 @@ class Sandbox:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def _refuse(self, request: RequestRecord, refusal: Refusal) -> Response:
+    def _refuse(self, request: RequestRecord, refusal: ErrorAnswer) -> Response:
         request.outcome = str(refusal)
         # A path that does not exist is refused by the web server, with its own HTTP status.
         plain = self.switches.error_status == "200" and str(refusal) != _UNKNOWN
@@ -195,7 +195,7 @@ async def _read_body(http: HttpRequest) -> bytes:
         if size <= _MAX_BODY:
             parts.append(part)
     if size > _MAX_BODY:
-        raise Refusal("Image is too large: more than 20 MB", 413)
+        raise ErrorAnswer("Image is too large: more than 20 MB", 413)
     return b"".join(parts)
 
 
@@ -206,7 +206,7 @@ def _read_fields(body: bytes, content_type: str) -> dict[str, Any]:
             return dict(parse_qsl(body.decode(), keep_blank_values=True))
         fields = json.loads(body or b"{}")
     except (ValueError, RecursionError):
-        raise Refusal("Invalid request: the body is not a JSON object", 400) from None
+        raise ErrorAnswer("Invalid request: the body is not a JSON object", 400) from None
     if not isinstance(fields, dict):
-        raise Refusal("Invalid request: the body is not a JSON object", 400)
+        raise ErrorAnswer("Invalid request: the body is not a JSON object", 400)
     return fields

@@ -9,7 +9,7 @@ from astica_sync.sandbox import images
 from astica_sync.sandbox.account import Account, NotFound, UidTaken
 from astica_sync.sandbox.http import model_views
 from astica_sync.sandbox.options import Switches
-from astica_sync.sandbox.training.trainer import CannotTrain, Trainer
+from astica_sync.sandbox.training.trainer import BackgroundTrainer, CannotTrain
 
 Fields = Mapping[str, Any]
 
@@ -28,7 +28,7 @@ PATHS = {
 OK = b'{"status": "OK"}'
 
 
-class Refusal(Exception):
+class ErrorAnswer(Exception):
     """An answer with status ERROR: its text, and its HTTP status where errors have their own status."""
 
     def __init__(self, text: str, status: int = 400) -> None:
@@ -36,10 +36,10 @@ class Refusal(Exception):
         self.status = status
 
 
-class Service:
+class CallHandler:
     """Carries out the calls of a client with the right key; ``key`` and ``switches`` may be changed at any time."""
 
-    def __init__(self, account: Account, trainer: Trainer, key: str, switches: Switches) -> None:
+    def __init__(self, account: Account, trainer: BackgroundTrainer, key: str, switches: Switches) -> None:
         self.account = account
         self.trainer = trainer
         self.switches = switches
@@ -62,22 +62,22 @@ class Service:
         """The body of the answer with status OK.
 
         Raises:
-            Refusal: the answer has the status ERROR.
+            ErrorAnswer: the answer has the status ERROR.
         """
         if fields.get("tkn") != self.key:
-            raise Refusal("Invalid API key", 401)
+            raise ErrorAnswer("Invalid API key", 401)
         try:
             return self._calls[call](fields)
         except NotFound as error:
-            raise Refusal(f"{error} not found", 404) from None
+            raise ErrorAnswer(f"{error} not found", 404) from None
         except UidTaken:
-            raise Refusal("A sample with this uid already exists", 409) from None
+            raise ErrorAnswer("A sample with this uid already exists", 409) from None
         except CannotTrain as error:
-            raise Refusal(str(error), 409) from None
+            raise ErrorAnswer(str(error), 409) from None
         except images.NotAnImage:
-            raise Refusal(self.switches.invalid_image, 400) from None
+            raise ErrorAnswer(self.switches.invalid_image, 400) from None
         except images.BadInput as error:
-            raise Refusal(str(error), 413 if error.too_large else 400) from None
+            raise ErrorAnswer(str(error), 413 if error.too_large else 400) from None
 
     def _create(self, fields: Fields) -> bytes:
         title = _text(fields, "dataset_title", required=True)
@@ -89,7 +89,7 @@ class Service:
     def _list(self, fields: Fields) -> bytes:
         del fields
         if self.switches.model_list == "unknown":
-            raise Refusal("Unknown endpoint", 404)
+            raise ErrorAnswer("Unknown endpoint", 404)
         return model_views.list_models(self.account, self.switches)
 
     def _view(self, fields: Fields) -> bytes:
@@ -121,7 +121,7 @@ class Service:
             return OK
         uid = _text(fields, "sample_uid")
         if not uid:
-            raise Refusal("Missing sample_id or sample_uid")
+            raise ErrorAnswer("Missing sample_id or sample_uid")
         sample_ids = self.account.ids_of_uid(uid[: self.switches.uid_length])
         if not sample_ids:
             raise NotFound("Sample")
@@ -157,7 +157,7 @@ class Service:
         if not images.is_url(text):
             return images.read_input(text)
         if self.switches.urls == "refused":
-            raise Refusal("URL inputs are disabled in this sandbox: send the image as base64")
+            raise ErrorAnswer("URL inputs are disabled in this sandbox: send the image as base64")
         return images.fetch(text)
 
 
@@ -165,13 +165,13 @@ def _text(fields: Fields, name: str, required: bool = False) -> str:
     value = fields.get(name)
     text = "" if value is None else str(value)
     if required and not text.strip():
-        raise Refusal(f"Missing {name}")
+        raise ErrorAnswer(f"Missing {name}")
     if "\0" in text:
-        raise Refusal(f"Invalid {name}")
+        raise ErrorAnswer(f"Invalid {name}")
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise Refusal(f"Invalid {name}") from None
+        raise ErrorAnswer(f"Invalid {name}") from None
     return text
 
 
@@ -184,11 +184,11 @@ def _optional_id(fields: Fields, name: str) -> int | None:
         return value
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal() and len(value) < 19:
         return int(value)
-    raise Refusal(f"Invalid {name}")
+    raise ErrorAnswer(f"Invalid {name}")
 
 
 def _id(fields: Fields, name: str) -> int:
     value = _optional_id(fields, name)
     if value is None:
-        raise Refusal(f"Missing {name}")
+        raise ErrorAnswer(f"Missing {name}")
     return value

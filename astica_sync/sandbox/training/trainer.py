@@ -23,7 +23,7 @@ class CannotTrain(ValueError):
     """The model cannot be trained now, or not with this data; the text says why."""
 
 
-class Trainer:
+class BackgroundTrainer:
     """Trains one version at a time, in the order of the requests.
 
     A version is *training*, then *ready* or *failed*. A training that the end of the sandbox interrupted is started

@@ -10,7 +10,7 @@ from astica_sync.remote.http import Answer
 from astica_sync.remote.responses import parse_status
 from tests.simulation.mutants.seams import change_argument, mutant, replace, wrap
 
-CLIENT = "astica_sync.remote.client:Client."
+CLIENT = "astica_sync.remote.client:ServiceClient."
 OUTCOME = "astica_sync.remote.outcome:"
 RESPONSES = "astica_sync.remote.responses:"
 LIMITER = "astica_sync.remote.rate_limiter:RateLimiter."
