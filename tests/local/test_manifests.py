@@ -123,3 +123,16 @@ def test_other_files_in_the_folder_are_skipped(backup: Backup) -> None:
     (snapshots.folder / "notes.txt").write_text("mine")
     (snapshots.folder / "short.jsonl").write_text("{}")
     assert snapshots.ids() == [frozen]
+
+
+def test_a_manifest_that_changes_after_its_check_is_an_error(backup: Backup, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshots = Manifests(backup, FileSystem())
+    frozen = snapshots.write(lambda: SAMPLES)
+    monkeypatch.setattr(Manifests, "check", lambda self, snapshot: None)
+    file = snapshots.folder / f"{frozen}.jsonl"
+    file.write_bytes(file.read_bytes()[:-5])
+    with pytest.raises(BackupDamaged, match="one of its lines is invalid"):
+        list(snapshots.read(frozen))
+    file.unlink()
+    with pytest.raises(BackupDamaged, match="cannot be read: No such file"):
+        list(snapshots.read(frozen))
