@@ -109,7 +109,7 @@ def test_on_a_terminal_an_overdue_training_is_repeated_after_yes(
     sandbox.set_faults("model_train:1=lost-before")
     assert shell("train", "--no-wait", "--store", store).code == 0
     put_back(store, 3600)
-    question = "Ask the service for it once more?"
+    question = "Request it again?"
     assert converse(shell, question, "n", "train", "--store", store).code == 1
     assert len(sandbox.requests_of("model_train")) == 1
     ran = converse(shell, question, "y", "train", "--store", store)
@@ -304,7 +304,7 @@ def test_a_version_trained_elsewhere_is_listed_without_data(
     theirs = sandbox.versions(model_id)[-1]
     listed = shell("versions", "--json", "--store", store).json["versions"]
     assert [(one["name"], one["made_here"]) for one in listed] == [(mine, True), (theirs, False)]
-    assert "made elsewhere" in shell("versions", "--store", store).out
+    assert "trained elsewhere" in shell("versions", "--store", store).out
     ran = shell("push", "--as", theirs, "--store", store)
     assert ran.code == 1
     assert "is not known: this store did not train it" in ran.err
