@@ -67,3 +67,10 @@ def test_files_beyond_the_limit_of_events_are_complete_when_they_are_quiet(monke
     # Their events were not kept, so they must not change for the usual second.
     assert debouncer.quiet_at("c", "face", 0.0, 0.0) == 1.0
     assert debouncer.quiet_at("d", "face", 0.0, 0.0) == 1.0
+
+
+def test_a_removed_file_is_forgotten() -> None:
+    debouncer = Debouncer(1.0)
+    debouncer.written("a", 10.0)
+    debouncer.removed("a")
+    assert len(debouncer) == 0

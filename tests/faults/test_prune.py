@@ -93,7 +93,7 @@ def test_prune_needs_confirmation_and_a_second_one_finds_nothing(shell: Shell, g
     for more in ((), ("--json",)):
         refused = prune(shell, gone, *more)
         assert refused.code == 4
-        assert "2 images would go for good" in refused.err
+        assert "removing 2 images permanently was not confirmed" in refused.err
         assert "--yes" in refused.err
     assert kept(gone) == before
     assert prune(shell, gone, "--yes").code == 0
@@ -103,7 +103,7 @@ def test_prune_needs_confirmation_and_a_second_one_finds_nothing(shell: Shell, g
 
 @pytest.mark.parametrize(("answer", "code", "left"), [("y", 0, 6), ("n", 4, 8)])
 def test_on_a_terminal_prune_asks(shell: Shell, gone: Path, answer: str, code: int, left: int) -> None:
-    ran = converse(shell, "gives none back.", answer, "backup", "prune", "--store", gone, "--older-than", "90d")
+    ran = converse(shell, "There is no undo.", answer, "backup", "prune", "--store", gone, "--older-than", "90d")
     assert ran.code == code, ran.out
     assert len(kept(gone)) == left
 
