@@ -44,7 +44,7 @@ A value comes from the first of these that has one:
 An unknown name or a value of the wrong kind is an error that names its place. A store that was made with another
 `train_url` than the default keeps it unless something above gives another one.
 
-A store may come from somebody else, so its `astica-sync.toml` has two limits. It can make a protection tighter and not
+A store may come from another user, so its `astica-sync.toml` has two limits. It can make a protection tighter and not
 looser: lower `limit`, `max_remove`, `max_remove_class` and `min_remove`, and raise `limit_window` and `quarantine`. And
 an address that it names gets your API key only after `astica-sync trust`: see [security](../security.md).
 
