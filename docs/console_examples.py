@@ -52,6 +52,9 @@ DIFFERS = (
     (r"[ ─]{2,}", "  "),
 )
 """What differs from run to run, and what stands for it in a comparison. Folders and ports are replaced already."""
+UNORDERED = ("DATE  ", "  - ", "  ~ ")
+"""How lines begin whose order depends on which upload was answered first: entries of the log, and samples that are
+removed or held, which are listed by their ids on the service."""
 
 
 @dataclass(slots=True)
@@ -80,12 +83,12 @@ class Result:
 
 def normalise(text: str) -> str:
     """``text`` without what differs from run to run: dates, times, durations, hashes, shares, ids of samples and
-    processes, the width of columns, and the order of entries of the log, which is that of the answers."""
+    processes, the width of columns, and the order in which uploads were answered."""
     for pattern, stands_for in DIFFERS:
         text = re.sub(pattern, stands_for, text)
     lines = [line.rstrip() for line in text.strip("\n").splitlines()]
-    groups = itertools.groupby(lines, lambda line: line.startswith("DATE  "))
-    return "\n".join(line for is_log, group in groups for line in (sorted(group) if is_log else group))
+    groups = itertools.groupby(lines, lambda line: next((start for start in UNORDERED if line.startswith(start)), ""))
+    return "\n".join(line for start, group in groups for line in (sorted(group) if start else group))
 
 
 def pages() -> list[Path]:
