@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from astica_sync.address import checked_address
 from astica_sync.errors import ConfigError
 from astica_sync.secret import Secret
+from astica_sync.service_address import checked_address
 
 KEY_VARIABLE = "ASTICA_API_KEY"
 KEY_FILE_VARIABLE = "ASTICA_API_KEY_FILE"

@@ -15,11 +15,11 @@ from astica_sync.local.identity import Sentinel, read_sentinel
 from astica_sync.local.layout import SETTINGS_FILE, Layout, find_store
 from astica_sync.secret import Secret
 from astica_sync.sync.progress import ProgressListener
-from astica_sync.trust import FILE_NAME as TRUST_FILE
-from astica_sync.trust import refuse_untrusted
+from astica_sync.trusted_addresses import FILE_NAME as TRUST_FILE
+from astica_sync.trusted_addresses import refuse_untrusted
 
 if TYPE_CHECKING:
-    from astica_sync.remote.service import Service
+    from astica_sync.remote.rate_limited_client import RateLimitedClient
     from astica_sync.sync.session import Session
 
 
@@ -95,11 +95,11 @@ def _from_store_files(layout: Layout, settings: Settings) -> list[str]:
 @contextlib.contextmanager
 def open_service(
     settings: Settings, key: Secret, clock: SystemClock, listener: ProgressListener
-) -> "Iterator[Service]":
+) -> "Iterator[RateLimitedClient]":
     """The service, with the request budget that all processes of the machine share for this key."""
     from astica_sync.remote.client import ServiceClient
+    from astica_sync.remote.rate_limited_client import RateLimitedClient
     from astica_sync.remote.rate_limiter import RateLimiter, limiter_name
-    from astica_sync.remote.service import Service
 
     folder = machine_state_folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -121,7 +121,7 @@ def open_service(
         client = stack.enter_context(
             contextlib.closing(ServiceClient(key, settings.train_url, settings.detect_url, clock))
         )
-        yield Service(
+        yield RateLimitedClient(
             client,
             budget(f"train {settings.train_url}"),
             budget(f"detect {settings.detect_url}"),

@@ -17,7 +17,7 @@ REASONS_IN = (
     "local/scan/scanner.py",
     "sync/push/overwritten_samples.py",
     "sync/push/push.py",
-    "sync/push/round.py",
+    "sync/push/push_round.py",
 )
 LONGEST_NAME = 4
 """A text with fewer spaces is a name or a format, not a reason."""

@@ -27,20 +27,20 @@ MOST_PARAMETERS = 6
 
 # Which part may import which; a part may always import itself. A file at the top is a part by itself.
 ARROWS: dict[str, set[str]] = {
-    "address": set(),
+    "service_address": set(),
     "errors": set(),
     "secret": set(),
     "clock": {"errors"},
     "sqlite": {"errors"},
-    "config": {"address", "errors", "secret"},
-    "trust": {"errors"},
+    "config": {"service_address", "errors", "secret"},
+    "trusted_addresses": {"errors"},
     "core": set(),
     "local": {"core", "errors", "clock", "sqlite"},
-    "remote": {"core", "address", "errors", "clock", "secret", "sqlite"},
+    "remote": {"core", "service_address", "errors", "clock", "secret", "sqlite"},
     "sync": {"core", "local", "remote", "errors", "clock"},
     "training": {"core", "local", "remote", "errors", "clock"},
     "sandbox": set(),
-    "open_session": {"core", "local", "remote", "sync", "config", "trust", "errors", "clock", "secret"},
+    "open_session": {"core", "local", "remote", "sync", "config", "trusted_addresses", "errors", "clock", "secret"},
     "api": {"core", "local", "remote", "sync", "training", "open_session", "config", "errors", "clock", "secret"},
     "cli": {
         "core",
@@ -55,7 +55,7 @@ ARROWS: dict[str, set[str]] = {
         "errors",
         "clock",
     }
-    | {"address", "secret", "trust", "version"},
+    | {"service_address", "secret", "trusted_addresses", "version"},
     "entry": {"cli"},
     "version": {"api"},
 }

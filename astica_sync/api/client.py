@@ -11,8 +11,8 @@ from astica_sync.core.model import ModelInfo, Observation
 from astica_sync.core.rate_limit import Lane
 from astica_sync.errors import NoSuchModel
 from astica_sync.open_session import open_service
+from astica_sync.remote.rate_limited_client import RateLimitedClient
 from astica_sync.remote.responses import Detection
-from astica_sync.remote.service import Service
 from astica_sync.secret import Secret
 from astica_sync.sync.progress import ProgressListener
 
@@ -39,7 +39,9 @@ class Client:
         clock = SystemClock()
         self._opened = contextlib.ExitStack()
         secret = Secret(key) if key is not None else load_key(os.environ)
-        self._service: Service = self._opened.enter_context(open_service(settings, secret, clock, ProgressListener()))
+        self._service: RateLimitedClient = self._opened.enter_context(
+            open_service(settings, secret, clock, ProgressListener())
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -19,7 +19,7 @@ from astica_sync.sync.plan.status import StoreStatus, find_status
 from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.push.push import PushResult
 from astica_sync.sync.push.push import push as push_store
-from astica_sync.sync.push.round import Consent, Naming
+from astica_sync.sync.push.push_round import Consent, Naming
 from astica_sync.sync.session import Session
 from astica_sync.training.detect import DetectionResult, ImageInput, find_inputs
 from astica_sync.training.evaluate import Evaluation

@@ -23,7 +23,7 @@ from astica_sync.sync.progress import ProgressListener
 
 if TYPE_CHECKING:
     from astica_sync.local.db.journal import Journal
-    from astica_sync.remote.service import Service
+    from astica_sync.remote.rate_limited_client import RateLimitedClient
 
 __all__ = [
     "OpenStore",
@@ -65,7 +65,7 @@ def open_store(
 
 
 @contextlib.contextmanager
-def open_account() -> "Iterator[tuple[Service, SystemClock, float]]":
+def open_account() -> "Iterator[tuple[RateLimitedClient, SystemClock, float]]":
     """The service, the clock and the quarantine in seconds, for commands about the account and not about a store."""
     settings = settings_for(None)
     clock = SystemClock()

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from astica_sync.clock import Clock
 from astica_sync.core.model import LARGEST_ID, ModelInfo, Observation
-from astica_sync.core.view.uid_repair import UidRepair
+from astica_sync.core.observation.uid_repair import UidRepair
 from astica_sync.errors import OutcomeUnknown, Refused
-from astica_sync.remote.http import Answer, ExchangeLimits, HttpClient
+from astica_sync.remote.http_exchange import Answer, ExchangeLimits, HttpClient
 from astica_sync.remote.request_body import RequestBody
 from astica_sync.secret import Secret
 
@@ -37,7 +37,7 @@ class ServiceClient:
     Every method raises a ``RemoteError`` (see ``astica_sync.errors``) whose ``outcome`` tells what it proves.
 
     Raises:
-        ConfigError: an address is not allowed (see ``astica_sync.address``).
+        ConfigError: an address is not allowed (see ``astica_sync.service_address``).
     """
 
     def __init__(self, key: Secret, train_url: str, detect_url: str, clock: Clock) -> None:

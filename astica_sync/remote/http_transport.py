@@ -11,9 +11,9 @@ from urllib.request import getproxies, proxy_bypass
 import httpcore
 import httpx
 
-from astica_sync.address import is_this_machine
 from astica_sync.errors import ConfigError
 from astica_sync.remote.deadline import DeadlineBackend, ThreadDeadline
+from astica_sync.service_address import is_this_machine
 
 IDLE_SECONDS = 3.0
 """How long an idle connection is kept: less than the shortest common time after which servers close theirs, because a

@@ -13,7 +13,7 @@ from astica_sync.errors import (
     RemoteError,
     Unreachable,
 )
-from astica_sync.remote.http import Answer, NoAnswer
+from astica_sync.remote.http_exchange import Answer, NoAnswer
 from astica_sync.remote.responses import parse_status
 from astica_sync.secret import Secret
 

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from astica_sync.core.model import LARGEST_ID, UID_LENGTH, ModelInfo, Observation, RemoteClass
-from astica_sync.core.view.sample_table import DuplicateSampleId, SampleTable
-from astica_sync.core.view.uid_repair import UidRepair
+from astica_sync.core.observation.sample_table import DuplicateSampleId, SampleTable
+from astica_sync.core.observation.uid_repair import UidRepair
 from astica_sync.errors import NotAnObservation
 
 Scalar = bool | int | float | str | None

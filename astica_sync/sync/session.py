@@ -21,7 +21,7 @@ from astica_sync.sync.progress import ProgressListener
 if TYPE_CHECKING:
     from astica_sync.local.backup.backup import Backup
     from astica_sync.local.image.decoder import Decoder
-    from astica_sync.remote.service import Service
+    from astica_sync.remote.rate_limited_client import RateLimitedClient
     from astica_sync.sync.apply.thread_pool import WorkerPool
 
 DEFAULT_BATCH = 10_000
@@ -49,7 +49,7 @@ class LocalSide:
 class RemoteSide:
     """The account on the service, and the model in it that the store mirrors."""
 
-    service: "Service"
+    service: "RateLimitedClient"
     model_id: int
 
 

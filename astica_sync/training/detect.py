@@ -11,8 +11,8 @@ from pathlib import Path
 from astica_sync.errors import AsticaSyncError, Interrupted, Refused, RemoteError
 from astica_sync.local.db.detections import Detections, hash_bytes
 from astica_sync.local.image.format import HEAD_BYTES, describe, judge_bytes, sniff
+from astica_sync.remote.rate_limited_client import RateLimitedClient
 from astica_sync.remote.responses import Detection
-from astica_sync.remote.service import Service
 
 WORKERS = 12
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -63,7 +63,7 @@ class Detector:
     returns True after the user has interrupted the program.
     """
 
-    service: Service
+    service: RateLimitedClient
     cache: Detections
     model_id: int
     version: str

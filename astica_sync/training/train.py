@@ -16,7 +16,7 @@ from astica_sync.core.versions.version import Training, Version, has_newer, is_o
 from astica_sync.errors import Interrupted, Outcome, OutcomeUnknown, RemoteError
 from astica_sync.local.backup.records import Records
 from astica_sync.local.db.journal import Event, Journal
-from astica_sync.remote.service import Service
+from astica_sync.remote.rate_limited_client import RateLimitedClient
 
 PENDING = "training"
 """The journal's key for a training that was requested and whose version has not appeared."""
@@ -27,7 +27,7 @@ UNREPORTED = "trained"
 FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.3, 20.0
 
 
-def find_model(service: Service, model_id: int) -> ModelInfo:
+def find_model(service: RateLimitedClient, model_id: int) -> ModelInfo:
     """The model as the service describes it now.
 
     Asks for the list of models, which is small whatever the model holds, and for a view only if the list shows no
@@ -57,7 +57,7 @@ class TrainingState:
 class Trainer:
     """Requests trainings of one model and records their versions."""
 
-    service: Service
+    service: RateLimitedClient
     journal: Journal
     records: Records
     clock: Clock

@@ -68,8 +68,8 @@ def live(store: Path, rounds: int) -> None:
     from astica_sync.local.layout import Layout
     from astica_sync.open_session import open_session
     from astica_sync.sync.progress import ProgressListener
+    from astica_sync.sync.watch.store_watcher import WatchedStore, WatchOptions
     from astica_sync.sync.watch.supervisor import StoreOpener, Supervisor, WatchSystem
-    from astica_sync.sync.watch.watcher import WatchedStore, WatchOptions
 
     offset = [0.0]
 

@@ -154,7 +154,7 @@ def test_an_answer_of_another_server_is_reported_and_no_store_is_made(
     body: bytes,
     message: str,
 ) -> None:
-    monkeypatch.setattr("astica_sync.remote.service.READ_TRIES", 1)
+    monkeypatch.setattr("astica_sync.remote.rate_limited_client.READ_TRIES", 1)
     shell.environ["ASTICA_TRAIN_URL"] = answering(status, body, "http://127.0.0.1:1/other")
     ran = shell("init", photos, "--model", "7")
     assert ran.code == 1

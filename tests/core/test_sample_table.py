@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astica_sync.core.model import RemoteClass, RemoteSample
-from astica_sync.core.view.sample_table import DuplicateSampleId, SampleTable
+from astica_sync.core.observation.sample_table import DuplicateSampleId, SampleTable
 
 UIDS = st.lists(st.lists(st.sampled_from(["", "a", "b", "c"]), max_size=4), max_size=4)
 

@@ -21,11 +21,11 @@ from astica_sync.core.model import (
     make_scope,
     make_uid,
 )
+from astica_sync.core.observation.sample_table import SampleTable
 from astica_sync.core.plan import unchanged as unchanged_module
 from astica_sync.core.plan.decision import Facts, Keep, UploadSample, decide
 from astica_sync.core.plan.planner import PlanContext, make_plan
 from astica_sync.core.plan.unchanged import Page, Unchanged, find_unchanged, split_batch
-from astica_sync.core.view.sample_table import SampleTable
 
 TITLES = ("Can", "can", "Dog")
 CONTENTS = tuple(f"{number:032x}" for number in range(24))

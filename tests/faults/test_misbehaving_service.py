@@ -186,7 +186,7 @@ NO_ANSWERS: dict[str, Talk] = {
 def test_an_unusable_answer_changes_nothing_and_is_explained(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr("astica_sync.remote.service.READ_TRIES", 1)
+    monkeypatch.setattr("astica_sync.remote.rate_limited_client.READ_TRIES", 1)
     monkeypatch.setattr(client, "VIEW", replace(client.VIEW, seconds=0.7, answer_bytes=10_000_000))
     with store_of(shell, tmp_path, NO_ANSWERS[kind]) as (store, server):
         ran = shell("push", "--store", store)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 PAUSES = {
-    "astica_sync.remote.service:FIRST_PAUSE": 0.02,
+    "astica_sync.remote.rate_limited_client:FIRST_PAUSE": 0.02,
     "astica_sync.remote.rate_limiter:FIRST_BACK_OFF": 0.2,
     "astica_sync.sync.apply.circuit_breaker:FIRST_PAUSE": 0.05,
     "astica_sync.sync.push.first_upload:FIRST_PAUSE": 0.05,

@@ -15,11 +15,11 @@ from astica_sync.local.db.index import File, Index, Known
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.layout import Layout
 from astica_sync.local.scan.directory_digest import BUCKETS, BUCKETS_FROM_FILES, DIGEST_BYTES, INVALID, list_directory
+from astica_sync.local.scan.parallel.directory_prefetch import Prefetcher
 from astica_sync.local.scan.parallel.hash_pool import HashPool
-from astica_sync.local.scan.parallel.prefetch import Prefetcher
 from astica_sync.local.scan.parallel.worker_process import WorkerProcess
+from astica_sync.local.scan.scan_workers import SerialWorkers
 from astica_sync.local.scan.scanner import Scan, ScanOptions, scan_store
-from astica_sync.local.scan.workers import SerialWorkers
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

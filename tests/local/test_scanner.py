@@ -20,7 +20,7 @@ from astica_sync.local.db.index import Index
 from astica_sync.local.filesystem import CHUNK, AnyPath, Entry, FileSystem, NamedEntry, kind_of
 from astica_sync.local.layout import Layout
 from astica_sync.local.scan.directory_digest import BUCKETS_FROM_FILES
-from astica_sync.local.scan.recheck import is_still_absent
+from astica_sync.local.scan.recheck_absence import is_still_absent
 from astica_sync.local.scan.scanner import Scan, ScanOptions, scan_store
 
 PNG = b"\x89PNG\r\n\x1a\n"

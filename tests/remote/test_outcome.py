@@ -17,7 +17,7 @@ from astica_sync.errors import (
     RemoteError,
     Unreachable,
 )
-from astica_sync.remote.http import Answer, NoAnswer
+from astica_sync.remote.http_exchange import Answer, NoAnswer
 from astica_sync.remote.outcome import LONGEST_TEXT, classify, printable
 from astica_sync.secret import Secret
 

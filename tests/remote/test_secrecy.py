@@ -12,8 +12,8 @@ from astica_sync.clock import SystemClock
 from astica_sync.core.rate_limit import Lane
 from astica_sync.errors import AsticaSyncError, RemoteError
 from astica_sync.remote.client import ServiceClient
+from astica_sync.remote.rate_limited_client import RateLimitedClient
 from astica_sync.remote.rate_limiter import Permit, RateLimiter, limiter_name
-from astica_sync.remote.service import Service
 from astica_sync.secret import Secret
 from tests.harness.misbehaving_server import Talk, http, saying, strange
 
@@ -98,7 +98,7 @@ def test_the_file_of_the_rate_limiter_does_not_contain_the_key(tmp_path: Path) -
     key, clock = Secret(CANARY), SystemClock()
     client = ServiceClient(key, "http://127.0.0.1:1", "http://127.0.0.1:1", clock)
     budget = RateLimiter(tmp_path / "budget", name=limiter_name(key, "train"), limit=9, window=60, clock=clock)
-    service = Service(client, budget, budget, clock)
+    service = RateLimitedClient(client, budget, budget, clock)
     permit = service.try_acquire(Lane.BACKLOG)
     assert isinstance(permit, Permit)
     assert CANARY not in repr(vars(service)) + repr(vars(client)) + repr(vars(budget))

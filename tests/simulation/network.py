@@ -14,7 +14,7 @@ import msgspec
 
 from astica_sync.clock import Clock
 from astica_sync.remote.client import ServiceClient
-from astica_sync.remote.http import Answer, ExchangeLimits, NoAnswer
+from astica_sync.remote.http_exchange import Answer, ExchangeLimits, NoAnswer
 from astica_sync.secret import Secret
 from tests.simulation.account import Reported
 from tests.simulation.service import MODEL, Service, View
@@ -72,7 +72,7 @@ class Reply:
 
 
 class SimConnection:
-    """``astica_sync.remote.http.HttpClient`` for one process."""
+    """``astica_sync.remote.http_exchange.HttpClient`` for one process."""
 
     url = "https://sim.invalid"
     host = "sim.invalid"

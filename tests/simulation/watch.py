@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from astica_sync.errors import StoreBusy, StoreError
 from astica_sync.local.layout import Layout
 from astica_sync.sync.watch.change_queue import ChangeQueue
-from astica_sync.sync.watch.loop import run_watchers
+from astica_sync.sync.watch.main_loop import run_watchers
+from astica_sync.sync.watch.store_watcher import WatchedStore, WatchOptions
 from astica_sync.sync.watch.supervisor import StoreOpener, Supervisor, WatchSystem
-from astica_sync.sync.watch.watcher import WatchedStore, WatchOptions
 from tests.simulation.databases import SimIndex
 from tests.simulation.filesystem import Node
 from tests.simulation.world import current

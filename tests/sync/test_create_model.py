@@ -10,8 +10,8 @@ import pytest
 from astica_sync.errors import Interrupted, OutcomeUnknown, RemoteError, StoreError
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.remote.client import ServiceClient
+from astica_sync.remote.rate_limited_client import RateLimitedClient
 from astica_sync.remote.rate_limiter import RateLimiter
-from astica_sync.remote.service import Service
 from astica_sync.sandbox.embedded import RunningSandbox
 from astica_sync.secret import Secret
 from astica_sync.sync.admin.create_model import CreationAttempt, ModelRequest, create_model
@@ -34,7 +34,7 @@ class Maker:
         )
         budget = RateLimiter(folder / "budget.db", name="b", limit=1000, window=60, clock=self.clock)
         self._stack.enter_context(contextlib.closing(budget))
-        self.service = Service(client, budget, budget, self.clock)
+        self.service = RateLimitedClient(client, budget, budget, self.clock)
 
     def create(self, request: ModelRequest = REQUEST) -> int:
         return create_model(

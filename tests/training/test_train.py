@@ -13,7 +13,7 @@ from astica_sync.api.training_run import TrainingResult
 from astica_sync.core.model import ModelInfo
 from astica_sync.core.versions.version import Training, Version, find_versions, has_newer, is_overdue, is_recorded
 from astica_sync.local.db.journal import Journal
-from astica_sync.remote.service import Service
+from astica_sync.remote.rate_limited_client import RateLimitedClient
 from astica_sync.sandbox.embedded import RunningSandbox
 from astica_sync.training.train import PENDING, TrainingState, find_model
 from tests.harness.shell import Shell, draw, fill, in_store, on_service
@@ -190,7 +190,7 @@ def test_an_answer_older_than_another_request_does_not_finish_that_training(
         trainer.journal.set_meta(PENDING, asdict(old))
         asked = iter([asdict(Training("b" * 32, 5, 2.0, True, first.name, first.trained_at, 1))])
 
-        def meanwhile(service: Service, model_id: int) -> ModelInfo:
+        def meanwhile(service: RateLimitedClient, model_id: int) -> ModelInfo:
             if found := next(asked, None):
                 trainer.journal.set_meta(PENDING, found)
             return find_model(service, model_id)

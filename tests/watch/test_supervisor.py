@@ -24,8 +24,8 @@ from astica_sync.errors import (
 )
 from astica_sync.local.create_store import create_store
 from astica_sync.local.layout import Layout
+from astica_sync.sync.watch.store_watcher import WatchedStore
 from astica_sync.sync.watch.supervisor import HEARTBEAT, StoreOpener, Supervisor, WatchSystem, reaction_to
-from astica_sync.sync.watch.watcher import WatchedStore
 
 
 class UnopenableStore:

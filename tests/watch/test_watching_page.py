@@ -43,9 +43,9 @@ def fixed_parts(node: ast.expr) -> Iterator[str]:
 
 FILES = [
     "sync/watch/supervisor.py",
-    "sync/watch/loop.py",
+    "sync/watch/main_loop.py",
     "sync/watch/fs_events.py",
-    "sync/watch/watcher.py",
+    "sync/watch/store_watcher.py",
     "cli/render/watch_output.py",
     "cli/daily/watch.py",
 ]

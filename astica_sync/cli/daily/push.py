@@ -21,7 +21,7 @@ from astica_sync.core.plan.guard import Allowance, Refusal
 from astica_sync.core.plan.similar_titles import NearTitle
 
 if TYPE_CHECKING:
-    from astica_sync.sync.push.round import Consent, Naming
+    from astica_sync.sync.push.push_round import Consent, Naming
 
 MOST_NAMES = 20
 

@@ -27,7 +27,7 @@ from astica_sync.local.layout import SETTINGS_FILE, Layout
 if TYPE_CHECKING:
     from astica_sync.cli.render.watch_output import WatchOutput
     from astica_sync.clock import SystemClock, Wake
-    from astica_sync.sync.watch.watcher import WatchedStore
+    from astica_sync.sync.watch.store_watcher import WatchedStore
 
 GRACE = 6.0
 """How long a request under way may take after the user stopped the program, in seconds."""
@@ -121,7 +121,7 @@ def _watch(
 ) -> int:
     from astica_sync.cli.render.sd_notify import SystemdNotifier
     from astica_sync.clock import SystemClock, Wake
-    from astica_sync.sync.watch.loop import run_watchers
+    from astica_sync.sync.watch.main_loop import run_watchers
     from astica_sync.sync.watch.supervisor import StoreOpener, Supervisor
 
     _raise_file_limit()
@@ -176,7 +176,7 @@ def _opener(
     from astica_sync.clock import SystemClock
     from astica_sync.local.lock import is_wanted, writer_lock
     from astica_sync.open_session import open_session
-    from astica_sync.sync.watch.watcher import WatchedStore, WatchOptions
+    from astica_sync.sync.watch.store_watcher import WatchedStore, WatchOptions
 
     @contextlib.contextmanager
     def open_store() -> Iterator[WatchedStore]:

@@ -18,7 +18,7 @@ from astica_sync.local.create_store import check_place, create_store
 from astica_sync.local.identity import read_sentinel
 from astica_sync.local.layout import Layout
 from astica_sync.open_session import trust_file
-from astica_sync.trust import trust_address
+from astica_sync.trusted_addresses import trust_address
 
 INTENT = "creating.json"
 DEFAULT_TYPE = "image"

@@ -11,7 +11,7 @@ from astica_sync.cli.render.text import safe
 from astica_sync.clock import SystemClock, local_time
 from astica_sync.errors import GuardRefused
 from astica_sync.open_session import find, store_addresses, trust_file
-from astica_sync.trust import revoke, trust_address, trusted_addresses, untrusted
+from astica_sync.trusted_addresses import revoke, trust_address, trusted_addresses, untrusted
 
 
 @click.command("trust")

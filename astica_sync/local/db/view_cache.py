@@ -25,7 +25,7 @@ from astica_sync.core.model import (
     RemoteClass,
     RemoteSample,
 )
-from astica_sync.core.view.sample_table import SampleTable
+from astica_sync.core.observation.sample_table import SampleTable
 from astica_sync.local.filesystem import FileSystem
 
 FORMAT = 1

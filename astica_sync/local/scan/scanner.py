@@ -20,9 +20,9 @@ from astica_sync.local.scan.directory_diff import DirectoryDiff, above_of, class
 from astica_sync.local.scan.directory_digest import DirectoryListing, directory_stamp, list_directory, list_names
 from astica_sync.local.scan.file_hash import FileHash, HashOutcome, unreadable_reason
 from astica_sync.local.scan.ignore import Ignore
-from astica_sync.local.scan.parallel.parallel_workers import ParallelWorkers
-from astica_sync.local.scan.racy import RacyCutoff
-from astica_sync.local.scan.workers import PendingHashes, SerialWorkers, Workers
+from astica_sync.local.scan.parallel.parallel_scan_workers import ParallelWorkers
+from astica_sync.local.scan.racy_files import RacyCutoff
+from astica_sync.local.scan.scan_workers import PendingHashes, SerialWorkers, Workers
 from astica_sync.sqlite import Damaged
 
 # What a killed first scan has to read again at most: so many rows, or the work of so many seconds.

@@ -15,7 +15,7 @@ from astica_sync.clock import Clock
 from astica_sync.core.model import ModelInfo
 from astica_sync.errors import OutcomeUnknown, RemoteError, StoreError
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.remote.service import Service
+from astica_sync.remote.rate_limited_client import RateLimitedClient
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 15.0
 """Seconds between two lists of the models."""
@@ -80,7 +80,7 @@ class CreationAttempt:
 
 
 def create_model(
-    service: Service,
+    service: RateLimitedClient,
     request: ModelRequest,
     attempt: CreationAttempt,
     *,
@@ -125,7 +125,7 @@ def create_model(
     return found
 
 
-def find_new_model(service: Service, request: ModelRequest, before: set[int]) -> ModelInfo | None:
+def find_new_model(service: RateLimitedClient, request: ModelRequest, before: set[int]) -> ModelInfo | None:
     """The model of this title that was not there before; None when the service lists none.
 
     Raises:
@@ -143,7 +143,7 @@ def find_new_model(service: Service, request: ModelRequest, before: set[int]) ->
 
 
 def wait_for_model(
-    service: Service, request: ModelRequest, before: set[int], clock: Clock, quarantine: float
+    service: RateLimitedClient, request: ModelRequest, before: set[int], clock: Clock, quarantine: float
 ) -> ModelInfo | None:
     """Lists the models until the new one appears. A list may be late, or the service still at the request, so it gets
     the quarantine; None when a list requested after it has no such model.

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from astica_sync.clock import Clock
 from astica_sync.core.model import Observation, RemoteSample, content_of, is_uid
+from astica_sync.core.observation.uid_repair import UidRepair
 from astica_sync.core.rate_limit import Lane
 from astica_sync.core.versions.matching import rename_adopted
-from astica_sync.core.view.uid_repair import UidRepair
 from astica_sync.errors import GuardRefused, NoSuchModel, OutcomeUnknown, RemoteError
 from astica_sync.local.backup.records import Records
 from astica_sync.local.db.journal import Event

@@ -7,7 +7,7 @@ from astica_sync.core.model import content_of
 from astica_sync.core.plan.plan import Adopt
 from astica_sync.errors import StoreError
 from astica_sync.local.db.journal import Journal
-from astica_sync.sync.apply.history import event_of
+from astica_sync.sync.apply.history_events import event_of
 from astica_sync.sync.apply.result import ApplyResult, failure_of
 from astica_sync.sync.session import LocalSide
 

@@ -15,7 +15,7 @@ from astica_sync.core.rate_limit import Lane
 from astica_sync.errors import AsticaSyncError, Interrupted, OutcomeUnknown, Refused, RemoteError, StoreError
 from astica_sync.local.db.journal import Journal
 from astica_sync.remote.rate_limiter import Permit
-from astica_sync.sync.apply.history import event_of
+from astica_sync.sync.apply.history_events import event_of
 from astica_sync.sync.apply.pipeline import Pipeline
 from astica_sync.sync.apply.removal import mark_removed, prove_backup_copy, recheck_absence, remove_samples
 from astica_sync.sync.apply.result import ApplyResult

@@ -13,12 +13,12 @@ from astica_sync.core.plan.plan import RemoveSample
 from astica_sync.core.rate_limit import Lane
 from astica_sync.errors import BackupDamaged, Outcome, OutcomeUnknown, Refused, RemoteError, StoreError
 from astica_sync.local.db.journal import Journal
-from astica_sync.local.scan.recheck import is_still_absent
+from astica_sync.local.scan.recheck_absence import is_still_absent
 from astica_sync.remote.rate_limiter import Permit
-from astica_sync.sync.apply.forecast import Forecast
-from astica_sync.sync.apply.history import event_of
+from astica_sync.sync.apply.history_events import event_of
 from astica_sync.sync.apply.pipeline import Pipeline
 from astica_sync.sync.apply.result import ApplyResult, failure_of
+from astica_sync.sync.apply.time_forecast import Forecast
 from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.session import LocalSide, RemoteSide
 

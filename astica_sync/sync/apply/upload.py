@@ -24,10 +24,10 @@ from astica_sync.errors import (
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.db.journal import BadSample, Journal
 from astica_sync.remote.rate_limiter import Permit
-from astica_sync.sync.apply.forecast import Forecast
-from astica_sync.sync.apply.history import event_of
+from astica_sync.sync.apply.history_events import event_of
 from astica_sync.sync.apply.pipeline import Pipeline
 from astica_sync.sync.apply.result import ApplyResult, failure_of
+from astica_sync.sync.apply.time_forecast import Forecast
 from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.session import LocalSide, RemoteSide
 

@@ -17,7 +17,7 @@ from astica_sync.sync.apply.result import FailedSample
 from astica_sync.sync.plan.status import FOLLOWS, StoreStatus, find_status
 from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.push.first_upload import forget_cut_uids
-from astica_sync.sync.push.round import Consent, Naming, Round, RoundRunner
+from astica_sync.sync.push.push_round import Consent, Naming, Round, RoundRunner
 from astica_sync.sync.session import Session, VersionTarget
 
 LOST_TRIES = 3

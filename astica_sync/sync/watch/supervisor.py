@@ -30,7 +30,7 @@ from astica_sync.local.layout import Layout
 from astica_sync.local.lock import watcher_lock
 from astica_sync.sync.watch.change_queue import ChangeQueue
 from astica_sync.sync.watch.fs_events import FsEvents
-from astica_sync.sync.watch.watcher import FollowsVersion, WatchCounts, WatchedStore, Watcher
+from astica_sync.sync.watch.store_watcher import FollowsVersion, WatchCounts, WatchedStore, Watcher
 
 HEARTBEAT = 2.0
 """How often the settings, the order to pause and the disk are checked when nothing happens, in seconds."""

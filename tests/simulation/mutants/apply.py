@@ -14,7 +14,7 @@ UPLOAD = "astica_sync.sync.apply.upload:"
 REMOVAL = "astica_sync.sync.apply.removal:"
 CLASS_REMOVAL = "astica_sync.sync.apply.class_removal:"
 ADOPTION = "astica_sync.sync.apply.adoption:"
-ROUND = "astica_sync.sync.push.round:"
+ROUND = "astica_sync.sync.push.push_round:"
 
 
 def place_of(upload: Any) -> tuple[str, str, str]:

@@ -11,7 +11,7 @@ from tests.simulation.mutants.seams import mutant, nothing, replace, within, wra
 IDENTITY = "astica_sync.local.identity:"
 INDEX = "astica_sync.local.db.index:Index."
 DIFF = "astica_sync.local.scan.directory_diff:"
-RECHECK = "astica_sync.local.scan.recheck:"
+RECHECK = "astica_sync.local.scan.recheck_absence:"
 OBJECTS = "astica_sync.local.backup.object_store:ObjectStore."
 FILES = "tests.simulation.filesystem:SimFileSystem."
 VOLUME = "tests.simulation.filesystem:SimVolume."

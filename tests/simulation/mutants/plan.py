@@ -83,7 +83,7 @@ PLAN_MUTANTS = (
     mutant(
         "a file without a good image is absent",
         with_facts(file_problem=""),
-        wrap("astica_sync.local.scan.recheck:_is_gone", gone_unless_equal),
+        wrap("astica_sync.local.scan.recheck_absence:_is_gone", gone_unless_equal),
         quick=300,
     ),
     mutant(

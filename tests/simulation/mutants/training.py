@@ -9,7 +9,7 @@ from astica_sync.training.train import PENDING, find_model
 from tests.simulation.mutants.seams import Change, change_argument, mutant, nothing, replace, within, wrap
 
 TRAINER = "astica_sync.training.train:Trainer."
-SERVICE = "astica_sync.remote.service:Service."
+SERVICE = "astica_sync.remote.rate_limited_client:RateLimitedClient."
 MANIFESTS = "astica_sync.local.backup.manifests:Manifests."
 RECORDS = "astica_sync.local.backup.records:Records."
 CREATING = "astica_sync.sync.admin.create_model:"

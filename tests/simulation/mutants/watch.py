@@ -7,7 +7,7 @@ from astica_sync.errors import BadKey, NoSuchModel, RemoteError
 from tests.simulation.mutants.local import ANY_FOLDER_IS_THE_STORE
 from tests.simulation.mutants.seams import mutant, nothing, replace, within, wrap
 
-WATCHER = "astica_sync.sync.watch.watcher:Watcher."
+WATCHER = "astica_sync.sync.watch.store_watcher:Watcher."
 SCHEDULER = "astica_sync.core.watch.scheduler:Scheduler."
 
 

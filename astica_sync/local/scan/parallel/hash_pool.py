@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.scan.file_hash import FileHash
 from astica_sync.local.scan.parallel.worker_process import FAILURES, WorkerProcess
-from astica_sync.local.scan.workers import PendingHashes, hash_files
+from astica_sync.local.scan.scan_workers import PendingHashes, hash_files
 
 MANY = 4000
 """So many files in one scan are worth the start of other processes."""

@@ -10,7 +10,7 @@ from astica_sync.core.plan.plan import Plan, RemoveSample, Upload, Waiting
 from astica_sync.sync.apply.result import ApplyResult
 from astica_sync.sync.plan.status import StoreStatus
 from astica_sync.sync.push.push import LOST_TRIES, LostAnswers
-from astica_sync.sync.push.round import (
+from astica_sync.sync.push.push_round import (
     Round,
     drop_confirmed,
     drop_refused_repeats,

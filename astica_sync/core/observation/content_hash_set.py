@@ -10,7 +10,7 @@ _CONTENT = re.compile(r"[0-9a-f]{32}")
 _BYTES = CONTENT_LENGTH // 2
 
 
-class HashSet:
+class ContentHashSet:
     """An immutable set of the content hashes that uids begin with; a uid without a content hash is left out."""
 
     def __init__(self, uids: Iterable[str]) -> None:

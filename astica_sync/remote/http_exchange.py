@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from astica_sync.address import checked_address
 from astica_sync.errors import ConfigError
 from astica_sync.remote.request_body import RequestBody
+from astica_sync.service_address import checked_address
 
 if TYPE_CHECKING:
     import httpx

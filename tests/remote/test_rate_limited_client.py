@@ -26,8 +26,8 @@ from astica_sync.errors import (
     Unreachable,
 )
 from astica_sync.remote.client import ServiceClient
+from astica_sync.remote.rate_limited_client import PATIENCE_SECONDS, RateLimitedClient
 from astica_sync.remote.rate_limiter import Permit, RateLimiter, Wait
-from astica_sync.remote.service import PATIENCE_SECONDS, Service
 from astica_sync.sandbox.embedded import RunningSandbox, running
 from astica_sync.secret import Secret
 from tests.harness.manual_clock import HandClock
@@ -36,7 +36,7 @@ from tests.harness.misbehaving_server import http, saying, strange
 Connect = Callable[..., "RecordingService"]
 
 
-class RecordingService(Service):
+class RecordingService(RateLimitedClient):
     """A service that records its waits."""
 
     waits: list[tuple[float, str]]
@@ -72,7 +72,7 @@ def connect(tmp_path: Path) -> Iterator[Connect]:
 
 
 @pytest.fixture
-def service(sandbox: RunningSandbox, connect: Connect) -> Service:
+def service(sandbox: RunningSandbox, connect: Connect) -> RateLimitedClient:
     return connect(sandbox.url, sandbox.key)
 
 
@@ -82,7 +82,7 @@ def picture(colour: str = "red") -> bytes:
     return file.getvalue()
 
 
-def permit(service: Service, lane: Lane = Lane.BACKLOG) -> Permit:
+def permit(service: RateLimitedClient, lane: Lane = Lane.BACKLOG) -> Permit:
     found = service.try_acquire(lane)
     assert isinstance(found, Permit)
     return found
@@ -93,7 +93,9 @@ def uid(model_id: int, class_title: str, number: int) -> str:
 
 
 @pytest.mark.switches
-def test_an_upload_is_in_the_view_with_every_switch_of_the_service(service: Service, sandbox: RunningSandbox) -> None:
+def test_an_upload_is_in_the_view_with_every_switch_of_the_service(
+    service: RateLimitedClient, sandbox: RunningSandbox
+) -> None:
     sandbox.set_switches(view_lag=0.0)
     service.create_model("Things", "vision", "sorting", "a,b")
     [model] = service.models()
@@ -115,7 +117,9 @@ def test_an_upload_is_in_the_view_with_every_switch_of_the_service(service: Serv
 
 
 @pytest.mark.switches
-def test_samples_classes_and_models_are_removed_by_their_ids(service: Service, sandbox: RunningSandbox) -> None:
+def test_samples_classes_and_models_are_removed_by_their_ids(
+    service: RateLimitedClient, sandbox: RunningSandbox
+) -> None:
     sandbox.set_switches(view_lag=0.0)
     model_id = sandbox.add_model()
     for number in range(2):
@@ -138,7 +142,7 @@ def test_samples_classes_and_models_are_removed_by_their_ids(service: Service, s
 @pytest.mark.switches(
     "as documented", "integers are strings", "versions are dates", "confidence is a number", "confidence is in percent"
 )
-def test_a_model_is_trained_and_detects(service: Service, sandbox: RunningSandbox) -> None:
+def test_a_model_is_trained_and_detects(service: RateLimitedClient, sandbox: RunningSandbox) -> None:
     model_id = sandbox.add_model()
     for title, colours in {"Red": ("red", "darkred", "crimson"), "Blue": ("blue", "navy", "cyan")}.items():
         for colour in colours:
@@ -157,7 +161,7 @@ def test_a_model_is_trained_and_detects(service: Service, sandbox: RunningSandbo
 
 
 @pytest.mark.parametrize("number", [0, -1, True, 2**63])
-def test_an_invalid_id_is_never_sent(service: Service, sandbox: RunningSandbox, number: int) -> None:
+def test_an_invalid_id_is_never_sent(service: RateLimitedClient, sandbox: RunningSandbox, number: int) -> None:
     with pytest.raises(ValueError, match="not an id"):
         service.remove_sample(permit(service), number)
     assert sandbox.log == []
@@ -170,7 +174,7 @@ def test_a_wrong_key_is_an_error_at_the_first_answer(sandbox: RunningSandbox, co
     assert len(sandbox.log) == 1
 
 
-def test_an_unknown_list_call_is_sent_only_once(service: Service, sandbox: RunningSandbox) -> None:
+def test_an_unknown_list_call_is_sent_only_once(service: RateLimitedClient, sandbox: RunningSandbox) -> None:
     sandbox.set_switches(model_list="unknown")
     service.models()
     service.models()
@@ -181,7 +185,7 @@ def test_an_unknown_list_call_is_sent_only_once(service: Service, sandbox: Runni
     "fault", ["lost-before", "lost-after", "late~inf", "5xx", "5xx-after", "html", "cut", "cut-connection"]
 )
 def test_an_upload_or_removal_without_an_answer_is_sent_once_with_outcome_unknown(
-    service: Service, sandbox: RunningSandbox, fault: str
+    service: RateLimitedClient, sandbox: RunningSandbox, fault: str
 ) -> None:
     model_id = sandbox.add_model()
     sample_id = sandbox.add_sample(model_id, "Can", picture())
@@ -276,7 +280,7 @@ def test_a_refused_upload_blocks_all_requests_for_a_while(connect: Connect) -> N
 
 
 @pytest.mark.switches("as documented", "limit names a time", "limit is a text", "limit is a text with 4xx")
-def test_a_refusal_for_the_limit_differs_from_other_errors(service: Service, sandbox: RunningSandbox) -> None:
+def test_a_refusal_for_the_limit_differs_from_other_errors(service: RateLimitedClient, sandbox: RunningSandbox) -> None:
     sandbox.set_limit(1, 60)
     service.models()
     with pytest.raises(RateLimited):
@@ -388,7 +392,7 @@ def test_two_services_with_many_threads_stay_under_the_limit(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("fault", ["partial", "listed"])
 def test_a_view_with_a_part_of_the_model_is_no_observation(
-    service: Service, sandbox: RunningSandbox, fault: str
+    service: RateLimitedClient, sandbox: RunningSandbox, fault: str
 ) -> None:
     model_id = sandbox.add_model()
     for number in range(4):

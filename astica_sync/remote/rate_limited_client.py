@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from astica_sync.clock import Clock
 from astica_sync.core.model import ModelInfo, Observation
+from astica_sync.core.observation.uid_repair import UidRepair
 from astica_sync.core.rate_limit import Lane
-from astica_sync.core.view.uid_repair import UidRepair
 from astica_sync.errors import NotAnObservation, OutcomeUnknown, RateLimited, Refused, RemoteError, Unreachable
 from astica_sync.remote.client import SECONDS, VIEW, ServiceClient, seconds_for
 from astica_sync.remote.rate_limiter import OnWait, Permit, RateLimiter, Wait, sleep
@@ -29,7 +29,7 @@ PATIENCE_SECONDS = 900.0
 """How long a call may be refused for the limit before that is an error."""
 
 
-class Service:
+class RateLimitedClient:
     """One account on the service. For any number of threads.
 
     Args:

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from astica_sync.core.model import content_of, make_scope, make_uid
+from astica_sync.core.observation.content_hash_set import ContentHashSet
 from astica_sync.core.plan.plan import Held, Plan, Upload, Waiting
 from astica_sync.core.plan.planner import PlanContext
 from astica_sync.core.plan.similar_titles import NearTitle, find_near_titles
 from astica_sync.core.plan.subset import with_uploads
-from astica_sync.core.view.hash_set import HashSet
 from astica_sync.core.watch.changed_image import ChangedImage, Observed, decide_changed_image, left_to_do
 from astica_sync.core.watch.debounce import Debouncer
 from astica_sync.core.watch.scheduler import Scheduler, WatchAction
@@ -32,7 +32,7 @@ from astica_sync.sync.apply.result import ApplyResult
 from astica_sync.sync.plan.observe import observe
 from astica_sync.sync.plan.status import FOLLOWS, UIDS_PROVEN, StoreStatus, plan_round
 from astica_sync.sync.push.push import failed_before
-from astica_sync.sync.push.round import Round, RoundRunner
+from astica_sync.sync.push.push_round import Round, RoundRunner
 from astica_sync.sync.session import Session
 from astica_sync.sync.watch.change_queue import ChangeBatch, ChangeQueue
 
@@ -87,8 +87,8 @@ class _LastObservation:
     which its round left something to do."""
 
     asked_at: float
-    contents: HashSet
-    left_to_do: HashSet
+    contents: ContentHashSet
+    left_to_do: ContentHashSet
 
     def shows(self, content: str) -> Observed:
         if content not in self.contents:
@@ -203,8 +203,8 @@ class Watcher:
             done = self._rounds.run(status, lambda plan: with_uploads(plan, chosen))
             self._observed = _LastObservation(
                 observation.asked_at,
-                HashSet(sample.uid for sample in observation.samples),
-                HashSet(left_to_do(status.plan)),
+                ContentHashSet(sample.uid for sample in observation.samples),
+                ContentHashSet(left_to_do(status.plan)),
             )
             # An upload makes its class, so their classes exist now as well.
             self._known_titles = {entry.title for entry in observation.classes} | {

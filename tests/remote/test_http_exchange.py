@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from astica_sync.errors import ConfigError
-from astica_sync.remote.http import Answer, ExchangeLimits, HttpClient, NoAnswer
+from astica_sync.remote.http_exchange import Answer, ExchangeLimits, HttpClient, NoAnswer
 from astica_sync.remote.request_body import RequestBody
 from astica_sync.secret import Secret
 from tests.harness.misbehaving_server import Strange, Talk, http, read_request, saying, strange

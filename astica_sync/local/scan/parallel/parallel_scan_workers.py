@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.scan.directory_digest import DirectoryListing
+from astica_sync.local.scan.parallel.directory_prefetch import Prefetcher
 from astica_sync.local.scan.parallel.hash_pool import HashPool
-from astica_sync.local.scan.parallel.prefetch import Prefetcher
-from astica_sync.local.scan.workers import PendingHashes
+from astica_sync.local.scan.scan_workers import PendingHashes
 
 
 class ParallelWorkers:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from astica_sync.address import checked_address, is_this_machine
 from astica_sync.config import load_settings
 from astica_sync.errors import ConfigError
-from astica_sync.remote.http import HttpClient
+from astica_sync.remote.http_exchange import HttpClient
+from astica_sync.service_address import checked_address, is_this_machine
 
 REFUSED = [
     "http://train.astica.ai",

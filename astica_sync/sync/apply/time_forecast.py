@@ -1,7 +1,7 @@
 """The time that remains, for people."""
 
 from astica_sync.clock import Clock
-from astica_sync.remote.service import Service
+from astica_sync.remote.rate_limited_client import RateLimitedClient
 
 FORECAST_SECONDS = 1.0
 """How old a forecast may be that is shown: each new one is a transaction of the request budget."""
@@ -10,7 +10,7 @@ FORECAST_SECONDS = 1.0
 class Forecast:
     """The seconds until the remaining requests are answered; asks the budget once a second and counts down between."""
 
-    def __init__(self, service: Service, clock: Clock) -> None:
+    def __init__(self, service: RateLimitedClient, clock: Clock) -> None:
         self._service = service
         self._clock = clock
         self._asked_at = float("-inf")
