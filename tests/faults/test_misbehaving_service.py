@@ -60,6 +60,7 @@ def store_of(shell: Shell, tmp_path: Path, talk: Talk, count: int = 4) -> Iterat
         create_store(store, model_id=MODEL, train_url=server.url, now=0.0)
         for name in ("ASTICA_TRAIN_URL", "ASTICA_DETECT_URL"):
             shell.environ.pop(name, None)
+        assert shell("trust", "--store", store, "--yes").code == 0
         yield store, server
 
 
