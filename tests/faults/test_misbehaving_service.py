@@ -24,6 +24,9 @@ from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.misbehaving_server import Strange, Talk, http, read_request, saying, strange
 from tests.harness.shell import Ran, Shell, fill, in_store, on_service
 
+# Seconds of real processes or trainings for each test.
+pytestmark = pytest.mark.long
+
 MODEL = 5
 OK = b'{"status": "OK"}'
 

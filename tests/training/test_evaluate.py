@@ -12,6 +12,9 @@ from tests.harness.digits import write_digits
 from tests.harness.shell import Shell, draw, on_service
 from tests.harness.trained_store import trained_digits
 
+# Seconds of real processes or trainings for each test.
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningSandbox, Path]]:

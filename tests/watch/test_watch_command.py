@@ -18,6 +18,9 @@ from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw, fill, in_store
 from tests.harness.watch_process import Start, WatchProcess, in_sync, wait_until
 
+# Seconds of real processes or trainings for each test.
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def model_id(store: Path, sandbox: RunningSandbox) -> int:
