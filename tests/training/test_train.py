@@ -19,9 +19,6 @@ from astica_sync.training.train import PENDING, TrainingState, find_model
 from tests.harness.shell import Shell, draw, fill, in_store, on_service
 from tests.harness.terminal import converse
 
-# Seconds of real processes or trainings for each test.
-pytestmark = pytest.mark.long
-
 
 def pending(store: Path) -> Training | None:
     with contextlib.closing(Journal(store / ".astica-sync" / "journal.db")) as journal:
