@@ -11,13 +11,16 @@ import pytest
 from astica_sync import Store
 from astica_sync.api.training_run import TrainingResult
 from astica_sync.core.model import ModelInfo
-from astica_sync.core.versions.version import Training, Version, find_versions, has_newer, is_overdue, is_recorded
+from astica_sync.core.versions.version import Training
 from astica_sync.local.db.journal import Journal
 from astica_sync.remote.rate_limited_client import RateLimitedClient
 from astica_sync.sandbox.embedded import RunningSandbox
 from astica_sync.training.train import PENDING, TrainingState, find_model
 from tests.harness.shell import Shell, draw, fill, in_store, on_service
 from tests.harness.terminal import converse
+
+# Seconds of real processes or trainings for each test.
+pytestmark = pytest.mark.long
 
 
 def pending(store: Path) -> Training | None:
@@ -383,47 +386,3 @@ def test_push_as_is_guarded_and_a_dry_run_shows_its_requests(
     assert (len(plan.json["remove"]), plan.json["requests"]) == (12, 12)
     assert shell("push", "--as", first, "--store", store).code == 4
     assert len(sandbox.samples(1001)) == 17
-
-
-def test_versions_with_the_same_name_are_found_by_number() -> None:
-    twins = [Version(1, "v", 10.0, 1.0, None), Version(2, "v", 20.0, 2.0, None), Version(3, "va", 30.0, 3.0, None)]
-    assert find_versions("v", twins) == twins[:2]
-    assert find_versions("@2", twins) == twins[1:2]
-    assert find_versions("va", twins) == twins[2:]
-    assert find_versions("x", twins) == []
-
-
-@pytest.mark.parametrize(
-    ("version", "trained_at", "newer"),
-    [
-        ("b", 10.0, True),
-        ("a", 20.0, True),
-        ("a", 10.0, False),
-        (None, None, False),
-        (None, 10.0, False),
-        ("a", None, False),
-    ],
-)
-def test_a_training_is_finished_when_the_name_or_the_date_changes(
-    version: str | None, trained_at: float | None, newer: bool
-) -> None:
-    training = Training("s", 100, 1000.0, True, "a", 10.0)
-    assert has_newer(training, ModelInfo(1, "M", version=version, trained_at=trained_at), []) is newer
-    assert is_recorded(ModelInfo(1, "M", version="a"), [Version(1, "a", 10.0, 1.0, None)])
-
-
-def test_an_earlier_version_in_a_stale_list_is_not_new() -> None:
-    seen = [Version(1, "a", 10.0, 1.0, None), Version(2, "b", 20.0, 2.0, None)]
-    training = Training("s", 100, 1000.0, True, "b", 20.0, known=2)
-    old, new = ModelInfo(1, "M", version="a", trained_at=10.0), ModelInfo(1, "M", version="c", trained_at=30.0)
-    assert not has_newer(training, old, seen)
-    assert has_newer(training, new, seen)
-    assert has_newer(training, new, [*seen, Version(3, "c", 30.0, 3.0, "s")]), (
-        "recorded by a command that was then killed"
-    )
-
-
-def test_a_training_is_overdue_after_the_documented_time_and_the_quarantine() -> None:
-    small, large = Training("s", 10, 0.0, True, "", None), Training("s", 100_000, 0.0, True, "", None)
-    assert not is_overdue(small, 660.0, 60.0) and is_overdue(small, 661.0, 60.0)
-    assert not is_overdue(large, 10_060.0, 60.0) and is_overdue(large, 10_061.0, 60.0)

@@ -1,0 +1,163 @@
+"""The rules of versions, trainings and snapshots."""
+
+import pytest
+
+from astica_sync.core.model import (
+    LocalSample,
+    Mark,
+    MarkState,
+    ModelInfo,
+    Observation,
+    RemoteClass,
+    RemoteSample,
+    make_scope,
+    make_uid,
+)
+from astica_sync.core.plan.plan import Plan, Upload, Waiting
+from astica_sync.core.versions.snapshot import ManagedSample, UnmanagedSample, diff, freeze, to_local_samples
+from astica_sync.core.versions.version import (
+    Training,
+    Version,
+    find_objections,
+    find_versions,
+    has_newer,
+    is_overdue,
+    is_recorded,
+)
+
+
+def test_versions_with_the_same_name_are_found_by_number() -> None:
+    twins = [Version(1, "v", 10.0, 1.0, None), Version(2, "v", 20.0, 2.0, None), Version(3, "va", 30.0, 3.0, None)]
+    assert find_versions("v", twins) == twins[:2]
+    assert find_versions("@2", twins) == twins[1:2]
+    assert find_versions("va", twins) == twins[2:]
+    assert find_versions("x", twins) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "trained_at", "newer"),
+    [
+        ("b", 10.0, True),
+        ("a", 20.0, True),
+        ("a", 10.0, False),
+        (None, None, False),
+        (None, 10.0, False),
+        ("a", None, False),
+    ],
+)
+def test_a_training_is_finished_when_the_name_or_the_date_changes(
+    version: str | None, trained_at: float | None, newer: bool
+) -> None:
+    training = Training("s", 100, 1000.0, True, "a", 10.0)
+    assert has_newer(training, ModelInfo(1, "M", version=version, trained_at=trained_at), []) is newer
+    assert is_recorded(ModelInfo(1, "M", version="a"), [Version(1, "a", 10.0, 1.0, None)])
+
+
+def test_an_earlier_version_in_a_stale_list_is_not_new() -> None:
+    seen = [Version(1, "a", 10.0, 1.0, None), Version(2, "b", 20.0, 2.0, None)]
+    training = Training("s", 100, 1000.0, True, "b", 20.0, known=2)
+    old, new = ModelInfo(1, "M", version="a", trained_at=10.0), ModelInfo(1, "M", version="c", trained_at=30.0)
+    assert not has_newer(training, old, seen)
+    assert has_newer(training, new, seen)
+    assert has_newer(training, new, [*seen, Version(3, "c", 30.0, 3.0, "s")]), (
+        "recorded by a command that was then killed"
+    )
+
+
+def test_a_training_is_overdue_after_the_documented_time_and_the_quarantine() -> None:
+    small, large = Training("s", 10, 0.0, True, "", None), Training("s", 100_000, 0.0, True, "", None)
+    assert not is_overdue(small, 660.0, 60.0) and is_overdue(small, 661.0, 60.0)
+    assert not is_overdue(large, 10_060.0, 60.0) and is_overdue(large, 10_061.0, 60.0)
+
+
+def observed(*classes: RemoteClass, samples: tuple[RemoteSample, ...] = ()) -> Observation:
+    return Observation(ModelInfo(7, "M"), 0.0, classes, samples)
+
+
+CAN, BOTTLE, EMPTY = RemoteClass(1, "Can", 3), RemoteClass(2, "Bottle", 2), RemoteClass(3, "Empty", 0)
+
+
+def test_nothing_prevents_a_training_of_what_is_in_sync() -> None:
+    assert find_objections(Plan(), observed(CAN, BOTTLE)) == []
+
+
+def test_a_training_needs_samples_in_two_classes() -> None:
+    (objection,) = find_objections(Plan(), observed(CAN, EMPTY))
+    assert "has only 'Can'" in objection.reason and "Add a second class" in objection.hint
+    assert not objection.overridable
+    (none, _) = find_objections(Plan(uploads=(Upload("u", "Can", "a", 1), Upload("v", "Jar", "b", 1))), observed())
+    assert none.reason.endswith("has none") and none.hint == "Run: astica-sync push"
+
+
+def test_unknown_outcomes_and_differences_prevent_a_training() -> None:
+    uploads = tuple(Upload(title, title, title, 1) for title in "abcde")
+    waiting = (Waiting("w", "Can", "sent", 1.0), Waiting("x", "Can", "sent", 1.0))
+    doubtful, differing = find_objections(
+        Plan(uploads=uploads, waiting=waiting, incomplete=True), observed(CAN, BOTTLE)
+    )
+    assert "the outcome of 2 requests is not known yet, in 'Can'" in doubtful.reason and not doubtful.overridable
+    assert "5 to upload in 'a', 'b', 'c' and 2 more classes" in differing.reason and differing.overridable
+    assert "could not be read" in differing.reason
+    (one,) = find_objections(Plan(waiting=waiting[:1]), observed(CAN, BOTTLE))
+    assert "the outcome of 1 request is" in one.reason
+
+
+def uid(number: int, title: str) -> str:
+    return make_uid(f"{number:032x}", make_scope(7, title))
+
+
+def test_a_snapshot_has_what_the_service_holds_each_under_a_name_of_its_own() -> None:
+    local = [LocalSample(uid(1, "Can"), "Can", ("Can/a.png",), 10)]
+    marks = [
+        Mark(uid(1, "Can"), "Can", MarkState.AGREED, None, "r", "Can/a.png"),
+        Mark(uid(2, "Can"), "Can", MarkState.AGREED, None, "r", "Can/deep/a.png"),
+        Mark(uid(3, "Can"), "Can", MarkState.AGREED, None, "r", "plain"),
+        Mark(uid(4, "Can"), "Can", MarkState.AGREED, None, "r", "Can/not there.png"),
+    ]
+    remote = [RemoteSample(uid(number, "Can"), number, 1, "Can") for number in (1, 2, 3)]
+    remote.append(RemoteSample("theirs", 9, 1, "Can"))
+    assert list(freeze(local, marks, remote)) == [
+        ManagedSample("Can", f"{1:032x}", "Can/a.png"),
+        ManagedSample("Can", f"{2:032x}", "Can/deep/a-00000000.png"),
+        ManagedSample("Can", f"{3:032x}", "Can/plain-00000000"),
+        UnmanagedSample("Can", "theirs", 9),
+    ]
+
+
+def test_the_managed_samples_of_a_snapshot_are_the_local_side_of_a_plan() -> None:
+    samples = [ManagedSample("Can", f"{2:032x}", "Can/b"), ManagedSample("Can", f"{1:032x}", "Can/a")]
+    assert to_local_samples(samples, 7, {f"{1:032x}": 11}) == [
+        LocalSample(uid(1, "Can"), "Can", ("Can/a",), 11),
+        LocalSample(uid(2, "Can"), "Can", ("Can/b",), 0),
+    ]
+
+
+def test_an_image_that_left_one_class_and_appeared_in_another_is_moved() -> None:
+    one, two, three = (f"{number:032x}" for number in (1, 2, 3))
+    before = [ManagedSample("Can", one, "a"), ManagedSample("Can", two, "b"), UnmanagedSample("Can", "theirs", 1)]
+    after = [ManagedSample("Jar", one, "a"), ManagedSample("Box", one, "a"), ManagedSample("Can", three, "c")]
+    changed = diff(before, after)
+    assert [(move.content, move.before, move.after) for move in changed.moved] == [(one, "Can", "Box")]
+    assert changed.added == [after[0], after[2]]
+    assert changed.removed == [before[1], before[2]]
+    assert changed.per_class() == {"Box": (0, 0, 1, 0), "Can": (1, 2, 0, 1), "Jar": (1, 0, 0, 0)}
+    assert changed and not diff(before, before)
+
+
+def test_an_empty_text_refers_to_no_version() -> None:
+    assert find_versions("", [Version(1, "v", None, 1.0, None)]) == []
+
+
+@pytest.mark.parametrize(
+    ("shown", "known"),
+    [
+        (ModelInfo(1, "M"), True),
+        (ModelInfo(1, "M", version="v", trained_at=10.0), True),
+        (ModelInfo(1, "M", version="v", trained_at=11.0), False),
+        (ModelInfo(1, "M", version="w", trained_at=10.0), False),
+        (ModelInfo(1, "M", version="undated", trained_at=99.0), True),
+    ],
+)
+def test_a_version_is_known_by_name_and_date_and_a_date_may_be_missing(shown: ModelInfo, known: bool) -> None:
+    recorded = [Version(1, "v", 10.0, 1.0, None), Version(2, "undated", None, 1.0, None)]
+    assert is_recorded(shown, recorded) is known
