@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from astica_sync.core.model import LocalSample
 from astica_sync.core.plan.plan import Plan
-from astica_sync.core.versions.matching import Adopted, Matching, Pair, find_duplicates, find_pairs
+from astica_sync.core.versions.matching import Adopted, Certainty, Matching, Pair, find_duplicates, find_pairs
 from astica_sync.local.backup.records import Records
 from astica_sync.local.identity import check_root
 from astica_sync.remote.responses import parse_sizes
@@ -36,7 +36,14 @@ def adopt(session: Session, records: Records, pairs: Iterable[Pair]) -> int:
         As ``Store.adopt``.
     """
     adopted = [
-        Adopted(pair.remote.sample_id, pair.remote.uid, pair.remote.class_title, pair.local.uid) for pair in pairs
+        Adopted(
+            pair.remote.sample_id,
+            pair.remote.uid,
+            pair.remote.class_title,
+            pair.local.uid,
+            proven=pair.certainty is Certainty.CERTAIN,
+        )
+        for pair in pairs
     ]
     if not adopted:
         return 0

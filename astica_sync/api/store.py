@@ -248,7 +248,8 @@ class Store:
     def adopt(self, pairs: Iterable[Pair]) -> int:
         """Adopts unmanaged samples as the files they were paired with; returns how many.
 
-        From then on they are managed: they are not uploaded again, and they are removed when their file is removed.
+        From then on they are managed: they are not uploaded again, and they are removed when their file is removed. A
+        likely pair is not removed with its file, as its sample may have other bytes: see ``remove-sample``.
 
         Raises:
             StoreBusy: another process is writing to this store.

@@ -23,6 +23,7 @@ from astica_sync.core.model import (
 from astica_sync.core.plan.decision import (
     CLASS_UNREADABLE,
     NEW_PLACE_PENDING,
+    UNPROVEN,
     Action,
     AdoptCopy,
     AskAboutTitle,
@@ -43,6 +44,7 @@ from astica_sync.core.plan.decision import (
 from astica_sync.core.plan.ordering import uploads_before, uploads_by_content
 from astica_sync.core.plan.plan import CLASS_REMOVE_COST, Plan
 from astica_sync.core.plan.planner import FileAt, PlanContext, make_plan
+from astica_sync.core.versions.matching import Adopted, find_unproven
 
 MODEL = 7
 QUARANTINE = 60.0
@@ -516,3 +518,25 @@ def test_what_a_version_lacks_is_removed_whatever_is_at_its_path() -> None:
     empty = {"Can/a.jpg": FileAt(problem="empty file")}
     plan = World().agreed("Can/a").shows("Can/a").plan(file_at=empty.get, is_version=True)
     assert story(plan) == ["remove Can/a.jpg #100: NOT_IN_VERSION"]
+
+
+@pytest.mark.parametrize("row", [row for row, _ in rows_of_table()])
+def test_no_action_removes_what_is_unproven_and_the_others_are_removed_as_before(row: Facts) -> None:
+    row = row._replace(misplaced=(98, 99) if row.local is Presence.PRESENT else ())
+    usual = [one for action in decide(row) if isinstance(action, RemoveCopies) for one in action.sample_ids]
+    for unproven in ((), row.copies[:1], row.copies[-1:], (99,), (*row.copies, *row.misplaced)):
+        actions = decide(row._replace(unproven=unproven))
+        removed = [one for action in actions if isinstance(action, RemoveCopies) for one in action.sample_ids]
+        held = [one for action in actions if isinstance(action, HoldCopies) for one in action.sample_ids]
+        assert removed == [one for one in usual if one not in unproven]
+        assert set(held) >= set(usual) & set(unproven)
+
+
+def test_a_sample_of_a_likely_pair_is_held_and_another_under_its_id_is_not():
+    world = World().agreed("Can/a").shows("Can/a")
+    likely = Adopted(100, "IMG", "Can", world.uid("Can/a"), proven=False)
+    (pair,) = find_unproven([likely, Adopted(101, "IMG", "Can", world.uid("Can/b"))])
+    assert story(world.plan(unproven={pair})) == [f"held Can: {UNPROVEN}"]
+    assert story(world.plan(unproven={(100, "another uid")})) == ["remove Can/a.jpg #100: ABSENT"]
+    copies = World().has("Can/a").agreed("Can/a").shows("Can/a", "Can/a")
+    assert story(copies.plan(unproven={(101, copies.uid("Can/a"))})) == [f"held Can: {UNPROVEN}"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from astica_sync.core.model import LocalSample, ModelInfo, Observation, RemoteClass, RemoteSample, make_scope, make_uid
 from astica_sync.core.versions.matching import Adopted, Certainty, find_pairs, rename_adopted
 from astica_sync.sandbox.embedded import RunningSandbox
-from tests.harness.shell import Shell, fill
+from tests.harness.shell import Shell, draw, fill
 
 
 def here(number: int, size: int, path: str) -> LocalSample:
@@ -158,3 +158,80 @@ def test_a_reused_sample_id_does_not_match_an_adoption() -> None:
     assert rename_adopted(shown(there(7, "IMG.jpg")), [mine]).samples[0].uid == mine.uid
     for other in (there(7, "OTHER.jpg"), there(8, "IMG.jpg"), there(7, "IMG.jpg", "Bottle")):
         assert rename_adopted(shown(other), [mine]).samples == (other,)
+
+
+@pytest.fixture
+def copies(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
+    """A store of one image that the service has saved again, under its name and without a size."""
+    folder = fill(tmp_path / "copies", {"Bottle": 2, "Can": 3})
+    model_id = sandbox.add_model("Copies")
+    for path in sorted(folder.glob("Bottle/*.png")):
+        sandbox.add_sample(model_id, "Bottle", path.read_bytes(), path.name)
+    theirs = (folder / "Can" / "000.png").read_bytes()
+    sandbox.add_sample(model_id, "Can", theirs, "uploaded by hand")
+    for place in (1, 2):
+        (folder / "Can" / f"00{place}.png").unlink()
+    assert shell("init", folder, "--model", str(model_id)).code == 0
+    ran = shell("adopt", "--yes", "--likely", "--json", "--store", folder).json
+    assert [pair["path"] for pair in ran["pairs"] if not pair["certain"]] == ["Can/000.png"]
+    return folder
+
+
+def test_a_likely_pair_is_not_removed_with_its_file(shell: Shell, sandbox: RunningSandbox, copies: Path) -> None:
+    (copies / "Can" / "000.png").unlink()
+    for options in ((), ("--yes",), ("--max-remove", "100%")):
+        shell("push", *options, "--store", copies)
+        assert len([one for one in sandbox.samples(1001) if one.class_title == "Can"]) == 1, options
+    status = shell("pull-status", "--store", copies)
+    assert "adopted by a likely match" in status.out + status.err and "remove-sample" in status.out + status.err
+
+
+def test_a_likely_pair_is_not_removed_as_a_moved_ignored_or_replaced_file(
+    shell: Shell, sandbox: RunningSandbox, copies: Path
+) -> None:
+    def in_can() -> int:
+        return len([one for one in sandbox.samples(1001) if one.class_title == "Can" and one.uid == "uploaded by hand"])
+
+    (copies / "Can" / "000.png").rename(copies / "Bottle" / "moved.png")
+    shell("push", "--yes", "--store", copies)
+    assert in_can() == 1, "moved"
+    (copies / "Bottle" / "moved.png").rename(copies / "Can" / "000.png")
+    (copies / ".astica-ignore").write_text("Can/000.png\n")
+    shell("push", "--yes", "--store", copies)
+    assert in_can() == 1, "ignored"
+    (copies / ".astica-ignore").unlink()
+    draw(copies / "Can" / "000.png", 99)
+    shell("push", "--yes", "--store", copies)
+    assert in_can() == 1, "replaced"
+
+
+def test_a_likely_pair_is_not_removed_with_its_class(shell: Shell, sandbox: RunningSandbox, copies: Path) -> None:
+    for place in range(4):
+        draw(copies / "Can" / f"mine-{place}.png", 50 + place)
+    assert shell("push", "--store", copies).code == 0
+    for path in copies.glob("Can/*.png"):
+        path.unlink()
+    shell("push", "--yes", "--store", copies)
+    assert [one.uid for one in sandbox.samples(1001) if one.class_title == "Can"] == ["uploaded by hand"]
+    assert not sandbox.requests_of("class_remove")
+
+
+def test_removing_a_likely_pair_by_its_id_says_that_it_is_in_no_backup(
+    shell: Shell, sandbox: RunningSandbox, copies: Path
+) -> None:
+    (sample_id,) = (one.sample_id for one in sandbox.samples(1001) if one.class_title == "Can")
+    ran = shell("remove-sample", str(sample_id), "--store", copies)
+    assert ran.code == 4 and "(not in the backup)" in ran.err
+    assert len([one for one in sandbox.samples(1001) if one.class_title == "Can"]) == 1
+    assert shell("remove-sample", str(sample_id), "--yes", "--store", copies).code == 0
+    assert shell("push", "--store", copies).code == 0
+    (sample,) = (one for one in sandbox.samples(1001) if one.class_title == "Can")
+    assert sample.uid != "uploaded by hand", "the local file is uploaded in its place"
+
+
+def test_a_likely_pair_survives_the_loss_of_the_journal(shell: Shell, sandbox: RunningSandbox, copies: Path) -> None:
+    (copies / ".astica-sync" / "journal.db").unlink()
+    shell("push", "--store", copies)
+    (copies / "Can" / "000.png").unlink()
+    shell("push", "--yes", "--store", copies)
+    assert [one.uid for one in sandbox.samples(1001) if one.class_title == "Can"] == ["uploaded by hand"]

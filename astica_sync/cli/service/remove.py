@@ -161,7 +161,7 @@ def model_to_remove_from(store: Path | None, model_id: int | None) -> "Iterator[
 
 
 def _refuse_managed(removing: "UnmanagedRemoval", samples: Sequence[RemoteSample]) -> None:
-    managed = sum(removing.is_managed(sample) for sample in samples)
+    managed = len(removing.find_managed(samples))
     if managed:
         raise GuardRefused(
             f"{number(managed, 'sample is', 'samples are')} managed by the store; nothing was removed",

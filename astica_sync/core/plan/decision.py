@@ -5,6 +5,7 @@ files) calls it as well, or is proved equal to it by a property test. The caller
 nothing themselves.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, assert_never
@@ -14,6 +15,9 @@ from astica_sync.core.model import MarkState, Presence
 CONFIRMED = "confirmed by the service, not shown by it yet"
 OUTCOME_UNKNOWN = "sent, its outcome is unknown"
 CLASS_UNREADABLE = "part of its class could not be read"
+UNPROVEN = (
+    "it was adopted by a likely match, so the backup may not have its bytes; to remove it: astica-sync remove-sample ID"
+)
 NEW_PLACE_PENDING = "its new place is not confirmed yet"
 
 
@@ -44,6 +48,8 @@ class Facts(NamedTuple):
     file is there and ignored, ``not_in_version`` that it is missing in the data of a version, which is followed instead
     of the store; ``file_problem`` why the file that is at its path is no good image, ``replaced`` that another image is
     there, ``replacement_pending`` why that one is neither on the service nor uploaded by this plan.
+
+    ``unproven`` are those of the sample ids whose bytes the backup may not have: no plan removes them (promise 2).
     """
 
     local: Presence
@@ -61,6 +67,7 @@ class Facts(NamedTuple):
     file_problem: str = ""
     replaced: bool = False
     replacement_pending: str = ""
+    unproven: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +164,26 @@ _FIRST_UPLOAD = (UploadSample(again=False),)
 
 def decide(facts: Facts) -> tuple[Action, ...]:
     """What to do about one sample, in order: the decision table of the design, section 4."""
+    actions = _decide(facts)
+    if not facts.unproven:
+        return actions
+    return tuple(part for action in actions for part in _spare(action, facts.unproven))
+
+
+def _spare(action: Action, unproven: tuple[int, ...]) -> Iterator[Action]:
+    """The action, with what it would remove without proof held instead."""
+    if not isinstance(action, RemoveCopies):
+        yield action
+        return
+    proven = tuple(one for one in action.sample_ids if one not in unproven)
+    if proven:
+        yield RemoveCopies(proven, action.reason)
+    held = tuple(one for one in action.sample_ids if one in unproven)
+    if held:
+        yield HoldCopies(held, UNPROVEN)
+
+
+def _decide(facts: Facts) -> tuple[Action, ...]:
     match facts.local:
         case Presence.PRESENT:
             return _decide_present(facts)

@@ -72,7 +72,7 @@ class PlanContext:
     classes may be removed by one request, ``uids_proven`` whether the service has been seen to keep our uids,
     ``ignored`` which paths the ignore file takes out of the store, ``file_at`` what is at a path of the store,
     ``is_version`` whether the local side is the snapshot of a version instead of the store: what is missing in it is
-    meant to be missing.
+    meant to be missing, ``unproven`` the ids and uids of adopted samples whose bytes the backup may not have.
     """
 
     run: str
@@ -86,6 +86,7 @@ class PlanContext:
     ignored: Callable[[str], bool] = lambda _: False
     file_at: Callable[[str], FileAt | None] = lambda _: None
     is_version: bool = False
+    unproven: Collection[tuple[int, str]] = frozenset()
 
 
 def make_plan(
@@ -274,6 +275,7 @@ def _present_facts(row: Row, local: LocalSample, asked_at: float, context: PlanC
         quarantine_end(mark, context),
         failed_before=row.uid in context.failed_before,
         title_questioned=title in context.questioned_titles,
+        unproven=_unproven(row, context),
     )
 
 
@@ -297,7 +299,14 @@ def _absent_facts(absent: _Absent, mark: Mark, observation: Observation, context
         not_in_version=context.is_version,
         file_problem=at.problem if at is not None else "",
         replaced=bool(replacement),
+        unproven=_unproven(row, context),
     )
+
+
+def _unproven(row: Row, context: PlanContext) -> tuple[int, ...]:
+    if not context.unproven:
+        return ()
+    return tuple(one.sample_id for one in row.remote if (one.sample_id, row.uid) in context.unproven)
 
 
 def _take(draft: _Draft, row: Row, title: str, actions: tuple[Action, ...], replaced_by: str = "") -> None:

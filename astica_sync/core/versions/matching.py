@@ -25,12 +25,14 @@ class Adopted:
     """An adopted sample: ``uid`` is the uid under which it is managed.
 
     It is recognised by sample id, foreign uid and class together, so that an id the service reuses does not match.
+    ``proven`` is False where the pair was a likely one: the local file may have other bytes than the sample.
     """
 
     sample_id: int
     foreign_uid: str
     class_title: str
     uid: str
+    proven: bool = True
 
 
 class Certainty(IntEnum):
@@ -71,6 +73,11 @@ def rename_adopted(observation: Observation, adopted: Iterable[Adopted]) -> Obse
     samples = [_renamed(sample, known.get(sample.sample_id)) for sample in observation.samples]
     samples.sort(key=lambda sample: (sample.uid, sample.sample_id))
     return replace(observation, samples=tuple(samples))
+
+
+def find_unproven(adopted: Iterable[Adopted]) -> set[tuple[int, str]]:
+    """The ids and uids of the adopted samples whose bytes may be nowhere but on the service."""
+    return {(entry.sample_id, entry.uid) for entry in adopted if not entry.proven}
 
 
 def _renamed(sample: RemoteSample, entry: Adopted | None) -> RemoteSample:

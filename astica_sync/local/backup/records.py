@@ -91,7 +91,12 @@ class Records:
             try:
                 adopted.append(
                     Adopted(
-                        int(fields["sample_id"]), str(fields["foreign_uid"]), str(fields["class"]), str(fields["uid"])
+                        int(fields["sample_id"]),
+                        str(fields["foreign_uid"]),
+                        str(fields["class"]),
+                        str(fields["uid"]),
+                        # Earlier releases did not record it.
+                        proven=fields.get("likely") is not True,
                     )
                 )
             except (KeyError, TypeError, ValueError):
@@ -112,6 +117,7 @@ class Records:
                     "foreign_uid": entry.foreign_uid,
                     "class": entry.class_title,
                     "uid": entry.uid,
+                    **({} if entry.proven else {"likely": True}),
                 }
                 for entry in adopted
             ],

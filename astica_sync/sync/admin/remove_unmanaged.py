@@ -11,7 +11,7 @@ from astica_sync.clock import Clock
 from astica_sync.core.model import Observation, RemoteSample, content_of, is_uid
 from astica_sync.core.observation.uid_repair import UidRepair
 from astica_sync.core.rate_limit import Lane
-from astica_sync.core.versions.matching import rename_adopted
+from astica_sync.core.versions.matching import find_unproven, rename_adopted
 from astica_sync.errors import GuardRefused, NoSuchModel, OutcomeUnknown, RemoteError
 from astica_sync.local.backup.records import Records
 from astica_sync.local.db.journal import Event
@@ -51,11 +51,23 @@ class UnmanagedRemoval:
 
     def find_lost(self, samples: Iterable[RemoteSample]) -> list[RemoteSample]:
         """The samples that cannot be restored from the backup; checks each object."""
-        return [sample for sample in samples if not self._can_be_restored(sample)]
+        unproven = self._find_unproven()
+        return [
+            sample
+            for sample in samples
+            if (sample.sample_id, sample.uid) in unproven or not self._can_be_restored(sample)
+        ]
 
-    def is_managed(self, sample: RemoteSample) -> bool:
-        """Whether the store manages the sample."""
-        return self.local is not None and self.local.journal.mark(sample.uid) is not None
+    def find_managed(self, samples: Iterable[RemoteSample]) -> list[RemoteSample]:
+        """The samples that a push removes with their files: those with a mark, but for likely pairs."""
+        if self.local is None:
+            return []
+        journal, unproven = self.local.journal, self._find_unproven()
+        return [
+            sample
+            for sample in samples
+            if (sample.sample_id, sample.uid) not in unproven and journal.mark(sample.uid) is not None
+        ]
 
     def remove_sample(self, sample: RemoteSample) -> None:
         """Removes one sample.
@@ -108,6 +120,11 @@ class UnmanagedRemoval:
             return all(model.model_id != self.remote.model_id for model in self.remote.service.models())
 
         self._send("remove-model", agreed, lambda: self.remote.service.remove_model(self.remote.model_id), is_done)
+
+    def _find_unproven(self) -> set[tuple[int, str]]:
+        if self.local is None:
+            return set()
+        return find_unproven(Records(self.local.backup.root, self.local.fs, self.remote.model_id).adopted())
 
     def _can_be_restored(self, sample: RemoteSample) -> bool:
         if self.local is None or not is_uid(sample.uid):

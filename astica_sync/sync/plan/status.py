@@ -17,6 +17,8 @@ from astica_sync.core.plan.guard import (
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.plan.planner import FileAt, PlanContext, make_plan
 from astica_sync.core.plan.similar_titles import NearTitle, find_near_titles
+from astica_sync.core.versions.matching import find_unproven
+from astica_sync.local.backup.records import Records
 from astica_sync.local.db.journal import BadSample
 from astica_sync.local.scan.ignore import Ignore
 from astica_sync.local.scan.placeholder import find_placeholder
@@ -117,6 +119,7 @@ def plan_round(
         ignored=_find_ignored(local),
         file_at=_find_file_at(local),
         is_version=target is not None,
+        unproven=find_unproven(Records(local.backup.root, local.fs, session.remote.model_id).adopted()),
     )
     if target is not None:
         plan = make_plan(target.samples, local.journal.marks(), observation, context)
