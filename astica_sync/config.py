@@ -15,7 +15,7 @@ from typing import Any
 
 from astica_sync.errors import ConfigError
 from astica_sync.secret import Secret
-from astica_sync.service_address import checked_address
+from astica_sync.service_address import checked_address, shown_address
 
 KEY_VARIABLE = "ASTICA_API_KEY"
 KEY_FILE_VARIABLE = "ASTICA_API_KEY_FILE"
@@ -206,7 +206,9 @@ def _parse(setting: Setting, value: object, source: str) -> Any:
     try:
         return setting.parse(value)
     except ValueError as error:
-        raise ConfigError(f"{setting.name} is {value!r} in {source}", f"Set it to {error}.") from None
+        # An address may have a password in it.
+        shown = shown_address(value) if setting.parse is _url and isinstance(value, str) else value
+        raise ConfigError(f"{setting.name} is {shown!r} in {source}", f"Set it to {error}.") from None
 
 
 def _read_file(file: Path) -> dict[str, object]:

@@ -26,6 +26,17 @@ def checked_address(text: str) -> str:
     return url
 
 
+def shown_address(text: str) -> str:
+    """The address for a message: what may be a secret in it (user, password, query, fragment) is left out."""
+    address = text.strip()
+    for sign in "?#":
+        before, found, _ = address.partition(sign)
+        address = f"{before}{found}…" if found else before
+    scheme, found, rest = address.partition("://")
+    credentials, at, host = (rest if found else scheme).rpartition("@")
+    return f"{scheme + found if found else ''}…@{host}" if at and credentials else address
+
+
 def is_this_machine(host: str) -> bool:
     """Whether the host of an address is the loopback interface. No name server is asked."""
     # Loaded on demand: an https address does not need it.

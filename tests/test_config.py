@@ -1,5 +1,6 @@
 """Settings from every source, the key, and the type that keeps it secret."""
 
+import json
 import pickle
 import traceback
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from astica_sync.config import SETTINGS, load_key, load_settings
 from astica_sync.errors import ConfigError
 from astica_sync.secret import Secret
+from astica_sync.service_address import shown_address
 
 
 def test_a_secret_appears_in_no_text_and_cannot_be_pickled() -> None:
@@ -96,3 +98,37 @@ def test_a_key_comes_from_the_environment_or_a_file_and_is_checked(tmp_path: Pat
         load_key({"ASTICA_API_KEY_FILE": str(file)})
     file.write_text("abc\n")
     assert load_key({"ASTICA_API_KEY_FILE": str(file)}).reveal() == "abc"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://user:hunter2@train.example",
+        "https://hunter2@train.example/",
+        "http://us@er:hunter2@train.example",
+        "user:hunter2@train.example",
+        "https://train.example?key=hunter2",
+        "https://train.example#hunter2",
+        "https://train.example/x?a=1&key=hunter2#y",
+        "https://user:hunter2@[::1",
+    ],
+)
+def test_a_password_in_an_address_is_never_printed(address: str, tmp_path: Path) -> None:
+    store = tmp_path / "store.toml"
+    store.write_text(f"detect_url = {json.dumps(address)}")
+    for given_as in (
+        lambda: load_settings({"ASTICA_TRAIN_URL": address}),
+        lambda: load_settings({}, store_file=store),
+        lambda: load_settings({}, user_file=store),
+        lambda: load_settings({}, flags={"train_url": address}),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            given_as()
+        shown = "".join(traceback.format_exception(caught.value)) + caught.value.hint
+        assert "hunter2" not in shown
+        assert "train_url" in shown or "detect_url" in shown
+
+
+def test_an_address_without_a_secret_is_shown_as_it_is() -> None:
+    assert shown_address("ftp://train.example/a") == "ftp://train.example/a"
+    assert shown_address("https://user:word@train.example/a?b") == "https://…@train.example/a?…"

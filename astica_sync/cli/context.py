@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -54,7 +54,7 @@ def open_store(
     offline: bool = False,
     allowance: Callable[[Allowance], Allowance] = lambda default: default,
 ) -> Iterator[OpenStore]:
-    """An open store and its service. While it is open, Ctrl-C and SIGTERM ask for a clean stop; a second one
+    """An open store and its service. While it is open, Ctrl-C, SIGTERM and SIGHUP ask for a clean stop; a second one
     interrupts."""
     clock = SystemClock()
     with (
@@ -98,20 +98,38 @@ def read_watch_status(layout: Layout) -> tuple[WatchStatus | None, bool]:
 
 @contextlib.contextmanager
 def clean_stop(clock: SystemClock) -> Iterator[None]:
-    """Turns the first SIGINT or SIGTERM into a request to stop; the next one interrupts immediately."""
+    """Turns the first SIGINT, SIGTERM or SIGHUP into a request to stop; the next one interrupts immediately. A hang-up
+    that is ignored, as under nohup(1), stays ignored."""
+    terminals = [number for number in (1, 2) if os.isatty(number)]
 
     def stop(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            _leave_closed_terminal(terminals)
         if clock.stopping.is_set():
             raise KeyboardInterrupt
         clock.stopping.set()
         _write("\nastica-sync: stopping after the requests under way; Ctrl-C again stops immediately\n")
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _leave_closed_terminal(terminals: Iterable[int]) -> None:
+    """Sends to the null device what would go to a terminal that was closed: writing to it fails, and the run would end
+    with that error in place of its own exit code."""
+    for number in terminals:
+        with contextlib.suppress(OSError):
+            if not os.isatty(number):
+                null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+                os.dup2(null, number)
+                os.close(null)
 
 
 def _write(text: str) -> None:

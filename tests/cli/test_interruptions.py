@@ -1,8 +1,12 @@
 """A push that is killed or stopped at any point continues with the next one."""
 
 import contextlib
+import fcntl
+import os
+import pty
 import signal
 import subprocess
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -80,7 +84,7 @@ def test_a_request_that_is_carried_out_after_the_kill_makes_no_second_copy(
     assert len(sandbox.samples(model_id)) == 24
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stopped_push_reports_what_is_left_and_the_next_push_continues(
     shell: Shell, sandbox: RunningSandbox, many: Path, number: signal.Signals
 ) -> None:
@@ -102,6 +106,50 @@ def test_a_stopped_push_reports_what_is_left_and_the_next_push_continues(
     resumed = shell("push", "--json", "--store", many)
     assert resumed.json["uploaded"] == 24 - sent, "every outcome was known"
     assert on_service(sandbox, model_id) == in_store(many)
+
+
+def test_a_push_whose_terminal_is_closed_ends_as_after_sigterm(
+    shell: Shell, sandbox: RunningSandbox, many: Path
+) -> None:
+    [(model_id, _)] = sandbox.models()
+    shell.environ |= {"ASTICA_LIMIT": "6", "ASTICA_LIMIT_WINDOW": "1"}
+    sandbox.set_faults(latency="20-60ms")
+    leader, follower = pty.openpty()
+    process = shell.start(
+        "push",
+        "--store",
+        many,
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(follower)
+    with ended(process):
+        wait_until(process, lambda: len(sandbox.requests_of("upload")) >= 3)
+        os.close(leader)
+        assert process.wait(20) == 130
+    sent = len(sandbox.requests_of("upload"))
+    assert sent < 24
+    assert len(sandbox.samples(model_id)) == sent, "requests under way are finished first"
+    assert not (many / ".astica-sync" / "lock-holder.json").exists()
+    del shell.environ["ASTICA_LIMIT"], shell.environ["ASTICA_LIMIT_WINDOW"]
+    shell.environ["ASTICA_QUARANTINE"] = "60"
+    assert shell("push", "--json", "--store", many).json["uploaded"] == 24 - sent, "every outcome was known"
+
+
+def test_under_nohup_a_push_goes_on_after_a_hang_up(shell: Shell, sandbox: RunningSandbox, many: Path) -> None:
+    [(model_id, _)] = sandbox.models()
+    sandbox.set_faults(latency="5-20ms")
+    with ended(
+        shell.start("push", "--store", many, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    ) as process:
+        wait_until(process, lambda: len(sandbox.requests_of("upload")) >= 3)
+        process.send_signal(signal.SIGHUP)
+        ran = shell.finish(process)
+    assert ran.code == 0, ran.err
+    assert len(sandbox.samples(model_id)) == 24
 
 
 def test_a_request_refused_for_the_limit_has_a_known_outcome_when_the_push_is_stopped(

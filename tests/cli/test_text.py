@@ -1,10 +1,13 @@
 """Text for the terminal: durations, counts, names."""
 
+import csv
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.cli.render.text import duration, first, json_name, number, safe
+from astica_sync.cli.render.text import csv_line, duration, first, json_line, json_name, number, safe, safe_lines
 
 
 @pytest.mark.parametrize(
@@ -48,3 +51,41 @@ def test_a_long_list_is_shortened_and_says_by_how_many() -> None:
     assert first(lines, 15)[:-1] == lines[:10]
     assert "5 more" in first(lines, 15)[-1]
     assert first(lines[:10], 10) == lines[:10]
+
+
+@given(st.dictionaries(st.text(), st.text() | st.integers() | st.none()))
+def test_json_has_the_same_value_and_nothing_that_a_terminal_obeys(value: dict[str, object]) -> None:
+    line = json_line(value)
+    assert line.isprintable()
+    assert json.loads(line) == value
+    line.encode("utf-8")
+
+
+@pytest.mark.parametrize("name", ["\x1b[2J", "\x7f", "\x9b31m", "\u202e", "\u2028", "\U000e0041", "a\nb"])
+def test_control_and_direction_characters_are_escaped_in_every_kind_of_output(name: str) -> None:
+    for shown in (safe(name), json_line({"path": name}), csv_line(name), safe_lines(name).replace("\n", "")):
+        assert shown.isprintable()
+    assert json.loads(json_line({"path": name})) == {"path": name}
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["=cmd|'/C calc'!A0", "+1+1", "-2+3", "@SUM(1)", "\t=1", "\r=1", "\n=1", " =1", "\uff1d1", "\uff20SUM(1)"],
+)
+def test_no_text_in_comma_separated_values_is_a_formula(cell: str) -> None:
+    (row,) = csv.reader([csv_line(cell, "plain", 12.5, None)])
+    assert row[0].startswith("'") and row[0].isprintable()
+    assert row[1:] == ["plain", "12.5", ""]
+
+
+@given(st.lists(st.text(), min_size=1))
+def test_comma_separated_values_are_one_line_with_every_cell(cells: list[str]) -> None:
+    line = csv_line(*cells)
+    assert line.isprintable()
+    (row,) = csv.reader([line])
+    assert len(row) == len(cells)
+    assert not [cell for cell in row if cell[:1] in set("=+-@\t\r")]
+
+
+def test_a_message_keeps_its_lines() -> None:
+    assert safe_lines("one\n  two\x1b[1m") == "one\n  two\\x1b[1m"

@@ -19,7 +19,11 @@ from pathlib import Path
 
 import pytest
 
+from astica_sync.cli.render.watch_output import DesktopOutput, JsonWatchOutput
 from astica_sync.local.create_store import create_store
+from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.scan.parallel.directory_prefetch import Prefetcher
+from astica_sync.local.scan.parallel.hash_pool import HashPool
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.misbehaving_server import Talk, http, read_request, strange
 from tests.harness.shell import Shell, draw, fill
@@ -75,6 +79,17 @@ def in_list(process: "subprocess.Popen[bytes]") -> bytes:
             parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
             if process.pid in (int(entry.name), parent):
                 found += (entry / "cmdline").read_bytes()
+    return found
+
+
+def children_of(parent: int) -> dict[int, tuple[bytes, bytes]]:
+    """The command line and the environment of every process below this one, by its id."""
+    found: dict[int, tuple[bytes, bytes]] = {}
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
+                found[int(entry.name)] = (entry / "cmdline").read_bytes(), (entry / "environ").read_bytes()
+                found |= children_of(int(entry.name))
     return found
 
 
@@ -237,6 +252,73 @@ def test_no_way_to_end_a_push_leaves_the_key_behind(
     if number in (signal.SIGABRT, signal.SIGSEGV):
         assert "Fatal Python error" in said, "the loudest end there is"
     assert not [path for path in shell.home.iterdir() if path.name.startswith("core")]
+
+
+def test_the_decoder_of_a_push_has_no_key_in_its_environment_or_command_line(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, tmp_path: Path
+) -> None:
+    # The key under every name that we read, and the path of its file.
+    shell.environ["ASTICA_API_KEY_FILE"] = str(tmp_path / CANARY)
+    fill(pushed, {"Jar": 4}, start=40)
+    sandbox.set_faults("upload=slow~30")
+    process = start(shell, "push", "--store", pushed)
+    while not sandbox.requests_of("upload"):
+        assert process.poll() is None
+    children = children_of(process.pid)
+    process.kill()
+    process.communicate()
+    assert any(b"decoder_process" in line for line, _ in children.values())
+    for line, environment in children.values():
+        assert CANARY.encode() not in line + environment
+        assert b"ASTICA" not in environment
+        assert b"PATH=" in environment, "it is an environment that was read"
+
+
+def test_nor_have_the_processes_of_a_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASTICA_API_KEY", CANARY)
+    fill(tmp_path, {"Can": 2})
+    prefetcher = Prefetcher()
+    before = children_of(os.getpid())
+    try:
+        with HashPool(FileSystem(), 2, many=0) as pool:
+            pool.hash([str(path) for path in tmp_path.glob("*/*")]).result()
+            children = children_of(os.getpid())
+    finally:
+        prefetcher.close()
+    assert before and len(children) > len(before)
+    for line, environment in children.values():
+        assert CANARY.encode() not in line + environment
+
+
+# Nobody waits for that program to end.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_nor_has_the_program_that_shows_notifications(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = tmp_path / "shown"
+    program = tmp_path / "bin" / "notify-send"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\ntr "\\0" "\\n" < /proc/$$/environ > {shown}.tmp\necho "$@" >> {shown}.tmp\n'
+                       f"mv {shown}.tmp {shown}\n")  # fmt: skip
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("ASTICA_API_KEY", CANARY)
+    output = DesktopOutput(JsonWatchOutput())
+    output.event("/store", "refused", "a decision is needed")
+    while not shown.exists():
+        time.sleep(0.01)
+    assert "a decision is needed" in shown.read_text() and "PATH=" in shown.read_text()
+    assert CANARY not in shown.read_text()
+
+
+def test_a_service_file_has_neither_the_key_nor_a_password_of_an_address(shell: Shell, pushed: Path) -> None:
+    assert shell("watch", "install", "--store", pushed).code == 0
+    shell.environ["ASTICA_DETECT_URL"] = f"https://user:{CANARY}@detect.example"
+    refused = shell("watch", "install", "--store", pushed)
+    assert refused.code == 1 and "detect_url" in refused.err
+    assert CANARY not in refused.out + refused.err
+    units = [path for path in shell.home.rglob("*.service") if path.is_file()]
+    assert units and not [path for path in units if CANARY in path.read_text()]
 
 
 @pytest.mark.parametrize("key", [f"{CANARY} x", f"{CANARY}\x1b"])

@@ -1,14 +1,13 @@
 """``astica-sync log``."""
 
 import contextlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from astica_sync.cli.context import find, store_option
-from astica_sync.cli.render.text import json_name, safe
+from astica_sync.cli.render.text import json_line, json_name, safe
 from astica_sync.clock import local_time
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def log(store: Path | None, limit: int, as_json: bool) -> int:
                     "outcome": event.outcome,
                     "reason": event.reason,
                 }
-                click.echo(json.dumps(entry, ensure_ascii=False))
+                click.echo(json_line(entry))
                 continue
             when = local_time(event.at, seconds=True)
             outcome = "" if event.outcome == "done" else f"  {event.outcome}"

@@ -1,6 +1,5 @@
 """``astica-sync push``."""
 
-import json
 import re
 import sys
 from dataclasses import replace
@@ -15,7 +14,7 @@ from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.progress import Progress
 from astica_sync.cli.render.push_output import exit_code_of, push_data, push_lines, with_names
 from astica_sync.cli.render.status_output import did_you_mean, near_data, plan_data, refusal_data, status_lines
-from astica_sync.cli.render.text import first
+from astica_sync.cli.render.text import first, json_line
 from astica_sync.cli.render.waits import Waits
 from astica_sync.core.plan.guard import Allowance, Refusal
 from astica_sync.core.plan.similar_titles import NearTitle
@@ -92,7 +91,7 @@ def push(
             if as_json:
                 refusals = refusal_data(status.refusals) + near_data(status.near)
                 data = {**plan_data(status.plan, eta), "refusals": refusals}
-                click.echo(json.dumps(data, ensure_ascii=False))
+                click.echo(json_line(data))
             else:
                 print_lines(status_lines(status, eta, path_in_journal(opened.session.local.journal)))
             return REFUSED if status.refusals or status.near else DONE
@@ -107,7 +106,7 @@ def push(
         finally:
             listener.close()
     if as_json:
-        click.echo(json.dumps(push_data(pushed), ensure_ascii=False))
+        click.echo(json_line(push_data(pushed)))
     else:
         print_lines(push_lines(pushed, as_version))
     return exit_code_of(pushed)

@@ -1,6 +1,5 @@
 """``astica-sync pull-status``."""
 
-import json
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,7 +9,7 @@ from astica_sync.cli.context import open_store, path_in_journal, read_watch_stat
 from astica_sync.cli.exit_codes import DIFFERENCES, DONE
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.status_output import status_data, status_lines
-from astica_sync.cli.render.text import safe
+from astica_sync.cli.render.text import json_line, safe
 from astica_sync.cli.render.waits import Waits
 from astica_sync.clock import local_time
 from astica_sync.local.layout import Layout
@@ -41,7 +40,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
         follows, _ = opened.session.local.journal.get_meta(FOLLOWS, (None, None)) or (None, None)
         if as_json:
             data = {**status_data(status, eta), "follows": follows}
-            click.echo(json.dumps(data, ensure_ascii=False))
+            click.echo(json_line(data))
         else:
             model = status.observation.model
             lines = [

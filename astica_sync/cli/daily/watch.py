@@ -17,7 +17,7 @@ import click
 
 from astica_sync.cli.command_group import CommandGroup
 from astica_sync.cli.context import find, read_watch_status, store_option
-from astica_sync.cli.render.text import safe
+from astica_sync.cli.render.text import json_line, safe
 from astica_sync.cli.service.watch_service import install, uninstall
 from astica_sync.config import KEY_FILE_VARIABLE, user_config_file
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
@@ -274,7 +274,7 @@ def _once(layouts: Sequence[Layout], *, as_json: bool) -> int:
             wait_until_quiet(opened.session.local, opened.session.runtime.clock, opened.settings.settle)
             pushed = push(opened.session)
         if as_json:
-            click.echo(json.dumps({"store": str(layout.root), **push_data(pushed)}, ensure_ascii=False))
+            click.echo(json_line({"store": str(layout.root), **push_data(pushed)}))
         else:
             click.echo("\n".join(push_lines(pushed, None)))
         codes.append(exit_code_of(pushed))

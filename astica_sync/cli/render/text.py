@@ -1,5 +1,8 @@
 """Text for the terminal: counts, durations, tables, and names without control characters."""
 
+import csv
+import io
+import json
 import os
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
@@ -10,6 +13,8 @@ if TYPE_CHECKING:
 
 LINES = 10
 """How many lines of a long list are printed."""
+# The last four are full-width forms, which are formulas in some locales.
+_FORMULA_SIGNS = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 def number(count: int, thing: str, things: str = "") -> str:
@@ -37,6 +42,34 @@ def safe(name: str) -> str:
     if name.isprintable() and not any(unicodedata.category(char) in ("Cc", "Cf", "Cs") for char in name):
         return name
     return "".join(char if _plain(char) else char.encode("unicode_escape").decode("ascii") for char in name)
+
+
+def safe_lines(text: str) -> str:
+    """As ``safe``, for a text of several lines."""
+    return "\n".join(map(safe, text.split("\n")))
+
+
+def json_line(value: object) -> str:
+    """JSON in one line. Control and direction characters, which a terminal would obey, are written as escapes."""
+    text = json.dumps(value, ensure_ascii=False)
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
+
+
+def csv_line(*cells: object) -> str:
+    """One line of comma-separated values. A text that a spreadsheet would take for a formula gets an apostrophe before
+    it, and control and direction characters are written as escapes."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(_csv_cell(cell) for cell in cells)
+    return line.getvalue()
+
+
+def _csv_cell(cell: object) -> object:
+    if not isinstance(cell, str):
+        return cell
+    text = safe(cell)
+    return f"'{text}" if cell.lstrip(" ")[:1] in _FORMULA_SIGNS else text
 
 
 def _plain(char: str) -> bool:

@@ -1,7 +1,6 @@
 """The output of ``watch``: a live view on a terminal, else one line for each event, or one JSON object for each."""
 
 import contextlib
-import json
 import shutil
 import subprocess
 import sys
@@ -13,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from astica_sync.cli.render.text import duration, how_to_allow, json_name, number, safe
+from astica_sync.cli.render.text import duration, how_to_allow, json_line, json_name, number, safe
 from astica_sync.cli.render.verbosity import Verbosity, verbosity
 from astica_sync.clock import local_time
 from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
+from astica_sync.local.child_process import environment_without_key
 from astica_sync.sync.progress import ProgressListener
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class JsonWatchOutput(WatchOutput):
 
     def event(self, store: str, name: str, text: str, **data: Any) -> None:
         line = {"at": round(time.time(), 3), "event": name, "store": json_name(store), "text": json_name(text), **data}
-        _print(json.dumps(line, ensure_ascii=False))
+        _print(json_line(line))
 
 
 class QuietWatchOutput(WatchOutput):
@@ -165,6 +165,7 @@ def _notify(text: str) -> None:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
+                env=environment_without_key(),
             )
 
 

@@ -1,6 +1,5 @@
 """``astica-sync models``."""
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ import click
 from astica_sync.cli.command_group import CommandGroup
 from astica_sync.cli.context import open_account, settings_for
 from astica_sync.cli.render.messages import print_note
-from astica_sync.cli.render.text import safe, table
+from astica_sync.cli.render.text import json_line, safe, table
 from astica_sync.cli.service.remove import remove_model
 from astica_sync.clock import local_time
 from astica_sync.config import load_key, machine_state_folder
@@ -37,7 +36,7 @@ def models(ctx: click.Context, as_json: bool) -> int:
     with open_account() as (service, _, _):
         listed = service.models()
     if as_json:
-        click.echo(json.dumps([_data(model) for model in listed], ensure_ascii=False))
+        click.echo(json_line([_data(model) for model in listed]))
         return 0
     if not listed:
         click.echo("No models yet. To make one: astica-sync init --create TITLE --purpose TEXT")
@@ -98,7 +97,7 @@ def show(model_id: int, as_json: bool) -> int:
             {"class": entry.title, "class_id": entry.class_id, "samples": entry.samples}
             for entry in observation.classes
         ]
-        click.echo(json.dumps({**_data(observation.model), "class_list": classes}, ensure_ascii=False))
+        click.echo(json_line({**_data(observation.model), "class_list": classes}))
         return 0
     click.echo("\n".join(_table([observation.model])))
     if observation.classes:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from astica_sync.cli.context import find, store_option
+from astica_sync.cli.context import find, settings_for, store_option
 from astica_sync.cli.render.text import safe
 from astica_sync.config import KEY_FILE_VARIABLE, KEY_VARIABLE
 from astica_sync.errors import AsticaSyncError
@@ -82,6 +82,8 @@ def install(store: Path | None) -> int:
     astica-sync watch install --store ~/cans
     """
     layout = find(store)
+    # An address that would be refused is not written down either: it may have a password in it.
+    settings_for(layout, offline=True)
     file, text = _service(layout)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

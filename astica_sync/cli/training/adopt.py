@@ -1,6 +1,5 @@
 """``astica-sync adopt``."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +8,7 @@ import click
 
 from astica_sync.cli.context import open_store, store_option
 from astica_sync.cli.render.messages import print_lines
-from astica_sync.cli.render.text import first, json_name, number, safe
+from astica_sync.cli.render.text import first, json_line, json_name, number, safe
 from astica_sync.cli.render.waits import Waits
 from astica_sync.core.versions.matching import Certainty
 
@@ -51,7 +50,7 @@ def adopt(store: Path | None, yes: bool, likely: bool, as_json: bool) -> int:
         ]
         adopted = api.adopt(wanted)
     if as_json:
-        click.echo(json.dumps({**_data(matching), "adopted": adopted}, ensure_ascii=False))
+        click.echo(json_line({**_data(matching), "adopted": adopted}))
     elif matching.pairs:
         click.echo(f"Adopted {number(adopted, 'sample')}; the others stay unmanaged.")
         if not wanted and not sys.stdin.isatty():

@@ -1,8 +1,5 @@
 """``astica-sync detect``."""
 
-import csv
-import io
-import json
 import sys
 from pathlib import Path
 
@@ -10,7 +7,7 @@ import click
 
 from astica_sync.cli.context import open_store, store_option
 from astica_sync.cli.exit_codes import DONE, SOME_FAILED
-from astica_sync.cli.render.text import json_name, number, safe
+from astica_sync.cli.render.text import csv_line, json_line, json_name, number, safe
 from astica_sync.cli.render.waits import Waits
 
 
@@ -39,7 +36,7 @@ def detect(images: tuple[str, ...], store: Path | None, version: str | None, as_
     inputs = find_inputs(images, sys.stdin.buffer.read)
     failed = 0
     if as_csv:
-        click.echo(_csv("path", "output", "confidence", "error"))
+        click.echo(csv_line("path", "output", "confidence", "error"))
     with open_store(store, Waits()) as opened:
         for detected in Store.over(opened).detect_inputs(inputs, version):
             failed += bool(detected.error)
@@ -51,19 +48,13 @@ def detect(images: tuple[str, ...], store: Path | None, version: str | None, as_
                     "confidence": confidence,
                     "error": detected.error or None,
                 }
-                click.echo(json.dumps(data, ensure_ascii=False))
+                click.echo(json_line(data))
             elif as_csv:
-                click.echo(_csv(json_name(detected.name), detected.label, confidence, detected.error))
+                click.echo(csv_line(json_name(detected.name), detected.label, confidence, detected.error))
             elif detected.error:
-                click.echo(f"{safe(detected.name)}: {detected.error}", err=True)
+                click.echo(f"{safe(detected.name)}: {safe(detected.error)}", err=True)
             else:
                 click.echo(f"{safe(detected.label):<20}  {detected.confidence:5.1f} %  {safe(detected.name)}")
     if failed:
         click.echo(f"{number(failed, 'image')} failed", err=True)
     return SOME_FAILED if failed else DONE
-
-
-def _csv(*cells: object) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(cells)
-    return line.getvalue()

@@ -1,6 +1,5 @@
 """``astica-sync evaluate``."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ import click
 from astica_sync.cli.context import open_store, store_option
 from astica_sync.cli.exit_codes import DONE, SOME_FAILED
 from astica_sync.cli.render.messages import print_lines
-from astica_sync.cli.render.text import first, json_name, number, safe, table
+from astica_sync.cli.render.text import first, json_line, json_name, number, safe, table
 from astica_sync.cli.render.verbosity import Verbosity, verbosity
 from astica_sync.cli.render.waits import Waits
 from astica_sync.errors import AsticaSyncError
@@ -67,7 +66,7 @@ def evaluate(
                 f"cannot write {html}: {error.strerror}", "Write the report to another file: --html FILE"
             ) from error
     if as_json:
-        click.echo(json.dumps(_data(evaluation), ensure_ascii=False))
+        click.echo(json_line(_data(evaluation)))
     else:
         print_lines(_lines(evaluation))
         if html is not None:

@@ -1,6 +1,5 @@
 """``astica-sync split``."""
 
-import json
 import sys
 from collections import Counter
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import click
 
 from astica_sync.cli.context import open_store, store_option
-from astica_sync.cli.render.text import json_name, number, safe
+from astica_sync.cli.render.text import json_line, json_name, number, safe
 from astica_sync.cli.render.waits import Waits
 from astica_sync.errors import GuardRefused
 
@@ -70,7 +69,7 @@ def split(store: Path | None, to: Path, share: float, seed: int, dry_run: bool, 
             moved = api.split(planned)
     if as_json:
         data = {"to": json_name(str(to)), "paths": [json_name(path) for path in planned.paths], "moved": moved}
-        click.echo(json.dumps(data, ensure_ascii=False))
+        click.echo(json_line(data))
     elif moved:
         click.echo(f"Moved {number(moved, 'file')}. To remove them from the service as well: astica-sync push")
     elif dry_run:

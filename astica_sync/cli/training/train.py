@@ -1,6 +1,5 @@
 """``astica-sync train``."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +8,7 @@ import click
 
 from astica_sync.cli.context import open_store, store_option
 from astica_sync.cli.render.messages import print_note
-from astica_sync.cli.render.text import duration, number, safe
+from astica_sync.cli.render.text import duration, json_line, number, safe
 from astica_sync.cli.render.verbosity import Verbosity, verbosity
 from astica_sync.cli.render.waits import Waits
 from astica_sync.core.versions.version import SECONDS_PER_SAMPLE, USUAL_SECONDS, Training
@@ -79,7 +78,7 @@ def _print(trained: "TrainingResult", *, as_json: bool) -> None:
     name = trained.version.name if trained.version else None
     if as_json:
         data = {"version": name, "snapshot": trained.snapshot, "picked_up": trained.picked_up}
-        click.echo(json.dumps(data, ensure_ascii=False))
+        click.echo(json_line(data))
         return
     if trained.version is None:
         click.echo("Training. To see when the version is ready: astica-sync versions")

@@ -1,6 +1,5 @@
 """``astica-sync versions``."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +8,7 @@ import click
 from astica_sync.cli.context import open_store, store_option
 from astica_sync.cli.render.diff_output import diff_counts, diff_lines
 from astica_sync.cli.render.messages import print_lines
-from astica_sync.cli.render.text import duration, number, safe
+from astica_sync.cli.render.text import duration, json_line, number, safe
 from astica_sync.cli.render.waits import Waits
 from astica_sync.clock import local_time
 from astica_sync.core.versions.snapshot import SnapshotDiff
@@ -48,7 +47,7 @@ def versions(store: Path | None, as_json: bool, offline: bool) -> int:
             "training": pending and {"snapshot": pending.snapshot, "asked_at": pending.asked_at, "overdue": overdue},
             "follows": follows.name if follows else None,
         }
-        click.echo(json.dumps(data, ensure_ascii=False))
+        click.echo(json_line(data))
         return 0
     if not described and pending is None:
         click.echo("No versions yet. To train one: astica-sync train")

@@ -1,7 +1,6 @@
 """``astica-sync backup``."""
 
 import contextlib
-import json
 import re
 import sys
 from collections import Counter
@@ -14,7 +13,7 @@ import click
 from astica_sync.cli.command_group import CommandGroup
 from astica_sync.cli.context import find, open_store, store_option
 from astica_sync.cli.exit_codes import DONE, ERROR
-from astica_sync.cli.render.text import first, json_name, number, safe
+from astica_sync.cli.render.text import first, json_line, json_name, number, safe
 from astica_sync.cli.render.waits import Waits
 from astica_sync.errors import GuardRefused, StoreError
 
@@ -88,7 +87,7 @@ def list_backup(store: Path | None, as_json: bool) -> int:
                 "content": entry.content,
                 "size": entry.size,
             }
-            click.echo(json.dumps(data, ensure_ascii=False))
+            click.echo(json_line(data))
     if not as_json:
         for title, count in sorted(per_class.items()):
             click.echo(f"{count:>8}  {safe(title)}")
@@ -132,7 +131,7 @@ def verify(store: Path | None, part: tuple[int, int], as_json: bool) -> int:
             "repaired": [{"path": json_name(path(one)), "content": one.content} for one in repaired],
             "broken": [{"path": json_name(path(one)), "content": one.content, "reason": one.reason} for one in broken],
         }
-        click.echo(json.dumps(data, ensure_ascii=False))
+        click.echo(json_line(data))
     else:
         for one in repaired:
             click.echo(f"repaired from the store: {safe(path(one))}  (was: {one.reason})")
@@ -235,7 +234,7 @@ def prune(store: Path | None, age: float, dry_run: bool, yes: bool, as_json: boo
             ],
             "staying": {claim.name.lower(): held for claim, held in pruning.staying.items()},
         }
-        click.echo(json.dumps(data, ensure_ascii=False))
+        click.echo(json_line(data))
     return 0
 
 

@@ -1,7 +1,6 @@
 """``astica-sync snapshot``."""
 
 import contextlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from astica_sync.cli.command_group import CommandGroup
 from astica_sync.cli.context import find, store_option
 from astica_sync.cli.exit_codes import DONE, ERROR
 from astica_sync.cli.render.diff_output import diff_counts, diff_lines
-from astica_sync.cli.render.text import first, json_name, number, safe
+from astica_sync.cli.render.text import first, json_line, json_name, number, safe
 from astica_sync.clock import local_time
 from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample, diff
 
@@ -60,7 +59,7 @@ def list_snapshots(store: Path | None, as_json: bool) -> int:
                     "classes": len(classes),
                     "versions": names.get(one, []),
                 }
-                click.echo(json.dumps(data, ensure_ascii=False))
+                click.echo(json_line(data))
                 continue
             versions = ", ".join(map(safe, names.get(one, []))) or "no known version"
             count = f"{number(len(samples), 'sample')} in {number(len(classes), 'class', 'classes')}"
@@ -85,7 +84,7 @@ def show(version: str, store: Path | None, as_json: bool) -> int:
         elsewhere = 0
         for sample in history.snapshots.read(named.snapshot):
             if as_json:
-                click.echo(json.dumps(_data(sample), ensure_ascii=False))
+                click.echo(json_line(_data(sample)))
             per_class[sample.class_title] = per_class.get(sample.class_title, 0) + 1
             elsewhere += not isinstance(sample, ManagedSample)
     if not as_json:
@@ -126,7 +125,7 @@ def show_diff(before: str, after: str, store: Path | None, as_json: bool) -> int
                 {"content": move.content, "before": move.before, "after": move.after} for move in changed.moved
             ],
         }
-        click.echo(json.dumps(data, ensure_ascii=False))
+        click.echo(json_line(data))
         return 0
     if not changed:
         click.echo("No difference.")
