@@ -16,6 +16,7 @@ AsticaSyncError
 ├─ RemoteError             the service; ``outcome`` tells what the error proves about the request
 │  ├─ Unreachable          nothing was sent
 │  ├─ RateLimited          refused for the limit: nothing was done
+│  ├─ QuotaExceeded        refused for what the account may use: nothing was done
 │  ├─ BadKey               refused for the API key
 │  ├─ Refused              the service refused this one request
 │  │  └─ NoSuchModel       the account has no such model
@@ -137,6 +138,13 @@ class RateLimited(RemoteError):
     def __init__(self, message: str, hint: str = "", retry_after: float | None = None) -> None:
         super().__init__(message, hint)
         self.retry_after = retry_after
+
+
+class QuotaExceeded(RemoteError):
+    """The account has used up what it may use in a day or a month, or is not paid for: waiting does not help."""
+
+    outcome = Outcome.NOT_DONE
+    stops_run = True
 
 
 class BadKey(RemoteError):

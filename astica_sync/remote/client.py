@@ -23,6 +23,8 @@ SMALL_ANSWER_BYTES = 1_000_000
 VIEW = ExchangeLimits(seconds=900.0, idle_seconds=120.0, answer_bytes=512_000_000)
 """A view may be 100 MB over a slow line, and the service may need a while before it sends the first byte."""
 
+TITLES_REMEMBERED = 500
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -34,11 +36,15 @@ def seconds_for(image_bytes: int) -> float:
 class ServiceClient:
     """The two endpoints of the service. For any number of threads.
 
-    Every method raises a ``RemoteError`` (see ``astica_sync.errors``) whose ``outcome`` tells what it proves.
+    Every method raises a ``RemoteError`` (see ``astica_sync.errors``) whose ``outcome`` tells what it proves. The
+    titles that the last answers showed are remembered, since an error may repeat any of them.
 
     Raises:
         ConfigError: an address is not allowed (see ``astica_sync.service_address``).
     """
+
+    _class_titles: tuple[str, ...] = ()
+    _model_titles: tuple[str, ...] = ()
 
     def __init__(self, key: Secret, train_url: str, detect_url: str, clock: Clock) -> None:
         self._key = key
@@ -55,15 +61,13 @@ class ServiceClient:
         """The account's models, by the call that the vendor's own clients use; it is not documented."""
         from astica_sync.remote.responses import parse_models
 
-        body = self._call(self._train, "/model/list", {}, limits=VIEW)
-        return parse_models(body)
+        return self._remember_models(parse_models(self._call(self._train, "/model/list", {}, limits=VIEW)))
 
     def list_models_by_view(self) -> list[ModelInfo]:
         """The account's models, by the documented call: a view without a model id."""
         from astica_sync.remote.responses import parse_models
 
-        body = self._call(self._train, "/model/view", {}, limits=VIEW)
-        return parse_models(body)
+        return self._remember_models(parse_models(self._call(self._train, "/model/view", {}, limits=VIEW)))
 
     def view_model(self, model_id: int, uid_repair: UidRepair | None = None) -> tuple[Observation, bytes]:
         """One observation, and the answer it was parsed from; ``uid_repair`` completes uids that the service has cut.
@@ -76,7 +80,9 @@ class ServiceClient:
         asked_at = self._clock.now()
         fields = {"model_id": _checked(model_id)}
         body = self._call(self._train, "/model/view", fields, limits=VIEW)
-        return parse_view(body, model_id, asked_at, uid_repair), body
+        observation = parse_view(body, model_id, asked_at, uid_repair)
+        self._class_titles = tuple(entry.title for entry in observation.classes[:TITLES_REMEMBERED])
+        return observation, body
 
     def upload_sample(self, model_id: int, class_title: str, uid: str, image: bytes) -> None:
         """Uploads one image into a class; the service creates the class if there is none."""
@@ -113,6 +119,10 @@ class ServiceClient:
             )
         return detection
 
+    def _remember_models(self, models: list[ModelInfo]) -> list[ModelInfo]:
+        self._model_titles = tuple(model.title for model in models[:TITLES_REMEMBERED])
+        return models
+
     def close(self) -> None:
         self._train.close()
         self._detect.close()
@@ -130,10 +140,11 @@ class ServiceClient:
         # Loaded with the first request: a command that sends none starts faster.
         from astica_sync.remote.outcome import classify
 
+        sent = (*map(str, fields.values()), *self._class_titles, *self._model_titles)
         body = _body(self._key, fields, image, image_prefix)
         limits = limits or ExchangeLimits(seconds_for(len(image or b"")), SECONDS, SMALL_ANSWER_BYTES)
         answer = endpoint.post(path, body, limits)
-        error = classify(answer, host=endpoint.host, key=self._key, now=self._clock.now())
+        error = classify(answer, host=endpoint.host, key=self._key, now=self._clock.now(), sent=sent)
         if error is not None:
             raise error
         assert isinstance(answer, Answer)

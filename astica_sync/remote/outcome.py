@@ -1,96 +1,192 @@
 """What a failed exchange proves: the one place where a failure becomes one of the program's errors (promise 5)."""
 
 import re
+from collections.abc import Collection
 from email.utils import parsedate_to_datetime
+from enum import StrEnum
 
 from astica_sync.errors import (
     BadKey,
     NoSuchModel,
     NotTheService,
     OutcomeUnknown,
+    QuotaExceeded,
     RateLimited,
     Refused,
     RemoteError,
     Unreachable,
 )
+from astica_sync.remote.echoes import LONGEST_READ, plain, without_echoes, without_key
 from astica_sync.remote.http_exchange import Answer, NoAnswer
-from astica_sync.remote.responses import parse_status
+from astica_sync.remote.responses import Status, parse_status
 from astica_sync.secret import Secret
 
 LONGEST_TEXT = 200
 CHECKED_NEXT = "The service may have carried out the request. Run the same command again: it checks the model first."
 NOT_REPEATED = "Nothing was changed. A refused sample is uploaded again when its file changes, or with push --retry."
 
-_LIMIT = re.compile(
-    r"\brate[ -]?limit|too many requests|throttl|slow down"
-    r"|\brequests?\b.{0,30}\b(limit|exceed)|\b(limit|exceed)\w*\b.{0,30}\b(requests\b|per (second|minute|hour))",
-    re.IGNORECASE | re.DOTALL,
-)
-_KEY = re.compile(
-    r"\bunauthori[sz]ed\b|(\bapi[ _-]?key|\btkn|\btoken|\bcredentials?)\b.{0,40}\b"
-    r"(invalid|wrong|unknown|missing|required|expired|revoked|incorrect|denied|disabled|inactive|not)\b"
-    r"|\b(invalid|wrong|unknown|missing|expired|revoked|incorrect|no|disabled|inactive)\b.{0,20}"
-    r"(\bapi[ _-]?key|\btkn|\btoken|\bcredentials?)\b",
-    re.IGNORECASE | re.DOTALL,
-)
-_MODEL = re.compile(
-    r"^\W*(the |this |your |error:? )*(model|dataset)(_id| id)?\b(?! version)[^.]{0,30}"
-    r"(not found|n[o']t exist|unknown|invalid|deleted|removed)"
-    r"|\b(unknown|invalid|no such|no) (model|dataset)(_id| id)?\b(?![ _](version|class|title|type))",
-    re.IGNORECASE,
-)
-# After an internal error, the service may have done the work all the same.
-_INTERNAL_ERROR = re.compile(
-    r"\binternal\b|server error|unavailable|try again|timed?[ -]?out|temporar|database|gateway|overload|\bbusy\b",
-    re.IGNORECASE,
-)
+
+class _Topic(StrEnum):
+    """What an error of the service is about."""
+
+    QUOTA = "quota"
+    RATE = "rate"
+    KEY = "key"
+    MODEL = "model"
+    TROUBLE = "trouble"
 
 
-def classify(answer: Answer | NoAnswer, *, host: str, key: Secret, now: float) -> RemoteError | None:
+# The texts below are read as ``plain`` writes them: small letters, single spaces, no hyphens or underscores.
+_LONG_PERIOD = r"(daily|weekly|monthly|yearly|annual|(per|each|this|a) (day|week|month|year)|for today|billing period)"
+_TOPICS = (
+    (
+        _Topic.QUOTA,
+        re.compile(
+            rf"\b{_LONG_PERIOD}\b.{{0,60}}\b(limit|quota|allowance|exceed|exhaust|reach|used up|requests)"
+            rf"|\b(limit|quota|allowance|exceed|exhaust|reach|used up|requests)\w*\b.{{0,60}}\b{_LONG_PERIOD}\b"
+            r"|\bquota\b(?!.{0,60}\bper (second|minute|hour)\b)"
+            r"|\b(insufficient|no|not enough|out of|run out of|ran out of)( \w+){0,2} (credits?|funds|balance)\b"
+            r"|\b(credits?|balance|funds)\b.{0,20}\b(exhausted|used up|insufficient|too low|depleted)\b"
+            r"|\bpayment (is )?(required|overdue|failed)\b"
+            r"|\b(subscription|trial)\b.{0,30}\b(expired|ended|over)\b"
+            r"|\bupgrade (your|to a|the) \w*\s?plan\b"
+        ),
+    ),
+    (
+        _Topic.RATE,
+        re.compile(
+            r"\brate ?limit|\btoo many requests|\bthrottl|\bslow down\b"
+            r"|\brequests?\b.{0,30}\b(limit|exceed)|\b(limit|exceed)\w*\b.{0,30}\b(requests\b|per (second|minute|hour))"
+        ),
+    ),
+    (
+        _Topic.KEY,
+        re.compile(
+            r"\bunauthori[sz]ed\b|(\bapi ?key|\btkn|\btoken|\bcredentials?)\b.{0,40}\b"
+            r"(invalid|wrong|unknown|missing|required|expired|revoked|incorrect|denied|disabled|inactive|not)\b"
+            r"|\b(invalid|wrong|unknown|missing|expired|revoked|incorrect|no|disabled|inactive)\b.{0,20}"
+            r"(\bapi ?key|\btkn|\btoken|\bcredentials?)\b"
+        ),
+    ),
+    (
+        _Topic.MODEL,
+        re.compile(
+            r"^\W*(the |this |your |error:? )*(model|dataset)( id)?\b(?! version)[^.]{0,30}"
+            r"(not found|n[o']t exist|unknown|invalid|deleted|removed)"
+            r"|\b(unknown|invalid|no such|no) (model|dataset)( id)?\b(?! (version|class|title|type))"
+        ),
+    ),
+    # After an internal error, the service may have done the work all the same.
+    (
+        _Topic.TROUBLE,
+        re.compile(
+            r"\binternal\b|\bserver error\b|\bunavailable\b|\btry again\b|\btimed? ?out\b|\btemporar|\bdatabase\b"
+            r"|\bgateway\b|\boverload|\bbusy\b"
+        ),
+    ),
+)
+# A whole sentence of a service's own. A class "Limit" does not make "Rate limit exceeded" unreadable.
+_SENTENCE = re.compile(
+    r"(rate limit|request limit|limit of \d+ requests( per minute)?) (is |was |has been )?(exceeded|reached)"
+    r"|too many requests"
+    r"|(invalid|unknown|missing|wrong|incorrect) (api ?key|token|tkn)"
+    r"|(api ?key|token|tkn) (is )?(invalid|unknown|missing)"
+    r"|unauthori[sz]ed|(the )?(model|dataset)( id)? (is |was )?(not found|unknown|invalid|does not exist)"
+    r"|internal( server)? error|server error|service (temporarily )?unavailable"
+)
+_CLAUSE_ENDS = re.compile(r"[.,:;!()]")
+_BY_STATUS = {401: _Topic.KEY, 402: _Topic.QUOTA, 429: _Topic.RATE}
+
+
+def classify(
+    answer: Answer | NoAnswer, *, host: str, key: Secret, now: float, sent: Collection[str] = ()
+) -> RemoteError | None:
     """The error that an exchange ended with; None when the service answered OK.
 
     "Nothing was done" needs proof: nothing was sent, the rate limit refused the request, or a complete answer has the
-    status ERROR. After anything else the outcome is unknown.
+    status ERROR. After anything else the outcome is unknown. Statuses and codes are read before texts, and texts
+    without what was sent.
 
     Args:
         host: the address of the service, for the message.
         key: removed from texts of the service, should one repeat it.
         now: seconds since the epoch, for a ``Retry-After`` that is a date.
+        sent: the texts that were sent and those that the service knows, such as class titles.
     """
     if isinstance(answer, NoAnswer):
         return _from_no_answer(answer, host, key)
     status = parse_status(answer.body)
-    reason = printable(status.error, key) if status else ""
-    if answer.status == 429 or (status and status.text == "ERROR" and _LIMIT.search(status.error)):
-        wait = _retry_after(answer.headers, now)
-        return RateLimited(
-            f"{host} refused a request because of its rate limit",
-            "Nothing was changed; the request is sent again after a pause.",
-            wait,
-        )
-    if 300 <= answer.status < 400 or status is None or status.text not in ("OK", "ERROR"):
+    if 300 <= answer.status < 400:
         return _from_unexpected_answer(answer, host, key)
-    if status.text == "OK":
+    if status is None or status.text != "ERROR":
+        if answer.status in (402, 429):
+            return _from_topic(_BY_STATUS[answer.status], answer, host, "", now)
+        if status is None or status.text != "OK":
+            return _from_unexpected_answer(answer, host, key)
         if 200 <= answer.status < 300:
             return None
         return OutcomeUnknown(f"{host} answered OK with HTTP status {answer.status}", CHECKED_NEXT)
-    if answer.status == 401 or _KEY.search(status.error):
-        return BadKey(
-            f"{host} refused the API key: {reason or 'no reason given'}",
-            "Check ASTICA_API_KEY; keys are made on the service's web page.",
-        )
-    if _MODEL.search(status.error):
-        return NoSuchModel(f"{host}: {reason}", "List the models of the account: astica-sync models")
-    if _INTERNAL_ERROR.search(status.error):
-        return OutcomeUnknown(f"{host} failed: {reason}", CHECKED_NEXT)
-    return Refused(f"{host}: {reason or 'refused without a reason'}", NOT_REPEATED)
+    topic = _topic_of(answer.status, status, (*sent, key.reveal()))
+    return _from_topic(topic, answer, host, printable(status.error, key), now)
+
+
+def _topic_of(http_status: int, status: Status, sent: Collection[str]) -> _Topic | None:
+    """What the error is about, by the HTTP status, then the code in the answer, then the service's own words."""
+    own = _own_words(status.error, sent)
+    code = plain(status.code)
+    for number in (http_status, int(code) if code.isascii() and code.isdecimal() and len(code) == 3 else 0):
+        topic = _BY_STATUS.get(number)
+        if topic is _Topic.RATE and (_find_topic(code) or _find_topic(own)) is _Topic.QUOTA:
+            return _Topic.QUOTA
+        if topic is not None:
+            return topic
+    return _find_topic(code) or _find_topic(own)
+
+
+def _own_words(text: str, sent: Collection[str]) -> str:
+    whole = plain(text)
+    clause = _CLAUSE_ENDS.split(whole)[0].strip()
+    if _SENTENCE.fullmatch(clause) and clause not in {plain(value) for value in sent}:
+        return whole
+    return without_echoes(text, sent)
+
+
+def _find_topic(text: str) -> _Topic | None:
+    return next((topic for topic, pattern in _TOPICS if pattern.search(text)), None)
+
+
+def _from_topic(topic: _Topic | None, answer: Answer, host: str, reason: str, now: float) -> RemoteError:
+    match topic:
+        case _Topic.RATE:
+            return RateLimited(
+                f"{host} refused a request because of its rate limit",
+                "Nothing was changed; the request is sent again after a pause.",
+                _retry_after(answer.headers, now),
+            )
+        case _Topic.QUOTA:
+            return QuotaExceeded(
+                f"{host} refused a request because of the account's quota: {reason or 'no reason given'}",
+                "Nothing was changed. See the account's plan on the service's web page, then run the command again.",
+            )
+        case _Topic.KEY:
+            return BadKey(
+                f"{host} refused the API key: {reason or 'no reason given'}",
+                "Check ASTICA_API_KEY; keys are made on the service's web page.",
+            )
+        case _Topic.MODEL:
+            return NoSuchModel(f"{host}: {reason}", "List the models of the account: astica-sync models")
+        case _Topic.TROUBLE:
+            return OutcomeUnknown(f"{host} failed: {reason}", CHECKED_NEXT)
+        case None:
+            return Refused(f"{host}: {reason or 'refused without a reason'}", NOT_REPEATED)
 
 
 def printable(text: str, key: Secret | None = None) -> str:
     """A text of the service made safe for a terminal: without control and direction characters, shortened, and
     without the key."""
-    if key is not None and key.reveal():
-        text = text.replace(key.reveal(), "(the key)")
+    text = text[:LONGEST_READ]
+    if key is not None:
+        text = without_key(text, key.reveal())
     escaped = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text.strip())
     return escaped if len(escaped) <= LONGEST_TEXT else escaped[: LONGEST_TEXT - 1] + "…"
 

@@ -19,12 +19,17 @@ from astica_sync.errors import NotAnObservation
 Scalar = bool | int | float | str | None
 T = TypeVar("T")
 
+LONGEST_CODE = 100
+"""Characters of a code of an error that are read."""
+
 _BOM = b"\xef\xbb\xbf"
 
 
 class _Envelope(msgspec.Struct, gc=False):
     status: Scalar = None
     error: msgspec.Raw = msgspec.Raw()
+    message: msgspec.Raw = msgspec.Raw()
+    code: msgspec.Raw = msgspec.Raw()
 
 
 class _Sample(msgspec.Struct, gc=False):
@@ -81,10 +86,11 @@ class _Detection(msgspec.Struct):
 @dataclass(frozen=True, slots=True)
 class Status:
     """The status of an answer: ``text`` is OK, ERROR or another word in upper case, "" when there is none; ``error`` is
-    the reason as the service wrote it."""
+    the reason as the service wrote it, ``code`` a code or a type of the error where there is one."""
 
     text: str
     error: str
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,15 @@ def parse_status(body: bytes) -> Status | None:
     """The status of an answer; None when it is not a complete JSON object."""
     try:
         envelope = _decode(body, _Envelope)
-        return Status(_text(envelope.status).strip().upper(), _error_text(envelope.error))
+        error, message = _plain_value(envelope.error), _plain_value(envelope.message)
+        inner = error if isinstance(error, dict) else {}
+        codes = (_plain_value(envelope.code), inner.get("code"), inner.get("type"))
+        text = _text(envelope.status).strip().upper()
+        return Status(
+            text,
+            " ".join(_texts(inner or error) or (_texts(message) if text == "ERROR" else [])),
+            next((str(code)[:LONGEST_CODE] for code in codes if code and isinstance(code, str | int)), ""),
+        )
     except _Malformed:
         return None
 
@@ -262,14 +276,23 @@ def _model_info(model: _Model) -> ModelInfo:
     )
 
 
-def _error_text(raw: msgspec.Raw) -> str:
+def _plain_value(raw: msgspec.Raw) -> Any:
     if len(memoryview(raw)) == 0:
-        return ""
+        return None
     try:
-        error = msgspec.json.decode(memoryview(raw))
+        return msgspec.json.decode(memoryview(raw))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ""
-    return error if isinstance(error, str) else bytes(memoryview(raw)).decode("utf-8", "replace")
+        return None
+
+
+def _texts(value: Any) -> list[str]:
+    """The texts in a value. The names of its fields are not read: one may be ``limit``, next to ``requests``."""
+    if isinstance(value, dict):
+        named = [value[name] for name in ("message", "error", "detail") if name in value]
+        return _texts(named or [inner for name, inner in value.items() if name not in ("code", "type")])
+    if isinstance(value, list):
+        return [text for inner in value[:10] for text in _texts(inner)]
+    return [str(value)] if value is not None and not isinstance(value, bool) else []
 
 
 def _text(value: Scalar) -> str:

@@ -17,6 +17,7 @@ from astica_sync.errors import (
     NoSuchModel,
     NotAnObservation,
     OutcomeUnknown,
+    QuotaExceeded,
     StorageFull,
     StoreBusy,
     StoreChanged,
@@ -25,7 +26,7 @@ from astica_sync.errors import (
 from astica_sync.local.create_store import create_store
 from astica_sync.local.layout import Layout
 from astica_sync.sync.watch.store_watcher import WatchedStore
-from astica_sync.sync.watch.supervisor import HEARTBEAT, StoreOpener, Supervisor, WatchSystem, reaction_to
+from astica_sync.sync.watch.supervisor import HEARTBEAT, QUOTA_DELAY, StoreOpener, Supervisor, WatchSystem, reaction_to
 
 
 class UnopenableStore:
@@ -185,6 +186,7 @@ def test_a_status_file_that_cannot_be_written_stops_nothing(
     [
         (Unreachable("x"), WatchState.RESTING, False),
         (OutcomeUnknown("x"), WatchState.RESTING, False),
+        (QuotaExceeded("x"), WatchState.RESTING, False),
         (NotAnObservation("x"), WatchState.RESTING, False),
         (StorageFull("x"), WatchState.RESTING, True),
         (DatabaseError("x"), WatchState.RESTING, True),
@@ -199,3 +201,7 @@ def test_the_reaction_to_each_error(error: Exception, state: WatchState, reopen:
     reaction = reaction_to(error, 1)
     assert (reaction.state, reaction.reopen) == (state, reopen)
     assert (reaction.delay is None) == (state is WatchState.HALTED)
+
+
+def test_a_quota_that_is_used_up_is_tried_again_after_an_hour_at_the_earliest() -> None:
+    assert reaction_to(QuotaExceeded("x"), 1).delay == QUOTA_DELAY >= 3600

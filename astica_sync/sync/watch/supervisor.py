@@ -19,6 +19,7 @@ from astica_sync.errors import (
     Interrupted,
     NoStore,
     NoSuchModel,
+    QuotaExceeded,
     RemoteError,
     StoreBusy,
     StoreChanged,
@@ -35,6 +36,8 @@ from astica_sync.sync.watch.store_watcher import FollowsVersion, WatchCounts, Wa
 HEARTBEAT = 2.0
 """How often the settings, the order to pause and the disk are checked when nothing happens, in seconds."""
 HOLD_DELAY = 2.0
+QUOTA_DELAY = 3600.0
+"""Between two requests to an account whose quota is used up."""
 BUSY_DELAY = 2.0
 CLOCK_JUMP = 5.0
 """A difference between the two clocks that changes by more seconds than this: the machine was suspended, or its clock
@@ -90,6 +93,8 @@ def reaction_to(error: BaseException, failures: int) -> Reaction:
         return Reaction(WatchState.HELD, retry_delay(failures), reopen=False)
     if isinstance(error, (StoreChanged, NoStore)):
         return Reaction(WatchState.HELD, HOLD_DELAY, reopen=True)
+    if isinstance(error, QuotaExceeded):
+        return Reaction(WatchState.RESTING, QUOTA_DELAY, reopen=False)
     return Reaction(WatchState.RESTING, retry_delay(failures), reopen=not isinstance(error, RemoteError))
 
 

@@ -1,0 +1,116 @@
+"""Takes what was sent out of the texts of the service, so that only its own words are read (promise 9).
+
+A service repeats titles, uids, names and the key in its errors: quoted, in another case, cut, or escaped for HTML, URLs
+or JSON. A class "Gateway" must not turn an error into a failure of the service.
+"""
+
+import html
+import json
+import re
+import unicodedata
+from collections.abc import Iterable
+from itertools import pairwise
+from urllib.parse import quote, quote_plus, unquote
+
+LONGEST_READ = 4000
+"""Characters of a text that are read; the rest of a longer one is ignored."""
+
+REMOVED = "\ufffc"
+"""Stands where something was taken out, so that the words on both sides do not join."""
+
+_ESCAPED_AT_MOST = 3
+_SHORTEST_CUT = 3
+_SHORTEST_OF_KEY = 5
+_JSON_ESCAPE = re.compile(r"\\u([0-9a-f]{4})|\\([\"'\\/nrtbf])", re.IGNORECASE)
+# Images are sent in base64; an echo of one is no text.
+_BASE64 = re.compile(r"data:[\w/+.-]+;base64,|[A-Za-z0-9+/=]{60,}")
+_SEPARATORS = re.compile(r"[\s+_-]+")
+_NAMES_FOLLOW = re.compile(
+    r"(?:\b(?:class|title|label|name|model|category|sample|version|uid|id)\s|[\"'“”«»`:=\[(<])\s*$"
+)
+_CUT = re.compile(r"\.\.\.")
+_QUOTE = re.compile(r"[\"'“”‘’«»`\])>]")  # noqa: RUF001
+
+
+def plain(text: str) -> str:
+    """The text without escapes, accents and invisible characters, with small letters and single spaces."""
+    text = text[:LONGEST_READ]
+    for _ in range(_ESCAPED_AT_MOST):
+        unescaped = _JSON_ESCAPE.sub(_unescape, unquote(html.unescape(text)))
+        if unescaped == text:
+            break
+        text = unescaped
+    letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    shown = "".join(char for char in letters if unicodedata.category(char) not in ("Mn", "Cf", "Cs"))
+    return _SEPARATORS.sub(" ", shown).strip()
+
+
+def without_echoes(text: str, sent: Iterable[str]) -> str:
+    """The service's own words in a text, as ``plain`` writes them.
+
+    Args:
+        sent: what was sent, and what the service has shown before; the longest are taken out first.
+    """
+    own = plain(_BASE64.sub(REMOVED, text[:LONGEST_READ]))
+    for value in sorted({plain(value) for value in sent} - {""}, key=len, reverse=True):
+        own = _without_cut(_without_whole(own, value), value)
+    return own
+
+
+def without_key(text: str, key: str) -> str:
+    """The text without the key in any form, nor the beginning or the end of it where the rest is hidden."""
+    if not key:
+        return text
+    forms = {key, html.escape(key), quote(key), quote(key, safe=""), quote_plus(key), json.dumps(key)[1:-1]}
+    for form in sorted(forms, key=len, reverse=True):
+        text = re.sub(re.escape(form), "(the key)", text, flags=re.IGNORECASE)
+    for length in range(len(key) - 1, _SHORTEST_OF_KEY - 1, -1):
+        start, end = re.escape(key[:length]), re.escape(key[-length:])
+        text = re.sub(rf"(?<!\w){start}(?=\W|_|$)|(?<![^\W_]){end}(?!\w)", "(the key)", text, flags=re.IGNORECASE)
+    return text
+
+
+def _without_whole(text: str, value: str) -> str:
+    start = r"(?<!\w)" if value[0].isalnum() else ""
+    end = r"(?!\w)" if value[-1].isalnum() else ""
+    return re.sub(start + re.escape(value) + end, REMOVED, text)
+
+
+def _without_cut(text: str, value: str) -> str:
+    """Takes out beginnings and ends of ``value`` next to the sign that something was cut, beginnings in quotes, and
+    those at the end of the text, where the text itself was cut."""
+    for sign in reversed([*_CUT.finditer(text)]):
+        text = text[: sign.end()] + _without_end(text[sign.end() :], value)
+        text = _without_start(text[: sign.start()], value) + text[sign.start() :]
+    for opening, closing in reversed([*pairwise(_QUOTE.finditer(text))]):
+        inside = text[opening.end() : closing.start()]
+        if len(inside) >= _SHORTEST_CUT and value.startswith(inside):
+            text = text[: opening.end()] + REMOVED + text[closing.start() :]
+    shortened = _without_start(text, value)
+    return shortened if _NAMES_FOLLOW.search(shortened.removesuffix(REMOVED)) else text
+
+
+def _without_start(text: str, value: str) -> str:
+    """``text`` without the longest beginning of ``value`` that it ends with."""
+    stripped = text.rstrip()
+    for length in range(min(len(value), len(stripped)), _SHORTEST_CUT - 1, -1):
+        before = stripped[: len(stripped) - length]
+        if stripped.endswith(value[:length]) and not before[-1:].isalnum():
+            return before + REMOVED
+    return text
+
+
+def _without_end(text: str, value: str) -> str:
+    """``text`` without the longest end of ``value`` that it begins with."""
+    stripped = text.lstrip()
+    for length in range(min(len(value), len(stripped)), _SHORTEST_CUT - 1, -1):
+        after = stripped[length:]
+        if stripped.startswith(value[-length:]) and not after[:1].isalnum():
+            return REMOVED + after
+    return text
+
+
+def _unescape(match: re.Match[str]) -> str:
+    if match[1]:
+        return chr(int(match[1], 16))
+    return {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}.get(match[2].lower(), match[2])
