@@ -12,6 +12,7 @@ from tests.simulation.machine import Run, Store
 from tests.simulation.network import CHANGE_FAULTS, VIEW_FAULTS, Faults
 from tests.simulation.script import Script, Step, write_script
 from tests.simulation.users import USER_ACTIONS
+from tests.simulation.vocabulary import DAMAGES
 from tests.simulation.watch import Day
 from tests.simulation.world import Hook
 
@@ -60,7 +61,17 @@ def write_day(seed: int) -> Script:
         time += gap
         kind = draw.choices(list(weights), list(weights.values()))[0]
         script.steps.append(Step(kind, draw.getrandbits(48), 0, gap, False))
+    add_day_words(script)
     return script
+
+
+def add_day_words(script: Script) -> None:
+    """Puts the words of a day between its other steps, by dice of their own."""
+    draw = random.Random(script.seed ^ 0x30BDA)
+    kinds = draw.choices(DAMAGES, k=draw.randint(2, 8)) if "damage" in script.words else []
+    kinds += ["drain"] if "story: drained" in script.words else []
+    for kind in kinds:
+        script.steps.insert(draw.randint(1, len(script.steps)), Step(kind, draw.getrandbits(48), 0, 5.0, False))
 
 
 def play_day(play: "Play") -> None:
@@ -114,6 +125,17 @@ def _stop_watcher(play: "Play", store: Store, step: Step, draw: random.Random) -
 def _burst(play: "Play", store: Store, step: Step, draw: random.Random) -> None:
     for _ in range(draw.randint(3, 9)):
         play.users.act("add", store, draw)
+
+
+def _drain(play: "Play", store: Store, step: Step, draw: random.Random) -> None:
+    """A cloud client begins to empty the store, file by file, for hours."""
+    for _ in range(draw.randint(6, 14)):
+        play.users.act("add", store, draw)
+    play.world.tell("files begin to go, one after the other")
+    when = play.world.time
+    for _ in range(draw.randint(8, 20)):
+        when += draw.random() * draw.choice((60.0, 3000.0))
+        play.world.at(when, lambda: play.users.act("delete", store, draw))
 
 
 def _trouble(play: "Play", what: str, seconds: float) -> None:
@@ -269,5 +291,5 @@ def _living(play: "Play", store: Store) -> Run:
 _DEEDS = {
     "watch": _watch, "kill watcher": _kill_watcher, "stop watcher": _stop_watcher, "burst": _burst, "outage": _outage,
     "key refused": _key_refused, "settings": _settings, "full": _full, "asleep": _asleep, "pause": _pause,
-    "resume": _resume, "accident": _accident,
+    "resume": _resume, "accident": _accident, "drain": _drain,
 }  # fmt: skip

@@ -175,7 +175,7 @@ class SimConnection:
                 back(_answer(failures[fault]), "unknown")
         elif fault in ("refusal", "bad key", "redirect", "proxy"):
             refusals = {
-                "refusal": (service.error("This image cannot be used"), "refused"),
+                "refusal": (service.error(self._refusal(fields)), "refused"),
                 "bad key": (service.error("Invalid API key"), "not done"),
                 "redirect": ((302, {"location": "https://elsewhere.invalid"}, b""), "refused"),
                 "proxy": ((403, {}, b"<html>no</html>"), "refused"),
@@ -202,6 +202,12 @@ class SimConnection:
                     "stumble after": _answer(service.error("Internal error")),
                 }.get(fault, answer)
             back(answer, proof)
+
+    def _refusal(self, fields: dict[str, Any]) -> str:
+        """Why a request is refused; a service may repeat what was sent."""
+        if self._service.repeats_titles and "model_class" in fields:
+            return f"This image cannot be used in the class {fields['model_class']}"
+        return "This image cannot be used"
 
     def _look(self, fault: str, back: Callable[..., None], path: str, listing: bool) -> None:
         service, draw = self._service, self.draw
@@ -242,6 +248,9 @@ class SimConnection:
             back(Answer(200, {}, body.replace(b"num", b"Num")), "unknown")
         elif fault == "partial view" and seen:
             back(Answer(200, {}, _without_some(body, draw)), "unknown")
+        elif counts := service.ahead(listed):
+            self._oracle.ran_ahead(self._process)
+            back(Answer(200, {}, _with_counts(body, counts)), "unknown", None, reported)
         else:
             back(Answer(200, {}, body), "done", seen, reported)
 
@@ -261,6 +270,12 @@ def _without_some(body: bytes, draw: random.Random) -> bytes:
     filled = [entry for entry in view["dataset"]["class_list"] if entry["samples"]]
     entry = draw.choice(filled)
     entry["samples"].pop(draw.randrange(len(entry["samples"])))
+    return json.dumps(view).encode()
+
+
+def _with_counts(body: bytes, counts: tuple[int, int]) -> bytes:
+    view = json.loads(body)
+    view["dataset"]["numClass"], view["dataset"]["numSample"] = counts
     return json.dumps(view).encode()
 
 

@@ -6,7 +6,7 @@ with the code under test: the rules stand here a second time, in other words.
 
 import base64
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.simulation.network import Reply
 
 QUARANTINE = 60.0
+DAY = 24 * 3600.0
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -60,8 +61,12 @@ class Notes:
     confirmed: set[str] = field(default_factory=set)
     consented: set[int | str] = field(default_factory=set)
     forbidden: set[int] = field(default_factory=set)
+    lost: dict[int, str] = field(default_factory=dict)
+    """The samples of the plan whose image is nowhere in the store, by id, and their class titles."""
     repeats: set[str] = field(default_factory=set)
     """What the user must agree to before it is sent again."""
+    ahead: int = 0
+    """How many views were given whose counts were ahead of their lists."""
     changes: int = 0
     sent: int = 0
     last_change: float = 0.0
@@ -89,14 +94,25 @@ class Sending:
     forgotten: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A sample that was removed since its image was gone, and the user did not agree; ``at`` by the machine's clock."""
+
+    at: float
+    class_title: str
+    run: "Run"
+
+
 @dataclass(slots=True)
 class Ledger:
-    """What the oracle knows of one store: what was sent, which objects were damaged when, what no promise covers."""
+    """What the oracle knows of one store: what was sent, which objects were damaged when, what no promise covers,
+    and what was lost."""
 
     sendings: dict[str, list[Sending]] = field(default_factory=dict)
     sent: set[str] = field(default_factory=set)
     damaged: dict[str, float] = field(default_factory=dict)
     excused: set[str] = field(default_factory=set)
+    losses: list[Loss] = field(default_factory=list)
 
 
 class Oracle:
@@ -124,7 +140,8 @@ class Oracle:
         notes: Notes = run.oracle_notes
         notes.views_since_plan = 0
         notes.planned_at = self.world.time
-        notes.forbidden = _massacred(plan, run.store.allowance)
+        notes.lost = self._lost(run, plan)
+        notes.forbidden = _massacred(plan, run.store.allowance, self._recent_losses(run) if notes.lost else Counter())
         for uid in plan.forgets:
             for sending in self.book(run.store).sendings.get(uid, ()):
                 sending.forgotten = sending.gone
@@ -132,6 +149,29 @@ class Oracle:
         for uid in plan.forgets:
             self._forgotten(run, uid)
         self.world.tell(lambda: f"{run.name}: plans {_plan_text(plan)}{' REFUSED' if refusals else ''}")
+
+    def _lost(self, run: "Run", plan: Plan) -> dict[int, str]:
+        """What the plan removes since its image is nowhere in the store, whatever it says itself."""
+        if not plan.removed or run.oracle_notes.wanted is not None:
+            return {}
+        contents = {content for _, content in self.local(run.store)}
+        changed = self.world.epoch != run.oracle_notes.scan_epoch
+        return {
+            removal.sample_id: removal.class_title
+            for removal in plan.removed
+            if removal.why is RemovalReason.ABSENT
+            or not (changed or removal.uid[:32] in contents or _has_image(run.store, removal.path))
+        }
+
+    def _recent_losses(self, run: "Run") -> Counter[str]:
+        """How many samples of each class were lost in the last 24 hours, by the clock of the run; those of runs that
+        were killed, or whose journal failed, may not have been noted."""
+        since = run.store.machine.wall() - DAY + 300
+        return Counter(
+            loss.class_title
+            for loss in self.book(run.store).losses
+            if loss.at >= since and not loss.run.dead and not any(what.startswith("commit") for what in loss.run.failed)
+        )
 
     def _doubted(self, run: "Run", plan: Plan) -> set[str]:
         """The samples of a plan that the service has confirmed or shown before, where it shows fewer of ours."""
@@ -208,6 +248,14 @@ class Oracle:
                 notes.confirmed.add(fields["uid"])
         elif path == "/model/sample_remove" and not_done:
             notes.removed.discard(fields["sample_id"])
+        elif path in ("/model/sample_remove", "/model/class_remove") and reply.proof == "done":
+            inside = notes.view.by_id.values() if notes.view else ()
+            gone = {seen.sample_id for seen in inside if seen.class_id == fields.get("class_id")}
+            self._note_losses(run, notes, gone | {fields.get("sample_id")})
+
+    def _note_losses(self, run: "Run", notes: Notes, sample_ids: set[Any]) -> None:
+        for sample_id in sample_ids & notes.lost.keys() - notes.consented:
+            self.book(run.store).losses.append(Loss(run.store.machine.wall(), notes.lost[sample_id], run))
 
     def _respects_refusal(self, run: "Run") -> None:
         """A watcher whose key was refused requests nothing until the user changes something."""
@@ -410,7 +458,7 @@ class Oracle:
         for title, node in store.tree.entries.items():
             if not title.startswith(".") and node.is_folder and not (readable and node.locked):
                 for file, touched in _files(node, node.epoch):
-                    if file.data.startswith(PNG) and b"broken" not in file.data and not (readable and file.locked):
+                    if _is_image(file) and not (readable and file.locked):
                         key = title, file.content()
                         found[key] = min(touched, found.get(key, touched))
         return found
@@ -473,6 +521,7 @@ class Oracle:
         book = self.book(store)
         book.excused |= book.sendings.keys()
         book.sendings.clear()
+        book.losses.clear()
         self.versions.journal_lost(store)
 
     def backup_lost(self, store: "Store") -> None:
@@ -480,6 +529,10 @@ class Oracle:
         book = self.book(store)
         book.sent.clear()
         book.damaged.clear()
+
+    def ran_ahead(self, run: "Run") -> None:
+        """A view was given whose counts are ahead of its lists."""
+        run.oracle_notes.ahead += 1
 
     def lied(self) -> None:
         """A view was wrong and added up: what follows from it is put right as far as it can be seen."""
@@ -533,11 +586,22 @@ def _uid(title: str, content: str) -> str:
 
 
 def _file_without_image(store: "Store", mark: tuple[str, str, str, bytes]) -> Node | None:
-    """The file at the path of a mark, where it is there and is no good image."""
-    node = store.shown(os.fsdecode(mark[3])) if mark[3] else None
-    if node is None or node.is_folder or (node.data.startswith(PNG) and b"broken" not in node.data):
-        return None
-    return node
+    """The file at the path of a mark, or a placeholder that stands for it, where it is there and is no good image."""
+    path = os.fsdecode(mark[3])
+    node = store.shown(path) if path else None
+    if node is None:
+        folder, _, name = path.rpartition("/")
+        return store.shown(f"{folder}/.{name}.icloud")
+    return None if node.is_folder or _is_image(node) else node
+
+
+def _has_image(store: "Store", path: str) -> bool:
+    node = store.shown(path) if path else None
+    return node is not None and not node.is_folder and _is_image(node)
+
+
+def _is_image(node: Node) -> bool:
+    return node.data.startswith(PNG) and b"broken" not in node.data
 
 
 def _object(content: str) -> str:
@@ -555,20 +619,23 @@ def _files(folder: Node, touched: int) -> Iterator[tuple[Node, int]]:
             yield node, latest
 
 
-def _massacred(plan: Plan, allowance: Allowance) -> set[int]:
-    """The samples that the user must agree to lose before anything of the plan may be removed."""
+def _massacred(plan: Plan, allowance: Allowance, recent: Counter[str]) -> set[int]:
+    """The samples that the user must agree to lose before anything of the plan may be removed; ``recent`` counts by
+    class title what was lost in the 24 hours before."""
     removed = plan.removed
     ids = {removal.sample_id for removal in removed}
-    managed = sum(count.managed for count in plan.classes.values())
+    managed = sum(count.managed for count in plan.classes.values()) + recent.total()
     if sum(count.local for count in plan.classes.values()) == 0:
         return ids
-    if len(removed) > max(allowance.floor, int(allowance.share * managed)):
+    if len(removed) + recent.total() > max(allowance.floor, int(allowance.share * managed)):
         return ids
     found: set[int] = set()
     for title, count in plan.classes.items():
         mine = [removal for removal in removed if removal.class_title == title]
         vanished = count.local == 0 and any(removal.why is RemovalReason.ABSENT for removal in mine)
-        if vanished or len(mine) > max(allowance.floor, int(allowance.class_share * count.managed)):
+        before = recent[title] if any(removal.why is RemovalReason.ABSENT for removal in mine) else 0
+        limit = max(allowance.floor, int(allowance.class_share * (count.managed + before)))
+        if vanished or len(mine) + before > limit:
             found |= {removal.sample_id for removal in mine}
     return found
 

@@ -6,7 +6,7 @@ some bugs show only where others stay silent.
 """
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.simulation.account import Terms
 from tests.simulation.corners import CORNERS
@@ -14,6 +14,7 @@ from tests.simulation.network import CHANGE_FAULTS, OUTSIDE, VIEW_FAULTS, Faults
 from tests.simulation.service import Switches
 from tests.simulation.training import STEPS as TRAINING_STEPS
 from tests.simulation.training import draw_terms
+from tests.simulation.vocabulary import DAMAGES, ERROR_TITLES, draw_words
 from tests.simulation.watch import Day
 
 STEPS = {
@@ -66,6 +67,8 @@ class Script:
     """How the service trains; None where nothing is trained."""
     day: Day | None = None
     """How a watcher lives through days; None where none does."""
+    words: frozenset[str] = frozenset()
+    """What of ``vocabulary.WORDS`` it has."""
 
 
 def write_script(seed: int) -> Script:
@@ -132,6 +135,7 @@ def write_script(seed: int) -> Script:
         whose = looks.randrange(stores)
         for kind in ("status", looks.choice(("add", "edit", "delete", "move", "copy")), "status"):
             script.steps.append(Step(kind, looks.getrandbits(48), whose))
+    add_words(script)
     return script
 
 
@@ -151,3 +155,27 @@ def add_trainings(script: Script) -> None:
         store = draw.randrange(script.stores)
         script.steps.insert(place, Step(kind, draw.getrandbits(48), store, gap, draw.random() < 0.75))
         place = min(place + draw.randint(1, 3), len(script.steps))
+
+
+def add_words(script: Script) -> None:
+    """Puts the words of a walk between its other steps and into its settings, by dice of their own."""
+    script.words = draw_words(script.seed)
+    draw = random.Random(script.seed ^ 0x30BD5)
+    if "titles like errors" in script.words:
+        # One title more, so that whatever is done with the others is done with it.
+        script.titles = (*script.titles[:-1], draw.choice(ERROR_TITLES), script.titles[-1])
+        script.faults.kinds |= {"refusal"}
+    if "shared images" in script.words:
+        script.stores = 2
+        script.steps = [replace(step, store=draw.randrange(2)) for step in script.steps]
+    if "counts ahead" in script.words:
+        script.switches.lag = script.switches.lag or draw.choice((5.0, 20.0))
+        script.faults.reach = 55.0 - script.switches.lag
+    for word, kinds, most in (("damage", DAMAGES, 4), ("forged uids", ("web forge",), 2)):
+        for kind in draw.choices(kinds, k=draw.randint(1, most)) if word in script.words else ():
+            gap = draw.choice((0.0, draw.random() * 3, draw.random() * 100))
+            step = Step(kind, draw.getrandbits(48), draw.randrange(script.stores), gap)
+            script.steps.insert(draw.randint(1, len(script.steps)), step)
+    for story in sorted(word for word in script.words if word.startswith("story")):
+        if script.terms is None or story == "story: drained":
+            script.steps.append(Step(story, draw.getrandbits(48), draw.randrange(script.stores)))

@@ -33,12 +33,15 @@ class Switches:
 @dataclass(slots=True)
 class Sample:
     """One sample on the service. ``uid`` is what the service kept of what was sent; ``origin`` is who sent it;
-    ``late`` that it was made so long after its sending that no promise covers it."""
+    ``late`` that it was made so long after its sending that no promise covers it; ``size`` is in megabytes; ``forged``
+    that its uid is one of ours and its bytes are not."""
 
     sample_id: int
     uid: str
     origin: str
     late: bool = False
+    size: float = 0.0
+    forged: bool = False
 
 
 @dataclass(slots=True)
@@ -59,8 +62,10 @@ class Seen(NamedTuple):
 
 Answer = tuple[int, dict[str, str], bytes]
 View = tuple[Seen, ...]
-Listing = tuple[tuple[int, str, tuple[tuple[int, str], ...]], ...]
-"""What a view says, class by class: id, title, and the id and uid of each sample."""
+Listing = tuple[tuple[int, str, tuple[tuple[int, str, float], ...]], ...]
+"""What a view says, class by class: id, title, and the id, uid and size of each sample."""
+ODD_NUMBERS = (1e300, -1e300, -1, 0, 2**63, 2**70, "1e400", "-inf", "nan", "12,5", "", None, True, 0.1)
+"""What a number of an answer may be that nothing depends on."""
 
 
 class Service:
@@ -76,6 +81,14 @@ class Service:
         self.arrivals: dict[str, list[float]] = {}
         self.served: list[float] = []
         self.changed: Callable[[], None] = lambda: None
+        self.sizes = False
+        """Whether a view shows the size of each sample."""
+        self.counts_ahead = False
+        """Whether the counts of a view are those of this moment, however old its lists are."""
+        self.repeats_titles = False
+        """Whether a refusal names the class that was sent."""
+        self.odd: random.Random | None = None
+        """Draws odd numbers for the fields of a view that nothing depends on."""
         self.trouble = ""
         """A fault that every request meets while it lasts."""
         self._next_id = 1000
@@ -110,6 +123,7 @@ class Service:
         return 429, headers, b'{"status": "ERROR", "error": "Too many requests"}'
 
     def error(self, text: str) -> Answer:
+        """Refuses a request, in words of its own."""
         status = 400 if self.switches.errors_4xx else 200
         return status, {}, json.dumps({"status": "ERROR", "error": text}).encode()
 
@@ -133,7 +147,7 @@ class Service:
         if same and self.switches.repeated_uids == "replace":
             for entry, sample in same:
                 entry.samples.remove(sample)
-        self.add(fields["model_class"], uid, origin, late)
+        self.add(fields["model_class"], uid, origin, late, len(fields["input"]) * 0.75 / 1e6)
         return 200, {}, b'{"status": "OK"}'
 
     def _remove_sample(self, sample_id: int) -> Answer:
@@ -157,11 +171,11 @@ class Service:
 
     # What happens on the vendor's page, too.
 
-    def add(self, title: str, uid: str, origin: str, late: bool = False) -> Sample:
+    def add(self, title: str, uid: str, origin: str, late: bool = False, size: float = 0.0) -> Sample:
         kept = self._kept_title(title)
         entries = [entry for entry in self.classes if self._same_title(entry.title, kept)]
         entry = entries[-1 if self.switches.newest_class else 0] if entries else self.add_class(kept)
-        sample = Sample(self._new_id(), uid, origin, late)
+        sample = Sample(self._new_id(), uid, origin, late, size)
         entry.samples.append(sample)
         self._keep_history()
         return sample
@@ -193,16 +207,28 @@ class Service:
 
     def view_body(self, listing: Listing, model: int = MODEL, reported: Reported | None = None) -> bytes:
         number = str if self.switches.integers_as_strings else int
+        if self.odd is None and (reported is None or self.account is None):
+            return _write_view(listing, model, number, self.sizes)
+        dataset = _dataset(listing, model, number, self.sizes)
         if reported is not None and self.account:
-            return _dump({**_dataset(listing, model, number), **self.account.fields(reported, number)})
-        return _write_view(listing, model, number)
+            dataset |= self.account.fields(reported, number)
+        if self.odd is not None:
+            _add_odd_numbers(dataset, self.odd)
+        return _dump(dataset)
+
+    def ahead(self, listing: Listing) -> tuple[int, int] | None:
+        """The counts of a view that are ahead of its lists: of classes and samples; None where they agree."""
+        if not self.counts_ahead:
+            return None
+        counts = len(self.classes), sum(len(entry.samples) for entry in self.classes)
+        return None if counts == (len(listing), sum(len(entry[2]) for entry in listing)) else counts
 
     def number(self, value: int) -> Any:
         return str(value) if self.switches.integers_as_strings else value
 
     def _keep_history(self) -> None:
         listing = tuple(
-            (entry.class_id, entry.title, tuple((sample.sample_id, sample.uid) for sample in entry.samples))
+            (entry.class_id, entry.title, tuple((one.sample_id, one.uid, one.size) for one in entry.samples))
             for entry in self.classes
         )
         seen = tuple(
@@ -241,15 +267,15 @@ def _fold(title: str) -> str:
 
 
 @functools.lru_cache(maxsize=32)
-def _write_view(listing: Listing, model: int, number: Callable[[int], Any]) -> bytes:
-    return _dump(_dataset(listing, model, number))
+def _write_view(listing: Listing, model: int, number: Callable[[int], Any], sizes: bool) -> bytes:
+    return _dump(_dataset(listing, model, number, sizes))
 
 
 def _dump(dataset: dict[str, Any]) -> bytes:
     return json.dumps({"status": "OK", "dataset": dataset}).encode()
 
 
-def _dataset(listing: Listing, model: int, number: Callable[[int], Any]) -> dict[str, Any]:
+def _dataset(listing: Listing, model: int, number: Callable[[int], Any], sizes: bool) -> dict[str, Any]:
     return {
         "id": number(model),
         "title": "m",
@@ -259,8 +285,22 @@ def _dataset(listing: Listing, model: int, number: Callable[[int], Any]) -> dict
             {
                 "id": number(class_id),
                 "title": title,
-                "samples": [{"id": number(sample_id), "uid": uid} for sample_id, uid in inside],
+                "samples": [
+                    {"id": number(sample_id), "uid": uid, "size": size}
+                    if sizes
+                    else {"id": number(sample_id), "uid": uid}
+                    for sample_id, uid, size in inside
+                ],
             }
             for class_id, title, inside in listing
         ],
     }
+
+
+def _add_odd_numbers(dataset: dict[str, Any], draw: random.Random) -> None:
+    for name in ("total_size", "date_created"):
+        dataset[name] = draw.choice(ODD_NUMBERS)
+    for entry in dataset["class_list"]:
+        entry["totalSize"] = draw.choice(ODD_NUMBERS)
+        for sample in entry["samples"]:
+            sample["date_created"] = draw.choice(ODD_NUMBERS)

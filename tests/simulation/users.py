@@ -2,10 +2,12 @@
 
 import random
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from astica_sync.core.model import complete_uid
+from astica_sync.core.model import UID_LENGTH, complete_uid, make_scope, make_uid
+from tests.simulation import damage
 from tests.simulation.filesystem import DEVICE, Node
 from tests.simulation.oracle import PNG
 from tests.simulation.service import MODEL
@@ -27,6 +29,8 @@ class Users:
         self.script = script
         self.copies: dict[str, sqlite3.Connection] = {}
         self.deleted: dict[str, tuple[str, Node | None]] = {}
+        self.away: dict[str, dict[str, Node]] = defaultdict(dict)
+        """The files that damage has befallen, by store and path, as they were."""
 
     def act(self, kind: str, store: "Store", draw: random.Random) -> None:
         """Does one thing; nothing where there is nothing to do it to."""
@@ -46,7 +50,7 @@ class Users:
         return path
 
     def edit(self, store: "Store", draw: random.Random) -> str:
-        path = self._any_file(store, draw)
+        path = self.any_file(store, draw)
         if not path:
             return ""
         node = store.shown(path)
@@ -65,7 +69,7 @@ class Users:
         return f"{path}{' in place' if in_place else ''}"
 
     def delete(self, store: "Store", draw: random.Random) -> str:
-        path = self._any_file(store, draw)
+        path = self.any_file(store, draw)
         if path:
             self.deleted[store.name] = path, self.take(store, path)
         return path
@@ -79,7 +83,7 @@ class Users:
         return path
 
     def move(self, store: "Store", draw: random.Random) -> str:
-        path = self._any_file(store, draw)
+        path = self.any_file(store, draw)
         if not path:
             return ""
         target = self._free_path(store, draw, other_than=path.partition("/")[0])
@@ -87,7 +91,7 @@ class Users:
         return f"{path} to {target}"
 
     def rename(self, store: "Store", draw: random.Random) -> str:
-        path = self._any_file(store, draw)
+        path = self.any_file(store, draw)
         if not path:
             return ""
         target = f"{path.partition('/')[0]}/{draw.choice(('', 'deep/'))}r{draw.randrange(100)}.png"
@@ -110,7 +114,7 @@ class Users:
         return title
 
     def copy(self, store: "Store", draw: random.Random) -> str:
-        path = self._any_file(store, draw)
+        path = self.any_file(store, draw)
         node = store.shown(path) if path else None
         if node is None:
             return ""
@@ -160,7 +164,7 @@ class Users:
         return title
 
     def lock_file(self, store: "Store", draw: random.Random) -> str:
-        path = self._any_file(store, draw)
+        path = self.any_file(store, draw)
         node = store.shown(path) if path else None
         if node is None:
             return ""
@@ -237,7 +241,7 @@ class Users:
 
     def web_add(self, store: "Store", draw: random.Random) -> str:
         title = draw.choice(self.script.titles)
-        store.service.add(title, draw.choice(("", "mine", f"web{draw.randrange(9)}")), "web")
+        store.service.add(title, draw.choice(("", "mine", f"web{draw.randrange(9)}")), "web", size=0.25)
         return title
 
     def web_remove(self, store: "Store", draw: random.Random) -> str:
@@ -266,7 +270,7 @@ class Users:
         if not samples or store.service.switches.repeated_uids != "allow":
             return ""
         entry, sample = draw.choice(samples)
-        twin = store.service.add(entry.title, sample.uid, sample.origin, late=True)
+        twin = store.service.add(entry.title, sample.uid, sample.origin, late=True, size=sample.size)
         return f"sample {twin.sample_id}, as {sample.sample_id}"
 
     def web_misplace(self, store: "Store", draw: random.Random) -> str:
@@ -280,8 +284,23 @@ class Users:
             # Where uids are cut, the class is part of what tells them apart.
             return ""
         store.service.remove(sample.sample_id)
-        store.service.add(draw.choice(self.script.titles), sample.uid, sample.origin, late=True)
+        store.service.add(draw.choice(self.script.titles), sample.uid, sample.origin, late=True, size=sample.size)
         return f"sample {sample.sample_id}"
+
+    def web_forge(self, store: "Store", draw: random.Random) -> str:
+        """A sample with the uid of one of our images, which can be computed, and with other bytes."""
+        switches = store.service.switches
+        path = self.any_file(store, draw)
+        node = store.shown(path) if path else None
+        if node is None or not node.data.startswith(PNG) or switches.repeated_uids != "allow":
+            return ""
+        if switches.uid_length < UID_LENGTH or not store.service.sizes:
+            return ""
+        title = path.partition("/")[0]
+        uid = make_uid(node.content(), make_scope(MODEL, title))
+        sample = store.service.add(title, uid, "web", size=draw.choice((0.5, 3.0)))
+        sample.forged = True
+        return f"sample {sample.sample_id} with the uid of {path}"
 
     # Helpers of the above.
 
@@ -289,9 +308,13 @@ class Users:
         number = draw.randrange(IMAGES)
         if draw.random() < 0.04:
             return draw.choice((PNG + b"broken", b"no image at all", b""))
-        return PNG + f"{store.name}{number}".encode() + b"=" * (number % 2)
+        return PNG + f"{self._owner(store, number)}{number}".encode() + b"=" * (number % 2)
 
-    def _any_file(self, store: "Store", draw: random.Random) -> str:
+    def _owner(self, store: "Store", number: int) -> str:
+        """Whose image it is; where the stores share some, each has half of them for itself."""
+        return "" if "shared images" in self.script.words and number % 2 == 0 else store.name
+
+    def any_file(self, store: "Store", draw: random.Random) -> str:
         paths = sorted(_paths(store.tree, ""))
         return draw.choice(paths) if paths else ""
 
@@ -305,7 +328,7 @@ class Users:
 
     def write(self, store: "Store", path: str, image: bytes | int) -> None:
         """A new file; an image may be named by its number alone."""
-        data = PNG + f"{store.name}{image}".encode() if isinstance(image, int) else image
+        data = PNG + f"{self._owner(store, image)}{image}".encode() if isinstance(image, int) else image
         node = Node(store.machine.volume, data)
         node.synced = data
         self.put(store, path, node)
@@ -382,7 +405,10 @@ _ACTIONS: dict[str, Callable[[Users, "Store", random.Random], str]] = {
         "replace", "lock_folder", "lock_and_forget", "refill_class", "lock_file",
         "repair", "keep_index", "restore_index", "delete_index", "delete_journal",
         "lose_state", "rot", "drop_object", "web_add", "web_remove", "web_class", "web_remove_class", "web_twin",
-        "web_misplace",
+        "web_misplace", "web_forge",
     )
+} | {
+    name.replace("_", " "): getattr(damage, name)
+    for name in ("empty", "zero", "half", "pointer", "placeholder", "come_back", "new_image")
 }  # fmt: skip
 USER_ACTIONS = frozenset(_ACTIONS)

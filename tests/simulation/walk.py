@@ -15,6 +15,7 @@ from tests.simulation.network import Faults
 from tests.simulation.oracle import Oracle
 from tests.simulation.script import Script, Step
 from tests.simulation.service import Service
+from tests.simulation.stories import STORIES
 from tests.simulation.users import USER_ACTIONS, Users
 from tests.simulation.world import Broken, Crash, Hook, Process, World
 
@@ -62,6 +63,11 @@ class Play:
         self.script = script
         self.world = world
         self.service = Service(world, script.switches, script.limit, script.window, script.terms)
+        words = script.words
+        self.service.sizes = "forged uids" in words
+        self.service.counts_ahead = "counts ahead" in words
+        self.service.repeats_titles = "titles like errors" in words
+        self.service.odd = random.Random(script.seed) if "odd numbers" in words else None
         self.oracle = Oracle(world, self.service)
         self.users = Users(world, script)
         self.databases = databases
@@ -116,6 +122,8 @@ class Play:
             self.run(store, step, draw)
         elif step.kind in CORNERS:
             CORNERS[step.kind](self, store, draw)
+        elif step.kind in STORIES:
+            STORIES[step.kind](self, store, draw)
         elif step.kind == "kill":
             for run in store.live:
                 run.kill()
@@ -192,6 +200,7 @@ class Play:
                 _later(process, fail)
                 return
             process.world.tell(lambda: f"{process.name}: {what} fails")
+            process.failed.add(what)
             error = sqlite3.OperationalError("simulated")
             error.sqlite_errorcode = code
             raise error

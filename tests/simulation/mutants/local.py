@@ -97,6 +97,10 @@ LOCAL_MUTANTS = (
         "an unreadable folder is an empty one",
         replace("astica_sync.local.scan.scanner:Scanner._hold", lambda self, folder: None),
     ),
+    mutant(
+        "a placeholder stands for nothing",
+        replace("astica_sync.local.scan.placeholder:find_placeholder", lambda fs, root, path: None),
+    ),
     mutant("equal times prove an equal file", wrap(INDEX + "known", known_by_any_times)),
     mutant("every index is believed but for its size", wrap(INDEX + "known", known_by_size), quick=300),
     mutant(

@@ -6,10 +6,12 @@ from typing import Any
 
 from astica_sync.core.model import MarkState, Presence
 from astica_sync.core.plan.decision import ForgetMark, KeepMark, LeaveUnmanaged, RemovalReason, RemoveCopies
+from astica_sync.core.plan.guard import NO_REMOVALS
 from tests.simulation.mutants.seams import Change, change_argument, mutant, replace, wrap
 
 PLAN = "astica_sync.core.plan.planner:"
 DECISION = "astica_sync.core.plan.decision:"
+STATUS = "astica_sync.sync.plan.status:"
 GUARD = "astica_sync.core.plan.guard:"
 
 
@@ -115,5 +117,7 @@ PLAN_MUTANTS = (
     ),
     mutant("the guard is off", replace(GUARD + "check_removals", lambda plan, allowance, recent: []), quick=500),
     mutant("the guard forgets the classes", replace(GUARD + "check_classes", lambda plan, allowance, recent: [])),
+    mutant("the guard has no memory", replace(STATUS + "_recent_removals", lambda session, plan: NO_REMOVALS)),
+    mutant("the guard forgets after an hour", replace(STATUS + "MEMORY_SECONDS", 3600.0)),
     mutant("most of all is sent again unasked", replace(GUARD + "check_repeats", lambda plan, allowance: [])),
 )

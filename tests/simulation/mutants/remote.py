@@ -55,6 +55,10 @@ def any_sum(original: Any, info: Any, classes: Any) -> Any:
     return original(changed(info, samples=sum(entry.samples for entry in classes)), classes)
 
 
+def unchecked_number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
 def of_any_model(original: Any, view: Any, model_id: int, *args: Any) -> Any:
     return original(view, view.dataset.id if view.dataset is not None else model_id, *args)
 
@@ -101,6 +105,7 @@ REMOTE_MUTANTS = (
     mutant("a lost removal is sent again blindly", wrap(CLIENT + "remove_sample", twice_after_a_lost_answer)),
     mutant("a removal by uid", wrap(CLIENT + "_call", with_a_uid), quick=100),
     mutant("a partial view is believed", wrap(RESPONSES + "_check_sums", any_sum)),
+    mutant("any number of an answer is a number", replace(RESPONSES + "_number", unchecked_number)),
     mutant("another model's view is believed", wrap(RESPONSES + "_observation", of_any_model)),
     mutant("the list of models is an empty view", wrap(RESPONSES + "_observation", empty_for_a_list)),
     mutant(

@@ -1,0 +1,37 @@
+"""Words that a part of the walks and days has besides the others: what real surroundings did to such programs.
+
+They are drawn by dice of their own, and only in a part of all walks, so that the other walks stay what they are. A word
+of weight 0 is off.
+"""
+
+import random
+
+SALT = 0x20861DD
+"""Chosen so that the saved seeds, which are older, are not among those with such words."""
+SHARE = 0.3
+"""How many of all walks have such words."""
+MOST = 3
+WORDS = {
+    "damage": 5,
+    "shared images": 0,
+    "counts ahead": 0,
+    "titles like errors": 0,
+    "forged uids": 0,
+    "odd numbers": 2,
+    "story: drained": 1,
+    "story: outlived": 0,
+    "story: poisoned": 0,
+    "story: overtaken": 0,
+}
+"""How often each is drawn."""
+DAMAGES = ("empty", "zero", "half", "pointer", "placeholder", "come back", "come back", "new image")
+"""What happens to files that stay and are no images."""
+ERROR_TITLES = ("Throttle bodies", "Gateway", "invalid token")
+
+
+def draw_words(seed: int) -> frozenset[str]:
+    """The words of the walk of a seed; none in most."""
+    draw = random.Random(seed ^ SALT)
+    if draw.random() >= SHARE:
+        return frozenset()
+    return frozenset(draw.choices(list(WORDS), list(WORDS.values()), k=draw.randint(1, MOST)))
