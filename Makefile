@@ -13,14 +13,17 @@ help:            ## show this list
 demo: $(READY)   ## a tour of the program on the local sandbox, about a minute
 	$(BIN)/astica-sync demo
 
-# Branch coverage of the files in [tool.coverage.run] is measured here, and the tests that take seconds reach all of it:
-# what test-long adds is more settings, more cycles and longer days, not more code. The simulation, which would only be
-# slower for it, is not measured. Four tests run at a time on two cores, since many wait for processes.
+# The unit tests alone reach every branch of the files in [tool.coverage.run], so that measuring slows nothing else. The
+# tests that take seconds reach all of the code as well: what test-long adds is more settings, more cycles and longer
+# days. More tests than cores run at a time where many of them wait for processes.
+UNIT := tests/core tests/local tests/sync tests/training
+
 test: $(READY) check  ## formatting, lint, types and all tests that take seconds, in under five minutes
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 4 --dist worksteal -m "not long" --ignore tests/simulation
+	$(BIN)/coverage run -m pytest -n 3 --dist worksteal -m "not long" $(UNIT)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not long" --ignore tests/simulation $(addprefix --ignore ,$(UNIT))
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long" tests/simulation
 
 test-long: $(READY)  ## the tests that "make test" leaves out

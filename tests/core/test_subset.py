@@ -7,6 +7,7 @@ from astica_sync.core.plan.subset import (
     first_upload_only,
     left_out,
     with_confirmed_places,
+    with_confirmed_removals,
     with_uploads,
     without_lost,
     without_repeats,
@@ -75,3 +76,11 @@ def test_the_first_upload_and_what_follows_it_are_the_whole_plan() -> None:
     assert first.removed == []
     assert (rest.adopts, rest.forgets, rest.removals) == ((), (), PLAN.removals)
     assert first_upload_only(Plan()) == Plan()
+
+
+def test_confirmed_removals_are_marked_and_nothing_else_changes() -> None:
+    confirmed = with_confirmed_removals(PLAN)
+    assert all(one.confirmed for one in confirmed.removed)
+    assert not any(one.confirmed for one in PLAN.removed)
+    assert [one.sample_id for one in confirmed.removed] == [one.sample_id for one in PLAN.removed]
+    assert (confirmed.adopts, confirmed.uploads, confirmed.forgets) == (PLAN.adopts, PLAN.uploads, PLAN.forgets)

@@ -177,3 +177,14 @@ def test_columns_made_of_samples_are_these_samples() -> None:
     assert SampleTable.of(shown) is shown
     assert (list(shown), shown.uids, shown.titles(1, 3)) == (samples, ["a", "a", "b"], ["Dog", "Can"])
     assert list(shown.with_contents(["a", "aa"])) == samples[:2]
+
+
+def test_samples_that_are_not_sent_do_not_count_in_a_batch() -> None:
+    uids = sorted(
+        uid_of(content, title) for content, title in zip(CONTENTS, ("Can", "Dog", "Can", "Can"), strict=False)
+    )
+    titles = ["Can", "Dog", "Can", "Can"]
+    context = PlanContext("run", 0.0, 60.0, failed_before={uids[0]}, questioned_titles={"Dog"})
+    planned, later = split_batch(Unchanged(new=(uids, titles)), context, 1)
+    assert planned == list(CONTENTS[:3])
+    assert later == {"Can": 1}

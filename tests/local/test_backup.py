@@ -535,3 +535,47 @@ def test_the_backup_can_be_checked_and_copied_without_this_program(backup: Backu
     subprocess.run(f"cp {backup.root}/objects/*/* {tmp_path}/out", shell=True, check=True)
     assert {hash_of(path.read_bytes()) for path in (tmp_path / "out").iterdir()} == set(contents)
     assert {path.stem for path in (tmp_path / "out").iterdir()} == set(contents)
+
+
+def test_no_backup_is_made_where_the_store_was_unmounted(source: Path, tmp_path: Path) -> None:
+    mount_point = tmp_path / "mount point"
+    mount_point.mkdir()
+    with pytest.raises(StoreError):
+        Backup(mount_point / ".astica-sync" / "backup", FileSystem()).put(source, hash_of(PNG))
+    assert list(mount_point.iterdir()) == []
+
+
+def test_a_pruned_object_is_gone_with_its_line_and_the_others_stay(
+    backup: Backup, source: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "Can" / "002.jpg"
+    other.write_bytes(JPEG)
+    for path, data in ((source, PNG), (other, JPEG)):
+        backup.put(path, hash_of(data))
+        backup.add_samples([("Can", f"Can/{path.name}", hash_of(data))], 1e9)
+    assert backup.time_of(hash_of(PNG)) > 0
+    assert backup.prune([hash_of(PNG)]) == len(PNG)
+    assert backup.prune([hash_of(PNG)]) == 0
+    assert [entry.content for entry in backup.samples()] == [hash_of(JPEG)]
+    assert list(backup.objects()) == [hash_of(JPEG)]
+    assert backup.time_of(hash_of(PNG)) == 0.0
+
+
+def test_an_object_or_catalog_that_cannot_be_removed_is_an_error(source: Path) -> None:
+    root = source.parents[1] / "backup"
+    Backup(root, FileSystem()).put(source, hash_of(PNG))
+    for step in ("write_synced", "remove"):
+        with pytest.raises(StoreError):
+            Backup(root, FailingDisk(name=step)).prune([hash_of(PNG)])
+    assert list(Backup(root, FileSystem()).objects()) == [hash_of(PNG)]
+
+
+def test_contents_named_by_snapshots_are_found_outside_the_catalog(backup: Backup, source: Path) -> None:
+    backup.put(source, hash_of(PNG))
+    backup.add_samples([("Can", "Can/001.png", hash_of(PNG))], 1e9)
+    (backup.root / "snapshots").mkdir()
+    (backup.root / "snapshots" / "one.jsonl").write_text(f'{{"content": "{hash_of(JPEG)}"}}\n')
+    assert backup.referenced_contents() >= {hash_of(JPEG)}
+    assert hash_of(PNG) not in backup.referenced_contents()
+    with pytest.raises(StoreError):
+        Backup(backup.root, FailingDisk(name="open_read")).referenced_contents()

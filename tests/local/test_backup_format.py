@@ -20,7 +20,9 @@ FILES = {"Can/001.jpg": b"one", "Can/old/zwei drei.jpg": b"two", "Büchse/eins.p
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     """A store of which only the backup is left."""
-    backup = Backup(tmp_path / "store" / ".astica-sync" / "backup", FileSystem())
+    state = tmp_path / "store" / ".astica-sync"
+    state.mkdir(parents=True, exist_ok=True)
+    backup = Backup(state / "backup", FileSystem())
     for path, data in FILES.items():
         (tmp_path / "source").write_bytes(data)
         content = xxhash.xxh3_128(data).hexdigest()

@@ -284,6 +284,8 @@ class ObjectStore:
             for each in {self.root: None, folder: None}:
                 if each in self._open_folders:
                     continue
+                # If the store's disk was unmounted meanwhile, no second backup is made in its mount point.
+                self._files.lstat(self.root.parent)
                 self._files.make_folder(each)
                 self._clear(each)
                 if each == self.root and "README.txt" not in self._names(self.root):
