@@ -17,6 +17,8 @@ import xxhash
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Ran, Shell, draw, in_store, on_service
 
+pytestmark = pytest.mark.long
+
 # The calls by which Python and SQLite make things durable, how they fail, and how many a small push makes of each.
 FAULTS = [
     *(("fsync", "EIO", number) for number in (1, 2, 3, 4, 5, 7, 9, 12, 16, 21)),
@@ -27,14 +29,6 @@ FAULTS = [
     *(("copy_file_range", "EIO", number) for number in (1, 2)),
 ]
 # Those that make test runs: the first and a later call of each kind.
-TELLING = [
-    *(("fsync", "EIO", number) for number in (1, 7)),
-    *(("fdatasync", "EIO", number) for number in (1, 5)),
-    ("rename", "EIO", 2),
-    *(("write", "ENOSPC", number) for number in (1, 11)),
-    *(("pwrite64", "ENOSPC", number) for number in (2, 17)),
-    ("copy_file_range", "EIO", 1),
-]
 FOR_EVER = [("fsync", "EIO"), ("fdatasync", "EIO"), ("write", "ENOSPC"), ("pwrite64", "ENOSPC")]
 QUARANTINE = "0.3"
 
@@ -94,7 +88,7 @@ def changed(shell: Shell, pushed: Path) -> Path:
 @pytest.mark.usefixtures("strace")
 @pytest.mark.parametrize(
     ("call", "error", "number"),
-    [pytest.param(*fault, marks=() if fault in TELLING else pytest.mark.long) for fault in FAULTS],
+    FAULTS,
     ids=str,
 )
 def test_a_system_call_that_fails_once_loses_nothing_and_the_next_push_recovers(
@@ -128,7 +122,7 @@ def test_system_calls_that_fail_from_the_first_on_send_nothing(
     assert on_service(sandbox, model_id) == before
 
 
-@pytest.mark.parametrize("files", [12, 24, *(pytest.param(files, marks=pytest.mark.long) for files in (8, 16, 32))])
+@pytest.mark.parametrize("files", [8, 12, 16, 24, 32])
 def test_a_low_limit_of_open_files_removes_nothing(
     shell: Shell, sandbox: RunningSandbox, changed: Path, model_id: int, files: int
 ) -> None:
@@ -148,7 +142,7 @@ def test_a_low_limit_of_open_files_removes_nothing(
 @pytest.mark.parametrize(
     "file", ["journal.db", "journal.db-journal", "index.db", "backup/catalog.jsonl", "last-view.json"]
 )
-@pytest.mark.parametrize("when", ["1+", pytest.param("3+", marks=pytest.mark.long)])
+@pytest.mark.parametrize("when", ["1+", "3+"])
 def test_a_disk_that_is_full_for_one_file_alone_loses_nothing(
     shell: Shell, sandbox: RunningSandbox, changed: Path, model_id: int, file: str, when: str
 ) -> None:

@@ -9,6 +9,8 @@ from tests.crash.loop import Work, run_crashes
 from tests.crash.pushes import Pushes
 from tests.crash.trainings import Trainings
 
+pytestmark = pytest.mark.long
+
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "store"
 
 
@@ -16,8 +18,8 @@ FIXTURE = Path(__file__).parents[2] / "fixtures" / "store"
     ("work", "cycles"),
     [
         pytest.param(Pushes, 2, id="pushes"),
-        pytest.param(Pushes, 8, id="more pushes", marks=pytest.mark.long),
-        pytest.param(Trainings, 4, id="trainings", marks=pytest.mark.long),
+        pytest.param(Pushes, 8, id="more pushes"),
+        pytest.param(Trainings, 4, id="trainings"),
     ],
 )
 def test_commands_killed_at_random_moments_lose_nothing_and_repeat_nothing(work: type[Work], cycles: int) -> None:

@@ -18,6 +18,8 @@ import xxhash
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw, fill, in_store, on_service
 
+pytestmark = pytest.mark.long
+
 
 def test_a_file_that_is_rewritten_constantly_is_never_sent_in_part(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path
@@ -73,9 +75,7 @@ def test_a_push_suspended_for_longer_than_the_quarantine_repeats_nothing(
     assert [request.call for request in sandbox.log] == ["view"]
 
 
-@pytest.mark.parametrize(
-    "megabytes", [120, 300, *(pytest.param(megabytes, marks=pytest.mark.long) for megabytes in (90, 150, 200))]
-)
+@pytest.mark.parametrize("megabytes", [90, 120, 150, 200, 300])
 def test_a_push_that_runs_out_of_memory_loses_nothing(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, megabytes: int
 ) -> None:
