@@ -77,6 +77,7 @@ HOMES: dict[str, set[str]] = {
     "prometheus_client": {"cli/render/metrics"},
     "rich": {"cli"},
     "scipy": {"training"},
+    "simplejpeg": {"local/image/strict_jpeg"},
     "sklearn": {"training", "sandbox", "cli/start/demo"},
     "sqlite3": {"local", "sqlite", "remote/rate_limit_db", "remote/rate_limiter", "sandbox"},
     "sqlite_utils": {"local"},

@@ -113,8 +113,10 @@ def open_image(content: bytes) -> "Image.Image":
         NotAnImage: the bytes are not a complete PNG or JPEG.
         BadInput: the image is larger than 16000 x 16000 pixels, or a decompression bomb.
     """
-    from PIL import Image
+    from PIL import Image, PngImagePlugin
 
+    # Text and profiles of a PNG are no part of the picture, and may be as long as the image.
+    PngImagePlugin.MAX_TEXT_CHUNK = MAX_BYTES
     try:
         image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
         if max(image.size) > MAX_SIDE:

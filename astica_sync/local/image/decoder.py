@@ -159,7 +159,7 @@ class _Worker:
         except (_WorkerKilled, _TooSlow) as error:
             raise Unworkable(
                 "the image check cannot be started: its process ends immediately",
-                f"run '{shlex.join(command)}' to see its error message; it needs Pillow with PNG and JPEG",
+                f"run '{shlex.join(command)}' to see its error message; it needs simplejpeg and Pillow",
             ) from error
 
     def ask(self, data: bytes, patience: float) -> str | None:

@@ -5,6 +5,7 @@ The scan checks only the first bytes (``sniff``, ``describe``); ``decoder`` chec
 
 import codecs
 import struct
+from collections.abc import Iterator
 from typing import Literal
 
 # The vendor's vision pages state both limits for an input image. "20 MB" is taken as the larger of its two meanings: an
@@ -92,22 +93,40 @@ def dimensions(data: bytes) -> tuple[int, int] | None:
     """Width and height in pixels by the header of a PNG or JPEG; None where they cannot be read."""
     if sniff(data) == "png":
         return struct.unpack_from(">II", data, 16) if len(data) >= 24 and data[12:16] == b"IHDR" else None
+    for marker, start, _ in jpeg_segments(data):
+        if is_frame(marker):
+            # Length, precision, height, width (ITU-T T.81, B.2.2).
+            if start + 9 > len(data):
+                return None
+            height, width = struct.unpack_from(">HH", data, start + 5)
+            return width, height
+    return None
+
+
+def is_frame(marker: int) -> bool:
+    """Whether the second byte of a JPEG marker is that of a start of frame."""
+    return 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)
+
+
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """The segments of a JPEG's header: the second byte of the marker, where the marker starts, and where the segment
+    ends, which may be after the data. The last one is that of the first scan."""
     at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
+    while at + 4 <= len(data):
         marker = data[at + 1]
-        if marker == 0xFF:
+        if data[at] == 0 or (data[at] == 0xFF and marker == 0xFF):
+            # Fillers.
             at += 1
+        elif data[at] != 0xFF or marker == 0xD9:
+            return
         elif marker == 0x01 or 0xD0 <= marker <= 0xD8:
             at += 2
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            # A start of frame: length, precision, height, width (ITU-T T.81, B.2.2).
-            if at + 9 > len(data):
-                return None
-            height, width = struct.unpack_from(">HH", data, at + 5)
-            return width, height
         else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return None
+            end = at + 2 + max(2, int.from_bytes(data[at + 2 : at + 4], "big"))
+            yield marker, at, end
+            if marker == 0xDA:
+                return
+            at = end
 
 
 def judge_bytes(size: int) -> str | None:
@@ -132,3 +151,8 @@ def judge_sides(width: int, height: int) -> str | None:
 def broken(detail: str) -> str:
     """The reason for an image that cannot be decoded completely."""
     return f"broken image, {detail}: {_SAVE_AGAIN}"
+
+
+def damaged(detail: str) -> str:
+    """The reason for an image of which a part is wrong, though it can be shown."""
+    return f"broken image, its data are damaged ({detail}): copy it here again; if it looks right, {_SAVE_AGAIN}"
