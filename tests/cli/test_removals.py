@@ -118,7 +118,7 @@ def test_a_sample_with_a_damaged_backup_is_not_removed(
     content = entry["uid"][:32]
     [broken] = (pushed / ".astica-sync" / "backup" / "objects").rglob(f"{content}*")
     broken.chmod(0o644)
-    broken.write_bytes(b"rotten")
+    broken.write_bytes(b"damaged")
     ran = shell("push", "--json", "--store", pushed)
     assert ran.code == 3
     assert "its backup copy is damaged" in ran.json["failed"][0]["reason"]

@@ -19,12 +19,12 @@ def object_of(store: Path, path: str) -> Path:
     )
 
 
-def rot(path: Path) -> None:
+def damage(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1] + b"?")
 
 
-def test_a_rotten_or_missing_object_is_named_and_repaired_from_the_store(shell: Shell, pushed: Path) -> None:
-    rot(object_of(pushed, "Can/000.png"))
+def test_a_damaged_or_missing_object_is_named_and_repaired_from_the_store(shell: Shell, pushed: Path) -> None:
+    damage(object_of(pushed, "Can/000.png"))
     object_of(pushed, "Can/001.png").unlink()
     # Which files there are is looked up, not remembered.
     (pushed / ".astica-sync" / "index.db").unlink()
@@ -40,7 +40,7 @@ def test_a_rotten_or_missing_object_is_named_and_repaired_from_the_store(shell: 
 def test_what_cannot_be_repaired_is_named_with_class_and_file_and_the_exit_code_says_so(
     shell: Shell, pushed: Path
 ) -> None:
-    rot(object_of(pushed, "Can/000.png"))
+    damage(object_of(pushed, "Can/000.png"))
     (pushed / "Can" / "000.png").unlink()
     ran = shell("backup", "verify", "--store", pushed)
     assert ran.code == 1
@@ -59,7 +59,7 @@ def test_verify_fails_when_the_whole_backup_is_missing(shell: Shell, pushed: Pat
 
 
 def test_verifying_in_parts_covers_every_object(shell: Shell, pushed: Path) -> None:
-    rot(object_of(pushed, "Can/000.png"))
+    damage(object_of(pushed, "Can/000.png"))
     (pushed / "Can" / "000.png").unlink()
     parts = [shell("backup", "verify", "--json", "--part", f"{number}/3", "--store", pushed) for number in (1, 2, 3)]
     assert sum(part.json["good"] for part in parts) == 7
@@ -69,7 +69,7 @@ def test_verifying_in_parts_covers_every_object(shell: Shell, pushed: Path) -> N
 
 
 def test_verify_repairs_nothing_while_another_process_writes(shell: Shell, pushed: Path) -> None:
-    rot(object_of(pushed, "Can/000.png"))
+    damage(object_of(pushed, "Can/000.png"))
     hold = (
         "import sys; from pathlib import Path; from astica_sync.local.layout import Layout;"
         "from astica_sync.local.lock import writer_lock\n"
@@ -92,7 +92,7 @@ def test_a_damaged_object_blocks_the_removal_that_relies_on_it(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
     data = (pushed / "Can" / "000.png").read_bytes()
-    rot(object_of(pushed, "Can/000.png"))
+    damage(object_of(pushed, "Can/000.png"))
     (pushed / "Can" / "000.png").unlink()
     ran = shell("push", "--store", pushed)
     assert ran.code == 3
@@ -108,7 +108,7 @@ def test_a_damaged_object_blocks_the_removal_that_relies_on_it(
 def test_a_damaged_object_does_not_block_an_upload(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
-    rot(object_of(pushed, "Can/000.png"))
+    damage(object_of(pushed, "Can/000.png"))
     sandbox.remove_sample(next(one.sample_id for one in sandbox.samples(model_id) if one.class_title == "Can"))
     assert shell("push", "--store", pushed).code == 0
     assert on_service(sandbox, model_id) == in_store(pushed)

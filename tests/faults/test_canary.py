@@ -130,7 +130,7 @@ def broken_settings(sandbox: RunningSandbox, store: Path) -> None:
 
 def broken_backup(sandbox: RunningSandbox, store: Path) -> None:
     for path in (store / ".astica-sync/backup/objects").glob("*/*"):
-        path.write_bytes(b"rotten")
+        path.write_bytes(b"damaged")
 
 
 def over_the_limit(sandbox: RunningSandbox, store: Path) -> None:

@@ -92,7 +92,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def visible(root: Path) -> Iterator[Path]:
-    """The objects a person would find."""
+    """The objects that a user sees."""
     return (path for path in root.glob("objects/*/*") if not path.name.startswith(TEMP_PREFIX))
 
 
@@ -100,7 +100,7 @@ def leftovers(root: Path) -> list[Path]:
     return [path for path in root.rglob("*") if path.name.startswith(TEMP_PREFIX)]
 
 
-def rot(path: Path) -> None:
+def damage(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0x40
     path.write_bytes(data)
@@ -139,7 +139,7 @@ def test_storing_again_writes_nothing(backup: Backup, source: Path, tmp_path: Pa
     assert first.path.stat() == before
 
 
-def test_the_name_of_an_object_found_standing_is_made_durable(backup: Backup, source: Path) -> None:
+def test_the_name_of_an_existing_object_is_made_durable(backup: Backup, source: Path) -> None:
     """Whoever wrote it may have been killed before."""
     backup.put(source, hash_of(PNG))
     fs = FailingDisk()
@@ -160,7 +160,7 @@ def test_a_file_that_changed_since_the_scan_leaves_nothing_behind(backup: Backup
     assert backup.read(hash_of(PNG)) == PNG
 
 
-def test_a_file_that_cannot_be_read_is_its_own_misfortune(backup: Backup, source: Path, tmp_path: Path) -> None:
+def test_a_source_that_cannot_be_read_fails_alone(backup: Backup, source: Path, tmp_path: Path) -> None:
     (tmp_path / "link.png").symlink_to(source)
     os.mkfifo(tmp_path / "pipe.png")
     names = ("absent.png", "link.png", "pipe.png")
@@ -176,10 +176,10 @@ def test_a_file_that_cannot_be_read_is_its_own_misfortune(backup: Backup, source
             later.put(tmp_path / name, hash_of(PNG))
 
 
-def test_a_rotten_object_is_reported_and_healed_when_good_bytes_come_by(backup: Backup, source: Path) -> None:
+def test_a_damaged_object_is_reported_and_replaced_by_the_next_good_copy(backup: Backup, source: Path) -> None:
     content = hash_of(PNG)
     path = backup.put(source, content).path
-    rot(path)
+    damage(path)
     assert "damaged" in str(backup.check(content))
     with pytest.raises(BackupDamaged, match="damaged"):
         backup.read(content)
@@ -188,7 +188,7 @@ def test_a_rotten_object_is_reported_and_healed_when_good_bytes_come_by(backup: 
     assert backup.put(source, content).is_new
     assert backup.read(content) == PNG
 
-    rot(path)
+    damage(path)
     with pytest.raises(BackupDamaged):
         backup.read(content)
     assert backup.put(source, content).is_new
@@ -200,15 +200,15 @@ def test_a_damaged_object_with_another_extension_is_replaced_too(backup: Backup,
     content = hash_of(PNG)
     path = backup.put(source, content).path
     path.rename(path.with_suffix(".jpg"))
-    rot(path.with_suffix(".jpg"))
+    damage(path.with_suffix(".jpg"))
     backup.put(source, content)
     assert backup.read(content) == PNG
     assert len(list(visible(backup.root))) == 1
 
 
-def test_a_rotten_object_stays_when_the_store_has_no_better_bytes(backup: Backup, source: Path) -> None:
+def test_a_damaged_object_stays_while_there_is_no_good_copy(backup: Backup, source: Path) -> None:
     path = backup.put(source, hash_of(PNG)).path
-    rot(path)
+    damage(path)
     before = path.read_bytes()
     source.write_bytes(b"edited")
     with pytest.raises(SourceChanged):
@@ -234,7 +234,7 @@ def test_an_object_lost_after_it_was_stored_is_written_again(backup: Backup, sou
     assert backup.read(hash_of(PNG)) == PNG
 
 
-def test_an_unreadable_object_is_no_proof(backup: Backup, source: Path) -> None:
+def test_an_unreadable_object_does_not_count_as_stored(backup: Backup, source: Path) -> None:
     backup.put(source, hash_of(PNG))
     later = Backup(backup.root, FailingDisk(name="open_read"))
     assert "cannot be read" in str(later.check(hash_of(PNG)))
@@ -243,7 +243,7 @@ def test_an_unreadable_object_is_no_proof(backup: Backup, source: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "../../../etc/passwd", "0" * 31, "0" * 33, "A" * 32, "0" * 32 + "\n"])
-def test_what_is_no_content_hash_never_becomes_a_path(backup: Backup, text: str) -> None:
+def test_text_that_is_not_a_content_hash_never_becomes_a_path(backup: Backup, text: str) -> None:
     with pytest.raises(ValueError, match="not a content hash"):
         backup.find(text)
 
@@ -309,7 +309,9 @@ def test_files_are_compared_rightly_where_reads_come_in_pieces(backup: Backup, s
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.parametrize("step", ["make_folder", "write_synced", "copy_synced", "publish"])
-def test_a_full_disk_says_how_much_is_free_and_leaves_nothing_half_done(source: Path, number: int, step: str) -> None:
+def test_a_full_disk_is_reported_with_its_free_space_and_leaves_nothing_partial(
+    source: Path, number: int, step: str
+) -> None:
     root = source.parents[1] / "backup"
     full = Backup(root, FailingDisk(name=step, failure=OSError(number, os.strerror(number))))
     with pytest.raises(StorageFull, match="MB free in") as failure:
@@ -328,7 +330,7 @@ def test_a_backup_that_cannot_be_written_stops_the_run_and_names_the_folder(sour
     assert "fix the permissions" in failure.value.hint
 
 
-def test_a_name_that_did_not_become_durable_is_no_object(backup: Backup, source: Path, tmp_path: Path) -> None:
+def test_an_object_whose_name_is_not_durable_does_not_count(backup: Backup, source: Path, tmp_path: Path) -> None:
     (tmp_path / "other.jpg").write_bytes(JPEG)
     backup.put(tmp_path / "other.jpg", hash_of(JPEG))
     fs = FailingDisk(name="publish", after=True)
@@ -424,7 +426,7 @@ def test_many_threads_store_the_same_and_different_images_at_once(tmp_path: Path
     assert not leftovers(backup.root)
 
 
-def test_strange_files_in_the_backup_are_passed_over(backup: Backup, source: Path) -> None:
+def test_unknown_files_in_the_backup_are_skipped(backup: Backup, source: Path) -> None:
     stored = backup.put(source, hash_of(PNG))
     (stored.path.parent / "notes.txt").write_text("")
     (stored.path.parent / f"{'0' * 32}.gif").write_text("")
@@ -490,9 +492,9 @@ def fill(backup: Backup, folder: Path, count: int) -> list[str]:
     return contents
 
 
-def test_verify_finds_the_rotten_and_the_missing_and_nothing_else(backup: Backup, tmp_path: Path) -> None:
+def test_verify_finds_damaged_and_missing_objects_and_nothing_else(backup: Backup, tmp_path: Path) -> None:
     contents = fill(backup, tmp_path, 20)
-    rot(backup.find(contents[3]) or Path())
+    damage(backup.find(contents[3]) or Path())
     (backup.find(contents[7]) or Path()).unlink()
     results = {checked.content: checked.reason for checked in backup.verify()}
     assert sorted(results) == sorted(contents)
@@ -519,7 +521,7 @@ def test_repair_takes_the_first_source_with_the_right_bytes(backup: Backup, sour
     content = hash_of(PNG)
     path = backup.put(source, content).path
     assert backup.repair(content, [])
-    rot(path)
+    damage(path)
     (tmp_path / "edited.png").write_bytes(b"edited")
     assert not backup.repair(content, [tmp_path / "edited.png", tmp_path / "absent.png"])
     assert backup.repair(content, [tmp_path / "absent.png", tmp_path / "edited.png", source])

@@ -62,7 +62,7 @@ def test_jq_gets_one_class_back(store: Path) -> None:
 def test_xxhsum_finds_what_is_broken(store: Path) -> None:
     assert run(XXHSUM, store, "xxhsum") == ""
     broken = next((store / ".astica-sync" / "backup").glob("objects/*/*.bin"))
-    broken.write_bytes(b"rot")
+    broken.write_bytes(b"damaged")
     assert run(XXHSUM, store, "xxhsum") == f"broken: {broken.relative_to(store / '.astica-sync' / 'backup')}\n"
 
 

@@ -50,7 +50,7 @@ def test_a_file_over_the_limit_is_refused_without_reading_it(tmp_path: Path) -> 
         assert "limit of 20 MB" in str(decoder.check_bytes((tmp_path / "large.jpg").read_bytes()))
 
 
-def test_a_file_that_cannot_be_read_is_no_verdict_on_the_image(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_not_called_damaged(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "link.png").symlink_to(DAMAGED / "see-through.png")
     with Decoder() as decoder:
@@ -112,7 +112,7 @@ def test_the_exit_code_of_a_worker_is_reported() -> None:
         assert "ended by exit code 7" in str(decoder.check_bytes(good()))
 
 
-def test_a_worker_killed_by_a_machine_short_of_memory_is_not_the_fault_of_the_image(tmp_path: Path) -> None:
+def test_a_worker_killed_for_lack_of_memory_does_not_make_the_image_damaged(tmp_path: Path) -> None:
     once = f"""
 ask()
 if not os.path.exists({str(tmp_path / "killed")!r}):
@@ -131,7 +131,7 @@ def test_a_worker_that_stops_in_the_middle_of_its_answer_is_dead() -> None:
 
 
 @pytest.mark.parametrize("program", [("no such program",), ("false",), (sys.executable, "-c", "input()")])
-def test_a_worker_that_does_not_come_up_is_the_fault_of_no_image(program: tuple[str, ...]) -> None:
+def test_a_worker_that_does_not_start_makes_no_image_damaged(program: tuple[str, ...]) -> None:
     with Decoder(program=program, patience=0.5) as decoder, pytest.raises(StoreError, match="cannot be started"):
         decoder.check_bytes(good())
 

@@ -28,7 +28,7 @@ class BrokenSync:
         os.fsync(descriptor)
 
 
-def test_a_listing_tells_what_each_entry_is_without_following_it(tmp_path: Path, fs: FileSystem) -> None:
+def test_a_listing_has_the_type_of_each_entry_and_follows_no_link(tmp_path: Path, fs: FileSystem) -> None:
     (tmp_path / "file").write_text("12")
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to("file")
@@ -222,7 +222,7 @@ def test_removing_what_is_not_there_is_fine(tmp_path: Path, fs: FileSystem) -> N
     fs.remove(tmp_path / "nothing")
 
 
-def test_the_file_system_tells_its_time_and_its_space(tmp_path: Path, fs: FileSystem) -> None:
+def test_the_file_system_reports_its_time_and_its_space(tmp_path: Path, fs: FileSystem) -> None:
     before = fs.time_ns(tmp_path)
     (tmp_path / "file").write_text("")
     assert before <= (tmp_path / "file").stat().st_mtime_ns <= fs.time_ns(tmp_path)

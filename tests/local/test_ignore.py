@@ -61,7 +61,7 @@ def test_ordinary_names_are_looked_at() -> None:
     assert not any(map(is_hidden, ["a.png", "Icon", "thumbs", "…"]))
 
 
-def test_the_digest_tells_other_rules_from_other_comments(tmp_path: Path) -> None:
+def test_the_digest_depends_on_rules_and_not_on_comments(tmp_path: Path) -> None:
     assert Ignore("*.gif\n").digest == Ignore("# why\r\n*.gif\r\n\r\n").digest
     assert Ignore("*.gif\n").digest != Ignore("*.png\n").digest
     assert Ignore().digest == Ignore.load(tmp_path).digest

@@ -89,7 +89,7 @@ def test_any_first_bytes_get_a_reason_in_one_printable_line(head: bytes) -> None
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_the_header_tells_the_dimensions_without_a_decode(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_header_gives_the_dimensions_without_a_decode(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from PIL import Image
 
     monkeypatch.setattr(PngImagePlugin, "MAX_TEXT_CHUNK", 64 << 20)
@@ -108,7 +108,7 @@ def test_a_jpeg_header_is_read_over_filling_bytes_and_lone_markers() -> None:
 
 @settings(deadline=None)
 @given(st.sampled_from(GOOD), st.integers(0, 400), st.binary(max_size=8))
-def test_a_mutilated_header_is_no_crash(name: str, at: int, patch: bytes) -> None:
+def test_a_damaged_header_does_not_crash(name: str, at: int, patch: bytes) -> None:
     data = (DAMAGED / name).read_bytes()
     sides = dimensions(data[:at] + patch + data[at + len(patch) :])
     assert sides is None or len(sides) == 2
@@ -193,7 +193,7 @@ def test_a_decode_that_runs_out_of_memory_is_a_reason(monkeypatch: pytest.Monkey
 
 @settings(deadline=None)
 @given(st.sampled_from(GOOD), st.integers(8, 3000), st.binary(min_size=1, max_size=4))
-def test_a_mutilated_image_is_good_or_has_a_reason(name: str, at: int, patch: bytes) -> None:
+def test_a_damaged_image_is_accepted_or_has_a_reason(name: str, at: int, patch: bytes) -> None:
     data = (DAMAGED / name).read_bytes()
     verdict = check_image(data[:at] + patch + data[at + len(patch) :])
     assert verdict is None or verdict.isprintable()

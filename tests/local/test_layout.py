@@ -52,7 +52,7 @@ def test_a_store_is_found_from_any_folder_in_it(tmp_path: Path) -> None:
     assert find_store(deep) == find_store(layout.root) == layout
 
 
-def test_no_store_says_what_to_do(tmp_path: Path) -> None:
+def test_a_folder_without_a_store_is_an_error_with_advice(tmp_path: Path) -> None:
     with pytest.raises(NoStore) as caught:
         find_store(tmp_path)
     assert "--store" in caught.value.hint
@@ -119,7 +119,7 @@ def test_a_folder_that_cannot_be_written_is_refused(unprivileged_folder: Path) -
     assert caught.value.hint
 
 
-def test_a_full_disk_is_said_and_leaves_no_store_behind(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_leaves_no_store(tmp_path: Path) -> None:
     class Full(FileSystem):
         def write_synced(self, path: Path, chunks: object, mode: int = 0o666) -> None:
             raise OSError(28, "No space left on device")
@@ -138,7 +138,7 @@ def test_a_link_to_a_store_is_the_store(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"format": 1, "store_id": "x"}'])
-def test_without_a_readable_sentinel_the_store_is_not_itself(tmp_path: Path, text: str) -> None:
+def test_without_a_readable_sentinel_the_store_is_refused(tmp_path: Path, text: str) -> None:
     layout = make(tmp_path)
     layout.sentinel_file.write_text(text)
     with pytest.raises(StoreChanged, match="nothing was removed"):

@@ -53,7 +53,7 @@ def test_a_second_process_gets_an_error_that_names_the_writer(layout: Layout) ->
         assert caught.value.hint
 
 
-def test_a_killed_process_gives_the_lock_back(layout: Layout) -> None:
+def test_the_lock_of_a_killed_process_is_free(layout: Layout) -> None:
     with held_elsewhere(layout) as process:
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -84,7 +84,7 @@ def test_a_refused_process_leaves_the_note_of_the_holder_alone(layout: Layout) -
 
 
 @pytest.mark.parametrize("note", [b"", b"{", b"[]", b'{"pid": 1}', b'{"pid": 1, "command": "x", "since": 1e99}'])
-def test_a_broken_note_still_says_that_it_is_busy(layout: Layout, note: bytes) -> None:
+def test_with_a_damaged_lock_note_the_store_is_still_busy(layout: Layout, note: bytes) -> None:
     with writer_lock(layout):
         (layout.state / "lock-holder.json").write_bytes(note)
         with pytest.raises(StoreBusy, match="another process"), writer_lock(layout):
@@ -111,7 +111,7 @@ def test_a_lock_that_cannot_be_opened_is_an_error_with_advice(layout: Layout) ->
     assert caught.value.hint
 
 
-def test_who_waits_is_seen_and_goes_before_who_need_not(layout: Layout) -> None:
+def test_a_waiting_process_gets_the_lock_before_one_that_can_do_without(layout: Layout) -> None:
     with held_elsewhere(layout) as process, watcher_lock(layout):
         assert not is_wanted(layout)
         patient = subprocess.Popen(

@@ -189,7 +189,7 @@ def test_a_symbolic_link_in_the_target_is_not_followed(kept: Kept) -> None:
 def test_a_broken_or_missing_object_is_named_and_the_others_come_back(kept: Kept) -> None:
     broken, missing = kept.keep("Can/001.jpg", b"one"), kept.keep("Can/002.jpg", b"two")
     kept.keep("Can/003.jpg", b"three")
-    (kept.backup.find(broken) or Path()).write_bytes(b"rot")
+    (kept.backup.find(broken) or Path()).write_bytes(b"damaged")
     (kept.backup.find(missing) or Path()).unlink()
     report = kept.restore()
     assert kept.out() == {"Can/003.jpg": b"three"}

@@ -216,7 +216,7 @@ def test_a_file_is_read_again_when_size_time_or_inode_changed(store: Store, chan
     assert store.scan().hashed == 1
 
 
-def test_a_file_changed_within_the_clock_s_grain_of_its_reading_is_caught(store: Store) -> None:
+def test_a_file_changed_within_the_clock_resolution_of_its_reading_is_noticed(store: Store) -> None:
     """Git's "racy" problem: same size, same times, other bytes."""
     path = store.root / "Can/1.png"
     store.write("Can/1.png", PNG + b"before")
@@ -245,7 +245,7 @@ def test_a_file_changed_within_the_clock_s_grain_of_its_reading_is_caught(store:
     assert store.index.paths_of("Can", after) == ["Can/1.png"]
 
 
-def test_a_scan_puts_in_order_what_one_that_was_killed_left(store: Store) -> None:
+def test_a_scan_repairs_what_a_killed_one_left(store: Store) -> None:
     content = store.write("Can/1.png")
     store.index.write(lambda rows: rows.execute("DROP INDEX file_content"))
     store.scan()
@@ -770,7 +770,7 @@ def test_an_image_is_not_gone_while_a_placeholder_stands_for_it(store: Store) ->
     assert not store.absent("Can/1.png", content)
 
 
-def test_a_wrong_word_of_the_index_removes_nothing(store: Store) -> None:
+def test_a_wrong_entry_of_the_index_removes_nothing(store: Store) -> None:
     content = store.write("Can/1.png")
     store.scan()
     connection = sqlite3.connect(store.layout.index_db)
@@ -792,7 +792,7 @@ def test_what_cannot_be_looked_at_is_not_absent(store: Store, at: str, path: str
     assert store.absent("Can/1.png", "0" * 32, replaced_by=other)
 
 
-def test_a_store_that_is_not_itself_has_nothing_absent(store: Store) -> None:
+def test_a_store_that_is_refused_has_nothing_absent(store: Store) -> None:
     store.scan()
     assert store.absent("Can/1.png", "0" * 32)
     store.layout.sentinel_file.unlink()

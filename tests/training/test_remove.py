@@ -105,7 +105,7 @@ def test_a_model_with_samples_missing_in_the_backup_needs_their_number(
 ) -> None:
     sandbox.add_sample(model_id, "Can", b"made elsewhere")
     broken = next((store / ".astica-sync" / "backup" / "objects").glob("*/*.png"))
-    broken.write_bytes(b"rotten")
+    broken.write_bytes(b"damaged")
     ran = shell("models", "remove", str(model_id), "--yes", "--store", store)
     assert ran.code == 4
     assert "--lose-unmanaged 2" in ran.err
