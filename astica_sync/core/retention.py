@@ -1,6 +1,6 @@
 """Which objects of the backup may be pruned. Only pruning ever deletes bytes, so an object is kept in case of doubt."""
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -50,8 +50,3 @@ def find_claim(stored: StoredObject, claims: Claims) -> Claim | None:
         return Claim.SNAPSHOT
     # Written so that NaN keeps the object.
     return None if stored.last_at < claims.before else Claim.AGE
-
-
-def find_prunable(objects: Iterable[StoredObject], claims: Claims) -> Iterator[StoredObject]:
-    """The objects that may be pruned."""
-    return (stored for stored in objects if find_claim(stored, claims) is None)

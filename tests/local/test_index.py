@@ -99,12 +99,6 @@ def test_totals_follow_every_change(index: Index) -> None:
     assert index.totals() == index.totals() == (1, 3, 3)
 
 
-def test_the_same_image_in_two_classes_is_named(index: Index) -> None:
-    assert list(index.shared_contents()) == [
-        (A, [("Bottle", "Bottle/x.png"), ("Can", "Can/2.png"), ("Can", "Can/old/1.png")]),
-    ]
-
-
 def test_all_files_of_a_sample_are_found(index: Index) -> None:
     assert index.paths_of("Can", A) == ["Can/2.png", "Can/old/1.png"]
     assert index.paths_of("Can", C) == index.paths_of("Glass", A) == []
@@ -282,7 +276,7 @@ def test_a_flipped_byte_is_no_crash(index: Index, path: Path, seed: int) -> None
     path.write_bytes(data)
     try:
         with Index(path, busy_s=0.02) as found:
-            list(found.local_samples(3)), list(found.problems()), list(found.shared_contents())
+            list(found.local_samples(3)), list(found.problems())
             found.totals(), found.folders(), found.known(CAN.folder_id), found.get_meta("ignore_digest")
             found.change([CAN], [file(CAN, "c.png", C)], [])
     except DatabaseError as error:

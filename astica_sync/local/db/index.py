@@ -215,17 +215,6 @@ class Index(CacheFile):
             self.write(lambda connection: _set_meta(connection, "totals", totals))
         return totals[0], totals[1], totals[2]
 
-    def shared_contents(self) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-        """Each content that is in two or more classes, with the (class, path) of all its files."""
-        contents = self._rows(
-            "SELECT content FROM file JOIN folder ON folder.id = file.folder_id WHERE content IS NOT NULL"
-            " GROUP BY content HAVING count(DISTINCT folder.class) > 1"
-        )
-        with self._decoding:
-            for (content,) in list(contents):
-                rows = self._rows(f"{_PLACES} ORDER BY folder.class, folder.path, file.name", (content,))
-                yield content, [(title, join(folder, name)) for title, folder, name in rows]
-
     def paths_of(self, class_title: str, content: str) -> list[str]:
         """All files of one sample, sorted."""
         rows = self._rows(f"{_PLACES} AND folder.class = ?", (content, class_title))
