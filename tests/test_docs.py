@@ -2,9 +2,11 @@
 what the pages show as output is what the commands print."""
 
 import json
+import os
 import re
 import shlex
 import shutil
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -261,6 +263,16 @@ def test_each_shown_command_prints_exactly_what_the_page_shows(page: Path) -> No
     for result in console_examples.run(page):
         shown, printed = (console_examples.normalise(text) for text in (result.shown, result.printed))
         assert shown == printed, f"{page.name}: {result.step.command} prints something else; run: make docs"
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl_prints_what_the_page_of_the_sandbox_shows(sandbox: RunningSandbox, tmp_path: Path) -> None:
+    page = (DOCS / "sandbox.md").read_text("utf-8")
+    found = re.search(r"^\$ (curl .*)\n(\{.*\})$", page, re.MULTILINE)
+    assert found is not None
+    environ = {"PATH": os.environ["PATH"], **_environ(tmp_path, sandbox.url, sandbox.key)}
+    printed = subprocess.run(["sh", "-c", found[1]], env=environ, capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == found[2]
 
 
 @pytest.mark.parametrize(
