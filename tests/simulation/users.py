@@ -216,7 +216,7 @@ class Users:
         store.oracle.backup_lost(store)
         return "journal, index and backup"
 
-    def damage(self, store: "Store", draw: random.Random) -> str:
+    def rot(self, store: "Store", draw: random.Random) -> str:
         found = self._any_object(store, draw)
         if found is None:
             return ""
