@@ -6,12 +6,12 @@ from pathlib import Path
 
 from astica_sync.core.versions.snapshot import ManagedSample, SnapshotDiff, SnapshotSample, diff
 from astica_sync.core.versions.version import Version, find_versions
-from astica_sync.errors import AsticaSyncError, StoreError
+from astica_sync.errors import AsticaSyncError
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import Entry
 from astica_sync.local.backup.manifests import SHORTEST, Manifests
 from astica_sync.local.backup.records import Records
-from astica_sync.local.backup.restore import Restored, restore
+from astica_sync.local.backup.restore import Restored, refuse_store, restore
 from astica_sync.local.db.scores import Score, add_score, read_scores
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.layout import Layout
@@ -127,8 +127,7 @@ class VersionHistory:
             StoreError: the manifest or the target cannot be used. A target inside the store is refused, since its files
                 would become new samples.
         """
-        if to.resolve().is_relative_to(self.layout.root):
-            raise StoreError(f"{to} is inside the store", "Name a folder outside of the store with --to.")
+        refuse_store(to)
         return restore(self.backup, to, self.fs, entries=self._entries(snapshot))
 
     def _entries(self, snapshot: str) -> "Callable[[], list[Entry]]":

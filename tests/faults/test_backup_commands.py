@@ -1,12 +1,17 @@
 """``backup verify``, ``restore`` and ``list`` after something went wrong."""
 
+import contextlib
 import shutil
+import sqlite3
 import subprocess
 import sys
+import time
+import unicodedata
 from pathlib import Path
 
 import pytest
 
+from astica_sync.cli.undo.point_in_time import parse_time
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw, in_store, on_service
 
@@ -147,8 +152,129 @@ def test_restore_needs_no_index_journal_sentinel_or_service(
     sandbox.set_key("another")
     assert shell("backup", "list", "--store", pushed).code == 0
     assert shell("backup", "verify", "--store", pushed).code == 0
-    assert shell("backup", "restore", "--store", pushed, "--to", pushed).code == 0
+    assert shell("backup", "restore", "--store", pushed).code == 0
+    assert in_store(pushed.with_name("store-restored")) == before
+
+
+@pytest.mark.parametrize("to", ["", "Can", "new", "Can/..", "../link", "../link/Can", "../store/.", ".astica-sync"])
+@pytest.mark.parametrize("more", [(), ("--class", "Can")], ids=" ".join)
+def test_a_restore_into_the_store_is_refused(shell: Shell, pushed: Path, to: str, more: tuple[str, ...]) -> None:
+    pushed.with_name("link").symlink_to(pushed)
+    (pushed / "Can" / "000.png").rename(pushed / "Bottle" / "moved.png")
+    before = set(pushed.rglob("*"))
+    ran = shell("backup", "restore", "--store", pushed, "--to", pushed / to, *more)
+    assert ran.code == 1
+    assert "is inside the store" in ran.err and "--to" in ran.err
+    assert set(pushed.rglob("*")) == before
+
+
+@pytest.mark.parametrize("to", ["Can", "../other"])
+def test_named_files_go_to_their_old_place_and_to_no_other_in_a_store(shell: Shell, pushed: Path, to: str) -> None:
+    (pushed / "../other/.astica-sync").mkdir(parents=True)
+    ran = shell("backup", "restore", "Can/000.png", "--store", pushed, "--to", pushed / to)
+    assert ran.code == 1 and "is inside the store" in ran.err
+    assert not (pushed / to / "Can").exists()
+
+
+def test_named_files_come_back_into_the_store(shell: Shell, pushed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = in_store(pushed)
+    wanted = [pushed / "Can" / f"00{number}.png" for number in range(3)]
+    for path in wanted:
+        path.unlink()
+    monkeypatch.chdir(pushed / "Can")
+    ran = shell("backup", "restore", "000.png", "Can/001.png", str(wanted[2]))
+    assert ran.code == 0, ran.err
+    assert "3 files written" in ran.out
     assert in_store(pushed) == before
+    assert "0 files written, 1 already there" in shell("backup", "restore", "000.png").out
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        (("Can/0O0.png",), "Did you mean 'Can/00"),
+        (("../elsewhere.png",), "backup list"),
+        (("--class", "Cam"), "Did you mean 'Can'?"),
+        (("--class", "zzzzzz"), "backup list"),
+    ],
+)
+def test_an_unknown_file_or_class_is_an_error(shell: Shell, pushed: Path, wrong: tuple[str, ...], hint: str) -> None:
+    ran = shell("backup", "restore", "--store", pushed, *wrong)
+    assert ran.code == 1
+    assert "the backup has no" in ran.err and hint in ran.err
+    assert not pushed.with_name("store-restored").exists()
+
+
+def test_a_class_may_be_typed_in_another_unicode_form(shell: Shell, pushed: Path) -> None:
+    draw(pushed / "Büchse" / "1.png", 50)
+    assert shell("push", "--store", pushed).code == 0
+    for form in ("NFC", "NFD"):
+        ran = shell("backup", "restore", "--store", pushed, "--class", unicodedata.normalize(form, "Büchse"))
+        assert ran.code == 0, ran.err
+        assert "1 file written" in ran.out or "1 already there" in ran.out
+
+
+def test_what_was_deleted_lately_comes_back_and_nothing_else(shell: Shell, pushed: Path) -> None:
+    shell.environ["ASTICA_QUARANTINE"] = "0"
+    can = pushed / "Can"
+    wanted = in_store(pushed)
+    (can / "000.png").unlink()
+    (can / "001.png").rename(pushed / "Bottle" / "moved.png")
+    (can / "002.png").rename(can / "renamed.png")
+    overwritten = (can / "003.png").read_bytes()
+    draw(can / "003.png", 90)
+    for _ in range(2):
+        assert shell("push", "--store", pushed, "--yes").code == 0
+    # Deleted, and not yet pushed.
+    (pushed / "Bottle" / "000.png").unlink()
+    ran = shell("backup", "restore", "--since", "yesterday", "--store", pushed)
+    assert ran.code == 0, ran.err
+    assert "2 files written, 0 already there, 0 failed" in ran.out
+    assert (can / "000.png").exists() and (pushed / "Bottle" / "000.png").exists()
+    assert not (can / "001.png").exists() and not (can / "002.png").exists()
+    assert (can / "003.png").read_bytes() != overwritten, "the path was not free"
+    assert wanted - in_store(pushed), "what was moved and what was overwritten"
+    again = shell("backup", "restore", "--since", "yesterday", "--store", pushed)
+    assert "0 files written, 0 already there, 0 failed" in again.out
+    assert shell("push", "--store", pushed).code == 0
+
+
+def test_what_was_deleted_before_that_time_stays_deleted(shell: Shell, pushed: Path) -> None:
+    shell.environ["ASTICA_QUARANTINE"] = "0"
+    (pushed / "Can" / "000.png").unlink()
+    for _ in range(2):
+        assert shell("push", "--store", pushed).code == 0
+    tomorrow = time.strftime("%Y-%m-%dT%H:%M", time.localtime(time.time() + 86_400))
+    for since, written in (("0m", 0), (tomorrow, 0), ("1h", 1)):
+        ran = shell("backup", "restore", "--since", since, "--store", pushed)
+        assert f"{written} file" in ran.out, since
+
+
+@pytest.mark.parametrize("wrong", ["", "soon", "3x", "2026-13-01", "d", "-1d", "99999999999999d"])
+def test_an_unknown_time_is_wrong_usage(shell: Shell, pushed: Path, wrong: str) -> None:
+    ran = shell("backup", "restore", "--since", wrong, "--store", pushed)
+    assert ran.code == 2 and "is not a time" in ran.err
+
+
+def test_a_time_on_the_command_line() -> None:
+    noon = time.mktime((2026, 3, 29, 12, 0, 0, 0, 0, -1))
+    assert parse_time("today", noon) == time.mktime((2026, 3, 29, 0, 0, 0, 0, 0, -1))
+    assert parse_time("yesterday", noon) == time.mktime((2026, 3, 28, 0, 0, 0, 0, 0, -1))
+    assert parse_time("12h", noon) == noon - 43_200
+    assert parse_time("2w", noon) == noon - 14 * 86_400
+    assert parse_time("2026-03-28t14:30", noon) == time.mktime((2026, 3, 28, 14, 30, 0, 0, 0, -1))
+
+
+@pytest.mark.parametrize(
+    "path", ["../planted.png", "/planted.png", ".ssh/planted", "Can/.ssh/keys", "Can/../../x", "Can"]
+)
+def test_planted_rows_of_the_journal_restore_nothing(shell: Shell, pushed: Path, path: str) -> None:
+    (pushed / "Can" / "000.png").unlink()
+    with contextlib.closing(sqlite3.connect(pushed / ".astica-sync/journal.db")) as journal, journal:
+        journal.execute("UPDATE mark SET path = ?", (path.encode(),))
+    before = set(pushed.parent.rglob("*"))
+    shell("backup", "restore", "--since", "yesterday", "--store", pushed)
+    assert set(pushed.parent.rglob("*")) == before
 
 
 @pytest.mark.parametrize("command", ["list", "verify", "restore"])

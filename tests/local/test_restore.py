@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -15,19 +17,22 @@ from astica_sync.core.model import Problem
 from astica_sync.errors import StorageFull, StoreError
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import Entry
-from astica_sync.local.backup.restore import Restored, restore
+from astica_sync.local.backup.restore import Restored, refuse_store, restore
 from astica_sync.local.filesystem import FileSystem
+
+JPEG = b"\xff\xd8\xff"
 
 
 class Kept:
-    """A backup that is filled with texts under the names of files."""
+    """A backup that is filled with texts under the names of files; each begins as an image does."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.backup = Backup(folder / "backup", FileSystem())
 
-    def keep(self, path: str, data: bytes, class_title: str | None = None) -> str:
+    def keep(self, path: str, data: bytes, class_title: str | None = None, start: bytes = JPEG) -> str:
         source = self.folder / "source"
+        data = start + data
         source.write_bytes(data)
         content = xxhash.xxh3_128(data).hexdigest()
         self.backup.put(source, content)
@@ -40,7 +45,11 @@ class Kept:
 
     def out(self) -> dict[str, bytes]:
         root = self.folder / "out"
-        return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        return {
+            str(path.relative_to(root)): path.read_bytes().removeprefix(JPEG)
+            for path in root.rglob("*")
+            if path.is_file()
+        }
 
 
 @pytest.fixture
@@ -72,7 +81,7 @@ def test_a_restored_file_shares_no_inode_with_the_backup(kept: Kept) -> None:
     content = kept.keep("Can/001.jpg", b"one")
     kept.restore()
     (kept.folder / "out" / "Can" / "001.jpg").write_bytes(b"edited")
-    assert kept.backup.read(content) == b"one"
+    assert kept.backup.read(content) == JPEG + b"one"
 
 
 def test_one_class_alone_comes_back_where_one_is_asked_for(kept: Kept) -> None:
@@ -149,6 +158,13 @@ def test_files_come_back_where_the_file_system_knows_no_hard_links(kept: Kept, m
         ("Can", "Can"),
         (".astica-sync", ".astica-sync/journal.db"),
         ("Can", "Can/.astica-sync/store.json"),
+        (".ssh", ".ssh/authorized_keys"),
+        ("Can", "Can/.bashrc"),
+        ("Can", "Can/.git/hooks/post-checkout"),
+        ("Can", "Can/..."),
+        (".", "./a.jpg"),
+        ("Can", "Can/" + "x" * 300),
+        ("x" * 300, "x" * 300 + "/a.jpg"),
         ("Can", "Bottle/001.jpg"),
     ],
 )
@@ -157,7 +173,59 @@ def test_an_edited_catalog_writes_nothing_outside_its_class_folders(kept: Kept, 
     before = set(kept.folder.rglob("*"))
     report = kept.restore()
     assert [problem.path for problem in report.problems] == [path]
-    assert set(kept.folder.rglob("*")) - before == {kept.folder / "out"}
+    assert {path.name for path in set(kept.folder.rglob("*")) - before} <= {"out", "Can"}
+
+
+def test_a_path_longer_than_any_system_has_is_no_entry(kept: Kept) -> None:
+    kept.keep("Can/" + "x/" * 3000 + "a.jpg", b"one")
+    kept.keep("Can/001.jpg", b"one")
+    assert kept.restore() == Restored(1, 0, (), ())
+
+
+@pytest.mark.parametrize("start", [b"#!/bin/sh\n", b"[Desktop Entry]\n", b"\x7fELF", b"", b"GIF89a"])
+def test_what_is_not_an_image_is_not_restored(kept: Kept, start: bytes) -> None:
+    kept.keep("Can/001.jpg", b"one", start=start)
+    report = kept.restore()
+    assert report.problems == (Problem("Can/001.jpg", "not a PNG or JPEG image"),)
+    assert kept.out() == {}
+
+
+def test_a_store_below_the_target_gets_no_file(kept: Kept) -> None:
+    for path in ("photos/Can/001.jpg", "photos/002.jpg", "Can/003.jpg"):
+        kept.keep(path, b"one")
+    (kept.folder / "out" / "photos" / ".astica-sync").mkdir(parents=True)
+    report = kept.restore()
+    assert [problem.reason for problem in report.problems] == ["its folder is a store"] * 2
+    assert set(kept.out()) == {"Can/003.jpg"}
+
+
+@pytest.mark.parametrize(
+    "spelling", ["store", "store/Can", "store/new/deep", "store/Can/..", "link", "link/Can", "other/x"]
+)
+def test_a_folder_in_a_store_is_no_target_however_it_is_written(tmp_path: Path, spelling: str) -> None:
+    for store in ("store", "other"):
+        (tmp_path / store / ".astica-sync").mkdir(parents=True)
+    (tmp_path / "store" / "Can").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "store")
+    with pytest.raises(StoreError, match="is inside the store"):
+        refuse_store(tmp_path / spelling)
+    refuse_store(tmp_path)
+    refuse_store(tmp_path / "store-restored")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to mount")
+def test_a_folder_mounted_from_a_store_is_no_target(tmp_path: Path) -> None:
+    (tmp_path / "store" / ".astica-sync").mkdir(parents=True)
+    (tmp_path / "seen").mkdir()
+    script = (
+        "import sys; from pathlib import Path; from astica_sync.local.backup.restore import refuse_store\n"
+        "refuse_store(Path(sys.argv[1]))"
+    )
+    mounted = ["unshare", "-m", "sh", "-c", 'mount --bind "$1" "$2" && exec "$3" -c "$4" "$2/new"', "sh"]
+    ran = subprocess.run(
+        [*mounted, tmp_path / "store", tmp_path / "seen", sys.executable, script], capture_output=True, text=True
+    )
+    assert "StoreError" in ran.stderr, ran.stderr
 
 
 @settings(deadline=None, max_examples=30)
@@ -200,8 +268,8 @@ def test_a_broken_or_missing_object_is_named_and_the_others_come_back(kept: Kept
 
 
 def test_a_name_the_target_cannot_hold_is_a_problem_and_a_full_disk_ends_it(kept: Kept) -> None:
-    kept.keep("Can/001.jpg", b"one")
-    kept.backup.add_samples([("Can", f"Can/{'x' * 300}", xxhash.xxh3_128(b"one").hexdigest())], at=0)
+    content = kept.keep("Can/001.jpg", b"one")
+    kept.backup.add_samples([("Can", f"Can/{'x' * 300}", content)], at=0)
     report = kept.restore()
     assert report.written == 1
     assert [problem.reason for problem in report.problems] == ["cannot be written: File name too long"]

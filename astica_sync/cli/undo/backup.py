@@ -1,10 +1,12 @@
 """``astica-sync backup``."""
 
 import contextlib
+import os
 import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +17,13 @@ from astica_sync.cli.context import find, open_store, store_option
 from astica_sync.cli.exit_codes import DONE, ERROR
 from astica_sync.cli.render.text import first, json_line, json_name, number, safe
 from astica_sync.cli.render.waits import Waits
+from astica_sync.cli.undo.catalog_names import find_paths, find_title
+from astica_sync.cli.undo.point_in_time import PointInTime
 from astica_sync.errors import GuardRefused, StoreError
 
 if TYPE_CHECKING:
     from astica_sync.local.backup.backup import Backup, VerifyResult
+    from astica_sync.local.backup.catalog import Entry
     from astica_sync.local.layout import Layout
 
 
@@ -142,29 +147,56 @@ def verify(store: Path | None, part: tuple[int, int], as_json: bool) -> int:
 
 
 @backup.command("restore")
+@click.argument("names", metavar="[FILE]...", nargs=-1)
 @store_option
 @click.option(
     "--to",
     type=click.Path(path_type=Path, file_okay=False),
-    help="The folder to write to; by default NAME-restored next to the store.",
+    help="The folder to write to; by default NAME-restored next to the store, and the store with FILE or --since.",
 )
-@click.option("--class", "class_title", help="Restore only this class.")
-def restore(store: Path | None, to: Path | None, class_title: str | None) -> int:
-    """Write the class folders from the backup.
+@click.option("--class", "class_title", metavar="TITLE", help="Restore only this class.")
+@click.option(
+    "--since",
+    type=PointInTime(),
+    help="Restore what was deleted since then and is nowhere in the store: yesterday, 12h, 3d, 2026-11-27.",
+)
+def restore(
+    names: tuple[str, ...], store: Path | None, to: Path | None, class_title: str | None, since: float | None
+) -> int:
+    """Write class folders, or single files, from the backup.
 
-    Never overwrites a file and never writes outside of the target folder.
+    Never overwrites a file and never writes outside of the target folder. Into the store it writes only the files that
+    you name, and with --since what was deleted.
 
     \b
     astica-sync backup restore --to ~/rescued
     astica-sync backup restore --class Can
+    astica-sync backup restore Can/001.jpg
+    astica-sync backup restore --since yesterday
     """
+    from astica_sync.local.backup.restore import is_same_folder, refuse_store
     from astica_sync.local.backup.restore import restore as restore_files
     from astica_sync.local.filesystem import FileSystem
 
+    if names and since is not None:
+        raise click.UsageError("Give either FILE or --since.")
     layout, objects = _open(store)
-    to = to or layout.root.with_name(f"{layout.root.name}-restored")
+    chosen = bool(names) or since is not None
+    to = to or (layout.root if chosen else layout.root.with_name(f"{layout.root.name}-restored"))
+    if not (chosen and is_same_folder(to, layout.root)):
+        refuse_store(to)
+    title = None if class_title is None else find_title(objects, class_title)
+    paths = find_paths(objects, layout.root, names)
+    entries = None
+    if since is not None:
+        removed = [entry for entry in _removed(layout, objects, since) if not os.path.lexists(to / entry.path)]
+        entries = partial(iter, removed)
     done = restore_files(
-        objects, to, FileSystem(), wanted=lambda entry: class_title is None or entry.class_title == class_title
+        objects,
+        to,
+        FileSystem(),
+        wanted=lambda entry: title in (None, entry.class_title) and (not paths or entry.path in paths),
+        entries=entries,
     )
     problems = [f"! {safe(problem.path)}  ({problem.reason})" for problem in done.problems]
     for line in first(problems, len(problems), 20):
@@ -178,6 +210,23 @@ def restore(store: Path | None, to: Path | None, class_title: str | None) -> int
         f"{len(problems):,} failed"
     )
     return ERROR if problems else DONE
+
+
+def _removed(layout: "Layout", objects: "Backup", since: float) -> "list[Entry]":
+    from astica_sync.clock import SystemClock
+    from astica_sync.local.backup.removed_samples import removed_since
+    from astica_sync.local.db.index import Index
+    from astica_sync.local.db.journal import Journal
+    from astica_sync.local.identity import read_sentinel
+    from astica_sync.local.scan.scanner import scan_store
+
+    with (
+        contextlib.closing(Index(layout.index_db)) as index,
+        contextlib.closing(Journal(layout.journal_db, "restore")) as journal,
+    ):
+        scan_store(layout, index, clock=SystemClock())
+        in_store = {sample.content for sample in index.local_samples(read_sentinel(layout).model_id)}
+        return removed_since(journal, objects, since, in_store)
 
 
 @backup.command("prune")

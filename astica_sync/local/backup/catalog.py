@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.filesystem import MAX_INT64, FileSystem
 from astica_sync.local.jsonl import append_jsonl, parse_line, read_jsonl, read_lines
 
 CONTENT = re.compile(r"[0-9a-f]{32}")
+LONGEST_PATH = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Catalog:
             OSError: the file exists and cannot be read.
         """
         for fields in read_jsonl(self._files, self._path):
-            entry = _from_fields(fields)
+            entry = entry_of(fields)
             if entry is not None:
                 yield entry
 
@@ -91,7 +92,8 @@ def _to_fields(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _from_fields(fields: dict[str, Any]) -> Entry | None:
+def entry_of(fields: dict[str, Any]) -> Entry | None:
+    """The entry of one line; None where this program never writes such a line."""
     try:
         entry = Entry(
             _text(fields["class"]),
@@ -103,13 +105,14 @@ def _from_fields(fields: dict[str, Any]) -> Entry | None:
         )
     except (ValueError, TypeError, KeyError, OverflowError):
         return None
-    # The content hash becomes part of a path in the backup.
-    return entry if CONTENT.fullmatch(entry.content) else None
+    # The content hash becomes part of a path in the backup. What no system could have as a path or a size was planted.
+    sound = CONTENT.fullmatch(entry.content) and len(entry.path) <= LONGEST_PATH and 0 <= entry.size <= MAX_INT64
+    return entry if sound and len(entry.class_title) <= LONGEST_PATH else None
 
 
 def _is_about(line: bytes, contents: Container[str]) -> bool:
     fields = parse_line(line)
-    entry = None if fields is None else _from_fields(fields)
+    entry = None if fields is None else entry_of(fields)
     return entry is not None and entry.content in contents
 
 

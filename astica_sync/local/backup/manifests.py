@@ -16,7 +16,7 @@ from astica_sync.core.model import LocalSample
 from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample, UnmanagedSample, to_local_samples
 from astica_sync.errors import BackupDamaged, StoreError
 from astica_sync.local.backup.backup import Backup
-from astica_sync.local.backup.catalog import CONTENT, Entry
+from astica_sync.local.backup.catalog import CONTENT, Entry, entry_of
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.jsonl import format_line, parse_line, read_lines
 
@@ -71,10 +71,12 @@ class Manifests:
         """
         self.check(snapshot)
         for fields in self._fields(snapshot):
-            if "content" in fields:
-                yield ManagedSample(str(fields["class"]), str(fields["content"]), str(fields["path"]))
-            else:
-                yield UnmanagedSample(str(fields["class"]), str(fields["uid"]), int(fields["sample_id"]))
+            sample = _sample(fields)
+            if sample is None:
+                raise _invalid(snapshot)
+            yield (
+                ManagedSample(sample.class_title, sample.content, sample.path) if isinstance(sample, Entry) else sample
+            )
 
     def entries(self, snapshot: str) -> Iterator[Entry]:
         """The managed samples of a snapshot as entries of the catalog, for restoring.
@@ -84,15 +86,11 @@ class Manifests:
         """
         self.check(snapshot)
         for fields in self._fields(snapshot):
-            if "content" in fields:
-                yield Entry(
-                    str(fields["class"]),
-                    str(fields["path"]),
-                    str(fields["content"]),
-                    str(fields["extension"]),
-                    int(fields["size"]),
-                    0.0,
-                )
+            sample = _sample(fields)
+            if sample is None:
+                raise _invalid(snapshot)
+            if isinstance(sample, Entry):
+                yield sample
 
     def local_samples(self, snapshot: str, model_id: int) -> list[LocalSample]:
         """The managed samples of a snapshot as the local side of a push, sorted by uid.
@@ -183,10 +181,25 @@ class Manifests:
                 fields = parse_line(line)
                 if fields is None:
                     # It is written whole, so it has no torn lines; one line less would be another data set.
-                    raise BackupDamaged(f"snapshot {snapshot[:8]} is damaged: one of its lines is invalid", _COPY_HINT)
+                    raise _invalid(snapshot)
                 yield fields
         except OSError as error:
             raise BackupDamaged(f"snapshot {snapshot[:8]} cannot be read: {error.strerror}", _COPY_HINT) from error
+
+
+def _sample(fields: dict[str, Any]) -> Entry | UnmanagedSample | None:
+    """What one line says; None where this program never writes such a line. The name of a manifest is the hash of its
+    bytes, which anyone can compute."""
+    try:
+        if "content" not in fields:
+            return UnmanagedSample(str(fields["class"]), str(fields["uid"]), int(fields["sample_id"]))
+        return entry_of({**fields, "added_at": "1970-01-01T00:00:00Z"})
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _invalid(snapshot: str) -> BackupDamaged:
+    return BackupDamaged(f"snapshot {snapshot[:8]} is damaged: one of its lines is invalid", _COPY_HINT)
 
 
 def _batches(samples: Iterable[SnapshotSample]) -> Iterator[list[SnapshotSample]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from astica_sync.core.model import ModelInfo
 from astica_sync.core.versions.matching import Adopted
 from astica_sync.errors import BackupDamaged, StoreError
+from astica_sync.local.backup.catalog import CONTENT
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.jsonl import append_jsonl, read_jsonl
 
@@ -45,8 +46,11 @@ class Records:
                 trained_at = None if fields["trained_at"] is None else float(fields["trained_at"])
                 name, seen_at = str(fields["version"]), float(fields["seen_at"])
                 snapshot = None if fields["snapshot"] is None else str(fields["snapshot"])
-            except (KeyError, TypeError, ValueError):
+            except (KeyError, TypeError, ValueError, OverflowError):
                 continue
+            if snapshot is not None and CONTENT.fullmatch(snapshot) is None:
+                # It becomes part of a path.
+                snapshot = None
             # Two processes may have recorded one version at the same time.
             place = places.setdefault((name, trained_at), len(versions))
             if place == len(versions):
@@ -99,7 +103,7 @@ class Records:
                         proven=fields.get("likely") is not True,
                     )
                 )
-            except (KeyError, TypeError, ValueError):
+            except (KeyError, TypeError, ValueError, OverflowError):
                 continue
         return adopted
 

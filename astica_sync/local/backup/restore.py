@@ -1,10 +1,15 @@
-"""Restoring class folders from the backup alone: byte for byte, and without overwriting any file."""
+"""Restoring class folders from the backup alone: byte for byte, and without overwriting any file.
+
+The catalog may have come in a downloaded archive, so it chooses no place outside the class folders of the target, none
+in a store, and nothing that no scan would take: a hidden file, or one that is not an image.
+"""
 
 import contextlib
 import errno
 import itertools
+import os
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +20,7 @@ from astica_sync.errors import StorageFull, StoreError
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import Entry
 from astica_sync.local.filesystem import FileSystem, Kind, kind_of, temp_name
+from astica_sync.local.image.format import HEAD_BYTES, sniff
 from astica_sync.local.layout import STATE_DIR
 
 
@@ -42,7 +48,8 @@ def restore(
 ) -> Restored:
     """Writes the files of the backup's catalog, or of ``entries``, for which ``wanted`` is true, to the folder ``to``.
 
-    Of several images of one path the last one is restored. Memory use is about 250 bytes per file.
+    Of several images of one path the last one is restored. Memory use is about 250 bytes per file. Whether ``to`` may
+    be a store is for the caller, see ``refuse_store``; a store inside of ``to`` gets no file.
 
     Raises:
         StorageFull: the disk is full.
@@ -74,6 +81,34 @@ def restore(
     return Restored(written, already_there, tuple(older), tuple(problems))
 
 
+def refuse_store(to: Path) -> None:
+    """Refuses a target in a store: its class folders would become new samples, what was moved in its old class too.
+
+    Raises:
+        StoreError: the folder, or one above it, is a store, however its path is written.
+    """
+    for folder in _existing(to):
+        if os.path.lexists(folder / STATE_DIR):
+            raise StoreError(
+                f"{to} is inside the store {folder}, and what is restored there would become new samples",
+                "Name a folder outside of the store with --to.",
+            )
+
+
+def is_same_folder(one: Path, other: Path) -> bool:
+    """Whether both are the same folder, through links and on file systems that ignore case as well."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+def _existing(path: Path) -> Iterator[Path]:
+    """The real folder and those above it, from the first one that exists."""
+    real = Path(os.path.realpath(path))
+    yield from (folder for folder in (real, *real.parents) if folder.is_dir())
+
+
 class _NotRestored(Exception):
     """One file was not restored; the message is the reason."""
 
@@ -100,6 +135,9 @@ def _restore_file(backup: Backup, root: Path, entry: Entry, files: FileSystem) -
             raise _NotRestored("another file exists at this path; it was not changed")
         if reason := backup.check(entry.content):
             raise _NotRestored(reason)
+        with files.open_read(source) as file:
+            if sniff(file.read(HEAD_BYTES)) is None:
+                raise _NotRestored("not a PNG or JPEG image")
         files.make_folder(target.parent)
         temp = temp_name(target)
         files.copy_synced(source, temp)
@@ -117,9 +155,11 @@ def _restore_file(backup: Backup, root: Path, entry: Entry, files: FileSystem) -
 def _safe_parts(entry: Entry) -> list[str]:
     """The parts of a path inside the folder of the class and nowhere else; the catalog may have been edited."""
     parts = entry.path.split("/")
-    outside = any(part in ("", ".", "..", STATE_DIR) or "\0" in part for part in parts)
+    outside = any(part in ("", ".", "..") or "\0" in part for part in parts)
     if outside or len(parts) < 2 or unicodedata.normalize("NFC", parts[0]) != entry.class_title:
         raise _NotRestored("the path in the catalog is not inside the folder of its class")
+    if any(part.startswith(".") for part in parts):
+        raise _NotRestored("a hidden file or folder is never a sample")
     return parts
 
 
@@ -128,6 +168,8 @@ def _check_parents(target: Path, root: Path, files: FileSystem) -> None:
         with contextlib.suppress(FileNotFoundError):
             if kind_of(files.lstat(parent)) is not Kind.FOLDER:
                 raise _NotRestored("a file exists where one of its folders must be; it was not changed")
+            if os.path.lexists(parent / STATE_DIR):
+                raise _NotRestored("its folder is a store")
 
 
 def _key(entry: Entry) -> int:
