@@ -69,6 +69,8 @@ class Account:
     trainings: list[Training] = field(default_factory=list)
     models: list[Model] = field(default_factory=list)
     draw: random.Random = field(init=False)
+    odd_date: Any = None
+    """What is shown in place of the date of the version."""
 
     def __post_init__(self) -> None:
         self.draw = random.Random(self.terms.seed)
@@ -109,7 +111,7 @@ class Account:
         if name:
             shown["model_version"] = name
         if date:
-            shown["date_trained"] = number(date)
+            shown["date_trained"] = number(date) if self.odd_date is None else self.odd_date
         return shown
 
     def list_body(self, reported: Reported, model: int, number: Callable[[int], Any]) -> bytes:

@@ -12,16 +12,19 @@ import contextlib
 import functools
 import itertools
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 from astica_sync import sqlite
+from astica_sync.local.db import detections as detections_module
 from astica_sync.local.db import index as index_module
 from astica_sync.local.db import journal as journal_module
 from astica_sync.local.layout import Layout
 from astica_sync.remote import rate_limit_db as rate_limit_db_module
 from astica_sync.remote import rate_limiter as rate_limiter_module
+from astica_sync.training import detect as detect_module
 from tests.simulation.world import Crash, Process, current
 
 # Databases in memory are found by their name in the whole process, and two stages must not meet.
@@ -173,9 +176,11 @@ class Databases:
             layout = Layout(Path(f"{self.base}/{machine}/{store}"))
             if self._in_files:
                 layout.state.mkdir(parents=True, exist_ok=True)
-            names += [layout.index_db, layout.journal_db]
+            detections = layout.state / "detections.db"
+            names += [layout.index_db, layout.journal_db, detections]
             # A database in memory exists as long as a connection is open.
-            self.keeper(str(layout.index_db)), self.keeper(str(layout.journal_db))
+            self.keeper(str(layout.index_db)), self.keeper(str(layout.journal_db)), self.keeper(str(detections))
+            detections_module.Detections(detections).close()
             index_module.Index(layout.index_db).close()
             journal_module.Journal(layout.journal_db).close()
         sqlite.upgrade_schema(self.keeper(str(ledger)), rate_limit_db_module.SCHEMA)
@@ -278,11 +283,30 @@ class SimIndex(index_module.Index):
                 self.scans.discard(name)
 
 
+class SimThreadPool:
+    """A ``ThreadPoolExecutor`` that does everything at once."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def submit(self, work: Callable[..., Any], *args: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(work(*args))
+        except Exception as error:  # noqa: BLE001
+            future.set_exception(error)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        pass
+
+
 @contextlib.contextmanager
 def installed(databases: Databases) -> Iterator[None]:
     """While it lasts, the modules under test open their databases here."""
     before = sqlite.sqlite3, rate_limiter_module.RateLimitDb, rate_limiter_module.os
     before_databases, SimLedger.databases = SimLedger.databases, databases
+    before_pool, detect_module.ThreadPoolExecutor = detect_module.ThreadPoolExecutor, SimThreadPool
     sqlite.sqlite3 = _Module(databases)  # type: ignore[attr-defined]
     rate_limiter_module.RateLimitDb = SimLedger  # type: ignore[misc]
     rate_limiter_module.os = _Processes()  # type: ignore[assignment]
@@ -290,4 +314,5 @@ def installed(databases: Databases) -> Iterator[None]:
         yield
     finally:
         SimLedger.databases = before_databases
+        detect_module.ThreadPoolExecutor = before_pool
         sqlite.sqlite3, rate_limiter_module.RateLimitDb, rate_limiter_module.os = before  # type: ignore[attr-defined, misc]

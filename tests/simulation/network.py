@@ -296,4 +296,6 @@ def _name(path: str, fields: dict[str, Any]) -> str:
         return f"remove class {fields['class_id']}"
     if path in ("/model/model_train", "/model/create"):
         return f"train {fields['model_id']}" if "model_id" in fields else f"create {fields['dataset_title']!r}"
+    if path == "/detect":
+        return f"detect with version {fields['model_version']}"
     return "view" if "model_id" in fields else "list"

@@ -17,6 +17,7 @@ from astica_sync.core.model import complete_uid, fold_title, make_scope, make_ui
 from astica_sync.core.plan.decision import RemovalReason
 from astica_sync.core.plan.guard import Allowance, Refusal
 from astica_sync.core.plan.plan import Plan
+from astica_sync.errors import BadKey
 from tests.simulation.filesystem import Node
 from tests.simulation.oracle_versions import VersionsOracle
 from tests.simulation.service import MODEL, Seen, Service
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 QUARANTINE = 60.0
 DAY = 24 * 3600.0
+MOST_TAKEN = 2
+"""How often a store may remove what another one sends again: once by what it knew, once by a view that was late."""
+REFUSAL = b"This image cannot be used"
+"""How the service begins to say that a sample is refused for its own sake."""
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -65,6 +70,9 @@ class Notes:
     """The samples of the plan whose image is nowhere in the store, by id, and their class titles."""
     repeats: set[str] = field(default_factory=set)
     """What the user must agree to before it is sent again."""
+    refused: set[str] = field(default_factory=set)
+    """The samples that were refused for their own sake, in the run of that name."""
+    key_refused: bool = False
     ahead: int = 0
     """How many views were given whose counts were ahead of their lists."""
     changes: int = 0
@@ -113,6 +121,8 @@ class Ledger:
     damaged: dict[str, float] = field(default_factory=dict)
     excused: set[str] = field(default_factory=set)
     losses: list[Loss] = field(default_factory=list)
+    taken: dict[str, int] = field(default_factory=dict)
+    """How often a sample that another store had sent was removed since the image was last in this one, by uid."""
 
 
 class Oracle:
@@ -123,6 +133,7 @@ class Oracle:
         self.service = service
         self.books: dict[str, Ledger] = defaultdict(Ledger)
         self.lies = False
+        self.stores: list[Store] = []
         self.versions = VersionsOracle(world, self, service.account)
 
     def book(self, store: "Store") -> Ledger:
@@ -140,6 +151,9 @@ class Oracle:
         notes: Notes = run.oracle_notes
         notes.views_since_plan = 0
         notes.planned_at = self.world.time
+        local = {_uid(title, content) for title, content in self.local(run.store)} if self.book(run.store).taken else ()
+        for uid in local:
+            self.book(run.store).taken.pop(uid, None)
         notes.lost = self._lost(run, plan)
         notes.forbidden = _massacred(plan, run.store.allowance, self._recent_losses(run) if notes.lost else Counter())
         for uid in plan.forgets:
@@ -219,17 +233,22 @@ class Oracle:
 
     def delivered(self, run: "Run", path: str, fields: dict[str, Any], reply: "Reply") -> None:
         notes: Notes = run.oracle_notes
-        if run.report is not None and b"Invalid API key" in getattr(reply.outcome, "body", b""):
-            run.refused = self.world.time, run.asked_with
+        if b"Invalid API key" in getattr(reply.outcome, "body", b""):
+            notes.key_refused = True
+            if run.report is not None:
+                run.refused = self.world.time, run.asked_with
         if self.versions.delivered(run, path, fields, reply):
             return
         if path == "/model/view":
             if reply.view is not None:
+                # What has our uid and other bytes is somebody else's.
+                forged = self.service.forged
                 whole = {
                     seen.sample_id: Seen(
                         seen.sample_id, complete_uid(seen.uid, MODEL, seen.title), seen.class_id, seen.title
                     )
                     for seen in reply.view
+                    if seen.sample_id not in forged
                 }
                 notes.views.append(View(reply.asked, whole))
                 notes.views_since_plan += 1
@@ -237,6 +256,8 @@ class Oracle:
                 notes.removed.clear()
             return
         not_done = reply.proof in ("not done", "refused")
+        if path == "/model/upload" and REFUSAL in getattr(reply.outcome, "body", b""):
+            notes.refused.add(f"{run.run_id} {fields['uid']}")
         if path == "/model/upload":
             sendings = self.book(run.store).sendings[fields["uid"]]
             mine = next(sending for sending in reversed(sendings) if sending.run == run.run_id)
@@ -274,6 +295,11 @@ class Oracle:
                     sending.proof = "done"
                 since = sending.at if sending.run == run.run_id else max(sending.at, run.oracle_notes.started)
                 sending.gone = uid not in shown and (sending.gone or view.asked >= since + QUARANTINE - 1e-6)
+
+    def gives_up(self, run: "Run", error: BaseException | None) -> None:
+        """What ends a run must have happened."""
+        if isinstance(error, BadKey) and not run.oracle_notes.key_refused:
+            self.world.violate(9, f"{run.name} ends since its key was refused, which it was not: {error}")
 
     def ended(self, run: "Run") -> None:
         """What a push claims when it ends must be so."""
@@ -325,6 +351,8 @@ class Oracle:
             world.violate(5, f"{run.name} sends {uid[:6]} without a mark of its own: {mark}")
         if not notes.retry and self._is_bad(store, uid):
             world.violate(9, f"{run.name} sends {uid[:6]} again, which was refused for its own sake")
+        if f"{run.run_id} {uid}" in notes.refused:
+            world.violate(9, f"{run.name} sends {uid[:6]} again, which it has seen refused for its own sake")
         if uid in notes.repeats - notes.consented:
             world.violate(
                 7, f"{run.name} sends {uid[:6]} again, with most of what the service had, and the user did not agree"
@@ -399,6 +427,7 @@ class Oracle:
         if view.copies(seen.uid, title) == [seen.sample_id] and notes.wanted is None:
             self._look_again(run, mark, content, name)
         stable = self._stable(run)
+        self._takes(run, view, seen, name)
         if notes.wanted is None and (title, content) not in stable:
             file = _file_without_image(store, mark)
             if file is not None and file.epoch <= notes.scan_epoch:
@@ -414,6 +443,16 @@ class Oracle:
                     and not self._is_sure(store, notes, view, _uid(other, content), other)
                 ):
                     world.violate(4, f"{run.name} removes {name} before its new place in {other!r} is sure")
+
+    def _takes(self, run: "Run", view: View, seen: Seen, name: str) -> None:
+        """What another store has sent again since this one removed it is that store's."""
+        store, book = run.store, self.book(run.store)
+        found = next((each for _, each in self.service.samples() if each.sample_id == seen.sample_id), None)
+        if found is None or found.late or found.origin == store.name or found.origin not in self.books:
+            return
+        book.taken[seen.uid] = book.taken.get(seen.uid, 0) + 1
+        if book.taken[seen.uid] > MOST_TAKEN:
+            self.world.violate(4, f"{run.name} removes {name} again and again, which {found.origin} has sent")
 
     def _look_again(self, run: "Run", mark: tuple[str, str, str, bytes], content: str, name: str) -> None:
         """The second look: what stood again where it used to be, at any moment before this one, is seen."""
@@ -508,6 +547,8 @@ class Oracle:
                 continue
             if sample.origin != store.name or uid in expected or sample.late or uid in book.excused:
                 continue
+            if any(uid in self._expected(other) for other in self.stores if other is not store):
+                continue
             mark = self._mark(store, uid) or self._mark_alike(store, Seen(sample.sample_id, uid, 0, entry.title))
             if mark is not None and _file_without_image(store, mark) is not None:
                 # Held until a good image is there, or nothing.
@@ -515,6 +556,9 @@ class Oracle:
             data = store.durable(_object(uid[:32]))
             if data is not None and xxhash.xxh3_128_hexdigest(data) == uid[:32]:
                 self.world.violate(4, f"sample {sample.sample_id} ({uid[:6]} in {entry.title!r}) is left behind")
+
+    def _expected(self, store: "Store") -> set[str]:
+        return {_uid(title, content) for title, content in self.local(store)}
 
     def journal_lost(self, store: "Store") -> None:
         """Without its journal a store manages nothing; what is on the service then is adopted or left."""
@@ -541,6 +585,8 @@ class Oracle:
     def _there(self) -> dict[str, list[Seen]]:
         found: dict[str, list[Seen]] = {}
         for entry, sample in self.service.samples():
+            if sample.sample_id in self.service.forged:
+                continue
             uid = complete_uid(sample.uid, MODEL, entry.title)
             found.setdefault(uid, []).append(Seen(sample.sample_id, uid, entry.class_id, entry.title))
         return found

@@ -87,7 +87,7 @@ class VersionsOracle:
             self._training_leaves(run, fields)
         elif path == "/model/create":
             self._creation_leaves(run, fields)
-        return path in ("/model/model_train", "/model/create", "/model/list", "/model/view")
+        return path in ("/model/model_train", "/model/create", "/model/list", "/model/view", "/detect")
 
     def delivered(self, run: "Run", path: str, fields: dict[str, Any], reply: "Reply") -> bool:
         """Whether the answer was about the account alone."""
@@ -102,7 +102,7 @@ class VersionsOracle:
             attempt = self.create_attempts.get(run.store.machine.name)
             if attempt and reply.proof in ("not done", "refused"):
                 attempt.sendings.remove(run.run_id)
-        return path in ("/model/model_train", "/model/create", "/model/list")
+        return path in ("/model/model_train", "/model/create", "/model/list", "/detect")
 
     def _shown(self, run: "Run", reported: Reported, asked: float) -> None:
         if reported.version is not None and run.command in ("train", "versions"):

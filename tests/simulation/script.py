@@ -162,9 +162,9 @@ def add_words(script: Script) -> None:
     script.words = draw_words(script.seed)
     draw = random.Random(script.seed ^ 0x30BD5)
     if "titles like errors" in script.words:
-        # One title more, so that whatever is done with the others is done with it.
-        script.titles = (*script.titles[:-1], draw.choice(ERROR_TITLES), script.titles[-1])
-        script.faults.kinds |= {"refusal"}
+        script.titles = (*draw.sample(ERROR_TITLES, 2), script.titles[0])
+        script.faults.kinds = frozenset({"refusal", draw.choice(CHANGE_FAULTS)})
+        script.faults.rate = max(script.faults.rate, 0.15)
     if "shared images" in script.words:
         script.stores = 2
         script.steps = [replace(step, store=draw.randrange(2)) for step in script.steps]
@@ -176,6 +176,7 @@ def add_words(script: Script) -> None:
             gap = draw.choice((0.0, draw.random() * 3, draw.random() * 100))
             step = Step(kind, draw.getrandbits(48), draw.randrange(script.stores), gap)
             script.steps.insert(draw.randint(1, len(script.steps)), step)
-    for story in sorted(word for word in script.words if word.startswith("story")):
-        if script.terms is None or story == "story: drained":
+    stories = [word for word in script.words if word.startswith("story")]
+    for story in sorted([*stories, "story: ahead"] if "counts ahead" in script.words else stories):
+        if script.terms is None or story in ("story: drained", "story: ahead"):
             script.steps.append(Step(story, draw.getrandbits(48), draw.randrange(script.stores)))

@@ -33,15 +33,13 @@ class Switches:
 @dataclass(slots=True)
 class Sample:
     """One sample on the service. ``uid`` is what the service kept of what was sent; ``origin`` is who sent it;
-    ``late`` that it was made so long after its sending that no promise covers it; ``size`` is in megabytes; ``forged``
-    that its uid is one of ours and its bytes are not."""
+    ``late`` that it was made so long after its sending that no promise covers it; ``size`` is in megabytes."""
 
     sample_id: int
     uid: str
     origin: str
     late: bool = False
     size: float = 0.0
-    forged: bool = False
 
 
 @dataclass(slots=True)
@@ -81,6 +79,10 @@ class Service:
         self.arrivals: dict[str, list[float]] = {}
         self.served: list[float] = []
         self.changed: Callable[[], None] = lambda: None
+        self.forged: set[int] = set()
+        """The samples whose uid is one of ours, and whose bytes are not."""
+        self.label = ""
+        """What its version sees in every image."""
         self.sizes = False
         """Whether a view shows the size of each sample."""
         self.counts_ahead = False
@@ -137,6 +139,8 @@ class Service:
             return self._remove_class(int(fields["class_id"]))
         if path in ("/model/model_train", "/model/create") and self.account:
             return self.account.perform(path, fields, origin, late)
+        if path == "/detect":
+            return 200, {}, json.dumps({"status": "OK", "output": self.label, "confidence": 97.5}).encode()
         raise AssertionError(f"not simulated: {path}")
 
     def _upload(self, fields: dict[str, Any], origin: str, late: bool) -> Answer:
@@ -155,6 +159,7 @@ class Service:
             for sample in entry.samples:
                 if sample.sample_id == sample_id:
                     entry.samples.remove(sample)
+                    self.forged.discard(sample_id)
                     if self.switches.ids_reused:
                         self._free_ids.append(sample_id)
                     self._tidy(entry)

@@ -1,13 +1,19 @@
 """Stories of hours: each one step of a walk, like a corner, around one of the words of ``vocabulary``."""
 
+import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
+
+from astica_sync.errors import NotAnObservation
+from tests.simulation.account import Account, Terms
+from tests.simulation.network import Faults
 
 if TYPE_CHECKING:
     from tests.simulation.machine import Run, Store
     from tests.simulation.walk import Play
 
+ODD_DATES = (1e300, -1e300, 2**63, 10**30, -1, "1e300", "2023-07-10", "nan", True, 1e15)
 FIRST_IMAGE = 100
 """Images of stories are numbered from here on, so that nothing else in the walk holds their bytes."""
 
@@ -32,8 +38,66 @@ def drained(play: "Play", store: "Store", draw: random.Random) -> None:
         _run(play, store, draw, "push")
 
 
+def outlived(play: "Play", store: "Store", draw: random.Random) -> None:
+    """A service that begins again gives the same name to another version, which sees other things."""
+    _calm(play, store)
+    for label in ("Can", "Bottle"):
+        play.service.label = label
+        with _account(play, draw.getrandbits(32)) as account:
+            account.train(None, extra=True)
+            play.world.tell(f"a service that is new has the version {account.trainings[-1].name}, which sees {label}")
+            play.world.run_until(play.world.time + draw.choice((5.0, 90.0)))
+            run = _run(play, store, draw, "detect")
+        for found in run.result or ():
+            if not found.error and found.label != label:
+                play.world.violate(14, f"{run.name} says that the version sees {found.label}, and it sees {label}")
+
+
+def poisoned(play: "Play", store: "Store", draw: random.Random) -> None:
+    """A version is shown once with a date that is none; later all is well."""
+    _calm(play, store)
+    with _account(play, draw.getrandbits(32)) as account:
+        account.train(None, extra=True)
+        play.world.run_until(play.world.time + 5.0)
+        account.odd_date = draw.choice(ODD_DATES)
+        _run(play, store, draw, "versions")
+        account.odd_date = None
+        store.faults, faults = Faults(), store.faults
+        run = _run(play, store, draw, "versions")
+        store.faults = faults
+        if run.error is not None:
+            play.world.violate(9, f"{run.name} cannot list the versions any more: {run.error}")
+
+
+def ahead(play: "Play", store: "Store", draw: random.Random) -> None:
+    """One push after the other, where the counts of a view include what its lists do not show yet."""
+    _calm(play, store)
+    store.faults, faults = Faults(), store.faults
+    for number in range(FIRST_IMAGE + 50, FIRST_IMAGE + 52):
+        play.users.write(store, f"Crate/{number}.png", number)
+        run = _run(play, store, draw, "push", consent=True)
+        error = run.error or getattr(run.result, "error", None)
+        if isinstance(error, NotAnObservation):
+            play.world.violate(14, f"{run.name} gives up over a view that its own writes explain: {error}")
+    store.faults = faults
+
+
+@contextlib.contextmanager
+def _account(play: "Play", seed: int) -> Iterator[Account]:
+    """The service trains as long as this lasts."""
+    account = Account(play.world, Terms(seed, takes=(0.0, 1.0)))
+    play.service.account = play.oracle.versions.account = account
+    try:
+        yield account
+    finally:
+        play.service.account = play.oracle.versions.account = None
+
+
 STORIES: dict[str, Callable[["Play", "Store", random.Random], None]] = {
     "story: drained": drained,
+    "story: outlived": outlived,
+    "story: poisoned": poisoned,
+    "story: ahead": ahead,
 }
 
 

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astica_sync.api import Store as ApiStore
+from astica_sync.clock import local_time
 from astica_sync.errors import RemoteError
 from astica_sync.open_session import OpenStore
 from astica_sync.sync.admin.create_model import CreationAttempt, ModelRequest, create_model
 from astica_sync.sync.session import Session
+from astica_sync.training.detect import ImageInput
 from tests.simulation.account import Terms
+from tests.simulation.oracle import PNG
 from tests.simulation.oracle_versions import intent_file
 
 if TYPE_CHECKING:
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from tests.simulation.script import Step
     from tests.simulation.walk import Play
 
-COMMANDS = ("train", "versions", "push as", "create")
+COMMANDS = ("train", "versions", "push as", "create", "detect")
 STEPS = {"train": 8, "versions": 3, "push as": 5, "create": 2, "web train": 1}
 TITLES = ("new", "other")
 AS_PUSHES = 6
@@ -60,7 +63,13 @@ def run_command(command: str, run: "Run", session: Session, seed: int) -> Any:
 
         return store.train(anyway=draw.random() < 0.8, again=once_more, wait=draw.random() < 0.5)
     if command == "versions":
-        return store.versions()
+        listed = store.versions()
+        for each in listed:
+            # As the command prints it.
+            local_time(each.version.trained_at or each.version.seen_at)
+        return listed
+    if command == "detect":
+        return list(store.detect_inputs([ImageInput("image.png", PNG + b"to be sorted")]))
     return None
 
 

@@ -17,6 +17,7 @@ from tests.simulation.world import World
 if TYPE_CHECKING:
     from tests.simulation.machine import Store
     from tests.simulation.script import Script
+    from tests.simulation.service import Sample
 
 IMAGES = 9
 
@@ -270,7 +271,7 @@ class Users:
         if not samples or store.service.switches.repeated_uids != "allow":
             return ""
         entry, sample = draw.choice(samples)
-        twin = store.service.add(entry.title, sample.uid, sample.origin, late=True, size=sample.size)
+        twin = self._add_copy(store, entry.title, sample, sample.sample_id in store.service.forged)
         return f"sample {twin.sample_id}, as {sample.sample_id}"
 
     def web_misplace(self, store: "Store", draw: random.Random) -> str:
@@ -283,8 +284,9 @@ class Users:
         if len(uid) == 41 and len(sample.uid) != 41:
             # Where uids are cut, the class is part of what tells them apart.
             return ""
+        forged = sample.sample_id in store.service.forged
         store.service.remove(sample.sample_id)
-        store.service.add(draw.choice(self.script.titles), sample.uid, sample.origin, late=True, size=sample.size)
+        self._add_copy(store, draw.choice(self.script.titles), sample, forged)
         return f"sample {sample.sample_id}"
 
     def web_forge(self, store: "Store", draw: random.Random) -> str:
@@ -299,10 +301,16 @@ class Users:
         title = path.partition("/")[0]
         uid = make_uid(node.content(), make_scope(MODEL, title))
         sample = store.service.add(title, uid, "web", size=draw.choice((0.5, 3.0)))
-        sample.forged = True
+        store.service.forged.add(sample.sample_id)
         return f"sample {sample.sample_id} with the uid of {path}"
 
     # Helpers of the above.
+
+    def _add_copy(self, store: "Store", title: str, sample: "Sample", forged: bool) -> "Sample":
+        copy = store.service.add(title, sample.uid, sample.origin, late=True, size=sample.size)
+        if forged:
+            store.service.forged.add(copy.sample_id)
+        return copy
 
     def _image(self, store: "Store", draw: random.Random) -> bytes:
         number = draw.randrange(IMAGES)

@@ -15,7 +15,7 @@ WORDS = {
     "damage": 5,
     "shared images": 0,
     "counts ahead": 0,
-    "titles like errors": 0,
+    "titles like errors": 2,
     "forged uids": 0,
     "odd numbers": 2,
     "story: drained": 1,

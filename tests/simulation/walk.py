@@ -85,6 +85,7 @@ class Play:
             store.batch_size = 2 if script.seed % 3 == 0 else store.batch_size
             store.faults = script.faults
             self.stores.append(store)
+        self.oracle.stores = self.stores
 
     def play(self) -> None:
         draw = random.Random(self.script.seed ^ 0x5EED)
@@ -238,6 +239,7 @@ class Play:
     def wait_for(self, run: Run) -> None:
         self.world.run_while(lambda: not run.ended)
         error = getattr(run.result, "error", None)
+        self.oracle.gives_up(run, error or run.error)
         if error is not None:
             self.world.tell(lambda: f"{run.name} gives up: {type(error).__name__}: {error}")
         if run.error is not None:

@@ -101,6 +101,10 @@ REMOTE_MUTANTS = (
     ),
     mutant("5xx is taken for not done", wrap(OUTCOME + "_from_unexpected_answer", busy_for_5xx), quick=500),
     mutant("a trouble of the service is taken for its limit", wrap(OUTCOME + "classify", limited_for_a_failure)),
+    mutant(
+        "what was sent is read as the service's own words",
+        replace(OUTCOME + "_own_words", lambda text, sent: text),
+    ),
     mutant("a blind retry of a lost upload", wrap(CLIENT + "upload_sample", twice_after_a_lost_answer), quick=50),
     mutant("a lost removal is sent again blindly", wrap(CLIENT + "remove_sample", twice_after_a_lost_answer)),
     mutant("a removal by uid", wrap(CLIENT + "_call", with_a_uid), quick=100),
