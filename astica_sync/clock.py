@@ -7,9 +7,14 @@ from typing import Protocol
 
 from astica_sync.errors import Interrupted
 
+_YEAR_10000 = 253_402_214_400
+
 
 def local_time(at: float, *, seconds: bool = False) -> str:
-    """Seconds since the epoch as a date and time in this machine's time zone: ``2026-11-28 09:05``."""
+    """Seconds since the epoch as a date and time in this machine's time zone: ``2026-11-28 09:05``; "unknown" where
+    there is no such date, and for 0, which stands for none."""
+    if not 0 < at < _YEAR_10000:
+        return "unknown"
     return time.strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M", time.localtime(at))
 
 

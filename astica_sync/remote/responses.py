@@ -4,7 +4,8 @@ Integers may be strings, texts may be numbers, optional fields may be missing or
 view must be complete, because a sample that is missing in it counts as absent (promise 14).
 """
 
-import math
+import re
+import sys
 from array import array
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from astica_sync.core.model import LARGEST_ID, UID_LENGTH, ModelInfo, Observation, RemoteClass
+from astica_sync.core.observation.bounds import LONGEST_TEXT, bounded_date, bounded_size, bounded_text
 from astica_sync.core.observation.sample_table import DuplicateSampleId, SampleTable
 from astica_sync.core.observation.uid_repair import UidRepair
 from astica_sync.errors import NotAnObservation
@@ -22,6 +24,10 @@ T = TypeVar("T")
 LONGEST_CODE = 100
 """Characters of a code of an error that are read."""
 
+_TAGS = 100
+_LONGEST_NUMBER = 40
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
+_CONTENT = re.compile(r"[0-9a-f]{32}")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -151,8 +157,8 @@ def parse_sizes(body: bytes | memoryview) -> dict[int, float]:
         dataset = _decode(body, _View).dataset
         for entry in (dataset and dataset.class_list) or ():
             for sample in _decode_list(entry.samples, _SampleSize):
-                size = _number(sample.size)
-                if size is not None and size > 0:
+                size = bounded_size(_number(sample.size))
+                if size:
                     sizes[_id(sample.id, "a sample")] = size
     except _Malformed:
         return {}
@@ -190,7 +196,7 @@ def parse_detection(body: bytes) -> Detection | None:
     confidence = detection.confidence
     if isinstance(confidence, str):
         confidence = confidence.strip().removesuffix("%")
-    return Detection(_text(detection.output), min(100.0, max(0.0, _number(confidence) or 0.0)))
+    return Detection(bounded_text(_text(detection.output)), min(100.0, max(0.0, _number(confidence) or 0.0)))
 
 
 class _Malformed(ValueError):
@@ -222,17 +228,22 @@ def _observation(view: _View, model_id: int, asked_at: float, uid_repair: UidRep
     classes: list[RemoteClass] = []
     uids: list[str] = []
     ids = array("q")
-    uid_repair.begin(_text(entry.title) for entry in dataset.class_list or ())
+    uid_repair.begin(bounded_text(_text(entry.title)) for entry in dataset.class_list or ())
     for entry in dataset.class_list or ():
         before = len(uids)
         class_id = _id(entry.id, "a class")
         if entry.title is None:
             raise _Malformed(f"class {class_id} has no title")
-        title = _text(entry.title)
+        title = bounded_text(_text(entry.title))
         for sample in _decode_list(entry.samples, _Sample):
-            uid = _text(sample.uid)
-            uids.append(uid if len(uid) >= UID_LENGTH else uid_repair.complete(uid, model_id, title))
+            uid = sample.uid if type(sample.uid) is str else _text(sample.uid)
+            if len(uid) < UID_LENGTH:
+                uid = uid_repair.complete(uid, model_id, title)
+            elif len(uid) > UID_LENGTH:
+                uid = bounded_text(uid)
+            uids.append(uid)
             ids.append(_id(sample.id, "a sample"))
+        _check_title(_text(entry.title), class_id, uids[before:])
         classes.append(RemoteClass(class_id, title, len(uids) - before))
     _check_sums(info, classes)
     try:
@@ -247,6 +258,12 @@ def _decode_list(raw: msgspec.Raw, kind: type[T]) -> list[T]:
     return [] if bytes(text[:5]) in (b"", b"null") else _decode(text, list[kind])  # type: ignore[valid-type]
 
 
+def _check_title(title: str, class_id: int, uids: list[str]) -> None:
+    """A sample of ours in a class that no store can have would be in the wrong class, and be removed."""
+    if (len(title) > LONGEST_TEXT or "\0" in title) and any(map(_CONTENT.match, uids)):
+        raise _Malformed(f"class {class_id} has samples of astica-sync and a title that no folder can have")
+
+
 def _check_sums(info: ModelInfo, classes: list[RemoteClass]) -> None:
     samples = sum(entry.samples for entry in classes)
     if info.classes != len(classes):
@@ -259,20 +276,20 @@ def _check_sums(info: ModelInfo, classes: list[RemoteClass]) -> None:
 
 def _model_info(model: _Model) -> ModelInfo:
     tags = model.tags
-    version = _text(model.model_version).strip()
+    version = bounded_text(_text(model.model_version).strip())
     return ModelInfo(
         model_id=_id(model.id, "a model"),
-        title=_text(model.title),
+        title=bounded_text(_text(model.title)),
         classes=_count(model.classes),
         samples=_count(model.samples),
-        size_mb=_number(model.total_size),
+        size_mb=bounded_size(_number(model.total_size)),
         trained=_bool(model.trained),
         version=version or None,
-        trained_at=_number(model.date_trained) or None,
-        created_at=_number(model.date_created) or None,
-        type=_text(model.type),
-        purpose=_text(model.purpose),
-        tags=", ".join(_text(tag) for tag in tags) if isinstance(tags, list) else _text(tags),
+        trained_at=bounded_date(_number(model.date_trained)),
+        created_at=bounded_date(_number(model.date_created)),
+        type=bounded_text(_text(model.type)),
+        purpose=bounded_text(_text(model.purpose)),
+        tags=bounded_text(", ".join(map(_text, tags[:_TAGS])) if isinstance(tags, list) else _text(tags)),
     )
 
 
@@ -302,13 +319,11 @@ def _text(value: Scalar) -> str:
 
 
 def _number(value: Scalar) -> float | None:
-    if value is None or isinstance(value, bool):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
+    """A number, or one in a text; not the other texts that Python takes for a number, such as ``nan`` and ``1_000``."""
+    if isinstance(value, str):
+        text = value.strip()
+        value = float(text) if len(text) <= _LONGEST_NUMBER and _NUMBER.fullmatch(text) else None
+    return None if value is None or isinstance(value, bool) or abs(value) > sys.float_info.max else float(value)
 
 
 def _count(value: Scalar) -> int | None:
@@ -332,4 +347,4 @@ def _id(value: Scalar, what: str) -> int:
 def _bool(value: Scalar) -> bool | None:
     if isinstance(value, str):
         return {"1": True, "true": True, "0": False, "false": False}.get(value.strip().lower())
-    return None if value is None else bool(value)
+    return bool(value) if value in (0, 1) else None

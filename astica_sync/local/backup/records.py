@@ -1,6 +1,7 @@
 """Records in the backup that outlive the journal: the versions that were observed, and the adopted foreign samples.
 
-Append-only files of JSON lines, readable without this program. A line without the expected fields is skipped.
+Append-only files of JSON lines, readable without this program. A line without the expected fields is skipped. Values
+out of bounds, which an earlier version of the program stored, are bounded.
 """
 
 import shlex
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astica_sync.core.model import ModelInfo
+from astica_sync.core.observation.bounds import bounded_date, bounded_text
 from astica_sync.core.versions.matching import Adopted
 from astica_sync.errors import BackupDamaged, StoreError
 from astica_sync.local.backup.catalog import CONTENT
@@ -43,8 +45,8 @@ class Records:
         places: dict[tuple[str, float | None], int] = {}
         for fields in self._read(VERSIONS):
             try:
-                trained_at = None if fields["trained_at"] is None else float(fields["trained_at"])
-                name, seen_at = str(fields["version"]), float(fields["seen_at"])
+                trained_at = None if fields["trained_at"] is None else bounded_date(float(fields["trained_at"]))
+                name, seen_at = bounded_text(str(fields["version"])), bounded_date(float(fields["seen_at"])) or 0.0
                 snapshot = None if fields["snapshot"] is None else str(fields["snapshot"])
             except (KeyError, TypeError, ValueError, OverflowError):
                 continue
@@ -96,8 +98,8 @@ class Records:
                 adopted.append(
                     Adopted(
                         int(fields["sample_id"]),
-                        str(fields["foreign_uid"]),
-                        str(fields["class"]),
+                        bounded_text(str(fields["foreign_uid"])),
+                        bounded_text(str(fields["class"])),
                         str(fields["uid"]),
                         # Earlier releases did not record it.
                         proven=fields.get("likely") is not True,

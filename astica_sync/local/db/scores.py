@@ -3,7 +3,9 @@
 import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from astica_sync.core.observation.bounds import bounded_date, bounded_text
 from astica_sync.errors import StoreError
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.jsonl import append_jsonl, read_jsonl
@@ -36,7 +38,22 @@ def read_scores(path: Path, files: FileSystem) -> list[Score]:
         records = [fields for fields in read_jsonl(files, path) if names <= fields.keys()]
     except OSError:
         return []
-    return [Score(**{name: fields[name] for name in names}) for fields in records]
+    return [score for fields in records if (score := _from_fields(fields)) is not None]
+
+
+def _from_fields(fields: dict[str, Any]) -> Score | None:
+    try:
+        score = Score(
+            bounded_text(str(fields["version"])),
+            int(fields["right"]),
+            int(fields["shown"]),
+            bounded_text(str(fields["folder"])),
+            str(fields["images"]),
+            bounded_date(float(fields["at"])) or 0.0,
+        )
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return score if 0 <= score.right <= score.shown else None
 
 
 def add_score(path: Path, score: Score, files: FileSystem) -> None:

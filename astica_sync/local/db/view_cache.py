@@ -28,7 +28,8 @@ from astica_sync.core.model import (
 from astica_sync.core.observation.sample_table import SampleTable
 from astica_sync.local.filesystem import FileSystem
 
-FORMAT = 1
+FORMAT = 2
+"""1 may have dates and texts out of all bounds."""
 _UIDS_PER_WRITE = 1 << 16
 _HASH_BYTES = 16
 

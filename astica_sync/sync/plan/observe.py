@@ -78,7 +78,7 @@ def last_observation(local: LocalSide, model_id: int, target: VersionTarget | No
                 return _rename_adopted(local, model_id, observation, observation.name)
     except FileNotFoundError:
         pass
-    except (OSError, ValueError, KeyError, TypeError, NotAnObservation):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, NotAnObservation):
         raise StoreError("cannot read the last observation", "Run the command once without --offline.") from None
     raise StoreError("this model has not been observed yet", "Run the command once without --offline.")
 
