@@ -28,7 +28,14 @@ class Switches:
     """
 
     error_status: str = _choice("HTTP status of an answer with status ERROR", "200", "4xx")
-    limit_refusal: str = _choice("how a request over the limit is refused", "429", "429-retry-after", "error-text")
+    error_texts: str = _choice("whether an error repeats the class title and the uid that were sent", "short", "repeat")
+    limit_refusal: str = _choice(
+        "how a request over the limit is refused: as one per minute, or (quota-text) as the limit of a month",
+        "429",
+        "429-retry-after",
+        "error-text",
+        "quota-text",
+    )
     repeated_uids: str = _choice("the effect of an upload with a uid that exists", "allow", "refuse", "replace")
     empty_class: str = _choice("whether a class without samples stays or is removed", "stays", "goes")
     titles: str = _choice(

@@ -1,14 +1,59 @@
 """Prometheus metrics of a watcher: on a loopback port, or in a file for the node exporter's textfile collector."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from socketserver import ThreadingMixIn
 from typing import Any
+from urllib.parse import urlsplit
 
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from astica_sync.errors import AsticaSyncError, ConfigError
+from astica_sync.service_address import is_this_machine
 
 WRITE_EVERY = 15.0
+
+
+WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def _serve(port: int, app: WsgiApp) -> Any:
+    """A server on a loopback port, in a thread.
+
+    Raises:
+        OSError: the port is in use.
+    """
+    from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+    class Server(ThreadingMixIn, WSGIServer):
+        daemon_threads = True
+
+    class Handler(WSGIRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None:
+            """Prints nothing."""
+
+    server = Server(("127.0.0.1", port), Handler)
+    server.set_app(local_requests_only(app))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def local_requests_only(app: WsgiApp) -> WsgiApp:
+    """Refuses requests under a name that is not this machine's: a web page can reach a loopback port under a name of
+    its own (DNS rebinding), and would read the answer."""
+
+    def checked(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        try:
+            host = urlsplit(f"//{environ.get('HTTP_HOST', '')}").hostname or ""
+        except ValueError:
+            host = ""
+        if is_this_machine(host) and "HTTP_ORIGIN" not in environ:
+            return app(environ, start_response)
+        start_response("403 Forbidden", [("Content-Type", "text/plain")])
+        return [b"These metrics are for programs on this machine: ask for 127.0.0.1 or localhost.\n"]
+
+    return checked
 
 
 class WatchMetrics:
@@ -48,7 +93,7 @@ class WatchMetrics:
         self._registry.register(self)
         if port is not None:
             try:
-                self._server, _ = prometheus_client.start_http_server(port, addr="127.0.0.1", registry=self._registry)
+                self._server = _serve(port, prometheus_client.make_wsgi_app(self._registry))
             except OSError as error:
                 raise AsticaSyncError(
                     f"cannot serve metrics on port {port}: {error.strerror}", "Choose another port: --metrics PORT"

@@ -23,8 +23,9 @@ from astica_sync.sandbox.http import http_responses, model_views
 from astica_sync.sandbox.http.endpoints import PATHS, CallHandler, ErrorAnswer, Fields
 from astica_sync.sandbox.http.faults import Fault, FaultKind, FaultSchedule
 from astica_sync.sandbox.http.limiter import Limiter
+from astica_sync.sandbox.http.local_requests import LocalRequestsOnly
 from astica_sync.sandbox.http.request_log import DETECT, TRAIN, RequestRecord
-from astica_sync.sandbox.images import MAX_BYTES
+from astica_sync.sandbox.images import MAX_BYTES, is_loopback
 from astica_sync.sandbox.options import Options, Switches
 from astica_sync.sandbox.training.trainer import BackgroundTrainer
 
@@ -47,12 +48,11 @@ class Sandbox:
         self._late: list[Callable[[], None]] = []
         self._late_lock = threading.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-        self.app = Starlette(
-            routes=[
-                Route("/", self._front, methods=["GET"]),
-                Route("/{path:path}", self._handle, methods=["POST", "GET", "PUT", "DELETE", "PATCH"]),
-            ]
-        )
+        routes = [
+            Route("/", self._front, methods=["GET"]),
+            Route("/{path:path}", self._handle, methods=["POST", "GET", "PUT", "DELETE", "PATCH"]),
+        ]
+        self.app = LocalRequestsOnly(Starlette(routes=routes), is_loopback)
 
     @property
     def switches(self) -> Switches:
@@ -176,12 +176,17 @@ class Sandbox:
         request.outcome = str(refusal)
         # A path that does not exist is refused by the web server, with its own HTTP status.
         plain = self.switches.error_status == "200" and str(refusal) != _UNKNOWN
-        return http_responses.error_response(str(refusal), 200 if plain else refusal.status)
+        text = str(refusal)
+        if self.switches.error_texts == "repeat" and "model_class" in request.sent:
+            text += f" (class {request.sent['model_class']}, uid {request.sent.get('uid', '')})"
+        return http_responses.error_response(text, 200 if plain else refusal.status)
 
     def _refuse_for_limit(self, request: RequestRecord, wait: float) -> Response:
         request.outcome = "limited"
         text = "Rate limit exceeded: too many requests, please try again later"
-        if self.switches.limit_refusal == "error-text":
+        if self.switches.limit_refusal == "quota-text":
+            text = "You have exceeded your monthly limit of requests"
+        if self.switches.limit_refusal in ("error-text", "quota-text"):
             return http_responses.error_response(text, 200 if self.switches.error_status == "200" else 400)
         named = self.switches.limit_refusal == "429-retry-after"
         return http_responses.error_response(text, 429, {"Retry-After": str(math.ceil(wait))} if named else None)
