@@ -1,5 +1,5 @@
-"""Writes the generated pages: ``commands.md``, ``settings.md``, ``exit-codes.md`` and ``errors.md`` in ``reference``,
-and the tree of the package in ``dev/design.md``.
+"""Writes the generated pages: ``commands.md``, ``settings.md``, ``exit-codes.md``, ``errors.md`` and ``left-out.md`` in
+``reference``, and the tree of the package in ``dev/design.md``.
 
 Run it with ``make docs``; a test fails while a page differs from what this would write.
 """
@@ -7,7 +7,7 @@ Run it with ``make docs``; a test fails while a page differs from what this woul
 import ast
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -16,6 +16,7 @@ from messages import find_messages, find_reasons
 from astica_sync import config, errors
 from astica_sync.cli.exit_codes import EXIT_CODES
 from astica_sync.cli.main import ALIASES, GROUPS, cli
+from astica_sync.local.scan.litter import LITTER
 
 FOLDER = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py from the code; change it there and run `make docs`. -->"
@@ -134,6 +135,58 @@ AREAS = {
 }
 
 
+LEFT_OUT_HEAD = """\
+# What is left out
+
+After this page you know which files never become samples, whatever is in them, and how to change that.
+
+Three kinds of files and folders are left out: hidden ones, of which the name begins with a dot; what the ignore file
+names; and litter, the names below. This lists them, with the reason of each:
+
+```
+astica-sync status --ignored
+```
+
+## Litter
+
+Upper and lower case are the same here, and `*` stands for any characters.
+
+"""
+
+LEFT_OUT_END = """
+Copies that a sync client makes of a file with a conflict (`a (conflicted copy 2025-03-04).jpg`,
+`a.sync-conflict-20250304-120000-ABCDEFG.jpg`) are images like others, since each may be the only copy of an edit. Two
+lines in the ignore file leave them out: `*conflicted copy*` and `*.sync-conflict-*`.
+
+## The ignore file
+
+`.astica-ignore` in the store names what else is left out, in the syntax of `.gitignore`. A rule with `!` takes
+litter in again:
+
+| rule | does |
+|---|---|
+| `drafts/` | leaves out each folder `drafts` |
+| `/notes/` | leaves out the folder `notes` in the store itself |
+| `*.gif` | leaves out files by their names |
+| `Can/old/*` | leaves out what is in one folder |
+| `!Can/old/keep.png` | but not this one |
+| `!*.bak` | takes in files that are litter by their names |
+| `!@eaDir/` | takes in folders that are litter by their names |
+
+Rules that take in everything (`!*/`, `!**`) do not take in litter. Hidden files are always left out.
+
+The file is text in UTF-8, or in UTF-16 or UTF-32 with a byte-order mark. Where it cannot be read (another encoding, a
+link, a folder in its place, more than 256 KB) each command that scans the store stops, since what it leaves out would
+be uploaded.
+
+## Samples that are left out later
+
+A sample that is on the service stays there when a new rule, or a newer version of the program, leaves its file out: the
+[guard](../undo.md#what-the-guard-does) refuses the removal. `astica-sync push --yes` removes it; a rule with `!`
+keeps it.
+"""
+
+
 def pages() -> dict[str, str]:
     """Each generated page by its name in this folder."""
     return {
@@ -141,6 +194,7 @@ def pages() -> dict[str, str]:
         "reference/settings.md": _settings_page(),
         "reference/exit-codes.md": _exit_page(),
         "reference/errors.md": _errors_page(),
+        "reference/left-out.md": _left_out_page(),
     }
 
 
@@ -249,6 +303,16 @@ def _errors_page() -> str:
             parts.append(f"## {title}\n\n{_table(['message', 'what to do', 'error'], [list(row) for row in rows])}\n")
     parts.append(f"{REASONS_HEAD}\n{_table(['reason'], [[_code(reason)] for reason in find_reasons()])}\n")
     return "".join(parts).rstrip("\n") + "\n"
+
+
+def _left_out_page() -> str:
+    head, _, rest = LEFT_OUT_HEAD.partition("\n\n")
+    rows = [[kind.who, _patterns(kind.folders), _patterns(kind.files)] for kind in LITTER]
+    return f"{head}\n\n{NOTE}\n\n{rest}{_table(['made by', 'folders', 'files'], rows)}{LEFT_OUT_END}"
+
+
+def _patterns(patterns: Iterable[str]) -> str:
+    return " ".join(f"`{pattern}`".replace("\r", r"\r") for pattern in patterns)
 
 
 def _code(text: str) -> str:

@@ -59,7 +59,7 @@ def test_a_changed_ignore_file_does_not_remove_samples_silently(
     (pushed / ".astica-ignore").write_text("000.png\n")
     ran = shell("push", "--store", pushed)
     assert ran.code == 4
-    assert "3 samples would be removed because the ignore file excludes them now" in ran.out
+    assert "3 samples would be removed because their files are left out now" in ran.out
     assert nothing_went(sandbox)
     status = shell("pull-status", "--store", pushed)
     assert "its file is ignored now" in status.out

@@ -8,7 +8,7 @@ import click
 from astica_sync.cli.context import open_store, path_in_journal, read_watch_status, store_option
 from astica_sync.cli.exit_codes import DIFFERENCES, DONE
 from astica_sync.cli.render.messages import print_lines
-from astica_sync.cli.render.status_output import status_data, status_lines
+from astica_sync.cli.render.status_output import left_out_data, left_out_lines, status_data, status_lines
 from astica_sync.cli.render.text import json_line, safe
 from astica_sync.cli.render.waits import Waits
 from astica_sync.clock import local_time
@@ -20,7 +20,8 @@ from astica_sync.local.layout import Layout
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @click.option("--exit-code", is_flag=True, help="Exit with 5 when the service differs from the store.")
 @click.option("--offline", is_flag=True, help="Compare with the last known state of the service; needs no key.")
-def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: bool) -> int:
+@click.option("--ignored", is_flag=True, help="Also list the files that are left out, with the reason.")
+def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: bool, ignored: bool) -> int:
     """Show what a push would do and cost.
 
     Compares the store with the service and changes nothing. Sends one request; none with --offline. Another name of
@@ -30,7 +31,9 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
     astica-sync status
     astica-sync status --exit-code && echo "in sync"
     astica-sync status --json | jq .plan.requests
+    astica-sync status --ignored
     """
+    from astica_sync.local.scan.left_out import find_left_out
     from astica_sync.sync.plan.status import FOLLOWS, find_status
 
     with open_store(store, Waits(), offline=offline) as opened:
@@ -40,6 +43,8 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
         follows, _ = opened.session.local.journal.get_meta(FOLLOWS, (None, None)) or (None, None)
         if as_json:
             data = {**status_data(status, eta), "follows": follows}
+            if ignored:
+                data["ignored"] = left_out_data(find_left_out(opened.layout.root, opened.session.local.fs))
             click.echo(json_line(data))
         else:
             model = status.observation.model
@@ -52,6 +57,8 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
                 lines.append(click.style(held, fg="yellow"))
             lines += _watcher_line(opened.layout)
             lines += status_lines(status, eta, path_in_journal(opened.session.local.journal))
+            if ignored:
+                lines += left_out_lines(find_left_out(opened.layout.root, opened.session.local.fs))
             print_lines(lines)
     return DIFFERENCES if exit_code and not in_sync else DONE
 

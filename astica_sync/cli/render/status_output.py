@@ -2,7 +2,7 @@
 
 import itertools
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +14,7 @@ from astica_sync.core.plan.plan import ClassCount, Plan
 from astica_sync.core.plan.similar_titles import NearTitle
 
 if TYPE_CHECKING:
+    from astica_sync.local.scan.left_out import LeftOut
     from astica_sync.sync.plan.status import StoreStatus
 
 IN_SYNC = "The service is in sync with the store."
@@ -144,6 +145,16 @@ def status_lines(status: "StoreStatus", eta: float, path_of: Callable[[str], str
     for entry in status.near:
         lines += ["", click.style(did_you_mean(entry), fg="red")]
     return [*lines, "", _conclusion(status, eta)]
+
+
+def left_out_lines(left_out: "Sequence[LeftOut]") -> list[str]:
+    """What the scan leaves out."""
+    lines = (f"{safe(each.path)}  ({each.reason})" for each in left_out)
+    return _section("Left out", "white", len(left_out), lines) or ["", "Nothing is left out."]
+
+
+def left_out_data(left_out: "Sequence[LeftOut]") -> list[dict[str, str]]:
+    return [{"path": json_name(each.path), "reason": each.reason} for each in left_out]
 
 
 _REFUSED = {"removed": "A push would remove nothing", "sent again": "A push would not send these again"}

@@ -97,11 +97,12 @@ def check_total(plan: Plan, allowance: Allowance, recent: RecentRemovals) -> lis
 
 
 def check_ignored(plan: Plan) -> list[Refusal]:
-    """The reason against removing files that are there and have become ignored."""
+    """The reason against removing files that are there and are left out now."""
     ignored = [removal for removal in plan.removed if removal.why is RemovalReason.IGNORED]
     if not ignored:
         return []
-    return [_refuse(f"{_samples(len(ignored))} would be removed because the ignore file excludes them now", ignored)]
+    why = "their files are left out now, as litter or by .astica-ignore"
+    return [_refuse(f"{_samples(len(ignored))} would be removed because {why}", ignored)]
 
 
 def check_classes(plan: Plan, allowance: Allowance, recent: RecentRemovals) -> list[Refusal]:

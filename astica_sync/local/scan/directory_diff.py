@@ -80,10 +80,10 @@ def diff_directory(
     buckets = count_buckets(listing.digests)
     known = read_known(folder.folder_id, listing.changed_buckets, buckets) if listing.changed_buckets else {}
     inodes: set[int] = set()
-    skips = ignore.skips if ignore else None
+    skips = ignore.skips
     for listed in listing.changed:
         name = listed[0]
-        if skips and skips(prefix + name, folder=False):
+        if skips(prefix + name, folder=False):
             continue
         row = known.pop(os.fsencode(name), None) if known else None
         if row is None:

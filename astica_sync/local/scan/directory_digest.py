@@ -13,7 +13,6 @@ import xxhash
 
 from astica_sync.local.filesystem import MAX_INT64, FileSystem, Kind, NamedEntry, kind_of
 from astica_sync.local.layout import STATE_DIR
-from astica_sync.local.scan.ignore import LITTER_LENGTHS, is_hidden
 
 BUCKETS = 61
 """A prime, since some file systems number inodes in steps."""
@@ -69,7 +68,7 @@ def list_directory(
     digestible = not is_root
     # This loop is most of the work of a status; its cost per file is counted in nanoseconds.
     for name, status in files.scan_folder(path):
-        if (name[0] == "." or len(name) in LITTER_LENGTHS) and is_hidden(name):
+        if name[0] == ".":
             listing.has_store = listing.has_store or name == STATE_DIR
         elif status is not None and status.st_mode & _KIND == _FILE and not is_root:
             inode = status.st_ino
@@ -107,7 +106,7 @@ def list_names(files: FileSystem, path: str, *, is_root: bool = False) -> Direct
     listing = DirectoryListing(changed_buckets=[0])
     for entry in files.name_folder(path):
         name = entry[0]
-        if (name[0] == "." or len(name) in LITTER_LENGTHS) and is_hidden(name):
+        if name[0] == ".":
             listing.has_store = listing.has_store or name == STATE_DIR
         elif entry[1] is Kind.FILE and not is_root:
             listing.changed.append((name, 0, 0, 0, 0))
