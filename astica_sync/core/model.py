@@ -102,10 +102,11 @@ class RemoteClass:
 
 class MarkState(StrEnum):
     """*attempted*: a request about this sample was started and its outcome is unknown. *agreed*: the service confirmed
-    the sample, or an observation showed it."""
+    the sample, or an observation showed it. *removed*: the service confirmed the removal of an agreed sample."""
 
     ATTEMPTED = "attempted"
     AGREED = "agreed"
+    REMOVED = "removed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,9 @@ class Mark:
     """The state of one sample in the journal.
 
     ``sent_at`` is when the last request about the sample was sent, in seconds since the epoch by the clock of the run
-    that sent it. ``run`` identifies that run of the program. ``path`` is the file that held the sample at that time.
+    that sent it; of a removed sample, when the service confirmed that. ``run`` identifies that run of the program.
+    ``path`` is the file that held the sample at that time. ``removed_ids`` are the sample ids whose removal was
+    requested since the sample was last uploaded or shown.
     """
 
     uid: str
@@ -122,6 +125,7 @@ class Mark:
     sent_at: float | None
     run: str
     path: str
+    removed_ids: tuple[int, ...] = ()
 
     @property
     def content(self) -> str:

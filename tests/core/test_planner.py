@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -22,6 +23,7 @@ from astica_sync.core.model import (
 )
 from astica_sync.core.plan.decision import (
     CLASS_UNREADABLE,
+    MADE_AGAIN,
     NEW_PLACE_PENDING,
     UNPROVEN,
     Action,
@@ -50,7 +52,7 @@ MODEL = 7
 QUARANTINE = 60.0
 ASKED = 10_000.0
 P, A, U = Presence.PRESENT, Presence.ABSENT, Presence.UNKNOWN
-NONE, ATTEMPTED, AGREED = None, MarkState.ATTEMPTED, MarkState.AGREED
+NONE, ATTEMPTED, AGREED, REMOVED = None, MarkState.ATTEMPTED, MarkState.AGREED, MarkState.REMOVED
 
 
 def facts(local: Presence, mark: MarkState | None, copies: int, settled: bool) -> Facts:
@@ -72,9 +74,13 @@ TABLE = [
     (P, (AGREED,), (1,), (True, False), lambda f: (Keep(),)),
     (P, (NONE, ATTEMPTED), (1,), (True, False), lambda f: (AdoptCopy(1),)),
     (P, (AGREED,), (2, 3), (True, False), lambda f: (Keep(), extras(len(f.copies)))),
-    (P, (NONE, ATTEMPTED), (2, 3), (True, False), lambda f: (AdoptCopy(1), extras(len(f.copies)))),
+    (P, (NONE,), (2, 3), (True, False), lambda f: (AdoptCopy(1), extras(len(f.copies)))),
+    (P, (ATTEMPTED,), (2, 3), (True,), lambda f: (AdoptCopy(1), extras(len(f.copies)))),
+    (P, (ATTEMPTED,), (2, 3), (False,), lambda f: (AdoptCopy(1), replace(extras(len(f.copies)), leaves_doubt=True))),
     (A, (NONE,), (0, 1, 2), (True, False), lambda f: (LeaveUnmanaged(),)),
-    (A, (ATTEMPTED, AGREED), (1, 2), (True, False), lambda f: (RemoveCopies(f.copies, RemovalReason.ABSENT),)),
+    (A, (AGREED,), (1, 2), (True, False), lambda f: (RemoveCopies(f.copies, RemovalReason.ABSENT),)),
+    (A, (ATTEMPTED,), (1, 2), (True,), lambda f: (RemoveCopies(f.copies, RemovalReason.ABSENT),)),
+    (A, (ATTEMPTED,), (1, 2), (False,), lambda f: (RemoveCopies(f.copies, RemovalReason.ABSENT, leaves_doubt=True),)),
     (A, (ATTEMPTED, AGREED), (0,), (False,), lambda f: (KeepMark(),)),
     (A, (ATTEMPTED, AGREED), (0,), (True,), lambda f: (ForgetMark(),)),
 ]
@@ -149,6 +155,91 @@ def test_circumstances_beside_the_table(row: Facts, actions: tuple[Action, ...])
 )
 def test_a_moved_image_is_secured_where_the_service_has_it_or_takes_it_first(row: Facts, secured: bool) -> None:
     assert secures_image(decide(row)) is secured
+
+
+def removed(
+    local: Presence,
+    copies: tuple[int, ...],
+    asked_after: float,
+    ids: tuple[int, ...] = (5,),
+    misplaced: tuple[int, ...] = (),
+) -> Facts:
+    """A sample whose ids 5 (or ``ids``) were removed; the view was asked for so many seconds after the confirmation."""
+    at = ASKED - asked_after
+    return Facts(local, REMOVED, copies, misplaced, ASKED, at + QUARANTINE, removed=ids, removed_at=at)
+
+
+def waits_for_removal(seconds: float) -> WaitUntil:
+    return WaitUntil(ASKED - seconds + QUARANTINE, confirmed=False, removed_for=seconds, removal=True)
+
+
+UPLOAD_FIRST = UploadSample(again=False)
+REMOVED_ROWS = [
+    # Absent: what settles is that a later observation lacks the id, not how long ago it was.
+    (removed(A, (), 0.0), (ForgetMark(),)),
+    (removed(A, (), 1.0), (ForgetMark(),)),
+    (removed(A, (), 1e6), (ForgetMark(),)),
+    (removed(A, (), -1.0), (KeepMark(),)),
+    (removed(A, (5,), 1.0), (KeepMark(),)),
+    (removed(A, (5, 6), 1.0, ids=(5, 6)), (KeepMark(),)),
+    # Another id is somebody else's, and so is the same one a quarantine later.
+    (removed(A, (9,), 1.0), (LeaveUnmanaged((9,), MADE_AGAIN), ForgetMark())),
+    (removed(A, (5, 9), 1.0), (LeaveUnmanaged((9,), MADE_AGAIN), KeepMark())),
+    (removed(A, (5,), QUARANTINE), (LeaveUnmanaged((5,), MADE_AGAIN), ForgetMark())),
+    (removed(A, (9,), -1.0), (KeepMark(),)),
+    # Present again: sent at once when the removal is shown, and what was removed is no copy.
+    (removed(P, (), 1.0), (UPLOAD_FIRST,)),
+    (removed(P, (), -1.0), (waits_for_removal(-1.0),)),
+    (removed(P, (5,), 12.0), (waits_for_removal(12.0),)),
+    (removed(P, (5, 9), 12.0), (AdoptCopy(9),)),
+    (removed(P, (9, 10), 12.0), (AdoptCopy(9), RemoveCopies((10,), RemovalReason.EXTRA))),
+    (removed(P, (5,), QUARANTINE), (AdoptCopy(5),)),
+    (removed(P, (), 12.0, misplaced=(5,)), (waits_for_removal(12.0),)),
+    (removed(P, (), 12.0, misplaced=(9,)), (UPLOAD_FIRST, RemoveCopies((9,), RemovalReason.MISPLACED))),
+    (removed(P, (), 1.0)._replace(failed_before=True), (SkipFailed(),)),
+    (removed(P, (), 1.0)._replace(title_questioned=True), (AskAboutTitle(),)),
+    (removed(U, (5,), 1.0), (HoldCopies((5,), CLASS_UNREADABLE),)),
+]
+
+
+@pytest.mark.parametrize(("row", "actions"), REMOVED_ROWS)
+def test_a_confirmed_removal_settles_when_an_observation_shows_it(row: Facts, actions: tuple[Action, ...]) -> None:
+    assert decide(row) == actions
+
+
+@given(
+    st.sampled_from([P, A]),
+    st.sets(st.integers(1, 6)),
+    st.sets(st.integers(1, 6), min_size=1),
+    st.integers(-200, 200),
+)
+def test_what_others_made_again_is_never_removed(
+    local: Presence, shown: set[int], ids: set[int], asked_after: int
+) -> None:
+    actions = decide(removed(local, tuple(sorted(shown)), asked_after, tuple(sorted(ids))))
+    going = {one for action in actions if isinstance(action, RemoveCopies) for one in action.sample_ids}
+    if local is A:
+        assert not going, "nothing that is shown after a confirmed removal is ours"
+        assert isinstance(actions[-1], ForgetMark) == (
+            asked_after >= 0 and not (asked_after < QUARANTINE and shown & ids)
+        )
+    else:
+        # Extras alone, and never the last copy.
+        assert not shown or going < shown
+
+
+@pytest.mark.parametrize(
+    ("wait", "reason"),
+    [
+        (WaitUntil(0.0, confirmed=True), "confirmed by the service, not shown by it yet"),
+        (WaitUntil(0.0, confirmed=False), "sent, its outcome is unknown"),
+        (WaitUntil(0.0, confirmed=False, removal=True), "its removal was sent, the outcome is unknown"),
+        (waits_for_removal(12.4), "removed 12 s ago; waiting until the service shows it"),
+    ],
+)
+def test_a_wait_says_what_is_waited_for(wait: WaitUntil, reason: str) -> None:
+    assert wait.reason == reason
+    assert wait.ends_when_shown == (wait.confirmed or wait.removed_for is not None)
 
 
 class World:

@@ -62,6 +62,17 @@ def gone(shell: Shell, pushed: Path) -> Path:
     return pushed
 
 
+def test_prune_frees_what_was_removed_as_soon_as_the_service_shows_that(shell: Shell, pushed: Path) -> None:
+    (pushed / "Can" / "000.png").unlink()
+    shell.environ["ASTICA_QUARANTINE"] = "60"
+    assert shell("push", "--store", pushed).code == 0
+    age(pushed)
+    before = kept(pushed)
+    ran = prune(shell, pushed, "--yes")
+    assert ran.code == 0, ran.err
+    assert len(before - kept(pushed)) == 1
+
+
 def test_prune_removes_unneeded_objects_and_their_catalog_lines(
     shell: Shell, sandbox: RunningSandbox, gone: Path
 ) -> None:

@@ -112,11 +112,21 @@ class Loss:
 
 
 @dataclass(slots=True)
+class Removal:
+    """The removals of one sample that the service confirmed since it was last sent or adopted: which ids, and when the
+    last of them."""
+
+    ids: set[int] = field(default_factory=set)
+    at: float = 0.0
+
+
+@dataclass(slots=True)
 class Ledger:
-    """What the oracle knows of one store: what was sent, which objects were damaged when, what no promise covers,
-    and what was lost."""
+    """What the oracle knows of one store: what was sent, what was removed for sure, which objects were damaged when,
+    what no promise covers, and what was lost."""
 
     sendings: dict[str, list[Sending]] = field(default_factory=dict)
+    removals: dict[str, Removal] = field(default_factory=dict)
     sent: set[str] = field(default_factory=set)
     damaged: dict[str, float] = field(default_factory=dict)
     excused: set[str] = field(default_factory=set)
@@ -162,6 +172,9 @@ class Oracle:
         notes.repeats = self._doubted(run, plan)
         for uid in plan.forgets:
             self._forgotten(run, uid)
+        for adopt in plan.adopts:
+            # It is this store's again, whoever made it.
+            self.book(run.store).removals.pop(adopt.uid, None)
         self.world.tell(lambda: f"{run.name}: plans {_plan_text(plan)}{' REFUSED' if refusals else ''}")
 
     def _lost(self, run: "Run", plan: Plan) -> dict[int, str]:
@@ -273,10 +286,19 @@ class Oracle:
             inside = notes.view.by_id.values() if notes.view else ()
             gone = {seen.sample_id for seen in inside if seen.class_id == fields.get("class_id")}
             self._note_losses(run, notes, gone | {fields.get("sample_id")})
+            if notes.view is not None:
+                self._note_removals(run, notes.view, gone | {fields.get("sample_id")})
 
     def _note_losses(self, run: "Run", notes: Notes, sample_ids: set[Any]) -> None:
         for sample_id in sample_ids & notes.lost.keys() - notes.consented:
             self.book(run.store).losses.append(Loss(run.store.machine.wall(), notes.lost[sample_id], run))
+
+    def _note_removals(self, run: "Run", view: View, ids: set[Any]) -> None:
+        """From now on what appears under these uids was made by somebody else."""
+        for sample_id in ids & view.by_id.keys():
+            removal = self.book(run.store).removals.setdefault(view.by_id[sample_id].uid, Removal())
+            removal.ids.add(sample_id)
+            removal.at = self.world.time
 
     def _respects_refusal(self, run: "Run") -> None:
         """A watcher whose key was refused requests nothing until the user changes something."""
@@ -366,6 +388,8 @@ class Oracle:
             if before.forgotten:
                 # It had gone from both places, which an earlier run has seen in time; this is another file.
                 continue
+            if self._is_removed_since(book, notes, uid, before):
+                continue
             need = since + QUARANTINE - 1e-6
             if not any(view.asked >= need and not view.copies(uid, title) for view in notes.views):
                 world.violate(
@@ -374,6 +398,14 @@ class Oracle:
         # What was sent before is settled: a view of the right moment lacks it.
         sending = Sending(world.time, run.run_id, run.wall_offset, book.sendings.get(uid, []))
         book.sendings[uid] = [sending]
+        book.removals.pop(uid, None)
+
+    def _is_removed_since(self, book: Ledger, notes: Notes, uid: str, before: Sending) -> bool:
+        """Whether the sample that was sent was shown, removed for sure, and a view since then shows that."""
+        removal = book.removals.get(uid)
+        if removal is None or before.proof != "done" or before.at > removal.at:
+            return False
+        return any(view.asked >= removal.at and not removal.ids & view.by_id.keys() for view in notes.views)
 
     def _removal_leaves(self, run: "Run", notes: Notes, sample_id: int) -> None:
         view = notes.view
@@ -418,6 +450,8 @@ class Oracle:
             world.violate(7, f"{run.name} removes {name}, which the guard must refuse")
         content, title = seen.uid[:32], mark[2]
         book = self.book(store)
+        if seen.uid in book.removals:
+            self._is_ours(run, seen, book.removals[seen.uid], name)
         path = _object(content)
         durable, shown = store.durable(path), store.shown(path)
         kept = durable is not None and xxhash.xxh3_128_hexdigest(durable) == content
@@ -453,6 +487,12 @@ class Oracle:
         book.taken[seen.uid] = book.taken.get(seen.uid, 0) + 1
         if book.taken[seen.uid] > MOST_TAKEN:
             self.world.violate(4, f"{run.name} removes {name} again and again, which {found.origin} has sent")
+
+    def _is_ours(self, run: "Run", seen: Seen, removal: Removal, name: str) -> None:
+        """After a confirmed removal whoever makes the sample again keeps it."""
+        for _, sample in self.service.samples():
+            if sample.sample_id == seen.sample_id and sample.origin != run.store.name and sample.made > removal.at:
+                self.world.violate(2, f"{run.name} removes {name}, which {sample.origin} made after its own removal")
 
     def _look_again(self, run: "Run", mark: tuple[str, str, str, bytes], content: str, name: str) -> None:
         """The second look: what stood again where it used to be, at any moment before this one, is seen."""
@@ -549,6 +589,9 @@ class Oracle:
                 continue
             if any(uid in self._expected(other) for other in self.stores if other is not store):
                 continue
+            if uid in book.removals and sample.made > book.removals[uid].at:
+                # A second execution of an upload whose sample was shown and has been removed for sure.
+                continue
             mark = self._mark(store, uid) or self._mark_alike(store, Seen(sample.sample_id, uid, 0, entry.title))
             if mark is not None and _file_without_image(store, mark) is not None:
                 # Held until a good image is there, or nothing.
@@ -566,6 +609,7 @@ class Oracle:
         book.excused |= book.sendings.keys()
         book.sendings.clear()
         book.losses.clear()
+        book.removals.clear()
         self.versions.journal_lost(store)
 
     def backup_lost(self, store: "Store") -> None:

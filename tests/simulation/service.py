@@ -33,13 +33,15 @@ class Switches:
 @dataclass(slots=True)
 class Sample:
     """One sample on the service. ``uid`` is what the service kept of what was sent; ``origin`` is who sent it;
-    ``late`` that it was made so long after its sending that no promise covers it; ``size`` is in megabytes."""
+    ``late`` that it was made so long after its sending that no promise covers it; ``size`` is in megabytes,
+    ``made`` is when."""
 
     sample_id: int
     uid: str
     origin: str
     late: bool = False
     size: float = 0.0
+    made: float = 0.0
 
 
 @dataclass(slots=True)
@@ -180,7 +182,7 @@ class Service:
         kept = self._kept_title(title)
         entries = [entry for entry in self.classes if self._same_title(entry.title, kept)]
         entry = entries[-1 if self.switches.newest_class else 0] if entries else self.add_class(kept)
-        sample = Sample(self._new_id(), uid, origin, late, size)
+        sample = Sample(self._new_id(), uid, origin, late, size, self.world.time)
         entry.samples.append(sample)
         self._keep_history()
         return sample

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from astica_sync.cli.render.text import duration, first, how_to_allow, json_name, number, safe, table
-from astica_sync.core.model import LocalSample, Problem
+from astica_sync.core.model import LocalSample, Problem, RemoteSample
 from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.plan import ClassCount, Plan
 from astica_sync.core.plan.similar_titles import NearTitle
@@ -43,9 +43,7 @@ def status_data(status: "StoreStatus", eta: float) -> dict[str, Any]:
         "waiting": [{"class": entry.class_title, "uid": entry.uid, "reason": entry.reason} for entry in plan.waiting]
         + [{"class": entry.class_title, "uid": entry.uid, "reason": entry.reason} for entry in plan.held],
         "problems": problem_data(status.problems) + blocked,
-        "unmanaged": [
-            {"class": sample.class_title, "sample_id": sample.sample_id, "uid": sample.uid} for sample in plan.unmanaged
-        ],
+        "unmanaged": [unmanaged_data(plan, sample) for sample in plan.unmanaged],
         "refusals": refusal_data(status.refusals) + near_data(status.near),
     }
 
@@ -121,7 +119,7 @@ def status_lines(status: "StoreStatus", eta: float, path_of: Callable[[str], str
     held = (f"~ {name(one.class_title, one.uid, one.sample_id)}  ({one.reason})" for one in plan.held)
     failed = (f"! {safe(upload.path)}  ({status.bad[upload.uid].reason})" for upload in plan.failed_before)
     problems = (f"! {safe(one.path)}  ({one.reason})" for one in status.problems)
-    unmanaged = (f"? {safe(one.class_title)}  #{one.sample_id} {safe(one.uid)}".rstrip() for one in plan.unmanaged)
+    unmanaged = (unmanaged_line(plan, sample) for sample in plan.unmanaged)
     lines = [
         "",
         *class_table(plan),
@@ -157,6 +155,20 @@ def left_out_data(left_out: "Sequence[LeftOut]") -> list[dict[str, str]]:
     return [{"path": json_name(each.path), "reason": each.reason} for each in left_out]
 
 
+def unmanaged_data(plan: Plan, sample: RemoteSample) -> dict[str, Any]:
+    """One sample that was made elsewhere; ``reason`` where its uid is one of ours."""
+    data = {"class": sample.class_title, "sample_id": sample.sample_id, "uid": sample.uid}
+    reason = plan.unmanaged_reasons.get(sample.sample_id)
+    return data | {"reason": reason} if reason else data
+
+
+def unmanaged_line(plan: Plan, sample: RemoteSample) -> str:
+    """One sample that was made elsewhere, and how that is known where its uid is one of ours."""
+    line = f"? {safe(sample.class_title)}  #{sample.sample_id} {safe(sample.uid)}".rstrip()
+    reason = plan.unmanaged_reasons.get(sample.sample_id)
+    return f"{line}  ({reason})" if reason else line
+
+
 _REFUSED = {"removed": "A push would remove nothing", "sent again": "A push would not send these again"}
 
 
@@ -171,7 +183,9 @@ def _conclusion(status: "StoreStatus", eta: float) -> str:
         takes = f", about {duration(eta)}" if eta >= 1 else ""
         return f"A push would send {number(plan.requests, 'request')}{takes}: astica-sync push"
     if plan.waiting:
-        return "Nothing to send now. Some answers were lost; a push waits until the outcome is known."
+        unknown = not all(entry.ends_when_shown for entry in plan.waiting)
+        until = "the outcome is known" if unknown else "the service shows what it confirmed"
+        return f"Nothing to send now. A push waits until {until}."
     if plan.in_sync:
         return click.style(IN_SYNC, fg="green")
     return "Nothing to send. Check what is listed above."

@@ -5,7 +5,7 @@ files) calls it as well, or is proved equal to it by a property test. The caller
 nothing themselves.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, assert_never
@@ -14,6 +14,8 @@ from astica_sync.core.model import MarkState, Presence
 
 CONFIRMED = "confirmed by the service, not shown by it yet"
 OUTCOME_UNKNOWN = "sent, its outcome is unknown"
+REMOVAL_UNKNOWN = "its removal was sent, the outcome is unknown"
+MADE_AGAIN = "made again elsewhere after this store removed it"
 CLASS_UNREADABLE = "part of its class could not be read"
 UNPROVEN = (
     "it was adopted by a likely match, so the backup may not have its bytes; to remove it: astica-sync remove-sample ID"
@@ -40,7 +42,8 @@ class Facts(NamedTuple):
     observation, lowest first (of an absent sample, in any place), ``misplaced`` those under another class.
 
     ``asked_at`` is when the observation was asked for, ``quarantine_ends`` when the last request about the sample can
-    no longer be carried out late; None if none was sent. Both are seconds since the epoch.
+    no longer be carried out late; None if none was sent. ``removed`` are the sample ids whose removal was requested,
+    and ``removed_at`` when the service confirmed that, of a removed sample. All times are seconds since the epoch.
 
     Of a present sample: ``failed_before`` says that it is not tried again until its bytes change, ``title_questioned``
     that the user has to confirm its new class first. Of an absent one: ``moved`` that another class of the store has
@@ -58,6 +61,8 @@ class Facts(NamedTuple):
     misplaced: tuple[int, ...] = ()
     asked_at: float = 0.0
     quarantine_ends: float | None = None
+    removed: tuple[int, ...] = ()
+    removed_at: float = 0.0
     failed_before: bool = False
     title_questioned: bool = False
     moved: bool = False
@@ -80,14 +85,26 @@ class UploadSample:
 @dataclass(frozen=True, slots=True)
 class WaitUntil:
     """Send nothing about it before ``moment``; an observation asked for from then on decides. ``confirmed``: the
-    service has confirmed it and does not show it yet."""
+    service has confirmed it and does not show it yet. ``removed_for``: so many seconds ago the service confirmed its
+    removal, which it does not show yet; None where it was not removed. ``removal``: the last request was a removal."""
 
     moment: float
     confirmed: bool
+    removed_for: float | None = None
+    removal: bool = False
 
     @property
     def reason(self) -> str:
-        return CONFIRMED if self.confirmed else OUTCOME_UNKNOWN
+        if self.removed_for is not None:
+            return f"removed {max(0.0, self.removed_for):.0f} s ago; waiting until the service shows it"
+        if self.confirmed:
+            return CONFIRMED
+        return REMOVAL_UNKNOWN if self.removal else OUTCOME_UNKNOWN
+
+    @property
+    def ends_when_shown(self) -> bool:
+        """Whether an earlier observation ends the wait, if it shows what the service confirmed."""
+        return self.confirmed or self.removed_for is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +131,12 @@ class AdoptCopy:
 
 @dataclass(frozen=True, slots=True)
 class RemoveCopies:
-    """Remove these sample ids from the service."""
+    """Remove these sample ids from the service. ``leaves_doubt``: an upload of it may still be carried out late, so
+    that a confirmed removal is not the last word about it."""
 
     sample_ids: tuple[int, ...]
     reason: RemovalReason
+    leaves_doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +149,11 @@ class HoldCopies:
 
 @dataclass(frozen=True, slots=True)
 class LeaveUnmanaged:
-    """It was made elsewhere: leave it."""
+    """It was made elsewhere: leave it. ``sample_ids`` are those that are left, None for all; ``reason`` how it is
+    known, where that is more than the missing mark."""
+
+    sample_ids: tuple[int, ...] | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +212,8 @@ def _decide(facts: Facts) -> tuple[Action, ...]:
             return _decide_present(facts)
         case Presence.ABSENT if facts.mark is None:
             return _LEAVE
+        case Presence.ABSENT if facts.mark is MarkState.REMOVED:
+            return _decide_removed(facts)
         case Presence.ABSENT:
             return (_decide_absent(facts),)
         case Presence.UNKNOWN:
@@ -200,6 +225,12 @@ def _decide(facts: Facts) -> tuple[Action, ...]:
 def is_settled(facts: Facts) -> bool:
     """Whether the observation was asked for a whole quarantine after the last request about the sample (promise 5)."""
     return facts.quarantine_ends is None or facts.asked_at >= facts.quarantine_ends
+
+
+def is_removal_shown(asked_at: float, removed_at: float, removed: Iterable[int], shown: Container[int]) -> bool:
+    """Whether an observation shows that the sample ids ``removed`` are gone: it was asked for after the service had
+    confirmed that, and ``shown`` has none of them. This, and not the time that passed, settles a removal."""
+    return asked_at >= removed_at and not any(sample_id in shown for sample_id in removed)
 
 
 def secures_image(actions: tuple[Action, ...]) -> bool:
@@ -215,11 +246,20 @@ def secures_image(actions: tuple[Action, ...]) -> bool:
 
 
 def _decide_present(facts: Facts) -> tuple[Action, ...]:
+    removal_shown = False
+    if facts.mark is MarkState.REMOVED:
+        shown = facts.copies + facts.misplaced
+        removal_shown = is_removal_shown(facts.asked_at, facts.removed_at, facts.removed, shown)
+        if not is_settled(facts):
+            # What was removed and is shown is not there: the view lags.
+            facts = _without_removed(facts)
     if not facts.copies:
         if facts.failed_before:
             return (SkipFailed(),)
-        if facts.quarantine_ends is not None and not is_settled(facts):
-            return (WaitUntil(facts.quarantine_ends, confirmed=facts.mark is MarkState.AGREED),)
+        if facts.quarantine_ends is not None and not (is_settled(facts) or removal_shown):
+            removed_for = facts.asked_at - facts.removed_at if facts.mark is MarkState.REMOVED else None
+            confirmed = facts.mark is MarkState.AGREED
+            return (WaitUntil(facts.quarantine_ends, confirmed, removed_for, bool(facts.removed)),)
         if facts.title_questioned:
             return (AskAboutTitle(),)
         if facts.mark is not MarkState.AGREED and not facts.misplaced:
@@ -233,17 +273,39 @@ def _remove_extras(facts: Facts) -> tuple[Action, ...]:
     """Of several copies the lowest id stays."""
     extras: tuple[Action, ...] = ()
     if facts.copies[1:]:
-        extras += (RemoveCopies(facts.copies[1:], RemovalReason.EXTRA),)
+        extras += (RemoveCopies(facts.copies[1:], RemovalReason.EXTRA, _removal_leaves_doubt(facts)),)
     if facts.misplaced:
-        extras += (RemoveCopies(facts.misplaced, RemovalReason.MISPLACED),)
+        extras += (RemoveCopies(facts.misplaced, RemovalReason.MISPLACED, _removal_leaves_doubt(facts)),)
     return extras
+
+
+def _removal_leaves_doubt(facts: Facts) -> bool:
+    """Whether a request of unknown outcome may still make a copy after the removal of those that are shown."""
+    return facts.mark is MarkState.ATTEMPTED and not is_settled(facts)
+
+
+def _without_removed(facts: Facts) -> Facts:
+    return facts._replace(
+        copies=tuple(one for one in facts.copies if one not in facts.removed),
+        misplaced=tuple(one for one in facts.misplaced if one not in facts.removed),
+    )
+
+
+def _decide_removed(facts: Facts) -> tuple[Action, ...]:
+    """A sample that was removed and is not in the store. What is shown under another id was made elsewhere; so
+    was the same id, a quarantine after the service confirmed its removal: ids may be given again."""
+    if facts.asked_at < facts.removed_at:
+        return (KeepMark(),)
+    others = facts.copies if is_settled(facts) else _without_removed(facts).copies
+    left: tuple[Action, ...] = (LeaveUnmanaged(others, MADE_AGAIN),) if others else ()
+    return (*left, ForgetMark() if len(others) == len(facts.copies) else KeepMark())
 
 
 def _decide_absent(facts: Facts) -> Action:
     if facts.copies:
         if obstacle := _removal_obstacle(facts):
             return HoldCopies(facts.copies, obstacle)
-        return RemoveCopies(facts.copies, _removal_reason(facts))
+        return RemoveCopies(facts.copies, _removal_reason(facts), _removal_leaves_doubt(facts))
     return ForgetMark() if is_settled(facts) and not facts.file_problem else KeepMark()
 
 

@@ -24,7 +24,8 @@ class Upload:
 @dataclass(frozen=True, slots=True)
 class RemoveSample:
     """Remove one remote sample by its id; one request. ``class_title`` is the store's spelling, ``replaced_by`` the uid
-    of the image that has its file name now, "" where there is none; ``confirmed`` whether the user allowed it."""
+    of the image that has its file name now, "" where there is none; ``confirmed`` whether the user allowed it;
+    ``leaves_doubt`` whether a copy of it may still appear after the service has confirmed the removal."""
 
     uid: str
     class_title: str
@@ -34,6 +35,7 @@ class RemoveSample:
     path: str
     replaced_by: str = ""
     confirmed: bool = False
+    leaves_doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +59,15 @@ class Adopt:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A sample about which nothing is sent before ``until`` (an observation asked for from then on decides)."""
+    """A sample about which nothing is sent before ``until`` (an observation asked for from then on decides).
+    ``ends_when_shown``: an earlier observation ends the wait, if it shows what the service confirmed."""
 
     uid: str
     class_title: str
     reason: str
     until: float
     path: str = ""
+    ends_when_shown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,8 @@ class Plan:
     Of what is not done, ``waiting`` waits for its quarantine, ``held`` for what is unknown, ``failed_before`` failed in
     an earlier push, and ``questioned`` waits until the user confirms its class title.
 
+    ``unmanaged_reasons`` says, by sample id, how it is known that a sample under a uid of ours was made elsewhere.
+
     ``in_several_classes`` are images that are in more than one class: several samples, and often a mistake.
     ``classes`` counts by the store's title. ``incomplete``: a part of the store could not be read, so it is unknown
     whether all is in sync. ``later`` counts the uploads that are not in this plan: a plan for a push names so many at a
@@ -113,6 +119,7 @@ class Plan:
     failed_before: tuple[Upload, ...] = ()
     questioned: tuple[Upload, ...] = ()
     unmanaged: tuple[RemoteSample, ...] = ()
+    unmanaged_reasons: Mapping[int, str] = field(default_factory=dict)
     held: tuple[Held, ...] = ()
     in_several_classes: tuple[tuple[LocalSample, ...], ...] = ()
     classes: Mapping[str, ClassCount] = field(default_factory=dict)

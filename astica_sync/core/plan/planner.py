@@ -173,6 +173,7 @@ class _Draft:
     failed_before: list[Upload] = field(default_factory=list)
     questioned: list[Upload] = field(default_factory=list)
     unmanaged: list[RemoteSample] = field(default_factory=list)
+    unmanaged_reasons: dict[int, str] = field(default_factory=dict)
     held: list[Held] = field(default_factory=list)
     in_several_classes: list[tuple[LocalSample, ...]] = field(default_factory=list)
     classes: dict[str, _Count] = field(default_factory=dict)
@@ -202,6 +203,7 @@ class _Draft:
             failed_before=tuple(self.failed_before),
             questioned=tuple(self.questioned),
             unmanaged=tuple(self.unmanaged),
+            unmanaged_reasons=self.unmanaged_reasons,
             held=tuple(self.held),
             in_several_classes=tuple(self.in_several_classes),
             classes={
@@ -251,8 +253,14 @@ def _plan_absent(draft: _Draft, observation: Observation, context: PlanContext) 
             continue
         replacement, facts = _absent_facts(absent, mark, observation, context)
         facts = facts._replace(replacement_pending=unsent.get(replacement, ""))
-        draft.count(mark.class_title).managed += len(absent.row.remote)
-        _take(draft, absent.row, mark.class_title, decide(facts), replacement)
+        actions = decide(facts)
+        draft.count(mark.class_title).managed += len(absent.row.remote) - _count_left(actions)
+        _take(draft, absent.row, mark.class_title, actions, replacement)
+
+
+def _count_left(actions: tuple[Action, ...]) -> int:
+    """How many of the samples that are shown are left as unmanaged, where the actions name them."""
+    return sum(len(action.sample_ids or ()) for action in actions if isinstance(action, LeaveUnmanaged))
 
 
 def _present_facts(row: Row, local: LocalSample, asked_at: float, context: PlanContext) -> Facts:
@@ -273,10 +281,19 @@ def _present_facts(row: Row, local: LocalSample, asked_at: float, context: PlanC
         misplaced,
         asked_at,
         quarantine_end(mark, context),
+        *_removed(mark, context),
         failed_before=row.uid in context.failed_before,
         title_questioned=title in context.questioned_titles,
         unproven=_unproven(row, context),
     )
+
+
+def _removed(mark: Mark | None, context: PlanContext) -> tuple[tuple[int, ...], float]:
+    """The sample ids whose removal was requested, and when the service confirmed that."""
+    if mark is None or not mark.removed_ids:
+        return (), 0.0
+    confirmed_at = last_sending(mark, context) if mark.state is MarkState.REMOVED else None
+    return mark.removed_ids, confirmed_at or 0.0
 
 
 def _absent_facts(absent: _Absent, mark: Mark, observation: Observation, context: PlanContext) -> tuple[str, Facts]:
@@ -293,6 +310,7 @@ def _absent_facts(absent: _Absent, mark: Mark, observation: Observation, context
         (),
         observation.asked_at,
         quarantine_end(mark, context),
+        *_removed(mark, context),
         moved=absent.moved,
         new_place_pending=absent.pending,
         ignored=bool(row.remote) and not absent.moved and context.ignored(mark.path),
@@ -319,7 +337,9 @@ def _take(draft: _Draft, row: Row, title: str, actions: tuple[Action, ...], repl
                 draft.uploads.append(_upload(row, action.again))
                 draft.count(title).upload += 1
             case WaitUntil():
-                draft.waiting.append(Waiting(row.uid, title, action.reason, action.moment, _path(row)))
+                draft.waiting.append(
+                    Waiting(row.uid, title, action.reason, action.moment, _path(row), action.ends_when_shown)
+                )
                 draft.count(title).wait += 1
             case SkipFailed():
                 draft.failed_before.append(_upload(row))
@@ -334,9 +354,12 @@ def _take(draft: _Draft, row: Row, title: str, actions: tuple[Action, ...], repl
                 draft.held.extend(Held(row.uid, title, one, action.reason, _path(row)) for one in action.sample_ids)
                 draft.count(title).hold += len(action.sample_ids)
             case LeaveUnmanaged():
-                draft.unmanaged.extend(row.remote)
                 for sample in row.remote:
-                    draft.count(sample.class_title).unmanaged += 1
+                    if action.sample_ids is None or sample.sample_id in action.sample_ids:
+                        draft.unmanaged.append(sample)
+                        draft.count(sample.class_title).unmanaged += 1
+                        if action.reason:
+                            draft.unmanaged_reasons[sample.sample_id] = action.reason
             case ForgetMark():
                 draft.forgets.append(row.uid)
             case _:
@@ -356,7 +379,14 @@ def _removals(row: Row, title: str, action: RemoveCopies, replaced_by: str) -> I
     for sample in row.remote:
         if sample.sample_id in action.sample_ids:
             yield RemoveSample(
-                row.uid, title, sample.sample_id, sample.class_id, action.reason, _path(row), replaced_by
+                row.uid,
+                title,
+                sample.sample_id,
+                sample.class_id,
+                action.reason,
+                _path(row),
+                replaced_by,
+                leaves_doubt=action.leaves_doubt,
             )
 
 

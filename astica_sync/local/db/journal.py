@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -42,9 +43,13 @@ def _tables(database: "Database") -> None:
     database.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
 
 
+def _removed_ids(database: "Database") -> None:
+    database.execute("ALTER TABLE mark ADD COLUMN removed TEXT")
+
+
 SCHEMA = make_schema(
     "journal",
-    (_tables,),
+    (_tables, _removed_ids),
     when_newer="upgrade astica-sync",
     when_damaged="move it away: the next push rebuilds its marks from the samples on the service",
 )
@@ -140,7 +145,7 @@ class Journal:
             return
         last = ""
 
-        def next_mark(row: tuple[str, str, str, float | None, str, bytes]) -> Mark:
+        def next_mark(row: _MarkRow) -> Mark:
             nonlocal last
             mark = _mark(row)
             if mark.uid <= last:
@@ -181,10 +186,29 @@ class Journal:
     def attempt(self, places: Iterable[tuple[str, str, str]], at: float) -> None:
         """Marks each (uid, class, path) as *attempted*, sent at ``at`` by this run; before the request leaves."""
         self._write_many(
-            "INSERT INTO mark VALUES (?, ?, 'attempted', ?, ?, ?) ON CONFLICT (uid) DO UPDATE SET"
+            "INSERT INTO mark VALUES (?, ?, 'attempted', ?, ?, ?, NULL) ON CONFLICT (uid) DO UPDATE SET"
             " class = excluded.class, state = excluded.state, sent_at = excluded.sent_at, run = excluded.run,"
-            " path = excluded.path",
+            " path = excluded.path, removed = NULL",
             ((uid, title, at, self.run, os.fsencode(path)) for uid, title, path in places),
+        )
+
+    def attempt_removal(self, samples: Iterable[tuple[str, str, str, int]], at: float) -> None:
+        """Marks each (uid, class, path, sample id) as *attempted*, its removal sent at ``at`` by this run; before the
+        request leaves. A copy of it that appears late is still ours."""
+        self._write_many(
+            "INSERT INTO mark VALUES (?, ?, 'attempted', ?, ?, ?, ?) ON CONFLICT (uid) DO UPDATE SET"
+            " class = excluded.class, state = excluded.state, sent_at = excluded.sent_at, run = excluded.run,"
+            " path = excluded.path, removed = CASE WHEN mark.removed IS NULL THEN excluded.removed"
+            " WHEN instr(',' || mark.removed || ',', ',' || excluded.removed || ',') THEN mark.removed"
+            " ELSE mark.removed || ',' || excluded.removed END",
+            ((uid, title, at, self.run, os.fsencode(path), str(number)) for uid, title, path, number in samples),
+        )
+
+    def confirm_removed(self, uids: Iterable[str], at: float) -> None:
+        """Marks samples as *removed*: the service confirmed it at ``at``."""
+        self._write_many(
+            "UPDATE mark SET state = 'removed', sent_at = ?, run = ? WHERE uid = ?",
+            ((at, self.run, uid) for uid in uids),
         )
 
     def resend_at(self, uids: Iterable[str], at: float) -> None:
@@ -194,17 +218,19 @@ class Journal:
     def agree(self, places: Iterable[tuple[str, str, str]], at: float | None = None) -> None:
         """Marks each (uid, class, path) as *agreed*; without ``at`` the last time of sending stays as it is."""
         self._write_many(
-            "INSERT INTO mark VALUES (?, ?, 'agreed', ?, ?, ?) ON CONFLICT (uid) DO UPDATE SET"
+            "INSERT INTO mark VALUES (?, ?, 'agreed', ?, ?, ?, NULL) ON CONFLICT (uid) DO UPDATE SET"
             " class = excluded.class, state = excluded.state, sent_at = coalesce(excluded.sent_at, mark.sent_at),"
-            " run = iif(excluded.sent_at IS NULL, mark.run, excluded.run), path = excluded.path",
+            " run = iif(excluded.sent_at IS NULL, mark.run, excluded.run), path = excluded.path, removed = NULL",
             ((uid, title, at, self.run, os.fsencode(path)) for uid, title, path in places),
         )
 
     def restore(self, mark: Mark) -> None:
         """Restores a mark as it was before an attempt that has proved to have done nothing."""
-        row = (mark.uid, mark.class_title, str(mark.state), mark.sent_at, mark.run, os.fsencode(mark.path))
+        removed = ",".join(map(str, mark.removed_ids)) or None
+        row = (mark.uid, mark.class_title, str(mark.state), mark.sent_at, mark.run, os.fsencode(mark.path), removed)
         self._write_many(
-            "INSERT OR REPLACE INTO mark (uid, class, state, sent_at, run, path) VALUES (?, ?, ?, ?, ?, ?)", [row]
+            "INSERT OR REPLACE INTO mark (uid, class, state, sent_at, run, path, removed) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [row],
         )
 
     def forget(self, uids: Iterable[str]) -> None:
@@ -330,7 +356,8 @@ _SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 # Calling the enumeration takes longer than the rest of reading a mark.
 _STATES = {str(state): state for state in MarkState}
 _EVENT = "SELECT at, run, action, class, uid, path, sample_id, outcome, reason FROM history"
-_MARK = "SELECT uid, class, state, sent_at, run, path FROM mark"
+_MARK = "SELECT uid, class, state, sent_at, run, path, removed FROM mark"
+_MarkRow = tuple[str, str, str, float | None, str, bytes, str | None]
 
 
 def _event(at: float, run: str, action: str, class_title: str, uid: str, path: bytes, *rest: Any) -> Event:
@@ -338,6 +365,7 @@ def _event(at: float, run: str, action: str, class_title: str, uid: str, path: b
     return Event(at, run, action, class_title, uid, os.fsdecode(path), *rest)
 
 
-def _mark(row: tuple[str, str, str, float | None, str, bytes]) -> Mark:
-    uid, title, state, sent_at, run, path = row
-    return Mark(uid, title, _STATES.get(state) or MarkState(state), sent_at, run, os.fsdecode(path))
+def _mark(row: _MarkRow) -> Mark:
+    uid, title, state, sent_at, run, path, removed = row
+    mark = Mark(uid, title, _STATES.get(state) or MarkState(state), sent_at, run, os.fsdecode(path))
+    return mark if removed is None else replace(mark, removed_ids=tuple(map(int, removed.split(","))))

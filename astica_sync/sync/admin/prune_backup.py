@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from astica_sync.clock import Clock
-from astica_sync.core.model import CONTENT_LENGTH, is_uid
+from astica_sync.core.model import CONTENT_LENGTH, Mark, MarkState, Observation, is_uid
+from astica_sync.core.plan.decision import is_removal_shown
 from astica_sync.core.retention import Claim, Claims, StoredObject, find_claim
 from astica_sync.errors import StoreError
 from astica_sync.local.backup.backup import Backup
@@ -60,7 +61,7 @@ def plan_pruning(
     observation = observe(local, remote, listener)
     claims = Claims(
         store={sample.content for sample in local.index.local_samples(remote.model_id)},
-        marks={mark.content for mark in local.journal.marks()},
+        marks={mark.content for mark in _open_marks(local, observation)},
         service={sample.uid[:CONTENT_LENGTH] for sample in observation if is_uid(sample.uid)},
         snapshots=local.backup.referenced_contents(),
         before=before,
@@ -93,6 +94,16 @@ def prune(local: LocalSide, clock: Clock, plan: PrunePlan) -> int:
         for entry in plan.entries
     )
     return freed
+
+
+def _open_marks(local: LocalSide, observation: Observation) -> Iterator[Mark]:
+    """The marks of samples that may be on the service: all but those whose removal the observation shows."""
+    shown = {sample.sample_id for sample in observation}
+    for mark in local.journal.marks():
+        if mark.state is not MarkState.REMOVED or not is_removal_shown(
+            observation.asked_at, mark.sent_at or 0.0, mark.removed_ids, shown
+        ):
+            yield mark
 
 
 def _stored_objects(backup: Backup) -> Iterator[StoredObject]:

@@ -17,7 +17,13 @@ from astica_sync.local.db.journal import Journal
 from astica_sync.remote.rate_limiter import Permit
 from astica_sync.sync.apply.history_events import event_of
 from astica_sync.sync.apply.pipeline import Pipeline
-from astica_sync.sync.apply.removal import mark_removed, prove_backup_copy, recheck_absence, remove_samples
+from astica_sync.sync.apply.removal import (
+    mark_removed,
+    prove_backup_copy,
+    recheck_absence,
+    remove_samples,
+    settle_removed,
+)
 from astica_sync.sync.apply.result import ApplyResult
 from astica_sync.sync.plan.observe import observe_before_removal
 from astica_sync.sync.progress import ProgressListener
@@ -156,3 +162,5 @@ def record_class_removal(
         )
         if isinstance(error, OutcomeUnknown):
             journal.resend_at([sample.uid for sample in samples], now)
+        elif error is None:
+            settle_removed(journal, samples, now)

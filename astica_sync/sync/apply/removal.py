@@ -4,6 +4,7 @@ A worker thread proves that the backup can give the sample back. The driver chec
 from the store, marks it as attempted and lets a worker send the request. The answer decides what is recorded.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -103,7 +104,19 @@ def recheck_absence(local: LocalSide, removal: RemoveSample) -> bool:
 
 def mark_removed(journal: Journal, removals: Sequence[RemoveSample], now: float) -> None:
     """Marks the samples as attempted again, so that a copy which appears late is still managed and is removed too."""
-    journal.attempt([(removal.uid, removal.class_title, removal.path) for removal in removals], now)
+    journal.attempt_removal(
+        [(removal.uid, removal.class_title, removal.path, removal.sample_id) for removal in removals], now
+    )
+
+
+def settle_removed(journal: Journal, removals: Sequence[RemoveSample], now: float) -> None:
+    """The service confirmed these removals, and no other request about the samples is open: what is gone from the
+    store is marked as removed, what the store has as agreed again. Where an upload may still be carried out late, the
+    mark stays *attempted*."""
+    sure = [removal for removal in removals if not removal.leaves_doubt]
+    journal.confirm_removed([removal.uid for removal in sure if removal.why not in SUPERFLUOUS], now)
+    kept = [removal for removal in sure if removal.why in SUPERFLUOUS]
+    journal.agree([(removal.uid, removal.class_title, removal.path) for removal in kept], now)
 
 
 def send_removal(remote: RemoteSide, permit: Permit, removal: RemoveSample) -> None:
@@ -131,6 +144,8 @@ class _RemovalRecorder:
         self._journal = local.journal
         self._listener = listener
         self._forecast = Forecast(remote.service, pipeline.clock)
+        self._open = Counter(removal.uid for removal in removals)
+        """How many removals of each sample have not been confirmed."""
 
     def before_send(self, jobs: Sequence[RemovalJob]) -> None:
         mark_removed(self._journal, [job.removal for job in jobs], self._clock.now())
@@ -150,6 +165,9 @@ class _RemovalRecorder:
         self._journal.record([event_of("remove", removal, now, self._journal.run, error)])
         if error is None:
             self.result.removed += 1
+            self._open[removal.uid] -= 1
+            if not self._open[removal.uid]:
+                settle_removed(self._journal, [removal], now)
             seconds = self._forecast.seconds(self.result.left)
             self._listener.removed(removal.class_title, removal.path, 1, seconds)
         elif isinstance(error, OutcomeUnknown):

@@ -99,7 +99,7 @@ def _run_rounds(session: Session, rounds: RoundRunner, batch_size: int) -> PushR
         if pushed.error is not None or ended.observe_at is None:
             return pushed
         try:
-            _wait_until(ended.observe_at, session.runtime.clock, session.listener)
+            _wait_until(ended.observe_at, ended.waits_for, session.runtime.clock, session.listener)
             # Uploads that fail for their own reasons take no place from new samples.
             stuck = max(0, planned - len(ended.applied.uploaded))
             status = find_status(session, most=batch_size + stuck)
@@ -144,13 +144,13 @@ def _record_target(journal: Journal, target: VersionTarget | None) -> None:
         journal.set_meta(FOLLOWS, follows)
 
 
-def _wait_until(time: float, clock: Clock, listener: ProgressListener) -> None:
-    """Waits for the end of the quarantine.
+def _wait_until(time: float, why: str, clock: Clock, listener: ProgressListener) -> None:
+    """Waits for the next observation.
 
     Raises:
         Interrupted: the user asked to stop.
     """
     seconds = time - clock.now()
     if seconds > 0:
-        listener.waits(seconds, "some answers were lost; a view after this wait shows what the service did")
+        listener.waits(seconds, why)
         clock.sleep(seconds)

@@ -20,6 +20,8 @@ Naming = Callable[[list[NearTitle]], bool]
 """Asked when new classes have titles similar to existing ones; True creates them."""
 
 NOT_SHOWN = "the service confirmed it and does not show it; the next push tries it once more"
+LOOK_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)
+"""Seconds between observations that wait for what the service confirmed; the last one repeats."""
 STILL_SHOWN = "the service refuses to remove it and still shows it; look at it on the service's page, then push again"
 
 
@@ -28,8 +30,8 @@ class Round:
     """What became of one round.
 
     ``observe_at`` is when the next observation can resolve what is doubtful, in seconds since the epoch; None when
-    nothing is. ``late_uploads`` and ``late_removals`` count the requests of earlier rounds with unknown outcome that
-    this round's observation shows as done.
+    nothing is. ``waits_for`` says what is waited for until then. ``late_uploads`` and ``late_removals`` count the
+    requests of earlier rounds with unknown outcome that this round's observation shows as done.
     """
 
     status: StoreStatus
@@ -38,6 +40,7 @@ class Round:
     observe_at: float | None
     late_uploads: int
     late_removals: int
+    waits_for: str = ""
 
     @property
     def in_sync(self) -> bool:
@@ -75,6 +78,8 @@ class RoundRunner:
         self._refused: set[int] = set()
         self._doubtful_uploads: set[str] = set()
         self._doubtful_removals: set[int] = set()
+        self._looks = 0
+        """How many observations in a row were made early, to see what the service has confirmed."""
         self.confirmed: set[str] = set()
         """The uids that the service confirmed and, as far as is known, does not show yet."""
 
@@ -92,9 +97,12 @@ class RoundRunner:
         status = mark_confirmed_removals(status, refusals, self._session.policy.allowance)
         applied = apply_round(self._session, status, refusals)
         now, quarantine = self._session.runtime.clock.now(), self._session.policy.quarantine
-        observe_at = next_observation(status.plan, applied, self._refused, now, quarantine)
+        observe_at = next_observation(status.plan, applied, self._refused, now, quarantine, self._looks)
+        self._looks = self._looks + 1 if waits_to_be_shown(status.plan, applied) else 0
         applied.failed += [*fail_still_shown(status.plan, applied, self._refused), *not_shown]
-        return self._remember(Round(status, applied, refusals, observe_at, *self._resolve(status)))
+        return self._remember(
+            Round(status, applied, refusals, observe_at, *self._resolve(status), what_waits(status.plan, applied))
+        )
 
     def continue_with(self, session: Session) -> None:
         """The next rounds use this session."""
@@ -199,12 +207,13 @@ def apply_round(session: Session, status: StoreStatus, refusals: list[Refusal]) 
 
 
 def next_observation(
-    plan: Plan, applied: ApplyResult, refused: set[int], now: float, quarantine: float
+    plan: Plan, applied: ApplyResult, refused: set[int], now: float, quarantine: float, looks: int = 0
 ) -> float | None:
     """When the next observation can resolve what is doubtful, in seconds since the epoch; None when nothing is.
 
-    An earlier request may have carried out a removal that the service refuses; one observation shows that. ``refused``
-    are the ids that had theirs.
+    What the service confirmed and does not show yet is looked for earlier, after growing pauses; ``looks`` counts
+    those that were made. An earlier request may have carried out a removal that the service refuses; one
+    observation shows that. ``refused`` are the ids that had theirs.
     """
     if plan.later and not (plan.first_upload_alone and applied.doubtful):
         # The next batch waits for nothing; its observation resolves what is doubtful as well.
@@ -214,7 +223,27 @@ def next_observation(
         times.append(now + quarantine)
     if applied.refused - refused:
         times.append(now)
-    return max(times, default=None)
+    end = max(times, default=None)
+    if end is not None and waits_to_be_shown(plan, applied):
+        return min(end, now + LOOK_PAUSES[min(looks, len(LOOK_PAUSES) - 1)])
+    return end
+
+
+def waits_to_be_shown(plan: Plan, applied: ApplyResult) -> bool:
+    """Whether everything that is waited for has an outcome, and only has to be shown."""
+    return bool(plan.waiting) and not applied.doubtful and all(entry.ends_when_shown for entry in plan.waiting)
+
+
+def what_waits(plan: Plan, applied: ApplyResult) -> str:
+    """What the next observation is waited for; for people."""
+    if applied.doubtful:
+        return "some answers were lost; a view after this wait shows what the service did"
+    # What takes the whole quarantine comes first.
+    entries = sorted(plan.waiting, key=lambda entry: entry.ends_when_shown)
+    if not entries:
+        return "a view shows what the service did"
+    more = f", and {len(entries) - 1} more" if len(entries) > 1 else ""
+    return f"{entries[0].path or entries[0].class_title}: {entries[0].reason}{more}"
 
 
 def fail_still_shown(plan: Plan, applied: ApplyResult, refused: set[int]) -> list[FailedSample]:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from astica_sync.core.plan.decision import RemovalReason
-from astica_sync.errors import Refused
+from astica_sync.errors import OutcomeUnknown, Refused
 from astica_sync.sync.plan.compare import compare
 from tests.simulation.mutants.plan import WHOLE_CLASS_OF_OTHERS
 from tests.simulation.mutants.seams import mutant, nothing, replace, within, wrap
@@ -47,6 +47,10 @@ def agreed_on_an_unknown_outcome(journal: Any, upload: Any, now: float) -> None:
 
 def refusal_counts_as_uploaded(original: Any, self: Any, upload: Any, error: Any) -> None:
     original(self, upload, None if isinstance(error, Refused) else error)
+
+
+def unknown_counts_as_removed(original: Any, self: Any, removal: Any, error: Any) -> None:
+    original(self, removal, None if isinstance(error, OutcomeUnknown) else error)
 
 
 def without_doubts(original: Any, plan: Any, applied: Any, *others: Any) -> Any:
@@ -117,6 +121,10 @@ APPLY_MUTANTS = (
     ),
     mutant("agreed on an unknown outcome", replace(UPLOAD + "record_unknown", agreed_on_an_unknown_outcome)),
     mutant("a doubtful upload is not waited for", wrap(ROUND + "next_observation", without_doubts)),
+    mutant(
+        "a removal of unknown outcome counts as confirmed",
+        wrap(REMOVAL + "_RemovalRecorder._settle", unknown_counts_as_removed),
+    ),
     mutant("a removal does not mark attempted again", replace(REMOVAL + "mark_removed", nothing), quick=300),
     mutant("a refusal counts as uploaded", wrap(UPLOAD + "_UploadRecorder._settle", refusal_counts_as_uploaded)),
     # Removals (promises 2, 3, 4 and 7).

@@ -72,6 +72,12 @@ def without_replacement(original: Any, removal: Any, planned: Any) -> Any:
     return original(changed(removal, replaced_by=""), planned)
 
 
+def removal_is_an_attempt(original: Any, facts: Any) -> Any:
+    if facts.mark is MarkState.REMOVED:
+        facts = facts._replace(mark=MarkState.ATTEMPTED)
+    return original(facts)
+
+
 PLAN_MUTANTS = (
     mutant("no quarantine", replace(DECISION + "is_settled", lambda facts: True), quick=400),
     mutant("half a quarantine", wrap(PLAN + "quarantine_end", half_as_long)),
@@ -81,6 +87,14 @@ PLAN_MUTANTS = (
         quick=1000,
     ),
     mutant("the clock of an earlier run is believed", wrap(PLAN + "last_sending", by_any_clock)),
+    mutant(
+        "what others made again after a removal is ours",
+        wrap(DECISION + "decide", removal_is_an_attempt),
+    ),
+    mutant(
+        "what was removed and is still shown is a copy",
+        wrap(DECISION + "_without_removed", lambda original, facts: facts),
+    ),
     mutant("a mark is forgotten at once", wrap(DECISION + "_decide_absent", forget_instead_of_keep)),
     mutant(
         "a file without a good image is absent",

@@ -1,0 +1,85 @@
+"""A confirmed removal is the last word about a sample: nothing waits for it longer than until the service shows it."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Shell, fill, in_store, on_service
+
+LONG = "30"
+"""Seconds of quarantine: far longer than any of these tests."""
+
+
+@pytest.fixture(autouse=True)
+def long_quarantine(shell: Shell) -> None:
+    shell.environ["ASTICA_QUARANTINE"] = LONG
+
+
+def marks(store: Path) -> list[tuple[str, str]]:
+    """The class and state of each mark."""
+    with sqlite3.connect(store / ".astica-sync" / "journal.db") as journal:
+        return journal.execute("SELECT class, state FROM mark ORDER BY class, uid").fetchall()
+
+
+def removals(sandbox: RunningSandbox) -> int:
+    return len(sandbox.requests_of("sample_remove") + sandbox.requests_of("class_remove"))
+
+
+def test_a_confirmed_removal_is_forgotten_by_the_next_push_however_short(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path
+) -> None:
+    (pushed / "Can" / "000.png").unlink()
+    assert shell("push", "--store", pushed).code == 0
+    assert ("Can", "removed") in marks(pushed)
+    assert shell("push", "--store", pushed).code == 0
+    assert marks(pushed) == [("Bottle", "agreed")] * 2 + [("Can", "agreed")] * 2
+    assert removals(sandbox) == 1
+
+
+def test_two_stores_that_share_an_image_come_to_rest_whatever_one_removes(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path
+) -> None:
+    other = fill(tmp_path / "other", {"Can": 1}, start=2)
+    shared = other / "Can" / "000.png"
+    assert shared.read_bytes() == (pushed / "Can" / "000.png").read_bytes()
+    assert shell("init", other, "--model", str(model_id)).code == 0
+    assert shell("push", "--store", other).code == 0
+    (pushed / "Can" / "000.png").unlink()
+    for _ in range(4):
+        assert shell("push", "--store", pushed).code == 0
+        assert shell("push", "--store", other).code == 0
+    assert removals(sandbox) == 1
+    assert on_service(sandbox, model_id) == in_store(pushed) + in_store(other)
+    for store in (pushed, other):
+        sandbox.clear_log()
+        assert shell("push", "--store", store).code == 0
+        assert len(sandbox.log) == 1
+
+
+def test_the_status_says_that_somebody_else_made_a_removed_sample_again(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path
+) -> None:
+    other = fill(tmp_path / "other", {"Can": 1}, start=2)
+    assert shell("init", other, "--model", str(model_id)).code == 0
+    assert shell("push", "--store", other).code == 0
+    (pushed / "Can" / "000.png").unlink()
+    assert shell("push", "--store", pushed).code == 0
+    assert shell("push", "--store", other).code == 0
+    status = shell("pull-status", "--store", pushed)
+    assert "(made again elsewhere after this store removed it)" in status.out
+    told = shell("pull-status", "--json", "--store", pushed).json
+    assert [one["reason"] for one in told["unmanaged"]] == ["made again elsewhere after this store removed it"]
+    assert told["remote"]["unmanaged"] == 1 and told["in_sync"]
+
+
+def test_a_file_that_is_moved_and_moved_back_waits_for_nothing(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
+) -> None:
+    for here, there in (("Can", "Bottle"), ("Bottle", "Can")):
+        (pushed / here / "002.png").rename(pushed / there / "002.png")
+        ran = shell("push", "--store", pushed)
+        assert ran.code == 0
+        assert "waiting" not in ran.err
+    assert on_service(sandbox, model_id) == in_store(pushed)
