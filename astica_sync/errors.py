@@ -23,6 +23,7 @@ AsticaSyncError
 │  ├─ NotTheService        something else answered: a redirect, a proxy
 │  ├─ OutcomeUnknown       sent, but no answer tells whether the request was carried out
 │  └─ NotAnObservation     a view that is incomplete or contradicts itself
+│     └─ CountsDiffer      a view that lists more or fewer classes or samples than it counts
 ├─ GuardRefused            a plan removes more than is allowed
 └─ Interrupted             stopped by the user; finished work is saved
 """
@@ -181,6 +182,11 @@ class NotAnObservation(RemoteError):
     """The answer to a view is incomplete or contradicts itself, so nothing is concluded from it (promise 14)."""
 
     stops_run = True
+
+
+class CountsDiffer(NotAnObservation):
+    """A view counts other numbers of classes or samples than it lists. A change of our own shortly before explains
+    that: the counts may be ahead of the lists."""
 
 
 class GuardRefused(AsticaSyncError):

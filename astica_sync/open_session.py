@@ -203,7 +203,7 @@ def open_session(
     ):
         session = Session(
             LocalSide(layout, fs, index, journal, Backup(layout.backup, fs), decoder),
-            RemoteSide(service, sentinel.model_id),
+            RemoteSide(service, sentinel.model_id, settings.quarantine),
             Runtime(clock, workers, clock.now(), clock.stopping.is_set),
             Policy(settings.quarantine, settings.class_remove, allowance(usual)),
             listener,

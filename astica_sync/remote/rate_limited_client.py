@@ -59,6 +59,11 @@ class RateLimitedClient:
         return self._requests
 
     @property
+    def clock(self) -> Clock:
+        """The clock that it waits by."""
+        return self._clock
+
+    @property
     def limit(self) -> int:
         """How many requests that change samples may count at the same time."""
         return self._train_limiter.limit

@@ -16,7 +16,7 @@ from astica_sync.core.model import LARGEST_ID, UID_LENGTH, ModelInfo, Observatio
 from astica_sync.core.observation.bounds import LONGEST_TEXT, bounded_date, bounded_size, bounded_text
 from astica_sync.core.observation.sample_table import DuplicateSampleId, SampleTable
 from astica_sync.core.observation.uid_repair import UidRepair
-from astica_sync.errors import NotAnObservation
+from astica_sync.errors import CountsDiffer, NotAnObservation
 
 Scalar = bool | int | float | str | None
 T = TypeVar("T")
@@ -134,14 +134,15 @@ def parse_view(
         uid_repair: completes cut uids; by default, with the class titles in the view.
 
     Raises:
-        NotAnObservation: the answer is incomplete, is about another model, or contradicts its own counts.
+        NotAnObservation: the answer is incomplete, or is about another model.
+        CountsDiffer: it contradicts its own counts.
     """
     try:
         return _observation(_decode(body, _View), model_id, asked_at, uid_repair or UidRepair())
     except _Malformed as error:
-        reason = str(error)
+        reason, kind = str(error), CountsDiffer if isinstance(error, _DifferentCounts) else NotAnObservation
     # Outside of the handler: otherwise the error refers to the traceback of the parser, with parts of the answer.
-    raise NotAnObservation(
+    raise kind(
         f"the view of model {model_id} is not usable: {reason}",
         "Nothing was removed or sent again because of it. Run the same command again later.",
     )
@@ -201,6 +202,10 @@ def parse_detection(body: bytes) -> Detection | None:
 
 class _Malformed(ValueError):
     """Why an answer cannot be used; for messages."""
+
+
+class _DifferentCounts(_Malformed):
+    """A view contradicts its own counts."""
 
 
 def _decode(body: Any, kind: type[T]) -> T:
@@ -267,9 +272,9 @@ def _check_title(title: str, class_id: int, uids: list[str]) -> None:
 def _check_sums(info: ModelInfo, classes: list[RemoteClass]) -> None:
     samples = sum(entry.samples for entry in classes)
     if info.classes != len(classes):
-        raise _Malformed(f"it counts {info.classes} classes and lists {len(classes)}")
+        raise _DifferentCounts(f"it counts {info.classes} classes and lists {len(classes)}")
     if info.samples != samples:
-        raise _Malformed(f"it counts {info.samples} samples and lists {samples}")
+        raise _DifferentCounts(f"it counts {info.samples} samples and lists {samples}")
     if len({entry.class_id for entry in classes}) != len(classes):
         raise _Malformed("it contains a class id twice")
 

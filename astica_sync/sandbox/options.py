@@ -56,6 +56,7 @@ class Switches:
     confidence: str = _choice('the form of a confidence: "97.5", 97.5 or "97.5%"', "string", "number", "percent")
     urls: str = _choice("whether an https URL as input is refused or fetched", "refused", "fetched")
     view_lag: float = _setting("seconds until a view shows a change", 0.0)
+    sample_list_lag: float = _setting("seconds that the lists of a view are behind its counts", 0.0)
     list_lag: float = _setting("seconds until a list of models shows a change", 0.0)
     uid_length: int | None = _setting("characters of a uid that are kept (none: all)", None)
     invalid_image: str = _setting("the error text for an input that is not a PNG or JPEG image", "Invalid image")
@@ -66,7 +67,7 @@ class Switches:
             value = getattr(self, one.name)
             if choices and value not in choices:
                 raise ValueError(f"switch {one.name} is one of {', '.join(choices)}, not {value!r}")
-        if self.view_lag < 0 or self.list_lag < 0:
+        if min(self.view_lag, self.sample_list_lag, self.list_lag) < 0:
             raise ValueError("a lag cannot be negative")
         if self.uid_length is not None and self.uid_length < 1:
             raise ValueError("switch uid_length is at least 1")
@@ -95,7 +96,7 @@ def _read_length(text: str) -> int | None:
     return None if text.strip().lower() in ("", "none", "all") else int(text)
 
 
-_READERS: dict[str, Any] = {"view_lag": float, "list_lag": float, "uid_length": _read_length}
+_READERS: dict[str, Any] = {"view_lag": float, "sample_list_lag": float, "list_lag": float, "uid_length": _read_length}
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,10 +47,12 @@ class LocalSide:
 
 @dataclass(frozen=True, slots=True)
 class RemoteSide:
-    """The account on the service, and the model in it that the store mirrors."""
+    """The account on the service, and the model in it that the store mirrors. ``quarantine`` is how many seconds it may
+    take until a view shows a change; see ``Policy``."""
 
     service: "RateLimitedClient"
     model_id: int
+    quarantine: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from tests.harness.shell import Shell, draw, fill, in_store, on_service
 # What is no choice but a number or a text, and the values of it that matter here.
 NUMBERS: dict[str, list[Any]] = {
     "view_lag": [0.0, 0.2],
+    "sample_list_lag": [0.0, 0.1],
     "list_lag": [0.0, 0.2],
     "uid_length": [None, 40, 36, 32],
     "invalid_image": ["Invalid image"],

@@ -84,3 +84,9 @@ def test_confirmed_removals_are_marked_and_nothing_else_changes() -> None:
     assert not any(one.confirmed for one in PLAN.removed)
     assert [one.sample_id for one in confirmed.removed] == [one.sample_id for one in PLAN.removed]
     assert (confirmed.adopts, confirmed.uploads, confirmed.forgets) == (PLAN.adopts, PLAN.uploads, PLAN.forgets)
+
+
+def test_an_answer_about_some_samples_confirms_the_removal_of_these_alone() -> None:
+    named = {PLAN.removed[0].sample_id, PLAN.removed[-1].sample_id}
+    confirmed = with_confirmed_removals(PLAN, named)
+    assert {one.sample_id for one in confirmed.removed if one.confirmed} == named

@@ -12,6 +12,7 @@ PAUSES = {
     "astica_sync.remote.rate_limiter:FIRST_BACK_OFF": 0.2,
     "astica_sync.sync.apply.circuit_breaker:FIRST_PAUSE": 0.05,
     "astica_sync.sync.push.first_upload:FIRST_PAUSE": 0.05,
+    "astica_sync.sync.plan.observe:FIRST_PAUSE": 0.05,
     "astica_sync.sync.admin.create_model:FIRST_PAUSE": 0.1,
     "astica_sync.sync.admin.remove_unmanaged:PAUSE": 0.1,
     "astica_sync.training.train:FIRST_POLL_SECONDS": 0.05,

@@ -134,6 +134,20 @@ def test_uploads_are_added_to_the_oldest_class_of_a_title(sandbox, upload, post)
     assert (first["id"], len(first["samples"]), len(second["samples"])) == (older, 1, 0)
 
 
+def test_the_lists_of_a_view_are_behind_its_counts_by_the_seconds_of_the_switch():
+    time = [1_700_000_000.0]
+    with running(now=lambda: time[0], switches=Switches(sample_list_lag=5)) as box, httpx.Client() as client:
+        model = box.add_model()
+        time[0] += 60
+        box.add_sample(model, "Can", draw())
+        for seconds, listed in ((0, 0), (4, 0), (2, 1)):
+            time[0] += seconds
+            answer = client.post(f"{box.url}/model/view", json={"tkn": box.key, "model_id": model})
+            dataset = answer.json()["dataset"]
+            assert (dataset["numClass"], dataset["numSample"]) == (1, 1)
+            assert [len(one["samples"]) for one in dataset["class_list"]] == [1] * listed
+
+
 def test_a_view_lags_by_the_seconds_of_the_switch_and_agrees_with_its_counts():
     time = [1_700_000_000.0]
     with running(now=lambda: time[0], switches=Switches(view_lag=5)) as running_sandbox, httpx.Client() as client:

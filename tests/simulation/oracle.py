@@ -172,9 +172,12 @@ class Oracle:
         notes.repeats = self._doubted(run, plan)
         for uid in plan.forgets:
             self._forgotten(run, uid)
+        made = {sample.sample_id: sample.made for _, sample in self.service.samples()} if plan.adopts else {}
         for adopt in plan.adopts:
-            # It is this store's again, whoever made it.
-            self.book(run.store).removals.pop(adopt.uid, None)
+            removal = self.book(run.store).removals.get(adopt.uid)
+            if removal is not None and made.get(adopt.sample_id, 0.0) > removal.at:
+                # It is this store's again, whoever made it; a view that lags may still show what was removed.
+                del self.book(run.store).removals[adopt.uid]
         self.world.tell(lambda: f"{run.name}: plans {_plan_text(plan)}{' REFUSED' if refusals else ''}")
 
     def _lost(self, run: "Run", plan: Plan) -> dict[int, str]:

@@ -43,15 +43,16 @@ def with_confirmed_places(plan: Plan, confirmed: Container[str]) -> Plan:
     return _with_removals(plan, lambda removal: all(uid in confirmed for uid in uploads_before(removal, places)))
 
 
-def with_confirmed_removals(plan: Plan) -> Plan:
-    """The same plan, its removals marked as allowed by the user."""
+def with_confirmed_removals(plan: Plan, allowed: Container[int] | None = None) -> Plan:
+    """The same plan, its removals marked as allowed by the user: those of the sample ids in ``allowed``, or all."""
+
+    def mark(removal: RemoveSample) -> RemoveSample:
+        return replace(removal, confirmed=True) if allowed is None or removal.sample_id in allowed else removal
+
     return replace(
         plan,
-        removals=tuple(replace(removal, confirmed=True) for removal in plan.removals),
-        class_removals=tuple(
-            replace(entry, samples=tuple(replace(removal, confirmed=True) for removal in entry.samples))
-            for entry in plan.class_removals
-        ),
+        removals=tuple(map(mark, plan.removals)),
+        class_removals=tuple(replace(entry, samples=tuple(map(mark, entry.samples))) for entry in plan.class_removals),
     )
 
 

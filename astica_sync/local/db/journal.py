@@ -252,6 +252,14 @@ class Journal:
             (float("-inf") if since is None else since, -1 if limit is None else limit),
         )
 
+    def last_change_at(self) -> float | None:
+        """When the last request that changes samples was settled; None if there was none."""
+        query = (
+            "SELECT at FROM history WHERE action IN ('upload', 'remove', 'remove-class') AND outcome <> 'refused'"
+            " ORDER BY id DESC LIMIT 1"
+        )
+        return next(self._read(query, (), lambda row: float(row[0])), None)
+
     def removals_since(self, since: float, reason: str) -> dict[str, int]:
         """How many samples were removed for this reason at ``since`` or later, by class title. Reads back to that time
         alone."""

@@ -60,6 +60,7 @@ def view_model(account: Account, model_id: int, switches: Switches) -> bytes:
         if not rows:
             raise NotFound("Model")
         classes: list[str] = []
+        then -= switches.sample_list_lag
         for class_id, title, created in account.rows(_CLASSES, model=model_id, then=then):
             as_text = switches.integers == "string"
             ((size, samples),) = account.rows(_SAMPLES, class_id=class_id, then=then, as_text=as_text)

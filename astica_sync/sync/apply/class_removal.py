@@ -12,7 +12,7 @@ from astica_sync.clock import Clock
 from astica_sync.core.model import Observation
 from astica_sync.core.plan.plan import CLASS_REMOVE_COST, RemoveClass, RemoveSample
 from astica_sync.core.rate_limit import Lane
-from astica_sync.errors import AsticaSyncError, Interrupted, OutcomeUnknown, Refused, RemoteError, StoreError
+from astica_sync.errors import AsticaSyncError, CountsDiffer, OutcomeUnknown, Refused, RemoteError, StoreError
 from astica_sync.local.db.journal import Journal
 from astica_sync.remote.rate_limiter import Permit
 from astica_sync.sync.apply.history_events import event_of
@@ -25,7 +25,7 @@ from astica_sync.sync.apply.removal import (
     settle_removed,
 )
 from astica_sync.sync.apply.result import ApplyResult
-from astica_sync.sync.plan.observe import observe_before_removal
+from astica_sync.sync.plan.observe import ListsBehind, observe_before_removal
 from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.session import LocalSide, RemoteSide, VersionTarget
 
@@ -80,14 +80,20 @@ class ClassRemover:
         # The permit is held while the view is requested, so the limit must allow both at the same time.
         if not samples or self.remote.service.limit < CLASS_REMOVE_COST or not self._have_backup_copies(samples):
             return samples
+        lists = ListsBehind(self.local, self.remote, self.listener)
         try:
-            permit = self.remote.service.wait_for_permit(Lane.REMOVAL)
-        except Interrupted as stop:
-            return self._end(stop, samples)
-        try:
-            self.observation = observe_before_removal(self.local, self.remote, self.target)
+            while True:
+                permit = self.remote.service.wait_for_permit(Lane.REMOVAL)
+                try:
+                    self.observation = observe_before_removal(self.local, self.remote, self.target)
+                    break
+                except CountsDiffer as error:
+                    self.remote.service.release(permit)
+                    lists.wait(error)
+                except AsticaSyncError:
+                    self.remote.service.release(permit)
+                    raise
         except AsticaSyncError as error:
-            self.remote.service.release(permit)
             return self._end(error, samples)
         shown = shown_in_class(self.removal, self.observation)
         samples = still_shown(samples, shown)

@@ -8,11 +8,19 @@ from astica_sync.core.model import Observation, content_of
 from astica_sync.core.observation.uid_repair import UidRepair
 from astica_sync.core.rate_limit import Lane
 from astica_sync.core.versions.matching import rename_adopted
-from astica_sync.errors import NotAnObservation, StoreError
+from astica_sync.errors import CountsDiffer, NotAnObservation, StoreError
 from astica_sync.local.backup.records import Records
 from astica_sync.local.db.view_cache import name_of, read_view_cache, write_view_cache
 from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.session import LocalSide, RemoteSide, VersionTarget
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
+"""Seconds between views that wait until the service shows what was done; each pause is twice as long as the last."""
+
+
+def pause_before_look(looks: int) -> float:
+    """Seconds before the next of such views, after so many."""
+    return min(FIRST_PAUSE * 2.0 ** min(looks, 30), LONGEST_PAUSE)
 
 
 def observe(
@@ -24,8 +32,14 @@ def observe(
         RemoteError: there is no observation; nothing may be concluded.
     """
     listener.phase("Requesting a view of the model")
-    repair = uid_repair_for(local, target)
-    observation, body = remote.service.view(remote.model_id, Lane.INTERACTIVE, repair)
+    lists = ListsBehind(local, remote, listener)
+    while True:
+        repair = uid_repair_for(local, target)
+        try:
+            observation, body = remote.service.view(remote.model_id, Lane.INTERACTIVE, repair)
+            break
+        except CountsDiffer as error:
+            lists.wait(error)
     name = _name_of(body, repair)
     head = {"model_id": remote.model_id, "asked_at": observation.asked_at, "name": name}
     try:
@@ -33,6 +47,48 @@ def observe(
     except OSError as error:
         listener.note(f"cannot store the observation for --offline: {error.strerror or error}")
     return _rename_adopted(local, remote.model_id, observation, name)
+
+
+class ListsBehind:
+    """Waits while the lists of a view may be behind its counts, since this store changed something shortly before."""
+
+    def __init__(self, local: LocalSide, remote: RemoteSide, listener: ProgressListener) -> None:
+        self._local, self._remote, self._listener = local, remote, listener
+        self._looks = 0
+        self._changed_at: float | None = None
+
+    def wait(self, error: CountsDiffer) -> None:
+        """Waits until the next view is worth a request.
+
+        Raises:
+            CountsDiffer: no change of this store explains it any longer, or none did.
+            Interrupted: the user asked to stop.
+        """
+        clock, quarantine = self._remote.service.clock, self._remote.quarantine
+        now = clock.now()
+        if self._changed_at is None:
+            changed_at = self._local.journal.last_change_at()
+            if changed_at is None:
+                raise error
+            # A later time came from a clock that was wrong.
+            self._changed_at = min(changed_at, now)
+        left = self._changed_at + quarantine - now
+        if left <= 0:
+            if self._looks:
+                raise _still_differs(error, now - self._changed_at)
+            raise error
+        pause = min(pause_before_look(self._looks), left)
+        self._looks += 1
+        self._listener.waits(pause, "the service counts a change of this store that its lists do not show yet")
+        clock.sleep(pause)
+
+
+def _still_differs(error: CountsDiffer, seconds: float) -> CountsDiffer:
+    return CountsDiffer(
+        f"{error}, and that {seconds:.0f} s after the last change of this store",
+        "Nothing was removed or sent again because of it. Look at the model on the service's page, and run the same "
+        "command again later.",
+    )
 
 
 def observe_before_removal(local: LocalSide, remote: RemoteSide, target: VersionTarget | None = None) -> Observation:

@@ -9,6 +9,7 @@ from astica_sync.core.plan.similar_titles import NearTitle
 from astica_sync.core.plan.subset import after_uploads, with_confirmed_removals, without_repeats, without_uploads
 from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.apply.result import ApplyResult, FailedSample
+from astica_sync.sync.plan.observe import pause_before_look
 from astica_sync.sync.plan.status import StoreStatus, plan_round
 from astica_sync.sync.push.first_upload import apply_first_upload
 from astica_sync.sync.push.overwritten_samples import block_overwritten
@@ -20,8 +21,6 @@ Naming = Callable[[list[NearTitle]], bool]
 """Asked when new classes have titles similar to existing ones; True creates them."""
 
 NOT_SHOWN = "the service confirmed it and does not show it; the next push tries it once more"
-LOOK_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)
-"""Seconds between observations that wait for what the service confirmed; the last one repeats."""
 STILL_SHOWN = "the service refuses to remove it and still shows it; look at it on the service's page, then push again"
 
 
@@ -177,11 +176,12 @@ def is_agreed(named: set[int | str], agreed: set[int | str]) -> bool:
 
 
 def mark_confirmed_removals(status: StoreStatus, refusals: list[Refusal], allowance: Allowance) -> StoreStatus:
-    """Marks the removals that the user allowed, by an answer or a flag: the guard does not count them later."""
-    answered = any(refusal.samples for refusal in status.refusals) and not refusals
-    if answered or allowance.all or allowance.at_most is not None:
+    """Marks the removals that the user allowed, by a flag or by an answer about the samples that it names: the guard
+    does not count them later."""
+    if allowance.all or allowance.at_most is not None:
         return replace(status, plan=with_confirmed_removals(status.plan))
-    return status
+    named = {removal.sample_id for refusal in status.refusals for removal in refusal.samples}
+    return status if refusals or not named else replace(status, plan=with_confirmed_removals(status.plan, named))
 
 
 def drop_refused_repeats(status: StoreStatus, refusals: list[Refusal]) -> StoreStatus:
@@ -225,7 +225,7 @@ def next_observation(
         times.append(now)
     end = max(times, default=None)
     if end is not None and waits_to_be_shown(plan, applied):
-        return min(end, now + LOOK_PAUSES[min(looks, len(LOOK_PAUSES) - 1)])
+        return min(end, now + pause_before_look(looks))
     return end
 
 
