@@ -1,9 +1,15 @@
 """A file that is there and is no good image is not absent: its sample stays on the service (promise 3)."""
 
+import contextlib
+import os
+import shutil
+import socket
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw, on_service
@@ -32,7 +38,128 @@ def replace_by_placeholder(path: Path) -> None:
     path.with_name(f".{path.name}.icloud").write_bytes(b"bplist00")
 
 
-UNUSABLE = [empty, fill_with_zeros, replace_by_lfs_pointer, replace_by_web_page, replace_by_placeholder]
+def make_sparse(path: Path) -> None:
+    """As a placeholder of OneDrive or Dropbox shows to a program that must not wake the client: the size, no blocks."""
+    size = path.stat().st_size
+    path.unlink()
+    with path.open("wb") as file:
+        file.truncate(size)
+    assert path.stat().st_blocks == 0
+
+
+def replace_head_by_zeros(path: Path) -> None:
+    """As a preallocated download that began in the middle."""
+    data = path.read_bytes()
+    path.write_bytes(bytes(len(data) // 2) + data[len(data) // 2 :])
+
+
+def replace_by_nextcloud_placeholder(path: Path) -> None:
+    path.unlink()
+    path.with_name(f"{path.name}.nextcloud").write_bytes(b" ")
+
+
+def replace_by_owncloud_placeholder(path: Path) -> None:
+    path.unlink()
+    path.with_name(f"{path.name}.owncloud").write_bytes(b" ")
+
+
+def replace_by_annex_link(path: Path) -> None:
+    """As "git annex drop" leaves it: a link to an object that is not here."""
+    path.unlink()
+    path.symlink_to("../.git/annex/objects/xJ/2v/SHA256E-s12--4d7a.png/SHA256E-s12--4d7a.png")
+
+
+def replace_by_annex_pointer(path: Path) -> None:
+    path.write_bytes(b"/annex/objects/SHA256E-s12345--4d7a4d7a.png\n")
+
+
+def replace_by_dvc_pointer(path: Path) -> None:
+    path.write_bytes(b"outs:\n- md5: 4d7a4d7a4d7a4d7a\n  size: 12345\n  path: 001.png\n")
+
+
+def replace_by_link_to_nowhere(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/mnt/not-mounted/001.png")
+
+
+def replace_by_link_to_an_image(path: Path) -> None:
+    path.rename(path.parents[2] / "moved away.png")
+    path.symlink_to(path.parents[2] / "moved away.png")
+
+
+def replace_by_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def replace_by_socket(path: Path) -> None:
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as listener, contextlib.chdir(path.parent):
+        listener.bind(path.name)
+
+
+def replace_by_device(path: Path) -> None:
+    path.unlink()
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 5))
+    except PermissionError:
+        pytest.skip("devices are made by root")
+
+
+def replace_by_heic(path: Path) -> None:
+    path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(500))
+
+
+def replace_by_avif(path: Path) -> None:
+    path.write_bytes(b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf" + bytes(500))
+
+
+def replace_by_webp(path: Path) -> None:
+    Image.new("RGB", (9, 9)).save(path, "WEBP")
+
+
+def replace_by_error_of_a_cloud(path: Path) -> None:
+    path.write_bytes(b'{"error": {"code": 403, "message": "User rate limit exceeded"}}')
+
+
+def replace_by_apple_double(path: Path) -> None:
+    """The half of a file that macOS writes beside it, copied over it."""
+    path.write_bytes(b"\0\x05\x16\x07\0\x02\0\0Mac OS X        " + bytes(82))
+
+
+def replace_by_archive(path: Path) -> None:
+    path.write_bytes(b"PK\x03\x04" + bytes(200))
+
+
+UNUSABLE = [
+    empty,
+    fill_with_zeros,
+    make_sparse,
+    replace_head_by_zeros,
+    replace_by_lfs_pointer,
+    replace_by_annex_link,
+    replace_by_annex_pointer,
+    replace_by_dvc_pointer,
+    replace_by_placeholder,
+    replace_by_nextcloud_placeholder,
+    replace_by_owncloud_placeholder,
+    replace_by_link_to_nowhere,
+    replace_by_link_to_an_image,
+    replace_by_pipe,
+    replace_by_socket,
+    replace_by_device,
+    replace_by_web_page,
+    replace_by_error_of_a_cloud,
+    replace_by_heic,
+    replace_by_avif,
+    replace_by_webp,
+    replace_by_apple_double,
+    replace_by_archive,
+]
+
+
+def placeholders(file: Path) -> list[Path]:
+    return [path for path in file.parent.iterdir() if path.name.endswith("cloud")]
 
 
 @pytest.mark.parametrize("spoil", UNUSABLE)
@@ -54,8 +181,9 @@ def test_a_file_without_a_good_image_keeps_its_sample(
     assert (ran.json["removed"], ran.json["uploaded"], ran.json["in_sync"]) == (0, 0, False)
     assert on_service(sandbox, model_id) == before
 
-    for placeholder in file.parent.glob(".*.icloud"):
+    for placeholder in placeholders(file):
         placeholder.unlink()
+    file.unlink(missing_ok=True)
     file.write_bytes(good)
     ran = shell("push", "--store", pushed, "--json")
     assert (ran.json["removed"], ran.json["uploaded"], ran.json["in_sync"]) == (0, 0, True)
@@ -69,11 +197,39 @@ def test_deleting_that_file_removes_its_sample(
     spoil(file)
     assert shell("push", "--store", pushed, "--json").json["removed"] == 0
     file.unlink(missing_ok=True)
-    for placeholder in file.parent.glob(".*.icloud"):
+    for placeholder in placeholders(file):
         placeholder.unlink()
 
     assert shell("push", "--store", pushed, "--json").json["removed"] == 1
     assert len(sandbox.samples(model_id)) == 4
+
+
+def test_a_file_that_cannot_be_read_keeps_its_sample(
+    shell: Shell, pushed: Path, sandbox: RunningSandbox, model_id: int
+) -> None:
+    before = on_service(sandbox, model_id)
+    draw(pushed / "Can" / "001.png", 4711)
+    (pushed / "Can" / "001.png").chmod(0)
+    # Root reads everything unless this is taken from it.
+    without = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    if without and shutil.which(without[0]) is None:
+        pytest.skip("setpriv is missing")
+
+    ran = shell.finish(shell.start("push", "--store", pushed, "--json", under=without))
+
+    assert (ran.json["removed"], ran.json["uploaded"], ran.json["in_sync"]) == (0, 0, False), ran.err
+    assert "cannot be read" in ran.json["problems"][0]["reason"]
+    assert on_service(sandbox, model_id) == before
+
+
+def test_a_folder_in_place_of_a_file_shows_that_the_file_is_gone(
+    shell: Shell, pushed: Path, sandbox: RunningSandbox, model_id: int
+) -> None:
+    file = pushed / "Can" / "001.png"
+    file.unlink()
+    draw(file / "another.png", 4711)
+    ran = shell("push", "--store", pushed, "--json")
+    assert (ran.json["removed"], ran.json["uploaded"], ran.json["in_sync"]) == (1, 1, True)
 
 
 def test_a_copy_that_broke_off_keeps_the_old_sample_until_a_whole_one_is_there(

@@ -1,7 +1,8 @@
 """Placeholders: files that a cloud client leaves in place of one that it has moved to its server.
 
-iCloud Drive replaces ``IMG_1.jpg`` by ``.IMG_1.jpg.icloud`` when it frees space. The image still exists, so it is not
-absent (promise 3).
+iCloud Drive replaces ``IMG_1.jpg`` by ``.IMG_1.jpg.icloud`` when it frees space; Nextcloud and ownCloud replace it by
+``IMG_1.jpg.nextcloud`` and ``IMG_1.jpg.owncloud`` where the system has no virtual files. The image still exists, so it
+is not absent (promise 3).
 """
 
 from pathlib import Path
@@ -15,10 +16,11 @@ def find_placeholder(fs: FileSystem, root: Path, path: str) -> str | None:
     Raises:
         OSError: the folder cannot be read, so it is unknown.
     """
-    folder, _, name = path.rpartition("/")
-    placeholder = f"{folder}/.{name}.icloud" if folder else f".{name}.icloud"
-    try:
-        fs.lstat(root / placeholder)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return placeholder
+    above, slash, name = path.rpartition("/")
+    for placeholder in (f".{name}.icloud", f"{name}.nextcloud", f"{name}.owncloud"):
+        try:
+            fs.lstat(root / f"{above}{slash}{placeholder}")
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        return f"{above}{slash}{placeholder}"
+    return None
