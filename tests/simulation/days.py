@@ -12,9 +12,9 @@ from tests.simulation.machine import Run, Store
 from tests.simulation.network import CHANGE_FAULTS, VIEW_FAULTS, Faults
 from tests.simulation.script import Script, Step, write_script
 from tests.simulation.users import USER_ACTIONS
-from tests.simulation.vocabulary import DAMAGES
+from tests.simulation.vocabulary import DAMAGES, DAY_WORDS
 from tests.simulation.watch import Day
-from tests.simulation.world import Hook
+from tests.simulation.world import Hook, Process
 
 if TYPE_CHECKING:
     from tests.simulation.walk import Play
@@ -31,6 +31,8 @@ STEPS = {
 # A refused sample waits for the user, and so does a refused key, which has a step of its own.
 _NEEDS_A_PERSON = ("refusal", "bad key")
 LONGEST_REST = 300.0
+SOON = 150.0
+CALM = Faults()
 
 
 def write_day(seed: int) -> Script:
@@ -68,8 +70,10 @@ def write_day(seed: int) -> Script:
 def add_day_words(script: Script) -> None:
     """Puts the words of a day between its other steps, by dice of their own."""
     draw = random.Random(script.seed ^ 0x30BDA)
-    kinds = draw.choices(DAMAGES, k=draw.randint(2, 8)) if "damage" in script.words else []
-    kinds += ["drain"] if "story: drained" in script.words else []
+    words = [word for word in DAY_WORDS if draw.random() < DAY_WORDS[word]]
+    kinds = draw.choices(DAMAGES, k=draw.randint(2, 8)) if "damage" in words else []
+    for word in words:
+        kinds += [word] * draw.randint(1, 3) if word in _DEEDS else []
     for kind in kinds:
         script.steps.insert(draw.randint(1, len(script.steps)), Step(kind, draw.getrandbits(48), 0, 5.0, False))
 
@@ -136,6 +140,35 @@ def _drain(play: "Play", store: Store, step: Step, draw: random.Random) -> None:
     for _ in range(draw.randint(8, 20)):
         when += draw.random() * draw.choice((60.0, 3000.0))
         play.world.at(when, lambda: play.users.act("delete", store, draw))
+
+
+def _killed_push(play: "Play", store: Store, step: Step, draw: random.Random) -> None:
+    """A push by hand is killed with an upload under way, which the service carries out later."""
+    run = _push_beside(play, store, step, draw, {2: "late"})
+
+    def kill(process: Process, what: str) -> None:
+        if what == "send" and run is not None and run.connection is not None and run.connection.posts == 1:
+            process.every = None
+            play.world.at(play.world.time + 0.9, process.kill)
+
+    if run is not None:
+        run.every = kill
+
+
+def _beside(play: "Play", store: Store, step: Step, draw: random.Random) -> None:
+    """A push by hand is slow to begin, and sends what the watcher has just seen."""
+    _push_beside(play, store, step, draw, {1: "slow"})
+
+
+def _push_beside(play: "Play", store: Store, step: Step, draw: random.Random, answers: dict[int, str]) -> Run | None:
+    if any(run.command == "push" and not run.gone for run in store.live) or store.watcher is None:
+        return None
+    play.users.act("repair", store, draw)
+    play.users.write_seen(store, f"{play.script.titles[0]}/beside{step.seed % 1000}.png", step.seed % 40 + 40)
+    run = store.start(step.seed, faults=CALM)
+    run.answers.update(answers)
+    play.runs.append(run)
+    return run
 
 
 def _trouble(play: "Play", what: str, seconds: float) -> None:
@@ -275,8 +308,19 @@ def _converge(play: "Play") -> None:
     report = watcher.report
     if report is not None and str(report.state) != "idle":
         world.violate(12, f"{watcher.name} is {report.state}: {report.why}")
+    if day.event_quality == "well":
+        _see_at_once(play, store, watcher)
     if world.broken:
         raise world.broken
+
+
+def _see_at_once(play: "Play", store: Store, watcher: Run) -> None:
+    """A file that is still being written when the system reports it is uploaded soon after."""
+    sent = watcher.oracle_notes.sent
+    play.users.write_seen(store, f"{play.script.titles[0]}/seen.png", 39)
+    play.world.run_until(play.world.time + SOON)
+    if watcher.oracle_notes.sent == sent:
+        play.world.violate(4, f"{watcher.name} does not see a new file within {SOON:.0f} s")
 
 
 def _living(play: "Play", store: Store) -> Run:
@@ -292,4 +336,5 @@ _DEEDS = {
     "watch": _watch, "kill watcher": _kill_watcher, "stop watcher": _stop_watcher, "burst": _burst, "outage": _outage,
     "key refused": _key_refused, "settings": _settings, "full": _full, "asleep": _asleep, "pause": _pause,
     "resume": _resume, "accident": _accident, "drain": _drain,
+    "killed push": _killed_push, "beside": _beside,
 }  # fmt: skip

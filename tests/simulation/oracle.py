@@ -17,7 +17,7 @@ from astica_sync.core.model import complete_uid, fold_title, make_scope, make_ui
 from astica_sync.core.plan.decision import RemovalReason
 from astica_sync.core.plan.guard import Allowance, Refusal
 from astica_sync.core.plan.plan import Plan
-from astica_sync.errors import BadKey
+from astica_sync.errors import BadKey, RemoteError
 from tests.simulation.filesystem import Node
 from tests.simulation.oracle_versions import VersionsOracle
 from tests.simulation.service import MODEL, Seen, Service
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 QUARANTINE = 60.0
 DAY = 24 * 3600.0
+CUT_UIDS = "the service keeps only"
+CONTENT = 32
+"""How many characters of a uid tell samples apart."""
 MOST_TAKEN = 2
 """How often a store may remove what another one sends again: once by what it knew, once by a view that was late."""
 REFUSAL = b"This image cannot be used"
@@ -325,6 +328,10 @@ class Oracle:
         """What ends a run must have happened."""
         if isinstance(error, BadKey) and not run.oracle_notes.key_refused:
             self.world.violate(9, f"{run.name} ends since its key was refused, which it was not: {error}")
+        if isinstance(error, RemoteError) and CUT_UIDS in str(error) and self.service.switches.uid_length >= CONTENT:
+            mine = [uid for uid, sent in self.book(run.store).sendings.items() if sent[-1].run == run.run_id]
+            if any(self._there().get(uid) for uid in mine):
+                self.world.violate(9, f"{run.name} ends since uids are cut, which they are not: {error}")
 
     def ended(self, run: "Run") -> None:
         """What a push claims when it ends must be so."""

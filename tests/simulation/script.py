@@ -14,7 +14,7 @@ from tests.simulation.network import CHANGE_FAULTS, OUTSIDE, VIEW_FAULTS, Faults
 from tests.simulation.service import Switches
 from tests.simulation.training import STEPS as TRAINING_STEPS
 from tests.simulation.training import draw_terms
-from tests.simulation.vocabulary import DAMAGES, ERROR_TITLES, draw_words
+from tests.simulation.vocabulary import DAMAGES, ERROR_TITLES, NEW_SERVICES, draw_words
 from tests.simulation.watch import Day
 
 STEPS = {
@@ -178,5 +178,5 @@ def add_words(script: Script) -> None:
             script.steps.insert(draw.randint(1, len(script.steps)), step)
     stories = [word for word in script.words if word.startswith("story")]
     for story in sorted([*stories, "story: ahead"] if "counts ahead" in script.words else stories):
-        if script.terms is None or story in ("story: drained", "story: ahead"):
+        if script.terms is None or story not in NEW_SERVICES:
             script.steps.append(Step(story, draw.getrandbits(48), draw.randrange(script.stores)))

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from astica_sync.errors import NotAnObservation
 from tests.simulation.account import Account, Terms
 from tests.simulation.network import Faults
+from tests.simulation.world import Process
 
 if TYPE_CHECKING:
     from tests.simulation.machine import Run, Store
     from tests.simulation.walk import Play
 
 ODD_DATES = (1e300, -1e300, 2**63, 10**30, -1, "1e300", "2023-07-10", "nan", True, 1e15)
+YEAR_3000 = 32_503_680_000
 FIRST_IMAGE = 100
 """Images of stories are numbered from here on, so that nothing else in the walk holds their bytes."""
 
@@ -67,6 +69,9 @@ def poisoned(play: "Play", store: "Store", draw: random.Random) -> None:
         store.faults = faults
         if run.error is not None:
             play.world.violate(9, f"{run.name} cannot list the versions any more: {run.error}")
+        for listed in run.result or ():
+            if listed.version.trained_at is not None and not 0 < listed.version.trained_at < YEAR_3000:
+                play.world.violate(9, f"{run.name} lists a version of the date {listed.version.trained_at:g}")
 
 
 def ahead(play: "Play", store: "Store", draw: random.Random) -> None:
@@ -80,6 +85,47 @@ def ahead(play: "Play", store: "Store", draw: random.Random) -> None:
         if isinstance(error, NotAnObservation):
             play.world.violate(14, f"{run.name} gives up over a view that its own writes explain: {error}")
     store.faults = faults
+
+
+def emptied(play: "Play", store: "Store", draw: random.Random) -> None:
+    """Somebody removes everything on the vendor's page, and a push is not asked whether to send it all again."""
+    _calm(play, store)
+    for number in range(FIRST_IMAGE + 20, FIRST_IMAGE + 21 + store.allowance.floor):
+        play.users.write(store, f"Crate/{number}.png", number)
+    _run(play, store, draw, "push", consent=True)
+    play.world.begin_change()
+    for entry in list(play.service.classes):
+        play.service.remove_class(entry.class_id)
+    play.world.tell("everything is removed on the vendor's page")
+    play.world.run_until(play.world.time + 100.0)
+    _run(play, store, draw, "push")
+
+
+def stranger(play: "Play", store: "Store", draw: random.Random) -> None:
+    """While the first upload of all is checked, somebody adds a sample without a uid to its class."""
+    _calm(play, store)
+    play.users.act("delete journal", store, draw)
+    play.world.begin_change()
+    for entry in list(play.service.classes):
+        play.service.remove_class(entry.class_id)
+    for number in range(FIRST_IMAGE + 40, FIRST_IMAGE + 42):
+        play.users.write(store, f"Crate/{number}.png", number)
+    play.service.switches.lag, lag = 20.0, play.service.switches.lag
+    play.world.run_until(play.world.time + 61.0)
+    run = store.start(draw.getrandbits(48), consent=lambda _: True)
+    run.answers.update({2: "slow"})
+
+    def add(process: Process, what: str) -> None:
+        if what == "send" and run.connection is not None and run.connection.posts == 1:
+            process.every = None
+            for title in [title for title in store.tree.entries if not title.startswith(".")]:
+                play.service.add(title, "", "web")
+            play.world.tell("somebody adds a sample without a uid to each class")
+
+    run.every = add
+    play.runs.append(run)
+    play.wait_for(run)
+    play.service.switches.lag = lag
 
 
 @contextlib.contextmanager
@@ -98,6 +144,8 @@ STORIES: dict[str, Callable[["Play", "Store", random.Random], None]] = {
     "story: outlived": outlived,
     "story: poisoned": poisoned,
     "story: ahead": ahead,
+    "story: emptied": emptied,
+    "story: stranger": stranger,
 }
 
 

@@ -6,10 +6,18 @@ from tests.simulation import mutants
 from tests.simulation.mutants import MUTANTS, Mutant, first_catch, planted
 from tests.simulation.mutants.seams import Change, change_argument, mutant, replace, within, wrap
 
+MOST_WALKS = 300
 QUICK = [mutant for mutant in MUTANTS if mutant.quick]
 
 
-@pytest.mark.parametrize("mutant", QUICK, ids=[mutant.name for mutant in QUICK])
+# Those that need many walks are left to make test-long.
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        pytest.param(mutant, id=mutant.name, marks=pytest.mark.long if mutant.quick > MOST_WALKS else ())
+        for mutant in QUICK
+    ],
+)
 def test_a_common_bug_is_noticed(mutant: Mutant) -> None:
     after, _ = first_catch(mutant, mutant.quick, 1)
     assert after is not None

@@ -17,7 +17,7 @@ pytest.importorskip("greenlet")
 
 WALKS = int(os.environ.get("ASTICA_TEST_WALKS", "2000"))
 PARTS = 40
-QUICK_PARTS = 10
+QUICK_PARTS = 6
 """Those that make test plays; make test-long plays the others."""
 # The same in each run, so that a change is judged by what it changes; "fresh" draws another one, as ``make simulate``
 # does. The id of a parallel run, which its processes share, is the source of the seed.
@@ -44,13 +44,21 @@ def test_no_walk_breaks_a_promise(part: int) -> None:
     assert report.walks == count
 
 
-@pytest.mark.parametrize("seed", [seed for seed, _ in saved_seeds()], ids=[word for _, word in saved_seeds()])
+# Every third of the saved seeds in make test, the others in make test-long.
+SAVED = [
+    pytest.param(seed, id=word, marks=pytest.mark.long if number % 3 else ())
+    for number, (seed, word) in enumerate(saved_seeds())
+]
+
+
+@pytest.mark.parametrize("seed", SAVED)
 def test_a_walk_that_once_failed_holds_every_promise(seed: int, databases: Databases) -> None:
     assert play_seed(seed, databases).broken is None
 
 
-def test_walks_on_databases_in_files_hold_every_promise() -> None:
-    report = play_many(BASE, 50, in_files=True)
+@pytest.mark.parametrize("count", [8, pytest.param(50, marks=pytest.mark.long)])
+def test_walks_on_databases_in_files_hold_every_promise(count: int) -> None:
+    report = play_many(BASE, count, in_files=True)
     assert not report.failures, "\n".join([*map(str, report.failures), REPEAT])
 
 
@@ -69,8 +77,11 @@ def test_a_failing_walk_says_the_command_that_replays_it(capsys: pytest.CaptureF
     assert str(replace(failure, in_files=True)).endswith(" --files")
 
 
-def test_the_same_seed_tells_the_same_story(databases: Databases) -> None:
-    for seed in range(1, 30):
+@pytest.mark.parametrize(
+    "seeds", [range(1, 8), pytest.param(range(8, 30), marks=pytest.mark.long)], ids=["few", "more"]
+)
+def test_the_same_seed_tells_the_same_story(seeds: range, databases: Databases) -> None:
+    for seed in seeds:
         first = play_seed(seed, databases, tell=True)
         assert len(first.story) > 10
         assert play_seed(seed, databases, tell=True) == first
@@ -91,7 +102,7 @@ def test_the_story_is_the_same_in_another_process_with_other_hashes() -> None:
 def test_a_failing_walk_becomes_smaller_and_still_fails(databases: Databases) -> None:
     from tests.simulation.mutants import MUTANTS, planted
 
-    mutant = next(mutant for mutant in MUTANTS if mutant.name == "no quarantine")
+    mutant = next(mutant for mutant in MUTANTS if mutant.name == "no mark before the upload")
     with planted(mutant):
         script = next(script for script in map(write_script, range(1, 500)) if walk(script, databases).broken)
         small = shrink(script, databases)

@@ -9,7 +9,7 @@ from tests.simulation.world import Broken
 EACH = 9
 
 
-@pytest.mark.parametrize("part", range(2))
+@pytest.mark.parametrize("part", [0, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.name for scenario in SCENARIOS])
 def test_any_single_failure_is_recovered(scenario: Scenario, part: int) -> None:
     with stage() as databases:

@@ -334,6 +334,14 @@ class Users:
             if store.shown(path) is None:
                 return path
 
+    def write_seen(self, store: "Store", path: str, image: int) -> None:
+        """A new file whose folder the system reports at once, before its end is reported."""
+        self.world.begin_change()
+        self.write(store, path, image)
+        self.world.tell(lambda: f"{store.name}: {path} is being written")
+        for listener in list(store.listeners):
+            listener.notify({path.rpartition("/")[0]}, set(), set())
+
     def write(self, store: "Store", path: str, image: bytes | int) -> None:
         """A new file; an image may be named by its number alone."""
         data = PNG + f"{self._owner(store, image)}{image}".encode() if isinstance(image, int) else image

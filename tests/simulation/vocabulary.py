@@ -20,10 +20,14 @@ WORDS = {
     "odd numbers": 2,
     "story: drained": 1,
     "story: outlived": 0,
-    "story: poisoned": 0,
+    "story: poisoned": 1,
     "story: overtaken": 0,
+    "story: emptied": 1,
+    "story: stranger": 1,
 }
 """How often each is drawn."""
+NEW_SERVICES = ("story: outlived", "story: poisoned")
+"""Stories with trainings of their own, for walks without any."""
 DAMAGES = ("empty", "zero", "half", "pointer", "placeholder", "come back", "come back", "new image")
 """What happens to files that stay and are no images."""
 ERROR_TITLES = ("Throttle bodies", "Gateway", "invalid token")
@@ -35,3 +39,7 @@ def draw_words(seed: int) -> frozenset[str]:
     if draw.random() >= SHARE:
         return frozenset()
     return frozenset(draw.choices(list(WORDS), list(WORDS.values()), k=draw.randint(1, MOST)))
+
+
+DAY_WORDS = {"damage": 0.3, "drain": 0.2, "killed push": 0.4, "beside": 0.4}
+"""How many of all days have each of these words."""

@@ -131,7 +131,9 @@ PLAN_MUTANTS = (
     ),
     mutant("the guard is off", replace(GUARD + "check_removals", lambda plan, allowance, recent: []), quick=500),
     mutant("the guard forgets the classes", replace(GUARD + "check_classes", lambda plan, allowance, recent: [])),
-    mutant("the guard has no memory", replace(STATUS + "_recent_removals", lambda session, plan: NO_REMOVALS)),
+    mutant(
+        "the guard has no memory", replace(STATUS + "_recent_removals", lambda session, plan: NO_REMOVALS), quick=100
+    ),
     mutant("the guard forgets after an hour", replace(STATUS + "MEMORY_SECONDS", 3600.0)),
     mutant("most of all is sent again unasked", replace(GUARD + "check_repeats", lambda plan, allowance: [])),
 )

@@ -59,6 +59,10 @@ def unchecked_number(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
+def unchecked_date(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and value else None
+
+
 def of_any_model(original: Any, view: Any, model_id: int, *args: Any) -> Any:
     return original(view, view.dataset.id if view.dataset is not None else model_id, *args)
 
@@ -104,12 +108,17 @@ REMOTE_MUTANTS = (
     mutant(
         "what was sent is read as the service's own words",
         replace(OUTCOME + "_own_words", lambda text, sent: text),
+        quick=100,
     ),
     mutant("a blind retry of a lost upload", wrap(CLIENT + "upload_sample", twice_after_a_lost_answer), quick=50),
     mutant("a lost removal is sent again blindly", wrap(CLIENT + "remove_sample", twice_after_a_lost_answer)),
     mutant("a removal by uid", wrap(CLIENT + "_call", with_a_uid), quick=100),
     mutant("a partial view is believed", wrap(RESPONSES + "_check_sums", any_sum)),
-    mutant("any number of an answer is a number", replace(RESPONSES + "_number", unchecked_number)),
+    mutant("any number of an answer is a number", replace(RESPONSES + "_number", unchecked_number), quick=20),
+    mutant(
+        "any date of an answer is a date",
+        replace("astica_sync.core.observation.bounds:bounded_date", unchecked_date),
+    ),
     mutant("another model's view is believed", wrap(RESPONSES + "_observation", of_any_model)),
     mutant("the list of models is an empty view", wrap(RESPONSES + "_observation", empty_for_a_list)),
     mutant(
