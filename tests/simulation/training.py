@@ -177,6 +177,8 @@ def _must(play: "Play", store: "Store", command: str) -> None:
     for _ in range(3):
         if _may_fail(play, store, command).error is None:
             return
+        if play.service.counts_ahead:
+            play.world.run_until(play.world.time + play.service.switches.lag + 1.0)
     play.world.violate(12, f"{command} does not come to an end")
 
 

@@ -13,8 +13,8 @@ SHARE = 0.3
 MOST = 3
 WORDS = {
     "damage": 5,
-    "shared images": 0,
-    "counts ahead": 0,
+    "shared images": 2,
+    "counts ahead": 2,
     "titles like errors": 2,
     "forged uids": 0,
     "odd numbers": 2,

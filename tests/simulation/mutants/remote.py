@@ -55,6 +55,10 @@ def any_sum(original: Any, info: Any, classes: Any) -> Any:
     return original(changed(info, samples=sum(entry.samples for entry in classes)), classes)
 
 
+def raised(self: Any, error: Exception) -> None:
+    raise error
+
+
 def unchecked_number(value: Any) -> float | None:
     return None if value is None else float(value)
 
@@ -114,6 +118,10 @@ REMOTE_MUTANTS = (
     mutant("a lost removal is sent again blindly", wrap(CLIENT + "remove_sample", twice_after_a_lost_answer)),
     mutant("a removal by uid", wrap(CLIENT + "_call", with_a_uid), quick=100),
     mutant("a partial view is believed", wrap(RESPONSES + "_check_sums", any_sum)),
+    mutant(
+        "a view whose counts are ahead ends the run",
+        replace("astica_sync.sync.plan.observe:ListsBehind.wait", raised),
+    ),
     mutant("any number of an answer is a number", replace(RESPONSES + "_number", unchecked_number), quick=20),
     mutant(
         "any date of an answer is a date",
