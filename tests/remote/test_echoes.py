@@ -246,3 +246,8 @@ def test_a_text_of_ten_megabytes_is_read_in_part() -> None:
     error = judge("Invalid image " + "&amp;" * 2_000_000, "x" * 10_000_000)
     assert type(error) is Refused
     assert len(str(error)) < 300
+
+
+def test_a_part_of_a_very_long_key_is_taken_out_too() -> None:
+    key = "0123456789abcdef" * 1000
+    assert without_key(f"unknown key {key[:20]}... and {'x' * 3000}", key).startswith("unknown key (the key)... and")
