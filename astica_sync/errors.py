@@ -16,6 +16,7 @@ AsticaSyncError
 ├─ RemoteError             the service; ``outcome`` tells what the error proves about the request
 │  ├─ Unreachable          nothing was sent
 │  ├─ RateLimited          refused for the limit: nothing was done
+│  │  └─ StillRateLimited  refused for the limit for longer than a run waits
 │  ├─ QuotaExceeded        refused for what the account may use: nothing was done
 │  ├─ BadKey               refused for the API key
 │  ├─ Refused              the service refused this one request
@@ -139,6 +140,12 @@ class RateLimited(RemoteError):
     def __init__(self, message: str, hint: str = "", retry_after: float | None = None) -> None:
         super().__init__(message, hint)
         self.retry_after = retry_after
+
+
+class StillRateLimited(RateLimited):
+    """The service refuses requests for its limit for longer than a run waits, or asks for a longer pause."""
+
+    stops_run = True
 
 
 class QuotaExceeded(RemoteError):

@@ -7,15 +7,24 @@ nothing was done.
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from astica_sync.clock import Clock
+from astica_sync.clock import Clock, local_time
 from astica_sync.core.model import ModelInfo, Observation
 from astica_sync.core.observation.uid_repair import UidRepair
 from astica_sync.core.rate_limit import Lane
-from astica_sync.errors import NotAnObservation, OutcomeUnknown, RateLimited, Refused, RemoteError, Unreachable
+from astica_sync.errors import (
+    NotAnObservation,
+    OutcomeUnknown,
+    RateLimited,
+    Refused,
+    RemoteError,
+    StillRateLimited,
+    Unreachable,
+)
 from astica_sync.remote.client import SECONDS, VIEW, ServiceClient, seconds_for
-from astica_sync.remote.rate_limiter import OnWait, Permit, RateLimiter, Wait, sleep
+from astica_sync.remote.rate_limiter import LONGEST_RETRY_AFTER, OnWait, Permit, RateLimiter, Wait, sleep
 
 if TYPE_CHECKING:
     from astica_sync.remote.responses import Detection
@@ -25,15 +34,26 @@ T = TypeVar("T")
 READ_TRIES = 4
 FIRST_PAUSE = 1.0
 """Seconds before a read is tried again; each further pause is twice as long."""
+FORGET_SECONDS = 120.0
+"""A refusal so long after the pause of the one before has nothing to do with it: nothing was sent meanwhile."""
 PATIENCE_SECONDS = 900.0
-"""How long a call may be refused for the limit before that is an error."""
+"""How long requests may be refused for the limit, and none be served, before that is an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusals:
+    """Refusals for the limit with no served request between them: since when, and until when no request may start."""
+
+    since: float
+    blocked_until: float
 
 
 class RateLimitedClient:
     """One account on the service. For any number of threads.
 
     Args:
-        on_wait: called before each wait of ``wait_for_permit``, ``view`` and the calls below it; for messages.
+        on_wait: called before each wait of ``wait_for_permit``, ``view`` and the calls below it, and after each refusal
+            for the limit with the time until the next request; for messages.
     """
 
     def __init__(
@@ -51,6 +71,7 @@ class RateLimitedClient:
         self._on_wait = on_wait
         self._lock = threading.Lock()
         self._requests = 0
+        self._refusals: dict[RateLimiter, _Refusals] = {}
         self._model_list_works = True
 
     @property
@@ -160,14 +181,13 @@ class RateLimitedClient:
     ) -> T:
         """Waits for a permit and sends. ``tries`` is how often a request without a complete answer may be sent."""
         limiter = limiter or self._train_limiter
-        give_up_at = self._clock.ticks() + PATIENCE_SECONDS
         pause = FIRST_PAUSE
         while True:
             permit = limiter.acquire(lane, seconds, self._on_wait)
             try:
                 return self._send(limiter, permit, seconds, call)
-            except RateLimited:
-                if self._clock.ticks() > give_up_at:
+            except RateLimited as error:
+                if error.stops_run:
                     raise
             except OutcomeUnknown as error:
                 tries -= 1
@@ -178,6 +198,7 @@ class RateLimitedClient:
 
     def _send(self, limiter: RateLimiter, permit: Permit, seconds: float, call: Callable[[], T]) -> T:
         sent = served = False
+        seconds_blocked = 0.0
         try:
             extended = limiter.extend(permit, self._clock.ticks() + seconds)
             permit = extended or limiter.acquire(permit.lane, seconds, self._on_wait)
@@ -189,16 +210,45 @@ class RateLimitedClient:
             sent = False
             raise
         except RateLimited as error:
-            limiter.back_off(error.retry_after, permit.sent_at)
-            raise
+            obeyed = error.retry_after is None or error.retry_after <= LONGEST_RETRY_AFTER
+            seconds_blocked = limiter.back_off(error.retry_after if obeyed else None, permit.sent_at)
+            refusal = error
         except RemoteError as error:
             served = not isinstance(error, OutcomeUnknown)
             raise
         finally:
             limiter.release(permit, sent=sent, served=served)
-            if sent:
-                with self._lock:
-                    self._requests += 1
+            with self._lock:
+                self._requests += sent
+                if served:
+                    self._refusals.pop(limiter, None)
+        raise self._after_refusal(limiter, refusal, seconds_blocked)
+
+    def _after_refusal(self, limiter: RateLimiter, refusal: RateLimited, seconds_blocked: float) -> RateLimited:
+        """Announces the wait; or the error that ends the run, where that would be too long."""
+        now = self._clock.ticks()
+        with self._lock:
+            before = self._refusals.get(limiter)
+            since = now if before is None or now > before.blocked_until + FORGET_SECONDS else before.since
+            self._refusals[limiter] = _Refusals(since, now + seconds_blocked)
+        refused_for = now - since
+        asked = refusal.retry_after or 0.0
+        if asked > LONGEST_RETRY_AFTER:
+            return StillRateLimited(
+                f"{refusal}, and asks to send nothing before {local_time(self._clock.now() + asked)}",
+                "Nothing was changed by it. Run the same command again then.",
+                asked,
+            )
+        if refused_for > PATIENCE_SECONDS:
+            return StillRateLimited(
+                f"{refusal}, and has served none for {refused_for / 60:.0f} minutes",
+                "Nothing was changed by it. If another machine or program uses the same key, lower ASTICA_LIMIT on"
+                " each; then run the same command again.",
+                asked or None,
+            )
+        if self._on_wait is not None and seconds_blocked > 0:
+            self._on_wait(seconds_blocked, str(refusal))
+        return refusal
 
     def _pause(self, seconds: float, reason: str) -> None:
         if self._on_wait is not None:

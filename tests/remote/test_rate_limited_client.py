@@ -23,6 +23,7 @@ from astica_sync.errors import (
     RateLimited,
     Refused,
     RemoteError,
+    StillRateLimited,
     Unreachable,
 )
 from astica_sync.remote.client import ServiceClient
@@ -261,6 +262,93 @@ def test_repeated_refusals_for_the_limit_become_an_error(connect: Connect) -> No
     with strange(saying(*[REFUSALS["429"]] * 99)) as server, pytest.raises(RateLimited):
         connect(server.url, clock=clock).train(3)
     assert PATIENCE_SECONDS <= sum(clock.slept) < PATIENCE_SECONDS + 120
+
+
+def test_an_upload_that_is_refused_again_and_again_becomes_an_error_as_well(connect: Connect) -> None:
+    clock = HandClock()
+    with strange(saying(*[REFUSALS["429"]] * 99)) as server:
+        service = connect(server.url, clock=clock)
+        for _ in range(99):
+            try:
+                service.upload(service.wait_for_permit(Lane.BACKLOG), 3, "Can", "u", b"image")
+            except StillRateLimited as error:
+                assert "served none for" in str(error)
+                assert "ASTICA_LIMIT" in error.hint
+                break
+            except RateLimited:
+                continue
+    assert PATIENCE_SECONDS <= sum(clock.slept) < PATIENCE_SECONDS + 120
+
+
+def test_each_refusal_for_the_limit_is_announced_with_its_reason_and_length(connect: Connect) -> None:
+    with strange(saying(REFUSALS["429 with a time"])) as server:
+        service = connect(server.url, clock=HandClock())
+        with pytest.raises(RateLimited):
+            service.upload(permit(service), 3, "Can", "u", b"image")
+    [(seconds, why)] = service.waits
+    assert seconds == 7
+    assert "refused a request because of its rate limit" in why
+
+
+def test_a_served_request_begins_the_patience_again(connect: Connect) -> None:
+    clock = HandClock()
+    answers = [*[REFUSALS["429"]] * 14, http(b'{"status": "OK"}')] * 2
+    with strange(saying(*answers)) as server:
+        service = connect(server.url, clock=clock)
+        service.train(3)
+        service.train(3)
+    assert sum(clock.slept) > PATIENCE_SECONDS
+
+
+def test_a_refusal_hours_after_another_is_no_long_refusal(connect: Connect) -> None:
+    clock = HandClock()
+    with strange(saying(*[REFUSALS["429"]] * 2, http(b'{"status": "OK"}'))) as server:
+        service = connect(server.url, clock=clock)
+        with pytest.raises(RateLimited):
+            service.upload(permit(service), 3, "Can", "u", b"image")
+        clock.time += 10 * PATIENCE_SECONDS
+        service.train(3)
+    assert server.connections <= 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "slept"),
+    [
+        ("36000", None),
+        ("999999999", None),
+        ("3600", 3600),
+        ("3000", 3000),
+        ("0", 2),
+        ("-36000", 2),
+        ("nan", 2),
+        ("inf", 2),
+        ("1e5", 2),
+        ("9" * 400, 2),
+        ("", 2),
+        ("soon", 2),
+        ("\u0667", 2),
+        ("7, 8", 2),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 2),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", None),
+        ("Fri, 31 Dec 99999 23:59:59 GMT", 2),
+        ("Thu, 00 Foo 2026 99:99:99 GMT", 2),
+    ],
+)
+def test_a_retry_after_is_obeyed_up_to_an_hour_and_ends_the_call_beyond(
+    asked: str, slept: float | None, connect: Connect
+) -> None:
+    clock = HandClock()
+    refusal = http(b"", "429 Too Many Requests", f"Retry-After: {asked}".encode().decode("latin-1"))
+    with strange(saying(refusal, http(b'{"status": "OK"}'))) as server:
+        service = connect(server.url, clock=clock)
+        if slept is None:
+            with pytest.raises(StillRateLimited, match="asks to send nothing before"):
+                service.train(3)
+            assert isinstance(wait := service.try_acquire(Lane.INTERACTIVE), Wait)
+            assert wait.seconds < 60, "the next command asks again"
+        else:
+            service.train(3)
+    assert clock.slept == ([] if slept is None else [slept])
 
 
 def test_waiting_for_the_service_can_be_stopped(connect: Connect) -> None:

@@ -13,6 +13,7 @@ from astica_sync.errors import (
     OutcomeUnknown,
     RateLimited,
     Refused,
+    StillRateLimited,
     StorageFull,
     Unreachable,
 )
@@ -98,6 +99,26 @@ def test_a_request_that_proved_to_have_done_nothing_is_sent_again(error: Excepti
     assert setup.recorder.begun == ["a", "a"]
     assert setup.recorder.settled == [("a", error), ("a", None)]
     assert setup.pipeline.error is None
+
+
+def test_a_request_that_is_refused_for_the_limit_goes_behind_the_others() -> None:
+    """A service may refuse one alone; the others must not wait for it."""
+    setup = Setup(pace=1.0)
+    refusal = RateLimited("slow down")
+    setup.run([FakeJob("a", [refusal, refusal, None]), *(FakeJob(str(number)) for number in range(30))])
+    order = [name for name, error in setup.recorder.settled if error is None]
+    assert order.index("a") >= AHEAD
+    assert len(order) == 31
+
+
+def test_a_limit_that_is_not_lifted_ends_the_run_without_a_repetition() -> None:
+    setup = Setup(pace=1.0)
+    refusal = StillRateLimited("for 15 minutes")
+    job = FakeJob("a", [refusal])
+    setup.run([job, FakeJob("b"), FakeJob("c")])
+    assert job.sent == 1
+    assert setup.pipeline.error is refusal
+    assert ("a", refusal) in setup.recorder.settled
 
 
 def test_a_request_whose_outcome_is_unknown_is_not_repeated() -> None:

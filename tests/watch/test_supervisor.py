@@ -18,6 +18,7 @@ from astica_sync.errors import (
     NotAnObservation,
     OutcomeUnknown,
     QuotaExceeded,
+    StillRateLimited,
     StorageFull,
     StoreBusy,
     StoreChanged,
@@ -201,6 +202,12 @@ def test_the_reaction_to_each_error(error: Exception, state: WatchState, reopen:
     reaction = reaction_to(error, 1)
     assert (reaction.state, reaction.reopen) == (state, reopen)
     assert (reaction.delay is None) == (state is WatchState.HALTED)
+
+
+def test_a_pause_that_the_service_asks_for_is_kept_up_to_an_hour() -> None:
+    assert reaction_to(StillRateLimited("x", "", 1800.0), 1).delay == 1800
+    assert reaction_to(StillRateLimited("x", "", 36_000.0), 1).delay == 3600
+    assert reaction_to(StillRateLimited("x"), 1).delay == reaction_to(Unreachable("x"), 1).delay
 
 
 def test_a_quota_that_is_used_up_is_tried_again_after_an_hour_at_the_earliest() -> None:

@@ -9,10 +9,13 @@ import click
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import duration, safe
 from astica_sync.cli.render.verbosity import Verbosity, verbosity
+from astica_sync.clock import local_time
 from astica_sync.sync.progress import ProgressListener
 
 SHORTEST_WAIT = 2.0
 """Shorter waits are not mentioned, in seconds."""
+LONG_WAIT = 100.0
+"""Of longer ones the end is printed as well."""
 
 
 class Waits(ProgressListener):
@@ -41,7 +44,8 @@ class Waits(ProgressListener):
             if seconds < SHORTEST_WAIT or now < self._until:
                 return
             self._until = now + seconds
-        self.note(f"waiting {duration(seconds)}: {why}")
+        until = f", until {local_time(time.time() + seconds, seconds=True)}" if seconds >= LONG_WAIT else ""
+        self.note(f"waiting {duration(seconds)}{until}: {why}")
 
     def note(self, text: str) -> None:
         if self._verbosity > Verbosity.QUIET:

@@ -153,7 +153,8 @@ class Pipeline:
                 else:
                     flying -= 1
                     if isinstance(done.error, (RateLimited, Unreachable)) and self._may_repeat(done.error):
-                        ready.appendleft(job)
+                        # Behind the others: a service may refuse this one alone.
+                        ready.append(job)
                         results.append((job, done.error))
                         continue
                 weight -= job.size
@@ -208,7 +209,7 @@ class Pipeline:
         if self.error is not None:
             return False
         if isinstance(error, RateLimited):
-            return True
+            return not error.stops_run
         self.error = self._breaker.failed(error, self.clock.now())
         return self.error is None
 

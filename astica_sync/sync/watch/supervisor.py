@@ -20,6 +20,7 @@ from astica_sync.errors import (
     NoStore,
     NoSuchModel,
     QuotaExceeded,
+    RateLimited,
     RemoteError,
     StoreBusy,
     StoreChanged,
@@ -37,7 +38,7 @@ HEARTBEAT = 2.0
 """How often the settings, the order to pause and the disk are checked when nothing happens, in seconds."""
 HOLD_DELAY = 2.0
 QUOTA_DELAY = 3600.0
-"""Between two requests to an account whose quota is used up."""
+"""Between two requests to an account whose quota is used up, or where the service asks for a long pause."""
 BUSY_DELAY = 2.0
 CLOCK_JUMP = 5.0
 """A difference between the two clocks that changes by more seconds than this: the machine was suspended, or its clock
@@ -95,6 +96,9 @@ def reaction_to(error: BaseException, failures: int) -> Reaction:
         return Reaction(WatchState.HELD, HOLD_DELAY, reopen=True)
     if isinstance(error, QuotaExceeded):
         return Reaction(WatchState.RESTING, QUOTA_DELAY, reopen=False)
+    if isinstance(error, RateLimited):
+        asked = min(error.retry_after or 0.0, QUOTA_DELAY)
+        return Reaction(WatchState.RESTING, max(retry_delay(failures), asked), reopen=False)
     return Reaction(WatchState.RESTING, retry_delay(failures), reopen=not isinstance(error, RemoteError))
 
 
