@@ -72,7 +72,7 @@ HOMES: dict[str, set[str]] = {
     "imagehash": {"training"},
     "numpy": {"sandbox", "training"},
     "pathspec": {"local/scan/ignore"},
-    "PIL": {"local/image/decoder_process", "training", "sandbox", "cli/start/demo"},
+    "PIL": {"local/image/decoder_process", "local/image/raster_process", "training", "sandbox", "cli/start/demo"},
     "platformdirs": {"config"},
     "prometheus_client": {"cli/render/metrics"},
     "rich": {"cli"},
@@ -477,3 +477,19 @@ def test_help_is_there_before_anything_heavy_is_loaded() -> None:
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ended.stdout.startswith("Usage: astica-sync")
     assert heavy & set(ended.stderr.split()) == set()
+
+
+OPENING_IMAGES = re.compile(r"\bImage\.open\(|\bImageFile\.Parser\b|\b\w*ImagePlugin\b|\bcv2\b|\bimageio\b")
+IMPORTING_PROCESS = re.compile(r"^\s*(?:from|import) astica_sync\.local\.image\.\w+_process", re.MULTILINE)
+IMAGE_OPENERS = {"local/image/decoder_process", "local/image/raster_process", "sandbox/images"}
+"""The bounded worker processes, and the service that the sandbox is."""
+
+
+def test_images_of_users_are_opened_in_the_bounded_processes_alone() -> None:
+    texts = {
+        path.relative_to(ROOT / "astica_sync").with_suffix("").as_posix(): path.read_text("utf-8")
+        for path in (ROOT / "astica_sync").rglob("*.py")
+    }
+    assert {place for place, text in texts.items() if OPENING_IMAGES.search(text)} == IMAGE_OPENERS
+    importing = {place for place, text in texts.items() if IMPORTING_PROCESS.search(text)}
+    assert importing <= IMAGE_OPENERS, "a decoder would run in the program itself"

@@ -72,7 +72,9 @@ def test_each_answer_is_read_as_expected(name: str) -> None:
             parse_view(body, MODEL, 0.0) if call == "view" else parse_models(body)
     elif call == "detect":
         seen_label = parse_detection(body)
-        assert (seen_label and {"output": seen_label.label, "confidence": seen_label.confidence}) == expected
+        assert seen_label is not None
+        confidence = seen_label.confidence.value if seen_label.confidence else None
+        assert {"output": seen_label.label, "confidence": confidence} == expected
     else:
         status = parse_status(body)
         assert status is not None

@@ -6,20 +6,41 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from astica_sync.core.model import ModelInfo
 from astica_sync.core.versions.holdout import GroupedFile, choose_held_out
-from astica_sync.core.versions.version import find_versions
+from astica_sync.core.versions.version import Version, VersionKey, find_versions, make_version_key
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.db.detections import Detections
 from astica_sync.local.db.scores import Score
 from astica_sync.local.identity import check_root
+from astica_sync.local.image.rasterizer import Rasterizer
 from astica_sync.local.scan.scanner import scan_store
 from astica_sync.sync.session import Session
 from astica_sync.training.detect import DetectionResult, Detector, ImageInput
-from astica_sync.training.evaluate import Evaluation, HeldOutSet, evaluate, find_held_out, find_leaks, select_known
-from astica_sync.training.similarity import group_similar, perceptual_hashes, require
+from astica_sync.training.evaluate import (
+    Evaluation,
+    HeldOutSet,
+    TrainingData,
+    evaluate,
+    find_held_out,
+    find_leaks,
+    leave_out_trained,
+    merge_leaks,
+    select_known,
+)
+from astica_sync.training.similarity import Fingerprints, group_similar, require
 from astica_sync.training.split import Split, check_target, make_split
 from astica_sync.training.train import Trainer
 from astica_sync.training.versions import VersionHistory
+
+
+@dataclass(frozen=True, slots=True)
+class _Runnable:
+    """A version to run. ``exists``: it is known to exist; ``key``: see ``make_version_key``."""
+
+    name: str
+    exists: bool
+    key: VersionKey | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +52,26 @@ class Scoring:
     trainer: Trainer
 
     def detect(self, inputs: Iterable[ImageInput], version: str | None) -> Iterator[DetectionResult]:
-        name, exists = self.find_version(version)
+        target = self._find_version(version, self.trainer.poll().model)
         with contextlib.closing(self._open_cache()) as cache:
-            yield from self._detector(name, cache, exists=exists).run(inputs)
+            yield from self._detector(target, cache).run(inputs)
 
-    def find_version(self, text: str | None) -> tuple[str, bool]:
-        """The name of the version to run, and whether it is known to exist; None is the latest version.
+    def _find_version(self, text: str | None, model: ModelInfo) -> "_Runnable":
+        """The version to run; None is the latest. ``model`` is what the service shows now.
 
         Raises:
             AsticaSyncError: the model has no version yet, ``text`` is ambiguous, or the service shows no name for the
                 version.
         """
-        state = self.trainer.poll()
-        if text is None:
-            name = state.model.version
-            if not name:
-                raise _no_version()
-            return name, True
         versions = self.history.versions()
+        if text is None:
+            if not model.version:
+                raise _no_version()
+            return self._runnable(model.version, model, versions)
         # The service cannot tell versions of the same name apart: it runs the one it finds under the name.
         exact = any(version.name == text for version in versions)
         if exact or not (text.startswith("@") or find_versions(text, versions)):
-            return text, exact
+            return self._runnable(text, model, versions, exists=exact)
         version = self.history.find(text)
         if not version.name:
             raise AsticaSyncError(
@@ -64,7 +83,13 @@ class Scoring:
                 f"{' and '.join(same_name)} have the same name {version.name!r}, so {text} cannot be run by its number",
                 f"Name it {version.name}: the service runs the version it finds under this name.",
             )
-        return version.name, True
+        return self._runnable(version.name, model, versions)
+
+    def _runnable(
+        self, name: str, model: ModelInfo, versions: Sequence[Version], *, exists: bool = True
+    ) -> "_Runnable":
+        key = make_version_key(self.session.remote.service.addresses, model, name, versions)
+        return _Runnable(name, exists, key)
 
     def evaluate(
         self,
@@ -78,53 +103,84 @@ class Scoring:
             require(package, "evaluate")
         images = find_held_out(folder)
         chosen = self._choose_versions(versions)
-        classes, training_images = self._training_data([name for name, _ in chosen])
-        images, unknown = select_known(images, classes)
-        for content, name, path in self._scan_images():
-            training_images.setdefault(content, (name, path))
-        with contextlib.closing(self._open_cache()) as cache:
-            leaks = find_leaks(images, training_images, cache)
+        data, unknown_data = self._training_data(list(chosen))
+        known_classes = {title for titles, _ in data.values() for title in titles}
+        if unknown_data:
+            view = self.session.remote.service.view(self.session.remote.model_id)[0]
+            known_classes |= {entry.title for entry in view.classes}
+        images, unknown = select_known(images, known_classes)
+        sources = [TrainingData("", {content: (name, path) for content, name, path in self._scan_images()})]
+        sources += [TrainingData(name, trained_on) for name, (_, trained_on) in data.items()]
+        with contextlib.closing(self._open_cache()) as cache, contextlib.closing(Rasterizer()) as rasterizer:
+            leaks = find_leaks(images, sources, Fingerprints(cache, rasterizer))
+            left_out = [] if with_leaks else leave_out_trained(list(chosen), leaks, len(images))
+            for one in left_out:
+                del chosen[one.version], leaks[one.version]
+            held_out = HeldOutSet(
+                folder,
+                images,
+                merge_leaks(itertools.chain.from_iterable(leaks.values())),
+                unknown,
+                left_out,
+                unknown_data,
+            )
             evaluation = evaluate(
-                HeldOutSet(folder, images, leaks, unknown),
-                [self._detector(name, cache, exists=exists) for name, exists in chosen],
+                held_out,
+                [self._detector(target, cache) for target in chosen.values()],
                 with_leaks=with_leaks,
                 on_progress=on_progress,
             )
         now = self.session.runtime.clock.now()
         for metrics in evaluation.measured:
+            key = chosen[metrics.version].key
             self.history.add_score(
-                Score(metrics.version, metrics.correct, metrics.total, folder.name, evaluation.images_hash, now)
+                Score(
+                    metrics.version,
+                    metrics.correct,
+                    metrics.total,
+                    folder.name,
+                    evaluation.images_hash,
+                    now,
+                    self.session.remote.service.addresses,
+                    self.session.remote.model_id,
+                    key.trained_at if key else None,
+                )
             )
         return evaluation
 
-    def _choose_versions(self, versions: Sequence[str] | None) -> list[tuple[str, bool]]:
-        """The names of the versions to evaluate, once each, and whether each is known to exist."""
-        if versions is None:
-            return [self.find_version(None)]
-        if list(versions) == ["all"]:
-            self.trainer.poll()
-            names = {version.name: None for version in self.history.versions() if version.name}
+    def _choose_versions(self, versions: Sequence[str] | None) -> "dict[str, _Runnable]":
+        """The versions to evaluate, by name."""
+        model = self.trainer.poll().model
+        if versions is not None and list(versions) == ["all"]:
+            known = self.history.versions()
+            names = {version.name: None for version in known if version.name}
             if not names:
                 raise _no_version()
-            return [(name, True) for name in names]
-        return list(dict(self.find_version(text) for text in versions).items())
+            return {name: self._runnable(name, model, known) for name in names}
+        chosen = [self._find_version(text, model) for text in ((None,) if versions is None else versions)]
+        return {target.name: target for target in chosen}
 
-    def _training_data(self, names: Sequence[str]) -> tuple[set[str], dict[str, tuple[str, Path]]]:
-        """The classes that these versions know; and a name and a backup file for each content they were trained on."""
-        snapshots = {version.name: version.snapshot for version in self.history.versions() if version.snapshot}
-        classes: set[str] = set()
-        if any(name not in snapshots for name in names):
-            classes |= {
-                entry.title for entry in self.session.remote.service.view(self.session.remote.model_id)[0].classes
-            }
-        data = [self.history.snapshots.entries(snapshots[name]) for name in names if name in snapshots]
-        images: dict[str, tuple[str, Path]] = {}
-        for entry in itertools.chain.from_iterable(data):
-            classes.add(entry.class_title)
-            path = self.history.backup.find(entry.content)
-            if path is not None:
-                images.setdefault(entry.content, (entry.path, path))
-        return classes, images
+    def _training_data(
+        self, names: Sequence[str]
+    ) -> tuple[dict[str, tuple[set[str], dict[str, tuple[str, Path]]]], list[str]]:
+        """For each of the versions whose data is known: the classes it knows, and a name and a backup file for each
+        content it was trained on; and the names of the versions whose data is not known, or is only of one of several
+        versions of that name."""
+        data: dict[str, tuple[set[str], dict[str, tuple[str, Path]]]] = {}
+        unknown: list[str] = []
+        for name in names:
+            snapshots = [version.snapshot for version in self.history.versions() if version.name == name]
+            if None in snapshots or not snapshots:
+                unknown.append(name)
+            for entry in itertools.chain.from_iterable(
+                self.history.snapshots.entries(snapshot) for snapshot in snapshots if snapshot is not None
+            ):
+                classes, images = data.setdefault(name, (set(), {}))
+                classes.add(entry.class_title)
+                path = self.history.backup.find(entry.content)
+                if path is not None:
+                    images.setdefault(entry.content, (entry.path, path))
+        return data, unknown
 
     def _scan_images(self) -> Iterator[tuple[str, str, Path]]:
         """Scans the store; content hash, name and file of every image in it."""
@@ -135,12 +191,19 @@ class Scoring:
             yield sample.content, sample.paths[0], root / sample.paths[0]
 
     def _open_cache(self) -> Detections:
-        return Detections(self.session.local.layout.state / "detections.db")
+        return Detections(self.session.local.layout.detections_db)
 
-    def _detector(self, version: str, cache: Detections, *, exists: bool) -> Detector:
+    def _detector(self, target: "_Runnable", cache: Detections) -> Detector:
         session = self.session
         return Detector(
-            session.remote.service, cache, session.remote.model_id, version, exists, session.runtime.stopping
+            session.remote.service,
+            cache,
+            session.remote.model_id,
+            target.name,
+            target.key,
+            target.exists,
+            session.local.decoder.check_bytes,
+            session.runtime.stopping,
         )
 
     def plan_split(self, to: Path, *, share: float, seed: int) -> Split:
@@ -150,8 +213,8 @@ class Scoring:
         if started is not None:
             return started
         images = list(self._scan_images())
-        with contextlib.closing(self._open_cache()) as cache:
-            hashes = perceptual_hashes(((content, path) for content, _, path in images), cache)
+        with contextlib.closing(self._open_cache()) as cache, contextlib.closing(Rasterizer()) as rasterizer:
+            hashes = Fingerprints(cache, rasterizer).of_all((content, path) for content, _, path in images)
         group_of = dict(zip(hashes, group_similar(list(hashes.values())), strict=True))
         files = [
             GroupedFile(path, sample.class_title, group_of[sample.content])

@@ -27,6 +27,7 @@ def create_store(
     files = files or FileSystem()
     layout = check_place(root)
     store_id = os.urandom(16).hex()
+    rebinds = False
     with contextlib.suppress(StoreChanged):
         old = read_sentinel(layout)
         if (old.model_id, old.train_url) != (model_id, train_url) and not rebind:
@@ -35,10 +36,15 @@ def create_store(
                 f"use another folder, or move {layout.state} elsewhere: the backup in it stays readable",
             )
         store_id = old.store_id
+        rebinds = (old.model_id, old.train_url) != (model_id, train_url)
     status = files.lstat(layout.root)
     sentinel = Sentinel(store_id, model_id, train_url, status.st_dev, status.st_ino, machine_name(), now)
     try:
         files.make_folder(layout.state)
+        if rebinds:
+            # What is cached is about another model, which may have the same id and names of versions.
+            for path in layout.caches_of_service:
+                files.remove(path)
         files.write_synced(layout.sentinel_file, [sentinel.to_json()])
     except OSError as error:
         raise StoreError(

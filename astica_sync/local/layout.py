@@ -57,6 +57,18 @@ class Layout:
         return self.state / "last-view.columns"
 
     @functools.cached_property
+    def detections_db(self) -> Path:
+        """A cache of what versions answered, and of what images look like."""
+        return self.state / "detections.db"
+
+    @property
+    def caches_of_service(self) -> tuple[Path, ...]:
+        """What is known of a service and can be asked again; it does not outlive the binding to it."""
+        database = self.detections_db
+        beside = (database.with_name(f"{database.name}{suffix}") for suffix in ("-wal", "-shm", "-journal"))
+        return (self.last_view, self.last_columns, database, *beside)
+
+    @functools.cached_property
     def watch_lock(self) -> Path:
         return self.state / "watch.lock"
 

@@ -52,6 +52,11 @@ class ServiceClient:
         self._train = HttpClient(train_url)
         self._detect = self._train if detect_url.rstrip("/") == self._train.url else HttpClient(detect_url)
 
+    @property
+    def addresses(self) -> str:
+        """The two addresses, as one text that identifies the service."""
+        return f"{self._train.url} {self._detect.url}"
+
     def create_model(self, title: str, model_type: str, purpose: str, tags: str = "") -> None:
         """Creates a model. The answer does not contain its id."""
         fields = {"dataset_title": title, "dataset_type": model_type, "dataset_purpose": purpose, "dataset_tags": tags}
@@ -115,7 +120,7 @@ class ServiceClient:
         detection = parse_detection(body)
         if detection is None:
             raise OutcomeUnknown(
-                f"{self._detect.host} answered OK without an output", "Run the same command again later."
+                f"{self._detect.host} answered OK, but not with JSON", "Run the same command again later."
             )
         return detection
 

@@ -85,6 +85,11 @@ class RateLimitedClient:
         return self._clock
 
     @property
+    def addresses(self) -> str:
+        """As ``ServiceClient.addresses``."""
+        return self._client.addresses
+
+    @property
     def limit(self) -> int:
         """How many requests that change samples may count at the same time."""
         return self._train_limiter.limit

@@ -16,6 +16,7 @@ from astica_sync.core.model import LARGEST_ID, UID_LENGTH, ModelInfo, Observatio
 from astica_sync.core.observation.bounds import LONGEST_TEXT, bounded_date, bounded_size, bounded_text
 from astica_sync.core.observation.sample_table import DuplicateSampleId, SampleTable
 from astica_sync.core.observation.uid_repair import UidRepair
+from astica_sync.core.versions.confidence import Confidence
 from astica_sync.errors import CountsDiffer, NotAnObservation
 
 Scalar = bool | int | float | str | None
@@ -85,8 +86,9 @@ class _ModelList(msgspec.Struct):
 
 
 class _Detection(msgspec.Struct):
-    output: Scalar = None
-    confidence: Scalar = None
+    # Any value: an answer of an odd form is no reason to ask again.
+    output: msgspec.Raw = msgspec.Raw(b"null")
+    confidence: msgspec.Raw = msgspec.Raw(b"null")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +103,11 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """What a model detects in an image: the title of a class, and the confidence from 0 to 100."""
+    """What a model detects in an image: the title of a class, "" where the answer names none; and the confidence as it
+    is written, None where it is missing or is no number from 0 to 100."""
 
     label: str
-    confidence: float
+    confidence: Confidence | None
 
 
 def parse_status(body: bytes) -> Status | None:
@@ -187,17 +190,32 @@ def parse_models(body: bytes) -> list[ModelInfo]:
 
 
 def parse_detection(body: bytes) -> Detection | None:
-    """The label and the confidence in a ``/detect`` answer; None when it has no label."""
+    """The label and the confidence in a ``/detect`` answer; None where it is cut off or not JSON."""
     try:
         detection = _decode(body, _Detection)
     except _Malformed:
         return None
-    if detection.output is None:
+    output, confidence = _value(detection.output), _value(detection.confidence)
+    named = isinstance(output, str | int | float) and not isinstance(output, bool)
+    label = bounded_text(_text(output)) if named else ""
+    return Detection(label if label.strip() else "", _confidence(confidence))
+
+
+def _value(raw: msgspec.Raw) -> Any:
+    """The value in ``raw``; None for what is no value in Python, such as 1e400."""
+    try:
+        return msgspec.json.decode(memoryview(raw))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    confidence = detection.confidence
-    if isinstance(confidence, str):
-        confidence = confidence.strip().removesuffix("%")
-    return Detection(bounded_text(_text(detection.output)), min(100.0, max(0.0, _number(confidence) or 0.0)))
+
+
+def _confidence(written: Any) -> Confidence | None:
+    if not isinstance(written, str | int | float):
+        return None
+    text = written.strip() if isinstance(written, str) else written
+    percent_sign = isinstance(text, str) and text.endswith("%")
+    number = _number(text.removesuffix("%") if isinstance(text, str) else text)
+    return None if number is None or not 0 <= number <= 100 else Confidence(number, percent_sign)
 
 
 class _Malformed(ValueError):

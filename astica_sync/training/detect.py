@@ -2,32 +2,50 @@
 
 import contextlib
 import glob
+import os
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from astica_sync.errors import AsticaSyncError, Interrupted, Refused, RemoteError
-from astica_sync.local.db.detections import Detections, hash_bytes
+from astica_sync.core.versions.confidence import Confidence, ConfidenceRange
+from astica_sync.core.versions.version import VersionKey
+from astica_sync.errors import AsticaSyncError, ImageRejected, Interrupted, Refused, RemoteError
+from astica_sync.local.db.detections import CachedAnswer, Detections, hash_bytes
 from astica_sync.local.image.format import HEAD_BYTES, describe, judge_bytes, sniff
+from astica_sync.local.scan.ignore import Ignore, is_hidden
 from astica_sync.remote.rate_limited_client import RateLimitedClient
 from astica_sync.remote.responses import Detection
 
 WORKERS = 12
 SUFFIXES = (".jpg", ".jpeg", ".png")
 STDIN = "-"
+REFUSALS_BEFORE_END = 3
+"""After so many refusals and no answer the version is at fault, and not the images."""
+
+_ABOUT_VERSION = re.compile(r"\b(version|model)s?\b", re.IGNORECASE)
+
+
+class VersionRefused(AsticaSyncError):
+    """The service does not run this version: it is gone, or never existed."""
 
 
 @dataclass(frozen=True, slots=True)
 class DetectionResult:
-    """The answer of a version for one image. ``confidence`` is in percent, ``cached`` is True if no request was needed,
-    and ``error`` is the reason why there is no answer."""
+    """The answer of a version for one image.
+
+    ``label`` is "" where the answer names no class. ``confidence`` is in percent, None where the answer has none or its
+    unit is not known; ``stated`` is the confidence as the service wrote it. ``cached`` is True if no request was
+    needed, and ``error`` is the reason why there is no answer at all.
+    """
 
     name: str
     content: str = ""
     label: str = ""
-    confidence: float = 0.0
+    confidence: float | None = None
+    stated: Confidence | None = None
     error: str = ""
     cached: bool = False
 
@@ -48,58 +66,79 @@ class ImageInput:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """A detection that was handed to the thread pool."""
+    """A detection that was handed to the thread pool; several images of the same bytes share one ``future``."""
 
     name: str
     content: str
     future: Future[Detection]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Detector:
     """One version of a model, ready to run.
 
-    ``version_exists`` is True if the version is known to exist, so that a refusal is about the image. ``stopping``
-    returns True after the user has interrupted the program.
+    ``key`` tells the version from every other one; without it nothing is cached. ``version_exists`` is True if the
+    version is known to exist, so that a refusal is about the image. ``check`` returns why the bytes are no good image,
+    or None. ``stopping`` returns True after the user has interrupted the program. ``confidences`` is the range of what
+    the version has answered.
     """
 
     service: RateLimitedClient
     cache: Detections
     model_id: int
     version: str
+    key: VersionKey | None
     version_exists: bool
+    check: Callable[[bytes], str | None]
     stopping: Callable[[], bool]
+    confidences: ConfidenceRange = field(default_factory=ConfidenceRange)
+    _answered: bool = False
+    _refusals: int = 0
+    _kept: set[str] = field(default_factory=set)
 
     def run(self, inputs: Iterable[ImageInput]) -> Iterator[DetectionResult]:
         """Runs the version on each image and yields the results in the order of the images, failures included.
 
-        Answers are cached immediately, so an interrupted run can be repeated without repeating its requests.
+        Answers are cached immediately, and requests under way are waited for when the run is stopped, so it can be
+        repeated without repeating its requests. Until the version has answered once, images are sent one by one.
 
         Raises:
-            RemoteError: the service cannot be reached, refuses the key, or cannot run this version.
+            VersionRefused: the service does not run this version.
+            RemoteError: the service cannot be reached, or refuses the key.
             Interrupted: the user interrupted the program.
         """
+        if self.key is not None:
+            self.confidences = self.cache.confidence_range(self.key)
         pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="detect")
         queue: deque[DetectionResult | _Request] = deque()
+        asked: dict[str, Future[Detection]] = {}
+        patient = True
         try:
             for image in inputs:
                 self._check_interrupted()
-                queue.append(self._begin(image, pool))
-                if len(queue) >= 2 * WORKERS:
+                queue.append(self._begin(image, pool, asked))
+                while len(queue) >= (2 * WORKERS if self._answered else 1):
                     yield self._finish(queue.popleft())
             while queue:
                 self._check_interrupted()
                 yield self._finish(queue.popleft())
+        except RemoteError:
+            # The others under way fail in the same way.
+            patient = False
+            raise
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for entry in queue:
-                self._cache_if_answered(entry)
+            pool.shutdown(wait=patient, cancel_futures=True)
+            for content, future in asked.items():
+                if content not in self._kept and _has_result(future):
+                    self._keep(content, future.result())
 
     def _check_interrupted(self) -> None:
         if self.stopping():
             raise Interrupted("stopped; all answers are cached", "Run the same command again to continue.")
 
-    def _begin(self, image: ImageInput, pool: ThreadPoolExecutor) -> DetectionResult | _Request:
+    def _begin(
+        self, image: ImageInput, pool: ThreadPoolExecutor, asked: dict[str, Future[Detection]]
+    ) -> DetectionResult | _Request:
         try:
             reason = judge_bytes(image.size())
             data = b"" if reason else image.read()
@@ -111,36 +150,60 @@ class Detector:
         if reason is not None:
             return DetectionResult(image.name, error=reason)
         content = hash_bytes(data)
-        cached = self.cache.get(self.model_id, self.version, content)
-        if cached is not None:
-            return DetectionResult(image.name, content, *cached, cached=True)
-        return _Request(image.name, content, pool.submit(self.service.detect, self.model_id, self.version, data))
+        if content not in asked:
+            cached = None if self.key is None else self.cache.get(self.key, content)
+            if cached is not None:
+                return self._result(image.name, content, cached, cached=True)
+            asked[content] = pool.submit(self._ask, data)
+        return _Request(image.name, content, asked[content])
+
+    def _ask(self, data: bytes) -> Detection:
+        if reason := self.check(data):
+            raise ImageRejected(reason.partition(":")[0])
+        return self.service.detect(self.model_id, self.version, data)
 
     def _finish(self, entry: DetectionResult | _Request) -> DetectionResult:
         if isinstance(entry, DetectionResult):
             return entry
         try:
             answer = entry.future.result()
-        except RemoteError as error:
+        except (RemoteError, ImageRejected) as error:
             if error.stops_run:
                 raise
-            if isinstance(error, Refused) and not self.version_exists:
-                raise AsticaSyncError(
-                    f"the service cannot run version {self.version!r}: {error}", "List them: astica-sync versions"
-                ) from error
+            if isinstance(error, Refused):
+                self._judge_refusal(error)
             return DetectionResult(entry.name, entry.content, error=str(error))
-        self._cache(entry.content, answer)
-        return DetectionResult(entry.name, entry.content, answer.label, answer.confidence)
+        self._answered = True
+        if entry.content not in self._kept:
+            self._keep(entry.content, answer)
+            self.confidences.add(answer.confidence)
+        return self._result(entry.name, entry.content, CachedAnswer(answer.label, answer.confidence))
 
-    def _cache_if_answered(self, entry: DetectionResult | _Request) -> None:
-        """Caches an answer that arrived before the run ended but was not yielded."""
-        if isinstance(entry, _Request):
-            future = entry.future
-            if future.done() and not future.cancelled() and future.exception() is None:
-                self._cache(entry.content, future.result())
+    def _judge_refusal(self, error: Refused) -> None:
+        """Ends the run where the refusal is about the version: each further request would be refused as well."""
+        if self._answered:
+            return
+        self._refusals += 1
+        without_name = re.sub(rf"(?<!\w){re.escape(self.version)}(?!\w)", "", str(error))
+        about_version = not self.version_exists or _ABOUT_VERSION.search(without_name)
+        if about_version or self._refusals >= REFUSALS_BEFORE_END:
+            raise VersionRefused(
+                f"the service cannot run version {self.version!r}: {error}", "List them: astica-sync versions"
+            ) from error
 
-    def _cache(self, content: str, answer: Detection) -> None:
-        self.cache.put(self.model_id, self.version, content, answer.label, answer.confidence)
+    def _result(self, name: str, content: str, answer: CachedAnswer, *, cached: bool = False) -> DetectionResult:
+        stated = answer.confidence
+        percent = None if stated is None else stated.to_percent(self.confidences.unit)
+        return DetectionResult(name, content, answer.label, percent, stated, cached=cached)
+
+    def _keep(self, content: str, answer: Detection) -> None:
+        self._kept.add(content)
+        if self.key is not None:
+            self.cache.put(self.key, content, CachedAnswer(answer.label, answer.confidence))
+
+
+def _has_result(future: Future[Detection]) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None
 
 
 def find_inputs(names: Iterable[str], stdin: Callable[[], bytes]) -> Iterator[ImageInput]:
@@ -159,7 +222,7 @@ def find_inputs(names: Iterable[str], stdin: Callable[[], bytes]) -> Iterator[Im
         elif path.is_dir():
             inside = list_images(path)
             if not inside:
-                raise AsticaSyncError(f"{path} contains no PNG or JPEG file", "Name another folder, or files.")
+                raise AsticaSyncError(f"{path} contains no PNG or JPEG image", "Name another folder, or files.")
             sources += inside
         elif path.exists():
             sources.append(path)
@@ -175,12 +238,37 @@ def find_inputs(names: Iterable[str], stdin: Callable[[], bytes]) -> Iterator[Im
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Every file below a folder with the suffix of a PNG or JPEG file, sorted; hidden folders are skipped."""
-    images = []
-    for path in folder.rglob("*"):
-        below = path.relative_to(folder).parts
-        if path.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in below):
-            with contextlib.suppress(OSError):
-                if path.is_file():
-                    images.append(path)
+    """Every image below a folder, sorted: what is a PNG or JPEG by its first bytes, as for a push, and what has the
+    name of one and is none, so that it is not left out in silence.
+
+    Hidden files, litter and what an ignore file in the folder excludes are skipped.
+
+    Raises:
+        StoreError: the ignore file cannot be read.
+    """
+    ignore = Ignore.load(folder)
+    images: list[Path] = []
+    for place, folders, names in os.walk(folder):
+        below = Path(place).relative_to(folder)
+        folders[:] = [
+            name for name in folders if not is_hidden(name) and not ignore.skips((below / name).as_posix(), folder=True)
+        ]
+        for name in names:
+            path = Path(place) / name
+            if is_hidden(name) or ignore.skips((below / name).as_posix(), folder=False):
+                continue
+            if _looks_like_image(path):
+                images.append(path)
     return sorted(images)
+
+
+def _looks_like_image(path: Path) -> bool:
+    named = path.suffix.lower() in SUFFIXES
+    with contextlib.suppress(OSError):
+        if not path.is_file():
+            return False
+        if named:
+            return True
+        with path.open("rb") as file:
+            return sniff(file.read(HEAD_BYTES)) is not None
+    return named

@@ -10,10 +10,17 @@ from shlex import quote
 
 from astica_sync.core.model import fold_title
 from astica_sync.errors import AsticaSyncError
-from astica_sync.local.db.detections import Detections, hash_bytes
-from astica_sync.training.detect import DetectionResult, Detector, ImageInput, list_images
-from astica_sync.training.metrics import Comparison, Prediction, VersionMetrics, compare_versions, compute_metrics
-from astica_sync.training.similarity import find_similar, perceptual_hashes
+from astica_sync.local.db.detections import hash_bytes
+from astica_sync.training.detect import DetectionResult, Detector, ImageInput, VersionRefused, list_images
+from astica_sync.training.metrics import (
+    NO_ANSWER,
+    Comparison,
+    Prediction,
+    VersionMetrics,
+    compare_versions,
+    compute_metrics,
+)
+from astica_sync.training.similarity import Fingerprints, find_similar
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +44,34 @@ class LeakedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainedOnVersion:
+    """A version that is not scored, as it was trained on so many of the held-out images."""
+
+    version: str
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedVersion:
+    """A version that the service does not run, and its reason."""
+
+    version: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class HeldOutSet:
     """The images to evaluate on. ``unknown_classes`` are the class folders that no version knows, with their number of
-    images, which are not among ``images``; ``leaks`` are those of ``images`` that are in the training data too."""
+    images, which are not among ``images``; ``leaks`` are those of ``images`` that are in the training data too.
+    ``trained_on`` are the versions that were left out, ``unknown_data`` the names of versions whose data is not known,
+    so that their leaks are not either."""
 
     folder: Path
     images: Sequence[HeldOutImage]
     leaks: Sequence[LeakedImage] = ()
     unknown_classes: Mapping[str, int] | None = None
+    trained_on: Sequence["TrainedOnVersion"] = ()
+    unknown_data: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +80,10 @@ class Evaluation:
 
     ``measured`` holds the metrics of each version and ``compared`` each version against the one before it. ``leaks``
     were left out unless ``with_leaks``. ``unknown_classes`` are class folders that no version knows, with their number
-    of images. ``failed`` are images for which a version gave no answer; they count for no version. ``images_hash``
-    identifies the set of images, so that scores on different sets are not compared. ``paths`` are the files by name.
+    of images. ``failed`` are images for which a request failed; they count for no version. ``images_hash`` identifies
+    the set of images, so that scores on different sets are not compared. ``paths`` are the files by name. ``refused``
+    are versions that the service does not run; ``trained_on`` and ``unknown_data`` are as in ``HeldOutSet``.
+    ``held_out`` counts the images of known classes, the ones that were left out included.
     """
 
     folder: Path
@@ -66,6 +95,15 @@ class Evaluation:
     failed: tuple[DetectionResult, ...]
     images_hash: str
     paths: Mapping[str, Path]
+    refused: tuple[RefusedVersion, ...] = ()
+    trained_on: tuple[TrainedOnVersion, ...] = ()
+    unknown_data: tuple[str, ...] = ()
+    held_out: int = 0
+
+    @property
+    def mostly_left_out(self) -> bool:
+        """Whether most images were left out as leaks, so that the scores are about few of them."""
+        return not self.with_leaks and 2 * len(self.leaks) > self.held_out
 
 
 def find_held_out(folder: Path) -> list[HeldOutImage]:
@@ -89,7 +127,7 @@ def find_held_out(folder: Path) -> list[HeldOutImage]:
                 ) from error
     if not images:
         raise AsticaSyncError(
-            f"{folder} contains no PNG or JPEG file in a class folder",
+            f"{folder} contains no PNG or JPEG image in a class folder",
             "Put held-out images into one folder per class, or create such a folder with: astica-sync split --to DIR",
         )
     return images
@@ -121,33 +159,69 @@ def select_known(
     return selected, unknown
 
 
-def find_leaks(
-    images: Sequence[HeldOutImage],
-    training_images: Mapping[str, tuple[str, Path]],
-    cache: Detections,
-    on_progress: Callable[[int], None] = lambda _: None,
-) -> list[LeakedImage]:
-    """The held-out images that are also in the training data, sorted by name.
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """Images that were or will be trained on: for each content hash a name and a file. ``version`` is "" for those of
+    the store."""
 
-    ``training_images`` maps each content hash to a name and a file. ``on_progress`` gets the number of training images
-    that were hashed.
-    """
+    version: str
+    images: Mapping[str, tuple[str, Path]]
+
+
+def find_leaks(
+    images: Sequence[HeldOutImage], data: Sequence[TrainingData], fingerprints: Fingerprints
+) -> dict[str, list[LeakedImage]]:
+    """For each of ``data`` the held-out images that are also in it, sorted by name."""
+    own = fingerprints.of_all((image.content, image.path) for image in images)
+    return {each.version: _find_leaks_in(images, own, each, fingerprints) for each in data}
+
+
+def _find_leaks_in(
+    images: Sequence[HeldOutImage], own: Mapping[str, bytes], data: TrainingData, fingerprints: Fingerprints
+) -> list[LeakedImage]:
     leaks = [
-        LeakedImage(image, training_images[image.content][0], True)
-        for image in images
-        if image.content in training_images
+        LeakedImage(image, data.images[image.content][0], True) for image in images if image.content in data.images
     ]
-    others = [image for image in images if image.content not in training_images]
-    training_hashes = perceptual_hashes(
-        ((content, path) for content, (_, path) in training_images.items()), cache, on_progress
-    )
-    own_hashes = perceptual_hashes(((image.content, image.path) for image in others), cache)
-    contents = list(training_hashes)
-    nearest = find_similar([own_hashes[image.content] for image in others], list(training_hashes.values()))
+    others = [image for image in images if image.content not in data.images]
+    trained = fingerprints.of_all((content, path) for content, (_, path) in data.images.items())
+    contents = list(trained)
+    nearest = find_similar([own[image.content] for image in others], list(trained.values()))
     for image, index in zip(others, nearest, strict=True):
         if index is not None:
-            leaks.append(LeakedImage(image, training_images[contents[index]][0], False))
+            leaks.append(LeakedImage(image, data.images[contents[index]][0], False))
     return sorted(leaks, key=lambda leak: leak.image.name)
+
+
+def merge_leaks(leaks: Iterable[LeakedImage]) -> list[LeakedImage]:
+    """One leak for each held-out image, sorted by name; the same bytes before a similar image."""
+    found: dict[str, LeakedImage] = {}
+    for leak in leaks:
+        if leak.image.name not in found or (leak.same_bytes and not found[leak.image.name].same_bytes):
+            found[leak.image.name] = leak
+    return [found[name] for name in sorted(found)]
+
+
+def leave_out_trained(
+    versions: Sequence[str], leaks: Mapping[str, Sequence[LeakedImage]], images: int
+) -> list[TrainedOnVersion]:
+    """The versions to leave out, since they were trained on held-out images that the others were not trained on.
+
+    As long as most of the ``images`` would be left out, the version with the most leaks is left out instead; none is
+    where that does not help. ``leaks`` are those of the store (under "") and of each version whose data is known.
+    """
+
+    def leaked(names: Iterable[str]) -> set[str]:
+        return {leak.image.name for name in ("", *names) for leak in leaks.get(name, ())}
+
+    remaining = list(versions)
+    left_out: list[TrainedOnVersion] = []
+    while len(remaining) > 1 and 2 * len(leaked(remaining)) > images:
+        worst = max(remaining, key=lambda name: len(leaks.get(name, ())))
+        if not leaks.get(worst):
+            break
+        remaining.remove(worst)
+        left_out.append(TrainedOnVersion(worst, len(leaks[worst])))
+    return left_out if len(leaked(remaining)) < len(leaked(versions)) else []
 
 
 def evaluate(
@@ -173,11 +247,19 @@ def evaluate(
             f"every image of {folder} is in the training data as well",
             "Hold out other images, or count these with --leaks.",
         )
-    predictions, failed = _predict(images, detectors, on_progress)
+    answers, refused = _predict(images, detectors, on_progress)
+    if not answers:
+        names = "; ".join(f"{one.version}: {one.reason}" for one in refused)
+        raise AsticaSyncError(f"the service runs none of the versions: {names}", "List them: astica-sync versions")
+    failed = {name: result for answer in answers for name, result in answer.failed.items()}
+    predictions = [
+        [one for one in answer.predictions if one.name not in failed]  # versions are comparable on the same images only
+        for answer in answers
+    ]
     if not predictions[0]:
         reason = next(iter(failed.values())).error
         raise AsticaSyncError(f"no image of {folder} could be evaluated: {reason}", "Fix the cause, then try again.")
-    measured = [compute_metrics(detector.version, own) for detector, own in zip(detectors, predictions, strict=True)]
+    measured = [compute_metrics(answer.version, own) for answer, own in zip(answers, predictions, strict=True)]
     return Evaluation(
         folder,
         tuple(measured),
@@ -188,32 +270,54 @@ def evaluate(
         tuple(failed.values()),
         _hash_images(predictions[0]),
         {image.name: image.path for image in images},
+        tuple(refused),
+        tuple(held_out.trained_on),
+        tuple(name for name in held_out.unknown_data if any(name == answer.version for answer in answers)),
+        len(held_out.images),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _VersionAnswers:
+    """What one version answered, and the images for which a request failed."""
+
+    version: str
+    predictions: list[Prediction]
+    failed: dict[str, DetectionResult]
 
 
 def _predict(
     images: Sequence[HeldOutImage], detectors: Sequence[Detector], on_progress: Callable[[int, int], None]
-) -> tuple[list[list[Prediction]], dict[str, DetectionResult]]:
-    """The predictions of each version, and the images for which one of them has no answer."""
+) -> tuple[list[_VersionAnswers], list[RefusedVersion]]:
+    """The answers of each version that the service runs, and the other versions."""
     # The service may fold class titles, so any spelling of a title is that class.
     by_title = {fold_title(image.title): image.title for image in images}
-    failed: dict[str, DetectionResult] = {}
-    predictions: list[list[Prediction]] = []
+    answers: list[_VersionAnswers] = []
+    refused: list[RefusedVersion] = []
     done, total = 0, len(images) * len(detectors)
     for detector in detectors:
-        own: list[Prediction] = []
-        inputs = (ImageInput(image.name, image.path) for image in images)
-        for image, result in zip(images, detector.run(inputs), strict=True):
-            done += 1
-            on_progress(done, total)
+        results: list[DetectionResult] = []
+        try:
+            for result in detector.run(ImageInput(image.name, image.path) for image in images):
+                results.append(result)
+                done += 1
+                on_progress(done, total)
+        except VersionRefused as error:
+            refused.append(RefusedVersion(detector.version, str(error)))
+            total -= len(images) - len(results)
+            continue
+        # All of its answers together show the unit of its confidences.
+        unit = detector.confidences.unit
+        answer = _VersionAnswers(detector.version, [], {})
+        for image, result in zip(images, results, strict=True):
             if result.error:
-                failed[image.name] = result
+                answer.failed[image.name] = result
                 continue
-            label = by_title.get(fold_title(result.label), result.label)
-            own.append(Prediction(image.name, image.content, image.title, label, result.confidence))
-        predictions.append(own)
-    # Versions are comparable only on the same images.
-    return [[one for one in own if one.name not in failed] for own in predictions], failed
+            label = by_title.get(fold_title(result.label), result.label) if result.label else NO_ANSWER
+            confidence = result.stated.to_percent(unit) if result.stated is not None else None
+            answer.predictions.append(Prediction(image.name, image.content, image.title, label, confidence))
+        answers.append(answer)
+    return answers, refused
 
 
 def _hash_images(predictions: Iterable[Prediction]) -> str:

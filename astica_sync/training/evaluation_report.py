@@ -1,6 +1,7 @@
 """An evaluation as one self-contained HTML file: no script, no font and no image is loaded from elsewhere."""
 
 import base64
+import contextlib
 import io
 import unicodedata
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from html import escape
 from pathlib import Path
 
 from astica_sync.clock import local_time
+from astica_sync.local.image.rasterizer import Rasterizer
 from astica_sync.training.evaluate import Evaluation
 from astica_sync.training.metrics import Prediction, VersionMetrics
 
@@ -59,10 +61,11 @@ figcaption b { color: rgb(var(--bad)) }
 
 def write_html(evaluation: Evaluation, now: float) -> str:
     """The report as HTML; ``now`` is in seconds since the epoch."""
-    return "".join(_page(evaluation, now))
+    with contextlib.closing(Rasterizer()) as rasterizer:
+        return "".join(_page(evaluation, now, rasterizer))
 
 
-def _page(evaluation: Evaluation, now: float) -> Iterator[str]:
+def _page(evaluation: Evaluation, now: float, rasterizer: Rasterizer) -> Iterator[str]:
     folder = evaluation.folder.resolve().name or str(evaluation.folder)
     yield "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
     yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
@@ -79,7 +82,7 @@ def _page(evaluation: Evaluation, now: float) -> Iterator[str]:
         yield f"<h2 id='version-{number}'>Version {_name(metrics.version)}</h2>\n"
         yield from _classes(metrics)
         yield from _confusion_matrix(metrics)
-        yield from _mistakes(metrics, evaluation)
+        yield from _mistakes(metrics, evaluation, rasterizer)
     yield "</body>\n</html>\n"
 
 
@@ -122,6 +125,14 @@ def _overview(evaluation: Evaluation) -> Iterator[str]:
             f"<td>{metrics.accuracy:.1%}<td>{metrics.low:.1%} to {metrics.high:.1%}</tr>\n"
         )
     yield "</tbody></table></div>\n"
+    for metrics in evaluation.measured:
+        if metrics.unanswered:
+            yield f"<p class='faint'>Version {_name(metrics.version)} named no class for "
+            yield f"{_images(metrics.unanswered)}; they count as wrong.</p>\n"
+    if evaluation.failed:
+        yield f"<p class='faint'>Not counted: {_images(len(evaluation.failed))} for which a request failed.</p>\n"
+    if evaluation.mostly_left_out:
+        yield "<p><b>Most images are left out</b>, since they are in the training data as well.</p>\n"
 
 
 def _left_out(evaluation: Evaluation) -> Iterator[str]:
@@ -134,6 +145,14 @@ def _left_out(evaluation: Evaluation) -> Iterator[str]:
         if len(evaluation.leaks) > MAX_LISTED:
             yield f"<li>and {len(evaluation.leaks) - MAX_LISTED:,} more</li>\n"
         yield "</ul>\n"
+    for trained in evaluation.trained_on:
+        yield f"<p class='faint'>Version {_name(trained.version)} was trained on "
+        yield f"{_images(trained.images, 'held-out ')}; it is not scored.</p>\n"
+    for name in evaluation.unknown_data:
+        yield f"<p class='faint'>The data of version {_name(name)} is not known: it may have been trained on some of "
+        yield "these images.</p>\n"
+    for refused in evaluation.refused:
+        yield f"<p class='faint'>{escape(_plain(refused.reason))}</p>\n"
     for title, images in evaluation.unknown_classes.items():
         yield f"<p class='faint'>Class {_name(title)} ({_images(images)}) is not known to any version; left out.</p>\n"
     for failed in evaluation.failed[:MAX_LISTED]:
@@ -175,7 +194,7 @@ def _confusion_matrix(metrics: VersionMetrics) -> Iterator[str]:
     yield ".</p>\n"
 
 
-def _mistakes(metrics: VersionMetrics, evaluation: Evaluation) -> Iterator[str]:
+def _mistakes(metrics: VersionMetrics, evaluation: Evaluation, rasterizer: Rasterizer) -> Iterator[str]:
     mistakes = metrics.mistakes
     if not mistakes:
         yield "<p>No mistakes.</p>\n"
@@ -184,28 +203,28 @@ def _mistakes(metrics: VersionMetrics, evaluation: Evaluation) -> Iterator[str]:
     selection = f"; the {len(listed)} most confident ones" if len(mistakes) > len(listed) else ""
     yield f"<h3>Mistakes: {len(mistakes):,}{selection}</h3>\n<div class='mistakes'>\n"
     for prediction in listed:
-        yield _figure(prediction, evaluation.paths[prediction.name])
+        yield _figure(prediction, _thumbnail(evaluation.paths[prediction.name], rasterizer))
     yield "</div>\n"
 
 
-def _figure(prediction: Prediction, path: Path) -> str:
+def _figure(prediction: Prediction, thumbnail: str) -> str:
+    confidence = "" if prediction.confidence is None else f" {prediction.confidence:.0f} %"
     return (
-        f"<figure><img alt='' src='{_thumbnail(path)}'><figcaption><b>{_name(prediction.label)}</b> "
-        f"{prediction.confidence:.0f} %<br>is {_name(prediction.truth)}<br>"
+        f"<figure><img alt='' src='{thumbnail}'><figcaption><b>{_name(prediction.label)}</b>"
+        f"{confidence}<br>is {_name(prediction.truth)}<br>"
         f"<span class='faint'>{_name(prediction.name)}</span></figcaption></figure>\n"
     )
 
 
-def _thumbnail(path: Path) -> str:
+def _thumbnail(path: Path, rasterizer: Rasterizer) -> str:
     """A small JPEG as a data URI; a grey pixel if the image cannot be decoded."""
     from PIL import Image
 
+    raster = rasterizer.render_file(path, THUMBNAIL_SIZE)
+    if raster is None:
+        image = Image.new("RGB", (1, 1), "grey")
+    else:
+        image = Image.frombytes("RGB", (raster.width, raster.height), raster.pixels)
     small = io.BytesIO()
-    try:
-        with Image.open(path) as image:
-            image.draft("RGB", (2 * THUMBNAIL_SIZE, 2 * THUMBNAIL_SIZE))
-            image.thumbnail((THUMBNAIL_SIZE, THUMBNAIL_SIZE))
-            image.convert("RGB").save(small, "JPEG", quality=80)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        Image.new("RGB", (1, 1), "grey").save(small, "JPEG")
+    image.save(small, "JPEG", quality=80)
     return f"data:image/jpeg;base64,{base64.b64encode(small.getvalue()).decode()}"

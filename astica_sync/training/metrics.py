@@ -3,6 +3,7 @@
 Computed by scikit-learn and scipy, which are imported on use: both are large.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,16 +11,20 @@ SIGNIFICANCE_LEVEL = 0.05
 """A difference with a smaller p-value is called significant."""
 
 
+NO_ANSWER = "(no answer)"
+"""Takes the place of a class title where the service answered without one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The answer of a version for one held-out image. ``truth`` and ``label`` are class titles, ``confidence`` is in
-    percent."""
+    """The answer of a version for one held-out image. ``truth`` and ``label`` are class titles, ``label`` may be
+    ``NO_ANSWER``; ``confidence`` is in percent, None where it is missing or its unit is not known."""
 
     name: str
     content: str
     truth: str
     label: str
-    confidence: float
+    confidence: float | None
 
     @property
     def correct(self) -> bool:
@@ -41,7 +46,8 @@ class ClassMetrics:
 class VersionMetrics:
     """The metrics of one version.
 
-    ``correct`` of ``total`` images were classified correctly. ``low`` and ``high`` are the 95 % confidence interval of
+    ``correct`` of ``total`` images were classified correctly; ``unanswered`` of them got no class as answer, which is
+    no correct one. ``low`` and ``high`` are the 95 % confidence interval of
     the accuracy (Wilson). ``confusion`` has one row per true class and one column per predicted class, both in the
     order of ``titles``.
     """
@@ -55,6 +61,7 @@ class VersionMetrics:
     titles: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
     predictions: tuple[Prediction, ...]
+    unanswered: int = 0
 
     @property
     def accuracy(self) -> float:
@@ -65,7 +72,7 @@ class VersionMetrics:
     def mistakes(self) -> list[Prediction]:
         """The wrong predictions, the most confident first."""
         wrong = [prediction for prediction in self.predictions if not prediction.correct]
-        return sorted(wrong, key=lambda prediction: (-prediction.confidence, prediction.name))
+        return sorted(wrong, key=lambda prediction: (-(prediction.confidence or 0.0), prediction.name))
 
     def most_confused(self, limit: int) -> list[int]:
         """The indexes in ``titles`` of at most ``limit`` classes, those with the most mistakes, in ascending order."""
@@ -112,11 +119,12 @@ class Comparison:
 def compute_metrics(version: str, predictions: Sequence[Prediction]) -> VersionMetrics:
     """The metrics of one version; ``predictions`` is not empty."""
     from scipy.stats import binomtest
-    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+    from sklearn.metrics import precision_recall_fscore_support
 
     truth = [prediction.truth for prediction in predictions]
     predicted = [prediction.label for prediction in predictions]
     titles = sorted({*truth, *predicted})
+    pairs = Counter(zip(truth, predicted, strict=True))
     precision, recall, f1, support = precision_recall_fscore_support(truth, predicted, labels=titles, zero_division=0.0)
     correct = sum(prediction.correct for prediction in predictions)
     interval = binomtest(correct, len(predictions)).proportion_ci(method="wilson")
@@ -129,10 +137,12 @@ def compute_metrics(version: str, predictions: Sequence[Prediction]) -> VersionM
         tuple(
             ClassMetrics(title, float(precision[index]), float(recall[index]), float(f1[index]), int(support[index]))
             for index, title in enumerate(titles)
+            if title != NO_ANSWER
         ),
         tuple(titles),
-        tuple(tuple(int(count) for count in row) for row in confusion_matrix(truth, predicted, labels=titles)),
+        tuple(tuple(pairs[one, other] for other in titles) for one in titles),
         tuple(predictions),
+        predicted.count(NO_ANSWER),
     )
 
 

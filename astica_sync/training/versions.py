@@ -1,5 +1,6 @@
 """Every version the service has shown, and the data each was trained on."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from astica_sync.local.backup.catalog import Entry
 from astica_sync.local.backup.manifests import SHORTEST, Manifests
 from astica_sync.local.backup.records import Records
 from astica_sync.local.backup.restore import Restored, refuse_store, restore
-from astica_sync.local.db.scores import Score, add_score, read_scores
+from astica_sync.local.db.scores import Score, add_score, is_about, read_scores
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.layout import Layout
 
@@ -50,6 +51,7 @@ class VersionHistory:
         self.layout = layout
         self.backup = backup
         self.fs = fs
+        self._model_id = model_id
         self.records = Records(backup.root, fs, model_id)
         self.snapshots = Manifests(backup, fs)
         self._scores = layout.state / "scores.jsonl"
@@ -67,8 +69,11 @@ class VersionHistory:
         scores = read_scores(self._scores, self.fs)
         summaries: list[VersionSummary] = []
         previous: tuple[Version, list[SnapshotSample]] | None = None
-        for version in self.versions():
-            own_scores = tuple(score for score in scores if score.version == version.name)
+        versions = self.versions()
+        names = Counter(version.name for version in versions)
+        for version in versions:
+            twins = names[version.name] > 1
+            own_scores = tuple(score for score in scores if is_about(score, version, self._model_id, twins=twins))
             if version.snapshot is None:
                 summaries.append(VersionSummary(version, None, None, None, None, None, own_scores))
                 continue

@@ -18,11 +18,13 @@ from astica_sync.core.versions.snapshot import ManagedSample, UnmanagedSample, d
 from astica_sync.core.versions.version import (
     Training,
     Version,
+    VersionKey,
     find_objections,
     find_versions,
     has_newer,
     is_overdue,
     is_recorded,
+    make_version_key,
 )
 
 
@@ -161,3 +163,15 @@ def test_an_empty_text_refers_to_no_version() -> None:
 def test_a_version_is_known_by_name_and_date_and_a_date_may_be_missing(shown: ModelInfo, known: bool) -> None:
     recorded = [Version(1, "v", 10.0, 1.0, None), Version(2, "undated", None, 1.0, None)]
     assert is_recorded(shown, recorded) is known
+
+
+def test_a_version_that_cannot_be_told_from_another_one_has_no_key() -> None:
+    model = ModelInfo(7, "M", created_at=5.0)
+    twins = [Version(1, "v", 10.0, 1.0, None), Version(2, "v", 20.0, 2.0, None)]
+    one, undated = [Version(1, "v", 10.0, 1.0, None)], [Version(1, "v", None, 1.0, None)]
+    assert make_version_key("a b", model, "v", one) == VersionKey("a b", 7, 5.0, "v", 10.0)
+    for versions in (twins, undated, []):
+        assert make_version_key("a b", model, "v", versions) is None
+    fresh = ModelInfo(7, "M", created_at=6.0)
+    assert make_version_key("a b", fresh, "v", one) != make_version_key("a b", model, "v", one)
+    assert make_version_key("a b", ModelInfo(7, "M"), "v", one) == VersionKey("a b", 7, 0.0, "v", 10.0)

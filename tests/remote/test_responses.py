@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astica_sync.core.model import Observation, RemoteClass, RemoteSample, make_scope, make_uid
+from astica_sync.core.versions.confidence import Confidence
 from astica_sync.errors import NotAnObservation
-from astica_sync.remote.responses import parse_detection, parse_models, parse_status, parse_view
+from astica_sync.remote.responses import Detection, parse_detection, parse_models, parse_status, parse_view
 
 DATASET = {
     "id": 3,
@@ -321,21 +322,57 @@ def test_trained_is_read_in_every_form(value: str, trained: bool | None) -> None
 @pytest.mark.parametrize("written", ['"97.5"', "97.5", '"97.5%"', '" 97.5 % "'])
 def test_a_confidence_is_read_in_every_form(written: str) -> None:
     found = parse_detection(f'{{"status": "OK", "output": "Dog", "confidence": {written}}}'.encode())
-    assert found is not None
-    assert (found.label, found.confidence) == ("Dog", 97.5)
+    assert found == Detection("Dog", Confidence(97.5, percent_sign="%" in written))
 
 
 @pytest.mark.parametrize(
-    ("written", "confidence"), [("100", 100), ("250", 100), ("-3", 0), ("null", 0), ('"sure"', 0), ('"nan"', 0)]
+    ("written", "value"),
+    [
+        ("100", 100),
+        ("0", 0),
+        ("0.97", 0.97),
+        ("100.5", None),
+        ("250", None),
+        ("-3", None),
+        ("null", None),
+        ('"sure"', None),
+        ('"nan"', None),
+        ('"Infinity"', None),
+        ("1e400", None),
+        ("true", None),
+        ("[97]", None),
+        ('{"value": 97}', None),
+        ('""', None),
+        ('"97,5"', None),
+    ],
 )
-def test_a_confidence_is_between_0_and_100(written: str, confidence: float) -> None:
+def test_a_confidence_that_is_no_number_from_0_to_100_is_none_and_is_not_made_one(
+    written: str, value: float | None
+) -> None:
     found = parse_detection(f'{{"output": 7, "confidence": {written}}}'.encode())
-    assert found is not None
-    assert (found.label, found.confidence) == ("7", confidence)
+    assert found == Detection("7", None if value is None else Confidence(value))
 
 
-def test_a_detection_without_an_output_is_none() -> None:
-    assert parse_detection(b'{"status": "OK"}') is None
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"status": "OK"}',
+        b'{"output": null}',
+        b'{"output": ""}',
+        b'{"output": "  "}',
+        b'{"output": []}',
+        b'{"output": ["Dog"]}',
+        b'{"output": {"label": "Dog"}}',
+        b'{"output": false}',
+    ],
+)
+def test_an_answer_without_the_title_of_a_class_is_an_answer_without_a_label(answer: bytes) -> None:
+    found = parse_detection(answer)
+    assert found is not None and found.label == ""
+
+
+def test_what_is_cut_off_is_no_answer() -> None:
+    assert parse_detection(b'{"status": "OK", "output": "Do') is None
 
 
 def test_a_large_view_is_in_memory_once() -> None:

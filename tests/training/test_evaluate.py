@@ -160,8 +160,8 @@ def test_unknown_classes_are_listed(shell: Shell, store: Path, held_out: Path, t
     ("make", "says"),
     [
         (lambda folder: None, "no such folder"),
-        (lambda folder: folder.mkdir(), "no PNG or JPEG file in a class folder"),
-        (lambda folder: draw(folder / "loose.png", 1), "no PNG or JPEG file in a class folder"),
+        (lambda folder: folder.mkdir(), "no PNG or JPEG image in a class folder"),
+        (lambda folder: draw(folder / "loose.png", 1), "no PNG or JPEG image in a class folder"),
     ],
 )
 def test_a_folder_without_held_out_images_is_an_error(

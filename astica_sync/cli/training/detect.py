@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,6 +10,9 @@ from astica_sync.cli.context import open_store, store_option
 from astica_sync.cli.exit_codes import DONE, SOME_FAILED
 from astica_sync.cli.render.text import csv_line, json_line, json_name, number, safe
 from astica_sync.cli.render.waits import Waits
+
+if TYPE_CHECKING:
+    from astica_sync.training.detect import DetectionResult
 
 
 @click.command("detect")
@@ -30,31 +34,42 @@ def detect(images: tuple[str, ...], store: Path | None, version: str | None, as_
     """
     from astica_sync.api import Store
     from astica_sync.training.detect import find_inputs
+    from astica_sync.training.metrics import NO_ANSWER
 
     if as_json and as_csv:
         raise click.UsageError("Give either --json or --csv.")
     inputs = find_inputs(images, sys.stdin.buffer.read)
-    failed = 0
+    failed = unanswered = 0
     if as_csv:
         click.echo(csv_line("path", "output", "confidence", "error"))
     with open_store(store, Waits()) as opened:
         for detected in Store.over(opened).detect_inputs(inputs, version):
             failed += bool(detected.error)
-            confidence = None if detected.error else detected.confidence
+            unanswered += not detected.error and not detected.label
             if as_json:
                 data = {
                     "path": json_name(detected.name),
-                    "output": detected.label if not detected.error else None,
-                    "confidence": confidence,
+                    "output": detected.label or None,
+                    "confidence": detected.confidence,
                     "error": detected.error or None,
                 }
                 click.echo(json_line(data))
             elif as_csv:
-                click.echo(csv_line(json_name(detected.name), detected.label, confidence, detected.error))
+                click.echo(csv_line(json_name(detected.name), detected.label, detected.confidence, detected.error))
             elif detected.error:
                 click.echo(f"{safe(detected.name)}: {safe(detected.error)}", err=True)
             else:
-                click.echo(f"{safe(detected.label):<20}  {detected.confidence:5.1f} %  {safe(detected.name)}")
+                label = safe(detected.label) or NO_ANSWER
+                click.echo(f"{label:<20}  {_confidence(detected)}  {safe(detected.name)}")
+    if unanswered:
+        click.echo(f"{number(unanswered, 'image')}: the service answered without a class", err=True)
     if failed:
         click.echo(f"{number(failed, 'image')} failed", err=True)
     return SOME_FAILED if failed else DONE
+
+
+def _confidence(detected: "DetectionResult") -> str:
+    """In percent; as the service wrote it where its answers so far do not show the unit."""
+    if detected.confidence is not None:
+        return f"{detected.confidence:5.1f} %"
+    return f"{'-':>7}" if detected.stated is None else f"{detected.stated.value:g} (unit not known)"

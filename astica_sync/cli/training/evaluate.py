@@ -1,6 +1,7 @@
 """``astica-sync evaluate``."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from astica_sync.errors import AsticaSyncError
 
 if TYPE_CHECKING:
     from astica_sync.training.evaluate import Evaluation
-    from astica_sync.training.metrics import VersionMetrics
+    from astica_sync.training.metrics import Prediction, VersionMetrics
 
 MOST_LINES = 10
 MATRIX_CLASSES = 12
@@ -71,7 +72,7 @@ def evaluate(
         print_lines(_lines(evaluation))
         if html is not None:
             click.echo(f"\nReport: {safe(str(html))}")
-    return SOME_FAILED if evaluation.failed else DONE
+    return SOME_FAILED if evaluation.failed or evaluation.refused else DONE
 
 
 def _data(evaluation: "Evaluation") -> dict[str, Any]:
@@ -97,14 +98,20 @@ def _data(evaluation: "Evaluation") -> dict[str, Any]:
         "leaks_left_out": not evaluation.with_leaks,
         "unknown_classes": dict(evaluation.unknown_classes),
         "failed": [{"path": json_name(one.name), "reason": one.error} for one in evaluation.failed],
+        "refused": [{"version": one.version, "reason": one.reason} for one in evaluation.refused],
+        "trained_on": [{"version": one.version, "images": one.images} for one in evaluation.trained_on],
+        "unknown_data": list(evaluation.unknown_data),
     }
 
 
 def _version_data(one: "VersionMetrics") -> dict[str, Any]:
+    from astica_sync.training.metrics import NO_ANSWER
+
     return {
         "version": one.version,
         "right": one.correct,
         "shown": one.total,
+        "no_answer": one.unanswered,
         "accuracy": one.accuracy,
         "interval": [one.low, one.high],
         "classes": [
@@ -122,7 +129,7 @@ def _version_data(one: "VersionMetrics") -> dict[str, Any]:
             {
                 "path": json_name(answer.name),
                 "class": answer.truth,
-                "output": answer.label,
+                "output": None if answer.label == NO_ANSWER else answer.label,
                 "confidence": answer.confidence,
             }
             for answer in one.mistakes
@@ -139,23 +146,53 @@ def _lines(evaluation: "Evaluation") -> list[str]:
         count = number(len(evaluation.leaks), "image is", "images are")
         treated = "included" if evaluation.with_leaks else "left out; --leaks includes them"
         lines.append(click.style(f"{count} also in the training data, {treated}", fg="yellow"))
+    if evaluation.mostly_left_out:
+        lines.append(click.style(_mostly_left_out(evaluation), fg="yellow"))
+    for trained in evaluation.trained_on:
+        images_text = number(trained.images, "held-out image")
+        lines.append(
+            click.style(f"version {safe(trained.version)} was trained on {images_text}; it is not scored", fg="yellow")
+        )
+    lines += [
+        click.style(
+            f"the data of version {safe(name)} is not known: it may have been trained on some of these images",
+            fg="yellow",
+        )
+        for name in evaluation.unknown_data
+    ]
+    lines += [click.style(f"! {safe(refused.reason)}", fg="red") for refused in evaluation.refused]
     for title, images in evaluation.unknown_classes.items():
         lines.append(
             click.style(f"no version knows the class {safe(title)}, {number(images, 'image')} left out", fg="yellow")
         )
     lines += [click.style(f"! {safe(failed.name)}  ({failed.error})", fg="red") for failed in evaluation.failed]
     for one in evaluation.measured:
-        lines += ["", *_version_lines(one)]
+        lines += ["", *_version_lines(one, len(evaluation.failed))]
     for compared in evaluation.compared:
         lines += ["", safe(compared.sentence)]
     return lines
 
 
-def _version_lines(one: "VersionMetrics") -> list[str]:
+def _mostly_left_out(evaluation: "Evaluation") -> str:
+    """Which training images lead to most of the left-out ones: often one picture that all others resemble."""
+    similar = Counter(leak.source for leak in evaluation.leaks if not leak.same_bytes)
+    text = f"most images are left out: the scores are about {number(evaluation.measured[0].total, 'image')}"
+    if not similar:
+        return text
+    source, images = similar.most_common(1)[0]
+    return f"{text}; {number(images, 'image resembles', 'images resemble')} {safe(source)}"
+
+
+def _version_lines(one: "VersionMetrics", failed: int) -> list[str]:
     lines = [
         f"Version {safe(one.version)}: {one.accuracy:.1%} right, {one.correct:,} of {one.total:,} "
         f"(95 % interval: {one.low:.1%} to {one.high:.1%})"
     ]
+    if one.unanswered:
+        count = number(one.unanswered, "image got", "images got")
+        lines.append(f"  {count} an answer without a class, which counts as wrong")
+    if failed:
+        lines.append(f"  not counted: {number(failed, 'image')} for which a request failed")
     rows = [("class", "images", "precision", "recall", "F1")]
     rows += [
         (safe(entry.title), f"{entry.images:,}", f"{entry.precision:.1%}", f"{entry.recall:.1%}", f"{entry.f1:.1%}")
@@ -167,11 +204,15 @@ def _version_lines(one: "VersionMetrics") -> list[str]:
         lines += ["", *_confusion_lines(one), ""]
         lines.append("  The worst mistakes:")
         worst = (
-            f"    {safe(answer.name)}: {safe(answer.label)} ({answer.confidence:.0f} %) instead of {safe(answer.truth)}"
+            f"    {safe(answer.name)}: {safe(answer.label)}{_confidence(answer)} instead of {safe(answer.truth)}"
             for answer in mistakes
         )
         lines += first(worst, len(mistakes), MOST_LINES)
     return lines
+
+
+def _confidence(answer: "Prediction") -> str:
+    return "" if answer.confidence is None else f" ({answer.confidence:.0f} %)"
 
 
 def _confusion_lines(one: "VersionMetrics") -> list[str]:

@@ -31,6 +31,27 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionKey:
+    """What tells a version from every other one: a new service, such as a fresh sandbox, gives out the same ids and
+    names again. ``service`` are its addresses; both times are the service's."""
+
+    service: str
+    model_id: int
+    model_created_at: float
+    name: str
+    trained_at: float
+
+
+def make_version_key(service: str, model: ModelInfo, name: str, versions: Sequence[Version]) -> VersionKey | None:
+    """The key of a version by its name; None where nothing distinguishes it from another one: no version of that name
+    is known, or several, or the service shows no date of its training."""
+    dates = [version.trained_at for version in versions if version.name == name]
+    if len(dates) != 1 or dates[0] is None:
+        return None
+    return VersionKey(service, model.model_id, model.created_at or 0.0, name, dates[0])
+
+
+@dataclass(frozen=True, slots=True)
 class Training:
     """A training that was requested and whose version has not appeared yet. The journal stores these fields by name.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from astica_sync.core.observation.bounds import bounded_date, bounded_text
+from astica_sync.core.versions.version import Version
 from astica_sync.errors import StoreError
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.jsonl import append_jsonl, read_jsonl
@@ -16,7 +17,8 @@ class Score:
     """How many of the held-out images a version classified correctly.
 
     ``right`` of ``shown`` images; ``images`` is a hash of what was shown, which distinguishes it from scores on
-    other images; ``at`` is in seconds since the epoch.
+    other images; ``at`` is in seconds since the epoch. ``service``, ``model_id`` and ``trained_at`` tell the version
+    from others of that name, as in ``VersionKey``; they are missing in scores of earlier releases.
     """
 
     version: str
@@ -25,6 +27,9 @@ class Score:
     folder: str
     images: str
     at: float
+    service: str = ""
+    model_id: int = 0
+    trained_at: float | None = None
 
     @property
     def accuracy(self) -> float:
@@ -33,16 +38,15 @@ class Score:
 
 def read_scores(path: Path, files: FileSystem) -> list[Score]:
     """Every valid score, the oldest first; none where the file cannot be read."""
-    names = Score.__dataclass_fields__.keys()
     try:
-        records = [fields for fields in read_jsonl(files, path) if names <= fields.keys()]
+        return [score for fields in read_jsonl(files, path) if (score := _parse(fields)) is not None]
     except OSError:
         return []
-    return [score for fields in records if (score := _from_fields(fields)) is not None]
 
 
-def _from_fields(fields: dict[str, Any]) -> Score | None:
+def _parse(fields: dict[str, Any]) -> Score | None:
     try:
+        trained_at = fields.get("trained_at")
         score = Score(
             bounded_text(str(fields["version"])),
             int(fields["right"]),
@@ -50,10 +54,22 @@ def _from_fields(fields: dict[str, Any]) -> Score | None:
             bounded_text(str(fields["folder"])),
             str(fields["images"]),
             bounded_date(float(fields["at"])) or 0.0,
+            str(fields.get("service", "")),
+            int(fields.get("model_id", 0)),
+            None if trained_at is None else bounded_date(float(trained_at)),
         )
-    except (TypeError, ValueError, OverflowError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
     return score if 0 <= score.right <= score.shown else None
+
+
+def is_about(score: Score, version: Version, model_id: int, *, twins: bool) -> bool:
+    """Whether the score is about this version. ``twins``: another version has the same name."""
+    if score.version != version.name or score.model_id not in (0, model_id):
+        return False
+    if score.trained_at is not None:
+        return score.trained_at == version.trained_at
+    return not twins and score.at >= version.seen_at
 
 
 def add_score(path: Path, score: Score, files: FileSystem) -> None:
