@@ -61,9 +61,11 @@ def _flatten(image: Image.Image, side: int, *, square: bool) -> Image.Image:
         scale = min(1.0, side / max(image.size))
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     if image.mode not in ("RGBA", "LA", "PA") and "transparency" not in image.info:
-        return image.convert("RGB").resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+        return image.convert("RGB").resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
     # "RGBa": a transparent pixel has a colour, which must not mix into its neighbours.
-    clear = image.convert("RGBA").convert("RGBa").resize(size, Image.Resampling.BOX, reducing_gap=2.0).convert("RGBA")
+    clear = (
+        image.convert("RGBA").convert("RGBa").resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0).convert("RGBA")
+    )
     on_white = _over(clear, "white")
     flat = max(ImageStat.Stat(on_white).stddev) < _LEAST_CONTRAST
     return _over(clear, "black") if flat else on_white
