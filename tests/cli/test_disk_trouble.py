@@ -1,5 +1,6 @@
 """A disk that is full or read-only: nothing is lost and nothing is half-done."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -157,3 +158,26 @@ def test_a_disk_that_disappears_during_a_push_removes_nothing(
     assert "Traceback" not in ran.err
     assert not sandbox.requests_of("sample_remove")
     assert not before - on_service(sandbox, model_id)
+
+
+@pytest.mark.parametrize("room", [0, 5000])
+def test_without_room_for_the_users_state_nothing_is_sent_too_fast_or_lost(
+    shell: Shell, sandbox: RunningSandbox, small: tuple[Path, Mount], store: Path, model_id: int, room: int
+) -> None:
+    folder, _ = small
+    shell.environ["XDG_STATE_HOME"] = str(folder / "state")
+    with contextlib.suppress(OSError), (folder / "ballast").open("wb", buffering=0) as ballast:
+        while True:
+            ballast.write(bytes(4096))
+    with (folder / "ballast").open("r+b") as ballast:
+        ballast.truncate(max(0, ballast.seek(0, os.SEEK_END) - room))
+    before = in_store(store)
+    full = shell("push", "--store", store)
+    assert "Traceback" not in full.err and "fault of the program" not in full.err
+    assert full.code == 1, full.out + full.err
+    assert str(folder / "state") in full.err and "space" in full.err, full.err
+    assert not sandbox.requests_of("upload") and not sandbox.requests_of("sample_remove")
+    (folder / "ballast").unlink()
+    again = shell("push", "--store", store)
+    assert again.code == 0, again.err
+    assert on_service(sandbox, model_id) == before

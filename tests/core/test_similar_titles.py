@@ -19,6 +19,11 @@ from astica_sync.core.plan.similar_titles import NearTitle, find_near_titles, is
         ("can", "Can"),
         ("Cafe\u0301", "Caf\u00e9"),
         ("\uff23an", "Can"),
+        ("\u0421\u0430n", "Can"),
+        ("\u0432ottle", "Bottle"),
+        ("P\u03bf\u03c4", "Pot"),
+        ("Can\u200b", "Can"),
+        ("\u200eCan\ufeff", "Can"),
     ],
 )
 def test_a_typing_error_is_near(title, other):
@@ -28,7 +33,14 @@ def test_a_typing_error_is_near(title, other):
 
 @pytest.mark.parametrize(
     ("title", "other"),
-    [("cat", "car"), ("class 1", "class 2"), ("class1", "class10"), ("Bottle", "Battles"), ("Can", "Bottle")],
+    [
+        ("cat", "car"),
+        ("class 1", "class 2"),
+        ("class1", "class10"),
+        ("Bottle", "Battles"),
+        ("Can", "Bottle"),
+        ("\u043a\u043e\u0442", "cat"),
+    ],
 )
 def test_titles_that_differ_on_purpose_are_not_near(title, other):
     assert not is_near(title, other)

@@ -387,6 +387,23 @@ def test_a_link_is_not_followed_and_what_it_hides_is_unknown(store: Store) -> No
     assert scan.unknown == Unreadable(classes=frozenset({"Can", "Glass"}))
 
 
+@pytest.mark.parametrize("large", [False, True])
+def test_a_file_exchanged_for_a_link_after_the_listing_is_not_read(store: Store, tmp_path: Path, large: bool) -> None:
+    private = tmp_path / "private.png"
+    store.write("Can/1.png")
+    private.write_bytes(PNG + bytes((8 << 20) if large else 0))
+
+    class Exchanging(LaterDisk):
+        def read_small(self, path: AnyPath, most: int) -> tuple[os.stat_result, bytes | None, os.stat_result]:
+            Path(os.fsdecode(path)).unlink()
+            Path(os.fsdecode(path)).symlink_to(private)
+            return super().read_small(path, most)
+
+    scan = store.scan(Exchanging())
+    assert store.samples() == {}
+    assert scan.unknown.covers("Can")
+
+
 def test_a_class_folder_replaced_by_a_link_is_not_absent(store: Store) -> None:
     store.write("Can/1.png")
     store.scan()

@@ -129,6 +129,25 @@ def test_on_a_full_disk_the_watcher_waits_and_uploads_nothing_without_a_backup(
     must_have_removed_nothing(sandbox)
 
 
+@pytest.mark.long
+def test_two_hundred_statuses_beside_a_watcher_disturb_nothing(
+    shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int
+) -> None:
+    watching = when_in_sync(watch(store), sandbox, model_id, store)
+    views = len(sandbox.requests_of("view"))
+    for number in range(200):
+        if number % 40 == 0:
+            draw(store / "Can" / f"new{number}.png", 2300 + number)
+        ran = shell("pull-status", "--offline", "--json", "--store", store)
+        assert ran.code == 0, ran.err
+    wait_until(lambda: in_sync(sandbox, model_id, store))
+    assert watching.process.poll() is None
+    uploads = Counter(request.sent["uid"] for request in sandbox.requests_of("upload") if request.done)
+    assert set(uploads.values()) == {1}
+    assert len(sandbox.requests_of("view")) - views < 20, "a status with --offline sends nothing"
+    must_have_removed_nothing(sandbox)
+
+
 def test_an_unmounted_disk_is_released_and_watched_again_when_it_is_back(
     watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, ground: Ground, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from astica_sync.cli.render.sd_notify import SystemdNotifier
+from astica_sync.cli.render.watch_output import DesktopOutput, JsonWatchOutput
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw
@@ -133,6 +134,20 @@ def test_on_macos_a_launchd_agent_is_written(shell: Shell, store: Path, monkeypa
     assert agent["ProgramArguments"] == [sys.executable, "-m", "astica_sync", "watch", str(store)]
     assert agent["EnvironmentVariables"]["ASTICA_TRAIN_URL"] == shell.environ["ASTICA_TRAIN_URL"]
     assert "ASTICA_API_KEY" not in agent["EnvironmentVariables"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="notify-send is of Linux desktops")
+def test_a_notification_is_neither_an_option_nor_markup_and_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/notify-send")
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **_: started.append(command))
+    output = DesktopOutput(JsonWatchOutput())
+    for text in ("--icon=/etc/passwd", '<a href="http://192.0.2.1">click</a>', "\x1b[2J", "x" * 100_000):
+        output.event("--store", "refused", text)
+    assert [command[:4] for command in started] == [[*started[0][:2], "--", "astica-sync: action needed"]] * 4
+    bodies = [command[4] for command in started]
+    assert all(len(body) < 1000 and body.isprintable() for body in bodies)
+    assert "<" not in bodies[1]
 
 
 def test_metrics_are_written_to_a_file_for_the_node_exporter(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The output of ``watch``: a live view on a terminal, else one line for each event, or one JSON object for each."""
 
 import contextlib
+import html
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,7 @@ MAX_DONE = 8
 MAX_TROUBLES = 4
 SILENCE = 2.0
 """After so many seconds without an upload the view shows what it waits for."""
+LONGEST_NOTE = 400
 
 
 class WatchOutput:
@@ -157,11 +159,18 @@ class DesktopOutput(WatchOutput):
 
 
 def _notify(text: str) -> None:
+    """Shows a message on the desktop. The body may be read as markup, and a name in it may begin like an option."""
     program = shutil.which("notify-send")
     if program is not None and sys.platform == "linux":
         with contextlib.suppress(OSError):
             subprocess.Popen(
-                [program, "--app-name=astica-sync", "astica-sync: action needed", text],
+                [
+                    program,
+                    "--app-name=astica-sync",
+                    "--",
+                    "astica-sync: action needed",
+                    html.escape(text[:LONGEST_NOTE], quote=False),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -11,6 +11,13 @@ from dataclasses import dataclass
 SHORTEST = 4
 """Words of three letters differ by one letter too often (cat, car, can) to be taken for typing errors."""
 
+_LOOKALIKES = str.maketrans(
+    # Small Cyrillic and Greek letters that look like Latin ones, after the confusables of Unicode TS 39.
+    "\u0430\u0435\u0456\u0458\u043e\u0440\u0441\u0443\u0445\u0455\u04bb\u051b\u051d\u0501\u043a\u043c\u0442\u043d\u0432"
+    "\u03b1\u03bf\u03c1\u03bd\u03c5\u03ba\u03c4\u03b9\u03c7\u03b3",
+    "aeijopcyxshqwdkmthbaopvuktixy",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class NearTitle:
@@ -21,7 +28,8 @@ class NearTitle:
 
 
 def find_near_titles(new: Iterable[str], existing: Iterable[str]) -> list[NearTitle]:
-    """The new titles that differ from an existing one by case, outer spaces, Unicode form, or one letter.
+    """The new titles that differ from an existing one by case, outer spaces, Unicode form, invisible characters,
+    letters of another alphabet that look the same, or one letter.
 
     One letter is one letter more, less or other, or two swapped. Titles that differ in a digit (``class 1``,
     ``class 2``) are different on purpose.
@@ -60,4 +68,7 @@ def _is_near(one: str, two: str) -> bool:
 
 
 def _plain(title: str) -> str:
-    return unicodedata.normalize("NFKC", title).strip().casefold()
+    folded = unicodedata.normalize("NFKC", title).casefold()
+    if not folded.isascii():
+        folded = "".join(letter for letter in folded if unicodedata.category(letter) != "Cf").translate(_LOOKALIKES)
+    return folded.strip()
