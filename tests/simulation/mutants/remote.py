@@ -6,6 +6,7 @@ from typing import Any
 from astica_sync.core.model import ModelInfo, Observation
 from astica_sync.core.rate_limit import RequestTimes
 from astica_sync.errors import OutcomeUnknown, RateLimited
+from astica_sync.remote.echoes import plain
 from astica_sync.remote.http_exchange import Answer
 from astica_sync.remote.responses import parse_status
 from tests.simulation.mutants.seams import change_argument, mutant, replace, wrap
@@ -100,7 +101,12 @@ def limit_of_its_own(original: Any, self: Any, path: Any, *, name: str, **kwargs
     original(self, path, name=f"{name}{id(self)}", **kwargs)
 
 
+def with_all_that_was_sent(text: str, sent: Any) -> str:
+    return plain(text)
+
+
 REMOTE_MUTANTS = (
+    mutant("errors are read with the titles that they repeat", replace(OUTCOME + "_own_words", with_all_that_was_sent)),
     mutant("a view older than the quarantine is accepted", wrap(CLIENT + "view_model", asked_when_it_was_answered)),
     mutant(
         "a time-out is taken for a connection that was refused",
