@@ -4,6 +4,7 @@ Strongest first: flag, environment, the store's ``astica-sync.toml``, the user's
 key is read separately, is never written, and is not read from a store's file, since stores are shared.
 """
 
+import errno
 import math
 import os
 import shlex
@@ -14,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from astica_sync.errors import ConfigError
+from astica_sync.file_owner import OTHERS, foreign_owner, refuse_foreign_file
 from astica_sync.secret import Secret
 from astica_sync.service_address import checked_address, shown_address
 
 KEY_VARIABLE = "ASTICA_API_KEY"
 KEY_FILE_VARIABLE = "ASTICA_API_KEY_FILE"
 KEYRING_SERVICE = "astica-sync"
+MOST_BYTES = 1_000_000
 
 
 def _url(value: object) -> str:
@@ -169,10 +172,10 @@ def load_settings(
             sources[name] = source
 
     if user_file is not None:
-        take(_read_file(user_file), str(user_file))
+        take(_read_file(user_file, planted=False), str(user_file))
     variables = {setting.variable: setting.name for setting in SETTINGS if setting.variable}
     if store_file is not None:
-        given = _read_file(store_file)
+        given = _read_file(store_file, planted=True)
         stronger = {name for variable, name in variables.items() if environ.get(variable)}
         stronger |= {name for name, value in (flags or {}).items() if value is not None}
         for name in given.keys() - stronger:
@@ -211,13 +214,22 @@ def _parse(setting: Setting, value: object, source: str) -> Any:
         raise ConfigError(f"{setting.name} is {shown!r} in {source}", f"Set it to {error}.") from None
 
 
-def _read_file(file: Path) -> dict[str, object]:
+def _read_file(file: Path, *, planted: bool) -> dict[str, object]:
+    """The settings of a file. ``planted``: it may have come in an archive, so it is no link and no device."""
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_NOFOLLOW if planted else 0)
     try:
-        data = file.read_bytes()
+        with open(os.open(file, flags), "rb") as opened:
+            status = os.fstat(opened.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
+                raise OSError(errno.EINVAL, "not a text file")
+            data = opened.read(MOST_BYTES)
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise ConfigError(f"cannot read the settings file {file}: {error}", "Fix or remove it.") from None
+        reason = "symbolic link, not followed" if error.errno == errno.ELOOP else error
+        raise ConfigError(f"cannot read the settings file {file}: {reason}", "Fix or remove it.") from None
+    if not planted:
+        refuse_foreign_file(status, file, "your settings file")
     # Imported only where a file exists, since most commands read none.
     import difflib
     import tomllib
@@ -275,14 +287,15 @@ def _checked(key: str, source: str) -> Secret:
 
 def _key_from_file(file: Path) -> Secret:
     try:
-        mode = file.stat().st_mode
+        status = file.stat()
         key = file.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"cannot read the key file {file}: {error}", f"Set {KEY_FILE_VARIABLE} to the file of the key."
         ) from None
-    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+    if foreign_owner(status) is None and status.st_mode & OTHERS:
         raise ConfigError(f"the key file {file} can be read by others", f"Run: chmod 600 {shlex.quote(str(file))}")
+    refuse_foreign_file(status, file, "the key file")
     if not key:
         raise ConfigError(f"the key file {file} is empty", "Write the key to it.")
     return _checked(key, str(file))

@@ -11,12 +11,14 @@ from astica_sync.clock import SystemClock
 from astica_sync.config import SETTINGS, Settings, load_key, load_settings, machine_state_folder, user_config_file
 from astica_sync.core.plan.guard import Allowance
 from astica_sync.errors import ConfigError
+from astica_sync.file_owner import make_private_folder
 from astica_sync.local.identity import Sentinel, read_sentinel
 from astica_sync.local.layout import SETTINGS_FILE, Layout, find_store
+from astica_sync.local.state_folder import check_state_folder
 from astica_sync.secret import Secret
 from astica_sync.sync.progress import ProgressListener
 from astica_sync.trusted_addresses import FILE_NAME as TRUST_FILE
-from astica_sync.trusted_addresses import refuse_untrusted
+from astica_sync.trusted_addresses import owners_of, refuse_untrusted
 
 if TYPE_CHECKING:
     from astica_sync.remote.rate_limited_client import RateLimitedClient
@@ -27,7 +29,20 @@ ADDRESSES = ("train_url", "detect_url")
 
 
 def find(store: Path | None) -> Layout:
-    """The named store, or the one that contains the current folder.
+    """The named store, or the one that contains the current folder, after the checks of its hidden folder.
+
+    Raises:
+        NoStore: there is none.
+        UntrustedOwner: it belongs to a user whom this user does not trust.
+        StoreError: there are links in its hidden folder.
+    """
+    layout = find_unchecked(store)
+    check_state_folder(layout, owners_of(trust_file(), layout.root))
+    return layout
+
+
+def find_unchecked(store: Path | None) -> Layout:
+    """As ``find``, without the checks; for commands that show or allow what they would refuse.
 
     Raises:
         NoStore: there is none.
@@ -102,7 +117,7 @@ def open_service(
     from astica_sync.remote.rate_limiter import RateLimiter, limiter_name
 
     folder = machine_state_folder()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private_folder(folder)
     with contextlib.ExitStack() as stack:
 
         def budget(url: str) -> RateLimiter:

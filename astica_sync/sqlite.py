@@ -30,6 +30,11 @@ class Schema:
     when_damaged: str
 
 
+# https://sqlite.org/fileformat2.html#the_rollback_journal: before this ending of a journal is the name of a
+# super-journal, which exists for transactions over several databases. This program has none.
+_SUPER_JOURNAL = bytes.fromhex("d9d505f920a163d7")
+
+
 class Damaged(DatabaseError):
     """The file is not a valid database, or not one that this program wrote."""
 
@@ -57,18 +62,25 @@ def open_database(
         DatabaseError: it cannot be opened, or a newer version wrote it; Damaged, Locked or Unwritable where it applies.
     """
     with ErrorTranslation(path, schema):
+        _prepare(path, schema)
         connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=one_thread)
         try:
+            # A file from an archive may define functions of SQLite as defaults, indexes or views.
+            connection.execute("PRAGMA trusted_schema=OFF")
             version = _schema_version(connection)
             if version > schema.version:
                 raise DatabaseError(
                     f"the {schema.name} {path} was written by a newer version of astica-sync", schema.when_newer
                 )
+            if connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'trigger' LIMIT 1").fetchone():
+                raise Damaged(
+                    f"the {schema.name} {path} has triggers, which astica-sync never makes", schema.when_damaged
+                )
             connection.execute(f"PRAGMA journal_mode={'WAL' if wal else 'TRUNCATE'}")
             connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             if version < schema.version:
                 if durable and version:
-                    _copy_database(connection, path.with_name(f"{path.name}.version-{version}"))
+                    _copy_database(connection, path.with_name(f"{path.name}.version-{version}"), schema)
                 upgrade_schema(connection, schema)
         except BaseException:
             connection.close()
@@ -204,6 +216,38 @@ def _schema_version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _copy_database(connection: sqlite3.Connection, target: Path) -> None:
+def _prepare(path: Path, schema: Schema) -> None:
+    """Before SQLite opens the file: it is made, for its owner alone, where there is none. A link is not followed, and a
+    rollback journal that names a further file is refused: SQLite would delete that file, wherever it is.
+
+    Raises:
+        Damaged: what is there was not written by this program.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        # Only a new file: closing any descriptor of a database drops the locks of this process on it.
+        os.close(os.open(path, flags, 0o600))
+    except FileExistsError:
+        if path.is_symlink():
+            raise Damaged(f"the {schema.name} {path} is a symbolic link, which is not followed", "Remove it.") from None
+    except OSError:
+        # A read-only file system, for example. SQLite reports what it cannot do.
+        return
+    rollback_journal = companion_files(path)[0]
+    try:
+        with rollback_journal.open("rb") as file:
+            file.seek(-len(_SUPER_JOURNAL), os.SEEK_END)
+            names_another = file.read() == _SUPER_JOURNAL
+    except OSError:
+        return
+    if names_another:
+        raise Damaged(
+            f"{rollback_journal} was not written by astica-sync: it names another file, which SQLite would delete",
+            f"Remove it: rm {shlex.quote(str(rollback_journal))}",
+        )
+
+
+def _copy_database(connection: sqlite3.Connection, target: Path, schema: Schema) -> None:
+    _prepare(target, schema)
     with contextlib.closing(sqlite3.connect(target)) as copy:
         connection.backup(copy)

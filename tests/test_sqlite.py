@@ -1,5 +1,7 @@
+import contextlib
 import os
 import sqlite3
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -178,3 +180,105 @@ def test_a_connection_is_not_carried_through_a_fork(path: Path) -> None:
     sqlite.refuse_fork(os.getpid())
     with pytest.raises(DatabaseError, match="fork"):
         sqlite.refuse_fork(os.getpid() + 1)
+
+
+# What a file that came in an archive may contain.
+
+
+def plant_super_journal(database: Path, victim: Path) -> None:
+    """A rollback journal beside the database which says that it is part of a transaction over several databases, whose
+    list is the file ``victim``. SQLite deletes that list after the rollback."""
+    page = 4096
+    magic = bytes.fromhex("d9d505f920a163d7")
+    head = magic + struct.pack(">IIIII", 0, 0, database.stat().st_size // page, 512, page)
+    name = os.fsencode(victim)
+    checksum = sum(struct.unpack(f"{len(name)}b", name)) & 0xFFFFFFFF
+    tail = struct.pack(">I", 0x40000000 // page + 1) + name + struct.pack(">II", len(name), checksum) + magic
+    sqlite.companion_files(database)[0].write_bytes(head.ljust(512, b"\0") + tail)
+
+
+def test_sqlite_deletes_the_file_that_a_rollback_journal_names(path: Path, tmp_path: Path) -> None:
+    """Why such a journal is refused; if this fails, SQLite has changed."""
+    open_diary(path).close()
+    letter = tmp_path / "letter"
+    letter.write_text("mine")
+    plant_super_journal(path, letter)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("SELECT * FROM page").fetchall()
+    assert not letter.exists()
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_rollback_journal_that_names_another_file_is_refused(path: Path, tmp_path: Path, durable: bool) -> None:
+    open_diary(path).close()
+    letter = tmp_path / "letter"
+    letter.write_text("mine")
+    plant_super_journal(path, letter)
+    with pytest.raises(sqlite.Damaged, match="names another file") as caught:
+        open_diary(path, durable=durable)
+    assert caught.value.hint == f"Remove it: rm {path}-journal"
+    assert letter.read_text() == "mine"
+
+
+def test_a_rollback_journal_of_a_killed_process_is_rolled_back(path: Path) -> None:
+    open_diary(path).close()
+    code = (
+        "import os, sqlite3, sys; connection = sqlite3.connect(sys.argv[1])\n"
+        "connection.execute('PRAGMA cache_size=1')\n"
+        "connection.execute('PRAGMA journal_mode=TRUNCATE')\n"
+        "connection.executemany('INSERT INTO page VALUES (?)', [('x' * 4000,)] * 50); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", code, path], check=True)
+    assert sqlite.companion_files(path)[0].stat().st_size > 0
+    with contextlib.closing(open_diary(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM page").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("to", ["file", "nothing"])
+def test_a_link_in_place_of_a_database_is_not_followed(path: Path, tmp_path: Path, to: str) -> None:
+    letter = tmp_path / "letter"
+    if to == "file":
+        letter.write_bytes(b"")
+    path.symlink_to(letter)
+    with pytest.raises(sqlite.Damaged, match="symbolic link"):
+        open_diary(path)
+    assert letter.exists() == (to == "file")
+    assert not letter.exists() or letter.read_bytes() == b""
+
+
+@pytest.mark.parametrize("suffix", ["-journal", "-wal", "-shm"])
+def test_nor_in_place_of_one_of_its_companions(path: Path, tmp_path: Path, suffix: str) -> None:
+    open_diary(path).close()
+    letter = tmp_path / "letter"
+    letter.write_bytes(b"mine")
+    companion = path.with_name(path.name + suffix)
+    companion.unlink(missing_ok=True)
+    companion.symlink_to(letter)
+    with contextlib.suppress(DatabaseError), contextlib.closing(open_diary(path)) as connection:
+        connection.execute("INSERT INTO page VALUES ('a')")
+    assert letter.read_bytes() == b"mine"
+
+
+def test_a_database_with_a_trigger_is_refused(path: Path) -> None:
+    with contextlib.closing(open_diary(path)) as connection:
+        connection.execute("CREATE TRIGGER planted AFTER INSERT ON page BEGIN DELETE FROM page; END")
+    with pytest.raises(sqlite.Damaged, match="triggers"):
+        open_diary(path)
+
+
+def test_the_schema_of_a_database_is_not_trusted(path: Path) -> None:
+    with contextlib.closing(open_diary(path)) as connection:
+        assert connection.execute("PRAGMA trusted_schema").fetchone() == (0,)
+
+
+def test_a_new_database_and_its_copy_are_for_their_owner_alone(path: Path) -> None:
+    before = os.umask(0)
+    try:
+        open_diary(path).close()
+        open_diary(path, make_page, add_date).close()
+    finally:
+        os.umask(before)
+    assert {file.name: oct(file.stat().st_mode & 0o777) for file in path.parent.iterdir() if file.stat().st_size} == {
+        "diary.db": "0o600",
+        "diary.db.version-1": "0o600",
+    }

@@ -9,6 +9,7 @@ from astica_sync.errors import StoreChanged, StoreError
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.identity import Sentinel, machine_name, read_sentinel
 from astica_sync.local.layout import STATE_DIR, Layout
+from astica_sync.local.state_folder import check_state_folder, foreign_owners
 
 # How far below a new store another store is searched for: class folders and the folders in them.
 _DEPTH = 3
@@ -26,6 +27,8 @@ def create_store(
     """
     files = files or FileSystem()
     layout = check_place(root)
+    if layout.state.exists():
+        check_state_folder(layout, foreign_owners(layout))
     store_id = os.urandom(16).hex()
     rebinds = False
     with contextlib.suppress(StoreChanged):

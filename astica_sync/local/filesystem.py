@@ -13,11 +13,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
 
+from astica_sync.local.layout import STATE_DIR
+
 CHUNK = 1 << 20
 TEMP_PREFIX = ".tmp-"
 
 # Without O_NONBLOCK, opening a FIFO waits for a writer.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 # linux/fs.h: share the blocks of another file, copy on write (btrfs, XFS, bcachefs, ...).
 _FICLONE = 0x40049409
@@ -68,6 +72,19 @@ def kind_of(status: os.stat_result) -> Kind:
 def temp_name(target: Path) -> Path:
     """A new name in the folder of ``target``, so that a rename never crosses file systems."""
     return target.with_name(f"{TEMP_PREFIX}{os.urandom(8).hex()}")
+
+
+def _mode_of(path: AnyPath) -> int:
+    """The permissions of a new file: what is in a store's hidden folder is for its owner alone."""
+    return 0o600 if STATE_DIR in Path(path).parts else 0o666
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Replaces a private file that need not survive a crash. A link of that name is replaced, not followed."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    with open(os.open(path, _NEW, 0o600), "wb") as file:
+        file.write(data)
 
 
 def file_system_type(path: Path, table: Path = Path("/proc/self/mountinfo")) -> str:
@@ -178,28 +195,39 @@ class FileSystem:
             yield piece
 
     def make_folder(self, path: Path) -> None:
-        """Creates the folder and its missing parents, durably; an existing folder is fine."""
+        """Creates the folder and its missing parents, durably; an existing folder is fine.
+
+        The hidden folder of a store and those in it are private, and a link in place of one is an ``OSError``.
+        """
+        private = STATE_DIR in path.parts
+        if private and path.is_symlink():
+            raise OSError(errno.ELOOP, "symbolic link, not followed", str(path))
         if path.is_dir():
             return
         if path.parent != path:
             self.make_folder(path.parent)
         with contextlib.suppress(FileExistsError):
-            path.mkdir()
+            path.mkdir(0o700 if private else 0o777)
         if not path.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
         self.sync_folder(path.parent)
 
-    def write_synced(self, path: Path, chunks: Iterable[bytes], mode: int = 0o666) -> None:
+    def write_synced(self, path: Path, chunks: Iterable[bytes]) -> None:
         """Replaces the whole file: after a crash it has the old or the new bytes, after the return the new ones."""
         temp = temp_name(path)
-        self._write_temp(temp, chunks, mode)
+        self._write_temp(temp, chunks)
         self.publish(temp, path)
 
     def append_synced(self, path: Path, data: bytes) -> None:
-        """Appends bytes, durable at the return; a crash may leave a part of them."""
+        """Appends bytes, durable at the return; a crash may leave a part of them. A file with a second name (a hard
+        link) is an ``OSError``, since the bytes would be in the other one as well."""
         fresh = not path.exists()
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(
+            path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, _mode_of(path)
+        )
         try:
+            if os.fstat(descriptor).st_nlink > 1:
+                raise OSError(errno.EMLINK, "hard link, not written to", str(path))
             _write_all(descriptor, data)
             _sync(descriptor)
         finally:
@@ -214,7 +242,7 @@ class FileSystem:
         The caller checks the copy and then calls ``publish``. After an error there is no ``temp``.
         """
         with self.open_read(source) as reader:
-            target = os.open(temp, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            target = os.open(temp, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _mode_of(temp))
             try:
                 _copy(reader.fileno(), target)
                 _sync(target)
@@ -267,7 +295,7 @@ class FileSystem:
     def time_ns(self, folder: Path) -> int:
         """The current time of the clock that stamps files on the file system of ``folder``, in nanoseconds."""
         temp = temp_name(folder / "any")
-        descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(temp, _NEW, 0o600)
         try:
             return os.fstat(descriptor).st_mtime_ns
         finally:
@@ -279,8 +307,8 @@ class FileSystem:
         status = os.statvfs(path)
         return status.f_bavail * status.f_frsize
 
-    def _write_temp(self, temp: Path, chunks: Iterable[bytes], mode: int) -> None:
-        descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    def _write_temp(self, temp: Path, chunks: Iterable[bytes]) -> None:
+        descriptor = os.open(temp, _NEW, _mode_of(temp))
         try:
             for chunk in chunks:
                 _write_all(descriptor, chunk)

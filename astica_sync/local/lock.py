@@ -15,9 +15,11 @@ from filelock import FileLock, Timeout
 
 from astica_sync.clock import local_time
 from astica_sync.errors import StoreBusy, StoreError
+from astica_sync.local.filesystem import FileSystem, write_new
 from astica_sync.local.layout import STATE_DIR, Layout
 
 WATCHER_WAIT_S = 30.0
+_MOST_HOLDER = 4096
 
 
 @contextlib.contextmanager
@@ -37,10 +39,10 @@ def writer_lock(
     if not layout.state.is_dir():
         # FileLock would create the folder, and a disk that is not mounted would look like a store.
         raise StoreError(f"cannot lock {layout.root}: it has no {STATE_DIR}", "check that the disk is mounted")
-    lock = FileLock(str(layout.lock_file))
+    lock = _file_lock(layout.lock_file)
     try:
         if patient and is_watched(layout):
-            with FileLock(str(_wanted_file(layout))).acquire(timeout=WATCHER_WAIT_S, poll_interval=0.02):
+            with _file_lock(_wanted_file(layout)).acquire(timeout=WATCHER_WAIT_S, poll_interval=0.02):
                 lock.acquire(timeout=WATCHER_WAIT_S, poll_interval=0.02)
         elif not patient and is_wanted(layout):
             raise StoreBusy(f"another command waits for {layout.root}", "the watcher continues after it")
@@ -70,7 +72,7 @@ def watcher_lock(layout: Layout) -> Iterator[None]:
     """
     if not layout.state.is_dir():
         raise StoreError(f"cannot lock {layout.root}: it has no {STATE_DIR}", "check that the disk is mounted")
-    lock = FileLock(str(layout.watch_lock))
+    lock = _file_lock(layout.watch_lock)
     try:
         # A process that only checks whether a watcher runs holds it for a moment.
         lock.acquire(timeout=1, poll_interval=0.02)
@@ -99,7 +101,7 @@ def is_wanted(layout: Layout) -> bool:
 def _is_held(file: Path) -> bool:
     if not file.exists():
         return False
-    lock = FileLock(str(file))
+    lock = _file_lock(file)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -108,6 +110,19 @@ def _is_held(file: Path) -> bool:
         return False
     lock.release()
     return False
+
+
+def _file_lock(file: Path) -> FileLock:
+    """
+    Raises:
+        StoreError: a link has the name of the lock's file, which the library would empty.
+    """
+    if file.is_symlink():
+        raise StoreError(
+            f"{file} is a symbolic link, and writing through it would change other files",
+            f"Remove it: rm {shlex.quote(str(file))}",
+        )
+    return FileLock(str(file), mode=0o600)
 
 
 def _permissions_hint(layout: Layout) -> str:
@@ -126,15 +141,17 @@ def _holder_file(layout: Layout) -> Path:
 def _write_holder(layout: Layout, now: float | None, command: str | None) -> None:
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]) if command is None else command
     with contextlib.suppress(OSError):
-        _holder_file(layout).write_text(json.dumps({"pid": os.getpid(), "command": command[:200], "since": now}))
+        text = json.dumps({"pid": os.getpid(), "command": command[:200], "since": now})
+        write_new(_holder_file(layout), text.encode())
 
 
 def _read_holder(layout: Layout) -> str:
     try:
-        holder = json.loads(_holder_file(layout).read_bytes())
-        pid, command, since = int(holder["pid"]), str(holder["command"]), holder["since"]
+        with FileSystem().open_read(_holder_file(layout)) as file:
+            holder = json.loads(file.read(_MOST_HOLDER))
+        pid, command, since = int(holder["pid"]), str(holder["command"])[:200], holder["since"]
         start = "" if since is None else f" since {local_time(since, seconds=True)}"
-    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return "another process"
     printable = "".join(letter if letter.isprintable() else "?" for letter in command)
     return f"process {pid} ({printable}){start}"

@@ -3,13 +3,16 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from astica_sync.sandbox.embedded import RunningSandbox, running
-from tests.harness.shell import Shell
+from tests.harness.shell import Shell, fill
 
 
 @pytest.fixture
@@ -171,4 +174,154 @@ def test_the_settings_of_a_store_do_not_loosen_a_protection(line: str, shell: Sh
 )
 def test_they_may_tighten_it(line: str, shell: Shell, pushed: Path) -> None:
     (pushed / "astica-sync.toml").write_text(line + "\n")
+    assert shell("pull-status", "--store", pushed).code == 0
+
+
+# Owners: real users, each command in a process of its own.
+
+MALLORY, VICTIM = 54_321, 54_322
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs several users")
+
+
+def as_user(user: int) -> list[str]:
+    return ["setpriv", "--reuid", str(user), "--regid", str(user), "--clear-groups"]
+
+
+def give(path: Path, user: int) -> None:
+    for place in (path, *path.rglob("*")):
+        os.chown(place, user, user, follow_symlinks=False)
+
+
+@pytest.fixture
+def shared(shell: Shell, pushed: Path, attacker: RunningSandbox) -> Iterator[Path]:
+    """A folder in which everybody may write, as /tmp is, with a home for VICTIM. MALLORY has planted a store in it, and
+    VICTIM works in a folder of their own below."""
+    if subprocess.run([*as_user(VICTIM), sys.executable, "-c", "import astica_sync.cli.main"]).returncode:
+        pytest.skip("another user cannot run the program from here")
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o1777)
+    shutil.copytree(pushed / ".astica-sync", folder / ".astica-sync")
+    sentinel = json.loads((folder / ".astica-sync" / "store.json").read_text())
+    planted = {**sentinel, "train_url": attacker.url, "inode": folder.stat().st_ino}
+    (folder / ".astica-sync" / "store.json").write_text(json.dumps(planted))
+    for place in (folder / ".astica-sync", *(folder / ".astica-sync").rglob("*")):
+        place.chmod(0o777 if place.is_dir() else 0o666)
+    give(folder / ".astica-sync", MALLORY)
+    work = folder / "work"
+    shutil.copytree(pushed / "Can", work / "Can")
+    (folder / "home").mkdir()
+    for place in (work, folder / "home"):
+        give(place, VICTIM)
+    shell.environ |= {
+        "HOME": str(folder / "home"),
+        "XDG_CONFIG_HOME": str(folder / "home" / "config"),
+        "XDG_STATE_HOME": str(folder / "home" / "state"),
+        "ASTICA_API_KEY": attacker.key,
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    try:
+        yield work
+    finally:
+        shutil.rmtree(folder)
+
+
+def run_as(shell: Shell, user: int, folder: Path, *command: str):
+    return shell.finish(shell.start(*command, under=as_user(user), cwd=folder))
+
+
+@needs_root
+@pytest.mark.parametrize("command", [("pull-status",), ("push",), ("detect", "Can/001.png")], ids=" ".join)
+@pytest.mark.parametrize("tampered", ["all", "settings"])
+def test_a_store_of_another_user_above_the_current_folder_gets_nothing(
+    shell: Shell, shared: Path, attacker: RunningSandbox, command: tuple[str, ...], tampered: str
+) -> None:
+    top = shared.parent
+    if tampered == "settings":
+        # Only the settings are MALLORY's; the address is one that VICTIM gave.
+        give(top / ".astica-sync", VICTIM)
+        (top / "astica-sync.toml").write_text("")
+        os.chown(top / "astica-sync.toml", MALLORY, MALLORY)
+    before = {path: path.stat().st_mtime_ns for path in top.rglob("*") if ".astica-sync" in path.parts}
+    ran = run_as(shell, VICTIM, shared, *command)
+    assert ran.code == 1, ran.out + ran.err
+    assert f"belongs to user id {MALLORY}" in ran.err and f"astica-sync trust --owner --store {top}" in ran.err
+    assert attacker.log == []
+    assert before == {path: path.stat().st_mtime_ns for path in top.rglob("*") if ".astica-sync" in path.parts}
+
+
+@needs_root
+def test_an_owner_is_allowed_shown_and_revoked_and_the_address_is_asked_for_all_the_same(
+    shell: Shell, shared: Path, attacker: RunningSandbox
+) -> None:
+    for name in ("ASTICA_TRAIN_URL", "ASTICA_DETECT_URL"):
+        del shell.environ[name]
+    asked = run_as(shell, VICTIM, shared, "trust", "--owner")
+    assert asked.code == 4 and "--yes" in asked.err
+    assert run_as(shell, VICTIM, shared, "trust", "--owner", "--yes").code == 0
+    listed = run_as(shell, VICTIM, shared, "trust", "--list", "--json")
+    assert [(one["store"], one["owner"]) for one in listed.json] == [(str(shared.parent), MALLORY)]
+    assert f"belongs to user id {MALLORY}" in run_as(shell, VICTIM, shared, "trust", "--list").out
+    refused = run_as(shell, VICTIM, shared, "pull-status")
+    assert refused.code == 1 and attacker.url in refused.err, "the owner is no address"
+    assert attacker.log == []
+    assert run_as(shell, VICTIM, shared, "trust", "--revoke").code == 0
+    assert f"belongs to user id {MALLORY}" in run_as(shell, VICTIM, shared, "pull-status").err
+
+
+@needs_root
+def test_files_of_the_user_that_somebody_else_wrote_are_refused(
+    shell: Shell, shared: Path, attacker: RunningSandbox
+) -> None:
+    shutil.rmtree(shared.parent / ".astica-sync")
+    config, state = Path(shell.environ["XDG_CONFIG_HOME"]), Path(shell.environ["XDG_STATE_HOME"])
+    file = config / "astica-sync" / "config.toml"
+    key = shared.parent / "key"
+    key.write_text(attacker.key)
+    key.chmod(0o644)
+    # Their folders are MALLORY's as well, as where a variable names a folder in /tmp.
+    file.parent.mkdir(parents=True)
+    file.write_text(f'train_url = "{attacker.url}"')
+    give(config, MALLORY)
+    ran = run_as(shell, VICTIM, shared, "models")
+    assert ran.code == 1 and f"belongs to user id {MALLORY}" in ran.err and "config.toml" in ran.err
+    give(config, VICTIM)
+    file.chmod(0o666)
+    ran = run_as(shell, VICTIM, shared, "models")
+    assert ran.code == 1 and "everybody can write" in ran.err and "chmod o-w" in ran.err
+    file.unlink()
+
+    state.mkdir()
+    (state / "astica-sync").mkdir(mode=0o777)
+    (state / "astica-sync").chmod(0o777)
+    give(state, MALLORY)
+    ran = run_as(shell, VICTIM, shared, "models")
+    assert ran.code == 1 and f"belongs to user id {MALLORY}" in ran.err
+    shutil.rmtree(state)
+
+    del shell.environ["ASTICA_API_KEY"]
+    shell.environ["ASTICA_API_KEY_FILE"] = str(key)
+    os.chown(key, MALLORY, MALLORY)
+    ran = run_as(shell, VICTIM, shared, "models")
+    assert ran.code == 1 and f"the key file {key} belongs to" in ran.err
+    assert attacker.log == []
+
+
+@needs_root
+def test_a_folder_of_another_user_that_is_made_a_store_stays_usable(
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    """As on a network drive, or in a container, where the photos belong to somebody else."""
+    folder = fill(tmp_path / "nas", {"Can": 2})
+    give(folder, MALLORY)
+    ran = shell("init", folder, "--model", str(sandbox.add_model("Cans")))
+    assert ran.code == 0 and f"Files of user id {MALLORY} are allowed" in ran.err
+    assert shell("push", "--store", folder).code == 0
+    assert shell("pull-status", "--store", folder).code == 0
+
+
+@needs_root
+def test_root_by_sudo_uses_the_store_of_who_called_it(shell: Shell, pushed: Path) -> None:
+    give(pushed, VICTIM)
+    assert shell("pull-status", "--store", pushed).code == 1
+    shell.environ["SUDO_UID"] = str(VICTIM)
     assert shell("pull-status", "--store", pushed).code == 0

@@ -277,10 +277,10 @@ class Refusing(FileSystem):
             raise OSError(errno.EIO, "Input/output error")
         return super().open_read(path)
 
-    def write_synced(self, path: Path, chunks: Iterable[bytes], mode: int = 0o666) -> None:
+    def write_synced(self, path: Path, chunks: Iterable[bytes]) -> None:
         if self._step == "write":
             raise OSError(errno.ENOSPC, "No space left on device")
-        super().write_synced(path, chunks, mode)
+        super().write_synced(path, chunks)
 
     def remove(self, path: Path) -> None:
         if self._step == "remove":

@@ -121,7 +121,7 @@ def test_a_folder_that_cannot_be_written_is_refused(unprivileged_folder: Path) -
 
 def test_a_full_disk_is_reported_and_leaves_no_store(tmp_path: Path) -> None:
     class Full(FileSystem):
-        def write_synced(self, path: Path, chunks: object, mode: int = 0o666) -> None:
+        def write_synced(self, path: Path, chunks: object) -> None:
             raise OSError(28, "No space left on device")
 
     with pytest.raises(StoreError, match="No space left"):

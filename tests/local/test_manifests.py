@@ -24,10 +24,10 @@ class Failing(FileSystem):
     def __init__(self, step: str) -> None:
         self._step = step
 
-    def write_synced(self, path: Path, chunks: Iterable[bytes], mode: int = 0o666) -> None:
+    def write_synced(self, path: Path, chunks: Iterable[bytes]) -> None:
         if self._step == "write":
             raise OSError(errno.ENOSPC, "No space left on device")
-        super().write_synced(path, chunks, mode)
+        super().write_synced(path, chunks)
 
     def sync_folder(self, path: Path) -> None:
         if self._step == f"sync {path.name}":

@@ -22,6 +22,7 @@ from astica_sync.cli.service.watch_service import install, uninstall
 from astica_sync.config import KEY_FILE_VARIABLE, user_config_file
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from astica_sync.errors import AsticaSyncError
+from astica_sync.local.filesystem import write_new
 from astica_sync.local.layout import SETTINGS_FILE, Layout
 
 if TYPE_CHECKING:
@@ -323,7 +324,7 @@ def pause(store: Path | None) -> int:
     """
     layout = find(store)
     try:
-        layout.watch_paused.write_bytes(b"")
+        write_new(layout.watch_paused, b"")
     except OSError as error:
         raise AsticaSyncError(
             f"cannot write {layout.watch_paused}: {error.strerror}",

@@ -14,11 +14,13 @@ from astica_sync.cli.render.waits import Waits
 from astica_sync.clock import SystemClock
 from astica_sync.config import load_key, read_default
 from astica_sync.errors import StoreChanged, StoreError
+from astica_sync.file_owner import name_of
 from astica_sync.local.create_store import check_place, create_store
 from astica_sync.local.identity import read_sentinel
 from astica_sync.local.layout import Layout
+from astica_sync.local.state_folder import check_state_folder, foreign_owners
 from astica_sync.open_session import trust_file
-from astica_sync.trusted_addresses import trust_address
+from astica_sync.trusted_addresses import owners_of, trust_address, trust_owner
 
 INTENT = "creating.json"
 DEFAULT_TYPE = "image"
@@ -64,6 +66,8 @@ def init(
     if title is not None and not all(text and text.strip() for text in (title, kind, purpose)):
         raise click.UsageError("--create needs a title and --purpose.")
     layout = check_place(store or Path.cwd())
+    if layout.state.exists():
+        check_state_folder(layout, owners_of(trust_file(), layout.root))
     again = model_id is None and title is None
     if again:
         model_id = _bound_model(layout)
@@ -87,6 +91,10 @@ def init(
             assert model_id is not None
             model = service.view(model_id)[0].model
     create_store(layout.root, model_id=model.model_id, train_url=settings.train_url, now=clock.now(), rebind=rebind)
+    for owner in foreign_owners(layout):
+        # The user named this folder, so it may go on belonging to them.
+        trust_owner(trust_file(), layout.root, owner, clock.now())
+        print_note(f"Files of {name_of(owner)} are allowed in this store: astica-sync trust --list")
     if settings.train_url != read_default("train_url"):
         # The user gave this address, so the store may go on using it.
         trust_address(trust_file(), layout.root, settings.train_url, clock.now())

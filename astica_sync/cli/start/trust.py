@@ -1,64 +1,107 @@
 """``astica-sync trust``."""
 
-import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from astica_sync.cli.context import store_option
-from astica_sync.cli.render.text import safe
+from astica_sync.cli.render.text import json_line, safe
 from astica_sync.clock import SystemClock, local_time
 from astica_sync.errors import GuardRefused
-from astica_sync.open_session import find, store_addresses, trust_file
-from astica_sync.trusted_addresses import revoke, trust_address, trusted_addresses, untrusted
+from astica_sync.file_owner import name_of
+from astica_sync.local.state_folder import foreign_owners
+from astica_sync.open_session import find, find_unchecked, store_addresses, trust_file
+from astica_sync.trusted_addresses import (
+    TrustedAddress,
+    TrustedOwner,
+    owners_of,
+    revoke,
+    trust_address,
+    trust_owner,
+    trusted_addresses,
+    trusted_owners,
+    untrusted,
+)
 
 
 @click.command("trust")
 @store_option
 @click.option("--list", "as_list", is_flag=True, help="Show what is allowed, for all stores.")
 @click.option("--revoke", "as_revoke", is_flag=True, help="Take back what is allowed for this store.")
+@click.option("--owner", is_flag=True, help="Allow that the store belongs to another user of this machine.")
 @click.option("--yes", is_flag=True, help="Allow it without asking.")
 @click.option("--json", "as_json", is_flag=True, help="With --list: print JSON.")
-def trust(store: Path | None, as_list: bool, as_revoke: bool, yes: bool, as_json: bool) -> int:
+def trust(store: Path | None, as_list: bool, as_revoke: bool, owner: bool, yes: bool, as_json: bool) -> int:
     """Allow a store to send your API key to the address in its files.
 
     Needed once for a store that names another address than the usual one and that you did not make with init here, for
     instance one from a downloaded archive. The usual address, and one that you give by flag, environment or in your own
     settings, need no permission.
 
+    A store that belongs to another user of this machine is refused as well, until you allow that with --owner.
+
     \b
     astica-sync trust
+    astica-sync trust --owner --store /shared/photos
     astica-sync trust --list
     astica-sync trust --store photos --revoke
     """
     if as_list:
         return _show_list(as_json)
-    layout = find(store)
+    layout = find_unchecked(store)
+    place = safe(str(layout.root))
     if as_revoke:
         for revoked in revoke(trust_file(), layout.root):
-            click.echo(f"{safe(revoked.store)} may no longer use {safe(revoked.address)}")
+            what = (
+                f"use {safe(revoked.address)}" if isinstance(revoked, TrustedAddress) else f"belong to {_user(revoked)}"
+            )
+            click.echo(f"{place} may no longer {what}")
         return 0
+    if owner:
+        foreign = sorted(foreign_owners(layout) - owners_of(trust_file(), layout.root))
+        if not foreign:
+            click.echo(f"{place} belongs to no user who is not allowed")
+            return 0
+        for user in foreign:
+            _confirm(f"Allow {place} to belong to {safe(name_of(user))}, who can change its settings?", yes)
+            trust_owner(trust_file(), layout.root, user, SystemClock().now())
+            click.echo(f"{place} may belong to {safe(name_of(user))}")
+        return 0
+    layout = find(store)
     asked = untrusted(trust_file(), layout.root, store_addresses(layout))
     if not asked:
-        click.echo(f"{safe(str(layout.root))} asks for no address that is not allowed")
+        click.echo(f"{place} asks for no address that is not allowed")
         return 0
     for address in asked:
-        question = f"Allow {safe(str(layout.root))} to send your API key to {safe(address)}?"
-        if not yes and not sys.stdin.isatty():
-            raise GuardRefused(f"{question[:-1]} was not confirmed".replace("Allow", "allowing", 1), "Add --yes.")
-        if not yes and not click.confirm(question):
-            return 4
+        _confirm(f"Allow {place} to send your API key to {safe(address)}?", yes)
         trust_address(trust_file(), layout.root, address, SystemClock().now())
-        click.echo(f"{safe(str(layout.root))} may use {safe(address)}")
+        click.echo(f"{place} may use {safe(address)}")
     return 0
+
+
+def _confirm(question: str, yes: bool) -> None:
+    """
+    Raises:
+        GuardRefused: the user did not agree.
+    """
+    if yes or (sys.stdin.isatty() and click.confirm(question)):
+        return
+    raise GuardRefused(f"{question[:-1]} was not confirmed".replace("Allow", "allowing", 1), "Add --yes.")
 
 
 def _show_list(as_json: bool) -> int:
-    known = trusted_addresses(trust_file())
+    addresses, owners = trusted_addresses(trust_file()), trusted_owners(trust_file())
     if as_json:
-        click.echo(json.dumps([{"store": one.store, "address": one.address, "since": one.since} for one in known]))
+        click.echo(json_line([*map(asdict, addresses), *map(asdict, owners)]))
         return 0
-    for one in known:
+    for one in addresses:
         click.echo(f"{local_time(one.since, seconds=True)}  {safe(one.store)}  {safe(one.address)}")
+    for other in owners:
+        click.echo(f"{local_time(other.since, seconds=True)}  {safe(other.store)}  belongs to {_user(other)}")
     return 0
+
+
+def _user(trusted: TrustedOwner) -> str:
+    return safe(name_of(trusted.owner))

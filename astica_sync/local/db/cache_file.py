@@ -168,4 +168,4 @@ class CacheFile:
 
     @functools.cached_property
     def _scan_lock(self) -> FileLock:
-        return FileLock(f"{self.path}.lock")
+        return FileLock(f"{self.path}.lock", mode=0o600)

@@ -1,0 +1,92 @@
+"""Whose files are believed, and folders that are this user's alone.
+
+A store that is found upwards may have been made by another user of the machine, who would then choose where the API key
+goes (git's CVE-2022-24765). As in git, files of this user are believed, those of root, and under sudo(8) those of the
+user who called it. ``astica-sync trust --owner`` makes exceptions.
+"""
+
+import contextlib
+import os
+import shlex
+import stat
+from collections.abc import Collection
+from pathlib import Path
+
+from astica_sync.errors import ConfigError
+
+OTHERS = 0o077
+
+
+def believed_users() -> frozenset[int]:
+    """The ids of the users whose files are believed."""
+    user = os.geteuid()
+    users = {0, user}
+    if user == 0:
+        with contextlib.suppress(ValueError):
+            users.add(int(os.environ.get("SUDO_UID", "")))
+    return frozenset(users)
+
+
+def foreign_owner(status: os.stat_result, also: Collection[int] = ()) -> int | None:
+    """The owner where it is another user; None where the file is believed. ``also`` are more users to believe."""
+    return None if status.st_uid in believed_users() or status.st_uid in also else status.st_uid
+
+
+def name_of(user: int) -> str:
+    """A user for a message: ``mallory (user id 1001)``."""
+    # Imported here, since it is needed for an error alone.
+    import pwd
+
+    try:
+        return f"{pwd.getpwuid(user).pw_name} (user id {user})"
+    except (KeyError, OverflowError):
+        return f"user id {user}"
+
+
+def refuse_foreign_file(status: os.stat_result, file: Path, what: str) -> None:
+    """Refuses a file of the user's own settings that another user has written, or may write.
+
+    Raises:
+        ConfigError: another user owns it, or everybody may write it.
+    """
+    owner = foreign_owner(status)
+    path = shlex.quote(str(file))
+    if owner is not None:
+        raise ConfigError(
+            f"{what} {file} belongs to {name_of(owner)}, who would decide where your key and images go",
+            f"Read it, and if it is right make it yours: cp {path} {path}.mine && mv {path}.mine {path}",
+        )
+    if status.st_mode & stat.S_IWOTH:
+        raise ConfigError(f"everybody can write {what} {file}", f"Run: chmod o-w {path}")
+
+
+def make_private_folder(folder: Path) -> None:
+    """Makes a folder that only this user can enter; one that exists is tightened, and so are the files in it.
+
+    Raises:
+        ConfigError: the folder is a link or belongs to another user.
+        OSError: it cannot be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    status = folder.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        raise ConfigError(
+            f"{folder} is a symbolic link, and writing through it would change other files",
+            f"Remove it; a new folder is made: rm {shlex.quote(str(folder))}",
+        )
+    owner = foreign_owner(status)
+    if owner is not None:
+        raise ConfigError(
+            f"{folder} belongs to {name_of(owner)}, who would see and change what is written there",
+            "Set XDG_STATE_HOME to a folder of your own, or remove that one.",
+        )
+    if status.st_mode & OTHERS and status.st_uid == os.geteuid():
+        tighten(folder, 0o700)
+
+
+def tighten(path: Path, mode: int) -> bool:
+    """Takes the permissions of others away; whether that worked, which it does not where a file system has none."""
+    with contextlib.suppress(OSError):
+        path.chmod(mode, follow_symlinks=False) if os.chmod in os.supports_follow_symlinks else path.chmod(mode)
+        return not path.lstat().st_mode & OTHERS
+    return False
