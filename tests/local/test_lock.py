@@ -87,7 +87,7 @@ def test_a_refused_process_leaves_the_note_of_the_holder_alone(layout: Layout) -
 def test_with_a_damaged_lock_note_the_store_is_still_busy(layout: Layout, note: bytes) -> None:
     with writer_lock(layout):
         (layout.state / "lock-holder.json").write_bytes(note)
-        with pytest.raises(StoreBusy, match="another process"), writer_lock(layout):
+        with pytest.raises(StoreBusy, match="is locked by"), writer_lock(layout):
             pass
 
 
