@@ -94,6 +94,7 @@ def _freeze(session: Session, history: VersionHistory, *, anyway: bool) -> tuple
             samples_to_hold(session.local, session.remote.model_id, session.target),
             session.local.journal.marks(),
             status.observation,
+            {sample.sample_id for sample in status.plan.unmanaged},
         )
     )
     return snapshot, status.observation

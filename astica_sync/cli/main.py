@@ -94,6 +94,8 @@ cycles takes a twentieth of a short command and half of a comparison of a millio
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command line and exits with one of ``EXIT_CODES``."""
+    if arguments is None:
+        _use_utf8_names()
     _disable_core_dumps()
     gc.set_threshold(*GC_THRESHOLDS)
     code = run(arguments)
@@ -101,6 +103,18 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # The process ends here. A last search for cycles would take an eighth of a short command.
     gc.freeze()
     sys.exit(code)
+
+
+def _use_utf8_names() -> None:
+    """Starts again in Python's UTF-8 mode where the locale has another encoding: the bytes of a file name are UTF-8,
+    whatever the locale, or the same folder would be another class in another terminal. Output keeps its encoding."""
+    if sys.getfilesystemencoding() == "utf-8" or os.environ.get("PYTHONUTF8") == "1":
+        return
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    environment = {**os.environ, "PYTHONUTF8": "1"}
+    environment.setdefault("PYTHONIOENCODING", f"{encoding}:backslashreplace")
+    with contextlib.suppress(OSError):
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 - the same program
 
 
 def _flush_output() -> None:

@@ -83,12 +83,14 @@ class LocalSample:
 
 @dataclass(frozen=True, slots=True)
 class RemoteSample:
-    """One sample of an observation. ``class_title`` is spelled as the service spells it."""
+    """One sample of an observation. ``class_title`` is spelled as the service spells it; ``size`` is in megabytes, 0
+    where it is not shown."""
 
     uid: str
     sample_id: int
     class_id: int
     class_title: str
+    size: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +191,9 @@ class Observation:
     """The content of a model at one instant: one complete ``/model/view`` answer that adds up (promise 14).
 
     ``asked_at`` is when the request was sent. ``samples`` is sorted by uid, then by sample id. ``classes_known`` is
-    False where the service truncated a uid to its content hash, so that it no longer depends on the class. Two
-    observations with the same non-empty ``name`` are equal.
+    False where the service truncated a uid to its content hash, so that it no longer depends on the class.
+    ``size_decimals`` is how exact the sizes of samples are, 0 where none is shown. Two observations with the same
+    non-empty ``name`` are equal.
     """
 
     model: ModelInfo
@@ -198,6 +201,7 @@ class Observation:
     classes: tuple[RemoteClass, ...]
     samples: Sequence[RemoteSample]
     classes_known: bool = True
+    size_decimals: int = field(default=0, compare=False)
     name: str = field(default="", compare=False)
 
     def __iter__(self) -> Iterator[RemoteSample]:

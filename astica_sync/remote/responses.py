@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from astica_sync.core.model import LARGEST_ID, UID_LENGTH, ModelInfo, Observation, RemoteClass
-from astica_sync.core.observation.bounds import LONGEST_TEXT, bounded_date, bounded_size, bounded_text
+from astica_sync.core.observation.bounds import LARGEST_SIZE, LONGEST_TEXT, bounded_date, bounded_size, bounded_text
+from astica_sync.core.observation.sample_size import decimals_of_view
 from astica_sync.core.observation.sample_table import DuplicateSampleId, SampleTable
 from astica_sync.core.observation.uid_repair import UidRepair
 from astica_sync.core.versions.confidence import Confidence
@@ -42,6 +43,7 @@ class _Envelope(msgspec.Struct, gc=False):
 class _Sample(msgspec.Struct, gc=False):
     id: Scalar = None
     uid: Scalar = None
+    size: Scalar = None
 
 
 class _SampleSize(msgspec.Struct, gc=False):
@@ -251,6 +253,7 @@ def _observation(view: _View, model_id: int, asked_at: float, uid_repair: UidRep
     classes: list[RemoteClass] = []
     uids: list[str] = []
     ids = array("q")
+    sizes = array("d")
     uid_repair.begin(bounded_text(_text(entry.title)) for entry in dataset.class_list or ())
     for entry in dataset.class_list or ():
         before = len(uids)
@@ -266,11 +269,16 @@ def _observation(view: _View, model_id: int, asked_at: float, uid_repair: UidRep
                 uid = bounded_text(uid)
             uids.append(uid)
             ids.append(_id(sample.id, "a sample"))
+            size = sample.size
+            sizes.append(size if type(size) is float and 0 < size < LARGEST_SIZE else _size(size))
         _check_title(_text(entry.title), class_id, uids[before:])
         classes.append(RemoteClass(class_id, title, len(uids) - before))
     _check_sums(info, classes)
     try:
-        return Observation(info, asked_at, tuple(classes), SampleTable(classes, uids, ids), uid_repair.classes_known)
+        table = SampleTable(classes, uids, ids, sizes)
+        return Observation(
+            info, asked_at, tuple(classes), table, uid_repair.classes_known, decimals_of_view(table.sizes)
+        )
     except DuplicateSampleId:
         raise _Malformed("it contains a sample id twice") from None
 
@@ -347,6 +355,11 @@ def _number(value: Scalar) -> float | None:
         text = value.strip()
         value = float(text) if len(text) <= _LONGEST_NUMBER and _NUMBER.fullmatch(text) else None
     return None if value is None or isinstance(value, bool) or abs(value) > sys.float_info.max else float(value)
+
+
+def _size(value: Scalar) -> float:
+    """A size in megabytes; 0 where it is none."""
+    return bounded_size(_number(value)) or 0.0
 
 
 def _count(value: Scalar) -> int | None:

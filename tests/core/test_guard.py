@@ -79,7 +79,7 @@ def test_a_plan_without_removals_is_never_refused():
 
 def test_removing_ignored_files_is_refused_even_for_one():
     assert reasons(plan_of(1, 100, why=RemovalReason.IGNORED)) == [
-        "1 sample would be removed because the ignore file excludes them now"
+        "1 sample would be removed because their files are left out now, as litter or by .astica-ignore"
     ]
 
 

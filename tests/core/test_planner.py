@@ -25,6 +25,7 @@ from astica_sync.core.plan.decision import (
     CLASS_UNREADABLE,
     MADE_AGAIN,
     NEW_PLACE_PENDING,
+    OTHER_SIZE,
     UNPROVEN,
     Action,
     AdoptCopy,
@@ -173,6 +174,10 @@ def waits_for_removal(seconds: float) -> WaitUntil:
     return WaitUntil(ASKED - seconds + QUARANTINE, confirmed=False, removed_for=seconds, removal=True)
 
 
+def hold_for_problem(copies: tuple[int, ...]) -> HoldCopies:
+    return HoldCopies(copies, "its file is there without a good image: empty")
+
+
 UPLOAD_FIRST = UploadSample(again=False)
 REMOVED_ROWS = [
     # Absent: what settles is that a later observation lacks the id, not how long ago it was.
@@ -240,6 +245,55 @@ def test_what_others_made_again_is_never_removed(
 def test_a_wait_says_what_is_waited_for(wait: WaitUntil, reason: str) -> None:
     assert wait.reason == reason
     assert wait.ends_when_shown == (wait.confirmed or wait.removed_for is not None)
+
+
+FORGED = LeaveUnmanaged((9,), OTHER_SIZE)
+OTHER_SIZES = [
+    (facts(P, NONE, 0, True)._replace(copies=(9,)), (UPLOAD_FIRST, FORGED)),
+    (facts(P, NONE, 0, True)._replace(copies=(9, 10)), (AdoptCopy(10), FORGED)),
+    (facts(P, ATTEMPTED, 0, False)._replace(copies=(9,)), (WaitUntil(ASKED + 1, confirmed=False), FORGED)),
+    (facts(P, ATTEMPTED, 0, True)._replace(copies=(9,)), (UPLOAD_FIRST, FORGED)),
+    (facts(P, NONE, 0, True)._replace(misplaced=(9,)), (UPLOAD_FIRST, FORGED)),
+    (facts(P, AGREED, 0, True)._replace(copies=(5, 9)), (Keep(), FORGED)),
+    (
+        facts(P, AGREED, 0, True)._replace(copies=(5, 6, 9)),
+        (Keep(), RemoveCopies((6,), RemovalReason.EXTRA), FORGED),
+    ),
+    # What was confirmed and is shown with another size alone: the service may change images.
+    (facts(P, AGREED, 0, True)._replace(copies=(9,)), (Keep(),)),
+    (facts(P, AGREED, 0, True)._replace(copies=(8, 9), other_size=(8, 9)), (Keep(), FORGED)),
+    (facts(P, AGREED, 0, True)._replace(misplaced=(9,)), (UploadSample(again=True), FORGED)),
+    (facts(A, AGREED, 0, True)._replace(copies=(9,)), (ForgetMark(), FORGED)),
+    (facts(A, ATTEMPTED, 0, False)._replace(copies=(9,)), (KeepMark(), FORGED)),
+    (facts(A, AGREED, 0, True)._replace(copies=(5, 9)), (RemoveCopies((5,), RemovalReason.ABSENT), FORGED)),
+    (facts(A, AGREED, 0, True)._replace(copies=(5, 9), file_problem="empty"), (hold_for_problem((5,)), FORGED)),
+    (facts(A, NONE, 0, True)._replace(copies=(9,)), (LeaveUnmanaged(),)),
+    (removed(A, (9,), 1.0), (ForgetMark(), FORGED)),
+    (removed(P, (5, 9), 12.0), (waits_for_removal(12.0), FORGED)),
+]
+
+
+@pytest.mark.parametrize(("row", "actions"), OTHER_SIZES)
+def test_a_sample_of_another_size_is_not_ours(row: Facts, actions: tuple[Action, ...]) -> None:
+    assert decide(row if row.other_size else row._replace(other_size=(9,))) == actions
+
+
+@given(
+    st.sampled_from([P, A]),
+    st.sampled_from([NONE, ATTEMPTED, AGREED, REMOVED]),
+    st.sets(st.integers(1, 6)),
+    st.sets(st.integers(1, 6)),
+    st.booleans(),
+)
+def test_no_sample_of_another_size_is_removed(
+    local: Presence, mark: MarkState | None, copies: set[int], other: set[int], settled: bool
+) -> None:
+    shown = copies & other
+    row = facts(local, mark, 0, settled)._replace(copies=tuple(sorted(copies)), other_size=tuple(sorted(shown)))
+    actions = decide(row)
+    going = {one for action in actions if isinstance(action, RemoveCopies) for one in action.sample_ids}
+    adopted = {action.sample_id for action in actions if isinstance(action, AdoptCopy)}
+    assert not (going | adopted) & shown
 
 
 class World:

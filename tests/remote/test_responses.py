@@ -400,3 +400,16 @@ def test_a_large_view_is_in_memory_once() -> None:
     assert len(observation.samples) == classes * each
     # The uids alone take 0.18 of it.
     assert most < len(body) * 0.4
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [(0.25, 0.25), ("0.25", 0.25), (1, 1.0), (0, 0.0), (None, 0.0), ("big", 0.0), (-1, 0.0), (1e300, 0.0), (True, 0.0)],
+)
+def test_the_size_of_a_sample_is_a_number_of_megabytes_or_unknown(size: object, shown: float) -> None:
+    found = read(view(lambda dataset: dataset["class_list"][1]["samples"][0].update(size=size)))
+    assert [sample.size for sample in found.samples] == [shown, 0.253747, 0.25]
+    assert found.size_decimals == 6
+    assert not read(
+        view(lambda dataset: dataset["class_list"].pop(0) and dataset.update(numClass=1, numSample=1))
+    ).size_decimals

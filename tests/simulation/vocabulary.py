@@ -16,7 +16,7 @@ WORDS = {
     "shared images": 2,
     "counts ahead": 2,
     "titles like errors": 2,
-    "forged uids": 0,
+    "forged uids": 2,
     "odd numbers": 2,
     "story: drained": 1,
     "story: outlived": 0,

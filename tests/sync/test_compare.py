@@ -214,6 +214,18 @@ def test_columns_on_the_disk_are_the_observation(
     assert (read.name, read.samples[:2]) == ("name", list(shown[:2]))
 
 
+def test_columns_keep_the_sizes_of_samples(tmp_path: Path) -> None:
+    path = tmp_path / "columns"
+    samples = tuple(RemoteSample(f"{number:041}", number, 1, "Can", number / 7) for number in range(1, 5))
+    observation = Observation(ModelInfo(7, "m"), 5.0, (), samples, size_decimals=6, name="name")
+    write_view_cache(FileSystem(), path, observation)
+    read = read_view_cache(path)
+    assert read is not None and read.size_decimals == 6
+    looked_up = list(read.samples.with_contents([sample.uid[:32] for sample in samples[:1]]))  # type: ignore[attr-defined]
+    assert [sample.size for sample in looked_up] == [sample.size for sample in samples]
+    assert [sample.size for sample in read.samples] == [sample.size for sample in samples]
+
+
 def test_damaged_columns_are_no_observation(tmp_path: Path) -> None:
     path = tmp_path / "columns"
     assert read_view_cache(path) is None

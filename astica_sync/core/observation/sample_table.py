@@ -20,9 +20,11 @@ class SampleTable(Sequence[RemoteSample]):
     A ``RemoteSample`` is created on access. A table equals any other sequence of the same samples.
     """
 
-    def __init__(self, classes: Sequence[RemoteClass], uids: list[str], ids: "array[int]") -> None:
-        """``uids`` and ``ids`` hold the samples of the first class, then those of the second, and so on; how many
-        belong to each class is its ``samples``.
+    def __init__(
+        self, classes: Sequence[RemoteClass], uids: list[str], ids: "array[int]", sizes: "array[float] | None" = None
+    ) -> None:
+        """``uids``, ``ids`` and ``sizes`` hold the samples of the first class, then those of the second, and so on; how
+        many belong to each class is its ``samples``.
 
         Raises:
             DuplicateSampleId: two samples have the same id.
@@ -40,6 +42,7 @@ class SampleTable(Sequence[RemoteSample]):
         if _has_duplicates(self._uids):
             order.sort(key=lambda row: (uids[row], ids[row]))
         self._ids = array("q", map(ids.__getitem__, order))
+        self._sizes = array("d", map(sizes.__getitem__, order)) if sizes else array("d", bytes(8 * len(order)))
         self._class_numbers = array("I", map(class_numbers.__getitem__, order))
         self._classes = [(entry.class_id, entry.title) for entry in classes]
 
@@ -49,21 +52,28 @@ class SampleTable(Sequence[RemoteSample]):
         if isinstance(samples, cls):
             return samples
         numbers: dict[tuple[int, str], int] = {}
-        uids, ids, class_numbers = [], array("q"), array("I")
+        uids, ids, class_numbers, sizes = [], array("q"), array("I"), array("d")
         for sample in samples:
             uids.append(sample.uid)
             ids.append(sample.sample_id)
             class_numbers.append(numbers.setdefault((sample.class_id, sample.class_title), len(numbers)))
-        return cls.from_columns(uids, ids, class_numbers, list(numbers))
+            sizes.append(sample.size)
+        return cls.from_columns(uids, ids, class_numbers, list(numbers), sizes)
 
     @classmethod
     def from_columns(
-        cls, uids: list[str], ids: "array[int]", class_numbers: "array[int]", classes: list[tuple[int, str]]
+        cls,
+        uids: list[str],
+        ids: "array[int]",
+        class_numbers: "array[int]",
+        classes: list[tuple[int, str]],
+        sizes: "array[float]",
     ) -> "SampleTable":
         """A table of columns that are already sorted; ``class_numbers`` are positions in ``classes``, which holds the
         id and the title of each class."""
         table = cls((), [], array("q"))
         table._uids, table._ids, table._class_numbers, table._classes = uids, ids, class_numbers, classes
+        table._sizes = sizes
         return table
 
     @property
@@ -75,6 +85,11 @@ class SampleTable(Sequence[RemoteSample]):
     def ids(self) -> "array[int]":
         """The sample id of each sample."""
         return self._ids
+
+    @property
+    def sizes(self) -> "array[float]":
+        """The size of each sample in megabytes; 0 where it is not shown."""
+        return self._sizes
 
     @property
     def class_numbers(self) -> "array[int]":
@@ -107,8 +122,9 @@ class SampleTable(Sequence[RemoteSample]):
 
     def __iter__(self) -> Iterator[RemoteSample]:
         classes = self._classes
-        for uid, sample_id, number in zip(self._uids, self._ids, self._class_numbers, strict=True):
-            yield RemoteSample(uid, sample_id, *classes[number])
+        columns = zip(self._uids, self._ids, self._class_numbers, self._sizes, strict=True)
+        for uid, sample_id, number, size in columns:
+            yield RemoteSample(uid, sample_id, *classes[number], size)
 
     @overload
     def __getitem__(self, index: int) -> RemoteSample: ...
@@ -119,7 +135,9 @@ class SampleTable(Sequence[RemoteSample]):
     def __getitem__(self, index: int | slice) -> RemoteSample | list[RemoteSample]:
         if isinstance(index, slice):
             return [self[row] for row in range(*index.indices(len(self)))]
-        return RemoteSample(self._uids[index], self._ids[index], *self._classes[self._class_numbers[index]])
+        return RemoteSample(
+            self._uids[index], self._ids[index], *self._classes[self._class_numbers[index]], self._sizes[index]
+        )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence):

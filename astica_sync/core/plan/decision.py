@@ -16,6 +16,7 @@ CONFIRMED = "confirmed by the service, not shown by it yet"
 OUTCOME_UNKNOWN = "sent, its outcome is unknown"
 REMOVAL_UNKNOWN = "its removal was sent, the outcome is unknown"
 MADE_AGAIN = "made again elsewhere after this store removed it"
+OTHER_SIZE = "its uid is that of an image of this store, its size is not"
 CLASS_UNREADABLE = "part of its class could not be read"
 UNPROVEN = (
     "it was adopted by a likely match, so the backup may not have its bytes; to remove it: astica-sync remove-sample ID"
@@ -45,6 +46,8 @@ class Facts(NamedTuple):
     no longer be carried out late; None if none was sent. ``removed`` are the sample ids whose removal was requested,
     and ``removed_at`` when the service confirmed that, of a removed sample. All times are seconds since the epoch.
 
+    ``other_size`` are the sample ids that show another size than the image has: they were made elsewhere.
+
     Of a present sample: ``failed_before`` says that it is not tried again until its bytes change, ``title_questioned``
     that the user has to confirm its new class first. Of an absent one: ``moved`` that another class of the store has
     its image, ``new_place_pending`` that nothing shows yet that the service has the image there, ``ignored`` that its
@@ -63,6 +66,7 @@ class Facts(NamedTuple):
     quarantine_ends: float | None = None
     removed: tuple[int, ...] = ()
     removed_at: float = 0.0
+    other_size: tuple[int, ...] = ()
     failed_before: bool = False
     title_questioned: bool = False
     moved: bool = False
@@ -187,6 +191,17 @@ _FIRST_UPLOAD = (UploadSample(again=False),)
 
 def decide(facts: Facts) -> tuple[Action, ...]:
     """What to do about one sample, in order: the decision table of the design, section 4."""
+    foreign = _made_elsewhere(facts)
+    if not foreign:
+        return _decide_proven(facts)
+    rest = facts._replace(
+        copies=tuple(one for one in facts.copies if one not in foreign),
+        misplaced=tuple(one for one in facts.misplaced if one not in foreign),
+    )
+    return (*_decide_proven(rest), LeaveUnmanaged(foreign, OTHER_SIZE))
+
+
+def _decide_proven(facts: Facts) -> tuple[Action, ...]:
     actions = _decide(facts)
     if not facts.unproven:
         return actions
@@ -220,6 +235,17 @@ def _decide(facts: Facts) -> tuple[Action, ...]:
             return (HoldCopies(facts.copies, CLASS_UNREADABLE),)
         case _:
             assert_never(facts.local)
+
+
+def _made_elsewhere(facts: Facts) -> tuple[int, ...]:
+    """The sample ids that are not ours, by their size. Where the service confirmed a sample and shows none of its size,
+    the lowest id in its place counts as ours: a service may change images, and nothing is sent again for that."""
+    if not facts.other_size or (facts.mark is None and facts.local is not Presence.PRESENT):
+        return ()
+    fitting = [one for one in facts.copies if one not in facts.other_size]
+    if facts.local is Presence.PRESENT and facts.mark is MarkState.AGREED and facts.copies and not fitting:
+        return tuple(one for one in facts.other_size if one != facts.copies[0])
+    return facts.other_size
 
 
 def is_settled(facts: Facts) -> bool:

@@ -108,6 +108,8 @@ class Plan:
     whether all is in sync. ``later`` counts the uploads that are not in this plan: a plan for a push names so many at a
     time, and the next plan goes on from there. ``first_upload_alone``: nothing has shown yet that the service keeps our
     uids so that samples can be distinguished, so the first upload is checked before the others follow.
+    ``sizes_unproven``: samples under uids of ours show other sizes, and nothing has shown yet that the service shows
+    the sizes of images as they are: after the first upload another plan is made.
     """
 
     adopts: tuple[Adopt, ...] = ()
@@ -126,6 +128,7 @@ class Plan:
     incomplete: bool = False
     later: int = 0
     first_upload_alone: bool = False
+    sizes_unproven: bool = False
 
     @property
     def requests(self) -> int:

@@ -23,6 +23,7 @@ from astica_sync.core.model import (
     make_scope,
     make_uid,
 )
+from astica_sync.core.observation.sample_size import fits
 from astica_sync.core.plan.decision import (
     Action,
     AdoptCopy,
@@ -71,6 +72,8 @@ class PlanContext:
     9), ``questioned_titles`` the class titles that wait for the user's confirmation, ``class_remove`` whether whole
     classes may be removed by one request, ``uids_proven`` whether the service has been seen to keep our uids,
     ``ignored`` which paths the ignore file takes out of the store, ``file_at`` what is at a path of the store,
+    ``size_of`` the size in bytes of an image by its content hash, None where it is not known, ``shows_sizes`` whether
+    the service has been seen to show the sizes of images as they were sent, None where it is not known,
     ``is_version`` whether the local side is the snapshot of a version instead of the store: what is missing in it is
     meant to be missing, ``unproven`` the ids and uids of adopted samples whose bytes the backup may not have.
     """
@@ -85,6 +88,8 @@ class PlanContext:
     uids_proven: bool = True
     ignored: Callable[[str], bool] = lambda _: False
     file_at: Callable[[str], FileAt | None] = lambda _: None
+    size_of: Callable[[str], int | None] = lambda _: None
+    shows_sizes: Callable[[], bool | None] = lambda: None
     is_version: bool = False
     unproven: Collection[tuple[int, str]] = frozenset()
 
@@ -114,7 +119,7 @@ def make_plan(
     rows = merge_rows(local, marks, observation if remote is None else remote)
     # Uids begin with the content hash, so all rows about one image arrive together, whatever their class.
     for _, image in groupby(rows, key=lambda row: row.uid[:CONTENT_LENGTH]):
-        _plan_image(draft, list(image), observation.asked_at, context)
+        _plan_image(draft, list(image), observation, context)
     _plan_absent(draft, observation, context)
     return draft.finish(observation, context, sum((later or {}).values()))
 
@@ -178,12 +183,18 @@ class _Draft:
     in_several_classes: list[tuple[LocalSample, ...]] = field(default_factory=list)
     classes: dict[str, _Count] = field(default_factory=dict)
     absent: list[_Absent] = field(default_factory=list)
+    sizes_unproven: bool = False
 
     def count(self, title: str) -> _Count:
         found = self.classes.get(title)
         if found is None:
             found = self.classes[title] = _Count()
         return found
+
+    def note_sizes(self, facts: Facts, context: PlanContext) -> None:
+        """Whether the plan rests on sizes although it is not known how the service shows them."""
+        if facts.other_size and context.shows_sizes() is None:
+            self.sizes_unproven = True
 
     def finish(self, observation: Observation, context: PlanContext, later: int) -> Plan:
         self.uploads.sort(key=lambda upload: upload.path)
@@ -214,11 +225,13 @@ class _Draft:
             },
             incomplete=bool(context.unreadable),
             later=later,
-            first_upload_alone=not context.uids_proven and managed == 0 and bool(self.uploads),
+            first_upload_alone=bool(self.uploads)
+            and ((not context.uids_proven and managed == 0) or self.sizes_unproven),
+            sizes_unproven=self.sizes_unproven,
         )
 
 
-def _plan_image(draft: _Draft, rows: list[Row], asked_at: float, context: PlanContext) -> None:
+def _plan_image(draft: _Draft, rows: list[Row], observation: Observation, context: PlanContext) -> None:
     """Plans all samples of one image, the present ones first: a moved one is removed from its old place only when its
     new place is secured."""
     present = tuple(row.local for row in rows if row.local is not None)
@@ -227,12 +240,13 @@ def _plan_image(draft: _Draft, rows: list[Row], asked_at: float, context: PlanCo
     pending = False
     for row in rows:
         if row.local is not None:
-            facts = _present_facts(row, row.local, asked_at, context)
+            facts = _present_facts(row, row.local, observation, context)
             actions = decide(facts)
+            draft.note_sizes(facts, context)
             pending = pending or not secures_image(actions)
             count = draft.count(row.local.class_title)
             count.local += 1
-            count.managed += len(row.remote)
+            count.managed += len(row.remote) - _count_left(actions)
             _take(draft, row, row.local.class_title, actions)
     for row in rows:
         if row.local is None:
@@ -263,7 +277,7 @@ def _count_left(actions: tuple[Action, ...]) -> int:
     return sum(len(action.sample_ids or ()) for action in actions if isinstance(action, LeaveUnmanaged))
 
 
-def _present_facts(row: Row, local: LocalSample, asked_at: float, context: PlanContext) -> Facts:
+def _present_facts(row: Row, local: LocalSample, observation: Observation, context: PlanContext) -> Facts:
     mark, title = row.mark, local.class_title
     copies: tuple[int, ...] = ()
     misplaced: tuple[int, ...] = ()
@@ -279,13 +293,23 @@ def _present_facts(row: Row, local: LocalSample, asked_at: float, context: PlanC
         mark.state if mark else None,
         copies,
         misplaced,
-        asked_at,
+        observation.asked_at,
         quarantine_end(mark, context),
         *_removed(mark, context),
+        _of_other_size(row, local.size, observation, context),
         failed_before=row.uid in context.failed_before,
         title_questioned=title in context.questioned_titles,
         unproven=_unproven(row, context),
     )
+
+
+def _of_other_size(row: Row, size: int | None, observation: Observation, context: PlanContext) -> tuple[int, ...]:
+    """The sample ids whose shown size an image of ``size`` bytes cannot have."""
+    if size is None or not observation.size_decimals:
+        return ()
+    decimals = observation.size_decimals
+    others = tuple(sample.sample_id for sample in row.remote if not fits(size, sample.size, decimals))
+    return () if others and context.shows_sizes() is False else others
 
 
 def _removed(mark: Mark | None, context: PlanContext) -> tuple[tuple[int, ...], float]:
@@ -311,6 +335,7 @@ def _absent_facts(absent: _Absent, mark: Mark, observation: Observation, context
         observation.asked_at,
         quarantine_end(mark, context),
         *_removed(mark, context),
+        _of_other_size(row, context.size_of(mark.content) if row.remote else None, observation, context),
         moved=absent.moved,
         new_place_pending=absent.pending,
         ignored=bool(row.remote) and not absent.moved and context.ignored(mark.path),

@@ -13,11 +13,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from astica_sync.core.model import LocalSample, Observation, RemoteSample, fold_title
-
-BYTES_PER_MEGABYTE = (1_000_000, 1 << 20)
-"""The two meanings of a megabyte; the documentation does not say which one applies."""
-
-MAX_DECIMALS = 6
+from astica_sync.core.observation.sample_size import BYTES_PER_MEGABYTE, count_decimals
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +79,8 @@ def find_unproven(adopted: Iterable[Adopted]) -> set[tuple[int, str]]:
 def _renamed(sample: RemoteSample, entry: Adopted | None) -> RemoteSample:
     if entry is None or sample.uid != entry.foreign_uid or sample.class_title != entry.class_title:
         return sample
-    return replace(sample, uid=entry.uid)
+    # The user has said that it is this image, whatever size the service shows.
+    return replace(sample, uid=entry.uid, size=0.0)
 
 
 def find_pairs(
@@ -96,7 +93,7 @@ def find_pairs(
     """
     pairs: list[Pair] = []
     by_class = _by_class(local)
-    decimals = _count_decimals(megabytes.values())
+    decimals = count_decimals(megabytes.values())
     unit = max(BYTES_PER_MEGABYTE, key=lambda unit: _count_agreeing(remote, by_class, megabytes, unit, decimals))
     open_remote = list(remote)
     taken: set[str] = set()
@@ -167,12 +164,6 @@ def _of_size(by_size: list[LocalSample], megabytes: float, unit: int, decimals: 
     first = bisect_left(by_size, (megabytes * unit) - step / 2, key=lambda sample: sample.size)
     last = bisect_right(by_size, (megabytes * unit) + step, key=lambda sample: sample.size)
     return by_size[first:last]
-
-
-def _count_decimals(megabytes: Iterable[float]) -> int:
-    """How many decimals the service shows: those of the longest figure."""
-    longest = max((len(f"{value:.{MAX_DECIMALS}f}".rstrip("0").partition(".")[2]) for value in megabytes), default=0)
-    return max(1, longest)
 
 
 def _count_agreeing(

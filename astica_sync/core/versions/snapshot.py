@@ -5,7 +5,7 @@ hash, so the backup can restore it. Of an unmanaged sample only class, uid and i
 backup, and the service never returns an image.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -35,15 +35,21 @@ SnapshotSample = ManagedSample | UnmanagedSample
 
 
 def freeze(
-    local: Iterable[LocalSample], marks: Iterable[Mark], remote: Iterable[RemoteSample]
+    local: Iterable[LocalSample],
+    marks: Iterable[Mark],
+    remote: Iterable[RemoteSample],
+    made_elsewhere: Container[int] = frozenset(),
 ) -> Iterator[SnapshotSample]:
-    """Every sample the service holds, once each, sorted by uid. All three inputs are sorted by uid.
+    """Every sample the service holds, once each, sorted by uid. The three inputs are sorted by uid; ``made_elsewhere``
+    are the ids of samples that are unmanaged whatever their uid is.
 
     The class of a managed sample is the one it was sent to. If its file is no longer in the store, another file may
     have taken the path, so the path in the snapshot gets a part of the content hash.
     """
     for row in merge_rows(local, marks, remote):
-        if not row.remote:
+        yield from (_unmanaged(sample) for sample in row.remote if sample.sample_id in made_elsewhere)
+        ours = [sample for sample in row.remote if sample.sample_id not in made_elsewhere]
+        if not ours:
             continue
         content = row.uid[:32]
         if row.local is not None:
@@ -52,7 +58,11 @@ def freeze(
             path = _path_with_content(row.mark.path, row.mark.class_title, content)
             yield ManagedSample(row.mark.class_title, content, path)
         else:
-            yield from (UnmanagedSample(sample.class_title, sample.uid, sample.sample_id) for sample in row.remote)
+            yield from map(_unmanaged, ours)
+
+
+def _unmanaged(sample: RemoteSample) -> UnmanagedSample:
+    return UnmanagedSample(sample.class_title, sample.uid, sample.sample_id)
 
 
 def _path_with_content(path: str, class_title: str, content: str) -> str:

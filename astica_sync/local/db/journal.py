@@ -179,6 +179,11 @@ class Journal:
             self._read(f"{_MARK} WHERE uid >= ? AND uid < ? ORDER BY uid", (f"{content}-", f"{content}."), _mark)
         )
 
+    def sent_marks(self, limit: int) -> list[Mark]:
+        """Some agreed marks of samples that this store has sent."""
+        query = f"SELECT * FROM ({_MARK} LIMIT 4096) WHERE state = 'agreed' AND sent_at IS NOT NULL LIMIT ?"  # noqa: S608
+        return list(self._read(query, (limit,), _mark))
+
     def is_bad(self, uid: str) -> bool:
         """Whether the sample itself failed and is not tried again."""
         return any(self._read("SELECT 1 FROM bad WHERE uid = ?", (uid,), bool))

@@ -1,8 +1,8 @@
 """An observation in columns on the disk, so that looking up a few samples of a million reads nothing but these.
 
 A cache of the last view, written when that is read without a request. The file has one line of JSON, all uids with a
-line each, the sample ids, the numbers of their classes (both in the byte order that the first line names), and a hash
-of all that.
+line each, the sample ids, their sizes, the numbers of their classes (all in the byte order that the first line names),
+and a hash of all that.
 """
 
 import json
@@ -28,7 +28,7 @@ from astica_sync.core.model import (
 from astica_sync.core.observation.sample_table import SampleTable
 from astica_sync.local.filesystem import FileSystem
 
-FORMAT = 2
+FORMAT = 3
 """1 may have dates and texts out of all bounds."""
 _UIDS_PER_WRITE = 1 << 16
 _HASH_BYTES = 16
@@ -57,6 +57,7 @@ def write_view_cache(fs: FileSystem, path: Path, observation: Observation) -> No
         "classes": [(entry.class_id, entry.title, entry.samples) for entry in observation.classes],
         "places": table.classes,
         "samples": len(table),
+        "size_decimals": observation.size_decimals,
         "even": all(len(uid) == UID_LENGTH for uid in table.uids) and all(map(str.isascii, table.uids)),
     }
     fs.write_synced(path, _chunks(json.dumps(head).encode() + b"\n", table))
@@ -70,6 +71,7 @@ def _chunks(head: bytes, table: SampleTable) -> Iterator[bytes]:
         for start in range(0, len(table), _UIDS_PER_WRITE):
             yield "".join(f"{uid}\n" for uid in table.uids[start : start + _UIDS_PER_WRITE]).encode()
         yield table.ids.tobytes()
+        yield table.sizes.tobytes()
         yield table.class_numbers.tobytes()
 
     for piece in pieces():
@@ -91,7 +93,14 @@ def read_view_cache(path: Path) -> Observation | None:
             return None
         classes = tuple(RemoteClass(*entry) for entry in head["classes"])
         samples = ViewCache(mapped, end, head)
-        return Observation(ModelInfo(**head["model"]), head["asked_at"], classes, samples, name=head["name"])
+        return Observation(
+            ModelInfo(**head["model"]),
+            head["asked_at"],
+            classes,
+            samples,
+            size_decimals=int(head["size_decimals"]),
+            name=head["name"],
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -125,13 +134,14 @@ class ViewCache(Sequence[RemoteSample]):
     def table(self) -> SampleTable:
         """All samples, loaded into memory."""
         if self._table is None:
-            ids, places = self._offsets()
+            ids, sizes, places = self._offsets()
             uids = self._mapped[self._start : ids].decode().split("\n")[:-1]
             self._table = SampleTable.from_columns(
                 uids,
-                array("q", self._mapped[ids:places]),
+                array("q", self._mapped[ids:sizes]),
                 array("I", self._mapped[places:-_HASH_BYTES]),
                 self._classes,
+                array("d", self._mapped[sizes:places]),
             )
         return self._table
 
@@ -150,17 +160,19 @@ class ViewCache(Sequence[RemoteSample]):
     def __iter__(self) -> Iterator[RemoteSample]:
         return iter(self.table())
 
-    def _offsets(self) -> tuple[int, int]:
-        """The offsets of the sample ids and of the class numbers."""
+    def _offsets(self) -> tuple[int, int, int]:
+        """The offsets of the sample ids, of the sizes and of the class numbers."""
         places = len(self._mapped) - _HASH_BYTES - self._samples * array("I").itemsize
-        return places - self._samples * array("q").itemsize, places
+        sizes = places - self._samples * array("d").itemsize
+        return sizes - self._samples * array("q").itemsize, sizes, places
 
     def _uid(self, number: int) -> str:
         start = self._start + number * (UID_LENGTH + 1)
         return self._mapped[start : start + UID_LENGTH].decode()
 
-    def _sample(self, number: int) -> tuple[int, int, str]:
-        ids, places = self._offsets()
+    def _sample(self, number: int) -> tuple[int, int, str, float]:
+        ids, sizes, places = self._offsets()
         sample_id = array("q", self._mapped[ids + number * 8 : ids + number * 8 + 8])[0]
+        size = array("d", self._mapped[sizes + number * 8 : sizes + number * 8 + 8])[0]
         place = array("I", self._mapped[places + number * 4 : places + number * 4 + 4])[0]
-        return sample_id, *self._classes[place]
+        return sample_id, *self._classes[place], size

@@ -55,8 +55,9 @@ class DirectoryDiff:
 
 
 def class_title_of(name: str) -> str | None:
-    """The class of a first-level folder of this name; None where the name cannot be a class title."""
-    title = unicodedata.normalize("NFC", name)
+    """The class of a first-level folder of this name; None where the name cannot be a class title. The bytes of the
+    name are UTF-8, whatever the locale of this process."""
+    title = unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "surrogateescape"))
     if not title.strip() or any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in title):
         return None
     return title

@@ -5,23 +5,25 @@ view must show exactly the samples that the user agreed to.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from astica_sync.clock import Clock
 from astica_sync.core.model import Observation, RemoteSample, content_of, is_uid
+from astica_sync.core.observation.sample_size import fits
 from astica_sync.core.observation.uid_repair import UidRepair
 from astica_sync.core.rate_limit import Lane
 from astica_sync.core.versions.matching import find_unproven, rename_adopted
 from astica_sync.errors import GuardRefused, NoSuchModel, OutcomeUnknown, RemoteError
 from astica_sync.local.backup.records import Records
 from astica_sync.local.db.journal import Event
+from astica_sync.sync.plan.status import find_size_of, sees_sizes
 from astica_sync.sync.session import LocalSide, RemoteSide
 
 PAUSE = 2.0
 """Seconds between two views after a lost answer."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UnmanagedRemoval:
     """One model of the account.
 
@@ -33,6 +35,7 @@ class UnmanagedRemoval:
     clock: Clock
     quarantine: float
     local: LocalSide | None = None
+    _observed: Observation | None = field(default=None, init=False)
 
     def view(self) -> Observation:
         """What the model has now, under the uids that the store knows.
@@ -47,7 +50,8 @@ class UnmanagedRemoval:
         journal = local.journal
         repair = UidRepair(journal.classes, marked=lambda uid, _: journal.mark(uid) is not None)
         adopted = Records(local.backup.root, local.fs, model_id).adopted()
-        return rename_adopted(service.view(model_id, Lane.INTERACTIVE, repair)[0], adopted)
+        self._observed = rename_adopted(service.view(model_id, Lane.INTERACTIVE, repair)[0], adopted)
+        return self._observed
 
     def find_lost(self, samples: Iterable[RemoteSample]) -> list[RemoteSample]:
         """The samples that cannot be restored from the backup; checks each object."""
@@ -66,7 +70,9 @@ class UnmanagedRemoval:
         return [
             sample
             for sample in samples
-            if (sample.sample_id, sample.uid) not in unproven and journal.mark(sample.uid) is not None
+            if (sample.sample_id, sample.uid) not in unproven
+            and journal.mark(sample.uid) is not None
+            and self._may_be_ours(sample)
         ]
 
     def remove_sample(self, sample: RemoteSample) -> None:
@@ -129,7 +135,15 @@ class UnmanagedRemoval:
     def _can_be_restored(self, sample: RemoteSample) -> bool:
         if self.local is None or not is_uid(sample.uid):
             return False
-        return self.local.backup.check(content_of(sample.uid)) is None
+        return self.local.backup.check(content_of(sample.uid)) is None and self._may_be_ours(sample)
+
+    def _may_be_ours(self, sample: RemoteSample) -> bool:
+        """Whether its size is that of the image in the backup, as far as the service shows that."""
+        assert self.local is not None and self._observed is not None
+        size = find_size_of(self.local)(content_of(sample.uid)) if is_uid(sample.uid) else None
+        if size is None or fits(size, sample.size, self._observed.size_decimals):
+            return True
+        return sees_sizes(self.local, self._observed) is False
 
     def _expect(self, agreed: set[RemoteSample], shown: set[RemoteSample]) -> None:
         if agreed != shown:

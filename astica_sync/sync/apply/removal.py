@@ -14,10 +14,11 @@ from astica_sync.core.plan.plan import RemoveSample
 from astica_sync.core.rate_limit import Lane
 from astica_sync.errors import BackupDamaged, Outcome, OutcomeUnknown, Refused, RemoteError, StoreError
 from astica_sync.local.db.journal import Journal
+from astica_sync.local.scan.directory_diff import class_title_of
 from astica_sync.local.scan.recheck_absence import is_still_absent
 from astica_sync.remote.rate_limiter import Permit
 from astica_sync.sync.apply.history_events import event_of
-from astica_sync.sync.apply.pipeline import Pipeline
+from astica_sync.sync.apply.pipeline import Pipeline, Vetoed
 from astica_sync.sync.apply.result import ApplyResult, failure_of
 from astica_sync.sync.apply.time_forecast import Forecast
 from astica_sync.sync.progress import ProgressListener
@@ -96,7 +97,9 @@ def recheck_absence(local: LocalSide, removal: RemoveSample) -> bool:
     if removal.why in SUPERFLUOUS or removal.why is RemovalReason.NOT_IN_VERSION:
         return True
     content = content_of(removal.uid)
-    paths = {removal.path, *local.index.paths_of(removal.class_title, content)} - {""}
+    paths = {removal.path, *local.index.paths_of(removal.class_title, content)}
+    # A path that a mark has from a run in another locale may be in another class: it proves nothing about this one.
+    paths = {path for path in paths if path and class_title_of(path.partition("/")[0]) == removal.class_title}
     replaced_by = content_of(removal.replaced_by) if removal.replaced_by else ""
     sample = (removal.class_title, content)
     return is_still_absent(local.layout, local.index, local.fs, sample, tuple(sorted(paths)), replaced_by)
@@ -142,6 +145,7 @@ class _RemovalRecorder:
         self.result = ApplyResult(left=len(removals))
         self._clock = pipeline.clock
         self._journal = local.journal
+        self._index = local.index
         self._listener = listener
         self._forecast = Forecast(remote.service, pipeline.clock)
         self._open = Counter(removal.uid for removal in removals)
@@ -177,5 +181,8 @@ class _RemovalRecorder:
             # An earlier request may have removed it; only an observation shows that.
             self.result.refused.add(removal.sample_id)
         elif isinstance(error, StoreError):
+            if isinstance(error, Vetoed):
+                # The scan and the second look differ: the next scan reads the file again, whatever its times are.
+                self._index.forget([removal.path])
             self.result.failed.append(failure_of(removal, error))
             self._listener.failed(removal.class_title, removal.path, error.text_with_hint)

@@ -32,7 +32,7 @@ def compare(local: LocalSide, observation: Observation, context: PlanContext, *,
         )
     samples = local.index.local_samples(observation.model.model_id, now)
     # Of what is new there is nothing else to know.
-    marks, rest = local.journal.marks(unchanged.rest), _shown_of(observation)(unchanged.rest)
+    marks, rest = local.journal.marks(unchanged.rest), samples_of(observation)(unchanged.rest)
     return make_plan(samples, marks, observation, context, counted=unchanged.classes, later=later, remote=rest)
 
 
@@ -53,13 +53,13 @@ def _recall(local: LocalSide, observation: Observation) -> Unchanged | None:
     (sides, classes, rest), touched = noted
     if sides != _sides_of(local, observation) or len(touched) > MOST:
         return None
-    return recheck_contents(Unchanged(Counter(classes), ([], []), rest), touched, _shown_of(observation))
+    return recheck_contents(Unchanged(Counter(classes), ([], []), rest), touched, samples_of(observation))
 
 
 def _sides_of(local: LocalSide, observation: Observation) -> list[object]:
     return [observation.model.model_id, observation.name, local.journal.marks_name()]
 
 
-def _shown_of(observation: Observation) -> Callable[[list[str]], Iterable[RemoteSample]]:
+def samples_of(observation: Observation) -> Callable[[list[str]], Iterable[RemoteSample]]:
     samples = observation.samples
     return samples.with_contents if isinstance(samples, ViewCache) else SampleTable.of(samples).with_contents

@@ -1,10 +1,12 @@
 """Scan, observe, plan: what differs, and what a push would do. Changes neither side."""
 
+import functools
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
 from astica_sync.clock import Clock
 from astica_sync.core.model import ALL_READABLE, LocalSample, Observation, Problem
+from astica_sync.core.observation.sample_size import fits
 from astica_sync.core.plan.decision import RemovalReason
 from astica_sync.core.plan.guard import (
     MEMORY_SECONDS,
@@ -18,19 +20,22 @@ from astica_sync.core.plan.plan import Plan
 from astica_sync.core.plan.planner import FileAt, PlanContext, make_plan
 from astica_sync.core.plan.similar_titles import NearTitle, find_near_titles
 from astica_sync.core.versions.matching import find_unproven
+from astica_sync.errors import StoreError
 from astica_sync.local.backup.records import Records
 from astica_sync.local.db.journal import BadSample
 from astica_sync.local.scan.ignore import Ignore
 from astica_sync.local.scan.placeholder import find_placeholder
 from astica_sync.local.scan.scanner import Scan, ScanOptions, scan_store
 from astica_sync.sync.plan.ask_watcher import scan_by_watcher
-from astica_sync.sync.plan.compare import compare
+from astica_sync.sync.plan.compare import compare, samples_of
 from astica_sync.sync.plan.observe import last_observation, observe
 from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.session import LocalSide, Session, VersionTarget
 
 UIDS_PROVEN = "uids_proven"
 """The journal's key for whether an observation has shown that the service keeps our uids whole."""
+PROVING_MARKS = 50
+"""How many samples are looked at to see how the service shows their sizes."""
 FOLLOWS = "follows"
 """The journal's key for the version, and its snapshot, whose data the service was made to hold."""
 
@@ -118,6 +123,8 @@ def plan_round(
         uids_proven=bool(local.journal.get_meta(UIDS_PROVEN)),
         ignored=_find_ignored(local),
         file_at=_find_file_at(local),
+        size_of=find_size_of(local),
+        shows_sizes=functools.cache(lambda: sees_sizes(local, observation)),
         is_version=target is not None,
         unproven=find_unproven(Records(local.backup.root, local.fs, session.remote.model_id).adopted()),
     )
@@ -180,6 +187,31 @@ def _find_file_at(local: LocalSide) -> Callable[[str], FileAt | None]:
         return None if placeholder is None else FileAt(problem=f"a cloud client has replaced it by {placeholder}")
 
     return file_at
+
+
+def sees_sizes(local: LocalSide, observation: Observation) -> bool | None:
+    """Whether the service shows the sizes of the images that this store has sent as they are; None where it shows none
+    of them. A service may change images, so some samples are looked at, and most of them decide."""
+    size_of, decimals = find_size_of(local), observation.size_decimals
+    found = []
+    for mark in local.journal.sent_marks(PROVING_MARKS):
+        size = size_of(mark.content)
+        shown = [one for one in samples_of(observation)([mark.content]) if one.uid == mark.uid and one.size]
+        if size is not None and shown:
+            found.append(any(fits(size, sample.size, decimals) for sample in shown))
+    return found.count(True) * 2 > len(found) if found else None
+
+
+def find_size_of(local: LocalSide) -> Callable[[str], int | None]:
+    """Returns a function: the size of an image in the backup, by its content hash."""
+
+    def size_of(content: str) -> int | None:
+        try:
+            return local.backup.size_of(content)
+        except StoreError:
+            return None
+
+    return size_of
 
 
 def _find_ignored(local: LocalSide) -> Callable[[str], bool]:

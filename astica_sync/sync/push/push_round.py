@@ -199,7 +199,7 @@ def apply_round(session: Session, status: StoreStatus, refusals: list[Refusal]) 
         return apply_plan(session, plan, removals=removals)
     first, tried = apply_first_upload(session, plan, status.observation)
     rest = after_uploads(plan, tried)
-    if first.error is not None or first.doubtful:
+    if first.error is not None or first.doubtful or (plan.sizes_unproven and first.uploaded):
         first.left += len(rest.uploads) + len(rest.removed)
     else:
         first.include(apply_plan(session, rest, removals=removals))
@@ -217,6 +217,9 @@ def next_observation(
     """
     if plan.later and not (plan.first_upload_alone and applied.doubtful):
         # The next batch waits for nothing; its observation resolves what is doubtful as well.
+        return now
+    if plan.sizes_unproven and applied.uploaded and not applied.doubtful and applied.error is None:
+        # What the service shows of that upload tells whether sizes count.
         return now
     times = [waiting.until for waiting in plan.waiting]
     if applied.doubtful:

@@ -91,6 +91,7 @@ PLAN_MUTANTS = (
         "what others made again after a removal is ours",
         wrap(DECISION + "decide", removal_is_an_attempt),
     ),
+    mutant("the sizes of samples are not compared", with_facts(other_size=())),
     mutant(
         "what was removed and is still shown is a copy",
         wrap(DECISION + "_without_removed", lambda original, facts: facts),
