@@ -1,7 +1,6 @@
 """Words that a part of the walks and days has besides the others: what real surroundings did to such programs.
 
-They are drawn by dice of their own, and only in a part of all walks, so that the other walks stay what they are. A word
-of weight 0 is off.
+They are drawn by dice of their own, and only in a part of all walks, so that the other walks stay what they are.
 """
 
 import random
@@ -19,13 +18,15 @@ WORDS = {
     "forged uids": 2,
     "odd numbers": 2,
     "story: drained": 1,
-    "story: outlived": 0,
+    "story: outlived": 1,
     "story: poisoned": 1,
-    "story: overtaken": 0,
+    "story: overtaken": 1,
     "story: emptied": 1,
     "story: stranger": 1,
 }
 """How often each is drawn."""
+OFF = frozenset({"forged uids", "story: outlived", "story: overtaken"})
+"""Words that are drawn and do nothing, since the program does not hold them yet."""
 NEW_SERVICES = ("story: outlived", "story: poisoned")
 """Stories with trainings of their own, for walks without any."""
 DAMAGES = ("empty", "zero", "half", "pointer", "placeholder", "come back", "come back", "new image")
@@ -38,7 +39,7 @@ def draw_words(seed: int) -> frozenset[str]:
     draw = random.Random(seed ^ SALT)
     if draw.random() >= SHARE:
         return frozenset()
-    return frozenset(draw.choices(list(WORDS), list(WORDS.values()), k=draw.randint(1, MOST)))
+    return frozenset(draw.choices(list(WORDS), list(WORDS.values()), k=draw.randint(1, MOST))) - OFF
 
 
 DAY_WORDS = {"damage": 0.3, "drain": 0.2, "killed push": 0.4, "beside": 0.4}

@@ -8,6 +8,8 @@ from tests.simulation.mutants.seams import Mutant, planted
 from tests.simulation.runner import play_seed, stage
 
 CAUGHT_SHARE = 0.95
+WALKS_OF_A_DAY = 10
+"""A long day takes about as long as so many walks, and so many fewer are played."""
 
 
 def first_catch(mutant: Mutant, walks: int, first: int) -> tuple[int | None, str]:
@@ -45,6 +47,6 @@ def _hunt_one(task: tuple[str, int, int]) -> tuple[str, tuple[int | None, str]]:
     name, walks, first = task
     mutant = next(mutant for mutant in MUTANTS if mutant.name == name)
     try:
-        return name, first_catch(mutant, walks, first)
+        return name, first_catch(mutant, max(1, walks // WALKS_OF_A_DAY) if mutant.days else walks, first)
     except (LookupError, SyntaxError) as error:
         return name, (None, f"does not fit the code: {error}")
