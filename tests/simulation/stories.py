@@ -104,6 +104,28 @@ def emptied(play: "Play", store: "Store", draw: random.Random) -> None:
     _run(play, store, draw, "push")
 
 
+def hurried(play: "Play", store: "Store", draw: random.Random) -> None:
+    """What was sent is removed elsewhere; the next view is asked for within the quarantine and comes after it."""
+    _calm(play, store)
+    path = f"Crate/{FIRST_IMAGE + 30}.png"
+    play.users.write(store, path, FIRST_IMAGE + 30)
+    store.faults, faults = Faults(), store.faults
+    _run(play, store, draw, "push", consent=True)
+    node = store.shown(path)
+    sent = play.world.time
+    play.world.begin_change()
+    for _, sample in play.service.samples():
+        if node is not None and sample.uid.startswith(node.content()):
+            play.service.remove(sample.sample_id)
+            play.world.tell(f"sample {sample.sample_id} is removed on the vendor's page")
+    play.world.run_until(sent + draw.choice((45.0, 55.0, 58.0)))
+    run = store.start(draw.getrandbits(48))
+    run.answers.update({1: "slow"})
+    play.runs.append(run)
+    play.wait_for(run)
+    store.faults = faults
+
+
 def stranger(play: "Play", store: "Store", draw: random.Random) -> None:
     """While the first upload of all is checked, somebody adds a sample without a uid to its class."""
     _calm(play, store)
@@ -149,6 +171,7 @@ STORIES: dict[str, Callable[["Play", "Store", random.Random], None]] = {
     "story: ahead": ahead,
     "story: emptied": emptied,
     "story: stranger": stranger,
+    "story: hurried": hurried,
 }
 
 

@@ -25,6 +25,8 @@ WORDS = {
     "story: stranger": 1,
 }
 """How often each is drawn."""
+BESIDES = {"story: hurried": 0.12}
+"""Words that come to the others, and how often."""
 OFF = frozenset({"forged uids", "story: outlived", "story: overtaken"})
 """Words that are drawn and do nothing, since the program does not hold them yet."""
 NEW_SERVICES = ("story: outlived", "story: poisoned")
@@ -39,7 +41,9 @@ def draw_words(seed: int) -> frozenset[str]:
     draw = random.Random(seed ^ SALT)
     if draw.random() >= SHARE:
         return frozenset()
-    return frozenset(draw.choices(list(WORDS), list(WORDS.values()), k=draw.randint(1, MOST))) - OFF
+    words = draw.choices(list(WORDS), list(WORDS.values()), k=draw.randint(1, MOST))
+    words += [word for word, share in BESIDES.items() if draw.random() < share]
+    return frozenset(words) - OFF
 
 
 DAY_WORDS = {"damage": 0.3, "drain": 0.2, "killed push": 0.4, "beside": 0.4}

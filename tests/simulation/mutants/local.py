@@ -12,6 +12,7 @@ IDENTITY = "astica_sync.local.identity:"
 INDEX = "astica_sync.local.db.index:Index."
 DIFF = "astica_sync.local.scan.directory_diff:"
 RECHECK = "astica_sync.local.scan.recheck_absence:"
+PLACEHOLDER = "astica_sync.local.scan.placeholder:"
 OBJECTS = "astica_sync.local.backup.object_store:ObjectStore."
 FILES = "tests.simulation.filesystem:SimFileSystem."
 VOLUME = "tests.simulation.filesystem:SimVolume."
@@ -26,6 +27,13 @@ def missing_if_unreadable(original: Any, scope: Any, self: Any, path: Any) -> An
         return original(self, path)
     except OSError:
         raise FileNotFoundError(path) from None
+
+
+def none_if_unreadable(original: Any, fs: Any, root: Path, path: str) -> Any:
+    try:
+        return original(fs, root, path)
+    except OSError:
+        return None
 
 
 def known_by_any_times(original: Any, self: Any, folder_id: int, *args: Any) -> Any:
@@ -92,6 +100,7 @@ LOCAL_MUTANTS = (
         "what cannot be read is absent",
         replace("astica_sync.core.model:Unreadable.covers", lambda self, class_title: False),
         within(RECHECK + "_is_gone", FILES + "lstat", missing_if_unreadable),
+        wrap(PLACEHOLDER + "find_placeholder", none_if_unreadable),
     ),
     mutant(
         "an unreadable folder is an empty one",
@@ -99,7 +108,7 @@ LOCAL_MUTANTS = (
     ),
     mutant(
         "a placeholder stands for nothing",
-        replace("astica_sync.local.scan.placeholder:find_placeholder", lambda fs, root, path: None),
+        replace(PLACEHOLDER + "find_placeholder", lambda fs, root, path: None),
     ),
     mutant("equal times prove an equal file", wrap(INDEX + "known", known_by_any_times)),
     mutant("every index is believed but for its size", wrap(INDEX + "known", known_by_size), quick=300),

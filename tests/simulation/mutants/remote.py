@@ -118,7 +118,7 @@ REMOTE_MUTANTS = (
     mutant(
         "what was sent is read as the service's own words",
         replace(OUTCOME + "_own_words", lambda text, sent: text),
-        quick=100,
+        quick=200,
     ),
     mutant("a blind retry of a lost upload", wrap(CLIENT + "upload_sample", twice_after_a_lost_answer), quick=50),
     mutant("a lost removal is sent again blindly", wrap(CLIENT + "remove_sample", twice_after_a_lost_answer)),
