@@ -235,14 +235,15 @@ def _read_file(file: Path, *, planted: bool) -> dict[str, object]:
     import tomllib
 
     try:
-        values = tomllib.loads(data.decode())
+        # Editors of other systems begin a file with a byte-order mark.
+        values = tomllib.loads(data.decode("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"cannot read the settings file {file}: {error}", "Fix or remove it.") from None
     for name in values:
         if name not in _BY_NAME:
             near = difflib.get_close_matches(name, _BY_NAME, n=1)
             hint = f"Did you mean {near[0]!r}?" if near else f"The settings are: {', '.join(_BY_NAME)}."
-            raise ConfigError(f"{file} sets {name!r}, which is not a setting", hint)
+            raise ConfigError(f"{file} sets {name[:100]!r}, which is not a setting", hint)
     return values
 
 

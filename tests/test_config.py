@@ -45,6 +45,29 @@ def test_each_source_of_a_setting_overrides_the_weaker_ones(tmp_path: Path) -> N
     assert limit({"ASTICA_LIMIT": ""}) == (20, str(store)), "an empty variable is none"
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_settings_file_may_begin_with_a_byte_order_mark(end: str, tmp_path: Path) -> None:
+    file = tmp_path / "store.toml"
+    file.write_bytes(f"# as Notepad writes it{end}limit = 20{end}".encode("utf-8-sig"))
+    assert load_settings({}, store_file=file).limit == 20
+
+
+@pytest.mark.parametrize("data", ["limit = 20".encode("utf-16"), b"limit = 20 # \xfc", b"limit = 20\0", b"\r limit"])
+def test_a_settings_file_in_another_encoding_is_refused(data: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "store.toml"
+    file.write_bytes(data)
+    with pytest.raises(ConfigError, match="cannot read the settings file"):
+        load_settings({}, store_file=file)
+
+
+def test_a_name_of_any_length_is_cut_in_the_message(tmp_path: Path) -> None:
+    file = tmp_path / "store.toml"
+    file.write_text("limi" + "x" * 70_000 + " = 20")
+    with pytest.raises(ConfigError) as caught:
+        load_settings({}, store_file=file)
+    assert len(str(caught.value)) < 1000
+
+
 @given(name=st.sampled_from([setting.name for setting in SETTINGS]), value=st.text(max_size=20))
 def test_any_text_is_a_good_value_or_an_error_that_names_the_setting(name: str, value: str) -> None:
     try:

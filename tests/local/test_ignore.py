@@ -210,6 +210,13 @@ def test_rules_with_several_stars_are_compared_within_a_moment() -> None:
     assert rules.skips("Can/a_b_c", folder=False)
 
 
+def test_a_bracket_in_a_set_is_a_bracket(capfd: pytest.CaptureFixture[str]) -> None:
+    rules = Ignore("a[[x]\nb[&&x]\n")
+    assert rules.skips("a[", folder=False)
+    assert not rules.skips("ab", folder=False)
+    assert capfd.readouterr().err == ""
+
+
 def test_a_line_ends_where_an_editor_ends_it() -> None:
     rules = Ignore("a\u2028b\nc\x0bd\n")
     assert rules.skips("a\u2028b", folder=False)

@@ -134,11 +134,15 @@ def _check(line: str) -> None:
 
 
 def _compile(lines: list[str]) -> "GitIgnoreSpec":
+    import warnings
+
     from pathspec import GitIgnoreSpec
 
     try:
-        # The other backends are optional; this one accepts names that are not valid UTF-8.
-        return GitIgnoreSpec.from_lines(lines, backend="simple")
+        # A set like [[a] may mean something else in later versions of Python's expressions, and not in rules.
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):
+            # The other backends are optional; this one accepts names that are not valid UTF-8.
+            return GitIgnoreSpec.from_lines(lines, backend="simple")
     except (ValueError, re.error) as error:
         raise StoreError(
             f"{IGNORE_FILE}: not a valid rule: {lines[0][:200]!r}",
