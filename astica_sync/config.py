@@ -210,8 +210,9 @@ def _parse(setting: Setting, value: object, source: str) -> Any:
         return setting.parse(value)
     except ValueError as error:
         # An address may have a password in it.
-        shown = shown_address(value) if setting.parse is _url and isinstance(value, str) else value
-        raise ConfigError(f"{setting.name} is {shown!r} in {source}", f"Set it to {error}.") from None
+        shown = repr(shown_address(value) if setting.parse is _url and isinstance(value, str) else value)
+        shown = shown if len(shown) <= 200 else f"{shown[:200]}…"
+        raise ConfigError(f"{setting.name} is {shown} in {source}", f"Set it to {error}.") from None
 
 
 def _read_file(file: Path, *, planted: bool) -> dict[str, object]:

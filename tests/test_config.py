@@ -66,6 +66,9 @@ def test_a_name_of_any_length_is_cut_in_the_message(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_settings({}, store_file=file)
     assert len(str(caught.value)) < 1000
+    with pytest.raises(ConfigError) as caught:
+        load_settings({}, flags={"train_url": "x" * 70_000})
+    assert len(str(caught.value)) < 1000
 
 
 @given(name=st.sampled_from([setting.name for setting in SETTINGS]), value=st.text(max_size=20))

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from astica_sync.errors import StoreChanged, StoreError
-from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.filesystem import MAX_INT64, FileSystem
 from astica_sync.local.layout import Layout
 
 SENTINEL_FORMAT = 1
@@ -76,7 +76,8 @@ def _parse_sentinel(data: bytes) -> tuple[int, Sentinel | None]:
     except (KeyError, TypeError):
         return version, None
     valid = all(type(getattr(sentinel, name)) is int for name in ("model_id", "device", "inode"))
-    return version, sentinel if valid else None
+    valid = valid and all(isinstance(getattr(sentinel, name), str) for name in ("store_id", "train_url", "machine"))
+    return version, sentinel if valid and 0 <= sentinel.model_id <= MAX_INT64 else None
 
 
 def check_root(layout: Layout, files: FileSystem | None = None) -> Sentinel:

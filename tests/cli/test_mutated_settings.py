@@ -1,5 +1,5 @@
-"""The ignore file, the settings and the sentinel of a store after random changes: read rightly or refused, and never a traceback, a removal, or a request to
-another address."""
+"""The ignore file, the settings and the sentinel of a store after random changes: read rightly or refused, and never a
+traceback, a removal, or a request to another address."""
 
 import random
 import socket
