@@ -90,3 +90,24 @@ def tighten(path: Path, mode: int) -> bool:
         path.chmod(mode, follow_symlinks=False) if os.chmod in os.supports_follow_symlinks else path.chmod(mode)
         return not path.lstat().st_mode & OTHERS
     return False
+
+
+def create_private(path: Path, flags: int = os.O_WRONLY, mode: int = 0o600) -> int:
+    """Makes a new file and returns its descriptor. Under sudo(8), and wherever root works in another user's folder, it
+    belongs to that user, who could not read it otherwise.
+
+    Raises:
+        OSError: it cannot be made; a ``FileExistsError`` where there is something of that name, a link for example.
+    """
+    descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    if os.geteuid() == 0:
+        give_to_owner_of_folder(descriptor, path)
+    return descriptor
+
+
+def give_to_owner_of_folder(made: int | Path, path: Path) -> None:
+    """As ``create_private`` for what was made already: a descriptor, or a folder."""
+    with contextlib.suppress(OSError):
+        folder = path.parent.stat()
+        if os.geteuid() == 0 != folder.st_uid:
+            os.chown(made, folder.st_uid, folder.st_gid)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from astica_sync.errors import DatabaseError
+from astica_sync.file_owner import create_private
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,10 +224,9 @@ def _prepare(path: Path, schema: Schema) -> None:
     Raises:
         Damaged: what is there was not written by this program.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         # Only a new file: closing any descriptor of a database drops the locks of this process on it.
-        os.close(os.open(path, flags, 0o600))
+        os.close(create_private(path))
     except FileExistsError:
         if path.is_symlink():
             raise Damaged(f"the {schema.name} {path} is a symbolic link, which is not followed", "Remove it.") from None

@@ -31,7 +31,7 @@ ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "secret": set(),
     "clock": {"errors"},
-    "sqlite": {"errors"},
+    "sqlite": {"errors", "file_owner"},
     "file_owner": {"errors"},
     "config": {"service_address", "errors", "secret", "file_owner"},
     "trusted_addresses": {"errors", "file_owner"},

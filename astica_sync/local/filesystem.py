@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
 
+from astica_sync.file_owner import create_private, give_to_owner_of_folder
 from astica_sync.local.layout import STATE_DIR
 
 CHUNK = 1 << 20
@@ -20,8 +21,6 @@ TEMP_PREFIX = ".tmp-"
 
 # Without O_NONBLOCK, opening a FIFO waits for a writer.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 # linux/fs.h: share the blocks of another file, copy on write (btrfs, XFS, bcachefs, ...).
 _FICLONE = 0x40049409
@@ -83,7 +82,7 @@ def write_new(path: Path, data: bytes) -> None:
     """Replaces a private file that need not survive a crash. A link of that name is replaced, not followed."""
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
-    with open(os.open(path, _NEW, 0o600), "wb") as file:
+    with open(create_private(path), "wb") as file:
         file.write(data)
 
 
@@ -208,6 +207,7 @@ class FileSystem:
             self.make_folder(path.parent)
         with contextlib.suppress(FileExistsError):
             path.mkdir(0o700 if private else 0o777)
+            give_to_owner_of_folder(path, path)
         if not path.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
         self.sync_folder(path.parent)
@@ -226,6 +226,8 @@ class FileSystem:
             path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, _mode_of(path)
         )
         try:
+            if fresh:
+                give_to_owner_of_folder(descriptor, path)
             if os.fstat(descriptor).st_nlink > 1:
                 raise OSError(errno.EMLINK, "hard link, not written to", str(path))
             _write_all(descriptor, data)
@@ -242,7 +244,7 @@ class FileSystem:
         The caller checks the copy and then calls ``publish``. After an error there is no ``temp``.
         """
         with self.open_read(source) as reader:
-            target = os.open(temp, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _mode_of(temp))
+            target = create_private(temp, os.O_RDWR, _mode_of(temp))
             try:
                 _copy(reader.fileno(), target)
                 _sync(target)
@@ -295,7 +297,7 @@ class FileSystem:
     def time_ns(self, folder: Path) -> int:
         """The current time of the clock that stamps files on the file system of ``folder``, in nanoseconds."""
         temp = temp_name(folder / "any")
-        descriptor = os.open(temp, _NEW, 0o600)
+        descriptor = create_private(temp)
         try:
             return os.fstat(descriptor).st_mtime_ns
         finally:
@@ -308,7 +310,7 @@ class FileSystem:
         return status.f_bavail * status.f_frsize
 
     def _write_temp(self, temp: Path, chunks: Iterable[bytes]) -> None:
-        descriptor = os.open(temp, _NEW, _mode_of(temp))
+        descriptor = create_private(temp, mode=_mode_of(temp))
         try:
             for chunk in chunks:
                 _write_all(descriptor, chunk)

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from astica_sync.clock import local_time
 from astica_sync.errors import StoreBusy, StoreError
+from astica_sync.file_owner import create_private
 from astica_sync.local.filesystem import FileSystem, write_new
 from astica_sync.local.layout import STATE_DIR, Layout
 
@@ -122,6 +123,8 @@ def _file_lock(file: Path) -> FileLock:
             f"{file} is a symbolic link, and writing through it would change other files",
             f"Remove it: rm {shlex.quote(str(file))}",
         )
+    with contextlib.suppress(OSError):
+        os.close(create_private(file))
     return FileLock(str(file), mode=0o600)
 
 

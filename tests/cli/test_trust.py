@@ -325,3 +325,22 @@ def test_root_by_sudo_uses_the_store_of_who_called_it(shell: Shell, pushed: Path
     assert shell("pull-status", "--store", pushed).code == 1
     shell.environ["SUDO_UID"] = str(VICTIM)
     assert shell("pull-status", "--store", pushed).code == 0
+
+
+@needs_root
+def test_what_root_writes_by_sudo_belongs_to_the_user_who_called_it(
+    shell: Shell, sandbox: RunningSandbox, shared: Path
+) -> None:
+    shutil.rmtree(shared.parent / ".astica-sync")
+    shell.environ |= {"ASTICA_API_KEY": sandbox.key, "HOME": str(shell.home)}
+    give(shared, VICTIM)
+    home = shell.environ.pop("XDG_STATE_HOME")
+    shell.environ |= {"SUDO_UID": str(VICTIM), "XDG_STATE_HOME": str(shell.home / "root")}
+    assert shell("init", shared, "--model", str(sandbox.add_model("Cans"))).code == 0
+    assert shell("push", "--store", shared).code == 0
+    assert {path.stat().st_uid for path in shared.rglob("*")} == {VICTIM}
+    del shell.environ["SUDO_UID"]
+    shell.environ |= {"HOME": str(shared.parent / "home"), "XDG_STATE_HOME": home}
+    for command in (("pull-status", "--exit-code"), ("push",), ("backup", "verify")):
+        ran = run_as(shell, VICTIM, shared, *command)
+        assert ran.code == 0, ran.err

@@ -15,6 +15,7 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from astica_sync import sqlite
+from astica_sync.file_owner import create_private
 from astica_sync.local.db.wal import is_wal_safe
 
 BUSY_S = 2.0
@@ -168,4 +169,6 @@ class CacheFile:
 
     @functools.cached_property
     def _scan_lock(self) -> FileLock:
+        with contextlib.suppress(OSError):
+            os.close(create_private(Path(f"{self.path}.lock")))
         return FileLock(f"{self.path}.lock", mode=0o600)
