@@ -92,17 +92,17 @@ def _refuse_links(folder: Path) -> None:
     if folder.is_symlink():
         raise _link(folder)
     for entry in _entries(folder):
-        path = Path(entry.path)
         if entry.is_symlink():
-            raise _link(path)
+            raise _link(Path(entry.path))
         if entry.is_dir(follow_symlinks=False):
             continue
+        name = shlex.quote(entry.path)
         if not entry.is_file(follow_symlinks=False):
-            raise StoreError(f"{path} is neither a file nor a folder", f"Remove it: rm {shlex.quote(str(path))}")
+            raise StoreError(f"{entry.path} is neither a file nor a folder", f"Remove it: rm {name}")
         if folder.name != "objects" and _has_second_name(entry):
-            name, copy = shlex.quote(str(path)), shlex.quote(f"{path}.copy")
+            copy = shlex.quote(f"{entry.path}.copy")
             raise StoreError(
-                f"{path} has a second name (a hard link), and writing to it would change the other file as well",
+                f"{entry.path} has a second name (a hard link), and writing to it would change the other file as well",
                 f"Make it a file of its own: cp -p {name} {copy} && mv {copy} {name}",
             )
 

@@ -89,6 +89,23 @@ def test_prune_removes_unneeded_objects_and_their_catalog_lines(
     assert shell("push", "--json", "--store", gone).json["in_sync"] is True
 
 
+@pytest.mark.parametrize("allowed", [(), ("--yes",)], ids=" ".join)
+def test_prune_frees_what_pushes_within_the_quarantine_have_removed(
+    shell: Shell, pushed: Path, allowed: tuple[str, ...]
+) -> None:
+    shell.environ["ASTICA_QUARANTINE"] = "3600"
+    before = kept(pushed)
+    (pushed / "Can" / "000.png").unlink()
+    for _ in range(2):
+        assert shell("push", "--store", pushed, *allowed).code == 0
+    age(pushed)
+    ran = prune(shell, pushed, "--yes", "--json")
+    assert ran.code == 0, ran.err
+    assert (ran.json["objects"], ran.json["staying"]) == (1, {"store": len(before) - 1})
+    assert len(before - kept(pushed)) == 1
+    assert shell("push", "--json", "--store", pushed).json["in_sync"] is True
+
+
 def test_a_dry_run_lists_objects_and_removes_nothing(shell: Shell, gone: Path) -> None:
     before = kept(gone)
     ran = prune(shell, gone, "--dry-run")
