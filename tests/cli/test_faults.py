@@ -117,7 +117,7 @@ def test_an_incomplete_view_changes_nothing(shell: Shell, sandbox: RunningSandbo
     sandbox.set_faults(fault)
     ran = shell("push", "--yes", "--store", pushed)
     assert ran.code == 1
-    assert "is not usable" in ran.err and "Run the same command again later" in ran.err
+    assert "is not usable" in ran.err and "un the same command again later" in ran.err
     assert {request.call for request in sandbox.log} == {"view"}
 
 
