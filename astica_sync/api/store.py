@@ -3,12 +3,14 @@
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from astica_sync.api import adoption
 from astica_sync.api.scoring import Scoring
 from astica_sync.api.training_run import TrainingOptions, TrainingResult, run_training
+from astica_sync.api.version_data import can_run, check_data
 from astica_sync.api.version_target import followed_version, with_version_target
 from astica_sync.clock import SystemClock
 from astica_sync.core.versions.matching import Matching, Pair
@@ -93,14 +95,16 @@ class Store:
     @property
     def trainer(self) -> Trainer:
         """Requests trainings of this model and records their versions."""
-        session = self.session
+        session, history = self.session, self.history
         return Trainer(
             session.remote.service,
             session.local.journal,
-            self.history.records,
+            history.records,
             session.runtime.clock,
             session.policy.quarantine,
             session.remote.model_id,
+            partial(check_data, session, history),
+            partial(can_run, session, history),
         )
 
     @property

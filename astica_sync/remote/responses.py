@@ -51,6 +51,11 @@ class _SampleSize(msgspec.Struct, gc=False):
     size: Scalar = None
 
 
+class _SampleDate(msgspec.Struct, gc=False):
+    id: Scalar = None
+    date_created: Scalar = None
+
+
 class _Class(msgspec.Struct, gc=False):
     id: Scalar = None
     title: Scalar = None
@@ -169,6 +174,22 @@ def parse_sizes(body: bytes | memoryview) -> dict[int, float]:
     except _Malformed:
         return {}
     return sizes
+
+
+def parse_dates(body: bytes | memoryview) -> dict[int, float]:
+    """When each sample in a ``/model/view`` answer was made, by the service's clock in seconds since the epoch, by
+    sample id, where the answer has it."""
+    dates: dict[int, float] = {}
+    try:
+        dataset = _decode(body, _View).dataset
+        for entry in (dataset and dataset.class_list) or ():
+            for sample in _decode_list(entry.samples, _SampleDate):
+                date = bounded_date(_number(sample.date_created))
+                if date is not None and date > 0:
+                    dates[_id(sample.id, "a sample")] = date
+    except _Malformed:
+        return {}
+    return dates
 
 
 def parse_models(body: bytes) -> list[ModelInfo]:

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, replace
 
 from astica_sync.clock import Clock
 from astica_sync.core.model import ModelInfo
-from astica_sync.core.versions.version import Training, Version, has_newer, is_overdue
-from astica_sync.errors import Interrupted, Outcome, OutcomeUnknown, RemoteError
+from astica_sync.core.versions.version import Training, Version, has_newer, is_overdue, is_recorded, skipped_names
+from astica_sync.errors import Interrupted, NotAnObservation, Outcome, OutcomeUnknown, RemoteError
 from astica_sync.local.backup.records import Records
 from astica_sync.local.db.journal import Event, Journal
 from astica_sync.remote.rate_limited_client import RateLimitedClient
@@ -55,7 +55,12 @@ class TrainingState:
 
 @dataclass(frozen=True, slots=True)
 class Trainer:
-    """Requests trainings of one model and records their versions."""
+    """Requests trainings of one model and records their versions.
+
+    ``check_data`` returns why the version that the model shows may have other data than the training that it seems to
+    be the result of; "" where nothing speaks against it. ``can_run`` tells whether the service runs the version of a
+    name.
+    """
 
     service: RateLimitedClient
     journal: Journal
@@ -63,6 +68,8 @@ class Trainer:
     clock: Clock
     quarantine: float
     model_id: int
+    check_data: Callable[[Training, ModelInfo], str] = lambda *_: ""
+    can_run: Callable[[Training, str], bool] = lambda *_: False
 
     def pending(self) -> Training | None:
         """The training that was requested and whose version has not appeared, according to the journal."""
@@ -107,12 +114,29 @@ class Trainer:
         Raises:
             StoreError: the version cannot be recorded.
         """
-        finished = pending if pending and has_newer(pending, model, self.records.versions()) else None
-        version = self.records.add_version(model, finished.snapshot if finished else None, self.clock.now())
+        versions = self.records.versions()
+        finished = pending if pending and has_newer(pending, model, versions) else None
+        snapshot, because = finished.snapshot if finished else None, ""
+        if finished is not None and not is_recorded(model, versions):
+            because = self.check_data(finished, model)
+            if because:
+                self._find_own_version(finished, model)
+                snapshot = None
+        version = self.records.add_version(model, snapshot, self.clock.now(), unknown_because=because)
         if finished is not None:
             self._finish(finished)
             return TrainingState(model, version, finished, None)
         return TrainingState(model, version, None, pending)
+
+    def _find_own_version(self, training: Training, model: ModelInfo) -> None:
+        """Records the version of the training where the model never showed it: one that somebody else trained took its
+        place before the first look."""
+        if not training.answered:
+            return
+        names = [name for name in skipped_names(training.name, model.version or "") if self.can_run(training, name)]
+        if len(names) == 1:
+            skipped = replace(model, version=names[0], trained_at=None)
+            self.records.add_version(skipped, training.snapshot, self.clock.now())
 
     def begin(self, model: ModelInfo, snapshot: str, samples: int, notify: Callable[[str], None]) -> Training:
         """Requests a training once; the caller holds the writer lock.
@@ -161,7 +185,7 @@ class Trainer:
             self.clock.sleep(pause)
             try:
                 state = self.poll()
-            except OutcomeUnknown:
+            except (OutcomeUnknown, NotAnObservation):
                 state = None
             if state is not None and (state.finished is not None or state.pending is None):
                 return state

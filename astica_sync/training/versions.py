@@ -120,7 +120,8 @@ class VersionHistory:
         version = self.find(text)
         if version.snapshot is None:
             raise AsticaSyncError(
-                f"the data of version {version.name or version.number} is not known: this store did not train it",
+                f"the data of version {version.name or version.number} is not known: "
+                f"{version.unknown_because or 'this store did not train it'}",
                 "List the versions whose data is known: astica-sync versions",
             )
         return NamedSnapshot(version.name or f"@{version.number}", version.snapshot)

@@ -14,7 +14,14 @@ from astica_sync.core.model import (
     make_uid,
 )
 from astica_sync.core.plan.plan import Plan, Upload, Waiting
-from astica_sync.core.versions.snapshot import ManagedSample, UnmanagedSample, diff, freeze, to_local_samples
+from astica_sync.core.versions.snapshot import (
+    ManagedSample,
+    UnmanagedSample,
+    diff,
+    find_additions,
+    freeze,
+    to_local_samples,
+)
 from astica_sync.core.versions.version import (
     Training,
     Version,
@@ -25,6 +32,7 @@ from astica_sync.core.versions.version import (
     is_overdue,
     is_recorded,
     make_version_key,
+    skipped_names,
 )
 
 
@@ -175,3 +183,34 @@ def test_a_version_that_cannot_be_told_from_another_one_has_no_key() -> None:
     fresh = ModelInfo(7, "M", created_at=6.0)
     assert make_version_key("a b", fresh, "v", one) != make_version_key("a b", model, "v", one)
     assert make_version_key("a b", ModelInfo(7, "M"), "v", one) == VersionKey("a b", 7, 0.0, "v", 10.0)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "skipped"),
+    [
+        ("1001_20001", "1001_20003", ["1001_20002"]),
+        ("1001_20001", "1001_20002", []),
+        ("1001_20001", "1001_20005", ["1001_20002", "1001_20003", "1001_20004"]),
+        ("1001_20001", "1001_20006", []),
+        ("1001_20001", "1002_20003", []),
+        ("7", "9", ["8"]),
+        ("", "1001_20003", []),
+        ("20230710_212503", "20230710_212505", ["20230710_212504"]),
+        ("v1.0", "v1.2", []),
+        ("1001_20003", "1001_20001", []),
+    ],
+)
+def test_names_that_were_skipped_are_those_between_two_numbers(before: str, now: str, skipped: list[str]) -> None:
+    assert skipped_names(before, now) == skipped
+
+
+def test_what_the_service_shows_besides_a_snapshot_is_an_addition() -> None:
+    snapshot = [ManagedSample("Can", f"{1:032x}", "Can/a.png"), UnmanagedSample("Can", "theirs", 9)]
+    shown = [
+        RemoteSample(uid(1, "Can"), 1, 1, "Can"),
+        RemoteSample(uid(2, "Can"), 2, 1, "Can"),
+        RemoteSample(uid(1, "Jar"), 3, 2, "Jar"),
+        RemoteSample("theirs", 9, 1, "Can"),
+        RemoteSample("theirs", 10, 1, "Can"),
+    ]
+    assert [one.sample_id for one in find_additions(snapshot, shown, 7)] == [2, 3, 10]

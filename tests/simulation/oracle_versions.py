@@ -239,8 +239,17 @@ class VersionsOracle:
             if asking is None or asking.store != store.name or training in extras:
                 continue
             key = training.key(self.account.terms.shows)
-            if records.get(key) is None:
+            if records.get(key) is None and not (key in records and self._was_added_to(store, asking)):
                 self.world.violate(2, f"version {training.name} came of a request of {store.name} and has no data")
+
+    def _was_added_to(self, store: "Store", asking: Asking) -> bool:
+        """Whether others, or a request that was carried out late, added samples since the training was asked for: the
+        store may then say that the data is not known."""
+        assert self.account is not None
+        since = asking.looked - max(self.account.terms.lag, self.oracle.service.switches.lag)
+        return any(
+            sample.made >= since and (sample.late or sample.origin != store.name) for sample in self.oracle.service.ever
+        )
 
     def _extras(self, store: "Store") -> list[Training]:
         """The trainings no promise covers: made elsewhere or twice, given up by the user, or hidden by such a one."""

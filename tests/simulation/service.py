@@ -78,6 +78,8 @@ class Service:
         self.limit = limit
         self.window = window
         self.classes: list[Class] = []
+        self.ever: list[Sample] = []
+        """Every sample that was made, removed ones included."""
         self.arrivals: dict[str, list[float]] = {}
         self.served: list[float] = []
         self.changed: Callable[[], None] = lambda: None
@@ -184,6 +186,7 @@ class Service:
         entry = entries[-1 if self.switches.newest_class else 0] if entries else self.add_class(kept)
         sample = Sample(self._new_id(), uid, origin, late, size, self.world.time)
         entry.samples.append(sample)
+        self.ever.append(sample)
         self._keep_history()
         return sample
 

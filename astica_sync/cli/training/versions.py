@@ -73,6 +73,7 @@ def version_data(described: "VersionSummary") -> dict[str, Any]:
         "seen_at": described.version.seen_at,
         "made_here": described.version.snapshot is not None,
         "snapshot": described.version.snapshot,
+        "unknown_because": described.version.unknown_because or None,
         "samples": described.samples,
         "classes": described.classes,
         "unmanaged": described.unmanaged,
@@ -89,6 +90,8 @@ def _lines(described: "VersionSummary") -> list[str]:
     when = local_time(version.trained_at or version.seen_at)
     head = f"@{version.number:<3} {safe(version.name or '(no name)'):<20}  {when}  "
     if described.samples is None:
+        if version.unknown_because:
+            return [f"{head}its data is not known", f"       {safe(version.unknown_because)}", *_scores(described)]
         return [f"{head}trained elsewhere, its data is not known", *_scores(described)]
     elsewhere = f", {described.unmanaged:,} of them made elsewhere" if described.unmanaged else ""
     data = f"{number(described.samples, 'sample')} in {number(described.classes or 0, 'class', 'classes')}{elsewhere}"

@@ -88,6 +88,22 @@ def to_local_samples(samples: Iterable[ManagedSample], model_id: int, sizes: dic
     return sorted(local, key=lambda sample: sample.uid)
 
 
+def find_additions(
+    snapshot: Iterable[SnapshotSample], shown: Iterable[RemoteSample], model_id: int
+) -> list[RemoteSample]:
+    """The samples that the service shows and the snapshot does not have."""
+    uids: set[str] = set()
+    unmanaged: set[int] = set()
+    scopes: dict[str, str] = {}
+    for sample in snapshot:
+        if isinstance(sample, ManagedSample):
+            title = sample.class_title
+            uids.add(make_uid(sample.content, scopes.setdefault(title, make_scope(model_id, title))))
+        else:
+            unmanaged.add(sample.sample_id)
+    return [one for one in shown if one.uid not in uids and one.sample_id not in unmanaged]
+
+
 @dataclass(frozen=True, slots=True)
 class Move:
     """One image that moved from the class ``before`` to the class ``after``."""

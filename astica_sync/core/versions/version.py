@@ -1,5 +1,6 @@
 """Versions and trainings: which training made which version, whether it has finished, and what prevents a new one."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,14 +14,19 @@ USUAL_SECONDS = 600.0
 """In most cases training is complete within 5 to 10 minutes (the same section)."""
 
 
+MOST_SKIPPED = 3
+_NUMBERED = re.compile(r"(.*?_)?([1-9][0-9]{0,14})")
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
     """One version that the service has shown.
 
     ``number`` counts versions in the order in which they were first seen, from 1. ``trained_at`` is the service's date
     of the training and ``seen_at`` the local time of the first observation, both in seconds since the epoch.
-    ``snapshot`` is the id of the data the version was trained on, None if the training was not started by this store.
-    ``name`` is empty where the service shows a date of training but no name.
+    ``snapshot`` is the id of the data the version was trained on, None if that is not known: the training was not
+    started by this store, or ``unknown_because`` says why. ``name`` is empty where the service shows a date of training
+    but no name.
     """
 
     number: int
@@ -28,6 +34,7 @@ class Version:
     trained_at: float | None
     seen_at: float
     snapshot: str | None
+    unknown_because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,16 @@ def has_newer(training: Training, now: ModelInfo, versions: Sequence[Version]) -
     if now.version and now.version != training.name:
         return True
     return now.trained_at is not None and now.trained_at != training.trained_at
+
+
+def skipped_names(before: str, now: str) -> list[str]:
+    """The names between those of two versions, where names end with a number that counts up: another training may
+    have made versions that were never shown. None where there are more than ``MOST_SKIPPED``."""
+    first, last = _NUMBERED.fullmatch(before), _NUMBERED.fullmatch(now)
+    if first is None or last is None or (first[1] or "") != (last[1] or ""):
+        return []
+    numbers = range(int(first[2]) + 1, int(last[2]))
+    return [f"{first[1] or ''}{number}" for number in numbers] if len(numbers) <= MOST_SKIPPED else []
 
 
 def is_overdue(training: Training, now: float, quarantine: float) -> bool:

@@ -48,6 +48,7 @@ class Records:
                 trained_at = None if fields["trained_at"] is None else bounded_date(float(fields["trained_at"]))
                 name, seen_at = bounded_text(str(fields["version"])), bounded_date(float(fields["seen_at"])) or 0.0
                 snapshot = None if fields["snapshot"] is None else str(fields["snapshot"])
+                because = bounded_text(str(fields.get("unknown_because", "")))
             except (KeyError, TypeError, ValueError, OverflowError):
                 continue
             if snapshot is not None and CONTENT.fullmatch(snapshot) is None:
@@ -56,15 +57,18 @@ class Records:
             # Two processes may have recorded one version at the same time.
             place = places.setdefault((name, trained_at), len(versions))
             if place == len(versions):
-                versions.append(Version(place + 1, name, trained_at, seen_at, snapshot))
-            elif versions[place].snapshot is None:
+                versions.append(Version(place + 1, name, trained_at, seen_at, snapshot, because))
+            elif versions[place].snapshot is None and not versions[place].unknown_because:
                 versions[place] = replace(versions[place], snapshot=snapshot)
         return versions
 
-    def add_version(self, info: ModelInfo, snapshot: str | None, at: float) -> "Version | None":
+    def add_version(
+        self, info: ModelInfo, snapshot: str | None, at: float, *, unknown_because: str = ""
+    ) -> "Version | None":
         """Records the version that the model shows, durably; None when it has none.
 
-        ``snapshot`` is the data that it was trained on, where that is known. A version that is recorded already stays
+        ``snapshot`` is the data that it was trained on, where that is known; else ``unknown_because`` may say why it is
+        not. A version that is recorded already stays
         as it is.
 
         Raises:
@@ -82,7 +86,7 @@ class Records:
                 # forgotten after this.
                 self._append(VERSIONS, [_line_of(found)])
             return found
-        version = Version(len(versions) + 1, info.version or "", info.trained_at, at, snapshot)
+        version = Version(len(versions) + 1, info.version or "", info.trained_at, at, snapshot, unknown_because)
         self._append(VERSIONS, [_line_of(version)])
         return version
 
@@ -161,4 +165,5 @@ def _line_of(version: "Version") -> dict[str, Any]:
         "trained_at": version.trained_at,
         "seen_at": version.seen_at,
         "snapshot": version.snapshot,
+        **({"unknown_because": version.unknown_because} if version.unknown_because else {}),
     }

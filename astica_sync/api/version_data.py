@@ -1,0 +1,61 @@
+"""Whether a version has the data of the training that it seems to be the result of."""
+
+from astica_sync.core.model import ModelInfo
+from astica_sync.core.rate_limit import Lane
+from astica_sync.core.versions.matching import rename_adopted
+from astica_sync.core.versions.snapshot import ManagedSample, find_additions
+from astica_sync.core.versions.version import Training
+from astica_sync.errors import AsticaSyncError, RemoteError
+from astica_sync.remote.responses import parse_dates
+from astica_sync.sync.plan.observe import uid_repair_for
+from astica_sync.sync.session import Session
+from astica_sync.training.versions import VersionHistory
+
+
+def check_data(session: Session, history: VersionHistory, training: Training, model: ModelInfo) -> str:
+    """Why the version that the model shows may have other data than the training; "" where nothing speaks against it.
+
+    Somebody else may have added samples and trained between the request and this look. So what the service shows
+    besides the snapshot must have been sent by this store after it, or be younger than the version.
+
+    Raises:
+        RemoteError: there is no observation.
+        StoreError: the manifest cannot be read.
+    """
+    snapshot = list(history.snapshots.read(training.snapshot))
+    repair = uid_repair_for(session.local, None)
+    seen, answer = session.remote.service.view(session.remote.model_id, Lane.INTERACTIVE, repair)
+    observation, dates = rename_adopted(seen, history.records.adopted()), parse_dates(answer)
+    foreign = 0
+    for sample in find_additions(snapshot, observation, session.remote.model_id):
+        mark = session.local.journal.mark(sample.uid)
+        sent_here = mark is not None and mark.sent_at is not None
+        made = dates.get(sample.sample_id)
+        younger = made is not None and model.trained_at is not None and made > model.trained_at
+        foreign += not (sent_here or younger)
+    if not foreign:
+        return ""
+    samples = "1 sample was" if foreign == 1 else f"{foreign:,} samples were"
+    return f"{samples} added elsewhere before it was trained, so it may be another training's"
+
+
+def can_run(session: Session, history: VersionHistory, training: Training, name: str) -> bool:
+    """Whether the service runs the version of this name, asked with the smallest image of the training's data."""
+    backup = history.backup
+    found = (
+        backup.find(sample.content)
+        for sample in history.snapshots.read(training.snapshot)
+        if isinstance(sample, ManagedSample)
+    )
+    try:
+        smallest = min((path for path in found if path is not None), key=lambda path: path.stat().st_size, default=None)
+        if smallest is None:
+            return False
+        session.remote.service.detect(session.remote.model_id, name, smallest.read_bytes())
+    except RemoteError as error:
+        if error.stops_run:
+            raise
+        return False
+    except (OSError, AsticaSyncError):
+        return False
+    return True

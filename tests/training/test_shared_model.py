@@ -1,0 +1,115 @@
+"""Two people train one model: a version has the data of its own training, or its data is not known."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from astica_sync import Client
+from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Ran, Shell, draw
+
+# Seconds of real trainings for each test.
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture
+def elsewhere(shell: Shell) -> Iterator[Client]:
+    """Another person with the same key."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in shell.environ.items():
+            patch.setenv(name, value)
+        with Client() as client:
+            yield client
+
+
+def trained(shell: Shell, store: Path) -> str:
+    ran = shell("train", "--store", store)
+    assert ran.code == 0, ran.err
+    return ran.out.strip()
+
+
+def versions(shell: Shell, store: Path) -> dict[str, dict[str, object]]:
+    listed: Ran = shell("versions", "--json", "--store", store)
+    assert listed.code == 0, listed.err
+    return {one["name"]: one for one in listed.json["versions"]}
+
+
+def train_elsewhere(client: Client, sandbox: RunningSandbox, model_id: int, image: Path | None) -> str:
+    sandbox.wait_for_training()
+    if image is not None:
+        client.upload(model_id, "Can", image, "made elsewhere")
+    client.train(model_id)
+    sandbox.wait_for_training()
+    return sandbox.versions(model_id)[-1]
+
+
+def test_a_version_that_somebody_else_trained_meanwhile_does_not_get_our_data(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, elsewhere: Client, tmp_path: Path
+) -> None:
+    first = trained(shell, store)
+    draw(store / "Can" / "mine.png", 88)
+    assert shell("push", "--store", store).code == 0
+    assert shell("train", "--no-wait", "--store", store).code == 0
+    theirs = train_elsewhere(elsewhere, sandbox, model_id, draw(tmp_path / "theirs.png", 99))
+    mine = sandbox.versions(model_id)[-2]
+
+    listed = versions(shell, store)
+    assert list(listed) == [first, mine, theirs], "the version that was skipped is found"
+    assert listed[theirs]["snapshot"] is None and "added elsewhere" in str(listed[theirs]["unknown_because"])
+    assert listed[mine]["samples"] == 6
+    for arguments in (
+        ["push", "--as", theirs],
+        ["snapshot", "diff", first, theirs],
+        ["snapshot", "show", theirs],
+        ["snapshot", "restore", theirs, "--to", tmp_path / "then"],
+    ):
+        ran = shell(*arguments, "--store", store)
+        assert ran.code == 1 and "is not known" in ran.err and "added elsewhere" in ran.err, arguments
+    assert "its data is not known" in shell("versions", "--store", store).out
+    assert shell("train", "--json", "--anyway", "--store", store).code == 0, "nothing is left open"
+
+
+def test_what_was_added_after_the_training_or_by_this_store_leaves_the_data_known(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, elsewhere: Client, tmp_path: Path
+) -> None:
+    assert shell("train", "--no-wait", "--store", store).code == 0
+    sandbox.wait_for_training()
+    draw(store / "Can" / "mine.png", 88)
+    assert shell("push", "--store", store).code == 0
+    (one,) = versions(shell, store).values()
+    assert one["samples"] == 5 and one["unknown_because"] is None
+
+    assert shell("train", "--no-wait", "--store", store).code == 0
+    sandbox.wait_for_training()
+    while elsewhere.model(model_id).trained_at >= int(sandbox_time(sandbox)):  # type: ignore[operator]
+        pass
+    elsewhere.upload(model_id, "Can", draw(tmp_path / "theirs.png", 99), "made elsewhere")
+    second = versions(shell, store)[sandbox.versions(model_id)[-1]]
+    assert second["samples"] == 6 and second["unknown_because"] is None
+
+
+def sandbox_time(sandbox: RunningSandbox) -> float:
+    return sandbox._sandbox.now()
+
+
+def test_somebody_who_trains_the_same_data_changes_nothing(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, elsewhere: Client
+) -> None:
+    assert shell("train", "--no-wait", "--store", store).code == 0
+    theirs = train_elsewhere(elsewhere, sandbox, model_id, None)
+    assert versions(shell, store)[theirs]["samples"] == 5
+
+
+def test_the_leak_check_says_that_the_data_is_not_known(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, elsewhere: Client, tmp_path: Path
+) -> None:
+    assert shell("train", "--no-wait", "--store", store).code == 0
+    theirs = train_elsewhere(elsewhere, sandbox, model_id, draw(tmp_path / "theirs.png", 99))
+    held_out = tmp_path / "held-out"
+    for title, seed in (("Can", 301), ("Bottle", 302)):
+        draw(held_out / title / "a.png", seed)
+    ran = shell("evaluate", held_out, "--json", "--store", store)
+    assert ran.code == 0, ran.err
+    assert ran.json["unknown_data"] == [theirs]
+    assert f"the data of version {theirs} is not known" in shell("evaluate", held_out, "--store", store).out
