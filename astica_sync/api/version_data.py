@@ -15,7 +15,7 @@ from astica_sync.training.versions import VersionHistory
 def check_data(session: Session, history: VersionHistory, training: Training, model: ModelInfo) -> str:
     """Why the version that the model shows may have other data than the training; "" where nothing speaks against it.
 
-    Somebody else may have added samples and trained between the request and this look. So what the service shows
+    Another user may have added samples and trained between the request and this look. So what the service shows
     besides the snapshot must have been sent by this store after it, or be younger than the version.
 
     Raises:

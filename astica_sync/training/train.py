@@ -129,7 +129,7 @@ class Trainer:
         return TrainingState(model, version, None, pending)
 
     def _find_own_version(self, training: Training, model: ModelInfo) -> None:
-        """Records the version of the training where the model never showed it: one that somebody else trained took its
+        """Records the version of the training where the model never showed it: one that another user trained took its
         place before the first look."""
         if not training.answered:
             return
