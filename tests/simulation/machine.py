@@ -172,7 +172,10 @@ class SimDecoder:
 
     def check(self, path: Path) -> str | None:
         with self._fs.open_read(path) as file:
-            return "broken image" if b"broken" in file.read() else None
+            return self.check_bytes(file.read())
+
+    def check_bytes(self, data: bytes) -> str | None:
+        return "broken image" if b"broken" in data else None
 
 
 class SimListener(ProgressListener):

@@ -144,6 +144,13 @@ class Service:
         if path in ("/model/model_train", "/model/create") and self.account:
             return self.account.perform(path, fields, origin, late)
         if path == "/detect":
+            names = (
+                [each.name for each in self.account.trainings if each.finished <= self.world.time]
+                if self.account
+                else []
+            )
+            if fields["model_version"] not in names:
+                return self.error("Unknown model version")
             return 200, {}, json.dumps({"status": "OK", "output": self.label, "confidence": 97.5}).encode()
         raise AssertionError(f"not simulated: {path}")
 

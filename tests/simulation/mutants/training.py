@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from astica_sync.core.versions.snapshot import UnmanagedSample
+from astica_sync.core.versions.version import VersionKey
 from astica_sync.errors import OutcomeUnknown
 from astica_sync.training.train import PENDING, find_model
 from tests.simulation.mutants.seams import Change, change_argument, mutant, nothing, replace, within, wrap
@@ -84,7 +85,15 @@ def without_samples_made_elsewhere(original: Any, *sides: Any) -> Iterator[Any]:
     return (sample for sample in original(*sides) if not isinstance(sample, UnmanagedSample))
 
 
+def by_name_alone(service: str, model: Any, name: str, versions: Any) -> VersionKey:
+    return VersionKey(service, model.model_id, 0.0, name, 0.0)
+
+
 TRAINING_MUTANTS = (
+    mutant(
+        "an answer is kept whatever becomes of its version",
+        replace("astica_sync.core.versions.version:make_version_key", by_name_alone),
+    ),
     mutant(
         "the manifest comes after the request",
         within(MANIFESTS + "write", FILES + "write_synced", written_later),
