@@ -39,8 +39,8 @@ def all_but_the_intent(original: Any, scope: Any, self: Any, key: str, value: An
 def version_of(choose: Callable[[Any, str], str | None]) -> Change:
     """A version is noted with the snapshot that ``choose`` gives in place of the right one."""
 
-    def noted(original: Any, scope: Any, self: Any, info: Any, snapshot: str | None, at: float) -> Any:
-        return original(self, info, choose(self, snapshot) if snapshot else None, at)
+    def noted(original: Any, scope: Any, self: Any, info: Any, snapshot: str | None, *more: Any, **named: Any) -> Any:
+        return original(self, info, choose(self, snapshot) if snapshot else None, *more, **named)
 
     return within(TRAINER + "record_version", RECORDS + "add_version", noted)
 
