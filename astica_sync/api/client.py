@@ -9,7 +9,7 @@ from astica_sync.clock import SystemClock
 from astica_sync.config import load_key, load_settings, user_config_file
 from astica_sync.core.model import ModelInfo, Observation
 from astica_sync.core.rate_limit import Lane
-from astica_sync.errors import NoSuchModel
+from astica_sync.errors import AsticaSyncError, ConfigError, NoSuchModel
 from astica_sync.open_session import open_service
 from astica_sync.remote.rate_limited_client import RateLimitedClient
 from astica_sync.remote.responses import Detection
@@ -38,8 +38,9 @@ class Client:
         settings = load_settings(os.environ, user_file=user_config_file(), flags=flags)
         clock = SystemClock()
         self._opened = contextlib.ExitStack()
+        self._closed = False
         secret = Secret(key) if key is not None else load_key(os.environ)
-        self._service: RateLimitedClient = self._opened.enter_context(
+        self._open_service: RateLimitedClient = self._opened.enter_context(
             open_service(settings, secret, clock, ProgressListener())
         )
 
@@ -50,7 +51,15 @@ class Client:
         self.close()
 
     def close(self) -> None:
+        """Closes the client; calling it again does nothing."""
+        self._closed = True
         self._opened.close()
+
+    @property
+    def _service(self) -> RateLimitedClient:
+        if self._closed:
+            raise ConfigError("this client is closed", "Make another one: Client().")
+        return self._open_service
 
     @property
     def requests(self) -> int:
@@ -92,23 +101,23 @@ class Client:
         """
         return self._service.view(model_id)[0]
 
-    def upload(self, model_id: int, class_title: str, image: bytes | Path, uid: str = "") -> None:
+    def upload(self, model_id: int, class_title: str, image: bytes | str | Path, uid: str = "") -> None:
         """Uploads one PNG or JPEG image into a class, which is created if it does not exist.
 
         Raises:
             OutcomeUnknown: the answer was lost; only ``view`` shows whether the sample is there.
             RemoteError: the request failed; see ``outcome``.
         """
-        data = image if isinstance(image, bytes) else image.read_bytes()
+        data = _read(image)
         self._service.upload(self._service.wait_for_permit(Lane.INTERACTIVE), model_id, class_title, uid, data)
 
     def train(self, model_id: int) -> None:
         """Starts a training; some minutes later ``model`` shows a new version."""
         self._service.train(model_id)
 
-    def detect(self, model_id: int, version: str, image: bytes | Path) -> Detection:
+    def detect(self, model_id: int, version: str, image: bytes | str | Path) -> Detection:
         """Runs one version of a model on an image."""
-        return self._service.detect(model_id, version, image if isinstance(image, bytes) else image.read_bytes())
+        return self._service.detect(model_id, version, _read(image))
 
     def remove_sample(self, sample_id: int) -> None:
         """Removes one sample permanently."""
@@ -121,3 +130,20 @@ class Client:
     def remove_model(self, model_id: int) -> None:
         """Removes a model and all its samples permanently."""
         self._service.remove_model(model_id)
+
+
+def _read(image: bytes | str | Path) -> bytes:
+    """The bytes of an image.
+
+    Raises:
+        AsticaSyncError: it is a file that cannot be read, or neither a path nor bytes.
+    """
+    if isinstance(image, bytes):
+        return image
+    try:
+        return Path(image).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise AsticaSyncError(f"{image} cannot be read: {reason}", "Pass the path or the bytes of an image.") from error
+    except TypeError:
+        raise AsticaSyncError("an image is a path or bytes", "Pass the path or the bytes of an image.") from None

@@ -1,6 +1,8 @@
 """A store, for programs and notebooks: one method for each command."""
 
 import contextlib
+import itertools
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,6 +18,7 @@ from astica_sync.clock import SystemClock
 from astica_sync.core.versions.matching import Matching, Pair
 from astica_sync.core.versions.snapshot import SnapshotDiff, SnapshotSample, diff
 from astica_sync.core.versions.version import Training
+from astica_sync.errors import AsticaSyncError, StoreError
 from astica_sync.open_session import OpenStore, open_session
 from astica_sync.sync.plan.status import StoreStatus, find_status
 from astica_sync.sync.progress import ProgressListener
@@ -31,6 +34,28 @@ from astica_sync.training.versions import NamedSnapshot, VersionHistory, Version
 
 if TYPE_CHECKING:
     from astica_sync.local.backup.restore import Restored
+
+
+Images = str | Path | bytes
+"""A file, a folder, a pattern, or the bytes of one image."""
+
+
+def _find_images(images: Iterable[Images]) -> Iterator[ImageInput]:
+    found: list[Iterator[ImageInput]] = []
+    try:
+        for number, image in enumerate(images, 1):
+            if isinstance(image, bytes):
+                found.append(iter([ImageInput(f"image {number}", image)]))
+            elif isinstance(image, str | Path):
+                found.append(find_inputs([str(image)], lambda: b""))
+            else:
+                raise TypeError
+    except TypeError:
+        raise AsticaSyncError(
+            "an image is a path or the bytes of a PNG or JPEG",
+            "Pass a path, bytes, or several of them; of an array or a PIL image, the bytes that it saves as PNG.",
+        ) from None
+    return itertools.chain.from_iterable(found)
 
 
 def _no(*_: object) -> bool:
@@ -68,9 +93,27 @@ class Store:
         return store
 
     def _use(self, opened: OpenStore) -> None:
-        self.session = opened.session
+        self._session = opened.session
         self.settings = opened.settings
         self.layout = opened.layout
+        self._thread = threading.get_ident()
+        self._closed = False
+
+    @property
+    def session(self) -> Session:
+        """What the store works with.
+
+        Raises:
+            StoreError: the store is closed, or another thread opened it.
+        """
+        if self._closed:
+            raise StoreError(f"the store {self.layout.root} is closed", "Open it again: Store(path).")
+        if threading.get_ident() != self._thread:
+            raise StoreError(
+                f"the store {self.layout.root} was opened by another thread",
+                "Open a Store in each thread; several may be open at the same time.",
+            )
+        return self._session
 
     def __enter__(self) -> Self:
         return self
@@ -79,8 +122,15 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Closes the store; calling it again does nothing."""
-        self._stack.close()
+        """Closes the store; calling it again does nothing.
+
+        Raises:
+            StoreError: another thread opened it.
+        """
+        if not self._closed:
+            _ = self.session
+            self._closed = True
+            self._stack.close()
 
     @property
     def model_id(self) -> int:
@@ -175,11 +225,12 @@ class Store:
         on_message: Callable[[str], None] = _ignore,
         on_wait: Callable[[Training, float], None] = _ignore,
         on_result: Callable[[TrainingResult], None] = _ignore,
+        early: bool = False,
     ) -> TrainingResult:
         """Freezes a snapshot of what the service has, trains on it, and waits for the version.
 
         If a training was requested before and its version has not appeared, waits for that one first; if it was for the
-        same data, its version is the result.
+        same data, its version is the result. Seven parameters: the options of the command, and its messages.
 
         Args:
             anyway: train although store and service differ.
@@ -187,6 +238,8 @@ class Store:
             wait: False returns as soon as the service has confirmed the request.
             on_message: called with messages for the user.
             on_wait: called with the training and the seconds since its request, while the training is running.
+            early: call ``again`` before the version is overdue as well, since the service does not tell when a training
+                has failed.
             on_result: called with the result. Until it has returned, the next call for the same data returns the same
                 version instead of requesting another one.
 
@@ -196,7 +249,7 @@ class Store:
             RemoteError: the service refused the training, or no version appeared in time.
             Interrupted: the user stopped the waiting; the training continues, and the next call resumes waiting.
         """
-        options = TrainingOptions(anyway, again, wait, on_message, on_wait)
+        options = TrainingOptions(anyway, again, wait, on_message, on_wait, early)
         result = run_training(self.session, self.history, self.trainer, options)
         on_result(result)
         if result.version is not None:
@@ -262,24 +315,32 @@ class Store:
         """
         return adoption.adopt(self.session, self.history.records, pairs)
 
-    def detect(
-        self, images: str | Path | Iterable[str | Path], version: str | None = None
-    ) -> Iterator[DetectionResult]:
-        """Runs a version, by default the latest, on images: files, folders, or patterns.
+    def detect(self, images: Images | Iterable[Images], version: str | None = None) -> Iterator[DetectionResult]:
+        """Runs a version, by default the latest, on images: files, folders, patterns, or the bytes of an image.
 
         The results come in the order of the images; one that cannot be processed has an ``error``. An image that the
         version was run on before costs no request.
 
         Raises:
-            AsticaSyncError: there is no such file, or no version.
+            AsticaSyncError: there is no such file, no version, or an image is neither a path nor bytes.
             RemoteError: the service cannot be reached.
         """
-        names = [images] if isinstance(images, str | Path) else images
-        return self.detect_inputs(find_inputs(map(str, names), lambda: b""), version)
+        return self.detect_inputs(_find_images([images] if isinstance(images, Images) else images), version)
 
     def detect_inputs(self, inputs: Iterable[ImageInput], version: str | None = None) -> Iterator[DetectionResult]:
         """As ``detect``, for images that need not be files."""
-        return self._scoring.detect(inputs, version)
+        return self._while_open(self._scoring.detect(inputs, version))
+
+    def _while_open(self, results: Iterator[DetectionResult]) -> Iterator[DetectionResult]:
+        """The results, as long as the store is open and the thread is its own."""
+        with contextlib.closing(results):  # type: ignore[type-var]
+            while True:
+                _ = self.session
+                try:
+                    result = next(results)
+                except StopIteration:
+                    return
+                yield result
 
     def evaluate(
         self,

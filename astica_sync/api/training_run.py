@@ -9,7 +9,7 @@ from astica_sync.core.model import Observation
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.versions.snapshot import freeze
 from astica_sync.core.versions.version import Training, Version, find_objections
-from astica_sync.errors import AsticaSyncError
+from astica_sync.errors import AsticaSyncError, Refused
 from astica_sync.local.identity import check_root
 from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.plan.status import find_status, samples_to_hold
@@ -37,6 +37,7 @@ class TrainingOptions:
     wait: bool
     on_message: Callable[[str], None]
     on_wait: Callable[[Training, float], None]
+    early: bool = False
 
 
 def run_training(
@@ -52,13 +53,14 @@ def run_training(
             check_root(session.local.layout, session.local.fs)
             training = trainer.poll().pending
             overdue = training is not None and trainer.is_overdue(training)
-            if training is not None and overdue and not options.again(training):
+            repeat = training is not None and (overdue or options.early) and options.again(training)
+            if overdue and not repeat:
                 raise AsticaSyncError(
                     "a training was requested, and no version has appeared in the time that a training may take",
                     "If the service is no longer training, repeat the request: astica-sync train --again",
                 )
-            own = training is None or overdue
-            if training is None or overdue:
+            own = training is None or repeat
+            if training is None or repeat:
                 snapshot, observation = _freeze(session, history, anyway=options.anyway)
                 # This observation may show the version that was considered lost.
                 if training is not None and trainer.record_version(observation.model, training).finished is None:
@@ -66,7 +68,7 @@ def run_training(
                 unreported = trainer.unreported()
                 if unreported is not None and unreported[0].snapshot == snapshot:
                     return TrainingResult(unreported[1], snapshot, picked_up=True)
-                training = trainer.begin(observation.model, snapshot, len(observation.samples), options.on_message)
+                training = _request(trainer, observation, snapshot, training, options)
             else:
                 options.on_message("A training that was requested before is still running")
         if not options.wait:
@@ -74,6 +76,28 @@ def run_training(
         state = trainer.wait(training, partial(options.on_wait, training))
         if own:
             return TrainingResult(state.version, training.snapshot)
+
+
+def _request(
+    trainer: Trainer, observation: Observation, snapshot: str, earlier: Training | None, options: TrainingOptions
+) -> Training:
+    """Requests the training. A refusal leaves what is known of an ``earlier`` request as it was: the service may refuse
+    because it is still at that one."""
+    try:
+        return trainer.begin(observation.model, snapshot, len(observation.samples), options.on_message)
+    except Refused as error:
+        if earlier is not None:
+            trainer.restore(earlier)
+            error.hint = (
+                "The training that was requested before may still be running; nothing was requested now. "
+                "To wait for its version: astica-sync train"
+            )
+        else:
+            error.hint = (
+                "No training was started by this command. If one is running, its version appears in: "
+                "astica-sync versions. To try again later: astica-sync train"
+            )
+        raise
 
 
 def _freeze(session: Session, history: VersionHistory, *, anyway: bool) -> tuple[str, Observation]:

@@ -7,6 +7,7 @@ SOME_FAILED = 3
 REFUSED = 4
 DIFFERENCES = 5
 INTERRUPTED = 130
+PIPE_CLOSED = 141
 
 EXIT_CODES = {
     DONE: "done",
@@ -16,4 +17,5 @@ EXIT_CODES = {
     REFUSED: "refused by a guard; nothing was removed",
     DIFFERENCES: "differences found (pull-status --exit-code)",
     INTERRUPTED: "interrupted; the state is saved",
+    PIPE_CLOSED: "the reader of the output has ended, as head does; the rest was not printed",
 }

@@ -13,7 +13,7 @@ import click
 
 from astica_sync import __version__
 from astica_sync.cli.command_group import LazyCommandGroup, global_flags
-from astica_sync.cli.exit_codes import ERROR, EXIT_CODES, INTERRUPTED, USAGE
+from astica_sync.cli.exit_codes import DONE, ERROR, EXIT_CODES, INTERRUPTED, PIPE_CLOSED, USAGE
 from astica_sync.cli.render.messages import print_error
 from astica_sync.cli.render.text import safe
 from astica_sync.errors import AsticaSyncError
@@ -99,7 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     _disable_core_dumps()
     gc.set_threshold(*GC_THRESHOLDS)
     code = run(arguments)
-    _flush_output()
+    if _flush_output() and code == DONE:
+        code = PIPE_CLOSED
     # The process ends here. A last search for cycles would take an eighth of a short command.
     gc.freeze()
     sys.exit(code)
@@ -117,18 +118,24 @@ def _use_utf8_names() -> None:
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 - the same program
 
 
-def _flush_output() -> None:
-    """Flushes both streams. Where that fails, their rest goes to the null device: Python would otherwise try again at
-    exit, and replace the exit code with its own."""
+def _flush_output() -> bool:
+    """Flushes both streams; whether the reader of one of them has gone.
+
+    Where that fails, their rest goes to the null device: Python would otherwise try again at exit, and replace the exit
+    code with its own.
+    """
+    closed = False
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
                 stream.flush()
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            closed = closed or isinstance(error, BrokenPipeError)
             with contextlib.suppress(OSError, ValueError):
                 null = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(null, stream.fileno())
                 os.close(null)
+    return closed
 
 
 def _disable_core_dumps() -> None:
@@ -142,6 +149,7 @@ def _disable_core_dumps() -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code; every message is already printed."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    streams = sys.stdout, sys.stderr
     try:
         result: Any = cli.main(given, prog_name="astica-sync", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -156,9 +164,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("\nastica-sync: interrupted; what was done is saved", err=True)
         return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return ERROR
+    except SystemExit:
+        # Where the output is closed, click replaces the streams and ends the program.
+        if sys.stdout is streams[0]:
+            raise
+        sys.stdout, sys.stderr = streams
+        return PIPE_CLOSED
     except AsticaSyncError as error:
         if "--debug" in given:
             raise

@@ -54,6 +54,10 @@ class Switches:
     )
     version_form: str = _choice("the form of a version name: 1001_20001 or 20230710_212503", "number", "date")
     confidence: str = _choice('the form of a confidence: "97.5", 97.5 or "97.5%"', "string", "number", "percent")
+    training: str = _choice(
+        "whether a training makes a version, fails without a version, or is refused", "works", "fails", "refused"
+    )
+    training_time: float = _setting("seconds that a training takes at least", 0.0)
     urls: str = _choice("whether an https URL as input is refused or fetched", "refused", "fetched")
     view_lag: float = _setting("seconds until a view shows a change", 0.0)
     sample_list_lag: float = _setting("seconds that the lists of a view are behind its counts", 0.0)
@@ -69,6 +73,8 @@ class Switches:
                 raise ValueError(f"switch {one.name} is one of {', '.join(choices)}, not {value!r}")
         if min(self.view_lag, self.sample_list_lag, self.list_lag) < 0:
             raise ValueError("a lag cannot be negative")
+        if self.training_time < 0:
+            raise ValueError("switch training_time cannot be negative")
         if self.uid_length is not None and self.uid_length < 1:
             raise ValueError("switch uid_length is at least 1")
 
@@ -96,7 +102,13 @@ def _read_length(text: str) -> int | None:
     return None if text.strip().lower() in ("", "none", "all") else int(text)
 
 
-_READERS: dict[str, Any] = {"view_lag": float, "sample_list_lag": float, "list_lag": float, "uid_length": _read_length}
+_READERS: dict[str, Any] = {
+    "view_lag": float,
+    "sample_list_lag": float,
+    "list_lag": float,
+    "training_time": float,
+    "uid_length": _read_length,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,6 +208,12 @@ class Trainer:
             if _same(self.pending(), training):
                 self.journal.set_meta(PENDING, None)
 
+    def restore(self, training: Training) -> None:
+        """Records again a training that was given up for a request which was then refused."""
+        with self.journal.commit():
+            if self.pending() is None:
+                self.journal.set_meta(PENDING, asdict(training))
+
     def _finish(self, training: Training) -> None:
         with self.journal.commit():
             if _same(self.pending(), training):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from astica_sync import Store
+from astica_sync import Client, Store
 from astica_sync.api.training_run import TrainingResult
 from astica_sync.core.model import ModelInfo
 from astica_sync.core.versions.version import Training
@@ -386,3 +386,51 @@ def test_push_as_is_guarded_and_a_dry_run_shows_its_requests(
     assert (len(plan.json["remove"]), plan.json["requests"]) == (12, 12)
     assert shell("push", "--as", first, "--store", store).code == 4
     assert len(sandbox.samples(1001)) == 17
+
+
+def test_a_training_that_failed_can_be_requested_again_at_once(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
+) -> None:
+    sandbox.set_switches(training="fails")
+    assert shell("train", "--no-wait", "--store", store).code == 0
+    sandbox.wait_for_training()
+    sandbox.set_switches(training="works")
+    ran = shell("train", "--again", "--store", store)
+    assert ran.code == 0, ran.err
+    assert sandbox.versions(model_id) == [ran.out.strip()]
+    assert len(sandbox.requests_of("model_train")) == 2
+
+
+def test_a_training_that_is_still_running_is_not_lost_when_another_one_is_refused(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
+) -> None:
+    sandbox.set_switches(training_time=4.0)
+    assert shell("train", "--no-wait", "--store", store).code == 0
+    ran = shell("train", "--again", "--store", store)
+    assert ran.code == 1 and "already in progress" in ran.err
+    assert "may still be running" in ran.err and "push" not in ran.err
+    assert pending(store) is not None
+    sandbox.wait_for_training()
+    ran = shell("train", "--store", store)
+    assert ran.code == 0, ran.err
+    assert sandbox.versions(model_id) == [ran.out.strip()]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"), [({"training": "refused"}, "not available"), ({"training_time": 4.0}, "already in progress")]
+)
+def test_a_refused_training_says_what_is_known_and_what_to_do(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, changes: dict[str, object], text: str
+) -> None:
+    sandbox.set_switches(**changes)
+    if "training_time" in changes:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in shell.environ.items():
+                patch.setenv(name, value)
+            with Client() as client:
+                client.train(model_id)
+    ran = shell("train", "--store", store)
+    assert ran.code == 1 and text in ran.err
+    assert "No training was started by this command" in ran.err and "astica-sync versions" in ran.err
+    assert "--retry" not in ran.err
+    assert pending(store) is None

@@ -24,7 +24,7 @@ PRINT_EVERY = 15.0
 @click.command("train")
 @store_option
 @click.option("--anyway", is_flag=True, help="Train although the service is not in sync with the store.")
-@click.option("--again", is_flag=True, help="Request again when the version of an earlier request is overdue.")
+@click.option("--again", is_flag=True, help="Request again, as the training that was requested before has failed.")
 @click.option("--no-wait", is_flag=True, help="Start the training and return immediately.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def train(store: Path | None, anyway: bool, again: bool, no_wait: bool, as_json: bool) -> int:
@@ -32,7 +32,8 @@ def train(store: Path | None, anyway: bool, again: bool, no_wait: bool, as_json:
 
     Refuses while the service is not in sync with the store, so that a version is made of the data you see. The exact
     data is kept as a snapshot. Ctrl-C stops the waiting and not the training; the next train or versions command
-    continues with it.
+    continues with it. The service does not tell when a training fails: no version appears. With --again it is requested
+    again at once, which the service refuses while it is still training.
 
     \b
     astica-sync train
@@ -64,6 +65,7 @@ def train(store: Path | None, anyway: bool, again: bool, no_wait: bool, as_json:
                 on_message=print_note,
                 on_wait=progress.waited,
                 on_result=deliver,
+                early=again,
             )
         except Interrupted as stop:
             raise Interrupted(
@@ -108,6 +110,8 @@ class _Progress:
             "5 to 10 min are usual" if takes <= USUAL_SECONDS else f"about {duration(takes)} at 100 ms for each sample"
         )
         text = f"Training on {number(training.samples, 'sample')} for {duration(seconds)}; {usual}"
+        if seconds > max(takes, USUAL_SECONDS):
+            text += "; it may have failed, which the service does not tell: Ctrl-C, then astica-sync train --again"
         if self._terminal:
             click.echo(f"\r\033[K{text}", nl=False, err=True)
         elif self._printed_at is None or seconds - self._printed_at >= PRINT_EVERY:

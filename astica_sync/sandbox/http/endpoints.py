@@ -111,7 +111,7 @@ class CallHandler:
         return OK
 
     def _train(self, fields: Fields) -> bytes:
-        self.trainer.start(_id(fields, "model_id"), self.switches.version_form)
+        self.trainer.start(_id(fields, "model_id"), self.switches)
         return OK
 
     def _remove_sample(self, fields: Fields) -> bytes:

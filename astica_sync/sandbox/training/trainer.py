@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from astica_sync.sandbox.account import Account, NotFound
 from astica_sync.sandbox.images import BadInput, open_image
+from astica_sync.sandbox.options import Switches
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -40,14 +41,15 @@ class BackgroundTrainer:
         for version_id, model_id, name in account.rows(
             "SELECT id, model_id, name FROM versions WHERE state = 'training' ORDER BY id"
         ):
-            self._begin(version_id, model_id, name)
+            self._begin(version_id, model_id, name, Switches())
 
-    def start(self, model_id: int, version_form: str) -> str:
+    def start(self, model_id: int, switches: Switches) -> str:
         """Starts the training of a new version and returns its name.
 
         Raises:
             NotFound: there is no such model.
-            CannotTrain: fewer than two classes with samples, or the model is being trained.
+            CannotTrain: fewer than two classes with samples, or the model is being trained, or the switch ``training``
+                refuses.
         """
         account = self._account
         with account.change() as db:
@@ -58,15 +60,17 @@ class BackgroundTrainer:
                 raise CannotTrain("A model can be trained after adding at least two different classes")
             if account.rows("SELECT 1 FROM versions WHERE model_id = ? AND state = 'training'", model_id):
                 raise CannotTrain("Training is already in progress")
+            if switches.training == "refused":
+                raise CannotTrain("Training is not available at the moment")
             now = account.now()
             ((last,),) = account.rows("SELECT seq FROM sqlite_sequence WHERE name = 'versions'")
-            name = f"{model_id}_{last + 1}" if version_form == "number" else self._free_date(now)
+            name = f"{model_id}_{last + 1}" if switches.version_form == "number" else self._free_date(now)
             version_id = db.execute(
                 "INSERT INTO versions (model_id, name, state, started) VALUES (?, ?, 'training', ?)",
                 (model_id, name, now),
             ).lastrowid
         assert version_id is not None
-        self._begin(version_id, model_id, name)
+        self._begin(version_id, model_id, name, switches)
         return name
 
     def _free_date(self, now: float) -> str:
@@ -77,15 +81,15 @@ class BackgroundTrainer:
                 return name
             now += 1
 
-    def _begin(self, version_id: int, model_id: int, name: str) -> None:
+    def _begin(self, version_id: int, model_id: int, name: str, switches: Switches) -> None:
         thread = threading.Thread(
-            target=self._run, args=(version_id, model_id, name), name=f"training {name}", daemon=True
+            target=self._run, args=(version_id, model_id, name, switches), name=f"training {name}", daemon=True
         )
         with self._lock:
             self._threads = [*(one for one in self._threads if one.is_alive()), thread]
         thread.start()
 
-    def _run(self, version_id: int, model_id: int, name: str) -> None:
+    def _run(self, version_id: int, model_id: int, name: str, switches: Switches) -> None:
         from astica_sync.sandbox.training.classifier import Classifier
 
         try:
@@ -93,12 +97,19 @@ class BackgroundTrainer:
                 features, labels = self._gather(model_id)
                 if self._stopping.is_set():
                     return
+                if self._stopping.wait(switches.training_time):
+                    return
+                if switches.training == "fails":
+                    raise CannotTrain("the switch training lets each training fail")
                 classifier = Classifier.train(features, labels)
                 path = self._account.versions_folder / f"{name}.npz"
                 part = path.with_suffix(".part")
                 classifier.save(part)
                 part.replace(path)
                 state = "ready"
+        except CannotTrain as error:
+            _log.warning("training %s failed: %s", name, error)
+            state = "failed"
         except Exception:  # noqa: BLE001 - this version has failed, the sandbox continues
             if self._stopping.is_set():
                 return
