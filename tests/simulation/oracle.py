@@ -103,6 +103,8 @@ class Sending:
     proof: str = "unknown"
     gone: bool = False
     forgotten: bool = False
+    removal: "Removal | None" = None
+    """What was removed before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +284,8 @@ class Oracle:
             mine = next(sending for sending in reversed(sendings) if sending.run == run.run_id)
             if not_done:
                 sendings[:] = mine.before
+                if mine.removal is not None:
+                    self.book(run.store).removals.setdefault(fields["uid"], mine.removal)
             else:
                 mine.proof = reply.proof
             if reply.proof == "done":
@@ -407,15 +411,20 @@ class Oracle:
                 )
         # What was sent before is settled: a view of the right moment lacks it.
         sending = Sending(world.time, run.run_id, run.wall_offset, book.sendings.get(uid, []))
+        sending.removal = book.removals.pop(uid, None)
         book.sendings[uid] = [sending]
-        book.removals.pop(uid, None)
 
     def _is_removed_since(self, book: Ledger, notes: Notes, uid: str, before: Sending) -> bool:
         """Whether the sample that was sent was shown, removed for sure, and a view since then shows that."""
         removal = book.removals.get(uid)
         if removal is None or before.proof != "done" or before.at > removal.at:
             return False
-        return any(view.asked >= removal.at and not removal.ids & view.by_id.keys() for view in notes.views)
+        # An id that was given again may be another sample's.
+        return any(
+            view.asked >= removal.at
+            and not any(seen.uid == uid for seen in view.by_id.values() if seen.sample_id in removal.ids)
+            for view in notes.views
+        )
 
     def _removal_leaves(self, run: "Run", notes: Notes, sample_id: int) -> None:
         view = notes.view
