@@ -67,13 +67,18 @@ def make_private_folder(folder: Path) -> None:
         ConfigError: the folder is a link or belongs to another user.
         OSError: it cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.suppress(FileExistsError):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700)
+        give_to_owner_of_folder(folder, folder)
     status = folder.lstat()
     if stat.S_ISLNK(status.st_mode):
         raise ConfigError(
             f"{folder} is a symbolic link, and writing through it would change other files",
             f"Remove it; a new folder is made: rm {shlex.quote(str(folder))}",
         )
+    if not stat.S_ISDIR(status.st_mode):
+        raise ConfigError(f"{folder} is not a folder", f"Remove it: rm {shlex.quote(str(folder))}")
     owner = foreign_owner(status)
     if owner is not None:
         raise ConfigError(

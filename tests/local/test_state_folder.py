@@ -425,3 +425,17 @@ def test_the_users_folder_is_nobody_elses(tmp_path: Path) -> None:
     os.chown(folder, OTHER, OTHER)
     with pytest.raises(ConfigError, match=f"belongs to user id {OTHER}"):
         file_owner.make_private_folder(folder)
+
+
+@needs_root
+def test_under_sudo_the_users_folder_is_made_for_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUDO_UID", str(OTHER))
+    os.chown(tmp_path, OTHER, OTHER)
+    file_owner.make_private_folder(tmp_path / "state")
+    assert (tmp_path / "state").stat().st_uid == OTHER
+
+
+def test_a_file_in_place_of_the_users_folder_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+    with pytest.raises(ConfigError, match="is not a folder"):
+        file_owner.make_private_folder(tmp_path / "state")
