@@ -53,7 +53,9 @@ def run_training(
             check_root(session.local.layout, session.local.fs)
             training = trainer.poll().pending
             overdue = training is not None and trainer.is_overdue(training)
-            repeat = training is not None and (overdue or options.early) and options.again(training)
+            repeat = (
+                training is not None and (overdue or (options.early and training.answered)) and options.again(training)
+            )
             if overdue and not repeat:
                 raise AsticaSyncError(
                     "a training was requested, and no version has appeared in the time that a training may take",

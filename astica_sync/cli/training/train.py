@@ -33,7 +33,7 @@ def train(store: Path | None, anyway: bool, again: bool, no_wait: bool, as_json:
     Refuses while the service is not in sync with the store, so that a version is made of the data you see. The exact
     data is kept as a snapshot. Ctrl-C stops the waiting and not the training; the next train or versions command
     continues with it. The service does not tell when a training fails: no version appears. With --again it is requested
-    again at once, which the service refuses while it is still training.
+    again, at once if the service had confirmed the request; it refuses while it is still training.
 
     \b
     astica-sync train
