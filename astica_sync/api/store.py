@@ -238,7 +238,7 @@ class Store:
             wait: False returns as soon as the service has confirmed the request.
             on_message: called with messages for the user.
             on_wait: called with the training and the seconds since its request, while the training is running.
-            early: call ``again`` before the version is overdue as well, if the service has confirmed the earlier request:
+            early: call ``again`` before the version is overdue as well, if the service has confirmed the request:
                 it does not tell when a training has failed.
             on_result: called with the result. Until it has returned, the next call for the same data returns the same
                 version instead of requesting another one.
