@@ -118,11 +118,12 @@ class Loss:
 
 @dataclass(slots=True)
 class Removal:
-    """The removals of one sample that the service confirmed since it was last sent or adopted: which ids, and when the
-    last of them."""
+    """The removals of one sample that the service confirmed since it was last sent or adopted: which ids, when the last
+    of them, and when the plan was made that named them."""
 
     ids: set[int] = field(default_factory=set)
     at: float = 0.0
+    planned: float = 0.0
 
 
 @dataclass(slots=True)
@@ -309,6 +310,7 @@ class Oracle:
             removal = self.book(run.store).removals.setdefault(view.by_id[sample_id].uid, Removal())
             removal.ids.add(sample_id)
             removal.at = self.world.time
+            removal.planned = run.oracle_notes.planned_at
 
     def _respects_refusal(self, run: "Run") -> None:
         """A watcher whose key was refused requests nothing until the user changes something."""
@@ -610,7 +612,7 @@ class Oracle:
                 continue
             if any(uid in self._expected(other) for other in self.stores if other is not store):
                 continue
-            if uid in book.removals and sample.made > book.removals[uid].at - self.service.switches.lag - 1.0:
+            if uid in book.removals and sample.made > book.removals[uid].planned - self.service.switches.lag - 1.0:
                 # A second execution of an upload whose sample was shown and has been removed for sure, at a moment when
                 # no view had shown the second one.
                 continue

@@ -22,6 +22,8 @@ from astica_sync.core.plan.plan import Plan, RemoveSample, Upload
 
 MEMORY_SECONDS = 24 * 3600.0
 """How long a removal counts against the allowance."""
+LOSSES = (RemovalReason.ABSENT, RemovalReason.NOT_IN_VERSION)
+"""The reasons of the removals that count: the sample is nowhere in the store, or in the version that is pushed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ def check_repeats(plan: Plan, allowance: Allowance) -> list[Refusal]:
 
 def _counted(recent: int, removals: Sequence[RemoveSample]) -> int:
     """What was removed before counts against files that are gone; moves alone are judged by themselves."""
-    return recent if any(removal.why is RemovalReason.ABSENT for removal in removals) else 0
+    return recent if any(removal.why in LOSSES for removal in removals) else 0
 
 
 def _and_before(recent: int, removals: Sequence[RemoveSample]) -> str:

@@ -265,15 +265,17 @@ class Journal:
         )
         return next(self._read(query, (), lambda row: float(row[0])), None)
 
-    def removals_since(self, since: float, reason: str) -> dict[str, int]:
-        """How many samples were removed for this reason at ``since`` or later, by class title. Reads back to that time
-        alone."""
+    def removals_since(self, since: float, reasons: Sequence[str]) -> dict[str, int]:
+        """How many samples were removed for these reasons at ``since`` or later, by class title. Reads back to that
+        time alone."""
+        places = ", ".join("?" * len(reasons))
         query = (
-            "SELECT class, count(*) FROM history"
+            "SELECT class, count(*) FROM history"  # noqa: S608
             " WHERE id > coalesce((SELECT id FROM history WHERE at < ? ORDER BY id DESC LIMIT 1), 0)"
-            " AND action IN ('remove', 'remove-class') AND outcome = 'done' AND reason = ? GROUP BY class"
+            " AND action IN ('remove', 'remove-class') AND outcome = 'done'"
+            f" AND reason IN ({places}) GROUP BY class"
         )
-        return dict(self._read(query, (since, reason), lambda row: (str(row[0]), int(row[1]))))
+        return dict(self._read(query, (since, *reasons), lambda row: (str(row[0]), int(row[1]))))
 
     def events_of(self, uids: Sequence[str]) -> Iterator[Event]:
         """The events of some samples, oldest first; reads the whole history."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from astica_sync.clock import Clock
 from astica_sync.core.model import ALL_READABLE, LocalSample, Observation, Problem
 from astica_sync.core.observation.sample_size import fits
-from astica_sync.core.plan.decision import RemovalReason
 from astica_sync.core.plan.guard import (
+    LOSSES,
     MEMORY_SECONDS,
     NO_REMOVALS,
     RecentRemovals,
@@ -34,6 +34,10 @@ from astica_sync.sync.session import LocalSide, Session, VersionTarget
 
 UIDS_PROVEN = "uids_proven"
 """The journal's key for whether an observation has shown that the service keeps our uids whole."""
+SIZES_SHOWN = "sizes_shown"
+"""The journal's key for whether the service has shown the size of the first upload as it was."""
+ENOUGH_OTHERS = 3
+"""How many samples have to show another size until sizes decide nothing."""
 PROVING_MARKS = 50
 """How many samples are looked at to see how the service shows their sizes."""
 FOLLOWS = "follows"
@@ -151,7 +155,7 @@ def _recent_removals(session: Session, plan: Plan) -> RecentRemovals:
     if not plan.removed:
         return NO_REMOVALS
     since = session.runtime.clock.now() - MEMORY_SECONDS
-    return RecentRemovals(session.local.journal.removals_since(since, str(RemovalReason.ABSENT)))
+    return RecentRemovals(session.local.journal.removals_since(since, [str(why) for why in LOSSES]))
 
 
 def samples_to_hold(local: LocalSide, model_id: int, target: VersionTarget | None) -> Iterable[LocalSample]:
@@ -191,7 +195,10 @@ def _find_file_at(local: LocalSide) -> Callable[[str], FileAt | None]:
 
 def sees_sizes(local: LocalSide, observation: Observation) -> bool | None:
     """Whether the service shows the sizes of the images that this store has sent as they are; None where it shows none
-    of them. A service may change images, so some samples are looked at, and most of them decide."""
+    of them. The first upload of the store has shown it, or else most of some samples: a service may change images."""
+    known = local.journal.get_meta(SIZES_SHOWN)
+    if known is not None:
+        return bool(known)
     size_of, decimals = find_size_of(local), observation.size_decimals
     found = []
     for mark in local.journal.sent_marks(PROVING_MARKS):
@@ -199,7 +206,11 @@ def sees_sizes(local: LocalSide, observation: Observation) -> bool | None:
         shown = [one for one in samples_of(observation)([mark.content]) if one.uid == mark.uid and one.size]
         if size is not None and shown:
             found.append(any(fits(size, sample.size, decimals) for sample in shown))
-    return found.count(True) * 2 > len(found) if found else None
+    fitting = found.count(True)
+    if fitting * 2 > len(found):
+        return True
+    # Fewer may have been made elsewhere, before what this store has sent is shown.
+    return False if len(found) - fitting >= ENOUGH_OTHERS else None
 
 
 def find_size_of(local: LocalSide) -> Callable[[str], int | None]:

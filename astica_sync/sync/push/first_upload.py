@@ -5,6 +5,7 @@ can no longer be distinguished, that must be known before more than one request 
 """
 
 from astica_sync.core.model import CONTENT_LENGTH, Observation, RemoteSample, fold_title
+from astica_sync.core.observation.sample_size import fits
 from astica_sync.core.plan.plan import Plan, Upload
 from astica_sync.core.plan.subset import after_uploads, first_upload_only
 from astica_sync.errors import AsticaSyncError, Refused, RemoteError
@@ -13,7 +14,7 @@ from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.apply.circuit_breaker import CircuitBreaker
 from astica_sync.sync.apply.result import ApplyResult
 from astica_sync.sync.plan.observe import observe
-from astica_sync.sync.plan.status import UIDS_PROVEN
+from astica_sync.sync.plan.status import SIZES_SHOWN, UIDS_PROVEN
 from astica_sync.sync.session import Session
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
@@ -92,8 +93,13 @@ def prove_uids(session: Session, before: Observation, upload: Upload) -> None:
             for sample in observation.samples
             if sample.sample_id not in known and fold_title(sample.class_title) == title
         ]
-        if any(sample.uid == upload.uid for sample in new):
-            session.local.journal.set_meta(UIDS_PROVEN, True)
+        sizes = [sample.size for sample in new if sample.uid == upload.uid]
+        if sizes:
+            with session.local.journal.commit():
+                session.local.journal.set_meta(UIDS_PROVEN, True)
+                if any(sizes):
+                    shown = any(fits(upload.size, size, observation.size_decimals) for size in sizes if size)
+                    session.local.journal.set_meta(SIZES_SHOWN, shown)
             return
         overdue = clock.now() >= give_up
         for sample in new:
