@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from astica_sync.errors import NotAnObservation
 from tests.simulation.account import Account, Terms
 from tests.simulation.network import Faults
+from tests.simulation.training import waits_for_version
 from tests.simulation.world import Process
 
 if TYPE_CHECKING:
@@ -153,6 +154,34 @@ def stranger(play: "Play", store: "Store", draw: random.Random) -> None:
     play.service.switches.lag = lag
 
 
+def overtaken(play: "Play", store: "Store", draw: random.Random) -> None:
+    """Before anybody looks at a training, another user adds a sample and trains as well."""
+    account = play.service.account
+    if account is None:
+        return
+    for each in play.stores:
+        _calm(play, each)
+    for number, title in enumerate(("Crate", "Flask")):
+        play.users.write(store, f"{title}/{FIRST_IMAGE + 60}.png", FIRST_IMAGE + 60 + number)
+    store.faults, faults = Faults(), store.faults
+    _run(play, store, draw, "push", consent=True)
+    begun = len(account.trainings)
+    seed = next(seed for seed in iter(lambda: draw.getrandbits(48), None) if not waits_for_version(seed))
+    run = store.start(seed, "train")
+    play.runs.append(run)
+    play.wait_for(run)
+    if len(account.trainings) == begun + 1:
+        play.service.add("Crate", "", "web", size=0.25)
+        theirs = account.train(None, extra=True)
+        play.world.tell("another user adds a sample and trains on the vendor's page")
+        play.world.run_until(theirs.finished + account.terms.lag + play.service.switches.lag + 1.0)
+        run = _run(play, store, draw, "versions")
+        for name, date, snapshot in play.oracle.versions.records(store):
+            if (name, date) == theirs.key(account.terms.shows) and snapshot is not None:
+                play.world.violate(2, f"{run.name} takes the version {theirs.name} of another user for its own")
+    store.faults = faults
+
+
 @contextlib.contextmanager
 def _account(play: "Play", seed: int) -> Iterator[Account]:
     """The service trains as long as this lasts."""
@@ -171,6 +200,7 @@ STORIES: dict[str, Callable[["Play", "Store", random.Random], None]] = {
     "story: ahead": ahead,
     "story: emptied": emptied,
     "story: stranger": stranger,
+    "story: overtaken": overtaken,
     "story: hurried": hurried,
 }
 

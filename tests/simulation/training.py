@@ -73,6 +73,12 @@ def run_command(command: str, run: "Run", session: Session, seed: int) -> Any:
     return None
 
 
+def waits_for_version(seed: int) -> bool:
+    """Whether the training of a run with this seed waits for its version."""
+    draw = random.Random(seed ^ 0xC0DE)
+    return [draw.random() for _ in range(3)][2] < 0.5
+
+
 def push_as(run: "Run", session: Session, seed: int, **options: Any) -> Any:
     """``push --as`` one of the versions whose data is known; nothing where there is none."""
     draw = random.Random(seed ^ 0xC0DE)

@@ -27,7 +27,7 @@ WORDS = {
 """How often each is drawn."""
 BESIDES = {"story: hurried": 0.12}
 """Words that come to the others, and how often."""
-OFF = frozenset({"story: overtaken"})
+OFF: frozenset[str] = frozenset()
 """Words that are drawn and do nothing, since the program does not hold them yet."""
 NEW_SERVICES = ("story: outlived", "story: poisoned")
 """Stories with trainings of their own, for walks without any."""

@@ -109,10 +109,6 @@ PLAN_MUTANTS = (
         with_facts(replacement_pending=""),
     ),
     mutant("bad samples are tried again", with_facts(failed_before=False), quick=1000),
-    mutant(
-        "a sample of another size is ours",
-        replace("astica_sync.core.observation.sample_size:fits", lambda size, megabytes, decimals: True),
-    ),
     mutant("unmanaged samples are removed", wrap(PLAN + "_take", unmanaged_are_removed), quick=300),
     mutant("extras are not dropped", wrap(DECISION + "_remove_extras", no_extras)),
     mutant("of extras the highest id is kept", wrap(DECISION + "_remove_extras", keep_the_highest)),

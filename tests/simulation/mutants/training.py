@@ -108,6 +108,10 @@ TRAINING_MUTANTS = (
     ),
     mutant("a version is tied to the newest snapshot", version_of(newest)),
     mutant("a version is tied to the data of the one before", version_of(one_before)),
+    mutant(
+        "a version of another user is tied to the data of ours",
+        replace("astica_sync.api.version_data:check_data", lambda session, history, training, model: ""),
+    ),
     mutant("a version is tied to no data", version_of(lambda records, snapshot: None), quick=100),
     mutant(
         "a training is asked for again after a lost answer",
