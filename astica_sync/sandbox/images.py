@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 20_000_000
 """20 MB, as on the vendor's vision pages."""
 
+MAX_TEXT_BYTES = 64 << 20
+
 MAX_SIDE = 16_000
 """Pixels, as on the vendor's vision pages."""
 
@@ -115,8 +117,8 @@ def open_image(content: bytes) -> "Image.Image":
     """
     from PIL import Image, PngImagePlugin
 
-    # Text and profiles of a PNG are no part of the picture, and may be as long as the image.
-    PngImagePlugin.MAX_TEXT_CHUNK = MAX_BYTES
+    # Text and profiles of a PNG are no part of the picture, and may be longer than the image.
+    PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = MAX_TEXT_BYTES
     try:
         image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
         if max(image.size) > MAX_SIDE:
