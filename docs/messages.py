@@ -12,7 +12,7 @@ ROOT = "AsticaSyncError"
 
 REASONS_IN = (
     "local/image/format.py",
-    "local/scan/directory_diff.py",
+    "local/scan/changed_files.py",
     "local/scan/file_hash.py",
     "local/scan/scanner.py",
     "sync/push/overwritten_samples.py",

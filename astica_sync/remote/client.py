@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from astica_sync.clock import Clock
 from astica_sync.core.model import LARGEST_ID, ModelInfo, Observation
-from astica_sync.core.observation.uid_repair import UidRepair
+from astica_sync.core.observation.cut_uids import UidRepair
 from astica_sync.errors import OutcomeUnknown, Refused
 from astica_sync.remote.http_exchange import Answer, ExchangeLimits, HttpClient
 from astica_sync.remote.request_body import RequestBody

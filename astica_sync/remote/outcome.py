@@ -16,7 +16,7 @@ from astica_sync.errors import (
     RemoteError,
     Unreachable,
 )
-from astica_sync.remote.echoes import LONGEST_READ, plain, without_echoes, without_key
+from astica_sync.remote.echoed_text import LONGEST_READ, plain, without_echoes, without_key
 from astica_sync.remote.http_exchange import Answer, NoAnswer
 from astica_sync.remote.responses import Status, parse_status
 from astica_sync.secret import Secret

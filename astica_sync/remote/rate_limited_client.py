@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from astica_sync.clock import Clock, local_time
 from astica_sync.core.model import ModelInfo, Observation
-from astica_sync.core.observation.uid_repair import UidRepair
+from astica_sync.core.observation.cut_uids import UidRepair
 from astica_sync.core.rate_limit import Lane
 from astica_sync.errors import (
     NotAnObservation,

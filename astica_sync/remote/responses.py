@@ -14,9 +14,9 @@ import msgspec
 
 from astica_sync.core.model import LARGEST_ID, UID_LENGTH, ModelInfo, Observation, RemoteClass
 from astica_sync.core.observation.bounds import LARGEST_SIZE, LONGEST_TEXT, bounded_date, bounded_size, bounded_text
+from astica_sync.core.observation.cut_uids import UidRepair
 from astica_sync.core.observation.sample_size import decimals_of_view
 from astica_sync.core.observation.sample_table import DuplicateSampleId, SampleTable
-from astica_sync.core.observation.uid_repair import UidRepair
 from astica_sync.core.versions.confidence import Confidence
 from astica_sync.errors import CountsDiffer, NotAnObservation
 

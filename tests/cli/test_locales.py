@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from astica_sync.core.model import make_scope
-from astica_sync.local.scan.directory_diff import class_title_of
+from astica_sync.local.scan.changed_files import class_title_of
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, fill, in_store, on_service
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from astica_sync.cli.render.sd_notify import SystemdNotifier
 from astica_sync.cli.render.watch_output import DesktopOutput, JsonWatchOutput
+from astica_sync.cli.service.sd_notify import SystemdNotifier
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw

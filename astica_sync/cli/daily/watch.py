@@ -120,7 +120,7 @@ def watch(
 def _watch(
     layouts: Sequence[Layout], output: "WatchOutput", poll: bool, metrics: int | None, metrics_file: Path | None
 ) -> int:
-    from astica_sync.cli.render.sd_notify import SystemdNotifier
+    from astica_sync.cli.service.sd_notify import SystemdNotifier
     from astica_sync.clock import SystemClock, Wake
     from astica_sync.sync.watch.main_loop import run_watchers
     from astica_sync.sync.watch.supervisor import StoreOpener, Supervisor

@@ -16,7 +16,7 @@ from astica_sync.local.db.index import File, Folder, Index
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.identity import check_root
 from astica_sync.local.layout import STATE_DIR, Layout
-from astica_sync.local.scan.directory_diff import DirectoryDiff, above_of, class_title_of, diff_directory, find_tops
+from astica_sync.local.scan.changed_files import DirectoryDiff, above_of, class_title_of, diff_directory, find_tops
 from astica_sync.local.scan.directory_digest import DirectoryListing, directory_stamp, list_directory, list_names
 from astica_sync.local.scan.file_hash import FileHash, HashOutcome, unreadable_reason
 from astica_sync.local.scan.ignore import Ignore

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from astica_sync.clock import Clock
 from astica_sync.core.model import Observation, RemoteSample, content_of, is_uid
+from astica_sync.core.observation.cut_uids import UidRepair
 from astica_sync.core.observation.sample_size import fits
-from astica_sync.core.observation.uid_repair import UidRepair
 from astica_sync.core.rate_limit import Lane
 from astica_sync.core.versions.matching import find_unproven, rename_adopted
 from astica_sync.errors import GuardRefused, NoSuchModel, OutcomeUnknown, RemoteError

@@ -4,7 +4,7 @@ The journal is written before each request and after each answer.
 """
 
 from astica_sync.core.plan.plan import Plan
-from astica_sync.core.plan.subset import with_confirmed_places
+from astica_sync.core.plan.plan_subset import with_confirmed_places
 from astica_sync.sync.apply.adoption import adopt_samples, forget_marks
 from astica_sync.sync.apply.circuit_breaker import CircuitBreaker
 from astica_sync.sync.apply.class_removal import remove_classes

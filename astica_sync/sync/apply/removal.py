@@ -14,7 +14,7 @@ from astica_sync.core.plan.plan import RemoveSample
 from astica_sync.core.rate_limit import Lane
 from astica_sync.errors import BackupDamaged, Outcome, OutcomeUnknown, Refused, RemoteError, StoreError
 from astica_sync.local.db.journal import Journal
-from astica_sync.local.scan.directory_diff import class_title_of
+from astica_sync.local.scan.changed_files import class_title_of
 from astica_sync.local.scan.recheck_absence import is_still_absent
 from astica_sync.remote.rate_limiter import Permit
 from astica_sync.sync.apply.history_events import event_of

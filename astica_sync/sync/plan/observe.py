@@ -5,7 +5,7 @@ import json
 from dataclasses import replace
 
 from astica_sync.core.model import Observation, content_of
-from astica_sync.core.observation.uid_repair import UidRepair
+from astica_sync.core.observation.cut_uids import UidRepair
 from astica_sync.core.rate_limit import Lane
 from astica_sync.core.versions.matching import rename_adopted
 from astica_sync.errors import CountsDiffer, NotAnObservation, StoreError

@@ -8,8 +8,8 @@ from astica_sync.clock import Clock
 from astica_sync.core.model import Problem
 from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.plan import Plan
+from astica_sync.core.plan.plan_subset import left_out, without_lost
 from astica_sync.core.plan.similar_titles import NearTitle
-from astica_sync.core.plan.subset import left_out, without_lost
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.db.journal import Journal
 from astica_sync.local.identity import check_root

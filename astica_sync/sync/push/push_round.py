@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from astica_sync.core.plan.guard import Allowance, Refusal
 from astica_sync.core.plan.plan import Plan
+from astica_sync.core.plan.plan_subset import after_uploads, with_confirmed_removals, without_repeats, without_uploads
 from astica_sync.core.plan.similar_titles import NearTitle
-from astica_sync.core.plan.subset import after_uploads, with_confirmed_removals, without_repeats, without_uploads
 from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.apply.result import ApplyResult, FailedSample
 from astica_sync.sync.plan.observe import pause_before_look

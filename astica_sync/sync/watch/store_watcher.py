@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from astica_sync.core.model import content_of, make_scope, make_uid
 from astica_sync.core.observation.content_hash_set import ContentHashSet
 from astica_sync.core.plan.plan import Held, Plan, Upload, Waiting
+from astica_sync.core.plan.plan_subset import with_uploads
 from astica_sync.core.plan.planner import PlanContext
 from astica_sync.core.plan.similar_titles import NearTitle, find_near_titles
-from astica_sync.core.plan.subset import with_uploads
 from astica_sync.core.watch.changed_image import ChangedImage, Observed, decide_changed_image, left_to_do
 from astica_sync.core.watch.debounce import Debouncer
 from astica_sync.core.watch.scheduler import Scheduler, WatchAction
@@ -25,7 +25,7 @@ from astica_sync.core.watch.watch_status import MAX_WAITS
 from astica_sync.errors import Interrupted, StoreBusy, StoreError
 from astica_sync.local.filesystem import signature
 from astica_sync.local.identity import check_root
-from astica_sync.local.scan.directory_diff import class_title_of
+from astica_sync.local.scan.changed_files import class_title_of
 from astica_sync.local.scan.scanner import Scan, ScanOptions, scan_store
 from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.apply.result import ApplyResult

@@ -132,7 +132,7 @@ APPLY_MUTANTS = (
     mutant("one look instead of two", replace(REMOVAL + "recheck_absence", lambda local, removal: True)),
     mutant(
         "the old place goes before the new one is confirmed",
-        replace("astica_sync.core.plan.subset:with_confirmed_places", lambda plan, confirmed: plan),
+        replace("astica_sync.core.plan.plan_subset:with_confirmed_places", lambda plan, confirmed: plan),
     ),
     mutant("consent is kept for other samples", replace(ROUND + "is_agreed", lambda named, agreed: bool(agreed))),
     mutant("class_remove without a view of its moment", ANY_CLASS),

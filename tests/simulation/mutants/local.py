@@ -10,7 +10,7 @@ from tests.simulation.mutants.seams import mutant, nothing, replace, within, wra
 
 IDENTITY = "astica_sync.local.identity:"
 INDEX = "astica_sync.local.db.index:Index."
-DIFF = "astica_sync.local.scan.directory_diff:"
+DIFF = "astica_sync.local.scan.changed_files:"
 RECHECK = "astica_sync.local.scan.recheck_absence:"
 PLACEHOLDER = "astica_sync.local.scan.placeholder:"
 OBJECTS = "astica_sync.local.backup.object_store:ObjectStore."

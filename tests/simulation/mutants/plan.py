@@ -123,7 +123,7 @@ PLAN_MUTANTS = (
     ),
     mutant(
         "a remembered comparison forgets what was touched since",
-        change_argument("astica_sync.core.plan.unchanged:recheck_contents", "contents", lambda contents: ()),
+        change_argument("astica_sync.core.plan.unchanged_samples:recheck_contents", "contents", lambda contents: ()),
         quick=100,
     ),
     mutant(

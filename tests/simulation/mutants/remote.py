@@ -6,7 +6,7 @@ from typing import Any
 from astica_sync.core.model import ModelInfo, Observation
 from astica_sync.core.rate_limit import RequestTimes
 from astica_sync.errors import OutcomeUnknown, RateLimited
-from astica_sync.remote.echoes import plain
+from astica_sync.remote.echoed_text import plain
 from astica_sync.remote.http_exchange import Answer
 from astica_sync.remote.responses import parse_status
 from tests.simulation.mutants.seams import change_argument, mutant, replace, wrap
@@ -137,7 +137,7 @@ REMOTE_MUTANTS = (
     mutant("the list of models is an empty view", wrap(RESPONSES + "_observation", empty_for_a_list)),
     mutant(
         "a cut uid is not completed",
-        replace("astica_sync.core.observation.uid_repair:UidRepair.complete", lambda self, text, *args: text),
+        replace("astica_sync.core.observation.cut_uids:UidRepair.complete", lambda self, text, *args: text),
         quick=300,
     ),
     mutant(

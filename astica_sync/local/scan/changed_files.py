@@ -1,4 +1,4 @@
-"""One listing of one folder, compared with the index."""
+"""Which files of a folder have to be read again: one listing of it, compared with the index."""
 
 import os
 import unicodedata

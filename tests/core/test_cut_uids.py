@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astica_sync.core.model import complete_uid, make_scope, make_uid
-from astica_sync.core.observation.uid_repair import UidRepair
+from astica_sync.core.observation.cut_uids import UidRepair
 
 CONTENT = "0f343b0931126a20f133d67c2b018a3b"
 OTHER = "ffff3b0931126a20f133d67c2b018a3b"

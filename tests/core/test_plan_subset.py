@@ -2,7 +2,7 @@
 
 from astica_sync.core.plan.decision import RemovalReason
 from astica_sync.core.plan.plan import Adopt, Plan, RemoveClass, RemoveSample, Upload
-from astica_sync.core.plan.subset import (
+from astica_sync.core.plan.plan_subset import (
     after_uploads,
     first_upload_only,
     left_out,
