@@ -10,6 +10,7 @@ by SQLite's backup, which is far quicker than making schemas again.
 
 import contextlib
 import functools
+import gc
 import itertools
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -150,7 +151,14 @@ class Databases:
             keeper.execute("BEGIN IMMEDIATE")
             for table in self._tables[name]:
                 keeper.execute(f"DELETE FROM {table}")
-            keeper.execute("COMMIT")
+            try:
+                keeper.execute("COMMIT")
+            except sqlite3.OperationalError:
+                # A run that ended in the middle of a query has left it half read, which locks the others out until the
+                # cursor is collected.
+                _close_all(self._free.get(name, []))
+                gc.collect()
+                keeper.execute("COMMIT")
         self._used.clear()
 
     def close(self) -> None:

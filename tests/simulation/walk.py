@@ -52,7 +52,9 @@ def walk(script: Script, databases: Databases, tell: bool = False) -> Outcome:
         else:
             play.play()
     except Broken as error:
-        broken = error
+        # Without its traceback, which would keep half-read queries alive, and with them their locks.
+        broken = error.with_traceback(None)
+        broken.__context__ = broken.__cause__ = None
     finally:
         play.close()
     return Outcome(broken, world.story or [], world.effects)
