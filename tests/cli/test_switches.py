@@ -20,6 +20,7 @@ NUMBERS: dict[str, list[Any]] = {
     "list_lag": [0.0, 0.2],
     "uid_length": [None, 40, 36, 32],
     "invalid_image": ["Invalid image"],
+    "training_time": [0.0, 0.2],
 }
 
 

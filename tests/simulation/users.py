@@ -7,11 +7,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from astica_sync.core.model import UID_LENGTH, complete_uid, make_scope, make_uid
-from astica_sync.sync.plan.status import SIZES_SHOWN
 from tests.simulation import damage
 from tests.simulation.filesystem import DEVICE, Node
 from tests.simulation.oracle import PNG
-from tests.simulation.oracle_versions import meta
 from tests.simulation.service import MODEL
 from tests.simulation.watch import faces, notify_listeners
 from tests.simulation.world import World
@@ -299,9 +297,6 @@ class Users:
         if node is None or not node.data.startswith(PNG) or switches.repeated_uids != "allow":
             return ""
         if switches.uid_length < UID_LENGTH or not store.service.sizes:
-            return ""
-        if switches.lag and meta(store, SIZES_SHOWN) is None:
-            # In the check of the first upload it would stand for ours, which a view that lags does not show yet.
             return ""
         title = path.partition("/")[0]
         uid = make_uid(node.content(), make_scope(MODEL, title))
