@@ -210,9 +210,9 @@ class Scoring:
         require("imagehash", "evaluate")
         session = self.session
         started = check_target(to, session.local.layout.root)
+        images = list(self._scan_images())
         if started is not None:
             return started
-        images = list(self._scan_images())
         with contextlib.closing(self._open_cache()) as cache, contextlib.closing(Rasterizer()) as rasterizer:
             hashes = Fingerprints(cache, rasterizer).of_all((content, path) for content, _, path in images)
         group_of = dict(zip(hashes, group_similar(list(hashes.values())), strict=True))
@@ -234,7 +234,11 @@ class Scoring:
         session = self.session
         with session.local.lock(session.local.layout):
             check_root(session.local.layout, session.local.fs)
-            return make_split(planned, session.local.fs)
+            return make_split(planned, session.local.fs, self._content_at)
+
+    def _content_at(self, path: str) -> str | None:
+        found = self.session.local.index.file_at(path)
+        return None if found is None else found[0]
 
 
 def _no_version() -> AsticaSyncError:

@@ -230,8 +230,8 @@ class FileSystem:
                 give_to_owner_of_folder(descriptor, path)
             if os.fstat(descriptor).st_nlink > 1:
                 raise OSError(errno.EMLINK, "hard link, not written to", str(path))
-            _write_all(descriptor, data)
-            _sync(descriptor)
+            write_all(descriptor, data)
+            sync(descriptor)
         finally:
             os.close(descriptor)
         if fresh:
@@ -247,7 +247,7 @@ class FileSystem:
             target = create_private(temp, os.O_RDWR, _mode_of(temp))
             try:
                 _copy(reader.fileno(), target)
-                _sync(target)
+                sync(target)
             except BaseException:
                 self.remove(temp)
                 raise
@@ -285,7 +285,7 @@ class FileSystem:
         """Makes the names in a folder durable, for example one that a killed process has just published."""
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            _sync(descriptor)
+            sync(descriptor)
         finally:
             os.close(descriptor)
 
@@ -313,8 +313,8 @@ class FileSystem:
         descriptor = create_private(temp, mode=_mode_of(temp))
         try:
             for chunk in chunks:
-                _write_all(descriptor, chunk)
-            _sync(descriptor)
+                write_all(descriptor, chunk)
+            sync(descriptor)
         except BaseException:
             self.remove(temp)
             raise
@@ -332,14 +332,16 @@ def _listed(path: AnyPath) -> Iterator[Iterator[os.DirEntry[str]]]:
         os.close(descriptor)
 
 
-def _sync(descriptor: int) -> None:
+def sync(descriptor: int) -> None:
+    """Makes an open file, or the names in an open folder, durable."""
     if _FULLFSYNC is None:
         os.fsync(descriptor)
     else:
         fcntl.fcntl(descriptor, _FULLFSYNC)
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes) -> None:
+    """Writes all bytes, in several steps where the system takes some of them only."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
@@ -361,4 +363,4 @@ def _copy(source: int, target: int) -> None:
                 raise
     # What the kernel has not copied; on some file systems copy_file_range returns 0 and has copied nothing.
     while piece := os.read(source, CHUNK):
-        _write_all(target, piece)
+        write_all(target, piece)

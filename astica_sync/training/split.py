@@ -2,17 +2,21 @@
 
 The list of files is written into the new folder before the first file moves, so the next run completes one that was
 killed. No file is overwritten, and none is removed from the store before its bytes are in the new folder.
+
+The list may have come in an archive or from another user, so it names samples of the store and nothing else.
 """
 
-import errno
 import json
-from collections.abc import Sequence
+import stat
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
 from astica_sync.errors import AsticaSyncError, StoreError
-from astica_sync.local.filesystem import FileSystem, temp_name
+from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.move_file import NotMoved, move_file
+from astica_sync.local.target_folder import check_target_folder, read_own_file
 
 SPLIT_FILE = ".astica-split.json"
 
@@ -34,11 +38,12 @@ def read_split(to: Path) -> Split | None:
     """The split that was started in this folder; None if there is none.
 
     Raises:
-        StoreError: its file cannot be read or parsed.
+        StoreError: its file cannot be read or parsed, is another user's, or names what cannot be a sample.
     """
+    file = to / SPLIT_FILE
     try:
-        fields = json.loads((to / SPLIT_FILE).read_bytes())
-        return Split(
+        fields = json.loads(read_own_file(file))
+        split = Split(
             to,
             Path(fields["store"]),
             tuple(str(path) for path in fields["paths"]),
@@ -46,6 +51,10 @@ def read_split(to: Path) -> Split | None:
             int(fields["seed"]),
             bool(fields["done"]),
         )
+        for path in split.paths:
+            if not _is_path_of_sample(path):
+                raise ValueError(f"{path!r:.200} is not the path of a sample")
+        return split
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -56,8 +65,10 @@ def check_target(to: Path, store: Path) -> Split | None:
     """An unfinished split of this store into ``to``; None if ``to`` is a new folder.
 
     Raises:
-        AsticaSyncError: ``to`` is a complete held-out folder, contains other files, or overlaps with the store.
+        AsticaSyncError: ``to`` is a complete held-out folder, contains other files, overlaps with the store, or is
+            another user's.
     """
+    check_target_folder(to)
     if to.resolve().is_relative_to(store) or store.is_relative_to(to.resolve()):
         raise AsticaSyncError(
             f"{to} and the store overlap", "Name a folder outside of the store: held-out images are never trained on."
@@ -75,23 +86,51 @@ def check_target(to: Path, store: Path) -> Split | None:
     return None
 
 
-def make_split(split: Split, fs: FileSystem) -> int:
+def make_split(split: Split, fs: FileSystem, content_of: Callable[[str], str | None]) -> int:
     """Moves the files that have not been moved yet; returns how many were moved.
+
+    ``content_of`` is the hash of the sample that the index has at a path, None where it has none.
 
     Raises:
         StoreError: a file cannot be moved; calling again continues with it.
     """
+    moved = 0
+    problems: list[str] = []
     try:
+        check_target_folder(split.to)
+        is_new = not split.to.exists()
         fs.make_folder(split.to)
+        to = split.to.resolve(strict=True)
+        if is_new:
+            # What only the user may enter in the store, only the user may enter there.
+            to.chmod(to.stat().st_mode & (split.store.stat().st_mode | stat.S_IRWXU))
         _write_split(split, fs, done=False)
-        moved = sum(_move(split.store / path, split.to / path, fs) for path in split.paths)
-        _write_split(split, fs, done=True)
+        for path in split.paths:
+            try:
+                content = content_of(path) if _is_path_of_sample(path) else None
+                moved += move_file(split.store, to, path, content)
+            except NotMoved as reason:
+                problems.append(f"{split.store / path} was not moved: {reason}")
+        if not problems:
+            _write_split(split, fs, done=True)
     except OSError as error:
         raise StoreError(
             f"{error.filename or split.to} cannot be moved: {error.strerror}",
             "Fix the cause, then run the same command again; it continues where it stopped.",
         ) from error
+    if problems:
+        more = f" (and {len(problems) - 1:,} more)" if len(problems) > 1 else ""
+        raise StoreError(
+            f"{problems[0]}{more}; {moved:,} of {len(split.paths):,} files were moved",
+            "Fix the cause, then run the same command again; it continues where it stopped.",
+        )
     return moved
+
+
+def _is_path_of_sample(path: str) -> bool:
+    """Whether a scan could have found a sample there: in the folder of a class, with no hidden part."""
+    parts = path.split("/")
+    return len(parts) > 1 and "\0" not in path and all(part and not part.startswith(".") for part in parts)
 
 
 def _write_split(split: Split, fs: FileSystem, *, done: bool) -> None:
@@ -103,21 +142,3 @@ def _write_split(split: Split, fs: FileSystem, *, done: bool) -> None:
         "paths": split.paths,
     }
     fs.write_synced(split.to / SPLIT_FILE, [json.dumps(fields).encode(), b"\n"])
-
-
-def _move(source: Path, target: Path, fs: FileSystem) -> bool:
-    if not source.exists():
-        if target.exists():
-            return False
-        raise FileNotFoundError(errno.ENOENT, "it is in neither folder", str(source))
-    if target.exists():
-        # A killed run copied the file and did not remove the source, or the target is another file.
-        if target.read_bytes() != source.read_bytes():
-            raise FileExistsError(errno.EEXIST, "a different file of that name exists", str(target))
-    else:
-        fs.make_folder(target.parent)
-        temp = temp_name(target)
-        fs.copy_synced(source, temp)
-        fs.publish_new(temp, target)
-    fs.remove(source)
-    return True

@@ -19,7 +19,7 @@ class BrokenSync:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, nth: int) -> None:
         self.left = nth
-        monkeypatch.setattr(filesystem_module, "_sync", self)
+        monkeypatch.setattr(filesystem_module, "sync", self)
 
     def __call__(self, descriptor: int) -> None:
         self.left -= 1

@@ -1,0 +1,59 @@
+"""Whether a folder may be written to: a new one, or one of the user's own.
+
+Another user who owns the folder, or has put a link in its place, would see private images and choose where they go.
+"""
+
+import os
+import shlex
+import stat
+from pathlib import Path
+
+from astica_sync.errors import StoreError
+from astica_sync.file_owner import foreign_owner, name_of
+from astica_sync.local.filesystem import FileSystem
+
+
+def check_target_folder(to: Path, *, chosen: bool = True) -> None:
+    """Refuses a target that exists and is another user's, and a link that another user made. ``chosen`` is False for a
+    folder that the user has not named, where no link is followed at all.
+
+    Raises:
+        StoreError: with what to do.
+    """
+    try:
+        status = to.lstat()
+        is_link = stat.S_ISLNK(status.st_mode)
+        owner = foreign_owner(status)
+        if is_link and owner is None and chosen:
+            owner = foreign_owner(to.stat())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreError(f"{to} cannot be used: {error.strerror}", "Name another folder with --to.") from error
+    if is_link and not chosen:
+        raise StoreError(
+            f"{to} is a symbolic link, which is not followed",
+            f"Name the folder: --to {shlex.quote(os.path.realpath(to))}",
+        )
+    if owner is not None:
+        raise StoreError(
+            f"{to} belongs to {name_of(owner)}, who would see and change what is written there",
+            "Name a new folder, or one of your own, with --to.",
+        )
+
+
+def read_own_file(file: Path) -> bytes:
+    """A file that a former run wrote to such a folder; a link is not followed.
+
+    Raises:
+        StoreError: it is another user's.
+        OSError: it cannot be read.
+    """
+    with FileSystem().open_read(file) as opened:
+        owner = foreign_owner(os.fstat(opened.fileno()))
+        if owner is not None:
+            raise StoreError(
+                f"{file} belongs to {name_of(owner)}, who would decide which files are moved",
+                "Name another folder with --to.",
+            )
+        return opened.read()
