@@ -165,3 +165,12 @@ def test_a_file_renamed_within_its_class_needs_neither_an_upload_nor_a_round() -
 def test_a_file_that_was_deleted_before_its_upload_needs_no_round() -> None:
     image = ChangedImage(CONTENTS[0], {}, (), Observed.UNKNOWN, ASKED)
     assert decide_changed_image(image, MODEL, PlanContext("now", 0.0, QUARANTINE)) == Answer()
+
+
+def test_an_image_that_is_on_the_service_or_before_any_proof_of_uids_needs_a_round() -> None:
+    image = ChangedImage(CONTENTS[0], {"Can": "Can/a.png"}, (), Observed.ABSENT, ASKED)
+    context = PlanContext("now", 0.0, QUARANTINE)
+    assert decide_changed_image(replace(image, observed=Observed.UNKNOWN), MODEL, context).needs_round
+    assert decide_changed_image(image, MODEL, replace(context, uids_proven=False)).needs_round
+    failed = replace(context, failed_before={uid_of(CONTENTS[0], "Can")})
+    assert decide_changed_image(image, MODEL, failed) == Answer()

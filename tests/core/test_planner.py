@@ -685,3 +685,66 @@ def test_a_sample_of_a_likely_pair_is_held_and_another_under_its_id_is_not():
     assert story(world.plan(unproven={(100, "another uid")})) == ["remove Can/a.jpg #100: ABSENT"]
     copies = World().has("Can/a").agreed("Can/a").shows("Can/a", "Can/a")
     assert story(copies.plan(unproven={(101, copies.uid("Can/a"))})) == [f"held Can: {UNPROVEN}"]
+
+
+def removed_in_part(local: Presence, seconds: float) -> Facts:
+    """An agreed sample, id 5, of which the service removed the copy 9 so many seconds before a view that shows both."""
+    end = ASKED - seconds + QUARANTINE
+    return Facts(local, AGREED, (5, 9), (), ASKED, end, removed=(9,))
+
+
+@pytest.mark.parametrize(
+    ("row", "actions"),
+    [
+        (removed_in_part(P, 3.0), (Keep(),)),
+        (removed_in_part(P, QUARANTINE), (Keep(), RemoveCopies((9,), RemovalReason.EXTRA))),
+        (removed_in_part(A, 3.0), (RemoveCopies((5,), RemovalReason.ABSENT),)),
+        (removed_in_part(A, QUARANTINE), (RemoveCopies((5, 9), RemovalReason.ABSENT),)),
+    ],
+)
+def test_a_copy_that_was_removed_is_not_removed_again_while_the_view_may_lag(row: Facts, actions: tuple) -> None:
+    assert decide(row) == actions
+
+
+def test_an_image_that_was_in_two_classes_did_not_move_when_one_of_them_loses_it() -> None:
+    both = World().has("Jar/a").shows("Can/a", "Jar/a").marked(AGREED, "Can/a", sent_at=100.0)
+    plan = both.marked(AGREED, "Jar/a", sent_at=100.5).plan()
+    assert story(plan) == ["remove Can/a.jpg #100: DUPLICATE"]
+
+
+def test_an_image_that_came_to_another_class_later_moved() -> None:
+    world = World().has("Jar/a").shows("Can/a", "Jar/a").marked(AGREED, "Can/a", sent_at=100.0)
+    assert story(world.marked(AGREED, "Jar/a", sent_at=200.0).plan()) == ["remove Can/a.jpg #100: MOVED"]
+
+
+def test_a_file_overwritten_with_an_image_that_another_file_has_is_a_loss() -> None:
+    world = World().has("Can/b").agreed("Can/a", "Can/b").shows("Can/a", "Can/b")
+    same = {"Can/a.jpg": FileAt(content=world.uid("Can/b")[:32], is_first=False)}
+    assert story(world.plan(file_at=same.get)) == ["remove Can/a.jpg #100: OVERWRITTEN"]
+
+
+def test_a_sample_of_another_size_is_left_and_ours_is_kept() -> None:
+    world = World().has("Can/a", "Can/b")
+    uid = world.uid("Can/a")
+    remote = (RemoteSample(uid, 1, 1, "Can", 0.00001), RemoteSample(uid, 2, 1, "Can", 5.0))
+    observation = Observation(ModelInfo(MODEL, "m"), ASKED, (RemoteClass(1, "Can", 2),), remote, size_decimals=6)
+    mark = Mark(uid, "Can", AGREED, 0.0, "now", "Can/a.jpg")
+    for known, unproven in ((None, True), (True, False)):
+        context = PlanContext("now", 0.0, QUARANTINE, shows_sizes=lambda known=known: known)
+        plan = make_plan(world.local, [mark], observation, context)
+        assert [sample.sample_id for sample in plan.unmanaged] == [2]
+        assert plan.unmanaged_reasons == {2: OTHER_SIZE}
+        assert (story(plan), plan.sizes_unproven) == (["upload Can/b.jpg"], unproven)
+
+
+def test_the_size_of_a_damaged_backup_says_nothing_of_a_sample() -> None:
+    world = World()
+    uid = world.uid("Can/a")
+    remote = (RemoteSample(uid, 1, 1, "Can", 5.0),)
+    observation = Observation(ModelInfo(MODEL, "m"), ASKED, (RemoteClass(1, "Can", 1),), remote, size_decimals=6)
+    mark = Mark(uid, "Can", AGREED, 0.0, "now", "Can/a.jpg")
+    terms = {"size_of": lambda _: 10, "shows_sizes": lambda: True}
+    for intact, removed_ids in ((True, []), (False, [1])):
+        context = PlanContext("now", 0.0, QUARANTINE, is_intact=lambda _, intact=intact: intact, **terms)
+        plan = make_plan([], [mark], observation, context)
+        assert [removal.sample_id for removal in plan.removed] == removed_ids

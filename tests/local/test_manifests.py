@@ -136,3 +136,19 @@ def test_a_manifest_that_changes_after_its_check_is_an_error(backup: Backup, mon
     file.unlink()
     with pytest.raises(BackupDamaged, match="cannot be read: No such file"):
         list(snapshots.read(frozen))
+
+
+@pytest.mark.parametrize(
+    "line", [{"class": "Can", "uid": "u", "sample_id": "seven"}, {"class": 5, "content": "../x"}, {"model_id": 1}]
+)
+def test_a_line_that_this_program_never_writes_makes_the_snapshot_invalid(
+    backup: Backup, line: dict[str, object]
+) -> None:
+    data = json.dumps(line).encode() + b"\n"
+    name = xxhash.xxh3_128_hexdigest(data)
+    snapshots = Manifests(backup, FileSystem())
+    snapshots.folder.mkdir(exist_ok=True)
+    (snapshots.folder / f"{name}.jsonl").write_bytes(data)
+    for read in (snapshots.read, snapshots.entries):
+        with pytest.raises(BackupDamaged):
+            list(read(name))

@@ -17,7 +17,7 @@ from astica_sync.core.model import Problem
 from astica_sync.errors import StorageFull, StoreError
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import Entry
-from astica_sync.local.backup.restore import Restored, refuse_store, restore
+from astica_sync.local.backup.restore import Restored, is_same_folder, refuse_store, restore
 from astica_sync.local.filesystem import FileSystem
 
 JPEG = b"\xff\xd8\xff"
@@ -302,3 +302,10 @@ def test_a_line_that_is_added_while_files_come_back_waits_for_the_next_time(kept
 
     assert kept.restore(wanted=wanted).written == 2
     assert kept.out() == {"Can/001.jpg": b"one", "Can/002.jpg": b"two"}
+
+
+def test_two_paths_are_one_folder_through_a_link_and_a_missing_one_is_none(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").symlink_to("a")
+    assert is_same_folder(tmp_path / "a", tmp_path / "b")
+    assert not is_same_folder(tmp_path / "a", tmp_path / "missing")

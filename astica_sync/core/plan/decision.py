@@ -34,6 +34,8 @@ class RemovalReason(StrEnum):
     MISPLACED = "it is in another class than it was sent to"
     NOT_IN_VERSION = "it is not in the data of that version"
     REPLACED = "another image has its file name now"
+    OVERWRITTEN = "an image that another file has too has its file name now"
+    DUPLICATE = "it is gone from this class, and another class had it before"
 
 
 class Facts(NamedTuple):
@@ -53,7 +55,8 @@ class Facts(NamedTuple):
     its image, ``new_place_pending`` that nothing shows yet that the service has the image there, ``ignored`` that its
     file is there and ignored, ``not_in_version`` that it is missing in the data of a version, which is followed instead
     of the store; ``file_problem`` why the file that is at its path is no good image, ``replaced`` that another image is
-    there, ``replacement_pending`` why that one is neither on the service nor uploaded by this plan.
+    there, ``is_loss`` that what moved or replaced it was in the store before, so that the store has a sample less,
+    ``replacement_pending`` why that one is neither on the service nor uploaded by this plan.
 
     ``unproven`` are those of the sample ids whose bytes the backup may not have: no plan removes them (promise 2).
     """
@@ -75,6 +78,7 @@ class Facts(NamedTuple):
     not_in_version: bool = False
     file_problem: str = ""
     replaced: bool = False
+    is_loss: bool = False
     replacement_pending: str = ""
     unproven: tuple[int, ...] = ()
 
@@ -222,6 +226,9 @@ def _spare(action: Action, unproven: tuple[int, ...]) -> Iterator[Action]:
 
 
 def _decide(facts: Facts) -> tuple[Action, ...]:
+    if facts.mark is MarkState.AGREED and facts.removed and not is_settled(facts):
+        # A view that lags shows copies that the service has removed, and their ids may be those of others by now.
+        facts = _without_removed(facts)
     match facts.local:
         case Presence.PRESENT:
             return _decide_present(facts)
@@ -349,7 +356,9 @@ def _removal_reason(facts: Facts) -> RemovalReason:
     if facts.not_in_version:
         return RemovalReason.NOT_IN_VERSION
     if facts.moved:
-        return RemovalReason.MOVED
+        return RemovalReason.DUPLICATE if facts.is_loss else RemovalReason.MOVED
     if facts.ignored:
         return RemovalReason.IGNORED
-    return RemovalReason.REPLACED if facts.replaced else RemovalReason.ABSENT
+    if facts.replaced:
+        return RemovalReason.OVERWRITTEN if facts.is_loss else RemovalReason.REPLACED
+    return RemovalReason.ABSENT

@@ -22,7 +22,12 @@ from astica_sync.core.plan.plan import Plan, RemoveSample, Upload
 
 MEMORY_SECONDS = 24 * 3600.0
 """How long a removal counts against the allowance."""
-LOSSES = (RemovalReason.ABSENT, RemovalReason.NOT_IN_VERSION)
+LOSSES = (
+    RemovalReason.ABSENT,
+    RemovalReason.NOT_IN_VERSION,
+    RemovalReason.OVERWRITTEN,
+    RemovalReason.DUPLICATE,
+)
 """The reasons of the removals that count: the sample is nowhere in the store, or in the version that is pushed."""
 
 
@@ -117,7 +122,7 @@ def check_classes(plan: Plan, allowance: Allowance, recent: RecentRemovals) -> l
         count = plan.classes[title]
         before = recent.by_class.get(title, 0)
         limit = max(allowance.floor, int(allowance.class_share * (count.managed + before)))
-        if count.local == 0 and any(removal.why is RemovalReason.ABSENT for removal in removals):
+        if count.local == 0 and any(removal.why in LOSSES for removal in removals):
             refusals.append(_refuse(f"class {title!r} is missing or empty in the store", removals))
         elif len(removals) + _counted(before, removals) > limit:
             loss = f"class {title!r} would lose {len(removals)} of {count.managed} samples"

@@ -57,10 +57,12 @@ from astica_sync.core.plan.plan import (
 
 @dataclass(frozen=True, slots=True)
 class FileAt:
-    """What the scan found at one path: the content hash of an image, or "" and the ``problem`` that makes it none."""
+    """What the scan found at one path: the content hash of an image, or "" and the ``problem`` that makes it none.
+    ``is_first``: the image has no other file in its class, or came to the class with this one."""
 
     content: str = ""
     problem: str = ""
+    is_first: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ class PlanContext:
     9), ``questioned_titles`` the class titles that wait for the user's confirmation, ``class_remove`` whether whole
     classes may be removed by one request, ``uids_proven`` whether the service has been seen to keep our uids,
     ``ignored`` which paths the ignore file takes out of the store, ``file_at`` what is at a path of the store,
-    ``size_of`` the size in bytes of an image by its content hash, None where it is not known, ``shows_sizes`` whether
+    ``size_of`` the size in bytes of an image in the backup by its content hash, None where it is not known,
+    ``is_intact`` whether that image is undamaged, ``shows_sizes`` whether
     the service has been seen to show the sizes of images as they were sent, None where it is not known,
     ``is_version`` whether the local side is the snapshot of a version instead of the store: what is missing in it is
     meant to be missing, ``unproven`` the ids and uids of adopted samples whose bytes the backup may not have.
@@ -89,6 +92,7 @@ class PlanContext:
     ignored: Callable[[str], bool] = lambda _: False
     file_at: Callable[[str], FileAt | None] = lambda _: None
     size_of: Callable[[str], int | None] = lambda _: None
+    is_intact: Callable[[str], bool] = lambda _: True
     shows_sizes: Callable[[], bool | None] = lambda: None
     is_version: bool = False
     unproven: Collection[tuple[int, str]] = frozenset()
@@ -158,11 +162,12 @@ class _Count:
 
 @dataclass(frozen=True, slots=True)
 class _Absent:
-    """A row that is not in the store. ``moved``: its image is in another class of the store; ``pending``: nothing shows
-    yet that the service has it there."""
+    """A row that is not in the store. ``moved``: its image is in another class of the store, ``is_new`` since this one
+    was sent; ``pending``: nothing shows yet that the service has it there."""
 
     row: Row
     moved: bool
+    is_new: bool
     pending: bool
 
 
@@ -251,7 +256,18 @@ def _plan_image(draft: _Draft, rows: list[Row], observation: Observation, contex
     for row in rows:
         if row.local is None:
             # What replaces it may be planned after it.
-            draft.absent.append(_Absent(row, moved=bool(present), pending=pending))
+            is_new = any(_is_new_place(other.mark, row.mark, context) for other in rows if other.local is not None)
+            draft.absent.append(_Absent(row, moved=bool(present), is_new=is_new, pending=pending))
+
+
+def _is_new_place(place: Mark | None, old: Mark | None, context: PlanContext) -> bool:
+    """Whether an image came to a class after it was sent to the old one: otherwise it was in both, and did not move.
+    What a run sends to both is sent within a quarantine, as a rule."""
+    if place is None or place.state is not MarkState.AGREED:
+        return True
+    if place.sent_at is None or old is None or old.sent_at is None:
+        return False
+    return place.sent_at > old.sent_at + context.quarantine
 
 
 def _plan_absent(draft: _Draft, observation: Observation, context: PlanContext) -> None:
@@ -325,6 +341,9 @@ def _absent_facts(absent: _Absent, mark: Mark, observation: Observation, context
     row = absent.row
     at = None if context.is_version else context.file_at(mark.path)
     replacement = ""
+    others = _of_other_size(row, context.size_of(mark.content) if row.remote else None, observation, context)
+    if others and not context.is_intact(mark.content):
+        others = ()
     if at is not None and at.content and at.content != mark.content:
         replacement = make_uid(at.content, make_scope(observation.model.model_id, mark.class_title))
     return replacement, Facts(
@@ -335,13 +354,14 @@ def _absent_facts(absent: _Absent, mark: Mark, observation: Observation, context
         observation.asked_at,
         quarantine_end(mark, context),
         *_removed(mark, context),
-        _of_other_size(row, context.size_of(mark.content) if row.remote else None, observation, context),
+        others,
         moved=absent.moved,
         new_place_pending=absent.pending,
         ignored=bool(row.remote) and not absent.moved and context.ignored(mark.path),
         not_in_version=context.is_version,
         file_problem=at.problem if at is not None else "",
         replaced=bool(replacement),
+        is_loss=not absent.is_new if absent.moved else at is not None and not at.is_first,
         unproven=_unproven(row, context),
     )
 

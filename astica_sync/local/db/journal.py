@@ -160,7 +160,9 @@ class Journal:
         """The uids of all marks, sorted, and their states; no content is split between two pages."""
         refuse_fork(self._pid)
         with self._decoding:
-            yield from in_pages(self._connection.execute("SELECT uid, state FROM mark ORDER BY uid"), repeats=False)
+            # A sample of which some ids were removed is compared one by one.
+            query = "SELECT uid, iif(removed IS NULL, state, 'removed') FROM mark ORDER BY uid"
+            yield from in_pages(self._connection.execute(query), repeats=False)
 
     def mark(self, uid: str) -> Mark | None:
         return next(self._read(f"{_MARK} WHERE uid = ?", (uid,), _mark), None)
@@ -213,6 +215,14 @@ class Journal:
         """Marks samples as *removed*: the service confirmed it at ``at``."""
         self._write_many(
             "UPDATE mark SET state = 'removed', sent_at = ?, run = ? WHERE uid = ?",
+            ((at, self.run, uid) for uid in uids),
+        )
+
+    def confirm_extras_removed(self, uids: Iterable[str], at: float) -> None:
+        """Marks samples as *agreed* whose superfluous copies the service has removed, confirmed at ``at``; the ids of
+        these stay in the mark."""
+        self._write_many(
+            "UPDATE mark SET state = 'agreed', sent_at = ?, run = ? WHERE uid = ?",
             ((at, self.run, uid) for uid in uids),
         )
 

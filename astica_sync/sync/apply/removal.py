@@ -114,12 +114,11 @@ def mark_removed(journal: Journal, removals: Sequence[RemoveSample], now: float)
 
 def settle_removed(journal: Journal, removals: Sequence[RemoveSample], now: float) -> None:
     """The service confirmed these removals, and no other request about the samples is open: what is gone from the
-    store is marked as removed, what the store has as agreed again. Where an upload may still be carried out late, the
-    mark stays *attempted*."""
+    store is marked as removed, what the store has as agreed again, with the ids that were removed. Where an upload may
+    still be carried out late, the mark stays *attempted*."""
     sure = [removal for removal in removals if not removal.leaves_doubt]
     journal.confirm_removed([removal.uid for removal in sure if removal.why not in SUPERFLUOUS], now)
-    kept = [removal for removal in sure if removal.why in SUPERFLUOUS]
-    journal.agree([(removal.uid, removal.class_title, removal.path) for removal in kept], now)
+    journal.confirm_extras_removed([removal.uid for removal in sure if removal.why in SUPERFLUOUS], now)
 
 
 def send_removal(remote: RemoteSide, permit: Permit, removal: RemoveSample) -> None:

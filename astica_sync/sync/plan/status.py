@@ -23,6 +23,7 @@ from astica_sync.core.versions.matching import find_unproven
 from astica_sync.errors import StoreError
 from astica_sync.local.backup.records import Records
 from astica_sync.local.db.journal import BadSample
+from astica_sync.local.scan.changed_files import class_title_of
 from astica_sync.local.scan.ignore import Ignore
 from astica_sync.local.scan.placeholder import find_placeholder
 from astica_sync.local.scan.scanner import Scan, ScanOptions, scan_store
@@ -127,6 +128,7 @@ def plan_round(
         uids_proven=bool(local.journal.get_meta(UIDS_PROVEN)),
         ignored=_find_ignored(local),
         file_at=_find_file_at(local),
+        is_intact=lambda content: local.backup.check(content) is None,
         size_of=find_size_of(local),
         shows_sizes=functools.cache(lambda: sees_sizes(local, observation)),
         is_version=target is not None,
@@ -183,7 +185,7 @@ def _find_file_at(local: LocalSide) -> Callable[[str], FileAt | None]:
         found = local.index.file_at(path)
         if found is not None:
             content, problem = found
-            return FileAt(content or "", problem or "")
+            return FileAt(content or "", problem or "", is_first=content is None or _is_first(local, content, path))
         try:
             placeholder = find_placeholder(local.fs, local.layout.root, path)
         except OSError as error:
@@ -191,6 +193,16 @@ def _find_file_at(local: LocalSide) -> Callable[[str], FileAt | None]:
         return None if placeholder is None else FileAt(problem=f"a cloud client has replaced it by {placeholder}")
 
     return file_at
+
+
+def _is_first(local: LocalSide, content: str, path: str) -> bool:
+    """Whether the image at ``path`` has no other file in its class, or came to the class with this one."""
+    title = class_title_of(path.partition("/")[0])
+    paths = [] if title is None else local.index.paths_of(title, content)
+    if len(paths) < 2:
+        return True
+    sent = [mark.path for mark in local.journal.marks_of(content) if mark.class_title == title]
+    return path == (sent or paths)[0]
 
 
 def sees_sizes(local: LocalSide, observation: Observation) -> bool | None:
