@@ -21,7 +21,7 @@ REASONS_IN = (
 )
 LONGEST_NAME = 4
 """A text with fewer spaces is a name or a format, not a reason."""
-FRAGMENTS = ("or list it", "the service accepts PNG or JPEG;", "save it again")
+FRAGMENTS = ("<cause>; a view", "or list it", "the service accepts PNG or JPEG;", "save it again")
 """How texts begin that are put into reasons."""
 
 HINT_IN_TEXT = {"ImageRejected": "The reason ends with what to do."}

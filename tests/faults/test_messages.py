@@ -88,7 +88,7 @@ def test_every_error_ends_with_a_documented_exit_code() -> None:
 
 
 def test_every_exit_code_is_returned_by_a_command(shell: Shell, sandbox: RunningSandbox, pushed: Path) -> None:
-    """130 is in ``tests/cli/test_interruptions.py``: it needs a process that is stopped."""
+    """130 is in ``tests/cli/test_interruptions.py``, 141 in ``tests/cli/test_closed_pipe.py``: both need a process."""
     assert shell("push", "--store", pushed).code == 0
     assert shell("push", "--store", pushed / "nowhere").code == 1
     assert shell("push", "--stoer", pushed).code == 2
@@ -101,7 +101,7 @@ def test_every_exit_code_is_returned_by_a_command(shell: Shell, sandbox: Running
     image = draw(pushed / "Can" / "broken.png", 40)
     image.write_bytes(image.read_bytes()[:-20])
     assert shell("push", "--yes", "--store", pushed).code == 3
-    assert set(EXIT_CODES) == {0, 1, 2, 3, 4, 5, 130}
+    assert set(EXIT_CODES) == {0, 1, 2, 3, 4, 5, 130, 141}
 
 
 def test_every_test_that_the_page_on_reliability_names_exists() -> None:

@@ -239,12 +239,11 @@ def waits_to_be_shown(plan: Plan, applied: ApplyResult) -> bool:
 
 def what_waits(plan: Plan, applied: ApplyResult) -> str:
     """What the next observation is waited for; for people."""
-    if applied.doubtful:
-        return "some answers were lost; a view after this wait shows what the service did"
     # What takes the whole quarantine comes first.
     entries = sorted(plan.waiting, key=lambda entry: entry.ends_when_shown)
-    if not entries:
-        return "a view shows what the service did"
+    if applied.doubtful or not entries:
+        cause = "some answers were lost" if applied.doubtful else "the service refused a removal"
+        return f"{cause}; a view after this wait shows what the service did"
     more = f", and {len(entries) - 1} more" if len(entries) > 1 else ""
     return f"{entries[0].path or entries[0].class_title}: {entries[0].reason}{more}"
 
