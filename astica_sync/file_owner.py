@@ -47,7 +47,7 @@ def refuse_foreign_file(status: os.stat_result, file: Path, what: str) -> None:
     """Refuses a file of the user's own settings that another user has written, or may write.
 
     Raises:
-        ConfigError: another user owns it, or everybody may write it.
+        ConfigError: another user owns it, or everybody or a group of several users may write it.
     """
     owner = foreign_owner(status)
     path = shlex.quote(str(file))
@@ -58,6 +58,21 @@ def refuse_foreign_file(status: os.stat_result, file: Path, what: str) -> None:
         )
     if status.st_mode & stat.S_IWOTH:
         raise ConfigError(f"everybody can write {what} {file}", f"Run: chmod o-w {path}")
+    if status.st_mode & stat.S_IWGRP and not _is_private_group(status):
+        raise ConfigError(f"the members of group {status.st_gid} can write {what} {file}", f"Run: chmod g-w {path}")
+
+
+def _is_private_group(status: os.stat_result) -> bool:
+    """Whether the file's group is the one that systems make for its owner alone: it is the owner's main group, has the
+    owner's name, and has no other members."""
+    import grp
+    import pwd
+
+    try:
+        owner, group = pwd.getpwuid(status.st_uid), grp.getgrgid(status.st_gid)
+    except (KeyError, OverflowError):
+        return False
+    return owner.pw_gid == status.st_gid and owner.pw_name == group.gr_name and not {*group.gr_mem} - {owner.pw_name}
 
 
 def make_private_folder(folder: Path) -> None:

@@ -73,13 +73,32 @@ def temp_name(target: Path) -> Path:
     return target.with_name(f"{TEMP_PREFIX}{os.urandom(8).hex()}")
 
 
+def is_real_folder(path: AnyPath) -> bool:
+    """Whether it is a folder and no link to one."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
 def _mode_of(path: AnyPath) -> int:
-    """The permissions of a new file: what is in a store's hidden folder is for its owner alone."""
-    return 0o600 if STATE_DIR in Path(path).parts else 0o666
+    """The permissions of a new file: what is in a store's hidden folder is for its owner alone.
+
+    Raises:
+        OSError: a link is in place of the hidden folder, by which the file would be written elsewhere.
+    """
+    parts = Path(path).parts
+    if STATE_DIR not in parts:
+        return 0o666
+    state = Path(*parts[: parts.index(STATE_DIR) + 1])
+    if state.is_symlink():
+        raise OSError(errno.ELOOP, "symbolic link, not followed", str(state))
+    return 0o600
 
 
 def write_new(path: Path, data: bytes) -> None:
     """Replaces a private file that need not survive a crash. A link of that name is replaced, not followed."""
+    _mode_of(path)
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
     with open(create_private(path), "wb") as file:
@@ -297,6 +316,7 @@ class FileSystem:
     def time_ns(self, folder: Path) -> int:
         """The current time of the clock that stamps files on the file system of ``folder``, in nanoseconds."""
         temp = temp_name(folder / "any")
+        _mode_of(temp)
         descriptor = create_private(temp)
         try:
             return os.fstat(descriptor).st_mtime_ns

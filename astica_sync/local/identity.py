@@ -8,11 +8,12 @@ import contextlib
 import functools
 import hashlib
 import json
+import shlex
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from astica_sync.errors import StoreChanged, StoreError
-from astica_sync.local.filesystem import MAX_INT64, FileSystem
+from astica_sync.local.filesystem import MAX_INT64, FileSystem, Kind, kind_of
 from astica_sync.local.layout import Layout
 
 SENTINEL_FORMAT = 1
@@ -91,10 +92,12 @@ def check_root(layout: Layout, files: FileSystem | None = None) -> Sentinel:
         StoreChanged: the folder is another one, a copy, or missing; the message says which.
         StoreError: a newer version of the program made it.
     """
+    files = files or FileSystem()
+    _refuse_linked_state(layout, files)
     sentinel = read_sentinel(layout, files)
     hint = "if this copy is the one that writes to the model from now on, run astica-sync init here again"
     try:
-        status = (files or FileSystem()).lstat(layout.root)
+        status = files.lstat(layout.root)
     except OSError as error:
         raise StoreChanged(f"{layout.root} cannot be read: {error.strerror}; nothing was removed", hint) from error
     if sentinel.machine != machine_name():
@@ -102,6 +105,16 @@ def check_root(layout: Layout, files: FileSystem | None = None) -> Sentinel:
     if sentinel.inode != status.st_ino:
         raise StoreChanged(f"{layout.root} was moved to another disk or copied; nothing was removed", hint)
     return sentinel
+
+
+def _refuse_linked_state(layout: Layout, files: FileSystem) -> None:
+    """The hidden folder of a store that is open may have been exchanged for a link since it was checked."""
+    with contextlib.suppress(OSError):
+        if kind_of(files.lstat(layout.state)) is Kind.SYMLINK:
+            raise StoreChanged(
+                f"{layout.state} is a symbolic link, and writing through it would change other files",
+                f"remove it if you did not make it: rm {shlex.quote(str(layout.state))}",
+            )
 
 
 @functools.cache

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from astica_sync.clock import local_time
 from astica_sync.errors import StoreBusy, StoreError
 from astica_sync.file_owner import create_private
-from astica_sync.local.filesystem import FileSystem, write_new
+from astica_sync.local.filesystem import FileSystem, is_real_folder, write_new
 from astica_sync.local.layout import STATE_DIR, Layout
 
 WATCHER_WAIT_S = 30.0
@@ -37,7 +37,7 @@ def writer_lock(
         StoreBusy: another process holds it; the message says which.
         StoreError: the file system cannot lock, or the folder cannot be written.
     """
-    if not layout.state.is_dir():
+    if not is_real_folder(layout.state):
         # FileLock would create the folder, and a disk that is not mounted would look like a store.
         raise StoreError(f"cannot lock {layout.root}: it has no {STATE_DIR}", "check that the disk is mounted")
     lock = _file_lock(layout.lock_file)
@@ -71,7 +71,7 @@ def watcher_lock(layout: Layout) -> Iterator[None]:
         StoreBusy: another process watches this store.
         StoreError: the file system cannot lock, or the folder cannot be written.
     """
-    if not layout.state.is_dir():
+    if not is_real_folder(layout.state):
         raise StoreError(f"cannot lock {layout.root}: it has no {STATE_DIR}", "check that the disk is mounted")
     lock = _file_lock(layout.watch_lock)
     try:
@@ -100,7 +100,7 @@ def is_wanted(layout: Layout) -> bool:
 
 
 def _is_held(file: Path) -> bool:
-    if not file.exists():
+    if not is_real_folder(file.parent) or not file.exists():
         return False
     lock = _file_lock(file)
     try:

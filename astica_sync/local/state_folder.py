@@ -28,7 +28,7 @@ def check_state_folder(layout: Layout, trusted: Collection[int] = ()) -> None:
 
     Raises:
         UntrustedOwner: the store, its hidden folder or its settings belong to another user.
-        StoreError: something in the hidden folder is a link, or neither a file nor a folder.
+        StoreError: something in the hidden folder is a link, or neither a file nor a folder, or it cannot be listed.
     """
     for place, status in _places(layout):
         owner = foreign_owner(status, trusted)
@@ -115,11 +115,24 @@ def _has_second_name(entry: os.DirEntry[str]) -> bool:
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """What is in a folder; nothing where there is none.
+
+    Raises:
+        StoreError: it cannot be listed. What is in it is unknown then, and could be written to all the same.
+    """
     try:
         with os.scandir(folder) as listing:
+            # Without the permission to search a folder, its entries have names and no status.
+            os.lstat(f"{folder}/.")
             yield from listing
+    except PermissionError as error:
+        name = shlex.quote(str(folder))
+        raise StoreError(
+            f"{folder} cannot be listed, so what is in it cannot be checked: {error.strerror}",
+            f"If the store is yours, fix the permissions: chmod u+rwx {name}",
+        ) from None
     except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
             raise
 
 

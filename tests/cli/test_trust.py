@@ -288,6 +288,11 @@ def test_files_of_the_user_that_somebody_else_wrote_are_refused(
     file.chmod(0o666)
     ran = run_as(shell, VICTIM, shared, "models")
     assert ran.code == 1 and "everybody can write" in ran.err and "chmod o-w" in ran.err
+    file.chmod(0o664)
+    os.chown(file, VICTIM, MALLORY)
+    ran = run_as(shell, VICTIM, shared, "models")
+    assert ran.code == 1 and f"members of group {MALLORY} can write" in ran.err and "chmod g-w" in ran.err
+    assert attacker.log == []
     file.unlink()
 
     state.mkdir()

@@ -1,32 +1,39 @@
 """The hidden folder: whose it may be, no links in it, and permissions for its owner alone."""
 
 import contextlib
+import grp
 import os
+import pwd
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from astica_sync import file_owner
-from astica_sync.errors import ConfigError, StoreError
+from astica_sync.errors import ConfigError, StoreChanged, StoreError
+from astica_sync.file_owner import refuse_foreign_file
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.create_store import create_store
 from astica_sync.local.db.index import Index
 from astica_sync.local.db.journal import Journal
 from astica_sync.local.filesystem import FileSystem, write_new
+from astica_sync.local.identity import check_root
 from astica_sync.local.jsonl import append_jsonl
 from astica_sync.local.layout import Layout
-from astica_sync.local.lock import watcher_lock, writer_lock
+from astica_sync.local.lock import is_watched, watcher_lock, writer_lock
 from astica_sync.local.state_folder import (
     UntrustedOwner,
     check_state_folder,
     foreign_owners,
     tighten_state_folder,
 )
+from astica_sync.sync.watch.change_queue import ChangeQueue
+from astica_sync.sync.watch.fs_events import PROBE, FsEvents
 
 OTHER, THIRD = 54_321, 54_322
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs files of another user")
@@ -194,6 +201,52 @@ def test_a_link_in_place_of_the_hidden_folder_is_refused(layout: Layout, tmp_pat
         make(layout.root)
 
 
+@needs_root
+@pytest.mark.parametrize("planted", ["a link", "another user's file"])
+@pytest.mark.parametrize("place", [".", "backup", "backup/objects", "backup/snapshots"])
+@pytest.mark.parametrize("permissions", [0o300, 0o311, 0o100, 0o400, 0o000])
+def test_a_folder_that_cannot_be_listed_is_refused(permissions: int, place: str, planted: str) -> None:
+    """An archive may have such a folder, in which files are opened by their names all the same."""
+    with tempfile.TemporaryDirectory() as top:
+        Path(top).chmod(0o755)
+        layout = make(Path(top) / "store")
+        folder = layout.state / place
+        folder.mkdir(parents=True, exist_ok=True)
+        (Path(top) / "letter").write_bytes(b"my letter")
+        for path in (layout.root, *layout.root.rglob("*")):
+            os.chown(path, THIRD, THIRD)
+        if planted == "a link":
+            (folder / "watch-probe").symlink_to(Path(top) / "letter")
+        else:
+            (folder / "store.json").write_bytes(b"{}")
+            os.chown(folder / "store.json", OTHER, OTHER)
+        folder.chmod(permissions)
+        code = f"""
+import sys
+from pathlib import Path
+from astica_sync.errors import StoreError
+from astica_sync.local.create_store import create_store
+from astica_sync.local.layout import Layout
+from astica_sync.local.state_folder import check_state_folder
+for use in (check_state_folder, lambda layout: create_store(layout.root, model_id=7, train_url="a", now=1.0)):
+    try:
+        use(Layout(Path({str(layout.root)!r})))
+    except StoreError as error:
+        print(error, error.hint)
+"""
+        ran = subprocess.run(
+            ["setpriv", "--reuid", str(THIRD), "--regid", str(THIRD), "--clear-groups", sys.executable, "-c", code],
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+        )
+        lines = ran.stdout.splitlines()
+        assert len(lines) == 2 and not ran.stderr, ran
+        assert all("cannot be listed" in line and f"chmod u+rwx {folder}" in line for line in lines), ran.stdout
+        assert (Path(top) / "letter").read_bytes() == b"my letter"
+        assert mode(folder) == permissions
+
+
 @pytest.mark.parametrize("place", ["journal.db", "lock", "lock-holder.json", "scores.jsonl", "backup/catalog.jsonl"])
 def test_a_second_name_of_a_users_file_is_refused_and_the_hint_helps(
     layout: Layout, tmp_path: Path, place: str
@@ -273,7 +326,14 @@ def by_holder(layout: Layout, path: Path) -> None:
         pass
 
 
-WRITERS = [by_appending, by_replacing, by_writing, by_journal, by_index, by_lock, by_watcher, by_holder]
+def by_event_probe(layout: Layout, path: Path) -> None:
+    path.rename(layout.state / PROBE)
+    events = FsEvents(layout, ChangeQueue(lambda: None), lambda: 0.0)
+    assert events.start() == "", "the probe arrives where something of its name is in the way"
+    events.stop()
+
+
+WRITERS = [by_appending, by_replacing, by_writing, by_journal, by_index, by_lock, by_watcher, by_holder, by_event_probe]
 
 
 @pytest.mark.parametrize("exists", [True, False])
@@ -290,6 +350,59 @@ def test_no_writer_follows_a_link(
         write(layout, link)
     assert target.exists() == exists
     assert not exists or target.read_bytes() == b"my letter"
+
+
+def swap_for_a_link(layout: Layout, other: Path) -> dict[str, bytes]:
+    """Puts a link to another store's hidden folder in place of the hidden folder; returns what is in the other one."""
+    layout.state.rename(layout.root / "gone")
+    layout.state.symlink_to(other)
+    return listed(other)
+
+
+def listed(folder: Path) -> dict[str, bytes]:
+    """The files with their contents, and when each folder was changed last: by a temporary file as well."""
+    return {
+        str(path): path.read_bytes() if path.is_file() else str(path.stat().st_mtime_ns).encode()
+        for path in [folder, *sorted(folder.rglob("*"))]
+    }
+
+
+LINKED: dict[str, Callable[[Layout], object]] = {
+    "append": lambda layout: append_jsonl(FileSystem(), layout.state / "scores.jsonl", [{"a": 1}]),
+    "replace": lambda layout: FileSystem().write_synced(layout.watch_state, [b"new"]),
+    "write": lambda layout: write_new(layout.watch_paused, b""),
+    "copy": lambda layout: FileSystem().copy_synced(layout.root / "a.png", layout.backup / "objects" / ".tmp-1"),
+    "time": lambda layout: FileSystem().time_ns(layout.state),
+    "folder": lambda layout: FileSystem().make_folder(layout.backup / "objects"),
+    "lock": lambda layout: contextlib.ExitStack().enter_context(writer_lock(layout)),
+    "watch": lambda layout: contextlib.ExitStack().enter_context(watcher_lock(layout)),
+    "probe": lambda layout: FsEvents(layout, ChangeQueue(lambda: None), lambda: 0.0)._receives_events(),
+}
+
+
+@pytest.mark.parametrize("write", LINKED.values(), ids=LINKED.keys())
+def test_no_writer_works_in_a_folder_that_was_exchanged_for_a_link(
+    layout: Layout, tmp_path: Path, write: Callable[[Layout], object]
+) -> None:
+    other = make(tmp_path / "other")
+    (layout.root / "a.png").write_bytes(b"an image")
+    (other.backup / "objects").mkdir(parents=True)
+    other.watch_state.write_bytes(b"{}")
+    before = swap_for_a_link(layout, other.state)
+    with contextlib.suppress(OSError, StoreError):
+        write(layout)
+    assert listed(other.state) == before
+    assert not is_watched(layout)
+
+
+def test_a_scan_locks_nothing_in_a_folder_that_was_exchanged_for_a_link(layout: Layout, tmp_path: Path) -> None:
+    other = make(tmp_path / "other")
+    with Index(layout.index_db) as index:
+        before = swap_for_a_link(layout, other.state)
+        with index.scanning():
+            assert listed(other.state) == before
+    with pytest.raises(StoreChanged, match="is a symbolic link"):
+        check_root(layout)
 
 
 @pytest.mark.parametrize("write", [by_appending, by_replacing, by_writing, by_holder])
@@ -439,3 +552,46 @@ def test_a_file_in_place_of_the_users_folder_is_an_error(tmp_path: Path) -> None
     (tmp_path / "state").write_text("")
     with pytest.raises(ConfigError, match="is not a folder"):
         file_owner.make_private_folder(tmp_path / "state")
+
+
+# Files of the user that a group may write
+
+
+@pytest.mark.parametrize(
+    ("group", "members", "refused"),
+    [
+        (OTHER, [], False),
+        (OTHER, ["anna"], False),
+        (OTHER, ["anna", "mallory"], True),
+        (THIRD, ["anna"], True),
+        (None, [], True),
+    ],
+)
+@pytest.mark.parametrize("name", ["anna", "users"])
+def test_a_file_that_a_group_may_write_is_refused_unless_the_group_is_the_owners_alone(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    group: int | None,
+    members: list[str],
+    refused: bool,
+) -> None:
+    """The system's lists of users and groups are replaced; ``group`` None: it has no such group."""
+    file = tmp_path / "config.toml"
+    file.write_text("")
+    file.chmod(0o664)
+    user = pwd.struct_passwd(("anna", "x", file.stat().st_uid, file.stat().st_gid, "", "/", "/bin/sh"))
+    main = file.stat().st_gid if group == OTHER else THIRD
+
+    def find_group(number: int) -> grp.struct_group:
+        if group is None:
+            raise KeyError(number)
+        return grp.struct_group((name, "x", number, members))
+
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: pwd.struct_passwd((*user[:3], main, *user[4:])))
+    monkeypatch.setattr(grp, "getgrgid", find_group)
+    if refused or name != "anna":
+        with pytest.raises(ConfigError, match="can write your settings file"):
+            refuse_foreign_file(file.stat(), file, "your settings file")
+        file.chmod(0o644)
+    refuse_foreign_file(file.stat(), file, "your settings file")

@@ -157,6 +157,28 @@ def test_a_missing_store_is_checked_every_few_seconds_and_nothing_is_created(wor
     assert len(world.opened) >= 1
 
 
+def test_a_hidden_folder_that_is_exchanged_for_a_link_is_held_and_nothing_is_written_through_it(
+    world: UnopenableStore, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = tmp_path_factory.mktemp("other")
+    create_store(other, model_id=2, train_url="https://train.astica.ai", now=0.0)
+    (other / ".astica-sync" / "watch.json").write_text("{}")
+    before = {path.name: path.read_bytes() for path in (other / ".astica-sync").iterdir()}
+    world.live(10.0)
+    gone = world.layout.root / ".gone"
+    world.layout.state.rename(gone)
+    world.layout.state.symlink_to(other / ".astica-sync")
+    opened = len(world.opened)
+    world.live(60.0)
+    assert world.supervisor.status.state is WatchState.HELD and "is a symbolic link" in world.supervisor.status.why
+    assert len(world.opened) == opened
+    assert {path.name: path.read_bytes() for path in (other / ".astica-sync").iterdir()} == before
+    world.layout.state.unlink()
+    gone.rename(world.layout.state)
+    world.live(10.0)
+    assert len(world.opened) > opened
+
+
 def test_a_paused_watcher_opens_nothing_until_resumed(world: UnopenableStore) -> None:
     world.layout.watch_paused.touch()
     world.live(600.0)

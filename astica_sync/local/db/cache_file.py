@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from astica_sync import sqlite
 from astica_sync.file_owner import create_private
 from astica_sync.local.db.wal import is_wal_safe
+from astica_sync.local.filesystem import is_real_folder
 
 BUSY_S = 2.0
 PAGE_CACHE_KB = 65_536
@@ -75,7 +76,7 @@ class CacheFile:
         """Held by a scan. While another process scans, this one uses a private copy, after a bounded wait."""
         self._leave_private()
         try:
-            if not self.path.parent.is_dir():
+            if not is_real_folder(self.path.parent):
                 # FileLock would create the folder, and a disk that is not mounted would look like a store.
                 raise FileNotFoundError(self.path.parent)
             self._scan_lock.acquire(timeout=self._busy_s)

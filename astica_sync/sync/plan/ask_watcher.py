@@ -12,6 +12,7 @@ from astica_sync.clock import Clock
 from astica_sync.core.model import ALL_READABLE
 from astica_sync.core.watch.watch_status import WatchState
 from astica_sync.errors import StoreError
+from astica_sync.local.filesystem import write_new
 from astica_sync.local.identity import check_root
 from astica_sync.local.layout import ASKS, Layout
 from astica_sync.local.lock import is_watched
@@ -37,7 +38,7 @@ def scan_by_watcher(local: LocalSide, clock: Clock) -> Scan | None:
     try:
         check_root(layout, local.fs)
         rules = Ignore.load(layout.root)
-        request.write_bytes(b"")
+        write_new(request, b"")
         try:
             give_up = clock.ticks() + PATIENCE
             while request.exists():

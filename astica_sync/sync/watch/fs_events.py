@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from astica_sync.local.filesystem import file_system_type
+from astica_sync.local.filesystem import file_system_type, write_new
 from astica_sync.local.layout import ASKS, IGNORE_FILE, SETTINGS_FILE, STATE_DIR, Layout
 from astica_sync.local.scan.ignore import is_hidden
 from astica_sync.sync.watch.change_queue import ChangeQueue
@@ -114,7 +114,8 @@ class FsEvents:
     def _receives_events(self) -> bool:
         probe = self._layout.state / PROBE
         try:
-            probe.write_bytes(b"")
+            # A link of that name is replaced; through it another file would be emptied.
+            write_new(probe, b"")
         except OSError:
             return False
         received = self._probe_received.wait(PROBE_TIMEOUT)

@@ -26,7 +26,8 @@ from astica_sync.errors import (
     StoreChanged,
     kind_of,
 )
-from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.filesystem import FileSystem, Kind
+from astica_sync.local.filesystem import kind_of as kind_of_file
 from astica_sync.local.identity import check_root
 from astica_sync.local.layout import Layout
 from astica_sync.local.lock import watcher_lock
@@ -330,8 +331,9 @@ class Supervisor:
     def _write_status(self) -> None:
         """A full or missing disk must not stop the watcher because of its status file."""
         with contextlib.suppress(OSError):
-            # Where the disk is not mounted, the folder must not be made.
-            self._fs.lstat(self._layout.state)
+            # Where the disk is not mounted, the folder must not be made; a link would lead to another one's status.
+            if kind_of_file(self._fs.lstat(self._layout.state)) is not Kind.FOLDER:
+                return
             text = json.dumps(self.status.as_data(), ensure_ascii=True)
             self._fs.write_synced(self._layout.watch_state, [text.encode(), b"\n"])
 
