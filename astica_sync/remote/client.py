@@ -143,6 +143,7 @@ class ServiceClient:
         limits: ExchangeLimits | None = None,
     ) -> bytes:
         # Loaded with the first request: a command that sends none starts faster.
+        from astica_sync.remote.echoed_text import redact_key
         from astica_sync.remote.outcome import classify
 
         sent = (*map(str, fields.values()), *self._class_titles, *self._model_titles)
@@ -153,7 +154,7 @@ class ServiceClient:
         if error is not None:
             raise error
         assert isinstance(answer, Answer)
-        return answer.body
+        return redact_key(answer.body, self._key.reveal())
 
 
 def _body(key: Secret, fields: Fields, image: bytes | None, image_prefix: str) -> RequestBody:

@@ -4,6 +4,7 @@ A service repeats titles, uids, names and the key in its errors: quoted, in anot
 or JSON. A class "Gateway" must not turn an error into a failure of the service.
 """
 
+import base64
 import html
 import json
 import re
@@ -17,6 +18,9 @@ LONGEST_READ = 4000
 
 REMOVED = "\ufffc"
 """Stands where something was taken out, so that the words on both sides do not join."""
+
+ONLY_KEY = "(a text with the key in it)"
+"""Instead of a text that writes the key in a way of its own."""
 
 _ESCAPED_AT_MOST = 3
 _SHORTEST_CUT = 3
@@ -62,6 +66,7 @@ def without_key(text: str, key: str) -> str:
     if not key:
         return text
     forms = {key, html.escape(key), quote(key), quote(key, safe=""), quote_plus(key), json.dumps(key)[1:-1]}
+    forms |= {key.encode().hex(), base64.b64encode(key.encode()).decode().rstrip("=")[:-1] or key}
     for form in sorted(forms, key=len, reverse=True):
         text = re.sub(re.escape(form), "(the key)", text, flags=re.IGNORECASE)
     for length in range(len(key) - 1, _SHORTEST_OF_KEY - 1, -1):
@@ -71,7 +76,15 @@ def without_key(text: str, key: str) -> str:
             continue
         start, end = re.escape(key[:length]), re.escape(key[-length:])
         text = re.sub(rf"(?<!\w){start}(?=\W|_|$)|(?<![^\W_]){end}(?!\w)", "(the key)", text, flags=re.IGNORECASE)
-    return text
+    return ONLY_KEY if plain(key) in plain(text) else text
+
+
+def redact_key(body: bytes, key: str) -> bytes:
+    """The bytes of an answer without the key, plain or as JSON writes it: answers are stored, and titles shown."""
+    for form in {key.encode(), json.dumps(key)[1:-1].encode()} - {b""}:
+        if form in body:
+            body = body.replace(form, b"(the key)")
+    return body
 
 
 def _without_whole(text: str, value: str) -> str:

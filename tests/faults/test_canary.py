@@ -215,6 +215,17 @@ def test_a_service_that_echoes_the_key_is_not_quoted(shell: Shell, tmp_path: Pat
     assert CANARY.encode() in server.requests[0]
 
 
+def test_a_service_whose_answers_repeat_the_key_puts_it_into_no_file_and_no_output(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
+) -> None:
+    sandbox.add_sample(model_id, f"made with {CANARY}", (pushed / "Can" / "001.png").read_bytes(), f"uid {CANARY}")
+    for command in ("pull-status", "push", "log", "models"):
+        code, said = check(
+            start(shell, command, *(["--store", pushed] if command != "models" else [])), pushed, shell.home
+        )
+        assert code == 0, said
+
+
 def test_the_error_for_an_unreachable_service_does_not_contain_the_key(shell: Shell, tmp_path: Path) -> None:
     store = fill(tmp_path / "mirrored", {"Can": 1})
     create_store(store, model_id=MODEL, train_url="http://127.0.0.1:1", now=0.0)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astica_sync.errors import BadKey, NoSuchModel, OutcomeUnknown, QuotaExceeded, RateLimited, Refused, RemoteError
-from astica_sync.remote.echoed_text import plain, without_echoes, without_key
+from astica_sync.remote.echoed_text import plain, redact_key, without_echoes, without_key
 from astica_sync.remote.http_exchange import Answer
 from astica_sync.remote.outcome import classify
 from astica_sync.secret import Secret
@@ -251,3 +251,23 @@ def test_a_text_of_ten_megabytes_is_read_in_part() -> None:
 def test_a_part_of_a_very_long_key_is_taken_out_too() -> None:
     key = "0123456789abcdef" * 1000
     assert without_key(f"unknown key {key[:20]}... and {'x' * 3000}", key).startswith("unknown key (the key)... and")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "&#75;EY-1234567890", "\\u004bEY-1234567890", "%4bEY-1234567890", "KEY\u200b-1234567890",
+        "\uff2b\uff25\uff39-1234567890", "S0VZLTEyMzQ1Njc4OTA=", "4b45592d31323334353637383930",
+    ],
+)  # fmt: skip
+def test_the_key_is_hidden_in_every_way_of_writing(form: str) -> None:
+    shown = without_key(f"unknown: {form} is not known", "KEY-1234567890")
+    assert "1234567890" not in shown and form.rstrip("=") not in shown
+
+
+def test_the_key_is_taken_out_of_an_answer_before_it_is_stored() -> None:
+    key = 'K"EY-1234567890'
+    body = json.dumps({"title": f"class of {key}", "other": "text"}).encode() + key.encode()
+    redacted = redact_key(body, key)
+    assert b"1234567890" not in redacted and b'"other": "text"' in redacted
+    assert redact_key(b"nothing of it", key) == b"nothing of it"
