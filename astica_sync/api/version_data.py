@@ -1,10 +1,12 @@
 """Whether a version has the data of the training that it seems to be the result of."""
 
-from astica_sync.core.model import ModelInfo
+from collections.abc import Sequence
+
+from astica_sync.core.model import ModelInfo, make_scope, make_uid
 from astica_sync.core.rate_limit import Lane
 from astica_sync.core.versions.matching import rename_adopted
-from astica_sync.core.versions.snapshot import ManagedSample, find_additions
-from astica_sync.core.versions.version import Training
+from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample, find_additions, find_missing
+from astica_sync.core.versions.version import Training, skipped_names
 from astica_sync.errors import AsticaSyncError, RemoteError
 from astica_sync.remote.responses import parse_dates
 from astica_sync.sync.plan.observe import uid_repair_for
@@ -15,8 +17,9 @@ from astica_sync.training.versions import VersionHistory
 def check_data(session: Session, history: VersionHistory, training: Training, model: ModelInfo) -> str:
     """Why the version that the model shows may have other data than the training; "" where nothing speaks against it.
 
-    Another user may have added samples and trained between the request and this look. So what the service shows
-    besides the snapshot must have been sent by this store after it, or be younger than the version.
+    Another user may have changed samples and trained between the request and this look. So what the service shows
+    besides the snapshot must have been sent by this store after it, or be younger than the version; and what it no
+    longer shows must have been removed by this store, where the answer was lost or a version was never shown.
 
     Raises:
         RemoteError: there is no observation.
@@ -27,16 +30,41 @@ def check_data(session: Session, history: VersionHistory, training: Training, mo
     seen, answer = session.remote.service.view(session.remote.model_id, Lane.INTERACTIVE, repair)
     observation, dates = rename_adopted(seen, history.records.adopted()), parse_dates(answer)
     foreign = 0
-    for sample in find_additions(snapshot, observation, session.remote.model_id):
+    for sample in find_additions(snapshot, observation):
         mark = session.local.journal.mark(sample.uid)
         sent_here = mark is not None and mark.sent_at is not None
         made = dates.get(sample.sample_id)
         younger = made is not None and model.trained_at is not None and made > model.trained_at
         foreign += not (sent_here or younger)
-    if not foreign:
+    changes = [(foreign, "added")]
+    if not training.answered or skipped_names(training.name, model.version or ""):
+        missing = find_missing(snapshot, observation)
+        changes.append((_count_removed_elsewhere(session, training, missing) if missing else 0, "removed"))
+    told = [
+        f"1 sample was {what} elsewhere" if count == 1 else f"{count:,} samples were {what} elsewhere"
+        for count, what in changes
+        if count
+    ]
+    if not told:
         return ""
-    samples = "1 sample was" if foreign == 1 else f"{foreign:,} samples were"
-    return f"{samples} added elsewhere before it was trained, so it may be another training's"
+    when = " before it was trained" if foreign else ""
+    return f"{' and '.join(told)}{when}, so it may be another training's"
+
+
+def _count_removed_elsewhere(session: Session, training: Training, missing: Sequence[SnapshotSample]) -> int:
+    """How many of the samples that are no longer shown this store did not remove after the request."""
+    scopes: dict[str, str] = {}
+    uids: list[str] = []
+    for sample in missing:
+        if isinstance(sample, ManagedSample):
+            title = sample.class_title
+            scope = scopes.setdefault(title, make_scope(session.remote.model_id, title))
+            uids.append(make_uid(sample.content, scope))
+        else:
+            uids.append(sample.uid)
+    events = session.local.journal.events_of(sorted(set(uids)))
+    removed = {one.uid for one in events if one.action.startswith("remove") and one.at >= training.asked_at}
+    return sum(uid not in removed for uid in uids)
 
 
 def can_run(session: Session, history: VersionHistory, training: Training, name: str) -> bool:

@@ -19,6 +19,7 @@ from astica_sync.core.versions.snapshot import (
     UnmanagedSample,
     diff,
     find_additions,
+    find_missing,
     freeze,
     to_local_samples,
 )
@@ -213,4 +214,20 @@ def test_what_the_service_shows_besides_a_snapshot_is_an_addition() -> None:
         RemoteSample("theirs", 9, 1, "Can"),
         RemoteSample("theirs", 10, 1, "Can"),
     ]
-    assert [one.sample_id for one in find_additions(snapshot, shown, 7)] == [2, 3, 10]
+    assert [one.sample_id for one in find_additions(snapshot, shown)] == [2, 3, 10]
+
+
+def test_what_a_snapshot_has_and_the_service_does_not_show_is_missing() -> None:
+    snapshot = [
+        ManagedSample("Can", f"{1:032x}", "Can/a.png"),
+        ManagedSample("Can", f"{2:032x}", "Can/b.png"),
+        ManagedSample("Jar", f"{1:032x}", "Jar/a.png"),
+        UnmanagedSample("Can", "theirs", 9),
+        UnmanagedSample("Can", "gone", 8),
+    ]
+    shown = [
+        RemoteSample(uid(1, "Can"), 1, 1, "CAN"),
+        RemoteSample(uid(2, "Can"), 2, 2, "Jar"),
+        RemoteSample("theirs", 9, 1, "Can"),
+    ]
+    assert find_missing(snapshot, shown) == [snapshot[1], snapshot[2], snapshot[4]]

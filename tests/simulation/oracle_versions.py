@@ -246,14 +246,18 @@ class VersionsOracle:
             if asking is None or asking.store != store.name or training in extras:
                 continue
             key = training.key(self.account.terms.shows)
-            if records.get(key) is None and not (key in records and self._was_added_to(store, asking)):
+            if records.get(key) is None and not (key in records and self._was_changed(store, asking)):
                 self.world.violate(2, f"version {training.name} came of a request of {store.name} and has no data")
 
-    def _was_added_to(self, store: "Store", asking: Asking) -> bool:
-        """Whether others, or a request that was carried out late, added samples since the training was asked for: the
-        store may then say that the data is not known."""
+    def _was_changed(self, store: "Store", asking: Asking) -> bool:
+        """Whether others, or a request that was carried out late, added samples since the training was asked for, or
+        removed some where its answer was lost: the store may then say that the data is not known."""
         assert self.account is not None
         since = asking.looked - max(self.account.terms.lag, self.oracle.service.switches.lag)
+        if asking.proof != "done" and any(
+            at >= since and (origin != store.name or at < asking.at) for at, origin in self.oracle.service.taken
+        ):
+            return True
         return any(
             sample.made >= since and (sample.late or sample.origin != store.name) for sample in self.oracle.service.ever
         )

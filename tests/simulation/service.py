@@ -80,6 +80,8 @@ class Service:
         self.classes: list[Class] = []
         self.ever: list[Sample] = []
         """Every sample that was made, removed ones included."""
+        self.taken: list[tuple[float, str]] = []
+        """When samples or classes were removed, and by whom: "" on the vendor's page."""
         self.arrivals: dict[str, list[float]] = {}
         self.served: list[float] = []
         self.changed: Callable[[], None] = lambda: None
@@ -138,8 +140,10 @@ class Service:
         if path == "/model/upload":
             return self._upload(fields, origin, late)
         if path == "/model/sample_remove":
+            self.taken.append((self.world.time, "" if late else origin))
             return self._remove_sample(int(fields["sample_id"]))
         if path == "/model/class_remove":
+            self.taken.append((self.world.time, "" if late else origin))
             return self._remove_class(int(fields["class_id"]))
         if path in ("/model/model_train", "/model/create") and self.account:
             return self.account.perform(path, fields, origin, late)
@@ -204,9 +208,11 @@ class Service:
         return entry
 
     def remove(self, sample_id: int) -> None:
+        self.taken.append((self.world.time, ""))
         self._remove_sample(sample_id)
 
     def remove_class(self, class_id: int) -> None:
+        self.taken.append((self.world.time, ""))
         self._remove_class(class_id)
 
     def samples(self) -> list[tuple[Class, Sample]]:

@@ -93,6 +93,35 @@ def sandbox_time(sandbox: RunningSandbox) -> float:
     return sandbox._sandbox.now()
 
 
+@pytest.mark.parametrize("change", ["add", "remove", "both"])
+def test_a_version_after_a_lost_request_does_not_get_our_data(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, elsewhere: Client, tmp_path: Path, change: str
+) -> None:
+    trained(shell, store)
+    sandbox.set_faults("model_train:1=lost-before")
+    assert shell("train", "--no-wait", "--anyway", "--store", store).code == 0
+    if change != "add":
+        sandbox.remove_sample(next(one.sample_id for one in sandbox.samples(model_id) if one.class_title == "Can"))
+    added = draw(tmp_path / "theirs.png", 99) if change != "remove" else None
+    theirs = train_elsewhere(elsewhere, sandbox, model_id, added)
+    told = versions(shell, store)[theirs]
+    assert told["snapshot"] is None
+    because = str(told["unknown_because"])
+    assert ("added" in because, "removed" in because) == (change != "remove", change != "add"), because
+
+
+def test_what_this_store_removed_after_a_lost_answer_leaves_the_data_known(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
+) -> None:
+    sandbox.set_faults("model_train:1=lost-after")
+    assert shell("train", "--no-wait", "--store", store).code == 0
+    (store / "Can" / "000.png").unlink()
+    assert shell("push", "--store", store).code == 0
+    sandbox.wait_for_training()
+    (one,) = versions(shell, store).values()
+    assert one["samples"] == 5 and one["unknown_because"] is None
+
+
 def test_somebody_who_trains_the_same_data_changes_nothing(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, elsewhere: Client
 ) -> None:

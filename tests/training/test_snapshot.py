@@ -134,3 +134,40 @@ def test_an_unreadable_part_of_the_store_is_an_objection_to_training() -> None:
     observation = Observation(ModelInfo(1, "M"), 1000.0, classes, ())
     (objection,) = find_objections(Plan(incomplete=True), observation)
     assert "a part of the store could not be read" in objection.reason
+
+
+def test_a_snapshot_has_each_copy_in_the_class_that_the_service_shows() -> None:
+    local = [LocalSample(uid(1, "Bottle"), "Bottle", ("Bottle/a.png",), 9)]
+    marks = [mark(1, "Bottle", "Bottle/a.png")]
+    remote = [
+        RemoteSample(uid(1, "Bottle"), number, 5, title)
+        for number, title in enumerate(("bottle ", "Can", "Can", "Bottle", "../up", ".."), 1)
+    ]
+    frozen = list(freeze(local, marks, remote))
+    content, short = f"{1:032x}", "00000000"
+    assert frozen == [
+        ManagedSample("Bottle", content, "Bottle/a.png"),
+        ManagedSample("Can", content, f"Can/a-{short}.png"),
+        ManagedSample("Can", content, f"Can/a-{short}-2.png"),
+        ManagedSample("Bottle", content, f"Bottle/a-{short}-2.png"),
+        UnmanagedSample("../up", uid(1, "Bottle"), 5),
+        UnmanagedSample("..", uid(1, "Bottle"), 6),
+    ]
+    managed = [sample for sample in frozen if isinstance(sample, ManagedSample)]
+    assert [(one.class_title, len(one.paths)) for one in to_local_samples(managed, 1, {})] == [
+        (title, 2) for title in sorted(("Bottle", "Can"), key=lambda title: uid(1, title))
+    ]
+    assert diff(managed[:2], managed[:3]).added == [managed[2]], "a further copy is a difference"
+
+
+def test_a_sample_that_was_adopted_without_proof_is_unmanaged_in_a_snapshot() -> None:
+    local = [LocalSample(uid(1, "Can"), "Can", ("Can/a.png",), 9)]
+    remote = [RemoteSample(uid(1, "Can"), 7, 5, "Can"), RemoteSample(uid(1, "Can"), 8, 5, "Can")]
+    unproven = {(7, uid(1, "Can")): "theirs"}
+    assert list(freeze(local, [mark(1, "Can", "Can/a.png")], remote, frozenset(), unproven)) == [
+        UnmanagedSample("Can", "theirs", 7),
+        ManagedSample("Can", f"{1:032x}", "Can/a.png"),
+    ]
+    assert list(freeze(local, [], remote[:1], frozenset(), {(7, "another"): "theirs"})) == [
+        ManagedSample("Can", f"{1:032x}", "Can/a.png")
+    ], "an id that the service gave to another sample"

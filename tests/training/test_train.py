@@ -326,6 +326,31 @@ def test_unmanaged_samples_are_in_the_snapshot_and_stay_on_push_as(
     assert len(sandbox.samples(model_id)) == 6
 
 
+def test_a_snapshot_says_what_the_service_shows_of_a_likely_pair_and_of_copies_in_another_class(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
+) -> None:
+    mine = draw(store / "Can" / "mine.png", 88).read_bytes()
+    sandbox.add_sample(model_id, "Can", b"x" * len(mine), "foreign")
+    assert "likely" in shell("adopt", "--likely", "--yes", "--store", store).out
+    shell.environ["ASTICA_QUARANTINE"] = "0.01"
+    moved = next(one for one in sandbox.samples(model_id) if one.class_title == "Bottle")
+    sandbox.remove_sample(moved.sample_id)
+    for _ in range(2):
+        sandbox.add_sample(model_id, "Can", moved.image, moved.uid)
+    shown = [(one.class_title, one.image) for one in sandbox.samples(model_id) if one.uid != "foreign"]
+    assert shell("train", "--anyway", "--store", store).code == 0
+    listed = shell("versions", "--json", "--store", store).json["versions"][0]
+    assert (listed["samples"], listed["unmanaged"]) == (len(shown) + 1, 1)
+    ran = shell("snapshot", "restore", "@1", "--to", tmp_path / "then", "--store", store)
+    assert ran.code == 0 and "1 unmanaged sample of @1 cannot be restored" in ran.err
+    written = [(path.parent.name, path.read_bytes()) for path in (tmp_path / "then").glob("*/*")]
+    assert sorted(written) == sorted(shown)
+    dry = shell("push", "--as", "@1", "--dry-run", "--json", "--store", store)
+    assert {one["class"] for one in dry.json["upload"]} <= {"Can"}
+    told = shell("push", "--as", "@1", "--dry-run", "--store", store).err
+    assert "1 unmanaged sample of @1 cannot be restored" in told
+
+
 def test_a_snapshot_survives_the_loss_of_index_and_journal(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
 ) -> None:

@@ -13,11 +13,19 @@ from astica_sync.cli.exit_codes import DONE, REFUSED
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.progress import Progress
 from astica_sync.cli.render.push_output import exit_code_of, push_data, push_lines, with_names
-from astica_sync.cli.render.status_output import did_you_mean, near_data, plan_data, refusal_data, status_lines
+from astica_sync.cli.render.status_output import (
+    did_you_mean,
+    near_data,
+    plan_data,
+    refusal_data,
+    status_lines,
+    unmanaged_note,
+)
 from astica_sync.cli.render.text import first, json_line
 from astica_sync.cli.render.waits import Waits
 from astica_sync.core.plan.guard import Allowance, Refusal
 from astica_sync.core.plan.similar_titles import NearTitle
+from astica_sync.core.versions.snapshot import UnmanagedSample
 
 if TYPE_CHECKING:
     from astica_sync.sync.push.push_round import Consent, Naming
@@ -85,6 +93,10 @@ def push(
     listener = Waits() if dry_run or as_json else Progress()
     with open_store(store, listener, allowance=allowance) as opened:
         api = Store.over(opened)
+        if as_version is not None and not as_json:
+            lost = sum(isinstance(sample, UnmanagedSample) for sample in api.snapshot(as_version))
+            if lost:
+                click.echo(unmanaged_note(lost, as_version), err=True)
         if dry_run:
             status = api.status() if as_version is None else api.plan_as(as_version)
             eta = opened.session.remote.service.forecast(status.plan.requests)

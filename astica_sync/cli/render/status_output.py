@@ -169,6 +169,14 @@ def unmanaged_line(plan: Plan, sample: RemoteSample) -> str:
     return f"{line}  ({reason})" if reason else line
 
 
+def unmanaged_note(count: int, version: str) -> str:
+    """That a version has samples which nothing here can give back."""
+    return (
+        f"{number(count, 'unmanaged sample')} of {safe(version)} cannot be restored: not in the backup. "
+        f"List all of its samples with: astica-sync snapshot show {shlex.quote(safe(version))} --json"
+    )
+
+
 _REFUSED = {"removed": "A push would remove nothing", "sent again": "A push would not send these again"}
 
 

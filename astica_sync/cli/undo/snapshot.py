@@ -11,6 +11,7 @@ from astica_sync.cli.command_group import CommandGroup
 from astica_sync.cli.context import find, store_option
 from astica_sync.cli.exit_codes import DONE, ERROR
 from astica_sync.cli.render.diff_output import diff_counts, diff_lines
+from astica_sync.cli.render.status_output import unmanaged_note
 from astica_sync.cli.render.text import first, json_line, json_name, number, safe
 from astica_sync.clock import local_time
 from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample, diff
@@ -162,7 +163,9 @@ def restore(version: str, to: Path, store: Path | None) -> int:
     astica-sync snapshot restore 1001_20001 --to ~/as-it-was
     """
     with _history(store) as history:
-        done = history.restore(history.find_snapshot(version).snapshot, to)
+        named = history.find_snapshot(version)
+        done = history.restore(named.snapshot, to)
+        elsewhere = sum(not isinstance(sample, ManagedSample) for sample in history.snapshots.read(named.snapshot))
     problems = [f"! {safe(problem.path)}  ({problem.reason})" for problem in done.problems]
     for line in first(problems, len(problems), 20):
         click.echo(click.style(line, fg="red"), err=True)
@@ -170,6 +173,8 @@ def restore(version: str, to: Path, store: Path | None) -> int:
         f"{safe(str(to))}: {number(done.written, 'file')} written, {done.already_there:,} already there, "
         f"{len(problems):,} failed"
     )
+    if elsewhere:
+        click.echo(unmanaged_note(elsewhere, version), err=True)
     return ERROR if problems else DONE
 
 

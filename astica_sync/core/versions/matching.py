@@ -71,9 +71,10 @@ def rename_adopted(observation: Observation, adopted: Iterable[Adopted]) -> Obse
     return replace(observation, samples=tuple(samples))
 
 
-def find_unproven(adopted: Iterable[Adopted]) -> set[tuple[int, str]]:
-    """The ids and uids of the adopted samples whose bytes may be nowhere but on the service."""
-    return {(entry.sample_id, entry.uid) for entry in adopted if not entry.proven}
+def find_unproven(adopted: Iterable[Adopted]) -> dict[tuple[int, str], str]:
+    """The ids and uids of the adopted samples whose bytes may be nowhere but on the service, each with its foreign
+    uid."""
+    return {(entry.sample_id, entry.uid): entry.foreign_uid for entry in adopted if not entry.proven}
 
 
 def _renamed(sample: RemoteSample, entry: Adopted | None) -> RemoteSample:

@@ -5,11 +5,12 @@ hash, so the backup can restore it. Of an unmanaged sample only class, uid and i
 backup, and the service never returns an image.
 """
 
-from collections.abc import Container, Iterable, Iterator
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from astica_sync.core.model import LocalSample, Mark, RemoteSample, make_scope, make_uid
+from astica_sync.core.model import LocalSample, Mark, RemoteSample, content_of, fold_title, is_uid, make_scope, make_uid
 from astica_sync.core.plan.join import merge_rows
 
 
@@ -39,69 +40,106 @@ def freeze(
     marks: Iterable[Mark],
     remote: Iterable[RemoteSample],
     made_elsewhere: Container[int] = frozenset(),
+    unproven: Mapping[tuple[int, str], str] | None = None,
 ) -> Iterator[SnapshotSample]:
-    """Every sample the service holds, once each, sorted by uid. The three inputs are sorted by uid; ``made_elsewhere``
-    are the ids of samples that are unmanaged whatever their uid is.
+    """Every sample the service holds, each copy once, sorted by uid. The three inputs are sorted by uid;
+    ``made_elsewhere`` are the ids of samples that are unmanaged whatever their uid is. ``unproven`` are the ids and
+    uids of samples that were adopted without proof of their bytes, with the uids that the service shows: the version
+    is trained on what the service holds, so their bytes count as unknown.
 
-    The class of a managed sample is the one it was sent to. If its file is no longer in the store, another file may
-    have taken the path, so the path in the snapshot gets a part of the content hash.
+    A managed sample that the service shows in another class than it was sent to is recorded in the class shown. If its
+    file is no longer in the store, another file may have taken the path, so the path in the snapshot gets a part of
+    the content hash; so does that of a further copy.
     """
+    unproven = unproven or {}
     for row in merge_rows(local, marks, remote):
-        yield from (_unmanaged(sample) for sample in row.remote if sample.sample_id in made_elsewhere)
-        ours = [sample for sample in row.remote if sample.sample_id not in made_elsewhere]
+        ours: list[RemoteSample] = []
+        for sample in row.remote:
+            foreign_uid = unproven.get((sample.sample_id, row.uid))
+            if foreign_uid is not None or sample.sample_id in made_elsewhere:
+                yield _unmanaged(sample, foreign_uid)
+            else:
+                ours.append(sample)
         if not ours:
             continue
-        content = row.uid[:32]
         if row.local is not None:
-            yield ManagedSample(row.local.class_title, content, row.local.paths[0])
+            yield from _copies(row.local.class_title, row.local.paths[0], ours, in_store=True)
         elif row.mark is not None:
-            path = _path_with_content(row.mark.path, row.mark.class_title, content)
-            yield ManagedSample(row.mark.class_title, content, path)
+            yield from _copies(row.mark.class_title, row.mark.path, ours, in_store=False)
         else:
             yield from map(_unmanaged, ours)
 
 
-def _unmanaged(sample: RemoteSample) -> UnmanagedSample:
-    return UnmanagedSample(sample.class_title, sample.uid, sample.sample_id)
+def _copies(class_title: str, path: str, shown: list[RemoteSample], *, in_store: bool) -> Iterator[SnapshotSample]:
+    """The copies of one managed sample as the service shows them. ``path`` is the file in the store, or where it was
+    (not ``in_store``)."""
+    content, copies = shown[0].uid[:32], Counter[str]()
+    for sample in shown:
+        at_home = fold_title(sample.class_title) == fold_title(class_title)
+        title = class_title if at_home else sample.class_title
+        if "/" in title or "\0" in title or title in ("", ".", ".."):
+            yield _unmanaged(sample)  # no folder can have this name
+            continue
+        copies[title] += 1
+        own = path if at_home else f"{title}/{path.rpartition('/')[2]}"
+        if not (at_home and in_store and copies[title] == 1):
+            own = _path_with_content(own, title, content, copies[title])
+        yield ManagedSample(title, content, own)
 
 
-def _path_with_content(path: str, class_title: str, content: str) -> str:
+def _unmanaged(sample: RemoteSample, foreign_uid: str | None = None) -> UnmanagedSample:
+    return UnmanagedSample(sample.class_title, sample.uid if foreign_uid is None else foreign_uid, sample.sample_id)
+
+
+def _path_with_content(path: str, class_title: str, content: str, copy: int) -> str:
     folder, _, name = path.rpartition("/")
     stem, dot, extension = name.rpartition(".")
     if not dot:
         stem, extension = name, ""
-    return f"{folder or class_title}/{stem or 'sample'}-{content[:8]}{dot}{extension}"
+    number = f"-{copy}" if copy > 1 else ""
+    return f"{folder or class_title}/{stem or 'sample'}-{content[:8]}{number}{dot}{extension}"
 
 
 def to_local_samples(samples: Iterable[ManagedSample], model_id: int, sizes: dict[str, int]) -> list[LocalSample]:
     """The managed samples of a snapshot as the local side of a plan, sorted by uid.
 
-    ``sizes`` maps content hashes to bytes; a content that is missing there gets the size 0.
+    ``sizes`` maps content hashes to bytes; a content that is missing there gets the size 0. Copies in one class are
+    one local sample.
     """
     scopes: dict[str, str] = {}
-    local = []
+    local: dict[str, LocalSample] = {}
     for sample in samples:
         title = sample.class_title
         scope = scopes.setdefault(title, make_scope(model_id, title))
         uid = make_uid(sample.content, scope)
-        local.append(LocalSample(uid, title, (sample.path,), sizes.get(sample.content, 0)))
-    return sorted(local, key=lambda sample: sample.uid)
+        paths = (*local[uid].paths, sample.path) if uid in local else (sample.path,)
+        local[uid] = LocalSample(uid, title, paths, sizes.get(sample.content, 0))
+    return sorted(local.values(), key=lambda sample: sample.uid)
 
 
-def find_additions(
-    snapshot: Iterable[SnapshotSample], shown: Iterable[RemoteSample], model_id: int
-) -> list[RemoteSample]:
+def find_additions(snapshot: Iterable[SnapshotSample], shown: Iterable[RemoteSample]) -> list[RemoteSample]:
     """The samples that the service shows and the snapshot does not have."""
-    uids: set[str] = set()
-    unmanaged: set[int] = set()
-    scopes: dict[str, str] = {}
-    for sample in snapshot:
-        if isinstance(sample, ManagedSample):
-            title = sample.class_title
-            uids.add(make_uid(sample.content, scopes.setdefault(title, make_scope(model_id, title))))
-        else:
-            unmanaged.add(sample.sample_id)
-    return [one for one in shown if one.uid not in uids and one.sample_id not in unmanaged]
+    known = set(map(_data_key, snapshot))
+    return [one for one in shown if not known.intersection(_keys_of_shown(one))]
+
+
+def find_missing(snapshot: Iterable[SnapshotSample], shown: Iterable[RemoteSample]) -> list[SnapshotSample]:
+    """The samples of the snapshot that the service does not show."""
+    there = {key for one in shown for key in _keys_of_shown(one)}
+    return [sample for sample in snapshot if _data_key(sample) not in there]
+
+
+def _data_key(sample: SnapshotSample) -> tuple[str, str] | int:
+    """The class and content of a managed sample, the id of an unmanaged one."""
+    if isinstance(sample, UnmanagedSample):
+        return sample.sample_id
+    return (fold_title(sample.class_title), sample.content)
+
+
+def _keys_of_shown(sample: RemoteSample) -> Iterator[tuple[str, str] | int]:
+    yield sample.sample_id
+    if is_uid(sample.uid):
+        yield (fold_title(sample.class_title), content_of(sample.uid))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +180,7 @@ class SnapshotDiff:
 
 def diff(before: Iterable[SnapshotSample], after: Iterable[SnapshotSample]) -> SnapshotDiff:
     """What was added, removed or moved. An image counts as moved if it left one class and appeared in another."""
-    old, new = {_identity(sample): sample for sample in before}, {_identity(sample): sample for sample in after}
+    old, new = _by_identity(before), _by_identity(after)
     result = SnapshotDiff()
     missing = sorted((_image(key), key) for key in old.keys() - new.keys())
     appeared = sorted((_image(key), key) for key in new.keys() - old.keys())
@@ -162,6 +200,17 @@ def diff(before: Iterable[SnapshotSample], after: Iterable[SnapshotSample]) -> S
 _Key = tuple[str, str, int]
 
 
+def _by_identity(samples: Iterable[SnapshotSample]) -> dict[_Key, SnapshotSample]:
+    """The samples by identity; a further copy of a managed one has a negative number."""
+    found: dict[_Key, SnapshotSample] = {}
+    for sample in samples:
+        key = _identity(sample)
+        while isinstance(sample, ManagedSample) and key in found:
+            key = (key[0], key[1], key[2] - 1)
+        found[key] = sample
+    return found
+
+
 def _identity(sample: SnapshotSample) -> _Key:
     if isinstance(sample, ManagedSample):
         return (sample.class_title, sample.content, 0)
@@ -170,4 +219,4 @@ def _identity(sample: SnapshotSample) -> _Key:
 
 def _image(key: _Key) -> str:
     """The content hash of a managed sample; "" for an unmanaged one, whose content is unknown."""
-    return "" if key[2] else key[1]
+    return "" if key[2] > 0 else key[1]
