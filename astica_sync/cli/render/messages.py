@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import click
 
-from astica_sync.cli.render.text import safe_lines
+from astica_sync.cli.render.text import safe
 from astica_sync.cli.render.verbosity import Verbosity, verbosity
 from astica_sync.errors import AsticaSyncError
 
@@ -45,8 +45,9 @@ def wrap(line: str, width: int) -> list[str]:
 
 def print_error(error: AsticaSyncError) -> None:
     """Prints the message, and the hint on a second line where the error has one."""
-    # A message may repeat what a file or the service says.
-    print_lines(map(safe_lines, [f"astica-sync: {error}", *([f"  {error.hint}"] if error.hint else [])]), err=True)
+    # A message may repeat what a file or the service says, or the name of a folder, and a line feed in it would begin a
+    # line that looks like one of ours.
+    print_lines(map(safe, [f"astica-sync: {error}", *([f"  {error.hint}"] if error.hint else [])]), err=True)
 
 
 def print_note(text: str) -> None:

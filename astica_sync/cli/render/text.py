@@ -44,11 +44,6 @@ def safe(name: str) -> str:
     return "".join(char if _plain(char) else char.encode("unicode_escape").decode("ascii") for char in name)
 
 
-def safe_lines(text: str) -> str:
-    """As ``safe``, for a text of several lines."""
-    return "\n".join(map(safe, text.split("\n")))
-
-
 def json_line(value: object) -> str:
     """JSON in one line. Control and direction characters, which a terminal would obey, are written as escapes."""
     text = json.dumps(value, ensure_ascii=False)
@@ -68,8 +63,19 @@ def csv_line(*cells: object) -> str:
 def _csv_cell(cell: object) -> object:
     if not isinstance(cell, str):
         return cell
-    text = safe(cell)
-    return f"'{text}" if cell.lstrip(" ")[:1] in _FORMULA_SIGNS else text
+    # In many locales the semicolon separates cells, so that each part of the text may begin one.
+    parts = cell.split(";")
+    return ";".join(f"'{safe(part)}" if _is_formula(part) else safe(part) for part in parts)
+
+
+def _is_formula(text: str) -> bool:
+    """Whether a spreadsheet would compute the text. What it does not show before the first sign, it leaves out."""
+    for char in text:
+        if char in _FORMULA_SIGNS:
+            return True
+        if not (char.isspace() or char == '"' or unicodedata.category(char) in ("Cc", "Cf")):
+            return False
+    return False
 
 
 def _plain(char: str) -> bool:

@@ -1,12 +1,14 @@
 """The status of a watcher as plain data: its states, and what ``watch status`` prints in another terminal."""
 
-from dataclasses import asdict, dataclass, field
+import math
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
 FORMAT = 1
 MAX_ERRORS = 5
 MAX_WAITS = 50
+MAX_NUMBER = 2**53
 
 
 class WatchState(StrEnum):
@@ -64,8 +66,43 @@ class WatchStatus:
         if error not in self.errors[-1:]:
             self.errors = [*self.errors, error][-MAX_ERRORS:]
 
+    @classmethod
+    def from_data(cls, data: object) -> "WatchStatus":
+        """The status in what a file contains, which another program may have written.
+
+        Raises:
+            ValueError: a field is missing, unknown or of another type.
+        """
+        if not isinstance(data, dict):
+            raise ValueError("not an object")
+        values = {name: value for name, value in data.items() if name != "format"}
+        try:
+            values["state"] = WatchState(values["state"])
+            status = cls(**values)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"a field is missing or unknown: {error}") from None
+        wrong = [field.name for field in fields(cls) if not _is_a(getattr(status, field.name), str(field.type))]
+        if wrong:
+            raise ValueError(f"of another type: {', '.join(wrong)}")
+        return status
+
     def as_data(self) -> dict[str, Any]:
         """The object that is written and printed; long lists are cut."""
         data = asdict(self)
         data["waits"] = self.waits[:MAX_WAITS]
         return {"format": FORMAT, **data}
+
+
+def _is_a(value: object, kind: str) -> bool:
+    """Whether a value from JSON is of the type of a field. Numbers are those that can be a time or a count."""
+    kind, _, optional = kind.partition(" | ")
+    if value is None:
+        return optional == "None"
+    if kind == "list[str]":
+        return isinstance(value, list) and all(isinstance(one, str) for one in value)
+    if kind == "dict[str, int]":
+        return isinstance(value, dict) and all(_is_a(one, "int") for one in value.values())
+    if kind in ("int", "float"):
+        wanted = int if kind == "int" else (int, float)
+        return isinstance(value, wanted) and not isinstance(value, bool) and math.fabs(value) < MAX_NUMBER
+    return isinstance(value, str)
