@@ -40,7 +40,7 @@ ARROWS: dict[str, set[str]] = {
     "remote": {"core", "service_address", "errors", "clock", "secret", "sqlite"},
     "sync": {"core", "local", "remote", "errors", "clock"},
     "training": {"core", "local", "remote", "errors", "clock"},
-    "sandbox": set(),
+    "sandbox": {"sqlite", "file_owner"},
     "open_session": {
         "core",
         "local",

@@ -212,10 +212,11 @@ class FileSystem:
         while piece := file.read(size):
             yield piece
 
-    def make_folder(self, path: Path) -> None:
+    def make_folder(self, path: Path, mode: int = 0o777) -> None:
         """Creates the folder and its missing parents, durably; an existing folder is fine.
 
-        The hidden folder of a store and those in it are private, and a link in place of one is an ``OSError``.
+        ``mode`` is what the umask is taken from. The hidden folder of a store and those in it are private, and a link
+        in place of one is an ``OSError``.
         """
         private = STATE_DIR in path.parts
         if private and path.is_symlink():
@@ -223,18 +224,20 @@ class FileSystem:
         if path.is_dir():
             return
         if path.parent != path:
-            self.make_folder(path.parent)
+            self.make_folder(path.parent, mode)
         with contextlib.suppress(FileExistsError):
-            path.mkdir(0o700 if private else 0o777)
+            path.mkdir(0o700 if private else mode)
             give_to_owner_of_folder(path, path)
         if not path.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
         self.sync_folder(path.parent)
 
-    def write_synced(self, path: Path, chunks: Iterable[bytes]) -> None:
-        """Replaces the whole file: after a crash it has the old or the new bytes, after the return the new ones."""
+    def write_synced(self, path: Path, chunks: Iterable[bytes], mode: int | None = None) -> None:
+        """Replaces the whole file: after a crash it has the old or the new bytes, after the return the new ones.
+
+        A link of that name is replaced, not followed. ``mode`` is what the umask is taken from."""
         temp = temp_name(path)
-        self._write_temp(temp, chunks)
+        self._write_temp(temp, chunks, _mode_of(temp) if mode is None else mode)
         self.publish(temp, path)
 
     def append_synced(self, path: Path, data: bytes) -> None:
@@ -256,14 +259,15 @@ class FileSystem:
         if fresh:
             self.sync_folder(path.parent)
 
-    def copy_synced(self, source: AnyPath, temp: Path) -> None:
+    def copy_synced(self, source: AnyPath, temp: Path, mode: int | None = None) -> None:
         """Copies the bytes into the new file ``temp``, durably; it shares no inode with the source.
 
         Blocks are shared where the file system can (copy on write), else the kernel copies, else this process does.
-        The caller checks the copy and then calls ``publish``. After an error there is no ``temp``.
+        The caller checks the copy and then calls ``publish``. After an error there is no ``temp``. ``mode`` is what the
+        umask is taken from.
         """
         with self.open_read(source) as reader:
-            target = create_private(temp, os.O_RDWR, _mode_of(temp))
+            target = create_private(temp, os.O_RDWR, _mode_of(temp) if mode is None else mode)
             try:
                 _copy(reader.fileno(), target)
                 sync(target)
@@ -329,8 +333,8 @@ class FileSystem:
         status = os.statvfs(path)
         return status.f_bavail * status.f_frsize
 
-    def _write_temp(self, temp: Path, chunks: Iterable[bytes]) -> None:
-        descriptor = create_private(temp, mode=_mode_of(temp))
+    def _write_temp(self, temp: Path, chunks: Iterable[bytes], mode: int) -> None:
+        descriptor = create_private(temp, mode=mode)
         try:
             for chunk in chunks:
                 write_all(descriptor, chunk)

@@ -3,6 +3,8 @@
 Another user who owns the folder, or has put a link in its place, would see private images and choose where they go.
 """
 
+import contextlib
+import errno
 import os
 import shlex
 import stat
@@ -57,3 +59,18 @@ def read_own_file(file: Path) -> bytes:
                 "Name another folder with --to.",
             )
         return opened.read()
+
+
+def write_user_file(file: Path, data: bytes, mode: int = 0o666) -> None:
+    """Writes a file that the user has named, or that another program looks for: a link of that name is replaced, and
+    what is neither a file nor a link is not touched. ``mode`` is what the umask is taken from.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        # A device or a pipe would be replaced as well, by way of a link such as /dev/stdout too.
+        for status in (file.lstat(), file.stat()):
+            if not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
+                raise OSError(errno.EINVAL, "not a regular file", str(file))
+    FileSystem().write_synced(file, [data], mode)

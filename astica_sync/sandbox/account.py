@@ -13,7 +13,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from astica_sync.sandbox.account_folder import AccountFolder, create_part
 from astica_sync.sandbox.options import Switches
+from astica_sync.sqlite import Schema, open_database
+
+_ANOTHER = "Use another --data folder."
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS models (
@@ -33,6 +37,14 @@ CREATE INDEX IF NOT EXISTS samples_of_class ON samples (class_id);
 CREATE INDEX IF NOT EXISTS samples_by_uid ON samples (uid) WHERE removed IS NULL;
 CREATE INDEX IF NOT EXISTS samples_by_image ON samples (image) WHERE removed IS NULL;
 """
+
+
+def _make_tables(db: sqlite3.Connection) -> None:
+    for statement in filter(str.strip, _SCHEMA.split(";")):
+        db.execute(statement)
+
+
+_DATABASE = Schema("database of the sandbox", 1, _make_tables, _ANOTHER, _ANOTHER)
 
 # Each kind of id counts from its own start, so that an id of the wrong kind is never right by accident.
 _FIRST_IDS = {"models": 1001, "classes": 5001, "versions": 20001, "samples": 100001}
@@ -55,23 +67,25 @@ class Account:
     """One account in one folder; ``now`` returns the current time in seconds, for the times in the rows.
 
     Raises:
-        OSError: the folder cannot be written, or its database is not that of a sandbox.
+        OSError: the folder cannot be written, is another user's, has links in it, or its database names other files.
+        DatabaseError: its database is not that of a sandbox.
     """
 
     def __init__(self, folder: Path, now: Callable[[], float]) -> None:
         self.now = now
-        self.versions_folder = folder / "versions"
-        self._images = folder / "images"
-        self._images.mkdir(parents=True, exist_ok=True)
-        self.versions_folder.mkdir(exist_ok=True)
+        self._folder = AccountFolder(folder)
         self._lock = threading.RLock()
-        self._db = sqlite3.connect(folder / "sandbox.db", check_same_thread=False, isolation_level=None)
+        self._db = open_database(self._folder.database, _DATABASE, busy_s=5, durable=False, one_thread=False)
         try:
             # A killed process loses nothing; a power cut may lose data, which is acceptable in a sandbox.
-            self._db.executescript("PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = OFF;" + _SCHEMA)
-        except sqlite3.DatabaseError as error:
+            self._db.execute("PRAGMA synchronous = OFF")
+            for (image,) in self.rows("SELECT DISTINCT image FROM samples"):
+                self._folder.image(image)
+            for (name,) in self.rows("SELECT name FROM versions"):
+                self._folder.version(name)
+        except BaseException:
             self._db.close()
-            raise OSError(f"{folder / 'sandbox.db'} cannot be used: {error}") from None
+            raise
         with self.change() as db:
             for table, first in _FIRST_IDS.items():
                 db.execute(
@@ -217,7 +231,11 @@ class Account:
             names = db.execute("SELECT name FROM versions WHERE model_id = ?", (model_id,)).fetchall()
             db.execute("UPDATE versions SET state = 'removed' WHERE model_id = ?", (model_id,))
         for (name,) in names:
-            (self.versions_folder / f"{name}.npz").unlink(missing_ok=True)
+            self.version_file(name).unlink(missing_ok=True)
+
+    def version_file(self, name: str) -> Path:
+        """The file of a version."""
+        return self._folder.version(name)
 
     def images_of(self, model_id: int) -> list[tuple[str, str, int, Path]]:
         """Every sample of the model: class title, uid, sample id, and the file of the image."""
@@ -226,7 +244,7 @@ class Account:
             "WHERE c.model_id = ? AND c.removed IS NULL AND s.removed IS NULL ORDER BY s.id",
             model_id,
         )
-        return [(title, uid, sample_id, self._path(image)) for title, uid, sample_id, image in rows]
+        return [(title, uid, sample_id, self._folder.image(image)) for title, uid, sample_id, image in rows]
 
     def _find(self, db: sqlite3.Connection, table: str, row_id: int) -> None:
         live = db.execute(f"SELECT 1 FROM {table} WHERE id = ? AND removed IS NULL", (row_id,))  # noqa: S608
@@ -245,17 +263,15 @@ class Account:
             found = next((row for row in all_of_model if fold(row[1]) == fold(title)), None)
         return int(found[0]) if found else self._add_class(db, model_id, title)
 
-    def _path(self, image: str) -> Path:
-        return self._images / image[:2] / image
-
     def _store_image(self, content: bytes) -> str:
         """Writes the image atomically, under the hash of its bytes."""
         image = hashlib.sha256(content).hexdigest()
-        path = self._path(image)
+        path = self._folder.image(image)
         if not path.exists():
-            path.parent.mkdir(exist_ok=True)
-            part = path.with_suffix(".part")
-            part.write_bytes(content)
+            path.parent.mkdir(0o700, exist_ok=True)
+            part, descriptor = create_part(path)
+            with open(descriptor, "wb") as file:
+                file.write(content)
             part.replace(path)
         return image
 
@@ -263,7 +279,7 @@ class Account:
         """Deletes the image that the query returns, unless another sample uses it."""
         (image,) = db.execute(query, (value,)).fetchone()
         if db.execute("SELECT 1 FROM samples WHERE image = ? AND removed IS NULL", (image,)).fetchone() is None:
-            self._path(image).unlink(missing_ok=True)
+            self._folder.image(image).unlink(missing_ok=True)
 
 
 def _id(cursor: sqlite3.Cursor) -> int:

@@ -96,7 +96,6 @@ def url_of(listener: socket.socket) -> str:
 def folder_for(data: Path | None) -> Iterator[Path]:
     """The folder of the account: the given one, or a temporary one that is removed at the end."""
     if data is not None:
-        data.mkdir(parents=True, exist_ok=True)
         yield data
         return
     with tempfile.TemporaryDirectory(prefix="astica-sandbox-", ignore_cleanup_errors=True) as folder:

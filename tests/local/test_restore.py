@@ -275,7 +275,7 @@ def test_a_name_the_target_cannot_hold_is_a_problem_and_a_full_disk_ends_it(kept
     assert [problem.reason for problem in report.problems] == ["cannot be written: File name too long"]
 
     class Full(FileSystem):
-        def copy_synced(self, source: str | Path, temp: Path) -> None:
+        def copy_synced(self, source: str | Path, temp: Path, mode: int | None = None) -> None:
             raise OSError(errno.ENOSPC, "full")
 
     kept.keep("Can/002.jpg", b"two")

@@ -16,6 +16,7 @@ from astica_sync.sandbox.embedded import RunningSandbox, running
 from astica_sync.sandbox.http.faults import Faults
 from astica_sync.sandbox.options import Switches
 from astica_sync.sandbox.server import serve
+from astica_sync.sqlite import Damaged
 from tests.harness.sandbox_images import draw, encode
 
 SERVE = """
@@ -24,6 +25,7 @@ from pathlib import Path
 from astica_sync.sandbox.server import serve
 from astica_sync.sandbox.options import Switches
 from astica_sync.sandbox.http.faults import Faults
+from astica_sync.sqlite import Damaged
 serve("127.0.0.1", 0, Path(sys.argv[1]), "secret", 90, 60.0, Switches(), Faults(), lambda url: print(url, flush=True))
 print("ended", flush=True)
 """
@@ -101,7 +103,7 @@ def test_a_taken_port_is_an_error(sandbox):
 
 def test_a_folder_with_another_database_is_an_error_and_is_not_changed(tmp_path: Path):
     (tmp_path / "sandbox.db").write_text("the user's notes, long enough to be examined" * 40)
-    with pytest.raises(OSError, match="cannot be used: file is not a database"), running(tmp_path):
+    with pytest.raises(Damaged, match="is damaged: file is not a database"), running(tmp_path):
         pass
     assert (tmp_path / "sandbox.db").read_text().startswith("the user's notes")
 

@@ -177,7 +177,8 @@ def digits() -> tuple[list[bytes], list[str]]:
 def test_unknown_handwritten_digits_are_recognised(digits, tmp_path):
     images, labels = digits
     features = [describe(open_image(content)) for content in images]
-    Classifier.train(features[:300], labels[:300]).save(tmp_path / "digits.npz")
+    with (tmp_path / "digits.npz").open("wb") as file:
+        Classifier.train(features[:300], labels[:300]).save(file)
     classifier = Classifier.load(tmp_path / "digits.npz")
     right = sum(classifier.detect(features[i])[0] == labels[i] for i in range(300, 400))
     assert right >= 90

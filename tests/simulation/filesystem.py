@@ -279,7 +279,7 @@ class SimFileSystem:
         while piece := file.read(size):
             yield piece
 
-    def make_folder(self, path: AnyPath) -> None:
+    def make_folder(self, path: AnyPath, mode: int = 0o777) -> None:
         text = os.fspath(path)
         node = self._volume.get(text)
         if node is not None and node.is_folder:
@@ -315,7 +315,7 @@ class SimFileSystem:
         if fresh:
             self.sync_folder(text.rpartition("/")[0])
 
-    def copy_synced(self, source: AnyPath, temp: AnyPath) -> None:
+    def copy_synced(self, source: AnyPath, temp: AnyPath, mode: int | None = None) -> None:
         with self.open_read(source) as reader:
             node = self._create(temp)
             try:

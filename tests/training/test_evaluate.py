@@ -57,6 +57,20 @@ def held_out(tmp_path: Path) -> Path:
     return write_digits(tmp_path / "held-out", 8, start=14)
 
 
+def test_a_planted_link_in_place_of_a_report_is_replaced(
+    shell: Shell, own_store: Path, held_out: Path, tmp_path: Path
+) -> None:
+    mine, report = tmp_path / ".bashrc", tmp_path / "report.html"
+    mine.write_text("mine")
+    report.symlink_to(mine)
+    assert shell("evaluate", held_out, "--html", report, "--store", own_store).code == 0
+    assert mine.read_text() == "mine"
+    assert "<!doctype html>" in report.read_text()
+    assert report.lstat().st_mode & 0o7777 == 0o600
+    refused = shell("evaluate", held_out, "--html", tmp_path, "--store", own_store)
+    assert refused.code == 2
+
+
 def test_wrong_labels_lower_the_score_and_the_earlier_data_restores_it(
     shell: Shell, sandbox: RunningSandbox, own_store: Path, own_model: int, held_out: Path, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from astica_sync.errors import AsticaSyncError, ConfigError
+from astica_sync.local.target_folder import write_user_file
 from astica_sync.service_address import is_this_machine
 
 WRITE_EVERY = 15.0
@@ -178,7 +179,7 @@ class WatchMetrics:
         if self._file is not None and self._wall() >= self._written + WRITE_EVERY:
             self._written = self._wall()
             with contextlib.suppress(OSError):
-                self._library.write_to_textfile(str(self._file), self._registry)
+                write_user_file(self._file, self._library.generate_latest(self._registry))
 
     def close(self) -> None:
         if self._server is not None:

@@ -15,6 +15,7 @@ from astica_sync.cli.render.text import safe
 from astica_sync.config import KEY_FILE_VARIABLE, KEY_VARIABLE
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.layout import Layout
+from astica_sync.local.target_folder import write_user_file
 
 _UNIT = """\
 [Unit]
@@ -87,7 +88,7 @@ def install(store: Path | None) -> int:
     file, text = _service(layout)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, "utf-8")
+        write_user_file(file, text.encode())
     except OSError as error:
         raise AsticaSyncError(
             f"cannot write {file}: {error.strerror}",

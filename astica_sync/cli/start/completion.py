@@ -8,6 +8,7 @@ import click
 
 from astica_sync.cli.render.text import safe
 from astica_sync.errors import AsticaSyncError
+from astica_sync.local.target_folder import write_user_file
 
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_ASTICA_SYNC_COMPLETE"
@@ -90,7 +91,7 @@ def _add_line(startup: Path, line: str) -> bool:
 def _write(file: Path, text: str) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, "utf-8")
+        write_user_file(file, text.encode())
     except OSError as error:
         raise _cannot(file, error) from None
 

@@ -45,6 +45,7 @@ def evaluate(
     astica-sync evaluate held-out --html report.html
     """
     from astica_sync.api import Store
+    from astica_sync.local.target_folder import write_user_file
     from astica_sync.training.evaluation_report import write_html
 
     names = [name.strip() for name in chosen.split(",") if name.strip()] if chosen else None
@@ -61,7 +62,7 @@ def evaluate(
         now = opened.session.runtime.clock.now()
     if html is not None:
         try:
-            html.write_text(write_html(evaluation, now), "utf-8", "backslashreplace")
+            write_user_file(html, write_html(evaluation, now).encode("utf-8", "backslashreplace"), 0o600)
         except OSError as error:
             raise AsticaSyncError(
                 f"cannot write {html}: {error.strerror}", "Write the report to another file: --html FILE"

@@ -177,12 +177,16 @@ def restore(
     from astica_sync.local.backup.restore import is_same_folder, refuse_store
     from astica_sync.local.backup.restore import restore as restore_files
     from astica_sync.local.filesystem import FileSystem
+    from astica_sync.local.target_folder import check_target_folder
 
     if names and since is not None:
         raise click.UsageError("Give either FILE or --since.")
     layout, objects = _open(store)
     chosen = bool(names) or since is not None
-    to = to or (layout.root if chosen else layout.root.with_name(f"{layout.root.name}-restored"))
+    if to is None:
+        to = layout.root if chosen else layout.root.with_name(f"{layout.root.name}-restored")
+        if not chosen:
+            check_target_folder(to, chosen=False)
     if not (chosen and is_same_folder(to, layout.root)):
         refuse_store(to)
     title = None if class_title is None else find_title(objects, class_title)

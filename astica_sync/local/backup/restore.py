@@ -22,6 +22,7 @@ from astica_sync.local.backup.catalog import Entry
 from astica_sync.local.filesystem import FileSystem, Kind, kind_of, temp_name
 from astica_sync.local.image.format import HEAD_BYTES, sniff
 from astica_sync.local.layout import STATE_DIR
+from astica_sync.local.target_folder import check_target_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,9 @@ def restore(
 
     Raises:
         StorageFull: the disk is full.
-        StoreError: the target cannot be used, or the catalog cannot be read.
+        StoreError: the target cannot be used or is another user's, or the catalog cannot be read.
     """
-    root = _make_root(to, files)
+    root, mode = _make_root(to, files)
     entries = entries or backup.samples
     last = {_key(entry): int(entry.content, 16) for entry in entries() if wanted(entry)}
     written = already_there = 0
@@ -72,7 +73,7 @@ def restore(
             continue
         last[_key(entry)] = ~content
         try:
-            if _restore_file(backup, root, entry, files):
+            if _restore_file(backup, root, entry, files, mode):
                 written += 1
             else:
                 already_there += 1
@@ -113,15 +114,24 @@ class _NotRestored(Exception):
     """One file was not restored; the message is the reason."""
 
 
-def _make_root(to: Path, files: FileSystem) -> Path:
+def _make_root(to: Path, files: FileSystem) -> tuple[Path, int]:
+    """The target, and the permissions of new folders in it.
+
+    The backup does not know whether an image was private, so what is restored is for the user alone. In the store, the
+    other users have what they have in its folder.
+    """
     try:
-        files.make_folder(to)
-        return to.resolve(strict=True)
+        in_store = os.path.lexists(to / STATE_DIR)
+        if not in_store:
+            check_target_folder(to)
+        files.make_folder(to, 0o700)
+        root = to.resolve(strict=True)
+        return root, root.stat().st_mode & 0o777 | 0o700 if in_store else 0o700
     except OSError as error:
         raise StoreError(f"{to} cannot be created: {error.strerror}", "name another folder with --to") from error
 
 
-def _restore_file(backup: Backup, root: Path, entry: Entry, files: FileSystem) -> bool:
+def _restore_file(backup: Backup, root: Path, entry: Entry, files: FileSystem, mode: int) -> bool:
     """Whether the file was written; False when it was there already."""
     target = root.joinpath(*_safe_parts(entry))
     try:
@@ -138,9 +148,9 @@ def _restore_file(backup: Backup, root: Path, entry: Entry, files: FileSystem) -
         with files.open_read(source) as file:
             if sniff(file.read(HEAD_BYTES)) is None:
                 raise _NotRestored("not a PNG or JPEG image")
-        files.make_folder(target.parent)
+        files.make_folder(target.parent, mode)
         temp = temp_name(target)
-        files.copy_synced(source, temp)
+        files.copy_synced(source, temp, mode & 0o666)
         files.publish_new(temp, target)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -6,7 +6,7 @@ A version is an ``.npz`` file with its weights: running it needs neither scikit-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -103,9 +103,8 @@ class Classifier:
         best = int(np.argmax(shares))
         return self.labels[best], float(shares[best])
 
-    def save(self, path: Path) -> None:
-        with path.open("wb") as file:
-            np.savez(file, labels=np.asarray(self.labels), weights=self.weights, offsets=self.offsets)
+    def save(self, file: BinaryIO) -> None:
+        np.savez(file, labels=np.asarray(self.labels), weights=self.weights, offsets=self.offsets)
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from astica_sync.sandbox.account import Account, NotFound
+from astica_sync.sandbox.account_folder import create_part
 from astica_sync.sandbox.images import BadInput, open_image
 from astica_sync.sandbox.options import Switches
 
@@ -102,9 +103,10 @@ class BackgroundTrainer:
                 if switches.training == "fails":
                     raise CannotTrain("the switch training lets each training fail")
                 classifier = Classifier.train(features, labels)
-                path = self._account.versions_folder / f"{name}.npz"
-                part = path.with_suffix(".part")
-                classifier.save(part)
+                path = self._account.version_file(name)
+                part, descriptor = create_part(path)
+                with open(descriptor, "wb") as file:
+                    classifier.save(file)
                 part.replace(path)
                 state = "ready"
         except CannotTrain as error:
@@ -178,7 +180,7 @@ class BackgroundTrainer:
             classifier = self._loaded.pop(version, None)
             if classifier is None:
                 try:
-                    classifier = Classifier.load(account.versions_folder / f"{version}.npz")
+                    classifier = Classifier.load(account.version_file(version))
                 except FileNotFoundError:
                     raise NotFound("Model version") from None
             self._loaded[version] = classifier
