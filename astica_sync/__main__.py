@@ -1,6 +1,18 @@
-"""``python -m astica_sync`` is the ``astica-sync`` command."""
+"""``python -P -m astica_sync`` is the ``astica-sync`` command."""
 
-from astica_sync.cli.main import main
+import os
+import sys
+
+
+def leave_out_current_folder() -> None:
+    """Without ``-P``, Python imports from the current folder first, which may be a downloaded store with modules in it.
+    Python has imported some of its own modules before this, so that ``-P`` alone is safe."""
+    if not sys.flags.safe_path and sys.path and sys.path[0] in ("", os.getcwd()):  # noqa: PTH109 - pathlib would come from there
+        del sys.path[0]
+
 
 if __name__ == "__main__":
+    leave_out_current_folder()
+    from astica_sync.cli.main import main
+
     main()

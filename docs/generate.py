@@ -26,7 +26,8 @@ After this page you can look up each command and each of its options.
 
 A command that is about a store finds it as git does: in the current folder or above it, or in the folder that `--store`
 names. `--help` explains each command on the terminal. What `--json` prints is in [JSON](json.md), how a command ends in
-[exit codes and errors](exit-codes.md). `python -m astica_sync` is the same as `astica-sync`.
+[exit codes and errors](exit-codes.md). `python -P -m astica_sync` is the same as `astica-sync`;
+without `-P`, Python imports modules from the current folder, which may be a downloaded store.
 """
 
 SETTINGS_HEAD = """\

@@ -4,6 +4,8 @@ import contextlib
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -196,6 +198,21 @@ def test_a_link_in_the_hidden_folder_is_found_by_every_command(
     assert ran.code == 1 and "is a symbolic link" in ran.err
     assert letter.read_text() == "mine"
     assert sandbox.log == []
+
+
+@pytest.mark.parametrize("safe_path", [True, False])
+@pytest.mark.parametrize("module", ["click", "platformdirs", "filelock", "httpx", "json", "socket", "rich/__init__"])
+def test_no_module_is_imported_from_the_current_folder(
+    shell: Shell, pushed: Path, tmp_path: Path, module: str, safe_path: bool
+) -> None:
+    planted = pushed / f"{module}.py"
+    planted.parent.mkdir(exist_ok=True)
+    planted.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    command = [sys.executable, *(["-P"] if safe_path else []), "-m", "astica_sync", "pull-status"]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("ASTICA_", "PYTHON"))}
+    ran = subprocess.run(command, cwd=pushed, env={**environ, **shell.environ}, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(

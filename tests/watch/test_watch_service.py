@@ -92,7 +92,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="launchd has agents, 
 def test_the_unit_starts_this_program_on_this_store_and_holds_no_key(unit: Path, shell: Shell, store: Path) -> None:
     text = unit.read_text()
     [command] = re.findall(r"^ExecStart=(.*)$", text, re.MULTILINE)
-    assert shlex.split(command) == [sys.executable, "-m", "astica_sync", "watch", str(store)]
+    assert shlex.split(command) == [sys.executable, "-P", "-m", "astica_sync", "watch", str(store)]
     assert f'Environment="ASTICA_API_KEY_FILE={shell.home / "the key"}"' in text
     assert shell.environ["ASTICA_API_KEY"] not in text
     assert "Type=notify" in text and "WatchdogSec=" in text and "NoNewPrivileges=yes" in text
@@ -131,7 +131,7 @@ def test_on_macos_a_launchd_agent_is_written(shell: Shell, store: Path, monkeypa
     assert shell("watch", "install", "--store", store).code == 0
     [file] = (shell.home / "Library" / "LaunchAgents").glob("*.plist")
     agent = plistlib.loads(file.read_bytes())
-    assert agent["ProgramArguments"] == [sys.executable, "-m", "astica_sync", "watch", str(store)]
+    assert agent["ProgramArguments"] == [sys.executable, "-P", "-m", "astica_sync", "watch", str(store)]
     assert agent["EnvironmentVariables"]["ASTICA_TRAIN_URL"] == shell.environ["ASTICA_TRAIN_URL"]
     assert "ASTICA_API_KEY" not in agent["EnvironmentVariables"]
 

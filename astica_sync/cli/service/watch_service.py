@@ -140,7 +140,7 @@ def _service(layout: Layout) -> tuple[Path, str]:
     """The file of the store's service, and its content."""
     title = re.sub(r"[^A-Za-z0-9]+", "-", layout.root.name).strip("-") or "store"
     name = f"{title}-{hashlib.blake2s(os.fsencode(layout.root), digest_size=3).hexdigest()}"
-    command = [sys.executable, "-m", "astica_sync", "watch", str(layout.root)]
+    command = [sys.executable, "-P", "-m", "astica_sync", "watch", str(layout.root)]
     variables = {key: os.environ[key] for key in _VARIABLES if os.environ.get(key)}
     if KEY_FILE_VARIABLE in variables:
         variables[KEY_FILE_VARIABLE] = str(Path(variables[KEY_FILE_VARIABLE]).expanduser().resolve())

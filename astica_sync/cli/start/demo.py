@@ -99,7 +99,7 @@ class DemoShell:
         click.echo(f"\n{click.style(text, bold=True)}")
 
     def sync(self, *arguments: str) -> None:
-        self._run(["astica-sync", *arguments], [sys.executable, "-m", "astica_sync", *arguments], self._environ)
+        self._run(["astica-sync", *arguments], [sys.executable, "-P", "-m", "astica_sync", *arguments], self._environ)
 
     def do(self, *arguments: str) -> None:
         self._run(list(arguments), list(arguments), self._environ)
