@@ -8,6 +8,7 @@ from pathlib import Path
 
 from astica_sync.core.model import ModelInfo
 from astica_sync.core.versions.holdout import GroupedFile, choose_held_out
+from astica_sync.core.versions.snapshot import ManagedSample
 from astica_sync.core.versions.version import Version, VersionKey, find_versions, make_version_key
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.db.detections import Detections
@@ -101,9 +102,9 @@ class Scoring:
     ) -> Evaluation:
         for package in ("sklearn", "scipy", "imagehash"):
             require(package, "evaluate")
-        images = find_held_out(folder)
+        images, loose = find_held_out(folder)
         chosen = self._choose_versions(versions)
-        data, unknown_data = self._training_data(list(chosen))
+        data, unknown_data, unchecked = self._training_data(list(chosen))
         known_classes = {title for titles, _ in data.values() for title in titles}
         if unknown_data:
             view = self.session.remote.service.view(self.session.remote.model_id)[0]
@@ -123,6 +124,8 @@ class Scoring:
                 unknown,
                 left_out,
                 unknown_data,
+                {name: count for name, count in unchecked.items() if name in chosen},
+                loose,
             )
             evaluation = evaluate(
                 held_out,
@@ -162,25 +165,29 @@ class Scoring:
 
     def _training_data(
         self, names: Sequence[str]
-    ) -> tuple[dict[str, tuple[set[str], dict[str, tuple[str, Path]]]], list[str]]:
+    ) -> tuple[dict[str, tuple[set[str], dict[str, tuple[str, Path | None]]]], list[str], dict[str, int]]:
         """For each of the versions whose data is known: the classes it knows, and a name and a backup file for each
-        content it was trained on; and the names of the versions whose data is not known, or is only of one of several
-        versions of that name."""
-        data: dict[str, tuple[set[str], dict[str, tuple[str, Path]]]] = {}
+        content it was trained on; the names of the versions whose data is not known, or is only of one of several
+        versions of that name; and for each version the number of its training images whose bytes are not here."""
+        data: dict[str, tuple[set[str], dict[str, tuple[str, Path | None]]]] = {}
         unknown: list[str] = []
+        unchecked: dict[str, int] = {}
         for name in names:
             snapshots = [version.snapshot for version in self.history.versions() if version.name == name]
             if None in snapshots or not snapshots:
                 unknown.append(name)
-            for entry in itertools.chain.from_iterable(
-                self.history.snapshots.entries(snapshot) for snapshot in snapshots if snapshot is not None
+            for sample in itertools.chain.from_iterable(
+                self.history.snapshots.read(snapshot) for snapshot in dict.fromkeys(snapshots) if snapshot is not None
             ):
                 classes, images = data.setdefault(name, (set(), {}))
-                classes.add(entry.class_title)
-                path = self.history.backup.find(entry.content)
-                if path is not None:
-                    images.setdefault(entry.content, (entry.path, path))
-        return data, unknown
+                classes.add(sample.class_title)
+                path = None
+                if isinstance(sample, ManagedSample):
+                    path = self.history.backup.find(sample.content)
+                    images.setdefault(sample.content, (sample.path, path))
+                if path is None:
+                    unchecked[name] = unchecked.get(name, 0) + 1
+        return data, unknown, unchecked
 
     def _scan_images(self) -> Iterator[tuple[str, str, Path]]:
         """Scans the store; content hash, name and file of every image in it."""

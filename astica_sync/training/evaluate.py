@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 
@@ -64,7 +64,8 @@ class HeldOutSet:
     """The images to evaluate on. ``unknown_classes`` are the class folders that no version knows, with their number of
     images, which are not among ``images``; ``leaks`` are those of ``images`` that are in the training data too.
     ``trained_on`` are the versions that were left out, ``unknown_data`` the names of versions whose data is not known,
-    so that their leaks are not either."""
+    so that their leaks are not either. ``unchecked`` are the versions with training images whose bytes are not
+    here, with their number; ``loose`` are the images in no class folder."""
 
     folder: Path
     images: Sequence[HeldOutImage]
@@ -72,6 +73,8 @@ class HeldOutSet:
     unknown_classes: Mapping[str, int] | None = None
     trained_on: Sequence["TrainedOnVersion"] = ()
     unknown_data: Sequence[str] = ()
+    unchecked: Mapping[str, int] | None = None
+    loose: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,9 @@ class Evaluation:
     of images. ``failed`` are images for which a request failed; they count for no version. ``images_hash`` identifies
     the set of images, so that scores on different sets are not compared. ``paths`` are the files by name. ``refused``
     are versions that the service does not run; ``trained_on`` and ``unknown_data`` are as in ``HeldOutSet``.
-    ``held_out`` counts the images of known classes, the ones that were left out included.
+    ``held_out`` counts the images of known classes, the ones that were left out included. ``unchecked`` and ``loose``
+    are as in ``HeldOutSet``. ``repeated`` are images with the same bytes as another one of their class, which count
+    once; ``contradictory`` groups the images of the same bytes that are in several classes.
     """
 
     folder: Path
@@ -99,6 +104,10 @@ class Evaluation:
     trained_on: tuple[TrainedOnVersion, ...] = ()
     unknown_data: tuple[str, ...] = ()
     held_out: int = 0
+    unchecked: Mapping[str, int] = field(default_factory=dict)
+    loose: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
+    contradictory: tuple[tuple[str, ...], ...] = ()
 
     @property
     def mostly_left_out(self) -> bool:
@@ -106,18 +115,20 @@ class Evaluation:
         return not self.with_leaks and 2 * len(self.leaks) > self.held_out
 
 
-def find_held_out(folder: Path) -> list[HeldOutImage]:
-    """Every image in the class folders of a held-out folder, sorted.
+def find_held_out(folder: Path) -> tuple[list[HeldOutImage], list[str]]:
+    """Every image in the class folders of a held-out folder, and the names of those in no class folder, both sorted.
 
     Raises:
         AsticaSyncError: there is no such folder, or no image in its class folders.
     """
     if not folder.is_dir():
         raise AsticaSyncError(f"no such folder: {folder}", "Name a folder that contains one folder per class.")
-    images = []
+    images, loose = [], []
     for path in list_images(folder):
         below = path.relative_to(folder)
-        if len(below.parts) > 1:
+        if len(below.parts) == 1:
+            loose.append(below.as_posix())
+        else:
             title = unicodedata.normalize("NFC", below.parts[0])
             try:
                 images.append(HeldOutImage(below.as_posix(), path, title, hash_bytes(path.read_bytes())))
@@ -130,7 +141,7 @@ def find_held_out(folder: Path) -> list[HeldOutImage]:
             f"{folder} contains no PNG or JPEG image in a class folder",
             "Put held-out images into one folder per class, or create such a folder with: astica-sync split --to DIR",
         )
-    return images
+    return images, loose
 
 
 def select_known(
@@ -161,11 +172,11 @@ def select_known(
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """Images that were or will be trained on: for each content hash a name and a file. ``version`` is "" for those of
-    the store."""
+    """Images that were or will be trained on: for each content hash a name and a file, None where the backup has lost
+    it. ``version`` is "" for those of the store."""
 
     version: str
-    images: Mapping[str, tuple[str, Path]]
+    images: Mapping[str, tuple[str, Path | None]]
 
 
 def find_leaks(
@@ -183,7 +194,8 @@ def _find_leaks_in(
         LeakedImage(image, data.images[image.content][0], True) for image in images if image.content in data.images
     ]
     others = [image for image in images if image.content not in data.images]
-    trained = fingerprints.of_all((content, path) for content, (_, path) in data.images.items())
+    files = ((content, path) for content, (_, path) in data.images.items())
+    trained = fingerprints.of_all((content, path) for content, path in files if path is not None)
     contents = list(trained)
     nearest = find_similar([own[image.content] for image in others], list(trained.values()))
     for image, index in zip(others, nearest, strict=True):
@@ -247,6 +259,7 @@ def evaluate(
             f"every image of {folder} is in the training data as well",
             "Hold out other images, or count these with --leaks.",
         )
+    images, repeated = _count_once(images)
     answers, refused = _predict(images, detectors, on_progress)
     if not answers:
         names = "; ".join(f"{one.version}: {one.reason}" for one in refused)
@@ -274,7 +287,26 @@ def evaluate(
         tuple(held_out.trained_on),
         tuple(name for name in held_out.unknown_data if any(name == answer.version for answer in answers)),
         len(held_out.images),
+        {name: count for name, count in (held_out.unchecked or {}).items() if count},
+        tuple(held_out.loose),
+        tuple(image.name for image in repeated),
+        _find_contradictory(images),
     )
+
+
+def _count_once(images: Sequence[HeldOutImage]) -> tuple[list[HeldOutImage], list[HeldOutImage]]:
+    """The first image of each content and class, and the others: the same image is no independent second one."""
+    first: dict[tuple[str, str], HeldOutImage] = {}
+    repeated = [image for image in images if first.setdefault((image.content, image.title), image) is not image]
+    return list(first.values()), repeated
+
+
+def _find_contradictory(images: Sequence[HeldOutImage]) -> tuple[tuple[str, ...], ...]:
+    """The names of the images of one content that are in several classes, of which one at most is right."""
+    by_content: dict[str, list[str]] = {}
+    for image in images:
+        by_content.setdefault(image.content, []).append(image.name)
+    return tuple(tuple(names) for names in by_content.values() if len(names) > 1)
 
 
 @dataclass(frozen=True, slots=True)

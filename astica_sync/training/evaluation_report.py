@@ -151,6 +151,17 @@ def _left_out(evaluation: Evaluation) -> Iterator[str]:
     for name in evaluation.unknown_data:
         yield f"<p class='faint'>The data of version {_name(name)} is not known: it may have been trained on some of "
         yield "these images.</p>\n"
+    for name, count in evaluation.unchecked.items():
+        yield f"<p class='faint'>{_images(count, 'training ')} of version {_name(name)} cannot be compared with the "
+        yield "held-out images: the bytes are not in the backup.</p>\n"
+    for text, names in (
+        ("In no class folder, left out", evaluation.loose),
+        ("The same bytes as another image of the class, counted once", evaluation.repeated),
+        *(("The same image in several classes, wrong in one of them", names) for names in evaluation.contradictory),
+    ):
+        if names:
+            listed = ", ".join(map(_name, names[:MAX_LISTED]))
+            yield f"<p class='faint'>{text} ({_images(len(names))}): {listed}</p>\n"
     for refused in evaluation.refused:
         yield f"<p class='faint'>{escape(_plain(refused.reason))}</p>\n"
     for title, images in evaluation.unknown_classes.items():

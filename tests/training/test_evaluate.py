@@ -159,6 +159,48 @@ def test_an_image_that_was_trained_on_and_removed_since_counts_as_a_leak(
     assert [leak["path"] for leak in ran["leaks"]] == ["one/moved-out.png"]
 
 
+def test_images_in_no_class_folder_and_identical_images_are_stated_and_count_once(
+    shell: Shell, store: Path, held_out: Path
+) -> None:
+    shown = shell("evaluate", held_out, "--json", "--store", store).json["versions"][0]["shown"]
+    shutil.copy(held_out / "one" / "014.png", held_out / "loose.png")
+    for number in range(3):
+        shutil.copy(held_out / "one" / "014.png", held_out / "one" / f"same-{number}.png")
+    shutil.copy(held_out / "one" / "015.png", held_out / "two" / "other.png")
+    ran = shell("evaluate", held_out, "--json", "--store", store).json
+    assert ran["loose"] == ["loose.png"]
+    assert ran["repeated"] == [f"one/same-{number}.png" for number in range(3)]
+    assert ran["contradictory"] == [["one/015.png", "two/other.png"]]
+    assert ran["versions"][0]["shown"] == shown + 1
+    told = shell("evaluate", held_out, "--store", store).out
+    assert "1 image is in no class folder and left out: loose.png" in told
+    assert "3 images have the same bytes as another one of its class, counted once" in told
+    assert "in several classes, so it counts as wrong in one of them: one/015.png, two/other.png" in told
+
+
+def test_the_leak_check_states_training_images_whose_bytes_are_not_here_and_compares_hashes_first(
+    shell: Shell, sandbox: RunningSandbox, own_store: Path, own_model: int, held_out: Path, tmp_path: Path
+) -> None:
+    for seed in range(3):
+        glass = draw(tmp_path / "glass" / f"{seed}.png", 700 + seed)
+        sandbox.add_sample(own_model, "Glass", glass.read_bytes(), f"glass-{seed}")
+    assert shell("train", "--store", own_store).code == 0
+    draw(held_out / "Glass" / "a.png", 1)
+    same = own_store / "one" / "000.png"
+    shutil.copy(same, held_out / "one" / "leak.png")
+    data = same.read_bytes()
+    same.unlink()
+    assert shell("push", "--store", own_store).code == 0
+    for path in (own_store / ".astica-sync" / "backup").rglob("*.png"):
+        if path.read_bytes() == data:
+            path.unlink()
+    ran = shell("evaluate", held_out, "--json", "--store", own_store).json
+    assert ran["unknown_classes"] == {}
+    assert ran["unchecked"] == {ran["versions"][0]["version"]: 4}
+    assert [(leak["path"], leak["same_bytes"]) for leak in ran["leaks"]] == [("one/leak.png", True)]
+    assert "4 training images of version" in shell("evaluate", held_out, "--store", own_store).out
+
+
 def test_unknown_classes_are_listed(shell: Shell, store: Path, held_out: Path, tmp_path: Path) -> None:
     draw(held_out / "seven" / "a.png", 1)
     ran = shell("evaluate", held_out, "--json", "--store", store).json

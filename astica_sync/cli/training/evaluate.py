@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,10 @@ def _data(evaluation: "Evaluation") -> dict[str, Any]:
         "refused": [{"version": one.version, "reason": one.reason} for one in evaluation.refused],
         "trained_on": [{"version": one.version, "images": one.images} for one in evaluation.trained_on],
         "unknown_data": list(evaluation.unknown_data),
+        "unchecked": dict(evaluation.unchecked),
+        "loose": [json_name(name) for name in evaluation.loose],
+        "repeated": [json_name(name) for name in evaluation.repeated],
+        "contradictory": [[json_name(name) for name in names] for names in evaluation.contradictory],
     }
 
 
@@ -161,6 +166,7 @@ def _lines(evaluation: "Evaluation") -> list[str]:
         )
         for name in evaluation.unknown_data
     ]
+    lines += [click.style(line, fg="yellow") for line in _doubts(evaluation)]
     lines += [click.style(f"! {safe(refused.reason)}", fg="red") for refused in evaluation.refused]
     for title, images in evaluation.unknown_classes.items():
         lines.append(
@@ -172,6 +178,33 @@ def _lines(evaluation: "Evaluation") -> list[str]:
     for compared in evaluation.compared:
         lines += ["", safe(compared.sentence)]
     return lines
+
+
+def _doubts(evaluation: "Evaluation") -> list[str]:
+    """What was not counted or not checked."""
+    lines = [
+        f"{number(count, 'training image')} of version {safe(name)} cannot be compared with the held-out images: the "
+        "bytes are not in the backup"
+        for name, count in evaluation.unchecked.items()
+    ]
+    if evaluation.loose:
+        count = number(len(evaluation.loose), "image is", "images are")
+        lines.append(f"{count} in no class folder and left out: {_names(evaluation.loose)}")
+    if evaluation.repeated:
+        count = number(len(evaluation.repeated), "image has", "images have")
+        lines.append(f"{count} the same bytes as another one of its class, counted once: {_names(evaluation.repeated)}")
+    lines += [
+        f"the same image is in several classes, so it counts as wrong in one of them: {_names(names)}"
+        for names in evaluation.contradictory[:MOST_LINES]
+    ]
+    if len(evaluation.contradictory) > MOST_LINES:
+        lines.append(f"and {number(len(evaluation.contradictory) - MOST_LINES, 'more image')} in several classes")
+    return lines
+
+
+def _names(names: Sequence[str]) -> str:
+    listed = ", ".join(safe(name) for name in names[:5])
+    return listed if len(names) <= 5 else f"{listed} and {len(names) - 5:,} more"
 
 
 def _mostly_left_out(evaluation: "Evaluation") -> str:
