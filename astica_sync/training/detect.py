@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from astica_sync.core.versions.confidence import Confidence, ConfidenceRange
+from astica_sync.core.versions.confidence import Confidence, ConfidenceRange, Unit
 from astica_sync.core.versions.version import VersionKey
 from astica_sync.errors import AsticaSyncError, ImageRejected, Interrupted, Refused, RemoteError
 from astica_sync.local.db.detections import CachedAnswer, Detections, hash_bytes
@@ -95,6 +95,7 @@ class Detector:
     _answered: bool = False
     _refusals: int = 0
     _kept: set[str] = field(default_factory=set)
+    _unit: Unit = Unit.UNKNOWN
 
     def run(self, inputs: Iterable[ImageInput]) -> Iterator[DetectionResult]:
         """Runs the version on each image and yields the results in the order of the images, failures included.
@@ -109,6 +110,7 @@ class Detector:
         """
         if self.key is not None:
             self.confidences = self.cache.confidence_range(self.key)
+        self._unit = Unit.UNKNOWN
         pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="detect")
         queue: deque[DetectionResult | _Request] = deque()
         asked: dict[str, Future[Detection]] = {}
@@ -193,7 +195,11 @@ class Detector:
 
     def _result(self, name: str, content: str, answer: CachedAnswer, *, cached: bool = False) -> DetectionResult:
         stated = answer.confidence
-        percent = None if stated is None else stated.to_percent(self.confidences.unit)
+        unit = self.confidences.unit
+        if self._unit is Unit.UNKNOWN:
+            self._unit = unit
+        # All results of one run are in one unit: where later answers contradict it, theirs is not known.
+        percent = None if stated is None else stated.to_percent(unit if unit is self._unit else Unit.UNKNOWN)
         return DetectionResult(name, content, answer.label, percent, stated, cached=cached)
 
     def _keep(self, content: str, answer: Detection) -> None:

@@ -205,6 +205,17 @@ def test_a_confidence_between_0_and_1_is_in_percent_once_the_answers_show_it() -
     assert [result.confidence for result in shares(1, 97.5)] == [97.5]
 
 
+def test_all_results_of_one_run_are_in_one_unit(cache: Detections) -> None:
+    for version, outliers in (("a", (1.0000001192,)), ("b", (1.5,)), ("c", (97.5,) * 30)):
+        values = [0.905] * 15 + list(outliers) + [0.905] * 5
+        service = Service(lambda asked, values=values: Detection("Dog", Confidence(values[asked - 1])))  # type: ignore[misc]
+        results = list(detector(service, cache, key=None, version=version).run(map(image, range(len(values)))))
+        shown = [one.confidence for one in results if one.confidence is not None and one.confidence < 100]
+        assert shown and all(one == pytest.approx(90.5) for one in shown), version
+        assert results[-1].stated == Confidence(0.905)
+        assert (results[-1].confidence is None) == (version == "c"), "what contradicts is not known"
+
+
 def held_out(count: int, tmp_path: Path) -> HeldOutSet:
     images = []
     for number in range(count):

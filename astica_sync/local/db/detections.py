@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import xxhash
 
-from astica_sync.core.versions.confidence import Confidence, ConfidenceRange
+from astica_sync.core.versions.confidence import LARGEST_SHARE, Confidence, ConfidenceRange
 from astica_sync.core.versions.version import VersionKey
 from astica_sync.errors import DatabaseError
 from astica_sync.local.db.migrations import make_schema
@@ -115,11 +115,12 @@ class Detections:
     def confidence_range(self, key: VersionKey) -> ConfidenceRange:
         """The range of the confidences that this version has answered with."""
         found = self._one(
-            "SELECT count(*), max(confidence), total(confidence > 0 AND confidence < 1) FROM detection"  # noqa: S608
-            f" WHERE {_OF_VERSION} AND confidence IS NOT NULL AND NOT percent_sign",
+            "SELECT count(*), total(confidence > 0 AND confidence < 1),"  # noqa: S608
+            f" total(confidence > {LARGEST_SHARE}) FROM detection WHERE {_OF_VERSION}"
+            " AND confidence IS NOT NULL AND NOT percent_sign",
             _values(key),
         )
-        return ConfidenceRange(found[0], found[1] or 0.0, int(found[2])) if found else ConfidenceRange()
+        return ConfidenceRange(found[0], int(found[1]), int(found[2])) if found else ConfidenceRange()
 
     def fingerprint(self, content: str) -> bytes | None:
         """What an image looks like, if it was computed before; see ``training.similarity``."""
