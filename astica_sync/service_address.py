@@ -37,6 +37,25 @@ def shown_address(text: str) -> str:
     return f"{scheme + found if found else ''}…@{host}" if at and credentials else address
 
 
+def spelled_address(address: str) -> str:
+    """The address for a question: a host with letters other than ASCII, which may look like the ones of another host,
+    is shown as name servers are asked for it as well."""
+    try:
+        host = urlsplit(address).hostname or ""
+    except ValueError:
+        return address
+    if host.isascii():
+        return address
+    # The library by which httpx spells the host when it connects.
+    import idna
+
+    try:
+        plain = idna.encode(host).decode()
+    except idna.IDNAError:
+        plain = host.encode("unicode_escape").decode()
+    return f"{address} (written in ASCII: {plain})"
+
+
 def is_this_machine(host: str) -> bool:
     """Whether the host of an address is the loopback interface. No name server is asked."""
     # Loaded on demand: an https address does not need it.

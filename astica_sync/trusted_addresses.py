@@ -15,6 +15,7 @@ from pathlib import Path
 
 from astica_sync.errors import ConfigError
 from astica_sync.file_owner import make_private_folder, refuse_foreign_file
+from astica_sync.service_address import spelled_address
 
 FILE_NAME = "trusted.json"
 
@@ -142,7 +143,7 @@ def refuse_untrusted(file: Path, store: Path, addresses: Iterable[str]) -> None:
     refused = untrusted(file, store, addresses)
     if refused:
         raise UntrustedAddress(
-            f"the files of the store {store} ask to send your API key to {' and '.join(refused)}",
+            f"the files of the store {store} ask to send your API key to {' and '.join(map(spelled_address, refused))}",
             f"Nothing was sent. If you want that, allow it once: astica-sync trust --store {shlex.quote(str(store))}",
         )
 

@@ -105,6 +105,27 @@ def test_a_user_allows_shows_and_revokes_an_address(shell: Shell, planted: Path,
     assert attacker.log == []
 
 
+@pytest.mark.parametrize(
+    ("host", "plain"),
+    [
+        ("train.\u0430stica.ai", "train.xn--stica-3ve.ai"),
+        ("tr\u03b1in.astica.ai", "xn--"),
+        ("train.ast\u0131ca.ai", "xn--"),
+        ("train\u3002evil.example", "in ASCII: train.evil.example)"),
+        ("train.astica\u2024ai", "\\u2024"),
+    ],
+)
+def test_a_host_that_looks_like_another_is_shown_in_ascii(shell: Shell, planted: Path, host: str, plain: str) -> None:
+    (planted / "astica-sync.toml").write_text(f'train_url = "https://{host}"')
+    refused = shell("pull-status", "--store", planted)
+    asked = shell("trust", "--store", planted)
+    assert refused.code == 1 and asked.code == 4
+    for ran in (refused, asked):
+        assert "written in ASCII: " in ran.err and plain in ran.err, ran.err
+    assert "written in ASCII: " in shell("trust", "--store", planted, "--yes").out
+    assert "written in ASCII: " in shell("trust", "--list").out
+
+
 def test_permission_is_for_one_store(shell: Shell, planted: Path, attacker: RunningSandbox, tmp_path: Path) -> None:
     assert shell("trust", "--store", planted, "--yes").code == 0
     other = Path(shutil.copytree(planted, tmp_path / "another download"))

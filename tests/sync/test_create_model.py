@@ -70,7 +70,8 @@ def test_the_models_of_before_are_recorded_before_the_request(maker: Maker) -> N
     maker.box.set_faults("create=lost-before")
     with pytest.raises(RemoteError, match="does not list the new model"):
         maker.create()
-    assert json.loads(maker.attempt.path.read_bytes()) == {"title": "Cans", "before": [other]}
+    written = json.loads(maker.attempt.path.read_bytes())
+    assert (written["title"], written["before"]) == ("Cans", [other])
     assert maker.clock.time >= 1060, "a request the service is still at gets the quarantine"
 
 
@@ -134,6 +135,28 @@ def test_a_damaged_attempt_file_creates_no_model(maker: Maker, text: str) -> Non
     with pytest.raises(StoreError, match="cannot be read"):
         maker.create()
     assert maker.box.log == []
+
+
+@pytest.mark.parametrize("place", [None, ["another machine", 1], "", [], {"a": 1}, "another folder"])
+def test_an_attempt_from_an_archive_makes_no_model_of_that_title_the_new_one(maker: Maker, place: object) -> None:
+    maker.box.add_model("Cans")
+    maker.attempt.path.parent.mkdir()
+    maker.attempt.write(REQUEST, set())
+    record = json.loads(maker.attempt.path.read_bytes())
+    if place == "another folder":
+        record["place"][1] += 1
+    elif place is None:
+        del record["place"]
+    else:
+        record["place"] = place
+    maker.attempt.path.write_text(json.dumps(record))
+    with pytest.raises(StoreError, match="was not made in this folder on this machine") as caught:
+        maker.create()
+    assert f"rm {maker.attempt.path}" in caught.value.hint
+    assert maker.box.log == []
+    maker.attempt.path.unlink()
+    maker.create()
+    assert len(maker.box.models()) == 2
 
 
 def test_a_refusal_forgets_the_attempt(maker: Maker) -> None:

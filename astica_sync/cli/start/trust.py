@@ -13,6 +13,7 @@ from astica_sync.errors import GuardRefused
 from astica_sync.file_owner import name_of
 from astica_sync.local.state_folder import foreign_owners
 from astica_sync.open_session import find, find_unchecked, store_addresses, trust_file
+from astica_sync.service_address import spelled_address
 from astica_sync.trusted_addresses import (
     TrustedAddress,
     TrustedOwner,
@@ -55,7 +56,9 @@ def trust(store: Path | None, as_list: bool, as_revoke: bool, owner: bool, yes: 
     if as_revoke:
         for revoked in revoke(trust_file(), layout.root):
             what = (
-                f"use {safe(revoked.address)}" if isinstance(revoked, TrustedAddress) else f"belong to {_user(revoked)}"
+                f"use {safe(spelled_address(revoked.address))}"
+                if isinstance(revoked, TrustedAddress)
+                else f"belong to {_user(revoked)}"
             )
             click.echo(f"{place} may no longer {what}")
         return 0
@@ -75,9 +78,9 @@ def trust(store: Path | None, as_list: bool, as_revoke: bool, owner: bool, yes: 
         click.echo(f"{place} asks for no address that is not allowed")
         return 0
     for address in asked:
-        _confirm(f"Allow {place} to send your API key to {safe(address)}?", yes)
+        _confirm(f"Allow {place} to send your API key to {safe(spelled_address(address))}?", yes)
         trust_address(trust_file(), layout.root, address, SystemClock().now())
-        click.echo(f"{place} may use {safe(address)}")
+        click.echo(f"{place} may use {safe(spelled_address(address))}")
     return 0
 
 
@@ -97,7 +100,7 @@ def _show_list(as_json: bool) -> int:
         click.echo(json_line([*map(asdict, addresses), *map(asdict, owners)]))
         return 0
     for one in addresses:
-        click.echo(f"{local_time(one.since, seconds=True)}  {safe(one.store)}  {safe(one.address)}")
+        click.echo(f"{local_time(one.since, seconds=True)}  {safe(one.store)}  {safe(spelled_address(one.address))}")
     for other in owners:
         click.echo(f"{local_time(other.since, seconds=True)}  {safe(other.store)}  belongs to {_user(other)}")
     return 0
