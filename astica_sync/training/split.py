@@ -107,8 +107,9 @@ def make_split(split: Split, fs: FileSystem, content_of: Callable[[str], str | N
         _write_split(split, fs, done=False)
         for path in split.paths:
             try:
-                content = content_of(path) if _is_path_of_sample(path) else None
-                moved += move_file(split.store, to, path, content)
+                if not _is_path_of_sample(path):
+                    raise NotMoved("it is not the path of a sample")
+                moved += move_file(split.store, to, path, content_of(path))
             except NotMoved as reason:
                 problems.append(f"{split.store / path} was not moved: {reason}")
         if not problems:

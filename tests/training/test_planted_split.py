@@ -180,3 +180,16 @@ def test_a_split_file_and_its_folder_stay_as_private_as_they_were(tmp_path: Path
         os.umask(before)
     modes = {path: (out / path).stat().st_mode & 0o777 for path in ("m", "m/a.png", "open", "open/a.png")}
     assert modes == {"m": 0o700, "m/a.png": 0o600, "open": 0o755, "open/a.png": 0o644}
+
+
+@pytest.mark.parametrize("path", ["../precious.png", "m/../../precious.png", "precious.png", ".m/a.png"])
+def test_a_split_made_in_python_moves_no_file_that_is_no_sample(path: str, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    for place in ("m/a.png", ".m/a.png", "precious.png", "../precious.png"):
+        (store / place).parent.mkdir(parents=True, exist_ok=True)
+        (store / place).write_bytes(b"image")
+    before = files_of(tmp_path)
+    content = xxhash.xxh3_128_hexdigest(b"image")
+    with pytest.raises(StoreError, match="was not moved"):
+        make_split(Split(tmp_path / "out", store, (path,), 0.2, 0), FileSystem(), lambda _: content)
+    assert files_of(tmp_path) == before
