@@ -86,7 +86,7 @@ def test_removing_it_by_hand_says_that_no_backup_has_its_image(
     ran = shell("remove-sample", str(forged), "--store", pushed)
     assert ran.code != 0
     assert "not in the backup" in ran.out + ran.err
-    assert shell("remove-sample", str(forged), "--yes", "--store", pushed).code == 0
+    assert shell("remove-sample", str(forged), "--yes", "--lose-unmanaged", "1", "--store", pushed).code == 0
     assert on_service(sandbox, model_id) == in_store(pushed)
 
 

@@ -80,7 +80,9 @@ def test_every_call_is_sent_by_its_command(shell: Shell, sandbox: RunningSandbox
         "push": lambda: ["--store", folder],
         "train": lambda: ["--store", folder],
         "detect": lambda: [folder / "one", "--store", folder],
-        "remove-sample": lambda: [str(sandbox.add_sample(1001, "one", b"x")), "--yes", "--store", folder],
+        "remove-sample": lambda: [
+            *(str(sandbox.add_sample(1001, "one", b"x")), "--yes", "--lose-unmanaged", "1", "--store", folder)
+        ],
         "remove-class": lambda: [str(sandbox.add_class(1001, "Empty")), "--yes", "--store", folder],
         "models remove": lambda: ["1001", "--yes", "--store", folder],
     }

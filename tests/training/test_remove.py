@@ -20,7 +20,10 @@ def test_an_unmanaged_sample_is_removed_by_its_id(
     assert refused.code == 4
     assert "not in the backup" in refused.err
     assert on_service(sandbox, model_id) == held
-    assert shell("remove-sample", str(sample_id), "--yes", "--store", store).code == 0
+    refused = shell("remove-sample", str(sample_id), "--yes", "--store", store)
+    assert refused.code == 4 and "--lose-unmanaged 1" in refused.err
+    assert on_service(sandbox, model_id) == held, "--yes does not say that a sample may be lost"
+    assert shell("remove-sample", str(sample_id), "--yes", "--lose-unmanaged", "1", "--store", store).code == 0
     assert held - on_service(sandbox, model_id) == {("can", b"made elsewhere"): 1}
     assert "by hand" in shell("log", "--store", store).out
 

@@ -33,12 +33,13 @@ lose_option = click.option(
 @click.argument("sample_id", type=click.IntRange(min=1))
 @store_option
 @model_option
+@lose_option
 @click.option("--yes", is_flag=True, help="Remove without asking.")
-def remove_sample(sample_id: int, store: Path | None, model_id: int | None, yes: bool) -> int:
+def remove_sample(sample_id: int, store: Path | None, model_id: int | None, lose: int | None, yes: bool) -> int:
     """Remove one unmanaged sample, by its id.
 
     astica-sync status lists the unmanaged samples with their ids. To remove a managed sample, remove its file from
-    the store and push.
+    the store and push. A sample that is not in the backup is removed with --lose-unmanaged 1 only.
 
     \b
     astica-sync remove-sample 132726
@@ -52,8 +53,7 @@ def remove_sample(sample_id: int, store: Path | None, model_id: int | None, yes:
         sample, lost = matching[0], removing.find_lost(matching)
         backup = "not in the backup" if lost else "in the backup"
         what = f"{safe(sample.class_title)}  #{sample_id} {safe(sample.uid)}  ({backup})"
-        # The id names the one sample that may be lost, so its number needs no --lose-unmanaged.
-        _confirm(removing, matching, what, lose=len(lost), yes=yes)
+        _confirm(removing, matching, what, lose=lose, yes=yes)
         removing.remove_sample(sample)
     click.echo(f"Removed sample {sample_id}")
     return 0
