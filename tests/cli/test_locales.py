@@ -14,6 +14,8 @@ from astica_sync.local.scan.changed_files import class_title_of
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, fill, in_store, on_service
 
+pytestmark = pytest.mark.long
+
 LATIN1 = "de_DE.ISO-8859-1"
 
 

@@ -15,6 +15,8 @@ from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw
 from tests.test_sqlite import plant_super_journal
 
+pytestmark = pytest.mark.long
+
 READING = [
     ("pull-status", "--offline"),
     ("pull-status",),

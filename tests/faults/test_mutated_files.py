@@ -16,6 +16,8 @@ from tests.harness.digits import write_digits
 from tests.harness.mutations import mutate_bytes, mutate_database, mutate_text
 from tests.harness.shell import Shell
 
+pytestmark = pytest.mark.long
+
 STATE, MODEL = ".astica-sync", 1001
 READING = ("pull-status", "push")
 FILES: dict[str, tuple[str, tuple[str, ...]]] = {

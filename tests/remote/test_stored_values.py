@@ -14,6 +14,8 @@ from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.sandbox_images import draw
 from tests.harness.shell import Shell
 
+pytestmark = pytest.mark.long
+
 LONG = "x" * 2_000_000
 READERS = [
     ("status",),
