@@ -81,7 +81,7 @@ class WatchStatus:
             status = cls(**values)
         except (KeyError, TypeError) as error:
             raise ValueError(f"a field is missing or unknown: {error}") from None
-        wrong = [field.name for field in fields(cls) if not _is_a(getattr(status, field.name), str(field.type))]
+        wrong = [one.name for one in fields(cls) if not _is_a(getattr(status, one.name), _kind_of(one.type))]
         if wrong:
             raise ValueError(f"of another type: {', '.join(wrong)}")
         return status
@@ -91,6 +91,10 @@ class WatchStatus:
         data = asdict(self)
         data["waits"] = self.waits[:MAX_WAITS]
         return {"format": FORMAT, **data}
+
+
+def _kind_of(annotation: object) -> str:
+    return annotation.__name__ if annotation in (int, float, str, WatchState) else str(annotation)
 
 
 def _is_a(value: object, kind: str) -> bool:
