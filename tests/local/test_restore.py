@@ -309,3 +309,17 @@ def test_two_paths_are_one_folder_through_a_link_and_a_missing_one_is_none(tmp_p
     (tmp_path / "b").symlink_to("a")
     assert is_same_folder(tmp_path / "a", tmp_path / "b")
     assert not is_same_folder(tmp_path / "a", tmp_path / "missing")
+
+
+@pytest.mark.parametrize(("mode", "expected"), [(0o700, 0o600), (0o755, 0o644)])
+def test_what_is_restored_into_a_store_is_as_private_as_its_folder(kept: Kept, mode: int, expected: int) -> None:
+    kept.keep("Can/001.jpg", b"one")
+    out = kept.folder / "out"
+    (out / ".astica-sync").mkdir(parents=True)
+    out.chmod(mode)
+    umask = os.umask(0)
+    try:
+        assert kept.restore().written == 1
+    finally:
+        os.umask(umask)
+    assert (out / "Can" / "001.jpg").stat().st_mode & 0o777 == expected
