@@ -161,12 +161,22 @@ class VersionsOracle:
             for entry, sample in service.samples()
             if sample.sample_id in service.forged
         }
-        for uid in sorted(pinned - set(shown.values()) - forged):
+        # A sample in another class than it was sent to is recorded in the class that is shown.
+        places = {(seen.uid[:32], fold_title(seen.title)) for seen in (view.by_id.values() if view else ())}
+        placed = {
+            self._as_shown(make_uid(content, make_scope(MODEL, title)), title)
+            for title, content in pins
+            if (content, fold_title(title)) in places
+        }
+        for uid in sorted(pinned - set(shown.values()) - forged - placed):
             self.world.violate(2, f"{run.name} trains on a snapshot with {uid[:6]}, which the service does not show")
         # By their ids: a cut uid made elsewhere is completed by the titles of the store that reads it.
         others = {sample_id for _, sample_id in elsewhere}
+        held = {(fold_title(title), content) for title, content in pins}
         for sample_id, uid in sorted(shown.items()):
-            if uid not in pinned and sample_id not in others:
+            seen = view.by_id[sample_id] if view else None
+            at_its_place = seen is not None and (fold_title(seen.title), seen.uid[:32]) in held
+            if uid not in pinned and sample_id not in others and not at_its_place:
                 self.world.violate(2, f"{run.name} trains on a snapshot that lacks sample {sample_id} ({uid[:6]})")
         return pins
 
