@@ -76,7 +76,7 @@ def _is_private_group(status: os.stat_result) -> bool:
 
 
 def make_private_folder(folder: Path) -> None:
-    """Makes a folder that only this user can enter; one that exists is tightened, and so are the files in it.
+    """Makes a folder that only this user can enter; one that exists is tightened.
 
     Raises:
         ConfigError: the folder is a link or belongs to another user.
@@ -107,7 +107,8 @@ def make_private_folder(folder: Path) -> None:
 def tighten(path: Path, mode: int) -> bool:
     """Takes the permissions of others away; whether that worked, which it does not where a file system has none."""
     with contextlib.suppress(OSError):
-        path.chmod(mode, follow_symlinks=False) if os.chmod in os.supports_follow_symlinks else path.chmod(mode)
+        # Linux cannot change a link itself; the callers have looked for links before.
+        path.chmod(mode, follow_symlinks=os.chmod not in os.supports_follow_symlinks)
         return not path.lstat().st_mode & OTHERS
     return False
 

@@ -748,3 +748,8 @@ def test_the_size_of_a_damaged_backup_says_nothing_of_a_sample() -> None:
         context = PlanContext("now", 0.0, QUARANTINE, is_intact=lambda _, intact=intact: intact, **terms)
         plan = make_plan([], [mark], observation, context)
         assert [removal.sample_id for removal in plan.removed] == removed_ids
+
+
+def test_a_removal_in_part_leaves_the_same_doubt() -> None:
+    row = Facts(A, ATTEMPTED, (5, 9), (), ASKED, ASKED + 1.0, unproven=(9,))
+    assert decide(row) == (RemoveCopies((5,), RemovalReason.ABSENT, leaves_doubt=True), HoldCopies((9,), UNPROVEN))

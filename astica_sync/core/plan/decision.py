@@ -6,7 +6,7 @@ nothing themselves.
 """
 
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple, assert_never
 
@@ -219,7 +219,7 @@ def _spare(action: Action, unproven: tuple[int, ...]) -> Iterator[Action]:
         return
     proven = tuple(one for one in action.sample_ids if one not in unproven)
     if proven:
-        yield RemoveCopies(proven, action.reason)
+        yield replace(action, sample_ids=proven)
     held = tuple(one for one in action.sample_ids if one in unproven)
     if held:
         yield HoldCopies(held, UNPROVEN)

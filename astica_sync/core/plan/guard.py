@@ -28,7 +28,7 @@ LOSSES = (
     RemovalReason.OVERWRITTEN,
     RemovalReason.DUPLICATE,
 )
-"""The reasons of the removals that count: the sample is nowhere in the store, or in the version that is pushed."""
+"""The reasons of the removals that count: the store, or the version that is pushed, has a sample less than before."""
 
 
 @dataclass(frozen=True, slots=True)

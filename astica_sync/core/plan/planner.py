@@ -75,9 +75,8 @@ class PlanContext:
     classes may be removed by one request, ``uids_proven`` whether the service has been seen to keep our uids,
     ``ignored`` which paths the ignore file takes out of the store, ``file_at`` what is at a path of the store,
     ``size_of`` the size in bytes of an image in the backup by its content hash, None where it is not known,
-    ``is_intact`` whether that image is undamaged, ``shows_sizes`` whether
-    the service has been seen to show the sizes of images as they were sent, None where it is not known,
-    ``is_version`` whether the local side is the snapshot of a version instead of the store: what is missing in it is
+    ``is_intact`` whether that image is undamaged, ``shows_sizes`` whether the service has been seen to show the sizes
+    of images as they were sent, None where it is not known, ``is_version`` whether the local side is the snapshot of a version instead of the store: what is missing in it is
     meant to be missing, ``unproven`` the ids and uids of adopted samples whose bytes the backup may not have.
     """
 

@@ -13,7 +13,6 @@ SECONDS_PER_SAMPLE = 0.1
 USUAL_SECONDS = 600.0
 """In most cases training is complete within 5 to 10 minutes (the same section)."""
 
-
 MOST_SKIPPED = 3
 _NUMBERED = re.compile(r"(.*?_)?([1-9][0-9]{0,14})")
 
@@ -95,7 +94,7 @@ def has_newer(training: Training, now: ModelInfo, versions: Sequence[Version]) -
 
 def skipped_names(before: str, now: str) -> list[str]:
     """The names between those of two versions, where names end with a number that counts up: another training may
-    have made versions that were never shown. None where there are more than ``MOST_SKIPPED``."""
+    have made versions that were never shown. Empty where there are more than ``MOST_SKIPPED``."""
     first, last = _NUMBERED.fullmatch(before), _NUMBERED.fullmatch(now)
     if first is None or last is None or (first[1] or "") != (last[1] or ""):
         return []
