@@ -7,7 +7,6 @@ from astica_sync.core.plan.plan import Plan
 from astica_sync.core.versions.matching import Adopted, Certainty, Matching, Pair, find_duplicates, find_pairs
 from astica_sync.local.backup.records import Records
 from astica_sync.local.identity import check_root
-from astica_sync.remote.responses import parse_sizes
 from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.plan.status import find_status
 from astica_sync.sync.session import Session
@@ -19,13 +18,14 @@ def find_adoptable(session: Session) -> Matching:
     Raises:
         As ``Store.find_adoptable``.
     """
-    plan = find_status(session).plan
+    status = find_status(session)
+    plan = status.plan
     missing = {upload.uid for upload in (*plan.uploads, *plan.questioned, *plan.failed_before)}
     unsent: list[LocalSample] = []
     sent: list[LocalSample] = []
     for sample in session.local.index.local_samples(session.remote.model_id):
         (unsent if sample.uid in missing else sent).append(sample)
-    sizes = parse_sizes(session.local.layout.last_view.read_bytes().partition(b"\n")[2])
+    sizes = {sample.sample_id: sample.size for sample in status.observation.samples if sample.size}
     return find_duplicates(find_pairs(plan.unmanaged, unsent, sizes), sent, sizes)
 
 

@@ -46,11 +46,6 @@ class _Sample(msgspec.Struct, gc=False):
     size: Scalar = None
 
 
-class _SampleSize(msgspec.Struct, gc=False):
-    id: Scalar = None
-    size: Scalar = None
-
-
 class _SampleDate(msgspec.Struct, gc=False):
     id: Scalar = None
     date_created: Scalar = None
@@ -156,24 +151,6 @@ def parse_view(
         f"the view of model {model_id} is not usable: {reason}",
         "Nothing was removed or sent again because of it. Run the same command again later.",
     )
-
-
-def parse_sizes(body: bytes | memoryview) -> dict[int, float]:
-    """The size in megabytes of each sample in a ``/model/view`` answer, by sample id, where the answer has one.
-
-    It is no part of an observation, because only the adoption of samples made elsewhere needs it.
-    """
-    sizes: dict[int, float] = {}
-    try:
-        dataset = _decode(body, _View).dataset
-        for entry in (dataset and dataset.class_list) or ():
-            for sample in _decode_list(entry.samples, _SampleSize):
-                size = bounded_size(_number(sample.size))
-                if size:
-                    sizes[_id(sample.id, "a sample")] = size
-    except _Malformed:
-        return {}
-    return sizes
 
 
 def parse_dates(body: bytes | memoryview) -> dict[int, float]:

@@ -17,8 +17,9 @@ from astica_sync.core.model import (
     make_uid,
 )
 from astica_sync.core.plan.decision import CONFIRMED
+from astica_sync.core.plan.facts import PlanContext
 from astica_sync.core.plan.plan import Plan
-from astica_sync.core.plan.planner import PlanContext, make_plan
+from astica_sync.core.plan.planner import make_plan
 from astica_sync.core.watch.changed_image import Answer, ChangedImage, Observed, decide_changed_image, left_to_do
 
 MODEL = 7

@@ -44,9 +44,10 @@ from astica_sync.core.plan.decision import (
     decide,
     secures_image,
 )
+from astica_sync.core.plan.facts import FileAt, PlanContext
 from astica_sync.core.plan.ordering import uploads_before, uploads_by_content
 from astica_sync.core.plan.plan import CLASS_REMOVE_COST, Plan
-from astica_sync.core.plan.planner import FileAt, PlanContext, make_plan
+from astica_sync.core.plan.planner import make_plan
 from astica_sync.core.versions.matching import Adopted, find_unproven
 
 MODEL = 7

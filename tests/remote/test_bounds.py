@@ -11,7 +11,7 @@ from astica_sync.clock import local_time
 from astica_sync.core.model import ModelInfo, Observation, make_scope, make_uid
 from astica_sync.core.observation.bounds import LATEST, LONGEST_TEXT, bounded_date, bounded_size, bounded_text
 from astica_sync.errors import NotAnObservation
-from astica_sync.remote.responses import parse_detection, parse_models, parse_sizes, parse_status, parse_view
+from astica_sync.remote.responses import parse_dates, parse_detection, parse_models, parse_status, parse_view
 
 LONG = "x" * 10_000_000
 DATES_OF_NONE = {
@@ -64,8 +64,9 @@ def test_a_date_is_read_in_every_form(written: str) -> None:
 @pytest.mark.parametrize("written", ["-1", "1e300", '"nan"', '"inf"', "true", '"-5"', '"5,04"', "1" * 400])
 def test_what_is_no_size_is_unknown(written: str) -> None:
     assert models(total_size=written)[0].size_mb is None
-    body = f'{{"dataset": {{"id": 3, "class_list": [{{"id": 1, "samples": [{{"id": 5, "size": {written}}}]}}]}}}}'
-    assert parse_sizes(body.encode()) == {}
+    classes = f'[{{"id": 1, "title": "A", "samples": [{{"id": 5, "uid": "u", "size": {written}}}]}}]'
+    body = f'{{"status": "OK", "dataset": {{"id": 3, "numClass": 1, "numSample": 1, "class_list": {classes}}}}}'
+    assert [sample.size for sample in parse_view(body.encode(), 3, 0.0).samples] == [0.0]
 
 
 @pytest.mark.parametrize("written", ["2", "-1", "1e300", "0.5", '"maybe"', '""'])
@@ -183,7 +184,7 @@ def test_an_answer_that_is_no_valid_json_is_refused_by_every_parser(body: bytes)
         parse_view(body, 3, 0.0)
     with pytest.raises(NotAnObservation):
         parse_models(body)
-    assert parse_sizes(body) == {}
+    assert parse_dates(body) == {}
     parse_status(body)
     parse_detection(body)
 

@@ -109,7 +109,7 @@ def test_sizes_match_in_both_kinds_of_megabyte_and_with_few_decimals() -> None:
     found = find_pairs(remote, local, {1: round(300_000 / 2**20, 6), 2: round(500_000 / 2**20, 6)})
     assert [pair.certainty for pair in found.pairs] == [Certainty.CERTAIN] * 2
     found = find_pairs(remote, local, {1: 0.3, 2: 0.5})
-    assert [pair.certainty for pair in found.pairs] == [Certainty.CERTAIN] * 2
+    assert [pair.certainty for pair in found.pairs] == [Certainty.LIKELY] * 2, "other images have that size too"
 
 
 def test_a_different_class_or_size_or_a_partial_name_is_not_a_pair() -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from astica_sync.core.model import LocalSample, Observation, RemoteSample, fold_title
-from astica_sync.core.observation.sample_size import BYTES_PER_MEGABYTE, count_decimals
+from astica_sync.core.observation.sample_size import BYTES_PER_MEGABYTE, MAX_DECIMALS, count_decimals
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Adopted:
 
 
 class Certainty(IntEnum):
-    """How certain a pair is: CERTAIN if both name and size match, LIKELY if one of them does."""
+    """How certain a pair is: CERTAIN if both name and size match to the byte, LIKELY if less does."""
 
     LIKELY = 1
     CERTAIN = 2
@@ -98,8 +98,12 @@ def find_pairs(
     unit = max(BYTES_PER_MEGABYTE, key=lambda unit: _count_agreeing(remote, by_class, megabytes, unit, decimals))
     open_remote = list(remote)
     taken: set[str] = set()
+    # A size that is rounded to more than a byte fits other images too.
+    exact = decimals >= MAX_DECIMALS
     for certainty, why, named, sized in (
-        (Certainty.CERTAIN, "name and size", True, True),
+        (Certainty.CERTAIN, "name and size", True, True)
+        if exact
+        else (Certainty.LIKELY, "name and rounded size", True, True),
         (Certainty.LIKELY, "name; the service shows no size", True, False),
         (Certainty.LIKELY, "size, the only one in its class", False, True),
     ):

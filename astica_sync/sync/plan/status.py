@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from astica_sync.clock import Clock
 from astica_sync.core.model import ALL_READABLE, LocalSample, Observation, Problem
 from astica_sync.core.observation.sample_size import fits
+from astica_sync.core.plan.facts import FileAt, PlanContext
 from astica_sync.core.plan.guard import (
     LOSSES,
     MEMORY_SECONDS,
@@ -17,7 +18,7 @@ from astica_sync.core.plan.guard import (
     check_repeats,
 )
 from astica_sync.core.plan.plan import Plan
-from astica_sync.core.plan.planner import FileAt, PlanContext, make_plan
+from astica_sync.core.plan.planner import make_plan
 from astica_sync.core.plan.similar_titles import NearTitle, find_near_titles
 from astica_sync.core.versions.matching import find_unproven
 from astica_sync.errors import StoreError

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 
 from astica_sync.core.model import content_of, make_scope, make_uid
 from astica_sync.core.observation.content_hash_set import ContentHashSet
+from astica_sync.core.plan.facts import PlanContext
 from astica_sync.core.plan.plan import Held, Plan, Upload, Waiting
 from astica_sync.core.plan.plan_subset import with_uploads
-from astica_sync.core.plan.planner import PlanContext
 from astica_sync.core.plan.similar_titles import NearTitle, find_near_titles
 from astica_sync.core.watch.changed_image import ChangedImage, Observed, decide_changed_image, left_to_do
 from astica_sync.core.watch.debounce import Debouncer

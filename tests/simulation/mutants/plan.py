@@ -10,6 +10,7 @@ from astica_sync.core.plan.guard import NO_REMOVALS
 from tests.simulation.mutants.seams import Change, change_argument, mutant, replace, wrap
 
 PLAN = "astica_sync.core.plan.planner:"
+FACTS = "astica_sync.core.plan.facts:"
 DECISION = "astica_sync.core.plan.decision:"
 STATUS = "astica_sync.sync.plan.status:"
 GUARD = "astica_sync.core.plan.guard:"
@@ -80,13 +81,13 @@ def removal_is_an_attempt(original: Any, facts: Any) -> Any:
 
 PLAN_MUTANTS = (
     mutant("no quarantine", replace(DECISION + "is_settled", lambda facts: True), quick=400),
-    mutant("half a quarantine", wrap(PLAN + "quarantine_end", half_as_long)),
+    mutant("half a quarantine", wrap(FACTS + "quarantine_end", half_as_long)),
     mutant(
         "a restart does not begin the quarantine again",
-        replace(PLAN + "last_sending", lambda mark, context: mark.sent_at),
+        replace(FACTS + "last_sending", lambda mark, context: mark.sent_at),
         quick=1000,
     ),
-    mutant("the clock of an earlier run is believed", wrap(PLAN + "last_sending", by_any_clock)),
+    mutant("the clock of an earlier run is believed", wrap(FACTS + "last_sending", by_any_clock)),
     mutant(
         "what others made again after a removal is ours",
         wrap(DECISION + "decide", removal_is_an_attempt),
