@@ -1,6 +1,7 @@
 """Fixtures for all tests: a sandbox for each test, the settings of its switches, and those of ``fixtures_cli``."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +18,9 @@ settings.load_profile("patient")
 
 # The tests must not read a key from this machine's keyring.
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
+
+# Ignored signals are inherited, and tests that run under nohup still send this one.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Coverage is measured in the processes that run tests, not in those that tests start.

@@ -11,8 +11,10 @@ import pytest
 
 from astica_sync.errors import StoreError
 from astica_sync.local.child_process import ChildProcess
+from astica_sync.local.image import worker_pool
 from astica_sync.local.image.decoder import WORKER_MEMORY, Decoder
 from astica_sync.local.image.format import MAX_BYTES
+from astica_sync.local.image.worker_pool import all_passes
 from tests.harness.damaged_images import DAMAGED, VERDICTS, make_png
 
 # Sends the message that it is ready; what follows reads images with ask() and answers with say().
@@ -59,6 +61,20 @@ def test_a_file_that_cannot_be_read_is_not_called_damaged(tmp_path: Path) -> Non
                 decoder.check(tmp_path / name)
 
 
+def test_time_in_which_this_program_was_stopped_is_not_the_time_of_an_image() -> None:
+    """Each wait of a stopped program ends at once when it goes on, whatever the clock says by then."""
+    waits: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        waits.append(seconds)
+        return len(waits) == 7
+
+    assert all_passes(4.5, wait)
+    assert waits == [1.0, 1.0, 1.0, 1.0, 0.5]
+    assert not all_passes(4.5, wait)
+    assert len(waits) == 7
+
+
 def test_an_image_that_hangs_the_decoder_is_broken_and_the_next_one_is_not() -> None:
     hang = "if ask().endswith(b'hang'): time.sleep(1000)\nsay('')\nask()"
     with acting(hang, patience=1.0) as decoder:
@@ -82,7 +98,7 @@ def test_time_is_counted_even_where_the_signal_was_ignored_from_the_start() -> N
 
 def test_a_worker_can_write_no_file(tmp_path: Path) -> None:
     script = f"""
-from astica_sync.local.image.decoder_process import bound
+from astica_sync.local.image.worker_process import bound
 bound({WORKER_MEMORY})
 file = open({str(tmp_path / "file")!r}, "wb", buffering=0)
 try:
@@ -131,8 +147,11 @@ def test_a_worker_that_stops_in_the_middle_of_its_answer_is_dead() -> None:
 
 
 @pytest.mark.parametrize("program", [("no such program",), ("false",), (sys.executable, "-c", "input()")])
-def test_a_worker_that_does_not_start_makes_no_image_damaged(program: tuple[str, ...]) -> None:
-    with Decoder(program=program, patience=0.5) as decoder, pytest.raises(StoreError, match="cannot be started"):
+def test_a_worker_that_does_not_start_makes_no_image_damaged(
+    program: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_pool, "START_SECONDS", 0.5)
+    with Decoder(program=program) as decoder, pytest.raises(StoreError, match="cannot be started"):
         decoder.check_bytes(good())
 
 
@@ -196,7 +215,7 @@ def test_a_closed_decoder_keeps_no_process() -> None:
     decoder.close()
     # One that was asked in the last moment still gets its answer.
     assert decoder.check_bytes(good()) is None
-    assert decoder._idle == []
+    assert decoder._workers._idle == []
     decoder.close()
 
 
@@ -206,7 +225,7 @@ def test_an_interrupted_check_leaves_no_worker_behind(monkeypatch: pytest.Monkey
 
     with Decoder(workers=1) as decoder:
         assert decoder.check_bytes(good()) is None
-        process = decoder._idle[0]._process
+        process = decoder._workers._idle[0]._process
         monkeypatch.setattr(ChildProcess, "receive", interrupt)
         with pytest.raises(KeyboardInterrupt):
             decoder.check_bytes(good())

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import PngImagePlugin
 
-from astica_sync.local.image.decoder_process import check_image, serve
+from astica_sync.local.image.decoder_process import answer, check_image
 from astica_sync.local.image.format import (
     HEAD_BYTES,
     MAX_BYTES,
@@ -20,6 +20,7 @@ from astica_sync.local.image.format import (
     sniff,
 )
 from astica_sync.local.image.strict_png import check_png
+from astica_sync.local.image.worker_process import serve
 from tests.harness.damaged_images import DAMAGED, VERDICTS, make_png
 
 GOOD = sorted(name for name, verdict in VERDICTS.items() if verdict["reason"] is None)
@@ -205,7 +206,7 @@ def test_the_worker_answers_in_frames_and_stops_when_the_questions_do(missing: i
     questions = b"".join(struct.pack("<Q", len(data)) + data for data in (good, cut))
     questions += (struct.pack("<Q", len(good)) + good)[: -missing or None]
     answers = io.BytesIO()
-    serve(io.BytesIO(questions), answers, 20.0)
+    serve(io.BytesIO(questions), answers, 20.0, answer)
 
     read = io.BytesIO(answers.getvalue())
     texts = []

@@ -119,16 +119,7 @@ def test_a_clock_that_jumps_at_each_look_changes_no_outcome(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    "after",
-    [
-        "view",
-        pytest.param(
-            "upload",
-            marks=pytest.mark.xfail(reason="an image whose check was under way may count as one that takes too long"),
-        ),
-    ],
-)
+@pytest.mark.parametrize("after", ["view", "upload"])
 def test_a_push_that_is_stopped_for_two_minutes_goes_on_within_limit_and_deadlines(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, after: str
 ) -> None:

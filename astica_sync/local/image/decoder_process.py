@@ -4,21 +4,15 @@ It reads only its standard input, can write no file, has no secrets, and ends wi
 system bounds its memory (bytes) and its processor time (seconds per image).
 """
 
-import contextlib
 import importlib
 import io
 import os
-import resource
-import signal
-import sys
-import warnings
-from typing import BinaryIO
 
 from PIL import JpegImagePlugin, PngImagePlugin
 
-from astica_sync.local.child_process import read_message, write_message
 from astica_sync.local.image.format import broken, damaged, dimensions, judge_sides, sniff
 from astica_sync.local.image.strict_png import check_png, pixel_chunks
+from astica_sync.local.image.worker_process import run
 
 # Up to this size Pillow decodes the whole raster of a PNG, 256 MB; JPEGs are decoded at an eighth of their size.
 RASTER_PIXELS = 64_000_000
@@ -70,42 +64,17 @@ def _one_line(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))[:200]
 
 
-def bound(memory: int) -> None:
-    """Limits this process. Where the system lacks one limit, the others still apply."""
-    # If memory runs out after all, the system must kill this process and not the one that has the journal open.
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write("1000")
-    for limit, value in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0)):
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(limit, (value, value))
-    # Ignored signals are inherited, and this one must end the process when its time is up.
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    warnings.simplefilter("ignore")
-
-
-def serve(questions: BinaryIO, answers: BinaryIO, seconds: float) -> None:
-    """Answers each image until the questions end: with the reason why it is broken, or with nothing."""
-    write_message(answers, b"")
-    with contextlib.suppress(EOFError):
-        while True:
-            data = read_message(questions)
-            signal.setitimer(signal.ITIMER_PROF, seconds)
-            reason = check_image(data)
-            signal.setitimer(signal.ITIMER_PROF, 0)
-            write_message(answers, (reason or "").encode())
+def answer(data: bytes) -> bytes:
+    """The reason why an image is broken; empty where it is not."""
+    return (check_image(data) or "").encode()
 
 
 def main() -> None:
     # numpy, which simplejpeg imports, would reserve memory for a thread on each core.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    # Before the limit on memory, which the import would reach.
     importlib.import_module("astica_sync.local.image.strict_jpeg")
-
-    bound(int(sys.argv[1]))
-    try:
-        serve(sys.stdin.buffer, sys.stdout.buffer, float(sys.argv[2]))
-    except BrokenPipeError:
-        # The other end is closed. What is left in the buffer must not fail again when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    run(answer)
 
 
 if __name__ == "__main__":

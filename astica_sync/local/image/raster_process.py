@@ -4,25 +4,13 @@ As ``decoder_process`` it reads only its standard input, writes no file, has no 
 processor time. PNG and JPEG alone are opened, whatever a file is called.
 """
 
-import contextlib
 import io
-import os
-import signal
-import struct
-import sys
-from typing import BinaryIO
 
 from PIL import Image, ImageFile, ImageOps, ImageStat, JpegImagePlugin, PngImagePlugin
 
-from astica_sync.local.child_process import read_message, write_message
-from astica_sync.local.image.decoder_process import bound
 from astica_sync.local.image.format import sniff
-
-REQUEST = struct.Struct("<H?")
-"""The side of the raster in pixels, and whether it is a square; otherwise it keeps the shape of the image. The bytes of
-the image follow."""
-SIZE = struct.Struct("<HH")
-"""Width and height of the raster; its pixels follow, three bytes each. The answer is empty for what is no image."""
+from astica_sync.local.image.rasterizer import REQUEST, SIZE
+from astica_sync.local.image.worker_process import run
 
 _LEAST_CONTRAST = 3.0
 
@@ -77,29 +65,17 @@ def _over(image: Image.Image, colour: str) -> Image.Image:
     return ground.convert("RGB")
 
 
-def serve(questions: BinaryIO, answers: BinaryIO, seconds: float) -> None:
-    """Answers each request until they end."""
-    write_message(answers, b"")
-    with contextlib.suppress(EOFError):
-        while True:
-            request = read_message(questions)
-            side, square = REQUEST.unpack_from(request)
-            signal.setitimer(signal.ITIMER_PROF, seconds)
-            raster = render(request[REQUEST.size :], side, square=square)
-            signal.setitimer(signal.ITIMER_PROF, 0)
-            write_message(answers, raster)
+def answer(request: bytes) -> bytes:
+    """The answer to one request."""
+    side, square = REQUEST.unpack_from(request)
+    return render(request[REQUEST.size :], side, square=square)
 
 
 def main() -> None:
     # Limits of Pillow on metadata and pixels, below what is accepted here; the memory of the process is bounded.
     Image.MAX_IMAGE_PIXELS = None
     PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 1 << 30
-    bound(int(sys.argv[1]))
-    try:
-        serve(sys.stdin.buffer, sys.stdout.buffer, float(sys.argv[2]))
-    except BrokenPipeError:
-        # As in decoder_process.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    run(answer)
 
 
 if __name__ == "__main__":
