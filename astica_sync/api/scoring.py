@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from astica_sync.core.model import ModelInfo
+from astica_sync.core.model import ModelInfo, make_scope, make_uid
 from astica_sync.core.versions.holdout import GroupedFile, choose_held_out
 from astica_sync.core.versions.snapshot import ManagedSample
 from astica_sync.core.versions.version import Version, VersionKey, find_versions, make_version_key
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.db.detections import Detections
+from astica_sync.local.db.journal import Event
 from astica_sync.local.db.scores import Score
 from astica_sync.local.identity import check_root
 from astica_sync.local.image.rasterizer import Rasterizer
+from astica_sync.local.scan.changed_files import class_title_of
 from astica_sync.local.scan.scanner import scan_store
 from astica_sync.sync.session import Session
 from astica_sync.training.detect import DetectionResult, Detector, ImageInput
@@ -241,7 +243,24 @@ class Scoring:
         session = self.session
         with session.local.lock(session.local.layout):
             check_root(session.local.layout, session.local.fs)
-            return make_split(planned, session.local.fs, self._content_at)
+            moved: list[tuple[str, Path]] = []
+            try:
+                return make_split(
+                    planned, session.local.fs, self._content_at, lambda path, place: moved.append((path, place))
+                )
+            finally:
+                # The user has confirmed that these leave the store, so the guard need not ask once more.
+                session.local.journal.record(self._hold_outs(moved))
+
+    def _hold_outs(self, moved: Iterable[tuple[str, Path]]) -> Iterator[Event]:
+        local = self.session.local
+        for path, place in moved:
+            content, title = self._content_at(path), class_title_of(path.partition("/")[0])
+            # A name that is not UTF-8 cannot be in the history; the guard asks about such a file.
+            if content and title and str(place).isprintable():
+                uid = make_uid(content, make_scope(self.session.remote.model_id, title))
+                now = self.session.runtime.clock.now()
+                yield Event(now, local.journal.run, "hold-out", title, uid, path, None, "done", str(place))
 
     def _content_at(self, path: str) -> str | None:
         found = self.session.local.index.file_at(path)

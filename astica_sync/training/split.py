@@ -86,10 +86,16 @@ def check_target(to: Path, store: Path) -> Split | None:
     return None
 
 
-def make_split(split: Split, fs: FileSystem, content_of: Callable[[str], str | None]) -> int:
+def make_split(
+    split: Split,
+    fs: FileSystem,
+    content_of: Callable[[str], str | None],
+    on_moved: Callable[[str, Path], None] = lambda *_: None,
+) -> int:
     """Moves the files that have not been moved yet; returns how many were moved.
 
-    ``content_of`` is the hash of the sample that the index has at a path, None where it has none.
+    ``content_of`` is the hash of the sample that the index has at a path, None where it has none; ``on_moved`` is
+    called with the path of each file that was moved, and with its new place.
 
     Raises:
         StoreError: a file cannot be moved; calling again continues with it.
@@ -109,7 +115,9 @@ def make_split(split: Split, fs: FileSystem, content_of: Callable[[str], str | N
             try:
                 if not _is_path_of_sample(path):
                     raise NotMoved("it is not the path of a sample")
-                moved += move_file(split.store, to, path, content_of(path))
+                if move_file(split.store, to, path, content_of(path)):
+                    moved += 1
+                    on_moved(path, to / path)
             except NotMoved as reason:
                 problems.append(f"{split.store / path} was not moved: {reason}")
         if not problems:

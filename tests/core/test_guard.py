@@ -145,6 +145,14 @@ def test_moves_and_replaced_images_are_not_added_to_earlier_removals(why: Remova
     assert check_removals(plan_of(9, 1000, why=why), Allowance(), recent(100)) == []
 
 
+def test_what_split_has_moved_needs_no_allowance() -> None:
+    assert check_removals(plan_of(90, 100, why=RemovalReason.HELD_OUT), Allowance(), recent(10)) == []
+    plan = plan_of(90, 100, why=RemovalReason.HELD_OUT)
+    others = tuple(replace(one, why=RemovalReason.ABSENT) for one in plan.removals[:11])
+    (refusal,) = check_removals(replace(plan, removals=plan.removals[11:] + others), Allowance())
+    assert refusal.samples == others
+
+
 def test_max_remove_and_yes_ask_for_no_memory() -> None:
     assert check_removals(plan_of(5, 100), Allowance(at_most=5), recent(100)) == []
     assert check_removals(plan_of(5, 100), Allowance(all=True), recent(100)) == []

@@ -130,6 +130,7 @@ CIRCUMSTANCES = [
     ),
     (facts(A, AGREED, 0, True)._replace(moved=True, new_place_pending=True), (ForgetMark(),)),
     (facts(A, AGREED, 1, True)._replace(ignored=True), (RemoveCopies((1,), RemovalReason.IGNORED),)),
+    (facts(A, AGREED, 1, True)._replace(held_out=True), (RemoveCopies((1,), RemovalReason.HELD_OUT),)),
     (facts(A, AGREED, 1, True)._replace(not_in_version=True), (RemoveCopies((1,), RemovalReason.NOT_IN_VERSION),)),
     (
         facts(A, AGREED, 1, True)._replace(not_in_version=True, moved=True, new_place_pending=True),
@@ -584,6 +585,13 @@ def test_an_ignored_file_is_distinguished_from_a_missing_one():
     world = World().agreed("Can/a", "Can/b").shows("Can/a", "Can/b").has("Can/c").agreed("Can/c").shows("Can/c")
     plan = world.plan(ignored=lambda path: path == "Can/a.jpg")
     assert story(plan) == ["remove Can/a.jpg #100: IGNORED", "remove Can/b.jpg #101: ABSENT"]
+
+
+def test_what_split_has_moved_is_distinguished_from_a_missing_file():
+    world = World().agreed("Can/a", "Can/b").shows("Can/a", "Can/b").has("Can/c").agreed("Can/c").shows("Can/c")
+    held_out = {upload.uid for upload in World().has("Can/a").plan().uploads}
+    plan = world.plan(held_out=held_out.__contains__)
+    assert story(plan) == ["remove Can/a.jpg #100: HELD_OUT", "remove Can/b.jpg #101: ABSENT"]
 
 
 def test_uploads_into_a_class_that_is_asked_about_wait_and_what_moves_there_stays_in_its_old_place():

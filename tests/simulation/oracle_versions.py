@@ -31,8 +31,9 @@ Pin = tuple[str, str]
 class Asking:
     """One request for a training. ``looked`` is since when the model was looked at for it, ``seen`` are the versions
     that the store had been shown when it left, ``settled`` when another one was shown, or when the user took it for
-    lost (``given_up``)."""
+    lost (``given_up``). ``run`` asked for it; one that was killed may not have noted the answer."""
 
+    run: "Run"
     store: str
     looked: float
     at: float
@@ -144,7 +145,7 @@ class VersionsOracle:
             world.violate(1, f"{run.name} asks for a training before its snapshot {snapshot[:6]} is safe")
         else:
             book.manifests[snapshot] = self._as_observed(run, notes, manifest)
-        asking = Asking(store.name, notes.started, world.time, snapshot, frozenset(book.shown))
+        asking = Asking(run, store.name, notes.started, world.time, snapshot, frozenset(book.shown))
         book.askings.append(asking)
         fields["asking"] = asking
 
@@ -261,10 +262,10 @@ class VersionsOracle:
 
     def _was_changed(self, store: "Store", asking: Asking) -> bool:
         """Whether others, or a request that was carried out late, added samples since the training was asked for, or
-        removed some where its answer was lost: the store may then say that the data is not known."""
+        removed some where its answer was lost or not noted: the store may then say that the data is not known."""
         assert self.account is not None
         since = asking.looked - max(self.account.terms.lag, self.oracle.service.switches.lag)
-        if asking.proof != "done" and any(
+        if (asking.proof != "done" or asking.run.dead) and any(
             at >= since and (origin != store.name or at < asking.at) for at, origin in self.oracle.service.taken
         ):
             return True

@@ -66,6 +66,33 @@ def test_the_same_command_completes_a_killed_split(shell: Shell, store: Path, tm
     assert in_store(store) + in_store(held_out) == before
 
 
+def test_a_push_after_a_split_asks_nothing_and_the_guard_keeps_its_allowance(
+    shell: Shell, store: Path, tmp_path: Path
+) -> None:
+    held_out = tmp_path / "held-out"
+    assert shell("push", "--store", store).code == 0
+    moved = shell("split", "--to", held_out, "--share", "60%", "--yes", "--json", "--store", store).json["paths"]
+    ran = shell("push", "--json", "--store", store)
+    assert (ran.code, ran.json["in_sync"]) == (0, True), ran.err
+    assert ran.json["removed"] > 20
+    assert "hold-out" in shell("log", "--store", store).out
+    # What is deleted by hand counts as before, and so does what came back from the held-out folder.
+    files = (path for path in store.glob("[!.]*/*") if path.name != "copy.png")
+    left = sorted(files, key=lambda path: path.name)
+    for path in left[:5]:
+        path.unlink()
+    assert shell("push", "--store", store).code == 0
+    for path in left[5:11]:
+        path.unlink()
+    assert shell("push", "--store", store).code == 4
+    for path in moved[:8]:
+        (held_out / path).rename(store / path)
+    assert shell("push", "--yes", "--store", store).code == 0
+    for path in moved[:8]:
+        (store / path).rename(held_out / path)
+    assert shell("push", "--store", store).code == 4
+
+
 def test_an_existing_file_in_the_target_is_not_overwritten(shell: Shell, store: Path, tmp_path: Path) -> None:
     held_out = tmp_path / "held-out"
     held_out.mkdir()

@@ -33,6 +33,7 @@ class RemovalReason(StrEnum):
     EXTRA = "it is there more than once"
     MISPLACED = "it is in another class than it was sent to"
     NOT_IN_VERSION = "it is not in the data of that version"
+    HELD_OUT = "split has moved it to the held-out images"
     REPLACED = "another image has its file name now"
     OVERWRITTEN = "an image that another file has too has its file name now"
     DUPLICATE = "it is gone from this class, and another class had it before"
@@ -53,10 +54,11 @@ class Facts(NamedTuple):
     Of a present sample: ``failed_before`` says that it is not tried again until its bytes change, ``title_questioned``
     that the user has to confirm its new class first. Of an absent one: ``moved`` that another class of the store has
     its image, ``new_place_pending`` that nothing shows yet that the service has the image there, ``ignored`` that its
-    file is there and ignored, ``not_in_version`` that it is missing in the data of a version, which is followed instead
-    of the store; ``file_problem`` why the file that is at its path is no good image, ``replaced`` that another image is
-    there, ``is_loss`` that what moved or replaced it was in the store before, so that the store has a sample less,
-    ``replacement_pending`` why that one is neither on the service nor uploaded by this plan.
+    file is there and ignored, ``held_out`` that ``split`` has moved its file, ``not_in_version`` that it is missing in
+    the data of a version, which is followed instead of the store; ``file_problem`` why the file that is at its path is
+    no good image, ``replaced`` that another image is there, ``is_loss`` that what moved or replaced it was in the store
+    before, so that the store has a sample less, ``replacement_pending`` why that one is neither on the service nor
+    uploaded by this plan.
 
     ``unproven`` are those of the sample ids whose bytes the backup may not have: no plan removes them (promise 2).
     """
@@ -75,6 +77,7 @@ class Facts(NamedTuple):
     moved: bool = False
     new_place_pending: bool = False
     ignored: bool = False
+    held_out: bool = False
     not_in_version: bool = False
     file_problem: str = ""
     replaced: bool = False
@@ -359,6 +362,8 @@ def _removal_reason(facts: Facts) -> RemovalReason:
         return RemovalReason.DUPLICATE if facts.is_loss else RemovalReason.MOVED
     if facts.ignored:
         return RemovalReason.IGNORED
+    if facts.held_out:
+        return RemovalReason.HELD_OUT
     if facts.replaced:
         return RemovalReason.OVERWRITTEN if facts.is_loss else RemovalReason.REPLACED
     return RemovalReason.ABSENT

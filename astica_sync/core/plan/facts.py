@@ -38,7 +38,8 @@ class PlanContext:
     seconds, ``unreadable`` what its scan could not read, ``failed_before`` the uids that are not tried again (promise
     9), ``questioned_titles`` the class titles that wait for the user's confirmation, ``class_remove`` whether whole
     classes may be removed by one request, ``uids_proven`` whether the service has been seen to keep our uids,
-    ``ignored`` which paths the ignore file takes out of the store, ``file_at`` what is at a path of the store,
+    ``ignored`` which paths the ignore file takes out of the store, ``held_out`` which uids ``split`` has moved out of
+    it, where the file is still there, ``file_at`` what is at a path of the store,
     ``size_of`` the size in bytes of an image in the backup by its content hash, None where it is not known,
     ``is_intact`` whether that image is undamaged, ``shows_sizes`` whether the service has been seen to show the sizes
     of images as they were sent, None where it is not known, ``is_version`` whether the local side is the snapshot of a
@@ -55,6 +56,7 @@ class PlanContext:
     class_remove: bool = True
     uids_proven: bool = True
     ignored: Callable[[str], bool] = lambda _: False
+    held_out: Callable[[str], bool] = lambda _: False
     file_at: Callable[[str], FileAt | None] = lambda _: None
     size_of: Callable[[str], int | None] = lambda _: None
     is_intact: Callable[[str], bool] = lambda _: True
@@ -158,6 +160,7 @@ def absent_facts(absent: AbsentRow, mark: Mark, observation: Observation, contex
         moved=absent.moved,
         new_place_pending=absent.pending,
         ignored=bool(row.remote) and not absent.moved and context.ignored(mark.path),
+        held_out=bool(row.remote) and not absent.moved and not context.is_version and context.held_out(row.uid),
         not_in_version=context.is_version,
         file_problem=at.problem if at is not None else "",
         replaced=bool(replacement),

@@ -7,7 +7,7 @@ a class whose images are nowhere else in the store, and a file that is still the
 
 The allowance is one for 24 hours, not for each plan: what was removed in them without confirmation counts, whichever
 command did it, so that a folder that loses its files one by one is noticed as well. Moves, replaced images and removals
-that the user confirmed do not count.
+that the user confirmed do not count. What ``split`` has moved to the held-out images was confirmed there.
 
 A service that suddenly shows few of its samples was emptied elsewhere, or its answer is wrong. Sending everything again
 would cost days of budget, and leave each sample twice if it was only hidden, so the user confirms that too.
@@ -78,7 +78,7 @@ class Refusal:
 
 def check_removals(plan: Plan, allowance: Allowance, recent: RecentRemovals = NO_REMOVALS) -> list[Refusal]:
     """Every reason against the removals of the plan; one is enough to refuse them all."""
-    removed = plan.removed
+    removed = judged(plan)
     if not removed or allowance.all:
         return []
     local = sum(count.local for count in plan.classes.values())
@@ -92,9 +92,14 @@ def check_removals(plan: Plan, allowance: Allowance, recent: RecentRemovals = NO
     return check_total(plan, allowance, recent) + check_ignored(plan) + check_classes(plan, allowance, recent)
 
 
+def judged(plan: Plan) -> tuple[RemoveSample, ...]:
+    """The removals that need an allowance."""
+    return tuple(removal for removal in plan.removed if removal.why is not RemovalReason.HELD_OUT)
+
+
 def check_total(plan: Plan, allowance: Allowance, recent: RecentRemovals) -> list[Refusal]:
     """The reason against removing more than the allowed share of all managed samples."""
-    removed = plan.removed
+    removed = judged(plan)
     before = plan.managed + recent.total
     limit = max(allowance.floor, int(allowance.share * before))
     if len(removed) + _counted(recent.total, removed) <= limit:
@@ -115,7 +120,7 @@ def check_ignored(plan: Plan) -> list[Refusal]:
 def check_classes(plan: Plan, allowance: Allowance, recent: RecentRemovals) -> list[Refusal]:
     """The reasons against removing a class, or more than the allowed share of one."""
     per_class: dict[str, list[RemoveSample]] = defaultdict(list)
-    for removal in plan.removed:
+    for removal in judged(plan):
         per_class[removal.class_title].append(removal)
     refusals = []
     for title, removals in sorted(per_class.items()):

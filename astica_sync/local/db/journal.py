@@ -68,8 +68,9 @@ class Event(NamedTuple):
     """One line of the history: what was done to one sample or class, when, and the outcome.
 
     ``at`` is in seconds since the epoch; ``action`` one of "upload", "remove", "remove-class", "adopt", "forget",
-    "prune"; ``outcome`` one of "done", "refused", "unknown", "not done". For a whole class ``uid`` and ``path`` are
-    empty; for "prune" ``uid`` is a content hash, since the image was removed for every class.
+    "prune", "hold-out" (``reason`` is the path of the held-out file), "train"; ``outcome`` one of "done", "refused",
+    "unknown", "not done". For a whole class ``uid`` and ``path`` are empty; for "prune" ``uid`` is a content hash,
+    since the image was removed for every class.
     """
 
     at: float
@@ -287,6 +288,17 @@ class Journal:
         )
         return dict(self._read(query, (since, *reasons), lambda row: (str(row[0]), int(row[1]))))
 
+    def held_out(self) -> dict[str, str]:
+        """Where ``split`` has moved samples that were not uploaded again since, by uid; reads the whole history."""
+        query = f"{_EVENT} WHERE action IN ('hold-out', 'upload') AND id >= ({_FIRST_HOLD_OUT}) ORDER BY id"
+        places: dict[str, str] = {}
+        for event in self._query_events(query, ()):
+            if event.action == "hold-out":
+                places[event.uid] = event.reason
+            else:
+                places.pop(event.uid, None)
+        return places
+
     def events_of(self, uids: Sequence[str]) -> Iterator[Event]:
         """The events of some samples, oldest first; reads the whole history."""
         marks = ", ".join("?" * len(uids))
@@ -381,6 +393,7 @@ _SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 # Calling the enumeration takes longer than the rest of reading a mark.
 _STATES = {str(state): state for state in MarkState}
 _EVENT = "SELECT at, run, action, class, uid, path, sample_id, outcome, reason FROM history"
+_FIRST_HOLD_OUT = "SELECT min(id) FROM history WHERE action = 'hold-out'"
 _MARK = "SELECT uid, class, state, sent_at, run, path, removed FROM mark"
 _MarkRow = tuple[str, str, str, float | None, str, bytes, str | None]
 

@@ -24,6 +24,7 @@ from astica_sync.core.versions.matching import find_unproven
 from astica_sync.errors import StoreError
 from astica_sync.local.backup.records import Records
 from astica_sync.local.db.journal import BadSample
+from astica_sync.local.filesystem import Kind, kind_of
 from astica_sync.local.scan.changed_files import class_title_of
 from astica_sync.local.scan.ignore import Ignore
 from astica_sync.local.scan.placeholder import find_placeholder
@@ -128,6 +129,7 @@ def plan_round(
         class_remove=session.policy.class_remove,
         uids_proven=bool(local.journal.get_meta(UIDS_PROVEN)),
         ignored=_find_ignored(local),
+        held_out=_find_held_out(local),
         file_at=_find_file_at(local),
         is_intact=lambda content: local.backup.check(content) is None,
         size_of=find_size_of(local),
@@ -175,6 +177,22 @@ def _similar_titles(
         for entry in find_near_titles(scan.classes, (entry.title for entry in observation.classes))
         if entry.title not in accepted and not local.journal.has_class(entry.title)
     ]
+
+
+def _find_held_out(local: LocalSide) -> Callable[[str], bool]:
+    """Returns a function: whether ``split`` has moved the sample with a uid to a held-out folder, and it is there."""
+    places = functools.cache(local.journal.held_out)
+
+    def held_out(uid: str) -> bool:
+        place = places().get(uid)
+        if place is None:
+            return False
+        try:
+            return kind_of(local.fs.lstat(place)) is Kind.FILE
+        except OSError:
+            return False
+
+    return held_out
 
 
 def _find_file_at(local: LocalSide) -> Callable[[str], FileAt | None]:
