@@ -18,6 +18,7 @@ from astica_sync.errors import ConfigError
 from astica_sync.file_owner import OTHERS, foreign_owner, refuse_foreign_file
 from astica_sync.secret import Secret
 from astica_sync.service_address import checked_address, shown_address
+from astica_sync.user_state import user_state_folder
 
 KEY_VARIABLE = "ASTICA_API_KEY"
 KEY_FILE_VARIABLE = "ASTICA_API_KEY_FILE"
@@ -257,9 +258,7 @@ def user_config_file() -> Path:
 
 def machine_state_folder() -> Path:
     """The folder that all processes of this user share, for the request budget."""
-    from platformdirs import user_state_path
-
-    return user_state_path("astica-sync")
+    return user_state_folder()
 
 
 def load_key(environ: Mapping[str, str]) -> Secret:

@@ -1,7 +1,10 @@
 """Fixtures for all tests: a sandbox for each test, the settings of its switches, and those of ``fixtures_cli``."""
 
+import atexit
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -18,6 +21,10 @@ settings.load_profile("patient")
 
 # The tests must not read a key from this machine's keyring.
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
+
+# Nor do they write to the state folder of whoever runs them.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="astica-tests-")
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 # Ignored signals are inherited, and tests that run under nohup still send this one.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)

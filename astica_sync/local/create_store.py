@@ -7,7 +7,7 @@ from pathlib import Path
 
 from astica_sync.errors import StoreChanged, StoreError
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.identity import Sentinel, machine_name, read_sentinel
+from astica_sync.local.identity import new_sentinel, read_sentinel, remember_root
 from astica_sync.local.layout import STATE_DIR, Layout
 from astica_sync.local.state_folder import check_state_folder, foreign_owners
 
@@ -40,8 +40,7 @@ def create_store(
             )
         store_id = old.store_id
         rebinds = (old.model_id, old.train_url) != (model_id, train_url)
-    status = files.lstat(layout.root)
-    sentinel = Sentinel(store_id, model_id, train_url, status.st_dev, status.st_ino, machine_name(), now)
+    sentinel = new_sentinel(layout, files, (store_id, model_id, train_url), now)
     try:
         files.make_folder(layout.state)
         if rebinds:
@@ -49,6 +48,7 @@ def create_store(
             for path in layout.caches_of_service:
                 files.remove(path)
         files.write_synced(layout.sentinel_file, [sentinel.to_json()])
+        remember_root(layout, files)
     except OSError as error:
         raise StoreError(
             f"cannot write {layout.sentinel_file}: {error.strerror}",

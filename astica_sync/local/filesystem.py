@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from astica_sync.file_owner import create_private, give_to_owner_of_folder
+from astica_sync.local.known_stores import KnownStores
 from astica_sync.local.layout import STATE_DIR
 
 CHUNK = 1 << 20
@@ -48,6 +49,12 @@ NamedEntry = tuple[str, Kind | None, int]
 
 Signature = tuple[int, int, int, int]
 """Size, modification and change time in nanoseconds, inode: the same for an unchanged file."""
+
+# Types of file systems that give a folder the same inode number at every mount. "" is a system that names no types,
+# where the number counts. FUSE, FAT, overlays and several network file systems make numbers up.
+_KEEPING_INODES = frozenset(
+    ("", "ext2", "ext3", "ext4", "xfs", "btrfs", "bcachefs", "f2fs", "zfs", "jfs", "nilfs2", "tmpfs", "nfs", "nfs4")
+)
 
 MAX_INT64 = (1 << 63) - 1
 """The largest signed integer of eight bytes."""
@@ -130,7 +137,13 @@ def _device_of(path: Path) -> str:
 
 
 class FileSystem:
-    """The file system of this machine."""
+    """The file system of this machine. ``known_stores`` is what this user's state folder knows of stores."""
+
+    known_stores = KnownStores()
+
+    def keeps_inodes(self, path: Path) -> bool:
+        """Whether the file system of ``path`` gives a folder the same inode number after the next mount."""
+        return file_system_type(path) in _KEEPING_INODES
 
     def scan_folder(self, path: AnyPath) -> Iterator[Entry]:
         """All entries of one folder with their status, links not followed, in no order; errors are raised on iteration.

@@ -1,7 +1,7 @@
-"""Recognising a store: its sentinel, the folder it was made in, and the machine.
+"""Recognising a store: its sentinel, and what this user's state folder knows of it.
 
-The *sentinel* (``store.json``) records that this folder, on this disk, in this machine, is the one copy that writes
-to the model. A scan of a folder that does not match its sentinel proves no absence (promise 3).
+The *sentinel* (``store.json``) says that this folder is the one copy that writes to the model. A scan of a folder that
+is not the one its sentinel was made for proves no absence (promise 3). What decides is in ``core/store_identity.py``.
 """
 
 import contextlib
@@ -12,11 +12,16 @@ import shlex
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from astica_sync.core.store_identity import IdentityFacts, Likeness, Number, Place, Verdict, judge_identity
 from astica_sync.errors import StoreChanged, StoreError
 from astica_sync.local.filesystem import MAX_INT64, FileSystem, Kind, kind_of
+from astica_sync.local.known_stores import KnownStore
 from astica_sync.local.layout import Layout
 
 SENTINEL_FORMAT = 1
+_HIGHEST_ROOT_INODE = 1024
+"""The root of every disk has a low number, the same on all disks of its kind: 1 (FUSE, FAT), 2 (ext4), 34 (ZFS), 128
+(XFS), 256 (Btrfs)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,8 @@ class Sentinel:
     """What a store records about itself.
 
     ``device`` and ``inode`` are those of the store's folder when it was made. ``machine`` is a hash that identifies
-    the machine without disclosing its id. ``created_at`` is in seconds since the epoch.
+    the machine without disclosing its id, "" where it has none. ``created_at`` is in seconds since the epoch. ``seal``
+    is what this user's state folder alone can make of the other values, "" in stores of earlier versions.
     """
 
     store_id: str
@@ -34,6 +40,7 @@ class Sentinel:
     inode: int
     machine: str
     created_at: float
+    seal: str = ""
 
     def to_json(self) -> bytes:
         """The content of ``store.json``."""
@@ -47,17 +54,22 @@ def read_sentinel(layout: Layout, files: FileSystem | None = None) -> Sentinel:
         StoreChanged: there is no sentinel, or it cannot be read or parsed.
         StoreError: a newer version of the program wrote it.
     """
+    return _read_sentinel(layout, files or FileSystem())[0]
+
+
+def _read_sentinel(layout: Layout, files: FileSystem) -> tuple[Sentinel, bytes]:
     hint = "check that the disk is mounted; if this folder is the store, run astica-sync init again"
     try:
-        with (files or FileSystem()).open_read(layout.sentinel_file) as file:
-            version, sentinel = _parse_sentinel(file.read())
-    except (OSError, ValueError) as error:
+        with files.open_read(layout.sentinel_file) as file:
+            data = file.read()
+        version, sentinel = _parse_sentinel(data)
+    except (OSError, ValueError, RecursionError) as error:
         raise StoreChanged(f"{layout.sentinel_file} is missing or cannot be read; nothing was removed", hint) from error
     if version > SENTINEL_FORMAT:
         raise StoreError(f"{layout.root} was made by a newer version of astica-sync", "upgrade astica-sync")
     if sentinel is None:
         raise StoreChanged(f"{layout.sentinel_file} is not a valid sentinel; nothing was removed", hint)
-    return sentinel
+    return sentinel, data
 
 
 @functools.lru_cache(maxsize=8)
@@ -73,20 +85,35 @@ def _parse_sentinel(data: bytes) -> tuple[int, Sentinel | None]:
     version = record.get("format") if isinstance(record, dict) else None
     version = version if isinstance(version, int) else 0
     try:
-        sentinel = Sentinel(**{field.name: record[field.name] for field in fields(Sentinel)})
+        sentinel = Sentinel(**{name: record[name] for name in _FIELDS if name != "seal"}, seal=record.get("seal", ""))
     except (KeyError, TypeError):
         return version, None
     valid = all(type(getattr(sentinel, name)) is int for name in ("model_id", "device", "inode"))
-    valid = valid and all(isinstance(getattr(sentinel, name), str) for name in ("store_id", "train_url", "machine"))
+    texts = ("store_id", "train_url", "machine", "seal")
+    valid = valid and all(isinstance(getattr(sentinel, name), str) for name in texts)
     return version, sentinel if valid and 0 <= sentinel.model_id <= MAX_INT64 else None
 
 
-def check_root(layout: Layout, files: FileSystem | None = None) -> Sentinel:
-    """Checks that the folder is the one the store was made in, on the machine it was made on.
+_FIELDS = tuple(field.name for field in fields(Sentinel))
 
-    The inode and the machine must match. The device number alone may differ: removable and network file systems get
-    another one at each mount, and a folder that has this sentinel under the same inode is the same folder or a
-    block-for-block clone of its disk in the same machine, which nothing on it distinguishes.
+
+def new_sentinel(layout: Layout, files: FileSystem, bound: tuple[str, int, str], now: float) -> Sentinel:
+    """The sentinel that makes the folder the store; ``bound`` is store id, model id and address."""
+    store_id, model_id, train_url = bound
+    status = files.lstat(layout.root)
+    seal = files.known_stores.seal(_sealed(*bound))
+    return Sentinel(store_id, model_id, train_url, status.st_dev, status.st_ino, machine_name(), now, seal)
+
+
+def remember_root(layout: Layout, files: FileSystem) -> None:
+    """Records that this user uses this sentinel in this folder."""
+    sentinel, data = _read_sentinel(layout, files)
+    known = KnownStore(str(layout.root), files.lstat(layout.root).st_dev, _hash(data))
+    files.known_stores.remember(sentinel.store_id, known)
+
+
+def check_root(layout: Layout, files: FileSystem | None = None) -> Sentinel:
+    """Checks that the folder is the store that was made, and not a copy, by the table in ``core/store_identity.py``.
 
     Raises:
         StoreChanged: the folder is another one, a copy, or missing; the message says which.
@@ -94,17 +121,78 @@ def check_root(layout: Layout, files: FileSystem | None = None) -> Sentinel:
     """
     files = files or FileSystem()
     _refuse_linked_state(layout, files)
-    sentinel = read_sentinel(layout, files)
+    sentinel, data = _read_sentinel(layout, files)
     hint = "if this copy is the one that writes to the model from now on, run astica-sync init here again"
     try:
         status = files.lstat(layout.root)
     except OSError as error:
         raise StoreChanged(f"{layout.root} cannot be read: {error.strerror}; nothing was removed", hint) from error
-    if sentinel.machine != machine_name():
-        raise StoreChanged(f"{layout.root} was made on another machine; nothing was removed", hint)
-    if sentinel.inode != status.st_ino:
-        raise StoreChanged(f"{layout.root} was moved to another disk or copied; nothing was removed", hint)
-    return sentinel
+    here = KnownStore(str(layout.root), status.st_dev, _hash(data))
+    known = files.known_stores.find(sentinel.store_id)
+    if known == here and sentinel.inode == status.st_ino and sentinel.machine == machine_name() != "":
+        # By the table this goes on whatever the file system is, and most calls end here.
+        return sentinel
+    facts = IdentityFacts(
+        user=_compare(sentinel.seal, files.known_stores.seal(_sealed_of(sentinel))),
+        machine=_compare(sentinel.machine, machine_name()),
+        number=_number(sentinel, status.st_ino, layout, files),
+        place=_place(known, here),
+        same_device=status.st_dev == (known or sentinel).device,
+    )
+    match judge_identity(facts):
+        case Verdict.GO_ON:
+            if known != here:
+                files.known_stores.remember(sentinel.store_id, here)
+            return sentinel
+        case Verdict.COPIED:
+            raise StoreChanged(f"{layout.root} was moved to another disk or copied; nothing was removed", hint)
+        case Verdict.SUPERSEDED:
+            other = known.root if known is not None else ""
+            raise StoreChanged(
+                f"astica-sync init has made {other} the copy that writes to the model, and {layout.root} is not it; "
+                "nothing was removed",
+                hint,
+            )
+        case Verdict.MADE_ELSEWHERE:
+            raise StoreChanged(
+                f"{layout.root} was made on another machine, in another container or by another user; nothing was "
+                "removed",
+                f"{hint}. In a container, set XDG_STATE_HOME to a folder that outlives it, so that this is asked once",
+            )
+
+
+def _number(sentinel: Sentinel, inode: int, layout: Layout, files: FileSystem) -> Number:
+    if files.keeps_inodes(layout.root):
+        if sentinel.inode != inode:
+            return Number.OTHER
+        return Number.SAME if inode > _HIGHEST_ROOT_INODE else Number.COMMON
+    return Number.COMMON if sentinel.inode == inode else Number.UNSTABLE
+
+
+def _place(known: KnownStore | None, here: KnownStore) -> Place:
+    if known is None:
+        return Place.UNKNOWN
+    if known.sentinel == here.sentinel:
+        return Place.HERE if known.root == here.root else Place.ELSEWHERE
+    return Place.UNKNOWN if known.root == here.root else Place.SUPERSEDED
+
+
+def _compare(recorded: str, here: str) -> Likeness:
+    if not recorded or not here:
+        return Likeness.UNKNOWN
+    return Likeness.SAME if recorded == here else Likeness.OTHER
+
+
+def _sealed(store_id: str, model_id: int, train_url: str) -> str:
+    return json.dumps([store_id, model_id, train_url])
+
+
+def _sealed_of(sentinel: Sentinel) -> str:
+    return _sealed(sentinel.store_id, sentinel.model_id, sentinel.train_url)
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.blake2s(data).hexdigest()[:32]
 
 
 def _refuse_linked_state(layout: Layout, files: FileSystem) -> None:
@@ -119,13 +207,12 @@ def _refuse_linked_state(layout: Layout, files: FileSystem) -> None:
 
 @functools.cache
 def machine_name() -> str:
-    """A stable hash that identifies this machine without disclosing its id, as machine-id(5) requires."""
-    identity = ""
+    """A stable hash that identifies this machine without disclosing its id, as machine-id(5) requires; "" where it has
+    none, as in most containers. A hint only: the containers of one image may have the same."""
     for source in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
-        with contextlib.suppress(OSError):
-            identity = identity or Path(source).read_text().strip()
-    if not identity:
-        import uuid
-
-        identity = f"{uuid.getnode():012x}"
-    return hashlib.blake2s(identity.encode(), person=b"astica").hexdigest()[:16]
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            identity = Path(source).read_text("ascii").strip()
+            # systemd writes "uninitialized" into images.
+            if identity and identity != "uninitialized":
+                return hashlib.blake2s(identity.encode(), person=b"astica").hexdigest()[:16]
+    return ""

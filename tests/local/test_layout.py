@@ -176,17 +176,17 @@ def test_a_copy_of_a_store_is_not_the_store(tmp_path: Path) -> None:
 
 def test_a_store_from_another_machine_is_not_the_store(tmp_path: Path) -> None:
     layout = make(tmp_path)
-    change_sentinel(layout, machine="another")
+    change_sentinel(layout, machine="another", seal="another")
     with pytest.raises(StoreChanged, match="another machine"):
         check_root(layout)
 
 
 def test_a_renamed_or_remounted_store_is_the_same_store(tmp_path: Path) -> None:
     layout = make(tmp_path / "store")
+    change_sentinel(layout, device=12345)
+    check_root(layout)
     layout.root.rename(tmp_path / "renamed")
-    renamed = find_store(tmp_path / "renamed")
-    change_sentinel(renamed, device=12345)
-    check_root(renamed)
+    check_root(find_store(tmp_path / "renamed"))
 
 
 def test_a_deleted_store_is_not_the_store(tmp_path: Path) -> None:

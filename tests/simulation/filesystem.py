@@ -16,6 +16,7 @@ from typing import Any
 import xxhash
 
 from astica_sync.local.filesystem import CHUNK, TEMP_PREFIX, Kind, NamedEntry, kind_of
+from astica_sync.local.known_stores import KnownStore
 from tests.simulation.world import Process, World
 
 AnyPath = str | Path
@@ -75,13 +76,32 @@ class Node:
         return self.hash
 
 
+class SimKnownStores:
+    """``astica_sync.local.known_stores.KnownStores`` of the user of one machine."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, KnownStore] = {}
+
+    def seal(self, text: str) -> str:
+        return f"sealed: {text}"
+
+    def find(self, store_id: str) -> KnownStore | None:
+        return self._known.get(store_id)
+
+    def remember(self, store_id: str, known: KnownStore) -> None:
+        self._known[store_id] = known
+
+
 class SimVolume:
-    """The disk of one machine, as its users see and change it. Times come in steps of ``grain`` nanoseconds."""
+    """The disk of one machine, as its users see and change it. Times come in steps of ``grain`` nanoseconds. Where
+    ``keeps_inodes`` is false, each mount gives new inodes to everything (FUSE, FAT)."""
 
     def __init__(self, world: World, grain: int) -> None:
         self.world = world
         self.grain = grain
-        self.inodes = 100
+        self.inodes = 5000
+        self.keeps_inodes = True
+        self.known_stores = SimKnownStores()
         self.root = Node(self, None)
         self._unsynced: set[Node] = set()
         self._pending: set[Node] = set()
@@ -198,6 +218,14 @@ class SimVolume:
         self._pending.clear()
         self._unsynced.clear()
 
+    def mount_again(self, root: Node) -> None:
+        """What a mount does to the inodes below ``root``."""
+        if not self.keeps_inodes:
+            self.inodes += 1
+            root.inode = self.inodes
+            for node in root.entries.values():
+                self.mount_again(node)
+
     def durable_file(self, root: Node, path: str) -> bytes | None:
         """What a power cut at this moment would surely leave of a file."""
         node = root
@@ -238,6 +266,10 @@ class SimFileSystem:
         self._volume = volume
         self._process = process
         self._temps = 0
+        self.known_stores = volume.known_stores
+
+    def keeps_inodes(self, path: AnyPath) -> bool:
+        return self._volume.keeps_inodes
 
     def scan_folder(self, path: AnyPath) -> Iterator[tuple[str, Any]]:
         self._process.effect("list")

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import json
 import os
 import random
 from collections import deque
@@ -16,7 +15,7 @@ from astica_sync.core.watch.watch_status import WatchStatus
 from astica_sync.errors import Interrupted, StoreBusy
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.db.journal import Journal
-from astica_sync.local.identity import Sentinel, machine_name, read_sentinel
+from astica_sync.local.identity import new_sentinel, read_sentinel, remember_root
 from astica_sync.local.layout import Layout
 from astica_sync.local.lock import WATCHER_WAIT_S
 from astica_sync.remote import rate_limiter as rate_limiter_module
@@ -198,6 +197,13 @@ class SimListener(ProgressListener):
         self._run.world.tell(lambda: f"{self._run.name}: waits {seconds:.1f} s: {why}")
 
 
+class Init:
+    """The process that made the store before the walk began; nothing happens to it."""
+
+    def effect(self, kind: str) -> None:
+        pass
+
+
 class Machine:
     """One computer. ``boots`` counts its starts, ``wall_offset`` is how wrong its clock is."""
 
@@ -253,10 +259,10 @@ class Store:
         self.tree = volume.make_folder(self.root)
         self.mounted = True
         volume.make_folder(f"{self.root}/.astica-sync")
-        sentinel = {"format": 1}
-        entries = Sentinel("s", MODEL, SimConnection.url, self.tree.device, self.tree.inode, machine_name(), 0.0)
-        sentinel |= {name: getattr(entries, name) for name in Sentinel.__slots__}
-        volume.write(f"{self.root}/.astica-sync/store.json", json.dumps(sentinel).encode())
+        init: Any = SimFileSystem(volume, Init())
+        sentinel = new_sentinel(self.layout, init, (f"id of {name}", MODEL, SimConnection.url), 0.0)
+        volume.write(f"{self.root}/.astica-sync/store.json", sentinel.to_json())
+        remember_root(self.layout, init)
         self.databases = machine.databases
 
     def durable(self, path: str) -> bytes | None:

@@ -133,8 +133,9 @@ class Users:
         return "the store's disk"
 
     def replace(self, store: "Store", draw: random.Random) -> str:
-        """Another folder stands where the store was: a copy of it, without its classes."""
-        if not store.mounted:
+        """Another folder stands where the store was: a copy of it, without its classes. Where inodes mean nothing, a
+        copy at the same path cannot be told from the store."""
+        if not store.mounted or not store.machine.volume.keeps_inodes:
             return ""
         store.mounted = False
         other = Node(store.machine.volume, None)
@@ -175,6 +176,8 @@ class Users:
 
     def repair(self, store: "Store", draw: random.Random) -> str:
         """Everything can be seen again."""
+        if not store.mounted:
+            store.machine.volume.mount_again(store.tree)
         store.mounted = True
         self._stand_in(store, store.tree)
         _unlock(store.tree, store.machine.volume.now())

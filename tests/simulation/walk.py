@@ -78,6 +78,8 @@ class Play:
         machines = [Machine(world, "a", databases, script.grain, budget)]
         if script.stores > 1 and not script.one_machine:
             machines.append(Machine(world, "b", databases, script.grain, budget))
+        for machine in machines:
+            machine.volume.keeps_inodes = "made-up inodes" not in words
         self.stores = []
         for number in range(script.stores):
             machine = machines[number % len(machines)]

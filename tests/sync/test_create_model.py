@@ -144,13 +144,13 @@ def test_an_attempt_from_an_archive_makes_no_model_of_that_title_the_new_one(mak
     maker.attempt.write(REQUEST, set())
     record = json.loads(maker.attempt.path.read_bytes())
     if place == "another folder":
-        record["place"][1] += 1
+        record["place"] = FileSystem().known_stores.seal(str(maker.attempt.path.parent / "other" / "creating.json"))
     elif place is None:
         del record["place"]
     else:
         record["place"] = place
     maker.attempt.path.write_text(json.dumps(record))
-    with pytest.raises(StoreError, match="was not made in this folder on this machine") as caught:
+    with pytest.raises(StoreError, match="was not made in this folder by this user") as caught:
         maker.create()
     assert f"rm {maker.attempt.path}" in caught.value.hint
     assert maker.box.log == []

@@ -16,7 +16,6 @@ from astica_sync.clock import Clock
 from astica_sync.core.model import ModelInfo
 from astica_sync.errors import OutcomeUnknown, RemoteError, StoreError
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.identity import machine_name
 from astica_sync.remote.rate_limited_client import RateLimitedClient
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 15.0
@@ -50,7 +49,7 @@ class CreationAttempt:
             with self.fs.open_read(self.path) as file:
                 state = json.loads(file.read())
             title, before = state["title"], {int(model_id) for model_id in state["before"]}
-            is_ours = state.get("place") == self._place()
+            is_ours = state.get("place") == self._place() != ""
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -61,7 +60,7 @@ class CreationAttempt:
         if not is_ours:
             # It may have come in an archive, and would make a model of this title that exists already the new one.
             raise StoreError(
-                f"{self.path} remembers an attempt to create a model that was not made in this folder on this machine",
+                f"{self.path} remembers an attempt to create a model that was not made in this folder by this user",
                 "If astica-sync models lists the model, run astica-sync init --model ID instead. Remove the file: "
                 f"rm {shlex.quote(str(self.path))}",
             )
@@ -77,9 +76,9 @@ class CreationAttempt:
         state = {"title": request.title, "before": sorted(before), "place": self._place()}
         self.fs.write_synced(self.path, [json.dumps(state).encode()])
 
-    def _place(self) -> list[object]:
-        """What an archive cannot know: the machine, and the inode of the folder of the file."""
-        return [machine_name(), self.fs.lstat(self.path.parent).st_ino]
+    def _place(self) -> str:
+        """What an archive cannot know: a hash of the path that this user's state folder alone can make."""
+        return self.fs.known_stores.seal(str(self.path))
 
     def sync(self) -> None:
         """Makes durable what a process wrote that may have been killed before it did so itself."""

@@ -93,6 +93,10 @@ LOCAL_MUTANTS = (
     ),
     mutant("the root is not looked at", replace(IDENTITY + "check_root", read_sentinel)),
     mutant(
+        "inodes count where the file system makes them up",
+        replace(FILES + "keeps_inodes", lambda self, path: True),
+    ),
+    mutant(
         "the second look reads nothing",
         replace(RECHECK + "_is_gone", lambda layout, index, files, path, replaced_by: True),
     ),
