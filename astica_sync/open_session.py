@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,6 +143,7 @@ def open_service(
             budget(f"detect {settings.detect_url}"),
             clock,
             on_wait=listener.waits,
+            on_request=listener,
         )
 
 
@@ -196,6 +198,7 @@ def open_session(
     from astica_sync.local.db.journal import Journal
     from astica_sync.local.filesystem import FileSystem
     from astica_sync.local.image.decoder import Decoder
+    from astica_sync.local.lock import writer_lock
     from astica_sync.sync.apply.pipeline import THREADS
     from astica_sync.sync.apply.thread_pool import thread_pool
     from astica_sync.sync.session import LocalSide, Policy, RemoteSide, Runtime, Session
@@ -208,6 +211,7 @@ def open_session(
     key = Secret("") if offline else load_key(os.environ)
     fs = FileSystem()
     run = os.urandom(6).hex()
+    lock = partial(writer_lock, on_wait=listener.waits)
     usual = Allowance(settings.max_remove, settings.max_remove_class, settings.min_remove)
     with (
         open_service(settings, key, clock, listener) as service,
@@ -217,7 +221,7 @@ def open_session(
         thread_pool(THREADS) as workers,
     ):
         session = Session(
-            LocalSide(layout, fs, index, journal, Backup(layout.backup, fs), decoder),
+            LocalSide(layout, fs, index, journal, Backup(layout.backup, fs), decoder, lock),
             RemoteSide(service, sentinel.model_id, settings.quarantine),
             Runtime(clock, workers, clock.now(), clock.stopping.is_set),
             Policy(settings.quarantine, settings.class_remove, allowance(usual)),

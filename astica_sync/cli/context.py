@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from astica_sync.cli.render.waits import Waits
+from astica_sync.cli.render.live.progress import Progress
 from astica_sync.clock import SystemClock
 from astica_sync.config import load_key
 from astica_sync.core.plan.guard import Allowance
@@ -61,6 +61,7 @@ def open_store(
     clock = SystemClock()
     with (
         clean_stop(clock),
+        closed_at_end(listener, clock),
         open_session(store, listener, clock=clock, offline=offline, allowance=allowance) as opened,
     ):
         yield opened
@@ -71,8 +72,26 @@ def open_account() -> "Iterator[tuple[RateLimitedClient, SystemClock, float]]":
     """The service, the clock and the quarantine in seconds, for commands about the account and not about a store."""
     settings = settings_for(None)
     clock = SystemClock()
-    with clean_stop(clock), open_service(settings, load_key(os.environ), clock, Waits()) as service:
+    progress = Progress()
+    with (
+        clean_stop(clock),
+        closed_at_end(progress, clock),
+        open_service(settings, load_key(os.environ), clock, progress) as service,
+    ):
         yield service, clock, settings.quarantine
+
+
+@contextlib.contextmanager
+def closed_at_end(listener: ProgressListener, clock: SystemClock) -> Iterator[None]:
+    """Nothing of what the listener draws stays on the terminal, however the command ends."""
+    if not isinstance(listener, Progress):
+        yield
+        return
+    listener.stopping = clock.stopping.is_set
+    try:
+        yield
+    finally:
+        listener.close()
 
 
 def path_in_journal(journal: "Journal") -> Callable[[str], str]:

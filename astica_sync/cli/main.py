@@ -14,7 +14,7 @@ import click
 from astica_sync import __version__
 from astica_sync.cli.command_group import LazyCommandGroup, global_flags
 from astica_sync.cli.exit_codes import DONE, ERROR, EXIT_CODES, INTERRUPTED, PIPE_CLOSED, USAGE
-from astica_sync.cli.render.messages import print_error
+from astica_sync.cli.render.messages import is_plain_terminal, print_error
 from astica_sync.cli.render.text import safe
 from astica_sync.errors import AsticaSyncError
 
@@ -151,7 +151,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     streams = sys.stdout, sys.stderr
     try:
-        result: Any = cli.main(given, prog_name="astica-sync", standalone_mode=False)
+        color = False if is_plain_terminal() else None
+        result: Any = cli.main(given, prog_name="astica-sync", standalone_mode=False, color=color)
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as ending:
         return ending.exit_code

@@ -8,7 +8,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -20,18 +20,25 @@ from astica_sync.local.filesystem import FileSystem, is_real_folder, write_new
 from astica_sync.local.layout import STATE_DIR, Layout
 
 WATCHER_WAIT_S = 30.0
+SILENT_WAIT_S = 0.5
 _MOST_HOLDER = 4096
 
 
 @contextlib.contextmanager
 def writer_lock(
-    layout: Layout, *, now: float | None = None, command: str | None = None, patient: bool = True
+    layout: Layout,
+    *,
+    now: float | None = None,
+    command: str | None = None,
+    patient: bool = True,
+    on_wait: Callable[[float, str], None] = lambda _seconds, _why: None,
 ) -> Iterator[None]:
     """Held by a process while it changes the service from this store.
 
     It does not wait, except that with ``patient`` it gives a watcher time to release the lock. Without ``patient``, as
     in a watcher, it yields to processes that wait. ``now`` (seconds since the epoch) and ``command`` (default: the
-    command line) are shown to other processes.
+    command line) are shown to other processes. ``on_wait`` is called where it waits, with the longest time in seconds
+    and the reason.
 
     Raises:
         StoreBusy: another process holds it; the message says which.
@@ -44,7 +51,7 @@ def writer_lock(
     try:
         if patient and is_watched(layout):
             with _file_lock(_wanted_file(layout)).acquire(timeout=WATCHER_WAIT_S, poll_interval=0.02):
-                lock.acquire(timeout=WATCHER_WAIT_S, poll_interval=0.02)
+                _acquire_from_watcher(lock, layout, on_wait)
         elif not patient and is_wanted(layout):
             raise StoreBusy(f"another command waits for {layout.root}", "the watcher continues after it")
         else:
@@ -61,6 +68,14 @@ def writer_lock(
         with contextlib.suppress(OSError):
             _holder_file(layout).unlink()
         lock.release()
+
+
+def _acquire_from_watcher(lock: FileLock, layout: Layout, on_wait: Callable[[float, str], None]) -> None:
+    try:
+        lock.acquire(timeout=SILENT_WAIT_S, poll_interval=0.02)
+    except Timeout:
+        on_wait(WATCHER_WAIT_S, f"the store is locked by {_read_holder(layout)}")
+        lock.acquire(timeout=WATCHER_WAIT_S, poll_interval=0.02)
 
 
 @contextlib.contextmanager

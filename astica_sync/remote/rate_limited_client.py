@@ -8,7 +8,7 @@ nothing was done.
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from astica_sync.clock import Clock, local_time
 from astica_sync.core.model import ModelInfo, Observation
@@ -48,12 +48,25 @@ class _Refusals:
     blocked_until: float
 
 
+class RequestListener(Protocol):
+    """Is called at the start and the end of each request; for messages."""
+
+    def request_sent(self, size: int) -> None:
+        """A request leaves; ``size`` is that of its image in bytes."""
+        ...
+
+    def request_ended(self, size: int, *, answered: bool) -> None:
+        """It has ended; ``answered`` is whether the service answered, be it with a refusal."""
+        ...
+
+
 class RateLimitedClient:
     """One account on the service. For any number of threads.
 
     Args:
         on_wait: called before each wait of ``wait_for_permit``, ``view`` and the calls below it, and after each refusal
             for the limit with the time until the next request; for messages.
+        on_request: is called at the start and the end of each request.
     """
 
     def __init__(
@@ -63,12 +76,14 @@ class RateLimitedClient:
         detect_limiter: RateLimiter,
         clock: Clock,
         on_wait: OnWait | None = None,
+        on_request: RequestListener | None = None,
     ) -> None:
         self._client = client
         self._train_limiter = train_limiter
         self._detect_limiter = detect_limiter
         self._clock = clock
         self._on_wait = on_wait
+        self._on_request = on_request
         self._lock = threading.Lock()
         self._requests = 0
         self._refusals: dict[RateLimiter, _Refusals] = {}
@@ -117,6 +132,7 @@ class RateLimitedClient:
             permit,
             seconds_for(len(image)),
             lambda: self._client.upload_sample(model_id, class_title, uid, image),
+            len(image),
         )
 
     def remove_sample(self, permit: Permit, sample_id: int) -> None:
@@ -165,6 +181,7 @@ class RateLimitedClient:
             seconds=seconds_for(len(image)),
             tries=READ_TRIES,
             limiter=self._detect_limiter,
+            size=len(image),
         )
 
     def forecast(self, requests: int) -> float:
@@ -183,14 +200,16 @@ class RateLimitedClient:
         seconds: float = SECONDS,
         tries: int = 1,
         limiter: RateLimiter | None = None,
+        size: int = 0,
     ) -> T:
-        """Waits for a permit and sends. ``tries`` is how often a request without a complete answer may be sent."""
+        """Waits for a permit and sends. ``tries`` is how often a request without a complete answer may be sent, and
+        ``size`` that of its image in bytes."""
         limiter = limiter or self._train_limiter
         pause = FIRST_PAUSE
         while True:
             permit = limiter.acquire(lane, seconds, self._on_wait)
             try:
-                return self._send(limiter, permit, seconds, call)
+                return self._send(limiter, permit, seconds, call, size)
             except RateLimited as error:
                 if error.stops_run:
                     raise
@@ -198,16 +217,19 @@ class RateLimitedClient:
                 tries -= 1
                 if tries <= 0:
                     raise
-                self._pause(pause, str(error))
+                self.pause(pause, str(error))
                 pause *= 2
 
-    def _send(self, limiter: RateLimiter, permit: Permit, seconds: float, call: Callable[[], T]) -> T:
-        sent = served = False
+    def _send(self, limiter: RateLimiter, permit: Permit, seconds: float, call: Callable[[], T], size: int = 0) -> T:
+        sent = served = announced = False
         seconds_blocked = 0.0
         try:
             extended = limiter.extend(permit, self._clock.ticks() + seconds)
             permit = extended or limiter.acquire(permit.lane, seconds, self._on_wait)
             sent = True
+            if self._on_request is not None:
+                announced = True
+                self._on_request.request_sent(size)
             result = call()
             served = True
             return result
@@ -227,6 +249,8 @@ class RateLimitedClient:
                 self._requests += sent
                 if served:
                     self._refusals.pop(limiter, None)
+            if announced and self._on_request is not None:
+                self._on_request.request_ended(size, answered=served)
         raise self._after_refusal(limiter, refusal, seconds_blocked)
 
     def _after_refusal(self, limiter: RateLimiter, refusal: RateLimited, seconds_blocked: float) -> RateLimited:
@@ -255,7 +279,12 @@ class RateLimitedClient:
             self._on_wait(seconds_blocked, str(refusal))
         return refusal
 
-    def _pause(self, seconds: float, reason: str) -> None:
+    def pause(self, seconds: float, reason: str) -> None:
+        """Sends nothing for so many seconds, and reports that through ``on_wait``.
+
+        Raises:
+            Interrupted: the clock was asked to stop.
+        """
         if self._on_wait is not None:
             self._on_wait(seconds, reason)
         sleep(self._clock, seconds)

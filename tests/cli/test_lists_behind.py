@@ -13,7 +13,7 @@ WAITS = "the service counts a change of this store that its lists do not show ye
 def test_it_says_what_it_waits_for(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("astica_sync.cli.render.waits.SHORTEST_WAIT", 0.01)
+    monkeypatch.setattr("astica_sync.cli.render.live.progress.SHORTEST_WAIT", 0.01)
     sandbox.set_switches(sample_list_lag=2.0)
     shell.environ["ASTICA_QUARANTINE"] = "30"
     assert f"waiting under a second: {WAITS}" in shell("pull-status", "--store", pushed).err

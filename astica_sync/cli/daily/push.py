@@ -10,8 +10,8 @@ import click
 
 from astica_sync.cli.context import open_store, path_in_journal, store_option
 from astica_sync.cli.exit_codes import DONE, REFUSED
+from astica_sync.cli.render.live.progress import Progress, PushProgress
 from astica_sync.cli.render.messages import print_lines
-from astica_sync.cli.render.progress import Progress
 from astica_sync.cli.render.push_output import exit_code_of, push_data, push_lines, with_names
 from astica_sync.cli.render.status_output import (
     did_you_mean,
@@ -22,7 +22,6 @@ from astica_sync.cli.render.status_output import (
     unmanaged_note,
 )
 from astica_sync.cli.render.text import first, json_line
-from astica_sync.cli.render.waits import Waits
 from astica_sync.core.plan.guard import Allowance, Refusal
 from astica_sync.core.plan.similar_titles import NearTitle
 from astica_sync.core.versions.snapshot import UnmanagedSample
@@ -90,7 +89,7 @@ def push(
             return replace(usual, share=share, class_share=1.0, all=yes)
         return replace(usual, at_most=at_most, all=yes)
 
-    listener = Waits() if dry_run or as_json else Progress()
+    listener = Progress() if dry_run or as_json else PushProgress()
     with open_store(store, listener, allowance=allowance) as opened:
         api = Store.over(opened)
         if as_version is not None and not as_json:
@@ -128,7 +127,7 @@ def _can_ask() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def _ask_about_removals(listener: Waits, *, as_json: bool) -> "Consent":
+def _ask_about_removals(listener: Progress, *, as_json: bool) -> "Consent":
     def ask(refusals: list[Refusal]) -> bool:
         if as_json or not _can_ask():
             return False
@@ -145,7 +144,7 @@ def _ask_about_removals(listener: Waits, *, as_json: bool) -> "Consent":
     return ask
 
 
-def _ask_about_titles(listener: Waits, *, as_json: bool, yes: bool) -> "Naming":
+def _ask_about_titles(listener: Progress, *, as_json: bool, yes: bool) -> "Naming":
     def ask(near: list[NearTitle]) -> bool:
         if yes or as_json or not _can_ask():
             return yes

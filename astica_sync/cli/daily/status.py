@@ -7,10 +7,10 @@ import click
 
 from astica_sync.cli.context import open_store, path_in_journal, read_watch_status, store_option
 from astica_sync.cli.exit_codes import DIFFERENCES, DONE
+from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.status_output import left_out_data, left_out_lines, status_data, status_lines
 from astica_sync.cli.render.text import json_line, safe
-from astica_sync.cli.render.waits import Waits
 from astica_sync.clock import local_time
 from astica_sync.local.layout import Layout
 
@@ -36,7 +36,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
     from astica_sync.local.scan.left_out import find_left_out
     from astica_sync.sync.plan.status import FOLLOWS, find_status
 
-    with open_store(store, Waits(), offline=offline) as opened:
+    with open_store(store, Progress(), offline=offline) as opened:
         status = find_status(opened.session, offline=offline, quick=True)
         eta = opened.session.remote.service.forecast(status.plan.requests)
         in_sync = status.plan.in_sync and not status.refusals

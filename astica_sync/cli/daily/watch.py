@@ -264,16 +264,19 @@ def _fingerprint(layout: Layout) -> Callable[[], object]:
 def _once(layouts: Sequence[Layout], *, as_json: bool) -> int:
     """One push of each store, once no file is being written. The exit code is that of the worst push."""
     from astica_sync.cli.context import open_store
+    from astica_sync.cli.render.live.progress import Progress
     from astica_sync.cli.render.push_output import exit_code_of, push_data, push_lines
-    from astica_sync.sync.progress import ProgressListener
     from astica_sync.sync.push.push import push
     from astica_sync.sync.watch.quiet_period import wait_until_quiet
 
     codes = []
     for layout in layouts:
-        with open_store(layout.root, ProgressListener()) as opened:
+        progress = Progress()
+        with open_store(layout.root, progress) as opened:
+            progress.phase("Waiting until no file is being written")
             wait_until_quiet(opened.session.local, opened.session.runtime.clock, opened.settings.settle)
             pushed = push(opened.session)
+            progress.close()
         if as_json:
             click.echo(json_line({"store": str(layout.root), **push_data(pushed)}))
         else:

@@ -1,10 +1,11 @@
 """Lines on the terminal, and messages on standard error: errors always, notes unless ``--quiet``."""
 
+import os
 import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import click
 
@@ -12,9 +13,24 @@ from astica_sync.cli.render.text import safe
 from astica_sync.cli.render.verbosity import Verbosity, verbosity
 from astica_sync.errors import AsticaSyncError
 
+_drawn: list[Callable[[], None]] = []
+"""What erases that which is drawn on the terminal now, if anything is."""
+
+
+def set_drawn(erase: Callable[[], None] | None) -> None:
+    """Something is drawn on the terminal, which ``erase`` removes before a line is printed; None: nothing is."""
+    _drawn[:] = [erase] if erase is not None else []
+
+
+def is_plain_terminal() -> bool:
+    """Whether the user wants no colours (https://no-color.org), or the terminal has none."""
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+
 
 def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
     """Prints lines. On a terminal, those that are too long are wrapped between words."""
+    for erase in _drawn:
+        erase()
     stream = sys.stderr if err else sys.stdout
     if stream is not None and stream.isatty():
         width = shutil.get_terminal_size().columns

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import os
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
@@ -35,6 +36,21 @@ def duration(seconds: float) -> str:
     if hours < 48:
         return f"{hours} h {minutes} min"
     return f"{hours // 24} d {hours % 24} h"
+
+
+def countdown(seconds: float) -> str:
+    """A duration to the second, so that it is seen to pass: ``43 s``, ``21 min 18 s``, ``3 h 05 min 18 s``."""
+    # The last second is shown until it is over.
+    left = max(0, math.ceil(seconds))
+    if left < 100:
+        return f"{left} s"
+    minutes, left = divmod(left, 60)
+    if minutes < 100:
+        return f"{minutes} min {left:02} s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes:02} min {left:02} s"
+    return f"{hours // 24} d {hours % 24} h {minutes:02} min {left:02} s"
 
 
 def safe(name: str) -> str:

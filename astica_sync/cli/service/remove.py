@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from astica_sync.cli.context import find, open_account, open_store, settings_for, store_option
+from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.text import first, number, safe
-from astica_sync.cli.render.waits import Waits
 from astica_sync.core.model import RemoteSample
 from astica_sync.errors import AsticaSyncError, GuardRefused, NoStore
 
@@ -132,7 +132,6 @@ def model_to_remove_from(store: Path | None, model_id: int | None) -> "Iterator[
         AsticaSyncError: the named store mirrors another model.
     """
     from astica_sync.local.identity import read_sentinel
-    from astica_sync.local.lock import writer_lock
     from astica_sync.sync.admin.remove_unmanaged import UnmanagedRemoval
     from astica_sync.sync.session import RemoteSide
 
@@ -151,7 +150,7 @@ def model_to_remove_from(store: Path | None, model_id: int | None) -> "Iterator[
             )
         layout = layout if mirrors else None
     if layout is not None:
-        with open_store(layout.root, Waits()) as opened, writer_lock(layout):
+        with open_store(layout.root, Progress()) as opened, opened.session.local.lock(layout):
             session = opened.session
             yield UnmanagedRemoval(session.remote, session.runtime.clock, session.policy.quarantine, session.local)
         return

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from astica_sync.cli.context import open_store, store_option
+from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import first, json_line, json_name, number, safe
-from astica_sync.cli.render.waits import Waits
 from astica_sync.core.versions.matching import Certainty
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def adopt(store: Path | None, yes: bool, likely: bool, as_json: bool) -> int:
     """
     from astica_sync.api import Store
 
-    with open_store(store, Waits()) as opened:
+    with open_store(store, Progress()) as opened:
         api = Store.over(opened)
         matching = api.find_adoptable()
         if not as_json:

@@ -8,8 +8,8 @@ import click
 
 from astica_sync.cli.context import open_store, store_option
 from astica_sync.cli.exit_codes import DONE, SOME_FAILED
+from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.text import csv_line, json_line, json_name, number, safe
-from astica_sync.cli.render.waits import Waits
 
 if TYPE_CHECKING:
     from astica_sync.training.detect import DetectionResult
@@ -42,7 +42,7 @@ def detect(images: tuple[str, ...], store: Path | None, version: str | None, as_
     failed = unanswered = 0
     if as_csv:
         click.echo(csv_line("path", "output", "confidence", "error"))
-    with open_store(store, Waits()) as opened:
+    with open_store(store, Progress()) as opened:
         for detected in Store.over(opened).detect_inputs(inputs, version):
             failed += bool(detected.error)
             unanswered += not detected.error and not detected.label

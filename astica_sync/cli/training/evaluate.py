@@ -1,6 +1,5 @@
 """``astica-sync evaluate``."""
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +9,9 @@ import click
 
 from astica_sync.cli.context import open_store, store_option
 from astica_sync.cli.exit_codes import DONE, SOME_FAILED
+from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import first, json_line, json_name, number, safe, table
-from astica_sync.cli.render.verbosity import Verbosity, verbosity
-from astica_sync.cli.render.waits import Waits
 from astica_sync.errors import AsticaSyncError
 
 if TYPE_CHECKING:
@@ -52,14 +50,9 @@ def evaluate(
     names = [name.strip() for name in chosen.split(",") if name.strip()] if chosen else None
     if chosen is not None and not names:
         raise click.UsageError("--versions takes names separated by commas, or all.")
-    show_progress = sys.stderr.isatty() and not as_json and verbosity() > Verbosity.QUIET
-
-    def print_progress(done: int, total: int) -> None:
-        if show_progress:
-            click.echo(f"\r\033[K{done:,} of {total:,} answers", nl=done == total, err=True)
-
-    with open_store(store, Waits()) as opened:
-        evaluation = Store.over(opened).evaluate(folder, names, with_leaks=leaks, on_progress=print_progress)
+    progress = Progress()
+    with open_store(store, progress) as opened:
+        evaluation = Store.over(opened).evaluate(folder, names, with_leaks=leaks, on_progress=progress.answered)
         now = opened.session.runtime.clock.now()
     if html is not None:
         try:

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from astica_sync.cli.context import open_store, store_option
+from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.text import json_line, json_name, number, safe
-from astica_sync.cli.render.waits import Waits
 from astica_sync.errors import GuardRefused
 
 
@@ -51,7 +51,7 @@ def split(store: Path | None, to: Path, share: float, seed: int, dry_run: bool, 
     """
     from astica_sync.api import Store
 
-    with open_store(store, Waits(), offline=True) as opened:
+    with open_store(store, Progress(), offline=True) as opened:
         api = Store.over(opened)
         planned = api.plan_split(to, share=share, seed=seed)
         per_class = Counter(path.split("/")[0] for path in planned.paths)

@@ -1,24 +1,22 @@
 """``astica-sync train``."""
 
+import math
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from astica_sync.cli.context import open_store, store_option
+from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_note
-from astica_sync.cli.render.text import duration, json_line, number, safe
-from astica_sync.cli.render.verbosity import Verbosity, verbosity
-from astica_sync.cli.render.waits import Waits
+from astica_sync.cli.render.text import countdown, duration, json_line, number, safe
 from astica_sync.core.versions.version import SECONDS_PER_SAMPLE, USUAL_SECONDS, Training
 from astica_sync.errors import Interrupted
 
 if TYPE_CHECKING:
     from astica_sync.api.training_run import TrainingResult
-
-PRINT_EVERY = 15.0
-"""How often the progress is printed where there is no terminal, in seconds."""
 
 
 @click.command("train")
@@ -41,7 +39,7 @@ def train(store: Path | None, anyway: bool, again: bool, no_wait: bool, as_json:
     """
     from astica_sync.api import Store
 
-    progress = _Progress()
+    progress = Progress()
 
     def confirm_again(training: Training) -> bool:
         if again or not (sys.stdin.isatty() and sys.stderr.isatty()):
@@ -55,7 +53,7 @@ def train(store: Path | None, anyway: bool, again: bool, no_wait: bool, as_json:
         progress.close()
         _print(trained, as_json=as_json)
 
-    with open_store(store, Waits()) as opened:
+    with open_store(store, progress) as opened:
         clock = opened.session.runtime.clock
         try:
             Store.over(opened).train(
@@ -63,7 +61,7 @@ def train(store: Path | None, anyway: bool, again: bool, no_wait: bool, as_json:
                 again=confirm_again,
                 wait=not no_wait,
                 on_message=print_note,
-                on_wait=progress.waited,
+                on_wait=partial(_show, progress),
                 on_result=deliver,
                 early=again,
             )
@@ -71,8 +69,6 @@ def train(store: Path | None, anyway: bool, again: bool, no_wait: bool, as_json:
             raise Interrupted(
                 "stopped waiting", "The training continues on the service. To see when it is done: astica-sync versions"
             ) from stop
-        finally:
-            progress.close()
     return 0
 
 
@@ -94,33 +90,15 @@ def _ago(training: Training, now: float) -> str:
     return duration(max(0.0, now - training.asked_at))
 
 
-class _Progress:
-    """How long a training has taken: one line that is redrawn on a terminal, a line now and then elsewhere."""
+def _show(progress: Progress, training: Training, seconds: float) -> None:
+    """Shows how long a training has taken."""
+    takes = training.samples * SECONDS_PER_SAMPLE
+    usual = "5 to 10 min are usual" if takes <= USUAL_SECONDS else f"about {duration(takes)} at 100 ms for each sample"
 
-    def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._quiet = verbosity() is Verbosity.QUIET
-        self._printed_at: float | None = None
-
-    def waited(self, training: Training, seconds: float) -> None:
-        if self._quiet:
-            return
-        takes = training.samples * SECONDS_PER_SAMPLE
-        usual = (
-            "5 to 10 min are usual" if takes <= USUAL_SECONDS else f"about {duration(takes)} at 100 ms for each sample"
-        )
-        text = f"Training on {number(training.samples, 'sample')} for {duration(seconds)}; {usual}"
+    def text(seconds: float) -> str:
+        line = f"Training on {number(training.samples, 'sample')} for {countdown(math.floor(seconds))}; {usual}"
         if seconds > max(takes, USUAL_SECONDS):
-            text += "; it may have failed, which the service does not tell: Ctrl-C, then astica-sync train --again"
-        if self._terminal:
-            click.echo(f"\r\033[K{text}", nl=False, err=True)
-        elif self._printed_at is None or seconds - self._printed_at >= PRINT_EVERY:
-            click.echo(text, err=True)
-        else:
-            return
-        self._printed_at = seconds
+            line += "; it may have failed, which the service does not tell: Ctrl-C, then astica-sync train --again"
+        return line
 
-    def close(self) -> None:
-        if self._terminal and self._printed_at is not None:
-            click.echo("", err=True)
-            self._printed_at = None
+    progress.works(text, seconds)

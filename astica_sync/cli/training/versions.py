@@ -7,9 +7,9 @@ import click
 
 from astica_sync.cli.context import open_store, store_option
 from astica_sync.cli.render.diff_output import diff_counts, diff_lines
+from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import duration, json_line, number, safe
-from astica_sync.cli.render.waits import Waits
 from astica_sync.clock import local_time
 from astica_sync.core.versions.snapshot import SnapshotDiff
 
@@ -35,7 +35,7 @@ def versions(store: Path | None, as_json: bool, offline: bool) -> int:
     """
     from astica_sync.api import Store
 
-    with open_store(store, Waits(), offline=offline) as opened:
+    with open_store(store, Progress(), offline=offline) as opened:
         api = Store.over(opened)
         described = api.versions(offline=offline)
         pending, follows = api.trainer.pending(), api.follows

@@ -15,8 +15,8 @@ import click
 from astica_sync.cli.command_group import CommandGroup
 from astica_sync.cli.context import find, open_store, store_option
 from astica_sync.cli.exit_codes import DONE, ERROR
+from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.text import first, json_line, json_name, number, safe
-from astica_sync.cli.render.waits import Waits
 from astica_sync.cli.undo.catalog_names import find_paths, find_title
 from astica_sync.cli.undo.point_in_time import PointInTime
 from astica_sync.errors import GuardRefused, StoreError
@@ -252,11 +252,10 @@ def prune(store: Path | None, age: float, dry_run: bool, yes: bool, as_json: boo
     astica-sync backup prune --older-than 365d --dry-run
     astica-sync backup prune --older-than 365d
     """
-    from astica_sync.local.lock import writer_lock
     from astica_sync.sync.admin.prune_backup import plan_pruning
     from astica_sync.sync.admin.prune_backup import prune as prune_backup
 
-    with open_store(store, Waits()) as opened, writer_lock(opened.layout):
+    with open_store(store, Progress()) as opened, opened.session.local.lock(opened.layout):
         session = opened.session
         local, clock = session.local, session.runtime.clock
         pruning = plan_pruning(local, session.remote, clock, session.listener, clock.now() - age)

@@ -20,6 +20,7 @@ from astica_sync.remote.rate_limited_client import RateLimitedClient
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 15.0
 """Seconds between two lists of the models."""
+NOT_LISTED = "the service does not list the new model yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,5 +177,5 @@ def wait_for_model(
             if asked_at >= settled + quarantine:
                 raise
         rest = settled - clock.now()
-        clock.sleep(min(pause, rest) if rest > 0 else pause)
+        service.pause(min(pause, rest) if rest > 0 else pause, NOT_LISTED)
         pause = min(pause * 2, LONGEST_PAUSE)

@@ -21,6 +21,7 @@ from astica_sync.sync.session import LocalSide, RemoteSide
 
 PAUSE = 2.0
 """Seconds between two views after a lost answer."""
+NOT_SHOWN = "the answer was lost, and the service does not show yet what it did"
 
 
 @dataclass(slots=True)
@@ -183,7 +184,7 @@ class UnmanagedRemoval:
                 pass
             if asked_at >= until:
                 return False
-            self.clock.sleep(min(PAUSE, max(0.0, until - self.clock.now())))
+            self.remote.service.pause(min(PAUSE, max(0.0, until - self.clock.now())), NOT_SHOWN)
 
     def _record(self, action: str, samples: Iterable[RemoteSample], title: str, outcome: str) -> None:
         if self.local is None:

@@ -29,7 +29,14 @@ def apply_plan(session: Session, plan: Plan, *, removals: bool, breaker: Circuit
         DatabaseError: the journal cannot be written; nothing was sent for the samples concerned.
     """
     local, remote, runtime, listener = session.local, session.remote, session.runtime, session.listener
-    pipeline = Pipeline(runtime.workers, remote.service, runtime.clock, breaker or CircuitBreaker(), runtime.stopping)
+    pipeline = Pipeline(
+        runtime.workers,
+        remote.service,
+        runtime.clock,
+        breaker or CircuitBreaker(),
+        runtime.stopping,
+        listener.next_request,
+    )
     from_backup = session.target is not None
 
     result = adopt_samples(local, runtime.clock, plan.adopts)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from astica_sync.clock import Clock
 from astica_sync.core.rate_limit import Lane
 from astica_sync.errors import Interrupted, RateLimited, RemoteError, StoreError, Unreachable
-from astica_sync.remote.rate_limiter import SHORTEST_WAIT, Permit, Wait
+from astica_sync.remote.rate_limiter import SHORTEST_WAIT, WAIT_REASON, OnWait, Permit, Wait
 from astica_sync.sync.apply.circuit_breaker import CircuitBreaker
 from astica_sync.sync.apply.thread_pool import TaskResult, WorkerPool
 
@@ -19,6 +19,7 @@ IN_FLIGHT = 16
 THREADS = AHEAD + IN_FLIGHT
 BYTES_AT_ONCE = 64 << 20
 DRAIN_SECONDS = 10.0
+NO_CONNECTION = "the service cannot be reached"
 
 
 class Vetoed(StoreError):
@@ -75,7 +76,8 @@ class PermitSource(Protocol):
 
 
 class Pipeline:
-    """Runs jobs until they are done, the user stops it, or it makes no sense to continue.
+    """Runs jobs until they are done, the user stops it, or it makes no sense to continue. ``on_pause`` is called with
+    the seconds until the next request may leave, and the reason, when none may leave now; for messages.
 
     ``error`` is why the last run ended early: an error that stops the run, or ``Interrupted``. ``parked`` counts the
     requests that were still under way then; the journal knows them as attempted.
@@ -88,12 +90,14 @@ class Pipeline:
         clock: Clock,
         breaker: CircuitBreaker,
         stopping: Callable[[], bool],
+        on_pause: OnWait = lambda _seconds, _why: None,
     ) -> None:
         self.clock = clock
         self._workers = workers
         self._permits = permits
         self._breaker = breaker
         self._stopping = stopping
+        self._on_pause = on_pause
         self._begin()
 
     def _begin(self) -> None:
@@ -172,8 +176,11 @@ class Pipeline:
         while ready and len(batch) < places and self.error is None:
             pause = self._breaker.pause(self.clock.now())
             if pause > 0:
+                self._on_pause(pause, NO_CONNECTION)
                 return batch, pause, vetoed
             if (rest := self._ask_at - self.clock.ticks()) > SHORTEST_WAIT:
+                # A request that left meanwhile looks like the end of the pause.
+                self._on_pause(rest, WAIT_REASON)
                 return batch, rest, vetoed
             if not ready[0].admit():
                 vetoed.append(ready.popleft())
@@ -181,6 +188,7 @@ class Pipeline:
             permit = self._permits.try_acquire(lane)
             if isinstance(permit, Wait):
                 self._ask_at = self.clock.ticks() + permit.seconds
+                self._on_pause(permit.seconds, WAIT_REASON)
                 return batch, permit.seconds, vetoed
             batch.append((ready.popleft(), permit))
         return batch, None, vetoed

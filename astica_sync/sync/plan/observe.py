@@ -33,13 +33,16 @@ def observe(
     """
     listener.phase("Requesting a view of the model")
     lists = ListsBehind(local, remote, listener)
-    while True:
-        repair = uid_repair_for(local, target)
-        try:
-            observation, body = remote.service.view(remote.model_id, Lane.INTERACTIVE, repair)
-            break
-        except CountsDiffer as error:
-            lists.wait(error)
+    try:
+        while True:
+            repair = uid_repair_for(local, target)
+            try:
+                observation, body = remote.service.view(remote.model_id, Lane.INTERACTIVE, repair)
+                break
+            except CountsDiffer as error:
+                lists.wait(error)
+    finally:
+        listener.phase_ended()
     name = _name_of(body, repair)
     head = {"model_id": remote.model_id, "asked_at": observation.asked_at, "name": name}
     try:

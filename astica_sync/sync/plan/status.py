@@ -90,13 +90,22 @@ def find_status(
     if by_watcher is None and local.index.version != version:
         # Another process has scanned meanwhile. What it could not read is missing in the index, which both fill.
         scan = _scan(local, clock, listener)
-    return plan_round(session, scan, observation, quick=quick, most=most)
+    listener.phase("Comparing the store with the service")
+    try:
+        return plan_round(session, scan, observation, quick=quick, most=most)
+    finally:
+        listener.phase_ended()
 
 
 def _scan(local: LocalSide, clock: Clock, listener: ProgressListener) -> Scan:
     listener.phase("Scanning the store")
     options = ScanOptions(threads=local.hash_threads)
-    return scan_store(local.layout, local.index, clock=clock, files=local.fs, options=options)
+    try:
+        return scan_store(
+            local.layout, local.index, clock=clock, files=local.fs, options=options, progress=listener.scanned
+        )
+    finally:
+        listener.phase_ended()
 
 
 def plan_round(

@@ -1,0 +1,186 @@
+"""What a run is doing at this moment, by the facts that it reports. Draws nothing; every time comes from one clock."""
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from astica_sync.cli.render.text import countdown, number
+from astica_sync.core.plan.guard import Refusal
+from astica_sync.core.plan.plan import Plan
+from astica_sync.sync.progress import ProgressListener
+
+RATE_SECONDS = 60.0
+FINISHED_FOR = 1.0
+"""How many seconds after its end a wait still counts: what follows it is reported a moment later."""
+SAME_WAIT = 0.5
+MOST_TIMES = 100_000
+SHORTEST_SHOWN = 2.0
+"""How long a step takes at least until its seconds are shown."""
+
+
+def since(seconds: float) -> str:
+    """How long something has taken, where that is worth a word."""
+    return f", {countdown(math.floor(seconds))}" if seconds >= SHORTEST_SHOWN else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Nothing is sent ``until`` then, because of ``why``; ``until_time`` is the same in seconds since the epoch."""
+
+    until: float
+    why: str
+    until_time: float
+
+
+class Activity(ProgressListener):
+    """The facts of a run, for any number of threads.
+
+    Args:
+        ticks: a monotonic clock, in seconds.
+        wall: seconds since the epoch, for times of day.
+    """
+
+    def __init__(self, ticks: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
+        self.lock = threading.RLock()
+        self.ticks = ticks
+        self.wall = wall
+        self.stopping: Callable[[], bool] = lambda: False
+        self.step: Callable[[float], str] | None = None
+        """The text of the step under way, by how many seconds it has taken."""
+        self.step_since = 0.0
+        self.scan: tuple[int, int] | None = None
+        self.answers: tuple[int, int] | None = None
+        self.wait: Waiting | None = None
+        self.next_at: Waiting | None = None
+        self._last_wait: Waiting | None = None
+        self.total = 0
+        self.done = 0
+        self.name = ""
+        self.eta_at = 0.0
+        self.under_way = 0
+        self.asked_at = 0.0
+        """When the first of the requests under way left."""
+        self.bytes_sent = 0
+        self._sent: deque[float] = deque(maxlen=MOST_TIMES)
+
+    def phase(self, text: str) -> None:
+        with self.lock:
+            self.scan = self.wait = None
+            self.works(lambda seconds: f"{text}{self._counts()}{since(seconds)}")
+
+    def phase_ended(self) -> None:
+        with self.lock:
+            self.step = self.scan = self.wait = None
+            self.changed()
+
+    def scanned(self, compared: int, read: int) -> None:
+        with self.lock:
+            self.scan = compared, read
+
+    def planned(self, plan: Plan, refusals: list[Refusal], eta: float) -> None:
+        removed = 0 if refusals else len(plan.removed)
+        uploads = len(plan.uploads) + plan.later - sum(len(refusal.uploads) for refusal in refusals)
+        with self.lock:
+            self.total, self.done, self.name = uploads + removed, 0, ""
+            self.eta_at = self.ticks() + eta
+            self.wait = self.next_at = None
+            self.changed()
+
+    def uploaded(self, class_title: str, path: str, eta: float) -> None:
+        self._advance(1, path, eta)
+
+    def removed(self, class_title: str, path: str, samples: int, eta: float) -> None:
+        self._advance(samples, path or class_title, eta)
+
+    def failed(self, class_title: str, path: str, reason: str) -> None:
+        self._advance(1, path, 0.0)
+
+    def waits(self, seconds: float, why: str) -> None:
+        with self.lock:
+            self.wait = self._waiting(seconds, why)
+            self.changed()
+
+    def next_request(self, seconds: float, why: str) -> None:
+        with self.lock:
+            self.next_at = self._waiting(seconds, why)
+            self.changed()
+
+    def request_sent(self, size: int) -> None:
+        with self.lock:
+            if not self.under_way:
+                self.asked_at = self.ticks()
+            self.under_way += 1
+            self.wait = self.next_at = None
+            self._sent.append(self.ticks())
+            self.changed()
+
+    def request_ended(self, size: int, *, answered: bool) -> None:
+        with self.lock:
+            self.under_way = max(0, self.under_way - 1)
+            self.bytes_sent += size if answered else 0
+            self.changed()
+
+    def works(self, text: Callable[[float], str], seconds: float = 0.0) -> None:
+        """A step is under way for so many seconds already; ``text`` gives its text by its seconds."""
+        with self.lock:
+            self.step, self.step_since = text, self.ticks() - seconds
+            self.changed()
+
+    def answered(self, done: int, total: int) -> None:
+        """So many of all answers of an evaluation are there."""
+        with self.lock:
+            self.answers = (done, total) if done < total else None
+            self.changed()
+
+    def rate(self) -> int:
+        """How many requests left in the last minute."""
+        with self.lock:
+            while self._sent and self._sent[0] <= self.ticks() - RATE_SECONDS:
+                self._sent.popleft()
+            return len(self._sent)
+
+    def current_wait(self) -> Waiting | None:
+        """What nothing is sent for; None when nothing waits."""
+        now = self.ticks()
+        if self.wait is not None and now < self.wait.until + FINISHED_FOR:
+            return self.wait
+        return self.next_at if self.next_at is not None and now < self.next_at.until + FINISHED_FOR else None
+
+    def is_busy(self) -> bool:
+        """Whether there is anything to show."""
+        return bool(self.step or self.under_way or self.total or self.answers or self.current_wait())
+
+    def finish(self) -> None:
+        """Nothing of what was reported is under way any more."""
+        with self.lock:
+            self.step = self.scan = self.answers = self.wait = self.next_at = None
+            self.total = self.done = self.under_way = 0
+
+    def changed(self) -> None:
+        """Something was reported; the caller holds the lock."""
+
+    def _waiting(self, seconds: float, why: str) -> Waiting:
+        until = self.ticks() + seconds
+        before = self._last_wait
+        # The same wait, reported again: its end must not jump from one second to the next and back.
+        if before is None or before.why != why or abs(before.until - until) > SAME_WAIT:
+            self._last_wait = Waiting(until, why, self.wall() + seconds)
+        assert self._last_wait is not None
+        return self._last_wait
+
+    def _counts(self) -> str:
+        if self.scan is None or not self.scan[0]:
+            return ""
+        compared, read = self.scan
+        return f": {number(compared, 'file')}" + (f", {read:,} read" if read else "")
+
+    def _advance(self, samples: int, name: str, eta: float) -> None:
+        with self.lock:
+            self.done, self.name = self.done + samples, name
+            if eta:
+                # The removal of a class and a failure tell no time.
+                self.eta_at = self.ticks() + eta
+            self.changed()

@@ -1,0 +1,129 @@
+"""The picture of an activity: a bar and two lines on a terminal, one line elsewhere. Never wider than the terminal."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from astica_sync.cli.render.live.activity import Activity, since
+from astica_sync.cli.render.text import countdown, number, safe
+from astica_sync.clock import local_time
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+SEPARATOR = " · "
+SHORTEST_NAME = 8
+CHECKING = "checking the images and copying them to the backup"
+
+
+def fit_name(name: str, width: int) -> str:
+    """A name of at most ``width`` columns. The end stays, since most paths begin with the same folders."""
+    from rich.cells import cell_len
+
+    name = safe(name)
+    if cell_len(name) <= width:
+        return name
+    kept = ""
+    for char in reversed(name):
+        if cell_len(char + kept) > width - 1:
+            break
+        kept = char + kept
+    return f"…{kept}" if width > 0 else ""
+
+
+def bytes_text(count: int) -> str:
+    """``12.4 MB``."""
+    from rich.filesize import decimal
+
+    return decimal(count) if count >= 1000 else number(count, "byte")
+
+
+def state_text(activity: Activity) -> str:
+    """What is waited for, until when and for how long; or what is done now."""
+    now = activity.ticks()
+    if activity.under_way and activity.stopping():
+        return f"stopping after {number(activity.under_way, 'request')} under way"
+    wait = activity.current_wait()
+    if wait is not None:
+        seconds = max(0.0, wait.until - now)
+        until = local_time(wait.until_time, seconds=True)[11:]
+        if wait is activity.wait:
+            return f"waiting {countdown(seconds)}, until {until}: {safe(wait.why)}"
+        return f"next request in {countdown(seconds)}, at {until}: {safe(wait.why)}"
+    if activity.step is not None:
+        return safe(activity.step(now - activity.step_since))
+    if activity.answers is not None:
+        return "{:,} of {:,} answers".format(*activity.answers)
+    if activity.under_way:
+        text = number(activity.under_way, "request") + " under way"
+        return text if activity.total else f"waiting for the service to answer{since(now - activity.asked_at)}"
+    return CHECKING if activity.done < activity.total else "finishing"
+
+
+def left_text(activity: Activity) -> str:
+    """How long the rest of the plan takes."""
+    if activity.done >= activity.total:
+        return ""
+    return f"{countdown(activity.eta_at - activity.ticks())} left"
+
+
+def plain_line(activity: Activity) -> str:
+    """All of it in one line, for an output that is no terminal."""
+    parts = [state_text(activity)]
+    if activity.total:
+        parts.insert(0, f"{activity.done:,} of {activity.total:,} done, {left_text(activity)}".rstrip(", "))
+    if activity.bytes_sent:
+        parts += _traffic(activity)
+    return "; ".join(parts)
+
+
+def picture(activity: Activity, width: int) -> "RenderableType":
+    """What is drawn on a terminal of so many columns."""
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    lines: list[RenderableType] = []
+    if activity.total:
+        bar = Table.grid(padding=(0, 1), expand=True)
+        bar.add_column(ratio=1, min_width=4)
+        bar.add_column(no_wrap=True, justify="right")
+        bar.add_column(no_wrap=True, justify="right", style="cyan")
+        progress = ProgressBar(total=activity.total, completed=min(activity.done, activity.total))
+        bar.add_row(progress, f"{activity.done:,}/{activity.total:,}", left_text(activity))
+        lines.append(bar)
+    waits = activity.current_wait() is not None
+    lines.append(Text(state_text(activity), style="yellow" if waits else "", overflow="fold"))
+    if activity.total and (details := _details(activity, width)):
+        lines.append(Text(details, style="dim", no_wrap=True, overflow="ellipsis"))
+    return Group(*lines)
+
+
+def _details(activity: Activity, width: int) -> str:
+    """The rate, the bytes and the last name: as much as fits."""
+    from rich.cells import cell_len
+
+    text = join_fitting(_traffic(activity), width)
+    left = width - cell_len(text) - (len(SEPARATOR) if text else 0)
+    if activity.name and left >= SHORTEST_NAME:
+        return f"{text}{SEPARATOR if text else ''}{fit_name(activity.name, left)}"
+    return text
+
+
+def join_fitting(parts: Sequence[str], width: int) -> str:
+    """The first parts, as many as fit into so many columns."""
+    from rich.cells import cell_len
+
+    text = ""
+    for part in parts:
+        longer = f"{text}{SEPARATOR}{part}" if text else part
+        if cell_len(longer) > width:
+            break
+        text = longer
+    return text
+
+
+def _traffic(activity: Activity) -> list[str]:
+    rate = activity.rate()
+    parts = [f"{number(rate, 'request')} in the last minute"] if rate else []
+    return [*parts, f"{bytes_text(activity.bytes_sent)} sent"] if activity.bytes_sent else parts

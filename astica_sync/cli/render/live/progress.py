@@ -1,0 +1,200 @@
+"""What a command is doing, on standard error: drawn in place on a terminal, a line every few seconds elsewhere."""
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TextIO
+
+from astica_sync.cli.render.live.activity import Activity
+from astica_sync.cli.render.live.activity_view import picture, plain_line
+from astica_sync.cli.render.messages import print_lines, set_drawn
+from astica_sync.cli.render.status_output import twin_line
+from astica_sync.cli.render.text import duration, first, number, safe
+from astica_sync.cli.render.verbosity import Verbosity, verbosity
+from astica_sync.clock import local_time
+from astica_sync.core.plan.guard import Refusal
+from astica_sync.core.plan.plan import Plan
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+DRAW_EVERY = 0.25
+DRAW_AFTER = 0.5
+"""What takes less than so many seconds is not shown."""
+FIRST_LINE = 5.0
+LINE_EVERY = 10.0
+SHORTEST_WAIT = 2.0
+"""Shorter waits get no line of their own, in seconds."""
+LONG_WAIT = 100.0
+"""Of longer ones the line says the end as well."""
+
+
+def can_draw(stream: TextIO | None) -> bool:
+    """Whether lines on this stream can be drawn again in place."""
+    return stream is not None and stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
+
+
+class Progress(Activity):
+    """Shows what is under way while it is under way, and notes; with ``--verbose`` also every step. Shows nothing with
+    ``--quiet``. ``close`` it before the command ends and before a question."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._verbosity = verbosity()
+        self._terminal = can_draw(sys.stderr)
+        self._live: Live | None = None
+        self._ended: threading.Event | None = None
+        self._busy_since: float | None = None
+        self._line_at = 0.0
+        self._said_until = 0.0
+
+    def phase(self, text: str) -> None:
+        self._log(text)
+        super().phase(text)
+
+    def uploaded(self, class_title: str, path: str, eta: float) -> None:
+        self._log(f"uploaded {path}")
+        super().uploaded(class_title, path, eta)
+
+    def removed(self, class_title: str, path: str, samples: int, eta: float) -> None:
+        self._log(f"removed {path}" if path else f"removed class {class_title}, {samples:,} samples")
+        super().removed(class_title, path, samples, eta)
+
+    def waits(self, seconds: float, why: str) -> None:
+        super().waits(seconds, why)
+        with self.lock:
+            now = self.ticks()
+            if self._terminal or seconds < SHORTEST_WAIT or now < self._said_until:
+                return
+            # One line for each stretch of waiting, however many threads wait through it.
+            self._said_until = now + seconds
+            self._line_at = now + LINE_EVERY
+        until = f", until {local_time(self.wall() + seconds, seconds=True)}" if seconds >= LONG_WAIT else ""
+        self.note(f"waiting {duration(seconds)}{until}: {why}")
+
+    def works(self, text: Callable[[float], str], seconds: float = 0.0) -> None:
+        if self.step is None and seconds:
+            # It is known to take long.
+            self._line_at = self.ticks()
+        super().works(text, seconds)
+
+    def note(self, text: str) -> None:
+        if self._verbosity > Verbosity.QUIET:
+            self._print(safe(text))
+
+    def tick(self) -> None:
+        """Shows how things are now."""
+        with self.lock:
+            if self._verbosity is Verbosity.QUIET or not self._is_due():
+                return
+            if self._terminal:
+                self._draw()
+            else:
+                self._line_at = self.ticks() + LINE_EVERY
+                print_lines([plain_line(self)], err=True)
+
+    def close(self) -> None:
+        """Shows nothing any more, until something is reported again."""
+        with self.lock:
+            self.finish()
+            self._erase()
+            self._busy_since = None
+            ended, self._ended = self._ended, None
+        if ended is not None:
+            ended.set()
+
+    def changed(self) -> None:
+        if self.is_busy():
+            if self._busy_since is None:
+                self._busy_since = self.ticks()
+                self._line_at = max(self._line_at, self._busy_since + FIRST_LINE)
+            self._start()
+        else:
+            # Before the report returns: the result may be printed right after it.
+            self._busy_since = None
+            self._erase()
+
+    def _is_due(self) -> bool:
+        now = self.ticks()
+        if not self.is_busy():
+            self._busy_since = None
+            self._erase()
+            return False
+        if self._busy_since is None:
+            self._busy_since = now
+        return now >= self._busy_since + DRAW_AFTER if self._terminal else now >= self._line_at
+
+    def _start(self) -> None:
+        if self._ended is None and self._verbosity > Verbosity.QUIET:
+            self._ended = threading.Event()
+            threading.Thread(target=_tick_until, args=(self._ended, self.tick), daemon=True).start()
+
+    def _draw(self) -> None:
+        if self._live is None:
+            self._live = open_live(sys.stderr)
+            set_drawn(self._erase)
+        self._live.update(picture(self, self._live.console.width), refresh=True)
+
+    def _erase(self) -> None:
+        with self.lock:
+            live, self._live = self._live, None
+            if live is not None:
+                set_drawn(None)
+                live.stop()
+
+    def _log(self, text: str) -> None:
+        if self._verbosity is Verbosity.VERBOSE:
+            self._print(safe(text))
+
+    def _print(self, text: str) -> None:
+        # Under the lock, so that nothing is drawn in between.
+        with self.lock:
+            print_lines([text], err=True)
+
+
+class PushProgress(Progress):
+    """Says before what a push is going to do, and names what fails at once."""
+
+    def planned(self, plan: Plan, refusals: list[Refusal], eta: float) -> None:
+        super().planned(plan, refusals, eta)
+        removed = 0 if refusals else len(plan.removed)
+        uploads = self.total - removed
+        if not self.total:
+            return
+        self._warn_of_twins(plan)
+        takes = f", about {duration(eta)}" if eta >= 1 else ""
+        self.note(f"To upload: {number(uploads, 'sample')}, to remove: {number(removed, 'sample')}{takes}")
+
+    def _warn_of_twins(self, plan: Plan) -> None:
+        """Only those that are uploaded now; the user has seen the others."""
+        sent = {upload.uid for upload in plan.uploads}
+        twins = [twin for twin in plan.in_several_classes if any(sample.uid in sent for sample in twin)]
+        if twins:
+            self.note("The same image is in several classes, and is uploaded for each:")
+            for line in first((f"  {twin_line(twin)}" for twin in twins), len(twins)):
+                self.note(line)
+
+    def failed(self, class_title: str, path: str, reason: str) -> None:
+        self.note(f"{path}: {reason}")
+        super().failed(class_title, path, reason)
+
+
+def open_live(stream: TextIO) -> "Live":
+    """A place on the terminal that is drawn again and again, and erased at the end."""
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(file=stream, highlight=False)
+    live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False)
+    live.start()
+    return live
+
+
+def _tick_until(ended: threading.Event, tick: Callable[[], None]) -> None:
+    while not ended.wait(DRAW_EVERY):
+        try:
+            tick()
+        except (OSError, ValueError):
+            # The terminal has gone, or its stream is closed.
+            return

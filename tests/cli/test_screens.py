@@ -1,0 +1,109 @@
+"""Real commands on real terminals of several sizes, read by a screen emulator and compared as pictures of text."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.screen import Terminal
+from tests.harness.shell import Shell, draw
+
+SIZES = (60, 80, 200)
+LIMIT = "the request limit of the service"
+
+
+def shape(picture: str) -> str:
+    """A picture without what is another one each time: figures of time, and how far the bar is."""
+    picture = re.sub(r"\d\d:\d\d:\d\d", "hh:mm:ss", picture)
+    picture = re.sub(r"\d+ s\b", "N s", picture)
+    return re.sub("[━╸╺]+", "━", picture)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("columns", SIZES)
+def test_a_push_that_waits_shows_the_bar_the_countdown_and_the_rate(
+    shell: Shell, sandbox: RunningSandbox, store: Path, columns: int
+) -> None:
+    shell.environ |= {"ASTICA_LIMIT": "4", "ASTICA_LIMIT_WINDOW": "4"}
+    with Terminal(shell, "push", "--store", store, columns=columns) as terminal:
+        picture = terminal.until(lambda seen: "next request in" in seen)
+        assert terminal.end() == 0
+        rows = shape(picture).splitlines()
+        assert rows[0] == "To upload: 5 samples, to remove: 0 samples, about N s"
+        assert re.fullmatch("━ ?[12]/5 N s left", rows[1])
+        assert " ".join(rows[2:-1]) == f"next request in N s, at hh:mm:ss: {LIMIT}"
+        assert re.match(r"\d requests in the last minute · ", rows[-1]) and ".png" in rows[-1]
+        assert "━" not in terminal.picture and "in sync with the store" in terminal.picture.replace("\n  ", " ")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("command", ["models", "pull-status", "init"])
+def test_a_command_that_waits_for_the_limit_says_so(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, command: str, tmp_path: Path
+) -> None:
+    shell.environ |= {"ASTICA_LIMIT": "2", "ASTICA_LIMIT_WINDOW": "4"}
+    arguments: dict[str, list[str | Path]] = {
+        "models": ["models"],
+        "pull-status": ["pull-status", "--store", pushed],
+        "init": ["init", tmp_path / "another", "--model", str(model_id)],
+    }
+    (tmp_path / "another").mkdir()
+    for _ in range(2):
+        assert shell("models").code == 0
+    with Terminal(shell, *arguments[command], columns=80) as terminal:
+        picture = terminal.until(lambda seen: "waiting" in seen)
+        assert shape(picture) == f"waiting N s, until hh:mm:ss: {LIMIT}"
+        assert terminal.end() == 0
+        assert "waiting" not in terminal.picture
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("flags", [["-q"], ["--json"]])
+def test_quiet_and_json_stay_clean(shell: Shell, sandbox: RunningSandbox, store: Path, flags: list[str]) -> None:
+    shell.environ |= {"ASTICA_LIMIT": "4", "ASTICA_LIMIT_WINDOW": "4"}
+    ran = shell("push", "--store", store, *flags)
+    assert ran.code == 0
+    if "-q" in flags:
+        assert ran.err == ""
+    else:
+        assert ran.json["uploaded"] == 5
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_a_terminal_without_colours_or_without_a_cursor(
+    shell: Shell, sandbox: RunningSandbox, store: Path, name: str, value: str
+) -> None:
+    shell.environ |= {"ASTICA_LIMIT": "4", "ASTICA_LIMIT_WINDOW": "4", name: value}
+    with Terminal(shell, "push", "--store", store) as terminal:
+        assert terminal.end() == 0
+        if name == "TERM":
+            assert b"\x1b[" not in terminal.written
+        else:
+            assert not re.search(rb"\x1b\[[0-9;]*3[0-9]", terminal.written)
+            assert b"next request in" in terminal.written
+
+
+@pytest.mark.long
+def test_ctrl_c_leaves_a_clean_screen_with_the_cursor_shown(shell: Shell, sandbox: RunningSandbox, store: Path) -> None:
+    shell.environ |= {"ASTICA_LIMIT": "3", "ASTICA_LIMIT_WINDOW": "30"}
+    with Terminal(shell, "push", "--store", store) as terminal:
+        terminal.until(lambda seen: "next request in" in seen)
+        terminal.type("\x03")
+        assert terminal.end() == 130
+        assert not terminal.screen.cursor.hidden
+        assert "next request in" not in terminal.rows[-1]
+
+
+@pytest.mark.long
+def test_a_long_name_of_wide_characters_is_cut_visibly(shell: Shell, sandbox: RunningSandbox, store: Path) -> None:
+    for path in (store / "Can").iterdir():
+        path.unlink()
+    for number in range(4):
+        draw(store / "Can" / f"{'瓶' * 60}{number}.png", number)
+    shell.environ |= {"ASTICA_LIMIT": "5", "ASTICA_LIMIT_WINDOW": "4"}
+    with Terminal(shell, "push", "--store", store, columns=60) as terminal:
+        picture = terminal.until(lambda seen: "…瓶" in seen.replace(" ", "") and "next request" in seen)
+        assert re.search(r"· …瓶.*\d\.png$", picture.replace("瓶 ", "瓶"), re.MULTILINE), picture
+        assert terminal.end() == 0

@@ -1,0 +1,258 @@
+"""Who waits sees for what, until when, and a countdown that moves (promise 16): drawn on a clock of ours."""
+
+import io
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+
+from astica_sync.cli.render.live import progress as progress_module
+from astica_sync.cli.render.live.activity import Activity
+from astica_sync.cli.render.live.activity_view import fit_name, picture, plain_line, state_text
+from astica_sync.cli.render.live.progress import Progress
+from astica_sync.cli.render.text import countdown
+from astica_sync.core.plan.plan import Plan, Upload
+from astica_sync.core.rate_limit import RequestTimes, forecast, next_start
+from astica_sync.remote.rate_limiter import WAIT_REASON
+
+WIDTHS = (40, 60, 80, 200)
+NAMES = (
+    "Can/IMG_2034.jpg",
+    "Dosen/瓶子の写真/とても長い名前のファイル-0001.jpg",
+    "a" * 250 + ".png",
+    "Can/\U0001f9f4.png",
+)
+
+
+class Time:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def uploads(count: int) -> Plan:
+    return Plan(
+        uploads=tuple(Upload(f"{number:032x}-00000000", "Can", f"Can/{number:05}.jpg", 1) for number in range(count))
+    )
+
+
+def drawn(activity: Activity, width: int) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None, legacy_windows=False)
+    with console.capture() as captured:
+        console.print(picture(activity, width))
+    return captured.get().splitlines()
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def activity(time: Time) -> Activity:
+    return Activity(time, lambda: 1_800_000_000.0 + time.now)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_screen_of_1999_uploads_at_90_a_minute_changes_every_second(
+    activity: Activity, time: Time, width: int
+) -> None:
+    photos, limit, window, latency = 1999, 90, 60.0, 0.2
+    activity.planned(uploads(photos), [], forecast([], photos, limit, window, latency, time.now))
+    sent: list[RequestTimes] = []
+    before, seconds, done = [""], 0, 0
+    while done < photos:
+        start = next_start(sent[-limit:], limit, window, time.now, 0.0, 0)
+        second_over = 1000.0 + seconds + 1
+        if start <= time.now and time.now + latency <= second_over:
+            activity.request_sent(1_000_000)
+            sent.append(RequestTimes(time.now, time.now + latency, 0.0))
+            time.now += latency
+            activity.request_ended(1_000_000, answered=True)
+            done += 1
+            rest = photos - done
+            eta = forecast(sent[-limit:], rest, limit, window, latency, time.now)
+            activity.uploaded("Can", f"Can/{done:05}.jpg", eta)
+            continue
+        if start > time.now:
+            activity.next_request(start - time.now, WAIT_REASON)
+        time.now, seconds = max(time.now, min(second_over, max(start, second_over))), seconds + 1
+        now = drawn(activity, width)
+        assert now != before, now
+        assert all(cell_len(line) <= width for line in now), now
+        before = now
+    assert seconds > 1300
+
+
+def test_a_wait_says_for_what_until_when_and_how_long(activity: Activity, time: Time) -> None:
+    activity.waits(24.0, WAIT_REASON)
+    assert state_text(activity).startswith("waiting 24 s, until ")
+    assert state_text(activity).endswith(f": {WAIT_REASON}")
+    until = state_text(activity)[18:28]
+    time.now += 10.5
+    assert state_text(activity).startswith("waiting 14 s") and until in state_text(activity)
+    activity.request_sent(0)
+    time.now += 7.0
+    assert state_text(activity) == "waiting for the service to answer, 7 s"
+    activity.request_ended(0, answered=True)
+    assert not activity.is_busy()
+
+
+def test_the_end_of_a_wait_that_is_reported_again_does_not_jump(activity: Activity, time: Time) -> None:
+    activity.next_request(30.2, WAIT_REASON)
+    text = state_text(activity).partition(", ")[2]
+    for _ in range(20):
+        time.now += 1.0
+        activity.next_request(1030.21 - time.now, WAIT_REASON)
+        assert state_text(activity).partition(", ")[2] == text
+
+
+def test_a_request_that_leaves_does_not_end_the_countdown_of_a_backlog(activity: Activity, time: Time) -> None:
+    activity.planned(uploads(3), [], 60.0)
+    activity.next_request(40.0, WAIT_REASON)
+    activity.request_sent(10)
+    activity.next_request(40.0, WAIT_REASON)
+    assert state_text(activity).startswith("next request in 40 s, at ")
+
+
+def test_a_scan_shows_its_counts_and_its_seconds(activity: Activity, time: Time) -> None:
+    activity.phase("Scanning the store")
+    assert drawn(activity, 80) == ["Scanning the store"]
+    activity.scanned(12_400, 1_200)
+    time.now += 7.9
+    assert drawn(activity, 80) == ["Scanning the store: 12,400 files, 1,200 read, 7 s"]
+    activity.phase_ended()
+    assert not activity.is_busy()
+
+
+def test_a_stop_says_what_it_waits_for(activity: Activity) -> None:
+    activity.planned(uploads(9), [], 60.0)
+    activity.request_sent(10)
+    activity.request_sent(10)
+    activity.stopping = lambda: True
+    assert state_text(activity) == "stopping after 2 requests under way"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-3.0, "0 s"),
+        (0.2, "1 s"),
+        (43.0, "43 s"),
+        (99.5, "1 min 40 s"),
+        (1278.0, "21 min 18 s"),
+        (11_118.0, "3 h 05 min 18 s"),
+        (600_000.0, "6 d 22 h 40 min 00 s"),
+    ],
+)
+def test_a_countdown_shows_every_second(seconds: float, text: str) -> None:
+    assert countdown(seconds) == text
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_name_that_is_cut_says_so_and_keeps_its_end(name: str, width: int) -> None:
+    shown = fit_name(name, width)
+    assert cell_len(shown) <= width
+    assert shown == name or (shown.startswith("…") and name.endswith(shown[1:]))
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("planned"), st.integers(0, 100_000)),
+            st.tuples(st.just("uploaded"), st.text(max_size=300)),
+            st.tuples(st.just("waits"), st.text(min_size=1, max_size=200)),
+            st.tuples(st.just("phase"), st.text(min_size=1, max_size=200)),
+            st.tuples(st.just("request_sent"), st.integers(0, 10**9)),
+            st.tuples(st.just("request_ended"), st.integers(0, 10**9)),
+            st.tuples(st.just("pass"), st.floats(0, 10**6)),
+        ),
+        max_size=12,
+    ),
+    st.sampled_from(WIDTHS),
+)
+def test_no_line_is_ever_wider_than_the_terminal(reports: list[tuple[str, object]], width: int) -> None:
+    time = Time()
+    activity = Activity(time, time)
+    for name, value in reports:
+        match name, value:
+            case "planned", int(count):
+                activity.planned(Plan(later=count), [], count / 1.5)
+            case "uploaded", str(path):
+                activity.uploaded("Can", path, 7.0)
+            case "waits", str(why):
+                activity.waits(50.0, why)
+            case "phase", str(text):
+                activity.phase(text)
+            case "request_sent", int(size):
+                activity.request_sent(size)
+            case "request_ended", int(size):
+                activity.request_ended(size, answered=True)
+            case "pass", float(seconds):
+                time.now += seconds
+    assert all(cell_len(line) <= width for line in drawn(activity, width))
+    assert "\n" not in plain_line(activity)
+
+
+@pytest.fixture
+def off_terminal(time: Time, monkeypatch: pytest.MonkeyPatch) -> Iterator[Progress]:
+    """A progress on an output that is no terminal; only the test lets time pass."""
+    monkeypatch.setattr(progress_module, "DRAW_EVERY", 3600.0)
+    shown = Progress()
+    shown.ticks = time
+    yield shown
+    shown.close()
+
+
+def test_off_a_terminal_a_line_comes_every_few_seconds_and_none_when_quick(
+    off_terminal: Progress, time: Time, capsys: pytest.CaptureFixture[str]
+) -> None:
+    off_terminal.phase("Scanning the store")
+    time.now += 4.0
+    off_terminal.tick()
+    off_terminal.phase_ended()
+    assert capsys.readouterr().err == ""
+    off_terminal.planned(uploads(1999), [], 1320.0)
+    lines = []
+    for _ in range(60):
+        time.now += 1.0
+        off_terminal.tick()
+        if line := capsys.readouterr().err:
+            lines.append(line)
+    assert len(lines) == 6 and len(set(lines)) == 6
+    assert lines[0].startswith("0 of 1,999 done, 21 min 55 s left; ")
+    off_terminal.close()
+    time.now += 60.0
+    off_terminal.tick()
+    assert capsys.readouterr().err == ""
+
+
+def test_off_a_terminal_a_wait_is_said_at_once_and_once(
+    off_terminal: Progress, time: Time, capsys: pytest.CaptureFixture[str]
+) -> None:
+    off_terminal.waits(24.0, WAIT_REASON)
+    off_terminal.waits(24.0, WAIT_REASON)
+    assert capsys.readouterr().err == f"waiting 24 s: {WAIT_REASON}\n"
+    time.now += 11.0
+    off_terminal.tick()
+    assert capsys.readouterr().err.startswith("waiting 13 s, until ")
+
+
+def test_a_quiet_command_shows_nothing(
+    off_terminal: Progress, time: Time, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(off_terminal, "_verbosity", progress_module.Verbosity.QUIET)
+    off_terminal.waits(24.0, WAIT_REASON)
+    off_terminal.phase("Scanning the store")
+    for _ in range(60):
+        time.now += 1.0
+        off_terminal.tick()
+    assert capsys.readouterr().err == ""
