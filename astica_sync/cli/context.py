@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from astica_sync.cli.render.live.progress import Progress
+from astica_sync.cli.render.status_output import Price
 from astica_sync.clock import SystemClock
 from astica_sync.config import load_key
 from astica_sync.core.plan.guard import Allowance
@@ -24,6 +25,8 @@ from astica_sync.sync.progress import ProgressListener
 if TYPE_CHECKING:
     from astica_sync.local.db.journal import Journal
     from astica_sync.remote.rate_limited_client import RateLimitedClient
+    from astica_sync.sync.plan.status import StoreStatus
+    from astica_sync.sync.session import Session
 
 __all__ = [
     "OpenStore",
@@ -33,6 +36,7 @@ __all__ = [
     "open_service",
     "open_store",
     "path_in_journal",
+    "price_of",
     "read_watch_status",
     "settings_for",
     "store_option",
@@ -79,6 +83,14 @@ def open_account() -> "Iterator[tuple[RateLimitedClient, SystemClock, float]]":
         open_service(settings, load_key(os.environ), clock, progress) as service,
     ):
         yield service, clock, settings.quarantine
+
+
+def price_of(session: "Session", status: "StoreStatus") -> Price:
+    """What a push of the store costs from now on."""
+    from astica_sync.sync.plan.check_samples import requests_of
+
+    requests = requests_of(session, status)
+    return Price(requests, session.remote.service.forecast(requests))
 
 
 @contextlib.contextmanager

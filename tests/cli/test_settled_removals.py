@@ -1,6 +1,8 @@
 """A confirmed removal is the last word about a sample: nothing waits for it longer than until the service shows it."""
 
+import re
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -82,4 +84,40 @@ def test_a_file_that_is_moved_and_moved_back_waits_for_nothing(
         ran = shell("push", "--store", pushed)
         assert ran.code == 0
         assert "waiting" not in ran.err
+    assert on_service(sandbox, model_id) == in_store(pushed)
+
+
+def move_back(store: Path, here: str, there: str) -> None:
+    (store / here / "002.png").rename(store / there / "002.png")
+
+
+def delete_and_put_back(store: Path, here: str, there: str) -> None:
+    file, aside = store / "Can" / "002.png", store.parent / "aside.png"
+    file.rename(aside) if file.exists() else aside.rename(file)
+
+
+def delete_class_and_put_it_back(store: Path, here: str, there: str) -> None:
+    folder, aside = store / "Can", store.parent / "aside"
+    folder.rename(aside) if folder.exists() else aside.rename(folder)
+
+
+@pytest.mark.parametrize("change", [move_back, delete_and_put_back, delete_class_and_put_it_back])
+def test_an_undo_waits_for_the_service_to_show_the_removal_and_says_so(
+    shell: Shell,
+    sandbox: RunningSandbox,
+    pushed: Path,
+    model_id: int,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Path, str, str], None],
+) -> None:
+    monkeypatch.setattr("astica_sync.cli.render.live.progress.SHORTEST_WAIT", 0.0)
+    # Who waits for the quarantine here waits for ever.
+    shell.environ["ASTICA_QUARANTINE"] = "3600"
+    sandbox.set_switches(view_lag=0.6)
+    for here, there in (("Can", "Bottle"), ("Bottle", "Can")):
+        change(pushed, here, there)
+        ran = shell("push", "--yes", "--store", pushed)
+        assert ran.code == 0, ran.err
+    assert re.search(r"png: removed \d+ s ago; waiting until the service shows it", ran.err), ran.err
+    assert "lost" not in ran.err
     assert on_service(sandbox, model_id) == in_store(pushed)

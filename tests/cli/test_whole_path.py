@@ -156,5 +156,5 @@ def test_a_dry_run_sends_the_view_alone_and_shows_the_plan(shell: Shell, sandbox
     status = shell("pull-status", "--json", "--store", pushed).json
     assert calls(sandbox) == ["view", "view"]
     assert {**status["plan"], "eta_seconds": 0, "refusals": []} == {**plan, "eta_seconds": 0}
-    assert plan["requests"] == 2
+    assert plan["requests"] == 3
     assert [entry["path"] for entry in plan["upload"]] == ["Can/new.png"]

@@ -237,7 +237,7 @@ def test_an_open_circuit_breaker_is_reported(shell: Shell, tmp_path: Path) -> No
         assert is_explained(ran)
         assert calls(server).count("/model/upload") == 5
         status = shell("pull-status", "--json", "--store", store).json
-    assert (status["problems"], status["plan"]["requests"]) == ([], 21), "no sample is blamed"
+    assert (status["problems"], status["plan"]["requests"]) == ([], 22), "no sample is blamed"
 
 
 def test_an_open_circuit_breaker_starts_no_further_request(

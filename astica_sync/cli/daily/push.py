@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from astica_sync.cli.context import open_store, path_in_journal, store_option
+from astica_sync.cli.context import open_store, path_in_journal, price_of, store_option
 from astica_sync.cli.exit_codes import DONE, REFUSED
 from astica_sync.cli.render.live.progress import Progress, PushProgress
 from astica_sync.cli.render.messages import print_lines
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from astica_sync.sync.push.push_round import Consent, Naming
 
 MOST_NAMES = 20
+CHECK_SECONDS = 60.0
+"""How long a dry run may check the images that a push would send."""
 
 
 class MaxRemove(click.ParamType[tuple[int | None, float | None]]):
@@ -82,6 +84,8 @@ def push(
     astica-sync push --as 1001_20001
     """
     from astica_sync.api import Store
+    from astica_sync.sync.plan.check_samples import check_samples, with_retries
+    from astica_sync.sync.plan.status import plan_round
 
     def allowance(usual: Allowance) -> Allowance:
         at_most, share = max_remove or (None, None)
@@ -97,14 +101,20 @@ def push(
             if lost:
                 click.echo(unmanaged_note(lost, as_version), err=True)
         if dry_run:
-            status = api.status() if as_version is None else api.plan_as(as_version)
-            eta = opened.session.remote.service.forecast(status.plan.requests)
+            session, status = opened.session, api.status() if as_version is None else api.plan_as(as_version)
+            accepted = {*new_classes, *(entry.title for entry in status.near if yes)}
+            if accepted:
+                status = plan_round(session, status.scan, status.observation, accepted)
+            if retry:
+                status = with_retries(status)
+            status = check_samples(session, status, CHECK_SECONDS, from_backup=as_version is not None)
+            price = price_of(session, status)
             if as_json:
                 refusals = refusal_data(status.refusals) + near_data(status.near)
-                data = {**plan_data(status.plan, eta), "refusals": refusals}
+                data = {**plan_data(status, price), "refusals": refusals}
                 click.echo(json_line(data))
             else:
-                print_lines(status_lines(status, eta, path_in_journal(opened.session.local.journal)))
+                print_lines(status_lines(status, price, path_in_journal(opened.session.local.journal)))
             return REFUSED if status.refusals or status.near else DONE
         try:
             pushed = api.push(

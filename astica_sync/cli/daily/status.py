@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from astica_sync.cli.context import open_store, path_in_journal, read_watch_status, store_option
+from astica_sync.cli.context import open_store, path_in_journal, price_of, read_watch_status, store_option
 from astica_sync.cli.exit_codes import DIFFERENCES, DONE
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
@@ -13,6 +13,9 @@ from astica_sync.cli.render.status_output import left_out_data, left_out_lines, 
 from astica_sync.cli.render.text import json_line, safe
 from astica_sync.clock import local_time
 from astica_sync.local.layout import Layout
+
+CHECK_SECONDS = 2.0
+"""How long a status may check images that a push would send."""
 
 
 @click.command("pull-status")
@@ -34,15 +37,15 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
     astica-sync status --ignored
     """
     from astica_sync.local.scan.left_out import find_left_out
+    from astica_sync.sync.plan.check_samples import check_samples
     from astica_sync.sync.plan.status import FOLLOWS, find_status
 
     with open_store(store, Progress(), offline=offline) as opened:
-        status = find_status(opened.session, offline=offline, quick=True)
-        eta = opened.session.remote.service.forecast(status.plan.requests)
-        in_sync = status.plan.in_sync and not status.refusals
+        status = check_samples(opened.session, find_status(opened.session, offline=offline, quick=True), CHECK_SECONDS)
+        price = price_of(opened.session, status)
         follows, _ = opened.session.local.journal.get_meta(FOLLOWS, (None, None)) or (None, None)
         if as_json:
-            data = {**status_data(status, eta), "follows": follows}
+            data = {**status_data(status, price), "follows": follows}
             if ignored:
                 data["ignored"] = left_out_data(find_left_out(opened.layout.root, opened.session.local.fs))
             click.echo(json_line(data))
@@ -56,11 +59,11 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
                 held = f"The service holds the data of {safe(follows)}. A push brings it back in sync with the store."
                 lines.append(click.style(held, fg="yellow"))
             lines += _watcher_line(opened.layout)
-            lines += status_lines(status, eta, path_in_journal(opened.session.local.journal))
+            lines += status_lines(status, price, path_in_journal(opened.session.local.journal))
             if ignored:
                 lines += left_out_lines(find_left_out(opened.layout.root, opened.session.local.fs))
             print_lines(lines)
-    return DIFFERENCES if exit_code and not in_sync else DONE
+    return DIFFERENCES if exit_code and not status.in_sync else DONE
 
 
 def _watcher_line(layout: Layout) -> list[str]:

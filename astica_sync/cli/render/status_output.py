@@ -3,6 +3,7 @@
 import itertools
 import shlex
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,7 @@ from astica_sync.cli.render.text import duration, first, how_to_allow, json_name
 from astica_sync.core.model import LocalSample, Problem, RemoteSample
 from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.plan import ClassCount, Plan
+from astica_sync.core.plan.price import allowed_part
 from astica_sync.core.plan.similar_titles import NearTitle
 
 if TYPE_CHECKING:
@@ -20,15 +22,23 @@ if TYPE_CHECKING:
 IN_SYNC = "The service is in sync with the store."
 
 
-def status_data(status: "StoreStatus", eta: float) -> dict[str, Any]:
-    """The object of ``pull-status --json``. ``eta`` is how long a push takes, in seconds."""
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a push costs: its ``requests``, every view included, and the ``seconds`` until they are answered."""
+
+    requests: int
+    seconds: float
+
+
+def status_data(status: "StoreStatus", price: Price) -> dict[str, Any]:
+    """The object of ``pull-status --json``."""
     plan, observation = status.plan, status.observation
     blocked = [
         {"path": json_name(upload.path), "reason": status.bad[upload.uid].reason} for upload in plan.failed_before
     ]
     return {
         "model_id": observation.model.model_id,
-        "in_sync": plan.in_sync and not status.refusals,
+        "in_sync": status.in_sync,
         "local": {
             "classes": sum(count.local > 0 for count in plan.classes.values()),
             "samples": sum(count.local for count in plan.classes.values()),
@@ -39,17 +49,18 @@ def status_data(status: "StoreStatus", eta: float) -> dict[str, Any]:
             "managed": plan.managed,
             "unmanaged": len(plan.unmanaged),
         },
-        "plan": plan_data(plan, eta),
+        "plan": plan_data(status, price),
         "waiting": [{"class": entry.class_title, "uid": entry.uid, "reason": entry.reason} for entry in plan.waiting]
         + [{"class": entry.class_title, "uid": entry.uid, "reason": entry.reason} for entry in plan.held],
-        "problems": problem_data(status.problems) + blocked,
+        "problems": problem_data([*status.problems, *status.rejected]) + blocked,
         "unmanaged": [unmanaged_data(plan, sample) for sample in plan.unmanaged],
         "refusals": refusal_data(status.refusals) + near_data(status.near),
     }
 
 
-def plan_data(plan: Plan, eta: float) -> dict[str, Any]:
+def plan_data(status: "StoreStatus", price: Price) -> dict[str, Any]:
     """A plan as JSON."""
+    plan = status.plan
     return {
         "upload": [
             {"class": upload.class_title, "path": json_name(upload.path), "uid": upload.uid} for upload in plan.uploads
@@ -62,8 +73,9 @@ def plan_data(plan: Plan, eta: float) -> dict[str, Any]:
             {"class": entry.class_title, "class_id": entry.class_id, "samples": len(entry.samples)}
             for entry in plan.class_removals
         ],
-        "requests": plan.requests,
-        "eta_seconds": round(eta, 1),
+        "requests": price.requests,
+        "eta_seconds": round(price.seconds, 1),
+        "unchecked": status.unchecked,
     }
 
 
@@ -97,9 +109,8 @@ def did_you_mean(entry: NearTitle) -> str:
     )
 
 
-def status_lines(status: "StoreStatus", eta: float, path_of: Callable[[str], str]) -> list[str]:
-    """The status as text. ``eta`` is how long a push takes, in seconds; ``path_of`` gives the last known path of a
-    uid, or an empty text."""
+def status_lines(status: "StoreStatus", price: Price, path_of: Callable[[str], str]) -> list[str]:
+    """The status as text. ``path_of`` gives the last known path of a uid, or an empty text."""
     plan = status.plan
 
     def name(class_title: str, uid: str, sample_id: int | None = None) -> str:
@@ -118,7 +129,8 @@ def status_lines(status: "StoreStatus", eta: float, path_of: Callable[[str], str
     waiting = (f"~ {name(one.class_title, one.uid)}  ({one.reason})" for one in plan.waiting)
     held = (f"~ {name(one.class_title, one.uid, one.sample_id)}  ({one.reason})" for one in plan.held)
     failed = (f"! {safe(upload.path)}  ({status.bad[upload.uid].reason})" for upload in plan.failed_before)
-    problems = (f"! {safe(one.path)}  ({one.reason})" for one in status.problems)
+    found = [*status.problems, *status.rejected]
+    problems = (f"! {safe(one.path)}  ({one.reason})" for one in found)
     unmanaged = (unmanaged_line(plan, sample) for sample in plan.unmanaged)
     lines = [
         "",
@@ -128,7 +140,7 @@ def status_lines(status: "StoreStatus", eta: float, path_of: Callable[[str], str
         *_section("Waiting", "yellow", len(plan.waiting), waiting),
         *_section("Held: not removed for now", "yellow", len(plan.held), held),
         *_section("Failed before; push --retry tries them again", "red", len(plan.failed_before), failed),
-        *_section("Problems", "yellow", len(status.problems), problems),
+        *_section("Problems", "yellow", len(found), problems),
         *_section(
             "The same image in several classes",
             "yellow",
@@ -142,7 +154,7 @@ def status_lines(status: "StoreStatus", eta: float, path_of: Callable[[str], str
         lines += ["", *(click.style(reason, fg="red") for reason in reasons), how_to_allow(status.refusals)]
     for entry in status.near:
         lines += ["", click.style(did_you_mean(entry), fg="red")]
-    return [*lines, "", _conclusion(status, eta)]
+    return [*lines, "", *_conclusion(status, price)]
 
 
 def left_out_lines(left_out: "Sequence[LeftOut]") -> list[str]:
@@ -185,18 +197,23 @@ def twin_line(twin: tuple[LocalSample, ...]) -> str:
     return "= " + "  ".join(safe(path) for path in sorted(sample.paths[0] for sample in twin))
 
 
-def _conclusion(status: "StoreStatus", eta: float) -> str:
-    plan = status.plan
-    if plan.requests:
-        takes = f", about {duration(eta)}" if eta >= 1 else ""
-        return f"A push would send {number(plan.requests, 'request')}{takes}: astica-sync push"
+def _conclusion(status: "StoreStatus", price: Price) -> list[str]:
+    plan = allowed_part(status.plan, status.refusals)
+    if plan.uploads or plan.removals or plan.class_removals:
+        takes = f", about {duration(price.seconds)}" if price.seconds >= 1 else ""
+        lines = [f"A push would send {number(price.requests, 'request')}{takes}: astica-sync push"]
+        if status.unchecked:
+            lines.append(f"{number(status.unchecked, 'image is', 'images are')} checked by the push alone, not here.")
+        return lines
+    if status.refusals:
+        return ["A push would send nothing but its view of the model."]
     if plan.waiting:
         unknown = not all(entry.ends_when_shown for entry in plan.waiting)
         until = "the outcome is known" if unknown else "the service shows what it confirmed"
-        return f"Nothing to send now. A push waits until {until}."
-    if plan.in_sync:
-        return click.style(IN_SYNC, fg="green")
-    return "Nothing to send. Check what is listed above."
+        return [f"Nothing to send now. A push waits until {until}."]
+    if status.in_sync:
+        return [click.style(IN_SYNC, fg="green")]
+    return ["Nothing to send. Check what is listed above."]
 
 
 def class_table(plan: Plan) -> list[str]:

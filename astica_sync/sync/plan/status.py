@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from astica_sync.clock import Clock
 from astica_sync.core.model import ALL_READABLE, LocalSample, Observation, Problem
@@ -53,7 +53,8 @@ class StoreStatus:
 
     ``bad`` are the samples that failed before and are not tried again, by uid. ``near`` are the new classes whose
     uploads wait for a confirmation, since their titles are similar to existing ones. ``most`` is the limit of new
-    samples that the plan was made with.
+    samples that the plan was made with. ``rejected`` are files whose uploads are not in the plan since they would fail,
+    and ``unchecked`` counts the samples of which only a push finds that out (``check_samples``).
     """
 
     scan: Scan
@@ -64,6 +65,12 @@ class StoreStatus:
     bad: dict[str, BadSample]
     near: list[NearTitle]
     most: int | None = None
+    rejected: list[Problem] = field(default_factory=list)
+    unchecked: int = 0
+
+    @property
+    def in_sync(self) -> bool:
+        return self.plan.in_sync and not (self.refusals or self.rejected)
 
 
 def find_status(
