@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from astica_sync.core.model import ModelInfo, make_scope, make_uid
+from astica_sync.core.model import ModelInfo, RemoteSample, make_scope, make_uid
 from astica_sync.core.rate_limit import Lane
 from astica_sync.core.versions.matching import rename_adopted
 from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample, find_additions, find_missing
@@ -29,13 +29,15 @@ def check_data(session: Session, history: VersionHistory, training: Training, mo
     repair = uid_repair_for(session.local, None)
     seen, answer = session.remote.service.view(session.remote.model_id, Lane.INTERACTIVE, repair)
     observation, dates = rename_adopted(seen, history.records.adopted()), parse_dates(answer)
-    foreign = 0
+    others = []
     for sample in find_additions(snapshot, observation):
         mark = session.local.journal.mark(sample.uid)
         sent_here = mark is not None and mark.sent_at is not None
         made = dates.get(sample.sample_id)
         younger = made is not None and model.trained_at is not None and made > model.trained_at
-        foreign += not (sent_here or younger)
+        if not (sent_here or younger):
+            others.append(sample)
+    foreign = len(others) - _count_removed_here(session, others)
     changes = [(foreign, "added")]
     if not training.answered or skipped_names(training.name, model.version or ""):
         missing = find_missing(snapshot, observation)
@@ -49,6 +51,15 @@ def check_data(session: Session, history: VersionHistory, training: Training, mo
         return ""
     when = " before it was trained" if foreign else ""
     return f"{' and '.join(told)}{when}, so it may be another training's"
+
+
+def _count_removed_here(session: Session, samples: Sequence[RemoteSample]) -> int:
+    """How many of these samples this store has removed: a view that lags may show them again."""
+    if not samples:
+        return 0
+    events = session.local.journal.events_of(sorted({sample.uid for sample in samples}))
+    removed = {(one.uid, one.sample_id) for one in events if one.action.startswith("remove") and one.outcome == "done"}
+    return sum((sample.uid, sample.sample_id) in removed for sample in samples)
 
 
 def _count_removed_elsewhere(session: Session, training: Training, missing: Sequence[SnapshotSample]) -> int:

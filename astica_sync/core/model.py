@@ -118,7 +118,8 @@ class Mark:
     ``sent_at`` is when the last request about the sample was sent, in seconds since the epoch by the clock of the run
     that sent it; of a removed sample, when the service confirmed that. ``run`` identifies that run of the program.
     ``path`` is the file that held the sample at that time. ``removed_ids`` are the sample ids whose removal was
-    requested since the sample was last uploaded or shown.
+    requested since the sample was last uploaded or shown; ``upload_open`` says that the outcome of that upload was
+    unknown when the first of them was requested.
     """
 
     uid: str
@@ -128,6 +129,7 @@ class Mark:
     run: str
     path: str
     removed_ids: tuple[int, ...] = ()
+    upload_open: bool = False
 
     @property
     def content(self) -> str:

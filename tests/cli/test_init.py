@@ -2,12 +2,13 @@
 
 import json
 import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from astica_sync.sandbox.embedded import RunningSandbox, running
-from tests.harness.shell import Shell
+from tests.harness.shell import Shell, draw
 
 CREATE = ("--create", "Cans", "--type", "image", "--purpose", "sort cans")
 INTENT = Path(".astica-sync") / "creating.json"
@@ -183,3 +184,83 @@ def test_an_attempt_to_make_a_model_is_about_one_account(shell: Shell, sandbox: 
         made = shell(*command)
         assert made.code == 0, made.err
         assert int(made.out) != theirs, "an older model is not the new one"
+
+
+def put(folder: Path, *paths: str) -> Path:
+    for number, path in enumerate(paths):
+        if path.endswith(".png"):
+            draw(folder / path, number)
+        else:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text("not an image")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("paths", "message", "hint"),
+    [
+        (("a.png", "b.png"), "are in no class folder", "move the images into folders"),
+        (
+            ("train/Can/a.png", "train/Jar/b.png", "val/Can/c.png", "@eaDir/x/a.png"),
+            "has train and val, and the folders Can, Jar in them, so the classes would be called train and val",
+            "astica-sync init {root}/train.",
+        ),
+        (
+            ("Training/Can/a.png", "Test/Can/a.png"),
+            "would be called Test and Training",
+            "astica-sync init {root}/Test.",
+        ),
+        (("photos/Can/a.png", "photos/Jar/b.png"), "would be called photos", "astica-sync init {root}/photos."),
+    ],
+)
+def test_init_asks_about_a_folder_whose_folders_are_no_classes(
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path, paths: tuple[str, ...], message: str, hint: str
+) -> None:
+    root = put(tmp_path / "data", *paths)
+    ran = shell("init", root, *CREATE)
+    assert ran.code == 4
+    assert message in ran.err
+    assert hint.format(root=root) in ran.err
+    assert "--yes" in ran.err
+    assert not (root / ".astica-sync").exists()
+    assert sandbox.models() == []
+    assert shell("init", root, *CREATE, "--yes").code == 0
+    # A store is not asked about again.
+    assert shell("init", root).code == 0
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        (),
+        ("notes.txt",),
+        ("Can/a.png", "loose.png"),
+        ("Can/deep/a.png",),
+        ("train/a.png", "bus/a.png"),
+        ("Can/2023/a.png", "Jar/2023/a.png"),
+        (".hidden/a.png", "@eaDir/a.png/a.png"),
+    ],
+)
+def test_init_asks_nothing_about_class_folders(
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path, paths: tuple[str, ...]
+) -> None:
+    root = put(tmp_path / "data", *paths)
+    root.mkdir(exist_ok=True)
+    assert shell("init", root, *CREATE).code == 0
+
+
+def test_a_second_store_of_a_model_is_named_by_init_and_by_status(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path
+) -> None:
+    sandbox.add_sample(model_id, "Can", b"made on the page of the service")
+    count = len(sandbox.samples(model_id))
+    second = put(tmp_path / "second", "Can/new.png")
+    ran = shell("init", second, "--model", str(model_id))
+    assert ran.code == 0
+    assert f"has sent {count - 1} of the {count} samples of this model" in ran.err
+    unmanaged = shell("status", "--json", "--store", second).json["unmanaged"]
+    assert Counter(sample.get("reason") for sample in unmanaged) == {"sent by another store": count - 1, None: 1}
+    # The first store is known here, and the second one after its first push.
+    assert "another store" not in shell("init", pushed, "--model", str(model_id)).err
+    assert shell("push", "--store", second).code == 0
+    assert "another store" not in shell("init", second, "--model", str(model_id)).err

@@ -2,12 +2,14 @@
 
 import re
 import sqlite3
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from astica_sync.sandbox.embedded import RunningSandbox
+from astica_sync.clock import SystemClock
+from astica_sync.sandbox.embedded import RunningSandbox, running
 from tests.harness.shell import Shell, fill, in_store, on_service
 
 LONG = "30"
@@ -101,23 +103,55 @@ def delete_class_and_put_it_back(store: Path, here: str, there: str) -> None:
     folder.rename(aside) if folder.exists() else aside.rename(folder)
 
 
+class SandboxClock:
+    """A clock of the sandbox that can be set forward, in seconds."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
+@pytest.fixture
+def clock() -> SandboxClock:
+    return SandboxClock()
+
+
+@pytest.fixture
+def sandbox(clock: SandboxClock) -> Iterator[RunningSandbox]:
+    with running(now=clock) as box:
+        yield box
+
+
 @pytest.mark.parametrize("change", [move_back, delete_and_put_back, delete_class_and_put_it_back])
 def test_an_undo_waits_for_the_service_to_show_the_removal_and_says_so(
     shell: Shell,
     sandbox: RunningSandbox,
     pushed: Path,
     model_id: int,
+    clock: SandboxClock,
     monkeypatch: pytest.MonkeyPatch,
     change: Callable[[Path, str, str], None],
 ) -> None:
     monkeypatch.setattr("astica_sync.cli.render.live.progress.SHORTEST_WAIT", 0.0)
     # Who waits for the quarantine here waits for ever.
     shell.environ["ASTICA_QUARANTINE"] = "3600"
-    sandbox.set_switches(view_lag=0.6)
-    for here, there in (("Can", "Bottle"), ("Bottle", "Can")):
-        change(pushed, here, there)
-        ran = shell("push", "--yes", "--store", pushed)
-        assert ran.code == 0, ran.err
+    clock.ahead = 1000.0
+    change(pushed, "Can", "Bottle")
+    assert shell("push", "--yes", "--store", pushed).code == 0
+    change(pushed, "Bottle", "Can")
+    # A view shows what was there before the first push, until the clock of the sandbox is ahead of it as well.
+    sandbox.set_switches(view_lag=500.0)
+    sleep = SystemClock.sleep
+
+    def sleep_ahead(self: SystemClock, seconds: float) -> None:
+        clock.ahead += 400.0
+        sleep(self, seconds)
+
+    monkeypatch.setattr(SystemClock, "sleep", sleep_ahead)
+    ran = shell("push", "--yes", "--store", pushed)
+    assert ran.code == 0, ran.err
     assert re.search(r"png: removed \d+ s ago; waiting until the service shows it", ran.err), ran.err
     assert "lost" not in ran.err
     assert on_service(sandbox, model_id) == in_store(pushed)

@@ -60,7 +60,8 @@ NONE, ATTEMPTED, AGREED, REMOVED = None, MarkState.ATTEMPTED, MarkState.AGREED, 
 def facts(local: Presence, mark: MarkState | None, copies: int, settled: bool) -> Facts:
     """The columns of the table; sample ids count from 1."""
     ends = ASKED - 1 if settled else ASKED + 1
-    return Facts(local, mark, tuple(range(1, copies + 1)), (), ASKED, ends)
+    in_doubt = mark is MarkState.ATTEMPTED and not settled
+    return Facts(local, mark, tuple(range(1, copies + 1)), (), ASKED, ends, upload_open=in_doubt)
 
 
 def extras(copies: int) -> RemoveCopies:
@@ -392,6 +393,36 @@ def test_a_move_is_one_upload_and_one_removal():
     plan = World().has("Bottle/a").agreed("Can/a").shows("Can/a").plan()
     assert story(plan) == ["upload Bottle/a.jpg", "remove Can/a.jpg #100: MOVED"]
     assert uploads_before(plan.removals[0], uploads_by_content(plan.uploads)) == [plan.uploads[0].uid]
+
+
+@pytest.mark.parametrize("why", [why for why in RemovalReason if why.name not in ("EXTRA", "MISPLACED")])
+def test_no_place_of_an_image_is_given_up_before_another_one_is_secured(why: RemovalReason) -> None:
+    world = World().has("Bottle/a").agreed("Can/a").shows("Can/a")
+    plan = world.plan()
+    removal = replace(plan.removals[0], why=why)
+    assert uploads_before(removal, uploads_by_content(plan.uploads)) == [world.uid("Bottle/a")]
+
+
+@pytest.mark.parametrize(
+    ("mark", "in_doubt"),
+    [
+        (Mark("", "", ATTEMPTED, ASKED - 1, "now", ""), True),
+        (Mark("", "", ATTEMPTED, ASKED - QUARANTINE, "now", ""), False),
+        (Mark("", "", ATTEMPTED, ASKED - 1, "now", "", removed_ids=(7,)), False),
+        (Mark("", "", ATTEMPTED, ASKED - 1, "now", "", removed_ids=(7,), upload_open=True), True),
+        # A restart does not prolong the doubt; a time of another run is at most the start of this one.
+        (Mark("", "", ATTEMPTED, ASKED - QUARANTINE, "before", ""), False),
+        (Mark("", "", ATTEMPTED, ASKED + 500, "before", ""), True),
+        (Mark("", "", AGREED, ASKED - 1, "now", ""), False),
+    ],
+)
+def test_a_removal_leaves_doubt_where_an_upload_may_still_be_carried_out(mark: Mark, in_doubt: bool) -> None:
+    uid = World().uid("Can/a")
+    shown = (RemoteSample(uid, 1, 1, "Can"),)
+    observation = Observation(ModelInfo(MODEL, "m"), ASKED, (RemoteClass(1, "Can", 1),), shown)
+    mark = replace(mark, uid=uid, class_title="Can", path="Can/a.jpg")
+    (removal,) = make_plan([], [mark], observation, PlanContext("now", ASKED - 2, QUARANTINE)).removals
+    assert removal.leaves_doubt is in_doubt
 
 
 def test_a_moved_sample_keeps_its_old_place_while_the_new_one_is_doubtful():
@@ -746,6 +777,30 @@ def test_a_sample_of_another_size_is_left_and_ours_is_kept() -> None:
         assert (story(plan), plan.sizes_unproven) == (["upload Can/b.jpg"], unproven)
 
 
+def test_a_forged_sample_in_its_place_is_left_where_ours_is_in_another_class() -> None:
+    world = World().has("Can/a")
+    uid = world.uid("Can/a")
+    remote = (RemoteSample(uid, 1, 1, "Can", 5.0), RemoteSample(uid, 2, 2, "Jar", 0.00001))
+    classes = (RemoteClass(1, "Can", 1), RemoteClass(2, "Jar", 1))
+    observation = Observation(ModelInfo(MODEL, "m"), ASKED, classes, remote, size_decimals=6)
+    mark = Mark(uid, "Can", AGREED, 0.0, "now", "Can/a.jpg")
+    plan = make_plan(world.local, [mark], observation, PlanContext("now", 0.0, QUARANTINE, shows_sizes=lambda: True))
+    assert story(plan) == ["upload Can/a.jpg", "remove Can/a.jpg #2: MISPLACED"]
+    assert [sample.sample_id for sample in plan.unmanaged] == [1]
+
+
+def test_the_size_of_a_moved_image_is_that_in_the_store_where_the_backup_is_damaged() -> None:
+    world = World().has("Jar/a")
+    uid = world.uid("Can/a")
+    remote = (RemoteSample(uid, 1, 1, "Can", 0.00001), RemoteSample(uid, 2, 1, "Can", 5.0))
+    observation = Observation(ModelInfo(MODEL, "m"), ASKED, (RemoteClass(1, "Can", 2),), remote, size_decimals=6)
+    mark = Mark(uid, "Can", AGREED, 0.0, "now", "Can/a.jpg")
+    context = PlanContext("now", 0.0, QUARANTINE, shows_sizes=lambda: True, is_intact=lambda _: False)
+    plan = make_plan(world.local, [mark], observation, context)
+    assert [removal.sample_id for removal in plan.removed] == [1]
+    assert [sample.sample_id for sample in plan.unmanaged] == [2]
+
+
 def test_the_size_of_a_damaged_backup_says_nothing_of_a_sample() -> None:
     world = World()
     uid = world.uid("Can/a")
@@ -760,5 +815,5 @@ def test_the_size_of_a_damaged_backup_says_nothing_of_a_sample() -> None:
 
 
 def test_a_removal_in_part_leaves_the_same_doubt() -> None:
-    row = Facts(A, ATTEMPTED, (5, 9), (), ASKED, ASKED + 1.0, unproven=(9,))
+    row = Facts(A, ATTEMPTED, (5, 9), (), ASKED, ASKED + 1.0, upload_open=True, unproven=(9,))
     assert decide(row) == (RemoveCopies((5,), RemovalReason.ABSENT, leaves_doubt=True), HoldCopies((9,), UNPROVEN))

@@ -57,6 +57,29 @@ def test_a_new_attempt_takes_agreement_back(path: Path) -> None:
     assert (mark.state, mark.sent_at) == (MarkState.ATTEMPTED, 10.0)
 
 
+@pytest.mark.parametrize("in_doubt", [True, False])
+def test_a_removal_keeps_in_mind_that_an_upload_is_open(path: Path, in_doubt: bool) -> None:
+    with Journal(path, "run-1") as journal:
+        if in_doubt:
+            journal.attempt([A], 5.0)
+        else:
+            journal.agree([A], 5.0)
+        journal.attempt_removal([(*A, 70)], 6.0)
+        journal.attempt_removal([(*A, 80)], 7.0)
+        mark = journal.mark(A[0])
+        assert mark is not None
+        assert (mark.removed_ids, mark.upload_open, mark.state) == ((70, 80), in_doubt, MarkState.ATTEMPTED)
+        journal.restore(mark)
+        assert journal.mark(A[0]) == mark
+        for confirm in (journal.confirm_removed, journal.confirm_extras_removed):
+            confirm([A[0]], 8.0)
+            mark = journal.mark(A[0])
+            assert mark is not None and (mark.removed_ids, mark.upload_open) == ((70, 80), False)
+        journal.attempt_removal([(*A, 90)], 9.0)
+        mark = journal.mark(A[0])
+        assert mark is not None and (mark.removed_ids, mark.upload_open) == ((70, 80, 90), False)
+
+
 def test_the_time_of_an_unknown_outcome_moves_and_nothing_else(path: Path) -> None:
     with Journal(path, "run-1") as journal:
         journal.attempt([A, B], 10.0)

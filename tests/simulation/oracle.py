@@ -178,10 +178,13 @@ class Oracle:
         notes.repeats = self._doubted(run, plan)
         for uid in plan.forgets:
             self._forgotten(run, uid)
-        made = {sample.sample_id: sample.made for _, sample in self.service.samples()} if plan.adopts else {}
+        samples = self.service.samples() if plan.adopts else ()
+        made = {
+            (sample.sample_id, complete_uid(sample.uid, MODEL, entry.title)): sample.made for entry, sample in samples
+        }
         for adopt in plan.adopts:
             removal = self.book(run.store).removals.get(adopt.uid)
-            if removal is not None and made.get(adopt.sample_id, 0.0) > removal.at:
+            if removal is not None and made.get((adopt.sample_id, adopt.uid), 0.0) > removal.at:
                 # It is this store's again, whoever made it; a view that lags may still show what was removed.
                 del self.book(run.store).removals[adopt.uid]
         self.world.tell(lambda: f"{run.name}: plans {_plan_text(plan)}{' REFUSED' if refusals else ''}")
@@ -196,7 +199,12 @@ class Oracle:
             removal.sample_id: removal.class_title
             for removal in plan.removed
             if removal.why is RemovalReason.ABSENT
-            or not (changed or removal.uid[:32] in contents or _has_image(run.store, removal.path))
+            or not (
+                changed
+                or removal.uid[:32] in contents
+                or _has_image(run.store, removal.path)
+                or _is_at(run.store, removal.path, removal.replaced_by[:32])
+            )
         }
 
     def _recent_losses(self, run: "Run") -> Counter[str]:
@@ -715,6 +723,13 @@ def _file_without_image(store: "Store", mark: tuple[str, str, str, bytes]) -> No
         folder, _, name = path.rpartition("/")
         return store.shown(f"{folder}/.{name}.icloud")
     return None if node.is_folder or _is_image(node) else node
+
+
+def _is_at(store: "Store", path: str, content: str) -> bool:
+    """Whether the file at a path has this content. If that is no good image, its upload is refused, and what waits for
+    it stays."""
+    node = store.shown(path)
+    return node is not None and node.content() == content
 
 
 def _has_image(store: "Store", path: str) -> bool:

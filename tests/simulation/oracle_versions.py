@@ -31,7 +31,8 @@ Pin = tuple[str, str]
 class Asking:
     """One request for a training. ``looked`` is since when the model was looked at for it, ``seen`` are the versions
     that the store had been shown when it left, ``settled`` when another one was shown, or when the user took it for
-    lost (``given_up``). ``run`` asked for it; one that was killed may not have noted the answer."""
+    lost (``given_up``). ``run`` asked for it; one that was killed, or could not commit, may not have noted the
+    answer."""
 
     run: "Run"
     store: str
@@ -265,7 +266,8 @@ class VersionsOracle:
         removed some where its answer was lost or not noted: the store may then say that the data is not known."""
         assert self.account is not None
         since = asking.looked - max(self.account.terms.lag, self.oracle.service.switches.lag)
-        if (asking.proof != "done" or asking.run.dead) and any(
+        noted = not (asking.run.dead or any(what.startswith("commit") for what in asking.run.failed))
+        if not (asking.proof == "done" and noted) and any(
             at >= since and (origin != store.name or at < asking.at) for at, origin in self.oracle.service.taken
         ):
             return True

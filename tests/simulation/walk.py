@@ -12,7 +12,7 @@ from tests.simulation.databases import Databases
 from tests.simulation.days import play_day
 from tests.simulation.machine import Machine, Run, Store
 from tests.simulation.network import Faults
-from tests.simulation.oracle import Oracle
+from tests.simulation.oracle import QUARANTINE, Oracle
 from tests.simulation.script import Script, Step
 from tests.simulation.service import Service
 from tests.simulation.stories import STORIES
@@ -282,7 +282,10 @@ class Play:
             store = self.stores[number % len(self.stores)]
             run = store.start(draw.getrandbits(48), consent=lambda _: True, retry=number < len(self.stores))
             self.runs.append(run)
-            shows_all = self.world.time - self.service.last_change > self.script.switches.lag
+            # An id that is given again looks for a quarantine like the sample that was removed.
+            switches = self.script.switches
+            unclear = max(switches.lag, QUARANTINE + 1.0 if switches.ids_reused else 0.0)
+            shows_all = self.world.time - self.service.last_change > unclear
             self.wait_for(run)
             self.world.run_while(lambda: True)
             requests = run.connection.posts if run.connection else 0

@@ -1,12 +1,16 @@
 """The steps of a round that need neither a store nor a service."""
 
+import contextlib
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from astica_sync.core.model import ModelInfo, Observation
 from astica_sync.core.plan.decision import RemovalReason
 from astica_sync.core.plan.guard import Refusal
-from astica_sync.core.plan.plan import Plan, RemoveSample, Upload, Waiting
+from astica_sync.core.plan.plan import Adopt, Plan, RemoveSample, Upload, Waiting
+from astica_sync.local.db.journal import BadSample, Journal
+from astica_sync.sync.apply.adoption import mark_adopted
 from astica_sync.sync.apply.result import ApplyResult
 from astica_sync.sync.plan.status import StoreStatus
 from astica_sync.sync.push.push import LOST_TRIES, LostAnswers
@@ -84,3 +88,12 @@ def test_requests_whose_answers_are_lost_again_and_again_are_given_up() -> None:
         lost.count(ended)
     assert lost.leave_out(plan) == replace(plan, uploads=(upload(2),), removals=())
     assert [failed.path for failed in lost.given_up] == ["Can/1.png", "Can/3.png"]
+
+
+def test_what_was_refused_and_is_shown_all_the_same_is_blocked_no_more(tmp_path: Path) -> None:
+    """A service that takes no uid twice refuses what another store has sent."""
+    adopt = Adopt(f"{1:032x}-00000000", "Can", "Can/a.png", 7)
+    with contextlib.closing(Journal(tmp_path / "journal.db")) as journal:
+        journal.set_bad([BadSample(adopt.uid, adopt.class_title, adopt.path, "refused", 1.0)])
+        mark_adopted(journal, [adopt], 2.0)
+        assert list(journal.bad()) == []

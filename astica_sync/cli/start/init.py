@@ -2,20 +2,24 @@
 
 import contextlib
 import os
+import shlex
+import sys
 from pathlib import Path
 
 import click
 
 from astica_sync.cli.context import clean_stop, open_service, settings_for
-from astica_sync.cli.render.messages import print_note
+from astica_sync.cli.render.messages import print_lines, print_note
 from astica_sync.cli.render.text import number, safe
 from astica_sync.cli.render.verbosity import Verbosity, verbosity
 from astica_sync.cli.render.waits import Waits
 from astica_sync.clock import SystemClock
 from astica_sync.config import load_key, read_default
-from astica_sync.errors import StoreChanged, StoreError
+from astica_sync.core.model import Observation, is_uid
+from astica_sync.errors import GuardRefused, StoreChanged, StoreError
 from astica_sync.file_owner import name_of
 from astica_sync.local.create_store import check_place, create_store
+from astica_sync.local.dataset_layout import find_layout
 from astica_sync.local.identity import read_sentinel
 from astica_sync.local.layout import Layout
 from astica_sync.local.state_folder import check_state_folder, foreign_owners
@@ -39,6 +43,7 @@ MODEL_OR_CREATE = "Give either --model ID (astica-sync models lists them) or --c
 @click.option("--purpose", help="With --create: what the new model is for.")
 @click.option("--tags", default="", help="With --create: tags of the new model, separated by commas.")
 @click.option("--rebind", is_flag=True, help="Let a store that mirrors another model mirror this one from now on.")
+@click.option("--yes", is_flag=True, help="Do not ask about an unusual folder, or a model that another store mirrors.")
 def init(
     store: Path | None,
     model_id: int | None,
@@ -47,12 +52,14 @@ def init(
     purpose: str | None,
     tags: str,
     rebind: bool,
+    yes: bool,
 ) -> int:
     """Make a folder the store of a model.
 
     STORE is a folder with one sub-folder for each class, by default the current folder. Nothing is uploaded. In a
     store that was copied, moved to another disk or restored, init without options makes this copy the one that writes
-    from now on.
+    from now on. Asks first where the folders are train and val instead of classes, where images are in no folder, and
+    where another store already sends to the model.
 
     \b
     astica-sync init --model 1495
@@ -71,6 +78,8 @@ def init(
     again = model_id is None and title is None
     if again:
         model_id = _bound_model(layout)
+    elif not layout.state.exists():
+        _check_layout(layout, yes=yes)
     attempt = CreationAttempt(layout.state / INTENT, FileSystem())
     if title is not None and not rebind and not attempt.path.exists():
         _refuse_bound(layout)
@@ -89,7 +98,10 @@ def init(
             )
         else:
             assert model_id is not None
-            model = service.view(model_id)[0].model
+            seen = service.view(model_id)[0]
+            model = seen.model
+            if not layout.journal_db.exists():
+                _check_other_stores(seen, yes=yes)
     create_store(layout.root, model_id=model.model_id, train_url=settings.train_url, now=clock.now(), rebind=rebind)
     for owner in foreign_owners(layout):
         # The user named this folder, so it may go on belonging to them.
@@ -109,6 +121,63 @@ def init(
         )
     click.echo("Next: astica-sync status, then astica-sync push")
     return 0
+
+
+def _check_layout(layout: Layout, *, yes: bool) -> None:
+    """Asks before a folder becomes a store whose classes would be other ones than meant.
+
+    Raises:
+        GuardRefused: the user did not agree.
+    """
+    found = find_layout(layout.root)
+    if found is None:
+        return
+    root = safe(str(layout.root))
+    below = shlex.quote(str(layout.root / found.parts[0])) if found.parts else ""
+    if found.loose:
+        what = f"the images in {root} are in no class folder"
+        then = "An image belongs to the class of its folder: move the images into folders, one for each class."
+    else:
+        names = " and ".join(map(safe, found.parts))
+        inside = ", ".join(safe(name) for name in found.inside[:5]) + (" …" if len(found.inside) > 5 else "")
+        what = f"{root} has {names}, and the folders {inside} in them, so the classes would be called {names}"
+        if found.is_split:
+            then = f"To train on one part: astica-sync init {below}. Hold the others out for astica-sync evaluate."
+        else:
+            then = f"To make the folder below the store: astica-sync init {below}."
+    if yes:
+        print_note(what)
+    elif not _agrees(f"{what}. {then}", f"Make {root} the store all the same?"):
+        raise GuardRefused(what, f"{then} To make {root} the store all the same, add --yes.")
+
+
+def _check_other_stores(seen: Observation, *, yes: bool) -> None:
+    """Says that another store sends to the model, and asks on a terminal: that is allowed, and seldom meant.
+
+    Raises:
+        GuardRefused: the user did not agree.
+    """
+    theirs = sum(is_uid(sample.uid) for sample in seen.samples)
+    if not theirs:
+        return
+    sent = f"{theirs:,} of the {number(len(seen.samples), 'sample')}"
+    what = f"another store, in another folder or on another machine, has sent {sent} of this model"
+    then = (
+        "Each store leaves what the other one sent as it is, and takes over the images that it has as well. If this "
+        "folder replaces a store that is lost, that is what you want."
+    )
+    if not yes and sys.stdin.isatty() and not _agrees(f"{what}. {then}", "Mirror the model from this folder too?"):
+        raise GuardRefused(what, "No store was made. To make it all the same, add --yes.")
+    if yes or not sys.stdin.isatty():
+        print_note(f"{what}. {then}")
+
+
+def _agrees(text: str, question: str) -> bool:
+    """Whether the user says yes at the terminal; False where there is none."""
+    if not sys.stdin.isatty():
+        return False
+    print_lines([text[:1].upper() + text[1:]], err=True)
+    return click.confirm(question, default=False, err=True)
 
 
 def _bound_model(layout: Layout) -> int:

@@ -17,6 +17,7 @@ OUTCOME_UNKNOWN = "sent, its outcome is unknown"
 REMOVAL_UNKNOWN = "its removal was sent, the outcome is unknown"
 MADE_AGAIN = "made again elsewhere after this store removed it"
 OTHER_SIZE = "its uid is that of an image of this store, its size is not"
+OTHER_STORE = "sent by another store"
 CLASS_UNREADABLE = "part of its class could not be read"
 UNPROVEN = (
     "it was adopted by a likely match, so the backup may not have its bytes; to remove it: astica-sync remove-sample ID"
@@ -49,6 +50,8 @@ class Facts(NamedTuple):
     no longer be carried out late; None if none was sent. ``removed`` are the sample ids whose removal was requested,
     and ``removed_at`` when the service confirmed that, of a removed sample. All times are seconds since the epoch.
 
+    ``upload_open`` says that an upload of unknown outcome may still be carried out.
+
     ``other_size`` are the sample ids that show another size than the image has: they were made elsewhere.
 
     Of a present sample: ``failed_before`` says that it is not tried again until its bytes change, ``title_questioned``
@@ -72,6 +75,7 @@ class Facts(NamedTuple):
     removed: tuple[int, ...] = ()
     removed_at: float = 0.0
     other_size: tuple[int, ...] = ()
+    upload_open: bool = False
     failed_before: bool = False
     title_questioned: bool = False
     moved: bool = False
@@ -248,11 +252,12 @@ def _decide(facts: Facts) -> tuple[Action, ...]:
 
 
 def _made_elsewhere(facts: Facts) -> tuple[int, ...]:
-    """The sample ids that are not ours, by their size. Where the service confirmed a sample and shows none of its size,
-    the lowest id in its place counts as ours: a service may change images, and nothing is sent again for that."""
+    """The sample ids that are not ours, by their size. Where the service confirmed a sample and shows none of its size
+    in any class, the lowest id in its place counts as ours: a service may change images, and nothing is sent again for
+    that."""
     if not facts.other_size or (facts.mark is None and facts.local is not Presence.PRESENT):
         return ()
-    fitting = [one for one in facts.copies if one not in facts.other_size]
+    fitting = [one for one in facts.copies + facts.misplaced if one not in facts.other_size]
     if facts.local is Presence.PRESENT and facts.mark is MarkState.AGREED and facts.copies and not fitting:
         return tuple(one for one in facts.other_size if one != facts.copies[0])
     return facts.other_size
@@ -309,15 +314,10 @@ def _remove_extras(facts: Facts) -> tuple[Action, ...]:
     """Of several copies the lowest id stays."""
     extras: tuple[Action, ...] = ()
     if facts.copies[1:]:
-        extras += (RemoveCopies(facts.copies[1:], RemovalReason.EXTRA, _removal_leaves_doubt(facts)),)
+        extras += (RemoveCopies(facts.copies[1:], RemovalReason.EXTRA, facts.upload_open),)
     if facts.misplaced:
-        extras += (RemoveCopies(facts.misplaced, RemovalReason.MISPLACED, _removal_leaves_doubt(facts)),)
+        extras += (RemoveCopies(facts.misplaced, RemovalReason.MISPLACED, facts.upload_open),)
     return extras
-
-
-def _removal_leaves_doubt(facts: Facts) -> bool:
-    """Whether a request of unknown outcome may still make a copy after the removal of those that are shown."""
-    return facts.mark is MarkState.ATTEMPTED and not is_settled(facts)
 
 
 def _without_removed(facts: Facts) -> Facts:
@@ -341,7 +341,7 @@ def _decide_absent(facts: Facts) -> Action:
     if facts.copies:
         if obstacle := _removal_obstacle(facts):
             return HoldCopies(facts.copies, obstacle)
-        return RemoveCopies(facts.copies, _removal_reason(facts), _removal_leaves_doubt(facts))
+        return RemoveCopies(facts.copies, _removal_reason(facts), facts.upload_open)
     return ForgetMark() if is_settled(facts) and not facts.file_problem else KeepMark()
 
 

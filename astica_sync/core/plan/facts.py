@@ -68,12 +68,14 @@ class PlanContext:
 @dataclass(frozen=True, slots=True)
 class AbsentRow:
     """A row that is not in the store. ``moved``: its image is in another class of the store, ``is_new`` since this one
-    was sent; ``pending``: nothing shows yet that the service has it there."""
+    was sent; ``pending``: nothing shows yet that the service has it there; ``size``: of its image, where the store has
+    it, in bytes."""
 
     row: Row
     moved: bool
     is_new: bool
     pending: bool
+    size: int | None = None
 
 
 def last_sending(mark: Mark, context: PlanContext) -> float | None:
@@ -115,6 +117,7 @@ def present_facts(row: Row, local: LocalSample, observation: Observation, contex
         quarantine_end(mark, context),
         *_removed(mark, context),
         _of_other_size(row, local.size, observation, context),
+        upload_open=_upload_open(mark, observation, context),
         failed_before=row.uid in context.failed_before,
         title_questioned=title in context.questioned_titles,
         unproven=_unproven(row, context),
@@ -130,6 +133,30 @@ def _of_other_size(row: Row, size: int | None, observation: Observation, context
     return () if others and context.shows_sizes() is False else others
 
 
+def _of_other_size_if_absent(
+    absent: AbsentRow, mark: Mark, observation: Observation, context: PlanContext
+) -> tuple[int, ...]:
+    """As ``_of_other_size``, of an image in another place of the store, or in the backup, where a damaged one proves
+    nothing."""
+    if not absent.row.remote:
+        return ()
+    if absent.size is not None:
+        return _of_other_size(absent.row, absent.size, observation, context)
+    others = _of_other_size(absent.row, context.size_of(mark.content), observation, context)
+    return others if others and context.is_intact(mark.content) else ()
+
+
+def _upload_open(mark: Mark | None, observation: Observation, context: PlanContext) -> bool:
+    """Whether an upload of unknown outcome may still be carried out: the last request, or one before the removals.
+
+    A restart does not prolong that, as it prolongs the wait before a repetition: short runs would never come to an end.
+    """
+    if mark is None or mark.state is not MarkState.ATTEMPTED or mark.sent_at is None:
+        return False
+    sent_at = mark.sent_at if mark.run == context.run else min(mark.sent_at, context.run_started)
+    return (mark.upload_open or not mark.removed_ids) and observation.asked_at < sent_at + context.quarantine
+
+
 def _removed(mark: Mark | None, context: PlanContext) -> tuple[tuple[int, ...], float]:
     """The sample ids whose removal was requested, and when the service confirmed that."""
     if mark is None or not mark.removed_ids:
@@ -143,9 +170,7 @@ def absent_facts(absent: AbsentRow, mark: Mark, observation: Observation, contex
     row = absent.row
     at = None if context.is_version else context.file_at(mark.path)
     replacement = ""
-    others = _of_other_size(row, context.size_of(mark.content) if row.remote else None, observation, context)
-    if others and not context.is_intact(mark.content):
-        others = ()
+    others = _of_other_size_if_absent(absent, mark, observation, context)
     if at is not None and at.content and at.content != mark.content:
         replacement = make_uid(at.content, make_scope(observation.model.model_id, mark.class_title))
     return replacement, Facts(
@@ -157,6 +182,7 @@ def absent_facts(absent: AbsentRow, mark: Mark, observation: Observation, contex
         quarantine_end(mark, context),
         *_removed(mark, context),
         others,
+        upload_open=_upload_open(mark, observation, context),
         moved=absent.moved,
         new_place_pending=absent.pending,
         ignored=bool(row.remote) and not absent.moved and context.ignored(mark.path),

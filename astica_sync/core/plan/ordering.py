@@ -22,6 +22,7 @@ def uploads_before(removal: RemoveSample, planned: Mapping[str, list[str]]) -> l
     needed = {removal.replaced_by} if removal.replaced_by else set()
     if removal.why is RemovalReason.MISPLACED:
         needed.add(removal.uid)
-    elif removal.why in (RemovalReason.MOVED, RemovalReason.NOT_IN_VERSION):
+    elif removal.why is not RemovalReason.EXTRA:
+        # Its image may have another place, whatever the reason is.
         needed.update(planned.get(content_of(removal.uid), ()))
     return [uid for uid in sorted(needed) if uid in planned.get(content_of(uid), ())]

@@ -101,7 +101,7 @@ class Plan:
     Of what is not done, ``waiting`` waits for its quarantine, ``held`` for what is unknown, ``failed_before`` failed in
     an earlier push, and ``questioned`` waits until the user confirms its class title.
 
-    ``unmanaged_reasons`` says, by sample id, how it is known that a sample under a uid of ours was made elsewhere.
+    ``unmanaged_reasons`` says, by sample id, how it is known where an unmanaged sample comes from.
 
     ``in_several_classes`` are images that are in more than one class: several samples, and often a mistake.
     ``classes`` counts by the store's title. ``incomplete``: a part of the store could not be read, so it is unknown

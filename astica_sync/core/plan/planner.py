@@ -17,8 +17,10 @@ from astica_sync.core.model import (
     Presence,
     RemoteSample,
     fold_title,
+    is_uid,
 )
 from astica_sync.core.plan.decision import (
+    OTHER_STORE,
     Action,
     AdoptCopy,
     AskAboutTitle,
@@ -155,7 +157,8 @@ def _plan_image(draft: _Draft, rows: list[Row], observation: Observation, contex
         if row.local is None:
             # What replaces it may be planned after it.
             is_new = any(is_new_place(other.mark, row.mark, context) for other in rows if other.local is not None)
-            draft.absent.append(AbsentRow(row, moved=bool(present), is_new=is_new, pending=pending))
+            size = present[0].size if present else None
+            draft.absent.append(AbsentRow(row, moved=bool(present), is_new=is_new, pending=pending, size=size))
 
 
 def _plan_absent(draft: _Draft, observation: Observation, context: PlanContext) -> None:
@@ -208,12 +211,13 @@ def _take(draft: _Draft, row: Row, title: str, actions: tuple[Action, ...], repl
                 draft.held.extend(Held(row.uid, title, one, action.reason, _path(row)) for one in action.sample_ids)
                 draft.classes[title]["hold"] += len(action.sample_ids)
             case LeaveUnmanaged():
+                reason = action.reason or (OTHER_STORE if is_uid(row.uid) else "")
                 for sample in row.remote:
                     if action.sample_ids is None or sample.sample_id in action.sample_ids:
                         draft.unmanaged.append(sample)
                         draft.classes[sample.class_title]["unmanaged"] += 1
-                        if action.reason:
-                            draft.unmanaged_reasons[sample.sample_id] = action.reason
+                        if reason:
+                            draft.unmanaged_reasons[sample.sample_id] = reason
             case ForgetMark():
                 draft.forgets.append(row.uid)
             case _:

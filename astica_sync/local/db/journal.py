@@ -202,11 +202,13 @@ class Journal:
 
     def attempt_removal(self, samples: Iterable[tuple[str, str, str, int]], at: float) -> None:
         """Marks each (uid, class, path, sample id) as *attempted*, its removal sent at ``at`` by this run; before the
-        request leaves. A copy of it that appears late is still ours."""
+        request leaves. A copy of it that appears late is still ours. An upload of unknown outcome before it is kept in
+        mind as the sample id 0."""
         self._write_many(
             "INSERT INTO mark VALUES (?, ?, 'attempted', ?, ?, ?, ?) ON CONFLICT (uid) DO UPDATE SET"
             " class = excluded.class, state = excluded.state, sent_at = excluded.sent_at, run = excluded.run,"
-            " path = excluded.path, removed = CASE WHEN mark.removed IS NULL THEN excluded.removed"
+            " path = excluded.path, removed = CASE WHEN mark.removed IS NULL"
+            " THEN iif(mark.state = 'attempted', '0,', '') || excluded.removed"
             " WHEN instr(',' || mark.removed || ',', ',' || excluded.removed || ',') THEN mark.removed"
             " ELSE mark.removed || ',' || excluded.removed END",
             ((uid, title, at, self.run, os.fsencode(path), str(number)) for uid, title, path, number in samples),
@@ -215,7 +217,7 @@ class Journal:
     def confirm_removed(self, uids: Iterable[str], at: float) -> None:
         """Marks samples as *removed*: the service confirmed it at ``at``."""
         self._write_many(
-            "UPDATE mark SET state = 'removed', sent_at = ?, run = ? WHERE uid = ?",
+            "UPDATE mark SET state = 'removed', sent_at = ?, run = ?, removed = ltrim(removed, '0,') WHERE uid = ?",
             ((at, self.run, uid) for uid in uids),
         )
 
@@ -223,7 +225,7 @@ class Journal:
         """Marks samples as *agreed* whose superfluous copies the service has removed, confirmed at ``at``; the ids of
         these stay in the mark."""
         self._write_many(
-            "UPDATE mark SET state = 'agreed', sent_at = ?, run = ? WHERE uid = ?",
+            "UPDATE mark SET state = 'agreed', sent_at = ?, run = ?, removed = ltrim(removed, '0,') WHERE uid = ?",
             ((at, self.run, uid) for uid in uids),
         )
 
@@ -242,7 +244,7 @@ class Journal:
 
     def restore(self, mark: Mark) -> None:
         """Restores a mark as it was before an attempt that has proved to have done nothing."""
-        removed = ",".join(map(str, mark.removed_ids)) or None
+        removed = ",".join(map(str, (0,) * mark.upload_open + mark.removed_ids)) or None
         row = (mark.uid, mark.class_title, str(mark.state), mark.sent_at, mark.run, os.fsencode(mark.path), removed)
         self._write_many(
             "INSERT OR REPLACE INTO mark (uid, class, state, sent_at, run, path, removed) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -406,4 +408,7 @@ def _event(at: float, run: str, action: str, class_title: str, uid: str, path: b
 def _mark(row: _MarkRow) -> Mark:
     uid, title, state, sent_at, run, path, removed = row
     mark = Mark(uid, title, _STATES.get(state) or MarkState(state), sent_at, run, os.fsdecode(path))
-    return mark if removed is None else replace(mark, removed_ids=tuple(map(int, removed.split(","))))
+    if removed is None:
+        return mark
+    ids = tuple(map(int, removed.split(",")))
+    return replace(mark, removed_ids=tuple(filter(None, ids)), upload_open=0 in ids)

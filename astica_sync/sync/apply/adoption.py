@@ -50,9 +50,11 @@ def add_adopted_to_catalog(local: LocalSide, adopts: Sequence[Adopt], now: float
 
 
 def mark_adopted(journal: Journal, adopts: Sequence[Adopt], now: float) -> None:
-    """Marks the samples as agreed; the time of the last sending stays as it is."""
+    """Marks the samples as agreed; the time of the last sending stays as it is. One that was refused, as a service may
+    do with a uid that it has, is on the service all the same."""
     with journal.commit():
         journal.agree([(adopt.uid, adopt.class_title, adopt.path) for adopt in adopts])
+        journal.clear_bad([adopt.uid for adopt in adopts])
         journal.record([event_of("adopt", adopt, now, journal.run) for adopt in adopts])
 
 
