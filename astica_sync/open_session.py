@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from astica_sync.clock import SystemClock
 from astica_sync.config import SETTINGS, Settings, load_key, load_settings, machine_state_folder, user_config_file
@@ -17,6 +18,7 @@ from astica_sync.local.identity import Sentinel, read_sentinel
 from astica_sync.local.layout import SETTINGS_FILE, Layout, find_store
 from astica_sync.local.state_folder import check_state_folder
 from astica_sync.secret import Secret
+from astica_sync.service_address import is_this_machine
 from astica_sync.sync.progress import ProgressListener
 from astica_sync.trusted_addresses import FILE_NAME as TRUST_FILE
 from astica_sync.trusted_addresses import owners_of, refuse_untrusted
@@ -130,17 +132,26 @@ def open_service(
                         limit=settings.limit,
                         window=settings.limit_window,
                         clock=clock,
+                        follows=follows,
                     )
                 )
             )
 
+        # A sandbox says what it allows.
+        host = urlsplit(settings.train_url).hostname or ""
+        follows = settings.sources.get("limit") == "default" and is_this_machine(host)
+        train, detect = budget(f"train {settings.train_url}"), budget(f"detect {settings.detect_url}")
+
+        def take_policy(detections: bool, limit: int, window: float) -> None:
+            (detect if detections else train).take_policy(limit, window)
+
         client = stack.enter_context(
-            contextlib.closing(ServiceClient(key, settings.train_url, settings.detect_url, clock))
+            contextlib.closing(ServiceClient(key, settings.train_url, settings.detect_url, clock, take_policy))
         )
         yield RateLimitedClient(
             client,
-            budget(f"train {settings.train_url}"),
-            budget(f"detect {settings.detect_url}"),
+            train,
+            detect,
             clock,
             on_wait=listener.waits,
             on_request=listener,

@@ -49,6 +49,7 @@ ARROWS: dict[str, set[str]] = {
         "sync",
         "config",
         "trusted_addresses",
+        "service_address",
         "errors",
         "clock",
         "secret",

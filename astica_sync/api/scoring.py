@@ -12,7 +12,6 @@ from astica_sync.core.versions.snapshot import ManagedSample
 from astica_sync.core.versions.version import Version, VersionKey, find_versions, make_version_key
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.db.detections import Detections
-from astica_sync.local.db.journal import Event
 from astica_sync.local.db.scores import Score
 from astica_sync.local.identity import check_root
 from astica_sync.local.image.rasterizer import Rasterizer
@@ -250,17 +249,14 @@ class Scoring:
                 )
             finally:
                 # The user has confirmed that these leave the store, so the guard need not ask once more.
-                session.local.journal.record(self._hold_outs(moved))
+                session.local.journal.hold_out(self._hold_outs(moved), session.runtime.clock.now())
 
-    def _hold_outs(self, moved: Iterable[tuple[str, Path]]) -> Iterator[Event]:
-        local = self.session.local
+    def _hold_outs(self, moved: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, str, str, str]]:
         for path, place in moved:
             content, title = self._content_at(path), class_title_of(path.partition("/")[0])
             # A name that is not UTF-8 cannot be in the history; the guard asks about such a file.
             if content and title and str(place).isprintable():
-                uid = make_uid(content, make_scope(self.session.remote.model_id, title))
-                now = self.session.runtime.clock.now()
-                yield Event(now, local.journal.run, "hold-out", title, uid, path, None, "done", str(place))
+                yield make_uid(content, make_scope(self.session.remote.model_id, title)), title, path, str(place)
 
     def _content_at(self, path: str) -> str | None:
         found = self.session.local.index.file_at(path)

@@ -43,6 +43,7 @@ def create_store(
     sentinel = new_sentinel(layout, files, (store_id, model_id, train_url), now)
     try:
         files.make_folder(layout.state)
+        keep_out_of_git(layout, files)
         if rebinds:
             # What is cached is about another model, which may have the same id and names of versions.
             for path in layout.caches_of_service:
@@ -55,6 +56,19 @@ def create_store(
             f"free disk space, or fix the permissions: chmod u+rwx {shlex.quote(str(layout.root))}",
         ) from error
     return layout
+
+
+def keep_out_of_git(layout: Layout, files: FileSystem) -> None:
+    """Keeps the hidden folder out of ``git add`` and away from ``git clean``; a file that is there stays.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = layout.state / ".gitignore"
+    with contextlib.suppress(FileNotFoundError):
+        files.lstat(path)
+        return
+    files.write_synced(path, [b"# The backup of astica-sync is in this folder.\n*\n"])
 
 
 def check_place(root: Path) -> Layout:

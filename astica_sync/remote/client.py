@@ -1,6 +1,7 @@
 """The documented calls of the service, one method each. A method sends one request, once; it never waits or repeats."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from astica_sync.clock import Clock
@@ -25,6 +26,10 @@ VIEW = ExchangeLimits(seconds=900.0, idle_seconds=120.0, answer_bytes=512_000_00
 
 TITLES_REMEMBERED = 500
 
+OnPolicy = Callable[[bool, int, float], None]
+"""Called with whether it is about detections, how many requests are allowed, and in how many seconds."""
+
+_POLICY = re.compile(r"\bq=(\d{1,9})\b[^,]*?\bw=(\d{1,9})\b")
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -45,8 +50,13 @@ class ServiceClient:
 
     _class_titles: tuple[str, ...] = ()
     _model_titles: tuple[str, ...] = ()
+    _on_policy: OnPolicy | None = None
 
-    def __init__(self, key: Secret, train_url: str, detect_url: str, clock: Clock) -> None:
+    def __init__(
+        self, key: Secret, train_url: str, detect_url: str, clock: Clock, on_policy: OnPolicy | None = None
+    ) -> None:
+        """``on_policy`` is called with what an answer says about the limit of requests."""
+        self._on_policy = on_policy
         self._key = key
         self._clock = clock
         self._train = HttpClient(train_url)
@@ -154,7 +164,16 @@ class ServiceClient:
         if error is not None:
             raise error
         assert isinstance(answer, Answer)
+        if self._on_policy is not None and (policy := parse_policy(answer.headers.get("ratelimit-policy", ""))):
+            self._on_policy(path == "/detect", *policy)
         return redact_key(answer.body, self._key.reveal())
+
+
+def parse_policy(text: str) -> tuple[int, float] | None:
+    """Requests and seconds of a header ``RateLimit-Policy: "default";q=90;w=60`` (an IETF draft); None where it says
+    something else."""
+    found = _POLICY.search(text[:200])
+    return (int(found[1]), float(found[2])) if found else None
 
 
 def _body(key: Secret, fields: Fields, image: bytes | None, image_prefix: str) -> RequestBody:

@@ -27,6 +27,7 @@ LONGEST_BACK_OFF = 60.0
 LONGEST_RETRY_AFTER = 3600.0
 """The longest ``Retry-After`` that is obeyed, in seconds: a wrong one must not stop the program for days."""
 
+LONGEST_WINDOW = 86_400.0
 USUAL_LATENCY = 0.5
 WINDOWS_REMEMBERED = 3
 
@@ -75,12 +76,25 @@ class RateLimiter:
     Every method but ``release`` and ``close`` may raise ``DatabaseError`` when the file cannot be used.
     """
 
-    def __init__(self, path: Path, *, name: str, limit: int, window: float, clock: Clock) -> None:
+    def __init__(
+        self, path: Path, *, name: str, limit: int, window: float, clock: Clock, follows: bool = False
+    ) -> None:
+        """``follows``: what the service says of its limit holds, whatever ``limit`` is; else only a lower one does."""
+        self._follows = follows
         self._name = name
         self.limit = limit
         self._window = window
         self._clock = clock
         self._db = RateLimitDb(path, clock.ticks)
+
+    def take_policy(self, limit: int, window: float) -> None:
+        """The service says that it allows ``limit`` requests in ``window`` seconds."""
+        if limit < 1 or not 0 < window <= LONGEST_WINDOW:
+            return
+        if self._follows:
+            self.limit, self._window = limit, window
+        elif limit / window < self.limit / self._window:
+            self.limit, self._window = min(limit, self.limit), max(window, self._window)
 
     def try_acquire(self, lane: Lane, timeout_s: float = REQUEST_TIMEOUT_SECONDS) -> Permit | Wait:
         """The right to send one request now, or how long to wait at least.

@@ -63,6 +63,11 @@ class Switches:
     sample_list_lag: float = _setting("seconds that the lists of a view are behind its counts", 0.0)
     list_lag: float = _setting("seconds until a list of models shows a change", 0.0)
     uid_length: int | None = _setting("characters of a uid that are kept (none: all)", None)
+    limit_header: str = _choice(
+        "whether each answer names the limit in the header RateLimit-Policy (the command sandbox shows it)",
+        "hidden",
+        "shown",
+    )
     invalid_image: str = _setting("the error text for an input that is not a PNG or JPEG image", "Invalid image")
 
     def __post_init__(self) -> None:

@@ -1,14 +1,17 @@
 """Making a store, and a model for it, exactly once."""
 
 import json
+import os
 import signal
+import subprocess
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from astica_sync.sandbox.embedded import RunningSandbox, running
-from tests.harness.shell import Shell, draw
+from astica_sync.sandbox.options import Switches
+from tests.harness.shell import Shell, draw, fill
 
 CREATE = ("--create", "Cans", "--type", "image", "--purpose", "sort cans")
 INTENT = Path(".astica-sync") / "creating.json"
@@ -264,3 +267,30 @@ def test_a_second_store_of_a_model_is_named_by_init_and_by_status(
     assert "another store" not in shell("init", pushed, "--model", str(model_id)).err
     assert shell("push", "--store", second).code == 0
     assert "another store" not in shell("init", second, "--model", str(model_id)).err
+
+
+def test_git_neither_adds_nor_cleans_the_hidden_folder(shell: Shell, sandbox: RunningSandbox, photos: Path) -> None:
+    def git(*arguments: str) -> str:
+        plain = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null", "PATH": os.environ["PATH"]}
+        ran = subprocess.run(["git", *arguments], cwd=photos, env=plain, check=True, capture_output=True)
+        return ran.stdout.decode()
+
+    git("init", "-q")
+    assert shell("init", photos, *CREATE).code == 0
+    git("add", "-A")
+    assert git("ls-files") and ".astica-sync" not in git("ls-files")
+    assert ".astica-sync" not in git("clean", "-fdn")
+    own = photos / ".astica-sync" / ".gitignore"
+    own.write_text("mine\n")
+    assert shell("init", photos).code == 0
+    assert own.read_text() == "mine\n"
+
+
+def test_a_sandbox_tells_its_limit(shell: Shell, photos: Path) -> None:
+    with running(limit=5, window=1.0, switches=Switches(limit_header="shown")) as box:
+        shell.environ |= {"ASTICA_TRAIN_URL": box.url, "ASTICA_DETECT_URL": box.url, "ASTICA_API_KEY": box.key}
+        assert shell("init", photos, *CREATE).code == 0
+        fill(photos, {"Jar": 12}, start=300)
+        assert shell("push", "--store", photos).code == 0
+        assert [request for request in box.log if request.outcome == "limited"] == []
+        assert box.max_in_any_window(window=1.0) <= 5

@@ -124,6 +124,26 @@ def test_the_history_comes_newest_first_and_in_part(path: Path) -> None:
         assert list(journal.history(since=2.0))[-1] == event(2.0, "remove", "x/\udcff")
 
 
+def test_removals_without_an_answer_count_once_and_a_wrong_clock_hides_none(path: Path) -> None:
+    def removal(at: float, number: int, outcome: str, reason: str) -> Event:
+        return Event(at, "run-1", "remove", "Can", A[0], "Can/1.png", number, outcome, reason)
+
+    with Journal(path, "run-1") as journal:
+        journal.record([
+            removal(5.0, 1, "done", "its file is gone"),
+            removal(11.0, 2, "done", "its file is gone"),
+            removal(12.0, 3, "unknown", "its file is gone: no answer"),
+            removal(13.0, 3, "done", "its file is gone"),
+            removal(14.0, 4, "unknown", "its file is gone: no answer"),
+            removal(15.0, 5, "done", "its file is gone; confirmed"),
+            removal(15.0, 6, "unknown", "its file is gone; confirmed: no answer"),
+            removal(16.0, 7, "not done", "its file is gone: no connection"),
+            removal(17.0, 8, "done", "it is in another class now"),
+            removal(1.0, 9, "done", "its file is gone"),
+        ])  # fmt: skip
+        assert journal.removals_since(10.0, ["its file is gone"]) == {"Can": 3}
+
+
 def test_a_bad_sample_stays_until_it_is_asked_for(path: Path) -> None:
     one, two = BadSample(*A, "too large", 1.0), BadSample(*B, "refused", 2.0)
     with Journal(path) as journal:

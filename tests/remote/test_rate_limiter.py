@@ -1,5 +1,6 @@
 """Promise 6: over all threads and processes, the service never receives more requests than its limit."""
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from astica_sync.clock import SystemClock
 from astica_sync.core.rate_limit import Lane
 from astica_sync.errors import DatabaseError, Interrupted
+from astica_sync.remote.client import parse_policy
 from astica_sync.remote.rate_limiter import LONGEST_BACK_OFF, LONGEST_RETRY_AFTER, Permit, RateLimiter, Wait
 from tests.harness.manual_clock import HandClock
 
@@ -424,6 +427,7 @@ SENDER = """
 import sys, time
 from pathlib import Path
 from astica_sync.clock import SystemClock
+from astica_sync.clock import SystemClock
 from astica_sync.core.rate_limit import Lane
 from astica_sync.remote.rate_limiter import RateLimiter
 
@@ -516,3 +520,42 @@ def test_a_damaged_file_is_replaced_once_by_concurrent_processes(open_limiter: O
     connection = sqlite3.connect(path)
     assert connection.execute("SELECT count(*) FROM loss").fetchone() == (1,)
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('"default";q=20;w=60', (20, 60.0)),
+        ('"burst";q=5;w=1, "day";q=1000;w=86400', (5, 1.0)),
+        ('"default";q=20', None),
+        ("", None),
+        ("q=;w=", None),
+        ("20", None),
+        ("q=99999999999;w=60", None),
+        ("x" * 10_000 + "q=1;w=1", None),
+    ],
+)
+def test_what_a_service_says_of_its_limit_is_read(text: str, found: tuple[int, float] | None) -> None:
+    assert parse_policy(text) == found
+
+
+@pytest.mark.parametrize(
+    ("follows", "said", "then"),
+    [
+        (False, (20, 60.0), 20),
+        (False, (1000, 60.0), 90),
+        (False, (90, 600.0), 90),
+        (True, (1000, 60.0), 1000),
+        (True, (20, 60.0), 20),
+        (True, (0, 60.0), 90),
+        (True, (20, 0.0), 90),
+        (True, (20, 1e9), 90),
+    ],
+)
+def test_only_a_lower_limit_of_the_service_holds_unless_it_is_followed(
+    tmp_path: Path, follows: bool, said: tuple[int, float], then: int
+) -> None:
+    limiter = RateLimiter(tmp_path / "budget.db", name="n", limit=90, window=60.0, clock=SystemClock(), follows=follows)
+    with contextlib.closing(limiter):
+        limiter.take_policy(*said)
+        assert limiter.limit == then

@@ -1,6 +1,7 @@
 """Splitting off a held-out folder: similar images stay together, and no file is lost."""
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def test_a_push_after_a_split_asks_nothing_and_the_guard_keeps_its_allowance(
     assert shell("push", "--store", store).code == 0
     moved = shell("split", "--to", held_out, "--share", "60%", "--yes", "--json", "--store", store).json["paths"]
     ran = shell("push", "--json", "--store", store)
-    assert (ran.code, ran.json["in_sync"]) == (0, True), ran.err
+    assert (ran.code, ran.json["in_sync"]) == (0, True), ran
     assert ran.json["removed"] > 20
     assert "hold-out" in shell("log", "--store", store).out
     # What is deleted by hand counts as before, and so does what came back from the held-out folder.
@@ -85,11 +86,38 @@ def test_a_push_after_a_split_asks_nothing_and_the_guard_keeps_its_allowance(
     for path in left[5:11]:
         path.unlink()
     assert shell("push", "--store", store).code == 4
-    for path in moved[:8]:
-        (held_out / path).rename(store / path)
+    for path in moved[:12]:
+        shutil.copy(held_out / path, store / path)
     assert shell("push", "--yes", "--store", store).code == 0
-    for path in moved[:8]:
-        (store / path).rename(held_out / path)
+    for path in moved[:12]:
+        (store / path).unlink()
+    assert shell("push", "--store", store).code == 4
+
+
+@pytest.mark.parametrize("content", [b"", b"another file"])
+def test_the_guard_asks_where_the_held_out_file_has_other_bytes(
+    shell: Shell, store: Path, tmp_path: Path, content: bytes
+) -> None:
+    held_out = tmp_path / "held-out"
+    assert shell("push", "--store", store).code == 0
+    moved = shell("split", "--to", held_out, "--share", "60%", "--yes", "--json", "--store", store).json["paths"]
+    for path in moved:
+        (held_out / path).write_bytes(content)
+    assert shell("push", "--store", store).code == 4
+
+
+def test_the_guard_asks_where_a_sample_was_back_in_the_store_without_an_upload(
+    shell: Shell, store: Path, tmp_path: Path
+) -> None:
+    """The samples were on the service all the time."""
+    held_out = tmp_path / "held-out"
+    assert shell("push", "--store", store).code == 0
+    moved = shell("split", "--to", held_out, "--share", "60%", "--yes", "--json", "--store", store).json["paths"]
+    for path in moved:
+        shutil.copy(held_out / path, store / path)
+    assert shell("push", "--json", "--store", store).json["removed"] == 0
+    for path in moved:
+        (store / path).unlink()
     assert shell("push", "--store", store).code == 4
 
 

@@ -71,7 +71,7 @@ def sandbox(
         if not given:
             click.echo(f"  export {KEY_VARIABLE}={key}")
 
-    pairs = dict(_pair(text) for text in switches)
+    pairs = {"limit_header": "shown", **dict(_pair(text) for text in switches)}
     try:
         wanted = Switches.from_texts(pairs)
         acted = Faults.parse(*faults, seed=seed, latency=latency)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from astica_sync.core.model import Mark, MarkState
+from astica_sync.core.model import Mark, MarkState, is_uid
 from astica_sync.local.db.migrations import make_schema, open_with_sqlite_utils
 from astica_sync.local.db.row_pages import Page, in_pages
 from astica_sync.local.db.wal import is_wal_safe
@@ -68,9 +68,9 @@ class Event(NamedTuple):
     """One line of the history: what was done to one sample or class, when, and the outcome.
 
     ``at`` is in seconds since the epoch; ``action`` one of "upload", "remove", "remove-class", "adopt", "forget",
-    "prune", "hold-out" (``reason`` is the path of the held-out file), "train"; ``outcome`` one of "done", "refused",
-    "unknown", "not done". For a whole class ``uid`` and ``path`` are empty; for "prune" ``uid`` is a content hash,
-    since the image was removed for every class.
+    "prune", "hold-out" (``reason`` is the place of the held-out file, "" when it is back), "train"; ``outcome`` one of
+    "done", "refused", "unknown", "not done". For a whole class ``uid`` and ``path`` are empty; for "prune" ``uid`` is a
+    content hash, since the image was removed for every class.
     """
 
     at: float
@@ -279,27 +279,43 @@ class Journal:
         return next(self._read(query, (), lambda row: float(row[0])), None)
 
     def removals_since(self, since: float, reasons: Sequence[str]) -> dict[str, int]:
-        """How many samples were removed for these reasons at ``since`` or later, by class title. Reads back to that
-        time alone."""
-        places = ", ".join("?" * len(reasons))
+        """How many samples were removed for these reasons at ``since`` or later, by class title. A removal without an
+        answer counts as well, and one that was repeated counts once. Reads the whole history: a clock that was wrong
+        for one entry hides no other."""
+        told = " OR ".join(["reason = ? OR reason LIKE ?"] * len(reasons))
         query = (
-            "SELECT class, count(*) FROM history"  # noqa: S608
-            " WHERE id > coalesce((SELECT id FROM history WHERE at < ? ORDER BY id DESC LIMIT 1), 0)"
-            " AND action IN ('remove', 'remove-class') AND outcome = 'done'"
-            f" AND reason IN ({places}) GROUP BY class"
+            "SELECT class, count(DISTINCT uid || ' ' || coalesce(sample_id, '')) FROM history"  # noqa: S608
+            " WHERE at >= ? AND action IN ('remove', 'remove-class') AND outcome IN ('done', 'unknown')"
+            f" AND ({told}) GROUP BY class"
         )
-        return dict(self._read(query, (since, *reasons), lambda row: (str(row[0]), int(row[1]))))
+        texts = [text for reason in reasons for text in (reason, f"{reason}: %")]
+        return dict(self._read(query, (since, *texts), lambda row: (str(row[0]), int(row[1]))))
 
     def held_out(self) -> dict[str, str]:
-        """Where ``split`` has moved samples that were not uploaded again since, by uid; reads the whole history."""
+        """Where ``split`` has moved samples that were not back in the store or uploaded again since, by uid; reads the
+        whole history."""
+        if not self.get_meta(HOLDS_OUT):
+            return {}
         query = f"{_EVENT} WHERE action IN ('hold-out', 'upload') AND id >= ({_FIRST_HOLD_OUT}) ORDER BY id"
         places: dict[str, str] = {}
         for event in self._query_events(query, ()):
-            if event.action == "hold-out":
+            if event.action == "hold-out" and event.reason and is_uid(event.uid):
                 places[event.uid] = event.reason
             else:
                 places.pop(event.uid, None)
         return places
+
+    def hold_out(self, samples: Iterable[tuple[str, str, str, str]], at: float) -> None:
+        """Records that each (uid, class, path, place) was moved to its place, or is back in the store, where that is
+        ""."""
+        events = [
+            Event(at, self.run, "hold-out", title, uid, path, None, "done", place)
+            for uid, title, path, place in samples
+        ]
+        with self.commit():
+            self.record(events)
+            if any(event.reason for event in events):
+                self.set_meta(HOLDS_OUT, True)
 
     def events_of(self, uids: Sequence[str]) -> Iterator[Event]:
         """The events of some samples, oldest first; reads the whole history."""
@@ -391,6 +407,7 @@ _INSIDE = contextlib.nullcontext()
 
 
 MARKS_NAME = "marks_name"
+HOLDS_OUT = "holds_out"
 _SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 # Calling the enumeration takes longer than the rest of reading a mark.
 _STATES = {str(state): state for state in MarkState}

@@ -76,6 +76,14 @@ class Sandbox:
         return PlainTextResponse("astica-sync sandbox: POST " + ", ".join(PATHS) + "\n")
 
     async def _handle(self, http: HttpRequest) -> Response:
+        answer = await self._answer(http)
+        if self.switches.limit_header == "shown":
+            limiter = self.limiters[DETECT if PATHS.get(http.url.path, "") == "detect" else TRAIN]
+            # draft-ietf-httpapi-ratelimit-headers
+            answer.headers["RateLimit-Policy"] = f'"default";q={limiter.limit};w={math.ceil(limiter.window)}'
+        return answer
+
+    async def _answer(self, http: HttpRequest) -> Response:
         call = PATHS.get(http.url.path, "")
         endpoint = DETECT if call == "detect" else TRAIN
         request = RequestRecord(self.now(), endpoint, call or http.url.path)

@@ -1,7 +1,6 @@
 """Entries of the journal's history about what a plan did to one sample.
 
-A removal that was done has its reason, which the guard counts for a day: ``RemovalReason``, and whether the user
-allowed it.
+A removal has its reason, which the guard counts for a day: ``RemovalReason``, and whether the user allowed it.
 """
 
 from astica_sync.core.plan.plan import Adopt, RemoveSample, Upload
@@ -32,8 +31,15 @@ def event_of(
         sample.path,
         None if isinstance(sample, Upload) else sample.sample_id,
         outcome,
-        str(error) if error else removal_reason(sample) if isinstance(sample, RemoveSample) else "",
+        _reason(sample, error),
     )
+
+
+def _reason(sample: Upload | RemoveSample | Adopt, error: BaseException | None) -> str:
+    if not isinstance(sample, RemoveSample):
+        return "" if error is None else str(error)
+    # The guard counts a removal without an answer as well.
+    return removal_reason(sample) if error is None else f"{removal_reason(sample)}: {error}"
 
 
 def removal_reason(removal: RemoveSample) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 
 from astica_sync.clock import Clock
-from astica_sync.core.model import ALL_READABLE, LocalSample, Observation, Problem
+from astica_sync.core.model import ALL_READABLE, LocalSample, Observation, Problem, content_of
 from astica_sync.core.observation.sample_size import fits
 from astica_sync.core.plan.facts import FileAt, PlanContext
 from astica_sync.core.plan.guard import (
@@ -24,8 +24,8 @@ from astica_sync.core.versions.matching import find_unproven
 from astica_sync.errors import StoreError
 from astica_sync.local.backup.records import Records
 from astica_sync.local.db.journal import BadSample
-from astica_sync.local.filesystem import Kind, kind_of
 from astica_sync.local.scan.changed_files import class_title_of
+from astica_sync.local.scan.file_hash import hash_file
 from astica_sync.local.scan.ignore import Ignore
 from astica_sync.local.scan.placeholder import find_placeholder
 from astica_sync.local.scan.scanner import Scan, ScanOptions, scan_store
@@ -196,17 +196,16 @@ def _similar_titles(
 
 
 def _find_held_out(local: LocalSide) -> Callable[[str], bool]:
-    """Returns a function: whether ``split`` has moved the sample with a uid to a held-out folder, and it is there."""
+    """Returns a function: whether ``split`` has moved the sample with a uid to a held-out folder, and its bytes are
+    there."""
     places = functools.cache(local.journal.held_out)
 
     def held_out(uid: str) -> bool:
         place = places().get(uid)
         if place is None:
             return False
-        try:
-            return kind_of(local.fs.lstat(place)) is Kind.FILE
-        except OSError:
-            return False
+        # A path in a store's files may be any text.
+        return "\0" not in place and hash_file(local.fs, place).content == content_of(uid)
 
     return held_out
 

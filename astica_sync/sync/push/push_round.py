@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from astica_sync.core.model import content_of, make_scope, make_uid
 from astica_sync.core.plan.guard import Allowance, Refusal
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.plan.plan_subset import after_uploads, with_confirmed_removals, without_repeats, without_uploads
 from astica_sync.core.plan.similar_titles import NearTitle
+from astica_sync.local.scan.changed_files import class_title_of
 from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.apply.result import ApplyResult, FailedSample
 from astica_sync.sync.plan.observe import pause_before_look
@@ -87,6 +89,7 @@ class RoundRunner:
         nowhere."""
         if not self._retry:
             status = self._block_overwritten(status)
+        forget_returned(self._session)
         status = self._ask_about_titles(status)
         status, not_shown = drop_confirmed(status, self.confirmed)
         status = replace(status, plan=choose(status.plan))
@@ -156,6 +159,20 @@ class RoundRunner:
         self.note_doubtful(ended.applied)
         self._refused |= ended.applied.refused
         return ended
+
+
+def forget_returned(session: Session) -> None:
+    """Forgets that ``split`` has moved the samples that are in the store again: the guard counts what is lost later."""
+    local, model_id = session.local, session.remote.model_id
+    back = []
+    for uid in local.journal.held_out():
+        for path in local.index.paths_with(content_of(uid)):
+            title = class_title_of(path.partition("/")[0])
+            if title is not None and make_uid(content_of(uid), make_scope(model_id, title)) == uid:
+                back.append((uid, title, path, ""))
+                break
+    if back:
+        local.journal.hold_out(back, session.runtime.clock.now())
 
 
 def drop_confirmed(status: StoreStatus, confirmed: set[str]) -> tuple[StoreStatus, list[FailedSample]]:
