@@ -17,9 +17,9 @@ import click
 import pytest
 
 from astica_sync.cli.main import ALIASES, GROUPS, cli
+from astica_sync.cli.render.live.open_watch_output import open_output
 from astica_sync.cli.render.messages import wrap
 from astica_sync.cli.render.verbosity import Verbosity, set_verbosity
-from astica_sync.cli.render.watch_output import open_output
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw, fill
 

@@ -23,10 +23,12 @@ PATIENCE = 60.0
 class Terminal:
     """A process on a pseudo-terminal; ``screen`` is the emulator that reads what it writes.
 
-    Leaving the context ends the process.
+    Leaving the context ends the process. ``program`` is a file that is run in place of ``astica-sync``.
     """
 
-    def __init__(self, shell: Shell, *arguments: str | Path, columns: int = 80, lines: int = 24) -> None:
+    def __init__(
+        self, shell: Shell, *arguments: str | Path, columns: int = 80, lines: int = 24, program: Path | None = None
+    ) -> None:
         self.screen = pyte.HistoryScreen(columns, lines, history=1000)
         self._stream = pyte.ByteStream(self.screen)
         self._leader, follower = pty.openpty()
@@ -35,6 +37,7 @@ class Terminal:
         shell.environ.setdefault("TERM", "xterm-256color")
         self.process: subprocess.Popen[str] = shell.start(
             *arguments,
+            program=program,
             stdin=follower,
             stdout=follower,
             stderr=follower,

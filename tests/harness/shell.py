@@ -73,13 +73,16 @@ class Shell:
             out, err = self._capsys.readouterr()
         return Ran(code, out, err)
 
-    def start(self, *arguments: str | Path, under: Sequence[str] = (), **options: Any) -> "subprocess.Popen[str]":
-        """One command, in a process of its own that has just begun, run by the program ``under`` where one is given."""
+    def start(
+        self, *arguments: str | Path, under: Sequence[str] = (), program: Path | None = None, **options: Any
+    ) -> "subprocess.Popen[str]":
+        """One command, in a process of its own that has just begun, run by the program ``under`` where one is given.
+        ``program`` is a file that is run in place of ``astica-sync``."""
         # Output is buffered as it is for a user.
         rest = {name: value for name, value in os.environ.items() if not name.startswith(("ASTICA_", "PYTHONUNBUF"))}
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, **options}
         return subprocess.Popen(
-            [*under, sys.executable, "-m", self.program, *map(str, arguments)],
+            [*under, sys.executable, *([str(program)] if program else ["-m", self.program]), *map(str, arguments)],
             env={**rest, **self.environ},
             text=True,
             **options,

@@ -109,7 +109,7 @@ def watch(
     """
     if ctx.invoked_subcommand is not None:
         return 0
-    from astica_sync.cli.render.watch_output import open_output
+    from astica_sync.cli.render.live.open_watch_output import open_output
 
     layouts = [find(store) for store in stores or (None,)]
     if once:
@@ -131,6 +131,12 @@ def _watch(
     def notify(status: WatchStatus, text: str) -> None:
         output.event(status.store, str(status.state), text or str(status.state))
 
+    look_requested = Flag()
+
+    def look_now() -> None:
+        look_requested.set()
+        wake.ring()
+
     with _signals(clock, wake) as reload_requested, contextlib.ExitStack() as stack:
         supervisors: list[Supervisor] = []
         for layout in layouts:
@@ -141,6 +147,7 @@ def _watch(
         statuses = [supervisor.status for supervisor in supervisors]
         after_turn: list[Callable[[], None]] = [lambda: output.show(statuses)]
         stack.callback(output.close)
+        output.keys(_keys(layouts, wake, look_now))
         if metrics is not None or metrics_file is not None:
             from astica_sync.cli.render.metrics import WatchMetrics
 
@@ -165,9 +172,48 @@ def _watch(
             wake,
             stopping=clock.stopping.is_set,
             reload_requested=reload_requested,
+            look_requested=look_requested.take,
             after_turn=run_after_turn,
         )
     return INTERRUPTED
+
+
+class Flag:
+    """Set in one thread, and taken in another."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def set(self) -> None:
+        self._is_set = True
+
+    def take(self) -> bool:
+        """Whether it was set since the last call."""
+        was_set, self._is_set = self._is_set, False
+        return was_set
+
+
+def _keys(
+    layouts: Sequence[Layout], wake: "Wake", look_now: Callable[[], None]
+) -> dict[str, tuple[Callable[[], None], str]]:
+    """What the keys of the live view do, and the answer to each."""
+
+    def pause_all() -> None:
+        for layout in layouts:
+            write_new(layout.watch_paused, b"")
+        wake.ring()
+
+    def resume_all() -> None:
+        for layout in layouts:
+            layout.watch_paused.unlink(missing_ok=True)
+        wake.ring()
+
+    return {
+        "p": (pause_all, "pausing, once the requests under way have ended; r resumes"),
+        "r": (resume_all, "resuming"),
+        "l": (look_now, "looking at the service as soon as the request limit allows it"),
+        "q": (lambda: os.kill(os.getpid(), signal.SIGINT), "stopping, once the requests under way have ended"),
+    }
 
 
 def _opener(

@@ -1,35 +1,28 @@
-"""The output of ``watch``: a live view on a terminal, else one line for each event, or one JSON object for each."""
+"""The output of ``watch`` where it draws no live view: one line for each event, or one JSON object for each."""
 
 import contextlib
 import html
 import shutil
 import subprocess
 import sys
-import threading
 import time
-from collections import deque
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import click
 
+from astica_sync.cli.render.live.activity import Activity
 from astica_sync.cli.render.text import duration, how_to_allow, json_line, json_name, number, safe
-from astica_sync.cli.render.verbosity import Verbosity, verbosity
 from astica_sync.clock import local_time
 from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.plan import Plan
-from astica_sync.core.watch.watch_status import WatchState, WatchStatus
+from astica_sync.core.watch.watch_status import WatchStatus
 from astica_sync.local.child_process import environment_without_key
-from astica_sync.sync.progress import ProgressListener
 
-if TYPE_CHECKING:
-    from rich.live import Live
-
-DRAW_EVERY = 0.25
-MAX_DONE = 8
-MAX_TROUBLES = 4
-SILENCE = 2.0
-"""After so many seconds without an upload the view shows what it waits for."""
+SHORTEST_WAIT = 2.0
+"""Shorter waits are no events, in seconds."""
+LONG_PAUSE = 10.0
+"""The same of the pauses that the request limit makes in a backlog, of which there is one in each window."""
 LONGEST_NOTE = 400
 
 
@@ -38,10 +31,13 @@ class WatchOutput:
 
     def event(self, store: str, name: str, text: str, **data: Any) -> None:
         """Something happened in a store: the event's name for programs, a text for users, and data for JSON."""
-        _print(f"{_now()}  {name:<9} {safe(text)}")
+        print_event(f"{_now()}  {name:<9} {safe(text)}")
 
-    def expect(self, seconds: float) -> None:
-        """The uploads under way take so many more seconds, by the request budget."""
+    def attach(self, store: str, activity: Activity) -> None:
+        """What a store is doing from now on is in ``activity``."""
+
+    def keys(self, actions: Mapping[str, tuple[Callable[[], None], str]]) -> None:
+        """What the user can do with keys, and the answer to each; before the first ``show``."""
 
     def show(self, statuses: Sequence[WatchStatus]) -> None:
         """Called after each turn of all stores."""
@@ -55,7 +51,7 @@ class JsonWatchOutput(WatchOutput):
 
     def event(self, store: str, name: str, text: str, **data: Any) -> None:
         line = {"at": round(time.time(), 3), "event": name, "store": json_name(store), "text": json_name(text), **data}
-        _print(json_line(line))
+        print_event(json_line(line))
 
 
 class QuietWatchOutput(WatchOutput):
@@ -64,77 +60,6 @@ class QuietWatchOutput(WatchOutput):
     def event(self, store: str, name: str, text: str, **data: Any) -> None:
         if name in ("failed", "halted", "refused"):
             super().event(store, name, text, **data)
-
-
-class LiveWatchOutput(WatchOutput):
-    """A view that is drawn in place: the stores, the last uploads and removals, and the last errors."""
-
-    def __init__(self) -> None:
-        self._live: Live | None = None
-        self._statuses: Sequence[WatchStatus] = ()
-        self._done: deque[str] = deque(maxlen=MAX_DONE)
-        self._troubles: deque[str] = deque(maxlen=MAX_TROUBLES)
-        self._times: deque[float] = deque()
-        self._lock = threading.Lock()
-        self._drawn = self._last_done = self._next_at = 0.0
-
-    def event(self, store: str, name: str, text: str, **data: Any) -> None:
-        line = f"{_now()}  {name:<9} {safe(text)}"
-        with self._lock:
-            if name in ("uploaded", "removed"):
-                self._last_done = time.monotonic()
-                self._times.append(self._last_done)
-                self._done.append(line)
-            elif name != "watching" and text != name:
-                self._troubles.append(line)
-        self._refresh()
-
-    def expect(self, seconds: float) -> None:
-        self._next_at = time.monotonic() + seconds
-
-    def show(self, statuses: Sequence[WatchStatus]) -> None:
-        from rich.live import Live
-
-        self._statuses = statuses
-        if self._live is None:
-            # It is also drawn every second by itself: a turn may last as long as the window of the request limit.
-            self._live = Live(get_renderable=self._draw, refresh_per_second=1, transient=True)
-            self._live.start()
-        self._refresh()
-
-    def close(self) -> None:
-        """Removes the view; the last status stays on the screen."""
-        if self._live is not None:
-            self._live.stop()
-        for status in self._statuses:
-            _print("\n".join(watch_status_lines(status)))
-
-    def _refresh(self) -> None:
-        """Draws the view again, at most a few times a second."""
-        now = time.monotonic()
-        working = any(status.state is WatchState.WORKING for status in self._statuses)
-        if self._live is not None and not (working and now < self._drawn + DRAW_EVERY):
-            self._drawn = now
-            self._live.refresh()
-
-    def _draw(self) -> Any:
-        from rich.text import Text
-
-        now = time.monotonic()
-        lines = [line for status in self._statuses for line in watch_status_lines(status)]
-        with self._lock:
-            while self._times and self._times[0] <= now - 60:
-                self._times.popleft()
-            if self._done:
-                rate = f"{len(self._times):,} sent in the last minute"
-                waits = self._next_at - now
-                if now > self._last_done + SILENCE and waits > SILENCE:
-                    rate += f"; the request limit is used up, next upload in {duration(waits)}"
-                lines += ["", rate, *self._done]
-            if self._troubles:
-                lines += ["", *self._troubles]
-        # A wrapped line would make the view jump.
-        return Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
 
 
 class DesktopOutput(WatchOutput):
@@ -148,8 +73,11 @@ class DesktopOutput(WatchOutput):
         if name in ("halted", "refused"):
             _notify(f"{safe(store)}: {safe(text)}")
 
-    def expect(self, seconds: float) -> None:
-        self._output.expect(seconds)
+    def attach(self, store: str, activity: Activity) -> None:
+        self._output.attach(store, activity)
+
+    def keys(self, actions: Mapping[str, tuple[Callable[[], None], str]]) -> None:
+        self._output.keys(actions)
 
     def show(self, statuses: Sequence[WatchStatus]) -> None:
         self._output.show(statuses)
@@ -178,26 +106,19 @@ def _notify(text: str) -> None:
             )
 
 
-def open_output(*, as_json: bool, notify: bool) -> WatchOutput:
-    """The output that fits the options and the kind of standard output; with ``notify`` also on the desktop."""
-    if as_json:
-        kind: type[WatchOutput] = JsonWatchOutput
-    elif verbosity() is Verbosity.QUIET:
-        kind = QuietWatchOutput
-    else:
-        kind = LiveWatchOutput if sys.stdout.isatty() else WatchOutput
-    return DesktopOutput(kind()) if notify else kind()
-
-
-class WatchListener(ProgressListener):
+class WatchListener(Activity):
     """Turns the progress of one store's rounds into events."""
 
     def __init__(self, output: WatchOutput, store: str) -> None:
+        super().__init__()
+        output.attach(store, self)
+        self._said_until = 0.0
         self._output = output
         self._store = store
         self._refused: set[str] = set()
 
     def planned(self, plan: Plan, refusals: list[Refusal], eta: float) -> None:
+        super().planned(plan, refusals, eta)
         for refusal in refusals:
             if refusal.reason not in self._refused:
                 text = f"nothing is {refusal.kept_back}: {refusal.reason}. {how_to_allow([refusal])}"
@@ -205,18 +126,28 @@ class WatchListener(ProgressListener):
         self._refused = {refusal.reason for refusal in refusals}
 
     def uploaded(self, class_title: str, path: str, eta: float) -> None:
+        super().uploaded(class_title, path, eta)
         self._output.event(self._store, "uploaded", path, **_sample(class_title, path))
-        self._output.expect(eta)
 
     def removed(self, class_title: str, path: str, samples: int, eta: float) -> None:
+        super().removed(class_title, path, samples, eta)
         text = path if path else f"class {class_title}, {number(samples, 'sample')}"
         self._output.event(self._store, "removed", text, samples=samples, **_sample(class_title, path))
 
     def failed(self, class_title: str, path: str, reason: str) -> None:
+        super().failed(class_title, path, reason)
         self._output.event(self._store, "failed", f"{path}: {reason}", reason=reason, **_sample(class_title, path))
 
     def waits(self, seconds: float, why: str) -> None:
-        if seconds >= 2:
+        super().waits(seconds, why)
+        if seconds >= SHORTEST_WAIT:
+            self._output.event(self._store, "waiting", f"{duration(seconds)}: {why}", seconds=round(seconds, 1))
+
+    def next_request(self, seconds: float, why: str) -> None:
+        super().next_request(seconds, why)
+        if seconds >= LONG_PAUSE and self.ticks() >= self._said_until:
+            # Once for each stretch, whatever is reported in it.
+            self._said_until = self.ticks() + seconds
             self._output.event(self._store, "waiting", f"{duration(seconds)}: {why}", seconds=round(seconds, 1))
 
     def asks(self, text: str) -> None:
@@ -248,7 +179,7 @@ def watch_status_lines(status: WatchStatus, *, alive: bool = True) -> list[str]:
     return lines
 
 
-def _print(line: str) -> None:
+def print_event(line: str) -> None:
     """The reader of the output may have gone away, or its disk may be full; the watcher continues all the same."""
     with contextlib.suppress(OSError):
         click.echo(line)

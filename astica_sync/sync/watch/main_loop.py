@@ -14,6 +14,7 @@ def run_watchers(
     *,
     stopping: Callable[[], bool],
     reload_requested: Callable[[], bool] = lambda: False,
+    look_requested: Callable[[], bool] = lambda: False,
     after_turn: Callable[[], None] = lambda: None,
 ) -> None:
     """Runs until ``stopping``.
@@ -21,6 +22,7 @@ def run_watchers(
     Args:
         stopping: whether the user stopped the program.
         reload_requested: whether SIGHUP was received since the last call.
+        look_requested: whether the user asked to look at the service since the last call.
         after_turn: called after each turn of all stores.
     """
     try:
@@ -28,6 +30,9 @@ def run_watchers(
             if reload_requested():
                 for supervisor in supervisors:
                     supervisor.restart("SIGHUP received")
+            if look_requested():
+                for supervisor in supervisors:
+                    supervisor.look_now()
             pause = min(supervisor.heartbeat for supervisor in supervisors)
             for supervisor in supervisors:
                 if stopping():

@@ -141,6 +141,11 @@ class Watcher:
         """How many samples wait for their upload, including those whose files may still be written."""
         return len(self._queue) + len(self._not_quiet)
 
+    @property
+    def _needs_user(self) -> bool:
+        """Whether the last round has left something that a command of the user settles."""
+        return bool(self.counts.refusals or self.counts.failed)
+
     def folders(self) -> list[bytes]:
         """Every folder of the store, by the last scan."""
         self.scanned = False
@@ -162,6 +167,9 @@ class Watcher:
             AsticaSyncError: the error that ended a round early; what was done is saved, and the next step continues.
         """
         now = self._clock.now()
+        if self._needs_user and self._local.journal.foreign_writes() != self._foreign_writes:
+            # Another command may have done what the user was asked for.
+            self.request_round()
         if self._changes.apply_file_events(self._debouncer):
             self._scheduler.changed(now)
         if self._changes.has_status_requests and self._index_is_complete:

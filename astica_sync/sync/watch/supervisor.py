@@ -163,6 +163,14 @@ class Supervisor:
         self._failures, self._retry_at = 0, 0.0
         self._set_state(WatchState.STARTING, reason)
 
+    def look_now(self) -> None:
+        """Observes the service with the next step, also where it waits for the next attempt; not where the settings or
+        the user have to change first."""
+        if self._retry_at is not None:
+            self._retry_at = 0.0
+        if self._watcher is not None:
+            self._watcher.request_round()
+
     def step(self) -> float:
         """Does what is due and returns the seconds until it must be called again.
 

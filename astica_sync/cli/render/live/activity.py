@@ -153,6 +153,10 @@ class Activity(ProgressListener):
         """Whether there is anything to show."""
         return bool(self.step or self.under_way or self.total or self.answers or self.current_wait())
 
+    def is_working(self) -> bool:
+        """Whether something is done or waited for now."""
+        return self.is_busy() and (not self.total or self.done < self.total or bool(self.step or self.under_way))
+
     def finish(self) -> None:
         """Nothing of what was reported is under way any more."""
         with self.lock:

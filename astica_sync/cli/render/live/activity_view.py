@@ -72,7 +72,7 @@ def plain_line(activity: Activity) -> str:
     if activity.total:
         parts.insert(0, f"{activity.done:,} of {activity.total:,} done, {left_text(activity)}".rstrip(", "))
     if activity.bytes_sent:
-        parts += _traffic(activity)
+        parts += traffic(activity)
     return "; ".join(parts)
 
 
@@ -103,7 +103,7 @@ def _details(activity: Activity, width: int) -> str:
     """The rate, the bytes and the last name: as much as fits."""
     from rich.cells import cell_len
 
-    text = join_fitting(_traffic(activity), width)
+    text = join_fitting(traffic(activity), width)
     left = width - cell_len(text) - (len(SEPARATOR) if text else 0)
     if activity.name and left >= SHORTEST_NAME:
         return f"{text}{SEPARATOR if text else ''}{fit_name(activity.name, left)}"
@@ -123,7 +123,8 @@ def join_fitting(parts: Sequence[str], width: int) -> str:
     return text
 
 
-def _traffic(activity: Activity) -> list[str]:
+def traffic(activity: Activity) -> list[str]:
+    """The rate and the bytes, where there are any."""
     rate = activity.rate()
     parts = [f"{number(rate, 'request')} in the last minute"] if rate else []
     return [*parts, f"{bytes_text(activity.bytes_sent)} sent"] if activity.bytes_sent else parts

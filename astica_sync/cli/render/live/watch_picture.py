@@ -1,0 +1,212 @@
+"""The picture of a watcher: a head, each store with its bar and what it waits for, the last events, the keys. It has
+exactly the size of the terminal, whatever that is."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from astica_sync.cli.render.live.activity import Activity
+from astica_sync.cli.render.live.activity_view import fit_name, join_fitting, state_text, traffic
+from astica_sync.cli.render.text import countdown, number, safe
+from astica_sync.clock import local_time
+from astica_sync.core.watch.watch_status import WatchState, WatchStatus
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.text import Text
+
+COLOURS = {
+    WatchState.STARTING: "blue",
+    WatchState.IDLE: "green",
+    WatchState.WORKING: "cyan",
+    WatchState.RESTING: "yellow",
+    WatchState.HELD: "yellow",
+    WatchState.HALTED: "bold red",
+    WatchState.PAUSED: "magenta",
+    WatchState.STOPPED: "dim",
+}
+EVENT_COLOURS = {"uploaded": "green", "removed": "red", "failed": "bold red", "refused": "bold yellow"}
+MOST_WAITS = 3
+SHORTEST_LOG = 2
+IMPORTANT = 2
+"""Rows of this rank and below have their place before the last events."""
+KEYS = {"p": "pause", "r": "resume", "l": "look now", "q": "quit"}
+
+
+@dataclass(slots=True)
+class StoreView:
+    """One store: its status, what it is doing, and how much of its backlog is done. ``uploaded`` counts until now, the
+    status until the last turn; ``in_backlog`` uploads were made since the backlog began, of ``backlog`` in all;
+    ``eta_at`` is when the rest is done, on the activity's clock."""
+
+    status: WatchStatus
+    activity: Activity
+    uploaded: int = 0
+    backlog: int = 0
+    in_backlog: int = 0
+    eta_at: float = 0.0
+
+
+@dataclass(slots=True)
+class WatchView:
+    """What is drawn. ``log`` has the last events: time, name and text; ``notice`` is the answer to a key."""
+
+    stores: list[StoreView] = field(default_factory=list)
+    log: Sequence[tuple[str, str, str]] = ()
+    notice: str = ""
+    has_keys: bool = True
+    now: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row that is left out when there are too many; the lowest ``rank`` stays longest."""
+
+    rank: int
+    content: "RenderableType"
+
+
+def watch_picture(view: WatchView, console: "Console") -> "RenderableType":
+    """The rows of a screen, from the first to the last."""
+    from rich.console import Group
+    from rich.text import Text
+
+    width, height = console.size
+    rows = [row for store in view.stores for row in _store_rows(store, console, width)]
+    foot = Text(view.notice, style="yellow") if view.notice else _keys(view)
+    foot.truncate(width, overflow="ellipsis")
+    room = max(1, height - 2)
+    important = sum(row.rank <= IMPORTANT for row in rows)
+    log = min(len(view.log), max(0, min(SHORTEST_LOG, room - important - 1), room - len(rows) - 1))
+    rows = _most_important(rows, room - log - (1 if log else 0))
+    events = [_event(event, width) for event in list(view.log)[len(view.log) - log :]]
+    empty = room - len(rows) - len(events)
+    gap = 1 if events and empty else 0
+    lines = [*(row.content for row in rows), *[Text("")] * gap, *events, *[Text("")] * (empty - gap)]
+    for line in lines:
+        if isinstance(line, Text):
+            line.no_wrap = True
+            line.truncate(width, overflow="ellipsis")
+    return Group(_head(view, width), *lines, foot)
+
+
+def _head(view: WatchView, width: int) -> "Text":
+    from rich.text import Text
+
+    pids = {store.status.pid for store in view.stores}
+    left = join_fitting(["astica-sync watch", *(f"process {pid}" for pid in pids)], width - len(view.now) - 1)
+    return Text(f"{left}{view.now:>{max(0, width - len(left))}}"[:width], style="reverse")
+
+
+def _keys(view: WatchView) -> "Text":
+    from rich.text import Text
+
+    if not view.has_keys:
+        return Text("Ctrl-C stops the watcher", style="dim")
+    return Text("  ").join(Text.assemble((key, "bold reverse"), f" {meaning}") for key, meaning in KEYS.items())
+
+
+def _event(event: tuple[str, str, str], width: int) -> "Text":
+    from rich.text import Text
+
+    at, name, text = event
+    line = Text(no_wrap=True)
+    line.append(f"{at} ", "dim")
+    line.append(f"{name:<8} ", EVENT_COLOURS.get(name, "yellow"))
+    room = width - line.cell_len
+    # The end of a path tells more than its beginning; a sentence is read from its beginning.
+    line.append(fit_name(text, room) if name in ("uploaded", "removed") else safe(text))
+    line.truncate(width, overflow="ellipsis")
+    return line
+
+
+def _store_rows(store: StoreView, console: "Console", width: int) -> list[_Row]:
+    from rich.text import Text
+
+    status, activity = store.status, store.activity
+    state = str(status.state)
+    name = fit_name(status.store, max(1, width - len(state) - 4))
+    rows = [
+        _Row(0, Text.assemble((f"{name}  ", "bold"), ("● ", COLOURS[status.state]), (state, COLOURS[status.state])))
+    ]
+    if status.why:
+        rows += _wrapped(1, f"  {safe(status.why)}", COLOURS[status.state], console, width)
+    if status.next_try_at is not None:
+        left = countdown(status.next_try_at - activity.wall())
+        at = local_time(status.next_try_at, seconds=True)[11:]
+        rows += _wrapped(1, f"  next attempt in {left}, at {at}", "yellow", console, width)
+    for text in status.refusals:
+        rows += _decision(text, status.store, console, width)
+    if store.backlog:
+        rows.append(_Row(2, _bar(store)))
+    if activity.is_working():
+        style = "yellow" if activity.current_wait() else ""
+        rows += _wrapped(2, f"  {state_text(activity)}", style, console, width)
+    counts = [
+        f"uploaded {max(status.uploaded, store.uploaded):,}",
+        f"removed {status.removed:,}",
+        f"waiting {status.queue:,}",
+    ]
+    counts += [f"failed {status.failed:,}"] if status.failed else []
+    counts += [number(status.problems, "problem file")] if status.problems else []
+    rows.append(_Row(3, Text("  " + join_fitting([*counts, *traffic(activity)], width - 2))))
+    agreed = local_time(status.agreed_at, seconds=True) if status.agreed_at else "not yet"
+    rows.append(_Row(4, Text(join_fitting([f"  last in sync: {agreed}"], width), style="dim")))
+    if status.polls:
+        rows += _wrapped(5, f"  polling: {safe(status.polls)}", "dim", console, width)
+    for text in status.waits[:MOST_WAITS]:
+        rows += _wrapped(4, f"  waiting: {safe(text)}", "yellow", console, width)
+    return rows
+
+
+def _decision(text: str, store: str, console: "Console", width: int) -> list[_Row]:
+    """What the user has to decide, and the commands that show and do it."""
+    rows = _wrapped(1, f"  needs a decision: {safe(text)}", "bold yellow", console, width)
+    if "astica-sync " in text:
+        return rows
+    place = f" --store {shlex.quote(safe(store))}"
+    for what, command in (("look", f"astica-sync status{place}"), ("allow", f"astica-sync push --yes{place}")):
+        rows += _wrapped(1, f"    to {what}: {command}", "bold", console, width)
+    return rows
+
+
+def _bar(store: StoreView) -> "RenderableType":
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+
+    left = store.eta_at - store.activity.ticks()
+    bar = Table.grid(padding=(0, 1), expand=True)
+    bar.add_column(width=1)
+    bar.add_column(ratio=1, min_width=4)
+    bar.add_column(no_wrap=True, justify="right")
+    bar.add_column(no_wrap=True, justify="right", style="cyan")
+    bar.add_row(
+        "",
+        ProgressBar(total=store.backlog, completed=min(store.in_backlog, store.backlog)),
+        f"{store.in_backlog:,}/{store.backlog:,}",
+        f"{countdown(left)} left" if left > 0 else "",
+    )
+    return bar
+
+
+def _wrapped(rank: int, text: str, style: str, console: "Console", width: int) -> list[_Row]:
+    """A text in rows, so that their number is known."""
+    from rich.text import Text
+
+    indent = len(text) - len(text.lstrip()) + 2
+    first, *rest = Text(text, style=style).wrap(console, width, overflow="fold") or [Text("")]
+    more = Text(" ".join(line.plain.strip() for line in rest), style=style)
+    lines = [first, *(more.wrap(console, max(1, width - indent), overflow="fold") if rest else [])]
+    return [
+        _Row(rank, line if place == 0 else Text(" " * indent, style=style) + line) for place, line in enumerate(lines)
+    ]
+
+
+def _most_important(rows: list[_Row], room: int) -> list[_Row]:
+    """As many rows as there is room for; of the least important ones the last is left out first."""
+    rows = list(rows)
+    while len(rows) > max(0, room):
+        worst = max(row.rank for row in rows)
+        del rows[max(place for place, row in enumerate(rows) if row.rank == worst)]
+    return rows

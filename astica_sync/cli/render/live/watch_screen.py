@@ -1,0 +1,162 @@
+"""The live view of ``watch`` on the whole terminal, and its keys."""
+
+import contextlib
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from astica_sync.cli.render.live.activity import Activity
+from astica_sync.cli.render.live.keys import Keyboard, is_in_foreground
+from astica_sync.cli.render.live.watch_picture import StoreView, WatchView, watch_picture
+from astica_sync.cli.render.watch_output import WatchOutput, print_event, watch_status_lines
+from astica_sync.clock import local_time
+from astica_sync.core.watch.watch_status import WatchStatus
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+DRAW_EVERY = 0.25
+DRAW_IDLE_EVERY = 1.0
+"""While nothing is done or waited for: the time of day alone changes then."""
+MOST_EVENTS = 200
+NOTICE_SECONDS = 3.0
+
+
+class WatchScreen(WatchOutput):
+    """Draws several times a second while it is open, so that every countdown moves."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._view = WatchView(has_keys=sys.stdin is not None and sys.stdin.isatty())
+        self._stores: dict[str, StoreView] = {}
+        self._activities: dict[str, Activity] = {}
+        self._sent: dict[str, int] = {}
+        self._backlog_from: dict[str, int] = {}
+        self._log: deque[tuple[str, str, str]] = deque(maxlen=MOST_EVENTS)
+        self._actions: Mapping[str, tuple[Callable[[], None], str]] = {}
+        self._notice_until = 0.0
+        self._live: Live | None = None
+        self._open = contextlib.ExitStack()
+        self._ended = threading.Event()
+
+    def event(self, store: str, name: str, text: str, **data: Any) -> None:
+        with self._lock:
+            if name == "uploaded":
+                self._sent[store] = self._sent.get(store, 0) + 1
+            if name != "watching" and text != name:
+                self._log.append((local_time(time.time(), seconds=True)[11:], name, text))
+
+    def attach(self, store: str, activity: Activity) -> None:
+        with self._lock:
+            self._activities[store] = activity
+            if store in self._stores:
+                self._stores[store].activity = activity
+
+    def keys(self, actions: Mapping[str, tuple[Callable[[], None], str]]) -> None:
+        self._actions = actions
+
+    def show(self, statuses: Sequence[WatchStatus]) -> None:
+        with self._lock:
+            for status in statuses:
+                self._update(status)
+        if self._live is None:
+            self._start()
+
+    def close(self) -> None:
+        """Gives the terminal back; the last status stays on the screen."""
+        self._ended.set()
+        self._open.close()
+        self._stop_drawing()
+        for store in self._stores.values():
+            print_event("\n".join(watch_status_lines(store.status)))
+
+    def draw(self) -> None:
+        """Draws the view as it is now."""
+        with self._lock:
+            if self._live is None or not is_in_foreground(sys.stdout.fileno()):
+                return
+            view = self._view
+            view.stores, view.log = list(self._stores.values()), list(self._log)
+            view.now = local_time(time.time(), seconds=True)[11:]
+            if time.monotonic() > self._notice_until:
+                view.notice = ""
+            for name, store in self._stores.items():
+                store.uploaded = self._sent.get(name, 0)
+                store.in_backlog = store.uploaded - self._backlog_from.get(name, 0)
+            self._live.update(watch_picture(view, self._live.console), refresh=True)
+
+    def _update(self, status: WatchStatus) -> None:
+        name = status.store
+        store = self._stores.get(name)
+        if store is None:
+            store = self._stores[name] = StoreView(status, self._activities.get(name) or Activity())
+        store.status = status
+        if not status.queue:
+            store.backlog, self._backlog_from[name] = 0, self._sent.get(name, 0)
+            return
+        done = self._sent.get(name, 0) - self._backlog_from.setdefault(name, 0)
+        store.backlog = max(store.backlog, done + status.queue)
+        store.eta_at = store.activity.ticks() + status.eta
+
+    def _start(self) -> None:
+        self._start_drawing()
+        if self._view.has_keys:
+            actions = {key: self._with_notice(*action) for key, action in self._actions.items()}
+            self._open.enter_context(Keyboard(actions, self._stop_drawing, self._start_drawing))
+        threading.Thread(target=self._draw_until_closed, daemon=True).start()
+
+    def _draw_until_closed(self) -> None:
+        drawn_at = 0.0
+        while not self._ended.wait(DRAW_EVERY):
+            now = time.monotonic()
+            if not self._is_working() and now < drawn_at + DRAW_IDLE_EVERY:
+                continue
+            drawn_at = now
+            try:
+                self.draw()
+            except (OSError, ValueError):
+                # The terminal has gone.
+                return
+
+    def _is_working(self) -> bool:
+        with self._lock:
+            return bool(self._view.notice) or any(store.activity.is_working() for store in self._stores.values())
+
+    def _with_notice(self, action: Callable[[], None], notice: str) -> Callable[[], None]:
+        def act() -> None:
+            try:
+                action()
+                text = notice
+            except OSError as error:
+                text = f"cannot do that: {error.strerror}"
+            with self._lock:
+                self._view.notice, self._notice_until = text, time.monotonic() + NOTICE_SECONDS
+
+        return act
+
+    def _start_drawing(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        with self._lock:
+            if self._ended.is_set():
+                return
+            self._live = Live(
+                console=Console(file=sys.stdout, highlight=False),
+                auto_refresh=False,
+                screen=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start()
+        self.draw()
+
+    def _stop_drawing(self) -> None:
+        with self._lock:
+            live, self._live = self._live, None
+            if live is not None:
+                with contextlib.suppress(OSError, ValueError):
+                    live.stop()

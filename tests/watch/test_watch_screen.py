@@ -1,0 +1,249 @@
+"""The live view of ``watch``: its picture at every size, its keys on a real terminal, and the terminal afterwards."""
+
+import io
+import os
+import re
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+
+from astica_sync.cli.render.live.activity import Activity
+from astica_sync.cli.render.live.watch_picture import StoreView, WatchView, watch_picture
+from astica_sync.core.watch.watch_status import WatchState, WatchStatus
+from astica_sync.remote.rate_limiter import WAIT_REASON
+from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.screen import Terminal
+from tests.harness.shell import Shell, fill
+from tests.harness.watch_process import wait_until
+
+SIZES = ((40, 10), (60, 20), (80, 24), (200, 50))
+NOW = 1_800_000_000.0
+REASON = "the plan removes 14 of 20 managed samples"
+
+
+def view_of(*stores: StoreView, events: int = 30) -> WatchView:
+    log = [("16:12:01", "uploaded", f"Can/IMG_{number:04}.jpg") for number in range(events)]
+    return WatchView(list(stores), log, now="16:12:44")
+
+
+def store_view(**fields: object) -> StoreView:
+    status = WatchStatus("/photos/cans", 4711, NOW, WatchState.WORKING, agreed_at=NOW)
+    for name, value in fields.items():
+        setattr(status, name, value)
+    return StoreView(status, Activity(lambda: 1000.0, lambda: NOW))
+
+
+def drawn(view: WatchView, columns: int, lines: int) -> list[str]:
+    """The rows of the screen."""
+    console = Console(
+        file=io.StringIO(), width=columns, height=lines, force_terminal=True, color_system=None, legacy_windows=False
+    )
+    with console.capture() as captured:
+        console.print(watch_picture(view, console))
+    return captured.get().splitlines()
+
+
+@pytest.mark.parametrize(("columns", "lines"), SIZES)
+def test_a_backlog_shows_its_bar_its_countdowns_and_its_rate(columns: int, lines: int) -> None:
+    store = store_view(queue=1916)
+    store.backlog, store.in_backlog, store.uploaded, store.eta_at = 1999, 83, 83, 1000.0 + 1278
+    store.activity.request_sent(1_000_000)
+    store.activity.request_ended(1_000_000, answered=True)
+    store.activity.next_request(43.0, WAIT_REASON)
+    rows = drawn(view_of(store, events=60), columns, lines)
+    assert len(rows) == lines
+    assert rows[0].startswith("astica-sync watch") and rows[0].endswith("16:12:44")
+    assert rows[1].rstrip() == "/photos/cans  ● working"
+    # Without colours the bar has no part for what is left.
+    assert re.fullmatch(r"  [━╸ ]+ 83/1,999 21 min 18 s left", rows[2])
+    text = " ".join(" ".join(rows).split())
+    assert re.search(rf"next request in 43 s, at \d\d:\d\d:\d\d: {WAIT_REASON}", text)
+    assert "uploaded 83 · removed 0" in text
+    assert columns < 80 or "waiting 1,916 · 1 request in the last minute" in text
+    assert rows[-1].rstrip() == "p pause  r resume  l look now  q quit"
+    assert "uploaded Can/IMG_0059.jpg" in rows[-2]
+
+
+@pytest.mark.parametrize(("columns", "lines"), SIZES)
+def test_a_decision_names_the_exact_commands_and_goes_with_its_cause(columns: int, lines: int) -> None:
+    store = store_view(refusals=[REASON])
+    text = "".join(row.strip() + " " for row in drawn(view_of(store, events=3), columns, lines))
+    assert f"needs a decision: {REASON}" in text
+    assert "to look: astica-sync status --store /photos/cans" in text
+    assert "to allow: astica-sync push --yes --store /photos/cans" in text
+    store.status.refusals = []
+    assert "needs a decision" not in "\n".join(drawn(view_of(store), columns, lines))
+
+
+def test_a_question_that_has_its_command_gets_no_other() -> None:
+    store = store_view(refusals=["class 'can ' is similar to 'Can'; or: astica-sync push --new-class 'can '"])
+    text = "\n".join(drawn(view_of(store), 200, 50))
+    assert "--new-class" in text and "--yes" not in text
+
+
+def test_a_failure_says_when_it_is_tried_again() -> None:
+    store = store_view(state=WatchState.RESTING, why="the service cannot be reached", next_try_at=NOW + 32)
+    text = "\n".join(drawn(view_of(store), 80, 24))
+    assert "● resting" in text and "the service cannot be reached" in text
+    assert re.search(r"next attempt in 32 s, at \d\d:\d\d:\d\d", text)
+
+
+TEXTS = st.text(max_size=120)
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(20, 220),
+    st.integers(3, 60),
+    st.lists(
+        st.builds(
+            store_view,
+            state=st.sampled_from(WatchState),
+            why=TEXTS,
+            queue=st.integers(0, 10**6),
+            store=st.text(min_size=1, max_size=200),
+            waits=st.lists(TEXTS, max_size=5),
+            refusals=st.lists(TEXTS, max_size=5),
+            polls=TEXTS,
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    st.lists(st.tuples(st.just("16:12:01"), st.sampled_from(["uploaded", "refused"]), TEXTS), max_size=70),
+)
+def test_it_fits_every_terminal(
+    columns: int, lines: int, stores: list[StoreView], log: list[tuple[str, str, str]]
+) -> None:
+    for store in stores:
+        store.backlog = store.status.queue
+    rows = drawn(WatchView(stores, log, now="16:12:44"), columns, lines)
+    assert len(rows) == lines
+    assert all(cell_len(row) <= columns for row in rows), rows
+
+
+@pytest.fixture
+def backlog(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
+    """A store whose upload takes several windows of the request limit."""
+    shell.environ |= {"ASTICA_LIMIT": "6", "ASTICA_LIMIT_WINDOW": "3", "ASTICA_SETTLE": "0.1"}
+    store = fill(tmp_path / "store", {"Can": 12})
+    assert shell("init", store, "--model", str(sandbox.add_model("Cans"))).code == 0
+    return store
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("columns", "lines"), SIZES[:3])
+def test_the_keys_pause_resume_look_and_quit(
+    shell: Shell, sandbox: RunningSandbox, backlog: Path, columns: int, lines: int
+) -> None:
+    with Terminal(shell, "watch", backlog, columns=columns, lines=lines) as terminal:
+        terminal.until(lambda seen: "next request in" in seen and "━" in seen)
+        assert terminal.is_raw()
+        terminal.type("p")
+        terminal.until(lambda seen: "● paused" in seen)
+        terminal.type("r")
+        terminal.until(lambda seen: "● idle" in seen and "uploaded 12" in seen)
+        sandbox.clear_log()
+        terminal.type("l")
+        terminal.until(lambda seen: bool(sandbox.requests_of("view")))
+        terminal.type("q")
+        assert terminal.end() == 130
+        assert_restored(terminal)
+        assert "uploaded 12, removed 0" in " ".join(terminal.picture.split())
+
+
+def assert_restored(terminal: Terminal) -> None:
+    """The terminal is as it was before the program began."""
+    assert not terminal.is_raw()
+    assert not terminal.screen.cursor.hidden
+    assert terminal.written.count(b"\x1b[?1049h") == terminal.written.count(b"\x1b[?1049l")
+
+
+def state_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_ctrl_z_gives_the_terminal_back_and_continuing_takes_it_again(shell: Shell, backlog: Path) -> None:
+    with Terminal(shell, "watch", backlog) as terminal:
+        terminal.until(lambda seen: "p pause" in seen)
+        # A process without a shell around it is an orphan, which the terminal's Ctrl-Z does not stop.
+        os.kill(terminal.process.pid, signal.SIGTSTP)
+        wait_until(lambda: terminal.read(0.01) and state_of(terminal.process.pid) == "T")
+        terminal.read(0.2)
+        assert_restored(terminal)
+        os.kill(terminal.process.pid, signal.SIGCONT)
+        terminal.until(lambda seen: terminal.is_raw() and "p pause" in seen)
+        terminal.type("q")
+        assert terminal.end() == 130
+        assert_restored(terminal)
+
+
+@pytest.mark.long
+def test_a_resized_terminal_is_drawn_in_its_new_size(shell: Shell, backlog: Path) -> None:
+    with Terminal(shell, "watch", backlog) as terminal:
+        terminal.until(lambda seen: "p pause" in seen)
+        for columns, lines in ((40, 10), (200, 50), (60, 20)):
+            terminal.resize(columns, lines)
+            terminal.until(
+                lambda seen, columns=columns, lines=lines: (
+                    len(seen.splitlines()) == lines
+                    and re.search(r"\d\d:\d\d:\d\d$", seen.splitlines()[0]) is not None
+                    and len(seen.splitlines()[0]) == columns
+                )
+            )
+            assert "p pause" in terminal.rows[-1]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_every_end_gives_the_terminal_back(shell: Shell, backlog: Path, number: signal.Signals) -> None:
+    with Terminal(shell, "watch", backlog) as terminal:
+        terminal.until(lambda seen: "p pause" in seen)
+        os.kill(terminal.process.pid, number)
+        assert terminal.end() == 130
+        assert_restored(terminal)
+
+
+@pytest.mark.long
+def test_a_crash_gives_the_terminal_back(shell: Shell, backlog: Path, tmp_path: Path) -> None:
+    program = tmp_path / "crashing.py"
+    program.write_text(
+        "import astica_sync.sync.watch.main_loop as loop\n"
+        "from astica_sync.cli.main import main\n"
+        "def crash(*given, **more):\n"
+        "    import time; time.sleep(1); raise RuntimeError('crashed')\n"
+        "loop.run_watchers = crash\n"
+        "main()\n"
+    )
+    with Terminal(shell, "watch", backlog, program=program) as terminal:
+        assert terminal.end() == 1
+        assert b"\x1b[?1049h" in terminal.written
+        assert_restored(terminal)
+        assert "internal error: RuntimeError: crashed" in terminal.picture
+
+
+@pytest.mark.long
+def test_a_decision_goes_once_a_push_in_another_terminal_has_made_it(
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    shell.environ["ASTICA_SETTLE"] = "0.1"
+    store = fill(tmp_path / "store", {"Can": 14, "Bottle": 3})
+    assert shell("init", store, "--model", str(sandbox.add_model("Cans"))).code == 0
+    assert shell("push", "--store", store).code == 0
+    shutil.rmtree(store / "Can")
+    with Terminal(shell, "watch", store) as terminal:
+        seen = terminal.until(lambda seen: "to allow:" in seen)
+        command = " ".join(seen.split()).partition("to allow: ")[2]
+        assert command.startswith(f"astica-sync push --yes --store {store}")
+        assert shell("push", "--yes", "--store", store).code == 0
+        terminal.until(lambda seen: "needs a decision" not in seen and "● idle" in seen)
+        terminal.type("q")
+        assert terminal.end() == 130
