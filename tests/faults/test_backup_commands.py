@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from astica_sync.cli.undo.point_in_time import parse_time
+from astica_sync.cli.point_in_time import parse_time
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw, in_store, on_service
 

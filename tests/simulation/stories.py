@@ -79,8 +79,11 @@ def ahead(play: "Play", store: "Store", draw: random.Random) -> None:
     """One push after the other, where the counts of a view include what its lists do not show yet."""
     for each in play.stores:
         _calm(play, each)
-    # What others have changed shortly before explains nothing.
-    play.world.run_until(play.world.time + play.service.switches.lag + 61.0)
+    # What others have changed shortly before explains nothing, nor does what was carried out very late.
+    pause = play.service.switches.lag + 61.0
+    play.world.run_until(play.world.time + pause)
+    while play.world.time - play.service.last_change < pause:
+        play.world.run_until(play.world.time + pause)
     store.faults, faults = Faults(), store.faults
     for number in range(FIRST_IMAGE + 50, FIRST_IMAGE + 52):
         play.users.write(store, f"Crate/{number}.png", number)

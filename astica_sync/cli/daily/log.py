@@ -1,17 +1,24 @@
 """``astica-sync log``."""
 
 import contextlib
+import difflib
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from astica_sync.cli.context import find, store_option
+from astica_sync.cli.point_in_time import PointInTime
 from astica_sync.cli.render.text import json_line, json_name, safe
 from astica_sync.clock import local_time
+from astica_sync.errors import StoreError
 
 if TYPE_CHECKING:
-    from astica_sync.local.db.journal import Event
+    from astica_sync.local.db.journal import Event, Journal
+
+USUAL = 50
+"""So many entries are shown unless asked otherwise."""
 
 
 @click.command("log")
@@ -21,22 +28,25 @@ if TYPE_CHECKING:
     "limit",
     type=click.IntRange(min=1),
     metavar="N",
-    default=50,
-    show_default=True,
-    help="Show the newest N entries.",
+    help="Show the newest N entries.  [default: 50, with --since all]",
 )
+@click.option("--since", type=PointInTime(), help="Only entries since then: yesterday, 12h, 3d, 2026-11-27.")
+@click.option("--class", "titles", multiple=True, metavar="TITLE", help="Only entries of this class. Repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each entry.")
-def log(store: Path | None, limit: int, as_json: bool) -> int:
+def log(store: Path | None, limit: int | None, since: float | None, titles: tuple[str, ...], as_json: bool) -> int:
     """Show past uploads and removals, the newest last.
 
     \b
     astica-sync log
+    astica-sync log --since yesterday --class Can
     astica-sync log -n 1000 --json | jq .path
     """
     from astica_sync.local.db.journal import Journal
 
+    if limit is None and since is None:
+        limit = USUAL
     with contextlib.closing(Journal(find(store).journal_db, "log")) as journal:
-        for event in reversed(list(journal.history(limit))):
+        for event in reversed(list(journal.history(limit, since, _known_titles(journal, titles)))):
             if as_json:
                 entry = {
                     "at": event.at,
@@ -55,6 +65,23 @@ def log(store: Path | None, limit: int, as_json: bool) -> int:
             reason = f"  ({event.reason})" if event.reason else ""
             click.echo(f"{when}  {event.action:<12}  {safe(_name(event))}{outcome}{safe(reason)}")
     return 0
+
+
+def _known_titles(journal: "Journal", titles: tuple[str, ...]) -> list[str]:
+    """The titles as the journal has them.
+
+    Raises:
+        StoreError: nothing was done to a class of one of these titles.
+    """
+    found = []
+    for title in (unicodedata.normalize("NFC", title) for title in titles):
+        known = journal.titles_in_history()
+        if title not in known:
+            near = difflib.get_close_matches(title, known, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else "To see all entries: astica-sync log"
+            raise StoreError(f"the log has no class {title!r}", hint)
+        found.append(title)
+    return found
 
 
 def _name(event: "Event") -> str:

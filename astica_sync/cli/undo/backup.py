@@ -15,10 +15,10 @@ import click
 from astica_sync.cli.command_group import CommandGroup
 from astica_sync.cli.context import find, open_store, store_option
 from astica_sync.cli.exit_codes import DONE, ERROR
+from astica_sync.cli.point_in_time import PointInTime
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.text import first, json_line, json_name, number, safe
 from astica_sync.cli.undo.catalog_names import find_paths, find_title
-from astica_sync.cli.undo.point_in_time import PointInTime
 from astica_sync.errors import GuardRefused, StoreError
 
 if TYPE_CHECKING:

@@ -263,12 +263,20 @@ class Journal:
             ((*event[:5], os.fsencode(event.path), *event[6:]) for event in events),
         )
 
-    def history(self, limit: int | None = None, since: float | None = None) -> Iterator[Event]:
-        """The history, newest first: the last ``limit`` events at ``since`` or later."""
+    def history(
+        self, limit: int | None = None, since: float | None = None, titles: Sequence[str] = ()
+    ) -> Iterator[Event]:
+        """The history, newest first: the last ``limit`` events at ``since`` or later, of all classes or of some."""
+        classes = f" AND class IN ({', '.join('?' * len(titles))})" if titles else ""
         return self._query_events(
-            f"{_EVENT} WHERE at >= ? ORDER BY id DESC LIMIT ?",
-            (float("-inf") if since is None else since, -1 if limit is None else limit),
+            f"{_EVENT} WHERE at >= ?{classes} ORDER BY id DESC LIMIT ?",
+            (float("-inf") if since is None else since, *titles, -1 if limit is None else limit),
         )
+
+    def titles_in_history(self) -> list[str]:
+        """The classes to which something was done, sorted."""
+        query = "SELECT DISTINCT class FROM history WHERE class <> '' ORDER BY class"
+        return list(self._read(query, (), lambda row: str(row[0])))
 
     def last_change_at(self) -> float | None:
         """When the last request that changes samples was settled; None if there was none."""
