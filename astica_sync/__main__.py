@@ -7,7 +7,14 @@ import sys
 def leave_out_current_folder() -> None:
     """Without ``-P``, Python imports from the current folder first, which may be a downloaded store with modules in it.
     Python has imported some of its own modules before this, so that ``-P`` alone is safe."""
-    if not sys.flags.safe_path and sys.path and sys.path[0] in ("", os.getcwd()):  # noqa: PTH109 - pathlib would come from there
+    if sys.flags.safe_path or not sys.path:
+        return
+    try:
+        current = os.getcwd()  # noqa: PTH109 - pathlib would come from there
+    except OSError:
+        # It was deleted: nothing can be imported from it.
+        current = ""
+    if sys.path[0] in ("", current):
         del sys.path[0]
 
 

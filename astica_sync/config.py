@@ -18,12 +18,14 @@ from astica_sync.errors import ConfigError
 from astica_sync.file_owner import OTHERS, foreign_owner, refuse_foreign_file
 from astica_sync.secret import Secret
 from astica_sync.service_address import checked_address, shown_address
-from astica_sync.user_state import user_state_folder
+from astica_sync.system.error_advice import reason_of, remedy
+from astica_sync.system.user_state import require_home, user_state_folder
 
 KEY_VARIABLE = "ASTICA_API_KEY"
 KEY_FILE_VARIABLE = "ASTICA_API_KEY_FILE"
 KEYRING_SERVICE = "astica-sync"
 MOST_BYTES = 1_000_000
+_NO_TEXT = "not a text file"
 
 
 def _url(value: object) -> str:
@@ -223,13 +225,17 @@ def _read_file(file: Path, *, planted: bool) -> dict[str, object]:
         with open(os.open(file, flags), "rb") as opened:
             status = os.fstat(opened.fileno())
             if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
-                raise OSError(errno.EINVAL, "not a text file")
+                raise OSError(errno.EINVAL, _NO_TEXT)
             data = opened.read(MOST_BYTES)
     except FileNotFoundError:
         return {}
     except OSError as error:
-        reason = "symbolic link, not followed" if error.errno == errno.ELOOP else error
-        raise ConfigError(f"cannot read the settings file {file}: {reason}", "Fix or remove it.") from None
+        if error.strerror == _NO_TEXT:
+            raise ConfigError(f"cannot read the settings file {file}: {_NO_TEXT}", "Fix or remove it.") from None
+        reason = "symbolic link, not followed" if error.errno == errno.ELOOP else reason_of(error)
+        raise ConfigError(
+            f"cannot read the settings file {file}: {reason}", remedy(error, file, writing=False)
+        ) from None
     if not planted:
         refuse_foreign_file(status, file, "your settings file")
     # Imported only where a file exists, since most commands read none.
@@ -250,7 +256,12 @@ def _read_file(file: Path, *, planted: bool) -> dict[str, object]:
 
 
 def user_config_file() -> Path:
-    """The user's settings file; it may not exist."""
+    """The user's settings file; it may not exist.
+
+    Raises:
+        ConfigError: there is no home folder.
+    """
+    require_home("XDG_CONFIG_HOME")
     from platformdirs import user_config_path
 
     return user_config_path("astica-sync") / "config.toml"
@@ -290,16 +301,43 @@ def _key_from_file(file: Path) -> Secret:
     try:
         status = file.stat()
         key = file.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except FileNotFoundError:
         raise ConfigError(
-            f"cannot read the key file {file}: {error}", f"Set {KEY_FILE_VARIABLE} to the file of the key."
+            f"the key file {file} does not exist", f"Set {KEY_FILE_VARIABLE} to the file of the key."
         ) from None
-    if foreign_owner(status) is None and status.st_mode & OTHERS:
-        raise ConfigError(f"the key file {file} can be read by others", f"Run: chmod 600 {shlex.quote(str(file))}")
-    refuse_foreign_file(status, file, "the key file")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the key file {file}: {reason_of(error)}", remedy(error, file, writing=False)
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigError(
+            f"the key file {file} is not text in UTF-8", "Write the key to it again, and nothing else."
+        ) from None
+    if not _is_mounted_read_only(file):
+        if foreign_owner(status) is None and status.st_mode & OTHERS:
+            raise ConfigError(f"the key file {file} can be read by others", _how_to_hide(file, status))
+        refuse_foreign_file(status, file, "the key file")
     if not key:
         raise ConfigError(f"the key file {file} is empty", "Write the key to it.")
     return _checked(key, str(file))
+
+
+def _is_mounted_read_only(file: Path) -> bool:
+    """Whether the file is on a read-only mount, as secrets of orchestrators are: its mode can be neither used to change
+    it nor changed, and who mounted it decided who can see it."""
+    try:
+        return bool(os.statvfs(file).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
+def _how_to_hide(file: Path, status: os.stat_result) -> str:
+    if os.geteuid() in (0, status.st_uid):
+        return f"Run: chmod 600 {shlex.quote(str(file))}"
+    return (
+        "Mount it read-only, or with mode 0400 and this user as its owner (Docker: mode=0400,uid="
+        f"{os.geteuid()}; Kubernetes: defaultMode: 0400 and runAsUser)."
+    )
 
 
 def _key_from_keyring() -> str | None:

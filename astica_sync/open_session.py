@@ -13,13 +13,13 @@ from astica_sync.clock import SystemClock
 from astica_sync.config import SETTINGS, Settings, load_key, load_settings, machine_state_folder, user_config_file
 from astica_sync.core.plan.guard import Allowance
 from astica_sync.errors import ConfigError
-from astica_sync.file_owner import make_private_folder
 from astica_sync.local.identity import Sentinel, read_sentinel
 from astica_sync.local.layout import SETTINGS_FILE, Layout, find_store
 from astica_sync.local.state_folder import check_state_folder
 from astica_sync.secret import Secret
 from astica_sync.service_address import is_this_machine
 from astica_sync.sync.progress import ProgressListener
+from astica_sync.system.surroundings import check_surroundings, current_folder, odd_clock
 from astica_sync.trusted_addresses import FILE_NAME as TRUST_FILE
 from astica_sync.trusted_addresses import owners_of, refuse_untrusted
 
@@ -50,7 +50,7 @@ def find_unchecked(store: Path | None) -> Layout:
     Raises:
         NoStore: there is none.
     """
-    return find_store(store if store is not None else Path.cwd())
+    return find_store(store if store is not None else current_folder())
 
 
 def settings_for(layout: Layout | None, flags: dict[str, object] | None = None, *, offline: bool = False) -> Settings:
@@ -119,8 +119,9 @@ def open_service(
     from astica_sync.remote.rate_limited_client import RateLimitedClient
     from astica_sync.remote.rate_limiter import RateLimiter, limiter_name
 
-    folder = machine_state_folder()
-    make_private_folder(folder)
+    folder = check_surroundings(os.environ)
+    if odd := odd_clock(clock.now()):
+        listener.note(odd)
     with contextlib.ExitStack() as stack:
 
         def budget(url: str) -> RateLimiter:

@@ -4,6 +4,7 @@ What all databases of the program have in common: those of a store and that of t
 """
 
 import contextlib
+import errno
 import os
 import shlex
 import sqlite3
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from astica_sync.errors import DatabaseError
 from astica_sync.file_owner import create_private
+from astica_sync.system.error_advice import lock_remedy, remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,16 +170,48 @@ class ErrorTranslation:
                 f"the {name} {path} is locked by another process", "wait for that process to end, then try again"
             )
         if code == sqlite3.SQLITE_FULL:
-            return Unwritable(f"the disk is full; cannot write the {name} {path}", "free disk space, then try again")
+            full = OSError(errno.ENOSPC, "")
+            return Unwritable(f"the disk is full; cannot write the {name} {path}", remedy(full, path))
         if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR):
-            fix = f"chmod u+rw {shlex.quote(str(path))}"
-            return Unwritable(
-                f"cannot write the {name} {path}: {error}",
-                f"fix the permissions of the file and its folder ({fix}), or check the disk",
-            )
+            return Unwritable(f"cannot write the {name} {path}: {error}", _why_unwritable(path, error))
         if isinstance(error, sqlite3.OperationalError) or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             return Damaged(f"the {name} {path} is damaged: {error}", when_damaged)
         return DatabaseError(f"cannot use the {name} {path}: {error}", when_damaged)
+
+
+_LOCK_ERRORS = (
+    sqlite3.SQLITE_IOERR_LOCK,
+    sqlite3.SQLITE_IOERR_UNLOCK,
+    sqlite3.SQLITE_IOERR_RDLOCK,
+    sqlite3.SQLITE_IOERR_CHECKRESERVEDLOCK,
+    sqlite3.SQLITE_IOERR_SHMLOCK,
+)
+
+
+def _why_unwritable(path: Path, error: sqlite3.Error) -> str:
+    """The advice where SQLite names no reason: what is wrong is looked for."""
+    if getattr(error, "sqlite_errorcode", 0) in _LOCK_ERRORS:
+        return lock_remedy(OSError(errno.ENOLCK, ""), path)
+    folder = path.parent
+    try:
+        status = os.statvfs(folder)
+        number = errno.EIO
+        if status.f_flag & os.ST_RDONLY:
+            number = errno.EROFS
+        elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK) or (
+            path.exists() and not os.access(path, os.R_OK | os.W_OK)
+        ):
+            number = errno.EACCES
+        elif status.f_blocks and not status.f_bavail:
+            number = errno.ENOSPC
+        else:
+            # The limit of open files shows itself here.
+            os.close(os.open(folder, os.O_RDONLY | os.O_CLOEXEC))
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CANTOPEN:
+                return f"it cannot be opened, although its folder can be written: see ls -l {shlex.quote(str(path))}"
+    except OSError as problem:
+        return remedy(problem, folder)
+    return remedy(OSError(number, ""), path if number == errno.EACCES and path.exists() else folder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from astica_sync.errors import ConfigError
 from astica_sync.file_owner import make_private_folder, refuse_foreign_file
 from astica_sync.service_address import spelled_address
+from astica_sync.system.error_advice import reason_of, remedy
 
 FILE_NAME = "trusted.json"
 
@@ -81,7 +82,11 @@ def _read(file: Path) -> list[Record]:
             return [_record(one) for one in json.loads(opened.read())]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the list of trusted addresses {file}: {reason_of(error)}", remedy(error, file, writing=False)
+        ) from None
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ConfigError(
             f"cannot read the list of trusted addresses {file}: {error}",
             "Remove it; astica-sync trust then allows each store again.",

@@ -127,6 +127,7 @@ both in one line. [Exit codes](exit-codes.md) has what each kind means to a scri
 AREAS = {
     "": "Settings, the key, databases, being stopped",
     "cli": "The command line",
+    "system": "The system around the program",
     "local": "The store and its backup",
     "remote": "The service",
     "sync": "A push",

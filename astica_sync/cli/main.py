@@ -1,12 +1,10 @@
 """The command ``astica-sync``: its sub-commands, and how each ending becomes a message and an exit code."""
 
 import contextlib
-import errno
 import gc
 import os
-import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import click
@@ -15,8 +13,9 @@ from astica_sync import __version__
 from astica_sync.cli.command_group import LazyCommandGroup, global_flags
 from astica_sync.cli.exit_codes import DONE, ERROR, EXIT_CODES, INTERRUPTED, PIPE_CLOSED, USAGE
 from astica_sync.cli.render.messages import is_plain_terminal, print_error
-from astica_sync.cli.render.text import safe
 from astica_sync.errors import AsticaSyncError
+from astica_sync.system.error_advice import reason_of, remedy
+from astica_sync.system.surroundings import no_temporary_folder
 
 GROUPS = {
     "Start": {
@@ -96,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command line and exits with one of ``EXIT_CODES``."""
     if arguments is None:
         _use_utf8_names()
+    _open_closed_streams()
     _disable_core_dumps()
     gc.set_threshold(*GC_THRESHOLDS)
     code = run(arguments)
@@ -116,6 +116,17 @@ def _use_utf8_names() -> None:
     environment.setdefault("PYTHONIOENCODING", f"{encoding}:backslashreplace")
     with contextlib.suppress(OSError):
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 - the same program
+
+
+def _open_closed_streams() -> None:
+    """Where a standard stream is closed (``>&-``), the next file that is opened would take its number, and what a
+    library writes to the stream would go into that file."""
+    for number in (0, 1, 2):
+        with contextlib.suppress(OSError):
+            try:
+                os.fstat(number)
+            except OSError:
+                os.open(os.devnull, os.O_RDWR)
 
 
 def _flush_output() -> bool:
@@ -157,13 +168,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as ending:
         return ending.exit_code
     except click.UsageError as error:
-        error.show()
+        _show(error.show)
         return USAGE
     except click.ClickException as error:
-        error.show()
+        _show(error.show)
         return ERROR
     except (click.Abort, KeyboardInterrupt):
-        click.echo("\nastica-sync: interrupted; what was done is saved", err=True)
+        _show(lambda: click.echo("\nastica-sync: interrupted; what was done is saved", err=True))
         return INTERRUPTED
     except SystemExit:
         # Where the output is closed, click replaces the streams and ends the program.
@@ -174,25 +185,41 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except AsticaSyncError as error:
         if "--debug" in given:
             raise
-        print_error(error)
+        _show(lambda: print_error(error))
         return error.exit_code
     except Exception as error:
         if "--debug" in given:
             raise
-        print_error(_as_error(error))
+        known = _as_error(error)
+        _show(lambda: print_error(known))
         return ERROR
+
+
+def _show(message: Callable[[], None]) -> None:
+    """Prints a last message. Where standard error cannot be written, the exit code alone tells how the command ended."""
+    with contextlib.suppress(OSError, ValueError):
+        message()
 
 
 def _as_error(error: Exception) -> AsticaSyncError:
     """An exception that no part of the program expected, with what to do about it."""
-    if isinstance(error, PermissionError):
-        path = shlex.quote(safe(str(error.filename or "PATH")))
-        return AsticaSyncError(f"permission denied: {path}", f"Fix the permissions: chmod u+rwX {path}")
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return AsticaSyncError(str(error), "Free some space on that disk, then run the same command again.")
+    if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):
+        return no_temporary_folder(error)
     if isinstance(error, OSError):
+        path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+        where = f"{path}: " if path else ""
+        return AsticaSyncError(f"{where}{reason_of(error)}", remedy(error, path))
+    if isinstance(error, ImportError):
         return AsticaSyncError(
-            str(error), "Check the permissions and the free space there, then run the same command again."
+            f"a part of the program cannot be loaded: {error}",
+            "its files are missing or cannot be read: install it again (pip install --force-reinstall astica-sync)",
+        )
+    if isinstance(error, MemoryError):
+        return AsticaSyncError("memory is used up", "end other programs, or raise the limit (ulimit -v)")
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+        return AsticaSyncError(
+            "a thread cannot be started",
+            "this user may start no more processes or threads: end other programs, or raise the limit (ulimit -u)",
         )
     return AsticaSyncError(
         f"internal error: {type(error).__name__}: {error}",

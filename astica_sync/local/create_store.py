@@ -10,6 +10,7 @@ from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.identity import new_sentinel, read_sentinel, remember_root
 from astica_sync.local.layout import STATE_DIR, Layout
 from astica_sync.local.state_folder import check_state_folder, foreign_owners
+from astica_sync.system.error_advice import remedy
 
 # How far below a new store another store is searched for: class folders and the folders in them.
 _DEPTH = 3
@@ -53,7 +54,7 @@ def create_store(
     except OSError as error:
         raise StoreError(
             f"cannot write {layout.sentinel_file}: {error.strerror}",
-            f"free disk space, or fix the permissions: chmod u+rwx {shlex.quote(str(layout.root))}",
+            remedy(error, layout.root),
         ) from error
     return layout
 
@@ -80,9 +81,11 @@ def check_place(root: Path) -> Layout:
     try:
         layout = Layout(root.resolve(strict=True))
     except OSError as error:
-        raise StoreError(
-            f"no such folder: {root}", "create the folder first, with one folder per class in it"
-        ) from error
+        if isinstance(error, FileNotFoundError):
+            raise StoreError(
+                f"no such folder: {root}", "create the folder first, with one folder per class in it"
+            ) from error
+        raise StoreError(f"{root} cannot be opened: {error.strerror}", remedy(error, root, writing=False)) from error
     if not layout.root.is_dir():
         raise StoreError(f"not a folder: {layout.root}", "a store is a folder with one folder per class in it")
     if not os.access(layout.root, os.R_OK | os.W_OK | os.X_OK):

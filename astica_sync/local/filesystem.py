@@ -25,6 +25,9 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 # linux/fs.h: share the blocks of another file, copy on write (btrfs, XFS, bcachefs, ...).
 _FICLONE = 0x40049409
+# What a file system answers that cannot make the file, or the names in a folder, durable by fsync(2).
+_NO_SYNC = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOTTY))
+_NOT_FOR_FOLDERS = _NO_SYNC | {errno.EBADF, errno.EACCES, errno.EPERM, errno.EISDIR}
 # macOS: fsync() leaves the data in the drive's own cache, this one does not.
 _FULLFSYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
 
@@ -191,7 +194,8 @@ class FileSystem:
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise OSError(errno.EINVAL, "not a regular file", str(path))
-            os.set_blocking(descriptor, True)
+            with contextlib.suppress(OSError):
+                os.set_blocking(descriptor, True)
             return open(descriptor, "rb", buffering=0)
         except BaseException:
             os.close(descriptor)
@@ -318,10 +322,20 @@ class FileSystem:
         self.sync_folder(target.parent)
 
     def sync_folder(self, path: Path) -> None:
-        """Makes the names in a folder durable, for example one that a killed process has just published."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        """Makes the names in a folder durable, for example one that a killed process has just published.
+
+        Where the system cannot do that for folders (some FUSE and network file systems), or this user may not open the
+        folder, its names are as durable as they can be there. A disk that fails is an ``OSError`` as ever.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except PermissionError:
+            return
         try:
             sync(descriptor)
+        except OSError as error:
+            if error.errno not in _NOT_FOR_FOLDERS:
+                raise
         finally:
             os.close(descriptor)
 
@@ -341,10 +355,13 @@ class FileSystem:
             os.close(descriptor)
             self.remove(temp)
 
-    def free_bytes(self, path: AnyPath) -> int:
-        """How many bytes this user can still write to the file system of ``path``."""
-        status = os.statvfs(path)
-        return status.f_bavail * status.f_frsize
+    def free_bytes(self, path: AnyPath) -> int | None:
+        """How many bytes this user can still write to the file system of ``path``; None where that is not known."""
+        try:
+            status = os.statvfs(path)
+        except OSError:
+            return None
+        return status.f_bavail * status.f_frsize if status.f_blocks else None
 
     def _write_temp(self, temp: Path, chunks: Iterable[bytes], mode: int) -> None:
         descriptor = create_private(temp, mode=mode)
@@ -359,6 +376,12 @@ class FileSystem:
             os.close(descriptor)
 
 
+def free_space(files: FileSystem, path: AnyPath) -> str:
+    """The room that is left on the disk of ``path``, for a message."""
+    free = files.free_bytes(path)
+    return "an unknown amount free" if free is None else f"{free / 1e6:.1f} MB free"
+
+
 @contextlib.contextmanager
 def _listed(path: AnyPath) -> Iterator[Iterator[os.DirEntry[str]]]:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -370,11 +393,26 @@ def _listed(path: AnyPath) -> Iterator[Iterator[os.DirEntry[str]]]:
 
 
 def sync(descriptor: int) -> None:
-    """Makes an open file, or the names in an open folder, durable."""
-    if _FULLFSYNC is None:
+    """Makes an open file, or the names in an open folder, durable.
+
+    Raises:
+        OSError: the disk fails, or it is a folder of a file system that does this for files alone.
+    """
+    if _FULLFSYNC is not None:
+        try:
+            fcntl.fcntl(descriptor, _FULLFSYNC)
+            return
+        except OSError as error:
+            # Network disks and FAT know only the usual call.
+            if error.errno not in _NO_SYNC:
+                raise
+    try:
         os.fsync(descriptor)
-    else:
-        fcntl.fcntl(descriptor, _FULLFSYNC)
+    except OSError as error:
+        if error.errno not in _NO_SYNC or stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise
+        # A file system without fsync(2): the call that writes everything is all there is.
+        os.sync()
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -395,9 +433,10 @@ def _copy(source: int, target: int) -> None:
         try:
             while os.copy_file_range(source, target, CHUNK * 64):
                 pass
-        except OSError as error:
-            if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM):
-                raise
+        except OSError:
+            # Many systems know the call and fail with errors of their own (EXDEV, EINVAL, EIO, EBADF, EPERM, EOVERFLOW,
+            # ETXTBSY, ...). If it is the disk that fails, it fails below as well.
+            pass
     # What the kernel has not copied; on some file systems copy_file_range returns 0 and has copied nothing.
     while piece := os.read(source, CHUNK):
         write_all(target, piece)

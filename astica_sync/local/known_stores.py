@@ -17,7 +17,7 @@ from pathlib import Path
 
 from astica_sync.errors import ConfigError
 from astica_sync.file_owner import create_private, foreign_owner, make_private_folder
-from astica_sync.user_state import user_state_folder
+from astica_sync.system.user_state import user_state_folder
 
 _MOST_BYTES = 65_536
 _IDENTITY = re.compile(rb"[0-9a-f]{32}\n")
@@ -39,12 +39,18 @@ class KnownStores:
 
     def seal(self, text: str) -> str:
         """A keyed hash of the text that this user alone can make; "" where no state folder can keep the key."""
-        secret = _identity(user_state_folder())
+        try:
+            secret = _identity(user_state_folder())
+        except ConfigError:
+            return ""
         return hashlib.blake2s(text.encode(), key=secret, person=b"astica").hexdigest()[:32] if secret else ""
 
     def find(self, store_id: str) -> KnownStore | None:
         """The last use of this store by this user."""
-        data = _read(_file_of(store_id))
+        try:
+            data = _read(_file_of(store_id))
+        except ConfigError:
+            return None
         return _parse(data) if data is not None else None
 
     def remember(self, store_id: str, known: KnownStore) -> None:

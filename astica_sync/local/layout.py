@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from astica_sync.errors import NoStore
+from astica_sync.system.error_advice import remedy
 
 STATE_DIR = ".astica-sync"
 SETTINGS_FILE = "astica-sync.toml"
@@ -92,7 +93,9 @@ def find_store(start: Path) -> Layout:
     try:
         here = start.resolve(strict=True)
     except OSError as error:
-        raise NoStore(f"no such folder: {start}", "name a folder that exists") from error
+        if isinstance(error, FileNotFoundError):
+            raise NoStore(f"no such folder: {start}", "name a folder that exists") from error
+        raise NoStore(f"{start} cannot be opened: {error.strerror}", remedy(error, start, writing=False)) from error
     for folder in (here, *here.parents):
         if (folder / STATE_DIR).is_dir():
             return Layout(folder)

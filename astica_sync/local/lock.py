@@ -18,6 +18,7 @@ from astica_sync.errors import StoreBusy, StoreError
 from astica_sync.file_owner import create_private
 from astica_sync.local.filesystem import FileSystem, is_real_folder, write_new
 from astica_sync.local.layout import STATE_DIR, Layout
+from astica_sync.system.error_advice import lock_remedy, reason_of
 
 WATCHER_WAIT_S = 30.0
 SILENT_WAIT_S = 0.5
@@ -60,7 +61,9 @@ def writer_lock(
         hint = "wait for it to end, or stop it; astica-sync pull-status works at the same time"
         raise StoreBusy(f"{layout.root} is locked by {_read_holder(layout)}", hint) from error
     except (OSError, NotImplementedError) as error:
-        raise StoreError(f"cannot lock {layout.lock_file}: {error}", _permissions_hint(layout)) from error
+        raise StoreError(
+            f"cannot lock {layout.lock_file}: {_reason(error)}", lock_remedy(error, layout.state)
+        ) from error
     try:
         _write_holder(layout, now, command)
         yield
@@ -97,7 +100,9 @@ def watcher_lock(layout: Layout) -> Iterator[None]:
             f"{layout.root} is being watched by another process", "run astica-sync watch status to see which"
         ) from error
     except (OSError, NotImplementedError) as error:
-        raise StoreError(f"cannot lock {layout.watch_lock}: {error}", _permissions_hint(layout)) from error
+        raise StoreError(
+            f"cannot lock {layout.watch_lock}: {_reason(error)}", lock_remedy(error, layout.state)
+        ) from error
     try:
         yield
     finally:
@@ -143,8 +148,8 @@ def _file_lock(file: Path) -> FileLock:
     return FileLock(str(file), mode=0o600)
 
 
-def _permissions_hint(layout: Layout) -> str:
-    return f"fix the permissions: chmod u+rwx {shlex.quote(str(layout.state))}"
+def _reason(error: Exception) -> str:
+    return reason_of(error) if isinstance(error, OSError) else str(error)
 
 
 def _wanted_file(layout: Layout) -> Path:

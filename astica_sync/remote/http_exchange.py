@@ -108,9 +108,11 @@ class HttpClient:
         except _AnswerRejected as error:
             return NoAnswer(True, str(error))
         except (httpx.TransportError, httpx.StreamError, OSError) as error:
-            from astica_sync.remote.http_transport import reason_of
+            from astica_sync.remote.http_transport import proxy_variable, reason_of
 
-            return NoAnswer(trace.sent, reason_of(error))
+            variable = proxy_variable(httpx.URL(self.url).host)
+            through = f" (through the proxy that {variable} names)" if variable else ""
+            return NoAnswer(trace.sent, f"{reason_of(error)}{through}")
         finally:
             content.release()
 

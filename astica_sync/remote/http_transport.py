@@ -4,6 +4,8 @@ Loaded with the first request.
 """
 
 import contextlib
+import os
+import ssl
 from collections.abc import Iterator
 from importlib.util import find_spec
 from urllib.request import getproxies, proxy_bypass
@@ -46,13 +48,9 @@ def open_client(url: str, deadline: ThreadDeadline) -> httpx.Client:
     Raises:
         ConfigError: the proxy of the environment cannot be used.
     """
-    try:
-        transport = PoolTransport(httpx.URL(url), deadline)
-    except (ValueError, ImportError, httpx.InvalidURL):
-        raise ConfigError(
-            "the proxy named in the environment cannot be used",
-            "Check HTTPS_PROXY and ALL_PROXY; to go without a proxy: unset HTTPS_PROXY ALL_PROXY",
-        ) from None
+    address = httpx.URL(url)
+    proxy = _proxy_for(address.host)
+    transport = PoolTransport(proxy, _certificates() if address.scheme == "https" else None, deadline)
     return httpx.Client(
         transport=transport,
         trust_env=False,
@@ -75,10 +73,11 @@ def reason_of(error: Exception) -> str:
 class PoolTransport(httpx.BaseTransport):
     """An ``httpcore.ConnectionPool`` for httpx. httpx's own transport does not accept a network backend."""
 
-    def __init__(self, url: httpx.URL, deadline: ThreadDeadline) -> None:
-        proxy = _proxy_for(url.host)
+    def __init__(
+        self, proxy: httpx.Proxy | None, certificates: ssl.SSLContext | None, deadline: ThreadDeadline
+    ) -> None:
         self._pool = httpcore.ConnectionPool(
-            ssl_context=httpx.create_ssl_context() if url.scheme == "https" else None,
+            ssl_context=certificates,
             proxy=None if proxy is None else httpcore.Proxy(_core_url(proxy.url), proxy.raw_auth, proxy.headers.raw),
             max_connections=CONNECTIONS,
             max_keepalive_connections=CONNECTIONS,
@@ -134,14 +133,61 @@ def _core_url(url: httpx.URL) -> httpcore.URL:
     return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
 
 
+def _certificates() -> ssl.SSLContext:
+    """The certificates to trust.
+
+    Raises:
+        ConfigError: those that the environment names cannot be used.
+    """
+    try:
+        return httpx.create_ssl_context()
+    except (OSError, ValueError) as error:
+        given = next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), "")
+        if not given:
+            raise ConfigError(
+                f"the certificates to trust cannot be loaded: {error}",
+                "install them again: pip install --force-reinstall certifi",
+            ) from None
+        raise ConfigError(
+            f"{given} names {os.environ[given]}, which has no certificate: {error}",
+            f"set it to a file in PEM format, or: unset {given}",
+        ) from None
+
+
+def proxy_variable(host: str) -> str:
+    """The variable of the environment that names the proxy by which a host is reached; "" without one."""
+    if is_this_machine(host) or proxy_bypass(host):
+        return ""
+    names = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+    return next((name for name in names if os.environ.get(name, "").strip()), "")
+
+
 def _proxy_for(host: str) -> httpx.Proxy | None:
+    """
+    Raises:
+        ConfigError: the proxy of the environment cannot be used; the message names the variable.
+    """
     if is_this_machine(host) or proxy_bypass(host):
         return None
     proxies = getproxies()
     address = proxies.get("https") or proxies.get("all")
     if not address:
         return None
-    proxy = httpx.Proxy(address if "://" in address else f"http://{address}")
-    if proxy.url.scheme.startswith("socks") and find_spec("socksio") is None:
-        raise ValueError("a SOCKS proxy needs the package socksio")
+    variable = proxy_variable(host)
+    try:
+        proxy = httpx.Proxy(address if "://" in address else f"http://{address}")
+        port = proxy.url.port
+        reason = "it names no host" if not proxy.url.host else "its port is not between 1 and 65535"
+        if not proxy.url.host or (port is not None and not 0 < port < 65536):
+            raise ValueError(reason)
+        if proxy.url.scheme.startswith("socks") and find_spec("socksio") is None:
+            raise ValueError("a SOCKS proxy needs the package socksio: pip install socksio")
+    except (ValueError, ImportError, httpx.InvalidURL) as error:
+        # The address may have a password in it, which the library's own words repeat.
+        reason = str(error) if type(error) is ValueError and address not in str(error) else "it is no address"
+        reason = reason if "@" not in reason else "it is no address"
+        raise ConfigError(
+            f"the proxy that {variable or 'the system'} names cannot be used: {reason}",
+            f"write it as http://HOST:PORT; to go without a proxy: unset {variable or 'HTTPS_PROXY ALL_PROXY'}",
+        ) from None
     return proxy

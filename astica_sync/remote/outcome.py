@@ -195,6 +195,17 @@ def _from_no_answer(answer: NoAnswer, host: str, key: Secret) -> RemoteError:
     reason = printable(answer.reason, key)
     if answer.sent:
         return OutcomeUnknown(f"no complete answer from {host}: {reason}", CHECKED_NEXT)
+    if "certificate" in answer.reason.lower():
+        return Unreachable(
+            f"{host} cannot be reached: {reason}",
+            "Nothing was sent. Check the clock with date; where a proxy opens connections, set SSL_CERT_FILE to its "
+            "certificate.",
+        )
+    if "(through the proxy" in answer.reason:
+        return Unreachable(
+            f"{host} cannot be reached: {reason}",
+            "Nothing was sent. Check that the proxy runs and allows this host, or name the host in NO_PROXY.",
+        )
     return Unreachable(
         f"{host} cannot be reached: {reason}",
         "Nothing was sent. Check the network and the address (settings train_url and detect_url).",

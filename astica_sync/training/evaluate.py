@@ -6,11 +6,11 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from shlex import quote
 
 from astica_sync.core.model import fold_title
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.db.detections import hash_bytes
+from astica_sync.system.error_advice import remedy
 from astica_sync.training.detect import DetectionResult, Detector, ImageInput, VersionRefused, list_images
 from astica_sync.training.metrics import (
     NO_ANSWER,
@@ -134,7 +134,7 @@ def find_held_out(folder: Path) -> tuple[list[HeldOutImage], list[str]]:
                 images.append(HeldOutImage(below.as_posix(), path, title, hash_bytes(path.read_bytes())))
             except OSError as error:
                 raise AsticaSyncError(
-                    f"{path} cannot be read: {error.strerror}", f"Fix the permissions: chmod u+r {quote(str(path))}"
+                    f"{path} cannot be read: {error.strerror}", remedy(error, path, writing=False)
                 ) from error
     if not images:
         raise AsticaSyncError(

@@ -17,6 +17,7 @@ from astica_sync.errors import AsticaSyncError, StoreError
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.move_file import NotMoved, move_file
 from astica_sync.local.target_folder import check_target_folder, read_own_file
+from astica_sync.system.error_advice import remedy
 
 SPLIT_FILE = ".astica-split.json"
 
@@ -125,7 +126,8 @@ def make_split(
     except OSError as error:
         raise StoreError(
             f"{error.filename or split.to} cannot be moved: {error.strerror}",
-            "Fix the cause, then run the same command again; it continues where it stopped.",
+            f"{remedy(error, error.filename or split.to)}; then run the same command again, which continues where it "
+            "stopped",
         ) from error
     if problems:
         more = f" (and {len(problems) - 1:,} more)" if len(problems) > 1 else ""

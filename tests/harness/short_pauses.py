@@ -4,6 +4,7 @@ Run as a program (``python -m tests.harness.short_pauses push``) it is ``astica-
 """
 
 import importlib
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -45,4 +46,6 @@ if __name__ == "__main__":
     from astica_sync.cli.main import main
 
     shorten()
+    # Tests that read the system calls of a command begin here, see ``system_calls``.
+    os.path.exists("a-command-begins-here")
     main()

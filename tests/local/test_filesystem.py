@@ -1,12 +1,13 @@
 import contextlib
 import errno
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from astica_sync.local import filesystem as filesystem_module
-from astica_sync.local.filesystem import CHUNK, FileSystem, Kind, kind_of, temp_name
+from astica_sync.local.filesystem import CHUNK, FileSystem, Kind, free_space, kind_of, temp_name
 
 
 @pytest.fixture
@@ -193,6 +194,7 @@ def test_a_copy_that_fails_leaves_nothing(
         raise OSError(trouble, os.strerror(trouble))
 
     monkeypatch.setattr(os, "copy_file_range", fail)
+    monkeypatch.setattr(filesystem_module, "write_all", fail)
     source = tmp_path / "source"
     source.write_bytes(b"bytes")
     with pytest.raises(OSError, match=os.strerror(trouble)):
@@ -227,4 +229,51 @@ def test_the_file_system_reports_its_time_and_its_space(tmp_path: Path, fs: File
     (tmp_path / "file").write_text("")
     assert before <= (tmp_path / "file").stat().st_mtime_ns <= fs.time_ns(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
-    assert fs.free_bytes(tmp_path) >= 0
+    assert (fs.free_bytes(tmp_path) or 0) >= 0
+
+
+def _failing(call: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, call, fail)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES])
+def test_a_folder_that_cannot_be_synced_is_as_durable_as_it_can_be(
+    tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _failing("fsync", number, monkeypatch)
+    FileSystem().sync_folder(tmp_path)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT])
+def test_a_folder_whose_disk_fails_is_an_error(tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    _failing("fsync", number, monkeypatch)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        FileSystem().sync_folder(tmp_path)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_without_fsync_everything_is_written(tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[bool] = []
+    _failing("fsync", number, monkeypatch)
+    monkeypatch.setattr(os, "sync", lambda: synced.append(True))
+    FileSystem().write_synced(tmp_path / "file", [b"x"])
+    assert synced == [True]
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EBADF, errno.EOVERFLOW, errno.ETXTBSY, errno.EACCES, errno.ENOSYS])
+def test_a_copy_that_the_kernel_refuses_is_made_by_this_process(
+    tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _failing("copy_file_range", number, monkeypatch)
+    (tmp_path / "source").write_bytes(b"x" * 3_000_000)
+    FileSystem().copy_synced(tmp_path / "source", tmp_path / "target")
+    assert (tmp_path / "target").read_bytes() == b"x" * 3_000_000
+
+
+def test_free_space_that_no_call_tells_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert re.fullmatch(r"[\d.]+ MB free", free_space(FileSystem(), tmp_path))
+    _failing("statvfs", errno.ENOSYS, monkeypatch)
+    assert free_space(FileSystem(), tmp_path) == "an unknown amount free"

@@ -193,7 +193,7 @@ def test_an_ignore_file_without_permission_stops_the_run(tmp_path: Path, monkeyp
     monkeypatch.setattr(FileSystem, "read_small", refuse)
     with pytest.raises(StoreError, match="Permission denied") as caught:
         Ignore.load(tmp_path)
-    assert "chmod u+r" in caught.value.hint
+    assert "chmod -R u+rX" in caught.value.hint
 
 
 @pytest.mark.parametrize("rule", ["*a" * 30 + "b", "**/a/" * 30, "x*" * 5, "dir/" + "*?" * 12])

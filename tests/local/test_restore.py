@@ -272,7 +272,9 @@ def test_a_name_the_target_cannot_hold_is_a_problem_and_a_full_disk_ends_it(kept
     kept.backup.add_samples([("Can", f"Can/{'x' * 300}", content)], at=0)
     report = kept.restore()
     assert report.written == 1
-    assert [problem.reason for problem in report.problems] == ["cannot be written: File name too long"]
+    assert [problem.reason for problem in report.problems] == [
+        "cannot be written: File name too long; the name is too long for this file system: rename it"
+    ]
 
     class Full(FileSystem):
         def copy_synced(self, source: str | Path, temp: Path, mode: int | None = None) -> None:

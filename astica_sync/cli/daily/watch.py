@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shlex
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +23,7 @@ from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.filesystem import write_new
 from astica_sync.local.layout import SETTINGS_FILE, Layout
+from astica_sync.system.error_advice import remedy
 
 if TYPE_CHECKING:
     from astica_sync.cli.render.watch_output import WatchOutput
@@ -377,7 +377,7 @@ def pause(store: Path | None) -> int:
     except OSError as error:
         raise AsticaSyncError(
             f"cannot write {layout.watch_paused}: {error.strerror}",
-            f"Fix the permissions: chmod u+rwx {shlex.quote(str(layout.state))}",
+            remedy(error, layout.state),
         ) from None
     click.echo("Paused: the watcher sends nothing. To resume: astica-sync watch resume")
     return 0

@@ -16,6 +16,7 @@ from astica_sync.config import KEY_FILE_VARIABLE, KEY_VARIABLE
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.layout import Layout
 from astica_sync.local.target_folder import write_user_file
+from astica_sync.system.error_advice import remedy
 
 _UNIT = """\
 [Unit]
@@ -92,7 +93,7 @@ def install(store: Path | None) -> int:
     except OSError as error:
         raise AsticaSyncError(
             f"cannot write {file}: {error.strerror}",
-            f"Fix the permissions: chmod u+rwx {shlex.quote(str(file.parent))}",
+            remedy(error, file),
         ) from None
     click.echo(text)
     click.echo(f"Written to {safe(str(file))}. To start the service now and at every login:")

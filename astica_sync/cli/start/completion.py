@@ -9,6 +9,7 @@ import click
 from astica_sync.cli.render.text import safe
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.target_folder import write_user_file
+from astica_sync.system.error_advice import remedy
 
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_ASTICA_SYNC_COMPLETE"
@@ -99,5 +100,5 @@ def _write(file: Path, text: str) -> None:
 def _cannot(file: Path, error: OSError) -> AsticaSyncError:
     return AsticaSyncError(
         f"cannot write {file}: {error.strerror}",
-        "Fix the permissions, or load the script yourself: astica-sync completion prints it.",
+        f"{remedy(error, file)}. Or load the script yourself: astica-sync completion prints it.",
     )

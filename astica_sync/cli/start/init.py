@@ -24,6 +24,7 @@ from astica_sync.local.identity import read_sentinel
 from astica_sync.local.layout import Layout
 from astica_sync.local.state_folder import check_state_folder, foreign_owners
 from astica_sync.open_session import trust_file
+from astica_sync.system.surroundings import current_folder
 from astica_sync.trusted_addresses import owners_of, trust_address, trust_owner
 
 INTENT = "creating.json"
@@ -72,7 +73,7 @@ def init(
         raise click.UsageError(MODEL_OR_CREATE)
     if title is not None and not all(text and text.strip() for text in (title, kind, purpose)):
         raise click.UsageError("--create needs a title and --purpose.")
-    layout = check_place(store or Path.cwd())
+    layout = check_place(store or current_folder())
     if layout.state.exists():
         check_state_folder(layout, owners_of(trust_file(), layout.root))
     again = model_id is None and title is None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from astica_sync.errors import StoreError
+from astica_sync.system.surroundings import current_folder
 
 if TYPE_CHECKING:
     from astica_sync.local.backup.backup import Backup
@@ -52,7 +53,7 @@ def find_paths(backup: "Backup", root: Path, names: Sequence[str]) -> set[str]:
 
 def _meanings(name: str, root: Path) -> list[str]:
     """What a name may be as a path in the store: seen from the current folder first."""
-    path = Path.cwd() / name
+    path = current_folder() / name
     inside = path.parent.resolve() / path.name
     meanings = [inside.relative_to(root).as_posix()] if inside.is_relative_to(root) else []
     return [*meanings, os.path.normpath(name)]

@@ -5,7 +5,6 @@ The order is always: object, its line in the catalog, the mark (by the caller), 
 
 import contextlib
 import itertools
-import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from astica_sync.errors import SourceChanged, StoreError
 from astica_sync.local.backup.catalog import CONTENT, Catalog, Entry
 from astica_sync.local.backup.object_store import Hasher, ObjectStore
 from astica_sync.local.filesystem import FileSystem, Kind, kind_of
+from astica_sync.system.error_advice import remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Backup(ObjectStore):
         except OSError as error:
             raise StoreError(
                 f"the catalog of the backup cannot be read: {error.strerror}",
-                f"fix the permissions (chmod -R u+rwX {shlex.quote(str(self.root))}) or check the disk",
+                remedy(error, self.root, writing=False),
             ) from error
 
     def entries_of(self, contents: Collection[str]) -> dict[str, list[Entry]]:
@@ -94,7 +94,7 @@ class Backup(ObjectStore):
             except OSError as error:
                 raise StoreError(
                     f"{path} of the backup cannot be read: {error.strerror}",
-                    f"fix the permissions: chmod u+r {shlex.quote(str(path))}",
+                    remedy(error, path, writing=False),
                 ) from error
         return contents
 

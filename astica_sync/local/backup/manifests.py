@@ -5,7 +5,6 @@ trained on is known as long as the backup exists.
 """
 
 import itertools
-import shlex
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import CONTENT, Entry, entry_of
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.jsonl import format_line, parse_line, read_lines
+from astica_sync.system.error_advice import remedy
 
 FOLDER = "snapshots"
 SHORTEST = 6
@@ -57,9 +57,7 @@ class Manifests:
             for folder in (self._backup.root, self._backup.root.parent):
                 self._files.sync_folder(folder)
         except OSError as error:
-            raise StoreError(
-                f"the snapshot cannot be written: {error.strerror}", "free disk space, then try again"
-            ) from error
+            raise StoreError(f"the snapshot {path} cannot be written: {error.strerror}", remedy(error, path)) from error
         self.check(snapshot)
         return snapshot
 
@@ -139,7 +137,7 @@ class Manifests:
         except OSError as error:
             raise StoreError(
                 f"the snapshots cannot be listed: {error.strerror}",
-                f"fix the permissions: chmod u+rx {shlex.quote(str(self.folder))}",
+                remedy(error, self.folder, writing=False),
             ) from error
         return [name for _, name in sorted(manifests)]
 

@@ -6,7 +6,6 @@ docs/backup-format.md; every image can be restored with ``cp``, without this pro
 
 import contextlib
 import errno
-import shlex
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,8 +16,9 @@ import xxhash
 
 from astica_sync.errors import BackupDamaged, Collision, SourceChanged, StorageFull, StoreError, Unworkable
 from astica_sync.local.backup.catalog import CONTENT
-from astica_sync.local.filesystem import TEMP_PREFIX, FileSystem, Kind, kind_of, temp_name
+from astica_sync.local.filesystem import TEMP_PREFIX, FileSystem, Kind, free_space, kind_of, temp_name
 from astica_sync.local.image.format import HEAD_BYTES, sniff
+from astica_sync.system.error_advice import remedy
 
 _EXTENSIONS = {"jpeg": "jpg", "png": "png", None: "bin"}
 
@@ -322,7 +322,7 @@ class ObjectStore:
         except OSError as error:
             raise StoreError(
                 f"{folder} of the backup cannot be read: {error.strerror}",
-                f"fix the permissions (chmod u+rx {shlex.quote(str(folder))}) or check the disk",
+                remedy(error, folder, writing=False),
             ) from error
 
     def _hash(self, path: Path) -> str:
@@ -354,14 +354,13 @@ class ObjectStore:
 
     def _fail(self, error: OSError) -> NoReturn:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            free = self._files.free_bytes(self.root.parent)
             raise StorageFull(
-                f"the disk of the backup is full: {free / 1e6:.1f} MB free in {self.root}",
-                "free disk space, then run the command again; nothing was uploaded without a backup",
+                f"the disk of the backup is full: {free_space(self._files, self.root.parent)} in {self.root}",
+                f"{remedy(error, self.root)}; then run the command again: nothing was uploaded without a backup",
             ) from error
         raise Unworkable(
-            f"the backup cannot be written: {error.strerror}",
-            f"fix the permissions (chmod -R u+rwX {shlex.quote(str(self.root))}) or check the disk",
+            f"the backup {self.root} cannot be written: {error.strerror}",
+            remedy(error, self.root),
         ) from error
 
 
@@ -387,5 +386,5 @@ def _changed(source: Path) -> SourceChanged:
 def _unreadable(source: Path, error: OSError) -> SourceChanged:
     return SourceChanged(
         f"{source} cannot be read: {error.strerror}",
-        f"fix the permissions (chmod u+r {shlex.quote(str(source))}), then run the command again",
+        remedy(error, source, writing=False),
     )

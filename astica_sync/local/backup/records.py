@@ -4,7 +4,6 @@ Append-only files of JSON lines, readable without this program. A line without t
 out of bounds, which an earlier version of the program stored, are bounded.
 """
 
-import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from astica_sync.errors import BackupDamaged, StoreError
 from astica_sync.local.backup.catalog import CONTENT
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.jsonl import append_jsonl, read_jsonl
+from astica_sync.system.error_advice import remedy
 
 if TYPE_CHECKING:
     from astica_sync.core.versions.version import Version
@@ -140,7 +140,7 @@ class Records:
         except OSError as error:
             raise BackupDamaged(
                 f"{path} cannot be read: {error.strerror}",
-                f"fix the permissions: chmod u+r {shlex.quote(str(path))}",
+                remedy(error, path, writing=False),
             ) from error
 
     def _append(self, name: str, entries: list[dict[str, Any]]) -> None:
@@ -155,7 +155,7 @@ class Records:
         except OSError as error:
             raise StoreError(
                 f"{path} cannot be written: {error.strerror}",
-                f"free disk space, or fix the permissions: chmod u+rw {shlex.quote(str(path))}",
+                remedy(error, path),
             ) from error
 
 

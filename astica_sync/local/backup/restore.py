@@ -19,10 +19,11 @@ from astica_sync.core.model import Problem
 from astica_sync.errors import StorageFull, StoreError
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import Entry
-from astica_sync.local.filesystem import FileSystem, Kind, kind_of, temp_name
+from astica_sync.local.filesystem import FileSystem, Kind, free_space, kind_of, temp_name
 from astica_sync.local.image.format import HEAD_BYTES, sniff
 from astica_sync.local.layout import STATE_DIR
 from astica_sync.local.target_folder import check_target_folder
+from astica_sync.system.error_advice import remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +156,10 @@ def _restore_file(backup: Backup, root: Path, entry: Entry, files: FileSystem, m
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFull(
-                f"the disk is full: {files.free_bytes(root) / 1e6:.1f} MB free in {root}",
-                "free disk space, then run the command again, which continues where it stopped",
+                f"the disk is full: {free_space(files, root)} in {root}",
+                f"{remedy(error, root)}; then run the command again, which continues where it stopped",
             ) from error
-        raise _NotRestored(f"cannot be written: {error.strerror}") from error
+        raise _NotRestored(f"cannot be written: {error.strerror}; {remedy(error, target)}") from error
     return True
 
 

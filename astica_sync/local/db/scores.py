@@ -1,6 +1,5 @@
 """The scores of versions on held-out images: one line of JSON per evaluation. Its loss affects nothing else."""
 
-import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from astica_sync.core.versions.version import Version
 from astica_sync.errors import StoreError
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.jsonl import append_jsonl, read_jsonl
+from astica_sync.system.error_advice import remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,5 +83,5 @@ def add_score(path: Path, score: Score, files: FileSystem) -> None:
     except OSError as error:
         raise StoreError(
             f"{path} cannot be written: {error.strerror}",
-            f"free disk space, or fix the permissions: chmod u+rw {shlex.quote(str(path))}",
+            remedy(error, path),
         ) from error

@@ -17,7 +17,7 @@ _BAD_TITLE = (
     " rename the folder"
 )
 _REASONS = {
-    None: "its type cannot be read; fix the permissions (chmod u+rx on its folder) or check the disk",
+    None: "its type cannot be read; look at it with ls -l, which names the cause",
     Kind.SYMLINK: "symbolic link, not followed; replace it by the file itself, or list it in .astica-ignore",
     Kind.OTHER: "not a regular file; remove it, or list it in .astica-ignore",
     Kind.FILE: "not in a class folder; move it into one, or list it in .astica-ignore",

@@ -40,7 +40,7 @@ def unreadable_reason(error: OSError) -> str:
         return f"cannot be read: {error.strerror}; mount the network file system again"
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return f"cannot be read: {error.strerror}; close other programs, or raise the limit with ulimit -n"
-    return f"cannot be read: {error.strerror}; check the permissions (chmod u+r) and the disk"
+    return f"cannot be read: {error.strerror}; look at dmesg, as the system gives no better reason"
 
 
 def hash_file(files: FileSystem, path: AnyPath) -> FileHash:

@@ -14,6 +14,7 @@ from astica_sync.errors import StoreError
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.layout import IGNORE_FILE
 from astica_sync.local.scan.litter import is_litter, litter_digest
+from astica_sync.system.error_advice import remedy
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -176,6 +177,4 @@ def _cannot_read(path: Path, error: OSError) -> StoreError:
         )
     if error.errno == errno.EINVAL:
         return StoreError(f"cannot read {path}: {error.strerror}", "replace it by a text file, or move it away")
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return StoreError(f"cannot read {path}: {error.strerror}", f"fix the permissions: chmod u+r {name}")
-    return StoreError(f"cannot read {path}: {error.strerror}", "check the disk, then run the command again")
+    return StoreError(f"cannot read {path}: {error.strerror}", remedy(error, path, writing=False))

@@ -1,0 +1,98 @@
+"""What to do about an error of the operating system: one sentence for each kind, which names the limit or the command.
+
+Every message about a file that could not be read or written takes its advice from here, so that a full disk, missing
+permissions, a read-only mount, a limit of this process and a broken disk are never explained by the same sentence.
+"""
+
+import errno
+import os
+import shlex
+from pathlib import Path
+
+_NO_LOCKS = (
+    "the file system there cannot lock files, by which two commands are kept apart: mount it with locks (NFS: with "
+    "lockd, or -o local_lock=all on one machine; Lustre: -o flock), or keep the folder on a local disk"
+)
+_GONE = "the disk is gone or does not answer: mount it again, then run the command again"
+_FULL = "free disk space: df -h {path} (and df -i {path}) shows what is left"
+
+_REMEDIES: dict[int, str] = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: "your quota on this disk is used up: remove files there, or get a larger one (quota -s)",
+    errno.EROFS: "the disk is mounted read-only: mount -o remount,rw, or see dmesg for the reason",
+    errno.EIO: "the disk or the connection to it fails: see dmesg, and copy what can be read to another disk",
+    errno.EMFILE: "this process may open too few files: raise the limit with ulimit -n 1024",
+    errno.ENFILE: "the whole system has too many open files: end other programs, or raise fs.file-max",
+    errno.EAGAIN: "this user may start no more processes or threads: end some, or raise the limit (ulimit -u)",
+    errno.ENOMEM: "memory is used up: end other programs, or raise the limit (ulimit -v)",
+    errno.ENAMETOOLONG: "the name is too long for this file system: rename it",
+    errno.EFBIG: "the file is larger than allowed there: raise ulimit -f, or use another file system than FAT",
+    errno.ENOLCK: _NO_LOCKS,
+    errno.ELOOP: "a symbolic link is in the way, and none is followed: put the real folder or file in its place",
+    errno.ENOTDIR: "a part of the path is a file and not a folder: ls -ld {path}",
+    errno.EISDIR: "a folder has the name of a file: ls -ld {path}",
+    errno.ENOENT: "the file or a folder above it is gone: check that the disk is mounted, then run the command again",
+    errno.EEXIST: "something of that name is in the way: ls -ld {path}",
+    errno.EBUSY: "another program uses it: end that program, then run the command again",
+    errno.ETXTBSY: "another program runs from this file: end it, then run the command again",
+    errno.EMLINK: "the file has a second name (a hard link), or too many: copy it, and put the copy in its place",
+    errno.EXDEV: "the two folders are on different disks: choose one on the same disk",
+    errno.EILSEQ: "the file system there cannot store this name: rename it, or use a file system that stores UTF-8",
+    errno.EINTR: "a signal interrupted it: run the command again",
+    errno.EINVAL: "the file system there refuses this: keep the folder on another one (findmnt -T {path})",
+    errno.ENOSYS: "this system lacks that call, or a sandbox around the program forbids it: allow it there",
+    errno.EOPNOTSUPP: "the file system there lacks this operation: keep the folder on another one (findmnt -T {path})",
+    **dict.fromkeys((errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO), _GONE),
+    **dict.fromkeys((errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ECONNABORTED), _GONE),
+}
+
+
+def remedy(error: OSError, path: str | os.PathLike[str], *, writing: bool = True) -> str:
+    """The advice for an error at ``path``; "" where the system names no file. ``writing`` is whether something was to be
+    written there."""
+    if not os.fspath(path) and error.errno in (errno.EACCES, errno.EPERM, None):
+        return (
+            "a sandbox around the program (seccomp, AppArmor, SELinux) may forbid it: --debug shows which call it was"
+        )
+    path = path or "."
+    shown = shlex.quote(os.fspath(path))
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return _about_permissions(Path(path), writing)
+    known = _REMEDIES.get(error.errno or 0)
+    if known is None:
+        return f"the system gives no better reason: see ls -ld {shown}, df -h {shown} and dmesg"
+    return known.format(path=shown)
+
+
+def lock_remedy(error: Exception, path: str | os.PathLike[str]) -> str:
+    """The advice where a file cannot be locked."""
+    lacking = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+    if not isinstance(error, OSError) or error.errno in lacking:
+        return _NO_LOCKS
+    return remedy(error, path)
+
+
+def reason_of(error: OSError) -> str:
+    """What the system says, without its number."""
+    return error.strerror or str(error) or type(error).__name__
+
+
+def _about_permissions(path: Path, writing: bool) -> str:
+    place, owner = _existing(path)
+    shown = shlex.quote(str(place))
+    if owner is not None and owner != os.geteuid() and os.geteuid() != 0:
+        return f"it belongs to user id {owner}: run the command as that user, or let them change it (ls -ld {shown})"
+    command = f"fix the permissions: chmod -R u+{'rw' if writing else 'r'}X {shown}"
+    if os.geteuid() == 0:
+        return f"{command}; where root may not either, the mount or a sandbox forbids it (lsattr -d {shown})"
+    return command
+
+
+def _existing(path: Path) -> tuple[Path, int | None]:
+    """The path, or the nearest folder above it that can be looked at, and its owner."""
+    for place in (path, *path.parents):
+        try:
+            return place, place.lstat().st_uid
+        except OSError:
+            continue
+    return path, None

@@ -1,0 +1,196 @@
+"""What a command needs of the system around it is checked before anything is sent, and named in the message."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from astica_sync.sandbox.embedded import RunningSandbox
+from astica_sync.system.surroundings import FEWEST_FILES, check_certificates, no_temporary_folder, odd_clock
+from tests.harness.mount_namespace import Ground
+from tests.harness.shell import Ran, Shell, in_store, on_service
+
+
+def run_in(shell: Shell, script: str, *arguments: str | Path, under: Sequence[str] = (), **changes: str | None) -> Ran:
+    """Runs a shell script in which ``$@`` is the command. ``changes`` are those of the environment, None to unset."""
+    environ = {**os.environ, **shell.environ, **changes}
+    command = [*under, "sh", "-c", script, "sh", sys.executable, "-P", "-m", "astica_sync", *map(str, arguments)]
+    done = subprocess.run(
+        command,
+        env={name: value for name, value in environ.items() if value is not None},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=120,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    assert "internal error" not in done.stderr
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def refused(ran: Ran, box: RunningSandbox, *words: str) -> None:
+    assert ran.code == 1, ran.err
+    for word in words:
+        assert word in ran.err, ran.err
+    assert box.log == []
+
+
+@pytest.mark.parametrize("command", [("pull-status",), ("init", "--model", "1"), ("push",), ("models",)])
+def test_a_current_folder_that_was_deleted(shell: Shell, sandbox: RunningSandbox, command: tuple[str, ...]) -> None:
+    gone = shell.home / "gone"
+    ran = run_in(shell, f'mkdir {gone} && cd {gone} && rmdir {gone} && "$@"', *command)
+    if command == ("models",):
+        assert ran.code == 0, ran.err
+    else:
+        refused(ran, sandbox, "the current folder was deleted", "--store DIR")
+
+
+def test_a_store_is_named_where_the_current_folder_was_deleted(
+    shell: Shell, sandbox: RunningSandbox, store: Path
+) -> None:
+    gone = shell.home / "gone"
+    ran = run_in(shell, f'mkdir {gone} && cd {gone} && rmdir {gone} && "$@"', "push", "--store", store)
+    assert ran.code == 0, ran.err
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_change_no_file_and_no_outcome(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, closed: str
+) -> None:
+    ran = run_in(shell, f'"$@" {closed}', "push", "--store", store)
+    assert ran.code == 0, ran.err
+    assert on_service(sandbox, model_id) == in_store(store)
+    assert shell("backup", "verify", "--store", store).code == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"XDG_STATE_HOME": "/dev/null/state"}, ("/dev/null/state", "(by XDG_STATE_HOME)", "a file and not a folder")),
+        ({"XDG_STATE_HOME": "/proc/state"}, ("/proc/state", "cannot be written", "XDG_STATE_HOME to another")),
+        ({"XDG_STATE_HOME": None, "HOME": "/dev/null"}, ("/dev/null/.local", "(by HOME)", "set XDG_STATE_HOME")),
+        (
+            {"XDG_STATE_HOME": None, "XDG_CONFIG_HOME": None, "HOME": "relative"},
+            ("HOME is 'relative'", "set HOME to a folder"),
+        ),
+        ({"SSL_CERT_FILE": "/dev/null/ca.pem"}, ("SSL_CERT_FILE names /dev/null/ca.pem", "unset SSL_CERT_FILE")),
+        ({"SSL_CERT_DIR": "/dev/null"}, ("SSL_CERT_DIR names /dev/null", "the folder of the certificates")),
+        ({"ASTICA_TRAIN_URL": "https://a.invalid", "SSL_CERT_FILE": __file__}, ("has no certificate", "PEM")),
+        ({"XDG_CONFIG_HOME": "/dev/null"}, ("cannot read the settings file /dev/null/astica-sync/config.toml",)),
+    ],
+    ids=str,
+)
+def test_folders_and_certificates_of_the_environment(
+    shell: Shell, sandbox: RunningSandbox, changes: dict[str, str | None], words: tuple[str, ...]
+) -> None:
+    refused(run_in(shell, '"$@"', "models", **changes), sandbox, *words)
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("ftp://proxy.invalid", "is no address"),
+        ("http://[::1", "is no address"),
+        ("http://", "names no host"),
+        ("http://proxy.invalid:99999", "its port is not between 1 and 65535"),
+        ("http://user:secret@proxy.invalid:x", "is no address"),
+        ("socks5://proxy.invalid", "needs the package socksio"),
+    ],
+)
+def test_a_proxy_that_is_none(shell: Shell, sandbox: RunningSandbox, name: str, value: str, words: str) -> None:
+    ran = run_in(shell, '"$@"', "models", **{"ASTICA_TRAIN_URL": "https://a.invalid", name: value})
+    refused(ran, sandbox, f"the proxy that {name} names cannot be used", words, f"unset {name}")
+    assert "secret" not in ran.err
+
+
+def test_a_proxy_that_does_not_answer_is_named(shell: Shell, sandbox: RunningSandbox) -> None:
+    changes = {"ASTICA_TRAIN_URL": "https://a.invalid", "HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}
+    refused(run_in(shell, '"$@"', "models", **changes), sandbox, "through the proxy that HTTPS_PROXY names", "NO_PROXY")
+
+
+@pytest.mark.parametrize("files", [12, 20, 30])
+def test_few_open_files_are_named_before_anything_is_sent(
+    shell: Shell, sandbox: RunningSandbox, store: Path, files: int
+) -> None:
+    sandbox.clear_log()
+    refused(run_in(shell, f'ulimit -n {files}; "$@"', "push", "--store", store), sandbox, f"may open {files} files")
+
+
+def test_so_many_open_files_are_enough(shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int) -> None:
+    ran = run_in(shell, f'ulimit -n {FEWEST_FILES}; "$@"', "push", "--store", store)
+    assert ran.code == 0, ran.err
+    assert on_service(sandbox, model_id) == in_store(store)
+
+
+def test_a_soft_limit_of_open_files_is_raised(shell: Shell, sandbox: RunningSandbox, store: Path) -> None:
+    assert run_in(shell, 'ulimit -Sn 20; "$@"', "push", "--store", store).code == 0
+
+
+def test_no_home_and_no_entry_for_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    from astica_sync.errors import ConfigError
+    from astica_sync.system import user_state
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    with pytest.raises(ConfigError, match="HOME is not set, and user id 4000000 has no entry in /etc/passwd") as caught:
+        user_state.user_state_folder()
+    assert "XDG_STATE_HOME" in caught.value.hint
+
+
+@pytest.mark.parametrize(("now", "year"), [(0.0, "1970"), (4_102_444_800.0, "2100"), (1e18, "0"), (-1e18, "0")])
+def test_an_odd_clock_is_named(now: float, year: str) -> None:
+    assert f"the year is {year}" in odd_clock(now)
+    assert "timedatectl" in odd_clock(now)
+    assert odd_clock(1_764_000_000.0) == ""
+
+
+def test_no_folder_for_temporary_files(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", "/dev/null")
+    error = no_temporary_folder(FileNotFoundError(2, "No usable temporary directory found"))
+    assert "TMPDIR is /dev/null" in str(error)
+    assert "set TMPDIR" in error.hint
+
+
+def test_certificates_that_are_there_are_accepted(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("")
+    check_certificates({"SSL_CERT_FILE": str(tmp_path / "ca.pem"), "SSL_CERT_DIR": str(tmp_path)})
+
+
+@pytest.mark.parametrize("mode", [0o444, 0o644, 0o666])
+def test_a_secret_on_a_read_only_mount_is_accepted_whatever_its_mode(
+    shell: Shell, sandbox: RunningSandbox, mode: int
+) -> None:
+    ground = Ground()
+    try:
+        secrets = shell.home / "secrets"
+        secrets.mkdir()
+        ground.run(["mount", "-t", "tmpfs", "tmpfs", secrets])
+        key = ground.seen(secrets) / "key"
+        key.write_text(f"{sandbox.key}\n")
+        key.chmod(mode)
+        changes = {"ASTICA_API_KEY": None, "ASTICA_API_KEY_FILE": str(secrets / "key")}
+        refused(run_in(shell, '"$@"', "models", under=ground.under, **changes), sandbox, "by others", "chmod 600")
+        ground.run(["mount", "-o", "remount,ro,bind", secrets])
+        ran = run_in(shell, '"$@"', "models", under=ground.under, **changes)
+        assert ran.code == 0, ran.err
+    finally:
+        ground.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, "does not exist"), (b"\xff\xfe", "is not text in UTF-8"), (b"\n", "is empty")]
+)
+def test_a_key_file_without_a_key(
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path, content: bytes | None, words: str
+) -> None:
+    if content is not None:
+        (tmp_path / "key").write_bytes(content)
+        (tmp_path / "key").chmod(0o600)
+    changes = {"ASTICA_API_KEY": None, "ASTICA_API_KEY_FILE": str(tmp_path / "key")}
+    refused(run_in(shell, '"$@"', "models", **changes), sandbox, str(tmp_path / "key"), words)

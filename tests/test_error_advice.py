@@ -1,0 +1,79 @@
+"""The advice about errors of the system: one sentence for each kind, and none that serves for two."""
+
+import errno
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from astica_sync.system import error_advice
+from astica_sync.system.error_advice import lock_remedy, remedy
+
+ALIKE = [
+    {errno.EACCES, errno.EPERM},
+    {errno.EOPNOTSUPP, errno.ENOTSUP},
+    {errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO, errno.EHOSTDOWN, errno.EHOSTUNREACH}
+    | {errno.ETIMEDOUT, errno.ECONNABORTED},
+]
+"""Errors that are the same to a user."""
+KINDS = (
+    "ENOSPC EDQUOT EROFS EACCES EIO EMFILE ENFILE EAGAIN ENOMEM ENAMETOOLONG EFBIG ENOLCK ELOOP ENOTDIR EISDIR ENOENT"
+)
+KINDS += " EEXIST EBUSY ETXTBSY EMLINK EXDEV EILSEQ EINTR EINVAL ENOSYS EOPNOTSUPP ESTALE ENOTCONN ETIMEDOUT EPERM"
+
+
+def advice(number: int, path: Path) -> str:
+    return remedy(OSError(number, os.strerror(number)), path)
+
+
+def test_no_sentence_serves_for_two_kinds_of_errors(tmp_path: Path) -> None:
+    told: dict[str, int] = {}
+    for name in KINDS.split():
+        number = getattr(errno, name)
+        text = advice(number, tmp_path)
+        other = told.setdefault(text, number)
+        assert other == number or any({other, number} <= alike for alike in ALIKE), (name, text)
+
+
+def test_an_error_without_a_sentence_of_its_own_names_the_commands_that_show_more(tmp_path: Path) -> None:
+    for error in (OSError(errno.EXFULL, "Exchange full"), OSError("no number")):
+        assert re.search(r"ls -ld .* df -h .* dmesg", remedy(error, tmp_path))
+
+
+def test_permissions_name_a_command_for_what_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(error_advice.os, "geteuid", lambda: tmp_path.stat().st_uid or 4711)
+    missing = tmp_path / "new folder" / "file"
+    text = advice(errno.EACCES, missing)
+    if tmp_path.stat().st_uid:
+        assert text == f"fix the permissions: chmod -R u+rwX {tmp_path}"
+    else:
+        assert "it belongs to user id 0" in text
+    monkeypatch.setattr(error_advice.os, "geteuid", lambda: 0)
+    assert "the mount or a sandbox forbids it" in advice(errno.EACCES, missing)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [*(OSError(number, "") for number in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)), NotImplementedError()],
+)
+def test_a_file_system_without_locks_is_said_to_be_one(error: Exception, tmp_path: Path) -> None:
+    assert "cannot lock files" in lock_remedy(error, tmp_path)
+    assert "cannot lock files" not in lock_remedy(OSError(errno.EROFS, ""), tmp_path)
+
+
+CATCH_ALL = re.compile(
+    r"(free (disk )?space|permissions)[^\"']*,? or (fix|check|mend|free)|check the (disk|permissions)[\"'\w, ]* and",
+    re.I,
+)
+
+
+def test_no_message_of_the_program_guesses_between_two_causes() -> None:
+    package = Path(error_advice.__file__).parents[1]
+    found = [
+        f"{path.relative_to(package)}: {line.strip()}"
+        for path in sorted(package.rglob("*.py"))
+        for line in path.read_text("utf-8").splitlines()
+        if CATCH_ALL.search(line)
+    ]
+    assert found == []
