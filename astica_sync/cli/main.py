@@ -185,7 +185,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except AsticaSyncError as error:
         if "--debug" in given:
             raise
-        _show(lambda: print_error(error))
+        known = error
+        _show(lambda: print_error(known))
         return error.exit_code
     except Exception as error:
         if "--debug" in given:
@@ -196,7 +197,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _show(message: Callable[[], None]) -> None:
-    """Prints a last message. Where standard error cannot be written, the exit code alone tells how the command ended."""
+    """Prints a last message. Where standard error cannot be written, the exit code alone tells how it ended."""
     with contextlib.suppress(OSError, ValueError):
         message()
 

@@ -48,12 +48,10 @@ _REMEDIES: dict[int, str] = {
 
 
 def remedy(error: OSError, path: str | os.PathLike[str], *, writing: bool = True) -> str:
-    """The advice for an error at ``path``; "" where the system names no file. ``writing`` is whether something was to be
-    written there."""
+    """The advice for an error at ``path``, "" where the system names no file. ``writing`` is whether something was to
+    be written there."""
     if not os.fspath(path) and error.errno in (errno.EACCES, errno.EPERM, None):
-        return (
-            "a sandbox around the program (seccomp, AppArmor, SELinux) may forbid it: --debug shows which call it was"
-        )
+        return "a sandbox around the program (seccomp, AppArmor, SELinux) may forbid it: --debug shows which call"
     path = path or "."
     shown = shlex.quote(os.fspath(path))
     if error.errno in (errno.EACCES, errno.EPERM):
