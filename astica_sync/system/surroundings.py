@@ -102,9 +102,10 @@ def check_open_files() -> None:
     """
     try:
         import resource
-    except ImportError:
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    except (ImportError, OSError, ValueError):
         return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= soft < FEWEST_FILES:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (FEWEST_FILES, hard))
