@@ -58,6 +58,7 @@ def test_the_status_has_the_promised_shape(shell: Shell, sandbox: RunningSandbox
         "waiting": [{"class": "str", "uid": "str", "reason": "str"}],
         "problems": [{"path": "str", "reason": "str"}],
         "unmanaged": [SAMPLE],
+        "copies": [],
         "follows": "NoneType",
         "refusals": [{"reason": "str", "samples": [SAMPLE]}],
     }
@@ -113,6 +114,30 @@ def test_a_refused_key_leaves_standard_output_empty(shell: Shell, store: Path) -
     for command in ("push", "pull-status"):
         ran = shell(command, "--json", "--store", store)
         assert ran.code == 1 and ran.out == "" and ran.err
+
+
+def test_the_same_image_twice_in_a_class_is_named(shell: Shell, pushed: Path) -> None:
+    for name, of in (("b copy.png", "Can/001.png"), ("deep/a copy.png", "Can/001.png"), ("c.png", "Bottle/000.png")):
+        (pushed / "Can" / name).parent.mkdir(exist_ok=True)
+        shutil.copy(pushed / of, pushed / "Can" / name)
+    status = shell("pull-status", "--json", "--store", pushed).json
+    assert status["copies"] == [["Can/001.png", "Can/b copy.png", "Can/deep/a copy.png"]]
+    shown = shell("pull-status", "--store", pushed).out
+    assert "more than once in a class, sent once (1):" in shown
+    assert "= Can/001.png  Can/b copy.png  Can/deep/a copy.png" in shown
+
+
+def test_the_log_of_a_class_and_since_a_time(shell: Shell, pushed: Path) -> None:
+    def paths(*arguments: str) -> list[str]:
+        ran = shell("log", "--json", "--store", pushed, *arguments)
+        return [json.loads(line)["path"].partition("/")[0] for line in ran.out.splitlines()]
+
+    assert paths("--class", "Bottle") == ["Bottle"] * 2
+    assert len(paths("--class", "Bottle", "--class", "Can", "--since", "1h")) == 5
+    assert paths("--since", "2100-01-01") == []
+    ran = shell("log", "--class", "Botle", "--store", pushed)
+    assert ran.code == 1
+    assert "the log has no class 'Botle'" in ran.err and "Did you mean 'Bottle'?" in ran.err
 
 
 def test_each_line_of_the_log_is_an_object(shell: Shell, pushed: Path) -> None:

@@ -10,11 +10,13 @@ from astica_sync.cli.exit_codes import DIFFERENCES, DONE
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.status_output import left_out_data, left_out_lines, status_data, status_lines
-from astica_sync.cli.render.text import json_line, safe
+from astica_sync.cli.render.text import json_line, json_name, safe
 from astica_sync.clock import local_time
 from astica_sync.local.layout import Layout
 
 CHECK_SECONDS = 2.0
+MOST_GROUPS = 1000
+"""So many images that are more than once in a class are looked for."""
 """How long a status may check images that a push would send."""
 
 
@@ -44,8 +46,10 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
         status = check_samples(opened.session, find_status(opened.session, offline=offline, quick=True), CHECK_SECONDS)
         price = price_of(opened.session, status)
         follows, _ = opened.session.local.journal.get_meta(FOLLOWS, (None, None)) or (None, None)
+        copies = opened.session.local.index.copies(MOST_GROUPS)
         if as_json:
-            data = {**status_data(status, price), "follows": follows}
+            named = [[json_name(path) for path in paths] for paths in copies]
+            data = {**status_data(status, price), "copies": named, "follows": follows}
             if ignored:
                 data["ignored"] = left_out_data(find_left_out(opened.layout.root, opened.session.local.fs))
             click.echo(json_line(data))
@@ -59,7 +63,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
                 held = f"The service holds the data of {safe(follows)}. A push brings it back in sync with the store."
                 lines.append(click.style(held, fg="yellow"))
             lines += _watcher_line(opened.layout)
-            lines += status_lines(status, price, path_in_journal(opened.session.local.journal))
+            lines += status_lines(status, price, path_in_journal(opened.session.local.journal), copies)
             if ignored:
                 lines += left_out_lines(find_left_out(opened.layout.root, opened.session.local.fs))
             print_lines(lines)

@@ -109,8 +109,11 @@ def did_you_mean(entry: NearTitle) -> str:
     )
 
 
-def status_lines(status: "StoreStatus", price: Price, path_of: Callable[[str], str]) -> list[str]:
-    """The status as text. ``path_of`` gives the last known path of a uid, or an empty text."""
+def status_lines(
+    status: "StoreStatus", price: Price, path_of: Callable[[str], str], copies: Sequence[tuple[str, ...]] = ()
+) -> list[str]:
+    """The status as text. ``path_of`` gives the last known path of a uid, or an empty text; ``copies`` are files of one
+    class with the same image."""
     plan = status.plan
 
     def name(class_title: str, uid: str, sample_id: int | None = None) -> str:
@@ -146,6 +149,15 @@ def status_lines(status: "StoreStatus", price: Price, path_of: Callable[[str], s
             "yellow",
             len(plan.in_several_classes),
             map(twin_line, plan.in_several_classes),
+        ),
+        *_section(
+            "The same image more than once in a class, sent once",
+            "yellow",
+            len(copies),
+            (
+                "= " + "  ".join(map(safe, paths[:MOST_COPIES])) + ("  …" if paths[MOST_COPIES:] else "")
+                for paths in copies
+            ),
         ),
         *_section("Unmanaged: made elsewhere and left as they are", "cyan", len(plan.unmanaged), unmanaged),
     ]
@@ -189,6 +201,8 @@ def unmanaged_note(count: int, version: str) -> str:
     )
 
 
+MOST_COPIES = 5
+"""So many files of one image are named."""
 _REFUSED = {"removed": "A push would remove nothing", "sent again": "A push would not send these again"}
 
 

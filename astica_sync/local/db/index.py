@@ -235,6 +235,23 @@ class Index(CacheFile):
         """All files with this content in any class, sorted."""
         return sorted(join(folder, name) for _, folder, name in self._rows(_PLACES, (content,)))
 
+    def copies(self, most: int) -> list[tuple[str, ...]]:
+        """Files of one class that have the same content, so many groups of them at the most. Nothing is read where
+        there are as many files as samples."""
+        _, samples, files = self.totals()
+        found: list[tuple[str, ...]] = []
+        if files <= samples:
+            return found
+        query = "SELECT content FROM file WHERE content IS NOT NULL GROUP BY content HAVING count(*) > 1"
+        for (content,) in self._rows(query):
+            per_class: dict[str, list[str]] = {}
+            for title, folder, name in self._rows(_PLACES, (content,)):
+                per_class.setdefault(title, []).append(join(folder, name))
+            found += [tuple(sorted(paths)) for _, paths in sorted(per_class.items()) if len(paths) > 1]
+            if len(found) >= most:
+                break
+        return found[:most]
+
     def compared(self) -> tuple[Any, list[str]] | None:
         """What was last stored with ``note_compared``, and the contents of all files whose rows have changed since."""
         noted = self.get_meta(COMPARED)
