@@ -115,4 +115,4 @@ def test_a_home_that_cannot_be_written_is_reported_in_two_lines(shell: Shell, pu
         shell.environ["XDG_STATE_HOME"] = str(shell.home / "none")
     ran = shell("pull-status", "--store", pushed)
     assert ran.code == 1
-    assert len(ran.err.splitlines()) == 2 and "permissions" in ran.err
+    assert len(ran.err.splitlines()) == 2 and "XDG_STATE_HOME" in ran.err
