@@ -114,7 +114,9 @@ class Scoring:
         sources = [TrainingData("", {content: (name, path) for content, name, path in self._scan_images()})]
         sources += [TrainingData(name, trained_on) for name, (_, trained_on) in data.items()]
         with contextlib.closing(self._open_cache()) as cache, contextlib.closing(Rasterizer()) as rasterizer:
+            self.session.listener.phase("Comparing the held-out images with those of the versions")
             leaks = find_leaks(images, sources, Fingerprints(cache, rasterizer))
+            self.session.listener.phase_ended()
             left_out = [] if with_leaks else leave_out_trained(list(chosen), leaks, len(images))
             for one in left_out:
                 del chosen[one.version], leaks[one.version]
@@ -194,7 +196,15 @@ class Scoring:
         """Scans the store; content hash, name and file of every image in it."""
         session = self.session
         root = session.local.layout.root
-        scan_store(session.local.layout, session.local.index, clock=session.runtime.clock, files=session.local.fs)
+        session.listener.phase("Scanning the store")
+        scan_store(
+            session.local.layout,
+            session.local.index,
+            clock=session.runtime.clock,
+            files=session.local.fs,
+            progress=session.listener.scanned,
+        )
+        session.listener.phase_ended()
         for sample in session.local.index.local_samples(session.remote.model_id):
             yield sample.content, sample.paths[0], root / sample.paths[0]
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from astica_sync.cli.render.live.progress import Progress
+from astica_sync.cli.render.messages import is_drawn
 from astica_sync.cli.render.status_output import Price
 from astica_sync.clock import SystemClock
 from astica_sync.config import load_key
@@ -141,7 +142,8 @@ def clean_stop(clock: SystemClock) -> Iterator[None]:
         if clock.stopping.is_set():
             raise KeyboardInterrupt
         clock.stopping.set()
-        _write("\nastica-sync: stopping after the requests under way; Ctrl-C again stops immediately\n")
+        if not is_drawn():
+            _write("\nastica-sync: stopping after the requests under way; Ctrl-C again stops immediately\n")
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:

@@ -137,7 +137,7 @@ def test_a_stop_says_what_it_waits_for(activity: Activity) -> None:
     activity.request_sent(10)
     activity.request_sent(10)
     activity.stopping = lambda: True
-    assert state_text(activity) == "stopping after 2 requests under way"
+    assert state_text(activity) == "stopping after the 2 requests under way; Ctrl-C again stops immediately"
 
 
 @pytest.mark.parametrize(

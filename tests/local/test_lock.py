@@ -3,7 +3,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -132,3 +132,22 @@ def test_a_waiting_process_gets_the_lock_before_one_that_can_do_without(layout: 
             patient.kill()
     with writer_lock(layout, patient=False):
         pass
+
+
+def test_who_waits_for_a_watcher_says_so_and_gets_the_lock(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("astica_sync.local.lock.SILENT_WAIT_S", 0.01)
+    said: list[tuple[float, str]] = []
+    watcher = ExitStack()
+    watcher.enter_context(watcher_lock(layout))
+    batch = watcher.enter_context(ExitStack())
+    batch.enter_context(writer_lock(layout, command="astica-sync watch", patient=False))
+
+    def end_batch(seconds: float, why: str) -> None:
+        said.append((seconds, why))
+        batch.close()
+
+    with watcher:
+        for _ in range(2):
+            with writer_lock(layout, on_wait=end_batch):
+                pass
+    assert said == [(30.0, f"the store is locked by process {os.getpid()} (astica-sync watch)")]

@@ -22,6 +22,11 @@ def set_drawn(erase: Callable[[], None] | None) -> None:
     _drawn[:] = [erase] if erase is not None else []
 
 
+def is_drawn() -> bool:
+    """Whether something is drawn on the terminal now, which other output would leave there."""
+    return bool(_drawn)
+
+
 def is_plain_terminal() -> bool:
     """Whether the user wants no colours (https://no-color.org), or the terminal has none."""
     return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from astica_sync.cli.context import clean_stop, open_service, settings_for
+from astica_sync.cli.context import clean_stop, closed_at_end, open_service, settings_for
+from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines, print_note
 from astica_sync.cli.render.text import number, safe
 from astica_sync.cli.render.verbosity import Verbosity, verbosity
-from astica_sync.cli.render.waits import Waits
 from astica_sync.clock import SystemClock
 from astica_sync.config import load_key, read_default
 from astica_sync.core.model import Observation, is_uid
@@ -87,7 +87,12 @@ def init(
     settings = settings_for(layout if again else None)
     key = load_key(os.environ)
     clock = SystemClock()
-    with clean_stop(clock), open_service(settings, key, clock, Waits()) as service:
+    progress = Progress()
+    with (
+        clean_stop(clock),
+        closed_at_end(progress, clock),
+        open_service(settings, key, clock, progress) as service,
+    ):
         if title is not None:
             model = create_model(
                 service,

@@ -40,8 +40,9 @@ def bytes_text(count: int) -> str:
 def state_text(activity: Activity) -> str:
     """What is waited for, until when and for how long; or what is done now."""
     now = activity.ticks()
-    if activity.under_way and activity.stopping():
-        return f"stopping after {number(activity.under_way, 'request')} under way"
+    if activity.stopping():
+        rest = f" after the {number(activity.under_way, 'request')} under way" if activity.under_way else ""
+        return f"stopping{rest}; Ctrl-C again stops immediately"
     wait = activity.current_wait()
     if wait is not None:
         seconds = max(0.0, wait.until - now)

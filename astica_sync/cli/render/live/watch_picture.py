@@ -136,8 +136,7 @@ def _store_rows(store: StoreView, console: "Console", width: int) -> list[_Row]:
         left = countdown(status.next_try_at - activity.wall())
         at = local_time(status.next_try_at, seconds=True)[11:]
         rows += _wrapped(1, f"  next attempt in {left}, at {at}", "yellow", console, width)
-    for text in status.refusals:
-        rows += _decision(text, status.store, console, width)
+    rows += _decisions(status, console, width)
     if store.backlog:
         rows.append(_Row(2, _bar(store)))
     if activity.is_working():
@@ -160,14 +159,16 @@ def _store_rows(store: StoreView, console: "Console", width: int) -> list[_Row]:
     return rows
 
 
-def _decision(text: str, store: str, console: "Console", width: int) -> list[_Row]:
+def _decisions(status: WatchStatus, console: "Console", width: int) -> list[_Row]:
     """What the user has to decide, and the commands that show and do it."""
-    rows = _wrapped(1, f"  needs a decision: {safe(text)}", "bold yellow", console, width)
-    if "astica-sync " in text:
-        return rows
-    place = f" --store {shlex.quote(safe(store))}"
-    for what, command in (("look", f"astica-sync status{place}"), ("allow", f"astica-sync push --yes{place}")):
-        rows += _wrapped(1, f"    to {what}: {command}", "bold", console, width)
+    rows = []
+    for text in status.refusals:
+        rows += _wrapped(1, f"  needs a decision: {safe(text)}", "bold yellow", console, width)
+    # A question about a class has its command in its text.
+    if any("astica-sync " not in text for text in status.refusals):
+        place = f" --store {shlex.quote(safe(status.store))}"
+        for what, command in (("look", f"astica-sync status{place}"), ("allow", f"astica-sync push --yes{place}")):
+            rows += _wrapped(1, f"    to {what}: {command}", "bold", console, width)
     return rows
 
 
