@@ -6,6 +6,7 @@ share one account; each change is one transaction.
 
 import contextlib
 import hashlib
+import html
 import sqlite3
 import threading
 import unicodedata
@@ -254,6 +255,8 @@ class Account:
     def _class_for(self, db: sqlite3.Connection, model_id: int, title: str, titles: str) -> int:
         if titles == "fold":
             title = title.strip()
+        elif titles == "html":
+            title = html.escape(title)
         elif titles != "exact":
             title = unicodedata.normalize("NFC" if titles == "nfc" else "NFD", title)
         live = "SELECT id, title FROM classes WHERE model_id = ? AND removed IS NULL"

@@ -40,11 +40,13 @@ class Switches:
     empty_class: str = _choice("whether a class without samples stays or is removed", "stays", "goes")
     titles: str = _choice(
         "which class titles are the same class: exactly equal ones (exact), or also those that differ in case or outer "
-        "spaces (fold); nfc and nfd: the service stores titles in that Unicode form",
+        "spaces (fold); nfc and nfd: the service stores titles in that Unicode form; html: with &, <, > and quotes as "
+        "entities",
         "exact",
         "fold",
         "nfc",
         "nfd",
+        "html",
     )
     integers: str = _choice("how integers are written in answers", "int", "string")
     untrained: str = _choice("the version fields of an untrained model", "empty", "missing", "null")

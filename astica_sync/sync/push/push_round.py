@@ -15,6 +15,7 @@ from astica_sync.sync.plan.observe import pause_before_look
 from astica_sync.sync.plan.status import StoreStatus, plan_round
 from astica_sync.sync.push.first_upload import apply_first_upload
 from astica_sync.sync.push.overwritten_samples import block_overwritten
+from astica_sync.sync.push.renamed_classes import block_renamed
 from astica_sync.sync.session import Session
 
 Consent = Callable[[list[Refusal]], bool]
@@ -117,10 +118,10 @@ class RoundRunner:
         self._doubtful_removals |= applied.doubtful_removals
 
     def _block_overwritten(self, status: StoreStatus) -> StoreStatus:
-        """Plans again without samples that the service replaces by each other."""
-        if not block_overwritten(self._session.local.journal, status, self._session.runtime.clock.now()):
-            return status
-        return self._plan_again(status)
+        """Plans again without samples that the service replaces by each other, or shows in other classes."""
+        journal, now = self._session.local.journal, self._session.runtime.clock.now()
+        overwritten = block_overwritten(journal, status, now)
+        return self._plan_again(status) if block_renamed(journal, status, now) or overwritten else status
 
     def _ask_about_titles(self, status: StoreStatus) -> StoreStatus:
         """Asks about new classes with titles similar to existing ones, once each; plans again with those accepted."""

@@ -1,0 +1,36 @@
+"""A service that spells class titles in its own way: pushes come to an end, and say what to do."""
+
+from pathlib import Path
+
+from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Shell, fill, in_store, on_service
+
+
+def test_a_class_whose_title_the_service_changes_is_not_sent_for_ever(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
+) -> None:
+    sandbox.set_switches(titles="html")
+    fill(pushed, {"Tom & Jerry": 3}, start=500)
+    for _ in range(6):
+        shell("push", "--store", pushed)
+    sandbox.clear_log()
+    ran = shell("push", "--store", pushed)
+    assert ran.code == 3
+    assert "the service shows it in class 'Tom &amp; Jerry' each time it is sent to 'Tom & Jerry'" in ran.out + ran.err
+    assert "mv 'Tom & Jerry' 'Tom Jerry'" in ran.out + ran.err
+    assert [request.call for request in sandbox.log] == ["view"]
+    (pushed / "Tom & Jerry").rename(pushed / "Tom Jerry")
+    assert shell("push", "--yes", "--store", pushed).code == 0
+    assert shell("push", "--json", "--store", pushed).json["in_sync"] is True
+    assert on_service(sandbox, model_id) == in_store(pushed)
+
+
+def test_a_sample_that_was_moved_on_the_page_of_the_service_comes_back_to_its_class(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
+) -> None:
+    for _ in range(2):
+        sample = sandbox.samples(model_id)[0]
+        sandbox.remove_sample(sample.sample_id)
+        sandbox.add_sample(model_id, "Elsewhere", sample.image, sample.uid)
+        assert shell("push", "--yes", "--store", pushed).code == 0
+        assert on_service(sandbox, model_id) == in_store(pushed)
