@@ -12,14 +12,19 @@ from dataclasses import asdict, dataclass, replace
 
 from astica_sync.clock import Clock
 from astica_sync.core.model import ModelInfo
-from astica_sync.core.versions.version import Training, Version, has_newer, is_overdue, is_recorded, skipped_names
+from astica_sync.core.versions.version import (
+    PENDING,
+    Training,
+    Version,
+    has_newer,
+    is_overdue,
+    is_recorded,
+    skipped_names,
+)
 from astica_sync.errors import Interrupted, NotAnObservation, Outcome, OutcomeUnknown, RemoteError
 from astica_sync.local.backup.records import Records
 from astica_sync.local.db.journal import Event, Journal
 from astica_sync.remote.rate_limited_client import RateLimitedClient
-
-PENDING = "training"
-"""The journal's key for a training that was requested and whose version has not appeared."""
 
 UNREPORTED = "trained"
 """The journal's key for a training whose version has appeared and has not been reported to the user."""

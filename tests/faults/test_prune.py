@@ -1,12 +1,14 @@
 """``backup prune``, the only command that deletes bytes: what it deletes, and what it keeps."""
 
+import contextlib
 import errno
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -33,8 +35,6 @@ def kept(store: Path) -> set[str]:
 
 def age(store: Path) -> None:
     """Makes everything the backup and the history know a year older."""
-    import sqlite3
-
     catalog = store / ".astica-sync" / "backup" / "catalog.jsonl"
     lines = [json.loads(line) for line in catalog.read_text("utf-8").splitlines()]
     for line in lines:
@@ -195,6 +195,66 @@ def test_prune_keeps_the_data_of_versions(shell: Shell, pushed: Path) -> None:
         assert shell("push", "--store", pushed).code == 0
     age(pushed)
     assert prune(shell, pushed, "--yes", "--json").json["staying"] == {"store": 7, "snapshot": 1}
+
+
+def flip(path: Path) -> None:
+    """Changes one hex digit of the first content hash."""
+    data = path.read_bytes()
+    at = data.index(b'"content": "') + 12
+    path.write_bytes(data[:at] + (b"1" if data[at : at + 1] == b"0" else b"0") + data[at + 1 :])
+
+
+def misspell(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"snapshot", b"snaqshot"))
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("snapshots/*.jsonl", flip),
+        ("snapshots/*.jsonl", Path.unlink),
+        ("snapshots/*.jsonl", lambda path: path.rename(path.with_name("renamed.jsonl"))),
+        ("snapshots/*.jsonl", lambda path: path.write_bytes(path.read_bytes()[:-40])),
+        ("versions.jsonl", misspell),
+        ("versions.jsonl", lambda path: path.write_bytes(path.read_bytes()[:-20])),
+        (
+            "versions.jsonl",
+            lambda path: path.write_bytes(path.read_bytes().replace(b'"snapshot": "', b'"snapshot": "0')),
+        ),
+    ],
+    ids=["flipped", "missing", "renamed", "cut", "misspelled", "half a line", "no hash"],
+)
+def test_prune_removes_nothing_while_a_snapshot_or_its_record_is_damaged(
+    shell: Shell, pushed: Path, file: str, damage: Callable[[Path], object]
+) -> None:
+    shell.environ["ASTICA_QUARANTINE"] = "0"
+    assert shell("train", "--store", pushed).code == 0
+    (pushed / "Can" / "000.png").unlink()
+    for _ in range(2):
+        assert shell("push", "--store", pushed).code == 0
+    age(pushed)
+    before = kept(pushed)
+    [path] = (pushed / ".astica-sync" / "backup").glob(file)
+    damage(path)
+    ran = prune(shell, pushed, "--yes")
+    assert ran.code == 1
+    assert "unknown which images are still needed" in ran.err
+    assert "astica-sync backup verify" in ran.err
+    assert kept(pushed) == before
+
+
+def test_prune_removes_nothing_while_the_data_of_a_running_training_is_missing(shell: Shell, pushed: Path) -> None:
+    shell.environ["ASTICA_QUARANTINE"] = "0"
+    assert shell("train", "--store", pushed).code == 0
+    backup = pushed / ".astica-sync" / "backup"
+    [manifest] = (backup / "snapshots").iterdir()
+    training = {"snapshot": manifest.stem, "samples": 8, "asked_at": 1.0, "answered": True, "name": "", "trained_at": 0}
+    with contextlib.closing(sqlite3.connect(pushed / ".astica-sync" / "journal.db")) as journal, journal:
+        journal.execute("INSERT OR REPLACE INTO meta VALUES ('training', ?)", (json.dumps(training),))
+    (backup / "versions.jsonl").unlink()
+    manifest.unlink()
+    ran = prune(shell, pushed, "--yes")
+    assert (ran.code, "missing in the backup" in ran.err) == (1, True), ran.err
 
 
 def in_store(shell: Shell, store: Path) -> list[dict[str, str]]:

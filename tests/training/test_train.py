@@ -11,11 +11,11 @@ import pytest
 from astica_sync import Client, Store
 from astica_sync.api.training_run import TrainingResult
 from astica_sync.core.model import ModelInfo
-from astica_sync.core.versions.version import Training
+from astica_sync.core.versions.version import PENDING, Training
 from astica_sync.local.db.journal import Journal
 from astica_sync.remote.rate_limited_client import RateLimitedClient
 from astica_sync.sandbox.embedded import RunningSandbox
-from astica_sync.training.train import PENDING, TrainingState, find_model
+from astica_sync.training.train import TrainingState, find_model
 from tests.harness.shell import Shell, draw, fill, in_store, on_service
 from tests.harness.terminal import converse
 

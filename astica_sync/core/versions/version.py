@@ -57,6 +57,10 @@ def make_version_key(service: str, model: ModelInfo, name: str, versions: Sequen
     return VersionKey(service, model.model_id, model.created_at or 0.0, name, dates[0])
 
 
+PENDING = "training"
+"""The journal's key for a training that was requested and whose version has not appeared."""
+
+
 @dataclass(frozen=True, slots=True)
 class Training:
     """A training that was requested and whose version has not appeared yet. The journal stores these fields by name.

@@ -44,13 +44,10 @@ class Records:
         versions: list[Version] = []
         places: dict[tuple[str, float | None], int] = {}
         for fields in self._read(VERSIONS):
-            try:
-                trained_at = None if fields["trained_at"] is None else bounded_date(float(fields["trained_at"]))
-                name, seen_at = bounded_text(str(fields["version"])), bounded_date(float(fields["seen_at"])) or 0.0
-                snapshot = None if fields["snapshot"] is None else str(fields["snapshot"])
-                because = bounded_text(str(fields.get("unknown_because", "")))
-            except (KeyError, TypeError, ValueError, OverflowError):
+            read = _version_fields(fields)
+            if read is None:
                 continue
+            name, trained_at, seen_at, snapshot, because = read
             if snapshot is not None and CONTENT.fullmatch(snapshot) is None:
                 # It becomes part of a path.
                 snapshot = None
@@ -98,19 +95,9 @@ class Records:
         """
         adopted = []
         for fields in self._read(ADOPTED):
-            try:
-                adopted.append(
-                    Adopted(
-                        int(fields["sample_id"]),
-                        bounded_text(str(fields["foreign_uid"])),
-                        bounded_text(str(fields["class"])),
-                        str(fields["uid"]),
-                        # Earlier releases did not record it.
-                        proven=fields.get("likely") is not True,
-                    )
-                )
-            except (KeyError, TypeError, ValueError, OverflowError):
-                continue
+            entry = _adopted_of(fields)
+            if entry is not None:
+                adopted.append(entry)
         return adopted
 
     def add_adopted(self, adopted: list[Adopted]) -> None:
@@ -157,6 +144,49 @@ class Records:
                 f"{path} cannot be written: {error.strerror}",
                 remedy(error, path),
             ) from error
+
+
+def is_version_line(fields: dict[str, Any]) -> bool:
+    """Whether this program writes such a line about a version, of whatever model."""
+    read = _version_fields(fields)
+    return read is not None and (read[3] is None or CONTENT.fullmatch(read[3]) is not None) and _has_model(fields)
+
+
+def is_adopted_line(fields: dict[str, Any]) -> bool:
+    """Whether this program writes such a line about an adopted sample, of whatever model."""
+    return _adopted_of(fields) is not None and _has_model(fields)
+
+
+def _has_model(fields: dict[str, Any]) -> bool:
+    return type(fields.get("model_id")) is int
+
+
+def _version_fields(fields: dict[str, Any]) -> tuple[str, float | None, float, str | None, str] | None:
+    """The name, the time of the training, the time it was seen, the snapshot and why that is unknown."""
+    try:
+        return (
+            bounded_text(str(fields["version"])),
+            None if fields["trained_at"] is None else bounded_date(float(fields["trained_at"])),
+            bounded_date(float(fields["seen_at"])) or 0.0,
+            None if fields["snapshot"] is None else str(fields["snapshot"]),
+            bounded_text(str(fields.get("unknown_because", ""))),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _adopted_of(fields: dict[str, Any]) -> Adopted | None:
+    try:
+        return Adopted(
+            int(fields["sample_id"]),
+            bounded_text(str(fields["foreign_uid"])),
+            bounded_text(str(fields["class"])),
+            str(fields["uid"]),
+            # Earlier releases did not record it.
+            proven=fields.get("likely") is not True,
+        )
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
 
 
 def _line_of(version: "Version") -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Makes room in the backup: finds the objects that nothing uses, and removes them when the user has agreed.
 
 This is the only part of the program that deletes bytes for good. In case of doubt an object stays: where the store
-could not be read completely, the service does not answer, a snapshot names it, or its date is missing.
+could not be read completely, the service does not answer, a snapshot names it or cannot be read, or its date is
+missing.
 """
 
 from collections import Counter
@@ -12,9 +13,11 @@ from astica_sync.clock import Clock
 from astica_sync.core.model import CONTENT_LENGTH, Mark, MarkState, Observation, is_uid
 from astica_sync.core.plan.decision import is_removal_shown
 from astica_sync.core.retention import Claim, Claims, StoredObject, find_claim
+from astica_sync.core.versions.version import PENDING
 from astica_sync.errors import StoreError
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import Entry
+from astica_sync.local.backup.damaged_files import refuse_damaged_files
 from astica_sync.local.db.journal import Event
 from astica_sync.local.identity import check_root
 from astica_sync.local.scan.scanner import scan_store
@@ -52,6 +55,8 @@ def plan_pruning(
         RemoteError: there is no observation.
     """
     check_root(local.layout, local.fs)
+    pending = local.journal.get_meta(PENDING)
+    refuse_damaged_files(local.backup, local.fs, [pending["snapshot"]] if pending else [])
     scan = scan_store(local.layout, local.index, clock=clock, files=local.fs)
     if scan.unknown or scan.changing:
         raise StoreError(
