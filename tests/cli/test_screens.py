@@ -1,6 +1,9 @@
 """Real commands on real terminals of several sizes, read by a screen emulator and compared as pictures of text."""
 
+import os
 import re
+import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,3 +111,62 @@ def test_a_long_name_of_wide_characters_is_cut_visibly(shell: Shell, sandbox: Ru
         picture = terminal.until(lambda seen: "…瓶" in seen.replace(" ", "") and "next request" in seen)
         assert re.search(r"· …瓶.*\d\.png$", picture.replace("瓶 ", "瓶"), re.MULTILINE), picture
         assert terminal.end() == 0
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_push_that_is_suspended_leaves_the_cursor_shown(shell: Shell, sandbox: RunningSandbox, store: Path) -> None:
+    shell.environ |= {"ASTICA_LIMIT": "4", "ASTICA_LIMIT_WINDOW": "4"}
+    with Terminal(shell, "push", "--store", store) as terminal:
+        terminal.until(lambda seen: "next request in" in seen)
+        os.kill(terminal.process.pid, signal.SIGSTOP)
+        terminal.read(0.2)
+        assert not terminal.screen.cursor.hidden
+        os.kill(terminal.process.pid, signal.SIGCONT)
+        assert terminal.end() == 0
+        assert "in sync" in terminal.picture and "━" not in terminal.picture
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("columns", "lines"), [(0, 0), (1, 1), (9, 3)])
+def test_a_terminal_of_no_size_or_a_tiny_one_stops_nothing(
+    shell: Shell, sandbox: RunningSandbox, store: Path, columns: int, lines: int
+) -> None:
+    shell.environ |= {"ASTICA_LIMIT": "4", "ASTICA_LIMIT_WINDOW": "4"}
+    with Terminal(shell, "push", "--store", store, columns=columns, lines=lines) as terminal:
+        assert terminal.end() == 0
+    with Terminal(shell, "watch", store, columns=columns, lines=lines) as terminal:
+        terminal.until(lambda _: terminal.is_raw())
+        terminal.type("q")
+        assert terminal.end() == 130
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("command", ["push", "watch"])
+def test_in_the_background_nothing_is_drawn_and_nothing_stops(
+    shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path, command: str
+) -> None:
+    shell.environ |= {"ASTICA_LIMIT": "4", "ASTICA_LIMIT_WINDOW": "4"}
+    program = tmp_path / "in_background.py"
+    # As a shell with job control does after "&".
+    program.write_text(
+        "import os, sys\n"
+        "if child := os.fork():\n"
+        "    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+        "os.setpgid(0, 0)\n"
+        "from astica_sync.cli.main import main\n"
+        "main()\n"
+    )
+    with Terminal(shell, command, *(["--store"] if command == "push" else []), store, program=program) as terminal:
+        terminal.until(lambda seen: "Uploaded 5" in seen or seen.count("uploaded") == 5)
+        assert b"\x1b[?1049h" not in terminal.written and "━".encode() not in terminal.written
+        if command == "push":
+            assert terminal.end() == 0
+        else:
+            kill_children(terminal.process.pid)
+            terminal.end()
+
+
+def kill_children(pid: int) -> None:
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        os.kill(int(child), signal.SIGTERM)

@@ -1,6 +1,7 @@
 """Who waits sees for what, until when, and a countdown that moves (promise 16): drawn on a clock of ours."""
 
 import io
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -120,6 +121,13 @@ def test_a_request_that_leaves_does_not_end_the_countdown_of_a_backlog(activity:
     activity.request_sent(10)
     activity.next_request(40.0, WAIT_REASON)
     assert state_text(activity).startswith("next request in 40 s, at ")
+
+
+def test_more_done_than_was_planned_is_no_more_than_a_full_bar(activity: Activity) -> None:
+    activity.planned(uploads(2), [], 5.0)
+    for _ in range(3):
+        activity.removed("Can", "", 2, 0.0)
+    assert re.fullmatch("━+ 2/2 ?", drawn(activity, 60)[0])
 
 
 def test_a_scan_shows_its_counts_and_its_seconds(activity: Activity, time: Time) -> None:

@@ -29,7 +29,8 @@ class Terminal:
     def __init__(
         self, shell: Shell, *arguments: str | Path, columns: int = 80, lines: int = 24, program: Path | None = None
     ) -> None:
-        self.screen = pyte.HistoryScreen(columns, lines, history=1000)
+        # A terminal that tells no size has one all the same.
+        self.screen = pyte.HistoryScreen(columns or 80, lines or 24, history=1000)
         self._stream = pyte.ByteStream(self.screen)
         self._leader, follower = pty.openpty()
         self._set_size(columns, lines)
@@ -110,6 +111,12 @@ class Terminal:
         self._set_size(columns, lines)
         self.screen.resize(lines, columns)
         os.killpg(self.process.pid, signal.SIGWINCH)
+
+    def set_usual(self) -> None:
+        """Sets the terminal as a shell does for its own line."""
+        state = termios.tcgetattr(self._leader)
+        state[3] |= termios.ICANON | termios.ECHO
+        termios.tcsetattr(self._leader, termios.TCSANOW, state)
 
     def is_raw(self) -> bool:
         """Whether keys reach the program one by one, and are not shown."""

@@ -187,6 +187,33 @@ def test_ctrl_z_gives_the_terminal_back_and_continuing_takes_it_again(shell: She
 
 
 @pytest.mark.long
+def test_it_takes_the_terminal_again_where_a_shell_has_set_it_meanwhile(shell: Shell, backlog: Path) -> None:
+    with Terminal(shell, "watch", backlog) as terminal:
+        terminal.until(lambda seen: "p pause" in seen)
+        # No program can prepare for this signal.
+        os.kill(terminal.process.pid, signal.SIGSTOP)
+        terminal.set_usual()
+        os.kill(terminal.process.pid, signal.SIGCONT)
+        terminal.until(lambda seen: terminal.is_raw())
+        terminal.type("q")
+        assert terminal.end() == 130
+
+
+@pytest.mark.long
+def test_pasted_text_and_arrow_keys_are_no_commands(shell: Shell, backlog: Path) -> None:
+    with Terminal(shell, "watch", backlog) as terminal:
+        terminal.until(lambda seen: "p pause" in seen)
+        terminal.type("quit, please")
+        terminal.until(lambda seen: "uploaded 12" in seen)
+        terminal.type("\x1bOq")
+        terminal.read(0.5)
+        terminal.type("p")
+        terminal.until(lambda seen: "● paused" in seen)
+        terminal.type("q")
+        assert terminal.end() == 130
+
+
+@pytest.mark.long
 def test_a_resized_terminal_is_drawn_in_its_new_size(shell: Shell, backlog: Path) -> None:
     with Terminal(shell, "watch", backlog) as terminal:
         terminal.until(lambda seen: "p pause" in seen)
@@ -203,7 +230,7 @@ def test_a_resized_terminal_is_drawn_in_its_new_size(shell: Shell, backlog: Path
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 def test_every_end_gives_the_terminal_back(shell: Shell, backlog: Path, number: signal.Signals) -> None:
     with Terminal(shell, "watch", backlog) as terminal:
         terminal.until(lambda seen: "p pause" in seen)

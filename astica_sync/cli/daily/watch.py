@@ -242,8 +242,8 @@ def _opener(
 
 @contextlib.contextmanager
 def _signals(clock: "SystemClock", wake: "Wake") -> Iterator[Callable[[], bool]]:
-    """SIGINT and SIGTERM let requests under way end, for at most ``GRACE`` seconds; SIGHUP asks for a reload. Yields a
-    function that tells whether SIGHUP was received since its last call."""
+    """SIGINT, SIGTERM and SIGQUIT let requests under way end, for at most ``GRACE`` seconds; SIGHUP asks for a reload.
+    Yields a function that tells whether SIGHUP was received since its last call."""
     reloads: list[bool] = []
     terminal = os.isatty(1)
 
@@ -270,7 +270,13 @@ def _signals(clock: "SystemClock", wake: "Wake") -> Iterator[Callable[[], bool]]
         reloads.clear()
         return requested
 
-    handlers = {signal.SIGINT: stop, signal.SIGTERM: stop, signal.SIGALRM: give_up, signal.SIGHUP: reload}
+    handlers = {
+        signal.SIGINT: stop,
+        signal.SIGTERM: stop,
+        signal.SIGQUIT: stop,
+        signal.SIGALRM: give_up,
+        signal.SIGHUP: reload,
+    }
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield reload_requested

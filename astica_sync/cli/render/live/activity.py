@@ -183,7 +183,8 @@ class Activity(ProgressListener):
 
     def _advance(self, samples: int, name: str, eta: float) -> None:
         with self.lock:
-            self.done, self.name = self.done + samples, name
+            # Another process may have put more into a class than was planned.
+            self.done, self.name = min(self.done + samples, self.total), name
             if eta:
                 # The removal of a class and a failure tell no time.
                 self.eta_at = self.ticks() + eta

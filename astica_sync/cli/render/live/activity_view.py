@@ -90,7 +90,7 @@ def picture(activity: Activity, width: int) -> "RenderableType":
         bar.add_column(ratio=1, min_width=4)
         bar.add_column(no_wrap=True, justify="right")
         bar.add_column(no_wrap=True, justify="right", style="cyan")
-        progress = ProgressBar(total=activity.total, completed=min(activity.done, activity.total))
+        progress = ProgressBar(total=activity.total, completed=activity.done)
         bar.add_row(progress, f"{activity.done:,}/{activity.total:,}", left_text(activity))
         lines.append(bar)
     waits = activity.current_wait() is not None

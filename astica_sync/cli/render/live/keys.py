@@ -12,8 +12,12 @@ from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
 from typing import Any
 
+from astica_sync.cli.render.live.terminal import is_in_foreground
+
 READ_EVERY = 0.1
-MOST_KEYS = 64
+MOST_KEYS = 4096
+MOST_TYPED = 4
+"""More bytes at once are not typed, but pasted."""
 
 
 class Keyboard:
@@ -41,7 +45,6 @@ class Keyboard:
     def __enter__(self) -> "Keyboard":
         # In the handler there is no more than this, since it interrupts any code.
         self._signal_before = signal.signal(signal.SIGTSTP, self._request_stop)
-        self._set_raw()
         self._thread.start()
         return self
 
@@ -76,8 +79,8 @@ class Keyboard:
                 return
 
     def _handle(self, pressed: bytes) -> None:
-        if pressed.startswith(b"\x1b"):
-            # An arrow or function key, whose letters mean nothing here.
+        if pressed.startswith(b"\x1b") or len(pressed) > MOST_TYPED:
+            # An arrow or function key, or a text that was pasted: its letters are no keys.
             return
         for key in pressed.decode("utf-8", "replace"):
             action = self._actions.get(key.lower())
@@ -105,11 +108,3 @@ class Keyboard:
         with contextlib.suppress(termios.error, OSError):
             if is_in_foreground(self._fd):
                 termios.tcsetattr(self._fd, termios.TCSANOW, self._usual)
-
-
-def is_in_foreground(fd: int) -> bool:
-    """Whether this process may use the terminal: a process in the background that sets it is stopped."""
-    try:
-        return os.tcgetpgrp(fd) == os.getpgrp()
-    except OSError:
-        return False

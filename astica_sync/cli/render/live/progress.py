@@ -1,6 +1,5 @@
 """What a command is doing, on standard error: drawn in place on a terminal, a line every few seconds elsewhere."""
 
-import os
 import sys
 import threading
 from collections.abc import Callable
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from astica_sync.cli.render.live.activity import Activity
 from astica_sync.cli.render.live.activity_view import picture, plain_line
+from astica_sync.cli.render.live.terminal import can_draw
 from astica_sync.cli.render.messages import print_lines, set_drawn
 from astica_sync.cli.render.status_output import twin_line
 from astica_sync.cli.render.text import duration, first, number, safe
@@ -28,11 +28,6 @@ SHORTEST_WAIT = 2.0
 """Shorter waits get no line of their own, in seconds."""
 LONG_WAIT = 100.0
 """Of longer ones the line says the end as well."""
-
-
-def can_draw(stream: TextIO | None) -> bool:
-    """Whether lines on this stream can be drawn again in place."""
-    return stream is not None and stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
 
 
 class Progress(Activity):
@@ -89,7 +84,9 @@ class Progress(Activity):
             if self._verbosity is Verbosity.QUIET or not self._is_due():
                 return
             if self._terminal:
-                self._draw()
+                # Not while it is in the background, after Ctrl-Z.
+                if can_draw(sys.stderr):
+                    self._draw()
             else:
                 self._line_at = self.ticks() + LINE_EVERY
                 print_lines([plain_line(self)], err=True)
@@ -188,6 +185,8 @@ def open_live(stream: TextIO) -> "Live":
     console = Console(file=stream, highlight=False)
     live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False)
     live.start()
+    # It hides the cursor, which would stay hidden where the program is suspended or killed.
+    console.show_cursor(True)
     return live
 
 

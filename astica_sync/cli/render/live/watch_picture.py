@@ -184,7 +184,7 @@ def _bar(store: StoreView) -> "RenderableType":
     bar.add_column(no_wrap=True, justify="right", style="cyan")
     bar.add_row(
         "",
-        ProgressBar(total=store.backlog, completed=min(store.in_backlog, store.backlog)),
+        ProgressBar(total=store.backlog, completed=store.in_backlog),
         f"{store.in_backlog:,}/{store.backlog:,}",
         f"{countdown(left)} left" if left > 0 else "",
     )

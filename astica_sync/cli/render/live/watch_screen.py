@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from astica_sync.cli.render.live.activity import Activity
-from astica_sync.cli.render.live.keys import Keyboard, is_in_foreground
+from astica_sync.cli.render.live.keys import Keyboard
+from astica_sync.cli.render.live.terminal import is_in_foreground
 from astica_sync.cli.render.live.watch_picture import StoreView, WatchView, watch_picture
 from astica_sync.cli.render.watch_output import WatchOutput, print_event, watch_status_lines
 from astica_sync.clock import local_time
@@ -85,7 +86,7 @@ class WatchScreen(WatchOutput):
                 view.notice = ""
             for name, store in self._stores.items():
                 store.uploaded = self._sent.get(name, 0)
-                store.in_backlog = store.uploaded - self._backlog_from.get(name, 0)
+                store.in_backlog = min(store.uploaded - self._backlog_from.get(name, 0), store.backlog)
             self._live.update(watch_picture(view, self._live.console), refresh=True)
 
     def _update(self, status: WatchStatus) -> None:
