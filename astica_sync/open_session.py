@@ -221,7 +221,7 @@ def open_session(
     if not offline:
         _refuse_another_service(settings, sentinel)
     key = Secret("") if offline else load_key(os.environ)
-    fs = FileSystem()
+    fs = FileSystem(layout.root)
     run = os.urandom(6).hex()
     lock = partial(writer_lock, on_wait=listener.waits)
     usual = Allowance(settings.max_remove, settings.max_remove_class, settings.min_remove)
@@ -229,7 +229,7 @@ def open_session(
         open_service(settings, key, clock, listener) as service,
         contextlib.closing(Index(layout.index_db)) as index,
         contextlib.closing(Journal(layout.journal_db, run)) as journal,
-        contextlib.closing(Decoder()) as decoder,
+        contextlib.closing(Decoder(files=fs)) as decoder,
         thread_pool(THREADS) as workers,
     ):
         session = Session(

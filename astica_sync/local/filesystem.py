@@ -16,12 +16,14 @@ from typing import BinaryIO
 from astica_sync.file_owner import create_private, give_to_owner_of_folder
 from astica_sync.local.known_stores import KnownStores
 from astica_sync.local.layout import STATE_DIR
+from astica_sync.system.open_below import is_opened_at, open_below
 
 CHUNK = 1 << 20
 TEMP_PREFIX = ".tmp-"
 
 # Without O_NONBLOCK, opening a FIFO waits for a writer.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 # linux/fs.h: share the blocks of another file, copy on write (btrfs, XFS, bcachefs, ...).
 _FICLONE = 0x40049409
@@ -140,9 +142,18 @@ def _device_of(path: Path) -> str:
 
 
 class FileSystem:
-    """The file system of this machine. ``known_stores`` is what this user's state folder knows of stores."""
+    """The file system of this machine. ``known_stores`` is what this user's state folder knows of stores.
+
+    Below ``root``, the absolute path of a store without links in it, a file is read and a folder listed only where no
+    part of its path is a link: another user who may write in a class folder may exchange a folder for a link to what
+    only this user can read. The store's hidden folder is this user's own.
+    """
 
     known_stores = KnownStores()
+    root: str | None = None
+
+    def __init__(self, root: Path | str | None = None) -> None:
+        self.root = None if root is None else str(root).rstrip("/")
 
     def keeps_inodes(self, path: Path) -> bool:
         """Whether the file system of ``path`` gives a folder the same inode number after the next mount."""
@@ -154,7 +165,7 @@ class FileSystem:
         An entry that vanishes while the folder is read is left out; one whose status cannot be read has None.
         Names that are not valid UTF-8 are decoded by ``os.fsdecode``.
         """
-        with _listed(path) as listing:
+        with self._listed(path) as listing:
             for entry in listing:
                 try:
                     status = entry.stat(follow_symlinks=False)
@@ -168,7 +179,7 @@ class FileSystem:
     def name_folder(self, path: AnyPath) -> Iterator[NamedEntry]:
         """As ``scan_folder``, without the status of files, which costs more than their names. For files that will be
         opened anyway."""
-        with _listed(path) as listing:
+        with self._listed(path) as listing:
             for entry in listing:
                 try:
                     if entry.is_file(follow_symlinks=False):
@@ -190,7 +201,7 @@ class FileSystem:
 
         Never hangs: a FIFO without a writer is opened without waiting and refused.
         """
-        descriptor = os.open(path, _READ)
+        descriptor = self._open(path, _READ)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise OSError(errno.EINVAL, "not a regular file", str(path))
@@ -206,7 +217,7 @@ class FileSystem:
 
         The bytes are None where there are more than ``most``, and fewer than the status says where the file has become
         shorter."""
-        descriptor = os.open(path, _READ)
+        descriptor = self._open(path, _READ)
         try:
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode):
@@ -363,6 +374,29 @@ class FileSystem:
             return None
         return status.f_bavail * status.f_frsize if status.f_blocks else None
 
+    def _open(self, path: AnyPath, flags: int) -> int:
+        descriptor = os.open(path, flags)
+        if self.root is None:
+            return descriptor
+        text = path if type(path) is str else str(path)
+        if not text.startswith(self.root + "/") or text.startswith(f"{self.root}/{STATE_DIR}/"):
+            return descriptor
+        # Its path costs a tenth of opening each folder. Where it is another one, the file may have been renamed just
+        # now, or the file system may spell names in its own way.
+        if is_opened_at(descriptor, text):
+            return descriptor
+        os.close(descriptor)
+        return open_below(self.root or "/", text[len(self.root) + 1 :], flags)
+
+    @contextlib.contextmanager
+    def _listed(self, path: AnyPath) -> Iterator[Iterator[os.DirEntry[str]]]:
+        descriptor = self._open(path, _LIST)
+        try:
+            with os.scandir(descriptor) as listing:
+                yield listing
+        finally:
+            os.close(descriptor)
+
     def _write_temp(self, temp: Path, chunks: Iterable[bytes], mode: int) -> None:
         descriptor = create_private(temp, mode=mode)
         try:
@@ -380,16 +414,6 @@ def free_space(files: FileSystem, path: AnyPath) -> str:
     """The room that is left on the disk of ``path``, for a message."""
     free = files.free_bytes(path)
     return "an unknown amount free" if free is None else f"{free / 1e6:.1f} MB free"
-
-
-@contextlib.contextmanager
-def _listed(path: AnyPath) -> Iterator[Iterator[os.DirEntry[str]]]:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        with os.scandir(descriptor) as listing:
-            yield listing
-    finally:
-        os.close(descriptor)
 
 
 def sync(descriptor: int) -> None:

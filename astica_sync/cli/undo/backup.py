@@ -301,7 +301,7 @@ def _open(store: Path | None) -> "tuple[Layout, Backup]":
     from astica_sync.local.filesystem import FileSystem
 
     layout = find(store)
-    return layout, Backup(layout.backup, FileSystem())
+    return layout, Backup(layout.backup, FileSystem(layout.root))
 
 
 def _expected(layout: "Layout") -> Iterator[str]:

@@ -186,7 +186,7 @@ def _history(store: Path | None) -> "Iterator[VersionHistory]":
     from astica_sync.training.versions import VersionHistory
 
     layout = find(store)
-    fs = FileSystem()
+    fs = FileSystem(layout.root)
     yield VersionHistory(layout, Backup(layout.backup, fs), fs, read_sentinel(layout).model_id)
 
 

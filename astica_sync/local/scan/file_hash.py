@@ -34,6 +34,8 @@ def unreadable_reason(error: OSError) -> str:
     """Why a file or folder cannot be read, and what to do, as a problem of the store."""
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"cannot be read: {error.strerror}; fix the permissions: chmod u+r on a file, chmod u+rx on a folder"
+    if error.errno == errno.ELOOP:
+        return "symbolic link, not followed; replace it by the file or folder itself, or list it in .astica-ignore"
     if error.errno == errno.EIO:
         return f"cannot be read: {error.strerror}; check the disk, then copy it here again"
     if error.errno == errno.ESTALE:

@@ -105,7 +105,7 @@ def scan_store(
         DatabaseError: the index cannot even be read; a damaged one is replaced and filled from scratch instead.
     """
     ignore = Ignore.load(layout.root)
-    target = _Target(layout, files or FileSystem(), ignore, options or ScanOptions())
+    target = _Target(layout, files or FileSystem(layout.root), ignore, options or ScanOptions())
     try:
         return Scanner(target, index, clock, progress).run()
     except Damaged:

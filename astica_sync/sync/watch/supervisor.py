@@ -124,7 +124,7 @@ class Supervisor:
         self._poll = poll
         self._system = system
         self._ticks, self._wall = system.ticks, system.wall
-        self._fs = system.fs or FileSystem()
+        self._fs = system.fs or FileSystem(layout.root)
         self._changes = ChangeQueue(wake.ring)
         self._events: FsEvents | None = None
         self._open = ExitStack()

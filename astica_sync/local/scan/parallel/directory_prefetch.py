@@ -12,15 +12,16 @@ _SUBMITTED_AT_MOST = 2
 class Prefetcher:
     """The scan takes folders from the end of the queue and the other process from its start, until they meet."""
 
-    def __init__(self) -> None:
-        """
+    def __init__(self, root: str | None = None) -> None:
+        """``root`` as for ``FileSystem``.
+
         Raises:
             OSError: no process can be started.
         """
         self._queue: deque[tuple[str, bytes | None, int]] = deque()
         self._submitted: deque[str] = deque()
         self._listings: dict[str, DirectoryListing] = {}
-        self._worker: WorkerProcess | None = WorkerProcess()
+        self._worker: WorkerProcess | None = WorkerProcess(root)
 
     def add(self, path: str, digests: bytes | None, seed: int) -> None:
         """Announces a folder that the scan will list before those it has announced earlier."""

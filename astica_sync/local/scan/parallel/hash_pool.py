@@ -37,7 +37,7 @@ class HashPool:
             return self._pool.submit(hash_files, self._files, paths)
         # A thread that waits for a process would only compete with this one, so there is none.
         if not self._queues:
-            self._queues = [_WorkerQueue() for _ in range(self._threads)]
+            self._queues = [_WorkerQueue(self._files.root) for _ in range(self._threads)]
         return min(self._queues, key=len).submit(paths, lambda paths: hash_files(self._files, paths))
 
     def close(self) -> None:
@@ -51,7 +51,8 @@ class HashPool:
 class _WorkerQueue:
     """One other process and its tasks without result, the oldest first. A process that has ended is replaced."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: str | None) -> None:
+        self._root = root
         self._worker: WorkerProcess | None = None
         self._pending: deque[_PendingTask] = deque()
 
@@ -61,7 +62,7 @@ class _WorkerQueue:
     def submit(self, paths: Sequence[str], fallback: Callable[[Sequence[str]], list[FileHash]]) -> "_PendingTask":
         task = _PendingTask(self, paths, fallback)
         try:
-            self._worker = self._worker or WorkerProcess()
+            self._worker = self._worker or WorkerProcess(self._root)
             self._worker.submit_hashing(list(paths))
         except FAILURES:
             self.close()

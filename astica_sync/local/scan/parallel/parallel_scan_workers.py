@@ -20,7 +20,7 @@ class ParallelWorkers:
         self._prefetcher: Prefetcher | None = None
         if prefetch and (os.cpu_count() or 1) > 1:
             with contextlib.suppress(OSError):
-                self._prefetcher = Prefetcher()
+                self._prefetcher = Prefetcher(files.root)
 
     @property
     def prefetches(self) -> bool:

@@ -30,8 +30,9 @@ class WorkerProcess:
         FAILURES: it could not be started, or has ended.
     """
 
-    def __init__(self) -> None:
-        self._process = ChildProcess((sys.executable, "-P", "-m", __name__))
+    def __init__(self, root: str | None = None) -> None:
+        """``root`` as for ``FileSystem``."""
+        self._process = ChildProcess((sys.executable, "-P", "-m", __name__, *([] if root is None else [root])))
 
     def submit_listing(self, path: str, digests: bytes | None, seed: int) -> None:
         """The arguments are those of ``list_directory``."""
@@ -72,7 +73,7 @@ class WorkerProcess:
 def main() -> None:
     """Answers the tasks on standard input; ends with it."""
     gc.disable()
-    files = FileSystem()
+    files = FileSystem(*sys.argv[1:])
     # Descriptors of its own, so that nothing that is printed gets between the answers.
     source, target = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0)
     with contextlib.suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
