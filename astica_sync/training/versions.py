@@ -7,7 +7,7 @@ from pathlib import Path
 
 from astica_sync.core.versions.snapshot import ManagedSample, SnapshotDiff, SnapshotSample, diff
 from astica_sync.core.versions.version import Version, find_versions
-from astica_sync.errors import AsticaSyncError
+from astica_sync.errors import AsticaSyncError, BackupDamaged
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import Entry
 from astica_sync.local.backup.manifests import SHORTEST, Manifests
@@ -42,6 +42,8 @@ class VersionSummary:
     previous: Version | None
     changes: SnapshotDiff | None
     scores: tuple[Score, ...]
+    damage: str = ""
+    """Why the recorded data cannot be read; "" where nothing is wrong."""
 
 
 class VersionHistory:
@@ -63,8 +65,10 @@ class VersionHistory:
     def summaries(self) -> list[VersionSummary]:
         """Every version with its data, the first one first.
 
+        A damaged snapshot is named by its version, and the others are complete.
+
         Raises:
-            StoreError: a manifest cannot be read, or does not match its name.
+            StoreError: the records or the scores cannot be read.
         """
         scores = read_scores(self._scores, self.fs)
         summaries: list[VersionSummary] = []
@@ -77,7 +81,11 @@ class VersionHistory:
             if version.snapshot is None:
                 summaries.append(VersionSummary(version, None, None, None, None, None, own_scores))
                 continue
-            samples = list(self.snapshots.read(version.snapshot))
+            try:
+                samples = list(self.snapshots.read(version.snapshot))
+            except BackupDamaged as error:
+                summaries.append(VersionSummary(version, None, None, None, None, None, own_scores, str(error)))
+                continue
             summaries.append(
                 VersionSummary(
                     version,

@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import xxhash
 
 from astica_sync.cli.point_in_time import parse_time
 from astica_sync.sandbox.embedded import RunningSandbox
@@ -275,6 +277,114 @@ def test_planted_rows_of_the_journal_restore_nothing(shell: Shell, pushed: Path,
     before = set(pushed.parent.rglob("*"))
     shell("backup", "restore", "--since", "yesterday", "--store", pushed)
     assert set(pushed.parent.rglob("*")) == before
+
+
+def lose(path: Path) -> None:
+    path.unlink()
+
+
+def halve(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+
+
+def garble(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'"content"', b'"cantent"'))
+
+
+@pytest.mark.parametrize("harm", [lose, halve, garble])
+def test_a_damaged_catalog_is_told_by_restore_and_written_again_by_verify(
+    shell: Shell, pushed: Path, tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    catalog = pushed / ".astica-sync" / "backup" / "catalog.jsonl"
+    harm(catalog)
+    shutil.rmtree(pushed / "Can")
+    ran = shell("backup", "restore", "--to", tmp_path / "first", "--store", pushed)
+    assert ran.code == 1
+    assert "of the backup not restored" in ran.err
+    ran = shell("backup", "verify", "--store", pushed)
+    assert "no line of the catalog names it" in ran.out
+    # Lines that were changed are still there for the user to look at.
+    assert ran.code == int(harm is garble), ran.out
+    ran = shell("backup", "restore", "--to", tmp_path / "second", "--store", pushed)
+    assert (ran.code, "8 files written" in ran.out) == (0, True), ran.out
+
+
+def test_without_catalog_journal_and_files_verify_and_restore_fail(shell: Shell, pushed: Path, tmp_path: Path) -> None:
+    (pushed / ".astica-sync" / "backup" / "catalog.jsonl").unlink()
+    (pushed / ".astica-sync" / "journal.db").unlink()
+    (pushed / "Can" / "000.png").unlink()
+    ran = shell("backup", "restore", "--to", tmp_path / "out", "--store", pushed)
+    assert (ran.code, "8 failed" in ran.out) == (1, True), ran.out
+    found = shell("backup", "verify", "--json", "--store", pushed)
+    assert (found.code, len(found.json["repaired"]), len(found.json["broken"])) == (1, 7, 1)
+
+
+def test_an_image_that_a_crash_left_without_a_line_is_no_damage(shell: Shell, pushed: Path, tmp_path: Path) -> None:
+    draw(tmp_path / "new.png", 71)
+    data = (tmp_path / "new.png").read_bytes()
+    content = xxhash.xxh3_128_hexdigest(data)
+    folder = pushed / ".astica-sync" / "backup" / "objects" / content[:2]
+    folder.mkdir(exist_ok=True)
+    (folder / f"{content}.png").write_bytes(data)
+    ran = shell("backup", "verify", "--store", pushed)
+    assert (ran.code, "1 image without a line in the catalog, never uploaded" in ran.out) == (0, True), ran.out
+    assert shell("backup", "restore", "--to", tmp_path / "out", "--store", pushed).code == 0
+
+
+def test_an_image_that_only_a_snapshot_names_is_expected_and_restored_by_its_version(
+    shell: Shell, pushed: Path
+) -> None:
+    assert shell("train", "--store", pushed).code == 0
+    (pushed / ".astica-sync" / "backup" / "catalog.jsonl").unlink()
+    (pushed / ".astica-sync" / "journal.db").unlink()
+    object_of(pushed, "Can/000.png").unlink()
+    (pushed / "Can" / "000.png").unlink()
+    found = shell("backup", "verify", "--json", "--store", pushed)
+    assert (found.code, len(found.json["broken"])) == (1, 1), found.out
+
+
+def misspell_snapshot(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"snapshot", b"snaqshot"))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def misspell_class(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"Can", b"Cen", 1))
+
+
+@pytest.mark.parametrize(
+    ("file", "harm"),
+    [
+        ("snapshots/*.jsonl", misspell_class),
+        ("snapshots/*.jsonl", lose),
+        ("versions.jsonl", misspell_snapshot),
+        ("versions.jsonl", cut),
+    ],
+)
+def test_a_damaged_snapshot_or_record_is_told_and_ends_no_list(
+    shell: Shell, pushed: Path, file: str, harm: Callable[[Path], None]
+) -> None:
+    assert shell("train", "--store", pushed).code == 0
+    draw(pushed / "Can" / "second.png", 72)
+    assert shell("push", "--store", pushed).code == 0
+    assert shell("train", "--store", pushed).code == 0
+    path = min((pushed / ".astica-sync" / "backup").glob(file), key=lambda path: path.stat().st_mtime_ns)
+    harm(path)
+    found = shell("backup", "verify", "--json", "--store", pushed)
+    assert (found.code, found.json["good"]) == (1, 9)
+    assert [one["path"] for one in found.json["broken"]] == [str(path.relative_to(pushed / ".astica-sync/backup"))]
+    assert "from a copy of the backup" in shell("backup", "verify", "--store", pushed).out
+    if path.name == "versions.jsonl":
+        return
+    ran = shell("versions", "--store", pushed, "--offline")
+    assert (ran.code, "@1" in ran.out, "9 samples" in ran.out) == (1, True, True), ran.out + ran.err
+    assert "its data cannot be read" in ran.out
+    ran = shell("snapshot", "list", "--store", pushed)
+    assert (ran.code, "9 samples" in ran.out, path.stem[:8] in ran.err) == (1, True, True)
 
 
 @pytest.mark.parametrize("command", ["list", "verify", "restore"])

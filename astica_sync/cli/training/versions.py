@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from astica_sync.cli.context import open_store, store_option
+from astica_sync.cli.exit_codes import DONE, ERROR
 from astica_sync.cli.render.diff_output import diff_counts, diff_lines
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
@@ -41,6 +42,7 @@ def versions(store: Path | None, as_json: bool, offline: bool) -> int:
         pending, follows = api.trainer.pending(), api.follows
         overdue = pending is not None and api.trainer.is_overdue(pending)
         now = opened.session.runtime.clock.now()
+    code = ERROR if any(one.damage for one in described) else DONE
     if as_json:
         data = {
             "versions": [version_data(one) for one in described],
@@ -48,7 +50,7 @@ def versions(store: Path | None, as_json: bool, offline: bool) -> int:
             "follows": follows.name if follows else None,
         }
         click.echo(json_line(data))
-        return 0
+        return code
     if not described and pending is None:
         click.echo("No versions yet. To train one: astica-sync train")
     for one in described:
@@ -60,7 +62,7 @@ def versions(store: Path | None, as_json: bool, offline: bool) -> int:
             f"The service holds the data of {safe(follows.name)}. "
             "To bring it back in sync with the store: astica-sync push"
         )
-    return 0
+    return code
 
 
 def version_data(described: "VersionSummary") -> dict[str, Any]:
@@ -74,6 +76,7 @@ def version_data(described: "VersionSummary") -> dict[str, Any]:
         "made_here": described.version.snapshot is not None,
         "snapshot": described.version.snapshot,
         "unknown_because": described.version.unknown_because or None,
+        "damage": described.damage or None,
         "samples": described.samples,
         "classes": described.classes,
         "unmanaged": described.unmanaged,
@@ -89,6 +92,9 @@ def _lines(described: "VersionSummary") -> list[str]:
     version = described.version
     when = local_time(version.trained_at or version.seen_at)
     head = f"@{version.number:<3} {safe(version.name or '(no name)'):<20}  {when}  "
+    if described.damage:
+        why = click.style(safe(described.damage), fg="red")
+        return [f"{head}its data cannot be read", f"       {why}; see astica-sync backup verify", *_scores(described)]
     if described.samples is None:
         if version.unknown_because:
             return [f"{head}its data is not known", f"       {safe(version.unknown_because)}", *_scores(described)]

@@ -24,7 +24,13 @@ from astica_sync.errors import GuardRefused, StoreError
 if TYPE_CHECKING:
     from astica_sync.local.backup.backup import Backup, VerifyResult
     from astica_sync.local.backup.catalog import Entry
+    from astica_sync.local.backup.damaged_files import DamagedFile
     from astica_sync.local.layout import Layout
+
+NO_LINE = "no line of the catalog names it"
+JUST_NOW_S = 600.0
+NO_LINE_OF_MANY = "no line of the catalog names them, so their class and file are unknown"
+NO_LINE_HINT = "Restore catalog.jsonl from a copy of the backup; the image itself is good."
 
 
 class Part(click.ParamType[tuple[int, int]]):
@@ -105,10 +111,10 @@ def list_backup(store: Path | None, as_json: bool) -> int:
 @click.option("--part", type=Part(), default="1/1", help="Check only the N-th of T parts, such as 2/7.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def verify(store: Path | None, part: tuple[int, int], as_json: bool) -> int:
-    """Check every object of the backup.
+    """Check every object of the backup, and what names them.
 
-    Reads each object and compares it with its hash. Repairs damaged objects from the store where it has the same
-    image. Exits with 1 when an object stays damaged.
+    Reads each object, snapshot and record, and compares it with its hash. Repairs damaged objects from the store where
+    it has the same image, and writes missing lines of the catalog again. Exits with 1 when something stays damaged.
 
     \b
     astica-sync backup verify
@@ -117,33 +123,50 @@ def verify(store: Path | None, part: tuple[int, int], as_json: bool) -> int:
     layout, objects = _open(store)
     good = 0
     bad: list[VerifyResult] = []
-    for checked in objects.verify(part, _expected(layout)):
+    for checked in objects.verify(part, _expected(layout, objects)):
         if checked.reason is None:
             good += 1
         else:
             bad.append(checked)
-    repaired = _repair(layout, objects, bad) if bad else []
+    unnamed = objects.unnamed(part)
+    repaired, leftovers = _repair(layout, objects, bad, unnamed) if bad or unnamed else ([], set())
     broken = [checked for checked in bad if checked not in repaired]
-    entries_of = objects.entries_of({checked.content for checked in (*repaired, *broken)})
+    nameless = [content for content in objects.unnamed(part) if content not in leftovers] if unnamed else []
+    named = set(unnamed).difference(nameless, leftovers)
+    entries_of = objects.entries_of({checked.content for checked in (*repaired, *broken)} | named)
 
-    def path(checked: "VerifyResult") -> str:
-        entries = entries_of.get(checked.content)
-        return entries[-1].path if entries else checked.content
+    def path(content: str) -> str:
+        entries = entries_of.get(content)
+        return entries[-1].path if entries else content
 
+    good_again = {one.content: one.reason or "" for one in repaired}
+    good_again |= {content: NO_LINE for content in sorted(named) if content not in good_again}
+    lost = [(path(one.content), one.content, one.reason or "", "") for one in broken]
+    lost += [(file.name, "", file.reason, file.hint) for file in _damaged_files(layout, objects)]
+    lost += [(content, content, NO_LINE, NO_LINE_HINT) for content in nameless]
     if as_json:
         data = {
             "good": good,
-            "repaired": [{"path": json_name(path(one)), "content": one.content} for one in repaired],
-            "broken": [{"path": json_name(path(one)), "content": one.content, "reason": one.reason} for one in broken],
+            "repaired": [{"path": json_name(path(content)), "content": content} for content in good_again],
+            "broken": [
+                {"path": json_name(name), "content": content, "reason": reason} for name, content, reason, _ in lost
+            ],
         }
         click.echo(json_line(data))
     else:
-        for one in repaired:
-            click.echo(f"repaired from the store: {safe(path(one))}  (was: {one.reason})")
-        for one in broken:
-            click.echo(click.style(f"damaged: {safe(path(one))}  ({one.reason})", fg="red"))
-        click.echo(f"{number(good, 'object')} good, {len(repaired):,} repaired, {len(broken):,} damaged")
-    return ERROR if broken else DONE
+        lines = [
+            f"repaired from the store: {safe(path(content))}  (was: {reason})" for content, reason in good_again.items()
+        ]
+        for line in first(lines, len(lines), 20):
+            click.echo(line)
+        for name, _, reason, hint in lost:
+            click.echo(click.style(f"damaged: {safe(name)}  ({safe(reason)})", fg="red"))
+            if hint:
+                click.echo(f"  {safe(hint)}")
+        if leftovers:
+            click.echo(f"{number(len(leftovers), 'image')} without a line in the catalog, never uploaded")
+        click.echo(f"{number(good, 'object')} good, {len(good_again):,} repaired, {len(lost):,} damaged")
+    return ERROR if lost else DONE
 
 
 @backup.command("restore")
@@ -209,11 +232,35 @@ def restore(
         click.echo(
             f"{number(len(done.older), 'older image')} of the same files not restored; the backup keeps them", err=True
         )
+    unplaced = [] if chosen else _unplaced(layout, objects)
+    if unplaced:
+        of_class = "" if title is None else ", perhaps of this class"
+        click.echo(
+            click.style(
+                f"{number(len(unplaced), 'image')} of the backup not restored{of_class}: {NO_LINE_OF_MANY}\n"
+                "  To write the missing lines again where the rest is known: astica-sync backup verify",
+                fg="red",
+            ),
+            err=True,
+        )
     click.echo(
         f"{safe(str(to))}: {number(done.written, 'file')} written, {done.already_there:,} already there, "
-        f"{len(problems):,} failed"
+        f"{len(problems) + len(unplaced):,} failed"
     )
-    return ERROR if problems else DONE
+    return ERROR if problems or unplaced else DONE
+
+
+def _unplaced(layout: "Layout", objects: "Backup") -> list[str]:
+    """The objects that a restore of everything leaves out, without those that were never uploaded."""
+    from astica_sync.local.backup.missing_names import never_used
+    from astica_sync.local.db.journal import Journal
+
+    unnamed = objects.unnamed()
+    if not unnamed or not layout.journal_db.exists():
+        return unnamed
+    with contextlib.closing(Journal(layout.journal_db, "restore")) as journal:
+        leftovers = never_used(objects, journal, unnamed)
+    return [content for content in unnamed if content not in leftovers]
 
 
 def _removed(layout: "Layout", objects: "Backup", since: float) -> "list[Entry]":
@@ -304,31 +351,72 @@ def _open(store: Path | None) -> "tuple[Layout, Backup]":
     return layout, Backup(layout.backup, FileSystem(layout.root))
 
 
-def _expected(layout: "Layout") -> Iterator[str]:
-    """The content hashes of the journal's marks, so that an empty backup is not reported as good."""
+def _expected(layout: "Layout", objects: "Backup") -> Iterator[str]:
+    """The content hashes of the journal's marks and of snapshots, so that an empty backup is not reported as good."""
+    from astica_sync.errors import BackupDamaged
+    from astica_sync.local.backup.manifests import Manifests
     from astica_sync.local.db.journal import Journal
+    from astica_sync.local.filesystem import FileSystem
 
     if layout.journal_db.exists():
         with contextlib.closing(Journal(layout.journal_db, "verify")) as journal:
             yield from (mark.content for mark in journal.marks())
+    manifests = Manifests(objects, FileSystem())
+    for snapshot in manifests.ids():
+        with contextlib.suppress(BackupDamaged):
+            yield from (entry.content for entry in manifests.entries(snapshot))
 
 
-def _repair(layout: "Layout", objects: "Backup", bad: "list[VerifyResult]") -> "list[VerifyResult]":
-    """Replaces damaged objects by files of the store with the same content; returns the repaired ones. Repairs none
-    while another process writes to the store."""
+def _damaged_files(layout: "Layout", objects: "Backup") -> "Iterator[DamagedFile]":
+    from astica_sync.core.versions.version import PENDING
+    from astica_sync.local.backup.damaged_files import find_damaged_files
+    from astica_sync.local.db.journal import Journal
+    from astica_sync.local.filesystem import FileSystem
+
+    needed = []
+    if layout.journal_db.exists():
+        with contextlib.closing(Journal(layout.journal_db, "verify")) as journal:
+            pending = journal.get_meta(PENDING)
+            needed = [pending["snapshot"]] if pending else []
+    return find_damaged_files(objects, FileSystem(), needed)
+
+
+def _repair(
+    layout: "Layout", objects: "Backup", bad: "list[VerifyResult]", unnamed: list[str]
+) -> "tuple[list[VerifyResult], set[str]]":
+    """Replaces damaged objects by files of the store with the same content, and adds missing lines to the catalog.
+    Returns the repaired objects, and those without a line that were never uploaded. Repairs none while another process
+    writes to the store."""
     from astica_sync.clock import SystemClock
+    from astica_sync.local.backup.missing_names import add_missing_names, never_used
     from astica_sync.local.db.index import Index
+    from astica_sync.local.db.journal import Journal
+    from astica_sync.local.filesystem import FileSystem
+    from astica_sync.local.identity import read_sentinel
     from astica_sync.local.lock import writer_lock
     from astica_sync.local.scan.scanner import scan_store
 
+    clock = SystemClock()
     try:
-        with writer_lock(layout), contextlib.closing(Index(layout.index_db)) as index:
-            scan_store(layout, index, clock=SystemClock())
-            return [
+        with (
+            writer_lock(layout),
+            contextlib.closing(Index(layout.index_db)) as index,
+            contextlib.closing(Journal(layout.journal_db, "verify")) as journal,
+        ):
+            scan_store(layout, index, clock=clock)
+            repaired = [
                 checked
                 for checked in bad
                 if objects.repair(checked.content, [layout.root / path for path in index.paths_with(checked.content)])
             ]
+            # A line is written about a good object only.
+            damaged = {checked.content for checked in bad if checked not in repaired}
+            good = {content for content in unnamed if content not in damaged}
+            if good:
+                in_store = index.local_samples(read_sentinel(layout).model_id)
+                add_missing_names(objects, FileSystem(), journal, in_store, good, clock.now())
+            return repaired, never_used(objects, journal, objects.unnamed()) if good else set()
     except StoreError as error:
         click.echo(f"Cannot repair now: {error}", err=True)
-        return []
+        # What another process has just put gets its line in a moment.
+        return [], {content for content in unnamed if objects.time_of(content) > clock.now() - JUST_NOW_S}

@@ -11,10 +11,12 @@ from astica_sync.cli.command_group import CommandGroup
 from astica_sync.cli.context import find, store_option
 from astica_sync.cli.exit_codes import DONE, ERROR
 from astica_sync.cli.render.diff_output import diff_counts, diff_lines
+from astica_sync.cli.render.messages import print_error
 from astica_sync.cli.render.status_output import unmanaged_note
 from astica_sync.cli.render.text import first, json_line, json_name, number, safe
 from astica_sync.clock import local_time
 from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample, diff
+from astica_sync.errors import BackupDamaged
 
 if TYPE_CHECKING:
     from astica_sync.training.versions import VersionHistory
@@ -43,13 +45,20 @@ def list_snapshots(store: Path | None, as_json: bool) -> int:
     \b
     astica-sync snapshot list
     """
+    code = DONE
     with _history(store) as history:
         names: dict[str, list[str]] = {}
         for version in history.versions():
             if version.snapshot is not None:
                 names.setdefault(version.snapshot, []).append(version.name or f"@{version.number}")
-        for one in history.snapshots.ids():
-            samples = list(history.snapshots.read(one))
+        present = history.snapshots.ids()
+        for one in (*present, *sorted(names.keys() - present)):
+            try:
+                samples = list(history.snapshots.read(one))
+            except BackupDamaged as error:
+                code = ERROR
+                print_error(error)
+                continue
             classes = {sample.class_title for sample in samples}
             at = history.snapshots.frozen_at(one)
             if as_json:
@@ -65,7 +74,7 @@ def list_snapshots(store: Path | None, as_json: bool) -> int:
             versions = ", ".join(map(safe, names.get(one, []))) or "no known version"
             count = f"{number(len(samples), 'sample')} in {number(len(classes), 'class', 'classes')}"
             click.echo(f"{one[:8]}  {local_time(at)}  {count}  ({versions})")
-    return 0
+    return code
 
 
 @snapshot.command("show")

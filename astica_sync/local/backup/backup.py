@@ -12,7 +12,7 @@ from pathlib import Path
 import xxhash
 
 from astica_sync.errors import SourceChanged, StoreError
-from astica_sync.local.backup.catalog import CONTENT, Catalog, Entry
+from astica_sync.local.backup.catalog import CATALOG, CONTENT, Catalog, Entry
 from astica_sync.local.backup.object_store import Hasher, ObjectStore
 from astica_sync.local.filesystem import FileSystem, Kind, kind_of
 from astica_sync.system.error_advice import remedy
@@ -34,7 +34,7 @@ class Backup(ObjectStore):
 
     def __init__(self, root: Path, files: FileSystem, hasher: Callable[[], Hasher] = xxhash.xxh3_128) -> None:
         super().__init__(root, files, hasher)
-        self._catalog = Catalog(root / "catalog.jsonl", files)
+        self._catalog = Catalog(root / CATALOG, files)
 
     def add_samples(self, samples: Sequence[tuple[str, str, str]], at: float) -> None:
         """Adds (class title, path, content) to the catalog, durably, with one sync for all.
@@ -101,7 +101,7 @@ class Backup(ObjectStore):
     def _other_files(self, folder: Path) -> Iterator[Path]:
         for name in self._names(folder):
             path = folder / name
-            if folder == self.root and name in ("objects", "catalog.jsonl"):
+            if folder == self.root and name in ("objects", CATALOG):
                 continue
             if kind_of(self._files.lstat(path)) is Kind.FOLDER:
                 yield from self._other_files(path)
@@ -127,6 +127,20 @@ class Backup(ObjectStore):
             if key not in seen and int(content[:8], 16) % parts == number - 1:
                 seen.add(key)
                 yield VerifyResult(content, self.check(content))
+
+    def unnamed(self, part: tuple[int, int] = (1, 1)) -> list[str]:
+        """The objects of a part (see ``verify``) that no line of the catalog names, sorted. After a crash there may be
+        some; a lost or damaged catalog leaves many, and ``restore`` cannot place them.
+
+        Raises:
+            StoreError: the backup cannot be listed, or the catalog exists and cannot be read.
+        """
+        # The catalog is read last, since another process may add to both.
+        number, parts = part
+        objects = {bytes.fromhex(content) for content in self.objects() if int(content[:8], 16) % parts == number - 1}
+        for entry in self.samples() if objects else ():
+            objects.discard(bytes.fromhex(entry.content))
+        return sorted(content.hex() for content in objects)
 
     def repair(self, content: str, sources: Iterable[Path]) -> bool:
         """Writes a damaged or missing object again from the first source whose bytes have its hash.

@@ -16,6 +16,7 @@ from astica_sync.local.jsonl import append_jsonl, parse_line, read_jsonl, read_l
 
 CONTENT = re.compile(r"[0-9a-f]{32}")
 LONGEST_PATH = 4096
+CATALOG = "catalog.jsonl"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from astica_sync.errors import BackupDamaged, StoreError
 from astica_sync.local.backup.backup import Backup
-from astica_sync.local.backup.catalog import CONTENT
+from astica_sync.local.backup.catalog import CATALOG, CONTENT, entry_of
 from astica_sync.local.backup.manifests import Manifests
 from astica_sync.local.backup.records import ADOPTED, VERSIONS, is_adopted_line, is_version_line
 from astica_sync.local.filesystem import FileSystem
@@ -27,10 +27,14 @@ class DamagedFile:
     hint: str
 
 
-def find_damaged_files(backup: Backup, files: FileSystem, needed: Iterable[str] = ()) -> Iterator[DamagedFile]:
+def find_damaged_files(
+    backup: Backup, files: FileSystem, needed: Iterable[str] = (), *, catalog: bool = True
+) -> Iterator[DamagedFile]:
     """Every manifest that is missing or changed, and every record with lines that cannot be read; of all models.
 
-    ``needed`` are snapshots that something besides the records names, as a training does that has no version yet.
+    ``needed`` are snapshots that something besides the records names, as a training does that has no version yet. The
+    catalog is checked line by line only with ``catalog``, and a line that a crash cut is no damage there: the upload
+    that it was for begins again with it.
 
     Raises:
         StoreError: the backup cannot be listed.
@@ -45,6 +49,8 @@ def find_damaged_files(backup: Backup, files: FileSystem, needed: Iterable[str] 
 
     yield from _damaged_lines(backup.root / VERSIONS, files, is_sound_version)
     yield from _damaged_lines(backup.root / ADOPTED, files, is_adopted_line)
+    if catalog:
+        yield from _damaged_lines(backup.root / CATALOG, files, lambda fields: entry_of(fields) is not None)
     manifests = Manifests(backup, files)
     present = manifests.ids()
     for snapshot in (*present, *sorted(named.difference(present))):
@@ -63,7 +69,7 @@ def refuse_damaged_files(backup: Backup, files: FileSystem, needed: Iterable[str
     Raises:
         StoreError: with what is damaged, and the command that lists everything.
     """
-    damaged = next(find_damaged_files(backup, files, needed), None)
+    damaged = next(find_damaged_files(backup, files, needed, catalog=False), None)
     if damaged is not None:
         raise StoreError(
             f"{damaged.reason}, so it is unknown which images are still needed; nothing was removed",
@@ -76,6 +82,8 @@ def _damaged_lines(path: Path, files: FileSystem, is_sound: Callable[[dict[str, 
     try:
         for number, line in enumerate(read_lines(files, path), 1):
             fields = parse_line(line)
+            if fields is None and path.name == CATALOG and line.startswith(b"{") and not line.endswith(b"}"):
+                continue
             if fields is None or not is_sound(fields):
                 bad.append(number)
     except FileNotFoundError:
