@@ -107,11 +107,12 @@ def test_a_wait_says_for_what_until_when_and_how_long(activity: Activity, time: 
 
 
 def test_the_end_of_a_wait_that_is_reported_again_does_not_jump(activity: Activity, time: Time) -> None:
-    activity.next_request(30.2, WAIT_REASON)
+    # Just before a second of the day, and then just after it.
+    activity.next_request(29.999, WAIT_REASON)
     text = state_text(activity).partition(", ")[2]
     for _ in range(20):
         time.now += 1.0
-        activity.next_request(1030.21 - time.now, WAIT_REASON)
+        activity.next_request(1030.004 - time.now, WAIT_REASON)
         assert state_text(activity).partition(", ")[2] == text
 
 
