@@ -14,7 +14,7 @@ from typing import Any
 
 from astica_sync.cli.render.live.terminal import is_in_foreground
 
-READ_EVERY = 0.1
+READ_EVERY = 0.25
 MOST_KEYS = 4096
 MOST_TYPED = 4
 """More bytes at once are not typed, but pasted."""
