@@ -7,6 +7,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
@@ -35,6 +36,9 @@ _FULLFSYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
 
 AnyPath = str | Path
 Entry = tuple[str, os.stat_result | None]
+
+
+_OCTAL = re.compile(rb"\\([0-3][0-7][0-7])")
 
 
 class Kind(StrEnum):
@@ -133,6 +137,21 @@ def file_system_type(path: Path, table: Path = Path("/proc/self/mountinfo")) -> 
     return found
 
 
+def mounts_below(root: AnyPath, table: Path = Path("/proc/self/mountinfo")) -> frozenset[str]:
+    """The folders below ``root`` on which something is mounted, relative to it, as the kernel lists them; none where it
+    has no such list.
+
+    The device number does not tell all of them: what is bound from the same file system has the same one."""
+    try:
+        lines = table.read_bytes().splitlines()
+    except OSError:
+        return frozenset()
+    above = os.fsencode(root).rstrip(b"/") + b"/"
+    # proc(5): a space, a tab, a line feed and a backslash are written as three octal digits.
+    places = (_OCTAL.sub(lambda found: bytes([int(found[1], 8)]), line.split(b" ")[4]) for line in lines)
+    return frozenset(os.fsdecode(place[len(above) :]) for place in places if place.startswith(above) and place != above)
+
+
 def _device_of(path: Path) -> str:
     for place in (path, *path.parents):
         with contextlib.suppress(OSError):
@@ -158,6 +177,10 @@ class FileSystem:
     def keeps_inodes(self, path: Path) -> bool:
         """Whether the file system of ``path`` gives a folder the same inode number after the next mount."""
         return file_system_type(path) in _KEEPING_INODES
+
+    def mounts_below(self, root: AnyPath) -> frozenset[str]:
+        """The folders below ``root``, relative to it, on which something is mounted, where the system tells."""
+        return mounts_below(root)
 
     def scan_folder(self, path: AnyPath) -> Iterator[Entry]:
         """All entries of one folder with their status, links not followed, in no order; errors are raised on iteration.

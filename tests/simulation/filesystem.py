@@ -271,6 +271,9 @@ class SimFileSystem:
     def keeps_inodes(self, path: AnyPath) -> bool:
         return self._volume.keeps_inodes
 
+    def mounts_below(self, root: AnyPath) -> frozenset[str]:
+        return frozenset()
+
     def scan_folder(self, path: AnyPath) -> Iterator[tuple[str, Any]]:
         self._process.effect("list")
         folder = self._volume.find(os.fspath(path))

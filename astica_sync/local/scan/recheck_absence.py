@@ -9,6 +9,7 @@ from astica_sync.local.identity import check_root
 from astica_sync.local.layout import Layout
 from astica_sync.local.scan.file_hash import HashOutcome, hash_file
 from astica_sync.local.scan.ignore import Ignore
+from astica_sync.local.scan.mounts import Mounts
 from astica_sync.local.scan.placeholder import find_placeholder
 
 
@@ -40,14 +41,14 @@ def is_still_absent(
 def _is_gone(layout: Layout, index: Index, files: FileSystem, path: str, replaced_by: str) -> bool:
     parts = path.split("/")
     try:
-        device = files.lstat(layout.root).st_dev
+        mounts = Mounts(files, layout.root)
         for number in range(1, len(parts)):
             above = "/".join(parts[:number])
             status = files.lstat(layout.root / above)
             kind = kind_of(status)
             if kind is not Kind.FOLDER:
                 return kind is Kind.FILE
-            if (status.st_dev != device) != index.is_mounted(above):
+            if mounts.contain(above, status.st_dev) != index.is_mounted(above):
                 return False
         kind = kind_of(files.lstat(layout.root / path))
     except (FileNotFoundError, NotADirectoryError):

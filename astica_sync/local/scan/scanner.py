@@ -20,6 +20,7 @@ from astica_sync.local.scan.changed_files import DirectoryDiff, above_of, class_
 from astica_sync.local.scan.directory_digest import DirectoryListing, directory_stamp, list_directory, list_names
 from astica_sync.local.scan.file_hash import FileHash, HashOutcome, unreadable_reason
 from astica_sync.local.scan.ignore import Ignore
+from astica_sync.local.scan.mounts import Mounts
 from astica_sync.local.scan.parallel.parallel_scan_workers import ParallelWorkers
 from astica_sync.local.scan.racy_files import RacyCutoff
 from astica_sync.local.scan.scan_workers import PendingHashes, SerialWorkers, Workers
@@ -196,6 +197,7 @@ class Scanner:
         self._visited: set[bytes] = set()
         self._held: set[bytes] = set()
         self._remounted: set[bytes] = set()
+        self._mounts: Mounts | None = None
 
     def run(self) -> Scan:
         started_at = self._clock.now()
@@ -213,6 +215,7 @@ class Scanner:
                 self._rows.flush()
                 self._index.ensure_content_index()
             self._check_root()
+            self._hold_changed_mounts()
             self._forget_folders()
             before = self._index.get_meta("ignore_digest")
             if before != ignore.digest and self._options.below is None:
@@ -247,14 +250,17 @@ class Scanner:
     def _walk(self) -> None:
         root = self._target.layout.root
         try:
-            device = self._files.lstat(root).st_dev
+            mounts = self._mounts = Mounts(self._files, root)
         except OSError:
             self._everything_unknown = True
             return
         waiting: list[tuple[bytes, str | None, bool]] = [(b"", None, False)]
         if self._options.below is not None:
             self._tops = find_tops(self._files, root, self._folders, self._options.below)
-            waiting = [(path, *self._folders.get(path, _NO_FOLDER)[2:4]) for path in sorted(self._tops)]
+            waiting = [
+                (path, self._folders.get(path, _NO_FOLDER).class_title, self._is_mounted(mounts, path))
+                for path in sorted(self._tops)
+            ]
         while waiting:
             path, title, mounted = waiting.pop()
             folder = self._enter(path, title, mounted)
@@ -264,12 +270,25 @@ class Scanner:
             for name, child_device in diff.subfolders:
                 child = path + b"/" + os.fsencode(name) if path else os.fsencode(name)
                 child_title = title if path else class_title_of(name)
-                waiting.append((child, child_title, child_device != device))
+                waiting.append((child, child_title, mounts.contain(os.fsdecode(child), child_device)))
                 if self._workers.prefetches and child in self._folders:
                     known = self._folders[child]
                     self._workers.prefetch(self._target.path_of(known), self._digests_of(known), self._target.seed)
             self._record(folder, diff)
             self._progress(self._compared, self._hashed)
+
+    def _is_mounted(self, mounts: Mounts, path: bytes) -> bool:
+        try:
+            return mounts.contain_now(os.fsdecode(path))
+        except OSError:
+            return self._folders.get(path, _NO_FOLDER).mounted
+
+    def _hold_changed_mounts(self) -> None:
+        """What was mounted or unmounted during the scan is compared again by the next one."""
+        for place in self._mounts.changed_places() if self._mounts else ():
+            if folder := self._folders.get(os.fsencode(place)):
+                self._changing += 1
+                self._hold(folder)
 
     def _enter(self, path: bytes, title: str | None, mounted: bool) -> Folder:
         self._visited.add(path)
@@ -339,6 +358,9 @@ class Scanner:
         if folder.path in self._remounted and diff.missing:
             self._hold(folder)
             self._report(folder, _REMOUNTED)
+        elif diff.missing and self._mounts and self._mounts.changed_places():
+            self._changing += 1
+            self._hold(folder)
         elif folder.path not in self._held and not self._everything_unknown:
             self._rows.drop.extend((folder.folder_id, name) for name in diff.missing)
             for name in diff.missing:
