@@ -1,6 +1,7 @@
 """Runs a version on images: concurrently within the budget, results in order, each content at most once."""
 
 import contextlib
+import errno
 import glob
 import os
 import re
@@ -14,10 +15,12 @@ from astica_sync.core.versions.confidence import Confidence, ConfidenceRange, Un
 from astica_sync.core.versions.version import VersionKey
 from astica_sync.errors import AsticaSyncError, ImageRejected, Interrupted, Refused, RemoteError
 from astica_sync.local.db.detections import CachedAnswer, Detections, hash_bytes
-from astica_sync.local.image.format import HEAD_BYTES, describe, judge_bytes, sniff
+from astica_sync.local.filesystem import FileSystem, Kind, kind_of
+from astica_sync.local.image.format import HEAD_BYTES, MAX_BYTES, describe, judge_bytes, sniff
 from astica_sync.local.scan.ignore import Ignore, is_hidden
 from astica_sync.remote.rate_limited_client import RateLimitedClient
 from astica_sync.remote.responses import Detection
+from astica_sync.system.open_below import link_refused
 
 WORKERS = 12
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -52,16 +55,19 @@ class DetectionResult:
 
 @dataclass(frozen=True, slots=True)
 class ImageInput:
-    """One image to run a version on: a file, or bytes from another source under a name."""
+    """One image to run a version on: a file, or bytes from another source under a name.
+
+    What was found in the folder ``inside`` is read only if no part of its path below that folder is a link: a
+    downloaded folder chooses no other file. A file that the user named may be a link.
+    """
 
     name: str
     source: Path | bytes
+    inside: Path | None = None
 
-    def read(self) -> bytes:
-        return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
-
-    def size(self) -> int:
-        return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
+    def read(self) -> tuple[int, bytes]:
+        """The size, and the bytes; none where they are too many to be sent."""
+        return (len(self.source), self.source) if isinstance(self.source, bytes) else _read(self.source, self.inside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +148,8 @@ class Detector:
         self, image: ImageInput, pool: ThreadPoolExecutor, asked: dict[str, Future[Detection]]
     ) -> DetectionResult | _Request:
         try:
-            reason = judge_bytes(image.size())
-            data = b"" if reason else image.read()
+            size, data = image.read()
+            reason = judge_bytes(size)
         except OSError as error:
             return DetectionResult(image.name, error=f"cannot be read: {error.strerror}")
         if reason is None and sniff(data[:HEAD_BYTES]) is None:
@@ -220,32 +226,33 @@ def find_inputs(names: Iterable[str], stdin: Callable[[], bytes]) -> Iterator[Im
         AsticaSyncError: a name is none of these, or a folder contains no image. Raised before the first image is
             yielded.
     """
-    sources: list[Path | str] = []
+    sources: list[tuple[Path | str, Path | None]] = []
     for name in names:
         path = Path(name)
         if name == STDIN:
-            sources.append(name)
+            sources.append((name, None))
         elif path.is_dir():
             inside = list_images(path)
             if not inside:
                 raise AsticaSyncError(f"{path} contains no PNG or JPEG image", "Name another folder, or files.")
-            sources += inside
+            sources += [(image, path) for image in inside]
         elif path.exists():
-            sources.append(path)
+            sources.append((path, None))
         else:
             # Path.glob refuses absolute patterns.
             matching = sorted(glob.glob(name, recursive=True)) if glob.has_magic(name) else []  # noqa: PTH207
             if not matching:
                 raise AsticaSyncError(f"no such file: {name}", "Name files or folders that exist.")
-            sources += [Path(match) for match in matching if not Path(match).is_dir()]
+            sources += [(Path(match), Path(match).parent) for match in matching if not Path(match).is_dir()]
     return (
-        ImageInput(STDIN, stdin()) if isinstance(source, str) else ImageInput(str(source), source) for source in sources
+        ImageInput(STDIN, stdin()) if isinstance(source, str) else ImageInput(str(source), source, inside)
+        for source, inside in sources
     )
 
 
 def list_images(folder: Path) -> list[Path]:
     """Every image below a folder, sorted: what is a PNG or JPEG by its first bytes, as for a push, and what has the
-    name of one and is none, so that it is not left out in silence.
+    name of one and is none, so that it is not left out in silence. A link is among them and is not followed.
 
     Hidden files, litter and what an ignore file in the folder excludes are skipped.
 
@@ -259,7 +266,8 @@ def list_images(folder: Path) -> list[Path]:
         folders[:] = [
             name for name in folders if not is_hidden(name) and not ignore.skips((below / name).as_posix(), folder=True)
         ]
-        for name in names:
+        links = [name for name in folders if (Path(place) / name).is_symlink()]
+        for name in names + links:
             path = Path(place) / name
             if is_hidden(name) or ignore.skips((below / name).as_posix(), folder=False):
                 continue
@@ -268,13 +276,46 @@ def list_images(folder: Path) -> list[Path]:
     return sorted(images)
 
 
+def hash_image(path: Path, inside: Path) -> str:
+    """The content hash of an image in a folder. That of a link, and of a file that is too large to be sent, is one of
+    its own: neither is read, and ``Detector.run`` names it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        size, data = _read(path, inside)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        return hash_bytes(os.fsencode(path))
+    return hash_bytes(os.fsencode(path) if judge_bytes(size) else data)
+
+
+def _read(path: Path, inside: Path | None) -> tuple[int, bytes]:
+    """The size of a file, and its bytes where they are not too many.
+
+    Raises:
+        OSError: it cannot be read; ``ELOOP`` where a part of its path below ``inside`` is a link.
+    """
+    if inside is None:
+        size = path.stat().st_size
+        return size, b"" if judge_bytes(size) else path.read_bytes()
+    try:
+        status, data, _ = FileSystem(inside.absolute()).read_small(path.absolute(), MAX_BYTES)
+    except OSError as error:
+        raise (link_refused(str(path)) if error.errno == errno.ELOOP else error) from error
+    return status.st_size, data or b""
+
+
 def _looks_like_image(path: Path) -> bool:
     named = path.suffix.lower() in SUFFIXES
     with contextlib.suppress(OSError):
-        if not path.is_file():
-            return False
+        kind = kind_of(path.lstat())
+        if kind is not Kind.FILE:
+            return kind is Kind.SYMLINK
         if named:
             return True
-        with path.open("rb") as file:
+        with FileSystem().open_read(path) as file:
             return sniff(file.read(HEAD_BYTES)) is not None
     return named

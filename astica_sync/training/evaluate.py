@@ -5,13 +5,12 @@ import itertools
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from astica_sync.core.model import fold_title
 from astica_sync.errors import AsticaSyncError
-from astica_sync.local.db.detections import hash_bytes
 from astica_sync.system.error_advice import remedy
-from astica_sync.training.detect import DetectionResult, Detector, ImageInput, VersionRefused, list_images
+from astica_sync.training.detect import DetectionResult, Detector, ImageInput, VersionRefused, hash_image, list_images
 from astica_sync.training.metrics import (
     NO_ANSWER,
     Comparison,
@@ -131,7 +130,7 @@ def find_held_out(folder: Path) -> tuple[list[HeldOutImage], list[str]]:
         else:
             title = unicodedata.normalize("NFC", below.parts[0])
             try:
-                images.append(HeldOutImage(below.as_posix(), path, title, hash_bytes(path.read_bytes())))
+                images.append(HeldOutImage(below.as_posix(), path, title, hash_image(path, folder)))
             except OSError as error:
                 raise AsticaSyncError(
                     f"{path} cannot be read: {error.strerror}", remedy(error, path, writing=False)
@@ -294,6 +293,11 @@ def evaluate(
     )
 
 
+def _folder_of(image: HeldOutImage) -> Path:
+    """The held-out folder, from the image's path and its name in it."""
+    return image.path.parents[len(PurePosixPath(image.name).parts) - 1]
+
+
 def _count_once(images: Sequence[HeldOutImage]) -> tuple[list[HeldOutImage], list[HeldOutImage]]:
     """The first image of each content and class, and the others: the same image is no independent second one."""
     first: dict[tuple[str, str], HeldOutImage] = {}
@@ -330,7 +334,7 @@ def _predict(
     for detector in detectors:
         results: list[DetectionResult] = []
         try:
-            for result in detector.run(ImageInput(image.name, image.path) for image in images):
+            for result in detector.run(ImageInput(image.name, image.path, _folder_of(image)) for image in images):
                 results.append(result)
                 done += 1
                 on_progress(done, total)

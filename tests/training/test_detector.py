@@ -13,11 +13,28 @@ from astica_sync.core.versions.confidence import Confidence, Unit
 from astica_sync.core.versions.version import VersionKey
 from astica_sync.errors import BadKey, Interrupted, OutcomeUnknown, Refused
 from astica_sync.local.db.detections import CachedAnswer, Detections
+from astica_sync.local.image.rasterizer import Rasterizer
 from astica_sync.remote.responses import Detection
-from astica_sync.training.detect import WORKERS, DetectionResult, Detector, ImageInput, VersionRefused, list_images
-from astica_sync.training.evaluate import HeldOutImage, HeldOutSet, LeakedImage, evaluate, leave_out_trained
+from astica_sync.training.detect import (
+    WORKERS,
+    DetectionResult,
+    Detector,
+    ImageInput,
+    VersionRefused,
+    find_inputs,
+    list_images,
+)
+from astica_sync.training.evaluate import (
+    HeldOutImage,
+    HeldOutSet,
+    LeakedImage,
+    evaluate,
+    find_held_out,
+    leave_out_trained,
+)
 
 KEY = VersionKey("http://a http://a", 7, 5.0, "v", 10.0)
+PNG = b"\x89PNG\r\n\x1a\n"
 ANSWER = Detection("Dog", Confidence(97.5))
 
 
@@ -220,7 +237,7 @@ def held_out(count: int, tmp_path: Path) -> HeldOutSet:
     images = []
     for number in range(count):
         path = tmp_path / f"{number}.png"
-        path.write_bytes(image(number).read())
+        path.write_bytes(image(number).read()[1])
         images.append(HeldOutImage(path.name, path, "Dog", str(number)))
     return HeldOutSet(tmp_path, images)
 
@@ -284,9 +301,92 @@ def test_versions_that_were_trained_on_most_images_are_left_out_where_others_are
 def test_what_an_image_is_goes_by_content_and_a_wrong_name_is_not_passed_over(tmp_path: Path) -> None:
     for name in ("a.png", "b", "c.webp", "d.JPEG", ".hidden.png", "desktop.ini", "e.txt", "deep/f.dat"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(image(1).read())
+        (tmp_path / name).write_bytes(image(1).read()[1])
     (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / "postscript.jpg").write_text("%!PS-Adobe-3.0")
     (tmp_path / ".astica-ignore").write_text("e.txt\n")
     names = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
     assert names == ["a.png", "b", "c.webp", "d.JPEG", "deep/f.dat", "postscript.jpg"]
+
+
+SPARSE = 1 << 41
+
+
+def planted(folder: Path) -> Path:
+    """A downloaded folder with an image, links to a private file and folder outside, and a sparse file of 2 TB."""
+    private = folder.parent / "private"
+    private.mkdir()
+    (private / "passport.png").write_bytes(PNG + b"private")
+    (folder / "A").mkdir(parents=True)
+    (folder / "A" / "1.png").write_bytes(PNG + b"public")
+    (folder / "A" / "2.png").symlink_to(private / "passport.png")
+    (folder / "A" / "3").symlink_to(private / "passport.png")
+    (folder / "A" / "4").symlink_to(private)
+    (folder / "A" / "5.png").symlink_to("1.png")
+    (folder / "A" / "6.png").symlink_to("/nothing")
+    with (folder / "A" / "big.jpg").open("wb") as file:
+        file.truncate(SPARSE)
+    return folder
+
+
+@pytest.mark.parametrize("named", ["folder", "pattern", "relative"])
+def test_a_link_in_a_folder_is_named_and_not_followed_and_a_huge_file_is_not_read(
+    named: str, cache: Detections, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = planted(tmp_path / "got")
+    monkeypatch.chdir(folder)
+    name = {"folder": str(folder), "pattern": str(folder / "A" / "*"), "relative": "."}[named]
+    service = Service(lambda _: ANSWER)
+    run = detector(service, cache)
+    results = {Path(result.name).name: result for result in run.run(find_inputs([name], lambda: b""))}
+    assert service.asked == [PNG + b"public"]
+    assert results["1.png"].label == "Dog"
+    assert "2199023.3 MB" in results["big.jpg"].error
+    links = {"2.png", "3", "5.png", "6.png"} | ({"4"} if named != "pattern" else set())
+    assert {
+        name for name, each in results.items() if each.error == "cannot be read: symbolic link, not followed"
+    } == links
+
+
+def test_a_link_that_the_user_names_is_followed(cache: Detections, tmp_path: Path) -> None:
+    folder = planted(tmp_path / "got")
+    service = Service(lambda _: ANSWER)
+    run = detector(service, cache)
+    assert [each.error for each in run.run(find_inputs([str(folder / "A" / "5.png")], lambda: b""))] == [""]
+    assert service.asked == [PNG + b"public"]
+
+
+def test_a_folder_exchanged_for_a_link_after_the_listing_is_not_followed(cache: Detections, tmp_path: Path) -> None:
+    folder = planted(tmp_path / "got")
+    inputs = list(find_inputs([str(folder)], lambda: b""))
+    (folder / "A").rename(tmp_path / "aside")
+    (folder / "A").symlink_to(tmp_path / "aside")
+    service = Service(lambda _: ANSWER)
+    errors = {each.error for each in detector(service, cache).run(inputs)}
+    assert errors == {"cannot be read: symbolic link, not followed"}
+    assert not service.asked
+
+
+def test_a_held_out_folder_with_links_and_a_huge_file_is_read_without_them(cache: Detections, tmp_path: Path) -> None:
+    folder = planted(tmp_path / "got")
+    images, _ = find_held_out(folder)
+    assert len({image.content for image in images}) == len(images) == 7
+    service = Service(lambda _: ANSWER)
+    evaluation = evaluate(HeldOutSet(folder, images), [detector(service, cache)])
+    assert service.asked == [PNG + b"public"]
+    assert sorted(Path(each.name).name for each in evaluation.failed) == [
+        "2.png",
+        "3",
+        "4",
+        "5.png",
+        "6.png",
+        "big.jpg",
+    ]
+
+
+def test_no_thumbnail_is_made_through_a_link(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "1.png")
+    (tmp_path / "2.png").symlink_to("1.png")
+    with contextlib.closing(Rasterizer(workers=1)) as rasterizer:
+        assert rasterizer.render_file(tmp_path / "1.png", 4)
+        assert rasterizer.render_file(tmp_path / "2.png", 4) is None

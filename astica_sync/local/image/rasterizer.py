@@ -4,7 +4,8 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from astica_sync.local.image.format import dimensions, judge_bytes, sniff
+from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.image.format import MAX_BYTES, dimensions, sniff
 from astica_sync.local.image.worker_pool import SECONDS, WORKER_MEMORY, WORKERS, ImageWorkers, TooSlow, WorkerKilled
 
 REQUEST = struct.Struct("<H?")
@@ -48,10 +49,10 @@ class Rasterizer:
             Unworkable: no worker can be started.
         """
         try:
-            if judge_bytes(path.stat().st_size):
-                return None
-            data = path.read_bytes()
+            _, data, _ = FileSystem().read_small(path, MAX_BYTES)
         except OSError:
+            return None
+        if data is None:
             return None
         return self.render(data, side, square=square)
 
