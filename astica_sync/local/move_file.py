@@ -30,7 +30,7 @@ def move_file(old_root: Path, new_root: Path, path: str, content: str | None) ->
     """Moves the file at ``path``, relative to both roots; False where it was moved before. Missing folders are made.
 
     ``content`` is the hash that the bytes must have; None where no file is expected in ``old_root`` any more. The file
-    and new folders keep the permissions of what they come from.
+    and new folders keep the permissions of what they come from, the file its time as well.
 
     Raises:
         NotMoved: the file is another one than expected, its path leads through a link, or it is in neither folder.
@@ -53,7 +53,8 @@ def move_file(old_root: Path, new_root: Path, path: str, content: str | None) ->
                 with _open_file(name, new) as there:
                     if os.path.samestat(os.fstat(there.fileno()), before):
                         raise NotMoved("both folders are the same")
-                    if _hash(there) != content:
+                    # The hash is not cryptographic, and this copy is about to be the only one.
+                    if _hash(there) != content or not _have_same_bytes(file, there):
                         raise NotMoved("a different file of that name exists")
                 made = False
             else:
@@ -112,6 +113,8 @@ def _copy(file: BinaryIO, status: os.stat_result, folder: int, target: Path, nam
                 write_all(descriptor, piece)
             give_to_owner_of_folder(descriptor, target)
             _set_permissions(descriptor, status.st_mode & 0o666 | 0o600)
+            with contextlib.suppress(OSError):
+                os.utime(descriptor, ns=(status.st_atime_ns, status.st_mtime_ns))
             sync(descriptor)
             if _hash(copy) != content:
                 raise NotMoved("it was changed while it was copied")
@@ -157,6 +160,16 @@ def _hash(file: BinaryIO) -> str:
     while piece := file.read(CHUNK):
         hasher.update(piece)
     return hasher.hexdigest()
+
+
+def _have_same_bytes(one: BinaryIO, other: BinaryIO) -> bool:
+    one.seek(0)
+    other.seek(0)
+    with open(one.fileno(), "rb", closefd=False) as left, open(other.fileno(), "rb", closefd=False) as right:
+        while (piece := left.read(CHUNK)) == right.read(CHUNK):
+            if not piece:
+                return True
+    return False
 
 
 def _opened(stack: contextlib.ExitStack, descriptor: int) -> int:

@@ -10,7 +10,9 @@ import pytest
 import xxhash
 
 from astica_sync.errors import StoreError
+from astica_sync.local import move_file as move_file_module
 from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.move_file import NotMoved, move_file
 from astica_sync.sandbox.embedded import RunningSandbox
 from astica_sync.training.split import SPLIT_FILE, Split, make_split
 from tests.harness.digits import write_digits
@@ -193,3 +195,34 @@ def test_a_split_made_in_python_moves_no_file_that_is_no_sample(path: str, tmp_p
     with pytest.raises(StoreError, match="was not moved"):
         make_split(Split(tmp_path / "out", store, (path,), 0.2, 0), FileSystem(), lambda _: content)
     assert files_of(tmp_path) == before
+
+
+def test_a_different_image_of_the_same_content_hash_in_the_held_out_folder_is_no_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two such images are made in no time: XXH3-128 is not cryptographic."""
+    monkeypatch.setattr(move_file_module, "_hash", lambda file: "0" * 32)
+    old, new = tmp_path / "old", tmp_path / "new"
+    for root, data in ((old, b"the only copy"), (new, b"another image")):
+        (root / "Can").mkdir(parents=True)
+        (root / "Can" / "1.png").write_bytes(data)
+    with pytest.raises(NotMoved, match="a different file of that name exists"):
+        move_file(old, new, "Can/1.png", "0" * 32)
+    assert (old / "Can" / "1.png").read_bytes() == b"the only copy"
+    for longer in (b"the only copy and more", b"the only"):
+        (new / "Can" / "1.png").write_bytes(longer)
+        with pytest.raises(NotMoved):
+            move_file(old, new, "Can/1.png", "0" * 32)
+    (new / "Can" / "1.png").write_bytes(b"the only copy")
+    assert move_file(old, new, "Can/1.png", "0" * 32)
+    assert not (old / "Can" / "1.png").exists()
+
+
+def test_a_moved_image_keeps_its_time(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    (old / "Can").mkdir(parents=True)
+    new.mkdir()
+    (old / "Can" / "1.png").write_bytes(b"image")
+    os.utime(old / "Can" / "1.png", ns=(10**18, 10**18 + 7))
+    assert move_file(old, new, "Can/1.png", xxhash.xxh3_128_hexdigest(b"image"))
+    assert (new / "Can" / "1.png").stat().st_mtime_ns == 10**18 + 7
