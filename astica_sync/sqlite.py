@@ -75,10 +75,7 @@ def open_database(
                 raise DatabaseError(
                     f"the {schema.name} {path} was written by a newer version of astica-sync", schema.when_newer
                 )
-            if connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'trigger' LIMIT 1").fetchone():
-                raise Damaged(
-                    f"the {schema.name} {path} has triggers, which astica-sync never makes", schema.when_damaged
-                )
+            _refuse_code(connection, path, schema)
             connection.execute(f"PRAGMA journal_mode={'WAL' if wal else 'TRUNCATE'}")
             connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             if version < schema.version:
@@ -89,6 +86,23 @@ def open_database(
             connection.close()
             raise
         return connection
+
+
+def _refuse_code(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
+    """A file from an archive may have what runs code when a table is read or written: triggers, views in place of
+    tables (also endless ones), virtual tables and computed columns."""
+    kinds = (
+        "SELECT type || 's' FROM sqlite_master WHERE type NOT IN ('table', 'index') LIMIT 1",
+        "SELECT 'virtual tables' FROM sqlite_master WHERE sql LIKE 'CREATE VIRTUAL%' LIMIT 1",
+        "SELECT 'computed columns' FROM sqlite_master AS t, pragma_table_xinfo(t.name) AS c"
+        " WHERE t.type = 'table' AND c.hidden <> 0 LIMIT 1",
+    )
+    for query in kinds:
+        found = connection.execute(query).fetchone()
+        if found is not None:
+            raise Damaged(
+                f"the {schema.name} {path} has {found[0]}, which astica-sync never makes", schema.when_damaged
+            )
 
 
 def open_memory(schema: Schema) -> sqlite3.Connection:
@@ -155,7 +169,7 @@ class ErrorTranslation:
     def translate(self, error: BaseException) -> DatabaseError | None:
         """The error to raise in place of this one; None where this one is not about the database."""
         path, name, when_damaged = self.path, self.schema.name, self.schema.when_damaged
-        if self.rows and isinstance(error, (ValueError, TypeError)):
+        if self.rows and isinstance(error, (ValueError, TypeError, OverflowError)):
             return Damaged(
                 f"the {name} {path} is damaged: it contains values that astica-sync never writes", when_damaged
             )

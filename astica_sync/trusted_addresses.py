@@ -79,7 +79,7 @@ def _read(file: Path) -> list[Record]:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as opened:
             refuse_foreign_file(os.fstat(descriptor), file, "the list of trusted addresses")
-            return [_record(one) for one in json.loads(opened.read())]
+            return [_record(one) for one in json.loads(opened.read(1 << 24))]
     except FileNotFoundError:
         return []
     except OSError as error:

@@ -266,6 +266,30 @@ def test_a_database_with_a_trigger_is_refused(path: Path) -> None:
         open_diary(path)
 
 
+@pytest.mark.parametrize(
+    ("statements", "kind"),
+    [
+        (["ALTER TABLE page RENAME TO other", "CREATE VIEW page AS SELECT * FROM other"], "views"),
+        (
+            [
+                "DROP TABLE page",
+                "CREATE VIEW page AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+                " SELECT i FROM n WHERE i < 0",
+            ],
+            "views",
+        ),
+        (["CREATE VIRTUAL TABLE planted USING fts5(text)"], "virtual tables"),
+        (["ALTER TABLE page ADD COLUMN planted AS (1 / 0)"], "computed columns"),
+    ],
+)
+def test_a_database_with_what_computes_when_it_is_read_is_refused(path: Path, statements: list[str], kind: str) -> None:
+    with contextlib.closing(open_diary(path)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+    with pytest.raises(sqlite.Damaged, match=kind):
+        open_diary(path)
+
+
 def test_the_schema_of_a_database_is_not_trusted(path: Path) -> None:
     with contextlib.closing(open_diary(path)) as connection:
         assert connection.execute("PRAGMA trusted_schema").fetchone() == (0,)

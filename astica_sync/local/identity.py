@@ -61,7 +61,7 @@ def _read_sentinel(layout: Layout, files: FileSystem) -> tuple[Sentinel, bytes]:
     hint = "check that the disk is mounted; if this folder is the store, run astica-sync init again"
     try:
         with files.open_read(layout.sentinel_file) as file:
-            data = file.read()
+            data = file.read(MOST_BYTES)
         version, sentinel = _parse_sentinel(data)
     except (OSError, ValueError, RecursionError) as error:
         raise StoreChanged(f"{layout.sentinel_file} is missing or cannot be read; nothing was removed", hint) from error
@@ -70,6 +70,9 @@ def _read_sentinel(layout: Layout, files: FileSystem) -> tuple[Sentinel, bytes]:
     if sentinel is None:
         raise StoreChanged(f"{layout.sentinel_file} is not a valid sentinel; nothing was removed", hint)
     return sentinel, data
+
+
+MOST_BYTES = 1 << 16
 
 
 @functools.lru_cache(maxsize=8)

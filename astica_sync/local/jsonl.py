@@ -6,6 +6,7 @@ of one append at most. (The beginning of an object is never an object, so a torn
 """
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from astica_sync.local.filesystem import FileSystem
+
+LONGEST_LINE = 1 << 24
+"""Bytes; no line of this program is longer. A sparse file has one line of any length."""
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -40,16 +44,44 @@ def read_lines(files: FileSystem, path: Path) -> Iterator[bytes]:
     with files.open_read(path) as file:
         for chunk in files.chunks(file):
             *lines, rest = (rest + chunk).split(b"\n")
+            if len(rest) > LONGEST_LINE:
+                raise OSError(errno.EFBIG, "a line of it is too long", str(path))
             yield from filter(None, lines)
     if rest:
         yield rest
 
 
+def parse_json(data: bytes | str) -> Any:
+    """The value of a JSON text that may have been planted.
+
+    Raises:
+        ValueError: the text is not JSON, or nested deeper than any of this program.
+    """
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def read_small_json(files: FileSystem, path: Path, most: int = 1 << 20) -> Any:
+    """The value of a file of JSON with ``most`` bytes at the most; a link is not followed.
+
+    Raises:
+        OSError: the file cannot be read, or is longer.
+        ValueError: as ``parse_json``.
+    """
+    with files.open_read(path) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, "the file is too long", str(path))
+    return parse_json(data)
+
+
 def parse_line(line: bytes) -> dict[str, Any] | None:
     """The object of a line; None where the line is not a JSON object."""
     try:
-        fields = json.loads(line)
-    except (ValueError, RecursionError):
+        fields = parse_json(line)
+    except ValueError:
         return None
     return fields if isinstance(fields, dict) else None
 

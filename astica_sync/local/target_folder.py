@@ -14,6 +14,9 @@ from astica_sync.errors import StoreError
 from astica_sync.file_owner import foreign_owner, name_of
 from astica_sync.local.filesystem import FileSystem
 
+MOST_BYTES = 1 << 28
+"""More than the paths of a million files need; a sparse file may have any length."""
+
 
 def check_target_folder(to: Path, *, chosen: bool = True) -> None:
     """Refuses a target that exists and is another user's, and a link that another user made. ``chosen`` is False for a
@@ -58,7 +61,10 @@ def read_own_file(file: Path) -> bytes:
                 f"{file} belongs to {name_of(owner)}, who would decide which files are moved",
                 "Name another folder with --to.",
             )
-        return opened.read()
+        data = opened.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise OSError(errno.EFBIG, "the file is too long", str(file))
+        return data
 
 
 def write_user_file(file: Path, data: bytes, mode: int = 0o666) -> None:

@@ -7,6 +7,7 @@ The list may have come in an archive or from another user, so it names samples o
 """
 
 import json
+import os
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from shlex import quote
 
 from astica_sync.errors import AsticaSyncError, StoreError
 from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.jsonl import parse_json
 from astica_sync.local.move_file import NotMoved, move_file
 from astica_sync.local.target_folder import check_target_folder, read_own_file
 from astica_sync.system.error_advice import remedy
@@ -43,7 +45,7 @@ def read_split(to: Path) -> Split | None:
     """
     file = to / SPLIT_FILE
     try:
-        fields = json.loads(read_own_file(file))
+        fields = parse_json(read_own_file(file))
         split = Split(
             to,
             Path(fields["store"]),
@@ -52,13 +54,17 @@ def read_split(to: Path) -> Split | None:
             int(fields["seed"]),
             bool(fields["done"]),
         )
+        for path in (*split.paths, str(split.store)):
+            if "\0" in path:
+                raise ValueError("a path has a zero byte")
+            os.fsencode(path)
         for path in split.paths:
             if not _is_path_of_sample(path):
                 raise ValueError(f"{path!r:.200} is not the path of a sample")
         return split
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise StoreError(f"{to / SPLIT_FILE} cannot be read: {error}", "Name another folder with --to.") from error
 
 

@@ -169,9 +169,9 @@ import os, signal, sys
 from pathlib import Path
 from astica_sync.local.db.journal import Journal
 journal = Journal(Path(sys.argv[1]), "dying")
-journal.attempt([("kept", "Can", "Can/1.png")], 1.0)
+journal.attempt([("00000000000000000000000000000000-00000001", "Can", "Can/1.png")], 1.0)
 with journal.commit():
-    journal.attempt([("lost", "Can", "Can/2.png")], 2.0)
+    journal.attempt([("00000000000000000000000000000000-00000002", "Can", "Can/2.png")], 2.0)
     journal._connection.execute("PRAGMA cache_spill = 1")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -180,7 +180,7 @@ with journal.commit():
 def test_a_killed_process_leaves_what_it_committed_and_nothing_more(path: Path) -> None:
     subprocess.run([sys.executable, "-c", WRITE_AND_DIE, str(path)], check=False)
     with Journal(path) as journal:
-        assert [mark.uid for mark in journal.marks()] == ["kept"]
+        assert [mark.uid for mark in journal.marks()] == ["00000000000000000000000000000000-00000001"]
         journal.attempt([A], 3.0)
 
 

@@ -21,12 +21,15 @@ USUAL = 50
 """So many entries are shown unless asked otherwise."""
 
 
+MOST_ENTRIES = 1_000_000_000
+
+
 @click.command("log")
 @store_option
 @click.option(
     "-n",
     "limit",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=MOST_ENTRIES),
     metavar="N",
     help="Show the newest N entries.  [default: 50, with --since all]",
 )

@@ -298,7 +298,11 @@ def _budget(store: str) -> tuple[int, int] | None:
 def _fingerprint(layout: Layout) -> Callable[[], object]:
     """Returns a function whose value changes once a settings file or the key's file has changed."""
     key_file = os.environ.get(KEY_FILE_VARIABLE, "").strip()
-    files = [layout.root / SETTINGS_FILE, user_config_file(), *([Path(key_file).expanduser()] if key_file else [])]
+    files = [
+        layout.root / SETTINGS_FILE,
+        user_config_file(),
+        *([Path(os.path.expanduser(key_file))] if key_file else []),  # noqa: PTH111
+    ]
 
     def fingerprint() -> object:
         values = []

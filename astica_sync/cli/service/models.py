@@ -15,6 +15,7 @@ from astica_sync.cli.service.remove import remove_model
 from astica_sync.clock import local_time
 from astica_sync.config import load_key, machine_state_folder
 from astica_sync.core.model import ModelInfo
+from astica_sync.local.filesystem import MAX_INT64
 
 
 @click.group("models", cls=CommandGroup, invoke_without_command=True)
@@ -82,7 +83,7 @@ def create(title: str, kind: str, purpose: str, tags: str) -> int:
 
 
 @models.command("show")
-@click.argument("model_id", type=click.IntRange(min=1))
+@click.argument("model_id", type=click.IntRange(min=1, max=MAX_INT64 - 1))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def show(model_id: int, as_json: bool) -> int:
     """Show a model and its classes.

@@ -144,7 +144,8 @@ def _service(layout: Layout) -> tuple[Path, str]:
     command = [sys.executable, "-P", "-m", "astica_sync", "watch", str(layout.root)]
     variables = {key: os.environ[key] for key in _VARIABLES if os.environ.get(key)}
     if KEY_FILE_VARIABLE in variables:
-        variables[KEY_FILE_VARIABLE] = str(Path(variables[KEY_FILE_VARIABLE]).expanduser().resolve())
+        key_file = os.path.expanduser(variables[KEY_FILE_VARIABLE])  # noqa: PTH111 - Path raises where the user is unknown
+        variables[KEY_FILE_VARIABLE] = str(Path(key_file).resolve())
     if sys.platform == "darwin":
         label = f"astica-sync.{name}"
         text = _AGENT.format(

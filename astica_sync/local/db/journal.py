@@ -8,7 +8,9 @@ docs/dev/databases.md describes its tables.
 import contextlib
 import itertools
 import json
+import math
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +20,7 @@ from astica_sync.core.model import Mark, MarkState, is_uid
 from astica_sync.local.db.migrations import make_schema, open_with_sqlite_utils
 from astica_sync.local.db.row_pages import Page, in_pages
 from astica_sync.local.db.wal import is_wal_safe
+from astica_sync.local.jsonl import parse_json
 from astica_sync.sqlite import ErrorTranslation, open_database, refuse_fork
 
 if TYPE_CHECKING:
@@ -353,7 +356,7 @@ class Journal:
             self._write_many("DELETE FROM bad WHERE uid = ?", ((uid,) for uid in uids))
 
     def get_meta(self, key: str, default: Any = None) -> Any:
-        found = self._read("SELECT value FROM meta WHERE key = ?", (key,), lambda row: json.loads(row[0]))
+        found = self._read("SELECT value FROM meta WHERE key = ?", (key,), lambda row: _sound(key, parse_json(row[0])))
         return next(found, default)
 
     def set_meta(self, key: str, value: Any) -> None:
@@ -427,11 +430,48 @@ _MarkRow = tuple[str, str, str, float | None, str, bytes, str | None]
 
 def _event(at: float, run: str, action: str, class_title: str, uid: str, path: bytes, *rest: Any) -> Event:
     """The columns are those of ``_EVENT``; the last three, in ``rest``, are the last three fields."""
+    texts = (run, action, class_title, uid, *rest[1:])
+    if not (math.isfinite(at) and all(type(text) is str for text in texts)):
+        raise ValueError(at)
     return Event(at, run, action, class_title, uid, os.fsdecode(path), *rest)
+
+
+CONTENT = re.compile(r"[0-9a-f]{32}")
+_NUMBER = (int, float)
+_TRAINING: dict[str, tuple[type, ...]] = {
+    "snapshot": (str,),
+    "samples": (int,),
+    "asked_at": _NUMBER,
+    "answered": (bool,),
+    "name": (str,),
+    "trained_at": (*_NUMBER, type(None)),
+    "known": (int,),
+}
+
+
+def _sound(key: str, value: Any) -> Any:
+    """
+    Raises:
+        ValueError: the program never stores this value under this key.
+    """
+    sound = True
+    if value is not None and key in ("training", "trained"):
+        # Earlier releases did not store how many versions were known.
+        sound = isinstance(value, dict) and _TRAINING.keys() - {"known"} <= value.keys() <= _TRAINING.keys()
+        sound = sound and all(isinstance(value[name], _TRAINING[name]) for name in value)
+        sound = sound and CONTENT.fullmatch(value["snapshot"]) is not None
+    elif value is not None and key == "follows":
+        sound = isinstance(value, list) and len(value) == 2 and all(isinstance(text, str) for text in value)
+        sound = sound and CONTENT.fullmatch(value[1]) is not None
+    if not sound:
+        raise ValueError(value)
+    return value
 
 
 def _mark(row: _MarkRow) -> Mark:
     uid, title, state, sent_at, run, path, removed = row
+    if not (is_uid(uid) and isinstance(title, str)):
+        raise ValueError(uid)
     mark = Mark(uid, title, _STATES.get(state) or MarkState(state), sent_at, run, os.fsdecode(path))
     if removed is None:
         return mark

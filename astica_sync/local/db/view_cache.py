@@ -7,6 +7,7 @@ and a hash of all that.
 
 import json
 import mmap
+import os
 import sys
 from array import array
 from bisect import bisect_left
@@ -27,6 +28,7 @@ from astica_sync.core.model import (
 )
 from astica_sync.core.observation.sample_table import SampleTable
 from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.jsonl import parse_json
 
 FORMAT = 3
 """1 may have dates and texts out of all bounds."""
@@ -80,15 +82,21 @@ def _chunks(head: bytes, table: SampleTable) -> Iterator[bytes]:
     yield hasher.digest()
 
 
+_MOST_BYTES = 1 << 31
+"""More than the samples of any model need. A sparse file may have any length, and all of it is hashed."""
+
+
 def read_view_cache(path: Path) -> Observation | None:
     """The observation that was written; None where there is none, or the file is damaged."""
     try:
         with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size > _MOST_BYTES:
+                return None
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         if not _is_intact(mapped):
             return None
         end = mapped.find(b"\n") + 1
-        head = json.loads(mapped[:end])
+        head = parse_json(mapped[:end])
         if (head["format"], head["order"]) != (FORMAT, sys.byteorder):
             return None
         classes = tuple(RemoteClass(*entry) for entry in head["classes"])

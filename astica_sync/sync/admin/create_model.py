@@ -16,6 +16,7 @@ from astica_sync.clock import Clock
 from astica_sync.core.model import ModelInfo
 from astica_sync.errors import OutcomeUnknown, RemoteError, StoreError
 from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.jsonl import parse_json
 from astica_sync.remote.rate_limited_client import RateLimitedClient
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 15.0
@@ -48,7 +49,7 @@ class CreationAttempt:
         """
         try:
             with self.fs.open_read(self.path) as file:
-                state = json.loads(file.read())
+                state = parse_json(file.read(1 << 20))
             title, before = state["title"], {int(model_id) for model_id in state["before"]}
             is_ours = state.get("place") == self._place() != ""
         except FileNotFoundError:

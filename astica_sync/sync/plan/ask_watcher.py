@@ -5,15 +5,15 @@ scans what changed and removes the file. From then on the index is as a scan wou
 the caller scans.
 """
 
-import json
 import os
 
 from astica_sync.clock import Clock
 from astica_sync.core.model import ALL_READABLE
 from astica_sync.core.watch.watch_status import WatchState
 from astica_sync.errors import StoreError
-from astica_sync.local.filesystem import write_new
+from astica_sync.local.filesystem import FileSystem, write_new
 from astica_sync.local.identity import check_root
+from astica_sync.local.jsonl import read_small_json
 from astica_sync.local.layout import ASKS, Layout
 from astica_sync.local.lock import is_watched
 from astica_sync.local.scan.ignore import Ignore
@@ -69,7 +69,7 @@ def scan_by_watcher(local: LocalSide, clock: Clock) -> Scan | None:
 def _is_notified(layout: Layout) -> bool:
     """Whether the watcher is notified of changes, and is running."""
     try:
-        report = json.loads(layout.watch_state.read_bytes())
+        report = read_small_json(FileSystem(), layout.watch_state)
         return report["polls"] == "" and report["state"] in (WatchState.IDLE, WatchState.WORKING)
     except (OSError, ValueError, KeyError, TypeError):
         return False

@@ -11,6 +11,7 @@ from astica_sync.core.versions.matching import rename_adopted
 from astica_sync.errors import CountsDiffer, NotAnObservation, StoreError
 from astica_sync.local.backup.records import Records
 from astica_sync.local.db.view_cache import name_of, read_view_cache, write_view_cache
+from astica_sync.local.jsonl import LONGEST_LINE, parse_json
 from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.session import LocalSide, RemoteSide, VersionTarget
 
@@ -114,7 +115,7 @@ def last_observation(local: LocalSide, model_id: int, target: VersionTarget | No
     layout = local.layout
     try:
         with layout.last_view.open("rb") as file:
-            about = json.loads(file.readline())
+            about = parse_json(file.readline(LONGEST_LINE))
             if about["model_id"] == model_id:
                 asked_at = float(about["asked_at"])
                 cached = read_view_cache(layout.last_columns)
