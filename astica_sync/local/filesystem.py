@@ -9,7 +9,7 @@ import fcntl
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
@@ -17,7 +17,7 @@ from typing import BinaryIO
 from astica_sync.file_owner import create_private, give_to_owner_of_folder
 from astica_sync.local.known_stores import KnownStores
 from astica_sync.local.layout import STATE_DIR
-from astica_sync.system.open_below import is_opened_at, open_below
+from astica_sync.system.open_below import is_opened_at, open_below, open_folder
 
 CHUNK = 1 << 20
 TEMP_PREFIX = ".tmp-"
@@ -283,6 +283,33 @@ class FileSystem:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
         self.sync_folder(path.parent)
 
+    @contextlib.contextmanager
+    def hold_folder(self, root: Path, parts: Sequence[str], mode: int) -> Iterator[Path]:
+        """The folder of these ``parts`` below ``root``, made where it is missing, as a path that leads to this folder
+        even where another user exchanges it, or one above it, for a link. A link on the way is an ``OSError``.
+
+        Where the system has no such path (macOS), it is the plain one."""
+        folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        place = root
+        try:
+            for part in parts:
+                place /= part
+                made = False
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(part, mode, dir_fd=folder)
+                    made = True
+                above, folder = folder, open_folder(folder, part)
+                try:
+                    if made:
+                        give_to_owner_of_folder(folder, place)
+                        _sync_names(above)
+                finally:
+                    os.close(above)
+            held = Path(f"/proc/self/fd/{folder}")
+            yield held if held.is_dir() else place
+        finally:
+            os.close(folder)
+
     def write_synced(self, path: Path, chunks: Iterable[bytes], mode: int | None = None) -> None:
         """Replaces the whole file: after a crash it has the old or the new bytes, after the return the new ones.
 
@@ -366,10 +393,7 @@ class FileSystem:
         except PermissionError:
             return
         try:
-            sync(descriptor)
-        except OSError as error:
-            if error.errno not in _NOT_FOR_FOLDERS:
-                raise
+            _sync_names(descriptor)
         finally:
             os.close(descriptor)
 
@@ -437,6 +461,15 @@ def free_space(files: FileSystem, path: AnyPath) -> str:
     """The room that is left on the disk of ``path``, for a message."""
     free = files.free_bytes(path)
     return "an unknown amount free" if free is None else f"{free / 1e6:.1f} MB free"
+
+
+def _sync_names(folder: int) -> None:
+    """As ``FileSystem.sync_folder``, for an open folder."""
+    try:
+        sync(folder)
+    except OSError as error:
+        if error.errno not in _NOT_FOR_FOLDERS:
+            raise
 
 
 def sync(descriptor: int) -> None:

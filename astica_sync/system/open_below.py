@@ -33,6 +33,15 @@ def open_below(root: str, path: str, flags: int, mode: int = 0o600) -> int:
         os.close(folder)
 
 
+def open_folder(folder: int, name: str) -> int:
+    """Opens a folder in an open one.
+
+    Raises:
+        OSError: it cannot be opened; ``ELOOP`` where it is a link.
+    """
+    return _step(folder, name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
 def is_opened_at(descriptor: int, path: str) -> bool:
     """Whether the open file or folder has this absolute path, which has no links, right now. False as well where the
     system does not tell: ``open_below`` finds out."""

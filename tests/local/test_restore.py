@@ -1,10 +1,12 @@
 """Class folders come back from the backup alone: byte for byte, over nothing, and nowhere else."""
 
+import contextlib
 import errno
 import os
 import subprocess
 import sys
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -325,3 +327,43 @@ def test_what_is_restored_into_a_store_is_as_private_as_its_folder(kept: Kept, m
     finally:
         os.umask(umask)
     assert (out / "Can" / "001.jpg").stat().st_mode & 0o777 == expected
+
+
+@pytest.mark.parametrize("step", ["hold_folder", "copy_synced", "publish_new"])
+def test_a_folder_that_is_exchanged_for_a_link_gets_no_file_elsewhere(step: str, kept: Kept) -> None:
+    private = kept.folder / "private"
+    (private / "er").mkdir(parents=True)
+
+    def exchange() -> None:
+        deep = kept.folder / "out" / "Can" / "deep"
+        if not deep.is_symlink():
+            deep.rename(kept.folder / "aside")
+            deep.symlink_to(private)
+
+    class Late(FileSystem):
+        def hold_folder(self, root: Path, parts: Sequence[str], mode: int) -> contextlib.AbstractContextManager[Path]:
+            if step == "hold_folder":
+                exchange()
+            return super().hold_folder(root, parts, mode)
+
+        def copy_synced(self, source: str | Path, temp: Path, mode: int | None = None) -> None:
+            if step == "copy_synced":
+                exchange()
+            super().copy_synced(source, temp, mode)
+
+        def publish_new(self, temp: Path, target: Path) -> None:
+            if step == "publish_new":
+                exchange()
+            super().publish_new(temp, target)
+
+    kept.keep("Can/deep/er/002.jpg", b"two")
+    (kept.folder / "out" / "Can" / "deep" / "er").mkdir(parents=True)
+    report = kept.restore(Late())
+    assert [path for path in private.rglob("*") if path.is_file()] == []
+    aside = [path.name for path in (kept.folder / "aside").rglob("*") if path.is_file()]
+    if step == "hold_folder":
+        assert ["symbolic link, not followed" in problem.reason for problem in report.problems] == [True]
+        assert aside == []
+    else:
+        assert report.written == 1
+        assert aside == ["002.jpg"]

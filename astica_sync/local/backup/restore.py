@@ -149,10 +149,12 @@ def _restore_file(backup: Backup, root: Path, entry: Entry, files: FileSystem, m
         with files.open_read(source) as file:
             if sniff(file.read(HEAD_BYTES)) is None:
                 raise _NotRestored("not a PNG or JPEG image")
-        files.make_folder(target.parent, mode)
-        temp = temp_name(target)
-        files.copy_synced(source, temp, mode & 0o666)
-        files.publish_new(temp, target)
+        # Another user may exchange a folder of a shared store for a link meanwhile.
+        with files.hold_folder(root, target.relative_to(root).parts[:-1], mode) as folder:
+            held = folder / target.name
+            temp = temp_name(held)
+            files.copy_synced(source, temp, mode & 0o666)
+            files.publish_new(temp, held)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFull(
