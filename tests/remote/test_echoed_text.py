@@ -2,6 +2,7 @@
 
 import html
 import json
+import sys
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -271,3 +272,57 @@ def test_the_key_is_taken_out_of_an_answer_before_it_is_stored() -> None:
     redacted = redact_key(body, key)
     assert b"1234567890" not in redacted and b'"other": "text"' in redacted
     assert redact_key(b"nothing of it", key) == b"nothing of it"
+
+
+CANARY = "sk/live/canary123"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        CANARY,
+        CANARY.replace("/", "\\/"),
+        "\\u0073k/live/canary123",
+        "\\u0053K\\u002Flive\\/CANARY123",
+        "".join(f"\\u{ord(char):04X}" for char in CANARY),
+        CANARY.upper(),
+        CANARY.title(),
+    ],
+)
+@pytest.mark.parametrize("before", [0, (1 << 20) - 9, (1 << 20) - 60])
+def test_the_key_is_taken_out_of_answers_however_json_writes_it(form: str, before: int) -> None:
+    body = b'{"title": "' + b"x" * before + form.encode() + b' Can\\u00e9"}'
+    redacted = redact_key(body, CANARY)
+    assert redacted == body.replace(form.encode(), b"(the key)")
+    assert "canary" not in json.loads(redacted)["title"].casefold()
+
+
+@pytest.mark.parametrize("key", ['with"quote\\and more', "schlüssel-größe", "astral-\U0001f511-key"])
+def test_keys_with_odd_characters_are_taken_out_in_both_ways_of_json(key: str) -> None:
+    for body in (json.dumps({"title": key}), json.dumps({"title": key}, ensure_ascii=False)):
+        assert json.loads(redact_key(body.encode(), key)) == {"title": "(the key)"}
+
+
+@pytest.mark.parametrize("key", ["photo", "k", "Can", "0123456"])
+def test_a_key_that_is_a_word_changes_no_data_and_only_whole_words_of_errors(key: str) -> None:
+    body = json.dumps({"title": key, "uid": f"a{key}b"}).encode()
+    assert redact_key(body, key) == body
+    assert without_key(f"the {key}graph of {key} is wrong", key) == f"the {key}graph of (the key) is wrong"
+
+
+@pytest.mark.parametrize("sign", ["...", '"'])
+@pytest.mark.parametrize("title", ["a" * 890, "a..." * 220])
+def test_a_text_of_many_cuts_is_read_in_linear_time(sign: str, title: str) -> None:
+    text, calls = sign.join(["aaa"] * 990), 0
+
+    def count(frame: object, event: str, _: object) -> None:
+        nonlocal calls
+        calls += event == "c_call"
+
+    sys.setprofile(count)
+    try:
+        without_echoes(text, [title])
+    finally:
+        sys.setprofile(None)
+    # Each length of each cut would be more than a million.
+    assert calls < 100_000
