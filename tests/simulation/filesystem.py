@@ -27,7 +27,7 @@ _FOLDER, _FILE = stat.S_IFDIR | 0o755, stat.S_IFREG | 0o644
 class Stat:
     """The part of ``os.stat_result`` that the program looks at."""
 
-    __slots__ = ("st_ctime_ns", "st_dev", "st_ino", "st_mode", "st_mtime_ns", "st_size")
+    __slots__ = ("st_ctime_ns", "st_dev", "st_ino", "st_mode", "st_mtime_ns", "st_nlink", "st_size")
 
     def __init__(self, node: "Node") -> None:
         self.st_mode = node.mode
@@ -36,6 +36,7 @@ class Stat:
         self.st_ctime_ns = node.ctime
         self.st_ino = node.inode
         self.st_dev = node.device
+        self.st_nlink = 1
 
     @property
     def st_mtime(self) -> float:

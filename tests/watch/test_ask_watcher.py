@@ -1,11 +1,13 @@
 """``pull-status`` does not scan a watched store itself, and shows the same."""
 
+import contextlib
 import json
 import time
 from pathlib import Path
 
 import pytest
 
+from astica_sync.local.db.index import Index
 from astica_sync.local.layout import ASKS, Layout
 from astica_sync.local.scan import scanner as scan_module
 from astica_sync.sync.plan import status as status_module
@@ -83,3 +85,33 @@ def test_a_status_request_is_queued_behind_earlier_changes() -> None:
     assert (batch.folders, batch.status_requests) == ({"Can"}, ["watch-asks-1"])
     assert not changes.has_status_requests
     assert len(rung) == 2
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("made", ["before", "meanwhile"])
+def test_a_file_that_is_edited_by_a_second_name_is_seen_beside_a_watcher(
+    made: str, shell: Shell, store: Path, watch: Start, scans: list[str], tmp_path: Path
+) -> None:
+    file = next((store / "Can").glob("*.png"))
+    outside = tmp_path / "outside.png"
+    if made == "before":
+        outside.hardlink_to(file)
+    watch(store)
+    wait_until(lambda: idle(shell, store))
+    wait_until(lambda: status(shell, store)["in_sync"])
+    if made == "meanwhile":
+        outside.hardlink_to(file)
+        # The watcher is told of the link, and reads the file again.
+        wait_until(lambda: not reads_of_watcher_are_enough(store))
+    draw(tmp_path / "other.png", 900)
+    with outside.open("r+b") as opened:
+        opened.truncate()
+        opened.write((tmp_path / "other.png").read_bytes())
+    scans.clear()
+    assert not status(shell, store)["in_sync"]
+    assert scans
+
+
+def reads_of_watcher_are_enough(store: Path) -> bool:
+    with contextlib.closing(Index(Layout(store).index_db)) as index:
+        return index.get_meta(scan_module.HARD_LINKS) == "0"

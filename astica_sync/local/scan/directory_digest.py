@@ -35,7 +35,8 @@ class DirectoryListing:
     ``digests`` are those of all buckets, concatenated; empty where the folder contains an entry that prevents them.
     ``files`` counts the regular files. ``changed_buckets`` are the numbers of the buckets with another digest than
     before, ``changed`` the files in them, ``others`` the entries that are not regular files. ``has_store``: the folder
-    contains a store's hidden folder.
+    contains a store's hidden folder. ``linked``: a regular file has a second name (a hard link), by which it can be
+    changed from outside; not looked at by ``list_names``.
     """
 
     digests: bytes = b""
@@ -44,6 +45,7 @@ class DirectoryListing:
     changed: list[ListedFile] = field(default_factory=list)
     others: list[NamedEntry] = field(default_factory=list)
     has_store: bool = False
+    linked: bool = False
 
 
 def count_buckets(digests: bytes) -> int:
@@ -72,6 +74,8 @@ def list_directory(
             listing.has_store = listing.has_store or name == STATE_DIR
         elif status is not None and status.st_mode & _KIND == _FILE and not is_root:
             inode = status.st_ino
+            if status.st_nlink > 1:
+                listing.linked = True
             if inode > MAX_INT64:
                 inode &= MAX_INT64
             adders[inode % buckets]((name, status.st_size, status.st_mtime_ns, status.st_ctime_ns, inode))

@@ -22,12 +22,14 @@ class HashOutcome(StrEnum):
 
 
 class FileHash(NamedTuple):
-    """``signature`` is that of the bytes that were read; after *read* either ``content`` or ``reason`` is set."""
+    """``signature`` is that of the bytes that were read; after *read* either ``content`` or ``reason`` is set.
+    ``linked``: the file has a second name (a hard link)."""
 
     outcome: HashOutcome
     signature: Signature | None = None
     content: str | None = None
     reason: str | None = None
+    linked: bool = False
 
 
 def unreadable_reason(error: OSError) -> str:
@@ -68,11 +70,12 @@ def _read_once(files: FileSystem, path: AnyPath) -> FileHash | None:
     if data is None:
         return _read_chunks(files, path)
     before, after = signature(status), signature(later)
+    linked = later.st_nlink > 1
     if before != after or len(data) != after[0]:
         return None
     if sniff(data) is None:
-        return FileHash(HashOutcome.READ, after, reason=describe(data, after[0]))
-    return FileHash(HashOutcome.READ, after, xxhash.xxh3_128_hexdigest(data))
+        return FileHash(HashOutcome.READ, after, reason=describe(data, after[0]), linked=linked)
+    return FileHash(HashOutcome.READ, after, xxhash.xxh3_128_hexdigest(data), linked=linked)
 
 
 def _read_chunks(files: FileSystem, path: AnyPath) -> FileHash | None:
@@ -87,10 +90,12 @@ def _read_chunks(files: FileSystem, path: AnyPath) -> FileHash | None:
                 break
             size += len(chunk)
             hasher.update(chunk)
-        after = signature(files.fstat(file))
+        status = files.fstat(file)
+        after = signature(status)
     if before != after or (reason is None and size != after[0]):
         return None
     if not after[0]:
         # It was larger when its size was read first.
         reason = describe(b"", 0)
-    return FileHash(HashOutcome.READ, after, reason=reason, content=None if reason else hasher.hexdigest())
+    content = None if reason else hasher.hexdigest()
+    return FileHash(HashOutcome.READ, after, content, reason, status.st_nlink > 1)

@@ -37,6 +37,9 @@ _LISTINGS = 3
 # An index of so many bytes has about 50,000 files.
 _PREFETCH_FROM = 8_000_000
 _MAX_NAMED = 20_000
+HARD_LINKS = "hard_links"
+"""Whether files of the store may have a second name, "0" or "1"."""
+
 _NO_FOLDER = Folder(0, b"", None, False)
 
 _NESTED = "contains another store, which is skipped; move that folder out, or list it in .astica-ignore"
@@ -190,6 +193,7 @@ class Scanner:
         self._fresh: set[str] = set()
         self._lost: set[str] = set()
         self._lost_folders = False
+        self._linked = False
         # The folders of the index; which of them were visited, of which nothing may be forgotten ("held"), and which
         # are on another file system than before.
         self._folders: dict[bytes, Folder] = {}
@@ -220,6 +224,9 @@ class Scanner:
             before = self._index.get_meta("ignore_digest")
             if before != ignore.digest and self._options.below is None:
                 self._index.set_meta("ignore_digest", ignore.digest)
+            complete = self._options.below is None and not self._everything_unknown and not self._held
+            if self._linked or complete:
+                self._index.set_meta(HARD_LINKS, str(int(self._linked)))
         return Scan(
             files=self._compared,
             hashed=self._hashed,
@@ -321,6 +328,7 @@ class Scanner:
             self._hold(folder)
             self._report(folder, unreadable_reason(error))
             return None
+        self._linked |= listing.linked
         diff = diff_directory(listing, folder, self._index.known, self._target.ignore, forced=self._options.forced)
         if diff.has_store and folder.path:
             self._hold(folder)
@@ -389,6 +397,7 @@ class Scanner:
 
     def _record_hash(self, task: _HashTask, name: str, file_hash: FileHash) -> None:
         self._hashed += 1
+        self._linked |= file_hash.linked
         folder, raw = task.folder, os.fsencode(name)
         if file_hash.signature is not None:
             row = (*file_hash.signature, task.checked_ns, file_hash.content, file_hash.reason)

@@ -17,7 +17,7 @@ from astica_sync.local.jsonl import read_small_json
 from astica_sync.local.layout import ASKS, Layout
 from astica_sync.local.lock import is_watched
 from astica_sync.local.scan.ignore import Ignore
-from astica_sync.local.scan.scanner import Scan
+from astica_sync.local.scan.scanner import HARD_LINKS, Scan
 from astica_sync.sync.session import LocalSide
 
 PATIENCE = 0.5
@@ -48,6 +48,9 @@ def scan_by_watcher(local: LocalSide, clock: Clock) -> Scan | None:
         finally:
             request.unlink(missing_ok=True)
     except (OSError, StoreError):
+        return None
+    # A change by the other name of a hard link is no event of the store.
+    if index.get_meta(HARD_LINKS) != "0":
         return None
     if index.is_private or index.get_meta("ignore_digest") != rules.digest:
         return None

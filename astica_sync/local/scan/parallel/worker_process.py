@@ -49,15 +49,15 @@ class WorkerProcess:
         result = self._result()
         if result is None:
             return None
-        digests, files, changed_buckets, changed, others, has_store = result
+        digests, files, changed_buckets, changed, others, has_store, linked = result
         kinds = [(name, Kind(kind) if kind else None, device) for name, kind, device in others]
-        return DirectoryListing(digests, files, changed_buckets, changed, kinds, has_store)
+        return DirectoryListing(digests, files, changed_buckets, changed, kinds, has_store, linked)
 
     def hashes(self) -> list[FileHash]:
         """The result of a hashing, in the order of its paths."""
         return [
-            FileHash(_OUTCOMES[outcome], signature, content, reason)
-            for outcome, signature, content, reason in self._result()
+            FileHash(_OUTCOMES[outcome], signature, content, reason, linked)
+            for outcome, signature, content, reason, linked in self._result()
         ]
 
     def kill(self) -> None:
@@ -92,12 +92,13 @@ def _list(files: FileSystem, path: str, digests: bytes | None, seed: int) -> tup
     except OSError:
         return None
     others = [(name, str(kind) if kind else None, device) for name, kind, device in listing.others]
-    return listing.digests, listing.files, listing.changed_buckets, listing.changed, others, listing.has_store
+    head = listing.digests, listing.files, listing.changed_buckets, listing.changed
+    return *head, others, listing.has_store, listing.linked
 
 
 def _hash(files: FileSystem, paths: list[str]) -> list[tuple[Any, ...]]:
     hashes = (hash_file(files, path) for path in paths)
-    return [(str(each.outcome), each.signature, each.content, each.reason) for each in hashes]
+    return [(str(each.outcome), each.signature, each.content, each.reason, each.linked) for each in hashes]
 
 
 if __name__ == "__main__":
