@@ -209,17 +209,17 @@ def test_a_refused_key_ends_the_run_and_what_was_answered_is_kept(cache: Detecti
     assert len(again.asked) == 2
 
 
-def shares(count: int, value: float) -> list[DetectionResult]:
-    with contextlib.closing(Detections(Path("/nonexistent/detections.db"))) as cache:
+def shares(folder: Path, count: int, value: float) -> list[DetectionResult]:
+    with contextlib.closing(Detections(folder / "none" / f"{value}.db")) as cache:
         service = Service(lambda _: Detection("Dog", Confidence(value)))
         return list(detector(service, cache).run(image(number) for number in range(count)))
 
 
-def test_a_confidence_between_0_and_1_is_in_percent_once_the_answers_show_it() -> None:
-    results = shares(12, 0.97)
+def test_a_confidence_between_0_and_1_is_in_percent_once_the_answers_show_it(tmp_path: Path) -> None:
+    results = shares(tmp_path, 12, 0.97)
     assert results[0].confidence is None and results[0].stated == Confidence(0.97)
     assert results[-1].confidence == pytest.approx(97.0)
-    assert [result.confidence for result in shares(1, 97.5)] == [97.5]
+    assert [result.confidence for result in shares(tmp_path, 1, 97.5)] == [97.5]
 
 
 def test_all_results_of_one_run_are_in_one_unit(cache: Detections) -> None:
