@@ -3,6 +3,7 @@ question. ``docs/dev/identity.md`` shows the same table for readers."""
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import assert_never
 
 
 class Likeness(StrEnum):
@@ -68,6 +69,8 @@ def judge_identity(facts: IdentityFacts) -> Verdict:
             return Verdict.GO_ON if facts.number is Number.SAME and facts.same_device else Verdict.COPIED
         case Place.UNKNOWN:
             return _without_record(facts)
+        case _:
+            assert_never(facts.place)
 
 
 def _at_its_path(facts: IdentityFacts) -> Verdict:

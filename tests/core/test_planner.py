@@ -403,6 +403,12 @@ def test_no_place_of_an_image_is_given_up_before_another_one_is_secured(why: Rem
     assert uploads_before(removal, uploads_by_content(plan.uploads)) == [world.uid("Bottle/a")]
 
 
+def test_an_extra_copy_waits_for_no_other_place() -> None:
+    plan = World().has("Bottle/a").agreed("Can/a").shows("Can/a").plan()
+    removal = replace(plan.removals[0], why=RemovalReason.EXTRA)
+    assert uploads_before(removal, uploads_by_content(plan.uploads)) == []
+
+
 @pytest.mark.parametrize(
     ("mark", "in_doubt"),
     [

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.jsonl import append_jsonl, read_jsonl, read_lines
+from astica_sync.local.jsonl import LONGEST_LINE, append_jsonl, read_jsonl, read_lines, read_small_json
 
 FILES = FileSystem()
 NAMES = st.binary(max_size=20).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
@@ -62,3 +62,15 @@ def test_lines_longer_than_a_chunk_are_read_whole(tmp_path: Path) -> None:
     append_jsonl(FILES, path, records)
     assert list(read_jsonl(FILES, path)) == records
     assert [json.loads(line) for line in read_lines(FILES, path)] == records
+
+
+def test_a_line_without_end_and_a_file_that_is_too_long_are_errors(tmp_path: Path) -> None:
+    path = tmp_path / "sparse.jsonl"
+    with path.open("wb") as file:
+        file.truncate(LONGEST_LINE * 3)
+    with pytest.raises(OSError, match="too long"):
+        list(read_lines(FILES, path))
+    with pytest.raises(OSError, match="too long"):
+        read_small_json(FILES, path)
+    path.write_text('{"a": 1}')
+    assert read_small_json(FILES, path) == {"a": 1}

@@ -225,8 +225,9 @@ class Scanner:
             if before != ignore.digest and self._options.below is None:
                 self._index.set_meta("ignore_digest", ignore.digest)
             complete = self._options.below is None and not self._everything_unknown and not self._held
-            if self._linked or complete:
-                self._index.set_meta(HARD_LINKS, str(int(self._linked)))
+            linked = str(int(self._linked))
+            if (self._linked or complete) and self._index.get_meta(HARD_LINKS) != linked:
+                self._index.set_meta(HARD_LINKS, linked)
         return Scan(
             files=self._compared,
             hashed=self._hashed,
