@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from astica_sync.core.model import ModelInfo, make_scope, make_uid
+from astica_sync.core.model import ModelInfo, content_of, is_uid, make_scope, make_uid
 from astica_sync.core.versions.holdout import GroupedFile, choose_held_out
-from astica_sync.core.versions.snapshot import ManagedSample
+from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample
 from astica_sync.core.versions.version import Version, VersionKey, find_versions, make_version_key
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.db.detections import Detections
@@ -115,7 +115,10 @@ class Scoring:
         sources += [TrainingData(name, trained_on) for name, (_, trained_on) in data.items()]
         with contextlib.closing(self._open_cache()) as cache, contextlib.closing(Rasterizer()) as rasterizer:
             self.session.listener.phase("Comparing the held-out images with those of the versions")
-            leaks = find_leaks(images, sources, Fingerprints(cache, rasterizer))
+            fingerprints = Fingerprints(cache, rasterizer)
+            leaks = find_leaks(images, sources, fingerprints)
+            for each in sources:
+                unchecked[each.version] = unchecked.get(each.version, 0) + len(fingerprints.unread & each.images.keys())
             self.session.listener.phase_ended()
             left_out = [] if with_leaks else leave_out_trained(list(chosen), leaks, len(images))
             for one in left_out:
@@ -185,12 +188,23 @@ class Scoring:
                 classes, images = data.setdefault(name, (set(), {}))
                 classes.add(sample.class_title)
                 path = None
-                if isinstance(sample, ManagedSample):
-                    path = self.history.backup.find(sample.content)
-                    images.setdefault(sample.content, (sample.path, path))
+                content = self._content_of(sample)
+                if content:
+                    path = self.history.backup.find(content)
+                    name_of = sample.path if isinstance(sample, ManagedSample) else f"#{sample.sample_id}"
+                    images.setdefault(content, (name_of, path))
                 if path is None:
                     unchecked[name] = unchecked.get(name, 0) + 1
         return data, unknown, unchecked
+
+    def _content_of(self, sample: SnapshotSample) -> str:
+        """The content hash of a sample, "" where only the service knows it; a uid of another store has it."""
+        if isinstance(sample, ManagedSample):
+            return sample.content
+        if not is_uid(sample.uid):
+            return ""
+        own = make_uid(content_of(sample.uid), make_scope(self.session.remote.model_id, sample.class_title))
+        return content_of(sample.uid) if own == sample.uid else ""
 
     def _scan_images(self) -> Iterator[tuple[str, str, Path]]:
         """Scans the store; content hash, name and file of every image in it."""

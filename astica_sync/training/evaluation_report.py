@@ -153,7 +153,7 @@ def _left_out(evaluation: Evaluation) -> Iterator[str]:
         yield "these images.</p>\n"
     for name, count in evaluation.unchecked.items():
         yield f"<p class='faint'>{_images(count, 'training ')} of version {_name(name)} cannot be compared with the "
-        yield "held-out images: the bytes are not in the backup.</p>\n"
+        yield "held-out images: the bytes are not in the backup, or cannot be decoded.</p>\n"
     for text, names in (
         ("In no class folder, left out", evaluation.loose),
         ("The same bytes as another image of the class, counted once", evaluation.repeated),

@@ -84,9 +84,12 @@ class Fingerprints:
         self._cache = cache
         self._rasterizer = rasterizer
         self._on_progress = on_progress
+        self.unread: set[str] = set()
+        """The contents of images that could not be decoded, so that nothing is known of what they look like."""
 
     def of_all(self, images: Iterable[tuple[str, Path]]) -> dict[str, bytes]:
-        """The fingerprint of each content; empty where it has none. ``images`` are content hashes and files."""
+        """The fingerprint of each content; empty where it has no contrast, or is in ``unread``. ``images`` are content
+        hashes and files."""
         found: dict[str, bytes] = {}
         missing: list[tuple[str, Path]] = []
         for content, path in images:
@@ -94,23 +97,27 @@ class Fingerprints:
                 continue
             cached = self._cache.fingerprint(content)
             found[content] = cached or b""
-            if cached is None:
+            if not cached:
+                # An empty one is made again: the file may have been damaged then.
                 missing.append((content, path))
         done = len(found) - len(missing)
         with ThreadPoolExecutor(self._rasterizer.workers, thread_name_prefix="fingerprint") as pool:
             for start in range(0, len(missing), _BATCH):
                 batch = missing[start : start + _BATCH]
                 for (content, _), made in zip(batch, pool.map(self._make, batch), strict=True):
-                    found[content] = made
-                    # The cache is for this thread alone.
-                    self._cache.put_fingerprint(content, made)
+                    found[content] = made or b""
+                    if made is None:
+                        self.unread.add(content)
+                    elif made:
+                        # The cache is for this thread alone.
+                        self._cache.put_fingerprint(content, made)
                     done += 1
                     self._on_progress(done)
         return found
 
-    def _make(self, image: tuple[str, Path]) -> bytes:
+    def _make(self, image: tuple[str, Path]) -> bytes | None:
         raster = self._rasterizer.render_file(image[1], _DECODED_SIDE, square=True)
-        return b"" if raster is None else make_fingerprint(raster)
+        return None if raster is None else make_fingerprint(raster)
 
 
 def find_similar(prints: Sequence[bytes], others: Sequence[bytes]) -> list[int | None]:

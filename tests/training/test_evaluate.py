@@ -201,6 +201,22 @@ def test_the_leak_check_states_training_images_whose_bytes_are_not_here_and_comp
     assert "4 training images of version" in shell("evaluate", held_out, "--store", own_store).out
 
 
+def test_images_that_another_store_has_sent_are_compared_by_their_uids(
+    shell: Shell, sandbox: RunningSandbox, own_store: Path, own_model: int, held_out: Path, tmp_path: Path
+) -> None:
+    """Both stores had the images, and this one has split them off."""
+    other = tmp_path / "other"
+    shutil.copytree(own_store, other, ignore=shutil.ignore_patterns(".astica-sync"))
+    gone = own_store / "one" / "000.png"
+    shutil.move(gone, held_out / "one" / "leak.png")
+    assert shell("push", "--yes", "--store", own_store).code == 0
+    assert shell("init", other, "--model", str(own_model)).code == 0
+    assert shell("push", "--store", other).code == 0
+    assert shell("train", "--store", own_store).code == 0
+    ran = shell("evaluate", held_out, "--json", "--store", own_store).json
+    assert [(leak["path"], leak["same_bytes"]) for leak in ran["leaks"]] == [("one/leak.png", True)]
+
+
 def test_unknown_classes_are_listed(shell: Shell, store: Path, held_out: Path, tmp_path: Path) -> None:
     draw(held_out / "seven" / "a.png", 1)
     ran = shell("evaluate", held_out, "--json", "--store", store).json

@@ -183,6 +183,24 @@ def test_what_breaks_the_worker_costs_its_own_raster_alone(rasterizer: Rasterize
         assert slow.render(large, SIDE) is None
 
 
+def test_what_could_not_be_decoded_is_told_and_is_made_again_once_it_is_repaired(
+    rasterizer: Rasterizer, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.png"
+    good = encode(scene(1), "PNG")
+    path.write_bytes(good[:300])
+    with contextlib.closing(Detections(tmp_path / "detections.db")) as cache:
+        cache.put_fingerprint("old", b"")
+        prints = Fingerprints(cache, rasterizer)
+        assert prints.of_all([("a", path)]) == {"a": b""}
+        assert prints.unread == {"a"}
+        path.write_bytes(good)
+        again = Fingerprints(cache, rasterizer)
+        made = again.of_all([("a", path), ("old", path)])
+        assert len(made["a"]) == len(made["old"]) == 32 + 3 * 256
+        assert again.unread == set()
+
+
 def test_a_fingerprint_is_made_once(rasterizer: Rasterizer, tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(encode(scene(1), "PNG"))

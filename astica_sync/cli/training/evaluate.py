@@ -177,7 +177,7 @@ def _doubts(evaluation: "Evaluation") -> list[str]:
     """What was not counted or not checked."""
     lines = [
         f"{number(count, 'training image')} of version {safe(name)} cannot be compared with the held-out images: the "
-        "bytes are not in the backup"
+        "bytes are not in the backup, or cannot be decoded"
         for name, count in evaluation.unchecked.items()
     ]
     if evaluation.loose:
