@@ -183,10 +183,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.stdout, sys.stderr = streams
         return PIPE_CLOSED
     except AsticaSyncError as error:
-        if "--debug" in given:
-            raise
         known = error
         _show(lambda: print_error(known))
+        if "--debug" in given:
+            # Python adds the traceback.
+            raise
         return error.exit_code
     except Exception as error:
         if "--debug" in given:

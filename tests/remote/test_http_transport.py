@@ -45,7 +45,7 @@ def test_every_error_of_httpcore_becomes_the_error_of_httpx_with_the_same_name(
 ) -> None:
     error = getattr(httpcore, name)("the cause")
     monkeypatch.setattr(httpcore, "ConnectionPool", lambda **_: FailingPool(error, in_answer=in_answer))
-    transport = PoolTransport(httpx.URL("http://127.0.0.1:1"), ThreadDeadline())
+    transport = PoolTransport(None, None, ThreadDeadline())
     with (
         httpx.Client(transport=transport) as client,
         pytest.raises(httpx.TransportError) as caught,

@@ -252,7 +252,7 @@ def test_switches_are_parsed_from_texts():
     ("texts", "message"),
     [
         ({"colour": "red"}, "no switch 'colour'; there are confidence, "),
-        ({"titles": "upper"}, "switch titles is one of exact, fold, nfc, nfd, not 'upper'"),
+        ({"titles": "upper"}, "switch titles is one of exact, fold, nfc, nfd, html, not 'upper'"),
         ({"view-lag": "soon"}, "switch view_lag is a number, not 'soon'"),
         ({"view-lag": "-1"}, "a lag cannot be negative"),
         ({"uid-length": "0"}, "switch uid_length is at least 1"),
