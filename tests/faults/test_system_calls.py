@@ -27,7 +27,7 @@ from tests.harness.system_calls import Fault
 pytestmark = pytest.mark.long
 
 COMMANDS = ("init", "push", "pull-status", "watch", "verify", "restore", "train", "evaluate")
-PAIRS = 4
+PAIRS = 8
 """How many faults of each command the test plays."""
 SEED = 1
 PATIENCE = 120.0
@@ -52,7 +52,7 @@ class Ground:
             "ASTICA_LIMIT": "1000000",
         }
         self.store = write_digits(folder / "store", 4)
-        self.held_out = write_digits(folder / "held", 2)
+        self.held_out = write_digits(folder / "held", 2, start=4)
         self.model = box.add_model("Digits")
         self.number = 0
         for name in ("init", "push", "train"):

@@ -41,6 +41,12 @@ class Disk:
             program.wait(20)
         self.programs.clear()
 
+    def close(self) -> None:
+        """Unmounts it, and what it lies on."""
+        self.unmount()
+        if os.path.ismount(self.below):
+            subprocess.run(["umount", "--lazy", str(self.below)], check=False)
+
     def mount_again(self) -> None:
         self.unmount()
         self.mount()
@@ -175,6 +181,4 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
         made.mount()
         yield made
     finally:
-        made.unmount()
-        if os.path.ismount(made.below):
-            subprocess.run(["umount", "--lazy", str(made.below)], check=False)
+        made.close()

@@ -114,4 +114,4 @@ def test_a_store_at_the_root_of_a_disk_is_not_that_of_a_backup_disk(
         assert "moved to another disk or copied" in refused.err
         assert on_service(sandbox, model_id) == in_store(store)
     finally:
-        other.unmount()
+        other.close()
