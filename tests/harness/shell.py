@@ -79,7 +79,8 @@ class Shell:
         """One command, in a process of its own that has just begun, run by the program ``under`` where one is given.
         ``program`` is a file that is run in place of ``astica-sync``."""
         # Output is buffered as it is for a user.
-        rest = {name: value for name, value in os.environ.items() if not name.startswith(("ASTICA_", "PYTHONUNBUF"))}
+        left_out = ("ASTICA_", "PYTHONUNBUF", "COLUMNS", "LINES")
+        rest = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, **options}
         return subprocess.Popen(
             [*under, sys.executable, *([str(program)] if program else ["-m", self.program]), *map(str, arguments)],

@@ -102,7 +102,7 @@ def test_stored_texts_of_megabytes_are_shown_in_part(shell: Shell, pushed: Path,
 def test_a_stored_history_with_any_time_is_shown(shell: Shell, pushed: Path) -> None:
     with sqlite3.connect(pushed / ".astica-sync" / "journal.db") as journal:
         ids = [row[0] for row in journal.execute("SELECT id FROM history ORDER BY id")]
-        for row, at in zip(ids, (1e300, -1e300, math.inf, -5, 3093527980800), strict=False):
+        for row, at in zip(ids, (1e300, -1e300, -5, 3093527980800), strict=False):
             journal.execute("UPDATE history SET at = ? WHERE id = ?", (at, row))
     journal.close()
     assert "unknown" in shell("log", "--store", pushed).out

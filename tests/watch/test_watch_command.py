@@ -333,7 +333,7 @@ def test_a_store_that_follows_a_version_is_held(running: WatchProcess, store: Pa
     from astica_sync.local.db.journal import Journal
 
     with Journal(store / ".astica-sync" / "journal.db", "another") as journal:
-        journal.set_meta("follows", ["1001_20001", "snapshot"])
+        journal.set_meta("follows", ["1001_20001", "0" * 32])
     draw(store / "Can" / "new.png", 870)
     wait_until(lambda: running.reported("held", "version 1001_20001"))
     assert not sandbox.requests_of("upload")
