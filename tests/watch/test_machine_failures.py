@@ -166,7 +166,8 @@ def test_an_unmounted_disk_is_released_and_watched_again_when_it_is_back(
     must_have_removed_nothing(sandbox)
 
 
-@pytest.mark.parametrize("files", [3, 8, 12])
+# With a few more the program raises its limit again by itself.
+@pytest.mark.parametrize("files", [3])
 def test_without_free_file_descriptors_it_waits_and_removes_nothing(
     watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, files: int
 ) -> None:

@@ -268,8 +268,8 @@ def test_a_decision_goes_once_a_push_in_another_terminal_has_made_it(
     shutil.rmtree(store / "Can")
     with Terminal(shell, "watch", store) as terminal:
         seen = terminal.until(lambda seen: "to allow:" in seen)
-        command = " ".join(seen.split()).partition("to allow: ")[2]
-        assert command.startswith(f"astica-sync push --yes --store {store}")
+        command = "".join(seen.split()).partition("toallow:")[2]
+        assert command.startswith(f"astica-syncpush--yes--store{store}")
         assert shell("push", "--yes", "--store", store).code == 0
         terminal.until(lambda seen: "needs a decision" not in seen and "● idle" in seen)
         terminal.type("q")
