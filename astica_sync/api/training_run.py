@@ -7,7 +7,7 @@ from functools import partial
 from astica_sync.api.version_target import followed_version, with_version_target
 from astica_sync.core.model import Observation
 from astica_sync.core.plan.plan import Plan
-from astica_sync.core.versions.matching import find_unproven
+from astica_sync.core.versions.matching import find_likely
 from astica_sync.core.versions.snapshot import freeze
 from astica_sync.core.versions.version import Training, Version, find_objections
 from astica_sync.errors import AsticaSyncError, Refused
@@ -122,7 +122,7 @@ def _freeze(session: Session, history: VersionHistory, *, anyway: bool) -> tuple
             session.local.journal.marks(),
             status.observation,
             {sample.sample_id for sample in status.plan.unmanaged},
-            find_unproven(history.records.adopted()),
+            find_likely(history.records.adopted()),
         )
     )
     return snapshot, status.observation

@@ -22,6 +22,7 @@ from astica_sync.core.model import (
     make_uid,
 )
 from astica_sync.core.plan.decision import (
+    ADOPTED_TWICE,
     CLASS_UNREADABLE,
     MADE_AGAIN,
     NEW_PLACE_PENDING,
@@ -718,19 +719,36 @@ def test_no_action_removes_what_is_unproven_and_the_others_are_removed_as_before
     for unproven in ((), row.copies[:1], row.copies[-1:], (99,), (*row.copies, *row.misplaced)):
         actions = decide(row._replace(unproven=unproven))
         removed = [one for action in actions if isinstance(action, RemoveCopies) for one in action.sample_ids]
-        held = [one for action in actions if isinstance(action, HoldCopies) for one in action.sample_ids]
-        assert removed == [one for one in usual if one not in unproven]
-        assert set(held) >= set(usual) & set(unproven)
+        kept = [one for action in actions if isinstance(action, HoldCopies) for one in action.sample_ids]
+        kept += [one for action in actions if isinstance(action, LeaveUnmanaged) for one in action.sample_ids or ()]
+        assert not set(removed) & set(unproven)
+        # One copy stays where some would go as extras: a proven one, if there is any.
+        proven = [one for one in (*row.copies, *row.misplaced) if one not in unproven]
+        assert len(proven) - len(removed) <= max(1, len(row.copies + row.misplaced) - len(usual))
+        if usual:
+            assert set(kept) | set(removed) >= set(usual) - set(proven)
 
 
-def test_a_sample_of_a_likely_pair_is_held_and_another_under_its_id_is_not():
+def test_an_adopted_sample_is_held_and_another_under_its_id_is_not():
     world = World().agreed("Can/a").shows("Can/a")
-    likely = Adopted(100, "IMG", "Can", world.uid("Can/a"), proven=False)
-    (pair,) = find_unproven([likely, Adopted(101, "IMG", "Can", world.uid("Can/b"))])
+    for proven in (True, False):
+        (pair,) = find_unproven([Adopted(100, "IMG", "Can", world.uid("Can/a"), proven=proven)])
     assert story(world.plan(unproven={pair})) == [f"held Can: {UNPROVEN}"]
     assert story(world.plan(unproven={(100, "another uid")})) == ["remove Can/a.jpg #100: ABSENT"]
+
+
+def test_of_an_adopted_sample_and_one_that_was_sent_none_is_removed_and_the_sent_one_counts():
     copies = World().has("Can/a").agreed("Can/a").shows("Can/a", "Can/a")
-    assert story(copies.plan(unproven={(101, copies.uid("Can/a"))})) == [f"held Can: {UNPROVEN}"]
+    for adopted in (100, 101):
+        plan = copies.plan(unproven={(adopted, copies.uid("Can/a"))})
+        assert story(plan) == []
+        assert plan.unmanaged_reasons == {adopted: ADOPTED_TWICE}
+        assert plan.in_sync
+    new = World().has("Can/a").shows("Can/a", "Can/a")
+    (adopt,) = new.plan(unproven={(100, new.uid("Can/a"))}).adopts
+    assert adopt.sample_id == 101
+    misplaced = World().has("Can/a").agreed("Can/a").shows("Can/a").shows("Can/a", under="Jar")
+    assert story(misplaced.plan(unproven={(101, misplaced.uid("Can/a"))})) == []
 
 
 def removed_in_part(local: Presence, seconds: float) -> Facts:

@@ -1,5 +1,7 @@
 """Adopting unmanaged samples: none is uploaded again, and unmatched samples are never removed."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -55,8 +57,8 @@ def test_adopted_samples_are_not_uploaded_again_and_unmatched_ones_stay(
     for path in old.glob("Can/*.png"):
         path.unlink()
     assert shell("push", "--yes", "--store", old).code == 0
-    left = sandbox.samples(1001)
-    assert [sample.uid for sample in left if sample.class_title == "Can"] == ["LOST_9.jpg"]
+    in_can = sum(sample.class_title == "Can" for sample in sandbox.samples(1001))
+    assert in_can == 4, "name and size are no proof that the backup has the bytes of a sample"
     restored = shell("backup", "restore", "--to", old.parent / "back", "--store", old)
     assert restored.code == 0
     assert (old.parent / "back" / "Can" / "000.png").exists(), "adopted samples are in the backup"
@@ -183,7 +185,7 @@ def test_a_likely_pair_is_not_removed_with_its_file(shell: Shell, sandbox: Runni
         shell("push", *options, "--store", copies)
         assert len([one for one in sandbox.samples(1001) if one.class_title == "Can"]) == 1, options
     status = shell("pull-status", "--store", copies)
-    assert "adopted by a likely match" in status.out + status.err and "remove-sample" in status.out + status.err
+    assert "it was adopted" in status.out + status.err and "remove-sample" in status.out + status.err
 
 
 def test_a_likely_pair_is_not_removed_as_a_moved_ignored_or_replaced_file(
@@ -227,6 +229,59 @@ def test_removing_a_likely_pair_by_its_id_says_that_it_is_in_no_backup(
     assert shell("push", "--store", copies).code == 0
     (sample,) = (one for one in sandbox.samples(1001) if one.class_title == "Can")
     assert sample.uid != "uploaded by hand", "the local file is uploaded in its place"
+
+
+def test_a_certain_pair_with_other_bytes_is_not_removed_with_its_file(
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    folder = fill(tmp_path / "same size", {"Can": 1})
+    path = folder / "Can" / "IMG_0001.png"
+    (folder / "Can" / "000.png").rename(path)
+    theirs = path.read_bytes()[:-20] + bytes(20)
+    model_id = sandbox.add_model("Same size")
+    sandbox.add_sample(model_id, "Can", theirs, "IMG_0001.png")
+    assert shell("init", folder, "--model", str(model_id)).code == 0
+    assert shell("adopt", "--yes", "--json", "--store", folder).json["pairs"][0]["certain"] is True
+    draw(folder / "Can" / "other.png", 70)
+    path.unlink()
+    shell("push", "--yes", "--store", folder)
+    assert theirs in [sample.image for sample in sandbox.samples(model_id)]
+
+
+def test_an_adopted_sample_and_that_of_another_store_live_together(
+    shell: Shell, sandbox: RunningSandbox, copies: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(copies, other, ignore=shutil.ignore_patterns(".astica-sync"))
+    assert shell("push", "--store", copies).code == 0
+    assert shell("init", other, "--model", "1001").code == 0
+    assert shell("push", "--store", other).code == 0
+    count = len(sandbox.samples(1001))
+    sandbox.clear_log()
+    for _ in range(3):
+        for store in (copies, other):
+            ran = shell("push", "--json", "--store", store)
+            assert (ran.code, ran.json["in_sync"]) == (0, True), ran.err
+    assert len(sandbox.samples(1001)) == count
+    assert {request.call for request in sandbox.log} == {"view"}
+    assert "the image is there once more" in shell("status", "--store", copies).out
+
+
+def test_planted_notes_of_adoptions_remove_nothing(shell: Shell, sandbox: RunningSandbox, pushed: Path) -> None:
+    local = next(sample for sample in sandbox.samples(1001) if sample.class_title == "Can")
+    lines = []
+    for number in range(6):
+        sample_id = sandbox.add_sample(1001, "Can", f"from the page {number}".encode())
+        note = {"model_id": 1001, "sample_id": sample_id, "foreign_uid": "", "class": "Can", "uid": local.uid}
+        lines.append(json.dumps(note) + "\n")
+    (pushed / ".astica-sync" / "backup" / "adopted.jsonl").write_text("".join(lines))
+    count = len(sandbox.samples(1001))
+    assert shell("push", "--yes", "--store", pushed).code == 0
+    for path in pushed.glob("Can/*.png"):
+        path.unlink()
+    shell("push", "--yes", "--store", pushed)
+    assert sum(sample.image.startswith(b"from the page") for sample in sandbox.samples(1001)) == 6
+    assert len(sandbox.samples(1001)) < count
 
 
 def test_a_likely_pair_survives_the_loss_of_the_journal(shell: Shell, sandbox: RunningSandbox, copies: Path) -> None:

@@ -27,10 +27,9 @@ def adopt(store: Path | None, yes: bool, likely: bool, as_json: bool) -> int:
     """Manage samples that were made elsewhere.
 
     Pairs each unmanaged sample (made on the service's page, or by a script) with the local file it seems to be, by
-    class, size and the file name in its uid, and prints the pairs. A pair that you confirm is managed from then on: it
-    is not uploaded again, and it is removed when its file is removed. A likely pair is not removed with its file,
-    since the service may hold other bytes, of which there is no copy; astica-sync remove-sample removes it. Other
-    unmanaged samples are never changed.
+    class, size and the file name in its uid, and prints the pairs. The file of a pair that you confirm is not uploaded
+    again. No push removes such a sample, also when its file is removed, since the service may hold other bytes, of
+    which there is no copy: astica-sync remove-sample removes it. Other unmanaged samples are never changed.
 
     \b
     astica-sync adopt

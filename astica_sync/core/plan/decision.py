@@ -19,9 +19,8 @@ MADE_AGAIN = "made again elsewhere after this store removed it"
 OTHER_SIZE = "its uid is that of an image of this store, its size is not"
 OTHER_STORE = "sent by another store"
 CLASS_UNREADABLE = "part of its class could not be read"
-UNPROVEN = (
-    "it was adopted by a likely match, so the backup may not have its bytes; to remove it: astica-sync remove-sample ID"
-)
+UNPROVEN = "it was adopted, so the backup may not have its bytes; to remove it: astica-sync remove-sample ID"
+ADOPTED_TWICE = "it was adopted, and the image is there once more; to remove it: astica-sync remove-sample ID"
 NEW_PLACE_PENDING = "its new place is not confirmed yet"
 
 
@@ -63,7 +62,8 @@ class Facts(NamedTuple):
     before, so that the store has a sample less, ``replacement_pending`` why that one is neither on the service nor
     uploaded by this plan.
 
-    ``unproven`` are those of the sample ids whose bytes the backup may not have: no plan removes them (promise 2).
+    ``unproven`` are those of the sample ids that were adopted, so that the backup may not have their bytes: no plan
+    removes them (promise 2).
     """
 
     local: Presence
@@ -213,23 +213,29 @@ def decide(facts: Facts) -> tuple[Action, ...]:
 
 
 def _decide_proven(facts: Facts) -> tuple[Action, ...]:
-    actions = _decide(facts)
     if not facts.unproven:
-        return actions
+        return _decide(facts)
+    # The first copy is the one that stays: one that this or another store has sent, if there is any.
+    copies = sorted(facts.copies, key=lambda one: (one in facts.unproven, one))
+    actions = _decide(facts._replace(copies=tuple(copies)))
     return tuple(part for action in actions for part in _spare(action, facts.unproven))
 
 
 def _spare(action: Action, unproven: tuple[int, ...]) -> Iterator[Action]:
-    """The action, with what it would remove without proof held instead."""
+    """The action, with what it would remove without proof kept instead."""
     if not isinstance(action, RemoveCopies):
         yield action
         return
     proven = tuple(one for one in action.sample_ids if one not in unproven)
     if proven:
         yield replace(action, sample_ids=proven)
-    held = tuple(one for one in action.sample_ids if one in unproven)
-    if held:
-        yield HoldCopies(held, UNPROVEN)
+    kept = tuple(one for one in action.sample_ids if one in unproven)
+    if not kept:
+        return
+    if action.reason in (RemovalReason.EXTRA, RemovalReason.MISPLACED):
+        yield LeaveUnmanaged(kept, ADOPTED_TWICE)
+    else:
+        yield HoldCopies(kept, UNPROVEN)
 
 
 def _decide(facts: Facts) -> tuple[Action, ...]:

@@ -21,7 +21,7 @@ class Adopted:
     """An adopted sample: ``uid`` is the uid under which it is managed.
 
     It is recognised by sample id, foreign uid and class together, so that an id the service reuses does not match.
-    ``proven`` is False where the pair was a likely one: the local file may have other bytes than the sample.
+    ``proven`` is False where the pair was a likely one, whose local file may well have other bytes than the sample.
     """
 
     sample_id: int
@@ -71,9 +71,14 @@ def rename_adopted(observation: Observation, adopted: Iterable[Adopted]) -> Obse
     return replace(observation, samples=tuple(samples))
 
 
-def find_unproven(adopted: Iterable[Adopted]) -> dict[tuple[int, str], str]:
-    """The ids and uids of the adopted samples whose bytes may be nowhere but on the service, each with its foreign
-    uid."""
+def find_unproven(adopted: Iterable[Adopted]) -> set[tuple[int, str]]:
+    """The ids and uids of the adopted samples. Name and size are no proof of the bytes, which may be nowhere but on the
+    service, and the notes about them may have been planted."""
+    return {(entry.sample_id, entry.uid) for entry in adopted}
+
+
+def find_likely(adopted: Iterable[Adopted]) -> dict[tuple[int, str], str]:
+    """The ids and uids of the samples that were adopted by a likely pair, each with its foreign uid."""
     return {(entry.sample_id, entry.uid): entry.foreign_uid for entry in adopted if not entry.proven}
 
 

@@ -131,7 +131,7 @@ class UnmanagedRemoval:
     def _find_unproven(self) -> set[tuple[int, str]]:
         if self.local is None:
             return set()
-        return set(find_unproven(Records(self.local.backup.root, self.local.fs, self.remote.model_id).adopted()))
+        return find_unproven(Records(self.local.backup.root, self.local.fs, self.remote.model_id).adopted())
 
     def _can_be_restored(self, sample: RemoteSample) -> bool:
         if self.local is None or not is_uid(sample.uid):
