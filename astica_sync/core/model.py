@@ -7,7 +7,7 @@ always compared by uid.
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -26,6 +26,17 @@ def make_scope(model_id: int, class_title: str, recipe: str = "") -> str:
     """The second part of a uid: 8 hex digits derived from model id, class title and preparation recipe (none yet)."""
     text = f"{model_id}\0{class_title}\0{recipe}".encode()
     return hashlib.blake2s(text, digest_size=SCOPE_LENGTH // 2).hexdigest()
+
+
+def find_equal_scopes(model_id: int, titles: Iterable[str]) -> tuple[str, str] | None:
+    """Two class titles of one scope, if there are any: an image in both would be one sample. Such titles are made on
+    purpose, or one pair in four thousand million."""
+    found: dict[str, str] = {}
+    for title in sorted(titles):
+        other = found.setdefault(make_scope(model_id, title), title)
+        if other != title:
+            return other, title
+    return None
 
 
 def make_uid(content: str, scope: str) -> str:

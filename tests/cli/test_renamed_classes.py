@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from astica_sync.core.model import make_scope
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, fill, in_store, on_service
 
@@ -34,3 +35,25 @@ def test_a_sample_that_was_moved_on_the_page_of_the_service_comes_back_to_its_cl
         sandbox.add_sample(model_id, "Elsewhere", sample.image, sample.uid)
         assert shell("push", "--yes", "--store", pushed).code == 0
         assert on_service(sandbox, model_id) == in_store(pushed)
+
+
+def test_two_classes_of_one_scope_are_refused(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
+) -> None:
+    """Titles of one scope can be made within a second by who knows the id of the model."""
+    seen: dict[str, str] = {}
+    for number in range(1_000_000):
+        title = f"Class {number}"
+        other = seen.setdefault(make_scope(model_id, title), title)
+        if other != title:
+            break
+    fill(pushed, {other: 1, title: 1}, start=600)
+    sandbox.clear_log()
+    for command in (("push",), ("push", "--yes"), ("status",)):
+        ran = shell(*command, "--store", pushed)
+        assert ran.code == 1
+        assert repr(other) in ran.err and repr(title) in ran.err and "Rename one of the two" in ran.err
+    assert not sandbox.requests_of("upload")
+    (pushed / title).rename(pushed / "Another")
+    assert shell("push", "--yes", "--store", pushed).code == 0
+    assert on_service(sandbox, model_id) == in_store(pushed)

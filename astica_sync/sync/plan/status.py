@@ -5,7 +5,7 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 
 from astica_sync.clock import Clock
-from astica_sync.core.model import ALL_READABLE, LocalSample, Observation, Problem, content_of
+from astica_sync.core.model import ALL_READABLE, LocalSample, Observation, Problem, content_of, find_equal_scopes
 from astica_sync.core.observation.sample_size import fits
 from astica_sync.core.plan.facts import FileAt, PlanContext
 from astica_sync.core.plan.guard import (
@@ -132,6 +132,11 @@ def plan_round(
         most: as in ``find_status``.
     """
     local, target = session.local, session.target
+    if equal := find_equal_scopes(session.remote.model_id, scan.classes):
+        raise StoreError(
+            f"the classes {equal[0]!r} and {equal[1]!r} have the same short hash, so their images cannot be distinguished",
+            "Nothing was sent. Rename one of the two folders.",
+        )
     # The classes of a version were confirmed when it was made.
     near = [] if target else _similar_titles(local, scan, observation, accepted)
     bad = {entry.uid: entry for entry in local.journal.bad()}
