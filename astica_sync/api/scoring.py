@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from astica_sync.core.model import ModelInfo, content_of, is_uid, make_scope, make_uid
+from astica_sync.core.model import ModelInfo, content_in_class, make_scope, make_uid
 from astica_sync.core.versions.holdout import GroupedFile, choose_held_out
 from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample
 from astica_sync.core.versions.version import Version, VersionKey, find_versions, make_version_key
@@ -201,10 +201,7 @@ class Scoring:
         """The content hash of a sample, "" where only the service knows it; a uid of another store has it."""
         if isinstance(sample, ManagedSample):
             return sample.content
-        if not is_uid(sample.uid):
-            return ""
-        own = make_uid(content_of(sample.uid), make_scope(self.session.remote.model_id, sample.class_title))
-        return content_of(sample.uid) if own == sample.uid else ""
+        return content_in_class(sample.uid, self.session.remote.model_id, sample.class_title)
 
     def _scan_images(self) -> Iterator[tuple[str, str, Path]]:
         """Scans the store; content hash, name and file of every image in it."""

@@ -61,6 +61,12 @@ def is_uid(text: str) -> bool:
     return _UID.fullmatch(text) is not None
 
 
+def content_in_class(uid: str, model_id: int, class_title: str) -> str:
+    """The content hash of a uid of this class; "" for any other text."""
+    match = _UID.fullmatch(uid)
+    return match[1] if match is not None and match[2] == make_scope(model_id, class_title) else ""
+
+
 def complete_uid(text: str, model_id: int, class_title: str) -> str:
     """Restores a uid that the service has truncated after its content hash; returns any other text unchanged.
 

@@ -144,6 +144,14 @@ def test_removals_without_an_answer_count_once_and_a_wrong_clock_hides_none(path
         assert journal.removals_since(10.0, ["its file is gone"]) == {"Can": 3}
 
 
+def test_the_events_of_any_number_of_samples_are_found(path: Path) -> None:
+    with Journal(path, "run-1") as journal:
+        journal.record([event(1.0), event(2.0)._replace(uid=B[0]), event(3.0)])
+        assert [one.at for one in journal.events_of([A[0]])] == [1.0, 3.0]
+        assert [one.at for one in journal.events_of([*(f"{n}" for n in range(300_000)), B[0]])] == [2.0]
+        assert list(journal.events_of([])) == []
+
+
 def test_a_bad_sample_stays_until_it_is_asked_for(path: Path) -> None:
     one, two = BadSample(*A, "too large", 1.0), BadSample(*B, "refused", 2.0)
     with Journal(path) as journal:

@@ -134,7 +134,7 @@ def plan_round(
     local, target = session.local, session.target
     if equal := find_equal_scopes(session.remote.model_id, scan.classes):
         raise StoreError(
-            f"the classes {equal[0]!r} and {equal[1]!r} have the same short hash, so their images cannot be distinguished",
+            f"the classes {equal[0]!r} and {equal[1]!r} have one short hash, so their images cannot be distinguished",
             "Nothing was sent. Rename one of the two folders.",
         )
     # The classes of a version were confirmed when it was made.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from astica_sync.core.model import content_of, make_scope, make_uid
+from astica_sync.core.model import content_in_class, content_of
 from astica_sync.core.plan.guard import Allowance, Refusal
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.plan.plan_subset import after_uploads, with_confirmed_removals, without_repeats, without_uploads
@@ -169,7 +169,7 @@ def forget_returned(session: Session) -> None:
     for uid in local.journal.held_out():
         for path in local.index.paths_with(content_of(uid)):
             title = class_title_of(path.partition("/")[0])
-            if title is not None and make_uid(content_of(uid), make_scope(model_id, title)) == uid:
+            if title is not None and content_in_class(uid, model_id, title):
                 back.append((uid, title, path, ""))
                 break
     if back:
