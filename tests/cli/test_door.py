@@ -57,7 +57,10 @@ def test_a_store_is_named_where_the_current_folder_was_deleted(
     assert ran.code == 0, ran.err
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    "closed",
+    ["<&- >&- 2>&-", *(pytest.param(one, marks=pytest.mark.long) for one in ("<&-", ">&-", "2>&-", "<&- >&-"))],
+)
 def test_closed_standard_streams_change_no_file_and_no_outcome(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, closed: str
 ) -> None:

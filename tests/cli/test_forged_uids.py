@@ -31,7 +31,7 @@ def ours(sandbox: RunningSandbox, model_id: int) -> Counter[tuple[str, bytes]]:
     return on_service(sandbox, model_id) - Counter({(title.casefold(), OTHER): 99 for title in ("Can", "Bottle")})
 
 
-@pytest.mark.parametrize("count", [1, 5])
+@pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.long), 5])
 def test_the_first_push_sends_the_real_images(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, count: int
 ) -> None:
@@ -90,7 +90,10 @@ def test_removing_it_by_hand_says_that_no_backup_has_its_image(
     assert on_service(sandbox, model_id) == in_store(pushed)
 
 
-@pytest.mark.parametrize("shown", ["kilobytes", "halved", "missing", "zero", "text", "coarse", "mebibytes"])
+SHOWN = ("kilobytes", "halved", "zero", "text", "mebibytes")
+
+
+@pytest.mark.parametrize("shown", ["missing", "coarse", *(pytest.param(one, marks=pytest.mark.long) for one in SHOWN)])
 def test_services_that_show_sizes_in_other_ways_cost_no_second_sample(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, shown: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

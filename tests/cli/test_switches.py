@@ -218,7 +218,7 @@ def test_the_settings_cover_every_pair_of_values_of_any_two_switches() -> None:
 @pytest.mark.parametrize(
     "setting",
     [
-        pytest.param(setting, id="-".join(map(str, setting.values())), marks=pytest.mark.long if number >= 2 else ())
+        pytest.param(setting, id="-".join(map(str, setting.values())), marks=pytest.mark.long if number else ())
         for number, setting in enumerate(all_pairs())
     ],
 )

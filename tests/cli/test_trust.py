@@ -271,6 +271,7 @@ def test_a_store_of_another_user_above_the_current_folder_gets_nothing(
 
 
 @needs_root
+@pytest.mark.long
 def test_an_owner_is_allowed_shown_and_revoked_and_the_address_is_asked_for_all_the_same(
     shell: Shell, shared: Path, attacker: RunningSandbox
 ) -> None:
@@ -354,6 +355,7 @@ def test_root_by_sudo_uses_the_store_of_who_called_it(shell: Shell, pushed: Path
 
 
 @needs_root
+@pytest.mark.long
 def test_what_root_writes_by_sudo_belongs_to_the_user_who_called_it(
     shell: Shell, sandbox: RunningSandbox, shared: Path
 ) -> None:

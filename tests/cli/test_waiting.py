@@ -61,7 +61,7 @@ def activity(time: Time) -> Activity:
     return Activity(time, lambda: 1_800_000_000.0 + time.now)
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("width", [80, *(pytest.param(w, marks=pytest.mark.long) for w in WIDTHS if w != 80)])
 def test_the_screen_of_1999_uploads_at_90_a_minute_changes_every_second(
     activity: Activity, time: Time, width: int
 ) -> None:

@@ -237,9 +237,11 @@ def test_the_error_for_an_unreachable_service_does_not_contain_the_key(shell: Sh
 @pytest.mark.parametrize(
     "number",
     [
-        signal.SIGINT,
         signal.SIGSEGV,
-        *(pytest.param(one, marks=pytest.mark.long) for one in (signal.SIGTERM, signal.SIGABRT, signal.SIGKILL)),
+        *(
+            pytest.param(one, marks=pytest.mark.long)
+            for one in (signal.SIGINT, signal.SIGTERM, signal.SIGABRT, signal.SIGKILL)
+        ),
     ],
 )
 def test_no_way_to_end_a_push_leaves_the_key_behind(

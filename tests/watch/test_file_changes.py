@@ -141,7 +141,10 @@ def must_have_been_uploaded_once(sandbox: RunningSandbox) -> None:
 
 @pytest.mark.parametrize(
     ("flags", "count"),
-    [pytest.param([], 350, id="events", marks=pytest.mark.long), pytest.param(["--poll"], 90, id="polling")],
+    [
+        pytest.param([], 350, id="events", marks=pytest.mark.long),
+        pytest.param(["--poll"], 90, id="polling", marks=pytest.mark.long),
+    ],
 )
 def test_after_any_change_of_files_the_service_is_in_sync_and_each_sample_was_uploaded_once(
     watch: Start,
