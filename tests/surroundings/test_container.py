@@ -18,12 +18,15 @@ from tests.surroundings.conftest import run
 
 pytestmark = pytest.mark.long
 
+CODE = Path(__file__).parents[2]
+"""The checkout with its virtual environment, which may be in a folder that each container has for itself."""
 START = """
 set -e
 mount -t tmpfs tmpfs {new}/tmp
 mount -t tmpfs tmpfs {new}/run
-mkdir -p {new}{volume}
+mkdir -p {new}{volume} {new}{code}
 mount --rbind {volume} {new}{volume}
+mount --rbind {code} {new}{code}
 : > {new}/etc/passwd
 echo "passwd: files" > {new}/etc/nsswitch.conf
 rm -f {new}/etc/machine-id {new}/var/lib/dbus/machine-id
@@ -50,7 +53,7 @@ class Container:
             f"mount -t tmpfs tmpfs {layers} && mkdir {layers}/upper {layers}/work && mount -t overlay -o lowerdir=/,"
         )
         begin += f"upperdir={layers}/upper,workdir={layers}/work overlay {new} && mount --rbind /dev {new}/dev"
-        start = START.format(new=new, volume=self.volume, code=os.devnull)
+        start = START.format(new=new, volume=self.volume, code=CODE)
         environ = {**self._environ, **self.environ, "PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
         command = [*(f"{name}={value}" for name, value in environ.items()), sys.executable, "-m", "astica_sync"]
         done = subprocess.run(
