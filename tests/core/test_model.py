@@ -15,7 +15,9 @@ from astica_sync.core.model import (
     RemoteSample,
     Unreadable,
     complete_uid,
+    content_in_class,
     content_of,
+    find_equal_scopes,
     fold_title,
     is_uid,
     make_scope,
@@ -79,3 +81,18 @@ def test_unreadable_covers_single_classes_or_the_whole_store() -> None:
 def test_iterating_an_observation_yields_its_samples() -> None:
     samples = (RemoteSample("a", 1, 1, "Can"), RemoteSample("b", 2, 1, "Can"))
     assert tuple(Observation(ModelInfo(5, "m"), 0.0, (), samples)) == samples
+
+
+def test_titles_of_one_scope_are_found() -> None:
+    seen: dict[str, str] = {}
+    number = 0
+    while (other := seen.setdefault(make_scope(1, f"Class {number}"), f"Class {number}")) == f"Class {number}":
+        number += 1
+    assert find_equal_scopes(1, [f"Class {number}", "Can", other]) == tuple(sorted((other, f"Class {number}")))
+    assert find_equal_scopes(1, ["Can", "Bottle"]) is None
+
+
+def test_a_uid_tells_its_content_in_its_class_alone() -> None:
+    uid = make_uid("a" * 32, make_scope(1, "Can"))
+    assert content_in_class(uid, 1, "Can") == "a" * 32
+    assert content_in_class(uid, 1, "Jar") == content_in_class(uid, 2, "Can") == content_in_class("IMG", 1, "Can") == ""
