@@ -87,6 +87,8 @@ def prove_uids(session: Session, before: Observation, upload: Upload) -> None:
     pause = FIRST_PAUSE
     give_up = clock.now() + session.policy.quarantine
     while True:
+        # An answer that is read late, after a stop of this process, is of the moment at which it was asked for.
+        overdue = clock.now() >= give_up
         observation = observe(session.local, session.remote, session.listener, session.target)
         new = [
             sample
@@ -94,7 +96,6 @@ def prove_uids(session: Session, before: Observation, upload: Upload) -> None:
             if sample.sample_id not in known and fold_title(sample.class_title) == title
         ]
         sizes = [sample.size for sample in new if sample.uid == upload.uid]
-        overdue = clock.now() >= give_up
         fitting = any(fits(upload.size, size, observation.size_decimals) for size in sizes if size)
         # Until the quarantine is over, a sample of another size may be one made elsewhere, and ours not shown yet.
         if sizes and (fitting or overdue or not any(sizes)):
