@@ -12,6 +12,7 @@ from hypothesis import settings
 
 from astica_sync.sandbox.embedded import RunningSandbox, running
 from astica_sync.sandbox.options import Switches
+from tests.harness.warm_workers import keep_ready
 
 pytest_plugins = ["tests.fixtures_cli"]
 
@@ -95,6 +96,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             for name in names
         ]
         metafunc.parametrize("switches", settings, indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def warm_workers(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Image workers stay ready from one test to the next, where the workers themselves are not what is tested."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "local/image" not in request.node.nodeid:
+            keep_ready(patch)
+        yield
 
 
 @pytest.fixture
