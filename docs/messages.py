@@ -1,6 +1,7 @@
 """Finds every error message of the program in its source: the message, and the hint on what to do."""
 
 import ast
+import functools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -49,6 +50,7 @@ class _Words:
     keywords: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
 
+@functools.cache
 def find_messages(package: Path = PACKAGE) -> list[Message]:
     """Every error of the program, in the order of files and lines. One that only passes on the text of another is left
     out."""

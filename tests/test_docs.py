@@ -44,9 +44,9 @@ def _flags(command: click.Command) -> set[str]:
     return {flag for param in command.params for flag in param.opts} | {"--help", "-h"}
 
 
-@pytest.mark.parametrize("page", ["commands.md", "settings.md", "exit-codes.md", "errors.md", "left-out.md"])
-def test_a_generated_page_says_what_the_code_says(page: str) -> None:
-    assert (REFERENCE / page).read_text("utf-8") == generate.pages()[f"reference/{page}"], "run: make docs"
+def test_the_generated_pages_say_what_the_code_says() -> None:
+    for name, text in generate.pages().items():
+        assert (DOCS / name).read_text("utf-8") == text, f"{name} is not fresh; run: make docs"
 
 
 @pytest.mark.parametrize("name", COMMAND_PAGES)
