@@ -11,6 +11,7 @@ import pytest
 from astica_sync.sandbox.embedded import RunningSandbox
 from astica_sync.system.surroundings import FEWEST_FILES, check_certificates, no_temporary_folder, odd_clock
 from tests.harness.mount_namespace import Ground
+from tests.harness.parameters import rest_long
 from tests.harness.shell import Ran, Shell, in_store, on_service
 
 
@@ -93,7 +94,7 @@ def test_folders_and_certificates_of_the_environment(
     refused(run_in(shell, '"$@"', "models", **changes), sandbox, *words)
 
 
-@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("name", rest_long(1, ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"]))
 @pytest.mark.parametrize(
     ("value", "words"),
     [

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.parameters import rest_long
 from tests.harness.shell import Shell, draw, on_service
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d7a" * 16 + b"\nsize 12345\n"
@@ -189,7 +190,7 @@ def test_a_file_without_a_good_image_keeps_its_sample(
     assert (ran.json["removed"], ran.json["uploaded"], ran.json["in_sync"]) == (0, 0, True)
 
 
-@pytest.mark.parametrize("spoil", UNUSABLE)
+@pytest.mark.parametrize("spoil", rest_long(6, UNUSABLE))
 def test_deleting_that_file_removes_its_sample(
     spoil: Callable[[Path], None], shell: Shell, pushed: Path, sandbox: RunningSandbox, model_id: int
 ) -> None:

@@ -27,6 +27,7 @@ from astica_sync.core.plan.decision import Facts, Keep, UploadSample, decide
 from astica_sync.core.plan.facts import PlanContext
 from astica_sync.core.plan.planner import make_plan
 from astica_sync.core.plan.unchanged_samples import Page, Unchanged, find_unchanged, split_batch
+from tests.harness.parameters import rest_long
 
 TITLES = ("Can", "can", "Dog")
 CONTENTS = tuple(f"{number:032x}" for number in range(24))
@@ -107,10 +108,15 @@ def decided(local: list[LocalSample], marks: list[Mark], remote: list[RemoteSamp
     return kept, new
 
 
-@settings(max_examples=400)
+@pytest.mark.parametrize("run", rest_long(1, range(4)))
+@settings(max_examples=100)
 @given(sides(), st.integers(1, 9), st.integers(1, 9), st.integers(0, 3))
 def test_counting_unchanged_samples_gives_the_plan_of_all_rows(
-    three: tuple[list[LocalSample], list[Mark], list[RemoteSample]], local_page: int, marks_page: int, small: int
+    run: int,
+    three: tuple[list[LocalSample], list[Mark], list[RemoteSample]],
+    local_page: int,
+    marks_page: int,
+    small: int,
 ) -> None:
     local, marks, remote = three
     classes = tuple(

@@ -34,6 +34,7 @@ from astica_sync.local.state_folder import (
 )
 from astica_sync.sync.watch.change_queue import ChangeQueue
 from astica_sync.sync.watch.fs_events import PROBE, FsEvents
+from tests.harness.parameters import rest_long
 
 OTHER, THIRD = 54_321, 54_322
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs files of another user")
@@ -204,7 +205,7 @@ def test_a_link_in_place_of_the_hidden_folder_is_refused(layout: Layout, tmp_pat
 @needs_root
 @pytest.mark.parametrize("planted", ["a link", "another user's file"])
 @pytest.mark.parametrize("place", [".", "backup", "backup/objects", "backup/snapshots"])
-@pytest.mark.parametrize("permissions", [0o300, 0o311, 0o100, 0o400, 0o000])
+@pytest.mark.parametrize("permissions", rest_long(1, [0o300, 0o311, 0o100, 0o400, 0o000]))
 def test_a_folder_that_cannot_be_listed_is_refused(permissions: int, place: str, planted: str) -> None:
     """An archive may have such a folder, in which files are opened by their names all the same."""
     with tempfile.TemporaryDirectory() as top:
@@ -228,6 +229,7 @@ from astica_sync.errors import StoreError
 from astica_sync.local.create_store import create_store
 from astica_sync.local.layout import Layout
 from astica_sync.local.state_folder import check_state_folder
+from tests.harness.parameters import rest_long
 for use in (check_state_folder, lambda layout: create_store(layout.root, model_id=7, train_url="a", now=1.0)):
     try:
         use(Layout(Path({str(layout.root)!r})))

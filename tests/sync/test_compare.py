@@ -25,6 +25,7 @@ from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.scan.scanner import ScanOptions, scan_store
 from astica_sync.sync.plan import compare as compare_module
 from astica_sync.sync.plan.compare import compare
+from tests.harness.parameters import rest_long
 
 PNG = b"\x89PNG\r\n\x1a\n"
 TITLES = ("Can", "Dog")
@@ -157,10 +158,11 @@ steps = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@pytest.mark.parametrize("run", rest_long(1, range(3)))
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(steps)
 def test_a_remembered_comparison_equals_a_whole_one(
-    tmp_path_factory: pytest.TempPathFactory, walk: list[tuple[str, str, int, int]]
+    run: int, tmp_path_factory: pytest.TempPathFactory, walk: list[tuple[str, str, int, int]]
 ) -> None:
     with contextlib.closing(Sides(tmp_path_factory.mktemp("compare") / "photos")) as sides:
         for kind, title, place, image in walk:

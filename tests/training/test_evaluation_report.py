@@ -3,6 +3,8 @@
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
+
 from astica_sync.training.evaluate import Evaluation, HeldOutImage, LeakedImage
 from astica_sync.training.evaluation_report import MAX_LISTED, MAX_MATRIX_CLASSES, MAX_MISTAKES, write_html
 from astica_sync.training.metrics import Prediction, compare_versions, compute_metrics
@@ -79,6 +81,7 @@ def test_the_report_loads_nothing(tmp_path: Path) -> None:
     assert not any(word in text for word in ("url(", "@import") for text in page.texts)
 
 
+@pytest.mark.long
 def test_a_report_of_a_thousand_classes_stays_small(tmp_path: Path) -> None:
     titles = tuple(f"class {number:04}" for number in range(1000))
     shown = write_html(evaluation(titles, tmp_path), 0.0)
