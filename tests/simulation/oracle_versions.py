@@ -265,12 +265,17 @@ class VersionsOracle:
         """Whether others, or a request that was carried out late, added samples since the training was asked for, or
         removed some where its answer was lost or not noted: the store may then say that the data is not known."""
         assert self.account is not None
-        since = asking.looked - max(self.account.terms.lag, self.oracle.service.switches.lag)
+        lag = max(self.account.terms.lag, self.oracle.service.switches.lag)
+        since = asking.looked - lag
         noted = not (asking.run.dead or any(what.startswith("commit") for what in asking.run.failed))
-        if not (asking.proof == "done" and noted) and any(
-            at >= since and (origin != store.name or at < asking.at) for at, origin in self.oracle.service.taken
-        ):
-            return True
+        known = asking.proof == "done" and noted
+        for at, origin in self.oracle.service.taken:
+            elsewhere = origin != store.name
+            if at >= since and not known and (elsewhere or at < asking.at):
+                return True
+            # A view that lags shows what was removed before the snapshot again, as if it had been added after it.
+            if since <= at < asking.looked and elsewhere and lag:
+                return True
         return any(
             sample.made >= since and (sample.late or sample.origin != store.name) for sample in self.oracle.service.ever
         )
