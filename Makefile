@@ -64,5 +64,5 @@ $(READY): pyproject.toml
 	  { echo "astica-sync needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[evaluate,sandbox]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[evaluate,page,sandbox]' --group dev
 	@touch $(READY)

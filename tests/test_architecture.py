@@ -57,6 +57,19 @@ ARROWS: dict[str, set[str]] = {
         "file_owner",
     },
     "api": {"core", "local", "remote", "sync", "training", "open_session", "config", "errors", "clock", "secret"},
+    "page": {
+        "core",
+        "local",
+        "sync",
+        "training",
+        "open_session",
+        "api",
+        "config",
+        "errors",
+        "clock",
+        "service_address",
+        "file_owner",
+    },
     "cli": {
         "core",
         "local",
@@ -64,6 +77,7 @@ ARROWS: dict[str, set[str]] = {
         "sync",
         "training",
         "sandbox",
+        "page",
         "open_session",
         "api",
         "config",
@@ -86,22 +100,29 @@ HOMES: dict[str, set[str]] = {
     "keyring": {"config"},
     "msgspec": {"remote"},
     "imagehash": {"training"},
-    "numpy": {"sandbox", "training"},
+    "numpy": {"sandbox", "training", "page"},
     "pathspec": {"local/scan/ignore"},
-    "PIL": {"local/image/decoder_process", "local/image/raster_process", "training", "sandbox", "cli/start/demo"},
+    "PIL": {
+        "local/image/decoder_process",
+        "local/image/raster_process",
+        "local/image/thumbnail_process",
+        "training",
+        "sandbox",
+        "cli/start/demo",
+    },
     "platformdirs": {"config", "system"},
     "prometheus_client": {"cli/render/metrics"},
     "rich": {"cli"},
     "scipy": {"training"},
-    "simplejpeg": {"local/image/strict_jpeg"},
+    "simplejpeg": {"local/image/strict_jpeg", "local/image/thumbnail_process"},
     "sklearn": {"training", "sandbox", "cli/start/demo"},
     "sqlite3": {"local", "sqlite", "remote/rate_limit_db", "remote/rate_limiter", "sandbox"},
     "sqlite_utils": {"local"},
-    "starlette": {"sandbox"},
+    "starlette": {"sandbox", "page"},
     "urllib.request": {"remote", "sandbox"},
-    "uvicorn": {"sandbox"},
+    "uvicorn": {"sandbox", "page"},
     "watchdog": {"sync"},
-    "xxhash": {"local"},
+    "xxhash": {"local", "page"},
 }
 # The packages whose name is not that of their module.
 PACKAGES = {
@@ -497,7 +518,12 @@ def test_help_is_there_before_anything_heavy_is_loaded() -> None:
 
 OPENING_IMAGES = re.compile(r"\bImage\.open\(|\bImageFile\.Parser\b|\b\w*ImagePlugin\b|\bcv2\b|\bimageio\b")
 IMPORTING_PROCESS = re.compile(r"^\s*(?:from|import) astica_sync\.local\.image\.\w+_process", re.MULTILINE)
-IMAGE_OPENERS = {"local/image/decoder_process", "local/image/raster_process", "sandbox/images"}
+IMAGE_OPENERS = {
+    "local/image/decoder_process",
+    "local/image/raster_process",
+    "local/image/thumbnail_process",
+    "sandbox/images",
+}
 """The bounded worker processes, and the service that the sandbox is."""
 
 

@@ -43,6 +43,7 @@ GROUPS = {
         "adopt": "astica_sync.cli.training.adopt:adopt",
     },
     "Services": {
+        "page": "astica_sync.cli.service.page:page",
         "models": "astica_sync.cli.service.models:models",
         "remove-sample": "astica_sync.cli.service.remove:remove_sample",
         "remove-class": "astica_sync.cli.service.remove:remove_class",

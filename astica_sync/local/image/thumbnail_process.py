@@ -1,0 +1,78 @@
+"""The process that makes small JPEG files: ``python -m astica_sync.local.image.thumbnail_process MEMORY SECONDS``.
+
+As ``raster_process``, by whose rules it opens images; what it returns is encoded again and has nothing of the original
+but its pixels.
+"""
+
+import io
+
+import simplejpeg
+from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin
+
+from astica_sync.local.image.format import sniff
+from astica_sync.local.image.raster_process import render
+from astica_sync.local.image.rasterizer import REQUEST, SIZE
+from astica_sync.local.image.worker_process import run
+
+QUALITY = 82
+_ORIENTATION = 0x0112
+
+
+def answer(request: bytes) -> bytes:
+    """A JPEG within ``side`` times ``side`` pixels; empty for what is no image."""
+    side, square = REQUEST.unpack_from(request)
+    data = request[REQUEST.size :]
+    image = None if square else _shrink_fast(data, side)
+    if image is None:
+        raster = render(data, side, square=square)
+        if not raster:
+            return b""
+        image = Image.frombytes("RGB", SIZE.unpack_from(raster), raster[SIZE.size :])
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=QUALITY)
+    return file.getvalue()
+
+
+def _shrink_fast(data: bytes, side: int) -> Image.Image | None:
+    """An intact JPEG, decoded at a fraction of its size, which takes half of Pillow's time; None for all else."""
+    if sniff(data) != "jpeg":
+        return None
+    try:
+        # The header alone is read here.
+        header = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+        if header.mode not in ("RGB", "L") or max(header.size) < 2 * side:
+            return None
+        wide, high = header.size
+        scale = side / max(wide, high)
+        pixels = simplejpeg.decode_jpeg(
+            data,
+            colorspace="RGB",
+            fastdct=True,
+            fastupsample=True,
+            min_width=max(1, int(wide * scale)),
+            min_height=max(1, int(high * scale)),
+            min_factor=1,
+        )
+        image = Image.fromarray(pixels)
+        image.thumbnail((side, side), Image.Resampling.LANCZOS)
+        orientation = header.getexif().get(_ORIENTATION)
+        if orientation not in (None, 1):
+            turned = Image.Exif()
+            turned[_ORIENTATION] = orientation
+            image.info["exif"] = turned.tobytes()
+            image = ImageOps.exif_transpose(image)
+            image.info.pop("exif", None)
+    except Exception:  # noqa: BLE001 - whatever the bytes provoke; the slower way judges them
+        return None
+    return image
+
+
+def main() -> None:
+    # As in ``raster_process``.
+    Image.MAX_IMAGE_PIXELS = None
+    PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 1 << 30
+    run(answer)
+
+
+if __name__ == "__main__":
+    main()

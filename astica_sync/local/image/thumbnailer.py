@@ -1,0 +1,42 @@
+"""Small JPEG files of images, made in separate processes, see ``worker_pool``."""
+
+from astica_sync.local.image.format import MAX_BYTES, dimensions, sniff
+from astica_sync.local.image.rasterizer import REQUEST
+from astica_sync.local.image.worker_pool import SECONDS, WORKER_MEMORY, WORKERS, ImageWorkers, TooSlow, WorkerKilled
+
+_JPEG = b"\xff\xd8\xff"
+
+
+class Thumbnailer:
+    """Makes small JPEG files, for any number of threads. There is none of an image on which a worker ends."""
+
+    def __init__(self, *, workers: int = WORKERS, seconds: float = SECONDS, memory: int = WORKER_MEMORY) -> None:
+        """As ``ImageWorkers``."""
+        self._workers = ImageWorkers(
+            "astica_sync.local.image.thumbnail_process", workers=workers, seconds=seconds, memory=memory
+        )
+
+    @property
+    def workers(self) -> int:
+        """How many processes work at the same time."""
+        return self._workers.workers
+
+    def close(self) -> None:
+        """Ends the workers."""
+        self._workers.close()
+
+    def shrink(self, data: bytes, side: int) -> bytes | None:
+        """A JPEG of the image, upright and within ``side`` times ``side`` pixels; None for what is no PNG or JPEG that
+        can be decoded.
+
+        Raises:
+            Unworkable: no worker can be started.
+        """
+        if len(data) > MAX_BYTES or sniff(data) is None:
+            return None
+        width, height = dimensions(data) or (0, 0)
+        try:
+            answer = self._workers.ask(REQUEST.pack(side, False) + data, width * height)
+        except (WorkerKilled, TooSlow):
+            return None
+        return answer if answer.startswith(_JPEG) else None

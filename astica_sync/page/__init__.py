@@ -1,0 +1,1 @@
+"""The page: the store in a browser on this machine, served by Starlette and uvicorn."""

@@ -1,0 +1,76 @@
+"""The table of routes."""
+
+import json
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from astica_sync.errors import AsticaSyncError
+from astica_sync.page.access.access_gate import TooLong
+from astica_sync.page.answers import BadRequest, answer_error
+from astica_sync.page.gallery import gallery_routes
+from astica_sync.page.open_page import Page
+
+STATIC = Path(__file__).parent / "static"
+
+
+def make_app(page: Page) -> Starlette:
+    """The application behind the gate."""
+    app = Starlette(
+        routes=[
+            Route("/", get_index),
+            Route("/api/store", gallery_routes.get_store),
+            Route("/api/gallery", gallery_routes.get_gallery),
+            Route("/api/gallery/rows", gallery_routes.get_rows),
+            Route("/api/refresh", gallery_routes.post_refresh, methods=["POST"]),
+            Route("/api/images/{image}", gallery_routes.get_image),
+            Route("/thumbnails/{content}", gallery_routes.get_thumbnail),
+            Route("/images/{image}/large", gallery_routes.get_large),
+            Mount("/static", StaticFiles(directory=STATIC, check_dir=False)),
+        ],
+        exception_handlers={
+            AsticaSyncError: _on_known_error,
+            BadRequest: _on_bad_request,
+            json.JSONDecodeError: _on_bad_request,
+            TooLong: _on_too_long,
+            HTTPException: _on_http_error,
+            Exception: _on_bug,
+        },
+    )
+    app.state.page = page
+    return app
+
+
+async def get_index(request: Request) -> Response:
+    index = STATIC / "index.html"
+    if not index.is_file():
+        return answer_error(404, "this installation has no page", "Install it again: pip install 'astica-sync[page]'")
+    return FileResponse(index, media_type="text/html")
+
+
+async def _on_known_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AsticaSyncError)
+    return answer_error(503, str(error), error.hint)
+
+
+async def _on_bad_request(request: Request, error: Exception) -> Response:
+    return answer_error(400, str(error) or "the request cannot be understood", "Reload the page.")
+
+
+async def _on_too_long(request: Request, error: Exception) -> Response:
+    return answer_error(413, "the request is too long", "Select fewer images.")
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return answer_error(error.status_code, error.detail, "Reload the page.")
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    text = f"internal error: {type(error).__name__}: {error}"
+    return answer_error(500, text, "What was done is saved. Please report this.")

@@ -1,0 +1,1 @@
+"""The images of the store in columns, with their states."""

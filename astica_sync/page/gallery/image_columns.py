@@ -1,0 +1,100 @@
+"""The images of one store in columns: a million of them as objects would take a gigabyte.
+
+Rows never move: row 17 is the same image as long as this value lives. A refresh makes a new one.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from astica_sync.core.gallery.image_state import STATES, ImageState, Shown
+
+NO_CONTENT = "0" * 32
+CONTENT_BYTES = 16
+HAS_FILE, IN_BACKUP, ON_SERVICE = "file", "backup", "service"
+
+
+def image_id(place: bytes) -> int:
+    """The id of the image at ``class folder/path``: it names an image and is no path."""
+    return xxhash.xxh3_64_intdigest(place)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """One entry for each image.
+
+    ``places`` are the first-level folders of the store and ``place_of`` the one of each row; ``class_of`` is a position
+    in ``titles``, which is sorted, and ``state_of`` one in ``STATES``. ``names`` holds the paths below the class
+    folders, one after the other, and ``name_starts`` where each begins, with the end of the last one.
+
+    Rows from ``files`` on have no file in the store. ``notes`` has what is to be said of single rows.
+    """
+
+    titles: tuple[str, ...]
+    places: tuple[bytes, ...]
+    ids: NDArray[np.uint64]
+    class_of: NDArray[np.uint32]
+    place_of: NDArray[np.uint32]
+    state_of: NDArray[np.uint8]
+    names: bytes
+    name_starts: NDArray[np.int64]
+    contents: NDArray[np.uint8]
+    sizes: NDArray[np.int64]
+    mtimes: NDArray[np.int64]
+    files: int
+    notes: dict[int, Shown]
+    sample_ids: dict[int, int]
+    order_of_ids: NDArray[np.int32]
+    order_of_contents: NDArray[np.int32]
+    content_keys: NDArray[np.uint64]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def name(self, row: int) -> str:
+        """The path below the class folder."""
+        return os.fsdecode(self._raw_name(row))
+
+    def path(self, row: int) -> str:
+        """The path relative to the store; "" where there is no file."""
+        if row >= self.files:
+            return ""
+        return os.fsdecode(self.places[self.place_of[row]] + b"/" + self._raw_name(row))
+
+    def title(self, row: int) -> str:
+        return self.titles[int(self.class_of[row])]
+
+    def state(self, row: int) -> ImageState:
+        return STATES[int(self.state_of[row])]
+
+    def content(self, row: int) -> str:
+        """The content hash; "" where there is none."""
+        text = self.contents[row].tobytes().hex()
+        return "" if text == NO_CONTENT else text
+
+    def find(self, image: str) -> int | None:
+        """The row of an id of 16 hex digits."""
+        try:
+            number = np.uint64(int(image, 16))
+        except (ValueError, OverflowError):
+            return None
+        at = int(np.searchsorted(self.ids, number, sorter=self.order_of_ids))
+        if at < len(self) and self.ids[self.order_of_ids[at]] == number:
+            return int(self.order_of_ids[at])
+        return None
+
+    def with_content(self, content: str) -> Iterator[int]:
+        """The rows of one content hash, those with a file first."""
+        key = np.frombuffer(bytes.fromhex(content), ">u8", 1)[0]
+        start = int(np.searchsorted(self.content_keys, key))
+        end = int(np.searchsorted(self.content_keys, key, side="right"))
+        for row in sorted(map(int, self.order_of_contents[start:end])):
+            if self.content(row) == content:
+                yield row
+
+    def _raw_name(self, row: int) -> bytes:
+        return self.names[self.name_starts[row] : self.name_starts[row + 1]]

@@ -1,0 +1,144 @@
+"""Scans, plans as ``status --offline`` does, and makes a new gallery from both."""
+
+import contextlib
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from astica_sync.core.gallery.image_state import SENT_LATER, STATES, ImageState, ImageStates, Shown, find_states
+from astica_sync.core.model import Observation
+from astica_sync.errors import AsticaSyncError, StoreError
+from astica_sync.local.scan.scanner import Scan, ScanOptions, scan_store
+from astica_sync.page.gallery.build_columns import build_columns
+from astica_sync.page.gallery.image_columns import Columns
+from astica_sync.page.gallery.index_reader import IndexReader
+from astica_sync.sync.plan.check_samples import requests_of
+from astica_sync.sync.plan.observe import last_observation
+from astica_sync.sync.plan.status import StoreStatus, plan_round
+from astica_sync.sync.session import Session
+
+MOST_PLANNED = 10_000
+"""So many uploads of new samples are planned one by one; the others are known by their marks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a push costs now, and why the guard would refuse a part of it, "" where it would not."""
+
+    requests: int
+    seconds: float
+    guard: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """The store at one moment. ``status`` and ``price`` are None, and ``why_no_status`` says why, where nothing is
+    known of the service yet."""
+
+    revision: int
+    columns: Columns
+    states: ImageStates
+    status: StoreStatus | None
+    price: Price | None
+    summary: dict[str, Any]
+    why_no_status: str = ""
+
+    def shown(self, row: int) -> Shown:
+        """What is to be said of a row."""
+        noted = self.columns.notes.get(row)
+        if noted is not None:
+            return noted
+        if self.columns.state(row) is self.states.usual.state:
+            return self.states.usual
+        return Shown(ImageState.NEW, SENT_LATER)
+
+
+class GalleryRefresher:
+    """Makes one gallery after the other, in the thread that opened the session and the index."""
+
+    def __init__(self, session: Session, index: IndexReader) -> None:
+        self._session, self._index = session, index
+        self._revision = 0
+
+    def refresh(self, below: Collection[str] | None = None) -> Gallery:
+        """Looks at the store, or only at the folders ``below`` in it.
+
+        Raises:
+            StoreError: the store cannot be scanned.
+        """
+        scan = self._scan(below)
+        status, why = None, ""
+        try:
+            observation = last_observation(self._session.local, self._session.remote.model_id)
+            status = self._plan(scan, observation)
+        except StoreError as error:
+            why = error.text_with_hint
+        states = self._states(status)
+        self._revision += 1
+        columns = build_columns(
+            self._index,
+            states,
+            self._session.remote.model_id,
+            marked=self._session.local.journal.pages,
+            extra_titles=scan.classes if below is None else (),
+        )
+        return Gallery(self._revision, columns, states, status, self._price(status), summarize(columns), why)
+
+    def _scan(self, below: Collection[str] | None) -> Scan:
+        session = self._session
+        options = ScanOptions(threads=session.local.hash_threads, below=below)
+        return scan_store(
+            session.local.layout,
+            session.local.index,
+            clock=session.runtime.clock,
+            files=session.local.fs,
+            options=options,
+        )
+
+    def _plan(self, scan: Scan, observation: Observation) -> StoreStatus:
+        # As a command that begins now: what other processes have sent since the page was opened was not sent before it.
+        runtime = replace(self._session.runtime, run_started=self._session.runtime.clock.now())
+        return plan_round(replace(self._session, runtime=runtime), scan, observation, quick=True, most=MOST_PLANNED)
+
+    def _states(self, status: StoreStatus | None) -> ImageStates:
+        if status is None:
+            # Nothing was ever shown: what has no mark is new.
+            return ImageStates(usual=Shown(ImageState.ON_SERVICE, "sent by this store"), has_later=True)
+        return find_states(
+            status.plan,
+            status.problems,
+            {uid: entry.reason for uid, entry in status.bad.items()},
+            {entry.title: entry.existing for entry in status.near},
+            (sample for refusal in status.refusals for sample in refusal.samples),
+        )
+
+    def _price(self, status: StoreStatus | None) -> Price | None:
+        if status is None:
+            return None
+        requests, seconds = requests_of(self._session, status), 0.0
+        with contextlib.suppress(AsticaSyncError):
+            seconds = self._session.remote.service.forecast(requests)
+        return Price(requests, seconds, "; ".join(refusal.reason for refusal in status.refusals))
+
+
+def summarize(columns: Columns) -> dict[str, Any]:
+    """How many images there are in each class and state."""
+    size = len(STATES)
+    counts = np.bincount(
+        columns.class_of.astype(np.int64) * size + columns.state_of, minlength=size * len(columns.titles)
+    )
+    table = counts.reshape(-1, size)
+    return {
+        "classes": [
+            {"title": title, "images": sum(row), "by_state": by_state(row)}
+            for title, row in zip(columns.titles, table.tolist(), strict=True)
+        ],
+        "totals": {"images": len(columns), "by_state": by_state(table.sum(axis=0).tolist())},
+    }
+
+
+def by_state(counts: list[int]) -> dict[str, int]:
+    """The counts that are not 0, by the name of the state."""
+    return {str(state): count for state, count in zip(STATES, counts, strict=True) if count}

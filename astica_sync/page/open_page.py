@@ -1,0 +1,167 @@
+"""What the page works with while it runs: the store, the gallery as it is now, and the thumbnails."""
+
+import asyncio
+import contextlib
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import xxhash
+
+from astica_sync.core.gallery.image_state import LABELS, STATES
+from astica_sync.errors import AsticaSyncError
+from astica_sync.local.backup.backup import Backup
+from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.image.format import MAX_BYTES
+from astica_sync.local.image.thumbnailer import Thumbnailer
+from astica_sync.local.layout import Layout
+from astica_sync.page.gallery.gallery_view import GalleryFilter, View, make_view
+from astica_sync.page.gallery.refresh_gallery import Gallery
+from astica_sync.page.store_keeper import OpenedStore, StoreKeeper
+from astica_sync.page.thumbnails.thumbnail_cache import ThumbnailCache
+from astica_sync.page.thumbnails.thumbnail_queue import NotShown, ThumbnailQueue
+
+T = TypeVar("T")
+MOST_VIEWS = 12
+FOLDER = "page"
+"""The page's own files, in the hidden folder of the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFacts:
+    """What does not change while the page runs."""
+
+    root: Path
+    model_id: int
+    service: str
+    sandbox: bool
+
+
+class Page:
+    """One open page. Its methods are for the thread of the event loop, apart from ``load_image``."""
+
+    def __init__(self, layout: Layout, facts: StoreFacts, keeper: StoreKeeper, cache_key: str, run: str) -> None:
+        """``run`` names this run of the program in what it gives out."""
+        self.layout, self.facts, self.keeper, self.run = layout, facts, keeper, run
+        self.gallery: Gallery | None = None
+        self.trouble: AsticaSyncError | None = None
+        """Why the store cannot be looked at now."""
+        self._views: OrderedDict[tuple[int, GalleryFilter], View] = OrderedDict()
+        self._files, self._backup = FileSystem(layout.root), Backup(layout.backup, FileSystem(layout.root))
+        cache = ThumbnailCache(layout.state / FOLDER / "thumbnails", cache_key)
+        self.thumbnails = ThumbnailQueue(Thumbnailer(), cache, self.load_image)
+        self._refreshed = asyncio.Event()
+        self.on_refresh: Callable[[], None] = lambda: None
+
+    async def run_job(self, job: Callable[[OpenedStore], T]) -> T:
+        """Runs a job in the store's thread."""
+        return await asyncio.wrap_future(self.keeper.run(job))
+
+    async def refresh(self, below: Collection[str] | None = None) -> None:
+        """Makes the gallery of the store as it is now. Where the store cannot be looked at, the last one stays."""
+        try:
+            self.gallery = await self.run_job(lambda opened: opened.refresher.refresh(below))
+            self.trouble = None
+        except AsticaSyncError as error:
+            self.trouble = error
+        except OSError as error:
+            self.trouble = AsticaSyncError(f"the store cannot be read: {error.strerror or error}", "Check its disk.")
+        self._refreshed.set()
+        self.on_refresh()
+
+    async def ready(self) -> Gallery:
+        """The gallery, once there is one.
+
+        Raises:
+            AsticaSyncError: there is none, and why.
+        """
+        await self._refreshed.wait()
+        if self.gallery is None:
+            raise self.trouble or AsticaSyncError("the store cannot be read", "Run astica-sync status.")
+        return self.gallery
+
+    async def view(self, wanted: GalleryFilter) -> View:
+        """The images that a filter lets through now."""
+        gallery = await self.ready()
+        key = gallery.revision, wanted
+        if key not in self._views:
+            revision = f"{self.run}-{gallery.revision}"
+            self._views[key] = await asyncio.to_thread(make_view, gallery.columns, wanted, revision)
+            for old in [one for one in self._views if one[0] != gallery.revision]:
+                del self._views[old]
+            while len(self._views) > MOST_VIEWS:
+                self._views.popitem(last=False)
+        self._views.move_to_end(key)
+        return self._views[key]
+
+    def find_view(self, name: str) -> View | None:
+        """The view of this name, if it is still that of the store as it is now."""
+        return next((view for view in self._views.values() if view.name == name), None)
+
+    def load_image(self, content: str) -> bytes:
+        """The bytes of an image, from the store or from the backup, verified by their hash.
+
+        Raises:
+            NotShown: no image of the gallery has this content, or its bytes are gone.
+        """
+        gallery = self.gallery
+        rows = list(gallery.columns.with_content(content)) if gallery is not None else []
+        if gallery is None or not rows:
+            raise NotShown("no image has this content now", found=False)
+        for row in rows:
+            path = gallery.columns.path(row)
+            if path:
+                with contextlib.suppress(OSError):
+                    _, data, _ = self._files.read_small(self.layout.root / path, MAX_BYTES)
+                    if data is not None and xxhash.xxh3_128_hexdigest(data) == content:
+                        return data
+        try:
+            return self._backup.read(content)
+        except AsticaSyncError as error:
+            raise NotShown("the file was changed or removed, and the backup has no copy", found=False) from error
+
+    def store_data(self) -> dict[str, Any]:
+        """The answer to ``/api/store``."""
+        gallery, facts = self.gallery, self.facts
+        data: dict[str, Any] = {
+            "run": self.run,
+            "store": {"name": text(facts.root.name), "path": text(str(facts.root))},
+            "model": {"id": facts.model_id, "title": None},
+            "service": {"address": facts.service, "sandbox": facts.sandbox},
+            "revision": None,
+            "classes": [],
+            "states": [{"name": str(state), "label": LABELS[state]} for state in STATES],
+            "totals": {"images": 0, "by_state": {}},
+            "price": None,
+            "observed_at": None,
+            "trouble": None if self.trouble is None else {"error": str(self.trouble), "hint": self.trouble.hint},
+        }
+        if gallery is None:
+            return data
+        data["revision"] = gallery.revision
+        data |= gallery.summary
+        if gallery.status is not None:
+            data["model"]["title"] = gallery.status.observation.model.title
+            data["observed_at"] = gallery.status.observation.asked_at
+        if gallery.price is not None:
+            price = gallery.price
+            data["price"] = {
+                "requests": price.requests,
+                "seconds": round(price.seconds, 1),
+                "guard": price.guard or None,
+            }
+        data["unknown"] = gallery.why_no_status or None
+        return data
+
+    async def close(self) -> None:
+        """Closes the store and ends the processes."""
+        await asyncio.to_thread(self.thumbnails.close)
+        await asyncio.to_thread(self.keeper.close)
+
+
+def text(name: str) -> str:
+    """A name as it can stand in JSON: what is not UTF-8 in it is replaced."""
+    return os.fsencode(name).decode("utf-8", "replace")

@@ -1,0 +1,1 @@
+"""Small versions of images, made in bounded processes and cached by content."""
