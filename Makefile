@@ -59,7 +59,7 @@ clean:           ## remove what the targets created
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 
 # pip installs dependency groups since 25.1, newer than the one many Pythons bundle.
-$(READY): pyproject.toml
+$(READY): pyproject.toml hatch_build.py page_assets/package-lock.json
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "astica-sync needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
