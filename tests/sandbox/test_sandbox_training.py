@@ -11,10 +11,11 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from astica_sync.features.descriptor import describe
 from astica_sync.sandbox.account import Account
 from astica_sync.sandbox.embedded import RunningSandbox, running
 from astica_sync.sandbox.images import open_image
-from astica_sync.sandbox.training.classifier import WEIGHTS, Classifier, describe
+from astica_sync.sandbox.training.classifier import CELL, WEIGHTS, Classifier
 from tests.harness.sandbox_images import draw, encode
 
 REDS = [(200 + i, 10, 10) for i in range(0, 50, 10)]
@@ -176,7 +177,7 @@ def digits() -> tuple[list[bytes], list[str]]:
 
 def test_unknown_handwritten_digits_are_recognised(digits, tmp_path):
     images, labels = digits
-    features = [describe(open_image(content)) for content in images]
+    features = [describe(open_image(content), CELL) for content in images]
     with (tmp_path / "digits.npz").open("wb") as file:
         Classifier.train(features[:300], labels[:300]).save(file)
     classifier = Classifier.load(tmp_path / "digits.npz")
@@ -185,7 +186,7 @@ def test_unknown_handwritten_digits_are_recognised(digits, tmp_path):
 
 
 def test_two_labels_are_detected_with_a_probability():
-    features = [describe(open_image(draw(colour))) for colour in REDS + BLUES]
+    features = [describe(open_image(draw(colour)), CELL) for colour in REDS + BLUES]
     classifier = Classifier.train(features, ["r"] * 5 + ["b"] * 5)
     for feature, label in zip(features, "rrrrrbbbbb", strict=True):
         found, share = classifier.detect(feature)
@@ -196,7 +197,7 @@ def test_two_labels_are_detected_with_a_probability():
 @pytest.mark.parametrize("titles", ["ab", "abc"])
 def test_the_weights_of_a_version_agree_with_scikit_learn(titles):
     random = np.random.default_rng(3)
-    features = [describe(open_image(draw(tuple(random.integers(0, 255, 3))))) for _ in range(30)]
+    features = [describe(open_image(draw(tuple(random.integers(0, 255, 3)))), CELL) for _ in range(30)]
     labels = [titles[i % len(titles)] for i in range(30)]
     even = StandardScaler().fit_transform(np.stack(features)) * WEIGHTS
     judge = LogisticRegression(C=0.1, max_iter=2000).fit(even, labels)

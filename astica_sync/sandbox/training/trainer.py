@@ -13,7 +13,8 @@ from astica_sync.sandbox.options import Switches
 if TYPE_CHECKING:
     from PIL import Image
 
-    from astica_sync.sandbox.training.classifier import Classifier, Floats
+    from astica_sync.features.descriptor import Floats
+    from astica_sync.sandbox.training.classifier import Classifier
 
 _LOADED = 16
 """The number of versions kept in memory."""
@@ -126,7 +127,8 @@ class BackgroundTrainer:
             )
 
     def _gather(self, model_id: int) -> "tuple[list[Floats], list[str]]":
-        from astica_sync.sandbox.training.classifier import describe
+        from astica_sync.features.descriptor import describe
+        from astica_sync.sandbox.training.classifier import CELL
 
         features: list[Floats] = []
         labels: list[str] = []
@@ -138,7 +140,7 @@ class BackgroundTrainer:
             except FileNotFoundError:  # removed since the training began
                 continue
             try:
-                features.append(describe(open_image(content)))
+                features.append(describe(open_image(content), CELL))
             except BadInput:
                 _log.warning("a sample of class %r is not used for training: it cannot be decoded", title)
                 continue
@@ -164,9 +166,10 @@ class BackgroundTrainer:
         Raises:
             NotFound: the model has no such version, or it is not ready.
         """
-        from astica_sync.sandbox.training.classifier import describe
+        from astica_sync.features.descriptor import describe
+        from astica_sync.sandbox.training.classifier import CELL
 
-        return self._load(model_id, version).detect(describe(image))
+        return self._load(model_id, version).detect(describe(image, CELL))
 
     def _load(self, model_id: int, version: str) -> "Classifier":
         from astica_sync.sandbox.training.classifier import Classifier

@@ -1,0 +1,74 @@
+"""A cache of the features of images by content. It may be deleted at any time; where it cannot be opened, the process
+uses a private one in memory."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from astica_sync.errors import DatabaseError
+from astica_sync.local.db.migrations import make_schema
+from astica_sync.local.db.wal import is_wal_safe
+from astica_sync.sqlite import open_database, open_memory
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+BUSY_S = 2.0
+_BATCH = 500
+
+
+def _tables(database: "Database") -> None:
+    database.execute(
+        "CREATE TABLE feature (extractor TEXT NOT NULL, content TEXT NOT NULL, row BLOB NOT NULL,"
+        " PRIMARY KEY (extractor, content)) WITHOUT ROWID"
+    )
+
+
+SCHEMA = make_schema(
+    "cache of features",
+    (_tables,),
+    when_newer="delete the file: it is a cache",
+    when_damaged="delete the file: it is a cache",
+)
+
+
+class FeatureCache:
+    """One connection to the cache, for the thread that opened it. What cannot be written is silently lost."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._connection = open_database(path, SCHEMA, busy_s=BUSY_S, durable=False, wal=is_wal_safe(path))
+        except DatabaseError:
+            self._connection = open_memory(SCHEMA)
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._connection.close()
+
+    def find(self, extractor: str, contents: Iterable[str]) -> dict[str, bytes]:
+        """The rows that are known, by content hash."""
+        found: dict[str, bytes] = {}
+        wanted = list(contents)
+        with contextlib.suppress(sqlite3.Error):
+            for start in range(0, len(wanted), _BATCH):
+                part = wanted[start : start + _BATCH]
+                marks = ",".join("?" * len(part))
+                found.update(
+                    (content, row)
+                    for content, row in self._connection.execute(
+                        f"SELECT content, row FROM feature WHERE extractor = ? AND content IN ({marks})",  # noqa: S608 - question marks alone
+                        (extractor, *part),
+                    )
+                    if isinstance(row, bytes)
+                )
+        return found
+
+    def put(self, extractor: str, rows: Mapping[str, bytes]) -> None:
+        """Keeps the rows by content hash."""
+        with contextlib.suppress(sqlite3.Error), self._connection:
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO feature VALUES (?, ?, ?)",
+                [(extractor, content, row) for content, row in rows.items()],
+            )

@@ -1,0 +1,33 @@
+"""Finds images whose class the other images contradict."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from astica_sync.features.ridge_head import Verdicts
+
+LEAST_CERTAINTY = 0.2
+"""Below this a contradiction is no better than chance and is not listed."""
+
+
+class ContradictedLabel(NamedTuple):
+    """An image that looks more like another class."""
+
+    place: int
+    """Its index."""
+    label: str
+    suggested: str
+    certainty: float
+    """From ``LEAST_CERTAINTY`` to 1: the share of the other class minus that of its own."""
+
+
+def find_contradicted(verdicts: "Verdicts", labels: Sequence[str]) -> list[ContradictedLabel]:
+    """The images whose label a model that was trained without them contradicts, the most certain first. ``labels`` are
+    those of the images, in the order of the verdicts."""
+    certainty, suggested = verdicts.contradiction(), verdicts.suggested()
+    found = [
+        ContradictedLabel(place, label, verdicts.labels[suggested[place]], float(certainty[place]))
+        for place, label in enumerate(labels)
+        if certainty[place] >= LEAST_CERTAINTY
+    ]
+    return sorted(found, key=lambda one: (-one.certainty, one.place))
