@@ -20,6 +20,7 @@ from astica_sync.core.versions.snapshot import SnapshotDiff, SnapshotSample, dif
 from astica_sync.core.versions.version import Training
 from astica_sync.errors import AsticaSyncError, StoreError
 from astica_sync.open_session import OpenStore, open_session
+from astica_sync.sync.plan.check_samples import check_samples, requests_of
 from astica_sync.sync.plan.status import StoreStatus, find_status
 from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.push.push import PushResult
@@ -163,14 +164,23 @@ class Store:
         store."""
         return followed_version(self.session)
 
-    def status(self, *, offline: bool = False) -> StoreStatus:
+    def status(self, *, offline: bool = False, check_seconds: float = 0.0) -> StoreStatus:
         """The differences between store and service, and what a push would do. Sends one request, none if ``offline``.
+
+        Args:
+            offline: compare with what the service showed last.
+            check_seconds: about how long the images that a push would send are checked, as the push checks them.
 
         Raises:
             StoreError: the store cannot be scanned.
             RemoteError: there is no observation.
         """
-        return find_status(self.session, offline=offline)
+        status = find_status(self.session, offline=offline)
+        return check_samples(self.session, status, check_seconds) if check_seconds else status
+
+    def requests_for(self, status: StoreStatus) -> int:
+        """What a push sends from now on, the view that it begins with included: the number that the commands show."""
+        return requests_of(self.session, status)
 
     def plan_as(self, version: str) -> StoreStatus:
         """The status with the data of a version in place of the store: what ``push(as_version=version)`` would do.

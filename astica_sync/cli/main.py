@@ -98,6 +98,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _use_utf8_names()
     _open_closed_streams()
     _disable_core_dumps()
+    # numpy, which libraries import where it is installed, would start a thread for each core, and where it may not, it
+    # would interrupt this process as Ctrl-C does.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.set_threshold(*GC_THRESHOLDS)
     code = run(arguments)
     if _flush_output() and code == DONE:
@@ -222,7 +225,8 @@ def _as_error(error: Exception) -> AsticaSyncError:
     if isinstance(error, RuntimeError) and "start new thread" in str(error):
         return AsticaSyncError(
             "a thread cannot be started",
-            "this user may start no more processes or threads: end other programs, or raise the limit (ulimit -u)",
+            "this user may start no more processes or threads, and a push needs about 30: end some, or raise the limit "
+            "(ulimit -u 100; in a container: --pids-limit)",
         )
     return AsticaSyncError(
         f"internal error: {type(error).__name__}: {error}",

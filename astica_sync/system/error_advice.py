@@ -23,7 +23,8 @@ _REMEDIES: dict[int, str] = {
     errno.EIO: "the disk or the connection to it fails: see dmesg, and copy what can be read to another disk",
     errno.EMFILE: "this process may open too few files: raise the limit with ulimit -n 1024",
     errno.ENFILE: "the whole system has too many open files: end other programs, or raise fs.file-max",
-    errno.EAGAIN: "this user may start no more processes or threads: end some, or raise the limit (ulimit -u)",
+    errno.EAGAIN: "this user may start no more processes or threads, and a push needs about 30: end some, or raise the "
+    "limit (ulimit -u 100; in a container: --pids-limit)",
     errno.ENOMEM: "memory is used up: end other programs, or raise the limit (ulimit -v)",
     errno.ENAMETOOLONG: "the name is too long for this file system: rename it",
     errno.EFBIG: "the file is larger than allowed there: raise ulimit -f, or use another file system than FAT",

@@ -96,6 +96,25 @@ def test_a_read_only_store_has_a_status_and_sends_nothing(
     assert on_service(sandbox, model_id) == in_store(store)
 
 
+def test_a_read_only_store_that_was_never_pushed_has_a_status(
+    shell: Shell, sandbox: RunningSandbox, small: tuple[Path, Mount]
+) -> None:
+    folder, mount = small
+    store = fill(folder / "store", {"Can": 3})
+    assert shell("init", store, "--model", str(sandbox.add_model())).code == 0
+    mount("remount,ro")
+    for command in (["pull-status"], ["push", "--dry-run"]):
+        ran = shell(*command, "--store", store)
+        assert ran.code == 0, ran.err
+        assert "A push would send 5 requests" in ran.out
+    for command in (["log"], ["versions"]):
+        assert shell(*command, "--store", store).code == 0
+    ran = shell("push", "--store", store)
+    assert ran.code == 1
+    assert "read-only" in ran.err
+    assert sandbox.requests_of("upload") == []
+
+
 def test_a_read_only_folder_cannot_become_a_store(
     shell: Shell, sandbox: RunningSandbox, small: tuple[Path, Mount]
 ) -> None:

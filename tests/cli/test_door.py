@@ -117,6 +117,46 @@ def test_a_proxy_that_does_not_answer_is_named(shell: Shell, sandbox: RunningSan
     refused(run_in(shell, '"$@"', "models", **changes), sandbox, "through the proxy that HTTPS_PROXY names", "NO_PROXY")
 
 
+@pytest.mark.parametrize(
+    "bypass",
+    [
+        "*",
+        "a.invalid",
+        ".invalid",
+        "192.168.0.0/24,fe80::/10,::1,[::1],a.invalid",
+        "localhost, A.INVALID ",
+        "][,a.invalid",
+    ],
+)
+def test_hosts_are_left_out_of_a_proxy_by_no_proxy(shell: Shell, sandbox: RunningSandbox, bypass: str) -> None:
+    changes = {"ASTICA_TRAIN_URL": "https://a.invalid", "HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": bypass}
+    ran = run_in(shell, '"$@"', "models", **changes)
+    refused(ran, sandbox, "a.invalid cannot be reached")
+    assert "proxy that" not in ran.err
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"NO_PROXY": "fe80::/10,[::1]", "HTTP_PROXY": "127.0.0.1:9"},
+        {"HTTPS_PROXY": "", "ALL_PROXY": " ", "FTP_PROXY": "%%%"},
+        {"LC_ALL": "POSIX", "LANG": "xx_YY.none", "TZ": "Mars/Olympus"},
+        {"PYTHONIOENCODING": "ascii", "COLUMNS": "x", "LINES": "-1", "TERM": ""},
+        {"XDG_RUNTIME_DIR": "/nonexistent", "XDG_CACHE_HOME": "/dev/null", "TMPDIR": "/nonexistent"},
+        {"XDG_STATE_HOME": "relative", "XDG_CONFIG_HOME": "relative"},
+        {"HOME": None},
+        {"SHELL": None, "USER": None, "LOGNAME": None, "PATH": "/usr/bin:/bin", "PWD": "/nonexistent"},
+    ],
+    ids=str,
+)
+def test_an_odd_environment_that_matters_to_no_request_changes_nothing(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, changes: dict[str, str | None]
+) -> None:
+    ran = run_in(shell, '"$@"', "push", "--store", store, **changes)
+    assert ran.code == 0, ran.err
+    assert on_service(sandbox, model_id) == in_store(store)
+
+
 @pytest.mark.parametrize("files", [12, 20, 30])
 def test_few_open_files_are_named_before_anything_is_sent(
     shell: Shell, sandbox: RunningSandbox, store: Path, files: int
@@ -198,3 +238,18 @@ def test_a_key_file_without_a_key(
         (tmp_path / "key").chmod(0o600)
     changes = {"ASTICA_API_KEY": None, "ASTICA_API_KEY_FILE": str(tmp_path / "key")}
     refused(run_in(shell, '"$@"', "models", **changes), sandbox, str(tmp_path / "key"), words)
+
+
+def test_a_secret_behind_the_links_of_an_orchestrator_is_read(
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    """Kubernetes mounts the key as a link to "..data/key", and "..data" as a link to a folder with a date."""
+    (tmp_path / "..2026_11_28").mkdir()
+    key = tmp_path / "..2026_11_28" / "key"
+    key.write_text(sandbox.key)
+    key.chmod(0o400)
+    (tmp_path / "..data").symlink_to("..2026_11_28")
+    (tmp_path / "key").symlink_to("..data/key")
+    changes = {"ASTICA_API_KEY": None, "ASTICA_API_KEY_FILE": str(tmp_path / "key")}
+    ran = run_in(shell, '"$@"', "models", **changes)
+    assert ran.code == 0, ran.err

@@ -2,10 +2,13 @@
 
 import random
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from astica_sync import Store
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.fixtures_cli import push
 from tests.harness.shell import Shell, draw, fill, in_store, on_service
@@ -21,15 +24,31 @@ def test_with_a_limit_of_one_request_a_class_is_removed_sample_by_sample(
     assert_exact(shell, sandbox, pushed, "--yes")
 
 
+@contextmanager
+def open_store(shell: Shell, store: Path) -> Iterator[Store]:
+    """The store in Python, with the settings of the commands."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in shell.environ.items():
+            patch.setenv(name, value)
+        with Store(store) as opened:
+            yield opened
+
+
 def assert_exact(shell: Shell, sandbox: RunningSandbox, store: Path, *flags: str) -> int:
-    """The price that a dry run names is what the push sends; so is that of a status, where no flag allows more."""
+    """The price that a dry run names is what the push sends, and its exit code is that of the push. A status and the
+    store in Python name the same price, where no flag allows more."""
     plan = shell("push", "--dry-run", "--json", "--store", store, *flags).json
     assert plan["unchecked"] == 0
     if not flags:
         status = shell("pull-status", "--json", "--store", store).json["plan"]
         assert {**status, "eta_seconds": 0, "refusals": plan["refusals"]} == {**plan, "eta_seconds": 0}
+    with open_store(shell, store) as opened:
+        checked = opened.status(check_seconds=60)
+        assert flags or opened.requests_for(checked) == plan["requests"]
+    dry = shell("push", "--dry-run", "--store", store, *flags)
     sandbox.clear_log()
     ran = shell("push", "--json", "--store", store, *flags)
+    assert dry.code == ran.code, (dry, ran)
     assert ran.json["requests"] == len(sandbox.log) == plan["requests"], (plan, ran.json)
     return ran.code
 
@@ -116,3 +135,31 @@ def test_a_damaged_backup_copy_is_named_by_the_status(
     assert "its backup copy is damaged" in status.out
     assert_exact(shell, sandbox, pushed)
     assert len(on_service(sandbox, model_id)) == len(in_store(pushed)) + 1
+
+
+def test_a_dry_run_ends_with_the_exit_code_of_the_push(shell: Shell, pushed: Path) -> None:
+    def both(*flags: str) -> tuple[int, int]:
+        return (
+            shell("push", "--dry-run", "--store", pushed, *flags).code,
+            shell("push", "--store", pushed, *flags).code,
+        )
+
+    assert both() == (0, 0)
+    (pushed / "Can" / "notes.png").write_text("text")
+    assert both() == (0, 0)
+    (pushed / "Can" / "cut.png").write_bytes((DAMAGED / "cut-in-half.png").read_bytes())
+    assert both() == (3, 3)
+    # It failed before, and is not tried again.
+    assert both() == (3, 3)
+    assert both("--retry") == (3, 3)
+    assert shell("push", "--dry-run", "--json", "--store", pushed).code == 3
+    (pushed / "Can" / "cut.png").unlink()
+    assert both() == (0, 0)
+    gone = pushed / "Can" / "000.png"
+    image = gone.read_bytes()
+    gone.unlink()
+    for path in (pushed / ".astica-sync" / "backup").rglob("*"):
+        if path.is_file() and path.read_bytes() == image:
+            path.chmod(0o600)
+            path.write_bytes(b"damaged")
+    assert both() == (3, 3)

@@ -180,19 +180,23 @@ def test_without_locks_nothing_is_sent_and_the_message_says_so(ground: Ground, e
 
 
 def play_many(names: list[str], count: int, seed: int) -> None:
-    """Plays so many faults of each command and prints what is wrong."""
+    """Plays so many faults of each command and prints what is wrong, and how many pairs of a call and an error that
+    were."""
     with tempfile.TemporaryDirectory() as folder, ground_in(Path(folder)) as ground:
         for name in names:
             played: Counter[str] = Counter()
+            pairs: set[tuple[str, str]] = set()
             for fault in islice(ground.faults(name, random.Random(seed)), count):
                 try:
                     reason = ground.play(name, fault)
                 except subprocess.TimeoutExpired:
                     reason = "it hangs"
                 played["bad" if reason else "good"] += 1
+                pairs.add((fault.site.call, fault.error))
                 if reason:
                     sys.stdout.write(f"{name}: {fault}: {reason}\n")
-            sys.stdout.write(f"{name}: {dict(played)}\n")
+            calls = {call for call, _ in pairs}
+            sys.stdout.write(f"{name}: {dict(played)}, {len(pairs)} pairs of {len(calls)} calls and an error\n")
             sys.stdout.flush()
 
 

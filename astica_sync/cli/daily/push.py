@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from astica_sync.cli.context import open_store, path_in_journal, price_of, store_option
-from astica_sync.cli.exit_codes import DONE, REFUSED
+from astica_sync.cli.exit_codes import DONE, REFUSED, SOME_FAILED
 from astica_sync.cli.render.live.progress import Progress, PushProgress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.push_output import exit_code_of, push_data, push_lines, with_names
@@ -50,7 +50,7 @@ class MaxRemove(click.ParamType[tuple[int | None, float | None]]):
 
 @click.command("push")
 @store_option
-@click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and change nothing; the exit code is the push's.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end and nothing else.")
 @click.option("--yes", is_flag=True, help="Remove everything the plan removes, and make new classes, without asking.")
 @click.option("--max-remove", type=MaxRemove(), help="Remove at most N samples, or N% of the managed ones.")
@@ -107,7 +107,9 @@ def push(
                 status = plan_round(session, status.scan, status.observation, accepted)
             if retry:
                 status = with_retries(status)
+            held = len(status.plan.held)
             status = check_samples(session, status, CHECK_SECONDS, from_backup=as_version is not None)
+            fails = status.plan.failed_before or status.rejected or len(status.plan.held) > held
             price = price_of(session, status)
             if as_json:
                 refusals = refusal_data(status.refusals) + near_data(status.near)
@@ -115,7 +117,9 @@ def push(
                 click.echo(json_line(data))
             else:
                 print_lines(status_lines(status, price, path_in_journal(opened.session.local.journal)))
-            return REFUSED if status.refusals or status.near else DONE
+            if status.refusals or status.near:
+                return REFUSED
+            return SOME_FAILED if fails else DONE
         try:
             pushed = api.push(
                 as_version=as_version,

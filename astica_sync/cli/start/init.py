@@ -87,6 +87,9 @@ def init(
     settings = settings_for(layout if again else None)
     key = load_key(os.environ)
     clock = SystemClock()
+    # Imported here, since the help needs no database.
+    from astica_sync.local.db.journal import Journal
+
     progress = Progress()
     with (
         clean_stop(clock),
@@ -106,9 +109,13 @@ def init(
             assert model_id is not None
             seen = service.view(model_id)[0]
             model = seen.model
-            if not layout.journal_db.exists():
+            if not _mirrors(layout, model_id):
                 _check_other_stores(seen, yes=yes)
+    is_new = not layout.sentinel_file.exists()
     create_store(layout.root, model_id=model.model_id, train_url=settings.train_url, now=clock.now(), rebind=rebind)
+    if is_new:
+        # So that a status can be shown where only this command could write: a disk that is mounted read-only later.
+        Journal(layout.journal_db, "init").close()
     for owner in foreign_owners(layout):
         # The user named this folder, so it may go on belonging to them.
         trust_owner(trust_file(), layout.root, owner, clock.now())
@@ -192,6 +199,14 @@ def _bound_model(layout: Layout) -> int:
         return read_sentinel(layout).model_id
     except StoreChanged:
         raise click.UsageError(MODEL_OR_CREATE) from None
+
+
+def _mirrors(layout: Layout, model_id: int) -> bool:
+    """Whether the folder mirrors that model already."""
+    try:
+        return read_sentinel(layout).model_id == model_id
+    except StoreError:
+        return False
 
 
 def _refuse_bound(layout: Layout) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 from astica_sync.errors import Unworkable
 from astica_sync.local.child_process import ChildProcess
+from astica_sync.system.error_advice import reason_of, remedy
 
 # Beyond this many pixels an image may need gigabytes, so that only one such image is opened at a time.
 HEAVY_PIXELS = 64_000_000
@@ -112,8 +113,8 @@ class _Worker:
             self._process = ChildProcess(command)
         except OSError as error:
             raise Unworkable(
-                f"the process that opens images cannot be started: {error}",
-                "free some memory or end other programs, then run the command again",
+                f"the process that opens images cannot be started: {reason_of(error)}",
+                remedy(error, command[0], writing=False),
             ) from error
         try:
             self._within(START_SECONDS, self._process.receive_greeting)

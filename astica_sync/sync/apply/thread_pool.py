@@ -51,8 +51,15 @@ class ThreadPool:
         self._tasks.put((work, tag))
         if len(self._threads) < self._size:
             thread = threading.Thread(target=self._work, name=f"astica-sync-{len(self._threads)}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                if not self._threads:
+                    raise
+                # This user may start no more threads; those that run do the work.
+                self._size = len(self._threads)
+                return
             self._threads.append(thread)
-            thread.start()
 
     def next_done(self, timeout: float | None) -> TaskResult | None:
         try:
