@@ -1,15 +1,40 @@
-"""What all answers of the page have in common."""
+"""What all requests and answers of the page have in common."""
+
+import json
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 
 class BadRequest(Exception):
-    """The request cannot be understood; the message says why."""
+    """The request cannot be carried out as it is; the message says why, ``hint`` what helps."""
+
+    def __init__(self, message: str, hint: str = "Reload the page.") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 def answer_error(status: int, error: str, hint: str) -> Response:
     return JSONResponse({"error": error, "hint": hint}, status)
+
+
+async def read_object(request: Request) -> dict[str, Any]:
+    """The JSON object that a request has as its body.
+
+    Raises:
+        BadRequest: it has another body.
+        TooLong: it is too long.
+    """
+    if not request.headers.get("content-type", "").startswith("application/json"):
+        raise BadRequest("the body is no JSON: Content-Type is application/json")
+    try:
+        body = json.loads(await request.body() or b"{}")
+    except (ValueError, RecursionError):
+        raise BadRequest("the body is no JSON") from None
+    if not isinstance(body, dict):
+        raise BadRequest("the body is no JSON object")
+    return body
 
 
 def number_of(request: Request, name: str, least: int, most: int, usual: int = 0) -> int:

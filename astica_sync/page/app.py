@@ -1,6 +1,5 @@
 """The table of routes."""
 
-import json
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -13,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 from astica_sync.errors import AsticaSyncError
 from astica_sync.page.access.access_gate import TooLong
 from astica_sync.page.answers import BadRequest, answer_error
+from astica_sync.page.changes import change_routes
 from astica_sync.page.gallery import gallery_routes
 from astica_sync.page.open_page import Page
 
@@ -29,6 +29,10 @@ def make_app(page: Page) -> Starlette:
             Route("/api/gallery/rows", gallery_routes.get_rows),
             Route("/api/refresh", gallery_routes.post_refresh, methods=["POST"]),
             Route("/api/images/{image}", gallery_routes.get_image),
+            Route("/api/changes", change_routes.post_change, methods=["POST"]),
+            Route("/api/undo", change_routes.post_undo, methods=["POST"]),
+            Route("/api/redo", change_routes.post_redo, methods=["POST"]),
+            Route("/api/uploads", change_routes.post_upload, methods=["POST"]),
             Route("/thumbnails/{content}", gallery_routes.get_thumbnail),
             Route("/images/{image}/large", gallery_routes.get_large),
             Mount("/static", StaticFiles(directory=STATIC, check_dir=False)),
@@ -36,7 +40,6 @@ def make_app(page: Page) -> Starlette:
         exception_handlers={
             AsticaSyncError: _on_known_error,
             BadRequest: _on_bad_request,
-            json.JSONDecodeError: _on_bad_request,
             TooLong: _on_too_long,
             HTTPException: _on_http_error,
             Exception: _on_bug,
@@ -59,7 +62,8 @@ async def _on_known_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_bad_request(request: Request, error: Exception) -> Response:
-    return answer_error(400, str(error) or "the request cannot be understood", "Reload the page.")
+    assert isinstance(error, BadRequest)
+    return answer_error(400, str(error), error.hint)
 
 
 async def _on_too_long(request: Request, error: Exception) -> Response:

@@ -11,13 +11,18 @@ from typing import Any, TypeVar
 
 import xxhash
 
+from astica_sync.clock import SystemClock
+from astica_sync.core.gallery.change_history import Line
 from astica_sync.core.gallery.image_state import LABELS, STATES
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.image.decoder import Decoder
 from astica_sync.local.image.format import MAX_BYTES
 from astica_sync.local.image.thumbnailer import Thumbnailer
 from astica_sync.local.layout import Layout
+from astica_sync.page.changes.change_maker import ChangeMaker
+from astica_sync.page.changes.change_thread import ChangeThread
 from astica_sync.page.gallery.gallery_view import GalleryFilter, View, make_view
 from astica_sync.page.gallery.refresh_gallery import Gallery
 from astica_sync.page.store_keeper import OpenedStore, StoreKeeper
@@ -43,8 +48,9 @@ class StoreFacts:
 class Page:
     """One open page. Its methods are for the thread of the event loop, apart from ``load_image``."""
 
-    def __init__(self, layout: Layout, facts: StoreFacts, keeper: StoreKeeper, cache_key: str, run: str) -> None:
+    def __init__(self, layout: Layout, facts: StoreFacts, clock: SystemClock, cache_key: str, run: str) -> None:
         """``run`` names this run of the program in what it gives out."""
+        keeper = StoreKeeper(layout.root)
         self.layout, self.facts, self.keeper, self.run = layout, facts, keeper, run
         self.gallery: Gallery | None = None
         self.trouble: AsticaSyncError | None = None
@@ -53,16 +59,62 @@ class Page:
         self._files, self._backup = FileSystem(layout.root), Backup(layout.backup, FileSystem(layout.root))
         cache = ThumbnailCache(layout.state / FOLDER / "thumbnails", cache_key)
         self.thumbnails = ThumbnailQueue(Thumbnailer(), cache, self.load_image)
+        self.decoder = Decoder()
+        self.changes = ChangeThread(layout, layout.state / FOLDER, clock.now)
+        self.line = Line()
         self._refreshed = asyncio.Event()
+        self._changed: set[str] = set()
+        self._whole = False
+        self._refreshing: asyncio.Task[None] | None = None
         self.on_refresh: Callable[[], None] = lambda: None
 
     async def run_job(self, job: Callable[[OpenedStore], T]) -> T:
         """Runs a job in the store's thread."""
         return await asyncio.wrap_future(self.keeper.run(job))
 
+    async def run_change(self, job: Callable[[ChangeMaker], T]) -> T:
+        """Runs a job in the thread that changes files."""
+        result = await asyncio.wrap_future(self.changes.run(job))
+        self.line = await asyncio.wrap_future(self.changes.run(lambda maker: maker.line()))
+        return result
+
+    def note_changed(self, folders: Collection[str], *, whole: bool = False) -> "asyncio.Task[None]":
+        """Looks at these folders again, soon; the task ends once the gallery shows them as they are now. Changes that
+        come while it is made are in the next one."""
+        self._changed |= set(folders)
+        self._whole = self._whole or whole or "" in self._changed
+        before = self._refreshing
+
+        async def refresh() -> None:
+            if before is not None:
+                await asyncio.wait([before])
+            if not (self._changed or self._whole):
+                return
+            below = None if self._whole else frozenset(self._changed)
+            self._changed, self._whole = set(), False
+            await self.refresh(below)
+
+        self._refreshing = asyncio.ensure_future(refresh())
+        return self._refreshing
+
+    def is_there(self, row: int, gallery: Gallery) -> bool:
+        """Whether the file of a row still has the size and the time that the gallery has."""
+        try:
+            status = os.lstat(self.layout.root / gallery.columns.path(row))
+        except OSError:
+            return False
+        return (status.st_size, status.st_mtime_ns) == (gallery.columns.sizes[row], gallery.columns.mtimes[row])
+
+    async def put_into_backup(self) -> None:
+        """Puts what was removed into the backup, unless another process writes to it."""
+        while await asyncio.wrap_future(self.changes.run(lambda maker: maker.put_into_backup())):
+            pass
+
     async def refresh(self, below: Collection[str] | None = None) -> None:
         """Makes the gallery of the store as it is now. Where the store cannot be looked at, the last one stays."""
         try:
+            if self.gallery is None:
+                self.line = await asyncio.wrap_future(self.changes.run(lambda maker: maker.line()))
             self.gallery = await self.run_job(lambda opened: opened.refresher.refresh(below))
             self.trouble = None
         except AsticaSyncError as error:
@@ -153,12 +205,19 @@ class Page:
                 "seconds": round(price.seconds, 1),
                 "guard": price.guard or None,
             }
+        data["undo"] = {"undo": self.line.undo, "redo": self.line.redo}
         data["unknown"] = gallery.why_no_status or None
         return data
 
     async def close(self) -> None:
         """Closes the store and ends the processes."""
+        if self._refreshing is not None:
+            await asyncio.wait([self._refreshing])
+        with contextlib.suppress(AsticaSyncError, OSError):
+            await self.put_into_backup()
+        await asyncio.to_thread(self.changes.close)
         await asyncio.to_thread(self.thumbnails.close)
+        await asyncio.to_thread(self.decoder.close)
         await asyncio.to_thread(self.keeper.close)
 
 

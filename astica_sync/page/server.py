@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import uvicorn
 from starlette.types import ASGIApp
 
+from astica_sync.clock import SystemClock
 from astica_sync.config import machine_state_folder
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.identity import read_sentinel
@@ -21,7 +22,6 @@ from astica_sync.page.access.access_gate import AccessGate, Entrance
 from astica_sync.page.access.session_secret import session_secret
 from astica_sync.page.app import make_app
 from astica_sync.page.open_page import Page, StoreFacts
-from astica_sync.page.store_keeper import StoreKeeper
 from astica_sync.service_address import is_this_machine
 
 HOST = "127.0.0.1"
@@ -93,7 +93,7 @@ def serve(
 
         @contextlib.asynccontextmanager
         async def opened() -> AsyncIterator[ASGIApp]:
-            page = Page(layout, facts, StoreKeeper(layout.root), key, os.urandom(4).hex())
+            page = Page(layout, facts, SystemClock(), key, os.urandom(4).hex())
             try:
                 refreshing = asyncio.ensure_future(page.refresh())
                 yield AccessGate(make_app(page), number, entrance)

@@ -25,7 +25,7 @@ async def get_store(request: Request) -> Response:
 async def post_refresh(request: Request) -> Response:
     """Looks at the whole store again; sends no request."""
     page: Page = request.app.state.page
-    await page.refresh()
+    await page.note_changed((), whole=True)
     return JSONResponse(page.store_data())
 
 

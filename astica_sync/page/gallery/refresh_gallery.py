@@ -10,6 +10,7 @@ import numpy as np
 from astica_sync.core.gallery.image_state import SENT_LATER, STATES, ImageState, ImageStates, Shown, find_states
 from astica_sync.core.model import Observation
 from astica_sync.errors import AsticaSyncError, StoreError
+from astica_sync.local.identity import check_root
 from astica_sync.local.scan.scanner import Scan, ScanOptions, scan_store
 from astica_sync.page.gallery.build_columns import build_columns
 from astica_sync.page.gallery.image_columns import Columns
@@ -66,8 +67,10 @@ class GalleryRefresher:
         """Looks at the store, or only at the folders ``below`` in it.
 
         Raises:
-            StoreError: the store cannot be scanned.
+            StoreError: the store is gone, or cannot be scanned.
         """
+        # A scan finds everything unknown in a store that is gone or another one, which is no error of its own.
+        check_root(self._session.local.layout, self._session.local.fs)
         scan = self._scan(below)
         status, why = None, ""
         try:

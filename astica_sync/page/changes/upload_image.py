@@ -1,0 +1,73 @@
+"""Takes an image that was dropped on the page: checked to the last pixel, named safely, never over another file."""
+
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+import xxhash
+from starlette.requests import Request
+
+from astica_sync.core.gallery.change_history import Outcome, Step, StepKind, describe
+from astica_sync.core.gallery.file_names import safe_file_name
+from astica_sync.local.image.decoder import Decoder
+from astica_sync.local.image.format import MAX_BYTES, judge_bytes, sniff
+from astica_sync.page.access.access_gate import TooLong
+from astica_sync.page.changes.change_maker import ChangeMaker
+
+_MOST_NAME = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedImage:
+    """An image that was checked, and the name that it gets if that is free."""
+
+    data: bytes
+    content: str
+    name: str
+
+
+async def read_body(request: Request) -> bytes:
+    """The bytes of an upload.
+
+    Raises:
+        TooLong: there are more than the service takes; no more is read.
+    """
+    length = request.headers.get("content-length", "0")
+    if not length.isdigit() or len(length) > 15 or int(length) > MAX_BYTES:
+        raise TooLong
+    pieces, total = [], 0
+    async for piece in request.stream():
+        total += len(piece)
+        if total > MAX_BYTES:
+            raise TooLong
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def check_upload(data: bytes, name: str, decoder: Decoder) -> UploadedImage | str:
+    """The image, or why it is none.
+
+    Raises:
+        Unworkable: the decoder cannot be started.
+    """
+    reason = judge_bytes(len(data)) or decoder.check_bytes(data)
+    if reason:
+        return reason
+    extension = "png" if sniff(data) == "png" else "jpg"
+    return UploadedImage(data, xxhash.xxh3_128_hexdigest(data), safe_file_name(name, extension))
+
+
+def name_of(request: Request) -> str:
+    """The name that the browser gives."""
+    return unquote(request.headers.get("x-file-name", "")[:_MOST_NAME], errors="replace")
+
+
+def add_image(maker: ChangeMaker, image: UploadedImage, title: str, batch: str) -> tuple[int | None, Outcome]:
+    """Writes the image into the folder of a class, as one step that can be undone.
+
+    Raises:
+        BadRequest: no class can have this title.
+    """
+    place = maker.place_for(title)
+    maker.offer(image.content, image.data)
+    step = Step(StepKind.ADD, "", f"{place}/{image.name}", image.content)
+    return maker.make(lambda count: describe("upload", count, to=title), [step], batch)
