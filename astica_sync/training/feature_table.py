@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from astica_sync.local.db.features import FeatureCache
@@ -26,31 +25,34 @@ class FeatureTable:
         extractor: "Extractor",
         rasterizer: Rasterizer,
         cache: FeatureCache,
+        read: Callable[[str], bytes | None],
         on_progress: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """``on_progress`` gets the number of images done by one call."""
+        """``read`` returns the bytes that have a content hash, from any thread; None where they are gone.
+        ``on_progress`` gets the number of images done by one call."""
         self._extractor = extractor
         self._rasterizer = rasterizer
         self._cache = cache
+        self._read = read
         self._on_progress = on_progress
 
-    def rows(self, images: Sequence[tuple[str, Path]]) -> "tuple[Floats, npt.NDArray[np.bool_]]":
-        """The features of images, given as content hash and file, one row each; and which of them could be decoded. The
-        row of another one is zero.
+    def rows(self, contents: Sequence[str]) -> "tuple[Floats, npt.NDArray[np.bool_]]":
+        """The features of images, given by content hash, one row each; and which of them could be decoded. The row of
+        another one is zero.
 
         Raises:
             Unworkable: no worker can be started.
         """
         import numpy as np
 
-        table = np.zeros((len(images), self._extractor.length), np.float32)
-        known = np.zeros(len(images), np.bool_)
+        table = np.zeros((len(contents), self._extractor.length), np.float32)
+        known = np.zeros(len(contents), np.bool_)
         done = 0
         with ThreadPoolExecutor(self._rasterizer.workers, thread_name_prefix="features") as pool:
-            for start in range(0, len(images), _BATCH):
-                batch = images[start : start + _BATCH]
-                rows = self._rows_of(dict(batch), pool)
-                for place, (content, _) in enumerate(batch, start):
+            for start in range(0, len(contents), _BATCH):
+                batch = contents[start : start + _BATCH]
+                rows = self._rows_of(list(dict.fromkeys(batch)), pool)
+                for place, content in enumerate(batch, start):
                     row = rows.get(content)
                     if row is not None:
                         table[place], known[place] = row, True
@@ -58,7 +60,7 @@ class FeatureTable:
                 self._on_progress(done)
         return table, known
 
-    def _rows_of(self, batch: dict[str, Path], pool: ThreadPoolExecutor) -> "dict[str, Floats]":
+    def _rows_of(self, batch: Sequence[str], pool: ThreadPoolExecutor) -> "dict[str, Floats]":
         import numpy as np
 
         found: dict[str, Floats] = {}
@@ -69,7 +71,7 @@ class FeatureTable:
             if np.isfinite(values).all():
                 found[content] = values.astype(np.float32)
         missing = [content for content in batch if content not in found]
-        rasters = pool.map(lambda content: self._square(batch[content]), missing)
+        rasters = pool.map(self._square, missing)
         read = {content: pixels for content, pixels in zip(missing, rasters, strict=True) if pixels is not None}
         if read:
             # Half precision is kept, so that a row from the cache is the row that was made.
@@ -80,11 +82,12 @@ class FeatureTable:
             found.update(zip(read, made.astype(np.float32), strict=True))
         return found
 
-    def _square(self, path: Path) -> "npt.NDArray[np.uint8] | None":
+    def _square(self, content: str) -> "npt.NDArray[np.uint8] | None":
         import numpy as np
 
         side = self._extractor.side
-        raster = self._rasterizer.render_file(path, side, square=True)
+        data = self._read(content)
+        raster = None if data is None else self._rasterizer.render(data, side, square=True)
         if raster is None:
             return None
         return np.frombuffer(raster.pixels, np.uint8).reshape(side, side, 3)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from astica_sync import __version__
@@ -73,14 +74,31 @@ def test_the_sandbox_command_serves_until_it_is_stopped_and_keeps_its_data(shell
 
 
 @pytest.mark.long
-@pytest.mark.long
 def test_the_demo_runs_all_its_commands(shell: Shell) -> None:
     ran = shell.finish(shell.start("demo"))
     assert ran.code == 0, ran.err
     shown = [line[2:].split()[1] for line in ran.out.splitlines() if line.startswith("$ astica-sync")]
     assert shown[:3] == ["init", "status", "push"]
     assert {"train", "detect", "log"} < set(shown)
-    assert ran.out.rstrip().endswith("This is the end of the demo.")
+    assert "This is the end of the demo." in ran.out
+    assert ran.out.rstrip().endswith("astica-sync demo --page")
+
+
+@pytest.mark.long
+def test_the_demo_ends_in_the_page_until_ctrl_c(shell: Shell) -> None:
+    process = shell.start("demo", "--page", "--no-open", start_new_session=True)
+    assert process.stdout is not None
+    with process:
+        line = next(line for line in process.stdout if line.startswith("The page is at "))
+        address = line.split()[-1]
+        with httpx.Client(base_url=address.partition("/?")[0], timeout=30) as client:
+            assert client.get(address).status_code == 303
+            shown = client.get("/api/store", headers={"Sec-Fetch-Site": "same-origin"}).json()
+        os.killpg(process.pid, signal.SIGINT)
+        ended = shell.finish(process)
+    assert (ended.code, shown["store"]["name"], shown["service"]["sandbox"]) == (0, "digits", True), ended.err
+    assert shown["totals"]["images"] == 49
+    assert "Traceback" not in ended.err
 
 
 def test_version_imports_nothing_heavy() -> None:

@@ -34,56 +34,53 @@ def rasterizer() -> Iterator[Rasterizer]:
         yield made
 
 
-def images(folder: Path) -> list[tuple[str, Path]]:
+def images(folder: Path) -> dict[str, bytes]:
     # What is in raw is no image.
     files = sorted(path for path in folder.rglob("*.*g") if path.parent.name != "raw")
-    return [(hash_bytes(path.read_bytes()), path) for path in files]
+    return {hash_bytes(data): data for data in (path.read_bytes() for path in files)}
 
 
 def test_each_content_is_described_once_and_then_read_from_the_cache(rasterizer: Rasterizer, tmp_path: Path) -> None:
     known = images(STORE)
-    twice = [*known, (known[0][0], known[0][1])]
+    twice = [*known, next(iter(known))]
     first = Counting()
     done: list[int] = []
     with contextlib.closing(FeatureCache(tmp_path / "features.db")) as cache:
-        rows, read = FeatureTable(first, rasterizer, cache, done.append).rows(twice)
-    assert (first.images, read.all(), done[-1]) == (len({content for content, _ in known}), True, len(twice))
+        rows, read = FeatureTable(first, rasterizer, cache, known.get, done.append).rows(twice)
+    assert (first.images, read.all(), done[-1]) == (len(known), True, len(twice))
     np.testing.assert_array_equal(rows[0], rows[-1])
     second = Counting()
     with contextlib.closing(FeatureCache(tmp_path / "features.db")) as cache:
-        again, _ = FeatureTable(second, rasterizer, cache).rows(twice)
+        again, _ = FeatureTable(second, rasterizer, cache, known.get).rows(twice)
     assert second.images == 0
     np.testing.assert_array_equal(rows, again)
 
 
 def test_what_cannot_be_decoded_has_no_features_and_harms_no_other(rasterizer: Rasterizer, tmp_path: Path) -> None:
-    good = images(STORE)[:2]
-    broken = tmp_path / "broken.png"
-    broken.write_bytes(good[0][1].read_bytes()[:60])
-    gone = tmp_path / "gone.png"
+    known = images(STORE)
+    first, second, *_ = known
+    known["b" * 32] = known[first][:60]
     with contextlib.closing(FeatureCache(tmp_path / "features.db")) as cache:
-        rows, read = FeatureTable(GradientExtractor(), rasterizer, cache).rows(
-            [good[0], ("b" * 32, broken), ("c" * 32, gone), good[1]]
-        )
+        table = FeatureTable(GradientExtractor(), rasterizer, cache, known.get)
+        rows, read = table.rows([first, "b" * 32, "c" * 32, second])
     assert read.tolist() == [True, False, False, True]
     assert not rows[1:3].any() and rows[0].any()
 
 
 @pytest.mark.parametrize("harm", ["rows", "text", "folder"])
 def test_a_damaged_cache_costs_time_alone(rasterizer: Rasterizer, tmp_path: Path, harm: str) -> None:
-    known, path = images(STORE)[:3], tmp_path / "features.db"
+    known, path = images(STORE), tmp_path / "features.db"
+    first, second, *_ = known
     with contextlib.closing(FeatureCache(path)) as cache:
-        expected, _ = FeatureTable(GradientExtractor(), rasterizer, cache).rows(known)
+        expected, _ = FeatureTable(GradientExtractor(), rasterizer, cache, known.get).rows(list(known))
         if harm == "rows":
-            cache.put(
-                GradientExtractor.name, {known[0][0]: b"short", known[1][0]: b"\xff" * 2 * GradientExtractor.length}
-            )
+            cache.put(GradientExtractor.name, {first: b"short", second: b"\xff" * 2 * GradientExtractor.length})
     if harm == "text":
         path.write_bytes(b"no database at all" * 100)
     elif harm == "folder":
         path.unlink()
         shutil.copytree(STORE, path)
     with contextlib.closing(FeatureCache(path)) as cache:
-        rows, read = FeatureTable(GradientExtractor(), rasterizer, cache).rows(known)
+        rows, read = FeatureTable(GradientExtractor(), rasterizer, cache, known.get).rows(list(known))
     assert read.all()
     np.testing.assert_array_equal(rows, expected)

@@ -1,5 +1,6 @@
 """``astica-sync demo``."""
 
+import contextlib
 import os
 import secrets
 import shlex
@@ -20,7 +21,9 @@ CLASSES = ("zero", "one", "two", "three")
 
 @click.command("demo")
 @click.option("--keep", is_flag=True, help="Keep the folder of the demo and print its path.")
-def demo(keep: bool) -> int:
+@click.option("--page", is_flag=True, help="Show the store of the demo in a browser at the end, until Ctrl-C.")
+@click.option("--no-open", is_flag=True, help="With --page: print the address and open no browser.")
+def demo(keep: bool, page: bool, no_open: bool) -> int:
     """Run a tour on the sandbox, in about a minute.
 
     Makes a store of handwritten digits, pushes it to a new model, changes it, pushes the difference, trains, and
@@ -30,10 +33,11 @@ def demo(keep: bool) -> int:
     \b
     astica-sync demo
     astica-sync demo --keep
+    astica-sync demo --page
     """
     folder = Path(tempfile.mkdtemp(prefix="astica-sync-demo-"))
     try:
-        _run_tour(folder)
+        _run_tour(folder, page=page, no_open=no_open)
     finally:
         if keep:
             click.echo(f"\nThe folder of the demo: {folder}")
@@ -42,7 +46,7 @@ def demo(keep: bool) -> int:
     return 0
 
 
-def _run_tour(folder: Path) -> None:
+def _run_tour(folder: Path, *, page: bool, no_open: bool) -> None:
     from astica_sync.sandbox.embedded import running
 
     photos, held_out = folder / "digits", folder / "held-out"
@@ -77,6 +81,12 @@ def _run_tour(folder: Path) -> None:
         if stored != files:
             raise AsticaSyncError(f"the sandbox has {stored} samples and the folder {files}", "Please report this.")
         shell.say(f"The sandbox has exactly the images of the folder: {stored} samples. This is the end of the demo.")
+        if page:
+            shell.say("The page shows the same store in a browser, and can change it.")
+            with contextlib.suppress(KeyboardInterrupt):
+                shell.sync("page", "--store", "digits", "--port", "0", *(["--no-open"] if no_open else []))
+        else:
+            shell.say("To see such a store in a browser: astica-sync demo --page")
 
 
 class DemoShell:
