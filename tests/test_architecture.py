@@ -72,6 +72,7 @@ ARROWS: dict[str, set[str]] = {
         "file_owner",
         "sqlite",
         "system",
+        "features",
     },
     "cli": {
         "core",

@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.floating[Any]]
 
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-"""The shares of the mean eigenvalue that are tried as the strength of the regularisation."""
+STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
+"""The shares of the mean eigenvalue, among those that can be other than zero, that are tried as the strength of the
+regularisation. With less, single precision would not tell a sample from what the others say of it."""
 SHARPNESS = (1.0, 2.0, 4.0, 8.0, 16.0)
 """The factors that are tried to make shares of scores."""
 _ROWS = 8192
@@ -67,7 +68,7 @@ class RidgeHead:
         values, self._vectors = np.linalg.eigh(self._rows.T @ self._rows)
         self._values = np.clip(values, 0, None).astype(np.float32)
         self._turned = self._rows @ self._vectors
-        self._leverage: dict[float, Floats] = {}
+        self._freedom: dict[float, Floats] = {}
         self.set_labels(labels)
 
     def set_labels(self, labels: Sequence[str]) -> None:
@@ -105,22 +106,28 @@ class RidgeHead:
         return Verdicts(self.labels, _shares(self._scores_without(self._strength), self._sharpness), self._own)
 
     def _penalty(self, strength: float) -> np.float32:
-        return np.float32(strength * max(float(self._values.mean()), 1e-6) + 1e-6)
+        rank = max(1, min(self._rows.shape))
+        return np.float32(strength * float(self._values.sum()) / rank + 1e-6)
 
     def _scores_without(self, strength: float) -> Floats:
-        """The scores of each sample by a model trained without it: (prediction - leverage * truth) / (1 - leverage),
-        both around the mean of the labels."""
+        """The scores of each sample by a model trained without it: what the model misses of its label grows by
+        1 / (1 - leverage), where the leverage is that of the sample on its own score."""
         damped = 1.0 / (self._values + self._penalty(strength))
-        leverage = self._leverage.get(strength)
-        if leverage is None:
-            leverage = np.empty(len(self._turned), np.float32)
+        freedom = self._freedom.get(strength)
+        if freedom is None:
+            leverage = np.empty(len(self._turned), np.float64)
             for start in range(0, len(leverage), _ROWS):
                 part = self._turned[start : start + _ROWS]
-                leverage[start : start + _ROWS] = np.einsum("ij,j,ij->i", part, damped, part)
-            leverage = self._leverage[strength] = np.minimum(leverage + 1.0 / len(leverage), 0.999)
-        centred = self._turned @ (damped[:, None] * self._turned_truth) + leverage[:, None] * self._offset
-        centred[np.arange(len(centred)), self._own] -= leverage
-        return np.asarray(centred / (1.0 - leverage)[:, None] + self._offset)
+                leverage[start : start + _ROWS] = np.einsum("ij,j,ij->i", part, damped, part, dtype=np.float64)
+            # The mean of the labels is learned as well.
+            freedom = np.maximum(1.0 - leverage - 1.0 / max(1, len(leverage)), 1e-5).astype(np.float32)
+            self._freedom[strength] = freedom
+        missed = -(self._turned @ (damped[:, None] * self._turned_truth)) - self._offset
+        rows = np.arange(len(missed))
+        missed[rows, self._own] += 1.0
+        scores = -missed / freedom[:, None]
+        scores[rows, self._own] += 1.0
+        return np.asarray(scores)
 
 
 def _shares(scores: Floats, sharpness: float) -> Floats:

@@ -15,6 +15,7 @@ from astica_sync.page.answers import BadRequest, answer_error
 from astica_sync.page.changes import change_routes
 from astica_sync.page.gallery import gallery_routes
 from astica_sync.page.open_page import Page
+from astica_sync.page.predict import predict_routes
 
 STATIC = Path(__file__).parent / "static"
 
@@ -33,6 +34,10 @@ def make_app(page: Page) -> Starlette:
             Route("/api/undo", change_routes.post_undo, methods=["POST"]),
             Route("/api/redo", change_routes.post_redo, methods=["POST"]),
             Route("/api/uploads", change_routes.post_upload, methods=["POST"]),
+            Route("/api/preview", predict_routes.get_preview),
+            Route("/api/preview", predict_routes.post_preview, methods=["POST"]),
+            Route("/api/preview/suspects", predict_routes.get_suspects),
+            Route("/api/detect", predict_routes.post_detect, methods=["POST"]),
             Route("/thumbnails/{content}", gallery_routes.get_thumbnail),
             Route("/images/{image}/large", gallery_routes.get_large),
             Mount("/static", StaticFiles(directory=STATIC, check_dir=False)),

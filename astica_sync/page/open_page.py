@@ -25,6 +25,8 @@ from astica_sync.page.changes.change_maker import ChangeMaker
 from astica_sync.page.changes.change_thread import ChangeThread
 from astica_sync.page.gallery.gallery_view import GalleryFilter, View, make_view
 from astica_sync.page.gallery.refresh_gallery import Gallery
+from astica_sync.page.predict.live_preview import LivePreview
+from astica_sync.page.predict.service_detection import ServiceDetection
 from astica_sync.page.store_keeper import OpenedStore, StoreKeeper
 from astica_sync.page.thumbnails.thumbnail_cache import ThumbnailCache
 from astica_sync.page.thumbnails.thumbnail_queue import NotShown, ThumbnailQueue
@@ -48,8 +50,16 @@ class StoreFacts:
 class Page:
     """One open page. Its methods are for the thread of the event loop, apart from ``load_image``."""
 
-    def __init__(self, layout: Layout, facts: StoreFacts, clock: SystemClock, cache_key: str, run: str) -> None:
-        """``run`` names this run of the program in what it gives out."""
+    def __init__(
+        self,
+        layout: Layout,
+        facts: StoreFacts,
+        clock: SystemClock,
+        cache_key: str,
+        run: str,
+        network: Path | None = None,
+    ) -> None:
+        """``run`` names this run of the program in what it gives out; ``network`` is an ONNX file for the preview."""
         keeper = StoreKeeper(layout.root)
         self.layout, self.facts, self.keeper, self.run = layout, facts, keeper, run
         self.gallery: Gallery | None = None
@@ -60,6 +70,8 @@ class Page:
         cache = ThumbnailCache(layout.state / FOLDER / "thumbnails", cache_key)
         self.thumbnails = ThumbnailQueue(Thumbnailer(), cache, self.load_image)
         self.decoder = Decoder()
+        self.preview = LivePreview(layout.state / FOLDER / "features.db", self._find_image, network)
+        self.detection = ServiceDetection(layout.root)
         self.changes = ChangeThread(layout, layout.state / FOLDER, clock.now)
         self.line = Line()
         self._refreshed = asyncio.Event()
@@ -175,6 +187,12 @@ class Page:
         except AsticaSyncError as error:
             raise NotShown("the file was changed or removed, and the backup has no copy", found=False) from error
 
+    def _find_image(self, content: str) -> bytes | None:
+        try:
+            return self.load_image(content)
+        except NotShown:
+            return None
+
     def store_data(self) -> dict[str, Any]:
         """The answer to ``/api/store``."""
         gallery, facts = self.gallery, self.facts
@@ -218,6 +236,8 @@ class Page:
         await asyncio.to_thread(self.changes.close)
         await asyncio.to_thread(self.thumbnails.close)
         await asyncio.to_thread(self.decoder.close)
+        await asyncio.to_thread(self.preview.close)
+        await asyncio.to_thread(self.detection.close)
         await asyncio.to_thread(self.keeper.close)
 
 

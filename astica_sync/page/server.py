@@ -66,11 +66,12 @@ def serve(
     ready: Callable[[str], None],
     announce: Callable[[str], None],
     stop: Stop | None = None,
+    network: Path | None = None,
 ) -> None:
     """Serves the page until SIGINT or SIGTERM, or until ``stop`` is set.
 
     ``ready`` is called with the address that opens the page, once it answers; ``announce`` with the next one, when that
-    was used.
+    was used. ``network`` is an ONNX file for the features of the local preview.
 
     Raises:
         NoStore: there is no store.
@@ -93,7 +94,7 @@ def serve(
 
         @contextlib.asynccontextmanager
         async def opened() -> AsyncIterator[ASGIApp]:
-            page = Page(layout, facts, SystemClock(), key, os.urandom(4).hex())
+            page = Page(layout, facts, SystemClock(), key, os.urandom(4).hex(), network)
             try:
                 refreshing = asyncio.ensure_future(page.refresh())
                 yield AccessGate(make_app(page), number, entrance)

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import Ridge
 
 from astica_sync.features.extractor import GradientExtractor
-from astica_sync.features.ridge_head import RidgeHead
+from astica_sync.features.ridge_head import STRENGTHS, RidgeHead
 from astica_sync.training.label_check import LEAST_CERTAINTY, find_contradicted
 
 
@@ -33,21 +33,14 @@ def test_the_verdict_on_a_sample_is_that_of_a_ridge_regression_without_it(
     rows = dice.normal(size=(count, length)).astype(np.float32)
     own = [str(number % labels) for number in range(count)]
     head = RidgeHead(rows, own)
-    strength = 1e-2
-    scores = head._scores_without(strength)
     scaled = (rows - rows.mean(0)) / head._scale
     truth = (np.array(own)[:, None] == np.array(head.labels)).astype(np.float64)
-    for place in range(count):
-        # The mean of all samples stays, as a constant of the model; the rest is fitted without the sample.
-        fitted = Ridge(alpha=float(head._penalty(strength)), fit_intercept=False)
-        weights = np.ones(count)
-        weights[place] = 0.0
-        columns = np.hstack([scaled, np.ones((count, 1))])
-        # A column of ones, orthogonal to the centred rows, that is hardly penalised is the intercept.
-        columns[:, -1] *= 1e3
-        fitted.fit(columns, truth - truth.mean(0), sample_weight=weights)
-        expected = fitted.predict(columns[place : place + 1])[0] + truth.mean(0)
-        np.testing.assert_allclose(scores[place], expected, atol=2e-2)
+    for strength in (STRENGTHS[1], STRENGTHS[-1]):
+        scores = head._scores_without(strength)
+        for place in range(count):
+            others = np.arange(count) != place
+            fitted = Ridge(alpha=float(head._penalty(strength))).fit(scaled[others], truth[others])
+            np.testing.assert_allclose(scores[place], fitted.predict(scaled[place : place + 1])[0], atol=2e-3)
 
 
 def test_swapped_labels_are_found_first(digits: tuple[np.ndarray, list[str]]) -> None:

@@ -15,7 +15,13 @@ PORT = 8778
 @store_option
 @click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="0 for any free port.")
 @click.option("--no-open", is_flag=True, help="Print the address and open no browser.")
-def page(store: Path | None, port: int, no_open: bool) -> int:
+@click.option(
+    "--preview-network",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="An ONNX file that makes the features of the local preview.",
+)
+def page(store: Path | None, port: int, no_open: bool, preview_network: Path | None) -> int:
     """Show the store in a browser on this machine.
 
     Prints an address that works once and opens it. The page shows every image with its state, and changes the files of
@@ -42,7 +48,7 @@ def page(store: Path | None, port: int, no_open: bool) -> int:
     def announce(address: str) -> None:
         click.echo(f"For another browser: {address}")
 
-    serve(store, port, ready, announce)
+    serve(store, port, ready, announce, network=preview_network)
     return 0
 
 

@@ -1,0 +1,189 @@
+"""A classifier that is trained on this machine on what the store holds this moment. It is not the service's model."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astica_sync.core.gallery.image_state import STATES, ImageState
+from astica_sync.errors import AsticaSyncError
+from astica_sync.features.descriptor import Floats
+from astica_sync.features.extractor import Extractor, load_extractor
+from astica_sync.features.ridge_head import RidgeHead
+from astica_sync.local.db.features import FeatureCache
+from astica_sync.local.image.rasterizer import Rasterizer
+from astica_sync.page.gallery.image_columns import Columns
+from astica_sync.page.gallery.refresh_gallery import Gallery
+from astica_sync.training.feature_table import FeatureTable
+from astica_sync.training.label_check import ContradictedLabel, find_contradicted
+
+MOST_IMAGES = 20_000
+"""Of a larger store so many images are used, as many of each class as there are of the smallest, and more of the
+others where there is room."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewState:
+    """How far the preview is. ``trouble`` says why there is none, "" where there is one or will be."""
+
+    features: str = ""
+    side: int = 0
+    revision: int = 0
+    """The gallery that it was trained on; 0 before the first."""
+    done: int = 0
+    total: int = 0
+    images: int = 0
+    labels: tuple[str, ...] = ()
+    agreement: float = 0.0
+    """The share of images that the others predict right."""
+    seconds: float = 0.0
+    """How long the last training took."""
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """An image whose class the others contradict. ``image`` is its id."""
+
+    image: int
+    found: ContradictedLabel
+
+
+class LivePreview:
+    """Follows the gallery in a thread of its own, which is started by the first call of ``follow``."""
+
+    def __init__(self, cache: Path, read: Callable[[str], bytes | None], network: Path | None = None) -> None:
+        """``read`` returns the bytes with a content hash, from any thread. ``network`` as ``load_extractor``."""
+        self._cache, self._read, self._network = cache, read, network
+        self._changed = threading.Condition()
+        self._wanted: Gallery | None = None
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self._using = threading.Lock()
+        """Held by who uses or changes the classifier."""
+        self._head: RidgeHead | None = None
+        self._extractor: Extractor | None = None
+        self._contents: list[str] = []
+        """Those of the images of the last training, which are the same while labels alone change."""
+        self._known: NDArray[np.bool_] = np.zeros(0, np.bool_)
+        """Which of them could be decoded."""
+        self._suspects: list[Suspect] = []
+        self.state = PreviewState()
+
+    def follow(self, gallery: Gallery) -> None:
+        """Trains on this gallery, unless that is done or a newer one is followed."""
+        with self._changed:
+            if self._closed or (self._wanted is not None and self._wanted.revision >= gallery.revision):
+                return
+            self._wanted = gallery
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="preview", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Ends the thread, with the training that is under way."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+
+    def classify(self, pixels: bytes) -> list[tuple[str, float]] | None:
+        """The labels with their shares, the most likely first, for a square image of ``state.side`` pixels in red,
+        green and blue; None where there is no preview yet, or for another number of bytes."""
+        with self._using:
+            head, extractor = self._head, self._extractor
+            if head is None or extractor is None or len(pixels) != 3 * extractor.side**2:
+                return None
+            square = np.frombuffer(pixels, np.uint8).reshape(1, extractor.side, extractor.side, 3)
+            shares = head.classify(extractor.extract(square))[0]
+            return sorted(zip(head.labels, map(float, shares), strict=True), key=lambda one: -one[1])
+
+    def suspects(self) -> Sequence[Suspect]:
+        """The images to look at first: those whose class the others contradict most."""
+        return self._suspects
+
+    def _work(self) -> None:
+        with contextlib.closing(Rasterizer()) as rasterizer, contextlib.closing(FeatureCache(self._cache)) as cache:
+            done = 0
+            while (gallery := self._next(done)) is not None:
+                done = gallery.revision
+                try:
+                    self._train(gallery, rasterizer, cache)
+                except AsticaSyncError as error:
+                    self.state = replace(self.state, trouble=error.text_with_hint)
+
+    def _next(self, done: int) -> Gallery | None:
+        with self._changed:
+            while not self._closed and (self._wanted is None or self._wanted.revision <= done):
+                self._changed.wait()
+            return None if self._closed else self._wanted
+
+    def _train(self, gallery: Gallery, rasterizer: Rasterizer, cache: FeatureCache) -> None:
+        if self._extractor is None:
+            self._extractor = load_extractor(self._network)
+        extractor = self._extractor
+        columns = gallery.columns
+        rows = sorted(choose_rows(columns, MOST_IMAGES).tolist(), key=lambda row: (columns.content(row), row))
+        self.state = replace(
+            self.state, features=extractor.name, side=extractor.side, done=0, total=len(rows), trouble=""
+        )
+        contents = [columns.content(row) for row in rows]
+        features: Floats | None = None
+        if contents != self._contents:
+            table = FeatureTable(extractor, rasterizer, cache, self._read, self._note_progress)
+            made, self._known = table.rows(contents)
+            features, self._contents = made[self._known], contents
+        rows = [row for row, good in zip(rows, self._known, strict=True) if good]
+        labels = [columns.title(row) for row in rows]
+        if len(set(labels)) < 2:
+            with self._using:
+                self._head, self._contents, self._suspects = None, [], []
+            self.state = replace(self.state, revision=gallery.revision, trouble="two classes with images are needed")
+            return
+        # The features are made before the clock starts; a change of labels makes none.
+        started = time.perf_counter()
+        with self._using:
+            if features is not None:
+                self._head = RidgeHead(features, labels)
+            else:
+                # The same images, some of them perhaps in another class.
+                assert self._head is not None
+                self._head.set_labels(labels)
+            head, verdicts = self._head, self._head.verdicts()
+        found = find_contradicted(verdicts, labels)
+        self._suspects = [Suspect(int(columns.ids[rows[one.place]]), one) for one in found]
+        self.state = replace(
+            self.state,
+            revision=gallery.revision,
+            images=len(rows),
+            labels=head.labels,
+            agreement=verdicts.agreement,
+            seconds=time.perf_counter() - started,
+        )
+
+    def _note_progress(self, done: int) -> None:
+        self.state = replace(self.state, done=done)
+
+
+def choose_rows(columns: Columns, most: int) -> NDArray[np.intp]:
+    """The rows to train on: images in the store that are no problem. Where there are more than ``most``, each class has
+    the same share, unless it has fewer images; of a class they are spread evenly."""
+    good = np.nonzero(columns.state_of[: columns.files] != STATES.index(ImageState.PROBLEM))[0]
+    good = good[columns.contents[good].any(axis=1)]
+    if len(good) <= most:
+        return good
+    by_class = [good[columns.class_of[good] == number] for number in np.unique(columns.class_of[good])]
+    left, chosen = most, []
+    for place, rows in enumerate(sorted(by_class, key=len)):
+        share = min(len(rows), left // (len(by_class) - place))
+        if share:
+            chosen.append(rows[np.linspace(0, len(rows) - 1, share).astype(np.intp)])
+        left -= share
+    return np.concatenate(chosen)

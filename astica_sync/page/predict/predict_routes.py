@@ -1,0 +1,95 @@
+"""Answers about what a model would say: the preview of this machine, and the service."""
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from astica_sync.local.image.format import sniff
+from astica_sync.page.access.access_gate import TooLong
+from astica_sync.page.answers import answer_error, number_of
+from astica_sync.page.changes.upload_image import read_body
+from astica_sync.page.open_page import Page
+
+MOST_SHOWN = 5
+MOST_SUSPECTS = 2000
+
+
+async def get_preview(request: Request) -> Response:
+    """How far the preview is; the first call starts it."""
+    page: Page = request.app.state.page
+    page.preview.follow(await page.ready())
+    state = page.preview.state
+    return JSONResponse(
+        {
+            "name": "preview",
+            "note": "trained on this machine; not the service's model",
+            "features": state.features,
+            "side": state.side,
+            "revision": state.revision,
+            "ready": bool(state.labels) and not state.trouble,
+            "done": state.done,
+            "total": state.total,
+            "images": state.images,
+            "labels": list(state.labels),
+            "agreement": round(state.agreement, 4),
+            "seconds": round(state.seconds, 3),
+            "trouble": state.trouble or None,
+        }
+    )
+
+
+async def post_preview(request: Request) -> Response:
+    """What the preview says of one frame: a square of ``side`` pixels, three bytes each, as the body."""
+    page: Page = request.app.state.page
+    page.preview.follow(await page.ready())
+    most = 3 * page.preview.state.side**2
+    pixels = b""
+    async for piece in request.stream():
+        pixels += piece
+        if len(pixels) > most:
+            raise TooLong
+    found = await asyncio.to_thread(page.preview.classify, pixels)
+    if found is None:
+        return answer_error(
+            409, page.preview.state.trouble or "the preview is not ready, or the frame has another size", "Try again."
+        )
+    return JSONResponse(
+        {"labels": found[:MOST_SHOWN], "revision": page.preview.state.revision, "images": page.preview.state.images}
+    )
+
+
+async def get_suspects(request: Request) -> Response:
+    """The images whose class the preview contradicts, the most certain first."""
+    page: Page = request.app.state.page
+    page.preview.follow(await page.ready())
+    count = number_of(request, "count", 0, MOST_SUSPECTS, usual=200)
+    found = page.preview.suspects()
+    return JSONResponse(
+        {
+            "revision": page.preview.state.revision,
+            "total": len(found),
+            "images": [
+                {
+                    "id": f"{one.image:016x}",
+                    "class": one.found.label,
+                    "suggested": one.found.suggested,
+                    "certainty": round(one.found.certainty, 3),
+                }
+                for one in found[:count]
+            ],
+        }
+    )
+
+
+async def post_detect(request: Request) -> Response:
+    """What the service's version says of the PNG or JPEG in the body; ``version`` names another than the latest. Costs
+    one request, unless this image was asked before."""
+    page: Page = request.app.state.page
+    data = await read_body(request)
+    if sniff(data) is None:
+        return answer_error(422, "this is no PNG or JPEG", "Choose another file.")
+    result = await asyncio.wrap_future(page.detection.run(data, request.query_params.get("version")))
+    if result.error:
+        return answer_error(422, result.error, "Choose another image, or look at astica-sync versions.")
+    return JSONResponse({"label": result.label, "confidence": result.confidence, "cached": result.cached})
