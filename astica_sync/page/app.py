@@ -14,6 +14,7 @@ from astica_sync.page.access.access_gate import TooLong
 from astica_sync.page.answers import BadRequest, answer_error
 from astica_sync.page.changes import change_routes
 from astica_sync.page.gallery import gallery_routes
+from astica_sync.page.live import live_routes
 from astica_sync.page.open_page import Page
 from astica_sync.page.predict import predict_routes
 
@@ -30,6 +31,10 @@ def make_app(page: Page) -> Starlette:
             Route("/api/gallery/rows", gallery_routes.get_rows),
             Route("/api/refresh", gallery_routes.post_refresh, methods=["POST"]),
             Route("/api/images/{image}", gallery_routes.get_image),
+            Route("/api/events", live_routes.get_events),
+            Route("/api/push", live_routes.post_push, methods=["POST"]),
+            Route("/api/observe", live_routes.post_observe, methods=["POST"]),
+            Route("/api/train", live_routes.post_train, methods=["POST"]),
             Route("/api/changes", change_routes.post_change, methods=["POST"]),
             Route("/api/undo", change_routes.post_undo, methods=["POST"]),
             Route("/api/redo", change_routes.post_redo, methods=["POST"]),

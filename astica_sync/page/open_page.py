@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ import xxhash
 from astica_sync.clock import SystemClock
 from astica_sync.core.gallery.change_history import Line
 from astica_sync.core.gallery.image_state import LABELS, STATES
+from astica_sync.core.model import CONTENT_LENGTH, is_uid
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.filesystem import FileSystem
@@ -21,18 +22,28 @@ from astica_sync.local.image.decoder import Decoder
 from astica_sync.local.image.format import MAX_BYTES
 from astica_sync.local.image.thumbnailer import Thumbnailer
 from astica_sync.local.layout import Layout
+from astica_sync.open_session import budget_use, open_session
 from astica_sync.page.changes.change_maker import ChangeMaker
 from astica_sync.page.changes.change_thread import ChangeThread
 from astica_sync.page.gallery.gallery_view import GalleryFilter, View, make_view
+from astica_sync.page.gallery.image_columns import image_id
 from astica_sync.page.gallery.refresh_gallery import Gallery
+from astica_sync.page.live.event_hub import EventHub
+from astica_sync.page.live.push_runner import PushRunner
+from astica_sync.page.live.store_events import StoreEvents
+from astica_sync.page.live.training_runner import TrainingRunner
 from astica_sync.page.predict.live_preview import LivePreview
 from astica_sync.page.predict.service_detection import ServiceDetection
 from astica_sync.page.store_keeper import OpenedStore, StoreKeeper
 from astica_sync.page.thumbnails.thumbnail_cache import ThumbnailCache
 from astica_sync.page.thumbnails.thumbnail_queue import NotShown, ThumbnailQueue
+from astica_sync.sync.plan.observe import observe
+from astica_sync.sync.progress import ProgressListener
+from astica_sync.sync.watch.change_queue import ChangeBatch
 
 T = TypeVar("T")
 MOST_VIEWS = 12
+_LOOK_SECONDS = 2.0
 FOLDER = "page"
 """The page's own files, in the hidden folder of the store."""
 
@@ -76,9 +87,17 @@ class Page:
         self.line = Line()
         self._refreshed = asyncio.Event()
         self._changed: set[str] = set()
-        self._whole = False
+        self._whole = self._looks = False
         self._refreshing: asyncio.Task[None] | None = None
-        self.on_refresh: Callable[[], None] = lambda: None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._budget: dict[str, Any] | None = None
+        self._loop = asyncio.get_running_loop()
+        self.hub = EventHub()
+        self.push = PushRunner(layout.root, self._push_changed, self._push_ended)
+        self.training = TrainingRunner(
+            layout.root, lambda: self.hub.publish_soon("training", self.training.data), self._push_ended
+        )
+        self._events = StoreEvents(layout, clock, self._files_changed)
 
     async def run_job(self, job: Callable[[OpenedStore], T]) -> T:
         """Runs a job in the store's thread."""
@@ -93,6 +112,7 @@ class Page:
     def note_changed(self, folders: Collection[str], *, whole: bool = False) -> "asyncio.Task[None]":
         """Looks at these folders again, soon; the task ends once the gallery shows them as they are now. Changes that
         come while it is made are in the next one."""
+        self._looks = True
         self._changed |= set(folders)
         self._whole = self._whole or whole or "" in self._changed
         before = self._refreshing
@@ -100,10 +120,10 @@ class Page:
         async def refresh() -> None:
             if before is not None:
                 await asyncio.wait([before])
-            if not (self._changed or self._whole):
+            if not self._looks:
                 return
             below = None if self._whole else frozenset(self._changed)
-            self._changed, self._whole = set(), False
+            self._changed, self._whole, self._looks = set(), False, False
             await self.refresh(below)
 
         self._refreshing = asyncio.ensure_future(refresh())
@@ -134,7 +154,76 @@ class Page:
         except OSError as error:
             self.trouble = AsticaSyncError(f"the store cannot be read: {error.strerror or error}", "Check its disk.")
         self._refreshed.set()
-        self.on_refresh()
+        self.hub.publish("store", self.store_data)
+
+    def start(self) -> None:
+        """Begins to look at the store, and at what others do to it."""
+        self._tasks = [
+            asyncio.ensure_future(self._events.run()),
+            asyncio.ensure_future(self._look_now_and_then()),
+        ]
+        self.note_changed((), whole=True)
+
+    def _files_changed(self, batch: ChangeBatch) -> None:
+        self.note_changed(batch.folders, whole=bool(batch.rescan))
+
+    def _push_changed(self) -> None:
+        self.hub.publish_soon("push", self.push_data)
+
+    def _push_ended(self) -> None:
+        """A push or a training has ended, in its thread."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self.note_changed, ())
+
+    async def _look_now_and_then(self) -> None:
+        """Notices what other commands wrote into the journal, and shows the budget while it is used."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            if not self.hub.has_readers:
+                continue
+            with contextlib.suppress(AsticaSyncError, OSError):
+                used, limit = await asyncio.to_thread(budget_use, self.layout)
+                if self._budget != {"used": used, "limit": limit}:
+                    self._budget = {"used": used, "limit": limit}
+                    self.hub.publish("push", self.push_data)
+            if self._refreshing is None or self._refreshing.done():
+                # A push of another process, or the end of a wait.
+                await self.note_changed(())
+
+    def push_data(self) -> dict[str, Any] | None:
+        """The push that runs, or the last one."""
+        return self.push.data(self._shown, self._budget)
+
+    def _shown(self, samples: Sequence[tuple[str, str]]) -> list[list[str]]:
+        """The images of some samples, each a uid and a path: id, content hash, name and class."""
+        gallery = self.gallery
+        if gallery is None:
+            return []
+        columns, shown = gallery.columns, []
+        for uid, path in samples:
+            rows: Iterable[int] = columns.with_content(uid[:CONTENT_LENGTH]) if is_uid(uid) else ()
+            place = image_id(os.fsencode(path))
+            found = next(
+                (row for row in rows if columns.title(row) == path.partition("/")[0]), columns.find(f"{place:016x}")
+            )
+            if found is not None:
+                image, name = f"{int(columns.ids[found]):016x}", text(columns.name(found))
+                shown.append([image, columns.content(found), name, columns.title(found)])
+        return shown
+
+    async def observe(self) -> None:
+        """Asks the service for one view of the model.
+
+        Raises:
+            AsticaSyncError: there is no observation.
+        """
+
+        def ask() -> None:
+            with open_session(self.layout.root, ProgressListener(), clock=SystemClock()) as opened:
+                observe(opened.session.local, opened.session.remote, ProgressListener())
+
+        await asyncio.to_thread(ask)
+        await self.note_changed(())
 
     async def ready(self) -> Gallery:
         """The gallery, once there is one.
@@ -223,12 +312,19 @@ class Page:
                 "seconds": round(price.seconds, 1),
                 "guard": price.guard or None,
             }
+        data["push"] = self.push_data()
+        data["training"] = self.training.data()
         data["undo"] = {"undo": self.line.undo, "redo": self.line.redo}
         data["unknown"] = gallery.why_no_status or None
         return data
 
     async def close(self) -> None:
         """Closes the store and ends the processes."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self.push.close)
+        await asyncio.to_thread(self.training.close)
         if self._refreshing is not None:
             await asyncio.wait([self._refreshing])
         with contextlib.suppress(AsticaSyncError, OSError):

@@ -93,12 +93,11 @@ def serve(
         key = session_secret(secrets, layout.root, 0)
 
         @contextlib.asynccontextmanager
-        async def opened() -> AsyncIterator[ASGIApp]:
+        async def opened() -> AsyncIterator[tuple[ASGIApp, Callable[[], None]]]:
             page = Page(layout, facts, SystemClock(), key, os.urandom(4).hex(), network)
             try:
-                refreshing = asyncio.ensure_future(page.refresh())
-                yield AccessGate(make_app(page), number, entrance)
-                await refreshing
+                page.start()
+                yield AccessGate(make_app(page), number, entrance), page.hub.close
             finally:
                 await page.close()
 
@@ -110,12 +109,12 @@ def _address(port: int, token: str) -> str:
 
 
 async def _serve(
-    opened: Callable[[], contextlib.AbstractAsyncContextManager[ASGIApp]],
+    opened: Callable[[], contextlib.AbstractAsyncContextManager[tuple[ASGIApp, Callable[[], None]]]],
     listener: socket.socket,
     ready: Callable[[], None],
     stop: Stop,
 ) -> None:
-    async with opened() as app:
+    async with opened() as (app, end_streams):
         config = uvicorn.Config(
             app,
             http="h11",
@@ -130,20 +129,25 @@ async def _serve(
             timeout_keep_alive=75,
             timeout_graceful_shutdown=_GRACE,
         )
-        stop.server = _AnnouncingServer(config, ready)
+        stop.server = _AnnouncingServer(config, ready, end_streams)
         await stop.server.serve([listener])
 
 
 class _AnnouncingServer(uvicorn.Server):
     """Tells when it answers. A signal ends it in order and is not raised again; a second one does not wait."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], end_streams: Callable[[], None]) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ready, self._end_streams = ready, end_streams
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # A stream without end would be waited for.
+        self._end_streams()
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         del sig, frame

@@ -76,6 +76,7 @@ def running_page(store: Path, port: int = 0) -> Iterator[PageClient]:
         finally:
             ready.set()
 
+    clients = contextlib.ExitStack()
     thread = threading.Thread(target=run)
     thread.start()
     try:
@@ -83,11 +84,14 @@ def running_page(store: Path, port: int = 0) -> Iterator[PageClient]:
         if failed:
             raise failed[0]
         client = PageClient(addresses[0], announced)
-        with contextlib.closing(client.raw), contextlib.closing(client.http):
-            yield client
+        # A stream that is read ends with the page, not before.
+        clients.callback(client.raw.close)
+        clients.callback(client.http.close)
+        yield client
     finally:
         stop.set()
         thread.join(60)
+        clients.close()
     assert not thread.is_alive()
     if failed:
         raise failed[0]

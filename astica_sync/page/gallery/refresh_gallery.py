@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from astica_sync.core.gallery.image_state import SENT_LATER, STATES, ImageState, ImageStates, Shown, find_states
-from astica_sync.core.model import Observation
+from astica_sync.core.model import Observation, Unreadable
 from astica_sync.errors import AsticaSyncError, StoreError
 from astica_sync.local.identity import check_root
 from astica_sync.local.scan.scanner import Scan, ScanOptions, scan_store
@@ -46,6 +46,11 @@ class Gallery:
     summary: dict[str, Any]
     why_no_status: str = ""
 
+    @property
+    def next_end(self) -> float | None:
+        """When the first wait ends, in seconds since the epoch."""
+        return min((one.until for one in self.states.by_uid.values() if one.until is not None), default=None)
+
     def shown(self, row: int) -> Shown:
         """What is to be said of a row."""
         noted = self.columns.notes.get(row)
@@ -62,16 +67,22 @@ class GalleryRefresher:
     def __init__(self, session: Session, index: IndexReader) -> None:
         self._session, self._index = session, index
         self._revision = 0
+        self._last: tuple[object, Gallery] | None = None
+        self._scanned: Scan | None = None
 
     def refresh(self, below: Collection[str] | None = None) -> Gallery:
-        """Looks at the store, or only at the folders ``below`` in it.
+        """Looks at the store, or only at the folders ``below`` in it. Where nothing has changed, the last gallery is
+        the new one.
 
         Raises:
             StoreError: the store is gone, or cannot be scanned.
         """
         # A scan finds everything unknown in a store that is gone or another one, which is no error of its own.
         check_root(self._session.local.layout, self._session.local.fs)
-        scan = self._scan(below)
+        scan = self._whole_view(self._scan(below), whole=below is None)
+        seen = self._seen()
+        if self._last is not None and self._last[0] == seen:
+            return self._last[1]
         status, why = None, ""
         try:
             observation = last_observation(self._session.local, self._session.remote.model_id)
@@ -87,7 +98,32 @@ class GalleryRefresher:
             marked=self._session.local.journal.pages,
             extra_titles=scan.classes if below is None else (),
         )
-        return Gallery(self._revision, columns, states, status, self._price(status), summarize(columns), why)
+        gallery = Gallery(self._revision, columns, states, status, self._price(status), summarize(columns), why)
+        # The plan may have written into the index what it found.
+        self._last = self._seen(), gallery
+        return gallery
+
+    def _whole_view(self, scan: Scan, *, whole: bool) -> Scan:
+        """A scan of some folders says nothing of the others: what was unknown there still is."""
+        if whole or self._scanned is None:
+            self._scanned = scan
+        last = self._scanned
+        unknown = Unreadable(
+            last.unknown.everything or scan.unknown.everything, last.unknown.classes | scan.unknown.classes
+        )
+        return replace(scan, unknown=unknown, classes=last.classes | scan.classes)
+
+    def _seen(self) -> object:
+        """What a gallery depends on; the same as long as nothing has changed."""
+        local, now = self._session.local, self._session.runtime.clock.now()
+        try:
+            viewed = local.layout.last_view.stat().st_mtime_ns
+        except OSError:
+            viewed = 0
+        last = None if self._last is None else self._last[1]
+        ended = last is not None and last.next_end is not None and last.next_end < now
+        unsure = object() if local.index.is_private or ended else None
+        return self._index.version, local.journal.marks_name(), local.journal.foreign_writes(), viewed, unsure
 
     def _scan(self, below: Collection[str] | None) -> Scan:
         session = self._session
