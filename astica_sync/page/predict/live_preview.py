@@ -48,9 +48,10 @@ class PreviewState:
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """An image whose class the others contradict. ``image`` is its id."""
+    """An image whose class the others contradict. ``image`` is its id, ``content`` its content hash."""
 
     image: int
+    content: str
     found: ContradictedLabel
 
 
@@ -158,7 +159,9 @@ class LivePreview:
                 self._head.set_labels(labels)
             head, verdicts = self._head, self._head.verdicts()
         found = find_contradicted(verdicts, labels)
-        self._suspects = [Suspect(int(columns.ids[rows[one.place]]), one) for one in found]
+        self._suspects = [
+            Suspect(int(columns.ids[rows[one.place]]), columns.content(rows[one.place]), one) for one in found
+        ]
         self.state = replace(
             self.state,
             revision=gallery.revision,

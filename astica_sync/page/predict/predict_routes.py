@@ -72,6 +72,7 @@ async def get_suspects(request: Request) -> Response:
             "images": [
                 {
                     "id": f"{one.image:016x}",
+                    "content_hash": one.content,
                     "class": one.found.label,
                     "suggested": one.found.suggested,
                     "certainty": round(one.found.certainty, 3),

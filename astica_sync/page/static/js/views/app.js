@@ -5,6 +5,7 @@ import { filesOf, hasFiles, upload } from "../changes/uploads.js";
 import { ClassDialog, CreateClass } from "../changes/dialogs.js";
 import { Palette } from "../changes/palette.js";
 import { Gallery } from "../gallery/gallery_view.js";
+import { PredictPanel } from "../predict/predict_panel.js";
 import { html } from "../ui.js";
 import { CheatSheet } from "./cheat_sheet.js";
 import { ImageView } from "./image_view.js";
@@ -47,6 +48,7 @@ export function App() {
         <${SelectionBar} />
       </main>
       ${panel.value === "push" ? html`<${PushPanel} />` : null}
+      ${panel.value === "predict" ? html`<${PredictPanel} />` : null}
     </div>
     <${Notices} />
     ${openImage.value ? html`<${ImageView} key="image" />` : null}
