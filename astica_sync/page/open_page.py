@@ -90,6 +90,7 @@ class Page:
         self._whole = self._looks = False
         self._refreshing: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._keeping: asyncio.Task[None] | None = None
         self._budget: dict[str, Any] | None = None
         self._loop = asyncio.get_running_loop()
         self.hub = EventHub()
@@ -137,10 +138,16 @@ class Page:
             return False
         return (status.st_size, status.st_mtime_ns) == (gallery.columns.sizes[row], gallery.columns.mtimes[row])
 
+    def keep_removed(self) -> None:
+        """Begins to put what was removed into the backup."""
+        if self._keeping is None or self._keeping.done():
+            self._keeping = asyncio.ensure_future(self.put_into_backup())
+
     async def put_into_backup(self) -> None:
         """Puts what was removed into the backup, unless another process writes to it."""
-        while await asyncio.wrap_future(self.changes.run(lambda maker: maker.put_into_backup())):
-            pass
+        with contextlib.suppress(AsticaSyncError, OSError):
+            while await asyncio.wrap_future(self.changes.run(lambda maker: maker.put_into_backup())):
+                pass
 
     async def refresh(self, below: Collection[str] | None = None) -> None:
         """Makes the gallery of the store as it is now. Where the store cannot be looked at, the last one stays."""
@@ -163,6 +170,7 @@ class Page:
             asyncio.ensure_future(self._look_now_and_then()),
         ]
         self.note_changed((), whole=True)
+        self.keep_removed()
 
     def _files_changed(self, batch: ChangeBatch) -> None:
         self.note_changed(batch.folders, whole=bool(batch.rescan))
@@ -174,6 +182,8 @@ class Page:
         """A push or a training has ended, in its thread."""
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self.note_changed, ())
+            # The lock is free again.
+            self._loop.call_soon_threadsafe(self.keep_removed)
 
     async def _look_now_and_then(self) -> None:
         """Notices what other commands wrote into the journal, and shows the budget while it is used."""
@@ -327,8 +337,9 @@ class Page:
         await asyncio.to_thread(self.training.close)
         if self._refreshing is not None:
             await asyncio.wait([self._refreshing])
-        with contextlib.suppress(AsticaSyncError, OSError):
-            await self.put_into_backup()
+        if self._keeping is not None:
+            await asyncio.wait([self._keeping])
+        await self.put_into_backup()
         await asyncio.to_thread(self.changes.close)
         await asyncio.to_thread(self.thumbnails.close)
         await asyncio.to_thread(self.decoder.close)

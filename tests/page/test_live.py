@@ -87,7 +87,7 @@ def test_a_push_from_the_page_is_the_command_s(
     assert (push["state"], push["error"], push["done"], push["result"]["in_sync"]) == ("done", None, 8, True)
     assert on_service(sandbox, sandbox.models()[0][0]) == in_store(photo_store)
     reader.wait("store", lambda store: store["totals"]["by_state"] == {"on-service": 8})
-    assert push["budget"]["limit"] == 90
+    assert reader.wait("push", lambda push: push and push["budget"])["budget"]["limit"] == 90
 
 
 def test_the_guard_asks_with_the_images_and_holds_no_lock(

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from astica_sync.core.gallery.change_history import Outcome
+from astica_sync.core.gallery.change_history import Outcome, StepKind
 from astica_sync.page.answers import BadRequest, answer_error, read_object
 from astica_sync.page.changes.change_maker import CHANGED, ChangeMaker, count_files, folders_of
 from astica_sync.page.changes.plan_change import KINDS, MOST_TITLE, PlannedChange, Wanted, plan_change, read_items
@@ -109,6 +109,8 @@ async def _answer(
     if refreshed is not None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(refreshed), _SHOWN_WITHIN)
+    if any(step.kind is StepKind.REMOVE for step in outcome.done):
+        page.keep_removed()
     data = page.store_data()
     return JSONResponse(
         {

@@ -9,7 +9,7 @@ from astica_sync.page.answers import BadRequest
 from astica_sync.page.changes.change_maker import CHANGED, ChangeMaker
 from astica_sync.page.gallery.image_columns import Columns
 
-KINDS = ("move", "delete", "create_class", "rename_class", "merge_classes")
+KINDS = ("move", "delete", "restore", "create_class", "rename_class", "merge_classes")
 MOST_TITLE = 10_000
 
 
@@ -64,6 +64,12 @@ def plan_change(columns: Columns, maker: ChangeMaker, wanted: Wanted) -> Planned
             for row in _chosen(planned, columns, wanted):
                 path = _note(planned, columns, row)
                 planned.steps.append(Step(StepKind.REMOVE, path, "", columns.content(row)))
+        case "restore":
+            for row in _chosen(planned, columns, wanted, with_file=False):
+                title, content = columns.title(row), columns.content(row)
+                path = f"{maker.place_for(title)}/{columns.name(row)}"
+                planned.ids[path] = f"{int(columns.ids[row]):016x}"
+                planned.steps.append(Step(StepKind.ADD, "", path, content))
         case "create_class":
             if maker.places_of(wanted.to):
                 raise BadRequest(f"there is a class {wanted.to[:100]!r} already")
@@ -75,29 +81,30 @@ def plan_change(columns: Columns, maker: ChangeMaker, wanted: Wanted) -> Planned
     return planned
 
 
-def _chosen(planned: PlannedChange, columns: Columns, wanted: Wanted) -> Iterable[int]:
-    """The rows that have a file and are what the page saw; the others are skipped."""
+def _chosen(planned: PlannedChange, columns: Columns, wanted: Wanted, *, with_file: bool = True) -> Iterable[int]:
+    """The rows that are what the page saw, and have a file, or have none; the others are skipped."""
     if wanted.rows is not None:
         for row in wanted.rows:
-            if row < columns.files:
+            if (row < columns.files) is with_file:
                 yield row
             else:
-                _skip_without_file(planned, columns, row)
+                _skip(planned, columns, row, with_file=with_file)
         return
     for image, content in wanted.items:
         found = columns.find(image)
         if found is None:
             planned.skipped.append((image, "", "it is not there any more"))
-        elif found >= columns.files:
-            _skip_without_file(planned, columns, found)
+        elif (found < columns.files) is not with_file:
+            _skip(planned, columns, found, with_file=with_file)
         elif columns.content(found) != content:
             planned.skipped.append((image, columns.name(found), CHANGED))
         else:
             yield found
 
 
-def _skip_without_file(planned: PlannedChange, columns: Columns, row: int) -> None:
-    planned.skipped.append((f"{int(columns.ids[row]):016x}", columns.name(row), "it has no file in the store"))
+def _skip(planned: PlannedChange, columns: Columns, row: int, *, with_file: bool) -> None:
+    reason = "it has no file in the store" if with_file else "its file is in the store"
+    planned.skipped.append((f"{int(columns.ids[row]):016x}", columns.name(row), reason))
 
 
 def _plan_moves(planned: PlannedChange, columns: Columns, rows: Iterable[int], place: str) -> None:

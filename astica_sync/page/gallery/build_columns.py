@@ -16,7 +16,7 @@ from astica_sync.core.gallery.image_state import (
     WithoutFile,
 )
 from astica_sync.core.model import CONTENT_LENGTH, is_uid, make_scope
-from astica_sync.page.gallery.image_columns import CONTENT_BYTES, NO_CONTENT, Columns, image_id
+from astica_sync.page.gallery.image_columns import CONTENT_BYTES, NO_CONTENT, Columns, image_id, sample_key
 from astica_sync.page.gallery.index_reader import FolderFiles, IndexReader
 
 NO_CLASS = ""
@@ -74,7 +74,7 @@ def build_columns(
     *,
     marked: Callable[[], Iterable[tuple[Sequence[str], Sequence[str]]]] = lambda: (),
     extra_titles: Iterable[str] = (),
-    without_file: Iterable[WithoutFile] = (),
+    backup_only: Callable[[NDArray[np.uint64]], Iterable[WithoutFile]] = lambda _: (),
 ) -> Columns:
     """The columns of the store as the index has it.
 
@@ -82,58 +82,67 @@ def build_columns(
         states: what the plan says of single samples.
         marked: the uids of the journal's marks in pages, read only where the plan leaves some uploads for later.
         extra_titles: classes that have no file.
-        without_file: further samples that have no file, such as those that only the backup has.
+        backup_only: gives the samples that only the backup has, for the keys of those in the store.
     """
     folders = sorted(index.folders().values(), key=lambda folder: (folder.class_title or NO_CLASS, folder.path))
-    missing = [*states.without_file, *without_file]
-    titles = {folder.class_title for folder in folders if folder.class_title is not None}
-    if any(folder.class_title is None and any(index.files_in(folder.folder_id)) for folder in folders):
-        titles.add(NO_CLASS)
-    ordered = tuple(sorted(titles.union(extra_titles, (one.class_title for one in missing))))
-    numbers = {title: number for number, title in enumerate(ordered)}
-    draft, places = _Draft(), dict[bytes, int]()
+    draft, places, titles = _Draft(), dict[bytes, int](), dict[str, int]()
     for folder in folders:
         first, _, below = folder.path.partition(b"/")
         place = places.setdefault(first, len(places))
+        if folder.class_title is not None:
+            titles.setdefault(folder.class_title, len(titles))
         for files in index.files_in(folder.folder_id):
-            number = numbers[folder.class_title or NO_CLASS]
+            number = titles.setdefault(folder.class_title or NO_CLASS, len(titles))
             draft.add_folder(number, place, first + b"/", below + b"/" if below else b"", files)
-    return _finish(draft, ordered, tuple(places), states, missing, model_id, marked)
+    keys = _sample_keys(draft, list(titles), model_id)
+    named = {(one.uid, one.class_title) for one in states.without_file}
+    missing = [*states.without_file]
+    missing += [one for one in backup_only(keys) if (one.uid, one.class_title) not in named]
+    for title in (*extra_titles, *(one.class_title for one in missing)):
+        titles.setdefault(title, len(titles))
+    columns = _finish(draft, titles, tuple(places), states, missing)
+    _set_states(columns, states, draft.problem_rows, model_id)
+    if states.has_later:
+        _set_later(columns, states, keys, marked())
+    return columns
+
+
+def _sample_keys(draft: _Draft, titles: list[str], model_id: int) -> NDArray[np.uint64]:
+    """The key of each file's sample, see ``sample_key``."""
+    scopes = np.array([sample_key(NO_CONTENT, make_scope(model_id, title)) for title in titles], np.uint64)
+    contents = np.frombuffer(b"".join(draft.contents), np.uint8).reshape(-1, CONTENT_BYTES)
+    return _keys(contents) ^ scopes[np.frombuffer(draft.class_of, np.uint32)] if len(contents) else _keys(contents)
 
 
 def _finish(
     draft: _Draft,
-    titles: tuple[str, ...],
+    titles: dict[str, int],
     places: tuple[bytes, ...],
     states: ImageStates,
     missing: Sequence[WithoutFile],
-    model_id: int,
-    marked: Callable[[], Iterable[tuple[Sequence[str], Sequence[str]]]],
 ) -> Columns:
-    """The columns with their states. Seven parameters: what ``build_columns`` has gathered."""
+    """The columns of all files, with their usual state, and of what has no file."""
     files = len(draft.ids)
-    numbers = {title: number for number, title in enumerate(titles)}
     notes: dict[int, Shown] = {}
     sample_ids: dict[int, int] = {}
     for one in missing:
         name = os.fsencode(one.path.partition("/")[2] or one.path)
         place = f"\0{one.shown.state}/{one.class_title}/{one.uid}/{one.sample_id}".encode("utf-8", "surrogateescape")
         content = one.uid[:CONTENT_LENGTH] if is_uid(one.uid) else ""
-        row = draft.add_row(numbers[one.class_title], place, name or f"#{one.sample_id}".encode(), content)
-        notes[row], sample_ids[row] = one.shown, one.sample_id
+        row = draft.add_row(titles[one.class_title], place, name or f"#{one.sample_id}".encode(), content)
+        notes[row] = one.shown
+        if one.sample_id:
+            sample_ids[row] = one.sample_id
     columns = _assemble(draft, titles, places, files, notes, sample_ids)
     columns.state_of[:files] = _POSITION[states.usual.state]
-    _set_states(columns, states, draft.problem_rows, model_id)
-    if states.has_later:
-        _set_later(columns, states, model_id, marked())
-    for row in range(files, len(columns)):
-        columns.state_of[row] = _POSITION[notes[row].state]
+    for row, shown in notes.items():
+        columns.state_of[row] = _POSITION[shown.state]
     return columns
 
 
 def _assemble(
     draft: _Draft,
-    titles: tuple[str, ...],
+    titles: dict[str, int],
     places: tuple[bytes, ...],
     files: int,
     notes: dict[int, Shown],
@@ -144,12 +153,16 @@ def _assemble(
     contents = np.frombuffer(b"".join(draft.contents), np.uint8).reshape(-1, CONTENT_BYTES)
     ids = np.frombuffer(draft.ids, np.uint64)
     keys = _keys(contents)
+    ordered = sorted(titles)
+    # Classes got their numbers as they were met.
+    numbers = np.zeros(len(titles), np.uint32)
+    numbers[[titles[title] for title in ordered]] = np.arange(len(titles), dtype=np.uint32)
     order_of_contents = np.argsort(keys, kind="stable").astype(np.int32)
     return Columns(
-        titles=titles,
+        titles=tuple(ordered),
         places=places,
         ids=ids,
-        class_of=np.frombuffer(draft.class_of, np.uint32),
+        class_of=numbers[np.frombuffer(draft.class_of, np.uint32)],
         place_of=np.frombuffer(draft.place_of, np.uint32),
         state_of=np.zeros(len(ids), np.uint8),
         names=b"".join(draft.names),
@@ -191,23 +204,18 @@ def _set_states(columns: Columns, states: ImageStates, problem_rows: dict[int, s
 
 
 def _set_later(
-    columns: Columns, states: ImageStates, model_id: int, pages: Iterable[tuple[Sequence[str], Sequence[str]]]
+    columns: Columns,
+    states: ImageStates,
+    keys: NDArray[np.uint64],
+    pages: Iterable[tuple[Sequence[str], Sequence[str]]],
 ) -> None:
     """Tells new samples, which the plan leaves for later, from those in place: these have a mark."""
     marked = array("Q")
     for uids, _ in pages:
-        marked.extend([_mark_key(int(uid[:16], 16), uid[CONTENT_LENGTH + 1 :]) for uid in uids])
-    known = np.sort(np.frombuffer(marked, np.uint64)) if marked else np.zeros(0, np.uint64)
-    scopes = np.array([_mark_key(0, make_scope(model_id, title)) for title in columns.titles], np.uint64)
-    keys = _keys(columns.contents[: columns.files]) ^ scopes[columns.class_of[: columns.files]]
+        marked.extend([sample_key(uid, uid[CONTENT_LENGTH + 1 :]) for uid in uids])
+    known = np.frombuffer(marked, np.uint64) if marked else np.zeros(0, np.uint64)
     usual = columns.state_of[: columns.files] == _POSITION[states.usual.state]
     new = usual & ~np.isin(keys, known)
-    if columns.notes:
-        noted = np.fromiter((row for row in columns.notes if row < columns.files), np.int64)
-        new[noted] = False
+    noted = [row for row in columns.notes if row < columns.files]
+    new[noted] = False
     columns.state_of[: columns.files][new] = _POSITION[ImageState.NEW]
-
-
-def _mark_key(content: int, scope: str) -> int:
-    number = int(scope, 16)
-    return content ^ (number << 32 | number)

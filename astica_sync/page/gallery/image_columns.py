@@ -23,6 +23,12 @@ def image_id(place: bytes) -> int:
     return xxhash.xxh3_64_intdigest(place)
 
 
+def sample_key(content: str, scope: str) -> int:
+    """A number of 64 bits for a sample; two samples of one store do not share it by chance."""
+    number = int(scope, 16)
+    return int(content[:16], 16) ^ (number << 32 | number)
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """One entry for each image.

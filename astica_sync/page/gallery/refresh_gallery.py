@@ -6,12 +6,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from astica_sync.core.gallery.image_state import SENT_LATER, STATES, ImageState, ImageStates, Shown, find_states
+from astica_sync.core.gallery.image_state import (
+    SENT_LATER,
+    STATES,
+    ImageState,
+    ImageStates,
+    Shown,
+    WithoutFile,
+    find_states,
+)
 from astica_sync.core.model import Observation, Unreadable
 from astica_sync.errors import AsticaSyncError, StoreError
 from astica_sync.local.identity import check_root
 from astica_sync.local.scan.scanner import Scan, ScanOptions, scan_store
+from astica_sync.page.gallery.backup_only import BackupOnly
 from astica_sync.page.gallery.build_columns import build_columns
 from astica_sync.page.gallery.image_columns import Columns
 from astica_sync.page.gallery.index_reader import IndexReader
@@ -67,6 +77,7 @@ class GalleryRefresher:
     def __init__(self, session: Session, index: IndexReader) -> None:
         self._session, self._index = session, index
         self._revision = 0
+        self._backup_only = BackupOnly(session.local.backup, session.remote.model_id)
         self._last: tuple[object, Gallery] | None = None
         self._scanned: Scan | None = None
 
@@ -96,12 +107,20 @@ class GalleryRefresher:
             states,
             self._session.remote.model_id,
             marked=self._session.local.journal.pages,
-            extra_titles=scan.classes if below is None else (),
+            extra_titles=scan.classes,
+            backup_only=self._find_backup_only,
         )
         gallery = Gallery(self._revision, columns, states, status, self._price(status), summarize(columns), why)
         # The plan may have written into the index what it found.
         self._last = self._seen(), gallery
         return gallery
+
+    def _find_backup_only(self, in_store: NDArray[np.uint64]) -> list[WithoutFile]:
+        try:
+            return list(self._backup_only.find(in_store))
+        except StoreError:
+            # A damaged catalog is what backup verify is for.
+            return []
 
     def _whole_view(self, scan: Scan, *, whole: bool) -> Scan:
         """A scan of some folders says nothing of the others: what was unknown there still is."""
@@ -123,7 +142,8 @@ class GalleryRefresher:
         last = None if self._last is None else self._last[1]
         ended = last is not None and last.next_end is not None and last.next_end < now
         unsure = object() if local.index.is_private or ended else None
-        return self._index.version, local.journal.marks_name(), local.journal.foreign_writes(), viewed, unsure
+        marks = local.journal.marks_name(), local.journal.foreign_writes()
+        return self._index.version, marks, viewed, self._backup_only.seen(), unsure
 
     def _scan(self, below: Collection[str] | None) -> Scan:
         session = self._session
