@@ -1,7 +1,7 @@
 // What all components use: the template tag, hooks, icons, and a modal dialog.
 import { h } from "/static/vendor/preact.js";
 import htm from "/static/vendor/htm.js";
-import { useEffect, useRef } from "/static/vendor/preact-hooks.js";
+import { useLayoutEffect, useRef } from "/static/vendor/preact-hooks.js";
 
 export const html = htm.bind(h);
 
@@ -14,7 +14,8 @@ export function Icon({ name, label }) {
 /** A modal dialog: the browser keeps the focus inside, and gives it back when it closes. */
 export function Modal({ label, className = "", onClose, children }) {
   const ref = useRef(null);
-  useEffect(() => {
+  // Before the next key, not after the next frame: who types on is not to lose letters.
+  useLayoutEffect(() => {
     const dialog = ref.current;
     dialog.showModal();
     dialog.querySelector("[data-first]")?.focus();

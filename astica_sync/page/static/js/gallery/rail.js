@@ -18,13 +18,15 @@ export function Rail() {
     return () => observer.disconnect();
   }, []);
   useEffect(() => {
-    if (!shownGrid) return;
-    const thumb = ref.current.querySelector(".rail-thumb");
+    if (!shownGrid) return undefined;
+    const rail = ref.current;
+    const thumb = rail.querySelector(".rail-thumb");
     shownGrid.onScroll = () => {
       const most = Math.max(shownGrid.full - shownGrid.height, 1);
-      thumb.style.transform = `translateY(${(shownGrid.top / most) * Math.max(ref.current.clientHeight - 4, 0)}px)`;
+      thumb.style.transform = `translateY(${(shownGrid.top / most) * Math.max(rail.clientHeight - 4, 0)}px)`;
     };
     shownGrid.onScroll();
+    return () => (shownGrid.onScroll = () => {});
   }, [shownGrid, height]);
   const jump = (event) => {
     const bounds = ref.current.getBoundingClientRect();
