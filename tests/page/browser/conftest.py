@@ -44,7 +44,7 @@ class Watched:
     """What the browser complained about; ``allowed`` are parts of messages that a test expects."""
 
     complaints: list[str] = field(default_factory=list)
-    allowed: list[str] = field(default_factory=lambda: ["/api/events"])
+    allowed: list[str] = field(default_factory=list)
 
     def left(self) -> list[str]:
         return [one for one in self.complaints if not any(part in one for part in self.allowed)]
@@ -96,7 +96,9 @@ def enter(chromium: Browser, served: PageClient, watched: Watched) -> Iterator[C
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
         page = context.new_page()
-        page.on("console", lambda said: _note_console(watched, said.type, f"{said.text} {said.location.get('url', '')}"))
+        page.on(
+            "console", lambda said: _note_console(watched, said.type, f"{said.text} {said.location.get('url', '')}")
+        )
         page.on("pageerror", lambda error: watched.complaints.append(f"script: {error}"))
         page.on("request", lambda request: _note_request(watched, request, served.base))
         context.add_cookies(
