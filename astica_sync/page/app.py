@@ -17,6 +17,7 @@ from astica_sync.page.gallery import gallery_routes
 from astica_sync.page.live import live_routes
 from astica_sync.page.open_page import Page
 from astica_sync.page.predict import predict_routes
+from astica_sync.page.versions import version_routes
 
 STATIC = Path(__file__).parent / "static"
 
@@ -43,6 +44,9 @@ def make_app(page: Page) -> Starlette:
             Route("/api/preview", predict_routes.post_preview, methods=["POST"]),
             Route("/api/preview/suspects", predict_routes.get_suspects),
             Route("/api/detect", predict_routes.post_detect, methods=["POST"]),
+            Route("/api/versions", version_routes.get_versions),
+            Route("/api/versions/diff", version_routes.get_diff),
+            Route("/api/versions/price", version_routes.get_price),
             Route("/thumbnails/{content}", gallery_routes.get_thumbnail),
             Route("/images/{image}/large", gallery_routes.get_large),
             Mount("/static", StaticFiles(directory=STATIC, check_dir=False)),

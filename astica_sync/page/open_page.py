@@ -33,13 +33,14 @@ from astica_sync.page.live.push_runner import PushRunner
 from astica_sync.page.live.store_events import StoreEvents
 from astica_sync.page.live.training_runner import TrainingRunner
 from astica_sync.page.predict.live_preview import LivePreview
-from astica_sync.page.predict.service_detection import ServiceDetection
+from astica_sync.page.service_thread import ServiceThread
 from astica_sync.page.store_keeper import OpenedStore, StoreKeeper
 from astica_sync.page.thumbnails.thumbnail_cache import ThumbnailCache
 from astica_sync.page.thumbnails.thumbnail_queue import NotShown, ThumbnailQueue
 from astica_sync.sync.plan.observe import observe
 from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.watch.change_queue import ChangeBatch
+from astica_sync.training.versions import VersionHistory
 
 T = TypeVar("T")
 MOST_VIEWS = 12
@@ -82,7 +83,7 @@ class Page:
         self.thumbnails = ThumbnailQueue(Thumbnailer(), cache, self.load_image)
         self.decoder = Decoder()
         self.preview = LivePreview(layout.state / FOLDER / "features.db", self._find_image, network)
-        self.detection = ServiceDetection(layout.root)
+        self.service = ServiceThread(layout.root)
         self.changes = ChangeThread(layout, layout.state / FOLDER, clock.now)
         self.line = Line()
         self._refreshed = asyncio.Event()
@@ -265,14 +266,15 @@ class Page:
         return next((view for view in self._views.values() if view.name == name), None)
 
     def load_image(self, content: str) -> bytes:
-        """The bytes of an image, from the store or from the backup, verified by their hash.
+        """The bytes of an image, from the store or from the backup, verified by their hash. Those of an earlier version
+        may be in the backup alone.
 
         Raises:
             NotShown: no image of the gallery has this content, or its bytes are gone.
         """
         gallery = self.gallery
         rows = list(gallery.columns.with_content(content)) if gallery is not None else []
-        if gallery is None or not rows:
+        if gallery is None:
             raise NotShown("no image has this content now", found=False)
         for row in rows:
             path = gallery.columns.path(row)
@@ -284,7 +286,11 @@ class Page:
         try:
             return self._backup.read(content)
         except AsticaSyncError as error:
-            raise NotShown("the file was changed or removed, and the backup has no copy", found=False) from error
+            raise NotShown("no file has this image any more, and the backup has no copy", found=False) from error
+
+    def version_history(self) -> VersionHistory:
+        """The records of the versions; reads files alone, from any thread."""
+        return VersionHistory(self.layout, self._backup, self._files, self.facts.model_id)
 
     def _find_image(self, content: str) -> bytes | None:
         try:
@@ -344,7 +350,7 @@ class Page:
         await asyncio.to_thread(self.thumbnails.close)
         await asyncio.to_thread(self.decoder.close)
         await asyncio.to_thread(self.preview.close)
-        await asyncio.to_thread(self.detection.close)
+        await asyncio.to_thread(self.service.close)
         await asyncio.to_thread(self.keeper.close)
 
 

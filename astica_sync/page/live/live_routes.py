@@ -25,11 +25,12 @@ async def get_events(request: Request) -> Response:
 
 
 async def post_push(request: Request) -> Response:
-    """Starts, pauses, resumes, stops a push, or agrees to what the guard asks."""
+    """Starts, pauses, resumes, stops a push, or agrees to what the guard asks. ``version`` names one to bring back."""
     page: Page = request.app.state.page
-    action = (await read_object(request)).get("action", "start")
+    body = await read_object(request)
+    version = body.get("version")
     try:
-        page.push.act(str(action)[:100])
+        page.push.act(str(body.get("action", "start"))[:100], None if version is None else str(version)[:200])
     except CannotNow as reason:
         return answer_error(409, str(reason), "")
     return JSONResponse({"push": page.push_data()})

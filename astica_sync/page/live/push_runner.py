@@ -42,6 +42,7 @@ class PushRunner:
         self._thread: threading.Thread | None = None
         self._agreed: set[str] = set()
         self._titles: set[str] = set()
+        self._version: str | None = None
         self._pausing = False
         self._refusals: list[Refusal] = []
         self._near: list[NearTitle] = []
@@ -50,8 +51,9 @@ class PushRunner:
     def is_active(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
-    def act(self, action: str) -> None:
-        """
+    def act(self, action: str, version: str | None = None) -> None:
+        """``version`` names the one whose data a push that starts brings back, in place of the store's.
+
         Raises:
             CannotNow: the action makes no sense now.
         """
@@ -59,6 +61,7 @@ class PushRunner:
             state = self._state.state
         match action:
             case "start" if not self.is_active:
+                self._version = version
                 self._start(PushState())
             case "pause" if self.is_active:
                 self._pausing = True
@@ -133,7 +136,7 @@ class PushRunner:
         try:
             with open_session(self._store, listener, clock=clock) as opened:
                 store = Store.over(opened)
-                pushed = store.push(consent=self._consent, new_classes=self._titles)
+                pushed = store.push(as_version=self._version, consent=self._consent, new_classes=self._titles)
                 if (pushed.uploaded or pushed.removed) and not clock.stopping.is_set():
                     # What the service confirmed is shown as waiting until a view has it.
                     observe(opened.session.local, opened.session.remote, listener)

@@ -90,7 +90,8 @@ async def post_detect(request: Request) -> Response:
     data = await read_body(request)
     if sniff(data) is None:
         return answer_error(422, "this is no PNG or JPEG", "Choose another file.")
-    result = await asyncio.wrap_future(page.detection.run(data, request.query_params.get("version")))
+    version = request.query_params.get("version")
+    result = await asyncio.wrap_future(page.service.run(lambda store: next(store.detect(data, version))))
     if result.error:
         return answer_error(422, result.error, "Choose another image, or look at astica-sync versions.")
     return JSONResponse({"label": result.label, "confidence": result.confidence, "cached": result.cached})

@@ -53,6 +53,7 @@ export const COMMANDS = [
   { id: "smaller", title: "Smaller images", keys: "-", group: "View", match: key("-"), run: () => changeCellSize(-1) },
   { id: "grid", title: "Go to the images", keys: "G", group: "View", match: key("g"), run: () => grid.value?.focusCursor() },
   { id: "push-panel", title: "Push: queue and price", keys: "P", group: "Push", match: key("p"), run: () => (panel.value = panel.value === "push" ? "" : "push") },
+  { id: "versions", title: "Versions: scores, data, bring one back", keys: "V", group: "Model", match: key("v"), run: () => (panel.value = panel.value === "versions" ? "" : "versions") },
   { id: "predict", title: "What would it say? Camera, preview, what to look at first", keys: "W", group: "Model", match: key("w"), run: () => (panel.value = panel.value === "predict" ? "" : "predict") },
   { id: "push", title: "Start the push", keys: "", group: "Push", match: null, when: () => Boolean(store.value?.price?.requests), run: () => ((panel.value = "push"), push("start")) },
   { id: "observe", title: "Look at the service now", keys: "", group: "Push", match: null, run: observe },

@@ -6,6 +6,7 @@ import { ClassDialog, CreateClass } from "../changes/dialogs.js";
 import { Palette } from "../changes/palette.js";
 import { Gallery } from "../gallery/gallery_view.js";
 import { PredictPanel } from "../predict/predict_panel.js";
+import { VersionsPanel } from "../versions/versions_panel.js";
 import { html } from "../ui.js";
 import { CheatSheet } from "./cheat_sheet.js";
 import { ImageView } from "./image_view.js";
@@ -48,6 +49,7 @@ export function App() {
         <${SelectionBar} />
       </main>
       ${panel.value === "push" ? html`<${PushPanel} />` : null}
+      ${panel.value === "versions" ? html`<${VersionsPanel} />` : null}
       ${panel.value === "predict" ? html`<${PredictPanel} />` : null}
     </div>
     <${Notices} />

@@ -53,6 +53,7 @@ export function TopBar() {
     <div class="tools">
       <${IconButton} icon="undo" label=${data?.undo?.undo ? `Undo: ${data.undo.undo}` : "Undo"} keys="Ctrl Z" disabled=${!data?.undo?.undo} onClick=${undo} />
       <${IconButton} icon="redo" label=${data?.undo?.redo ? `Redo: ${data.undo.redo}` : "Redo"} keys="Ctrl Shift Z" disabled=${!data?.undo?.redo} onClick=${redo} />
+      <${IconButton} icon="versions" label="Versions" keys="V" aria-pressed=${panel.value === "versions"} onClick=${() => (panel.value = panel.value === "versions" ? "" : "versions")} />
       <${IconButton} icon="camera" label="What would it say?" keys="W" aria-pressed=${panel.value === "predict"} onClick=${() => (panel.value = panel.value === "predict" ? "" : "predict")} />
       <${IconButton} icon="command" label="All commands" keys="Ctrl K" onClick=${() => ask({ kind: "palette", text: "" })} />
       <${IconButton} icon="help" label="List of keys" keys="?" class="icon-button only-wide" onClick=${() => ask({ kind: "keys" })} />

@@ -1,0 +1,108 @@
+"""Answers about versions. All but the price are read from the backup's records and send no request."""
+
+import asyncio
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from astica_sync.api import Store
+from astica_sync.api.version_target import followed_version
+from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample, diff
+from astica_sync.errors import AsticaSyncError
+from astica_sync.page.answers import answer_error
+from astica_sync.page.open_page import Page, text
+from astica_sync.training.versions import VersionSummary
+
+MOST_SHOWN = 500
+
+
+async def get_versions(request: Request) -> Response:
+    """All versions, the newest first, with what changed in their data and their scores."""
+    page: Page = request.app.state.page
+    summaries = await asyncio.to_thread(page.version_history().summaries)
+    follows = await page.run_job(lambda opened: followed_version(opened.session))
+    return JSONResponse(
+        {
+            "versions": [_version(one) for one in reversed(summaries)],
+            "follows": None if follows is None else follows.name,
+        }
+    )
+
+
+def _version(summary: VersionSummary) -> dict[str, Any]:
+    version, changes = summary.version, summary.changes
+    return {
+        "number": version.number,
+        "name": version.name,
+        "trained_at": version.trained_at,
+        "seen_at": version.seen_at,
+        "samples": summary.samples,
+        "classes": summary.classes,
+        "unmanaged": summary.unmanaged,
+        "unknown_because": version.unknown_because or summary.damage or None,
+        "known": version.snapshot is not None and not summary.damage,
+        "previous": None if summary.previous is None else summary.previous.number,
+        "changes": None
+        if changes is None
+        else {"added": len(changes.added), "removed": len(changes.removed), "moved": len(changes.moved)},
+        "scores": [
+            {"folder": text(one.folder), "right": one.right, "shown": one.shown, "at": one.at} for one in summary.scores
+        ],
+    }
+
+
+async def get_diff(request: Request) -> Response:
+    """The images that were added, removed and moved from the version ``before`` to the version ``after``; both are
+    numbers such as @2, or names."""
+    page: Page = request.app.state.page
+    names = [request.query_params.get(name, "")[:200] for name in ("before", "after")]
+
+    def compare() -> dict[str, Any]:
+        history = page.version_history()
+        before, after = (list(history.snapshots.read(history.find_snapshot(name).snapshot)) for name in names)
+        found = diff(before, after)
+        return {
+            "added": {"total": len(found.added), "images": [_sample(one) for one in found.added[:MOST_SHOWN]]},
+            "removed": {"total": len(found.removed), "images": [_sample(one) for one in found.removed[:MOST_SHOWN]]},
+            "moved": {
+                "total": len(found.moved),
+                "images": [
+                    {"content_hash": one.content, "from": text(one.before), "to": text(one.after)}
+                    for one in found.moved[:MOST_SHOWN]
+                ],
+            },
+        }
+
+    try:
+        return JSONResponse(await asyncio.to_thread(compare))
+    except AsticaSyncError as error:
+        return answer_error(404, str(error), error.hint)
+
+
+def _sample(sample: SnapshotSample) -> dict[str, Any]:
+    if isinstance(sample, ManagedSample):
+        name = sample.path.rpartition("/")[2]
+        return {"content_hash": sample.content, "class": text(sample.class_title), "name": text(name)}
+    # One that was made elsewhere: its bytes are on the service alone.
+    return {"content_hash": "", "class": text(sample.class_title), "name": f"#{sample.sample_id}"}
+
+
+async def get_price(request: Request) -> Response:
+    """What it costs to bring back the data of a version. Asks the service for one view."""
+    page: Page = request.app.state.page
+    version = request.query_params.get("version", "")[:200]
+
+    def plan(store: Store) -> dict[str, Any]:
+        status = store.plan_as(version)
+        return {
+            "requests": store.requests_for(status),
+            "uploads": len(status.plan.uploads),
+            "removals": len(status.plan.removals) + sum(len(one.samples) for one in status.plan.class_removals),
+            "guard": "; ".join(refusal.reason for refusal in status.refusals) or None,
+        }
+
+    try:
+        return JSONResponse(await asyncio.wrap_future(page.service.run(plan)))
+    except AsticaSyncError as error:
+        return answer_error(409, str(error), error.hint)
