@@ -16,6 +16,10 @@ from astica_sync.errors import StoreError
 from astica_sync.file_owner import OTHERS, foreign_owner, name_of, tighten
 from astica_sync.local.layout import SETTINGS_FILE, Layout
 
+LEVELS = 2
+"""Every file that is written in place is no deeper. Below are the objects of the backup and the thumbnails, very many,
+each made under a name that was free."""
+
 
 class UntrustedOwner(StoreError):
     """The store belongs to another user of this machine, whom this user has not allowed."""
@@ -38,8 +42,7 @@ def check_state_folder(layout: Layout, trusted: Collection[int] = ()) -> None:
                 "Nothing was sent. If you trust that user, allow it once: astica-sync trust --owner --store "
                 f"{shlex.quote(str(layout.root))}",
             )
-    for folder in (layout.state, layout.backup, layout.backup / "objects", layout.backup / "snapshots"):
-        _refuse_links(folder)
+    _refuse_links(layout.state, LEVELS)
     tighten_state_folder(layout)
 
 
@@ -88,13 +91,16 @@ def _places(layout: Layout) -> Iterator[tuple[Path, os.stat_result]]:
                 yield Path(entry.path), entry.stat(follow_symlinks=False)
 
 
-def _refuse_links(folder: Path) -> None:
+def _refuse_links(folder: Path, levels: int) -> None:
+    """Refuses links in a folder and in ``levels`` of folders below it."""
     if folder.is_symlink():
         raise _link(folder)
     for entry in _entries(folder):
         if entry.is_symlink():
             raise _link(Path(entry.path))
         if entry.is_dir(follow_symlinks=False):
+            if levels:
+                _refuse_links(Path(entry.path), levels - 1)
             continue
         name = shlex.quote(entry.path)
         if not entry.is_file(follow_symlinks=False):

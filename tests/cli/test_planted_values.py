@@ -5,8 +5,10 @@ import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import xxhash
 
 from tests.harness.shell import Shell, draw
 
@@ -47,6 +49,36 @@ def test_deep_and_sparse_files_end_in_a_message(
     assert ran.code in (0, 1), ran.err
     assert "internal error" not in ran.err
     assert "Traceback" not in ran.err
+
+
+FORGED = [
+    ("a title that is a number", lambda head: head.update(classes=[[1, 7, 8]])),
+    ("classes that are lists", lambda head: head.update(classes=[[[1], ["Can"], 8]])),
+    ("samples without a place", lambda head: head.update(places=[])),
+    ("more samples than there are", lambda head: head.update(samples=10**6)),
+    ("fewer than none", lambda head: head.update(samples=-3)),
+    ("sizes of no precision", lambda head: head.update(size_decimals=-400)),
+    ("a model without a title", lambda head: head["model"].update(title=None)),
+    ("another number of samples", lambda head: head.update(classes=[[1, "Glass", 500]])),
+]
+
+
+@pytest.mark.parametrize(("name", "forge"), FORGED, ids=[name for name, _ in FORGED])
+def test_columns_of_a_view_that_this_user_did_not_write_are_not_read(
+    shell: Shell, pushed: Path, name: str, forge: Callable[[dict[str, Any]], object]
+) -> None:
+    shown = shell("pull-status", "--offline", "--json", "--store", pushed).out
+    columns = pushed / ".astica-sync/last-view.columns"
+    head, _, rest = columns.read_bytes()[:-32].partition(b"\n")
+    fields = json.loads(head)
+    forge(fields)
+    body = json.dumps(fields).encode() + b"\n" + rest
+    digest = xxhash.xxh3_128_digest(body)
+    # Without a seal, with one of nobody, and with that of another state folder.
+    for end in (digest, digest + bytes(16), digest + xxhash.xxh3_128_digest(digest)):
+        columns.write_bytes(body + end)
+        ran = shell("pull-status", "--offline", "--json", "--store", pushed)
+        assert ran.code == 0 and ran.out == shown, (ran.out, ran.err)
 
 
 META = [

@@ -168,6 +168,14 @@ PLACES = [
     "backup/objects/ab",
     "backup/snapshots",
     f"backup/snapshots/{'0' * 32}.jsonl",
+    "page",
+    "page/changes.db",
+    "page/changes.db-journal",
+    "page/features.db",
+    "page/kept",
+    "page/kept/0",
+    "page/thumbnails/ab",
+    "of-a-later-version/file",
 ]
 
 
@@ -249,7 +257,20 @@ for use in (check_state_folder, lambda layout: create_store(layout.root, model_i
         assert mode(folder) == permissions
 
 
-@pytest.mark.parametrize("place", ["journal.db", "lock", "lock-holder.json", "scores.jsonl", "backup/catalog.jsonl"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "journal.db",
+        "lock",
+        "lock-holder.json",
+        "scores.jsonl",
+        "backup/catalog.jsonl",
+        "page/changes.db",
+        "page/changes.db-journal",
+        "page/features.db",
+        "of-a-later-version/file",
+    ],
+)
 def test_a_second_name_of_a_users_file_is_refused_and_the_hint_helps(
     layout: Layout, tmp_path: Path, place: str
 ) -> None:

@@ -204,7 +204,7 @@ def test_columns_on_the_disk_are_the_observation(
     )
     observation = Observation(ModelInfo(7, "m", version="1"), 5.0, (RemoteClass(5, "Can", 3),), shown, name="name")
     write_view_cache(FileSystem(), path, observation)
-    read = read_view_cache(path)
+    read = read_view_cache(FileSystem(), path)
     assert read is not None
     assert isinstance(read.samples, ViewCache)
     starts = sorted({uid[:32] for uid, _ in samples} | {"0" * 32, "f"})
@@ -221,7 +221,7 @@ def test_columns_keep_the_sizes_of_samples(tmp_path: Path) -> None:
     samples = tuple(RemoteSample(f"{number:041}", number, 1, "Can", number / 7) for number in range(1, 5))
     observation = Observation(ModelInfo(7, "m"), 5.0, (), samples, size_decimals=6, name="name")
     write_view_cache(FileSystem(), path, observation)
-    read = read_view_cache(path)
+    read = read_view_cache(FileSystem(), path)
     assert read is not None and read.size_decimals == 6
     looked_up = list(read.samples.with_contents([sample.uid[:32] for sample in samples[:1]]))  # type: ignore[attr-defined]
     assert [sample.size for sample in looked_up] == [sample.size for sample in samples]
@@ -230,16 +230,16 @@ def test_columns_keep_the_sizes_of_samples(tmp_path: Path) -> None:
 
 def test_damaged_columns_are_no_observation(tmp_path: Path) -> None:
     path = tmp_path / "columns"
-    assert read_view_cache(path) is None
+    assert read_view_cache(FileSystem(), path) is None
     observation = Observation(ModelInfo(7, "m"), 5.0, (), (RemoteSample("0" * 41, 1, 1, "Can"),), name="name")
     write_view_cache(FileSystem(), path, observation)
     data = path.read_bytes()
     for place in range(0, len(data), 7):
         path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
-        assert read_view_cache(path) is None
+        assert read_view_cache(FileSystem(), path) is None
     for size in range(0, len(data), 5):
         path.write_bytes(data[:size])
-        assert read_view_cache(path) is None
+        assert read_view_cache(FileSystem(), path) is None
     path.unlink()
     write_view_cache(FileSystem(), path, replace(observation, samples=(RemoteSample("a\nb", 1, 1, "Can"),)))
-    assert read_view_cache(path) is None
+    assert read_view_cache(FileSystem(), path) is None

@@ -2,9 +2,11 @@
 
 A cache of the last view, written when that is read without a request. The file has one line of JSON, all uids with a
 line each, the sample ids, their sizes, the numbers of their classes (all in the byte order that the first line names),
-and a hash of all that.
+a hash of all that, and a seal of the hash that this user alone can make: the file may have come in a downloaded store,
+and what this user's program has not written is not read.
 """
 
+import hmac
 import json
 import mmap
 import os
@@ -30,10 +32,11 @@ from astica_sync.core.observation.sample_table import SampleTable
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.jsonl import parse_json
 
-FORMAT = 3
-"""1 may have dates and texts out of all bounds."""
+FORMAT = 4
+"""1 may have dates and texts out of all bounds; 2 and 3 have no seal."""
 _UIDS_PER_WRITE = 1 << 16
 _HASH_BYTES = 16
+_END_BYTES = 2 * _HASH_BYTES
 
 
 def name_of(body: bytes | memoryview) -> str:
@@ -42,13 +45,13 @@ def name_of(body: bytes | memoryview) -> str:
 
 
 def write_view_cache(fs: FileSystem, path: Path, observation: Observation) -> None:
-    """Writes the observation; one that has a uid with a newline is not written.
+    """Writes the observation; one that has a uid with a newline is not written, nor any by a user who cannot seal it.
 
     Raises:
         OSError: it cannot be written.
     """
     table = SampleTable.of(observation.samples)
-    if any("\n" in uid for uid in table.uids):
+    if any("\n" in uid for uid in table.uids) or not _seal(fs, b""):
         return
     head = {
         "format": FORMAT,
@@ -62,10 +65,16 @@ def write_view_cache(fs: FileSystem, path: Path, observation: Observation) -> No
         "size_decimals": observation.size_decimals,
         "even": all(len(uid) == UID_LENGTH for uid in table.uids) and all(map(str.isascii, table.uids)),
     }
-    fs.write_synced(path, _chunks(json.dumps(head).encode() + b"\n", table))
+    fs.write_synced(path, _chunks(fs, json.dumps(head).encode() + b"\n", table))
 
 
-def _chunks(head: bytes, table: SampleTable) -> Iterator[bytes]:
+def _seal(fs: FileSystem, digest: bytes) -> bytes:
+    """What ends the file after this hash; nothing where this user's state folder cannot keep a secret."""
+    seal = fs.known_stores.seal(f"columns of a view {digest.hex()}")
+    return xxhash.xxh3_128_digest(seal.encode()) if seal else b""
+
+
+def _chunks(fs: FileSystem, head: bytes, table: SampleTable) -> Iterator[bytes]:
     hasher = xxhash.xxh3_128()
 
     def pieces() -> Iterator[bytes]:
@@ -79,21 +88,21 @@ def _chunks(head: bytes, table: SampleTable) -> Iterator[bytes]:
     for piece in pieces():
         hasher.update(piece)
         yield piece
-    yield hasher.digest()
+    yield hasher.digest() + _seal(fs, hasher.digest())
 
 
 _MOST_BYTES = 1 << 31
 """More than the samples of any model need. A sparse file may have any length, and all of it is hashed."""
 
 
-def read_view_cache(path: Path) -> Observation | None:
-    """The observation that was written; None where there is none, or the file is damaged."""
+def read_view_cache(fs: FileSystem, path: Path) -> Observation | None:
+    """The observation that was written; None where there is none, or the file is damaged or not this user's."""
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size > _MOST_BYTES:
                 return None
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        if not _is_intact(mapped):
+        if not _is_intact(fs, mapped):
             return None
         end = mapped.find(b"\n") + 1
         head = parse_json(mapped[:end])
@@ -113,9 +122,10 @@ def read_view_cache(path: Path) -> Observation | None:
         return None
 
 
-def _is_intact(mapped: mmap.mmap) -> bool:
+def _is_intact(fs: FileSystem, mapped: mmap.mmap) -> bool:
     with memoryview(mapped) as body:
-        return xxhash.xxh3_128_digest(body[:-_HASH_BYTES]) == body[-_HASH_BYTES:]
+        digest = xxhash.xxh3_128_digest(body[:-_END_BYTES])
+        return hmac.compare_digest(digest + _seal(fs, digest), bytes(body[-_END_BYTES:]))
 
 
 class ViewCache(Sequence[RemoteSample]):
@@ -147,7 +157,7 @@ class ViewCache(Sequence[RemoteSample]):
             self._table = SampleTable.from_columns(
                 uids,
                 array("q", self._mapped[ids:sizes]),
-                array("I", self._mapped[places:-_HASH_BYTES]),
+                array("I", self._mapped[places:-_END_BYTES]),
                 self._classes,
                 array("d", self._mapped[sizes:places]),
             )
@@ -170,7 +180,7 @@ class ViewCache(Sequence[RemoteSample]):
 
     def _offsets(self) -> tuple[int, int, int]:
         """The offsets of the sample ids, of the sizes and of the class numbers."""
-        places = len(self._mapped) - _HASH_BYTES - self._samples * array("I").itemsize
+        places = len(self._mapped) - _END_BYTES - self._samples * array("I").itemsize
         sizes = places - self._samples * array("d").itemsize
         return sizes - self._samples * array("q").itemsize, sizes, places
 

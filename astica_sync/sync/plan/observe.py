@@ -118,7 +118,7 @@ def last_observation(local: LocalSide, model_id: int, target: VersionTarget | No
             about = parse_json(file.readline(LONGEST_LINE))
             if about["model_id"] == model_id:
                 asked_at = float(about["asked_at"])
-                cached = read_view_cache(layout.last_columns)
+                cached = read_view_cache(local.fs, layout.last_columns)
                 # An answer that an earlier version of the program stored has no name.
                 if cached is not None and about.get("name", cached.name) == cached.name and cached.asked_at == asked_at:
                     observation = cached
