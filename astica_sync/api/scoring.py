@@ -18,7 +18,7 @@ from astica_sync.local.image.rasterizer import Rasterizer
 from astica_sync.local.scan.changed_files import class_title_of
 from astica_sync.local.scan.scanner import scan_store
 from astica_sync.sync.session import Session
-from astica_sync.training.detect import DetectionResult, Detector, ImageInput
+from astica_sync.training.detect import DetectionResult, Detector, ImageInput, list_ignored
 from astica_sync.training.evaluate import (
     Evaluation,
     HeldOutSet,
@@ -31,7 +31,7 @@ from astica_sync.training.evaluate import (
     select_known,
 )
 from astica_sync.training.similarity import Fingerprints, group_similar, require
-from astica_sync.training.split import Split, check_target, make_split
+from astica_sync.training.split import Split, check_target, find_kept_classes, make_split
 from astica_sync.training.train import Trainer
 from astica_sync.training.versions import VersionHistory
 
@@ -132,6 +132,7 @@ class Scoring:
                 unknown_data,
                 {name: count for name, count in unchecked.items() if name in chosen},
                 loose,
+                [path.relative_to(folder).as_posix() for path in list_ignored(folder)],
             )
             evaluation = evaluate(
                 held_out,
@@ -257,7 +258,8 @@ class Scoring:
                 "no image can be held out: every class consists of similar images only",
                 "Add different images to at least one class.",
             )
-        return Split(to, session.local.layout.root, tuple(file.path for file in chosen), share, seed)
+        paths, kept = tuple(file.path for file in chosen), find_kept_classes(files, chosen)
+        return Split(to, session.local.layout.root, paths, share, seed, kept=kept)
 
     def split(self, planned: Split) -> int:
         session = self.session

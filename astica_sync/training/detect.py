@@ -17,7 +17,9 @@ from astica_sync.errors import AsticaSyncError, ImageRejected, Interrupted, Refu
 from astica_sync.local.db.detections import CachedAnswer, Detections, hash_bytes
 from astica_sync.local.filesystem import FileSystem, Kind, kind_of
 from astica_sync.local.image.format import HEAD_BYTES, MAX_BYTES, describe, judge_bytes, sniff
+from astica_sync.local.layout import IGNORE_FILE
 from astica_sync.local.scan.ignore import Ignore, is_hidden
+from astica_sync.local.scan.litter import is_litter
 from astica_sync.remote.rate_limited_client import RateLimitedClient
 from astica_sync.remote.responses import Detection
 from astica_sync.system.open_below import link_refused
@@ -274,6 +276,23 @@ def list_images(folder: Path) -> list[Path]:
             if _looks_like_image(path):
                 images.append(path)
     return sorted(images)
+
+
+def list_ignored(folder: Path) -> list[Path]:
+    """Every image that the ignore file of a folder leaves out, sorted.
+
+    Raises:
+        StoreError: the ignore file cannot be read.
+    """
+    if not (folder / IGNORE_FILE).exists():
+        return []
+    taken = set(list_images(folder))
+    ignored: list[Path] = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not is_hidden(name) and not is_litter(name, folder=True)]
+        paths = (Path(place) / name for name in names if not is_hidden(name) and not is_litter(name, folder=False))
+        ignored += (path for path in paths if path not in taken and _looks_like_image(path))
+    return sorted(ignored)
 
 
 def hash_image(path: Path, inside: Path) -> str:

@@ -21,6 +21,9 @@ from astica_sync.training.metrics import (
 )
 from astica_sync.training.similarity import Fingerprints, find_similar
 
+NAMED_PAIRS = 3
+"""So many pairs of similar images are named in an error."""
+
 
 @dataclass(frozen=True, slots=True)
 class HeldOutImage:
@@ -64,7 +67,8 @@ class HeldOutSet:
     images, which are not among ``images``; ``leaks`` are those of ``images`` that are in the training data too.
     ``trained_on`` are the versions that were left out, ``unknown_data`` the names of versions whose data is not known,
     so that their leaks are not either. ``unchecked`` are the versions with training images whose bytes are not
-    here, with their number; ``loose`` are the images in no class folder."""
+    here, with their number; ``loose`` are the images in no class folder, and ``ignored`` those that an ignore file in
+    the folder leaves out."""
 
     folder: Path
     images: Sequence[HeldOutImage]
@@ -74,6 +78,7 @@ class HeldOutSet:
     unknown_data: Sequence[str] = ()
     unchecked: Mapping[str, int] | None = None
     loose: Sequence[str] = ()
+    ignored: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +90,9 @@ class Evaluation:
     of images. ``failed`` are images for which a request failed; they count for no version. ``images_hash`` identifies
     the set of images, so that scores on different sets are not compared. ``paths`` are the files by name. ``refused``
     are versions that the service does not run; ``trained_on`` and ``unknown_data`` are as in ``HeldOutSet``.
-    ``held_out`` counts the images of known classes, the ones that were left out included. ``unchecked`` and ``loose``
-    are as in ``HeldOutSet``. ``repeated`` are images with the same bytes as another one of their class, which count
-    once; ``contradictory`` groups the images of the same bytes that are in several classes.
+    ``held_out`` counts the images of known classes, the ones that were left out included. ``unchecked``, ``loose``
+    and ``ignored`` are as in ``HeldOutSet``. ``repeated`` are images with the same bytes as another one of their class,
+    which count once; ``contradictory`` groups the images of the same bytes that are in several classes.
     """
 
     folder: Path
@@ -107,6 +112,12 @@ class Evaluation:
     loose: tuple[str, ...] = ()
     repeated: tuple[str, ...] = ()
     contradictory: tuple[tuple[str, ...], ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def often_left_out(self) -> bool:
+        """Whether more than a tenth of the images were left out as leaks."""
+        return not self.with_leaks and 10 * len(self.leaks) > self.held_out
 
     @property
     def mostly_left_out(self) -> bool:
@@ -255,7 +266,7 @@ def evaluate(
     images = [image for image in held_out.images if image.name not in left_out]
     if not images:
         raise AsticaSyncError(
-            f"every image of {folder} is in the training data as well",
+            f"every image of {folder} is in the training data as well{_name_pairs(held_out.leaks)}",
             "Hold out other images, or count these with --leaks.",
         )
     images, repeated = _count_once(images)
@@ -290,7 +301,15 @@ def evaluate(
         tuple(held_out.loose),
         tuple(image.name for image in repeated),
         _find_contradictory(images),
+        tuple(held_out.ignored),
     )
+
+
+def _name_pairs(leaks: Sequence[LeakedImage]) -> str:
+    """Some of the images that were left out as similar, each with what it is similar to."""
+    similar = [leak for leak in leaks if not leak.same_bytes][:NAMED_PAIRS]
+    pairs = "; ".join(f"{leak.image.name} is nearly the same picture as {leak.source}" for leak in similar)
+    return f": {pairs}" if pairs else ""
 
 
 def _folder_of(image: HeldOutImage) -> Path:

@@ -9,11 +9,13 @@ The list may have come in an archive or from another user, so it names samples o
 import json
 import os
 import stat
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
+from astica_sync.core.versions.holdout import GroupedFile
 from astica_sync.errors import AsticaSyncError, StoreError
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.jsonl import parse_json
@@ -25,9 +27,19 @@ SPLIT_FILE = ".astica-split.json"
 
 
 @dataclass(frozen=True, slots=True)
+class KeptClass:
+    """A class of which no file is held out: its title, its number of files, and two of them that have to stay together
+    since their images are similar, if there are such."""
+
+    title: str
+    files: int
+    similar: tuple[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Split:
     """A held-out folder ``to``. ``paths`` are the files to move, relative to both folders; ``done`` is True once all
-    have moved."""
+    have moved. ``kept`` are the classes of which no image is held out, where this was planned just now."""
 
     to: Path
     store: Path
@@ -35,6 +47,26 @@ class Split:
     share: float
     seed: int
     done: bool = False
+    kept: tuple[KeptClass, ...] = ()
+
+
+def find_kept_classes(files: Sequence[GroupedFile], chosen: Sequence[GroupedFile]) -> tuple[KeptClass, ...]:
+    """The classes of which no file is among the chosen ones, sorted by title."""
+    by_class: dict[str, list[GroupedFile]] = defaultdict(list)
+    for file in files:
+        by_class[file.class_title].append(file)
+    for title in {file.class_title for file in chosen}:
+        del by_class[title]
+    return tuple(KeptClass(title, len(own), _find_similar(own)) for title, own in sorted(by_class.items()))
+
+
+def _find_similar(files: Sequence[GroupedFile]) -> tuple[str, str] | None:
+    first: dict[int, str] = {}
+    for file in sorted(files, key=lambda file: file.path):
+        if file.group in first:
+            return first[file.group], file.path
+        first[file.group] = file.path
+    return None
 
 
 def read_split(to: Path) -> Split | None:

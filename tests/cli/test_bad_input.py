@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -284,6 +286,19 @@ def test_a_damaged_database_loses_no_sample(
     assert ran.code == 0, ran.err
     assert {request.call for request in sandbox.log} == {"view"}
     assert len(sandbox.samples(model_id)) == 5
+
+
+def test_an_offline_status_says_how_old_the_view_is(shell: Shell, store: Path) -> None:
+    assert shell("push", "--store", store).code == 0
+    assert "View  " not in shell("pull-status", "--store", store).out
+    last, columns = (store / ".astica-sync" / f"last-view.{end}" for end in ("json", "columns"))
+    head, _, body = last.read_bytes().partition(b"\n")
+    for age, shown in ((3 * 3600 + 300, r", 3 h 5 min ago"), (-86_400, ""), (1e12, "")):
+        columns.unlink(missing_ok=True)
+        fields = {**json.loads(head), "asked_at": time.time() - age}
+        last.write_bytes(json.dumps(fields).encode() + b"\n" + body)
+        told = shell("pull-status", "--offline", "--store", store).out
+        assert re.search(rf"^View     of [-0-9: unkow]+{shown}; nothing was asked now", told, re.MULTILINE), told
 
 
 def test_offline_needs_a_readable_observation(shell: Shell, sandbox: RunningSandbox, store: Path) -> None:

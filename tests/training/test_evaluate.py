@@ -261,3 +261,39 @@ def test_evaluating_an_unknown_version_is_an_error(shell: Shell, store: Path, he
         ran = shell(*arguments, "--store", store)
         assert ran.code == 1
         assert "cannot run version 'nope'" in ran.err
+
+
+def test_images_that_an_ignore_file_of_the_folder_leaves_out_are_named(
+    shell: Shell, store: Path, held_out: Path
+) -> None:
+    (held_out / ".astica-ignore").write_text("one/014*\ntwo/\n*.txt\n")
+    (held_out / "one" / "notes.txt").write_text("no image")
+    ignored = sorted(path.relative_to(held_out).as_posix() for path in held_out.glob("two/*.png"))
+    ignored = [*(path.relative_to(held_out).as_posix() for path in held_out.glob("one/014*")), *ignored]
+    ran = shell("evaluate", held_out, "--json", "--store", store).json
+    assert ran["ignored"] == ignored and len(ignored) > 8
+    told = shell("evaluate", held_out, "--store", store).out
+    assert f"{len(ignored)} images are left out by the .astica-ignore of the folder: {ignored[0]}" in told
+
+
+def test_more_than_a_tenth_left_out_as_similar_is_said_with_pairs(shell: Shell, store: Path, held_out: Path) -> None:
+    for number in range(3):
+        shutil.copy(store / "two" / f"00{number}.png", held_out / "two" / f"same{number}.png")
+    told = shell("evaluate", held_out, "--store", store).out
+    assert "images are left out: the scores" not in told
+    for number in range(3):
+        with Image.open(store / "three" / f"00{number}.png") as image:
+            image.resize((50, 50)).save(held_out / "three" / f"again{number}.jpg", quality=85)
+    told = shell("evaluate", held_out, "--store", store).out
+    assert "6 of 38 images are left out: the scores are about 32 images; " in told
+    assert "leak: three/again0.jpg, nearly the same picture as three/000.png" in told
+
+
+def test_where_all_are_left_out_as_similar_the_error_names_pairs(shell: Shell, store: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "similar"
+    (folder / "three").mkdir(parents=True)
+    with Image.open(store / "three" / "000.png") as image:
+        image.resize((50, 50)).save(folder / "three" / "again.jpg", quality=85)
+    ran = shell("evaluate", folder, "--store", store)
+    assert ran.code == 1
+    assert "in the training data as well: three/again.jpg is nearly the same picture as three/000.png" in ran.err

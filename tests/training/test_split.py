@@ -12,7 +12,7 @@ from PIL import Image
 
 from astica_sync.core.versions.holdout import GroupedFile, choose_held_out
 from astica_sync.sandbox.embedded import RunningSandbox
-from astica_sync.training.split import SPLIT_FILE
+from astica_sync.training.split import SPLIT_FILE, KeptClass, find_kept_classes
 from tests.harness.digits import write_digits
 from tests.harness.shell import Shell, in_store
 
@@ -158,3 +158,24 @@ def test_about_the_share_is_held_out_of_each_class() -> None:
     counts = Counter(candidate.class_title for candidate in choose_held_out(candidates, 0.2, 7))
     assert counts == {"a": 10, "b": 10}
     assert choose_held_out(candidates, 0.2, 7) != choose_held_out(candidates, 0.2, 8)
+
+
+def test_classes_of_which_nothing_is_held_out_are_named_with_a_similar_pair() -> None:
+    files = [GroupedFile(f"Same/{n}.png", "Same", 1) for n in range(5)] + [GroupedFile("One/a.png", "One", 2)]
+    files += [GroupedFile(f"Many/{n}.png", "Many", 10 + n) for n in range(10)]
+    chosen = choose_held_out(files, 0.2, 0)
+    assert find_kept_classes(files, chosen) == (
+        KeptClass("One", 1, None),
+        KeptClass("Same", 5, ("Same/0.png", "Same/1.png")),
+    )
+
+
+def test_split_says_why_nothing_of_a_class_is_held_out(shell: Shell, store: Path, tmp_path: Path) -> None:
+    alike = store / "alike"
+    alike.mkdir()
+    with Image.open(next(iter(sorted(store.glob("*/*.png"))))) as image:
+        for number in range(4):
+            image.resize((60 + number, 60 + number)).save(alike / f"{number}.png")
+    told = shell("split", "--to", tmp_path / "out", "--dry-run", "--store", store).out
+    assert "Nothing of alike is held out, all 4 files stay: it has too few images that differ for this share; " in told
+    assert "alike/0.png is nearly the same picture as alike/1.png" in told

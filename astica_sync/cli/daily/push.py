@@ -116,7 +116,8 @@ def push(
                 data = {**plan_data(status, price), "refusals": refusals}
                 click.echo(json_line(data))
             else:
-                print_lines(status_lines(status, price, path_in_journal(opened.session.local.journal)))
+                path_of = path_in_journal(session.local.journal)
+                print_lines(status_lines(status, price, path_of, as_version=as_version))
             if status.refusals or status.near:
                 return REFUSED
             return SOME_FAILED if fails else DONE

@@ -10,10 +10,12 @@ from astica_sync.cli.exit_codes import DIFFERENCES, DONE
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.status_output import left_out_data, left_out_lines, status_data, status_lines
-from astica_sync.cli.render.text import json_line, json_name, safe
+from astica_sync.cli.render.text import duration, json_line, json_name, safe
 from astica_sync.clock import local_time
 from astica_sync.local.layout import Layout
 
+MOST_AGE = 50 * 365 * 86_400.0
+"""An older view has a time of a clock that was wrong."""
 CHECK_SECONDS = 2.0
 MOST_GROUPS = 1000
 """So many images that are more than once in a class are looked for."""
@@ -59,6 +61,8 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
                 f"Store    {safe(str(opened.layout.root))}",
                 f'Model    {model.model_id} "{safe(model.title)}" at {urlsplit(opened.settings.train_url).netloc}',
             ]
+            if offline:
+                lines.append(_view_line(status.observation.asked_at, opened.session.runtime.clock.now()))
             if follows:
                 held = f"The service holds the data of {safe(follows)}. A push brings it back in sync with the store."
                 lines.append(click.style(held, fg="yellow"))
@@ -68,6 +72,12 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
                 lines += left_out_lines(find_left_out(opened.layout.root, opened.session.local.fs))
             print_lines(lines)
     return DIFFERENCES if exit_code and not status.in_sync else DONE
+
+
+def _view_line(asked_at: float, now: float) -> str:
+    """How old what is compared with is."""
+    age = f", {duration(now - asked_at)} ago" if 0 <= now - asked_at < MOST_AGE else ""
+    return f"View     of {local_time(asked_at)}{age}; nothing was asked now (--offline)"
 
 
 def _watcher_line(layout: Layout) -> list[str]:

@@ -110,10 +110,14 @@ def did_you_mean(entry: NearTitle) -> str:
 
 
 def status_lines(
-    status: "StoreStatus", price: Price, path_of: Callable[[str], str], copies: Sequence[tuple[str, ...]] = ()
+    status: "StoreStatus",
+    price: Price,
+    path_of: Callable[[str], str],
+    copies: Sequence[tuple[str, ...]] = (),
+    as_version: str | None = None,
 ) -> list[str]:
     """The status as text. ``path_of`` gives the last known path of a uid, or an empty text; ``copies`` are files of one
-    class with the same image."""
+    class with the same image; ``as_version`` is the version whose data would be pushed, None for that of the store."""
     plan = status.plan
 
     def name(class_title: str, uid: str, sample_id: int | None = None) -> str:
@@ -166,7 +170,7 @@ def status_lines(
         lines += ["", *(click.style(reason, fg="red") for reason in reasons), how_to_allow(status.refusals)]
     for entry in status.near:
         lines += ["", click.style(did_you_mean(entry), fg="red")]
-    return [*lines, "", *_conclusion(status, price)]
+    return [*lines, "", *_conclusion(status, price, as_version)]
 
 
 def left_out_lines(left_out: "Sequence[LeftOut]") -> list[str]:
@@ -211,11 +215,12 @@ def twin_line(twin: tuple[LocalSample, ...]) -> str:
     return "= " + "  ".join(safe(path) for path in sorted(sample.paths[0] for sample in twin))
 
 
-def _conclusion(status: "StoreStatus", price: Price) -> list[str]:
+def _conclusion(status: "StoreStatus", price: Price, as_version: str | None) -> list[str]:
     plan = allowed_part(status.plan, status.refusals)
     if plan.uploads or plan.removals or plan.class_removals:
         takes = f", about {duration(price.seconds)}" if price.seconds >= 1 else ""
-        lines = [f"A push would send {number(price.requests, 'request')}{takes}: astica-sync push"]
+        command = "astica-sync push" + (f" --as {shlex.quote(safe(as_version))}" if as_version else "")
+        lines = [f"A push would send {number(price.requests, 'request')}{takes}: {command}"]
         if status.unchecked:
             lines.append(f"{number(status.unchecked, 'image is', 'images are')} checked by the push alone, not here.")
         return lines

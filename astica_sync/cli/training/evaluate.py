@@ -97,6 +97,7 @@ def _data(evaluation: "Evaluation") -> dict[str, Any]:
         "trained_on": [{"version": one.version, "images": one.images} for one in evaluation.trained_on],
         "unknown_data": list(evaluation.unknown_data),
         "unchecked": dict(evaluation.unchecked),
+        "ignored": [json_name(name) for name in evaluation.ignored],
         "loose": [json_name(name) for name in evaluation.loose],
         "repeated": [json_name(name) for name in evaluation.repeated],
         "contradictory": [[json_name(name) for name in names] for names in evaluation.contradictory],
@@ -145,7 +146,7 @@ def _lines(evaluation: "Evaluation") -> list[str]:
         count = number(len(evaluation.leaks), "image is", "images are")
         treated = "included" if evaluation.with_leaks else "left out; --leaks includes them"
         lines.append(click.style(f"{count} also in the training data, {treated}", fg="yellow"))
-    if evaluation.mostly_left_out:
+    if evaluation.often_left_out:
         lines.append(click.style(_mostly_left_out(evaluation), fg="yellow"))
     for trained in evaluation.trained_on:
         images_text = number(trained.images, "held-out image")
@@ -183,6 +184,9 @@ def _doubts(evaluation: "Evaluation") -> list[str]:
     if evaluation.loose:
         count = number(len(evaluation.loose), "image is", "images are")
         lines.append(f"{count} in no class folder and left out: {_names(evaluation.loose)}")
+    if evaluation.ignored:
+        count = number(len(evaluation.ignored), "image is", "images are")
+        lines.append(f"{count} left out by the .astica-ignore of the folder: {_names(evaluation.ignored)}")
     if evaluation.repeated:
         count = number(len(evaluation.repeated), "image has", "images have")
         lines.append(f"{count} the same bytes as another one of its class, counted once: {_names(evaluation.repeated)}")
@@ -203,7 +207,10 @@ def _names(names: Sequence[str]) -> str:
 def _mostly_left_out(evaluation: "Evaluation") -> str:
     """Which training images lead to most of the left-out ones: often one picture that all others resemble."""
     similar = Counter(leak.source for leak in evaluation.leaks if not leak.same_bytes)
-    text = f"most images are left out: the scores are about {number(evaluation.measured[0].total, 'image')}"
+    part = (
+        "most images" if evaluation.mostly_left_out else f"{len(evaluation.leaks):,} of {evaluation.held_out:,} images"
+    )
+    text = f"{part} are left out: the scores are about {number(evaluation.measured[0].total, 'image')}"
     if not similar:
         return text
     source, images = similar.most_common(1)[0]

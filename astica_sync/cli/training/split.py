@@ -59,6 +59,12 @@ def split(store: Path | None, to: Path, share: float, seed: int, dry_run: bool, 
             for title, count in sorted(per_class.items()):
                 click.echo(f"{count:>8}  {safe(title)}")
             click.echo(f"{number(len(planned.paths), 'file')} to {safe(str(to))}")
+            for kept in planned.kept:
+                why = "it has too few images that differ for this share"
+                if kept.similar:
+                    one, other = map(safe, kept.similar)
+                    why += f"; {one} is nearly the same picture as {other}, for example"
+                click.echo(f"Nothing of {safe(kept.title)} is held out, all {number(kept.files, 'file')} stay: {why}.")
         moved = 0
         if not dry_run and planned.paths:
             if not yes and (as_json or not _confirmed(len(planned.paths))):
