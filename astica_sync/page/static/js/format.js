@@ -35,9 +35,12 @@ export function untilText(seconds) {
   return when.toDateString() === new Date().toDateString() ? TIME.format(when) : DATE.format(when);
 }
 
+/** Whether a push does more than to look at the service, which is one request. */
+export const hasWork = (value) => (value?.requests ?? 0) > 1;
+
 /** "14 requests, 9 s": what a push costs. */
 export function price(value) {
   if (!value) return "";
-  if (!value.requests) return "nothing to push";
+  if (!hasWork(value)) return "nothing to send";
   return `${count(value.requests, "request")}, ${duration(value.seconds)}`;
 }

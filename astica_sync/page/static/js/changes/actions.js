@@ -18,7 +18,7 @@ function inOrder(work) {
 
 export function complain(error) {
   if (error.status === 404) notify("This version of the command cannot do that", { error: true, hint: "Update it: pip install -U 'astica-sync[page]'" });
-  else if (error.status === 409) notify("The store has changed since", { error: true, hint: "Look at the images again and repeat the change." });
+  else if (error.status === 409 && error.message === "stale") notify("The store has changed since", { error: true, hint: "Look at the images again and repeat the change." });
   else if (error.status !== undefined) notify(error.message, { error: true, hint: error.hint });
   else throw error;
 }
@@ -93,6 +93,11 @@ export async function remove(wanted) {
   return change({ kind: "delete", ...body(wanted) }, { text: "deleted", done: (made) => `${count(made || wanted.count, "image")} deleted` });
 }
 
+/** Brings back the files of images that have none, from the backup. */
+export async function putBack(wanted) {
+  return change({ kind: "restore", ...body(wanted) }, { text: "put back", done: (made) => `${count(made, "image")} put back` });
+}
+
 export const createClass = (title) => change({ kind: "create_class", to: title }, { done: () => `Class ${title} made` });
 export const renameClass = (title, to) => change({ kind: "rename_class", class: title, to }, { done: () => `Class ${title} is now ${to}` });
 export const mergeClasses = (title, to) => change({ kind: "merge_classes", class: title, to }, { done: () => `Class ${title} merged into ${to}` });
@@ -123,6 +128,7 @@ export async function act(path, data, words) {
 
 export const push = (action) => act("/api/push", { action });
 export const observe = () => act("/api/observe", {}, "Looked at the service");
+export const train = () => act("/api/train", {}, "Training");
 
 export async function refresh() {
   try {

@@ -1,9 +1,9 @@
 // All commands in one list: it feeds the keys, the palette and the list of keys.
-import { classes, dialog, filter, isFiltered, notify, openImage, panel, setFilter, sidebarOpen, states, store, USUAL_FILTER } from "../state/app_state.js";
+import { classes, dialog, filter, isFiltered, notify, openImage, panel, setFilter, sidebarOpen, states, USUAL_FILTER } from "../state/app_state.js";
 import { changeCellSize, nextTheme } from "../state/settings.js";
 import { grid, selectAll, target } from "../gallery/gallery_view.js";
 import { clearSelection, selectedCount } from "../gallery/selection.js";
-import { ask, move, observe, push, redo, refresh, remove, undo } from "./actions.js";
+import { ask, move, observe, push, putBack, redo, refresh, remove, train, undo } from "./actions.js";
 import { classOfKey } from "./hotkeys.js";
 
 export const SORTS = { class: "Class", date: "Date", name: "Name", size: "Size" };
@@ -43,6 +43,7 @@ export const COMMANDS = [
   { id: "redo", title: "Redo", keys: "Ctrl Shift Z", group: "Changes", match: (e) => key("z", { control: true, shift: true })(e) || key("y", { control: true })(e), run: redo },
   { id: "move", title: "Move to a class …", keys: "M", group: "Changes", match: key("m"), run: () => onTarget((wanted) => ask({ kind: "palette", text: "", wanted })) },
   { id: "delete", title: "Delete", keys: "Delete", group: "Changes", match: key("Delete"), run: () => onTarget(remove) },
+  { id: "restore", title: "Put back from the backup", keys: "R", group: "Changes", match: key("r"), run: () => onTarget(putBack) },
   { id: "create", title: "New class …", keys: "", group: "Changes", match: null, run: () => ask({ kind: "create" }) },
   { id: "all", title: "Select all that match", keys: "Ctrl A", group: "Selection", match: key("a", { control: true }), run: selectAll },
   { id: "none", title: "Clear the selection", keys: "Esc", group: "Selection", match: key("Escape"), run: escape },
@@ -55,7 +56,8 @@ export const COMMANDS = [
   { id: "push-panel", title: "Push: queue and price", keys: "P", group: "Push", match: key("p"), run: () => (panel.value = panel.value === "push" ? "" : "push") },
   { id: "versions", title: "Versions: scores, data, bring one back", keys: "V", group: "Model", match: key("v"), run: () => (panel.value = panel.value === "versions" ? "" : "versions") },
   { id: "predict", title: "What would it say? Camera, preview, what to look at first", keys: "W", group: "Model", match: key("w"), run: () => (panel.value = panel.value === "predict" ? "" : "predict") },
-  { id: "push", title: "Start the push", keys: "", group: "Push", match: null, when: () => Boolean(store.value?.price?.requests), run: () => ((panel.value = "push"), push("start")) },
+  { id: "push", title: "Start the push", keys: "", group: "Push", match: null, run: () => ((panel.value = "push"), push("start")) },
+  { id: "train", title: "Start a training", keys: "", group: "Push", match: null, run: () => ((panel.value = "push"), train()) },
   { id: "observe", title: "Look at the service now", keys: "", group: "Push", match: null, run: observe },
   { id: "refresh", title: "Look at the files again", keys: "", group: "View", match: null, run: refresh },
   { id: "theme", title: "Change the theme: system, light, dark", keys: "", group: "General", match: null, run: nextTheme },

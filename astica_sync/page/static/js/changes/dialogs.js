@@ -30,7 +30,7 @@ function TitleForm({ label, action, first = "", onTitle, others }) {
   </form>`;
 }
 
-const titles = () => classes.value.map((one) => one.title);
+const titles = () => classes.value.map((one) => one.title).filter(Boolean);
 
 export function CreateClass() {
   const onTitle = (title) => {

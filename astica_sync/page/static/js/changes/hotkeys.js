@@ -5,7 +5,7 @@ import { chosenHotkeys } from "../state/settings.js";
 
 const DIGITS = "1234567890";
 /** Keys with a meaning of their own. */
-export const RESERVED = "?/:mpg[]+-=";
+export const RESERVED = "?/:mpgrvw[]+-=";
 
 /** Map of class title -> key. */
 export const hotkeys = computed(() => {
@@ -14,6 +14,7 @@ export const hotkeys = computed(() => {
   const free = [...DIGITS].filter((digit) => !taken.has(digit));
   const keys = new Map();
   for (const { title } of classes.value) {
+    if (!title) continue;
     const key = title in chosen ? chosen[title] : free.shift();
     if (key) keys.set(title, key);
   }

@@ -17,7 +17,7 @@ function bestFit(text, one) {
 }
 
 function offers(typed, wanted, onlyMove) {
-  const titles = classes.value.map((one) => one.title);
+  const titles = classes.value.map((one) => one.title).filter(Boolean);
   const text = typed.trim();
   const what = wanted ? count(wanted.count, "image") : "";
   const moves = wanted

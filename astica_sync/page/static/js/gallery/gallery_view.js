@@ -26,7 +26,7 @@ export function Gallery() {
   }
   if (!shown) return html`<${Waiting} />`;
   if (!shown.total) return html`<${Empty} />`;
-  return html`<div class="gallery"><${GridElement} /><${Rail} /></div>`;
+  return html`<div class="gallery"><${GridElement} />${shown.groups.length > 1 ? html`<${Rail} />` : null}</div>`;
 }
 
 function Waiting() {

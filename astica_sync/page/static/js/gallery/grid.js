@@ -1,7 +1,7 @@
 // The virtual grid: only the lines in sight are elements. They are made once and used again, since thousands of
 // components a second would not scroll at 60 frames. Where all lines together are taller than browsers allow, the
 // spacer is lower than the images and the scroll is scaled; small movements stay exact.
-import { classTitle, filter, leaving, stateLabel, states, view } from "../state/app_state.js";
+import { classTitle, filter, leaving, stateLabel, states, titleText, view } from "../state/app_state.js";
 import { cellSize } from "../state/settings.js";
 import { number } from "../format.js";
 import { GridLayout } from "./grid_layout.js";
@@ -232,7 +232,8 @@ export class Grid {
 
   #fillHeading(line, group) {
     const [title, count] = line.element.firstChild.children;
-    if (title.textContent !== group.label) title.textContent = group.label;
+    const label = titleText(group.label);
+    if (title.textContent !== label) title.textContent = label;
     const text = number(group.count);
     if (count.textContent !== text) count.textContent = text;
   }

@@ -9,7 +9,7 @@ export class GridLayout {
     this.columns = Math.max(Math.floor((width + gap) / (cell + gap)), 1);
     this.side = Math.floor((width - gap * (this.columns - 1)) / this.columns);
     this.step = this.side + gap;
-    const useful = headings && groups.length && groups.length <= MOST_GROUPS && groups[0].label !== "";
+    const useful = headings && groups.length && groups.length <= MOST_GROUPS && (groups.length > 1 || groups[0].label !== "");
     this.groups = useful ? groups : total ? [{ label: "", start: 0, count: total }] : [];
     this.header = useful ? HEADER : 0;
     const size = this.groups.length;

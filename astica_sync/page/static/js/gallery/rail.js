@@ -38,7 +38,7 @@ export function Rail() {
     ref.current.setPointerCapture(event.pointerId);
     jump(event);
   };
-  const useful = groups.length > 1 && groups.length < 20_000 && groups[0].label && NAMES[filter.value.sort];
+  const useful = groups.length > 1 && groups.length < 20_000 && NAMES[filter.value.sort];
   const marks = [];
   let last = -Infinity;
   const total = view.value?.total || 1;
@@ -68,7 +68,7 @@ export function Rail() {
           shownGrid.moveCursor(mark.start, { focus: false });
         }}
       >
-        ${mark.label}
+        ${mark.label || "no class"}
       </button>`,
     )}
   </nav>`;

@@ -12,7 +12,7 @@ export const selectedCount = computed(() => {
   return all ? Math.max((view.value?.total ?? 0) - except.size, 0) : items.size;
 });
 
-export const itemOf = (row) => ({ hash: row[4], name: row[3], class: row[1] });
+export const itemOf = (row) => ({ hash: row[4], name: row[3], class: row[1], state: row[2] });
 
 export function isSelected(id) {
   const { all, items, except } = selection.value;

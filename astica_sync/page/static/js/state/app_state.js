@@ -29,6 +29,8 @@ export const classes = computed(() => store.value?.classes ?? []);
 export const states = computed(() => store.value?.states ?? []);
 export const stateLabel = (name) => states.value.find((state) => state.name === name)?.label ?? name;
 export const classTitle = (index) => classes.value[index]?.title ?? "";
+/** Files in the store's own folder have no class. */
+export const titleText = (title) => title || "no class";
 
 export function setFilter(change) {
   filter.value = { ...filter.value, ...change };

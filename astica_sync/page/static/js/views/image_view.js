@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "/static/vendor/preact-hooks.js";
 import { classes, leaving, openImage, setFilter, stateLabel, view } from "../state/app_state.js";
 import { getJson } from "../state/api.js";
 import { detailsOpen } from "../state/settings.js";
-import { move, redo, remove, undo } from "../changes/actions.js";
+import { move, putBack, redo, remove, undo } from "../changes/actions.js";
 import { classOfKey, hotkeys } from "../changes/hotkeys.js";
 import { bytes, date, untilText } from "../format.js";
 import { html, Icon, Modal } from "../ui.js";
@@ -180,7 +180,7 @@ function Details({ details, change }) {
     <section>
       <h3>Class</h3>
       <div class="class-buttons">
-        ${classes.value.slice(0, 24).map(
+        ${classes.value.filter((one) => one.title).slice(0, 24).map(
           (one) => html`<button key=${one.title} type="button" class="class-button" aria-pressed=${one.title === details.class} onClick=${() => one.title !== details.class && change((wanted) => move(wanted, one.title))}>
             ${hotkeys.value.get(one.title) ? html`<kbd aria-hidden="true">${hotkeys.value.get(one.title)}</kbd>` : null}${one.title}
           </button>`,
@@ -191,6 +191,7 @@ function Details({ details, change }) {
       <h3>State</h3>
       <p>${stateLabel(details.state)}${details.until ? ` until ${untilText(details.until)}` : ""}</p>
       ${details.reason ? html`<p class="hint">${details.reason}</p>` : null}
+      ${details.state === "backup-only" || details.state === "to-remove" ? html`<button type="button" class="button" onClick=${() => change(putBack)}>Put back</button>` : null}
       ${details.remedy ? html`<p class="remedy">${details.remedy}</p>` : null}
     </section>
     <section><h3>Facts</h3><dl class="facts">${facts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl></section>

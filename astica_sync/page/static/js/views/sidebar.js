@@ -1,6 +1,6 @@
 // Classes and states with their counts. Each is a filter; a class takes images and files that are dropped on it.
 import { useState } from "/static/vendor/preact-hooks.js";
-import { classes, filter, setFilter, sidebarOpen, states, store, view } from "../state/app_state.js";
+import { classes, filter, setFilter, sidebarOpen, states, store, titleText, view } from "../state/app_state.js";
 import { ask, move } from "../changes/actions.js";
 import { hotkeys } from "../changes/hotkeys.js";
 import { filesOf, hasFiles, upload } from "../changes/uploads.js";
@@ -76,9 +76,9 @@ function ClassChoice({ entry, shown, chosen, pick }) {
   >
     <button type="button" class="choice" aria-current=${chosen ? "true" : null} title=${title} onClick=${() => pick({ class: title })}>
       ${key ? html`<kbd aria-hidden="true">${key}</kbd>` : html`<span class="no-key"></span>`}
-      <span class="choice-name">${title}</span><span class="choice-count" aria-label=${`${number(shown)} images`}>${shortNumber(shown)}</span>
+      <span class="choice-name">${titleText(title)}</span><span class="choice-count" aria-label=${`${number(shown)} images`}>${shortNumber(shown)}</span>
     </button>
-    <button type="button" class="icon-button class-more" aria-label=${`Rename, merge or change the key of ${title}`} title="Rename, merge, key" onClick=${() => ask({ kind: "class", title })}><${Icon} name="more" /></button>
+    ${title && html`<button type="button" class="icon-button class-more" aria-label=${`Rename, merge or change the key of ${title}`} title="Rename, merge, key" onClick=${() => ask({ kind: "class", title })}><${Icon} name="more" /></button>`}
   </li>`;
 }
 

@@ -3,7 +3,7 @@ import { connection, filter, panel, setFilter, sidebarOpen, store, view } from "
 import { CELL_SIZES, cellSize, nextTheme, theme } from "../state/settings.js";
 import { ask, redo, undo } from "../changes/actions.js";
 import { SORTS } from "../changes/commands.js";
-import { number, price } from "../format.js";
+import { hasWork, number, price } from "../format.js";
 import { html, Icon, IconButton } from "../ui.js";
 import { grid } from "../gallery/gallery_view.js";
 
@@ -64,12 +64,12 @@ export function TopBar() {
 }
 
 function PushButton({ data }) {
-  const running = ["observing", "sending"].includes(data?.push?.state);
+  const running = ["starting", "observing", "sending"].includes(data?.push?.state);
   const asking = data?.push?.state === "asking";
   const words = running ? `${number(data.push.done)} of ${number(data.push.total)}` : asking ? "a question" : data?.price ? price(data.price) : "price not known";
   return html`<button
     type="button"
-    class=${`push-button ${data?.price?.requests && !running ? "has-work" : ""} ${data?.price?.guard || asking ? "has-question" : ""}`}
+    class=${`push-button ${hasWork(data?.price) && !running ? "has-work" : ""} ${data?.price?.guard || asking ? "has-question" : ""}`}
     aria-expanded=${panel.value === "push"}
     disabled=${!data || connection.value !== "ok"}
     onClick=${() => {
@@ -77,7 +77,7 @@ function PushButton({ data }) {
       if (!panel.value) grid.value?.focusCursor();
     }}
   >
-    <${Icon} name=${data?.price?.guard || asking ? "problem" : data?.price?.requests ? "new" : "on-service"} />
+    <${Icon} name=${data?.price?.guard || asking ? "problem" : hasWork(data?.price) ? "new" : "on-service"} />
     <span><b>${running ? "Pushing" : "Push"}</b><span class="push-price">${words}</span></span>
   </button>`;
 }

@@ -9,7 +9,7 @@ import { html, Modal } from "../ui.js";
 export function UploadDialog({ question }) {
   const [title, setTitle] = useState("");
   const close = () => (dialog.value = null);
-  const titles = classes.value.map((one) => one.title);
+  const titles = classes.value.map((one) => one.title).filter(Boolean);
   const similar = findSimilar(title, titles);
   const submit = (event) => {
     event.preventDefault();
