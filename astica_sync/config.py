@@ -130,7 +130,9 @@ SETTINGS = (
     ),
     Setting("max_remove_class", None, 0.5, _share, "the same for the samples of one class", LOWER),
     Setting("min_remove", None, 10, _count_or_zero, "number of removals that are allowed whatever their share", LOWER),
-    Setting("class_remove", None, True, _switch, "remove a whole class with one request where that saves requests"),
+    Setting(
+        "class_remove", None, True, _switch, "remove a whole class with one request where that saves requests", LOWER
+    ),
     Setting("settle", None, 1.0, _seconds, "seconds without a change before the watcher uploads a file"),
     Setting("observe_every", None, 900.0, _seconds, "most seconds between two views of a watcher"),
 )
@@ -197,9 +199,9 @@ def _refuse_loosening(setting: Setting, value: object, allowed: Any, file: Path)
     wanted = _parse(setting, value, str(file))
     if (setting.store_may == LOWER and wanted > allowed) or (setting.store_may == HIGHER and wanted < allowed):
         place = f"in {user_config_file()}" + (f" or {setting.variable}" if setting.variable else "")
+        direction = "turn it off" if isinstance(allowed, bool) else f"make it {setting.store_may} than {allowed}"
         raise ConfigError(
-            f"{file} sets {setting.name} to {value}, and a store's file may only make it {setting.store_may} than "
-            f"{allowed}",
+            f"{file} sets {setting.name} to {value}, and a store's file may only {direction}",
             f"Set it {place} instead.",
         )
 

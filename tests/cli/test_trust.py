@@ -182,6 +182,18 @@ def test_the_settings_of_a_store_do_not_loosen_a_protection(line: str, shell: Sh
     assert f"sets {name}" in ran.err and "config.toml" in ran.err
 
 
+def test_the_settings_of_a_store_do_not_turn_whole_class_removals_on_again(shell: Shell, pushed: Path) -> None:
+    mine = Path(shell.environ["XDG_CONFIG_HOME"]) / "astica-sync" / "config.toml"
+    mine.parent.mkdir(parents=True, exist_ok=True)
+    mine.write_text("class_remove = false\n")
+    (pushed / "astica-sync.toml").write_text("class_remove = true\n")
+    ran = shell("push", "--store", pushed)
+    assert ran.code == 1 and "a store's file may only turn it off" in ran.err
+    mine.write_text("class_remove = true\n")
+    (pushed / "astica-sync.toml").write_text("class_remove = false\n")
+    assert shell("push", "--store", pushed).code == 0
+
+
 @pytest.mark.parametrize(
     "line",
     [
