@@ -7,7 +7,6 @@ key is read separately, is never written, and is not read from a store's file, s
 import errno
 import math
 import os
-import shlex
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from astica_sync.file_owner import OTHERS, foreign_owner, refuse_foreign_file
 from astica_sync.secret import Secret
 from astica_sync.service_address import checked_address, shown_address
 from astica_sync.system.error_advice import reason_of, remedy
+from astica_sync.system.shell_quote import quote
 from astica_sync.system.user_state import require_home, user_state_folder
 
 KEY_VARIABLE = "ASTICA_API_KEY"
@@ -343,7 +343,7 @@ def _is_mounted_read_only(file: Path) -> bool:
 
 def _how_to_hide(file: Path, status: os.stat_result) -> str:
     if os.geteuid() in (0, status.st_uid):
-        return f"Run: chmod 600 {shlex.quote(str(file))}"
+        return f"Run: chmod 600 {quote(str(file))}"
     return (
         "Mount it read-only, or with mode 0400 and this user as its owner (Docker: mode=0400,uid="
         f"{os.geteuid()}; Kubernetes: defaultMode: 0400 and runAsUser)."

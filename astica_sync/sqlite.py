@@ -8,13 +8,14 @@ import errno
 import os
 import shlex
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from astica_sync.errors import DatabaseError
 from astica_sync.file_owner import create_private
-from astica_sync.system.error_advice import lock_remedy, remedy
+from astica_sync.system.error_advice import lock_remedy, reason_of, remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,8 @@ class ErrorTranslation:
             return None
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            if (reason := _why_unlockable(path.parent)) is not None:
+                return Locked(f"cannot lock the {name} {path}: {reason_of(reason)}", lock_remedy(reason, path))
             return Locked(
                 f"the {name} {path} is locked by another process", "wait for that process to end, then try again"
             )
@@ -191,6 +194,20 @@ class ErrorTranslation:
         if isinstance(error, sqlite3.OperationalError) or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             return Damaged(f"the {name} {path} is damaged: {error}", when_damaged)
         return DatabaseError(f"cannot use the {name} {path}: {error}", when_damaged)
+
+
+def _why_unlockable(folder: Path) -> OSError | None:
+    """Why no file can be locked there, which SQLite reports as a lock of another process; None where one can."""
+    try:
+        import fcntl
+
+        with tempfile.TemporaryFile(dir=folder) as file:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError:
+        return None
+    except OSError as error:
+        return error if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL) else None
+    return None
 
 
 _LOCK_ERRORS = (

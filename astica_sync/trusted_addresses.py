@@ -8,7 +8,6 @@ revokes. The same file has the users whose files this user believes in a store, 
 
 import json
 import os
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from astica_sync.errors import ConfigError
 from astica_sync.file_owner import make_private_folder, refuse_foreign_file
 from astica_sync.service_address import spelled_address
 from astica_sync.system.error_advice import reason_of, remedy
+from astica_sync.system.shell_quote import quote
 
 FILE_NAME = "trusted.json"
 
@@ -149,7 +149,7 @@ def refuse_untrusted(file: Path, store: Path, addresses: Iterable[str]) -> None:
     if refused:
         raise UntrustedAddress(
             f"the files of the store {store} ask to send your API key to {' and '.join(map(spelled_address, refused))}",
-            f"Nothing was sent. If you want that, allow it once: astica-sync trust --store {shlex.quote(str(store))}",
+            f"Nothing was sent. If you want that, allow it once: astica-sync trust --store {quote(str(store))}",
         )
 
 

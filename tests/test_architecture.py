@@ -97,7 +97,7 @@ NAMES = {"__main__": "entry", "__init__": "version"}
 # What only some may use: a folder of the package, or one file of it.
 HOMES: dict[str, set[str]] = {
     "click": {"cli"},
-    "filelock": {"local", "remote"},
+    "filelock": {"local", "remote", "system/native_lock"},
     "httpcore": {"remote"},
     "httpx": {"remote"},
     "idna": {"service_address"},

@@ -1,8 +1,8 @@
 """Making a store of a folder: ``astica-sync init``."""
 
 import contextlib
+import errno
 import os
-import shlex
 from pathlib import Path
 
 from astica_sync.errors import StoreChanged, StoreError
@@ -89,11 +89,16 @@ def check_place(root: Path) -> Layout:
     if not layout.root.is_dir():
         raise StoreError(f"not a folder: {layout.root}", "a store is a folder with one folder per class in it")
     if not os.access(layout.root, os.R_OK | os.W_OK | os.X_OK):
-        raise StoreError(
-            f"cannot write to {layout.root}", f"fix the permissions: chmod u+rwx {shlex.quote(str(layout.root))}"
-        )
+        raise StoreError(f"cannot write to {layout.root}", remedy(_why_unwritable(layout.root), layout.root))
     _refuse_nesting(layout.root)
     return layout
+
+
+def _why_unwritable(folder: Path) -> OSError:
+    with contextlib.suppress(OSError):
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            return OSError(errno.EROFS, os.strerror(errno.EROFS))
+    return OSError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _refuse_nesting(root: Path) -> None:

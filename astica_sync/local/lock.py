@@ -19,6 +19,7 @@ from astica_sync.file_owner import create_private
 from astica_sync.local.filesystem import FileSystem, is_real_folder, write_new
 from astica_sync.local.layout import STATE_DIR, Layout
 from astica_sync.system.error_advice import lock_remedy, reason_of
+from astica_sync.system.native_lock import native_lock
 
 WATCHER_WAIT_S = 30.0
 SILENT_WAIT_S = 0.5
@@ -145,7 +146,7 @@ def _file_lock(file: Path) -> FileLock:
         )
     with contextlib.suppress(OSError):
         os.close(create_private(file))
-    return FileLock(str(file), mode=0o600)
+    return native_lock(file)
 
 
 def _reason(error: Exception) -> str:

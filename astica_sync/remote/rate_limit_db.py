@@ -157,11 +157,11 @@ class RateLimitDb:
 
     def _replace(self) -> None:
         """Sets a damaged file aside and puts a new one in its place atomically, unless another process just did."""
-        from filelock import FileLock
+        from astica_sync.system.native_lock import native_lock
 
         damaged = self._identity
         self._close_connection()
-        with FileLock(f"{self._path}.lock", timeout=BUSY_SECONDS):
+        with native_lock(f"{self._path}.lock", timeout=BUSY_SECONDS):
             if _identity(self._path) != damaged and _identity(self._path) is not None:
                 return
             new = self._path.with_name(f"{self._path.name}.new")

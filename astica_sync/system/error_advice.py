@@ -6,8 +6,9 @@ permissions, a read-only mount, a limit of this process and a broken disk are ne
 
 import errno
 import os
-import shlex
 from pathlib import Path
+
+from astica_sync.system.shell_quote import quote
 
 _NO_LOCKS = (
     "the file system there cannot lock files, by which two commands are kept apart: mount it with locks (NFS: with "
@@ -54,7 +55,7 @@ def remedy(error: OSError, path: str | os.PathLike[str], *, writing: bool = True
     if not os.fspath(path) and error.errno in (errno.EACCES, errno.EPERM, None):
         return "a sandbox around the program (seccomp, AppArmor, SELinux) may forbid it: --debug shows which call"
     path = path or "."
-    shown = shlex.quote(os.fspath(path))
+    shown = quote(os.fspath(path))
     if error.errno in (errno.EACCES, errno.EPERM):
         return _about_permissions(Path(path), writing)
     known = _REMEDIES.get(error.errno or 0)
@@ -78,7 +79,7 @@ def reason_of(error: OSError) -> str:
 
 def _about_permissions(path: Path, writing: bool) -> str:
     place, owner = _existing(path)
-    shown = shlex.quote(str(place))
+    shown = quote(str(place))
     if owner is not None and owner != os.geteuid() and os.geteuid() != 0:
         return f"it belongs to user id {owner}: run the command as that user, or let them change it (ls -ld {shown})"
     command = f"fix the permissions: chmod -R u+{'rw' if writing else 'r'}X {shown}"

@@ -410,7 +410,7 @@ def test_a_name_that_is_not_utf8_is_uploaded_and_printed_escaped(
     draw(store / "Can" / os.fsdecode(b"caf\xe9.png"), 44)
     status = shell("pull-status", "--json", "--store", store)
     assert "Can/caf\\xe9.png" in [entry["path"] for entry in status.json["plan"]["upload"]]
-    assert "caf\\udce9" in shell("pull-status", "--store", store).out
+    assert "caf\\xe9" in shell("pull-status", "--store", store).out
     assert shell("push", "--store", store).code == 0
     assert len(sandbox.samples(model_id)) == 6
 
@@ -441,13 +441,17 @@ def test_a_folder_name_that_cannot_be_a_class_title_is_a_problem(
 ) -> None:
     draw(pushed / " " / "a.png", 45)
     draw(pushed / "control\x07" / "a.png", 46)
+    draw(pushed / "latin\udcfc" / "a.png", 48)
     draw(pushed / "loose.png", 47)
     (pushed / "Can" / "link.png").symlink_to(pushed / "Can" / "000.png")
     ran = shell("push", "--json", "--store", pushed)
     assert [request.call for request in sandbox.log] == ["view"]
     reasons = {entry["path"]: entry["reason"] for entry in ran.json["problems"]}
-    assert len(reasons) == 4
-    assert "rename the folder" in reasons[" "]
+    assert len(reasons) == 5
+    assert "nothing but spaces" in reasons[" "]
+    assert "control character" in reasons["control\x07"]
+    assert "not UTF-8" in reasons["latin\\xfc"]
+    assert len({reasons[name] for name in (" ", "control\x07", "latin\\xfc")}) == 3
     assert "not in a class folder" in reasons["loose.png"]
     assert "symbolic link" in reasons["Can/link.png"]
     assert "\x07" not in shell("pull-status", "--store", pushed).out

@@ -213,6 +213,13 @@ def put(folder: Path, *paths: str) -> Path:
             "would be called Test and Training",
             "astica-sync init {root}/Test.",
         ),
+        (("100APPLE/a.png", "101APPLE/b.png", "Camera/c.png"), "(100APPLE, 101APPLE, Camera)", "what they show"),
+        (
+            ("2024-05/a.png", "2024-06 Rome/b.png", "2024_07_01/c.png", "2025.01/d/e.png"),
+            "or by date",
+            "what they show",
+        ),
+        (("202405__/a.png", "202406_a/b.png"), "named by a camera", "what they show"),
         (("photos/Can/a.png", "photos/Jar/b.png"), "would be called photos", "astica-sync init {root}/photos."),
     ],
 )
@@ -241,6 +248,11 @@ def test_init_asks_about_a_folder_whose_folders_are_no_classes(
         ("Can/deep/a.png",),
         ("train/a.png", "bus/a.png"),
         ("Can/2023/a.png", "Jar/2023/a.png"),
+        ("Camera/a.png", "Phone/a.png"),
+        ("Camera/a.png", "Screenshots/a.png"),
+        ("1999/a.png", "2000/a.png"),
+        ("100APPLE/a.png", "Can/a.png"),
+        ("100 apples/a.png", "12345678/a.png", "123456789/b.png"),
         (".hidden/a.png", "@eaDir/a.png/a.png"),
     ],
 )

@@ -89,6 +89,12 @@ class Shell:
             **options,
         )
 
+    def start_shell(self, shell: str, script: str) -> "subprocess.Popen[str]":
+        """A line as the user types it into a shell."""
+        rest = {name: value for name, value in os.environ.items() if not name.startswith("ASTICA_")}
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
+        return subprocess.Popen([shell, "-c", script], env={**rest, **self.environ}, text=True, **pipes)
+
     @property
     def program(self) -> str:
         """The module that is run as ``astica-sync``."""

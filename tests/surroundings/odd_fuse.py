@@ -1,6 +1,7 @@
 """A FUSE file system that passes everything through to a folder and lacks what many lack.
 
-``python odd_fuse.py FOLDER MOUNTPOINT`` mounts it. Inodes are made up anew at each mount. It has no sync of folders, no
+``python odd_fuse.py FOLDER MOUNTPOINT [flock=ENOLCK] [lock=ENOSYS]`` mounts it, with locks of that
+kind refused. Inodes are made up anew at each mount. It has no sync of folders, no
 hard links, no permissions, no owners, no extended attributes and no free space to report.
 """
 
@@ -109,5 +110,18 @@ class OddFileSystem(fuse.Operations):  # type: ignore[misc]
         return {"f_bsize": 4096, "f_frsize": 4096, "f_blocks": 0, "f_bavail": 0, "f_bfree": 0, "f_namemax": 255}
 
 
+def refusing(call: str, error: int) -> type[OddFileSystem]:
+    """The file system with one kind of locks refused: ``flock``, or ``lock``, which is that of fcntl."""
+
+    def refuse(self: OddFileSystem, *arguments: Any) -> int:
+        raise fuse.FuseOSError(error)
+
+    return type("WithoutLocks", (OddFileSystem,), {call: refuse})
+
+
 if __name__ == "__main__":
-    fuse.FUSE(OddFileSystem(sys.argv[1]), sys.argv[2], foreground=True, nothreads=True, use_ino=True)
+    kind = OddFileSystem
+    for given in sys.argv[3:]:
+        call, _, name = given.partition("=")
+        kind = refusing(call, getattr(errno, name))
+    fuse.FUSE(kind(sys.argv[1]), sys.argv[2], foreground=True, nothreads=True, use_ino=True)

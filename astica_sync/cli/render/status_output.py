@@ -1,7 +1,6 @@
 """A status as text, and as the JSON objects of ``pull-status`` and ``push --dry-run``."""
 
 import itertools
-import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.plan import ClassCount, Plan
 from astica_sync.core.plan.price import allowed_part
 from astica_sync.core.plan.similar_titles import NearTitle
+from astica_sync.system.shell_quote import quote
 
 if TYPE_CHECKING:
     from astica_sync.local.scan.left_out import LeftOut
@@ -105,7 +105,7 @@ def did_you_mean(entry: NearTitle) -> str:
     """The question about a class title that is similar to one on the service, with both ways to answer it."""
     return (
         f"Class {safe(entry.title)!r} is new, and the service has {safe(entry.existing)!r}: did you mean that one? "
-        f"Its uploads wait. Rename the folder, or run: astica-sync push --new-class {shlex.quote(safe(entry.title))}"
+        f"Its uploads wait. Rename the folder, or run: astica-sync push --new-class {quote(entry.title)}"
     )
 
 
@@ -201,7 +201,7 @@ def unmanaged_note(count: int, version: str) -> str:
     """That a version has samples which nothing here can give back."""
     return (
         f"{number(count, 'unmanaged sample')} of {safe(version)} cannot be restored: not in the backup. "
-        f"List all of its samples with: astica-sync snapshot show {shlex.quote(safe(version))} --json"
+        f"List all of its samples with: astica-sync snapshot show {quote(version)} --json"
     )
 
 

@@ -57,7 +57,14 @@ def safe(name: str) -> str:
     """A name for the terminal: control, direction and undecodable characters are printed as escapes."""
     if name.isprintable() and not any(unicodedata.category(char) in ("Cc", "Cf", "Cs") for char in name):
         return name
-    return "".join(char if _plain(char) else char.encode("unicode_escape").decode("ascii") for char in name)
+    return "".join(char if _plain(char) else _escape(char) for char in name)
+
+
+def _escape(char: str) -> str:
+    if "\udc80" <= char <= "\udcff":
+        # A byte of a file name that is not UTF-8, as ls -b and JSON show it.
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return char.encode("unicode_escape").decode("ascii")
 
 
 def json_line(value: object) -> str:

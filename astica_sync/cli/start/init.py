@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shlex
 import sys
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from astica_sync.local.identity import read_sentinel
 from astica_sync.local.layout import Layout
 from astica_sync.local.state_folder import check_state_folder, foreign_owners
 from astica_sync.open_session import trust_file
+from astica_sync.system.shell_quote import quote
 from astica_sync.system.surroundings import current_folder
 from astica_sync.trusted_addresses import owners_of, trust_address, trust_owner
 
@@ -146,10 +146,14 @@ def _check_layout(layout: Layout, *, yes: bool) -> None:
     if found is None:
         return
     root = safe(str(layout.root))
-    below = shlex.quote(str(layout.root / found.parts[0])) if found.parts else ""
+    below = quote(str(layout.root / found.parts[0])) if found.parts else ""
     if found.loose:
         what = f"the images in {root} are in no class folder"
         then = "An image belongs to the class of its folder: move the images into folders, one for each class."
+    elif found.by_camera:
+        shown = ", ".join(map(safe, found.parts[:3])) + (" …" if len(found.parts) > 3 else "")
+        what = f"the folders in {root} are named by a camera or by date ({shown}), and would be the classes"
+        then = "An image belongs to the class of its folder: move the images into folders named after what they show."
     else:
         names = " and ".join(map(safe, found.parts))
         inside = ", ".join(safe(name) for name in found.inside[:5]) + (" …" if len(found.inside) > 5 else "")

@@ -18,6 +18,7 @@ from astica_sync import sqlite
 from astica_sync.file_owner import create_private
 from astica_sync.local.db.wal import is_wal_safe
 from astica_sync.local.filesystem import is_real_folder
+from astica_sync.system.native_lock import native_lock
 
 BUSY_S = 2.0
 PAGE_CACHE_KB = 65_536
@@ -172,4 +173,4 @@ class CacheFile:
     def _scan_lock(self) -> FileLock:
         with contextlib.suppress(OSError):
             os.close(create_private(Path(f"{self.path}.lock")))
-        return FileLock(f"{self.path}.lock", mode=0o600)
+        return native_lock(f"{self.path}.lock")

@@ -18,6 +18,7 @@ HEAD_BYTES = 512
 
 _OR_IGNORE = "or list it in .astica-ignore"
 _CONVERT = f"the service accepts PNG or JPEG; convert it, {_OR_IGNORE}"
+_LEAVE_OUT = "not an image; move it out, or list it in .astica-ignore (a line *.MOV leaves out all such files)"
 _SAVE_AGAIN = f"save it again with an image editor, {_OR_IGNORE}"
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -61,7 +62,8 @@ def describe(head: bytes, size: int) -> str:
         return f"Git LFS pointer, not the image itself: run 'git lfs pull', {_OR_IGNORE}"
     if not head.strip(b"\0"):
         return f"begins with zero bytes, as an incomplete copy does: copy it here again, {_OR_IGNORE}"
-    return f"{_name_format(head)}: {_CONVERT}"
+    name = _name_format(head)
+    return f"{name}: {_LEAVE_OUT}" if name.startswith("video") else f"{name}: {_CONVERT}"
 
 
 def _name_format(head: bytes) -> str:

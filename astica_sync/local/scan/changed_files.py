@@ -12,10 +12,6 @@ from astica_sync.local.layout import SETTINGS_FILE
 from astica_sync.local.scan.directory_digest import DirectoryListing, count_buckets, invalidate
 from astica_sync.local.scan.ignore import Ignore
 
-_BAD_TITLE = (
-    "the folder name cannot be a class title: it is blank, has control characters or is not valid UTF-8;"
-    " rename the folder"
-)
 _REASONS = {
     None: "its type cannot be read; look at it with ls -l, which names the cause",
     Kind.SYMLINK: "symbolic link, not followed; replace it by the file itself, or list it in .astica-ignore",
@@ -61,6 +57,18 @@ def class_title_of(name: str) -> str | None:
     if not title.strip() or any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in title):
         return None
     return title
+
+
+def _why_no_title(name: str) -> str:
+    text = os.fsencode(name).decode("utf-8", "surrogateescape")
+    if not text.strip():
+        return "the folder name has nothing but spaces, which cannot be a class title; rename the folder"
+    if any(unicodedata.category(letter) == "Cs" for letter in text):
+        return (
+            "the folder name is not UTF-8, as a system with another encoding (Latin-1) writes it, and cannot be a class"
+            " title; rename the folder"
+        )
+    return "the folder name has a line break or another control character; rename the folder"
 
 
 def diff_directory(
@@ -115,7 +123,7 @@ def _diff_other(
         if folder.path or title is not None:
             diff.subfolders.append((name, device))
             return
-        reason = _BAD_TITLE
+        reason = _why_no_title(name)
     elif kind is Kind.FILE and name == SETTINGS_FILE:
         return
     else:

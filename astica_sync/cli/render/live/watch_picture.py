@@ -1,7 +1,6 @@
 """The picture of a watcher: a head, each store with its bar and what it waits for, the last events, the keys. It has
 exactly the size of the terminal, whatever that is."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from astica_sync.cli.render.live.activity_view import fit_name, join_fitting, st
 from astica_sync.cli.render.text import countdown, number, safe
 from astica_sync.clock import local_time
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
+from astica_sync.system.shell_quote import quote
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -166,7 +166,7 @@ def _decisions(status: WatchStatus, console: "Console", width: int) -> list[_Row
         rows += _wrapped(1, f"  needs a decision: {safe(text)}", "bold yellow", console, width)
     # A question about a class has its command in its text.
     if any("astica-sync " not in text for text in status.refusals):
-        place = f" --store {shlex.quote(safe(status.store))}"
+        place = f" --store {quote(status.store)}"
         for what, command in (("look", f"astica-sync status{place}"), ("allow", f"astica-sync push --yes{place}")):
             rows += _wrapped(1, f"    to {what}: {command}", "bold", console, width)
     return rows

@@ -1,0 +1,18 @@
+"""Locks of files by the operating system, which end with their process."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+# Newer versions of the library take the existence of the file for a lock where the system has none, which would outlive
+# its process. Older ones refuse, as is wanted.
+_NO_FALLBACK: dict[str, Any] = (
+    {"fallback_to_soft": False} if "fallback_to_soft" in inspect.signature(FileLock.__init__).parameters else {}
+)
+
+
+def native_lock(file: Path | str, *, timeout: float = -1, mode: int = 0o600) -> FileLock:
+    """A lock that raises ``OSError`` or ``NotImplementedError`` where the file system has none."""
+    return FileLock(str(file), timeout, mode, **_NO_FALLBACK)

@@ -1,0 +1,25 @@
+"""Quoting of names in the commands of hints."""
+
+import shlex
+import unicodedata
+
+
+def quote(text: str) -> str:
+    """The text as one word of a shell command that means the same bytes when it is pasted.
+
+    Letters that a terminal obeys or does not show (control and direction characters, zero-width joiners, bytes that are
+    not UTF-8) are written as escapes, which bash, zsh and ksh read in ``$'...'``.
+    """
+    if text.isprintable() and not any(_is_hidden(letter) for letter in text):
+        return shlex.quote(text)
+    return "$'" + "".join(_escape(letter) for letter in text) + "'"
+
+
+def _is_hidden(letter: str) -> bool:
+    return not letter.isprintable() or unicodedata.category(letter) in ("Cc", "Cf", "Cs")
+
+
+def _escape(letter: str) -> str:
+    if _is_hidden(letter):
+        return "".join(f"\\x{byte:02x}" for byte in letter.encode("utf-8", "surrogateescape"))
+    return f"\\{letter}" if letter in "\\'" else letter
