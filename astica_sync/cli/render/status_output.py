@@ -219,7 +219,7 @@ def _conclusion(status: "StoreStatus", price: Price, as_version: str | None) -> 
     plan = allowed_part(status.plan, status.refusals)
     if plan.uploads or plan.removals or plan.class_removals:
         takes = f", about {duration(price.seconds)}" if price.seconds >= 1 else ""
-        command = "astica-sync push" + (f" --as {shlex.quote(safe(as_version))}" if as_version else "")
+        command = "astica-sync push" + (f" --as {quote(as_version)}" if as_version else "")
         lines = [f"A push would send {number(price.requests, 'request')}{takes}: {command}"]
         if status.unchecked:
             lines.append(f"{number(status.unchecked, 'image is', 'images are')} checked by the push alone, not here.")
