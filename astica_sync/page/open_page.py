@@ -25,9 +25,10 @@ from astica_sync.local.layout import Layout
 from astica_sync.open_session import budget_use, open_session
 from astica_sync.page.changes.change_maker import ChangeMaker
 from astica_sync.page.changes.change_thread import ChangeThread
+from astica_sync.page.gallery.columns_cache import read_columns, write_columns
 from astica_sync.page.gallery.gallery_view import GalleryFilter, View, make_view
 from astica_sync.page.gallery.image_columns import image_id
-from astica_sync.page.gallery.refresh_gallery import Gallery
+from astica_sync.page.gallery.refresh_gallery import BEFORE, Gallery
 from astica_sync.page.live.event_hub import EventHub
 from astica_sync.page.live.push_runner import PushRunner
 from astica_sync.page.live.store_events import StoreEvents
@@ -44,6 +45,8 @@ from astica_sync.training.versions import VersionHistory
 
 T = TypeVar("T")
 MOST_VIEWS = 12
+MANY = 20_000
+"""Images from which on a look at the store takes noticeably long."""
 _LOOK_SECONDS = 2.0
 FOLDER = "page"
 """The page's own files, in the hidden folder of the store."""
@@ -79,6 +82,7 @@ class Page:
         """Why the store cannot be looked at now."""
         self._views: OrderedDict[tuple[int, GalleryFilter], View] = OrderedDict()
         self._files, self._backup = FileSystem(layout.root), Backup(layout.backup, FileSystem(layout.root))
+        self._kept_columns, self._cache_key = layout.state / FOLDER / "columns.cache", cache_key
         cache = ThumbnailCache(layout.state / FOLDER / "thumbnails", cache_key)
         self.thumbnails = ThumbnailQueue(Thumbnailer(), cache, self.load_image)
         self.decoder = Decoder()
@@ -154,7 +158,7 @@ class Page:
         """Makes the gallery of the store as it is now. Where the store cannot be looked at, the last one stays."""
         try:
             if self.gallery is None:
-                self.line = await asyncio.wrap_future(self.changes.run(lambda maker: maker.line()))
+                await self._recall()
             self.gallery = await self.run_job(lambda opened: opened.refresher.refresh(below))
             self.trouble = None
         except AsticaSyncError as error:
@@ -163,6 +167,21 @@ class Page:
             self.trouble = AsticaSyncError(f"the store cannot be read: {error.strerror or error}", "Check its disk.")
         self._refreshed.set()
         self.hub.publish("store", self.store_data)
+
+    async def _recall(self) -> None:
+        """What is there before the store was looked at: the history, and the columns of a large store."""
+        self.line = await asyncio.wrap_future(self.changes.run(lambda maker: maker.line()))
+        kept = await asyncio.to_thread(read_columns, self._kept_columns, self._cache_key)
+        if kept is not None:
+            self.gallery = await self.run_job(lambda opened: opened.refresher.recall(kept))
+            self._refreshed.set()
+
+    def _keep_columns(self) -> None:
+        """Keeps the columns of a large store for the next opening."""
+        gallery = self.gallery
+        if gallery is not None and len(gallery.columns) >= MANY and gallery.why_no_status != BEFORE:
+            with contextlib.suppress(OSError):
+                write_columns(self._kept_columns, gallery.columns, self._cache_key)
 
     def start(self) -> None:
         """Begins to look at the store, and at what others do to it."""
@@ -346,6 +365,7 @@ class Page:
         if self._keeping is not None:
             await asyncio.wait([self._keeping])
         await self.put_into_backup()
+        await asyncio.to_thread(self._keep_columns)
         await asyncio.to_thread(self.changes.close)
         await asyncio.to_thread(self.thumbnails.close)
         await asyncio.to_thread(self.decoder.close)

@@ -54,7 +54,7 @@ def _shrink_fast(data: bytes, side: int) -> Image.Image | None:
             min_factor=1,
         )
         image = Image.fromarray(pixels)
-        image.thumbnail((side, side), Image.Resampling.LANCZOS)
+        image.thumbnail((side, side), Image.Resampling.HAMMING)
         orientation = header.getexif().get(_ORIENTATION)
         if orientation not in (None, 1):
             turned = Image.Exif()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from astica_sync.core.gallery.change_history import Line, Outcome, Step, StepKind, undo_steps
 from astica_sync.core.gallery.file_names import free_names, is_sample_path, title_fault
-from astica_sync.local.filesystem import FileSystem, signature
+from astica_sync.local.filesystem import FileSystem, Signature, signature
 from astica_sync.local.identity import check_root
 from astica_sync.local.layout import Layout
 from astica_sync.local.scan.changed_files import class_title_of
@@ -28,6 +28,7 @@ from astica_sync.system.error_advice import remedy
 from astica_sync.system.exclusive_rename import rename_new
 
 _TRIES = 10_000
+_MOST_VERIFIED = 20_000
 _RACY_NS = 2_000_000_000
 """A file that was changed so shortly ago is read, whatever its times are."""
 CHANGED = "it has changed since the page showed it"
@@ -41,6 +42,8 @@ class ChangeMaker:
     ) -> None:
         self._layout, self._index, self._log, self._kept, self._now = layout, index, log, kept, now
         self._files = FileSystem(layout.root)
+        self._verified: dict[str, tuple[str, Signature]] = {}
+        """What this run has moved, by path: the hash, and the signature right after."""
 
     def make(self, label: Callable[[int], str], steps: Sequence[Step], batch: str = "") -> tuple[int | None, Outcome]:
         """Makes a change; its number, None where nothing could be done. ``label`` gets the number of files."""
@@ -160,8 +163,10 @@ class ChangeMaker:
         _require_sample(step.after, ignore)
         made = folders.make(_above(step.after))
         target, wanted = folders.place(step.after)
+        moved = status
 
         def move(new: str) -> None:
+            nonlocal moved
             rename_new(name, folder, new, target)
             moved = os.stat(new, dir_fd=target, follow_symlinks=False)
             if (moved.st_ino, moved.st_size, moved.st_mtime_ns) != (status.st_ino, status.st_size, status.st_mtime_ns):
@@ -173,6 +178,9 @@ class ChangeMaker:
         folders.note_changed(_above(step.before))
         folders.note_changed(_above(step.after))
         path = f"{_above(step.after)}/{new}"
+        if len(self._verified) > _MOST_VERIFIED:
+            self._verified.clear()
+        self._verified[path] = content, signature(moved)
         return [*(Step(StepKind.MAKE_FOLDER, "", one) for one in made), Step(StepKind.MOVE, step.before, path, content)]
 
     def _add(self, step: Step, folders: StoreFolders, ignore: Ignore) -> list[Step]:
@@ -215,6 +223,8 @@ class ChangeMaker:
             raise NotDone("it is gone") from None
         indexed = self._index.indexed(step.before)
         recent = time.time_ns() - status.st_ctime_ns < _RACY_NS
+        if step.content and self._verified.get(step.before) == (step.content, signature(status)):
+            return step.content, status
         known = step.content and indexed is not None and indexed.content == step.content and indexed[:4]
         if known == signature(status) and not recent:
             return step.content, status

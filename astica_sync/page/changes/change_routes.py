@@ -17,7 +17,7 @@ from astica_sync.page.changes.upload_image import add_image, check_upload, name_
 from astica_sync.page.gallery.image_columns import image_id
 from astica_sync.page.open_page import Page, text
 
-_SHOWN_WITHIN = 1.0
+_SHOWN_WITHIN = 0.5
 """Seconds that an answer waits for the gallery to show what was done; a large store shows it later, by an event."""
 MOST_SKIPPED = 1000
 _BATCH = re.compile(r"[\w-]{1,100}")

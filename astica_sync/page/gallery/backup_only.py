@@ -9,7 +9,7 @@ from astica_sync.core.gallery.image_state import ImageState, Shown, WithoutFile
 from astica_sync.core.model import make_scope, make_uid
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import CATALOG
-from astica_sync.page.gallery.image_columns import sample_key
+from astica_sync.page.gallery.image_columns import is_among, sample_key
 
 LARGE_BYTES = 5_000_000
 """A catalog of more takes a part of a second to read: the first look at the store goes without it."""
@@ -34,7 +34,7 @@ class BackupOnly:
             StoreError: the catalog cannot be read.
         """
         self._update()
-        for number in np.flatnonzero(~np.isin(self._keys, in_store)).tolist():
+        for number in np.flatnonzero(~is_among(self._keys, in_store)).tolist():
             content, title, path = self._entries[number]
             uid = make_uid(content, make_scope(self._model_id, title))
             yield WithoutFile(uid, title, 0, path, _SHOWN)

@@ -16,7 +16,7 @@ from astica_sync.core.gallery.image_state import (
     WithoutFile,
 )
 from astica_sync.core.model import CONTENT_LENGTH, is_uid, make_scope
-from astica_sync.page.gallery.image_columns import CONTENT_BYTES, NO_CONTENT, Columns, image_id, sample_key
+from astica_sync.page.gallery.image_columns import CONTENT_BYTES, NO_CONTENT, Columns, image_id, is_among, sample_key
 from astica_sync.page.gallery.index_reader import FolderFiles, IndexReader
 
 NO_CLASS = ""
@@ -215,7 +215,7 @@ def _set_later(
         marked.extend([sample_key(uid, uid[CONTENT_LENGTH + 1 :]) for uid in uids])
     known = np.frombuffer(marked, np.uint64) if marked else np.zeros(0, np.uint64)
     usual = columns.state_of[: columns.files] == _POSITION[states.usual.state]
-    new = usual & ~np.isin(keys, known)
+    new = usual & ~is_among(keys, known)
     noted = [row for row in columns.notes if row < columns.files]
     new[noted] = False
     columns.state_of[: columns.files][new] = _POSITION[ImageState.NEW]

@@ -29,6 +29,17 @@ def sample_key(content: str, scope: str) -> int:
     return int(content[:16], 16) ^ (number << 32 | number)
 
 
+def is_among(keys: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Which of the keys are among the known ones. (numpy's own ``isin`` takes seconds for a million.)"""
+    if not len(keys) or not len(known):
+        return np.zeros(len(keys), bool)
+    ordered = np.sort(known)
+    places = np.searchsorted(ordered, keys)
+    places[places == len(ordered)] = 0
+    found: NDArray[np.bool_] = ordered[places] == keys
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """One entry for each image.

@@ -1,13 +1,16 @@
 """Reads the index for the gallery: the files of a folder in columns, and what it has at single paths."""
 
-import itertools
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
+from astica_sync.local.db.cache_file import BUSY_S
 from astica_sync.local.db.index import Index
+from astica_sync.sqlite import refuse_fork
 
 _PAGE = 20_000
+_CACHE_KB = 8000
 
 
 class FolderFiles(NamedTuple):
@@ -32,14 +35,26 @@ class Indexed(NamedTuple):
 
 
 class IndexReader(Index):
-    """One more connection to the index, for the thread that opened it."""
+    """One more connection to the index, for the thread that opened it. It reads each row once, so it keeps few."""
+
+    def __init__(self, path: Path, busy_s: float = BUSY_S) -> None:
+        super().__init__(path, busy_s)
+        self._connection.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
 
     def files_in(self, folder_id: int) -> Iterator[FolderFiles]:
         """The files of one folder, in pages."""
         query = "SELECT name, size, mtime_ns, content, reason FROM file WHERE folder_id = ? ORDER BY name"
-        rows = self._rows(query, (folder_id,))
-        while page := list(itertools.islice(rows, _PAGE)):
-            yield FolderFiles._make(zip(*page, strict=True))
+        refuse_fork(self._pid)
+        with self._querying:
+            # By pages: a call for each of a million rows takes longer than the reading.
+            cursor = self._connection.execute(query, (folder_id,))
+            while page := cursor.fetchmany(_PAGE):
+                yield FolderFiles._make(zip(*page, strict=True))
+
+    def shrink(self, other: Index) -> None:
+        """Frees the pages that this connection and another one of the same thread keep in memory."""
+        for index in (self, other):
+            list(index._rows("PRAGMA shrink_memory"))
 
     def indexed(self, path: str) -> Indexed | None:
         """What the index has of the file at one path."""

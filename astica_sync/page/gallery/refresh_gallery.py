@@ -1,6 +1,7 @@
 """Scans, plans as ``status --offline`` does, and makes a new gallery from both."""
 
 import contextlib
+import ctypes
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,7 +31,9 @@ from astica_sync.sync.plan.observe import last_observation
 from astica_sync.sync.plan.status import StoreStatus, plan_round
 from astica_sync.sync.session import Session
 
+_MANY = 100_000
 MOST_PLANNED = 10_000
+BEFORE = "as it was when the page was last open; the store is being looked at"
 """So many uploads of new samples are planned one by one; the others are known by their marks."""
 
 
@@ -113,7 +116,16 @@ class GalleryRefresher:
         gallery = Gallery(self._revision, columns, states, status, self._price(status), summarize(columns), why)
         # The plan may have written into the index what it found.
         self._last = self._seen(), gallery
+        if len(columns) > _MANY:
+            self._index.shrink(self._session.local.index)
+            _return_memory()
         return gallery
+
+    def recall(self, columns: Columns) -> Gallery:
+        """A gallery of kept columns, until the store was looked at."""
+        self._revision += 1
+        states = ImageStates(usual=Shown(ImageState.ON_SERVICE, BEFORE))
+        return Gallery(self._revision, columns, states, None, None, summarize(columns), BEFORE)
 
     def _find_backup_only(self, in_store: NDArray[np.uint64]) -> list[WithoutFile]:
         try:
@@ -180,6 +192,12 @@ class GalleryRefresher:
         with contextlib.suppress(AsticaSyncError):
             seconds = self._session.remote.service.forecast(requests)
         return Price(requests, seconds, "; ".join(refusal.reason for refusal in status.refusals))
+
+
+def _return_memory() -> None:
+    """Gives the system back what building the columns took, where the C library can (glibc)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def summarize(columns: Columns) -> dict[str, Any]:

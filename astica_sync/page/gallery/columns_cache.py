@@ -1,0 +1,100 @@
+"""The columns of the gallery on the disk, so that the page of a large store opens at once and looks at the store then.
+
+A keyed hash ends the file: what this user's program has not written is not read.
+"""
+
+import hashlib
+import hmac
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from astica_sync.core.gallery.image_state import STATES
+from astica_sync.local.filesystem import FileSystem
+from astica_sync.page.gallery.image_columns import Columns
+
+FORMAT = 1
+_MAC_BYTES = 32
+_MOST_BYTES = 1 << 31
+_ARRAYS = (
+    "ids",
+    "class_of",
+    "place_of",
+    "state_of",
+    "name_starts",
+    "contents",
+    "sizes",
+    "mtimes",
+    "order_of_ids",
+    "order_of_contents",
+    "content_keys",
+)
+
+
+def write_columns(path: Path, columns: Columns, key: str) -> None:
+    """Keeps the columns; what is to be said of single rows is made again.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    hasher = hashlib.blake2b(key=hashlib.sha256(key.encode()).digest(), digest_size=_MAC_BYTES)
+
+    def chunks() -> Iterator[bytes]:
+        head = {
+            "format": FORMAT,
+            "states": list(map(str, STATES)),
+            "titles": columns.titles,
+            "places": [place.hex() for place in columns.places],
+            "files": columns.files,
+            "names": len(columns.names),
+        }
+        yield json.dumps(head).encode() + b"\n"
+        yield columns.names
+        for name in _ARRAYS:
+            file = io.BytesIO()
+            np.save(file, getattr(columns, name), allow_pickle=False)
+            yield file.getvalue()
+
+    def signed() -> Iterator[bytes]:
+        for chunk in chunks():
+            hasher.update(chunk)
+            yield chunk
+        yield hasher.digest()
+
+    files = FileSystem()
+    files.make_folder(path.parent)
+    files.write_synced(path, signed())
+
+
+def read_columns(path: Path, key: str) -> Columns | None:
+    """The columns that were kept; None where there are none that this program has written."""
+    try:
+        with FileSystem().open_read(path) as file:
+            data = file.read(_MOST_BYTES)
+            data += b"".join(iter(lambda: file.read(1 << 24), b"")) if len(data) < _MOST_BYTES else b""
+    except OSError:
+        return None
+    body, mac = memoryview(data)[:-_MAC_BYTES], data[-_MAC_BYTES:]
+    hasher = hashlib.blake2b(body, key=hashlib.sha256(key.encode()).digest(), digest_size=_MAC_BYTES)
+    if not hmac.compare_digest(hasher.digest(), mac):
+        return None
+    end = data.index(b"\n") + 1
+    head = json.loads(data[:end])
+    if head["format"] != FORMAT or head["states"] != list(map(str, STATES)):
+        return None
+    names = bytes(body[end : end + head["names"]])
+    stream = io.BytesIO(body[end + head["names"] :])
+    arrays: dict[str, Any] = {name: np.load(stream, allow_pickle=False) for name in _ARRAYS}
+    return Columns(
+        titles=tuple(head["titles"]),
+        places=tuple(map(bytes.fromhex, head["places"])),
+        names=names,
+        files=head["files"],
+        notes={},
+        sample_ids={},
+        **arrays,
+    )
