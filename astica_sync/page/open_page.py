@@ -94,6 +94,8 @@ class Page:
         self._changed: set[str] = set()
         self._whole = self._looks = False
         self._refreshing: asyncio.Task[None] | None = None
+        self._changing: set[asyncio.Task[Any]] = set()
+        """The requests that change files now."""
         self._tasks: list[asyncio.Task[None]] = []
         self._keeping: asyncio.Task[None] | None = None
         self._budget: dict[str, Any] | None = None
@@ -111,6 +113,10 @@ class Page:
 
     async def run_change(self, job: Callable[[ChangeMaker], T]) -> T:
         """Runs a job in the thread that changes files."""
+        request = asyncio.current_task()
+        if request is not None:
+            self._changing.add(request)
+            request.add_done_callback(self._changing.discard)
         result = await asyncio.wrap_future(self.changes.run(job))
         self.line = await asyncio.wrap_future(self.changes.run(lambda maker: maker.line()))
         return result
@@ -134,6 +140,14 @@ class Page:
 
         self._refreshing = asyncio.ensure_future(refresh())
         return self._refreshing
+
+    async def settle(self) -> None:
+        """Waits until the changes under way are made and the gallery shows them."""
+        if self._changing:
+            # The requests for changes end once they have asked for a new gallery.
+            await asyncio.wait(self._changing)
+        if self._refreshing is not None:
+            await asyncio.wait([self._refreshing])
 
     def is_there(self, row: int, gallery: Gallery) -> bool:
         """Whether the file of a row still has the size and the time that the gallery has."""

@@ -91,19 +91,37 @@ async def _serve_small(request: Request, content: str, side: int, headers: dict[
     if not _is_content(content):
         return answer_error(404, "no such image", "Look at the gallery again.")
     await page.ready()
-    making = asyncio.wrap_future(page.thumbnails.ask(content, side))
     leaving = asyncio.ensure_future(_left(request))
     try:
-        await asyncio.wait((making, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if not making.done():
-            return Response(status_code=499)
-        image = making.result()
+        try:
+            image = await _make_small(page, content, side, leaving)
+        except NotShown as reason:
+            if reason.found:
+                raise
+            # Its file may just have been moved, and the gallery does not show yet where it is.
+            await page.settle()
+            image = await _make_small(page, content, side, leaving)
     except NotShown as reason:
         return answer_error(422 if reason.found else 404, str(reason), "")
     finally:
         leaving.cancel()
-        page.thumbnails.drop(content, side)
+    if image is None:
+        return Response(status_code=499)
     return Response(image, media_type="image/jpeg", headers=headers)
+
+
+async def _make_small(page: Page, content: str, side: int, leaving: "asyncio.Future[None]") -> bytes | None:
+    """The image; None where the browser does not wait any more.
+
+    Raises:
+        NotShown: there is none.
+    """
+    making = asyncio.wrap_future(page.thumbnails.ask(content, side))
+    try:
+        await asyncio.wait((making, leaving), return_when=asyncio.FIRST_COMPLETED)
+        return making.result() if making.done() else None
+    finally:
+        page.thumbnails.drop(content, side)
 
 
 async def _left(request: Request) -> None:
