@@ -9,7 +9,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from astica_sync.errors import AsticaSyncError
+from astica_sync.errors import AsticaSyncError, StorageFull
 from astica_sync.page.access.access_gate import TooLong
 from astica_sync.page.answers import BadRequest, answer_error
 from astica_sync.page.changes import change_routes
@@ -19,6 +19,8 @@ from astica_sync.page.open_page import Page
 from astica_sync.page.predict import predict_routes
 from astica_sync.page.versions import version_routes
 
+FULL = "the disk is full"
+"""How the error of a database begins whose disk is full."""
 STATIC = Path(__file__).parent / "static"
 
 
@@ -72,7 +74,8 @@ async def get_index(request: Request) -> Response:
 
 async def _on_known_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AsticaSyncError)
-    return answer_error(503, str(error), error.hint)
+    full = isinstance(error, StorageFull) or str(error).startswith(FULL)
+    return answer_error(507 if full else 503, str(error), error.hint)
 
 
 async def _on_bad_request(request: Request, error: Exception) -> Response:

@@ -48,6 +48,8 @@ MOST_VIEWS = 12
 MANY = 20_000
 """Images from which on a look at the store takes noticeably long."""
 _LOOK_SECONDS = 2.0
+_KEEPING_PAUSE = 0.05
+"""Seconds between two pieces of what goes into the backup, in which another program may take the lock."""
 FOLDER = "page"
 """The page's own files, in the hidden folder of the store."""
 
@@ -98,6 +100,7 @@ class Page:
         """The requests that change files now."""
         self._tasks: list[asyncio.Task[None]] = []
         self._keeping: asyncio.Task[None] | None = None
+        self._stop_keeping = False
         self._budget: dict[str, Any] | None = None
         self._loop = asyncio.get_running_loop()
         self.hub = EventHub()
@@ -159,14 +162,28 @@ class Page:
 
     def keep_removed(self) -> None:
         """Begins to put what was removed into the backup."""
-        if self._keeping is None or self._keeping.done():
+        if (self._keeping is None or self._keeping.done()) and not self.is_writing:
             self._keeping = asyncio.ensure_future(self.put_into_backup())
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a push or a training of this page may hold the store's lock."""
+        return self.push.is_active or self.training.is_active
+
+    async def free_lock(self) -> None:
+        """Waits until this page does not hold the store's lock itself, before a push or a training begins."""
+        while self._keeping is not None and not self._keeping.done():
+            self._stop_keeping = True
+            await asyncio.wait([self._keeping])
+        self._stop_keeping = False
 
     async def put_into_backup(self) -> None:
         """Puts what was removed into the backup, unless another process writes to it."""
         with contextlib.suppress(AsticaSyncError, OSError):
             while await asyncio.wrap_future(self.changes.run(lambda maker: maker.put_into_backup())):
-                pass
+                if self._stop_keeping:
+                    return
+                await asyncio.sleep(_KEEPING_PAUSE)
 
     async def refresh(self, below: Collection[str] | None = None) -> None:
         """Makes the gallery of the store as it is now. Where the store cannot be looked at, the last one stays."""
@@ -216,13 +233,13 @@ class Page:
         """A push or a training has ended, in its thread."""
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self.note_changed, ())
-            # The lock is free again.
-            self._loop.call_soon_threadsafe(self.keep_removed)
 
     async def _look_now_and_then(self) -> None:
         """Notices what other commands wrote into the journal, and shows the budget while it is used."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
+            # A push that held the lock may have ended.
+            self.keep_removed()
             if not self.hub.has_readers:
                 continue
             with contextlib.suppress(AsticaSyncError, OSError):

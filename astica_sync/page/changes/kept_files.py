@@ -24,8 +24,9 @@ from astica_sync.local.scan.changed_files import class_title_of
 from astica_sync.page.changes.store_folders import NotDone, hash_at
 from astica_sync.system.exclusive_rename import rename_new
 
-_PIECE = 50
-"""So many files go into the backup at a time, so that changes of the page wait for few."""
+_PIECE = 10
+"""So many files go into the backup at a time: for the fraction of a second that they take, a push finds the store
+locked, and changes of the page wait."""
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 

@@ -29,6 +29,7 @@ async def post_push(request: Request) -> Response:
     page: Page = request.app.state.page
     body = await read_object(request)
     version = body.get("version")
+    await page.free_lock()
     try:
         page.push.act(str(body.get("action", "start"))[:100], None if version is None else str(version)[:200])
     except CannotNow as reason:
@@ -50,6 +51,7 @@ async def post_train(request: Request) -> Response:
     """Trains on what the service has."""
     page: Page = request.app.state.page
     anyway = (await read_object(request)).get("anyway") is True
+    await page.free_lock()
     try:
         page.training.start(anyway=anyway)
     except CannotNow as reason:
