@@ -86,7 +86,8 @@ class Page:
         self._files, self._backup = FileSystem(layout.root), Backup(layout.backup, FileSystem(layout.root))
         self._kept_columns, self._cache_key = layout.state / FOLDER / "columns.cache", cache_key
         cache = ThumbnailCache(layout.state / FOLDER / "thumbnails", cache_key)
-        self.thumbnails = ThumbnailQueue(Thumbnailer(), cache, self.load_image)
+        self.thumbnailer = Thumbnailer()
+        self.thumbnails = ThumbnailQueue(self.thumbnailer, cache, self.load_image)
         self.decoder = Decoder()
         self.preview = LivePreview(layout.state / FOLDER / "features.db", self._find_image, network)
         self.service = ServiceThread(layout.root)

@@ -61,6 +61,20 @@ def test_an_id_names_one_image(page: PageClient) -> None:
     assert page.get("/api/images/" + "0" * 16).status_code == 404
 
 
+def test_the_details_of_an_image(pushed_page: PageClient, photo_store: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110], exif[0x0132] = "Maker", "Model <b>\n1</b>", "2026:11:28 10:00:00"
+    Image.effect_noise((40, 30), 60).convert("RGB").save(photo_store / "Can" / "shot.jpg", exif=exif)
+    pushed_page.post("/api/refresh")
+    shot = pushed_page.json(f"/api/images/{pushed_page.row('Can', 'shot.jpg')['id']}")
+    assert shot["exif"] == {"camera": "Maker Model <b>1</b>", "taken": "2026:11:28 10:00:00"}
+    assert (shot["pixels"], shot["history"]) == ([40, 30], [])
+    row = pushed_page.row("Can", "001.jpg")
+    image = pushed_page.json(f"/api/images/{row['id']}")
+    assert image["uid"].startswith(row["content"]) and image["exif"] == {}
+    assert [one["text"] for one in image["history"]] == ["upload Can done"]
+
+
 def test_a_thumbnail_is_made_anew_and_kept(page: PageClient, photo_store: Path) -> None:
     big = Image.effect_noise((1600, 1200), 60).convert("RGB")
     exif = Image.Exif()

@@ -5,6 +5,7 @@ but its pixels.
 """
 
 import io
+import json
 
 import simplejpeg
 from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin
@@ -15,13 +16,18 @@ from astica_sync.local.image.rasterizer import REQUEST, SIZE
 from astica_sync.local.image.worker_process import run
 
 QUALITY = 82
-_ORIENTATION = 0x0112
+# Tags of EXIF 2.32.
+_MAKE, _MODEL, _ORIENTATION, _TIME, _DETAILS, _TAKEN = 0x010F, 0x0110, 0x0112, 0x0132, 0x8769, 0x9003
+_MOST_LETTERS = 100
 
 
 def answer(request: bytes) -> bytes:
-    """A JPEG within ``side`` times ``side`` pixels; empty for what is no image."""
+    """A JPEG within ``side`` times ``side`` pixels, or what a camera wrote where ``side`` is 0; empty for what is no
+    image."""
     side, square = REQUEST.unpack_from(request)
     data = request[REQUEST.size :]
+    if not side:
+        return _read_camera(data)
     image = None if square else _shrink_fast(data, side)
     if image is None:
         raster = render(data, side, square=square)
@@ -31,6 +37,22 @@ def answer(request: bytes) -> bytes:
     file = io.BytesIO()
     image.save(file, "JPEG", quality=QUALITY)
     return file.getvalue()
+
+
+def _read_camera(data: bytes) -> bytes:
+    """The time and the camera that a JPEG names, as JSON."""
+    try:
+        exif = JpegImagePlugin.JpegImageFile(io.BytesIO(data)).getexif()
+        taken = exif.get_ifd(_DETAILS).get(_TAKEN) or exif.get(_TIME)
+        camera = " ".join(str(exif[tag]) for tag in (_MAKE, _MODEL) if tag in exif)
+    except Exception:  # noqa: BLE001 - whatever the bytes provoke
+        return b""
+    found = {"taken": _plain(taken), "camera": _plain(camera)}
+    return json.dumps({name: value for name, value in found.items() if value}).encode()
+
+
+def _plain(value: object) -> str:
+    return "".join(letter for letter in str(value or "") if letter.isprintable())[:_MOST_LETTERS].strip()
 
 
 def _shrink_fast(data: bytes, side: int) -> Image.Image | None:

@@ -1,5 +1,7 @@
 """Small JPEG files of images, made in separate processes, see ``worker_pool``."""
 
+import json
+
 from astica_sync.local.image.format import MAX_BYTES, dimensions, sniff
 from astica_sync.local.image.rasterizer import REQUEST
 from astica_sync.local.image.worker_pool import SECONDS, WORKER_MEMORY, WORKERS, ImageWorkers, TooSlow, WorkerKilled
@@ -24,6 +26,21 @@ class Thumbnailer:
     def close(self) -> None:
         """Ends the workers."""
         self._workers.close()
+
+    def read_camera(self, data: bytes) -> dict[str, str]:
+        """When and with what a JPEG was taken, as it says: "taken" and "camera", where it names them.
+
+        Raises:
+            Unworkable: no worker can be started.
+        """
+        if len(data) > MAX_BYTES or sniff(data) != "jpeg":
+            return {}
+        try:
+            answer = self._workers.ask(REQUEST.pack(0, False) + data, 0)
+            found = json.loads(answer or b"{}")
+        except (WorkerKilled, TooSlow, ValueError):
+            return {}
+        return {name: str(found[name]) for name in ("taken", "camera") if name in found}
 
     def shrink(self, data: bytes, side: int) -> bytes | None:
         """A JPEG of the image, upright and within ``side`` times ``side`` pixels; None for what is no PNG or JPEG that

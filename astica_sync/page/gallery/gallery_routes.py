@@ -1,13 +1,17 @@
 """Answers about the store and its images."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from astica_sync.core.model import make_scope, make_uid
+from astica_sync.errors import AsticaSyncError
 from astica_sync.page.answers import answer_error, number_of
 from astica_sync.page.gallery.gallery_view import SORTS, GalleryFilter, view_data
+from astica_sync.page.gallery.image_details import find_history, read_image
 from astica_sync.page.open_page import Page
 from astica_sync.page.thumbnails.thumbnail_queue import LARGE_SIDE, SIDE, NotShown
 
@@ -146,8 +150,17 @@ async def get_image(request: Request) -> Response:
     shown = gallery.shown(row)
     content = columns.content(row)
     others = [one for one in columns.with_content(content) if one != row] if content else []
+    more: dict[str, Any] = {"uid": None, "history": [], "pixels": None, "exif": {}}
+    if content:
+        more["uid"] = make_uid(content, make_scope(page.facts.model_id, columns.title(row)))
+        with contextlib.suppress(AsticaSyncError):
+            more["history"] = await page.run_job(lambda opened: find_history(opened, columns, content))
+        with contextlib.suppress(NotShown):
+            data = await asyncio.to_thread(page.load_image, content)
+            more |= await asyncio.to_thread(read_image, page.thumbnailer, data)
     return JSONResponse(
-        {
+        more
+        | {
             "id": f"{int(columns.ids[row]):016x}",
             "class": columns.title(row),
             "name": columns.name(row).encode("utf-8", "replace").decode(),
