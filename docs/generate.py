@@ -132,7 +132,9 @@ AREAS = {
     "remote": "The service",
     "sync": "A push",
     "training": "Training, versions, detection",
+    "features": "Features of images",
     "api": "From Python",
+    "page": "The page in the browser",
     "sandbox": "The sandbox",
 }
 
