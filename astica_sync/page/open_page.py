@@ -191,7 +191,10 @@ class Page:
         try:
             if self.gallery is None:
                 await self._recall()
-            self.gallery = await self.run_job(lambda opened: opened.refresher.refresh(below))
+            gallery = await self.run_job(lambda opened: opened.refresher.refresh(below))
+            for old in [one for one in self._views if one[0] != gallery.revision]:
+                del self._views[old]
+            self.gallery = gallery
             self.trouble = None
         except AsticaSyncError as error:
             self.trouble = error
@@ -305,8 +308,6 @@ class Page:
         if key not in self._views:
             revision = f"{self.run}-{gallery.revision}"
             self._views[key] = await asyncio.to_thread(make_view, gallery.columns, wanted, revision)
-            for old in [one for one in self._views if one[0] != gallery.revision]:
-                del self._views[old]
             while len(self._views) > MOST_VIEWS:
                 self._views.popitem(last=False)
         self._views.move_to_end(key)
@@ -314,7 +315,9 @@ class Page:
 
     def find_view(self, name: str) -> View | None:
         """The view of this name, if it is still that of the store as it is now."""
-        return next((view for view in self._views.values() if view.name == name), None)
+        now = None if self.gallery is None else self.gallery.revision
+        # A view that was made while the store was looked at may be of the gallery before.
+        return next((view for (made, _), view in self._views.items() if view.name == name and made == now), None)
 
     def load_image(self, content: str) -> bytes:
         """The bytes of an image, from the store or from the backup, verified by their hash. Those of an earlier version

@@ -26,8 +26,9 @@ _BATCH = re.compile(r"[\w-]{1,100}")
 async def post_change(request: Request) -> Response:
     """One change of files or classes."""
     page: Page = request.app.state.page
-    gallery = await page.ready()
     body = await read_object(request)
+    # From here on nothing is waited for until the rows are chosen: they are rows of this gallery.
+    gallery = await page.ready()
     kind, to, title = _text(body, "kind"), _text(body, "to"), _text(body, "class")
     if kind not in KINDS:
         raise BadRequest(f"kind is one of {', '.join(KINDS)}")

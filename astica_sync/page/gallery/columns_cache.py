@@ -7,9 +7,10 @@ import hashlib
 import hmac
 import io
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from astica_sync.page.gallery.image_columns import Columns
 FORMAT = 1
 _MAC_BYTES = 32
 _MOST_BYTES = 1 << 31
+_PIECE = 1 << 20
 _ARRAYS = (
     "ids",
     "class_of",
@@ -73,22 +75,32 @@ def write_columns(path: Path, columns: Columns, key: str) -> None:
 def read_columns(path: Path, key: str) -> Columns | None:
     """The columns that were kept; None where there are none that this program has written."""
     try:
-        with FileSystem().open_read(path) as file:
-            data = file.read(_MOST_BYTES)
-            data += b"".join(iter(lambda: file.read(1 << 24), b"")) if len(data) < _MOST_BYTES else b""
+        with FileSystem().open_read(path) as raw, open(raw.fileno(), "rb", closefd=False) as file:
+            return _read(file) if _is_signed(file, key) else None
     except OSError:
         return None
-    body, mac = memoryview(data)[:-_MAC_BYTES], data[-_MAC_BYTES:]
-    hasher = hashlib.blake2b(body, key=hashlib.sha256(key.encode()).digest(), digest_size=_MAC_BYTES)
-    if not hmac.compare_digest(hasher.digest(), mac):
-        return None
-    end = data.index(b"\n") + 1
-    head = json.loads(data[:end])
+
+
+def _is_signed(file: BinaryIO, key: str) -> bool:
+    """Whether the file ends with the keyed hash of all before."""
+    left = os.fstat(file.fileno()).st_size - _MAC_BYTES
+    if not 0 < left < _MOST_BYTES:
+        return False
+    hasher = hashlib.blake2b(key=hashlib.sha256(key.encode()).digest(), digest_size=_MAC_BYTES)
+    while left and (piece := file.read(min(left, _PIECE))):
+        hasher.update(piece)
+        left -= len(piece)
+    return hmac.compare_digest(hasher.digest(), file.read(_MAC_BYTES))
+
+
+def _read(file: BinaryIO) -> Columns | None:
+    # Array by array, so that no second copy of all is in memory.
+    file.seek(0)
+    head = json.loads(file.readline())
     if head["format"] != FORMAT or head["states"] != list(map(str, STATES)):
         return None
-    names = bytes(body[end : end + head["names"]])
-    stream = io.BytesIO(body[end + head["names"] :])
-    arrays: dict[str, Any] = {name: np.load(stream, allow_pickle=False) for name in _ARRAYS}
+    names = file.read(head["names"])
+    arrays: dict[str, Any] = {name: np.load(file, allow_pickle=False) for name in _ARRAYS}
     return Columns(
         titles=tuple(head["titles"]),
         places=tuple(map(bytes.fromhex, head["places"])),

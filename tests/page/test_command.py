@@ -1,0 +1,75 @@
+"""The command ``astica-sync page`` as a user runs it."""
+
+import re
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.harness.page_client import PageClient, running_page
+from tests.harness.shell import Shell
+
+
+def cookie_of(page: PageClient) -> dict[str, str]:
+    return {"Cookie": "; ".join(f"{name}={value}" for name, value in page.http.cookies.items())}
+
+
+def test_the_command_prints_an_address_and_ends_with_ctrl_c(shell: Shell, photo_store: Path) -> None:
+    process = shell.start("page", "--store", photo_store, "--port", "0", "--no-open")
+    assert process.stdout is not None
+    try:
+        found = re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", process.stdout.readline())
+        assert found
+        entered = httpx.get(found[0])
+        assert (entered.status_code, entered.headers["location"]) == (303, "/")
+        assert httpx.get(found[0]).status_code == 403
+    finally:
+        process.send_signal(signal.SIGINT)
+    ran = shell.finish(process)
+    assert (ran.code, ran.err) == (0, "")
+    assert "For another browser: http://127.0.0.1:" in ran.out
+
+
+def test_a_port_that_is_taken_is_said(shell: Shell, photo_store: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ran = shell("page", "--store", photo_store, "--port", str(taken.getsockname()[1]), "--no-open")
+    assert ran.code == 1
+    assert "--port" in ran.err
+
+
+def test_without_the_extra_the_command_says_which_one(
+    shell: Shell, photo_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("astica_sync.page")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    ran = shell("page", "--store", photo_store, "--no-open")
+    assert ran.code == 1
+    assert "uvicorn" in ran.err and "pip install 'astica-sync[page]'" in ran.err
+
+
+def test_without_a_store_the_command_says_what_to_do(shell: Shell, tmp_path: Path) -> None:
+    ran = shell("page", "--store", tmp_path, "--no-open")
+    assert ran.code == 1 and "astica-sync init" in ran.err
+
+
+def test_the_cookie_opens_the_page_after_a_restart_on_its_port(photo_store: Path) -> None:
+    with running_page(photo_store) as first:
+        port, kept = int(first.host.partition(":")[2]), cookie_of(first)
+        run = first.json("/api/store")["run"]
+    with running_page(photo_store, port) as again:
+        answer = again.raw.get("/api/store", headers=kept)
+        assert answer.status_code == 200 and answer.json()["run"] != run
+        assert again.raw.get("/api/store").status_code == 401
+
+
+def test_another_store_on_the_same_port_wants_its_own_cookie(shell: Shell, photo_store: Path, store: Path) -> None:
+    with running_page(photo_store) as first:
+        port, kept = int(first.host.partition(":")[2]), cookie_of(first)
+    with running_page(store, port) as other:
+        assert other.raw.get("/api/store", headers=kept).status_code == 401
