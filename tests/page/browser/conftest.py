@@ -19,6 +19,8 @@ from tests.harness.page_client import PageClient, running_page
 from tests.harness.shell import Shell
 
 CLASSES = {"Bottle": 30, "Büchse": 8, "Can": 22}
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+"""The camera is one that Chromium draws."""
 PATIENCE = 30_000
 """Milliseconds: a limit for a busy machine, not a wait."""
 
@@ -34,7 +36,7 @@ def chromium() -> Iterator[Browser]:
         pytest.skip("Chromium is not installed: apt-get install chromium")
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield browser
         browser.close()
 
