@@ -11,12 +11,21 @@ from astica_sync.local.scan.litter import LITTER, is_litter
 
 FOLDERS = [
     *("@eaDir", "#recycle", "#snapshot", "@Recycle", "@Recently-Snapshot", "@tmp", "~snapshot", "Network Trash Folder"),
+    *("@SynoResource", "@appstore"),
     *("$RECYCLE.BIN", "$Recycle.Bin", "System Volume Information", "lost+found", "LOST.DIR", "FOUND.000", "__MACOSX"),
     *("Photo.jpg.download", "iPod Photo Cache", "CANONMSC", "EOSMISC", "Catalog Previews.lrdata"),
 ]
 FILES = [
     *("Thumbs.db", "thumbs.db", "Thumbs.db:encryptable", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "Icon\r"),
-    *("a.jpg:Zone.Identifier", "a.jpg@SynoResource", "a.jpg.crdownload", "a.jpg.part", "a.jpg.opdownload"),
+    *(
+        "a.jpg:Zone.Identifier",
+        "a.jpg@SynoResource",
+        "SYNOFILE_THUMB_M.jpg",
+        "SYNOPHOTO_THUMB_XL.jpg",
+        "a.jpg.crdownload",
+        "a.jpg.part",
+        "a.jpg.opdownload",
+    ),
     *("a.jpg.partial", "a.jpg.1fa93c2b.partial", "a.jpg.filepart", "a.jpg.download", "a.jpg.aria2", "a.jpg.!ut"),
     *("a.jpg~", "a.jpg.~1~", "#a.jpg#", "a.jpg.bak", "A.JPG.BAK", "a.orig", "a.jpg.tmp", "a.swp", "a.jpg.kate-swp"),
     *("a.jpg_original", "A.JPG_original", "~$budget.docx", "a.jpg.xmp", "a.xmp", "IMG_1.AAE", "a.jpg.pp3"),

@@ -35,8 +35,10 @@ LITTER = (
             "Network Trash Folder",
             "Temporary Items",
             "DfsrPrivate",
+            "@SynoResource",
+            "@appstore",
         ),
-        ("*@SynoResource", "*@SynoEAStream"),
+        ("*@SynoResource", "*@SynoEAStream", "SYNOFILE_THUMB_*", "SYNOPHOTO_*"),
     ),
     Litter(
         "Windows, macOS, Linux, Android",
