@@ -41,6 +41,7 @@ export const hasWork = (value) => (value?.requests ?? 0) > 1;
 /** "14 requests, 9 s": what a push costs. */
 export function price(value) {
   if (!value) return "";
+  if (!hasWork(value) && value.guard) return "asks you first";
   if (!hasWork(value)) return "nothing to send";
   return `${count(value.requests, "request")}, ${duration(value.seconds)}`;
 }

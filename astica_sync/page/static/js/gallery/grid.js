@@ -14,6 +14,9 @@ const GAP = 6;
 const LINES_AROUND = 2;
 const SVG = "http://www.w3.org/2000/svg";
 const QUIET = "on-service";
+/** Labels for cells that are too small for the whole one; screen readers get that one. */
+const SHORT = { "to-remove": "remove", "backup-only": "backup", "several-classes": "classes", elsewhere: "elsewhere" };
+const SMALL = 150;
 
 export class Grid {
   cursor = 0;
@@ -79,6 +82,7 @@ export class Grid {
     this.layer.style.setProperty("--side", `${this.layout.side}px`);
     this.scroller.classList.toggle("grid-small", this.layout.side < 110);
     this.full = this.layout.height + 96;
+    this.scroller.classList.toggle("is-scaled", this.full > TALLEST);
     this.spacer.style.height = `${Math.min(this.full, TALLEST)}px`;
     for (const line of this.#lines.values()) this.#drop(line);
     this.#lines.clear();
@@ -283,7 +287,7 @@ export class Grid {
       cell.element.dataset.state = state;
       cell.use.setAttribute("href", `#i-${state || QUIET}`);
       cell.badge.classList.toggle("is-quiet", state === QUIET);
-      cell.badgeText.textContent = state === QUIET ? "" : label;
+      cell.badgeText.textContent = state === QUIET ? "" : (this.layout.side < SMALL && SHORT[state]) || label;
       cell.caption.textContent = row[3];
       cell.goesTo.textContent = goes;
       cell.element.title = `${row[3]} · ${label}`;

@@ -23,7 +23,7 @@ export function Rail() {
     const thumb = rail.querySelector(".rail-thumb");
     shownGrid.onScroll = () => {
       const most = Math.max(shownGrid.full - shownGrid.height, 1);
-      thumb.style.transform = `translateY(${(shownGrid.top / most) * Math.max(rail.clientHeight - 4, 0)}px)`;
+      thumb.style.transform = `translateY(${(shownGrid.top / most) * Math.max(height - 4, 0)}px)`;
     };
     shownGrid.onScroll();
     return () => (shownGrid.onScroll = () => {});
