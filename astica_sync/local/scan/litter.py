@@ -96,7 +96,8 @@ LITTER = (
     Litter("Cameras", ("CANONMSC", "EOSMISC", "AVF_INFO"), ("*.thm", "*.ctg", "*.lrv")),
 )
 
-# No pattern for files matches a name that ends like this, which nearly all names do.
+# No pattern for files but those that begin like this matches a name that ends like that, which nearly all names do.
+_IMAGE_BEGIN = "SYNO"
 _IMAGE_ENDS = frozenset({".jpg", ".JPG", "jpeg", "JPEG", ".png", ".PNG"})
 
 
@@ -104,7 +105,9 @@ def is_litter(name: str, *, folder: bool) -> bool:
     """Whether a folder, or a file, of this name is litter."""
     if folder:
         return _folder_pattern().fullmatch(name) is not None
-    return name[-4:] not in _IMAGE_ENDS and _file_pattern().fullmatch(name) is not None
+    if name[-4:] in _IMAGE_ENDS and name[:4] != _IMAGE_BEGIN:
+        return False
+    return _file_pattern().fullmatch(name) is not None
 
 
 @functools.cache
