@@ -13,7 +13,9 @@ import pytest
 from astica_sync.local.layout import Layout
 from astica_sync.local.lock import writer_lock
 from astica_sync.page.access.access_gate import MOST_JSON
+from astica_sync.page.changes import kept_files
 from astica_sync.sandbox.embedded import RunningSandbox
+from astica_sync.system.exclusive_rename import rename_new
 from tests.harness.page_client import PageClient, running_page
 from tests.harness.shell import Shell, draw
 
@@ -486,3 +488,28 @@ def test_a_folder_that_cannot_be_written(page: PageClient, photo_store: Path, pi
     (photo_store / "Can").chmod(0o500)
     answer = upload(page, picture, "a.png")
     assert answer.status_code == 422
+
+
+def test_a_file_that_is_exchanged_while_it_is_deleted_stays(
+    page: PageClient, photo_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program saves a new image under the name after the page has looked at it, and once more after that."""
+    row, path = page.row("Can", "001.jpg"), photo_store / "Can" / "001.jpg"
+    saved = [photo_store / f"saved{number}" for number in range(2)]
+    for number, file in enumerate(saved):
+        file.write_bytes(path.read_bytes() + bytes(number + 1))
+    newer, newest = (file.read_bytes() for file in saved)
+
+    def rename(old: str, old_folder: int, new: str, new_folder: int) -> None:
+        if old == "001.jpg":
+            saved[0].rename(path)
+        rename_new(old, old_folder, new, new_folder)
+        if old == "001.jpg":
+            saved[1].rename(path)
+
+    monkeypatch.setattr(kept_files, "rename_new", rename)
+    answer = change(page, "delete", [row])
+    assert [one["reason"] for one in answer["skipped"]] == ["another program exchanged it just now"]
+    assert path.read_bytes() == newest and (photo_store / "Can" / "001-2.jpg").read_bytes() == newer
+    assert not any((photo_store / ".astica-sync" / "page" / "kept").iterdir())
+    assert page.json("/api/store")["undo"] == {"undo": None, "redo": None}

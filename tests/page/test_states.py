@@ -1,11 +1,13 @@
 """The state of each image is what ``astica-sync status`` says of it, in a store that has every state."""
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import xxhash
 
 from astica_sync.core.gallery.image_state import ImageState
 from astica_sync.core.model import make_scope, make_uid
@@ -128,3 +130,36 @@ def test_what_has_no_file_cannot_be_moved(every_page: PageClient) -> None:
     items = [[row["id"], row["content"]] for row in rows]
     done = every_page.post("/api/changes", {"kind": "move", "items": items, "to": "Can"}).json()
     assert (done["done"], len(done["skipped"])) == (0, 2)
+
+
+def test_a_planted_catalog_puts_back_images_alone_and_stops_nothing_else(photo_store: Path, shell: Shell) -> None:
+    """A line of the backup that leads elsewhere, or to a script, is skipped; what else was chosen is put back."""
+    assert shell("push", "--store", photo_store).code == 0
+    backup = photo_store / ".astica-sync" / "backup"
+    script = b"#!/bin/sh\necho planted\n"
+    content = xxhash.xxh3_128_hexdigest(script)
+    (backup / "objects" / content[:2]).mkdir(exist_ok=True)
+    (backup / "objects" / content[:2] / f"{content}.png").write_bytes(script)
+    line = json.loads((backup / "catalog.jsonl").read_text().splitlines()[0])
+    paths = ["Can/run.sh", "../x.png", "Nul\0/x.png", ".ssh/x.png", "con/x.png", " /x.png", "Bottle/a/../../../x.png"]
+    with (backup / "catalog.jsonl").open("a") as catalog:
+        for path in paths:
+            planted = {**line, "class": path.split("/")[0], "path": path, "content": content}
+            catalog.write(json.dumps(planted) + "\n")
+    gone = photo_store / "Can" / "001.jpg"
+    data = gone.read_bytes()
+    gone.unlink()
+
+    def listed() -> list[Path]:
+        return sorted(path for path in photo_store.parent.rglob("*") if not {".astica-sync", "home"} & set(path.parts))
+
+    before = listed()
+    with running_page(photo_store) as page:
+        rows = [row for row in page.rows() if row["content"] in (content, xxhash.xxh3_128_hexdigest(data))]
+        assert {row["class"] for row in rows} >= {"Can", "Bottle", "..", "con", " "}
+        items = [[row["id"], row["content"]] for row in rows]
+        answer = page.post("/api/changes", {"kind": "restore", "items": items}).json()
+    assert answer["done"] == 1 and len(answer["skipped"]) == len(rows) - 1
+    assert gone.read_bytes() == data
+    gone.unlink()
+    assert listed() == before

@@ -82,6 +82,10 @@ class ChangeMaker:
     def line(self) -> Line:
         return self._log.line()
 
+    def image_fault(self, content: str) -> str:
+        """As ``KeptFiles.image_fault``."""
+        return self._kept.image_fault(content)
+
     def put_into_backup(self) -> bool:
         """As ``KeptFiles.put_into_backup``."""
         return self._kept.put_into_backup(self._log.removed_path)
@@ -142,8 +146,8 @@ class ChangeMaker:
                 return self._move(step, folders, ignore)
             case StepKind.REMOVE:
                 folder, name = folders.place(step.before)
-                content, _ = self._expect(folder, name, step)
-                self._kept.keep(folder, name, content)
+                content, status = self._expect(folder, name, step)
+                self._kept.keep(folder, name, content, status)
                 folders.note_changed(_above(step.before))
                 return [Step(StepKind.REMOVE, step.before, "", content)]
             case StepKind.ADD:

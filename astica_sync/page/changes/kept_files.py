@@ -13,11 +13,13 @@ from pathlib import Path
 
 import xxhash
 
+from astica_sync.core.gallery.file_names import free_names
 from astica_sync.errors import AsticaSyncError, StoreBusy, StoreError
 from astica_sync.file_owner import give_to_owner_of_folder
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import CONTENT
 from astica_sync.local.filesystem import CHUNK, TEMP_PREFIX, FileSystem, sync, write_all
+from astica_sync.local.image.format import HEAD_BYTES, sniff
 from astica_sync.local.layout import Layout
 from astica_sync.local.lock import writer_lock
 from astica_sync.local.scan.changed_files import class_title_of
@@ -42,8 +44,8 @@ class KeptFiles:
         """The bytes that ``give_back`` writes for this content, once."""
         self._offered = {content: data}
 
-    def keep(self, folder: int, name: str, content: str) -> None:
-        """Sets the file aside; its place is free then.
+    def keep(self, folder: int, name: str, content: str, seen: os.stat_result) -> None:
+        """Sets the file aside; its place is free then. ``seen`` is its status when its hash was ``content``.
 
         Raises:
             NotDone: it is another file than expected.
@@ -63,6 +65,12 @@ class KeptFiles:
                     raise
                 _copy(folder, name, kept, content, content)
                 os.unlink(name, dir_fd=folder)
+            else:
+                now = os.stat(content, dir_fd=kept, follow_symlinks=False)
+                if (now.st_size, now.st_mtime_ns) != (seen.st_size, seen.st_mtime_ns):
+                    # A new file, of which there is no copy.
+                    _put_back(content, kept, name, folder)
+                    raise NotDone("another program exchanged it just now")
             sync(kept)
 
     def give_back(self, content: str, folder: int, name: str) -> None:
@@ -107,6 +115,18 @@ class KeptFiles:
         """Where the file is, if it is here."""
         path = self._folder / content
         return path if path.is_file() and not path.is_symlink() else None
+
+    def image_fault(self, content: str) -> str:
+        """Why what the backup has under this hash is not put back as an image; "" where it is. A planted backup may
+        have anything there, and what was deleted on the page is no image where the user deleted another file."""
+        try:
+            source = self._backup.find(content)
+            if source is None:
+                return ""
+            with self._files.open_read(source) as file:
+                return "" if sniff(file.read(HEAD_BYTES)) else "what the backup has is not a PNG or JPEG image"
+        except OSError as error:
+            return f"the backup cannot be read: {error.strerror}"
 
     def put_into_backup(self, removed_path: Callable[[str], str]) -> bool:
         """Puts some of the files into the backup, if no other process writes to it; whether more are left to put.
@@ -155,6 +175,14 @@ class KeptFiles:
             yield descriptor
         finally:
             os.close(descriptor)
+
+
+def _put_back(content: str, kept: int, name: str, folder: int) -> None:
+    """Gives a file its name again, or where that is taken one that is free."""
+    for free in free_names(name):
+        with contextlib.suppress(FileExistsError):
+            rename_new(content, kept, free, folder)
+            return
 
 
 def _copy(source_folder: int, source: str, folder: int, name: str, content: str) -> None:

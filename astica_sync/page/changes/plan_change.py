@@ -67,8 +67,16 @@ def plan_change(columns: Columns, maker: ChangeMaker, wanted: Wanted) -> Planned
         case "restore":
             for row in _chosen(planned, columns, wanted, with_file=False):
                 title, content = columns.title(row), columns.content(row)
-                path = f"{maker.place_for(title)}/{columns.name(row)}"
-                planned.ids[path] = f"{int(columns.ids[row]):016x}"
+                image = f"{int(columns.ids[row]):016x}"
+                try:
+                    path, fault = f"{maker.place_for(title)}/{columns.name(row)}", maker.image_fault(content)
+                except BadRequest as refused:
+                    path, fault = "", str(refused)
+                if fault:
+                    # The backup may have been edited; what else was chosen is put back.
+                    planned.skipped.append((image, columns.name(row), fault))
+                    continue
+                planned.ids[path] = image
                 planned.steps.append(Step(StepKind.ADD, "", path, content))
         case "create_class":
             if maker.places_of(wanted.to):
