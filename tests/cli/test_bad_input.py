@@ -1,6 +1,7 @@
 """Wrong input: the message names the fix, and nothing is lost or half done."""
 
 import json
+import math
 import os
 import re
 import shutil
@@ -293,11 +294,13 @@ def test_an_offline_status_says_how_old_the_view_is(shell: Shell, store: Path) -
     assert "View  " not in shell("pull-status", "--store", store).out
     last, columns = (store / ".astica-sync" / f"last-view.{end}" for end in ("json", "columns"))
     head, _, body = last.read_bytes().partition(b"\n")
-    for age, shown in ((3 * 3600 + 300, r", 3 h 5 min ago"), (-86_400, ""), (1e12, "")):
+    for age, shown in ((3 * 3600 + 300, r", 3 h 5 min ago"), (-86_400, ""), (1e12, ""), (math.inf, ""), (math.nan, "")):
         columns.unlink(missing_ok=True)
         fields = {**json.loads(head), "asked_at": time.time() - age}
         last.write_bytes(json.dumps(fields).encode() + b"\n" + body)
         told = shell("pull-status", "--offline", "--store", store).out
+        told_json = shell("pull-status", "--offline", "--json", "--store", store).json
+        assert told_json["asked_at"] == (fields["asked_at"] if math.isfinite(fields["asked_at"]) else None)
         assert re.search(rf"^View     of [-0-9: unkow]+{shown}; nothing was asked now", told, re.MULTILINE), told
 
 

@@ -60,6 +60,7 @@ def test_the_status_has_the_promised_shape(shell: Shell, sandbox: RunningSandbox
         "unmanaged": [SAMPLE],
         "copies": [],
         "follows": "NoneType",
+        "asked_at": "float",
         "refusals": [{"reason": "str", "samples": [SAMPLE]}],
     }
     found = ran.json

@@ -1,5 +1,6 @@
 """``astica-sync pull-status``."""
 
+import math
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -51,7 +52,13 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
         copies = opened.session.local.index.copies(MOST_GROUPS)
         if as_json:
             named = [[json_name(path) for path in paths] for paths in copies]
-            data = {**status_data(status, price), "copies": named, "follows": follows}
+            asked_at = status.observation.asked_at
+            data = {
+                **status_data(status, price),
+                "copies": named,
+                "follows": follows,
+                "asked_at": asked_at if math.isfinite(asked_at) else None,
+            }
             if ignored:
                 data["ignored"] = left_out_data(find_left_out(opened.layout.root, opened.session.local.fs))
             click.echo(json_line(data))

@@ -207,10 +207,11 @@ def _names(names: Sequence[str]) -> str:
 def _mostly_left_out(evaluation: "Evaluation") -> str:
     """Which training images lead to most of the left-out ones: often one picture that all others resemble."""
     similar = Counter(leak.source for leak in evaluation.leaks if not leak.same_bytes)
-    part = (
-        "most images" if evaluation.mostly_left_out else f"{len(evaluation.leaks):,} of {evaluation.held_out:,} images"
+    leaks, held_out, scored = len(evaluation.leaks), evaluation.held_out, evaluation.measured[0].total
+    text = (
+        f"{leaks:,} of {held_out:,} images ({leaks / held_out:.0%}) are left out: the scores are about "
+        f"{number(scored, 'image')}"
     )
-    text = f"{part} are left out: the scores are about {number(evaluation.measured[0].total, 'image')}"
     if not similar:
         return text
     source, images = similar.most_common(1)[0]
