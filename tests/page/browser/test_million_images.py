@@ -102,6 +102,7 @@ def test_at_most_six_thumbnails_are_under_way_and_those_out_of_sight_are_cancell
         return note
 
     expect(gallery.locator(".cell.has-image").first).to_be_visible()
+    expect(gallery.locator(".cell:not([hidden]):not(.has-image)")).to_have_count(0)
     gallery.unroute("**/thumbnails/*")
     gallery.route("**/thumbnails/*", lambda route: asked.append(route.request.url))
     with gallery.expect_event("request", counts(started, 6)):

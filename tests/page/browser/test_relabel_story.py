@@ -73,7 +73,9 @@ def test_an_address_is_a_bookmark(enter: Callable[..., Page]) -> None:
     page.keyboard.press("Enter")
     expect(page.locator(".stage img.is-shown")).to_be_visible()
     large = page.url
-    name = page.get_by_role("dialog").get_by_role("heading", level=2).inner_text()
+    heading = page.get_by_role("dialog").get_by_role("heading", level=2)
+    expect(heading).not_to_have_text("")
+    name = heading.inner_text()
     page.goto("about:blank")
     page.goto(large)
     expect(page.get_by_role("dialog").get_by_role("heading", level=2)).to_have_text(name)
