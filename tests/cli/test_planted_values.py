@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import xxhash
 
+from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw
 
 DEEP = "[" * 200_000
@@ -102,6 +103,29 @@ def test_odd_values_of_the_journal_are_called_damage(shell: Shell, pushed: Path,
         ran = shell(*command, "--store", pushed)
         assert "internal error" not in ran.err, (command, ran.err)
     assert "values that astica-sync never writes" in ran.err
+
+
+@pytest.mark.parametrize("sent_at", ["yesterday", b"1"])
+def test_a_mark_whose_time_is_none_is_called_damage(shell: Shell, pushed: Path, sent_at: object) -> None:
+    with contextlib.closing(sqlite3.connect(pushed / ".astica-sync/journal.db")) as journal, journal:
+        journal.execute("UPDATE mark SET sent_at = ?", (sent_at,))
+    (pushed / "Can" / "000.png").unlink()
+    for command in (("status",), ("push", "--dry-run"), ("push", "--yes")):
+        ran = shell(*command, "--store", pushed)
+        assert ran.code == 1
+        assert "values that astica-sync never writes" in ran.err, (command, ran.err)
+
+
+def test_a_history_that_can_take_no_more_events_is_called_damage(
+    shell: Shell, pushed: Path, sandbox: RunningSandbox, model_id: int
+) -> None:
+    with contextlib.closing(sqlite3.connect(pushed / ".astica-sync/journal.db")) as journal, journal:
+        journal.execute("UPDATE history SET id = 9223372036854775807 WHERE id = (SELECT max(id) FROM history)")
+    (pushed / "Can" / "000.png").unlink()
+    ran = shell("push", "--yes", "--store", pushed)
+    assert ran.code == 1
+    assert "values that astica-sync never writes" in ran.err
+    assert len(sandbox.samples(model_id)) == 5
 
 
 @pytest.mark.parametrize("uid", ["IMG_0001.png", "0" * 32, "0" * 31 + "G-12345678", "../../etc/passwd"])

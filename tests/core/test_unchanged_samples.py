@@ -109,7 +109,7 @@ def decided(local: list[LocalSample], marks: list[Mark], remote: list[RemoteSamp
 
 
 @pytest.mark.parametrize("run", rest_long(1, range(4)))
-@settings(max_examples=100)
+@settings(max_examples=150)
 @given(sides(), st.integers(1, 9), st.integers(1, 9), st.integers(0, 3))
 def test_counting_unchanged_samples_gives_the_plan_of_all_rows(
     run: int,

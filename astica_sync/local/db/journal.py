@@ -11,6 +11,7 @@ import json
 import math
 import os
 import re
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -56,6 +57,8 @@ SCHEMA = make_schema(
     when_newer="upgrade astica-sync",
     when_damaged="move it away: the next push rebuilds its marks from the samples on the service",
 )
+MOST_EVENTS = 1 << 53
+"""So many events are never written; a higher number was planted."""
 _T = TypeVar("_T")
 
 
@@ -117,6 +120,7 @@ class Journal:
         self._decoding = ErrorTranslation(path, SCHEMA, rows=True)
         self._transaction = _Transaction(self)
         self._connection = open_database(path, SCHEMA, busy_s=busy_s, durable=True, wal=is_wal_safe(path))
+        self._refuse_full_history()
 
     def __enter__(self) -> "Journal":
         return self
@@ -370,6 +374,21 @@ class Journal:
             if " mark " in statement:
                 self._transaction.has_marks = True
 
+    def _refuse_full_history(self) -> None:
+        """After the highest number there is no next one, so what is done from then on would not be noted.
+
+        Raises:
+            Damaged: the history has such a number, which was planted.
+        """
+        highest = 0
+        with contextlib.suppress(sqlite3.Error):
+            # What cannot be read is reported by who needs it.
+            highest = self._connection.execute("SELECT max(id) FROM history").fetchone()[0] or 0
+        if highest > MOST_EVENTS:
+            self._connection.close()
+            with self._decoding:
+                raise ValueError(highest)
+
     def _query_events(self, query: str, values: tuple[object, ...]) -> Iterator[Event]:
         """Reads the history, which few commands do, through sqlite-utils."""
         refuse_fork(self._pid)
@@ -426,7 +445,7 @@ _STATES = {str(state): state for state in MarkState}
 _EVENT = "SELECT at, run, action, class, uid, path, sample_id, outcome, reason FROM history"
 _FIRST_HOLD_OUT = "SELECT min(id) FROM history WHERE action = 'hold-out'"
 _MARK = "SELECT uid, class, state, sent_at, run, path, removed FROM mark"
-_MarkRow = tuple[str, str, str, float | None, str, bytes, str | None]
+_MarkRow = tuple[str, Any, str, Any, str, bytes, str | None]
 
 
 def _event(at: float, run: str, action: str, class_title: str, uid: str, path: bytes, *rest: Any) -> Event:
@@ -471,7 +490,7 @@ def _sound(key: str, value: Any) -> Any:
 
 def _mark(row: _MarkRow) -> Mark:
     uid, title, state, sent_at, run, path, removed = row
-    if not (is_uid(uid) and isinstance(title, str)):
+    if not (is_uid(uid) and isinstance(title, str) and (sent_at is None or type(sent_at) is float)):
         raise ValueError(uid)
     mark = Mark(uid, title, _STATES.get(state) or MarkState(state), sent_at, run, os.fsdecode(path))
     if removed is None:
