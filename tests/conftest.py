@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -26,6 +27,10 @@ os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
 # Nor do they write to the state folder of whoever runs them.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="astica-tests-")
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
+
+# Several test processes share the cores: the threads that linear algebra starts in each would wait for one another.
+for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
 
 # Ignored signals are inherited, and tests that run under nohup still send this one.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -78,6 +83,23 @@ SETTINGS = {
 
 # What a test under every setting runs under in ``make test``; the other settings are for ``make test-long``.
 TELLING = {"as documented", "uids replace", "titles are NFD", "views lag", "uids are cut at 32", "all at once"}
+
+
+FEW = 4
+"""Of a test that starts a sandbox, ``make test`` runs so many sets of parameters, and ``make test-long`` the others."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    counts = Counter[str]()
+    for item in items:
+        if not isinstance(item, pytest.Function) or "sandbox" not in item.fixturenames:
+            continue
+        if item.get_closest_marker("long") is None:
+            test = f"{item.path}::{item.originalname}"
+            counts[test] += 1
+            if counts[test] > FEW:
+                item.add_marker(pytest.mark.long)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -72,6 +72,8 @@ class OnnxExtractor:
             ) from error
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
+        # Between two frames no thread waits by keeping a core busy.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
             taken = self._session.get_inputs()[0]

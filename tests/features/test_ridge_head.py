@@ -24,7 +24,7 @@ def digits() -> tuple[np.ndarray, list[str]]:
     return GradientExtractor().extract(np.stack(squares)), [str(label) for label in loaded.target[:600]]
 
 
-@settings(max_examples=30)
+@settings(max_examples=10)
 @given(st.integers(0, 10**6), st.integers(8, 30), st.integers(2, 6), st.integers(2, 4))
 def test_the_verdict_on_a_sample_is_that_of_a_ridge_regression_without_it(
     seed: int, count: int, length: int, labels: int
