@@ -97,7 +97,7 @@ def test_the_demo_ends_in_the_page_until_ctrl_c(shell: Shell) -> None:
         os.killpg(process.pid, signal.SIGINT)
         ended = shell.finish(process)
     assert (ended.code, shown["store"]["name"], shown["service"]["sandbox"]) == (0, "digits", True), ended.err
-    assert shown["totals"]["images"] == 49
+    assert shown["totals"]["by_state"]["on-service"] == 49
     assert "Traceback" not in ended.err
 
 
