@@ -1,6 +1,5 @@
 """Finds images whose class the other images contradict."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -21,13 +20,12 @@ class ContradictedLabel(NamedTuple):
     """From ``LEAST_CERTAINTY`` to 1: the share of the other class minus that of its own."""
 
 
-def find_contradicted(verdicts: "Verdicts", labels: Sequence[str]) -> list[ContradictedLabel]:
-    """The images whose label a model that was trained without them contradicts, the most certain first. ``labels`` are
-    those of the images, in the order of the verdicts."""
+def find_contradicted(verdicts: "Verdicts") -> list[ContradictedLabel]:
+    """The images whose label a model that was trained without them contradicts, the most certain first."""
     certainty, suggested = verdicts.contradiction(), verdicts.suggested()
     found = [
-        ContradictedLabel(place, label, verdicts.labels[suggested[place]], float(certainty[place]))
-        for place, label in enumerate(labels)
+        ContradictedLabel(place, verdicts.labels[own], verdicts.labels[suggested[place]], float(certainty[place]))
+        for place, own in enumerate(verdicts.own)
         if certainty[place] >= LEAST_CERTAINTY
     ]
     return sorted(found, key=lambda one: (-one.certainty, one.place))

@@ -53,7 +53,7 @@ def test_swapped_labels_are_found_first(digits: tuple[np.ndarray, list[str]]) ->
     head = RidgeHead(features, labels)
     before = head.verdicts().agreement
     head.set_labels(wrong)
-    found = find_contradicted(head.verdicts(), wrong)
+    found = find_contradicted(head.verdicts())
     first = [one.place for one in found[: len(labels) // 20]]
     assert len(set(swapped) & set(first)) >= 11
     assert [one.suggested for one in found if one.place in swapped] == [

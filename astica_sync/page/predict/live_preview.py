@@ -158,7 +158,7 @@ class LivePreview:
                 assert self._head is not None
                 self._head.set_labels(labels)
             head, verdicts = self._head, self._head.verdicts()
-        found = find_contradicted(verdicts, labels)
+        found = find_contradicted(verdicts)
         self._suspects = [
             Suspect(int(columns.ids[rows[one.place]]), columns.content(rows[one.place]), one) for one in found
         ]

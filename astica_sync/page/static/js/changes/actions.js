@@ -4,7 +4,7 @@ import { announcement, classes, dialog, leaving, notify, store, view } from "../
 import { post } from "../state/api.js";
 import { loadStore, loadView } from "../state/load.js";
 import { count } from "../format.js";
-import { grid } from "../gallery/gallery_view.js";
+import { grid } from "../gallery/shown_grid.js";
 import { clearSelection } from "../gallery/selection.js";
 
 let underWay = Promise.resolve();

@@ -1,7 +1,8 @@
 // All commands in one list: it feeds the keys, the palette and the list of keys.
 import { classes, dialog, filter, isFiltered, notify, openImage, panel, setFilter, sidebarOpen, states, USUAL_FILTER } from "../state/app_state.js";
 import { changeCellSize, nextTheme } from "../state/settings.js";
-import { grid, selectAll, target } from "../gallery/gallery_view.js";
+import { selectAll, target } from "../gallery/gallery_view.js";
+import { grid } from "../gallery/shown_grid.js";
 import { clearSelection, selectedCount } from "../gallery/selection.js";
 import { ask, move, observe, push, putBack, redo, refresh, remove, train, undo } from "./actions.js";
 import { classOfKey } from "./hotkeys.js";

@@ -10,10 +10,9 @@ import { html } from "../ui.js";
 import { Grid } from "./grid.js";
 import { Rail } from "./rail.js";
 import { selectByRectangle } from "./rectangle.js";
+import { grid } from "./shown_grid.js";
 import { chosen, clearSelection, isSelected, itemOf, selectAll, selectedCount, selection, selectRows, toggleRow, withRows } from "./selection.js";
 
-/** The grid that is shown, for commands; null where there are no images. */
-export const grid = signal(null);
 /** Images are dragged now. */
 export const dragging = signal(false);
 

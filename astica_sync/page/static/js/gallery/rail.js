@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "/static/vendor/preact-hooks.js";
 import { filter, view } from "../state/app_state.js";
 import { html } from "../ui.js";
-import { grid } from "./gallery_view.js";
+import { grid } from "./shown_grid.js";
 
 const LEAST_APART = 26;
 const NAMES = { class: "class", date: "date", name: "letter" };

@@ -7,7 +7,7 @@ import { move, putBack, redo, remove, undo } from "../changes/actions.js";
 import { classOfKey, hotkeys } from "../changes/hotkeys.js";
 import { bytes, date, untilText } from "../format.js";
 import { html, Icon, Modal } from "../ui.js";
-import { grid } from "../gallery/gallery_view.js";
+import { grid } from "../gallery/shown_grid.js";
 
 const MOST_ZOOM = 12;
 const WHOLE = { scale: 1, x: 0, y: 0 };

@@ -5,7 +5,7 @@ import { ask, redo, undo } from "../changes/actions.js";
 import { SORTS } from "../changes/commands.js";
 import { hasWork, number, price } from "../format.js";
 import { html, Icon, IconButton } from "../ui.js";
-import { grid } from "../gallery/gallery_view.js";
+import { grid } from "../gallery/shown_grid.js";
 
 const THEMES = { system: "Theme of the system", light: "Light theme", dark: "Dark theme" };
 let typed = 0;
