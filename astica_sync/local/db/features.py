@@ -2,6 +2,7 @@
 uses a private one in memory."""
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 BUSY_S = 2.0
-_BATCH = 500
 
 
 def _tables(database: "Database") -> None:
@@ -49,21 +49,12 @@ class FeatureCache:
 
     def find(self, extractor: str, contents: Iterable[str]) -> dict[str, bytes]:
         """The rows that are known, by content hash."""
-        found: dict[str, bytes] = {}
-        wanted = list(contents)
+        query = "SELECT content, row FROM feature WHERE extractor = ? AND content IN (SELECT value FROM json_each(?))"
         with contextlib.suppress(sqlite3.Error):
-            for start in range(0, len(wanted), _BATCH):
-                part = wanted[start : start + _BATCH]
-                marks = ",".join("?" * len(part))
-                found.update(
-                    (content, row)
-                    for content, row in self._connection.execute(
-                        f"SELECT content, row FROM feature WHERE extractor = ? AND content IN ({marks})",  # noqa: S608 - question marks alone
-                        (extractor, *part),
-                    )
-                    if isinstance(row, bytes)
-                )
-        return found
+            # One value, since SQLite takes a limited number of them.
+            rows = self._connection.execute(query, (extractor, json.dumps(list(contents))))
+            return {content: row for content, row in rows if isinstance(row, bytes)}
+        return {}
 
     def put(self, extractor: str, rows: Mapping[str, bytes]) -> None:
         """Keeps the rows by content hash."""

@@ -139,14 +139,17 @@ class KeptFiles:
         done = 0
         try:
             with writer_lock(self._layout, now=self._now(), command="astica-sync page", patient=False):
-                for content in names[:_PIECE]:
+                for content in names:
+                    # One that cannot be put stays, and is no reason to leave out those after it.
                     done += self._put(content, removed_path(content))
+                    if done == _PIECE:
+                        break
         except StoreBusy:
             return False
         except AsticaSyncError:
             # A full disk, a store that went away: the files stay here.
             return False
-        return done > 0 and len(names) > _PIECE
+        return done == _PIECE and len(names) > _PIECE
 
     def _put(self, content: str, path: str) -> bool:
         try:
