@@ -513,3 +513,20 @@ def test_a_file_that_is_exchanged_while_it_is_deleted_stays(
     assert path.read_bytes() == newest and (photo_store / "Can" / "001-2.jpg").read_bytes() == newer
     assert not any((photo_store / ".astica-sync" / "page" / "kept").iterdir())
     assert page.json("/api/store")["undo"] == {"undo": None, "redo": None}
+
+
+def test_kept_files_that_are_damaged_hold_back_no_deleted_image(photo_store: Path) -> None:
+    kept = photo_store / ".astica-sync" / "page" / "kept"
+    with running_page(photo_store):
+        pass
+    kept.mkdir(mode=0o700, exist_ok=True)
+    for number in range(60):
+        damaged = kept / f"{number:032x}"
+        damaged.write_bytes(b"these are not the bytes of that name")
+        damaged.chmod(0o600)
+    with running_page(photo_store) as page:
+        row = page.row("Can", "001.jpg")
+        change(page, "delete", [row])
+    objects = photo_store / ".astica-sync" / "backup" / "objects"
+    assert [path.name for path in objects.rglob(f"{row['content']}*")]
+    assert len(list(kept.iterdir())) == 60
