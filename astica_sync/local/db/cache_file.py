@@ -15,6 +15,7 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from astica_sync import sqlite
+from astica_sync.errors import DatabaseError
 from astica_sync.file_owner import create_private
 from astica_sync.local.db.wal import is_wal_safe
 from astica_sync.local.filesystem import is_real_folder
@@ -23,6 +24,14 @@ from astica_sync.system.native_lock import native_lock
 BUSY_S = 2.0
 PAGE_CACHE_KB = 65_536
 _COPY_PAUSE_S = 0.05
+
+
+def open_cache(path: Path, schema: sqlite.Schema) -> sqlite3.Connection:
+    """A connection to a cache that one thread uses; a private one in memory where the file cannot be opened."""
+    try:
+        return sqlite.open_database(path, schema, busy_s=BUSY_S, durable=False, wal=is_wal_safe(path))
+    except DatabaseError:
+        return sqlite.open_memory(schema)
 
 
 class CacheFile:

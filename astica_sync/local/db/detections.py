@@ -15,15 +15,11 @@ import xxhash
 
 from astica_sync.core.versions.confidence import LARGEST_SHARE, Confidence, ConfidenceRange
 from astica_sync.core.versions.version import VersionKey
-from astica_sync.errors import DatabaseError
+from astica_sync.local.db.cache_file import open_cache
 from astica_sync.local.db.migrations import make_schema
-from astica_sync.local.db.wal import is_wal_safe
-from astica_sync.sqlite import open_database, open_memory
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
-
-BUSY_S = 2.0
 
 
 def _tables(database: "Database") -> None:
@@ -83,10 +79,7 @@ class Detections:
     """One connection to the cache, for the thread that opened it. What cannot be written is silently lost."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._connection = open_database(path, SCHEMA, busy_s=BUSY_S, durable=False, wal=is_wal_safe(path))
-        except DatabaseError:
-            self._connection = open_memory(SCHEMA)
+        self._connection = open_cache(path, SCHEMA)
 
     def close(self) -> None:
         self._connection.close()
