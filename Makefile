@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-long crash simulate check docs bench bench-full format clean help
+.PHONY: demo test test-long crash simulate check docs site lock bench bench-full release-check format clean help
 
 help:            ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -45,18 +45,27 @@ docs: $(READY)   ## write the generated pages, the outputs that pages show, and 
 	$(BIN)/python docs/console_examples.py
 	$(BIN)/python docs/picture.py
 
+site: $(READY)   ## build the manual as a site in site/html
+	$(BIN)/python docs/build_site.py
+
 bench: $(READY)  ## run the small benchmarks, minutes
 	$(BIN)/python -m benchmarks $(BENCH)
 
 bench-full: $(READY)  ## the benchmarks with a million files, hours; writes bench-full.json, .md and .svg
 	$(BIN)/python -m benchmarks --full --json bench-full.json --markdown bench-full.md --plot bench-full.svg $(BENCH)
 
+release-check: $(READY)  ## build the packages, install them in every way in empty homes, and run the demo each time
+	$(BIN)/python release/check.py
+
+lock: $(READY)   ## write uv.lock again, after a change of the dependencies
+	$(BIN)/uv lock
+
 format: $(READY) ## format, and fix what the linter can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:           ## remove what the targets created
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* site
 
 # pip installs dependency groups since 25.1, newer than the one many Pythons bundle.
 $(READY): pyproject.toml hatch_build.py page_assets/package-lock.json
@@ -64,5 +73,5 @@ $(READY): pyproject.toml hatch_build.py page_assets/package-lock.json
 	  { echo "astica-sync needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[evaluate,page,sandbox]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[evaluate,page,sandbox]' --group dev --group docs
 	@touch $(READY)

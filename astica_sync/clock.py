@@ -3,10 +3,12 @@
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from astica_sync.errors import Interrupted
 
+CHECK_EVERY = 0.25
 _YEAR_10000 = 253_402_214_400
 
 
@@ -16,6 +18,21 @@ def local_time(at: float, *, seconds: bool = False) -> str:
     if not 0 < at < _YEAR_10000:
         return "unknown"
     return time.strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M", time.localtime(at))
+
+
+def duration(seconds: float) -> str:
+    """A duration in round figures: ``under a second``, ``40 s``, ``12 min``, ``3 h 5 min``, ``2 d 4 h``."""
+    if seconds < 1:
+        return "under a second"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min"
+    return f"{hours // 24} d {hours % 24} h"
 
 
 class Clock(Protocol):
@@ -92,7 +109,9 @@ class SystemClock:
 
     def __init__(self) -> None:
         self._anchor = time.time() - time.monotonic()
-        self.stopping = Stop()
+        self.stopping: Stop = Stop()
+        self.check: Callable[[], None] | None = None
+        """Called several times a second during each wait; an error that it raises ends the wait."""
 
     def now(self) -> float:
         return self._anchor + time.monotonic()
@@ -101,5 +120,13 @@ class SystemClock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        if self.stopping.wait(seconds):
-            raise Interrupted("stopped", "Finished work is saved. To continue, run the same command again.")
+        end = time.monotonic() + seconds
+        while True:
+            left = max(0.0, end - time.monotonic())
+            if self.check is not None:
+                self.check()
+                left = min(left, CHECK_EVERY)
+            if self.stopping.wait(left):
+                raise Interrupted("stopped", "Finished work is saved. To continue, run the same command again.")
+            if time.monotonic() >= end:
+                return

@@ -11,15 +11,15 @@ import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from astica_sync.errors import ConfigError
 from astica_sync.file_owner import OTHERS, foreign_owner, refuse_foreign_file
-from astica_sync.secret import Secret
-from astica_sync.service_address import checked_address, shown_address
+from astica_sync.secret import Secret, SecretAddress
+from astica_sync.service_address import checked_address, checked_budget_address, shown_address
+from astica_sync.shell_quote import quote
 from astica_sync.system.error_advice import reason_of, remedy
-from astica_sync.system.shell_quote import quote
-from astica_sync.system.user_state import require_home, user_state_folder
+from astica_sync.system.user_state import CONFIG_VARIABLE, user_folder, user_state_folder
 
 KEY_VARIABLE = "ASTICA_API_KEY"
 KEY_FILE_VARIABLE = "ASTICA_API_KEY_FILE"
@@ -31,6 +31,11 @@ _NO_TEXT = "not a text file"
 
 def _url(value: object) -> str:
     return checked_address(_text(value))
+
+
+def _budget(value: object) -> SecretAddress:
+    address = checked_budget_address(value if isinstance(value, str) else "")
+    return SecretAddress(address, shown_address(address))
 
 
 def _text(value: object) -> str:
@@ -98,14 +103,14 @@ def _switch(value: object) -> bool:
     return known[text]
 
 
-LOWER, HIGHER = "lower", "higher"
+LOWER, HIGHER, NEVER = "lower", "higher", "never"
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One setting: its name in the files, its environment variable, its default and its meaning. ``store_may`` is the
     direction in which a store's own file may change it: that file may have come in a downloaded archive, so it can
-    tighten a protection and not loosen it. "" where it may have any value."""
+    tighten a protection and not loosen it; ``NEVER`` where it may not change it, "" where it may have any value."""
 
     name: str
     variable: str | None
@@ -122,6 +127,30 @@ SETTINGS = (
         "limit", "ASTICA_LIMIT", 90, _count, "requests that the service allows in one window, for each endpoint", LOWER
     ),
     Setting("limit_window", "ASTICA_LIMIT_WINDOW", 60.0, _seconds, "length of that window, in seconds", HIGHER),
+    Setting(
+        "budget",
+        "ASTICA_BUDGET",
+        "",
+        _budget,
+        "server on which all machines with this key count their requests; without one, this machine counts its own",
+        NEVER,
+    ),
+    Setting(
+        "budget_share",
+        "ASTICA_BUDGET_SHARE",
+        0.0,
+        _share,
+        "part of the limit that this machine may use without the budget server",
+        NEVER,
+    ),
+    Setting(
+        "budget_pool",
+        "ASTICA_BUDGET_POOL",
+        1.0,
+        _share,
+        "part of the limit that the budget server hands out; with the shares of all machines 100% at most",
+        NEVER,
+    ),
     Setting(
         "quarantine", "ASTICA_QUARANTINE", 60.0, _quarantine, "seconds before an unanswered upload is repeated", HIGHER
     ),
@@ -147,6 +176,9 @@ class Settings:
     detect_url: str
     limit: int
     limit_window: float
+    budget: SecretAddress | Literal[""]
+    budget_share: float
+    budget_pool: float
     quarantine: float
     max_remove: float
     max_remove_class: float
@@ -196,6 +228,11 @@ def load_settings(
 
 def _refuse_loosening(setting: Setting, value: object, allowed: Any, file: Path) -> None:
     """A store's own file can only tighten a protection."""
+    if setting.store_may == NEVER:
+        raise ConfigError(
+            f"{file} sets {setting.name}, and a store's file may not",
+            f"Set it in {user_config_file()} or {setting.variable} instead.",
+        )
     wanted = _parse(setting, value, str(file))
     if (setting.store_may == LOWER and wanted > allowed) or (setting.store_may == HIGHER and wanted < allowed):
         place = f"in {user_config_file()}" + (f" or {setting.variable}" if setting.variable else "")
@@ -215,6 +252,10 @@ def _parse(setting: Setting, value: object, source: str) -> Any:
     try:
         return setting.parse(value)
     except ValueError as error:
+        if setting.parse is _budget:
+            raise ConfigError(
+                f"{setting.name} is not an address that can be used, in {source}", f"Set it to {error}."
+            ) from None
         # An address may have a password in it.
         shown = repr(shown_address(value) if setting.parse is _url and isinstance(value, str) else value)
         shown = shown if len(shown) <= 200 else f"{shown[:200]}…"
@@ -271,15 +312,23 @@ def user_config_file() -> Path:
     Raises:
         ConfigError: there is no home folder.
     """
-    require_home("XDG_CONFIG_HOME")
     from platformdirs import user_config_path
 
-    return user_config_path("astica-sync") / "config.toml"
+    return user_folder(CONFIG_VARIABLE, user_config_path) / "config.toml"
 
 
 def machine_state_folder() -> Path:
     """The folder that all processes of this user share, for the request budget."""
     return user_state_folder()
+
+
+def service_facts_file(train_url: str) -> Path:
+    """The file of what ``doctor --probe`` found out about the service at an address."""
+    # Loaded here: most commands need no hash.
+    import hashlib
+
+    name = hashlib.blake2s(train_url.encode(), digest_size=8).hexdigest()
+    return machine_state_folder() / f"service-{name}.json"
 
 
 def load_key(environ: Mapping[str, str]) -> Secret:
@@ -288,12 +337,22 @@ def load_key(environ: Mapping[str, str]) -> Secret:
     Raises:
         ConfigError: there is none, or others can read the file.
     """
+    return find_key(environ)[0]
+
+
+def find_key(environ: Mapping[str, str]) -> tuple[Secret, str]:
+    """The API key as ``load_key``, and where it comes from.
+
+    Raises:
+        ConfigError: as ``load_key``.
+    """
     if key := environ.get(KEY_VARIABLE, "").strip():
-        return _checked(key, KEY_VARIABLE)
-    if file := environ.get(KEY_FILE_VARIABLE, "").strip():
-        return _key_from_file(Path(os.path.expanduser(file)))  # noqa: PTH111 - Path raises where the user is unknown
+        return _checked(key, KEY_VARIABLE), KEY_VARIABLE
+    if given := environ.get(KEY_FILE_VARIABLE, "").strip():
+        file = Path(os.path.expanduser(given))  # noqa: PTH111 - Path raises where the user is unknown
+        return _key_from_file(file), f"the file {file}"
     if stored := _key_from_keyring():
-        return _checked(stored, "the system keyring")
+        return _checked(stored, "the system keyring"), "the system keyring"
     raise ConfigError(
         "no API key",
         f"Set {KEY_VARIABLE}, or set {KEY_FILE_VARIABLE} to a file, or store it in the system keyring: "

@@ -12,7 +12,8 @@ AsticaSyncError
 │  ├─ Unworkable           something that every sample needs does not work
 │  ├─ SourceChanged        a file has changed since the scan
 │  ├─ Collision            two different files have the same content hash
-│  └─ BackupDamaged        an object of the backup is missing or has other bytes than its name says
+│  ├─ BackupDamaged        an object of the backup is missing or has other bytes than its name says
+│  └─ MirrorFailed         the mirror of the backup cannot be used
 ├─ RemoteError             the service; ``outcome`` tells what the error proves about the request
 │  ├─ Unreachable          nothing was sent
 │  ├─ RateLimited          refused for the limit: nothing was done
@@ -107,6 +108,10 @@ class Collision(StoreError):
 
 class BackupDamaged(StoreError):
     """An object of the backup is missing, unreadable, or has other bytes than its name says."""
+
+
+class MirrorFailed(StoreError):
+    """The mirror of the backup cannot be opened, listed, read or written."""
 
 
 class Outcome(StrEnum):

@@ -7,12 +7,12 @@ user who called it. ``astica-sync trust --owner`` makes exceptions.
 
 import contextlib
 import os
-import shlex
 import stat
 from collections.abc import Collection
 from pathlib import Path
 
 from astica_sync.errors import ConfigError
+from astica_sync.shell_quote import quote
 
 OTHERS = 0o077
 
@@ -50,7 +50,7 @@ def refuse_foreign_file(status: os.stat_result, file: Path, what: str) -> None:
         ConfigError: another user owns it, or everybody or a group of several users may write it.
     """
     owner = foreign_owner(status)
-    path = shlex.quote(str(file))
+    path = quote(str(file))
     if owner is not None:
         raise ConfigError(
             f"{what} {file} belongs to {name_of(owner)}, who would decide where your key and images go",
@@ -90,10 +90,10 @@ def make_private_folder(folder: Path) -> None:
     if stat.S_ISLNK(status.st_mode):
         raise ConfigError(
             f"{folder} is a symbolic link, and writing through it would change other files",
-            f"Remove it; a new folder is made: rm {shlex.quote(str(folder))}",
+            f"Remove it; a new folder is made: rm {quote(str(folder))}",
         )
     if not stat.S_ISDIR(status.st_mode):
-        raise ConfigError(f"{folder} is not a folder", f"Remove it: rm {shlex.quote(str(folder))}")
+        raise ConfigError(f"{folder} is not a folder", f"Remove it: rm {quote(str(folder))}")
     owner = foreign_owner(status)
     if owner is not None:
         raise ConfigError(

@@ -6,29 +6,41 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from astica_sync.clock import SystemClock
-from astica_sync.config import SETTINGS, Settings, load_key, load_settings, machine_state_folder, user_config_file
+from astica_sync.clock import Clock, SystemClock
+from astica_sync.config import (
+    SETTINGS,
+    Settings,
+    load_key,
+    load_settings,
+    machine_state_folder,
+    service_facts_file,
+    user_config_file,
+)
 from astica_sync.core.plan.guard import Allowance
-from astica_sync.errors import ConfigError
+from astica_sync.errors import ConfigError, DatabaseError
 from astica_sync.local.identity import Sentinel, read_sentinel
 from astica_sync.local.layout import SETTINGS_FILE, Layout, find_store
 from astica_sync.local.state_folder import check_state_folder
 from astica_sync.secret import Secret
 from astica_sync.service_address import is_this_machine
+from astica_sync.store_trust import FILE_NAME as TRUST_FILE
+from astica_sync.store_trust import owners_of, refuse_untrusted
 from astica_sync.sync.progress import ProgressListener
-from astica_sync.system.surroundings import check_surroundings, current_folder, odd_clock
-from astica_sync.trusted_addresses import FILE_NAME as TRUST_FILE
-from astica_sync.trusted_addresses import owners_of, refuse_untrusted
+from astica_sync.system.start_checks import check_start, current_folder, odd_clock
 
 if TYPE_CHECKING:
+    from astica_sync.remote.client import OnPolicy
+    from astica_sync.remote.limiter import Limiter
     from astica_sync.remote.rate_limited_client import RateLimitedClient
     from astica_sync.sync.session import Session
 
 
 ADDRESSES = ("train_url", "detect_url")
+LOOK_SECONDS = 2.0
+"""How long a budget server may take to answer a command that only shows what is used."""
 
 
 def find(store: Path | None) -> Layout:
@@ -65,10 +77,29 @@ def settings_for(layout: Layout | None, flags: dict[str, object] | None = None, 
         UntrustedAddress: the store's own files name an address that the user has not allowed.
     """
     if layout is None:
-        return load_settings(os.environ, user_file=user_config_file(), flags=flags)
+        return _with_service_facts(load_settings(os.environ, user_file=user_config_file(), flags=flags))
     settings = _with_store_files(layout, flags)
     if not offline:
         refuse_untrusted(trust_file(), layout.root, _from_store_files(layout, settings))
+    return _with_service_facts(settings)
+
+
+def _with_service_facts(settings: Settings) -> Settings:
+    """With the quarantine that the service needs by its last probe, where nothing else sets one."""
+    if settings.sources["quarantine"] != "default":
+        return settings
+    file = service_facts_file(settings.train_url)
+    if not file.exists():
+        return settings
+    # Loaded here: a command without such a file starts faster.
+    from astica_sync.core.service_facts.quarantine import quarantine_for
+    from astica_sync.local.service_facts_file import read_service_facts
+
+    # A damaged file is shown by ``doctor``; the default is right without it.
+    with contextlib.suppress(FileNotFoundError, ConfigError):
+        needed = quarantine_for(read_service_facts(file).facts, settings.quarantine)
+        if needed > settings.quarantine:
+            return replace(settings, quarantine=needed, sources={**settings.sources, "quarantine": str(file)})
     return settings
 
 
@@ -117,26 +148,39 @@ def open_service(
     """The service, with the request budget that all processes of the machine share for this key."""
     from astica_sync.remote.client import ServiceClient
     from astica_sync.remote.rate_limited_client import RateLimitedClient
-    from astica_sync.remote.rate_limiter import RateLimiter, limiter_name
 
-    folder = check_surroundings(os.environ)
+    with (
+        open_budgets(settings, key, clock, listener) as (train, detect, take_policy),
+        contextlib.closing(ServiceClient(key, settings.train_url, settings.detect_url, clock, take_policy)) as client,
+    ):
+        yield RateLimitedClient(
+            client,
+            train,
+            detect,
+            budget_clock(settings, clock),
+            on_wait=listener.waits,
+            on_request=listener,
+        )
+
+
+@contextlib.contextmanager
+def open_budgets(
+    settings: Settings, key: Secret, clock: SystemClock, listener: ProgressListener
+) -> "Iterator[tuple[Limiter, Limiter, OnPolicy]]":
+    """The budgets for trainings and for detections, and what takes a limit that the service names; on the clock
+    ``budget_clock``."""
+    from astica_sync.remote.rate_limiter import limiter_name
+
+    folder = check_start(os.environ)
+    ticking = budget_clock(settings, clock)
     if odd := odd_clock(clock.now()):
         listener.note(odd)
     with contextlib.ExitStack() as stack:
 
-        def budget(url: str) -> RateLimiter:
-            return stack.enter_context(
-                contextlib.closing(
-                    RateLimiter(
-                        folder / "budget.db",
-                        name=limiter_name(key, url),
-                        limit=settings.limit,
-                        window=settings.limit_window,
-                        clock=clock,
-                        follows=follows,
-                    )
-                )
-            )
+        def budget(url: str) -> "Limiter":
+            name = limiter_name(key, url)
+            limiter = _open_limiter(settings, folder, name, ticking, follows=follows, on_note=listener.note)
+            return stack.enter_context(contextlib.closing(limiter))
 
         # A sandbox says what it allows.
         host = urlsplit(settings.train_url).hostname or ""
@@ -146,35 +190,109 @@ def open_service(
         def take_policy(detections: bool, limit: int, window: float) -> None:
             (detect if detections else train).take_policy(limit, window)
 
-        client = stack.enter_context(
-            contextlib.closing(ServiceClient(key, settings.train_url, settings.detect_url, clock, take_policy))
-        )
-        yield RateLimitedClient(
-            client,
-            train,
-            detect,
-            clock,
-            on_wait=listener.waits,
-            on_request=listener,
-        )
+        yield train, detect, take_policy
+
+
+def budget_clock(settings: Settings, clock: SystemClock) -> Clock:
+    """The clock of the rate limiters: that of a budget server goes on while this machine sleeps."""
+    if not settings.budget:
+        return clock
+    from astica_sync.remote.shared_budget.open_budget import ClockWithSleep
+
+    return ClockWithSleep(clock)
+
+
+def _open_limiter(
+    settings: Settings,
+    folder: Path,
+    name: str,
+    clock: Clock,
+    *,
+    follows: bool = False,
+    on_note: Callable[[str], None],
+    answer_s: float | None = None,
+) -> "Limiter":
+    """The rate limiter in the file of this machine, or on the server that the settings name. The parameters are those
+    of the two.
+
+    Raises:
+        ConfigError: the settings of the server contradict each other, or the library for it is missing.
+    """
+    terms: dict[str, Any] = {
+        "name": name,
+        "limit": settings.limit,
+        "window": settings.limit_window,
+        "clock": clock,
+        "follows": follows,
+    }
+    if not settings.budget:
+        from astica_sync.remote.rate_limiter import RateLimiter
+
+        return RateLimiter(folder / "budget.db", **terms)
+    from astica_sync.remote.shared_budget.open_budget import BudgetAddress, open_shared_limiter
+
+    place = BudgetAddress(settings.budget, settings.budget_share, settings.budget_pool)
+    if answer_s is not None:
+        place = replace(place, answer_s=answer_s)
+    return open_shared_limiter(place, folder, **terms, on_note=on_note)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """A budget server as seen now. ``problem`` is why nothing can start, and ``note`` what else it has said."""
+
+    place: str
+    used: int | None
+    limit: int
+    problem: str = ""
+    hint: str = ""
+    note: str = ""
+
+
+def budget_server(layout: Layout | None) -> ServerState | None:
+    """The budget server that the settings name, asked now; None where they name none.
+
+    Raises:
+        AsticaSyncError: the settings cannot be read, or the library for the server is missing.
+    """
+    settings = settings_for(layout, offline=True)
+    if not settings.budget:
+        return None
+    try:
+        key = load_key(os.environ)
+    except ConfigError:
+        key = Secret("")
+    state = ServerState(str(settings.budget), None, settings.limit)
+    try:
+        used, note = _budget_use(settings, key)
+    except DatabaseError as error:
+        return replace(state, problem=str(error), hint=error.hint)
+    return replace(state, used=used, note=note)
 
 
 def budget_use(layout: Layout) -> tuple[int, int]:
-    """How many requests of the store's key count now, over all processes of the machine, and the limit.
+    """How many requests of the store's key count now, over all processes that share the budget, and the limit.
 
     Raises:
         AsticaSyncError: the settings, the key or the budget cannot be read.
     """
-    from astica_sync.remote.rate_limiter import RateLimiter, limiter_name
-
     settings = settings_for(layout, offline=True)
-    file = machine_state_folder() / "budget.db"
-    if not file.exists():
+    if not settings.budget and not (machine_state_folder() / "budget.db").exists():
         return 0, settings.limit
-    name = limiter_name(load_key(os.environ), f"train {settings.train_url}")
-    budget = RateLimiter(file, name=name, limit=settings.limit, window=settings.limit_window, clock=SystemClock())
-    with contextlib.closing(budget):
-        return budget.used(), settings.limit
+    used, _ = _budget_use(settings, load_key(os.environ))
+    return used, settings.limit
+
+
+def _budget_use(settings: Settings, key: Secret) -> tuple[int, str]:
+    """How many requests count now, and what a budget server has said of itself."""
+    from astica_sync.remote.rate_limiter import limiter_name
+
+    said: list[str] = []
+    name = limiter_name(key, f"train {settings.train_url}")
+    clock = budget_clock(settings, SystemClock())
+    limiter = _open_limiter(settings, machine_state_folder(), name, clock, on_note=said.append, answer_s=LOOK_SECONDS)
+    with contextlib.closing(limiter):
+        return limiter.used(), said[-1] if said else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,3 +25,18 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret cannot be pickled")
+
+
+class SecretAddress(Secret):
+    """An address with a password in it. ``str`` and a format show it without."""
+
+    __slots__ = ("shown",)
+
+    def __init__(self, text: str, shown: str) -> None:
+        super().__init__(text)
+        self.shown: str = shown
+
+    def __repr__(self) -> str:
+        return self.shown
+
+    __str__ = __repr__

@@ -37,6 +37,28 @@ def shown_address(text: str) -> str:
     return f"{scheme + found if found else ''}…@{host}" if at and credentials else address
 
 
+BUDGET_SCHEMES = ("redis", "rediss", "postgresql", "postgres")
+
+
+def checked_budget_address(text: str) -> str:
+    """The address of a budget server, as it is given to the library that speaks to it.
+
+    Raises:
+        ValueError: says which address is expected. The given one is not repeated: it may contain a password.
+    """
+    address = text.strip()
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+        host = bool(parts.hostname) or (parts.scheme.startswith("postgres") and "host=" in parts.query)
+        usable = parts.scheme in BUDGET_SCHEMES and host and port != 0 and address.isprintable()
+    except ValueError:
+        usable = False
+    if not usable or " " in address or "://" not in address:
+        raise ValueError("an address such as redis://HOST:6379 or postgresql://USER@HOST:5432/DATABASE")
+    return address
+
+
 def spelled_address(address: str) -> str:
     """The address for a question: a host with letters other than ASCII, which may look like the ones of another host,
     is shown as name servers are asked for it as well."""

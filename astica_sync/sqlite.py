@@ -6,7 +6,6 @@ What all databases of the program have in common: those of a store and that of t
 import contextlib
 import errno
 import os
-import shlex
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from astica_sync.errors import DatabaseError
 from astica_sync.file_owner import create_private
+from astica_sync.shell_quote import quote
 from astica_sync.system.error_advice import lock_remedy, reason_of, remedy
 
 
@@ -239,7 +239,7 @@ def _why_unwritable(path: Path, error: sqlite3.Error) -> str:
             # The limit of open files shows itself here.
             os.close(os.open(folder, os.O_RDONLY | os.O_CLOEXEC))
             if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CANTOPEN:
-                return f"it cannot be opened, although its folder can be written: see ls -l {shlex.quote(str(path))}"
+                return f"it cannot be opened, although its folder can be written: see ls -l {quote(str(path))}"
     except OSError as problem:
         return remedy(problem, folder)
     return remedy(OSError(number, ""), path if number == errno.EACCES and path.exists() else folder)
@@ -308,7 +308,7 @@ def _prepare(path: Path, schema: Schema) -> None:
     if names_another:
         raise Damaged(
             f"{rollback_journal} was not written by astica-sync: it names another file, which SQLite would delete",
-            f"Remove it: rm {shlex.quote(str(rollback_journal))}",
+            f"Remove it: rm {quote(str(rollback_journal))}",
         )
 
 

@@ -13,8 +13,17 @@ from pathlib import Path
 
 from benchmarks.harness import report
 from benchmarks.harness.measure import ROOT, Figure, skipped
-from benchmarks.local import command_start, first_scan, planning, status_with_watcher, store_status
-from benchmarks.push import budget_use, plan_requests, push_cpu, push_start, upload_speed
+from benchmarks.local import (
+    command_start,
+    first_scan,
+    import_archive,
+    inspection,
+    planning,
+    status_with_watcher,
+    store_status,
+)
+from benchmarks.page import fiftyone_app, opening, relabel, scrolling, thumbnails
+from benchmarks.push import budget_use, plan_requests, push_cpu, push_start, shared_budget, upload_speed
 
 Suite = Callable[[Path, bool, int], list[Figure]]
 
@@ -32,6 +41,10 @@ def budget(scratch: Path, full: bool, times: int) -> list[Figure]:
     return budget_use.figures(full)
 
 
+def shared(scratch: Path, full: bool, times: int) -> list[Figure]:
+    return shared_budget.figures(full)
+
+
 def sandbox(scratch: Path, full: bool, times: int) -> list[Figure]:
     subprocess.run([sys.executable, "-m", "benchmarks.sandbox_speed"], check=True)
     return []
@@ -46,10 +59,18 @@ SUITES: dict[str, Suite] = {
     "plan": planning.figures,
     "push-start": push_start.figures,
     "scan": first_scan.figures,
+    "import": import_archive.figures,
+    "inspect": inspection.figures,
     "upload": upload_speed.figures,
     "cpu": push_cpu.figures,
     "budget": budget,
+    "shared-budget": shared,
     "sandbox": sandbox,
+    "page-open": opening.figures,
+    "page-scroll": scrolling.figures,
+    "page-thumbnails": thumbnails.figures,
+    "page-relabel": relabel.figures,
+    "page-fiftyone": fiftyone_app.figures,
 }
 """The rows of the table in the order in which they run, by the name for ``--only``."""
 

@@ -1,5 +1,5 @@
 """Writes the generated pages: ``commands.md``, ``settings.md``, ``exit-codes.md``, ``errors.md`` and ``left-out.md`` in
-``reference``, and the tree of the package in ``dev/design.md``.
+``reference``, the tree of the package in ``dev/design.md``, the manual pages and the completion scripts.
 
 Run it with ``make docs``; a test fails while a page differs from what this would write.
 """
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
+from man_pages import completion_scripts, man_pages
 from messages import find_messages, find_reasons
 
 from astica_sync import config, errors
@@ -41,14 +42,15 @@ A value comes from the first of these that has one:
 2. the environment variable,
 3. `astica-sync.toml` in the store,
 4. `config.toml` in the user's configuration folder (on Linux `~/.config/astica-sync/`),
-5. the default.
+5. the default; that of `quarantine` is longer where [a probe](../probe.md) has seen that views are late.
 
 An unknown name or a value of the wrong kind is an error that names its place. A store that was made with another
 `train_url` than the default keeps it unless something above gives another one.
 
 A store may come from another user, so its `astica-sync.toml` has two limits. It can make a protection tighter and not
-looser: lower `limit`, `max_remove`, `max_remove_class` and `min_remove`, and raise `limit_window` and `quarantine`. And
-an address that it names gets your API key only after `astica-sync trust`: see [security](../security.md).
+looser: lower `limit`, `max_remove`, `max_remove_class` and `min_remove`, and raise `limit_window` and `quarantine`. It
+cannot set `budget`, `budget_share` and `budget_pool`. And an address that it names gets your API key only after
+`astica-sync trust`: see [security](../security.md).
 
 """
 
@@ -130,9 +132,14 @@ AREAS = {
     "system": "The system around the program",
     "local": "The store and its backup",
     "remote": "The service",
+    "remote/shared_budget": "The request budget that several machines share on a server",
     "sync": "A push",
     "training": "Training, versions, detection",
     "features": "Features of images",
+    "exchange": "Import and export",
+    "inspect": "Looking for wrong labels and bad images",
+    "mirror": "The mirror of the backup",
+    "doctor": "The doctor",
     "api": "From Python",
     "page": "The page in the browser",
     "sandbox": "The sandbox",
@@ -199,6 +206,8 @@ def pages() -> dict[str, str]:
         "reference/exit-codes.md": _exit_page(),
         "reference/errors.md": _errors_page(),
         "reference/left-out.md": _left_out_page(),
+        **man_pages(commands()),
+        **completion_scripts(),
     }
 
 
@@ -371,4 +380,5 @@ if __name__ == "__main__":
     design = FOLDER / "dev" / "design.md"
     design.write_text(with_tree(design.read_text("utf-8")), "utf-8")
     for page, text in pages().items():
+        (FOLDER / page).parent.mkdir(parents=True, exist_ok=True)
         (FOLDER / page).write_text(text, "utf-8")

@@ -85,15 +85,16 @@ SETTINGS = {
 TELLING = {"as documented", "uids replace", "titles are NFD", "views lag", "uids are cut at 32", "all at once"}
 
 
-FEW = 4
-"""Of a test that starts a sandbox, ``make test`` runs so many sets of parameters, and ``make test-long`` the others."""
+FEW = 2
+"""Of a test that starts a sandbox or a command, ``make test`` runs so many sets of parameters, and ``make test-long``
+the others."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     counts = Counter[str]()
     for item in items:
-        if not isinstance(item, pytest.Function) or "sandbox" not in item.fixturenames:
+        if not isinstance(item, pytest.Function) or not {"sandbox", "shell"} & set(item.fixturenames):
             continue
         if item.get_closest_marker("long") is None:
             test = f"{item.path}::{item.originalname}"

@@ -61,3 +61,26 @@ for _ in range(4000):
 @pytest.mark.long
 def test_a_signal_at_any_time_of_a_wait_ends_it() -> None:
     subprocess.run([sys.executable, "-c", SIGNALLED], check=True, timeout=120)
+
+
+def test_a_check_ends_a_sleep_that_has_begun() -> None:
+    clock, checks = SystemClock(), []
+
+    def check() -> None:
+        checks.append(clock.ticks())
+        if len(checks) == 3:
+            raise Interrupted("paused")
+
+    clock.check = check
+    began = clock.ticks()
+    with pytest.raises(Interrupted):
+        clock.sleep(30)
+    assert clock.ticks() < began + 5
+
+
+def test_a_sleep_with_a_check_takes_its_time() -> None:
+    clock = SystemClock()
+    clock.check = lambda: None
+    began = clock.ticks()
+    clock.sleep(0.6)
+    assert 0.6 <= clock.ticks() - began < 5

@@ -1,15 +1,17 @@
 """Settings from every source, the key, and the type that keeps it secret."""
 
 import json
+import os
 import pickle
 import traceback
 from pathlib import Path
 
+import platformdirs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.config import SETTINGS, load_key, load_settings
+from astica_sync.config import SETTINGS, load_key, load_settings, machine_state_folder, user_config_file
 from astica_sync.errors import ConfigError
 from astica_sync.secret import Secret
 from astica_sync.service_address import shown_address
@@ -158,3 +160,21 @@ def test_a_password_in_an_address_is_never_printed(address: str, tmp_path: Path)
 def test_an_address_without_a_secret_is_shown_as_it_is() -> None:
     assert shown_address("ftp://train.example/a") == "ftp://train.example/a"
     assert shown_address("https://user:word@train.example/a?b") == "https://…@train.example/a?…"
+
+
+@pytest.mark.parametrize("given", ["config", "./config", "~/.config"])
+def test_settings_below_the_current_folder_are_never_the_users(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, find, file in (
+        ("XDG_CONFIG_HOME", "user_config_path", user_config_file),
+        ("XDG_STATE_HOME", "user_state_path", machine_state_folder),
+    ):
+        # platformdirs 4.0 takes the variable as it is; later ones leave such a path out.
+        monkeypatch.setattr(platformdirs, find, lambda name, variable=variable: Path(os.environ[variable], name))
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setenv(variable, given)
+        with pytest.raises(ConfigError, match=f"{variable} is '{given}', which is no path from the root"):
+            file()
+        monkeypatch.setenv(variable, str(tmp_path / "mine"))
+        assert file().is_relative_to(tmp_path / "mine")

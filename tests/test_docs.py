@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,11 @@ from tests.simulation.mutants import MUTANTS
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 BLOCK = re.compile(r"^ *```(\w*)[^\n]*\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 USER_PAGES = sorted([*DOCS.glob("*.md"), *REFERENCE.glob("*.md")])
 SPAN = re.compile(r"`([^`\n]+)`")
+STEP_CALLS = re.compile(r"`((?:[a-z_]+/)*[a-z_]+\.py)`: ((?:`[\w.]+`(?: → |,\s+)?)+)")
 
 
 COMMAND_PAGES: dict[str, click.Command] = dict(generate.commands())
@@ -94,14 +96,25 @@ def test_every_file_that_the_design_names_exists() -> None:
 
 def test_every_function_that_the_walks_name_is_in_its_file() -> None:
     walks = (DOCS / "dev" / "design.md").read_text("utf-8").partition("## The walk of a new photo")[2]
-    calls = re.findall(
-        r"`((?:[a-z_]+/)*[a-z_]+\.py)`: ((?:`[\w.]+`(?: → |, )?)+)", walks.partition("## The rate limit")[0]
-    )
+    calls = STEP_CALLS.findall(walks.partition("## The rate limit")[0])
     assert len(calls) > 20
     for file, names in calls:
         source = (ROOT / "astica_sync" / file).read_text("utf-8")
         for name in SPAN.findall(names):
-            assert re.search(rf"\b(?:def|class) {name.rpartition('.')[2]}\b", source), f"{file}: {name}"
+            for word in name.split("."):
+                assert re.search(rf"\b(?:def|class) {word}\b", source), f"{file}: {name}"
+
+
+@pytest.mark.parametrize("walk", ["new photo", "removal"])
+def test_a_walk_names_each_function_once(walk: str) -> None:
+    text = (
+        (DOCS / "dev" / "design.md").read_text("utf-8").partition(f"## The walk of a {walk}\n")[2].partition("\n## ")[0]
+    )
+    steps = "\n".join(re.findall(r"^\d+\. (?:.|\n {3})+", text, re.MULTILINE))
+    named = Counter((file, name) for file, names in STEP_CALLS.findall(steps) for name in SPAN.findall(names))
+    assert len(named) > 10
+    # The pipeline runs the steps of both directions; nothing else is named twice.
+    assert [one for one, times in named.items() if times > 1] == []
 
 
 def test_the_page_on_reliability_lists_every_seeded_bug() -> None:

@@ -2,13 +2,15 @@
 
 import errno
 import os
+import pwd
 import re
 from pathlib import Path
 
 import pytest
 
+from astica_sync.shell_quote import quote
 from astica_sync.system import error_advice
-from astica_sync.system.error_advice import lock_remedy, remedy
+from astica_sync.system.error_advice import lock_remedy, reading_remedy, remedy
 
 ALIKE = [
     {errno.EACCES, errno.EPERM},
@@ -48,9 +50,35 @@ def test_permissions_name_a_command_for_what_exists(tmp_path: Path, monkeypatch:
     if tmp_path.stat().st_uid:
         assert text == f"fix the permissions: chmod -R u+rwX {tmp_path}"
     else:
-        assert "it belongs to user id 0" in text
+        assert "it belongs to root" in text
     monkeypatch.setattr(error_advice.os, "geteuid", lambda: 0)
     assert "the mount or a sandbox forbids it" in advice(errno.EACCES, missing)
+
+
+def reading_advice(path: Path | str) -> str:
+    return reading_remedy(PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)))
+
+
+def test_who_may_not_read_gets_a_command_that_works_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``chmod`` is the owner's alone, and root's."""
+    file = tmp_path / "it's a photo.jpg"
+    file.touch(0o600)
+    owner = file.stat().st_uid
+    name = pwd.getpwuid(owner).pw_name
+    monkeypatch.setattr(error_advice.os, "geteuid", lambda: owner)
+    assert "its permissions allow it" in reading_advice(file)
+    file.chmod(0)
+    assert reading_advice(file) == f"fix the permissions: chmod u+r {quote(str(file))}"
+    monkeypatch.setattr(error_advice.os, "geteuid", lambda: 4711)
+    assert reading_advice(file) == f"it belongs to {name}: sudo chmod a+r {quote(str(file))}, or ask {name} to do it"
+    # Where the file cannot be looked at, it is its folder that refuses.
+    assert f"sudo chmod a+rx {tmp_path}, or" in reading_advice(tmp_path / "none.jpg")
+    for unknown in ("photo.jpg", tmp_path / "none" / "none" / "photo.jpg"):
+        assert "chmod u+r on a file, chmod u+rx on a folder" in reading_advice(unknown)
+    if owner == 0:
+        os.chown(file, 4711, 4711)
+        monkeypatch.setattr(error_advice.os, "geteuid", lambda: 0)
+        assert "run the command as user id 4711, whose it is" in reading_advice(file)
 
 
 @pytest.mark.parametrize(

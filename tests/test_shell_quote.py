@@ -1,14 +1,19 @@
 """A command in a hint means the same when it is pasted."""
 
+import ast
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.system.shell_quote import quote
+import astica_sync
+from astica_sync.errors import ConfigError
+from astica_sync.file_owner import refuse_foreign_file
+from astica_sync.shell_quote import quote
 
 NAMES = [
     *("Can", "é", "it's", "a b", "$(touch x)", "\\", "line\nbreak", "\x1b[31m'"),
@@ -39,3 +44,32 @@ def test_no_name_ends_the_word(name: str) -> None:
     shown = quote(name)
     assert shown.isprintable()
     assert not shown.startswith("$'") or "'" not in shown[2:-1].replace("\\\\", "").replace("\\'", "")
+
+
+def test_a_hint_about_a_file_whose_name_has_a_joiner_can_be_pasted(tmp_path: Path) -> None:
+    """Emoji of several people are letters with zero-width joiners, which the terminal would get as escapes."""
+    file = tmp_path / "it's \U0001f469\u200d\U0001f52c $HOME" / "settings.toml"
+    file.parent.mkdir()
+    file.write_text("")
+    file.chmod(0o646)
+    with pytest.raises(ConfigError) as refused:
+        refuse_foreign_file(file.lstat(), file, "the settings file")
+    assert refused.value.hint.isprintable()
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("needs bash")
+    subprocess.run([bash, "-c", refused.value.hint.removeprefix("Run: ")], check=True)
+    assert file.stat().st_mode & 0o777 == 0o644
+
+
+def test_only_shell_quote_quotes_with_the_standard_library() -> None:
+    """shlex.quote leaves in what a terminal hides, so that the command means other bytes when it is pasted."""
+    package = Path(astica_sync.__file__).parent
+    quoting = set()
+    for file in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            by_module = isinstance(node, ast.Attribute) and ast.unparse(node) == "shlex.quote"
+            by_name = isinstance(node, ast.ImportFrom) and node.module == "shlex"
+            if by_module or by_name:
+                quoting.add(file.relative_to(package).as_posix())
+    assert quoting == {"shell_quote.py"}

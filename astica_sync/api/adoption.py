@@ -8,7 +8,7 @@ from astica_sync.core.versions.matching import Adopted, Certainty, Matching, Pai
 from astica_sync.local.backup.records import Records
 from astica_sync.local.identity import check_root
 from astica_sync.sync.apply.apply_plan import apply_plan
-from astica_sync.sync.plan.status import find_status
+from astica_sync.sync.plan.find_status import find_status
 from astica_sync.sync.session import Session
 
 

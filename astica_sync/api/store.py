@@ -10,51 +10,65 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from astica_sync.api import adoption
-from astica_sync.api.scoring import Scoring
-from astica_sync.api.training_run import TrainingOptions, TrainingResult, run_training
+from astica_sync.api.evaluation import Evaluating, PlannedEvaluation
+from astica_sync.api.progress_lines import ProgressLines
+from astica_sync.api.push_as_version import followed_version, with_version_as_store
+from astica_sync.api.reports.evaluation_report import EvaluationReport
+from astica_sync.api.reports.html_table import html_table, notebook_html
+from astica_sync.api.reports.status_report import StatusReport
+from astica_sync.api.reports.version_list import VersionList
+from astica_sync.api.run_training import TrainingOptions, TrainingResult, run_training
+from astica_sync.api.samples import Samples
+from astica_sync.api.splitting import Splitting
 from astica_sync.api.version_data import can_run, check_data
-from astica_sync.api.version_target import followed_version, with_version_target
+from astica_sync.api.version_runner import VersionRunner
 from astica_sync.clock import SystemClock
+from astica_sync.config import Settings
 from astica_sync.core.versions.matching import Matching, Pair
 from astica_sync.core.versions.snapshot import SnapshotDiff, SnapshotSample, diff
 from astica_sync.core.versions.version import Training
 from astica_sync.errors import AsticaSyncError, StoreError
+from astica_sync.local.layout import Layout
 from astica_sync.open_session import OpenStore, open_session
-from astica_sync.sync.plan.check_samples import check_samples, requests_of
-from astica_sync.sync.plan.status import StoreStatus, find_status
+from astica_sync.sync.observe import request_view
+from astica_sync.sync.plan.find_status import StoreStatus, find_status
 from astica_sync.sync.progress import ProgressListener
+from astica_sync.sync.push.check_samples import check_samples, requests_of
 from astica_sync.sync.push.push import PushResult
 from astica_sync.sync.push.push import push as push_store
 from astica_sync.sync.push.push_round import Consent, Naming
 from astica_sync.sync.session import Session
 from astica_sync.training.detect import DetectionResult, ImageInput, find_inputs
-from astica_sync.training.evaluate import Evaluation
+from astica_sync.training.pixels import Images, encode_image
 from astica_sync.training.split import Split
 from astica_sync.training.train import Trainer
-from astica_sync.training.versions import NamedSnapshot, VersionHistory, VersionSummary
+from astica_sync.training.versions import NamedSnapshot, VersionHistory
 
 if TYPE_CHECKING:
     from astica_sync.local.backup.restore import Restored
 
 
-Images = str | Path | bytes
-"""A file, a folder, a pattern, or the bytes of one image."""
+def _as_many(images: Images | Iterable[Images]) -> Iterable[Images]:
+    """An array is one image, although it can be iterated."""
+    single = isinstance(images, str | Path | bytes) or hasattr(images, "__array_interface__")
+    return [images] if single else images  # type: ignore[list-item, return-value]
 
 
 def _find_images(images: Iterable[Images]) -> Iterator[ImageInput]:
     found: list[Iterator[ImageInput]] = []
     try:
         for number, image in enumerate(images, 1):
-            if isinstance(image, bytes):
-                found.append(iter([ImageInput(f"image {number}", image)]))
+            data = image if isinstance(image, bytes) else encode_image(image)
+            if data is not None:
+                found.append(iter([ImageInput(f"image {number}", data)]))
             elif isinstance(image, str | Path):
                 found.append(find_inputs([str(image)], lambda: b""))
             else:
                 raise TypeError
     except TypeError:
         raise AsticaSyncError(
-            "an image is a path or the bytes of a PNG or JPEG",
-            "Pass a path, bytes, or several of them; of an array or a PIL image, the bytes that it saves as PNG.",
+            "an image is a path or the bytes of a PNG or JPEG, an image of PIL or an array of numpy",
+            "Pass one of these, or several of them.",
         ) from None
     return itertools.chain.from_iterable(found)
 
@@ -72,17 +86,27 @@ class Store:
 
     Args:
         path: the folder of the store, or a folder inside it; the current folder by default.
-        listener: is called with the progress of a push.
+        listener: gets each step of what a call does, as ``ProgressListener`` has it.
+        progress: gets the same as lines of text, a few seconds apart; ``print`` shows them.
 
     Raises:
         NoStore: there is no store.
         ConfigError: a setting is wrong, or there is no key.
     """
 
-    def __init__(self, path: str | Path | None = None, *, listener: ProgressListener | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        *,
+        listener: ProgressListener | None = None,
+        progress: Callable[[str], object] | None = None,
+    ) -> None:
+        if listener is not None and progress is not None:
+            raise AsticaSyncError("listener and progress were both given", "Give one of the two.")
         self._stack = contextlib.ExitStack()
         folder = None if path is None else Path(path)
-        opened = self._stack.enter_context(open_session(folder, listener or ProgressListener(), clock=SystemClock()))
+        reports = listener or (ProgressLines(progress) if progress else ProgressListener())
+        opened = self._stack.enter_context(open_session(folder, reports, clock=SystemClock()))
         self._use(opened)
 
     @classmethod
@@ -95,8 +119,9 @@ class Store:
 
     def _use(self, opened: OpenStore) -> None:
         self._session = opened.session
-        self.settings = opened.settings
-        self.layout = opened.layout
+        self._model_id = opened.session.remote.model_id
+        self.settings: Settings = opened.settings
+        self.layout: Layout = opened.layout
         self._thread = threading.get_ident()
         self._closed = False
 
@@ -133,6 +158,26 @@ class Store:
             self._closed = True
             self._stack.close()
 
+    def stop(self) -> None:
+        """Asks the call under way to end soon, with what it has done saved; any thread may call this. The store can
+        only be closed then: open another one to go on."""
+        clock = self._session.runtime.clock
+        if isinstance(clock, SystemClock):
+            clock.stopping.set()
+
+    def __repr__(self) -> str:
+        closed = ", closed" if self._closed else ""
+        return f"<Store {str(self.layout.root)!r}, model {self._model_id}{closed}>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("folder", str(self.layout.root)),
+            ("model", str(self._model_id)),
+            ("service", self.settings.train_url),
+            ("state", "closed" if self._closed else "open"),
+        ]
+        return notebook_html(html_table(("store", ""), rows))
+
     @property
     def model_id(self) -> int:
         """The id of the model the store is bound to."""
@@ -156,6 +201,7 @@ class Store:
             session.remote.model_id,
             partial(check_data, session, history),
             partial(can_run, session, history),
+            lambda: request_view(session.local, session.remote, session.listener)[0].model,
         )
 
     @property
@@ -164,7 +210,7 @@ class Store:
         store."""
         return followed_version(self.session)
 
-    def status(self, *, offline: bool = False, check_seconds: float = 0.0) -> StoreStatus:
+    def status(self, *, offline: bool = False, check_seconds: float = 0.0) -> StatusReport:
         """The differences between store and service, and what a push would do. Sends one request, none if ``offline``.
 
         Args:
@@ -176,19 +222,32 @@ class Store:
             RemoteError: there is no observation.
         """
         status = find_status(self.session, offline=offline)
-        return check_samples(self.session, status, check_seconds) if check_seconds else status
+        return StatusReport.of(check_samples(self.session, status, check_seconds) if check_seconds else status)
+
+    def samples(self, status: StoreStatus | None = None, *, offline: bool = False) -> Samples:
+        """Every sample with its files, its hash and its state. The samples are read while they are iterated over, so
+        a million of them need no more memory than one.
+
+        Args:
+            status: a status of this store; without it, one is made.
+            offline: make it without a request, from what the service showed last.
+
+        Raises:
+            StoreError, RemoteError: as ``status``.
+        """
+        return Samples(lambda: self.session, status or self.status(offline=offline), self.layout.root)
 
     def requests_for(self, status: StoreStatus) -> int:
         """What a push sends from now on, the view that it begins with included: the number that the commands show."""
         return requests_of(self.session, status)
 
-    def plan_as(self, version: str) -> StoreStatus:
+    def plan_as(self, version: str) -> StatusReport:
         """The status with the data of a version in place of the store: what ``push(as_version=version)`` would do.
 
         Raises:
             AsticaSyncError: there is no such version, or its data is not known.
         """
-        return find_status(self._session_as(version))
+        return StatusReport.of(find_status(self._session_as(version)))
 
     def push(
         self,
@@ -266,7 +325,7 @@ class Store:
             self.trainer.mark_reported(result.snapshot)
         return result
 
-    def versions(self, *, offline: bool = False) -> list[VersionSummary]:
+    def versions(self, *, offline: bool = False) -> VersionList:
         """Every version, the first one first, with its data, the changes to the version before, and its scores.
 
         Asks the service for the model first, which records a new version; not if ``offline``.
@@ -277,7 +336,7 @@ class Store:
         """
         if not offline:
             self.trainer.poll()
-        return self.history.summaries()
+        return VersionList(self.history.summaries())
 
     def snapshot(self, version: str) -> list[SnapshotSample]:
         """The samples of a version, or of the snapshot whose id begins with ``version``.
@@ -326,20 +385,21 @@ class Store:
         return adoption.adopt(self.session, self.history.records, pairs)
 
     def detect(self, images: Images | Iterable[Images], version: str | None = None) -> Iterator[DetectionResult]:
-        """Runs a version, by default the latest, on images: files, folders, patterns, or the bytes of an image.
+        """Runs a version, by default the latest, on images: files, folders, patterns, https addresses, the bytes of an
+        image, images of PIL, and arrays of numpy (uint8; red, green, blue).
 
         The results come in the order of the images; one that cannot be processed has an ``error``. An image that the
         version was run on before costs no request.
 
         Raises:
-            AsticaSyncError: there is no such file, no version, or an image is neither a path nor bytes.
+            AsticaSyncError: there is no such file, no version, or an image is of none of these kinds.
             RemoteError: the service cannot be reached.
         """
-        return self.detect_inputs(_find_images([images] if isinstance(images, Images) else images), version)
+        return self.detect_inputs(_find_images(_as_many(images)), version)
 
     def detect_inputs(self, inputs: Iterable[ImageInput], version: str | None = None) -> Iterator[DetectionResult]:
         """As ``detect``, for images that need not be files."""
-        return self._while_open(self._scoring.detect(inputs, version))
+        return self._while_open(self._runner.detect(inputs, version))
 
     def _while_open(self, results: Iterator[DetectionResult]) -> Iterator[DetectionResult]:
         """The results, as long as the store is open and the thread is its own."""
@@ -354,25 +414,59 @@ class Store:
 
     def evaluate(
         self,
-        folder: str | Path,
+        folders: str | Path | Sequence[str | Path],
         versions: Sequence[str] | None = None,
         *,
         with_leaks: bool = False,
+        baseline: str | None = None,
         on_progress: Callable[[int, int], None] = _ignore,
-    ) -> Evaluation:
-        """Evaluates versions on a held-out folder, and compares each with the one before it.
+    ) -> EvaluationReport:
+        """Evaluates versions on held-out folders, and compares each with the baseline, or with the one before it.
 
         Args:
-            folder: contains one folder per class, with images that no version was trained on.
+            folders: one folder or several; each contains one folder per class, with images that no version was trained
+                on.
             versions: names of versions, or ``["all"]``; the latest by default.
             with_leaks: count images that are also in the training data.
+            baseline: the version that the others are compared with; it is evaluated as well.
             on_progress: called with the number of answers so far, and the number of all answers.
 
         Raises:
             AsticaSyncError: there is no such folder or version, or no image in the folder can be evaluated.
             RemoteError: the service cannot be reached.
         """
-        return self._scoring.evaluate(Path(folder), versions, with_leaks=with_leaks, on_progress=on_progress)
+        planned = self.plan_evaluation(folders, versions, with_leaks=with_leaks, baseline=baseline)
+        return self.run_evaluation(planned, on_progress)
+
+    def plan_evaluation(
+        self,
+        folders: str | Path | Sequence[str | Path],
+        versions: Sequence[str] | None = None,
+        *,
+        with_leaks: bool = False,
+        baseline: str | None = None,
+    ) -> PlannedEvaluation:
+        """What ``evaluate`` would do, and its price. Asks the service for the model, and for no detection.
+
+        Raises:
+            AsticaSyncError: as ``evaluate``.
+            RemoteError: the service cannot be reached.
+        """
+        named = [folders] if isinstance(folders, str | Path) else folders
+        return self._evaluating.plan(
+            [Path(folder) for folder in named], versions, with_leaks=with_leaks, baseline=baseline
+        )
+
+    def run_evaluation(
+        self, planned: PlannedEvaluation, on_progress: Callable[[int, int], None] = _ignore
+    ) -> EvaluationReport:
+        """Carries out a planned evaluation.
+
+        Raises:
+            AsticaSyncError: no image has an answer.
+            RemoteError: the service cannot be reached.
+        """
+        return EvaluationReport.of(self._evaluating.evaluate(planned, on_progress))
 
     def plan_split(self, to: str | Path, *, share: float = 0.2, seed: int = 0) -> Split:
         """Chooses the files of the store to move into the held-out folder ``to``; changes nothing.
@@ -381,7 +475,35 @@ class Store:
             AsticaSyncError: ``to`` already is a held-out folder, or no image can be held out.
             StoreError: the store cannot be scanned.
         """
-        return self._scoring.plan_split(Path(to), share=share, seed=seed)
+        return self._splitting.plan_split(Path(to), share=share, seed=seed)
+
+    def plan_top_up(self, to: str | Path) -> Split:
+        """Chooses files that came to the store after ``to`` was made, so that it has its share of each class again.
+        Images that stayed in the store then, or that a version was trained on, stay, and those that are similar to
+        them. ``split`` carries it out.
+
+        Raises:
+            AsticaSyncError: ``to`` is no held-out folder of this store, or nothing tells which files are new.
+            StoreError: the store cannot be scanned.
+        """
+        return self._splitting.plan_top_up(Path(to))
+
+    def plan_undo_split(self, to: str | Path) -> Split:
+        """The files that ``undo_split`` would move back from the held-out folder ``to``.
+
+        Raises:
+            AsticaSyncError: ``to`` is no held-out folder of this store.
+        """
+        return self._splitting.plan_undo(Path(to))
+
+    def undo_split(self, planned: Split) -> int:
+        """Moves held-out files back into the store; returns how many.
+
+        Raises:
+            StoreBusy: another process is writing to this store.
+            StoreError: a file cannot be moved; calling again continues with it.
+        """
+        return self._splitting.undo(planned)
 
     def split(self, planned: Split) -> int:
         """Moves the files of a planned split out of the store; returns how many were moved.
@@ -390,11 +512,19 @@ class Store:
             StoreBusy: another process is writing to this store.
             StoreError: a file cannot be moved; calling again continues with it.
         """
-        return self._scoring.split(planned)
+        return self._splitting.split(planned)
 
     @property
-    def _scoring(self) -> Scoring:
-        return Scoring(self.session, self.history, self.trainer)
+    def _runner(self) -> VersionRunner:
+        return VersionRunner(self.session, self.history, self.trainer)
+
+    @property
+    def _evaluating(self) -> Evaluating:
+        return Evaluating(self._runner, self.settings.limit_window)
+
+    @property
+    def _splitting(self) -> Splitting:
+        return Splitting(self._runner)
 
     def _session_as(self, version: str) -> Session:
-        return with_version_target(self.session, self.history, self.history.find_snapshot(version))
+        return with_version_as_store(self.session, self.history, self.history.find_snapshot(version))

@@ -1,15 +1,15 @@
 """Whether a version has the data of the training that it seems to be the result of."""
 
 from collections.abc import Sequence
+from itertools import chain
 
-from astica_sync.core.model import ModelInfo, RemoteSample, make_scope, make_uid
-from astica_sync.core.rate_limit import Lane
+from astica_sync.core.model import MarkState, ModelInfo, RemoteSample, make_scope, make_uid
 from astica_sync.core.versions.matching import rename_adopted
 from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample, find_additions, find_missing
-from astica_sync.core.versions.version import Training, skipped_names
+from astica_sync.core.versions.version import Training, never_shown
 from astica_sync.errors import AsticaSyncError, RemoteError
 from astica_sync.remote.responses import parse_dates
-from astica_sync.sync.plan.observe import uid_repair_for
+from astica_sync.sync.observe import request_view, uid_repair_for
 from astica_sync.sync.session import Session
 from astica_sync.training.versions import VersionHistory
 
@@ -26,21 +26,25 @@ def check_data(session: Session, history: VersionHistory, training: Training, mo
         StoreError: the manifest cannot be read.
     """
     snapshot = list(history.snapshots.read(training.snapshot))
-    repair = uid_repair_for(session.local, None)
-    seen, answer = session.remote.service.view(session.remote.model_id, Lane.INTERACTIVE, repair)
+    local = session.local
+    seen, answer, _ = request_view(local, session.remote, session.listener, lambda: uid_repair_for(local, None))
     observation, dates = rename_adopted(seen, history.records.adopted()), parse_dates(answer)
+    # An adopted sample is in the snapshot under its own uid or under that which it was given.
+    unknown = {sample.sample_id for sample in find_additions(snapshot, seen)}
     others = []
-    for sample in find_additions(snapshot, observation):
+    for sample in (one for one in find_additions(snapshot, observation) if one.sample_id in unknown):
         mark = session.local.journal.mark(sample.uid)
-        sent_here = mark is not None and mark.sent_at is not None
+        # What this store has removed was put back elsewhere, if it is shown again.
+        sent_here = mark is not None and mark.sent_at is not None and mark.state is not MarkState.REMOVED
         made = dates.get(sample.sample_id)
         younger = made is not None and model.trained_at is not None and made > model.trained_at
         if not (sent_here or younger):
             others.append(sample)
     foreign = len(others) - _count_removed_here(session, others)
     changes = [(foreign, "added")]
-    if not training.answered or skipped_names(training.name, model.version or ""):
-        missing = find_missing(snapshot, observation)
+    skipped = never_shown(training, model, history.versions())
+    if not training.answered or skipped:
+        missing = find_missing(snapshot, chain(observation, seen))
         changes.append((_count_removed_elsewhere(session, training, missing) if missing else 0, "removed"))
     told = [
         f"1 sample was {what} elsewhere" if count == 1 else f"{count:,} samples were {what} elsewhere"
@@ -48,7 +52,9 @@ def check_data(session: Session, history: VersionHistory, training: Training, mo
         if count
     ]
     if not told:
-        return ""
+        # Samples that others changed for their training may be as before by now.
+        between = "1 version was" if len(skipped) == 1 else f"{len(skipped):,} versions were"
+        return f"{between} made and not shown before it, so it may be another training's" if skipped else ""
     when = " before it was trained" if foreign else ""
     return f"{' and '.join(told)}{when}, so it may be another training's"
 

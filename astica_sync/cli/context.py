@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from astica_sync.cli.render.live.progress import Progress
-from astica_sync.cli.render.messages import is_drawn
+from astica_sync.cli.render.messages import is_drawn, set_named_store
 from astica_sync.cli.render.status_output import Price
 from astica_sync.clock import SystemClock
 from astica_sync.config import load_key
@@ -26,7 +26,7 @@ from astica_sync.sync.progress import ProgressListener
 if TYPE_CHECKING:
     from astica_sync.local.db.journal import Journal
     from astica_sync.remote.rate_limited_client import RateLimitedClient
-    from astica_sync.sync.plan.status import StoreStatus
+    from astica_sync.sync.plan.find_status import StoreStatus
     from astica_sync.sync.session import Session
 
 __all__ = [
@@ -45,10 +45,17 @@ __all__ = [
 
 MOST_STATUS_BYTES = 10_000_000
 
+
+def _note_store(context: click.Context, parameter: click.Parameter, store: Path | None) -> Path | None:
+    set_named_store(store)
+    return store
+
+
 store_option = click.option(
     "--store",
     "store",
     type=click.Path(path_type=Path, file_okay=False),
+    callback=_note_store,
     help="The store's folder; by default the current folder or one above it.",
 )
 
@@ -88,7 +95,7 @@ def open_account() -> "Iterator[tuple[RateLimitedClient, SystemClock, float]]":
 
 def price_of(session: "Session", status: "StoreStatus") -> Price:
     """What a push of the store costs from now on."""
-    from astica_sync.sync.plan.check_samples import requests_of
+    from astica_sync.sync.push.check_samples import requests_of
 
     requests = requests_of(session, status)
     return Price(requests, session.remote.service.forecast(requests))

@@ -12,10 +12,10 @@ import click
 from astica_sync import __version__
 from astica_sync.cli.command_group import LazyCommandGroup, global_flags
 from astica_sync.cli.exit_codes import DONE, ERROR, EXIT_CODES, INTERRUPTED, PIPE_CLOSED, USAGE
-from astica_sync.cli.render.messages import is_plain_terminal, print_error
+from astica_sync.cli.render.messages import is_plain_terminal, print_error, set_named_store
 from astica_sync.errors import AsticaSyncError
 from astica_sync.system.error_advice import reason_of, remedy
-from astica_sync.system.surroundings import no_temporary_folder
+from astica_sync.system.start_checks import no_temporary_folder
 
 GROUPS = {
     "Start": {
@@ -23,6 +23,7 @@ GROUPS = {
         "demo": "astica_sync.cli.start.demo:demo",
         "trust": "astica_sync.cli.start.trust:trust",
         "completion": "astica_sync.cli.start.completion:completion",
+        "doctor": "astica_sync.cli.start.doctor:doctor",
     },
     "Daily": {
         "pull-status": "astica_sync.cli.daily.status:pull_status",
@@ -34,10 +35,15 @@ GROUPS = {
         "backup": "astica_sync.cli.undo.backup:backup",
         "snapshot": "astica_sync.cli.undo.snapshot:snapshot",
     },
+    "Import and export": {
+        "import": "astica_sync.cli.exchange.import_data:import_data",
+        "export": "astica_sync.cli.exchange.export_data:export_data",
+    },
     "Train and compare": {
         "train": "astica_sync.cli.training.train:train",
         "versions": "astica_sync.cli.training.versions:versions",
         "detect": "astica_sync.cli.training.detect:detect",
+        "inspect": "astica_sync.cli.training.inspect:inspect",
         "evaluate": "astica_sync.cli.training.evaluate:evaluate",
         "split": "astica_sync.cli.training.split:split",
         "adopt": "astica_sync.cli.training.adopt:adopt",
@@ -45,14 +51,29 @@ GROUPS = {
     "Services": {
         "page": "astica_sync.cli.service.page:page",
         "models": "astica_sync.cli.service.models:models",
-        "remove-sample": "astica_sync.cli.service.remove:remove_sample",
-        "remove-class": "astica_sync.cli.service.remove:remove_class",
+        "remove-sample": "astica_sync.cli.service.remove_by_id:remove_sample",
+        "remove-class": "astica_sync.cli.service.remove_by_id:remove_class",
         "sandbox": "astica_sync.cli.service.sandbox:sandbox",
     },
 }
 """For each heading of the help the commands under it, which are in the folder of that name."""
 COMMANDS = tuple(name for names in GROUPS.values() for name in names)
 ALIASES = {"status": "pull-status"}
+
+
+EXTRAS = {
+    "numpy": "evaluate",
+    "obstore": "buckets",
+    "onnx": "features",
+    "onnxruntime": "features",
+    "prometheus_client": "metrics",
+    "pyarrow": "parquet",
+    "scipy": "evaluate",
+    "sklearn": "evaluate",
+    "starlette": "page",
+    "uvicorn": "page",
+}
+"""For each module of an optional package the extra that brings it, where no command says so by itself."""
 
 
 class MainCommand(LazyCommandGroup):
@@ -165,6 +186,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code; every message is already printed."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     streams = sys.stdout, sys.stderr
+    # An earlier command of this process may have named one.
+    set_named_store(None)
     try:
         color = False if is_plain_terminal() else None
         result: Any = cli.main(given, prog_name="astica-sync", standalone_mode=False, color=color)
@@ -215,6 +238,10 @@ def _as_error(error: Exception) -> AsticaSyncError:
         path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
         where = f"{path}: " if path else ""
         return AsticaSyncError(f"{where}{reason_of(error)}", remedy(error, path))
+    if isinstance(error, ImportError) and (extra := EXTRAS.get((error.name or "").partition(".")[0])):
+        return AsticaSyncError(
+            f"this command needs {error.name}, which is not installed", f"Run: pip install 'astica-sync[{extra}]'"
+        )
     if isinstance(error, ImportError):
         return AsticaSyncError(
             f"a part of the program cannot be loaded: {error}",

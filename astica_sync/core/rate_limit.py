@@ -10,6 +10,9 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple
 
+AT_ONCE = 16
+"""How many requests of one push are under way at most."""
+
 
 class Lane(IntEnum):
     """The priority of a request when the limit is reached; the lowest number goes first."""
@@ -70,11 +73,14 @@ def forecast(
     latency: float,
     now: float,
     blocked_until: float = 0.0,
+    at_once: int = 0,
 ) -> float:
-    """Seconds until ``count`` more requests are answered, if each takes ``latency`` seconds.
+    """Seconds until ``count`` more requests are answered, if each takes ``latency`` seconds, and no more than
+    ``at_once`` are under way at a time (0: as many as the limit allows).
 
     With one latency for all, places come free in the order in which they were taken: each request starts one latency
-    and one window after the request that is ``limit`` places before it. The parameters are those of ``next_start``.
+    and one window after the request that is ``limit`` places before it. The parameters are independent numbers:
+    no two of them go together elsewhere.
     """
     if count <= 0:
         return 0.0
@@ -88,4 +94,4 @@ def forecast(
     free = limit - len(taken)
     start_of_first_round = now if place < free else max(now, taken[place - free])
     start = max(start_of_first_round, blocked_until) + rounds * (window + latency)
-    return start + latency - now
+    return max(start + latency - now, math.ceil(count / at_once) * latency if at_once else 0.0)

@@ -38,9 +38,9 @@ class Extractor(Protocol):
 class GradientExtractor:
     """Shapes, colours and a grey thumbnail; needs numpy and Pillow alone."""
 
-    name = f"gradients-{_CELL}"
-    side = SIDE
-    length = sum(sizes(_CELL))
+    name: str = f"gradients-{_CELL}"
+    side: int = SIDE
+    length: int = sum(sizes(_CELL))
 
     def extract(self, pixels: Pixels) -> Floats:
         """As ``Extractor.extract``."""
@@ -57,6 +57,9 @@ class OnnxExtractor:
     Its first input must be one batch of images, as bytes (n, side, side, 3), or as floats (n, 3, side, side) or
     (n, side, side, 3) that get ``(x - 127) / 128``; the first output is flattened.
     """
+
+    side: int
+    length: int
 
     def __init__(self, model: bytes, name: str) -> None:
         """

@@ -75,7 +75,7 @@ class RidgeHead:
         """Takes other labels for the same samples, in their order."""
         if len(labels) != len(self._rows):
             raise ValueError(f"{len(labels)} labels for {len(self._rows)} samples")
-        self.labels = tuple(sorted(set(labels)))
+        self.labels: tuple[str, ...] = tuple(sorted(set(labels)))
         if len(self.labels) < 2:
             raise ValueError("two different labels are needed")
         place = {label: number for number, label in enumerate(self.labels)}
@@ -100,6 +100,15 @@ class RidgeHead:
         """The share of each of ``labels`` for each row."""
         rows = (features - self._mean) / np.float32(self._scale)
         return _shares(rows.astype(np.float32) @ self._weights + self._offset, self._sharpness)
+
+    def nearest(self, features: Floats, most: int) -> tuple[npt.NDArray[np.intp], Floats]:
+        """The samples that look most like the image with these features, the nearest first, and how much: 1 is the same
+        picture, 0 no more similar than two samples by chance."""
+        row = ((features - self._mean) / np.float32(self._scale)).astype(np.float32)
+        lengths = np.sqrt(np.einsum("ij,ij->i", self._rows, self._rows)) * np.float32(np.linalg.norm(row))
+        likeness: Floats = (self._rows @ row) / np.maximum(lengths, np.float32(1e-9))
+        places = np.argsort(-likeness, kind="stable")[:most]
+        return places, likeness[places]
 
     def verdicts(self) -> Verdicts:
         """What a model that was trained on all other samples says of each one."""

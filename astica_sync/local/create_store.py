@@ -7,11 +7,14 @@ from pathlib import Path
 
 from astica_sync.errors import StoreChanged, StoreError
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.identity import new_sentinel, read_sentinel, remember_root
-from astica_sync.local.layout import STATE_DIR, Layout
+from astica_sync.local.identity import is_own, new_sentinel, read_sentinel, remember_root
+from astica_sync.local.layout import STATE_DIR, Layout, has_store
 from astica_sync.local.state_folder import check_state_folder, foreign_owners
 from astica_sync.system.error_advice import remedy
 
+ABOUT_THE_MODEL = ("follows", "training", "trained", "uids_proven", "sizes_shown")
+"""The journal's keys for what is true of one model on one service: the version that it holds, a training that is under
+way or was not reported, and what its views have shown of the service's habits."""
 # How far below a new store another store is searched for: class folders and the folders in them.
 _DEPTH = 3
 
@@ -21,7 +24,9 @@ def create_store(
 ) -> Layout:
     """Makes the folder a store of that model. Doing it again declares this copy the one that writes to the model.
 
-    A store that is made again keeps its id. ``rebind`` allows another model than the one it had.
+    A store that is made again keeps its id. ``rebind`` allows another model than the one it had. On another service
+    nothing is managed at first, and the versions that were recorded of the first one do not count: both may give out
+    the same numbers and names.
 
     Raises:
         StoreError: not a writable folder, a store inside a store, or a store of another model.
@@ -31,7 +36,7 @@ def create_store(
     if layout.state.exists():
         check_state_folder(layout, foreign_owners(layout))
     store_id = os.urandom(16).hex()
-    rebinds = False
+    old = None
     with contextlib.suppress(StoreChanged):
         old = read_sentinel(layout)
         if (old.model_id, old.train_url) != (model_id, train_url) and not rebind:
@@ -40,15 +45,20 @@ def create_store(
                 f"use another folder, or move {layout.state} elsewhere: the backup in it stays readable",
             )
         store_id = old.store_id
-        rebinds = (old.model_id, old.train_url) != (model_id, train_url)
     sentinel = new_sentinel(layout, files, (store_id, model_id, train_url), now)
     try:
         files.make_folder(layout.state)
         keep_out_of_git(layout, files)
-        if rebinds:
+        if old is not None and (old.model_id, old.train_url) != (model_id, train_url):
             # What is cached is about another model, which may have the same id and names of versions.
             for path in layout.caches_of_service:
                 files.remove(path)
+            _forget_model(layout, another_service=old.train_url != train_url)
+        if old is not None:
+            # Also without a change of the binding: a run that was killed may have said so too early.
+            from astica_sync.local.backup.records import note_service
+
+            note_service(layout.backup, files, old.train_url, train_url)
         files.write_synced(layout.sentinel_file, [sentinel.to_json()])
         remember_root(layout, files)
     except OSError as error:
@@ -57,6 +67,40 @@ def create_store(
             remedy(error, layout.root),
         ) from error
     return layout
+
+
+def _forget_model(layout: Layout, *, another_service: bool) -> None:
+    """Takes what the journal says of the model that the store had until now out of it. Marks name their model, and stay
+    unless the model is one of ``another_service``; the history stays.
+
+    Raises:
+        DatabaseError: the journal cannot be written.
+    """
+    # Imported here, since the help needs no database.
+    from astica_sync.local.db.journal import Journal
+
+    if layout.journal_db.exists():
+        with Journal(layout.journal_db, "init") as journal, journal.commit():
+            for key in ABOUT_THE_MODEL:
+                journal.set_meta(key, None)
+            if another_service:
+                journal.forget([mark.uid for mark in journal.marks()])
+                journal.clear_bad()
+
+
+def objects_of_elsewhere(layout: Layout, files: FileSystem) -> int:
+    """How many images a backup in this folder has that this user has not made here: another machine did, or it came
+    with a data set. 0 where the store is this user's own.
+
+    Raises:
+        StoreError: the backup cannot be read.
+    """
+    if is_own(layout, files):
+        return 0
+    # Imported here, since the help needs no hash.
+    from astica_sync.local.backup.object_store import ObjectStore
+
+    return sum(1 for _ in ObjectStore(layout.backup, files).objects())
 
 
 def keep_out_of_git(layout: Layout, files: FileSystem) -> None:
@@ -104,13 +148,13 @@ def _why_unwritable(folder: Path) -> OSError:
 def _refuse_nesting(root: Path) -> None:
     hint = "a store cannot be inside another store: choose a folder outside of it"
     for folder in root.parents:
-        if (folder / STATE_DIR).is_dir():
+        if has_store(folder):
             raise StoreError(f"{root} is inside the store {folder}", hint)
     folders = [root]
     for _ in range(_DEPTH):
         folders = [child for folder in folders for child in _folders_in(folder)]
         for folder in folders:
-            if (folder / STATE_DIR).is_dir():
+            if has_store(folder):
                 raise StoreError(f"{root} contains the store {folder}", hint)
 
 

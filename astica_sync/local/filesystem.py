@@ -168,7 +168,7 @@ class FileSystem:
     only this user can read. The store's hidden folder is this user's own.
     """
 
-    known_stores = KnownStores()
+    known_stores: KnownStores = KnownStores()
     root: str | None = None
 
     def __init__(self, root: Path | str | None = None) -> None:
@@ -177,6 +177,12 @@ class FileSystem:
     def keeps_inodes(self, path: Path) -> bool:
         """Whether the file system of ``path`` gives a folder the same inode number after the next mount."""
         return file_system_type(path) in _KEEPING_INODES
+
+    def mount_identity(self, path: Path) -> str:
+        """What tells the file system at a folder from another one that is mounted there; "" where nothing does."""
+        number = os.lstat(path).st_ino if self.keeps_inodes(path) else 0
+        known = os.statvfs(path).f_fsid
+        return f"{known:x}-{number}" if known or number else ""
 
     def mounts_below(self, root: AnyPath) -> frozenset[str]:
         """The folders below ``root``, relative to it, on which something is mounted, where the system tells."""

@@ -8,7 +8,6 @@ import contextlib
 import functools
 import hashlib
 import json
-import shlex
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from astica_sync.errors import StoreChanged, StoreError
 from astica_sync.local.filesystem import MAX_INT64, FileSystem, Kind, kind_of
 from astica_sync.local.known_stores import KnownStore
 from astica_sync.local.layout import Layout
+from astica_sync.shell_quote import quote
 
 SENTINEL_FORMAT = 1
 _HIGHEST_ROOT_INODE = 1024
@@ -115,6 +115,18 @@ def remember_root(layout: Layout, files: FileSystem) -> None:
     files.known_stores.remember(sentinel.store_id, known)
 
 
+def is_own(layout: Layout, files: FileSystem) -> bool:
+    """Whether this user has made or used the store in a folder of theirs: by the seal, or by the record of exactly this
+    sentinel. Never true without a sentinel."""
+    try:
+        sentinel, data = _read_sentinel(layout, files)
+    except StoreError:
+        return False
+    known = files.known_stores.find(sentinel.store_id)
+    sealed = _compare(sentinel.seal, files.known_stores.seal(_sealed_of(sentinel))) is Likeness.SAME
+    return sealed or (known is not None and known.sentinel == _hash(data))
+
+
 def check_root(layout: Layout, files: FileSystem | None = None) -> Sentinel:
     """Checks that the folder is the store that was made, and not a copy, by the table in ``core/store_identity.py``.
 
@@ -204,7 +216,7 @@ def _refuse_linked_state(layout: Layout, files: FileSystem) -> None:
         if kind_of(files.lstat(layout.state)) is Kind.SYMLINK:
             raise StoreChanged(
                 f"{layout.state} is a symbolic link, and writing through it would change other files",
-                f"remove it if you did not make it: rm {shlex.quote(str(layout.state))}",
+                f"remove it if you did not make it: rm {quote(str(layout.state))}",
             )
 
 

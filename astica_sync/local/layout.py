@@ -1,6 +1,7 @@
 """Where things are in a store, and how the store of a folder is found."""
 
 import functools
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,11 @@ class Layout:
     @functools.cached_property
     def sentinel_file(self) -> Path:
         return self.state / "store.json"
+
+    @functools.cached_property
+    def mounts_file(self) -> Path:
+        """Which folders of the store were on another mount when they were scanned; it outlives the index."""
+        return self.state / "mounts.json"
 
     @functools.cached_property
     def index_db(self) -> Path:
@@ -84,6 +90,11 @@ class Layout:
         return self.state / "watch-paused"
 
 
+def has_store(folder: Path) -> bool:
+    """Whether the folder has a hidden folder of a store; false where it may not be entered, as ``lost+found``."""
+    return os.path.isdir(folder / STATE_DIR)  # noqa: PTH112 - a Path raises an error there
+
+
 def find_store(start: Path) -> Layout:
     """The store that contains ``start``, searched for upwards as git does.
 
@@ -97,7 +108,7 @@ def find_store(start: Path) -> Layout:
             raise NoStore(f"no such folder: {start}", "name a folder that exists") from error
         raise NoStore(f"{start} cannot be opened: {error.strerror}", remedy(error, start, writing=False)) from error
     for folder in (here, *here.parents):
-        if (folder / STATE_DIR).is_dir():
+        if has_store(folder):
             return Layout(folder)
     raise NoStore(
         f"no store in {here} or above it", "run astica-sync init there first, or name the store with --store DIR"

@@ -6,7 +6,6 @@ A process that waits for the lock holds a second one meanwhile, so that a watche
 import contextlib
 import json
 import os
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from astica_sync.errors import StoreBusy, StoreError
 from astica_sync.file_owner import create_private
 from astica_sync.local.filesystem import FileSystem, is_real_folder, write_new
 from astica_sync.local.layout import STATE_DIR, Layout
+from astica_sync.shell_quote import quote
 from astica_sync.system.error_advice import lock_remedy, reason_of
 from astica_sync.system.native_lock import native_lock
 
@@ -37,8 +37,8 @@ def writer_lock(
 ) -> Iterator[None]:
     """Held by a process while it changes the service from this store.
 
-    It does not wait, except that with ``patient`` it gives a watcher time to release the lock. Without ``patient``, as
-    in a watcher, it yields to processes that wait. ``now`` (seconds since the epoch) and ``command`` (default: the
+    With ``patient`` it waits for half a second, and gives a watcher more time to release the lock. Without, as in a
+    watcher, it yields to processes that wait. ``now`` (seconds since the epoch) and ``command`` (default: the
     command line) are shown to other processes. ``on_wait`` is called where it waits, with the longest time in seconds
     and the reason.
 
@@ -57,7 +57,8 @@ def writer_lock(
         elif not patient and is_wanted(layout):
             raise StoreBusy(f"another command waits for {layout.root}", "the watcher continues after it")
         else:
-            lock.acquire(timeout=0)
+            # The page takes it for a moment where it keeps deleted images in the backup.
+            lock.acquire(timeout=SILENT_WAIT_S if patient else 0, poll_interval=0.02)
     except Timeout as error:
         hint = "wait for it to end, or stop it; astica-sync pull-status works at the same time"
         raise StoreBusy(f"{layout.root} is locked by {_read_holder(layout)}", hint) from error
@@ -98,7 +99,7 @@ def watcher_lock(layout: Layout) -> Iterator[None]:
         lock.acquire(timeout=1, poll_interval=0.02)
     except Timeout as error:
         raise StoreBusy(
-            f"{layout.root} is being watched by another process", "run astica-sync watch status to see which"
+            f"{layout.root} is being watched by another process", "to see which: astica-sync watch status"
         ) from error
     except (OSError, NotImplementedError) as error:
         raise StoreError(
@@ -142,7 +143,7 @@ def _file_lock(file: Path) -> FileLock:
     if file.is_symlink():
         raise StoreError(
             f"{file} is a symbolic link, and writing through it would change other files",
-            f"Remove it: rm {shlex.quote(str(file))}",
+            f"Remove it: rm {quote(str(file))}",
         )
     with contextlib.suppress(OSError):
         os.close(create_private(file))

@@ -7,14 +7,14 @@ believed, it has no links by which a write would change other files, and only it
 import contextlib
 import errno
 import os
-import shlex
 import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from astica_sync.errors import StoreError
 from astica_sync.file_owner import OTHERS, foreign_owner, name_of, tighten
-from astica_sync.local.layout import SETTINGS_FILE, Layout
+from astica_sync.local.layout import SETTINGS_FILE, STATE_DIR, Layout
+from astica_sync.shell_quote import quote
 
 LEVELS = 2
 """Every file that is written in place is no deeper. Below are the objects of the backup and the thumbnails, very many,
@@ -37,10 +37,11 @@ def check_state_folder(layout: Layout, trusted: Collection[int] = ()) -> None:
     for place, status in _places(layout):
         owner = foreign_owner(status, trusted)
         if owner is not None:
+            _refuse_closed(layout)
             raise UntrustedOwner(
                 f"{place} belongs to {name_of(owner)}, who could decide where your API key and images go",
                 "Nothing was sent. If you trust that user, allow it once: astica-sync trust --owner --store "
-                f"{shlex.quote(str(layout.root))}",
+                f"{quote(str(layout.root))}",
             )
     _refuse_links(layout.state, LEVELS)
     tighten_state_folder(layout)
@@ -102,11 +103,11 @@ def _refuse_links(folder: Path, levels: int) -> None:
             if levels:
                 _refuse_links(Path(entry.path), levels - 1)
             continue
-        name = shlex.quote(entry.path)
+        name = quote(entry.path)
         if not entry.is_file(follow_symlinks=False):
             raise StoreError(f"{entry.path} is neither a file nor a folder", f"Remove it: rm {name}")
         if folder.name != "objects" and _has_second_name(entry):
-            copy = shlex.quote(f"{entry.path}.copy")
+            copy = quote(f"{entry.path}.copy")
             raise StoreError(
                 f"{entry.path} has a second name (a hard link), and writing to it would change the other file as well",
                 f"Make it a file of its own: cp -p {name} {copy} && mv {copy} {name}",
@@ -118,6 +119,15 @@ def _has_second_name(entry: os.DirEntry[str]) -> bool:
         return entry.stat(follow_symlinks=False).st_nlink > 1
     except FileNotFoundError:
         return False
+
+
+def _refuse_closed(layout: Layout) -> None:
+    """
+    Raises:
+        StoreError: the hidden folder or the backup cannot be listed, so trust in its owner would not help.
+    """
+    for folder in (layout.state, layout.backup):
+        next(_entries(folder), None)
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
@@ -132,7 +142,10 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
             os.lstat(f"{folder}/.")
             yield from listing
     except PermissionError as error:
-        name = shlex.quote(str(folder))
+        name = quote(str(folder))
+        owner = foreign_owner(folder.stat())
+        if owner is not None:
+            raise _closed_folder(folder, owner) from None
         raise StoreError(
             f"{folder} cannot be listed, so what is in it cannot be checked: {error.strerror}",
             f"If the store is yours, fix the permissions: chmod u+rwx {name}",
@@ -142,8 +155,18 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
             raise
 
 
+def _closed_folder(folder: Path, owner: int) -> StoreError:
+    """Another user's folder that this user may not enter. To believe that owner would not help."""
+    root = next((place.parent for place in (folder, *folder.parents) if place.name == STATE_DIR), folder)
+    return StoreError(
+        f"{folder} belongs to {name_of(owner)}, and this user cannot enter it",
+        f"Only its owner or root can. Let its owner run the command, or let root give you the store: "
+        f"chown -R {os.geteuid()} {quote(str(root))}",
+    )
+
+
 def _link(path: Path) -> StoreError:
     return StoreError(
         f"{path} is a symbolic link, and writing through it would change other files",
-        f"Remove it if you did not make it: rm {shlex.quote(str(path))}",
+        f"Remove it if you did not make it: rm {quote(str(path))}",
     )

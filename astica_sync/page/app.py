@@ -15,8 +15,9 @@ from astica_sync.page.answers import BadRequest, answer_error
 from astica_sync.page.changes import change_routes
 from astica_sync.page.gallery import gallery_routes
 from astica_sync.page.live import live_routes
-from astica_sync.page.open_page import Page
+from astica_sync.page.page_state import Page
 from astica_sync.page.predict import predict_routes
+from astica_sync.page.queues import queue_routes
 from astica_sync.page.versions import version_routes
 
 FULL = "the disk is full"
@@ -31,9 +32,12 @@ def make_app(page: Page) -> Starlette:
             Route("/", get_index),
             Route("/api/store", gallery_routes.get_store),
             Route("/api/gallery", gallery_routes.get_gallery),
+            Route("/api/gallery/counts", gallery_routes.get_counts),
             Route("/api/gallery/rows", gallery_routes.get_rows),
             Route("/api/refresh", gallery_routes.post_refresh, methods=["POST"]),
             Route("/api/images/{image}", gallery_routes.get_image),
+            Route("/api/images/{image}/said", gallery_routes.get_said),
+            Route("/api/images/{image}/similar", gallery_routes.get_similar),
             Route("/api/events", live_routes.get_events),
             Route("/api/push", live_routes.post_push, methods=["POST"]),
             Route("/api/observe", live_routes.post_observe, methods=["POST"]),
@@ -46,8 +50,11 @@ def make_app(page: Page) -> Starlette:
             Route("/api/preview", predict_routes.post_preview, methods=["POST"]),
             Route("/api/preview/suspects", predict_routes.get_suspects),
             Route("/api/detect", predict_routes.post_detect, methods=["POST"]),
+            Route("/api/queues", queue_routes.get_queues),
+            Route("/api/queues/keep", queue_routes.post_keep, methods=["POST"]),
             Route("/api/versions", version_routes.get_versions),
             Route("/api/versions/diff", version_routes.get_diff),
+            Route("/api/versions/confusion", version_routes.get_confusion),
             Route("/api/versions/price", version_routes.get_price),
             Route("/thumbnails/{content}", gallery_routes.get_thumbnail),
             Route("/images/{image}/large", gallery_routes.get_large),

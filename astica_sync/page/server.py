@@ -5,24 +5,28 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from astica_sync.clock import SystemClock
 from astica_sync.config import machine_state_folder
-from astica_sync.errors import AsticaSyncError
+from astica_sync.errors import AsticaSyncError, NoStore
 from astica_sync.local.identity import read_sentinel
+from astica_sync.local.layout import Layout
 from astica_sync.open_session import find, settings_for
 from astica_sync.page.access.access_gate import AccessGate, Entrance
 from astica_sync.page.access.session_secret import session_secret
-from astica_sync.page.app import make_app
-from astica_sync.page.open_page import Page, StoreFacts
+from astica_sync.page.app import STATIC, make_app
+from astica_sync.page.page_state import Page, StoreFacts
+from astica_sync.page.setup.own_sandbox import OwnSandbox
+from astica_sync.page.setup.setup_app import Setup
 from astica_sync.service_address import is_this_machine
+from astica_sync.system.start_checks import current_folder
 
 HOST = "127.0.0.1"
 _GRACE = 3
@@ -67,41 +71,94 @@ def serve(
     announce: Callable[[str], None],
     stop: Stop | None = None,
     network: Path | None = None,
+    held_out: Sequence[Path] = (),
 ) -> None:
     """Serves the page until SIGINT or SIGTERM, or until ``stop`` is set.
 
     ``ready`` is called with the address that opens the page, once it answers; ``announce`` with the next one, when that
-    was used. ``network`` is an ONNX file for the features of the local preview.
+    was used. ``network`` is an ONNX file for the features of the local preview, ``held_out`` are folders of held-out
+    images. The parameters are the options of the command, and what the tests need in its place.
 
     Raises:
-        NoStore: there is no store.
+        NoStore: the folder ``store`` is no store. Without one, and with no store at hand, the page offers to make one.
         AsticaSyncError: the store or the port cannot be used.
     """
-    layout = find(store)
-    sentinel, settings = read_sentinel(layout), settings_for(layout, offline=True)
+    layout: Layout | None = None
+    here = current_folder() if store is None else store
+    bound = ""
+    try:
+        layout = find(store)
+        # What cannot be used is said before a port is opened.
+        sentinel, settings = read_sentinel(layout), settings_for(layout, offline=True)
+        if settings.sources["train_url"] == str(layout.sentinel_file):
+            bound = sentinel.train_url
+    except NoStore:
+        if store is not None:
+            raise
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
-    with contextlib.closing(listen(port)) as listener:
+    with contextlib.closing(listen(port)) as listener, contextlib.closing(OwnSandbox()) as sandbox:
+        if bound and sandbox.is_at(bound):
+            # A store that was made with the sandbox of the page finds it again.
+            os.environ.update(sandbox.start(patient=False))
         number = listener.getsockname()[1]
-        secrets = machine_state_folder()
         entrance = Entrance(
             number,
-            session_secret(secrets, layout.root, number),
+            session_secret(machine_state_folder(), here if layout is None else layout.root, number),
             lambda token: announce(_address(number, token)),
         )
-        host = urlsplit(settings.train_url).hostname or ""
-        facts = StoreFacts(layout.root, sentinel.model_id, settings.train_url, is_this_machine(host))
-        key = session_secret(secrets, layout.root, 0)
 
         @contextlib.asynccontextmanager
         async def opened() -> AsyncIterator[tuple[ASGIApp, Callable[[], None]]]:
-            page = Page(layout, facts, SystemClock(), key, os.urandom(4).hex(), network)
+            door = _Door(sandbox)
             try:
-                page.start()
-                yield AccessGate(make_app(page), number, entrance), page.hub.close
+                if layout is not None:
+                    door.open(layout, network, held_out)
+                else:
+                    door.offer(here, network, held_out)
+                yield AccessGate(door, number, entrance), door.end_streams
             finally:
-                await page.close()
+                await door.close()
 
         asyncio.run(_serve(opened, listener, lambda: ready(_address(number, entrance.token)), stop or Stop()))
+
+
+class _Door:
+    """What is served behind the gate: the page of a store, or before that what makes one."""
+
+    def __init__(self, sandbox: OwnSandbox) -> None:
+        self._sandbox = sandbox
+        self._page: Page | None = None
+        self._app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self._app is not None
+        await self._app(scope, receive, send)
+
+    def open(self, layout: Layout, network: Path | None, held_out: Sequence[Path]) -> None:
+        """Serves the page of a store from now on."""
+        sentinel, settings = read_sentinel(layout), settings_for(layout, offline=True)
+        host = urlsplit(settings.train_url).hostname or ""
+        facts = StoreFacts(layout.root, sentinel.model_id, settings.train_url, is_this_machine(host), held_out)
+        key = session_secret(machine_state_folder(), layout.root, 0)
+        self._page = Page(layout, facts, SystemClock(), key, os.urandom(4).hex(), network)
+        self._page.start()
+        self._app = make_app(self._page)
+
+    def offer(self, here: Path, network: Path | None, held_out: Sequence[Path]) -> None:
+        """Offers to make a store, and opens it then."""
+
+        async def made(folder: Path) -> None:
+            self.open(find(folder), network, held_out)
+
+        self._app = Setup(here, STATIC, made, self._sandbox).app()
+
+    def end_streams(self) -> None:
+        if self._page is not None:
+            self._page.hub.close()
+
+    async def close(self) -> None:
+        if self._page is not None:
+            await self._page.close()
 
 
 def _address(port: int, token: str) -> str:

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from astica_sync.clock import SystemClock
+from astica_sync.config import Settings
+from astica_sync.local.layout import Layout
 from astica_sync.open_session import OpenStore, open_session
+from astica_sync.page.gallery.held_out_folders import HeldOutFolders
 from astica_sync.page.gallery.index_reader import IndexReader
 from astica_sync.page.gallery.refresh_gallery import GalleryRefresher
 from astica_sync.sync.progress import ProgressListener
+from astica_sync.sync.session import Session
 
 T = TypeVar("T")
 
@@ -18,19 +22,24 @@ T = TypeVar("T")
 class OpenedStore:
     """What jobs of the keeper work with. The session is offline: what sends requests opens its own."""
 
-    def __init__(self, opened: OpenStore, index: IndexReader) -> None:
-        self.session = opened.session
-        self.settings = opened.settings
-        self.layout = opened.layout
+    def __init__(
+        self, opened: OpenStore, index: IndexReader, held_out: HeldOutFolders, found: Callable[[int | None], None]
+    ) -> None:
+        self.session: Session = opened.session
+        self.settings: Settings = opened.settings
+        self.layout: Layout = opened.layout
         self.index = index
-        self.refresher = GalleryRefresher(opened.session, index)
+        self.refresher: GalleryRefresher = GalleryRefresher(opened.session, index, held_out, found)
 
 
 class StoreKeeper:
     """Runs jobs one after the other, each with the open store."""
 
-    def __init__(self, store: Path) -> None:
-        self._store = store
+    def __init__(
+        self, store: Path, held_out: HeldOutFolders, found: Callable[[int | None], None] = lambda _: None
+    ) -> None:
+        """``found``: as for the refresher of the gallery."""
+        self._store, self._held_out, self._found = store, held_out, found
         self._stack = contextlib.ExitStack()
         self._opened: OpenedStore | None = None
         self._thread = ThreadPoolExecutor(1, "store")
@@ -50,5 +59,5 @@ class StoreKeeper:
                 open_session(self._store, ProgressListener(), clock=SystemClock(), offline=True)
             )
             index = self._stack.enter_context(contextlib.closing(IndexReader(opened.layout.index_db)))
-            self._opened = OpenedStore(opened, index)
+            self._opened = OpenedStore(opened, index, self._held_out, self._found)
         return self._opened

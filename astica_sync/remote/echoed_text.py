@@ -32,6 +32,7 @@ _ESCAPED_AT_MOST = 3
 _SHORTEST_CUT = 3
 _MOST_CUTS = 8
 _SHORTEST_OF_KEY = 5
+_SHORTEST_MIDDLE, _LONGEST_MIDDLE = 12, 32
 _JSON_ESCAPE = re.compile(r"\\u([0-9a-f]{4})|\\([\"'\\/nrtbf])", re.IGNORECASE)
 # Images are sent in base64; an echo of one is no text.
 _BASE64 = re.compile(r"data:[\w/+.-]+;base64,|[A-Za-z0-9+/=]{60,}")
@@ -69,7 +70,8 @@ def without_echoes(text: str, sent: Iterable[str]) -> str:
 
 
 def without_key(text: str, key: str) -> str:
-    """The text without the key in any form, nor the beginning or the end of it where the rest is hidden."""
+    """The text without the key in any form, nor the beginning or the end of it where the rest is hidden; nothing of a
+    text with half of the key in it."""
     if not key:
         return text
     forms = {key, html.escape(key), quote(key), quote(key, safe=""), quote_plus(key), json.dumps(key)[1:-1]}
@@ -85,6 +87,10 @@ def without_key(text: str, key: str) -> str:
             continue
         start, end = re.escape(key[:length]), re.escape(key[-length:])
         text = re.sub(rf"(?<!\w){start}(?=\W|_|$)|(?<![^\W_]){end}(?!\w)", "(the key)", text, flags=re.IGNORECASE)
+    shown, folded = text.casefold(), key.casefold()
+    part = min(max(_SHORTEST_MIDDLE, len(folded) // 2), _LONGEST_MIDDLE)
+    if any(folded[at : at + part] in shown for at in range(len(folded) - part + 1)):
+        return ONLY_KEY
     return ONLY_KEY if re.search(start + re.escape(plain(key)) + end, plain(text)) else text
 
 

@@ -68,7 +68,7 @@ class HttpClient:
 
     def __init__(self, url: str) -> None:
         try:
-            self.url = checked_address(url)
+            self.url: str = checked_address(url)
         except ValueError as error:
             raise ConfigError("the address of the service cannot be used", f"Give {error}.") from None
         self._lock = threading.Lock()
@@ -110,7 +110,7 @@ class HttpClient:
         except (httpx.TransportError, httpx.StreamError, OSError) as error:
             from astica_sync.remote.http_transport import proxy_variable, reason_of
 
-            variable = proxy_variable(httpx.URL(self.url).host)
+            variable = proxy_variable(httpx.URL(self.url))
             through = f" (through the proxy that {variable} names)" if variable else ""
             return NoAnswer(trace.sent, f"{reason_of(error)}{through}")
         finally:

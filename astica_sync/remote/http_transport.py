@@ -8,7 +8,7 @@ import os
 import ssl
 from collections.abc import Iterator
 from importlib.util import find_spec
-from urllib.request import getproxies, proxy_bypass
+from urllib.request import getproxies, getproxies_environment, proxy_bypass
 
 import httpcore
 import httpx
@@ -16,12 +16,14 @@ import httpx
 from astica_sync.errors import ConfigError
 from astica_sync.remote.deadline import DeadlineBackend, ThreadDeadline
 from astica_sync.service_address import is_this_machine
+from astica_sync.system.no_proxy import is_left_out
 
 IDLE_SECONDS = 3.0
 """How long an idle connection is kept: less than the shortest common time after which servers close theirs, because a
 request sent on a connection that is being closed has an unknown outcome."""
 
 CONNECTIONS = 64
+HTTPS_PORT = 443
 
 # The more specific class comes first.
 _ERRORS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
@@ -49,7 +51,7 @@ def open_client(url: str, deadline: ThreadDeadline) -> httpx.Client:
         ConfigError: the proxy of the environment cannot be used.
     """
     address = httpx.URL(url)
-    proxy = _proxy_for(address.host)
+    proxy = _proxy_for(address)
     transport = PoolTransport(proxy, _certificates() if address.scheme == "https" else None, deadline)
     return httpx.Client(
         transport=transport,
@@ -154,26 +156,38 @@ def _certificates() -> ssl.SSLContext:
         ) from None
 
 
-def proxy_variable(host: str) -> str:
-    """The variable of the environment that names the proxy by which a host is reached; "" without one."""
-    if is_this_machine(host) or proxy_bypass(host):
+def proxy_variable(address: httpx.URL) -> str:
+    """The variable of the environment that names the proxy by which an address is reached; "" without one."""
+    if _goes_direct(address):
         return ""
     names = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
     return next((name for name in names if os.environ.get(name, "").strip()), "")
 
 
-def _proxy_for(host: str) -> httpx.Proxy | None:
+def _goes_direct(address: httpx.URL) -> bool:
+    """Whether no proxy is used for an address, whatever proxies there are."""
+    if is_this_machine(address.host):
+        return True
+    environment = getproxies_environment()
+    if not environment:
+        # The settings of the system, where it has any.
+        return bool(proxy_bypass(address.host))
+    spelled = {address.host, address.raw_host.decode("ascii")}
+    return any(is_left_out(environment.get("no", ""), host, address.port or HTTPS_PORT) for host in spelled)
+
+
+def _proxy_for(url: httpx.URL) -> httpx.Proxy | None:
     """
     Raises:
         ConfigError: the proxy of the environment cannot be used; the message names the variable.
     """
-    if is_this_machine(host) or proxy_bypass(host):
+    if _goes_direct(url):
         return None
     proxies = getproxies()
     address = proxies.get("https") or proxies.get("all")
     if not address:
         return None
-    variable = proxy_variable(host)
+    variable = proxy_variable(url)
     try:
         proxy = httpx.Proxy(address if "://" in address else f"http://{address}")
         port = proxy.url.port

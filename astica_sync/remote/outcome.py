@@ -5,6 +5,7 @@ from collections.abc import Collection
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
+from astica_sync.core.failure_remedy import SMALLER, is_over_a_limit
 from astica_sync.errors import (
     BadKey,
     NoSuchModel,
@@ -22,6 +23,7 @@ from astica_sync.remote.responses import Status, parse_status
 from astica_sync.secret import Secret
 
 LONGEST_TEXT = 200
+TOO_LARGE = 413
 CHECKED_NEXT = "The service may have carried out the request. Run the same command again: it checks the model first."
 NOT_REPEATED = "Nothing was changed. A refused sample is uploaded again when its file changes, or with push --retry."
 
@@ -178,7 +180,14 @@ def _from_topic(topic: _Topic | None, answer: Answer, host: str, reason: str, no
         case _Topic.TROUBLE:
             return OutcomeUnknown(f"{host} failed: {reason}", CHECKED_NEXT)
         case None:
-            return Refused(f"{host}: {reason or 'refused without a reason'}", NOT_REPEATED)
+            said = f"{host} answered {TOO_LARGE}" if answer.status == TOO_LARGE else host
+            return _refused(f"{said}: {reason or 'refused without a reason'}")
+
+
+def _refused(text: str) -> Refused:
+    if is_over_a_limit(text):
+        return Refused(text, f"Nothing was changed. The same image is refused again: {SMALLER}.")
+    return Refused(text, NOT_REPEATED)
 
 
 def printable(text: str, key: Secret | None = None) -> str:
@@ -226,7 +235,7 @@ def _from_unexpected_answer(answer: Answer, host: str, key: Secret) -> RemoteErr
             "A proxy or a firewall may have answered, or the settings train_url and detect_url are wrong.",
         )
     if 400 <= answer.status < 500 and answer.status not in (408, 409, 425):
-        return Refused(f"{host} answered {answer.status} without a reason", NOT_REPEATED)
+        return _refused(f"{host} answered {answer.status} without a reason")
     if answer.status >= 500:
         return OutcomeUnknown(f"{host} answered {answer.status}", CHECKED_NEXT)
     if answer.body[:200].lstrip()[:1] == b"<":

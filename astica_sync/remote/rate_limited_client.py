@@ -24,7 +24,8 @@ from astica_sync.errors import (
     Unreachable,
 )
 from astica_sync.remote.client import SECONDS, VIEW, ServiceClient, seconds_for
-from astica_sync.remote.rate_limiter import LONGEST_RETRY_AFTER, OnWait, Permit, RateLimiter, Wait, sleep
+from astica_sync.remote.limiter import Limiter
+from astica_sync.remote.rate_limiter import LONGEST_RETRY_AFTER, OnWait, Permit, Wait, sleep
 
 if TYPE_CHECKING:
     from astica_sync.remote.responses import Detection
@@ -72,8 +73,8 @@ class RateLimitedClient:
     def __init__(
         self,
         client: ServiceClient,
-        train_limiter: RateLimiter,
-        detect_limiter: RateLimiter,
+        train_limiter: Limiter,
+        detect_limiter: Limiter,
         clock: Clock,
         on_wait: OnWait | None = None,
         on_request: RequestListener | None = None,
@@ -86,7 +87,7 @@ class RateLimitedClient:
         self._on_request = on_request
         self._lock = threading.Lock()
         self._requests = 0
-        self._refusals: dict[RateLimiter, _Refusals] = {}
+        self._refusals: dict[Limiter, _Refusals] = {}
         self._model_list_works = True
 
     @property
@@ -199,7 +200,7 @@ class RateLimitedClient:
         lane: Lane = Lane.INTERACTIVE,
         seconds: float = SECONDS,
         tries: int = 1,
-        limiter: RateLimiter | None = None,
+        limiter: Limiter | None = None,
         size: int = 0,
     ) -> T:
         """Waits for a permit and sends. ``tries`` is how often a request without a complete answer may be sent, and
@@ -220,7 +221,7 @@ class RateLimitedClient:
                 self.pause(pause, str(error))
                 pause *= 2
 
-    def _send(self, limiter: RateLimiter, permit: Permit, seconds: float, call: Callable[[], T], size: int = 0) -> T:
+    def _send(self, limiter: Limiter, permit: Permit, seconds: float, call: Callable[[], T], size: int = 0) -> T:
         sent = served = announced = False
         seconds_blocked = 0.0
         try:
@@ -253,7 +254,7 @@ class RateLimitedClient:
                 self._on_request.request_ended(size, answered=served)
         raise self._after_refusal(limiter, refusal, seconds_blocked)
 
-    def _after_refusal(self, limiter: RateLimiter, refusal: RateLimited, seconds_blocked: float) -> RateLimited:
+    def _after_refusal(self, limiter: Limiter, refusal: RateLimited, seconds_blocked: float) -> RateLimited:
         """Announces the wait; or the error that ends the run, where that would be too long."""
         now = self._clock.ticks()
         with self._lock:

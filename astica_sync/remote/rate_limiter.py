@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from astica_sync.clock import Clock
-from astica_sync.core.rate_limit import Lane, RequestTimes, counts_until, forecast, next_start
+from astica_sync.core.rate_limit import AT_ONCE, Lane, RequestTimes, counts_until, forecast, next_start
 from astica_sync.errors import DatabaseError, Interrupted
 from astica_sync.remote.rate_limit_db import RateLimitDb
 from astica_sync.secret import Secret
@@ -82,7 +82,7 @@ class RateLimiter:
         """``follows``: what the service says of its limit holds, whatever ``limit`` is; else only a lower one does."""
         self._follows = follows
         self._name = name
-        self.limit = limit
+        self.limit: int = limit
         self._window = window
         self._clock = clock
         self._db = RateLimitDb(path, clock.ticks)
@@ -246,6 +246,7 @@ class RateLimiter:
             USUAL_LATENCY if latency is None else latency,
             now,
             self._blocked_until(*rows.execute(f"SELECT {_BLOCKS}", (self._name, now, now)).fetchone()),
+            AT_ONCE,
         )
 
     def _used(self, rows: sqlite3.Connection) -> int:

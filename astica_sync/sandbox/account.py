@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from astica_sync.sandbox.account_folder import AccountFolder, create_part
+from astica_sync.sandbox.account_paths import AccountPaths, create_part
 from astica_sync.sandbox.options import Switches
 from astica_sync.sqlite import Schema, open_database
 
@@ -74,7 +74,7 @@ class Account:
 
     def __init__(self, folder: Path, now: Callable[[], float]) -> None:
         self.now = now
-        self._folder = AccountFolder(folder)
+        self._folder = AccountPaths(folder)
         self._lock = threading.RLock()
         self._db = open_database(self._folder.database, _DATABASE, busy_s=5, durable=False, one_thread=False)
         try:

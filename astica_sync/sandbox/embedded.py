@@ -108,10 +108,12 @@ class RunningSandbox:
 
     def samples(self, model_id: int) -> list[StoredSample]:
         """Each sample with its bytes, by sample id."""
-        return [
-            StoredSample(title, uid, sample_id, path.read_bytes())
-            for title, uid, sample_id, path in self._account.images_of(model_id)
-        ]
+        found = []
+        for title, uid, sample_id, path in self._account.images_of(model_id):
+            # A request that is under way may remove it meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                found.append(StoredSample(title, uid, sample_id, path.read_bytes()))
+        return found
 
     def versions(self, model_id: int) -> list[str]:
         """The names of all versions that can be run, the oldest first."""

@@ -38,18 +38,18 @@ def is_url(text: str) -> bool:
     return text[:8].lower().startswith(("http://", "https://"))
 
 
-def read_input(text: str) -> bytes:
+def read_input(text: str, most: int = MAX_BYTES) -> bytes:
     """The bytes of a base64 text or a data URI.
 
     Raises:
-        BadInput: the text is neither, or has more than 20 MB.
+        BadInput: the text is neither, or has more than ``most`` bytes.
     """
     if text[:5].lower() == "data:":
         head, comma, text = text.partition(",")
         if not comma or not head.lower().endswith(";base64"):
             raise BadInput("Invalid input: a data URI must be base64")
-    if len(text) > MAX_BYTES * 4 // 3 + 1024:
-        raise BadInput("Image is too large: more than 20 MB", too_large=True)
+    if len(text) > most * 4 // 3 + 1024:
+        raise _too_large(most)
     try:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
@@ -57,16 +57,20 @@ def read_input(text: str) -> bytes:
             content = base64.b64decode("".join(text.split()), validate=True)
         except (binascii.Error, ValueError):
             raise NotAnImage("Invalid input: neither base64 nor an https URL") from None
-    if len(content) > MAX_BYTES:
-        raise BadInput("Image is too large: more than 20 MB", too_large=True)
+    if len(content) > most:
+        raise _too_large(most)
     return content
 
 
-def fetch(url: str) -> bytes:
+def _too_large(most: int) -> BadInput:
+    return BadInput(f"Image is too large: more than {most / 1e6:g} MB", too_large=True)
+
+
+def fetch(url: str, most: int = MAX_BYTES) -> bytes:
     """The bytes at a URL: https, or plain http on this machine only; without redirects.
 
     Raises:
-        BadInput: the address is not allowed, does not answer, or answers with more than 20 MB.
+        BadInput: the address is not allowed, does not answer, or answers with more than ``most`` bytes.
     """
     parts = urlsplit(url)
     if parts.scheme.lower() != "https" and not is_loopback(parts.hostname or ""):
@@ -85,14 +89,14 @@ def fetch(url: str) -> bytes:
         opener.add_handler(handler())
     try:
         with opener.open(url, timeout=10) as answer:
-            content = answer.read(MAX_BYTES + 1)
+            content = answer.read(most + 1)
     except HTTPError as error:
         error.close()
         raise BadInput(f"Unable to fetch the input: HTTP status {error.code}") from None
     except (OSError, ValueError) as error:
         raise BadInput(f"Unable to fetch the input: {type(error).__name__}") from None
-    if len(content) > MAX_BYTES:
-        raise BadInput("Image is too large: more than 20 MB", too_large=True)
+    if len(content) > most:
+        raise _too_large(most)
     return bytes(content)
 
 
@@ -106,24 +110,27 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def open_image(content: bytes) -> "Image.Image":
-    """A fully decoded RGB image; a JPEG has the smallest size that the classifier can use.
+def open_image(content: bytes, largest_side: int = MAX_SIDE, *, turned: bool = False) -> "Image.Image":
+    """A fully decoded RGB image; a JPEG has the smallest size that the classifier can use. ``turned``: by its
+    orientation tag.
 
     All bytes are decoded in any case, so a truncated file is detected.
 
     Raises:
         NotAnImage: the bytes are not a complete PNG or JPEG.
-        BadInput: the image is larger than 16000 x 16000 pixels, or a decompression bomb.
+        BadInput: a side of the image is longer than ``largest_side``, or it is a decompression bomb.
     """
-    from PIL import Image, PngImagePlugin
+    from PIL import Image, ImageOps, PngImagePlugin
 
     # Text and profiles of a PNG are no part of the picture, and may be longer than the image.
     PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = MAX_TEXT_BYTES
     try:
         image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
-        if max(image.size) > MAX_SIDE:
-            raise BadInput("Image is too large: more than 16000 pixels", too_large=True)
+        if max(image.size) > largest_side:
+            raise BadInput(f"Image is too large: more than {largest_side} pixels", too_large=True)
         image.draft("RGB", (SMALL, SMALL))
+        if turned:
+            ImageOps.exif_transpose(image, in_place=True)
         if image.mode in ("P", "RGBA", "LA", "PA"):
             canvas = Image.new("RGBA", image.size, "white")
             canvas.alpha_composite(image.convert("RGBA"))

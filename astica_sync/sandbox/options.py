@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from astica_sync.sandbox.http.faults import Faults
+from astica_sync.sandbox.images import MAX_BYTES, MAX_SIDE
 
 LIMIT = 90
 WINDOW = 60.0
@@ -71,6 +72,13 @@ class Switches:
         "shown",
     )
     invalid_image: str = _setting("the error text for an input that is not a PNG or JPEG image", "Invalid image")
+    largest_image: int = _setting("bytes of the largest image that is accepted", MAX_BYTES)
+    largest_side: int = _setting("pixels of the longest side that is accepted", MAX_SIDE)
+    orientation: str = _choice(
+        "whether the orientation tag of a JPEG is ignored or turns the image, in training and detection",
+        "ignored",
+        "turned",
+    )
 
     def __post_init__(self) -> None:
         for one in fields(self):
@@ -84,6 +92,8 @@ class Switches:
             raise ValueError("switch training_time cannot be negative")
         if self.uid_length is not None and self.uid_length < 1:
             raise ValueError("switch uid_length is at least 1")
+        if min(self.largest_image, self.largest_side) < 1:
+            raise ValueError("the switches largest_image and largest_side are at least 1")
 
     @classmethod
     def from_texts(cls, texts: Mapping[str, str]) -> Self:
@@ -115,6 +125,8 @@ _READERS: dict[str, Any] = {
     "list_lag": float,
     "training_time": float,
     "uid_length": _read_length,
+    "largest_image": int,
+    "largest_side": int,
 }
 
 

@@ -17,10 +17,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from astica_sync.sandbox.http.app import Sandbox
-from astica_sync.sandbox.http.faults import Faults
 from astica_sync.sandbox.http.http_responses import TRANSPORT
 from astica_sync.sandbox.images import is_loopback
-from astica_sync.sandbox.options import Options, Switches
+from astica_sync.sandbox.options import Options
 
 _GRACE = 3
 """Seconds that a request under way may still take when the sandbox stops."""
@@ -102,27 +101,15 @@ def folder_for(data: Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def serve(
-    host: str,
-    port: int,
-    data: Path | None,
-    key: str,
-    limit: int,
-    window: float,
-    switches: Switches,
-    faults: Faults,
-    ready: Callable[[str], None],
-) -> None:
-    """Runs a sandbox until SIGINT or SIGTERM; ``ready`` is called with its address once it http_responses.
+def serve(options: Options, ready: Callable[[str], None]) -> None:
+    """Runs a sandbox until SIGINT or SIGTERM; ``ready`` is called with its address once it answers.
 
-    The parameters are the fields of ``Options``, as the command has them. Nothing is printed here. A second signal does
-    not wait for requests under way.
+    Nothing is printed here. A second signal does not wait for requests under way.
 
     Raises:
-        ValueError: an option is not valid, or the address is not a loopback address.
+        ValueError: the address is not a loopback address.
         OSError: the port is taken, or the folder cannot be used.
     """
-    options = Options(host, port, data, key, limit, window, switches, faults)
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
 
     class AnnouncingServer(uvicorn.Server):
@@ -136,7 +123,7 @@ def serve(
             self.force_exit = self.should_exit
             self.should_exit = True
 
-    with contextlib.closing(listen(host, port)) as listener, folder_for(data) as folder:
+    with contextlib.closing(listen(options.host, options.port)) as listener, folder_for(options.data) as folder:
         sandbox = Sandbox(options, folder, steady_now())
         with contextlib.closing(sandbox):
             AnnouncingServer(make_config(sandbox)).run([listener])

@@ -85,7 +85,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class VersionTarget:
+class VersionAsStore:
     """The data of a version, which the service is to hold instead of the store's (``push --as``).
 
     ``samples`` are those of its snapshot, sorted by uid.
@@ -105,4 +105,4 @@ class Session:
     runtime: Runtime
     policy: Policy
     listener: ProgressListener
-    target: VersionTarget | None = None
+    target: VersionAsStore | None = None

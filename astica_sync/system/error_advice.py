@@ -5,10 +5,12 @@ permissions, a read-only mount, a limit of this process and a broken disk are ne
 """
 
 import errno
+import functools
 import os
+import stat
 from pathlib import Path
 
-from astica_sync.system.shell_quote import quote
+from astica_sync.shell_quote import quote
 
 _NO_LOCKS = (
     "the file system there cannot lock files, by which two commands are kept apart: mount it with locks (NFS: with "
@@ -20,7 +22,7 @@ _FULL = "free disk space: df -h {path} (and df -i {path}) shows what is left"
 _REMEDIES: dict[int, str] = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: "your quota on this disk is used up: remove files there, or get a larger one (quota -s)",
-    errno.EROFS: "the disk is mounted read-only: mount -o remount,rw, or see dmesg for the reason",
+    errno.EROFS: "the disk is mounted read-only: findmnt -T {path} names it, and dmesg may have the reason",
     errno.EIO: "the disk or the connection to it fails: see dmesg, and copy what can be read to another disk",
     errno.EMFILE: "this process may open too few files: raise the limit with ulimit -n 1024",
     errno.ENFILE: "the whole system has too many open files: end other programs, or raise fs.file-max",
@@ -48,6 +50,8 @@ _REMEDIES: dict[int, str] = {
     **dict.fromkeys((errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ECONNABORTED), _GONE),
 }
 
+_OWNERS = {"r": stat.S_IRUSR, "rx": stat.S_IRUSR | stat.S_IXUSR}
+
 
 def remedy(error: OSError, path: str | os.PathLike[str], *, writing: bool = True) -> str:
     """The advice for an error at ``path``, "" where the system names no file. ``writing`` is whether something was to
@@ -58,8 +62,11 @@ def remedy(error: OSError, path: str | os.PathLike[str], *, writing: bool = True
     shown = quote(os.fspath(path))
     if error.errno in (errno.EACCES, errno.EPERM):
         return _about_permissions(Path(path), writing)
-    known = _REMEDIES.get(error.errno or 0)
-    if known is None:
+    known = _REMEDIES.get(error.errno or 0, "")
+    if "{path}" in known and not os.path.lexists(path):
+        # These commands need a path that exists.
+        shown = quote(os.fspath(_existing(Path(path))[0]))
+    if not known:
         return f"the system gives no better reason: see ls -ld {shown}, df -h {shown} and dmesg"
     return known.format(path=shown)
 
@@ -72,6 +79,27 @@ def lock_remedy(error: Exception, path: str | os.PathLike[str]) -> str:
     return remedy(error, path)
 
 
+def reading_remedy(error: OSError) -> str:
+    """The advice where a file or folder may not be read, by the path in the error: what its reader can do."""
+    unknown = "fix the permissions: chmod u+r on a file, chmod u+rx on a folder"
+    path = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else Path()
+    if not path.is_absolute():
+        return unknown
+    place, owner = _existing(path)
+    if owner is None or place not in (path, path.parent):
+        return unknown
+    mode, user, shown = place.lstat().st_mode, os.geteuid(), quote(str(place))
+    needed = "rx" if stat.S_ISDIR(mode) else "r"
+    if owner == user:
+        if mode & _OWNERS[needed] != _OWNERS[needed]:
+            return f"fix the permissions: chmod u+{needed} {shown}"
+        return f"its permissions allow it, so the mount, an access list or a sandbox forbids it: see ls -ld {shown}"
+    name = _user_name(owner)
+    if user == 0:
+        return f"root may not either, so the mount or a sandbox forbids it: run the command as {name}, whose it is"
+    return f"it belongs to {name}: sudo chmod a+{needed} {shown}, or ask {name} to do it"
+
+
 def reason_of(error: OSError) -> str:
     """What the system says, without its number."""
     return error.strerror or str(error) or type(error).__name__
@@ -81,7 +109,8 @@ def _about_permissions(path: Path, writing: bool) -> str:
     place, owner = _existing(path)
     shown = quote(str(place))
     if owner is not None and owner != os.geteuid() and os.geteuid() != 0:
-        return f"it belongs to user id {owner}: run the command as that user, or let them change it (ls -ld {shown})"
+        name = _user_name(owner)
+        return f"it belongs to {name}: run the command as that user, or let them change it (ls -ld {shown})"
     command = f"fix the permissions: chmod -R u+{'rw' if writing else 'r'}X {shown}"
     if os.geteuid() == 0:
         return f"{command}; where root may not either, the mount or a sandbox forbids it (lsattr -d {shown})"
@@ -96,3 +125,14 @@ def _existing(path: Path) -> tuple[Path, int | None]:
         except OSError:
             continue
     return path, None
+
+
+@functools.cache
+def _user_name(user: int) -> str:
+    """How the system calls a user, or the number where it has no name for it."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(user).pw_name
+    except (KeyError, OverflowError):
+        return f"user id {user}"

@@ -13,6 +13,7 @@ _NO_FALLBACK: dict[str, Any] = (
 )
 
 
-def native_lock(file: Path | str, *, timeout: float = -1, mode: int = 0o600) -> FileLock:
-    """A lock that raises ``OSError`` or ``NotImplementedError`` where the file system has none."""
-    return FileLock(str(file), timeout, mode, **_NO_FALLBACK)
+def native_lock(file: Path | str, *, timeout: float = -1, mode: int = 0o600, any_thread: bool = False) -> FileLock:
+    """A lock that raises ``OSError`` or ``NotImplementedError`` where the file system has none. ``any_thread``: one
+    thread may release what another one has acquired."""
+    return FileLock(str(file), timeout, mode, not any_thread, **_NO_FALLBACK)

@@ -1,11 +1,13 @@
 """The folder in which this user's processes keep what they share, outside of any store, and the home it is in."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from astica_sync.errors import ConfigError
 
 STATE_VARIABLE = "XDG_STATE_HOME"
+CONFIG_VARIABLE = "XDG_CONFIG_HOME"
 
 
 def user_state_folder() -> Path:
@@ -14,11 +16,24 @@ def user_state_folder() -> Path:
     Raises:
         ConfigError: there is no home folder.
     """
-    require_home(STATE_VARIABLE)
     # Imported here, since some commands need no such folder.
     from platformdirs import user_state_path
 
-    return user_state_path("astica-sync")
+    return user_folder(STATE_VARIABLE, user_state_path)
+
+
+def user_folder(variable: str, find: Callable[[str], Path]) -> Path:
+    """This user's folder of the program as ``find`` names it, which reads ``variable``.
+
+    Raises:
+        ConfigError: there is no home folder, or the variable has no path from the root. Some versions of platformdirs
+            take such a path as it is, so a downloaded folder could have settings of the user in it.
+    """
+    require_home(variable)
+    folder = find("astica-sync")
+    if not folder.is_absolute():
+        raise _no_home(f"{variable} is {os.environ.get(variable)!r}, which is no path from the root")
+    return folder
 
 
 def require_home(variable: str) -> None:
@@ -44,8 +59,10 @@ def require_home(variable: str) -> None:
 
 
 def _no_home(what: str) -> ConfigError:
+    set_now = [name for name in (STATE_VARIABLE, CONFIG_VARIABLE) if os.environ.get(name, "").strip().startswith("/")]
+    other = CONFIG_VARIABLE if STATE_VARIABLE in set_now else STATE_VARIABLE
+    instead = f"{other}, as {set_now[0]} is set" if set_now else f"both {STATE_VARIABLE} and {CONFIG_VARIABLE}"
     return ConfigError(
         f"this user has no home folder: {what}",
-        "set HOME to a folder that you can write and that stays, in a container one on a volume; or set both "
-        "XDG_STATE_HOME and XDG_CONFIG_HOME",
+        f"set HOME to a folder that you can write and that stays, in a container one on a volume; or set {instead}",
     )

@@ -23,6 +23,7 @@ from astica_sync.local.scan.litter import is_litter
 from astica_sync.remote.rate_limited_client import RateLimitedClient
 from astica_sync.remote.responses import Detection
 from astica_sync.system.open_below import link_refused
+from astica_sync.training.image_download import check_image_address, download_image, is_address
 
 WORKERS = 12
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -57,18 +58,25 @@ class DetectionResult:
 
 @dataclass(frozen=True, slots=True)
 class ImageInput:
-    """One image to run a version on: a file, or bytes from another source under a name.
+    """One image to run a version on: a file, or bytes from another source under a name. Without a source, the name is
+    an address, which is read when it is needed.
 
     What was found in the folder ``inside`` is read only if no part of its path below that folder is a link: a
     downloaded folder chooses no other file. A file that the user named may be a link.
     """
 
     name: str
-    source: Path | bytes
+    source: Path | bytes | None
     inside: Path | None = None
 
     def read(self) -> tuple[int, bytes]:
-        """The size, and the bytes; none where they are too many to be sent."""
+        """The size, and the bytes; none where they are too many to be sent.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        if self.source is None:
+            return download_image(self.name)
         return (len(self.source), self.source) if isinstance(self.source, bytes) else _read(self.source, self.inside)
 
 
@@ -142,6 +150,18 @@ class Detector:
                 if content not in self._kept and _has_result(future):
                     self._keep(content, future.result())
 
+    def has_answer(self, content: str) -> bool:
+        """Whether the version has answered about these bytes before, so that no request is needed."""
+        return self.key is not None and self.cache.get(self.key, content) is not None
+
+    def accepts(self, image: ImageInput) -> bool:
+        """Whether the image is a good one, so that it would be sent. For any thread."""
+        try:
+            size, data = image.read()
+        except OSError:
+            return False
+        return reason_against(size, data) is None and self.check(data) is None
+
     def _check_interrupted(self) -> None:
         if self.stopping():
             raise Interrupted("stopped; all answers are cached", "Run the same command again to continue.")
@@ -151,12 +171,9 @@ class Detector:
     ) -> DetectionResult | _Request:
         try:
             size, data = image.read()
-            reason = judge_bytes(size)
         except OSError as error:
             return DetectionResult(image.name, error=f"cannot be read: {error.strerror}")
-        if reason is None and sniff(data[:HEAD_BYTES]) is None:
-            # The rest of the description is about files of the store.
-            reason = f"{describe(data[:HEAD_BYTES], len(data)).partition(':')[0]}, not a PNG or JPEG image"
+        reason = reason_against(size, data)
         if reason is not None:
             return DetectionResult(image.name, error=reason)
         content = hash_bytes(data)
@@ -216,13 +233,23 @@ class Detector:
             self.cache.put(self.key, content, CachedAnswer(answer.label, answer.confidence))
 
 
+def reason_against(size: int, data: bytes) -> str | None:
+    """Why an image of this size, and with these first bytes, is not sent; None where it may be."""
+    if (reason := judge_bytes(size)) is not None:
+        return reason
+    if sniff(data[:HEAD_BYTES]) is None:
+        # The rest of the description is about files of the store.
+        return f"{describe(data[:HEAD_BYTES], len(data)).partition(':')[0]}, not a PNG or JPEG image"
+    return None
+
+
 def _has_result(future: Future[Detection]) -> bool:
     return future.done() and not future.cancelled() and future.exception() is None
 
 
 def find_inputs(names: Iterable[str], stdin: Callable[[], bytes]) -> Iterator[ImageInput]:
     """The images that ``names`` refer to: files, folders with every PNG and JPEG file below them, patterns such as
-    ``'new/*.png'``, and ``-`` for one image on standard input.
+    ``'new/*.png'``, https addresses, and ``-`` for one image on standard input.
 
     Raises:
         AsticaSyncError: a name is none of these, or a folder contains no image. Raised before the first image is
@@ -232,6 +259,9 @@ def find_inputs(names: Iterable[str], stdin: Callable[[], bytes]) -> Iterator[Im
     for name in names:
         path = Path(name)
         if name == STDIN:
+            sources.append((name, None))
+        elif is_address(name):
+            check_image_address(name)
             sources.append((name, None))
         elif path.is_dir():
             inside = list_images(path)
@@ -247,7 +277,7 @@ def find_inputs(names: Iterable[str], stdin: Callable[[], bytes]) -> Iterator[Im
                 raise AsticaSyncError(f"no such file: {name}", "Name files or folders that exist.")
             sources += [(Path(match), Path(match).parent) for match in matching if not Path(match).is_dir()]
     return (
-        ImageInput(STDIN, stdin()) if isinstance(source, str) else ImageInput(str(source), source, inside)
+        ImageInput(str(source), stdin() if source == STDIN else None if isinstance(source, str) else source, inside)
         for source, inside in sources
     )
 

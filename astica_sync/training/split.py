@@ -6,14 +6,15 @@ killed. No file is overwritten, and none is removed from the store before its by
 The list may have come in an archive or from another user, so it names samples of the store and nothing else.
 """
 
+import contextlib
 import json
 import os
+import re
 import stat
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 
 from astica_sync.core.versions.holdout import GroupedFile
 from astica_sync.errors import AsticaSyncError, StoreError
@@ -21,9 +22,11 @@ from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.jsonl import parse_json
 from astica_sync.local.move_file import NotMoved, move_file
 from astica_sync.local.target_folder import check_target_folder, read_own_file
+from astica_sync.shell_quote import quote
 from astica_sync.system.error_advice import remedy
 
 SPLIT_FILE = ".astica-split.json"
+_CONTENT = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,9 @@ class KeptClass:
 @dataclass(frozen=True, slots=True)
 class Split:
     """A held-out folder ``to``. ``paths`` are the files to move, relative to both folders; ``done`` is True once all
-    have moved. ``kept`` are the classes of which no image is held out, where this was planned just now."""
+    have moved. ``kept`` are the classes of which no image is held out, where this was planned just now. ``before`` are
+    the files that were moved earlier, where more images were added to the store since. ``stayed`` are the contents that
+    stayed in the store, None where an earlier version of the program did not write them."""
 
     to: Path
     store: Path
@@ -48,6 +53,8 @@ class Split:
     seed: int
     done: bool = False
     kept: tuple[KeptClass, ...] = ()
+    before: tuple[str, ...] = ()
+    stayed: frozenset[str] | None = None
 
 
 def find_kept_classes(files: Sequence[GroupedFile], chosen: Sequence[GroupedFile]) -> tuple[KeptClass, ...]:
@@ -85,12 +92,14 @@ def read_split(to: Path) -> Split | None:
             float(fields["share"]),
             int(fields["seed"]),
             bool(fields["done"]),
+            before=tuple(str(path) for path in fields.get("before", ())),
+            stayed=_read_contents(fields.get("stayed")),
         )
-        for path in (*split.paths, str(split.store)):
+        for path in (*split.before, *split.paths, str(split.store)):
             if "\0" in path:
                 raise ValueError("a path has a zero byte")
             os.fsencode(path)
-        for path in split.paths:
+        for path in (*split.before, *split.paths):
             if not _is_path_of_sample(path):
                 raise ValueError(f"{path!r:.200} is not the path of a sample")
         return split
@@ -98,6 +107,31 @@ def read_split(to: Path) -> Split | None:
         return None
     except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise StoreError(f"{to / SPLIT_FILE} cannot be read: {error}", "Name another folder with --to.") from error
+
+
+def _read_contents(field: object) -> frozenset[str] | None:
+    if field is None:
+        return None
+    if not isinstance(field, list) or not all(isinstance(one, str) and _CONTENT.fullmatch(one) for one in field):
+        raise ValueError("what stayed in the store is no list of hashes")
+    return frozenset(field)
+
+
+def find_finished(to: Path, store: Path) -> Split:
+    """The split of this store into ``to``, finished or not.
+
+    Raises:
+        AsticaSyncError: there is none, it is of another store, or another user's.
+    """
+    check_target_folder(to)
+    split = read_split(to)
+    if split is None:
+        raise AsticaSyncError(f"{to} was not made by astica-sync split", "Name the held-out folder with --to.")
+    if split.store != store:
+        raise AsticaSyncError(
+            f"the images in {to} come from another store: {split.store}", "Name that store with --store."
+        )
+    return split
 
 
 def check_target(to: Path, store: Path) -> Split | None:
@@ -118,7 +152,8 @@ def check_target(to: Path, store: Path) -> Split | None:
     if started is not None:
         raise AsticaSyncError(
             f"{to} already is a held-out folder",
-            f"Evaluate on it: astica-sync evaluate {quote(str(to))}. Scores are comparable on the same images only.",
+            f"Evaluate on it: astica-sync evaluate {quote(str(to))}. Scores are comparable on the same images only. "
+            "To hold out a share of the photos that came since, add --top-up.",
         )
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise AsticaSyncError(f"{to} is not empty", "Name a folder that does not exist yet.")
@@ -139,9 +174,7 @@ def make_split(
     Raises:
         StoreError: a file cannot be moved; calling again continues with it.
     """
-    moved = 0
-    problems: list[str] = []
-    try:
+    with continues_later(split.to):
         check_target_folder(split.to)
         is_new = not split.to.exists()
         fs.make_folder(split.to)
@@ -150,27 +183,55 @@ def make_split(
             # What only the user may enter in the store, only the user may enter there.
             to.chmod(to.stat().st_mode & (split.store.stat().st_mode | stat.S_IRWXU))
         _write_split(split, fs, done=False)
-        for path in split.paths:
-            try:
-                if not _is_path_of_sample(path):
-                    raise NotMoved("it is not the path of a sample")
-                if move_file(split.store, to, path, content_of(path)):
-                    moved += 1
-                    on_moved(path, to / path)
-            except NotMoved as reason:
-                problems.append(f"{split.store / path} was not moved: {reason}")
-        if not problems:
-            _write_split(split, fs, done=True)
+
+        def move(path: str) -> bool:
+            if not _is_path_of_sample(path):
+                raise NotMoved("it is not the path of a sample")
+            moved = move_file(split.store, to, path, content_of(path))
+            if moved:
+                on_moved(path, to / path)
+            return moved
+
+        count = move_each(split.paths, split.store, move, "moved")
+        _write_split(split, fs, done=True)
+    return count
+
+
+@contextlib.contextmanager
+def continues_later(to: Path) -> Iterator[None]:
+    """Says of an error of the file system that the same command continues where it stopped.
+
+    Raises:
+        StoreError: a file or folder cannot be read or written.
+    """
+    try:
+        yield
     except OSError as error:
         raise StoreError(
-            f"{error.filename or split.to} cannot be moved: {error.strerror}",
-            f"{remedy(error, error.filename or split.to)}; then run the same command again, which continues where it "
-            "stopped",
+            f"{error.filename or to} cannot be moved: {error.strerror}",
+            f"{remedy(error, error.filename or to)}; then run the same command again, which continues where it stopped",
         ) from error
+
+
+def move_each(paths: Sequence[str], source: Path, move: Callable[[str], bool], how: str) -> int:
+    """Moves the files below ``source``, also those after one that cannot be moved; returns how many were moved.
+
+    ``move`` returns whether it moved the file; ``how`` is the end of the sentence about the number of files.
+
+    Raises:
+        StoreError: some were not moved.
+    """
+    moved = 0
+    problems: list[str] = []
+    for path in paths:
+        try:
+            moved += move(path)
+        except NotMoved as reason:
+            problems.append(f"{source / path} was not moved: {reason}")
     if problems:
         more = f" (and {len(problems) - 1:,} more)" if len(problems) > 1 else ""
         raise StoreError(
-            f"{problems[0]}{more}; {moved:,} of {len(split.paths):,} files were moved",
+            f"{problems[0]}{more}; {moved:,} of {len(paths):,} files were {how}",
             "Fix the cause, then run the same command again; it continues where it stopped.",
         )
     return moved
@@ -190,4 +251,8 @@ def _write_split(split: Split, fs: FileSystem, *, done: bool) -> None:
         "done": done,
         "paths": split.paths,
     }
+    if split.before:
+        fields["before"] = split.before
+    if split.stayed is not None:
+        fields["stayed"] = sorted(split.stayed)
     fs.write_synced(split.to / SPLIT_FILE, [json.dumps(fields).encode(), b"\n"])

@@ -13,13 +13,14 @@ from dataclasses import asdict, dataclass, replace
 from astica_sync.clock import Clock
 from astica_sync.core.model import ModelInfo
 from astica_sync.core.versions.version import (
+    MOST_SKIPPED,
     PENDING,
     Training,
     Version,
     has_newer,
     is_overdue,
     is_recorded,
-    skipped_names,
+    never_shown,
 )
 from astica_sync.errors import Interrupted, NotAnObservation, Outcome, OutcomeUnknown, RemoteError
 from astica_sync.local.backup.records import Records
@@ -32,11 +33,11 @@ UNREPORTED = "trained"
 FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.3, 20.0
 
 
-def find_model(service: RateLimitedClient, model_id: int) -> ModelInfo:
+def find_model(service: RateLimitedClient, model_id: int, view: Callable[[], ModelInfo] | None = None) -> ModelInfo:
     """The model as the service describes it now.
 
     Asks for the list of models, which is small whatever the model holds, and for a view only if the list shows no
-    version.
+    version. ``view``, if given, requests that view.
 
     Raises:
         RemoteError: the account has no such model, or the service did not answer.
@@ -44,7 +45,7 @@ def find_model(service: RateLimitedClient, model_id: int) -> ModelInfo:
     for model in service.models():
         if model.model_id == model_id and (model.version or model.trained_at is not None):
             return model
-    return service.view(model_id)[0].model
+    return service.view(model_id)[0].model if view is None else view()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Trainer:
 
     ``check_data`` returns why the version that the model shows may have other data than the training that it seems to
     be the result of; "" where nothing speaks against it. ``can_run`` tells whether the service runs the version of a
-    name.
+    name. ``view`` is that of ``find_model``.
     """
 
     service: RateLimitedClient
@@ -75,6 +76,7 @@ class Trainer:
     model_id: int
     check_data: Callable[[Training, ModelInfo], str] = lambda *_: ""
     can_run: Callable[[Training, str], bool] = lambda *_: False
+    view: Callable[[], ModelInfo] | None = None
 
     def pending(self) -> Training | None:
         """The training that was requested and whose version has not appeared, according to the journal."""
@@ -106,7 +108,7 @@ class Trainer:
         """
         while True:
             pending = self.pending()
-            model = find_model(self.service, self.model_id)
+            model = find_model(self.service, self.model_id, self.view)
             # Another command may have finished this training meanwhile and requested one that this answer is too old to
             # show.
             if _same(self.pending(), pending):
@@ -138,10 +140,12 @@ class Trainer:
         place before the first look."""
         if not training.answered:
             return
-        names = [name for name in skipped_names(training.name, model.version or "") if self.can_run(training, name)]
+        skipped = never_shown(training, model, self.records.versions())
+        # Each name is tried by a request.
+        names = [name for name in skipped if self.can_run(training, name)] if len(skipped) <= MOST_SKIPPED else []
         if len(names) == 1:
-            skipped = replace(model, version=names[0], trained_at=None)
-            self.records.add_version(skipped, training.snapshot, self.clock.now())
+            own = replace(model, version=names[0], trained_at=None)
+            self.records.add_version(own, training.snapshot, self.clock.now())
 
     def begin(self, model: ModelInfo, snapshot: str, samples: int, notify: Callable[[str], None]) -> Training:
         """Requests a training once; the caller holds the writer lock.

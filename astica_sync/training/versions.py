@@ -54,8 +54,8 @@ class VersionHistory:
         self.backup = backup
         self.fs = fs
         self._model_id = model_id
-        self.records = Records(backup.root, fs, model_id)
-        self.snapshots = Manifests(backup, fs)
+        self.records: Records = Records(backup.root, fs, model_id)
+        self.snapshots: Manifests = Manifests(backup, fs)
         self._scores = layout.state / "scores.jsonl"
 
     def versions(self) -> list[Version]:

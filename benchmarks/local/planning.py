@@ -49,7 +49,7 @@ def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
 
 def main() -> None:
     from astica_sync.cli.main import GC_THRESHOLDS
-    from astica_sync.core.plan.facts import PlanContext
+    from astica_sync.core.plan.gather_facts import PlanContext
     from astica_sync.local.db.index import Index
     from astica_sync.local.db.journal import Journal
     from astica_sync.local.layout import Layout

@@ -26,7 +26,7 @@ from astica_sync.core.model import (
     make_scope,
     make_uid,
 )
-from astica_sync.core.plan.facts import PlanContext
+from astica_sync.core.plan.gather_facts import PlanContext
 from astica_sync.core.plan.plan import CLASS_REMOVE_COST
 from astica_sync.core.plan.planner import make_plan
 from astica_sync.sandbox.embedded import running

@@ -26,7 +26,7 @@ from astica_sync.local.db.journal import Journal
 from astica_sync.local.layout import Layout
 from astica_sync.local.scan.scanner import scan_store
 from astica_sync.sandbox.embedded import RunningSandbox, running
-from astica_sync.sync.plan.status import UIDS_PROVEN
+from astica_sync.sync.plan.find_status import UIDS_PROVEN
 
 CLASSES = 100
 COUNTING = """

@@ -525,7 +525,7 @@ def test_an_internal_error_prints_a_traceback_only_with_debug(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("something unexpected")
 
-    monkeypatch.setattr("astica_sync.sync.plan.status.scan_store", broken)
+    monkeypatch.setattr("astica_sync.sync.plan.find_status.scan_store", broken)
     ran = shell("pull-status", "--store", store)
     assert ran.code == 1
     assert "something unexpected" in ran.err and "--debug" in ran.err

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from astica_sync.config import user_config_file
+from astica_sync.errors import ConfigError
 from astica_sync.sandbox.embedded import RunningSandbox
-from astica_sync.system.surroundings import FEWEST_FILES, check_certificates, no_temporary_folder, odd_clock
+from astica_sync.system import user_state
+from astica_sync.system.start_checks import FEWEST_FILES, check_certificates, no_temporary_folder, odd_clock
 from tests.harness.mount_namespace import Ground
 from tests.harness.parameters import rest_long
 from tests.harness.shell import Ran, Shell, in_store, on_service
@@ -126,12 +129,28 @@ def test_a_proxy_that_does_not_answer_is_named(shell: Shell, sandbox: RunningSan
         "192.168.0.0/24,fe80::/10,::1,[::1],a.invalid",
         "localhost, A.INVALID ",
         "][,a.invalid",
+        "a.invalid:443",
+        "localhost *",
+        "*.invalid",
     ],
 )
 def test_hosts_are_left_out_of_a_proxy_by_no_proxy(shell: Shell, sandbox: RunningSandbox, bypass: str) -> None:
     changes = {"ASTICA_TRAIN_URL": "https://a.invalid", "HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": bypass}
     ran = run_in(shell, '"$@"', "models", **changes)
     refused(ran, sandbox, "a.invalid cannot be reached")
+    assert "proxy that" not in ran.err
+
+
+def test_another_port_is_not_left_out_of_a_proxy(shell: Shell, sandbox: RunningSandbox) -> None:
+    changes = {
+        "ASTICA_TRAIN_URL": "https://a.invalid",
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "NO_PROXY": "a.invalid:8443",
+    }
+    refused(run_in(shell, '"$@"', "models", **changes), sandbox, "through the proxy that HTTPS_PROXY names")
+    changes["ASTICA_TRAIN_URL"] = "https://a.invalid:8443"
+    ran = run_in(shell, '"$@"', "models", **changes)
+    refused(ran, sandbox, "a.invalid:8443 cannot be reached")
     assert "proxy that" not in ran.err
 
 
@@ -165,26 +184,43 @@ def test_few_open_files_are_named_before_anything_is_sent(
     refused(run_in(shell, f'ulimit -n {files}; "$@"', "push", "--store", store), sandbox, f"may open {files} files")
 
 
+@pytest.mark.long
 def test_so_many_open_files_are_enough(shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int) -> None:
     ran = run_in(shell, f'ulimit -n {FEWEST_FILES}; "$@"', "push", "--store", store)
     assert ran.code == 0, ran.err
     assert on_service(sandbox, model_id) == in_store(store)
 
 
+@pytest.mark.long
 def test_a_soft_limit_of_open_files_is_raised(shell: Shell, sandbox: RunningSandbox, store: Path) -> None:
     assert run_in(shell, 'ulimit -Sn 20; "$@"', "push", "--store", store).code == 0
 
 
 def test_no_home_and_no_entry_for_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    from astica_sync.errors import ConfigError
-    from astica_sync.system import user_state
-
     monkeypatch.delenv("HOME")
     monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
     with pytest.raises(ConfigError, match="HOME is not set, and user id 4000000 has no entry in /etc/passwd") as caught:
         user_state.user_state_folder()
     assert "XDG_STATE_HOME" in caught.value.hint
+
+
+def test_a_state_folder_without_a_home_leaves_the_settings_without_a_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    assert user_state.user_state_folder() == tmp_path / "astica-sync"
+    with pytest.raises(ConfigError, match="no home folder") as caught:
+        user_config_file()
+    assert caught.value.hint.endswith("or set XDG_CONFIG_HOME, as XDG_STATE_HOME is set")
+    page = (Path(__file__).parents[2] / "docs" / "troubleshooting.md").read_text("utf-8")
+    (row,) = (line for line in page.splitlines() if "no home folder" in line)
+    assert "`XDG_STATE_HOME` alone is not enough" in row and "`XDG_CONFIG_HOME`" in row
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    assert user_config_file() == tmp_path / "config" / "astica-sync" / "config.toml"
 
 
 @pytest.mark.parametrize(("now", "year"), [(0.0, "1970"), (4_102_444_800.0, "2100"), (1e18, "0"), (-1e18, "0")])

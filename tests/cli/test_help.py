@@ -19,6 +19,7 @@ import pytest
 from astica_sync.cli.main import ALIASES, GROUPS, cli
 from astica_sync.cli.render.live.open_watch_output import open_output
 from astica_sync.cli.render.messages import wrap
+from astica_sync.cli.render.text import display_width
 from astica_sync.cli.render.verbosity import Verbosity, set_verbosity
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw, fill
@@ -72,6 +73,7 @@ def test_the_folder_of_a_command_is_that_of_its_group() -> None:
         "Start": {"start"},
         "Daily": {"daily"},
         "Undo": {"undo"},
+        "Import and export": {"exchange"},
         "Train and compare": {"training"},
         "Services": {"service"},
     }
@@ -189,6 +191,57 @@ def test_a_long_line_is_wrapped_between_words_and_never_inside_a_command() -> No
     styled = click.style("! Can/a.png  (text file: convert it)", fg="red")
     assert wrap(styled, 36) == [styled], "colours take no room"
     assert wrap("x" * 80, 40) == ["x" * 80], "a word is never broken"
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("Run: astica-sync push. To train on what the service has: astica-sync train --anyway", "train --anyway"),
+        (
+            "see why: astica-sync status --store '/a/My Phone'\"'\"'s $Photos, all (2026) [new]'",
+            "Phone'\"'\"'s $Photos, all (2026) [new]'",
+        ),
+        (
+            "Make it a file of its own: cp -p '/a b/c' '/a b/c.copy' && mv '/a b/c.copy' '/a b/c'",
+            "cp -p '/a b/c' '/a b/c.copy' && mv",
+        ),
+        (
+            "fix the permissions: chmod -R u+rwX '/volume one/photos of all', then go on with it",
+            "u+rwX '/volume one/photos of all'",
+        ),
+        ("see ls -l $'/a/caf\\xe9 it\\'s b', and the rest of this line that is long enough", "$'/a/caf\\xe9 it\\'s b'"),
+        ("copy it to the store's folder, or to a folder of the model's own, and look again there", ""),
+    ],
+)
+def test_each_command_of_a_wrapped_hint_is_whole_in_one_line(text: str, whole: str) -> None:
+    lines = wrap(text, 40)
+    assert sum(whole in line for line in lines) == (1 if whole else len(lines))
+    assert " ".join(line.strip() for line in lines) == text
+    assert whole or max(map(len, lines)) <= 40
+
+
+def test_wide_characters_and_combining_marks_count_as_the_columns_they_take() -> None:
+    for word in ("\u685c\u306e\u6728", "\N{CHERRY BLOSSOM}\N{CHERRY BLOSSOM}", "e\u0301e\u0301e\u0301", "plain"):
+        line = "  " + " ".join([word] * 40)
+        lines = wrap(line, 60)
+        assert max(map(display_width, lines)) <= 60, lines
+        # As much as fits is in each line.
+        assert all(display_width(one) + 1 + display_width(word) > 60 for one in lines[:-1])
+    command = "astica-sync push --new-class '\u685c \N{CHERRY BLOSSOM}'"
+    assert wrap(f"The folder has a new title; run: {command}", 60)[-1] == f"  {command}"
+
+
+def test_a_command_as_long_as_the_line_has_no_indent_and_a_longer_one_is_whole() -> None:
+    command = "astica-sync push --new-class 'a b c d' --store '/photos of all/cans'"
+    for width in (len(command), len(command) + 1, 30):
+        lines = wrap(f"Its uploads wait, run: {command} and look at the result again", width)
+        assert any(line.strip().startswith(command) for line in lines), lines
+    assert wrap("did you mean that one? --map 'a b=A B', or --new-class 'a b'", 56)[-1] == "  --new-class 'a b'"
+
+
+def test_prose_after_a_command_is_wrapped() -> None:
+    lines = wrap("Run: astica-sync push. To train on what the service has: astica-sync train --anyway", 60)
+    assert lines == ["Run: astica-sync push. To train on what the service has:", "  astica-sync train --anyway"]
 
 
 # Shell completion.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections import Counter
@@ -219,6 +220,8 @@ def put(folder: Path, *paths: str) -> Path:
             "or by date",
             "what they show",
         ),
+        (("DCIM/100APPLE/a.png",), "(DCIM)", "what they show"),
+        (("DCIM/Camera/a.png", "Pictures/Screenshots/b.png"), "(DCIM, Pictures)", "what they show"),
         (("202405__/a.png", "202406_a/b.png"), "named by a camera", "what they show"),
         (("photos/Can/a.png", "photos/Jar/b.png"), "would be called photos", "astica-sync init {root}/photos."),
     ],
@@ -249,6 +252,7 @@ def test_init_asks_about_a_folder_whose_folders_are_no_classes(
         ("train/a.png", "bus/a.png"),
         ("Can/2023/a.png", "Jar/2023/a.png"),
         ("Camera/a.png", "Phone/a.png"),
+        ("Pictures/Can/a.png", "Camera/a.png"),
         ("Camera/a.png", "Screenshots/a.png"),
         ("1999/a.png", "2000/a.png"),
         ("100APPLE/a.png", "Can/a.png"),
@@ -298,6 +302,86 @@ def test_git_neither_adds_nor_cleans_the_hidden_folder(shell: Shell, sandbox: Ru
     assert own.read_text() == "mine\n"
 
 
+@pytest.mark.parametrize("above", [False, True], ids=["the store", "a folder above it"])
+def test_git_takes_nothing_of_the_hidden_folder_away(shell: Shell, pushed: Path, above: bool) -> None:
+    """A stash with untracked files, a branch, a reset and a clean, with the repository here or above."""
+    root = pushed.parent if above else pushed
+    plain = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null", "PATH": os.environ["PATH"]}
+    plain |= {f"GIT_{who}_{what}": "a" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", *arguments], cwd=root, env=plain, check=True, capture_output=True, text=True
+        ).stdout
+
+    hidden = {path: path.read_bytes() for path in (pushed / ".astica-sync").rglob("*") if path.is_file()}
+    git("init", "-q")
+    git("commit", "-q", "--allow-empty", "-m", "empty")
+    git("stash", "--include-untracked")
+    assert not (pushed / "Can").exists()
+    git("stash", "pop")
+    git("add", "-A")
+    assert ".astica-sync" not in git("ls-files")
+    git("commit", "-q", "-m", "all")
+    (pushed / "Can" / "new.png").write_bytes(b"")
+    git("reset", "-q", "--hard", "HEAD~1")
+    git("clean", "-fdq")
+    git("reset", "-q", "--hard", "HEAD@{1}")
+    git("rm", "-r", "-q", "--cached", ".")
+    git("checkout", "-q", "-f", "HEAD")
+    assert {path: path.read_bytes() for path in hidden if path.exists()} == hidden
+    ran = shell("push", "--store", pushed)
+    assert ran.code == 0, ran.err
+
+
+@pytest.mark.parametrize("where", ["in a class folder", "deeper", "above", "by a link", "a copy"])
+def test_no_second_store_is_made_in_above_or_from_a_store(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, tmp_path: Path, where: str
+) -> None:
+    draw(pushed / "Can" / "old" / "a.png", 50)
+    folder = {
+        "in a class folder": pushed / "Can",
+        "deeper": pushed / "Can" / "old",
+        "above": pushed.parent,
+        "by a link": tmp_path / "link",
+        "a copy": tmp_path / "copy",
+    }[where]
+    if where == "by a link":
+        folder.symlink_to(pushed)
+    if where == "a copy":
+        shutil.copytree(pushed, folder)
+    ran = shell("init", folder, *CREATE, "--yes")
+    assert ran.code == 1
+    wrong = "is already the store of model" if where in ("by a link", "a copy") else "cannot be inside another store"
+    assert wrong in ran.err, ran.err
+    assert len(sandbox.models()) == 1
+    assert sandbox.log == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_limit_that_a_sandbox_lowers_meanwhile_is_kept(shell: Shell, photos: Path, host: str) -> None:
+    with running(limit=20, window=1.0, switches=Switches(limit_header="shown")) as box:
+        address = box.url.replace("127.0.0.1", host)
+        shell.environ |= {"ASTICA_TRAIN_URL": address, "ASTICA_DETECT_URL": address, "ASTICA_API_KEY": box.key}
+        assert shell("init", photos, *CREATE).code == 0
+        box.set_limit(4, 1.0)
+        fill(photos, {"Jar": 10}, start=300)
+        assert shell("push", "--store", photos).code == 0
+        # One request may have asked for the limit that held before.
+        assert sum(request.outcome == "limited" for request in box.log) <= 1
+        assert box.max_in_any_window(window=1.0) <= 20
+
+
+def test_a_limit_of_the_user_that_is_lower_than_that_of_a_sandbox_is_kept(shell: Shell, photos: Path) -> None:
+    with running(limit=50, window=1.0, switches=Switches(limit_header="shown")) as box:
+        shell.environ |= {"ASTICA_TRAIN_URL": box.url, "ASTICA_DETECT_URL": box.url, "ASTICA_API_KEY": box.key}
+        shell.environ |= {"ASTICA_LIMIT": "4", "ASTICA_LIMIT_WINDOW": "1"}
+        assert shell("init", photos, *CREATE).code == 0
+        fill(photos, {"Jar": 8}, start=300)
+        assert shell("push", "--store", photos).code == 0
+        assert box.max_in_any_window(window=1.0) <= 4
+
+
 def test_a_sandbox_tells_its_limit(shell: Shell, photos: Path) -> None:
     with running(limit=5, window=1.0, switches=Switches(limit_header="shown")) as box:
         shell.environ |= {"ASTICA_TRAIN_URL": box.url, "ASTICA_DETECT_URL": box.url, "ASTICA_API_KEY": box.key}
@@ -306,3 +390,21 @@ def test_a_sandbox_tells_its_limit(shell: Shell, photos: Path) -> None:
         assert shell("push", "--store", photos).code == 0
         assert [request for request in box.log if request.outcome == "limited"] == []
         assert box.max_in_any_window(window=1.0) <= 5
+
+
+def test_a_folder_that_may_not_be_entered_does_not_stop_init(
+    shell: Shell, sandbox: RunningSandbox, photos: Path
+) -> None:
+    """As ``lost+found`` of every disk, or a folder of another user."""
+    model = str(sandbox.add_model("Cans"))
+    for place in (photos / "lost+found", photos / "Can" / "private"):
+        place.mkdir()
+        place.chmod(0)
+    without = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    if without and shutil.which(without[0]) is None:
+        pytest.skip("setpriv is missing")
+    ran = shell.finish(shell.start("init", photos, "--model", model, under=without))
+    for place in (photos / "lost+found", photos / "Can" / "private"):
+        place.chmod(0o700)
+    assert ran.code == 0, ran.err
+    assert shell("push", "--store", photos).code == 0

@@ -68,6 +68,7 @@ def test_a_killed_push_is_resumed_by_the_next_and_nothing_is_lost_or_doubled(
     assert shell("backup", "verify", "--store", many).code == 0
 
 
+@pytest.mark.long
 def test_a_request_that_is_carried_out_after_the_kill_makes_no_second_copy(
     shell: Shell, sandbox: RunningSandbox, many: Path
 ) -> None:
@@ -138,6 +139,75 @@ def test_a_push_whose_terminal_is_closed_ends_as_after_sigterm(
     assert sent < 24
     assert len(sandbox.samples(model_id)) == sent, "requests under way are finished first"
     assert not (many / ".astica-sync" / "lock-holder.json").exists()
+    del shell.environ["ASTICA_LIMIT"], shell.environ["ASTICA_LIMIT_WINDOW"]
+    shell.environ["ASTICA_QUARANTINE"] = "60"
+    assert shell("push", "--json", "--store", many).json["uploaded"] == 24 - sent, "every outcome was known"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("signals", [2, 3])
+def test_a_hang_up_that_comes_again_ends_the_push_and_the_next_one_completes_it(
+    shell: Shell, sandbox: RunningSandbox, many: Path, signals: int
+) -> None:
+    """A shell and the terminal may each report that the terminal is gone."""
+    [(model_id, _)] = sandbox.models()
+    shell.environ |= {"ASTICA_LIMIT": "6", "ASTICA_LIMIT_WINDOW": "1"}
+    sandbox.set_faults(latency="20-60ms")
+    with ended(shell.start("push", "--store", many)) as process:
+        wait_until(process, lambda: len(sandbox.requests_of("upload")) >= 3)
+        for _ in range(signals):
+            process.send_signal(signal.SIGHUP)
+            time.sleep(0.02)
+        ran = shell.finish(process)
+    # The second one stops at once, and the last may come when all is done.
+    assert ran.code in (130, -signal.SIGHUP), ran.err
+    assert "interrupted" in ran.err and "Traceback" not in ran.err
+    del shell.environ["ASTICA_LIMIT"], shell.environ["ASTICA_LIMIT_WINDOW"]
+    assert shell("push", "--store", many).code == 0
+    assert on_service(sandbox, model_id) == in_store(many)
+
+
+@pytest.mark.long
+def test_a_hang_up_while_a_training_is_waited_for_leaves_its_version_to_the_next_command(
+    shell: Shell, sandbox: RunningSandbox, many: Path
+) -> None:
+    [(model_id, _)] = sandbox.models()
+    assert shell("push", "--store", many).code == 0
+    sandbox.set_switches(training_time=4.0)
+    with ended(shell.start("train", "--store", many)) as process:
+        wait_until(process, lambda: len(sandbox.requests_of("model_train")) == 1)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGHUP)
+        ran = shell.finish(process)
+    assert ran.code == 130, ran.err
+    assert ran.err.strip() and "Traceback" not in ran.err
+    sandbox.wait_for_training()
+    ran = shell("train", "--store", many)
+    assert ran.code == 0, ran.err
+    assert sandbox.versions(model_id) == [ran.out.strip()]
+    assert len(sandbox.requests_of("model_train")) == 1, "the training was asked for once"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_hang_up_whose_message_cannot_be_written_ends_the_push_all_the_same(
+    shell: Shell, sandbox: RunningSandbox, many: Path, closed: str
+) -> None:
+    """As with "push | tee log" over ssh: the reader of the pipe ends with the connection."""
+    [(model_id, _)] = sandbox.models()
+    shell.environ |= {"ASTICA_LIMIT": "6", "ASTICA_LIMIT_WINDOW": "1"}
+    sandbox.set_faults(latency="20-60ms")
+    read, write = os.pipe()
+    process = shell.start("push", "--store", many, **{closed: write})
+    os.close(write)
+    with ended(process):
+        wait_until(process, lambda: len(sandbox.requests_of("upload")) >= 3)
+        os.close(read)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(20) in (130, 141)
+    sent = len(sandbox.requests_of("upload"))
+    assert sent < 24
+    assert len(sandbox.samples(model_id)) == sent, "requests under way are finished first"
     del shell.environ["ASTICA_LIMIT"], shell.environ["ASTICA_LIMIT_WINDOW"]
     shell.environ["ASTICA_QUARANTINE"] = "60"
     assert shell("push", "--json", "--store", many).json["uploaded"] == 24 - sent, "every outcome was known"

@@ -60,6 +60,7 @@ def test_the_status_has_the_promised_shape(shell: Shell, sandbox: RunningSandbox
         "unmanaged": [SAMPLE],
         "copies": [],
         "follows": "NoneType",
+        "changed": "NoneType",
         "asked_at": "float",
         "refusals": [{"reason": "str", "samples": [SAMPLE]}],
     }
@@ -86,6 +87,7 @@ def test_the_result_of_a_push_has_the_promised_shape(
         "failed": [{"class": "str", "path": "str", "reason": "str"}],
         "requests": "int",
         "in_sync": "bool",
+        "held": [],
         "problems": [{"path": "str", "reason": "str"}],
         "refusals": [{"reason": "str", "samples": [SAMPLE]}],
     }
@@ -105,6 +107,7 @@ def test_the_keys_are_the_same_when_nothing_differs(shell: Shell, store: Path, p
         "failed": [],
         "requests": 1,
         "in_sync": True,
+        "held": [],
         "problems": [],
         "refusals": [],
     }

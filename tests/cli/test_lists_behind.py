@@ -61,6 +61,55 @@ def test_lists_that_stay_behind_end_the_push_after_the_quarantine_and_nothing_fo
     assert len(sandbox.requests_of("upload")) == 1, "the first upload was not proved"
 
 
+@pytest.mark.parametrize("change", ["removal", "move", "edit", "rename of the class"])
+def test_the_push_after_next_waits_for_the_lists_after_any_change(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, change: str
+) -> None:
+    shell.environ["ASTICA_QUARANTINE"] = "30"
+    sandbox.set_switches(sample_list_lag=0.6)
+    file = pushed / "Can" / "000.png"
+    if change == "removal":
+        file.unlink()
+    elif change == "move":
+        file.rename(pushed / "Bottle" / "moved.png")
+    elif change == "edit":
+        draw(file, 80)
+    else:
+        (pushed / "Bottle").rename(pushed / "Flask")
+    for again in range(2):
+        ran = shell("push", "--yes", "--store", pushed)
+        assert ran.code == 0, (again, ran.err)
+    assert on_service(sandbox, model_id) == in_store(pushed)
+
+
+def test_a_watcher_waits_for_the_lists(shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int) -> None:
+    shell.environ["ASTICA_QUARANTINE"] = "30"
+    sandbox.set_switches(sample_list_lag=0.6)
+    for number in range(2):
+        draw(pushed / "Can" / f"new{number}.png", 90 + number)
+        assert shell("watch", "--once", pushed).code == 0
+    assert on_service(sandbox, model_id) == in_store(pushed)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["train"], ["versions"], ["push", "--as", "@1"], ["adopt"], ["backup", "prune", "--older-than", "1d", "--yes"]],
+)
+def test_a_command_right_after_an_upload_waits_for_the_lists(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, command: list[str]
+) -> None:
+    if "--as" in command:
+        assert shell("train", "--store", pushed).code == 0
+    # What the first of two views shows is already there for the second.
+    draw(pushed / "Can" / "new.png", 90)
+    assert shell("push", "--store", pushed).code == 0
+    shell.environ["ASTICA_QUARANTINE"] = "30"
+    sandbox.set_switches(sample_list_lag=1.0)
+    ran = shell(*command, "--store", pushed)
+    assert ran.code == 0, ran.err
+    assert "not usable" not in ran.err
+
+
 @pytest.mark.parametrize("seconds", ["0.4", "30"])
 def test_counts_that_no_change_of_this_store_explains_are_refused_at_once(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, seconds: str
@@ -73,3 +122,15 @@ def test_counts_that_no_change_of_this_store_explains_are_refused_at_once(
     assert ran.code == 1
     assert WAITS not in ran.err
     assert [request.call for request in sandbox.log] == ["view"]
+
+
+def test_a_sample_is_removed_by_hand_right_after_an_upload(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
+) -> None:
+    other = sandbox.add_sample(model_id, "Can", (pushed / "Can" / "000.png").read_bytes())
+    draw(pushed / "Can" / "new.png", 90)
+    assert shell("push", "--store", pushed).code == 0
+    shell.environ["ASTICA_QUARANTINE"] = "30"
+    sandbox.set_switches(sample_list_lag=1.0)
+    ran = shell("remove-sample", str(other), "--yes", "--lose-unmanaged", "1", "--store", pushed)
+    assert ran.code == 0, ran.err

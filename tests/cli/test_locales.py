@@ -1,5 +1,6 @@
 """The class of a file does not depend on the locale: titles are the UTF-8 of the folder's bytes."""
 
+import codecs
 import os
 import shutil
 import sqlite3
@@ -10,33 +11,47 @@ from pathlib import Path
 import pytest
 
 from astica_sync.core.model import make_scope
-from astica_sync.local.scan.changed_files import class_title_of
+from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, fill, in_store, on_service
 
 pytestmark = pytest.mark.long
 
-LATIN1 = "de_DE.ISO-8859-1"
+OLD = {
+    "C": "ascii",
+    "de_DE.ISO-8859-1": "iso8859-1",
+    "tr_TR.ISO-8859-9": "iso8859-9",
+    "ru_RU.KOI8-R": "koi8-r",
+    "bg_BG.CP1251": "cp1251",
+    "ja_JP.EUC-JP": "euc_jp",
+    "zh_CN.GB18030": "gb18030",
+    "zh_TW.BIG5": "big5",
+}
+"""Locales, and the name that Python gives to their encoding."""
 
 
 @pytest.fixture(scope="session")
 def locales(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a compiled Latin-1 locale."""
+    """A folder for compiled locales."""
     if shutil.which("localedef") is None:
         pytest.skip("localedef is not installed")
-    folder = tmp_path_factory.mktemp("locales")
-    subprocess.run(["localedef", "-i", "de_DE", "-f", "ISO-8859-1", folder / LATIN1], check=False, capture_output=True)
-    if not (folder / LATIN1).is_dir():
-        pytest.skip("the sources of the locale are not installed")
-    return folder
+    return tmp_path_factory.mktemp("locales")
 
 
-@pytest.fixture(params=["Latin-1", "C"])
-def old_locale(request: pytest.FixtureRequest, shell: Shell) -> None:
-    """Commands that are started have a locale that is not UTF-8, and a Python that does not change that by itself."""
-    shell.environ |= {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
-    if request.param == "Latin-1":
-        shell.environ |= {"LOCPATH": str(request.getfixturevalue("locales")), "LC_ALL": LATIN1}
+@pytest.fixture(params=OLD)
+def old_locale(request: pytest.FixtureRequest, shell: Shell) -> str:
+    """Commands that are started have a locale that is not UTF-8, and a Python that does not change that by itself. The
+    name of its encoding."""
+    name: str = request.param
+    shell.environ |= {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": name}
+    if name != "C":
+        folder: Path = request.getfixturevalue("locales")
+        language, _, encoding = name.partition(".")
+        subprocess.run(["localedef", "-i", language, "-f", encoding, folder / name], check=False, capture_output=True)
+        if not (folder / name).is_dir():
+            pytest.skip("the sources of the locale are not installed")
+        shell.environ["LOCPATH"] = str(folder)
+    return OLD[name]
 
 
 def names(shell: Shell) -> str:
@@ -49,15 +64,21 @@ def names(shell: Shell) -> str:
 
 
 def test_a_class_is_the_same_in_every_locale(
-    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, old_locale: None
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, old_locale: str
 ) -> None:
-    assert names(shell) in ("iso8859-1", "ascii")
-    fill(store, {"g\u00e4bel": 2}, start=30)
+    assert codecs.lookup(names(shell)).name == codecs.lookup(old_locale).name
+    fill(
+        store,
+        {"g\u00e4bel": 2, "\u0130\u0131\u015f\u0131k": 1, "\u043a\u043e\u0448\u043a\u0430": 1, "\u732b": 1},
+        start=30,
+    )
     for command in ("push", "pull-status"):
         ran = shell.finish(shell.start(command, "--store", store, errors="replace"))
         assert ran.code == 0, ran.err
     assert on_service(sandbox, model_id) == in_store(store)
-    assert {sample.class_title for sample in sandbox.samples(model_id)} == {"Bottle", "Can", "g\u00e4bel"}
+    assert {sample.class_title for sample in sandbox.samples(model_id)} == {
+        *("Bottle", "Can", "g\u00e4bel", "\u0130\u0131\u015f\u0131k", "\u043a\u043e\u0448\u043a\u0430", "\u732b")
+    }
     sandbox.clear_log()
     assert shell("push", "--store", store).code == 0
     assert [request.call for request in sandbox.log] == ["view"]

@@ -1,5 +1,6 @@
 """Stores made by earlier versions open, push and verify; ``fixtures/stores`` keeps one of each, with its sandbox."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,11 +27,19 @@ def sandbox(made_by: Path) -> Iterator[RunningSandbox]:
         yield box
 
 
+def take_over(shell: Shell, sandbox: RunningSandbox, made_by: Path) -> Path:
+    """The store, on this machine, and with its service at the address where the sandbox is now."""
+    sentinel = made_by / "store" / ".astica-sync" / "store.json"
+    sentinel.write_text(json.dumps({**json.loads(sentinel.read_text()), "train_url": sandbox.url}))
+    ran = shell("init", made_by / "store", "--model", MODEL, "--yes")
+    assert ran.code == 0, ran.err
+    return made_by / "store"
+
+
 def test_a_store_of_an_earlier_version_is_in_sync_and_whole(
     shell: Shell, sandbox: RunningSandbox, made_by: Path
 ) -> None:
-    store = made_by / "store"
-    assert shell("init", store, "--model", MODEL, "--rebind").code == 0
+    store = take_over(shell, sandbox, made_by)
     sandbox.clear_log()
 
     pushed = shell("push", "--store", store, "--json")
@@ -46,8 +55,7 @@ def test_a_store_of_an_earlier_version_is_in_sync_and_whole(
 
 
 def test_its_history_and_versions_are_known(shell: Shell, sandbox: RunningSandbox, made_by: Path) -> None:
-    store = made_by / "store"
-    assert shell("init", store, "--model", MODEL, "--rebind").code == 0
+    store = take_over(shell, sandbox, made_by)
 
     log = shell("log", "--store", store).out
     assert log.count("upload") == 9
@@ -58,8 +66,7 @@ def test_its_history_and_versions_are_known(shell: Shell, sandbox: RunningSandbo
 def test_what_left_the_store_is_removed_and_comes_back_from_the_old_backup(
     shell: Shell, sandbox: RunningSandbox, made_by: Path
 ) -> None:
-    store = made_by / "store"
-    assert shell("init", store, "--model", MODEL, "--rebind").code == 0
+    store = take_over(shell, sandbox, made_by)
     bytes_before = (store / "Can" / "002.jpg").read_bytes()
     (store / "Can" / "002.jpg").unlink()
 

@@ -54,6 +54,7 @@ def test_a_reader_that_closes_the_pipe_gets_no_traceback(shell: Shell, pushed: P
     process.stderr.close()
 
 
+@pytest.mark.long
 def test_the_sandbox_command_serves_until_it_is_stopped_and_keeps_its_data(shell: Shell, tmp_path: Path) -> None:
     key = shell.environ.pop("ASTICA_API_KEY")
     for given in ("", key):

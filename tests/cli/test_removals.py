@@ -273,3 +273,32 @@ def test_moves_and_edited_images_do_not_count_for_later_removals(shell: Shell, m
     assert shell("push", "--json", "--store", many).json["removed"] == 8
     drop(many, "Bottle", 5)
     assert shell("push", "--json", "--store", many).json["removed"] == 5
+
+
+def test_a_class_that_is_gone_on_both_sides_has_no_row(shell: Shell, pushed: Path) -> None:
+    shutil.rmtree(pushed / "Can")
+    assert "\nCan " in shell("status", "--store", pushed).out
+    assert shell("push", "--yes", "--store", pushed).code == 0
+    ran = shell("status", "--store", pushed)
+    assert "\nBottle " in ran.out and "\nCan " not in ran.out and "in sync" in ran.out
+    shutil.rmtree(pushed / "Bottle")
+    assert shell("push", "--yes", "--store", pushed).code == 0
+    assert "No samples in the store or on the service" in shell("status", "--store", pushed).out
+
+
+def test_a_push_says_which_removals_wait_and_for_which_file(shell: Shell, pushed: Path) -> None:
+    (pushed / "Can" / "k.jpg").symlink_to("nowhere")
+    drop(pushed, "Can", 1)
+    ran = shell("push", "--store", pushed)
+    assert ran.code == 0 and "removed 0" in ran.out
+    assert "1 removal of class 'Can' waits, since part of its class could not be read: Can/k.jpg" in ran.out
+    assert "astica-sync status" in ran.out
+    held = shell("status", "--store", pushed).out.partition("Held: not removed for now (1):")[2]
+    assert held.split("\n")[1].endswith("(part of its class could not be read: Can/k.jpg)")
+    (pushed / "Can" / "l\udcfc.jpg").symlink_to("nowhere")
+    (one,) = shell("push", "--json", "--store", pushed).json["held"]
+    assert one["class"] == "Can" and one["reason"].endswith(": Can/k.jpg and 1 more")
+    (pushed / "Can" / "k.jpg").unlink()
+    assert shell("push", "--json", "--store", pushed).json["held"][0]["reason"].endswith(": Can/l\\xfc.jpg")
+    (pushed / "Can" / "l\udcfc.jpg").unlink()
+    assert shell("push", "--json", "--store", pushed).json["removed"] == 1

@@ -45,7 +45,7 @@ def test_a_push_that_waits_shows_the_bar_the_countdown_and_the_rate(
 def test_a_command_that_waits_for_the_limit_says_so(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, command: str, tmp_path: Path
 ) -> None:
-    shell.environ |= {"ASTICA_LIMIT": "2", "ASTICA_LIMIT_WINDOW": "4"}
+    shell.environ |= {"ASTICA_LIMIT": "2", "ASTICA_LIMIT_WINDOW": "8"}
     arguments: dict[str, list[str | Path]] = {
         "models": ["models"],
         "pull-status": ["pull-status", "--store", pushed],
@@ -55,7 +55,7 @@ def test_a_command_that_waits_for_the_limit_says_so(
     for _ in range(2):
         assert shell("models").code == 0
     with Terminal(shell, *arguments[command], columns=80) as terminal:
-        picture = terminal.until(lambda seen: "waiting" in seen)
+        picture = terminal.until(lambda seen: LIMIT in seen)
         assert shape(picture) == f"waiting N s, until hh:mm:ss: {LIMIT}"
         assert terminal.end() == 0
         assert "waiting" not in terminal.picture
@@ -170,3 +170,73 @@ def test_in_the_background_nothing_is_drawn_and_nothing_stops(
 def kill_children(pid: int) -> None:
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         os.kill(int(child), signal.SIGTERM)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("breaks", [True, False])
+def test_nothing_of_the_old_picture_stays_when_the_terminal_is_made_narrower(
+    shell: Shell, sandbox: RunningSandbox, store: Path, breaks: bool
+) -> None:
+    """Most terminals break the lines that have become too long; others cut them."""
+    shell.environ |= {"ASTICA_LIMIT": "4", "ASTICA_LIMIT_WINDOW": "8"}
+    with Terminal(shell, "push", "--store", store, columns=200) as terminal:
+        terminal.until(lambda seen: "next request in" in seen)
+        for columns in (60, 35):
+            if breaks:
+                terminal.break_long_lines(columns)
+            else:
+                terminal.resize(columns, 24)
+            drawn = len(terminal.written)
+            terminal.until(lambda seen, drawn=drawn: "━".encode() in terminal.written[drawn:])
+            terminal.read(0.1)
+            rows = shape(terminal.picture).splitlines()
+            first = next(place for place, row in enumerate(rows) if "━" in row)
+            kept = "".join("".join(rows[:first]).split())
+            assert len(kept) >= min(43, columns - 10) and "Toupload:5samples,toremove:0samples,aboutNs".startswith(kept)
+            assert [row for row in rows if "━" in row] == [rows[first]], terminal.picture
+            assert " ".join(rows[first + 1 : -1]) == f"next request in N s, at hh:mm:ss: {LIMIT}"
+        assert terminal.end() == 0
+        assert "━" not in terminal.picture and "next request" not in terminal.picture
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_ctrl_z_erases_the_picture_and_it_is_drawn_again_afterwards(
+    shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path
+) -> None:
+    shell.environ |= {"ASTICA_LIMIT": "4", "ASTICA_LIMIT_WINDOW": "8"}
+    program = tmp_path / "as_a_shell.py"
+    # A process of its own group that has a parent in another one, as under a shell: only that is ever suspended.
+    program.write_text(
+        "import os, signal, sys\n"
+        "signal.signal(signal.SIGTTOU, signal.SIG_IGN)\n"
+        "if child := os.fork():\n"
+        "    os.setpgid(child, child)\n"
+        "    os.tcsetpgrp(0, child)\n"
+        "    state = 0\n"
+        "    while os.WIFSTOPPED(state := os.waitpid(child, os.WUNTRACED)[1]):\n"
+        "        os.tcsetpgrp(0, os.getpgrp())\n"
+        "        os.write(1, b'suspended')\n"
+        "        key = os.read(0, 2)[:1]\n"
+        "        os.write(1, b'\\r\\nprompt' if key == b'b' else b'\\r\\n')\n"
+        "        if key != b'b':\n"
+        "            os.tcsetpgrp(0, child)\n"
+        "        os.kill(child, signal.SIGCONT)\n"
+        "    sys.exit(os.waitstatus_to_exitcode(state))\n"
+        "os.setpgid(0, 0)\n"
+        "from astica_sync.cli.main import main\n"
+        "main()\n"
+    )
+    with Terminal(shell, "push", "--store", store, program=program) as terminal:
+        terminal.until(lambda seen: "next request in" in seen)
+        terminal.type("\x1a")
+        picture = terminal.until(lambda seen: "suspended" in seen)
+        assert "━" not in picture and "next request" not in picture and "To upload" in picture
+        terminal.type("f\n")
+        terminal.until(lambda seen: "━" in seen)
+        terminal.type("\x1a")
+        terminal.until(lambda seen: seen.count("suspended") == 2)
+        terminal.type("b\n")
+        assert terminal.end() == 0
+        # In the background it draws nothing, and erases nothing of what the shell has written.
+        assert "prompt" in terminal.picture and "in sync" in terminal.picture and "━" not in terminal.picture

@@ -22,6 +22,8 @@ NUMBERS: dict[str, list[Any]] = {
     "uid_length": [None, 40, 36, 32],
     "invalid_image": ["Invalid image"],
     "training_time": [0.0, 0.2],
+    "largest_image": [20_000_000],
+    "largest_side": [16_000],
 }
 
 

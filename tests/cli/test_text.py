@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.cli.render.text import csv_line, duration, first, json_line, json_name, number, safe
+from astica_sync.cli.render.text import csv_line, duration, first, json_line, json_name, number, safe, table
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,19 @@ def test_a_count_has_its_noun_and_separators() -> None:
         "1,200 samples",
         "2 classes",
     )
+
+
+def test_a_table_that_is_too_wide_has_its_classes_cut_and_no_figure() -> None:
+    rows = [("class", "images", "F1"), ("Japanese cherry \u685c in the garden", "1,200", "99.0%"), ("Can", "3", "1.0%")]
+    assert table(rows, right=(1, 2), room=30) == [
+        "class            images     F1",
+        "Japanese cherr\u2026   1,200  99.0%",
+        "Can                   3   1.0%",
+    ]
+    # A wide letter that does not fit is left out.
+    assert table(rows, right=(1, 2), room=33)[1].startswith("Japanese cherry \u2026  ")
+    assert table(rows, right=(1, 2), room=200) == table(rows, right=(1, 2))
+    assert table(rows, right=(1, 2), room=5)[2] == "Can          3   1.0%"
 
 
 @given(st.text())

@@ -46,6 +46,15 @@ COMMANDS = [
     ("evaluate", "."),
     ("init",),
     ("backup", "prune", "--older-than", "1d", "--yes"),
+    ("push", "--as", "@1"),
+    ("push", "--retry"),
+    ("adopt", "--likely"),
+    ("train", "--no-wait"),
+    ("train", "--again"),
+    ("versions", "--json"),
+    ("remove-sample", "1", "--yes"),
+    ("remove-class", "1", "--yes"),
+    ("init", "--rebind"),
 ]
 
 
@@ -56,6 +65,50 @@ def test_no_command_sends_anything_to_an_address_that_a_planted_store_names(
     ran = run_in(shell, planted, command)
     assert ran.code == 1, ran.out + ran.err
     assert attacker.url in ran.err and "astica-sync trust --store" in ran.err
+    assert attacker.log == []
+
+
+LOCAL = [
+    ("pull-status", "--offline"),
+    ("inspect",),
+    ("doctor",),
+    ("export", "--format", "csv", "out"),
+    ("backup", "verify"),
+    ("watch", "install"),
+    ("snapshot", "list"),
+]
+
+
+@pytest.mark.parametrize("command", LOCAL, ids=" ".join)
+def test_what_needs_no_service_sends_nothing_there_either(
+    command: tuple[str, ...], shell: Shell, planted: Path, attacker: RunningSandbox
+) -> None:
+    ran = run_in(shell, planted, command)
+    assert ran.code in (0, 1), ran.err
+    assert attacker.key not in ran.out + ran.err
+    assert attacker.log == []
+
+
+def test_the_page_sends_nothing_to_an_address_that_its_store_names(
+    shell: Shell, pushed: Path, attacker: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("starlette")
+    from tests.harness.page_client import running_page
+
+    (pushed / "astica-sync.toml").write_text(f'train_url = "{attacker.url}"\ndetect_url = "{attacker.url}"\n')
+    shell.environ["ASTICA_API_KEY"] = attacker.key
+    for name, value in shell.environ.items():
+        monkeypatch.setenv(name, value)
+    for name in ("ASTICA_TRAIN_URL", "ASTICA_DETECT_URL"):
+        monkeypatch.delenv(name)
+    with running_page(pushed) as page:
+        for call in ("observe", "push", "train", "refresh"):
+            page.post(f"/api/{call}")
+        page.get("/api/versions")
+        page.post("/api/detect", {"ids": [1], "versions": ["1"]})
+        answer = page.get("/api/store")
+    assert attacker.url in answer.text and "astica-sync trust --store" in answer.text
+    assert attacker.key not in answer.text
     assert attacker.log == []
 
 
@@ -280,6 +333,22 @@ def test_a_store_of_another_user_above_the_current_folder_gets_nothing(
     assert f"belongs to user id {MALLORY}" in ran.err and f"astica-sync trust --owner --store {top}" in ran.err
     assert attacker.log == []
     assert before == {path: path.stat().st_mtime_ns for path in top.rglob("*") if ".astica-sync" in path.parts}
+
+
+@needs_root
+@pytest.mark.parametrize("command", [("pull-status",), ("trust", "--owner", "--yes")], ids=" ".join)
+@pytest.mark.parametrize("whole", [False, True], ids=["hidden folder", "whole store"])
+def test_of_a_store_whose_hidden_folder_only_its_owner_can_enter_no_trust_is_advised(
+    shell: Shell, shared: Path, command: tuple[str, ...], whole: bool
+) -> None:
+    top = shared.parent
+    (top / ".astica-sync").chmod(0o700)
+    if whole:
+        os.chown(top, MALLORY, MALLORY)
+    ran = run_as(shell, VICTIM, shared, *command, "--store", str(top))
+    assert ran.code == 1 and f"{top}/.astica-sync belongs to user id {MALLORY}" in ran.err, ran.err
+    assert "Only its owner or root can" in ran.err and f"chown -R {VICTIM} {top}" in ran.err
+    assert "trust --owner" not in ran.err and "chmod" not in ran.err
 
 
 @needs_root

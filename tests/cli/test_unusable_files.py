@@ -2,9 +2,13 @@
 
 import contextlib
 import os
+import pwd
 import shutil
 import socket
 import stat
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +17,7 @@ from PIL import Image
 
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.parameters import rest_long
-from tests.harness.shell import Shell, draw, on_service
+from tests.harness.shell import Shell, draw, fill, on_service
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d7a" * 16 + b"\nsize 12345\n"
 
@@ -62,6 +66,23 @@ def replace_by_nextcloud_placeholder(path: Path) -> None:
 def replace_by_owncloud_placeholder(path: Path) -> None:
     path.unlink()
     path.with_name(f"{path.name}.owncloud").write_bytes(b" ")
+
+
+def replace_by_resilio_placeholder(path: Path) -> None:
+    """As Resilio Sync leaves it with Selective Sync."""
+    path.unlink()
+    path.with_name(f"{path.name}.rsls").write_bytes(b"")
+
+
+def replace_by_resilio_connect_placeholder(path: Path) -> None:
+    path.unlink()
+    path.with_name(f"{path.name}.rsl~").write_bytes(b"")
+
+
+def replace_by_odrive_placeholder(path: Path) -> None:
+    """As odrive leaves it after "unsync"."""
+    path.unlink()
+    path.with_name(f"{path.name}.cloud").write_bytes(b"")
 
 
 def replace_by_annex_link(path: Path) -> None:
@@ -144,6 +165,9 @@ UNUSABLE = [
     replace_by_placeholder,
     replace_by_nextcloud_placeholder,
     replace_by_owncloud_placeholder,
+    replace_by_resilio_placeholder,
+    replace_by_resilio_connect_placeholder,
+    replace_by_odrive_placeholder,
     replace_by_link_to_nowhere,
     replace_by_link_to_an_image,
     replace_by_pipe,
@@ -160,7 +184,7 @@ UNUSABLE = [
 
 
 def placeholders(file: Path) -> list[Path]:
-    return [path for path in file.parent.iterdir() if path.name.endswith("cloud")]
+    return [path for path in file.parent.iterdir() if path.name.endswith(("cloud", ".rsls", ".rsl~"))]
 
 
 @pytest.mark.parametrize("spoil", UNUSABLE)
@@ -219,8 +243,36 @@ def test_a_file_that_cannot_be_read_keeps_its_sample(
     ran = shell.finish(shell.start("push", "--store", pushed, "--json", under=without))
 
     assert (ran.json["removed"], ran.json["uploaded"], ran.json["in_sync"]) == (0, 0, False), ran.err
-    assert "cannot be read" in ran.json["problems"][0]["reason"]
+    reason = ran.json["problems"][0]["reason"]
+    assert reason == f"cannot be read: Permission denied; fix the permissions: chmod u+r {pushed}/Can/001.png"
     assert on_service(sandbox, model_id) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs several users")
+def test_what_another_user_keeps_to_themselves_names_who_can_help(shell: Shell, sandbox: RunningSandbox) -> None:
+    if shutil.which("setpriv") is None:
+        pytest.skip("setpriv is missing")
+    without = ["setpriv", "--reuid", "54321", "--regid", "54321", "--clear-groups"]
+    if subprocess.run([*without, sys.executable, "-c", "import astica_sync.cli.main"]).returncode:
+        pytest.skip("another user cannot run the program from here")
+    model = str(sandbox.add_model("Cans"))
+    # The folders above that of a test may be entered by their owner alone.
+    with tempfile.TemporaryDirectory() as top:
+        store = fill(Path(top, "store"), {"Can": 1, "Bottle": 1})
+        for place in (Path(top), *Path(top).rglob("*")):
+            os.chown(place, 54321, 54321)
+        shell.environ |= {"HOME": top, "XDG_STATE_HOME": f"{top}/state", "XDG_CONFIG_HOME": f"{top}/config"}
+        ran = shell.finish(shell.start("init", store, "--model", model, under=without))
+        assert ran.code == 0, ran.err
+        for place in (store / "Can" / "000.png", store / "Bottle"):
+            os.chown(place, 2, 2)
+            place.chmod(0o700)
+        ran = shell.finish(shell.start("status", "--store", store, "--json", under=without))
+        assert ran.code == 0, ran.err
+        reasons = {each["path"]: each["reason"] for each in ran.json["problems"]}
+    name = pwd.getpwuid(2).pw_name
+    assert f"it belongs to {name}: sudo chmod a+r {store}/Can/000.png, or ask {name}" in reasons["Can/000.png"]
+    assert f"it belongs to {name}: sudo chmod a+rx {store}/Bottle, or ask {name}" in reasons["Bottle"]
 
 
 def test_a_folder_in_place_of_a_file_shows_that_the_file_is_gone(
@@ -264,3 +316,32 @@ def test_an_image_edited_in_place_is_uploaded_before_the_old_one_is_removed(
     assert (ran.json["removed"], ran.json["uploaded"], ran.json["in_sync"]) == (1, 1, True)
     calls = [request.call for request in sandbox.log if request.call in ("upload", "sample_remove")]
     assert calls == ["upload", "sample_remove"]
+
+
+def save_larger_than_20_mb(path: Path, number: int) -> None:
+    draw(path, number, "JPEG")
+    path.write_bytes(path.read_bytes() + bytes(20 * 1024 * 1024))
+
+
+def test_no_other_try_is_offered_for_an_image_over_the_limits(
+    shell: Shell, pushed: Path, sandbox: RunningSandbox, model_id: int
+) -> None:
+    shell.environ["COLUMNS"] = "300"
+    save_larger_than_20_mb(pushed / "Can" / "huge.jpg", 900)
+    # The service may have a smaller limit than its documentation says.
+    sandbox.set_switches(largest_side=20)
+    Image.new("RGB", (30, 30), "red").save(pushed / "Can" / "wide.png")
+    ran = shell("push", "--store", pushed)
+    assert ran.code == 3
+    assert "--retry" not in ran.out + ran.err and "20 MB: save it smaller, or list it" in ran.out
+    assert "The same image is refused again: save it smaller, or list it in .astica-ignore" in ran.out
+    status = shell("status", "--store", pushed)
+    assert "--retry" not in status.out and "Failed before; not tried again until the file changes (2):" in status.out
+    assert status.out.count("save it smaller, or list it in .astica-ignore") == 2
+    reasons = [each["reason"] for each in shell("status", "--json", "--store", pushed).json["problems"]]
+    assert all("save it smaller, or list it in .astica-ignore" in reason for reason in reasons) and len(reasons) == 2
+    before = on_service(sandbox, model_id)
+    for file in ("huge.jpg", "wide.png"):
+        draw(pushed / "Can" / file, 901 + len(file))
+    assert shell("push", "--store", pushed).code == 0
+    assert len(on_service(sandbox, model_id)) == len(before) + 2

@@ -244,6 +244,36 @@ def test_off_a_terminal_a_line_comes_every_few_seconds_and_none_when_quick(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize(("gap", "is_shown"), [(0.1, True), (0.6, False)])
+def test_on_a_terminal_short_steps_in_a_row_are_shown_as_a_long_one_is(
+    off_terminal: Progress, time: Time, monkeypatch: pytest.MonkeyPatch, gap: float, is_shown: bool
+) -> None:
+    """A command of many steps, each too short to be shown, would be silent for seconds."""
+
+    class Screen:
+        width = 80
+
+        def draw(self, content: object) -> None:
+            seen.append(time.now)
+
+        def erase(self) -> None: ...
+
+    seen: list[float] = []
+    monkeypatch.setattr(progress_module, "DrawnLines", lambda stream: Screen())
+    monkeypatch.setattr(progress_module, "can_draw", lambda stream: True)
+    monkeypatch.setattr(off_terminal, "_terminal", True)
+    for _ in range(8):
+        off_terminal.phase("Scanning the store")
+        for _ in range(3):
+            time.now += 0.1
+            off_terminal.tick()
+        off_terminal.phase_ended()
+        time.now += gap
+        off_terminal.tick()
+    assert bool(seen) == is_shown
+    assert not seen or seen[0] < 1000.0 + 1.0
+
+
 def test_off_a_terminal_a_wait_is_said_at_once_and_once(
     off_terminal: Progress, time: Time, capsys: pytest.CaptureFixture[str]
 ) -> None:

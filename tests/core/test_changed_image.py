@@ -17,7 +17,7 @@ from astica_sync.core.model import (
     make_uid,
 )
 from astica_sync.core.plan.decision import CONFIRMED
-from astica_sync.core.plan.facts import PlanContext
+from astica_sync.core.plan.gather_facts import PlanContext
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.plan.planner import make_plan
 from astica_sync.core.watch.changed_image import Answer, ChangedImage, Observed, decide_changed_image, left_to_do
@@ -175,3 +175,13 @@ def test_an_image_that_is_on_the_service_or_before_any_proof_of_uids_needs_a_rou
     assert decide_changed_image(image, MODEL, replace(context, uids_proven=False)).needs_round
     failed = replace(context, failed_before={uid_of(CONTENTS[0], "Can")})
     assert decide_changed_image(image, MODEL, failed) == Answer()
+    questioned = replace(image, places={"can": "can/a.png"})
+    assert decide_changed_image(questioned, MODEL, replace(context, questioned_titles={"can"})).needs_round
+
+
+def test_an_agreed_image_that_is_no_longer_shown_needs_a_round() -> None:
+    mark = Mark(uid_of(CONTENTS[0], "Can"), "Can", MarkState.AGREED, 5.0, "earlier", "Can/a.png")
+    image = ChangedImage(CONTENTS[0], {"Can": "Can/a.png"}, (mark,), Observed.ABSENT, ASKED)
+    context = PlanContext("now", 0.0, QUARANTINE)
+    assert decide_changed_image(image, MODEL, context).needs_round
+    assert decide_changed_image(replace(image, places={"Dog": "Dog/a.png"}), MODEL, context).needs_round

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astica_sync.core.gallery.file_names import free_names, is_sample_path, safe_file_name, title_fault
+from astica_sync.local.layout import SETTINGS_FILE
 
 
 @given(st.text(), st.sampled_from(["png", "jpg"]))
@@ -56,6 +57,12 @@ def test_a_title_that_is_fine(title: str) -> None:
 @pytest.mark.parametrize("title", ["", " ", "a ", ".a", "a/b", "a\\b", "a\nb", "\u2028", "a" * 256, "con", "LPT1.x"])
 def test_a_title_that_is_not(title: str) -> None:
     assert title_fault(title)
+
+
+@pytest.mark.parametrize("title", [SETTINGS_FILE, SETTINGS_FILE.upper(), "Astica-Sync.toml"])
+def test_no_class_stands_in_the_place_of_the_settings(title: str) -> None:
+    assert title_fault(title) == "this is the name of the store's settings file"
+    assert title_fault(f"{title}-2") == ""
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,8 @@ def test_what_waits_for_its_class_and_what_failed_before() -> None:
     assert "confirmation" in states[uid(2, "New")].reason and "--new-class" in states[uid(2, "New")].remedy
     assert [states[uid(3)].reason, states[uid(4)].reason] == ["refused", "it failed before"]
     assert states[uid(3)].state is ImageState.PROBLEM and "--retry" in states[uid(3)].remedy
+    large = find_states(plan, [], {uid(3): "host: Image is too large: more than 20 MB"}, {}).by_uid[uid(3)]
+    assert large.remedy == "save it smaller, or list it in .astica-ignore"
 
 
 def test_removals_have_no_file_and_the_guard_is_named() -> None:

@@ -45,7 +45,7 @@ from astica_sync.core.plan.decision import (
     decide,
     secures_image,
 )
-from astica_sync.core.plan.facts import FileAt, PlanContext
+from astica_sync.core.plan.gather_facts import FileAt, PlanContext
 from astica_sync.core.plan.ordering import uploads_before, uploads_by_content
 from astica_sync.core.plan.plan import CLASS_REMOVE_COST, Plan
 from astica_sync.core.plan.planner import make_plan
@@ -783,7 +783,7 @@ def test_an_image_that_came_to_another_class_later_moved() -> None:
 
 def test_a_file_overwritten_with_an_image_that_another_file_has_is_a_loss() -> None:
     world = World().has("Can/b").agreed("Can/a", "Can/b").shows("Can/a", "Can/b")
-    same = {"Can/a.jpg": FileAt(content=world.uid("Can/b")[:32], is_first=False)}
+    same = {"Can/a.jpg": FileAt(content=world.uid("Can/b")[:32], is_edit=False)}
     assert story(world.plan(file_at=same.get)) == ["remove Can/a.jpg #100: OVERWRITTEN"]
 
 

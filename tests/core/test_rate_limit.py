@@ -140,6 +140,12 @@ def test_the_forecast_of_a_long_backlog_is_a_window_and_a_latency_for_each_limit
     assert forecast([], 900_000, 90, WINDOW, 0.5, now=0) == pytest.approx(9_999 * 60.5 + 0.5)
 
 
+def test_a_slow_service_answers_no_more_than_are_under_way() -> None:
+    assert forecast([], 60, 90, WINDOW, 6.0, now=0, at_once=16) == 24.0
+    assert forecast([], 60, 90, WINDOW, 0.1, now=0, at_once=16) == pytest.approx(0.4)
+    assert forecast([], 200, 90, WINDOW, 0.1, now=0, at_once=16) == forecast([], 200, 90, WINDOW, 0.1, now=0)
+
+
 def test_a_forecast_with_a_high_limit_is_fast():
     requests = [RequestTimes(0.0, 1.0, 180.0), RequestTimes(1.0, None, 180.0)]
     assert forecast(requests, 10, 10**12, 60.0, 0.5, 2.0) == 0.5

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.core.plan.similar_titles import NearTitle, find_near_titles, is_near
+from astica_sync.core.plan.similar_titles import (
+    NearTitle,
+    find_near_titles,
+    find_same_titles,
+    is_near,
+    titles_to_confirm,
+)
 
 
 @pytest.mark.parametrize(
@@ -56,9 +62,29 @@ def test_new_titles_are_not_compared_with_each_other():
     assert find_near_titles(["Bottel", "Bottle"], []) == []
 
 
+def test_new_titles_that_differ_in_case_are_found_and_the_first_is_the_one_that_may_be_meant():
+    found = find_same_titles(["gabel", "Gabel", "GABEL", "Gable", "Can"], [])
+    assert found == [NearTitle("Gabel", "GABEL", both_new=True), NearTitle("gabel", "GABEL", both_new=True)]
+    assert find_same_titles(["Gabel"], ["gabel"]) == [NearTitle("Gabel", "gabel", both_new=True)]
+    assert find_same_titles(["Gabel", "Bottel", "Bottle"], ["Bottles"]) == []
+
+
 @given(st.text(min_size=4), st.data())
 def test_a_missing_letter_is_always_near(title, data):
     place = data.draw(st.integers(0, len(title) - 1))
     shorter = title[:place] + title[place + 1 :]
     if len(shorter) >= 4 and title.isascii() and title.isalpha():
         assert is_near(title, shorter)
+
+
+def test_which_new_classes_have_to_be_confirmed() -> None:
+    def titles(*accepted: str, existing: tuple[str, ...] = ("Bottle",), sent: tuple[str, ...] = ()) -> list[str]:
+        classes = {"Bottle", "Bottel", "Gabel", "gabel"}
+        return [entry.title for entry in titles_to_confirm(classes, existing, sent, accepted)]
+
+    assert titles() == ["Bottel", "gabel"]
+    assert titles("Bottel") == ["gabel"]
+    assert titles("Gabel") == ["Bottel"], "who accepts one of two spellings knows of the other"
+    assert titles(sent=("gabel",)) == ["Bottel", "Gabel"], "sent, and not shown yet"
+    assert titles(sent=("Gabel", "gabel", "Bottel")) == []
+    assert titles("Bottle", existing=("Bottle", "Gabel", "gabel")) == ["Bottel"], "another letter is another title"

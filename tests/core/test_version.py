@@ -1,5 +1,7 @@
 """The rules of versions, trainings and snapshots."""
 
+from dataclasses import replace
+
 import pytest
 
 from astica_sync.core.model import (
@@ -33,6 +35,7 @@ from astica_sync.core.versions.version import (
     is_overdue,
     is_recorded,
     make_version_key,
+    never_shown,
     skipped_names,
 )
 
@@ -111,6 +114,17 @@ def test_unknown_outcomes_and_differences_prevent_a_training() -> None:
     assert "could not be read" in differing.reason
     (one,) = find_objections(Plan(waiting=waiting[:1]), observed(CAN, BOTTLE))
     assert "the outcome of 1 request is" in one.reason
+
+
+def test_a_training_names_what_failed_before_apart_from_what_a_push_would_send() -> None:
+    failed = (Upload("u", "Can", "Can/wide.png", 1),)
+    (objection,) = find_objections(Plan(failed_before=failed), observed(CAN, BOTTLE))
+    assert objection.reason == "store and service differ: 1 that failed before in 'Can'"
+    assert "astica-sync push" not in objection.hint and "astica-sync status" in objection.hint
+    assert objection.overridable
+    (objection,) = find_objections(Plan(uploads=failed, failed_before=failed), observed(CAN, BOTTLE))
+    assert "1 to upload in 'Can', 1 that failed before in 'Can'" in objection.reason
+    assert objection.hint.startswith("Run: astica-sync push.")
 
 
 def uid(number: int, title: str) -> str:
@@ -192,7 +206,8 @@ def test_a_version_that_cannot_be_told_from_another_one_has_no_key() -> None:
         ("1001_20001", "1001_20003", ["1001_20002"]),
         ("1001_20001", "1001_20002", []),
         ("1001_20001", "1001_20005", ["1001_20002", "1001_20003", "1001_20004"]),
-        ("1001_20001", "1001_20006", []),
+        ("1001_20001", "1001_20006", ["1001_20002", "1001_20003", "1001_20004", "1001_20005"]),
+        ("1001_20001", "1001_30001", []),
         ("1001_20001", "1002_20003", []),
         ("7", "9", ["8"]),
         ("", "1001_20003", []),
@@ -205,6 +220,16 @@ def test_names_that_were_skipped_are_those_between_two_numbers(before: str, now:
     assert skipped_names(before, now) == skipped
 
 
+def test_a_version_that_is_known_was_not_skipped() -> None:
+    """The answer before the request was behind and showed the version before the last one."""
+    training = Training("a" * 32, 3, 1.0, True, "7_2", None, 2)
+    known = [Version(number, f"7_{number}", None, 0.0, None) for number in (2, 3)]
+    now = ModelInfo(7, "Cans", version="7_5")
+    assert never_shown(training, now, known) == ["7_4"]
+    assert never_shown(training, now, []) == ["7_3", "7_4"]
+    assert never_shown(training, replace(now, version=None), known) == []
+
+
 def test_what_the_service_shows_besides_a_snapshot_is_an_addition() -> None:
     snapshot = [ManagedSample("Can", f"{1:032x}", "Can/a.png"), UnmanagedSample("Can", "theirs", 9)]
     shown = [
@@ -215,6 +240,13 @@ def test_what_the_service_shows_besides_a_snapshot_is_an_addition() -> None:
         RemoteSample("theirs", 10, 1, "Can"),
     ]
     assert [one.sample_id for one in find_additions(snapshot, shown)] == [2, 3, 10]
+
+
+def test_a_sample_that_got_the_id_of_a_removed_one_is_an_addition() -> None:
+    snapshot = [UnmanagedSample("Can", "theirs", 9), UnmanagedSample("Can", uid(7, "Can"), 10)]
+    shown = [RemoteSample("later", 9, 1, "Can"), RemoteSample(uid(7, "Can")[:35], 10, 1, "Can")]
+    assert [one.sample_id for one in find_additions(snapshot, shown)] == [9]
+    assert find_missing(snapshot, shown) == [snapshot[0]]
 
 
 def test_what_a_snapshot_has_and_the_service_does_not_show_is_missing() -> None:

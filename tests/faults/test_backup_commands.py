@@ -15,6 +15,7 @@ import xxhash
 
 from astica_sync.cli.point_in_time import parse_time
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.screen import Terminal
 from tests.harness.shell import Shell, draw, in_store, on_service
 
 
@@ -143,6 +144,16 @@ def test_a_restore_of_one_class_never_overwrites_a_different_file(shell: Shell, 
     assert not (tmp_path / "out" / "Bottle").exists()
 
 
+def test_the_failures_of_a_restore_are_wrapped_between_words(shell: Shell, pushed: Path, tmp_path: Path) -> None:
+    draw(tmp_path / "o" / "Can" / "000.png", 99)
+    words = ("backup", "restore", "--store", pushed, "--class", "Can", "--to", tmp_path / "o")
+    with Terminal(shell, *words, columns=40) as terminal:
+        terminal.until(lambda seen: "1 failed" in " ".join(seen.split()))
+        rows = terminal.rows
+    at = next(place for place, row in enumerate(rows) if row.startswith("! Can/000.png"))
+    assert rows[at] == "! Can/000.png  (another file exists at" and rows[at + 1].startswith("  this path")
+
+
 def test_restore_needs_no_index_journal_sentinel_or_service(
     shell: Shell, sandbox: RunningSandbox, pushed: Path
 ) -> None:
@@ -216,6 +227,18 @@ def test_a_class_may_be_typed_in_another_unicode_form(shell: Shell, pushed: Path
         assert "1 file written" in ran.out or "1 already there" in ran.out
 
 
+@pytest.mark.parametrize("pattern", ["Ca*/001.png", "Can/00?.png", "Can/[0-9]01.png"])
+def test_a_pattern_is_no_name_of_a_file_and_no_other_file_is_suggested(
+    shell: Shell, pushed: Path, pattern: str
+) -> None:
+    ran = shell("backup", "restore", pattern, "--store", pushed)
+    assert ran.code == 1 and f"the backup has no file {pattern!r}" in ran.err
+    assert "atterns with *, ? or [ are not taken" in ran.err and "--class TITLE" in ran.err
+    assert "Did you mean" not in ran.err
+    typing_error = shell("backup", "restore", "Can/0001.png", "--store", pushed)
+    assert "Did you mean 'Can/001.png'?" in typing_error.err
+
+
 def test_what_was_deleted_lately_comes_back_and_nothing_else(shell: Shell, pushed: Path) -> None:
     shell.environ["ASTICA_QUARANTINE"] = "0"
     can = pushed / "Can"
@@ -232,11 +255,13 @@ def test_what_was_deleted_lately_comes_back_and_nothing_else(shell: Shell, pushe
     ran = shell("backup", "restore", "--since", "yesterday", "--store", pushed)
     assert ran.code == 0, ran.err
     assert "2 files written, 0 already there, 0 failed" in ran.out
+    assert "2 images not restored: the store has them in another place; for the places: --verbose" in ran.err
     assert (can / "000.png").exists() and (pushed / "Bottle" / "000.png").exists()
     assert not (can / "001.png").exists() and not (can / "002.png").exists()
     assert (can / "003.png").read_bytes() != overwritten, "the path was not free"
     assert wanted - in_store(pushed), "what was moved and what was overwritten"
-    again = shell("backup", "restore", "--since", "yesterday", "--store", pushed)
+    again = shell("backup", "restore", "--since", "yesterday", "-v", "--store", pushed)
+    assert "  Can/001.png  (now Bottle/moved.png)\n  Can/002.png  (now Can/renamed.png)\n" in again.err
     assert "0 files written, 0 already there, 0 failed" in again.out
     assert shell("push", "--store", pushed).code == 0
 

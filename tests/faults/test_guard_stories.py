@@ -169,6 +169,7 @@ def test_short_titles_and_titles_with_another_digit_are_not_questioned(
     assert shell("push", "--store", pushed).code == 0
 
 
+@pytest.mark.long
 def test_on_a_terminal_a_similar_title_can_be_confirmed(shell: Shell, sandbox: RunningSandbox, pushed: Path) -> None:
     draw(pushed / "Botle" / "new.png", 40)
     refused = converse(shell, "Make these classes?", "n", "push", "--store", pushed)

@@ -26,6 +26,7 @@ FILES: dict[str, tuple[str, tuple[str, ...]]] = {
     "versions": (f"{STATE}/backup/versions.jsonl", ("versions", "snapshot list", "push")),
     "last view": (f"{STATE}/last-view.json", ("pull-status --offline", *READING)),
     "last view in columns": (f"{STATE}/last-view.columns", ("pull-status --offline", *READING)),
+    "mounts": (f"{STATE}/mounts.json", READING),
     "lock note": (f"{STATE}/lock-holder.json", READING),
     "key file": ("../key", READING),
 }
@@ -78,6 +79,7 @@ def prepared(
         ran = shell(*command.split(), "--store", folder)
         assert ran.code == 0, (command, ran.err, ran.out)
     (folder / STATE / "lock-holder.json").write_text('{"pid": 4711, "command": "push", "host": "here", "since": 1e9}')
+    (folder / STATE / "mounts.json").write_text('{"one": "1f-2", "two/inner": "1f-0"}')
     assert all((folder / one).exists() for one, _ in (FILES | DATABASES).values() if one != "../key")
     (tmp_path / "key").write_text(f"{box.key}\n")
     (tmp_path / "key").chmod(0o600)

@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +60,13 @@ class PageClient:
     def row(self, title: str, name: str) -> dict[str, Any]:
         return next(row for row in self.rows() if (row["class"], row["name"]) == (title, name))
 
+    def row_of(self, name: str, **wanted: Any) -> dict[str, Any]:
+        """The image of a name among those of a filter."""
+        return next(row for row in self.rows(**wanted) if row["name"] == name)
+
 
 @contextlib.contextmanager
-def running_page(store: Path, port: int = 0) -> Iterator[PageClient]:
+def running_page(store: Path | None, port: int = 0, held_out: Sequence[Path] = ()) -> Iterator[PageClient]:
     """The page of a store, served in a thread of this process; the environment is that of this process."""
     addresses: list[str] = []
     announced: list[str] = []
@@ -70,7 +74,14 @@ def running_page(store: Path, port: int = 0) -> Iterator[PageClient]:
 
     def run() -> None:
         try:
-            serve(store, port, lambda address: (addresses.append(address), ready.set())[0], announced.append, stop)
+            serve(
+                store,
+                port,
+                lambda address: (addresses.append(address), ready.set())[0],
+                announced.append,
+                stop,
+                held_out=held_out,
+            )
         except BaseException as error:  # noqa: BLE001 - raised where the page was started
             failed.append(error)
         finally:

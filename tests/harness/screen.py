@@ -50,6 +50,12 @@ class Terminal:
         self.written = b""
         """Everything that the process wrote."""
 
+    def hang_up(self) -> None:
+        """Closes the terminal, as the end of a window or of a connection does."""
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, self._leader)
+        os.close(null)
+
     def __enter__(self) -> "Terminal":
         return self
 
@@ -110,6 +116,27 @@ class Terminal:
     def resize(self, columns: int, lines: int) -> None:
         self._set_size(columns, lines)
         self.screen.resize(lines, columns)
+        os.killpg(self.process.pid, signal.SIGWINCH)
+
+    def break_long_lines(self, columns: int) -> None:
+        """Makes the terminal narrower as most terminals do: what no longer fits into a line goes on in the next one,
+        and the cursor stays on its character."""
+        screen, cells = self.screen, []
+        cursor = (screen.cursor.y, screen.cursor.x)
+        for y in range(max(len(self.rows), cursor[0] + 1)):
+            row = [screen.buffer[y][x] for x in range(len(screen.display[y].rstrip()))]
+            pieces = [row[start : start + columns] for start in range(0, len(row), columns)] or [[]]
+            if y == cursor[0]:
+                place = (len(cells) + cursor[1] // columns, cursor[1] % columns)
+            cells += pieces
+        # The top goes into the history where there are too many.
+        gone = max(0, place[0] - screen.lines + 1)
+        self._set_size(columns, screen.lines)
+        screen.resize(screen.lines, columns)
+        screen.erase_in_display(2)
+        for y, piece in enumerate(cells[gone : gone + screen.lines]):
+            screen.buffer[y].update(enumerate(piece))
+        screen.cursor.y, screen.cursor.x = place[0] - gone, place[1]
         os.killpg(self.process.pid, signal.SIGWINCH)
 
     def set_usual(self) -> None:

@@ -81,6 +81,10 @@ def test_known_formats_are_named(head: bytes, kind: str) -> None:
     assert describe(head, 1000).startswith(f"{kind}: ")
 
 
+def test_the_format_of_most_phones_names_the_command_that_converts_it() -> None:
+    assert "heif-convert IMAGE.HEIC IMAGE.jpg" in describe(b"\0\0\0\x20ftypheic", 1000)
+
+
 @settings(deadline=None)
 @given(st.binary(max_size=HEAD_BYTES))
 def test_any_first_bytes_get_a_reason_in_one_printable_line(head: bytes) -> None:

@@ -300,3 +300,11 @@ class JournalMachine(RuleBasedStateMachine):
 
 JournalMachine.TestCase.settings = settings(max_examples=12, stateful_step_count=12, deadline=None)
 test_the_journal_holds_what_a_dictionary_would = JournalMachine.TestCase
+
+
+def test_what_is_about_to_be_sent_is_noted_until_it_is_withdrawn(path: Path) -> None:
+    with Journal(path, "run-1") as journal:
+        sent = journal.record_sent([event(1.0), event(2.0, "remove")])
+        assert [found.at for found in journal.history()] == [2.0, 1.0]
+        journal.withdraw(sent[:1])
+        assert [found.at for found in journal.history()] == [2.0]

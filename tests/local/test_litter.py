@@ -13,7 +13,16 @@ FOLDERS = [
     *("@eaDir", "#recycle", "#snapshot", "@Recycle", "@Recently-Snapshot", "@tmp", "~snapshot", "Network Trash Folder"),
     *("@SynoResource", "@appstore"),
     *("$RECYCLE.BIN", "$Recycle.Bin", "System Volume Information", "lost+found", "LOST.DIR", "FOUND.000", "__MACOSX"),
-    *("Photo.jpg.download", "iPod Photo Cache", "CANONMSC", "EOSMISC", "Catalog Previews.lrdata"),
+    *(
+        "Photo.jpg.download",
+        "iPod Photo Cache",
+        "THMBNL",
+        "Photos Library.photoslibrary",
+        "iPhoto Library.photolibrary",
+        "CANONMSC",
+        "EOSMISC",
+        "Catalog Previews.lrdata",
+    ),
 ]
 FILES = [
     *("Thumbs.db", "thumbs.db", "Thumbs.db:encryptable", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "Icon\r"),
@@ -29,7 +38,16 @@ FILES = [
     *("a.jpg.partial", "a.jpg.1fa93c2b.partial", "a.jpg.filepart", "a.jpg.download", "a.jpg.aria2", "a.jpg.!ut"),
     *("a.jpg~", "a.jpg.~1~", "#a.jpg#", "a.jpg.bak", "A.JPG.BAK", "a.orig", "a.jpg.tmp", "a.swp", "a.jpg.kate-swp"),
     *("a.jpg_original", "A.JPG_original", "~$budget.docx", "a.jpg.xmp", "a.xmp", "IMG_1.AAE", "a.jpg.pp3"),
-    *("MVI_0001.THM", "M0100.CTG", "GOPR0001.LRV", "Picasa.ini", "ZbThumbnail.info", "~syncthing~a.jpg.tmp", "a.!sync"),
+    *(
+        "MVI_0001.THM",
+        "M0100.CTG",
+        "GOPR0001.LRV",
+        "DJI_0001.SCR",
+        "Picasa.ini",
+        "ZbThumbnail.info",
+        "~syncthing~a.jpg.tmp",
+        "a.!sync",
+    ),
 ]
 
 

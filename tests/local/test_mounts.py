@@ -1,5 +1,6 @@
 """A folder that was mounted and is not any more has lost no image, whatever its device number was."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -23,9 +24,12 @@ CAN = Unreadable(classes=frozenset({"Can"}))
 class Bound(FileSystem):
     """The file system, with folders that are bound from elsewhere on the same one."""
 
-    def __init__(self, *places: str) -> None:
+    def __init__(self, *places: str, disk: str = "disk one") -> None:
         super().__init__()
-        self.places = frozenset(places)
+        self.places, self.disk = frozenset(places), disk
+
+    def mount_identity(self, path: Path) -> str:
+        return self.disk if any(path.as_posix().endswith(place) for place in self.places) else "disk of the store"
 
     def mounts_below(self, root: AnyPath) -> frozenset[str]:
         return self.places
@@ -48,9 +52,18 @@ class Store:
     def paths(self) -> set[str]:
         return {path for sample in self.index.local_samples(1) for path in sample.paths}
 
+    def lose_index(self) -> None:
+        self.index.close()
+        self.layout.index_db.unlink()
+        self.index = Index(self.layout.index_db)
+
     def unmount(self, place: str) -> None:
         (self.root / place).rename(self.root / ".unmounted")
         (self.root / place).mkdir()
+
+
+def recorded(place: str, disk: str = "disk one") -> str:
+    return json.dumps({place: disk}) + "\n"
 
 
 @pytest.fixture
@@ -74,6 +87,129 @@ def test_a_bound_folder_that_is_unmounted_is_not_absent(store: Store, place: str
     (store.root / ".unmounted").rename(store.root / place)
     assert not store.scan(Bound(place)).unknown
     assert list(store.index.problems()) == []
+
+
+@pytest.mark.parametrize("below", [None, ["Can"]], ids=["all", "class"])
+@pytest.mark.parametrize("place", ["Can", "Can/card"])
+def test_a_bound_folder_that_is_unmounted_and_removed_is_not_absent(
+    store: Store, place: str, below: list[str] | None
+) -> None:
+    store.scan(Bound(place))
+    before = store.paths()
+    store.unmount(place)
+    (store.root / place).rmdir()
+    for scope in (below, below, None):
+        assert store.scan(Bound(), scope).unknown.covers("Can")
+        assert store.paths() == before
+    sample = ("Can", "0" * 32)
+    assert not is_still_absent(store.layout, store.index, Bound(), sample, [f"{place}/gone.png"])
+    (store.root / ".unmounted").rename(store.root / place)
+    assert not store.scan(Bound(place)).unknown
+    assert store.paths() == before
+
+
+@pytest.mark.parametrize("removed", [False, True], ids=["empty", "removed"])
+@pytest.mark.parametrize("place", ["Can", "Can/card"])
+def test_a_lost_index_does_not_make_an_unmounted_folder_absent(store: Store, place: str, removed: bool) -> None:
+    store.scan(Bound(place))
+    store.unmount(place)
+    if removed:
+        (store.root / place).rmdir()
+    store.lose_index()
+    for below in (None, ["Can"], None):
+        assert store.scan(Bound(), below).unknown.covers("Can")
+    (problem,) = store.index.problems()
+    assert problem.path == place and "mounts.json" in problem.reason
+    if removed:
+        (store.root / place).mkdir()
+    (store.root / place).rmdir()
+    (store.root / ".unmounted").rename(store.root / place)
+    assert not store.scan(Bound(place)).unknown
+    assert len(store.paths()) == 4 and list(store.index.problems()) == []
+    store.unmount(place)
+    store.layout.mounts_file.unlink()
+    store.lose_index()
+    assert not store.scan(Bound()).unknown, "the user has confirmed that the files are gone"
+    assert not store.layout.mounts_file.exists()
+
+
+@pytest.mark.parametrize("index", ["kept", "lost"])
+@pytest.mark.parametrize("between", [False, True], ids=["at once", "unmounted between"])
+@pytest.mark.parametrize("place", ["Can", "Can/card"])
+def test_another_disk_in_the_place_of_one_proves_no_absence(
+    store: Store, place: str, between: bool, index: str
+) -> None:
+    store.scan(Bound(place))
+    store.unmount(place)
+    if between:
+        assert store.scan(Bound()).unknown.covers("Can")
+    if index == "lost":
+        store.lose_index()
+    other = Bound(place, disk="disk two")
+    for below in (None, ["Can"], None):
+        assert store.scan(other, below).unknown.covers("Can")
+        assert store.layout.mounts_file.read_text() == recorded(place)
+    (store.root / place).rmdir()
+    (store.root / ".unmounted").rename(store.root / place)
+    if index == "lost":
+        assert store.scan(other).unknown.covers("Can"), "nothing is known of what was on the first disk"
+        other = Bound(place)
+    assert not store.scan(other).unknown, "the disk, or a copy of it that has everything"
+    assert store.layout.mounts_file.read_text() == recorded(place, other.disk)
+    assert len(store.paths()) == 4 and list(store.index.problems()) == []
+    (store.root / "Can/card/2.png").unlink()
+    assert not store.scan(other).unknown, "what is deleted there is absent"
+    assert "Can/card/2.png" not in store.paths()
+
+
+def test_a_mount_is_recorded_by_a_scan_of_its_folder(store: Store) -> None:
+    store.scan(Bound())
+    assert not store.layout.mounts_file.exists()
+    store.scan(Bound("Can/card"), ["Can/card"])
+    assert store.layout.mounts_file.read_text() == recorded("Can/card")
+
+
+def test_the_real_identity_of_a_folder_is_the_same_twice(tmp_path: Path) -> None:
+    files = FileSystem()
+    assert files.mount_identity(tmp_path) == files.mount_identity(tmp_path) != ""
+    with pytest.raises(OSError):
+        files.mount_identity(tmp_path / "none")
+
+
+def test_files_that_are_in_the_place_of_an_unmounted_disk_are_no_longer_on_it(store: Store) -> None:
+    store.scan(Bound("Can/card"))
+    assert store.layout.mounts_file.read_text() == recorded("Can/card")
+    assert not store.scan(Bound()).unknown
+    assert store.layout.mounts_file.read_text() == "{}\n"
+    store.lose_index()
+    assert not store.scan(Bound()).unknown
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"": "1", "a/../b": "1", "a\\u0000b": "1", "\\ud800": "1", "Can": 1}', "[" * 5000]
+)
+def test_a_damaged_record_of_mounts_is_none(store: Store, text: str) -> None:
+    store.layout.mounts_file.write_text(text)
+    assert not store.scan(Bound("Can/card")).unknown
+    assert store.layout.mounts_file.read_text() == recorded("Can/card")
+
+
+def test_what_is_deleted_below_a_mount_point_is_absent(store: Store) -> None:
+    store.scan(Bound("Can/card"))
+    shutil.rmtree(store.root / "Can/card/deep")
+    sample = ("Can", "0" * 32)
+    for path in ("Can/card/deep/gone.png", "Can/card/gone.png"):
+        assert is_still_absent(store.layout, store.index, Bound("Can/card"), sample, [path])
+    assert not store.scan(Bound("Can/card")).unknown
+    assert "Can/card/deep/3.png" not in store.paths()
+
+
+def test_the_folder_of_an_empty_disk_may_be_removed(store: Store) -> None:
+    (store.root / "Can/empty").mkdir()
+    store.scan(Bound("Can/empty"))
+    (store.root / "Can/empty").rmdir()
+    assert not store.scan(Bound()).unknown
+    assert not store.scan(Bound()).unknown
 
 
 def test_a_folder_with_a_similar_name_is_not_bound(store: Store) -> None:

@@ -134,6 +134,13 @@ def test_a_push_that_holds_the_lock_does_not_stop_a_deletion(page: PageClient, p
     assert tree(photo_store) == before
 
 
+def test_a_deleted_image_is_shown_while_it_waits_for_the_backup(page: PageClient, photo_store: Path) -> None:
+    row = page.row("Can", "001.jpg")
+    with writer_lock(Layout(photo_store), patient=False):
+        change(page, "delete", [row])
+        assert page.get(f"/thumbnails/{row['content']}").headers["content-type"] == "image/jpeg"
+
+
 def test_classes_are_made_renamed_and_merged(page: PageClient, photo_store: Path) -> None:
     before, were = tree(photo_store), folders(photo_store)
     change(page, "create_class", to="Glas & Söhne")

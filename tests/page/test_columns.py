@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from astica_sync.page import open_page
+from astica_sync.page import page_state
 from astica_sync.page.gallery import refresh_gallery
 from tests.harness.page_client import PageClient, running_page
 from tests.harness.shell import fill
@@ -14,7 +14,7 @@ from tests.harness.shell import fill
 @pytest.fixture
 def kept(photo_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A store that counts as large, whose page was open before."""
-    monkeypatch.setattr(open_page, "MANY", 1)
+    monkeypatch.setattr(page_state, "MANY", 1)
     with running_page(photo_store) as page:
         assert len(page.rows()) == 8
     return photo_store / ".astica-sync" / "page" / "columns.cache"

@@ -141,3 +141,27 @@ def test_images_of_the_command(shell: Shell, photo_store: Path, page: PageClient
     assert shell("status", "--store", photo_store).code == 0
     page.post("/api/refresh")
     assert {row["state"] for row in page.rows()} == {"on-service"}
+
+
+def test_an_image_that_was_moved_is_followed_by_its_content(page: PageClient, photo_store: Path) -> None:
+    row = page.row("Can", "001.jpg")
+    view = page.json("/api/gallery", **{"class": "Can"})["view"]
+    there = page.json(f"/api/images/{row['id']}", content=row["content"], view=view)
+    cans = page.rows(**{"class": "Can"})
+    assert (there["id"], there["position"]) == (row["id"], cans.index(row))
+    (photo_store / "Can" / "001.jpg").rename(photo_store / "Bottle" / "here.jpg")
+    (photo_store / "Can" / "002.jpg").rename(photo_store / "Can" / "001.jpg")
+    page.post("/api/refresh")
+    view = page.json("/api/gallery", **{"class": "Can"})["view"]
+    moved = page.json(f"/api/images/{row['id']}", content=row["content"], view=view)
+    assert (moved["class"], moved["name"], moved["content_hash"]) == ("Bottle", "here.jpg", row["content"])
+    assert moved["position"] is None and moved["has_file"]
+    # By its id alone it is what is there now.
+    assert page.json(f"/api/images/{row['id']}")["content_hash"] != row["content"]
+    large = page.get(f"/images/{row['content']}/large")
+    assert large.status_code == 200
+    assert large.content == page.get(f"/images/{moved['id']}/large").content
+    assert page.json(f"/api/images/{row['content']}/similar").keys() == {"ready", "trouble", "images"}
+    for unknown in ("0" * 32, "f" * 32, "F" * 32):
+        assert page.json(f"/api/images/{row['id']}", content=unknown)["name"] == "001.jpg"
+        assert page.get(f"/images/{unknown}/large").status_code == 404

@@ -134,6 +134,7 @@ def test_what_makes_no_sense_is_refused(page: PageClient, action: str) -> None:
     assert page.post("/api/push", {"action": action}).status_code == 409
 
 
+@pytest.mark.long
 def test_a_push_is_paused_and_goes_on(shell: Shell, photo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(photo_store, {"Many": 60}, 500)
     with (

@@ -14,6 +14,7 @@ def test_every_key_is_documented() -> None:
     commands = [(keys, title) for title, keys in re.findall(r'title: "([^"]+)", keys: "([^"]+)"', COMMANDS)]
     rows = (
         re.search(r"GRID_KEYS = \[(.*?)\];", COMMANDS, re.DOTALL),
+        re.search(r"QUEUE_KEYS = \[(.*?)\];", COMMANDS, re.DOTALL),
         re.search(r"IMAGE_KEYS = \[(.*?)\];", COMMANDS, re.DOTALL),
     )
     others = [pair for found in rows if found for pair in re.findall(r'\["([^"]+)", "([^"]+)"\]', found[1])]

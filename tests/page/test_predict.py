@@ -16,6 +16,8 @@ from tests.harness.digits import write_digits
 from tests.harness.page_client import PageClient
 from tests.harness.shell import Shell
 
+pytestmark = pytest.mark.long
+
 PER_CLASS = 12
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astica_sync.errors import BadKey, NoSuchModel, OutcomeUnknown, QuotaExceeded, RateLimited, Refused, RemoteError
-from astica_sync.remote.echoed_text import plain, redact_key, without_echoes, without_key
+from astica_sync.remote.echoed_text import ONLY_KEY, plain, redact_key, without_echoes, without_key
 from astica_sync.remote.http_exchange import Answer
 from astica_sync.remote.outcome import classify
 from astica_sync.secret import Secret
@@ -264,6 +264,13 @@ def test_a_part_of_a_very_long_key_is_taken_out_too() -> None:
 def test_the_key_is_hidden_in_every_way_of_writing(form: str) -> None:
     shown = without_key(f"unknown: {form} is not known", "KEY-1234567890")
     assert "1234567890" not in shown and form.rstrip("=") not in shown
+
+
+@pytest.mark.parametrize("length", [30, 16_000])
+def test_a_text_with_the_middle_of_the_key_is_not_shown(length: int) -> None:
+    key = "".join(f"{number:05}" for number in range(length // 5))
+    assert without_key(f"no account for ..{key[2:-2][:3000]}.. here", key) == ONLY_KEY
+    assert without_key(f"no account for ..{key[2:8]}.. here", key) != ONLY_KEY
 
 
 def test_the_key_is_taken_out_of_an_answer_before_it_is_stored() -> None:

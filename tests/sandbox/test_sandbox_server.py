@@ -14,7 +14,7 @@ import pytest
 
 from astica_sync.sandbox.embedded import RunningSandbox, running
 from astica_sync.sandbox.http.faults import Faults
-from astica_sync.sandbox.options import Switches
+from astica_sync.sandbox.options import Options, Switches
 from astica_sync.sandbox.server import serve
 from astica_sync.sqlite import Damaged
 from tests.harness.sandbox_images import draw, encode
@@ -23,10 +23,11 @@ SERVE = """
 import sys
 from pathlib import Path
 from astica_sync.sandbox.server import serve
-from astica_sync.sandbox.options import Switches
+from astica_sync.sandbox.options import Options, Switches
 from astica_sync.sandbox.http.faults import Faults
 from astica_sync.sqlite import Damaged
-serve("127.0.0.1", 0, Path(sys.argv[1]), "secret", 90, 60.0, Switches(), Faults(), lambda url: print(url, flush=True))
+options = Options("127.0.0.1", 0, Path(sys.argv[1]), "secret", 90, 60.0, Switches(), Faults())
+serve(options, lambda url: print(url, flush=True))
 print("ended", flush=True)
 """
 
@@ -92,7 +93,7 @@ def test_state_versions_and_ids_survive_a_restart(tmp_path: Path, client):
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.org", ""])
 def test_only_loopback_addresses_are_accepted(host):
     with pytest.raises(ValueError, match="not a loopback address"):
-        serve(host, 0, None, "key", 90, 60.0, Switches(), Faults(), print)
+        serve(Options(host, 0, None, "key", 90, 60.0, Switches(), Faults()), print)
 
 
 def test_a_taken_port_is_an_error(sandbox):

@@ -7,7 +7,7 @@ import pytest
 
 from astica_sync.sandbox.embedded import running
 from astica_sync.sandbox.options import Options, Switches
-from tests.harness.sandbox_images import draw
+from tests.harness.sandbox_images import draw, encode
 
 
 @pytest.mark.switches
@@ -267,3 +267,28 @@ def test_an_invalid_switch_is_refused_with_the_choices(texts, message):
 def test_an_invalid_option_is_refused(wrong):
     with pytest.raises(ValueError, match=r"limit|key"):
         Options(**wrong)
+
+
+def test_the_largest_image_and_the_longest_side_are_those_of_the_switches(sandbox, post):
+    model = sandbox.add_model()
+
+    def send(image):
+        fields = {"model_id": model, "model_class": "Can", "input": encode(image)}
+        return post("/model/upload", **fields).json().get("error", "")
+
+    wide = draw(size=(40, 10))
+    assert send(wide) == ""
+    sandbox.set_switches(largest_side=39)
+    assert send(wide) == "Image is too large: more than 39 pixels"
+    sandbox.set_switches(largest_side=40, largest_image=len(wide) - 1)
+    assert send(wide).startswith("Image is too large: more than")
+    sandbox.set_switches(largest_image=len(wide))
+    assert send(wide) == ""
+
+
+@pytest.mark.parametrize("name", ["largest_side", "largest_image"])
+def test_a_bound_of_an_image_is_at_least_1(name):
+    assert getattr(Switches.from_texts({name: "7"}), name) == 7
+    for wrong in ("0", "-1", "many"):
+        with pytest.raises(ValueError, match=name):
+            Switches.from_texts({name: wrong})

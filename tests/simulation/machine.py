@@ -21,7 +21,7 @@ from astica_sync.local.lock import WATCHER_WAIT_S
 from astica_sync.remote import rate_limiter as rate_limiter_module
 from astica_sync.remote.rate_limited_client import RateLimitedClient as Account
 from astica_sync.sync.apply.thread_pool import TaskResult
-from astica_sync.sync.plan import status
+from astica_sync.sync.plan import find_status as status
 from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.push import push
 from astica_sync.sync.session import LocalSide, Policy, RemoteSide, Runtime, Session

@@ -69,7 +69,7 @@ class Notes:
     confirmed: set[str] = field(default_factory=set)
     consented: set[int | str] = field(default_factory=set)
     forbidden: set[int] = field(default_factory=set)
-    lost: dict[int, str] = field(default_factory=dict)
+    lost: dict[int, tuple[str, str]] = field(default_factory=dict)
     """The samples of the plan whose image is nowhere in the store, by id, and their class titles."""
     repeats: set[str] = field(default_factory=set)
     """What the user must agree to before it is sent again."""
@@ -109,10 +109,12 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A sample that was removed since its image was gone, and the user did not agree; ``at`` by the machine's clock."""
+    """A sample that was removed since its image was gone, and the user did not agree; ``at`` by the machine's clock.
+    ``sample`` is its uid and id: one that came back under both, as by ``push --as`` where ids are reused, is one."""
 
     at: float
     class_title: str
+    sample: tuple[str, int]
     run: "Run"
 
 
@@ -137,8 +139,11 @@ class Ledger:
     damaged: dict[str, float] = field(default_factory=dict)
     excused: set[str] = field(default_factory=set)
     losses: list[Loss] = field(default_factory=list)
-    taken: dict[str, int] = field(default_factory=dict)
-    """How often a sample that another store had sent was removed since the image was last in this one, by uid."""
+    met: set[str] = field(default_factory=set)
+    """The samples that were refused while the same one of another store was there."""
+    taken: dict[str, set[tuple[int, float]]] = field(default_factory=dict)
+    """The samples that another store had sent and this one removed since the image was last in it, by uid: their ids
+    and when they were made. A removal that has to be requested again is of the same sample."""
 
 
 class Oracle:
@@ -189,18 +194,23 @@ class Oracle:
                 del self.book(run.store).removals[adopt.uid]
         self.world.tell(lambda: f"{run.name}: plans {_plan_text(plan)}{' REFUSED' if refusals else ''}")
 
-    def _lost(self, run: "Run", plan: Plan) -> dict[int, str]:
-        """What the plan removes since its image is nowhere in the store, whatever it says itself."""
+    def _lost(self, run: "Run", plan: Plan) -> dict[int, tuple[str, str]]:
+        """What the plan removes since its image is nowhere in the store, whatever it says itself: class title and uid
+        by sample id. Where another copy of the sample stays on the service, nothing is lost."""
         if not plan.removed or run.oracle_notes.wanted is not None:
             return {}
         contents = {content for _, content in self.local(run.store)}
         changed = self.world.epoch != run.oracle_notes.scan_epoch
+        removed = {removal.sample_id for removal in plan.removed}
+        view = run.oracle_notes.view
+        stay = {seen.uid for seen in view.by_id.values() if seen.sample_id not in removed} if view else set()
         return {
-            removal.sample_id: removal.class_title
+            removal.sample_id: (removal.class_title, removal.uid)
             for removal in plan.removed
             if removal.why is RemovalReason.ABSENT
             or not (
                 changed
+                or removal.uid in stay
                 or removal.uid[:32] in contents
                 or _has_image(run.store, removal.path)
                 or _is_at(run.store, removal.path, removal.replaced_by[:32])
@@ -208,14 +218,15 @@ class Oracle:
         }
 
     def _recent_losses(self, run: "Run") -> Counter[str]:
-        """How many samples of each class were lost in the last 24 hours, by the clock of the run; those of runs that
-        were killed, or whose journal failed, may not have been noted."""
+        """How many samples of each class were lost in the last 24 hours, by the clock of the run; those of runs whose
+        journal failed may not have been noted."""
         since = run.store.machine.wall() - DAY + 300
-        return Counter(
-            loss.class_title
+        lost = {
+            (loss.class_title, loss.sample)
             for loss in self.book(run.store).losses
-            if loss.at >= since and not loss.run.dead and not any(what.startswith("commit") for what in loss.run.failed)
-        )
+            if loss.at >= since and not any(what.startswith("commit") for what in loss.run.failed)
+        }
+        return Counter(title for title, _ in lost)
 
     def _doubted(self, run: "Run", plan: Plan) -> set[str]:
         """The samples of a plan that the service has confirmed or shown before, where it shows fewer of ours."""
@@ -289,13 +300,17 @@ class Oracle:
         if path == "/model/upload" and REFUSAL in getattr(reply.outcome, "body", b""):
             notes.refused.add(f"{run.run_id} {fields['uid']}")
         if path == "/model/upload":
+            there = self._there().get(fields["uid"], ())
+            if reply.proof == "refused" and any(each.origin != run.store.name for each in there):
+                self.book(run.store).met.add(fields["uid"])
             sendings = self.book(run.store).sendings[fields["uid"]]
             mine = next(sending for sending in reversed(sendings) if sending.run == run.run_id)
             if not_done:
                 sendings[:] = mine.before
                 if mine.removal is not None:
                     self.book(run.store).removals.setdefault(fields["uid"], mine.removal)
-            else:
+            elif mine.proof != "done":
+                # Else a view has shown it before the wait for the answer ended.
                 mine.proof = reply.proof
             if reply.proof == "done":
                 notes.confirmed.add(fields["uid"])
@@ -310,7 +325,8 @@ class Oracle:
 
     def _note_losses(self, run: "Run", notes: Notes, sample_ids: set[Any]) -> None:
         for sample_id in sample_ids & notes.lost.keys() - notes.consented:
-            self.book(run.store).losses.append(Loss(run.store.machine.wall(), notes.lost[sample_id], run))
+            title, uid = notes.lost[sample_id]
+            self.book(run.store).losses.append(Loss(run.store.machine.wall(), title, (uid, sample_id), run))
 
     def _note_removals(self, run: "Run", view: View, ids: set[Any]) -> None:
         """From now on what appears under these uids was made by somebody else."""
@@ -355,6 +371,11 @@ class Oracle:
         notes: Notes = run.oracle_notes
         # A second scan may come after the view: what was changed in between was shown to no run.
         if self.world.epoch != notes.scan_epoch or (notes.view and self.world.times[-1] > notes.view.asked):
+            return
+        # A run speaks of the time of its view and of its own changes; another run may have removed samples since.
+        since = notes.view.asked if notes.view else float("inf")
+        own = {run.store.name} if notes.sent else set()
+        if any(at >= since and origin not in own for at, origin in self.service.taken):
             return
         there = self._there()
         for title, content in self.local(run.store, readable=True) if notes.wanted is None else sorted(notes.wanted):
@@ -491,14 +512,16 @@ class Oracle:
             self._look_again(run, mark, content, name)
         stable = self._stable(run)
         self._takes(run, view, seen, name)
-        if notes.wanted is None and (title, content) not in stable:
+        others = set(view.copies(seen.uid, title)) - notes.removed - {seen.sample_id}
+        # Of a sample that is there more than once, a copy may go while another one stays.
+        if notes.wanted is None and (title, content) not in stable and not others:
             file = _file_without_image(store, mark)
             if file is not None and file.epoch <= notes.scan_epoch:
                 path = os.fsdecode(mark[3])
                 world.violate(3, f"{run.name} removes {name}, although {path} is there without a good image")
         if (title, content) in stable:
             self._is_extra(run, notes, view, seen, title, name)
-        elif not set(view.copies(seen.uid, title)) - notes.removed - {seen.sample_id}:
+        elif not others:
             for other, held in stable:
                 if (
                     held == content
@@ -513,8 +536,9 @@ class Oracle:
         found = next((each for _, each in self.service.samples() if each.sample_id == seen.sample_id), None)
         if found is None or found.late or found.origin == store.name or found.origin not in self.books:
             return
-        book.taken[seen.uid] = book.taken.get(seen.uid, 0) + 1
-        if book.taken[seen.uid] > MOST_TAKEN:
+        taken = book.taken.setdefault(seen.uid, set())
+        taken.add((found.sample_id, found.made))
+        if len(taken) > MOST_TAKEN:
             self.world.violate(4, f"{run.name} removes {name} again and again, which {found.origin} has sent")
 
     def _is_ours(self, run: "Run", seen: Seen, removal: Removal, name: str) -> None:
@@ -603,7 +627,7 @@ class Oracle:
             expected.add(uid)
             found = there.get(uid, [])
             spellings = sum((fold_title(other), content) == (fold_title(title), held) for other, held in local)
-            if not found and self._stands_forged(store, uid):
+            if not found and (self._stands_forged(store, uid) or (uid in book.met and self._is_blocked(store, uid))):
                 continue
             if len(found) != 1 and self._in_any_spelling(title, content) != spellings:
                 self.world.violate(4, f"{uid[:6]} of {title!r} is on the service {len(found)} times")
@@ -631,6 +655,11 @@ class Oracle:
             data = store.durable(_object(uid[:32]))
             if data is not None and xxhash.xxh3_128_hexdigest(data) == uid[:32]:
                 self.world.violate(4, f"sample {sample.sample_id} ({uid[:6]} in {entry.title!r}) is left behind")
+
+    def _is_blocked(self, store: "Store", uid: str) -> bool:
+        """Whether the store has told its user that the sample failed, and waits until it is to be tried again."""
+        rows = store.databases.keeper(store.journal_name).execute("SELECT uid FROM bad WHERE uid = ?", (uid,))
+        return rows.fetchone() is not None
 
     def _stands_forged(self, store: "Store", uid: str) -> bool:
         """Whether a forged sample is there in place of one that was agreed and that somebody removed: nothing tells it

@@ -263,8 +263,12 @@ class VersionsOracle:
 
     def _was_changed(self, store: "Store", asking: Asking) -> bool:
         """Whether others, or a request that was carried out late, added samples since the training was asked for, or
-        removed some where its answer was lost or not noted: the store may then say that the data is not known."""
+        removed some where its answer was lost or not noted: the store may then say that the data is not known. So it
+        may after a view that had nothing and added up, in which everything seems to have been removed elsewhere, and
+        after the clock was set: by the times of the history, its own removals then came before the request."""
         assert self.account is not None
+        if self.oracle.lies or self._is_respelled(store) or store.machine.wall_offset != asking.run.wall_offset:
+            return True
         lag = max(self.account.terms.lag, self.oracle.service.switches.lag)
         since = asking.looked - lag
         noted = not (asking.run.dead or any(what.startswith("commit") for what in asking.run.failed))
@@ -276,8 +280,23 @@ class VersionsOracle:
             # A view that lags shows what was removed before the snapshot again, as if it had been added after it.
             if since <= at < asking.looked and elsewhere and lag:
                 return True
+        # A view that lags does not show yet what the store has just sent, as if it had been removed after the request.
+        hidden = bool(lag) and not known
         return any(
-            sample.made >= since and (sample.late or sample.origin != store.name) for sample in self.oracle.service.ever
+            sample.made >= since and (hidden or sample.late or sample.origin != store.name)
+            for sample in self.oracle.service.ever
+        )
+
+    def _is_respelled(self, store: "Store") -> bool:
+        """Whether the store has adopted its own sample under another spelling of its class, which uids that are cut to
+        the content allow: it then no longer knows that it has sent it."""
+        if not self.oracle.tells_no_class():
+            return False
+        sent = self.oracle.book(store).sendings
+        contents = {uid[:32] for uid in sent}
+        return any(
+            content in contents and make_uid(content, make_scope(MODEL, title)) not in sent
+            for title, content in self.oracle.local(store)
         )
 
     def _extras(self, store: "Store") -> list[Training]:

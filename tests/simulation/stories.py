@@ -185,6 +185,39 @@ def overtaken(play: "Play", store: "Store", draw: random.Random) -> None:
     store.faults = faults
 
 
+def swapped(play: "Play", store: "Store", draw: random.Random) -> None:
+    """A whole class is removed. After the view that the plan is made from, one of its samples is removed elsewhere, and
+    its id is given to a sample of another user."""
+    _calm(play, store)
+    numbers = range(FIRST_IMAGE + 70, FIRST_IMAGE + 73)
+    for number in numbers:
+        play.users.write(store, f"Crate/{number}.png", number)
+    store.faults, faults = Faults(), store.faults
+    _run(play, store, draw, "push", consent=True)
+    own = {node.content() for node in (store.shown(f"Crate/{number}.png") for number in numbers) if node is not None}
+    play.world.begin_change()
+    if store.shown("Crate") is not None:
+        play.users.take(store, "Crate")
+    play.world.tell(f"{store.name}: Crate is deleted")
+    switches = play.service.switches
+    switches.ids_reused, reused = True, switches.ids_reused
+
+    def swap(process: Process, what: str) -> None:
+        if what == "answered":
+            process.every = None
+            there = [sample for _, sample in play.service.samples() if sample.uid[:32] in own]
+            if there:
+                play.service.remove(there[-1].sample_id)
+                play.service.add("Crate", "mine", "web")
+                play.world.tell("a sample of Crate is removed on the vendor's page, and its id is given to another one")
+
+    run = store.start(draw.getrandbits(48), consent=lambda _: True)
+    run.every = swap
+    play.runs.append(run)
+    play.wait_for(run)
+    switches.ids_reused, store.faults = reused, faults
+
+
 @contextlib.contextmanager
 def _account(play: "Play", seed: int) -> Iterator[Account]:
     """The service trains as long as this lasts."""
@@ -205,6 +238,7 @@ STORIES: dict[str, Callable[["Play", "Store", random.Random], None]] = {
     "story: stranger": stranger,
     "story: overtaken": overtaken,
     "story: hurried": hurried,
+    "story: swapped": swapped,
 }
 
 

@@ -22,7 +22,7 @@ def databases() -> Databases:
         yield made
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.long) for part in range(1, PARTS))])
 def test_no_long_day_breaks_a_promise(part: int) -> None:
     count = max(1, DAYS // PARTS)
     report = play_many(BASE + part * count, count, days=True)

@@ -6,7 +6,7 @@ from tests.simulation import mutants
 from tests.simulation.mutants import MUTANTS, Mutant, first_catch, planted
 from tests.simulation.mutants.seams import Change, change_argument, mutant, replace, within, wrap
 
-MOST_WALKS = 300
+MOST_WALKS = 50
 QUICK = [mutant for mutant in MUTANTS if mutant.quick]
 
 

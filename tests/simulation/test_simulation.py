@@ -17,7 +17,7 @@ pytest.importorskip("greenlet")
 
 WALKS = int(os.environ.get("ASTICA_TEST_WALKS", "2000"))
 PARTS = 40
-QUICK_PARTS = 6
+QUICK_PARTS = 2
 """Those that make test plays; make test-long plays the others."""
 # The same in each run, so that a change is judged by what it changes; "fresh" draws another one, as ``make simulate``
 # does. The id of a parallel run, which its processes share, is the source of the seed.
@@ -44,9 +44,9 @@ def test_no_walk_breaks_a_promise(part: int) -> None:
     assert report.walks == count
 
 
-# Every third of the saved seeds in make test, the others in make test-long.
+# Every sixth of the saved seeds in make test, the others in make test-long.
 SAVED = [
-    pytest.param(seed, id=word, marks=pytest.mark.long if number % 3 else ())
+    pytest.param(seed, id=word, marks=pytest.mark.long if number % 6 else ())
     for number, (seed, word) in enumerate(saved_seeds())
 ]
 

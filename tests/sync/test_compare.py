@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from astica_sync.clock import SystemClock
 from astica_sync.core.model import ModelInfo, Observation, RemoteClass, RemoteSample
 from astica_sync.core.observation.sample_table import SampleTable
-from astica_sync.core.plan.facts import PlanContext
+from astica_sync.core.plan.gather_facts import PlanContext
 from astica_sync.core.plan.plan import Plan
 from astica_sync.local.create_store import create_store
 from astica_sync.local.db.index import Index

@@ -12,7 +12,7 @@ from astica_sync.core.plan.plan import Adopt, Plan, RemoveSample, Upload, Waitin
 from astica_sync.local.db.journal import BadSample, Journal
 from astica_sync.sync.apply.adoption import mark_adopted
 from astica_sync.sync.apply.result import ApplyResult
-from astica_sync.sync.plan.status import StoreStatus
+from astica_sync.sync.plan.find_status import StoreStatus
 from astica_sync.sync.push.push import LOST_TRIES, LostAnswers
 from astica_sync.sync.push.push_round import (
     Round,

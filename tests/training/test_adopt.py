@@ -284,6 +284,45 @@ def test_planted_notes_of_adoptions_remove_nothing(shell: Shell, sandbox: Runnin
     assert len(sandbox.samples(1001)) < count
 
 
+@pytest.mark.parametrize("change", ["uid of the file", "cut uid", "class", "id as text", "deleted"])
+def test_no_later_note_makes_an_adopted_sample_removable(
+    shell: Shell, sandbox: RunningSandbox, copies: Path, change: str
+) -> None:
+    notes = copies / ".astica-sync" / "backup" / "adopted.jsonl"
+    (note,) = (line for line in map(json.loads, notes.read_text().splitlines()) if line.get("likely"))
+    planted = {
+        "uid of the file": {**note, "foreign_uid": note["uid"]},
+        "cut uid": {**note, "uid": note["uid"][:32]},
+        "class": {**note, "class": "can"},
+        "id as text": {**note, "sample_id": str(note["sample_id"])},
+    }
+    if change == "deleted":
+        notes.unlink()
+    else:
+        with notes.open("a") as file:
+            file.write(json.dumps({key: value for key, value in planted[change].items() if key != "likely"}) + "\n")
+    shell("push", "--yes", "--store", copies)
+    (copies / "Can" / "000.png").unlink()
+    shell("push", "--yes", "--store", copies)
+    assert "uploaded by hand" in [sample.uid for sample in sandbox.samples(1001)]
+
+
+def test_push_as_removes_no_adopted_sample(shell: Shell, sandbox: RunningSandbox, copies: Path) -> None:
+    def theirs() -> int:
+        return [sample.uid for sample in sandbox.samples(1001)].count("uploaded by hand")
+
+    assert shell("train", "--anyway", "--store", copies).code == 0
+    (copies / "Can" / "000.png").unlink()
+    draw(copies / "Can" / "new.png", 321)
+    shell("push", "--yes", "--store", copies)
+    assert shell("train", "--anyway", "--store", copies).code == 0
+    for version in sandbox.versions(1001):
+        shell("push", "--as", version, "--yes", "--store", copies)
+        assert theirs() == 1, version
+    shell("push", "--yes", "--store", copies)
+    assert theirs() == 1
+
+
 def test_a_likely_pair_survives_the_loss_of_the_journal(shell: Shell, sandbox: RunningSandbox, copies: Path) -> None:
     (copies / ".astica-sync" / "journal.db").unlink()
     shell("push", "--store", copies)

@@ -44,7 +44,7 @@ def test_every_example_of_the_api_page_runs(
     write_digits(tmp_path / "held-out", 2, start=6)
     assert account("init", tmp_path / "digits", "--model", str(sandbox.add_model("Digits"))).code == 0
     monkeypatch.chdir(tmp_path)
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 9
     for example in EXAMPLES:
         exec(compile(example, "python-api.md", "exec"), {})
     assert (tmp_path / "as-it-was" / "zero" / "000.png").exists()

@@ -6,15 +6,22 @@ import io
 import itertools
 import json
 import shutil
+import signal
+import threading
+import time
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from astica_sync import Store
 from astica_sync.errors import AsticaSyncError
 from astica_sync.sandbox.embedded import RunningSandbox
-from astica_sync.training.detect import find_inputs
+from astica_sync.training.detect import WORKERS, find_inputs
 from tests.harness.digits import NAMES, write_digits
 from tests.harness.shell import Shell
 from tests.harness.trained_store import trained_digits
@@ -67,6 +74,31 @@ def test_after_an_interrupted_run_only_the_rest_is_requested(
     sandbox.clear_log()
     assert shell("detect", images, "--store", store).code == 0
     assert len(sandbox.requests_of("detect")) <= 22
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_no_image_that_was_answered_is_paid_again_after_a_signal(
+    shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    images = write_digits(tmp_path / "new", 16, start=40 + 4 * number)
+    shell.environ |= {"ASTICA_LIMIT": "16", "ASTICA_LIMIT_WINDOW": "1", "XDG_STATE_HOME": str(tmp_path / "fresh")}
+    sandbox.clear_log()
+    process = shell.start("detect", images, "--store", store)
+    give_up = time.monotonic() + 60
+    while len(sandbox.requests_of("detect")) < 40 and time.monotonic() < give_up:
+        time.sleep(0.01)
+    process.send_signal(number)
+    ran = shell.finish(process)
+    assert ran.code == (130 if number != signal.SIGKILL else -number), ran.err
+    first = len(sandbox.requests_of("detect"))
+    assert 40 <= first < 64
+    shell.environ["XDG_STATE_HOME"] = str(tmp_path / "another")
+    del shell.environ["ASTICA_LIMIT"], shell.environ["ASTICA_LIMIT_WINDOW"]
+    assert shell("detect", images, "--store", store).code == 0
+    # Killed at once, it keeps all but the answers of that moment.
+    again = len(sandbox.requests_of("detect")) - 64
+    assert again <= (2 * WORKERS if number == signal.SIGKILL else 0)
 
 
 def test_a_wait_for_the_request_limit_is_reported_once_for_many_images(
@@ -132,3 +164,39 @@ def test_detecting_with_an_untrained_model_suggests_a_training(
     ran = shell("detect", folder, "--store", folder)
     assert ran.code == 1
     assert "no version yet" in ran.err and "astica-sync train" in ran.err
+
+
+def test_addresses_bytes_images_and_arrays_get_the_answer_of_the_file(
+    shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = min(store.glob("[!.]*/*.png"))
+    handler = partial(SimpleHTTPRequestHandler, directory=str(file.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/{file.name}"
+        ran = shell("detect", file, address, address + "x", "--json", "--store", store)
+        server.shutdown()
+    results = [json.loads(line) for line in ran.out.splitlines()]
+    assert ran.code == 3
+    assert results[1] == {**results[0], "path": address}
+    assert results[2]["error"] == "cannot be read: the server answered with status 404"
+    for name, value in shell.environ.items():
+        monkeypatch.setenv(name, value)
+    with Store(store) as opened, Image.open(file) as image:
+        array = np.array(image.convert("RGB"))
+        many = list(opened.detect([file, file.read_bytes(), image, array]))
+        assert [one.label for one in many] == [results[0]["output"]] * 4
+        assert [one.name for one in many] == [str(file), "image 2", "image 3", "image 4"]
+        for single in (image, array):
+            assert [one.label for one in opened.detect(single)] == [results[0]["output"]]
+
+
+def test_the_columns_are_aligned_where_a_class_has_a_long_name(shell: Shell, store: Path, tmp_path: Path) -> None:
+    long = store / ("Japanese cherry \u685c " + "x" * 20)
+    long.mkdir()
+    try:
+        ran = shell("detect", write_digits(tmp_path / "aligned", 1, start=20), "--store", store)
+    finally:
+        long.rmdir()
+    assert ran.code == 0, ran.err
+    assert {line.index(" %") for line in ran.out.splitlines()} == {39 + len("   99.9")}, ran.out

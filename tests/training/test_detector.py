@@ -24,14 +24,9 @@ from astica_sync.training.detect import (
     find_inputs,
     list_images,
 )
-from astica_sync.training.evaluate import (
-    HeldOutImage,
-    HeldOutSet,
-    LeakedImage,
-    evaluate,
-    find_held_out,
-    leave_out_trained,
-)
+from astica_sync.training.evaluation.evaluate import HeldOutSet, evaluate
+from astica_sync.training.evaluation.held_out_folder import HeldOutImage, find_held_out
+from astica_sync.training.evaluation.leaks import LeakedImage, leave_out_trained
 
 KEY = VersionKey("http://a http://a", 7, 5.0, "v", 10.0)
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -238,8 +233,8 @@ def held_out(count: int, tmp_path: Path) -> HeldOutSet:
     for number in range(count):
         path = tmp_path / f"{number}.png"
         path.write_bytes(image(number).read()[1])
-        images.append(HeldOutImage(path.name, path, "Dog", str(number)))
-    return HeldOutSet(tmp_path, images)
+        images.append(HeldOutImage(path.name, path, "Dog", str(number), tmp_path))
+    return HeldOutSet([tmp_path], images)
 
 
 def test_a_version_that_is_gone_is_named_and_the_others_are_scored(cache: Detections, tmp_path: Path) -> None:
@@ -277,7 +272,7 @@ def test_an_answer_without_a_class_counts_as_wrong_and_a_failed_request_does_not
 
 
 def leaks_of(*numbers: int) -> list[LeakedImage]:
-    return [LeakedImage(HeldOutImage(str(number), Path(), "Dog", str(number)), "x", True) for number in numbers]
+    return [LeakedImage(HeldOutImage(str(number), Path(), "Dog", str(number), Path()), "x", True) for number in numbers]
 
 
 @pytest.mark.parametrize(
@@ -372,7 +367,7 @@ def test_a_held_out_folder_with_links_and_a_huge_file_is_read_without_them(cache
     images, _ = find_held_out(folder)
     assert len({image.content for image in images}) == len(images) == 7
     service = Service(lambda _: ANSWER)
-    evaluation = evaluate(HeldOutSet(folder, images), [detector(service, cache)])
+    evaluation = evaluate(HeldOutSet([folder], images), [detector(service, cache)])
     assert service.asked == [PNG + b"public"]
     assert sorted(Path(each.name).name for each in evaluation.failed) == [
         "2.png",

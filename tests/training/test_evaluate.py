@@ -1,13 +1,19 @@
 """Evaluation of versions on held-out images: metrics, leaks, unknown classes, files that are not images."""
 
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 from PIL import Image
 
+from astica_sync.errors import AsticaSyncError
 from astica_sync.sandbox.embedded import RunningSandbox
+from astica_sync.training.detect import DetectionResult, Detector, ImageInput, VersionRefused
+from astica_sync.training.evaluation.evaluate import HeldOutSet, evaluate
+from astica_sync.training.evaluation.held_out_folder import HeldOutImage
 from tests.harness.digits import write_digits
 from tests.harness.shell import Shell, draw, on_service
 from tests.harness.trained_store import trained_digits
@@ -96,7 +102,10 @@ def test_wrong_labels_lower_the_score_and_the_earlier_data_restores_it(
     titles, rows = after["confusion"]["titles"], after["confusion"]["rows"]
     assert rows[titles.index("one")][titles.index("two")] >= 4
     report = (tmp_path / "report.html").read_text()
-    assert report.count("data:image/jpeg;base64,") == len(before["mistakes"]) + len(after["mistakes"])
+    # Each mistake once in its list, and large, as are the images of the cells.
+    assert report.count("data:image/jpeg;base64,") > len(before["mistakes"]) + len(after["mistakes"])
+    for mistake in after["mistakes"]:
+        assert report.count(mistake["path"]) >= 2
     assert "://" not in report
     assert "is significantly better than" in report
 
@@ -215,6 +224,25 @@ def test_images_that_another_store_has_sent_are_compared_by_their_uids(
     assert shell("train", "--store", own_store).code == 0
     ran = shell("evaluate", held_out, "--json", "--store", own_store).json
     assert [(leak["path"], leak["same_bytes"]) for leak in ran["leaks"]] == [("one/leak.png", True)]
+
+
+def test_it_says_how_many_answers_there_will_be_before_the_first_one(tmp_path: Path) -> None:
+    """The first answer may take seconds, in which nothing else is shown."""
+
+    class Gone:
+        version = "1"
+
+        def run(self, inputs: Iterable[ImageInput]) -> Iterator[DetectionResult]:
+            raise VersionRefused(f"after {reported}")
+
+    reported: list[tuple[int, int]] = []
+    image = HeldOutImage("Can/a.png", draw(tmp_path / "Can" / "a.png", 1), "Can", "content", tmp_path)
+    with pytest.raises(AsticaSyncError, match=re.escape("after [(0, 1)]")):
+        evaluate(
+            HeldOutSet([tmp_path], [image]),
+            [cast("Detector", Gone())],
+            on_progress=lambda done, total: reported.append((done, total)),
+        )
 
 
 def test_unknown_classes_are_listed(shell: Shell, store: Path, held_out: Path, tmp_path: Path) -> None:

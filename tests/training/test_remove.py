@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from astica_sync.cli.service.remove import model_to_remove_from
+from astica_sync.cli.service.remove_by_id import model_to_remove_from
 from astica_sync.errors import GuardRefused
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, on_service
@@ -64,6 +64,7 @@ def test_a_model_is_removed_if_the_backup_has_all_its_samples(
     assert sandbox.models() == []
 
 
+@pytest.mark.long
 def test_on_a_terminal_a_model_is_removed_after_typing_its_title(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from astica_sync import Client
+from astica_sync.core.versions.version import MOST_SKIPPED
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Ran, Shell, draw
 
@@ -142,3 +143,51 @@ def test_the_leak_check_says_that_the_data_is_not_known(
     assert ran.code == 0, ran.err
     assert ran.json["unknown_data"] == [theirs]
     assert f"the data of version {theirs} is not known" in shell("evaluate", held_out, "--store", store).out
+
+
+def test_several_trainings_of_others_leave_no_version_with_our_data(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, elsewhere: Client
+) -> None:
+    """So many that their names are not tried one by one."""
+    trained(shell, store)
+    assert shell("train", "--no-wait", "--anyway", "--store", store).code == 0
+    sandbox.wait_for_training()
+    elsewhere.remove_sample(sandbox.samples(model_id)[0].sample_id)
+    for _ in range(MOST_SKIPPED + 1):
+        theirs = train_elsewhere(elsewhere, sandbox, model_id, None)
+    listed = versions(shell, store)
+    assert listed[theirs]["snapshot"] is None and "removed elsewhere" in str(listed[theirs]["unknown_because"])
+
+
+def test_a_sample_of_ours_that_others_put_back_is_theirs(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, elsewhere: Client, tmp_path: Path
+) -> None:
+    path = sorted((store / "Can").iterdir())[0]
+    image = path.rename(tmp_path / "image.png")
+    (uid,) = [one.uid for one in sandbox.samples(model_id) if one.image == image.read_bytes()]
+    assert shell("push", "--yes", "--store", store).code == 0
+    trained(shell, store)
+    draw(store / "Can" / "mine.png", 88)
+    assert shell("push", "--store", store).code == 0
+    assert shell("train", "--no-wait", "--store", store).code == 0
+    sandbox.wait_for_training()
+    elsewhere.upload(model_id, "Can", image, uid)
+    theirs = train_elsewhere(elsewhere, sandbox, model_id, None)
+    listed = versions(shell, store)
+    assert listed[theirs]["snapshot"] is None and "added elsewhere" in str(listed[theirs]["unknown_because"])
+
+
+def test_what_others_added_trained_and_removed_again_leaves_a_doubt(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, elsewhere: Client, tmp_path: Path
+) -> None:
+    first = trained(shell, store)
+    draw(store / "Can" / "mine.png", 88)
+    assert shell("push", "--store", store).code == 0
+    assert shell("train", "--no-wait", "--store", store).code == 0
+    theirs = train_elsewhere(elsewhere, sandbox, model_id, draw(tmp_path / "theirs.png", 99))
+    elsewhere.remove_sample(sandbox.samples(model_id)[-1].sample_id)
+    listed = versions(shell, store)
+    mine = sandbox.versions(model_id)[-2]
+    assert list(listed) == [first, mine, theirs]
+    assert listed[theirs]["snapshot"] is None and "1 version was made" in str(listed[theirs]["unknown_because"])
+    assert listed[mine]["samples"] == 6, "the version that was skipped is found"

@@ -17,7 +17,7 @@ from astica_sync.core.model import (
     make_uid,
 )
 from astica_sync.core.plan.decision import RemovalReason
-from astica_sync.core.plan.facts import PlanContext
+from astica_sync.core.plan.gather_facts import PlanContext
 from astica_sync.core.plan.ordering import uploads_before, uploads_by_content
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.plan.planner import make_plan

@@ -14,6 +14,7 @@ from astica_sync.core.versions.holdout import GroupedFile, choose_held_out
 from astica_sync.sandbox.embedded import RunningSandbox
 from astica_sync.training.split import SPLIT_FILE, KeptClass, find_kept_classes
 from tests.harness.digits import write_digits
+from tests.harness.screen import Terminal
 from tests.harness.shell import Shell, in_store
 
 
@@ -168,6 +169,20 @@ def test_classes_of_which_nothing_is_held_out_are_named_with_a_similar_pair() ->
         KeptClass("One", 1, None),
         KeptClass("Same", 5, ("Same/0.png", "Same/1.png")),
     )
+
+
+def test_split_is_wrapped_on_a_terminal_and_one_file_is_in_the_singular(
+    shell: Shell, store: Path, tmp_path: Path
+) -> None:
+    (store / "alone").mkdir()
+    first = min(store.glob("*/*.png"))
+    first.rename(store / "alone" / "only.png")
+    with Terminal(shell, "split", "--to", tmp_path / "out", "--dry-run", "--store", store, columns=60) as terminal:
+        terminal.until(lambda seen: "(--dry-run)" in seen)
+        rows = terminal.rows
+    at = next(place for place, row in enumerate(rows) if row.startswith("Nothing of alone"))
+    text = "Nothing of alone is held out, its only file stays: it has"
+    assert rows[at] == text and rows[at + 1] == "  too few images that differ for this share."
 
 
 def test_split_says_why_nothing_of_a_class_is_held_out(shell: Shell, store: Path, tmp_path: Path) -> None:

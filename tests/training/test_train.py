@@ -3,13 +3,14 @@
 import contextlib
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from astica_sync import Client, Store
-from astica_sync.api.training_run import TrainingResult
+from astica_sync.api.run_training import TrainingResult
 from astica_sync.core.model import ModelInfo
 from astica_sync.core.versions.version import PENDING, Training
 from astica_sync.local.db.journal import Journal
@@ -193,10 +194,10 @@ def test_an_answer_older_than_another_request_does_not_finish_that_training(
         trainer.journal.set_meta(PENDING, asdict(old))
         asked = iter([asdict(Training("b" * 32, 5, 2.0, True, first.name, first.trained_at, 1))])
 
-        def meanwhile(service: RateLimitedClient, model_id: int) -> ModelInfo:
+        def meanwhile(service: RateLimitedClient, model_id: int, view: Callable[[], ModelInfo]) -> ModelInfo:
             if found := next(asked, None):
                 trainer.journal.set_meta(PENDING, found)
-            return find_model(service, model_id)
+            return find_model(service, model_id, view)
 
         monkeypatch.setattr("astica_sync.training.train.find_model", meanwhile)
         state = trainer.poll()

@@ -10,7 +10,7 @@ import pytest
 from astica_sync.local.db.index import Index
 from astica_sync.local.layout import ASKS, Layout
 from astica_sync.local.scan import scanner as scan_module
-from astica_sync.sync.plan import status as status_module
+from astica_sync.sync.plan import find_status as status_module
 from astica_sync.sync.watch.change_queue import ChangeQueue
 from tests.harness.shell import Shell, draw
 from tests.harness.watch_process import Start, wait_until

@@ -25,7 +25,7 @@ def test_a_watcher_uploads_nothing_again_to_an_emptied_model_without_confirmatio
     draw(store / "Glass" / "new.png", 200)
     wait_until(lambda: sandbox.samples(model_id))
     report = Layout(store).watch_state
-    wait_until(lambda: (status := json.loads(report.read_text()))["state"] == "idle" and status["queue"] == 0)
+    wait_until(lambda: (status := json.loads(report.read_text()))["state"] == "idle" and status["queue"] == 45)
     assert len(sandbox.samples(model_id)) == 1
     assert shell("push", "--yes", "--store", store).code == 0
     assert in_sync(sandbox, model_id, store)

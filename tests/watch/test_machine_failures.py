@@ -148,6 +148,49 @@ def test_two_hundred_statuses_beside_a_watcher_disturb_nothing(
     must_have_removed_nothing(sandbox)
 
 
+READERS = [
+    ("pull-status", "--offline"),
+    ("pull-status",),
+    ("push", "--dry-run"),
+    ("log",),
+    ("backup", "list"),
+    ("backup", "verify"),
+    ("snapshot", "list"),
+    ("versions",),
+    ("inspect",),
+    ("doctor",),
+    ("trust", "--list"),
+]
+
+
+@pytest.mark.parametrize("busy", ["push", "watch"])
+def test_readers_of_every_kind_beside_a_writer_disturb_nothing(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, busy: str
+) -> None:
+    for number in range(40):
+        draw(store / "Can" / f"new{number}.png", 2600 + number)
+    # The writer alone is slow.
+    shell.environ |= {"ASTICA_LIMIT": "2", "ASTICA_LIMIT_WINDOW": "1"}
+    with contextlib.ExitStack() as stack:
+        writer = shell.start(*(["push", "--store", store] if busy == "push" else ["watch", store]))
+        stack.callback(writer.communicate)
+        stack.callback(writer.kill)
+        del shell.environ["ASTICA_LIMIT"], shell.environ["ASTICA_LIMIT_WINDOW"]
+        wait_until(lambda: sandbox.requests_of("upload"))
+        for command in READERS:
+            place = {"doctor": [], "trust": [], "inspect": [store]}.get(command[0], ["--store", store])
+            ran = shell(*command, *place)
+            assert ran.code in (0, 1) if command == ("doctor",) else ran.code == 0, (command, ran.err)
+            assert "Traceback" not in ran.err and "internal error" not in ran.err
+            assert writer.poll() is None, "it had ended before the last reader"
+        wait_until(lambda: in_sync(sandbox, model_id, store), seconds=90)
+        if busy == "push":
+            assert writer.wait(60) == 0
+    uploads = Counter(request.sent["uid"] for request in sandbox.requests_of("upload") if request.done)
+    assert set(uploads.values()) == {1}
+    must_have_removed_nothing(sandbox)
+
+
 def test_an_unmounted_disk_is_released_and_watched_again_when_it_is_back(
     watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, ground: Ground, tmp_path: Path
 ) -> None:

@@ -85,6 +85,20 @@ def test_without_network_the_retry_delay_grows_up_to_five_minutes(world: Unopena
     assert world.written["errors"] == ["no network"]
 
 
+@pytest.mark.parametrize(
+    ("hint", "shown"),
+    [
+        ("if this copy is meant, run astica-sync init", "refused. If this copy is meant, run astica-sync init."),
+        ("astica-sync doctor shows why", "refused. astica-sync doctor shows why."),
+        ("", "refused"),
+    ],
+)
+def test_the_advice_after_a_full_stop_has_a_capital(world: UnopenableStore, hint: str, shown: str) -> None:
+    world.error = BadKey("refused", hint)
+    world.live(1.0)
+    assert world.supervisor.status.why == shown
+
+
 @pytest.mark.parametrize("error", [BadKey("refused"), NoSuchModel("gone"), ConfigError("a setting is wrong")])
 def test_a_halted_watcher_does_nothing_until_the_settings_change(world: UnopenableStore, error: Exception) -> None:
     world.error = error

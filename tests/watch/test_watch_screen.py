@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from astica_sync.remote.rate_limiter import WAIT_REASON
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.screen import Terminal
-from tests.harness.shell import Shell, fill
+from tests.harness.shell import Shell, draw, fill
 from tests.harness.watch_process import wait_until
 
 SIZES = ((40, 10), (60, 20), (80, 24), (200, 50))
@@ -74,7 +75,7 @@ def test_a_backlog_shows_its_bar_its_countdowns_and_its_rate(columns: int, lines
 @pytest.mark.parametrize(("columns", "lines"), SIZES)
 def test_a_decision_names_the_exact_commands_and_goes_with_its_cause(columns: int, lines: int) -> None:
     store = store_view(refusals=[REASON])
-    text = "".join(row.strip() + " " for row in drawn(view_of(store, events=3), columns, lines))
+    text = "".join(row.strip() + " " for row in drawn(view_of(store, events=3), columns, lines)).replace(" \\ ", " ")
     assert f"needs a decision: {REASON}" in text
     assert "to look: astica-sync status --store /photos/cans" in text
     assert "to allow: astica-sync push --yes --store /photos/cans" in text
@@ -82,10 +83,37 @@ def test_a_decision_names_the_exact_commands_and_goes_with_its_cause(columns: in
     assert "needs a decision" not in "\n".join(drawn(view_of(store), columns, lines))
 
 
+@pytest.mark.parametrize("columns", [68, 69, 76, 80, 200])
+def test_a_command_that_fits_in_a_row_is_not_cut_inside_its_quoted_path(columns: int) -> None:
+    """What is copied from the screen would have a line break and an indent in the path."""
+    folder = "/volume one/Foto Export 2026/train"
+    store = store_view(refusals=[REASON])
+    store.status.store = folder
+    rows = [row.rstrip() for row in drawn(view_of(store, events=3), columns, 24)]
+    for command in (f"astica-sync status --store '{folder}'", f"astica-sync push --yes --store '{folder}'"):
+        assert len(command) <= 68
+        assert any(row.endswith(command) for row in rows)
+
+
 def test_a_question_that_has_its_command_gets_no_other() -> None:
     store = store_view(refusals=["class 'can ' is similar to 'Can'; or: astica-sync push --new-class 'can '"])
     text = "\n".join(drawn(view_of(store), 200, 50))
     assert "--new-class" in text and "--yes" not in text
+
+
+@pytest.mark.parametrize("columns", [60, 84, 90, 200])
+def test_a_question_about_a_class_has_its_command_whole_with_the_store(columns: int) -> None:
+    title = "Japanese cherry \N{CHERRY BLOSSOM}"
+    store = store_view(refusals=[f"class '{title}' is similar to 'X'; or: astica-sync push --new-class '{title}'"])
+    rows = [row.rstrip() for row in drawn(view_of(store), columns, 24)]
+    command = f"astica-sync push --new-class '{title}' --store /photos/cans"
+    if columns >= cell_len(command):
+        assert any(row.endswith(command) for row in rows), rows
+    else:
+        at = next(place for place, row in enumerate(rows) if row.startswith("astica-sync push"))
+        # A shell reads these rows as one command.
+        assert " ".join(rows[at : at + 2]).replace("\\ ", "") == command
+        assert rows[at].endswith(" \\") and f"'{title}'" in rows[at]
 
 
 def test_a_failure_says_when_it_is_tried_again() -> None:
@@ -156,6 +184,74 @@ def test_the_keys_pause_resume_look_and_quit(
         assert terminal.end() == 130
         assert_restored(terminal)
         assert "uploaded 12, removed 0" in " ".join(terminal.picture.split())
+
+
+@pytest.mark.long
+def test_p_ends_the_wait_for_the_request_limit_and_nothing_more_is_sent(
+    shell: Shell, sandbox: RunningSandbox, backlog: Path
+) -> None:
+    shell.environ["ASTICA_LIMIT_WINDOW"] = "60"
+    with Terminal(shell, "watch", backlog) as terminal:
+        terminal.until(lambda seen: "next request in" in seen)
+        sent = len(sandbox.requests_of("upload"))
+        terminal.until(lambda seen: f"{sent}/12" in seen and f"waiting {12 - sent}" in seen)
+        terminal.type("p")
+        began = time.monotonic()
+        seen = terminal.until(lambda seen: "● paused" in seen)
+        assert time.monotonic() < began + 15
+        assert "next request in" not in seen
+        assert 0 < sent == len(sandbox.requests_of("upload")) < 6
+        assert f"waiting {12 - sent}" in seen
+        assert f"waiting for upload {12 - sent}" in shell("watch", "status", "--store", backlog).out
+        terminal.type("q")
+        assert terminal.end() == 130
+
+
+@pytest.mark.long
+def test_p_ends_the_wait_before_an_observation(shell: Shell, sandbox: RunningSandbox, backlog: Path) -> None:
+    shell.environ |= {"ASTICA_LIMIT": "1", "ASTICA_LIMIT_WINDOW": "3600"}
+    with Terminal(shell, "watch", backlog) as terminal:
+        terminal.until(lambda seen: "waiting" in seen and "until" in seen)
+        sandbox.clear_log()
+        terminal.type("p")
+        terminal.until(lambda seen: "● paused" in seen)
+        assert not sandbox.log
+        terminal.type("r")
+        terminal.until(lambda seen: "● paused" not in seen and "request limit" in seen)
+        terminal.type("q")
+        assert terminal.end() == 130
+
+
+@pytest.mark.long
+def test_images_whose_class_needs_a_decision_are_counted_as_waiting(
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    store = fill(tmp_path / "store", {"Bottle": 3})
+    assert shell("init", store, "--model", str(sandbox.add_model("Cans"))).code == 0
+    assert shell("push", "--store", store).code == 0
+    fill(store, {"Botttle": 2}, start=400)
+    with Terminal(shell, "watch", store, columns=160) as terminal:
+        terminal.until(lambda seen: "● idle" in seen and "needs a decision" in seen and "waiting 2" in seen)
+        assert "waiting for upload 2" in shell("watch", "status", "--store", store).out
+        terminal.type("q")
+        assert terminal.end() == 130
+
+
+@pytest.mark.long
+def test_pausing_is_shown_until_the_requests_under_way_have_ended(
+    shell: Shell, sandbox: RunningSandbox, backlog: Path
+) -> None:
+    with Terminal(shell, "watch", backlog) as terminal:
+        terminal.until(lambda seen: "● idle" in seen)
+        sandbox.set_faults("upload=slow~60s")
+        draw(backlog / "Can" / "slow.png", 300)
+        terminal.until(lambda seen: "1 request under way" in seen)
+        terminal.type("p")
+        terminal.until(lambda seen: "pausing" in seen)
+        seen = terminal.until(lambda seen: "pausing" not in seen or "● paused" in seen)
+        assert "● paused" in seen
+        terminal.type("q")
+        assert terminal.end() == 130
 
 
 def assert_restored(terminal: Terminal) -> None:
@@ -240,6 +336,18 @@ def test_every_end_gives_the_terminal_back(shell: Shell, backlog: Path, number: 
 
 
 @pytest.mark.long
+def test_a_watcher_whose_terminal_is_closed_ends(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> None:
+    store = fill(tmp_path / "store", {"Can": 3})
+    assert shell("init", store, "--model", str(sandbox.add_model("Cans"))).code == 0
+    with Terminal(shell, "watch", store) as terminal:
+        terminal.until(lambda seen: "● idle" in seen)
+        terminal.hang_up()
+        assert terminal.process.wait(20) == 130
+    assert not (store / ".astica-sync" / "lock-holder.json").exists()
+    assert shell("push", "--store", store).code == 0
+
+
+@pytest.mark.long
 def test_a_crash_gives_the_terminal_back(shell: Shell, backlog: Path, tmp_path: Path) -> None:
     program = tmp_path / "crashing.py"
     program.write_text(
@@ -257,6 +365,59 @@ def test_a_crash_gives_the_terminal_back(shell: Shell, backlog: Path, tmp_path: 
         assert "internal error: RuntimeError: crashed" in terminal.picture
 
 
+def put_back(store: Path) -> None:
+    (store.parent / "aside").rename(store / "Can")
+
+
+def rename_to_its_class(store: Path) -> None:
+    for file in (store / "Botttle").iterdir():
+        file.rename(store / "Bottle" / f"moved-{file.name}")
+    (store / "Botttle").rmdir()
+
+
+def save_as_text(store: Path) -> None:
+    (store / ".astica-ignore").write_text("drafts/\n")
+
+
+CAUSES = {
+    "a class that is put back": (
+        lambda store: (store / "Can").rename(store.parent / "aside"),
+        "needs a decision",
+        put_back,
+    ),
+    "a title that is corrected": (
+        lambda store: draw(store / "Botttle" / "new.png", 400),
+        "needs a decision",
+        rename_to_its_class,
+    ),
+    "rules that are saved again": (
+        lambda store: (store / ".astica-ignore").write_bytes("drafts/\n".encode("utf-16-le")),
+        "● resting",
+        save_as_text,
+    ),
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("cause", CAUSES)
+def test_what_needs_the_user_goes_once_its_cause_is_gone(
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path, cause: str
+) -> None:
+    begin, shown, end = CAUSES[cause]
+    shell.environ["ASTICA_SETTLE"] = "0.1"
+    store = fill(tmp_path / "store", {"Can": 14, "Bottle": 3})
+    assert shell("init", store, "--model", str(sandbox.add_model("Cans"))).code == 0
+    assert shell("push", "--store", store).code == 0
+    with Terminal(shell, "watch", store, columns=160) as terminal:
+        terminal.until(lambda seen: "● idle" in seen)
+        begin(store)
+        terminal.until(lambda seen: shown in seen)
+        end(store)
+        terminal.until(lambda seen: shown not in seen and "● idle" in seen)
+        terminal.type("q")
+        assert terminal.end() == 130
+
+
 @pytest.mark.long
 def test_a_decision_goes_once_a_push_in_another_terminal_has_made_it(
     shell: Shell, sandbox: RunningSandbox, tmp_path: Path
@@ -268,7 +429,8 @@ def test_a_decision_goes_once_a_push_in_another_terminal_has_made_it(
     shutil.rmtree(store / "Can")
     with Terminal(shell, "watch", store) as terminal:
         seen = terminal.until(lambda seen: "to allow:" in seen)
-        command = "".join(seen.split()).partition("toallow:")[2]
+        # A command that is longer than a row is continued with backslashes.
+        command = "".join(seen.split()).replace("\\", "").partition("toallow:")[2]
         assert command.startswith(f"astica-syncpush--yes--store{store}")
         assert shell("push", "--yes", "--store", store).code == 0
         terminal.until(lambda seen: "needs a decision" not in seen and "● idle" in seen)

@@ -18,6 +18,7 @@ from astica_sync.cli.render.watch_output import DesktopOutput, JsonWatchOutput
 from astica_sync.cli.service.sd_notify import SystemdNotifier
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.screen import Terminal
 from tests.harness.shell import Shell, draw
 from tests.harness.watch_process import Start, wait_until
 
@@ -29,6 +30,7 @@ def listen(address: str) -> socket.socket:
     return notify
 
 
+@pytest.mark.long
 def test_systemd_is_notified_that_the_watcher_is_ready_alive_and_stopping(
     shell: Shell, watch: Start, store: Path, tmp_path: Path
 ) -> None:
@@ -83,6 +85,17 @@ def unit(shell: Shell, store: Path) -> Path:
     assert file.read_text() in ran.out
     assert f"systemctl --user enable --now {file.name}" in ran.out
     return file
+
+
+def test_what_install_prints_is_wrapped_on_a_terminal_and_each_command_is_in_one_line(
+    shell: Shell, store: Path
+) -> None:
+    with Terminal(shell, "watch", "install", "--store", store, columns=60, lines=60) as terminal:
+        terminal.until(lambda seen: "loginctl" in seen or "launchctl" in seen)
+        rows = terminal.rows
+    # The path of the file is longer than a row.
+    assert "  To start the service now and at every login:" in rows, rows
+    assert any(row.strip().startswith(("loginctl enable-linger  # run", "launchctl load")) for row in rows), rows
 
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="launchd has agents, not units")
@@ -152,7 +165,7 @@ def test_a_notification_is_neither_an_option_nor_markup_and_is_short(monkeypatch
 
 def test_metrics_are_written_to_a_file_for_the_node_exporter(tmp_path: Path) -> None:
     pytest.importorskip("prometheus_client")
-    from astica_sync.cli.render.metrics import WRITE_EVERY, WatchMetrics
+    from astica_sync.cli.service.watch_metrics import WRITE_EVERY, WatchMetrics
 
     report = WatchStatus("here", 1, 0.0, WatchState.RESTING, uploaded=3, agreed_at=90.0)
     report.failures = {"image_rejected": 2, "outcome_unknown": 1}

@@ -10,6 +10,7 @@ import click
 
 from astica_sync.cli.context import find, store_option
 from astica_sync.cli.point_in_time import PointInTime
+from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import json_line, json_name, safe
 from astica_sync.clock import local_time
 from astica_sync.errors import StoreError
@@ -66,7 +67,7 @@ def log(store: Path | None, limit: int | None, since: float | None, titles: tupl
             when = local_time(event.at, seconds=True)
             outcome = "" if event.outcome == "done" else f"  {event.outcome}"
             reason = f"  ({event.reason})" if event.reason else ""
-            click.echo(f"{when}  {event.action:<12}  {safe(_name(event))}{outcome}{safe(reason)}")
+            print_lines([f"{when}  {event.action:<12}  {safe(_name(event))}{outcome}{safe(reason)}"])
     return 0
 
 

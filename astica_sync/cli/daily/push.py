@@ -2,6 +2,8 @@
 
 import re
 import sys
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,10 +23,11 @@ from astica_sync.cli.render.status_output import (
     status_lines,
     unmanaged_note,
 )
-from astica_sync.cli.render.text import first, json_line
+from astica_sync.cli.render.text import first, json_line, safe
 from astica_sync.core.plan.guard import Allowance, Refusal
 from astica_sync.core.plan.similar_titles import NearTitle
 from astica_sync.core.versions.snapshot import UnmanagedSample
+from astica_sync.local.identity import check_root
 
 if TYPE_CHECKING:
     from astica_sync.sync.push.push_round import Consent, Naming
@@ -84,8 +87,8 @@ def push(
     astica-sync push --as 1001_20001
     """
     from astica_sync.api import Store
-    from astica_sync.sync.plan.check_samples import check_samples, with_retries
-    from astica_sync.sync.plan.status import plan_round
+    from astica_sync.sync.plan.find_status import StoreStatus, plan_round
+    from astica_sync.sync.push.check_samples import check_samples, with_retries
 
     def allowance(usual: Allowance) -> Allowance:
         at_most, share = max_remove or (None, None)
@@ -96,12 +99,19 @@ def push(
     listener = Progress() if dry_run or as_json else PushProgress()
     with open_store(store, listener, allowance=allowance) as opened:
         api = Store.over(opened)
+        if as_version is None and not as_json:
+            for title in _without_folder(new_classes, api.layout.root):
+                text = f"--new-class: no folder of the store has the title {safe(title)!r}, so it changes nothing."
+                print_lines([text], err=True)
         if as_version is not None and not as_json:
             lost = sum(isinstance(sample, UnmanagedSample) for sample in api.snapshot(as_version))
             if lost:
-                click.echo(unmanaged_note(lost, as_version), err=True)
+                print_lines([unmanaged_note(lost, as_version)], err=True)
         if dry_run:
-            session, status = opened.session, api.status() if as_version is None else api.plan_as(as_version)
+            session = opened.session
+            # As a push does, which sends nothing from a copy.
+            check_root(opened.layout, session.local.fs)
+            status: StoreStatus = api.status() if as_version is None else api.plan_as(as_version)
             accepted = {*new_classes, *(entry.title for entry in status.near if yes)}
             if accepted:
                 status = plan_round(session, status.scan, status.observation, accepted)
@@ -136,6 +146,16 @@ def push(
     else:
         print_lines(push_lines(pushed, as_version))
     return exit_code_of(pushed)
+
+
+def _without_folder(titles: Sequence[str], root: Path) -> list[str]:
+    """The titles of ``--new-class`` that no folder of the store has: they may be misspelled."""
+    try:
+        folders = {unicodedata.normalize("NFC", path.name) for path in root.iterdir() if path.is_dir()}
+    except OSError:
+        # The scan says why.
+        return []
+    return [title for title in titles if unicodedata.normalize("NFC", title) not in folders]
 
 
 def _can_ask() -> bool:

@@ -11,9 +11,13 @@ from astica_sync.cli.exit_codes import DIFFERENCES, DONE
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.status_output import left_out_data, left_out_lines, status_data, status_lines
-from astica_sync.cli.render.text import duration, json_line, json_name, safe
+from astica_sync.cli.render.text import duration, json_line, json_name, number, safe
 from astica_sync.clock import local_time
+from astica_sync.errors import StoreChanged
+from astica_sync.local.identity import check_root
 from astica_sync.local.layout import Layout
+from astica_sync.mirror.mirror_record import read_record
+from astica_sync.open_session import OpenStore
 
 MOST_AGE = 50 * 365 * 86_400.0
 """An older view has a time of a clock that was wrong."""
@@ -42,14 +46,15 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
     astica-sync status --ignored
     """
     from astica_sync.local.scan.left_out import find_left_out
-    from astica_sync.sync.plan.check_samples import check_samples
-    from astica_sync.sync.plan.status import FOLLOWS, find_status
+    from astica_sync.sync.plan.find_status import FOLLOWS, find_status
+    from astica_sync.sync.push.check_samples import check_samples
 
     with open_store(store, Progress(), offline=offline) as opened:
         status = check_samples(opened.session, find_status(opened.session, offline=offline, quick=True), CHECK_SECONDS)
         price = price_of(opened.session, status)
         follows, _ = opened.session.local.journal.get_meta(FOLLOWS, (None, None)) or (None, None)
         copies = opened.session.local.index.copies(MOST_GROUPS)
+        changed = _find_change(opened)
         if as_json:
             named = [[json_name(path) for path in paths] for paths in copies]
             asked_at = status.observation.asked_at
@@ -58,6 +63,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
                 "copies": named,
                 "follows": follows,
                 "asked_at": asked_at if math.isfinite(asked_at) else None,
+                "changed": None if changed is None else str(changed),
             }
             if ignored:
                 data["ignored"] = left_out_data(find_left_out(opened.layout.root, opened.session.local.fs))
@@ -68,12 +74,18 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
                 f"Store    {safe(str(opened.layout.root))}",
                 f'Model    {model.model_id} "{safe(model.title)}" at {urlsplit(opened.settings.train_url).netloc}',
             ]
+            if changed is not None:
+                lines += [
+                    click.style(f"No push is possible: {safe(str(changed))}", fg="red"),
+                    f"  {safe(changed.hint)}",
+                ]
             if offline:
                 lines.append(_view_line(status.observation.asked_at, opened.session.runtime.clock.now()))
             if follows:
                 held = f"The service holds the data of {safe(follows)}. A push brings it back in sync with the store."
                 lines.append(click.style(held, fg="yellow"))
             lines += _watcher_line(opened.layout)
+            lines += _mirror_line(opened.layout)
             lines += status_lines(status, price, path_in_journal(opened.session.local.journal), copies)
             if ignored:
                 lines += left_out_lines(find_left_out(opened.layout.root, opened.session.local.fs))
@@ -81,10 +93,32 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
     return DIFFERENCES if exit_code and not status.in_sync else DONE
 
 
+def _find_change(opened: OpenStore) -> StoreChanged | None:
+    """Why a push would refuse this folder: it is a copy, or was made elsewhere. Nothing is concluded from its files."""
+    try:
+        check_root(opened.layout, opened.session.local.fs)
+    except StoreChanged as error:
+        return error
+    return None
+
+
 def _view_line(asked_at: float, now: float) -> str:
     """How old what is compared with is."""
     age = f", {duration(now - asked_at)} ago" if 0 <= now - asked_at < MOST_AGE else ""
     return f"View     of {local_time(asked_at)}{age}; nothing was asked now (--offline)"
+
+
+def _mirror_line(layout: Layout) -> list[str]:
+    """The state of the mirror of the backup, where there is one."""
+    record = read_record(layout)
+    if record is None:
+        return []
+    done = "never copied as a whole" if record.done_at is None else f"whole copy of {local_time(record.done_at)}"
+    lines = [f"Mirror   {safe(record.place)}, {done}"]
+    if record.error or record.damaged:
+        why = record.error or f"{number(record.damaged, 'object')} of the backup not in it"
+        lines.append(click.style(f"         the last copy failed: {safe(why)}", fg="red"))
+    return lines
 
 
 def _watcher_line(layout: Layout) -> list[str]:

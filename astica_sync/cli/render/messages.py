@@ -1,17 +1,43 @@
 """Lines on the terminal, and messages on standard error: errors always, notes unless ``--quiet``."""
 
+import contextlib
 import os
 import re
 import shutil
 import sys
-import textwrap
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import click
 
-from astica_sync.cli.render.text import safe
+from astica_sync.cli.render.text import display_width, safe
 from astica_sync.cli.render.verbosity import Verbosity, verbosity
 from astica_sync.errors import AsticaSyncError
+from astica_sync.shell_quote import quote
+
+_QUOTED = r"""(?:\$'(?:[^'\\]|\\.)*'|'[^']*'|"[^"]*")"""
+_PLAIN = r"""[^\s,;)'"]"""
+_COMMAND = re.compile(
+    # An apostrophe inside a word quotes nothing, and a full stop or colon after a word ends the command.
+    r"(?<![\w./-])(?:astica-sync|chmod|cp|df|findmnt|launchctl|ls|lsattr|mv|pip|rm|sudo|systemctl)"
+    rf"(?: (?:{_QUOTED}(?:{_QUOTED}|{_PLAIN})*|{_PLAIN}+(?:(?<==){_QUOTED}+)?)(?<![\w'\"][.:]))+"
+    # An option alone, to be added to the command that was run.
+    rf"|(?<![^\s(])--[a-z-]+ {_QUOTED}+"
+)
+"""A command with its arguments, as hints have them."""
+
+_ARGUMENT = rf"(?:{_QUOTED}|(?!-){_PLAIN}*[^\s,;)'\".:])"
+_NO_WORD = r"(?![a-z]+(?:[\s.,;)]|$))"
+_ABOUT_THE_STORE = re.compile(
+    r"(?<![\w./-])astica-sync (?:adopt|backup (?:list|prune|verify)|log|push|snapshot list|split(?= --)|status|train"
+    r"|versions|watch(?: [a-z]+)?"
+    # These have arguments of their own.
+    rf"|(?:backup (?:mirror|restore)|evaluate|remove-sample|snapshot (?:diff|show))(?: {_NO_WORD}{_ARGUMENT}){{,2}})"
+    # What follows is read no further than options and their values, so that no sentence is taken for a command.
+    rf"(?: -[a-z-]+(?: {_ARGUMENT})?)*(?=[.,;)\x1b]|$)"
+)
+_named: list[str] = []
+"""The words that name the store to the commands of hints, where they would find another one or none without."""
 
 _drawn: list[Callable[[], None]] = []
 """What erases that which is drawn on the terminal now, if anything is."""
@@ -27,41 +53,80 @@ def is_drawn() -> bool:
     return bool(_drawn)
 
 
+def set_named_store(folder: Path | None) -> None:
+    """The user named the store. A command that is pasted from a hint finds it in the current folder alone."""
+    _named.clear()
+    if folder is None:
+        return
+    with contextlib.suppress(OSError):
+        # Where the current folder is gone, nothing is found in it.
+        if Path.cwd().resolve().is_relative_to(folder.resolve()):
+            return
+    _named.append(f" --store {quote(os.fspath(folder))}")
+
+
+def name_store(text: str, store: str | None = None) -> str:
+    """The text with the store in the commands that are about it: the given one, or the one that the user named."""
+    words = "".join(_named) if store is None else f" --store {quote(store)}"
+    return _ABOUT_THE_STORE.sub(lambda found: found[0] + ("" if "--store" in found[0] else words), text)
+
+
 def is_plain_terminal() -> bool:
     """Whether the user wants no colours (https://no-color.org), or the terminal has none."""
     return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+
+
+def terminal_width(*, err: bool = False) -> int | None:
+    """The columns of the terminal that is written to; None where it is none."""
+    stream = sys.stderr if err else sys.stdout
+    return shutil.get_terminal_size().columns if stream is not None and stream.isatty() else None
 
 
 def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
     """Prints lines. On a terminal, those that are too long are wrapped between words."""
     for erase in _drawn:
         erase()
-    stream = sys.stderr if err else sys.stdout
-    if stream is not None and stream.isatty():
-        width = shutil.get_terminal_size().columns
+    lines = map(name_store, lines)
+    width = terminal_width(err=err)
+    if width is not None:
         lines = (part for line in lines for part in wrap(line, width))
     click.echo("\n".join(lines), err=err)
 
 
 def wrap(line: str, width: int) -> list[str]:
-    """A line in pieces of at most ``width`` characters, the later ones indented. A command of ours is never broken, so
-    that it can be copied; only a line of one colour keeps it."""
+    """A line in pieces of at most ``width`` columns, the later ones indented. A command is never broken, and neither
+    is a quoted path in it, so that both can be copied; only a line of one colour keeps it."""
     text = click.unstyle(line)
-    if len(text) <= width:
+    if display_width(text) <= width:
         return [line]
-    before, _, after = line.partition(text)
-    indent = " " * (len(text) - len(text.lstrip()) + 2)
-    joined = re.sub(r"astica-sync(?: [^\s,;)]+)+", lambda found: found[0].replace(" ", "\0"), text)
-    pieces = textwrap.wrap(
-        joined,
-        width,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-        replace_whitespace=False,
-        drop_whitespace=True,
-    )
+    before, _, after = line.partition(text) if text in line else ("", "", "")
+    indent = " " * (len(text) - len(text.lstrip(" ")) + 2)
+    joined = _COMMAND.sub(lambda found: found[0].replace(" ", "\0"), text)
+    pieces = [""]
+    for space, word in re.findall("( *)([^ ]+)", joined):
+        longer = f"{pieces[-1]}{space}{word}"
+        if not pieces[-1].strip() or display_width(longer.replace("\0", " ")) <= width:
+            pieces[-1] = longer
+        else:
+            # What is as long as a line has no indent, so that it is in one line.
+            pieces.append(indent[: max(0, width - display_width(word.replace("\0", " ")))] + word)
     return [before + piece.replace("\0", " ") + after for piece in pieces]
+
+
+def continue_command(text: str, width: int) -> list[str]:
+    """A command that is longer than a row, in rows that a shell reads as one command when they are pasted: each but the
+    last ends with a backslash. An argument stays whole. What is not a command is returned as it is."""
+    if not _COMMAND.match(text):
+        return [text]
+    rows = [""]
+    for word in re.findall(rf"(?:{_QUOTED}|\S)+", text):
+        longer = f"{rows[-1]} {word}".lstrip()
+        if not rows[-1] or display_width(longer) <= width - 2:
+            rows[-1] = longer
+        else:
+            rows[-1] += " \\"
+            rows.append(word)
+    return rows
 
 
 def print_error(error: AsticaSyncError) -> None:

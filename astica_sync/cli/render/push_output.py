@@ -1,5 +1,6 @@
 """What a push did: as text, as the JSON object of ``push --json``, and as an exit code."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -7,12 +8,13 @@ import click
 
 from astica_sync.cli.exit_codes import DONE, REFUSED, SOME_FAILED
 from astica_sync.cli.render.messages import print_error
-from astica_sync.cli.render.status_output import IN_SYNC, did_you_mean, near_data, problem_data, refusal_data
+from astica_sync.cli.render.status_output import IN_SYNC, did_you_mean, held_data, near_data, problem_data, refusal_data
 from astica_sync.cli.render.text import first, how_to_allow, json_name, number, safe
 from astica_sync.errors import AsticaSyncError, Interrupted
 
 if TYPE_CHECKING:
     from astica_sync.core.plan.guard import Refusal
+    from astica_sync.core.plan.plan import Held
     from astica_sync.sync.push.push import PushResult
 
 MOST_FAILED = 20
@@ -29,6 +31,7 @@ def push_data(pushed: "PushResult") -> dict[str, object]:
         ],
         "requests": pushed.requests,
         "in_sync": pushed.in_sync,
+        "held": held_data(pushed.held),
         "problems": problem_data(pushed.problems),
         "refusals": refusal_data(pushed.refusals) + near_data(pushed.near),
     }
@@ -42,8 +45,9 @@ def push_lines(pushed: "PushResult", as_version: str | None) -> list[str]:
         failed = [f"  ! {safe(entry.path)}  ({entry.reason})" for entry in pushed.failed]
         lines += [click.style(line, fg="red") for line in first(failed, len(failed), MOST_FAILED)]
     if pushed.problems:
-        files = number(len(pushed.problems), "file is not an image", "files are not images")
-        lines.append(f"{files} that can be uploaded; for the reasons: astica-sync status")
+        lines.append(f"{number(len(pushed.problems), 'file')} cannot be uploaded; for the reasons: astica-sync status")
+    held = _held_lines(pushed.held)
+    lines += [click.style(line, fg="yellow") for line in first(held, len(held))]
     for refusal, names in with_names(pushed.refusals):
         lines.append(click.style(f"Nothing was {refusal.kept_back}: {refusal.reason}.", fg="red"))
         lines += first(names, len(names))
@@ -59,6 +63,16 @@ def push_lines(pushed: "PushResult", as_version: str | None) -> list[str]:
     else:
         lines.append(done)
     return lines
+
+
+def _held_lines(held: "Iterable[Held]") -> list[str]:
+    """The removals that wait, a line for each class and reason."""
+    groups = Counter((one.class_title, one.reason) for one in held)
+    return [
+        f"{number(count, 'removal')} of class {safe(title)!r} {'waits' if count == 1 else 'wait'}, since "
+        f"{safe(reason)}; for the files: astica-sync status"
+        for (title, reason), count in groups.items()
+    ]
 
 
 def with_names(refusals: "Iterable[Refusal]") -> "Iterator[tuple[Refusal, list[str]]]":

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from astica_sync.cli.render.text import duration, first, how_to_allow, json_name, number, safe, table
+from astica_sync.core.failure_remedy import remedy_of, retry_helps
 from astica_sync.core.model import LocalSample, Problem, RemoteSample
+from astica_sync.core.plan.count_requests import allowed_part
 from astica_sync.core.plan.guard import Refusal
-from astica_sync.core.plan.plan import ClassCount, Plan
-from astica_sync.core.plan.price import allowed_part
+from astica_sync.core.plan.plan import ClassCount, Held, Plan
 from astica_sync.core.plan.similar_titles import NearTitle
-from astica_sync.system.shell_quote import quote
+from astica_sync.shell_quote import quote
 
 if TYPE_CHECKING:
     from astica_sync.local.scan.left_out import LeftOut
-    from astica_sync.sync.plan.status import StoreStatus
+    from astica_sync.sync.plan.find_status import StoreStatus
 
 IN_SYNC = "The service is in sync with the store."
 
@@ -34,7 +35,8 @@ def status_data(status: "StoreStatus", price: Price) -> dict[str, Any]:
     """The object of ``pull-status --json``."""
     plan, observation = status.plan, status.observation
     blocked = [
-        {"path": json_name(upload.path), "reason": status.bad[upload.uid].reason} for upload in plan.failed_before
+        {"path": json_name(upload.path), "reason": _with_remedy(status.bad[upload.uid].reason)}
+        for upload in plan.failed_before
     ]
     return {
         "model_id": observation.model.model_id,
@@ -51,7 +53,7 @@ def status_data(status: "StoreStatus", price: Price) -> dict[str, Any]:
         },
         "plan": plan_data(status, price),
         "waiting": [{"class": entry.class_title, "uid": entry.uid, "reason": entry.reason} for entry in plan.waiting]
-        + [{"class": entry.class_title, "uid": entry.uid, "reason": entry.reason} for entry in plan.held],
+        + held_data(plan.held),
         "problems": problem_data([*status.problems, *status.rejected]) + blocked,
         "unmanaged": [unmanaged_data(plan, sample) for sample in plan.unmanaged],
         "refusals": refusal_data(status.refusals) + near_data(status.near),
@@ -79,6 +81,10 @@ def plan_data(status: "StoreStatus", price: Price) -> dict[str, Any]:
     }
 
 
+def held_data(held: Iterable[Held]) -> list[dict[str, str]]:
+    return [{"class": one.class_title, "uid": one.uid, "reason": json_name(one.reason)} for one in held]
+
+
 def problem_data(problems: list[Problem]) -> list[dict[str, str]]:
     return [{"path": json_name(problem.path), "reason": problem.reason} for problem in problems]
 
@@ -103,6 +109,12 @@ def near_data(near: list[NearTitle]) -> list[dict[str, Any]]:
 
 def did_you_mean(entry: NearTitle) -> str:
     """The question about a class title that is similar to one on the service, with both ways to answer it."""
+    if entry.both_new:
+        return (
+            f"Classes {safe(entry.existing)!r} and {safe(entry.title)!r} are both new and nearly the same: one class? "
+            f"The uploads of {safe(entry.title)!r} wait. Move its files to {safe(entry.existing)!r}, or run: "
+            f"astica-sync push --new-class {quote(entry.title)}"
+        )
     return (
         f"Class {safe(entry.title)!r} is new, and the service has {safe(entry.existing)!r}: did you mean that one? "
         f"Its uploads wait. Rename the folder, or run: astica-sync push --new-class {quote(entry.title)}"
@@ -134,8 +146,10 @@ def status_lines(
         ),
     )
     waiting = (f"~ {name(one.class_title, one.uid)}  ({one.reason})" for one in plan.waiting)
-    held = (f"~ {name(one.class_title, one.uid, one.sample_id)}  ({one.reason})" for one in plan.held)
-    failed = (f"! {safe(upload.path)}  ({status.bad[upload.uid].reason})" for upload in plan.failed_before)
+    held = (f"~ {name(one.class_title, one.uid, one.sample_id)}  ({safe(one.reason)})" for one in plan.held)
+    failed = [(safe(upload.path), status.bad[upload.uid].reason) for upload in plan.failed_before]
+    again = [f"! {path}  ({reason})" for path, reason in failed if retry_helps(reason)]
+    in_vain = [f"! {path}  ({_with_remedy(reason)})" for path, reason in failed if not retry_helps(reason)]
     found = [*status.problems, *status.rejected]
     problems = (f"! {safe(one.path)}  ({one.reason})" for one in found)
     unmanaged = (unmanaged_line(plan, sample) for sample in plan.unmanaged)
@@ -146,7 +160,8 @@ def status_lines(
         *_section("To remove", "red", len(plan.removals) + len(plan.class_removals), removals),
         *_section("Waiting", "yellow", len(plan.waiting), waiting),
         *_section("Held: not removed for now", "yellow", len(plan.held), held),
-        *_section("Failed before; push --retry tries them again", "red", len(plan.failed_before), failed),
+        *_section("Failed before; push --retry tries them again", "red", len(again), again),
+        *_section("Failed before; not tried again until the file changes", "red", len(in_vain), in_vain),
         *_section("Problems", "yellow", len(found), problems),
         *_section(
             "The same image in several classes",
@@ -237,8 +252,9 @@ def _conclusion(status: "StoreStatus", price: Price, as_version: str | None) -> 
 
 def class_table(plan: Plan) -> list[str]:
     """One line for each class: samples in the store and on the service, and what is to be done. Columns of what does
-    not occur are left out."""
-    if not plan.classes:
+    not occur are left out, as is a class that is gone on both sides."""
+    classes = {title: count for title, count in plan.classes.items() if count != ClassCount()}
+    if not classes:
         return ["No samples in the store or on the service. Put images into the store, one folder for each class."]
     columns: dict[str, Callable[[ClassCount], int]] = {
         "to upload": lambda count: count.upload,
@@ -246,12 +262,18 @@ def class_table(plan: Plan) -> list[str]:
         "waiting": lambda count: count.wait + count.hold,
         "unmanaged": lambda count: count.unmanaged,
     }
-    columns = {name: value for name, value in columns.items() if any(map(value, plan.classes.values()))}
+    columns = {name: value for name, value in columns.items() if any(map(value, classes.values()))}
     rows = [["class", "store", "service", *columns]]
-    for title, count in sorted(plan.classes.items()):
+    for title, count in sorted(classes.items()):
         figures = [f"{value(count):,}" if value(count) else "·" for value in columns.values()]
         rows.append([safe(title), f"{count.local:,}", f"{count.managed + count.unmanaged:,}", *figures])
     return table(rows, right=range(1, len(columns) + 3))
+
+
+def _with_remedy(reason: str) -> str:
+    """The reason of a failure, with what helps where that is not another try."""
+    remedy = "" if retry_helps(reason) else remedy_of(reason)
+    return f"{reason}; {remedy}" if remedy else reason
 
 
 def _section(title: str, colour: str, total: int, lines: Iterable[str]) -> list[str]:

@@ -9,11 +9,15 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from astica_sync.clock import duration as duration
+
 if TYPE_CHECKING:
     from astica_sync.core.plan.guard import Refusal
 
 LINES = 10
 """How many lines of a long list are printed."""
+SHORTEST_CUT = 6
+"""A column is made no narrower than this to fit a table."""
 # The last four are full-width forms, which are formulas in some locales.
 _FORMULA_SIGNS = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
@@ -21,21 +25,6 @@ _FORMULA_SIGNS = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 def number(count: int, thing: str, things: str = "") -> str:
     """``1 sample``, ``2 samples``."""
     return f"{count:,} {thing}" if count == 1 else f"{count:,} {things or thing + 's'}"
-
-
-def duration(seconds: float) -> str:
-    """A duration in round figures: ``under a second``, ``40 s``, ``12 min``, ``3 h 5 min``, ``2 d 4 h``."""
-    if seconds < 1:
-        return "under a second"
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 100:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} min"
-    return f"{hours // 24} d {hours % 24} h"
 
 
 def countdown(seconds: float) -> str:
@@ -110,20 +99,36 @@ def json_name(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def table(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
-    """Lines with aligned columns; those in ``right``, counted from 0, are aligned right."""
-    widths = [max(map(_cells, column)) for column in zip(*rows, strict=True)]
+def table(
+    rows: Sequence[Sequence[str]], right: Collection[int] = (), room: int | None = None, cut: int = 0
+) -> list[str]:
+    """Lines with aligned columns; those in ``right``, counted from 0, are aligned right. Where they are wider than
+    ``room``, the cells of the column ``cut`` are shortened."""
+    widths = [max(map(display_width, column)) for column in zip(*rows, strict=True)]
+    excess = 0 if room is None else sum(widths) + 2 * (len(widths) - 1) - room
+    if excess > 0:
+        widths[cut] = min(widths[cut], max(SHORTEST_CUT, widths[cut] - excess))
+        rows = [[*row[:cut], shorten(row[cut], widths[cut]), *row[cut + 1 :]] for row in rows]
     lines = []
     for row in rows:
         cells = []
         for place, (cell, width) in enumerate(zip(row, widths, strict=True)):
-            padding = " " * (width - _cells(cell))
+            padding = " " * (width - display_width(cell))
             cells.append(padding + cell if place in right else cell + padding)
         lines.append("  ".join(cells).rstrip())
     return lines
 
 
-def _cells(text: str) -> int:
+def shorten(text: str, width: int) -> str:
+    """The beginning of a text that is too long, with an ellipsis."""
+    if display_width(text) <= width:
+        return text
+    while text and display_width(text) > width - 1:
+        text = text[:-1]
+    return f"{text}…"
+
+
+def display_width(text: str) -> int:
     """How many columns of a terminal a text takes: a character takes none, one or two."""
     if text.isascii() or text == "·":
         return len(text)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -26,6 +27,15 @@ LONG_PAUSE = 10.0
 LONGEST_NOTE = 400
 
 
+@dataclass(frozen=True, slots=True)
+class KeyAction:
+    """What a key does, and the answer to it. The answer is shown as long as ``lasts`` as well."""
+
+    act: Callable[[], None]
+    answer: str
+    lasts: Callable[[], bool] = lambda: False
+
+
 class WatchOutput:
     """One line for each event, on standard output."""
 
@@ -36,11 +46,14 @@ class WatchOutput:
     def attach(self, store: str, activity: Activity) -> None:
         """What a store is doing from now on is in ``activity``."""
 
-    def keys(self, actions: Mapping[str, tuple[Callable[[], None], str]]) -> None:
+    def keys(self, actions: Mapping[str, "KeyAction"]) -> None:
         """What the user can do with keys, and the answer to each; before the first ``show``."""
 
     def show(self, statuses: Sequence[WatchStatus]) -> None:
         """Called after each turn of all stores."""
+
+    def planned(self, store: str) -> None:
+        """Called before each batch, once the store's status has the number that is not sent yet."""
 
     def close(self) -> None:
         """Called when the watcher stops."""
@@ -76,11 +89,14 @@ class DesktopOutput(WatchOutput):
     def attach(self, store: str, activity: Activity) -> None:
         self._output.attach(store, activity)
 
-    def keys(self, actions: Mapping[str, tuple[Callable[[], None], str]]) -> None:
+    def keys(self, actions: Mapping[str, "KeyAction"]) -> None:
         self._output.keys(actions)
 
     def show(self, statuses: Sequence[WatchStatus]) -> None:
         self._output.show(statuses)
+
+    def planned(self, store: str) -> None:
+        self._output.planned(store)
 
     def close(self) -> None:
         self._output.close()
@@ -119,6 +135,7 @@ class WatchListener(Activity):
 
     def planned(self, plan: Plan, refusals: list[Refusal], eta: float) -> None:
         super().planned(plan, refusals, eta)
+        self._output.planned(self._store)
         for refusal in refusals:
             if refusal.reason not in self._refused:
                 text = f"nothing is {refusal.kept_back}: {refusal.reason}. {how_to_allow([refusal])}"

@@ -21,12 +21,19 @@ PORT = 8778
     type=click.Path(path_type=Path),
     help="An ONNX file that makes the features of the local preview.",
 )
-def page(store: Path | None, port: int, no_open: bool, preview_network: Path | None) -> int:
+@click.option(
+    "--held-out",
+    metavar="DIR",
+    multiple=True,
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Show the images of this held-out folder too. Those that split made next to the store are found.",
+)
+def page(store: Path | None, port: int, no_open: bool, preview_network: Path | None, held_out: tuple[Path, ...]) -> int:
     """Show the store in a browser on this machine.
 
     Prints an address that works once and opens it. The page shows every image with its state, and changes the files of
-    the store by the same functions as the commands. No other user can use it, and Ctrl-C ends it. It may run beside a
-    watcher and a push.
+    the store by the same functions as the commands. Where there is no store, it offers to make one. No other user can
+    use it, and Ctrl-C ends it. It may run while a watcher or a push runs.
 
     \b
     astica-sync page
@@ -48,7 +55,7 @@ def page(store: Path | None, port: int, no_open: bool, preview_network: Path | N
     def announce(address: str) -> None:
         click.echo(f"For another browser: {address}")
 
-    serve(store, port, ready, announce, network=preview_network)
+    serve(store, port, ready, announce, network=preview_network, held_out=held_out)
     return 0
 
 

@@ -6,8 +6,13 @@ from pathlib import Path
 
 import click
 
+from astica_sync.cli.render.messages import print_lines, print_note
+from astica_sync.cli.render.text import safe
 from astica_sync.config import KEY_VARIABLE
+from astica_sync.core.service_facts.fact import MEANINGS
+from astica_sync.core.service_facts.sandbox_switches import switches_like
 from astica_sync.errors import AsticaSyncError, ConfigError
+from astica_sync.local.service_facts_file import read_service_facts
 
 
 @click.command("sandbox")
@@ -28,6 +33,11 @@ from astica_sync.errors import AsticaSyncError, ConfigError
     "--switch", "switches", multiple=True, metavar="NAME=VALUE", help="A behaviour of the service; see docs/sandbox.md."
 )
 @click.option(
+    "--like",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Behave as the service of this file, made by doctor --probe.",
+)
+@click.option(
     "--fault", "faults", multiple=True, metavar="RULE", help="A fault, such as upload:3=lost-after or view@5%=5xx."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random faults.")
@@ -39,6 +49,7 @@ def sandbox(
     limit: int,
     window: float,
     switches: tuple[str, ...],
+    like: Path | None,
     faults: tuple[str, ...],
     seed: int,
     latency: str,
@@ -51,11 +62,12 @@ def sandbox(
     \b
     astica-sync sandbox --port 8777 --data ./sandbox
     astica-sync sandbox --switch titles=fold
+    astica-sync sandbox --like service.json
     astica-sync sandbox --fault upload@10%=lost-after
     """
     try:
         from astica_sync.sandbox.http.faults import Faults
-        from astica_sync.sandbox.options import Switches
+        from astica_sync.sandbox.options import Options, Switches
         from astica_sync.sandbox.server import serve
     except ImportError as error:
         raise ConfigError(
@@ -65,17 +77,17 @@ def sandbox(
     key = given or secrets.token_urlsafe(16)
 
     def ready(url: str) -> None:
-        click.echo(f"The sandbox runs at {url} and allows {limit} requests in {window:g} s. Ctrl-C stops it.")
+        print_lines([f"The sandbox runs at {url} and allows {limit} requests in {window:g} s. Ctrl-C stops it."])
         click.echo("To use it in another terminal:")
         click.echo(f"  export ASTICA_TRAIN_URL={url} ASTICA_DETECT_URL={url}")
         if not given:
             click.echo(f"  export {KEY_VARIABLE}={key}")
 
-    pairs = {"limit_header": "shown", **dict(_pair(text) for text in switches)}
+    pairs = {"limit_header": "shown", **_like(like), **dict(_pair(text) for text in switches)}
     try:
         wanted = Switches.from_texts(pairs)
         acted = Faults.parse(*faults, seed=seed, latency=latency)
-        serve(host, port, data, key, limit, window, wanted, acted, ready)
+        serve(Options(host, port, data, key, limit, window, wanted, acted), ready)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:
@@ -90,3 +102,17 @@ def _pair(text: str) -> tuple[str, str]:
     if not sign:
         raise click.UsageError(f"--switch takes NAME=VALUE, not {text!r}")
     return name.strip(), value.strip()
+
+
+def _like(file: Path | None) -> dict[str, str]:
+    """The switches of a sandbox with the habits that the file names."""
+    if file is None:
+        return {}
+    try:
+        known = read_service_facts(file)
+    except FileNotFoundError:
+        raise ConfigError(f"{file} does not exist", "Make it: astica-sync doctor --probe --out FILE") from None
+    switches, left_out = switches_like(known.facts)
+    for name in left_out:
+        print_note(f"A sandbox cannot copy this: {MEANINGS[name]}: {safe(str(known.facts[name].value))}")
+    return switches

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import re
-import shlex
 import sys
 from html import escape
 from pathlib import Path
@@ -11,11 +10,13 @@ from pathlib import Path
 import click
 
 from astica_sync.cli.context import find, settings_for, store_option
+from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import safe
-from astica_sync.config import KEY_FILE_VARIABLE, KEY_VARIABLE
-from astica_sync.errors import AsticaSyncError
+from astica_sync.config import KEY_FILE_VARIABLE, KEY_VARIABLE, user_config_file
+from astica_sync.errors import AsticaSyncError, ConfigError
 from astica_sync.local.layout import Layout
 from astica_sync.local.target_folder import write_user_file
+from astica_sync.shell_quote import quote
 from astica_sync.system.error_advice import remedy
 
 _UNIT = """\
@@ -68,7 +69,15 @@ _AGENT = """\
 """
 
 # Variables of this terminal that the service needs; the key itself is never written to a file.
-_VARIABLES = (KEY_FILE_VARIABLE, "ASTICA_TRAIN_URL", "ASTICA_DETECT_URL", "ASTICA_LIMIT", "ASTICA_LIMIT_WINDOW")
+_VARIABLES = (
+    KEY_FILE_VARIABLE,
+    "ASTICA_TRAIN_URL",
+    "ASTICA_DETECT_URL",
+    "ASTICA_LIMIT",
+    "ASTICA_LIMIT_WINDOW",
+    "ASTICA_BUDGET_SHARE",
+    "ASTICA_BUDGET_POOL",
+)
 
 
 @click.command("install")
@@ -85,7 +94,12 @@ def install(store: Path | None) -> int:
     """
     layout = find(store)
     # An address that would be refused is not written down either: it may have a password in it.
-    settings_for(layout, offline=True)
+    settings = settings_for(layout, offline=True)
+    if settings.sources["budget"] == "ASTICA_BUDGET":
+        raise ConfigError(
+            "ASTICA_BUDGET is set in this terminal alone, and may have a password in it, so no service gets it",
+            f"Set budget in {user_config_file()}, unset ASTICA_BUDGET and run this command again.",
+        )
     file, text = _service(layout)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -96,13 +110,15 @@ def install(store: Path | None) -> int:
             remedy(error, file),
         ) from None
     click.echo(text)
-    click.echo(f"Written to {safe(str(file))}. To start the service now and at every login:")
-    for line in _start_lines(file):
-        click.echo(f"  {line}")
+    print_lines([f"Written to {safe(str(file))}. To start the service now and at every login:"])
+    print_lines([f"  {line}" for line in _start_lines(file)])
     if os.environ.get(KEY_VARIABLE) and not os.environ.get(KEY_FILE_VARIABLE):
-        click.echo(
-            f"The service cannot read {KEY_VARIABLE} of this terminal. Write the key to a file that only you can read, "
-            f"set {KEY_FILE_VARIABLE} to its path and run this command again; or store the key in the system keyring.",
+        print_lines(
+            [
+                f"The service cannot read {KEY_VARIABLE} of this terminal. Write the key to a file that only you can "
+                f"read, set {KEY_FILE_VARIABLE} to its path and run this command again; or store the key in the system "
+                "keyring."
+            ],
             err=True,
         )
     return 0
@@ -124,14 +140,14 @@ def uninstall(store: Path | None) -> int:
     stop = (
         f"systemctl --user disable --now {file.name}"
         if file.suffix == ".service"
-        else f"launchctl unload {shlex.quote(str(file))}"
+        else f"launchctl unload {quote(str(file))}"
     )
     click.echo(f"  {stop}")
     try:
         file.unlink()
     except OSError as error:
         raise AsticaSyncError(
-            f"cannot remove {file}: {error.strerror}", f"Remove it yourself: rm {shlex.quote(str(file))}"
+            f"cannot remove {file}: {error.strerror}", f"Remove it yourself: rm {quote(str(file))}"
         ) from None
     click.echo(f"Removed {safe(str(file))}.")
     return 0
@@ -177,9 +193,9 @@ def _quote(value: str, *, dollars: bool = False) -> str:
 
 def _start_lines(file: Path) -> list[str]:
     if file.suffix == ".plist":
-        return [f"launchctl load -w {shlex.quote(str(file))}"]
+        return [f"launchctl load -w {quote(str(file))}"]
     return [
         "systemctl --user daemon-reload",
         f"systemctl --user enable --now {file.name}",
-        "loginctl enable-linger      # keep it running while you are not logged in",
+        "loginctl enable-linger  # run while you are logged out",
     ]

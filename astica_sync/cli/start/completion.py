@@ -1,7 +1,6 @@
 """``astica-sync completion``."""
 
 import os
-import shlex
 from pathlib import Path
 
 import click
@@ -9,6 +8,7 @@ import click
 from astica_sync.cli.render.text import safe
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.target_folder import write_user_file
+from astica_sync.shell_quote import quote
 from astica_sync.system.error_advice import remedy
 
 SHELLS = ("bash", "zsh", "fish")
@@ -32,7 +32,7 @@ def completion(ctx: click.Context, shell: str, install: bool) -> int:
     astica-sync completion fish --install
     astica-sync completion bash > astica-sync.bash
     """
-    script = _script(ctx.find_root().command, shell)
+    script = completion_script(ctx.find_root().command, shell)
     if not install:
         click.echo(script, nl=False)
         return 0
@@ -48,7 +48,8 @@ def completion(ctx: click.Context, shell: str, install: bool) -> int:
     return 0
 
 
-def _script(root: click.Command, shell: str) -> str:
+def completion_script(root: click.Command, shell: str) -> str:
+    """The script that completes ``astica-sync`` in one of ``SHELLS``."""
     from click.shell_completion import get_completion_class
 
     kind = get_completion_class(shell)
@@ -69,7 +70,7 @@ def _places(shell: str) -> tuple[Path, Path | None]:
 
 def _line(shell: str, file: Path) -> str:
     """The line for the startup file; harmless after the script was removed."""
-    script = shlex.quote(str(file))
+    script = quote(str(file))
     # The script of zsh calls compdef, which exists only once its completion system was started.
     start = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }; " if shell == "zsh" else ""
     return f"if [ -r {script} ]; then {start}. {script}; fi  {MARK}"

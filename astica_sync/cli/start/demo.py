@@ -47,8 +47,10 @@ def demo(keep: bool, page: bool, no_open: bool) -> int:
 
 
 def _run_tour(folder: Path, *, page: bool, no_open: bool) -> None:
-    from astica_sync.sandbox.embedded import running
-
+    try:
+        from astica_sync.sandbox.embedded import running
+    except ImportError as error:
+        raise _missing(error) from None
     photos, held_out = folder / "digits", folder / "held-out"
     _write_digits(photos, held_out)
     key = secrets.token_urlsafe(16)
@@ -126,15 +128,19 @@ class DemoShell:
             )
 
 
+def _missing(error: ImportError) -> ConfigError:
+    return ConfigError(
+        f"the demo needs {error.name}, which is not installed", "Run: pip install 'astica-sync[sandbox]'"
+    )
+
+
 def _write_digits(photos: Path, held_out: Path) -> None:
     """Writes scikit-learn's handwritten digits as images, enlarged."""
     try:
         from PIL import Image
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise ConfigError(
-            f"the demo needs {error.name}, which is not installed", "Run: pip install 'astica-sync[sandbox]'"
-        ) from None
+        raise _missing(error) from None
     digits = load_digits()
     (photos.parent / "new").mkdir(parents=True)
     held_out.mkdir()

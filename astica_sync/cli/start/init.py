@@ -9,7 +9,7 @@ import click
 
 from astica_sync.cli.context import clean_stop, closed_at_end, open_service, settings_for
 from astica_sync.cli.render.live.progress import Progress
-from astica_sync.cli.render.messages import print_lines, print_note
+from astica_sync.cli.render.messages import print_lines, print_note, set_named_store
 from astica_sync.cli.render.text import number, safe
 from astica_sync.cli.render.verbosity import Verbosity, verbosity
 from astica_sync.clock import SystemClock
@@ -17,15 +17,15 @@ from astica_sync.config import load_key, read_default
 from astica_sync.core.model import Observation, is_uid
 from astica_sync.errors import GuardRefused, StoreChanged, StoreError
 from astica_sync.file_owner import name_of
-from astica_sync.local.create_store import check_place, create_store
-from astica_sync.local.dataset_layout import find_layout
+from astica_sync.local.class_folders.dataset_layout import find_layout
+from astica_sync.local.create_store import check_place, create_store, objects_of_elsewhere
 from astica_sync.local.identity import read_sentinel
 from astica_sync.local.layout import Layout
 from astica_sync.local.state_folder import check_state_folder, foreign_owners
 from astica_sync.open_session import trust_file
-from astica_sync.system.shell_quote import quote
-from astica_sync.system.surroundings import current_folder
-from astica_sync.trusted_addresses import owners_of, trust_address, trust_owner
+from astica_sync.shell_quote import quote
+from astica_sync.store_trust import owners_of, trust_address, trust_owner
+from astica_sync.system.start_checks import current_folder
 
 INTENT = "creating.json"
 DEFAULT_TYPE = "image"
@@ -44,7 +44,9 @@ MODEL_OR_CREATE = "Give either --model ID (astica-sync models lists them) or --c
 @click.option("--purpose", help="With --create: what the new model is for.")
 @click.option("--tags", default="", help="With --create: tags of the new model, separated by commas.")
 @click.option("--rebind", is_flag=True, help="Let a store that mirrors another model mirror this one from now on.")
-@click.option("--yes", is_flag=True, help="Do not ask about an unusual folder, or a model that another store mirrors.")
+@click.option(
+    "--yes", is_flag=True, help="Do not ask about an unusual folder, its backup, or another store of the model."
+)
 def init(
     store: Path | None,
     model_id: int | None,
@@ -60,7 +62,7 @@ def init(
     STORE is a folder with one sub-folder for each class, by default the current folder. Nothing is uploaded. In a
     store that was copied, moved to another disk or restored, init without options makes this copy the one that writes
     from now on. Asks first where the folders are train and val instead of classes, where images are in no folder, and
-    where another store already sends to the model.
+    where another store already sends to the model; and where the folder came with a backup that was made elsewhere.
 
     \b
     astica-sync init --model 1495
@@ -74,6 +76,7 @@ def init(
     if title is not None and not all(text and text.strip() for text in (title, kind, purpose)):
         raise click.UsageError("--create needs a title and --purpose.")
     layout = check_place(store or current_folder())
+    set_named_store(layout.root)
     if layout.state.exists():
         check_state_folder(layout, owners_of(trust_file(), layout.root))
     again = model_id is None and title is None
@@ -81,10 +84,12 @@ def init(
         model_id = _bound_model(layout)
     elif not layout.state.exists():
         _check_layout(layout, yes=yes)
-    attempt = CreationAttempt(layout.state / INTENT, FileSystem())
+    files = FileSystem()
+    attempt = CreationAttempt(layout.state / INTENT, files)
     if title is not None and not rebind and not attempt.path.exists():
         _refuse_bound(layout)
     settings = settings_for(layout if again else None)
+    _check_backup(layout, objects_of_elsewhere(layout, files), yes=yes)
     key = load_key(os.environ)
     clock = SystemClock()
     # Imported here, since the help needs no database.
@@ -112,6 +117,12 @@ def init(
             if not _mirrors(layout, model_id):
                 _check_other_stores(seen, yes=yes)
     is_new = not layout.sentinel_file.exists()
+    before = _bound_address(layout)
+    if rebind and before not in ("", settings.train_url):
+        print_note(
+            f"Until now this store was bound to {safe(before)}: what it has sent there is not managed here, and the "
+            "versions of that service are listed again when you bind the store to it"
+        )
     create_store(layout.root, model_id=model.model_id, train_url=settings.train_url, now=clock.now(), rebind=rebind)
     if is_new:
         # So that a status can be shown where only this command could write: a disk that is mounted read-only later.
@@ -125,14 +136,14 @@ def init(
         trust_address(trust_file(), layout.root, settings.train_url, clock.now())
     if title is not None:
         attempt.forget()
-    click.echo(f'{safe(str(layout.root))} mirrors model {model.model_id} "{safe(model.title)}"')
+    print_lines([f'{safe(str(layout.root))} mirrors model {model.model_id} "{safe(model.title)}"'])
     if verbosity() is Verbosity.QUIET:
         return 0
     if model.samples:
-        click.echo(
-            f"The model has {number(model.samples, 'sample')}. Those that are not in the store are left as they are."
+        print_lines(
+            [f"The model has {number(model.samples, 'sample')}. Those that are not in the store are left as they are."]
         )
-    click.echo("Next: astica-sync status, then astica-sync push")
+    print_lines(["Next: astica-sync status, then astica-sync push"])
     return 0
 
 
@@ -166,6 +177,30 @@ def _check_layout(layout: Layout, *, yes: bool) -> None:
         print_note(what)
     elif not _agrees(f"{what}. {then}", f"Make {root} the store all the same?"):
         raise GuardRefused(what, f"{then} To make {root} the store all the same, add --yes.")
+
+
+def _check_backup(layout: Layout, objects: int, *, yes: bool) -> None:
+    """Asks about a backup that was not made here: a removal relies on it, and content hashes can be forged.
+
+    Raises:
+        GuardRefused: the user did not agree.
+    """
+    if not objects:
+        return
+    state = safe(str(layout.state))
+    what = f"{state} has a backup of {number(objects, 'image')} that you have not made on this machine"
+    why = (
+        "A push removes samples from the model where such a backup has the only copy, and a backup of another user can "
+        "have another image in its place."
+    )
+    if yes:
+        print_note(what)
+    elif not _agrees(f"{what}. {why}", "Did you make this store yourself, for instance on another machine?"):
+        raise GuardRefused(
+            what,
+            f"{why} If you made it, on another machine or before a reinstallation: astica-sync init --yes. If it came "
+            f"with a data set, move it away: mv {quote(str(layout.state))} {quote(f'{layout.state}-of-others')}",
+        )
 
 
 def _check_other_stores(seen: Observation, *, yes: bool) -> None:
@@ -203,6 +238,14 @@ def _bound_model(layout: Layout) -> int:
         return read_sentinel(layout).model_id
     except StoreChanged:
         raise click.UsageError(MODEL_OR_CREATE) from None
+
+
+def _bound_address(layout: Layout) -> str:
+    """The address of the service that the folder mirrors a model of; "" where it mirrors none."""
+    try:
+        return read_sentinel(layout).train_url
+    except StoreError:
+        return ""
 
 
 def _mirrors(layout: Layout, model_id: int) -> bool:

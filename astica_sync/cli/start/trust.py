@@ -14,7 +14,7 @@ from astica_sync.file_owner import name_of
 from astica_sync.local.state_folder import foreign_owners
 from astica_sync.open_session import find, find_unchecked, store_addresses, trust_file
 from astica_sync.service_address import spelled_address
-from astica_sync.trusted_addresses import (
+from astica_sync.store_trust import (
     TrustedAddress,
     TrustedOwner,
     owners_of,

@@ -53,7 +53,7 @@ def adopt(store: Path | None, yes: bool, likely: bool, as_json: bool) -> int:
     elif matching.pairs:
         click.echo(f"Adopted {number(adopted, 'sample')}; the others stay unmanaged.")
         if not wanted and not sys.stdin.isatty():
-            click.echo("To adopt the certain pairs: astica-sync adopt --yes")
+            print_lines(["To adopt the certain pairs: astica-sync adopt --yes"])
     return 0
 
 

@@ -1,5 +1,6 @@
 """``astica-sync detect``."""
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,10 +10,13 @@ import click
 from astica_sync.cli.context import open_store, store_option
 from astica_sync.cli.exit_codes import DONE, SOME_FAILED
 from astica_sync.cli.render.live.progress import Progress
-from astica_sync.cli.render.text import csv_line, json_line, json_name, number, safe
+from astica_sync.cli.render.messages import print_lines
+from astica_sync.cli.render.text import csv_line, display_width, json_line, json_name, number, safe
 
 if TYPE_CHECKING:
     from astica_sync.training.detect import DetectionResult
+
+SHORTEST_COLUMN = 20
 
 
 @click.command("detect")
@@ -24,17 +28,17 @@ if TYPE_CHECKING:
 def detect(images: tuple[str, ...], store: Path | None, version: str | None, as_json: bool, as_csv: bool) -> int:
     """Run the model on images.
 
-    IMAGE is a file, a folder, a pattern, or - for one image on standard input. Answers are cached: an interrupted run
-    continues where it stopped, and a repeated one sends no request.
+    IMAGE is a file, a folder, a pattern, an https address, or - for one image on standard input. Answers are cached: an
+    interrupted run continues where it stopped, and a repeated one sends no request.
 
     \b
     astica-sync detect new.jpg
     astica-sync detect held-out/ --json
-    curl -s https://example.org/can.jpg | astica-sync detect -
+    astica-sync detect https://example.org/can.jpg
     """
     from astica_sync.api import Store
     from astica_sync.training.detect import find_inputs
-    from astica_sync.training.metrics import NO_ANSWER
+    from astica_sync.training.evaluation.metrics import NO_ANSWER
 
     if as_json and as_csv:
         raise click.UsageError("Give either --json or --csv.")
@@ -42,7 +46,10 @@ def detect(images: tuple[str, ...], store: Path | None, version: str | None, as_
     failed = unanswered = 0
     if as_csv:
         click.echo(csv_line("path", "output", "confidence", "error"))
+    width = SHORTEST_COLUMN
     with open_store(store, Progress()) as opened:
+        if not as_json and not as_csv:
+            width = _label_width(opened.layout.root)
         for detected in Store.over(opened).detect_inputs(inputs, version):
             failed += bool(detected.error)
             unanswered += not detected.error and not detected.label
@@ -57,15 +64,26 @@ def detect(images: tuple[str, ...], store: Path | None, version: str | None, as_
             elif as_csv:
                 click.echo(csv_line(json_name(detected.name), detected.label, detected.confidence, detected.error))
             elif detected.error:
-                click.echo(f"{safe(detected.name)}: {safe(detected.error)}", err=True)
+                print_lines([f"{safe(detected.name)}: {safe(detected.error)}"], err=True)
             else:
                 label = safe(detected.label) or NO_ANSWER
-                click.echo(f"{label:<20}  {_confidence(detected)}  {safe(detected.name)}")
+                # A class of the version may be longer than those of the store.
+                width = max(width, display_width(label))
+                padding = " " * (width - display_width(label))
+                print_lines([f"{label}{padding}  {_confidence(detected)}  {safe(detected.name)}"])
     if unanswered:
-        click.echo(f"{number(unanswered, 'image')}: the service answered without a class", err=True)
+        print_lines([f"{number(unanswered, 'image')}: the service answered without a class"], err=True)
     if failed:
         click.echo(f"{number(failed, 'image')} failed", err=True)
     return SOME_FAILED if failed else DONE
+
+
+def _label_width(root: Path) -> int:
+    """The width of the longest class folder of the store, so that the columns after the class are aligned."""
+    titles: list[str] = []
+    with contextlib.suppress(OSError):
+        titles = [safe(path.name) for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    return max([SHORTEST_COLUMN, *map(display_width, titles)])
 
 
 def _confidence(detected: "DetectionResult") -> str:

@@ -5,9 +5,11 @@ from collections import Counter
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from astica_sync.cli.context import open_store, store_option
 from astica_sync.cli.render.live.progress import Progress
+from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import json_line, json_name, number, safe
 from astica_sync.errors import GuardRefused
 
@@ -35,10 +37,24 @@ class Share(click.ParamType[float]):
 )
 @click.option("--share", type=Share(), default="20%", show_default=True, help="The share of each class to hold out.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another number chooses other images.")
+@click.option("--top-up", is_flag=True, help="Hold out a share of the photos that came since; no image changes sides.")
+@click.option("--undo", is_flag=True, help="Move the held-out images back into the store.")
 @click.option("--dry-run", is_flag=True, help="Show what would be moved; move nothing.")
 @click.option("--yes", is_flag=True, help="Move without asking.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-def split(store: Path | None, to: Path, share: float, seed: int, dry_run: bool, yes: bool, as_json: bool) -> int:
+@click.pass_context
+def split(
+    context: click.Context,
+    store: Path | None,
+    to: Path,
+    share: float,
+    seed: int,
+    top_up: bool,
+    undo: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> int:
     """Move held-out images out of the store.
 
     Moves a share of each class to another folder, to score versions on it (astica-sync evaluate). Pictures that are
@@ -48,42 +64,60 @@ def split(store: Path | None, to: Path, share: float, seed: int, dry_run: bool, 
     \b
     astica-sync split --to ../held-out --dry-run
     astica-sync split --to ../held-out --share 20%
+    astica-sync split --to ../held-out --top-up
+    astica-sync split --to ../held-out --undo
     """
     from astica_sync.api import Store
 
+    given = [name for name in ("share", "seed") if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if top_up and undo:
+        raise click.UsageError("Give either --top-up or --undo.")
+    if given and (top_up or undo):
+        raise click.UsageError(f"--{given[0]} is that of the split: leave it out.")
     with open_store(store, Progress(), offline=True) as opened:
         api = Store.over(opened)
-        planned = api.plan_split(to, share=share, seed=seed)
+        if undo:
+            planned = api.plan_undo_split(to)
+        else:
+            planned = api.plan_top_up(to) if top_up else api.plan_split(to, share=share, seed=seed)
         per_class = Counter(path.split("/")[0] for path in planned.paths)
         if not as_json:
             for title, count in sorted(per_class.items()):
-                click.echo(f"{count:>8}  {safe(title)}")
-            click.echo(f"{number(len(planned.paths), 'file')} to {safe(str(to))}")
+                print_lines([f"{count:>8}  {safe(title)}"])
+            print_lines([f"{number(len(planned.paths), 'file')} {_way(to, undo=undo)}"])
             for kept in planned.kept:
                 why = "it has too few images that differ for this share"
                 if kept.similar:
                     one, other = map(safe, kept.similar)
                     why += f"; {one} is nearly the same picture as {other}, for example"
-                click.echo(f"Nothing of {safe(kept.title)} is held out, all {number(kept.files, 'file')} stay: {why}.")
+                stay = "its only file stays" if kept.files == 1 else f"all {number(kept.files, 'file')} stay"
+                print_lines([f"Nothing of {safe(kept.title)} is held out, {stay}: {why}."])
         moved = 0
-        if not dry_run and planned.paths:
-            if not yes and (as_json or not _confirmed(len(planned.paths))):
+        if not dry_run and (planned.paths or undo):
+            if not yes and (as_json or not _confirmed(len(planned.paths), undo=undo)):
                 raise GuardRefused(
                     f"moving {number(len(planned.paths), 'file')} was not confirmed; nothing was moved",
                     "To move them without a question, run the same command with --yes.",
                 )
-            moved = api.split(planned)
+            moved = api.undo_split(planned) if undo else api.split(planned)
     if as_json:
         data = {"to": json_name(str(to)), "paths": [json_name(path) for path in planned.paths], "moved": moved}
         click.echo(json_line(data))
+    elif moved and undo:
+        print_lines([f"Moved {number(moved, 'file')} back. To send what the service lacks: astica-sync push"])
     elif moved:
-        click.echo(f"Moved {number(moved, 'file')}. To remove them from the service as well: astica-sync push")
+        print_lines([f"Moved {number(moved, 'file')}. To remove them from the service as well: astica-sync push"])
     elif dry_run:
         click.echo("Nothing was moved (--dry-run).")
     return 0
 
 
-def _confirmed(count: int) -> bool:
+def _way(to: Path, *, undo: bool) -> str:
+    return f"from {safe(str(to))} back to the store" if undo else f"to {safe(str(to))}"
+
+
+def _confirmed(count: int, *, undo: bool) -> bool:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    return click.confirm(f"Move {number(count, 'file')} out of the store?", default=False, err=True)
+    way = "back into" if undo else "out of"
+    return click.confirm(f"Move {number(count, 'file')} {way} the store?", default=False, err=True)

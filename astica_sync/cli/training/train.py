@@ -10,13 +10,13 @@ import click
 
 from astica_sync.cli.context import open_store, store_option
 from astica_sync.cli.render.live.progress import Progress
-from astica_sync.cli.render.messages import print_note
+from astica_sync.cli.render.messages import print_lines, print_note
 from astica_sync.cli.render.text import countdown, duration, json_line, number, safe
 from astica_sync.core.versions.version import SECONDS_PER_SAMPLE, USUAL_SECONDS, Training
 from astica_sync.errors import Interrupted
 
 if TYPE_CHECKING:
-    from astica_sync.api.training_run import TrainingResult
+    from astica_sync.api.run_training import TrainingResult
 
 
 @click.command("train")
@@ -79,7 +79,7 @@ def _print(trained: "TrainingResult", *, as_json: bool) -> None:
         click.echo(json_line(data))
         return
     if trained.version is None:
-        click.echo("Training. To see when the version is ready: astica-sync versions")
+        print_lines(["Training. To see when the version is ready: astica-sync versions"])
         return
     if trained.picked_up:
         print_note("An earlier request for the same data made this version; no training was requested")

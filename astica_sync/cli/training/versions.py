@@ -52,15 +52,17 @@ def versions(store: Path | None, as_json: bool, offline: bool) -> int:
         click.echo(json_line(data))
         return code
     if not described and pending is None:
-        click.echo("No versions yet. To train one: astica-sync train")
+        print_lines(["No versions yet. To train one: astica-sync train"])
     for one in described:
         print_lines(_lines(one))
     if pending is not None:
         print_lines([_pending_line(pending, now, overdue)])
     if follows:
-        click.echo(
-            f"The service holds the data of {safe(follows.name)}. "
-            "To bring it back in sync with the store: astica-sync push"
+        print_lines(
+            [
+                f"The service holds the data of {safe(follows.name)}. "
+                "To bring it back in sync with the store: astica-sync push"
+            ]
         )
     return code
 

@@ -17,14 +17,18 @@ from astica_sync.cli.context import find, open_store, store_option
 from astica_sync.cli.exit_codes import DONE, ERROR
 from astica_sync.cli.point_in_time import PointInTime
 from astica_sync.cli.render.live.progress import Progress
+from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import first, json_line, json_name, number, safe
+from astica_sync.cli.render.verbosity import Verbosity, verbosity
 from astica_sync.cli.undo.catalog_names import find_paths, find_title
+from astica_sync.cli.undo.mirror import mirror, rebuild
 from astica_sync.errors import GuardRefused, StoreError
 
 if TYPE_CHECKING:
     from astica_sync.local.backup.backup import Backup, VerifyResult
     from astica_sync.local.backup.catalog import Entry
-    from astica_sync.local.backup.damaged_files import DamagedFile
+    from astica_sync.local.backup.damaged_records import DamagedFile
+    from astica_sync.local.backup.find_restorable import Elsewhere
     from astica_sync.local.layout import Layout
 
 NO_LINE = "no line of the catalog names it"
@@ -59,7 +63,7 @@ class Age(click.ParamType[float]):
 
 @click.group("backup", cls=CommandGroup)
 def backup() -> None:
-    """List, verify, restore and prune the backup.
+    """List, verify, restore, mirror and prune the backup.
 
     The backup has the exact bytes of every image that was ever uploaded, as plain files.
 
@@ -67,8 +71,12 @@ def backup() -> None:
     astica-sync backup list
     astica-sync backup verify
     astica-sync backup restore --to ~/rescued
+    astica-sync backup mirror s3://my-bucket/cans
     astica-sync backup prune --older-than 365d
     """
+
+
+backup.add_command(mirror)
 
 
 @backup.command("list")
@@ -183,8 +191,19 @@ def verify(store: Path | None, part: tuple[int, int], as_json: bool) -> int:
     type=PointInTime(),
     help="Restore what was deleted since then and is nowhere in the store: yesterday, 12h, 3d, 2026-11-27.",
 )
+@click.option(
+    "--from",
+    "address",
+    metavar="URL",
+    help="Rebuild the store in the new folder --to from this mirror (astica-sync backup mirror).",
+)
 def restore(
-    names: tuple[str, ...], store: Path | None, to: Path | None, class_title: str | None, since: float | None
+    names: tuple[str, ...],
+    store: Path | None,
+    to: Path | None,
+    class_title: str | None,
+    since: float | None,
+    address: str | None,
 ) -> int:
     """Write class folders, or single files, from the backup.
 
@@ -196,12 +215,18 @@ def restore(
     astica-sync backup restore --class Can
     astica-sync backup restore Can/001.jpg
     astica-sync backup restore --since yesterday
+    astica-sync backup restore --from s3://my/cans --to photos
     """
     from astica_sync.local.backup.restore import is_same_folder, refuse_store
     from astica_sync.local.backup.restore import restore as restore_files
+    from astica_sync.local.class_folders.class_title import class_title_of
     from astica_sync.local.filesystem import FileSystem
     from astica_sync.local.target_folder import check_target_folder
 
+    if address is not None:
+        if names or store is not None or class_title is not None or since is not None:
+            raise click.UsageError("With --from give --to alone: the whole store is rebuilt.")
+        return rebuild(address, to)
     if names and since is not None:
         raise click.UsageError("Give either FILE or --since.")
     layout, objects = _open(store)
@@ -216,8 +241,14 @@ def restore(
     paths = find_paths(objects, layout.root, names)
     entries = None
     if since is not None:
-        removed = [entry for entry in _removed(layout, objects, since) if not os.path.lexists(to / entry.path)]
-        entries = partial(iter, removed)
+        removed, held, elsewhere = _removed(layout, objects, since)
+        entries = partial(iter, [entry for entry in removed if not os.path.lexists(to / entry.path)])
+        if held:
+            them = "it" if held == 1 else "them"
+            print_lines([f"{number(held, 'image')} not restored: split holds {them} out"], err=True)
+        elsewhere = [one for one in elsewhere if title in (None, class_title_of(one.path.partition("/")[0]))]
+        if elsewhere:
+            _note_elsewhere(elsewhere)
     done = restore_files(
         objects,
         to,
@@ -227,25 +258,25 @@ def restore(
     )
     problems = [f"! {safe(problem.path)}  ({problem.reason})" for problem in done.problems]
     for line in first(problems, len(problems), 20):
-        click.echo(click.style(line, fg="red"), err=True)
+        print_lines([click.style(line, fg="red")], err=True)
     if done.older:
-        click.echo(
-            f"{number(len(done.older), 'older image')} of the same files not restored; the backup keeps them", err=True
+        print_lines(
+            [f"{number(len(done.older), 'older image')} of the same files not restored; the backup keeps them"],
+            err=True,
         )
     unplaced = [] if chosen else _unplaced(layout, objects)
     if unplaced:
         of_class = "" if title is None else ", perhaps of this class"
-        click.echo(
-            click.style(
-                f"{number(len(unplaced), 'image')} of the backup not restored{of_class}: {NO_LINE_OF_MANY}\n"
-                "  To write the missing lines again where the rest is known: astica-sync backup verify",
-                fg="red",
-            ),
-            err=True,
-        )
-    click.echo(
-        f"{safe(str(to))}: {number(done.written, 'file')} written, {done.already_there:,} already there, "
-        f"{len(problems) + len(unplaced):,} failed"
+        lines = [
+            f"{number(len(unplaced), 'image')} of the backup not restored{of_class}: {NO_LINE_OF_MANY}",
+            "  To write the missing lines again where the rest is known: astica-sync backup verify",
+        ]
+        print_lines([click.style(line, fg="red") for line in lines], err=True)
+    print_lines(
+        [
+            f"{safe(str(to))}: {number(done.written, 'file')} written, {done.already_there:,} already there, "
+            f"{len(problems) + len(unplaced):,} failed"
+        ]
     )
     return ERROR if problems or unplaced else DONE
 
@@ -263,9 +294,12 @@ def _unplaced(layout: "Layout", objects: "Backup") -> list[str]:
     return [content for content in unnamed if content not in leftovers]
 
 
-def _removed(layout: "Layout", objects: "Backup", since: float) -> "list[Entry]":
+def _removed(layout: "Layout", objects: "Backup", since: float) -> "tuple[list[Entry], int, list[Elsewhere]]":
+    """What was removed since then, how much of it is left out since it is among the held-out images, and what of it
+    the store has in another place."""
     from astica_sync.clock import SystemClock
-    from astica_sync.local.backup.removed_samples import removed_since
+    from astica_sync.exchange.known_contents import held_contents
+    from astica_sync.local.backup.find_restorable import found_elsewhere, removed_since
     from astica_sync.local.db.index import Index
     from astica_sync.local.db.journal import Journal
     from astica_sync.local.identity import read_sentinel
@@ -277,7 +311,21 @@ def _removed(layout: "Layout", objects: "Backup", since: float) -> "list[Entry]"
     ):
         scan_store(layout, index, clock=SystemClock())
         in_store = {sample.content for sample in index.local_samples(read_sentinel(layout).model_id)}
-        return removed_since(journal, objects, since, in_store)
+        removed = removed_since(journal, objects, since, in_store)
+        elsewhere = found_elsewhere(journal, layout.root, since, in_store, index.paths_with)
+        held = held_contents(journal)
+    wanted = [entry for entry in removed if entry.content not in held]
+    return wanted, len({entry.content for entry in removed if entry.content in held}), elsewhere
+
+
+def _note_elsewhere(elsewhere: "list[Elsewhere]") -> None:
+    verbose = verbosity() is Verbosity.VERBOSE
+    them = "it" if len(elsewhere) == 1 else "them"
+    places = "" if verbose else "; for the places: --verbose"
+    lines = [f"{number(len(elsewhere), 'image')} not restored: the store has {them} in another place{places}"]
+    if verbose:
+        lines += [f"  {safe(one.path)}  (now {safe(one.now)})" for one in elsewhere]
+    print_lines(lines, err=True)
 
 
 @backup.command("prune")
@@ -369,7 +417,7 @@ def _expected(layout: "Layout", objects: "Backup") -> Iterator[str]:
 
 def _damaged_files(layout: "Layout", objects: "Backup") -> "Iterator[DamagedFile]":
     from astica_sync.core.versions.version import PENDING
-    from astica_sync.local.backup.damaged_files import find_damaged_files
+    from astica_sync.local.backup.damaged_records import find_damaged_files
     from astica_sync.local.db.journal import Journal
     from astica_sync.local.filesystem import FileSystem
 

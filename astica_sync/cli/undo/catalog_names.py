@@ -11,10 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from astica_sync.errors import StoreError
-from astica_sync.system.surroundings import current_folder
+from astica_sync.system.start_checks import current_folder
 
 if TYPE_CHECKING:
     from astica_sync.local.backup.backup import Backup
+
+
+_PATTERN = frozenset("*?[")
+_NO_PATTERNS = (
+    "Patterns with *, ? or [ are not taken, only whole names. A whole class: astica-sync backup restore --class TITLE; "
+    "for the names: astica-sync backup list --json"
+)
 
 
 def find_title(backup: "Backup", title: str) -> str:
@@ -46,7 +53,10 @@ def find_paths(backup: "Backup", root: Path, names: Sequence[str]) -> set[str]:
         meant = [unicodedata.normalize("NFC", path) for path in _meanings(name, root)]
         matching = next((known[path] for path in meant if path in known), None)
         if matching is None:
-            raise StoreError(f"the backup has no file {name!r}", _suggestion(meant[-1], known))
+            raise StoreError(
+                f"the backup has no file {name!r}",
+                _NO_PATTERNS if _PATTERN.intersection(name) else _suggestion(meant[-1], known),
+            )
         found |= matching
     return found
 

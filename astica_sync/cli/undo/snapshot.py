@@ -11,7 +11,7 @@ from astica_sync.cli.command_group import CommandGroup
 from astica_sync.cli.context import find, store_option
 from astica_sync.cli.exit_codes import DONE, ERROR
 from astica_sync.cli.render.diff_output import diff_counts, diff_lines
-from astica_sync.cli.render.messages import print_error
+from astica_sync.cli.render.messages import print_error, print_lines
 from astica_sync.cli.render.status_output import unmanaged_note
 from astica_sync.cli.render.text import first, json_line, json_name, number, safe
 from astica_sync.clock import local_time
@@ -178,12 +178,14 @@ def restore(version: str, to: Path, store: Path | None) -> int:
     problems = [f"! {safe(problem.path)}  ({problem.reason})" for problem in done.problems]
     for line in first(problems, len(problems), 20):
         click.echo(click.style(line, fg="red"), err=True)
-    click.echo(
-        f"{safe(str(to))}: {number(done.written, 'file')} written, {done.already_there:,} already there, "
-        f"{len(problems):,} failed"
+    print_lines(
+        [
+            f"{safe(str(to))}: {number(done.written, 'file')} written, {done.already_there:,} already there, "
+            f"{len(problems):,} failed"
+        ]
     )
     if elsewhere:
-        click.echo(unmanaged_note(elsewhere, version), err=True)
+        print_lines([unmanaged_note(elsewhere, version)], err=True)
     return ERROR if problems else DONE
 
 

@@ -9,6 +9,8 @@ MOST_BYTES = 200
 MOST_TITLE_BYTES = 255
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|conin\$|conout\$)(\..*)?", re.IGNORECASE | re.DOTALL)
 """Names of devices on Windows, where a store may be copied to."""
+SETTINGS_NAME = "astica-sync.toml"
+"""A folder of this name would stand where a store has its settings, and every command would refuse the store."""
 _FORBIDDEN = re.compile(r'[<>:"|?*]')
 _HIDDEN_CATEGORIES = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
@@ -49,6 +51,8 @@ def title_fault(title: str) -> str:
         return "a title has no spaces at its ends"
     if title.startswith("."):
         return "a title that begins with a dot would be a hidden folder, which is never a class"
+    if unicodedata.normalize("NFKC", title).casefold() == SETTINGS_NAME:
+        return "this is the name of the store's settings file"
     if "/" in title or "\\" in title:
         return "a title is the name of a folder, so it has no slash"
     if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in title):

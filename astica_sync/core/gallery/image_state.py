@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from astica_sync.core.failure_remedy import remedy_of
 from astica_sync.core.model import Problem
 from astica_sync.core.plan.decision import OUTCOME_UNKNOWN, REMOVAL_UNKNOWN, RemovalReason
 from astica_sync.core.plan.plan import Plan, RemoveSample
@@ -24,6 +25,7 @@ class ImageState(StrEnum):
     TO_REMOVE = "to-remove"
     BACKUP_ONLY = "backup-only"
     ELSEWHERE = "elsewhere"
+    HELD_OUT = "held-out"
 
 
 STATES = tuple(ImageState)
@@ -37,6 +39,7 @@ LABELS = {
     ImageState.TO_REMOVE: "to be removed",
     ImageState.BACKUP_ONLY: "only in the backup",
     ImageState.ELSEWHERE: "made elsewhere",
+    ImageState.HELD_OUT: "held out",
 }
 
 SENT_BY_PUSH = "a push sends it"
@@ -59,13 +62,16 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class WithoutFile:
-    """A sample that is not in the store. ``sample_id`` is its number on the service."""
+    """A sample that is not in the store. ``sample_id`` is its number on the service. An image of the held-out folder
+    is one as well, and has a size and a date."""
 
     uid: str
     class_title: str
     sample_id: int
     path: str
     shown: Shown
+    size: int = 0
+    mtime_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -116,7 +122,7 @@ def find_states(
         shown[upload.uid] = Shown(ImageState.WAITING, reason, remedy)
     for upload in plan.failed_before:
         reason = failures.get(upload.uid, "it failed before")
-        shown[upload.uid] = Shown(ImageState.PROBLEM, reason, "try it again: astica-sync push --retry")
+        shown[upload.uid] = Shown(ImageState.PROBLEM, reason, remedy_of(reason))
     for problem in problems:
         states.problems[problem.path] = Shown(ImageState.PROBLEM, problem.reason)
     return states

@@ -33,9 +33,9 @@ class UidRepair:
         self._by_fold: dict[str, list[str]] | None = None
         self._candidates: dict[str, list[str]] = {}
         self._assigned: Counter[str] = Counter()
-        self.classes_known = True
+        self.classes_known: bool = True
         """False after a uid of ours of which the part that depends on the class was cut off entirely."""
-        self.depends_on_store = False
+        self.depends_on_store: bool = False
         """Whether there was a cut uid that another store may complete differently."""
 
     def begin(self, titles_in_view: Iterable[str]) -> None:

@@ -37,7 +37,7 @@ from astica_sync.core.plan.decision import (
     decide,
     secures_image,
 )
-from astica_sync.core.plan.facts import AbsentRow, PlanContext, absent_facts, is_new_place, present_facts
+from astica_sync.core.plan.gather_facts import AbsentRow, PlanContext, absent_facts, is_new_place, present_facts
 from astica_sync.core.plan.join import Row, merge_rows
 from astica_sync.core.plan.plan import (
     CLASS_REMOVE_COST,

@@ -5,7 +5,7 @@ split the data set, so the user confirms such a title before anything is uploade
 """
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Container, Iterable
 from dataclasses import dataclass
 
 SHORTEST = 4
@@ -21,10 +21,31 @@ _LOOKALIKES = str.maketrans(
 
 @dataclass(frozen=True, slots=True)
 class NearTitle:
-    """A new class of the store, and the class of the service that may have been meant."""
+    """A new class of the store, and the class that may have been meant: one of the service, or, where ``both_new`` is
+    set, another one of the store."""
 
     title: str
     existing: str
+    both_new: bool = False
+
+
+def titles_to_confirm(
+    classes: Collection[str], existing: Collection[str], sent: Collection[str], accepted: Container[str]
+) -> list[NearTitle]:
+    """Which new classes of a store the user has to confirm: their titles are similar to one of an ``existing`` class of
+    the service, or nearly the same as that of another new one.
+
+    ``sent`` are titles under which the store has sent something, which may not be shown yet. Who has ``accepted`` one
+    of two titles that are nearly the same knows of the other.
+    """
+    new = {title for title in set(classes).difference(existing, sent) if title not in accepted}
+    near = find_near_titles(new, existing)
+    near += find_same_titles(new - {entry.title for entry in near}, set(sent).difference(existing))
+    return [
+        entry
+        for entry in near
+        if entry.existing not in accepted or not find_same_titles([entry.title], [entry.existing])
+    ]
 
 
 def find_near_titles(new: Iterable[str], existing: Iterable[str]) -> list[NearTitle]:
@@ -42,6 +63,18 @@ def find_near_titles(new: Iterable[str], existing: Iterable[str]) -> list[NearTi
         if match is not None:
             near.append(NearTitle(title, match))
     return near
+
+
+def find_same_titles(new: Iterable[str], others: Iterable[str]) -> list[NearTitle]:
+    """The new titles that differ from one of the ``others``, or from a new one before them in sort order, by case,
+    outer spaces, Unicode form, invisible characters or letters of another alphabet that look the same."""
+    first = {_plain(title): title for title in sorted(others, reverse=True)}
+    found = []
+    for title in sorted(new):
+        other = first.setdefault(_plain(title), title)
+        if other != title:
+            found.append(NearTitle(title, other, both_new=True))
+    return found
 
 
 def is_near(title: str, other: str) -> bool:

@@ -14,7 +14,7 @@ from operator import eq
 
 from astica_sync.core.model import CONTENT_LENGTH, MarkState, RemoteSample
 from astica_sync.core.observation.sample_table import SampleTable
-from astica_sync.core.plan.facts import PlanContext
+from astica_sync.core.plan.gather_facts import PlanContext
 
 _AGREED = str(MarkState.AGREED)
 # Fewer uids than this are compared one by one.

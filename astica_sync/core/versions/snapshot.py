@@ -10,7 +10,17 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from astica_sync.core.model import LocalSample, Mark, RemoteSample, content_of, fold_title, is_uid, make_scope, make_uid
+from astica_sync.core.model import (
+    CONTENT_LENGTH,
+    LocalSample,
+    Mark,
+    RemoteSample,
+    content_of,
+    fold_title,
+    is_uid,
+    make_scope,
+    make_uid,
+)
 from astica_sync.core.plan.join import merge_rows
 
 
@@ -129,15 +139,16 @@ def find_missing(snapshot: Iterable[SnapshotSample], shown: Iterable[RemoteSampl
     return [sample for sample in snapshot if _data_key(sample) not in there]
 
 
-def _data_key(sample: SnapshotSample) -> tuple[str, str] | int:
-    """The class and content of a managed sample, the id of an unmanaged one."""
+def _data_key(sample: SnapshotSample) -> tuple[str | int, str]:
+    """The class and content of a managed sample, the id and uid of an unmanaged one: a service may give the id of a
+    removed sample to another one. Uids that the service cuts are completed differently as the store changes."""
     if isinstance(sample, UnmanagedSample):
-        return sample.sample_id
+        return (sample.sample_id, sample.uid[:CONTENT_LENGTH])
     return (fold_title(sample.class_title), sample.content)
 
 
-def _keys_of_shown(sample: RemoteSample) -> Iterator[tuple[str, str] | int]:
-    yield sample.sample_id
+def _keys_of_shown(sample: RemoteSample) -> Iterator[tuple[str | int, str]]:
+    yield (sample.sample_id, sample.uid[:CONTENT_LENGTH])
     if is_uid(sample.uid):
         yield (fold_title(sample.class_title), content_of(sample.uid))
 

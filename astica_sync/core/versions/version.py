@@ -14,6 +14,8 @@ USUAL_SECONDS = 600.0
 """In most cases training is complete within 5 to 10 minutes (the same section)."""
 
 MOST_SKIPPED = 3
+MOST_TRAININGS = 1000
+"""So many trainings are not made between two looks: numbers that are further apart are dates."""
 _NUMBERED = re.compile(r"(.*?_)?([1-9][0-9]{0,14})")
 
 
@@ -98,12 +100,19 @@ def has_newer(training: Training, now: ModelInfo, versions: Sequence[Version]) -
 
 def skipped_names(before: str, now: str) -> list[str]:
     """The names between those of two versions, where names end with a number that counts up: another training may
-    have made versions that were never shown. Empty where there are more than ``MOST_SKIPPED``."""
+    have made versions that were never shown. Empty where there are more than ``MOST_TRAININGS``."""
     first, last = _NUMBERED.fullmatch(before), _NUMBERED.fullmatch(now)
     if first is None or last is None or (first[1] or "") != (last[1] or ""):
         return []
     numbers = range(int(first[2]) + 1, int(last[2]))
-    return [f"{first[1] or ''}{number}" for number in numbers] if len(numbers) <= MOST_SKIPPED else []
+    return [f"{first[1] or ''}{number}" for number in numbers] if len(numbers) <= MOST_TRAININGS else []
+
+
+def never_shown(training: Training, now: ModelInfo, versions: Sequence[Version]) -> list[str]:
+    """The names that were skipped since the training was requested, without those of ``versions``: an answer that is
+    behind may show an earlier version when a training is requested."""
+    known = {version.name for version in versions}
+    return [name for name in skipped_names(training.name, now.version or "") if name not in known]
 
 
 def is_overdue(training: Training, now: float, quarantine: float) -> bool:
@@ -157,17 +166,22 @@ def find_objections(plan: Plan, observation: Observation) -> list[Objection]:
             )
         )
     pending = {
-        "to upload": [entry.class_title for entry in plan.uploads + plan.questioned + plan.failed_before],
+        "to upload": [entry.class_title for entry in plan.uploads + plan.questioned],
         "to remove": [entry.class_title for entry in plan.removed] + [entry.class_title for entry in plan.held],
     }
     differences = [f"{len(titles):,} {what} in {_titles(titles)}" for what, titles in pending.items() if titles]
     if plan.incomplete:
         differences.append("a part of the store could not be read")
+    # Another push does not send what failed, nor reads what cannot be read.
+    run = "Run: astica-sync push." if any(pending.values()) else "To see why: astica-sync status."
+    if plan.failed_before:
+        failed = [entry.class_title for entry in plan.failed_before]
+        differences.append(f"{len(failed):,} that failed before in {_titles(failed)}")
     if differences:
         objections.append(
             Objection(
                 f"store and service differ: {', '.join(differences)}",
-                "Run: astica-sync push. To train on what the service has: astica-sync train --anyway",
+                f"{run} To train on what the service has: astica-sync train --anyway",
                 overridable=True,
             )
         )

@@ -32,7 +32,7 @@ class Manifests:
     def __init__(self, backup: Backup, files: FileSystem) -> None:
         self._backup = backup
         self._files = files
-        self.folder = backup.root / FOLDER
+        self.folder: Path = backup.root / FOLDER
 
     def write(self, samples: Callable[[], Iterable[SnapshotSample]]) -> str:
         """Makes a manifest durable and returns its id, the XXH3-128 of its bytes; the same data has the same id.

@@ -236,16 +236,19 @@ class ObjectStore:
         return None
 
     def _confirm(self, existing: Path, source: Path, content: str) -> bool:
-        """Whether the existing object is good; a damaged one must be written again."""
-        if self.check(content) is not None:
-            return False
+        """Whether the existing object has the bytes of the source, each of them: a hash can be forged. A damaged object
+        must be written again."""
         try:
             same, digest = self._compare(source, existing)
         except OSError as error:
+            if self.check(content) is not None:
+                return False
             raise _unreadable(source, error) from error
         if digest != content:
             raise _changed(source)
         if not same:
+            if self.check(content) is not None:
+                return False
             raise Collision(
                 f"{source} and {existing} are different images with one content hash",
                 "save the image again with an image editor, so that its bytes change",

@@ -4,6 +4,7 @@ Append-only files of JSON lines, readable without this program. A line without t
 out of bounds, which an earlier version of the program stored, are bounded.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,7 +124,8 @@ class Records:
     def _read(self, name: str) -> list[dict[str, Any]]:
         path = self._root / name
         try:
-            return [fields for fields in read_jsonl(self._files, path) if fields.get("model_id") == self._model_id]
+            lines = list(read_jsonl(self._files, path))
+            return [fields for fields in _of_this_service(lines) if fields.get("model_id") == self._model_id]
         except OSError as error:
             raise BackupDamaged(
                 f"{path} cannot be read: {error.strerror}",
@@ -146,15 +148,50 @@ class Records:
             ) from error
 
 
+def note_service(backup_root: Path, files: FileSystem, before: str, after: str) -> None:
+    """Says in the records that they are of the service ``after`` from here on, and were of ``before`` until now: models
+    of two services may have one number, and versions one name and date. Repeating it changes nothing.
+
+    Raises:
+        OSError: a file cannot be read or written.
+    """
+    for name in (VERSIONS, ADOPTED):
+        lines = list(read_jsonl(files, backup_root / name))
+        if lines and _service_at_end(lines, before) != after:
+            append_jsonl(files, backup_root / name, [{"service": after, "before": before}])
+
+
+def _service_at_end(lines: list[dict[str, Any]], otherwise: str = "") -> str:
+    return next((fields["service"] for fields in reversed(lines) if is_service_line(fields)), otherwise)
+
+
+def _of_this_service(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The lines of the service that the last line about one names."""
+    now = _service_at_end(lines)
+    service = next((fields["before"] for fields in lines if is_service_line(fields)), now)
+    for fields in lines:
+        if is_service_line(fields):
+            service = fields["service"]
+        elif service == now:
+            yield fields
+
+
+def is_service_line(fields: dict[str, Any]) -> bool:
+    """Whether the line says of which service those before and after it are."""
+    return isinstance(fields.get("service"), str) and isinstance(fields.get("before"), str)
+
+
 def is_version_line(fields: dict[str, Any]) -> bool:
-    """Whether this program writes such a line about a version, of whatever model."""
+    """Whether this program writes such a line about a version, of whatever model, or about a service."""
+    if is_service_line(fields):
+        return True
     read = _version_fields(fields)
     return read is not None and (read[3] is None or CONTENT.fullmatch(read[3]) is not None) and _has_model(fields)
 
 
 def is_adopted_line(fields: dict[str, Any]) -> bool:
-    """Whether this program writes such a line about an adopted sample, of whatever model."""
-    return _adopted_of(fields) is not None and _has_model(fields)
+    """Whether this program writes such a line about an adopted sample, of whatever model, or about a service."""
+    return is_service_line(fields) or (_adopted_of(fields) is not None and _has_model(fields))
 
 
 def _has_model(fields: dict[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from astica_sync.local.db.cache_file import open_cache
 from astica_sync.local.db.migrations import make_schema
+from astica_sync.sqlite import transaction
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -51,7 +52,7 @@ class FeatureCache:
 
     def put(self, extractor: str, rows: Mapping[str, bytes]) -> None:
         """Keeps the rows by content hash."""
-        with contextlib.suppress(sqlite3.Error), self._connection:
+        with contextlib.suppress(sqlite3.Error), transaction(self._connection):
             self._connection.executemany(
                 "INSERT OR REPLACE INTO feature VALUES (?, ?, ?)",
                 [(extractor, content, row) for content, row in rows.items()],

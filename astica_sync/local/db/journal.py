@@ -265,10 +265,23 @@ class Journal:
     def record(self, events: Iterable[Event]) -> None:
         """Adds to the history."""
         self._write_many(
-            "INSERT INTO history (at, run, action, class, uid, path, sample_id, outcome, reason)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            _RECORD,
             ((*event[:5], os.fsencode(event.path), *event[6:]) for event in events),
         )
+
+    def record_sent(self, events: Iterable[Event]) -> list[int]:
+        """Adds to the history what is about to be sent, as of unknown outcome, so that it is noted whatever becomes of
+        this run. Returns numbers with which ``withdraw`` takes it out again when the outcome is known."""
+        numbers = []
+        with self.commit(), self._translating:
+            for event in events:
+                row = (*event[:5], os.fsencode(event.path), *event[6:])
+                numbers.append(int(self._connection.execute(_RECORD, row).lastrowid or 0))
+        return numbers
+
+    def withdraw(self, numbers: Iterable[int]) -> None:
+        """Takes events of ``record_sent`` out of the history."""
+        self._write_many("DELETE FROM history WHERE id = ?", ((number,) for number in numbers))
 
     def history(
         self, limit: int | None = None, since: float | None = None, titles: Sequence[str] = ()
@@ -442,6 +455,10 @@ HOLDS_OUT = "holds_out"
 _SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 # Calling the enumeration takes longer than the rest of reading a mark.
 _STATES = {str(state): state for state in MarkState}
+_RECORD = (
+    "INSERT INTO history (at, run, action, class, uid, path, sample_id, outcome, reason)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 _EVENT = "SELECT at, run, action, class, uid, path, sample_id, outcome, reason FROM history"
 _FIRST_HOLD_OUT = "SELECT min(id) FROM history WHERE action = 'hold-out'"
 _MARK = "SELECT uid, class, state, sent_at, run, path, removed FROM mark"

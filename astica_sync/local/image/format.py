@@ -18,6 +18,8 @@ HEAD_BYTES = 512
 
 _OR_IGNORE = "or list it in .astica-ignore"
 _CONVERT = f"the service accepts PNG or JPEG; convert it, {_OR_IGNORE}"
+_HEIC = "HEIC image"
+_CONVERT_HEIC = f"the service accepts PNG or JPEG; convert it (heif-convert IMAGE.HEIC IMAGE.jpg), {_OR_IGNORE}"
 _LEAVE_OUT = "not an image; move it out, or list it in .astica-ignore (a line *.MOV leaves out all such files)"
 _SAVE_AGAIN = f"save it again with an image editor, {_OR_IGNORE}"
 
@@ -38,7 +40,7 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
 )
 # Brands of ISO media files (ISO/IEC 23008-12 annex B, AV1 Image File Format section 6), at offset 8.
 _BRANDS = {b"avif": "AVIF image", b"avis": "AVIF image"} | dict.fromkeys(
-    (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"), "HEIC image"
+    (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"), _HEIC
 )
 
 
@@ -63,7 +65,9 @@ def describe(head: bytes, size: int) -> str:
     if not head.strip(b"\0"):
         return f"begins with zero bytes, as an incomplete copy does: copy it here again, {_OR_IGNORE}"
     name = _name_format(head)
-    return f"{name}: {_LEAVE_OUT}" if name.startswith("video") else f"{name}: {_CONVERT}"
+    if name.startswith("video"):
+        return f"{name}: {_LEAVE_OUT}"
+    return f"{name}: {_CONVERT_HEIC if name == _HEIC else _CONVERT}"
 
 
 def _name_format(head: bytes) -> str:

@@ -1,11 +1,11 @@
 """Which files of a folder have to be read again: one listing of it, compared with the index."""
 
 import os
-import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from astica_sync.local.class_folders.class_title import class_title_of, why_no_title
 from astica_sync.local.db.index import Folder, Known
 from astica_sync.local.filesystem import FileSystem, Kind, NamedEntry, bounded, kind_of
 from astica_sync.local.layout import SETTINGS_FILE
@@ -48,27 +48,6 @@ class DirectoryDiff:
     """How many files were compared."""
     digests: bytes | None = None
     """To be stored: those of all buckets, invalid where the index will not have every file; None without digests."""
-
-
-def class_title_of(name: str) -> str | None:
-    """The class of a first-level folder of this name; None where the name cannot be a class title. The bytes of the
-    name are UTF-8, whatever the locale of this process."""
-    title = unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "surrogateescape"))
-    if not title.strip() or any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in title):
-        return None
-    return title
-
-
-def _why_no_title(name: str) -> str:
-    text = os.fsencode(name).decode("utf-8", "surrogateescape")
-    if not text.strip():
-        return "the folder name has nothing but spaces, which cannot be a class title; rename the folder"
-    if any(unicodedata.category(letter) == "Cs" for letter in text):
-        return (
-            "the folder name is not UTF-8, as a system with another encoding (Latin-1) writes it, and cannot be a class"
-            " title; rename the folder"
-        )
-    return "the folder name has a line break or another control character; rename the folder"
 
 
 def diff_directory(
@@ -123,7 +102,7 @@ def _diff_other(
         if folder.path or title is not None:
             diff.subfolders.append((name, device))
             return
-        reason = _why_no_title(name)
+        reason = why_no_title(name)
     elif kind is Kind.FILE and name == SETTINGS_FILE:
         return
     else:

@@ -8,6 +8,7 @@ import xxhash
 
 from astica_sync.local.filesystem import CHUNK, AnyPath, FileSystem, Signature, signature
 from astica_sync.local.image.format import describe, sniff
+from astica_sync.system.error_advice import reading_remedy
 
 CHANGING = "is still being written; the next scan reads it again"
 
@@ -35,7 +36,7 @@ class FileHash(NamedTuple):
 def unreadable_reason(error: OSError) -> str:
     """Why a file or folder cannot be read, and what to do, as a problem of the store."""
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"cannot be read: {error.strerror}; fix the permissions: chmod u+r on a file, chmod u+rx on a folder"
+        return f"cannot be read: {error.strerror}; {reading_remedy(error)}"
     if error.errno == errno.ELOOP:
         return "symbolic link, not followed; replace it by the file or folder itself, or list it in .astica-ignore"
     if error.errno == errno.EIO:

@@ -5,7 +5,6 @@ import errno
 import functools
 import hashlib
 import re
-import shlex
 import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from astica_sync.errors import StoreError
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.layout import IGNORE_FILE
 from astica_sync.local.scan.litter import is_litter, litter_digest
+from astica_sync.shell_quote import quote
 from astica_sync.system.error_advice import remedy
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Ignore:
         lines = (unicodedata.normalize("NFC", line) for line in re.split("\r\n|\r|\n", text))
         self._lines = [line for line in lines if line.strip() and not line.startswith("#")]
         rules = "\n".join([litter_digest(), *self._lines])
-        self.digest = hashlib.blake2s(rules.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+        self.digest: str = hashlib.blake2s(rules.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
         for line in self._lines:
             _check(line)
 
@@ -169,7 +169,7 @@ def _decode(path: Path, data: bytes) -> str:
 
 
 def _cannot_read(path: Path, error: OSError) -> StoreError:
-    name = shlex.quote(str(path))
+    name = quote(str(path))
     if error.errno == errno.ELOOP:
         return StoreError(
             f"{path} is a symbolic link, which is not followed",

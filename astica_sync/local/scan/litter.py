@@ -89,11 +89,11 @@ LITTER = (
     ),
     Litter(
         "Photo programs",
-        ("iPod Photo Cache", "*.lrdata"),
+        ("iPod Photo Cache", "*.lrdata", "*.photoslibrary", "*.photolibrary"),
         ("*.xmp", "*.aae", "*.pp3", "*.dop", "Picasa.ini", "photothumb.db", "ZbThumbnail.info"),
     ),
     Litter("Sync clients", (), ("*.!sync", "*.syncpart", "*.syncold", "csync_journal.db*")),
-    Litter("Cameras", ("CANONMSC", "EOSMISC", "AVF_INFO"), ("*.thm", "*.ctg", "*.lrv")),
+    Litter("Cameras", ("CANONMSC", "EOSMISC", "AVF_INFO", "THMBNL"), ("*.thm", "*.ctg", "*.lrv", "*.scr")),
 )
 
 # No pattern for files but those that begin like this matches a name that ends like that, which nearly all names do.

@@ -40,6 +40,7 @@ def is_still_absent(
 
 def _is_gone(layout: Layout, index: Index, files: FileSystem, path: str, replaced_by: str) -> bool:
     parts = path.split("/")
+    above = ""
     try:
         mounts = Mounts(files, layout.root)
         for number in range(1, len(parts)):
@@ -50,8 +51,12 @@ def _is_gone(layout: Layout, index: Index, files: FileSystem, path: str, replace
                 return kind is Kind.FILE
             if mounts.contain(above, status.st_dev) != index.is_mounted(above):
                 return False
+        above = ""
         kind = kind_of(files.lstat(layout.root / path))
     except (FileNotFoundError, NotADirectoryError):
+        if _is_mount_place(index, above):
+            # A mount point cannot be deleted: it was unmounted first.
+            return False
         return _has_no_placeholder(layout, files, path)
     except OSError:
         return False
@@ -59,6 +64,11 @@ def _is_gone(layout: Layout, index: Index, files: FileSystem, path: str, replace
         return kind is Kind.FOLDER
     current = hash_file(files, layout.root / path)
     return current.outcome is HashOutcome.READ and bool(replaced_by) and current.content == replaced_by
+
+
+def _is_mount_place(index: Index, folder: str) -> bool:
+    """Whether something was mounted at this very folder, and not above it."""
+    return bool(folder) and index.is_mounted(folder) and not index.is_mounted(folder.rpartition("/")[0])
 
 
 def _has_no_placeholder(layout: Layout, files: FileSystem, path: str) -> bool:

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from astica_sync.clock import Clock
 from astica_sync.core.model import Unreadable
 from astica_sync.errors import StoreChanged
+from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.local.db.index import File, Folder, Index
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.identity import check_root
 from astica_sync.local.layout import STATE_DIR, Layout
-from astica_sync.local.scan.changed_files import DirectoryDiff, above_of, class_title_of, diff_directory, find_tops
+from astica_sync.local.scan.changed_files import DirectoryDiff, above_of, diff_directory, find_tops
 from astica_sync.local.scan.directory_digest import DirectoryListing, directory_stamp, list_directory, list_names
 from astica_sync.local.scan.file_hash import FileHash, HashOutcome, unreadable_reason
 from astica_sync.local.scan.ignore import Ignore
-from astica_sync.local.scan.mounts import Mounts
+from astica_sync.local.scan.mounts import MountRecord, Mounts
 from astica_sync.local.scan.parallel.parallel_scan_workers import ParallelWorkers
 from astica_sync.local.scan.racy_files import RacyCutoff
 from astica_sync.local.scan.scan_workers import PendingHashes, SerialWorkers, Workers
@@ -45,7 +46,7 @@ _NO_FOLDER = Folder(0, b"", None, False)
 _NESTED = "contains another store, which is skipped; move that folder out, or list it in .astica-ignore"
 _REMOUNTED = (
     "files are missing since a disk was mounted or unmounted here; mount it as before,"
-    " or delete .astica-sync/index.db to confirm that they are gone"
+    " or delete .astica-sync/mounts.json and .astica-sync/index.db to confirm that they are gone"
 )
 
 
@@ -202,6 +203,7 @@ class Scanner:
         self._held: set[bytes] = set()
         self._remounted: set[bytes] = set()
         self._mounts: Mounts | None = None
+        self._mount_record = MountRecord(self._files, target.layout.mounts_file, index)
 
     def run(self) -> Scan:
         started_at = self._clock.now()
@@ -220,7 +222,10 @@ class Scanner:
                 self._index.ensure_content_index()
             self._check_root()
             self._hold_changed_mounts()
+            lost = self._hold_lost_mounts()
             self._forget_folders()
+            if not self._everything_unknown:
+                self._record_mounts(lost)
             before = self._index.get_meta("ignore_digest")
             if before != ignore.digest and self._options.below is None:
                 self._index.set_meta("ignore_digest", ignore.digest)
@@ -262,6 +267,7 @@ class Scanner:
         except OSError:
             self._everything_unknown = True
             return
+        self._mount_record.compare(mounts)
         waiting: list[tuple[bytes, str | None, bool]] = [(b"", None, False)]
         if self._options.below is not None:
             self._tops = find_tops(self._files, root, self._folders, self._options.below)
@@ -291,12 +297,53 @@ class Scanner:
         except OSError:
             return self._folders.get(path, _NO_FOLDER).mounted
 
+    def _is_mount_place(self, folder: Folder) -> bool:
+        """Whether something was mounted at this very folder, and not above it."""
+        return folder.mounted and not self._folders.get(folder.path.rpartition(b"/")[0], _NO_FOLDER).mounted
+
+    def _has_files(self, folder: Folder) -> bool:
+        """Whether the index has files in the folder or below it."""
+        return any(self._index.known(self._folders[path].folder_id) for path in self._below(folder.path))
+
     def _hold_changed_mounts(self) -> None:
         """What was mounted or unmounted during the scan is compared again by the next one."""
         for place in self._mounts.changed_places() if self._mounts else ():
             if folder := self._folders.get(os.fsencode(place)):
                 self._changing += 1
                 self._hold(folder)
+
+    def _hold_lost_mounts(self) -> dict[str, str]:
+        """Keeps what was on a mount that is not there now, or in whose place is another one, where the index was lost
+        since and does not know it any more. Returns these places as they were recorded."""
+        mounts = self._mounts
+        lost = self._mount_record.find_lost(lambda path: mounts is not None and self._is_mounted(mounts, path))
+        for place in lost:
+            path = os.fsencode(place)
+            self._hold(self._folders.get(path) or Folder(0, path, class_title_of(place.partition("/")[0]), False))
+            above = next(each for each in above_of(path) if each in self._folders)
+            name = path[len(above) :].lstrip(b"/").partition(b"/")[0]
+            self._put_problem(self._folders[above], name, _REMOUNTED)
+        return lost
+
+    def _record_mounts(self, lost: dict[str, str]) -> None:
+        """Records the folders with files at which something is mounted, or was when it was last seen."""
+        changed = self._remounted - self._held
+        mounted = [each for path, each in self._folders.items() if each.mounted != (path in changed)]
+        paths = {each.path for each in mounted}
+        recorded = self._mount_record.recorded
+        places = dict(lost) if self._options.below is None else recorded | lost
+        for each in mounted:
+            if each.path.rpartition(b"/")[0] in paths or not self._has_files(each):
+                continue
+            place = os.fsdecode(each.path)
+            kept = recorded.get(place) if self._held.intersection(self._below(each.path)) else None
+            identity = self._mounts.identity(place) if self._mounts else ""
+            places[place] = places.get(place) or kept or identity
+        self._mount_record.replace(places, lost)
+
+    def _below(self, place: bytes) -> list[bytes]:
+        """The folder and those in it that the index has."""
+        return [path for path in self._folders if path == place or path.startswith(place + b"/")]
 
     def _enter(self, path: bytes, title: str | None, mounted: bool) -> Folder:
         self._visited.add(path)
@@ -364,7 +411,7 @@ class Scanner:
         if diff.digests != folder.digests:
             folder = self._folders[folder.path] = folder._replace(digests=diff.digests)
             self._rows.folders.append(folder)
-        if folder.path in self._remounted and diff.missing:
+        if diff.missing and (folder.path in self._remounted or self._mount_record.exchanged_above(folder.path)):
             self._hold(folder)
             self._report(folder, _REMOUNTED)
         elif diff.missing and self._mounts and self._mounts.changed_places():
@@ -440,13 +487,19 @@ class Scanner:
     def _forget_folders(self) -> None:
         """Removes folders that do not exist any more from the index, unless a folder above them could not be seen."""
         gone: list[Folder] = []
-        for path, folder in self._folders.items():
+        # A folder comes before those in it.
+        for path, folder in sorted(self._folders.items()):
             if path in self._visited or self._everything_unknown:
                 continue
             above = set(above_of(path))
             if self._options.below is not None and not self._tops.intersection(above):
                 continue
-            if remounted := above & (self._remounted - self._held):
+            remounted = above & ((self._remounted | self._mount_record.exchanged) - self._held)
+            if self._is_mount_place(folder) and self._has_files(folder):
+                # A mount point cannot be deleted: it was unmounted first, and its folder removed afterwards.
+                self._hold(folder)
+                self._report(folder, _REMOUNTED)
+            elif remounted:
                 top = self._folders[min(remounted)]
                 self._hold(top)
                 self._report(top, _REMOUNTED)

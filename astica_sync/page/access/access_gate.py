@@ -37,10 +37,10 @@ class Entrance:
 
     def __init__(self, port: int, session: str, on_used: Callable[[str], None] = lambda _: None) -> None:
         """``session`` is the value of the cookie."""
-        self.cookie = f"astica_page_{port}"
+        self.cookie: str = f"astica_page_{port}"
         self._session = session
         self._on_used = on_used
-        self.token = secrets.token_urlsafe(24)
+        self.token: str = secrets.token_urlsafe(24)
 
     def exchange(self, token: str) -> str | None:
         """The value of the Set-Cookie header for the token; None for any other one, used ones included."""

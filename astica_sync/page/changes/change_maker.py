@@ -14,10 +14,10 @@ from pathlib import Path
 
 from astica_sync.core.gallery.change_history import Line, Outcome, Step, StepKind, undo_steps
 from astica_sync.core.gallery.file_names import free_names, is_sample_path, title_fault
+from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.local.filesystem import FileSystem, Signature, signature
 from astica_sync.local.identity import check_root
 from astica_sync.local.layout import Layout
-from astica_sync.local.scan.changed_files import class_title_of
 from astica_sync.local.scan.ignore import Ignore, is_hidden
 from astica_sync.page.answers import BadRequest
 from astica_sync.page.changes.change_log import ChangeLog
@@ -45,14 +45,17 @@ class ChangeMaker:
         self._verified: dict[str, tuple[str, Signature]] = {}
         """What this run has moved, by path: the hash, and the signature right after."""
 
-    def make(self, label: Callable[[int], str], steps: Sequence[Step], batch: str = "") -> tuple[int | None, Outcome]:
-        """Makes a change; its number, None where nothing could be done. ``label`` gets the number of files."""
+    def make(
+        self, label: Callable[[Sequence[Step]], str], steps: Sequence[Step], batch: str = ""
+    ) -> tuple[int | None, Outcome]:
+        """Makes a change; its number, None where nothing could be done. ``label`` gets what is to be done, and then
+        what was done."""
         check_root(self._layout, self._files)
         earlier = self._log.find_batch(batch) if batch else None
-        number = self._log.begin(label(len(steps)), steps, self._now(), batch) if earlier is None else earlier.number
+        number = self._log.begin(label(steps), steps, self._now(), batch) if earlier is None else earlier.number
         outcome = self._run(steps)
         done = [*(earlier.steps if earlier else ()), *outcome.done]
-        self._log.finish(number, done, label(count_files(done)))
+        self._log.finish(number, done, label(done))
         return (number if done else None), outcome
 
     def undo(self) -> tuple[str, Outcome] | None:

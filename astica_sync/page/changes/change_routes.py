@@ -15,7 +15,7 @@ from astica_sync.page.changes.change_maker import CHANGED, ChangeMaker, count_fi
 from astica_sync.page.changes.plan_change import KINDS, MOST_TITLE, PlannedChange, Wanted, plan_change, read_items
 from astica_sync.page.changes.upload_image import add_image, check_upload, name_of, read_body
 from astica_sync.page.gallery.image_columns import image_id
-from astica_sync.page.open_page import Page, text
+from astica_sync.page.page_state import Page, text
 
 _SHOWN_WITHIN = 0.5
 """Seconds that an answer waits for the gallery to show what was done; a large store shows it later, by an event."""
@@ -46,8 +46,9 @@ async def post_change(request: Request) -> Response:
 
     def change(maker: ChangeMaker) -> tuple[PlannedChange, int | None, Outcome]:
         planned = plan_change(gallery.columns, maker, wanted)
-        number, outcome = maker.make(planned.label, planned.steps) if planned.steps else (None, Outcome())
-        return planned, number, outcome
+        if not planned.steps:
+            return planned, None, Outcome()
+        return planned, *maker.make(lambda steps: planned.label(count_files(steps)), planned.steps)
 
     planned, number, outcome = await page.run_change(change)
     skipped = [*planned.skipped, *((planned.ids.get(path, ""), path, reason) for path, reason in outcome.skipped)]

@@ -15,6 +15,8 @@ from astica_sync.page.changes.kept_files import KeptFiles
 from astica_sync.page.gallery.index_reader import IndexReader
 
 T = TypeVar("T")
+KEPT = "kept"
+"""The folder, among the page's own, of files that were removed and are not in the backup yet."""
 
 
 class ChangeThread:
@@ -40,6 +42,6 @@ class ChangeThread:
             index = self._stack.enter_context(contextlib.closing(IndexReader(self._layout.index_db)))
             log = self._stack.enter_context(contextlib.closing(ChangeLog(self._folder / "changes.db")))
             backup = Backup(self._layout.backup, FileSystem(self._layout.root))
-            kept = KeptFiles(self._layout, self._folder / "kept", backup, self._now)
+            kept = KeptFiles(self._layout, self._folder / KEPT, backup, self._now)
             self._maker = ChangeMaker(self._layout, index, log, kept, self._now)
         return self._maker

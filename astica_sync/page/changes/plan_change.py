@@ -5,12 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from astica_sync.core.gallery.change_history import Step, StepKind, describe
+from astica_sync.core.gallery.image_state import ImageState
 from astica_sync.page.answers import BadRequest
 from astica_sync.page.changes.change_maker import CHANGED, ChangeMaker
 from astica_sync.page.gallery.image_columns import Columns
 
 KINDS = ("move", "delete", "restore", "create_class", "rename_class", "merge_classes")
 MOST_TITLE = 10_000
+_HELD_OUT = "it is held out, and the page changes no held-out image"
+_KEPT_APART = "a held-out folder has it: to train on it, move its file from there into the store yourself"
 
 
 @dataclass(slots=True)
@@ -68,6 +71,10 @@ def plan_change(columns: Columns, maker: ChangeMaker, wanted: Wanted) -> Planned
             for row in _chosen(planned, columns, wanted, with_file=False):
                 title, content = columns.title(row), columns.content(row)
                 image = f"{int(columns.ids[row]):016x}"
+                if any(columns.state(one) is ImageState.HELD_OUT for one in columns.with_content(content)):
+                    # In the store as well it would be trained on, and scores on it would say nothing.
+                    planned.skipped.append((image, columns.name(row), _KEPT_APART))
+                    continue
                 try:
                     path, fault = f"{maker.place_for(title)}/{columns.name(row)}", maker.image_fault(content)
                 except BadRequest as refused:
@@ -112,6 +119,8 @@ def _chosen(planned: PlannedChange, columns: Columns, wanted: Wanted, *, with_fi
 
 def _skip(planned: PlannedChange, columns: Columns, row: int, *, with_file: bool) -> None:
     reason = "it has no file in the store" if with_file else "its file is in the store"
+    if columns.state(row) is ImageState.HELD_OUT:
+        reason = _HELD_OUT
     planned.skipped.append((f"{int(columns.ids[row]):016x}", columns.name(row), reason))
 
 

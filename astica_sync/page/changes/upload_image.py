@@ -1,5 +1,6 @@
 """Takes an image that was dropped on the page: checked to the last pixel, named safely, never over another file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -8,10 +9,11 @@ from starlette.requests import Request
 
 from astica_sync.core.gallery.change_history import Outcome, Step, StepKind, describe
 from astica_sync.core.gallery.file_names import safe_file_name
+from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.local.image.decoder import Decoder
 from astica_sync.local.image.format import MAX_BYTES, judge_bytes, sniff
 from astica_sync.page.access.access_gate import TooLong
-from astica_sync.page.changes.change_maker import ChangeMaker
+from astica_sync.page.changes.change_maker import ChangeMaker, count_files
 
 _MOST_NAME = 30_000
 
@@ -70,4 +72,11 @@ def add_image(maker: ChangeMaker, image: UploadedImage, title: str, batch: str) 
     place = maker.place_for(title)
     maker.offer(image.content, image.data)
     step = Step(StepKind.ADD, "", f"{place}/{image.name}", image.content)
-    return maker.make(lambda count: describe("upload", count, to=title), [step], batch)
+    return maker.make(_label, [step], batch)
+
+
+def _label(steps: Sequence[Step]) -> str:
+    """A drop of several folders is one change of several classes."""
+    places = {step.after.partition("/")[0] for step in steps if step.kind is StepKind.ADD}
+    titles = {class_title_of(place) or place for place in places}
+    return describe("upload", count_files(steps), to=titles.pop() if len(titles) == 1 else f"{len(titles)} classes")

@@ -21,6 +21,8 @@ from astica_sync.page.gallery.index_reader import FolderFiles, IndexReader
 
 NO_CLASS = ""
 """The title of what is in no class: a problem file in the store itself."""
+APART = (ImageState.HELD_OUT,)
+"""States of images that are listed whatever the store and the service have."""
 _POSITION = {state: number for number, state in enumerate(STATES)}
 
 
@@ -55,15 +57,16 @@ class _Draft:
         self.sizes.extend(files.sizes)
         self.mtimes.extend(files.mtimes)
 
-    def add_row(self, class_number: int, place: bytes, name: bytes, content: str) -> int:
+    def add_row(self, class_number: int, place: bytes, one: WithoutFile, content: str) -> int:
+        name = os.fsencode(one.path.partition("/")[2] or one.path) or f"#{one.sample_id}".encode()
         self.ids.append(image_id(place))
         self.class_of.append(class_number)
         self.place_of.append(0)
         self.names.append(name)
         self.lengths.append(len(name))
         self.contents.append(bytes.fromhex(content or NO_CONTENT))
-        self.sizes.append(0)
-        self.mtimes.append(0)
+        self.sizes.append(one.size)
+        self.mtimes.append(one.mtime_ns)
         return len(self.ids) - 1
 
 
@@ -97,13 +100,25 @@ def build_columns(
     keys = _sample_keys(draft, list(titles), model_id)
     named = {(one.uid, one.class_title) for one in states.without_file}
     missing = [*states.without_file]
-    missing += [one for one in backup_only(keys) if (one.uid, one.class_title) not in named]
+    others = (one for one in backup_only(keys) if (one.uid, one.class_title) not in named or one.shown.state in APART)
+    missing += others
     for title in (*extra_titles, *(one.class_title for one in missing)):
         titles.setdefault(title, len(titles))
     columns = _finish(draft, titles, tuple(places), states, missing)
     _set_states(columns, states, draft.problem_rows, model_id)
     if states.has_later:
         _set_later(columns, states, keys, marked())
+    return columns
+
+
+def columns_of_files(folders: Iterable[tuple[str, bytes, FolderFiles]], states: ImageStates, model_id: int) -> Columns:
+    """The columns of the files of some class folders alone, each with its class and its name."""
+    draft, places, titles = _Draft(), dict[bytes, int](), dict[str, int]()
+    for title, folder, files in folders:
+        number, place = titles.setdefault(title, len(titles)), places.setdefault(folder, len(places))
+        draft.add_folder(number, place, folder + b"/", b"", files)
+    columns = _finish(draft, titles, tuple(places), states, ())
+    _set_states(columns, states, draft.problem_rows, model_id)
     return columns
 
 
@@ -126,10 +141,9 @@ def _finish(
     notes: dict[int, Shown] = {}
     sample_ids: dict[int, int] = {}
     for one in missing:
-        name = os.fsencode(one.path.partition("/")[2] or one.path)
         place = f"\0{one.shown.state}/{one.class_title}/{one.uid}/{one.sample_id}".encode("utf-8", "surrogateescape")
         content = one.uid[:CONTENT_LENGTH] if is_uid(one.uid) else ""
-        row = draft.add_row(titles[one.class_title], place, name or f"#{one.sample_id}".encode(), content)
+        row = draft.add_row(titles[one.class_title], place, one, content)
         notes[row] = one.shown
         if one.sample_id:
             sample_ids[row] = one.sample_id

@@ -1,6 +1,7 @@
 """Filters, sorts and counts the images of the gallery; the result is an order of rows."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,12 @@ from numpy.typing import NDArray
 from astica_sync.core.gallery.image_state import STATES, ImageState
 from astica_sync.page.gallery.image_columns import Columns
 
-SORTS = ("class", "date", "name", "size")
+SORTS = ("class", "date", "name", "size", "confidence", "suspicion")
+RANKED = ("confidence", "suspicion")
+"""Sorts by a number that the page has for some images: a share from 0 to 1."""
+STORE, HELD_OUT, EVERYTHING = "store", "held-out", "all"
+ANY = "1"
+"""The filter of all problems, of whatever kind."""
 _PREFIX = 48
 """So many bytes of a name decide about its order."""
 _DAY_NS = 86_400 * 10**9
@@ -19,14 +25,31 @@ _DAY_NS = 86_400 * 10**9
 
 @dataclass(frozen=True, slots=True)
 class GalleryFilter:
-    """Which images are shown, and in which order. None and "" are no condition."""
+    """Which images are shown, and in which order. None and "" are no condition, but for ``split``: without it all are
+    shown that are not held out. ``version`` and ``said`` are as in ``version_filter``; ``ranked`` names what the
+    numbers of a sort are of."""
 
     class_title: str | None = None
     state: str = ""
     text: str = ""
-    problem: bool = False
+    problem: str = ""
+    split: str = ""
+    version: str = ""
+    said: str = ""
     sort: str = "class"
     descending: bool = False
+    ranked: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the rows besides the columns: ``version`` and ``said`` are which rows fulfil these two
+    conditions of the filter, None where there is no such condition; ``ranks`` are the numbers of a sort, NaN for
+    images that have none."""
+
+    version: NDArray[np.bool_] | None = None
+    said: NDArray[np.bool_] | None = None
+    ranks: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,31 +73,94 @@ class View:
     by_state: dict[str, int]
 
 
-def make_view(columns: Columns, wanted: GalleryFilter, revision: str) -> View:
+def make_view(columns: Columns, wanted: GalleryFilter, revision: str, known: Known = Known()) -> View:
     """The images that the filter lets through, in its order."""
-    size = len(columns)
-    text = _with_text(columns, wanted.text) if wanted.text else np.ones(size, bool)
-    if wanted.problem:
-        text = text & (columns.state_of == STATES.index(ImageState.PROBLEM))
-    in_class = np.ones(size, bool)
-    if wanted.class_title is not None:
-        known = wanted.class_title in columns.titles
-        in_class = columns.class_of == columns.titles.index(wanted.class_title) if known else np.zeros(size, bool)
-    in_state = np.ones(size, bool)
-    if wanted.state:
-        known = wanted.state in list(STATES)
-        in_state = columns.state_of == list(STATES).index(ImageState(wanted.state)) if known else np.zeros(size, bool)
-    per_class = np.bincount(columns.class_of[text & in_state], minlength=len(columns.titles))
-    per_state = np.bincount(columns.state_of[text & in_class], minlength=len(STATES))
-    rows = np.flatnonzero(text & in_class & in_state).astype(np.int32)
-    rows = _sorted(columns, rows, wanted)
+    conditions = find_conditions(columns, wanted, known)
+    per_class = np.bincount(columns.class_of[conditions.all_but("class")], minlength=len(columns.titles))
+    per_state = np.bincount(columns.state_of[conditions.all_but("state")], minlength=len(STATES))
+    rows = np.flatnonzero(conditions.all_but()).astype(np.int32)
+    rows = _sorted(columns, rows, wanted, known.ranks)
     return View(
         xxhash.xxh3_64_hexdigest(repr((wanted, revision)).encode("utf-8", "surrogateescape")),
         rows,
-        _groups(columns, rows, wanted),
+        _groups(columns, rows, wanted, known.ranks),
         dict(zip(columns.titles, per_class.tolist(), strict=True)),
         dict(zip(map(str, STATES), per_state.tolist(), strict=True)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Which rows fulfil each condition of a filter, by the name of the condition."""
+
+    size: int
+    each: dict[str, NDArray[np.bool_]]
+
+    def all_but(self, *names: str) -> NDArray[np.bool_]:
+        """The rows that fulfil all conditions other than these."""
+        result = np.ones(self.size, bool)
+        for name, rows in self.each.items():
+            if name not in names:
+                result &= rows
+        return result
+
+
+def find_conditions(columns: Columns, wanted: GalleryFilter, known: Known) -> Conditions:
+    """The conditions of a filter; what is not known lets nothing through."""
+    nothing = np.zeros(len(columns), bool)
+    each: dict[str, NDArray[np.bool_]] = {}
+    if wanted.text:
+        each["text"] = _with_text(columns, wanted.text)
+    if wanted.problem:
+        each["problem"] = _with_problem(columns, wanted.problem)
+    if wanted.class_title is not None:
+        title = wanted.class_title
+        each["class"] = columns.class_of == columns.titles.index(title) if title in columns.titles else nothing
+    if wanted.state:
+        is_known = wanted.state in list(STATES)
+        each["state"] = columns.state_of == STATES.index(ImageState(wanted.state)) if is_known else nothing
+    # Who asks for the state asks for these images.
+    if wanted.split != EVERYTHING and wanted.state != HELD_OUT:
+        each["split"] = in_split(columns, wanted.split)
+    if known.version is not None:
+        each["version"] = known.version
+    if known.said is not None:
+        each["said"] = known.said
+    return Conditions(len(columns), each)
+
+
+def in_split(columns: Columns, split: str) -> NDArray[np.bool_]:
+    """The images of the store's folder, those of held-out folders, or ("") all but these."""
+    if split == STORE:
+        return np.arange(len(columns)) < columns.files
+    held_out: NDArray[np.bool_] = columns.state_of == STATES.index(ImageState.HELD_OUT)
+    if split == HELD_OUT:
+        return held_out
+    return ~held_out if not split else np.zeros(len(columns), bool)
+
+
+def kind_of_problem(reason: str) -> str:
+    """What several problems have in common: the reason without what differs from file to file."""
+    kind = re.split(r"[:,;(]", reason, maxsplit=1)[0].strip()
+    return "too large" if kind[:1].isdigit() else kind
+
+
+def _with_problem(columns: Columns, kind: str) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = columns.state_of == STATES.index(ImageState.PROBLEM)
+    if kind != ANY:
+        for row in np.flatnonzero(found).tolist():
+            found[row] = row in columns.notes and kind_of_problem(columns.notes[row].reason) == kind
+    return found
+
+
+def count_problems(columns: Columns, rows: NDArray[np.bool_]) -> dict[str, int]:
+    """How many of the rows have a problem of each kind, the most frequent first."""
+    kinds = Counter(
+        kind_of_problem(columns.notes[row].reason)
+        for row in np.flatnonzero(rows & _with_problem(columns, ANY)).tolist()
+        if row in columns.notes
+    )
+    return dict(kinds.most_common())
 
 
 def _with_text(columns: Columns, text: str) -> NDArray[np.bool_]:
@@ -93,7 +179,13 @@ def _with_text(columns: Columns, text: str) -> NDArray[np.bool_]:
     return found
 
 
-def _sorted(columns: Columns, rows: NDArray[np.int32], wanted: GalleryFilter) -> NDArray[np.int32]:
+def _sorted(
+    columns: Columns, rows: NDArray[np.int32], wanted: GalleryFilter, ranks: NDArray[np.float32] | None
+) -> NDArray[np.int32]:
+    if wanted.sort in RANKED and ranks is not None:
+        # Images without a number are last in both directions.
+        values = ranks[rows]
+        return rows[np.argsort(-values if wanted.descending else values, kind="stable")]
     if wanted.sort == "date":
         order = np.argsort(columns.mtimes[rows], kind="stable")
     elif wanted.sort == "size":
@@ -120,7 +212,9 @@ def _name_prefixes(columns: Columns, rows: NDArray[np.int32]) -> NDArray[np.byte
     return letters.reshape(-1).view(f"S{_PREFIX}")
 
 
-def _groups(columns: Columns, rows: NDArray[np.int32], wanted: GalleryFilter) -> list[Group]:
+def _groups(
+    columns: Columns, rows: NDArray[np.int32], wanted: GalleryFilter, ranks: NDArray[np.float32] | None
+) -> list[Group]:
     if not len(rows):
         return []
     if wanted.sort == "class":
@@ -131,6 +225,8 @@ def _groups(columns: Columns, rows: NDArray[np.int32], wanted: GalleryFilter) ->
         letters = np.frombuffer(columns.names or b"\0", np.uint8)
         values = letters[columns.name_starts[rows]].astype(np.int64)
         values[(values >= 97) & (values <= 122)] -= 32
+    elif wanted.sort in RANKED and ranks is not None:
+        values = np.where(np.isnan(ranks[rows]), -1, np.clip(np.nan_to_num(ranks[rows]) * 10, 0, 9)).astype(np.int64)
     else:
         return [Group("", 0, len(rows))]
     starts = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist()]
@@ -146,6 +242,8 @@ def _label(columns: Columns, value: int, sort: str) -> str:
         return columns.titles[value]
     if sort == "date":
         return str(np.datetime64(value, "D"))
+    if sort in RANKED:
+        return "not known" if value < 0 else f"{10 * value} to {10 * value + 10} %"
     return chr(value) if 32 <= value < 127 else "…"
 
 

@@ -10,6 +10,7 @@ from astica_sync.local.image.thumbnailer import Thumbnailer
 from astica_sync.page.gallery.image_columns import Columns
 from astica_sync.page.store_keeper import OpenedStore
 from astica_sync.page.thumbnails.thumbnail_queue import NotShown
+from astica_sync.page.versions.version_filter import VersionFilter
 
 MOST_EVENTS = 200
 
@@ -31,6 +32,23 @@ def find_history(opened: OpenedStore, columns: Columns, content: str) -> list[di
         }
         for event in reversed(events)
     ]
+
+
+def find_said(versions: VersionFilter, columns: Columns, content: str, service: str) -> list[dict[str, Any]]:
+    """What the versions know of the image, the newest first: in which classes they were trained on it, and what they
+    said of it when they were asked."""
+    found = []
+    for version, trained_as, answer in versions.of_image(columns, content, service):
+        found.append(
+            {
+                "number": version.number,
+                "name": version.name,
+                "trained_as": trained_as,
+                "label": None if answer is None else answer.label,
+                "percent": None if answer is None else answer.percent,
+            }
+        )
+    return found
 
 
 def read_image(thumbnailer: Thumbnailer, data: bytes) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 import contextlib
 import ctypes
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,23 +19,27 @@ from astica_sync.core.gallery.image_state import (
     WithoutFile,
     find_states,
 )
-from astica_sync.core.model import Observation, Unreadable
+from astica_sync.core.model import CONTENT_LENGTH, Observation, Unreadable
 from astica_sync.errors import AsticaSyncError, StoreError
 from astica_sync.local.identity import check_root
 from astica_sync.local.scan.scanner import Scan, ScanOptions, scan_store
 from astica_sync.page.gallery.backup_only import BackupOnly
 from astica_sync.page.gallery.build_columns import build_columns
+from astica_sync.page.gallery.held_out_folders import HeldOutFolders
 from astica_sync.page.gallery.image_columns import Columns
 from astica_sync.page.gallery.index_reader import IndexReader
-from astica_sync.sync.plan.check_samples import requests_of
-from astica_sync.sync.plan.observe import last_observation
-from astica_sync.sync.plan.status import StoreStatus, plan_round
+from astica_sync.sync.observe import last_observation
+from astica_sync.sync.plan.find_status import StoreStatus, plan_round
+from astica_sync.sync.push.check_samples import requests_of
 from astica_sync.sync.session import Session
 
 _MANY = 100_000
+_TELL_SECONDS = 0.3
 MOST_PLANNED = 10_000
-BEFORE = "as it was when the page was last open; the store is being looked at"
 """So many uploads of new samples are planned one by one; the others are known by their marks."""
+FIRST_REVISION = 10
+BEFORE = "as it was when the page was last open; the store is being looked at"
+LOOK = "press P, then Look at the service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +52,22 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
+class Observed:
+    """What is kept of the last observation of the service, which is as large as the store."""
+
+    model_title: str
+    asked_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Gallery:
-    """The store at one moment. ``status`` and ``price`` are None, and ``why_no_status`` says why, where nothing is
+    """The store at one moment. ``observed`` and ``price`` are None, and ``why_no_status`` says why, where nothing is
     known of the service yet."""
 
     revision: int
     columns: Columns
     states: ImageStates
-    status: StoreStatus | None
+    observed: Observed | None
     price: Price | None
     summary: dict[str, Any]
     why_no_status: str = ""
@@ -77,12 +90,22 @@ class Gallery:
 class GalleryRefresher:
     """Makes one gallery after the other, in the thread that opened the session and the index."""
 
-    def __init__(self, session: Session, index: IndexReader) -> None:
-        self._session, self._index = session, index
-        self._revision = 0
+    def __init__(
+        self,
+        session: Session,
+        index: IndexReader,
+        held_out: HeldOutFolders,
+        found: Callable[[int | None], None] = lambda _: None,
+    ) -> None:
+        """``found`` is called now and then with the number of files that a look at the whole store has found, and with
+        None when it has ended."""
+        self._session, self._index, self._held_out, self._found = session, index, held_out, found
+        # Those below are of galleries from before the first look.
+        self._revision = FIRST_REVISION
         self._backup_only = BackupOnly(session.local.backup, session.remote.model_id)
         self._last: tuple[object, Gallery] | None = None
         self._scanned: Scan | None = None
+        self._told = 0.0
 
     def refresh(self, below: Collection[str] | None = None) -> Gallery:
         """Looks at the store, or only at the folders ``below`` in it. Where nothing has changed, the last gallery is
@@ -93,17 +116,34 @@ class GalleryRefresher:
         """
         # A scan finds everything unknown in a store that is gone or another one, which is no error of its own.
         check_root(self._session.local.layout, self._session.local.fs)
+        try:
+            return self._refresh(below)
+        finally:
+            self._found(None)
+
+    def _refresh(self, below: Collection[str] | None) -> Gallery:
         scan = self._whole_view(self._scan(below), whole=below is None)
+        many = scan.files > _MANY
+        if many:
+            self._give_back()
         seen = self._seen()
         if self._last is not None and self._last[0] == seen:
             return self._last[1]
-        status, why = None, ""
+        status, observed, why = None, None, ""
         try:
             observation = last_observation(self._session.local, self._session.remote.model_id)
+            observed = Observed(observation.model.title, observation.asked_at)
             status = self._plan(scan, observation)
+            # All of it that the columns need is in the states.
+            del observation
         except StoreError as error:
-            why = error.text_with_hint
-        states = self._states(status)
+            # Without an observation the page has its own way to get one.
+            why = error.text_with_hint if observed else f"{error}: {LOOK}"
+            observed = None
+        states, price = self._states(status), self._price(status)
+        del status
+        if many:
+            self._give_back()
         self._revision += 1
         columns = build_columns(
             self._index,
@@ -111,21 +151,26 @@ class GalleryRefresher:
             self._session.remote.model_id,
             marked=self._session.local.journal.pages,
             extra_titles=scan.classes,
-            backup_only=self._find_backup_only,
+            backup_only=lambda keys: self._find_elsewhere(keys, scan.classes),
         )
-        gallery = Gallery(self._revision, columns, states, status, self._price(status), summarize(columns), why)
+        gallery = Gallery(self._revision, columns, states, observed, price, summarize(columns), why)
         # The plan may have written into the index what it found.
         self._last = self._seen(), gallery
         if len(columns) > _MANY:
-            self._index.shrink(self._session.local.index)
-            _return_memory()
+            self._give_back()
         return gallery
 
-    def recall(self, columns: Columns) -> Gallery:
-        """A gallery of kept columns, until the store was looked at."""
-        self._revision += 1
-        states = ImageStates(usual=Shown(ImageState.ON_SERVICE, BEFORE))
-        return Gallery(self._revision, columns, states, None, None, summarize(columns), BEFORE)
+    def _give_back(self) -> None:
+        """Frees what the steps of a large look leave behind, so that it does not add up."""
+        self._index.shrink(self._session.local.index)
+        _return_memory()
+
+    def _find_elsewhere(self, in_store: NDArray[np.uint64], titles: Collection[str]) -> list[WithoutFile]:
+        """The images of held-out folders, and what only the backup has."""
+        held_out = list(self._held_out.find(titles))
+        contents = {one.uid[:CONTENT_LENGTH] for one in held_out}
+        only = [one for one in self._find_backup_only(in_store) if one.uid[:CONTENT_LENGTH] not in contents]
+        return [*only, *held_out]
 
     def _find_backup_only(self, in_store: NDArray[np.uint64]) -> list[WithoutFile]:
         try:
@@ -155,7 +200,7 @@ class GalleryRefresher:
         ended = last is not None and last.next_end is not None and last.next_end < now
         unsure = object() if local.index.is_private or ended else None
         marks = local.journal.marks_name(), local.journal.foreign_writes()
-        return self._index.version, marks, viewed, self._backup_only.seen(), unsure
+        return self._index.version, marks, viewed, self._backup_only.seen(), self._held_out.revision, unsure
 
     def _scan(self, below: Collection[str] | None) -> Scan:
         session = self._session
@@ -166,7 +211,14 @@ class GalleryRefresher:
             clock=session.runtime.clock,
             files=session.local.fs,
             options=options,
+            progress=self._note_progress,
         )
+
+    def _note_progress(self, files: int, hashed: int) -> None:
+        now = time.monotonic()
+        if now >= self._told + _TELL_SECONDS:
+            self._told = now
+            self._found(files)
 
     def _plan(self, scan: Scan, observation: Observation) -> StoreStatus:
         # As a command that begins now: what other processes have sent since the page was opened was not sent before it.
@@ -194,6 +246,12 @@ class GalleryRefresher:
         return Price(requests, seconds, "; ".join(refusal.reason for refusal in status.refusals))
 
 
+def unlooked_gallery(columns: Columns, why: str, revision: int, usual: ImageState = ImageState.ON_SERVICE) -> Gallery:
+    """A gallery of the columns that there are before the store was looked at; ``why`` says which these are."""
+    states = ImageStates(usual=Shown(usual, why))
+    return Gallery(revision, columns, states, None, None, summarize(columns), why)
+
+
 def _return_memory() -> None:
     """Gives the system back what building the columns took, where the C library can (glibc)."""
     with contextlib.suppress(OSError, AttributeError):
@@ -207,12 +265,15 @@ def summarize(columns: Columns) -> dict[str, Any]:
         columns.class_of.astype(np.int64) * size + columns.state_of, minlength=size * len(columns.titles)
     )
     table = counts.reshape(-1, size)
+    totals = by_state(table.sum(axis=0).tolist())
+    # They are no samples: what is counted are the images of the store.
+    table[:, STATES.index(ImageState.HELD_OUT)] = 0
     return {
         "classes": [
             {"title": title, "images": sum(row), "by_state": by_state(row)}
             for title, row in zip(columns.titles, table.tolist(), strict=True)
         ],
-        "totals": {"images": len(columns), "by_state": by_state(table.sum(axis=0).tolist())},
+        "totals": {"images": int(table.sum()), "by_state": totals},
     }
 
 

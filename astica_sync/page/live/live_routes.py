@@ -8,11 +8,11 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from astica_sync.errors import AsticaSyncError
 from astica_sync.page.answers import answer_error, read_object
 from astica_sync.page.live.push_runner import CannotNow
-from astica_sync.page.open_page import Page
+from astica_sync.page.page_state import Page
 
 
 async def get_events(request: Request) -> Response:
-    """One stream of server-sent events: ``store``, ``push``, ``training`` and ``closing``."""
+    """One stream of server-sent events: ``store``, ``looking``, ``push``, ``training`` and ``closing``."""
     page: Page = request.app.state.page
 
     async def stream() -> AsyncIterator[str]:

@@ -12,12 +12,13 @@ from typing import Any
 
 from astica_sync.api import Store
 from astica_sync.clock import SystemClock
+from astica_sync.core.failure_remedy import remedy_of, retry_helps
 from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.similar_titles import NearTitle
 from astica_sync.errors import AsticaSyncError, Interrupted
 from astica_sync.open_session import open_session
 from astica_sync.page.live.push_progress import PushProgress, PushState, rate_of
-from astica_sync.sync.plan.observe import observe
+from astica_sync.sync.observe import observe
 from astica_sync.sync.push.push import PushResult
 
 ACTIVE = ("starting", "observing", "sending")
@@ -217,11 +218,11 @@ def _names(refusal: Refusal) -> list[str]:
 
 
 def _failure(failure: dict[str, str], shown: Shown) -> dict[str, Any]:
-    found = shown([("", failure["path"])])
+    found, reason = shown([("", failure["path"])]), failure["reason"]
     return {
         "id": found[0][0] if found else None,
         "name": failure["path"].partition("/")[2],
         "class": failure["class"],
-        "reason": failure["reason"],
-        "remedy": "push again, or astica-sync push --retry",
+        "reason": reason,
+        "remedy": "push again, or astica-sync push --retry" if retry_helps(reason) else remedy_of(reason),
     }

@@ -10,9 +10,11 @@ from astica_sync.api import Store
 from astica_sync.clock import SystemClock
 from astica_sync.core.versions.version import Training
 from astica_sync.errors import AsticaSyncError, Interrupted
-from astica_sync.open_session import open_session
+from astica_sync.open_session import OpenStore, open_session
 from astica_sync.page.live.push_runner import CannotNow
+from astica_sync.page.live.training_times import expect_training
 from astica_sync.sync.progress import ProgressListener
+from astica_sync.training.versions import VersionHistory
 
 
 class TrainingRunner:
@@ -37,7 +39,15 @@ class TrainingRunner:
         if self.is_active:
             raise CannotNow("a training is running")
         self._clock = SystemClock()
-        self._set(state="starting", message="", seconds=0.0, version=None, error=None, began_at=time.time())
+        self._set(
+            state="starting",
+            message="",
+            seconds=0.0,
+            version=None,
+            error=None,
+            began_at=time.time(),
+            expected_seconds=None,
+        )
         self._thread = threading.Thread(target=self._run, args=(self._clock, anyway), name="training")
         self._thread.start()
 
@@ -59,6 +69,7 @@ class TrainingRunner:
 
         try:
             with open_session(self._store, ProgressListener(), clock=clock) as opened:
+                self._set(**self._expect(opened))
                 result = Store.over(opened).train(
                     anyway=anyway, on_message=lambda message: self._set(message=message), on_wait=waits
                 )
@@ -72,6 +83,12 @@ class TrainingRunner:
             self._set(state="failed", error={"error": f"internal error: {type(error).__name__}: {error}", "hint": ""})
         finally:
             self._ended()
+
+    def _expect(self, opened: OpenStore) -> dict[str, Any]:
+        local = opened.session.local
+        versions = VersionHistory(local.layout, local.backup, local.fs, opened.session.remote.model_id).versions()
+        expected = expect_training(local.journal.history(titles=("",)), versions)
+        return {"expected_seconds": round(expected.seconds, 1), "expected_from": expected.earlier}
 
     def _set(self, **values: Any) -> None:
         with self._lock:

@@ -4,7 +4,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +55,26 @@ class Suspect:
     found: ContradictedLabel
 
 
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """What the preview says of images by the id of each, when it is trained without it: the share of its own class, and
+    from 0 to 1 how certain it is of another one. ``revision`` is that of the gallery it was trained on, 0 before the
+    first training."""
+
+    revision: int = 0
+    images: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
+    own_share: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    contradiction: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """An image that looks like another one. ``likeness`` is at most 1."""
+
+    image: int
+    likeness: float
+
+
 class LivePreview:
     """Follows the gallery in a thread of its own, which is started by the first call of ``follow``."""
 
@@ -74,7 +94,9 @@ class LivePreview:
         self._known: NDArray[np.bool_] = np.zeros(0, np.bool_)
         """Which of them could be decoded."""
         self._suspects: list[Suspect] = []
-        self.state = PreviewState()
+        self._images: NDArray[np.uint64] = np.zeros(0, np.uint64)
+        self.ranking: Ranking = Ranking()
+        self.state: PreviewState = PreviewState()
 
     def follow(self, gallery: Gallery) -> None:
         """Trains on this gallery, unless that is done or a newer one is followed."""
@@ -109,6 +131,29 @@ class LivePreview:
     def suspects(self) -> Sequence[Suspect]:
         """The images to look at first: those whose class the others contradict most."""
         return self._suspects
+
+    def neighbours(self, content: str, most: int) -> list[Neighbour]:
+        """The images of the store that look most like the one with this content hash, itself left out; none where there
+        is no preview yet, or the image cannot be decoded."""
+        with self._using:
+            extractor = self._extractor if self._head is not None else None
+        if extractor is None:
+            return []
+        with contextlib.closing(Rasterizer()) as rasterizer, contextlib.closing(FeatureCache(self._cache)) as cache:
+            rows, known = FeatureTable(extractor, rasterizer, cache, self._read).rows([content])
+        with self._using:
+            head, contents = self._head, [one for one, good in zip(self._contents, self._known, strict=True) if good]
+            if head is None or not known[0]:
+                return []
+            # Copies of the image itself may be in other classes.
+            copies = contents.count(content)
+            places, likeness = head.nearest(rows[0], most + copies)
+            found = [
+                Neighbour(int(self._images[place]), float(value))
+                for place, value in zip(places.tolist(), likeness, strict=True)
+                if contents[place] != content
+            ]
+        return found[:most]
 
     def _work(self) -> None:
         with contextlib.closing(Rasterizer()) as rasterizer, contextlib.closing(FeatureCache(self._cache)) as cache:
@@ -158,10 +203,13 @@ class LivePreview:
                 assert self._head is not None
                 self._head.set_labels(labels)
             head, verdicts = self._head, self._head.verdicts()
+            self._images = columns.ids[rows]
         found = find_contradicted(verdicts)
         self._suspects = [
             Suspect(int(columns.ids[rows[one.place]]), columns.content(rows[one.place]), one) for one in found
         ]
+        own = verdicts.shares[np.arange(len(rows)), verdicts.own].astype(np.float32)
+        self.ranking = Ranking(gallery.revision, self._images, own, verdicts.contradiction().astype(np.float32))
         self.state = replace(
             self.state,
             revision=gallery.revision,

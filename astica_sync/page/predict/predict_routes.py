@@ -9,7 +9,7 @@ from astica_sync.local.image.format import sniff
 from astica_sync.page.access.access_gate import TooLong
 from astica_sync.page.answers import answer_error, number_of
 from astica_sync.page.changes.upload_image import read_body
-from astica_sync.page.open_page import Page
+from astica_sync.page.page_state import Page
 
 MOST_SHOWN = 5
 MOST_SUSPECTS = 2000

@@ -7,14 +7,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from astica_sync.api import Store
-from astica_sync.api.version_target import followed_version
+from astica_sync.api.push_as_version import followed_version
 from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample, diff
 from astica_sync.errors import AsticaSyncError
 from astica_sync.page.answers import answer_error
-from astica_sync.page.open_page import Page, text
+from astica_sync.page.gallery.gallery_view import HELD_OUT, STORE, in_split
+from astica_sync.page.page_state import Page, text
+from astica_sync.page.versions.stored_answers import Confusion, make_confusion
 from astica_sync.training.versions import VersionSummary
 
 MOST_SHOWN = 500
+MOST_CLASSES = 40
 
 
 async def get_versions(request: Request) -> Response:
@@ -78,6 +81,45 @@ async def get_diff(request: Request) -> Response:
         return JSONResponse(await asyncio.to_thread(compare))
     except AsticaSyncError as error:
         return answer_error(404, str(error), error.hint)
+
+
+async def get_confusion(request: Request) -> Response:
+    """What a version said of the images of each class, for those it was asked about: in the held-out folders, and in
+    the store. From the cache of detections; sends no request."""
+    page: Page = request.app.state.page
+    name = request.query_params.get("version", "")[:200]
+    gallery, service = await page.ready(), await page.service_addresses()
+
+    def count() -> dict[str, Any]:
+        columns, answers = gallery.columns, page.versions.answers(name, service)
+        return {
+            split: _confusion(make_confusion(columns, in_split(columns, split), answers)) for split in (HELD_OUT, STORE)
+        }
+
+    try:
+        return JSONResponse(await asyncio.to_thread(count))
+    except AsticaSyncError as error:
+        return answer_error(404, str(error), error.hint)
+
+
+def _confusion(found: Confusion) -> dict[str, Any]:
+    """The classes with the most mistakes, where there are too many to be shown."""
+    right = [row[number] for number, row in enumerate(found.counts)]
+    wrong = [sum(row) - own for row, own in zip(found.counts, right, strict=True)]
+    shown = sorted(sorted(range(len(found.titles)), key=lambda number: -wrong[number])[:MOST_CLASSES])
+    used = [
+        place
+        for place, label in enumerate(found.labels)
+        if label in {found.titles[number] for number in shown} or any(found.counts[number][place] for number in shown)
+    ]
+    return {
+        "total": sum(map(sum, found.counts)),
+        "right": sum(right),
+        "left_out": len(found.titles) - len(shown),
+        "titles": [text(found.titles[number]) for number in shown],
+        "labels": [text(found.labels[place]) for place in used],
+        "counts": [[found.counts[number][place] for place in used] for number in shown],
+    }
 
 
 def _sample(sample: SnapshotSample) -> dict[str, Any]:

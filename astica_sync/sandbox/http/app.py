@@ -29,7 +29,8 @@ from astica_sync.sandbox.images import MAX_BYTES, is_loopback
 from astica_sync.sandbox.options import Options, Switches
 from astica_sync.sandbox.training.trainer import BackgroundTrainer
 
-_MAX_BODY = MAX_BYTES * 4 // 3 + 65_536
+_AROUND_IMAGE = 65_536
+"""Bytes of a body besides its image."""
 _LOGGED = 200_000
 _UNKNOWN = "Unknown endpoint"
 
@@ -39,11 +40,11 @@ class Sandbox:
 
     def __init__(self, options: Options, folder: Path, now: Callable[[], float]) -> None:
         self.now = now
-        self.account = Account(folder, now)
-        self.trainer = BackgroundTrainer(self.account)
-        self.calls = CallHandler(self.account, self.trainer, options.key, options.switches)
-        self.limiters = {name: Limiter(options.limit, options.window) for name in (TRAIN, DETECT)}
-        self.fault_schedule = FaultSchedule(options.faults)
+        self.account: Account = Account(folder, now)
+        self.trainer: BackgroundTrainer = BackgroundTrainer(self.account)
+        self.calls: CallHandler = CallHandler(self.account, self.trainer, options.key, options.switches)
+        self.limiters: dict[str, Limiter] = {name: Limiter(options.limit, options.window) for name in (TRAIN, DETECT)}
+        self.fault_schedule: FaultSchedule = FaultSchedule(options.faults)
         self.log: deque[RequestRecord] = deque(maxlen=_LOGGED)
         self._late: list[Callable[[], None]] = []
         self._late_lock = threading.Lock()
@@ -52,7 +53,7 @@ class Sandbox:
             Route("/", self._front, methods=["GET"]),
             Route("/{path:path}", self._handle, methods=["POST", "GET", "PUT", "DELETE", "PATCH"]),
         ]
-        self.app = LocalRequestsOnly(Starlette(routes=routes), is_loopback)
+        self.app: LocalRequestsOnly = LocalRequestsOnly(Starlette(routes=routes), is_loopback)
 
     @property
     def switches(self) -> Switches:
@@ -90,7 +91,9 @@ class Sandbox:
         self.log.append(request)
         wait = self.limiters[endpoint].admit(request.time)
         try:
-            fields = _read_fields(await _read_body(http), http.headers.get("content-type", ""))
+            fields = _read_fields(
+                await _read_body(http, self.switches.largest_image), http.headers.get("content-type", "")
+            )
         except ClientDisconnect:
             request.outcome = "gone"
             return Response()
@@ -200,15 +203,16 @@ class Sandbox:
         return http_responses.error_response(text, 429, {"Retry-After": str(math.ceil(wait))} if named else None)
 
 
-async def _read_body(http: HttpRequest) -> bytes:
+async def _read_body(http: HttpRequest, largest_image: int) -> bytes:
+    most = max(MAX_BYTES, largest_image) * 4 // 3 + _AROUND_IMAGE
     parts: list[bytes] = []
     size = 0
     async for part in http.stream():
         size += len(part)
-        if size <= _MAX_BODY:
+        if size <= most:
             parts.append(part)
-    if size > _MAX_BODY:
-        raise ErrorAnswer("Image is too large: more than 20 MB", 413)
+    if size > most:
+        raise ErrorAnswer(f"Image is too large: more than {largest_image / 1e6:g} MB", 413)
     return b"".join(parts)
 
 

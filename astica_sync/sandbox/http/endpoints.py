@@ -106,7 +106,7 @@ class CallHandler:
             raise NotFound("Model")
         content = self._read_image(fields)
         with self._decoding:
-            images.open_image(content)
+            images.open_image(content, self.switches.largest_side)
         self.account.add_sample(model_id, title, uid, content, self.switches)
         return OK
 
@@ -143,7 +143,9 @@ class CallHandler:
             raise NotFound("Model")
         content = self._read_image(fields)
         with self._decoding:
-            label, share = self.trainer.detect(model_id, version, images.open_image(content))
+            turned = self.switches.orientation == "turned"
+            image = images.open_image(content, self.switches.largest_side, turned=turned)
+            label, share = self.trainer.detect(model_id, version, image)
         percent = round(share * 100, 2)
         written: dict[str, object] = {
             "string": f"{percent:g}",
@@ -155,10 +157,10 @@ class CallHandler:
     def _read_image(self, fields: Fields) -> bytes:
         text = _text(fields, "input", required=True)
         if not images.is_url(text):
-            return images.read_input(text)
+            return images.read_input(text, self.switches.largest_image)
         if self.switches.urls == "refused":
             raise ErrorAnswer("URL inputs are disabled in this sandbox: send the image as base64")
-        return images.fetch(text)
+        return images.fetch(text, self.switches.largest_image)
 
 
 def _text(fields: Fields, name: str, required: bool = False) -> str:

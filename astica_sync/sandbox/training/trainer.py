@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from astica_sync.sandbox.account import Account, NotFound
-from astica_sync.sandbox.account_folder import create_part
+from astica_sync.sandbox.account_paths import create_part
 from astica_sync.sandbox.images import BadInput, open_image
 from astica_sync.sandbox.options import Switches
 
@@ -96,7 +96,7 @@ class BackgroundTrainer:
 
         try:
             with self._one_at_a_time:
-                features, labels = self._gather(model_id)
+                features, labels = self._gather(model_id, switches)
                 if self._stopping.is_set():
                     return
                 if self._stopping.wait(switches.training_time):
@@ -126,7 +126,7 @@ class BackgroundTrainer:
                 (state, self._account.now(), version_id),
             )
 
-    def _gather(self, model_id: int) -> "tuple[list[Floats], list[str]]":
+    def _gather(self, model_id: int, switches: Switches) -> "tuple[list[Floats], list[str]]":
         from astica_sync.features.descriptor import describe
         from astica_sync.sandbox.training.classifier import CELL
 
@@ -140,7 +140,8 @@ class BackgroundTrainer:
             except FileNotFoundError:  # removed since the training began
                 continue
             try:
-                features.append(describe(open_image(content), CELL))
+                image = open_image(content, switches.largest_side, turned=switches.orientation == "turned")
+                features.append(describe(image, CELL))
             except BadInput:
                 _log.warning("a sample of class %r is not used for training: it cannot be decoded", title)
                 continue

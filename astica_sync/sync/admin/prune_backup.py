@@ -17,11 +17,11 @@ from astica_sync.core.versions.version import PENDING
 from astica_sync.errors import StoreError
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import Entry
-from astica_sync.local.backup.damaged_files import refuse_damaged_files
+from astica_sync.local.backup.damaged_records import refuse_damaged_files
 from astica_sync.local.db.journal import Event
 from astica_sync.local.identity import check_root
 from astica_sync.local.scan.scanner import scan_store
-from astica_sync.sync.plan.observe import observe
+from astica_sync.sync.observe import observe
 from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.session import LocalSide, RemoteSide
 

@@ -16,7 +16,9 @@ from astica_sync.core.versions.matching import find_unproven, rename_adopted
 from astica_sync.errors import GuardRefused, NoSuchModel, OutcomeUnknown, RemoteError
 from astica_sync.local.backup.records import Records
 from astica_sync.local.db.journal import Event
-from astica_sync.sync.plan.status import find_size_of, sees_sizes
+from astica_sync.sync.observe import request_view
+from astica_sync.sync.plan.find_status import find_size_of, sees_sizes
+from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.session import LocalSide, RemoteSide
 
 PAUSE = 2.0
@@ -36,6 +38,7 @@ class UnmanagedRemoval:
     clock: Clock
     quarantine: float
     local: LocalSide | None = None
+    listener: ProgressListener = field(default_factory=ProgressListener)
     _observed: Observation | None = field(default=None, init=False)
 
     def view(self) -> Observation:
@@ -49,9 +52,14 @@ class UnmanagedRemoval:
         if local is None:
             return service.view(model_id, Lane.INTERACTIVE)[0]
         journal = local.journal
-        repair = UidRepair(journal.classes, marked=lambda uid, _: journal.mark(uid) is not None)
+        view, _, _ = request_view(
+            local,
+            self.remote,
+            self.listener,
+            lambda: UidRepair(journal.classes, marked=lambda uid, _: journal.mark(uid) is not None),
+        )
         adopted = Records(local.backup.root, local.fs, model_id).adopted()
-        self._observed = rename_adopted(service.view(model_id, Lane.INTERACTIVE, repair)[0], adopted)
+        self._observed = rename_adopted(view, adopted)
         return self._observed
 
     def find_lost(self, samples: Iterable[RemoteSample]) -> list[RemoteSample]:

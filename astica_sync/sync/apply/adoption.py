@@ -14,9 +14,12 @@ from astica_sync.sync.session import LocalSide
 ADOPT_BATCH = 500
 
 
-def adopt_samples(local: LocalSide, clock: Clock, adopts: Sequence[Adopt]) -> ApplyResult:
+def adopt_samples(local: LocalSide, clock: Clock, adopts: Sequence[Adopt], *, from_backup: bool) -> ApplyResult:
     """Marks samples that the observation shows as agreed, after their images are in the backup: what is managed
     must be restorable.
+
+    Args:
+        from_backup: the images are those of a version: the file of that name may be another image by now.
 
     Raises:
         StoreError: the backup or the journal cannot be written.
@@ -26,7 +29,7 @@ def adopt_samples(local: LocalSide, clock: Clock, adopts: Sequence[Adopt]) -> Ap
         backed_up = []
         for adopt in adopts[start : start + ADOPT_BATCH]:
             try:
-                back_up_adopted(local, adopt)
+                back_up_adopted(local, adopt, from_backup=from_backup)
             except StoreError as error:
                 if error.stops_run:
                     raise
@@ -38,10 +41,11 @@ def adopt_samples(local: LocalSide, clock: Clock, adopts: Sequence[Adopt]) -> Ap
     return result
 
 
-def back_up_adopted(local: LocalSide, adopt: Adopt) -> None:
-    """Copies the file into the backup where the backup does not have it yet."""
+def back_up_adopted(local: LocalSide, adopt: Adopt, *, from_backup: bool) -> None:
+    """Copies the file into the backup. An object that is there already is compared with it: in a hidden folder that
+    came with a data set it may be another image of the same hash, and would later be the only copy."""
     content = content_of(adopt.uid)
-    if not local.backup.secure(content):
+    if not (from_backup and local.backup.secure(content)):
         local.backup.put(local.layout.root / adopt.path, content)
 
 

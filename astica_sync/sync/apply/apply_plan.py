@@ -39,7 +39,7 @@ def apply_plan(session: Session, plan: Plan, *, removals: bool, breaker: Circuit
     )
     from_backup = session.target is not None
 
-    result = adopt_samples(local, runtime.clock, plan.adopts)
+    result = adopt_samples(local, runtime.clock, plan.adopts, from_backup=from_backup)
     forget_marks(local.journal, plan.forgets)
     result.include(upload_samples(plan.uploads, pipeline, local, remote, listener, from_backup=from_backup))
     if not removals or result.error is not None:

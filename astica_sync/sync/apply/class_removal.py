@@ -18,16 +18,17 @@ from astica_sync.remote.rate_limiter import Permit
 from astica_sync.sync.apply.history_events import event_of
 from astica_sync.sync.apply.pipeline import Pipeline
 from astica_sync.sync.apply.removal import (
-    mark_removed,
+    mark_removal_attempted,
+    note_sent,
     prove_backup_copy,
     recheck_absence,
     remove_samples,
     settle_removed,
 )
 from astica_sync.sync.apply.result import ApplyResult
-from astica_sync.sync.plan.observe import ListsBehind, observe_before_removal
+from astica_sync.sync.observe import ListsBehind, observe_before_removal
 from astica_sync.sync.progress import ProgressListener
-from astica_sync.sync.session import LocalSide, RemoteSide, VersionTarget
+from astica_sync.sync.session import LocalSide, RemoteSide, VersionAsStore
 
 
 def remove_classes(
@@ -36,7 +37,7 @@ def remove_classes(
     local: LocalSide,
     remote: RemoteSide,
     listener: ProgressListener,
-    target: VersionTarget | None,
+    target: VersionAsStore | None,
 ) -> ApplyResult:
     """Removes the classes one after the other, until one of them ends the run."""
     result = ApplyResult()
@@ -63,7 +64,7 @@ class ClassRemover:
     local: LocalSide
     remote: RemoteSide
     listener: ProgressListener
-    target: VersionTarget | None
+    target: VersionAsStore | None
     result: ApplyResult = field(default_factory=ApplyResult)
     observation: Observation | None = None
 
@@ -100,8 +101,14 @@ class ClassRemover:
         if not samples or not are_whole_class(samples, shown) or not self._are_absent(samples):
             self.remote.service.release(permit)
             return samples
-        mark_removed(self.local.journal, samples, self.clock.now())
-        self._settle(samples, send_class_removal(self.remote, permit, self.removal))
+        journal, now = self.local.journal, self.clock.now()
+        with journal.commit():
+            mark_removal_attempted(journal, samples, now)
+            noted = note_sent(journal, "remove-class", samples, now)
+        failure = send_class_removal(self.remote, permit, self.removal)
+        with journal.commit():
+            journal.withdraw(noted)
+            self._settle(samples, failure)
         return []
 
     def _have_backup_copies(self, samples: Sequence[RemoveSample]) -> bool:

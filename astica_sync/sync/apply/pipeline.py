@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from astica_sync.clock import Clock
-from astica_sync.core.rate_limit import Lane
+from astica_sync.core.rate_limit import AT_ONCE, Lane
 from astica_sync.errors import Interrupted, RateLimited, RemoteError, StoreError, Unreachable
 from astica_sync.remote.rate_limiter import SHORTEST_WAIT, WAIT_REASON, OnWait, Permit, Wait
 from astica_sync.sync.apply.circuit_breaker import CircuitBreaker
 from astica_sync.sync.apply.thread_pool import TaskResult, WorkerPool
 
 AHEAD = 8
-IN_FLIGHT = 16
+IN_FLIGHT = AT_ONCE
 THREADS = AHEAD + IN_FLIGHT
 BYTES_AT_ONCE = 64 << 20
 DRAIN_SECONDS = 10.0
@@ -102,7 +102,7 @@ class Pipeline:
 
     def _begin(self) -> None:
         self.error: BaseException | None = None
-        self.parked = 0
+        self.parked: int = 0
         self._run = object()
         """Tells the results of this run from those that an earlier one parked."""
         self._ask_at = 0.0

@@ -4,7 +4,7 @@ A worker thread proves that the backup can give the sample back. The driver chec
 from the store, marks it as attempted and lets a worker send the request. The answer decides what is recorded.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,8 +13,8 @@ from astica_sync.core.plan.decision import RemovalReason
 from astica_sync.core.plan.plan import RemoveSample
 from astica_sync.core.rate_limit import Lane
 from astica_sync.errors import BackupDamaged, Outcome, OutcomeUnknown, Refused, RemoteError, StoreError
+from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.local.db.journal import Journal
-from astica_sync.local.scan.changed_files import class_title_of
 from astica_sync.local.scan.recheck_absence import is_still_absent
 from astica_sync.remote.rate_limiter import Permit
 from astica_sync.sync.apply.history_events import event_of
@@ -26,6 +26,8 @@ from astica_sync.sync.session import LocalSide, RemoteSide
 
 SUPERFLUOUS = (RemovalReason.EXTRA, RemovalReason.MISPLACED)
 """Reasons for which a copy on the service is removed although the store has the sample."""
+NO_ANSWER = "no answer was noted"
+"""What the history says of a removal while its request is under way."""
 
 
 def remove_samples(
@@ -105,11 +107,18 @@ def recheck_absence(local: LocalSide, removal: RemoveSample) -> bool:
     return is_still_absent(local.layout, local.index, local.fs, sample, tuple(sorted(paths)), replaced_by)
 
 
-def mark_removed(journal: Journal, removals: Sequence[RemoveSample], now: float) -> None:
+def mark_removal_attempted(journal: Journal, removals: Sequence[RemoveSample], now: float) -> None:
     """Marks the samples as attempted again, so that a copy which appears late is still managed and is removed too."""
     journal.attempt_removal(
         [(removal.uid, removal.class_title, removal.path, removal.sample_id) for removal in removals], now
     )
+
+
+def note_sent(journal: Journal, action: str, removals: Sequence[RemoveSample], now: float) -> list[int]:
+    """Notes the removals in the history before they are sent: the guard counts them also where this run is killed
+    before an answer. Returns their numbers for ``Journal.withdraw``."""
+    unknown = OutcomeUnknown(NO_ANSWER, "Run: astica-sync push, which shows what the service did.")
+    return journal.record_sent([event_of(action, removal, now, journal.run, unknown) for removal in removals])
 
 
 def settle_removed(journal: Journal, removals: Sequence[RemoveSample], now: float) -> None:
@@ -149,13 +158,20 @@ class _RemovalRecorder:
         self._forecast = Forecast(remote.service, pipeline.clock)
         self._open = Counter(removal.uid for removal in removals)
         """How many removals of each sample have not been confirmed."""
+        self._noted: defaultdict[int, list[int]] = defaultdict(list)
+        """The numbers in the history of what was sent and has no outcome yet, by sample id."""
 
     def before_send(self, jobs: Sequence[RemovalJob]) -> None:
-        mark_removed(self._journal, [job.removal for job in jobs], self._clock.now())
+        removals, now = [job.removal for job in jobs], self._clock.now()
+        with self._journal.commit():
+            mark_removal_attempted(self._journal, removals, now)
+            for removal, number in zip(removals, note_sent(self._journal, "remove", removals, now), strict=True):
+                self._noted[removal.sample_id].append(number)
 
     def settle(self, results: Sequence[tuple[RemovalJob, BaseException | None]]) -> None:
         with self._journal.commit():
             for job, error in results:
+                self._journal.withdraw(self._noted.pop(job.removal.sample_id, ()))
                 if isinstance(error, RemoteError) and error.outcome is Outcome.NOT_DONE:
                     continue
                 if isinstance(error, StoreError) and error.stops_run:

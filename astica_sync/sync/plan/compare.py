@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 from astica_sync.core.model import CONTENT_LENGTH, Observation, RemoteSample
 from astica_sync.core.observation.sample_table import SampleTable
-from astica_sync.core.plan.facts import PlanContext
+from astica_sync.core.plan.gather_facts import PlanContext
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.plan.planner import make_plan
 from astica_sync.core.plan.unchanged_samples import Unchanged, find_unchanged, recheck_contents, split_batch

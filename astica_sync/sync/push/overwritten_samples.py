@@ -10,7 +10,7 @@ from itertools import pairwise
 from astica_sync.core.model import CONTENT_LENGTH, content_of, is_uid
 from astica_sync.core.plan.plan import Upload
 from astica_sync.local.db.journal import BadSample, Journal
-from astica_sync.sync.plan.status import StoreStatus
+from astica_sync.sync.plan.find_status import StoreStatus
 
 DUPLICATES_KEPT = "twins_kept"
 """The journal's key for whether the service was seen to keep two samples of one uid."""

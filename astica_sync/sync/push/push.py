@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from astica_sync.clock import Clock
 from astica_sync.core.model import Problem
 from astica_sync.core.plan.guard import Refusal
-from astica_sync.core.plan.plan import Plan
+from astica_sync.core.plan.plan import Held, Plan
 from astica_sync.core.plan.plan_subset import left_out, without_lost
 from astica_sync.core.plan.similar_titles import NearTitle
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.db.journal import Journal
 from astica_sync.local.identity import check_root
 from astica_sync.sync.apply.result import FailedSample
-from astica_sync.sync.plan.status import FOLLOWS, StoreStatus, find_status
+from astica_sync.sync.plan.find_status import FOLLOWS, StoreStatus, find_status
 from astica_sync.sync.progress import ProgressListener
-from astica_sync.sync.push.first_upload import forget_cut_uids
+from astica_sync.sync.push.prove_uids import forget_cut_uids
 from astica_sync.sync.push.push_round import Consent, Naming, Round, RoundRunner
-from astica_sync.sync.session import Session, VersionTarget
+from astica_sync.sync.session import Session, VersionAsStore
 
 LOST_TRIES = 3
 """How many times one push sends a request whose answer is lost each time."""
@@ -27,7 +27,8 @@ GIVEN_UP = f"no readable answer to {LOST_TRIES} requests about it; the next push
 
 @dataclass(slots=True)
 class PushResult:
-    """What a push did. ``left`` counts what was planned and not done, ``requests`` everything that was sent."""
+    """What a push did. ``left`` counts what was planned and not done, ``requests`` everything that was sent, and
+    ``held`` are the samples that are not removed for now."""
 
     uploaded: int = 0
     removed: int = 0
@@ -37,6 +38,7 @@ class PushResult:
     in_sync: bool = False
     problems: list[Problem] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
+    held: tuple[Held, ...] = ()
     left: int = 0
     error: BaseException | None = None
 
@@ -49,6 +51,7 @@ class PushResult:
         self.refusals = ended.refusals
         self.problems = status.problems
         self.near = status.near
+        self.held = status.plan.held
         self.left = applied.left + status.plan.later
         self.error = applied.error
         self.in_sync = self.error is None and ended.in_sync and not given_up
@@ -137,7 +140,7 @@ def failed_before(status: StoreStatus) -> list[FailedSample]:
     return [FailedSample(one.class_title, one.path, bad[one.uid].reason) for one in status.plan.failed_before]
 
 
-def _record_target(journal: Journal, target: VersionTarget | None) -> None:
+def _record_target(journal: Journal, target: VersionAsStore | None) -> None:
     """Records, before the first request, which version's data the service is made to hold, for later commands."""
     follows = [target.version, target.snapshot] if target else None
     if journal.get_meta(FOLLOWS) != follows:

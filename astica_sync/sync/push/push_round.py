@@ -8,13 +8,13 @@ from astica_sync.core.plan.guard import Allowance, Refusal
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.plan.plan_subset import after_uploads, with_confirmed_removals, without_repeats, without_uploads
 from astica_sync.core.plan.similar_titles import NearTitle
-from astica_sync.local.scan.changed_files import class_title_of
+from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.apply.result import ApplyResult, FailedSample
-from astica_sync.sync.plan.observe import pause_before_look
-from astica_sync.sync.plan.status import StoreStatus, plan_round
-from astica_sync.sync.push.first_upload import apply_first_upload
+from astica_sync.sync.observe import pause_before_look
+from astica_sync.sync.plan.find_status import StoreStatus, plan_round
 from astica_sync.sync.push.overwritten_samples import block_overwritten
+from astica_sync.sync.push.prove_uids import apply_first_upload
 from astica_sync.sync.push.renamed_classes import block_renamed
 from astica_sync.sync.session import Session
 

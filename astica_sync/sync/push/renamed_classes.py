@@ -4,11 +4,10 @@ A title may be cut, or stored with entities in place of ``&``. Without an end to
 again and remove what the one before has sent.
 """
 
-import shlex
-
 from astica_sync.core.plan.decision import RemovalReason
 from astica_sync.local.db.journal import BadSample, Journal
-from astica_sync.sync.plan.status import StoreStatus
+from astica_sync.shell_quote import quote
+from astica_sync.sync.plan.find_status import StoreStatus
 
 SURE = 2
 """How many times a sample must have been removed from another class than it was sent to. Once may be a user who moved
@@ -42,7 +41,7 @@ def _count_misplaced(journal: Journal, uid: str) -> int:
 def _reason(sent: str, shown: str) -> str:
     return (
         f"the service shows it in class {shown!r} each time it is sent to {sent!r}; give the folder a title that the "
-        f"service keeps, for example: mv {shlex.quote(sent)} {shlex.quote(_plain(sent))}"
+        f"service keeps, for example: mv {quote(sent)} {quote(_plain(sent))}"
     )
 
 

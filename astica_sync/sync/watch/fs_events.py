@@ -58,11 +58,11 @@ class FsEvents:
         self._now = now
         self._observer: Any = None
         self._probe_received = threading.Event()
-        self.polling_reason = "not started"
-        self.unwatched_suspected = False
+        self.polling_reason: str = "not started"
+        self.unwatched_suspected: bool = False
         """Whether the last check found folders without a watch. A folder may just be too new, so two checks in a row
         must find some."""
-        self.overflowed = False
+        self.overflowed: bool = False
         """Whether the system's event queue ever overflowed."""
 
     def start(self) -> str:

@@ -6,14 +6,13 @@ removals above all, is decided by a *round*: the cycle of a push, with its own o
 """
 
 import contextlib
-import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from astica_sync.core.model import content_of, make_scope, make_uid
 from astica_sync.core.observation.content_hash_set import ContentHashSet
-from astica_sync.core.plan.facts import PlanContext
+from astica_sync.core.plan.gather_facts import PlanContext
 from astica_sync.core.plan.plan import Held, Plan, Upload, Waiting
 from astica_sync.core.plan.plan_subset import with_uploads
 from astica_sync.core.plan.similar_titles import NearTitle, find_near_titles
@@ -23,14 +22,15 @@ from astica_sync.core.watch.scheduler import Scheduler, WatchAction
 from astica_sync.core.watch.upload_queue import UploadQueue
 from astica_sync.core.watch.watch_status import MAX_WAITS
 from astica_sync.errors import Interrupted, StoreBusy, StoreError
+from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.local.filesystem import signature
 from astica_sync.local.identity import check_root
-from astica_sync.local.scan.changed_files import class_title_of
 from astica_sync.local.scan.scanner import Scan, ScanOptions, scan_store
+from astica_sync.shell_quote import quote
 from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.apply.result import ApplyResult
-from astica_sync.sync.plan.observe import observe
-from astica_sync.sync.plan.status import FOLLOWS, UIDS_PROVEN, StoreStatus, plan_round
+from astica_sync.sync.observe import observe
+from astica_sync.sync.plan.find_status import FOLLOWS, UIDS_PROVEN, StoreStatus, plan_round
 from astica_sync.sync.push.push import failed_before
 from astica_sync.sync.push.push_round import Round, RoundRunner
 from astica_sync.sync.session import Session
@@ -42,6 +42,10 @@ CONFIRMED_FOR = 6 * 3600.0
 
 class FollowsVersion(StoreError):
     """The service holds the data of a version (``push --as``), which the watcher would undo."""
+
+
+class PauseRequested(Interrupted):
+    """The user pauses the watcher while it waits or sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +61,14 @@ class WatchOptions:
 
 @dataclass(frozen=True, slots=True)
 class WatchedStore:
-    """A store that is open for watching; ``lock_wanted`` is whether another command waits for its lock."""
+    """A store that is open for watching; ``lock_wanted`` is whether another command waits for its lock,
+    ``pause_wanted`` whether the user wants the watcher to pause. The session's clock ends its waits with
+    ``PauseRequested`` then."""
 
     session: Session
     options: WatchOptions
     lock_wanted: Callable[[], bool] = lambda: False
+    pause_wanted: Callable[[], bool] = lambda: False
 
 
 @dataclass(slots=True)
@@ -97,7 +104,8 @@ class _LastObservation:
 
 
 class Watcher:
-    """Does one piece of work per ``step``; between two steps it holds no lock."""
+    """Does one piece of work per ``step``; between two steps it holds no lock. Its parameters are what differs between
+    a supervisor and a test."""
 
     def __init__(
         self,
@@ -108,12 +116,16 @@ class Watcher:
         polls: bool,
         ticks: Callable[[], float],
         wall: Callable[[], float],
+        on_planned: Callable[[], None] = lambda: None,
     ) -> None:
         """``ticks`` is the clock by which file events are timed, ``wall`` that of the files' times; ``polls`` means
-        that the system does not report changes. While another command wants the lock, uploads stop."""
+        that the system does not report changes. While another command wants the lock, and once the user pauses the
+        watcher, uploads stop. ``on_planned`` is called before each batch."""
         session = store.session
         self._stop_requested = session.runtime.stopping
-        runtime = replace(session.runtime, stopping=lambda: self._stop_requested() or store.lock_wanted())
+        self._lock_wanted, self._pause_wanted = store.lock_wanted, store.pause_wanted
+        self._pausing = False
+        runtime = replace(session.runtime, stopping=self._must_stop)
         self._session = replace(session, runtime=runtime)
         self._local, self._clock = session.local, session.runtime.clock
         self._changes = changes
@@ -124,6 +136,8 @@ class Watcher:
         self._confirmed_since = self._clock.now()
         self._queue = UploadQueue()
         self._not_quiet: dict[str, Upload] = {}
+        self._left_over = 0
+        self._undecided = 0
         self._observed: _LastObservation | None = None
         self._known_titles: set[str] = set()
         self._foreign_writes = 0
@@ -132,8 +146,9 @@ class Watcher:
         self._index_is_complete = False
         self._ticks = ticks
         self._wall = wall
+        self._on_planned = on_planned
         self.counts = counts
-        self.scanned = False
+        self.scanned: bool = False
         """Whether a scan has ended since the last call of ``folders``."""
 
     @property
@@ -142,9 +157,21 @@ class Watcher:
         return len(self._queue) + len(self._not_quiet)
 
     @property
+    def not_sent(self) -> int:
+        """How many samples are not sent yet: those that are queued, those that the last batch did not reach, and those
+        that wait for a decision of the user."""
+        return self.queued + self._left_over + self._undecided
+
+    @property
     def _needs_user(self) -> bool:
         """Whether the last round has left something that a command of the user settles."""
         return bool(self.counts.refusals or self.counts.failed)
+
+    def _must_stop(self) -> bool:
+        """Whether nothing more may be sent in this step."""
+        # Kept until the step ends, so that it ends in the same way where the user resumes at once.
+        self._pausing = self._pausing or self._pause_wanted()
+        return self._pausing or self._stop_requested() or self._lock_wanted()
 
     def folders(self) -> list[bytes]:
         """Every folder of the store, by the last scan."""
@@ -164,8 +191,10 @@ class Watcher:
         """Does what is due, at most one batch; returns the seconds until something is due.
 
         Raises:
+            PauseRequested: the user pauses the watcher; requests under way have ended.
             AsticaSyncError: the error that ended a round early; what was done is saved, and the next step continues.
         """
+        self._pausing = False
         now = self._clock.now()
         if self._needs_user and self._local.journal.foreign_writes() != self._foreign_writes:
             # Another command may have done what the user was asked for.
@@ -207,7 +236,10 @@ class Watcher:
             self._queue.replace(self._quiet(sorted(uploads, key=self._changed_at)))
             self._queue.discard(self._rounds.confirmed)
             next_uploads = self._queue.take(self._options.batch)
+            self._left_over = len(next_uploads)
+            self._undecided = len(status.plan.questioned) + len(refused)
             chosen = {upload.uid for upload in next_uploads}
+            self._on_planned()
             done = self._rounds.run(status, lambda plan: with_uploads(plan, chosen))
             self._observed = _LastObservation(
                 observation.asked_at,
@@ -280,10 +312,13 @@ class Watcher:
             if self._observed is None or local.journal.foreign_writes() != self._foreign_writes:
                 # Another process has written the journal: it may have uploaded what is queued here.
                 self._observed = None
+                self._left_over = len(self._queue)
                 self._queue.replace(())
                 self._scheduler.request_round(self._clock.now())
                 return
             plan = Plan(uploads=tuple(self._still_in_store(self._queue.take(self._options.batch))))
+            self._left_over = len(plan.uploads)
+            self._on_planned()
             session.listener.planned(plan, [], session.remote.service.forecast(len(plan.uploads) + len(self._queue)))
             self._known_titles.update(upload.class_title for upload in plan.uploads)
             applied = apply_plan(session, plan, removals=False)
@@ -301,6 +336,8 @@ class Watcher:
 
     def _count(self, applied: ApplyResult) -> None:
         counts = self.counts
+        tried = len(applied.uploaded) + len(applied.failed) + len(applied.doubtful_uploads)
+        self._left_over = max(0, self._left_over - tried) if applied.error is not None else 0
         counts.uploaded += len(applied.uploaded)
         counts.removed += applied.removed
         counts.failures.update(failed.kind for failed in applied.failed)
@@ -312,6 +349,8 @@ class Watcher:
         if applied.error is not None:
             self._scheduler.request_round(self._clock.now())
             if isinstance(applied.error, Interrupted) and not self._stop_requested():
+                if self._pausing:
+                    raise PauseRequested("paused by the user", "To resume: astica-sync watch resume")
                 raise StoreBusy(
                     f"another command waits for {self._local.layout.root}",
                     "The watcher continues after that command.",
@@ -451,7 +490,7 @@ def _waits(plan: Plan, applied: ApplyResult) -> list[str]:
 
 
 def _similar_title_text(near: NearTitle) -> str:
-    command = f"astica-sync push --new-class {shlex.quote(near.title)}"
+    command = f"astica-sync push --new-class {quote(near.title)}"
     return (
         f"class {near.title!r} is similar to {near.existing!r}, so its images are not uploaded. "
         f"Rename the folder; or, if it is a new class: {command}"

@@ -33,7 +33,7 @@ from astica_sync.local.layout import Layout
 from astica_sync.local.lock import watcher_lock
 from astica_sync.sync.watch.change_queue import ChangeQueue
 from astica_sync.sync.watch.fs_events import FsEvents
-from astica_sync.sync.watch.store_watcher import FollowsVersion, WatchCounts, WatchedStore, Watcher
+from astica_sync.sync.watch.store_watcher import FollowsVersion, PauseRequested, WatchCounts, WatchedStore, Watcher
 
 HEARTBEAT = 2.0
 """How often the settings, the order to pause and the disk are checked when nothing happens, in seconds."""
@@ -141,7 +141,7 @@ class Supervisor:
         self._last_notice = ""
         self._overflow_notified = False
         now = self._wall()
-        self.status = WatchStatus(str(layout.root), os.getpid(), now, state_since=now)
+        self.status: WatchStatus = WatchStatus(str(layout.root), os.getpid(), now, state_since=now)
 
     @property
     def heartbeat(self) -> float:
@@ -181,7 +181,7 @@ class Supervisor:
         heartbeat = self.heartbeat
         if now >= self._check_at:
             self._check_at = now + heartbeat
-            self._check_surroundings(now)
+            self._check_start(now)
         if self._is_paused():
             if self.status.state is not WatchState.PAUSED:
                 self._close()
@@ -196,6 +196,10 @@ class Supervisor:
         try:
             watcher = self._watcher or self._start()
             pause = watcher.step()
+        except PauseRequested:
+            # The next step pauses; or starts again, where the user has resumed meanwhile.
+            self._close()
+            return 0.0
         except Interrupted:
             raise
         except Exception as error:  # noqa: BLE001 - a watcher goes on after any error
@@ -231,7 +235,13 @@ class Supervisor:
         store = self._open.enter_context(self._opener.open())
         check_root(store.session.local.layout, store.session.local.fs)
         self._watcher = Watcher(
-            store, self._changes, self._counts, polls=bool(polling_reason), ticks=self._ticks, wall=self._wall
+            store,
+            self._changes,
+            self._counts,
+            polls=bool(polling_reason),
+            ticks=self._ticks,
+            wall=self._wall,
+            on_planned=self._update_status,
         )
         self._report_polling(polling_reason)
         return self._watcher
@@ -243,7 +253,7 @@ class Supervisor:
             if polling_reason:
                 self._notify(self.status, f"polling for changes: {polling_reason}")
 
-    def _check_surroundings(self, now: float) -> None:
+    def _check_start(self, now: float) -> None:
         """Checks what causes no event: the settings, the clocks, the store's folder, the event source."""
         fingerprint = self._opener.fingerprint()
         if fingerprint != self._fingerprint:
@@ -291,7 +301,7 @@ class Supervisor:
         delay = None if reaction.delay is None else max(reaction.delay, self.heartbeat)
         self._retry_at = None if delay is None else self._ticks() + delay
         self.status.next_try_at = None if delay is None else self._wall() + delay
-        self._set_state(reaction.state, f"{text}. {hint}".rstrip(". ") + "." if hint else text)
+        self._set_state(reaction.state, f"{text}. {_as_sentence(hint)}".rstrip(". ") + "." if hint else text)
 
     def _is_paused(self) -> bool:
         try:
@@ -319,8 +329,8 @@ class Supervisor:
         """Brings the status up to date, and writes it to its file when something in it changed."""
         status, counts = self.status, self._counts
         before = (status.uploaded, status.removed, status.queue, status.agreed_at)
-        if not last:
-            status.queue = self._watcher.queued if self._watcher else 0
+        if self._watcher is not None:
+            status.queue = self._watcher.not_sent
         status.waits, status.refusals = counts.waits, counts.refusals
         status.problems, status.failed = counts.problems, counts.failed
         status.uploaded, status.removed, status.eta = counts.uploaded, counts.removed, round(counts.eta, 1)
@@ -347,6 +357,9 @@ class Supervisor:
 
     def _close(self) -> None:
         """Closes every file of the store, so that its disk can be unmounted, and stops receiving events."""
+        if self._watcher is not None:
+            # It stays unsent while the store is closed.
+            self.status.queue = self._watcher.not_sent
         self._watcher = None
         events, self._events = self._events, None
         if events is not None:
@@ -356,3 +369,8 @@ class Supervisor:
         with contextlib.suppress(AsticaSyncError, OSError):
             self._open.close()
         self._open = ExitStack()
+
+
+def _as_sentence(hint: str) -> str:
+    """The hint after a full stop. A command at its beginning stays as it is."""
+    return hint if hint.startswith("astica-sync ") else hint[:1].upper() + hint[1:]

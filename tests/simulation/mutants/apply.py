@@ -125,7 +125,7 @@ APPLY_MUTANTS = (
         "a removal of unknown outcome counts as confirmed",
         wrap(REMOVAL + "_RemovalRecorder._settle", unknown_counts_as_removed),
     ),
-    mutant("a removal does not mark attempted again", replace(REMOVAL + "mark_removed", nothing), quick=300),
+    mutant("a removal does not mark attempted again", replace(REMOVAL + "mark_removal_attempted", nothing), quick=300),
     mutant("a refusal counts as uploaded", wrap(UPLOAD + "_UploadRecorder._settle", refusal_counts_as_uploaded)),
     # Removals (promises 2, 3, 4 and 7).
     mutant("a removal without a look at the backup", replace(REMOVAL + "prove_backup_copy", nothing)),
@@ -140,7 +140,7 @@ APPLY_MUTANTS = (
         "class_remove by the view of the plan",
         within(
             CLASS_REMOVAL + "ClassRemover.remove",
-            "astica_sync.sync.plan.observe:observe_before_removal",
+            "astica_sync.sync.observe:observe_before_removal",
             the_view_of_the_plan,
         ),
     ),
@@ -168,13 +168,15 @@ APPLY_MUTANTS = (
     ),
     mutant(
         "an unmanaged sample without a uid counts as ours, cut",
-        replace("astica_sync.sync.push.first_upload:is_cut", lambda shown, sent, *, overdue: sent.startswith(shown)),
+        replace("astica_sync.sync.push.prove_uids:is_cut", lambda shown, sent, *, overdue: sent.startswith(shown)),
     ),
     # push --as
     mutant(
         "push --as looks at the folder",
         within(
-            "astica_sync.sync.plan.status:plan_round", "astica_sync.core.plan.planner:make_plan", plan_of_the_folder
+            "astica_sync.sync.plan.find_status:plan_round",
+            "astica_sync.core.plan.planner:make_plan",
+            plan_of_the_folder,
         ),
     ),
     mutant(

@@ -10,9 +10,9 @@ from astica_sync.core.plan.guard import NO_REMOVALS
 from tests.simulation.mutants.seams import Change, change_argument, mutant, replace, wrap
 
 PLAN = "astica_sync.core.plan.planner:"
-FACTS = "astica_sync.core.plan.facts:"
+FACTS = "astica_sync.core.plan.gather_facts:"
 DECISION = "astica_sync.core.plan.decision:"
-STATUS = "astica_sync.sync.plan.status:"
+STATUS = "astica_sync.sync.plan.find_status:"
 GUARD = "astica_sync.core.plan.guard:"
 
 

@@ -126,7 +126,7 @@ REMOTE_MUTANTS = (
     mutant("a partial view is believed", wrap(RESPONSES + "_check_sums", any_sum)),
     mutant(
         "a view whose counts are ahead ends the run",
-        replace("astica_sync.sync.plan.observe:ListsBehind.wait", raised),
+        replace("astica_sync.sync.observe:ListsBehind.wait", raised),
     ),
     mutant("any number of an answer is a number", replace(RESPONSES + "_number", unchecked_number), quick=20),
     mutant(

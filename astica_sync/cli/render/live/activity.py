@@ -1,5 +1,6 @@
 """What a run is doing at this moment, by the facts that it reports. Draws nothing; every time comes from one clock."""
 
+import contextlib
 import math
 import threading
 import time
@@ -44,26 +45,26 @@ class Activity(ProgressListener):
     """
 
     def __init__(self, ticks: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
-        self.lock = threading.RLock()
+        self.lock: contextlib.AbstractContextManager[object] = threading.RLock()
         self.ticks = ticks
         self.wall = wall
         self.stopping: Callable[[], bool] = lambda: False
         self.step: Callable[[float], str] | None = None
         """The text of the step under way, by how many seconds it has taken."""
-        self.step_since = 0.0
+        self.step_since: float = 0.0
         self.scan: tuple[int, int] | None = None
         self.answers: tuple[int, int] | None = None
         self.wait: Waiting | None = None
         self.next_at: Waiting | None = None
         self._last_wait: Waiting | None = None
-        self.total = 0
-        self.done = 0
-        self.name = ""
-        self.eta_at = 0.0
-        self.under_way = 0
-        self.asked_at = 0.0
+        self.total: int = 0
+        self.done: int = 0
+        self.name: str = ""
+        self.eta_at: float = 0.0
+        self.under_way: int = 0
+        self.asked_at: float = 0.0
         """When the first of the requests under way left."""
-        self.bytes_sent = 0
+        self.bytes_sent: int = 0
         self._sent: deque[float] = deque(maxlen=MOST_TIMES)
 
     def phase(self, text: str) -> None:

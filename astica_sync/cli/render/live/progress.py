@@ -1,12 +1,13 @@
 """What a command is doing, on standard error: drawn in place on a terminal, a line every few seconds elsewhere."""
 
+import math
 import sys
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TextIO
 
 from astica_sync.cli.render.live.activity import Activity
 from astica_sync.cli.render.live.activity_view import picture, plain_line
+from astica_sync.cli.render.live.drawn_lines import DrawnLines, call_before_suspension
 from astica_sync.cli.render.live.terminal import can_draw
 from astica_sync.cli.render.messages import print_lines, set_drawn
 from astica_sync.cli.render.status_output import twin_line
@@ -16,12 +17,9 @@ from astica_sync.clock import local_time
 from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.plan import Plan
 
-if TYPE_CHECKING:
-    from rich.live import Live
-
 DRAW_EVERY = 0.25
 DRAW_AFTER = 0.5
-"""What takes less than so many seconds is not shown."""
+"""What takes less than so many seconds is not shown; short steps with shorter gaps between them count as one."""
 FIRST_LINE = 5.0
 LINE_EVERY = 10.0
 SHORTEST_WAIT = 2.0
@@ -38,11 +36,15 @@ class Progress(Activity):
         super().__init__()
         self._verbosity = verbosity()
         self._terminal = can_draw(sys.stderr)
-        self._live: Live | None = None
+        self._drawn: DrawnLines | None = None
         self._ended: threading.Event | None = None
         self._busy_since: float | None = None
+        self._idle_since = -math.inf
+        self._draw_at = 0.0
         self._line_at = 0.0
         self._said_until = 0.0
+        if self._terminal:
+            call_before_suspension(self._erase_at_once)
 
     def phase(self, text: str) -> None:
         self._log(text)
@@ -95,8 +97,8 @@ class Progress(Activity):
         """Shows nothing any more, until something is reported again."""
         with self.lock:
             self.finish()
-            self._erase()
-            self._busy_since = None
+            self._rest()
+            self._idle_since = -math.inf
             ended, self._ended = self._ended, None
         if ended is not None:
             ended.set()
@@ -104,23 +106,33 @@ class Progress(Activity):
     def changed(self) -> None:
         if self.is_busy():
             if self._busy_since is None:
-                self._busy_since = self.ticks()
-                self._line_at = max(self._line_at, self._busy_since + FIRST_LINE)
+                now = self._begin()
+                self._line_at = max(self._line_at, now + FIRST_LINE)
             self._start()
         else:
             # Before the report returns: the result may be printed right after it.
-            self._busy_since = None
-            self._erase()
+            self._rest()
 
     def _is_due(self) -> bool:
         now = self.ticks()
         if not self.is_busy():
-            self._busy_since = None
-            self._erase()
+            self._rest()
             return False
         if self._busy_since is None:
-            self._busy_since = now
-        return now >= self._busy_since + DRAW_AFTER if self._terminal else now >= self._line_at
+            self._begin()
+        return now >= (self._draw_at if self._terminal else self._line_at)
+
+    def _begin(self) -> float:
+        self._busy_since = now = self.ticks()
+        if now > self._idle_since + DRAW_AFTER:
+            self._draw_at = now + DRAW_AFTER
+        return now
+
+    def _rest(self) -> None:
+        if self._busy_since is not None:
+            self._idle_since = self.ticks()
+        self._busy_since = None
+        self._erase()
 
     def _start(self) -> None:
         if self._ended is None and self._verbosity > Verbosity.QUIET:
@@ -128,17 +140,26 @@ class Progress(Activity):
             threading.Thread(target=_tick_until, args=(self._ended, self.tick), daemon=True).start()
 
     def _draw(self) -> None:
-        if self._live is None:
-            self._live = open_live(sys.stderr)
+        drawn = self._drawn
+        if drawn is None:
+            drawn = self._drawn = DrawnLines(sys.stderr)
             set_drawn(self._erase)
-        self._live.update(picture(self, self._live.console.width), refresh=True)
+        drawn.draw(picture(self, drawn.width))
 
     def _erase(self) -> None:
         with self.lock:
-            live, self._live = self._live, None
-            if live is not None:
+            drawn, self._drawn = self._drawn, None
+            if drawn is not None:
                 set_drawn(None)
-                live.stop()
+                drawn.erase()
+
+    def _erase_at_once(self) -> None:
+        # Without the lock: another thread may hold it while the terminal stands still.
+        drawn, self._drawn = self._drawn, None
+        if drawn is not None:
+            # What the shell writes from here on is not ours to erase.
+            set_drawn(None)
+            drawn.erase_in_a_signal_handler()
 
     def _log(self, text: str) -> None:
         if self._verbosity is Verbosity.VERBOSE:
@@ -175,19 +196,6 @@ class PushProgress(Progress):
     def failed(self, class_title: str, path: str, reason: str) -> None:
         self.note(f"{path}: {reason}")
         super().failed(class_title, path, reason)
-
-
-def open_live(stream: TextIO) -> "Live":
-    """A place on the terminal that is drawn again and again, and erased at the end."""
-    from rich.console import Console
-    from rich.live import Live
-
-    console = Console(file=stream, highlight=False)
-    live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False)
-    live.start()
-    # It hides the cursor, which would stay hidden where the program is suspended or killed.
-    console.show_cursor(True)
-    return live
 
 
 def _tick_until(ended: threading.Event, tick: Callable[[], None]) -> None:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from astica_sync.cli.render.live.activity import Activity
 from astica_sync.cli.render.live.activity_view import fit_name, join_fitting, state_text, traffic
+from astica_sync.cli.render.messages import continue_command, name_store, wrap
 from astica_sync.cli.render.text import countdown, number, safe
 from astica_sync.clock import local_time
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
-from astica_sync.system.shell_quote import quote
+from astica_sync.shell_quote import quote
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -38,7 +39,8 @@ KEYS = {"p": "pause", "r": "resume", "l": "look now", "q": "quit"}
 class StoreView:
     """One store: its status, what it is doing, and how much of its backlog is done. ``uploaded`` counts until now, the
     status until the last turn; ``in_backlog`` uploads were made since the backlog began, of ``backlog`` in all;
-    ``eta_at`` is when the rest is done, on the activity's clock."""
+    ``eta_at`` is when the rest is done, on the activity's clock; ``waiting`` is how many are not sent now, where that
+    is newer than the status."""
 
     status: WatchStatus
     activity: Activity
@@ -46,6 +48,7 @@ class StoreView:
     backlog: int = 0
     in_backlog: int = 0
     eta_at: float = 0.0
+    waiting: int | None = None
 
 
 @dataclass(slots=True)
@@ -131,21 +134,21 @@ def _store_rows(store: StoreView, console: "Console", width: int) -> list[_Row]:
         _Row(0, Text.assemble((f"{name}  ", "bold"), ("● ", COLOURS[status.state]), (state, COLOURS[status.state])))
     ]
     if status.why:
-        rows += _wrapped(1, f"  {safe(status.why)}", COLOURS[status.state], console, width)
+        rows += _wrapped(1, f"  {name_store(safe(status.why), status.store)}", COLOURS[status.state], console, width)
     if status.next_try_at is not None:
         left = countdown(status.next_try_at - activity.wall())
         at = local_time(status.next_try_at, seconds=True)[11:]
         rows += _wrapped(1, f"  next attempt in {left}, at {at}", "yellow", console, width)
     rows += _decisions(status, console, width)
-    if store.backlog:
+    if store.backlog and status.state is not WatchState.IDLE:
         rows.append(_Row(2, _bar(store)))
-    if activity.is_working():
+    if activity.is_working() and status.state is not WatchState.PAUSED:
         style = "yellow" if activity.current_wait() else ""
         rows += _wrapped(2, f"  {state_text(activity)}", style, console, width)
     counts = [
         f"uploaded {max(status.uploaded, store.uploaded):,}",
         f"removed {status.removed:,}",
-        f"waiting {status.queue:,}",
+        f"waiting {status.queue if store.waiting is None else store.waiting:,}",
     ]
     counts += [f"failed {status.failed:,}"] if status.failed else []
     counts += [number(status.problems, "problem file")] if status.problems else []
@@ -163,7 +166,8 @@ def _decisions(status: WatchStatus, console: "Console", width: int) -> list[_Row
     """What the user has to decide, and the commands that show and do it."""
     rows = []
     for text in status.refusals:
-        rows += _wrapped(1, f"  needs a decision: {safe(text)}", "bold yellow", console, width)
+        named = name_store(safe(text), status.store)
+        rows += _wrapped(1, f"  needs a decision: {named}", "bold yellow", console, width)
     # A question about a class has its command in its text.
     if any("astica-sync " not in text for text in status.refusals):
         place = f" --store {quote(status.store)}"
@@ -186,22 +190,27 @@ def _bar(store: StoreView) -> "RenderableType":
         "",
         ProgressBar(total=store.backlog, completed=store.in_backlog),
         f"{store.in_backlog:,}/{store.backlog:,}",
-        f"{countdown(left)} left" if left > 0 else "",
+        f"{countdown(left)} left" if left > 0 and store.status.state is not WatchState.PAUSED else "",
     )
     return bar
 
 
 def _wrapped(rank: int, text: str, style: str, console: "Console", width: int) -> list[_Row]:
-    """A text in rows, so that their number is known."""
+    """A text in rows, so that their number is known. A command is in one row, or continued with backslashes."""
+    from rich.cells import cell_len
     from rich.text import Text
 
-    indent = len(text) - len(text.lstrip()) + 2
-    first, *rest = Text(text, style=style).wrap(console, width, overflow="fold") or [Text("")]
-    more = Text(" ".join(line.plain.strip() for line in rest), style=style)
-    lines = [first, *(more.wrap(console, max(1, width - indent), overflow="fold") if rest else [])]
-    return [
-        _Row(rank, line if place == 0 else Text(" " * indent, style=style) + line) for place, line in enumerate(lines)
-    ]
+    rows: list[Text] = []
+    for piece in wrap(text, width):
+        if cell_len(piece) <= width:
+            rows.append(Text(piece, style=style))
+            continue
+        parts = continue_command(piece.lstrip(), width)
+        if len(parts) > 1:
+            rows += [Text(part, style=style) for part in parts]
+        else:
+            rows += Text(piece, style=style).wrap(console, width, overflow="fold")
+    return [_Row(rank, row) for row in rows or [Text("")]]
 
 
 def _most_important(rows: list[_Row], room: int) -> list[_Row]:

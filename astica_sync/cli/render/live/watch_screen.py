@@ -12,7 +12,7 @@ from astica_sync.cli.render.live.activity import Activity
 from astica_sync.cli.render.live.keys import Keyboard
 from astica_sync.cli.render.live.terminal import is_in_foreground
 from astica_sync.cli.render.live.watch_picture import StoreView, WatchView, watch_picture
-from astica_sync.cli.render.watch_output import WatchOutput, print_event, watch_status_lines
+from astica_sync.cli.render.watch_output import KeyAction, WatchOutput, print_event, watch_status_lines
 from astica_sync.clock import local_time
 from astica_sync.core.watch.watch_status import WatchStatus
 
@@ -36,8 +36,10 @@ class WatchScreen(WatchOutput):
         self._activities: dict[str, Activity] = {}
         self._sent: dict[str, int] = {}
         self._backlog_from: dict[str, int] = {}
+        self._not_sent: dict[str, tuple[int, int]] = {}
+        """By store, how many were not sent at its last update, and how many uploads there had been then."""
         self._log: deque[tuple[str, str, str]] = deque(maxlen=MOST_EVENTS)
-        self._actions: Mapping[str, tuple[Callable[[], None], str]] = {}
+        self._actions: Mapping[str, KeyAction] = {}
         self._notice_until = 0.0
         self._live: Live | None = None
         self._open = contextlib.ExitStack()
@@ -56,7 +58,7 @@ class WatchScreen(WatchOutput):
             if store in self._stores:
                 self._stores[store].activity = activity
 
-    def keys(self, actions: Mapping[str, tuple[Callable[[], None], str]]) -> None:
+    def keys(self, actions: Mapping[str, KeyAction]) -> None:
         self._actions = actions
 
     def show(self, statuses: Sequence[WatchStatus]) -> None:
@@ -65,6 +67,11 @@ class WatchScreen(WatchOutput):
                 self._update(status)
         if self._live is None:
             self._start()
+
+    def planned(self, store: str) -> None:
+        with self._lock:
+            if store in self._stores:
+                self._update(self._stores[store].status)
 
     def close(self) -> None:
         """Gives the terminal back; the last status stays on the screen."""
@@ -83,9 +90,11 @@ class WatchScreen(WatchOutput):
             view.stores, view.log = list(self._stores.values()), list(self._log)
             view.now = local_time(time.time(), seconds=True)[11:]
             if time.monotonic() > self._notice_until:
-                view.notice = ""
+                view.notice = next((key.answer for key in self._actions.values() if key.lasts()), "")
             for name, store in self._stores.items():
                 store.uploaded = self._sent.get(name, 0)
+                not_sent, uploaded_then = self._not_sent[name]
+                store.waiting = max(0, not_sent - (store.uploaded - uploaded_then))
                 store.in_backlog = min(store.uploaded - self._backlog_from.get(name, 0), store.backlog)
             self._live.update(watch_picture(view, self._live.console), refresh=True)
 
@@ -95,17 +104,18 @@ class WatchScreen(WatchOutput):
         if store is None:
             store = self._stores[name] = StoreView(status, self._activities.get(name) or Activity())
         store.status = status
+        self._not_sent[name] = status.queue, self._sent.get(name, 0)
         if not status.queue:
             store.backlog, self._backlog_from[name] = 0, self._sent.get(name, 0)
             return
         done = self._sent.get(name, 0) - self._backlog_from.setdefault(name, 0)
-        store.backlog = max(store.backlog, done + status.queue)
+        store.backlog = done + status.queue
         store.eta_at = store.activity.ticks() + status.eta
 
     def _start(self) -> None:
         self._start_drawing()
         if self._view.has_keys:
-            actions = {key: self._with_notice(*action) for key, action in self._actions.items()}
+            actions = {key: self._with_notice(action.act, action.answer) for key, action in self._actions.items()}
             self._open.enter_context(Keyboard(actions, self._stop_drawing, self._start_drawing))
         threading.Thread(target=self._draw_until_closed, daemon=True).start()
 

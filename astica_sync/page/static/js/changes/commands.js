@@ -1,5 +1,6 @@
 // All commands in one list: it feeds the keys, the palette and the list of keys.
 import { classes, dialog, filter, isFiltered, notify, openImage, panel, setFilter, sidebarOpen, states, USUAL_FILTER } from "../state/app_state.js";
+import { knownVersions } from "../state/counts.js";
 import { changeCellSize, nextTheme } from "../state/settings.js";
 import { selectAll, target } from "../gallery/gallery_view.js";
 import { grid } from "../gallery/shown_grid.js";
@@ -7,7 +8,11 @@ import { clearSelection, selectedCount } from "../gallery/selection.js";
 import { ask, move, observe, push, putBack, redo, refresh, remove, train, undo } from "./actions.js";
 import { classOfKey } from "./hotkeys.js";
 
-export const SORTS = { class: "Class", date: "Date", name: "Name", size: "Size" };
+export const SORTS = { class: "Class", date: "Date", name: "Name", size: "Size", confidence: "Confidence", suspicion: "Suspicion" };
+export const SPLITS = { store: "in the store", "held-out": "held out" };
+
+/** The most suspicious images are wanted first. */
+export const sortBy = (sort) => setFilter(sort === "suspicion" ? { sort, order: "desc" } : { sort });
 
 function neighbourClass(step) {
   const titles = [null, ...classes.value.map((one) => one.title)];
@@ -57,6 +62,7 @@ export const COMMANDS = [
   { id: "push-panel", title: "Push: queue and price", keys: "P", group: "Push", match: key("p"), run: () => (panel.value = panel.value === "push" ? "" : "push") },
   { id: "versions", title: "Versions: scores, data, bring one back", keys: "V", group: "Model", match: key("v"), run: () => (panel.value = panel.value === "versions" ? "" : "versions") },
   { id: "predict", title: "What would it say? Camera, preview, what to look at first", keys: "W", group: "Model", match: key("w"), run: () => (panel.value = panel.value === "predict" ? "" : "predict") },
+  { id: "queues", title: "Sort out: near duplicates, several classes, leaks", keys: "Q", group: "Model", match: key("q"), run: () => ((panel.value = "predict"), showQueues()) },
   { id: "push", title: "Start the push", keys: "", group: "Push", match: null, run: () => ((panel.value = "push"), push("start")) },
   { id: "train", title: "Start a training", keys: "", group: "Push", match: null, run: () => ((panel.value = "push"), train()) },
   { id: "observe", title: "Look at the service now", keys: "", group: "Push", match: null, run: observe },
@@ -89,6 +95,24 @@ export const IMAGE_KEYS = [
   ["Esc", "Back to all images"],
 ];
 
+export const QUEUE_KEYS = [
+  ["Arrows", "The image before, the next one, another group"],
+  ["1 … 9, 0", "Move the image to the class with this key"],
+  ["Delete", "Delete the image"],
+  ["O", "Only this image: delete the others of the group"],
+  ["K", "Keep all of the group; it is not asked about again"],
+  ["Enter", "Show the image large"],
+];
+
+/** Goes to the queues once the panel is there. */
+function showQueues() {
+  requestAnimationFrame(() => {
+    const place = document.querySelector("#queues .queue-tile") ?? document.querySelector("#queues button") ?? document.querySelector("#queues");
+    place?.scrollIntoView({ block: "nearest" });
+    place?.focus();
+  });
+}
+
 const typing = (element) => element.closest?.("input, textarea, select, [contenteditable]");
 
 /** Carries out the command of a key; for the window. */
@@ -115,11 +139,17 @@ export function onKey(event) {
   }
 }
 
-/** What the palette offers beside the commands: classes to show, states, orders. */
+/** What the palette offers besides the commands: classes to show, states, orders. */
 export function viewCommands() {
   return [
     ...classes.value.map((one) => ({ id: `class-${one.title}`, title: `Show class ${one.title}`, run: () => setFilter({ class: one.title }) })),
     ...states.value.map((one) => ({ id: `state-${one.name}`, title: `Show ${one.label}`, run: () => setFilter({ state: one.name }) })),
-    ...Object.entries(SORTS).map(([sort, label]) => ({ id: `sort-${sort}`, title: `Sort by ${label.toLowerCase()}`, run: () => setFilter({ sort }) })),
+    ...Object.entries(SPLITS).map(([split, label]) => ({ id: `split-${split}`, title: `Show images ${label}`, run: () => setFilter({ split }) })),
+    { id: "problems", title: "Show all problems", run: () => setFilter({ problem: "1" }) },
+    ...knownVersions.value.flatMap(({ number }) => [
+      { id: `in-${number}`, title: `Show images in the data of @${number}`, run: () => setFilter({ version: `@${number}` }) },
+      { id: `since-${number}`, title: `Show images changed since @${number}`, run: () => setFilter({ version: `since-@${number}` }) },
+    ]),
+    ...Object.entries(SORTS).map(([sort, label]) => ({ id: `sort-${sort}`, title: `Sort by ${label.toLowerCase()}`, run: () => sortBy(sort) })),
   ];
 }

@@ -5,7 +5,7 @@ import { chosenHotkeys } from "../state/settings.js";
 
 const DIGITS = "1234567890";
 /** Keys with a meaning of their own. */
-export const RESERVED = "?/:mpgrvw[]+-=";
+export const RESERVED = "?/:mpgrvwqko[]+-=";
 
 /** Map of class title -> key. */
 export const hotkeys = computed(() => {

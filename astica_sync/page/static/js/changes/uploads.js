@@ -10,6 +10,9 @@ const AT_ONCE = 3;
 /** {done, total} while files are taken, else null. */
 export const uploading = signal(null);
 
+/** Where in the dropped folders a file was: the names of the folders, then its own. */
+const paths = new WeakMap();
+
 export const hasFiles = (event) => event.dataTransfer?.types.includes("Files") ?? false;
 
 /** All files of a drop, those in folders too. Must be called while the event is handled. */
@@ -24,7 +27,9 @@ export async function filesOf(transfer) {
 async function walk(entry, found) {
   if (entry.name.startsWith(".")) return;
   if (entry.isFile) {
-    found.push(await new Promise((resolve, reject) => entry.file(resolve, reject)));
+    const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+    paths.set(file, entry.fullPath.split("/").slice(1));
+    found.push(file);
     return;
   }
   const reader = entry.createReader();
@@ -35,13 +40,27 @@ async function walk(entry, found) {
   }
 }
 
-/** Puts files into a class; asks for the class where none is meant. */
-export async function upload(files, title = filter.peek().class) {
+/**
+ * The classes that the folders of a drop are, by file: the dropped folders, or those in the one that was dropped. null
+ * where a file was in none of them.
+ */
+export function classesOfFolders(files) {
+  const places = files.map((file) => paths.get(file) ?? []);
+  const isWhole = places.every((place) => place.length > 2 && place[0] === places[0][0]);
+  const titles = places.map((place) => (place.length > 1 ? place[isWhole ? 1 : 0].normalize("NFC") : null));
+  return titles.includes(null) ? null : new Map(files.map((file, at) => [file, titles[at]]));
+}
+
+/** Puts files into a class, or each into its own by a Map; asks for the class where none is meant. */
+export async function upload(files, into = filter.peek().class) {
   if (!files.length) return;
-  if (title === null) {
+  if (into === null) {
     dialog.value = { kind: "upload", files };
     return;
   }
+  const titleOf = (file) => (into instanceof Map ? into.get(file) : into);
+  const titles = new Set(files.map(titleOf));
+  const words = titles.size === 1 ? [...titles][0] : count(titles.size, "class", "classes");
   const batch = crypto.randomUUID();
   const failures = [];
   let made = 0;
@@ -50,7 +69,7 @@ export async function upload(files, title = filter.peek().class) {
   const work = async () => {
     for (let file = queue.shift(); file; file = queue.shift()) {
       try {
-        await request(`/api/uploads?class=${encodeURIComponent(title)}`, {
+        await request(`/api/uploads?class=${encodeURIComponent(titleOf(file))}`, {
           method: "POST",
           headers: { "X-Astica-Page": "1", "X-File-Name": encodeURIComponent(file.name), "X-Change-Batch": batch, "Content-Type": "application/octet-stream" },
           body: file,
@@ -65,7 +84,7 @@ export async function upload(files, title = filter.peek().class) {
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
   uploading.value = null;
-  notify(`${count(made, "image")} added to ${title}`, {
+  notify(`${count(made, "image")} added to ${words}`, {
     error: !made && failures.length > 0,
     action: made ? { label: "Undo", run: undo } : null,
     hint: failures.length ? `${count(failures.length, "file")} not taken:` : "",

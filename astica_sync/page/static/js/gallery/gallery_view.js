@@ -2,7 +2,7 @@
 import { signal } from "/static/vendor/preact-signals.js";
 import { effect } from "/static/vendor/preact-signals-core.js";
 import { useEffect, useRef } from "/static/vendor/preact-hooks.js";
-import { announcement, filter, isFiltered, leaving, openImage, setFilter, store, USUAL_FILTER, view, viewTrouble } from "../state/app_state.js";
+import { announcement, filter, isFiltered, leaving, looking, openImage, setFilter, store, USUAL_FILTER, view, viewTrouble } from "../state/app_state.js";
 import { onStale } from "../state/load.js";
 import { cellSize } from "../state/settings.js";
 import { count, number } from "../format.js";
@@ -16,6 +16,7 @@ import { chosen, clearSelection, isSelected, itemOf, selectAll, selectedCount, s
 /** Images are dragged now. */
 export const dragging = signal(false);
 
+const FEW = 1000;
 let anchor = null;
 
 export function Gallery() {
@@ -25,20 +26,33 @@ export function Gallery() {
   }
   if (!shown) return html`<${Waiting} />`;
   if (!shown.total) return html`<${Empty} />`;
-  return html`<div class="gallery"><${GridElement} />${shown.groups.length > 1 ? html`<${Rail} />` : null}</div>`;
+  return html`<div class="gallery"><${GridElement} />${shown.groups.length > 1 ? html`<${Rail} />` : null}<${Looking} /></div>`;
+}
+
+/** How far the look at a large store is. */
+function Looking() {
+  const found = looking.value;
+  if (found === null) return null;
+  const total = store.value?.totals.images ?? 0;
+  // Before the first look the total is that of a few images.
+  const known = total > Math.max(found, FEW);
+  const words = `Looking at the store: ${number(found)} ${known ? `of ${number(total)} files` : "files so far"}`;
+  return html`<div class="looking" role="progressbar" aria-label="Looking at the store" aria-valuetext=${words} aria-valuemin="0" aria-valuemax=${known ? total : null} aria-valuenow=${known ? found : null}>
+    <span>${words}</span>${known ? html`<progress max=${total} value=${found}></progress>` : null}
+  </div>`;
 }
 
 function Waiting() {
   const trouble = store.value?.trouble;
   if (trouble) return html`<div class="empty" role="alert"><h2>${trouble.error}</h2><p>${trouble.hint}</p></div>`;
-  return html`<div class="empty"><p>Looking at the store …</p></div>`;
+  return html`<div class="empty"><p>Looking at the store …</p><${Looking} /></div>`;
 }
 
 function Empty() {
   if (isFiltered.value) {
     return html`<div class="empty">
       <h2>No image matches</h2>
-      <p>${filter.value.text ? `No name has “${filter.value.text}” in it here.` : "Nothing has this class and this state."}</p>
+      <p>${filter.value.text ? `No name has “${filter.value.text}” in it here.` : "Nothing has all that the filters ask for."}</p>
       <button type="button" class="button" onClick=${() => setFilter({ ...USUAL_FILTER, sort: filter.value.sort, order: filter.value.order })}>
         Show all ${number(store.value?.totals?.images)} images
       </button>
@@ -122,7 +136,7 @@ function onClick(event) {
   else if (event.ctrlKey || event.metaKey || event.target.closest(".mark") || (touch && selectedCount.value)) {
     toggleRow(row);
     anchor = index;
-  } else if (touch) openImage.value = { id: row[0], index };
+  } else if (touch) openImage.value = { id: row[0], index, hash: row[4] };
   else {
     selectRows([row]);
     anchor = index;
@@ -133,7 +147,7 @@ function onClick(event) {
 function onDoubleClick(event) {
   const index = grid.value.indexOf(event.target);
   const row = index === null || event.target.closest(".mark") ? null : grid.value.rows.get(index);
-  if (row) openImage.value = { id: row[0], index };
+  if (row) openImage.value = { id: row[0], index, hash: row[4] };
 }
 
 /** A long press selects, where there is no mouse. */
@@ -146,11 +160,31 @@ function onContextMenu(event) {
   anchor = index;
 }
 
+let asked = 0;
+let waiting = 0;
+
+/** The rows between two positions; null where another key asked for a selection meanwhile: answers may come in another
+ * order than the keys. */
+async function rowsOfKey(from, to) {
+  const mine = (asked += 1);
+  waiting += 1;
+  const rows = await grid.value.rows.range(from, to).finally(() => (waiting -= 1));
+  return mine === asked ? rows : null;
+}
+
+async function toggleAt(index) {
+  anchor = index;
+  const row = grid.value.rows.get(index) ?? (await rowsOfKey(index, index))?.[0];
+  if (!row) return;
+  toggleRow(row);
+  announcement.value = `${isSelected(row[0]) ? "selected" : "not selected"}, ${count(selectedCount.value, "image")} selected`;
+}
+
 /** Selects from the last image that was selected alone to this one. */
 async function selectRange(index, add) {
-  const from = Math.min(anchor ?? index, index);
-  const to = Math.max(anchor ?? index, index);
-  const rows = await grid.value.rows.range(from, to);
+  const first = anchor ?? index;
+  const rows = await rowsOfKey(Math.min(first, index), Math.max(first, index));
+  if (!rows) return;
   if (add || selection.value.all) selection.value = withRows(selection.value, rows);
   else selectRows(rows);
   announcement.value = `${count(selectedCount.value, "image")} selected`;
@@ -190,23 +224,18 @@ function onKeyDown(event) {
     to = control ? value.total - 1 : line.start + line.count - 1;
   } else if (event.key === " ") {
     event.preventDefault();
-    const row = value.rows.get(from);
-    if (row) {
-      toggleRow(row);
-      anchor = from;
-      announcement.value = `${isSelected(row[0]) ? "selected" : "not selected"}, ${count(selectedCount.value, "image")} selected`;
-    }
+    void toggleAt(from);
     return;
   } else if (event.key === "Enter") {
     const row = value.rows.get(from);
-    if (row) openImage.value = { id: row[0], index: from };
+    if (row) openImage.value = { id: row[0], index: from, hash: row[4] };
     event.preventDefault();
     return;
   } else return;
   event.preventDefault();
   to = Math.min(Math.max(to, 0), value.total - 1);
   if (event.shiftKey) {
-    if (anchor === null || !selectedCount.value) anchor = from;
+    if (anchor === null || !(selectedCount.value || waiting)) anchor = from;
     value.moveCursor(to);
     void selectRange(to, false);
   } else {

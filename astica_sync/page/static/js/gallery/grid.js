@@ -75,7 +75,7 @@ export class Grid {
       groups: shown?.groups ?? [],
       headings: sort === "class" || sort === "date" || sort === "name",
     });
-    this.rows.setView(shown);
+    this.rows.setView(shown, JSON.stringify(filter.peek()), leaving.peek());
     this.cursor = Math.min(this.cursor, Math.max(this.total - 1, 0));
     this.scroller.setAttribute("aria-rowcount", this.layout.lines);
     this.scroller.setAttribute("aria-colcount", this.layout.columns);

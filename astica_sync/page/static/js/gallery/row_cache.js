@@ -4,27 +4,42 @@ import { getJson } from "../state/api.js";
 const PAGE = 400;
 const MOST_PAGES = 80;
 const MOST_ROWS = 2000;
+const MOST_TRIES = 30;
+const PAUSE = 100;
 
 export class RowCache {
   #pages = new Map();
   #asked = new Map();
   #view = null;
+  #of = "";
+  /** The rows of the view before, and those of them that have left: what is in sight stays until the new rows are there. */
+  #before = new Map();
+  #left = new Map();
 
   constructor({ onRows, onStale }) {
     this.onRows = onRows;
     this.onStale = onStale;
   }
 
-  setView(view) {
+  /** `of` is what the view is of: rows of other images are not kept. `left` has the ids of images that have left. */
+  setView(view, of, left) {
     if (view?.view === this.#view?.view) return;
     for (const controller of this.#asked.values()) controller.abort();
     this.#asked.clear();
-    this.#pages.clear();
+    this.#before = new Map(of === this.#of ? [...this.#before, ...this.#pages].slice(-MOST_PAGES) : []);
+    this.#left = left;
+    this.#pages = new Map();
     this.#view = view;
+    this.#of = of;
   }
 
+  /** What is known of the image at a position; until the rows of a new view are there, what was there before. */
   get(index) {
-    return this.#pages.get(Math.floor(index / PAGE))?.[index % PAGE];
+    const page = Math.floor(index / PAGE);
+    const rows = this.#pages.get(page);
+    if (rows) return rows[index % PAGE];
+    const row = this.#before.get(page)?.[index % PAGE];
+    return row && !this.#left.has(row[0]) ? row : undefined;
   }
 
   /** Asks for what is missing between two positions, and no longer for what is far from them. */
@@ -55,6 +70,7 @@ export class RowCache {
       const answer = await getJson("/api/gallery/rows", { view: view.view, start: String(page * PAGE), count: PAGE }, { signal });
       if (view !== this.#view) return;
       this.#pages.set(page, answer.rows);
+      this.#before.delete(page);
       if (this.#pages.size > MOST_PAGES) this.#pages.delete(this.#pages.keys().next().value);
       this.onRows();
     } catch (error) {
@@ -64,12 +80,25 @@ export class RowCache {
     }
   }
 
-  /** All rows between two positions, both included. */
+  /** All rows between two positions, both included; of the view as it is once the store no longer changes. */
   async range(first, last) {
-    const view = this.#view;
+    for (let tries = 0; ; tries += 1) {
+      const view = this.#view;
+      try {
+        return await this.#rangeOf(view, first, last);
+      } catch (error) {
+        if (error.status !== 409 || tries === MOST_TRIES) throw error;
+        await this.onStale();
+        // Another load of the view may be under way, which ended this one.
+        if (view === this.#view) await new Promise((go) => setTimeout(go, PAUSE));
+      }
+    }
+  }
+
+  async #rangeOf(view, first, last) {
     const rows = [];
     for (let at = first; at <= last; ) {
-      const known = this.get(at);
+      const known = view === this.#view ? this.#pages.get(Math.floor(at / PAGE))?.[at % PAGE] : undefined;
       if (known) {
         rows.push(known);
         at += 1;

@@ -1,8 +1,12 @@
-// Thumbnails by content hash: at most six under way, those in sight first, those out of sight cancelled.
+// Thumbnails by content hash, each at an address whose bytes never change, so that the browser's cache keeps them: at most
+// six under way, those in sight first, those out of sight cancelled.
 import { request } from "../state/api.js";
 
 const MOST_UNDER_WAY = 6;
-const MOST_KEPT = 1200;
+/** So many stay in memory, of which an element shows one at once and without a request. */
+const MOST_KEPT = 600;
+
+export const thumbnailUrl = (hash) => `/thumbnails/${hash}`;
 
 export class ThumbnailLoader {
   #kept = new Map();
@@ -23,11 +27,8 @@ export class ThumbnailLoader {
   show(hashes) {
     this.#wanted = hashes;
     const wanted = new Set(hashes);
-    for (const [hash, controller] of this.#underWay) {
-      if (!wanted.has(hash)) {
-        controller.abort();
-        this.#underWay.delete(hash);
-      }
+    for (const [hash, image] of this.#underWay) {
+      if (!wanted.has(hash)) this.#cancel(hash, image);
     }
     for (const hash of hashes) {
       const known = this.#kept.get(hash);
@@ -40,39 +41,56 @@ export class ThumbnailLoader {
     this.#forget(wanted);
   }
 
+  #cancel(hash, image) {
+    this.#underWay.delete(hash);
+    image.onload = image.onerror = null;
+    image.src = "";
+  }
+
   #next() {
     for (const hash of this.#wanted) {
       if (this.#underWay.size >= MOST_UNDER_WAY) return;
-      if (hash && !this.#kept.has(hash) && !this.#underWay.has(hash)) void this.#load(hash);
+      if (hash && !this.#kept.has(hash) && !this.#underWay.has(hash)) this.#load(hash);
     }
   }
 
-  async #load(hash) {
-    const controller = new AbortController();
-    this.#underWay.set(hash, controller);
-    let found;
-    try {
-      const response = await request(`/thumbnails/${hash}`, { signal: controller.signal });
-      found = { url: URL.createObjectURL(await response.blob()) };
-    } catch (error) {
-      if (error.name === "AbortError" || !error.status || error.status >= 499) found = null;
-      else found = { error: error.message };
-    }
-    if (this.#underWay.get(hash) === controller) this.#underWay.delete(hash);
-    if (found && !this.#kept.has(hash)) {
-      this.#kept.set(hash, found);
-      this.onReady(hash);
-    }
-    if (found || controller.signal.aborted) this.#next();
+  #load(hash) {
+    const image = new Image();
+    // Beside the stream of events Chromium holds back images of usual priority, at times for 15 seconds.
+    image.fetchPriority = "high";
+    this.#underWay.set(hash, image);
+    image.onload = () => this.#end(hash, image, { url: image.src, image });
+    image.onerror = async () => {
+      const found = await whyNot(hash);
+      if (this.#underWay.get(hash) === image) this.#end(hash, image, found);
+    };
+    image.src = thumbnailUrl(hash);
+  }
+
+  #end(hash, image, found) {
+    image.onload = image.onerror = null;
+    this.#underWay.delete(hash);
+    if (!found) return;
+    this.#kept.set(hash, found);
+    this.onReady(hash);
+    this.#next();
   }
 
   #forget(wanted) {
     if (this.#kept.size <= MOST_KEPT) return;
-    for (const [hash, known] of this.#kept) {
+    for (const hash of this.#kept.keys()) {
       if (this.#kept.size <= MOST_KEPT) return;
-      if (wanted.has(hash)) continue;
-      if (known.url) URL.revokeObjectURL(known.url);
-      this.#kept.delete(hash);
+      if (!wanted.has(hash)) this.#kept.delete(hash);
     }
+  }
+}
+
+/** An element does not say why it has no image: {error}, or null where that may pass. */
+async function whyNot(hash) {
+  try {
+    await request(thumbnailUrl(hash));
+    return null;
+  } catch (error) {
+    return !error.status || error.status >= 499 ? null : { error: error.message };
   }
 }

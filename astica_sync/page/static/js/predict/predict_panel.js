@@ -6,6 +6,7 @@ import { move } from "../changes/actions.js";
 import { upload } from "../changes/uploads.js";
 import { count, number } from "../format.js";
 import { html, Icon } from "../ui.js";
+import { Queues } from "../queues/queues.js";
 import { camera, rate, startCamera, stopCamera } from "./camera.js";
 import { asking, askPreview, askService, fileOf, followPreview, preview, said, serviceSaid, stopFollowing, suspects } from "./preview.js";
 
@@ -48,7 +49,7 @@ export function PredictPanel() {
     return upload([await fileOf(picture())], title);
   };
   const onKey = (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select") || event.target.closest("#queues")) return;
     const title = classOfKey(event.key);
     if (title === null || !picture()) return;
     event.preventDefault();
@@ -84,6 +85,7 @@ export function PredictPanel() {
     <${Service} picture=${picture} />
     ${picture() ? html`<${AddTo} addTo=${addTo} />` : null}
     <${Suspects} />
+    <${Queues} />
   </aside>`;
 }
 
@@ -134,7 +136,7 @@ function Suspects() {
     <h3>Look at these first <span class="hint">${count(total, "image")}</span></h3>
     <ul class="predict-suspects">${images.map(
       (one) => html`<li key=${one.id}>
-        <button type="button" class="predict-thumb" onClick=${() => (openImage.value = { id: one.id, index: null })} aria-label=${`Show the image of ${one.class} large`}><img src=${`/thumbnails/${one.content_hash}`} alt="" loading="lazy" /></button>
+        <button type="button" class="predict-thumb" onClick=${() => (openImage.value = { id: one.id, index: null, hash: one.content_hash })} aria-label=${`Show the image of ${one.class} large`}><img src=${`/thumbnails/${one.content_hash}`} alt="" loading="lazy" /></button>
         <p>is in <b>${one.class}</b>, looks like <b>${one.suggested}</b> <span class="hint">${percent(one.certainty)}</span></p>
         <button type="button" class="button" onClick=${() => accept(one)}>Move</button>
       </li>`,

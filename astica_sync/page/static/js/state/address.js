@@ -10,7 +10,7 @@ function write() {
   const hash = new URLSearchParams();
   for (const [name, usual] of Object.entries(USUAL_FILTER)) {
     const value = filter.value[name];
-    if (value !== usual && value !== null) hash.set(name, value === true ? "1" : value);
+    if (value !== usual && value !== null) hash.set(name, value);
   }
   const { all, items, except } = selection.value;
   if (all && !except.size) hash.set("selected", "all");
@@ -25,7 +25,7 @@ function read(text) {
   const hash = new URLSearchParams(text);
   const next = { ...USUAL_FILTER };
   for (const name of Object.keys(USUAL_FILTER)) {
-    if (hash.has(name)) next[name] = name === "problem" ? hash.get(name) === "1" : hash.get(name);
+    if (hash.has(name)) next[name] = hash.get(name);
   }
   filter.value = next;
   const selected = hash.get("selected");

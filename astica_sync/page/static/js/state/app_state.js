@@ -1,10 +1,12 @@
 // What the page shows now, as signals; and the few functions that change it.
 import { computed, signal } from "/static/vendor/preact-signals-core.js";
 
-export const USUAL_FILTER = { class: null, state: "", text: "", problem: false, split: "", version: "", sort: "class", order: "asc" };
+export const USUAL_FILTER = { class: null, state: "", text: "", problem: "", split: "", version: "", said: "", sort: "class", order: "asc" };
 
 /** The answer of /api/store, null before the first one. */
 export const store = signal(null);
+/** How many files the look at the store has found, null while there is none. Not in `store`, on whose changes all depends. */
+export const looking = signal(null);
 export const filter = signal({ ...USUAL_FILTER });
 /** The answer of /api/gallery for the filter. */
 export const view = signal(null);
@@ -12,7 +14,10 @@ export const view = signal(null);
 export const viewTrouble = signal(null);
 /** "ok", "lost" while the command does not answer, "ended" where the cookie is no longer valid. */
 export const connection = signal("ok");
-/** The image shown large: {id, index}; the index is null where it is not known. */
+/**
+ * The image shown large: {id, index, hash, near}; the index is null where it is not known or the filter leaves the image
+ * out, and `near` is where it was then.
+ */
 export const openImage = signal(null);
 /** "push" or "" */
 export const panel = signal("");
@@ -37,8 +42,8 @@ export function setFilter(change) {
 }
 
 export const isFiltered = computed(() => {
-  const { class: title, state, text, problem, split, version } = filter.value;
-  return title !== null || Boolean(state || text || problem || split || version);
+  const { class: title, state, text, problem, split, version, said } = filter.value;
+  return title !== null || Boolean(state || text || problem || split || version || said);
 });
 
 let lastNotice = 0;

@@ -1,6 +1,6 @@
 // The stream of events. One tab holds it for all tabs of this browser, since HTTP/1.1 allows few connections; it hands
 // each event to the others. When the command is stopped, the tab asks again until it answers.
-import { connection, notify, store } from "./app_state.js";
+import { connection, looking, notify, store } from "./app_state.js";
 import { getJson, onLost } from "./api.js";
 import { loadStore, takeStore } from "./load.js";
 
@@ -16,6 +16,7 @@ function take(name, data) {
   if (name === "store") takeStore(data);
   else if (name === "push" && store.value) store.value = { ...store.value, push: data };
   else if (name === "training" && store.value) store.value = { ...store.value, training: data };
+  else if (name === "looking") looking.value = data;
   else if (name === "lost") connection.value = "lost";
   else if (name === "closing") connection.value = "lost";
 }
@@ -28,7 +29,7 @@ function share(name, data) {
 function open() {
   source?.close();
   source = new EventSource("/api/events");
-  for (const name of ["store", "push", "training"]) {
+  for (const name of ["store", "looking", "push", "training"]) {
     source.addEventListener(name, (event) => {
       tries = 0;
       share(name, JSON.parse(event.data));

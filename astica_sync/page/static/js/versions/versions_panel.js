@@ -3,8 +3,9 @@ import { useEffect, useState } from "/static/vendor/preact-hooks.js";
 import { panel, store } from "../state/app_state.js";
 import { getJson, post } from "../state/api.js";
 import { act, complain } from "../changes/actions.js";
-import { count, date, duration, number } from "../format.js";
+import { count, date, duration, number, untilText } from "../format.js";
 import { html, Icon } from "../ui.js";
+import { Mistakes } from "./confusion.js";
 
 const nameOf = (version) => `@${version.number}`;
 const TRAINING = { starting: "Starting", training: "Training", done: "Trained", failed: "Failed", stopped: "Stopped" };
@@ -34,7 +35,7 @@ function Training({ training }) {
   const running = training && ["starting", "training"].includes(training.state);
   return html`<section aria-label="Training">
     ${training ? html`<p class="panel-state" role="status">${TRAINING[training.state] ?? training.state}${running ? html`<span class="hint"> for ${duration(training.seconds)}</span>` : null}${training.version ? html`<span class="hint"> version ${training.version}</span>` : null}</p>` : null}
-    ${running ? html`<progress aria-label="Training under way"></progress>` : null}
+    ${running ? html`<${ExpectedEnd} training=${training} label="Training under way" />` : null}
     ${training?.error ? html`<p class="trouble" role="alert"><b>${training.error.error}</b> ${training.error.hint}</p>` : null}
     <div class="buttons"><button type="button" class="button button-main" disabled=${running} onClick=${() => act("/api/train", {}, "The training begins")}>Train a version</button></div>
   </section>`;
@@ -48,8 +49,19 @@ function Version({ version, compare }) {
       ? html`<p class="hint">${count(version.samples, "sample")} in ${count(version.classes, "class", "classes")}${changes ? html`, <button type="button" class="link-button" onClick=${compare}>${number(changes.added)} added, ${number(changes.removed)} removed, ${number(changes.moved)} moved</button> since @${version.previous}` : null}</p>`
       : html`<p class="hint">Its data is not known${version.unknown_because ? `: ${version.unknown_because}` : ""}.</p>`}
     ${version.scores.map((score) => html`<p class="version-score" key=${score.at}><${ScoreBar} score=${score} /><span class="hint">${score.right} of ${score.shown} in ${score.folder}</span></p>`)}
+    <${Mistakes} version=${version} />
     ${version.known ? html`<${BringBack} version=${version} />` : null}
   </li>`;
+}
+
+/** How far a training probably is, by the times of the earlier ones. */
+export function ExpectedEnd({ training, label }) {
+  const { seconds, expected_seconds: expected, expected_from: earlier, began_at: began } = training;
+  if (!expected) return html`<progress aria-label=${label}></progress>`;
+  const source = earlier ? `as the last ${earlier === 1 ? "one" : earlier} took ${duration(expected)}` : "by the service's documentation";
+  const late = seconds > expected;
+  return html`<progress aria-label=${label} value=${late ? null : seconds} max=${late ? null : expected}></progress>
+    <p class="hint">${late ? `Longer than expected: ${duration(expected)}, ${source}` : `Expected to end at ${untilText(began + expected)}, ${source}`}</p>`;
 }
 
 /** The share of right answers with its interval of 95 %, by Wilson. */

@@ -10,6 +10,7 @@ import { VersionsPanel } from "../versions/versions_panel.js";
 import { html } from "../ui.js";
 import { CheatSheet } from "./cheat_sheet.js";
 import { ImageView } from "./image_view.js";
+import { FiltersOn } from "./more_filters.js";
 import { Notices } from "./notices.js";
 import { PushPanel } from "./push_panel.js";
 import { SelectionBar } from "./selection_bar.js";
@@ -45,6 +46,7 @@ export function App() {
     <div class="middle">
       <${Sidebar} />
       <main class=${over ? "is-over" : ""} aria-label="Images">
+        <${FiltersOn} />
         <${Gallery} />
         <${SelectionBar} />
       </main>

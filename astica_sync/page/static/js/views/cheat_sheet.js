@@ -1,6 +1,6 @@
 // The list of all keys.
 import { dialog } from "../state/app_state.js";
-import { COMMANDS, GRID_KEYS, IMAGE_KEYS, POINTER_WAYS } from "../changes/commands.js";
+import { COMMANDS, GRID_KEYS, IMAGE_KEYS, POINTER_WAYS, QUEUE_KEYS } from "../changes/commands.js";
 import { hotkeys } from "../changes/hotkeys.js";
 import { html, Icon, Modal } from "../ui.js";
 
@@ -24,6 +24,7 @@ export function CheatSheet() {
       ${table("Among the images", GRID_KEYS)}
       ${[...groups].map(([title, rows]) => table(title, rows))}
       ${table("One image large", IMAGE_KEYS)}
+      ${table("Among images to sort out", QUEUE_KEYS)}
       ${table("With a pointer", POINTER_WAYS)}
     </div>
   <//>`;

@@ -2,20 +2,24 @@
 import { useEffect, useRef, useState } from "/static/vendor/preact-hooks.js";
 import { classes, leaving, openImage, setFilter, stateLabel, view } from "../state/app_state.js";
 import { getJson } from "../state/api.js";
+import { onStale } from "../state/load.js";
 import { detailsOpen } from "../state/settings.js";
 import { move, putBack, redo, remove, undo } from "../changes/actions.js";
 import { classOfKey, hotkeys } from "../changes/hotkeys.js";
 import { bytes, date, untilText } from "../format.js";
 import { html, Icon, Modal } from "../ui.js";
 import { grid } from "../gallery/shown_grid.js";
+import { useFollowedImage } from "./follow_image.js";
+import { SimilarImages, WhatVersionsSay } from "./image_knowledge.js";
 
 const MOST_ZOOM = 12;
 const WHOLE = { scale: 1, x: 0, y: 0 };
 const AROUND = 4;
 
 export function ImageView() {
-  const { id, index } = openImage.value;
-  const [details, setDetails] = useState(null);
+  const { id, index, near, hash } = openImage.value;
+  const changing = useRef(false);
+  const { details, note } = useFollowedImage(openImage.value, changing);
   const [zoom, setZoom] = useState(WHOLE);
   const [around, setAround] = useState([]);
   const stage = useRef(null);
@@ -23,14 +27,7 @@ export function ImageView() {
     openImage.value = null;
     if (index !== null) grid.value?.moveCursor(index);
   };
-  useEffect(() => {
-    setZoom(WHOLE);
-    const controller = new AbortController();
-    getJson(`/api/images/${id}`, {}, { signal: controller.signal })
-      .then(setDetails)
-      .catch((error) => error.name !== "AbortError" && setDetails({ error: error.message, hint: error.hint ?? "" }));
-    return () => controller.abort();
-  }, [id, view.value?.view]);
+  useEffect(() => setZoom(WHOLE), [hash ?? id]);
   useEffect(() => {
     if (index === null || !grid.value) return;
     let current = true;
@@ -41,23 +38,31 @@ export function ImageView() {
     return () => (current = false);
   }, [id, index, grid.value, view.value?.view]);
 
-  const go = async (step) => {
-    if (index === null || !grid.value) return;
-    const to = index + step;
-    if (to < 0 || to >= grid.value.total) return;
-    const [row] = await grid.value.rows.range(to, to);
-    if (row) openImage.value = { id: row[0], index: to };
+  // Where the image is no longer among those shown, the next one has moved up to its place.
+  const before = index === null ? (near ?? 0) - 1 : index - 1;
+  const after = index === null ? (near ?? grid.value?.total ?? 0) : index + 1;
+  const has = (place) => place >= 0 && place < (grid.value?.total ?? 0);
+  const go = async (place) => {
+    if (!has(place)) return;
+    const row = await rowAt(place);
+    if (row) openImage.value = { id: row[0], index: place, hash: row[4] };
   };
   /** A change takes the image out of this place; the next one moves up to it. */
   const change = async (work) => {
-    const seen = [[id, details?.content_hash ?? ""]];
-    const done = await work({ items: seen, count: 1 });
-    if (!done) return;
-    if (index === null || !grid.value?.total) return close();
-    const at = Math.min(index, grid.value.total - 1);
-    const [row] = await grid.value.rows.range(at, at);
-    if (row) openImage.value = { id: row[0], index: at };
-    else close();
+    const seen = [[id, details?.content_hash ?? hash ?? ""]];
+    changing.current = true;
+    try {
+      // A page that was opened at an image may not know its place yet.
+      const place = index ?? near ?? (await placeOf(id, hash));
+      if (!(await work({ items: seen, count: 1 }))) return;
+      if (place === null || !grid.value?.total) return close();
+      const at = Math.min(place, grid.value.total - 1);
+      const row = await rowAt(at);
+      if (row) openImage.value = { id: row[0], index: at, hash: row[4] };
+      else close();
+    } finally {
+      changing.current = false;
+    }
   };
   const zoomTo = (scale, at = null) => {
     const bounds = stage.current.getBoundingClientRect();
@@ -78,8 +83,8 @@ export function ImageView() {
     if (control && event.key.toLowerCase() === "z") void (event.shiftKey ? redo() : undo());
     else if (control) return;
     else if (zoomed && pan) setZoom({ ...zoom, x: zoom.x + pan[0], y: zoom.y + pan[1] });
-    else if (event.key === "ArrowLeft") void go(-1);
-    else if (event.key === "ArrowRight") void go(1);
+    else if (event.key === "ArrowLeft") void go(before);
+    else if (event.key === "ArrowRight") void go(after);
     else if (event.key === "+" || event.key === "=") zoomTo((scale) => scale * 1.5);
     else if (event.key === "-") zoomTo((scale) => scale / 1.5);
     else if (event.key === "0" && zoomed) setZoom(WHOLE);
@@ -133,39 +138,59 @@ export function ImageView() {
       </header>
       <div class="image-middle">
         <div class=${`stage ${zoom.scale > 1 ? "is-zoomed" : ""}`} ref=${stage} onPointerDown=${onPointerDown} onDblClick=${(event) => zoomTo((scale) => (scale > 1 ? 1 : 3), event)}>
-          <${Picture} id=${id} name=${name} zoom=${zoom} goes=${leaving.value.get(id)} />
+          <${Picture} source=${hash || id} name=${name} zoom=${zoom} goes=${leaving.value.get(id)} />
+          ${details?.error ? html`<p class="image-note" role="alert"><b>${details.error}</b> ${details.hint}</p>` : note ? html`<p class="image-note" role="status">${note}</p>` : null}
         </div>
-        ${index !== null && index > 0 ? html`<button type="button" class="step step-left" aria-label="The image before" title="Left" onClick=${() => go(-1)}><${Icon} name="left" /></button>` : null}
-        ${index !== null && index < (grid.value?.total ?? 0) - 1 ? html`<button type="button" class="step step-right" aria-label="The next image" title="Right" onClick=${() => go(1)}><${Icon} name="right" /></button>` : null}
+        ${has(before) ? html`<button type="button" class="step step-left" aria-label="The image before" title="Left" onClick=${() => go(before)}><${Icon} name="left" /></button>` : null}
+        ${has(after) ? html`<button type="button" class="step step-right" aria-label="The next image" title="Right" onClick=${() => go(after)}><${Icon} name="right" /></button>` : null}
         ${detailsOpen.value && details ? html`<${Details} details=${details} change=${change} />` : null}
       </div>
       ${around.length > 1
         ? html`<ul class="strip" aria-label="Neighbours">
-            ${around.map((one) => html`<li key=${one.row[0]}><button type="button" aria-label=${one.row[3]} aria-current=${one.row[0] === id ? "true" : null} onClick=${() => (openImage.value = { id: one.row[0], index: one.index })}>${one.row[4] ? html`<img src=${`/thumbnails/${one.row[4]}`} alt="" />` : null}</button></li>`)}
+            ${around.map((one) => html`<li key=${one.row[0]}><button type="button" aria-label=${one.row[3]} aria-current=${one.row[0] === id ? "true" : null} onClick=${() => (openImage.value = { id: one.row[0], index: one.index, hash: one.row[4] })}>${one.row[4] ? html`<img src=${`/thumbnails/${one.row[4]}`} alt="" />` : null}</button></li>`)}
           </ul>`
         : null}
     </div>
   <//>`;
 }
 
-function Picture({ id, name, zoom, goes }) {
+/** The place of an image in the view, null where it is not in it. */
+async function placeOf(id, hash) {
+  try {
+    if (!view.value) await onStale();
+    const found = await getJson(`/api/images/${id}`, { content: hash, view: view.value?.view });
+    return found.position ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** The image at a place of the view. */
+async function rowAt(place) {
+  return (await grid.value?.rows.range(place, place))?.[0];
+}
+
+/** `source` is the content hash of the image, or its id where that is not known. */
+function Picture({ source, name, zoom, goes }) {
   const [failed, setFailed] = useState("");
   const [shown, setShown] = useState("");
-  if (failed === id) return html`<p class="no-picture"><${Icon} name="problem" /> This image cannot be shown.</p>`;
+  // What could not be shown is asked for again once the store has changed.
+  const attempt = `${source} ${view.value?.view}`;
+  if (failed === attempt) return html`<p class="no-picture"><${Icon} name="problem" /> This image cannot be shown.</p>`;
   return html`<img
-    key=${id}
-    class=${shown === id ? "is-shown" : ""}
-    src=${`/images/${id}/large`}
+    key=${source}
+    class=${shown === source ? "is-shown" : ""}
+    src=${`/images/${source}/large`}
     alt=${name}
     draggable="false"
-    onLoad=${() => setShown(id)}
-    onError=${() => setFailed(id)}
+    onLoad=${() => setShown(source)}
+    onError=${() => setFailed(attempt)}
     style=${{ transform: `translate(${zoom.x}px, ${zoom.y}px) scale(${zoom.scale})`, opacity: goes ? 0.4 : null }}
   />`;
 }
 
 function Details({ details, change }) {
-  if (details.error) return html`<aside class="details" aria-label="Details"><p role="alert">${details.error}</p><p class="hint">${details.hint}</p></aside>`;
+  if (details.error) return null;
   const facts = [
     ["File", `${details.class}/${details.name}`],
     ["Size", details.size ? bytes(details.size) : ""],
@@ -196,9 +221,10 @@ function Details({ details, change }) {
     </section>
     <section><h3>Facts</h3><dl class="facts">${facts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl></section>
     ${details.same_image?.length
-      ? html`<section><h3>The same image</h3><ul>${details.same_image.map((one) => html`<li key=${one.id}><button type="button" class="link" onClick=${() => (openImage.value = { id: one.id, index: null })}>in ${one.class}</button></li>`)}</ul></section>`
+      ? html`<section><h3>The same image</h3><ul>${details.same_image.map((one) => html`<li key=${one.id}><button type="button" class="link" onClick=${() => (openImage.value = { id: one.id, index: null, hash: details.content_hash })}>in ${one.class}</button></li>`)}</ul></section>`
       : null}
-    ${details.versions?.length ? html`<section><h3>Versions</h3><p>${details.versions.join(", ")}</p></section>` : null}
+    <${WhatVersionsSay} hash=${details.content_hash} own=${details.class} />
+    <${SimilarImages} hash=${details.content_hash} />
     ${details.history?.length
       ? html`<section><h3>History</h3><ol class="history">${details.history.map((one, at) => html`<li key=${at}><time>${date(one.at ?? one.time)}</time><span>${one.text ?? one.what}</span></li>`)}</ol></section>`
       : null}

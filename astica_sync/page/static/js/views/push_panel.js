@@ -3,6 +3,7 @@ import { panel, store } from "../state/app_state.js";
 import { observe, push, train } from "../changes/actions.js";
 import { count, date, duration, number, price } from "../format.js";
 import { html, Icon } from "../ui.js";
+import { ExpectedEnd } from "../versions/versions_panel.js";
 
 const ROUND = 2 * Math.PI * 26;
 const WORDS = {
@@ -69,7 +70,7 @@ function TrainingState({ training }) {
     <h3>Training</h3>
     ${training
       ? html`<p role="status">${TRAINING[training.state] ?? training.state}${training.state === "done" && training.version ? ` version ${training.version}` : ""}${running && training.seconds ? html` <span class="hint">for ${duration(training.seconds)}</span>` : null}</p>
-          ${running ? html`<progress aria-label="Training runs"></progress>` : null}
+          ${running ? html`<${ExpectedEnd} training=${training} label="Training runs" />` : null}
           ${training.message ? html`<p class="hint">${training.message}</p>` : null}
           ${training.error ? html`<p class="trouble" role="alert"><span><b>${training.error.error}</b> ${training.error.hint}</span></p>` : null}`
       : html`<p class="hint">A version is made from what the service has; it takes a while there.</p>`}

@@ -6,6 +6,7 @@ import { hotkeys } from "../changes/hotkeys.js";
 import { filesOf, hasFiles, upload } from "../changes/uploads.js";
 import { number, shortNumber } from "../format.js";
 import { html, Icon } from "../ui.js";
+import { MoreFilters } from "./more_filters.js";
 import { dragging, target } from "../gallery/gallery_view.js";
 
 export function Sidebar() {
@@ -33,6 +34,7 @@ export function Sidebar() {
       <header class="side-head"><h2 id="states-title">States</h2></header>
       <ul class="choices">
         ${states.value
+          .filter((one) => one.name !== "held-out")
           .filter((one) => store.value?.totals?.by_state?.[one.name] || filter.value.state === one.name)
           .map((one) => {
             const on = filter.value.state === one.name;
@@ -46,6 +48,7 @@ export function Sidebar() {
           })}
       </ul>
     </section>
+    <${MoreFilters} pick=${pick} />
     <${Service} />
   </nav>`;
 }

@@ -2,7 +2,7 @@
 import { connection, filter, panel, setFilter, sidebarOpen, store, view } from "../state/app_state.js";
 import { CELL_SIZES, cellSize, nextTheme, theme } from "../state/settings.js";
 import { ask, redo, undo } from "../changes/actions.js";
-import { SORTS } from "../changes/commands.js";
+import { SORTS, sortBy } from "../changes/commands.js";
 import { hasWork, number, price } from "../format.js";
 import { html, Icon, IconButton } from "../ui.js";
 import { grid } from "../gallery/shown_grid.js";
@@ -36,7 +36,7 @@ export function TopBar() {
     </div>
     <div class="order">
       <label class="for-readers" for="sort">Order</label>
-      <select id="sort" value=${sort} onChange=${(event) => setFilter({ sort: event.target.value })}>
+      <select id="sort" value=${sort} onChange=${(event) => sortBy(event.target.value)}>
         ${Object.entries(SORTS).map(([name, label]) => html`<option key=${name} value=${name}>${label}</option>`)}
       </select>
       <${IconButton} icon="up-down" label=${order === "asc" ? "Ascending; change to descending" : "Descending; change to ascending"} aria-pressed=${order === "desc"} onClick=${() => setFilter({ order: order === "asc" ? "desc" : "asc" })} />

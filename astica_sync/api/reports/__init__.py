@@ -1,0 +1,1 @@
+"""Results that a notebook shows as tables, and pandas takes as rows."""

@@ -1,0 +1,81 @@
+"""The versions, as ``Store.versions`` returns them."""
+
+from typing import TYPE_CHECKING
+
+from astica_sync.api.reports.data_frame import data_frame
+from astica_sync.api.reports.html_table import Cell, html_table, notebook_html, paragraph
+from astica_sync.clock import local_time
+from astica_sync.training.versions import VersionSummary
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = (
+    "number",
+    "name",
+    "trained_at",
+    "samples",
+    "classes",
+    "made elsewhere",
+    "added",
+    "removed",
+    "moved",
+    "accuracy",
+    "scored on",
+    "snapshot",
+    "note",
+)
+MOST_VERSIONS = 50
+"""Of more versions, the newest are shown."""
+
+
+class VersionList(list[VersionSummary]):
+    """Versions, the first one first. A notebook shows them as a table, and ``to_pandas`` has a row for each."""
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """A row for each version; times are in UTC.
+
+        Raises:
+            ConfigError: pandas is not installed.
+        """
+        return data_frame(COLUMNS, map(_row, self))
+
+    def __repr__(self) -> str:
+        names = [one.version.name or f"@{one.version.number}" for one in self[-3:]]
+        before = "…, " if len(self) > 3 else ""
+        return f"<VersionList: {len(self):,}{': ' if self else ''}{before}{', '.join(map(repr, names))}>"
+
+    def _repr_html_(self) -> str:
+        if not self:
+            return notebook_html(paragraph("No versions yet."))
+        columns = ("", "version", "trained", "samples", "classes", "added", "removed", "moved", "accuracy", "note")
+        rows = []
+        for one in self[-MOST_VERSIONS:]:
+            number, name, _, samples, classes, _, added, removed, moved, accuracy, folder, _, note = _row(one)
+            score = f"{accuracy:.1%} on {folder}" if isinstance(accuracy, float) else None
+            when = local_time(one.version.trained_at or one.version.seen_at)
+            rows.append([f"@{number}", name, when, samples, classes, added, removed, moved, score, note])
+        return notebook_html(html_table(columns, rows, more=len(self) - len(rows)))
+
+
+def _row(one: VersionSummary) -> tuple[Cell, ...]:
+    version, changes = one.version, one.changes
+    score = one.scores[-1] if one.scores else None
+    note = one.damage or version.unknown_because
+    if not note and version.snapshot is None:
+        note = "trained elsewhere, its data is not known"
+    return (
+        version.number,
+        version.name,
+        version.trained_at,
+        one.samples,
+        one.classes,
+        one.unmanaged,
+        None if changes is None else len(changes.added),
+        None if changes is None else len(changes.removed),
+        None if changes is None else len(changes.moved),
+        None if score is None else score.accuracy,
+        None if score is None else score.folder,
+        version.snapshot,
+        note,
+    )

@@ -1,0 +1,121 @@
+"""Runs versions on images, and finds the versions to run."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from astica_sync.core.model import ModelInfo
+from astica_sync.core.versions.version import Version, VersionKey, find_versions, make_version_key
+from astica_sync.errors import AsticaSyncError
+from astica_sync.local.db.detections import Detections
+from astica_sync.local.scan.scanner import scan_store
+from astica_sync.sync.session import Session
+from astica_sync.training.detect import DetectionResult, Detector, ImageInput
+from astica_sync.training.train import Trainer
+from astica_sync.training.versions import VersionHistory
+
+
+@dataclass(frozen=True, slots=True)
+class RunnableVersion:
+    """A version to run. ``exists``: it is known to exist; ``key``: see ``make_version_key``."""
+
+    name: str
+    exists: bool
+    key: VersionKey | None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRunner:
+    """Finds versions and runs them for the methods of ``Store``, which are documented there."""
+
+    session: Session
+    history: VersionHistory
+    trainer: Trainer
+
+    def detect(self, inputs: Iterable[ImageInput], version: str | None) -> Iterator[DetectionResult]:
+        target = self.find_version(version, self.trainer.poll().model)
+        with contextlib.closing(self.open_cache()) as cache:
+            yield from self.detector(target, cache).run(inputs)
+
+    def find_version(self, text: str | None, model: ModelInfo) -> "RunnableVersion":
+        """The version to run; None is the latest. ``model`` is what the service shows now.
+
+        Raises:
+            AsticaSyncError: the model has no version yet, ``text`` is ambiguous, or the service shows no name for the
+                version.
+        """
+        versions = self.history.versions()
+        if text is None:
+            if not model.version:
+                raise no_version()
+            return self.runnable(model.version, model, versions)
+        # The service cannot tell versions of the same name apart: it runs the one it finds under the name.
+        exact = any(version.name == text for version in versions)
+        if exact or not (text.startswith("@") or find_versions(text, versions)):
+            return self.runnable(text, model, versions, exists=exact)
+        version = self.history.find(text)
+        if not version.name:
+            raise AsticaSyncError(
+                f"the service shows no name for version {text}, so it cannot be run", "Name another version."
+            )
+        same_name = [f"@{one.number}" for one in versions if one.name == version.name]
+        if len(same_name) > 1:
+            raise AsticaSyncError(
+                f"{' and '.join(same_name)} have the same name {version.name!r}, so {text} cannot be run by its number",
+                f"Name it {version.name}: the service runs the version it finds under this name.",
+            )
+        return self.runnable(version.name, model, versions)
+
+    def runnable(
+        self, name: str, model: ModelInfo, versions: Sequence[Version], *, exists: bool = True
+    ) -> "RunnableVersion":
+        key = make_version_key(self.session.remote.service.addresses, model, name, versions)
+        return RunnableVersion(name, exists, key)
+
+    def choose_versions(self, versions: Sequence[str] | None, model: ModelInfo) -> "dict[str, RunnableVersion]":
+        """The versions to evaluate, by name. ``model`` is what the service shows now."""
+        if versions is not None and list(versions) == ["all"]:
+            known = self.history.versions()
+            names = {version.name: None for version in known if version.name}
+            if not names:
+                raise no_version()
+            return {name: self.runnable(name, model, known) for name in names}
+        chosen = [self.find_version(text, model) for text in ((None,) if versions is None else versions)]
+        return {target.name: target for target in chosen}
+
+    def open_cache(self) -> Detections:
+        return Detections(self.session.local.layout.detections_db)
+
+    def detector(self, target: "RunnableVersion", cache: Detections) -> Detector:
+        session = self.session
+        return Detector(
+            session.remote.service,
+            cache,
+            session.remote.model_id,
+            target.name,
+            target.key,
+            target.exists,
+            session.local.decoder.check_bytes,
+            session.runtime.stopping,
+        )
+
+
+def no_version() -> AsticaSyncError:
+    return AsticaSyncError("the model has no version yet", "Run: astica-sync train")
+
+
+def scan_images(session: Session) -> Iterator[tuple[str, str, Path]]:
+    """Scans the store; content hash, name and file of every image in it."""
+    root = session.local.layout.root
+    session.listener.phase("Scanning the store")
+    scan_store(
+        session.local.layout,
+        session.local.index,
+        clock=session.runtime.clock,
+        files=session.local.fs,
+        progress=session.listener.scanned,
+    )
+    session.listener.phase_ended()
+    for sample in session.local.index.local_samples(session.remote.model_id):
+        yield sample.content, sample.paths[0], root / sample.paths[0]

@@ -1,0 +1,1 @@
+"""Commands that bring data sets in and out."""

@@ -1,0 +1,79 @@
+"""``astica-sync export``."""
+
+from pathlib import Path
+
+import click
+
+from astica_sync.cli.context import open_store, store_option
+from astica_sync.cli.exchange.import_data import LAYOUT_NAMES
+from astica_sync.cli.exit_codes import DONE, INTERRUPTED, SOME_FAILED
+from astica_sync.cli.render.live.progress import Progress
+from astica_sync.cli.render.text import json_line
+
+
+@click.command("export")
+@click.argument("target", type=click.Path(path_type=Path))
+@store_option
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(LAYOUT_NAMES),
+    metavar="NAME",
+    required=True,
+    help=f"The layout to write: {', '.join(LAYOUT_NAMES)}.",
+)
+@click.option(
+    "--held-out", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Images for the part 'test'."
+)
+@click.option("--class", "classes", multiple=True, metavar="CLASS", help="Only this class; may be given several times.")
+@click.option("--into", is_flag=True, help="Add to a folder that has files; none is overwritten.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def export_data(
+    target: Path,
+    store: Path | None,
+    layout: str,
+    held_out: Path | None,
+    classes: tuple[str, ...],
+    into: bool,
+    as_json: bool,
+) -> int:
+    """Export the samples of the store for another program. TARGET is a new folder, or an archive (.zip, .tar, .tar.gz).
+
+    Each sample is written once, byte for byte; the store is not changed, and nothing is sent.
+
+    \b
+    astica-sync export ../exported --format huggingface
+    astica-sync export ../e.zip --format imagefolder
+    astica-sync export ../e.zip --held-out ../held-out
+    """
+    from astica_sync.cli.render.exchange_output import export_data_of, export_lines
+    from astica_sync.errors import AsticaSyncError
+    from astica_sync.exchange.export_run import ExportRequest, run_export
+    from astica_sync.exchange.open_import import lock_and_scan, refuse_overlap
+    from astica_sync.exchange.targets.archive_target import is_archive
+
+    if layout in ("webdataset",) and is_archive(target):
+        raise AsticaSyncError("webdataset has archives of its own", f"Name a folder: {target.with_suffix('')}")
+    progress = Progress()
+    with open_store(store, progress, offline=True) as opened:
+        session = opened.session
+        refuse_overlap(target, opened.layout.root)
+        with lock_and_scan(session.local, session.runtime.clock, progress.scanned, dry_run=True):
+            progress.phase("exporting")
+            result = run_export(
+                opened.layout.root,
+                session.local.index.local_samples(session.remote.model_id),
+                held_out,
+                ExportRequest(target, layout, into, frozenset(classes)),
+                report=lambda written: progress.phase(f"exporting, {written:,} written"),
+                stopping=session.runtime.stopping,
+            )
+        progress.phase_ended()
+    if as_json:
+        click.echo(json_line(export_data_of(result, target, layout)))
+    else:
+        for line in export_lines(result, target, layout):
+            click.echo(line)
+    if result.ended:
+        return INTERRUPTED
+    return SOME_FAILED if result.left_out_count else DONE

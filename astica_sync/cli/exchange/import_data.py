@@ -1,0 +1,145 @@
+"""``astica-sync import``."""
+
+from pathlib import Path
+
+import click
+
+from astica_sync.cli.context import open_store, store_option
+from astica_sync.cli.exit_codes import DONE, INTERRUPTED, SOME_FAILED
+from astica_sync.cli.render.live.progress import Progress
+from astica_sync.cli.render.text import json_line
+
+LAYOUT_NAMES = (
+    "imagefolder",
+    "huggingface",
+    "parquet",
+    "csv",
+    "jsonl",
+    "webdataset",
+    "label-studio",
+    "coco",
+    "yolo",
+    "roboflow",
+)
+
+
+@click.command("import")
+@click.argument("source")
+@store_option
+@click.option("--dry-run", is_flag=True, help="Read everything and show what would be imported; write nothing.")
+@click.option(
+    "--map", "pairs", multiple=True, metavar="LABEL=CLASS", help="The class of a label; LABEL= leaves it out."
+)
+@click.option(
+    "--map-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="The same, one in each line."
+)
+@click.option("--split", "split_mode", type=click.Choice(["keep", "merge"]), help="Whether test images stay apart.")
+@click.option(
+    "--held-out", type=click.Path(path_type=Path, file_okay=False), help="The folder for validation and test images."
+)
+@click.option(
+    "--layout",
+    type=click.Choice(LAYOUT_NAMES),
+    metavar="NAME",
+    help=f"The layout, where it is not found out: {', '.join(LAYOUT_NAMES)}.",
+)
+@click.option("--new-class", multiple=True, metavar="CLASS", help="A new class that is meant as it is spelled.")
+@click.option("--several-classes", is_flag=True, help="Import an image in each class that it has.")
+@click.option("--encoding", metavar="NAME", help="The code page of names in an old zip archive, such as cp932.")
+@click.option("--yes", is_flag=True, help="Take all new classes as they are spelled.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def import_data(
+    source: str,
+    store: Path | None,
+    dry_run: bool,
+    pairs: tuple[str, ...],
+    map_file: Path | None,
+    split_mode: str | None,
+    held_out: Path | None,
+    layout: str | None,
+    new_class: tuple[str, ...],
+    several_classes: bool,
+    encoding: str | None,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Import a data set into the class folders. SOURCE is a folder, an archive (zip, tar, tar.gz), or a bucket.
+
+    Nothing is overwritten, and an image that the store has already is not written again: the same command completes an
+    import that was interrupted. What split has held out is left out. Nothing is sent before the next push.
+
+    \b
+    astica-sync import dataset.zip --dry-run
+    astica-sync import dataset.zip --map "dog=Dog"
+    astica-sync import d.zip --split keep --held-out ../held
+    astica-sync import s3://bucket/photos
+    """
+    from astica_sync.cli.render.exchange_output import import_data_of, import_lines
+    from astica_sync.core.exchange.import_plan import SplitMode
+    from astica_sync.exchange.import_run import ImportRequest, run_import
+    from astica_sync.exchange.known_contents import held_contents
+    from astica_sync.exchange.layouts.find_layout import find_layout
+    from astica_sync.exchange.open_import import choose_mode, lock_and_scan, open_targets
+    from astica_sync.exchange.sources.open_source import open_source
+
+    mapping = _mapping(pairs, map_file)
+    _check_encoding(encoding)
+    progress = Progress()
+    with (
+        open_store(store, progress, offline=True) as opened,
+        open_source(source, encoding) as files,
+        lock_and_scan(opened.session.local, opened.session.runtime.clock, progress.scanned, dry_run=dry_run),
+    ):
+        progress.phase("reading the list of files")
+        name, data_set = find_layout(files, layout)
+        mode = choose_mode(data_set, SplitMode(split_mode) if split_mode else None, held_out)
+        if not as_json:
+            progress.note(f"{source}: {data_set.found}, read as {name}")
+        root = opened.layout.root
+        targets = open_targets(root, opened.session.local.index, held_out, mode, dry_run=dry_run)
+        held = held_contents(opened.session.local.journal)
+        request = ImportRequest(mapping, mode, several_classes, new_class, yes, dry_run, held)
+        progress.phase("importing")
+        result = run_import(
+            data_set,
+            targets,
+            request,
+            report=lambda read: progress.phase(f"importing, {read:,} read"),
+            stopping=opened.session.runtime.stopping,
+        )
+        if files.ended_early:
+            result.leave_out(source, files.ended_early)
+        progress.phase_ended()
+    if as_json:
+        click.echo(json_line(import_data_of(result, source, name, data_set.found, dry_run=dry_run)))
+    else:
+        for line in import_lines(result, dry_run=dry_run):
+            click.echo(line)
+    if result.ended:
+        return INTERRUPTED
+    return SOME_FAILED if result.left_out_count else DONE
+
+
+def _mapping(pairs: tuple[str, ...], map_file: Path | None) -> dict[str, str]:
+    from astica_sync.core.exchange.label_map import parse_map
+    from astica_sync.exchange.layouts.text_table import decode_text
+    from astica_sync.exchange.sources.source import MOST_TABLE
+
+    lines = list(pairs)
+    if map_file is not None:
+        with map_file.open("rb") as file:
+            lines = [*decode_text(file.read(MOST_TABLE)).splitlines(), *lines]
+    try:
+        return parse_map(lines)
+    except ValueError as error:
+        raise click.UsageError(f"--map: {error}") from error
+
+
+def _check_encoding(encoding: str | None) -> None:
+    import codecs
+
+    try:
+        if encoding is not None:
+            codecs.lookup(encoding)
+    except LookupError as error:
+        raise click.UsageError(f"--encoding: {error}") from error

@@ -1,0 +1,134 @@
+"""What an import and an export print, as text and as JSON."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from astica_sync.cli.render.text import first, json_name, number, safe, table
+from astica_sync.core.exchange.import_plan import Target
+
+if TYPE_CHECKING:
+    from astica_sync.exchange.export_run import ExportResult
+    from astica_sync.exchange.import_run import ImportResult
+
+
+def import_lines(result: "ImportResult", *, dry_run: bool) -> Iterator[str]:
+    titles = sorted({title for _, title in result.imported})
+    held_out = any(target is Target.HELD_OUT for target, _ in result.imported)
+    if titles:
+        rows = [["class", "store", *(["held-out"] if held_out else [])]]
+        for title in titles:
+            counts = [f"{result.imported[target, title]:,}" for target in Target]
+            rows.append([safe(title), *counts[: 1 + held_out]])
+        yield from first(table(rows, right=(1, 2)), len(rows), 40)
+    count = result.imported.total()
+    yield f"{'Would import' if dry_run else 'Imported'} {number(count, 'image')}."
+    if result.parts.keys() - {""}:
+        named = ", ".join(f"{part or 'no part'} {count:,}" for part, count in sorted(result.parts.items()))
+        yield f"Parts of the data set: {named}."
+    if duplicates := result.duplicates.total():
+        yield f"Already there: {number(duplicates, 'image')}."
+    for name, amount in sorted(result.unsupported.items()):
+        yield f"The service does not take {number(amount, name)}: status lists them as problems."
+    if result.unwanted:
+        yield f"Left out by --map: {number(result.unwanted, 'image')}."
+    yield from _label_lines(result)
+    if result.left_out_count:
+        yield f"Left out: {number(result.left_out_count, 'image')}:"
+        for reason, amount in first_reasons(result.reasons):
+            yield f"  {amount:>6,}  {safe(reason)}"
+        yield from first(
+            (f"    {safe(path)}: {safe(reason)}" for path, reason in result.left_out), result.left_out_count
+        )
+    if result.ended:
+        yield "Interrupted. The same command continues."
+    elif count and not dry_run:
+        yield "To send them to the service: astica-sync push"
+    elif dry_run:
+        yield "Nothing was written (--dry-run)."
+
+
+def first_reasons(reasons: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(reasons.most_common(10), key=lambda one: (-one[1], one[0]))
+
+
+def _label_lines(result: "ImportResult") -> Iterator[str]:
+    for near in result.table.near:
+        yield (
+            f"New class {safe(near.title)}: did you mean {safe(near.existing)}? "
+            f"--map '{safe(near.title)}={safe(near.existing)}', or --new-class '{safe(near.title)}'"
+        )
+    if numbers := result.table.numbers:
+        shown = ", ".join(numbers[:10]) + (", …" if len(numbers) > 10 else "")
+        yield f"Labels that are numbers: {shown}. To name them: --map '{numbers[0]}=NAME'"
+    if unused := result.table.unused:
+        shown = ", ".join(map(safe, unused[:10]))
+        yield f"--map names labels that the data set does not have: {shown}"
+
+
+def import_data_of(result: "ImportResult", source: str, layout: str, found: str, *, dry_run: bool) -> dict[str, Any]:
+    """The object of ``import --json``."""
+    titles = sorted({title for _, title in result.imported})
+    return {
+        "source": json_name(source),
+        "layout": layout,
+        "found": found,
+        "dry_run": dry_run,
+        "classes": [
+            {
+                "class": json_name(title),
+                "store": result.imported[Target.STORE, title],
+                "held_out": result.imported[Target.HELD_OUT, title],
+            }
+            for title in titles
+        ],
+        "parts": {part or "none": count for part, count in sorted(result.parts.items())},
+        "imported": result.imported.total(),
+        "duplicates": result.duplicates.total(),
+        "unsupported": dict(sorted(result.unsupported.items())),
+        "left_out_by_map": result.unwanted,
+        "left_out": result.left_out_count,
+        "reasons": {json_name(reason): count for reason, count in result.reasons.most_common(100)},
+        "problems": [{"path": json_name(path), "reason": json_name(reason)} for path, reason in result.left_out],
+        "near": [{"label": json_name(one.title), "existing": json_name(one.existing)} for one in result.table.near],
+        "numeric_labels": list(map(json_name, result.table.numbers)),
+        "unused_labels": list(map(json_name, result.table.unused)),
+        "interrupted": result.ended,
+    }
+
+
+def export_lines(result: "ExportResult", target: Path, layout: str) -> Iterator[str]:
+    for title, count in sorted(_by_class(result).items()):
+        yield f"{count:>8}  {safe(title)}"
+    if result.ended:
+        yield "Interrupted: what is in the folder is not whole. The same command with --into completes it."
+        return
+    yield f"Exported {number(result.written.total(), 'image')} to {safe(str(target))} as {layout}."
+    if result.left_out_count:
+        yield f"Left out: {number(result.left_out_count, 'image')}:"
+        yield from first((f"  {safe(path)}: {safe(reason)}" for path, reason in result.left_out), result.left_out_count)
+
+
+def _by_class(result: "ExportResult") -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for (_, title), count in result.written.items():
+        counts[title] += count
+    return counts
+
+
+def export_data_of(result: "ExportResult", target: Path, layout: str) -> dict[str, Any]:
+    """The object of ``export --json``."""
+    parts: Counter[str] = Counter()
+    for (part, _), count in result.written.items():
+        parts[str(part)] += count
+    return {
+        "target": json_name(str(target)),
+        "format": layout,
+        "classes": [{"class": json_name(title), "images": count} for title, count in sorted(_by_class(result).items())],
+        "parts": dict(sorted(parts.items())),
+        "exported": result.written.total(),
+        "left_out": result.left_out_count,
+        "problems": [{"path": json_name(path), "reason": json_name(reason)} for path, reason in result.left_out],
+        "interrupted": result.ended,
+    }

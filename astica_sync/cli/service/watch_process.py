@@ -1,0 +1,301 @@
+"""The process of a watcher: its stores, signals and keys, metrics, and the mirror of the backup."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from astica_sync.cli.exit_codes import INTERRUPTED
+from astica_sync.config import KEY_FILE_VARIABLE, user_config_file
+from astica_sync.core.watch.watch_status import WatchState, WatchStatus
+from astica_sync.errors import AsticaSyncError
+from astica_sync.local.filesystem import write_new
+from astica_sync.local.layout import SETTINGS_FILE, Layout
+
+if TYPE_CHECKING:
+    from astica_sync.cli.render.watch_output import KeyAction, WatchOutput
+    from astica_sync.clock import SystemClock, Wake
+    from astica_sync.mirror.mirror_run import Mirrored
+    from astica_sync.sync.watch.store_watcher import WatchedStore
+
+GRACE = 6.0
+"""How long a request under way may take after the user stopped the program, in seconds."""
+BATCH_SECONDS = 3.0
+"""How many seconds of the request budget one batch of a backlog takes, so that a new file waits no longer."""
+OPEN_FILES = 65536
+
+
+def run_watch(
+    layouts: Sequence[Layout],
+    output: "WatchOutput",
+    poll: bool,
+    metrics: int | None,
+    metrics_file: Path | None,
+    copies: tuple[str, float] | None,
+) -> int:
+    """``copies`` is the address of the mirror and the seconds between two copies to it."""
+    from astica_sync.cli.service.sd_notify import SystemdNotifier
+    from astica_sync.clock import SystemClock, Wake
+    from astica_sync.sync.watch.main_loop import run_watchers
+    from astica_sync.sync.watch.supervisor import StoreOpener, Supervisor
+
+    _raise_file_limit()
+    wake, clock = Wake(), SystemClock()
+
+    def notify(status: WatchStatus, text: str) -> None:
+        output.event(status.store, str(status.state), text or str(status.state))
+
+    look_requested = Flag()
+
+    def look_now() -> None:
+        look_requested.set()
+        wake.ring()
+
+    with _signals(clock, wake) as reload_requested, contextlib.ExitStack() as stack:
+        supervisors: list[Supervisor] = []
+        for layout in layouts:
+            opener = StoreOpener(_opener(layout, output, clock), _fingerprint(layout))
+            supervisor = Supervisor(layout, opener, wake=wake, notify=notify, poll=poll)
+            supervisor.lock()
+            supervisors.append(supervisor)
+        statuses = [supervisor.status for supervisor in supervisors]
+        after_turn: list[Callable[[], None]] = [lambda: output.show(statuses)]
+        stack.callback(output.close)
+        output.keys(_keys(layouts, statuses, wake, look_now))
+        if metrics is not None or metrics_file is not None:
+            from astica_sync.cli.service.watch_metrics import WatchMetrics
+
+            exporter = WatchMetrics(statuses, port=metrics, file=metrics_file, wall=time.time, budget=_budget)
+            stack.callback(exporter.close)
+            after_turn.append(exporter.write)
+            if metrics is not None:
+                output.event("", "note", f"metrics at http://127.0.0.1:{exporter.port}/metrics", port=exporter.port)
+        systemd = SystemdNotifier(os.environ)
+        stack.callback(systemd.stopping)
+        after_turn.append(lambda: systemd.alive(_summary(statuses)))
+
+        def run_after_turn() -> None:
+            for call in after_turn:
+                call()
+
+        for layout in layouts:
+            output.event(str(layout.root), "watching", str(layout.root), pid=os.getpid())
+        output.show(statuses)
+        if copies is not None:
+            stack.enter_context(_mirroring(layouts[0], copies, clock, output))
+        run_watchers(
+            supervisors,
+            wake,
+            stopping=clock.stopping.is_set,
+            reload_requested=reload_requested,
+            look_requested=look_requested.take,
+            after_turn=run_after_turn,
+        )
+    return INTERRUPTED
+
+
+@contextlib.contextmanager
+def _mirroring(
+    layout: Layout, copies: tuple[str, float], clock: "SystemClock", output: "WatchOutput"
+) -> Iterator[None]:
+    """Copies the backup to its mirror meanwhile."""
+    from astica_sync.mirror.mirror_keeper import MirrorKeeper
+
+    store = str(layout.root)
+
+    def copied(done: "Mirrored") -> None:
+        if done.problems:
+            text = f"{len(done.problems):,} objects are not in the mirror; to see which: astica-sync backup mirror"
+            output.event(store, "failed", text)
+        else:
+            output.event(store, "mirrored", f"{done.copied:,} new objects", copied=done.copied, kept=done.kept)
+
+    def failed(error: AsticaSyncError) -> None:
+        output.event(store, "failed", f"mirror: {error.text_with_hint}")
+
+    keeper = MirrorKeeper(layout, *copies, clock, copied=copied, failed=failed)
+    keeper.start()
+    try:
+        yield
+    finally:
+        keeper.join(GRACE)
+
+
+class Flag:
+    """Set in one thread, and taken in another."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def set(self) -> None:
+        self._is_set = True
+
+    def take(self) -> bool:
+        """Whether it was set since the last call."""
+        was_set, self._is_set = self._is_set, False
+        return was_set
+
+
+def _keys(
+    layouts: Sequence[Layout], statuses: Sequence[WatchStatus], wake: "Wake", look_now: Callable[[], None]
+) -> "dict[str, KeyAction]":
+    """What the keys of the live view do, and the answer to each."""
+    from astica_sync.cli.render.watch_output import KeyAction
+
+    def pause_all() -> None:
+        for layout in layouts:
+            write_new(layout.watch_paused, b"")
+        wake.ring()
+
+    def resume_all() -> None:
+        for layout in layouts:
+            layout.watch_paused.unlink(missing_ok=True)
+        wake.ring()
+
+    def is_pausing() -> bool:
+        return any(
+            _pause_wanted(layout) and status.state is not WatchState.PAUSED
+            for layout, status in zip(layouts, statuses, strict=True)
+        )
+
+    def stop() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    return {
+        "p": KeyAction(
+            pause_all,
+            "pausing, once the requests under way have ended; r resumes",
+        ),
+        "r": KeyAction(resume_all, "resuming"),
+        "l": KeyAction(look_now, "looking at the service as soon as the request limit allows it"),
+        "q": KeyAction(stop, "stopping, once the requests under way have ended"),
+    }
+
+
+def _pause_wanted(layout: Layout) -> bool:
+    return os.path.lexists(layout.watch_paused)
+
+
+def _opener(
+    layout: Layout, output: "WatchOutput", clock: "SystemClock"
+) -> "Callable[[], contextlib.AbstractContextManager[WatchedStore]]":
+    from astica_sync.cli.render.watch_output import WatchListener
+    from astica_sync.clock import SystemClock
+    from astica_sync.local.lock import is_wanted, writer_lock
+    from astica_sync.open_session import open_session
+    from astica_sync.sync.watch.store_watcher import PauseRequested, WatchedStore, WatchOptions
+
+    def check_pause() -> None:
+        if _pause_wanted(layout):
+            raise PauseRequested("paused by the user", "To resume: astica-sync watch resume")
+
+    @contextlib.contextmanager
+    def open_store() -> Iterator[WatchedStore]:
+        # A new clock at each opening, since the machine may have been suspended; one stop ends all stores.
+        own = SystemClock()
+        own.stopping, own.check = clock.stopping, check_pause
+        with open_session(layout.root, WatchListener(output, str(layout.root)), clock=own) as opened:
+            settings = opened.settings
+            share = settings.limit * BATCH_SECONDS / settings.limit_window
+            options = WatchOptions(settings.settle, settings.observe_every, max(8, min(256, int(share))))
+            local = replace(opened.session.local, lock=partial(writer_lock, patient=False))
+            session = replace(opened.session, local=local)
+            yield WatchedStore(session, options, partial(is_wanted, layout), partial(_pause_wanted, layout))
+
+    return open_store
+
+
+@contextlib.contextmanager
+def _signals(clock: "SystemClock", wake: "Wake") -> Iterator[Callable[[], bool]]:
+    """SIGINT, SIGTERM and SIGQUIT let requests under way end, for at most ``GRACE`` seconds; SIGHUP asks for a reload.
+    Yields a function that tells whether SIGHUP was received since its last call."""
+    reloads: list[bool] = []
+    terminal = os.isatty(1)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if clock.stopping.is_set():
+            raise KeyboardInterrupt
+        clock.stopping.set()
+        wake.ring()
+        signal.setitimer(signal.ITIMER_REAL, GRACE)
+
+    def give_up(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    def reload(number: int, frame: FrameType | None) -> None:
+        if terminal and not os.isatty(1):
+            # The terminal window was closed: a watcher that cannot be seen any more must not go on.
+            stop(number, frame)
+            return
+        reloads.append(True)
+        wake.ring()
+
+    def reload_requested() -> bool:
+        requested = bool(reloads)
+        reloads.clear()
+        return requested
+
+    handlers = {
+        signal.SIGINT: stop,
+        signal.SIGTERM: stop,
+        signal.SIGQUIT: stop,
+        signal.SIGALRM: give_up,
+        signal.SIGHUP: reload,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield reload_requested
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _budget(store: str) -> tuple[int, int] | None:
+    from astica_sync.open_session import budget_use
+
+    try:
+        return budget_use(Layout(Path(store)))
+    except (AsticaSyncError, OSError):
+        return None
+
+
+def _fingerprint(layout: Layout) -> Callable[[], object]:
+    """Returns a function whose value changes once a settings file or the key's file has changed."""
+    key_file = os.environ.get(KEY_FILE_VARIABLE, "").strip()
+    files = [
+        layout.root / SETTINGS_FILE,
+        user_config_file(),
+        *([Path(os.path.expanduser(key_file))] if key_file else []),  # noqa: PTH111
+    ]
+
+    def fingerprint() -> object:
+        values = []
+        for file in files:
+            try:
+                status = file.stat()
+                values.append((status.st_ino, status.st_size, status.st_mtime_ns))
+            except OSError:
+                values.append((0, 0, 0))
+        return values
+
+    return fingerprint
+
+
+def _summary(statuses: Sequence[WatchStatus]) -> str:
+    queue = sum(status.queue for status in statuses)
+    return f"{', '.join(sorted({str(status.state) for status in statuses}))}; {queue} waiting for upload"
+
+
+def _raise_file_limit() -> None:
+    import resource
+
+    with contextlib.suppress(OSError, ValueError):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, OPEN_FILES)), hard))

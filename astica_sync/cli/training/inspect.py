@@ -1,0 +1,162 @@
+"""``astica-sync inspect``."""
+
+import itertools
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from astica_sync.cli.context import open_store
+from astica_sync.cli.render.live.progress import Progress
+from astica_sync.cli.render.messages import print_lines
+from astica_sync.cli.render.text import duration, json_line, json_name, number, safe
+from astica_sync.errors import AsticaSyncError
+
+if TYPE_CHECKING:
+    from astica_sync.inspect.findings import Finding
+    from astica_sync.inspect.inspect_store import Inspection
+
+KIND_NAMES = (
+    "several-classes",
+    "held-out",
+    "duplicate-classes",
+    "wrong-label",
+    "damaged",
+    "duplicate",
+    "outlier",
+    "blurred",
+    "dark",
+    "tiny",
+    "odd-shape",
+    "balance",
+)
+_MOST_LETTERS = 200
+
+
+@click.command("inspect")
+@click.argument("store", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--held-out", multiple=True, type=click.Path(path_type=Path, file_okay=False), help="Compare with DIR too."
+)
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="KIND",
+    type=click.Choice(KIND_NAMES),
+    help=f"Show one kind of finding; may be repeated. The kinds: {', '.join(KIND_NAMES)}.",
+)
+@click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="Show so many of each kind.")
+@click.option("--no-features", is_flag=True, help="Skip wrong labels and outliers, which take longest.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write an HTML report to this file.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def inspect(
+    store: Path | None,
+    held_out: tuple[Path, ...],
+    only: tuple[str, ...],
+    limit: int,
+    no_features: bool,
+    html: Path | None,
+    as_json: bool,
+) -> int:
+    """Find what spoils a model before it is trained.
+
+    Looks for nearly the same picture twice, images in two classes, likely wrong labels, outliers, and dark, blurred,
+    tiny, odd and damaged images. Changes nothing and sends nothing. Later runs look only at what is new.
+
+    \b
+    astica-sync inspect
+    astica-sync inspect --only wrong-label --limit 50
+    astica-sync inspect --held-out ../held-out --html r.html
+    """
+    from astica_sync.training.similarity import require
+
+    require("numpy", "evaluate")
+    from astica_sync.inspect.inspect_store import inspect_store
+
+    progress = Progress()
+    with open_store(store, progress, offline=True) as opened:
+        found = inspect_store(
+            opened.session, held_out, with_features=not no_features, on_progress=_Rate(progress).report
+        )
+        progress.phase_ended()
+        now = opened.session.runtime.clock.now()
+    if html is not None:
+        _write_report(html, found, now)
+    chosen = [one for one in found.findings if not only or one.kind in only]
+    if as_json:
+        click.echo(json_line(_data(found, chosen)))
+    else:
+        print_lines(_lines(found, chosen, limit))
+        if html is not None:
+            click.echo(f"\nReport: {safe(str(html))}")
+    return 0
+
+
+def _write_report(html: Path, found: "Inspection", now: float) -> None:
+    from astica_sync.inspect.html_report import write_html
+    from astica_sync.local.target_folder import write_user_file
+
+    try:
+        write_user_file(html, write_html(found, now).encode("utf-8", "backslashreplace"), 0o600)
+    except OSError as error:
+        raise AsticaSyncError(
+            f"cannot write {html}: {error.strerror}", "Write the report to another file: --html FILE"
+        ) from error
+
+
+class _Rate:
+    """The progress of a step with its rate and the time that is left."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._step, self._since = "", 0.0
+
+    def report(self, step: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if step != self._step:
+            self._step, self._since = step, now
+        rate = done / max(now - self._since, 0.001)
+        left = f", {duration((total - done) / rate)} left" if done else ""
+        self._progress.works(lambda _: f"{step}: {done:,} of {total:,}, {rate:,.0f}/s{left}", now - self._since)
+
+
+def _data(found: "Inspection", chosen: "list[Finding]") -> dict[str, Any]:
+    return {
+        "images": found.images,
+        "looked_at": found.looked_at,
+        "classes": found.classes,
+        "findings": [
+            {
+                "kind": one.kind,
+                "certainty": one.certainty,
+                "paths": [json_name(path) for path in one.paths],
+                "text": json_name(one.text),
+                "advice": json_name(one.advice),
+            }
+            for one in chosen
+        ],
+    }
+
+
+def _lines(found: "Inspection", chosen: "list[Finding]", limit: int) -> list[str]:
+    from astica_sync.inspect.findings import KINDS
+
+    classes = number(len(found.classes), "class", "classes")
+    lines = [f"{number(found.images, 'image')} in {classes}, {number(len(chosen), 'finding')}"]
+    for kind, group in itertools.groupby(chosen, key=lambda one: one.kind):
+        findings = list(group)
+        lines += ["", f"{KINDS[kind]}: {len(findings):,}"]
+        for one in findings[:limit]:
+            names = ", ".join(_short(path) for path in one.paths)
+            lines += [f"  {names}: {_short(one.text)} ({one.certainty:.0%})", f"    {_short(one.advice)}"]
+        if len(findings) > limit:
+            lines.append(f"  … and {len(findings) - limit:,} more (--limit {len(findings)}, or --json)")
+    if not chosen:
+        lines.append("Nothing was found.")
+    return lines
+
+
+def _short(text: str) -> str:
+    shown = safe(text)
+    return shown if len(shown) <= _MOST_LETTERS else f"{shown[:_MOST_LETTERS]}…"

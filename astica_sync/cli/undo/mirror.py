@@ -1,0 +1,127 @@
+"""``astica-sync backup mirror``, and the store that ``backup restore --from`` rebuilds."""
+
+from pathlib import Path
+
+import click
+
+from astica_sync.cli.context import clean_stop, closed_at_end, find, store_option
+from astica_sync.cli.exit_codes import DONE, ERROR
+from astica_sync.cli.render.live.progress import Progress
+from astica_sync.cli.render.messages import print_lines
+from astica_sync.cli.render.text import duration, first, json_line, json_name, number, safe
+from astica_sync.clock import Clock, SystemClock
+from astica_sync.service_address import spelled_address
+from astica_sync.shell_quote import quote
+
+LINES = 20
+
+
+@click.command("mirror")
+@click.argument("address", metavar="URL")
+@store_option
+@click.option("--verify", type=click.Choice(["share", "all"]), default="share", help="How much is read back.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def mirror(address: str, store: Path | None, verify: str, as_json: bool) -> int:
+    """Copy the backup to a bucket or to another folder.
+
+    Copies what the mirror lacks, and removes nothing there. Reads what it wrote back: a hundredth of the objects each
+    day, all of them with --verify all; a damaged object is written again. Credentials of a bucket come from the
+    environment of its provider. A lost store is rebuilt by: astica-sync backup restore --from URL --to FOLDER
+
+    \b
+    astica-sync backup mirror s3://my-bucket/cans
+    astica-sync backup mirror ~/nas/cans
+    astica-sync backup mirror s3://my-bucket/cans --verify all
+    """
+    from astica_sync.mirror.mirror_run import mirror_backup
+    from astica_sync.mirror.open_place import open_place
+
+    layout = find(store)
+    clock, progress = SystemClock(), Progress()
+    with clean_stop(clock), closed_at_end(progress, clock):
+        place = open_place(address)
+        progress.phase(f"comparing with {place.name}")
+        done = mirror_backup(
+            layout,
+            place,
+            clock,
+            verify_all=verify == "all",
+            on_progress=_Counter(progress, clock, "copying"),
+            stopping=clock.stopping.is_set,
+        )
+    if as_json:
+        problems = [{"name": json_name(name), "reason": reason} for name, reason in done.problems]
+        data = {"place": place.name, "copied": done.copied, "kept": done.kept, "bytes": done.bytes}
+        click.echo(json_line({**data, "checked": done.checked, "repaired": done.repaired, "problems": problems}))
+        return ERROR if problems else DONE
+    _print_problems([(name, reason) for name, reason in done.problems])
+    print_lines(
+        [
+            f"{safe(place.name)}: {number(done.copied, 'object')} copied ({done.bytes / 1e6:,.1f} MB), {done.kept:,} "
+            f"already there, {done.checked:,} read back, {done.repaired:,} written again, {len(done.problems):,} failed"
+        ]
+    )
+    return ERROR if done.problems else DONE
+
+
+def rebuild(address: str, to: Path | None) -> int:
+    """The store of a mirror in a new folder.
+
+    Raises:
+        click.UsageError: no folder is named.
+    """
+    from astica_sync.mirror.open_place import open_place
+    from astica_sync.mirror.rebuild import rebuild_store
+
+    if to is None:
+        raise click.UsageError("Name the new folder of the store with --to.")
+    clock, progress = SystemClock(), Progress()
+    with clean_stop(clock), closed_at_end(progress, clock):
+        place = open_place(address)
+        progress.phase(f"reading {place.name}")
+        done = rebuild_store(
+            place, to, clock, on_progress=_Counter(progress, clock, "fetching"), stopping=clock.stopping.is_set
+        )
+    _print_problems([(problem.path, problem.reason) for problem in done.problems])
+    root = done.layout.root
+    print_lines(
+        [
+            f"{safe(str(root))}: {number(done.objects, 'object')} of the backup, {number(done.files, 'file')} in class "
+            f"folders, {len(done.problems):,} failed"
+        ]
+    )
+    print_lines(
+        [
+            f"It is the store of model {done.model_id} at {safe(spelled_address(done.train_url))}. Compare it with the "
+            f"service: astica-sync status --store {quote(str(root))}"
+        ]
+    )
+    return ERROR if done.problems else DONE
+
+
+class _Counter:
+    """Shows how many of how many are done, with the time that the rest takes at this rate."""
+
+    def __init__(self, progress: Progress, clock: Clock, verb: str) -> None:
+        self._progress, self._clock, self._verb = progress, clock, verb
+        self._began = clock.ticks()
+        self._state = (0, 0)
+
+    def __call__(self, done: int, total: int) -> None:
+        begin = not self._state[0]
+        self._state = done, total
+        if begin:
+            self._progress.works(self._text)
+
+    def _text(self, _seconds: float) -> str:
+        done, total = self._state
+        seconds = self._clock.ticks() - self._began
+        left = seconds / done * (total - done) if done else 0.0
+        rate = f", {done / seconds:,.0f} a second, {duration(left)} left" if seconds >= 1 else ""
+        return f"{self._verb} {done:,} of {number(total, 'file')}{rate}"
+
+
+def _print_problems(problems: list[tuple[str, str]]) -> None:
+    lines = [f"! {safe(name)}  ({safe(reason)})" for name, reason in problems]
+    for line in first(lines, len(lines), LINES):
+        print_lines([click.style(line, fg="red")], err=True)

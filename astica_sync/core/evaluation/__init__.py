@@ -1,0 +1,1 @@
+"""The arithmetic of an evaluation: confidence, calibration, and differences between versions."""

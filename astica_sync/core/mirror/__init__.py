@@ -1,0 +1,1 @@
+"""Which files of a backup its mirror lacks: pure."""

@@ -1,0 +1,211 @@
+"""The facts about one sample, gathered from store, journal and observation for the decision table."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from astica_sync.core.model import (
+    ALL_READABLE,
+    LocalSample,
+    Mark,
+    MarkState,
+    Observation,
+    Presence,
+    Unreadable,
+    fold_title,
+    make_scope,
+    make_uid,
+)
+from astica_sync.core.observation.sample_size import fits
+from astica_sync.core.plan.decision import Facts
+from astica_sync.core.plan.join import Row
+
+
+@dataclass(frozen=True, slots=True)
+class FileAt:
+    """What the scan found at one path: the content hash of an image, or "" and the ``problem`` that makes it none.
+    ``is_edit``: the image came to the store with this file, so the one that was there before was edited, not lost."""
+
+    content: str = ""
+    problem: str = ""
+    is_edit: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PlanContext:
+    """What a plan depends on besides the three sides.
+
+    ``run`` and ``run_started`` name the run of the program that plans and when it began, ``quarantine`` is in
+    seconds, ``unreadable`` what its scan could not read, ``failed_before`` the uids that are not tried again (promise
+    9), ``questioned_titles`` the class titles that wait for the user's confirmation, ``class_remove`` whether whole
+    classes may be removed by one request, ``uids_proven`` whether the service has been seen to keep our uids,
+    ``ignored`` which paths the ignore file takes out of the store, ``held_out`` which uids ``split`` has moved out of
+    it, where the file is still there, ``file_at`` what is at a path of the store,
+    ``size_of`` the size in bytes of an image in the backup by its content hash, None where it is not known,
+    ``is_intact`` whether that image is undamaged, ``shows_sizes`` whether the service has been seen to show the sizes
+    of images as they were sent, None where it is not known, ``is_version`` whether the local side is the snapshot of a
+    version instead of the store: what is missing in it is meant to be missing, ``unproven`` the ids and uids of adopted
+    samples whose bytes the backup may not have.
+    """
+
+    run: str
+    run_started: float
+    quarantine: float
+    unreadable: Unreadable = ALL_READABLE
+    failed_before: Collection[str] = frozenset()
+    questioned_titles: Collection[str] = frozenset()
+    class_remove: bool = True
+    uids_proven: bool = True
+    ignored: Callable[[str], bool] = lambda _: False
+    held_out: Callable[[str], bool] = lambda _: False
+    file_at: Callable[[str], FileAt | None] = lambda _: None
+    size_of: Callable[[str], int | None] = lambda _: None
+    is_intact: Callable[[str], bool] = lambda _: True
+    shows_sizes: Callable[[], bool | None] = lambda: None
+    is_version: bool = False
+    unproven: Collection[tuple[int, str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class AbsentRow:
+    """A row that is not in the store. ``moved``: its image is in another class of the store, ``is_new`` since this one
+    was sent; ``pending``: nothing shows yet that the service has it there; ``size``: of its image, where the store has
+    it, in bytes."""
+
+    row: Row
+    moved: bool
+    is_new: bool
+    pending: bool
+    size: int | None = None
+
+
+def last_sending(mark: Mark, context: PlanContext) -> float | None:
+    """When the last request about the sample was sent, as this run must see it; None if none was.
+
+    An attempt of an earlier run counts as sent when this run began: a restart begins the quarantine again (promise 5).
+    A time of another run that is later than the start of this one came from a clock that was wrong.
+    """
+    if mark.sent_at is None or mark.run == context.run:
+        return mark.sent_at
+    if mark.state is MarkState.ATTEMPTED:
+        return context.run_started
+    return min(mark.sent_at, context.run_started)
+
+
+def quarantine_end(mark: Mark | None, context: PlanContext) -> float | None:
+    """When the last request about the sample can no longer be carried out late; None if none was sent."""
+    sent_at = None if mark is None else last_sending(mark, context)
+    return None if sent_at is None else sent_at + context.quarantine
+
+
+def present_facts(row: Row, local: LocalSample, observation: Observation, context: PlanContext) -> Facts:
+    mark, title = row.mark, local.class_title
+    copies: tuple[int, ...] = ()
+    misplaced: tuple[int, ...] = ()
+    if len(row.remote) == 1 and row.remote[0].class_title == title:
+        # As nearly all are: no title has to be folded.
+        copies = (row.remote[0].sample_id,)
+    elif row.remote:
+        folded = fold_title(title)
+        copies = tuple(sample.sample_id for sample in row.remote if fold_title(sample.class_title) == folded)
+        misplaced = tuple(sample.sample_id for sample in row.remote if fold_title(sample.class_title) != folded)
+    return Facts(
+        Presence.PRESENT,
+        mark.state if mark else None,
+        copies,
+        misplaced,
+        observation.asked_at,
+        quarantine_end(mark, context),
+        *_removed(mark, context),
+        _of_other_size(row, local.size, observation, context),
+        upload_open=_upload_open(mark, observation, context),
+        failed_before=row.uid in context.failed_before,
+        title_questioned=title in context.questioned_titles,
+        unproven=_unproven(row, context),
+    )
+
+
+def _of_other_size(row: Row, size: int | None, observation: Observation, context: PlanContext) -> tuple[int, ...]:
+    """The sample ids whose shown size an image of ``size`` bytes cannot have."""
+    if size is None or not observation.size_decimals:
+        return ()
+    decimals = observation.size_decimals
+    others = tuple(sample.sample_id for sample in row.remote if not fits(size, sample.size, decimals))
+    return () if others and context.shows_sizes() is False else others
+
+
+def _of_other_size_if_absent(
+    absent: AbsentRow, mark: Mark, observation: Observation, context: PlanContext
+) -> tuple[int, ...]:
+    """As ``_of_other_size``, of an image in another place of the store, or in the backup, where a damaged one proves
+    nothing."""
+    if not absent.row.remote:
+        return ()
+    if absent.size is not None:
+        return _of_other_size(absent.row, absent.size, observation, context)
+    others = _of_other_size(absent.row, context.size_of(mark.content), observation, context)
+    return others if others and context.is_intact(mark.content) else ()
+
+
+def _upload_open(mark: Mark | None, observation: Observation, context: PlanContext) -> bool:
+    """Whether an upload of unknown outcome may still be carried out: the last request, or one before the removals.
+
+    A restart does not prolong that, as it prolongs the wait before a repetition: short runs would never come to an end.
+    """
+    if mark is None or mark.state is not MarkState.ATTEMPTED or mark.sent_at is None:
+        return False
+    sent_at = mark.sent_at if mark.run == context.run else min(mark.sent_at, context.run_started)
+    return (mark.upload_open or not mark.removed_ids) and observation.asked_at < sent_at + context.quarantine
+
+
+def _removed(mark: Mark | None, context: PlanContext) -> tuple[tuple[int, ...], float]:
+    """The sample ids whose removal was requested, and when the service confirmed that."""
+    if mark is None or not mark.removed_ids:
+        return (), 0.0
+    confirmed_at = last_sending(mark, context) if mark.state is MarkState.REMOVED else None
+    return mark.removed_ids, confirmed_at or 0.0
+
+
+def absent_facts(absent: AbsentRow, mark: Mark, observation: Observation, context: PlanContext) -> tuple[str, Facts]:
+    """The uid of the image that replaces the sample under its file name, "" where there is none; and the facts."""
+    row = absent.row
+    at = None if context.is_version else context.file_at(mark.path)
+    replacement = ""
+    others = _of_other_size_if_absent(absent, mark, observation, context)
+    if at is not None and at.content and at.content != mark.content:
+        replacement = make_uid(at.content, make_scope(observation.model.model_id, mark.class_title))
+    return replacement, Facts(
+        Presence.UNKNOWN if context.unreadable.covers(mark.class_title) else Presence.ABSENT,
+        mark.state,
+        tuple(sample.sample_id for sample in row.remote),
+        (),
+        observation.asked_at,
+        quarantine_end(mark, context),
+        *_removed(mark, context),
+        others,
+        upload_open=_upload_open(mark, observation, context),
+        moved=absent.moved,
+        new_place_pending=absent.pending,
+        ignored=bool(row.remote) and not absent.moved and context.ignored(mark.path),
+        held_out=bool(row.remote) and not absent.moved and not context.is_version and context.held_out(row.uid),
+        not_in_version=context.is_version,
+        file_problem=at.problem if at is not None else "",
+        replaced=bool(replacement),
+        is_loss=not absent.is_new if absent.moved else at is not None and not at.is_edit,
+        unproven=_unproven(row, context),
+    )
+
+
+def _unproven(row: Row, context: PlanContext) -> tuple[int, ...]:
+    if not context.unproven:
+        return ()
+    return tuple(one.sample_id for one in row.remote if (one.sample_id, row.uid) in context.unproven)
+
+
+def is_new_place(place: Mark | None, old: Mark | None, context: PlanContext) -> bool:
+    """Whether an image came to a class after it was sent to the old one: otherwise it was in both, and did not move.
+    What a run sends to both is sent within a quarantine, as a rule."""
+    if place is None or place.state is not MarkState.AGREED:
+        return True
+    if place.sent_at is None or old is None or old.sent_at is None:
+        return False
+    return place.sent_at > old.sent_at + context.quarantine

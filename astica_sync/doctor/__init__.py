@@ -1,0 +1,1 @@
+"""What ``astica-sync doctor`` looks at, and its report. Nothing here sends a request."""

@@ -1,0 +1,138 @@
+"""A zip for a bug report, with nothing private in it: no image, no key, no path, no title.
+
+What is in it is chosen field by field. Texts go through ``redaction``; texts that the service or a user has written
+are left out, with their length.
+"""
+
+import contextlib
+import io
+import json
+import os
+import sqlite3
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from astica_sync.config import SETTINGS, find_key
+from astica_sync.core.plan.decision import RemovalReason
+from astica_sync.core.watch.watch_status import WatchStatus
+from astica_sync.doctor.read_database import read_database
+from astica_sync.doctor.redaction import Redactor
+from astica_sync.doctor.report import Report
+from astica_sync.errors import AsticaSyncError
+from astica_sync.local.layout import STATE_DIR, Layout
+from astica_sync.system.user_state import user_state_folder
+
+MOST_TITLES = 100_000
+README = """\
+What `astica-sync doctor --bundle` found on one machine, for a bug report.
+
+doctor.json   what `astica-sync doctor --json` says; paths, titles, users, hosts and addresses are replaced by words
+events.json   the last requests: when, which kind, which outcome; classes are numbered, file names are left out
+watcher.json  the last status of the watcher: its state and counts
+
+There is no image in it, no file name, no class title, no address but the usual ones, and no key. Read it before you
+send it.
+"""
+_KINDS = frozenset(RemovalReason)
+
+
+def make_bundle(report: Report, watch: WatchStatus | None, environ: Mapping[str, str]) -> bytes:
+    """The zip. The same report gives the same bytes."""
+    layout = None if report.store is None else Layout(report.store)
+    titles = [] if layout is None else sorted(_titles(layout))[:MOST_TITLES]
+    numbers = {title: f"class-{number}" for number, title in enumerate(titles, 1)}
+    usual = [str(one.default) for one in SETTINGS if one.name.endswith("_url")]
+    redactor = Redactor({**numbers, **_private_names(report, environ)}, usual)
+    parts = {
+        "README.txt": README,
+        "doctor.json": _json(redactor.value(report.as_data())),
+        "events.json": _json([] if layout is None else list(_events(layout, numbers))),
+        "watcher.json": _json(None if watch is None else _counts(watch)),
+    }
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, text in parts.items():
+            opened.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text, zipfile.ZIP_DEFLATED)
+    return packed.getvalue()
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=True) + "\n"
+
+
+def _private_names(report: Report, environ: Mapping[str, str]) -> dict[str, str]:
+    names = {os.uname().nodename: "<host>"}
+    for variable in ("USER", "LOGNAME", "SUDO_USER"):
+        names[environ.get(variable, "")] = "<user>"
+    with contextlib.suppress(KeyError, ImportError):
+        import pwd
+
+        names[pwd.getpwuid(os.getuid()).pw_name] = "<user>"
+    for variable in ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "TMPDIR"):
+        names[environ.get(variable, "").rstrip("/")] = f"<{variable}>"
+    with contextlib.suppress(AsticaSyncError):
+        names[str(user_state_folder())] = "<state folder>"
+    with contextlib.suppress(AsticaSyncError):
+        key, _ = find_key(environ)
+        names[key.reveal()] = "<key>"
+    if report.store is not None:
+        names[str(report.store)] = "<store>"
+        names[report.store.name] = "<store>"
+    # root is in messages about rights, and is the name of no person.
+    return {name: word for name, word in names.items() if name and name != "root"}
+
+
+def _titles(layout: Layout) -> set[str]:
+    """Every class that the folder, the index or the history knows."""
+    found: set[str] = set()
+    with contextlib.suppress(OSError), os.scandir(layout.root) as listing:
+        found.update(entry.name for entry in listing if entry.name != STATE_DIR)
+    for name, query in (
+        ("index.db", "SELECT DISTINCT class FROM folder WHERE class IS NOT NULL"),
+        ("journal.db", "SELECT class FROM mark UNION SELECT class FROM history WHERE class <> ''"),
+    ):
+        found.update(str(row[0]) for row in _rows(layout.state / name, query))
+    return found
+
+
+def _events(layout: Layout, numbers: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    query = "SELECT at, action, class, outcome, reason FROM history ORDER BY id DESC LIMIT 500"
+    for at, action, title, outcome, reason in _rows(layout.journal_db, query):
+        reason = str(reason or "")
+        yield {
+            "at": at,
+            "action": action,
+            "class": numbers.get(str(title), ""),
+            "outcome": outcome,
+            "reason": reason if reason in _KINDS or not reason else f"<a text of {len(reason)} characters>",
+        }
+
+
+def _rows(file: Path, query: str) -> Iterable[tuple[Any, ...]]:
+    if not file.exists():
+        return []
+    try:
+        with read_database(file) as opened:
+            return opened.execute(query).fetchall()
+    except sqlite3.Error:
+        return []
+
+
+def _counts(watch: WatchStatus) -> dict[str, object]:
+    """The state and the numbers of a watcher; of its texts only how many there are."""
+    found: dict[str, object] = {}
+    for one in fields(watch):
+        value = getattr(watch, one.name)
+        if one.name == "state":
+            found[one.name] = watch.state.value
+        elif isinstance(value, list):
+            found[one.name] = len(value)
+        elif isinstance(value, dict):
+            # By kind of error.
+            found[one.name] = dict(value)
+        elif not isinstance(value, str):
+            found[one.name] = value
+    return found

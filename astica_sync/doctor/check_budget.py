@@ -1,0 +1,54 @@
+"""The request budget: where it is counted, how much is used, and who does not share it."""
+
+import os
+from collections.abc import Mapping
+
+from astica_sync.clock import Clock
+from astica_sync.config import machine_state_folder
+from astica_sync.doctor.check_machine import is_container
+from astica_sync.doctor.section import Section
+from astica_sync.local.layout import Layout
+from astica_sync.open_session import budget_server, budget_use
+from astica_sync.system.user_state import STATE_VARIABLE
+
+
+def check_budget(layout: Layout | None, environ: Mapping[str, str], clock: Clock) -> Section:
+    """Who uses another state folder counts for itself, although the service counts all requests of the key."""
+    section = Section("request budget")
+    with section.findings_of():
+        server = budget_server(layout)
+        if server is not None:
+            section.facts["counted on"] = server.place
+            section.facts["answers"] = not server.problem
+            if server.problem:
+                section.problem(server.problem, server.hint)
+            if server.note:
+                section.note(server.note)
+            section.facts["used now"], section.facts["limit"] = server.used, server.limit
+            return section
+        file = machine_state_folder() / "budget.db"
+        section.facts["counted in"] = str(file)
+        if layout is not None and environ.get("ASTICA_API_KEY", "") + environ.get("ASTICA_API_KEY_FILE", ""):
+            used, limit = budget_use(layout)
+            section.facts["used now"] = used
+            section.facts["limit"] = limit
+        apart = _apart(environ)
+        section.facts["shared with all programs of this user"] = not apart
+        if apart:
+            section.note(
+                f"requests are counted in {file.parent}, {apart}: programs with another state folder spend the same "
+                "limit without knowing of these",
+                f"give all of them the same folder: {STATE_VARIABLE}={file.parent.parent}",
+            )
+    return section
+
+
+def _apart(environ: Mapping[str, str]) -> str:
+    """Why other programs of the same person count elsewhere; "" where nothing says so."""
+    if is_container():
+        return "inside this container"
+    if os.geteuid() == 0 and environ.get("SUDO_USER"):
+        return f"the folder of root, and not that of {environ['SUDO_USER']}"
+    if environ.get(STATE_VARIABLE, "").strip():
+        return f"which {STATE_VARIABLE} names"
+    return ""

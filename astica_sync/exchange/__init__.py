@@ -1,0 +1,1 @@
+"""Import of data sets that other programs made, and export for them."""

@@ -1,0 +1,68 @@
+"""Which layout a source has: the first one that fits, of those that tell most first."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from astica_sync.errors import AsticaSyncError
+from astica_sync.exchange.layouts import (
+    coco,
+    hugging_face_folder,
+    hugging_face_parquet,
+    image_folder,
+    label_studio,
+    path_table,
+    roboflow,
+    webdataset,
+)
+from astica_sync.exchange.layouts.data_set import DataSet, Listing
+from astica_sync.exchange.layouts.writer import Target, Writer
+from astica_sync.exchange.sources.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One layout: whether a source has it, how it is read, and how it is written."""
+
+    fits: Callable[[Listing], bool]
+    read: Callable[[Listing], DataSet]
+    write: Callable[[Target, list[str]], Writer]
+
+
+LAYOUTS = {
+    "parquet": Layout(
+        hugging_face_parquet.fits, hugging_face_parquet.open_data_set, hugging_face_parquet.ParquetWriter
+    ),
+    "webdataset": Layout(webdataset.fits, webdataset.open_data_set, webdataset.WebDatasetWriter),
+    "huggingface": Layout(
+        hugging_face_folder.fits, hugging_face_folder.open_data_set, hugging_face_folder.HuggingFaceFolderWriter
+    ),
+    "coco": Layout(coco.fits, coco.open_data_set, coco.CocoWriter),
+    "label-studio": Layout(label_studio.fits, label_studio.open_data_set, label_studio.LabelStudioWriter),
+    "roboflow": Layout(roboflow.fits, roboflow.open_data_set, roboflow.RoboflowWriter),
+    "csv": Layout(path_table.fits, path_table.open_data_set, path_table.CsvWriter),
+    "imagefolder": Layout(image_folder.fits, image_folder.open_data_set, image_folder.ImageFolderWriter),
+    "jsonl": Layout(path_table.fits, path_table.open_data_set, path_table.JsonLinesWriter),
+    "yolo": Layout(image_folder.fits, image_folder.open_data_set, image_folder.yolo_writer),
+}
+"""By name, in the order in which they are tried."""
+
+
+def find_layout(source: Source, wanted: str | None = None) -> tuple[str, DataSet]:
+    """The name of the layout, and the open data set. ``wanted`` is the layout that the user names.
+
+    Raises:
+        AsticaSyncError: there is none, or it does not fit.
+    """
+    listing = Listing(source)
+    if not listing.entries:
+        raise AsticaSyncError(f"{source.name} has no files", "Name the folder or archive that has the images.")
+    if wanted is not None:
+        return wanted, LAYOUTS[wanted].read(listing)
+    for name, layout in LAYOUTS.items():
+        if layout.fits(listing):
+            return name, layout.read(listing)
+    raise AsticaSyncError(
+        f"{source.name} has no layout that is known: {len(listing.images):,} images, and no labels for them",
+        "Sort the images into one folder for each class, or add a file labels.csv with the columns path and label; "
+        "docs/import-export.md shows all layouts.",
+    )

@@ -1,0 +1,1 @@
+"""Where a data set is read from: a folder, a zip or tar archive, a bucket."""

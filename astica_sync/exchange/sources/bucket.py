@@ -1,0 +1,157 @@
+"""A data set in a bucket."""
+
+import io
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from astica_sync.bucket import ACCESS, RETRY_S, open_bucket, shown_error
+from astica_sync.core.exchange.source_path import path_fault, plain_path
+from astica_sync.errors import AsticaSyncError
+from astica_sync.exchange.sources.source import MOST_BYTES, MOST_FILES, MOST_TABLE, Entry, NotRead, too_large
+
+if TYPE_CHECKING:
+    from obstore import ReadableFile
+
+_THREADS = 8
+_READ_AHEAD = 4 << 20
+_MOST_AHEAD = 32
+_MOST_AHEAD_BYTES = 48_000_000
+
+
+class BucketSource:
+    """Lists the bucket once. Each object is read as it was listed: one that changes meanwhile is not."""
+
+    def __init__(self, url: str, retry_s: float = RETRY_S) -> None:
+        self.name: str = url
+        self.ended_early: str = ""
+        try:
+            bucket = open_bucket(url, retry_s)
+        except ValueError as error:
+            raise AsticaSyncError(f"{url} cannot be opened: {error}", ACCESS) from error
+        self._store, self._obstore, self._errors = bucket.store, bucket.obstore, bucket.errors
+        self._entries: list[Entry] | None = None
+        self._tags: list[str | None] = []
+        self._places: list[str] = []
+
+    def entries(self) -> Sequence[Entry]:
+        if self._entries is None:
+            self._entries = []
+            try:
+                for page in self._obstore.list(self._store, chunk_size=1000):
+                    for about in page:
+                        self._take(str(about["path"]), int(about["size"]), about.get("e_tag"))
+            except self._errors.InvalidPathError as error:
+                raise AsticaSyncError(
+                    f"{self.name} cannot be listed: {shown_error(error)}",
+                    "Rename that object, or name a folder of the bucket without it.",
+                ) from error
+            except (self._errors.BaseError, OSError) as error:
+                raise AsticaSyncError(f"{self.name} cannot be listed: {shown_error(error)}", ACCESS) from error
+            # Consoles of providers make an empty object for a folder.
+            folders = {entry.path.rpartition("/")[0] for entry in self._entries}
+            self._entries = [entry for entry in self._entries if entry.size or entry.path not in folders]
+        return self._entries
+
+    def open(self, entry: Entry) -> BinaryIO:
+        if entry.path.endswith((".tar", ".parquet")):
+            return self._open_large(entry)
+        if entry.size > MOST_TABLE:
+            raise too_large(entry.size)
+        data = self._get(entry)
+        if isinstance(data, NotRead):
+            raise data
+        return io.BytesIO(data)
+
+    def stream(self, wanted: Callable[[Entry], bool]) -> Iterator[tuple[Entry, bytes | NotRead]]:
+        waiting: deque[tuple[Entry, Future[bytes | NotRead]]] = deque()
+        ahead = 0
+        with ThreadPoolExecutor(_THREADS, "bucket") as pool:
+            try:
+                for entry in self.entries():
+                    if not wanted(entry):
+                        continue
+                    waiting.append((entry, pool.submit(self._get, entry)))
+                    ahead += entry.size
+                    while waiting and (len(waiting) > _MOST_AHEAD or ahead > _MOST_AHEAD_BYTES):
+                        first, job = waiting.popleft()
+                        ahead -= first.size
+                        yield first, job.result()
+                while waiting:
+                    first, job = waiting.popleft()
+                    yield first, job.result()
+            finally:
+                for _, job in waiting:
+                    job.cancel()
+
+    def close(self) -> None:
+        pass
+
+    def _open_large(self, entry: Entry) -> BinaryIO:
+        try:
+            reader = self._obstore.open_reader(self._store, self._places[int(entry.place)], buffer_size=_READ_AHEAD)
+        except (self._errors.BaseError, OSError) as error:
+            raise NotRead(f"it cannot be read: {shown_error(error)}") from error
+        return cast(BinaryIO, io.BufferedReader(_Object(reader), _READ_AHEAD))
+
+    def _take(self, key: str, size: int, tag: str | None) -> None:
+        assert self._entries is not None
+        if len(self._entries) >= MOST_FILES:
+            raise AsticaSyncError(f"{self.name} has more than {MOST_FILES:,} files", "Name a folder in it.")
+        path = plain_path(key)
+        is_large = size > MOST_BYTES and not path.endswith((".tar", ".parquet"))
+        fault = path_fault(path) or (str(too_large(size)) if is_large else "")
+        self._entries.append(Entry(path, size, len(self._places), fault))
+        self._places.append(key)
+        self._tags.append(tag)
+
+    def _get(self, entry: Entry) -> bytes | NotRead:
+        place = int(entry.place)
+        tag = self._tags[place]
+        errors = self._errors
+        try:
+            options: Any = {"if_match": tag} if tag else None
+            found = self._obstore.get(self._store, self._places[place], options=options)
+            if found.meta["size"] > MOST_BYTES:
+                return too_large(found.meta["size"])
+            data = bytes(found.bytes())
+        except errors.PreconditionError:
+            return NotRead("it changed since the bucket was listed; run the command again")
+        except (FileNotFoundError, errors.NotFoundError):
+            return NotRead("it is gone since the bucket was listed")
+        except (PermissionError, errors.PermissionDeniedError, errors.UnauthenticatedError):
+            return NotRead("the bucket lists it and denies reading it: check its permissions")
+        except (errors.BaseError, OSError, ValueError) as error:
+            return NotRead(f"it cannot be read: {shown_error(error)}")
+        if len(data) != entry.size:
+            return NotRead("it changed since the bucket was listed; run the command again")
+        return data
+
+
+class _Object(io.RawIOBase):
+    """An object that is read in pieces, whose errors are those of a file."""
+
+    def __init__(self, reader: "ReadableFile") -> None:
+        self._reader = reader
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer)  # type: ignore[arg-type]
+        try:
+            data = bytes(self._reader.read(len(view)))
+        except Exception as error:
+            raise OSError(shown_error(error)) from error
+        view[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._reader.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._reader.tell()

@@ -1,0 +1,1 @@
+"""Where an export is written to: a folder, or an archive."""

@@ -1,0 +1,76 @@
+"""An inspection as one self-contained HTML file: no script, no font and no image is loaded from elsewhere."""
+
+import base64
+import contextlib
+import io
+import itertools
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+
+from astica_sync.clock import local_time
+from astica_sync.inspect.findings import KINDS, Finding
+from astica_sync.inspect.inspect_store import Inspection
+from astica_sync.local.image.rasterizer import Rasterizer
+
+MOST_SHOWN = 100
+"""So many findings of each kind are shown with their pictures."""
+THUMBNAIL_SIDE = 128
+_MOST_LETTERS = 300
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_STYLE = """
+:root { color-scheme: light dark } body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto;
+ padding: 0 1rem; overflow-wrap: anywhere } .faint { opacity: .7 } .all { display: flex; flex-wrap: wrap; gap: 1rem }
+article { border: 1px solid rgba(128,128,128,.4); border-radius: 6px; padding: .6rem; width: 18rem }
+img { width: 128px; height: 128px; object-fit: contain; background: rgba(128,128,128,.15) } code { font-size: .85em }
+"""
+
+
+def write_html(inspection: Inspection, now: float) -> str:
+    """The report; ``now`` is in seconds since the epoch."""
+    with contextlib.closing(Rasterizer()) as rasterizer:
+        return "".join(_page(inspection, now, rasterizer))
+
+
+def _page(inspection: Inspection, now: float, rasterizer: Rasterizer) -> Iterator[str]:
+    yield "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
+    yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+    yield f"<title>Inspection</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>Inspection</h1>\n"
+    images = "1 image" if inspection.images == 1 else f"{inspection.images:,} images"
+    yield f"<p class='faint'>{images}, {local_time(now)}</p>\n"
+    for kind, group in itertools.groupby(inspection.findings, key=lambda one: one.kind):
+        findings = list(group)
+        yield f"<h2>{KINDS[kind]} ({len(findings):,})</h2>\n<div class='all'>\n"
+        for finding in findings[:MOST_SHOWN]:
+            yield from _article(finding, inspection.files, rasterizer)
+        yield "</div>\n"
+        if len(findings) > MOST_SHOWN:
+            yield f"<p class='faint'>and {len(findings) - MOST_SHOWN:,} more</p>\n"
+    yield "</body>\n</html>\n"
+
+
+def _article(finding: Finding, files: dict[str, Path], rasterizer: Rasterizer) -> Iterator[str]:
+    yield "<article>"
+    for content in dict.fromkeys(image.content for image in finding.images[:2]):
+        yield f"<img alt='' src='{_thumbnail(files[content], rasterizer)}'>"
+    for path in finding.paths:
+        yield f"<br><bdi>{_plain(path)}</bdi>"
+    yield f"<br>{_plain(finding.text)} <span class='faint'>({finding.certainty:.0%} certain)</span>"
+    yield f"<br><code>{_plain(finding.advice)}</code></article>\n"
+
+
+def _plain(text: str) -> str:
+    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return escape(shown if len(shown) <= _MOST_LETTERS else f"{shown[:_MOST_LETTERS]}…")
+
+
+def _thumbnail(path: Path, rasterizer: Rasterizer) -> str:
+    from PIL import Image
+
+    raster = rasterizer.render_file(path, THUMBNAIL_SIDE)
+    image = Image.new("RGB", (1, 1), "grey")
+    if raster is not None:
+        image = Image.frombytes("RGB", (raster.width, raster.height), raster.pixels)
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=80)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -1,0 +1,246 @@
+"""Inspects a store: what is known of each image, from the cache where it has it, then what follows from all of them."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from astica_sync.errors import Interrupted
+from astica_sync.features.extractor import load_extractor
+from astica_sync.features.ridge_head import RidgeHead
+from astica_sync.inspect.findings import (
+    Finding,
+    Image,
+    count_classes,
+    find_duplicate,
+    find_outlier,
+    find_poor,
+    find_repeated,
+    find_small_classes,
+    find_unreadable,
+    find_wrong_label,
+    in_order,
+)
+from astica_sync.inspect.measure_image import measure_image
+from astica_sync.likeness.find_pairs import FIT, Candidates, Pair, confirm, find_candidates, judge
+from astica_sync.likeness.small_picture import HASHES, SmallPicture, decode, read_hashes
+from astica_sync.local.db.features import FeatureCache
+from astica_sync.local.db.image_facts import ImageFacts, ImageFactsCache
+from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.image.format import MAX_BYTES
+from astica_sync.local.image.rasterizer import Rasterizer
+from astica_sync.local.scan.scanner import scan_store
+from astica_sync.sync.session import Session
+from astica_sync.training.evaluation.held_out_folder import find_held_out
+from astica_sync.training.feature_table import FeatureTable
+from astica_sync.training.label_check import find_contradicted
+
+CACHE = "inspect.db"
+FEATURES = "inspect-features.db"
+LEAST_FOR_OUTLIERS = 10
+FAR = 6.0
+_BATCH = 512
+
+OnProgress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What was found. ``files`` are the images of a content; ``looked_at`` counts the images that the cache lacked."""
+
+    findings: list[Finding]
+    classes: dict[str, int]
+    images: int
+    looked_at: int
+    files: dict[str, Path]
+
+
+def inspect_store(
+    session: Session, held_out: Sequence[Path], *, with_features: bool, on_progress: OnProgress = lambda *_: None
+) -> Inspection:
+    """Scans the store and inspects it, together with held-out folders. ``on_progress`` gets a step, and how many of how
+    many it has done.
+
+    Raises:
+        StoreError: the store cannot be scanned.
+        Unworkable: no process can be started to open images.
+        Interrupted: the user asked to stop; what was measured is kept.
+    """
+    local = session.local
+    report = _Report(session.runtime.stopping, on_progress)
+    session.listener.phase("Scanning the store")
+    scan_store(
+        local.layout, local.index, clock=session.runtime.clock, files=local.fs, progress=session.listener.scanned
+    )
+    session.listener.phase_ended()
+    images: list[Image] = []
+    files: dict[str, Path] = {}
+    for sample in local.index.local_samples(session.remote.model_id):
+        images.append(Image(sample.class_title, sample.paths, sample.content))
+        files.setdefault(sample.content, local.layout.root / sample.paths[0])
+    for folder in held_out:
+        for held in find_held_out(folder)[0]:
+            images.append(Image(held.title, (str(held.path),), held.content, held_out=True))
+            files.setdefault(held.content, held.path)
+    findings = [
+        Finding("damaged", 1.0, (problem.path,), problem.reason, "see the reason") for problem in local.index.problems()
+    ]
+    state = local.layout.state
+    with contextlib.closing(ImageFactsCache(state / CACHE)) as cache, contextlib.closing(Rasterizer()) as rasterizer:
+        facts, looked_at, unreadable = _measure(files, cache, rasterizer, local.decoder.check_bytes, report)
+        for image in images:
+            if image.content in unreadable:
+                findings.append(find_unreadable(image, unreadable[image.content]))
+            else:
+                findings += find_poor(image, facts[image.content])
+        findings += find_repeated(images)
+        first = {image.content: image for image in reversed(images)}
+        findings += [
+            find_duplicate(first[one], first[other], pair.certainty, pair.how)
+            for one, other, pair in _find_duplicates(sorted(facts), facts, cache, report)
+        ]
+        if with_features:
+            findings += _check_labels(images, facts, files, rasterizer, state, report)
+    counts = count_classes(images)
+    return Inspection(in_order([*findings, *find_small_classes(counts)]), counts, len(images), looked_at, files)
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """Passes progress on, and ends the run where the user asked to stop."""
+
+    stopping: Callable[[], bool]
+    on_progress: OnProgress
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        """
+        Raises:
+            Interrupted: the user asked to stop.
+        """
+        if self.stopping():
+            raise Interrupted("stopped", "What was measured is kept; the same command goes on with the rest.")
+        self.on_progress(step, done, total)
+
+
+def _measure(
+    files: dict[str, Path],
+    cache: ImageFactsCache,
+    rasterizer: Rasterizer,
+    check: Callable[[bytes], str | None],
+    on_progress: OnProgress,
+) -> tuple[dict[str, ImageFacts], int, dict[str, str]]:
+    """What is known of each content, how many had to be looked at, and why some could not be read."""
+    facts = cache.find(files)
+    missing = [content for content in files if content not in facts]
+    unreadable: dict[str, str] = {}
+    with ThreadPoolExecutor(2 * rasterizer.workers, thread_name_prefix="inspect") as pool:
+        for start in range(0, len(missing), _BATCH):
+            batch = missing[start : start + _BATCH]
+            made: dict[str, ImageFacts] = {}
+            results = pool.map(lambda content: measure_image(files[content], content, rasterizer, check), batch)
+            try:
+                for content, found in zip(batch, results, strict=True):
+                    if isinstance(found, str):
+                        unreadable[content] = found
+                    else:
+                        made[content] = found
+                    on_progress("Looking at the images", start + len(made), len(missing))
+            except BaseException:
+                # The rest of the batch is not begun.
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+            finally:
+                cache.put(made)
+            facts.update(made)
+    return facts, len(missing), unreadable
+
+
+def _find_duplicates(
+    contents: Sequence[str], facts: dict[str, ImageFacts], cache: ImageFactsCache, on_progress: OnProgress
+) -> list[tuple[str, str, Pair]]:
+    hashes = np.zeros((len(contents), HASHES), np.uint64)
+    has_structure = np.zeros(len(contents), np.bool_)
+    for place, content in enumerate(contents):
+        picture = decode(facts[content].picture)
+        if picture is not None and picture.has_structure:
+            hashes[place], has_structure[place] = read_hashes(facts[content].picture), True
+    candidates = find_candidates(hashes, has_structure)
+
+    def picture_of(place: int) -> SmallPicture:
+        picture = decode(facts[contents[place]].picture)
+        assert picture is not None
+        return picture
+
+    names = [
+        (contents[first], contents[second]) for first, second in zip(candidates.first, candidates.second, strict=True)
+    ]
+    known = {pair: data for pair, data in cache.fits(names).items() if len(data) == FIT.itemsize}
+    fits = np.zeros(len(candidates), FIT)
+    for place, pair in enumerate(names):
+        if pair in known:
+            fits[place] = np.frombuffer(known[pair], FIT)[0]
+    missing = np.array([place for place, pair in enumerate(names) if pair not in known], np.intp)
+    asked = Candidates(candidates.first[missing], candidates.second[missing], candidates.variant[missing])
+    fits[missing] = confirm(asked, picture_of, lambda done: on_progress("Comparing pictures", done, len(missing)))
+    # Those that were not laid over each other are found out again at once.
+    laid = missing[fits["correlation"][missing] != 0]
+    cache.put_fits({names[place]: fits[place].tobytes() for place in laid.tolist()})
+    return [(contents[pair.one], contents[pair.other], pair) for pair in judge(candidates, fits, len(contents))]
+
+
+def _check_labels(
+    images: Sequence[Image],
+    facts: dict[str, ImageFacts],
+    files: dict[str, Path],
+    rasterizer: Rasterizer,
+    state: Path,
+    on_progress: OnProgress,
+) -> list[Finding]:
+    """Six parameters: what is checked, and what reads it."""
+    titles: dict[str, set[str]] = {}
+    for image in images:
+        if not image.held_out:
+            titles.setdefault(image.content, set()).add(image.class_title)
+    decoded = {content for content, known in facts.items() if known.picture}
+    own = [
+        image for image in images if not image.held_out and len(titles[image.content]) == 1 and image.content in decoded
+    ]
+    if len({image.class_title for image in own}) < 2:
+        return []
+
+    def read(content: str) -> bytes | None:
+        try:
+            return FileSystem().read_small(files[content], MAX_BYTES)[1]
+        except OSError:
+            return None
+
+    with contextlib.closing(FeatureCache(state / FEATURES)) as cache:
+        progress = lambda done: on_progress("Comparing labels", done, len(own))  # noqa: E731
+        table, known = FeatureTable(load_extractor(), rasterizer, cache, read, progress).rows(
+            [image.content for image in own]
+        )
+    own = [image for image, is_known in zip(own, known, strict=True) if is_known]
+    rows, labels = table[known], [image.class_title for image in own]
+    if len(set(labels)) < 2:
+        return []
+    contradicted = find_contradicted(RidgeHead(rows, labels).verdicts())
+    found = [find_wrong_label(own[one.place], one.suggested, round(one.certainty, 3)) for one in contradicted]
+    doubted = {one.place for one in contradicted}
+    places: dict[str, list[int]] = {}
+    for place, label in enumerate(labels):
+        places.setdefault(label, []).append(place)
+    for members in places.values():
+        if len(members) < LEAST_FOR_OUTLIERS:
+            continue
+        distance = np.linalg.norm(rows[members] - np.median(rows[members], axis=0), axis=1)
+        spread = float(np.median(np.abs(distance - np.median(distance)))) or 1e-6
+        far = (distance - np.median(distance)) / (1.48 * spread)
+        found += [
+            find_outlier(own[place], round(min(1.0, float(score) / (2 * FAR)), 2))
+            for place, score in zip(members, far, strict=True)
+            if score > FAR and place not in doubted
+        ]
+    return found

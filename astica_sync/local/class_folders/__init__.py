@@ -1,0 +1,1 @@
+"""Which folders are classes, and which are no classes yet."""

@@ -1,0 +1,22 @@
+"""Opens a mirror by its address."""
+
+import re
+from pathlib import Path
+
+from astica_sync.mirror.bucket_place import BucketPlace
+from astica_sync.mirror.folder_place import FolderPlace
+from astica_sync.mirror.place import Place
+
+_BUCKET = re.compile(r"(s3|s3a|gs|az|azure|abfs|abfss|adl|memory)://", re.IGNORECASE)
+
+
+def open_place(address: str) -> Place:
+    """A bucket where the address has the scheme of one (``s3://``, ``gs://``, ``az://``), else a folder.
+
+    Raises:
+        ConfigError: the library for buckets is not installed.
+        MirrorFailed: it cannot be opened.
+    """
+    if _BUCKET.match(address):
+        return BucketPlace(address)
+    return FolderPlace(Path(address.removeprefix("file://")).expanduser())

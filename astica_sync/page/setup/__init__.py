@@ -1,0 +1,1 @@
+"""The page where there is no store yet: it offers to make one."""

@@ -1,0 +1,1 @@
+"""The request budget that several machines share on a server: Redis or PostgreSQL."""

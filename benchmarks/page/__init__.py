@@ -1,0 +1,1 @@
+"""The page in a real browser: opening, scrolling, thumbnails, changes, beside FiftyOne."""

@@ -1,0 +1,222 @@
+"""``make release-check``: everything about a release but its publishing.
+
+Builds the wheel and the sdist twice and compares them byte for byte, checks their metadata, lists what is in the wheel
+of third parties, and installs the wheel in empty homes: with pip on each Python that is found, with the lowest versions
+of all dependencies, by uv and by pipx. Each installation runs ``astica-sync demo``. The packages and the list of their
+parts (SBOM) are in ``dist``.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+DIST = ROOT / "dist"
+PACKAGES = DIST / "packages"
+EXTRAS = "[sandbox]"
+EVERY_EXTRA = "[buckets,evaluate,keyring,metrics,page,pandas,postgres,redis,sandbox]"
+PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14")
+MOST_WHEEL = 1 << 20
+"""Bytes: 1 MiB."""
+LEAST_TYPES = 0.95
+"""The share of the public names whose types are complete, what third parties leave open aside."""
+TOOLS = ("build", "twine", "cyclonedx-bom", "uv", "pipx", "pyright[nodejs]")
+
+
+class Failed(Exception):
+    """A check failed; the message says which."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only-build", action="store_true", help="build and check the packages, and install nothing")
+    options = parser.parse_args()
+    try:
+        with tempfile.TemporaryDirectory(prefix="release-") as folder:
+            check(Path(folder), only_build=options.only_build)
+    except Failed as failure:
+        print(f"release-check: {failure}", file=sys.stderr)  # noqa: T201 - a program for the terminal
+        return 1
+    say("everything holds")
+    return 0
+
+
+def check(folder: Path, *, only_build: bool) -> None:
+    tools = folder / "tools"
+    run([sys.executable, "-m", "venv", str(tools)])
+    run([str(tools / "bin" / "pip"), "install", "--quiet", *TOOLS])
+    shutil.rmtree(DIST, ignore_errors=True)
+    run([str(tools / "bin" / "uv"), "lock", "--check"])
+    wheel, sdist = build_twice(tools, folder)
+    run([str(tools / "bin" / "twine"), "check", "--strict", str(wheel), str(sdist)])
+    check_content(wheel)
+    write_notices(wheel)
+    if not only_build:
+        for python in filter(is_there, PYTHONS):
+            by_pip(python, wheel, folder)
+        write_sbom(tools, wheel, folder)
+        check_types(tools, folder)
+        by_uv(tools, wheel, folder)
+        by_pipx(tools, wheel, folder)
+
+
+def is_there(python: str) -> bool:
+    """Whether it runs: a version manager has a name for each Python, also for those that are not chosen."""
+    return shutil.which(python) is not None and subprocess.run([python, "-c", ""], capture_output=True).returncode == 0
+
+
+def build_twice(tools: Path, folder: Path) -> tuple[Path, Path]:
+    """The packages, which a second build from another folder makes byte for byte again."""
+    commit, stamp = run(["git", "log", "-1", "--format=%H %ct"]).split()
+    for number, target in enumerate((PACKAGES, folder / "again")):
+        # A clone has what is committed, and nothing else.
+        source = folder / f"source{number}"
+        run(["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(source)])
+        run(["git", "checkout", "--quiet", commit], cwd=source)
+        command = [str(tools / "bin" / "python"), "-m", "build", "--outdir", str(target), str(source)]
+        run(command, {"SOURCE_DATE_EPOCH": stamp})
+    for first in sorted(PACKAGES.iterdir()):
+        again = folder / "again" / first.name
+        if not again.exists() or again.read_bytes() != first.read_bytes():
+            raise Failed(f"{first.name} is another one when it is built again")
+        say(f"{first.name}: {first.stat().st_size:,} bytes, sha256 {hashlib.sha256(first.read_bytes()).hexdigest()}")
+    return next(PACKAGES.glob("*.whl")), next(PACKAGES.glob("*.tar.gz"))
+
+
+def check_content(wheel: Path) -> None:
+    """The wheel has the page with its modules, its types, its licence, manual pages and completions, and nothing of the
+    tests."""
+    with zipfile.ZipFile(wheel) as opened:
+        names = opened.namelist()
+    wanted = ("astica_sync/py.typed", "astica_sync/page/static/vendor/preact.js", "licenses/LICENSE")
+    wanted += ("share/man/man1/astica-sync-push.1", "share/bash-completion/completions/astica-sync")
+    wanted += ("share/zsh/site-functions/_astica-sync", "share/fish/vendor_completions.d/astica-sync.fish")
+    missing = [name for name in wanted if not any(one.endswith(name) for one in names)]
+    if missing:
+        raise Failed(f"the wheel has no {', '.join(missing)}")
+    others = [name for name in names if not name.startswith(("astica_sync/", "astica_sync-"))]
+    if others:
+        raise Failed(f"the wheel has {', '.join(others[:3])}")
+    if wheel.stat().st_size > MOST_WHEEL:
+        raise Failed(f"the wheel has {wheel.stat().st_size:,} bytes, and may have {MOST_WHEEL:,}")
+
+
+def write_notices(wheel: Path) -> None:
+    """The licences of third parties whose files are in the wheel, in one file."""
+    with zipfile.ZipFile(wheel) as opened:
+        licences = [name for name in opened.namelist() if "/vendor/" in name and "LICENSE" in name.upper()]
+        texts = [f"{Path(name).name}\n\n{opened.read(name).decode()}" for name in sorted(licences)]
+    if not texts:
+        raise Failed("the wheel has no licences of the page's modules")
+    (DIST / "THIRD-PARTY-NOTICES.txt").write_text("\n\n".join(texts), "utf-8")
+
+
+def write_sbom(tools: Path, wheel: Path, folder: Path) -> None:
+    """What an installation with every extra of this machine's Python brings, as CycloneDX."""
+    python = folder / "pip-sbom" / "bin" / "python"
+    run([sys.executable, "-m", "venv", str(folder / "pip-sbom")])
+    run(
+        [
+            str(python),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            f"{wheel}{EVERY_EXTRA}",
+        ]
+    )
+    sbom = DIST / "sbom.cdx.json"
+    run([str(tools / "bin" / "cyclonedx-py"), "environment", str(python), "--output-file", str(sbom)])
+    parts = json.loads(sbom.read_text("utf-8"))["components"]
+    say(f"{sbom.name}: {len(parts)} parts")
+
+
+def check_types(tools: Path, folder: Path) -> None:
+    """Pyright finds the types of the installed package complete."""
+    installed = folder / "pip-sbom"
+    environ = {"VIRTUAL_ENV": str(installed), "PATH": f"{installed / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    command = [str(tools / "bin" / "pyright"), "--ignoreexternal", "--outputjson", "--verifytypes", "astica_sync"]
+    # It ends with 1 as long as one type is not complete.
+    ended = subprocess.run(
+        command, cwd=folder, env={**os.environ, **environ}, capture_output=True, text=True, check=False
+    )
+    try:
+        score = json.loads(ended.stdout)["typeCompleteness"]["completenessScore"]
+    except (ValueError, KeyError):
+        raise Failed(f"pyright ended with {ended.returncode}:\n{ended.stdout}{ended.stderr}") from None
+    if score < LEAST_TYPES:
+        raise Failed(f"the types of {score:.1%} of the public names are complete, and {LEAST_TYPES:.0%} have to be")
+    say(f"types: {score:.1%} of the public names are complete")
+
+
+def by_pip(python: str, wheel: Path, folder: Path) -> None:
+    place = folder / f"pip ä {python}"
+    run([python, "-m", "venv", str(place)])
+    run([str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", f"{wheel}{EXTRAS}"])
+    try_out([str(place / "bin" / "astica-sync")], folder, f"pip on {python}")
+
+
+def by_uv(tools: Path, wheel: Path, folder: Path) -> None:
+    uv = str(tools / "bin" / "uv")
+    home = {"UV_TOOL_DIR": str(folder / "uv-tools"), "UV_TOOL_BIN_DIR": str(folder / "uv-bin")}
+    run([uv, "tool", "install", "--quiet", f"astica-sync{EXTRAS} @ {wheel.as_uri()}"], home)
+    try_out([str(folder / "uv-bin" / "astica-sync")], folder, "uv tool install")
+    try_out([uv, "tool", "run", "--from", f"astica-sync{EXTRAS} @ {wheel.as_uri()}", "astica-sync"], folder, "uvx")
+    lowest = folder / "lowest"
+    run([uv, "venv", "--quiet", "--python", sys.executable, str(lowest)])
+    run(
+        [uv, "pip", "install", "--quiet", "--resolution", "lowest-direct", f"{wheel}{EXTRAS}"],
+        {"VIRTUAL_ENV": str(lowest)},
+    )
+    try_out([str(lowest / "bin" / "astica-sync")], folder, "the lowest versions of all dependencies")
+
+
+def by_pipx(tools: Path, wheel: Path, folder: Path) -> None:
+    home = {"PIPX_HOME": str(folder / "pipx"), "PIPX_BIN_DIR": str(folder / "pipx-bin")}
+    home["PIPX_MAN_DIR"] = str(folder / "pipx-man")
+    run([str(tools / "bin" / "pipx"), "install", f"{wheel}{EXTRAS}"], home)
+    if not (folder / "pipx-man" / "man1" / "astica-sync-push.1").exists():
+        raise Failed("pipx shows no manual pages")
+    try_out([str(folder / "pipx-bin" / "astica-sync")], folder, "pipx")
+
+
+def try_out(program: Sequence[str], folder: Path, way: str) -> None:
+    """The demo, in an empty home and an empty folder."""
+    home = Path(tempfile.mkdtemp(prefix="home-", dir=folder))
+    environ = {"HOME": str(home), "XDG_CACHE_HOME": str(folder / "cache")}
+    version = run([*program, "--version"], environ, home)
+    ended = run([*program, "demo"], environ, home)
+    if "This is the end of the demo." not in ended:
+        raise Failed(f"{way}: the demo did not come to its end")
+    say(f"{way}: {version.strip()}, demo done")
+
+
+def run(command: Sequence[str], more: dict[str, str] | None = None, cwd: Path = ROOT) -> str:
+    """The output of a command.
+
+    Raises:
+        Failed: it did not end with 0.
+    """
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("ASTICA_", "PYTHONPATH"))}
+    ended = subprocess.run(
+        command, cwd=cwd, env={**environ, **(more or {})}, capture_output=True, text=True, check=False
+    )
+    if ended.returncode != 0:
+        raise Failed(f"{' '.join(command)} ended with {ended.returncode}:\n{ended.stdout}{ended.stderr}")
+    return ended.stdout
+
+
+def say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - a program for the terminal
+
+
+if __name__ == "__main__":
+    sys.exit(main())

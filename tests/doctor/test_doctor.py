@@ -1,0 +1,188 @@
+"""``astica-sync doctor``: what it shows of a healthy store, and what it says of one that is not."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from astica_sync.cli.start.doctor import _table
+from astica_sync.doctor import check_disk, check_program
+from astica_sync.local.layout import Layout
+from tests.harness.shell import Shell, draw
+
+
+@pytest.fixture
+def store(shell: Shell, photos: Path, sandbox: object) -> Path:
+    assert shell("init", photos, "--create", "Cans", "--purpose", "sort cans").code == 0
+    assert shell("push", "--store", photos).code == 0
+    return photos
+
+
+def problems(shell: Shell, *arguments: str | Path) -> list[str]:
+    found = shell("doctor", "--json", *arguments).json["findings"]
+    return [one["text"] for one in found if one["level"] == "problem"]
+
+
+def test_a_healthy_store_has_no_problem(shell: Shell, store: Path) -> None:
+    ran = shell("doctor", "--store", store, "--json")
+    assert ran.code == 0, ran.out
+    told = ran.json
+    assert (told["store"]["folder"], told["store"]["samples sent"]) == (str(store), 8)
+    assert (told["settings"]["key"], told["settings"]["limit"]) == ("from ASTICA_API_KEY", "90 (default)")
+    assert told["settings"]["quarantine"] == "0.4 (ASTICA_QUARANTINE)"
+    assert told["disk"]["locks"] is True
+    assert told["request_budget"]["limit"] == 90
+    assert told["watcher"] == {"running": False}
+    assert told["packages"]["xxhash"]
+
+
+@pytest.mark.long
+def test_the_text_says_the_same(shell: Shell, store: Path) -> None:
+    ran = shell("doctor", "--store", store)
+    assert ran.code == 0
+    for words in ("settings", "key         ", "from ASTICA_API_KEY", "locks", "request budget", "samples sent"):
+        assert words in ran.out, words
+    assert shell.environ["ASTICA_API_KEY"] not in ran.out
+
+
+def test_an_id_has_no_thousands_separator() -> None:
+    assert _table({"model": 1001, "user id": 1000, "samples sent": 1000}) == [
+        "  model         1001",
+        "  user id       1000",
+        "  samples sent  1,000",
+    ]
+
+
+@pytest.mark.long
+def test_nothing_is_sent_and_nothing_in_the_store_changes(shell: Shell, store: Path) -> None:
+    shell.environ |= {"ASTICA_TRAIN_URL": "http://127.0.0.1:9", "ASTICA_DETECT_URL": "http://127.0.0.1:9"}
+    before = {path: path.read_bytes() for path in sorted(store.rglob("*")) if path.is_file()}
+    assert shell("doctor", "--store", store, "--json").code in (0, 1)
+    assert {path: path.read_bytes() for path in sorted(store.rglob("*")) if path.is_file()} == before
+
+
+@pytest.mark.long
+def test_without_a_store_and_a_key_the_rest_is_shown(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del shell.environ["ASTICA_API_KEY"]
+    monkeypatch.chdir(tmp_path)
+    ran = shell("doctor", "--json")
+    assert ran.code == 1
+    assert ran.json["store"] == {}
+    assert {one["text"] for one in ran.json["findings"]} >= {
+        "no API key",
+        "there is no store in this folder or above it",
+    }
+
+
+@pytest.mark.long
+def test_a_folder_that_is_no_store_is_a_problem(shell: Shell, tmp_path: Path) -> None:
+    assert any(text.startswith("no store in") for text in problems(shell, "--store", tmp_path))
+
+
+@pytest.mark.long
+def test_a_wrong_setting_is_a_problem_and_the_rest_is_shown(shell: Shell, store: Path) -> None:
+    (store / "astica-sync.toml").write_text("limmit = 3\n")
+    ran = shell("doctor", "--store", store, "--json")
+    assert ran.code == 1
+    assert "'limmit', which is not a setting" in str(ran.json["findings"])
+    assert ran.json["disk"]["locks"] is True
+
+
+@pytest.mark.long
+def test_an_address_in_the_stores_files_is_named(shell: Shell, store: Path) -> None:
+    for name in ("ASTICA_TRAIN_URL", "ASTICA_DETECT_URL"):
+        del shell.environ[name]
+    (store / "astica-sync.toml").write_text('detect_url = "https://detect.example.org"\n')
+    found = problems(shell, "--store", store)
+    assert any("ask to send your API key to https://detect.example.org" in text for text in found)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["index.db", "journal.db"])
+def test_a_damaged_database_is_named_and_left_as_it_is(shell: Shell, store: Path, name: str) -> None:
+    file = Layout(store).state / name
+    file.write_bytes(b"SQLite format 3\0" + bytes(5000))
+    assert any(name in text for text in problems(shell, "--store", store))
+    assert file.read_bytes().endswith(bytes(5000))
+
+
+@pytest.mark.long
+def test_a_copy_of_a_store_is_named(shell: Shell, store: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(store, copy)
+    assert any("copied" in text or "made on another" in text for text in problems(shell, "--store", copy))
+
+
+@pytest.fixture
+def with_failed(shell: Shell, store: Path) -> Path:
+    """A store of which two images failed."""
+    for name in ("a", "b"):
+        # The whole image is decoded by the push alone, which finds its end missing.
+        file = draw(store / "Can" / f"{name}.png", ord(name))
+        file.write_bytes(file.read_bytes()[:-20])
+    assert shell("push", "--store", store).code == 3
+    return store
+
+
+def failed_samples(shell: Shell, store: Path) -> int:
+    ran = shell("doctor", "--store", store, "--json")
+    assert ran.code == 0
+    text = "samples that failed and are not tried again by themselves: "
+    count = next((int(each["text"].removeprefix(text)) for each in ran.json["findings"] if text in each["text"]), 0)
+    assert count == ran.json["store"]["samples that failed"]
+    return count
+
+
+@pytest.mark.long
+def test_failed_samples_are_noted_as_long_as_they_are_in_the_store(shell: Shell, with_failed: Path) -> None:
+    assert failed_samples(shell, with_failed) == 2
+    (with_failed / "Can" / "a.png").rename(with_failed / "Can" / "c.png")
+    shell("status", "--store", with_failed)
+    assert failed_samples(shell, with_failed) == 2
+    # Ignored, and not even looked at since.
+    (with_failed / ".astica-ignore").write_text("c.png\n")
+    assert failed_samples(shell, with_failed) == 1
+    shell("status", "--store", with_failed)
+    assert failed_samples(shell, with_failed) == 1
+    (with_failed / "Can" / "b.png").unlink()
+    assert failed_samples(shell, with_failed) == 0
+
+
+@pytest.mark.long
+def test_failed_samples_are_known_without_the_index(shell: Shell, with_failed: Path) -> None:
+    Layout(with_failed).index_db.unlink()
+    assert failed_samples(shell, with_failed) == 2
+    (with_failed / ".astica-ignore").write_text("a.png\n")
+    assert failed_samples(shell, with_failed) == 1
+
+
+@pytest.mark.long
+def test_a_disk_without_locks_is_a_problem(shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unlockable:
+        def acquire(self, timeout: float) -> None:
+            raise NotImplementedError("flock is not supported here")
+
+    monkeypatch.setattr(check_disk, "native_lock", lambda file: Unlockable())
+    assert any("cannot lock files" in text for text in problems(shell, "--store", store))
+
+
+@pytest.mark.long
+def test_a_missing_or_old_package_is_a_problem(shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = check_program._installed
+    other = {"xxhash": "0.9", "click": None}
+    monkeypatch.setattr(check_program, "_installed", lambda name: other.get(name, original(name)))
+    assert {"the package click is missing", "the package xxhash is 0.9, older than 3.5"} <= {*problems(shell)}
+
+
+@pytest.mark.long
+def test_no_temporary_file_stays(shell: Shell, store: Path) -> None:
+    shell("doctor", "--store", store)
+    assert not [entry.name for entry in Layout(store).state.iterdir() if "doctor" in entry.name]
+
+
+@pytest.mark.long
+def test_json_is_one_object(shell: Shell, store: Path) -> None:
+    json.loads(shell("doctor", "--json", "--store", store).out)

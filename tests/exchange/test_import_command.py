@@ -1,0 +1,218 @@
+"""The command import: interrupted, without room, beside another writer, and what a second run does."""
+
+import os
+import signal
+import time
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from astica_sync.errors import StorageFull
+from astica_sync.exchange import image_writer
+from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.layout import Layout
+from astica_sync.local.lock import writer_lock
+from tests.harness.plain_import import files_in, plain_import
+from tests.harness.shell import Shell, draw, in_store
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """A zip of forty images of two classes."""
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w") as zipped:
+        for number in range(40):
+            data = draw(tmp_path / "drawn.png", number + 500).read_bytes()
+            zipped.writestr(f"{'Can' if number % 2 else 'Bottle'}/{number}.png", data)
+    return path
+
+
+@pytest.mark.long
+def test_what_was_imported_is_pushed_once(shell: Shell, store: Path, archive: Path) -> None:
+    before = in_store(store)
+    ran = shell("import", archive, "--store", store)
+    assert ran.code == 0, ran.err
+    assert sum(in_store(store).values()) > sum(before.values())
+    pushed = shell("push", "--json", "--store", store)
+    assert (pushed.code, pushed.json["in_sync"]) == (0, True)
+    assert shell("import", archive, "--json", "--store", store).json["imported"] == 0
+    assert shell("push", "--json", "--store", store).json["uploaded"] == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("after", [5, 17, 33])
+def test_a_killed_import_is_completed_by_the_next_one(shell: Shell, empty: Path, tmp_path: Path, after: int) -> None:
+    archive = tmp_path / "big.zip"
+    photos = {f"Can/{number}.jpg": b"\xff\xd8\xff" + os.urandom(2_000) for number in range(1500)}
+    with zipfile.ZipFile(archive, "w") as zipped:
+        for name, data in photos.items():
+            zipped.writestr(name, data)
+    process = shell.start("import", archive, "--store", empty)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and len(list(empty.glob("Can/[0-9]*"))) < after:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    written = {path.read_bytes() for path in empty.glob("Can/[0-9]*")}
+    assert after <= len(written) < 1500 and written <= set(photos.values())
+    ran = shell("import", archive, "--json", "--store", empty)
+    assert (ran.code, ran.json["duplicates"]) == (0, len(written)), ran
+    assert Counter(path.read_bytes() for path in empty.glob("Can/[0-9]*")) == Counter(photos.values())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+def test_ctrl_c_stops_it_and_says_so(shell: Shell, empty: Path, tmp_path: Path, number: signal.Signals) -> None:
+    with zipfile.ZipFile(tmp_path / "big.zip", "w") as zipped:
+        for place in range(3000):
+            zipped.writestr(f"Can/{place}.jpg", b"\xff\xd8\xff" + os.urandom(500))
+    process = shell.start("import", tmp_path / "big.zip", "--store", empty)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (empty / "Can").exists():
+        time.sleep(0.005)
+    process.send_signal(number)
+    ran = shell.finish(process)
+    assert (ran.code, "The same command continues." in ran.out) == (130, True), ran
+    assert not list(empty.glob("Can/.tmp-*"))
+
+
+@pytest.mark.long
+def test_no_other_process_writes_at_the_same_time(shell: Shell, empty: Path, archive: Path) -> None:
+    with writer_lock(Layout(empty)):
+        ran = shell("import", archive, "--store", empty)
+        assert (ran.code, "is locked by" in ran.err) == (1, True)
+        assert shell("import", archive, "--dry-run", "--json", "--store", empty).json["imported"] == 40
+    assert sum(in_store(empty).values()) == 0
+
+
+def test_a_disk_that_gets_full_stops_it_and_a_second_run_completes_it(
+    tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = iter([10**12, 10**12, 0])
+    with monkeypatch.context() as patch:
+        patch.setattr(FileSystem, "free_bytes", lambda self, path: next(left))
+        patch.setattr(image_writer, "_LOOK_EVERY", 1000)
+        with pytest.raises(StorageFull, match="nearly full"):
+            plain_import(archive, tmp_path / "root")
+    written = len(files_in(tmp_path / "root"))
+    assert 0 < written < 40
+    result = plain_import(archive, tmp_path / "root")
+    assert (result.imported.total(), result.duplicates.total()) == (40 - written, written)
+
+
+@pytest.mark.long
+def test_a_folder_that_is_not_writable_is_named(shell: Shell, empty: Path, archive: Path) -> None:
+    (empty / "Can").write_text("a file in place of a class")
+    ran = shell("import", archive, "--store", empty)
+    assert (ran.code, "Can" in ran.err) == (1, True)
+    assert "internal error" not in ran.err
+
+
+@pytest.mark.long
+def test_a_class_folder_that_is_a_link_is_not_followed(
+    shell: Shell, empty: Path, archive: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (empty / "Can").symlink_to(tmp_path / "elsewhere")
+    ran = shell("import", archive, "--store", empty)
+    assert ran.code == 1 and "internal error" not in ran.err
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+@pytest.mark.long
+def test_the_ignore_file_holds_for_what_is_imported(shell: Shell, empty: Path, archive: Path) -> None:
+    (empty / ".astica-ignore").write_text("Can/1*.png\n")
+    ran = shell("import", archive, "--json", "--store", empty)
+    assert (ran.code, ran.json["imported"]) == (3, 34)
+    assert sum("the ignore file" in problem["reason"] for problem in ran.json["problems"]) == 6
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--map", "dog"),
+        ("--map", "=x"),
+        ("--map", "a=b", "--map", "a=c"),
+        ("--encoding", "nothing"),
+        ("--layout", "nothing"),
+        ("--split", "nothing"),
+    ],
+)
+def test_wrong_usage(shell: Shell, empty: Path, archive: Path, wrong: tuple[str, ...]) -> None:
+    assert shell("import", archive, *wrong, "--store", empty).code == 2
+
+
+@pytest.mark.long
+def test_a_map_file_in_utf_16(shell: Shell, empty: Path, archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "map.txt").write_bytes("Can=Dose\r\nBottle=\r\n".encode("utf-16"))
+    ran = shell("import", archive, "--map-file", tmp_path / "map.txt", "--json", "--store", empty)
+    assert (ran.code, ran.json["imported"], ran.json["left_out_by_map"]) == (0, 20, 20)
+    assert [path.name for path in empty.iterdir() if path.is_dir() and path.name[0] != "."] == ["Dose"]
+
+
+@pytest.mark.long
+def test_a_class_in_another_unicode_form_is_the_same(shell: Shell, empty: Path, tmp_path: Path) -> None:
+    draw(empty / "Bu\u0308chse" / "a.png", 1)
+    draw(tmp_path / "new" / "B\u00fcchse" / "b.png", 2)
+    assert shell("import", tmp_path / "new", "--store", empty).code == 0
+    assert sorted(path.name for path in (empty / "Bu\u0308chse").iterdir()) == ["a.png", "b.png"]
+
+
+@pytest.mark.long
+def test_the_held_out_folder_is_not_in_the_store(shell: Shell, empty: Path, tmp_path: Path) -> None:
+    draw(tmp_path / "new" / "train" / "Can" / "b.png", 2)
+    draw(tmp_path / "new" / "test" / "Can" / "c.png", 3)
+    for held_out in (empty / "held", empty.parent):
+        ran = shell("import", tmp_path / "new", "--split", "keep", "--held-out", held_out, "--store", empty)
+        assert (ran.code, "overlap" in ran.err) == (1, True)
+    assert sum(in_store(empty).values()) == 0
+
+
+@pytest.mark.long
+def test_an_image_of_both_parts_stays_on_one_side(shell: Shell, empty: Path, tmp_path: Path) -> None:
+    draw(tmp_path / "new" / "train" / "Can" / "b.png", 2)
+    draw(tmp_path / "new" / "test" / "Can" / "c.png", 2)
+    back = tmp_path / "held"
+    ran = shell("import", tmp_path / "new", "--split", "keep", "--held-out", back, "--json", "--store", empty)
+    assert (ran.code, ran.json["imported"], ran.json["left_out"]) == (3, 1, 1)
+    again = shell("import", tmp_path / "new", "--split", "keep", "--held-out", back, "--json", "--store", empty)
+    assert (again.code, again.json["imported"], again.json["duplicates"], again.json["left_out"]) == (3, 0, 1, 1)
+
+
+@pytest.mark.long
+def test_what_the_service_does_not_take_is_a_problem_of_status(shell: Shell, empty: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    (tmp_path / "new" / "Can").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(tmp_path / "new" / "Can" / "a.webp")
+    ran = shell("import", tmp_path / "new", "--json", "--store", empty)
+    assert (ran.code, ran.json["unsupported"]) == (0, {"WebP image": 1})
+    again = shell("import", tmp_path / "new", "--json", "--store", empty)
+    assert (again.json["imported"], again.json["duplicates"]) == (0, 1)
+    status = shell("status", "--json", "--store", empty)
+    assert [problem["path"] for problem in status.json["problems"]] == ["Can/a.webp"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "named"),
+    [
+        (("val",), "a part for validation, which"),
+        (("test",), "a part for testing, which"),
+        (("val", "test"), "a part for validation and one for testing, which"),
+    ],
+)
+def test_a_dry_run_of_a_split_data_set_ends_as_the_import_does(
+    shell: Shell, empty: Path, tmp_path: Path, parts: tuple[str, ...], named: str
+) -> None:
+    for number, part in enumerate(("train", *parts)):
+        draw(tmp_path / "new" / part / "Can" / "b.png", number)
+    planned = shell("import", tmp_path / "new", "--dry-run", "--store", empty)
+    assert planned.code == 1 and named in planned.err and "--split merge" in planned.err
+    assert "Would import" not in planned.out
+    done = shell("import", tmp_path / "new", "--store", empty)
+    assert (done.code, done.out, done.err) == (planned.code, planned.out, planned.err)
+    merged = shell("import", tmp_path / "new", "--dry-run", "--split", "merge", "--store", empty)
+    assert merged.code == 0 and f"Would import {1 + len(parts)} images" in merged.out
