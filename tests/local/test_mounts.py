@@ -81,7 +81,8 @@ def test_a_bound_folder_that_is_unmounted_is_not_absent(store: Store, place: str
     assert len(before) == 4
     store.unmount(place)
     for scope in (below, below, None):
-        assert store.scan(Bound(), scope).unknown == CAN
+        scan = store.scan(Bound(), scope)
+        assert (scan.unknown, scan.hiding) == (CAN, {place})
         assert store.paths() == before
     (store.root / place).rmdir()
     (store.root / ".unmounted").rename(store.root / place)
@@ -99,7 +100,8 @@ def test_a_bound_folder_that_is_unmounted_and_removed_is_not_absent(
     store.unmount(place)
     (store.root / place).rmdir()
     for scope in (below, below, None):
-        assert store.scan(Bound(), scope).unknown.covers("Can")
+        scan = store.scan(Bound(), scope)
+        assert scan.unknown.covers("Can") and scan.hiding == {place}
         assert store.paths() == before
     sample = ("Can", "0" * 32)
     assert not is_still_absent(store.layout, store.index, Bound(), sample, [f"{place}/gone.png"])

@@ -381,10 +381,20 @@ def test_a_link_is_not_followed_and_what_it_hides_is_unknown(store: Store) -> No
     store.write("Can/1.png")
     (store.root / "Can/2.png").symlink_to("1.png")
     (store.root / "Glass").symlink_to("Can")
+    for scan in (store.scan(), store.scan()):
+        assert store.samples() == {"Can": {"Can/1.png"}}
+        assert set(store.problems()) == {"Can/2.png", "Glass"} == scan.hiding
+        assert scan.unknown == Unreadable(classes=frozenset({"Can", "Glass"}))
+
+
+def test_a_problem_behind_which_no_file_can_be_hides_nothing(store: Store) -> None:
+    store.write("note.txt")
+    store.write("Can/1.png", b"no image")
+    os.mkfifo(store.root / "Can/2.png")
+    (store.root / "line\nbreak").mkdir()
     scan = store.scan()
-    assert store.samples() == {"Can": {"Can/1.png"}}
-    assert set(store.problems()) == {"Can/2.png", "Glass"}
-    assert scan.unknown == Unreadable(classes=frozenset({"Can", "Glass"}))
+    assert set(store.problems()) == {"note.txt", "Can/1.png", "Can/2.png", "line\nbreak"}
+    assert (scan.hiding, scan.unknown) == (frozenset(), Unreadable())
 
 
 @pytest.mark.parametrize("large", [False, True])
@@ -402,6 +412,7 @@ def test_a_file_exchanged_for_a_link_after_the_listing_is_not_read(store: Store,
     scan = store.scan(Exchanging())
     assert store.samples() == {}
     assert scan.unknown.covers("Can")
+    assert scan.hiding == {"Can/1.png"}
 
 
 def test_a_class_folder_replaced_by_a_link_is_not_absent(store: Store) -> None:
@@ -421,6 +432,7 @@ def test_a_store_inside_the_store_is_skipped_and_nothing_of_it_is_absent(store: 
     scan = store.scan()
     assert scan.unknown.covers("Can")
     assert "Can/inner/.astica-sync" in store.problems()
+    assert scan.hiding == {"Can/inner/.astica-sync"}
     assert store.samples() == {"Can": {"Can/1.png", "Can/inner/2.png"}}
 
 
@@ -450,6 +462,7 @@ def test_a_folder_that_cannot_be_listed_hides_its_class_and_keeps_what_is_known(
     assert scan.unknown == Unreadable(classes=frozenset({"Can"}))
     assert store.samples() == before
     assert (path in store.problems()) is (code != errno.ENOENT)
+    assert scan.hiding == store.problems().keys()
     assert not store.scan().unknown
     assert store.problems() == {}
 
@@ -471,7 +484,7 @@ def test_a_file_that_cannot_be_read_is_a_problem_and_hides_its_class(store: Stor
     for _ in range(2):
         scan = store.scan(fs)
         assert scan.unknown == Unreadable(classes=frozenset({"Can"}))
-        assert list(store.problems()) == ["Can/1.png"]
+        assert list(store.problems()) == ["Can/1.png"] == list(scan.hiding)
     assert not store.scan().unknown
     assert set(store.samples()) == {"Can", "Glass"}
 

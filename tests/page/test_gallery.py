@@ -165,3 +165,18 @@ def test_an_image_that_was_moved_is_followed_by_its_content(page: PageClient, ph
     for unknown in ("0" * 32, "f" * 32, "F" * 32):
         assert page.json(f"/api/images/{row['id']}", content=unknown)["name"] == "001.jpg"
         assert page.get(f"/images/{unknown}/large").status_code == 404
+
+
+def test_a_removal_that_waits_names_its_cause_after_a_change_in_another_class(
+    pushed_page: PageClient, photo_store: Path
+) -> None:
+    (photo_store / "Can" / "k.jpg").symlink_to("nowhere")
+    (photo_store / "Can" / "001.jpg").unlink()
+    pushed_page.post("/api/refresh")
+    for name in ("a.png", "b.png"):
+        (waiting,) = pushed_page.rows(state="waiting")
+        reason = pushed_page.json(f"/api/images/{waiting['id']}")["reason"]
+        assert reason == "not removed for now: part of its class could not be read: Can/k.jpg"
+        row = pushed_page.row("Bottle", name)
+        change = {"kind": "move", "items": [[row["id"], row["content"]]], "to": "Büchse"}
+        assert pushed_page.post("/api/changes", change).json()["done"] == 1

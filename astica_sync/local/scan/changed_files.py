@@ -38,8 +38,8 @@ class DirectoryDiff:
     """Entries that cannot be samples and are not in the index as such, with the reason."""
     missing: set[bytes] = field(default_factory=set)
     """Names in the index that are not in the listing."""
-    may_hide_files: bool = False
-    """An entry may stand for files that were not seen."""
+    hiding: list[str] = field(default_factory=list)
+    """Entries that may stand for files that were not seen, in the index as problems or not."""
     hidden_classes: set[str] = field(default_factory=set)
     """In the store's own folder: the classes whose files such entries may hide."""
     has_store: bool = False
@@ -109,7 +109,7 @@ def _diff_other(
         reason = _REASONS[kind]
     diff.files += 1
     if kind in (None, Kind.SYMLINK):
-        diff.may_hide_files = True
+        diff.hiding.append(name)
         if not folder.path and title is not None:
             diff.hidden_classes.add(title)
     raw = os.fsencode(name)

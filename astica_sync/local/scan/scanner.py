@@ -13,7 +13,7 @@ from astica_sync.clock import Clock
 from astica_sync.core.model import Unreadable
 from astica_sync.errors import StoreChanged
 from astica_sync.local.class_folders.class_title import class_title_of
-from astica_sync.local.db.index import File, Folder, Index
+from astica_sync.local.db.index import File, Folder, Index, join
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.identity import check_root
 from astica_sync.local.layout import STATE_DIR, Layout
@@ -76,7 +76,8 @@ class Scan:
     folders changed during the scan. ``started_at`` is in seconds since the epoch. ``ignore_changed``: the ignore file
     differs from that of the scan before; ``ignore_digest`` identifies its rules. ``fresh`` are the content hashes that
     appeared in a place where they were not before, ``lost`` those that disappeared from one; None when they are too
-    many to name, or disappeared with their folder.
+    many to name, or disappeared with their folder. ``hiding`` are the paths of the problems behind which files may be
+    that were not seen, as links and what cannot be read.
     """
 
     files: int
@@ -89,6 +90,7 @@ class Scan:
     ignore_digest: str
     fresh: frozenset[str] | None = None
     lost: frozenset[str] | None = None
+    hiding: frozenset[str] = frozenset()
 
 
 def scan_store(
@@ -189,6 +191,7 @@ class Scanner:
         # The result.
         self._everything_unknown = False
         self._unknown: set[str] = set()
+        self._hiding: set[str] = set()
         self._classes: set[str] = set()
         self._compared = self._hashed = self._changing = 0
         self._fresh: set[str] = set()
@@ -244,6 +247,7 @@ class Scanner:
             ignore_digest=ignore.digest,
             fresh=frozenset(self._fresh) if len(self._fresh) <= _MAX_NAMED else None,
             lost=None if self._lost_folders or len(self._lost) > _MAX_NAMED else frozenset(self._lost),
+            hiding=frozenset(self._hiding),
         )
 
     def _start_workers(self) -> Workers:
@@ -322,7 +326,7 @@ class Scanner:
             self._hold(self._folders.get(path) or Folder(0, path, class_title_of(place.partition("/")[0]), False))
             above = next(each for each in above_of(path) if each in self._folders)
             name = path[len(above) :].lstrip(b"/").partition(b"/")[0]
-            self._put_problem(self._folders[above], name, _REMOUNTED)
+            self._put_hiding(self._folders[above], name, _REMOUNTED)
         return lost
 
     def _record_mounts(self, lost: dict[str, str]) -> None:
@@ -380,7 +384,7 @@ class Scanner:
         diff = diff_directory(listing, folder, self._index.known, self._target.ignore, forced=self._options.forced)
         if diff.has_store and folder.path:
             self._hold(folder)
-            self._put_problem(folder, STATE_DIR.encode(), _NESTED)
+            self._put_hiding(folder, STATE_DIR.encode(), _NESTED)
             return None
         return diff
 
@@ -406,7 +410,8 @@ class Scanner:
     def _record(self, folder: Folder, diff: DirectoryDiff) -> None:
         self._compared += diff.files
         self._unknown |= diff.hidden_classes
-        if diff.may_hide_files and folder.class_title is not None:
+        self._hiding.update(join(folder.path, os.fsencode(name)) for name in diff.hiding)
+        if diff.hiding and folder.class_title is not None:
             self._unknown.add(folder.class_title)
         if diff.digests != folder.digests:
             folder = self._folders[folder.path] = folder._replace(digests=diff.digests)
@@ -463,7 +468,7 @@ class Scanner:
         if file_hash.reason is None:
             self._rows.drop.append((folder.folder_id, raw))
         else:
-            self._put_problem(folder, raw, file_hash.reason)
+            self._put_hiding(folder, raw, file_hash.reason)
 
     def _note_lost(self, contents: list[str]) -> None:
         if contents and len(self._lost) <= _MAX_NAMED:
@@ -479,7 +484,11 @@ class Scanner:
 
     def _report(self, folder: Folder, reason: str) -> None:
         above, _, name = folder.path.rpartition(b"/")
-        self._put_problem(self._folders[above], name or b".", reason)
+        self._put_hiding(self._folders[above], name or b".", reason)
+
+    def _put_hiding(self, folder: Folder, name: bytes, reason: str) -> None:
+        self._hiding.add(join(folder.path, name))
+        self._put_problem(folder, name, reason)
 
     def _put_problem(self, folder: Folder, name: bytes, reason: str) -> None:
         self._rows.put.append(File(folder.folder_id, name, 0, 0, 0, 0, 0, None, reason))

@@ -187,7 +187,7 @@ class GalleryRefresher:
         unknown = Unreadable(
             last.unknown.everything or scan.unknown.everything, last.unknown.classes | scan.unknown.classes
         )
-        return replace(scan, unknown=unknown, classes=last.classes | scan.classes)
+        return replace(scan, unknown=unknown, classes=last.classes | scan.classes, hiding=last.hiding | scan.hiding)
 
     def _seen(self) -> object:
         """What a gallery depends on; the same as long as nothing has changed."""

@@ -166,7 +166,7 @@ def plan_round(
     else:
         plan = compare(local, observation, context, quick=quick, most=most)
     problems = list(local.index.problems())
-    plan = name_causes(plan, problems)
+    plan = name_causes(plan, [one.path for one in problems if one.path in scan.hiding])
     waiting_titles = {upload.class_title for upload in plan.questioned}
     return StoreStatus(
         scan,
