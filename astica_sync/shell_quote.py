@@ -4,14 +4,18 @@ import shlex
 import unicodedata
 
 
-def quote(text: str) -> str:
+def quote(text: str, *, always: bool = False) -> str:
     """The text as one word of a shell command that means the same bytes when it is pasted.
+
+    With ``always`` it has quotes where the shell needs none as well: a comma or a full stop after it is then no part of
+    it.
 
     Letters that a terminal obeys or does not show (control and direction characters, zero-width joiners, bytes that are
     not UTF-8) are written as escapes, which bash, zsh and ksh read in ``$'...'``.
     """
     if text.isprintable() and not any(_is_hidden(letter) for letter in text):
-        return shlex.quote(text)
+        word = shlex.quote(text)
+        return f"'{word}'" if always and word == text else word
     return "$'" + "".join(_escape(letter) for letter in text) + "'"
 
 

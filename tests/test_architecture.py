@@ -73,7 +73,7 @@ ARROWS: dict[str, set[str]] = {
         "file_owner",
     },
     "api": {"core", "local", "remote", "sync", "training", "open_session", "config", "errors", "clock", "secret"},
-    "exchange": {"bucket", "core", "local", "sync", "page", "errors", "clock", "file_owner", "system"},
+    "exchange": {"bucket", "core", "local", "sync", "page", "errors", "clock", "file_owner", "system", "shell_quote"},
     "page": {
         "core",
         "local",

@@ -35,6 +35,11 @@ def test_a_quoted_name_is_shown_and_read_by_a_shell_as_it_is(name: str) -> None:
         assert read == os.fsencode(name)
 
 
+@pytest.mark.parametrize(("text", "shown"), [("Can", "'Can'"), ("a b", "'a b'"), ("a\u200cb", "$'a\\xe2\\x80\\x8cb'")])
+def test_a_word_that_a_sentence_follows_is_quoted_in_any_case(text: str, shown: str) -> None:
+    assert quote(text, always=True) == shown
+
+
 @given(st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=8))
 def test_no_name_ends_the_word(name: str) -> None:
     try:

@@ -13,9 +13,16 @@ EXIT_CODES = {
     DONE: "done",
     ERROR: "error; the message says what to do",
     USAGE: "wrong usage",
-    SOME_FAILED: "finished, but some samples failed; they are listed",
+    SOME_FAILED: "finished, but some samples or files failed; they are listed",
     REFUSED: "refused by a guard; nothing was removed",
     DIFFERENCES: "differences found (pull-status --exit-code)",
     INTERRUPTED: "interrupted; the state is saved",
     PIPE_CLOSED: "the reader of the output has ended, as head does; the rest was not printed",
 }
+
+
+def exit_code_in_part(done: int, failed: int) -> int:
+    """The exit code of a command that did so many of its parts, or found them done, while so many failed."""
+    if not failed:
+        return DONE
+    return SOME_FAILED if done else ERROR

@@ -25,6 +25,7 @@ from astica_sync.exchange.known_contents import KnownContents, list_titles
 from astica_sync.exchange.layouts.data_set import DataSet
 from astica_sync.exchange.sources.source import NotRead
 from astica_sync.local.image.format import HEAD_BYTES, describe, sniff
+from astica_sync.shell_quote import quote
 
 MOST_NAMED = 10_000
 """So many images that are left out are named; all are counted."""
@@ -219,4 +220,5 @@ def _near_text(table: LabelTable) -> str:
 def _near_hint(table: LabelTable) -> str:
     one = table.near[0]
     labels = [label for label, title in table.titles.items() if title == one.title]
-    return f"--map '{labels[0]}={one.existing}', or --new-class '{one.title}'. --dry-run lists all."
+    pair, title = quote(f"{labels[0]}={one.existing}", always=True), quote(one.title, always=True)
+    return f"--map {pair}, or --new-class {title}. --dry-run lists all."

@@ -43,7 +43,8 @@ def observe(
     try:
         local.fs.write_synced(local.layout.last_view, [json.dumps(head).encode(), b"\n", body])
     except OSError as error:
-        listener.note(f"cannot store the observation for --offline: {error.strerror or error}")
+        why = error.strerror or error
+        listener.note(f"cannot store the observation for --offline in {local.layout.last_view}: {why}")
     return _rename_adopted(local, remote.model_id, observation, name)
 
 

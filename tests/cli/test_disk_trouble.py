@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from astica_sync.local.layout import Layout
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw, fill, in_store, on_service
 
@@ -201,3 +202,12 @@ def test_without_room_for_the_users_state_nothing_is_sent_too_fast_or_lost(
     again = shell("push", "--store", store)
     assert again.code == 0, again.err
     assert on_service(sandbox, model_id) == before
+
+
+def test_an_observation_that_cannot_be_stored_names_its_file(shell: Shell, pushed: Path) -> None:
+    view = Layout(pushed).last_view
+    view.unlink()
+    (view / "in the way").mkdir(parents=True)
+    ran = shell("status", "--store", pushed)
+    assert ran.code == 0, ran.err
+    assert f"cannot store the observation for --offline in {view}: " in ran.err

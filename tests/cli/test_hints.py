@@ -1,6 +1,7 @@
 """What a message tells the user to paste does what it says."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,36 @@ def test_the_command_that_confirms_a_new_class_can_be_pasted(
     ran = shell.finish(shell.start_shell(bash, f"{sys.executable} -m {shell.program} {command} --store {pushed}"))
     assert ran.code == 0, ran.err
     assert on_service(sandbox, model_id) == in_store(pushed)
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_the_options_that_an_import_names_for_a_nearly_known_class_can_be_pasted(
+    shell: Shell, pushed: Path, tmp_path: Path, mapped: bool
+) -> None:
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("needs bash")
+    known, label = "it's a bottle; $HOME", "it's a botle; $HOME"
+    draw(pushed / known / "old.png", 76)
+    draw(tmp_path / "set" / label / "new.png", 77)
+    shell.environ["COLUMNS"] = "300"
+    words = ("import", str(tmp_path / "set"), "--store", str(pushed))
+    looked, refused = shell(*words, "--dry-run"), shell(*words)
+    assert (looked.code, refused.code) == (0, 4), looked.err + refused.err
+    for shown in (looked.out, refused.err):
+        options = re.search(r"(--map .*), or (--new-class '.*')", shown)
+        assert options is not None, shown
+    command = f"{sys.executable} -m {shell.program} {shlex.join(words)} {options[1 if mapped else 2]}"
+    ran = shell.finish(shell.start_shell(bash, command))
+    assert ran.code == 0, ran.err
+    assert (pushed / (known if mapped else label) / "new.png").is_file()
+
+
+def test_the_folder_that_export_names_in_place_of_an_archive_can_be_pasted(shell: Shell, pushed: Path) -> None:
+    for ending in (".tar", ".tar.gz", ".ZIP"):
+        ran = shell("export", pushed.with_name(f"my cans{ending}"), "--format", "webdataset", "--store", pushed)
+        assert ran.code == 1
+        assert f"Name a folder: '{pushed.with_name('my cans')}'" in ran.err
 
 
 @pytest.mark.parametrize("more", [[], ["--dry-run"]])

@@ -1,6 +1,7 @@
 """The mirror of a backup in a folder, and the store that is rebuilt from it alone."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -245,6 +246,15 @@ def test_a_planted_mirror_writes_nothing_outside_of_the_new_folder(
     assert {path for path in tmp_path.rglob("*") if not {"rebuilt", "home"} & {*path.parts}} == before
     assert in_store(tmp_path / "rebuilt") == in_store(store)
     assert not (tmp_path / "rebuilt" / ".astica-sync" / "journal.db").exists()
+
+
+def test_a_store_that_is_rebuilt_in_part_ends_with_3(shell: Shell, store: Path, disk: Path, tmp_path: Path) -> None:
+    shell("backup", "mirror", disk, "--store", store)
+    victim = next(disk.rglob("backup/objects/*/*"))
+    victim.write_bytes(bytes(victim.stat().st_size))
+    ran = shell("backup", "restore", "--from", disk, "--to", tmp_path / "rebuilt")
+    assert ran.code == 3, ran.err
+    assert re.search(r"7 objects of the backup, 7 files in class folders, [12] failed", ran.out), ran.out
 
 
 @pytest.mark.long

@@ -118,3 +118,17 @@ def test_changes_in_many_classes_are_shortened_with_a_command_for_the_rest(
     assert "24 added, 12 removed" in listed
     assert listed.count("2 added, 1 removed\n") == 8
     assert "… and 4 classes more: astica-sync snapshot diff @1 @2" in listed
+
+
+def test_a_snapshot_restore_ends_with_3_where_a_part_was_restored_and_with_1_where_nothing_was(
+    shell: Shell, store: Path, model_id: int, tmp_path: Path
+) -> None:
+    trained(shell, store)
+    objects = list((store / ".astica-sync" / "backup" / "objects").rglob("*.png"))
+    objects[0].write_bytes(bytes(objects[0].stat().st_size))
+    ran = shell("snapshot", "restore", "@1", "--to", tmp_path / "part", "--store", store)
+    assert (ran.code, "4 files written, 0 already there, 1 failed" in ran.out) == (3, True), ran.out
+    for one in objects:
+        one.write_bytes(bytes(one.stat().st_size))
+    ran = shell("snapshot", "restore", "@1", "--to", tmp_path / "none", "--store", store)
+    assert (ran.code, "0 files written, 0 already there, 5 failed" in ran.out) == (1, True), ran.out

@@ -8,7 +8,9 @@ from astica_sync.cli.context import open_store, store_option
 from astica_sync.cli.exchange.import_data import LAYOUT_NAMES
 from astica_sync.cli.exit_codes import DONE, INTERRUPTED, SOME_FAILED
 from astica_sync.cli.render.live.progress import Progress
+from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import json_line
+from astica_sync.shell_quote import quote
 
 
 @click.command("export")
@@ -50,10 +52,11 @@ def export_data(
     from astica_sync.errors import AsticaSyncError
     from astica_sync.exchange.export_run import ExportRequest, run_export
     from astica_sync.exchange.open_import import lock_and_scan, refuse_overlap
-    from astica_sync.exchange.targets.archive_target import is_archive
+    from astica_sync.exchange.targets.archive_target import is_archive, without_ending
 
     if layout in ("webdataset",) and is_archive(target):
-        raise AsticaSyncError("webdataset has archives of its own", f"Name a folder: {target.with_suffix('')}")
+        folder = quote(without_ending(target))
+        raise AsticaSyncError("webdataset has archives of its own", f"Name a folder: {folder}")
     progress = Progress()
     with open_store(store, progress, offline=True) as opened:
         session = opened.session
@@ -72,8 +75,7 @@ def export_data(
     if as_json:
         click.echo(json_line(export_data_of(result, target, layout)))
     else:
-        for line in export_lines(result, target, layout):
-            click.echo(line)
+        print_lines(export_lines(result, target, layout))
     if result.ended:
         return INTERRUPTED
     return SOME_FAILED if result.left_out_count else DONE

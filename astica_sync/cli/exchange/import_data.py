@@ -7,6 +7,7 @@ import click
 from astica_sync.cli.context import open_store, store_option
 from astica_sync.cli.exit_codes import DONE, INTERRUPTED, SOME_FAILED
 from astica_sync.cli.render.live.progress import Progress
+from astica_sync.cli.render.messages import print_lines, terminal_width
 from astica_sync.cli.render.text import json_line
 
 LAYOUT_NAMES = (
@@ -113,8 +114,7 @@ def import_data(
     if as_json:
         click.echo(json_line(import_data_of(result, source, name, data_set.found, dry_run=dry_run)))
     else:
-        for line in import_lines(result, dry_run=dry_run):
-            click.echo(line)
+        print_lines(import_lines(result, dry_run=dry_run, room=terminal_width()))
     if result.ended:
         return INTERRUPTED
     return SOME_FAILED if result.left_out_count else DONE

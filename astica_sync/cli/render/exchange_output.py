@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from astica_sync.cli.render.text import first, json_name, number, safe, table
 from astica_sync.core.exchange.import_plan import Target
+from astica_sync.shell_quote import quote
 
 if TYPE_CHECKING:
     from astica_sync.exchange.export_run import ExportResult
     from astica_sync.exchange.import_run import ImportResult
 
 
-def import_lines(result: "ImportResult", *, dry_run: bool) -> Iterator[str]:
+def import_lines(result: "ImportResult", *, dry_run: bool, room: int | None = None) -> Iterator[str]:
+    """``room`` is the width of the terminal, into which the table is cut."""
     titles = sorted({title for _, title in result.imported})
     held_out = any(target is Target.HELD_OUT for target, _ in result.imported)
     if titles:
@@ -21,7 +23,7 @@ def import_lines(result: "ImportResult", *, dry_run: bool) -> Iterator[str]:
         for title in titles:
             counts = [f"{result.imported[target, title]:,}" for target in Target]
             rows.append([safe(title), *counts[: 1 + held_out]])
-        yield from first(table(rows, right=(1, 2)), len(rows), 40)
+        yield from first(table(rows, right=(1, 2), room=room), len(rows), 40)
     count = result.imported.total()
     yield f"{'Would import' if dry_run else 'Imported'} {number(count, 'image')}."
     if result.parts.keys() - {""}:
@@ -57,11 +59,12 @@ def _label_lines(result: "ImportResult") -> Iterator[str]:
     for near in result.table.near:
         yield (
             f"New class {safe(near.title)}: did you mean {safe(near.existing)}? "
-            f"--map '{safe(near.title)}={safe(near.existing)}', or --new-class '{safe(near.title)}'"
+            f"--map {quote(f'{near.title}={near.existing}', always=True)}, or "
+            f"--new-class {quote(near.title, always=True)}"
         )
     if numbers := result.table.numbers:
         shown = ", ".join(numbers[:10]) + (", …" if len(numbers) > 10 else "")
-        yield f"Labels that are numbers: {shown}. To name them: --map '{numbers[0]}=NAME'"
+        yield f"Labels that are numbers: {shown}. To name them: --map {quote(f'{numbers[0]}=NAME', always=True)}"
     if unused := result.table.unused:
         shown = ", ".join(map(safe, unused[:10]))
         yield f"--map names labels that the data set does not have: {shown}"

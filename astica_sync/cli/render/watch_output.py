@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from astica_sync.cli.render.live.activity import Activity
+from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import duration, how_to_allow, json_line, json_name, number, safe
 from astica_sync.clock import local_time
 from astica_sync.core.plan.guard import Refusal
@@ -64,7 +65,7 @@ class JsonWatchOutput(WatchOutput):
 
     def event(self, store: str, name: str, text: str, **data: Any) -> None:
         line = {"at": round(time.time(), 3), "event": name, "store": json_name(store), "text": json_name(text), **data}
-        print_event(json_line(line))
+        print_event(json_line(line), whole=True)
 
 
 class QuietWatchOutput(WatchOutput):
@@ -185,9 +186,13 @@ def watch_status_lines(status: WatchStatus, *, alive: bool = True) -> list[str]:
         lines.append(f"  next attempt: {local_time(status.next_try_at, seconds=True)}")
     in_sync_at = local_time(status.agreed_at, seconds=True) if status.agreed_at else "not yet"
     lines.append(f"  last in sync: {in_sync_at}")
-    eta = f" ({duration(status.eta)})" if status.queue and status.eta >= 1 else ""
-    counts = f"  uploaded {status.uploaded:,}, removed {status.removed:,}, waiting for upload {status.queue:,}{eta}"
-    lines.append(f"{counts}, failed {status.failed:,}, problem files {status.problems:,}")
+    counts = [f"uploaded {status.uploaded:,}", f"removed {status.removed:,}"]
+    if status.queue:
+        eta = f" ({duration(status.eta)})" if status.eta >= 1 else ""
+        counts.append(f"waiting for upload {status.queue:,}{eta}")
+    counts += [f"failed {status.failed:,}"] if status.failed else []
+    counts += [number(status.problems, "problem file")] if status.problems else []
+    lines.append(f"  {', '.join(counts)}")
     if status.polls:
         lines.append(f"  polling: {safe(status.polls)}")
     lines += [f"  waiting: {safe(text)}" for text in status.waits[:5]]
@@ -196,10 +201,14 @@ def watch_status_lines(status: WatchStatus, *, alive: bool = True) -> list[str]:
     return lines
 
 
-def print_event(line: str) -> None:
-    """The reader of the output may have gone away, or its disk may be full; the watcher continues all the same."""
+def print_event(*lines: str, whole: bool = False) -> None:
+    """Prints lines, wrapped on a terminal unless they are to stay ``whole``. The reader of the output may have gone
+    away, or its disk may be full; the watcher continues all the same."""
     with contextlib.suppress(OSError):
-        click.echo(line)
+        if whole:
+            click.echo("\n".join(lines))
+        else:
+            print_lines(lines)
 
 
 def _sample(class_title: str, path: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ import click
 
 from astica_sync.cli.command_group import CommandGroup
 from astica_sync.cli.context import find, open_store, store_option
-from astica_sync.cli.exit_codes import DONE, ERROR
+from astica_sync.cli.exit_codes import DONE, ERROR, exit_code_in_part
 from astica_sync.cli.point_in_time import PointInTime
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
@@ -108,9 +108,8 @@ def list_backup(store: Path | None, as_json: bool) -> int:
             }
             click.echo(json_line(data))
     if not as_json:
-        for title, count in sorted(per_class.items()):
-            click.echo(f"{count:>8}  {safe(title)}")
-        click.echo(f"{number(len(listed), 'sample')}, {size / 1e6:,.1f} MB")
+        lines = [f"{count:>8}  {safe(title)}" for title, count in sorted(per_class.items())]
+        print_lines([*lines, f"{number(len(listed), 'sample')}, {size / 1e6:,.1f} MB"])
     return 0
 
 
@@ -165,15 +164,13 @@ def verify(store: Path | None, part: tuple[int, int], as_json: bool) -> int:
         lines = [
             f"repaired from the store: {safe(path(content))}  (was: {reason})" for content, reason in good_again.items()
         ]
-        for line in first(lines, len(lines), 20):
-            click.echo(line)
+        lines = first(lines, len(lines), 20)
         for name, _, reason, hint in lost:
-            click.echo(click.style(f"damaged: {safe(name)}  ({safe(reason)})", fg="red"))
-            if hint:
-                click.echo(f"  {safe(hint)}")
+            lines.append(click.style(f"damaged: {safe(name)}  ({safe(reason)})", fg="red"))
+            lines += [f"  {safe(hint)}"] if hint else []
         if leftovers:
-            click.echo(f"{number(len(leftovers), 'image')} without a line in the catalog, never uploaded")
-        click.echo(f"{number(good, 'object')} good, {len(good_again):,} repaired, {len(lost):,} damaged")
+            lines.append(f"{number(len(leftovers), 'image')} without a line in the catalog, never uploaded")
+        print_lines([*lines, f"{number(good, 'object')} good, {len(good_again):,} repaired, {len(lost):,} damaged"])
     return ERROR if lost else DONE
 
 
@@ -208,7 +205,8 @@ def restore(
     """Write class folders, or single files, from the backup.
 
     Never overwrites a file and never writes outside of the target folder. Into the store it writes only the files that
-    you name, and with --since what was deleted.
+    you name, and with --since what was deleted. Exits with 3 when some of the images could not be restored, and with 1
+    when none could.
 
     \b
     astica-sync backup restore --to ~/rescued
@@ -278,7 +276,7 @@ def restore(
             f"{len(problems) + len(unplaced):,} failed"
         ]
     )
-    return ERROR if problems or unplaced else DONE
+    return exit_code_in_part(done.written + done.already_there, len(problems) + len(unplaced))
 
 
 def _unplaced(layout: "Layout", objects: "Backup") -> list[str]:
@@ -357,9 +355,10 @@ def prune(store: Path | None, age: float, dry_run: bool, yes: bool, as_json: boo
         entries, count, size = pruning.entries, len(pruning.objects), pruning.size
         if not as_json:
             names = [f"- {safe(entry.path)}  ({entry.size:,} bytes)" for entry in entries]
-            click.echo("\n".join(first(names, len(names), 20)) if names else "No image can be removed.")
+            lines = first(names, len(names), 20) or ["No image can be removed."]
             staying = ", ".join(f"{held:,} {claim}" for claim, held in pruning.staying.items())
-            click.echo(f"{number(count, 'image')} to remove, {size / 1e6:,.1f} MB; kept: {staying or 'none'}")
+            lines.append(f"{number(count, 'image')} to remove, {size / 1e6:,.1f} MB; kept: {staying or 'none'}")
+            print_lines(lines)
         asked = count > 0 and not dry_run and not yes
         if asked and (as_json or not _confirmed(count)):
             raise GuardRefused(
@@ -369,7 +368,7 @@ def prune(store: Path | None, age: float, dry_run: bool, yes: bool, as_json: boo
         if count and not dry_run:
             prune_backup(local, clock, pruning)
             if not as_json:
-                click.echo(f"Removed {number(count, 'image')}, {size / 1e6:,.1f} MB")
+                print_lines([f"Removed {number(count, 'image')}, {size / 1e6:,.1f} MB"])
     if as_json:
         data = {
             "objects": count,
@@ -465,6 +464,6 @@ def _repair(
                 add_missing_names(objects, FileSystem(), journal, in_store, good, clock.now())
             return repaired, never_used(objects, journal, objects.unnamed()) if good else set()
     except StoreError as error:
-        click.echo(f"Cannot repair now: {error}", err=True)
+        print_lines([f"Cannot repair now: {safe(str(error))}"], err=True)
         # What another process has just put gets its line in a moment.
         return [], {content for content in unnamed if objects.time_of(content) > clock.now() - JUST_NOW_S}

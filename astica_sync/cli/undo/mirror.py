@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from astica_sync.cli.context import clean_stop, closed_at_end, find, store_option
-from astica_sync.cli.exit_codes import DONE, ERROR
+from astica_sync.cli.exit_codes import DONE, ERROR, exit_code_in_part
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import duration, first, json_line, json_name, number, safe
@@ -96,7 +96,7 @@ def rebuild(address: str, to: Path | None) -> int:
             f"service: astica-sync status --store {quote(str(root))}"
         ]
     )
-    return ERROR if done.problems else DONE
+    return exit_code_in_part(done.objects + done.files, len(done.problems))
 
 
 class _Counter:

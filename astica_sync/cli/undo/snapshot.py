@@ -9,7 +9,7 @@ import click
 
 from astica_sync.cli.command_group import CommandGroup
 from astica_sync.cli.context import find, store_option
-from astica_sync.cli.exit_codes import DONE, ERROR
+from astica_sync.cli.exit_codes import DONE, ERROR, exit_code_in_part
 from astica_sync.cli.render.diff_output import diff_counts, diff_lines
 from astica_sync.cli.render.messages import print_error, print_lines
 from astica_sync.cli.render.status_output import unmanaged_note
@@ -166,7 +166,8 @@ def show_diff(before: str, after: str, store: Path | None, as_json: bool) -> int
 def restore(version: str, to: Path, store: Path | None) -> int:
     """Write the class folders of a version.
 
-    Never overwrites a file and never writes outside of the target folder.
+    Never overwrites a file and never writes outside of the target folder. Exits with 3 when some of the images could
+    not be restored, and with 1 when none could.
 
     \b
     astica-sync snapshot restore 1001_20001 --to ~/as-it-was
@@ -177,7 +178,7 @@ def restore(version: str, to: Path, store: Path | None) -> int:
         elsewhere = sum(not isinstance(sample, ManagedSample) for sample in history.snapshots.read(named.snapshot))
     problems = [f"! {safe(problem.path)}  ({problem.reason})" for problem in done.problems]
     for line in first(problems, len(problems), 20):
-        click.echo(click.style(line, fg="red"), err=True)
+        print_lines([click.style(line, fg="red")], err=True)
     print_lines(
         [
             f"{safe(str(to))}: {number(done.written, 'file')} written, {done.already_there:,} already there, "
@@ -186,7 +187,7 @@ def restore(version: str, to: Path, store: Path | None) -> int:
     )
     if elsewhere:
         print_lines([unmanaged_note(elsewhere, version)], err=True)
-    return ERROR if problems else DONE
+    return exit_code_in_part(done.written + done.already_there, len(problems))
 
 
 @contextlib.contextmanager

@@ -34,6 +34,13 @@ def is_archive(path: Path) -> bool:
     return path.name.casefold().endswith((".zip", *_TARS))
 
 
+def without_ending(path: Path) -> str:
+    """The path of an archive without the ending that makes it one."""
+    shown = os.fspath(path)
+    ending = max((one for one in (".zip", *_TARS) if path.name.casefold().endswith(one)), key=len, default="")
+    return shown[: len(shown) - len(ending)]
+
+
 def open_target(path: Path, *, into: bool) -> OpenTarget:
     """The target of this name: an archive where its ending is that of one, else a folder.
 

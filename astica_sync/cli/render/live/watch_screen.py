@@ -79,7 +79,7 @@ class WatchScreen(WatchOutput):
         self._open.close()
         self._stop_drawing()
         for store in self._stores.values():
-            print_event("\n".join(watch_status_lines(store.status)))
+            print_event(*watch_status_lines(store.status))
 
     def draw(self) -> None:
         """Draws the view as it is now."""

@@ -1,0 +1,84 @@
+"""Lines that are too long for the terminal are wrapped between words, whatever command prints them."""
+
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from astica_sync.cli.render.watch_output import watch_status_lines
+from astica_sync.core.watch.watch_status import WatchState, WatchStatus
+from tests.harness.screen import Terminal
+from tests.harness.shell import Shell, draw
+
+LONG = "photos of all the cans that we have found at the river since the last summer and have not sorted yet"
+
+
+def words_of(terminal: Terminal, columns: int) -> str:
+    """What the screen shows, its rows joined with spaces. A row that was broken inside a word gives another text."""
+    assert any(row.startswith("  ") for row in terminal.rows), terminal.picture
+    assert all(len(row) <= columns for row in terminal.rows)
+    return " ".join(terminal.picture.split())
+
+
+def test_the_last_picture_of_watch_names_no_count_that_is_0() -> None:
+    status = WatchStatus("/photos", 1, 0.0, WatchState.STOPPED, uploaded=3)
+    assert "  uploaded 3, removed 0" in watch_status_lines(status)
+    status = WatchStatus("/photos", 1, 0.0, WatchState.STOPPED, queue=2, eta=5.0, failed=1, problems=1)
+    line = "  uploaded 0, removed 0, waiting for upload 2 (5 s), failed 1, 1 problem file"
+    assert line in watch_status_lines(status)
+
+
+@pytest.mark.parametrize("columns", [40, 60])
+def test_the_last_picture_of_watch_is_broken_between_words(shell: Shell, pushed: Path, columns: int) -> None:
+    store = pushed.rename(pushed.with_name(LONG))
+    with Terminal(shell, "watch", store, columns=columns) as terminal:
+        terminal.until(lambda seen: "● idle" in seen)
+        terminal.type("q")
+        assert terminal.end() == 130
+        shown = words_of(terminal, columns)
+    assert LONG in shown
+    assert re.search(r"process \d+ since [-\d]+ [:\d]+, stopped", shown), shown
+    assert "uploaded 0, removed 0" in shown and "waiting" not in shown
+
+
+EVENTS = """\
+from astica_sync.cli.render.watch_output import JsonWatchOutput, WatchOutput
+
+for output in (WatchOutput(), JsonWatchOutput()):
+    output.event("/photos", "note", {text!r})
+"""
+
+
+def test_events_of_watch_are_wrapped_and_json_is_not(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "events.py").write_text(EVENTS.format(text=LONG))
+    with Terminal(shell, columns=60, program=tmp_path / "events.py") as terminal:
+        assert terminal.end() == 0
+        assert f"note {LONG}" in words_of(terminal, 60)
+    json_line = terminal.written.decode().splitlines()[-1]
+    assert json_line.startswith("{") and LONG in json_line
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_import_export_and_backup_list_are_wrapped(shell: Shell, pushed: Path, tmp_path: Path, columns: int) -> None:
+    with zipfile.ZipFile(tmp_path / f"{LONG}.zip", "w") as archive:
+        archive.write(draw(tmp_path / "0.png", 900), f"{LONG}/0.png")
+        archive.writestr(f"{LONG}/readme.png", "no image")
+    with Terminal(
+        shell, "import", tmp_path / f"{LONG}.zip", "--new-class", LONG, "--store", pushed, columns=columns
+    ) as terminal:
+        assert terminal.end() == 3
+        assert f"{LONG}/readme.png: not an image" in words_of(terminal, columns)
+        [row] = [row for row in terminal.rows if row.startswith("photos of all") and row.endswith("1")]
+        assert "…" in row, "the table has a shortened title in place of a broken row"
+    with Terminal(
+        shell, "export", tmp_path / LONG, "--format", "csv", "--store", pushed, columns=columns, lines=40
+    ) as terminal:
+        assert terminal.end() == 0
+        assert f"1 {LONG}" in words_of(terminal, columns)
+        assert f"{LONG} as csv." in words_of(terminal, columns)
+    assert shell("push", "--store", pushed).code == 0
+    with Terminal(shell, "backup", "list", "--store", pushed, columns=columns) as terminal:
+        assert terminal.end() == 0
+        assert f"1 {LONG}" in words_of(terminal, columns)
+    assert f"       1  {LONG}\n" in shell("backup", "list", "--store", pushed).out, "whole where it is no terminal"
