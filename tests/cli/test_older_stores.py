@@ -1,23 +1,53 @@
-"""Stores made by earlier versions open, push and verify; ``fixtures/stores`` keeps one of each, with its sandbox."""
+"""Stores made by earlier versions open, migrate, push and verify, and a store of a later version is refused.
 
+``fixtures/stores`` keeps one store of each format, with its sandbox; ``fixtures/make_old_stores.py`` makes them.
+"""
+
+import contextlib
 import json
+import runpy
 import shutil
+import sqlite3
+import tarfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from astica_sync.sandbox.embedded import RunningSandbox, running
-from tests.harness.shell import Shell
+from tests.harness.shell import Held, Shell, in_store, on_service
 
-STORES = Path(__file__).parents[2] / "fixtures" / "stores"
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+STORES = FIXTURES / "stores"
 MODEL = "1001"
+# Bottle/a.png was moved to Can between the two pushes, and Can/001.jpg was deleted.
+SENT = {
+    path.relative_to(FIXTURES / "store").as_posix(): path.read_bytes()
+    for path in (FIXTURES / "store").glob("*/**/*.[jp]*g")
+    if path.parent.name != "raw"
+}
 
 
-@pytest.fixture(params=sorted(folder.name for folder in STORES.iterdir()))
-def made_by(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+@pytest.fixture(params=sorted(path.name.removesuffix(".tar.xz") for path in STORES.iterdir()))
+def version(request: pytest.FixtureRequest) -> str:
+    """The name of one of the stores."""
+    return str(request.param)
+
+
+@pytest.fixture
+def made_by(version: str, tmp_path: Path) -> Path:
     """A copy of what that version left: the store, and the data of the sandbox that it was pushed to."""
-    return Path(shutil.copytree(STORES / request.param, tmp_path / "made"))
+    return unpack(version, tmp_path / "made")
+
+
+def unpack(version: str, target: Path) -> Path:
+    if (STORES / version).is_dir():
+        return Path(shutil.copytree(STORES / version, target))
+    with tarfile.open(STORES / f"{version}.tar.xz") as archive:
+        archive.extractall(target, filter="data")
+    return target
 
 
 @pytest.fixture
@@ -36,6 +66,11 @@ def take_over(shell: Shell, sandbox: RunningSandbox, made_by: Path) -> Path:
     return made_by / "store"
 
 
+def images_in(store: Path) -> Held:
+    """The images of the store; a text file that is called an image is not one."""
+    return Counter(one for one in in_store(store) if not one[1].startswith(b"no image"))
+
+
 def test_a_store_of_an_earlier_version_is_in_sync_and_whole(
     shell: Shell, sandbox: RunningSandbox, made_by: Path
 ) -> None:
@@ -48,26 +83,31 @@ def test_a_store_of_an_earlier_version_is_in_sync_and_whole(
     assert pushed.json["uploaded"] == pushed.json["removed"] == 0
     assert pushed.json["in_sync"]
     assert len(sandbox.requests_of("view")) == len(sandbox.log) == 1
+    assert on_service(sandbox, int(MODEL)) == images_in(store)
 
     verified = shell("backup", "verify", "--store", store)
     assert verified.code == 0, verified.err
     assert "8 objects" in verified.out + verified.err
 
 
-def test_its_history_and_versions_are_known(shell: Shell, sandbox: RunningSandbox, made_by: Path) -> None:
+def test_its_history_and_versions_are_known(shell: Shell, sandbox: RunningSandbox, made_by: Path, version: str) -> None:
     store = take_over(shell, sandbox, made_by)
 
     log = shell("log", "--store", store).out
     assert log.count("upload") == 9
     assert "Can/001.jpg" in log
-    assert "1001_20001" in shell("versions", "--store", store).out
+    (trained,) = shell("versions", "--store", store, "--json").json["versions"]
+    assert trained["name"] == "1001_20001"
+    # The first one had no snapshots.
+    assert (trained["snapshot"] is None) == (version == "01-first")
+    scored = [] if version in ("0.1.0", "01-first") else [(2, 4)]
+    assert [(score["right"], score["shown"]) for score in trained["scores"]] == scored
 
 
-def test_what_left_the_store_is_removed_and_comes_back_from_the_old_backup(
+def test_every_image_that_was_sent_comes_back_from_the_old_backup(
     shell: Shell, sandbox: RunningSandbox, made_by: Path
 ) -> None:
     store = take_over(shell, sandbox, made_by)
-    bytes_before = (store / "Can" / "002.jpg").read_bytes()
     (store / "Can" / "002.jpg").unlink()
 
     removed = shell("push", "--store", store, "--json")
@@ -76,5 +116,125 @@ def test_what_left_the_store_is_removed_and_comes_back_from_the_old_backup(
 
     restored = made_by / "restored"
     assert shell("backup", "restore", "--store", store, "--to", restored).code == 0
-    assert (restored / "Can" / "002.jpg").read_bytes() == bytes_before
-    assert (restored / "Can" / "001.jpg").exists()
+    found = {path.relative_to(restored).as_posix(): path.read_bytes() for path in restored.rglob("*.*g")}
+    moved = found.pop("Can/copy-of-moved.png", None) or found.pop("Can/moved.png")
+    assert moved == SENT["Bottle/a.png"]
+    assert found == SENT
+
+
+def test_the_data_of_its_version_goes_back_to_the_service(
+    shell: Shell, sandbox: RunningSandbox, made_by: Path, version: str
+) -> None:
+    store = take_over(shell, sandbox, made_by)
+
+    pushed = shell("push", "--as", "1001_20001", "--store", store, "--yes")
+
+    if version == "01-first":
+        assert pushed.code == 1 and "1001_20001" in pushed.err
+        assert on_service(sandbox, int(MODEL)) == images_in(store)
+    else:
+        assert pushed.code == 0, pushed.err
+        backup = store / ".astica-sync" / "backup"
+        (snapshot,) = (backup / "snapshots").iterdir()
+        trained_on = [json.loads(line) for line in snapshot.read_text("utf-8").splitlines() if line]
+        names = [(one["class"], "{0:.2}/{0}.{1}".format(one["content"], one["extension"])) for one in trained_on]
+        expected = Counter((title.casefold(), (backup / "objects" / name).read_bytes()) for title, name in names)
+        assert on_service(sandbox, int(MODEL)) == expected != images_in(store)
+
+
+def test_the_journal_is_migrated_and_the_old_one_kept(shell: Shell, sandbox: RunningSandbox, made_by: Path) -> None:
+    journal = made_by / "store" / ".astica-sync" / "journal.db"
+    before = schema_version(journal)
+    marks = rows_of(journal, "SELECT uid, class, state, path FROM mark WHERE state = 'agreed' ORDER BY uid")
+    store = take_over(shell, sandbox, made_by)
+
+    assert shell("push", "--store", store).code == 0
+
+    assert schema_version(journal) == 2
+    assert rows_of(journal, "SELECT uid, class, state, path FROM mark WHERE state = 'agreed' ORDER BY uid") == marks
+    copies = {path.name for path in journal.parent.glob("journal.db.version-*")}
+    assert copies == (set() if before == 2 else {f"journal.db.version-{before}"})
+    for name in copies:
+        assert (
+            rows_of(
+                journal.with_name(name), "SELECT uid, class, state, path FROM mark WHERE state = 'agreed' ORDER BY uid"
+            )
+            == marks
+        )
+
+
+def schema_version(database: Path) -> int:
+    return int(rows_of(database, "PRAGMA user_version")[0][0])
+
+
+def rows_of(database: Path, query: str) -> list[Any]:
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_the_script_names_each_store_and_no_store_names_a_machine(made_by: Path, version: str) -> None:
+    assert version in {*runpy.run_path(str(FIXTURES / "make_old_stores.py"))["COMMITS"], "0.1.0"}
+    for path in made_by.rglob("*"):
+        if path.is_file() and path.suffix != ".npz":
+            data = path.read_bytes()
+            assert not any(name in data for name in (b"/tmp", b"/home/", b"/root/", b"/work/", b"/Users/")), path
+
+
+@pytest.mark.parametrize("version", ["08-services"])
+class TestAStoreOfALaterVersion:
+    """Nothing is sent, and the message says which file it is and what helps."""
+
+    @pytest.mark.parametrize("command", ["push", "pull-status"])
+    @pytest.mark.parametrize(
+        ("name", "hint"),
+        [
+            ("index.db", "upgrade astica-sync, or delete it: the next scan rebuilds it"),
+            ("journal.db", "upgrade astica-sync"),
+        ],
+    )
+    def test_its_databases_are_refused(
+        self, shell: Shell, sandbox: RunningSandbox, made_by: Path, command: str, name: str, hint: str
+    ) -> None:
+        store = take_over(shell, sandbox, made_by)
+        sandbox.clear_log()
+        database = store / ".astica-sync" / name
+        rows_of(database, "PRAGMA user_version = 3") if name == "journal.db" else rows_of(
+            database, "PRAGMA user_version = 5"
+        )
+
+        ran = shell(command, "--store", store)
+
+        assert ran.code == 1
+        assert f"{name} was written by a newer version of astica-sync" in " ".join(ran.err.split())
+        assert hint in " ".join(ran.err.split())
+        assert not sandbox.log
+
+    @pytest.mark.parametrize("command", ["push", "pull-status", "init"])
+    def test_its_sentinel_is_refused_and_not_written_over(
+        self, shell: Shell, sandbox: RunningSandbox, made_by: Path, command: str
+    ) -> None:
+        store = take_over(shell, sandbox, made_by)
+        sandbox.clear_log()
+        sentinel = store / ".astica-sync" / "store.json"
+        sentinel.write_text(json.dumps({**json.loads(sentinel.read_text()), "format": 2, "another": []}))
+        before = sentinel.read_bytes()
+
+        ran = shell(*(("init", store, "--model", MODEL, "--yes") if command == "init" else (command, "--store", store)))
+
+        assert ran.code == 1
+        assert "was made by a newer version of astica-sync" in " ".join(ran.err.split())
+        assert "upgrade astica-sync" in ran.err
+        assert sentinel.read_bytes() == before
+        # init asks whether the model exists before it reads the sentinel.
+        assert {request.call for request in sandbox.log} == ({"view"} if command == "init" else set())
+
+    def test_its_backup_is_read_all_the_same(self, shell: Shell, sandbox: RunningSandbox, made_by: Path) -> None:
+        """Keys that this version does not know are ignored, as docs/backup-format.md says."""
+        store = take_over(shell, sandbox, made_by)
+        catalog = store / ".astica-sync" / "backup" / "catalog.jsonl"
+        lines = [{**json.loads(line), "later": {"a": 1}} for line in catalog.read_text().splitlines() if line]
+        catalog.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+        restored = made_by / "restored"
+        assert shell("backup", "restore", "--store", store, "--to", restored).code == 0
+        assert (restored / "Can" / "001.jpg").read_bytes() == SENT["Can/001.jpg"]
