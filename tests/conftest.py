@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 from astica_sync.sandbox.embedded import RunningSandbox, running
-from astica_sync.sandbox.options import Switches
+from astica_sync.sandbox.switches import Switches
 from tests.harness.warm_workers import keep_ready
 
 pytest_plugins = ["tests.fixtures_cli"]

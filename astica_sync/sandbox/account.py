@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from astica_sync.sandbox.account_paths import AccountPaths, create_part
-from astica_sync.sandbox.options import Switches
+from astica_sync.sandbox.switches import Switches
 from astica_sync.sqlite import Schema, open_database
 
 _ANOTHER = "Use another --data folder."

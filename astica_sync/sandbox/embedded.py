@@ -14,8 +14,9 @@ from astica_sync.sandbox.http.app import Sandbox
 from astica_sync.sandbox.http.faults import Faults, FaultSchedule
 from astica_sync.sandbox.http.limiter import Limiter
 from astica_sync.sandbox.http.request_log import TRAIN, RequestRecord, most_in_any_window
-from astica_sync.sandbox.options import Options, Switches
+from astica_sync.sandbox.options import Options
 from astica_sync.sandbox.server import folder_for, listen, make_config, steady_now, url_of
+from astica_sync.sandbox.switches import Switches
 
 
 @dataclass(frozen=True, slots=True)

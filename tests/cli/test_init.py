@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from astica_sync.sandbox.embedded import RunningSandbox, running
-from astica_sync.sandbox.options import Switches
+from astica_sync.sandbox.switches import Switches
 from tests.harness.shell import Shell, draw, fill
 
 CREATE = ("--create", "Cans", "--type", "image", "--purpose", "sort cans")

@@ -10,7 +10,7 @@ import pytest
 from allpairspy import AllPairs
 
 from astica_sync.sandbox.embedded import RunningSandbox
-from astica_sync.sandbox.options import Switches
+from astica_sync.sandbox.switches import Switches
 from tests.harness.parameters import rest_long
 from tests.harness.shell import Shell, draw, fill, in_store, on_service
 

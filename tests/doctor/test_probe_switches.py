@@ -25,7 +25,7 @@ from astica_sync.doctor.probe.run_probe import ProbeOptions
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.service_facts_file import ServiceFacts, read_service_facts, write_service_facts
 from astica_sync.sandbox.embedded import RunningSandbox, running
-from astica_sync.sandbox.options import Switches
+from astica_sync.sandbox.switches import Switches
 from astica_sync.secret import Secret
 from astica_sync.sync.progress import ProgressListener
 from tests.harness.shell import Shell, fill, in_store, on_service

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from astica_sync.sandbox.account import Account
-from astica_sync.sandbox.options import Switches
+from astica_sync.sandbox.switches import Switches
 from astica_sync.sandbox.training.trainer import BackgroundTrainer
 from astica_sync.sqlite import Damaged
 from tests.test_sqlite import plant_super_journal

@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from astica_sync.sandbox.http.faults import CALLS, FaultKind
-from astica_sync.sandbox.options import Switches
+from astica_sync.sandbox.switches import Switches
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text()
 

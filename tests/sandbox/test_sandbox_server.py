@@ -14,8 +14,9 @@ import pytest
 
 from astica_sync.sandbox.embedded import RunningSandbox, running
 from astica_sync.sandbox.http.faults import Faults
-from astica_sync.sandbox.options import Options, Switches
+from astica_sync.sandbox.options import Options
 from astica_sync.sandbox.server import serve
+from astica_sync.sandbox.switches import Switches
 from astica_sync.sqlite import Damaged
 from tests.harness.sandbox_images import draw, encode
 
@@ -23,7 +24,8 @@ SERVE = """
 import sys
 from pathlib import Path
 from astica_sync.sandbox.server import serve
-from astica_sync.sandbox.options import Options, Switches
+from astica_sync.sandbox.options import Options
+from astica_sync.sandbox.switches import Switches
 from astica_sync.sandbox.http.faults import Faults
 from astica_sync.sqlite import Damaged
 options = Options("127.0.0.1", 0, Path(sys.argv[1]), "secret", 90, 60.0, Switches(), Faults())

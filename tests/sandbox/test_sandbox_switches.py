@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from astica_sync.sandbox.embedded import running
-from astica_sync.sandbox.options import Options, Switches
+from astica_sync.sandbox.options import Options
+from astica_sync.sandbox.switches import Switches
 from tests.harness.sandbox_images import draw, encode
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from astica_sync.sandbox.embedded import RunningSandbox, running
-from astica_sync.sandbox.options import Switches
+from astica_sync.sandbox.switches import Switches
 from tests.fixtures_cli import push
 from tests.harness.shell import Shell
 from tests.harness.trained_store import NO_LIMIT

@@ -67,8 +67,9 @@ def sandbox(
     """
     try:
         from astica_sync.sandbox.http.faults import Faults
-        from astica_sync.sandbox.options import Options, Switches
+        from astica_sync.sandbox.options import Options
         from astica_sync.sandbox.server import serve
+        from astica_sync.sandbox.switches import Switches
     except ImportError as error:
         raise ConfigError(
             f"the sandbox needs {error.name}, which is not installed", "Run: pip install 'astica-sync[sandbox]'"

@@ -26,7 +26,8 @@ from astica_sync.sandbox.http.limiter import Limiter
 from astica_sync.sandbox.http.local_requests import LocalRequestsOnly
 from astica_sync.sandbox.http.request_log import DETECT, TRAIN, RequestRecord
 from astica_sync.sandbox.images import MAX_BYTES, is_loopback
-from astica_sync.sandbox.options import Options, Switches
+from astica_sync.sandbox.options import Options
+from astica_sync.sandbox.switches import Switches
 from astica_sync.sandbox.training.trainer import BackgroundTrainer
 
 _AROUND_IMAGE = 65_536

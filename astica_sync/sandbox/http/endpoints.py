@@ -8,7 +8,7 @@ from typing import Any
 from astica_sync.sandbox import images
 from astica_sync.sandbox.account import Account, NotFound, UidTaken
 from astica_sync.sandbox.http import model_views
-from astica_sync.sandbox.options import Switches
+from astica_sync.sandbox.switches import Switches
 from astica_sync.sandbox.training.trainer import BackgroundTrainer, CannotTrain
 
 Fields = Mapping[str, Any]

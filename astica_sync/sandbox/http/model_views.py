@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from astica_sync.sandbox.account import Account, NotFound
-from astica_sync.sandbox.options import Switches
+from astica_sync.sandbox.switches import Switches
 
 # A row is in the view if it existed at the time ``then``, which is in the past while views lag.
 _EXISTED = "{0}.created <= :then AND ({0}.removed IS NULL OR {0}.removed > :then)"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from astica_sync.sandbox.account import Account, NotFound
 from astica_sync.sandbox.account_paths import create_part
 from astica_sync.sandbox.images import BadInput, open_image
-from astica_sync.sandbox.options import Switches
+from astica_sync.sandbox.switches import Switches
 
 if TYPE_CHECKING:
     from PIL import Image
