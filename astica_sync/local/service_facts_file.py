@@ -1,15 +1,16 @@
 """The files in which ``doctor --probe`` keeps what a service does, one for each address."""
 
+import errno
 import json
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from astica_sync.core.service_facts.fact import Fact, facts_as_data, facts_from_data
 from astica_sync.errors import ConfigError
-from astica_sync.file_owner import create_private
+from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.jsonl import read_small_json
 from astica_sync.system.error_advice import reason_of, remedy
 
 FORMAT = "astica-sync-service-facts"
@@ -54,22 +55,23 @@ def read_service_facts(file: Path) -> ServiceFacts:
         ConfigError: it cannot be read, or is no file of facts.
     """
     try:
-        with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
-            text = opened.read(MOST_BYTES + 1)
+        # The user may name a link to the file.
+        return _parse(read_small_json(FileSystem(), Path(os.path.realpath(file)), MOST_BYTES))
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {reason_of(error)}", remedy(error, file)) from None
-    try:
-        if len(text) > MOST_BYTES:
-            raise ValueError("it is too large")
-        return _parse(json.loads(text))
-    except (ValueError, RecursionError, KeyError, TypeError) as error:
-        reason = "it is not JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else str(error)
-        raise ConfigError(
-            f"{file} has no facts about a service: {reason[:200]}",
-            "make such a file: astica-sync doctor --probe --out FILE",
-        ) from None
+        if error.errno not in (errno.EFBIG, errno.EINVAL):
+            raise ConfigError(f"{file} cannot be read: {reason_of(error)}", remedy(error, file)) from None
+        # Too long, or no file.
+        reason = f"it is {str(error.strerror).removeprefix('the file is ')}"
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        reason = "it is not JSON"
+    except (ValueError, KeyError, TypeError) as error:
+        reason = str(error)
+    raise ConfigError(
+        f"{file} has no facts about a service: {reason[:200]}",
+        "make such a file: astica-sync doctor --probe --out FILE",
+    )
 
 
 def _parse(data: Any) -> ServiceFacts:
@@ -96,14 +98,9 @@ def write_service_facts(file: Path, known: ServiceFacts) -> None:
     Raises:
         ConfigError: it cannot be written.
     """
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
     text = json.dumps(known.as_data(), indent=2, ensure_ascii=False) + "\n"
     try:
-        with open(create_private(part), "wb") as made:
-            # A text of the service may hold half of a surrogate pair.
-            made.write(text.encode(errors="backslashreplace"))
-        part.replace(file)
+        # A text of the service may hold half of a surrogate pair.
+        FileSystem().write_synced(file, [text.encode(errors="backslashreplace")], mode=0o600)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
         raise ConfigError(f"{file} cannot be written: {reason_of(error)}", remedy(error, file)) from None
