@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-long crash simulate check docs site lock bench bench-full release-check format clean help
+.PHONY: demo test test-long crash simulate check docs site changelog lock bench bench-full release-check format clean help
 
 help:            ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -56,6 +56,9 @@ bench-full: $(READY)  ## the benchmarks with a million files, hours; writes benc
 
 release-check: $(READY)  ## build the packages, install them in every way in empty homes, and run the demo each time
 	$(BIN)/python release/check.py
+
+changelog: $(READY)  ## move the files in changes to CHANGELOG.md, for a release
+	$(BIN)/towncrier build --yes --version "$$($(BIN)/python -c 'import astica_sync; print(astica_sync.__version__)')"
 
 lock: $(READY)   ## write uv.lock again, after a change of the dependencies
 	$(BIN)/uv lock

@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -29,7 +30,8 @@ from tests.simulation.mutants import MUTANTS
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
-PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+CHANGES = ROOT / "changes"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), CHANGES / "README.md"])
 BLOCK = re.compile(r"^ *```(\w*)[^\n]*\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 USER_PAGES = sorted([*DOCS.glob("*.md"), *REFERENCE.glob("*.md")])
 SPAN = re.compile(r"`([^`\n]+)`")
@@ -146,7 +148,7 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", sorted({*PAGES, *CHANGES.glob("*.md")}), ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_flag_variable_and_target_in_a_document_exists(page: Path) -> None:
     assert list(_wrong_mentions(page.read_text("utf-8"))) == []
 
@@ -327,3 +329,70 @@ def test_a_page_for_users_begins_with_what_one_can_do_after_it(page: Path) -> No
     assert paragraphs[0].startswith("# ")
     first = next(text for text in paragraphs[1:] if not text.startswith("<!--"))
     assert re.match(r"After (?:reading )?this page you (?:can|know) ", first)
+
+
+def find_wrong_changes(folder: Path) -> list[str]:
+    """The files in a folder of changes that towncrier would pass over, or that would not be one line of a list."""
+    kinds = [kind["directory"] for kind in towncrier_settings()["type"]]
+    name = re.compile(rf"[a-z0-9]+(-[a-z0-9]+)*\.({'|'.join(kinds)})(\.[1-9]\d*)?\.md")
+    found = []
+    for file in sorted(folder.iterdir()):
+        if file.name in ("README.md", "template.md.jinja"):
+            continue
+        text = file.read_text("utf-8") if file.is_file() else ""
+        if name.fullmatch(file.name) is None:
+            found.append(f"{file.name}: not WORDS.KIND.md")
+        elif not text.strip() or re.search(r"^\s*$|^[-*#]", text.strip("\n"), re.MULTILINE):
+            found.append(f"{file.name}: not one paragraph without a bullet")
+    return found
+
+
+def towncrier_settings() -> dict[str, Any]:
+    settings: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["towncrier"]
+    return settings
+
+
+def test_each_file_of_changes_is_one_line_of_the_changelog() -> None:
+    assert find_wrong_changes(CHANGES) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "right"),
+    [
+        ("prune-age.fixed.md", "`backup prune` keeps more.\nAlso that.\n", True),
+        ("prune-age.fixed.1.md", "And that.\n", True),
+        ("prune-age.md", "No kind.\n", False),
+        ("prune-age.fix.md", "No such kind.\n", False),
+        ("prune-age.fixed.txt", "Not Markdown.\n", False),
+        ("Prune age.fixed.md", "A space.\n", False),
+        ("prune-age.fixed.md", "", False),
+        ("prune-age.fixed.md", "- A bullet.\n", False),
+        ("prune-age.fixed.md", "Two.\n\nParagraphs.\n", False),
+    ],
+)
+def test_a_wrong_file_of_changes_is_found(tmp_path: Path, name: str, text: str, right: bool) -> None:
+    (tmp_path / "README.md").touch()
+    (tmp_path / name).write_text(text)
+    assert (find_wrong_changes(tmp_path) == []) == right
+
+
+def test_a_release_moves_the_changes_into_the_changelog(tmp_path: Path) -> None:
+    pytest.importorskip("towncrier")
+    for name in ("pyproject.toml", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    before = (tmp_path / "CHANGELOG.md").read_text("utf-8")
+    (tmp_path / "changes").mkdir()
+    for name in ("README.md", "template.md.jinja"):
+        shutil.copy(CHANGES / name, tmp_path / "changes")
+    (tmp_path / "changes" / "one.fixed.md").write_text("A line that\ngoes on.\n")
+    (tmp_path / "changes" / "two.added.md").write_text("Another.\n")
+
+    words = [sys.executable, "-m", "towncrier", "build", "--yes", "--version", "99.0.0"]
+    ran = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 0, ran.stderr
+    marker = towncrier_settings()["start_string"]
+    head, _, rest = before.partition(marker)
+    new = "\n## 99.0.0\n\n### Added\n\n- Another.\n\n### Fixed\n\n- A line that\n  goes on.\n"
+    assert (tmp_path / "CHANGELOG.md").read_text("utf-8") == head + marker + new + rest
+    assert {path.name for path in (tmp_path / "changes").iterdir()} == {"README.md", "template.md.jinja"}

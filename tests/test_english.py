@@ -55,7 +55,7 @@ def find_old_words(file: Path) -> list[str]:
 
 
 CODE = sorted((ROOT / "astica_sync").rglob("*.py"))
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "changes").glob("*.md"))]
 
 
 @pytest.mark.parametrize("files", [CODE, PAGES], ids=["code", "documents"])
