@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from astica_sync.api.push_as_version import followed_version, with_version_as_store
+from astica_sync.api.version_data import look_after_request
 from astica_sync.core.model import Observation
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.versions.matching import find_likely
@@ -72,6 +73,8 @@ def run_training(
                 if unreported is not None and unreported[0].snapshot == snapshot:
                     return TrainingResult(unreported[1], snapshot, picked_up=True)
                 training = _request(trainer, observation, snapshot, training, options)
+                if training.answered:
+                    look_after_request(session, history, training, observation)
             else:
                 options.on_message("A training that was requested before is still running")
         if not options.wait:

@@ -1,25 +1,81 @@
 """Whether a version has the data of the training that it seems to be the result of."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 
-from astica_sync.core.model import MarkState, ModelInfo, RemoteSample, make_scope, make_uid
+from astica_sync.core.model import (
+    CONTENT_LENGTH,
+    MarkState,
+    ModelInfo,
+    Observation,
+    RemoteSample,
+    fold_title,
+    make_scope,
+    make_uid,
+)
+from astica_sync.core.rate_limit import Lane
 from astica_sync.core.versions.matching import rename_adopted
 from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample, find_additions, find_missing
-from astica_sync.core.versions.version import Training, never_shown
-from astica_sync.errors import AsticaSyncError, RemoteError
+from astica_sync.core.versions.version import Training, counts_up, never_shown
+from astica_sync.errors import AsticaSyncError, RemoteError, StoreError
 from astica_sync.remote.responses import parse_dates
 from astica_sync.sync.observe import request_view, uid_repair_for
 from astica_sync.sync.session import Session
 from astica_sync.training.versions import VersionHistory
+
+SHOWN_AFTER = "shown after training"
+"""The journal's key for what the service no longer showed in the view just after it confirmed a training."""
+MOST_GONE = 1_000
+"""Of so many samples at most the journal keeps that they were gone."""
+
+
+def look_after_request(session: Session, history: VersionHistory, training: Training, before: Observation) -> None:
+    """Requests a view just after the service confirmed the training, and records which samples of the view ``before``
+    it no longer shows: others removed them between that view and the request, or that view was behind. Where there is
+    no such view, ``check_data`` goes by its own, which cannot distinguish these from samples that were removed later.
+    """
+    local, remote = session.local, session.remote
+    try:
+        seen = remote.service.view(remote.model_id, Lane.INTERACTIVE, uid_repair_for(local, session.target))[0]
+    except (RemoteError, StoreError):
+        return
+    after = rename_adopted(seen, history.records.adopted())
+    shown, places = _keys(after), {_place(sample) for sample in after}
+    # Without a copy of it in the same class, the training has other data.
+    lacking = [one for one in before if _key(one) not in shown and _place(one) not in places]
+    gone = sorted(map(_key, lacking))[:MOST_GONE]
+    with local.journal.commit():
+        local.journal.set_meta(SHOWN_AFTER, {"asked_at": training.asked_at, "gone": gone})
+
+
+def _key(sample: RemoteSample) -> tuple[int, str]:
+    """Its id with its content: a service may give the id of a removed sample to another one."""
+    return (sample.sample_id, sample.uid[:CONTENT_LENGTH])
+
+
+def _keys(samples: Iterable[RemoteSample]) -> set[tuple[int, str]]:
+    return {_key(sample) for sample in samples}
+
+
+def _place(sample: RemoteSample) -> tuple[str, str]:
+    return (fold_title(sample.class_title), sample.uid[:CONTENT_LENGTH])
+
+
+def _gone_at_request(session: Session, training: Training) -> set[tuple[int, str]] | None:
+    """What ``look_after_request`` recorded for this training; None where it has not."""
+    recorded = session.local.journal.get_meta(SHOWN_AFTER)
+    if not isinstance(recorded, dict) or recorded.get("asked_at") != training.asked_at:
+        return None
+    return {(sample_id, content) for sample_id, content in recorded["gone"]}
 
 
 def check_data(session: Session, history: VersionHistory, training: Training, model: ModelInfo) -> str:
     """Why the version that the model shows may have other data than the training; "" where nothing speaks against it.
 
     Another user may have changed samples and trained between the request and this look. So what the service shows
-    besides the snapshot must have been sent by this store after it, or be younger than the version; and what it no
-    longer shows must have been removed by this store, where the answer was lost or a version was never shown.
+    besides the snapshot must have been sent by this store after it, or be younger than the version. What it no longer
+    shows must have been removed by this store, where the answer was lost, or a version was never shown or may have
+    been, as names do not count up. What it did not show just after the request must be shown again.
 
     Raises:
         RemoteError: there is no observation.
@@ -41,22 +97,29 @@ def check_data(session: Session, history: VersionHistory, training: Training, mo
         if not (sent_here or younger):
             others.append(sample)
     foreign = len(others) - _count_removed_here(session, others)
-    changes = [(foreign, "added")]
     skipped = never_shown(training, model, history.versions())
-    if not training.answered or skipped:
+    gone = _gone_at_request(session, training)
+    removed = 0
+    if not training.answered or gone is None or skipped or not counts_up(training.name, model.version or ""):
         missing = find_missing(snapshot, chain(observation, seen))
-        changes.append((_count_removed_elsewhere(session, training, missing) if missing else 0, "removed"))
-    told = [
+        removed = _count_removed_elsewhere(session, training, missing) if missing else 0
+    # A view that was behind may have lacked what the service shows by now.
+    still_gone = len((gone or set()) - _keys(chain(observation, seen)))
+    changes = [(foreign, "added"), (removed, "removed")]
+    parts = [
         f"1 sample was {what} elsewhere" if count == 1 else f"{count:,} samples were {what} elsewhere"
         for count, what in changes
         if count
     ]
-    if not told:
+    if still_gone and not foreign:
+        what = "1 sample was" if still_gone == 1 else f"{still_gone:,} samples were"
+        return f"{what} no longer shown just after it was requested, so it may have been trained without"
+    if not parts:
         # Samples that others changed for their training may be as before by now.
         between = "1 version was" if len(skipped) == 1 else f"{len(skipped):,} versions were"
         return f"{between} made and not shown before it, so it may be another training's" if skipped else ""
     when = " before it was trained" if foreign else ""
-    return f"{' and '.join(told)}{when}, so it may be another training's"
+    return f"{' and '.join(parts)}{when}, so it may be another training's"
 
 
 def _count_removed_here(session: Session, samples: Sequence[RemoteSample]) -> int:

@@ -29,6 +29,7 @@ from astica_sync.core.versions.version import (
     Training,
     Version,
     VersionKey,
+    counts_up,
     find_objections,
     find_versions,
     has_newer,
@@ -263,3 +264,21 @@ def test_what_a_snapshot_has_and_the_service_does_not_show_is_missing() -> None:
         RemoteSample("theirs", 9, 1, "Can"),
     ]
     assert find_missing(snapshot, shown) == [snapshot[1], snapshot[2], snapshot[4]]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "counts"),
+    [
+        ("7_1", "7_2", True),
+        ("7_1", "7_5", True),
+        ("7_2", "7_2", False),
+        ("7_3", "7_2", False),
+        ("7_1", "8_2", False),
+        ("", "7_1", False),
+        ("7_1", "", False),
+        ("20230710_212503", "20230710_225503", False),
+        ("20230710_212503", "20230711_212503", False),
+    ],
+)
+def test_names_count_up_where_their_last_numbers_are_near(before: str, now: str, counts: bool) -> None:
+    assert counts_up(before, now) == counts

@@ -31,7 +31,8 @@ class Terms:
 @dataclass(slots=True)
 class Training:
     """One training. ``asking`` is the request it came of, None for one from the vendor's page; ``extra`` says that no
-    promise covers it, since the request was carried out a second time, or very late."""
+    promise covers it, since the request was carried out a second time, or very late; ``held`` are the contents of the
+    samples that the service had then."""
 
     number: int
     name: str
@@ -39,6 +40,7 @@ class Training:
     finished: float
     asking: "Asking | None"
     extra: bool
+    held: frozenset[str] = frozenset()
 
     def key(self, shows: str) -> tuple[str, int]:
         """What the service shows of its version."""
@@ -69,6 +71,8 @@ class Account:
     trainings: list[Training] = field(default_factory=list)
     models: list[Model] = field(default_factory=list)
     draw: random.Random = field(init=False)
+    contents: Callable[[], frozenset[str]] = frozenset
+    """The contents of the samples that the service has."""
     odd_date: Any = None
     """What is shown in place of the date of the version."""
 
@@ -90,7 +94,7 @@ class Account:
         finished = self.world.time + self.draw.uniform(*self.terms.takes)
         # One training after the other, and the date tells them apart.
         finished = max(finished, self.trainings[-1].finished + 1.0 if self.trainings else 0.0)
-        training = Training(number, f"7_{number}", int(finished), finished, asking, extra)
+        training = Training(number, f"7_{number}", int(finished), finished, asking, extra, self.contents())
         self.trainings.append(training)
         return training
 

@@ -32,7 +32,8 @@ class Asking:
     """One request for a training. ``looked`` is since when the model was looked at for it, ``seen`` are the versions
     that the store had been shown when it left, ``settled`` when another one was shown, or when the user took it for
     lost (``given_up``). ``run`` asked for it; one that was killed, or could not commit, may not have noted the
-    answer."""
+    answer. ``looked_after`` is when the view after the answer was asked for, ``shown_after`` the same once it is
+    noted."""
 
     run: "Run"
     store: str
@@ -43,6 +44,8 @@ class Asking:
     proof: str = "unknown"
     settled: float | None = None
     given_up: bool = False
+    looked_after: float = float("inf")
+    shown_after: float = float("inf")
 
 
 @dataclass(slots=True)
@@ -95,6 +98,10 @@ class VersionsOracle:
         """Whether the answer was about the account alone."""
         if reply.reported is not None:
             self._shown(run, reply.reported, reply.asked)
+        if path == "/model/view" and reply.view is not None:
+            for each in self.book(run.store).askings:
+                if each.run is run and each.proof == "done":
+                    each.looked_after = min(each.looked_after, reply.asked)
         if path == "/model/model_train":
             asking: Asking = fields["asking"]
             asking.proof = reply.proof
@@ -117,6 +124,9 @@ class VersionsOracle:
                 # shown another version already, and nothing shows the first any more.
                 if asking.settled is None or not self._is_noted(run.store, asking):
                     asking.settled = self.world.time
+                    intent, noted = meta(run.store, "training"), meta(run.store, "shown after training")
+                    is_noted = intent and noted and noted["asked_at"] == intent["asked_at"]
+                    asking.shown_after = asking.looked_after if is_noted else float("inf")
             book.shown.add(reported.version)
         if reported.models is not None:
             run.oracle_notes.lists.append((asked, {model.model_id for model in reported.models}))
@@ -246,6 +256,11 @@ class VersionsOracle:
                     self.world.violate(
                         2, f"version {name or date} has the data {snapshot[:6]}, and was made of {asking.snapshot[:6]}"
                     )
+                lacking = {content for _, content in pins} - training.held
+                if lacking and self._was_confirmed(asking) and not (self.oracle.lies or self._lag()):
+                    self.world.violate(
+                        2, f"version {name or date} has data with {min(lacking)[:6]}, and was made without it"
+                    )
 
     def check_end(self, store: "Store") -> None:
         """After everything was looked at, each version that came of a request of this store has its data."""
@@ -269,23 +284,36 @@ class VersionsOracle:
         assert self.account is not None
         if self.oracle.lies or self._is_respelled(store) or store.machine.wall_offset != asking.run.wall_offset:
             return True
-        lag = max(self.account.terms.lag, self.oracle.service.switches.lag)
+        lag = self._lag()
         since = asking.looked - lag
-        noted = not (asking.run.dead or any(what.startswith("commit") for what in asking.run.failed))
-        known = asking.proof == "done" and noted
+        known = self._was_confirmed(asking)
         for at, origin in self.oracle.service.taken:
             elsewhere = origin != store.name
             if at >= since and not known and (elsewhere or at < asking.at):
                 return True
-            # A view that lags shows what was removed before the snapshot again, as if it had been added after it.
-            if since <= at < asking.looked and elsewhere and lag:
+            # Before the view that follows the answer, or where names do not show how many versions were made.
+            uncounted = self.account.terms.shows == "date" or not asking.seen
+            if at >= since and elsewhere and (at <= asking.shown_after + lag or uncounted):
+                return True
+            # A view that lags shows what was removed before the request again, as if it had been added after it, or
+            # as if it had been removed after it.
+            if since <= at < asking.at and lag:
                 return True
         # A view that lags does not show yet what the store has just sent, as if it had been removed after the request.
-        hidden = bool(lag) and not known
+        hidden = bool(lag)
         return any(
             sample.made >= since and (hidden or sample.late or sample.origin != store.name)
             for sample in self.oracle.service.ever
         )
+
+    def _lag(self) -> float:
+        assert self.account is not None
+        return max(self.account.terms.lag, self.oracle.service.switches.lag)
+
+    def _was_confirmed(self, asking: Asking) -> bool:
+        """Whether the answer to the request came, and was noted."""
+        noted = not (asking.run.dead or any(what.startswith("commit") for what in asking.run.failed))
+        return asking.proof == "done" and noted
 
     def _is_respelled(self, store: "Store") -> bool:
         """Whether the store has adopted its own sample under another spelling of its class, which uids that are cut to

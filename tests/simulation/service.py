@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from astica_sync.core.model import CONTENT_LENGTH
 from tests.simulation.account import Account, Reported, Terms
 from tests.simulation.world import World
 
@@ -103,6 +104,8 @@ class Service:
         self._free_ids: list[int] = []
         self._history: list[tuple[float, Listing, View]] = []
         self._keep_history()
+        if self.account is not None:
+            self.account.contents = lambda: frozenset(sample.uid[:CONTENT_LENGTH] for _, sample in self.samples())
 
     @property
     def last_change(self) -> float:

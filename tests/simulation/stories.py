@@ -218,6 +218,46 @@ def swapped(play: "Play", store: "Store", draw: random.Random) -> None:
     switches.ids_reused, store.faults = reused, faults
 
 
+def between(play: "Play", store: "Store", draw: random.Random) -> None:
+    """Between the view that a training is prepared with and its request, a sample is removed elsewhere; it may be put
+    back later."""
+    account = play.service.account
+    if account is None:
+        return
+    for each in play.stores:
+        _calm(play, each)
+    numbers = range(FIRST_IMAGE + 80, FIRST_IMAGE + 82)
+    for number, title in zip(numbers, ("Crate", "Flask"), strict=True):
+        play.users.write(store, f"{title}/{number}.png", number)
+    store.faults, faults = Faults(), store.faults
+    _run(play, store, draw, "push", consent=True)
+    own = {node.content() for node in (store.shown(f"Crate/{number}.png") for number in numbers) if node is not None}
+    answers, taken = draw.randint(1, 4), ""
+
+    def take(process: Process, what: str) -> None:
+        nonlocal answers, taken
+        answers -= what == "answered"
+        if answers == 0:
+            process.every = None
+            there = [sample for _, sample in play.service.samples() if sample.uid[:32] in own]
+            if there:
+                taken = there[0].uid
+                play.service.remove(there[0].sample_id)
+                play.world.tell("a sample of Crate is removed on the vendor's page")
+
+    run = store.start(draw.getrandbits(48), "train")
+    run.every = take
+    play.runs.append(run)
+    play.wait_for(run)
+    if taken and draw.random() < 0.5:
+        play.service.add("Crate", taken, "web")
+        play.world.tell("it is put back on the vendor's page")
+    last = max((training.finished for training in account.trainings), default=play.world.time)
+    play.world.run_until(max(play.world.time, last) + account.terms.lag + play.service.switches.lag + 1.0)
+    _run(play, store, draw, "versions")
+    store.faults = faults
+
+
 @contextlib.contextmanager
 def _account(play: "Play", seed: int) -> Iterator[Account]:
     """The service trains as long as this lasts."""
@@ -239,6 +279,7 @@ STORIES: dict[str, Callable[["Play", "Store", random.Random], None]] = {
     "story: overtaken": overtaken,
     "story: hurried": hurried,
     "story: swapped": swapped,
+    "story: between": between,
 }
 
 

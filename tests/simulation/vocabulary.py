@@ -25,7 +25,7 @@ WORDS = {
     "story: stranger": 1,
 }
 """How often each is drawn."""
-BESIDES = {"story: hurried": 0.12, "made-up inodes": 0.2, "story: swapped": 0.1}
+BESIDES = {"story: hurried": 0.12, "made-up inodes": 0.2, "story: swapped": 0.1, "story: between": 0.1}
 """Words that come to the others, and how often."""
 OFF: frozenset[str] = frozenset()
 """Words that are drawn and do nothing, since the program does not hold them yet."""

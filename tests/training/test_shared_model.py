@@ -1,12 +1,15 @@
 """Two people train one model: a version has the data of its own training, or its data is not known."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from astica_sync import Client
 from astica_sync.core.versions.version import MOST_SKIPPED
+from astica_sync.remote.rate_limited_client import RateLimitedClient
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Ran, Shell, draw
 
@@ -191,3 +194,88 @@ def test_what_others_added_trained_and_removed_again_leaves_a_doubt(
     assert list(listed) == [first, mine, theirs]
     assert listed[theirs]["snapshot"] is None and "1 version was made" in str(listed[theirs]["unknown_because"])
     assert listed[mine]["samples"] == 6, "the version that was skipped is found"
+
+
+@pytest.mark.parametrize("put_back", [False, True])
+def test_what_others_remove_between_the_view_and_the_request_leaves_a_doubt(
+    shell: Shell,
+    sandbox: RunningSandbox,
+    store: Path,
+    model_id: int,
+    elsewhere: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    put_back: bool,
+) -> None:
+    first = trained(shell, store)
+    lost = sandbox.samples(model_id)[0]
+    train = RateLimitedClient.train
+
+    def just_before(client: RateLimitedClient, model: int) -> None:
+        sandbox.remove_sample(lost.sample_id)
+        train(client, model)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RateLimitedClient, "train", just_before)
+        assert shell("train", "--no-wait", "--anyway", "--store", store).code == 0
+    sandbox.wait_for_training()
+    if put_back:
+        (tmp_path / "image.png").write_bytes(lost.image)
+        elsewhere.upload(model_id, lost.class_title, tmp_path / "image.png", lost.uid)
+    listed = versions(shell, store)
+    second = sandbox.versions(model_id)[-1]
+    assert list(listed) == [first, second]
+    assert listed[second]["snapshot"] is None
+    assert "1 sample was no longer shown just after" in str(listed[second]["unknown_because"])
+
+
+def test_what_others_remove_after_a_confirmed_request_leaves_the_data_known(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, elsewhere: Client
+) -> None:
+    first = trained(shell, store)
+    assert shell("train", "--no-wait", "--anyway", "--store", store).code == 0
+    sandbox.wait_for_training()
+    elsewhere.remove_sample(sandbox.samples(model_id)[0].sample_id)
+    listed = versions(shell, store)
+    assert [one["samples"] for one in listed.values()] == [5, 5] and next(iter(listed)) == first
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_a_view_after_the_request_that_is_behind_leaves_the_data_known(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, monkeypatch: pytest.MonkeyPatch, stale: bool
+) -> None:
+    """What it lacks is shown again by the next one; one that fails concludes nothing."""
+    trained(shell, store)
+    if not stale:
+        sandbox.set_faults("view:2-9=5xx")
+    else:
+        view = RateLimitedClient.view
+        views = 0
+
+        def behind(client: RateLimitedClient, *arguments: Any) -> Any:
+            nonlocal views
+            views += 1
+            observation, body = view(client, *arguments)
+            if views == 2:
+                observation = replace(observation, samples=list(observation.samples)[1:], name="")
+            return observation, body
+
+        monkeypatch.setattr(RateLimitedClient, "view", behind)
+    assert shell("train", "--no-wait", "--anyway", "--store", store).code == 0
+    sandbox.set_faults()
+    sandbox.wait_for_training()
+    assert [one["samples"] for one in versions(shell, store).values()] == [5, 5]
+
+
+def test_a_version_named_by_its_date_after_a_removal_elsewhere_leaves_a_doubt(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, elsewhere: Client
+) -> None:
+    """Nothing shows how many versions lie between two dates: it may be one that others trained without the sample."""
+    sandbox.set_switches(version_form="date")
+    trained(shell, store)
+    assert shell("train", "--no-wait", "--anyway", "--store", store).code == 0
+    sandbox.wait_for_training()
+    elsewhere.remove_sample(sandbox.samples(model_id)[0].sample_id)
+    theirs = train_elsewhere(elsewhere, sandbox, model_id, None)
+    told = versions(shell, store)[theirs]
+    assert told["snapshot"] is None and "removed elsewhere" in str(told["unknown_because"])

@@ -100,12 +100,24 @@ def has_newer(training: Training, now: ModelInfo, versions: Sequence[Version]) -
 
 def skipped_names(before: str, now: str) -> list[str]:
     """The names between those of two versions, where names end with a number that counts up: another training may
-    have made versions that were never shown. Empty where there are more than ``MOST_TRAININGS``."""
+    have made versions that were never shown. Empty where names do not count up."""
+    between = _numbers_between(before, now)
+    prefix = now[: now.rfind("_") + 1]
+    return [f"{prefix}{number}" for number in between or ()]
+
+
+def counts_up(before: str, now: str) -> bool:
+    """Whether the names end with numbers that count versions, so that ``skipped_names`` finds those between them."""
+    return _numbers_between(before, now) is not None
+
+
+def _numbers_between(before: str, now: str) -> range | None:
+    """None where the names do not end with numbers, or with ones more than ``MOST_TRAININGS`` apart, as times are."""
     first, last = _NUMBERED.fullmatch(before), _NUMBERED.fullmatch(now)
     if first is None or last is None or (first[1] or "") != (last[1] or ""):
-        return []
+        return None
     numbers = range(int(first[2]) + 1, int(last[2]))
-    return [f"{first[1] or ''}{number}" for number in numbers] if len(numbers) <= MOST_TRAININGS else []
+    return numbers if int(first[2]) < int(last[2]) and len(numbers) <= MOST_TRAININGS else None
 
 
 def never_shown(training: Training, now: ModelInfo, versions: Sequence[Version]) -> list[str]:

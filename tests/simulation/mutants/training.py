@@ -112,6 +112,14 @@ TRAINING_MUTANTS = (
         "a version of another user is tied to the data of ours",
         replace("astica_sync.api.version_data:check_data", lambda session, history, training, model: ""),
     ),
+    mutant(
+        "nothing is looked at after a training was confirmed",
+        replace("astica_sync.api.run_training:look_after_request", lambda session, history, training, before: None),
+    ),
+    mutant(
+        "what is gone after a training was confirmed counts as removed later",
+        replace("astica_sync.api.version_data:_gone_at_request", lambda session, training: set()),
+    ),
     mutant("a version is tied to no data", version_of(lambda records, snapshot: None), quick=100),
     mutant(
         "a training is asked for again after a lost answer",
