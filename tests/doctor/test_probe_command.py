@@ -11,6 +11,7 @@ import pytest
 
 from astica_sync.doctor.probe import run_probe
 from astica_sync.sandbox.embedded import RunningSandbox
+from astica_sync.sandbox.http.request_log import DETECT, TRAIN
 from tests.harness.screen import Terminal
 from tests.harness.shell import Shell
 
@@ -181,6 +182,23 @@ def test_nothing_more_is_uploaded_where_a_uid_is_cut_short(shell: Shell, sandbox
     assert len(sandbox.requests_of("upload")) == 1 and sandbox.models() == []
 
 
+@pytest.mark.parametrize(
+    "more", [[], *(pytest.param(["--with", name], marks=pytest.mark.long) for name in ("large", "training"))]
+)
+def test_without_the_option_for_it_the_limit_is_never_exceeded(
+    shell: Shell, sandbox: RunningSandbox, more: list[str]
+) -> None:
+    shell.environ |= {"ASTICA_LIMIT": "6", "ASTICA_LIMIT_WINDOW": "1"}
+    for endpoint in (TRAIN, DETECT):
+        sandbox.set_limit(6, 1.0, endpoint)
+    ran = shell("doctor", "--probe", "--yes", "--json", *more)
+    assert ran.code == 0, ran.err
+    assert ran.json["requests"] == len(sandbox.log) > 6
+    assert [request for request in sandbox.log if request.outcome == "limited"] == []
+    assert sandbox.max_in_any_window() == 6
+    assert sandbox.max_in_any_window(DETECT) <= 6
+
+
 @pytest.mark.long
 def test_a_limit_that_is_not_enforced_is_exceeded_once(shell: Shell, sandbox: RunningSandbox) -> None:
     shell.environ |= {"ASTICA_LIMIT": "30"}
@@ -266,6 +284,18 @@ def test_the_question_is_asked_on_a_terminal(shell: Shell, sandbox: RunningSandb
     with Terminal(shell, "doctor", "--probe", columns=80) as terminal:
         picture = terminal.until(lambda seen: "Start? [y/N]" in seen)
         assert "about 24 requests, 60 at most" in picture
+        terminal.type("n\r")
+        assert terminal.end() == 4
+    assert sandbox.log == []
+
+
+def test_the_question_says_that_the_limit_is_exceeded_on_purpose_and_by_how_much(
+    shell: Shell, sandbox: RunningSandbox
+) -> None:
+    with Terminal(shell, "doctor", "--probe", "--with", "limit", columns=80) as terminal:
+        words = " ".join(terminal.until(lambda seen: "Start? [y/N]" in seen).split())
+        assert "At its end it exceeds your limit of 90 requests on purpose, by up to 5" in words
+        assert "about 119 requests, 155 at most" in words
         terminal.type("n\r")
         assert terminal.end() == 4
     assert sandbox.log == []

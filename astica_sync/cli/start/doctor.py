@@ -41,7 +41,7 @@ IDS = ("model", "user id")
     "more",
     multiple=True,
     type=click.Choice(MORE),
-    help="With --probe: also train once, exceed the limit, or upload 20 MB.",
+    help="With --probe: also train once, exceed the limit on purpose, or upload 20 MB.",
 )
 @click.option(
     "--out",

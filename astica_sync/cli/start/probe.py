@@ -151,6 +151,7 @@ def _confirm(settings: Settings, options: "ProbeOptions", asked: ProbeRequest, f
         GuardRefused: the user says no, or cannot be asked.
     """
     from astica_sync.doctor.probe.probe import price_of
+    from astica_sync.doctor.probe.run_probe import OVER_LIMIT
 
     cost = price_of(options, settings.limit if LIMIT in asked.more else None)
     if asked.yes:
@@ -170,7 +171,10 @@ def _confirm(settings: Settings, options: "ProbeOptions", asked: ProbeRequest, f
     if options.large:
         lines.append("It uploads one or two images of 20 MB.")
     if LIMIT in asked.more:
-        lines.append("At its end it sends a few requests more than your limit allows, until the service refuses one.")
+        lines.append(
+            f"At its end it exceeds your limit of {settings.limit} requests on purpose, by up to {OVER_LIMIT}, until "
+            "the service refuses one. A service may block your key for a while because of that."
+        )
     lines.append(f"It sends about {cost.usual} requests, {cost.most} at most, and writes:")
     lines += [f"  {safe(str(file))}" for file in files]
     print_lines(lines, err=True)
