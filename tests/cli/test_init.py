@@ -84,6 +84,18 @@ def test_create_in_a_store_of_a_model_makes_no_second_model(
     assert len(sandbox.models()) == 2
 
 
+@pytest.mark.parametrize("arguments", [(), ("--model", "1"), CREATE, (*CREATE, "--rebind")])
+def test_a_store_of_a_newer_version_is_refused_before_anything_is_sent(
+    shell: Shell, sandbox: RunningSandbox, store: Path, arguments: tuple[str, ...]
+) -> None:
+    file = store / ".astica-sync" / "store.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "format": 2}))
+    before = len(sandbox.log)
+    ran = shell("init", store, *arguments)
+    assert ran.code == 1 and "was made by a newer version of astica-sync" in ran.err
+    assert len(sandbox.log) == before
+
+
 def test_a_store_that_cannot_be_written_after_its_model_was_made_finds_it_later(
     shell: Shell, sandbox: RunningSandbox, photos: Path
 ) -> None:

@@ -1,6 +1,5 @@
 """``astica-sync init``."""
 
-import contextlib
 import os
 import sys
 from pathlib import Path
@@ -19,7 +18,7 @@ from astica_sync.errors import GuardRefused, StoreChanged, StoreError
 from astica_sync.file_owner import name_of
 from astica_sync.local.class_folders.dataset_layout import find_layout
 from astica_sync.local.create_store import check_place, create_store, objects_of_elsewhere
-from astica_sync.local.identity import read_sentinel
+from astica_sync.local.identity import Sentinel, read_sentinel
 from astica_sync.local.layout import Layout
 from astica_sync.local.state_folder import check_state_folder, foreign_owners
 from astica_sync.open_session import trust_file
@@ -79,15 +78,21 @@ def init(
     set_named_store(layout.root)
     if layout.state.exists():
         check_state_folder(layout, owners_of(trust_file(), layout.root))
+    bound = _read_binding(layout)
     again = model_id is None and title is None
     if again:
-        model_id = _bound_model(layout)
+        if bound is None:
+            raise click.UsageError(MODEL_OR_CREATE)
+        model_id = bound.model_id
     elif not layout.state.exists():
         _check_layout(layout, yes=yes)
     files = FileSystem()
     attempt = CreationAttempt(layout.state / INTENT, files)
-    if title is not None and not rebind and not attempt.path.exists():
-        _refuse_bound(layout)
+    if title is not None and bound is not None and not rebind and not attempt.path.exists():
+        raise StoreError(
+            f"{layout.root} is already the store of model {bound.model_id}",
+            "No model was made. Use another folder, or --rebind to give this store a new model.",
+        )
     settings = settings_for(layout if again else None)
     _check_backup(layout, objects_of_elsewhere(layout, files), yes=yes)
     key = load_key(os.environ)
@@ -114,14 +119,13 @@ def init(
             assert model_id is not None
             seen = service.view(model_id)[0]
             model = seen.model
-            if not _mirrors(layout, model_id):
+            if bound is None or bound.model_id != model_id:
                 _check_other_stores(seen, yes=yes)
     is_new = not layout.sentinel_file.exists()
-    before = _bound_address(layout)
-    if rebind and before not in ("", settings.train_url):
+    if rebind and bound is not None and bound.train_url not in ("", settings.train_url):
         print_note(
-            f"Until now this store was bound to {safe(before)}: what it has sent there is not managed here, and the "
-            "versions of that service are listed again when you bind the store to it"
+            f"Until now this store was bound to {safe(bound.train_url)}: what it has sent there is not managed here, "
+            "and the versions of that service are listed again when you bind the store to it"
         )
     create_store(layout.root, model_id=model.model_id, train_url=settings.train_url, now=clock.now(), rebind=rebind)
     if is_new:
@@ -232,39 +236,13 @@ def _agrees(text: str, question: str) -> bool:
     return click.confirm(question, default=False, err=True)
 
 
-def _bound_model(layout: Layout) -> int:
-    """The model that the folder already mirrors."""
-    try:
-        return read_sentinel(layout).model_id
-    except StoreChanged:
-        raise click.UsageError(MODEL_OR_CREATE) from None
-
-
-def _bound_address(layout: Layout) -> str:
-    """The address of the service that the folder mirrors a model of; "" where it mirrors none."""
-    try:
-        return read_sentinel(layout).train_url
-    except StoreError:
-        return ""
-
-
-def _mirrors(layout: Layout, model_id: int) -> bool:
-    """Whether the folder mirrors that model already."""
-    try:
-        return read_sentinel(layout).model_id == model_id
-    except StoreError:
-        return False
-
-
-def _refuse_bound(layout: Layout) -> None:
-    """Refuses a folder that is a store already, before a model is made in vain.
+def _read_binding(layout: Layout) -> Sentinel | None:
+    """What the folder is the store of already; None where it is no store, or its ``store.json`` cannot be read.
 
     Raises:
-        StoreError: the folder is the store of a model.
+        StoreError: a newer version of the program made the store.
     """
-    with contextlib.suppress(StoreChanged):
-        bound = read_sentinel(layout).model_id
-        raise StoreError(
-            f"{layout.root} is already the store of model {bound}",
-            "No model was made. Use another folder, or --rebind to give this store a new model.",
-        )
+    try:
+        return read_sentinel(layout)
+    except StoreChanged:
+        return None
