@@ -1,4 +1,9 @@
-"""Warnings for names of the Python API that will go; the page on Python says how long they stay."""
+"""Warnings for names of the Python API that will go.
+
+``docs/python-api.md`` promises under *What stays* that no public name changes or goes without such a warning, which
+says since when, until when and what to write instead. A name or parameter that is to go gets one of these decorators,
+so that each warning has all three. Where no decorator is in use, no name is deprecated.
+"""
 
 import functools
 import warnings

@@ -2,6 +2,10 @@
 
 No standard says how it is written. Every form that curl, httpx or Python takes is taken here, so that a line which
 works for one of them works: httpx knows no networks and no port 443, Python no ``*`` in a list and no port.
+
+It is code of our own because no public function does this: httpx reads the variable in a private one, and
+``urllib.request.proxy_bypass_environment`` compares the ends of names alone, so that ``10.0.0.0/8`` and
+``*.example.com`` leave out no host, and ``0.0.1`` leaves out ``127.0.0.1``.
 """
 
 import re

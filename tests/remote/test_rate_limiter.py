@@ -136,10 +136,6 @@ def test_the_journal_of_a_deleted_file_is_not_applied_to_the_new_one(
     assert refused(open_limiter()) == 120
 
 
-def test_a_new_file_does_not_wait(open_limiter: Open) -> None:
-    take(open_limiter())
-
-
 def test_a_file_lost_before_a_restart_blocks_from_the_restart_on(
     limiter: RateLimiter, path: Path, clock: HandClock
 ) -> None:

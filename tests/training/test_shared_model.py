@@ -33,6 +33,16 @@ def trained(shell: Shell, store: Path) -> str:
     return ran.out.strip()
 
 
+def train_in_background(shell: Shell, store: Path, *options: str) -> None:
+    assert shell("train", "--no-wait", *options, "--store", store).code == 0
+
+
+def push_another(shell: Shell, store: Path) -> None:
+    """Pushes one image more."""
+    draw(store / "Can" / "mine.png", 88)
+    assert shell("push", "--store", store).code == 0
+
+
 def versions(shell: Shell, store: Path) -> dict[str, dict[str, object]]:
     listed: Ran = shell("versions", "--json", "--store", store)
     assert listed.code == 0, listed.err
@@ -52,9 +62,8 @@ def test_a_version_that_somebody_else_trained_meanwhile_does_not_get_our_data(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, elsewhere: Client, tmp_path: Path
 ) -> None:
     first = trained(shell, store)
-    draw(store / "Can" / "mine.png", 88)
-    assert shell("push", "--store", store).code == 0
-    assert shell("train", "--no-wait", "--store", store).code == 0
+    push_another(shell, store)
+    train_in_background(shell, store)
     theirs = train_elsewhere(elsewhere, sandbox, model_id, draw(tmp_path / "theirs.png", 99))
     mine = sandbox.versions(model_id)[-2]
 
@@ -77,14 +86,13 @@ def test_a_version_that_somebody_else_trained_meanwhile_does_not_get_our_data(
 def test_what_was_added_after_the_training_or_by_this_store_leaves_the_data_known(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, elsewhere: Client, tmp_path: Path
 ) -> None:
-    assert shell("train", "--no-wait", "--store", store).code == 0
+    train_in_background(shell, store)
     sandbox.wait_for_training()
-    draw(store / "Can" / "mine.png", 88)
-    assert shell("push", "--store", store).code == 0
+    push_another(shell, store)
     (one,) = versions(shell, store).values()
     assert one["samples"] == 5 and one["unknown_because"] is None
 
-    assert shell("train", "--no-wait", "--store", store).code == 0
+    train_in_background(shell, store)
     sandbox.wait_for_training()
     while elsewhere.model(model_id).trained_at >= int(sandbox_time(sandbox)):  # type: ignore[operator]
         pass
@@ -103,7 +111,7 @@ def test_a_version_after_a_lost_request_does_not_get_our_data(
 ) -> None:
     trained(shell, store)
     sandbox.set_faults("model_train:1=lost-before")
-    assert shell("train", "--no-wait", "--anyway", "--store", store).code == 0
+    train_in_background(shell, store, "--anyway")
     if change != "add":
         sandbox.remove_sample(next(one.sample_id for one in sandbox.samples(model_id) if one.class_title == "Can"))
     added = draw(tmp_path / "theirs.png", 99) if change != "remove" else None
@@ -118,7 +126,7 @@ def test_what_this_store_removed_after_a_lost_answer_leaves_the_data_known(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
     sandbox.set_faults("model_train:1=lost-after")
-    assert shell("train", "--no-wait", "--store", store).code == 0
+    train_in_background(shell, store)
     (store / "Can" / "000.png").unlink()
     assert shell("push", "--store", store).code == 0
     sandbox.wait_for_training()
@@ -129,7 +137,7 @@ def test_what_this_store_removed_after_a_lost_answer_leaves_the_data_known(
 def test_somebody_who_trains_the_same_data_changes_nothing(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, elsewhere: Client
 ) -> None:
-    assert shell("train", "--no-wait", "--store", store).code == 0
+    train_in_background(shell, store)
     theirs = train_elsewhere(elsewhere, sandbox, model_id, None)
     assert versions(shell, store)[theirs]["samples"] == 5
 
@@ -137,7 +145,7 @@ def test_somebody_who_trains_the_same_data_changes_nothing(
 def test_the_leak_check_says_that_the_data_is_not_known(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, elsewhere: Client, tmp_path: Path
 ) -> None:
-    assert shell("train", "--no-wait", "--store", store).code == 0
+    train_in_background(shell, store)
     theirs = train_elsewhere(elsewhere, sandbox, model_id, draw(tmp_path / "theirs.png", 99))
     held_out = tmp_path / "held-out"
     for title, seed in (("Can", 301), ("Bottle", 302)):
@@ -153,7 +161,7 @@ def test_several_trainings_of_others_leave_no_version_with_our_data(
 ) -> None:
     """So many that their names are not tried one by one."""
     trained(shell, store)
-    assert shell("train", "--no-wait", "--anyway", "--store", store).code == 0
+    train_in_background(shell, store, "--anyway")
     sandbox.wait_for_training()
     elsewhere.remove_sample(sandbox.samples(model_id)[0].sample_id)
     for _ in range(MOST_SKIPPED + 1):
@@ -170,9 +178,8 @@ def test_a_sample_of_ours_that_others_put_back_is_theirs(
     (uid,) = [one.uid for one in sandbox.samples(model_id) if one.image == image.read_bytes()]
     assert shell("push", "--yes", "--store", store).code == 0
     trained(shell, store)
-    draw(store / "Can" / "mine.png", 88)
-    assert shell("push", "--store", store).code == 0
-    assert shell("train", "--no-wait", "--store", store).code == 0
+    push_another(shell, store)
+    train_in_background(shell, store)
     sandbox.wait_for_training()
     elsewhere.upload(model_id, "Can", image, uid)
     theirs = train_elsewhere(elsewhere, sandbox, model_id, None)
@@ -184,9 +191,8 @@ def test_what_others_added_trained_and_removed_again_leaves_a_doubt(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, elsewhere: Client, tmp_path: Path
 ) -> None:
     first = trained(shell, store)
-    draw(store / "Can" / "mine.png", 88)
-    assert shell("push", "--store", store).code == 0
-    assert shell("train", "--no-wait", "--store", store).code == 0
+    push_another(shell, store)
+    train_in_background(shell, store)
     theirs = train_elsewhere(elsewhere, sandbox, model_id, draw(tmp_path / "theirs.png", 99))
     elsewhere.remove_sample(sandbox.samples(model_id)[-1].sample_id)
     listed = versions(shell, store)
@@ -217,7 +223,7 @@ def test_what_others_remove_between_the_view_and_the_request_leaves_a_doubt(
 
     with monkeypatch.context() as patch:
         patch.setattr(RateLimitedClient, "train", just_before)
-        assert shell("train", "--no-wait", "--anyway", "--store", store).code == 0
+        train_in_background(shell, store, "--anyway")
     sandbox.wait_for_training()
     if put_back:
         (tmp_path / "image.png").write_bytes(lost.image)
@@ -233,7 +239,7 @@ def test_what_others_remove_after_a_confirmed_request_leaves_the_data_known(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, elsewhere: Client
 ) -> None:
     first = trained(shell, store)
-    assert shell("train", "--no-wait", "--anyway", "--store", store).code == 0
+    train_in_background(shell, store, "--anyway")
     sandbox.wait_for_training()
     elsewhere.remove_sample(sandbox.samples(model_id)[0].sample_id)
     listed = versions(shell, store)
@@ -261,7 +267,7 @@ def test_a_view_after_the_request_that_is_behind_leaves_the_data_known(
             return observation, body
 
         monkeypatch.setattr(RateLimitedClient, "view", behind)
-    assert shell("train", "--no-wait", "--anyway", "--store", store).code == 0
+    train_in_background(shell, store, "--anyway")
     sandbox.set_faults()
     sandbox.wait_for_training()
     assert [one["samples"] for one in versions(shell, store).values()] == [5, 5]
@@ -273,7 +279,7 @@ def test_a_version_named_by_its_date_after_a_removal_elsewhere_leaves_a_doubt(
     """Nothing shows how many versions lie between two dates: it may be one that others trained without the sample."""
     sandbox.set_switches(version_form="date")
     trained(shell, store)
-    assert shell("train", "--no-wait", "--anyway", "--store", store).code == 0
+    train_in_background(shell, store, "--anyway")
     sandbox.wait_for_training()
     elsewhere.remove_sample(sandbox.samples(model_id)[0].sample_id)
     theirs = train_elsewhere(elsewhere, sandbox, model_id, None)
