@@ -301,7 +301,11 @@ def _read_file(file: Path, *, planted: bool) -> dict[str, object]:
     for name in values:
         if name not in _BY_NAME:
             near = difflib.get_close_matches(name, _BY_NAME, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"The settings are: {', '.join(_BY_NAME)}."
+            hint = (
+                f"Did you mean {near[0]!r}? If a newer version has this setting, upgrade astica-sync."
+                if near
+                else f"The settings are: {', '.join(_BY_NAME)}. If a newer version has this one, upgrade astica-sync."
+            )
             raise ConfigError(f"{file} sets {name[:100]!r}, which is not a setting", hint)
     return values
 

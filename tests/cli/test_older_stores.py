@@ -163,6 +163,23 @@ def test_the_journal_is_migrated_and_the_old_one_kept(shell: Shell, sandbox: Run
         )
 
 
+def test_an_upload_whose_answer_an_earlier_version_did_not_see_is_not_sent_again(
+    shell: Shell, sandbox: RunningSandbox, made_by: Path
+) -> None:
+    """That version was killed between the request and its answer, and the upgrade came next."""
+    journal = made_by / "store" / ".astica-sync" / "journal.db"
+    write(journal, "UPDATE mark SET state = 'attempted' WHERE path = CAST('Bottle/b.png' AS BLOB)")
+    of_it = "SELECT state FROM mark WHERE path = CAST('Bottle/b.png' AS BLOB)"
+    assert rows_of(journal, of_it) == [("attempted",)]
+    store = take_over(shell, sandbox, made_by)
+
+    pushed = shell("push", "--store", store, "--json")
+
+    assert pushed.code == 0 and pushed.json["uploaded"] == pushed.json["removed"] == 0
+    assert rows_of(journal, of_it) == [("agreed",)]
+    assert on_service(sandbox, int(MODEL)) == images_in(store)
+
+
 def schema_version(database: Path) -> int:
     return int(rows_of(database, "PRAGMA user_version")[0][0])
 
@@ -178,6 +195,11 @@ def test_the_script_names_each_store_and_no_store_names_a_machine(made_by: Path,
         if path.is_file() and path.suffix != ".npz":
             data = path.read_bytes()
             assert not any(name in data for name in (b"/tmp", b"/home/", b"/root/", b"/work/", b"/Users/")), path
+
+
+def write(database: Path, statement: str) -> None:
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(statement)
 
 
 @pytest.mark.parametrize("version", ["08-services"])
@@ -198,9 +220,7 @@ class TestAStoreOfALaterVersion:
         store = take_over(shell, sandbox, made_by)
         sandbox.clear_log()
         database = store / ".astica-sync" / name
-        rows_of(database, "PRAGMA user_version = 3") if name == "journal.db" else rows_of(
-            database, "PRAGMA user_version = 5"
-        )
+        write(database, f"PRAGMA user_version = {schema_version(database) + 1}")
 
         ran = shell(command, "--store", store)
 
@@ -227,6 +247,18 @@ class TestAStoreOfALaterVersion:
         assert sentinel.read_bytes() == before
         # init asks whether the model exists before it reads the sentinel.
         assert {request.call for request in sandbox.log} == ({"view"} if command == "init" else set())
+
+    @pytest.mark.parametrize("text", ["later = 1\n", "limits = 1\n"])
+    def test_its_settings_are_refused(self, shell: Shell, sandbox: RunningSandbox, made_by: Path, text: str) -> None:
+        store = take_over(shell, sandbox, made_by)
+        sandbox.clear_log()
+        (store / "astica-sync.toml").write_text(text)
+
+        ran = shell("push", "--store", store)
+
+        assert ran.code == 1
+        assert "is not a setting" in " ".join(ran.err.split()) and "upgrade astica-sync" in " ".join(ran.err.split())
+        assert not sandbox.log
 
     def test_its_backup_is_read_all_the_same(self, shell: Shell, sandbox: RunningSandbox, made_by: Path) -> None:
         """Keys that this version does not know are ignored, as docs/backup-format.md says."""

@@ -347,6 +347,23 @@ def test_a_planted_history_leads_nowhere(photo_store: Path) -> None:
     assert (photo_store / "Can" / "002.jpg").exists() and (photo_store / "Can" / "001.jpg").exists()
 
 
+def test_a_history_of_a_newer_version_is_refused_with_what_helps(photo_store: Path) -> None:
+    import sqlite3
+
+    with running_page(photo_store) as page:
+        change(page, "move", [page.row("Can", "001.jpg")], to="Bottle")
+    connection = sqlite3.connect(photo_store / ".astica-sync" / "page" / "changes.db")
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    before = tree(photo_store)
+    with running_page(photo_store) as page:
+        refused = page.get("/api/store")
+        assert refused.status_code >= 400
+        assert "changes.db was written by a newer version of astica-sync" in refused.json()["error"]
+        assert refused.json()["hint"] == "upgrade astica-sync"
+    assert tree(photo_store) == before
+
+
 def test_what_the_page_did_is_what_a_push_sends(
     page: PageClient, photo_store: Path, shell: Shell, sandbox: RunningSandbox
 ) -> None:
