@@ -94,6 +94,10 @@ class Machine:
             time.sleep(min(found.seconds, 0.1))
         raise AssertionError(f"no permit: {self.said}")
 
+    def wait_for_a_place(self) -> None:
+        """Waits for a permit and gives it back unused."""
+        self.limiter.release(self.wait(), sent=False)
+
 
 @pytest.fixture
 def join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Machine]]:
@@ -139,9 +143,9 @@ class NoAnswer:
 
 def works(machine: Machine) -> None:
     """It has permits, and has measured a whole window."""
-    machine.limiter.release(machine.wait(), sent=False)
+    machine.wait_for_a_place()
     time.sleep(WINDOW)
-    machine.limiter.release(machine.wait(), sent=False)
+    machine.wait_for_a_place()
     machine.said.clear()
 
 
@@ -218,7 +222,7 @@ def test_a_flushed_server_rests(server: BudgetServerProcess, join: Join) -> None
 def test_with_a_share_a_machine_goes_on_and_no_more(server: BudgetServerProcess, join: Join) -> None:
     machines = [join(server.address, limit=10, share=0.2, pool=0.6, window=3.0) for _ in range(2)]
     for machine in machines:
-        machine.limiter.release(machine.wait(), sent=False)
+        machine.wait_for_a_place()
     server.pause()
     found = [permit for machine in machines for permit in machine.permits()]
     assert len(found) == 4
@@ -256,7 +260,7 @@ def release_on(way: BudgetServer, machine: Machine) -> None:
 def test_a_release_that_did_not_reach_the_server_is_repeated(server: BudgetServerProcess, join: Join) -> None:
     machine = join(server.address)
     release_on(NoNetwork(), machine)
-    machine.limiter.release(machine.wait(), sent=False)
+    machine.wait_for_a_place()
     time.sleep(WINDOW + 0.2)
     assert len(machine.permits()) == 4
 
@@ -267,7 +271,7 @@ def test_a_release_that_arrives_twice_counts_once(server: BudgetServerProcess, j
     # Another one, of which nothing more is heard.
     machine.wait()
     time.sleep(2 * WINDOW + 0.6)
-    machine.limiter.release(machine.wait(), sent=False)
+    machine.wait_for_a_place()
     assert len(machine.permits()) == 4
     assert not any("lost records" in text for text in machine.said), machine.said
 
@@ -280,7 +284,7 @@ def test_an_answer_that_was_lost_costs_no_place(server: BudgetServerProcess, joi
     # Now it carries out what it was asked for while it hung.
     server.resume()
     time.sleep(0.3)
-    machine.limiter.release(machine.wait(), sent=False)
+    machine.wait_for_a_place()
     time.sleep(WINDOW)
     assert len(machine.permits()) == 4
 
@@ -335,7 +339,7 @@ def test_a_server_that_is_away_at_the_start_is_waited_for(server: BudgetServerPr
 def test_two_limits_the_lower_one_holds_for_both(server: BudgetServerProcess, join: Join) -> None:
     careful, other = join(server.address, limit=2), join(server.address, limit=9)
     works(careful)
-    other.limiter.release(other.wait(), sent=False)
+    other.wait_for_a_place()
     assert len(other.permits()) == 2
     assert "with 2 requests in 0.4 s, and this one with 9 in 0.4 s: the lower limit holds for both" in other.said[-1]
 
