@@ -19,7 +19,7 @@ from astica_sync.secret import Secret, SecretAddress
 from astica_sync.service_address import checked_address, checked_budget_address, shown_address
 from astica_sync.shell_quote import quote
 from astica_sync.system.error_advice import reason_of, remedy
-from astica_sync.system.user_state import CONFIG_VARIABLE, user_folder, user_state_folder
+from astica_sync.system.user_folders import CONFIG_VARIABLE, user_folder, user_state_folder
 
 KEY_VARIABLE = "ASTICA_API_KEY"
 KEY_FILE_VARIABLE = "ASTICA_API_KEY_FILE"

@@ -158,7 +158,7 @@ HOMES: dict[str, set[str]] = {
         "doctor/probe/images",
     },
     "platformdirs": {"config", "system"},
-    "prometheus_client": {"cli/service/watch_metrics"},
+    "prometheus_client": {"cli/watch/watch_metrics"},
     "psycopg": {"remote/shared_budget/postgres_server"},
     "pyarrow": {"exchange/layouts/hugging_face_parquet", "cli/training/predictions_file"},
     "redis": {"remote/shared_budget/redis_server"},

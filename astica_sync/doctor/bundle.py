@@ -23,7 +23,7 @@ from astica_sync.doctor.redaction import Redactor
 from astica_sync.doctor.report import Report
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.layout import STATE_DIR, Layout
-from astica_sync.system.user_state import user_state_folder
+from astica_sync.system.user_folders import user_state_folder
 
 MOST_TITLES = 100_000
 README = """\

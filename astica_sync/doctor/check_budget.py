@@ -9,7 +9,7 @@ from astica_sync.doctor.check_machine import is_container
 from astica_sync.doctor.section import Section
 from astica_sync.local.layout import Layout
 from astica_sync.open_session import budget_server, budget_use
-from astica_sync.system.user_state import STATE_VARIABLE
+from astica_sync.system.user_folders import STATE_VARIABLE
 
 
 def check_budget(layout: Layout | None, environ: Mapping[str, str], clock: Clock) -> Section:

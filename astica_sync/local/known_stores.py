@@ -17,7 +17,7 @@ from pathlib import Path
 
 from astica_sync.errors import ConfigError
 from astica_sync.file_owner import create_private, foreign_owner, make_private_folder
-from astica_sync.system.user_state import user_state_folder
+from astica_sync.system.user_folders import user_state_folder
 
 _MOST_BYTES = 65_536
 _IDENTITY = re.compile(rb"[0-9a-f]{32}\n")

@@ -25,7 +25,7 @@ from astica_sync.local.layout import Layout
 from astica_sync.open_session import budget_use, open_session
 from astica_sync.page.changes.change_maker import ChangeMaker
 from astica_sync.page.changes.change_thread import KEPT, ChangeThread
-from astica_sync.page.gallery.columns_cache import read_columns, write_columns
+from astica_sync.page.gallery.columns_file import read_columns, write_columns
 from astica_sync.page.gallery.first_images import FIRST, first_images
 from astica_sync.page.gallery.gallery_view import RANKED, GalleryFilter, Known, View, make_view
 from astica_sync.page.gallery.held_out_folders import HeldOutFolders

@@ -11,7 +11,7 @@ from pathlib import Path
 from astica_sync.errors import ConfigError
 from astica_sync.file_owner import make_private_folder
 from astica_sync.system.error_advice import reason_of, remedy
-from astica_sync.system.user_state import STATE_VARIABLE, user_state_folder
+from astica_sync.system.user_folders import STATE_VARIABLE, user_state_folder
 
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 FEWEST_FILES = 48

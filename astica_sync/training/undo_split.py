@@ -7,7 +7,7 @@ from pathlib import Path
 
 from astica_sync.local.move_file import move_file
 from astica_sync.training.detect import hash_image
-from astica_sync.training.split import SPLIT_FILE, Split, continues_later, find_finished, move_each
+from astica_sync.training.move_held_out import SPLIT_FILE, Split, continues_later, find_finished, move_each
 
 
 def plan_undo(to: Path, store: Path) -> Split:

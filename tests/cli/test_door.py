@@ -11,7 +11,7 @@ import pytest
 from astica_sync.config import user_config_file
 from astica_sync.errors import ConfigError
 from astica_sync.sandbox.embedded import RunningSandbox
-from astica_sync.system import user_state
+from astica_sync.system import user_folders
 from astica_sync.system.start_checks import FEWEST_FILES, check_certificates, no_temporary_folder, odd_clock
 from tests.harness.mount_namespace import Ground
 from tests.harness.parameters import rest_long
@@ -201,7 +201,7 @@ def test_no_home_and_no_entry_for_the_user(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
     with pytest.raises(ConfigError, match="HOME is not set, and user id 4000000 has no entry in /etc/passwd") as caught:
-        user_state.user_state_folder()
+        user_folders.user_state_folder()
     assert "XDG_STATE_HOME" in caught.value.hint
 
 
@@ -212,7 +212,7 @@ def test_a_state_folder_without_a_home_leaves_the_settings_without_a_folder(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
-    assert user_state.user_state_folder() == tmp_path / "astica-sync"
+    assert user_folders.user_state_folder() == tmp_path / "astica-sync"
     with pytest.raises(ConfigError, match="no home folder") as caught:
         user_config_file()
     assert caught.value.hint.endswith("or set XDG_CONFIG_HOME, as XDG_STATE_HOME is set")

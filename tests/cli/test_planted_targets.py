@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import xxhash
 
-from astica_sync.cli.service.watch_metrics import WatchMetrics
+from astica_sync.cli.watch.watch_metrics import WatchMetrics
 from astica_sync.core.watch.watch_status import WatchStatus
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.restore import restore

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from astica_sync.cli.service.watch_metrics import local_requests_only
+from astica_sync.cli.watch.watch_metrics import local_requests_only
 from astica_sync.sandbox.embedded import RunningSandbox, running
 
 FOREIGN = [

@@ -94,7 +94,8 @@ class Notes:
 @dataclass(slots=True)
 class Sending:
     """One upload that left: when, in which run, on a clock how wrong, what is proven about it, and whether
-    an observation a whole quarantine later did not show it, and it was forgotten then."""
+    an observation a whole quarantine later did not show it, and it was forgotten then; ``adopted`` that a sample was
+    taken for it in such an observation."""
 
     at: float
     run: str
@@ -103,6 +104,7 @@ class Sending:
     proof: str = "unknown"
     gone: bool = False
     forgotten: bool = False
+    adopted: bool = False
     removal: "Removal | None" = None
     """What was removed before it."""
 
@@ -188,6 +190,9 @@ class Oracle:
             (sample.sample_id, complete_uid(sample.uid, MODEL, entry.title)): sample.made for entry, sample in samples
         }
         for adopt in plan.adopts:
+            for sending in self.book(run.store).sendings.get(adopt.uid, ()):
+                # Where uids are cut, a copy of the same content in a class of almost the same name may be taken for it.
+                sending.adopted |= notes.view is not None and notes.view.asked >= sending.at + QUARANTINE
             removal = self.book(run.store).removals.get(adopt.uid)
             if removal is not None and made.get((adopt.sample_id, adopt.uid), 0.0) > removal.at:
                 # It is this store's again, whoever made it; a view that lags may still show what was removed.
@@ -426,7 +431,7 @@ class Oracle:
             )
         for before in book.sendings.get(uid, ()):
             since = before.at
-            if before.proof == "unknown" and before.run != run.run_id:
+            if before.proof == "unknown" and before.run != run.run_id and not before.adopted:
                 since = max(since, notes.started)
             if before.proof == "done" and before.wall_offset < run.wall_offset:
                 continue

@@ -14,7 +14,7 @@ from astica_sync.local import move_file as move_file_module
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.move_file import NotMoved, move_file
 from astica_sync.sandbox.embedded import RunningSandbox
-from astica_sync.training.split import SPLIT_FILE, Split, make_split
+from astica_sync.training.move_held_out import SPLIT_FILE, Split, make_split
 from tests.harness.digits import write_digits
 from tests.harness.shell import Shell
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from astica_sync.core.versions.holdout import GroupedFile, choose_held_out
+from astica_sync.core.versions.choose_held_out import GroupedFile, choose_held_out
 from astica_sync.sandbox.embedded import RunningSandbox
-from astica_sync.training.split import SPLIT_FILE, KeptClass, find_kept_classes
+from astica_sync.training.move_held_out import SPLIT_FILE, KeptClass, find_kept_classes
 from tests.harness.digits import write_digits
 from tests.harness.screen import Terminal
 from tests.harness.shell import Shell, in_store

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from astica_sync.core.versions.holdout import GroupedFile, choose_held_out, choose_more
+from astica_sync.core.versions.choose_held_out import GroupedFile, choose_held_out, choose_more
 from astica_sync.sandbox.embedded import RunningSandbox
-from astica_sync.training.split import SPLIT_FILE
+from astica_sync.training.move_held_out import SPLIT_FILE
 from tests.harness.digits import write_digits
 from tests.harness.shell import Shell, in_store
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from astica_sync.cli.render.watch_output import DesktopOutput, JsonWatchOutput
-from astica_sync.cli.service.sd_notify import SystemdNotifier
+from astica_sync.cli.watch.sd_notify import SystemdNotifier
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.screen import Terminal
@@ -165,7 +165,7 @@ def test_a_notification_is_neither_an_option_nor_markup_and_is_short(monkeypatch
 
 def test_metrics_are_written_to_a_file_for_the_node_exporter(tmp_path: Path) -> None:
     pytest.importorskip("prometheus_client")
-    from astica_sync.cli.service.watch_metrics import WRITE_EVERY, WatchMetrics
+    from astica_sync.cli.watch.watch_metrics import WRITE_EVERY, WatchMetrics
 
     report = WatchStatus("here", 1, 0.0, WatchState.RESTING, uploaded=3, agreed_at=90.0)
     report.failures = {"image_rejected": 2, "outcome_unknown": 1}

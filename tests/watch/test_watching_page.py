@@ -48,7 +48,7 @@ FILES = [
     "sync/watch/store_watcher.py",
     "cli/render/watch_output.py",
     "cli/daily/watch.py",
-    "cli/service/watch_process.py",
+    "cli/watch/run_watch.py",
 ]
 MESSAGES = sorted({(file, text) for file in FILES for text in messages(ROOT / "astica_sync" / file)})
 
@@ -71,7 +71,7 @@ def test_every_state_is_explained(state: WatchState) -> None:
 
 def test_every_metric_is_explained() -> None:
     pytest.importorskip("prometheus_client")
-    from astica_sync.cli.service.watch_metrics import WatchMetrics
+    from astica_sync.cli.watch.watch_metrics import WatchMetrics
 
     status = WatchStatus("here", 1, 0.0)
     exporter = WatchMetrics([status], port=None, file=None, wall=lambda: 0.0)

@@ -22,9 +22,9 @@ from astica_sync.open_session import OpenStore
 MOST_AGE = 50 * 365 * 86_400.0
 """An older view has a time of a clock that was wrong."""
 CHECK_SECONDS = 2.0
+"""How long a status may check images that a push would send."""
 MOST_GROUPS = 1000
 """So many images that are more than once in a class are looked for."""
-"""How long a status may check images that a push would send."""
 
 
 @click.command("pull-status")

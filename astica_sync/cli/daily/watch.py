@@ -12,7 +12,7 @@ from astica_sync.cli.context import find, read_watch_status, store_option
 from astica_sync.cli.exit_codes import DONE, ERROR, INTERRUPTED, REFUSED, SOME_FAILED
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import json_line, safe
-from astica_sync.cli.service.watch_service import install, uninstall
+from astica_sync.cli.watch.watch_service import install, uninstall
 from astica_sync.core.watch.watch_status import WatchState
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.filesystem import write_new
@@ -106,7 +106,7 @@ def watch(
     if ctx.invoked_subcommand is not None:
         return 0
     from astica_sync.cli.render.live.open_watch_output import open_output
-    from astica_sync.cli.service.watch_process import run_watch
+    from astica_sync.cli.watch.run_watch import run_watch
 
     layouts = [find(store) for store in stores or (None,)]
     if mirror is not None and (once or len(layouts) > 1):

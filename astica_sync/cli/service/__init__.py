@@ -1,1 +1,1 @@
-"""Commands about the account, the sandbox and background services."""
+"""Commands about the account, the sandbox and the page."""

@@ -14,7 +14,7 @@ from astica_sync.cli.render.text import duration, json_line, number, safe
 from astica_sync.errors import AsticaSyncError, GuardRefused
 
 if TYPE_CHECKING:
-    from astica_sync.api.evaluation import PlannedEvaluation
+    from astica_sync.api.run_evaluation import PlannedEvaluation
     from astica_sync.training.evaluation.evaluate import Evaluation
 
 

@@ -19,7 +19,7 @@ from astica_sync.errors import AsticaSyncError
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.image.format import MAX_BYTES
 from astica_sync.training.detect import hash_image, list_images
-from astica_sync.training.split import SPLIT_FILE, read_split
+from astica_sync.training.move_held_out import SPLIT_FILE, read_split
 
 _MOST_NEIGHBOURS = 500
 """So many folders beside the store are looked at for a list of held-out images."""

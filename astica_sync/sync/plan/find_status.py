@@ -32,7 +32,7 @@ from astica_sync.local.scan.scanner import Scan, ScanOptions, scan_store
 from astica_sync.sync.observe import last_observation, observe
 from astica_sync.sync.plan.ask_watcher import scan_by_watcher
 from astica_sync.sync.plan.compare import compare, samples_of
-from astica_sync.sync.plan.name_causes import name_causes
+from astica_sync.sync.plan.name_unread_files import name_unread_files
 from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.session import LocalSide, Session, VersionAsStore
 
@@ -166,7 +166,7 @@ def plan_round(
     else:
         plan = compare(local, observation, context, quick=quick, most=most)
     problems = list(local.index.problems())
-    plan = name_causes(plan, [one.path for one in problems if one.path in scan.hiding])
+    plan = name_unread_files(plan, [one.path for one in problems if one.path in scan.hiding])
     waiting_titles = {upload.class_title for upload in plan.questioned}
     return StoreStatus(
         scan,

@@ -110,7 +110,7 @@ TRAINING_MUTANTS = (
     mutant("a version is tied to the data of the one before", version_of(one_before)),
     mutant(
         "a version of another user is tied to the data of ours",
-        replace("astica_sync.api.version_data:check_data", lambda session, history, training, model: ""),
+        replace("astica_sync.api.check_version_data:check_data", lambda session, history, training, model: ""),
     ),
     mutant(
         "nothing is looked at after a training was confirmed",
@@ -118,7 +118,7 @@ TRAINING_MUTANTS = (
     ),
     mutant(
         "what is gone after a training was confirmed counts as removed later",
-        replace("astica_sync.api.version_data:_gone_at_request", lambda session, training: set()),
+        replace("astica_sync.api.check_version_data:_gone_at_request", lambda session, training: set()),
     ),
     mutant("a version is tied to no data", version_of(lambda records, snapshot: None), quick=100),
     mutant(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
 from typing import Any
 
-from astica_sync.cli.render.live.terminal import is_in_foreground
+from astica_sync.cli.render.live.can_draw import is_in_foreground
 
 READ_EVERY = 0.25
 MOST_KEYS = 4096

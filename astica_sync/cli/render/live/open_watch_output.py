@@ -2,7 +2,7 @@
 
 import sys
 
-from astica_sync.cli.render.live.terminal import can_draw
+from astica_sync.cli.render.live.can_draw import can_draw
 from astica_sync.cli.render.live.watch_screen import WatchScreen
 from astica_sync.cli.render.verbosity import Verbosity, verbosity
 from astica_sync.cli.render.watch_output import DesktopOutput, JsonWatchOutput, QuietWatchOutput, WatchOutput

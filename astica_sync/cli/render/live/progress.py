@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from astica_sync.cli.render.live.activity import Activity
 from astica_sync.cli.render.live.activity_view import picture, plain_line
+from astica_sync.cli.render.live.can_draw import can_draw
 from astica_sync.cli.render.live.drawn_lines import DrawnLines, call_before_suspension
-from astica_sync.cli.render.live.terminal import can_draw
 from astica_sync.cli.render.messages import print_lines, set_drawn
 from astica_sync.cli.render.status_output import twin_line
 from astica_sync.cli.render.text import duration, first, number, safe

@@ -40,7 +40,7 @@ def run_watch(
     copies: tuple[str, float] | None,
 ) -> int:
     """``copies`` is the address of the mirror and the seconds between two copies to it."""
-    from astica_sync.cli.service.sd_notify import SystemdNotifier
+    from astica_sync.cli.watch.sd_notify import SystemdNotifier
     from astica_sync.clock import SystemClock, Wake
     from astica_sync.sync.watch.main_loop import run_watchers
     from astica_sync.sync.watch.supervisor import StoreOpener, Supervisor
@@ -69,7 +69,7 @@ def run_watch(
         stack.callback(output.close)
         output.keys(_keys(layouts, statuses, wake, look_now))
         if metrics is not None or metrics_file is not None:
-            from astica_sync.cli.service.watch_metrics import WatchMetrics
+            from astica_sync.cli.watch.watch_metrics import WatchMetrics
 
             exporter = WatchMetrics(statuses, port=metrics, file=metrics_file, wall=time.time, budget=_budget)
             stack.callback(exporter.close)

@@ -8,7 +8,7 @@ from astica_sync.core.plan.plan import Plan
 from astica_sync.local.class_folders.class_title import class_title_of
 
 
-def name_causes(plan: Plan, hiding: Sequence[str]) -> Plan:
+def name_unread_files(plan: Plan, hiding: Sequence[str]) -> Plan:
     """The plan, with the files that are the cause in the reason of each removal that is held for them.
 
     ``hiding`` are the paths of the files behind which other files may be that the scan has not seen.

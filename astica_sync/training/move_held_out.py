@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from astica_sync.core.versions.holdout import GroupedFile
+from astica_sync.core.versions.choose_held_out import GroupedFile
 from astica_sync.errors import AsticaSyncError, StoreError
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.jsonl import parse_json

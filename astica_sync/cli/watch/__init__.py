@@ -1,0 +1,1 @@
+"""The watch command at work: its process, its metrics and its service unit."""
