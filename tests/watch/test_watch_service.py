@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from astica_sync.cli.render.watch_output import DesktopOutput, JsonWatchOutput
+from astica_sync.cli.watch import watch_service
 from astica_sync.cli.watch.sd_notify import SystemdNotifier
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from astica_sync.sandbox.embedded import RunningSandbox
@@ -76,8 +77,9 @@ def test_without_a_socket_nothing_is_sent(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def unit(shell: Shell, store: Path) -> Path:
-    """The unit file that was written for the store."""
+def unit(shell: Shell, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The unit file that was written for the store, as on a machine with systemd."""
+    monkeypatch.setattr(watch_service, "SYSTEMD_RUNS", tmp_path)
     shell.environ["ASTICA_API_KEY_FILE"] = str(shell.home / "the key")
     ran = shell("watch", "install", "--store", store)
     assert ran.code == 0, ran.err
@@ -87,10 +89,23 @@ def unit(shell: Shell, store: Path) -> Path:
     return file
 
 
+INSTALL = """\
+from pathlib import Path
+
+from astica_sync.cli.main import main
+from astica_sync.cli.watch import watch_service
+
+watch_service.SYSTEMD_RUNS = Path({folder!r})
+main()
+"""
+
+
 def test_what_install_prints_is_wrapped_on_a_terminal_and_each_command_is_in_one_line(
-    shell: Shell, store: Path
+    shell: Shell, store: Path, tmp_path: Path
 ) -> None:
-    with Terminal(shell, "watch", "install", "--store", store, columns=60, lines=60) as terminal:
+    program = tmp_path / "install.py"
+    program.write_text(INSTALL.format(folder=str(tmp_path)))
+    with Terminal(shell, "watch", "install", "--store", store, columns=60, lines=60, program=program) as terminal:
         terminal.until(lambda seen: "loginctl" in seen or "launchctl" in seen)
         rows = terminal.rows
     # The path of the file is longer than a row.
@@ -109,6 +124,43 @@ def test_the_unit_starts_this_program_on_this_store_and_holds_no_key(unit: Path,
     assert f'Environment="ASTICA_API_KEY_FILE={shell.home / "the key"}"' in text
     assert shell.environ["ASTICA_API_KEY"] not in text
     assert "Type=notify" in text and "WatchdogSec=" in text and "NoNewPrivileges=yes" in text
+
+
+@linux
+def test_where_systemd_does_not_run_install_says_so_and_prints_what_works_there(
+    shell: Shell, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_service, "SYSTEMD_RUNS", tmp_path / "none")
+    shell.environ["ASTICA_API_KEY_FILE"] = str(shell.home / "the key")
+    photos = store.rename(store.with_name("my 50% cans"))
+    ran = shell("watch", "install", "--store", photos)
+    assert ran.code == 0, ran.err
+    [file] = (shell.home / "config" / "systemd" / "user").glob("*.service")
+    assert f"Written to {file}, but systemd does not run on this machine, so nothing starts the watcher" in ran.out
+    assert "systemctl" not in ran.out
+    program = [sys.executable, "-P", "-m", "astica_sync", "watch"]
+    [nohup] = re.findall(r"^  nohup (.*) >/dev/null &$", ran.out, re.MULTILINE)
+    assert shlex.split(nohup) == [*program, str(photos)]
+    [cron] = re.findall(r"^  \*/5 \* \* \* \*  (.*)$", ran.out, re.MULTILINE)
+    assert "my 50\\% cans" in cron, "cron takes a per cent sign for the end of the command"
+    words = shlex.split(cron.replace("\\%", "%"))
+    assert words[-7:] == [*program, "--once", str(photos)]
+    assert f"ASTICA_API_KEY_FILE={shell.home / 'the key'}" in words
+
+
+@linux
+def test_the_sentence_about_systemd_is_wrapped_and_the_commands_are_whole(
+    shell: Shell, store: Path, tmp_path: Path
+) -> None:
+    program = tmp_path / "install.py"
+    program.write_text(INSTALL.format(folder=str(tmp_path / "none")))
+    with Terminal(shell, "watch", "install", "--store", store, columns=60, lines=60, program=program) as terminal:
+        assert terminal.end() == 0
+    lines = terminal.written.decode().replace("\r\n", "\n").splitlines()
+    assert any(line.endswith(f"--once {store}") and line.startswith("  */5 ") for line in lines), lines
+    assert any(line.endswith(" >/dev/null &") and line.startswith("  nohup ") for line in lines), lines
+    assert max(len(line) for line in lines if "systemd does" in line or "cron push" in line) <= 60, lines
+    assert "systemd does not run on this machine" in " ".join(" ".join(lines).split())
 
 
 @linux

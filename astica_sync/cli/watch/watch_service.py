@@ -78,6 +78,8 @@ _VARIABLES = (
     "ASTICA_BUDGET_SHARE",
     "ASTICA_BUDGET_POOL",
 )
+SYSTEMD_RUNS = Path("/run/systemd/system")
+"""Is there while systemd runs the machine, as sd_booted(3) has it."""
 
 
 @click.command("install")
@@ -86,7 +88,7 @@ def install(store: Path | None) -> int:
     """Install a user service that watches this store.
 
     On Linux this writes a systemd user unit, on macOS a launchd agent. The file is shown, and the commands that start
-    the service are printed; nothing is started.
+    the service are printed; nothing is started. Where systemd does not run, the command for cron is printed instead.
 
     \b
     astica-sync watch install
@@ -110,8 +112,11 @@ def install(store: Path | None) -> int:
             remedy(error, file),
         ) from None
     click.echo(text)
-    print_lines([f"Written to {safe(str(file))}. To start the service now and at every login:"])
-    print_lines([f"  {line}" for line in _start_lines(file)])
+    if file.suffix == ".service" and not SYSTEMD_RUNS.is_dir():
+        _explain_other_ways(file, layout)
+    else:
+        print_lines([f"Written to {safe(str(file))}. To start the service now and at every login:"])
+        print_lines([f"  {line}" for line in _start_lines(file)])
     if os.environ.get(KEY_VARIABLE) and not os.environ.get(KEY_FILE_VARIABLE):
         print_lines(
             [
@@ -157,11 +162,8 @@ def _service(layout: Layout) -> tuple[Path, str]:
     """The file of the store's service, and its content."""
     title = re.sub(r"[^A-Za-z0-9]+", "-", layout.root.name).strip("-") or "store"
     name = f"{title}-{hashlib.blake2s(os.fsencode(layout.root), digest_size=3).hexdigest()}"
-    command = [sys.executable, "-P", "-m", "astica_sync", "watch", str(layout.root)]
-    variables = {key: os.environ[key] for key in _VARIABLES if os.environ.get(key)}
-    if KEY_FILE_VARIABLE in variables:
-        key_file = os.path.expanduser(variables[KEY_FILE_VARIABLE])  # noqa: PTH111 - Path raises where the user is unknown
-        variables[KEY_FILE_VARIABLE] = str(Path(key_file).resolve())
+    command = _command(layout)
+    variables = _variables()
     if sys.platform == "darwin":
         label = f"astica-sync.{name}"
         text = _AGENT.format(
@@ -179,6 +181,37 @@ def _service(layout: Layout) -> tuple[Path, str]:
     )
     folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "systemd" / "user"
     return folder / f"astica-sync-{name}.service", text
+
+
+def _command(layout: Layout, *options: str) -> list[str]:
+    return [sys.executable, "-P", "-m", "astica_sync", "watch", *options, str(layout.root)]
+
+
+def _variables() -> dict[str, str]:
+    """What the watcher needs of this terminal's environment."""
+    variables = {key: os.environ[key] for key in _VARIABLES if os.environ.get(key)}
+    if KEY_FILE_VARIABLE in variables:
+        key_file = os.path.expanduser(variables[KEY_FILE_VARIABLE])  # noqa: PTH111 - Path raises where the user is unknown
+        variables[KEY_FILE_VARIABLE] = str(Path(key_file).resolve())
+    return variables
+
+
+def _explain_other_ways(file: Path, layout: Layout) -> None:
+    """How to watch the store on a machine where nothing reads the unit."""
+    print_lines(
+        [
+            f"Written to {safe(str(file))}, but systemd does not run on this machine, so nothing starts the watcher "
+            "from it: start it yourself in a terminal, or let cron push every five minutes.",
+            "To watch until the machine is turned off, also after you log out:",
+        ]
+    )
+    # Whole lines, so that they can be copied.
+    click.echo(f"  nohup {' '.join(map(quote, _command(layout)))} >/dev/null &")
+    print_lines(["To push from cron, add this line with crontab -e:"])
+    words = [f"{key}={quote(value)}" for key, value in _variables().items()]
+    words += map(quote, _command(layout, "--once"))
+    # In a crontab a per cent sign ends the command.
+    click.echo(f"  */5 * * * *  {' '.join(words)}".replace("%", "\\%"))
 
 
 def _quote(value: str, *, dollars: bool = False) -> str:

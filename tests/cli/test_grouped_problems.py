@@ -1,0 +1,62 @@
+"""Problems of one class with the same reason are one line of the text; ``--json`` lists each of them."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.harness.screen import Terminal
+from tests.harness.shell import Shell
+
+VIDEO = b"\0\0\0\x14ftypqt  " + bytes(100)
+REASON = "video or other media file: not an image; move it out"
+
+
+def add_videos(folder: Path, count: int) -> None:
+    folder.mkdir(exist_ok=True)
+    for number in range(count):
+        (folder / f"IMG_{number:04}.MOV").write_bytes(VIDEO + bytes([number]))
+
+
+def problem_lines(out: str) -> list[str]:
+    """The lines of the section about problems."""
+    return out.partition("\nProblems (")[2].partition("\n\n")[0].splitlines()[1:]
+
+
+@pytest.mark.parametrize("words", [("status",), ("push", "--dry-run")])
+def test_the_videos_of_live_photos_are_one_line_for_each_class(
+    shell: Shell, pushed: Path, words: tuple[str, ...]
+) -> None:
+    add_videos(pushed / "Can", 12)
+    add_videos(pushed / "Bottle", 4)
+    (pushed / "Can" / "notes.txt").write_text("seen at the river")
+    out = shell(*words, "--store", pushed).out
+    assert "Problems (17):" in out
+    lines = problem_lines(out)
+    assert len(lines) == 4, lines
+    assert lines[0].startswith(f"  ! Bottle/IMG_0000.MOV, Bottle/IMG_0001.MOV and 2 more of Bottle  ({REASON}")
+    assert lines[1].startswith(f"  ! Can/IMG_0000.MOV, Can/IMG_0001.MOV and 10 more of Can  ({REASON}")
+    assert lines[2].startswith("  ! Can/notes.txt  (text file: ")
+    assert lines[3] == "  --json lists all"
+    listed = shell("status", "--json", "--store", pushed).json["problems"]
+    assert len(listed) == 17 and {"Can/IMG_0011.MOV", "Bottle/IMG_0003.MOV"} < {one["path"] for one in listed}
+
+
+def test_a_few_problems_are_a_line_each(shell: Shell, pushed: Path) -> None:
+    add_videos(pushed / "Can", 3)
+    lines = problem_lines(shell("status", "--store", pushed).out)
+    assert [line.split("  (")[0] for line in lines] == [f"  ! Can/IMG_{number:04}.MOV" for number in range(3)]
+
+
+def test_what_is_left_out_of_many_groups_is_counted_in_files(shell: Shell, pushed: Path) -> None:
+    for number in range(12):
+        add_videos(pushed / f"Class {number:02}", 5)
+    lines = problem_lines(shell("status", "--store", pushed).out)
+    assert len(lines) == 11 and lines[-1] == "  … and 10 more (--json lists all)", lines
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_a_group_is_wrapped_between_words(shell: Shell, pushed: Path, columns: int) -> None:
+    add_videos(pushed / "Can", 12)
+    with Terminal(shell, "status", "--store", pushed, columns=columns, lines=40) as terminal:
+        assert terminal.end() == 0
+    assert f"and 10 more of Can ({REASON}" in " ".join(terminal.picture.split())
