@@ -133,18 +133,19 @@ def _count_removed_here(session: Session, samples: Sequence[RemoteSample]) -> in
 
 def _count_removed_elsewhere(session: Session, training: Training, missing: Sequence[SnapshotSample]) -> int:
     """How many of the samples that are no longer shown this store did not remove after the request."""
-    scopes: dict[str, str] = {}
-    uids: list[str] = []
+    titles = set(session.local.journal.titles_in_history())
+    candidates: list[list[str]] = []
     for sample in missing:
         if isinstance(sample, ManagedSample):
-            title = sample.class_title
-            scope = scopes.setdefault(title, make_scope(session.remote.model_id, title))
-            uids.append(make_uid(sample.content, scope))
+            # One that was moved to another class on the service is in the snapshot by that class, and in the history
+            # by its own.
+            scopes = {make_scope(session.remote.model_id, title) for title in titles.union([sample.class_title])}
+            candidates.append([make_uid(sample.content, scope) for scope in scopes])
         else:
-            uids.append(sample.uid)
-    events = session.local.journal.events_of(sorted(set(uids)))
+            candidates.append([sample.uid])
+    events = session.local.journal.events_of(sorted({uid for uids in candidates for uid in uids}))
     removed = {one.uid for one in events if one.action.startswith("remove") and one.at >= training.asked_at}
-    return sum(uid not in removed for uid in uids)
+    return sum(removed.isdisjoint(uids) for uids in candidates)
 
 
 def can_run(session: Session, history: VersionHistory, training: Training, name: str) -> bool:

@@ -36,7 +36,7 @@ from astica_sync.page.live.push_runner import PushRunner
 from astica_sync.page.live.store_events import StoreEvents
 from astica_sync.page.live.training_runner import TrainingRunner
 from astica_sync.page.predict.live_preview import LivePreview
-from astica_sync.page.predict.ranking import rank_by_confidence, rank_by_suspicion
+from astica_sync.page.predict.rank_images import rank_by_confidence, rank_by_suspicion
 from astica_sync.page.queues.queue_finder import QueueFinder
 from astica_sync.page.service_thread import ServiceThread
 from astica_sync.page.store_keeper import OpenedStore, StoreKeeper

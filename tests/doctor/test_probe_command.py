@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from astica_sync.doctor.probe import run_probe
+from astica_sync.doctor.probe import probe_requests
 from astica_sync.sandbox.embedded import RunningSandbox
 from astica_sync.sandbox.http.request_log import DETECT, TRAIN
 from tests.harness.screen import Terminal
@@ -52,7 +52,7 @@ def test_the_result_is_printed_and_written(shell: Shell, sandbox: RunningSandbox
     ran = shell("doctor", "--probe", "--yes", "--json", "--out", out)
     assert ran.code == 0, ran.err
     assert ran.json["facts"]["repeated_uids"]["value"] == "allow"
-    assert ran.json["requests"] == len(sandbox.log) == run_probe.BASIC_COST.usual
+    assert ran.json["requests"] == len(sandbox.log) == probe_requests.BASIC_COST.usual
     written = json.loads(out.read_text())
     assert {**written, "files": ran.json["files"]} == ran.json
     assert [json.loads(Path(file).read_text()) for file in ran.json["files"]] == [written, written]
@@ -207,7 +207,7 @@ def test_a_limit_that_is_not_enforced_is_exceeded_once(shell: Shell, sandbox: Ru
     assert ran.code == 0, ran.err
     fact = ran.json["facts"]["limit_refusal"]
     assert fact["value"] is None and "were all served" in fact["note"]
-    assert sandbox.max_in_any_window() == 30 + run_probe.OVER_LIMIT
+    assert sandbox.max_in_any_window() == 30 + probe_requests.OVER_LIMIT
 
 
 @pytest.mark.long
@@ -260,7 +260,7 @@ def test_a_record_that_cannot_be_read_is_named(
 def test_no_more_than_the_announced_requests_are_sent(
     shell: Shell, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_probe, "FIRST_PAUSES", (0.0,) * 100)
+    monkeypatch.setattr(probe_requests, "FIRST_PAUSES", (0.0,) * 100)
     # Each view is lost, so that it is asked for again and again.
     sandbox.set_faults("view@100%=5xx")
     ran = shell("doctor", "--probe", "--yes")

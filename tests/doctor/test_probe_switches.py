@@ -18,10 +18,10 @@ from astica_sync.config import load_settings, service_facts_file
 from astica_sync.core.service_facts.fact import MEANINGS, SECONDS, Fact
 from astica_sync.core.service_facts.quarantine import quarantine_for
 from astica_sync.core.service_facts.sandbox_switches import switches_like
-from astica_sync.doctor.probe import run_probe
+from astica_sync.doctor.probe import probe_requests
 from astica_sync.doctor.probe.images import halves
-from astica_sync.doctor.probe.probe import ProbeResult, price_of, run_whole_probe
-from astica_sync.doctor.probe.run_probe import ProbeOptions
+from astica_sync.doctor.probe.probe_requests import ProbeOptions
+from astica_sync.doctor.probe.run_probe import ProbeResult, price_of, run_probe
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.service_facts_file import ServiceFacts, read_service_facts, write_service_facts
 from astica_sync.sandbox.embedded import RunningSandbox, running
@@ -92,7 +92,7 @@ def probe_address(
     )
     seconds = 3.0 if switches.training == "fails" else 90.0
     options = ProbeOptions(training=True, image_url=image_url, training_seconds=seconds)
-    result = run_whole_probe(
+    result = run_probe(
         settings, Secret(key), SystemClock(), ProgressListener(), options, over_limit=True, note=lambda _: None
     )
     assert result.requests <= price_of(options, LIMIT).most
@@ -218,7 +218,7 @@ def test_with_answers_lost_at_random_no_fact_is_wrong(
     """A fact is right, or not known."""
     chance = random.Random(seed)
     switches = replace(random_switches(seed), training="works", training_time=0.0)
-    monkeypatch.setattr(run_probe, "FIRST_PAUSES", (0.0, 0.5, 0.5, 1.0, 1.0, 1.0))
+    monkeypatch.setattr(probe_requests, "FIRST_PAUSES", (0.0, 0.5, 0.5, 1.0, 1.0, 1.0))
     with running(switches=switches, limit=LIMIT) as box:
         box.set_faults(*(f"*@2%={chance.choice(FAULTS)}" for _ in range(4)), "view@4%=partial", seed=seed)
         try:

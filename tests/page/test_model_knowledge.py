@@ -12,7 +12,7 @@ from astica_sync.features import extractor as extractor_module
 from astica_sync.local.db.journal import Event
 from astica_sync.page.live.training_times import LONGEST, expect_training
 from astica_sync.page.predict.live_preview import Ranking
-from astica_sync.page.predict.ranking import rank_by_confidence, rank_by_suspicion
+from astica_sync.page.predict.rank_images import rank_by_confidence, rank_by_suspicion
 from astica_sync.page.versions.stored_answers import Answer
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.digits import write_digits

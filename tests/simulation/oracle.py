@@ -549,7 +549,8 @@ class Oracle:
     def _is_ours(self, run: "Run", seen: Seen, removal: Removal, name: str) -> None:
         """After a confirmed removal whoever makes the sample again keeps it."""
         for _, sample in self.service.samples():
-            if sample.sample_id == seen.sample_id and sample.origin != run.store.name and sample.made > removal.at:
+            others = sample.origin != run.store.name and not sample.late
+            if sample.sample_id == seen.sample_id and others and sample.made > removal.at:
                 self.world.violate(2, f"{run.name} removes {name}, which {sample.origin} made after its own removal")
 
     def _look_again(self, run: "Run", mark: tuple[str, str, str, bytes], content: str, name: str) -> None:

@@ -202,6 +202,22 @@ def test_what_others_added_trained_and_removed_again_leaves_a_doubt(
     assert listed[mine]["samples"] == 6, "the version that was skipped is found"
 
 
+def test_what_this_store_repairs_after_the_request_leaves_the_data_known(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, elsewhere: Client, tmp_path: Path
+) -> None:
+    """A sample in another class than it was sent to is in the snapshot by the class that is shown."""
+    moved = next(one for one in sandbox.samples(model_id) if one.class_title == "Can")
+    sandbox.remove_sample(moved.sample_id)
+    (tmp_path / "image.png").write_bytes(moved.image)
+    elsewhere.upload(model_id, "Bottle", tmp_path / "image.png", moved.uid)
+    shell.environ["ASTICA_QUARANTINE"] = "0.001"
+    assert shell("train", "--no-wait", "--anyway", "--store", store).code == 0
+    sandbox.wait_for_training()
+    assert shell("push", "--yes", "--store", store).code == 0
+    (one,) = versions(shell, store).values()
+    assert one["samples"] == 5 and one["unknown_because"] is None
+
+
 @pytest.mark.parametrize("put_back", [False, True])
 def test_what_others_remove_between_the_view_and_the_request_leaves_a_doubt(
     shell: Shell,

@@ -23,7 +23,7 @@ from astica_sync.local.service_facts_file import ServiceFacts, read_service_fact
 from astica_sync.open_session import settings_for
 
 if TYPE_CHECKING:
-    from astica_sync.doctor.probe.run_probe import ProbeOptions
+    from astica_sync.doctor.probe.probe_requests import ProbeOptions
 
 MORE = TRAINING, LIMIT, LARGE = ("training", "limit", "large")
 """What a probe tries where it is asked for."""
@@ -41,8 +41,8 @@ class ProbeRequest:
 
 def run_probe_command(store: Path | None, asked: ProbeRequest) -> None:
     """Asks, tries the service, writes the files, and prints the facts."""
-    from astica_sync.doctor.probe.probe import run_whole_probe
-    from astica_sync.doctor.probe.run_probe import ProbeOptions
+    from astica_sync.doctor.probe.probe_requests import ProbeOptions
+    from astica_sync.doctor.probe.run_probe import run_probe
 
     settings = _settings(store)
     key = load_key(os.environ)
@@ -58,9 +58,7 @@ def run_probe_command(store: Path | None, asked: ProbeRequest) -> None:
     _confirm(settings, options, asked, [file, *([asked.out] if asked.out else [])])
     clock, progress = SystemClock(), Progress()
     with clean_stop(clock), closed_at_end(progress, clock):
-        result = run_whole_probe(
-            settings, key, clock, progress, options, over_limit=LIMIT in asked.more, note=print_note
-        )
+        result = run_probe(settings, key, clock, progress, options, over_limit=LIMIT in asked.more, note=print_note)
     known = ServiceFacts(
         settings.train_url,
         settings.detect_url,
@@ -150,8 +148,8 @@ def _confirm(settings: Settings, options: "ProbeOptions", asked: ProbeRequest, f
     Raises:
         GuardRefused: the user says no, or cannot be asked.
     """
-    from astica_sync.doctor.probe.probe import price_of
-    from astica_sync.doctor.probe.run_probe import OVER_LIMIT
+    from astica_sync.doctor.probe.probe_requests import OVER_LIMIT
+    from astica_sync.doctor.probe.run_probe import price_of
 
     cost = price_of(options, settings.limit if LIMIT in asked.more else None)
     if asked.yes:
