@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import xxhash
 
 from astica_sync.clock import SystemClock
-from astica_sync.core.gallery.change_history import Line
 from astica_sync.core.gallery.image_state import LABELS, STATES, ImageState
+from astica_sync.core.gallery.page_change import Line
 from astica_sync.core.model import CONTENT_LENGTH, is_uid
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.backup.backup import Backup
@@ -32,8 +32,8 @@ from astica_sync.page.gallery.held_out_folders import HeldOutFolders
 from astica_sync.page.gallery.image_columns import image_id
 from astica_sync.page.gallery.refresh_gallery import BEFORE, Gallery, unlooked_gallery
 from astica_sync.page.live.event_hub import EventHub
+from astica_sync.page.live.outside_changes import OutsideChanges
 from astica_sync.page.live.push_runner import PushRunner
-from astica_sync.page.live.store_events import StoreEvents
 from astica_sync.page.live.training_runner import TrainingRunner
 from astica_sync.page.predict.live_preview import LivePreview
 from astica_sync.page.predict.rank_images import rank_by_confidence, rank_by_suspicion
@@ -130,7 +130,7 @@ class Page:
         self.training: TrainingRunner = TrainingRunner(
             layout.root, lambda: self.hub.publish_soon("training", self.training.data), self._push_ended
         )
-        self._events = StoreEvents(layout, clock, self._files_changed)
+        self._events = OutsideChanges(layout, clock, self._files_changed)
 
     async def run_job(self, job: Callable[[OpenedStore], T]) -> T:
         """Runs a job in the store's thread."""

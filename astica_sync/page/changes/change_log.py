@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from astica_sync.core.gallery.change_history import Change, Line, Step, StepKind
+from astica_sync.core.gallery.page_change import Change, Line, Step, StepKind
 from astica_sync.local.db.migrations import make_schema
 from astica_sync.local.db.wal import is_wal_safe
 from astica_sync.sqlite import ErrorTranslation, open_database, transaction

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from astica_sync.core.gallery.change_history import Outcome, StepKind
+from astica_sync.core.gallery.page_change import Outcome, StepKind
 from astica_sync.page.answers import BadRequest, answer_error, read_object
 from astica_sync.page.changes.change_maker import CHANGED, ChangeMaker, count_files, folders_of
 from astica_sync.page.changes.plan_change import KINDS, MOST_TITLE, PlannedChange, Wanted, plan_change, read_items

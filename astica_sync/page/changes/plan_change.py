@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from astica_sync.core.gallery.change_history import Step, StepKind, describe
 from astica_sync.core.gallery.image_state import ImageState
+from astica_sync.core.gallery.page_change import Step, StepKind, describe
 from astica_sync.page.answers import BadRequest
 from astica_sync.page.changes.change_maker import CHANGED, ChangeMaker
 from astica_sync.page.gallery.image_columns import Columns

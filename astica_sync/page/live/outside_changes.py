@@ -15,7 +15,7 @@ POLL_SECONDS = 30.0
 """Seconds between two looks at the whole store where the system reports no changes."""
 
 
-class StoreEvents:
+class OutsideChanges:
     """Calls ``on_change`` with what changed in the folders of the store; for the thread of the event loop."""
 
     def __init__(self, layout: Layout, clock: SystemClock, on_change: Callable[[ChangeBatch], None]) -> None:

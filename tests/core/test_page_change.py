@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.core.gallery.change_history import Step, StepKind, describe, inverse, undo_steps
+from astica_sync.core.gallery.page_change import Step, StepKind, describe, inverse, undo_steps
 
 STEPS = st.builds(Step, st.sampled_from(StepKind), st.text(), st.text(), st.text())
 
