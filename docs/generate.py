@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
-from man_pages import completion_scripts, man_pages
+from man_pages import completion_scripts, man_page
 from messages import find_messages, find_reasons
 
 from astica_sync import config, errors
@@ -206,7 +206,7 @@ def pages() -> dict[str, str]:
         "reference/exit-codes.md": _exit_page(),
         "reference/errors.md": _errors_page(),
         "reference/left-out.md": _left_out_page(),
-        **man_pages(commands()),
+        "man/astica-sync.1": man_page(commands()),
         **completion_scripts(),
     }
 

@@ -1,4 +1,6 @@
-"""The manual pages, one for each command, and the completion scripts: what a package installs for ``man`` and shells.
+"""The manual page of all commands, and the completion scripts: what a package installs for ``man`` and shells.
+
+One page, as rclone's: it can be searched, and 43 files of a few hundred bytes each would be a fortieth of the wheel.
 
 Our own writer, since click-man runs examples into one line and leaves out the commands of groups that load them on use.
 """
@@ -22,39 +24,44 @@ def completion_scripts() -> dict[str, str]:
     return {f"completions/{shell}/{_SCRIPTS[shell]}": completion_script(cli, shell) for shell in SHELLS}
 
 
-def man_pages(commands: Iterable[tuple[str, click.Command]]) -> dict[str, str]:
-    """Each manual page by its path in this folder. ``commands`` are words that call a command, with the command."""
-    return {f"man/{name.replace(' ', '-')}.1": _page(name, command) for name, command in commands}
-
-
-def _page(name: str, command: click.Command) -> str:
-    context = click.Context(command, info_name=name)
-    title = name.replace(" ", "-")
+def man_page(commands: Iterable[tuple[str, click.Command]]) -> str:
+    """The manual page. ``commands`` are words that call a command, with the command; the first is the program."""
+    (program, whole), *below = commands
+    context = click.Context(whole, info_name=program)
     lines = [
         '.\\" Written by docs/man_pages.py from the code; change it there and run "make docs".',
-        f'.TH {_text(title.upper())} 1 "" {PROGRAM} "Manual of {PROGRAM}"',
+        f'.TH {_text(program.upper())} 1 "" {PROGRAM} "Manual of {PROGRAM}"',
         ".SH NAME",
-        f"{_text(title)} \\- {_text(_summary(command))}",
+        f"{_text(program)} \\- {_text(_summary(whole))}",
         ".SH SYNOPSIS",
-        f".B {_text(name)}",
-        _text(" ".join(command.collect_usage_pieces(context))),
+        f".B {_text(program)}",
+        _text(" ".join(whole.collect_usage_pieces(context))),
         ".SH DESCRIPTION",
-        *_description(command),
+        *_description(whole),
+        ".SH OPTIONS",
+        *_options(whole, context),
     ]
+    group_of = {word: heading for heading, words in GROUPS.items() for word in words}
+    for heading in GROUPS:
+        lines.append(f".SH {_text(heading.upper())}")
+        for name, command in below:
+            if group_of[name.split()[1]] == heading:
+                lines += _section(name, command)
+    lines.append(".SH EXIT STATUS")
+    for code, meaning in EXIT_CODES.items():
+        lines += [".TP", f".B {code}", _text(meaning)]
+    return "\n".join(lines) + "\n"
+
+
+def _section(name: str, command: click.Command) -> Iterator[str]:
+    context = click.Context(command, info_name=name)
+    usage = " ".join(piece for piece in command.collect_usage_pieces(context) if piece != "[OPTIONS]")
+    yield f".SS {_text(f'{name} {usage}'.strip())}"
+    yield from _description(command)
     aliases = [alias for alias, meant in ALIASES.items() if name == f"{PROGRAM} {meant}"]
     if aliases:
-        lines += [".PP", f"Also: {_text(', '.join(f'{PROGRAM} {alias}' for alias in aliases))}"]
-    lines += [".SH OPTIONS", *_options(command, context)]
-    if isinstance(command, click.Group):
-        lines += list(_commands(name, command, context))
-    if name == PROGRAM:
-        lines.append(".SH EXIT STATUS")
-        for code, meaning in EXIT_CODES.items():
-            lines += [".TP", f".B {code}", _text(meaning)]
-    else:
-        above = name.rpartition(" ")[0].replace(" ", "-")
-        lines += [".SH SEE ALSO", f".BR {_text(above)} (1)"]
-    return "\n".join(lines) + "\n"
+        yield from (".PP", f"Also: {_text(', '.join(f'{PROGRAM} {alias}' for alias in aliases))}")
+    yield from _options(command, context)
 
 
 def _summary(command: click.Command) -> str:
@@ -80,18 +87,8 @@ def _options(command: click.Command, context: click.Context) -> Iterator[str]:
             record = option.get_help_record(context)
             if record is not None:
                 yield from (".TP", f".B {_text(record[0])}", _text(record[1]))
-    yield from (".TP", f".B {_text('-h, --help')}", "Show the help and exit.")
-
-
-def _commands(name: str, command: click.Group, context: click.Context) -> Iterator[str]:
-    words = command.list_commands(context)
-    groups = GROUPS if name == PROGRAM else {"commands": words}
-    for heading, members in groups.items():
-        yield f".SH {_text(heading.upper())}"
-        for word in members:
-            below = command.get_command(context, word)
-            assert below is not None
-            yield from (".TP", f".BR {_text(f'{name} {word}'.replace(' ', '-'))} (1)", _text(_summary(below)))
+    if context.info_name == PROGRAM:
+        yield from (".TP", f".B {_text('-h, --help')}", "Show the help, also of a command, and exit.")
 
 
 def _text(text: str) -> str:

@@ -92,12 +92,12 @@ def build_twice(tools: Path, folder: Path) -> tuple[Path, Path]:
 
 
 def check_content(wheel: Path) -> None:
-    """The wheel has the page with its modules, its types, its licence, manual pages and completions, and nothing of the
+    """The wheel has the page with its modules, its types, its licence, a manual page and completions, and nothing of the
     tests."""
     with zipfile.ZipFile(wheel) as opened:
         names = opened.namelist()
     wanted = ("astica_sync/py.typed", "astica_sync/page/static/vendor/preact.js", "licenses/LICENSE")
-    wanted += ("share/man/man1/astica-sync-push.1", "share/bash-completion/completions/astica-sync")
+    wanted += ("share/man/man1/astica-sync.1", "share/bash-completion/completions/astica-sync")
     wanted += ("share/zsh/site-functions/_astica-sync", "share/fish/vendor_completions.d/astica-sync.fish")
     missing = [name for name in wanted if not any(one.endswith(name) for one in names)]
     if missing:
@@ -183,8 +183,8 @@ def by_pipx(tools: Path, wheel: Path, folder: Path) -> None:
     home = {"PIPX_HOME": str(folder / "pipx"), "PIPX_BIN_DIR": str(folder / "pipx-bin")}
     home["PIPX_MAN_DIR"] = str(folder / "pipx-man")
     run([str(tools / "bin" / "pipx"), "install", f"{wheel}{EXTRAS}"], home)
-    if not (folder / "pipx-man" / "man1" / "astica-sync-push.1").exists():
-        raise Failed("pipx shows no manual pages")
+    if not (folder / "pipx-man" / "man1" / "astica-sync.1").exists():
+        raise Failed("pipx shows no manual page")
     try_out([str(folder / "pipx-bin" / "astica-sync")], folder, "pipx")
 
 
