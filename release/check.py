@@ -92,8 +92,8 @@ def build_twice(tools: Path, folder: Path) -> tuple[Path, Path]:
 
 
 def check_content(wheel: Path) -> None:
-    """The wheel has the page with its modules, its types, its licence, a manual page and completions, and nothing of the
-    tests."""
+    """The wheel has the page with its modules, its types, its licence, a manual page and completions, and nothing of
+    the tests."""
     with zipfile.ZipFile(wheel) as opened:
         names = opened.namelist()
     wanted = ("astica_sync/py.typed", "astica_sync/page/static/vendor/preact.js", "licenses/LICENSE")

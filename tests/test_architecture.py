@@ -528,7 +528,7 @@ def test_every_package_that_is_imported_is_a_declared_dependency() -> None:
             "sandbox must not know remote",
         ),
         ("sandbox/http/endpoints.py", "from astica_sync.errors import Refused", "sandbox must not know errors"),
-        ("sandbox/images.py", "import httpx", "httpx belongs to remote"),
+        ("sandbox/image_input.py", "import httpx", "httpx belongs to remote"),
         ("remote/http_transport.py", "    client._transport = None", "client._transport is private to a library"),
         (
             "remote/http_transport.py",

@@ -10,7 +10,7 @@ from astica_sync.api.version_runner import RunnableVersion, VersionRunner, scan_
 from astica_sync.core.model import ModelInfo, content_in_class
 from astica_sync.core.rate_limit import forecast
 from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample
-from astica_sync.local.db.scores import Score
+from astica_sync.local.db.version_scores import Score
 from astica_sync.local.image.rasterizer import Rasterizer
 from astica_sync.remote.rate_limiter import USUAL_LATENCY
 from astica_sync.sync.observe import request_view

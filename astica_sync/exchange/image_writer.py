@@ -16,7 +16,7 @@ from astica_sync.core.gallery.file_names import free_names
 from astica_sync.errors import StorageFull, StoreError
 from astica_sync.exchange.known_contents import list_titles
 from astica_sync.exchange.sources.source import NotRead
-from astica_sync.local.class_folders.open_folders import NotDone, OpenFolders
+from astica_sync.local.class_folders.held_folders import HeldFolders, NotDone
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.scan.ignore import Ignore
 from astica_sync.page.changes.kept_files import write_new_file
@@ -38,7 +38,7 @@ class ImageWriter:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._ignore = Ignore.load(root)
-        self._folders = OpenFolders(root)
+        self._folders = HeldFolders(root)
         self._places = list_titles(root)
         self._taken: dict[str, set[str]] = {}
         self._names: dict[tuple[str, str], Iterator[str]] = {}

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from astica_sync.sandbox.http.app import Sandbox
 from astica_sync.sandbox.http.http_responses import TRANSPORT
-from astica_sync.sandbox.images import is_loopback
+from astica_sync.sandbox.image_input import is_loopback
 from astica_sync.sandbox.options import Options
 
 _GRACE = 3

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
-from astica_sync.sandbox.images import MAX_BYTES, MAX_SIDE
+from astica_sync.sandbox.image_input import MAX_BYTES, MAX_SIDE
 
 
 def choice(meaning: str, *choices: str) -> Any:

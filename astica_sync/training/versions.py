@@ -13,7 +13,7 @@ from astica_sync.local.backup.catalog import Entry
 from astica_sync.local.backup.manifests import SHORTEST, Manifests
 from astica_sync.local.backup.records import Records
 from astica_sync.local.backup.restore import Restored, refuse_store, restore
-from astica_sync.local.db.scores import Score, add_score, is_about, read_scores
+from astica_sync.local.db.version_scores import Score, add_score, is_about, read_scores
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.layout import Layout
 

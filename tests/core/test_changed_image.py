@@ -20,7 +20,7 @@ from astica_sync.core.plan.decision import CONFIRMED
 from astica_sync.core.plan.gather_facts import PlanContext
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.plan.planner import make_plan
-from astica_sync.core.watch.changed_image import Answer, ChangedImage, Observed, decide_changed_image, left_to_do
+from astica_sync.core.watch.decide_changed_image import Answer, ChangedImage, Observed, decide_changed_image, left_to_do
 
 MODEL = 7
 ASKED = 1000.0

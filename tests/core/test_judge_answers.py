@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from astica_sync.core.service_facts.exchange import Exchange, ProbeLog, Step
 from astica_sync.core.service_facts.fact import MEANINGS
 from astica_sync.core.service_facts.judge import judge
+from astica_sync.core.service_facts.probe_log import Exchange, ProbeLog, Step
 from astica_sync.core.service_facts.probe_uploads import title_of
 from tests.harness.probe_logs import TOKEN, UPLOADS, dataset, error, fact, lost, refused, sent, uid, value, view
 

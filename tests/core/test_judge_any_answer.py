@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astica_sync.core.service_facts.exchange import CREATE, DETECT, LIST, UPLOAD, VIEW, Exchange, ProbeLog, Step
 from astica_sync.core.service_facts.fact import LONGEST_NOTE, MEANINGS, facts_as_data, facts_from_data
 from astica_sync.core.service_facts.judge import judge
 from astica_sync.core.service_facts.judge_samples import why_not_go_on
 from astica_sync.core.service_facts.judge_times import seconds_until_listed
+from astica_sync.core.service_facts.probe_log import CREATE, DETECT, LIST, UPLOAD, VIEW, Exchange, ProbeLog, Step
 from astica_sync.core.service_facts.probe_uploads import find_foreign, title_of
 from astica_sync.core.service_facts.read_answer import read_view
 from astica_sync.core.service_facts.sandbox_switches import switches_like

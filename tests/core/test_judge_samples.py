@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from astica_sync.core.service_facts.exchange import Exchange, ProbeLog, Step
 from astica_sync.core.service_facts.judge_samples import shows_size, why_not_go_on
+from astica_sync.core.service_facts.probe_log import Exchange, ProbeLog, Step
 from astica_sync.core.service_facts.probe_uploads import (
     FIRST,
     find_foreign,

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from astica_sync.core.service_facts.exchange import CREATE, Exchange, ProbeLog, Step
 from astica_sync.core.service_facts.judge_times import seconds_until_listed
+from astica_sync.core.service_facts.probe_log import CREATE, Exchange, ProbeLog, Step
 from astica_sync.core.service_facts.probe_uploads import title_of
 from tests.harness.probe_logs import OK, TOKEN, dataset, fact, lost, sample, sent, view
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from astica_sync.core.service_facts.exchange import Exchange, Step
+from astica_sync.core.service_facts.probe_log import Exchange, Step
 from tests.harness.probe_logs import dataset, fact, lost, refused, sample, sent, uid, value, view
 
 FIRST = "Caf\u00e9 & co"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from astica_sync.core.service_facts.exchange import DETECT, Exchange, Step
+from astica_sync.core.service_facts.probe_log import DETECT, Exchange, Step
 from tests.harness.probe_logs import OK, dataset, fact, lost, refused, value, view
 
 TRAIN = Exchange(Step.TRAIN, "/model/model_train", 0.0, 0.1, 200, {}, OK)

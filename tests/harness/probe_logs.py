@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from astica_sync.core.service_facts.exchange import Exchange, ProbeLog
 from astica_sync.core.service_facts.fact import Fact
 from astica_sync.core.service_facts.judge import judge
+from astica_sync.core.service_facts.probe_log import Exchange, ProbeLog
 from astica_sync.core.service_facts.probe_uploads import BASIC, FIRST, TRAINING, uid_for
 
 TOKEN = "0123456789ab"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.scan.left_out import LeftOut, find_left_out
+from astica_sync.local.scan.find_left_out import LeftOut, find_left_out
 from astica_sync.local.scan.litter import LITTER, is_litter
 
 FOLDERS = [

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from astica_sync.core.versions.version import Version
-from astica_sync.local.db.scores import Score, add_score, is_about, read_scores
+from astica_sync.local.db.version_scores import Score, add_score, is_about, read_scores
 from astica_sync.local.filesystem import FileSystem
 
 VERSION = Version(2, "v", 20.0, 100.0, None)

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from astica_sync.features.descriptor import describe
 from astica_sync.sandbox.account import Account
 from astica_sync.sandbox.embedded import RunningSandbox, running
-from astica_sync.sandbox.images import open_image
+from astica_sync.sandbox.image_input import open_image
 from astica_sync.sandbox.training.classifier import CELL, WEIGHTS, Classifier
 from tests.harness.sandbox_images import draw, encode
 

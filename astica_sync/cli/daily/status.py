@@ -45,7 +45,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
     astica-sync status --json | jq .plan.requests
     astica-sync status --ignored
     """
-    from astica_sync.local.scan.left_out import find_left_out
+    from astica_sync.local.scan.find_left_out import find_left_out
     from astica_sync.sync.plan.find_status import FOLLOWS, find_status
     from astica_sync.sync.push.check_samples import check_samples
 

@@ -51,7 +51,7 @@ def export_data(
     from astica_sync.cli.render.exchange_output import export_data_of, export_lines
     from astica_sync.errors import AsticaSyncError
     from astica_sync.exchange.export_run import ExportRequest, run_export
-    from astica_sync.exchange.open_import import lock_and_scan, refuse_overlap
+    from astica_sync.exchange.prepare_folders import lock_and_scan, refuse_overlap
     from astica_sync.exchange.targets.archive_target import is_archive, without_ending
 
     if layout in ("webdataset",) and is_archive(target):

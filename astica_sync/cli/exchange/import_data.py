@@ -80,7 +80,7 @@ def import_data(
     from astica_sync.exchange.import_run import ImportRequest, run_import
     from astica_sync.exchange.known_contents import held_contents
     from astica_sync.exchange.layouts.find_layout import find_layout
-    from astica_sync.exchange.open_import import choose_mode, lock_and_scan, open_targets
+    from astica_sync.exchange.prepare_folders import choose_mode, lock_and_scan, open_targets
     from astica_sync.exchange.sources.open_source import open_source
 
     mapping = _mapping(pairs, map_file)

@@ -17,7 +17,7 @@ from astica_sync.core.plan.similar_titles import NearTitle
 from astica_sync.shell_quote import quote
 
 if TYPE_CHECKING:
-    from astica_sync.local.scan.left_out import LeftOut
+    from astica_sync.local.scan.find_left_out import LeftOut
     from astica_sync.sync.plan.find_status import StoreStatus
 
 IN_SYNC = "The service is in sync with the store."

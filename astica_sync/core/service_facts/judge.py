@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from astica_sync.core.service_facts.exchange import ProbeLog
 from astica_sync.core.service_facts.fact import MEANINGS, Fact, shortened
 from astica_sync.core.service_facts.judge_answers import (
     judge_error_repeats,
@@ -47,6 +46,7 @@ from astica_sync.core.service_facts.judge_training import (
     judge_training,
     judge_version_form,
 )
+from astica_sync.core.service_facts.probe_log import ProbeLog
 
 _RULES: dict[str, Callable[[ProbeLog, str], Fact]] = {
     "error_status": judge_error_status,

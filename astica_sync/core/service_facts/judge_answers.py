@@ -3,8 +3,8 @@
 import re
 from typing import Any
 
-from astica_sync.core.service_facts.exchange import CREATE, LIST, Exchange, ProbeLog, Step
 from astica_sync.core.service_facts.fact import Fact, unknown
+from astica_sync.core.service_facts.probe_log import CREATE, LIST, Exchange, ProbeLog, Step
 from astica_sync.core.service_facts.probe_uploads import BASIC, title_of, uid_for
 from astica_sync.core.service_facts.read_answer import read_list, read_view
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from astica_sync.core.service_facts.exchange import Exchange, ProbeLog, Step
 from astica_sync.core.service_facts.fact import ALL_OF_IT, Fact, not_asked, unknown
 from astica_sync.core.service_facts.judge_answers import NOT_TRIED
+from astica_sync.core.service_facts.probe_log import Exchange, ProbeLog, Step
 from astica_sync.core.service_facts.probe_uploads import (
     BASIC,
     FIRST,

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Callable, Sequence
 
-from astica_sync.core.service_facts.exchange import Exchange, ProbeLog, Step
 from astica_sync.core.service_facts.fact import Fact, not_asked, unknown
 from astica_sync.core.service_facts.judge_answers import NOT_TRIED, creation_in
 from astica_sync.core.service_facts.judge_training import version_in
+from astica_sync.core.service_facts.probe_log import Exchange, ProbeLog, Step
 from astica_sync.core.service_facts.probe_uploads import FIRST, title_of
 from astica_sync.core.service_facts.read_answer import read_list, read_view
 

@@ -2,10 +2,10 @@
 
 import unicodedata
 
-from astica_sync.core.service_facts.exchange import ProbeLog
 from astica_sync.core.service_facts.fact import Fact, unknown
 from astica_sync.core.service_facts.judge_answers import NOT_TRIED
 from astica_sync.core.service_facts.judge_samples import NOT_SHOWN, first_shown, last_view, sample_of
+from astica_sync.core.service_facts.probe_log import ProbeLog
 from astica_sync.core.service_facts.probe_uploads import BASIC, FIRST, uid_for
 
 SAME, OTHER = "same class", "other class"

@@ -2,8 +2,8 @@
 
 import re
 
-from astica_sync.core.service_facts.exchange import Exchange, ProbeLog, Step
 from astica_sync.core.service_facts.fact import Fact, not_asked, unknown
+from astica_sync.core.service_facts.probe_log import Exchange, ProbeLog, Step
 from astica_sync.core.service_facts.probe_uploads import LYING, STANDING
 from astica_sync.core.service_facts.read_answer import read_view, whole
 

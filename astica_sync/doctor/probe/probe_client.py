@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from astica_sync.clock import Clock, SystemClock
 from astica_sync.config import Settings
 from astica_sync.core.rate_limit import Lane
-from astica_sync.core.service_facts.exchange import Exchange, ProbeLog
+from astica_sync.core.service_facts.probe_log import Exchange, ProbeLog
 from astica_sync.errors import RemoteError
 from astica_sync.open_session import budget_clock, open_budgets
 from astica_sync.remote.client import SECONDS, VIEW, OnPolicy, ServiceClient, seconds_for

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from astica_sync.clock import Clock
-from astica_sync.core.service_facts.exchange import Step
 from astica_sync.core.service_facts.judge_samples import first_shown
+from astica_sync.core.service_facts.probe_log import Step
 from astica_sync.core.service_facts.probe_uploads import find_foreign, title_of, token_in
 from astica_sync.core.service_facts.read_answer import read_view
 from astica_sync.doctor.probe.probe_client import ProbeService

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from astica_sync.clock import Clock
-from astica_sync.core.service_facts.exchange import Step
 from astica_sync.core.service_facts.judge_samples import last_view, why_not_go_on
 from astica_sync.core.service_facts.judge_times import seconds_until_listed
 from astica_sync.core.service_facts.judge_training import version_seen
+from astica_sync.core.service_facts.probe_log import Step
 from astica_sync.core.service_facts.probe_uploads import BASIC, FIRST, LARGE, TRAINING, ProbeUpload, uid_for
 from astica_sync.core.service_facts.read_answer import ShownModel, read_view
 from astica_sync.doctor.probe.images import TURN_RIGHT, halves, image_for

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 from astica_sync.clock import SystemClock
 from astica_sync.config import Settings, machine_state_folder
-from astica_sync.core.service_facts.exchange import ProbeLog
 from astica_sync.core.service_facts.fact import Fact
 from astica_sync.core.service_facts.judge import judge
+from astica_sync.core.service_facts.probe_log import ProbeLog
 from astica_sync.doctor.probe.probe_client import ProbeService, open_probe_service
 from astica_sync.doctor.probe.probe_lock import probe_lock
 from astica_sync.doctor.probe.probe_model import ProbeModel

@@ -15,7 +15,7 @@ from pathlib import Path
 from astica_sync.core.gallery.file_names import free_names, is_sample_path, title_fault
 from astica_sync.core.gallery.page_change import Line, Outcome, Step, StepKind, undo_steps
 from astica_sync.local.class_folders.class_title import class_title_of
-from astica_sync.local.class_folders.open_folders import NotDone, OpenFolders, hash_at
+from astica_sync.local.class_folders.held_folders import HeldFolders, NotDone, hash_at
 from astica_sync.local.filesystem import FileSystem, Signature, signature
 from astica_sync.local.identity import check_root
 from astica_sync.local.layout import Layout
@@ -129,7 +129,7 @@ class ChangeMaker:
     def _run(self, steps: Iterable[Step]) -> Outcome:
         outcome = Outcome()
         ignore = Ignore.load(self._layout.root)
-        with OpenFolders(self._layout.root) as folders:
+        with HeldFolders(self._layout.root) as folders:
             for step in steps:
                 try:
                     outcome.done += self._do(step, folders, ignore)
@@ -142,7 +142,7 @@ class ChangeMaker:
             folders.sync()
         return outcome
 
-    def _do(self, step: Step, folders: OpenFolders, ignore: Ignore) -> list[Step]:
+    def _do(self, step: Step, folders: HeldFolders, ignore: Ignore) -> list[Step]:
         """Carries out one step; returns what was done, with the names that were used."""
         match step.kind:
             case StepKind.MOVE:
@@ -164,7 +164,7 @@ class ChangeMaker:
             case StepKind.RENAME_FOLDER:
                 return self._rename_folder(step, folders)
 
-    def _move(self, step: Step, folders: OpenFolders, ignore: Ignore) -> list[Step]:
+    def _move(self, step: Step, folders: HeldFolders, ignore: Ignore) -> list[Step]:
         folder, name = folders.place(step.before)
         content, status = self._expect(folder, name, step)
         _require_sample(step.after, ignore)
@@ -190,7 +190,7 @@ class ChangeMaker:
         self._verified[path] = content, signature(moved)
         return [*(Step(StepKind.MAKE_FOLDER, "", one) for one in made), Step(StepKind.MOVE, step.before, path, content)]
 
-    def _add(self, step: Step, folders: OpenFolders, ignore: Ignore) -> list[Step]:
+    def _add(self, step: Step, folders: HeldFolders, ignore: Ignore) -> list[Step]:
         _require_sample(step.after, ignore)
         made = folders.make(_above(step.after))
         folder, wanted = folders.place(step.after)
@@ -199,7 +199,7 @@ class ChangeMaker:
         path = f"{_above(step.after)}/{new}"
         return [*(Step(StepKind.MAKE_FOLDER, "", one) for one in made), Step(StepKind.ADD, "", path, step.content)]
 
-    def _rename_folder(self, step: Step, folders: OpenFolders) -> list[Step]:
+    def _rename_folder(self, step: Step, folders: HeldFolders) -> list[Step]:
         _require_folder(step.before)
         _require_folder(step.after)
         if "/" in step.before or "/" in step.after:

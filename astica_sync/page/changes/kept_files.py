@@ -19,7 +19,7 @@ from astica_sync.file_owner import give_to_owner_of_folder
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import CONTENT
 from astica_sync.local.class_folders.class_title import class_title_of
-from astica_sync.local.class_folders.open_folders import NotDone, hash_at
+from astica_sync.local.class_folders.held_folders import NotDone, hash_at
 from astica_sync.local.filesystem import CHUNK, TEMP_PREFIX, FileSystem, sync, write_all
 from astica_sync.local.image.format import HEAD_BYTES, sniff
 from astica_sync.local.layout import Layout

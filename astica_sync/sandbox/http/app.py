@@ -25,7 +25,7 @@ from astica_sync.sandbox.http.faults import Fault, FaultKind, FaultSchedule
 from astica_sync.sandbox.http.limiter import Limiter
 from astica_sync.sandbox.http.local_requests import LocalRequestsOnly
 from astica_sync.sandbox.http.request_log import DETECT, TRAIN, RequestRecord
-from astica_sync.sandbox.images import MAX_BYTES, is_loopback
+from astica_sync.sandbox.image_input import MAX_BYTES, is_loopback
 from astica_sync.sandbox.options import Options
 from astica_sync.sandbox.switches import Switches
 from astica_sync.sandbox.training.trainer import BackgroundTrainer

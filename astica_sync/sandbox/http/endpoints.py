@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from astica_sync.sandbox import images
+from astica_sync.sandbox import image_input
 from astica_sync.sandbox.account import Account, NotFound, UidTaken
 from astica_sync.sandbox.http import model_views
 from astica_sync.sandbox.switches import Switches
@@ -74,9 +74,9 @@ class CallHandler:
             raise ErrorAnswer("A sample with this uid already exists", 409) from None
         except CannotTrain as error:
             raise ErrorAnswer(str(error), 409) from None
-        except images.NotAnImage:
+        except image_input.NotAnImage:
             raise ErrorAnswer(self.switches.invalid_image, 400) from None
-        except images.BadInput as error:
+        except image_input.BadInput as error:
             raise ErrorAnswer(str(error), 413 if error.too_large else 400) from None
 
     def _create(self, fields: Fields) -> bytes:
@@ -106,7 +106,7 @@ class CallHandler:
             raise NotFound("Model")
         content = self._read_image(fields)
         with self._decoding:
-            images.open_image(content, self.switches.largest_side)
+            image_input.open_image(content, self.switches.largest_side)
         self.account.add_sample(model_id, title, uid, content, self.switches)
         return OK
 
@@ -144,7 +144,7 @@ class CallHandler:
         content = self._read_image(fields)
         with self._decoding:
             turned = self.switches.orientation == "turned"
-            image = images.open_image(content, self.switches.largest_side, turned=turned)
+            image = image_input.open_image(content, self.switches.largest_side, turned=turned)
             label, share = self.trainer.detect(model_id, version, image)
         percent = round(share * 100, 2)
         written: dict[str, object] = {
@@ -156,11 +156,11 @@ class CallHandler:
 
     def _read_image(self, fields: Fields) -> bytes:
         text = _text(fields, "input", required=True)
-        if not images.is_url(text):
-            return images.read_input(text, self.switches.largest_image)
+        if not image_input.is_url(text):
+            return image_input.read_input(text, self.switches.largest_image)
         if self.switches.urls == "refused":
             raise ErrorAnswer("URL inputs are disabled in this sandbox: send the image as base64")
-        return images.fetch(text, self.switches.largest_image)
+        return image_input.fetch(text, self.switches.largest_image)
 
 
 def _text(fields: Fields, name: str, required: bool = False) -> str:

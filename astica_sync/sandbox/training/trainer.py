@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from astica_sync.sandbox.account import Account, NotFound
 from astica_sync.sandbox.account_paths import create_part
-from astica_sync.sandbox.images import BadInput, open_image
+from astica_sync.sandbox.image_input import BadInput, open_image
 from astica_sync.sandbox.switches import Switches
 
 if TYPE_CHECKING:

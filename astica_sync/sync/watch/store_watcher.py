@@ -16,8 +16,8 @@ from astica_sync.core.plan.gather_facts import PlanContext
 from astica_sync.core.plan.plan import Held, Plan, Upload, Waiting
 from astica_sync.core.plan.plan_subset import with_uploads
 from astica_sync.core.plan.similar_titles import NearTitle, find_near_titles
-from astica_sync.core.watch.changed_image import ChangedImage, Observed, decide_changed_image, left_to_do
 from astica_sync.core.watch.debounce import Debouncer
+from astica_sync.core.watch.decide_changed_image import ChangedImage, Observed, decide_changed_image, left_to_do
 from astica_sync.core.watch.scheduler import Scheduler, WatchAction
 from astica_sync.core.watch.upload_queue import UploadQueue
 from astica_sync.core.watch.watch_status import MAX_WAITS

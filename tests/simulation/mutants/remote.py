@@ -131,7 +131,7 @@ REMOTE_MUTANTS = (
     mutant("any number of an answer is a number", replace(RESPONSES + "_number", unchecked_number), quick=20),
     mutant(
         "any date of an answer is a date",
-        replace("astica_sync.core.observation.bounds:bounded_date", unchecked_date),
+        replace("astica_sync.core.observation.bounded_values:bounded_date", unchecked_date),
     ),
     mutant("another model's view is believed", wrap(RESPONSES + "_observation", of_any_model)),
     mutant("the list of models is an empty view", wrap(RESPONSES + "_observation", empty_for_a_list)),

@@ -27,7 +27,7 @@ class NotDone(Exception):
     """A file was left as it is; the message is the reason."""
 
 
-class OpenFolders:
+class HeldFolders:
     """The open folders of one change; a context manager."""
 
     def __init__(self, root: Path) -> None:
