@@ -29,16 +29,22 @@ STORE_FILE, FILES_FILE = "store.json", "files.jsonl"
 
 @dataclass(slots=True)
 class Mirrored:
-    """What a run did. ``copied`` and ``kept`` are counts of objects, ``bytes`` those that were written, ``checked`` how
-    many objects were read back, ``repaired`` those of the mirror that were damaged and were written again, ``problems``
-    (name, reason) what is not in the mirror now."""
+    """What a run did. ``objects`` is how many the backup has; ``copied`` and ``kept`` are counts of them, ``bytes``
+    those that were written, ``checked`` how many objects were read back, ``repaired`` those of the mirror that were
+    damaged and were written again, ``problems`` (name, reason) what is not in the mirror now."""
 
+    objects: int = 0
     copied: int = 0
     kept: int = 0
     bytes: int = 0
     checked: int = 0
     repaired: int = 0
     problems: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def whole(self) -> int:
+        """How many objects are in the mirror now, as far as it was read back."""
+        return self.objects - len(self.problems)
 
 
 def mirror_backup(
@@ -91,8 +97,8 @@ class _Run:
         here, changed = self._list_backup(last)
         there = {name: size for name, size in self._place.sizes() if is_of_mirror(name)}
         plan = plan_copies(here, there, changed)
-        self._done.kept = plan.kept
         total = len(plan.objects)
+        self._done.kept, self._done.objects = plan.kept, plan.kept + total
         for number, (name, problem) in enumerate(in_parallel(self._copy_object, plan.objects, self._stopping), 1):
             if problem:
                 self._done.problems.append((name, problem))

@@ -17,6 +17,11 @@ def open_place(address: str) -> Place:
         ConfigError: the library for buckets is not installed.
         MirrorFailed: it cannot be opened.
     """
-    if _BUCKET.match(address):
+    if is_bucket(address):
         return BucketPlace(address)
     return FolderPlace(Path(address.removeprefix("file://")).expanduser())
+
+
+def is_bucket(address: str) -> bool:
+    """Whether the address has the scheme of a bucket."""
+    return _BUCKET.match(address) is not None

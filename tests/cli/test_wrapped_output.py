@@ -82,3 +82,24 @@ def test_import_export_and_backup_list_are_wrapped(shell: Shell, pushed: Path, t
         assert terminal.end() == 0
         assert f"1 {LONG}" in words_of(terminal, columns)
     assert f"       1  {LONG}\n" in shell("backup", "list", "--store", pushed).out, "whole where it is no terminal"
+
+
+def test_messages_take_the_width_of_their_own_terminal_while_the_output_goes_into_a_pipe(
+    shell: Shell, tmp_path: Path
+) -> None:
+    (tmp_path / "note.py").write_text(
+        "from astica_sync.cli.render.messages import print_lines\n"
+        f"print_lines([{LONG!r}])\n"
+        f"print_lines([{LONG!r}], err=True)\n"
+    )
+    (tmp_path / "piped.py").write_text(
+        "import subprocess, sys\n"
+        f"with open({str(tmp_path / 'out')!r}, 'w') as out:\n"
+        f"    subprocess.run([sys.executable, {str(tmp_path / 'note.py')!r}], stdout=out)\n"
+    )
+    with Terminal(shell, columns=50, program=tmp_path / "piped.py") as terminal:
+        assert terminal.end() == 0
+        assert words_of(terminal, 50) == LONG
+    # 80 columns are what Python answers where standard output is no terminal.
+    assert max(len(line) for line in terminal.written.decode().splitlines()) <= 50, terminal.written
+    assert (tmp_path / "out").read_text() == f"{LONG}\n"

@@ -126,6 +126,67 @@ def test_the_unit_starts_this_program_on_this_store_and_holds_no_key(unit: Path,
     assert "Type=notify" in text and "WatchdogSec=" in text and "NoNewPrivileges=yes" in text
 
 
+@pytest.mark.parametrize("before", [True, False])
+@linux
+def test_the_service_gets_the_options_of_the_watcher(
+    shell: Shell, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bool
+) -> None:
+    monkeypatch.setattr(watch_service, "SYSTEMD_RUNS", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    options = ["--mirror", "nas/cans", "--mirror-every", "30", "--metrics-file", "watch.prom", "--notify"]
+    ran = shell("watch", *(options if before else []), "install", "--store", store, *([] if before else options))
+    assert ran.code == 0, ran.err
+    [command] = re.findall(r"^ExecStart=(.*)$", ran.out, re.MULTILINE)
+    words = shlex.split(command)
+    assert words[:5] == [sys.executable, "-P", "-m", "astica_sync", "watch"]
+    assert words[-1] == str(store)
+    given = ["--mirror", f"{tmp_path}/nas/cans", "--mirror-every", "30"]
+    given += ["--metrics-file", f"{tmp_path}/watch.prom", "--notify"]
+    assert sorted(words[5:-1]) == sorted(given)
+    assert words[words.index("--mirror") + 1] == f"{tmp_path}/nas/cans"
+    assert words[words.index("--mirror-every") + 1] == "30"
+
+
+@linux
+def test_the_address_of_a_bucket_is_written_as_it_is(shell: Shell, store: Path) -> None:
+    ran = shell("watch", "install", "--store", store, "--mirror", "s3://my-bucket/cans")
+    assert '"--mirror" "s3://my-bucket/cans"' in ran.out
+    assert "does not get the credentials of the bucket" in ran.err
+    folder = shell("watch", "install", "--store", store, "--mirror", "/mnt/nas")
+    assert '"--mirror" "/mnt/nas"' in folder.out and "credentials" not in folder.err
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--mirror", "x", "status"], "--mirror is an option of the watcher, and of no use to: watch status"),
+        (["--once", "install"], "--once is an option of the watcher, and of no use to: watch install"),
+        (["--json", "pause"], "--json is an option of the watcher, and of no use to: watch pause"),
+    ],
+)
+def test_an_option_that_a_sub_command_would_not_use_is_refused(
+    shell: Shell, store: Path, words: list[str], named: str
+) -> None:
+    ran = shell("watch", *words, "--store", store)
+    assert (ran.code, named in ran.err) == (2, True), ran
+
+
+@linux
+def test_where_systemd_does_not_run_the_commands_have_the_options_too(
+    shell: Shell, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_service, "SYSTEMD_RUNS", tmp_path / "none")
+    ran = shell("watch", "install", "--store", store, "--mirror", tmp_path / "my 50%", "--notify")
+    [nohup] = re.findall(r"^  nohup (.*) >/dev/null &$", ran.out, re.MULTILINE)
+    assert shlex.split(nohup)[-4:] == ["--notify", "--mirror", f"{tmp_path}/my 50%", str(store)]
+    [cron] = re.findall(r"^  17 \* \* \* \*  (.*)$", ran.out, re.MULTILINE)
+    assert "my 50\\%" in cron
+    words = shlex.split(cron.replace("\\%", "%"))
+    assert words[-5:] == ["backup", "mirror", f"{tmp_path}/my 50%", "--store", str(store)]
+    [push] = re.findall(r"^  \*/5 \* \* \* \*  (.*)$", ran.out, re.MULTILINE)
+    assert shlex.split(push)[-2:] == ["--once", str(store)]
+
+
 @linux
 def test_where_systemd_does_not_run_install_says_so_and_prints_what_works_there(
     shell: Shell, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

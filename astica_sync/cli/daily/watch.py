@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from astica_sync.cli.command_group import CommandGroup
 from astica_sync.cli.context import find, read_watch_status, store_option
 from astica_sync.cli.exit_codes import DONE, ERROR, INTERRUPTED, REFUSED, SOME_FAILED
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import json_line, safe
+from astica_sync.cli.watch.watch_options import given_options, watch_options
 from astica_sync.cli.watch.watch_service import install, uninstall
 from astica_sync.core.watch.watch_status import WatchState
 from astica_sync.errors import AsticaSyncError
@@ -52,29 +54,7 @@ class Watch(CommandGroup):
 @click.argument("stores", nargs=-1, type=click.Path(path_type=Path, file_okay=False))
 @click.option("--once", is_flag=True, help="Wait until no file is being written, push once, and exit; for cron.")
 @click.option("--json", "as_json", is_flag=True, help="Print each event as one line of JSON.")
-@click.option("--poll", is_flag=True, help="Scan at an interval instead of receiving file system events.")
-@click.option(
-    "--metrics",
-    type=click.IntRange(0, 65535),
-    metavar="PORT",
-    help="Serve Prometheus metrics on http://127.0.0.1:PORT/metrics; 0 chooses a free port.",
-)
-@click.option(
-    "--metrics-file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the metrics to this file, every 15 seconds.",
-)
-@click.option(
-    "--notify", is_flag=True, help="Show a desktop notification when the watcher needs a decision or is halted."
-)
-@click.option("--mirror", metavar="URL", help="Also copy the backup there, as: astica-sync backup mirror URL.")
-@click.option(
-    "--mirror-every",
-    type=click.IntRange(1, 10_080),
-    metavar="MINUTES",
-    default=60,
-    help="How often; by default hourly.",
-)
+@watch_options
 @click.pass_context
 def watch(
     ctx: click.Context,
@@ -104,6 +84,7 @@ def watch(
     astica-sync watch status
     """
     if ctx.invoked_subcommand is not None:
+        _refuse_lost_options(ctx, ctx.invoked_subcommand)
         return 0
     from astica_sync.cli.render.live.open_watch_output import open_output
     from astica_sync.cli.watch.run_watch import run_watch
@@ -115,6 +96,18 @@ def watch(
         return _once(layouts, as_json=as_json)
     copies = None if mirror is None else (mirror, mirror_every * 60.0)
     return run_watch(layouts, open_output(as_json=as_json, notify=notify), poll, metrics, metrics_file, copies)
+
+
+def _refuse_lost_options(ctx: click.Context, subcommand: str) -> None:
+    """``watch install`` puts the options of a watcher into the service; no other sub-command uses them."""
+    used = set(given_options(ctx)) if subcommand == "install" else set()
+    lost = [
+        param.opts[0]
+        for param in ctx.command.params
+        if ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE and param.opts[0] not in used
+    ]
+    if lost:
+        raise click.UsageError(f"{lost[0]} is an option of the watcher, and of no use to: watch {subcommand}")
 
 
 def _once(layouts: Sequence[Layout], *, as_json: bool) -> int:

@@ -79,7 +79,14 @@ def is_plain_terminal() -> bool:
 def terminal_width(*, err: bool = False) -> int | None:
     """The columns of the terminal that is written to; None where it is none."""
     stream = sys.stderr if err else sys.stdout
-    return shutil.get_terminal_size().columns if stream is not None and stream.isatty() else None
+    if stream is None or not stream.isatty():
+        return None
+    if not os.environ.get("COLUMNS", "").isdecimal():
+        # Python asks standard output, which may be a pipe while messages go to a terminal.
+        with contextlib.suppress(OSError, ValueError):
+            if columns := os.get_terminal_size(stream.fileno()).columns:
+                return columns
+    return shutil.get_terminal_size().columns
 
 
 def print_lines(lines: Iterable[str], *, err: bool = False) -> None:

@@ -1,17 +1,21 @@
 """``astica-sync backup mirror``, and the store that ``backup restore --from`` rebuilds."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from astica_sync.cli.context import clean_stop, closed_at_end, find, store_option
-from astica_sync.cli.exit_codes import DONE, ERROR, exit_code_in_part
+from astica_sync.cli.exit_codes import exit_code_in_part
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import duration, first, json_line, json_name, number, safe
 from astica_sync.clock import Clock, SystemClock
 from astica_sync.service_address import spelled_address
 from astica_sync.shell_quote import quote
+
+if TYPE_CHECKING:
+    from astica_sync.mirror.mirror_run import Mirrored
 
 LINES = 20
 
@@ -27,6 +31,8 @@ def mirror(address: str, store: Path | None, verify: str, as_json: bool) -> int:
     Copies what the mirror lacks, and removes nothing there. Reads what it wrote back: a hundredth of the objects each
     day, all of them with --verify all; a damaged object is written again. Credentials of a bucket come from the
     environment of its provider. A lost store is rebuilt by: astica-sync backup restore --from URL --to FOLDER
+
+    Ends with 3 when some objects are not in the mirror, which are listed, and with 1 when none is.
 
     \b
     astica-sync backup mirror s3://my-bucket/cans
@@ -53,7 +59,7 @@ def mirror(address: str, store: Path | None, verify: str, as_json: bool) -> int:
         problems = [{"name": json_name(name), "reason": reason} for name, reason in done.problems]
         data = {"place": place.name, "copied": done.copied, "kept": done.kept, "bytes": done.bytes}
         click.echo(json_line({**data, "checked": done.checked, "repaired": done.repaired, "problems": problems}))
-        return ERROR if problems else DONE
+        return _exit_code(done)
     _print_problems([(name, reason) for name, reason in done.problems])
     print_lines(
         [
@@ -61,7 +67,11 @@ def mirror(address: str, store: Path | None, verify: str, as_json: bool) -> int:
             f"already there, {done.checked:,} read back, {done.repaired:,} written again, {len(done.problems):,} failed"
         ]
     )
-    return ERROR if done.problems else DONE
+    return _exit_code(done)
+
+
+def _exit_code(done: "Mirrored") -> int:
+    return exit_code_in_part(done.whole, len(done.problems))
 
 
 def rebuild(address: str, to: Path | None) -> int:

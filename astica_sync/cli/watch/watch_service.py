@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import sys
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
@@ -12,10 +13,12 @@ import click
 from astica_sync.cli.context import find, settings_for, store_option
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import safe
+from astica_sync.cli.watch.watch_options import given_options, watch_options
 from astica_sync.config import KEY_FILE_VARIABLE, KEY_VARIABLE, user_config_file
 from astica_sync.errors import AsticaSyncError, ConfigError
 from astica_sync.local.layout import Layout
 from astica_sync.local.target_folder import write_user_file
+from astica_sync.mirror.open_place import is_bucket
 from astica_sync.shell_quote import quote
 from astica_sync.system.error_advice import remedy
 
@@ -84,15 +87,19 @@ SYSTEMD_RUNS = Path("/run/systemd/system")
 
 @click.command("install")
 @store_option
-def install(store: Path | None) -> int:
+@watch_options
+def install(store: Path | None, **_options: object) -> int:
     """Install a user service that watches this store.
 
     On Linux this writes a systemd user unit, on macOS a launchd agent. The file is shown, and the commands that start
     the service are printed; nothing is started. Where systemd does not run, the command for cron is printed instead.
 
+    The other options are those of astica-sync watch, and the service gets them.
+
     \b
     astica-sync watch install
     astica-sync watch install --store ~/cans
+    astica-sync watch install --mirror ~/nas/cans
     """
     layout = find(store)
     # An address that would be refused is not written down either: it may have a password in it.
@@ -102,7 +109,9 @@ def install(store: Path | None) -> int:
             "ASTICA_BUDGET is set in this terminal alone, and may have a password in it, so no service gets it",
             f"Set budget in {user_config_file()}, unset ASTICA_BUDGET and run this command again.",
         )
-    file, text = _service(layout)
+    context = click.get_current_context()
+    options = given_options(*([context.parent] if context.parent is not None else []), context)
+    file, text = _service(layout, options)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_user_file(file, text.encode())
@@ -113,10 +122,18 @@ def install(store: Path | None) -> int:
         ) from None
     click.echo(text)
     if file.suffix == ".service" and not SYSTEMD_RUNS.is_dir():
-        _explain_other_ways(file, layout)
+        _explain_other_ways(file, layout, options)
     else:
         print_lines([f"Written to {safe(str(file))}. To start the service now and at every login:"])
         print_lines([f"  {line}" for line in _start_lines(file)])
+    if is_bucket(options.get("--mirror", "")):
+        print_lines(
+            [
+                "The service does not get the credentials of the bucket from this terminal. How to give them to it: "
+                "docs/off-site-backup.md"
+            ],
+            err=True,
+        )
     if os.environ.get(KEY_VARIABLE) and not os.environ.get(KEY_FILE_VARIABLE):
         print_lines(
             [
@@ -137,7 +154,7 @@ def uninstall(store: Path | None) -> int:
     \b
     astica-sync watch uninstall
     """
-    file, _ = _service(find(store))
+    file, _ = _service(find(store), {})
     if not file.exists():
         click.echo(f"No service is installed: {safe(str(file))} does not exist.")
         return 0
@@ -158,11 +175,11 @@ def uninstall(store: Path | None) -> int:
     return 0
 
 
-def _service(layout: Layout) -> tuple[Path, str]:
-    """The file of the store's service, and its content."""
+def _service(layout: Layout, options: Mapping[str, str]) -> tuple[Path, str]:
+    """The file of the store's service, and its content. ``options`` are those of the watcher."""
     title = re.sub(r"[^A-Za-z0-9]+", "-", layout.root.name).strip("-") or "store"
     name = f"{title}-{hashlib.blake2s(os.fsencode(layout.root), digest_size=3).hexdigest()}"
-    command = _command(layout)
+    command = _command(layout, options)
     variables = _variables()
     if sys.platform == "darwin":
         label = f"astica-sync.{name}"
@@ -183,8 +200,12 @@ def _service(layout: Layout) -> tuple[Path, str]:
     return folder / f"astica-sync-{name}.service", text
 
 
-def _command(layout: Layout, *options: str) -> list[str]:
-    return [sys.executable, "-P", "-m", "astica_sync", "watch", *options, str(layout.root)]
+_PROGRAM = (sys.executable, "-P", "-m", "astica_sync")
+
+
+def _command(layout: Layout, options: Mapping[str, str]) -> list[str]:
+    words = [word for option in options.items() for word in option if word]
+    return [*_PROGRAM, "watch", *words, str(layout.root)]
 
 
 def _variables() -> dict[str, str]:
@@ -196,7 +217,7 @@ def _variables() -> dict[str, str]:
     return variables
 
 
-def _explain_other_ways(file: Path, layout: Layout) -> None:
+def _explain_other_ways(file: Path, layout: Layout, options: Mapping[str, str]) -> None:
     """How to watch the store on a machine where nothing reads the unit."""
     print_lines(
         [
@@ -206,12 +227,19 @@ def _explain_other_ways(file: Path, layout: Layout) -> None:
         ]
     )
     # Whole lines, so that they can be copied.
-    click.echo(f"  nohup {' '.join(map(quote, _command(layout)))} >/dev/null &")
+    click.echo(f"  nohup {' '.join(map(quote, _command(layout, options)))} >/dev/null &")
     print_lines(["To push from cron, add this line with crontab -e:"])
+    _echo_cron_line("*/5", _command(layout, {"--once": ""}))
+    if mirror := options.get("--mirror"):
+        print_lines(["And this one, which copies the backup to the mirror every hour:"])
+        _echo_cron_line("17", [*_PROGRAM, "backup", "mirror", mirror, "--store", str(layout.root)])
+
+
+def _echo_cron_line(minutes: str, command: list[str]) -> None:
     words = [f"{key}={quote(value)}" for key, value in _variables().items()]
-    words += map(quote, _command(layout, "--once"))
+    words += map(quote, command)
     # In a crontab a per cent sign ends the command.
-    click.echo(f"  */5 * * * *  {' '.join(words)}".replace("%", "\\%"))
+    click.echo(f"  {minutes} * * * *  {' '.join(words)}".replace("%", "\\%"))
 
 
 def _quote(value: str, *, dollars: bool = False) -> str:
