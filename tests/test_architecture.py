@@ -580,7 +580,7 @@ IMAGE_OPENERS = {
     "local/image/decoder_process",
     "local/image/raster_process",
     "local/image/thumbnail_process",
-    "sandbox/images",
+    "sandbox/image_input",
 }
 """The bounded worker processes, and the service that the sandbox is."""
 
