@@ -33,8 +33,8 @@ doctor.json   what `astica-sync doctor --json` says; paths, titles, users, hosts
 events.json   the last requests: when, which kind, which outcome; classes are numbered, file names are left out
 watcher.json  the last status of the watcher: its state and counts
 
-There is no image in it, no file name, no class title, no address but the usual ones, and no key. Read it before you
-send it.
+There is no image in it, no file name, no class title, no address but the usual ones, and no key. The id of the model
+is in it, which is of no use without your key. Read it before you send it.
 """
 _KINDS = frozenset(RemovalReason)
 

@@ -13,11 +13,15 @@ NAME = "astica-sync"
 EXTRAS = {
     "page": "for astica-sync page",
     "sandbox": "for astica-sync demo and sandbox",
-    "evaluate": "for evaluate and split",
+    "evaluate": "for evaluate, split and inspect",
     "features": "for better features of the page's preview",
+    "parquet": "for parquet files in import, export and evaluate",
+    "buckets": "for import from a bucket and a mirror in one",
     "keyring": "for a key in the system keyring",
     "metrics": "for metrics of a watcher",
     "pandas": "for data frames in Python",
+    "redis": "for a budget server on Redis",
+    "postgres": "for a budget server on PostgreSQL",
 }
 """For each extra what it is for."""
 _REQUIREMENT = re.compile(

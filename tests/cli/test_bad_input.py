@@ -83,6 +83,19 @@ def test_a_wrong_key_stops_the_push_at_the_first_answer_and_is_not_printed(
     assert "wrong-key-that" not in ran.err + ran.out
 
 
+def test_the_file_of_a_refused_key_is_named(shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path) -> None:
+    file = tmp_path / "the key"
+    file.write_text("wrong-key-that-is-never-printed")
+    file.chmod(0o600)
+    del shell.environ["ASTICA_API_KEY"]
+    shell.environ["ASTICA_API_KEY_FILE"] = str(file)
+    for command in (("push", "--store", store), ("models",)):
+        ran = shell(*command)
+        assert ran.code == 1
+        assert f"Check the key in {file}; keys are made on" in ran.err, ran.err
+        assert "ASTICA_API_KEY" not in ran.err
+
+
 def test_a_revoked_key_stops_the_push_before_an_upload(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:

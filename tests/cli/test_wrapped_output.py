@@ -29,6 +29,14 @@ def test_the_last_picture_of_watch_names_no_count_that_is_0() -> None:
     assert line in watch_status_lines(status)
 
 
+def test_watch_status_tells_an_earlier_error_from_the_one_it_has_now() -> None:
+    errors = ["no network", "the key was refused"]
+    halted = WatchStatus("/photos", 1, 0.0, WatchState.HALTED, why="the key was refused. Check it.", errors=errors)
+    assert watch_status_lines(halted)[-2:] == ["  earlier error: no network", "  error: the key was refused"]
+    idle = WatchStatus("/photos", 1, 0.0, WatchState.IDLE, errors=errors)
+    assert watch_status_lines(idle)[-2:] == ["  earlier error: no network", "  earlier error: the key was refused"]
+
+
 @pytest.mark.parametrize("columns", [40, 60])
 def test_the_last_picture_of_watch_is_broken_between_words(shell: Shell, pushed: Path, columns: int) -> None:
     store = pushed.rename(pushed.with_name(LONG))

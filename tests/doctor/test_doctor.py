@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from astica_sync.cli.start.doctor import _table
 from astica_sync.doctor import check_disk, check_program
 from astica_sync.local.layout import Layout
 from tests.harness.shell import Shell, draw
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -35,6 +38,13 @@ def test_a_healthy_store_has_no_problem(shell: Shell, store: Path) -> None:
     assert told["request_budget"]["limit"] == 90
     assert told["watcher"] == {"running": False}
     assert told["packages"]["xxhash"]
+
+
+def test_every_extra_is_listed_with_what_it_is_for(shell: Shell, store: Path) -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    assert set(check_program.EXTRAS) == set(declared)
+    shown = shell("doctor", "--store", store, "--json").json["packages"]
+    assert {name.removeprefix("extra ") for name in shown if name.startswith("extra ")} == set(declared)
 
 
 @pytest.mark.long

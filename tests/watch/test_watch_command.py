@@ -170,18 +170,19 @@ def test_a_revoked_key_stops_all_requests_until_the_key_changes(
 ) -> None:
     key = tmp_path / "key"
     key.touch(mode=0o600)
-    key.write_text("not the key")
+    key.write_text("not-the-key")
     del shell.environ["ASTICA_API_KEY"]
     shell.environ["ASTICA_API_KEY_FILE"] = str(key)
     watching = watch(store)
-    wait_until(lambda: watching.reported("halted"))
+    wait_until(lambda: watching.reported("halted", f"Check the key in {key};"))
+    wait_until(lambda: f"Check the key in {key};" in state(store)["why"])
     asked = len(sandbox.log)
     draw(store / "Can" / "new.png", 800)
     key.write_text(sandbox.key)
     wait_until(lambda: watching.reported("starting", "settings changed"))
     assert len(sandbox.log) <= asked + 1
     wait_until(lambda: in_sync(sandbox, model_id, store))
-    assert "not the key" not in watching.out.read_text() + watching.err.read_text()
+    assert "not-the-key" not in watching.out.read_text() + watching.err.read_text()
 
 
 @pytest.mark.long

@@ -12,7 +12,7 @@ import click
 
 from astica_sync.cli.render.text import display_width, safe
 from astica_sync.cli.render.verbosity import Verbosity, verbosity
-from astica_sync.errors import AsticaSyncError
+from astica_sync.errors import AsticaSyncError, BadKey
 from astica_sync.shell_quote import quote
 
 _QUOTED = r"""(?:\$'(?:[^'\\]|\\.)*'|'[^']*'|"[^"]*")"""
@@ -140,7 +140,13 @@ def print_error(error: AsticaSyncError) -> None:
     """Prints the message, and the hint on a second line where the error has one."""
     # A message may repeat what a file or the service says, or the name of a folder, and a line feed in it would begin a
     # line that looks like one of ours.
-    print_lines(map(safe, [f"astica-sync: {error}", *([f"  {error.hint}"] if error.hint else [])]), err=True)
+    hint = error.hint
+    if isinstance(error, BadKey):
+        # Loaded here: it is the error of a command that has loaded the settings already.
+        from astica_sync.cli.render.key_source import name_key_source
+
+        hint = name_key_source(hint)
+    print_lines(map(safe, [f"astica-sync: {error}", *([f"  {hint}"] if hint else [])]), err=True)
 
 
 def print_note(text: str) -> None:

@@ -197,7 +197,8 @@ def watch_status_lines(status: WatchStatus, *, alive: bool = True) -> list[str]:
         lines.append(f"  polling: {safe(status.polls)}")
     lines += [f"  waiting: {safe(text)}" for text in status.waits[:5]]
     lines += [f"  needs a decision: {safe(text)}" for text in status.refusals]
-    lines += [f"  error: {safe(text)}" for text in status.errors[-3:]]
+    # The last few are kept, whatever has become of them.
+    lines += [f"  {'' if text in status.why else 'earlier '}error: {safe(text)}" for text in status.errors[-3:]]
     return lines
 
 

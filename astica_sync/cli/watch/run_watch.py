@@ -40,6 +40,7 @@ def run_watch(
     copies: tuple[str, float] | None,
 ) -> int:
     """``copies`` is the address of the mirror and the seconds between two copies to it."""
+    from astica_sync.cli.render.key_source import name_key_source
     from astica_sync.cli.watch.sd_notify import SystemdNotifier
     from astica_sync.clock import SystemClock, Wake
     from astica_sync.sync.watch.main_loop import run_watchers
@@ -49,7 +50,11 @@ def run_watch(
     wake, clock = Wake(), SystemClock()
 
     def notify(status: WatchStatus, text: str) -> None:
-        output.event(status.store, str(status.state), text or str(status.state))
+        named = name_key_source(text)
+        if text and status.why == text:
+            # What the live view and watch status show as well.
+            status.why = named
+        output.event(status.store, str(status.state), named or str(status.state))
 
     look_requested = Flag()
 
