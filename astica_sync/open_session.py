@@ -92,7 +92,7 @@ def _with_service_facts(settings: Settings) -> Settings:
     if not file.exists():
         return settings
     # Loaded here: a command without such a file starts faster.
-    from astica_sync.core.service_facts.quarantine import quarantine_for
+    from astica_sync.core.service_facts.quarantine_from_lag import quarantine_for
     from astica_sync.local.service_facts_file import read_service_facts
 
     # A damaged file is shown by ``doctor``; the default is right without it.

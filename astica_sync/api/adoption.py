@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from astica_sync.core.model import LocalSample
 from astica_sync.core.plan.plan import Plan
-from astica_sync.core.versions.matching import Adopted, Certainty, Matching, Pair, find_duplicates, find_pairs
+from astica_sync.core.versions.match_unmanaged import Adopted, Certainty, Matching, Pair, find_duplicates, find_pairs
 from astica_sync.local.backup.records import Records
 from astica_sync.local.identity import check_root
 from astica_sync.sync.apply.apply_plan import apply_plan

@@ -14,14 +14,14 @@ from astica_sync.core.model import (
     make_uid,
 )
 from astica_sync.core.rate_limit import Lane
-from astica_sync.core.versions.matching import rename_adopted
+from astica_sync.core.versions.match_unmanaged import rename_adopted
 from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample, find_additions, find_missing
 from astica_sync.core.versions.version import Training, counts_up, never_shown
 from astica_sync.errors import AsticaSyncError, RemoteError, StoreError
 from astica_sync.remote.responses import parse_dates
 from astica_sync.sync.observe import request_view, uid_repair_for
 from astica_sync.sync.session import Session
-from astica_sync.training.versions import VersionHistory
+from astica_sync.training.version_history import VersionHistory
 
 SHOWN_AFTER = "shown after training"
 """The journal's key for what the service no longer showed in the view just after it confirmed a training."""

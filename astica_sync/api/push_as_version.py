@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from astica_sync.sync.plan.find_status import FOLLOWS
 from astica_sync.sync.session import Session, VersionAsStore
-from astica_sync.training.versions import NamedSnapshot, VersionHistory
+from astica_sync.training.version_history import NamedSnapshot, VersionHistory
 
 
 def followed_version(session: Session) -> NamedSnapshot | None:

@@ -8,7 +8,7 @@ from astica_sync.api.check_version_data import look_after_request
 from astica_sync.api.push_as_version import followed_version, with_version_as_store
 from astica_sync.core.model import Observation
 from astica_sync.core.plan.plan import Plan
-from astica_sync.core.versions.matching import find_likely
+from astica_sync.core.versions.match_unmanaged import find_likely
 from astica_sync.core.versions.snapshot import freeze
 from astica_sync.core.versions.version import Training, Version, find_objections
 from astica_sync.errors import AsticaSyncError, Refused
@@ -17,7 +17,7 @@ from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.plan.find_status import find_status, samples_to_hold
 from astica_sync.sync.session import Session
 from astica_sync.training.train import Trainer
-from astica_sync.training.versions import VersionHistory
+from astica_sync.training.version_history import VersionHistory
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from astica_sync.api.samples import Samples
 from astica_sync.api.version_runner import VersionRunner
 from astica_sync.clock import SystemClock
 from astica_sync.config import Settings
-from astica_sync.core.versions.matching import Matching, Pair
+from astica_sync.core.versions.match_unmanaged import Matching, Pair
 from astica_sync.core.versions.snapshot import SnapshotDiff, SnapshotSample, diff
 from astica_sync.core.versions.version import Training
 from astica_sync.errors import AsticaSyncError, StoreError
@@ -42,7 +42,7 @@ from astica_sync.training.detect import DetectionResult, ImageInput, find_inputs
 from astica_sync.training.move_held_out import Split
 from astica_sync.training.pixels import Images, encode_image
 from astica_sync.training.train import Trainer
-from astica_sync.training.versions import NamedSnapshot, VersionHistory
+from astica_sync.training.version_history import NamedSnapshot, VersionHistory
 
 if TYPE_CHECKING:
     from astica_sync.local.backup.restore import Restored

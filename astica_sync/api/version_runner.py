@@ -13,7 +13,7 @@ from astica_sync.local.scan.scanner import scan_store
 from astica_sync.sync.session import Session
 from astica_sync.training.detect import DetectionResult, Detector, ImageInput
 from astica_sync.training.train import Trainer
-from astica_sync.training.versions import VersionHistory
+from astica_sync.training.version_history import VersionHistory
 
 
 @dataclass(frozen=True, slots=True)

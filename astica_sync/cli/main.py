@@ -46,11 +46,11 @@ GROUPS = {
         "inspect": "astica_sync.cli.training.inspect:inspect",
         "evaluate": "astica_sync.cli.training.evaluate:evaluate",
         "split": "astica_sync.cli.training.split:split",
-        "adopt": "astica_sync.cli.training.adopt:adopt",
     },
     "Services": {
         "page": "astica_sync.cli.service.page:page",
         "models": "astica_sync.cli.service.models:models",
+        "adopt": "astica_sync.cli.service.adopt:adopt",
         "remove-sample": "astica_sync.cli.service.remove_by_id:remove_sample",
         "remove-class": "astica_sync.cli.service.remove_by_id:remove_class",
         "sandbox": "astica_sync.cli.service.sandbox:sandbox",

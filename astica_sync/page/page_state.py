@@ -47,7 +47,7 @@ from astica_sync.page.versions.version_filter import VersionFilter
 from astica_sync.sync.observe import observe
 from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.watch.change_queue import ChangeBatch
-from astica_sync.training.versions import VersionHistory
+from astica_sync.training.version_history import VersionHistory
 
 T = TypeVar("T")
 MOST_VIEWS = 12

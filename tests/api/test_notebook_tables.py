@@ -18,7 +18,7 @@ from astica_sync.core.plan.plan import Plan, Upload
 from astica_sync.core.versions.version import Version
 from astica_sync.errors import AsticaSyncError, ConfigError
 from astica_sync.sandbox.embedded import RunningSandbox
-from astica_sync.training.versions import VersionSummary
+from astica_sync.training.version_history import VersionSummary
 from tests.harness.digits import write_digits
 from tests.harness.shell import Shell, draw
 

@@ -49,7 +49,7 @@ from astica_sync.core.plan.gather_facts import FileAt, PlanContext
 from astica_sync.core.plan.ordering import uploads_before, uploads_by_content
 from astica_sync.core.plan.plan import CLASS_REMOVE_COST, Plan
 from astica_sync.core.plan.planner import make_plan
-from astica_sync.core.versions.matching import Adopted, find_unproven
+from astica_sync.core.versions.match_unmanaged import Adopted, find_unproven
 
 MODEL = 7
 QUARANTINE = 60.0

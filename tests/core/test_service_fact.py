@@ -3,7 +3,7 @@
 import pytest
 
 from astica_sync.core.service_facts.fact import Fact, facts_as_data, facts_from_data
-from astica_sync.core.service_facts.quarantine import quarantine_for
+from astica_sync.core.service_facts.quarantine_from_lag import quarantine_for
 
 FACTS = {
     "error_status": Fact(404),

@@ -16,7 +16,7 @@ import pytest
 from astica_sync.clock import SystemClock
 from astica_sync.config import load_settings, service_facts_file
 from astica_sync.core.service_facts.fact import MEANINGS, SECONDS, Fact
-from astica_sync.core.service_facts.quarantine import quarantine_for
+from astica_sync.core.service_facts.quarantine_from_lag import quarantine_for
 from astica_sync.core.service_facts.sandbox_switches import switches_like
 from astica_sync.doctor.probe import probe_requests
 from astica_sync.doctor.probe.images import halves

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astica_sync.core.model import LocalSample, ModelInfo, Observation, RemoteClass, RemoteSample, make_scope, make_uid
-from astica_sync.core.versions.matching import Adopted, Certainty, find_pairs, rename_adopted
+from astica_sync.core.versions.match_unmanaged import Adopted, Certainty, find_pairs, rename_adopted
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw, fill
 

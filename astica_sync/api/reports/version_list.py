@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from astica_sync.api.reports.data_frame import data_frame
 from astica_sync.api.reports.html_table import Cell, html_table, notebook_html, paragraph
 from astica_sync.clock import local_time
-from astica_sync.training.versions import VersionSummary
+from astica_sync.training.version_history import VersionSummary
 
 if TYPE_CHECKING:
     import pandas as pd

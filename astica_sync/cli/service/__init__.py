@@ -1,1 +1,1 @@
-"""Commands about the account, the sandbox and the page."""
+"""Commands about the account, samples that were made elsewhere, the sandbox and the page."""

@@ -9,7 +9,7 @@ from astica_sync.core.model import ModelInfo
 from astica_sync.training.evaluation.comparison import Difference
 from astica_sync.training.evaluation.evaluate import Evaluation
 from astica_sync.training.evaluation.metrics import NO_ANSWER, ClassMetrics, VersionMetrics
-from astica_sync.training.versions import VersionSummary
+from astica_sync.training.version_history import VersionSummary
 
 THRESHOLDS = (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99)
 """The confidences, in percent, at which coverage and the curves of the classes are printed."""

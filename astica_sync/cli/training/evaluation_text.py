@@ -12,7 +12,7 @@ from astica_sync.core.evaluation.paired_difference import wilson_interval
 from astica_sync.training.evaluation.comparison import Comparison
 from astica_sync.training.evaluation.evaluate import Evaluation
 from astica_sync.training.evaluation.metrics import Prediction, VersionMetrics
-from astica_sync.training.versions import VersionSummary
+from astica_sync.training.version_history import VersionSummary
 
 MOST_LINES = 10
 MOST_PAIRS = 5

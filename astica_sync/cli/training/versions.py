@@ -16,7 +16,7 @@ from astica_sync.core.versions.snapshot import SnapshotDiff
 
 if TYPE_CHECKING:
     from astica_sync.core.versions.version import Training
-    from astica_sync.training.versions import VersionSummary
+    from astica_sync.training.version_history import VersionSummary
 
 MOST_CLASSES = 8
 

@@ -19,7 +19,7 @@ from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample, di
 from astica_sync.errors import BackupDamaged
 
 if TYPE_CHECKING:
-    from astica_sync.training.versions import VersionHistory
+    from astica_sync.training.version_history import VersionHistory
 
 
 @click.group("snapshot", cls=CommandGroup)
@@ -195,7 +195,7 @@ def _history(store: Path | None) -> "Iterator[VersionHistory]":
     from astica_sync.local.backup.backup import Backup
     from astica_sync.local.filesystem import FileSystem
     from astica_sync.local.identity import read_sentinel
-    from astica_sync.training.versions import VersionHistory
+    from astica_sync.training.version_history import VersionHistory
 
     layout = find(store)
     fs = FileSystem(layout.root)

@@ -5,7 +5,7 @@ from contextlib import suppress
 from astica_sync.clock import local_time
 from astica_sync.config import Settings, machine_state_folder, service_facts_file
 from astica_sync.core.service_facts.fact import Value
-from astica_sync.core.service_facts.quarantine import quarantine_for
+from astica_sync.core.service_facts.quarantine_from_lag import quarantine_for
 from astica_sync.doctor.section import Section
 from astica_sync.errors import ConfigError
 from astica_sync.local.service_facts_file import ServiceFacts, read_service_facts, record_name

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from astica_sync.core.model import ModelInfo
 from astica_sync.core.observation.bounded_values import bounded_date, bounded_text
-from astica_sync.core.versions.matching import Adopted
+from astica_sync.core.versions.match_unmanaged import Adopted
 from astica_sync.errors import BackupDamaged, StoreError
 from astica_sync.local.backup.catalog import CONTENT
 from astica_sync.local.filesystem import FileSystem

@@ -14,7 +14,7 @@ from astica_sync.open_session import OpenStore, open_session
 from astica_sync.page.live.push_runner import CannotNow
 from astica_sync.page.live.training_times import expect_training
 from astica_sync.sync.progress import ProgressListener
-from astica_sync.training.versions import VersionHistory
+from astica_sync.training.version_history import VersionHistory
 
 
 class TrainingRunner:

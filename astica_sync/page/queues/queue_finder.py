@@ -16,7 +16,7 @@ from astica_sync.local.jsonl import append_jsonl, read_jsonl
 from astica_sync.page.gallery.held_out_folders import HeldOutFolders
 from astica_sync.page.gallery.image_columns import Columns
 from astica_sync.page.gallery.refresh_gallery import Gallery
-from astica_sync.page.queues.likeness import group_likes
+from astica_sync.page.queues.group_likes import group_likes
 
 MOST_IMAGES = 20_000
 """Of a larger store so many are compared, evenly chosen, so that the queues are there within minutes."""

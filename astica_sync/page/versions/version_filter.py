@@ -16,7 +16,7 @@ from astica_sync.core.versions.version import Version
 from astica_sync.errors import AsticaSyncError
 from astica_sync.page.gallery.image_columns import NO_CONTENT, Columns, is_among, sample_key
 from astica_sync.page.versions.stored_answers import Answer, StoredAnswers, label_of, spell
-from astica_sync.training.versions import VersionHistory
+from astica_sync.training.version_history import VersionHistory
 
 SINCE = "since-"
 """Before a version: the images that have changed since."""

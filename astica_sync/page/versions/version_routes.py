@@ -14,7 +14,7 @@ from astica_sync.page.answers import answer_error
 from astica_sync.page.gallery.gallery_view import HELD_OUT, STORE, in_split
 from astica_sync.page.page_state import Page, text
 from astica_sync.page.versions.stored_answers import Confusion, make_confusion
-from astica_sync.training.versions import VersionSummary
+from astica_sync.training.version_history import VersionSummary
 
 MOST_SHOWN = 500
 MOST_CLASSES = 40

@@ -12,7 +12,7 @@ from astica_sync.core.model import Observation, RemoteSample, content_of, is_uid
 from astica_sync.core.observation.cut_uids import UidRepair
 from astica_sync.core.observation.sample_size import fits
 from astica_sync.core.rate_limit import Lane
-from astica_sync.core.versions.matching import find_unproven, rename_adopted
+from astica_sync.core.versions.match_unmanaged import find_unproven, rename_adopted
 from astica_sync.errors import GuardRefused, NoSuchModel, OutcomeUnknown, RemoteError
 from astica_sync.local.backup.records import Records
 from astica_sync.local.db.journal import Event

@@ -20,7 +20,7 @@ from astica_sync.core.plan.guard import (
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.plan.planner import make_plan
 from astica_sync.core.plan.similar_titles import NearTitle, titles_to_confirm
-from astica_sync.core.versions.matching import find_unproven
+from astica_sync.core.versions.match_unmanaged import find_unproven
 from astica_sync.errors import StoreError
 from astica_sync.local.backup.records import Records
 from astica_sync.local.class_folders.class_title import class_title_of

@@ -18,7 +18,7 @@ from astica_sync.training.evaluation.held_out_folder import (
 )
 from astica_sync.training.evaluation.leaks import LeakedImage, TrainedOnVersion
 from astica_sync.training.evaluation.metrics import NO_ANSWER, Prediction, VersionMetrics, compute_metrics
-from astica_sync.training.versions import VersionSummary
+from astica_sync.training.version_history import VersionSummary
 
 NAMED_PAIRS = 3
 """So many pairs of similar images are named in an error."""

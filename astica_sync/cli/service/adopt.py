@@ -10,10 +10,10 @@ from astica_sync.cli.context import open_store, store_option
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import first, json_line, json_name, number, safe
-from astica_sync.core.versions.matching import Certainty
+from astica_sync.core.versions.match_unmanaged import Certainty
 
 if TYPE_CHECKING:
-    from astica_sync.core.versions.matching import Matching, Pair
+    from astica_sync.core.versions.match_unmanaged import Matching, Pair
 
 MOST_LINES = 50
 
