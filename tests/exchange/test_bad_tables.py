@@ -12,7 +12,10 @@ import pytest
 from astica_sync.core.exchange.import_plan import MULTI_LABEL
 from astica_sync.errors import AsticaSyncError, GuardRefused
 from astica_sync.exchange.layouts.data_set import NOT_THERE, UNNAMED
+from astica_sync.exchange.layouts.find_layout import find_layout
 from astica_sync.exchange.layouts.label_studio import NOT_ANNOTATED
+from astica_sync.exchange.layouts.text_table import LABEL_COLUMNS, PART_COLUMNS, PATH_COLUMNS
+from astica_sync.exchange.sources.open_source import open_source
 from tests.harness.plain_import import files_in, plain_import
 from tests.harness.shell import draw
 
@@ -71,6 +74,64 @@ def test_a_table_is_read_as_it_is_written(source: Path, root: Path, name: str, t
     else:
         assert titles(root) == BOTH
     assert {reason for _, reason in result.left_out} <= {UNNAMED, "it names no file"}
+
+
+def unused_of(source: Path) -> tuple[str, dict[str, str]]:
+    unused: dict[str, str] = {}
+    with open_source(str(source)) as files:
+        name, _ = find_layout(files, None, unused.__setitem__)
+    return name, unused
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        (
+            "labels.csv",
+            "image,site,variety\nimages/0.png,north,Cox\n",
+            "it has no column of labels that is known: it has image, site, variety",
+        ),
+        (
+            "labels.csv",
+            "where,label\nimages/0.png,Can\n",
+            "it has no column of paths that is known: it has where, label",
+        ),
+        ("labels.tsv", "a\tb\n1\t2\n", "it has no column of paths and none of labels that is known: it has a, b"),
+        (
+            "labels.csv",
+            "path,label\n/data/0.png,Can\n/data/1.png,Can\n",
+            "it names files that are there in 0 of its first 2 rows; '/data/0.png': its path is absolute",
+        ),
+        (
+            "labels.jsonl",
+            '{"path": "gone.png", "label": "Can"}\n',
+            f"it names files that are there in 0 of its first 1 rows; 'gone.png': {NOT_THERE}",
+        ),
+        ("labels.csv", "path,label\n", "it has no rows"),
+        ("labels.csv", "", "it has no column of paths and none of labels that is known: it has no columns"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_named_with_the_reason(source: Path, name: str, text: str, reason: str) -> None:
+    (source / name).write_text(text)
+    assert unused_of(source) == ("imagefolder", {name: reason})
+    with open_source(str(source)) as files, pytest.raises(AsticaSyncError) as caught:
+        find_layout(files, "csv")
+    assert str(caught.value) == f"{source} has no table that can be used: {name}: {reason}"
+    assert "a column label (or class, category" in caught.value.hint
+
+
+def test_a_table_that_is_used_is_not_named_and_neither_is_a_text(source: Path) -> None:
+    (source / "readme.txt").write_text("name,value\na,b\n")
+    assert unused_of(source) == ("imagefolder", {})
+    (source / "labels.csv").write_text("path,label\nimages/0.png,Can\n")
+    assert unused_of(source) == ("csv", {})
+
+
+def test_where_nothing_has_labels_the_table_is_named_in_the_error(tmp_path: Path) -> None:
+    draw(tmp_path / "flat" / "0.png", 0)
+    (tmp_path / "flat" / "labels.csv").write_text("image,variety\n0.png,Cox\n")
+    with pytest.raises(AsticaSyncError, match=r"labels\.csv: it has no column of labels that is known"):
+        unused_of(tmp_path / "flat")
 
 
 def test_names_in_the_code_page_of_windows(source: Path, root: Path) -> None:
@@ -151,7 +212,10 @@ def test_a_table_that_is_none_ends_in_a_message(source: Path, root: Path, text: 
         plain_import(source, root)
     except AsticaSyncError as error:
         assert error.hint
-    for layout in ("csv", "jsonl", "coco", "label-studio", "huggingface", "roboflow", "webdataset", "parquet"):
+    for layout in ("csv", "jsonl"):
+        with pytest.raises(AsticaSyncError, match="has no table that can be used"):
+            plain_import(source, root, layout=layout)
+    for layout in ("coco", "label-studio", "huggingface", "roboflow", "webdataset", "parquet"):
         result = plain_import(source, root, layout=layout)
         assert result.imported.total() == 0
 
@@ -345,3 +409,13 @@ def test_one_parquet_file_is_a_source(source: Path, tmp_path: Path, root: Path) 
     _parquet(tmp_path / "p" / "b.parquet", [{"image": data, "label": "Cup"}])
     plain_import(tmp_path / "p" / "a.parquet", root)
     assert list(titles(root)) == ["Can"]
+
+
+@pytest.mark.parametrize(
+    ("column", "names"), [("path", PATH_COLUMNS), ("label", LABEL_COLUMNS), ("part", PART_COLUMNS)]
+)
+def test_the_page_has_every_name_of_a_column_in_the_order_in_which_they_are_tried(
+    column: str, names: tuple[str, ...]
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "import-export.md").read_text("utf-8")
+    assert f"| {column} | {', '.join(f'`{name}`' for name in names)} |\n" in page

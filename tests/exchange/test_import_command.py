@@ -216,3 +216,14 @@ def test_a_dry_run_of_a_split_data_set_ends_as_the_import_does(
     assert (done.code, done.out, done.err) == (planned.code, planned.out, planned.err)
     merged = shell("import", tmp_path / "new", "--dry-run", "--split", "merge", "--store", empty)
     assert merged.code == 0 and f"Would import {1 + len(parts)} images" in merged.out
+
+
+def test_the_command_names_a_table_that_is_not_used(shell: Shell, empty: Path, tmp_path: Path) -> None:
+    draw(tmp_path / "new" / "img" / "0.png", 1)
+    (tmp_path / "new" / "labels.csv").write_text("image,site,variety\nimg/0.png,north,Cox\n")
+    ran = shell("import", tmp_path / "new", "--dry-run", "--store", empty)
+    reason = "it has no column of labels that is known: it has image, site, variety"
+    assert f"The table labels.csv is not used: {reason}. A table of labels has" in ran.err
+    shown = shell("import", tmp_path / "new", "--dry-run", "--json", "--store", empty).json
+    assert shown["unused_tables"] == [{"path": "labels.csv", "reason": reason}]
+    assert shell("import", tmp_path / "new", "--dry-run", "--layout", "csv", "--store", empty).code == 1

@@ -80,6 +80,7 @@ def import_data(
     from astica_sync.exchange.import_run import ImportRequest, run_import
     from astica_sync.exchange.known_contents import held_contents
     from astica_sync.exchange.layouts.find_layout import find_layout
+    from astica_sync.exchange.layouts.path_table import HOW
     from astica_sync.exchange.prepare_folders import choose_mode, lock_and_scan, open_targets
     from astica_sync.exchange.sources.open_source import open_source
 
@@ -92,10 +93,13 @@ def import_data(
         lock_and_scan(opened.session.local, opened.session.runtime.clock, progress.scanned, dry_run=dry_run),
     ):
         progress.phase("reading the list of files")
-        name, data_set = find_layout(files, layout)
+        unused: list[tuple[str, str]] = []
+        name, data_set = find_layout(files, layout, lambda path, reason: unused.append((path, reason)))
         mode = choose_mode(data_set, SplitMode(split_mode) if split_mode else None, held_out)
         if not as_json:
             progress.note(f"{source}: {data_set.found}, read as {name}")
+            for path, reason in unused:
+                progress.note(f"The table {path} is not used: {reason}. {HOW}")
         root = opened.layout.root
         targets = open_targets(root, opened.session.local.index, held_out, mode, dry_run=dry_run)
         held = held_contents(opened.session.local.journal)
@@ -112,7 +116,7 @@ def import_data(
             result.leave_out(source, files.ended_early)
         progress.phase_ended()
     if as_json:
-        click.echo(json_line(import_data_of(result, source, name, data_set.found, dry_run=dry_run)))
+        click.echo(json_line(import_data_of(result, source, name, data_set.found, unused, dry_run=dry_run)))
     else:
         print_lines(import_lines(result, dry_run=dry_run, room=terminal_width()))
     if result.ended:

@@ -1,7 +1,7 @@
 """What an import and an export print, as text and as JSON."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,8 +70,10 @@ def _label_lines(result: "ImportResult") -> Iterator[str]:
         yield f"--map names labels that the data set does not have: {shown}"
 
 
-def import_data_of(result: "ImportResult", source: str, layout: str, found: str, *, dry_run: bool) -> dict[str, Any]:
-    """The object of ``import --json``."""
+def import_data_of(
+    result: "ImportResult", source: str, layout: str, found: str, unused: Sequence[tuple[str, str]], *, dry_run: bool
+) -> dict[str, Any]:
+    """The object of ``import --json``. ``unused`` are tables of labels that are not used, each with the reason."""
     titles = sorted({title for _, title in result.imported})
     return {
         "source": json_name(source),
@@ -95,6 +97,7 @@ def import_data_of(result: "ImportResult", source: str, layout: str, found: str,
         "reasons": {json_name(reason): count for reason, count in result.reasons.most_common(100)},
         "problems": [{"path": json_name(path), "reason": json_name(reason)} for path, reason in result.left_out],
         "near": [{"label": json_name(one.title), "existing": json_name(one.existing)} for one in result.table.near],
+        "unused_tables": [{"path": json_name(path), "reason": json_name(reason)} for path, reason in unused],
         "numeric_labels": list(map(json_name, result.table.numbers)),
         "unused_labels": list(map(json_name, result.table.unused)),
         "interrupted": result.ended,

@@ -47,8 +47,11 @@ LAYOUTS = {
 """By name, in the order in which they are tried."""
 
 
-def find_layout(source: Source, wanted: str | None = None) -> tuple[str, DataSet]:
-    """The name of the layout, and the open data set. ``wanted`` is the layout that the user names.
+def find_layout(
+    source: Source, wanted: str | None = None, report_unused: Callable[[str, str], None] = lambda _path, _reason: None
+) -> tuple[str, DataSet]:
+    """The name of the layout, and the open data set. ``wanted`` is the layout that the user names. Where the labels are
+    those of folders, ``report_unused`` gets each table of labels that cannot be used, and why.
 
     Raises:
         AsticaSyncError: there is none, or it does not fit.
@@ -60,9 +63,13 @@ def find_layout(source: Source, wanted: str | None = None) -> tuple[str, DataSet
         return wanted, LAYOUTS[wanted].read(listing)
     for name, layout in LAYOUTS.items():
         if layout.fits(listing):
+            if layout.fits is image_folder.fits:
+                for path, reason in path_table.unused_tables(listing):
+                    report_unused(path, reason)
             return name, layout.read(listing)
+    unused = "".join(f"; {path}: {reason}" for path, reason in path_table.unused_tables(listing))
     raise AsticaSyncError(
-        f"{source.name} has no layout that is known: {len(listing.images):,} images, and no labels for them",
+        f"{source.name} has no layout that is known: {len(listing.images):,} images, and no labels for them{unused}",
         "Sort the images into one folder for each class, or add a file labels.csv with the columns path and label; "
         "docs/import-export.md shows all layouts.",
     )

@@ -2,9 +2,11 @@
 
 import csv
 import io
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 
 from astica_sync.core.exchange.dataset_row import Part, Row, part_at_start, part_of
+from astica_sync.errors import AsticaSyncError
 from astica_sync.exchange.layouts.data_set import ListedDataSet, Listing, folder_of, suffix_of
 from astica_sync.exchange.layouts.text_table import (
     LABEL_COLUMNS,
@@ -24,6 +26,14 @@ from astica_sync.exchange.layouts.writer import ExportSample, Target, TextFile
 from astica_sync.exchange.sources.source import Entry, NotRead
 
 SUFFIXES = ("csv", "tsv", "jsonl", "ndjson", "json", "txt")
+_NAMED = ("csv", "tsv", "jsonl", "ndjson")
+"""Files that are meant as tables: the others may be anything."""
+MOST_NAMED = 5
+_MOST_COLUMNS = 12
+HOW = (
+    "A table of labels has a column path (or file_name, image …) and a column label (or class, category …), and its "
+    "paths are relative to the table or to the folder that is imported; docs/import-export.md has all names."
+)
 
 
 def fits(listing: Listing) -> bool:
@@ -31,7 +41,17 @@ def fits(listing: Listing) -> bool:
 
 
 def open_data_set(listing: Listing) -> ListedDataSet:
+    """
+    Raises:
+        AsticaSyncError: no table can be used.
+    """
     tables = _tables(listing)
+    if not tables:
+        reasons = "; ".join(f"{path}: {reason}" for path, reason in unused_tables(listing, SUFFIXES))
+        raise AsticaSyncError(
+            f"{listing.source.name} has no table that can be used: {reasons or 'no file is a table'}",
+            HOW,
+        )
     rows = (row for entry in tables for row in table_rows(listing, entry))
     return ListedDataSet(listing, rows, f"labels in {', '.join(entry.path for entry in tables[:4])}")
 
@@ -58,23 +78,34 @@ def table_rows(listing: Listing, entry: Entry, folder: str | None = None) -> Ite
         yield Row(path, labels_in(row, label_name), part, fault=fault)
 
 
+def unused_tables(listing: Listing, suffixes: Sequence[str] = _NAMED) -> list[tuple[str, str]]:
+    """The first of the files that are meant as tables of labels and cannot be used as one, each with the reason."""
+    reasons = ((entry.path, _why_unused(listing, entry)) for entry in listing.ending(*suffixes))
+    return list(itertools.islice(((path, reason) for path, reason in reasons if reason), MOST_NAMED))
+
+
 def _tables(listing: Listing) -> list[Entry]:
     """The tables of which most of the first rows name files that are there."""
-    found = []
-    for entry in listing.ending(*SUFFIXES):
-        try:
-            path_name, label_name, _, cells = _open(listing, entry)
-        except NotRead:
-            continue
-        rows = first_cells(cells)
-        there = sum(
-            not listing.resolve(str(row.get(path_name, "")), folder_of(entry.path))[1]
-            for row in rows
-            if label_name in row
-        )
-        if there and there * 2 >= len(rows):
-            found.append(entry)
-    return found
+    return [entry for entry in listing.ending(*SUFFIXES) if not _why_unused(listing, entry)]
+
+
+def _why_unused(listing: Listing, entry: Entry) -> str:
+    """Why the rows of a table are not taken for the labels of images; "" where they are."""
+    try:
+        path_name, label_name, _, cells = _open(listing, entry)
+    except NotRead as reason:
+        return str(reason)
+    rows = first_cells(cells)
+    given = [str(row.get(path_name, "")) for row in rows if label_name in row]
+    faults = [listing.resolve(path, folder_of(entry.path))[1] for path in given]
+    there = faults.count("")
+    if there and there * 2 >= len(rows):
+        return ""
+    if not rows:
+        return "it has no rows"
+    lost = next(((path, fault) for path, fault in zip(given, faults, strict=True) if fault), None)
+    first = f"; {lost[0][:200]!r}: {lost[1]}" if lost is not None else ""
+    return f"it names files that are there in {there} of its first {len(rows)} rows{first}"
 
 
 def _open(listing: Listing, entry: Entry) -> tuple[str, str, str, Iterator[Cells | None]]:
@@ -98,8 +129,15 @@ def _open(listing: Listing, entry: Entry) -> tuple[str, str, str, Iterator[Cells
                 rows = csv_cells(_line(names) + text)[1]
     path_name, label_name = column(names, PATH_COLUMNS), column(names, LABEL_COLUMNS)
     if not path_name or not label_name:
-        raise NotRead("it has no columns for paths and labels")
+        lacks = [] if path_name else ["paths"]
+        lacks += [] if label_name else ["labels"]
+        raise NotRead(f"it has no column of {' and none of '.join(lacks)} that is known: it has {_listed(names)}")
     return path_name, label_name, column(names, PART_COLUMNS), rows
+
+
+def _listed(names: list[str]) -> str:
+    more = ", …" if len(names) > _MOST_COLUMNS else ""
+    return ", ".join(name[:40] or '""' for name in names[:_MOST_COLUMNS]) + more if names else "no columns"
 
 
 def _line(cells: list[str], delimiter: str = ",") -> str:
