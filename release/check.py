@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +23,6 @@ ROOT = Path(__file__).parents[1]
 DIST = ROOT / "dist"
 PACKAGES = DIST / "packages"
 EXTRAS = "[sandbox]"
-EVERY_EXTRA = "[buckets,evaluate,keyring,metrics,page,pandas,postgres,redis,sandbox]"
 PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14")
 MOST_WHEEL = 1 << 20
 """Bytes: 1 MiB."""
@@ -71,6 +71,12 @@ def check(folder: Path, *, only_build: bool) -> None:
 def is_there(python: str) -> bool:
     """Whether it runs: a version manager has a name for each Python, also for those that are not chosen."""
     return shutil.which(python) is not None and subprocess.run([python, "-c", ""], capture_output=True).returncode == 0
+
+
+def every_extra(project: Path) -> str:
+    """The extras that a folder's ``pyproject.toml`` declares, in the form of a requirement."""
+    declared = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    return f"[{','.join(sorted(declared))}]"
 
 
 def build_twice(tools: Path, folder: Path) -> tuple[Path, Path]:
@@ -123,16 +129,7 @@ def write_sbom(tools: Path, wheel: Path, folder: Path) -> None:
     """What an installation with every extra of this machine's Python brings, as CycloneDX."""
     python = folder / "pip-sbom" / "bin" / "python"
     run([sys.executable, "-m", "venv", str(folder / "pip-sbom")])
-    run(
-        [
-            str(python),
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            f"{wheel}{EVERY_EXTRA}",
-        ]
-    )
+    run([str(python), "-m", "pip", "install", "--quiet", f"{wheel}{every_extra(ROOT)}"])
     sbom = DIST / "sbom.cdx.json"
     run([str(tools / "bin" / "cyclonedx-py"), "environment", str(python), "--output-file", str(sbom)])
     parts = json.loads(sbom.read_text("utf-8"))["components"]

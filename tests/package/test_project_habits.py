@@ -47,3 +47,11 @@ def test_each_group_of_dependencies_is_installed_by_make() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     # The readers are large, and their tests are skipped without them.
     assert [name for name in groups if f"--group {name}" not in makefile] == ["readers"]
+
+
+def test_the_builder_of_the_site_is_pinned_and_the_design_says_why() -> None:
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["dependency-groups"]
+    assert [one for one in groups["docs"] if re.fullmatch(r"zensical==[\d.]+", one)] != []
+    design = (ROOT / "docs" / "dev" / "design.md").read_text("utf-8")
+    paragraph = next(one for one in design.split("\n\n") if "Zensical" in one)
+    assert "Its version is pinned, since" in " ".join(paragraph.split())
