@@ -305,8 +305,9 @@ class Oracle:
         if path == "/model/upload" and REFUSAL in getattr(reply.outcome, "body", b""):
             notes.refused.add(f"{run.run_id} {fields['uid']}")
         if path == "/model/upload":
-            there = self._there().get(fields["uid"], ())
-            if reply.proof == "refused" and any(each.origin != run.store.name for each in there):
+            ids = {seen.sample_id for seen in self._there().get(fields["uid"], ())}
+            origins = {sample.origin for _, sample in self.service.samples() if sample.sample_id in ids}
+            if reply.proof == "refused" and origins - {run.store.name}:
                 self.book(run.store).met.add(fields["uid"])
             sendings = self.book(run.store).sendings[fields["uid"]]
             mine = next(sending for sending in reversed(sendings) if sending.run == run.run_id)
@@ -547,7 +548,10 @@ class Oracle:
             self.world.violate(4, f"{run.name} removes {name} again and again, which {found.origin} has sent")
 
     def _is_ours(self, run: "Run", seen: Seen, removal: Removal, name: str) -> None:
-        """After a confirmed removal whoever makes the sample again keeps it."""
+        """After a confirmed removal whoever makes the sample again keeps it. Where the service refused our own upload
+        of it, that stays open for a quarantine, and so may the removal; ``_takes`` says how often."""
+        if seen.uid in self.book(run.store).met:
+            return
         for _, sample in self.service.samples():
             others = sample.origin != run.store.name and not sample.late
             if sample.sample_id == seen.sample_id and others and sample.made > removal.at:
@@ -653,6 +657,12 @@ class Oracle:
             if uid in book.removals and sample.made > book.removals[uid].planned - self.service.switches.lag - 1.0:
                 # A second execution of an upload whose sample was shown and has been removed for sure, at a moment when
                 # no view had shown the second one.
+                continue
+            same_fold = {
+                each.title for each in self.service.classes if fold_title(each.title) == fold_title(entry.title)
+            }
+            if self.tells_no_class() and len(same_fold) > 1:
+                # It was taken for one of the class in the other spelling before the service showed both.
                 continue
             mark = self._mark(store, uid) or self._mark_alike(store, Seen(sample.sample_id, uid, 0, entry.title))
             if mark is not None and _file_without_image(store, mark) is not None:

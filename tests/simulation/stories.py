@@ -220,7 +220,7 @@ def swapped(play: "Play", store: "Store", draw: random.Random) -> None:
 
 def between(play: "Play", store: "Store", draw: random.Random) -> None:
     """Between the view that a training is prepared with and its request, a sample is removed elsewhere; it may be put
-    back later."""
+    back later, unless it gets the id that it had: then nothing shows that it was gone."""
     account = play.service.account
     if account is None:
         return
@@ -249,7 +249,7 @@ def between(play: "Play", store: "Store", draw: random.Random) -> None:
     run.every = take
     play.runs.append(run)
     play.wait_for(run)
-    if taken and draw.random() < 0.5:
+    if taken and draw.random() < 0.5 and not play.service.switches.ids_reused:
         play.service.add("Crate", taken, "web")
         play.world.tell("it is put back on the vendor's page")
     last = max((training.finished for training in account.trainings), default=play.world.time)

@@ -246,16 +246,17 @@ class Play:
         self.oracle.gives_up(run, error or run.error)
         if error is not None:
             self.world.tell(lambda: f"{run.name} gives up: {type(error).__name__}: {error}")
+            self.explain(run, error)
         if run.error is not None:
             self.world.tell(lambda: f"{run.name} ends: {type(run.error).__name__}: {run.error}")
-            self.explain(run)
+            self.explain(run, run.error)
 
-    def explain(self, run: Run) -> None:
+    def explain(self, run: Run, error: BaseException) -> None:
         """What ends a run must be an error with a message for the user."""
         from astica_sync.errors import AsticaSyncError
 
-        if not isinstance(run.error, AsticaSyncError | OSError):
-            raise Broken(9, f"{run.name} ends with {type(run.error).__name__}: {run.error}") from run.error
+        if not isinstance(error, AsticaSyncError | OSError):
+            raise Broken(9, f"{run.name} ends with {type(error).__name__}: {error}") from error
 
     def check(self) -> None:
         for store in self.stores:
