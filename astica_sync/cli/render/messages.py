@@ -81,7 +81,7 @@ def terminal_width(*, err: bool = False) -> int | None:
     stream = sys.stderr if err else sys.stdout
     if stream is None or not stream.isatty():
         return None
-    if not os.environ.get("COLUMNS", "").isdecimal():
+    if not os.environ.get("COLUMNS", "").strip("0").isdecimal():
         # Python asks standard output, which may be a pipe while messages go to a terminal.
         with contextlib.suppress(OSError, ValueError):
             if columns := os.get_terminal_size(stream.fileno()).columns:
