@@ -362,6 +362,34 @@ def find_long_signatures(package: Path) -> list[str]:
     return sorted(found)
 
 
+def find_repeated_names(package: Path) -> list[str]:
+    """The public names of classes and of types that stand for different things in several places; one line each.
+
+    A type that is spelled in the same way everywhere (``Floats``) is one thing.
+    """
+    places: dict[str, dict[str, str]] = {}
+    for module, tree in _modules(package).items():
+        for name, line, meaning in _types_in(tree):
+            if not name.startswith("_"):
+                place = f"{module}:{line}"
+                places.setdefault(name, {})[place] = meaning or place
+    return [
+        f"{name}: {', '.join(sorted(found))}" for name, found in sorted(places.items()) if len({*found.values()}) > 1
+    ]
+
+
+def _types_in(tree: ast.Module) -> Iterator[tuple[str, int, str]]:
+    """The name and line of each class, and of each name of a type at the top, with what that stands for."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            yield node.name, node.lineno, ""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+            if re.fullmatch(r"[A-Z]\w*[a-z]\w*", name):
+                yield name, node.lineno, ast.unparse(node.value)
+
+
 def _is_command(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return any("click." in ast.unparse(decorator) for decorator in node.decorator_list)
 
@@ -432,6 +460,10 @@ def test_a_function_with_many_parameters_gives_its_reason() -> None:
     assert find_long_signatures(PACKAGE) == []
 
 
+def test_a_name_stands_for_one_class() -> None:
+    assert find_repeated_names(PACKAGE) == []
+
+
 @pytest.mark.parametrize("importing", ["from pack.b import f", "    import pack.b", "import pack.b.c"])
 def test_a_circle_is_found(tmp_path: Path, importing: str) -> None:
     package = tmp_path / "pack"
@@ -471,6 +503,27 @@ def test_a_long_signature_is_found(tmp_path: Path, source: str, found: list[str]
     package.mkdir()
     (package / "a.py").write_text(source)
     assert find_long_signatures(package) == [f"pack.a:{one}" for one in found]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "found"),
+    [
+        ("class Row: ...", "class Row: ...", ["Row: pack.a:1, pack.b:1"]),
+        ("class Row: ...", "def f():\n    class Row: ...", ["Row: pack.a:1, pack.b:2"]),
+        ("class Row: ...", "Row = tuple[int, str]", ["Row: pack.a:1, pack.b:1"]),
+        ("Row = tuple[int, int]", "Row = tuple[int, str]", ["Row: pack.a:1, pack.b:1"]),
+        ("Row = tuple[int, str]", "Row = tuple[int, str]", []),
+        ("class _Row: ...", "class _Row: ...", []),
+        ("ROW = 1", "ROW = 2", []),
+        ("class Row: ...", "class Rows: ...", []),
+    ],
+)
+def test_a_repeated_name_is_found(tmp_path: Path, first: str, second: str, found: list[str]) -> None:
+    package = tmp_path / "pack"
+    package.mkdir()
+    (package / "a.py").write_text(first)
+    (package / "b.py").write_text(second)
+    assert find_repeated_names(package) == found
 
 
 def test_the_design_draws_the_same_arrows() -> None:

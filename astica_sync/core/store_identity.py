@@ -25,7 +25,7 @@ class Number(StrEnum):
     OTHER = "other"
 
 
-class Place(StrEnum):
+class RecordedPlace(StrEnum):
     """What the record of this user's state folder says about the sentinel."""
 
     HERE = "here"
@@ -53,21 +53,21 @@ class IdentityFacts:
     user: Likeness
     machine: Likeness
     number: Number
-    place: Place
+    place: RecordedPlace
     same_device: bool
 
 
 def judge_identity(facts: IdentityFacts) -> Verdict:
     """Everything but ``GO_ON`` asks: nothing is concluded from this folder until ``init`` is run in it."""
     match facts.place:
-        case Place.SUPERSEDED:
+        case RecordedPlace.SUPERSEDED:
             return Verdict.SUPERSEDED
-        case Place.HERE:
+        case RecordedPlace.HERE:
             return _at_its_path(facts)
-        case Place.ELSEWHERE:
+        case RecordedPlace.ELSEWHERE:
             # A move within one disk keeps both numbers. The same number alone is that of many first folders of a disk.
             return Verdict.GO_ON if facts.number is Number.SAME and facts.same_device else Verdict.COPIED
-        case Place.UNKNOWN:
+        case RecordedPlace.UNKNOWN:
             return _without_record(facts)
         case _:
             assert_never(facts.place)

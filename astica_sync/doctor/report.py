@@ -16,7 +16,7 @@ from astica_sync.doctor.check_settings import check_settings
 from astica_sync.doctor.check_store import check_store
 from astica_sync.doctor.check_watcher import check_watcher
 from astica_sync.doctor.probe.check_service import check_service
-from astica_sync.doctor.section import Finding, Level, Section
+from astica_sync.doctor.section import CheckFinding, Level, Section
 from astica_sync.errors import AsticaSyncError, NoStore
 from astica_sync.local.layout import Layout
 from astica_sync.open_session import find_unchecked, settings_for
@@ -30,7 +30,7 @@ class Report:
     sections: tuple[Section, ...]
 
     @property
-    def findings(self) -> list[tuple[str, Finding]]:
+    def findings(self) -> list[tuple[str, CheckFinding]]:
         """What is odd with the title of its section, problems first."""
         every = [(section.title, finding) for section in self.sections for finding in section.findings]
         return sorted(every, key=lambda one: one[1].level is not Level.PROBLEM)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from astica_sync.errors import AsticaSyncError
 from astica_sync.system.error_advice import reason_of, remedy
 
-Fact = str | int | float | bool | None
+FactValue = str | int | float | bool | None
 
 
 class Level(StrEnum):
@@ -19,7 +19,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckFinding:
     """What is odd, and the command or setting that helps."""
 
     level: Level
@@ -32,14 +32,14 @@ class Section:
     """``facts`` in the order in which they are shown; None is a fact that could not be found."""
 
     title: str
-    facts: dict[str, Fact] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
+    facts: dict[str, FactValue] = field(default_factory=dict)
+    findings: list[CheckFinding] = field(default_factory=list)
 
     def problem(self, text: str, hint: str = "") -> None:
-        self.findings.append(Finding(Level.PROBLEM, text, hint))
+        self.findings.append(CheckFinding(Level.PROBLEM, text, hint))
 
     def note(self, text: str, hint: str = "") -> None:
-        self.findings.append(Finding(Level.NOTE, text, hint))
+        self.findings.append(CheckFinding(Level.NOTE, text, hint))
 
     @contextlib.contextmanager
     def findings_of(self) -> Iterator[None]:

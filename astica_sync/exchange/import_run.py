@@ -9,12 +9,12 @@ import xxhash
 
 from astica_sync.core.exchange.dataset_row import Row
 from astica_sync.core.exchange.import_plan import (
-    LeftOut,
+    ImportFolder,
+    LeftOutRow,
     Placement,
-    Presence,
     SplitMode,
-    Target,
-    judge_presence,
+    WriteDecision,
+    decide_write,
     place_row,
 )
 from astica_sync.core.exchange.label_map import LabelTable, make_label_table
@@ -63,9 +63,9 @@ class ImportResult:
     leaves out. ``ended``: the user stopped it."""
 
     table: LabelTable
-    imported: Counter[tuple[Target, str]] = field(default_factory=Counter)
+    imported: Counter[tuple[ImportFolder, str]] = field(default_factory=Counter)
     parts: Counter[str] = field(default_factory=Counter)
-    duplicates: Counter[Target] = field(default_factory=Counter)
+    duplicates: Counter[ImportFolder] = field(default_factory=Counter)
     unsupported: Counter[str] = field(default_factory=Counter)
     left_out: list[tuple[str, str]] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -84,7 +84,7 @@ class ImportResult:
 
 def run_import(
     data_set: DataSet,
-    targets: Mapping[Target, ImportTarget],
+    targets: Mapping[ImportFolder, ImportTarget],
     request: ImportRequest,
     *,
     report: Callable[[int], None] = lambda _: None,
@@ -117,22 +117,24 @@ def run_import(
 class _Run:
     """One import under way."""
 
-    def __init__(self, targets: Mapping[Target, ImportTarget], request: ImportRequest, result: ImportResult) -> None:
+    def __init__(
+        self, targets: Mapping[ImportFolder, ImportTarget], request: ImportRequest, result: ImportResult
+    ) -> None:
         self.targets, self.request, self.result = targets, request, result
 
     def judge(self, row: Row) -> None:
         """Counts what is left out before anything of it is read."""
         placed = place_row(row, self.result.table, self.request.mode)
-        if isinstance(placed, LeftOut):
+        if isinstance(placed, LeftOutRow):
             if placed.wanted:
                 self.result.unwanted += 1
             else:
                 self.result.leave_out(row.path, placed.reason)
 
-    def take(self, row: Row, data: bytes | NotRead, writers: Mapping[Target, ImageWriter] | None) -> None:
+    def take(self, row: Row, data: bytes | NotRead, writers: Mapping[ImportFolder, ImageWriter] | None) -> None:
         """One image that has been read."""
         placed = place_row(row, self.result.table, self.request.mode)
-        if isinstance(placed, LeftOut):
+        if isinstance(placed, LeftOutRow):
             return
         if isinstance(data, NotRead):
             self.result.leave_out(row.path, str(data))
@@ -144,20 +146,20 @@ class _Run:
                 self.result.leave_out(row.path, f"not an image: {described}")
                 return
         content = xxhash.xxh3_128_hexdigest(data)
-        if placed.target is Target.STORE and content in self.request.held_out:
+        if placed.target is ImportFolder.STORE and content in self.request.held_out:
             self.result.leave_out(row.path, "the same image is held out from training")
             return
         presence = self._presence(placed, content, len(data))
-        if presence is Presence.DUPLICATE:
+        if presence is WriteDecision.DUPLICATE:
             self.result.duplicates[placed.target] += 1
             return
-        if presence is Presence.OTHER_CLASS:
+        if presence is WriteDecision.OTHER_CLASS:
             titles = self.targets[placed.target].known.classes(content, len(data))
             reason = f"the same image is in {', '.join(sorted(titles)[:3])} already (--several-classes takes both)"
             self.result.leave_out(row.path, reason, "the same image is in another class already")
             return
-        if presence is Presence.OTHER_FOLDER:
-            other = "the held-out folder" if placed.target is Target.STORE else "the store"
+        if presence is WriteDecision.OTHER_FOLDER:
+            other = "the held-out folder" if placed.target is ImportFolder.STORE else "the store"
             self.result.leave_out(row.path, f"the same image is in {other} already")
             return
         if writers is not None:
@@ -173,11 +175,11 @@ class _Run:
         if kind is None:
             self.result.unsupported[described] += 1
 
-    def _presence(self, placed: Placement, content: str, size: int) -> Presence:
+    def _presence(self, placed: Placement, content: str, size: int) -> WriteDecision:
         here = self.targets[placed.target].known.classes(content, size)
         others = (target for target in self.targets if target is not placed.target)
         there = {title for target in others for title in self.targets[target].known.classes(content, size)}
-        return judge_presence(placed, here, there, several=self.request.several)
+        return decide_write(placed, here, there, several=self.request.several)
 
 
 def is_image_format(described: str) -> bool:
@@ -188,7 +190,7 @@ def is_image_format(described: str) -> bool:
 def _read_all(
     data_set: DataSet,
     run: _Run,
-    writers: Mapping[Target, ImageWriter] | None,
+    writers: Mapping[ImportFolder, ImageWriter] | None,
     report: Callable[[int], None],
     stopping: Callable[[], bool],
 ) -> None:

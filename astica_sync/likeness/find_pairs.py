@@ -36,7 +36,7 @@ _COARSE = 8
 _BORDER_SPREAD = 14
 
 
-class Pair(NamedTuple):
+class PicturePair(NamedTuple):
     """Two images of the same picture, by index, ``one`` below ``other``. ``certainty`` is from 0 to 1; ``how`` they
     differ: "again" (saved again, scaled, lighter), "mirrored", "cropped", "bars", or "changed" in a part."""
 
@@ -59,7 +59,7 @@ class Candidates:
         return len(self.first)
 
 
-def find_pairs(pictures: "list[SmallPicture]", sides: "npt.NDArray[np.bool_] | None" = None) -> list[Pair]:
+def find_pairs(pictures: "list[SmallPicture]", sides: "npt.NDArray[np.bool_] | None" = None) -> list[PicturePair]:
     """The pairs among pictures; with ``sides`` only those of one on each side."""
     candidates = find_candidates(stack_hashes(pictures), stack_structure(pictures), sides)
     return judge(candidates, confirm(candidates, pictures.__getitem__), len(pictures))
@@ -138,7 +138,7 @@ def confirm(
     return fits
 
 
-def judge(candidates: Candidates, fits: "npt.NDArray[np.void]", images: int) -> list[Pair]:
+def judge(candidates: Candidates, fits: "npt.NDArray[np.void]", images: int) -> list[PicturePair]:
     """The candidates that are the same picture, the most certain first; ``images`` is the number of all images."""
     # A mark over a picture of little contrast is most of its structure; what is beside it has to be equal then.
     marked = (fits["correlation"] > 0.8) & (fits["typical"] < 2) & (fits["moved"] < 0.3)
@@ -166,7 +166,7 @@ def judge(candidates: Candidates, fits: "npt.NDArray[np.void]", images: int) -> 
     crowded = np.maximum(crowd[candidates.first], crowd[candidates.second]) >= CROWD
     kept &= ~crowded | (equal & (fits["largest"] < 1.5))
     pairs = [
-        Pair(
+        PicturePair(
             int(min(candidates.first[place], candidates.second[place])),
             int(max(candidates.first[place], candidates.second[place])),
             0.99 if equal[place] else round(float(0.95 - 3 * fits["differing"][place]), 2),

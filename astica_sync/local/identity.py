@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from astica_sync.core.store_identity import IdentityFacts, Likeness, Number, Place, Verdict, judge_identity
+from astica_sync.core.store_identity import IdentityFacts, Likeness, Number, RecordedPlace, Verdict, judge_identity
 from astica_sync.errors import StoreChanged, StoreError
 from astica_sync.local.filesystem import MAX_INT64, FileSystem, Kind, kind_of
 from astica_sync.local.known_stores import KnownStore
@@ -184,12 +184,12 @@ def _number(sentinel: Sentinel, inode: int, layout: Layout, files: FileSystem) -
     return Number.COMMON if sentinel.inode == inode else Number.UNSTABLE
 
 
-def _place(known: KnownStore | None, here: KnownStore) -> Place:
+def _place(known: KnownStore | None, here: KnownStore) -> RecordedPlace:
     if known is None:
-        return Place.UNKNOWN
+        return RecordedPlace.UNKNOWN
     if known.sentinel == here.sentinel:
-        return Place.HERE if known.root == here.root else Place.ELSEWHERE
-    return Place.UNKNOWN if known.root == here.root else Place.SUPERSEDED
+        return RecordedPlace.HERE if known.root == here.root else RecordedPlace.ELSEWHERE
+    return RecordedPlace.UNKNOWN if known.root == here.root else RecordedPlace.SUPERSEDED
 
 
 def _compare(recorded: str, here: str) -> Likeness:

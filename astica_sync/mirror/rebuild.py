@@ -18,7 +18,7 @@ from astica_sync.core.mirror.plan_copies import content_of, is_of_mirror
 from astica_sync.core.model import Problem
 from astica_sync.errors import MirrorFailed, StoreError
 from astica_sync.local.backup.backup import Backup
-from astica_sync.local.backup.catalog import Entry
+from astica_sync.local.backup.catalog import CatalogEntry
 from astica_sync.local.backup.restore import restore
 from astica_sync.local.create_store import check_place, create_store
 from astica_sync.local.filesystem import MAX_INT64, FileSystem
@@ -141,7 +141,7 @@ def _fetch(place: Place, layout: Layout, files: FileSystem, name: str, size: int
     return ""
 
 
-def _entries(listed: bytes) -> Iterator[Entry]:
+def _entries(listed: bytes) -> Iterator[CatalogEntry]:
     """The files that the store had. What is odd in a line is found by ``restore``, as in a catalog."""
     for line in listed.splitlines():
         fields = parse_line(line)
@@ -154,4 +154,4 @@ def _entries(listed: bytes) -> Iterator[Entry]:
             # JSON has any text, and names on the disk are bytes.
             with contextlib.suppress(UnicodeEncodeError):
                 os.fsencode(path)
-                yield Entry(title, path, content, "", 0, 0.0)
+                yield CatalogEntry(title, path, content, "", 0, 0.0)

@@ -27,7 +27,7 @@ from astica_sync.page.changes.change_maker import ChangeMaker
 from astica_sync.page.changes.change_thread import KEPT, ChangeThread
 from astica_sync.page.gallery.columns_file import read_columns, write_columns
 from astica_sync.page.gallery.first_images import FIRST, first_images
-from astica_sync.page.gallery.gallery_view import RANKED, GalleryFilter, Known, View, make_view
+from astica_sync.page.gallery.gallery_view import RANKED, GalleryFilter, KnownRows, View, make_view
 from astica_sync.page.gallery.held_out_folders import HeldOutFolders
 from astica_sync.page.gallery.image_columns import image_id
 from astica_sync.page.gallery.refresh_gallery import BEFORE, Gallery, unlooked_gallery
@@ -379,7 +379,7 @@ class Page:
         else:
             looking.add_done_callback(later)
 
-    async def find_known(self, gallery: Gallery, wanted: GalleryFilter) -> Known:
+    async def find_known(self, gallery: Gallery, wanted: GalleryFilter) -> KnownRows:
         """What versions know about the rows, as far as the filter asks for it.
 
         Raises:
@@ -397,7 +397,7 @@ class Page:
         if wanted.said:
             service = await self.service_addresses()
             said = await asyncio.to_thread(self.versions.said, columns, wanted.said, service)
-        return Known(version, said, ranks)
+        return KnownRows(version, said, ranks)
 
     async def service_addresses(self) -> str:
         """What the cache of detections calls this service by."""

@@ -53,7 +53,7 @@ def listen(port: int) -> socket.socket:
     return listener
 
 
-class Stop:
+class ServerStop:
     """Stops a running page from another thread."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ def serve(
     port: int,
     ready: Callable[[str], None],
     announce: Callable[[str], None],
-    stop: Stop | None = None,
+    stop: ServerStop | None = None,
     network: Path | None = None,
     held_out: Sequence[Path] = (),
 ) -> None:
@@ -119,7 +119,7 @@ def serve(
             finally:
                 await door.close()
 
-        asyncio.run(_serve(opened, listener, lambda: ready(_address(number, entrance.token)), stop or Stop()))
+        asyncio.run(_serve(opened, listener, lambda: ready(_address(number, entrance.token)), stop or ServerStop()))
 
 
 class _Door:
@@ -169,7 +169,7 @@ async def _serve(
     opened: Callable[[], contextlib.AbstractAsyncContextManager[tuple[ASGIApp, Callable[[], None]]]],
     listener: socket.socket,
     ready: Callable[[], None],
-    stop: Stop,
+    stop: ServerStop,
 ) -> None:
     async with opened() as (app, end_streams):
         config = uvicorn.Config(

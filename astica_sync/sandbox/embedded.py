@@ -12,7 +12,7 @@ import uvicorn
 
 from astica_sync.sandbox.http.app import Sandbox
 from astica_sync.sandbox.http.faults import Faults, FaultSchedule
-from astica_sync.sandbox.http.limiter import Limiter
+from astica_sync.sandbox.http.limiter import SlidingWindow
 from astica_sync.sandbox.http.request_log import TRAIN, RequestRecord, most_in_any_window
 from astica_sync.sandbox.options import Options
 from astica_sync.sandbox.server import folder_for, listen, make_config, steady_now, url_of
@@ -169,7 +169,7 @@ class RunningSandbox:
 
     def set_limit(self, limit: int, window: float, endpoint: str = TRAIN) -> None:
         """Sets a new limit; the requests so far do not count."""
-        self._sandbox.limiters[endpoint] = Limiter(limit, window)
+        self._sandbox.limiters[endpoint] = SlidingWindow(limit, window)
 
     def run_late(self) -> int:
         """Carries out now the requests with the fault ``late`` (``late~inf`` waits for this); returns their number."""

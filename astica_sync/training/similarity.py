@@ -13,7 +13,7 @@ from astica_sync.local.db.detections import Detections
 from astica_sync.local.image.rasterizer import Raster, Rasterizer
 
 if TYPE_CHECKING:
-    from astica_sync.likeness.find_pairs import Pair
+    from astica_sync.likeness.find_pairs import PicturePair
 
 _DECODED_SIDE = 128
 _BATCH = 256
@@ -117,7 +117,7 @@ def group_similar(prints: Sequence[bytes]) -> list[int]:
     return [root(index) for index in range(len(groups))]
 
 
-def _find_pairs(prints: Sequence[bytes], first_side: int | None) -> "list[Pair]":
+def _find_pairs(prints: Sequence[bytes], first_side: int | None) -> "list[PicturePair]":
     """The pairs among fingerprints; only those between the first so many and the others, where that is given."""
     import numpy as np
 

@@ -9,7 +9,7 @@ from astica_sync.core.versions.snapshot import ManagedSample, SnapshotDiff, Snap
 from astica_sync.core.versions.version import Version, find_versions
 from astica_sync.errors import AsticaSyncError, BackupDamaged
 from astica_sync.local.backup.backup import Backup
-from astica_sync.local.backup.catalog import Entry
+from astica_sync.local.backup.catalog import CatalogEntry
 from astica_sync.local.backup.manifests import SHORTEST, Manifests
 from astica_sync.local.backup.records import Records
 from astica_sync.local.backup.restore import Restored, refuse_store, restore
@@ -144,7 +144,7 @@ class VersionHistory:
         refuse_store(to)
         return restore(self.backup, to, self.fs, entries=self._entries(snapshot))
 
-    def _entries(self, snapshot: str) -> "Callable[[], list[Entry]]":
+    def _entries(self, snapshot: str) -> "Callable[[], list[CatalogEntry]]":
         entries = list(self.snapshots.entries(snapshot))
         return lambda: entries
 

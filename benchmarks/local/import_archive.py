@@ -64,7 +64,7 @@ def make(scratch: Path, images: int, size: int) -> Path:
 
 
 def _import(archive: Path, folder: Path) -> None:
-    from astica_sync.core.exchange.import_plan import Target
+    from astica_sync.core.exchange.import_plan import ImportFolder
     from astica_sync.exchange.import_run import ImportRequest, ImportTarget, run_import
     from astica_sync.exchange.known_contents import known_in_folder
     from astica_sync.exchange.layouts.find_layout import find_layout
@@ -72,7 +72,7 @@ def _import(archive: Path, folder: Path) -> None:
 
     with open_source(str(archive)) as source:
         _, data_set = find_layout(source)
-        run_import(data_set, {Target.STORE: ImportTarget(folder, known_in_folder(folder))}, ImportRequest())
+        run_import(data_set, {ImportFolder.STORE: ImportTarget(folder, known_in_folder(folder))}, ImportRequest())
 
 
 def _hash(folder: Path) -> None:

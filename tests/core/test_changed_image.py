@@ -20,7 +20,13 @@ from astica_sync.core.plan.decision import CONFIRMED
 from astica_sync.core.plan.gather_facts import PlanContext
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.plan.planner import make_plan
-from astica_sync.core.watch.decide_changed_image import Answer, ChangedImage, Observed, decide_changed_image, left_to_do
+from astica_sync.core.watch.decide_changed_image import (
+    ChangedImage,
+    ChangedImageDecision,
+    Observed,
+    decide_changed_image,
+    left_to_do,
+)
 
 MODEL = 7
 ASKED = 1000.0
@@ -131,7 +137,7 @@ def test_an_answer_without_observation_is_that_of_the_planner(data: st.DataObjec
         must_agree(answer, planned, context)
 
 
-def must_agree(answer: Answer, planned: Plan, context: PlanContext) -> None:
+def must_agree(answer: ChangedImageDecision, planned: Plan, context: PlanContext) -> None:
     first_uploads = {upload.uid: upload.path for upload in planned.uploads if not upload.again}
     uploads = {new.uid: new.path for new in answer.uploads}
     assert uploads.items() <= first_uploads.items()
@@ -158,14 +164,14 @@ def test_a_file_renamed_within_its_class_needs_neither_an_upload_nor_a_round() -
     mark = Mark(uid_of(CONTENTS[0], "Can"), "Can", MarkState.AGREED, 5.0, "earlier", "Can/old.png")
     image = ChangedImage(CONTENTS[0], {"Can": "Can/new.png"}, (mark,), Observed.IN_SYNC, ASKED)
     context = PlanContext("now", 0.0, QUARANTINE)
-    assert decide_changed_image(image, MODEL, context) == Answer()
+    assert decide_changed_image(image, MODEL, context) == ChangedImageDecision()
     uploaded_since = replace(image, marks=(replace(mark, sent_at=ASKED + 1.0, run="now"),), observed=Observed.ABSENT)
-    assert decide_changed_image(uploaded_since, MODEL, context) == Answer()
+    assert decide_changed_image(uploaded_since, MODEL, context) == ChangedImageDecision()
 
 
 def test_a_file_that_was_deleted_before_its_upload_needs_no_round() -> None:
     image = ChangedImage(CONTENTS[0], {}, (), Observed.UNKNOWN, ASKED)
-    assert decide_changed_image(image, MODEL, PlanContext("now", 0.0, QUARANTINE)) == Answer()
+    assert decide_changed_image(image, MODEL, PlanContext("now", 0.0, QUARANTINE)) == ChangedImageDecision()
 
 
 def test_an_image_that_is_on_the_service_or_before_any_proof_of_uids_needs_a_round() -> None:
@@ -174,7 +180,7 @@ def test_an_image_that_is_on_the_service_or_before_any_proof_of_uids_needs_a_rou
     assert decide_changed_image(replace(image, observed=Observed.UNKNOWN), MODEL, context).needs_round
     assert decide_changed_image(image, MODEL, replace(context, uids_proven=False)).needs_round
     failed = replace(context, failed_before={uid_of(CONTENTS[0], "Can")})
-    assert decide_changed_image(image, MODEL, failed) == Answer()
+    assert decide_changed_image(image, MODEL, failed) == ChangedImageDecision()
     questioned = replace(image, places={"can": "can/a.png"})
     assert decide_changed_image(questioned, MODEL, replace(context, questioned_titles={"can"})).needs_round
 

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from astica_sync.core.exchange.dataset_row import Part, Row, label_text, part_at_start, part_of
 from astica_sync.core.exchange.import_plan import (
     MULTI_LABEL,
-    LeftOut,
+    ImportFolder,
+    LeftOutRow,
     Placement,
-    Presence,
     SplitMode,
-    Target,
-    judge_presence,
+    WriteDecision,
+    decide_write,
     place_row,
 )
 from astica_sync.core.exchange.label_map import make_label_table, parse_map
@@ -29,48 +29,48 @@ TABLE = make_label_table(["dog", "Dog", "bg", "a/b", "  "], {"dog": "Dog", "bg":
 @pytest.mark.parametrize(
     ("row", "placed"),
     [
-        (Row("a.jpg", ("dog",)), Placement(Target.STORE, "Dog")),
-        (Row("a.jpg", ("dog", "Dog")), Placement(Target.STORE, "Dog")),
-        (Row("a.jpg", ("dog", "bg"), Part.TRAIN), Placement(Target.STORE, "Dog")),
-        (Row("a.jpg", ("dog",), Part.TEST), Placement(Target.HELD_OUT, "Dog")),
-        (Row("a.jpg", ("dog",), Part.VALIDATION), Placement(Target.HELD_OUT, "Dog")),
-        (Row("a.jpg", ("dog", "a/b")), LeftOut(MULTI_LABEL)),
-        (Row("a.jpg", ()), LeftOut("it has no label")),
-        (Row("a.jpg", ("  ",)), LeftOut("it has no label")),
-        (Row("a.jpg", ("bg",)), LeftOut("--map leaves its label out", wanted=True)),
-        (Row("a.jpg", ("dog",), fault="it is gone"), LeftOut("it is gone")),
+        (Row("a.jpg", ("dog",)), Placement(ImportFolder.STORE, "Dog")),
+        (Row("a.jpg", ("dog", "Dog")), Placement(ImportFolder.STORE, "Dog")),
+        (Row("a.jpg", ("dog", "bg"), Part.TRAIN), Placement(ImportFolder.STORE, "Dog")),
+        (Row("a.jpg", ("dog",), Part.TEST), Placement(ImportFolder.HELD_OUT, "Dog")),
+        (Row("a.jpg", ("dog",), Part.VALIDATION), Placement(ImportFolder.HELD_OUT, "Dog")),
+        (Row("a.jpg", ("dog", "a/b")), LeftOutRow(MULTI_LABEL)),
+        (Row("a.jpg", ()), LeftOutRow("it has no label")),
+        (Row("a.jpg", ("  ",)), LeftOutRow("it has no label")),
+        (Row("a.jpg", ("bg",)), LeftOutRow("--map leaves its label out", wanted=True)),
+        (Row("a.jpg", ("dog",), fault="it is gone"), LeftOutRow("it is gone")),
     ],
 )
-def test_where_an_image_goes(row: Row, placed: Placement | LeftOut) -> None:
+def test_where_an_image_goes(row: Row, placed: Placement | LeftOutRow) -> None:
     assert place_row(row, TABLE, SplitMode.KEEP) == placed
     merged = place_row(row, TABLE, SplitMode.MERGE)
     if isinstance(placed, Placement):
-        assert merged == Placement(Target.STORE, placed.title)
+        assert merged == Placement(ImportFolder.STORE, placed.title)
     else:
         assert merged == placed
 
 
 def test_a_label_that_cannot_be_a_class_says_why() -> None:
     placed = place_row(Row("a.jpg", ("a/b",)), TABLE, SplitMode.MERGE)
-    assert isinstance(placed, LeftOut) and "no slash" in placed.reason
+    assert isinstance(placed, LeftOutRow) and "no slash" in placed.reason
 
 
 @pytest.mark.parametrize(
     ("here", "there", "several", "presence"),
     [
-        ((), (), False, Presence.WRITE),
-        (("Dog",), (), False, Presence.DUPLICATE),
-        (("Dog", "Cat"), ("Dog",), False, Presence.DUPLICATE),
-        (("Cat",), (), False, Presence.OTHER_CLASS),
-        (("Cat",), (), True, Presence.WRITE),
-        ((), ("Dog",), True, Presence.OTHER_FOLDER),
-        (("Cat",), ("Cat",), True, Presence.OTHER_FOLDER),
+        ((), (), False, WriteDecision.WRITE),
+        (("Dog",), (), False, WriteDecision.DUPLICATE),
+        (("Dog", "Cat"), ("Dog",), False, WriteDecision.DUPLICATE),
+        (("Cat",), (), False, WriteDecision.OTHER_CLASS),
+        (("Cat",), (), True, WriteDecision.WRITE),
+        ((), ("Dog",), True, WriteDecision.OTHER_FOLDER),
+        (("Cat",), ("Cat",), True, WriteDecision.OTHER_FOLDER),
     ],
 )
 def test_what_is_done_with_bytes_that_are_there(
-    here: tuple[str, ...], there: tuple[str, ...], several: bool, presence: Presence
+    here: tuple[str, ...], there: tuple[str, ...], several: bool, presence: WriteDecision
 ) -> None:
-    assert judge_presence(Placement(Target.STORE, "Dog"), here, there, several=several) is presence
+    assert decide_write(Placement(ImportFolder.STORE, "Dog"), here, there, several=several) is presence
 
 
 def test_typing_errors_are_found_against_the_store_and_in_the_data_set() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from astica_sync.core.service_facts.fact import MEANINGS
 from astica_sync.core.service_facts.judge import judge
-from astica_sync.core.service_facts.probe_log import Exchange, ProbeLog, Step
+from astica_sync.core.service_facts.probe_log import Exchange, ProbeLog, ProbeStep
 from astica_sync.core.service_facts.probe_uploads import title_of
 from tests.harness.probe_logs import TOKEN, UPLOADS, dataset, error, fact, lost, refused, sent, uid, value, view
 
@@ -63,11 +63,15 @@ def test_an_error_without_a_text_says_nothing() -> None:
 @pytest.mark.parametrize(
     ("answer", "found", "note"),
     [
-        (refused(Step.MISSING_MODEL, "Model not found", 404, "NoSuchModel"), "404 Model not found", "removed before"),
-        (refused(Step.MISSING_MODEL, "Nope"), "200 Nope", "does not recognise"),
-        (lost(Step.MISSING_MODEL), None, "no answer"),
-        (view(Step.MISSING_MODEL, dataset({})), "OK", "a view of a removed model"),
-        (view(Step.MISSING_MODEL, {"status": "OK"}), "OK", "without a model"),
+        (
+            refused(ProbeStep.MISSING_MODEL, "Model not found", 404, "NoSuchModel"),
+            "404 Model not found",
+            "removed before",
+        ),
+        (refused(ProbeStep.MISSING_MODEL, "Nope"), "200 Nope", "does not recognise"),
+        (lost(ProbeStep.MISSING_MODEL), None, "no answer"),
+        (view(ProbeStep.MISSING_MODEL, dataset({})), "OK", "a view of a removed model"),
+        (view(ProbeStep.MISSING_MODEL, {"status": "OK"}), "OK", "without a model"),
     ],
 )
 def test_the_answer_for_a_model_that_is_gone(answer: Exchange, found: str | None, note: str) -> None:
@@ -77,10 +81,10 @@ def test_the_answer_for_a_model_that_is_gone(answer: Exchange, found: str | None
 
 def limited(status: int = 429, text: str = "", taken_as: str = "RateLimited", **headers: str) -> Exchange:
     body = error(text) if text else None
-    return Exchange(Step.LIMIT, "/model/view", 50.0, 50.1, status, headers, body, taken_as)
+    return Exchange(ProbeStep.LIMIT, "/model/view", 50.0, 50.1, status, headers, body, taken_as)
 
 
-SERVED = Exchange(Step.LIMIT, "/model/view", 49.0, 49.1, 200, {}, {"status": "OK"})
+SERVED = Exchange(ProbeStep.LIMIT, "/model/view", 49.0, 49.1, 200, {}, {"status": "OK"})
 
 
 @pytest.mark.parametrize(
@@ -118,10 +122,10 @@ def test_the_limit_in_a_header() -> None:
 @pytest.mark.parametrize(
     ("answer", "found"),
     [
-        (listed(Step.CREATE), "known"),
-        (refused(Step.CREATE, "Unknown endpoint", 404, path="/model/list"), "unknown"),
-        (view(Step.CREATE, {"status": "OK"}), None),
-        (lost(Step.CREATE, "/model/list"), None),
+        (listed(ProbeStep.CREATE), "known"),
+        (refused(ProbeStep.CREATE, "Unknown endpoint", 404, path="/model/list"), "unknown"),
+        (view(ProbeStep.CREATE, {"status": "OK"}), None),
+        (lost(ProbeStep.CREATE, "/model/list"), None),
     ],
 )
 def test_whether_the_list_exists(answer: Exchange, found: str | None) -> None:
@@ -131,9 +135,9 @@ def test_whether_the_list_exists(answer: Exchange, found: str | None) -> None:
 @pytest.mark.parametrize(
     ("answer", "found"),
     [
-        (listed(Step.LIST_BY_VIEW, path="/model/view"), "lists"),
-        (refused(Step.LIST_BY_VIEW, "Missing model_id", path="/model/view"), "refused"),
-        (lost(Step.LIST_BY_VIEW, "/model/view"), None),
+        (listed(ProbeStep.LIST_BY_VIEW, path="/model/view"), "lists"),
+        (refused(ProbeStep.LIST_BY_VIEW, "Missing model_id", path="/model/view"), "refused"),
+        (lost(ProbeStep.LIST_BY_VIEW, "/model/view"), None),
     ],
 )
 def test_a_view_without_an_id(answer: Exchange, found: str | None) -> None:
@@ -151,12 +155,12 @@ def test_a_view_without_an_id(answer: Exchange, found: str | None) -> None:
     ],
 )
 def test_the_entry_of_the_model_in_a_list(model: dict[str, Any], counts: str | None, untrained: str | None) -> None:
-    answer = listed(Step.CREATE, {"title": "x"}, model)
+    answer = listed(ProbeStep.CREATE, {"title": "x"}, model)
     assert (value("list_counts", answer), value("untrained", answer)) == (counts, untrained)
 
 
 def test_the_version_of_an_untrained_model_in_its_view() -> None:
-    assert value("untrained", view(Step.FIRST_VIEW, dataset({}, model_version=None))) == "null"
+    assert value("untrained", view(ProbeStep.FIRST_VIEW, dataset({}, model_version=None))) == "null"
 
 
 @pytest.mark.parametrize(
@@ -164,4 +168,4 @@ def test_the_version_of_an_untrained_model_in_its_view() -> None:
     [({"numClass": 1}, "int"), ({"numClass": "1"}, "mixed"), ({"id": "1", "numSample": "0"}, "string")],
 )
 def test_how_integers_are_written(fields: dict[str, Any], found: str) -> None:
-    assert value("integers", view(Step.FIRST_VIEW, dataset({}, **fields))) == found
+    assert value("integers", view(ProbeStep.FIRST_VIEW, dataset({}, **fields))) == found

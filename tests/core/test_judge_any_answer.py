@@ -10,7 +10,7 @@ from astica_sync.core.service_facts.fact import LONGEST_NOTE, MEANINGS, facts_as
 from astica_sync.core.service_facts.judge import judge
 from astica_sync.core.service_facts.judge_samples import why_not_go_on
 from astica_sync.core.service_facts.judge_times import seconds_until_listed
-from astica_sync.core.service_facts.probe_log import CREATE, DETECT, LIST, UPLOAD, VIEW, Exchange, ProbeLog, Step
+from astica_sync.core.service_facts.probe_log import CREATE, DETECT, LIST, UPLOAD, VIEW, Exchange, ProbeLog, ProbeStep
 from astica_sync.core.service_facts.probe_uploads import find_foreign, title_of
 from astica_sync.core.service_facts.read_answer import read_view
 from astica_sync.core.service_facts.sandbox_switches import switches_like
@@ -30,7 +30,7 @@ BODIES: st.SearchStrategy[Any] = st.recursive(
 TAKEN_AS = ["", "", "", "Refused", "RateLimited", "QuotaExceeded", "OutcomeUnknown", "NoSuchModel"]
 EXCHANGES = st.builds(
     Exchange,
-    st.sampled_from([*Step, *UPLOADS, "20 MiB", "20 MB"]),
+    st.sampled_from([*ProbeStep, *UPLOADS, "20 MiB", "20 MB"]),
     st.sampled_from([CREATE, DETECT, LIST, UPLOAD, VIEW]),
     st.floats(0, 100),
     st.floats(0, 100),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from astica_sync.core.service_facts.judge_samples import shows_size, why_not_go_on
-from astica_sync.core.service_facts.probe_log import Exchange, ProbeLog, Step
+from astica_sync.core.service_facts.probe_log import Exchange, ProbeLog, ProbeStep
 from astica_sync.core.service_facts.probe_uploads import (
     FIRST,
     find_foreign,
@@ -18,7 +18,7 @@ from tests.harness.probe_logs import TOKEN, dataset, fact, lost, refused, sample
 
 
 def first_view(shown_uid: object, size: object = 0.007028) -> Exchange:
-    return view(Step.FIRST_VIEW, dataset({"Caf\u00e9 & co": [{"id": 1, "uid": shown_uid, "size": size}]}))
+    return view(ProbeStep.FIRST_VIEW, dataset({"Caf\u00e9 & co": [{"id": 1, "uid": shown_uid, "size": size}]}))
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_an_upload_that_is_not_shown_is_the_last_one() -> None:
 
 
 def settled(*samples: dict[str, Any], **classes: list[dict[str, Any]]) -> Exchange:
-    return view(Step.SETTLED, dataset({"Encore": list(samples), **classes}))
+    return view(ProbeStep.SETTLED, dataset({"Encore": list(samples), **classes}))
 
 
 AGAIN, REPEATED = sent("again", 7028), sent("repeated", 12_417)
@@ -57,7 +57,7 @@ AGAIN, REPEATED = sent("again", 7028), sent("repeated", 12_417)
         ([AGAIN, lost("repeated"), settled(sample("again"))], None),
         ([AGAIN, REPEATED], None),
         ([AGAIN, REPEATED, settled()], None),
-        ([AGAIN, REPEATED, view(Step.SETTLED, dataset({"Encore": [sample("again")]}, numSample=2))], None),
+        ([AGAIN, REPEATED, view(ProbeStep.SETTLED, dataset({"Encore": [sample("again")]}, numSample=2))], None),
         ([AGAIN, REPEATED, settled(sample("again"), sample("again", 2))], "allow"),
         ([AGAIN, REPEATED, settled(sample("again", 1, 0.007028))], "ignore"),
         ([AGAIN, REPEATED, settled(sample("again", 9, 0.012417))], "replace"),
@@ -139,11 +139,11 @@ def test_an_address_as_input(exchanges: list[Exchange], found: str | None) -> No
     assert value("urls", *exchanges) == found
 
 
-REMOVED = Exchange(Step.REMOVE_SAMPLE, "/model/sample_remove", status=200, body={"status": "OK"})
+REMOVED = Exchange(ProbeStep.REMOVE_SAMPLE, "/model/sample_remove", status=200, body={"status": "OK"})
 
 
 def after(**classes: list[dict[str, Any]]) -> Exchange:
-    return view(Step.AFTER_REMOVAL, dataset(classes))
+    return view(ProbeStep.AFTER_REMOVAL, dataset(classes))
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def after(**classes: list[dict[str, Any]]) -> Exchange:
         ([REMOVED, after(Other=[])], "goes"),
         ([REMOVED, after(Alone=[sample("alone")])], None),
         ([REMOVED], None),
-        ([refused(Step.REMOVE_SAMPLE, "Sample not found"), after(Other=[])], None),
+        ([refused(ProbeStep.REMOVE_SAMPLE, "Sample not found"), after(Other=[])], None),
     ],
 )
 def test_a_class_without_samples(exchanges: list[Exchange], found: str | None) -> None:

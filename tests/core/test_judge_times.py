@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from astica_sync.core.service_facts.judge_times import seconds_until_listed
-from astica_sync.core.service_facts.probe_log import CREATE, Exchange, ProbeLog, Step
+from astica_sync.core.service_facts.probe_log import CREATE, Exchange, ProbeLog, ProbeStep
 from astica_sync.core.service_facts.probe_uploads import title_of
 from tests.harness.probe_logs import OK, TOKEN, dataset, fact, lost, sample, sent, view
 
@@ -18,7 +18,7 @@ ANOTHER_VIEW: dict[str, Any] = {"status": "OK", "dataset_list": []}
 
 def views(*bodies: dict[str, Any]) -> list[Exchange]:
     """The first upload, which took from 0 to 0.1 s, and a view in each second after it, which took a tenth."""
-    return [sent("first"), *(view(Step.FIRST_VIEW, body, float(at)) for at, body in enumerate(bodies, 1))]
+    return [sent("first"), *(view(ProbeStep.FIRST_VIEW, body, float(at)) for at, body in enumerate(bodies, 1))]
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,12 @@ def test_lists_that_never_come() -> None:
     assert fact("sample_list_lag", *views(COUNTED)).value is None
 
 
-CREATED = Exchange(Step.CREATE, CREATE, 0.0, 0.5, 200, {}, OK)
+CREATED = Exchange(ProbeStep.CREATE, CREATE, 0.0, 0.5, 200, {}, OK)
 
 
 def listing(at: float, *titles: str) -> Exchange:
     body = {"status": "OK", "dataset_list": [{"title": title} for title in titles]}
-    return Exchange(Step.CREATE, "/model/list", at, at + 0.1, 200, {}, body)
+    return Exchange(ProbeStep.CREATE, "/model/list", at, at + 0.1, 200, {}, body)
 
 
 def test_the_lag_of_a_list_of_models() -> None:
@@ -80,11 +80,15 @@ def test_the_lag_of_a_list_of_models() -> None:
     assert (later.least, later.value) == (0.001, pytest.approx(2.6))
 
 
-TRAIN = Exchange(Step.TRAIN, "/model/model_train", 0.0, 0.1, 200, {}, OK)
+TRAIN = Exchange(ProbeStep.TRAIN, "/model/model_train", 0.0, 0.1, 200, {}, OK)
 
 
 def test_the_time_of_a_training() -> None:
-    asked = [TRAIN, view(Step.TRAINED, dataset({}), 1.0), view(Step.TRAINED, dataset({}, model_version="1001_1"), 3.0)]
+    asked = [
+        TRAIN,
+        view(ProbeStep.TRAINED, dataset({}), 1.0),
+        view(ProbeStep.TRAINED, dataset({}, model_version="1001_1"), 3.0),
+    ]
     found = fact("training_time", *asked)
     assert (found.least, found.value) == (pytest.approx(0.9), pytest.approx(3.1))
-    assert fact("training_time", lost(Step.TRAIN)).note == "no training began"
+    assert fact("training_time", lost(ProbeStep.TRAIN)).note == "no training began"

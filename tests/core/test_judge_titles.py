@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from astica_sync.core.service_facts.probe_log import Exchange, Step
+from astica_sync.core.service_facts.probe_log import Exchange, ProbeStep
 from tests.harness.probe_logs import dataset, fact, lost, refused, sample, sent, uid, value, view
 
 FIRST = "Caf\u00e9 & co"
 
 
 def settled(**classes: list[dict[str, Any]]) -> Exchange:
-    return view(Step.SETTLED, dataset(classes))
+    return view(ProbeStep.SETTLED, dataset(classes))
 
 
 def first_view(title: str) -> Exchange:
-    return view(Step.FIRST_VIEW, dataset({title: [{"id": 1, "uid": uid("first")}]}))
+    return view(ProbeStep.FIRST_VIEW, dataset({title: [{"id": 1, "uid": uid("first")}]}))
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_whether_two_titles_are_one_class(name: str, upload: str) -> None:
 )
 def test_the_form_in_which_titles_are_stored(first: str, again: str, found: str) -> None:
     shown = unicodedata.normalize(first, FIRST), unicodedata.normalize(again, "Encore d\u00e9j\u00e0")
-    later = view(Step.SETTLED, dataset({shown[1]: [sample("again"), sample("again", 2)]}))
+    later = view(ProbeStep.SETTLED, dataset({shown[1]: [sample("again"), sample("again", 2)]}))
     assert value("titles_stored", first_view(shown[0]), later) == found
     assert value("titles_stored", first_view(shown[0]), settled()) is None
     assert value("titles_stored", later) is None

@@ -3,13 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.core.gallery.page_change import Step, StepKind, describe, inverse, undo_steps
+from astica_sync.core.gallery.page_change import ChangeStep, StepKind, describe, inverse, undo_steps
 
-STEPS = st.builds(Step, st.sampled_from(StepKind), st.text(), st.text(), st.text())
+STEPS = st.builds(ChangeStep, st.sampled_from(StepKind), st.text(), st.text(), st.text())
 
 
 @given(st.lists(STEPS))
-def test_undoing_twice_is_the_change_itself(steps: list[Step]) -> None:
+def test_undoing_twice_is_the_change_itself(steps: list[ChangeStep]) -> None:
     assert undo_steps(undo_steps(steps)) == steps
     assert [inverse(inverse(step)) for step in steps] == steps
 

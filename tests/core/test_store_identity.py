@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from astica_sync.core.store_identity import IdentityFacts, Likeness, Number, Place, Verdict, judge_identity
+from astica_sync.core.store_identity import IdentityFacts, Likeness, Number, RecordedPlace, Verdict, judge_identity
 
 PAGE = Path(__file__).parents[2] / "docs" / "dev" / "identity.md"
 COLUMNS = ("place", "user", "machine", "number", "same device")
@@ -24,7 +24,9 @@ def by_table(facts: IdentityFacts) -> tuple[int, str]:
     pytest.fail(f"no row for {facts}")
 
 
-EVERYTHING = [IdentityFacts(*facts) for facts in itertools.product(Likeness, Likeness, Number, Place, (True, False))]
+EVERYTHING = [
+    IdentityFacts(*facts) for facts in itertools.product(Likeness, Likeness, Number, RecordedPlace, (True, False))
+]
 
 
 def test_each_combination_is_decided_as_the_table_says() -> None:
@@ -38,7 +40,7 @@ def test_each_row_of_the_table_decides_something() -> None:
 
 def test_what_was_copied_never_goes_on_by_a_number_that_proves_nothing_at_another_path() -> None:
     for facts in EVERYTHING:
-        if facts.place is Place.ELSEWHERE and facts.number is not Number.SAME:
+        if facts.place is RecordedPlace.ELSEWHERE and facts.number is not Number.SAME:
             assert judge_identity(facts) is Verdict.COPIED
 
 

@@ -26,7 +26,7 @@ from astica_sync.core.plan import unchanged_samples as unchanged_module
 from astica_sync.core.plan.decision import Facts, Keep, UploadSample, decide
 from astica_sync.core.plan.gather_facts import PlanContext
 from astica_sync.core.plan.planner import make_plan
-from astica_sync.core.plan.unchanged_samples import Page, Unchanged, find_unchanged, split_batch
+from astica_sync.core.plan.unchanged_samples import UidPage, Unchanged, find_unchanged, split_batch
 from tests.harness.parameters import rest_long
 
 TITLES = ("Can", "can", "Dog")
@@ -70,7 +70,7 @@ def sides(draw: st.DrawFn) -> tuple[list[LocalSample], list[Mark], list[RemoteSa
     )
 
 
-def pages(items: Sequence[LocalSample] | Sequence[Mark], size: int) -> list[Page]:
+def pages(items: Sequence[LocalSample] | Sequence[Mark], size: int) -> list[UidPage]:
     """In pages, those of one content together."""
     made: list[tuple[list[str], list[str]]] = []
     last = ""

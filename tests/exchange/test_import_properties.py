@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from astica_sync.core.exchange.dataset_row import Part, Row
-from astica_sync.core.exchange.import_plan import SplitMode, Target
+from astica_sync.core.exchange.import_plan import ImportFolder, SplitMode
 from astica_sync.exchange.import_run import ImportRequest, ImportResult, ImportTarget, run_import
 from astica_sync.exchange.known_contents import known_in_folder
 from astica_sync.exchange.sources.source import NotRead
@@ -53,7 +53,7 @@ ROWS = st.builds(
 
 def run(data_set: Rows, folder: Path, *, several: bool, stop_after: int = 10**9) -> ImportResult:
     targets = {}
-    for target in Target:
+    for target in ImportFolder:
         (folder / target).mkdir(exist_ok=True)
         targets[target] = ImportTarget(folder / target, known_in_folder(folder / target))
     left = iter(range(stop_after))
@@ -74,7 +74,7 @@ def test_an_import_in_two_runs_is_one_import(rows: list[tuple[Row, int]], severa
         assert len(samples) == len(files_in(whole)), "one sample is there twice"
         images = {data for _, data in files_in(whole).items()}
         assert images <= {image_of(image) for _, image in rows if image >= 0}
-        sides = [{data for side, _, data in samples if side == target} for target in Target]
+        sides = [{data for side, _, data in samples if side == target} for target in ImportFolder]
         assert not sides[0] & sides[1], "an image is on both sides"
         again = run(data_set, whole, several=several)
         assert again.imported.total() == 0

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from astica_sync.page.server import Stop, serve
+from astica_sync.page.server import ServerStop, serve
 
 
 class PageClient:
@@ -70,7 +70,7 @@ def running_page(store: Path | None, port: int = 0, held_out: Sequence[Path] = (
     """The page of a store, served in a thread of this process; the environment is that of this process."""
     addresses: list[str] = []
     announced: list[str] = []
-    ready, stop, failed = threading.Event(), Stop(), list[BaseException]()
+    ready, stop, failed = threading.Event(), ServerStop(), list[BaseException]()
 
     def run() -> None:
         try:

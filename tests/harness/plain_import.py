@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from astica_sync.core.exchange.import_plan import SplitMode, Target
+from astica_sync.core.exchange.import_plan import ImportFolder, SplitMode
 from astica_sync.exchange.import_run import ImportRequest, ImportResult, ImportTarget, run_import
 from astica_sync.exchange.known_contents import known_in_folder
 from astica_sync.exchange.layouts.find_layout import find_layout
@@ -21,10 +21,10 @@ def plain_import(
 ) -> ImportResult:
     """What the command does; ``request`` is as in ``ImportRequest``."""
     root.mkdir(exist_ok=True)
-    targets = {Target.STORE: ImportTarget(root, known_in_folder(root))}
+    targets = {ImportFolder.STORE: ImportTarget(root, known_in_folder(root))}
     if held_out is not None:
         held_out.mkdir(exist_ok=True)
-        targets[Target.HELD_OUT] = ImportTarget(held_out, known_in_folder(held_out))
+        targets[ImportFolder.HELD_OUT] = ImportTarget(held_out, known_in_folder(held_out))
         request["mode"] = SplitMode.KEEP
     with open_source(str(source), encoding) as files:
         _, data_set = find_layout(files, layout)

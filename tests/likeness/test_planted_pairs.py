@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from astica_sync.likeness.find_pairs import Pair, find_pairs
+from astica_sync.likeness.find_pairs import PicturePair, find_pairs
 from astica_sync.likeness.small_picture import RASTER_SIDE, SmallPicture, make_small_picture
 from astica_sync.local.image.raster_process import render
 from tests.harness.digits import load_digits
@@ -22,7 +22,7 @@ def small(image: Picture) -> SmallPicture:
     return make_small_picture(np.frombuffer(made, np.uint8, offset=4).reshape(RASTER_SIDE, RASTER_SIDE, 3))
 
 
-def pairs_of(images: Sequence[Picture]) -> list[Pair]:
+def pairs_of(images: Sequence[Picture]) -> list[PicturePair]:
     return find_pairs([small(image) for image in images])
 
 

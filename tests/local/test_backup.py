@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from astica_sync.errors import BackupDamaged, Collision, SourceChanged, StorageFull, StoreError, Unworkable
 from astica_sync.local.backup.backup import Backup, VerifyResult
-from astica_sync.local.backup.catalog import Entry
+from astica_sync.local.backup.catalog import CatalogEntry
 from astica_sync.local.filesystem import TEMP_PREFIX, FileSystem
 from tests.harness.damaged_images import DAMAGED
 
@@ -448,8 +448,8 @@ def test_the_catalog_names_class_and_file_of_an_object(backup: Backup, source: P
     backup.add_samples([("Can", "Can/001.png", content), ("Büchse", "Büchse/eins.png", content)], at=1700000000.9)
     backup.add_samples([("Can", "Can/001.png", content)], at=1700000000)
     backup.add_samples([], at=0)
-    can = Entry("Can", "Can/001.png", content, "png", len(PNG), 1700000000.0)
-    tin = Entry("Büchse", "Büchse/eins.png", content, "png", len(PNG), 1700000000.0)
+    can = CatalogEntry("Can", "Can/001.png", content, "png", len(PNG), 1700000000.0)
+    tin = CatalogEntry("Büchse", "Büchse/eins.png", content, "png", len(PNG), 1700000000.0)
     assert list(Backup(tmp_path / "backup", FileSystem()).samples()) == [can, tin, can]
     assert backup.entries_of({content}) == {content: [can, tin]}
     assert backup.entries_of({hash_of(JPEG)}) == {}

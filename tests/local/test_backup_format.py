@@ -9,7 +9,7 @@ import pytest
 import xxhash
 
 from astica_sync.local.backup.backup import Backup
-from astica_sync.local.backup.catalog import Catalog, Entry
+from astica_sync.local.backup.catalog import Catalog, CatalogEntry
 from astica_sync.local.filesystem import FileSystem
 
 PAGE = (Path(__file__).parents[2] / "docs" / "backup-format.md").read_text(encoding="utf-8")
@@ -70,6 +70,8 @@ def test_the_line_on_the_page_is_a_line_of_the_catalog(tmp_path: Path) -> None:
     (line,) = re.findall(r"^```json\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
     (tmp_path / "catalog.jsonl").write_text(line)
     (entry,) = Catalog(tmp_path / "catalog.jsonl", FileSystem())
-    assert entry == Entry("Can", "Can/old/003.png", "8e81f6a8f3dd42f88f4f6e9cf4f6a1aa", "png", 48213, entry.added_at)
+    assert entry == CatalogEntry(
+        "Can", "Can/old/003.png", "8e81f6a8f3dd42f88f4f6e9cf4f6a1aa", "png", 48213, entry.added_at
+    )
     Catalog(tmp_path / "again.jsonl", FileSystem()).add([entry])
     assert (tmp_path / "again.jsonl").read_text() == line

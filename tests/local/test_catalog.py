@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astica_sync.local.backup.catalog import Catalog, Entry
+from astica_sync.local.backup.catalog import Catalog, CatalogEntry
 from astica_sync.local.filesystem import FileSystem
 
 # Names as a POSIX file system has them: any bytes but NUL and the slash, read as Python reads them.
 NAMES = st.binary(min_size=1).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
 ENTRIES = st.builds(
-    Entry,
+    CatalogEntry,
     class_title=st.text(st.characters(codec="utf-8")),
     path=NAMES,
     content=st.text("0123456789abcdef", min_size=32, max_size=32),
@@ -21,7 +21,7 @@ ENTRIES = st.builds(
     size=st.integers(0, 1 << 40),
     added_at=st.integers(0, 4_000_000_000).map(float),
 )
-ONE = Entry("Can", "Can/001.jpg", "0" * 32, "jpg", 17, 1700000000.0)
+ONE = CatalogEntry("Can", "Can/001.jpg", "0" * 32, "jpg", 17, 1700000000.0)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def fresh(folder: Path) -> Path:
 
 @settings(deadline=None)
 @given(st.lists(ENTRIES, max_size=5))
-def test_entries_with_any_names_are_read_as_they_were_added(folder: Path, entries: list[Entry]) -> None:
+def test_entries_with_any_names_are_read_as_they_were_added(folder: Path, entries: list[CatalogEntry]) -> None:
     path = fresh(folder)
     Catalog(path, FileSystem()).add(entries)
     assert list(Catalog(path, FileSystem())) == entries
@@ -45,7 +45,7 @@ def test_entries_with_any_names_are_read_as_they_were_added(folder: Path, entrie
 
 @settings(deadline=None)
 @given(st.lists(ENTRIES, min_size=1, max_size=4), st.data())
-def test_a_torn_line_costs_only_that_line(folder: Path, entries: list[Entry], data: st.DataObject) -> None:
+def test_a_torn_line_costs_only_that_line(folder: Path, entries: list[CatalogEntry], data: st.DataObject) -> None:
     path = fresh(folder)
     Catalog(path, FileSystem()).add(entries)
     whole = path.read_bytes()
@@ -94,7 +94,9 @@ def test_a_line_with_a_field_of_the_wrong_kind_is_no_line(tmp_path: Path, field:
 
 def test_a_line_is_readable_json(tmp_path: Path) -> None:
     path = tmp_path / "catalog.jsonl"
-    Catalog(path, FileSystem()).add([Entry("Büchse", "Büchse/zwei drei.jpg", "ab" * 16, "jpg", 17, 1700000000.9)])
+    Catalog(path, FileSystem()).add(
+        [CatalogEntry("Büchse", "Büchse/zwei drei.jpg", "ab" * 16, "jpg", 17, 1700000000.9)]
+    )
     assert path.read_text(encoding="utf-8") == (
         '{"class": "Büchse", "path": "Büchse/zwei drei.jpg", "content": "abababababababababababababababab", '
         '"extension": "jpg", "size": 17, "added_at": "2023-11-14T22:13:20Z"}\n'

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from astica_sync.core.model import Problem
 from astica_sync.errors import StorageFull, StoreError
 from astica_sync.local.backup.backup import Backup
-from astica_sync.local.backup.catalog import Entry
+from astica_sync.local.backup.catalog import CatalogEntry
 from astica_sync.local.backup.restore import Restored, is_same_folder, refuse_store, restore
 from astica_sync.local.filesystem import FileSystem
 
@@ -299,7 +299,7 @@ def test_a_line_that_is_added_while_files_come_back_waits_for_the_next_time(kept
     kept.keep("Can/002.jpg", b"two")
     added: list[str] = []
 
-    def wanted(entry: Entry) -> bool:
+    def wanted(entry: CatalogEntry) -> bool:
         if not added and entry.path == "Can/002.jpg":
             added.append(kept.keep("Can/001.jpg", b"later"))
         return entry.content not in added

@@ -13,7 +13,7 @@ from astica_sync.local.db.journal import Event
 from astica_sync.page.live.training_times import LONGEST, expect_training
 from astica_sync.page.predict.live_preview import Ranking
 from astica_sync.page.predict.rank_images import rank_by_confidence, rank_by_suspicion
-from astica_sync.page.versions.stored_answers import Answer
+from astica_sync.page.versions.stored_answers import StoredAnswer
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.digits import write_digits
 from tests.harness.page_client import PageClient, running_page
@@ -168,7 +168,7 @@ def test_a_version_that_named_another_class_left_the_rest_for_this_one() -> None
     preview = Ranking(1, np.array([5], np.uint64), np.array([0.25], np.float32), np.array([0.5], np.float32))
     columns: Any = _Rows()
     assert np.array_equal(rank_by_suspicion(columns, preview), np.array([np.nan, 0.5], np.float32), equal_nan=True)
-    ranks = rank_by_confidence(columns, preview, [{"0": Answer("can", 50.0)}, {"0": Answer("CAN", 90.0)}])
+    ranks = rank_by_confidence(columns, preview, [{"0": StoredAnswer("can", 50.0)}, {"0": StoredAnswer("CAN", 90.0)}])
     assert ranks.tolist() == pytest.approx([0.1, 0.25])
-    ranks = rank_by_confidence(columns, preview, [{"1": Answer("can", 90.0), "0": Answer("Can", None)}])
+    ranks = rank_by_confidence(columns, preview, [{"1": StoredAnswer("can", 90.0), "0": StoredAnswer("Can", None)}])
     assert np.isnan(ranks[0]) and ranks[1] == pytest.approx(0.9)

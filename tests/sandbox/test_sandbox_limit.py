@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astica_sync.sandbox.embedded import RunningSandbox, running
-from astica_sync.sandbox.http.limiter import Limiter
+from astica_sync.sandbox.http.limiter import SlidingWindow
 from astica_sync.sandbox.http.request_log import most_in_any_window
 
 
@@ -99,7 +99,7 @@ def test_a_refusal_is_an_error_text_with_the_switch(sandbox, post, error_status,
 
 @given(st.lists(st.floats(0, 300), max_size=80), st.integers(1, 9), st.floats(0.5, 90))
 def test_no_window_ever_admits_more_than_the_limit(times, limit, window):
-    limiter = Limiter(limit, window)
+    limiter = SlidingWindow(limit, window)
     admitted = [time for time in sorted(times) if limiter.admit(time) == 0]
     # Judged by plain counting; the width spares the rounding of a sum of two floats.
     for start in admitted:
@@ -115,7 +115,7 @@ def test_most_in_any_window_agrees_with_plain_counting(times, window):
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=40), st.integers(1, 5))
 def test_admit_returns_the_seconds_until_a_place_is_free(times, limit):
-    limiter = Limiter(limit, 10)
+    limiter = SlidingWindow(limit, 10)
     for time in sorted(times):
         wait = limiter.admit(time)
         assert 0 <= wait <= 10.000001

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 CLASS_COLUMNS = ("class", "store", "service", "elsewhere", "to upload", "to remove", "waiting", "held")
 ACTION_COLUMNS = ("action", "class", "path", "size", "sample_id", "uid", "reason")
 
-Action = tuple[str, str, str, int | None, int | None, str, str]
+ActionRow = tuple[str, str, str, int | None, int | None, str, str]
 
 
 class PlanReport(Plan):
@@ -28,7 +28,7 @@ class PlanReport(Plan):
         """The same plan."""
         return cls(**{field.name: getattr(plan, field.name) for field in fields(plan)})
 
-    def actions(self) -> Iterator[Action]:
+    def actions(self) -> Iterator[ActionRow]:
         """What a push does and what it waits for, in the order of ``ACTION_COLUMNS``."""
         for upload in self.uploads:
             why = "the service had it before" if upload.again else ""

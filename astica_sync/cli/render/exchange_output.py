@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astica_sync.cli.render.text import first, json_name, number, safe, table
-from astica_sync.core.exchange.import_plan import Target
+from astica_sync.core.exchange.import_plan import ImportFolder
 from astica_sync.shell_quote import quote
 
 if TYPE_CHECKING:
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 def import_lines(result: "ImportResult", *, dry_run: bool, room: int | None = None) -> Iterator[str]:
     """``room`` is the width of the terminal, into which the table is cut."""
     titles = sorted({title for _, title in result.imported})
-    held_out = any(target is Target.HELD_OUT for target, _ in result.imported)
+    held_out = any(target is ImportFolder.HELD_OUT for target, _ in result.imported)
     if titles:
         rows = [["class", "store", *(["held-out"] if held_out else [])]]
         for title in titles:
-            counts = [f"{result.imported[target, title]:,}" for target in Target]
+            counts = [f"{result.imported[target, title]:,}" for target in ImportFolder]
             rows.append([safe(title), *counts[: 1 + held_out]])
         yield from first(table(rows, right=(1, 2), room=room), len(rows), 40)
     count = result.imported.total()
@@ -83,8 +83,8 @@ def import_data_of(
         "classes": [
             {
                 "class": json_name(title),
-                "store": result.imported[Target.STORE, title],
-                "held_out": result.imported[Target.HELD_OUT, title],
+                "store": result.imported[ImportFolder.STORE, title],
+                "held_out": result.imported[ImportFolder.HELD_OUT, title],
             }
             for title in titles
         ],

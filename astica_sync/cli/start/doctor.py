@@ -13,7 +13,7 @@ from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import json_line, number, safe
 from astica_sync.cli.start.probe import MORE, ProbeRequest, run_probe_command
 from astica_sync.clock import SystemClock
-from astica_sync.doctor.section import Fact
+from astica_sync.doctor.section import FactValue
 from astica_sync.errors import ConfigError, NoStore
 from astica_sync.file_owner import create_private
 from astica_sync.open_session import find_unchecked
@@ -132,12 +132,12 @@ def _lines(report: "Report") -> list[str]:
     return lines
 
 
-def _table(facts: Mapping[str, Fact]) -> list[str]:
+def _table(facts: Mapping[str, FactValue]) -> list[str]:
     width = max(map(len, facts), default=0)
     return [f"  {name:<{width}}  {_shown(name, fact)}" for name, fact in facts.items()]
 
 
-def _shown(name: str, fact: Fact) -> str:
+def _shown(name: str, fact: FactValue) -> str:
     match fact:
         case None:
             return "unknown"

@@ -26,7 +26,7 @@ from astica_sync.errors import GuardRefused, StoreError
 
 if TYPE_CHECKING:
     from astica_sync.local.backup.backup import Backup, VerifyResult
-    from astica_sync.local.backup.catalog import Entry
+    from astica_sync.local.backup.catalog import CatalogEntry
     from astica_sync.local.backup.damaged_records import DamagedFile
     from astica_sync.local.backup.find_restorable import Elsewhere
     from astica_sync.local.layout import Layout
@@ -37,7 +37,7 @@ NO_LINE_OF_MANY = "no line of the catalog names them, so their class and file ar
 NO_LINE_HINT = "Restore catalog.jsonl from a copy of the backup; the image itself is good."
 
 
-class Part(click.ParamType[tuple[int, int]]):
+class PartOption(click.ParamType[tuple[int, int]]):
     """A part of the whole such as ``2/7``."""
 
     name = "N/T"
@@ -115,7 +115,7 @@ def list_backup(store: Path | None, as_json: bool) -> int:
 
 @backup.command("verify")
 @store_option
-@click.option("--part", type=Part(), default="1/1", help="Check only the N-th of T parts, such as 2/7.")
+@click.option("--part", type=PartOption(), default="1/1", help="Check only the N-th of T parts, such as 2/7.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def verify(store: Path | None, part: tuple[int, int], as_json: bool) -> int:
     """Check every object of the backup, and what names them.
@@ -292,7 +292,7 @@ def _unplaced(layout: "Layout", objects: "Backup") -> list[str]:
     return [content for content in unnamed if content not in leftovers]
 
 
-def _removed(layout: "Layout", objects: "Backup", since: float) -> "tuple[list[Entry], int, list[Elsewhere]]":
+def _removed(layout: "Layout", objects: "Backup", since: float) -> "tuple[list[CatalogEntry], int, list[Elsewhere]]":
     """What was removed since then, how much of it is left out since it is among the held-out images, and what of it
     the store has in another place."""
     from astica_sync.clock import SystemClock

@@ -10,7 +10,7 @@ from astica_sync.core.exchange.label_map import LabelTable
 MULTI_LABEL = "it has several labels, and a sample has one class"
 
 
-class Target(StrEnum):
+class ImportFolder(StrEnum):
     """The folder that an image goes to: the store, or the one for images that no version is trained on."""
 
     STORE = "store"
@@ -24,7 +24,7 @@ class SplitMode(StrEnum):
     MERGE = "merge"
 
 
-class Presence(StrEnum):
+class WriteDecision(StrEnum):
     """What is to be done with the bytes of an image, given where they are already."""
 
     WRITE = "write"
@@ -35,47 +35,47 @@ class Presence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    target: Target
+    target: ImportFolder
     title: str
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOutRow:
     """``wanted`` where the user asked for it, so that nothing is missing."""
 
     reason: str
     wanted: bool = False
 
 
-def place_row(row: Row, table: LabelTable, mode: SplitMode) -> Placement | LeftOut:
+def place_row(row: Row, table: LabelTable, mode: SplitMode) -> Placement | LeftOutRow:
     """Where an image goes."""
     if row.fault:
-        return LeftOut(row.fault)
+        return LeftOutRow(row.fault)
     labels = {label for label in row.labels if label not in table.dropped}
     if row.labels and not labels:
-        return LeftOut("--map leaves its label out", wanted=True)
+        return LeftOutRow("--map leaves its label out", wanted=True)
     titles = {table.titles.get(label, "") for label in labels}
     if len(titles) > 1:
-        return LeftOut(MULTI_LABEL)
+        return LeftOutRow(MULTI_LABEL)
     if not labels:
-        return LeftOut("it has no label")
+        return LeftOutRow("it has no label")
     title = titles.pop()
     if not title:
-        return LeftOut(min(table.faults[label] for label in labels))
+        return LeftOutRow(min(table.faults[label] for label in labels))
     held_out = mode is SplitMode.KEEP and row.part in (Part.VALIDATION, Part.TEST)
-    return Placement(Target.HELD_OUT if held_out else Target.STORE, title)
+    return Placement(ImportFolder.HELD_OUT if held_out else ImportFolder.STORE, title)
 
 
-def judge_presence(
+def decide_write(
     placement: Placement, here: Collection[str], there: Collection[str], *, several: bool = False
-) -> Presence:
+) -> WriteDecision:
     """What is done with an image whose bytes are in the classes ``here`` of its target already, and in the classes
     ``there`` of the other one. ``several``: an image may be in several classes."""
     if placement.title in here:
-        return Presence.DUPLICATE
+        return WriteDecision.DUPLICATE
     if there:
         # An image on both sides would be scored by versions that were trained on it.
-        return Presence.OTHER_FOLDER
+        return WriteDecision.OTHER_FOLDER
     if here and not several:
-        return Presence.OTHER_CLASS
-    return Presence.WRITE
+        return WriteDecision.OTHER_CLASS
+    return WriteDecision.WRITE

@@ -29,7 +29,7 @@ _INVERSE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ChangeStep:
     """One thing that was done. Paths are relative to the store; ``content`` is the hash of the file, "" of a folder."""
 
     kind: StepKind
@@ -45,16 +45,16 @@ class Change:
     number: int
     at: float
     label: str
-    steps: tuple[Step, ...]
+    steps: tuple[ChangeStep, ...]
     undone: bool = False
 
 
-def inverse(step: Step) -> Step:
+def inverse(step: ChangeStep) -> ChangeStep:
     """The step that undoes this one."""
-    return Step(_INVERSE[step.kind], step.after, step.before, step.content)
+    return ChangeStep(_INVERSE[step.kind], step.after, step.before, step.content)
 
 
-def undo_steps(steps: Sequence[Step]) -> list[Step]:
+def undo_steps(steps: Sequence[ChangeStep]) -> list[ChangeStep]:
     """The steps that undo these, the last one first."""
     return [inverse(step) for step in reversed(steps)]
 
@@ -68,11 +68,11 @@ class Line:
 
 
 @dataclass(slots=True)
-class Outcome:
+class ChangeOutcome:
     """What became of a change. ``done`` are the steps that were made, ``skipped`` the names of files that were left as
     they are, each with the reason."""
 
-    done: list[Step] = field(default_factory=list)
+    done: list[ChangeStep] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
 

@@ -17,7 +17,7 @@ from astica_sync.core.model import (
 )
 from astica_sync.core.observation.sample_size import fits
 from astica_sync.core.plan.decision import Facts
-from astica_sync.core.plan.join import Row
+from astica_sync.core.plan.join import JoinedRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class AbsentRow:
     was sent; ``pending``: nothing shows yet that the service has it there; ``size``: of its image, where the store has
     it, in bytes."""
 
-    row: Row
+    row: JoinedRow
     moved: bool
     is_new: bool
     pending: bool
@@ -97,7 +97,7 @@ def quarantine_end(mark: Mark | None, context: PlanContext) -> float | None:
     return None if sent_at is None else sent_at + context.quarantine
 
 
-def present_facts(row: Row, local: LocalSample, observation: Observation, context: PlanContext) -> Facts:
+def present_facts(row: JoinedRow, local: LocalSample, observation: Observation, context: PlanContext) -> Facts:
     mark, title = row.mark, local.class_title
     copies: tuple[int, ...] = ()
     misplaced: tuple[int, ...] = ()
@@ -124,7 +124,7 @@ def present_facts(row: Row, local: LocalSample, observation: Observation, contex
     )
 
 
-def _of_other_size(row: Row, size: int | None, observation: Observation, context: PlanContext) -> tuple[int, ...]:
+def _of_other_size(row: JoinedRow, size: int | None, observation: Observation, context: PlanContext) -> tuple[int, ...]:
     """The sample ids whose shown size an image of ``size`` bytes cannot have."""
     if size is None or not observation.size_decimals:
         return ()
@@ -195,7 +195,7 @@ def absent_facts(absent: AbsentRow, mark: Mark, observation: Observation, contex
     )
 
 
-def _unproven(row: Row, context: PlanContext) -> tuple[int, ...]:
+def _unproven(row: JoinedRow, context: PlanContext) -> tuple[int, ...]:
     if not context.unproven:
         return ()
     return tuple(one.sample_id for one in row.remote if (one.sample_id, row.uid) in context.unproven)

@@ -11,7 +11,7 @@ from astica_sync.core.model import LocalSample, Mark, RemoteSample
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class JoinedRow:
     """All that is known of one uid; ``remote`` is every sample the service shows under it, lowest id first."""
 
     uid: str
@@ -20,7 +20,9 @@ class Row:
     remote: tuple[RemoteSample, ...]
 
 
-def merge_rows(local: Iterable[LocalSample], marks: Iterable[Mark], remote: Iterable[RemoteSample]) -> Iterator[Row]:
+def merge_rows(
+    local: Iterable[LocalSample], marks: Iterable[Mark], remote: Iterable[RemoteSample]
+) -> Iterator[JoinedRow]:
     """One row for each uid on any side, in order.
 
     Raises:
@@ -36,7 +38,7 @@ def merge_rows(local: Iterable[LocalSample], marks: Iterable[Mark], remote: Iter
                 return
             uid = min(uids)
         locals_, marked = local_side.take_all(uid), marks_side.take_all(uid)
-        yield Row(
+        yield JoinedRow(
             uid,
             locals_[0] if locals_ else None,
             marked[0] if marked else None,

@@ -38,7 +38,7 @@ from astica_sync.core.plan.decision import (
     secures_image,
 )
 from astica_sync.core.plan.gather_facts import AbsentRow, PlanContext, absent_facts, is_new_place, present_facts
-from astica_sync.core.plan.join import Row, merge_rows
+from astica_sync.core.plan.join import JoinedRow, merge_rows
 from astica_sync.core.plan.plan import (
     CLASS_REMOVE_COST,
     Adopt,
@@ -136,7 +136,7 @@ class _Draft:
         )
 
 
-def _plan_image(draft: _Draft, rows: list[Row], observation: Observation, context: PlanContext) -> None:
+def _plan_image(draft: _Draft, rows: list[JoinedRow], observation: Observation, context: PlanContext) -> None:
     """Plans all samples of one image, the present ones first: a moved one is removed from its old place only when its
     new place is secured."""
     present = tuple(row.local for row in rows if row.local is not None)
@@ -184,7 +184,7 @@ def _count_left(actions: tuple[Action, ...]) -> int:
     return sum(len(action.sample_ids or ()) for action in actions if isinstance(action, LeaveUnmanaged))
 
 
-def _take(draft: _Draft, row: Row, title: str, actions: tuple[Action, ...], replaced_by: str = "") -> None:
+def _take(draft: _Draft, row: JoinedRow, title: str, actions: tuple[Action, ...], replaced_by: str = "") -> None:
     """Enters the actions about one sample into the plan."""
     for action in actions:
         match action:
@@ -224,16 +224,16 @@ def _take(draft: _Draft, row: Row, title: str, actions: tuple[Action, ...], repl
                 assert_never(action)
 
 
-def _path(row: Row) -> str:
+def _path(row: JoinedRow) -> str:
     return row.local.paths[0] if row.local else row.mark.path if row.mark else ""
 
 
-def _upload(row: Row, again: bool = False) -> Upload:
+def _upload(row: JoinedRow, again: bool = False) -> Upload:
     assert row.local is not None
     return Upload(row.uid, row.local.class_title, row.local.paths[0], row.local.size, again)
 
 
-def _removals(row: Row, title: str, action: RemoveCopies, replaced_by: str) -> Iterator[RemoveSample]:
+def _removals(row: JoinedRow, title: str, action: RemoveCopies, replaced_by: str) -> Iterator[RemoveSample]:
     for sample in row.remote:
         if sample.sample_id in action.sample_ids:
             yield RemoveSample(

@@ -22,7 +22,7 @@ _SMALL = 48
 # Sorts after anything that follows a content hash.
 _LAST = "\U0010ffff"
 
-Page = tuple[Sequence[str], Sequence[str]]
+UidPage = tuple[Sequence[str], Sequence[str]]
 """Uids in order, and a value for each: its class title (local, remote) or state (marks). The uids of one image are
 never split between two pages."""
 
@@ -38,7 +38,7 @@ class Unchanged:
     rest: list[str] = field(default_factory=list)
 
 
-def find_unchanged(local: Iterable[Page], marks: Iterable[Page], remote: SampleTable) -> Unchanged:
+def find_unchanged(local: Iterable[UidPage], marks: Iterable[UidPage], remote: SampleTable) -> Unchanged:
     """Compares the three sides, each sorted by uid.
 
     Raises:
@@ -104,17 +104,17 @@ def split_batch(unchanged: Unchanged, context: PlanContext, most: int | None) ->
 class _PagedSide:
     """The pages of one side: ``uids`` and ``values`` of the current page, ``is_last`` whether another follows."""
 
-    def __init__(self, pages: Iterable[Page]) -> None:
-        self._pages: Iterator[Page] = iter(pages)
+    def __init__(self, pages: Iterable[UidPage]) -> None:
+        self._pages: Iterator[UidPage] = iter(pages)
         self.uids: Sequence[str] = []
         self.values: Sequence[str] = []
         self.is_last = False
-        self._next: Page | None = None
+        self._next: UidPage | None = None
         self._last_uid = ""
         self._advance()
         self._advance()
 
-    def take(self, last: str) -> Page:
+    def take(self, last: str) -> UidPage:
         """Removes and returns all uids of the page up to ``last``."""
         end = bisect_right(self.uids, last)
         taken = self.uids[:end], self.values[:end]
@@ -140,9 +140,9 @@ class _PagedSide:
 class _Stretch:
     """Parts of the three sides that cover the same contents."""
 
-    local: Page
-    marks: Page
-    remote: Page
+    local: UidPage
+    marks: UidPage
+    remote: UidPage
 
     @property
     def longest(self) -> Sequence[str]:

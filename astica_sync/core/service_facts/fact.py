@@ -44,7 +44,7 @@ def shortened(fact: Fact) -> Fact:
     return Fact(value, fact.note[:LONGEST_NOTE], fact.least)
 
 
-Facts = Mapping[str, Fact]
+FactsByName = Mapping[str, Fact]
 
 MEANINGS: dict[str, str] = {
     "error_status": "HTTP status of an error",
@@ -89,7 +89,7 @@ SECONDS = {"list_lag", "view_lag", "sample_list_lag", "training_time"}
 """The facts whose value is a time in seconds."""
 
 
-def facts_as_data(facts: Facts) -> dict[str, dict[str, Value]]:
+def facts_as_data(facts: FactsByName) -> dict[str, dict[str, Value]]:
     """The facts as they are in a file."""
     data: dict[str, dict[str, Value]] = {}
     for name, fact in facts.items():

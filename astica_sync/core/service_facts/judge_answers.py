@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from astica_sync.core.service_facts.fact import Fact, unknown
-from astica_sync.core.service_facts.probe_log import CREATE, LIST, Exchange, ProbeLog, Step
+from astica_sync.core.service_facts.probe_log import CREATE, LIST, Exchange, ProbeLog, ProbeStep
 from astica_sync.core.service_facts.probe_uploads import BASIC, title_of, uid_for
 from astica_sync.core.service_facts.read_answer import read_list, read_view
 
@@ -60,7 +60,7 @@ def _without_error(one: Exchange) -> str:
 
 def judge_missing_model(log: ProbeLog, token: str) -> Fact:
     del token
-    one = log.last(Step.MISSING_MODEL)
+    one = log.last(ProbeStep.MISSING_MODEL)
     if one is None or one.status is None:
         return unknown(NOT_TRIED if one is None else "no answer came")
     if one.served:
@@ -73,7 +73,7 @@ def judge_missing_model(log: ProbeLog, token: str) -> Fact:
 def judge_limit_refusal(log: ProbeLog, token: str) -> Fact:
     """From the first refusal in the whole probe, whatever step it was in."""
     del token
-    tried = log.all_of(Step.LIMIT)
+    tried = log.all_of(ProbeStep.LIMIT)
     refused = next((one for one in log if one.taken_as in _LIMITED or one.status == 429), None)
     if refused is None and tried and not tried[-1].served:
         refused = tried[-1]
@@ -116,7 +116,7 @@ def judge_model_list(log: ProbeLog, token: str) -> Fact:
 
 def judge_view_without_id(log: ProbeLog, token: str) -> Fact:
     del token
-    one = log.last(Step.LIST_BY_VIEW)
+    one = log.last(ProbeStep.LIST_BY_VIEW)
     if one is None or one.status is None:
         return unknown(NOT_TRIED if one is None else "no answer came")
     if read_list(one.body) is not None:
@@ -142,7 +142,7 @@ def judge_integers(log: ProbeLog, token: str) -> Fact:
 
 
 def judge_untrained(log: ProbeLog, token: str) -> Fact:
-    views = [view.raw for one in log.all_of(Step.FIRST_VIEW) if (view := read_view(one.body))]
+    views = [view.raw for one in log.all_of(ProbeStep.FIRST_VIEW) if (view := read_view(one.body))]
     model = views[0] if views else _entry(log, token)
     if model is None:
         return unknown("no view came")

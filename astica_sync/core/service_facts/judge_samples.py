@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from astica_sync.core.service_facts.fact import ALL_OF_IT, Fact, not_asked, unknown
 from astica_sync.core.service_facts.judge_answers import NOT_TRIED
-from astica_sync.core.service_facts.probe_log import Exchange, ProbeLog, Step
+from astica_sync.core.service_facts.probe_log import Exchange, ProbeLog, ProbeStep
 from astica_sync.core.service_facts.probe_uploads import (
     BASIC,
     FIRST,
@@ -23,7 +23,7 @@ _FETCHING = ("fetch", "download", "reach", "connect", "timed out", "timeout", "r
 _UPLOADS = {upload.name: upload for upload in (FIRST, *BASIC, *LARGE)}
 
 
-def last_view(log: ProbeLog, step: str = Step.SETTLED) -> ShownModel | None:
+def last_view(log: ProbeLog, step: str = ProbeStep.SETTLED) -> ShownModel | None:
     """The last view of a step that lists as many samples as it counts."""
     views = [view for one in log.all_of(step) if (view := read_view(one.body)) and view.is_settled]
     return views[-1] if views else None
@@ -31,7 +31,7 @@ def last_view(log: ProbeLog, step: str = Step.SETTLED) -> ShownModel | None:
 
 def first_shown(log: ProbeLog) -> ShownModel | None:
     """The first view with a sample: that of the first upload."""
-    views = (read_view(one.body) for one in log.all_of(Step.FIRST_VIEW))
+    views = (read_view(one.body) for one in log.all_of(ProbeStep.FIRST_VIEW))
     return next((view for view in views if view and view.samples), None)
 
 
@@ -189,10 +189,10 @@ def judge_urls(log: ProbeLog, token: str) -> Fact:
 
 
 def judge_empty_class(log: ProbeLog, token: str) -> Fact:
-    removed = log.last(Step.REMOVE_SAMPLE)
+    removed = log.last(ProbeStep.REMOVE_SAMPLE)
     if removed is None or not removed.served:
         return unknown(NOT_TRIED if removed is None else "the only sample of a class could not be removed")
-    view = last_view(log, Step.AFTER_REMOVAL)
+    view = last_view(log, ProbeStep.AFTER_REMOVAL)
     if view is None or view.find(uid_for(token, _UPLOADS["alone"])):
         return unknown("the removal was not shown")
     stays = any(title == LONELY_TITLE for _, title in view.classes)

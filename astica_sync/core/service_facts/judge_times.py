@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from astica_sync.core.service_facts.fact import Fact, not_asked, unknown
 from astica_sync.core.service_facts.judge_answers import NOT_TRIED, creation_in
 from astica_sync.core.service_facts.judge_training import version_in
-from astica_sync.core.service_facts.probe_log import Exchange, ProbeLog, Step
+from astica_sync.core.service_facts.probe_log import Exchange, ProbeLog, ProbeStep
 from astica_sync.core.service_facts.probe_uploads import FIRST, title_of
 from astica_sync.core.service_facts.read_answer import read_list, read_view
 
@@ -50,17 +50,17 @@ def seconds_until_listed(log: ProbeLog) -> float:
 
 def judge_training_time(log: ProbeLog, token: str) -> Fact:
     del token
-    asked = log.last(Step.TRAIN)
+    asked = log.last(ProbeStep.TRAIN)
     if asked is None or not asked.served:
         return not_asked("training") if asked is None else unknown("no training began")
-    return _time(asked, log.all_of(Step.TRAINED), lambda one: version_in(one) is not None)
+    return _time(asked, log.all_of(ProbeStep.TRAINED), lambda one: version_in(one) is not None)
 
 
 def _first_shown(log: ProbeLog, shows: Callable[[Exchange], bool]) -> Fact:
     sent = log.last(FIRST.name)
     if sent is None or not sent.served:
         return unknown(NOT_TRIED if sent is None else NO_ANSWER)
-    views = [one for one in log.all_of(Step.FIRST_VIEW) if read_view(one.body)]
+    views = [one for one in log.all_of(ProbeStep.FIRST_VIEW) if read_view(one.body)]
     return _time(sent, views, shows)
 
 

@@ -3,7 +3,7 @@
 import re
 
 from astica_sync.core.service_facts.fact import Fact, not_asked, unknown
-from astica_sync.core.service_facts.probe_log import Exchange, ProbeLog, Step
+from astica_sync.core.service_facts.probe_log import Exchange, ProbeLog, ProbeStep
 from astica_sync.core.service_facts.probe_uploads import LYING, STANDING
 from astica_sync.core.service_facts.read_answer import read_view, whole
 
@@ -20,12 +20,12 @@ def version_in(one: Exchange) -> str | None:
 
 def version_seen(log: ProbeLog) -> str | None:
     """The version that the probe's training made."""
-    return next((version for one in log.all_of(Step.TRAINED) if (version := version_in(one))), None)
+    return next((version for one in log.all_of(ProbeStep.TRAINED) if (version := version_in(one))), None)
 
 
 def judge_training(log: ProbeLog, token: str) -> Fact:
     del token
-    asked = log.last(Step.TRAIN)
+    asked = log.last(ProbeStep.TRAIN)
     if asked is None:
         return not_asked("training")
     if asked.is_error:
@@ -34,7 +34,7 @@ def judge_training(log: ProbeLog, token: str) -> Fact:
         return unknown("no answer came")
     if version_seen(log) is not None:
         return Fact("works")
-    views = log.all_of(Step.TRAINED)
+    views = log.all_of(ProbeStep.TRAINED)
     seconds = views[-1].ended - asked.ended if views else 0.0
     return Fact("fails", f"it began, and there was no version within {seconds:.0f} s")
 
@@ -44,7 +44,7 @@ def judge_version_form(log: ProbeLog, token: str) -> Fact:
     version = version_seen(log)
     if version is None:
         return _without_version(log)
-    views = (read_view(one.body) for one in log.all_of(Step.TRAINED))
+    views = (read_view(one.body) for one in log.all_of(ProbeStep.TRAINED))
     model_id = next((whole(view.raw.get("id")) for view in views if view), None)
     numbers = _NUMBERS.fullmatch(version)
     if numbers and int(numbers[1]) == model_id:
@@ -54,7 +54,9 @@ def judge_version_form(log: ProbeLog, token: str) -> Fact:
 
 def judge_confidence(log: ProbeLog, token: str) -> Fact:
     del token
-    answers = [one for step in (Step.DETECT_PLAIN, Step.DETECT_TAGGED) for one in log.all_of(step) if one.served]
+    answers = [
+        one for step in (ProbeStep.DETECT_PLAIN, ProbeStep.DETECT_TAGGED) for one in log.all_of(step) if one.served
+    ]
     if not answers:
         return _without_detection(log)
     value = answers[0].body.get("confidence") if isinstance(answers[0].body, dict) else None
@@ -69,7 +71,7 @@ def judge_orientation_trained(log: ProbeLog, token: str) -> Fact:
     """The pixels of the image lie, and it has no tag. The class of which the pixels lie is *Standing*, unless the
     training turned its images by their tags."""
     del token
-    label = _label(log, Step.DETECT_PLAIN)
+    label = _label(log, ProbeStep.DETECT_PLAIN)
     if label is None:
         return _without_detection(log)
     return Fact("ignored" if label == STANDING else "turned", f"an image without a tag was detected as {label}")
@@ -78,20 +80,20 @@ def judge_orientation_trained(log: ProbeLog, token: str) -> Fact:
 def judge_orientation_detected(log: ProbeLog, token: str) -> Fact:
     """The same image with and without a tag: two labels where a detection turns by the tag."""
     del token
-    plain, tagged = _label(log, Step.DETECT_PLAIN), _label(log, Step.DETECT_TAGGED)
+    plain, tagged = _label(log, ProbeStep.DETECT_PLAIN), _label(log, ProbeStep.DETECT_TAGGED)
     if plain is None or tagged is None:
         return _without_detection(log)
     return Fact("ignored" if plain == tagged else "turned", f"{plain} without the tag, {tagged} with it")
 
 
-def _label(log: ProbeLog, step: Step) -> str | None:
+def _label(log: ProbeLog, step: ProbeStep) -> str | None:
     one = log.last(step)
     output = one.body.get("output") if one is not None and one.served and isinstance(one.body, dict) else None
     return output if output in (STANDING, LYING) else None
 
 
 def _without_version(log: ProbeLog) -> Fact:
-    return not_asked("training") if log.last(Step.TRAIN) is None else unknown("there is no version to run")
+    return not_asked("training") if log.last(ProbeStep.TRAIN) is None else unknown("there is no version to run")
 
 
 def _without_detection(log: ProbeLog) -> Fact:

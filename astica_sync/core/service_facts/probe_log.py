@@ -8,7 +8,7 @@ from typing import Any
 LIST, VIEW, CREATE, UPLOAD, DETECT = "/model/list", "/model/view", "/model/create", "/model/upload", "/detect"
 
 
-class Step(StrEnum):
+class ProbeStep(StrEnum):
     """What a request of the probe is for. Uploads have steps of their own, see ``probe_uploads``."""
 
     CREATE = "create"
@@ -31,7 +31,7 @@ class Exchange:
     """One request and its answer.
 
     Attributes:
-        step: a ``Step``, or the name of an upload.
+        step: a ``ProbeStep``, or the name of an upload.
         path: such as ``/model/view``.
         started: when it was sent, by a clock that never goes back.
         ended: when its answer was complete.

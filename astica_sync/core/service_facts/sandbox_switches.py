@@ -1,6 +1,6 @@
 """The switches of a sandbox that behaves as a service does."""
 
-from astica_sync.core.service_facts.fact import ALL_OF_IT, MEANINGS, SECONDS, Facts, Value
+from astica_sync.core.service_facts.fact import ALL_OF_IT, MEANINGS, SECONDS, FactsByName, Value
 
 _SAME_NAME = (
     "limit_refusal",
@@ -24,7 +24,7 @@ _NOT_POSSIBLE = {"other", "mixed", "ignore"}
 LARGEST_SIDES = {("accepted", "refused"): "16000", ("accepted", "accepted"): "20000", ("refused", "refused"): "15999"}
 
 
-def switches_like(facts: Facts) -> tuple[dict[str, str], list[str]]:
+def switches_like(facts: FactsByName) -> tuple[dict[str, str], list[str]]:
     """The switches as texts for ``Switches.from_texts``, and the names of the facts that a sandbox cannot copy. What is
     not known keeps the sandbox's default."""
     switches: dict[str, str] = {}
@@ -75,7 +75,7 @@ def switches_like(facts: Facts) -> tuple[dict[str, str], list[str]]:
     return switches, left_out
 
 
-def _seconds(facts: Facts, name: str) -> float | None:
+def _seconds(facts: FactsByName, name: str) -> float | None:
     """The middle of the interval; 0 where it may have been at once."""
     fact = facts.get(name)
     if fact is None or not isinstance(fact.value, int | float):
@@ -88,7 +88,7 @@ _TITLE_CHOICES = {"entities": "html", "nfc": "nfc", "nfd": "nfd", "same class": 
 """By the value of a fact about titles, the choice of the switch; ``other`` is none of them."""
 
 
-def _titles(facts: Facts) -> tuple[dict[str, str], list[str]]:
+def _titles(facts: FactsByName) -> tuple[dict[str, str], list[str]]:
     """A sandbox has one habit with titles at a time."""
     values = {name: facts[name].value for name in _TITLE_FACTS if name in facts and facts[name].value is not None}
     found = {name: _TITLE_CHOICES[str(value)] for name, value in values.items() if value in _TITLE_CHOICES}

@@ -47,18 +47,18 @@ class NewFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ChangedImageDecision:
     """What to upload now, and whether a round must decide about the rest."""
 
     uploads: tuple[NewFile, ...] = ()
     needs_round: bool = False
 
 
-_NOTHING = Answer()
-_ROUND = Answer(needs_round=True)
+_NOTHING = ChangedImageDecision()
+_ROUND = ChangedImageDecision(needs_round=True)
 
 
-def decide_changed_image(image: ChangedImage, model_id: int, context: PlanContext) -> Answer:
+def decide_changed_image(image: ChangedImage, model_id: int, context: PlanContext) -> ChangedImageDecision:
     """What to do about an image whose files changed. ``context`` is that of a plan; its ``unreadable`` is not used,
     since what is absent always needs a round."""
     if not image.places and not image.marks:
@@ -76,7 +76,7 @@ def decide_changed_image(image: ChangedImage, model_id: int, context: PlanContex
                 pass
             case _:
                 return _ROUND
-    return Answer(tuple(uploads))
+    return ChangedImageDecision(tuple(uploads))
 
 
 def left_to_do(plan: Plan) -> Iterator[str]:

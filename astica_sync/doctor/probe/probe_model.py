@@ -11,7 +11,7 @@ from pathlib import Path
 
 from astica_sync.clock import Clock
 from astica_sync.core.service_facts.judge_samples import first_shown
-from astica_sync.core.service_facts.probe_log import Step
+from astica_sync.core.service_facts.probe_log import ProbeStep
 from astica_sync.core.service_facts.probe_uploads import find_foreign, title_of, token_in
 from astica_sync.core.service_facts.read_answer import read_view
 from astica_sync.doctor.probe.probe_client import ProbeService
@@ -54,7 +54,7 @@ class ProbeModel:
             RemoteError: the service refuses it, or does not list it.
         """
         token = secrets.token_hex(6)
-        self._service.client.step = Step.CREATE
+        self._service.client.step = ProbeStep.CREATE
         model = create_model(
             self._service,
             ModelRequest(title_of(token), TYPE, PURPOSE),
@@ -94,7 +94,7 @@ class ProbeModel:
             GuardRefused: it does.
             RemoteError: the service did not confirm the removal.
         """
-        self._service.client.step = Step.REMOVE_MODEL
+        self._service.client.step = ProbeStep.REMOVE_MODEL
         try:
             self._refuse_foreign(model_id, token)
             self._send_removal(model_id)

@@ -8,7 +8,7 @@ from astica_sync.clock import Clock
 from astica_sync.core.service_facts.judge_samples import last_view, why_not_go_on
 from astica_sync.core.service_facts.judge_times import seconds_until_listed
 from astica_sync.core.service_facts.judge_training import version_seen
-from astica_sync.core.service_facts.probe_log import Step
+from astica_sync.core.service_facts.probe_log import ProbeStep
 from astica_sync.core.service_facts.probe_uploads import BASIC, FIRST, LARGE, TRAINING, ProbeUpload, uid_for
 from astica_sync.core.service_facts.read_answer import ShownModel, read_view
 from astica_sync.doctor.probe.images import TURN_RIGHT, halves, image_for
@@ -106,7 +106,7 @@ class ProbeRequests:
                 self._large()
             if self._options.training:
                 self._upload_all(TRAINING)
-            self._settle(Step.SETTLED, self._shows_last)
+            self._settle(ProbeStep.SETTLED, self._shows_last)
             if self._options.training:
                 note("Training the model once")
                 self._train()
@@ -116,12 +116,12 @@ class ProbeRequests:
 
     def ask_for_the_missing(self) -> None:
         """Asks for the model after it was removed."""
-        self._ask(Step.MISSING_MODEL, lambda: self._client.view_as_it_came(self._model_id), last=True)
+        self._ask(ProbeStep.MISSING_MODEL, lambda: self._client.view_as_it_came(self._model_id), last=True)
 
     def _basic(self) -> None:
-        self._ask(Step.LIST_BY_VIEW, self._client.list_by_view)
+        self._ask(ProbeStep.LIST_BY_VIEW, self._client.list_by_view)
         self._upload(FIRST)
-        self._view_until(Step.FIRST_VIEW, FIRST_PAUSES, lambda view: bool(view.samples), _WAITS)
+        self._view_until(ProbeStep.FIRST_VIEW, FIRST_PAUSES, lambda view: bool(view.samples), _WAITS)
 
     def _upload_all(self, uploads: Iterable[ProbeUpload]) -> None:
         for upload in uploads:
@@ -146,7 +146,7 @@ class ProbeRequests:
             if self._client.log.served(upload.name):
                 return
 
-    def _settle(self, step: Step, is_done: Callable[[ShownModel], bool]) -> None:
+    def _settle(self, step: ProbeStep, is_done: Callable[[ShownModel], bool]) -> None:
         """Views, after the time that the first upload took to be shown."""
         pause = seconds_until_listed(self._client.log)
         self._view_until(step, (pause,) * LATER_VIEWS, is_done, _WAITS)
@@ -156,8 +156,8 @@ class ProbeRequests:
         return view.is_settled and bool(view.find(uid_for(self._token, last)))
 
     def _train(self) -> None:
-        self._ask(Step.TRAIN, lambda: self._service.client.train_model(self._model_id))
-        if not self._client.log.served(Step.TRAIN):
+        self._ask(ProbeStep.TRAIN, lambda: self._service.client.train_model(self._model_id))
+        if not self._client.log.served(ProbeStep.TRAIN):
             return
         end = self._clock.ticks() + self._options.training_seconds
         for pause in itertools.chain(TRAINING_PAUSES, itertools.repeat(LAST_PAUSE)):
@@ -165,13 +165,13 @@ class ProbeRequests:
             if rest <= 0:
                 return
             self._pause(min(pause, rest), _TRAINS)
-            self._view(Step.TRAINED)
+            self._view(ProbeStep.TRAINED)
             if (version := version_seen(self._client.log)) is not None:
                 self._detect(version)
                 return
 
     def _detect(self, version: str) -> None:
-        for step, tag in ((Step.DETECT_PLAIN, None), (Step.DETECT_TAGGED, TURN_RIGHT)):
+        for step, tag in ((ProbeStep.DETECT_PLAIN, None), (ProbeStep.DETECT_TAGGED, TURN_RIGHT)):
             image = halves("left", len(TRAINING), tag)
             self._guarded(step, lambda image=image: self._service.detect(self._model_id, version, image))  # type: ignore[misc]
 
@@ -182,12 +182,12 @@ class ProbeRequests:
         found = view.find(uid) if view else []
         if len(found) != 1:
             return
-        self._ask(Step.REMOVE_SAMPLE, lambda: self._client.remove_sample(found[0].sample_id))
-        if self._client.log.served(Step.REMOVE_SAMPLE):
-            self._settle(Step.AFTER_REMOVAL, lambda view: view.is_settled and not view.find(uid))
+        self._ask(ProbeStep.REMOVE_SAMPLE, lambda: self._client.remove_sample(found[0].sample_id))
+        if self._client.log.served(ProbeStep.REMOVE_SAMPLE):
+            self._settle(ProbeStep.AFTER_REMOVAL, lambda view: view.is_settled and not view.find(uid))
 
     def _view_until(
-        self, step: Step, pauses: Iterable[float], is_done: Callable[[ShownModel], bool], reason: str
+        self, step: ProbeStep, pauses: Iterable[float], is_done: Callable[[ShownModel], bool], reason: str
     ) -> None:
         for pause in pauses:
             self._pause(pause, reason)
@@ -196,7 +196,7 @@ class ProbeRequests:
             if view is not None and is_done(view):
                 return
 
-    def _view(self, step: Step) -> None:
+    def _view(self, step: ProbeStep) -> None:
         self._ask(step, lambda: self._client.view_as_it_came(self._model_id))
 
     def _pause(self, seconds: float, reason: str) -> None:
@@ -232,7 +232,7 @@ def exceed_limit(service: ProbeService, limit: int) -> None:
         RemoteError: the service cannot be used at all.
     """
     client = service.client
-    client.step = Step.LIMIT
+    client.step = ProbeStep.LIMIT
     for _ in range(limit + OVER_LIMIT):
         try:
             if not service.ask_at_once(client.list_by_view):

@@ -8,7 +8,7 @@ from astica_sync.core.exchange.dataset_row import Part, Row, label_text, part_at
 from astica_sync.exchange.layouts.data_set import ListedDataSet, Listing, folder_of
 from astica_sync.exchange.layouts.text_table import decode_text, parse
 from astica_sync.exchange.layouts.writer import ExportSample, Target, TextFile
-from astica_sync.exchange.sources.source import Entry, NotRead
+from astica_sync.exchange.sources.source import NotRead, SourceFile
 
 
 def fits(listing: Listing) -> bool:
@@ -21,7 +21,7 @@ def open_data_set(listing: Listing) -> ListedDataSet:
     return ListedDataSet(listing, rows, f"COCO ({', '.join(entry.path for entry, _ in files[:4])})")
 
 
-def _files(listing: Listing) -> list[tuple[Entry, dict[str, Any]]]:
+def _files(listing: Listing) -> list[tuple[SourceFile, dict[str, Any]]]:
     found = []
     for entry in listing.ending("json"):
         try:
@@ -38,7 +38,7 @@ def _files(listing: Listing) -> list[tuple[Entry, dict[str, Any]]]:
     return found
 
 
-def _rows(listing: Listing, entry: Entry, value: dict[str, Any]) -> Iterator[Row]:
+def _rows(listing: Listing, entry: SourceFile, value: dict[str, Any]) -> Iterator[Row]:
     names = {one.get("id"): label_text(one.get("name")) for one in _objects(value, "categories")}
     labels: dict[object, list[str]] = defaultdict(list)
     for one in _objects(value, "annotations"):

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from astica_sync.core.exchange.dataset_row import Row
 from astica_sync.core.exchange.source_path import path_fault, plain_path
-from astica_sync.exchange.sources.source import Entry, NotRead, Source, table_of
+from astica_sync.exchange.sources.source import NotRead, Source, SourceFile, table_of
 from astica_sync.local.scan.litter import is_litter
 
 IMAGE_SUFFIXES = frozenset(
@@ -75,25 +75,25 @@ class Listing:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.entries: list[Entry] = [entry for entry in source.entries() if not _is_left_out(entry.path)]
+        self.entries: list[SourceFile] = [entry for entry in source.entries() if not _is_left_out(entry.path)]
 
     @cached_property
-    def images(self) -> list[Entry]:
+    def images(self) -> list[SourceFile]:
         return [entry for entry in self.entries if suffix_of(entry.path) in IMAGE_SUFFIXES]
 
     @cached_property
-    def candidates(self) -> list[Entry]:
+    def candidates(self) -> list[SourceFile]:
         """What may be images: all but documents. Their bytes tell."""
         return [entry for entry in self.entries if not _is_document(entry)]
 
-    def named(self, *names: str) -> list[Entry]:
+    def named(self, *names: str) -> list[SourceFile]:
         """The files of one of these names, in lower case."""
         return [entry for entry in self.entries if entry.path.rpartition("/")[2].casefold() in names]
 
-    def ending(self, *suffixes: str) -> list[Entry]:
+    def ending(self, *suffixes: str) -> list[SourceFile]:
         return [entry for entry in self.entries if suffix_of(entry.path) in suffixes]
 
-    def table(self, entry: Entry) -> bytes:
+    def table(self, entry: SourceFile) -> bytes:
         """
         Raises:
             NotRead: it cannot be read.
@@ -168,7 +168,7 @@ def folder_of(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def first_readable(listing: Listing, entries: Sequence[Entry], test: Callable[[bytes], bool]) -> Entry | None:
+def first_readable(listing: Listing, entries: Sequence[SourceFile], test: Callable[[bytes], bool]) -> SourceFile | None:
     """The first of the tables that passes the test."""
     for entry in entries:
         try:
@@ -195,6 +195,6 @@ def _is_left_out(path: str) -> bool:
     return hidden or is_litter(name, folder=False) or any(is_litter(folder, folder=True) for folder in folders)
 
 
-def _is_document(entry: Entry) -> bool:
+def _is_document(entry: SourceFile) -> bool:
     name = entry.path.rpartition("/")[2].casefold()
     return suffix_of(name) in _DOCUMENTS or name in ("readme", "license", "licence", "makefile")

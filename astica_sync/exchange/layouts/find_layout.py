@@ -20,7 +20,7 @@ from astica_sync.exchange.sources.source import Source
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ExchangeLayout:
     """One layout: whether a source has it, how it is read, and how it is written."""
 
     fits: Callable[[Listing], bool]
@@ -29,20 +29,20 @@ class Layout:
 
 
 LAYOUTS = {
-    "parquet": Layout(
+    "parquet": ExchangeLayout(
         hugging_face_parquet.fits, hugging_face_parquet.open_data_set, hugging_face_parquet.ParquetWriter
     ),
-    "webdataset": Layout(webdataset.fits, webdataset.open_data_set, webdataset.WebDatasetWriter),
-    "huggingface": Layout(
+    "webdataset": ExchangeLayout(webdataset.fits, webdataset.open_data_set, webdataset.WebDatasetWriter),
+    "huggingface": ExchangeLayout(
         hugging_face_folder.fits, hugging_face_folder.open_data_set, hugging_face_folder.HuggingFaceFolderWriter
     ),
-    "coco": Layout(coco.fits, coco.open_data_set, coco.CocoWriter),
-    "label-studio": Layout(label_studio.fits, label_studio.open_data_set, label_studio.LabelStudioWriter),
-    "roboflow": Layout(roboflow.fits, roboflow.open_data_set, roboflow.RoboflowWriter),
-    "csv": Layout(path_table.fits, path_table.open_data_set, path_table.CsvWriter),
-    "imagefolder": Layout(image_folder.fits, image_folder.open_data_set, image_folder.ImageFolderWriter),
-    "jsonl": Layout(path_table.fits, path_table.open_data_set, path_table.JsonLinesWriter),
-    "yolo": Layout(image_folder.fits, image_folder.open_data_set, image_folder.yolo_writer),
+    "coco": ExchangeLayout(coco.fits, coco.open_data_set, coco.CocoWriter),
+    "label-studio": ExchangeLayout(label_studio.fits, label_studio.open_data_set, label_studio.LabelStudioWriter),
+    "roboflow": ExchangeLayout(roboflow.fits, roboflow.open_data_set, roboflow.RoboflowWriter),
+    "csv": ExchangeLayout(path_table.fits, path_table.open_data_set, path_table.CsvWriter),
+    "imagefolder": ExchangeLayout(image_folder.fits, image_folder.open_data_set, image_folder.ImageFolderWriter),
+    "jsonl": ExchangeLayout(path_table.fits, path_table.open_data_set, path_table.JsonLinesWriter),
+    "yolo": ExchangeLayout(image_folder.fits, image_folder.open_data_set, image_folder.yolo_writer),
 }
 """By name, in the order in which they are tried."""
 

@@ -11,7 +11,7 @@ from astica_sync.errors import AsticaSyncError
 from astica_sync.exchange.layouts.data_set import Listing, folder_of
 from astica_sync.exchange.layouts.text_table import LABEL_COLUMNS, PART_COLUMNS, column
 from astica_sync.exchange.layouts.writer import ExportSample, Target
-from astica_sync.exchange.sources.source import MOST_BYTES, MOST_RATIO, Entry, NotRead, too_large
+from astica_sync.exchange.sources.source import MOST_BYTES, MOST_RATIO, NotRead, SourceFile, too_large
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -37,7 +37,7 @@ def open_data_set(listing: Listing) -> "ParquetDataSet":
 class ParquetDataSet:
     """The files one after the other."""
 
-    def __init__(self, listing: Listing, entries: list[Entry]) -> None:
+    def __init__(self, listing: Listing, entries: list[SourceFile]) -> None:
         self._listing, self._entries = listing, entries
         self.found: str = f"parquet ({len(entries):,} {'file' if len(entries) == 1 else 'files'})"
         self._bad: set[str] = set()
@@ -60,7 +60,7 @@ class ParquetDataSet:
             except NotRead as reason:
                 yield Row(entry.path, ()), reason
 
-    def _read(self, entry: Entry, *, with_bytes: bool) -> Iterator[tuple[Row, bytes | NotRead]]:
+    def _read(self, entry: SourceFile, *, with_bytes: bool) -> Iterator[tuple[Row, bytes | NotRead]]:
         if entry.fault:
             raise NotRead(entry.fault)
         pq, errors = _load()

@@ -7,7 +7,7 @@ from astica_sync.core.exchange.dataset_row import Part, Row, part_of
 from astica_sync.core.exchange.source_path import safe_folders
 from astica_sync.exchange.layouts.data_set import ListedDataSet, Listing
 from astica_sync.exchange.layouts.writer import ExportSample, Target
-from astica_sync.exchange.sources.source import Entry
+from astica_sync.exchange.sources.source import SourceFile
 
 NO_CLASS = "it lies in no class folder"
 
@@ -29,7 +29,7 @@ def open_data_set(listing: Listing) -> ListedDataSet:
     return ListedDataSet(listing, _rows(listing.candidates, outer, is_split=is_split), found)
 
 
-def _rows(entries: Iterable[Entry], outer: int, *, is_split: bool) -> Iterator[Row]:
+def _rows(entries: Iterable[SourceFile], outer: int, *, is_split: bool) -> Iterator[Row]:
     kept: dict[tuple[str, ...], tuple[str, ...]] = {}
     for entry in entries:
         parts = entry.path.split("/")[outer:]
@@ -45,7 +45,7 @@ def _rows(entries: Iterable[Entry], outer: int, *, is_split: bool) -> Iterator[R
             yield Row(entry.path, labels, part, below=below, fault=entry.fault)
 
 
-def _outer_folders(images: list[Entry]) -> int:
+def _outer_folders(images: list[SourceFile]) -> int:
     """How many folders are around the class folders, as archives have one: "dataset/Can/001.jpg"."""
     places = [entry.path.split("/")[:-1] for entry in images]
     outer = 0

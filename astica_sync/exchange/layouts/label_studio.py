@@ -19,7 +19,7 @@ from astica_sync.exchange.layouts.text_table import (
     parse,
 )
 from astica_sync.exchange.layouts.writer import ExportSample, Target, TextFile
-from astica_sync.exchange.sources.source import Entry, NotRead
+from astica_sync.exchange.sources.source import NotRead, SourceFile
 
 _OWN_COLUMNS = frozenset(("annotation_id", "annotator", "lead_time", "created_at", "updated_at", "id", "agreement"))
 _UPLOADED = re.compile(r"[0-9a-f]{8}-")
@@ -47,7 +47,7 @@ def open_data_set(listing: Listing) -> ListedDataSet:
     return ListedDataSet(listing, rows, f"Label Studio ({', '.join(entry.path for entry in files[:4])})")
 
 
-def _files(listing: Listing) -> list[Entry]:
+def _files(listing: Listing) -> list[SourceFile]:
     found = []
     for entry in listing.ending("json", "csv"):
         try:
@@ -66,14 +66,14 @@ def _is_task(cells: Cells) -> bool:
     return len(own) >= 2 and bool(own & {"annotator", "annotation_id", "lead_time"})
 
 
-def _cells(listing: Listing, entry: Entry) -> Iterator[Cells | None]:
+def _cells(listing: Listing, entry: SourceFile) -> Iterator[Cells | None]:
     text = decode_text(listing.table(entry))
     if suffix_of(entry.path) == "csv":
         return csv_cells(text)[1]
     return json_cells(text) if text.lstrip().startswith("[") else iter(())
 
 
-def _rows(listing: Listing, entry: Entry) -> Iterator[Row]:
+def _rows(listing: Listing, entry: SourceFile) -> Iterator[Row]:
     try:
         tasks = _cells(listing, entry)
     except NotRead as reason:

@@ -23,7 +23,7 @@ from astica_sync.exchange.layouts.text_table import (
     read_csv,
 )
 from astica_sync.exchange.layouts.writer import ExportSample, Target, TextFile
-from astica_sync.exchange.sources.source import Entry, NotRead
+from astica_sync.exchange.sources.source import NotRead, SourceFile
 
 SUFFIXES = ("csv", "tsv", "jsonl", "ndjson", "json", "txt")
 _NAMED = ("csv", "tsv", "jsonl", "ndjson")
@@ -56,7 +56,7 @@ def open_data_set(listing: Listing) -> ListedDataSet:
     return ListedDataSet(listing, rows, f"labels in {', '.join(entry.path for entry in tables[:4])}")
 
 
-def table_rows(listing: Listing, entry: Entry, folder: str | None = None) -> Iterator[Row]:
+def table_rows(listing: Listing, entry: SourceFile, folder: str | None = None) -> Iterator[Row]:
     """The rows of one table, in which paths are relative to ``folder``, by default that of the table."""
     below = folder_of(entry.path) if folder is None else folder
     whole = part_at_start(entry.path.rpartition("/")[2]) or part_of(below.rpartition("/")[2])
@@ -84,12 +84,12 @@ def unused_tables(listing: Listing, suffixes: Sequence[str] = _NAMED) -> list[tu
     return list(itertools.islice(((path, reason) for path, reason in reasons if reason), MOST_NAMED))
 
 
-def _tables(listing: Listing) -> list[Entry]:
+def _tables(listing: Listing) -> list[SourceFile]:
     """The tables of which most of the first rows name files that are there."""
     return [entry for entry in listing.ending(*SUFFIXES) if not _why_unused(listing, entry)]
 
 
-def _why_unused(listing: Listing, entry: Entry) -> str:
+def _why_unused(listing: Listing, entry: SourceFile) -> str:
     """Why the rows of a table are not taken for the labels of images; "" where they are."""
     try:
         path_name, label_name, _, cells = _open(listing, entry)
@@ -108,7 +108,7 @@ def _why_unused(listing: Listing, entry: Entry) -> str:
     return f"it names files that are there in {there} of its first {len(rows)} rows{first}"
 
 
-def _open(listing: Listing, entry: Entry) -> tuple[str, str, str, Iterator[Cells | None]]:
+def _open(listing: Listing, entry: SourceFile) -> tuple[str, str, str, Iterator[Cells | None]]:
     """The names of the columns for path, label and part, and the rows.
 
     Raises:

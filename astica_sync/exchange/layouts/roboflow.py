@@ -7,7 +7,7 @@ from astica_sync.exchange.layouts.data_set import ListedDataSet, Listing, folder
 from astica_sync.exchange.layouts.image_folder import ImageFolderWriter
 from astica_sync.exchange.layouts.text_table import TOO_LONG, decode_text, read_csv
 from astica_sync.exchange.layouts.writer import Target
-from astica_sync.exchange.sources.source import Entry, NotRead
+from astica_sync.exchange.sources.source import NotRead, SourceFile
 
 _NAME = "_classes.csv"
 _YES = frozenset(("1", "1.0", "true"))
@@ -23,7 +23,7 @@ def open_data_set(listing: Listing) -> ListedDataSet:
     return ListedDataSet(listing, rows, f"Roboflow ({', '.join(entry.path for entry in tables[:4])})")
 
 
-def _rows(listing: Listing, entry: Entry) -> Iterator[Row]:
+def _rows(listing: Listing, entry: SourceFile) -> Iterator[Row]:
     folder = folder_of(entry.path)
     part = part_of(folder.rpartition("/")[2])
     try:

@@ -13,7 +13,7 @@ from astica_sync.errors import AsticaSyncError
 from astica_sync.exchange.layouts.data_set import IMAGE_SUFFIXES, Listing, suffix_of
 from astica_sync.exchange.layouts.text_table import LABEL_COLUMNS, column, decode_text, labels_in, parse
 from astica_sync.exchange.layouts.writer import ExportSample, Target
-from astica_sync.exchange.sources.source import Entry, NotRead, Source, table_of
+from astica_sync.exchange.sources.source import NotRead, Source, SourceFile, table_of
 from astica_sync.exchange.sources.tar_archive import TarSource
 
 _LABELS = ("json", "cls", "txt", "label")
@@ -42,7 +42,7 @@ def open_data_set(listing: Listing) -> "WebDataSet":
     return WebDataSet(shards, [name.strip() for name in names])
 
 
-def _shard(source: Source, entry: Entry) -> TarSource:
+def _shard(source: Source, entry: SourceFile) -> TarSource:
     return TarSource(Path(entry.path), lambda: source.open(entry))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from astica_sync.bucket import ACCESS, RETRY_S, open_bucket, shown_error
 from astica_sync.core.exchange.source_path import path_fault, plain_path
 from astica_sync.errors import AsticaSyncError
-from astica_sync.exchange.sources.source import MOST_BYTES, MOST_FILES, MOST_TABLE, Entry, NotRead, too_large
+from astica_sync.exchange.sources.source import MOST_BYTES, MOST_FILES, MOST_TABLE, NotRead, SourceFile, too_large
 
 if TYPE_CHECKING:
     from obstore import ReadableFile
@@ -31,11 +31,11 @@ class BucketSource:
         except ValueError as error:
             raise AsticaSyncError(f"{url} cannot be opened: {error}", ACCESS) from error
         self._store, self._obstore, self._errors = bucket.store, bucket.obstore, bucket.errors
-        self._entries: list[Entry] | None = None
+        self._entries: list[SourceFile] | None = None
         self._tags: list[str | None] = []
         self._places: list[str] = []
 
-    def entries(self) -> Sequence[Entry]:
+    def entries(self) -> Sequence[SourceFile]:
         if self._entries is None:
             self._entries = []
             try:
@@ -54,7 +54,7 @@ class BucketSource:
             self._entries = [entry for entry in self._entries if entry.size or entry.path not in folders]
         return self._entries
 
-    def open(self, entry: Entry) -> BinaryIO:
+    def open(self, entry: SourceFile) -> BinaryIO:
         if entry.path.endswith((".tar", ".parquet")):
             return self._open_large(entry)
         if entry.size > MOST_TABLE:
@@ -64,8 +64,8 @@ class BucketSource:
             raise data
         return io.BytesIO(data)
 
-    def stream(self, wanted: Callable[[Entry], bool]) -> Iterator[tuple[Entry, bytes | NotRead]]:
-        waiting: deque[tuple[Entry, Future[bytes | NotRead]]] = deque()
+    def stream(self, wanted: Callable[[SourceFile], bool]) -> Iterator[tuple[SourceFile, bytes | NotRead]]:
+        waiting: deque[tuple[SourceFile, Future[bytes | NotRead]]] = deque()
         ahead = 0
         with ThreadPoolExecutor(_THREADS, "bucket") as pool:
             try:
@@ -88,7 +88,7 @@ class BucketSource:
     def close(self) -> None:
         pass
 
-    def _open_large(self, entry: Entry) -> BinaryIO:
+    def _open_large(self, entry: SourceFile) -> BinaryIO:
         try:
             reader = self._obstore.open_reader(self._store, self._places[int(entry.place)], buffer_size=_READ_AHEAD)
         except (self._errors.BaseError, OSError) as error:
@@ -102,11 +102,11 @@ class BucketSource:
         path = plain_path(key)
         is_large = size > MOST_BYTES and not path.endswith((".tar", ".parquet"))
         fault = path_fault(path) or (str(too_large(size)) if is_large else "")
-        self._entries.append(Entry(path, size, len(self._places), fault))
+        self._entries.append(SourceFile(path, size, len(self._places), fault))
         self._places.append(key)
         self._tags.append(tag)
 
-    def _get(self, entry: Entry) -> bytes | NotRead:
+    def _get(self, entry: SourceFile) -> bytes | NotRead:
         place = int(entry.place)
         tag = self._tags[place]
         errors = self._errors

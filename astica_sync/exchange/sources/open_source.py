@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from astica_sync.errors import AsticaSyncError
 from astica_sync.exchange.sources.folder import FolderSource
-from astica_sync.exchange.sources.source import Entry, NotRead, Source
+from astica_sync.exchange.sources.source import NotRead, Source, SourceFile
 from astica_sync.exchange.sources.tar_archive import TarSource
 from astica_sync.exchange.sources.zip_archive import ZipSource
 from astica_sync.system.error_advice import remedy
@@ -90,9 +90,9 @@ class FileSource(FolderSource):
         self.name: str = str(path)
         self._file = path.name
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[SourceFile]:
         try:
             size = os.stat(self._root / self._file).st_size  # noqa: PTH116 - as the walk of a folder
         except OSError as error:
             raise NotRead(str(error.strerror)) from error
-        return [Entry(self._file, size, self._file)]
+        return [SourceFile(self._file, size, self._file)]

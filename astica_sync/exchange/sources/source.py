@@ -17,7 +17,7 @@ class NotRead(Exception):
     """One file cannot be read, and the others can; the message is the reason."""
 
 
-class Entry(NamedTuple):
+class SourceFile(NamedTuple):
     """One file of the source. ``path`` is plain (see ``plain_path``); ``place`` is how the source finds it. ``fault``
     is why it is not read, "" where it is."""
 
@@ -34,21 +34,21 @@ class Source(Protocol):
     ended_early: str
     """Why the list of files is not whole, "" where it is."""
 
-    def entries(self) -> Sequence[Entry]:
+    def entries(self) -> Sequence[SourceFile]:
         """Every file, in the order in which they are read fastest.
 
         Raises:
             AsticaSyncError: the source cannot be read at all.
         """
 
-    def open(self, entry: Entry) -> BinaryIO:
+    def open(self, entry: SourceFile) -> BinaryIO:
         """A file that is no image: a table, a shard.
 
         Raises:
             NotRead: it cannot be read.
         """
 
-    def stream(self, wanted: Callable[[Entry], bool]) -> Iterator[tuple[Entry, bytes | NotRead]]:
+    def stream(self, wanted: Callable[[SourceFile], bool]) -> Iterator[tuple[SourceFile, bytes | NotRead]]:
         """The bytes of each file that is wanted, or why they cannot be read, in the order of ``entries``."""
 
     def close(self) -> None: ...
@@ -74,7 +74,7 @@ def too_large(size: int) -> NotRead:
     return NotRead(f"it has more than {MOST_BYTES // 1_000_000} MB ({size / 1e6:,.0f} MB), which is no image for this")
 
 
-def table_of(source: Source, entry: Entry) -> bytes:
+def table_of(source: Source, entry: SourceFile) -> bytes:
     """The bytes of a file of labels.
 
     Raises:

@@ -18,8 +18,8 @@ from astica_sync.exchange.sources.source import (
     MOST_FILES,
     MOST_RATIO,
     MOST_TABLE,
-    Entry,
     NotRead,
+    SourceFile,
     read_bounded,
     too_large,
 )
@@ -44,11 +44,11 @@ class TarSource:
         self.ended_early: str = ""
         self._path = path
         self._opener = opener or (lambda: path.open("rb"))
-        self._entries: list[Entry] | None = None
+        self._entries: list[SourceFile] | None = None
         self._tables: dict[int, bytes] = {}
         self._kept = 0
 
-    def entries(self) -> Sequence[Entry]:
+    def entries(self) -> Sequence[SourceFile]:
         if self._entries is None:
             self._entries = []
             for entry, member in self._members():
@@ -64,7 +64,7 @@ class TarSource:
                 )
         return self._entries
 
-    def open(self, entry: Entry) -> BinaryIO:
+    def open(self, entry: SourceFile) -> BinaryIO:
         if int(entry.place) in self._tables:
             return io.BytesIO(self._tables[int(entry.place)])
         if entry.size > MOST_TABLE:
@@ -77,7 +77,7 @@ class TarSource:
                 raise data
         raise NotRead("the archive ends before it")
 
-    def stream(self, wanted: Callable[[Entry], bool]) -> Iterator[tuple[Entry, bytes | NotRead]]:
+    def stream(self, wanted: Callable[[SourceFile], bool]) -> Iterator[tuple[SourceFile, bytes | NotRead]]:
         for entry, member in self._members():
             if not wanted(entry):
                 continue
@@ -90,10 +90,10 @@ class TarSource:
     def close(self) -> None:
         self._tables.clear()
 
-    def _is_small(self, entry: Entry) -> bool:
+    def _is_small(self, entry: SourceFile) -> bool:
         return self._kept + entry.size <= MOST_TABLE
 
-    def _members(self) -> Iterator[tuple[Entry, BinaryIO | None]]:
+    def _members(self) -> Iterator[tuple[SourceFile, BinaryIO | None]]:
         self.ended_early = ""
         try:
             with self._opener() as raw, _unpacked(raw) as file:
@@ -120,7 +120,7 @@ class TarSource:
             self.ended_early = f"it is cut off or damaged ({error})"
 
 
-def members_of(file: BinaryIO) -> Iterator[tuple[Entry, BinaryIO | None]]:
+def members_of(file: BinaryIO) -> Iterator[tuple[SourceFile, BinaryIO | None]]:
     """The files of an open tar archive, each with its open bytes, which are to be read before the next one.
 
     Raises:
@@ -147,7 +147,7 @@ def members_of(file: BinaryIO) -> Iterator[tuple[Entry, BinaryIO | None]]:
                 fault = "it is a sparse file, which no image is"
             elif not fault and info.size > MOST_BYTES:
                 fault = str(too_large(info.size))
-            yield Entry(path, info.size, count, fault), None if fault else cast(BinaryIO, tar.extractfile(info))
+            yield SourceFile(path, info.size, count, fault), None if fault else cast(BinaryIO, tar.extractfile(info))
     _require_end(file, ended)
 
 

@@ -16,8 +16,8 @@ from astica_sync.exchange.sources.source import (
     MOST_FILES,
     MOST_RATIO,
     MOST_TABLE,
-    Entry,
     NotRead,
+    SourceFile,
     read_bounded,
     too_large,
 )
@@ -59,14 +59,14 @@ class ZipSource:
         for info in self._infos:
             # Of a hundred thousand files this takes tens of MB.
             info.date_time = _NO_DATE
-        self._entries: list[Entry] | None = None
+        self._entries: list[SourceFile] | None = None
 
-    def entries(self) -> Sequence[Entry]:
+    def entries(self) -> Sequence[SourceFile]:
         if self._entries is None:
             self._entries = [self._entry(number, info) for number, info in enumerate(self._infos) if not info.is_dir()]
         return self._entries
 
-    def open(self, entry: Entry) -> BinaryIO:
+    def open(self, entry: SourceFile) -> BinaryIO:
         info = self._infos[int(entry.place)]
         if info.file_size > MOST_TABLE and not info.filename.endswith((".tar", ".parquet")):
             raise too_large(info.file_size)
@@ -75,7 +75,7 @@ class ZipSource:
         except _DAMAGED as error:
             raise _not_read(error) from error
 
-    def stream(self, wanted: Callable[[Entry], bool]) -> Iterator[tuple[Entry, bytes | NotRead]]:
+    def stream(self, wanted: Callable[[SourceFile], bool]) -> Iterator[tuple[SourceFile, bytes | NotRead]]:
         for entry in self.entries():
             if wanted(entry):
                 yield entry, self._read(entry)
@@ -83,7 +83,7 @@ class ZipSource:
     def close(self) -> None:
         self._zip.close()
 
-    def _read(self, entry: Entry) -> bytes | NotRead:
+    def _read(self, entry: SourceFile) -> bytes | NotRead:
         try:
             with self._zip.open(self._infos[int(entry.place)]) as file:
                 return read_bounded(cast(BinaryIO, file), MOST_BYTES)
@@ -92,7 +92,7 @@ class ZipSource:
         except _DAMAGED as error:
             return _not_read(error)
 
-    def _entry(self, number: int, info: zipfile.ZipInfo) -> Entry:
+    def _entry(self, number: int, info: zipfile.ZipInfo) -> SourceFile:
         path = plain_path(self._name(info))
         mode = info.external_attr >> 16
         fault = path_fault(path)
@@ -105,7 +105,7 @@ class ZipSource:
                 f"it unpacks to {info.file_size / max(info.compress_size, 1):,.0f} times its size "
                 f"({info.file_size / 1e6:,.0f} MB), as bombs do and images do not"
             )
-        return Entry(path, info.file_size, number, fault)
+        return SourceFile(path, info.file_size, number, fault)
 
     def _name(self, info: zipfile.ZipInfo) -> str:
         """The name: as UTF-8 where it is that, marked or not, else in the code page that was named or that of DOS."""

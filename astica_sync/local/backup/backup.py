@@ -12,7 +12,7 @@ from pathlib import Path
 import xxhash
 
 from astica_sync.errors import SourceChanged, StoreError
-from astica_sync.local.backup.catalog import CATALOG, CONTENT, Catalog, Entry
+from astica_sync.local.backup.catalog import CATALOG, CONTENT, Catalog, CatalogEntry
 from astica_sync.local.backup.object_store import Hasher, ObjectStore
 from astica_sync.local.filesystem import FileSystem, Kind, kind_of
 from astica_sync.system.error_advice import remedy
@@ -48,13 +48,13 @@ class Backup(ObjectStore):
         entries = []
         for class_title, path, content in samples:
             object_path, size = self.located(content)
-            entries.append(Entry(class_title, path, content, object_path.suffix[1:], size, at))
+            entries.append(CatalogEntry(class_title, path, content, object_path.suffix[1:], size, at))
         try:
             self._catalog.add(entries)
         except OSError as error:
             self._fail(error)
 
-    def samples(self) -> Iterator[Entry]:
+    def samples(self) -> Iterator[CatalogEntry]:
         """Every entry of the catalog in the order of writing; some repeat others.
 
         Raises:
@@ -68,9 +68,9 @@ class Backup(ObjectStore):
                 remedy(error, self.root, writing=False),
             ) from error
 
-    def entries_of(self, contents: Collection[str]) -> dict[str, list[Entry]]:
+    def entries_of(self, contents: Collection[str]) -> dict[str, list[CatalogEntry]]:
         """The catalog's entries for these objects; an object without any is left out."""
-        entries: dict[str, list[Entry]] = {}
+        entries: dict[str, list[CatalogEntry]] = {}
         for entry in self.samples():
             if entry.content in contents and entry not in entries.setdefault(entry.content, []):
                 entries[entry.content].append(entry)

@@ -20,7 +20,7 @@ CATALOG = "catalog.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CatalogEntry:
     """One line: this object was this file of this class when it was added to the backup.
 
     ``path`` is relative to the store, ``size`` in bytes, ``added_at`` in whole seconds since the epoch.
@@ -42,7 +42,7 @@ class Catalog:
         self._files = files
         self._name_is_durable = False
 
-    def add(self, entries: Iterable[Entry]) -> None:
+    def add(self, entries: Iterable[CatalogEntry]) -> None:
         """Appends, durable at the return, with one sync for all.
 
         Raises:
@@ -70,7 +70,7 @@ class Catalog:
         with contextlib.suppress(FileNotFoundError):
             yield from read_lines(self._files, self._path)
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[CatalogEntry]:
         """All valid lines, in the order they were written.
 
         Raises:
@@ -82,7 +82,7 @@ class Catalog:
                 yield entry
 
 
-def _to_fields(entry: Entry) -> dict[str, Any]:
+def _to_fields(entry: CatalogEntry) -> dict[str, Any]:
     return {
         "class": entry.class_title,
         "path": entry.path,
@@ -93,10 +93,10 @@ def _to_fields(entry: Entry) -> dict[str, Any]:
     }
 
 
-def entry_of(fields: dict[str, Any]) -> Entry | None:
+def entry_of(fields: dict[str, Any]) -> CatalogEntry | None:
     """The entry of one line; None where this program never writes such a line."""
     try:
-        entry = Entry(
+        entry = CatalogEntry(
             _text(fields["class"]),
             _text(fields["path"]),
             _text(fields["content"]),

@@ -8,7 +8,7 @@ from pathlib import Path
 from astica_sync.core.model import content_of, is_uid
 from astica_sync.errors import BackupDamaged
 from astica_sync.local.backup.backup import Backup
-from astica_sync.local.backup.catalog import Entry
+from astica_sync.local.backup.catalog import CatalogEntry
 from astica_sync.local.db.journal import Journal
 
 _REMOVALS = frozenset({"remove", "remove-class"})
@@ -22,7 +22,7 @@ class Elsewhere:
     now: str
 
 
-def removed_since(journal: Journal, backup: Backup, since: float, in_store: Container[str]) -> list[Entry]:
+def removed_since(journal: Journal, backup: Backup, since: float, in_store: Container[str]) -> list[CatalogEntry]:
     """The samples that pushes have removed at ``since`` or later, and those whose files are gone and which no push has
     removed yet; the oldest removal first, each at the path it had last.
 
@@ -58,7 +58,9 @@ def _places(journal: Journal, since: float) -> list[tuple[str, str, str]]:
     return places
 
 
-def _entries(places: Iterator[tuple[str, str, str]], backup: Backup, in_store: Container[str]) -> Iterator[Entry]:
+def _entries(
+    places: Iterator[tuple[str, str, str]], backup: Backup, in_store: Container[str]
+) -> Iterator[CatalogEntry]:
     for class_title, path, uid in places:
         if not path or not is_uid(uid) or content_of(uid) in in_store:
             continue
@@ -68,4 +70,4 @@ def _entries(places: Iterator[tuple[str, str, str]], backup: Backup, in_store: C
         except BackupDamaged:
             # An adopted sample may have no bytes here.
             continue
-        yield Entry(class_title, path, content, file.suffix[1:], size, 0.0)
+        yield CatalogEntry(class_title, path, content, file.suffix[1:], size, 0.0)

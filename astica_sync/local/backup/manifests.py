@@ -15,7 +15,7 @@ from astica_sync.core.model import LocalSample
 from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample, UnmanagedSample, to_local_samples
 from astica_sync.errors import BackupDamaged, StoreError
 from astica_sync.local.backup.backup import Backup
-from astica_sync.local.backup.catalog import CONTENT, Entry, entry_of
+from astica_sync.local.backup.catalog import CONTENT, CatalogEntry, entry_of
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.jsonl import format_line, parse_line, read_lines
 from astica_sync.system.error_advice import remedy
@@ -73,10 +73,12 @@ class Manifests:
             if sample is None:
                 raise _invalid(snapshot)
             yield (
-                ManagedSample(sample.class_title, sample.content, sample.path) if isinstance(sample, Entry) else sample
+                ManagedSample(sample.class_title, sample.content, sample.path)
+                if isinstance(sample, CatalogEntry)
+                else sample
             )
 
-    def entries(self, snapshot: str) -> Iterator[Entry]:
+    def entries(self, snapshot: str) -> Iterator[CatalogEntry]:
         """The managed samples of a snapshot as entries of the catalog, for restoring.
 
         Raises:
@@ -87,7 +89,7 @@ class Manifests:
             sample = _sample(fields)
             if sample is None:
                 raise _invalid(snapshot)
-            if isinstance(sample, Entry):
+            if isinstance(sample, CatalogEntry):
                 yield sample
 
     def local_samples(self, snapshot: str, model_id: int) -> list[LocalSample]:
@@ -185,7 +187,7 @@ class Manifests:
             raise BackupDamaged(f"snapshot {snapshot[:8]} cannot be read: {error.strerror}", _COPY_HINT) from error
 
 
-def _sample(fields: dict[str, Any]) -> Entry | UnmanagedSample | None:
+def _sample(fields: dict[str, Any]) -> CatalogEntry | UnmanagedSample | None:
     """What one line says; None where this program never writes such a line. The name of a manifest is the hash of its
     bytes, which anyone can compute."""
     try:

@@ -18,7 +18,7 @@ import xxhash
 from astica_sync.core.model import Problem
 from astica_sync.errors import StorageFull, StoreError
 from astica_sync.local.backup.backup import Backup
-from astica_sync.local.backup.catalog import Entry
+from astica_sync.local.backup.catalog import CatalogEntry
 from astica_sync.local.filesystem import FileSystem, Kind, free_space, kind_of, temp_name
 from astica_sync.local.image.format import HEAD_BYTES, sniff
 from astica_sync.local.layout import STATE_DIR
@@ -36,7 +36,7 @@ class Restored:
 
     written: int
     already_there: int
-    older: tuple[Entry, ...]
+    older: tuple[CatalogEntry, ...]
     problems: tuple[Problem, ...]
 
 
@@ -45,8 +45,8 @@ def restore(
     to: Path,
     files: FileSystem,
     *,
-    wanted: Callable[[Entry], bool] = lambda _: True,
-    entries: Callable[[], Iterable[Entry]] | None = None,
+    wanted: Callable[[CatalogEntry], bool] = lambda _: True,
+    entries: Callable[[], Iterable[CatalogEntry]] | None = None,
 ) -> Restored:
     """Writes the files of the backup's catalog, or of ``entries``, for which ``wanted`` is true, to the folder ``to``.
 
@@ -61,7 +61,7 @@ def restore(
     entries = entries or backup.samples
     last = {_key(entry): int(entry.content, 16) for entry in entries() if wanted(entry)}
     written = already_there = 0
-    older: list[Entry] = []
+    older: list[CatalogEntry] = []
     problems: list[Problem] = []
     for entry in entries():
         content = int(entry.content, 16)
@@ -132,7 +132,7 @@ def _make_root(to: Path, files: FileSystem) -> tuple[Path, int]:
         raise StoreError(f"{to} cannot be created: {error.strerror}", "name another folder with --to") from error
 
 
-def _restore_file(backup: Backup, root: Path, entry: Entry, files: FileSystem, mode: int) -> bool:
+def _restore_file(backup: Backup, root: Path, entry: CatalogEntry, files: FileSystem, mode: int) -> bool:
     """Whether the file was written; False when it was there already."""
     target = root.joinpath(*_safe_parts(entry))
     try:
@@ -165,7 +165,7 @@ def _restore_file(backup: Backup, root: Path, entry: Entry, files: FileSystem, m
     return True
 
 
-def _safe_parts(entry: Entry) -> list[str]:
+def _safe_parts(entry: CatalogEntry) -> list[str]:
     """The parts of a path inside the folder of the class and nowhere else; the catalog may have been edited."""
     parts = entry.path.split("/")
     outside = any(part in ("", ".", "..") or "\0" in part for part in parts)
@@ -185,5 +185,5 @@ def _check_parents(target: Path, root: Path, files: FileSystem) -> None:
                 raise _NotRestored("its folder is a store")
 
 
-def _key(entry: Entry) -> int:
+def _key(entry: CatalogEntry) -> int:
     return xxhash.xxh3_64_intdigest(entry.path.encode("utf-8", "surrogatepass"))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from astica_sync.core.model import Mark, MarkState, is_uid
 from astica_sync.local.db.migrations import make_schema, open_with_sqlite_utils
-from astica_sync.local.db.row_pages import Page, in_pages
+from astica_sync.local.db.row_pages import RowPage, in_pages
 from astica_sync.local.db.wal import is_wal_safe
 from astica_sync.local.jsonl import parse_json
 from astica_sync.sqlite import ErrorTranslation, open_database, refuse_fork
@@ -60,14 +60,6 @@ SCHEMA = make_schema(
 MOST_EVENTS = 1 << 53
 """So many events are never written; a higher number was planted."""
 _T = TypeVar("_T")
-
-
-class Place(NamedTuple):
-    """A sample in the journal; ``path`` is its first file, relative to the store."""
-
-    uid: str
-    class_title: str
-    path: str
 
 
 class Event(NamedTuple):
@@ -164,7 +156,7 @@ class Journal:
 
         yield from self._read(f"{_MARK} ORDER BY uid", (), next_mark)
 
-    def pages(self) -> Iterator[Page]:
+    def pages(self) -> Iterator[RowPage]:
         """The uids of all marks, sorted, and their states; no content is split between two pages."""
         refuse_fork(self._pid)
         with self._decoding:

@@ -9,10 +9,10 @@ from astica_sync.core.model import CONTENT_LENGTH
 
 ROWS = 4096
 
-Page = tuple[tuple[str, ...], tuple[Any, ...]]
+RowPage = tuple[tuple[str, ...], tuple[Any, ...]]
 
 
-def in_pages(rows: Iterable[tuple[str, Any]], *, repeats: bool, least: int = ROWS) -> Iterator[Page]:
+def in_pages(rows: Iterable[tuple[str, Any]], *, repeats: bool, least: int = ROWS) -> Iterator[RowPage]:
     """Pages of at least ``least`` rows, by columns. The first column, which must be sorted, begins with a content hash;
     rows of one content stay together. ``repeats``: it may have a value more than once.
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from astica_sync.core.gallery.page_change import Change, Line, Step, StepKind
+from astica_sync.core.gallery.page_change import Change, ChangeStep, Line, StepKind
 from astica_sync.local.db.migrations import make_schema
 from astica_sync.local.db.wal import is_wal_safe
 from astica_sync.sqlite import ErrorTranslation, open_database, transaction
@@ -59,7 +59,7 @@ class ChangeLog:
     def close(self) -> None:
         self._connection.close()
 
-    def begin(self, label: str, steps: Sequence[Step], at: float, batch: str = "") -> int:
+    def begin(self, label: str, steps: Sequence[ChangeStep], at: float, batch: str = "") -> int:
         """Writes a change before it is made; what was undone can no longer be redone. Returns its number."""
         with self._translating, transaction(self._connection):
             self._connection.execute("DELETE FROM step WHERE change_id IN (SELECT id FROM change WHERE undone)")
@@ -71,7 +71,7 @@ class ChangeLog:
             self._insert(number, steps)
         return number
 
-    def finish(self, number: int, steps: Sequence[Step], label: str, *, undone: bool = False) -> None:
+    def finish(self, number: int, steps: Sequence[ChangeStep], label: str, *, undone: bool = False) -> None:
         """Writes what a change has done; one that has done nothing is forgotten."""
         with self._translating, transaction(self._connection):
             self._connection.execute("DELETE FROM step WHERE change_id = ?", (number,))
@@ -120,12 +120,12 @@ class ChangeLog:
                 "SELECT kind, before, after, content FROM step WHERE change_id = ? ORDER BY number", (row[0],)
             )
             steps = tuple(
-                Step(StepKind(kind), os.fsdecode(before), os.fsdecode(after), str(content))
+                ChangeStep(StepKind(kind), os.fsdecode(before), os.fsdecode(after), str(content))
                 for kind, before, after, content in rows
             )
             return Change(int(row[0]), float(row[1]), str(row[2]), steps, bool(row[3]))
 
-    def _insert(self, number: int, steps: Sequence[Step]) -> None:
+    def _insert(self, number: int, steps: Sequence[ChangeStep]) -> None:
         self._connection.executemany(
             "INSERT INTO step VALUES (?, ?, ?, ?, ?, ?)",
             (

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from astica_sync.core.gallery.file_names import free_names, is_sample_path, title_fault
-from astica_sync.core.gallery.page_change import Line, Outcome, Step, StepKind, undo_steps
+from astica_sync.core.gallery.page_change import ChangeOutcome, ChangeStep, Line, StepKind, undo_steps
 from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.local.class_folders.held_folders import HeldFolders, NotDone, hash_at
 from astica_sync.local.filesystem import FileSystem, Signature, signature
@@ -46,8 +46,8 @@ class ChangeMaker:
         """What this run has moved, by path: the hash, and the signature right after."""
 
     def make(
-        self, label: Callable[[Sequence[Step]], str], steps: Sequence[Step], batch: str = ""
-    ) -> tuple[int | None, Outcome]:
+        self, label: Callable[[Sequence[ChangeStep]], str], steps: Sequence[ChangeStep], batch: str = ""
+    ) -> tuple[int | None, ChangeOutcome]:
         """Makes a change; its number, None where nothing could be done. ``label`` gets what is to be done, and then
         what was done."""
         check_root(self._layout, self._files)
@@ -58,7 +58,7 @@ class ChangeMaker:
         self._log.finish(number, done, label(done))
         return (number if done else None), outcome
 
-    def undo(self) -> tuple[str, Outcome] | None:
+    def undo(self) -> tuple[str, ChangeOutcome] | None:
         """Undoes the last change; its label, None where there is none."""
         check_root(self._layout, self._files)
         change = self._log.last()
@@ -68,7 +68,7 @@ class ChangeMaker:
         self._log.finish(change.number, undo_steps(outcome.done), change.label, undone=True)
         return change.label, outcome
 
-    def redo(self) -> tuple[str, Outcome] | None:
+    def redo(self) -> tuple[str, ChangeOutcome] | None:
         """Makes the change again that was undone last; its label, None where there is none."""
         check_root(self._layout, self._files)
         change = self._log.next()
@@ -126,8 +126,8 @@ class ChangeMaker:
         root = self._layout.root
         return [Path(above).relative_to(root).as_posix() for above, _, _ in os.walk(root / place, topdown=False)]
 
-    def _run(self, steps: Iterable[Step]) -> Outcome:
-        outcome = Outcome()
+    def _run(self, steps: Iterable[ChangeStep]) -> ChangeOutcome:
+        outcome = ChangeOutcome()
         ignore = Ignore.load(self._layout.root)
         with HeldFolders(self._layout.root) as folders:
             for step in steps:
@@ -142,7 +142,7 @@ class ChangeMaker:
             folders.sync()
         return outcome
 
-    def _do(self, step: Step, folders: HeldFolders, ignore: Ignore) -> list[Step]:
+    def _do(self, step: ChangeStep, folders: HeldFolders, ignore: Ignore) -> list[ChangeStep]:
         """Carries out one step; returns what was done, with the names that were used."""
         match step.kind:
             case StepKind.MOVE:
@@ -152,19 +152,19 @@ class ChangeMaker:
                 content, status = self._expect(folder, name, step)
                 self._kept.keep(folder, name, content, status)
                 folders.note_changed(_above(step.before))
-                return [Step(StepKind.REMOVE, step.before, "", content)]
+                return [ChangeStep(StepKind.REMOVE, step.before, "", content)]
             case StepKind.ADD:
                 return self._add(step, folders, ignore)
             case StepKind.MAKE_FOLDER:
                 _require_folder(step.after)
-                return [Step(StepKind.MAKE_FOLDER, "", made) for made in folders.make(step.after)]
+                return [ChangeStep(StepKind.MAKE_FOLDER, "", made) for made in folders.make(step.after)]
             case StepKind.DROP_FOLDER:
                 _require_folder(step.before)
                 return [step] if folders.drop(step.before) else []
             case StepKind.RENAME_FOLDER:
                 return self._rename_folder(step, folders)
 
-    def _move(self, step: Step, folders: HeldFolders, ignore: Ignore) -> list[Step]:
+    def _move(self, step: ChangeStep, folders: HeldFolders, ignore: Ignore) -> list[ChangeStep]:
         folder, name = folders.place(step.before)
         content, status = self._expect(folder, name, step)
         _require_sample(step.after, ignore)
@@ -188,18 +188,24 @@ class ChangeMaker:
         if len(self._verified) > _MOST_VERIFIED:
             self._verified.clear()
         self._verified[path] = content, signature(moved)
-        return [*(Step(StepKind.MAKE_FOLDER, "", one) for one in made), Step(StepKind.MOVE, step.before, path, content)]
+        return [
+            *(ChangeStep(StepKind.MAKE_FOLDER, "", one) for one in made),
+            ChangeStep(StepKind.MOVE, step.before, path, content),
+        ]
 
-    def _add(self, step: Step, folders: HeldFolders, ignore: Ignore) -> list[Step]:
+    def _add(self, step: ChangeStep, folders: HeldFolders, ignore: Ignore) -> list[ChangeStep]:
         _require_sample(step.after, ignore)
         made = folders.make(_above(step.after))
         folder, wanted = folders.place(step.after)
         new = _with_free_name(wanted, lambda name: self._kept.give_back(step.content, folder, name))
         folders.note_changed(_above(step.after))
         path = f"{_above(step.after)}/{new}"
-        return [*(Step(StepKind.MAKE_FOLDER, "", one) for one in made), Step(StepKind.ADD, "", path, step.content)]
+        return [
+            *(ChangeStep(StepKind.MAKE_FOLDER, "", one) for one in made),
+            ChangeStep(StepKind.ADD, "", path, step.content),
+        ]
 
-    def _rename_folder(self, step: Step, folders: HeldFolders) -> list[Step]:
+    def _rename_folder(self, step: ChangeStep, folders: HeldFolders) -> list[ChangeStep]:
         _require_folder(step.before)
         _require_folder(step.after)
         if "/" in step.before or "/" in step.after:
@@ -219,7 +225,7 @@ class ChangeMaker:
         folders.note_changed("")
         return [step]
 
-    def _expect(self, folder: int, name: str, step: Step) -> tuple[str, os.stat_result]:
+    def _expect(self, folder: int, name: str, step: ChangeStep) -> tuple[str, os.stat_result]:
         """The hash and the status of the file, if it is the one that the step names.
 
         The index vouches for a file that has not changed since the scan; another one is read.
@@ -266,17 +272,17 @@ def _above(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def count_files(steps: Iterable[Step]) -> int:
+def count_files(steps: Iterable[ChangeStep]) -> int:
     """How many files the steps are about."""
     return sum(step.kind in (StepKind.MOVE, StepKind.REMOVE, StepKind.ADD) for step in steps)
 
 
-def folders_of(steps: Iterable[Step]) -> set[str]:
+def folders_of(steps: Iterable[ChangeStep]) -> set[str]:
     """The folders that have to be scanned after these steps; "" is the whole store."""
     return set(_touched(steps))
 
 
-def _touched(steps: Iterable[Step]) -> Iterator[str]:
+def _touched(steps: Iterable[ChangeStep]) -> Iterator[str]:
     for step in steps:
         is_file = step.kind in (StepKind.MOVE, StepKind.REMOVE, StepKind.ADD)
         for path in filter(None, (step.before, step.after)):

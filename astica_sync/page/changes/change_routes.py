@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from astica_sync.core.gallery.page_change import Outcome, StepKind
+from astica_sync.core.gallery.page_change import ChangeOutcome, StepKind
 from astica_sync.page.answers import BadRequest, answer_error, read_object
 from astica_sync.page.changes.change_maker import CHANGED, ChangeMaker, count_files, folders_of
 from astica_sync.page.changes.plan_change import KINDS, MOST_TITLE, PlannedChange, Wanted, plan_change, read_items
@@ -44,10 +44,10 @@ async def post_change(request: Request) -> Response:
         rows = [row for row in view.rows.tolist() if row not in left_out]
     wanted = Wanted(kind, read_items(body.get("items", [])), rows, title, to)
 
-    def change(maker: ChangeMaker) -> tuple[PlannedChange, int | None, Outcome]:
+    def change(maker: ChangeMaker) -> tuple[PlannedChange, int | None, ChangeOutcome]:
         planned = plan_change(gallery.columns, maker, wanted)
         if not planned.steps:
-            return planned, None, Outcome()
+            return planned, None, ChangeOutcome()
         return planned, *maker.make(lambda steps: planned.label(count_files(steps)), planned.steps)
 
     planned, number, outcome = await page.run_change(change)
@@ -103,7 +103,7 @@ async def post_upload(request: Request) -> Response:
 
 
 async def _answer(
-    page: Page, number: int | None, outcome: Outcome, skipped: list[tuple[str, str, str]], label: str = ""
+    page: Page, number: int | None, outcome: ChangeOutcome, skipped: list[tuple[str, str, str]], label: str = ""
 ) -> Response:
     """What was done, once the gallery shows it or a second is over."""
     line = await page.run_change(lambda maker: maker.line())

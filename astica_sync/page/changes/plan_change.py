@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from astica_sync.core.gallery.image_state import ImageState
-from astica_sync.core.gallery.page_change import Step, StepKind, describe
+from astica_sync.core.gallery.page_change import ChangeStep, StepKind, describe
 from astica_sync.page.answers import BadRequest
 from astica_sync.page.changes.change_maker import CHANGED, ChangeMaker
 from astica_sync.page.gallery.image_columns import Columns
@@ -23,7 +23,7 @@ class PlannedChange:
 
     kind: str
     label: Callable[[int], str]
-    steps: list[Step] = field(default_factory=list)
+    steps: list[ChangeStep] = field(default_factory=list)
     skipped: list[tuple[str, str, str]] = field(default_factory=list)
     ids: dict[str, str] = field(default_factory=dict)
 
@@ -66,7 +66,7 @@ def plan_change(columns: Columns, maker: ChangeMaker, wanted: Wanted) -> Planned
         case "delete":
             for row in _chosen(planned, columns, wanted):
                 path = _note(planned, columns, row)
-                planned.steps.append(Step(StepKind.REMOVE, path, "", columns.content(row)))
+                planned.steps.append(ChangeStep(StepKind.REMOVE, path, "", columns.content(row)))
         case "restore":
             for row in _chosen(planned, columns, wanted, with_file=False):
                 title, content = columns.title(row), columns.content(row)
@@ -84,11 +84,11 @@ def plan_change(columns: Columns, maker: ChangeMaker, wanted: Wanted) -> Planned
                     planned.skipped.append((image, columns.name(row), fault))
                     continue
                 planned.ids[path] = image
-                planned.steps.append(Step(StepKind.ADD, "", path, content))
+                planned.steps.append(ChangeStep(StepKind.ADD, "", path, content))
         case "create_class":
             if maker.places_of(wanted.to):
                 raise BadRequest(f"there is a class {wanted.to[:100]!r} already")
-            planned.steps.append(Step(StepKind.MAKE_FOLDER, "", maker.place_for(wanted.to)))
+            planned.steps.append(ChangeStep(StepKind.MAKE_FOLDER, "", maker.place_for(wanted.to)))
         case "rename_class" | "merge_classes":
             _plan_class(planned, columns, maker, wanted)
         case _:
@@ -132,7 +132,9 @@ def _plan_moves(planned: PlannedChange, columns: Columns, rows: Iterable[int], p
             planned.skipped.append((planned.ids[path], below, "it is in that class already"))
             continue
         # What is in no class lies in the store itself.
-        planned.steps.append(Step(StepKind.MOVE, path, f"{place}/{below if slash else first}", columns.content(row)))
+        planned.steps.append(
+            ChangeStep(StepKind.MOVE, path, f"{place}/{below if slash else first}", columns.content(row))
+        )
 
 
 def _plan_class(planned: PlannedChange, columns: Columns, maker: ChangeMaker, wanted: Wanted) -> None:
@@ -148,14 +150,14 @@ def _plan_class(planned: PlannedChange, columns: Columns, maker: ChangeMaker, wa
         raise BadRequest(f"there is no class {wanted.to[:100]!r} now")
     target = maker.place_for(wanted.to)
     if not exists and len(places) == 1:
-        planned.steps.append(Step(StepKind.RENAME_FOLDER, places[0], target))
+        planned.steps.append(ChangeStep(StepKind.RENAME_FOLDER, places[0], target))
         return
     titles = columns.titles
     number = titles.index(wanted.title) if wanted.title in titles else -1
     rows = (columns.class_of[: columns.files] == number).nonzero()[0].tolist()
     _plan_moves(planned, columns, rows, target)
     for place in places:
-        planned.steps += [Step(StepKind.DROP_FOLDER, folder, "") for folder in maker.folders_in(place)]
+        planned.steps += [ChangeStep(StepKind.DROP_FOLDER, folder, "") for folder in maker.folders_in(place)]
 
 
 def _note(planned: PlannedChange, columns: Columns, row: int) -> str:

@@ -8,7 +8,7 @@ import xxhash
 from starlette.requests import Request
 
 from astica_sync.core.gallery.file_names import safe_file_name
-from astica_sync.core.gallery.page_change import Outcome, Step, StepKind, describe
+from astica_sync.core.gallery.page_change import ChangeOutcome, ChangeStep, StepKind, describe
 from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.local.image.decoder import Decoder
 from astica_sync.local.image.format import MAX_BYTES, judge_bytes, sniff
@@ -63,7 +63,7 @@ def name_of(request: Request) -> str:
     return unquote(request.headers.get("x-file-name", "")[:_MOST_NAME], errors="replace")
 
 
-def add_image(maker: ChangeMaker, image: UploadedImage, title: str, batch: str) -> tuple[int | None, Outcome]:
+def add_image(maker: ChangeMaker, image: UploadedImage, title: str, batch: str) -> tuple[int | None, ChangeOutcome]:
     """Writes the image into the folder of a class, as one step that can be undone.
 
     Raises:
@@ -71,11 +71,11 @@ def add_image(maker: ChangeMaker, image: UploadedImage, title: str, batch: str) 
     """
     place = maker.place_for(title)
     maker.offer(image.content, image.data)
-    step = Step(StepKind.ADD, "", f"{place}/{image.name}", image.content)
+    step = ChangeStep(StepKind.ADD, "", f"{place}/{image.name}", image.content)
     return maker.make(_label, [step], batch)
 
 
-def _label(steps: Sequence[Step]) -> str:
+def _label(steps: Sequence[ChangeStep]) -> str:
     """A drop of several folders is one change of several classes."""
     places = {step.after.partition("/")[0] for step in steps if step.kind is StepKind.ADD}
     titles = {class_title_of(place) or place for place in places}

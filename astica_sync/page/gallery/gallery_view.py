@@ -42,7 +42,7 @@ class GalleryFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownRows:
     """What is known of the rows besides the columns: ``version`` and ``said`` are which rows fulfil these two
     conditions of the filter, None where there is no such condition; ``ranks`` are the numbers of a sort, NaN for
     images that have none."""
@@ -53,7 +53,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class RowGroup:
     """Rows that stand together: ``start`` is the first one's position in the view."""
 
     label: str
@@ -68,12 +68,12 @@ class View:
 
     name: str
     rows: NDArray[np.int32]
-    groups: list[Group]
+    groups: list[RowGroup]
     by_class: dict[str, int]
     by_state: dict[str, int]
 
 
-def make_view(columns: Columns, wanted: GalleryFilter, revision: str, known: Known = Known()) -> View:
+def make_view(columns: Columns, wanted: GalleryFilter, revision: str, known: KnownRows = KnownRows()) -> View:
     """The images that the filter lets through, in its order."""
     conditions = find_conditions(columns, wanted, known)
     per_class = np.bincount(columns.class_of[conditions.all_but("class")], minlength=len(columns.titles))
@@ -105,7 +105,7 @@ class Conditions:
         return result
 
 
-def find_conditions(columns: Columns, wanted: GalleryFilter, known: Known) -> Conditions:
+def find_conditions(columns: Columns, wanted: GalleryFilter, known: KnownRows) -> Conditions:
     """The conditions of a filter; what is not known lets nothing through."""
     nothing = np.zeros(len(columns), bool)
     each: dict[str, NDArray[np.bool_]] = {}
@@ -214,7 +214,7 @@ def _name_prefixes(columns: Columns, rows: NDArray[np.int32]) -> NDArray[np.byte
 
 def _groups(
     columns: Columns, rows: NDArray[np.int32], wanted: GalleryFilter, ranks: NDArray[np.float32] | None
-) -> list[Group]:
+) -> list[RowGroup]:
     if not len(rows):
         return []
     if wanted.sort == "class":
@@ -228,11 +228,11 @@ def _groups(
     elif wanted.sort in RANKED and ranks is not None:
         values = np.where(np.isnan(ranks[rows]), -1, np.clip(np.nan_to_num(ranks[rows]) * 10, 0, 9)).astype(np.int64)
     else:
-        return [Group("", 0, len(rows))]
+        return [RowGroup("", 0, len(rows))]
     starts = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist()]
     ends = [*starts[1:], len(rows)]
     return [
-        Group(_label(columns, int(values[start]), wanted.sort), start, end - start)
+        RowGroup(_label(columns, int(values[start]), wanted.sort), start, end - start)
         for start, end in zip(starts, ends, strict=True)
     ]
 

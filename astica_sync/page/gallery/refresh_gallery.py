@@ -43,7 +43,7 @@ LOOK = "press P, then Look at the service"
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
+class PushPrice:
     """What a push costs now, and why the guard would refuse a part of it, "" where it would not."""
 
     requests: int
@@ -52,7 +52,7 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class ObservationSummary:
     """What is kept of the last observation of the service, which is as large as the store."""
 
     model_title: str
@@ -67,8 +67,8 @@ class Gallery:
     revision: int
     columns: Columns
     states: ImageStates
-    observed: Observed | None
-    price: Price | None
+    observed: ObservationSummary | None
+    price: PushPrice | None
     summary: dict[str, Any]
     why_no_status: str = ""
 
@@ -132,7 +132,7 @@ class GalleryRefresher:
         status, observed, why = None, None, ""
         try:
             observation = last_observation(self._session.local, self._session.remote.model_id)
-            observed = Observed(observation.model.title, observation.asked_at)
+            observed = ObservationSummary(observation.model.title, observation.asked_at)
             status = self._plan(scan, observation)
             # All of it that the columns need is in the states.
             del observation
@@ -237,13 +237,13 @@ class GalleryRefresher:
             (sample for refusal in status.refusals for sample in refusal.samples),
         )
 
-    def _price(self, status: StoreStatus | None) -> Price | None:
+    def _price(self, status: StoreStatus | None) -> PushPrice | None:
         if status is None:
             return None
         requests, seconds = requests_of(self._session, status), 0.0
         with contextlib.suppress(AsticaSyncError):
             seconds = self._session.remote.service.forecast(requests)
-        return Price(requests, seconds, "; ".join(refusal.reason for refusal in status.refusals))
+        return PushPrice(requests, seconds, "; ".join(refusal.reason for refusal in status.refusals))
 
 
 def unlooked_gallery(columns: Columns, why: str, revision: int, usual: ImageState = ImageState.ON_SERVICE) -> Gallery:

@@ -37,7 +37,7 @@ class PushState:
     sent: deque[float] = field(default_factory=lambda: deque(maxlen=2000))
 
 
-class PushProgress(ProgressListener):
+class PushStateWriter(ProgressListener):
     """Writes each report into a ``PushState`` and calls ``changed``; for any thread."""
 
     def __init__(self, state: PushState, lock: threading.Lock, changed: Callable[[], None]) -> None:

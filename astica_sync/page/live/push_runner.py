@@ -17,14 +17,14 @@ from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.similar_titles import NearTitle
 from astica_sync.errors import AsticaSyncError, Interrupted
 from astica_sync.open_session import open_session
-from astica_sync.page.live.push_progress import PushProgress, PushState, rate_of
+from astica_sync.page.live.push_progress import PushState, PushStateWriter, rate_of
 from astica_sync.sync.observe import observe
 from astica_sync.sync.push.push import PushResult
 
 ACTIVE = ("starting", "observing", "sending")
 MOST_SHOWN = 500
 
-Shown = Callable[[Sequence[tuple[str, str]]], list[list[str]]]
+ImagesOfSamples = Callable[[Sequence[tuple[str, str]]], list[list[str]]]
 """The images of some samples, each a uid and a path: id, content hash, name and class."""
 
 
@@ -80,7 +80,7 @@ class PushRunner:
             case _:
                 raise CannotNow(f"a push that is {state} cannot {action}")
 
-    def data(self, shown: Shown, budget: dict[str, Any] | None) -> dict[str, Any] | None:
+    def data(self, shown: ImagesOfSamples, budget: dict[str, Any] | None) -> dict[str, Any] | None:
         """What the page shows; None before the first push."""
         with self._lock:
             state = self._state
@@ -133,7 +133,7 @@ class PushRunner:
             self._clock.stopping.set()
 
     def _run(self, clock: SystemClock) -> None:
-        listener = PushProgress(self._state, self._lock, self._changed)
+        listener = PushStateWriter(self._state, self._lock, self._changed)
         try:
             with open_session(self._store, listener, clock=clock) as opened:
                 store = Store.over(opened)
@@ -193,7 +193,7 @@ class PushRunner:
             self._state.error = {"error": str(error), "hint": error.hint}
         self._finish("failed")
 
-    def _question(self, shown: Shown) -> dict[str, Any]:
+    def _question(self, shown: ImagesOfSamples) -> dict[str, Any]:
         removed = [(one.uid, one.path) for refusal in self._refusals for one in refusal.samples]
         again = [(one.uid, one.path) for refusal in self._refusals for one in refusal.uploads]
         samples = list(dict.fromkeys(removed + again))
@@ -217,7 +217,7 @@ def _names(refusal: Refusal) -> list[str]:
     return [f"#{one.sample_id}" for one in refusal.samples] + [one.uid for one in refusal.uploads]
 
 
-def _failure(failure: dict[str, str], shown: Shown) -> dict[str, Any]:
+def _failure(failure: dict[str, str], shown: ImagesOfSamples) -> dict[str, Any]:
     found, reason = shown([("", failure["path"])]), failure["reason"]
     return {
         "id": found[0][0] if found else None,

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from astica_sync.page.gallery.image_columns import Columns
 from astica_sync.page.predict.live_preview import Ranking
-from astica_sync.page.versions.stored_answers import Answer, label_of, spell
+from astica_sync.page.versions.stored_answers import StoredAnswer, label_of, spell
 
 
 def rank_by_suspicion(columns: Columns, ranking: Ranking) -> NDArray[np.float32]:
@@ -16,7 +16,9 @@ def rank_by_suspicion(columns: Columns, ranking: Ranking) -> NDArray[np.float32]
     return _spread(columns, ranking.images, ranking.contradiction)
 
 
-def rank_by_confidence(columns: Columns, ranking: Ranking, answers: Iterable[dict[str, Answer]]) -> NDArray[np.float32]:
+def rank_by_confidence(
+    columns: Columns, ranking: Ranking, answers: Iterable[dict[str, StoredAnswer]]
+) -> NDArray[np.float32]:
     """For each row from 0 to 1 the confidence in its own class: what the last version said that was asked about it,
     else what the preview says; NaN where both are silent. A version that named another class left the rest for this
     one. ``answers`` are those of each version, the newest last."""

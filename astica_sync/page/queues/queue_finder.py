@@ -32,7 +32,7 @@ class Queue(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ImageGroup:
     """Images that show nearly the same picture, as ids. ``key`` is the same as long as they are the same images in the
     same classes."""
 
@@ -50,7 +50,7 @@ class QueueState:
     total: int = 0
     trouble: str = ""
     left_out: int = 0
-    groups: tuple[Group, ...] = field(default=())
+    groups: tuple[ImageGroup, ...] = field(default=())
 
 
 class _Closed(Exception):
@@ -162,7 +162,7 @@ def choose_rows(columns: Columns, most: int) -> tuple[list[int], int]:
     return rows[np.linspace(0, len(rows) - 1, most).astype(np.intp)].tolist(), len(rows) - most
 
 
-def make_groups(columns: Columns, rows: Sequence[int], similar: Iterable[Sequence[str]]) -> list[Group]:
+def make_groups(columns: Columns, rows: Sequence[int], similar: Iterable[Sequence[str]]) -> list[ImageGroup]:
     """The groups of rows that show the same picture: the same bytes, or contents that are ``similar``."""
     group_of: dict[str, int] = {}
     for number, contents in enumerate(similar):
@@ -176,7 +176,7 @@ def make_groups(columns: Columns, rows: Sequence[int], similar: Iterable[Sequenc
     return sorted(found, key=lambda group: (list(Queue).index(group.queue), -len(group.images), group.key))
 
 
-def _group(columns: Columns, rows: list[int]) -> Group | None:
+def _group(columns: Columns, rows: list[int]) -> ImageGroup | None:
     held_out = [row for row in rows if columns.state(row) is ImageState.HELD_OUT]
     titles = {columns.title(row) for row in rows}
     if len(held_out) == len(rows):
@@ -192,4 +192,4 @@ def _group(columns: Columns, rows: list[int]) -> Group | None:
     said = sorted(f"{columns.content(row)}/{columns.title(row)}/{row in held_out}" for row in rows)
     key = xxhash.xxh3_64_hexdigest("\0".join(said).encode("utf-8", "surrogateescape"))
     ordered = sorted(rows, key=lambda row: (row not in held_out, columns.title(row), columns.name(row)))
-    return Group(key, queue, tuple(int(columns.ids[row]) for row in ordered))
+    return ImageGroup(key, queue, tuple(int(columns.ids[row]) for row in ordered))

@@ -11,7 +11,7 @@ from astica_sync.core.gallery.image_state import ImageState
 from astica_sync.page.answers import BadRequest, answer_error, number_of, read_object
 from astica_sync.page.gallery.image_columns import Columns
 from astica_sync.page.page_state import Page
-from astica_sync.page.queues.queue_finder import Group, Queue
+from astica_sync.page.queues.queue_finder import ImageGroup, Queue
 
 MOST_GROUPS = 200
 
@@ -47,7 +47,7 @@ async def get_queues(request: Request) -> Response:
     )
 
 
-def _group(columns: Columns, group: Group) -> dict[str, Any] | None:
+def _group(columns: Columns, group: ImageGroup) -> dict[str, Any] | None:
     """The group as the gallery is now; None where only one of its images is left."""
     rows = [row for image in group.images if (row := columns.find(f"{image:016x}")) is not None]
     if len(rows) < 2:

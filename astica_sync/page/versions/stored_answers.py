@@ -20,7 +20,7 @@ from astica_sync.sqlite import ErrorTranslation
 _MOST_READ = 12
 
 
-class Answer(NamedTuple):
+class StoredAnswer(NamedTuple):
     """``label`` is "" where the version named no class; ``percent`` is None where the confidence or its unit is not
     known."""
 
@@ -35,7 +35,7 @@ class _AllDetections(Detections):
         super().__init__(path)
         self._path = path
 
-    def of_version(self, service: str, model_id: int, version: Version) -> dict[str, Answer]:
+    def of_version(self, service: str, model_id: int, version: Version) -> dict[str, StoredAnswer]:
         """By content hash."""
         query = (
             "SELECT content, label, confidence, percent_sign FROM detection"
@@ -50,7 +50,7 @@ class _AllDetections(Detections):
             stated[content] = label, confidence
         unit: Unit = confidences.unit
         return {
-            content: Answer(label, None if confidence is None else confidence.to_percent(unit))
+            content: StoredAnswer(label, None if confidence is None else confidence.to_percent(unit))
             for content, (label, confidence) in stated.items()
         }
 
@@ -66,7 +66,7 @@ class StoredAnswers:
 
     def __init__(self, path: Path, model_id: int) -> None:
         self._path, self._model_id = path, model_id
-        self._read: OrderedDict[tuple[int, str], tuple[object, dict[str, Answer]]] = OrderedDict()
+        self._read: OrderedDict[tuple[int, str], tuple[object, dict[str, StoredAnswer]]] = OrderedDict()
 
     def seen(self) -> tuple[int, ...]:
         """The same as long as the cache is."""
@@ -77,7 +77,7 @@ class StoredAnswers:
                 seen += status.st_mtime_ns, status.st_size
         return tuple(seen)
 
-    def of(self, version: Version, versions: Sequence[Version], service: str) -> dict[str, Answer]:
+    def of(self, version: Version, versions: Sequence[Version], service: str) -> dict[str, StoredAnswer]:
         """By content hash; none where nothing distinguishes the version from another one."""
         twins = sum(one.name == version.name for one in versions)
         if twins != 1 or version.trained_at is None or not self._path.exists():
@@ -100,7 +100,7 @@ class Confusion(NamedTuple):
     counts: list[list[int]]
 
 
-def label_of(answer: Answer, spelled: dict[str, str]) -> str:
+def label_of(answer: StoredAnswer, spelled: dict[str, str]) -> str:
     """The label as the store spells it; a service may fold titles."""
     return spelled.get(fold_title(answer.label), answer.label)
 
@@ -110,7 +110,7 @@ def spell(columns: Columns) -> dict[str, str]:
     return {fold_title(title): title for title in reversed(columns.titles)}
 
 
-def make_confusion(columns: Columns, rows: NDArray[np.bool_], answers: dict[str, Answer]) -> Confusion:
+def make_confusion(columns: Columns, rows: NDArray[np.bool_], answers: dict[str, StoredAnswer]) -> Confusion:
     """The table of some rows of the gallery. The same image counts once in a class."""
     spelled, pairs = spell(columns), Counter[tuple[str, str]]()
     for content, answer in answers.items():

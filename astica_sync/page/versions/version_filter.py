@@ -15,7 +15,7 @@ from astica_sync.core.versions.snapshot import ManagedSample
 from astica_sync.core.versions.version import Version
 from astica_sync.errors import AsticaSyncError
 from astica_sync.page.gallery.image_columns import NO_CONTENT, Columns, is_among, sample_key
-from astica_sync.page.versions.stored_answers import Answer, StoredAnswers, label_of, spell
+from astica_sync.page.versions.stored_answers import StoredAnswer, StoredAnswers, label_of, spell
 from astica_sync.training.version_history import VersionHistory
 
 SINCE = "since-"
@@ -74,7 +74,7 @@ class VersionFilter:
                     found[row] = True
         return found
 
-    def answers(self, name: str, service: str) -> dict[str, Answer]:
+    def answers(self, name: str, service: str) -> dict[str, StoredAnswer]:
         """What the version said, by content hash.
 
         Raises:
@@ -83,7 +83,7 @@ class VersionFilter:
         history = self._history()
         return self._answers.of(history.find(name), history.versions(), service)
 
-    def all_answers(self, service: str) -> list[tuple[Version, dict[str, Answer]]]:
+    def all_answers(self, service: str) -> list[tuple[Version, dict[str, StoredAnswer]]]:
         """Each version that is known to have answered, the first one first."""
         versions = self._history().versions()
         answers = ((version, self._answers.of(version, versions, service)) for version in versions)
@@ -95,11 +95,11 @@ class VersionFilter:
 
     def of_image(
         self, columns: Columns, content: str, service: str
-    ) -> list[tuple[Version, list[str] | None, Answer | None]]:
+    ) -> list[tuple[Version, list[str] | None, StoredAnswer | None]]:
         """For the newest versions, the newest first: the classes in which they were trained on these bytes, None where
         their data is not known, and what they said of them."""
         versions = self._history().versions()
-        found: list[tuple[Version, list[str] | None, Answer | None]] = []
+        found: list[tuple[Version, list[str] | None, StoredAnswer | None]] = []
         for version in reversed(versions[-_MOST_READ:]):
             trained_as = None
             with contextlib.suppress(AsticaSyncError):

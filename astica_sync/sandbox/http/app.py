@@ -20,9 +20,9 @@ from starlette.routing import Route
 
 from astica_sync.sandbox.account import Account
 from astica_sync.sandbox.http import http_responses, model_views
-from astica_sync.sandbox.http.endpoints import PATHS, CallHandler, ErrorAnswer, Fields
+from astica_sync.sandbox.http.endpoints import PATHS, CallHandler, ErrorAnswer, RequestFields
 from astica_sync.sandbox.http.faults import Fault, FaultKind, FaultSchedule
-from astica_sync.sandbox.http.limiter import Limiter
+from astica_sync.sandbox.http.limiter import SlidingWindow
 from astica_sync.sandbox.http.local_requests import LocalRequestsOnly
 from astica_sync.sandbox.http.request_log import DETECT, TRAIN, RequestRecord
 from astica_sync.sandbox.image_input import MAX_BYTES, is_loopback
@@ -44,7 +44,9 @@ class Sandbox:
         self.account: Account = Account(folder, now)
         self.trainer: BackgroundTrainer = BackgroundTrainer(self.account)
         self.calls: CallHandler = CallHandler(self.account, self.trainer, options.key, options.switches)
-        self.limiters: dict[str, Limiter] = {name: Limiter(options.limit, options.window) for name in (TRAIN, DETECT)}
+        self.limiters: dict[str, SlidingWindow] = {
+            name: SlidingWindow(options.limit, options.window) for name in (TRAIN, DETECT)
+        }
         self.fault_schedule: FaultSchedule = FaultSchedule(options.faults)
         self.log: deque[RequestRecord] = deque(maxlen=_LOGGED)
         self._late: list[Callable[[], None]] = []
@@ -109,7 +111,7 @@ class Sandbox:
             return self._refuse(request, ErrorAnswer("Use POST", 405))
         return await self._act(request, fields, self.fault_schedule.next_fault(call))
 
-    async def _act(self, request: RequestRecord, fields: Fields, fault: Fault) -> Response:
+    async def _act(self, request: RequestRecord, fields: RequestFields, fault: Fault) -> Response:
         """Carries the request out, with its fault."""
         kind = request.fault = fault.kind
         if fault.before:
@@ -157,12 +159,12 @@ class Sandbox:
                 return http_responses.json_response(model_views.list_models(self.account, self.switches))
         return answer
 
-    def _do(self, request: RequestRecord, fields: Fields) -> bytes:
+    def _do(self, request: RequestRecord, fields: RequestFields) -> bytes:
         body = self.calls.answer(request.call, fields)
         request.done += 1
         return body
 
-    def _do_later(self, request: RequestRecord, fields: Fields, seconds: float) -> None:
+    def _do_later(self, request: RequestRecord, fields: RequestFields, seconds: float) -> None:
         request.outcome = "late"
 
         def work() -> None:

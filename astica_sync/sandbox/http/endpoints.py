@@ -11,7 +11,7 @@ from astica_sync.sandbox.http import model_views
 from astica_sync.sandbox.switches import Switches
 from astica_sync.sandbox.training.trainer import BackgroundTrainer, CannotTrain
 
-Fields = Mapping[str, Any]
+RequestFields = Mapping[str, Any]
 
 PATHS = {
     "/model/create": "create",
@@ -46,7 +46,7 @@ class CallHandler:
         self.key = key
         # A decoded image is large: four at a time use all processors and little memory.
         self._decoding = threading.BoundedSemaphore(4)
-        self._calls: dict[str, Callable[[Fields], bytes]] = {
+        self._calls: dict[str, Callable[[RequestFields], bytes]] = {
             "create": self._create,
             "list": self._list,
             "view": self._view,
@@ -58,7 +58,7 @@ class CallHandler:
             "detect": self._detect,
         }
 
-    def answer(self, call: str, fields: Fields) -> bytes:
+    def answer(self, call: str, fields: RequestFields) -> bytes:
         """The body of the answer with status OK.
 
         Raises:
@@ -79,26 +79,26 @@ class CallHandler:
         except image_input.BadInput as error:
             raise ErrorAnswer(str(error), 413 if error.too_large else 400) from None
 
-    def _create(self, fields: Fields) -> bytes:
+    def _create(self, fields: RequestFields) -> bytes:
         title = _text(fields, "dataset_title", required=True)
         kind = _text(fields, "dataset_type", required=True)
         purpose = _text(fields, "dataset_purpose", required=True)
         self.account.add_model(title, kind, purpose, _text(fields, "dataset_tags"))
         return OK
 
-    def _list(self, fields: Fields) -> bytes:
+    def _list(self, fields: RequestFields) -> bytes:
         del fields
         if self.switches.model_list == "unknown":
             raise ErrorAnswer("Unknown endpoint", 404)
         return model_views.list_models(self.account, self.switches)
 
-    def _view(self, fields: Fields) -> bytes:
+    def _view(self, fields: RequestFields) -> bytes:
         model_id = _optional_id(fields, "model_id")
         if model_id is None:
             return model_views.list_models(self.account, self.switches)
         return model_views.view_model(self.account, model_id, self.switches)
 
-    def _upload(self, fields: Fields) -> bytes:
+    def _upload(self, fields: RequestFields) -> bytes:
         model_id = _id(fields, "model_id")
         title = _text(fields, "model_class", required=True)
         uid = _text(fields, "uid")
@@ -110,11 +110,11 @@ class CallHandler:
         self.account.add_sample(model_id, title, uid, content, self.switches)
         return OK
 
-    def _train(self, fields: Fields) -> bytes:
+    def _train(self, fields: RequestFields) -> bytes:
         self.trainer.start(_id(fields, "model_id"), self.switches)
         return OK
 
-    def _remove_sample(self, fields: Fields) -> bytes:
+    def _remove_sample(self, fields: RequestFields) -> bytes:
         sample_id = _optional_id(fields, "sample_id")
         if sample_id is not None:
             self.account.remove_samples([sample_id], self.switches)
@@ -128,15 +128,15 @@ class CallHandler:
         self.account.remove_samples(sample_ids, self.switches)
         return OK
 
-    def _remove_class(self, fields: Fields) -> bytes:
+    def _remove_class(self, fields: RequestFields) -> bytes:
         self.account.remove_class(_id(fields, "class_id"))
         return OK
 
-    def _remove_model(self, fields: Fields) -> bytes:
+    def _remove_model(self, fields: RequestFields) -> bytes:
         self.account.remove_model(_id(fields, "model_id"))
         return OK
 
-    def _detect(self, fields: Fields) -> bytes:
+    def _detect(self, fields: RequestFields) -> bytes:
         model_id = _id(fields, "model_id")
         version = _text(fields, "model_version", required=True)
         if not self.account.has_model(model_id):
@@ -154,7 +154,7 @@ class CallHandler:
         }
         return json.dumps({"status": "OK", "output": label, "confidence": written[self.switches.confidence]}).encode()
 
-    def _read_image(self, fields: Fields) -> bytes:
+    def _read_image(self, fields: RequestFields) -> bytes:
         text = _text(fields, "input", required=True)
         if not image_input.is_url(text):
             return image_input.read_input(text, self.switches.largest_image)
@@ -163,7 +163,7 @@ class CallHandler:
         return image_input.fetch(text, self.switches.largest_image)
 
 
-def _text(fields: Fields, name: str, required: bool = False) -> str:
+def _text(fields: RequestFields, name: str, required: bool = False) -> str:
     value = fields.get(name)
     text = "" if value is None else str(value)
     if required and not text.strip():
@@ -177,7 +177,7 @@ def _text(fields: Fields, name: str, required: bool = False) -> str:
     return text
 
 
-def _optional_id(fields: Fields, name: str) -> int | None:
+def _optional_id(fields: RequestFields, name: str) -> int | None:
     """None when the field is missing, empty or 0, as clients send it where they have no id."""
     value = fields.get(name)
     if value in (None, "", 0, "0"):
@@ -189,7 +189,7 @@ def _optional_id(fields: Fields, name: str) -> int | None:
     raise ErrorAnswer(f"Invalid {name}")
 
 
-def _id(fields: Fields, name: str) -> int:
+def _id(fields: RequestFields, name: str) -> int:
     value = _optional_id(fields, name)
     if value is None:
         raise ErrorAnswer(f"Missing {name}")

@@ -4,7 +4,7 @@ import threading
 from collections import deque
 
 
-class Limiter:
+class SlidingWindow:
     """A sliding window: at most ``limit`` requests in any ``window`` seconds; refused requests do not count."""
 
     def __init__(self, limit: int, window: float) -> None:

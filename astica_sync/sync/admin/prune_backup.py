@@ -16,7 +16,7 @@ from astica_sync.core.retention import Claim, Claims, StoredObject, find_claim
 from astica_sync.core.versions.version import PENDING
 from astica_sync.errors import StoreError
 from astica_sync.local.backup.backup import Backup
-from astica_sync.local.backup.catalog import Entry
+from astica_sync.local.backup.catalog import CatalogEntry
 from astica_sync.local.backup.damaged_records import refuse_damaged_files
 from astica_sync.local.db.journal import Event
 from astica_sync.local.identity import check_root
@@ -32,7 +32,7 @@ class PrunePlan:
     reason."""
 
     objects: tuple[StoredObject, ...]
-    entries: tuple[Entry, ...]
+    entries: tuple[CatalogEntry, ...]
     staying: Counter[Claim]
 
     @property

@@ -28,7 +28,7 @@ def since(seconds: float) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class ActivityWait:
     """Nothing is sent ``until`` then, because of ``why``; ``until_time`` is the same in seconds since the epoch."""
 
     until: float
@@ -54,9 +54,9 @@ class Activity(ProgressListener):
         self.step_since: float = 0.0
         self.scan: tuple[int, int] | None = None
         self.answers: tuple[int, int] | None = None
-        self.wait: Waiting | None = None
-        self.next_at: Waiting | None = None
-        self._last_wait: Waiting | None = None
+        self.wait: ActivityWait | None = None
+        self.next_at: ActivityWait | None = None
+        self._last_wait: ActivityWait | None = None
         self.total: int = 0
         self.done: int = 0
         self.name: str = ""
@@ -143,7 +143,7 @@ class Activity(ProgressListener):
                 self._sent.popleft()
             return len(self._sent)
 
-    def current_wait(self) -> Waiting | None:
+    def current_wait(self) -> ActivityWait | None:
         """What nothing is sent for; None when nothing waits."""
         now = self.ticks()
         if self.wait is not None and now < self.wait.until + FINISHED_FOR:
@@ -167,12 +167,12 @@ class Activity(ProgressListener):
     def changed(self) -> None:
         """Something was reported; the caller holds the lock."""
 
-    def _waiting(self, seconds: float, why: str) -> Waiting:
+    def _waiting(self, seconds: float, why: str) -> ActivityWait:
         until = self.ticks() + seconds
         before = self._last_wait
         # The same wait, reported again: its end must not jump from one second to the next and back.
         if before is None or before.why != why or abs(before.until - until) > SAME_WAIT:
-            self._last_wait = Waiting(until, why, self.wall() + seconds)
+            self._last_wait = ActivityWait(until, why, self.wall() + seconds)
         assert self._last_wait is not None
         return self._last_wait
 
