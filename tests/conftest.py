@@ -24,7 +24,7 @@ settings.load_profile("patient")
 # The tests must not read a key from this machine's keyring.
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
 
-# Nor do they write to the state folder of whoever runs them.
+# Nor do they write to the state folder of the user who runs them.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="astica-tests-")
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 

@@ -1,4 +1,7 @@
-"""The English of messages, help, docstrings, comments and documents: plain technical words, none of the old ones."""
+"""The English of messages, help, docstrings, comments, names and documents: plain technical words, no old ones.
+
+The strings of tests are not read, apart from their docstrings: some are what a user or a service may write.
+"""
 
 import ast
 import io
@@ -6,6 +9,7 @@ import re
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,19 +34,47 @@ PATTERN = re.compile(rf"\b({'|'.join(OLD_WORDS)})\b", re.IGNORECASE)
 
 
 def texts_of(file: Path) -> Iterator[tuple[int, str]]:
-    """The line number and text of what is written in a file for people: all of a page; of code the comments and the
-    strings, docstrings and messages among them."""
+    """The line number and text of what is written in a file for people: all of a page; of code the comments, the words
+    of the names that it defines, and the strings, of tests the docstrings among them alone."""
     text = file.read_text("utf-8")
     if file.suffix != ".py":
         yield from enumerate(text.splitlines(), 1)
         return
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            for offset, line in enumerate(node.value.splitlines()):
-                yield node.lineno + offset, line
+    tree = ast.parse(text)
+    strings = _docstrings_in(tree) if _is_test(file) else _strings_in(tree)
+    for node in strings:
+        for offset, line in enumerate(node.value.splitlines()):
+            yield node.lineno + offset, line
+    for number, name in _names_in(tree):
+        yield number, re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).replace("_", " ")
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string
+
+
+def _is_test(file: Path) -> bool:
+    return file.is_relative_to(ROOT / "tests") or file.name.startswith("test_")
+
+
+def _strings_in(tree: ast.Module) -> Iterator[Any]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
+def _docstrings_in(tree: ast.Module) -> Iterator[Any]:
+    """Also the strings that stand below a name, which document it."""
+    statements = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return (node for node in _strings_in(tree) if node in statements)
+
+
+def _names_in(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """The line and name of each function, class, parameter and variable that is made here."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.lineno, node.name
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id if isinstance(node, ast.Name) else node.attr
 
 
 def find_old_words(file: Path) -> list[str]:
@@ -55,10 +87,16 @@ def find_old_words(file: Path) -> list[str]:
 
 
 CODE = sorted((ROOT / "astica_sync").rglob("*.py"))
+TESTS = [
+    file
+    for folder in ("tests", "benchmarks", "fixtures", "release")
+    for file in sorted((ROOT / folder).rglob("*.py"))
+    if file != Path(__file__)
+]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "changes").glob("*.md"))]
 
 
-@pytest.mark.parametrize("files", [CODE, PAGES], ids=["code", "documents"])
+@pytest.mark.parametrize("files", [CODE, TESTS, PAGES], ids=["code", "tests", "documents"])
 def test_no_old_words_are_left(files: list[Path]) -> None:
     assert [line for file in files for line in find_old_words(file)] == []
 
@@ -68,7 +106,11 @@ def test_no_old_words_are_left(files: list[Path]) -> None:
     [
         ("page.md", "Nobody mends it.\n\nHe was told.", 3),
         ("page.md", "Recommended: amend the folder; a personal key.", 0),
-        ("code.py", '"""Whoever reads it."""\nMESSAGE = f"{1} strangers"  # anew\nnobody = 1\n', 3),
+        ("code.py", '"""Whoever reads it."""\nMESSAGE = f"{1} strangers"  # anew\nx = "told"\n', 4),
+        ("code.py", "def who_hears(stranger):\n    self.told = mended_at = 1\n\n\nclass ToldThings: ...\n", 5),
+        ("code.py", "overheard = retold = heard_ = 1\n", 1),
+        ("test_code.py", 'def test_nobody_is_told():\n    """As whoever."""\n    told = "anew"\n', 4),
+        ("test_code.py", 'NAMES = ("told",)\n"""Those of somebody."""  # alike\n', 2),
     ],
 )
 def test_an_old_word_is_found(tmp_path: Path, name: str, text: str, count: int) -> None:

@@ -12,7 +12,7 @@ from astica_sync.shell_quote import quote
 from astica_sync.system import error_advice
 from astica_sync.system.error_advice import lock_remedy, reading_remedy, remedy
 
-ALIKE = [
+SAME_ADVICE = [
     {errno.EACCES, errno.EPERM},
     {errno.EOPNOTSUPP, errno.ENOTSUP},
     {errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO, errno.EHOSTDOWN, errno.EHOSTUNREACH}
@@ -30,12 +30,12 @@ def advice(number: int, path: Path) -> str:
 
 
 def test_no_sentence_serves_for_two_kinds_of_errors(tmp_path: Path) -> None:
-    told: dict[str, int] = {}
+    shown: dict[str, int] = {}
     for name in KINDS.split():
         number = getattr(errno, name)
         text = advice(number, tmp_path)
-        other = told.setdefault(text, number)
-        assert other == number or any({other, number} <= alike for alike in ALIKE), (name, text)
+        other = shown.setdefault(text, number)
+        assert other == number or any({other, number} <= same for same in SAME_ADVICE), (name, text)
 
 
 def test_an_error_without_a_sentence_of_its_own_names_the_commands_that_show_more(tmp_path: Path) -> None:

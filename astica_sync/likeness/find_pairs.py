@@ -116,7 +116,7 @@ def confirm(
 ) -> "npt.NDArray[np.void]":
     """How each candidate fits, as ``FIT``. ``on_progress`` gets the number of candidates done by one call."""
     fits = np.zeros(len(candidates), FIT)
-    near = _coarsely_alike(candidates, picture_of)
+    near = _coarsely_similar(candidates, picture_of)
     for start in range(0, len(near), _AT_ONCE):
         part = near[start : start + _AT_ONCE]
         given, boxes, plain, greyed = [], [], [], []
@@ -144,7 +144,7 @@ def judge(candidates: Candidates, fits: "npt.NDArray[np.void]", images: int) -> 
     marked = (fits["correlation"] > 0.8) & (fits["typical"] < 2) & (fits["moved"] < 0.3)
     # A mark all over is on more of the picture, and changes its shapes little.
     covered = (fits["correlation"] > 0.985) & (fits["moved"] < 0.3)
-    alike = (
+    similar = (
         ((fits["correlation"] > 0.955) | marked)
         & (fits["typical"] < np.where(covered, 7, 6))
         & (fits["differing"] < np.where(covered, 0.15, 0.08))
@@ -153,15 +153,15 @@ def judge(candidates: Candidates, fits: "npt.NDArray[np.void]", images: int) -> 
         & (fits["gain"] > 0.6)
         & (fits["gain"] < 1.65)
     )
-    alike &= np.where(fits["greyed"], (fits["correlation"] > 0.985) & (fits["largest"] < 10), fits["colour"] < 15)
+    similar &= np.where(fits["greyed"], (fits["correlation"] > 0.985) & (fits["largest"] < 10), fits["colour"] < 15)
     unmoved = (fits["moved"] < 0.3) & (fits["resized"] < 0.02)
-    coloured_alike = fits["greyed"] | (fits["colour"] < 6)
-    equal = alike & unmoved & coloured_alike & (fits["largest"] < 2.5)
+    same_colour = fits["greyed"] | (fits["colour"] < 6)
+    equal = similar & unmoved & same_colour & (fits["largest"] < 2.5)
     # On a plain border a shift tells nothing: another cap of the same colour fits as well as a crop.
-    kept = alike & (~fits["plain"] | (unmoved & coloured_alike & (fits["largest"] < 12)))
+    kept = similar & (~fits["plain"] | (unmoved & same_colour & (fits["largest"] < 12)))
     background = (fits["typical"] < 4) & (fits["moved"] < 0.5) & (np.abs(fits["gain"] - 1) < 0.25)
-    elsewhere = ~equal & np.where(fits["plain"], alike, background | (alike & (fits["moved"] < 0.5)))
-    scenes = _join(candidates, alike & ~elsewhere, images)
+    elsewhere = ~equal & np.where(fits["plain"], similar, background | (similar & (fits["moved"] < 0.5)))
+    scenes = _join(candidates, similar & ~elsewhere, images)
     crowd = _count_scenes(candidates, elsewhere, scenes, images)
     crowded = np.maximum(crowd[candidates.first], crowd[candidates.second]) >= CROWD
     kept &= ~crowded | (equal & (fits["largest"] < 1.5))
@@ -177,7 +177,7 @@ def judge(candidates: Candidates, fits: "npt.NDArray[np.void]", images: int) -> 
     return sorted(pairs, key=lambda pair: (-pair.certainty, pair.one, pair.other))
 
 
-def _coarsely_alike(candidates: Candidates, picture_of: "Callable[[int], SmallPicture]") -> npt.NDArray[np.intp]:
+def _coarsely_similar(candidates: Candidates, picture_of: "Callable[[int], SmallPicture]") -> npt.NDArray[np.intp]:
     """The candidates whose pictures of 8 x 8 places correlate, which a crop of a few percent hardly changes."""
     places = np.union1d(candidates.first, candidates.second)
     if not len(places):

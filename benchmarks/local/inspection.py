@@ -61,7 +61,7 @@ def _near_duplicates(times: int) -> list[Figure]:
 
 
 def make(scratch: Path, count: int) -> Path:
-    """A store of photos, no two of them alike; one of an earlier run is used again."""
+    """A store of photos, no two of them similar; one of an earlier run is used again."""
     store = scratch / f"photos-640-{count}"
     if not (store / ".astica-sync").exists():
         for number in range(_CLASSES):

@@ -24,7 +24,7 @@ def _plan(uploads: int) -> Plan:
     return Plan(uploads=tuple(Upload(f"{number:041}", "Can", f"Can/{number}.png", 1) for number in range(uploads)))
 
 
-def test_a_push_is_told_in_lines(store: Path, shell: Shell) -> None:
+def test_a_push_is_reported_in_lines(store: Path, shell: Shell) -> None:
     lines: list[str] = []
     (store / "Can" / "bad.png").write_bytes((store / "Can" / "000.png").read_bytes()[:100])
     with Store(store, progress=lines.append) as opened:
@@ -76,7 +76,7 @@ def test_many_threads_that_wait_for_the_same_make_one_line() -> None:
     assert lines == ["waiting 40 s: for the request limit"]
 
 
-def test_a_wait_for_the_next_request_is_told_after_what_was_done() -> None:
+def test_a_wait_for_the_next_request_is_reported_after_what_was_done() -> None:
     lines: list[str] = []
     progress = ProgressLines(lines.append, ticks=_Ticks())
     progress.phase("Comparing the store with the service")

@@ -311,10 +311,10 @@ def test_an_offline_status_says_how_old_the_view_is(shell: Shell, store: Path) -
         columns.unlink(missing_ok=True)
         fields = {**json.loads(head), "asked_at": time.time() - age}
         last.write_bytes(json.dumps(fields).encode() + b"\n" + body)
-        told = shell("pull-status", "--offline", "--store", store).out
-        told_json = shell("pull-status", "--offline", "--json", "--store", store).json
-        assert told_json["asked_at"] == (fields["asked_at"] if math.isfinite(fields["asked_at"]) else None)
-        assert re.search(rf"^View     of [-0-9: unkow]+{shown}; nothing was asked now", told, re.MULTILINE), told
+        printed = shell("pull-status", "--offline", "--store", store).out
+        listed = shell("pull-status", "--offline", "--json", "--store", store).json
+        assert listed["asked_at"] == (fields["asked_at"] if math.isfinite(fields["asked_at"]) else None)
+        assert re.search(rf"^View     of [-0-9: unkow]+{shown}; nothing was asked now", printed, re.MULTILINE), printed
 
 
 def test_offline_needs_a_readable_observation(shell: Shell, sandbox: RunningSandbox, store: Path) -> None:

@@ -23,7 +23,7 @@ def uid_of(path: Path, model_id: int) -> str:
 
 
 def forge(sandbox: RunningSandbox, model_id: int, path: Path) -> int:
-    """Somebody adds another image under the uid of this file; returns its id."""
+    """Another client adds another image under the uid of this file; returns its id."""
     return sandbox.add_sample(model_id, path.parent.name, OTHER, uid_of(path, model_id))
 
 

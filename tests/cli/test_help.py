@@ -295,14 +295,14 @@ def _type(shell: Shell, name: str, keys: str, until: str) -> str:
         os.execvpe(name, [name, "-i"], {**os.environ, **shell.environ, "PATH": path, "TERM": "xterm", "PS1": "ready> "})
     shown = b""
     typed_at: int | None = None
-    heard = time.monotonic()
-    deadline = heard + 30
+    last_output = time.monotonic()
+    deadline = last_output + 30
     try:
         while time.monotonic() < deadline and (typed_at is None or until.encode() not in shown[typed_at:]):
             if select.select([leader], [], [], 0.1)[0]:
                 shown += os.read(leader, 65536)
-                heard = time.monotonic()
-            elif typed_at is None and shown and time.monotonic() > heard + 0.3:
+                last_output = time.monotonic()
+            elif typed_at is None and shown and time.monotonic() > last_output + 0.3:
                 typed_at = len(shown)
                 os.write(leader, keys.encode())
     finally:

@@ -71,7 +71,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 
 @pytest.fixture
 def album(store: Path) -> Path:
-    """Six photos in two classes, no two of them alike."""
+    """Six photos in two classes, no two of them similar."""
     for folder in store.iterdir():
         if not folder.name.startswith("."):
             shutil.rmtree(folder)

@@ -111,10 +111,10 @@ def test_a_status_and_a_dry_run_of_a_copy_say_why_no_push_is_possible(
     copy = tmp_path / "copy"
     shutil.copytree(pushed, copy)
     (copy / "Can" / "000.png").unlink()
-    told = shell("status", "--store", copy)
-    assert told.code == 0
-    assert f"No push is possible: {copy} was moved to another disk or copied" in " ".join(told.out.split())
-    assert "astica-sync init" in told.out
+    shown = shell("status", "--store", copy)
+    assert shown.code == 0
+    assert f"No push is possible: {copy} was moved to another disk or copied" in " ".join(shown.out.split())
+    assert "astica-sync init" in shown.out
     data = shell("status", "--json", "--store", copy).json
     assert "moved to another disk or copied" in data["changed"]
     assert shell("status", "--json", "--store", pushed).json["changed"] is None

@@ -29,9 +29,9 @@ def test_each_extra_is_in_the_page_about_installing() -> None:
 
 
 def test_a_module_of_an_extra_is_not_called_a_broken_installation() -> None:
-    told = _as_error(ModuleNotFoundError("No module named 'sklearn.metrics'", name="sklearn.metrics"))
-    assert str(told) == "this command needs sklearn.metrics, which is not installed"
-    assert told.hint == "Run: pip install 'astica-sync[evaluate]'"
+    shown = _as_error(ModuleNotFoundError("No module named 'sklearn.metrics'", name="sklearn.metrics"))
+    assert str(shown) == "this command needs sklearn.metrics, which is not installed"
+    assert shown.hint == "Run: pip install 'astica-sync[evaluate]'"
     assert "install it again" in _as_error(ModuleNotFoundError("No module named 'httpx'", name="httpx")).hint
 
 

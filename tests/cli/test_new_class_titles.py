@@ -9,9 +9,9 @@ from tests.harness.shell import Shell, draw, fill
 
 
 @pytest.fixture
-def alike(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
+def two_cases(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
     """A store with two new classes that differ in case; not pushed."""
-    folder = fill(tmp_path / "alike", {"Gabel": 2, "gabel": 2, "Can": 1})
+    folder = fill(tmp_path / "two cases", {"Gabel": 2, "gabel": 2, "Can": 1})
     assert shell("init", folder, "--model", str(sandbox.add_model())).code == 0
     return folder
 
@@ -21,31 +21,33 @@ def uploads(shell: Shell, store: Path, *flags: str) -> tuple[int, int]:
     return ran.code, ran.json["uploaded"]
 
 
-def test_the_first_push_asks_about_two_classes_that_differ_in_case(shell: Shell, alike: Path) -> None:
+def test_the_first_push_asks_about_two_classes_that_differ_in_case(shell: Shell, two_cases: Path) -> None:
     question = "Classes 'Gabel' and 'gabel' are both new and nearly the same"
-    planned = shell("push", "--dry-run", "--store", alike)
+    planned = shell("push", "--dry-run", "--store", two_cases)
     assert planned.code == 4 and question in planned.out
-    ran = shell("push", "--store", alike)
+    ran = shell("push", "--store", two_cases)
     assert ran.code == 4 and question in ran.out and "push --new-class gabel" in ran.out
     assert "Uploaded 3" in ran.out
-    again = shell("push", "--store", alike)
+    again = shell("push", "--store", two_cases)
     assert again.code == 4 and "the service has 'Gabel': did you mean that one?" in again.out
-    assert uploads(shell, alike, "--new-class", "gabel") == (0, 2)
-    draw(alike / "gabel" / "more.png", 70)
-    assert uploads(shell, alike) == (0, 1)
+    assert uploads(shell, two_cases, "--new-class", "gabel") == (0, 2)
+    draw(two_cases / "gabel" / "more.png", 70)
+    assert uploads(shell, two_cases) == (0, 1)
 
 
 @pytest.mark.parametrize("flags", [("--yes",), ("--new-class", "gabel")])
-def test_the_first_push_makes_both_where_that_is_confirmed(shell: Shell, alike: Path, flags: tuple[str, ...]) -> None:
-    assert uploads(shell, alike, *flags) == (0, 5)
+def test_the_first_push_makes_both_where_that_is_confirmed(
+    shell: Shell, two_cases: Path, flags: tuple[str, ...]
+) -> None:
+    assert uploads(shell, two_cases, *flags) == (0, 5)
 
 
 def test_a_confirmed_class_whose_images_go_first_is_not_asked_about_again(
-    shell: Shell, sandbox: RunningSandbox, alike: Path
+    shell: Shell, sandbox: RunningSandbox, two_cases: Path
 ) -> None:
     """Of two classes that are nearly the same, one is confirmed, so the other is not asked about in a later round."""
     sandbox.add_class(sandbox.models()[0][0], "gabel")
-    assert uploads(shell, alike, "--new-class", "gabel") == (0, 5)
+    assert uploads(shell, two_cases, "--new-class", "gabel") == (0, 5)
 
 
 def test_a_class_that_was_sent_and_is_not_shown_yet_is_compared_as_well(

@@ -75,7 +75,7 @@ def test_columns_of_a_view_that_this_user_did_not_write_are_not_read(
     forge(fields)
     body = json.dumps(fields).encode() + b"\n" + rest
     digest = xxhash.xxh3_128_digest(body)
-    # Without a seal, with one of nobody, and with that of another state folder.
+    # Without a seal, with one of no folder, and with that of another state folder.
     for end in (digest, digest + bytes(16), digest + xxhash.xxh3_128_digest(digest)):
         columns.write_bytes(body + end)
         ran = shell("pull-status", "--offline", "--json", "--store", pushed)

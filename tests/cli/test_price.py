@@ -105,7 +105,7 @@ def test_what_a_status_has_no_time_to_check_is_said(
     assert shell("pull-status", "--json", "--store", store).json["plan"]["unchecked"] == 4
 
 
-def test_a_refused_plan_names_no_requests_that_nobody_sends(
+def test_a_refused_plan_names_no_requests_that_are_not_sent(
     shell: Shell, sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     store = fill(tmp_path / "many", {"Can": 14})

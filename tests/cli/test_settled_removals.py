@@ -62,7 +62,7 @@ def test_two_stores_that_share_an_image_come_to_rest_whatever_one_removes(
         assert len(sandbox.log) == 1
 
 
-def test_the_status_says_that_somebody_else_made_a_removed_sample_again(
+def test_the_status_says_that_a_removed_sample_was_made_again_elsewhere(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path
 ) -> None:
     other = fill(tmp_path / "other", {"Can": 1}, start=2)
@@ -73,9 +73,9 @@ def test_the_status_says_that_somebody_else_made_a_removed_sample_again(
     assert shell("push", "--store", other).code == 0
     status = shell("pull-status", "--store", pushed)
     assert "(made again elsewhere after this store removed it)" in status.out
-    told = shell("pull-status", "--json", "--store", pushed).json
-    assert [one["reason"] for one in told["unmanaged"]] == ["made again elsewhere after this store removed it"]
-    assert told["remote"]["unmanaged"] == 1 and told["in_sync"]
+    shown = shell("pull-status", "--json", "--store", pushed).json
+    assert [one["reason"] for one in shown["unmanaged"]] == ["made again elsewhere after this store removed it"]
+    assert shown["remote"]["unmanaged"] == 1 and shown["in_sync"]
 
 
 def test_a_file_that_is_moved_and_moved_back_waits_for_nothing(

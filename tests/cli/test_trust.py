@@ -372,7 +372,7 @@ def test_an_owner_is_allowed_shown_and_revoked_and_the_address_is_asked_for_all_
 
 
 @needs_root
-def test_files_of_the_user_that_somebody_else_wrote_are_refused(
+def test_files_of_the_user_that_another_user_wrote_are_refused(
     shell: Shell, shared: Path, attacker: RunningSandbox
 ) -> None:
     shutil.rmtree(shared.parent / ".astica-sync")
@@ -418,7 +418,7 @@ def test_files_of_the_user_that_somebody_else_wrote_are_refused(
 def test_a_folder_of_another_user_that_is_made_a_store_stays_usable(
     shell: Shell, sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
-    """As on a network drive, or in a container, where the photos belong to somebody else."""
+    """As on a network drive, or in a container, where the photos belong to another user."""
     folder = fill(tmp_path / "nas", {"Can": 2})
     give(folder, MALLORY)
     ran = shell("init", folder, "--model", str(sandbox.add_model("Cans")))

@@ -1,4 +1,4 @@
-"""The unit of confidences, told by the range over a version's answers."""
+"""The unit of confidences, as the range shows it over a version's answers."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def unit_of(*values: float) -> Unit:
         ((100.0,), Unit.PERCENT),
     ],
 )
-def test_the_unit_is_told_by_the_range_or_unknown(values: tuple[float, ...], unit: Unit) -> None:
+def test_the_unit_follows_from_the_range_or_is_unknown(values: tuple[float, ...], unit: Unit) -> None:
     assert unit_of(*values) is unit
 
 

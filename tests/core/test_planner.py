@@ -191,7 +191,7 @@ REMOVED_ROWS = [
     (removed(A, (), -1.0), (KeepMark(),)),
     (removed(A, (5,), 1.0), (KeepMark(),)),
     (removed(A, (5, 6), 1.0, ids=(5, 6)), (KeepMark(),)),
-    # Another id is somebody else's, and so is the same one a quarantine later.
+    # Another id is another client's, and so is the same one a quarantine later.
     (removed(A, (9,), 1.0), (LeaveUnmanaged((9,), MADE_AGAIN), ForgetMark())),
     (removed(A, (5, 9), 1.0), (LeaveUnmanaged((9,), MADE_AGAIN), KeepMark())),
     (removed(A, (5,), QUARANTINE), (LeaveUnmanaged((5,), MADE_AGAIN), ForgetMark())),

@@ -189,7 +189,7 @@ def test_a_version_is_known_by_name_and_date_and_a_date_may_be_missing(shown: Mo
     assert is_recorded(shown, recorded) is known
 
 
-def test_a_version_that_cannot_be_told_from_another_one_has_no_key() -> None:
+def test_a_version_that_cannot_be_distinguished_from_another_one_has_no_key() -> None:
     model = ModelInfo(7, "M", created_at=5.0)
     twins = [Version(1, "v", 10.0, 1.0, None), Version(2, "v", 20.0, 2.0, None)]
     one, undated = [Version(1, "v", 10.0, 1.0, None)], [Version(1, "v", None, 1.0, None)]

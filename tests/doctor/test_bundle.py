@@ -96,7 +96,7 @@ def test_no_name_stays_where_it_stands_alone(names: list[str], around: str) -> N
 
 def test_words_that_only_contain_a_name_stay() -> None:
     redactor = Redactor({"Can": "class-1"}, ["https://train.astica.ai"])
-    told = redactor.text(
+    shown = redactor.text(
         "Cannot read Can/a b.png in /home/anna/Can; asks https://x.example/y, not https://train.astica.ai"
     )
-    assert told == "Cannot read class-1/...; asks <address>, not https://train.astica.ai"
+    assert shown == "Cannot read class-1/...; asks <address>, not https://train.astica.ai"

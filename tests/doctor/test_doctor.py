@@ -30,14 +30,14 @@ def problems(shell: Shell, *arguments: str | Path) -> list[str]:
 def test_a_healthy_store_has_no_problem(shell: Shell, store: Path) -> None:
     ran = shell("doctor", "--store", store, "--json")
     assert ran.code == 0, ran.out
-    told = ran.json
-    assert (told["store"]["folder"], told["store"]["samples sent"]) == (str(store), 8)
-    assert (told["settings"]["key"], told["settings"]["limit"]) == ("from ASTICA_API_KEY", "90 (default)")
-    assert told["settings"]["quarantine"] == "0.4 (ASTICA_QUARANTINE)"
-    assert told["disk"]["locks"] is True
-    assert told["request_budget"]["limit"] == 90
-    assert told["watcher"] == {"running": False}
-    assert told["packages"]["xxhash"]
+    shown = ran.json
+    assert (shown["store"]["folder"], shown["store"]["samples sent"]) == (str(store), 8)
+    assert (shown["settings"]["key"], shown["settings"]["limit"]) == ("from ASTICA_API_KEY", "90 (default)")
+    assert shown["settings"]["quarantine"] == "0.4 (ASTICA_QUARANTINE)"
+    assert shown["disk"]["locks"] is True
+    assert shown["request_budget"]["limit"] == 90
+    assert shown["watcher"] == {"running": False}
+    assert shown["packages"]["xxhash"]
 
 
 def test_every_extra_is_listed_with_what_it_is_for(shell: Shell, store: Path) -> None:

@@ -331,7 +331,7 @@ def garble(path: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [lose, halve, garble])
-def test_a_damaged_catalog_is_told_by_restore_and_written_again_by_verify(
+def test_a_damaged_catalog_is_reported_by_restore_and_written_again_by_verify(
     shell: Shell, pushed: Path, tmp_path: Path, harm: Callable[[Path], None]
 ) -> None:
     catalog = pushed / ".astica-sync" / "backup" / "catalog.jsonl"
@@ -403,7 +403,7 @@ def misspell_class(path: Path) -> None:
         ("versions.jsonl", cut),
     ],
 )
-def test_a_damaged_snapshot_or_record_is_told_and_ends_no_list(
+def test_a_damaged_snapshot_or_record_is_reported_and_ends_no_list(
     shell: Shell, pushed: Path, file: str, harm: Callable[[Path], None]
 ) -> None:
     assert shell("train", "--store", pushed).code == 0

@@ -303,7 +303,7 @@ def test_nor_have_the_processes_of_a_scan(tmp_path: Path, monkeypatch: pytest.Mo
         assert CANARY.encode() not in line + environment
 
 
-# Nobody waits for that program to end.
+# No process waits for that program to end.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_nor_has_the_program_that_shows_notifications(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

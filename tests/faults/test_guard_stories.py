@@ -180,7 +180,7 @@ def test_on_a_terminal_a_similar_title_can_be_confirmed(shell: Shell, sandbox: R
     assert shell("push", "--json", "--store", pushed).json["in_sync"] is True
 
 
-def told(ran: Ran) -> list[str]:
+def lines_of(ran: Ran) -> list[str]:
     return [line for line in (ran.out + ran.err).splitlines() if line.strip()]
 
 
@@ -193,7 +193,7 @@ def test_max_remove_refuses_all_removals_above_it(
     for path in sorted((pushed / "Jar").iterdir())[:11]:
         path.unlink()
     ran = shell("push", "--max-remove", share, "--store", pushed)
-    assert ran.code == 4, told(ran)
+    assert ran.code == 4, lines_of(ran)
     assert nothing_went(sandbox)
     assert shell("push", "--max-remove", "11", "--store", pushed).code == 0
     assert len(sandbox.requests_of("sample_remove")) == 11
@@ -239,8 +239,8 @@ def test_a_model_that_was_emptied_on_the_vendors_page_is_filled_again_after_conf
     [(model_id, _)] = sandbox.models()
     for sample in sandbox.samples(model_id):
         sandbox.remove_sample(sample.sample_id)
-    told = shell("pull-status", "--store", many)
-    assert "A push would not send these again: the service shows 0 of 20 samples that it had" in told.out
+    shown = shell("pull-status", "--store", many)
+    assert "A push would not send these again: the service shows 0 of 20 samples that it had" in shown.out
     refused = shell("push", "--max-remove", "100", "--store", many)
     assert refused.code == 4
     assert "Nothing was sent again" in refused.out and "+ Bottle/000.png" in refused.out

@@ -136,11 +136,11 @@ def test_a_self_signed_certificate_receives_no_request(shell: Shell, tmp_path: P
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    heard: list[bytes] = []
+    received: list[bytes] = []
 
     def talk(connection: Any) -> None:
         with context.wrap_socket(connection._connection, server_side=True) as secure:
-            heard.append(read_request(secure))
+            received.append(read_request(secure))
 
     with strange(talk) as server:
         store = fill(tmp_path / "mirrored", {"Can": 1})
@@ -151,7 +151,7 @@ def test_a_self_signed_certificate_receives_no_request(shell: Shell, tmp_path: P
     assert ran.code == 1
     assert "certificate" in ran.err.lower()
     assert is_explained(ran)
-    assert heard == []
+    assert received == []
 
 
 def endless(connection: socket.socket) -> None:

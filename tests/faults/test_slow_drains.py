@@ -90,8 +90,8 @@ def test_removals_of_a_push_that_was_killed_before_their_answers_count(
 def test_a_removal_with_an_answer_is_in_the_history_once(shell: Shell, pushed: Path) -> None:
     (pushed / "Can" / "000.png").unlink()
     assert shell("push", "--store", pushed).code == 0
-    told = shell("log", "--store", pushed).out
-    assert told.count("remove ") == 1 and "no answer was noted" not in told, told
+    shown = shell("log", "--store", pushed).out
+    assert shown.count("remove ") == 1 and "no answer was noted" not in shown, shown
 
 
 @pytest.mark.parametrize(("hours", "code"), [(2, 0), (30, 4)])

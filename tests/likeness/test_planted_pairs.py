@@ -1,4 +1,4 @@
-"""Changed copies of real photos are found, and nothing among pictures that only look alike."""
+"""Changed copies of real photos are found, and nothing among pictures that only look similar."""
 
 import io
 import random
@@ -46,7 +46,7 @@ def test_changed_copies_are_found_and_nothing_else(photos: list[Picture]) -> Non
 
 
 @pytest.mark.parametrize("change", ["saved again", "mirrored", "cropped by 3 %", "letterboxed", "watermarked"])
-def test_how_a_copy_differs_is_told(photos: list[Picture], change: str) -> None:
+def test_how_a_copy_differs_is_reported(photos: list[Picture], change: str) -> None:
     names = {
         "saved again": "again",
         "mirrored": "mirrored",
@@ -74,7 +74,7 @@ def test_how_a_copy_differs_is_told(photos: list[Picture], change: str) -> None:
     ],
     ids=["caps", "digits", "icons", "burst of small things", "burst", "burst of large things"],
 )
-def test_pictures_that_only_look_alike_are_no_pair(
+def test_pictures_that_only_look_similar_are_no_pair(
     photos: list[Picture], make: Callable[[list[Picture]], list[Picture]]
 ) -> None:
     assert pairs_of(make(photos)) == []

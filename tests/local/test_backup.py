@@ -140,7 +140,7 @@ def test_storing_again_writes_nothing(backup: Backup, source: Path, tmp_path: Pa
 
 
 def test_the_name_of_an_existing_object_is_made_durable(backup: Backup, source: Path) -> None:
-    """Whoever wrote it may have been killed before."""
+    """The process that wrote it may have been killed before."""
     backup.put(source, hash_of(PNG))
     fs = FailingDisk()
     Backup(backup.root, fs).put(source, hash_of(PNG))

@@ -1,4 +1,4 @@
-"""The check of a whole image in processes of its own: it hurts nobody, whatever the bytes do."""
+"""The check of a whole image in processes of its own: it does no harm, whatever the bytes do."""
 
 import os
 import struct
@@ -161,10 +161,10 @@ def test_the_worker_gets_neither_the_key_nor_open_files(monkeypatch: pytest.Monk
         os.set_inheritable(journal.fileno(), True)
         tell = 'ask(); say(f\'{sorted(os.environ)} canary={"canary" in str(os.environ)}'
         with acting(tell + f' open={{os.path.exists("/proc/self/fd/{journal.fileno()}")}}\')') as decoder:
-            told = str(decoder.check_bytes(good()))
-    assert "PATH" in told
-    assert "ASTICA" not in told
-    assert "canary=False open=False" in told
+            shown = str(decoder.check_bytes(good()))
+    assert "PATH" in shown
+    assert "ASTICA" not in shown
+    assert "canary=False open=False" in shown
 
 
 def test_modules_in_the_current_folder_are_never_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

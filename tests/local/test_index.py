@@ -139,7 +139,7 @@ def test_a_removed_folder_takes_its_files_along(index: Index) -> None:
         ({"ctime_ns": 10 * SECOND - GRAIN_NS + 1, "mtime_ns": 5}, False),
         ({"ctime_ns": 5, "mtime_ns": 10 * SECOND - GRAIN_NS + 1}, False),
         ({"ctime_ns": 11 * SECOND + 1, "mtime_ns": 5}, False),
-        # A camera whose clock runs ahead: the change time, which nobody can set, tells.
+        # A camera whose clock runs ahead: the change time, which no program can set, tells.
         ({"ctime_ns": 5, "mtime_ns": 90 * SECOND + 1}, True),
         # Whole seconds: a file system that keeps no more.
         ({"ctime_ns": 7 * SECOND, "mtime_ns": 7 * SECOND}, True),

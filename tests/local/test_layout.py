@@ -14,7 +14,7 @@ from astica_sync.local.identity import check_root, machine_name, read_sentinel
 from astica_sync.local.layout import STATE_DIR, Layout, find_store
 
 URL = "https://train.example"
-NOBODY = 65534
+UNPRIVILEGED = 65534
 
 
 def make(root: Path, model_id: int = 7, *, rebind: bool = False) -> Layout:
@@ -34,7 +34,7 @@ def unprivileged_folder() -> Iterator[Path]:
     folder.chmod(0o777)
     root = os.geteuid() == 0
     if root:
-        os.seteuid(NOBODY)
+        os.seteuid(UNPRIVILEGED)
     try:
         yield folder
     finally:

@@ -57,7 +57,7 @@ CONTENT = xxhash.xxh3_128_hexdigest(PNG)
 SAMPLES: list[SnapshotSample] = [
     ManagedSample("Can", CONTENT, "Can/a.png"),
     ManagedSample("Can", CONTENT, "Can/no utf8 \udcff.png"),
-    UnmanagedSample("Can", "uid of somebody else", 7),
+    UnmanagedSample("Can", "uid of another client", 7),
 ]
 
 

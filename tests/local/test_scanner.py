@@ -124,7 +124,7 @@ class Store:
         self.fs: FileSystem = LaterDisk()
 
     def write(self, path: str, data: bytes | None = None) -> str:
-        """Writes a file, a PNG of its own unless told otherwise, and gives its content hash."""
+        """Writes a file, a PNG of its own by default, and gives its content hash."""
         data = PNG + path.encode("utf-8", "surrogateescape") if data is None else data
         target = self.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -604,7 +604,7 @@ def test_an_inode_of_all_eight_bytes_is_found_in_its_bucket_again(store: Store) 
 
 
 class Writing(Stepwise):
-    """Somebody appends to a file during each of its first readings."""
+    """Another program appends to a file during each of its first readings."""
 
     def __init__(self, path: Path, times: int) -> None:
         self.path, self.times = path, times
@@ -666,7 +666,7 @@ def test_a_file_that_is_still_being_written_is_kept_out_until_it_is_done(store: 
 
 
 class Renaming(Stepwise):
-    """Somebody renames a file whenever its folder has been listed; the listing misses both names."""
+    """Another program renames a file whenever its folder has been listed; the listing misses both names."""
 
     def __init__(self, folder: Path, times: int) -> None:
         self.folder, self.times = str(folder), times

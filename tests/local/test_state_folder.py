@@ -90,7 +90,7 @@ GIVEN = [give_root, give_state, give_sentinel, give_settings, give_journal, give
 
 @needs_root
 @pytest.mark.parametrize("give", GIVEN)
-def test_what_belongs_to_somebody_else_is_refused_until_they_are_trusted(
+def test_files_of_another_user_are_refused_until_that_user_is_trusted(
     layout: Layout, give: Callable[[Layout], None]
 ) -> None:
     check_state_folder(layout)
@@ -531,7 +531,7 @@ def test_a_file_system_without_permissions_is_tolerated(layout: Layout, monkeypa
 
 
 @needs_root
-def test_what_belongs_to_somebody_else_keeps_its_permissions(layout: Layout) -> None:
+def test_files_of_another_user_keep_their_permissions(layout: Layout) -> None:
     layout.state.chmod(0o755)
     give_state(layout)
     check_state_folder(layout, {OTHER})
@@ -555,7 +555,7 @@ def test_the_users_folder_is_private_and_tightened(tmp_path: Path) -> None:
 
 
 @needs_root
-def test_the_users_folder_is_nobody_elses(tmp_path: Path) -> None:
+def test_a_users_folder_of_another_user_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     folder.mkdir()
     os.chown(folder, OTHER, OTHER)

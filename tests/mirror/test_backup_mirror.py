@@ -151,10 +151,10 @@ def test_a_failed_copy_is_shown_by_doctor(
 
     monkeypatch.setattr(FolderPlace, "write", fail)
     assert shell("backup", "mirror", disk, "--store", store).code == 1
-    told = shell("doctor", "--store", store, "--json").json
-    assert "the last copy to the mirror failed: the disk of the mirror fails" in str(told["findings"])
+    shown = shell("doctor", "--store", store, "--json").json
+    assert "the last copy to the mirror failed: the disk of the mirror fails" in str(shown["findings"])
     assert "the last copy failed: the disk of the mirror fails" in shell("status", "--store", store).out
-    assert told["store"]["last whole copy"] is not None
+    assert shown["store"]["last whole copy"] is not None
 
 
 @pytest.mark.long

@@ -36,8 +36,8 @@ def test_each_command_of_the_services_is_one_of_the_program(name: str) -> None:
     from astica_sync.cli.main import cli
 
     command, *flags = map(str, COMPOSE["services"][name]["command"])
-    told = CliRunner().invoke(cli, [command, "--help"]).output
-    assert [flag for flag in flags if flag.startswith("--") and flag not in told] == []
+    shown = CliRunner().invoke(cli, [command, "--help"]).output
+    assert [flag for flag in flags if flag.startswith("--") and flag not in shown] == []
 
 
 def test_the_key_is_a_secret_in_a_file_and_in_no_variable() -> None:

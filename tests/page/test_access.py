@@ -175,7 +175,7 @@ def test_ids_are_no_paths(page: PageClient) -> None:
             assert answer.status == 404, path
 
 
-def test_a_wrong_number_is_told(page: PageClient) -> None:
+def test_a_wrong_number_is_reported(page: PageClient) -> None:
     view = page.json("/api/gallery")["view"]
     for wrong in ("x", "1e3", "٣", "9" * 30, ""):
         answer = page.get("/api/gallery/rows", view=view, start=wrong)

@@ -247,7 +247,7 @@ def test_all_that_match_are_changed_and_a_stale_view_is_refused(page: PageClient
 
 
 def test_what_changed_meanwhile_is_skipped(page: PageClient, photo_store: Path) -> None:
-    """Two tabs, or a person with a file manager: each item names what it saw."""
+    """Two tabs, or a file manager: each item names what it saw."""
     changed, gone, linked, fine = (
         page.row("Can", "001.jpg"),
         page.row("Can", "002.jpg"),

@@ -75,7 +75,7 @@ def test_the_details_of_an_image(pushed_page: PageClient, photo_store: Path) -> 
     assert [one["text"] for one in image["history"]] == ["upload Can done"]
 
 
-def test_a_thumbnail_is_made_anew_and_kept(page: PageClient, photo_store: Path) -> None:
+def test_a_thumbnail_is_made_again_and_kept(page: PageClient, photo_store: Path) -> None:
     big = Image.effect_noise((1600, 1200), 60).convert("RGB")
     exif = Image.Exif()
     exif[0x0112] = 6

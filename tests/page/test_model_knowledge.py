@@ -66,7 +66,7 @@ def test_the_orders_by_suspicion_and_confidence(page: PageClient, photo_store: P
 
 
 @pytest.mark.long
-def test_images_that_look_alike(page: PageClient) -> None:
+def test_images_that_look_similar(page: PageClient) -> None:
     ranked(page, sort="suspicion")
     for title, name in (("zero", "001.png"), ("one", "wrong.png")):
         one = page.row(title, name)
@@ -139,7 +139,7 @@ def test_a_training_is_expected_to_take_as_long_as_the_earlier_ones() -> None:
     assert expect_training([], versions) == expect_training(events, []) == (USUAL_SECONDS, 0)
 
 
-def test_a_version_that_nobody_waited_for_says_nothing_about_the_time() -> None:
+def test_a_version_that_no_process_waited_for_says_nothing_about_the_time() -> None:
     late = version(1, "a", 1000.0 + LONGEST + 1)
     assert expect_training([trained("a", 1000.0)], [late]) == (USUAL_SECONDS, 0)
     # The same data trained twice: each version belongs to the request before it.

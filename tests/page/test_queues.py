@@ -97,7 +97,7 @@ def test_what_is_kept_stays_away_also_after_a_restart(photo_store: Path, pairs: 
         assert page.post("/api/queues/keep", {"group": group["key"], "keep": False}).status_code == 200
         assert found(page, "duplicates")["groups"] == [group]
         page.post("/api/queues/keep", {"group": group["key"]})
-        # One more of them is another group, which nobody has looked at.
+        # One more of them is another group, which no user has looked at.
         similar(photo_store / "Can" / "a again.jpg", photo_store / "Can" / "a third.jpg")
         page.post("/api/refresh")
         assert len(members(found(page, "duplicates"))[0]) == 3

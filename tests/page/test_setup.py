@@ -146,7 +146,7 @@ def test_an_incomplete_wish_is_refused(folder: Path, body: dict[str, Any]) -> No
     assert not (folder / ".astica-sync").exists()
 
 
-def test_nobody_else_sees_the_folders_of_the_machine(folder: Path) -> None:
+def test_no_other_user_sees_the_folders_of_the_machine(folder: Path) -> None:
     with running_page(None) as page:
         assert page.raw.get("/api/setup/folders", params={"text": "/"}).status_code == 401
         assert page.raw.get("/").status_code == 401

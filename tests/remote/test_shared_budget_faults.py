@@ -268,7 +268,7 @@ def test_a_release_that_did_not_reach_the_server_is_repeated(server: BudgetServe
 def test_a_release_that_arrives_twice_counts_once(server: BudgetServerProcess, join: Join) -> None:
     machine = join(server.address)
     release_on(NoAnswer(machine.limiter._server), machine)
-    # Another one, of which nothing more is heard.
+    # Another one, which is never released.
     machine.wait()
     time.sleep(2 * WINDOW + 0.6)
     machine.wait_for_a_place()
@@ -289,7 +289,7 @@ def test_an_answer_that_was_lost_costs_no_place(server: BudgetServerProcess, joi
     assert len(machine.permits()) == 4
 
 
-def test_who_hears_a_message_may_use_the_limiter(join: Join, tmp_path: Path) -> None:
+def test_a_receiver_of_a_message_may_use_the_limiter(join: Join, tmp_path: Path) -> None:
     pytest.importorskip("redis")
     machine = join(f"redis://127.0.0.1:{free_port()}/0")
     waited: list[bool] = []
@@ -492,8 +492,8 @@ def test_a_new_process_takes_over_what_the_machine_knew(server: BudgetServerProc
     second.permits()
     time.sleep(3.4)
     third = Machine(server.address, first.folder, limit=2, window=3.0)
-    stranger = join(server.address, window=3.0, limit=2)
-    assert stranger.permits() == []
+    unrelated = join(server.address, window=3.0, limit=2)
+    assert unrelated.permits() == []
     assert len(third.permits()) == 2
     for machine in (second, third):
         machine.limiter.close()

@@ -29,7 +29,7 @@ STEPS = {
     "accident": 6, "cut power": 1, "set clock": 1,
 }  # fmt: skip
 # A refused sample waits for the user, and so does a refused key, which has a step of its own.
-_NEEDS_A_PERSON = ("refusal", "bad key")
+_NEEDS_THE_USER = ("refusal", "bad key")
 LONGEST_REST = 300.0
 SOON = 150.0
 CALM = Faults()
@@ -39,7 +39,7 @@ def write_day(seed: int) -> Script:
     """The long day of a seed."""
     script = write_script(seed)
     draw = random.Random(seed ^ 0xDA1)
-    every = sorted({*CHANGE_FAULTS, *VIEW_FAULTS} - {*_NEEDS_A_PERSON})
+    every = sorted({*CHANGE_FAULTS, *VIEW_FAULTS} - {*_NEEDS_THE_USER})
     kinds = frozenset(kind for kind in every if draw.random() < 0.5)
     script.faults = Faults(kinds, draw.choice((0.0, 0.05, 0.2)), 55.0 - script.switches.lag)
     script.stores, script.terms, script.trouble = 1, None, dict.fromkeys(script.trouble, 0.0)

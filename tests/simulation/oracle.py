@@ -195,7 +195,7 @@ class Oracle:
                 sending.adopted |= notes.view is not None and notes.view.asked >= sending.at + QUARANTINE
             removal = self.book(run.store).removals.get(adopt.uid)
             if removal is not None and made.get((adopt.sample_id, adopt.uid), 0.0) > removal.at:
-                # It is this store's again, whoever made it; a view that lags may still show what was removed.
+                # It is this store's again, in any case; a view that lags may still show what was removed.
                 del self.book(run.store).removals[adopt.uid]
         self.world.tell(lambda: f"{run.name}: plans {_plan_text(plan)}{' REFUSED' if refusals else ''}")
 
@@ -287,7 +287,7 @@ class Oracle:
             return
         if path == "/model/view":
             if reply.view is not None:
-                # What has our uid and other bytes is somebody else's.
+                # What has our uid and other bytes is another client's.
                 forged = self.service.forged
                 whole = {
                     seen.sample_id: Seen(
@@ -335,7 +335,7 @@ class Oracle:
             self.book(run.store).losses.append(Loss(run.store.machine.wall(), title, (uid, sample_id), run))
 
     def _note_removals(self, run: "Run", view: View, ids: set[Any]) -> None:
-        """From now on what appears under these uids was made by somebody else."""
+        """From now on what appears under these uids was made by another client."""
         for sample_id in ids & view.by_id.keys():
             removal = self.book(run.store).removals.setdefault(view.by_id[sample_id].uid, Removal())
             removal.ids.add(sample_id)
@@ -495,7 +495,7 @@ class Oracle:
 
     def _may_go(self, run: "Run", notes: Notes, view: View, seen: Seen) -> None:
         world, store = self.world, run.store
-        mark = self._mark(store, seen.uid) or self._mark_alike(store, seen)
+        mark = self._mark(store, seen.uid) or self._mark_of_similar_title(store, seen)
         name = f"sample {seen.sample_id} ({seen.uid[:6]} in {seen.title!r})"
         if mark is None:
             world.violate(2, f"{run.name} removes {name}, which is not managed")
@@ -548,8 +548,8 @@ class Oracle:
             self.world.violate(4, f"{run.name} removes {name} again and again, which {found.origin} has sent")
 
     def _is_ours(self, run: "Run", seen: Seen, removal: Removal, name: str) -> None:
-        """After a confirmed removal whoever makes the sample again keeps it. Where the service refused our own upload
-        of it, that stays open for a quarantine, and so may the removal; ``_takes`` says how often."""
+        """After a confirmed removal the client that makes the sample again keeps it. Where the service refused our own
+        upload of it, that stays open for a quarantine, and so may the removal; ``_takes`` says how often."""
         if seen.uid in self.book(run.store).met:
             return
         for _, sample in self.service.samples():
@@ -647,8 +647,8 @@ class Oracle:
             return
         for entry, sample in self.service.samples():
             uid = complete_uid(sample.uid, MODEL, entry.title)
-            alike = {(fold_title(title), content) for title, content in local} if self.tells_no_class() else set()
-            if (fold_title(entry.title), sample.uid[:32]) in alike:
+            similar = {(fold_title(title), content) for title, content in local} if self.tells_no_class() else set()
+            if (fold_title(entry.title), sample.uid[:32]) in similar:
                 continue
             if sample.origin != store.name or uid in expected or sample.late or uid in book.excused:
                 continue
@@ -664,7 +664,9 @@ class Oracle:
             if self.tells_no_class() and len(same_fold) > 1:
                 # It was taken for one of the class in the other spelling before the service showed both.
                 continue
-            mark = self._mark(store, uid) or self._mark_alike(store, Seen(sample.sample_id, uid, 0, entry.title))
+            mark = self._mark(store, uid) or self._mark_of_similar_title(
+                store, Seen(sample.sample_id, uid, 0, entry.title)
+            )
             if mark is not None and _file_without_image(store, mark) is not None:
                 # Held until a good image is there, or nothing.
                 continue
@@ -673,13 +675,13 @@ class Oracle:
                 self.world.violate(4, f"sample {sample.sample_id} ({uid[:6]} in {entry.title!r}) is left behind")
 
     def _is_blocked(self, store: "Store", uid: str) -> bool:
-        """Whether the store has told its user that the sample failed, and waits until it is to be tried again."""
+        """Whether the store has shown its user that the sample failed, and waits until it is to be tried again."""
         rows = store.databases.keeper(store.journal_name).execute("SELECT uid FROM bad WHERE uid = ?", (uid,))
         return rows.fetchone() is not None
 
     def _stands_forged(self, store: "Store", uid: str) -> bool:
-        """Whether a forged sample is there in place of one that was agreed and that somebody removed: nothing tells it
-        from an image that the service has changed."""
+        """Whether a forged sample is there in place of one that was agreed and that another client removed: nothing
+        tells it from an image that the service has changed."""
         mark = self._mark(store, uid)
         if mark is None or mark[0] != "agreed":
             return False
@@ -727,7 +729,7 @@ class Oracle:
         found: tuple[str, str, str, bytes] | None = rows.fetchone()
         return found
 
-    def _mark_alike(self, store: "Store", seen: Seen) -> tuple[str, str, str, bytes] | None:
+    def _mark_of_similar_title(self, store: "Store", seen: Seen) -> tuple[str, str, str, bytes] | None:
         """The mark under another spelling of the class, where nothing tells the two apart."""
         if not self.tells_no_class():
             return None

@@ -387,12 +387,14 @@ class VersionsOracle:
         assert self.account is not None
         # One of that title which another machine made meanwhile cannot be distinguished from its own: there is no id.
         others = [model for model in self.account.models if model.origin not in machine.store_names]
-        alike = {model.model_id for model in others if model.title == title}
+        same_title = {model.model_id for model in others if model.title == title}
         if attempt is not None:
             # Nor can one that was made so shortly before that the first list did not show it yet.
             hidden = attempt.begun - self.account.terms.lag
-            alike |= {model.model_id for model in self.models(machine) if model.title == title and model.made > hidden}
-        if not any(model.model_id == model_id for model in mine) and model_id not in alike:
+            same_title |= {
+                model.model_id for model in self.models(machine) if model.title == title and model.made > hidden
+            }
+        if not any(model.model_id == model_id for model in mine) and model_id not in same_title:
             self.world.violate(4, f"{run.name} takes model {model_id} for the one it made")
         if len([model for model in mine if not model.extra]) > 1:
             self.world.violate(5, f"{run.name} has made {title!r} more than once")

@@ -22,7 +22,7 @@ FIRST_IMAGE = 100
 
 
 def drained(play: "Play", store: "Store", draw: random.Random) -> None:
-    """A cloud client empties a folder, one or two files an hour, and somebody pushes after each."""
+    """A cloud client empties a folder, one or two files an hour, and a user pushes after each."""
     count = max(14, store.allowance.floor + 4)
     _calm(play, store)
     for number in range(FIRST_IMAGE, FIRST_IMAGE + count):
@@ -95,7 +95,7 @@ def ahead(play: "Play", store: "Store", draw: random.Random) -> None:
 
 
 def emptied(play: "Play", store: "Store", draw: random.Random) -> None:
-    """Somebody removes everything on the vendor's page, and a push is not asked whether to send it all again."""
+    """A user removes everything on the vendor's page, and a push is not asked whether to send it all again."""
     _calm(play, store)
     for number in range(FIRST_IMAGE + 20, FIRST_IMAGE + 21 + store.allowance.floor):
         play.users.write(store, f"Crate/{number}.png", number)
@@ -130,8 +130,8 @@ def hurried(play: "Play", store: "Store", draw: random.Random) -> None:
     store.faults = faults
 
 
-def stranger(play: "Play", store: "Store", draw: random.Random) -> None:
-    """While the first upload of all is checked, somebody adds a sample without a uid to its class."""
+def second_client(play: "Play", store: "Store", draw: random.Random) -> None:
+    """While the first upload of all is checked, another client adds a sample without a uid to its class."""
     _calm(play, store)
     play.users.act("delete journal", store, draw)
     play.world.begin_change()
@@ -149,7 +149,7 @@ def stranger(play: "Play", store: "Store", draw: random.Random) -> None:
             process.every = None
             for title in [title for title in store.tree.entries if not title.startswith(".")]:
                 play.service.add(title, "", "web")
-            play.world.tell("somebody adds a sample without a uid to each class")
+            play.world.tell("another client adds a sample without a uid to each class")
 
     run.every = add
     play.runs.append(run)
@@ -275,7 +275,7 @@ STORIES: dict[str, Callable[["Play", "Store", random.Random], None]] = {
     "story: poisoned": poisoned,
     "story: ahead": ahead,
     "story: emptied": emptied,
-    "story: stranger": stranger,
+    "story: second client": second_client,
     "story: overtaken": overtaken,
     "story: hurried": hurried,
     "story: swapped": swapped,

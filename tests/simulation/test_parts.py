@@ -123,19 +123,19 @@ def test_a_dead_process_does_nothing_any_more() -> None:
 
 def test_processes_sleep_in_parallel_in_virtual_time() -> None:
     world = World()
-    heard: list[str] = []
+    received: list[str] = []
     for name, pause in (("slow", 5.0), ("quick", 2.0)):
         process = Idle(world, name)
 
         def work(process: Process = process, name: str = name, pause: float = pause) -> None:
             for _ in range(2):
                 process.wait(world.time + pause)
-                heard.append(name)
+                received.append(name)
 
         process.start(work)
     start = world.time
     world.run_while(lambda: True)
-    assert heard == ["quick", "quick", "slow", "slow"]
+    assert received == ["quick", "quick", "slow", "slow"]
     assert world.time == start + 10.0
 
 

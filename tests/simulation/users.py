@@ -134,7 +134,7 @@ class Users:
 
     def replace(self, store: "Store", draw: random.Random) -> str:
         """Another folder stands where the store was: a copy of it, without its classes. Where inodes mean nothing, a
-        copy at the same path cannot be told from the store."""
+        copy at the same path cannot be distinguished from the store."""
         if not store.mounted or not store.machine.volume.keeps_inodes:
             return ""
         store.mounted = False

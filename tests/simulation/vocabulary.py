@@ -22,7 +22,7 @@ WORDS = {
     "story: poisoned": 1,
     "story: overtaken": 1,
     "story: emptied": 1,
-    "story: stranger": 1,
+    "story: second client": 1,
 }
 """How often each is drawn."""
 BESIDES = {"story: hurried": 0.12, "made-up inodes": 0.2, "story: swapped": 0.1, "story: between": 0.1}

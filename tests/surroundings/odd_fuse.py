@@ -1,7 +1,7 @@
 """A FUSE file system that passes everything through to a folder and lacks what many lack.
 
 ``python odd_fuse.py FOLDER MOUNTPOINT [flock=ENOLCK] [lock=ENOSYS]`` mounts it, with locks of that
-kind refused. Inodes are made up anew at each mount. It has no sync of folders, no
+kind refused. Each mount makes up other inodes. It has no sync of folders, no
 hard links, no permissions, no owners, no extended attributes and no free space to report.
 """
 

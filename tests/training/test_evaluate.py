@@ -181,10 +181,10 @@ def test_images_in_no_class_folder_and_identical_images_are_stated_and_count_onc
     assert ran["repeated"] == [f"one/same-{number}.png" for number in range(3)]
     assert ran["contradictory"] == [["one/015.png", "two/other.png"]]
     assert ran["versions"][0]["shown"] == shown + 1
-    told = shell("evaluate", held_out, "--store", store).out
-    assert "1 image is in no class folder and left out: loose.png" in told
-    assert "3 images have the same bytes as another one of its class, counted once" in told
-    assert "in several classes, so it counts as wrong in one of them: one/015.png, two/other.png" in told
+    printed = shell("evaluate", held_out, "--store", store).out
+    assert "1 image is in no class folder and left out: loose.png" in printed
+    assert "3 images have the same bytes as another one of its class, counted once" in printed
+    assert "in several classes, so it counts as wrong in one of them: one/015.png, two/other.png" in printed
 
 
 def test_the_leak_check_states_training_images_whose_bytes_are_not_here_and_compares_hashes_first(
@@ -300,21 +300,21 @@ def test_images_that_an_ignore_file_of_the_folder_leaves_out_are_named(
     ignored = [*(path.relative_to(held_out).as_posix() for path in held_out.glob("one/014*")), *ignored]
     ran = shell("evaluate", held_out, "--json", "--store", store).json
     assert ran["ignored"] == ignored and len(ignored) > 8
-    told = shell("evaluate", held_out, "--store", store).out
-    assert f"{len(ignored)} images are left out by the .astica-ignore of the folder: {ignored[0]}" in told
+    shown = shell("evaluate", held_out, "--store", store).out
+    assert f"{len(ignored)} images are left out by the .astica-ignore of the folder: {ignored[0]}" in shown
 
 
 def test_more_than_a_tenth_left_out_as_similar_is_said_with_pairs(shell: Shell, store: Path, held_out: Path) -> None:
     for number in range(3):
         shutil.copy(store / "two" / f"00{number}.png", held_out / "two" / f"same{number}.png")
-    told = shell("evaluate", held_out, "--store", store).out
-    assert "are left out: the scores" not in told
+    shown = shell("evaluate", held_out, "--store", store).out
+    assert "are left out: the scores" not in shown
     for number in range(3):
         with Image.open(store / "three" / f"00{number}.png") as image:
             image.resize((50, 50)).save(held_out / "three" / f"again{number}.jpg", quality=85)
-    told = shell("evaluate", held_out, "--store", store).out
-    assert "6 of 38 images (16%) are left out: the scores are about 32 images; " in told
-    assert "leak: three/again0.jpg, nearly the same picture as three/000.png" in told
+    shown = shell("evaluate", held_out, "--store", store).out
+    assert "6 of 38 images (16%) are left out: the scores are about 32 images; " in shown
+    assert "leak: three/again0.jpg, nearly the same picture as three/000.png" in shown
 
 
 def test_where_all_are_left_out_as_similar_the_error_names_pairs(shell: Shell, store: Path, tmp_path: Path) -> None:

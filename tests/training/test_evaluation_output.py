@@ -76,12 +76,12 @@ def test_the_price_is_what_is_sent(shell: Shell, sandbox: RunningSandbox, store:
     ran = shell("evaluate", held_out, "--versions", "@1,@2", "--json", "--store", store)
     assert ran.code == 3
     assert len(sandbox.requests_of("detect")) == requests
-    told = shell("evaluate", held_out, "--versions", "all", "--dry-run", "--store", store).out
-    assert told.startswith("3 versions on ") and told.endswith(f"images: {requests // 2} requests\n")
+    shown = shell("evaluate", held_out, "--versions", "all", "--dry-run", "--store", store).out
+    assert shown.startswith("3 versions on ") and shown.endswith(f"images: {requests // 2} requests\n")
     assert f"{requests // 2} requests" in shell("evaluate", held_out, "--versions", "all", "--store", store).err
     sandbox.clear_log()
-    told = shell("evaluate", held_out, "--versions", "all", "--dry-run", "--store", store).out
-    assert told.endswith("every answer is cached, so no request is sent\n")
+    shown = shell("evaluate", held_out, "--versions", "all", "--dry-run", "--store", store).out
+    assert shown.endswith("every answer is cached, so no request is sent\n")
     assert "request" not in shell("evaluate", held_out, "--versions", "all", "--store", store).err
     assert sandbox.requests_of("detect") == []
 
@@ -91,8 +91,8 @@ def test_the_time_of_an_evaluation_follows_the_limit(shell: Shell, store: Path, 
     shell.environ |= {"ASTICA_LIMIT": "10", "ASTICA_LIMIT_WINDOW": "60"}
     planned = shell("evaluate", images, "--dry-run", "--json", "--store", store).json
     assert planned["requests"] == 20 and 60 <= planned["eta_seconds"] <= 62
-    told = shell("evaluate", images, "--dry-run", "--store", store).out
-    assert told == "1 version on 20 images: 20 requests, about 61 s\n"
+    shown = shell("evaluate", images, "--dry-run", "--store", store).out
+    assert shown == "1 version on 20 images: 20 requests, about 61 s\n"
 
 
 def test_a_terminal_is_asked_before_anything_is_sent(
@@ -138,11 +138,11 @@ def test_any_version_is_the_baseline_and_p_values_are_corrected(
         of_class = {entry["class"]: entry for entry in one["classes"]}
         assert of_class["one"]["difference"] >= 0.5 and of_class["one"]["images"] == 6
         assert of_class["one"]["p_corrected"] >= of_class["one"]["p"]
-    told = shell("evaluate", held_out, "--versions", "all", "--baseline", "@2", "--store", store).out
-    assert "corrected for 2 comparisons" in told
-    row = next(line for line in told.splitlines() if line.startswith("recall "))
+    shown = shell("evaluate", held_out, "--versions", "all", "--baseline", "@2", "--store", store).out
+    assert "corrected for 2 comparisons" in shown
+    row = next(line for line in shown.splitlines() if line.startswith("recall "))
     assert row.split() == ["recall", second, first, third], "the baseline is the first column"
-    assert next(line for line in told.splitlines() if line.startswith("one ")).split()[1] <= "50.0%"
+    assert next(line for line in shown.splitlines() if line.startswith("one ")).split()[1] <= "50.0%"
     only = shell("evaluate", held_out, "--baseline", "@3", "--store", store)
     assert f"Nothing is compared with {third}" in only.out
 
@@ -155,9 +155,9 @@ def test_the_model_and_the_data_of_each_version_are_shown(
     first, second = (one["data"] for one in ran["versions"])
     assert (first["number"], first["samples"], first["classes"], first["unmanaged"]) == (1, 56, 4, 0)
     assert first["snapshot"] != second["snapshot"] and second["trained_at"] >= first["trained_at"]
-    told = shell("evaluate", held_out, "--versions", "@1", "--store", store).out
-    assert told.startswith(f"Digits: 24 held-out images of {held_out}\n")
-    assert "  @1, trained 20" in told and " on 56 samples in 4 classes\n" in told
+    shown = shell("evaluate", held_out, "--versions", "@1", "--store", store).out
+    assert shown.startswith(f"Digits: 24 held-out images of {held_out}\n")
+    assert "  @1, trained 20" in shown and " on 56 samples in 4 classes\n" in shown
 
 
 def test_confidence_figures_are_printed_for_the_wanted_precision(shell: Shell, store: Path, held_out: Path) -> None:
@@ -177,10 +177,10 @@ def test_confidence_figures_are_printed_for_the_wanted_precision(shell: Shell, s
     assert version["confused"][0]["class"] == "one" and version["confused"][0]["output"] == "two"
     one = next(entry for entry in version["classes"] if entry["class"] == "two")
     assert one["curve"][0] == {"threshold": 0, "precision": one["precision"], "recall": one["recall"]}
-    told = shell("evaluate", held_out, "--versions", "@2", "--precision", "1", "--store", store).out
-    assert f"From a confidence of {found['threshold']:g} % on, 100.0% are right" in told
-    assert "one as two: " in told
-    assert f"F1: {version['macro_f1']:.1%} as the mean of the classes" in told
+    shown = shell("evaluate", held_out, "--versions", "@2", "--precision", "1", "--store", store).out
+    assert f"From a confidence of {found['threshold']:g} % on, 100.0% are right" in shown
+    assert "one as two: " in shown
+    assert f"F1: {version['macro_f1']:.1%} as the mean of the classes" in shown
     refused = shell("evaluate", held_out, "--precision", "1.5", "--store", store)
     assert refused.code == 2 and "not a precision" in refused.err
 
@@ -215,9 +215,9 @@ def test_similar_images_inside_the_folder_and_small_classes_are_named(
     assert ran["similar_across"] == []
     assert ran["small_classes"] == {"three": 2}
     shutil.move(held_out / "two" / "photo-small.jpg", held_out / "zero" / "photo-small.jpg")
-    told = shell("evaluate", held_out, "--store", store).out
-    assert "nearly the same picture is in several classes: two/photo.png, zero/photo-small.jpg" in told
-    assert "too few images for a figure of the class: three (2)" in told
+    shown = shell("evaluate", held_out, "--store", store).out
+    assert "nearly the same picture is in several classes: two/photo.png, zero/photo-small.jpg" in shown
+    assert "too few images for a figure of the class: three (2)" in shown
     draw(held_out / "never seen" / "a.png", 3)
     assert shell("evaluate", held_out, "--json", "--store", store).json["small_classes"] == {"three": 2}
 

@@ -54,5 +54,5 @@ def test_an_import_leaves_held_out_images_out_and_says_so(
         ran = shell("import", source, *flags, "--json", "--store", store)
         assert (ran.code, ran.json["imported"]) == (3, 0), ran.out
     assert in_store(store) == before
-    told = shell("import", source, "--store", store)
-    assert "the same image is held out from training" in told.out and str(count) in told.out
+    shown = shell("import", source, "--store", store)
+    assert "the same image is held out from training" in shown.out and str(count) in shown.out

@@ -1,4 +1,4 @@
-"""``split`` moves samples of the store and nothing else, whoever wrote its list or exchanges folders meanwhile."""
+"""``split`` moves samples of the store and nothing else, also where others wrote its list or exchange folders."""
 
 import json
 import os
@@ -130,7 +130,7 @@ def test_a_held_out_folder_or_list_of_another_user_is_refused(
 
 @pytest.fixture
 def exchanged(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
-    """A folder of a class that somebody else may exchange, and a private folder with a file of the same name."""
+    """A folder of a class that another user may exchange, and a private folder with a file of the same name."""
     private = tmp_path / "private"
     (tmp_path / "store" / "m").mkdir(parents=True)
     private.mkdir()

@@ -58,7 +58,7 @@ def train_elsewhere(client: Client, sandbox: RunningSandbox, model_id: int, imag
     return sandbox.versions(model_id)[-1]
 
 
-def test_a_version_that_somebody_else_trained_meanwhile_does_not_get_our_data(
+def test_a_version_that_another_user_trained_meanwhile_does_not_get_our_data(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, elsewhere: Client, tmp_path: Path
 ) -> None:
     first = trained(shell, store)
@@ -116,9 +116,9 @@ def test_a_version_after_a_lost_request_does_not_get_our_data(
         sandbox.remove_sample(next(one.sample_id for one in sandbox.samples(model_id) if one.class_title == "Can"))
     added = draw(tmp_path / "theirs.png", 99) if change != "remove" else None
     theirs = train_elsewhere(elsewhere, sandbox, model_id, added)
-    told = versions(shell, store)[theirs]
-    assert told["snapshot"] is None
-    because = str(told["unknown_because"])
+    shown = versions(shell, store)[theirs]
+    assert shown["snapshot"] is None
+    because = str(shown["unknown_because"])
     assert ("added" in because, "removed" in because) == (change != "remove", change != "add"), because
 
 
@@ -134,7 +134,7 @@ def test_what_this_store_removed_after_a_lost_answer_leaves_the_data_known(
     assert one["samples"] == 5 and one["unknown_because"] is None
 
 
-def test_somebody_who_trains_the_same_data_changes_nothing(
+def test_another_user_who_trains_the_same_data_changes_nothing(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, elsewhere: Client
 ) -> None:
     train_in_background(shell, store)
@@ -299,5 +299,5 @@ def test_a_version_named_by_its_date_after_a_removal_elsewhere_leaves_a_doubt(
     sandbox.wait_for_training()
     elsewhere.remove_sample(sandbox.samples(model_id)[0].sample_id)
     theirs = train_elsewhere(elsewhere, sandbox, model_id, None)
-    told = versions(shell, store)[theirs]
-    assert told["snapshot"] is None and "removed elsewhere" in str(told["unknown_because"])
+    shown = versions(shell, store)[theirs]
+    assert shown["snapshot"] is None and "removed elsewhere" in str(shown["unknown_because"])

@@ -31,7 +31,7 @@ def print_of(data: bytes) -> bytes:
     return make_fingerprint(Raster(SIDE, SIDE, made[4:])) if made else b""
 
 
-def alike(one: bytes, other: bytes) -> bool:
+def are_similar(one: bytes, other: bytes) -> bool:
     return find_similar([print_of(one)], [print_of(other)]) == [0]
 
 
@@ -102,7 +102,7 @@ def grey_16(image: Image.Image) -> bytes:
     ],
 )
 def test_a_picture_that_was_saved_again_is_the_same(change: Callable[[Image.Image], bytes]) -> None:
-    assert all(alike(change(scene(seed)), encode(scene(seed), "PNG")) for seed in range(5))
+    assert all(are_similar(change(scene(seed)), encode(scene(seed), "PNG")) for seed in range(5))
 
 
 def test_different_pictures_are_not() -> None:
@@ -130,18 +130,18 @@ def test_icons_on_transparency_are_compared(colour: tuple[int, int, int]) -> Non
 
 def test_an_icon_that_was_put_on_white_is_the_same() -> None:
     flat = Image.alpha_composite(Image.new("RGBA", (128, 128), "white"), icon(1, (0, 90, 0))).convert("RGB")
-    assert alike(encode(flat), encode(icon(1, (0, 90, 0)), "PNG"))
+    assert are_similar(encode(flat), encode(icon(1, (0, 90, 0)), "PNG"))
 
 
 def test_an_image_without_structure_is_like_no_other() -> None:
     plain = encode(Image.new("RGB", (64, 64), (90, 90, 90)), "PNG")
-    assert print_of(plain) == b"" and not alike(plain, plain)
+    assert print_of(plain) == b"" and not are_similar(plain, plain)
 
 
 def test_colours_of_one_brightness_have_structure() -> None:
     image = Image.new("RGB", (64, 64), (255, 0, 0))
     ImageDraw.Draw(image).rectangle((8, 20, 40, 60), fill=(0, 130, 0))
-    assert alike(encode(image, "PNG"), encode(image.resize((128, 128)), "PNG"))
+    assert are_similar(encode(image, "PNG"), encode(image.resize((128, 128)), "PNG"))
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def test_what_breaks_the_worker_costs_its_own_raster_alone(rasterizer: Rasterize
         assert slow.render(large, SIDE) is None
 
 
-def test_what_could_not_be_decoded_is_told_and_is_made_again_once_it_is_repaired(
+def test_what_could_not_be_decoded_is_reported_and_is_made_again_once_it_is_repaired(
     rasterizer: Rasterizer, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.png"

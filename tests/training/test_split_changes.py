@@ -39,8 +39,8 @@ def test_an_undone_split_leaves_the_store_as_it_was(shell: Shell, store: Path, t
     moved = shell("split", "--to", held_out, "--yes", "--json", "--store", store).json["moved"]
     refused = shell("split", "--to", held_out, "--undo", "--store", store)
     assert refused.code == 4 and in_store(store) != before
-    told = shell("split", "--to", held_out, "--undo", "--dry-run", "--store", store).out
-    assert f"{moved} files from {held_out} back to the store" in told and in_store(store) != before
+    shown = shell("split", "--to", held_out, "--undo", "--dry-run", "--store", store).out
+    assert f"{moved} files from {held_out} back to the store" in shown and in_store(store) != before
     ran = shell("split", "--to", held_out, "--undo", "--yes", "--json", "--store", store)
     assert ran.code == 0, ran.err
     assert ran.json["moved"] == moved

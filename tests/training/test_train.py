@@ -348,8 +348,8 @@ def test_a_snapshot_says_what_the_service_shows_of_a_likely_pair_and_of_copies_i
     assert sorted(written) == sorted(shown)
     dry = shell("push", "--as", "@1", "--dry-run", "--json", "--store", store)
     assert {one["class"] for one in dry.json["upload"]} <= {"Can"}
-    told = shell("push", "--as", "@1", "--dry-run", "--store", store).err
-    assert "1 unmanaged sample of @1 cannot be restored" in told
+    printed = shell("push", "--as", "@1", "--dry-run", "--store", store).err
+    assert "1 unmanaged sample of @1 cannot be restored" in printed
 
 
 def test_a_snapshot_survives_the_loss_of_index_and_journal(

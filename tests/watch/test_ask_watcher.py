@@ -101,7 +101,7 @@ def test_a_file_that_is_edited_by_a_second_name_is_seen_beside_a_watcher(
     wait_until(lambda: status(shell, store)["in_sync"])
     if made == "meanwhile":
         outside.hardlink_to(file)
-        # The watcher is told of the link, and reads the file again.
+        # The watcher is notified of the link, and reads the file again.
         wait_until(lambda: not reads_of_watcher_are_enough(store))
     draw(tmp_path / "other.png", 900)
     with outside.open("r+b") as opened:

@@ -302,11 +302,11 @@ class Journal:
         """How many samples were removed for these reasons at ``since`` or later, by class title. A removal without an
         answer counts as well, and one that was repeated counts once. Reads the whole history: a clock that was wrong
         for one entry hides no other."""
-        told = " OR ".join(["reason = ? OR reason LIKE ?"] * len(reasons))
+        of_reasons = " OR ".join(["reason = ? OR reason LIKE ?"] * len(reasons))
         query = (
             "SELECT class, count(DISTINCT uid || ' ' || coalesce(sample_id, '')) FROM history"  # noqa: S608
             " WHERE at >= ? AND action IN ('remove', 'remove-class') AND outcome IN ('done', 'unknown')"
-            f" AND ({told}) GROUP BY class"
+            f" AND ({of_reasons}) GROUP BY class"
         )
         texts = [text for reason in reasons for text in (reason, f"{reason}: %")]
         return dict(self._read(query, (since, *texts), lambda row: (str(row[0]), int(row[1]))))

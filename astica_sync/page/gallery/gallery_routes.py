@@ -29,7 +29,7 @@ from astica_sync.page.thumbnails.thumbnail_queue import LARGE_SIDE, SIDE, NotSho
 from astica_sync.page.versions.version_filter import SINCE
 
 MOST_ROWS = 2000
-MOST_ALIKE = 12
+MOST_SIMILAR = 12
 _STALE = "the store has changed since"
 _IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
 
@@ -102,7 +102,7 @@ async def get_similar(request: Request) -> Response:
     page.preview.follow(gallery)
     state = page.preview.state
     images = []
-    for one in await asyncio.to_thread(page.preview.neighbours, content, MOST_ALIKE):
+    for one in await asyncio.to_thread(page.preview.neighbours, content, MOST_SIMILAR):
         found = columns.find(f"{one.image:016x}")
         if found is not None:
             images.append(

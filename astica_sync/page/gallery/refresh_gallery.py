@@ -34,7 +34,7 @@ from astica_sync.sync.push.check_samples import requests_of
 from astica_sync.sync.session import Session
 
 _MANY = 100_000
-_TELL_SECONDS = 0.3
+_REPORT_SECONDS = 0.3
 MOST_PLANNED = 10_000
 """So many uploads of new samples are planned one by one; the others are known by their marks."""
 FIRST_REVISION = 10
@@ -105,7 +105,7 @@ class GalleryRefresher:
         self._backup_only = BackupOnly(session.local.backup, session.remote.model_id)
         self._last: tuple[object, Gallery] | None = None
         self._scanned: Scan | None = None
-        self._told = 0.0
+        self._reported = 0.0
 
     def refresh(self, below: Collection[str] | None = None) -> Gallery:
         """Looks at the store, or only at the folders ``below`` in it. Where nothing has changed, the last gallery is
@@ -216,8 +216,8 @@ class GalleryRefresher:
 
     def _note_progress(self, files: int, hashed: int) -> None:
         now = time.monotonic()
-        if now >= self._told + _TELL_SECONDS:
-            self._told = now
+        if now >= self._reported + _REPORT_SECONDS:
+            self._reported = now
             self._found(files)
 
     def _plan(self, scan: Scan, observation: Observation) -> StoreStatus:
