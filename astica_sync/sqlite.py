@@ -12,10 +12,27 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from astica_sync.errors import DatabaseError
+from astica_sync.errors import ConfigError, DatabaseError
 from astica_sync.file_owner import create_private
 from astica_sync.shell_quote import quote
 from astica_sync.system.error_advice import lock_remedy, reason_of, remedy
+
+OLDEST_SQLITE = (3, 35, 5)
+"""``ALTER TABLE … DROP COLUMN`` came with 3.35.0, and could damage a database before this version
+(https://sqlite.org/releaselog/3_35_5.html). Everything else that is used is older."""
+
+
+def refuse_old_sqlite() -> None:
+    """
+    Raises:
+        ConfigError: the SQLite of this Python is older than ``OLDEST_SQLITE``.
+    """
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise ConfigError(
+            f"this Python uses SQLite {'.'.join(map(str, sqlite3.sqlite_version_info))}, and astica-sync needs "
+            f"{'.'.join(map(str, OLDEST_SQLITE))} or newer",
+            "Install astica-sync with another Python: uv tool install --python 3.13 brings one with its own SQLite",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +80,10 @@ def open_database(
     and ended by the caller.
 
     Raises:
+        ConfigError: SQLite is too old.
         DatabaseError: it cannot be opened, or a newer version wrote it; Damaged, Locked or Unwritable where it applies.
     """
+    refuse_old_sqlite()
     with ErrorTranslation(path, schema):
         _prepare(path, schema)
         connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=one_thread)

@@ -104,6 +104,7 @@ ARROWS: dict[str, set[str]] = {
         "service_address",
         "system",
         "shell_quote",
+        "sqlite",
         "errors",
         "clock",
     },
@@ -125,7 +126,7 @@ ARROWS: dict[str, set[str]] = {
         "errors",
         "clock",
     }
-    | {"service_address", "secret", "store_trust", "file_owner", "system", "shell_quote", "version"},
+    | {"service_address", "secret", "store_trust", "file_owner", "sqlite", "system", "shell_quote", "version"},
     "entry": {"cli"},
     "version": {"api"},
 }

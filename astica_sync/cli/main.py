@@ -15,6 +15,7 @@ from astica_sync.cli.exit_codes import DONE, ERROR, EXIT_CODES, INTERRUPTED, PIP
 from astica_sync.cli.render.messages import is_plain_terminal, print_error, set_named_store
 from astica_sync.errors import AsticaSyncError
 from astica_sync.system.error_advice import reason_of, remedy
+from astica_sync.system.python_modules import check_python, missing_module
 from astica_sync.system.start_checks import no_temporary_folder
 
 GROUPS = {
@@ -59,6 +60,8 @@ GROUPS = {
 """For each heading of the help the commands under it, which are in the folder of that name."""
 COMMANDS = tuple(name for names in GROUPS.values() for name in names)
 ALIASES = {"status": "pull-status"}
+REPORTS_SQLITE = ("doctor",)
+"""What works with a SQLite that is too old, and says so."""
 
 
 EXTRAS = {
@@ -93,7 +96,8 @@ class MainCommand(LazyCommandGroup):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="astica-sync")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Keeps a remote custom vision model in sync with a folder of images.
 
     The folder has one sub-folder for each class, and it is the source of truth: a new image is uploaded once, and an
@@ -106,6 +110,11 @@ def cli() -> None:
 
     --quiet, --verbose and --debug may stand before or after the name of a command.
     """
+    check_python()
+    if ctx.invoked_subcommand not in REPORTS_SQLITE:
+        from astica_sync.sqlite import refuse_old_sqlite
+
+        refuse_old_sqlite()
 
 
 GC_THRESHOLDS = (50_000, 20, 20)
@@ -242,6 +251,8 @@ def _as_error(error: Exception) -> AsticaSyncError:
         return AsticaSyncError(
             f"this command needs {error.name}, which is not installed", f"Run: pip install 'astica-sync[{extra}]'"
         )
+    if isinstance(error, ImportError) and (missing := missing_module(error)):
+        return missing
     if isinstance(error, ImportError):
         return AsticaSyncError(
             f"a part of the program cannot be loaded: {error}",

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 from astica_sync.doctor.section import Section
 from astica_sync.local.db.wal import WAL_FIXED
+from astica_sync.sqlite import refuse_old_sqlite
 
 NAME = "astica-sync"
 EXTRAS = {
@@ -41,6 +42,8 @@ def check_program() -> Section:
     fixed = ".".join(map(str, WAL_FIXED))
     is_fixed = sqlite3.sqlite_version_info >= WAL_FIXED
     facts["write-ahead log"] = "used on local disks" if is_fixed else f"not used, since SQLite is older than {fixed}"
+    with section.findings_of():
+        refuse_old_sqlite()
     facts["file names"] = sys.getfilesystemencoding()
     return section
 
