@@ -14,7 +14,7 @@ from astica_sync.cli.exit_codes import EXIT_CODES
 from astica_sync.sandbox.embedded import RunningSandbox, running
 from tests.harness.digits import write_digits
 from tests.harness.mutations import mutate_bytes, mutate_database, mutate_text
-from tests.harness.shell import Shell
+from tests.harness.shell import Ran, Shell
 
 pytestmark = pytest.mark.long
 
@@ -30,7 +30,12 @@ FILES: dict[str, tuple[str, tuple[str, ...]]] = {
     "lock note": (f"{STATE}/lock-holder.json", READING),
     "key file": ("../key", READING),
 }
-DATABASES = {"journal": (f"{STATE}/journal.db", ("log", *READING)), "index": (f"{STATE}/index.db", READING)}
+DATABASES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "journal": (f"{STATE}/journal.db", ("log", *READING)),
+    "index": (f"{STATE}/index.db", READING),
+    "detections": (f"{STATE}/detections.db", ("detect one/000.png",)),
+    "inspect cache": (f"{STATE}/inspect.db", ("inspect",)),
+}
 MUTATIONS, SHORT, PART = 500, 12, 50
 PARTS = [
     pytest.param(range(SHORT), id="a few"),
@@ -75,8 +80,11 @@ def prepared(
     assert box.add_model("Digits") == MODEL
     box.add_sample(MODEL, "one", (folder / "one" / "000.png").read_bytes(), "000.png_4711")
     assert shell("init", folder, "--model", str(MODEL)).code == 0
-    for command in ("adopt --yes", "push", "train", "pull-status", "pull-status --offline"):
-        ran = shell(*command.split(), "--store", folder)
+    monkeypatch.chdir(folder)
+    for command in (
+        "adopt --yes", "push", "train", "pull-status", "pull-status --offline", "detect one/000.png", "inspect",
+    ):  # fmt: skip
+        ran = run(shell, command, folder)
         assert ran.code == 0, (command, ran.err, ran.out)
     (folder / STATE / "lock-holder.json").write_text('{"pid": 4711, "command": "push", "host": "here", "since": 1e9}')
     (folder / STATE / "mounts.json").write_text('{"one": "1f-2", "two/inner": "1f-0"}')
@@ -86,6 +94,10 @@ def prepared(
     del shell.environ["ASTICA_API_KEY"]
     shell.environ["ASTICA_API_KEY_FILE"] = str(tmp_path / "key")
     return shell
+
+
+def run(shell: Shell, command: str, folder: Path) -> Ran:
+    return shell(*command.split(), *([folder] if command == "inspect" else ["--store", folder]))
 
 
 def objects(folder: Path) -> dict[str, bytes]:
@@ -113,7 +125,7 @@ def check(
         addresses.clear()
         mutate(folder / path, random.Random(seed))
         for command in commands:
-            ran = shell(*command.split(), "--store", folder)
+            ran = run(shell, command, folder)
             story = f"mutation {seed}, {command}: {ran.err[-2000:]}{ran.out[-500:]}"
             assert ran.code in EXIT_CODES, story
             assert "Traceback" not in ran.err and "fault of the program" not in ran.err, story

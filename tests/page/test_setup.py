@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import httpx
 import pytest
 
 from astica_sync.errors import AsticaSyncError
-from astica_sync.page.setup import own_sandbox
+from astica_sync.page.setup import own_sandbox, run_init
 from astica_sync.page.setup.folder_names import complete_folder
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.digits import write_digits
@@ -83,6 +84,21 @@ def test_what_the_command_refuses_is_said_in_its_words(folder: Path, sandbox: Ru
         assert answer.status_code == 422 and "--yes" in answer.text
         assert not (split / ".astica-sync").exists()
         assert make(page, split, key=sandbox.key, anyway=True).status_code == 200
+
+
+def test_the_key_is_not_in_the_environment_of_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "show.py").write_text(
+        "import os, sys\n"
+        "environ = open('/proc/self/environ').read()\n"
+        "key = open(os.environ['ASTICA_API_KEY_FILE']).read()\n"
+        "file = os.environ['ASTICA_API_KEY_FILE']\n"
+        "sys.exit(f'{key == chr(107) * 20} {key in environ}; Check the key in {file};')\n"
+    )
+    monkeypatch.setattr(run_init, "COMMAND", [sys.executable, str(tmp_path / "show.py")])
+    monkeypatch.setenv("ASTICA_API_KEY", "")
+    with pytest.raises(AsticaSyncError) as caught:
+        run_init.StoreMaker(own_sandbox.OwnSandbox()).make(run_init.WantedStore(tmp_path, "T", key="k" * 20))
+    assert str(caught.value) == "True False; Check the key;"
 
 
 @pytest.mark.long

@@ -3,11 +3,12 @@
 import contextlib
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from astica_sync.config import KEY_VARIABLE
+from astica_sync.config import KEY_FILE_VARIABLE, KEY_VARIABLE
 from astica_sync.errors import AsticaSyncError
 from astica_sync.open_session import find
 from astica_sync.page.setup.own_sandbox import COMMAND, OwnSandbox
@@ -58,18 +59,44 @@ class StoreMaker:
 
 
 def _run(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
-    ended = subprocess.run(
-        [*COMMAND, *arguments],
-        env=dict(environ),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=_PATIENCE,
-        check=False,
-    )
+    with _without_key(environ) as (child_environ, files):
+        ended = subprocess.run(
+            [*COMMAND, *arguments],
+            env=child_environ,
+            pass_fds=files,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PATIENCE,
+            check=False,
+        )
     if ended.returncode != 0:
-        raise _error(ended.stderr, "the store was not made")
+        said = ended.stderr
+        for number in files:
+            # The file has no name that helps whoever reads the message.
+            said = said.replace(f" in {_path_of(number)}", "").replace(_path_of(number), "the page")
+        raise _error(said, "the store was not made")
+
+
+@contextlib.contextmanager
+def _without_key(environ: Mapping[str, str]) -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
+    """The environment without the key, which other processes of this user can read there, and the open files that bring
+    it: an unnamed one that only the command has."""
+    kept = {name: value for name, value in environ.items() if name != KEY_VARIABLE}
+    key = environ.get(KEY_VARIABLE, "")
+    if not key:
+        yield kept, ()
+        return
+    with tempfile.TemporaryFile() as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(key.encode())
+        file.seek(0)
+        yield {**kept, KEY_FILE_VARIABLE: _path_of(file.fileno())}, (file.fileno(),)
+
+
+def _path_of(number: int) -> str:
+    return f"/dev/fd/{number}"
 
 
 def _error(said: str, usual: str) -> AsticaSyncError:
