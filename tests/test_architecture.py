@@ -355,12 +355,16 @@ def find_long_signatures(package: Path) -> list[str]:
                 if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or _is_command(node):
                     continue
                 arguments = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
-                count = len(arguments) - (isinstance(owner, ast.ClassDef) and arguments[:1] != [])
+                count = len(arguments) - (isinstance(owner, ast.ClassDef) and _has_receiver(node))
                 documented = owner if isinstance(owner, ast.ClassDef) and node.name == "__init__" else node
                 if count > MOST_PARAMETERS and " parameters" not in (ast.get_docstring(documented) or ""):
                     name = f"{owner.name}.{node.name}" if isinstance(owner, ast.ClassDef) else node.name
                     found.append(f"{module}:{name}: {count} parameters")
     return sorted(found)
+
+
+def _has_receiver(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return not any(ast.unparse(decorator) == "staticmethod" for decorator in node.decorator_list)
 
 
 def find_repeated_names(package: Path) -> list[str]:
@@ -492,7 +496,14 @@ def test_a_crowded_folder_is_found(tmp_path: Path) -> None:
     [
         ("def f(a, b, c, d, e, f, *, g): ...", ["f: 7 parameters"]),
         ("class A:\n    def f(self, a, b, c, d, e, f): ...", []),
+        ("class A:\n    def f(self, a, b, c, *, d, e, f, g): ...", ["A.f: 7 parameters"]),
+        ("class A:\n    @classmethod\n    def f(cls, a, b, c, d, e, f): ...", []),
+        ("class A:\n    @staticmethod\n    def f(a, b, c, d, e, f, g): ...", ["A.f: 7 parameters"]),
         ("class A:\n    def __init__(self, a, b, c, d, e, f, g): ...", ["A.__init__: 7 parameters"]),
+        ("def f(*, a, b, c, d, e, f, g): ...", ["f: 7 parameters"]),
+        ("def f(a, b, c, /, d, e, f, g): ...", ["f: 7 parameters"]),
+        ("async def f(a, b, c, d, e, f, g): ...", ["f: 7 parameters"]),
+        ("def g():\n    if g:\n        def f(a, b, c, d, e, f, g): ...", ["f: 7 parameters"]),
         ('class A:\n    """Seven parameters: why."""\n    def __init__(self, a, b, c, d, e, f, g): ...', []),
         ('def f(a, b, c, d, e, f, g):\n    """Does it."""', ["f: 7 parameters"]),
         ('def f(a, b, c, d, e, f, g):\n    """Does it. The seven parameters are independent."""', []),
