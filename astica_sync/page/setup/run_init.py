@@ -74,7 +74,7 @@ def _run(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     if ended.returncode != 0:
         said = ended.stderr
         for number in files:
-            # The file has no name that helps whoever reads the message.
+            # The file has no name that helps the reader of the message.
             said = said.replace(f" in {_path_of(number)}", "").replace(_path_of(number), "the page")
         raise _error(said, "the store was not made")
 
