@@ -2,8 +2,8 @@
 
 Builds the wheel and the sdist twice and compares them byte for byte, checks their metadata, lists what is in the wheel
 of third parties, and installs the wheel in empty homes: with pip on each Python that is found, with the lowest versions
-of all dependencies, by uv and by pipx. Each installation runs ``astica-sync demo``. The packages and the list of their
-parts (SBOM) are in ``dist``.
+of all dependencies and every extra, by uv and by pipx. Each installation runs ``astica-sync demo``. The packages and
+the list of their parts (SBOM) are in ``dist``.
 """
 
 import argparse
@@ -65,6 +65,7 @@ def check(folder: Path, *, only_build: bool) -> None:
         write_sbom(tools, wheel, folder)
         check_types(tools, folder)
         by_uv(tools, wheel, folder)
+        with_lowest_versions(tools, wheel, folder)
         by_pipx(tools, wheel, folder)
 
 
@@ -167,13 +168,33 @@ def by_uv(tools: Path, wheel: Path, folder: Path) -> None:
     run([uv, "tool", "install", "--quiet", f"astica-sync{EXTRAS} @ {wheel.as_uri()}"], home)
     try_out([str(folder / "uv-bin" / "astica-sync")], folder, "uv tool install")
     try_out([uv, "tool", "run", "--from", f"astica-sync{EXTRAS} @ {wheel.as_uri()}", "astica-sync"], folder, "uvx")
+
+
+def with_lowest_versions(tools: Path, wheel: Path, folder: Path) -> None:
+    """The lowest versions that ``pyproject.toml`` allows, of every extra: the demo, and what loads most packages."""
+    uv = str(tools / "bin" / "uv")
     lowest = folder / "lowest"
     run([uv, "venv", "--quiet", "--python", sys.executable, str(lowest)])
     run(
-        [uv, "pip", "install", "--quiet", "--resolution", "lowest-direct", f"{wheel}{EXTRAS}"],
+        [uv, "pip", "install", "--quiet", "--resolution", "lowest-direct", f"{wheel}{every_extra(ROOT)}"],
         {"VIRTUAL_ENV": str(lowest)},
     )
-    try_out([str(lowest / "bin" / "astica-sync")], folder, "the lowest versions of all dependencies")
+    program = str(lowest / "bin" / "astica-sync")
+    home = Path(tempfile.mkdtemp(prefix="home-", dir=folder))
+    environ = {"HOME": str(home), "XDG_CACHE_HOME": str(folder / "cache"), "TMPDIR": str(home)}
+    run([program, "demo", "--keep"], environ, home)
+    digits = next(home.glob("astica-sync-demo-*/digits"))
+    # An ignore file loads one package more.
+    (digits / ".astica-ignore").write_text("*.tmp\n", "utf-8")
+    run([program, "inspect", str(digits)], environ, home)
+    for layout in ("parquet", "csv"):
+        run([program, "export", "--store", str(digits), str(home / layout), "--format", layout], environ, home)
+    # It ends with 1, since there is no key.
+    report = json.loads(run([program, "doctor", "--json"], environ, home, codes=(0, 1)))
+    problems = [one["text"] for one in report["findings"] if one["section"] in ("program", "packages")]
+    if problems:
+        raise Failed(f"the lowest versions of all dependencies: {'; '.join(problems)}")
+    say("the lowest versions of all dependencies: demo, inspect, export and doctor done")
 
 
 def by_pipx(tools: Path, wheel: Path, folder: Path) -> None:
@@ -196,17 +217,19 @@ def try_out(program: Sequence[str], folder: Path, way: str) -> None:
     say(f"{way}: {version.strip()}, demo done")
 
 
-def run(command: Sequence[str], more: dict[str, str] | None = None, cwd: Path = ROOT) -> str:
+def run(
+    command: Sequence[str], more: dict[str, str] | None = None, cwd: Path = ROOT, *, codes: Sequence[int] = (0,)
+) -> str:
     """The output of a command.
 
     Raises:
-        Failed: it did not end with 0.
+        Failed: it did not end with one of ``codes``.
     """
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("ASTICA_", "PYTHONPATH"))}
     ended = subprocess.run(
         command, cwd=cwd, env={**environ, **(more or {})}, capture_output=True, text=True, check=False
     )
-    if ended.returncode != 0:
+    if ended.returncode not in codes:
         raise Failed(f"{' '.join(command)} ended with {ended.returncode}:\n{ended.stdout}{ended.stderr}")
     return ended.stdout
 

@@ -14,13 +14,15 @@ from release import check
 ROOT = Path(__file__).parents[2]
 
 
-def commands_of(monkeypatch: pytest.MonkeyPatch, step: Callable[[], Any]) -> list[list[str]]:
-    """The commands of a step of the check, which are recorded and not run."""
+def commands_of(monkeypatch: pytest.MonkeyPatch, step: Callable[[], Any], findings: object = ()) -> list[list[str]]:
+    """The commands of a step of the check, which are recorded and not run; ``findings`` are those of the doctor."""
     recorded: list[list[str]] = []
 
-    def record(command: Sequence[str], *_more: object) -> str:
+    def record(command: Sequence[str], _environ: object = None, cwd: Path = ROOT, **_codes: object) -> str:
         recorded.append([str(word) for word in command])
-        return ""
+        if "demo" in command:
+            (cwd / "astica-sync-demo-1" / "digits").mkdir(parents=True)
+        return json.dumps({"findings": findings})
 
     monkeypatch.setattr(check, "run", record)
     step()
@@ -42,3 +44,29 @@ def test_the_list_of_parts_is_of_an_installation_with_every_extra(
 def test_the_extras_are_those_that_the_project_declares(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[project.optional-dependencies]\nred = []\nblue = ["numpy"]\n')
     assert check.every_extra(tmp_path) == "[blue,red]"
+
+
+def test_the_lowest_versions_are_tried_with_every_extra_and_what_loads_most_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = commands_of(monkeypatch, lambda: check.with_lowest_versions(tmp_path, tmp_path / "one.whl", tmp_path))
+    installed = next(command for command in commands if "lowest-direct" in command)
+    assert installed[-1] == f"{tmp_path / 'one.whl'}{check.every_extra(ROOT)}"
+    run = [command[1] for command in commands if command[0].endswith("lowest/bin/astica-sync")]
+    assert run == ["demo", "inspect", "export", "export", "doctor"]
+
+
+@pytest.mark.parametrize(("section", "fails"), [("packages", True), ("program", True), ("settings", False)])
+def test_a_package_that_the_doctor_calls_too_old_fails_the_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, section: str, fails: bool
+) -> None:
+    found = [{"section": section, "text": "click is too old"}]
+
+    def step() -> None:
+        check.with_lowest_versions(tmp_path, tmp_path / "one.whl", tmp_path)
+
+    if not fails:
+        commands_of(monkeypatch, step, found)
+        return
+    with pytest.raises(check.Failed, match="click is too old"):
+        commands_of(monkeypatch, step, found)
