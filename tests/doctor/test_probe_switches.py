@@ -1,5 +1,10 @@
 """``doctor --probe`` names every habit of a sandbox whose switches were chosen at random, and the client is right
-under these habits with the file that the probe wrote."""
+under these habits with the file that the probe wrote.
+
+``largest_image`` is looked at in two of the sandboxes alone (``LARGEST_IMAGES``): the probe needs one or two uploads of
+20 MB for it, and makes them only with ``--with large``. ``test_probe_command.py`` has the cases of that flag, and
+``tests/core/test_judge_samples.py`` what is concluded from the answers.
+"""
 
 import random
 import re
@@ -36,7 +41,8 @@ SANDBOXES = 64
 LAGS = (0.0, 0.0, 0.0, 0.4, 1.1)
 OF_A_VERSION = {"version_form", "confidence", "orientation", "training_time"}
 """What shows in a version and its detections alone."""
-NOT_TRIED = {"largest_image"}
+LARGEST_IMAGES = {2: 20_971_520, 3: 20_000_000}
+"""The sandboxes that are asked for the largest image too, and what they accept."""
 
 
 @pytest.fixture
@@ -76,22 +82,31 @@ def random_switches(seed: int) -> Switches:
     return Switches(**values)
 
 
-def probe(box: RunningSandbox, url: str, switches: Switches, patch: pytest.MonkeyPatch, state: Path) -> ProbeResult:
-    result = probe_address(box.url, box.key, url, switches, patch, state)
+def probe(
+    box: RunningSandbox, url: str, switches: Switches, patch: pytest.MonkeyPatch, state: Path, *, large: bool = False
+) -> ProbeResult:
+    result = probe_address(box.url, box.key, url, switches, patch, state, large=large)
     write_service_facts(service_facts_file(box.url), ServiceFacts(box.url, box.url, 1.0, "test", 1, result.facts))
     return result
 
 
 def probe_address(
-    address: str, key: str, image_url: str, switches: Switches, patch: pytest.MonkeyPatch, state: Path
+    address: str,
+    key: str,
+    image_url: str,
+    switches: Switches,
+    patch: pytest.MonkeyPatch,
+    state: Path,
+    *,
+    large: bool = False,
 ) -> ProbeResult:
-    """The whole probe of a sandbox. The parameters are what it is started with."""
+    """The whole probe of a sandbox, its large images only if asked for. The parameters are what it is started with."""
     patch.setenv("XDG_STATE_HOME", str(state))
     settings = load_settings(
         {"ASTICA_TRAIN_URL": address, "ASTICA_DETECT_URL": address, "ASTICA_LIMIT": str(LIMIT)}, flags=None
     )
     seconds = 3.0 if switches.training == "fails" else 90.0
-    options = ProbeOptions(training=True, image_url=image_url, training_seconds=seconds)
+    options = ProbeOptions(training=True, large=large, image_url=image_url, training_seconds=seconds)
     result = run_probe(
         settings, Secret(key), SystemClock(), ProgressListener(), options, over_limit=True, note=lambda _: None
     )
@@ -99,12 +114,14 @@ def probe_address(
     return result
 
 
-def wrong_switches(facts: dict[str, Fact], switches: Switches) -> dict[str, tuple[object, object]]:
+def wrong_switches(
+    facts: dict[str, Fact], switches: Switches, *, large: bool = False
+) -> dict[str, tuple[object, object]]:
     """The switches that the facts name otherwise than they are, or not at all: what they name, and what is right."""
     texts, left_out = switches_like(facts)
     assert left_out == []
     named = Switches.from_texts(texts)
-    unseen = NOT_TRIED | (set() if switches.training == "works" else OF_A_VERSION)
+    unseen = (set() if large else {"largest_image"}) | (set() if switches.training == "works" else OF_A_VERSION)
     wrong: dict[str, tuple[object, object]] = {}
     for one in fields(Switches):
         right, found = getattr(switches, one.name), getattr(named, one.name)
@@ -133,10 +150,13 @@ def test_every_switch_is_named_right(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     switches = random_switches(seed)
+    large = seed in LARGEST_IMAGES
+    if large:
+        switches = replace(switches, largest_image=LARGEST_IMAGES[seed])
     with running(switches=switches, limit=LIMIT) as box:
-        result = probe(box, image_url, switches, monkeypatch, tmp_path / "home" / "state")
+        result = probe(box, image_url, switches, monkeypatch, tmp_path / "home" / "state", large=large)
         assert len(box.log) == result.requests
-        assert wrong_switches(result.facts, switches) == {}
+        assert wrong_switches(result.facts, switches, large=large) == {}
         assert box.models() == []
         box.set_limit(10_000, 60.0)
         push_with_facts(Shell(tmp_path / "home", box.url, box.key, capsys, monkeypatch), box, tmp_path / "store")
@@ -157,7 +177,7 @@ def push_with_facts(shell: Shell, box: RunningSandbox, folder: Path) -> None:
     length = box.switches.uid_length
     if length is not None and length < 32:
         assert ran.code == 1, ran.err
-        assert len([one for one in box.requests_of("upload") if one.sent["model_id"] == model_id]) == 1
+        assert len([one for one in box.requests_of("upload") if one.sent.get("model_id") == model_id]) == 1
         return
     assert ran.code == 0, ran.err
     (folder / "Bottle" / "000.png").unlink()
