@@ -5,6 +5,7 @@ What all databases of the program have in common: those of a store and that of t
 
 import contextlib
 import errno
+import json
 import os
 import sqlite3
 import tempfile
@@ -12,10 +13,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from astica_sync.errors import ConfigError, DatabaseError
+from astica_sync.errors import ConfigError, DatabaseError, StoreBusy
 from astica_sync.file_owner import create_private
 from astica_sync.shell_quote import quote
 from astica_sync.system.error_advice import lock_remedy, reason_of, remedy
+
+WRITER_LOCK = "lock"
+WRITER_LOCK_HOLDER = "lock-holder.json"
+"""Beside the databases of a store: what a process locks that writes to it, and which process that is."""
+_WRITER_WAIT_S = 0.5
 
 OLDEST_SQLITE = (3, 35, 5)
 """``ALTER TABLE … DROP COLUMN`` came with 3.35.0, and could damage a database before this version
@@ -73,14 +79,15 @@ def open_database(
 ) -> sqlite3.Connection:
     """Opens or creates a database and upgrades its schema.
 
-    ``busy_s`` bounds every wait for another process. With ``durable``, each commit survives a power cut, and the file
-    is copied before its schema changes. ``wal`` selects write-ahead logging; otherwise the journal mode is TRUNCATE:
-    with DELETE a commit is the removal of the rollback journal, which is durable only with synchronous=EXTRA, while
-    TRUNCATE needs only FULL. With ``one_thread``, the connection refuses use by other threads. Transactions are begun
-    and ended by the caller.
+    ``busy_s`` bounds every wait for another process. With ``durable``, each commit survives a power cut; the file is
+    copied before its schema changes, and changed only while no other process writes to the store. ``wal`` selects
+    write-ahead logging; otherwise the journal mode is TRUNCATE: with DELETE a commit is the removal of the rollback
+    journal, which is durable only with synchronous=EXTRA, while TRUNCATE needs only FULL. With ``one_thread``, the
+    connection refuses use by other threads. Transactions are begun and ended by the caller.
 
     Raises:
         ConfigError: SQLite is too old.
+        StoreBusy: the schema has to be changed, and another process writes to the store.
         DatabaseError: it cannot be opened, or a newer version wrote it; Damaged, Locked or Unwritable where it applies.
     """
     refuse_old_sqlite()
@@ -99,13 +106,48 @@ def open_database(
             connection.execute(f"PRAGMA journal_mode={'WAL' if wal else 'TRUNCATE'}")
             connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             if version < schema.version:
-                if durable and version:
-                    _copy_database(connection, path.with_name(f"{path.name}.version-{version}"), schema)
-                upgrade_schema(connection, schema)
+                with _no_other_writer(path, schema) if durable and version else contextlib.nullcontext():
+                    if durable and version:
+                        _copy_database(connection, path.with_name(f"{path.name}.version-{version}"), schema)
+                    upgrade_schema(connection, schema)
         except BaseException:
             connection.close()
             raise
         return connection
+
+
+@contextlib.contextmanager
+def _no_other_writer(path: Path, schema: Schema) -> Iterator[None]:
+    """Keeps writers out while the schema changes: the one that writes now may be of an earlier version, and could not
+    note the outcome of what it has sent.
+
+    Raises:
+        StoreBusy: another process holds the writer's lock of the store.
+    """
+    # Loaded here: most commands find the schema up to date.
+    from astica_sync.system.native_lock import lock_if_free
+
+    lock = path.with_name(WRITER_LOCK)
+    if lock.is_symlink() or not lock.is_file():
+        yield
+        return
+    with lock_if_free(lock, wait_s=_WRITER_WAIT_S) as is_free:
+        if not is_free and _holder(path) != os.getpid():
+            raise StoreBusy(
+                f"the {schema.name} {path} is of an earlier version of astica-sync, and is not changed while another "
+                "process writes to the store",
+                "Wait for that process to end, or stop it (astica-sync doctor names it); then run the command again",
+            )
+        yield
+
+
+def _holder(path: Path) -> int | None:
+    """The id of the process that holds the writer's lock of the store that this database belongs to, if it is known."""
+    try:
+        found = json.loads(path.with_name(WRITER_LOCK_HOLDER).read_text("utf-8"))
+        return int(found["pid"])
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return None
 
 
 def _refuse_code(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:

@@ -5,9 +5,12 @@
 
 import contextlib
 import json
+import os
 import runpy
 import shutil
 import sqlite3
+import subprocess
+import sys
 import tarfile
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +19,11 @@ from typing import Any
 
 import pytest
 
+from astica_sync.local.db.journal import Journal
+from astica_sync.local.layout import Layout
+from astica_sync.local.lock import writer_lock
 from astica_sync.sandbox.embedded import RunningSandbox, running
+from astica_sync.sqlite import WRITER_LOCK, WRITER_LOCK_HOLDER
 from tests.harness.shell import Held, Shell, in_store, on_service
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -269,3 +276,71 @@ class TestAStoreOfALaterVersion:
         restored = made_by / "restored"
         assert shell("backup", "restore", "--store", store, "--to", restored).code == 0
         assert (restored / "Can" / "001.jpg").read_bytes() == SENT["Can/001.jpg"]
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from astica_sync.local.layout import Layout
+from astica_sync.local.lock import writer_lock
+with writer_lock(Layout(Path(sys.argv[1])), command="push"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def held_by_another_process(store: Path) -> Iterator[None]:
+    command = [sys.executable, "-c", HOLD, str(store)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        try:
+            yield
+        finally:
+            process.stdin.close()
+
+
+@pytest.mark.parametrize("version", ["04-touched"])
+class TestAnOldStoreInUse:
+    """A process of the earlier version may be at work there; its journal keeps the form that this process knows."""
+
+    @pytest.mark.parametrize(
+        "command", [("push",), *(pytest.param(one, marks=pytest.mark.long) for one in (("pull-status",), ("log",)))]
+    )
+    def test_it_is_not_migrated(
+        self, shell: Shell, sandbox: RunningSandbox, made_by: Path, command: tuple[str, ...]
+    ) -> None:
+        store = made_by / "store"
+        journal = store / ".astica-sync" / "journal.db"
+        copy = journal.with_name("copy.db")
+        shutil.copy(journal, copy)
+        take_over(shell, sandbox, made_by)
+        for name in ("journal.db", "journal.db-wal", "journal.db-shm"):
+            journal.with_name(name).unlink(missing_ok=True)
+        shutil.copy(copy, journal)
+        sandbox.clear_log()
+        with held_by_another_process(store):
+            ran = shell(*command, "--store", store)
+            assert ran.code == 1
+            assert "is of an earlier version of astica-sync, and is not changed while another" in ran.err
+            assert "astica-sync doctor names it" in " ".join(ran.err.split())
+            assert schema_version(journal) == 1
+            assert sandbox.requests_of("upload") == sandbox.requests_of("sample_remove") == []
+        ran = shell("push", "--store", store)
+        assert ran.code == 0, ran.err
+        assert schema_version(journal) == 2
+        assert on_service(sandbox, int(MODEL)) == images_in(store)
+
+    def test_the_process_that_writes_migrates_it(self, made_by: Path) -> None:
+        layout = Layout(made_by / "store")
+        with writer_lock(layout), contextlib.closing(Journal(layout.journal_db)):
+            assert schema_version(layout.journal_db) == 2
+
+
+def test_the_lock_of_a_store_is_where_a_migration_looks_for_it(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    layout.state.mkdir()
+    assert layout.lock_file == layout.journal_db.with_name(WRITER_LOCK)
+    with writer_lock(layout):
+        assert json.loads(layout.journal_db.with_name(WRITER_LOCK_HOLDER).read_text())["pid"] == os.getpid()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -68,3 +69,11 @@ def test_each_query_of_the_page_runs(pushed: Path, command: str) -> None:
         assert sum(row["number"] for row in rows if row["action"] == "upload" and row["outcome"] == "done") == 5
     else:
         assert rows == []
+
+
+def test_the_page_has_each_earlier_format() -> None:
+    rows = re.findall(r"^\| `(\d\d-\w+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", PAGE, re.MULTILINE)
+    commits = runpy.run_path(str(Path(__file__).parents[2] / "fixtures" / "make_old_stores.py"))["COMMITS"]
+    assert {name: new for name, new, *_ in rows} == {name: new for name, (_, new) in commits.items()}
+    # That the present version opens each of them is tested in tests/cli/test_older_stores.py.
+    assert {(opened, restored.partition(";")[0]) for _, _, opened, restored in rows} == {("opens it", "yes")}
