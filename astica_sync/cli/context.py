@@ -67,10 +67,12 @@ def open_store(
     *,
     offline: bool = False,
     allowance: Callable[[Allowance], Allowance] = lambda default: default,
+    pause: Callable[[], None] | None = None,
 ) -> Iterator[OpenStore]:
     """An open store and its service. While it is open, Ctrl-C, SIGTERM and SIGHUP ask for a clean stop; a second one
-    interrupts."""
+    interrupts. ``pause`` is called several times a second in each wait; an error that it raises ends the wait."""
     clock = SystemClock()
+    clock.check = pause
     with (
         clean_stop(clock),
         closed_at_end(listener, clock),

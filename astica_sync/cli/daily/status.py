@@ -12,6 +12,7 @@ from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.status_output import left_out_data, left_out_lines, status_data, status_lines
 from astica_sync.cli.render.text import duration, json_line, json_name, number, safe
+from astica_sync.cli.watch.pause import pause_text, paused_at
 from astica_sync.clock import local_time
 from astica_sync.errors import StoreChanged
 from astica_sync.local.identity import check_root
@@ -122,13 +123,16 @@ def _mirror_line(layout: Layout) -> list[str]:
 
 
 def _watcher_line(layout: Layout) -> list[str]:
-    """The state of the watcher, where one has run in this store."""
-    if not layout.watch_state.exists():
+    """The state of the watcher, where one has run in this store or the user has paused it."""
+    at = paused_at(layout)
+    if at is None and not layout.watch_state.exists():
         return []
     report, alive = read_watch_status(layout)
     if report is None or not alive:
-        return ["Watcher  not running: astica-sync watch"]
+        return [
+            f"Watcher  not running; {pause_text(at)}" if at is not None else "Watcher  not running: astica-sync watch"
+        ]
     agreed = f"in sync at {local_time(report.agreed_at, seconds=True)}" if report.agreed_at else "not in sync yet"
-    why = f" ({safe(report.why)})" if report.why else ""
+    why = f" ({pause_text(at)})" if at is not None else f" ({safe(report.why)})" if report.why else ""
     since = local_time(report.since, seconds=True)
     return [f"Watcher  process {report.pid} since {since}, {report.state}{why}, {agreed}"]

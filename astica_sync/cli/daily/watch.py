@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -11,18 +13,15 @@ from click.core import ParameterSource
 from astica_sync.cli.command_group import CommandGroup
 from astica_sync.cli.context import find, read_watch_status, store_option
 from astica_sync.cli.exit_codes import DONE, ERROR, INTERRUPTED, REFUSED, SOME_FAILED
-from astica_sync.cli.render.messages import print_lines
-from astica_sync.cli.render.text import json_line, safe
+from astica_sync.cli.render.messages import print_lines, set_named_store
+from astica_sync.cli.render.text import json_line, json_name, safe
+from astica_sync.cli.watch.pause import check_pause, is_paused, pause_store, pause_text, paused_at, resume_store
 from astica_sync.cli.watch.watch_options import given_options, watch_options
 from astica_sync.cli.watch.watch_service import install, uninstall
 from astica_sync.core.watch.watch_status import WatchState
 from astica_sync.errors import AsticaSyncError
-from astica_sync.local.filesystem import write_new
 from astica_sync.local.layout import Layout
 from astica_sync.system.error_advice import remedy
-
-if TYPE_CHECKING:
-    pass
 
 
 class Watch(CommandGroup):
@@ -89,6 +88,8 @@ def watch(
     from astica_sync.cli.render.live.open_watch_output import open_output
     from astica_sync.cli.watch.run_watch import run_watch
 
+    if len(stores) == 1:
+        set_named_store(stores[0])
     layouts = [find(store) for store in stores or (None,)]
     if mirror is not None and (once or len(layouts) > 1):
         raise click.UsageError("--mirror is for the watcher of one store; else: astica-sync backup mirror URL")
@@ -111,29 +112,53 @@ def _refuse_lost_options(ctx: click.Context, subcommand: str) -> None:
 
 
 def _once(layouts: Sequence[Layout], *, as_json: bool) -> int:
-    """One push of each store, once no file is being written. The exit code is that of the worst push."""
+    """One push of each store that is not paused, once no file is being written. The exit code is that of the worst
+    push; a pause is no failure."""
+    codes = []
+    for layout in layouts:
+        # The commands of its messages are to find it from here.
+        set_named_store(layout.root)
+        code = None if is_paused(layout) else _push_once(layout, as_json=as_json)
+        at = paused_at(layout)
+        if code is None and as_json:
+            click.echo(json_line({"store": json_name(str(layout.root)), "paused_at": at}))
+        elif code is None or (code == INTERRUPTED and at is not None):
+            print_lines([f"{safe(str(layout.root))}: not pushed, {pause_text(at)}"], err=as_json)
+        if code is not None:
+            codes.append(code)
+        if code == INTERRUPTED and at is None:
+            break
+    return next((code for code in (INTERRUPTED, ERROR, REFUSED, SOME_FAILED) if code in codes), DONE)
+
+
+def _push_once(layout: Layout, *, as_json: bool) -> int | None:
+    """The exit code of one push; None where the store was paused before anything was sent."""
     from astica_sync.cli.context import open_store
     from astica_sync.cli.render.live.progress import Progress
     from astica_sync.cli.render.push_output import exit_code_of, push_data, push_lines
     from astica_sync.sync.push.push import push
+    from astica_sync.sync.watch.store_watcher import PauseRequested
     from astica_sync.sync.watch.wait_until_quiet import wait_until_quiet
 
-    codes = []
-    for layout in layouts:
-        progress = Progress()
-        with open_store(layout.root, progress) as opened:
-            progress.phase("Waiting until no file is being written")
-            wait_until_quiet(opened.session.local, opened.session.runtime.clock, opened.settings.settle)
-            pushed = push(opened.session)
-            progress.close()
-        if as_json:
-            click.echo(json_line({"store": str(layout.root), **push_data(pushed)}))
-        else:
-            click.echo("\n".join(push_lines(pushed, None)))
-        codes.append(exit_code_of(pushed))
-        if codes[-1] == INTERRUPTED:
-            break
-    return next((code for code in (INTERRUPTED, ERROR, REFUSED, SOME_FAILED) if code in codes), DONE)
+    progress = Progress()
+    with open_store(layout.root, progress, pause=partial(check_pause, layout)) as opened:
+        session = opened.session
+        progress.phase("Waiting until no file is being written")
+        try:
+            wait_until_quiet(session.local, session.runtime.clock, opened.settings.settle)
+            check_pause(layout)
+        except PauseRequested:
+            return None
+        runtime = session.runtime
+        pushed = push(
+            replace(session, runtime=replace(runtime, stopping=lambda: runtime.stopping() or is_paused(layout)))
+        )
+        progress.close()
+    if as_json:
+        click.echo(json_line({"store": json_name(str(layout.root)), **push_data(pushed)}))
+    else:
+        print_lines(push_lines(pushed, None))
+    return exit_code_of(pushed)
 
 
 @watch.command("status")
@@ -152,15 +177,23 @@ def watch_status(store: Path | None, as_json: bool) -> int:
 
     layout = find(store)
     status, alive = read_watch_status(layout)
+    at = paused_at(layout)
     if as_json:
         data = status.as_data() if status is not None else {"store": str(layout.root), "state": None}
-        click.echo(json.dumps({**data, "alive": alive, "paused": layout.watch_paused.exists()}, ensure_ascii=True))
-    elif status is None:
-        print_lines([safe(str(layout.root)), "  no watcher has run here yet; to start one: astica-sync watch"])
+        data = {**data, "alive": alive, "paused": at is not None, "paused_at": at}
+        click.echo(json.dumps(data, ensure_ascii=True))
+        return 0
+    if status is None:
+        lines = [safe(str(layout.root)), "  no watcher has run here yet; to start one: astica-sync watch"]
     else:
-        print_lines(watch_status_lines(status, alive=alive))
+        # When it was paused is in the line below.
+        why = "" if at is not None and status.state is WatchState.PAUSED else status.why
+        lines = watch_status_lines(replace(status, why=why), alive=alive)
         if not alive and status.state is not WatchState.STOPPED:
-            print_lines([f"  process {status.pid} ended unexpectedly; to start again: astica-sync watch"])
+            lines.append(f"  process {status.pid} ended unexpectedly; to start again: astica-sync watch")
+    if at is not None:
+        lines.insert(1, f"  {pause_text(at)}")
+    print_lines(lines)
     return 0
 
 
@@ -169,14 +202,14 @@ def watch_status(store: Path | None, as_json: bool) -> int:
 def pause(store: Path | None) -> int:
     """Pause the watcher of this store.
 
-    It stays paused until astica-sync watch resume, also over restarts.
+    It stays paused until astica-sync watch resume, also over restarts. watch --once skips a paused store.
 
     \b
     astica-sync watch pause
     """
     layout = find(store)
     try:
-        write_new(layout.watch_paused, b"")
+        pause_store(layout)
     except OSError as error:
         raise AsticaSyncError(
             f"cannot write {layout.watch_paused}: {error.strerror}",
@@ -194,7 +227,14 @@ def resume(store: Path | None) -> int:
     \b
     astica-sync watch resume
     """
-    find(store).watch_paused.unlink(missing_ok=True)
+    layout = find(store)
+    try:
+        resume_store(layout)
+    except OSError as error:
+        raise AsticaSyncError(
+            f"cannot remove {layout.watch_paused}: {error.strerror}",
+            remedy(error, layout.state),
+        ) from None
     print_lines(["Resumed: a watcher that runs continues within seconds."])
     return 0
 

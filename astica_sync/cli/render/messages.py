@@ -37,7 +37,7 @@ _ABOUT_THE_STORE = re.compile(
     rf"(?: -[a-z-]+(?: {_ARGUMENT})?)*(?=[.,;)\x1b]|$)"
 )
 _named: list[str] = []
-"""The words that name the store to the commands of hints, where they would find another one or none without."""
+"""The store that the commands of hints name, where they would find another one or none without."""
 
 _drawn: list[Callable[[], None]] = []
 """What erases that which is drawn on the terminal now, if anything is."""
@@ -56,19 +56,35 @@ def is_drawn() -> bool:
 def set_named_store(folder: Path | None) -> None:
     """The user named the store. A command that is pasted from a hint finds it in the current folder alone."""
     _named.clear()
-    if folder is None:
-        return
-    with contextlib.suppress(OSError):
-        # Where the current folder is gone, nothing is found in it.
-        if Path.cwd().resolve().is_relative_to(folder.resolve()):
-            return
-    _named.append(f" --store {quote(os.fspath(folder))}")
+    if folder is not None and not _is_here(folder):
+        _named.append(os.fspath(folder))
+
+
+def _is_here(folder: Path) -> bool:
+    """Whether a command finds this store without its name. Where the current folder is gone, nothing is found in it."""
+    try:
+        return Path.cwd().resolve().is_relative_to(folder.resolve())
+    except OSError:
+        return False
 
 
 def name_store(text: str, store: str | None = None) -> str:
     """The text with the store in the commands that are about it: the given one, or the one that the user named."""
-    words = "".join(_named) if store is None else f" --store {quote(store)}"
-    return _ABOUT_THE_STORE.sub(lambda found: found[0] + ("" if "--store" in found[0] else words), text)
+    named = store if store is not None else "".join(_named)
+    return _ABOUT_THE_STORE.sub(lambda found: _with_store(found[0], named), text) if named else text
+
+
+def name_store_elsewhere(text: str, store: str) -> str:
+    """The text with this store in its commands, where they would not find it in the current folder."""
+    return text if not store or _is_here(Path(store)) else name_store(text, store)
+
+
+def _with_store(command: str, store: str) -> str:
+    if "--store" in command:
+        return command
+    # The watcher takes the names of its stores as arguments, and its sub-commands an option.
+    option = "" if re.match(r"astica-sync watch(?! [a-z])", command) else "--store "
+    return f"{command} {option}{quote(store)}"
 
 
 def is_plain_terminal() -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from astica_sync.cli.render.live.activity import Activity
-from astica_sync.cli.render.messages import print_lines
+from astica_sync.cli.render.messages import name_store_elsewhere, print_lines
 from astica_sync.cli.render.text import duration, how_to_allow, json_line, json_name, number, safe
 from astica_sync.clock import local_time
 from astica_sync.core.plan.guard import Refusal
@@ -42,7 +42,7 @@ class WatchOutput:
 
     def event(self, store: str, name: str, text: str, **data: Any) -> None:
         """Something happened in a store: the event's name for programs, a text for users, and data for JSON."""
-        print_event(f"{_now()}  {name:<9} {safe(text)}")
+        print_event(f"{_now()}  {name:<9} {name_store_elsewhere(safe(text), store)}")
 
     def attach(self, store: str, activity: Activity) -> None:
         """What a store is doing from now on is in ``activity``."""
@@ -64,7 +64,8 @@ class JsonWatchOutput(WatchOutput):
     """One JSON object on each line."""
 
     def event(self, store: str, name: str, text: str, **data: Any) -> None:
-        line = {"at": round(time.time(), 3), "event": name, "store": json_name(store), "text": json_name(text), **data}
+        text = json_name(name_store_elsewhere(text, store))
+        line = {"at": round(time.time(), 3), "event": name, "store": json_name(store), "text": text, **data}
         print_event(json_line(line), whole=True)
 
 
@@ -85,7 +86,7 @@ class DesktopOutput(WatchOutput):
     def event(self, store: str, name: str, text: str, **data: Any) -> None:
         self._output.event(store, name, text, **data)
         if name in ("halted", "refused"):
-            _notify(f"{safe(store)}: {safe(text)}")
+            _notify(f"{safe(store)}: {name_store_elsewhere(safe(text), store)}")
 
     def attach(self, store: str, activity: Activity) -> None:
         self._output.attach(store, activity)

@@ -12,10 +12,10 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from astica_sync.cli.exit_codes import INTERRUPTED
+from astica_sync.cli.watch.pause import check_pause, is_paused, pause_store, resume_store
 from astica_sync.config import KEY_FILE_VARIABLE, user_config_file
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from astica_sync.errors import AsticaSyncError
-from astica_sync.local.filesystem import write_new
 from astica_sync.local.layout import SETTINGS_FILE, Layout
 
 if TYPE_CHECKING:
@@ -155,17 +155,17 @@ def _keys(
 
     def pause_all() -> None:
         for layout in layouts:
-            write_new(layout.watch_paused, b"")
+            pause_store(layout)
         wake.ring()
 
     def resume_all() -> None:
         for layout in layouts:
-            layout.watch_paused.unlink(missing_ok=True)
+            resume_store(layout)
         wake.ring()
 
     def is_pausing() -> bool:
         return any(
-            _pause_wanted(layout) and status.state is not WatchState.PAUSED
+            is_paused(layout) and status.state is not WatchState.PAUSED
             for layout, status in zip(layouts, statuses, strict=True)
         )
 
@@ -183,10 +183,6 @@ def _keys(
     }
 
 
-def _pause_wanted(layout: Layout) -> bool:
-    return os.path.lexists(layout.watch_paused)
-
-
 def _opener(
     layout: Layout, output: "WatchOutput", clock: "SystemClock"
 ) -> "Callable[[], contextlib.AbstractContextManager[WatchedStore]]":
@@ -194,24 +190,20 @@ def _opener(
     from astica_sync.clock import SystemClock
     from astica_sync.local.lock import is_wanted, writer_lock
     from astica_sync.open_session import open_session
-    from astica_sync.sync.watch.store_watcher import PauseRequested, WatchedStore, WatchOptions
-
-    def check_pause() -> None:
-        if _pause_wanted(layout):
-            raise PauseRequested("paused by the user", "To resume: astica-sync watch resume")
+    from astica_sync.sync.watch.store_watcher import WatchedStore, WatchOptions
 
     @contextlib.contextmanager
     def open_store() -> Iterator[WatchedStore]:
         # A new clock at each opening, since the machine may have been suspended; one stop ends all stores.
         own = SystemClock()
-        own.stopping, own.check = clock.stopping, check_pause
+        own.stopping, own.check = clock.stopping, partial(check_pause, layout)
         with open_session(layout.root, WatchListener(output, str(layout.root)), clock=own) as opened:
             settings = opened.settings
             share = settings.limit * BATCH_SECONDS / settings.limit_window
             options = WatchOptions(settings.settle, settings.observe_every, max(8, min(256, int(share))))
             local = replace(opened.session.local, lock=partial(writer_lock, patient=False))
             session = replace(opened.session, local=local)
-            yield WatchedStore(session, options, partial(is_wanted, layout), partial(_pause_wanted, layout))
+            yield WatchedStore(session, options, partial(is_wanted, layout), partial(is_paused, layout))
 
     return open_store
 

@@ -12,6 +12,7 @@ from astica_sync.cli.render.live.activity import Activity
 from astica_sync.cli.render.live.can_draw import is_in_foreground
 from astica_sync.cli.render.live.keys import Keyboard
 from astica_sync.cli.render.live.watch_picture import StoreView, WatchView, watch_picture
+from astica_sync.cli.render.messages import name_store_elsewhere
 from astica_sync.cli.render.watch_output import KeyAction, WatchOutput, print_event, watch_status_lines
 from astica_sync.clock import local_time
 from astica_sync.core.watch.watch_status import WatchStatus
@@ -79,7 +80,8 @@ class WatchScreen(WatchOutput):
         self._open.close()
         self._stop_drawing()
         for store in self._stores.values():
-            print_event(*watch_status_lines(store.status))
+            lines = watch_status_lines(store.status)
+            print_event(*(name_store_elsewhere(line, store.status.store) for line in lines))
 
     def draw(self) -> None:
         """Draws the view as it is now."""
