@@ -5,6 +5,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw
 
@@ -35,6 +37,19 @@ def make_everything_differ(shell: Shell, sandbox: RunningSandbox, store: Path, m
     sandbox.add_sample(model_id, "Elsewhere", b"made elsewhere")
     sandbox.remove_sample(next(one.sample_id for one in sandbox.samples(model_id) if one.class_title == "Bottle"))
     shell.environ["ASTICA_QUARANTINE"] = "600"
+
+
+@pytest.mark.parametrize("encoding", ["iso8859-1", "ascii", "utf-8"])
+def test_json_is_utf8_whatever_the_encoding_of_the_output(shell: Shell, store: Path, encoding: str) -> None:
+    shell.environ |= {"PYTHONUTF8": "1", "PYTHONIOENCODING": f"{encoding}:backslashreplace"}
+    name = "Gl\u00f6\u00dfe \U0001f944"
+    draw(store / name / "0.png", 60)
+    ran = shell.finish(shell.start("push", "--dry-run", "--json", "--store", store, encoding="latin-1"))
+    assert ran.code == 0, ran.err
+    data = json.loads(ran.out.encode("latin-1").decode("utf-8"))
+    assert f"{name}/0.png" in [entry["path"] for entry in data["upload"]]
+    # A file in UTF-8 can be searched for the name as it is.
+    assert (name in ran.out.encode("latin-1").decode("utf-8")) is (encoding == "utf-8")
 
 
 def test_the_status_has_the_promised_shape(shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int) -> None:

@@ -1,12 +1,14 @@
 """The class of a file does not depend on the locale: titles are the UTF-8 of the folder's bytes."""
 
 import codecs
+import json
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,6 +89,30 @@ def test_a_class_is_the_same_in_every_locale(
     ran = shell.finish(shell.start("push", "--store", store, errors="replace"))
     assert ran.code == 0, ran.err
     assert on_service(sandbox, model_id) == in_store(store)
+
+
+RARE_NAMES = "Gl\u00f6\u00dfe", "\U0001f944 l\u00f6ffel"
+"""Names with characters that no old encoding has, or only some."""
+
+
+def lines_of(shell: Shell, *arguments: str | Path) -> list[dict[str, Any]]:
+    """The JSON lines that a command prints, from its bytes."""
+    ran = shell.finish(shell.start(*arguments, "--json", encoding="latin-1"))
+    assert ran.code in (0, 3), ran.err
+    return [json.loads(line) for line in ran.out.encode("latin-1").decode("utf-8").splitlines()]
+
+
+def test_json_is_the_same_in_every_locale(shell: Shell, store: Path, old_locale: str) -> None:
+    assert codecs.lookup(names(shell)).name == codecs.lookup(old_locale).name
+    fill(store, {RARE_NAMES[0]: 1, RARE_NAMES[1]: 1}, start=30)
+    (store / "Can" / os.fsdecode(b"f\xf6.gif")).write_bytes(b"GIF89a")
+    [status] = lines_of(shell, "status", "--store", store)
+    assert {entry["class"] for entry in status["plan"]["upload"]} >= set(RARE_NAMES)
+    assert [entry["path"] for entry in status["problems"]] == ["Can/f\\xf6.gif"]
+    [watched] = lines_of(shell, "watch", store, "--once")
+    assert [entry["path"] for entry in watched["problems"]] == ["Can/f\\xf6.gif"]
+    entries = lines_of(shell, "log", "--store", store)
+    assert {entry["path"] for entry in entries} >= {f"{name}/000.png" for name in RARE_NAMES}
 
 
 @pytest.mark.parametrize("name", [b"g\xc3\xa4bel", b"ga\xcc\x88bel"])

@@ -122,6 +122,19 @@ def test_csv_has_a_header_and_quotes_names_with_commas(shell: Shell, store: Path
     assert rows[1][1] in NAMES
 
 
+@pytest.mark.parametrize("encoding", ["iso8859-1", "ascii"])
+def test_csv_is_utf8_whatever_the_encoding_of_the_output(
+    shell: Shell, store: Path, tmp_path: Path, encoding: str
+) -> None:
+    image = tmp_path / "l\u00f6ffel \U0001f944.png"
+    shutil.copy(store / "one" / "000.png", image)
+    shell.environ |= {"PYTHONUTF8": "1", "PYTHONIOENCODING": f"{encoding}:backslashreplace"}
+    ran = shell.finish(shell.start("detect", image, "--csv", "--store", store, encoding="latin-1"))
+    assert ran.code == 0, ran.err
+    rows = list(csv.reader(io.StringIO(ran.out.encode("latin-1").decode("utf-8"))))
+    assert [row[0] for row in rows] == ["path", str(image)]
+
+
 def test_an_image_is_read_from_standard_input(shell: Shell, store: Path) -> None:
     with (store / "two" / "000.png").open("rb") as image:
         ran = shell.finish(shell.start("detect", "-", "--json", "--store", store, stdin=image))

@@ -1,10 +1,12 @@
 """Text for the terminal: counts, durations, tables, and names without control characters."""
 
+import codecs
 import csv
 import io
 import json
 import math
 import os
+import sys
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -57,11 +59,18 @@ def _escape(char: str) -> str:
 
 
 def json_line(value: object) -> str:
-    """JSON in one line. Control and direction characters, which a terminal would obey, are written as escapes."""
-    text = json.dumps(value, ensure_ascii=False)
+    """JSON in one line, for standard output. Control and direction characters, which a terminal would obey, are written
+    as escapes; so is all that is not ASCII where the output is not UTF-8: it is the same JSON in every locale."""
+    text = json.dumps(value, ensure_ascii=not _is_output_utf8())
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
+
+
+def _is_output_utf8() -> bool:
+    encoding = getattr(sys.stdout, "encoding", None)
+    # A stream without an encoding keeps the text.
+    return not encoding or codecs.lookup(encoding).name == "utf-8"
 
 
 def csv_line(*cells: object) -> str:

@@ -45,7 +45,7 @@ def detect(images: tuple[str, ...], store: Path | None, version: str | None, as_
     inputs = find_inputs(images, sys.stdin.buffer.read)
     failed = unanswered = 0
     if as_csv:
-        click.echo(csv_line("path", "output", "confidence", "error"))
+        _print_csv("path", "output", "confidence", "error")
     width = SHORTEST_COLUMN
     with open_store(store, Progress()) as opened:
         if not as_json and not as_csv:
@@ -62,7 +62,7 @@ def detect(images: tuple[str, ...], store: Path | None, version: str | None, as_
                 }
                 click.echo(json_line(data))
             elif as_csv:
-                click.echo(csv_line(json_name(detected.name), detected.label, detected.confidence, detected.error))
+                _print_csv(json_name(detected.name), detected.label, detected.confidence, detected.error)
             elif detected.error:
                 print_lines([f"{safe(detected.name)}: {safe(detected.error)}"], err=True)
             else:
@@ -76,6 +76,11 @@ def detect(images: tuple[str, ...], store: Path | None, version: str | None, as_
     if failed:
         click.echo(f"{number(failed, 'image')} failed", err=True)
     return SOME_FAILED if failed else DONE
+
+
+def _print_csv(*cells: object) -> None:
+    """Prints a line in UTF-8, whatever the locale is: the format has no escapes."""
+    click.echo(csv_line(*cells).encode("utf-8", "backslashreplace"))
 
 
 def _label_width(root: Path) -> int:
