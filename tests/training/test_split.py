@@ -186,11 +186,11 @@ def test_split_is_wrapped_on_a_terminal_and_one_file_is_in_the_singular(
 
 
 def test_split_says_why_nothing_of_a_class_is_held_out(shell: Shell, store: Path, tmp_path: Path) -> None:
-    twins = store / "copies"
+    twins = store / "twins"
     twins.mkdir()
     with Image.open(next(iter(sorted(store.glob("*/*.png"))))) as image:
         for number in range(4):
             image.resize((60 + number, 60 + number)).save(twins / f"{number}.png")
     shown = shell("split", "--to", tmp_path / "out", "--dry-run", "--store", store).out
     assert "Nothing of twins is held out, all 4 files stay: it has too few images that differ for this share; " in shown
-    assert "twins/0.png is nearly the same picture as copies/1.png" in shown
+    assert "twins/0.png is nearly the same picture as twins/1.png" in shown
