@@ -266,11 +266,129 @@ def test_what_was_deleted_lately_comes_back_and_nothing_else(shell: Shell, pushe
     assert shell("push", "--store", pushed).code == 0
 
 
+def move(store: Path, *places: str) -> None:
+    """Moves a file of the store from each place to the next one."""
+    (store / places[1]).parent.mkdir(exist_ok=True)
+    (store / places[0]).rename(store / places[1])
+
+
+def push_twice(shell: Shell, store: Path) -> None:
+    """The second push sees the removals of the first one."""
+    for _ in range(2):
+        assert shell("push", "--store", store, "--yes").code == 0
+
+
+def test_a_moved_and_deleted_image_comes_back_in_its_last_class_alone(shell: Shell, pushed: Path) -> None:
+    shell.environ["ASTICA_QUARANTINE"] = "0"
+    image = (pushed / "Can/000.png").read_bytes()
+    for old, new in (("Can/000.png", "Bottle/f.png"), ("Bottle/f.png", "Glass/g.png")):
+        move(pushed, old, new)
+        assert shell("push", "--store", pushed).code == 0
+    (pushed / "Glass/g.png").unlink()
+    restore = ("backup", "restore", "--since", "yesterday", "--store", pushed)
+    # Before the push that removes it, right after it, and once an observation has shown that.
+    for pushes in range(3):
+        ran = shell(*restore, "-v", "--to", pushed.with_name(f"out{pushes}"))
+        assert (ran.code, "1 file written, 0 already there, 0 failed" in ran.out) == (0, True), ran.out + ran.err
+        assert [path.parent.name for path in pushed.with_name(f"out{pushes}").glob("*/*")] == ["Glass"]
+        assert (
+            "2 earlier places of deleted images left out: another class had the image then; a place that is named "
+            "comes back\n  Bottle/f.png  (later Glass/g.png)\n  Can/000.png  (later Glass/g.png)\n"
+        ).split() == ran.err.split()
+        assert shell("push", "--store", pushed).code == 0
+    of_class = shell(*restore, "--class", "Can")
+    assert "0 files written" in of_class.out and "1 earlier place of deleted images left out" in of_class.err
+    assert "for the places: --verbose" in of_class.err
+    assert shell(*restore).code == 0
+    assert (pushed / "Glass/g.png").read_bytes() == image
+    assert not (pushed / "Bottle/f.png").exists() and not (pushed / "Can/000.png").exists()
+    named = shell("backup", "restore", "Can/000.png", "--store", pushed)
+    assert named.code == 0 and (pushed / "Can/000.png").read_bytes() == image
+
+
+@pytest.mark.parametrize("delete_pushed", [False, True])
+def test_a_deleted_class_brings_no_image_back_to_the_class_that_it_was_moved_from(
+    shell: Shell, pushed: Path, delete_pushed: bool
+) -> None:
+    shell.environ["ASTICA_QUARANTINE"] = "0"
+    for number in range(3):
+        move(pushed, f"Can/00{number}.png", f"Bottle/moved{number}.png")
+    assert shell("push", "--store", pushed).code == 0
+    wanted = in_store(pushed)
+    shutil.rmtree(pushed / "Bottle")
+    if delete_pushed:
+        push_twice(shell, pushed)
+    ran = shell("backup", "restore", "--since", "yesterday", "--store", pushed)
+    assert ran.code == 0 and "3 earlier places of deleted images left out" in ran.err
+    assert in_store(pushed) == wanted
+
+
+def test_an_image_that_was_moved_back_and_deleted_comes_back_there(shell: Shell, pushed: Path) -> None:
+    shell.environ["ASTICA_QUARANTINE"] = "0"
+    wanted = in_store(pushed)
+    for old, new in (("Can/000.png", "Bottle/f.png"), ("Bottle/f.png", "Can/000.png")):
+        move(pushed, old, new)
+        push_twice(shell, pushed)
+    (pushed / "Can/000.png").unlink()
+    push_twice(shell, pushed)
+    assert shell("backup", "restore", "--since", "yesterday", "--store", pushed).code == 0
+    assert in_store(pushed) == wanted
+
+
+def test_an_image_that_was_deleted_twice_in_a_class_comes_back_once(shell: Shell, pushed: Path) -> None:
+    shell.environ["ASTICA_QUARANTINE"] = "0"
+    image = (pushed / "Can/000.png").read_bytes()
+    (pushed / "Can/000.png").unlink()
+    push_twice(shell, pushed)
+    (pushed / "Can/again.png").write_bytes(image)
+    push_twice(shell, pushed)
+    (pushed / "Can/again.png").unlink()
+    push_twice(shell, pushed)
+    ran = shell("backup", "restore", "--since", "yesterday", "--store", pushed)
+    assert (ran.code, "1 file written" in ran.out) == (0, True), ran.out
+    assert (pushed / "Can/again.png").exists() and not (pushed / "Can/000.png").exists()
+
+
+@pytest.mark.parametrize("one_push", [False, True])
+def test_of_an_image_in_two_classes_the_copies_come_back_that_were_deleted_last(
+    shell: Shell, pushed: Path, one_push: bool
+) -> None:
+    shell.environ["ASTICA_QUARANTINE"] = "0"
+    shutil.copy(pushed / "Can/000.png", pushed / "Bottle/copy.png")
+    assert shell("push", "--store", pushed).code == 0
+    (pushed / "Bottle/copy.png").unlink()
+    restore = ("backup", "restore", "--since", "yesterday", "-v", "--store", pushed)
+    if not one_push:
+        push_twice(shell, pushed)
+        assert "  Bottle/copy.png  (now Can/000.png)" in shell(*restore).err
+        assert not (pushed / "Bottle/copy.png").exists()
+    (pushed / "Can/000.png").unlink()
+    push_twice(shell, pushed)
+    ran = shell(*restore)
+    assert ran.code == 0 and (pushed / "Can/000.png").exists()
+    assert (pushed / "Bottle/copy.png").exists() is one_push
+    assert ("  Bottle/copy.png  (later Can/000.png)" in ran.err) is not one_push
+
+
+def test_a_moved_image_that_the_service_has_lost_comes_back_in_its_last_class(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
+) -> None:
+    shell.environ["ASTICA_QUARANTINE"] = "0"
+    image = (pushed / "Can/000.png").read_bytes()
+    move(pushed, "Can/000.png", "Bottle/f.png")
+    push_twice(shell, pushed)
+    [sample] = [one for one in sandbox.samples(model_id) if one.image == image]
+    sandbox.remove_sample(sample.sample_id)
+    (pushed / "Bottle/f.png").unlink()
+    push_twice(shell, pushed)
+    assert shell("backup", "restore", "--since", "yesterday", "--store", pushed).code == 0
+    assert (pushed / "Bottle/f.png").read_bytes() == image and not (pushed / "Can/000.png").exists()
+
+
 def test_what_was_deleted_before_that_time_stays_deleted(shell: Shell, pushed: Path) -> None:
     shell.environ["ASTICA_QUARANTINE"] = "0"
     (pushed / "Can" / "000.png").unlink()
-    for _ in range(2):
-        assert shell("push", "--store", pushed).code == 0
+    assert shell("push", "--store", pushed).code == 0
     tomorrow = time.strftime("%Y-%m-%dT%H:%M", time.localtime(time.time() + 86_400))
     for since, written in (("0m", 0), (tomorrow, 0), ("1h", 1)):
         ran = shell("backup", "restore", "--since", since, "--store", pushed)

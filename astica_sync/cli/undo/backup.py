@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from astica_sync.local.backup.backup import Backup, VerifyResult
     from astica_sync.local.backup.catalog import CatalogEntry
     from astica_sync.local.backup.damaged_records import DamagedFile
-    from astica_sync.local.backup.find_restorable import Elsewhere
+    from astica_sync.local.backup.find_restorable import EarlierPlace, Elsewhere, Removed
     from astica_sync.local.layout import Layout
 
 NO_LINE = "no line of the catalog names it"
@@ -240,13 +240,16 @@ def restore(
     entries = None
     if since is not None:
         removed, held, elsewhere = _removed(layout, objects, since)
-        entries = partial(iter, [entry for entry in removed if not os.path.lexists(to / entry.path)])
+        entries = partial(iter, [entry for entry in removed.entries if not os.path.lexists(to / entry.path)])
         if held:
             them = "it" if held == 1 else "them"
             print_lines([f"{number(held, 'image')} not restored: split holds {them} out"], err=True)
-        elsewhere = [one for one in elsewhere if title in (None, class_title_of(one.path.partition("/")[0]))]
-        if elsewhere:
-            _note_elsewhere(elsewhere)
+
+        def of_class(path: str) -> bool:
+            return title in (None, class_title_of(path.partition("/")[0]))
+
+        _note_elsewhere([one for one in elsewhere if of_class(one.path)])
+        _note_earlier([one for one in removed.earlier if of_class(one.path)])
     done = restore_files(
         objects,
         to,
@@ -264,9 +267,9 @@ def restore(
         )
     unplaced = [] if chosen else _unplaced(layout, objects)
     if unplaced:
-        of_class = "" if title is None else ", perhaps of this class"
+        perhaps = "" if title is None else ", perhaps of this class"
         lines = [
-            f"{number(len(unplaced), 'image')} of the backup not restored{of_class}: {NO_LINE_OF_MANY}",
+            f"{number(len(unplaced), 'image')} of the backup not restored{perhaps}: {NO_LINE_OF_MANY}",
             "  To write the missing lines again where the rest is known: astica-sync backup verify",
         ]
         print_lines([click.style(line, fg="red") for line in lines], err=True)
@@ -292,12 +295,12 @@ def _unplaced(layout: "Layout", objects: "Backup") -> list[str]:
     return [content for content in unnamed if content not in leftovers]
 
 
-def _removed(layout: "Layout", objects: "Backup", since: float) -> "tuple[list[CatalogEntry], int, list[Elsewhere]]":
+def _removed(layout: "Layout", objects: "Backup", since: float) -> "tuple[Removed, int, list[Elsewhere]]":
     """What was removed since then, how much of it is left out since it is among the held-out images, and what of it
     the store has in another place."""
     from astica_sync.clock import SystemClock
     from astica_sync.exchange.known_contents import held_contents
-    from astica_sync.local.backup.find_restorable import found_elsewhere, removed_since
+    from astica_sync.local.backup.find_restorable import Removed, found_elsewhere, removed_since
     from astica_sync.local.db.index import Index
     from astica_sync.local.db.journal import Journal
     from astica_sync.local.identity import read_sentinel
@@ -312,17 +315,36 @@ def _removed(layout: "Layout", objects: "Backup", since: float) -> "tuple[list[C
         removed = removed_since(journal, objects, since, in_store)
         elsewhere = found_elsewhere(journal, layout.root, since, in_store, index.paths_with)
         held = held_contents(journal)
-    wanted = [entry for entry in removed if entry.content not in held]
-    return wanted, len({entry.content for entry in removed if entry.content in held}), elsewhere
+    wanted = Removed(
+        tuple(entry for entry in removed.entries if entry.content not in held),
+        tuple(one for one in removed.earlier if one.content not in held),
+    )
+    return wanted, len({entry.content for entry in removed.entries if entry.content in held}), elsewhere
 
 
 def _note_elsewhere(elsewhere: "list[Elsewhere]") -> None:
+    if not elsewhere:
+        return
     verbose = verbosity() is Verbosity.VERBOSE
     them = "it" if len(elsewhere) == 1 else "them"
     places = "" if verbose else "; for the places: --verbose"
     lines = [f"{number(len(elsewhere), 'image')} not restored: the store has {them} in another place{places}"]
     if verbose:
         lines += [f"  {safe(one.path)}  (now {safe(one.now)})" for one in elsewhere]
+    print_lines(lines, err=True)
+
+
+def _note_earlier(earlier: "list[EarlierPlace]") -> None:
+    if not earlier:
+        return
+    verbose = verbosity() is Verbosity.VERBOSE
+    count = number(len(earlier), "earlier place")
+    lines = [
+        f"{count} of deleted images left out: another class had the image then"
+        + ("; a place that is named comes back" if verbose else "; for the places: --verbose")
+    ]
+    if verbose:
+        lines += [f"  {safe(one.path)}  (later {safe(one.last)})" for one in earlier]
     print_lines(lines, err=True)
 
 
