@@ -291,10 +291,35 @@ def test_a_moved_and_deleted_image_comes_back_in_its_last_class_alone(shell: She
         ran = shell(*restore, "-v", "--to", pushed.with_name(f"out{pushes}"))
         assert (ran.code, "1 file written, 0 already there, 0 failed" in ran.out) == (0, True), ran.out + ran.err
         assert [path.parent.name for path in pushed.with_name(f"out{pushes}").glob("*/*")] == ["Glass"]
-        assert (
-            "2 earlier places of deleted images left out: another class had the image then; a place that is named "
-            "comes back\n  Bottle/f.png  (later Glass/g.png)\n  Can/000.png  (later Glass/g.png)\n"
-        ).split() == ran.err.split()
+        assert ran.err.split() == [
+            "2",
+            "earlier",
+            "places",
+            "of",
+            "deleted",
+            "images",
+            "left",
+            "out:",
+            "another",
+            "class",
+            "had",
+            "the",
+            "image",
+            "then;",
+            "a",
+            "place",
+            "that",
+            "is",
+            "named",
+            "comes",
+            "back",
+            "Bottle/f.png",
+            "(later",
+            "Glass/g.png)",
+            "Can/000.png",
+            "(later",
+            "Glass/g.png)",
+        ]
         assert shell("push", "--store", pushed).code == 0
     of_class = shell(*restore, "--class", "Can")
     assert "0 files written" in of_class.out and "1 earlier place of deleted images left out" in of_class.err

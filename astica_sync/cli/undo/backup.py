@@ -26,7 +26,6 @@ from astica_sync.errors import GuardRefused, StoreError
 
 if TYPE_CHECKING:
     from astica_sync.local.backup.backup import Backup, VerifyResult
-    from astica_sync.local.backup.catalog import CatalogEntry
     from astica_sync.local.backup.damaged_records import DamagedFile
     from astica_sync.local.backup.find_restorable import EarlierPlace, Elsewhere, Removed
     from astica_sync.local.layout import Layout
