@@ -18,6 +18,7 @@ from typing import Any
 from astica_sync.config import SETTINGS, find_key
 from astica_sync.core.plan.decision import RemovalReason
 from astica_sync.core.watch.watch_status import WatchStatus
+from astica_sync.doctor.check_store import WRITER
 from astica_sync.doctor.read_database import read_database
 from astica_sync.doctor.redaction import Redactor
 from astica_sync.doctor.report import Report
@@ -48,7 +49,7 @@ def make_bundle(report: Report, watch: WatchStatus | None, environ: Mapping[str,
     redactor = Redactor({**numbers, **_private_names(report, environ)}, usual)
     parts = {
         "README.txt": README,
-        "doctor.json": _json(redactor.value(report.as_data())),
+        "doctor.json": _json(redactor.value(_without_command(report.as_data()))),
         "events.json": _json([] if layout is None else list(_events(layout, numbers))),
         "watcher.json": _json(None if watch is None else _counts(watch)),
     }
@@ -57,6 +58,12 @@ def make_bundle(report: Report, watch: WatchStatus | None, environ: Mapping[str,
         for name, text in parts.items():
             opened.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text, zipfile.ZIP_DEFLATED)
     return packed.getvalue()
+
+
+def _without_command(data: dict[str, Any]) -> dict[str, Any]:
+    """The report without the command line of the process that writes to the store, which has names of files in it."""
+    facts = data.get("store", {})
+    return data if WRITER not in facts else {**data, "store": {**facts, WRITER: facts[WRITER].partition(" (")[0]}}
 
 
 def _json(value: object) -> str:

@@ -1,15 +1,24 @@
 """The request budget: where it is counted, how much is used, and who does not share it."""
 
 import os
+import sqlite3
 from collections.abc import Mapping
+from pathlib import Path
 
-from astica_sync.clock import Clock
+from astica_sync.clock import Clock, duration
 from astica_sync.config import machine_state_folder
+from astica_sync.core.rate_limit import Lane
 from astica_sync.doctor.check_machine import is_container
+from astica_sync.doctor.read_database import read_database
 from astica_sync.doctor.section import Section
 from astica_sync.local.layout import Layout
 from astica_sync.open_session import budget_server, budget_use
 from astica_sync.system.user_folders import STATE_VARIABLE
+
+LANES = {Lane.INTERACTIVE: "a command of a user", Lane.REMOVAL: "removals"}
+"""What waits ahead of the backlog of uploads, which is not recorded there."""
+MOST_SHOWN = 10
+NO_PROCESS = "no process"
 
 
 def check_budget(layout: Layout | None, environ: Mapping[str, str], clock: Clock) -> Section:
@@ -32,6 +41,7 @@ def check_budget(layout: Layout | None, environ: Mapping[str, str], clock: Clock
             used, limit = budget_use(layout)
             section.facts["used now"] = used
             section.facts["limit"] = limit
+        section.facts["waiting"] = _waiting(section, file, clock.ticks())
         apart = _apart(environ)
         section.facts["shared with all programs of this user"] = not apart
         if apart:
@@ -41,6 +51,24 @@ def check_budget(layout: Layout | None, environ: Mapping[str, str], clock: Clock
                 f"give all of them the same folder: {STATE_VARIABLE}={file.parent.parent}",
             )
     return section
+
+
+def _waiting(section: Section, file: Path, now: float) -> str:
+    """The processes that wait for a request ahead of the backlog of uploads, by the table ``waiting``."""
+    if not file.exists():
+        return NO_PROCESS
+    query = "SELECT who, lane, min(since) FROM waiting WHERE until > ? GROUP BY who, lane ORDER BY lane, since LIMIT ?"
+    try:
+        with read_database(file) as opened:
+            rows = opened.execute(query, (now, MOST_SHOWN)).fetchall()
+        shown = [
+            f"process {who.partition('.')[0]} for {duration(now - since)}, {LANES.get(lane, 'uploads')}"
+            for who, lane, since in rows
+        ]
+    except (sqlite3.Error, OSError, AttributeError, TypeError) as error:
+        section.problem(f"{file} cannot be read: {error}", "the next command sets it aside and makes a new one")
+        return NO_PROCESS
+    return "; ".join(shown) or NO_PROCESS
 
 
 def _apart(environ: Mapping[str, str]) -> str:

@@ -13,6 +13,7 @@ from astica_sync.errors import StoreError
 from astica_sync.local.db.index import join
 from astica_sync.local.identity import check_root, read_sentinel
 from astica_sync.local.layout import Layout
+from astica_sync.local.lock import find_writer, is_wanted
 from astica_sync.local.scan.ignore import Ignore
 from astica_sync.local.state_folder import check_state_folder
 from astica_sync.mirror.mirror_record import read_record
@@ -23,6 +24,8 @@ from astica_sync.store_trust import owners_of
 
 MOST_CHECKED = 500_000_000
 """Bytes of a database above which it is not read as a whole."""
+WRITER = "written to by"
+"""The fact with the command line of another process; a report of a bug leaves the command out."""
 COUNTS = {
     "index.db": {"files": "file", "folders": "folder"},
     "journal.db": {"samples sent": "mark", "events": "history", "samples that failed": "bad"},
@@ -46,6 +49,9 @@ def check_store(layout: Layout, clock: Clock) -> Section:
         facts["service"] = spelled_address(sentinel.train_url)
         facts["made"] = local_time(sentinel.created_at)
         check_root(layout)
+    with section.findings_of():
+        facts[WRITER] = find_writer(layout) or "no process"
+        facts["another command waits for it"] = is_wanted(layout)
     for name, tables in COUNTS.items():
         _check_database(section, layout.state / name, tables)
     for name, file in (("last view", layout.last_view), ("last status of a watcher", layout.watch_state)):

@@ -121,6 +121,11 @@ def is_wanted(layout: Layout) -> bool:
     return _is_held(_wanted_file(layout))
 
 
+def find_writer(layout: Layout) -> str | None:
+    """The process that holds the store's lock, with its command and since when it does; None where none does."""
+    return _read_holder(layout) if _is_held(layout.lock_file) else None
+
+
 def _is_held(file: Path) -> bool:
     if not is_real_folder(file.parent) or not file.exists():
         return False

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from astica_sync.doctor.redaction import Redactor
 from astica_sync.local.layout import Layout
+from astica_sync.local.lock import writer_lock
 from tests.harness.shell import Shell, draw
 
 CANARY = "zqxcanary"
@@ -44,8 +46,10 @@ def parts_of(data: bytes) -> dict[str, str]:
 
 
 def test_no_canary_is_in_the_bundle(shell: Shell, private_store: Path, tmp_path: Path) -> None:
-    shell("doctor", "--store", private_store, "--bundle", tmp_path / "report.zip")
+    with writer_lock(Layout(private_store), now=1.8e9, command=f"push --new-class {CANARY} anna/({CANARY})"):
+        shell("doctor", "--store", private_store, "--bundle", tmp_path / "report.zip")
     parts = parts_of((tmp_path / "report.zip").read_bytes())
+    assert json.loads(parts["doctor.json"])["store"]["written to by"] == f"process {os.getpid()}"
     assert set(parts) == {"README.txt", "doctor.json", "events.json", "watcher.json"}
     for name, text in parts.items():
         decoded = text + json.dumps(json.loads(text), ensure_ascii=False) if name.endswith("json") else text

@@ -1,15 +1,21 @@
 """``astica-sync doctor``: what it shows of a healthy store, and what it says of one that is not."""
 
+import contextlib
 import json
+import os
 import shutil
+import sqlite3
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from astica_sync.cli.start.doctor import _table
+from astica_sync.clock import SystemClock, local_time
+from astica_sync.core.rate_limit import Lane
 from astica_sync.doctor import check_disk, check_program
 from astica_sync.local.layout import Layout
+from astica_sync.local.lock import writer_lock
 from tests.harness.shell import Shell, draw
 
 ROOT = Path(__file__).parents[2]
@@ -196,3 +202,41 @@ def test_no_temporary_file_stays(shell: Shell, store: Path) -> None:
 @pytest.mark.long
 def test_json_is_one_object(shell: Shell, store: Path) -> None:
     json.loads(shell("doctor", "--json", "--store", store).out)
+
+
+def test_it_names_the_process_that_writes_to_the_store(shell: Shell, store: Path) -> None:
+    with writer_lock(Layout(store), now=1_800_000_000.0, command="astica-sync push --store photos"):
+        shown = shell("doctor", "--store", store, "--json").json["store"]
+    since = local_time(1_800_000_000.0, seconds=True)
+    assert shown["written to by"] == f"process {os.getpid()} (astica-sync push --store photos) since {since}"
+    assert shown["another command waits for it"] is False
+    shown = shell("doctor", "--store", store, "--json").json["store"]
+    assert shown["written to by"] == "no process"
+
+
+def test_a_process_that_was_killed_writes_no_longer(shell: Shell, store: Path) -> None:
+    holder = Layout(store).state / "lock-holder.json"
+    holder.write_text(json.dumps({"pid": os.getpid(), "command": "astica-sync push", "since": 1.0}))
+    assert shell("doctor", "--store", store, "--json").json["store"]["written to by"] == "no process"
+
+
+def test_it_names_the_processes_that_wait_for_the_budget(shell: Shell, store: Path) -> None:
+    budget = shell.home / "state" / "astica-sync" / "budget.db"
+    now = SystemClock().ticks()
+    rows = [
+        ("4711.a.1", "one", Lane.INTERACTIVE, now - 600, now + 600),
+        ("4712.b.2", "one", Lane.REMOVAL, now - 1200, now + 600),
+        ("4713.c.3", "one", Lane.REMOVAL, now - 600, now - 60),
+    ]
+    with contextlib.closing(sqlite3.connect(budget)) as opened, opened:
+        opened.executemany("INSERT INTO waiting VALUES (?, ?, ?, ?, ?)", rows)
+    before = budget.read_bytes()
+    shown = shell("doctor", "--store", store, "--json").json["request_budget"]
+    assert shown["waiting"] == "process 4711 for 10 min, a command of a user; process 4712 for 20 min, removals"
+    assert budget.read_bytes() == before
+
+
+def test_without_waiting_processes_it_says_so(shell: Shell, store: Path) -> None:
+    assert shell("doctor", "--store", store, "--json").json["request_budget"]["waiting"] == "no process"
+    (shell.home / "state" / "astica-sync" / "budget.db").unlink()
+    assert shell("doctor", "--store", store, "--json").json["request_budget"]["waiting"] == "no process"
