@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,26 @@ def test_the_linter_has_nothing_to_say_about_the_dockerfile() -> None:
         pytest.skip("hadolint is not installed")
     ended = subprocess.run([linter, str(ROOT / "Dockerfile")], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (0, "")
+
+
+def test_what_the_wheel_is_built_from_is_not_left_out_of_the_image() -> None:
+    """A build of a wheel does not fail where the files of ``shared-data`` are missing."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    kept = [*wheel["packages"], *wheel["shared-data"], "hatch_build.py", "page_assets", "README.md", "LICENSE"]
+    lines = [one for one in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if one and one[0] != "#"]
+    assert [path for path in kept if not is_sent(path, lines)] == []
+    assert [path for path in ("tests", "docs/dev", ".git") if is_sent(path, lines)] == []
+
+
+def is_sent(path: str, ignored: list[str]) -> bool:
+    """Whether the builder gets a path: the last line that names it or a folder above it decides."""
+    sent = True
+    for line in ignored:
+        name = line.removeprefix("!")
+        if f"{path}/".startswith(f"{name}/"):
+            sent = line[0] == "!"
+    return sent
 
 
 @pytest.mark.parametrize("name", COMPOSE["services"])
