@@ -160,7 +160,7 @@ astica-sync status --ignored
 
 ## Litter
 
-Upper and lower case are the same here, and `*` stands for any characters.
+Upper and lower case are the same in these names, other than in the ignore file, and `*` stands for any characters.
 
 """
 
@@ -183,6 +183,9 @@ litter in again:
 | `!Can/old/keep.png` | but not this one |
 | `!*.bak` | takes in files that are litter by their names |
 | `!@eaDir/` | takes in folders that are litter by their names |
+
+Upper and lower case differ here, as in `.gitignore`: `*.mov` does not leave out `IMG_0042.MOV`. A line for each
+spelling does, or `*.[mM][oO][vV]`.
 
 Rules that take in everything (`!*/`, `!**`) do not take in litter. Hidden files are always left out.
 

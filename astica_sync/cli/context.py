@@ -24,6 +24,7 @@ from astica_sync.open_session import OpenStore, find, open_service, open_session
 from astica_sync.sync.progress import ProgressListener
 
 if TYPE_CHECKING:
+    from astica_sync.local.db.index import Index
     from astica_sync.local.db.journal import Journal
     from astica_sync.remote.rate_limited_client import RateLimitedClient
     from astica_sync.sync.plan.find_status import StoreStatus
@@ -124,6 +125,16 @@ def path_in_journal(journal: "Journal") -> Callable[[str], str]:
         return mark.path if mark is not None else ""
 
     return path_of
+
+
+def image_in_index(index: "Index") -> Callable[[str], bool]:
+    """A function that returns whether the last scan found a sample at a path of the store."""
+
+    def is_image(path: str) -> bool:
+        found = index.file_at(path)
+        return found is not None and found[0] is not None
+
+    return is_image
 
 
 def read_watch_status(layout: Layout) -> tuple[WatchStatus | None, bool]:

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.harness.screen import Terminal
-from tests.harness.shell import Shell
+from tests.harness.shell import Shell, draw
 
 VIDEO = b"\0\0\0\x14ftypqt  " + bytes(100)
+HEIC = b"\0\0\0\x18ftypheic" + bytes(100)
 REASON = "video or other media file: not an image; move it out"
 
 
@@ -41,10 +42,41 @@ def test_the_videos_of_live_photos_are_one_line_for_each_class(
     assert len(listed) == 17 and {"Can/IMG_0011.MOV", "Bottle/IMG_0003.MOV"} < {one["path"] for one in listed}
 
 
-def test_a_few_problems_are_a_line_each(shell: Shell, pushed: Path) -> None:
-    add_videos(pushed / "Can", 3)
-    lines = problem_lines(shell("status", "--store", pushed).out)
-    assert [line.split("  (")[0] for line in lines] == [f"  ! Can/IMG_{number:04}.MOV" for number in range(3)]
+@pytest.mark.parametrize(
+    ("count", "named"),
+    [
+        (1, "Can/IMG_0000.MOV"),
+        (2, "Can/IMG_0000.MOV and Can/IMG_0001.MOV"),
+        (3, "Can/IMG_0000.MOV, Can/IMG_0001.MOV and Can/IMG_0002.MOV"),
+    ],
+)
+def test_a_few_problems_of_one_reason_are_one_line_with_each_name(
+    shell: Shell, pushed: Path, count: int, named: str
+) -> None:
+    add_videos(pushed / "Can", count)
+    [line] = problem_lines(shell("status", "--store", pushed).out)
+    assert line.startswith(f"  ! {named}  ({REASON}")
+
+
+@pytest.mark.parametrize("words", [("status",), ("push", "--dry-run")])
+def test_an_image_that_is_converted_already_is_to_be_ignored(
+    shell: Shell, pushed: Path, words: tuple[str, ...]
+) -> None:
+    (pushed / "Can" / "IMG_0042.HEIC").write_bytes(HEIC)
+    draw(pushed / "Can" / "IMG_0042.jpg", 90)
+    (pushed / "Can" / "IMG_0043.HEIC").write_bytes(HEIC + b"3")
+    (pushed / "Can" / "IMG_0043.jpg").write_bytes(b"no image")
+    for number in range(4):
+        (pushed / "Bottle" / f"{number}.heic").write_bytes(HEIC + bytes([number]))
+        draw(pushed / "Bottle" / f"{number}.PNG", 91 + number, "PNG")
+    lines = problem_lines(shell(*words, "--store", pushed).out)
+    assert lines[0] == (
+        "  ! Bottle/0.heic, Bottle/1.heic and 2 more of Bottle  "
+        "(HEIC image: a PNG or JPEG of the same name is beside each; list them in .astica-ignore (a line *.heic))"
+    )
+    assert "  ! Can/IMG_0042.HEIC  (HEIC image: IMG_0042.jpg is beside it; list this file in .astica-ignore)" in lines
+    # Beside this one is a file that is no image.
+    assert [line for line in lines if line.startswith("  ! Can/IMG_0043.HEIC  ") and "heif-convert IMAGE" in line]
 
 
 def test_what_is_left_out_of_many_groups_is_counted_in_files(shell: Shell, pushed: Path) -> None:
@@ -55,8 +87,9 @@ def test_what_is_left_out_of_many_groups_is_counted_in_files(shell: Shell, pushe
 
 
 @pytest.mark.parametrize("columns", [60, 80])
-def test_a_group_is_wrapped_between_words(shell: Shell, pushed: Path, columns: int) -> None:
-    add_videos(pushed / "Can", 12)
+@pytest.mark.parametrize(("count", "end"), [(12, "10 more of Can"), (3, "Can/IMG_0002.MOV")])
+def test_a_group_is_wrapped_between_words(shell: Shell, pushed: Path, columns: int, count: int, end: str) -> None:
+    add_videos(pushed / "Can", count)
     with Terminal(shell, "status", "--store", pushed, columns=columns, lines=40) as terminal:
         assert terminal.end() == 0
-    assert f"and 10 more of Can ({REASON}" in " ".join(terminal.picture.split())
+    assert " ".join(terminal.picture.split()).count(f"and {end} ({REASON}") == 1

@@ -105,6 +105,11 @@ def test_the_digest_depends_on_rules_and_not_on_comments(tmp_path: Path) -> None
     assert Ignore().digest == Ignore.load(tmp_path).digest
 
 
+@pytest.mark.parametrize(("rule", "skipped"), [("*.mov", False), ("*.MOV", True), ("*.[mM][oO][vV]", True)])
+def test_upper_and_lower_case_differ_in_the_ignore_file(rule: str, skipped: bool) -> None:
+    assert Ignore(f"{rule}\n").skips("Can/IMG_0042.MOV", folder=False) is skipped
+
+
 TEXT = "# Entwürfe\nBüchse/draft/\n*.gif\n"
 
 ENCODED = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from astica_sync.cli.context import open_store, path_in_journal, price_of, store_option
+from astica_sync.cli.context import image_in_index, open_store, path_in_journal, price_of, store_option
 from astica_sync.cli.exit_codes import DONE, REFUSED, SOME_FAILED
 from astica_sync.cli.render.live.progress import Progress, PushProgress
 from astica_sync.cli.render.messages import print_lines
@@ -127,7 +127,8 @@ def push(
                 click.echo(json_line(data))
             else:
                 path_of = path_in_journal(session.local.journal)
-                print_lines(status_lines(status, price, path_of, as_version=as_version))
+                is_image = image_in_index(session.local.index)
+                print_lines(status_lines(status, price, path_of, as_version=as_version, is_image=is_image))
             if status.refusals or status.near:
                 return REFUSED
             return SOME_FAILED if fails else DONE

@@ -6,7 +6,14 @@ from urllib.parse import urlsplit
 
 import click
 
-from astica_sync.cli.context import open_store, path_in_journal, price_of, read_watch_status, store_option
+from astica_sync.cli.context import (
+    image_in_index,
+    open_store,
+    path_in_journal,
+    price_of,
+    read_watch_status,
+    store_option,
+)
 from astica_sync.cli.exit_codes import DIFFERENCES, DONE
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
@@ -87,7 +94,9 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
                 lines.append(click.style(held, fg="yellow"))
             lines += _watcher_line(opened.layout)
             lines += _mirror_line(opened.layout)
-            lines += status_lines(status, price, path_in_journal(opened.session.local.journal), copies)
+            local = opened.session.local
+            path_of, is_image = path_in_journal(local.journal), image_in_index(local.index)
+            lines += status_lines(status, price, path_of, copies, is_image=is_image)
             if ignored:
                 lines += left_out_lines(find_left_out(opened.layout.root, opened.session.local.fs))
             print_lines(lines)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from astica_sync.cli.render.text import LINES, duration, first, how_to_allow, json_name, number, safe, table
+from astica_sync.cli.render.problem_lines import problem_lines
+from astica_sync.cli.render.text import duration, first, how_to_allow, json_name, number, safe, table
 from astica_sync.core.failure_remedy import remedy_of, retry_helps
 from astica_sync.core.model import LocalSample, Problem, RemoteSample
 from astica_sync.core.plan.count_requests import allowed_part
@@ -127,9 +128,11 @@ def status_lines(
     path_of: Callable[[str], str],
     copies: Sequence[tuple[str, ...]] = (),
     as_version: str | None = None,
+    is_image: Callable[[str], bool] = lambda _: False,
 ) -> list[str]:
     """The status as text. ``path_of`` gives the last known path of a uid, or an empty text; ``copies`` are files of one
-    class with the same image; ``as_version`` is the version whose data would be pushed, None for that of the store."""
+    class with the same image; ``as_version`` is the version whose data would be pushed, None for that of the store.
+    ``is_image`` returns whether a sample is at a path."""
     plan = status.plan
 
     def name(class_title: str, uid: str, sample_id: int | None = None) -> str:
@@ -161,7 +164,7 @@ def status_lines(
         *_section("Held: not removed for now", "yellow", len(plan.held), held),
         *_section("Failed before; push --retry tries them again", "red", len(again), again),
         *_section("Failed before; not tried again until the file changes", "red", len(in_vain), in_vain),
-        *_problem_section(found),
+        *_styled("Problems", "yellow", len(found), problem_lines(found, is_image)),
         *_section(
             "The same image in several classes",
             "yellow",
@@ -219,8 +222,6 @@ def unmanaged_note(count: int, version: str) -> str:
     )
 
 
-MOST_NAMED = 2
-"""So many problems of one class and reason are named."""
 MOST_COPIES = 5
 """So many files of one image are named."""
 _REFUSED = {"removed": "A push would remove nothing", "sent again": "A push would not send these again"}
@@ -275,30 +276,6 @@ def _with_remedy(reason: str) -> str:
     """The reason of a failure, with what helps where that is not another try."""
     remedy = "" if retry_helps(reason) else remedy_of(reason)
     return f"{reason}; {remedy}" if remedy else reason
-
-
-def _problem_section(problems: Sequence[Problem]) -> list[str]:
-    """One line for each problem, and one for many in a class that have the same reason."""
-    groups: dict[tuple[str, str], list[str]] = {}
-    for one in problems:
-        # A class folder itself, and a file beside it, are of no class.
-        class_folder, slash, _ = one.path.partition("/")
-        groups.setdefault((class_folder if slash else "", one.reason), []).append(one.path)
-    entries: list[tuple[str, int]] = []
-    for (class_folder, reason), paths in groups.items():
-        if len(paths) <= MOST_NAMED + 1:
-            entries += [(f"! {safe(path)}  ({reason})", 1) for path in paths]
-            continue
-        named = ", ".join(map(safe, paths[:MOST_NAMED]))
-        more = f"{len(paths) - MOST_NAMED:,} more" + (f" of {safe(class_folder)}" if class_folder else "")
-        entries.append((f"! {named} and {more}  ({reason})", len(paths)))
-    lines = [line for line, _ in entries[:LINES]]
-    left = len(problems) - sum(count for _, count in entries[:LINES])
-    if left:
-        lines.append(f"… and {left:,} more (--json lists all)")
-    elif len(entries) < len(problems):
-        lines.append("--json lists all")
-    return _styled("Problems", "yellow", len(problems), lines)
 
 
 def _section(title: str, colour: str, total: int, lines: Iterable[str]) -> list[str]:

@@ -1,0 +1,62 @@
+"""The files of a store that cannot be samples, as text: those of one class with the same reason are one line."""
+
+import os
+from collections.abc import Callable, Sequence
+
+from astica_sync.cli.render.text import LINES, safe
+from astica_sync.core.model import Problem
+
+MOST_NAMED = 2
+"""So many problems of one class and reason are named where there are more than one more."""
+CONVERTED = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
+"""What a converted image is called after its stem."""
+
+
+def problem_lines(problems: Sequence[Problem], is_image: Callable[[str], bool]) -> list[str]:
+    """The first lines, and what is left out of them. ``is_image`` returns whether a sample is at a path."""
+    groups: dict[tuple[str, str, bool], list[str]] = {}
+    for one in problems:
+        # A class folder itself, and a file beside it, are of no class.
+        class_folder, slash, _ = one.path.partition("/")
+        converted = bool(_find_converted(one, is_image))
+        groups.setdefault((class_folder if slash else "", one.reason, converted), []).append(one.path)
+    entries: list[tuple[str, int]] = []
+    hidden = False
+    for (class_folder, reason, converted), paths in groups.items():
+        names = list(map(safe, paths))
+        if len(paths) > MOST_NAMED + 1:
+            hidden = True
+            more = f"{len(paths) - MOST_NAMED:,} more" + (f" of {safe(class_folder)}" if class_folder else "")
+            names = [*names[:MOST_NAMED], more]
+        named = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+        why = _converted_reason(reason, paths, is_image) if converted else reason
+        entries.append((f"! {named}  ({why})", len(paths)))
+    lines = [line for line, _ in entries[:LINES]]
+    left = len(problems) - sum(count for _, count in entries[:LINES])
+    if left:
+        lines.append(f"… and {left:,} more (--json lists all)")
+    elif hidden:
+        lines.append("--json lists all")
+    return lines
+
+
+def _find_converted(problem: Problem, is_image: Callable[[str], bool]) -> str:
+    """The path of the PNG or JPEG that has the stem of an image in another format; "" where there is none."""
+    if not problem.reason.partition(":")[0].endswith(" image"):
+        return ""
+    stem = os.path.splitext(problem.path)[0]  # noqa: PTH122 - the path is one of a store
+    return next(
+        (stem + suffix for suffix in CONVERTED if stem + suffix != problem.path and is_image(stem + suffix)), ""
+    )
+
+
+def _converted_reason(reason: str, paths: Sequence[str], is_image: Callable[[str], bool]) -> str:
+    """What to do with images that are converted already."""
+    kind = reason.partition(":")[0]
+    if len(paths) == 1:
+        name = safe(os.path.basename(_find_converted(Problem(paths[0], reason), is_image)))  # noqa: PTH119
+        return f"{kind}: {name} is beside it; list this file in .astica-ignore"
+    # The ignore file tells upper and lower case apart.
+    patterns = sorted({f"*{safe(os.path.splitext(path)[1])}" for path in paths})  # noqa: PTH122
+    lines = f"a line {patterns[0]}" if len(patterns) == 1 else f"lines {' and '.join(patterns)}"
+    return f"{kind}: a PNG or JPEG of the same name is beside each; list them in .astica-ignore ({lines})"
