@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from astica_sync.sandbox.embedded import RunningSandbox
+from astica_sync.sandbox.switches import Switches
+from tests.harness.digits import write_digits
 from tests.harness.screen import Terminal
 from tests.harness.shell import Shell, draw
 
@@ -21,6 +23,11 @@ def shape(picture: str) -> str:
     picture = re.sub(r"\d\d:\d\d:\d\d", "hh:mm:ss", picture)
     picture = re.sub(r"\d+ s\b", "N s", picture)
     return re.sub("[━╸╺]+", "━", picture)
+
+
+def joined(picture: str) -> str:
+    """The shape of a picture whose one line may be broken."""
+    return shape(" ".join(picture.splitlines()))
 
 
 @pytest.mark.long
@@ -59,6 +66,52 @@ def test_a_command_that_waits_for_the_limit_says_so(
         assert shape(picture) == f"waiting N s, until hh:mm:ss: {LIMIT}"
         assert terminal.end() == 0
         assert "waiting" not in terminal.picture
+
+
+STEPPING = """
+import os, time
+passed, monotonic = 0.0, time.monotonic
+time.monotonic = lambda: monotonic() + passed
+from astica_sync.cli.main import main
+from astica_sync.cli.render.live import progress
+from astica_sync.clock import SystemClock
+shown = []
+progress.Progress._start = lambda self: shown.append(self)
+def sleep(self, seconds):
+    global passed
+    os.write(2, b"[the wait begins]")
+    for step in range(int(seconds / progress.DRAW_EVERY) + 2):
+        if step * progress.DRAW_EVERY == 2.0:
+            os.write(2, b"[two seconds of it are over]")
+        passed += progress.DRAW_EVERY
+        shown[-1].tick()
+SystemClock.sleep = sleep
+main()
+"""
+"""The program with waits that take no time: each goes on step by step, and at each step is drawn what is due."""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("command", ["pull-status", "push", "watch"])
+@pytest.mark.parametrize("on_terminal", [True, False], ids=["terminal", "pipe"])
+def test_a_wait_for_the_limit_is_shown_before_two_seconds_of_it_are_over(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, tmp_path: Path, command: str, on_terminal: bool
+) -> None:
+    # The requests of the push fill it.
+    shell.environ |= {"ASTICA_LIMIT": "2", "ASTICA_LIMIT_WINDOW": "120"}
+    program = tmp_path / "stepping.py"
+    program.write_text(STEPPING)
+    arguments = [command, *(["--once"] if command == "watch" else ["--store"]), pushed]
+    if on_terminal:
+        with Terminal(shell, *arguments, program=program) as terminal:
+            assert terminal.end() == 0, terminal.picture
+            written = terminal.written.decode()
+        before = written.partition("[two seconds of it are over]")
+    else:
+        ran = shell.finish(shell.start(*arguments, program=program))
+        assert ran.code == 0, ran.err
+        before = ran.err.partition("[the wait begins]")
+    assert before[1] and LIMIT in before[0], before
 
 
 @pytest.mark.long
@@ -240,3 +293,46 @@ def test_ctrl_z_erases_the_picture_and_it_is_drawn_again_afterwards(
         assert terminal.end() == 0
         # In the background it draws nothing, and erases nothing of what the shell has written.
         assert "prompt" in terminal.picture and "in sync" in terminal.picture and "━" not in terminal.picture
+
+
+@pytest.fixture
+def digits(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
+    """A pushed store that can be trained on, beside it ``held`` with eight other images."""
+    folder = write_digits(tmp_path / "digits", 2)
+    write_digits(tmp_path / "held", 2, start=4)
+    shell.environ |= {"ASTICA_LIMIT": "1000", "ASTICA_LIMIT_WINDOW": "1"}
+    for arguments in (["init", folder, "--model", str(sandbox.add_model("Digits"))], ["push", "--store", folder]):
+        ran = shell(*arguments)
+        assert ran.code == 0, ran.err
+    return folder
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("columns", SIZES)
+@pytest.mark.parametrize("switches", [Switches(training_time=16.0)], ids=["16 s"], indirect=True)
+def test_a_training_shows_the_countdown_and_how_long_it_has_taken(
+    shell: Shell, sandbox: RunningSandbox, digits: Path, columns: int
+) -> None:
+    shell.environ |= {"ASTICA_LIMIT": "1", "ASTICA_LIMIT_WINDOW": "5"}
+    shell.short_pauses = False
+    with Terminal(shell, "train", "--store", digits, columns=columns) as terminal:
+        picture = terminal.until(lambda seen: LIMIT in seen.replace("\n", " "))
+        assert joined(picture) == f"waiting N s, until hh:mm:ss: {LIMIT}"
+        picture = terminal.until(lambda seen: "Training on 8 samples" in seen)
+        assert joined(picture) == "Training on 8 samples for N s; 5 to 10 min are usual"
+        assert terminal.end() == 0
+        assert terminal.picture == sandbox.versions(sandbox.models()[0][0])[-1]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("columns", SIZES)
+def test_an_evaluation_shows_the_countdown(shell: Shell, sandbox: RunningSandbox, digits: Path, columns: int) -> None:
+    assert shell("train", "--store", digits).code == 0
+    shell.environ |= {"ASTICA_LIMIT": "4", "ASTICA_LIMIT_WINDOW": "9"}
+    with Terminal(shell, "evaluate", digits.with_name("held"), "--store", digits, columns=columns) as terminal:
+        terminal.until(lambda seen: "Start?" in seen)
+        terminal.type("\n")
+        picture = terminal.until(lambda seen: LIMIT in seen.replace("\n", " "))
+        assert joined(picture.partition("[Y/n]:")[2]) == f" waiting N s, until hh:mm:ss: {LIMIT}"
+        assert terminal.end() == 0
+        assert "waiting" not in terminal.picture and b"100.0% right, 8 of 8" in terminal.written
