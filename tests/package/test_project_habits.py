@@ -55,3 +55,18 @@ def test_the_builder_of_the_site_is_pinned_and_the_design_says_why() -> None:
     design = (ROOT / "docs" / "dev" / "design.md").read_text("utf-8")
     paragraph = next(one for one in design.split("\n\n") if "Zensical" in one)
     assert "Its version is pinned, since" in " ".join(paragraph.split())
+
+
+def test_the_figures_have_as_many_packages_as_the_base_installation() -> None:
+    lock = tomllib.loads((ROOT / "uv.lock").read_text("utf-8"))["package"]
+    below: dict[str, set[str]] = {}
+    for package in lock:
+        below.setdefault(package["name"], set()).update(one["name"] for one in package.get("dependencies", ()))
+    found, waiting = {"pip"}, {"astica-sync"}
+    while waiting:
+        found |= waiting
+        waiting = set().union(*(below[name] for name in waiting)) - found
+    page = (ROOT / "docs" / "dev" / "benchmarks.md").read_text("utf-8")
+    named = re.findall(r"^\| base install.* (\d+) packages beside the program and pip", page, re.MULTILINE)
+    # Versions of today and of the lock file differ by one that a library no longer needs.
+    assert [abs(int(number) - len(found - {"pip", "astica-sync"})) <= 1 for number in named] == [True]

@@ -76,6 +76,7 @@ def test_each_new_container_goes_on_with_the_same_volumes(image: str, sandbox: R
     store, state, key = fill(tmp_path / "photos", {"Bottle": 2, "Can": 3}), tmp_path / "state", tmp_path / "key"
     state.mkdir()
     key.write_text(sandbox.key)
+    key.chmod(0o600)
     for path in (store, *store.rglob("*"), state, key):
         os.chown(path, USER, USER)
     options = ("--network", "host", "--volume", f"{store}:/photos", "--volume", f"{state}:/state")
