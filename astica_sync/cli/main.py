@@ -4,6 +4,7 @@ import contextlib
 import gc
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -131,6 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # numpy, which libraries import where it is installed, would start a thread for each core, and where it may not, it
     # would interrupt this process as Ctrl-C does.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    _silence_joblib()
     gc.set_threshold(*GC_THRESHOLDS)
     code = run(arguments)
     if _flush_output() and code == DONE:
@@ -150,6 +152,13 @@ def _use_utf8_names() -> None:
     environment.setdefault("PYTHONIOENCODING", f"{encoding}:backslashreplace")
     with contextlib.suppress(OSError):
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 - the same program
+
+
+def _silence_joblib() -> None:
+    """joblib, which scikit-learn imports, warns that it starts no processes where ``/dev/shm`` cannot be used. None are
+    started for this program."""
+    text, module = r".*joblib will operate in serial mode", r"joblib\._multiprocessing_helpers"
+    warnings.filterwarnings("ignore", text, UserWarning, module)
 
 
 def _open_closed_streams() -> None:

@@ -44,7 +44,9 @@ def check_budget(layout: Layout | None, environ: Mapping[str, str], clock: Clock
         section.facts["waiting"] = _waiting(section, file, clock.ticks())
         apart = _apart(environ)
         section.facts["shared with all programs of this user"] = not apart
-        if apart:
+        given = environ.get(STATE_VARIABLE, "").strip()
+        # A user who has set this folder has done what the note asks for.
+        if apart and not (given and Path(given) == file.parent.parent):
             section.note(
                 f"requests are counted in {file.parent}, {apart}: programs with another state folder spend the same "
                 "limit without knowing of these",

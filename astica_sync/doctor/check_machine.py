@@ -1,5 +1,6 @@
 """What a command needs of the system around it, each by the check that commands make at their start."""
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Mapping
@@ -17,11 +18,14 @@ from astica_sync.system.start_checks import (
 )
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+USUAL_TEMPORARY = ("tmp", "var/tmp", "usr/tmp")
+"""Where Python looks below the root folder, before it takes the current folder."""
 CONTAINER_MARKS = ("/run/.containerenv", "/.dockerenv")
 
 
-def check_this_machine(environ: Mapping[str, str], clock: Clock) -> Section:
-    """State folder, certificates, limits, clock, proxies."""
+def check_this_machine(environ: Mapping[str, str], clock: Clock, store: Path | None = None) -> Section:
+    """State folder, certificates, limits, folder for temporary files, clock, proxies. ``store`` is the folder of the
+    store, None where there is none."""
     section = Section("machine")
     facts = section.facts
     facts["processors"] = os.cpu_count()
@@ -34,10 +38,13 @@ def check_this_machine(environ: Mapping[str, str], clock: Clock) -> Section:
     with section.findings_of():
         check_open_files()
     try:
-        facts["temporary folder"] = tempfile.gettempdir()
+        facts["temporary folder"] = folder = tempfile.gettempdir()
     except OSError as error:
         failure = no_temporary_folder(error)
         section.problem(str(failure), failure.hint)
+    else:
+        if odd := _odd_temporary_folder(Path(folder), environ, store):
+            section.note(odd, "set TMPDIR to a folder outside of the store that you can write")
     if odd := odd_clock(clock.now()):
         section.note(odd)
     for name in PROXIES:
@@ -45,6 +52,18 @@ def check_this_machine(environ: Mapping[str, str], clock: Clock) -> Section:
             if environ.get(spelled):
                 facts[spelled] = shown_address(environ[spelled])
     return section
+
+
+def _odd_temporary_folder(folder: Path, environ: Mapping[str, str], store: Path | None) -> str:
+    """Why temporary files should not be in this folder; "" where they may be."""
+    if store is not None and folder.resolve().is_relative_to(store.resolve()):
+        return f"temporary files are made in {folder}, which is in the store: a folder among them counts as a class"
+    named = {Path(environ[name]) for name in ("TMPDIR", "TEMP", "TMP") if environ.get(name)}
+    usual = {Path(os.sep, name) for name in USUAL_TEMPORARY}
+    with contextlib.suppress(FileNotFoundError):  # the current folder may be gone
+        if folder == Path.cwd() and folder not in named | usual:
+            return f"no folder for temporary files can be written, so they are made in the current one, {folder}"
+    return ""
 
 
 def is_container() -> bool:

@@ -69,7 +69,8 @@ def examine(
             place.problem(str(error), error.hint)
         else:
             place.note("there is no store in this folder or above it", "name one: astica-sync doctor --store DIR")
-    sections = [check_program(), check_packages(), check_this_machine(environ, clock), check_settings(layout, environ)]
+    machine = check_this_machine(environ, clock, None if layout is None else layout.root)
+    sections = [check_program(), check_packages(), machine, check_settings(layout, environ)]
     sections.append(check_service(_settings(layout)))
     if layout is None:
         return Report(None, (*sections, check_budget(None, environ, clock), place))

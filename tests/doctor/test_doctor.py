@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import sqlite3
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from astica_sync.cli.start.doctor import _table
 from astica_sync.clock import SystemClock, local_time
 from astica_sync.core.rate_limit import Lane
-from astica_sync.doctor import check_disk, check_program
+from astica_sync.doctor import check_budget, check_disk, check_program
 from astica_sync.local.layout import Layout
 from astica_sync.local.lock import writer_lock
 from tests.harness.shell import Shell, draw
@@ -194,6 +195,49 @@ def test_a_missing_or_old_package_is_a_problem(shell: Shell, store: Path, monkey
 
 
 @pytest.mark.long
+def notes(shell: Shell, *arguments: str | Path) -> list[str]:
+    found = shell("doctor", "--json", *arguments).json["findings"]
+    return [one["text"] for one in found if one["level"] == "note"]
+
+
+def test_where_no_folder_for_temporary_files_can_be_written_it_names_the_one_that_is_used(
+    shell: Shell, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    none = str(tmp_path / "none")
+    for variable in ("TMPDIR", "TEMP", "TMP"):
+        shell.environ[variable] = none
+    own = tempfile._candidate_tempdir_list  # type: ignore[attr-defined]
+    # The list of Python ends with the current folder.
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [none, own()[-1]])
+    for folder, text in (
+        (store, f"temporary files are made in {store}, which is in the store: a folder among them counts as a class"),
+        (elsewhere, f"no folder for temporary files can be written, so they are made in the current one, {elsewhere}"),
+    ):
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        found = [one for one in notes(shell, "--store", store) if "temporary files" in one]
+        assert len(found) == 1 and found[0].startswith(text), found
+    shell.environ["TMPDIR"] = str(elsewhere)
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
+    assert not [one for one in notes(shell, "--store", store) if "temporary files" in one]
+
+
+@pytest.mark.parametrize("variable", [True, False])
+def test_the_state_folder_is_advised_where_it_is_not_set_already(
+    shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch, variable: bool
+) -> None:
+    monkeypatch.setattr(check_budget, "is_container", lambda: True)
+    if not variable:
+        del shell.environ["XDG_STATE_HOME"]
+        monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    found = [one for one in notes(shell, "--store", store) if "requests are counted in" in one]
+    assert len(found) == (0 if variable else 1)
+    assert all("inside this container" in one for one in found)
+    facts = shell("doctor", "--json", "--store", store).json["request_budget"]
+    assert facts["shared with all programs of this user"] is False
+
+
 def test_no_temporary_file_stays(shell: Shell, store: Path) -> None:
     shell("doctor", "--store", store)
     assert not [entry.name for entry in Layout(store).state.iterdir() if "doctor" in entry.name]

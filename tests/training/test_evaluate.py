@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import cast
@@ -15,6 +17,7 @@ from astica_sync.training.detect import DetectionResult, Detector, ImageInput, V
 from astica_sync.training.evaluation.evaluate import HeldOutSet, evaluate
 from astica_sync.training.evaluation.held_out_folder import HeldOutImage
 from tests.harness.digits import write_digits
+from tests.harness.mount_namespace import Ground
 from tests.harness.shell import Shell, draw, on_service
 from tests.harness.trained_store import trained_digits
 
@@ -132,6 +135,21 @@ def test_the_text_output_has_the_confusion_matrix_and_the_worst_mistakes(
     assert sum(int(cell) for row in rows for cell in row[2:] if cell != ".") == 32
     assert rows[0][5] == "1", "the zero among the ones was taken for a zero"
     assert "one/is a zero.png: zero (" in out and "instead of one" in out
+
+
+def test_where_shared_memory_cannot_be_used_nothing_is_said_about_it(shell: Shell, store: Path, held_out: Path) -> None:
+    ground = Ground()
+    try:
+        ground.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", "/dev/shm"])
+        joblib = subprocess.run(
+            [*ground.under, sys.executable, "-c", "import joblib"], capture_output=True, text=True, check=True
+        )
+        assert "joblib will operate in serial mode" in joblib.stderr
+        ran = shell.finish(shell.start("evaluate", held_out, "--store", store, under=ground.under))
+    finally:
+        ground.close()
+    assert ran.code == 0, ran.err
+    assert "joblib" not in ran.err and "Warning" not in ran.err, ran.err
 
 
 def test_a_repeated_evaluation_costs_no_detection(
