@@ -1,7 +1,7 @@
 """Imports a data set: reads its rows, plans where each goes, then writes what is missing. A second run completes it."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from astica_sync.exchange.image_writer import ImageWriter
 from astica_sync.exchange.known_contents import KnownContents, list_titles
 from astica_sync.exchange.layouts.data_set import DataSet
 from astica_sync.exchange.sources.source import NotRead
+from astica_sync.local.class_folders.dataset_layout import are_camera_folders
 from astica_sync.local.image.format import HEAD_BYTES, describe, sniff
 from astica_sync.shell_quote import quote
 
@@ -60,7 +61,8 @@ class ImportResult:
     """What an import did, or would do. ``imported`` counts by target and class; ``parts`` by part of the split, as the
     data set has it. ``unsupported`` are imported images of formats that the service does not take, by format.
     ``left_out`` are the first of those that were not imported, ``reasons`` counts all; ``unwanted`` those that the map
-    leaves out. ``ended``: the user stopped it."""
+    leaves out. ``by_camera`` are new classes that a camera, a phone or a date has named. ``ended``: the user stopped
+    it."""
 
     table: LabelTable
     imported: Counter[tuple[ImportFolder, str]] = field(default_factory=Counter)
@@ -70,6 +72,7 @@ class ImportResult:
     left_out: list[tuple[str, str]] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
     unwanted: int = 0
+    by_camera: tuple[str, ...] = ()
     ended: bool = False
 
     @property
@@ -93,17 +96,23 @@ def run_import(
     """Imports what the targets do not have. ``report`` gets the number of images that were read.
 
     Raises:
-        GuardRefused: new classes may be typing errors of others; nothing was written.
+        GuardRefused: new classes may be typing errors of others, or are the folders of a camera; nothing was written.
         StoreError: a folder cannot be written; what was written stays, and calling again continues.
     """
     existing = [title for target in targets.values() for title in list_titles(target.root)]
     labels: Counter[str] = Counter()
+    folders: set[tuple[str, str]] | None = set()
     for row in data_set.rows():
         labels.update(row.labels)
+        folders = _label_folders(row, folders)
     table = make_label_table(labels.keys(), request.mapping, existing, request.confirmed)
     result = ImportResult(table)
     if table.near and not request.dry_run and not request.confirm_all:
         raise GuardRefused(_near_text(table), "Map the label, or confirm the new class: " + _near_hint(table))
+    meant = {*existing, *request.mapping, *request.confirmed}
+    result.by_camera = _camera_labels(folders or set(), meant)
+    if result.by_camera and not request.dry_run and not request.confirm_all:
+        raise GuardRefused(_camera_text(result.by_camera), _camera_hint(result.by_camera))
     run = _Run(targets, request, result)
     for row in data_set.rows():
         run.judge(row)
@@ -211,6 +220,40 @@ def _write_all(data_set: DataSet, run: _Run, report: Callable[[int], None], stop
             return
         with ImageWriter(run.targets[others[0]].root) as other:
             _read_all(data_set, run, {first: writer, others[0]: other}, report, stopping)
+
+
+def _label_folders(row: Row, folders: set[tuple[str, str]] | None) -> set[tuple[str, str]] | None:
+    """Adds the folder that gives the row its label, with the one around it; None once a label is that of no folder."""
+    if folders is None or not row.labels:
+        return folders
+    parts = row.path.split("/")[:-1]
+    label = row.labels[0]
+    if len(row.labels) > 1 or label not in parts:
+        return None
+    at = parts.index(label)
+    folders.add((label, parts[at - 1] if at else ""))
+    return folders
+
+
+def _camera_labels(folders: set[tuple[str, str]], meant: Collection[str]) -> tuple[str, ...]:
+    """The labels that are not ``meant`` as classes, where a camera, a phone or a date has named all their folders."""
+    labels = sorted({label for label, _ in folders})
+    outer = {outer for _, outer in folders}
+    if not are_camera_folders(labels, outer.pop() if len(outer) == 1 else ""):
+        return ()
+    return tuple(label for label in labels if label not in meant)
+
+
+def _camera_text(labels: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, labels[:3])) + (" …" if len(labels) > 3 else "")
+    return f"the folders are named by a camera or by date, and would be the classes: {shown}; nothing was imported"
+
+
+def _camera_hint(labels: Sequence[str]) -> str:
+    return (
+        f"Name the class of each: --map {quote(f'{labels[0]}=CLASS', always=True)}. Or sort the images into folders "
+        "named after what they show. To take the names as they are, add --yes."
+    )
 
 
 def _near_text(table: LabelTable) -> str:

@@ -1,6 +1,7 @@
 """The command import: interrupted, without room, beside another writer, and what a second run does."""
 
 import os
+import shutil
 import signal
 import time
 import zipfile
@@ -227,3 +228,77 @@ def test_the_command_names_a_table_that_is_not_used(shell: Shell, empty: Path, t
     shown = shell("import", tmp_path / "new", "--dry-run", "--json", "--store", empty).json
     assert shown["unused_tables"] == [{"path": "labels.csv", "reason": reason}]
     assert shell("import", tmp_path / "new", "--dry-run", "--layout", "csv", "--store", empty).code == 1
+
+
+def classes_in(store: Path) -> set[str]:
+    return {path.name for path in store.iterdir() if not path.name.startswith(".")}
+
+
+def shots(root: Path, *folders: str) -> Path:
+    """A folder with an image in each of the folders below it."""
+    for number, folder in enumerate(folders):
+        draw(root / folder / "IMG_0001.png", 700 + number)
+    return root
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ("DCIM/100APPLE",),
+        ("DCIM/100APPLE", "DCIM/101APPLE"),
+        ("100CANON", "Screenshots"),
+        ("DCIM/Camera",),
+        ("2024-05",),
+    ],
+)
+@pytest.mark.parametrize("zipped", [False, True])
+def test_folders_of_a_camera_become_no_classes_unasked(
+    shell: Shell, empty: Path, tmp_path: Path, folders: tuple[str, ...], zipped: bool
+) -> None:
+    source = shots(tmp_path / "phone", *folders)
+    if zipped:
+        source = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path, "phone"))
+    label = folders[0].rpartition("/")[2]
+    words = ("import", source, "--store", empty)
+    ran = shell(*words)
+    assert ran.code == 4 and "named by a camera or by date, and would be the classes" in " ".join(ran.err.split())
+    assert f"--map '{label}=CLASS'" in " ".join(ran.err.split()) and "add --yes" in " ".join(ran.err.split())
+    assert not in_store(empty)
+    assert f"Classes named by a camera or by date: {label}" in shell(*words, "--dry-run").out
+    pairs = [f"{folder.rpartition('/')[2]}=Cup" for folder in folders]
+    mapped = shell(*words, *(word for pair in pairs for word in ("--map", pair)))
+    assert (mapped.code, "named by a camera" in mapped.out) == (0, False), mapped.err
+    assert classes_in(empty) == {"Cup"}
+
+
+def test_folders_of_a_camera_are_taken_with_yes_and_again_without(shell: Shell, empty: Path, tmp_path: Path) -> None:
+    source = shots(tmp_path / "phone", "DCIM/100APPLE")
+    ran = shell("import", source, "--yes", "--store", empty)
+    assert ran.code == 0 and "Classes named by a camera or by date: 100APPLE" in ran.out
+    assert classes_in(empty) == {"100APPLE"}
+    shots(source, "DCIM/100APPLE", "DCIM/100APPLE/more")
+    assert shell("import", source, "--store", empty).code == 0
+
+
+def test_a_class_beside_folders_of_a_camera_and_a_label_in_a_table_are_no_question(
+    shell: Shell, empty: Path, tmp_path: Path
+) -> None:
+    assert shell("import", shots(tmp_path / "some", "Cup", "100APPLE"), "--store", empty).code == 0
+    source = tmp_path / "listed"
+    draw(source / "images" / "IMG_0001.png", 790)
+    (source / "labels.csv").write_text("path,label\nimages/IMG_0001.png,2024-05\n")
+    assert shell("import", source, "--store", empty).code == 0
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(1, "1 GIF image: status lists it as a problem."), (2, "2 GIF images: status lists them as problems.")],
+)
+def test_images_that_the_service_does_not_take_are_counted(
+    shell: Shell, empty: Path, tmp_path: Path, count: int, text: str
+) -> None:
+    for number in range(count):
+        draw(tmp_path / "set" / "Cup" / f"{number}.gif", number, "GIF")
+    draw(tmp_path / "set" / "Cup" / "good.png", 90)
+    ran = shell("import", tmp_path / "set", "--store", empty)
+    assert f"The service does not take {text}" in ran.out

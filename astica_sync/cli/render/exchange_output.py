@@ -32,7 +32,8 @@ def import_lines(result: "ImportResult", *, dry_run: bool, room: int | None = No
     if duplicates := result.duplicates.total():
         yield f"Already there: {number(duplicates, 'image')}."
     for name, amount in sorted(result.unsupported.items()):
-        yield f"The service does not take {number(amount, name)}: status lists them as problems."
+        them = "it as a problem" if amount == 1 else "them as problems"
+        yield f"The service does not take {number(amount, name)}: status lists {them}."
     if result.unwanted:
         yield f"Left out by --map: {number(result.unwanted, 'image')}."
     yield from _label_lines(result)
@@ -61,6 +62,12 @@ def _label_lines(result: "ImportResult") -> Iterator[str]:
             f"New class {safe(near.title)}: did you mean {safe(near.existing)}? "
             f"--map {quote(f'{near.title}={near.existing}', always=True)}, or "
             f"--new-class {quote(near.title, always=True)}"
+        )
+    if folders := result.by_camera:
+        shown = ", ".join(map(safe, folders[:3])) + (" …" if len(folders) > 3 else "")
+        yield (
+            f"Classes named by a camera or by date: {shown}. To name them: "
+            f"--map {quote(f'{folders[0]}=CLASS', always=True)}"
         )
     if numbers := result.table.numbers:
         shown = ", ".join(numbers[:10]) + (", …" if len(numbers) > 10 else "")

@@ -57,7 +57,7 @@ def find_layout(root: Path, files: FileSystem | None = None) -> DatasetLayout | 
     }
     parts = {name: inside for name, inside in deeper.items() if inside}
     classes = [name for name in folders if holding[name]]
-    if _are_by_camera([*classes, *parts]):
+    if are_camera_folders([*classes, *parts]):
         return DatasetLayout(parts=(*classes, *parts), by_camera=True)
     if not any(holding.values()) and parts and all(_is_of_phone(name, inside) for name, inside in parts.items()):
         return DatasetLayout(parts=tuple(parts), by_camera=True)
@@ -72,8 +72,11 @@ def find_layout(root: Path, files: FileSystem | None = None) -> DatasetLayout | 
     return None
 
 
-def _are_by_camera(names: Sequence[str]) -> bool:
-    """Whether a camera, a phone or a program that sorts by date named all these folders."""
+def are_camera_folders(names: Sequence[str], outer: str = "") -> bool:
+    """Whether a camera, a phone or a program that sorts by date named all these folders, which have images. ``outer``
+    is the folder that they are in, "" where that may have any name."""
+    if outer and names and _is_of_phone(outer, names):
+        return True
     named = [name for name in names if _BY_CAMERA.fullmatch(name)]
     return bool(named) and all(name in named or name.casefold() in _OF_PHONES for name in names)
 
