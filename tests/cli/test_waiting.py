@@ -2,6 +2,7 @@
 
 import io
 import re
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -104,6 +105,27 @@ def test_a_wait_says_for_what_until_when_and_how_long(activity: Activity, time: 
     assert state_text(activity) == "waiting for the service to answer, 7 s"
     activity.request_ended(0, answered=True)
     assert not activity.is_busy()
+
+
+def test_a_request_of_another_thread_does_not_end_the_countdown_of_those_that_wait(
+    activity: Activity, time: Time
+) -> None:
+    """Each thread of ``detect`` and ``evaluate`` waits by itself, and the one with the last place sends later."""
+
+    def wait() -> None:
+        activity.waits(24.0, WAIT_REASON)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    waiting.join()
+    activity.request_sent(0)
+    time.now += 1.0
+    assert state_text(activity).startswith("waiting 23 s, until ")
+    activity.request_ended(0, answered=True)
+    assert state_text(activity).startswith("waiting 23 s, until ")
+    time.now += 23.0
+    activity.request_sent(0)
+    assert state_text(activity).startswith("waiting for the service to answer")
 
 
 def test_the_end_of_a_wait_that_is_reported_again_does_not_jump(activity: Activity, time: Time) -> None:

@@ -55,6 +55,8 @@ class Activity(ProgressListener):
         self.scan: tuple[int, int] | None = None
         self.answers: tuple[int, int] | None = None
         self.wait: ActivityWait | None = None
+        self._waiting_thread = 0
+        """Which thread reported ``wait``."""
         self.next_at: ActivityWait | None = None
         self._last_wait: ActivityWait | None = None
         self.total: int = 0
@@ -102,6 +104,7 @@ class Activity(ProgressListener):
     def waits(self, seconds: float, why: str) -> None:
         with self.lock:
             self.wait = self._waiting(seconds, why)
+            self._waiting_thread = threading.get_ident()
             self.changed()
 
     def next_request(self, seconds: float, why: str) -> None:
@@ -114,7 +117,10 @@ class Activity(ProgressListener):
             if not self.under_way:
                 self.asked_at = self.ticks()
             self.under_way += 1
-            self.wait = self.next_at = None
+            self.next_at = None
+            # A request of another thread that got the last place ends no wait of those behind it.
+            if self._waiting_thread == threading.get_ident() or self.wait is None or self.ticks() >= self.wait.until:
+                self.wait = None
             self._sent.append(self.ticks())
             self.changed()
 
