@@ -16,6 +16,8 @@ def kept(photo_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A store that counts as large, whose page was open before."""
     monkeypatch.setattr(page_state, "MANY", 1)
     with running_page(photo_store) as page:
+        # Until the whole store has been looked at, a large one shows its first images.
+        wait_until_looked(page)
         assert len(page.rows()) == 8
     return photo_store / ".astica-sync" / "page" / "columns.cache"
 
