@@ -248,3 +248,20 @@ def test_a_pause_that_the_service_asks_for_is_kept_up_to_an_hour() -> None:
 
 def test_a_quota_that_is_used_up_is_tried_again_after_an_hour_at_the_earliest() -> None:
     assert reaction_to(QuotaExceeded("x"), 1).delay == QUOTA_DELAY >= 3600
+
+
+def test_a_store_that_is_open_is_not_starting_any_more(world: UnopenableStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first step may wait for the request limit for minutes."""
+    seen: list[WatchState] = []
+
+    class Opened:
+        queued = not_sent = undecided = 0
+        scanned = False
+
+        def step(self) -> float:
+            seen.append(world.supervisor.status.state)
+            return 1.0
+
+    monkeypatch.setattr(world.supervisor, "_start", Opened)
+    world.supervisor.step()
+    assert seen == [WatchState.WORKING]

@@ -16,19 +16,13 @@ def problem_lines(problems: Sequence[Problem], is_image: Callable[[str], bool]) 
     """The first lines, and what is left out of them. ``is_image`` returns whether a sample is at a path."""
     groups: dict[tuple[str, str, bool], list[str]] = {}
     for one in problems:
-        # A class folder itself, and a file beside it, are of no class.
-        class_folder, slash, _ = one.path.partition("/")
         converted = bool(_find_converted(one, is_image))
-        groups.setdefault((class_folder if slash else "", one.reason, converted), []).append(one.path)
+        groups.setdefault((class_folder_of(one), one.reason, converted), []).append(one.path)
     entries: list[tuple[str, int]] = []
     hidden = False
     for (class_folder, reason, converted), paths in groups.items():
-        names = list(map(safe, paths))
-        if len(paths) > MOST_NAMED + 1:
-            hidden = True
-            more = f"{len(paths) - MOST_NAMED:,} more" + (f" of {safe(class_folder)}" if class_folder else "")
-            names = [*names[:MOST_NAMED], more]
-        named = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+        hidden |= len(paths) > MOST_NAMED + 1
+        named = name_group(class_folder, paths)
         why = _converted_reason(reason, paths, is_image) if converted else reason
         entries.append((f"! {named}  ({why})", len(paths)))
     lines = [line for line, _ in entries[:LINES]]
@@ -38,6 +32,21 @@ def problem_lines(problems: Sequence[Problem], is_image: Callable[[str], bool]) 
     elif hidden:
         lines.append("--json lists all")
     return lines
+
+
+def class_folder_of(problem: Problem) -> str:
+    """The folder of its class; "" of a class folder itself and of a file beside it, which are of no class."""
+    class_folder, slash, _ = problem.path.partition("/")
+    return class_folder if slash else ""
+
+
+def name_group(class_folder: str, paths: Sequence[str]) -> str:
+    """The paths of problems of one class and reason; of many the first, and how many more there are."""
+    names = list(map(safe, paths))
+    if len(paths) > MOST_NAMED + 1:
+        more = f"{len(paths) - MOST_NAMED:,} more" + (f" of {safe(class_folder)}" if class_folder else "")
+        names = [*names[:MOST_NAMED], more]
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _find_converted(problem: Problem, is_image: Callable[[str], bool]) -> str:

@@ -45,10 +45,19 @@ def countdown(seconds: float) -> str:
 
 
 def safe(name: str) -> str:
-    """A name for the terminal: control, direction and undecodable characters are printed as escapes."""
-    if name.isprintable() and not any(unicodedata.category(char) in ("Cc", "Cf", "Cs") for char in name):
-        return name
-    return "".join(char if _plain(char) else _escape(char) for char in name)
+    """A name for the terminal: control, direction and undecodable characters are printed as escapes, and so are those
+    that its encoding lacks."""
+    if not name.isprintable() or any(unicodedata.category(char) in ("Cc", "Cf", "Cs") for char in name):
+        name = "".join(char if _plain(char) else _escape(char) for char in name)
+    return printed(name)
+
+
+def printed(text: str) -> str:
+    """The text as standard output prints it: a character that its encoding lacks becomes an escape."""
+    if text.isascii():
+        return text
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _escape(char: str) -> str:
@@ -132,13 +141,15 @@ def shorten(text: str, width: int) -> str:
     """The beginning of a text that is too long, with an ellipsis."""
     if display_width(text) <= width:
         return text
-    while text and display_width(text) > width - 1:
+    left = width - display_width("…")
+    while text and display_width(text) > left:
         text = text[:-1]
     return f"{text}…"
 
 
 def display_width(text: str) -> int:
-    """How many columns of a terminal a text takes: a character takes none, one or two."""
+    """How many columns of a terminal a text takes: a character takes none, one or two, and an escape more."""
+    text = printed(text)
     if text.isascii() or text == "·":
         return len(text)
     from rich.cells import cell_len

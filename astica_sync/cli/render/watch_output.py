@@ -14,12 +14,15 @@ import click
 
 from astica_sync.cli.render.live.activity import Activity
 from astica_sync.cli.render.messages import name_store_elsewhere, print_lines
-from astica_sync.cli.render.text import duration, how_to_allow, json_line, json_name, number, safe
+from astica_sync.cli.render.problem_lines import class_folder_of, name_group
+from astica_sync.cli.render.text import LINES, duration, how_to_allow, json_line, json_name, number, safe
 from astica_sync.clock import local_time
+from astica_sync.core.model import Problem
 from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.watch.watch_status import WatchStatus
 from astica_sync.local.child_process import environment_without_key
+from astica_sync.local.class_folders.class_title import class_title_of
 
 SHORTEST_WAIT = 2.0
 """Shorter waits are no events, in seconds."""
@@ -30,11 +33,12 @@ LONGEST_NOTE = 400
 
 @dataclass(frozen=True, slots=True)
 class KeyAction:
-    """What a key does, and the answer to it. The answer is shown as long as ``lasts`` as well."""
+    """What a key does, and the answer to it, where ``act`` returns no other. The answer is shown for some seconds, or
+    as long as ``lasts``."""
 
-    act: Callable[[], None]
+    act: Callable[[], str | None]
     answer: str
-    lasts: Callable[[], bool] = lambda: False
+    lasts: Callable[[], bool] | None = None
 
 
 class WatchOutput:
@@ -73,7 +77,7 @@ class QuietWatchOutput(WatchOutput):
     """Only the events that need the user, for ``--quiet``."""
 
     def event(self, store: str, name: str, text: str, **data: Any) -> None:
-        if name in ("failed", "halted", "refused"):
+        if name in ("failed", "halted", "problem", "refused"):
             super().event(store, name, text, **data)
 
 
@@ -169,6 +173,19 @@ class WatchListener(Activity):
             self._said_until = self.ticks() + seconds
             self._output.event(self._store, "waiting", f"{duration(seconds)}: {why}", seconds=round(seconds, 1))
 
+    def problems(self, problems: Sequence[Problem]) -> None:
+        """Files that cannot be uploaded, none of them reported before."""
+        by_reason: dict[tuple[str, str], list[str]] = {}
+        for one in problems:
+            by_reason.setdefault((class_folder_of(one), one.reason), []).append(one.path)
+        groups = [(folder, reason, paths) for (folder, reason), paths in by_reason.items()]
+        for folder, reason, paths in groups[:LINES]:
+            data = {"reason": reason, "files": len(paths), **_sample(class_title_of(folder) or "", paths[0])}
+            self._output.event(self._store, "problem", f"cannot upload {name_group(folder, paths)}: {reason}", **data)
+        if left := sum(len(paths) for _, _, paths in groups[LINES:]):
+            text = f"cannot upload {left:,} more files; for all: astica-sync status --json"
+            self._output.event(self._store, "problem", text, files=left)
+
     def asks(self, text: str) -> None:
         self._output.event(self._store, "refused", text)
 
@@ -192,8 +209,9 @@ def watch_status_lines(status: WatchStatus, *, alive: bool = True) -> list[str]:
         eta = f" ({duration(status.eta)})" if status.eta >= 1 else ""
         counts.append(f"waiting for upload {status.queue:,}{eta}")
     counts += [f"failed {status.failed:,}"] if status.failed else []
-    counts += [number(status.problems, "problem file")] if status.problems else []
     lines.append(f"  {', '.join(counts)}")
+    if status.problems:
+        lines.append(f"  {problem_text(status.problems)}")
     if status.polls:
         lines.append(f"  polling: {safe(status.polls)}")
     lines += [f"  waiting: {safe(text)}" for text in status.waits[:5]]
@@ -201,6 +219,11 @@ def watch_status_lines(status: WatchStatus, *, alive: bool = True) -> list[str]:
     # The last few are kept, whatever has become of them.
     lines += [f"  {'' if text in status.why else 'earlier '}error: {safe(text)}" for text in status.errors[-3:]]
     return lines
+
+
+def problem_text(count: int) -> str:
+    """How many files cannot be uploaded, and the command that says why."""
+    return f"{number(count, 'problem file')}; for the reasons: astica-sync status"
 
 
 def print_event(*lines: str, whole: bool = False) -> None:

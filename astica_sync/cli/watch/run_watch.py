@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from astica_sync.cli.context import read_watch_status
 from astica_sync.cli.exit_codes import INTERRUPTED
 from astica_sync.cli.watch.pause import check_pause, is_paused, pause_store, resume_store
 from astica_sync.config import KEY_FILE_VARIABLE, user_config_file
@@ -68,6 +69,9 @@ def run_watch(
             opener = StoreOpener(_opener(layout, output, clock), _fingerprint(layout))
             supervisor = Supervisor(layout, opener, wake=wake, notify=notify, poll=poll)
             supervisor.lock()
+            before, _ = read_watch_status(layout)
+            if before is not None:
+                supervisor.status.agreed_at = before.agreed_at
             supervisors.append(supervisor)
         statuses = [supervisor.status for supervisor in supervisors]
         after_turn: list[Callable[[], None]] = [lambda: output.show(statuses)]
@@ -163,11 +167,18 @@ def _keys(
             resume_store(layout)
         wake.ring()
 
-    def is_pausing() -> bool:
+    def changes_to(paused: bool) -> bool:
+        """Whether a store is not yet what the user has ordered."""
         return any(
-            is_paused(layout) and status.state is not WatchState.PAUSED
+            is_paused(layout) is paused and (status.state is WatchState.PAUSED) is not paused
             for layout, status in zip(layouts, statuses, strict=True)
         )
+
+    def look() -> str | None:
+        if all(map(is_paused, layouts)):
+            return "paused: nothing is looked at; r resumes"
+        look_now()
+        return None
 
     def stop() -> None:
         os.kill(os.getpid(), signal.SIGINT)
@@ -176,9 +187,10 @@ def _keys(
         "p": KeyAction(
             pause_all,
             "pausing, once the requests under way have ended; r resumes",
+            partial(changes_to, True),
         ),
-        "r": KeyAction(resume_all, "resuming"),
-        "l": KeyAction(look_now, "looking at the service as soon as the request limit allows it"),
+        "r": KeyAction(resume_all, "resuming", partial(changes_to, False)),
+        "l": KeyAction(look, "looking at the service as soon as the request limit allows it"),
         "q": KeyAction(stop, "stopping, once the requests under way have ended"),
     }
 
@@ -197,13 +209,15 @@ def _opener(
         # A new clock at each opening, since the machine may have been suspended; one stop ends all stores.
         own = SystemClock()
         own.stopping, own.check = clock.stopping, partial(check_pause, layout)
-        with open_session(layout.root, WatchListener(output, str(layout.root)), clock=own) as opened:
+        listener = WatchListener(output, str(layout.root))
+        with open_session(layout.root, listener, clock=own) as opened:
             settings = opened.settings
             share = settings.limit * BATCH_SECONDS / settings.limit_window
             options = WatchOptions(settings.settle, settings.observe_every, max(8, min(256, int(share))))
             local = replace(opened.session.local, lock=partial(writer_lock, patient=False))
             session = replace(opened.session, local=local)
-            yield WatchedStore(session, options, partial(is_wanted, layout), partial(is_paused, layout))
+            wanted, paused = partial(is_wanted, layout), partial(is_paused, layout)
+            yield WatchedStore(session, options, wanted, paused, listener.problems)
 
     return open_store
 

@@ -73,6 +73,11 @@ class Debouncer:
             self._forget(path)
         return at
 
+    def is_open(self, path: str, now: float) -> bool:
+        """Whether a program is writing the file, by the events about it; asking changes nothing here."""
+        event = self._events.get(path)
+        return event is not None and event.open and now < event.at + OPEN_TIMEOUT
+
     def forget_before(self, time: float) -> None:
         """Drops what was not asked for since ``time``, so that memory stays bounded over years."""
         self._events = {path: event for path, event in self._events.items() if event.at >= time}

@@ -33,7 +33,8 @@ class WatchStatus:
 
     ``since`` is when the process began to watch, ``state_since`` when the state began and ``why`` its reason,
     ``agreed_at`` when service and store were last known to be in sync, ``polls`` why the watcher polls instead of
-    receiving events, ``waits`` and ``refusals`` what is not done and why. ``failures`` counts samples that could not be
+    receiving events, ``waits`` and ``refusals`` what is not done and why; ``undecided`` is how many of
+    the queue wait for the user. ``failures`` counts samples that could not be
     uploaded or removed and answers that were lost, ``troubles`` what made the watcher rest, hold or halt, both by the
     kind of error. ``eta`` is how many seconds the queue takes.
     """
@@ -58,6 +59,7 @@ class WatchStatus:
     troubles: dict[str, int] = field(default_factory=dict)
     eta: float = 0.0
     scan_seconds: float = 0.0
+    undecided: int = 0
     errors: list[str] = field(default_factory=list)
 
     def add_error(self, error: str, kind: str) -> None:

@@ -35,6 +35,7 @@ from astica_sync.sync.push.push import failed_before
 from astica_sync.sync.push.push_round import Round, RoundRunner
 from astica_sync.sync.session import Session
 from astica_sync.sync.watch.change_queue import ChangeBatch, ChangeQueue
+from astica_sync.sync.watch.new_problems import NewProblems, ReportProblems
 
 CONFIRMED_FOR = 6 * 3600.0
 """How long confirmations and file events are kept at the most, in seconds."""
@@ -63,12 +64,13 @@ class WatchOptions:
 class WatchedStore:
     """A store that is open for watching; ``lock_wanted`` is whether another command waits for its lock,
     ``pause_wanted`` whether the user wants the watcher to pause. The session's clock ends its waits with
-    ``PauseRequested`` then."""
+    ``PauseRequested`` then. ``report_problems`` gets each file that cannot be uploaded once."""
 
     session: Session
     options: WatchOptions
     lock_wanted: Callable[[], bool] = lambda: False
     pause_wanted: Callable[[], bool] = lambda: False
+    report_problems: ReportProblems | None = None
 
 
 @dataclass(slots=True)
@@ -86,6 +88,8 @@ class WatchCounts:
     scan_seconds: float = 0.0
     in_sync_at: float | None = None
     """When service and store were last known to be in sync, on the watcher's monotonic clock."""
+    reported_problems: set[int] = field(default_factory=set)
+    """Numbers of the files that cannot be uploaded and were reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,10 @@ class Watcher:
         self._wall = wall
         self._on_planned = on_planned
         self.counts = counts
+        self._new_problems: NewProblems | None = None
+        if store.report_problems is not None:
+            quiet = store.options.quiet_seconds
+            self._new_problems = NewProblems(session.local, counts.reported_problems, store.report_problems, quiet)
         self.scanned: bool = False
         """Whether a scan has ended since the last call of ``folders``."""
 
@@ -161,6 +169,11 @@ class Watcher:
         """How many samples are not sent yet: those that are queued, those that the last batch did not reach, and those
         that wait for a decision of the user."""
         return self.queued + self._left_over + self._undecided
+
+    @property
+    def undecided(self) -> int:
+        """How many of those wait for a decision of the user."""
+        return self._undecided
 
     @property
     def _needs_user(self) -> bool:
@@ -195,6 +208,7 @@ class Watcher:
             AsticaSyncError: the error that ended a round early; what was done is saved, and the next step continues.
         """
         self._pausing = False
+        self._report_problems()
         now = self._clock.now()
         if self._needs_user and self._local.journal.foreign_writes() != self._foreign_writes:
             # Another command may have done what the user was asked for.
@@ -358,7 +372,7 @@ class Watcher:
             raise applied.error
 
     def _scan(self, below: set[str] | None) -> Scan:
-        local, threads, began = self._local, self._local.hash_threads, self._ticks()
+        local, threads, began, began_wall = self._local, self._local.hash_threads, self._ticks(), self._wall()
         self.scanned = True
         scan = scan_store(
             local.layout,
@@ -368,7 +382,14 @@ class Watcher:
             options=ScanOptions(threads=threads, below=below, patient=True),
         )
         self.counts.scan_seconds = self._ticks() - began
+        if self._new_problems is not None:
+            self.counts.problems = self._new_problems.take_scan(local.index.problems(), began_wall)
         return scan
+
+    def _report_problems(self) -> None:
+        if self._new_problems is not None:
+            now = self._ticks()
+            self._new_problems.report(self._wall(), lambda path: self._debouncer.is_open(path, now))
 
     def _answer_status_requests(self, batch: ChangeBatch, scan: Scan, *, whole: bool) -> None:
         """Deletes the files of the status requests: the index is what a scan by the requesting process would make it.

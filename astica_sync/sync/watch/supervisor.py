@@ -195,6 +195,9 @@ class Supervisor:
             return heartbeat if self._retry_at is None else min(heartbeat, self._retry_at - now)
         try:
             watcher = self._watcher or self._start()
+            if self.status.state is WatchState.STARTING:
+                # The first step may wait for the request limit.
+                self._set_state(WatchState.WORKING, "")
             pause = watcher.step()
         except PauseRequested:
             # The next step pauses; or starts again, where the user has resumed meanwhile.
@@ -330,7 +333,7 @@ class Supervisor:
         status, counts = self.status, self._counts
         before = (status.uploaded, status.removed, status.queue, status.agreed_at)
         if self._watcher is not None:
-            status.queue = self._watcher.not_sent
+            status.queue, status.undecided = self._watcher.not_sent, self._watcher.undecided
         status.waits, status.refusals = counts.waits, counts.refusals
         status.problems, status.failed = counts.problems, counts.failed
         status.uploaded, status.removed, status.eta = counts.uploaded, counts.removed, round(counts.eta, 1)
@@ -359,7 +362,7 @@ class Supervisor:
         """Closes every file of the store, so that its disk can be unmounted, and stops receiving events."""
         if self._watcher is not None:
             # It stays unsent while the store is closed.
-            self.status.queue = self._watcher.not_sent
+            self.status.queue, self.status.undecided = self._watcher.not_sent, self._watcher.undecided
         self._watcher = None
         events, self._events = self._events, None
         if events is not None:

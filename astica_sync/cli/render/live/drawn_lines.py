@@ -8,6 +8,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
+from astica_sync.cli.render.live.in_encoding import InEncoding
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -36,7 +38,7 @@ class DrawnLines:
     def draw(self, content: "RenderableType") -> None:
         """Draws in place of what was drawn; as many lines as the terminal has."""
         with self._console.capture() as capture:
-            self._console.print(content)
+            self._console.print(InEncoding(content))
         lines = capture.get().removesuffix("\n").split("\n")[: max(1, self._console.height)]
         back = f"\x1b[{len(lines) - 1}A" if len(lines) > 1 else ""
         self._write(ERASE + "\n".join(lines) + back + "\r")

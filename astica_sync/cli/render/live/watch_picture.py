@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from astica_sync.cli.render.live.activity import Activity
 from astica_sync.cli.render.live.activity_view import fit_name, join_fitting, state_text, traffic
 from astica_sync.cli.render.messages import continue_command, name_store, wrap
-from astica_sync.cli.render.text import countdown, number, safe
+from astica_sync.cli.render.text import countdown, safe
+from astica_sync.cli.render.watch_output import problem_text
 from astica_sync.clock import local_time
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from astica_sync.shell_quote import quote
@@ -76,7 +77,7 @@ def watch_picture(view: WatchView, console: "Console") -> "RenderableType":
     from rich.text import Text
 
     width, height = console.size
-    rows = [row for store in view.stores for row in _store_rows(store, console, width)]
+    rows = [row for store in view.stores for row in _store_rows(store, console, width, has_keys=view.has_keys)]
     foot = Text(view.notice, style="yellow") if view.notice else _keys(view)
     foot.truncate(width, overflow="ellipsis")
     room = max(1, height - 2)
@@ -124,7 +125,7 @@ def _event(event: tuple[str, str, str], width: int) -> "Text":
     return line
 
 
-def _store_rows(store: StoreView, console: "Console", width: int) -> list[_Row]:
+def _store_rows(store: StoreView, console: "Console", width: int, *, has_keys: bool) -> list[_Row]:
     from rich.text import Text
 
     status, activity = store.status, store.activity
@@ -134,7 +135,8 @@ def _store_rows(store: StoreView, console: "Console", width: int) -> list[_Row]:
         _Row(0, Text.assemble((f"{name}  ", "bold"), ("● ", COLOURS[status.state]), (state, COLOURS[status.state])))
     ]
     if status.why:
-        rows += _wrapped(1, f"  {name_store(safe(status.why), status.store)}", COLOURS[status.state], console, width)
+        why = "paused by the user; r resumes" if status.state is WatchState.PAUSED and has_keys else status.why
+        rows += _wrapped(1, f"  {name_store(safe(why), status.store)}", COLOURS[status.state], console, width)
     if status.next_try_at is not None:
         left = countdown(status.next_try_at - activity.wall())
         at = local_time(status.next_try_at, seconds=True)[11:]
@@ -151,8 +153,9 @@ def _store_rows(store: StoreView, console: "Console", width: int) -> list[_Row]:
         f"waiting {status.queue if store.waiting is None else store.waiting:,}",
     ]
     counts += [f"failed {status.failed:,}"] if status.failed else []
-    counts += [number(status.problems, "problem file")] if status.problems else []
     rows.append(_Row(3, Text("  " + join_fitting([*counts, *traffic(activity)], width - 2))))
+    if status.problems:
+        rows += _wrapped(3, f"  {name_store(problem_text(status.problems), status.store)}", "yellow", console, width)
     agreed = local_time(status.agreed_at, seconds=True) if status.agreed_at else "not yet"
     rows.append(_Row(4, Text(join_fitting([f"  last in sync: {agreed}"], width), style="dim")))
     if status.polls:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from astica_sync.cli.render.live.activity import Activity
 from astica_sync.cli.render.live.can_draw import is_in_foreground
+from astica_sync.cli.render.live.in_encoding import InEncoding
 from astica_sync.cli.render.live.keys import Keyboard
 from astica_sync.cli.render.live.watch_picture import StoreView, WatchView, watch_picture
 from astica_sync.cli.render.messages import name_store_elsewhere
@@ -92,13 +93,13 @@ class WatchScreen(WatchOutput):
             view.stores, view.log = list(self._stores.values()), list(self._log)
             view.now = local_time(time.time(), seconds=True)[11:]
             if time.monotonic() > self._notice_until:
-                view.notice = next((key.answer for key in self._actions.values() if key.lasts()), "")
+                view.notice = next((key.answer for key in self._actions.values() if key.lasts and key.lasts()), "")
             for name, store in self._stores.items():
                 store.uploaded = self._sent.get(name, 0)
                 not_sent, uploaded_then = self._not_sent[name]
                 store.waiting = max(0, not_sent - (store.uploaded - uploaded_then))
                 store.in_backlog = min(store.uploaded - self._backlog_from.get(name, 0), store.backlog)
-            self._live.update(watch_picture(view, self._live.console), refresh=True)
+            self._live.update(InEncoding(watch_picture(view, self._live.console)), refresh=True)
 
     def _update(self, status: WatchStatus) -> None:
         name = status.store
@@ -107,17 +108,19 @@ class WatchScreen(WatchOutput):
             store = self._stores[name] = StoreView(status, self._activities.get(name) or Activity())
         store.status = status
         self._not_sent[name] = status.queue, self._sent.get(name, 0)
-        if not status.queue:
+        # What waits for a decision of the user is no part of what is under way.
+        to_send = max(0, status.queue - status.undecided)
+        if not to_send:
             store.backlog, self._backlog_from[name] = 0, self._sent.get(name, 0)
             return
         done = self._sent.get(name, 0) - self._backlog_from.setdefault(name, 0)
-        store.backlog = done + status.queue
+        store.backlog = done + to_send
         store.eta_at = store.activity.ticks() + status.eta
 
     def _start(self) -> None:
         self._start_drawing()
         if self._view.has_keys:
-            actions = {key: self._with_notice(action.act, action.answer) for key, action in self._actions.items()}
+            actions = {key: self._with_notice(action) for key, action in self._actions.items()}
             self._open.enter_context(Keyboard(actions, self._stop_drawing, self._start_drawing))
         threading.Thread(target=self._draw_until_closed, daemon=True).start()
 
@@ -138,15 +141,15 @@ class WatchScreen(WatchOutput):
         with self._lock:
             return bool(self._view.notice) or any(store.activity.is_working() for store in self._stores.values())
 
-    def _with_notice(self, action: Callable[[], None], notice: str) -> Callable[[], None]:
+    def _with_notice(self, action: KeyAction) -> Callable[[], None]:
         def act() -> None:
+            seconds = NOTICE_SECONDS if action.lasts is None else 0.0
             try:
-                action()
-                text = notice
+                text = action.act() or action.answer
             except OSError as error:
-                text = f"cannot do that: {error.strerror}"
+                text, seconds = f"cannot do that: {error.strerror}", NOTICE_SECONDS
             with self._lock:
-                self._view.notice, self._notice_until = text, time.monotonic() + NOTICE_SECONDS
+                self._view.notice, self._notice_until = text, time.monotonic() + seconds
 
         return act
 
