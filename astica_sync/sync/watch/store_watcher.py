@@ -35,7 +35,7 @@ from astica_sync.sync.push.push import failed_before
 from astica_sync.sync.push.push_round import Round, RoundRunner
 from astica_sync.sync.session import Session
 from astica_sync.sync.watch.change_queue import ChangeBatch, ChangeQueue
-from astica_sync.sync.watch.new_problems import NewProblems, ReportProblems
+from astica_sync.sync.watch.unreported_problems import ReportProblems, UnreportedProblems
 
 CONFIRMED_FOR = 6 * 3600.0
 """How long confirmations and file events are kept at the most, in seconds."""
@@ -152,10 +152,10 @@ class Watcher:
         self._wall = wall
         self._on_planned = on_planned
         self.counts = counts
-        self._new_problems: NewProblems | None = None
+        self._unreported: UnreportedProblems | None = None
         if store.report_problems is not None:
             quiet = store.options.quiet_seconds
-            self._new_problems = NewProblems(session.local, counts.reported_problems, store.report_problems, quiet)
+            self._unreported = UnreportedProblems(session.local, counts.reported_problems, store.report_problems, quiet)
         self.scanned: bool = False
         """Whether a scan has ended since the last call of ``folders``."""
 
@@ -382,14 +382,14 @@ class Watcher:
             options=ScanOptions(threads=threads, below=below, patient=True),
         )
         self.counts.scan_seconds = self._ticks() - began
-        if self._new_problems is not None:
-            self.counts.problems = self._new_problems.take_scan(local.index.problems(), began_wall)
+        if self._unreported is not None:
+            self.counts.problems = self._unreported.take_scan(local.index.problems(), began_wall)
         return scan
 
     def _report_problems(self) -> None:
-        if self._new_problems is not None:
+        if self._unreported is not None:
             now = self._ticks()
-            self._new_problems.report(self._wall(), lambda path: self._debouncer.is_open(path, now))
+            self._unreported.report(self._wall(), lambda path: self._debouncer.is_open(path, now))
 
     def _answer_status_requests(self, batch: ChangeBatch, scan: Scan, *, whole: bool) -> None:
         """Deletes the files of the status requests: the index is what a scan by the requesting process would make it.

@@ -13,7 +13,7 @@ from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.layout import Layout
 from astica_sync.sandbox.embedded import RunningSandbox
 from astica_sync.sync.session import LocalSide
-from astica_sync.sync.watch.new_problems import NewProblems
+from astica_sync.sync.watch.unreported_problems import UnreportedProblems
 from tests.harness.shell import Shell, draw
 from tests.harness.watch_process import Start, wait_until
 
@@ -28,7 +28,7 @@ class Reports:
         self.seen: list[list[str]] = []
         self.open: set[str] = set()
         local = cast(LocalSide, SimpleNamespace(layout=Layout(folder), fs=FileSystem()))
-        self.problems = NewProblems(local, set(), lambda new: self.seen.append([one.path for one in new]), 5.0)
+        self.problems = UnreportedProblems(local, set(), lambda new: self.seen.append([one.path for one in new]), 5.0)
 
     def scan(self, *names: str, reason: str = "HEIC", began: float = 5.0) -> None:
         """A scan that begins so many seconds after the last change of these files, and a report 5 seconds later."""

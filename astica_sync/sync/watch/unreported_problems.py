@@ -9,7 +9,7 @@ ReportProblems = Callable[[Sequence[Problem]], None]
 """Called with the problems that are new since its last call."""
 
 
-class NewProblems:
+class UnreportedProblems:
     """The problems of the last scan. ``reported`` has a number for each one that was reported, and outlives the opening
     of the store: the same problem is not reported again after a restart of the watcher."""
 
