@@ -44,6 +44,8 @@ class Disk:
     def close(self) -> None:
         """Unmounts it, and what it lies on."""
         self.unmount()
+        if self.name == "NFS" and self.below.exists():
+            subprocess.run(["exportfs", "-u", f"127.0.0.1:{self.below}"], env={**os.environ, "PATH": PATH}, check=False)
         if os.path.ismount(self.below):
             subprocess.run(["umount", "--lazy", str(self.below)], check=False)
 
@@ -155,6 +157,19 @@ def _odd_fuse(disk: Disk) -> None:
     pytest.skip(f"the FUSE program does not start: {(disk.image.parent / 'fuse.log').read_text()[-300:]}")
 
 
+def _nfs(disk: Disk) -> None:
+    """By the server and the client of this kernel, over loopback."""
+    need("exportfs", "mount.nfs")
+    known = Path("/proc/filesystems").read_text().split()
+    missing = [name for name in ("nfsd", "nfs4") if name not in known]
+    if missing:
+        pytest.skip(f"this kernel has no {' and no '.join(missing)}, and loads none")
+    disk.below.mkdir(exist_ok=True)
+    run("exportfs", "-o", "rw,sync,no_root_squash,no_subtree_check,fsid=4242", f"127.0.0.1:{disk.below}")
+    run("rpc.nfsd", "2")
+    run("mount", "-t", "nfs4", f"127.0.0.1:{disk.below}", disk.folder)
+
+
 _MOUNTS: dict[str, Callable[[Disk], None]] = {
     "ext4": _by_loop(64, "mkfs.ext4", "-q", "-F"),
     "xfs": _by_loop(320, "mkfs.xfs", "-q"),
@@ -167,6 +182,7 @@ _MOUNTS: dict[str, Callable[[Disk], None]] = {
     "overlay": _overlay,
     "bindfs": _bindfs,
     "odd FUSE": _odd_fuse,
+    "NFS": _nfs,
 }
 KEEPING = {"ext4", "xfs", "btrfs", "tmpfs"}
 
