@@ -93,6 +93,7 @@ class Evaluating:
                 found.ignored,
                 similar,
                 similar_across,
+                found.unsupported,
             )
             counted, _ = select_counted(held_out, with_leaks=with_leaks)
             requests = count_requests(counted, [self.runner.detector(one, cache) for one in chosen.values()])

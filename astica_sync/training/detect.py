@@ -5,7 +5,7 @@ import errno
 import glob
 import os
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,6 +27,8 @@ from astica_sync.training.image_download import check_image_address, download_im
 
 WORKERS = 12
 SUFFIXES = (".jpg", ".jpeg", ".png")
+TEXTS = ("text file", "web page")
+"""What ``describe`` calls text."""
 STDIN = "-"
 REFUSALS_BEFORE_END = 3
 """After so many refusals and no answer the version is at fault, and not the images."""
@@ -266,6 +268,11 @@ def find_inputs(names: Iterable[str], stdin: Callable[[], bytes]) -> Iterator[Im
         elif path.is_dir():
             inside = list_images(path)
             if not inside:
+                if formats := count_formats(list_unsupported(path)):
+                    raise AsticaSyncError(
+                        f"{path} contains no PNG or JPEG image; it has {formats}",
+                        "Convert these to PNG or JPEG, or name another folder, or files.",
+                    )
                 raise AsticaSyncError(f"{path} contains no PNG or JPEG image", "Name another folder, or files.")
             sources += [(image, path) for image in inside]
         elif path.exists():
@@ -291,8 +298,53 @@ def list_images(folder: Path) -> list[Path]:
     Raises:
         StoreError: the ignore file cannot be read.
     """
+    return sorted(path for path in _walk(folder) if _looks_like_image(path))
+
+
+@dataclass(frozen=True, slots=True)
+class UnsupportedFile:
+    """A file that is neither PNG nor JPEG and so is not among the images of a folder. ``format`` is what it is."""
+
+    path: Path
+    format: str
+
+
+def list_unsupported(folder: Path) -> list[UnsupportedFile]:
+    """What ``list_images`` passes over by its first bytes, sorted: images in other formats, videos and the like. Text
+    is not among it, since the files that belong to a data set are text.
+
+    Raises:
+        StoreError: the ignore file cannot be read.
+    """
+    found = []
+    for path in _walk(folder):
+        with contextlib.suppress(OSError):
+            status = path.lstat()
+            if kind_of(status) is not Kind.FILE or _looks_like_image(path):
+                continue
+            with FileSystem().open_read(path) as file:
+                kind = describe(file.read(HEAD_BYTES), status.st_size).partition(":")[0]
+            if kind not in TEXTS:
+                found.append(UnsupportedFile(path, kind))
+    return sorted(found, key=lambda one: one.path)
+
+
+def count_formats(files: Iterable[UnsupportedFile]) -> str:
+    """``3 HEIC, 1 TIFF``; "" where there are no files."""
+    counts = Counter(
+        "in no known format" if one.format == "not an image in a known format" else one.format.removesuffix(" image")
+        for one in files
+    )
+    return ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items(), key=lambda one: (-one[1], one[0])))
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """The files below a folder, and the links, that are not hidden, no litter and not in its ignore file.
+
+    Raises:
+        StoreError: the ignore file cannot be read.
+    """
     ignore = Ignore.load(folder)
-    images: list[Path] = []
     for place, folders, names in os.walk(folder):
         below = Path(place).relative_to(folder)
         folders[:] = [
@@ -300,12 +352,8 @@ def list_images(folder: Path) -> list[Path]:
         ]
         links = [name for name in folders if (Path(place) / name).is_symlink()]
         for name in names + links:
-            path = Path(place) / name
-            if is_hidden(name) or ignore.skips((below / name).as_posix(), folder=False):
-                continue
-            if _looks_like_image(path):
-                images.append(path)
-    return sorted(images)
+            if not is_hidden(name) and not ignore.skips((below / name).as_posix(), folder=False):
+                yield Path(place) / name
 
 
 def list_ignored(folder: Path) -> list[Path]:

@@ -135,6 +135,29 @@ def test_csv_is_utf8_whatever_the_encoding_of_the_output(
     assert [row[0] for row in rows] == ["path", str(image)]
 
 
+@pytest.mark.parametrize("option", ["--json", "--csv", None])
+def test_files_of_other_formats_in_a_folder_are_counted_and_listed_in_json(
+    shell: Shell, store: Path, tmp_path: Path, option: str | None
+) -> None:
+    folder = tmp_path / "new"
+    folder.mkdir()
+    shutil.copy(store / "one" / "000.png", folder / "a.png")
+    for number in range(3):
+        (folder / f"{number}.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
+    (folder / "scan.tif").write_bytes(b"II*\0" + bytes(40))
+    ran = shell("detect", folder, *([option] if option else []), "--store", store)
+    assert ran.code == 0, ran.err
+    assert "4 files left out: 3 HEIC, 1 TIFF (detect takes PNG and JPEG)" in ran.err
+    assert ("--json lists them" in ran.err) is (option != "--json")
+    if option == "--json":
+        image, *others = lines(ran.out)
+        assert image["path"] == str(folder / "a.png") and "unsupported" not in image
+        assert others[0] == {"path": str(folder / "0.HEIC"), "unsupported": "HEIC image"}
+        assert [Path(str(one["path"])).name for one in others] == ["0.HEIC", "1.HEIC", "2.HEIC", "scan.tif"]
+    else:
+        assert "HEIC" not in ran.out
+
+
 def test_an_image_is_read_from_standard_input(shell: Shell, store: Path) -> None:
     with (store / "two" / "000.png").open("rb") as image:
         ran = shell.finish(shell.start("detect", "-", "--json", "--store", store, stdin=image))

@@ -11,7 +11,7 @@ from PIL import Image
 
 from astica_sync.core.versions.confidence import Confidence, Unit
 from astica_sync.core.versions.version import VersionKey
-from astica_sync.errors import BadKey, Interrupted, OutcomeUnknown, Refused
+from astica_sync.errors import AsticaSyncError, BadKey, Interrupted, OutcomeUnknown, Refused
 from astica_sync.local.db.detections import CachedAnswer, Detections
 from astica_sync.local.image.rasterizer import Rasterizer
 from astica_sync.remote.responses import Detection
@@ -21,8 +21,10 @@ from astica_sync.training.detect import (
     Detector,
     ImageInput,
     VersionRefused,
+    count_formats,
     find_inputs,
     list_images,
+    list_unsupported,
 )
 from astica_sync.training.evaluation.evaluate import HeldOutSet, evaluate
 from astica_sync.training.evaluation.held_out_folder import HeldOutImage, find_held_out
@@ -302,6 +304,42 @@ def test_what_an_image_is_goes_by_content_and_a_wrong_name_is_not_passed_over(tm
     (tmp_path / ".astica-ignore").write_text("e.txt\n")
     names = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
     assert names == ["a.png", "b", "c.webp", "d.JPEG", "deep/f.dat", "postscript.jpg"]
+
+
+FORMATS = {
+    "a.HEIC": (b"\0\0\0\x18ftypheic", "HEIC image"),
+    "deep/b.dat": (b"\0\0\0\x18ftypheic", "HEIC image"),
+    "c.tif": (b"II*\0", "TIFF image"),
+    "d.MOV": (b"\0\0\0\x14ftypqt  ", "video or other media file"),
+    "e.bin": (b"\1\2\3", "not an image in a known format"),
+    "f.webp": (b"", "empty file"),
+}
+
+
+def test_what_is_no_png_or_jpeg_is_named_by_its_first_bytes_and_text_is_not(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    for name, (data, _) in FORMATS.items():
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "named.heic").write_bytes(image(1).read()[1])
+    (tmp_path / "broken.png").write_bytes(b"II*\0")
+    (tmp_path / "labels.csv").write_text("a,b\n")
+    (tmp_path / ".hidden.gif").write_bytes(b"GIF89a")
+    (tmp_path / "ignored.gif").write_bytes(b"GIF89a")
+    (tmp_path / ".astica-ignore").write_text("ignored.gif\n")
+    (tmp_path / "link.gif").symlink_to(tmp_path / "ignored.gif")
+    found = list_unsupported(tmp_path)
+    assert [(one.path.relative_to(tmp_path).as_posix(), one.format) for one in found] == [
+        (name, kind) for name, (_, kind) in sorted(FORMATS.items())
+    ]
+    # Each is in exactly one of the two lists.
+    assert not {one.path for one in found} & set(list_images(tmp_path))
+    assert count_formats(found) == "2 HEIC, 1 TIFF, 1 empty file, 1 in no known format, 1 video or other media file"
+
+
+def test_a_folder_without_an_image_names_what_is_in_it(tmp_path: Path) -> None:
+    (tmp_path / "a.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(AsticaSyncError, match="contains no PNG or JPEG image; it has 1 HEIC"):
+        find_inputs([str(tmp_path)], lambda: b"")
 
 
 SPARSE = 1 << 41

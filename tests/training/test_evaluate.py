@@ -152,6 +152,32 @@ def test_where_shared_memory_cannot_be_used_nothing_is_said_about_it(shell: Shel
     assert "joblib" not in ran.err and "Warning" not in ran.err, ran.err
 
 
+def test_files_of_other_formats_are_counted_and_listed_in_json_and_in_the_report(
+    shell: Shell, store: Path, held_out: Path, tmp_path: Path
+) -> None:
+    title = sorted(path for path in held_out.iterdir() if path.is_dir())[0].name
+    for number in range(3):
+        (held_out / title / f"{number}.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
+    (held_out / "scan.webp").write_bytes(b"RIFF\x08\0\0\0WEBPVP8 " + bytes(40))
+    (held_out / "split.txt").write_text("the folder of a test")
+    counted = "4 files left out: 3 HEIC, 1 WebP (evaluate takes PNG and JPEG)"
+    report = tmp_path / "report.html"
+    ran = shell("evaluate", held_out, "--json", "--html", report, "--store", store)
+    assert ran.code == 0, ran.err
+    assert counted in ran.err
+    assert ran.json["unsupported"] == [
+        *({"path": f"{title}/{number}.HEIC", "format": "HEIC image"} for number in range(3)),
+        {"path": "scan.webp", "format": "WebP image"},
+    ]
+    text = report.read_text("utf-8")
+    assert "Neither PNG nor JPEG, left out (3 HEIC, 1 WebP)" in text and "scan.webp" in text
+    assert counted in shell("evaluate", held_out, "--dry-run", "--store", store).err
+    for path in held_out.rglob("*.png"):
+        path.unlink()
+    ran = shell("evaluate", held_out, "--store", store)
+    assert ran.code == 1 and "no PNG or JPEG image in a class folder; it has 3 HEIC, 1 WebP" in ran.err
+
+
 def test_a_repeated_evaluation_costs_no_detection(
     shell: Shell, sandbox: RunningSandbox, store: Path, held_out: Path
 ) -> None:

@@ -37,12 +37,15 @@ def detect(images: tuple[str, ...], store: Path | None, version: str | None, as_
     astica-sync detect https://example.org/can.jpg
     """
     from astica_sync.api import Store
-    from astica_sync.training.detect import find_inputs
+    from astica_sync.cli.training.unsupported_files import print_unsupported
+    from astica_sync.training.detect import find_inputs, list_unsupported
     from astica_sync.training.evaluation.metrics import NO_ANSWER
 
     if as_json and as_csv:
         raise click.UsageError("Give either --json or --csv.")
     inputs = find_inputs(images, sys.stdin.buffer.read)
+    folders = [Path(name) for name in images if Path(name).is_dir()]
+    left_out = [file for folder in folders for file in list_unsupported(folder)]
     failed = unanswered = 0
     if as_csv:
         _print_csv("path", "output", "confidence", "error")
@@ -71,6 +74,10 @@ def detect(images: tuple[str, ...], store: Path | None, version: str | None, as_
                 width = max(width, display_width(label))
                 padding = " " * (width - display_width(label))
                 print_lines([f"{label}{padding}  {_confidence(detected)}  {safe(detected.name)}"])
+    if as_json:
+        for file in left_out:
+            click.echo(json_line({"path": json_name(str(file.path)), "unsupported": file.format}))
+    print_unsupported(left_out, "detect", as_json=as_json)
     if unanswered:
         print_lines([f"{number(unanswered, 'image')}: the service answered without a class"], err=True)
     if failed:

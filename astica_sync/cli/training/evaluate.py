@@ -88,6 +88,7 @@ def evaluate(
     from astica_sync.cli.training.evaluation_json import evaluation_data
     from astica_sync.cli.training.evaluation_text import evaluation_lines
     from astica_sync.cli.training.predictions_file import check_predictions_file, write_predictions
+    from astica_sync.cli.training.unsupported_files import print_unsupported
 
     names = [name.strip() for name in chosen.split(",") if name.strip()] if chosen else None
     if chosen is not None and not names:
@@ -98,6 +99,7 @@ def evaluate(
     with open_store(store, progress) as opened:
         api = Store.over(opened)
         planned = api.plan_evaluation(folders, names, with_leaks=leaks, baseline=baseline)
+        print_unsupported(planned.held_out.unsupported, "evaluate", as_json=as_json)
         if dry_run:
             click.echo(json_line(_price_data(planned)) if as_json else _price_line(planned))
             return DONE

@@ -49,6 +49,7 @@ def evaluation_data(evaluation: Evaluation, precision: float) -> dict[str, Any]:
         "unknown_data": list(evaluation.unknown_data),
         "unchecked": dict(evaluation.unchecked),
         "ignored": [json_name(name) for name in evaluation.ignored],
+        "unsupported": [{"path": json_name(str(one.path)), "format": one.format} for one in evaluation.unsupported],
         "loose": [json_name(name) for name in evaluation.loose],
         "repeated": [json_name(name) for name in evaluation.repeated],
         "contradictory": [[json_name(name) for name in names] for names in evaluation.contradictory],

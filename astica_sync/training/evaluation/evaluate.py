@@ -8,7 +8,14 @@ from pathlib import Path
 
 from astica_sync.core.model import ModelInfo, fold_title
 from astica_sync.errors import AsticaSyncError
-from astica_sync.training.detect import WORKERS, DetectionResult, Detector, ImageInput, VersionRefused
+from astica_sync.training.detect import (
+    WORKERS,
+    DetectionResult,
+    Detector,
+    ImageInput,
+    UnsupportedFile,
+    VersionRefused,
+)
 from astica_sync.training.evaluation.comparison import Comparison, compare_all
 from astica_sync.training.evaluation.held_out_folder import (
     HeldOutImage,
@@ -40,7 +47,7 @@ class HeldOutSet:
     so that their leaks are not either. ``unchecked`` are the versions with training images whose bytes are not
     here, with their number; ``loose`` are the images in no class folder, and ``ignored`` those that an ignore file in
     the folder leaves out. ``similar`` and ``similar_across`` are groups of images that are nearly the same picture,
-    inside one class and over several."""
+    inside one class and over several. ``unsupported`` are the files that are neither PNG nor JPEG."""
 
     folders: Sequence[Path]
     images: Sequence[HeldOutImage]
@@ -53,6 +60,7 @@ class HeldOutSet:
     ignored: Sequence[str] = ()
     similar: Sequence[tuple[str, ...]] = ()
     similar_across: Sequence[tuple[str, ...]] = ()
+    unsupported: Sequence[UnsupportedFile] = ()
 
     @property
     def title(self) -> str:
@@ -70,9 +78,9 @@ class Evaluation:
     version. ``images_hash`` identifies the set of images, so that scores on different sets are not compared. ``paths``
     are the files by name. ``refused`` are versions that the service does not run; ``trained_on`` and ``unknown_data``
     are as in ``HeldOutSet``. ``held_out`` counts the images of known classes, the ones that were left out included.
-    ``unchecked``, ``loose`` and ``ignored`` are as in ``HeldOutSet``. ``repeated`` are images with the same bytes as
-    another one of their class, which count once; ``contradictory`` groups the images of the same bytes that are in
-    several classes. ``similar`` and ``similar_across`` are as in ``HeldOutSet``, of the images that count.
+    ``unchecked``, ``loose``, ``ignored`` and ``unsupported`` are as in ``HeldOutSet``. ``repeated`` are images with the
+    same bytes as another one of their class, which count once; ``contradictory`` groups the images of the same bytes
+    that are in several classes. ``similar`` and ``similar_across`` are as in ``HeldOutSet``, of the images that count.
     ``small_classes`` are those of one or two images, with their number. ``model`` is what the service shows of the
     model, ``data`` what is known of each version, by name.
     """
@@ -101,6 +109,7 @@ class Evaluation:
     baseline: str | None = None
     model: ModelInfo | None = None
     data: Mapping[str, VersionSummary] = field(default_factory=dict)
+    unsupported: tuple[UnsupportedFile, ...] = ()
 
     @property
     def often_left_out(self) -> bool:
@@ -170,6 +179,7 @@ def evaluate(
         _groups_of(held_out.similar_across, names),
         find_small_classes(images),
         baseline,
+        unsupported=tuple(held_out.unsupported),
     )
 
 

@@ -9,7 +9,14 @@ from pathlib import Path
 from astica_sync.core.model import fold_title
 from astica_sync.errors import AsticaSyncError
 from astica_sync.system.error_advice import remedy
-from astica_sync.training.detect import hash_image, list_ignored, list_images
+from astica_sync.training.detect import (
+    UnsupportedFile,
+    count_formats,
+    hash_image,
+    list_ignored,
+    list_images,
+    list_unsupported,
+)
 from astica_sync.training.similarity import group_similar
 
 FEW_IMAGES = 2
@@ -49,6 +56,11 @@ def find_held_out(folder: Path) -> tuple[list[HeldOutImage], list[str]]:
                 raise AsticaSyncError(
                     f"{path} cannot be read: {error.strerror}", remedy(error, path, writing=False)
                 ) from error
+    if not images and (formats := count_formats(list_unsupported(folder))):
+        raise AsticaSyncError(
+            f"{folder} contains no PNG or JPEG image in a class folder; it has {formats}",
+            "Convert these to PNG or JPEG in the same folders.",
+        )
     if not images:
         raise AsticaSyncError(
             f"{folder} contains no PNG or JPEG image in a class folder",
@@ -60,11 +72,12 @@ def find_held_out(folder: Path) -> tuple[list[HeldOutImage], list[str]]:
 @dataclass(frozen=True, slots=True)
 class FoundImages:
     """What is in the held-out folders: the ``images`` of class folders, the names of those in no class folder, and of
-    those that an ignore file leaves out."""
+    those that an ignore file leaves out, and the files in formats that a version is not asked about."""
 
     images: tuple[HeldOutImage, ...]
     loose: tuple[str, ...]
     ignored: tuple[str, ...]
+    unsupported: tuple[UnsupportedFile, ...]
 
 
 def find_in_folders(folders: Sequence[Path]) -> FoundImages:
@@ -83,13 +96,17 @@ def find_in_folders(folders: Sequence[Path]) -> FoundImages:
     images: list[HeldOutImage] = []
     loose: list[str] = []
     ignored: list[str] = []
+    unsupported: list[UnsupportedFile] = []
     for folder in folders:
         prefix = f"{folder.as_posix()}/" if len(folders) > 1 else ""
         found, in_no_class = find_held_out(folder)
         images += [replace(image, name=prefix + image.name) for image in found]
         loose += [prefix + name for name in in_no_class]
         ignored += [prefix + path.relative_to(folder).as_posix() for path in list_ignored(folder)]
-    return FoundImages(tuple(images), tuple(loose), tuple(ignored))
+        unsupported += [
+            replace(file, path=Path(prefix) / file.path.relative_to(folder)) for file in list_unsupported(folder)
+        ]
+    return FoundImages(tuple(images), tuple(loose), tuple(ignored), tuple(unsupported))
 
 
 def select_known(

@@ -6,6 +6,7 @@ from html import escape
 
 from astica_sync.clock import local_time
 from astica_sync.local.image.rasterizer import Rasterizer
+from astica_sync.training.detect import count_formats
 from astica_sync.training.evaluation.evaluate import Evaluation
 from astica_sync.training.evaluation.html_curves import curves
 from astica_sync.training.evaluation.html_differences import class_differences
@@ -109,6 +110,10 @@ def _left_out(evaluation: Evaluation) -> Iterator[str]:
         if names:
             listed = ", ".join(map(_name, names[:MAX_LISTED]))
             yield f"<p class='faint'>{text} ({len(names):,}): {listed}</p>\n"
+    if evaluation.unsupported:
+        files = [str(one.path) for one in evaluation.unsupported]
+        yield f"<p class='faint'>Neither PNG nor JPEG, left out ({escape(count_formats(evaluation.unsupported))}): "
+        yield f"{', '.join(map(_name, files[:MAX_LISTED]))}</p>\n"
     for refused in evaluation.refused:
         yield f"<p class='faint'>{escape(_plain(refused.reason))}</p>\n"
     for title, images in evaluation.unknown_classes.items():
