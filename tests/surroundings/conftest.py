@@ -157,6 +157,12 @@ def _odd_fuse(disk: Disk) -> None:
     pytest.skip(f"the FUSE program does not start: {(disk.image.parent / 'fuse.log').read_text()[-300:]}")
 
 
+def _volume(disk: Disk) -> None:
+    """A folder of this system, as a container gets it."""
+    disk.below.mkdir(exist_ok=True)
+    run("mount", "--bind", disk.below, disk.folder)
+
+
 def _nfs(disk: Disk) -> None:
     """By the server and the client of this kernel, over loopback."""
     need("exportfs", "mount.nfs")
@@ -183,8 +189,9 @@ _MOUNTS: dict[str, Callable[[Disk], None]] = {
     "bindfs": _bindfs,
     "odd FUSE": _odd_fuse,
     "NFS": _nfs,
+    "volume of a container": _volume,
 }
-KEEPING = {"ext4", "xfs", "btrfs", "tmpfs"}
+KEEPING = {"ext4", "xfs", "btrfs", "tmpfs", "volume of a container"}
 
 
 @pytest.fixture(params=list(_MOUNTS))

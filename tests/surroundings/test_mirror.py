@@ -10,12 +10,24 @@ import pytest
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw, fill, in_store, on_service
 from tests.surroundings.conftest import Disk
+from tests.surroundings.own_root import OwnRoot, Runner
 
 pytestmark = pytest.mark.long
 
 
 @pytest.fixture
-def mirrored(shell: Shell, sandbox: RunningSandbox, disk: Disk) -> tuple[Path, int]:
+def shell(shell: Shell, disk: Disk, tmp_path: Path) -> Runner:
+    """Commands in this process, or each in a root like that of a container on the disk that stands for its volume."""
+    if disk.name != "volume of a container":
+        return shell
+    runner = OwnRoot(shell, tmp_path)
+    [only] = runner.sees().split()
+    assert only == "1", "a root of its own has a user, a machine id or can be written"
+    return runner
+
+
+@pytest.fixture
+def mirrored(shell: Runner, sandbox: RunningSandbox, disk: Disk) -> tuple[Path, int]:
     """A pushed store in a folder of the disk, and its model."""
     folder = fill(disk.folder / "photos", {"Bottle": 2, "Can": 3})
     model_id = sandbox.add_model()
@@ -29,14 +41,14 @@ def mirrored(shell: Shell, sandbox: RunningSandbox, disk: Disk) -> tuple[Path, i
     return folder, model_id
 
 
-def push(shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int) -> None:
+def push(shell: Runner, sandbox: RunningSandbox, store: Path, model_id: int) -> None:
     ran = shell("push", "--yes", "--store", store)
     assert ran.code == 0, ran.err
     assert on_service(sandbox, model_id) == in_store(store)
 
 
 def test_what_happens_in_a_folder_happens_on_the_service(
-    shell: Shell, sandbox: RunningSandbox, mirrored: tuple[Path, int], tmp_path: Path
+    shell: Runner, sandbox: RunningSandbox, mirrored: tuple[Path, int], tmp_path: Path
 ) -> None:
     store, model_id = mirrored
     draw(store / "Jar" / "new.png", 50)
@@ -61,7 +73,7 @@ def test_what_happens_in_a_folder_happens_on_the_service(
 
 
 def test_another_mount_goes_on_and_sends_one_request(
-    shell: Shell, sandbox: RunningSandbox, mirrored: tuple[Path, int], disk: Disk
+    shell: Runner, sandbox: RunningSandbox, mirrored: tuple[Path, int], disk: Disk
 ) -> None:
     store, model_id = mirrored
     before = store.stat().st_ino
@@ -82,7 +94,7 @@ def test_another_mount_goes_on_and_sends_one_request(
 
 
 def test_a_copy_elsewhere_on_the_disk_asks_and_removes_nothing(
-    shell: Shell, sandbox: RunningSandbox, mirrored: tuple[Path, int]
+    shell: Runner, sandbox: RunningSandbox, mirrored: tuple[Path, int]
 ) -> None:
     store, model_id = mirrored
     copy = store.with_name("copy of photos")
@@ -96,7 +108,7 @@ def test_a_copy_elsewhere_on_the_disk_asks_and_removes_nothing(
 
 
 def test_a_store_at_the_root_of_a_disk_is_not_that_of_a_backup_disk(
-    shell: Shell, sandbox: RunningSandbox, disk: Disk, tmp_path: Path
+    shell: Runner, sandbox: RunningSandbox, disk: Disk, tmp_path: Path
 ) -> None:
     store = fill(disk.folder, {"Can": 3})
     model_id = sandbox.add_model()
