@@ -5,6 +5,7 @@ The strings of tests are not read, apart from their docstrings: some are what a 
 
 import ast
 import io
+import itertools
 import re
 import tokenize
 from collections.abc import Iterator
@@ -31,6 +32,39 @@ OLD_WORDS = {
     r"hears?|heard": "receive, is notified",
 }
 PATTERN = re.compile(rf"\b({'|'.join(OLD_WORDS)})\b", re.IGNORECASE)
+
+PLURAL = re.compile(
+    r" (samples|images|files|folders|classes|requests|objects|rows|versions|removals|models|places|problems|lines)\b"
+)
+NEVER_ONE = {
+    ("cli/start/demo.py", "stored"),
+    ("cli/start/probe.py", "cost.usual"),
+    ("cli/start/probe.py", "settings.limit"),
+    ("cli/training/evaluation_text.py", "held_out"),
+    ("exchange/layouts/path_table.py", "len(rows)"),
+    ("exchange/sources/zip_archive.py", "len(self._infos)"),
+    ("sync/apply/circuit_breaker.py", "self._refused"),
+    ("system/start_checks.py", "soft"),
+    ("training/evaluation/html_curves.py", "measured"),
+    ("training/evaluation/html_differences.py", "len(comparison.classes)"),
+    ("training/evaluation/html_pictures.py", "len(metrics.titles)"),
+    ("training/version_history.py", "len(matching)"),
+}
+"""Files and counts in them that are never one where the text is shown."""
+WITH_A_PLURAL = {
+    ("core/observation/sample_table.py", "len(self)"),
+    ("core/plan/guard.py", "count.managed"),
+    ("core/service_facts/judge_answers.py", "len(tried)"),
+    ("core/service_facts/judge_samples.py", "len(samples)"),
+    ("features/ridge_head.py", "len(self._rows)"),
+    ("remote/responses.py", "info.classes"),
+    ("remote/responses.py", "info.samples"),
+    ("remote/shared_budget/open_budget.py", "limit"),
+    ("remote/shared_budget/shared_rate_limiter.py", "reply.limit"),
+    ("sync/watch/fs_events.py", "missed"),
+    ("training/move_held_out.py", "len(paths)"),
+}
+"""Those that have the plural for one as well: seldom shown, or only in an error of the code."""
 
 
 def texts_of(file: Path) -> Iterator[tuple[int, str]]:
@@ -99,6 +133,46 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((RO
 @pytest.mark.parametrize("files", [CODE, TESTS, PAGES], ids=["code", "tests", "documents"])
 def test_no_old_words_are_left(files: list[Path]) -> None:
     assert [line for file in files for line in find_old_words(file)] == []
+
+
+def find_plurals(file: Path) -> list[tuple[int, str]]:
+    """The line and the value of each count that is followed by a plural, as in ``f"{count} files"``, which is wrong for
+    one. A text for another count than one stands in a condition; a limit is a constant."""
+    tree = ast.parse(file.read_text("utf-8"))
+    conditional = {id(node) for choice in ast.walk(tree) if isinstance(choice, ast.IfExp) for node in ast.walk(choice)}
+    texts = (node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) and id(node) not in conditional)
+    return [
+        (text.lineno, ast.unparse(value.value))
+        for text in texts
+        for value, after in itertools.pairwise(text.values)
+        if isinstance(value, ast.FormattedValue) and isinstance(after, ast.Constant) and PLURAL.match(str(after.value))
+        if not ast.unparse(value.value).isupper()
+    ]
+
+
+def test_a_count_is_not_followed_by_a_plural_where_it_may_be_one() -> None:
+    found = {
+        (file.relative_to(ROOT / "astica_sync").as_posix(), value) for file in CODE for _, value in find_plurals(file)
+    }
+    assert found - NEVER_ONE - WITH_A_PLURAL == set()
+    assert (NEVER_ONE | WITH_A_PLURAL) - found == set(), "these lines are gone"
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ('f"{n} files"', 1),
+        ('f"{len(n):,} images, and {m} rows"', 2),
+        ('"1 file" if n == 1 else f"{n} files"', 0),
+        ('f"{MOST} files"', 0),
+        ('f"{n} file"', 0),
+        ('f"{n} filesystems"', 0),
+    ],
+)
+def test_a_plural_after_a_count_is_found(tmp_path: Path, text: str, count: int) -> None:
+    file = tmp_path / "code.py"
+    file.write_text(text)
+    assert len(find_plurals(file)) == count
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,8 @@ class ProgressLines(ProgressListener):
 
     def scanned(self, compared: int, read: int) -> None:
         if compared:
-            self._count(f"{compared:,} files compared, {read:,} of them read")
+            files = "1 file" if compared == 1 else f"{compared:,} files"
+            self._count(f"{files} compared, {read:,} read")
 
     def planned(self, plan: Plan, refusals: list[Refusal], eta: float) -> None:
         with self._lock:

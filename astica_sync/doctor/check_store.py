@@ -119,7 +119,8 @@ def _check_mirror(section: Section, layout: Layout) -> None:
     if record.error:
         section.note(f"the last copy to the mirror failed: {record.error}", f"try again: {again}")
     elif record.damaged:
-        section.note(f"{record.damaged} objects are not in the mirror", f"see which: {again} --verify all")
+        missing = "1 object is" if record.damaged == 1 else f"{record.damaged} objects are"
+        section.note(f"{missing} not in the mirror", f"see which: {again} --verify all")
 
 
 def _check_database(section: Section, file: Path, tables: dict[str, str]) -> None:

@@ -111,8 +111,15 @@ def find_outlier(image: Image, certainty: float) -> Finding:
 
 def find_unreadable(image: Image, reason: str) -> Finding:
     """A file that could not be read, or not as the scan found it."""
-    text, _, advice = reason.partition("; ")
-    return Finding("damaged", 1.0, image.paths[:1], text, advice or "see the reason", (image,))
+    return find_no_image(image.paths[0], reason, (image,))
+
+
+def find_no_image(path: str, reason: str, images: tuple[Image, ...] = ()) -> Finding:
+    """A file that is no sample, for a ``reason`` that may end with what to do."""
+    text, semicolon, advice = reason.partition("; ")
+    if not semicolon and ".astica-ignore" in reason:
+        text, _, advice = reason.partition(": ")
+    return Finding("damaged", 1.0, (path,), text, advice or f"replace it, or remove it: rm {quote(path)}", images)
 
 
 def find_poor(image: Image, facts: ImageFacts) -> list[Finding]:
@@ -146,7 +153,8 @@ def find_small_classes(counts: Mapping[str, int]) -> list[Finding]:
     middle = statistics.median(counts.values())
     for title, count in sorted(counts.items()):
         if count < FEW_IMAGES or count < LEAST_SHARE * middle:
-            text = f"{count:,} images; half of the classes have {middle:,.0f} or more"
+            images = "1 image" if count == 1 else f"{count:,} images"
+            text = f"{images}; half of the classes have {middle:,.0f} or more"
             advice = f"add images to {quote(title)}/, or merge it with another class"
             found.append(Finding("balance", 1.0, (title,), text, advice))
     if len(counts) == 1:

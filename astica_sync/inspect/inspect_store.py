@@ -16,6 +16,7 @@ from astica_sync.inspect.findings import (
     Image,
     count_classes,
     find_duplicate,
+    find_no_image,
     find_outlier,
     find_poor,
     find_repeated,
@@ -85,9 +86,7 @@ def inspect_store(
         for held in find_held_out(folder)[0]:
             images.append(Image(held.title, (str(held.path),), held.content, held_out=True))
             files.setdefault(held.content, held.path)
-    findings = [
-        Finding("damaged", 1.0, (problem.path,), problem.reason, "see the reason") for problem in local.index.problems()
-    ]
+    findings = [find_no_image(problem.path, problem.reason) for problem in local.index.problems()]
     state = local.layout.state
     with contextlib.closing(ImageFactsCache(state / CACHE)) as cache, contextlib.closing(Rasterizer()) as rasterizer:
         facts, looked_at, unreadable = _measure(files, cache, rasterizer, local.decoder.check_bytes, report)

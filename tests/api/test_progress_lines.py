@@ -61,7 +61,7 @@ def test_a_short_step_is_one_line() -> None:
     assert lines == ["Scanning the store"]
     ticks.now = 3.0
     progress.scanned(5_000, 10)
-    assert lines[1:] == ["5,000 files compared, 10 of them read"]
+    assert lines[1:] == ["5,000 files compared, 10 read"]
 
 
 def test_many_threads_that_wait_for_the_same_make_one_line() -> None:
@@ -99,7 +99,7 @@ def test_a_name_in_a_line_cannot_move_the_cursor() -> None:
     progress.scanned(1_200, 40)
     progress.scanned(1_300, 40)
     assert lines[0] == "Can/\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}.png: no image"
-    assert lines[1:] == ["Can: refused", "a note", "a question", "1,200 files compared, 40 of them read"]
+    assert lines[1:] == ["Can: refused", "a note", "a question", "1,200 files compared, 40 read"]
 
 
 def test_a_callback_that_fails_stops_no_push(store: Path, shell: Shell, sandbox: RunningSandbox) -> None:

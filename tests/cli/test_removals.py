@@ -286,19 +286,23 @@ def test_a_class_that_is_gone_on_both_sides_has_no_row(shell: Shell, pushed: Pat
     assert "No samples in the store or on the service" in shell("status", "--store", pushed).out
 
 
-def test_a_push_says_which_removals_wait_and_for_which_file(shell: Shell, pushed: Path) -> None:
+@pytest.mark.parametrize(
+    ("count", "text"), [(1, "1 sample of class 'Can' stays"), (2, "2 samples of class 'Can' stay")]
+)
+def test_a_push_says_which_samples_stay_and_for_which_file(shell: Shell, pushed: Path, count: int, text: str) -> None:
     (pushed / "Can" / "k.jpg").symlink_to("nowhere")
-    drop(pushed, "Can", 1)
+    drop(pushed, "Can", count)
     ran = shell("push", "--store", pushed)
     assert ran.code == 0 and "removed 0" in ran.out
-    assert "1 removal of class 'Can' waits, since part of its class could not be read: Can/k.jpg" in ran.out
+    assert f"{text} on the service for now: part of its class could not be read" in ran.out
+    assert "could not be read: Can/k.jpg; for the files: " in ran.out
     assert "astica-sync status" in ran.out
-    held = shell("status", "--store", pushed).out.partition("Held: not removed for now (1):")[2]
+    held = shell("status", "--store", pushed).out.partition(f"Held: not removed for now ({count}):")[2]
     assert held.split("\n")[1].endswith("(part of its class could not be read: Can/k.jpg)")
     (pushed / "Can" / "l\udcfc.jpg").symlink_to("nowhere")
-    (one,) = shell("push", "--json", "--store", pushed).json["held"]
+    one, *_ = shell("push", "--json", "--store", pushed).json["held"]
     assert one["class"] == "Can" and one["reason"].endswith(": Can/k.jpg and 1 more")
     (pushed / "Can" / "k.jpg").unlink()
     assert shell("push", "--json", "--store", pushed).json["held"][0]["reason"].endswith(": Can/l\\xfc.jpg")
     (pushed / "Can" / "l\udcfc.jpg").unlink()
-    assert shell("push", "--json", "--store", pushed).json["removed"] == 1
+    assert shell("push", "--json", "--store", pushed).json["removed"] == count

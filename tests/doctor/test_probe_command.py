@@ -228,7 +228,7 @@ def test_what_another_client_added_is_not_removed(
     model_id = sandbox.models()[0][0]
     sandbox.add_sample(model_id, "Mine", b"image", "mine-1")
     ran = shell.finish(process)
-    assert ran.code == 4 and "1 samples that the probe did not upload" in ran.err
+    assert ran.code == 4 and "1 sample that the probe did not upload" in ran.err
     assert sandbox.models() and record()
     # As the hint says.
     count = len(sandbox.samples(model_id))

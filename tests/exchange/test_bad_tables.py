@@ -105,7 +105,7 @@ def unused_of(source: Path) -> tuple[str, dict[str, str]]:
         (
             "labels.jsonl",
             '{"path": "gone.png", "label": "Can"}\n',
-            f"it names files that are there in 0 of its first 1 rows; 'gone.png': {NOT_THERE}",
+            f"its only row names no file that is there; 'gone.png': {NOT_THERE}",
         ),
         ("labels.csv", "path,label\n", "it has no rows"),
         ("labels.csv", "", "it has no column of paths and none of labels that is known: it has no columns"),

@@ -94,8 +94,10 @@ class EvaluationReport(Evaluation):
         parts = [html_table(columns, rows, title)]
         parts += [paragraph(one.sentence) for one in self.compared]
         if self.leaks:
-            what = "counted although they are" if self.with_leaks else "left out, as they are"
-            parts.append(paragraph(f"{len(self.leaks):,} images {what} in the training data too."))
+            count = len(self.leaks)
+            images, they = ("image", "it is") if count == 1 else ("images", "they are")
+            what = f"counted although {they}" if self.with_leaks else f"left out, as {they}"
+            parts.append(paragraph(f"{count:,} {images} {what} in the training data too."))
         parts += [paragraph(f"{one.version} is not run: {one.reason}") for one in self.refused]
         return notebook_html(*parts)
 

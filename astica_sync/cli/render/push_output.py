@@ -66,11 +66,11 @@ def push_lines(pushed: "PushResult", as_version: str | None) -> list[str]:
 
 
 def _held_lines(held: "Iterable[Held]") -> list[str]:
-    """The removals that wait, a line for each class and reason."""
+    """What is not removed for now, a line for each class and reason."""
     groups = Counter((one.class_title, one.reason) for one in held)
     return [
-        f"{number(count, 'removal')} of class {safe(title)!r} {'waits' if count == 1 else 'wait'}, since "
-        f"{safe(reason)}; for the files: astica-sync status"
+        f"{number(count, 'sample')} of class {safe(title)!r} {'stays' if count == 1 else 'stay'} on the service for "
+        f"now: {safe(reason)}; for the files: astica-sync status"
         for (title, reason), count in groups.items()
     ]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from astica_sync.cli.render.messages import print_lines, print_note
-from astica_sync.cli.render.text import safe
+from astica_sync.cli.render.text import number, safe
 from astica_sync.config import KEY_VARIABLE
 from astica_sync.core.service_facts.fact import MEANINGS
 from astica_sync.core.service_facts.sandbox_switches import switches_like
@@ -78,7 +78,9 @@ def sandbox(
     key = given or secrets.token_urlsafe(16)
 
     def ready(url: str) -> None:
-        print_lines([f"The sandbox runs at {url} and allows {limit} requests in {window:g} s. Ctrl-C stops it."])
+        print_lines(
+            [f"The sandbox runs at {url} and allows {number(limit, 'request')} in {window:g} s. Ctrl-C stops it."]
+        )
         click.echo("To use it in another terminal:")
         click.echo(f"  export ASTICA_TRAIN_URL={url} ASTICA_DETECT_URL={url}")
         if not given:

@@ -149,7 +149,9 @@ def _lines(found: "Inspection", chosen: "list[Finding]", limit: int) -> list[str
         lines += ["", f"{KINDS[kind]}: {len(findings):,}"]
         for one in findings[:limit]:
             names = ", ".join(_short(path) for path in one.paths)
-            lines += [f"  {names}: {_short(one.text)} ({one.certainty:.0%})", f"    {_short(one.advice)}"]
+            # A file that is no image is one for certain.
+            certainty = "" if kind == "damaged" else f" ({one.certainty:.0%})"
+            lines += [f"  {names}: {_short(one.text)}{certainty}", f"    {_short(one.advice)}"]
         if len(findings) > limit:
             lines.append(f"  … and {len(findings) - limit:,} more (--limit {len(findings)}, or --json)")
     if not chosen:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from astica_sync.cli.context import read_watch_status
 from astica_sync.cli.exit_codes import INTERRUPTED
+from astica_sync.cli.render.text import number
 from astica_sync.cli.watch.pause import check_pause, is_paused, pause_store, resume_store
 from astica_sync.config import KEY_FILE_VARIABLE, user_config_file
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
@@ -120,10 +121,11 @@ def _mirroring(
 
     def copied(done: "Mirrored") -> None:
         if done.problems:
-            text = f"{len(done.problems):,} objects are not in the mirror; to see which: astica-sync backup mirror"
+            missing = number(len(done.problems), "object is", "objects are")
+            text = f"{missing} not in the mirror; to see which: astica-sync backup mirror"
             output.event(store, "failed", text)
         else:
-            output.event(store, "mirrored", f"{done.copied:,} new objects", copied=done.copied, kept=done.kept)
+            output.event(store, "mirrored", number(done.copied, "new object"), copied=done.copied, kept=done.kept)
 
     def failed(error: AsticaSyncError) -> None:
         output.event(store, "failed", f"mirror: {error.text_with_hint}")

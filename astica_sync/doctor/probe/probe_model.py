@@ -126,9 +126,9 @@ class ProbeModel:
         ours = {one.sample_id for one in first.samples} if first else set()
         foreign = [one for one in find_foreign(token, view.samples) if one.sample_id not in ours]
         if foreign:
+            samples = "1 sample" if len(foreign) == 1 else f"{len(foreign)} samples"
             raise GuardRefused(
-                f"the probe's model {model_id} holds {len(foreign)} samples that the probe did not upload; it was not "
-                "removed",
+                f"the probe's model {model_id} holds {samples} that the probe did not upload; it was not removed",
                 f"Look at it: astica-sync models show {model_id}. To remove it: astica-sync models remove {model_id}; "
                 f"then rm {quote(str(self._attempt.path))}",
             )

@@ -67,9 +67,10 @@ def find_layout(
                 for path, reason in path_table.unused_tables(listing):
                     report_unused(path, reason)
             return name, layout.read(listing)
+    images = "1 image" if len(listing.images) == 1 else f"{len(listing.images):,} images"
     unused = "".join(f"; {path}: {reason}" for path, reason in path_table.unused_tables(listing))
     raise AsticaSyncError(
-        f"{source.name} has no layout that is known: {len(listing.images):,} images, and no labels for them{unused}",
+        f"{source.name} has no layout that is known: {images}, and no labels{unused}",
         "Sort the images into one folder for each class, or add a file labels.csv with the columns path and label; "
         "docs/import-export.md shows all layouts.",
     )

@@ -105,6 +105,8 @@ def _why_unused(listing: Listing, entry: SourceFile) -> str:
         return "it has no rows"
     lost = next(((path, fault) for path, fault in zip(given, faults, strict=True) if fault), None)
     first = f"; {lost[0][:200]!r}: {lost[1]}" if lost is not None else ""
+    if len(rows) == 1:
+        return f"its only row names no file that is there{first}"
     return f"it names files that are there in {there} of its first {len(rows)} rows{first}"
 
 

@@ -55,7 +55,7 @@ class Progress(Activity):
         super().uploaded(class_title, path, eta)
 
     def removed(self, class_title: str, path: str, samples: int, eta: float) -> None:
-        self._log(f"removed {path}" if path else f"removed class {class_title}, {samples:,} samples")
+        self._log(f"removed {path}" if path else f"removed class {class_title}, {number(samples, 'sample')}")
         super().removed(class_title, path, samples, eta)
 
     def waits(self, seconds: float, why: str) -> None:
