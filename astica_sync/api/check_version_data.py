@@ -1,6 +1,7 @@
 """Whether a version has the data of the training that it seems to be the result of."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 from astica_sync.core.model import (
@@ -9,30 +10,41 @@ from astica_sync.core.model import (
     ModelInfo,
     Observation,
     RemoteSample,
-    fold_title,
+    is_uid,
     make_scope,
     make_uid,
 )
 from astica_sync.core.rate_limit import Lane
 from astica_sync.core.versions.match_unmanaged import rename_adopted
 from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample, find_additions, find_missing
-from astica_sync.core.versions.version import Training, counts_up, never_shown
-from astica_sync.errors import AsticaSyncError, RemoteError, StoreError
+from astica_sync.core.versions.version import MOST_SKIPPED, Training, counts_up, never_shown
+from astica_sync.errors import AsticaSyncError, Refused, RemoteError, StoreError
 from astica_sync.remote.responses import parse_dates
 from astica_sync.sync.observe import request_view, uid_repair_for
 from astica_sync.sync.session import Session
 from astica_sync.training.version_history import VersionHistory
 
 SHOWN_AFTER = "shown after training"
-"""The journal's key for what the service no longer showed in the view just after it confirmed a training."""
-MOST_GONE = 1_000
-"""Of so many samples at most the journal keeps that they were gone."""
+"""The journal's key for what the view just after the service confirmed a training showed otherwise than the one before
+it."""
+MOST_CHANGED = 1_000
+"""Of so many samples at most the journal keeps that they were gone, or added."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesAtRequest:
+    """What the view just after the request showed otherwise than the view before it: samples that were ``gone``,
+    samples of others that were ``added``, and the ``version``."""
+
+    gone: set[tuple[int, str]]
+    added: set[tuple[int, str]]
+    version: str
 
 
 def look_after_request(session: Session, history: VersionHistory, training: Training, before: Observation) -> None:
-    """Requests a view just after the service confirmed the training, and records which samples of the view ``before``
-    it no longer shows: others removed them between that view and the request, or that view was behind. Where there is
-    no such view, ``check_data`` goes by its own, which cannot distinguish these from samples that were removed later.
+    """Requests a view just after the service confirmed the training, and records what it shows otherwise than the view
+    ``before``: others changed it between that view and the request, or one of the views was behind. Where there is no
+    such view, ``check_data`` goes by its own, which cannot distinguish these changes from later ones.
     """
     local, remote = session.local, session.remote
     try:
@@ -40,12 +52,23 @@ def look_after_request(session: Session, history: VersionHistory, training: Trai
     except (RemoteError, StoreError):
         return
     after = rename_adopted(seen, history.records.adopted())
-    shown, places = _keys(after), {_place(sample) for sample in after}
-    # Without a copy of it in the same class, the training has other data.
-    lacking = [one for one in before if _key(one) not in shown and _place(one) not in places]
-    gone = sorted(map(_key, lacking))[:MOST_GONE]
+    known, shown = _keys(before), _keys(after)
+    # A copy that was there before as well has the same data. One with another id was made meanwhile.
+    places = {_place(sample) for sample in after if _key(sample) in known and is_uid(sample.uid)}
+    gone = [_key(one) for one in before if _key(one) not in shown and _place(one) not in places]
+    added = [_key(one) for one in after if _key(one) not in known and not _is_sent_here(session, one, 0.0)]
+    changes = {"gone": sorted(gone)[:MOST_CHANGED], "added": sorted(added)[:MOST_CHANGED]}
     with local.journal.commit():
-        local.journal.set_meta(SHOWN_AFTER, {"asked_at": training.asked_at, "gone": gone})
+        local.journal.set_meta(
+            SHOWN_AFTER, {"asked_at": training.asked_at, "version": seen.model.version or "", **changes}
+        )
+
+
+def _is_sent_here(session: Session, sample: RemoteSample, since: float) -> bool:
+    """Whether this store sent the sample at ``since`` or later. What it has removed since then was put back elsewhere,
+    if it is shown again."""
+    mark = session.local.journal.mark(sample.uid)
+    return mark is not None and mark.sent_at is not None and mark.sent_at >= since and mark.state != MarkState.REMOVED
 
 
 def _key(sample: RemoteSample) -> tuple[int, str]:
@@ -58,15 +81,16 @@ def _keys(samples: Iterable[RemoteSample]) -> set[tuple[int, str]]:
 
 
 def _place(sample: RemoteSample) -> tuple[str, str]:
-    return (fold_title(sample.class_title), sample.uid[:CONTENT_LENGTH])
+    return (sample.class_title, sample.uid[:CONTENT_LENGTH])
 
 
-def _gone_at_request(session: Session, training: Training) -> set[tuple[int, str]] | None:
+def _changes_at_request(session: Session, training: Training) -> ChangesAtRequest | None:
     """What ``look_after_request`` recorded for this training; None where it has not."""
     recorded = session.local.journal.get_meta(SHOWN_AFTER)
     if not isinstance(recorded, dict) or recorded.get("asked_at") != training.asked_at:
         return None
-    return {(sample_id, content) for sample_id, content in recorded["gone"]}
+    gone, added = ({(one, content) for one, content in recorded.get(name, ())} for name in ("gone", "added"))
+    return ChangesAtRequest(gone, added, recorded.get("version", ""))
 
 
 def check_data(session: Session, history: VersionHistory, training: Training, model: ModelInfo) -> str:
@@ -89,26 +113,24 @@ def check_data(session: Session, history: VersionHistory, training: Training, mo
     unknown = {sample.sample_id for sample in find_additions(snapshot, seen)}
     others = []
     for sample in (one for one in find_additions(snapshot, observation) if one.sample_id in unknown):
-        mark = session.local.journal.mark(sample.uid)
-        # What this store has removed was put back elsewhere, if it is shown again.
-        sent_here = mark is not None and mark.sent_at is not None and mark.state is not MarkState.REMOVED
         made = dates.get(sample.sample_id)
         younger = made is not None and model.trained_at is not None and made > model.trained_at
-        if not (sent_here or younger):
+        if not (younger or _is_sent_here(session, sample, training.asked_at)):
             others.append(sample)
     foreign = len(others) - _count_removed_here(session, others)
     skipped = never_shown(training, model, history.versions())
-    gone = _gone_at_request(session, training)
-    removed = 0
-    if not training.answered or gone is None or skipped or not counts_up(training.name, model.version or ""):
+    changes = _changes_at_request(session, training)
+    removed = still_gone = 0
+    if not training.answered or changes is None or skipped or not counts_up(training.name, model.version or ""):
         missing = find_missing(snapshot, chain(observation, seen))
         removed = _count_removed_elsewhere(session, training, missing) if missing else 0
-    # A view that was behind may have lacked what the service shows by now.
-    still_gone = len((gone or set()) - _keys(chain(observation, seen)))
-    changes = [(foreign, "added"), (removed, "removed")]
+    if changes is not None:
+        # A view that was behind may have lacked what the service shows by now.
+        still_gone = len(changes.gone - _keys(chain(observation, seen)))
+        foreign += len(changes.added - _keys(others))
     parts = [
         f"1 sample was {what} elsewhere" if count == 1 else f"{count:,} samples were {what} elsewhere"
-        for count, what in changes
+        for count, what in ((foreign, "added"), (removed, "removed"))
         if count
     ]
     if still_gone and not foreign:
@@ -116,6 +138,9 @@ def check_data(session: Session, history: VersionHistory, training: Training, mo
         return f"{what} no longer shown just after it was requested, so it may have been trained without"
     if not parts:
         # Samples that others changed for their training may be as before by now.
+        if len(skipped) <= MOST_SKIPPED:
+            # A service may count the versions of all models of the account.
+            skipped = [name for name in skipped if _is_version(session, history, training, name) is not False]
         between = "1 version was" if len(skipped) == 1 else f"{len(skipped):,} versions were"
         return f"{between} made and not shown before it, so it may be another training's" if skipped else ""
     when = " before it was trained" if foreign else ""
@@ -149,7 +174,17 @@ def _count_removed_elsewhere(session: Session, training: Training, missing: Sequ
 
 
 def can_run(session: Session, history: VersionHistory, training: Training, name: str) -> bool:
-    """Whether the service runs the version of this name, asked with the smallest image of the training's data."""
+    """Whether the version of this name, which the model never showed, can be that of the training: the service runs it,
+    and the view just after the request showed no other version than the one before it."""
+    changes = _changes_at_request(session, training)
+    if changes is None or changes.version != training.name:
+        return False
+    return _is_version(session, history, training, name) is True
+
+
+def _is_version(session: Session, history: VersionHistory, training: Training, name: str) -> bool | None:
+    """Whether the service runs the version of this name, asked with the smallest image of the training's data; None
+    where its answer says neither."""
     backup = history.backup
     found = (
         backup.find(sample.content)
@@ -159,12 +194,14 @@ def can_run(session: Session, history: VersionHistory, training: Training, name:
     try:
         smallest = min((path for path in found if path is not None), key=lambda path: path.stat().st_size, default=None)
         if smallest is None:
-            return False
+            return None
         session.remote.service.detect(session.remote.model_id, name, smallest.read_bytes())
+    except Refused:
+        return False
     except RemoteError as error:
         if error.stops_run:
             raise
-        return False
+        return None
     except (OSError, AsticaSyncError):
-        return False
+        return None
     return True

@@ -62,6 +62,7 @@ def test_a_version_that_another_user_trained_meanwhile_does_not_get_our_data(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, elsewhere: Client, tmp_path: Path
 ) -> None:
     first = trained(shell, store)
+    sandbox.set_switches(training_time=0.4)
     push_another(shell, store)
     train_in_background(shell, store)
     theirs = train_elsewhere(elsewhere, sandbox, model_id, draw(tmp_path / "theirs.png", 99))
@@ -191,6 +192,7 @@ def test_what_others_added_trained_and_removed_again_leaves_a_doubt(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, elsewhere: Client, tmp_path: Path
 ) -> None:
     first = trained(shell, store)
+    sandbox.set_switches(training_time=0.4)
     push_another(shell, store)
     train_in_background(shell, store)
     theirs = train_elsewhere(elsewhere, sandbox, model_id, draw(tmp_path / "theirs.png", 99))
@@ -301,3 +303,84 @@ def test_a_version_named_by_its_date_after_a_removal_elsewhere_leaves_a_doubt(
     theirs = train_elsewhere(elsewhere, sandbox, model_id, None)
     shown = versions(shell, store)[theirs]
     assert shown["snapshot"] is None and "removed elsewhere" in str(shown["unknown_because"])
+
+
+def test_a_version_that_was_there_just_after_the_request_is_not_taken_for_ours(
+    shell: Shell,
+    sandbox: RunningSandbox,
+    store: Path,
+    model_id: int,
+    elsewhere: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Others add, train and remove between the view and the request."""
+    trained(shell, store)
+    train = RateLimitedClient.train
+
+    def just_before(client: RateLimitedClient, model: int) -> None:
+        patch.undo()
+        train_elsewhere(elsewhere, sandbox, model_id, draw(tmp_path / "theirs.png", 99))
+        sandbox.remove_sample(sandbox.samples(model_id)[-1].sample_id)
+        train(client, model)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RateLimitedClient, "train", just_before)
+        assert shell("train", "--no-wait", "--anyway", "--store", store).code == 0
+    sandbox.wait_for_training()
+    listed = versions(shell, store)
+    theirs = sandbox.versions(model_id)[-2]
+    assert theirs not in listed or listed[theirs]["snapshot"] is None
+
+
+def test_what_others_add_before_the_request_and_remove_later_leaves_a_doubt(
+    shell: Shell,
+    sandbox: RunningSandbox,
+    store: Path,
+    model_id: int,
+    elsewhere: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    trained(shell, store)
+    train = RateLimitedClient.train
+
+    def just_before(client: RateLimitedClient, model: int) -> None:
+        elsewhere.upload(model_id, "Can", draw(tmp_path / "theirs.png", 99), "made elsewhere")
+        train(client, model)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RateLimitedClient, "train", just_before)
+        assert shell("train", "--no-wait", "--anyway", "--store", store).code == 0
+    sandbox.wait_for_training()
+    sandbox.remove_sample(sandbox.samples(model_id)[-1].sample_id)
+    second = sandbox.versions(model_id)[-1]
+    told = versions(shell, store)[second]
+    assert told["snapshot"] is None and "1 sample was added elsewhere" in str(told["unknown_because"])
+
+
+def test_a_training_of_another_model_in_between_leaves_the_data_known(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, elsewhere: Client, tmp_path: Path
+) -> None:
+    """The sandbox counts the versions of all models of the account."""
+    trained(shell, store)
+    other = sandbox.add_model("Other")
+    for number, title in enumerate(("Can", "Bottle")):
+        sandbox.add_sample(other, title, draw(tmp_path / f"{title}.png", 90 + number).read_bytes(), title)
+    elsewhere.train(other)
+    sandbox.wait_for_training()
+    assert shell("train", "--anyway", "--store", store).code == 0
+    second = sandbox.versions(model_id)[-1]
+    assert versions(shell, store)[second]["samples"] == 5
+
+
+def test_two_trainings_within_a_minute_with_names_of_their_times_leave_the_data_known(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
+) -> None:
+    sandbox.set_switches(version_form="date")
+    first = trained(shell, store)
+    # Two versions of one second have one name.
+    while sandbox.versions(model_id)[-1:] == [first]:
+        assert shell("train", "--anyway", "--store", store).code == 0
+    second = sandbox.versions(model_id)[-1]
+    assert versions(shell, store)[second]["samples"] == 5

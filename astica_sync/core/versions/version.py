@@ -17,6 +17,7 @@ MOST_SKIPPED = 3
 MOST_TRAININGS = 1000
 """So many trainings are not made between two looks: numbers that are further apart are dates."""
 _NUMBERED = re.compile(r"(.*?_)?([1-9][0-9]{0,14})")
+_TIME_OF_DAY = re.compile(r"(?:.*_)?[0-9]{8}_[0-9]{6}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,9 @@ def counts_up(before: str, now: str) -> bool:
 
 
 def _numbers_between(before: str, now: str) -> range | None:
-    """None where the names do not end with numbers, or with ones more than ``MOST_TRAININGS`` apart, as times are."""
+    """None where the names do not end with numbers, or with times: a date before it, or ``MOST_TRAININGS`` apart."""
+    if _TIME_OF_DAY.fullmatch(now):
+        return None
     first, last = _NUMBERED.fullmatch(before), _NUMBERED.fullmatch(now)
     if first is None or last is None or (first[1] or "") != (last[1] or ""):
         return None

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from astica_sync.api.check_version_data import ChangesAtRequest
 from astica_sync.core.versions.snapshot import UnmanagedSample
 from astica_sync.core.versions.version import VersionKey
 from astica_sync.errors import OutcomeUnknown
@@ -118,7 +119,10 @@ TRAINING_MUTANTS = (
     ),
     mutant(
         "what is gone after a training was confirmed counts as removed later",
-        replace("astica_sync.api.check_version_data:_gone_at_request", lambda session, training: set()),
+        replace(
+            "astica_sync.api.check_version_data:_changes_at_request",
+            lambda session, training: ChangesAtRequest(set(), set(), training.name),
+        ),
     ),
     mutant("a version is tied to no data", version_of(lambda records, snapshot: None), quick=100),
     mutant(
