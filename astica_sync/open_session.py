@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from astica_sync.clock import Clock, SystemClock
+from astica_sync.clock import Clock, SystemClock, local_time
 from astica_sync.config import (
     SETTINGS,
     Settings,
@@ -20,9 +20,10 @@ from astica_sync.config import (
     user_config_file,
 )
 from astica_sync.core.plan.guard import Allowance
-from astica_sync.errors import ConfigError, DatabaseError
+from astica_sync.errors import ConfigError, DatabaseError, NoStore
 from astica_sync.local.identity import Sentinel, read_sentinel
-from astica_sync.local.layout import SETTINGS_FILE, Layout, find_store
+from astica_sync.local.known_stores import KnownStores
+from astica_sync.local.layout import SETTINGS_FILE, Layout, find_store, has_store
 from astica_sync.local.state_folder import check_state_folder
 from astica_sync.secret import Secret
 from astica_sync.service_address import is_this_machine
@@ -62,7 +63,25 @@ def find_unchecked(store: Path | None) -> Layout:
     Raises:
         NoStore: there is none.
     """
-    return find_store(store if store is not None else current_folder())
+    start = store if store is not None else current_folder()
+    try:
+        return find_store(start)
+    except NoStore as error:
+        lost = lost_store_at(start)
+        if lost is None:
+            raise
+        root, at = lost
+        raise NoStore(
+            f"{root} has no store now; a store was here on {local_time(at)}: is its disk mounted?",
+            "Mount it, then run the same command again",
+        ) from error
+
+
+def lost_store_at(folder: Path) -> tuple[Path, float] | None:
+    """The folder of the store that this user last used in this folder or above it and that is not there now, and when
+    that was, in seconds since the epoch; None where none is known."""
+    lost = KnownStores().last_use_at(folder.resolve())
+    return None if lost is None or has_store(lost[0]) else lost
 
 
 def settings_for(layout: Layout | None, flags: dict[str, object] | None = None, *, offline: bool = False) -> Settings:

@@ -19,7 +19,7 @@ from astica_sync.doctor.probe.check_service import check_service
 from astica_sync.doctor.section import CheckFinding, Level, Section
 from astica_sync.errors import AsticaSyncError, NoStore
 from astica_sync.local.layout import Layout
-from astica_sync.open_session import find_unchecked, settings_for
+from astica_sync.open_session import find_unchecked, lost_store_at, settings_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def examine(
     try:
         layout = find_unchecked(store)
     except NoStore as error:
-        if store is not None:
+        if store is not None or lost_store_at(Path()) is not None:
             place.problem(str(error), error.hint)
         else:
             place.note("there is no store in this folder or above it", "name one: astica-sync doctor --store DIR")

@@ -53,6 +53,18 @@ class KnownStores:
             return None
         return _parse(data) if data is not None else None
 
+    def last_use_at(self, folder: Path) -> tuple[Path, float] | None:
+        """The store that this user last used in this folder or one above it, and when, in seconds since the epoch; by
+        the records alone, whatever is there now."""
+        found = []
+        with contextlib.suppress(OSError, ConfigError):
+            for file in (user_state_folder() / "stores").glob("*.json"):
+                data = _read(file)
+                known = _parse(data) if data is not None else None
+                if known is not None and folder.is_relative_to(known.root):
+                    found.append((file.stat().st_mtime, known.root))
+        return (Path(max(found)[1]), max(found)[0]) if found else None
+
     def remember(self, store_id: str, known: KnownStore) -> None:
         """Replaces the record of this store."""
         with contextlib.suppress(OSError, ConfigError):

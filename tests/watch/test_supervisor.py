@@ -265,3 +265,12 @@ def test_a_store_that_is_open_is_not_starting_any_more(world: UnopenableStore, m
     monkeypatch.setattr(world.supervisor, "_start", Opened)
     world.supervisor.step()
     assert seen == [WatchState.WORKING]
+
+
+def test_a_missing_disk_gets_no_advice_to_make_another_store(world: UnopenableStore) -> None:
+    root = world.layout.root
+    away = root.rename(root.with_name("away"))
+    world.live(3.0)
+    assert world.supervisor.status.state is WatchState.HELD
+    assert "the watcher waits for it" in world.supervisor.status.why and "init" not in world.supervisor.status.why
+    away.rename(root)

@@ -70,7 +70,8 @@ def watch(
     """Keep the service in sync with the store until the command is stopped.
 
     A new image is uploaded within seconds; an image that is deleted is removed from the service under the same rules as
-    in a push. After a network failure the watcher tries again; while the store's disk is missing it waits for it.
+    in a push. After a network failure the watcher tries again. Where a store's disk goes away while it runs, it waits
+    for the disk; when it starts, the disk has to be there.
 
     STORES are the folders to watch; without them, the store of the current folder. Other commands, such as push, work
     on the same store at the same time.

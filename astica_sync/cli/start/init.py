@@ -11,7 +11,7 @@ from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines, print_note, set_named_store
 from astica_sync.cli.render.text import number, safe
 from astica_sync.cli.render.verbosity import Verbosity, verbosity
-from astica_sync.clock import SystemClock
+from astica_sync.clock import SystemClock, local_time
 from astica_sync.config import load_key, read_default
 from astica_sync.core.model import Observation, is_uid
 from astica_sync.errors import GuardRefused, StoreChanged, StoreError
@@ -21,7 +21,7 @@ from astica_sync.local.create_store import check_place, create_store, objects_of
 from astica_sync.local.identity import Sentinel, read_sentinel
 from astica_sync.local.layout import Layout
 from astica_sync.local.state_folder import check_state_folder, foreign_owners
-from astica_sync.open_session import trust_file
+from astica_sync.open_session import lost_store_at, trust_file
 from astica_sync.shell_quote import quote
 from astica_sync.store_trust import owners_of, trust_address, trust_owner
 from astica_sync.system.start_checks import current_folder
@@ -61,7 +61,8 @@ def init(
     STORE is a folder with one sub-folder for each class, by default the current folder. Nothing is uploaded. In a
     store that was copied, moved to another disk or restored, init without options makes this copy the one that writes
     from now on. Asks first where the folders are train and val instead of classes, where images are in no folder, and
-    where another store already sends to the model; and where the folder came with a backup that was made elsewhere.
+    where another store already sends to the model; where the folder came with a backup that was made elsewhere; and
+    where a store was, since its disk may not be mounted.
 
     \b
     astica-sync init --model 1495
@@ -82,9 +83,12 @@ def init(
     again = model_id is None and title is None
     if again:
         if bound is None:
+            if not layout.state.exists():
+                _check_mounted(layout, yes=yes)
             raise click.UsageError(MODEL_OR_CREATE)
         model_id = bound.model_id
     elif not layout.state.exists():
+        _check_mounted(layout, yes=yes)
         _check_layout(layout, yes=yes)
     files = FileSystem()
     attempt = CreationAttempt(layout.state / INTENT, files)
@@ -149,6 +153,23 @@ def init(
         )
     print_lines(["Next: astica-sync status, then astica-sync push"])
     return 0
+
+
+def _check_mounted(layout: Layout, *, yes: bool) -> None:
+    """Asks before a folder in which a store was becomes another one: its disk may not be mounted.
+
+    Raises:
+        GuardRefused: the user did not agree.
+    """
+    lost = lost_store_at(layout.root)
+    if lost is None or lost[0] != layout.root:
+        return
+    root = safe(str(layout.root))
+    what = f"a store was in {root} on {local_time(lost[1])}, and is not there now: is its disk mounted?"
+    if yes:
+        print_note(what)
+    elif not _agrees(what, f"Make another store in {root} all the same?"):
+        raise GuardRefused(what, f"Mount it; that is the store. To make another store in {root}, add --yes.")
 
 
 def _check_layout(layout: Layout, *, yes: bool) -> None:

@@ -294,7 +294,7 @@ class Supervisor:
         text = str(error) or type(error).__name__
         if not isinstance(error, (AsticaSyncError, OSError)):
             text = f"internal error: {type(error).__name__}: {text}"
-        hint = getattr(error, "hint", "")
+        hint = self._hint_of(error)
         if not isinstance(error, StoreBusy):
             self.status.add_error(text, kind_of(error))
             if self._watcher is not None:
@@ -305,6 +305,18 @@ class Supervisor:
         self._retry_at = None if delay is None else self._ticks() + delay
         self.status.next_try_at = None if delay is None else self._wall() + delay
         self._set_state(reaction.state, f"{text}. {_as_sentence(hint)}".rstrip(". ") + "." if hint else text)
+
+    def _hint_of(self, error: BaseException) -> str:
+        """What helps. Where the disk is missing, a new store in its place would not."""
+        hint: str = getattr(error, "hint", "")
+        if isinstance(error, (StoreChanged, NoStore)):
+            try:
+                self._fs.lstat(self._layout.state)
+            except FileNotFoundError:
+                return "Mount the disk, or put the folder back: the watcher waits for it"
+            except OSError:
+                return hint
+        return hint
 
     def _is_paused(self) -> bool:
         try:
