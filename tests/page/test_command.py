@@ -1,5 +1,6 @@
 """The command ``astica-sync page`` as a user runs it."""
 
+import os
 import re
 import signal
 import socket
@@ -31,6 +32,53 @@ def test_the_command_prints_an_address_and_ends_with_ctrl_c(shell: Shell, photo_
     ran = shell.finish(process)
     assert (ran.code, ran.err) == (0, "")
     assert "For another browser: http://127.0.0.1:" in ran.out
+
+
+def test_the_address_is_no_argument_of_the_browser(shell: Shell, photo_store: Path, tmp_path: Path) -> None:
+    """Every user of the machine can read the process list, and would be let in first."""
+    browser, opened = tmp_path / "browser", tmp_path / "opened"
+    os.mkfifo(opened)
+    browser.write_text(f'#!/bin/sh\n{{ printf "%s\\n" "$@"; env; }} >{opened}\n')
+    browser.chmod(0o700)
+    shell.environ["BROWSER"] = str(browser)
+    process = shell.start("page", "--store", photo_store, "--port", "0")
+    assert process.stdout is not None
+    try:
+        arguments, *environment = opened.read_text().splitlines()
+        token = re.search(r"\?token=(\S+)", process.stdout.readline())
+        assert token and token[1] not in arguments and not any(token[1] in one for one in environment)
+        assert not any(one.startswith("ASTICA_") for one in environment)
+        file = Path(arguments.removeprefix("file://"))
+        assert arguments.startswith("file://") and file.stat().st_mode & 0o777 == 0o600
+        assert file.parent.stat().st_mode & 0o777 == 0o700
+        address = re.search(r'url=([^"]+)"', file.read_text())
+        assert address and address[1].endswith(token[0])
+        # A browser names the file's page another site, and would follow a redirect without the new cookie.
+        entered = httpx.get(address[1], headers={"Sec-Fetch-Site": "cross-site"})
+        assert entered.status_code == 200 and "url=/" in entered.text
+        assert httpx.get(address[1]).status_code == 403
+        cookie = entered.headers["set-cookie"].partition(";")[0]
+        host = address[1].partition("/?")[0]
+        assert httpx.get(f"{host}/api/store", headers={"Cookie": cookie}).status_code == 200
+        assert not file.exists()
+    finally:
+        process.send_signal(signal.SIGINT)
+    ran = shell.finish(process)
+    assert (ran.code, ran.err) == (0, "")
+
+
+def test_the_file_for_the_browser_ends_with_the_page(shell: Shell, photo_store: Path, tmp_path: Path) -> None:
+    browser, opened = tmp_path / "browser", tmp_path / "opened"
+    os.mkfifo(opened)
+    browser.write_text(f'#!/bin/sh\nprintf "%s\\n" "$1" >{opened}\nexit 1\n')
+    browser.chmod(0o700)
+    shell.environ["BROWSER"] = str(browser)
+    process = shell.start("page", "--store", photo_store, "--port", "0")
+    file = Path(opened.read_text().strip().removeprefix("file://"))
+    assert file.is_file()
+    process.send_signal(signal.SIGINT)
+    assert shell.finish(process).code == 0
+    assert not file.exists()
 
 
 def test_a_port_that_is_taken_is_said(shell: Shell, photo_store: Path) -> None:

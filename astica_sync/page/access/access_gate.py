@@ -29,6 +29,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
 }
+_GO_ON = b'<!doctype html><title>astica-sync page</title><meta http-equiv="refresh" content="0; url=/">\n'
 _NO_ENTRY = "Open the address that astica-sync page printed; each address works once. For a new one, run it again."
 
 
@@ -85,7 +86,12 @@ class AccessGate:
             token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
             cookie = self._entrance.exchange(token) if scope["method"] == "GET" else None
             if cookie is not None:
-                await _answer(send_secured, 303, b"", [(b"location", b"/"), (b"set-cookie", cookie.encode())])
+                taken = (b"set-cookie", cookie.encode())
+                if _one(headers, b"sec-fetch-site") == "cross-site":
+                    # From the file that the command opens: a browser follows a redirect without the new cookie then.
+                    await _answer(send_secured, 200, _GO_ON, [(b"content-type", b"text/html; charset=utf-8"), taken])
+                else:
+                    await _answer(send_secured, 303, b"", [(b"location", b"/"), taken])
                 return
             # A used address, opened again by the browser that used it.
             if self._entrance.admits(_one(headers, b"cookie")):
