@@ -17,7 +17,7 @@ import xxhash
 from astica_sync.cli.point_in_time import parse_time
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.screen import Terminal
-from tests.harness.shell import Shell, draw, in_store, on_service
+from tests.harness.shell import Shell, draw, fill, in_store, on_service
 
 
 def object_of(store: Path, path: str) -> Path:
@@ -431,6 +431,23 @@ def test_of_an_image_in_two_classes_the_copies_come_back_that_were_deleted_last(
     assert ran.code == 0 and (pushed / "Can/000.png").exists()
     assert (pushed / "Bottle/copy.png").exists() is one_push
     assert ("  Bottle/copy.png  (later Can/000.png)" in ran.err) is not one_push
+
+
+def test_images_whose_move_the_guard_has_stopped_come_back_in_their_last_class(shell: Shell, pushed: Path) -> None:
+    shell.environ["ASTICA_QUARANTINE"] = "0"
+    fill(pushed, {"Tin": 40}, 300)
+    shutil.copy(pushed / "Tin/039.png", pushed / "Glass/copy.png")
+    assert shell("push", "--store", pushed).code == 0
+    for number in range(12):
+        move(pushed, f"Tin/{number:03}.png", f"Bottle/moved{number}.png")
+    assert shell("push", "--store", pushed).code == 4
+    wanted = in_store(pushed)
+    shutil.rmtree(pushed / "Bottle")
+    (pushed / "Tin/039.png").unlink()
+    (pushed / "Glass/copy.png").unlink()
+    ran = shell("backup", "restore", "--since", "yesterday", "--store", pushed)
+    assert (ran.code, "12 earlier places of deleted images left out" in ran.err) == (0, True), ran.err
+    assert in_store(pushed) == wanted, "a copy in two classes is back in both"
 
 
 def test_a_moved_image_that_the_service_has_lost_comes_back_in_its_last_class(

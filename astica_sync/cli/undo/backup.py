@@ -309,9 +309,11 @@ def _removed(layout: "Layout", objects: "Backup", since: float) -> "tuple[Remove
         contextlib.closing(Index(layout.index_db)) as index,
         contextlib.closing(Journal(layout.journal_db, "restore")) as journal,
     ):
+        model_id = read_sentinel(layout).model_id
+        seen = {sample.uid for sample in index.local_samples(model_id)}
         scan_store(layout, index, clock=SystemClock())
-        in_store = {sample.content for sample in index.local_samples(read_sentinel(layout).model_id)}
-        removed = removed_since(journal, objects, since, in_store)
+        in_store = {sample.content for sample in index.local_samples(model_id)}
+        removed = removed_since(journal, objects, since, in_store, seen)
         elsewhere = found_elsewhere(journal, layout.root, since, in_store, index.paths_with)
         held = held_contents(journal)
     wanted = Removed(

@@ -58,15 +58,21 @@ class _Place(NamedTuple):
         return content_of(self.uid)
 
 
-def removed_since(journal: Journal, backup: Backup, since: float, in_store: Container[str]) -> Removed:
+def removed_since(
+    journal: Journal, backup: Backup, since: float, in_store: Container[str], seen: Container[str] = frozenset()
+) -> Removed:
     """The samples that pushes have removed at ``since`` or later, and those whose files are gone and which no push has
     removed yet; each at the path it had last.
 
-    ``in_store`` has the content hashes of all files of the store: what was moved or renamed was not deleted. An image
+    ``in_store`` has the content hashes of all files of the store: what was moved or renamed was not deleted; ``seen``
+    the uids of the samples that the store had before, as far as that is known. An image
     that was moved to another class and deleted there has its last class alone: its earlier ones were wrong labels.
     """
     places = [place for place in reversed(_places(journal, since)) if place.content not in in_store]
     left = _left_places(journal, places)
+    # A move whose removal was not confirmed yet has no event.
+    seen_contents = {place.content for place in places if place.uid in seen}
+    left |= {place.uid for place in places if place.content in seen_contents and place.uid not in seen}
     entries = [entry for place in places if place.uid not in left and (entry := _entry(backup, place)) is not None]
     without = {place.content for place in places if place.uid in left}.difference(entry.content for entry in entries)
     # The last place is forgotten where its sample was removed on the service's page.
