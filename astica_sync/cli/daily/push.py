@@ -14,7 +14,7 @@ from astica_sync.cli.context import image_in_index, open_store, path_in_journal,
 from astica_sync.cli.exit_codes import DONE, REFUSED, SOME_FAILED
 from astica_sync.cli.render.live.progress import Progress, PushProgress
 from astica_sync.cli.render.messages import print_lines
-from astica_sync.cli.render.push_output import exit_code_of, push_data, push_lines, with_names
+from astica_sync.cli.render.push_output import exit_code_of, push_data, push_lines, unread_classes, with_names
 from astica_sync.cli.render.status_output import (
     did_you_mean,
     near_data,
@@ -119,7 +119,8 @@ def push(
                 status = with_retries(status)
             held = len(status.plan.held)
             status = check_samples(session, status, CHECK_SECONDS, from_backup=as_version is not None)
-            fails = status.plan.failed_before or status.rejected or len(status.plan.held) > held
+            fails = bool(status.plan.failed_before or status.rejected or unread_classes(status.problems))
+            fails |= len(status.plan.held) > held
             price = price_of(session, status)
             if as_json:
                 refusals = refusal_data(status.refusals) + near_data(status.near)

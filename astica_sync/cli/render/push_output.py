@@ -13,11 +13,14 @@ from astica_sync.cli.render.text import first, how_to_allow, json_name, number, 
 from astica_sync.errors import AsticaSyncError, Interrupted
 
 if TYPE_CHECKING:
+    from astica_sync.core.model import Problem
     from astica_sync.core.plan.guard import Refusal
     from astica_sync.core.plan.plan import Held
     from astica_sync.sync.push.push import PushResult
 
 MOST_FAILED = 20
+_UNREAD = ("cannot be read", "files are missing since a disk was mounted or unmounted here")
+"""How the reasons begin for which a folder is not scanned."""
 
 
 def push_data(pushed: "PushResult") -> dict[str, object]:
@@ -44,8 +47,10 @@ def push_lines(pushed: "PushResult", as_version: str | None) -> list[str]:
         lines.append(f"Failed ({len(pushed.failed):,}), the others are done:")
         failed = [f"  ! {safe(entry.path)}  ({entry.reason})" for entry in pushed.failed]
         lines += [click.style(line, fg="red") for line in first(failed, len(failed), MOST_FAILED)]
-    if pushed.problems:
-        lines.append(f"{number(len(pushed.problems), 'file')} cannot be uploaded; for the reasons: astica-sync status")
+    unread = unread_classes(pushed.problems)
+    lines += [click.style(f"Class {safe(one.path)!r} cannot be synced: {one.reason}", fg="red") for one in unread]
+    if files := len(pushed.problems) - len(unread):
+        lines.append(f"{number(files, 'file')} cannot be uploaded; for the reasons: astica-sync status")
     held = _held_lines(pushed.held)
     lines += [click.style(line, fg="yellow") for line in first(held, len(held))]
     for refusal, names in with_names(pushed.refusals):
@@ -56,7 +61,8 @@ def push_lines(pushed: "PushResult", as_version: str | None) -> list[str]:
     lines += [click.style(did_you_mean(entry), fg="red") for entry in pushed.near]
     done = f"Uploaded {pushed.uploaded:,}, removed {pushed.removed:,}, with {number(pushed.requests, 'request')}."
     if pushed.in_sync:
-        state = IN_SYNC if as_version is None else f"The service holds the data of {safe(as_version)}."
+        in_sync = "The service is in sync with all that can be uploaded." if pushed.problems else IN_SYNC
+        state = in_sync if as_version is None else f"The service holds the data of {safe(as_version)}."
         lines.append(click.style(f"{done} {state}", fg="green"))
     elif pushed.left:
         lines.append(f"{done} {number(pushed.left, 'sample')} left to do: run the same command again.")
@@ -105,4 +111,9 @@ def exit_code_of(pushed: "PushResult") -> int:
         raise error
     if pushed.refusals or pushed.near:
         return REFUSED
-    return SOME_FAILED if pushed.failed else DONE
+    return SOME_FAILED if pushed.failed or unread_classes(pushed.problems) else DONE
+
+
+def unread_classes(problems: "Iterable[Problem]") -> "list[Problem]":
+    """The problems that are whole class folders: unreadable, or with files missing since a disk was unmounted."""
+    return [one for one in problems if "/" not in one.path and one.reason.startswith(_UNREAD)]

@@ -5,6 +5,7 @@ without events, or one that other machines write to) is found by scans at an int
 """
 
 import contextlib
+import ctypes
 import errno
 import logging
 import os
@@ -43,6 +44,8 @@ SHARED_FILE_SYSTEMS = frozenset(
     }
 )
 LIMIT_HINT = "raise fs.inotify.max_user_watches and fs.inotify.max_user_instances to receive events"
+_LIMITS = (errno.ENOSPC, errno.EMFILE)
+_IN_ATTRIB = 4
 _LIMIT = "the system's limit of inotify watches is reached"
 # Other systems do not report that a file was closed.
 REPORTS_CLOSE = sys.platform == "linux"
@@ -85,7 +88,8 @@ class FsEvents:
             self.polling_reason = f"the store is on {kind}, where changes made by other machines cause no events"
         elif not self._receives_events():
             unwatched = _unwatched(self._layout.root, [os.fsencode(STATE_DIR)])
-            self.polling_reason = f"{_LIMIT}; {LIMIT_HINT}" if unwatched else "the system reports no changes here"
+            refused = bool(unwatched) and _watch_error(self._layout.state) in _LIMITS
+            self.polling_reason = f"{_LIMIT}; {LIMIT_HINT}" if refused else "the system reports no changes here"
         else:
             self.polling_reason = ""
         return self.polling_reason
@@ -101,8 +105,20 @@ class FsEvents:
         elif not self.unwatched_suspected:
             self.unwatched_suspected = True
         else:
-            self.polling_reason = f"{_LIMIT}, {missed} folders have no watch; {LIMIT_HINT}"
+            self.polling_reason = self._why_unwatched(missed)
         return self.polling_reason
+
+    def _why_unwatched(self, missed: list[str]) -> str:
+        """The cause, by what the system answers to a new watch of one of these folders."""
+        folder = missed[0]
+        error = _watch_error(self._layout.root / folder)
+        some = folder if len(missed) == 1 else f"{folder} and {len(missed) - 1} more"
+        if error in _LIMITS:
+            return f"{_LIMIT}, {len(missed)} folders have no watch; {LIMIT_HINT}"
+        if error:
+            return f"{some} cannot be watched: {os.strerror(error)}"
+        lost = "has lost its watch" if len(missed) == 1 else "have lost their watches"
+        return f"{some} {lost}, as where a disk was mounted or unmounted there; restart the watcher to receive events"
 
     def stop(self) -> None:
         observer, self._observer = self._observer, None
@@ -223,13 +239,28 @@ def _event_types() -> list[type[Any]]:
 
 def _start_failure(error: Exception) -> str:
     number = getattr(error, "errno", None)
-    if number in (errno.ENOSPC, errno.EMFILE):
+    if number in _LIMITS:
         return f"{_LIMIT}; {LIMIT_HINT}"
     return f"the system reports no changes here: {error}"
 
 
-def _unwatched(root: Path, folders: Iterable[bytes]) -> int:
-    """How many of the folders have no inotify watch of this process; 0 where they are not listed (proc(5))."""
+def _watch_error(folder: Path) -> int:
+    """The error number of a new inotify watch of this folder, 0 where it succeeds; the watch is removed again."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "inotify_init1"):
+        return errno.ENOSYS
+    descriptor: int = libc.inotify_init1(os.O_CLOEXEC)
+    if descriptor < 0:
+        return ctypes.get_errno()
+    try:
+        added: int = libc.inotify_add_watch(descriptor, os.fsencode(folder), _IN_ATTRIB)
+        return ctypes.get_errno() if added < 0 else 0
+    finally:
+        os.close(descriptor)
+
+
+def _unwatched(root: Path, folders: Iterable[bytes]) -> list[str]:
+    """Which of the folders have no inotify watch of this process; none where they are not listed (proc(5))."""
     watched = set()
     with contextlib.suppress(OSError):
         for descriptor in Path("/proc/self/fdinfo").iterdir():
@@ -238,11 +269,12 @@ def _unwatched(root: Path, folders: Iterable[bytes]) -> int:
                     if line.startswith("inotify "):
                         watched.add(int(line.partition("ino:")[2].split(" ")[0], 16))
     if not watched:
-        return 0
-    missed = 0
-    for folder in folders:
+        return []
+    missed = []
+    for folder in map(os.fsdecode, folders):
         with contextlib.suppress(OSError):
-            missed += os.lstat(root / os.fsdecode(folder)).st_ino not in watched
+            if os.lstat(root / folder).st_ino not in watched:
+                missed.append(folder or os.curdir)
     return missed
 
 

@@ -140,6 +140,7 @@ class Supervisor:
         self._unwritten = True
         self._last_notice = ""
         self._overflow_notified = False
+        self._mounts: frozenset[str] | None = None
         now = self._wall()
         self.status: WatchStatus = WatchStatus(str(layout.root), os.getpid(), now, state_since=now)
 
@@ -234,6 +235,8 @@ class Supervisor:
         if self._events is None and not self._poll:
             self._events = self._system.events(self._layout, self._changes, self._ticks)
             self._events.start()
+        if self._mounts is None:
+            self._mounts = self._fs.mounts_below(self._layout.root)
         polling_reason = "--poll was given" if self._events is None else self._events.polling_reason
         store = self._open.enter_context(self._opener.open())
         check_root(store.session.local.layout, store.session.local.fs)
@@ -272,7 +275,16 @@ class Supervisor:
             except AsticaSyncError as error:
                 self._fail(error)
             else:
+                self._check_mounts()
                 self._check_events(self._watcher)
+
+    def _check_mounts(self) -> None:
+        """Says where a disk below the store was unmounted or mounted; what is missing there is not removed."""
+        before, self._mounts = self._mounts or frozenset(), self._fs.mounts_below(self._layout.root)
+        for place in sorted(before - self._mounts):
+            self._notify(self.status, f"{place} was unmounted: nothing of it is removed; mount it again")
+        for place in sorted(self._mounts - before):
+            self._notify(self.status, f"a disk was mounted at {place}")
 
     def _check_events(self, watcher: Watcher) -> None:
         if self._events is not None and self._events.overflowed and not self._overflow_notified:
