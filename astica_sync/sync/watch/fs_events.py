@@ -114,7 +114,8 @@ class FsEvents:
         error = _watch_error(self._layout.root / folder)
         some = folder if len(missed) == 1 else f"{folder} and {len(missed) - 1} more"
         if error in _LIMITS:
-            return f"{_LIMIT}, {len(missed)} folders have no watch; {LIMIT_HINT}"
+            have = "1 folder has" if len(missed) == 1 else f"{len(missed):,} folders have"
+            return f"{_LIMIT}, {have} no watch; {LIMIT_HINT}"
         if error:
             return f"{some} cannot be watched: {os.strerror(error)}"
         lost = "has lost its watch" if len(missed) == 1 else "have lost their watches"
