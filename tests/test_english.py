@@ -61,7 +61,6 @@ WITH_A_PLURAL = {
     ("remote/responses.py", "info.samples"),
     ("remote/shared_budget/open_budget.py", "limit"),
     ("remote/shared_budget/shared_rate_limiter.py", "reply.limit"),
-    ("sync/watch/fs_events.py", "missed"),
     ("training/move_held_out.py", "len(paths)"),
 }
 """Those that have the plural for one as well: seldom shown, or only in an error of the code."""

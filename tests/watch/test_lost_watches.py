@@ -35,7 +35,9 @@ def test_the_limit_is_named_where_the_system_names_it(
     events: FsEvents, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     monkeypatch.setattr(fs_events, "_watch_error", lambda folder: number)
-    assert events._why_unwatched(["Can"]).startswith("the system's limit of inotify watches is reached, 1 folder has")
+    assert events._why_unwatched(["Can"]).startswith(
+        "the system's limit of inotify watches is reached; folders without a watch: 1;"
+    )
 
 
 def test_another_error_is_named(events: FsEvents) -> None:

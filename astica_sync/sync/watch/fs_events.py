@@ -114,8 +114,7 @@ class FsEvents:
         error = _watch_error(self._layout.root / folder)
         some = folder if len(missed) == 1 else f"{folder} and {len(missed) - 1} more"
         if error in _LIMITS:
-            have = "1 folder has" if len(missed) == 1 else f"{len(missed):,} folders have"
-            return f"{_LIMIT}, {have} no watch; {LIMIT_HINT}"
+            return f"{_LIMIT}; folders without a watch: {len(missed):,}; {LIMIT_HINT}"
         if error:
             return f"{some} cannot be watched: {os.strerror(error)}"
         lost = "has lost its watch" if len(missed) == 1 else "have lost their watches"
