@@ -1,19 +1,27 @@
 """Changes on the page: what they do to the files, what they skip, and undo and redo without end."""
 
 import contextlib
+import errno
 import http.client
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import xxhash
 
+from astica_sync.local.backup.backup import Backup
+from astica_sync.local.class_folders import held_folders
+from astica_sync.local.class_folders.held_folders import HeldFolders, NotDone
+from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.layout import Layout
 from astica_sync.local.lock import writer_lock
 from astica_sync.page.access.access_gate import MOST_JSON
 from astica_sync.page.changes import kept_files
+from astica_sync.page.changes.kept_files import KeptFiles
 from astica_sync.sandbox.embedded import RunningSandbox
 from astica_sync.system.exclusive_rename import rename_new
 from tests.harness.page_client import PageClient, running_page
@@ -537,6 +545,98 @@ def test_a_file_that_is_exchanged_while_it_is_deleted_stays(
     assert path.read_bytes() == newest and (photo_store / "Can" / "001-2.jpg").read_bytes() == newer
     assert not any((photo_store / ".astica-sync" / "page" / "kept").iterdir())
     assert page.json("/api/store")["undo"] == {"undo": None, "redo": None}
+
+
+class _OneHash:
+    """A hash of which all images have the same value, as two made on purpose have."""
+
+    def update(self, data: bytes) -> None:
+        pass
+
+    def hexdigest(self) -> str:
+        return "5" * 32
+
+
+def test_of_two_images_with_one_hash_the_second_is_not_removed(
+    photo_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with writing(photo_store) as (kept, folder):
+        one, other = photo_store / "Can" / "001.jpg", photo_store / "Can" / "002.jpg"
+        first, second = one.read_bytes(), other.read_bytes()
+        assert first != second
+        monkeypatch.setattr(held_folders.xxhash, "xxh3_128", _OneHash)
+        kept.keep(folder, "001.jpg", "5" * 32, one.stat())
+        with pytest.raises(NotDone, match="another image with the same hash"):
+            kept.keep(folder, "002.jpg", "5" * 32, other.stat())
+        assert not one.exists() and other.read_bytes() == second
+        at = kept.has("5" * 32)
+        assert at is not None and at.read_bytes() == first
+
+
+@pytest.mark.parametrize("is_mount", [False, True], ids=["same image twice", "another file system"])
+@pytest.mark.parametrize("is_exchanged", [False, True])
+def test_what_an_editor_saves_while_its_image_is_removed_stays(
+    photo_store: Path, monkeypatch: pytest.MonkeyPatch, is_mount: bool, is_exchanged: bool
+) -> None:
+    """The editor saves after the bytes were compared and before the file is removed."""
+    path, saved = photo_store / "Can" / "001.jpg", photo_store / "saved"
+    content, status = hash_file(path)
+    newer = path.read_bytes() + b"edited"
+    saved.write_bytes(newer)
+
+    def rename(old: str, old_folder: int, new: str, new_folder: int) -> None:
+        if is_mount and old == "001.jpg" and new == content:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        if is_exchanged and old == "001.jpg" and new.startswith(".tmp-"):
+            saved.rename(path)
+        rename_new(old, old_folder, new, new_folder)
+
+    monkeypatch.setattr(kept_files, "rename_new", rename)
+    with writing(photo_store) as (kept, folder):
+        if not is_mount:
+            shutil.copy(path, photo_store / "Can" / "copy.jpg")
+            kept.keep(folder, "copy.jpg", content, (photo_store / "Can" / "copy.jpg").stat())
+        if is_exchanged:
+            with pytest.raises(NotDone, match="another program exchanged it just now"):
+                kept.keep(folder, "001.jpg", content, status)
+            assert path.read_bytes() == newer
+        else:
+            kept.keep(folder, "001.jpg", content, status)
+            assert not path.exists()
+        assert kept.has(content) is not None
+    assert not list(photo_store.rglob(".tmp-*"))
+
+
+def test_the_same_image_of_another_file_system_is_removed_twice(
+    photo_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = photo_store / "Can" / "001.jpg"
+    content, _ = hash_file(path)
+    shutil.copy(path, photo_store / "Can" / "copy.jpg")
+
+    def rename(old: str, old_folder: int, new: str, new_folder: int) -> None:
+        if old.endswith(".jpg") and new == content:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        rename_new(old, old_folder, new, new_folder)
+
+    monkeypatch.setattr(kept_files, "rename_new", rename)
+    with writing(photo_store) as (kept, folder):
+        for name in ("001.jpg", "copy.jpg"):
+            kept.keep(folder, name, content, (photo_store / "Can" / name).stat())
+            assert not (photo_store / "Can" / name).exists()
+
+
+@contextlib.contextmanager
+def writing(store: Path) -> Iterator[tuple[KeptFiles, int]]:
+    """The folder of removed files of a store, and its class folder Can, open."""
+    layout = Layout(store)
+    backup = Backup(layout.backup, FileSystem(store))
+    with HeldFolders(store) as folders:
+        yield KeptFiles(layout, store / ".astica-sync" / "page" / "kept", backup, lambda: 1.0), folders.folder("Can")
+
+
+def hash_file(path: Path) -> tuple[str, os.stat_result]:
+    return xxhash.xxh3_128_hexdigest(path.read_bytes()), path.stat()
 
 
 def test_kept_files_that_are_damaged_hold_back_no_deleted_image(photo_store: Path) -> None:

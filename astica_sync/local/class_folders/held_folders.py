@@ -149,18 +149,30 @@ def hash_at(folder: int, name: str) -> tuple[str, os.stat_result]:
         NotDone: it is gone, or no regular file.
         OSError: it cannot be read.
     """
-    with _opened(folder, name) as descriptor:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise NotDone("it is not a regular file")
+    with open_regular(folder, name) as descriptor:
         hasher = xxhash.xxh3_128()
         while piece := os.read(descriptor, CHUNK):
             hasher.update(piece)
         return hasher.hexdigest(), os.fstat(descriptor)
 
 
+def have_same_bytes(one: int, other: int) -> bool:
+    """Whether two open files have the same bytes; both are read from where they are."""
+    with open(one, "rb", closefd=False) as left, open(other, "rb", closefd=False) as right:
+        while (piece := left.read(CHUNK)) == right.read(CHUNK):
+            if not piece:
+                return True
+    return False
+
+
 @contextlib.contextmanager
-def _opened(folder: int, name: str) -> Iterator[int]:
+def open_regular(folder: int, name: str) -> Iterator[int]:
+    """Opens a regular file to read it; a link is not followed.
+
+    Raises:
+        NotDone: it is gone, or no regular file.
+        OSError: it cannot be opened.
+    """
     try:
         descriptor = os.open(name, _READ, dir_fd=folder)
     except FileNotFoundError:
@@ -170,6 +182,8 @@ def _opened(folder: int, name: str) -> Iterator[int]:
             raise NotDone("a link is in its place, which is not followed") from None
         raise
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise NotDone("it is not a regular file")
         yield descriptor
     finally:
         os.close(descriptor)

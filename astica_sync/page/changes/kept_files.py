@@ -19,7 +19,7 @@ from astica_sync.file_owner import give_to_owner_of_folder
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import CONTENT
 from astica_sync.local.class_folders.class_title import class_title_of
-from astica_sync.local.class_folders.held_folders import NotDone, hash_at
+from astica_sync.local.class_folders.held_folders import NotDone, hash_at, have_same_bytes, open_regular
 from astica_sync.local.filesystem import CHUNK, TEMP_PREFIX, FileSystem, sync, write_all
 from astica_sync.local.image.format import HEAD_BYTES, sniff
 from astica_sync.local.layout import Layout
@@ -55,22 +55,17 @@ class KeptFiles:
             try:
                 rename_new(name, folder, content, kept)
             except FileExistsError:
-                if hash_at(kept, content)[0] != content:
-                    raise NotDone("what was kept under its hash is damaged; run astica-sync backup verify") from None
-                if hash_at(folder, name)[0] != content:
-                    raise NotDone("it has changed") from None
-                os.unlink(name, dir_fd=folder)
+                _remove_copied(folder, name, kept, content)
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
-                _copy(folder, name, kept, content, content)
-                os.unlink(name, dir_fd=folder)
+                with contextlib.suppress(FileExistsError):
+                    _copy(folder, name, kept, content, content)
+                # The copy is the only one from the next step on.
+                sync(kept)
+                _remove_copied(folder, name, kept, content)
             else:
-                now = os.stat(content, dir_fd=kept, follow_symlinks=False)
-                if (now.st_size, now.st_mtime_ns) != (seen.st_size, seen.st_mtime_ns):
-                    # A new file, of which there is no copy.
-                    _put_back(content, kept, name, folder)
-                    raise NotDone("another program exchanged it just now")
+                _expect_same(content, kept, seen, name, folder)
             sync(kept)
 
     def give_back(self, content: str, folder: int, name: str) -> None:
@@ -178,6 +173,44 @@ class KeptFiles:
             yield descriptor
         finally:
             os.close(descriptor)
+
+
+def _remove_copied(folder: int, name: str, kept: int, content: str) -> None:
+    """Removes a file whose bytes are in the open folder ``kept`` as well.
+
+    The hash is not cryptographic, and what is kept is about to be the only copy: the bytes are compared. The file gets
+    a name that no other program knows before it is removed, and keeps its own if it is not the file that was compared.
+
+    Raises:
+        NotDone: it is another file, or what is kept is.
+        OSError: it cannot be read or removed.
+    """
+    if hash_at(kept, content)[0] != content:
+        raise NotDone("what was kept under its hash is damaged; run astica-sync backup verify")
+    with open_regular(folder, name) as file, open_regular(kept, content) as copy:
+        before = os.fstat(file)
+        same = have_same_bytes(file, copy)
+    if not same:
+        if hash_at(folder, name)[0] != content:
+            raise NotDone("it has changed")
+        raise NotDone("another image with the same hash was removed before; move this one out of the store by hand")
+    hidden = f"{TEMP_PREFIX}{os.urandom(8).hex()}"
+    rename_new(name, folder, hidden, folder)
+    _expect_same(hidden, folder, before, name, folder)
+    os.unlink(hidden, dir_fd=folder)
+
+
+def _expect_same(new: str, new_folder: int, before: os.stat_result, name: str, folder: int) -> None:
+    """Gives a renamed file its name back if it is not the one that was looked at.
+
+    Raises:
+        NotDone: it is not.
+    """
+    now = os.stat(new, dir_fd=new_folder, follow_symlinks=False)
+    if (now.st_ino, now.st_size, now.st_mtime_ns) != (before.st_ino, before.st_size, before.st_mtime_ns):
+        # A new file, of which there is no copy.
+        _put_back(new, new_folder, name, folder)
+        raise NotDone("another program exchanged it just now")
 
 
 def _put_back(content: str, kept: int, name: str, folder: int) -> None:
