@@ -113,7 +113,7 @@ def test_a_damaged_object_of_the_backup_is_not_copied(shell: Shell, store: Path,
     assert shell("backup", "mirror", disk, "--store", store).code == 3
     assert "astica-sync backup verify" in ran.json["problems"][0]["reason"]
     assert victim.name not in objects(disk)
-    assert "1 objects are not in the mirror" in shell("doctor", "--store", store).out
+    assert "1 object is not in the mirror" in shell("doctor", "--store", store).out
 
 
 @pytest.mark.long

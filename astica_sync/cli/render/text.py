@@ -47,9 +47,13 @@ def countdown(seconds: float) -> str:
 def safe(name: str) -> str:
     """A name for the terminal: control, direction and undecodable characters are printed as escapes, and so are those
     that its encoding lacks."""
+    return printed(_escaped(name))
+
+
+def _escaped(name: str) -> str:
     if not name.isprintable() or any(unicodedata.category(char) in ("Cc", "Cf", "Cs") for char in name):
         name = "".join(char if _plain(char) else _escape(char) for char in name)
-    return printed(name)
+    return name
 
 
 def printed(text: str) -> str:
@@ -95,7 +99,7 @@ def _csv_cell(cell: object) -> object:
         return cell
     # In many locales the semicolon separates cells, so that each part of the text may begin one.
     parts = cell.split(";")
-    return ";".join(f"'{safe(part)}" if _is_formula(part) else safe(part) for part in parts)
+    return ";".join(f"'{_escaped(part)}" if _is_formula(part) else _escaped(part) for part in parts)
 
 
 def _is_formula(text: str) -> bool:
