@@ -4,6 +4,8 @@ from collections.abc import Container
 from dataclasses import dataclass
 from enum import StrEnum
 
+from astica_sync.core.model import CONTENT_LENGTH
+
 
 class Claim(StrEnum):
     """Why an object is kept. Where several hold, the first one in this order is reported."""
@@ -13,6 +15,7 @@ class Claim(StrEnum):
     SERVICE = "on the service"
     SNAPSHOT = "in a snapshot"
     AGE = "too young"
+    OTHER_MODEL = "sent to another model, and not known to be removed from it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,32 @@ class StoredObject:
     content: str
     size: int
     last_at: float
+
+
+class SentElsewhere:
+    """Finds in the history, read from its newest entry to the oldest, which samples of other models may still exist.
+
+    A store that was bound to another model asks the present one alone, and forgets the marks of the first: the history
+    is all that is left of them.
+    """
+
+    def __init__(self) -> None:
+        self._removed: dict[str, set[int | None]] = {}
+        self.contents: set[str] = set()
+
+    def note_removal(self, uid: str, sample_id: int | None, *, is_last_copy: bool, is_done: bool) -> None:
+        """A removal was sent. Only ``is_last_copy`` shows that no sample of the uid was to stay."""
+        removed = self._removed.get(uid, set())
+        if not is_done:
+            if sample_id not in removed:
+                self.contents.add(uid[:CONTENT_LENGTH])
+        elif is_last_copy:
+            self._removed[uid] = removed | {sample_id}
+
+    def note_sample(self, uid: str) -> None:
+        """The sample was sent to another model, or seen there."""
+        if uid not in self._removed:
+            self.contents.add(uid[:CONTENT_LENGTH])
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from astica_sync.core.retention import Claim, Claims, StoredObject, find_claim
 from astica_sync.errors import StorageFull, StoreError, Unworkable
 from astica_sync.local.backup.backup import Backup
+from astica_sync.local.db.journal import Event, Journal
 from astica_sync.local.filesystem import AnyPath, FileSystem
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Ran, Shell, draw
@@ -317,6 +318,80 @@ def test_an_image_added_again_after_a_prune_is_uploaded_and_backed_up(shell: She
 def test_an_invalid_age_is_wrong_usage(shell: Shell, gone: Path, wrong: str) -> None:
     assert shell("backup", "prune", "--store", gone, f"--older-than={wrong}", "--yes").code == 2
     assert shell("backup", "prune", "--store", gone, "--yes").code == 2
+
+
+def test_prune_keeps_what_may_be_on_a_model_that_the_store_had_before(
+    shell: Shell, sandbox: RunningSandbox, gone: Path
+) -> None:
+    """The observation is of the present model, and shows nothing of the first one."""
+    first, second = json.loads((gone / ".astica-sync" / "store.json").read_text())["model_id"], sandbox.add_model("Two")
+    lost = (gone / "Can" / "002.png").read_bytes()
+    (gone / "Can" / "002.png").unlink()
+    assert shell("init", gone, "--model", str(second), "--rebind").code == 0
+    for _ in range(2):
+        assert shell("push", "--store", gone).code == 0
+    age(gone)
+    ran = prune(shell, gone, "--yes", "--json")
+    assert ran.code == 0, ran.err
+    # The two that were removed from the first model before, and the answer confirmed it, are not needed.
+    assert (ran.json["objects"], ran.json["staying"]) == (2, {"store": 5, "other_model": 1})
+    assert any(sample.image == lost for sample in sandbox.samples(first))
+    assert xxhash.xxh3_128_hexdigest(lost) in kept(gone)
+    assert "1 sent to another model, and not known to be removed from it" in prune(shell, gone, "--dry-run").out
+    assert shell("init", gone, "--model", str(first), "--rebind").code == 0
+    for _ in range(2):
+        assert shell("push", "--store", gone).code == 0
+
+
+@pytest.mark.parametrize(
+    ("events", "stays"),
+    [
+        ([("upload", "done", None, "")], True),
+        ([("upload", "unknown", None, "no answer")], True),
+        ([("upload", "refused", None, "too large")], False),
+        ([("adopt", "done", 1, "")], True),
+        ([("upload", "done", None, ""), ("remove", "done", 1, "its file is gone")], False),
+        ([("upload", "done", None, ""), ("remove-class", "done", 1, "its file is gone")], False),
+        ([("upload", "done", None, ""), ("remove", "unknown", 1, "its file is gone: no answer")], True),
+        ([("upload", "done", None, ""), ("remove", "done", 2, "it is there more than once")], True),
+        ([("upload", "done", None, ""), ("remove", "done", 2, "by hand")], True),
+        ([("upload", "done", None, ""), ("forget", "done", None, "")], True),
+        ([("upload", "done", None, ""), ("remove", "done", 1, "its file is gone"), ("upload", "done", None, "")], True),
+        (
+            [
+                ("upload", "done", None, ""),
+                ("remove", "refused", 1, "its file is gone: busy"),
+                ("remove", "done", 2, "its file is gone"),
+            ],
+            True,
+        ),
+        (
+            [
+                ("upload", "done", None, ""),
+                ("remove", "unknown", 1, "its file is gone: no answer"),
+                ("remove", "done", 1, "its file is gone"),
+            ],
+            False,
+        ),
+    ],
+)
+def test_what_the_history_says_of_a_sample_of_another_model(
+    shell: Shell, gone: Path, events: list[tuple[str, str, int | None, str]], stays: bool
+) -> None:
+    content = xxhash.xxh3_128_hexdigest(b"an image of another model")
+    place = gone / ".astica-sync" / "backup" / "objects" / content[:2] / f"{content}.png"
+    place.parent.mkdir(exist_ok=True)
+    place.write_bytes(b"an image of another model")
+    os.utime(place, (time.time() - YEAR,) * 2)
+    with Journal(gone / ".astica-sync" / "journal.db") as journal:
+        journal.record(
+            Event(1.0, "run", action, "Can", f"{content}-00000000", "Can/x.png", number, outcome, reason)
+            for action, outcome, number, reason in events
+        )
+    ran = prune(shell, gone, "--yes", "--json")
+    assert ran.code == 0, ran.err
+    assert ran.json["staying"].get("other_model", 0) == stays
+    assert place.exists() == stays
 
 
 CONTENTS = [f"{number:032x}" for number in range(6)]

@@ -361,7 +361,8 @@ def prune(store: Path | None, age: float, dry_run: bool, yes: bool, as_json: boo
     """Remove unused images from the backup permanently.
 
     An image is removed when it is not in the store, not on the service, in no snapshot, without a mark in the
-    journal, and was last used before the given time. No other command removes images from the backup. Sends one
+    journal, was last used before the given time, and was not sent to another model that the store had before, unless
+    its removal from there was confirmed. No other command removes images from the backup. Sends one
     request.
 
     \b

@@ -1,29 +1,32 @@
 """Makes room in the backup: finds the objects that nothing uses, and removes them when the user has agreed.
 
 This is the only part of the program that deletes bytes for good. In case of doubt an object stays: where the store
-could not be read completely, the service does not answer, a snapshot names it or cannot be read, or its date is
-missing.
+could not be read completely, the service does not answer, a snapshot names it or cannot be read, its date is
+missing, or it may be a sample of a model that the store had before.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from astica_sync.clock import Clock
-from astica_sync.core.model import CONTENT_LENGTH, Mark, MarkState, Observation, is_uid
-from astica_sync.core.plan.decision import is_removal_shown
-from astica_sync.core.retention import Claim, Claims, StoredObject, find_claim
+from astica_sync.core.model import CONTENT_LENGTH, Mark, MarkState, Observation, content_in_class, is_uid
+from astica_sync.core.plan.decision import RemovalReason, is_removal_shown
+from astica_sync.core.retention import Claim, Claims, SentElsewhere, StoredObject, find_claim
 from astica_sync.core.versions.version import PENDING
-from astica_sync.errors import StoreError
+from astica_sync.errors import Outcome, StoreError
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import CatalogEntry
 from astica_sync.local.backup.damaged_records import refuse_damaged_files
-from astica_sync.local.db.journal import Event
+from astica_sync.local.db.journal import Event, Journal
 from astica_sync.local.identity import check_root
 from astica_sync.local.scan.scanner import scan_store
 from astica_sync.sync.observe import observe
 from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.session import LocalSide, RemoteSide
+
+_OF_OTHER_COPIES = (str(RemovalReason.EXTRA), str(RemovalReason.MISPLACED), "by hand")
+"""Removals for these reasons leave the sample of the store where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,9 @@ def plan_pruning(
     for event in local.journal.history(since=before):
         if prunable.pop(event.uid[:CONTENT_LENGTH], None) is not None:
             staying[Claim.AGE] += 1
+    for content in _sent_to_other_models(local.journal, remote.model_id, prunable):
+        if prunable.pop(content, None) is not None:
+            staying[Claim.OTHER_MODEL] += 1
     entries = {entry: None for entry in local.backup.samples() if entry.content in prunable}
     return PrunePlan(tuple(prunable.values()), tuple(entries), staying)
 
@@ -109,6 +115,24 @@ def _open_marks(local: LocalSide, observation: Observation) -> Iterator[Mark]:
             observation.asked_at, mark.sent_at or 0.0, mark.removed_ids, shown
         ):
             yield mark
+
+
+def _sent_to_other_models(journal: Journal, model_id: int, wanted: Container[str]) -> set[str]:
+    """Those of the content hashes ``wanted`` that may be on a model that the store had before; in case of doubt they
+    are. Reads the whole history."""
+    found = SentElsewhere()
+    for event in journal.history():
+        if not is_uid(event.uid) or event.uid[:CONTENT_LENGTH] not in wanted:
+            continue
+        if content_in_class(event.uid, model_id, event.class_title):
+            continue
+        is_done = event.outcome == "done"
+        if event.action in ("remove", "remove-class"):
+            last = not event.reason.startswith(_OF_OTHER_COPIES)
+            found.note_removal(event.uid, event.sample_id, is_last_copy=last, is_done=is_done)
+        elif event.action in ("upload", "adopt") and (is_done or event.outcome == str(Outcome.UNKNOWN)):
+            found.note_sample(event.uid)
+    return found.contents
 
 
 def _stored_objects(backup: Backup) -> Iterator[StoredObject]:
