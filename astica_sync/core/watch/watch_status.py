@@ -59,8 +59,8 @@ class WatchStatus:
     troubles: dict[str, int] = field(default_factory=dict)
     eta: float = 0.0
     scan_seconds: float = 0.0
-    undecided: int = 0
     errors: list[str] = field(default_factory=list)
+    undecided: int = 0
 
     def add_error(self, error: str, kind: str) -> None:
         """Keeps the last few errors, and counts all by kind."""
