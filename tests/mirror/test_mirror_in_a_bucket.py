@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from astica_sync.mirror.bucket_place import BucketPlace
+from astica_sync.mirror.open_place import refuse_password
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, in_store, on_service
 
@@ -103,6 +104,24 @@ def test_a_server_that_is_away_is_named_and_no_secret_is(
     assert shell("push", "--store", store).code == 0
 
 
-def test_a_password_in_the_address_is_not_shown(shell: Shell, store: Path) -> None:
-    ran = shell("backup", "mirror", "s3://user:canary-password@off-site/cans", "--store", store)
+@pytest.mark.parametrize(
+    "address",
+    [
+        "s3://user:canary-password@off-site/cans",
+        "https://user:canary-password@host/cans",
+        "s3://off-site/cans?aws_secret_access_key=canary-password",
+    ],
+)
+@pytest.mark.parametrize("command", [("backup", "mirror"), ("watch", "install", "--mirror")], ids=" ".join)
+def test_an_address_with_a_password_is_refused_and_not_shown(
+    shell: Shell, store: Path, address: str, command: tuple[str, ...]
+) -> None:
+    ran = shell(*command, address, "--store", store)
+    assert ran.code == 1 and "the address of the mirror has a password" in ran.err
     assert "canary-password" not in ran.err + ran.out
+    assert not [path for path in shell.home.rglob("*.service") if path.is_file()]
+
+
+@pytest.mark.parametrize("address", ["abfss://box@account.dfs.core.windows.net/cans", "s3://box/a:b@c", "/mnt/a:b"])
+def test_an_address_without_a_password_is_not_refused(address: str) -> None:
+    refuse_password(address)

@@ -85,6 +85,7 @@ def unit(shell: Shell, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert ran.code == 0, ran.err
     [file] = (shell.home / "config" / "systemd" / "user").glob("astica-sync-*.service")
     assert file.read_text() in ran.out
+    assert file.stat().st_mode & 0o777 == 0o600
     assert f"systemctl --user enable --now {file.name}" in ran.out
     return file
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from astica_sync.mirror.open_place import is_bucket
+from astica_sync.mirror.open_place import is_bucket, refuse_password
 
 _OPTIONS = (
     click.option("--poll", is_flag=True, help="Scan at an interval instead of receiving file system events."),
@@ -46,7 +46,11 @@ def watch_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def given_options(*contexts: click.Context) -> dict[str, str]:
     """The options that the user gave to these commands, each by its name on the command line with its value, "" for one
-    that has none; the last command counts. Paths are absolute, since a service has another current folder."""
+    that has none; the last command counts. Paths are absolute, since a service has another current folder.
+
+    Raises:
+        ConfigError: the address of the mirror has a password in it.
+    """
     given = {}
     for context in contexts:
         for param in context.command.params:
@@ -61,6 +65,9 @@ def _text(name: str, value: Any) -> str:
         return ""
     if name == "metrics_file":
         return str(value.absolute())
+    if name == "mirror":
+        # Before it is written down anywhere.
+        refuse_password(value)
     if name == "mirror" and not is_bucket(value):
         return str(Path(value.removeprefix("file://")).expanduser().absolute())
     return str(value)

@@ -114,7 +114,7 @@ def install(store: Path | None, **_options: object) -> int:
     file, text = _service(layout, options)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_user_file(file, text.encode())
+        write_user_file(file, text.encode(), 0o600)
     except OSError as error:
         raise AsticaSyncError(
             f"cannot write {file}: {error.strerror}",
