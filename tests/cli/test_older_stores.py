@@ -53,7 +53,9 @@ def unpack(version: str, target: Path) -> Path:
     if (STORES / version).is_dir():
         return Path(shutil.copytree(STORES / version, target))
     with tarfile.open(STORES / f"{version}.tar.xz") as archive:
-        archive.extractall(target, filter="data")
+        # The argument is younger than Python 3.11.4.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(target)
     return target
 
 

@@ -23,6 +23,15 @@ def test_a_file_that_stays_open_is_complete_after_ten_minutes_without_a_write() 
     assert debouncer.quiet_at("a", 0, age=0.0, now=7140.0 + OPEN_TIMEOUT) <= 7140.0 + OPEN_TIMEOUT
 
 
+def test_a_file_is_open_until_it_is_closed_or_was_not_written_to_for_ten_minutes() -> None:
+    debouncer = Debouncer(1.0)
+    assert not debouncer.is_open("a", 0.0)
+    debouncer.written("a", 10.0)
+    assert debouncer.is_open("a", 11.0) and not debouncer.is_open("a", 10.0 + OPEN_TIMEOUT)
+    debouncer.closed("a", 12.0)
+    assert not debouncer.is_open("a", 12.0)
+
+
 def test_a_file_without_events_is_complete_when_its_signature_did_not_change() -> None:
     debouncer = Debouncer(1.0)
     assert debouncer.quiet_at("old", "x", age=3600.0, now=0.0) == 0.0

@@ -355,8 +355,8 @@ def test_what_others_add_before_the_request_and_remove_later_leaves_a_doubt(
     sandbox.wait_for_training()
     sandbox.remove_sample(sandbox.samples(model_id)[-1].sample_id)
     second = sandbox.versions(model_id)[-1]
-    told = versions(shell, store)[second]
-    assert told["snapshot"] is None and "1 sample was added elsewhere" in str(told["unknown_because"])
+    listed = versions(shell, store)[second]
+    assert listed["snapshot"] is None and "1 sample was added elsewhere" in str(listed["unknown_because"])
 
 
 def test_a_training_of_another_model_in_between_leaves_the_data_known(
