@@ -56,7 +56,8 @@ def look_after_request(session: Session, history: VersionHistory, training: Trai
     # A copy that was there before as well has the same data. One with another id was made meanwhile.
     places = {_place(sample) for sample in after if _key(sample) in known and is_uid(sample.uid)}
     gone = [_key(one) for one in before if _key(one) not in shown and _place(one) not in places]
-    added = [_key(one) for one in after if _key(one) not in known and not _is_sent_here(session, one, 0.0)]
+    new = [one for one in after if _key(one) not in known and not _is_sent_here(session, one, 0.0)]
+    added = [_key(one) for one in _without_removed_here(session, new)]
     changes = {"gone": sorted(gone)[:MOST_CHANGED], "added": sorted(added)[:MOST_CHANGED]}
     with local.journal.commit():
         local.journal.set_meta(
@@ -117,7 +118,8 @@ def check_data(session: Session, history: VersionHistory, training: Training, mo
         younger = made is not None and model.trained_at is not None and made > model.trained_at
         if not (younger or _is_sent_here(session, sample, training.asked_at)):
             others.append(sample)
-    foreign = len(others) - _count_removed_here(session, others)
+    others = _without_removed_here(session, others)
+    foreign = len(others)
     skipped = never_shown(training, model, history.versions())
     changes = _changes_at_request(session, training)
     removed = still_gone = 0
@@ -147,13 +149,13 @@ def check_data(session: Session, history: VersionHistory, training: Training, mo
     return f"{' and '.join(parts)}{when}, so it may be another training's"
 
 
-def _count_removed_here(session: Session, samples: Sequence[RemoteSample]) -> int:
-    """How many of these samples this store has removed: a view that lags may show them again."""
+def _without_removed_here(session: Session, samples: Sequence[RemoteSample]) -> list[RemoteSample]:
+    """Those of these samples that this store has not removed: a view that lags may show removed ones again."""
     if not samples:
-        return 0
+        return []
     events = session.local.journal.events_of(sorted({sample.uid for sample in samples}))
     removed = {(one.uid, one.sample_id) for one in events if one.action.startswith("remove") and one.outcome == "done"}
-    return sum((sample.uid, sample.sample_id) in removed for sample in samples)
+    return [sample for sample in samples if (sample.uid, sample.sample_id) not in removed]
 
 
 def _count_removed_elsewhere(session: Session, training: Training, missing: Sequence[SnapshotSample]) -> int:

@@ -1,6 +1,6 @@
 """Two people train one model: a version has the data of its own training, or its data is not known."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,21 @@ def train_elsewhere(client: Client, sandbox: RunningSandbox, model_id: int, imag
     client.train(model_id)
     sandbox.wait_for_training()
     return sandbox.versions(model_id)[-1]
+
+
+def train_after(shell: Shell, store: Path, others_act: Callable[[], None]) -> None:
+    """Requests a training; others act between the view that it is prepared with and its request."""
+    train = RateLimitedClient.train
+
+    def just_before(client: RateLimitedClient, model: int) -> None:
+        # The others may train as well.
+        patch.undo()
+        others_act()
+        train(client, model)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RateLimitedClient, "train", just_before)
+        train_in_background(shell, store, "--anyway")
 
 
 def test_a_version_that_another_user_trained_meanwhile_does_not_get_our_data(
@@ -227,21 +242,12 @@ def test_what_others_remove_between_the_view_and_the_request_leaves_a_doubt(
     store: Path,
     model_id: int,
     elsewhere: Client,
-    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     put_back: bool,
 ) -> None:
     first = trained(shell, store)
     lost = sandbox.samples(model_id)[0]
-    train = RateLimitedClient.train
-
-    def just_before(client: RateLimitedClient, model: int) -> None:
-        sandbox.remove_sample(lost.sample_id)
-        train(client, model)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(RateLimitedClient, "train", just_before)
-        train_in_background(shell, store, "--anyway")
+    train_after(shell, store, lambda: sandbox.remove_sample(lost.sample_id))
     sandbox.wait_for_training()
     if put_back:
         (tmp_path / "image.png").write_bytes(lost.image)
@@ -311,22 +317,16 @@ def test_a_version_that_was_there_just_after_the_request_is_not_taken_for_ours(
     store: Path,
     model_id: int,
     elsewhere: Client,
-    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
     """Others add, train and remove between the view and the request."""
     trained(shell, store)
-    train = RateLimitedClient.train
 
-    def just_before(client: RateLimitedClient, model: int) -> None:
-        patch.undo()
+    def add_train_and_remove() -> None:
         train_elsewhere(elsewhere, sandbox, model_id, draw(tmp_path / "theirs.png", 99))
         sandbox.remove_sample(sandbox.samples(model_id)[-1].sample_id)
-        train(client, model)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(RateLimitedClient, "train", just_before)
-        assert shell("train", "--no-wait", "--anyway", "--store", store).code == 0
+    train_after(shell, store, add_train_and_remove)
     sandbox.wait_for_training()
     listed = versions(shell, store)
     theirs = sandbox.versions(model_id)[-2]
@@ -339,19 +339,11 @@ def test_what_others_add_before_the_request_and_remove_later_leaves_a_doubt(
     store: Path,
     model_id: int,
     elsewhere: Client,
-    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
     trained(shell, store)
-    train = RateLimitedClient.train
-
-    def just_before(client: RateLimitedClient, model: int) -> None:
-        elsewhere.upload(model_id, "Can", draw(tmp_path / "theirs.png", 99), "made elsewhere")
-        train(client, model)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(RateLimitedClient, "train", just_before)
-        assert shell("train", "--no-wait", "--anyway", "--store", store).code == 0
+    theirs = draw(tmp_path / "theirs.png", 99)
+    train_after(shell, store, lambda: elsewhere.upload(model_id, "Can", theirs, "made elsewhere"))
     sandbox.wait_for_training()
     sandbox.remove_sample(sandbox.samples(model_id)[-1].sample_id)
     second = sandbox.versions(model_id)[-1]
