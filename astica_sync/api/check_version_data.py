@@ -1,20 +1,26 @@
 """Whether a version has the data of the training that it seems to be the result of."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import chain
 
 from astica_sync.core.model import (
-    CONTENT_LENGTH,
     MarkState,
     ModelInfo,
     Observation,
     RemoteSample,
-    is_uid,
     make_scope,
     make_uid,
 )
 from astica_sync.core.rate_limit import Lane
+from astica_sync.core.versions.data_doubts import (
+    ChangesAtRequest,
+    DataChanges,
+    doubt_about,
+    doubt_about_skipped,
+    find_gone,
+    key_of,
+    keys_of,
+)
 from astica_sync.core.versions.match_unmanaged import rename_adopted
 from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample, find_additions, find_missing
 from astica_sync.core.versions.version import MOST_SKIPPED, Training, counts_up, never_shown
@@ -31,16 +37,6 @@ MOST_CHANGED = 1_000
 """Of so many samples at most the journal keeps that they were gone, or added."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChangesAtRequest:
-    """What the view just after the request showed otherwise than the view before it: samples that were ``gone``,
-    samples of others that were ``added``, and the ``version``."""
-
-    gone: set[tuple[int, str]]
-    added: set[tuple[int, str]]
-    version: str
-
-
 def look_after_request(session: Session, history: VersionHistory, training: Training, before: Observation) -> None:
     """Requests a view just after the service confirmed the training, and records what it shows otherwise than the view
     ``before``: others changed it between that view and the request, or one of the views was behind. Where there is no
@@ -52,17 +48,12 @@ def look_after_request(session: Session, history: VersionHistory, training: Trai
     except (RemoteError, StoreError):
         return
     after = rename_adopted(seen, history.records.adopted())
-    known, shown = _keys(before), _keys(after)
-    # A copy that was there before as well has the same data. One with another id was made meanwhile.
-    places = {_place(sample) for sample in after if _key(sample) in known and is_uid(sample.uid)}
-    gone = [_key(one) for one in before if _key(one) not in shown and _place(one) not in places]
-    new = [one for one in after if _key(one) not in known and not _is_sent_here(session, one, 0.0)]
-    added = [_key(one) for one in _without_removed_here(session, new)]
-    changes = {"gone": sorted(gone)[:MOST_CHANGED], "added": sorted(added)[:MOST_CHANGED]}
+    known = keys_of(before)
+    new = [one for one in after if key_of(one) not in known and not _is_sent_here(session, one, 0.0)]
+    gone, added = find_gone(before, after.samples), sorted(keys_of(_without_removed_here(session, new)))
+    changes = {"gone": gone[:MOST_CHANGED], "added": added[:MOST_CHANGED], "version": seen.model.version or ""}
     with local.journal.commit():
-        local.journal.set_meta(
-            SHOWN_AFTER, {"asked_at": training.asked_at, "version": seen.model.version or "", **changes}
-        )
+        local.journal.set_meta(SHOWN_AFTER, {"asked_at": training.asked_at, **changes})
 
 
 def _is_sent_here(session: Session, sample: RemoteSample, since: float) -> bool:
@@ -70,19 +61,6 @@ def _is_sent_here(session: Session, sample: RemoteSample, since: float) -> bool:
     if it is shown again."""
     mark = session.local.journal.mark(sample.uid)
     return mark is not None and mark.sent_at is not None and mark.sent_at >= since and mark.state != MarkState.REMOVED
-
-
-def _key(sample: RemoteSample) -> tuple[int, str]:
-    """Its id with its content: a service may give the id of a removed sample to another one."""
-    return (sample.sample_id, sample.uid[:CONTENT_LENGTH])
-
-
-def _keys(samples: Iterable[RemoteSample]) -> set[tuple[int, str]]:
-    return {_key(sample) for sample in samples}
-
-
-def _place(sample: RemoteSample) -> tuple[str, str]:
-    return (sample.class_title, sample.uid[:CONTENT_LENGTH])
 
 
 def _changes_at_request(session: Session, training: Training) -> ChangesAtRequest | None:
@@ -118,35 +96,22 @@ def check_data(session: Session, history: VersionHistory, training: Training, mo
         younger = made is not None and model.trained_at is not None and made > model.trained_at
         if not (younger or _is_sent_here(session, sample, training.asked_at)):
             others.append(sample)
-    others = _without_removed_here(session, others)
-    foreign = len(others)
+    added = keys_of(_without_removed_here(session, others))
     skipped = never_shown(training, model, history.versions())
     changes = _changes_at_request(session, training)
-    removed = still_gone = 0
+    removed = 0
     if not training.answered or changes is None or skipped or not counts_up(training.name, model.version or ""):
         missing = find_missing(snapshot, chain(observation, seen))
         removed = _count_removed_elsewhere(session, training, missing) if missing else 0
+    # A view that was behind may have lacked what the service shows by now.
+    gone = changes.gone - keys_of(chain(observation, seen)) if changes is not None else set()
     if changes is not None:
-        # A view that was behind may have lacked what the service shows by now.
-        still_gone = len(changes.gone - _keys(chain(observation, seen)))
-        foreign += len(changes.added - _keys(others))
-    parts = [
-        f"1 sample was {what} elsewhere" if count == 1 else f"{count:,} samples were {what} elsewhere"
-        for count, what in ((foreign, "added"), (removed, "removed"))
-        if count
-    ]
-    if still_gone and not foreign:
-        what = "1 sample was" if still_gone == 1 else f"{still_gone:,} samples were"
-        return f"{what} no longer shown just after it was requested, so it may have been trained without"
-    if not parts:
-        # Samples that others changed for their training may be as before by now.
-        if len(skipped) <= MOST_SKIPPED:
-            # A service may count the versions of all models of the account.
-            skipped = [name for name in skipped if _is_version(session, history, training, name) is not False]
-        between = "1 version was" if len(skipped) == 1 else f"{len(skipped):,} versions were"
-        return f"{between} made and not shown before it, so it may be another training's" if skipped else ""
-    when = " before it was trained" if foreign else ""
-    return f"{' and '.join(parts)}{when}, so it may be another training's"
+        added |= changes.added
+    doubt = doubt_about(DataChanges(len(added), removed, len(gone)))
+    if not doubt and len(skipped) <= MOST_SKIPPED:
+        # A service may count the versions of all models of the account.
+        skipped = [name for name in skipped if _is_version(session, history, training, name) is not False]
+    return doubt or doubt_about_skipped(skipped)
 
 
 def _without_removed_here(session: Session, samples: Sequence[RemoteSample]) -> list[RemoteSample]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from astica_sync.api.check_version_data import ChangesAtRequest
+from astica_sync.core.versions.data_doubts import ChangesAtRequest
 from astica_sync.core.versions.snapshot import UnmanagedSample
 from astica_sync.core.versions.version import VersionKey
 from astica_sync.errors import OutcomeUnknown
