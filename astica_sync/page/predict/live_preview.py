@@ -19,6 +19,7 @@ from astica_sync.local.db.features import FeatureCache
 from astica_sync.local.image.rasterizer import Rasterizer
 from astica_sync.page.gallery.image_columns import Columns
 from astica_sync.page.gallery.refresh_gallery import Gallery
+from astica_sync.page.gallery_thread import GalleryThread
 from astica_sync.training.feature_table import FeatureTable
 from astica_sync.training.label_check import ContradictedLabel, find_contradicted
 
@@ -81,10 +82,7 @@ class LivePreview:
     def __init__(self, cache: Path, read: Callable[[str], bytes | None], network: Path | None = None) -> None:
         """``read`` returns the bytes with a content hash, from any thread. ``network`` as ``load_extractor``."""
         self._cache, self._read, self._network = cache, read, network
-        self._changed = threading.Condition()
-        self._wanted: Gallery | None = None
-        self._closed = False
-        self._thread: threading.Thread | None = None
+        self._thread = GalleryThread("preview", self._work)
         self._using = threading.Lock()
         """Held by who uses or changes the classifier."""
         self._head: RidgeHead | None = None
@@ -100,22 +98,11 @@ class LivePreview:
 
     def follow(self, gallery: Gallery) -> None:
         """Trains on this gallery, unless that is done or a newer one is followed."""
-        with self._changed:
-            if self._closed or (self._wanted is not None and self._wanted.revision >= gallery.revision):
-                return
-            self._wanted = gallery
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="preview", daemon=True)
-                self._thread.start()
-            self._changed.notify_all()
+        self._thread.follow(gallery)
 
     def close(self) -> None:
         """Ends the thread, with the training that is under way."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-        if self._thread is not None:
-            self._thread.join()
+        self._thread.close()
 
     def classify(self, pixels: bytes) -> list[tuple[str, float]] | None:
         """The labels with their shares, the most likely first, for a square image of ``state.side`` pixels in red,
@@ -157,19 +144,11 @@ class LivePreview:
 
     def _work(self) -> None:
         with contextlib.closing(Rasterizer()) as rasterizer, contextlib.closing(FeatureCache(self._cache)) as cache:
-            done = 0
-            while (gallery := self._next(done)) is not None:
-                done = gallery.revision
+            for gallery in self._thread.galleries():
                 try:
                     self._train(gallery, rasterizer, cache)
                 except AsticaSyncError as error:
                     self.state = replace(self.state, trouble=error.text_with_hint)
-
-    def _next(self, done: int) -> Gallery | None:
-        with self._changed:
-            while not self._closed and (self._wanted is None or self._wanted.revision <= done):
-                self._changed.wait()
-            return None if self._closed else self._wanted
 
     def _train(self, gallery: Gallery, rasterizer: Rasterizer, cache: FeatureCache) -> None:
         if self._extractor is None:

@@ -1,6 +1,5 @@
 """Finds the groups of images to sort out, in a thread of its own, and remembers which the user wants to keep."""
 
-import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -16,6 +15,7 @@ from astica_sync.local.jsonl import append_jsonl, read_jsonl
 from astica_sync.page.gallery.held_out_folders import HeldOutFolders
 from astica_sync.page.gallery.image_columns import Columns
 from astica_sync.page.gallery.refresh_gallery import Gallery
+from astica_sync.page.gallery_thread import GalleryThread
 from astica_sync.page.queues.group_likes import group_likes
 
 MOST_IMAGES = 20_000
@@ -64,31 +64,17 @@ class QueueFinder:
         """``cache`` has the fingerprints, ``kept`` what the user wants to keep."""
         self._store, self._cache, self._kept_file, self._held_out = store, cache, kept, held_out
         self._files = FileSystem(store)
-        self._changed = threading.Condition()
-        self._wanted: Gallery | None = None
-        self._closed = False
-        self._thread: threading.Thread | None = None
+        self._thread = GalleryThread("queues", self._work)
         self._compared: tuple[frozenset[str], list[list[str]], str] = frozenset(), [], ""
         self.state: QueueState = QueueState()
 
     def follow(self, gallery: Gallery) -> None:
         """Looks at this gallery, unless that is done or a newer one is followed."""
-        with self._changed:
-            if self._closed or (self._wanted is not None and self._wanted.revision >= gallery.revision):
-                return
-            self._wanted = gallery
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="queues", daemon=True)
-                self._thread.start()
-            self._changed.notify_all()
+        self._thread.follow(gallery)
 
     def close(self) -> None:
         """Ends the thread, with the comparison that is under way."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-        if self._thread is not None:
-            self._thread.join()
+        self._thread.close()
 
     def kept(self) -> set[str]:
         """The keys of the groups that the user wants to keep."""
@@ -110,19 +96,11 @@ class QueueFinder:
         append_jsonl(self._files, self._kept_file, [{"group": key, "keep": keep}])
 
     def _work(self) -> None:
-        done = 0
-        while (gallery := self._next(done)) is not None:
-            done = gallery.revision
+        for gallery in self._thread.galleries():
             try:
                 self._find(gallery)
             except _Closed:
                 return
-
-    def _next(self, done: int) -> Gallery | None:
-        with self._changed:
-            while not self._closed and (self._wanted is None or self._wanted.revision <= done):
-                self._changed.wait()
-            return None if self._closed else self._wanted
 
     def _find(self, gallery: Gallery) -> None:
         columns = gallery.columns
@@ -145,7 +123,7 @@ class QueueFinder:
         return self._store / columns.path(row) if row < columns.files else self._held_out.file_of(columns.content(row))
 
     def _note_progress(self, done: int) -> None:
-        if self._closed:
+        if self._thread.closed:
             raise _Closed
         self.state = replace(self.state, done=done)
 
