@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 AT_ONCE = 16
 """How many requests of one push are under way at most."""
+LONGEST_WINDOW = 86_400.0
+"""Seconds; a longer window that a service announces is not believed."""
 
 
 class Lane(IntEnum):
@@ -29,6 +31,17 @@ class RequestTimes(NamedTuple):
     sent: float
     answered: float | None
     timeout_at: float
+
+
+def announced_limit(own: tuple[int, float], announced: tuple[int, float], follows: bool) -> tuple[int, float]:
+    """The limit and the window in seconds that hold after the service has announced its own: that one where
+    ``follows``, else the stricter of both. What cannot be a limit changes nothing."""
+    limit, window = announced
+    if limit < 1 or not 0 < window <= LONGEST_WINDOW:
+        return own
+    if follows:
+        return announced
+    return (min(limit, own[0]), max(window, own[1])) if limit / window < own[0] / own[1] else own
 
 
 def counts_until(request: RequestTimes, window: float, now: float) -> float:

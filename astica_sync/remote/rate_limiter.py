@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from astica_sync.clock import Clock
-from astica_sync.core.rate_limit import AT_ONCE, Lane, RequestTimes, counts_until, forecast, next_start
+from astica_sync.core.rate_limit import AT_ONCE, Lane, RequestTimes, announced_limit, counts_until, forecast, next_start
 from astica_sync.errors import DatabaseError, Interrupted
 from astica_sync.remote.rate_limit_db import RateLimitDb
 from astica_sync.secret import Secret
@@ -27,7 +27,6 @@ LONGEST_BACK_OFF = 60.0
 LONGEST_RETRY_AFTER = 3600.0
 """The longest ``Retry-After`` that is obeyed, in seconds: a wrong one must not stop the program for days."""
 
-LONGEST_WINDOW = 86_400.0
 USUAL_LATENCY = 0.5
 WINDOWS_REMEMBERED = 3
 
@@ -89,12 +88,7 @@ class RateLimiter:
 
     def take_policy(self, limit: int, window: float) -> None:
         """The service says that it allows ``limit`` requests in ``window`` seconds."""
-        if limit < 1 or not 0 < window <= LONGEST_WINDOW:
-            return
-        if self._follows:
-            self.limit, self._window = limit, window
-        elif limit / window < self.limit / self._window:
-            self.limit, self._window = min(limit, self.limit), max(window, self._window)
+        self.limit, self._window = announced_limit((self.limit, self._window), (limit, window), self._follows)
 
     def try_acquire(self, lane: Lane, timeout_s: float = REQUEST_TIMEOUT_SECONDS) -> Permit | Wait:
         """The right to send one request now, or how long to wait at least.

@@ -7,13 +7,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.core.rate_limit import RequestTimes, counts_until, forecast, next_start
+from astica_sync.core.rate_limit import (
+    LONGEST_WINDOW,
+    RequestTimes,
+    announced_limit,
+    counts_until,
+    forecast,
+    next_start,
+)
 
 WINDOW = 60.0
 
 
 def answered(*times: float) -> list[RequestTimes]:
     return [RequestTimes(time, time, time + 30) for time in times]
+
+
+@pytest.mark.parametrize(
+    ("announced", "follows", "holds"),
+    [
+        ((30, 60.0), False, (30, 60.0)),
+        ((1000, 60.0), False, (90, 60.0)),
+        ((1000, 60.0), True, (1000, 60.0)),
+        ((120, 3600.0), False, (90, 3600.0)),
+        ((0, 60.0), True, (90, 60.0)),
+        ((30, 0.0), True, (90, 60.0)),
+        ((30, math.nan), True, (90, 60.0)),
+        ((30, LONGEST_WINDOW + 1), True, (90, 60.0)),
+    ],
+)
+def test_an_announced_limit_holds_where_it_is_stricter_or_followed(
+    announced: tuple[int, float], follows: bool, holds: tuple[int, float]
+) -> None:
+    assert announced_limit((90, 60.0), announced, follows) == holds
 
 
 def test_a_request_starts_immediately_while_fewer_than_the_limit_count() -> None:

@@ -5,9 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from astica_sync.features import extractor
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.page_client import PageClient, running_page
 from tests.harness.shell import Shell
+
+
+@pytest.fixture
+def small_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Features without the network, which takes seconds to load; tests/features runs it."""
+    monkeypatch.setattr(extractor, "WEIGHTS_PACKAGE", "no_such_package")
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from astica_sync.core.versions.version import USUAL_SECONDS, Version
-from astica_sync.features import extractor as extractor_module
 from astica_sync.local.db.journal import Event
 from astica_sync.page.live.training_times import LONGEST, expect_training
 from astica_sync.page.predict.live_preview import Ranking
@@ -19,13 +18,8 @@ from tests.harness.digits import write_digits
 from tests.harness.page_client import PageClient, running_page
 from tests.harness.shell import Shell
 
+pytestmark = pytest.mark.usefixtures("small_features")
 PER_CLASS = 8
-
-
-@pytest.fixture(autouse=True)
-def small_features(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the network, which takes seconds to load; tests/features runs it."""
-    monkeypatch.setattr(extractor_module, "WEIGHTS_PACKAGE", "no_such_package")
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from astica_sync.features import extractor as extractor_module
 from astica_sync.page.predict import live_preview
 from astica_sync.page.predict.live_preview import choose_rows
 from astica_sync.sandbox.embedded import RunningSandbox
@@ -16,15 +15,9 @@ from tests.harness.digits import write_digits
 from tests.harness.page_client import PageClient
 from tests.harness.shell import Shell
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("small_features")]
 
 PER_CLASS = 12
-
-
-@pytest.fixture(autouse=True)
-def small_features(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the network, which takes seconds to load; tests/features runs it."""
-    monkeypatch.setattr(extractor_module, "WEIGHTS_PACKAGE", "no_such_package")
 
 
 @pytest.fixture

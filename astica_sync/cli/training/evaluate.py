@@ -10,12 +10,12 @@ from astica_sync.cli.context import open_store, store_option
 from astica_sync.cli.exit_codes import DONE, SOME_FAILED
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines, terminal_width
+from astica_sync.cli.render.report_file import write_report
 from astica_sync.cli.render.text import duration, json_line, number, safe
-from astica_sync.errors import AsticaSyncError, GuardRefused
+from astica_sync.errors import GuardRefused
 
 if TYPE_CHECKING:
     from astica_sync.api.run_evaluation import PlannedEvaluation
-    from astica_sync.training.evaluation.evaluate import Evaluation
 
 
 class Precision(click.ParamType[float]):
@@ -115,7 +115,9 @@ def evaluate(
         evaluation = api.run_evaluation(planned, progress.answered)
         now = opened.session.runtime.clock.now()
     if html is not None:
-        _write_report(html, evaluation, now)
+        from astica_sync.training.evaluation.html_report import write_html
+
+        write_report(html, write_html(evaluation, now))
     if predictions is not None:
         write_predictions(predictions, evaluation)
     if as_json:
@@ -148,15 +150,3 @@ def _price_line(planned: "PlannedEvaluation") -> str:
         return f"{versions} on {images}: every answer is cached, so no request is sent"
     takes = f", about {duration(planned.seconds)}" if planned.seconds >= 1 else ""
     return f"{versions} on {images}: {number(planned.requests, 'request')}{takes}"
-
-
-def _write_report(html: Path, evaluation: "Evaluation", now: float) -> None:
-    from astica_sync.local.target_folder import write_user_file
-    from astica_sync.training.evaluation.html_report import write_html
-
-    try:
-        write_user_file(html, write_html(evaluation, now).encode("utf-8", "backslashreplace"), 0o600)
-    except OSError as error:
-        raise AsticaSyncError(
-            f"cannot write {html}: {error.strerror}", "Write the report to another file: --html FILE"
-        ) from error

@@ -10,8 +10,8 @@ import click
 from astica_sync.cli.context import open_store
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
+from astica_sync.cli.render.report_file import write_report
 from astica_sync.cli.render.text import duration, json_line, json_name, number, safe
-from astica_sync.errors import AsticaSyncError
 
 if TYPE_CHECKING:
     from astica_sync.inspect.findings import Finding
@@ -82,7 +82,9 @@ def inspect(
         progress.phase_ended()
         now = opened.session.runtime.clock.now()
     if html is not None:
-        _write_report(html, found, now)
+        from astica_sync.inspect.html_report import write_html
+
+        write_report(html, write_html(found, now))
     chosen = [one for one in found.findings if not only or one.kind in only]
     if as_json:
         click.echo(json_line(_data(found, chosen)))
@@ -91,18 +93,6 @@ def inspect(
         if html is not None:
             click.echo(f"\nReport: {safe(str(html))}")
     return 0
-
-
-def _write_report(html: Path, found: "Inspection", now: float) -> None:
-    from astica_sync.inspect.html_report import write_html
-    from astica_sync.local.target_folder import write_user_file
-
-    try:
-        write_user_file(html, write_html(found, now).encode("utf-8", "backslashreplace"), 0o600)
-    except OSError as error:
-        raise AsticaSyncError(
-            f"cannot write {html}: {error.strerror}", "Write the report to another file: --html FILE"
-        ) from error
 
 
 class _Rate:

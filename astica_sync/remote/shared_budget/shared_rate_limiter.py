@@ -15,13 +15,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from astica_sync.clock import Clock
-from astica_sync.core.rate_limit import AT_ONCE, Lane, RequestTimes, forecast
+from astica_sync.core.rate_limit import AT_ONCE, Lane, RequestTimes, announced_limit, forecast
 from astica_sync.errors import DatabaseError
 from astica_sync.remote.rate_limiter import (
     FIRST_BACK_OFF,
     LONGEST_BACK_OFF,
     LONGEST_RETRY_AFTER,
-    LONGEST_WINDOW,
     REQUEST_TIMEOUT_SECONDS,
     SHORTEST_WAIT,
     USUAL_LATENCY,
@@ -139,12 +138,7 @@ class SharedRateLimiter:
 
     def take_policy(self, limit: int, window: float) -> None:
         """As the local one."""
-        if limit < 1 or not 0 < window <= LONGEST_WINDOW:
-            return
-        if self._follows:
-            self.limit, self._window = limit, window
-        elif limit / window < self.limit / self._window:
-            self.limit, self._window = min(limit, self.limit), max(window, self._window)
+        self.limit, self._window = announced_limit((self.limit, self._window), (limit, window), self._follows)
         if self._pool.share is not None:
             self._pool.share.take_policy(part_of(limit, self._pool.own_part), window)
 

@@ -59,12 +59,18 @@ def watched() -> Watched:
 
 
 @pytest.fixture
-def photo_folder(tmp_path: Path) -> Path:
-    """60 images in three classes; each differs from the others."""
+def most_images() -> int:
+    """How many images a class has at most; fewer where pushes and trainings have to fit into a minute's requests."""
+    return max(CLASSES.values())
+
+
+@pytest.fixture
+def photo_folder(tmp_path: Path, most_images: int) -> Path:
+    """60 images in three classes, or ``most_images`` of each; each differs from the others."""
     root = tmp_path / "store"
     for number, (title, count) in enumerate(CLASSES.items()):
         (root / title).mkdir(parents=True)
-        for at in range(count):
+        for at in range(min(count, most_images)):
             image = Image.new("RGB", (48, 40), (40 + at * 6, 60 + number * 70, 200 - at * 5))
             ImageDraw.Draw(image).ellipse((4 + at % 9, 4, 30, 30), fill=(250, 220 - at * 6, number * 90))
             image.save(root / title / f"photo {at:02}.png")

@@ -13,11 +13,8 @@ pytestmark = pytest.mark.long
 
 
 @pytest.fixture
-def photo_folder(photo_folder: Path) -> Path:
-    for path in sorted(photo_folder.rglob("*.png")):
-        if int(path.stem.split()[1]) >= 8:
-            path.unlink()
-    return photo_folder
+def most_images() -> int:
+    return 8
 
 
 @pytest.fixture

@@ -6,26 +6,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from astica_sync.features import extractor
 from tests.harness.shell import Shell
 from tests.page.browser.test_accessibility import check
 
-pytestmark = pytest.mark.long
-EACH = 8
-
-
-@pytest.fixture(autouse=True)
-def small_features(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the network, which takes seconds to load; tests/features runs it."""
-    monkeypatch.setattr(extractor, "WEIGHTS_PACKAGE", "no_such_package")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("small_features")]
 
 
 @pytest.fixture
-def photo_folder(photo_folder: Path) -> Path:
-    for path in sorted(photo_folder.rglob("*.png")):
-        if int(path.stem.split()[1]) >= EACH:
-            path.unlink()
-    return photo_folder
+def most_images() -> int:
+    return 8
 
 
 @pytest.fixture

@@ -7,30 +7,19 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from astica_sync.features import extractor
 from tests.harness.shell import Shell
 from tests.harness.watch_process import wait_until
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("small_features")]
 EACH, TOTAL = 8, 24
 REFUSE_CAMERA = """() => void (navigator.mediaDevices.getUserMedia = async () => {
   throw new DOMException("", "NotAllowedError");
 })"""
 
 
-@pytest.fixture(autouse=True)
-def small_features(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the network, which takes seconds to load; tests/features runs it."""
-    monkeypatch.setattr(extractor, "WEIGHTS_PACKAGE", "no_such_package")
-
-
 @pytest.fixture
-def photo_folder(photo_folder: Path) -> Path:
-    """Fewer of the images, so that pushes and trainings stay within one minute's requests."""
-    for path in sorted(photo_folder.rglob("*.png")):
-        if int(path.stem.split()[1]) >= EACH:
-            path.unlink()
-    return photo_folder
+def most_images() -> int:
+    return EACH
 
 
 @pytest.fixture

@@ -7,16 +7,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from astica_sync.features import extractor
 from tests.page.browser.test_accessibility import NARROW, check
 
-pytestmark = pytest.mark.long
-
-
-@pytest.fixture(autouse=True)
-def small_features(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the network, which takes seconds to load; tests/features runs it."""
-    monkeypatch.setattr(extractor, "WEIGHTS_PACKAGE", "no_such_package")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("small_features")]
 
 
 @pytest.fixture
