@@ -215,7 +215,7 @@ export class Grid {
   #drop(line) {
     if (line.element.contains(document.activeElement)) this.scroller.focus({ preventScroll: true });
     line.element.hidden = true;
-    for (const cell of line.cells) this.#forget(cell);
+    for (const cell of line.cells) this.#retire(cell);
     this.#spare.push(line);
   }
 
@@ -252,7 +252,7 @@ export class Grid {
       const used = column < count;
       cell.element.hidden = !used;
       if (!used) {
-        this.#forget(cell);
+        this.#retire(cell);
         return;
       }
       const index = start + column;
@@ -319,6 +319,13 @@ export class Grid {
     cell.row = null;
     cell.shown = false;
     cell.label = null;
+  }
+
+  /** A cell out of use shows nothing and stands for no image, so an index names one cell at most. */
+  #retire(cell) {
+    this.#forget(cell);
+    cell.index = -1;
+    delete cell.element.dataset.index;
   }
 
   #setThumbnail(cell) {
