@@ -20,8 +20,8 @@ from astica_sync.local.identity import read_sentinel
 from astica_sync.local.layout import Layout
 from astica_sync.open_session import find, settings_for
 from astica_sync.page.access.access_gate import AccessGate, Entrance
-from astica_sync.page.access.session_secret import session_secret
 from astica_sync.page.app import STATIC, make_app
+from astica_sync.page.cache_key import cache_key
 from astica_sync.page.page_state import Page, StoreFacts
 from astica_sync.page.setup.own_sandbox import OwnSandbox
 from astica_sync.page.setup.setup_app import Setup
@@ -101,11 +101,7 @@ def serve(
             # A store that was made with the sandbox of the page finds it again.
             os.environ.update(sandbox.start(patient=False))
         number = listener.getsockname()[1]
-        entrance = Entrance(
-            number,
-            session_secret(machine_state_folder(), here if layout is None else layout.root, number),
-            lambda token: announce(_address(number, token)),
-        )
+        entrance = Entrance(number, lambda token: announce(_address(number, token)))
 
         @contextlib.asynccontextmanager
         async def opened() -> AsyncIterator[tuple[ASGIApp, Callable[[], None]]]:
@@ -139,7 +135,7 @@ class _Door:
         sentinel, settings = read_sentinel(layout), settings_for(layout, offline=True)
         host = urlsplit(settings.train_url).hostname or ""
         facts = StoreFacts(layout.root, sentinel.model_id, settings.train_url, is_this_machine(host), held_out)
-        key = session_secret(machine_state_folder(), layout.root, 0)
+        key = cache_key(machine_state_folder(), layout.root)
         self._page = Page(layout, facts, SystemClock(), key, os.urandom(4).hex(), network)
         self._page.start()
         self._app = make_app(self._page)

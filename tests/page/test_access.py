@@ -155,8 +155,7 @@ def test_other_methods_are_refused(page: PageClient, method: str) -> None:
     assert answer.status in (400, 405)
 
 
-def test_an_open_page_goes_on_after_a_restart(page: PageClient, photo_store: Path) -> None:
-    """The cookie is this user's, by store and port; a page on another port asks for its own."""
+def test_a_page_on_another_port_wants_its_own_cookie(page: PageClient, photo_store: Path) -> None:
     with running_page(photo_store) as other:
         assert other.host != page.host
         assert other.raw.get("/api/store", headers=dict([cookie(page)])).status_code == 401

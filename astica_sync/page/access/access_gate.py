@@ -34,12 +34,15 @@ _NO_ENTRY = "Open the address that astica-sync page printed; each address works 
 
 
 class Entrance:
-    """The token that is exchanged for the cookie. A used token is replaced, and ``on_used`` gets the next one."""
+    """The token that is exchanged for the cookie. A used token is replaced, and ``on_used`` gets the next one.
 
-    def __init__(self, port: int, session: str, on_used: Callable[[str], None] = lambda _: None) -> None:
-        """``session`` is the value of the cookie."""
+    The cookie is another one at each start: browsers send it to every server on 127.0.0.1, whatever its port, so once
+    the command has ended another user of this machine could get it, who listens at the same port.
+    """
+
+    def __init__(self, port: int, on_used: Callable[[str], None] = lambda _: None) -> None:
         self.cookie: str = f"astica_page_{port}"
-        self._session = session
+        self._session = secrets.token_urlsafe(32)
         self._on_used = on_used
         self.token: str = secrets.token_urlsafe(24)
 
@@ -49,7 +52,7 @@ class Entrance:
             return None
         self.token = secrets.token_urlsafe(24)
         self._on_used(self.token)
-        return f"{self.cookie}={self._session}; Path=/; HttpOnly; SameSite=Strict; Max-Age=2592000"
+        return f"{self.cookie}={self._session}; Path=/; HttpOnly; SameSite=Strict"
 
     def admits(self, header: str) -> bool:
         """Whether a Cookie header has the value."""

@@ -81,8 +81,10 @@ def test_the_page_goes_on_after_a_restart(chromium: Browser, store: Path, shell:
         expect(page.locator(".place-text [role=status]")).to_have_text(f"{TOTAL} images")
     expect(page.get_by_role("alert").filter(has_text="The command does not answer")).to_be_visible()
     (store / "Can" / "photo 05.png").unlink()
-    with running_page(store, port):
-        expect(page.get_by_role("alert").filter(has_text="The command does not answer")).to_have_count(0)
+    with running_page(store, port) as served:
+        expect(page.get_by_role("alert").filter(has_text="The command was started again")).to_be_visible()
+        _enter(context.new_page(), served)
+        expect(page.get_by_role("alert")).to_have_count(0)
         expect(page.locator(".place-text [role=status]")).to_have_text(f"{TOTAL - 1} images")
         page.keyboard.press("g")
         page.keyboard.press("3")

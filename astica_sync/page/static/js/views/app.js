@@ -68,6 +68,6 @@ function Connection() {
   return html`<div class="banner" role="alert">
     ${connection.value === "lost"
       ? html`<strong>The command does not answer.</strong> Trying again … Start it in the same folder: <code>astica-sync page</code>`
-      : html`<strong>This session has ended.</strong> Open the address that <code>astica-sync page</code> prints.`}
+      : html`<strong>The command was started again.</strong> Open the address that it prints in this browser; this tab goes on then.`}
   </div>`;
 }
