@@ -1,9 +1,9 @@
 """``make release-check``: everything about a release but its publishing.
 
-Builds the wheel and the sdist twice and compares them byte for byte, checks their metadata, lists what is in the wheel
-of third parties, and installs the wheel in empty homes: with pip on each Python that is found, with the lowest versions
-of all dependencies and every extra, by uv and by pipx. Each installation runs ``astica-sync demo``. The packages and
-the list of their parts (SBOM) are in ``dist``.
+Builds the wheel and the sdist twice, packs the wheel tighter, compares them byte for byte, checks their metadata, lists
+what is in the wheel of third parties, and installs the wheel in empty homes: with pip on each Python that is found,
+with the lowest versions of all dependencies and every extra, by uv and by pipx. Each installation runs ``astica-sync
+demo``. The packages and the list of their parts (SBOM) are in ``dist``.
 """
 
 import argparse
@@ -28,7 +28,7 @@ MOST_WHEEL = 1 << 20
 """Bytes: 1 MiB."""
 LEAST_TYPES = 0.95
 """The share of the public names whose types are complete, what third parties leave open aside."""
-TOOLS = ("build", "twine", "cyclonedx-bom", "uv", "pipx", "pyright[nodejs]")
+TOOLS = ("build", "twine", "cyclonedx-bom", "uv", "pipx", "pyright[nodejs]", "stream-zip", "zopfli")
 
 
 class Failed(Exception):
@@ -90,6 +90,8 @@ def build_twice(tools: Path, folder: Path) -> tuple[Path, Path]:
         run(["git", "checkout", "--quiet", commit], cwd=source)
         command = [str(tools / "bin" / "python"), "-m", "build", "--outdir", str(target), str(source)]
         run(command, {"SOURCE_DATE_EPOCH": stamp})
+        wheel = next(target.glob("*.whl"))
+        run([str(tools / "bin" / "python"), str(ROOT / "release" / "compress_wheel.py"), str(wheel)])
     for first in sorted(PACKAGES.iterdir()):
         again = folder / "again" / first.name
         if not again.exists() or again.read_bytes() != first.read_bytes():
