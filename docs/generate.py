@@ -6,8 +6,10 @@ Run it with ``make docs``; a test fails while a page differs from what this woul
 
 import ast
 import inspect
+import os
 import re
 from collections.abc import Iterable, Iterator
+from html import escape
 from pathlib import Path
 
 import click
@@ -18,6 +20,7 @@ from astica_sync import config, errors
 from astica_sync.cli.exit_codes import EXIT_CODES
 from astica_sync.cli.main import ALIASES, GROUPS, cli
 from astica_sync.local.scan.litter import LITTER
+from astica_sync.system.error_advice import REMEDIES
 
 FOLDER = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py from the code; change it there and run `make docs`. -->"
@@ -120,9 +123,17 @@ ERRORS_PAGE_HEAD = """\
 After this page you can look up a message and what to do about it.
 
 Each error has two lines on standard error: what happened, and what to do. These are all that the program has, by the
-part they are about; names in angle brackets are filled in when the error occurs. A sample that failed is listed with
-both in one line. [Exit codes](exit-codes.md) has what each kind means to a script, and
-[troubleshooting](../troubleshooting.md) the way from a symptom to its cause.
+part they are about; names in angle brackets are filled in when the error occurs, and where one of several texts is
+printed there is ` / ` between them. A sample that failed is listed with both in one line. [Exit codes](exit-codes.md)
+has what each kind means to a script, and [troubleshooting](../troubleshooting.md) the way from a symptom to its cause.
+
+"""
+
+SYSTEM_HEAD = """
+## Errors of the system
+
+Where a file or a folder cannot be read or written, the message ends with what the system says, and the advice depends
+on it.
 
 """
 
@@ -317,7 +328,9 @@ def _errors_page() -> str:
         rows = sorted({(_code(one.text), _code(one.hint), f"`{one.kind}`") for one in known if one.area == area})
         if rows:
             parts.append(f"## {title}\n\n{_table(['message', 'what to do', 'error'], [list(row) for row in rows])}\n")
-    parts.append(f"{REASONS_HEAD}\n{_table(['reason'], [[_code(reason)] for reason in find_reasons()])}\n")
+    parts.append(f"{REASONS_HEAD}\n{_table(['reason'], [[_code(reason)] for reason in find_reasons()])}")
+    advice = sorted((os.strerror(number), _code(text.replace("{path}", "<path>"))) for number, text in REMEDIES.items())
+    parts.append(f"{SYSTEM_HEAD}{_table(['what the system says', 'what to do'], [list(row) for row in advice])}")
     return "".join(parts).rstrip("\n") + "\n"
 
 
@@ -332,8 +345,11 @@ def _patterns(patterns: Iterable[str]) -> str:
 
 
 def _code(text: str) -> str:
-    """A message as it is printed: nothing in it is markup."""
-    return re.sub(r"([<>*_`\[\]\\])", r"\\\1", " ".join(text.split()))
+    """A message as it is printed: nothing in it is markup.
+
+    Angle brackets are written by name, since not every reader of Markdown takes a backslash before them.
+    """
+    return re.sub(r"([*_`\[\]\\])", r"\\\1", escape(" ".join(text.split()), quote=False))
 
 
 def _errors(kind: type[errors.AsticaSyncError]) -> Iterator[type[errors.AsticaSyncError]]:
@@ -354,7 +370,14 @@ def _meaning(kind: type[errors.AsticaSyncError]) -> str:
 
 def _table(columns: list[str], rows: list[list[str]]) -> str:
     lines = [columns, ["---"] * len(columns), *rows]
-    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+    return "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    """The text of a cell. A bar in it is written by name: within code, not every reader takes a backslash before it."""
+    if "|" in text:
+        text = re.sub(r"`([^`]*\|[^`]*)`", lambda code: f"<code>{escape(code[1], quote=False)}</code>", text)
+    return text.replace("|", "&#124;")
 
 
 def with_tree(design: str) -> str:

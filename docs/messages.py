@@ -22,11 +22,18 @@ REASONS_IN = (
 )
 LONGEST_NAME = 4
 """A text with fewer spaces is a name or a format, not a reason."""
+FEWEST_WORDS = 3
+"""What a function returns is shown where it has so many words of its own."""
+_WORD, _FILLED_IN = re.compile(r"[A-Za-z]{2,}"), re.compile(r"<[^<>]*>")
 FRAGMENTS = ("<cause>; a view", "or list it", "the service accepts PNG or JPEG;", "save it again")
 """How texts begin that are put into reasons."""
 
 HINT_IN_TEXT = {"ImageRejected": "The reason ends with what to do."}
 """Errors whose text comes from elsewhere and includes what to do."""
+
+ADVICE = "<advice on this error of the system>"
+"""Stands for one of the sentences of ``error_advice.REMEDIES``, which depends on the error."""
+ADVISERS = ("remedy", "lock_remedy", "reading_remedy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +51,12 @@ class Message:
 
 @dataclass(slots=True)
 class _Words:
-    """The values of names in one file and function, and of keyword arguments that are texts anywhere."""
+    """The values of names in one file and function, and of keyword arguments that are texts anywhere; what the
+    functions return that make texts, with the values of the names in them."""
 
     names: dict[str, ast.expr] = field(default_factory=dict)
     keywords: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    functions: dict[str, tuple[list[ast.expr], dict[str, ast.expr]]] = field(default_factory=dict)
 
 
 @functools.cache
@@ -61,11 +70,12 @@ def find_messages(package: Path = PACKAGE) -> list[Message]:
         for node in ast.walk(tree):
             if isinstance(node, ast.keyword) and node.arg and isinstance(node.value, ast.Constant):
                 keywords[node.arg].append(str(node.value.value))
+    constants, functions = _constants(trees.values()), _functions(trees.values())
     found: list[Message] = []
     for path, tree in trees.items():
         area = path.relative_to(package).parts[0] if path.parent != package else ""
         for call, names in sorted(_calls(tree, kinds), key=lambda found: found[0].lineno):
-            words = _Words(names, keywords)
+            words = _Words(constants | names, keywords, functions)
             hint = (
                 call.args[1] if len(call.args) > 1 else next((k.value for k in call.keywords if k.arg == "hint"), None)
             )
@@ -130,6 +140,29 @@ def _calls(tree: ast.Module, kinds: set[str]) -> Iterator[tuple[ast.Call, dict[s
             yield node, outer | inner
 
 
+def _constants(trees: Iterable[ast.Module]) -> dict[str, ast.expr]:
+    """The constants that one file alone defines, which others may import."""
+    found: dict[str, list[ast.expr]] = defaultdict(list)
+    for tree in trees:
+        for name, value in _assigned(tree.body).items():
+            if name.isupper():
+                found[name].append(value)
+    return {name: values[0] for name, values in found.items() if len(values) == 1}
+
+
+def _functions(trees: Iterable[ast.Module]) -> dict[str, tuple[list[ast.expr], dict[str, ast.expr]]]:
+    """What the functions return that may return a written text, with the values of the names in them. A name that
+    two of them have is left out."""
+    found: dict[str, list[tuple[list[ast.expr], dict[str, ast.expr]]]] = defaultdict(list)
+    for tree in trees:
+        outer = _assigned(tree.body)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef) and isinstance(node.returns, ast.Name) and node.returns.id == "str":
+                returned = [one.value for one in ast.walk(node) if isinstance(one, ast.Return) and one.value]
+                found[node.name].append((returned, outer | _assigned(ast.walk(node))))
+    return {name: values[0] for name, values in found.items() if len(values) == 1}
+
+
 def _assigned(nodes: Iterable[ast.AST]) -> dict[str, ast.expr]:
     found: dict[str, ast.expr] = {}
     for node in nodes:
@@ -149,6 +182,8 @@ def _text(node: ast.expr, words: _Words, depth: int = 0) -> str:
     if isinstance(node, ast.IfExp):
         either = [_text(node.body, words, depth), _text(node.orelse, words, depth)]
         return " / ".join(dict.fromkeys(filter(None, either)))
+    if isinstance(node, ast.Call) and (made := _made(node, words, depth)):
+        return made
     if isinstance(node, ast.Attribute) and node.attr == "hint":
         return "As that error says."
     if isinstance(node, ast.Attribute) and node.attr in words.keywords and node.attr.startswith("when_"):
@@ -157,9 +192,25 @@ def _text(node: ast.expr, words: _Words, depth: int = 0) -> str:
         return " / ".join(dict.fromkeys(words.keywords[node.id]))
     if isinstance(node, ast.Name) and depth < 3:
         meant = words.names.get(node.id)
-        if isinstance(meant, ast.Constant | ast.JoinedStr | ast.IfExp):
-            return _text(meant, words, depth + 1)
+        if isinstance(meant, ast.Constant | ast.JoinedStr | ast.IfExp | ast.Call) and meant is not node:
+            text = _text(meant, words, depth + 1)
+            # The name of a variable says more than that of what a function was given.
+            if not (isinstance(meant, ast.Call) and re.fullmatch(r"<[\w…]*>", text)):
+                return text
     return f"<{_name(node).lower().strip('_') or '…'}>"
+
+
+def _made(call: ast.Call, words: _Words, depth: int) -> str:
+    """The text that a function makes, one of several with " / " between; "" where it is not a written one."""
+    name = call.func.id if isinstance(call.func, ast.Name) else _name(call.func)
+    if name in ADVISERS:
+        return ADVICE
+    if name not in words.functions or depth > 2:
+        return ""
+    returned, names = words.functions[name]
+    inside = _Words(names, words.keywords, words.functions)
+    texts = dict.fromkeys(_text(one, inside, depth + 1) for one in returned)
+    return " / ".join(text for text in texts if len(_WORD.findall(_FILLED_IN.sub("", text))) >= FEWEST_WORDS)
 
 
 def _name(node: ast.expr) -> str:

@@ -19,7 +19,7 @@ _NO_LOCKS = (
 _GONE = "the disk is gone or does not answer: mount it again, then run the command again"
 _FULL = "free disk space: df -h {path} (and df -i {path}) shows what is left"
 
-_REMEDIES: dict[int, str] = {
+REMEDIES: dict[int, str] = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: "your quota on this disk is used up: remove files there, or get a larger one (quota -s)",
     errno.EROFS: "the disk is mounted read-only: findmnt -T {path} names it, and dmesg may have the reason",
@@ -49,6 +49,7 @@ _REMEDIES: dict[int, str] = {
     **dict.fromkeys((errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO), _GONE),
     **dict.fromkeys((errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ECONNABORTED), _GONE),
 }
+"""The advice for each number of an error, where ``{path}`` stands for the path."""
 
 _OWNERS = {"r": stat.S_IRUSR, "rx": stat.S_IRUSR | stat.S_IXUSR}
 
@@ -62,7 +63,7 @@ def remedy(error: OSError, path: str | os.PathLike[str], *, writing: bool = True
     shown = quote(os.fspath(path))
     if error.errno in (errno.EACCES, errno.EPERM):
         return _about_permissions(Path(path), writing)
-    known = _REMEDIES.get(error.errno or 0, "")
+    known = REMEDIES.get(error.errno or 0, "")
     if "{path}" in known and not os.path.lexists(path):
         # These commands need a path that exists.
         shown = quote(os.fspath(_existing(Path(path))[0]))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import generate
 import pytest
-from messages import REASONS_IN, Message, find_messages, find_reasons
+from messages import ADVICE, REASONS_IN, Message, find_messages, find_reasons
 
 from astica_sync import errors
 from astica_sync.cli.exit_codes import EXIT_CODES
@@ -44,13 +44,37 @@ def test_an_error_without_a_hint_would_be_found(tmp_path: Path) -> None:
     ]
 
 
+def test_what_a_function_or_another_file_says_is_read_there(tmp_path: Path) -> None:
+    (tmp_path / "errors.py").write_text("class AsticaSyncError(Exception): ...\nACCESS = 'give the key'\n")
+    (tmp_path / "a.py").write_text(
+        "def advice(name) -> str:\n"
+        "    return f'did you mean {name}?' if name else 'list them all instead'\n"
+        "def count(n) -> str:\n    return f'{n} images'\n"
+        "def f(error, path, n):\n"
+        "    raise AsticaSyncError(f'{count(n)} failed', advice(path))\n"
+        "    raise AsticaSyncError('two', ACCESS)\n"
+        "    raise AsticaSyncError('three', remedy(error, path))\n"
+    )
+    found = [(one.text, one.hint) for one in find_messages(tmp_path)]
+    assert found == [
+        ("<n> failed", "did you mean <name>? / list them all instead"),
+        ("two", "give the key"),
+        ("three", ADVICE),
+    ]
+
+
+def test_few_errors_have_nothing_but_a_name_where_the_page_says_what_to_do() -> None:
+    bare = [message for message in find_messages() if re.fullmatch(r"(<[\w…]*>)+", message.hint)]
+    assert len(bare) < 6, bare
+
+
 VERBS = (
     "push|scan|put|move|rename|remove|fix|mount|copy|convert|save|make|run|look"
     "|check|change|replace|try|end|close|free|raise"
 )
 
 
-BY_REMEDY = "cannot be read: <strerror>; <error>"
+BY_REMEDY = f"cannot be read: <strerror>; {ADVICE}"
 """What to do is a sentence of ``reading_remedy``; ``tests/test_error_advice.py`` reads each."""
 
 

@@ -5,6 +5,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -150,3 +151,12 @@ def test_a_page_with_a_wrong_link_is_not_built(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(build_site, "DOCS", docs)
     with pytest.raises(build_site.Failed, match=r"page does not exist"):
         build_site.build(tmp_path / "site")
+
+
+def test_a_message_with_brackets_and_an_option_with_a_bar_are_shown_as_they_are_printed(site: Path) -> None:
+    errors, commands = ((site / "reference" / f"{page}.html").read_text("utf-8") for page in ("errors", "commands"))
+    assert "&lt;file&gt; sets &lt;name&gt;" in errors
+    assert "\\&lt;" not in errors and "\\_" not in errors and "\\&gt;" not in errors
+    shown = unescape(commands)
+    assert "--verify [share|all]" in shown and "--max-remove N|N%" in shown
+    assert "\\|" not in shown
