@@ -14,7 +14,7 @@ EXIT_CODES = {
     ERROR: "error; the message says what to do",
     USAGE: "wrong usage",
     SOME_FAILED: "finished, but some samples or files failed; they are listed",
-    REFUSED: "refused by a guard; nothing was removed",
+    REFUSED: "refused by a guard: what it names was not done (removals, an import, a new store)",
     DIFFERENCES: "differences found (pull-status --exit-code)",
     INTERRUPTED: "interrupted; the state is saved",
     PIPE_CLOSED: "the reader of the output has ended, as head does; the rest was not printed",

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import xxhash
@@ -22,6 +22,7 @@ from astica_sync.core.exchange.source_path import target_name
 from astica_sync.errors import GuardRefused
 from astica_sync.exchange.image_writer import ImageWriter
 from astica_sync.exchange.known_contents import KnownContents, list_titles
+from astica_sync.exchange.label_spellings import differ_in_case_only, map_ignoring_case, prefer_most_images
 from astica_sync.exchange.layouts.data_set import DataSet
 from astica_sync.exchange.sources.source import NotRead
 from astica_sync.local.class_folders.dataset_layout import are_camera_folders
@@ -37,7 +38,7 @@ _REPORT_EVERY = 200
 class ImportRequest:
     """What the user asked for. ``several``: an image may be in several classes; ``confirmed`` are new classes that are
     meant as they are, all of them with ``confirm_all``. ``held_out`` are the contents of images that ``split`` has
-    moved out of the store."""
+    moved out of the store. ``ignore_case``: labels that differ only in case are one class."""
 
     mapping: Mapping[str, str] = field(default_factory=dict)
     mode: SplitMode = SplitMode.MERGE
@@ -46,6 +47,7 @@ class ImportRequest:
     confirm_all: bool = False
     dry_run: bool = False
     held_out: Collection[str] = frozenset()
+    ignore_case: bool = False
 
 
 @dataclass(slots=True)
@@ -105,7 +107,7 @@ def run_import(
     for row in data_set.rows():
         labels.update(row.labels)
         folders = _label_folders(row, folders)
-    table = make_label_table(labels.keys(), request.mapping, existing, request.confirmed)
+    table = _label_table(labels, request, existing)
     result = ImportResult(table)
     if table.near and not request.dry_run and not request.confirm_all:
         raise GuardRefused(_near_text(table), "Map the label, or confirm the new class: " + _near_hint(table))
@@ -191,6 +193,15 @@ class _Run:
         return decide_write(placed, here, there, several=self.request.several)
 
 
+def _label_table(labels: Counter[str], request: ImportRequest, existing: Collection[str]) -> LabelTable:
+    mapping = map_ignoring_case(labels, request.mapping, existing) if request.ignore_case else request.mapping
+    table = make_label_table(labels.keys(), mapping, existing, request.confirmed)
+    images: Counter[str] = Counter()
+    for label, title in table.titles.items():
+        images[title] += labels[label]
+    return replace(table, near=prefer_most_images(table.near, images, existing))
+
+
 def is_image_format(described: str) -> bool:
     """Whether a file is an image that the service does not take, by what it was described as."""
     return described.endswith((" image", "icon"))
@@ -266,4 +277,9 @@ def _near_hint(table: LabelTable) -> str:
     one = table.near[0]
     labels = [label for label, title in table.titles.items() if title == one.title]
     pair, title = quote(f"{labels[0]}={one.existing}", always=True), quote(one.title, always=True)
-    return f"--map {pair}, or --new-class {title}. --dry-run lists all."
+    case = (
+        ", or take all that differ only in case as one: --ignore-case"
+        if any(map(differ_in_case_only, table.near))
+        else ""
+    )
+    return f"--map {pair}, or --new-class {title}{case}. --dry-run lists all."

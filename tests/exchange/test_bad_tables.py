@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from astica_sync.core.exchange.import_plan import MULTI_LABEL
+from astica_sync.core.exchange.label_map import make_label_table
 from astica_sync.errors import AsticaSyncError, GuardRefused
+from astica_sync.exchange.label_spellings import map_ignoring_case
 from astica_sync.exchange.layouts.data_set import NOT_THERE, UNNAMED
 from astica_sync.exchange.layouts.find_layout import find_layout
 from astica_sync.exchange.layouts.label_studio import NOT_ANNOTATED
+from astica_sync.exchange.layouts.path_table import parse_columns
 from astica_sync.exchange.layouts.text_table import LABEL_COLUMNS, PART_COLUMNS, PATH_COLUMNS
 from astica_sync.exchange.sources.open_source import open_source
 from tests.harness.plain_import import files_in, plain_import
@@ -88,12 +92,12 @@ def unused_of(source: Path) -> tuple[str, dict[str, str]]:
     [
         (
             "labels.csv",
-            "image,site,variety\nimages/0.png,north,Cox\n",
+            "image,site,variety\nlost.png,north,Cox\n",
             "it has no column of labels that is known: it has image, site, variety",
         ),
         (
             "labels.csv",
-            "where,label\nimages/0.png,Can\n",
+            "where,label\nlost.png,Can\n",
             "it has no column of paths that is known: it has where, label",
         ),
         ("labels.tsv", "a\tb\n1\t2\n", "it has no column of paths and none of labels that is known: it has a, b"),
@@ -120,6 +124,139 @@ def test_a_table_that_cannot_be_used_is_named_with_the_reason(source: Path, name
     assert "a column label (or class, category" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "lacks", "options"),
+    [
+        (
+            "labels.csv",
+            "Datei;Klasse;Split\nimages/0.png;Can;train\nlost.png;Can;val\nimages/1.png;Can;val\n",
+            "it has no column of paths and none of labels that is known: it has Datei, Klasse, Split",
+            "--column path=Datei --column label=Klasse (",
+        ),
+        (
+            "labels.csv",
+            "image,site,variety\nimages/0.png,north,Cox\n",
+            "it has no column of labels that is known: it has image, site, variety",
+            "--column path=image --column label=COLUMN (",
+        ),
+        (
+            "labels.jsonl",
+            '{"Wo ist es": "0.png", "label": "Can", "n": 1}\n',
+            "it has no column of paths that is known: it has Wo ist es, label, n",
+            "--column 'path=Wo ist es' --column label=label (",
+        ),
+    ],
+)
+def test_a_table_that_names_the_images_by_unknown_columns_stops_the_import(
+    source: Path, root: Path, name: str, text: str, lacks: str, options: str
+) -> None:
+    (source / name).write_text(text)
+    with pytest.raises(AsticaSyncError) as caught:
+        plain_import(source, root)
+    assert str(caught.value) == f"the table {name} names the images, and {lacks}"
+    assert options in caught.value.hint and "--layout imagefolder" in caught.value.hint
+    plain_import(source, root, layout="imagefolder")
+    assert list(titles(root)) == ["images"]
+
+
+def test_the_user_names_the_columns(source: Path, root: Path, tmp_path: Path) -> None:
+    (source / "labels.csv").write_text(
+        "Datei;Klasse;Art;Rand\nimages/0.png;Can;train;1\nimages/1.png;Bottle;val;2\nimages/2.png;Can;test;3\n"
+    )
+    chosen = parse_columns(["path=datei", "label=Klasse", "split=Art"])
+    held = tmp_path / "held"
+    result = plain_import(source, root, columns=chosen, held_out=held)
+    assert titles(root) == {"Can": ["0.png"]} and titles(held) == {"Bottle": ["1.png"], "Can": ["2.png"]}
+    assert result.parts == {"train": 1, "validation": 1, "test": 1}
+    with open_source(str(source)) as files:
+        name, data_set = find_layout(files, columns=chosen)
+    assert (name, data_set.found) == (
+        "csv",
+        "labels in labels.csv (path from Datei, label from Klasse, split from Art; not used: Rand)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("head", "values", "text", "parts"),
+    [
+        ("Train/Val", ("train", "Val"), "split from Train/Val", {"train": 1, "validation": 1}),
+        ("fold", ("TRAINING", "test"), "split from fold", {"train": 1, "test": 1}),
+        ("quality", ("valid", "valid"), "; not used: quality", {"": 2}),
+        ("split", ("A", "B"), "split from split (no parts: 'A', 'B')", {"": 2}),
+    ],
+)
+def test_parts_are_found_by_the_values_of_a_column(
+    source: Path, root: Path, head: str, values: tuple[str, str], text: str, parts: dict[str, int]
+) -> None:
+    (source / "labels.csv").write_text(
+        f"path,label,{head}\nimages/0.png,Can,{values[0]}\nimages/1.png,Bottle,{values[1]}\n"
+    )
+    assert plain_import(source, root).parts == parts
+    with open_source(str(source)) as files:
+        found = find_layout(files)[1].found
+    assert text in found, found
+    with open_source(str(source)) as files:
+        whole = find_layout(files, columns={"split": ""})[1]
+    assert f"; not used: {head}" in whole.found and {row.part for row in whole.rows()} == {None}
+
+
+def test_a_column_that_no_table_has_is_named(source: Path) -> None:
+    (source / "labels.csv").write_text("path,label\nimages/0.png,Can\n")
+    with (
+        open_source(str(source)) as files,
+        pytest.raises(AsticaSyncError, match=r"no column 'Klasse': it has path, label"),
+    ):
+        find_layout(files, columns={"label": "Klasse"})
+
+
+@pytest.mark.parametrize("pairs", [["Datei"], ["file=a"], ["path="], ["path=a", "path=b"]])
+def test_wrong_pairs_of_columns(pairs: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"is not path=COLUMN|given twice"):
+        parse_columns(pairs)
+
+
+def test_of_two_spellings_the_one_with_most_images_is_meant(source: Path, root: Path) -> None:
+    lines = [f"images/{number}.png,{label}" for number, label in enumerate(("FORK", "fork", "fork", "Fork", "Cup"))]
+    (source / "labels.csv").write_text("\n".join(["path,label", *lines]))
+    with pytest.raises(GuardRefused) as caught:
+        plain_import(source, root, confirm_all=False)
+    assert "'FORK' (did you mean 'fork'?), 'Fork' (did you mean 'fork'?)" in str(caught.value)
+    assert "--map 'FORK=fork'" in caught.value.hint and "--ignore-case" in caught.value.hint
+    result = plain_import(source, root, confirm_all=False, ignore_case=True)
+    assert {title: len(names) for title, names in titles(root).items()} == {"fork": 4, "Cup": 1}
+    assert not result.table.near
+
+
+@pytest.mark.parametrize(
+    ("labels", "mapping", "existing", "titles"),
+    [
+        ({"can": 1, "CAN": 5}, {}, [], {"can": "CAN", "CAN": "CAN"}),
+        ({"can": 1, "CAN": 1}, {}, [], {"can": "CAN", "CAN": "CAN"}),
+        ({"can": 1, "CAN": 5}, {}, ["Can"], {"can": "Can", "CAN": "Can"}),
+        ({"can": 1, "Can": 5}, {}, ["can", "Can"], {"can": "can", "Can": "Can"}),
+        ({"can": 1, "CAN": 5}, {"Can": "Dose"}, [], {"can": "Dose", "CAN": "Dose"}),
+        ({"can": 1, "CAN": 5}, {"can": ""}, [], {}),
+        (
+            {"stra\u00dfe": 1, "STRASSE": 2, "B\u00fcchse": 1, "BU\u0308CHSE": 3},
+            {},
+            [],
+            {
+                "stra\u00dfe": "STRASSE",
+                "STRASSE": "STRASSE",
+                "B\u00fcchse": "B\u00dcCHSE",
+                "BU\u0308CHSE": "B\u00dcCHSE",
+            },
+        ),
+    ],
+)
+def test_labels_that_differ_in_case_become_one_class(
+    labels: dict[str, int], mapping: dict[str, str], existing: list[str], titles: dict[str, str]
+) -> None:
+    merged = map_ignoring_case(Counter(labels), mapping, existing)
+    table = make_label_table(labels, merged, existing)
+    assert table.titles == titles and not table.unused
+
+
 def test_a_table_that_is_used_is_not_named_and_neither_is_a_text(source: Path) -> None:
     (source / "readme.txt").write_text("name,value\na,b\n")
     assert unused_of(source) == ("imagefolder", {})
@@ -129,7 +266,7 @@ def test_a_table_that_is_used_is_not_named_and_neither_is_a_text(source: Path) -
 
 def test_where_nothing_has_labels_the_table_is_named_in_the_error(tmp_path: Path) -> None:
     draw(tmp_path / "flat" / "0.png", 0)
-    (tmp_path / "flat" / "labels.csv").write_text("image,variety\n0.png,Cox\n")
+    (tmp_path / "flat" / "labels.csv").write_text("image,variety\nlost.png,Cox\n")
     with pytest.raises(AsticaSyncError, match=r"labels\.csv: it has no column of labels that is known"):
         unused_of(tmp_path / "flat")
 

@@ -140,6 +140,8 @@ def test_the_ignore_file_holds_for_what_is_imported(shell: Shell, empty: Path, a
         ("--encoding", "nothing"),
         ("--layout", "nothing"),
         ("--split", "nothing"),
+        ("--column", "nothing"),
+        ("--column", "path=a", "--layout", "coco"),
     ],
 )
 def test_wrong_usage(shell: Shell, empty: Path, archive: Path, wrong: tuple[str, ...]) -> None:
@@ -205,29 +207,49 @@ def test_what_the_service_does_not_take_is_a_problem_of_status(shell: Shell, emp
         (("val", "test"), "a part for validation and one for testing, which"),
     ],
 )
-def test_a_dry_run_of_a_split_data_set_ends_as_the_import_does(
+def test_a_dry_run_of_a_split_data_set_shows_it_and_ends_as_the_import_does(
     shell: Shell, empty: Path, tmp_path: Path, parts: tuple[str, ...], named: str
 ) -> None:
     for number, part in enumerate(("train", *parts)):
         draw(tmp_path / "new" / part / "Can" / "b.png", number)
     planned = shell("import", tmp_path / "new", "--dry-run", "--store", empty)
     assert planned.code == 1 and named in planned.err and "--split merge" in planned.err
-    assert "Would import" not in planned.out
+    assert f"Would import {1 + len(parts)} images" in planned.out and "Parts of the data set: " in planned.out
     done = shell("import", tmp_path / "new", "--store", empty)
-    assert (done.code, done.out, done.err) == (planned.code, planned.out, planned.err)
+    assert (done.code, done.out) == (planned.code, "") and planned.err.endswith(done.err)
     merged = shell("import", tmp_path / "new", "--dry-run", "--split", "merge", "--store", empty)
     assert merged.code == 0 and f"Would import {1 + len(parts)} images" in merged.out
 
 
 def test_the_command_names_a_table_that_is_not_used(shell: Shell, empty: Path, tmp_path: Path) -> None:
     draw(tmp_path / "new" / "img" / "0.png", 1)
-    (tmp_path / "new" / "labels.csv").write_text("image,site,variety\nimg/0.png,north,Cox\n")
+    (tmp_path / "new" / "labels.csv").write_text("image,site,variety\nlost.png,north,Cox\n")
     ran = shell("import", tmp_path / "new", "--dry-run", "--store", empty)
     reason = "it has no column of labels that is known: it has image, site, variety"
     assert f"The table labels.csv is not used: {reason}. A table of labels has" in ran.err
     shown = shell("import", tmp_path / "new", "--dry-run", "--json", "--store", empty).json
     assert shown["unused_tables"] == [{"path": "labels.csv", "reason": reason}]
     assert shell("import", tmp_path / "new", "--dry-run", "--layout", "csv", "--store", empty).code == 1
+
+
+def test_the_command_asks_for_the_columns_of_a_table_and_takes_them(shell: Shell, empty: Path, tmp_path: Path) -> None:
+    for number in range(4):
+        draw(tmp_path / "new" / "pics" / f"{number}.png", 40 + number)
+    (tmp_path / "new" / "labels.csv").write_text(
+        "Datei;Klasse;Train/Val;Ort\npics/0.png;fork;train;x\npics/1.png;fork;val;x\npics/2.png;FORK;train;y\n"
+    )
+    for dry in ((), ("--dry-run",)):
+        ran = shell("import", tmp_path / "new", *dry, "--store", empty)
+        assert (ran.code, ran.out) == (1, "") and "it has Datei, Klasse, Train/Val, Ort" in " ".join(ran.err.split())
+    words = ("import", tmp_path / "new", "--column", "path=Datei", "--column", "label=Klasse", "--store", empty)
+    planned = shell(*words, "--dry-run")
+    assert "path from Datei, label from Klasse, split from Train/Val; not used: Ort" in planned.err
+    assert planned.code == 1 and "New class FORK: did you mean fork?" in planned.out
+    assert "differ only in case as one class: --ignore-case" in planned.out
+    assert shell(*words, "--split", "merge").code == 4
+    done = shell(*words, "--ignore-case", "--split", "keep", "--held-out", tmp_path / "held")
+    assert (done.code, classes_in(empty)) == (3, {"fork"}), done
+    assert len(list((empty / "fork").iterdir())) == 2 and len(list((tmp_path / "held" / "fork").iterdir())) == 1
 
 
 def classes_in(store: Path) -> set[str]:

@@ -1,6 +1,8 @@
 """Imports into a plain folder of class folders, without a store and a service, as the command does."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from astica_sync.core.exchange.import_plan import ImportFolder, SplitMode
@@ -17,6 +19,7 @@ def plain_import(
     layout: str | None = None,
     encoding: str | None = None,
     held_out: Path | None = None,
+    columns: Mapping[str, str] = MappingProxyType({}),
     **request: Any,
 ) -> ImportResult:
     """What the command does; ``request`` is as in ``ImportRequest``."""
@@ -27,7 +30,7 @@ def plain_import(
         targets[ImportFolder.HELD_OUT] = ImportTarget(held_out, known_in_folder(held_out))
         request["mode"] = SplitMode.KEEP
     with open_source(str(source), encoding) as files:
-        _, data_set = find_layout(files, layout)
+        _, data_set = find_layout(files, layout, columns=columns)
         result = run_import(data_set, targets, ImportRequest(**{"confirm_all": True, **request}))
         if files.ended_early:
             result.leave_out(str(source), files.ended_early)

@@ -24,6 +24,9 @@ LAYOUT_NAMES = (
 )
 
 
+TABLE_LAYOUTS = ("csv", "jsonl")
+
+
 @click.command("import")
 @click.argument("source")
 @store_option
@@ -33,6 +36,14 @@ LAYOUT_NAMES = (
 )
 @click.option(
     "--map-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="The same, one in each line."
+)
+@click.option("--ignore-case", is_flag=True, help="Labels that differ only in case are one class.")
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="path|label|split=COLUMN",
+    help="The column of a table that has the paths, the labels, or the parts of a split; split= for none.",
 )
 @click.option("--split", "split_mode", type=click.Choice(["keep", "merge"]), help="Whether test images stay apart.")
 @click.option(
@@ -55,6 +66,8 @@ def import_data(
     dry_run: bool,
     pairs: tuple[str, ...],
     map_file: Path | None,
+    ignore_case: bool,
+    columns: tuple[str, ...],
     split_mode: str | None,
     held_out: Path | None,
     layout: str | None,
@@ -72,6 +85,7 @@ def import_data(
     \b
     astica-sync import dataset.zip --dry-run
     astica-sync import dataset.zip --map "dog=Dog"
+    astica-sync import photos --column path=Datei --column label=Klasse
     astica-sync import d.zip --split keep --held-out ../held
     astica-sync import s3://bucket/photos
     """
@@ -85,6 +99,7 @@ def import_data(
     from astica_sync.exchange.sources.open_source import open_source
 
     mapping = _mapping(pairs, map_file)
+    chosen = _columns(columns, layout)
     _check_encoding(encoding)
     progress = Progress()
     with (
@@ -94,8 +109,10 @@ def import_data(
     ):
         progress.phase("reading the list of files")
         unused: list[tuple[str, str]] = []
-        name, data_set = find_layout(files, layout, lambda path, reason: unused.append((path, reason)))
-        mode = choose_mode(data_set, SplitMode(split_mode) if split_mode else None, held_out)
+        name, data_set = find_layout(files, layout, lambda path, reason: unused.append((path, reason)), chosen)
+        wanted = SplitMode(split_mode) if split_mode else None
+        # A dry run shows all of it before it asks.
+        mode = choose_mode(data_set, wanted or (SplitMode.MERGE if dry_run and held_out is None else None), held_out)
         if not as_json:
             progress.note(f"{source}: {data_set.found}, read as {name}")
             for path, reason in unused:
@@ -103,7 +120,7 @@ def import_data(
         root = opened.layout.root
         targets = open_targets(root, opened.session.local.index, held_out, mode, dry_run=dry_run)
         held = held_contents(opened.session.local.journal)
-        request = ImportRequest(mapping, mode, several_classes, new_class, yes, dry_run, held)
+        request = ImportRequest(mapping, mode, several_classes, new_class, yes, dry_run, held, ignore_case)
         progress.phase("importing")
         result = run_import(
             data_set,
@@ -121,6 +138,7 @@ def import_data(
         print_lines(import_lines(result, dry_run=dry_run, room=terminal_width()))
     if result.ended:
         return INTERRUPTED
+    choose_mode(data_set, wanted, held_out)
     return SOME_FAILED if result.left_out_count else DONE
 
 
@@ -137,6 +155,17 @@ def _mapping(pairs: tuple[str, ...], map_file: Path | None) -> dict[str, str]:
         return parse_map(lines)
     except ValueError as error:
         raise click.UsageError(f"--map: {error}") from error
+
+
+def _columns(pairs: tuple[str, ...], layout: str | None) -> dict[str, str]:
+    from astica_sync.exchange.layouts.path_table import parse_columns
+
+    if pairs and layout not in (None, *TABLE_LAYOUTS):
+        raise click.UsageError(f"--column is for a table of labels, and --layout {layout} reads none")
+    try:
+        return parse_columns(pairs)
+    except ValueError as error:
+        raise click.UsageError(f"--column: {error}") from error
 
 
 def _check_encoding(encoding: str | None) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from astica_sync.cli.render.text import first, json_name, number, safe, table
 from astica_sync.core.exchange.import_plan import ImportFolder
+from astica_sync.exchange.label_spellings import differ_in_case_only
 from astica_sync.shell_quote import quote
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def _label_lines(result: "ImportResult") -> Iterator[str]:
             f"--map {quote(f'{near.title}={near.existing}', always=True)}, or "
             f"--new-class {quote(near.title, always=True)}"
         )
+    if any(map(differ_in_case_only, result.table.near)):
+        yield "To take labels that differ only in case as one class: --ignore-case"
     if folders := result.by_camera:
         shown = ", ".join(map(safe, folders[:3])) + (" …" if len(folders) > 3 else "")
         yield (

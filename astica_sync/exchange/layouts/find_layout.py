@@ -1,6 +1,6 @@
 """Which layout a source has: the first one that fits, of those that tell most first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from astica_sync.errors import AsticaSyncError
@@ -48,25 +48,33 @@ LAYOUTS = {
 
 
 def find_layout(
-    source: Source, wanted: str | None = None, report_unused: Callable[[str, str], None] = lambda _path, _reason: None
+    source: Source,
+    wanted: str | None = None,
+    report_unused: Callable[[str, str], None] = lambda _path, _reason: None,
+    columns: Mapping[str, str] = path_table.NONE_CHOSEN,
 ) -> tuple[str, DataSet]:
-    """The name of the layout, and the open data set. ``wanted`` is the layout that the user names. Where the labels are
-    those of folders, ``report_unused`` gets each table of labels that cannot be used, and why.
+    """The name of the layout, and the open data set. ``wanted`` is the layout that the user names, and ``columns``
+    those of its table, by ``path``, ``label`` and ``split``. Where the labels are those of folders, ``report_unused``
+    gets each table of labels that cannot be used, and why.
 
     Raises:
-        AsticaSyncError: there is none, or it does not fit.
+        AsticaSyncError: there is none, it does not fit, or the columns of a table that names the images are not known.
     """
     listing = Listing(source)
     if not listing.entries:
         raise AsticaSyncError(f"{source.name} has no files", "Name the folder or archive that has the images.")
+    if columns:
+        return wanted or "csv", path_table.open_data_set(listing, columns)
     if wanted is not None:
         return wanted, LAYOUTS[wanted].read(listing)
     for name, layout in LAYOUTS.items():
         if layout.fits(listing):
             if layout.fits is image_folder.fits:
+                path_table.refuse_unknown_columns(listing)
                 for path, reason in path_table.unused_tables(listing):
                     report_unused(path, reason)
             return name, layout.read(listing)
+    path_table.refuse_unknown_columns(listing)
     images = "1 image" if len(listing.images) == 1 else f"{len(listing.images):,} images"
     unused = "".join(f"; {path}: {reason}" for path, reason in path_table.unused_tables(listing))
     raise AsticaSyncError(

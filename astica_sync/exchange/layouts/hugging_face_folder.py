@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from astica_sync.core.exchange.dataset_row import Row
 from astica_sync.exchange.layouts.data_set import ListedDataSet, Listing
-from astica_sync.exchange.layouts.path_table import table_rows
+from astica_sync.exchange.layouts.path_table import describe_tables, table_rows
 from astica_sync.exchange.layouts.writer import ExportSample, Target, TextFile, part_folder
 
 NAMES = ("metadata.csv", "metadata.jsonl")
@@ -17,7 +17,7 @@ def fits(listing: Listing) -> bool:
 
 def open_data_set(listing: Listing) -> ListedDataSet:
     tables = listing.named(*NAMES)
-    found = f"Hugging Face imagefolder ({', '.join(entry.path for entry in tables[:4])})"
+    found = f"Hugging Face imagefolder in {describe_tables(listing, tables)}"
     return ListedDataSet(listing, _rows(listing), found)
 
 

@@ -6,9 +6,10 @@ import io
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from astica_sync.core.exchange.dataset_row import label_text
+from astica_sync.core.exchange.dataset_row import Part, label_text, part_of
 
 PATH_COLUMNS = (
     "file_name",
@@ -46,6 +47,8 @@ LABEL_COLUMNS = (
     "y",
 )
 PART_COLUMNS = ("split", "subset", "partition", "set", "usage")
+COLUMN_ROLES = ("path", "label", "split")
+"""What a column can be read as; a user can name the column of each."""
 _PLURAL = frozenset(("labels", "classes", "categories", "tags"))
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -57,7 +60,78 @@ _MARKS = (
 _DELIMITERS = (",", ";", "\t", "|")
 TOO_LONG = "a line of the table cannot be parsed"
 
+MOST_UNKNOWN = 3
+
 Cells = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumns:
+    """The columns of a table. ``names`` are all as they are written; ``path``, ``label`` and ``part`` are those that
+    are read, by their names in ``Cells``, "" where there is none. ``unknown_parts`` are values of ``part`` that are no
+    part of a split."""
+
+    names: tuple[str, ...]
+    path: str
+    label: str
+    part: str
+    unknown_parts: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Which columns are read as what, and which are not used."""
+        read = [f"{role} from {self._written(name)}" for role, name in self._roles() if name]
+        if self.unknown_parts:
+            read[-1] += f" (no parts: {', '.join(map(repr, self.unknown_parts))})"
+        rest = self.unused
+        return f"{', '.join(read)}; not used: {listed(rest)}" if rest else ", ".join(read)
+
+    @property
+    def unused(self) -> list[str]:
+        """The other columns, as they are written."""
+        used = {name for _, name in self._roles()}
+        return [name for name in self.names if column_name(name) not in used]
+
+    def _roles(self) -> Iterator[tuple[str, str]]:
+        return zip(COLUMN_ROLES, (self.path, self.label, self.part), strict=True)
+
+    def _written(self, wanted: str) -> str:
+        return next((name for name in self.names if column_name(name) == wanted), wanted)
+
+
+def find_columns(names: Sequence[str], rows: Sequence[Cells], chosen: Mapping[str, str]) -> TableColumns:
+    """What each column is read as: as the user has ``chosen`` (``COLUMN_ROLES``; "" for none), else by its name, and
+    that of the parts also by its values in the first ``rows``."""
+    there = list(map(column_name, names))
+    known = {"path": PATH_COLUMNS, "label": LABEL_COLUMNS, "split": PART_COLUMNS}
+    found = {role: column_name(chosen[role]) if role in chosen else column(there, known[role]) for role in COLUMN_ROLES}
+    path, label, part = (name if name in there else "" for name in found.values())
+    if "split" not in chosen:
+        others = [name for name in there if name not in ("", path, label)]
+        if not any(_parts_in(rows, part)):
+            part = next((name for name in others if _is_split(_parts_in(rows, name))), part)
+    unknown = [_text(row.get(part)) for row in rows if part and _text(row.get(part)) and not part_of(_text(row[part]))]
+    return TableColumns(tuple(names), path, label, part, tuple(dict.fromkeys(unknown))[:MOST_UNKNOWN])
+
+
+def _parts_in(rows: Iterable[Cells], name: str) -> list[Part | None]:
+    return [part_of(text) for row in rows if (text := _text(row.get(name)))]
+
+
+def _is_split(parts: Sequence[Part | None]) -> bool:
+    """Whether the values of a column are parts of a split. One of them is for training, since a column of quality may
+    have "valid" everywhere."""
+    return None not in parts and Part.TRAIN in parts
+
+
+def _text(value: object) -> str:
+    return value.strip() if isinstance(value, str) else ""
+
+
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """Names of columns, for a message."""
+    more = ", …" if len(names) > most else ""
+    return ", ".join(name[:40] or '""' for name in names[:most]) + more if names else "no columns"
 
 
 def decode_text(data: bytes) -> str:
@@ -99,14 +173,19 @@ def _parsed(lines: Iterator[list[str]]) -> Iterator[list[str] | None]:
 
 
 def csv_cells(text: str) -> tuple[list[str], Iterator[Cells | None]]:
-    """The same by the names of the columns, in lower case."""
+    """The names of the columns as they are written, and the same by these names in lower case."""
     head, rows = read_csv(text)
-    names = list(map(_column_name, head))
-    return names, (None if cells is None else dict(zip(names, cells, strict=False)) for cells in rows)
+    names = list(map(column_name, head))
+    return head, (None if cells is None else dict(zip(names, cells, strict=False)) for cells in rows)
 
 
 def json_cells(text: str) -> Iterator[Cells | None]:
     """The objects of a JSON list, or of JSON lines; None for what is none. Names are in lower case."""
+    return (None if value is None else _folded(value) for value in json_objects(text))
+
+
+def json_objects(text: str) -> Iterator[Mapping[str, Any] | None]:
+    """The same with the names as they are written."""
     stripped = text.lstrip()
     values: Iterable[Any]
     if stripped.startswith("["):
@@ -114,7 +193,7 @@ def json_cells(text: str) -> Iterator[Cells | None]:
         values = value if isinstance(value, list) else [None]
     else:
         values = (parse(line) for line in io.StringIO(text) if line.strip())
-    return (_folded(value) if isinstance(value, dict) else None for value in values)
+    return (value if isinstance(value, dict) else None for value in values)
 
 
 def parse(text: str) -> Any:
@@ -153,8 +232,9 @@ def first_cells(rows: Iterable[Cells | None], most: int = 50) -> list[Cells]:
 
 
 def _folded(value: Mapping[str, Any]) -> Cells:
-    return {_column_name(str(name)): cell for name, cell in value.items()}
+    return {column_name(str(name)): cell for name, cell in value.items()}
 
 
-def _column_name(name: str) -> str:
+def column_name(name: str) -> str:
+    """The name in ``Cells`` of a column that is written so."""
     return name.strip().casefold().replace(" ", "_").replace("-", "_")
