@@ -142,7 +142,7 @@ HOMES: dict[str, set[str]] = {
     "keyring": {"config"},
     "msgspec": {"remote"},
     "numpy": {"sandbox", "training", "features", "likeness", "inspect", "page"},
-    "obstore": {"bucket", "exchange/sources/bucket"},
+    "obstore": {"bucket"},
     "onnx": {"features/efficientnet"},
     "onnxruntime": {"features/extractor"},
     "pandas": {"api"},

@@ -146,6 +146,8 @@ class _Run:
         """One image that has been read."""
         placed = place_row(row, self.result.table, self.request.mode)
         if isinstance(placed, LeftOutRow):
+            if row.fault:
+                self.result.leave_out(row.path, row.fault)
             return
         if isinstance(data, NotRead):
             self.result.leave_out(row.path, str(data))

@@ -3,7 +3,6 @@
 import bz2
 import contextlib
 import gzip
-import io
 import lzma
 import os
 import stat
@@ -18,6 +17,7 @@ import pytest
 
 from astica_sync.errors import AsticaSyncError
 from astica_sync.exchange.sources.source import MOST_RATIO
+from tests.harness.pack import add_member, pack
 from tests.harness.plain_import import files_in, plain_import
 from tests.harness.shell import draw
 
@@ -58,7 +58,7 @@ EVIL = [
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_nothing_leaves_the_folder(tmp_path: Path, root: Path, images: list[bytes], kind: str, name: str) -> None:
     archive = tmp_path / f"a.{kind}"
-    _pack(archive, {name: images[0], "Can/good.png": images[1]})
+    pack(archive, {name: images[0], "Can/good.png": images[1]})
     before = {path for path in files_in(tmp_path) if not path.startswith("inside/root/")}
     result = plain_import(archive, root, layout="imagefolder")
     assert files_in(root) == {"Can/good.png": images[1]}
@@ -85,7 +85,7 @@ def test_nothing_leaves_the_folder(tmp_path: Path, root: Path, images: list[byte
 def test_names_become_names_that_work_everywhere(
     tmp_path: Path, root: Path, images: list[bytes], name: str, title: str
 ) -> None:
-    _pack(tmp_path / "a.zip", {name: images[0], "Bottle/b.png": images[1]})
+    pack(tmp_path / "a.zip", {name: images[0], "Bottle/b.png": images[1]})
     result = plain_import(tmp_path / "a.zip", root, layout="imagefolder")
     got = set(files_in(root)) - {"Bottle/b.png"}
     assert got == ({title} if title not in ("", "-") else set())
@@ -96,7 +96,7 @@ def test_links_in_archives_are_not_followed(tmp_path: Path, root: Path, images: 
     secret = tmp_path / "secret.png"
     secret.write_bytes(images[5])
     with tarfile.open(tmp_path / "a.tar", "w") as tar:
-        _member(tar, "Can/good.png", images[0])
+        add_member(tar, "Can/good.png", images[0])
         for name, kind, target in (
             ("Can/soft.png", tarfile.SYMTYPE, "../../../secret.png"),
             ("Can/hard.png", tarfile.LNKTYPE, "Can/good.png"),
@@ -107,7 +107,7 @@ def test_links_in_archives_are_not_followed(tmp_path: Path, root: Path, images: 
             info = tarfile.TarInfo(name)
             info.type, info.linkname = kind, target
             tar.addfile(info)
-        _member(tar, "Evil/planted.png", images[1])
+        add_member(tar, "Evil/planted.png", images[1])
     result = plain_import(tmp_path / "a.tar", root, layout="imagefolder")
     assert files_in(root) == {"Can/good.png": images[0], "Evil/planted.png": images[1]}
     assert not (tmp_path / "planted.png").exists()
@@ -151,7 +151,7 @@ def test_names_in_old_code_pages(
 ) -> None:
     """The name is written into the archive as raw bytes, without the mark for UTF-8."""
     stand_in = b"@" * len(raw)
-    _pack(tmp_path / "a.zip", {f"{stand_in.decode()}/1.png": images[0], "Can/2.png": images[1]})
+    pack(tmp_path / "a.zip", {f"{stand_in.decode()}/1.png": images[0], "Can/2.png": images[1]})
     data = (tmp_path / "a.zip").read_bytes().replace(stand_in, raw)
     (tmp_path / "a.zip").write_bytes(data)
     result = plain_import(tmp_path / "a.zip", root, encoding=encoding)
@@ -160,7 +160,7 @@ def test_names_in_old_code_pages(
 
 
 def test_files_that_differ_only_in_case_are_both_kept(tmp_path: Path, root: Path, images: list[bytes]) -> None:
-    _pack(tmp_path / "a.zip", {"Can/A.png": images[0], "Can/a.PNG": images[1], "Can/a.png": images[2]})
+    pack(tmp_path / "a.zip", {"Can/A.png": images[0], "Can/a.PNG": images[1], "Can/a.png": images[2]})
     plain_import(tmp_path / "a.zip", root)
     got = files_in(root)
     assert sorted(got.values()) == sorted(images[:3])
@@ -185,7 +185,7 @@ def test_a_tar_that_is_cut_off_is_imported_as_far_as_it_goes(
 ) -> None:
     photos = {f"Can/{number}.jpg": b"\xff\xd8\xff" + os.urandom(30_000) for number in range(20)}
     archive = tmp_path / f"a.{kind}"
-    _pack(archive, photos)
+    pack(archive, photos)
     whole = archive.read_bytes()
     archive.write_bytes(whole[: int(len(whole) * share)])
     try:
@@ -204,8 +204,8 @@ def test_a_tar_that_is_cut_off_is_imported_as_far_as_it_goes(
 
 def test_a_tar_that_is_cut_off_between_two_files_is_noticed(tmp_path: Path, root: Path, images: list[bytes]) -> None:
     with tarfile.open(tmp_path / "a.tar", "w") as tar:
-        _member(tar, "Can/a.png", images[0])
-        _member(tar, "Can/b.png", images[1])
+        add_member(tar, "Can/a.png", images[0])
+        add_member(tar, "Can/b.png", images[1])
     (tmp_path / "a.tar").write_bytes((tmp_path / "a.tar").read_bytes()[:1024])
     result = plain_import(tmp_path / "a.tar", root)
     assert len(files_in(root)) == 1
@@ -214,7 +214,7 @@ def test_a_tar_that_is_cut_off_between_two_files_is_noticed(tmp_path: Path, root
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.99])
 def test_a_zip_that_is_cut_off_says_so(tmp_path: Path, root: Path, images: list[bytes], share: float) -> None:
-    _pack(tmp_path / "a.zip", {f"Can/{number}.png": data for number, data in enumerate(images)})
+    pack(tmp_path / "a.zip", {f"Can/{number}.png": data for number, data in enumerate(images)})
     data = (tmp_path / "a.zip").read_bytes()
     (tmp_path / "a.zip").write_bytes(data[: max(30, int(len(data) * share))])
     with pytest.raises(AsticaSyncError, match="no whole zip archive"):
@@ -222,7 +222,7 @@ def test_a_zip_that_is_cut_off_says_so(tmp_path: Path, root: Path, images: list[
 
 
 def test_a_damaged_member_is_left_out(tmp_path: Path, root: Path, images: list[bytes]) -> None:
-    _pack(tmp_path / "a.zip", {f"Can/{number}.png": data for number, data in enumerate(images)})
+    pack(tmp_path / "a.zip", {f"Can/{number}.png": data for number, data in enumerate(images)})
     data = bytearray((tmp_path / "a.zip").read_bytes())
     at = data.index(images[2])
     data[at + 60] ^= 0xFF
@@ -251,9 +251,9 @@ def test_a_packed_tar_that_unpacks_without_end_is_stopped(
 ) -> None:
     monkeypatch.setattr("astica_sync.exchange.sources.tar_archive._FREE", 2_000_000)
     with opener(tmp_path / "a.tar.gz", "wb") as packed, tarfile.open(fileobj=packed, mode="w") as tar:  # type: ignore[operator]
-        _member(tar, "Can/good.png", images[0])
+        add_member(tar, "Can/good.png", images[0])
         for number in range(6):
-            _member(tar, f"Can/{number}.png", images[1] + bytes(20_000_000))
+            add_member(tar, f"Can/{number}.png", images[1] + bytes(20_000_000))
     assert MOST_RATIO * (tmp_path / "a.tar.gz").stat().st_size + 2_000_000 < 120_000_000
     result = plain_import(tmp_path / "a.tar.gz", root)
     assert "Can/good.png" in files_in(root)
@@ -265,7 +265,7 @@ def test_a_header_that_claims_gigabytes_takes_no_memory(tmp_path: Path, root: Pa
     info = tarfile.TarInfo("header")
     info.type, info.size = tarfile.XHDTYPE, 8_000_000_000
     with tarfile.open(tmp_path / "a.tar", "w") as tar:
-        _member(tar, "Can/good.png", images[0])
+        add_member(tar, "Can/good.png", images[0])
     whole = (tmp_path / "a.tar").read_bytes()[: 512 * (1 + -(-len(images[0]) // 512))]
     (tmp_path / "a.tar").write_bytes(whole + info.tobuf() + bytes(100_000))
     tracemalloc.start()
@@ -288,7 +288,7 @@ def test_sparse_files_and_huge_members_are_left_out(tmp_path: Path, root: Path, 
 
 
 def test_an_encrypted_member_is_named(tmp_path: Path, root: Path, images: list[bytes]) -> None:
-    _pack(tmp_path / "a.zip", {"Can/a.png": images[0], "Can/b.png": images[1]})
+    pack(tmp_path / "a.zip", {"Can/a.png": images[0], "Can/b.png": images[1]})
     data = bytearray((tmp_path / "a.zip").read_bytes())
     at = data.index(b"PK\1\2")
     data[at + 8] |= 1
@@ -298,7 +298,7 @@ def test_an_encrypted_member_is_named(tmp_path: Path, root: Path, images: list[b
 
 
 def test_an_unknown_method_is_named(tmp_path: Path, root: Path, images: list[bytes]) -> None:
-    _pack(tmp_path / "a.zip", {"Can/a.png": images[0], "Can/b.png": images[1]})
+    pack(tmp_path / "a.zip", {"Can/a.png": images[0], "Can/b.png": images[1]})
     data = bytearray((tmp_path / "a.zip").read_bytes())
     for magic, offset in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
         struct.pack_into("<H", data, data.index(magic) + offset, 9)
@@ -309,7 +309,7 @@ def test_an_unknown_method_is_named(tmp_path: Path, root: Path, images: list[byt
 
 def test_members_that_overlap_are_left_out(tmp_path: Path, root: Path, images: list[bytes]) -> None:
     """A bomb whose many members are the same bytes."""
-    _pack(tmp_path / "a.zip", {"Can/a.png": images[0], "Can/b.png": images[0]})
+    pack(tmp_path / "a.zip", {"Can/a.png": images[0], "Can/b.png": images[0]})
     data = bytearray((tmp_path / "a.zip").read_bytes())
     second = data.index(b"PK\1\2", data.index(b"PK\1\2") + 4)
     struct.pack_into("<L", data, second + 42, 0)
@@ -325,7 +325,7 @@ def test_an_archive_with_flipped_bytes_ends_in_a_message(
 ) -> None:
     for kind in ("zip", "tar.gz"):
         archive = tmp_path / f"{position}.{kind}"
-        _pack(archive, {f"Can/{number}.png": data for number, data in enumerate(images)})
+        pack(archive, {f"Can/{number}.png": data for number, data in enumerate(images)})
         data = bytearray(archive.read_bytes())
         for step in range(3):
             data[zlib.crc32(bytes([position, step])) % len(data)] ^= 1 << step
@@ -351,8 +351,8 @@ def test_a_source_that_is_none_is_named(tmp_path: Path, root: Path, given: str) 
 
 
 def test_an_archive_in_an_archive_is_not_unpacked(tmp_path: Path, root: Path, images: list[bytes]) -> None:
-    _pack(tmp_path / "inner.zip", {"Can/a.png": images[0]})
-    _pack(tmp_path / "a.zip", {"Can/b.png": images[1], "Can/inner.zip": (tmp_path / "inner.zip").read_bytes()})
+    pack(tmp_path / "inner.zip", {"Can/a.png": images[0]})
+    pack(tmp_path / "a.zip", {"Can/b.png": images[1], "Can/inner.zip": (tmp_path / "inner.zip").read_bytes()})
     plain_import(tmp_path / "a.zip", root)
     assert list(files_in(root)) == ["Can/b.png"]
 
@@ -362,33 +362,15 @@ def test_a_file_address_is_a_folder(tmp_path: Path, root: Path) -> None:
     assert plain_import((tmp_path / "so urce").as_uri(), root).imported.total() == 1
 
 
-def _pack(archive: Path, files: dict[str, bytes]) -> None:
-    if archive.suffix == ".zip":
-        with zipfile.ZipFile(archive, "w") as zipped:
-            for name, data in files.items():
-                zipped.writestr(zipfile.ZipInfo(name), data)
-        return
-    mode = "w" if archive.suffix == ".tar" else f"w:{archive.suffix[1:]}"
-    with tarfile.open(archive, mode) as tar:  # type: ignore[call-overload]
-        for name, data in files.items():
-            _member(tar, name, data)
-
-
-def _member(tar: tarfile.TarFile, name: str, data: bytes) -> None:
-    info = tarfile.TarInfo(name)
-    info.size = len(data)
-    tar.addfile(info, io.BytesIO(data))
-
-
 def test_a_bad_shard_among_others_is_named(tmp_path: Path, root: Path, images: list[bytes]) -> None:
     source = tmp_path / "shards"
     source.mkdir()
     for number in range(3):
-        _pack(source / f"train-{number}.tar", {"a.png": images[number], "a.cls": b"Can"})
+        pack(source / f"train-{number}.tar", {"a.png": images[number], "a.cls": b"Can"})
     (source / "train-1.tar").write_bytes(b"no archive")
     result = plain_import(source, root)
     assert sorted(files_in(root).values()) == sorted([images[0], images[2]])
     assert [path for path, _ in result.left_out] == ["train-1.tar"]
-    _pack(source / "train-1.tar", {"a.png": images[1], "a.cls": b"Can"})
+    pack(source / "train-1.tar", {"a.png": images[1], "a.cls": b"Can"})
     result = plain_import(source, root)
     assert (result.imported.total(), result.duplicates.total(), result.left_out) == (1, 2, [])

@@ -77,7 +77,8 @@ def import_data(
     yes: bool,
     as_json: bool,
 ) -> int:
-    """Import a data set into the class folders. SOURCE is a folder, an archive (zip, tar, tar.gz), or a bucket.
+    """Import a data set into the class folders. SOURCE is a folder, an archive (zip, tar, tar.gz), or a bucket
+    or an archive in one.
 
     Nothing is overwritten, and an image that the store has already is not written again: the same command completes an
     import that was interrupted. What split has held out is left out. Nothing is sent before the next push.
@@ -88,6 +89,7 @@ def import_data(
     astica-sync import photos --column path=Datei --column label=Klasse
     astica-sync import d.zip --split keep --held-out ../held
     astica-sync import s3://bucket/photos
+    astica-sync import s3://bucket/data/photos.zip
     """
     from astica_sync.cli.render.exchange_output import import_data_of, import_lines
     from astica_sync.core.exchange.import_plan import SplitMode

@@ -67,7 +67,8 @@ class DataSet(Protocol):
         """Every image, without its bytes."""
 
     def samples(self) -> Iterator[tuple[Row, bytes | NotRead]]:
-        """The images that have no fault, with their bytes, in the order that is read fastest."""
+        """The images that have no fault, with their bytes, in the order that is read fastest. A row that has one stands
+        for a file whose images were listed and cannot be read now."""
 
 
 class Listing:

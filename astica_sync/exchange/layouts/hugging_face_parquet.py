@@ -58,7 +58,7 @@ class ParquetDataSet:
             try:
                 yield from self._read(entry, with_bytes=True)
             except NotRead as reason:
-                yield Row(entry.path, ()), reason
+                yield Row(entry.path, (), fault=str(reason)), reason
 
     def _read(self, entry: SourceFile, *, with_bytes: bool) -> Iterator[tuple[Row, bytes | NotRead]]:
         if entry.fault:

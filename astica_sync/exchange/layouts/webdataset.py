@@ -5,7 +5,6 @@ import json
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, cast
 
 from astica_sync.core.exchange.dataset_row import Part, Row, label_text, part_at_start
@@ -39,11 +38,11 @@ def open_data_set(listing: Listing) -> "WebDataSet":
     names: list[str] = []
     for entry in listing.named(*_CLASS_FILES):
         names = names or decode_text(listing.table(entry)).splitlines()
-    return WebDataSet(shards, [name.strip() for name in names])
+    return WebDataSet(source, shards, [name.strip() for name in names])
 
 
 def _shard(source: Source, entry: SourceFile) -> TarSource:
-    return TarSource(Path(entry.path), lambda: source.open(entry))
+    return TarSource(entry.path, lambda: source.open(entry))
 
 
 def _key(path: str) -> tuple[str, str]:
@@ -54,10 +53,10 @@ def _key(path: str) -> tuple[str, str]:
 
 
 class WebDataSet:
-    """The shards one after the other."""
+    """The shards one after the other. Where the source is the only one, who opened it reports how it ended."""
 
-    def __init__(self, shards: list[Source], names: list[str]) -> None:
-        self._shards, self._names = shards, names
+    def __init__(self, source: Source, shards: list[Source], names: list[str]) -> None:
+        self._source, self._shards, self._names = source, shards, names
         self.found: str = f"WebDataset ({len(shards):,} {'shard' if len(shards) == 1 else 'shards'})"
         self._rows: list[dict[str, Row]] = []
 
@@ -74,16 +73,19 @@ class WebDataSet:
                 continue
             self._rows.append(rows)
             yield from rows.values()
-            if shard.ended_early:
+            if shard.ended_early and shard is not self._source:
                 yield Row(shard.name, (), fault=shard.ended_early)
 
     def samples(self) -> Iterator[tuple[Row, bytes | NotRead]]:
         for shard, rows in zip(self._shards, self._rows, strict=True):
             if not rows:
                 continue
+            known = shard.ended_early
             for entry, data in shard.stream(lambda entry, rows=rows: entry.path in rows):  # type: ignore[misc]
                 if not rows[entry.path].fault:
                     yield rows[entry.path], data
+            if shard.ended_early not in ("", known) and shard is not self._source:
+                yield Row(shard.name, (), fault=shard.ended_early), NotRead(shard.ended_early)
 
     def _read_labels(self, shard: Source) -> dict[str, Row]:
         labels: dict[str, tuple[str, ...]] = {}

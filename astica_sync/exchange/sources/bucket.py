@@ -4,18 +4,15 @@ import io
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from astica_sync.bucket import ACCESS, RETRY_S, open_bucket, shown_error
 from astica_sync.core.exchange.source_path import path_fault, plain_path
 from astica_sync.errors import AsticaSyncError
+from astica_sync.exchange.sources.bucket_object import CHANGED, BucketObject, refusal
 from astica_sync.exchange.sources.source import MOST_BYTES, MOST_FILES, MOST_TABLE, NotRead, SourceFile, too_large
 
-if TYPE_CHECKING:
-    from obstore import ReadableFile
-
 _THREADS = 8
-_READ_AHEAD = 4 << 20
 _MOST_AHEAD = 32
 _MOST_AHEAD_BYTES = 48_000_000
 
@@ -30,6 +27,7 @@ class BucketSource:
             bucket = open_bucket(url, retry_s)
         except ValueError as error:
             raise AsticaSyncError(f"{url} cannot be opened: {error}", ACCESS) from error
+        self._bucket = bucket
         self._store, self._obstore, self._errors = bucket.store, bucket.obstore, bucket.errors
         self._entries: list[SourceFile] | None = None
         self._tags: list[str | None] = []
@@ -56,7 +54,8 @@ class BucketSource:
 
     def open(self, entry: SourceFile) -> BinaryIO:
         if entry.path.endswith((".tar", ".parquet")):
-            return self._open_large(entry)
+            place = int(entry.place)
+            return BucketObject(self._bucket, self._places[place], entry.size, self._tags[place]).open()
         if entry.size > MOST_TABLE:
             raise too_large(entry.size)
         data = self._get(entry)
@@ -88,13 +87,6 @@ class BucketSource:
     def close(self) -> None:
         pass
 
-    def _open_large(self, entry: SourceFile) -> BinaryIO:
-        try:
-            reader = self._obstore.open_reader(self._store, self._places[int(entry.place)], buffer_size=_READ_AHEAD)
-        except (self._errors.BaseError, OSError) as error:
-            raise NotRead(f"it cannot be read: {shown_error(error)}") from error
-        return cast(BinaryIO, io.BufferedReader(_Object(reader), _READ_AHEAD))
-
     def _take(self, key: str, size: int, tag: str | None) -> None:
         assert self._entries is not None
         if len(self._entries) >= MOST_FILES:
@@ -116,42 +108,21 @@ class BucketSource:
             if found.meta["size"] > MOST_BYTES:
                 return too_large(found.meta["size"])
             data = bytes(found.bytes())
-        except errors.PreconditionError:
-            return NotRead("it changed since the bucket was listed; run the command again")
-        except (FileNotFoundError, errors.NotFoundError):
-            return NotRead("it is gone since the bucket was listed")
-        except (PermissionError, errors.PermissionDeniedError, errors.UnauthenticatedError):
-            return NotRead("the bucket lists it and denies reading it: check its permissions")
         except (errors.BaseError, OSError, ValueError) as error:
-            return NotRead(f"it cannot be read: {shown_error(error)}")
+            return NotRead(refusal(self._bucket, error))
         if len(data) != entry.size:
-            return NotRead("it changed since the bucket was listed; run the command again")
+            return NotRead(CHANGED)
         return data
 
 
-class _Object(io.RawIOBase):
-    """An object that is read in pieces, whose errors are those of a file."""
+class ObjectSource(BucketSource):
+    """One object, as a folder that has nothing else."""
 
-    def __init__(self, reader: "ReadableFile") -> None:
-        self._reader = reader
+    def __init__(self, url: str, name: str, found: BucketObject) -> None:
+        super().__init__(url)
+        self._object = found
+        self._entries = [SourceFile(plain_path(name), found.size)]
+        self._places, self._tags = [""], [found.tag]
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer)  # type: ignore[arg-type]
-        try:
-            data = bytes(self._reader.read(len(view)))
-        except Exception as error:
-            raise OSError(shown_error(error)) from error
-        view[: len(data)] = data
-        return len(data)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._reader.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._reader.tell()
+    def open(self, entry: SourceFile) -> BinaryIO:
+        return self._object.open()

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, NamedTuple, Protocol
 
+from astica_sync.errors import AsticaSyncError
+
 MOST_BYTES = 100_000_000
 """Of one image: it is held in memory. The service takes 20 MB."""
 MOST_TABLE = 64_000_000
@@ -15,6 +17,10 @@ CHUNK = 1 << 20
 
 class NotRead(Exception):
     """One file cannot be read, and the others can; the message is the reason."""
+
+
+class SourceLost(NotRead):
+    """The bytes that all files come from are given no more; the message is the reason."""
 
 
 class SourceFile(NamedTuple):
@@ -74,16 +80,24 @@ def too_large(size: int) -> NotRead:
     return NotRead(f"it has more than {MOST_BYTES // 1_000_000} MB ({size / 1e6:,.0f} MB), which is no image for this")
 
 
+def lost_source(name: str, lost: SourceLost) -> AsticaSyncError:
+    reason = str(lost).removeprefix("it cannot be read: ")
+    return AsticaSyncError(f"{name} cannot be read: {reason}", "Run the command again once the bucket gives it.")
+
+
 def table_of(source: Source, entry: SourceFile) -> bytes:
     """The bytes of a file of labels.
 
     Raises:
         NotRead: it cannot be read, or is too large.
+        AsticaSyncError: no other file can be read either. Without its labels an image would get another class.
     """
     if entry.fault:
         raise NotRead(entry.fault)
     try:
         with source.open(entry) as file:
             return read_bounded(file, MOST_TABLE)
+    except SourceLost as lost:
+        raise lost_source(source.name, lost) from lost
     except OSError as error:
         raise NotRead(f"it cannot be read: {error.strerror or error}") from error

@@ -7,7 +7,6 @@ import lzma
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import BinaryIO, cast
 
 from astica_sync.core.exchange.source_path import path_fault, plain_path
@@ -20,6 +19,8 @@ from astica_sync.exchange.sources.source import (
     MOST_TABLE,
     NotRead,
     SourceFile,
+    SourceLost,
+    lost_source,
     read_bounded,
     too_large,
 )
@@ -37,31 +38,25 @@ _FREE = 1_000_000_000
 
 class TarSource:
     """Reads one tar archive, twice: for the list of its files and the tables, then for the images. ``opener`` opens it
-    each time, where it is no file of this machine."""
+    each time."""
 
-    def __init__(self, path: Path, opener: Callable[[], BinaryIO] | None = None) -> None:
-        self.name: str = str(path)
+    def __init__(self, name: str, opener: Callable[[], BinaryIO]) -> None:
+        self.name: str = name
         self.ended_early: str = ""
-        self._path = path
-        self._opener = opener or (lambda: path.open("rb"))
+        self._opener = opener
         self._entries: list[SourceFile] | None = None
         self._tables: dict[int, bytes] = {}
         self._kept = 0
 
     def entries(self) -> Sequence[SourceFile]:
         if self._entries is None:
-            self._entries = []
-            for entry, member in self._members():
-                if entry.path.lower().endswith(TABLE_SUFFIXES) and not entry.fault and self._is_small(entry):
-                    data = _read(member, MOST_TABLE)
-                    if isinstance(data, bytes):
-                        self._tables[int(entry.place)] = data
-                        self._kept += len(data)
-                self._entries.append(entry)
-            if not self._entries and self.ended_early:
-                raise AsticaSyncError(
-                    f"{self._path} is no whole tar archive: {self.ended_early}", "Download or copy it again."
-                )
+            entries: list[SourceFile] = []
+            self._entries = entries
+            try:
+                self._list(entries)
+            except SourceLost as lost:
+                self._entries = None
+                raise lost_source(self.name, lost) from lost
         return self._entries
 
     def open(self, entry: SourceFile) -> BinaryIO:
@@ -78,17 +73,35 @@ class TarSource:
         raise NotRead("the archive ends before it")
 
     def stream(self, wanted: Callable[[SourceFile], bool]) -> Iterator[tuple[SourceFile, bytes | NotRead]]:
-        for entry, member in self._members():
-            if not wanted(entry):
-                continue
-            data = _read(member, MOST_BYTES)
-            yield entry, data
-            if isinstance(data, _CutOff):
-                self.ended_early = str(data)
-                return
+        try:
+            for entry, member in self._members():
+                if not wanted(entry):
+                    continue
+                data = _read(member, MOST_BYTES)
+                yield entry, data
+                if isinstance(data, _CutOff):
+                    self.ended_early = str(data)
+                    return
+        except SourceLost as lost:
+            self.ended_early = str(lost)
 
     def close(self) -> None:
         self._tables.clear()
+
+    def _list(self, entries: list[SourceFile]) -> None:
+        for entry, member in self._members():
+            if entry.path.lower().endswith(TABLE_SUFFIXES) and not entry.fault and self._is_small(entry):
+                data = _read(member, MOST_TABLE)
+                if isinstance(data, SourceLost):
+                    raise data
+                if isinstance(data, bytes):
+                    self._tables[int(entry.place)] = data
+                    self._kept += len(data)
+            entries.append(entry)
+        if not entries and self.ended_early:
+            raise AsticaSyncError(
+                f"{self.name} is no whole tar archive: {self.ended_early}", "Download or copy it again."
+            )
 
     def _is_small(self, entry: SourceFile) -> bool:
         return self._kept + entry.size <= MOST_TABLE
@@ -104,18 +117,20 @@ class TarSource:
                     file.read_to_end()
                     raise
                 file.read_to_end()
+        except SourceLost:
+            raise
         except NotRead as reason:
             # It is a file of another source.
             self.ended_early = str(reason)
         except _WRONG as error:
             # What was unpacked so far may be wrong as well, and the list of files is read before any image is written.
             raise AsticaSyncError(
-                f"{self._path} is damaged: {error}", "Download or copy it again: any image in it may be wrong."
+                f"{self.name} is damaged: {error}", "Download or copy it again: any image in it may be wrong."
             ) from error
         except _DAMAGED as error:
             if isinstance(error, OSError) and error.errno is not None and self._entries is None:
                 raise AsticaSyncError(
-                    f"{self._path} cannot be read: {error.strerror}", "Download or copy it again, or check the disk."
+                    f"{self.name} cannot be read: {error.strerror}", "Download or copy it again, or check the disk."
                 ) from error
             self.ended_early = f"it is cut off or damaged ({error})"
 

@@ -1,12 +1,12 @@
 """A data set in a zip archive, read member by member; nothing is unpacked to the disk."""
 
+import contextlib
 import io
 import stat
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from astica_sync.core.exchange.source_path import path_fault, plain_path
@@ -18,6 +18,8 @@ from astica_sync.exchange.sources.source import (
     MOST_TABLE,
     NotRead,
     SourceFile,
+    SourceLost,
+    lost_source,
     read_bounded,
     too_large,
 )
@@ -34,28 +36,34 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedErr
 class ZipSource:
     """Reads one zip archive. ``encoding`` is that of names that are not marked as UTF-8, where the user names it."""
 
-    def __init__(self, path: Path, encoding: str | None = None) -> None:
-        self.name: str = str(path)
+    def __init__(self, name: str, opener: Callable[[], BinaryIO], encoding: str | None = None) -> None:
+        self.name: str = name
         self.ended_early: str = ""
         self._encoding = encoding
-        try:
-            _check_directory(path)
-            self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError, UnicodeError) as error:
-            raise AsticaSyncError(
-                f"{path} is no whole zip archive: {error}",
-                "The list of its files is at its end: download or copy it again.",
-            ) from error
-        except OSError as error:
-            raise AsticaSyncError(
-                f"{path} cannot be read: {error.strerror or error}", "Download or copy it again, or check the disk."
-            ) from error
-        self._infos = self._zip.infolist()
-        if len(self._infos) > MOST_FILES:
-            raise AsticaSyncError(
-                f"{path} has {len(self._infos):,} files, more than the {MOST_FILES:,} that are taken at once",
-                "Divide it into several archives.",
-            )
+        with contextlib.ExitStack() as opened:
+            try:
+                file = opened.enter_context(opener())
+                _check_directory(file)
+                self._zip = opened.enter_context(zipfile.ZipFile(file))
+            except SourceLost as lost:
+                raise lost_source(self.name, lost) from lost
+            except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError, UnicodeError) as error:
+                raise AsticaSyncError(
+                    f"{name} is no whole zip archive: {error}",
+                    "The list of its files is at its end: download or copy it again.",
+                ) from error
+            except OSError as error:
+                raise AsticaSyncError(
+                    f"{name} cannot be read: {error.strerror or error}", "Download or copy it again, or check the disk."
+                ) from error
+            # One that lies in a bucket is read forward.
+            self._infos = sorted(self._zip.infolist(), key=lambda info: info.header_offset)
+            if len(self._infos) > MOST_FILES:
+                raise AsticaSyncError(
+                    f"{name} has {len(self._infos):,} files, more than the {MOST_FILES:,} that are taken at once",
+                    "Divide it into several archives.",
+                )
+            self._opened = opened.pop_all()
         for info in self._infos:
             # Of a hundred thousand files this takes tens of MB.
             info.date_time = _NO_DATE
@@ -81,7 +89,7 @@ class ZipSource:
                 yield entry, self._read(entry)
 
     def close(self) -> None:
-        self._zip.close()
+        self._opened.close()
 
     def _read(self, entry: SourceFile) -> bytes | NotRead:
         try:
@@ -151,17 +159,15 @@ class _Member(io.RawIOBase):
         super().close()
 
 
-def _check_directory(path: Path) -> None:
+def _check_directory(file: BinaryIO) -> None:
     """Refuses a list of files that would not fit into memory: it is read at once.
 
     Raises:
         BadZipFile: it is too long.
     """
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        start = max(0, size - 66_000)
-        file.seek(start)
-        tail = file.read()
+    size = file.seek(0, 2)
+    file.seek(max(0, size - 66_000))
+    tail = file.read()
     at = tail.rfind(b"PK\5\6")
     if at < 0 or len(tail) - at < 22:
         return
