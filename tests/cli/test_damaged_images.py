@@ -48,6 +48,27 @@ def test_damage_over_a_managed_image_keeps_its_sample(
         assert on_service(sandbox, model_id) == before
 
 
+def test_damage_over_a_managed_image_keeps_its_sample_after_a_lost_journal(
+    shell: Shell, store: Path, sandbox: RunningSandbox, model_id: int
+) -> None:
+    """The damaged image is the first upload of a journal that does not know yet how the service shows sizes, and a
+    sample of another size under one of our uids makes it a question."""
+    file = store / "Can" / "photo.jpg"
+    Image.linear_gradient("L").resize((640, 480)).save(file, quality=95)
+    assert shell("push", "--store", store).code == 0
+    (store / ".astica-sync" / "journal.db").unlink()
+    assert shell("push", "--store", store).code == 0
+    other = next(one for one in sandbox.samples(model_id) if one.image != file.read_bytes())
+    sandbox.add_sample(model_id, other.class_title, ZEROS_INSIDE.read_bytes(), other.uid)
+    before = on_service(sandbox, model_id)
+    shutil.copy(ZEROS_INSIDE, file)
+
+    ran = shell("push", "--store", store, "--json")
+
+    assert (ran.code, ran.json["removed"], ran.json["uploaded"]) == (3, 0, 0)
+    assert on_service(sandbox, model_id) == before
+
+
 @pytest.fixture
 def accepted_earlier(
     shell: Shell, store: Path, sandbox: RunningSandbox, model_id: int, monkeypatch: pytest.MonkeyPatch

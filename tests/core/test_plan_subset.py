@@ -71,11 +71,18 @@ def test_a_sample_leaves_its_old_place_only_when_its_new_one_is_confirmed() -> N
 
 
 def test_the_first_upload_and_what_follows_it_are_the_whole_plan() -> None:
-    first, rest = first_upload_only(PLAN), after_uploads(PLAN, 1)
+    first, rest = first_upload_only(PLAN), after_uploads(PLAN, 1, {upload(1).uid})
     assert (first.uploads + rest.uploads, first.adopts, first.forgets) == (PLAN.uploads, PLAN.adopts, PLAN.forgets)
     assert first.removed == []
     assert (rest.adopts, rest.forgets, rest.removals) == ((), (), PLAN.removals)
     assert first_upload_only(Plan()) == Plan()
+
+
+def test_a_removal_that_waits_for_an_upload_which_failed_before_the_others_is_left_out() -> None:
+    rest = after_uploads(PLAN, 1, set())
+    assert rest.uploads == (upload(2),)
+    assert (rest.removals, rest.class_removals) == ((removal(2, MOVED), removal(3, ABSENT)), (OTHER_CLASS,))
+    assert after_uploads(PLAN, 2, {upload(2).uid}).removals == (removal(2, MOVED), removal(3, ABSENT))
 
 
 def test_confirmed_removals_are_marked_and_nothing_else_changes() -> None:

@@ -288,13 +288,12 @@ class Oracle:
         if path == "/model/view":
             if reply.view is not None:
                 # What has our uid and other bytes is another client's.
-                forged = self.service.forged
                 whole = {
                     seen.sample_id: Seen(
                         seen.sample_id, complete_uid(seen.uid, MODEL, seen.title), seen.class_id, seen.title
                     )
                     for seen in reply.view
-                    if seen.sample_id not in forged
+                    if not seen.forged
                 }
                 notes.views.append(View(reply.asked, whole))
                 notes.views_since_plan += 1
@@ -685,7 +684,7 @@ class Oracle:
         mark = self._mark(store, uid)
         if mark is None or mark[0] != "agreed":
             return False
-        return any(one.uid == uid and one.sample_id in self.service.forged for _, one in self.service.samples())
+        return any(one.uid == uid and one.forged for _, one in self.service.samples())
 
     def _expected(self, store: "Store") -> set[str]:
         return {_uid(title, content) for title, content in self.local(store)}
@@ -716,7 +715,7 @@ class Oracle:
     def _there(self) -> dict[str, list[Seen]]:
         found: dict[str, list[Seen]] = {}
         for entry, sample in self.service.samples():
-            if sample.sample_id in self.service.forged:
+            if sample.forged:
                 continue
             uid = complete_uid(sample.uid, MODEL, entry.title)
             found.setdefault(uid, []).append(Seen(sample.sample_id, uid, entry.class_id, entry.title))

@@ -168,11 +168,7 @@ class VersionsOracle:
         pinned = {self._as_shown(make_uid(content, make_scope(MODEL, title)), title) for title, content in pins}
         service = self.oracle.service
         # Nothing tells a forged sample from an agreed one that the service shows with another size.
-        forged = {
-            self._as_shown(sample.uid, entry.title)
-            for entry, sample in service.samples()
-            if sample.sample_id in service.forged
-        }
+        forged = {self._as_shown(sample.uid, entry.title) for entry, sample in service.samples() if sample.forged}
         # A sample in another class than it was sent to is recorded in the class that is shown.
         places = {(seen.uid[:32], fold_title(seen.title)) for seen in (view.by_id.values() if view else ())}
         placed = {

@@ -35,7 +35,7 @@ class Switches:
 class Sample:
     """One sample on the service. ``uid`` is what the service kept of what was sent; ``origin`` is who sent it;
     ``late`` that it was made so long after its sending that no promise covers it; ``size`` is in megabytes,
-    ``made`` is when."""
+    ``made`` is when; ``forged`` that its uid is one of ours, and its bytes are not."""
 
     sample_id: int
     uid: str
@@ -43,6 +43,7 @@ class Sample:
     late: bool = False
     size: float = 0.0
     made: float = 0.0
+    forged: bool = False
 
 
 @dataclass(slots=True)
@@ -59,6 +60,7 @@ class Seen(NamedTuple):
     uid: str
     class_id: int
     title: str
+    forged: bool = False
 
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -86,8 +88,6 @@ class Service:
         self.arrivals: dict[str, list[float]] = {}
         self.served: list[float] = []
         self.changed: Callable[[], None] = lambda: None
-        self.forged: set[int] = set()
-        """The samples whose uid is one of ours, and whose bytes are not."""
         self.label = ""
         """What its version sees in every image."""
         self.sizes = False
@@ -177,7 +177,6 @@ class Service:
             for sample in entry.samples:
                 if sample.sample_id == sample_id:
                     entry.samples.remove(sample)
-                    self.forged.discard(sample_id)
                     if self.switches.ids_reused:
                         self._free_ids.append(sample_id)
                     self._tidy(entry)
@@ -194,11 +193,13 @@ class Service:
 
     # What happens on the vendor's page, too.
 
-    def add(self, title: str, uid: str, origin: str, late: bool = False, size: float = 0.0) -> Sample:
+    def add(
+        self, title: str, uid: str, origin: str, late: bool = False, size: float = 0.0, *, forged: bool = False
+    ) -> Sample:
         kept = self._kept_title(title)
         entries = [entry for entry in self.classes if self._same_title(entry.title, kept)]
         entry = entries[-1 if self.switches.newest_class else 0] if entries else self.add_class(kept)
-        sample = Sample(self._new_id(), uid, origin, late, size, self.world.time)
+        sample = Sample(self._new_id(), uid, origin, late, size, self.world.time, forged)
         entry.samples.append(sample)
         self.ever.append(sample)
         self._keep_history()
@@ -220,6 +221,9 @@ class Service:
 
     def samples(self) -> list[tuple[Class, Sample]]:
         return [(entry, sample) for entry in self.classes for sample in entry.samples]
+
+    def is_made_since(self, sample_id: int, when: float) -> bool:
+        return any(sample.sample_id == sample_id and sample.made > when for _, sample in self.samples())
 
     # The view.
 
@@ -258,7 +262,7 @@ class Service:
             for entry in self.classes
         )
         seen = tuple(
-            Seen(sample.sample_id, sample.uid, entry.class_id, entry.title)
+            Seen(sample.sample_id, sample.uid, entry.class_id, entry.title, sample.forged)
             for entry in self.classes
             for sample in entry.samples
         )

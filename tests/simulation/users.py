@@ -274,7 +274,7 @@ class Users:
         if not samples or store.service.switches.repeated_uids != "allow":
             return ""
         entry, sample = draw.choice(samples)
-        twin = self._add_copy(store, entry.title, sample, sample.sample_id in store.service.forged)
+        twin = self._add_copy(store, entry.title, sample)
         return f"sample {twin.sample_id}, as {sample.sample_id}"
 
     def web_misplace(self, store: "Store", draw: random.Random) -> str:
@@ -287,9 +287,8 @@ class Users:
         if len(uid) == 41 and len(sample.uid) != 41:
             # Where uids are cut, the class is part of what tells them apart.
             return ""
-        forged = sample.sample_id in store.service.forged
         store.service.remove(sample.sample_id)
-        self._add_copy(store, draw.choice(self.script.titles), sample, forged)
+        self._add_copy(store, draw.choice(self.script.titles), sample)
         return f"sample {sample.sample_id}"
 
     def web_forge(self, store: "Store", draw: random.Random) -> str:
@@ -303,17 +302,13 @@ class Users:
             return ""
         title = path.partition("/")[0]
         uid = make_uid(node.content(), make_scope(MODEL, title))
-        sample = store.service.add(title, uid, "web", size=draw.choice((0.5, 3.0)))
-        store.service.forged.add(sample.sample_id)
+        sample = store.service.add(title, uid, "web", size=draw.choice((0.5, 3.0)), forged=True)
         return f"sample {sample.sample_id} with the uid of {path}"
 
     # Helpers of the above.
 
-    def _add_copy(self, store: "Store", title: str, sample: "Sample", forged: bool) -> "Sample":
-        copy = store.service.add(title, sample.uid, sample.origin, late=True, size=sample.size)
-        if forged:
-            store.service.forged.add(copy.sample_id)
-        return copy
+    def _add_copy(self, store: "Store", title: str, sample: "Sample") -> "Sample":
+        return store.service.add(title, sample.uid, sample.origin, late=True, size=sample.size, forged=sample.forged)
 
     def _image(self, store: "Store", draw: random.Random) -> bytes:
         number = draw.randrange(IMAGES)

@@ -61,9 +61,11 @@ def first_upload_only(plan: Plan) -> Plan:
     return Plan(adopts=plan.adopts, forgets=plan.forgets, uploads=plan.uploads[:1])
 
 
-def after_uploads(plan: Plan, tried: int) -> Plan:
-    """What remains of a plan after the steps without a request and the first ``tried`` uploads."""
-    return replace(plan, adopts=(), forgets=(), uploads=plan.uploads[tried:])
+def after_uploads(plan: Plan, tried: int, confirmed: Container[str]) -> Plan:
+    """What remains of a plan after the steps without a request and the first ``tried`` uploads: without the removals
+    that wait for one of these which is not ``confirmed``."""
+    failed = {upload.uid for upload in plan.uploads[:tried] if upload.uid not in confirmed}
+    return replace(without_uploads(plan, failed), adopts=(), forgets=(), uploads=plan.uploads[tried:])
 
 
 def left_out(plan: Plan, subset: Plan) -> list[Upload | RemoveSample]:

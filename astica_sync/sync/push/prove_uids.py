@@ -44,7 +44,7 @@ def apply_first_upload(session: Session, plan: Plan, observation: Observation) -
         upload = rest.uploads[0]
         result.include(apply_plan(session, first_upload_only(rest), removals=False, breaker=breaker))
         tried.append(upload.uid)
-        rest = after_uploads(rest, 1)
+        rest = after_uploads(rest, 1, result.uploaded)
         if result.uploaded and result.error is None:
             try:
                 prove_uids(session, observation, upload)

@@ -216,7 +216,7 @@ def apply_round(session: Session, status: StoreStatus, refusals: list[Refusal]) 
     if not plan.first_upload_alone:
         return apply_plan(session, plan, removals=removals)
     first, tried = apply_first_upload(session, plan, status.observation)
-    rest = after_uploads(plan, tried)
+    rest = after_uploads(plan, tried, first.uploaded)
     if first.error is not None or first.doubtful or (plan.sizes_unproven and first.uploaded):
         first.left += len(rest.uploads) + len(rest.removed)
     else:
