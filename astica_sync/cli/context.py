@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from astica_sync.sync.session import Session
 
 __all__ = [
+    "NO_STATUS_YET",
     "OpenStore",
     "clean_stop",
     "find",
@@ -45,6 +46,7 @@ __all__ = [
 ]
 
 MOST_STATUS_BYTES = 10_000_000
+NO_STATUS_YET = "a watcher runs, and has written no status yet: it writes one after its first comparison"
 
 
 def _note_store(context: click.Context, parameter: click.Parameter, store: Path | None) -> Path | None:

@@ -12,13 +12,13 @@ from astica_sync.doctor.check_machine import is_container
 from astica_sync.doctor.read_database import read_database
 from astica_sync.doctor.section import Section
 from astica_sync.local.layout import Layout
-from astica_sync.open_session import budget_server, budget_use
+from astica_sync.open_session import ANOTHER_PROGRAM, budget_server, budget_use, find_service_pause
 from astica_sync.system.user_folders import STATE_VARIABLE
 
-LANES = {Lane.INTERACTIVE: "a command of a user", Lane.REMOVAL: "removals"}
+LANES = {Lane.INTERACTIVE: "a view or another single request", Lane.REMOVAL: "removals"}
 """What waits ahead of the backlog of uploads, which is not recorded there."""
 MOST_SHOWN = 10
-NO_PROCESS = "no process"
+NOTHING_AHEAD = "nothing ahead of uploads"
 
 
 def check_budget(layout: Layout | None, environ: Mapping[str, str], clock: Clock) -> Section:
@@ -41,6 +41,10 @@ def check_budget(layout: Layout | None, environ: Mapping[str, str], clock: Clock
             used, limit = budget_use(layout)
             section.facts["used now"] = used
             section.facts["limit"] = limit
+        pause = find_service_pause(layout, clock)
+        section.facts["refused by the service"] = pause is not None
+        if pause is not None:
+            section.note(pause.text, ANOTHER_PROGRAM)
         section.facts["waiting"] = _waiting(section, file, clock.ticks())
         apart = _apart(environ)
         section.facts["shared with all programs of this user"] = not apart
@@ -58,7 +62,7 @@ def check_budget(layout: Layout | None, environ: Mapping[str, str], clock: Clock
 def _waiting(section: Section, file: Path, now: float) -> str:
     """The processes that wait for a request ahead of the backlog of uploads, by the table ``waiting``."""
     if not file.exists():
-        return NO_PROCESS
+        return NOTHING_AHEAD
     query = "SELECT who, lane, min(since) FROM waiting WHERE until > ? GROUP BY who, lane ORDER BY lane, since LIMIT ?"
     try:
         with read_database(file) as opened:
@@ -69,8 +73,8 @@ def _waiting(section: Section, file: Path, now: float) -> str:
         ]
     except (sqlite3.Error, OSError, AttributeError, TypeError) as error:
         section.problem(f"{file} cannot be read: {error}", "the next command sets it aside and makes a new one")
-        return NO_PROCESS
-    return "; ".join(shown) or NO_PROCESS
+        return NOTHING_AHEAD
+    return "; ".join(shown) or NOTHING_AHEAD
 
 
 def _apart(environ: Mapping[str, str]) -> str:

@@ -250,7 +250,7 @@ def test_a_planted_watch_status_is_no_status(
     with watcher_lock(Layout(pushed)):
         ran = shell("watch", "status", "--store", pushed, *flags)
     assert ran.code == 0 and ran.out.replace("\n", "").isprintable(), ran.out + ran.err
-    assert ran.json["state"] is None if flags else "no watcher has run here yet" in ran.out
+    assert ran.json["state"] is None if flags else "a watcher runs, and has written no status yet" in ran.out
 
 
 @pytest.mark.parametrize(

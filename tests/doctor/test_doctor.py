@@ -14,12 +14,16 @@ import pytest
 from astica_sync.cli.start.doctor import _table
 from astica_sync.clock import SystemClock, local_time
 from astica_sync.core.rate_limit import Lane
+from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from astica_sync.doctor import check_budget, check_disk, check_program
 from astica_sync.local.layout import Layout
-from astica_sync.local.lock import writer_lock
+from astica_sync.local.lock import watcher_lock, writer_lock
+from astica_sync.remote.rate_limiter import limiter_name
+from astica_sync.secret import Secret
 from tests.harness.shell import Shell, draw
 
 ROOT = Path(__file__).parents[2]
+NOTHING_AHEAD = "nothing ahead of uploads"
 
 
 @pytest.fixture
@@ -276,11 +280,72 @@ def test_it_names_the_processes_that_wait_for_the_budget(shell: Shell, store: Pa
         opened.executemany("INSERT INTO waiting VALUES (?, ?, ?, ?, ?)", rows)
     before = budget.read_bytes()
     shown = shell("doctor", "--store", store, "--json").json["request_budget"]
-    assert shown["waiting"] == "process 4711 for 10 min, a command of a user; process 4712 for 20 min, removals"
+    assert shown["waiting"] == (
+        "process 4711 for 10 min, a view or another single request; process 4712 for 20 min, removals"
+    )
     assert budget.read_bytes() == before
 
 
+def refuse_in_budget(shell: Shell, seconds: float, refusals: int, key: str = "") -> None:
+    """What the rate limiter has recorded after the service has refused requests of this key for its limit."""
+    key, url = key or shell.environ["ASTICA_API_KEY"], shell.environ["ASTICA_TRAIN_URL"]
+    row = (limiter_name(Secret(key), f"train {url}"), SystemClock().ticks(), seconds, refusals)
+    with contextlib.closing(sqlite3.connect(shell.home / "state" / "astica-sync" / "budget.db")) as opened, opened:
+        opened.execute("INSERT OR REPLACE INTO rest VALUES (?, ?, ?, ?)", row)
+
+
+def test_the_commands_that_look_say_that_the_service_refuses(shell: Shell, store: Path) -> None:
+    refuse_in_budget(shell, 500, 3, key="of-another-user")
+    assert shell("doctor", "--store", store, "--json").json["request_budget"]["refused by the service"] is False
+    assert "rate limit" not in shell("status", "--offline", "--store", store).out
+    refuse_in_budget(shell, 500, 3)
+    shown = shell("doctor", "--store", store, "--json").json
+    assert shown["request_budget"]["refused by the service"] is True
+    text = next(one["text"] for one in shown["findings"] if one["section"] == "request budget")
+    assert text.startswith("the service has refused requests 3 times in a row because of its rate limit; the next one")
+    offline = " ".join(shell("status", "--offline", "--store", store).out.split())
+    assert text[:60] in offline and "lower ASTICA_LIMIT" in offline
+    assert "rate limit" not in shell("watch", "status", "--store", store).out
+    with watcher_lock(Layout(store)):
+        watched = " ".join(shell("watch", "status", "--store", store).out.split())
+        assert "a watcher runs, and has written no status yet" in watched and text[:60] in watched
+        assert "a watcher runs, and has written no status yet" in shell("status", "--offline", "--store", store).out
+    refuse_in_budget(shell, 0, 3)
+    assert "rate limit" not in shell("status", "--offline", "--store", store).out
+
+
+@pytest.mark.parametrize("state", ["stopped", None])
+def test_a_watcher_that_has_not_compared_yet_is_not_the_one_before(
+    shell: Shell, store: Path, state: str | None
+) -> None:
+    layout = Layout(store)
+    if state is not None:
+        status = WatchStatus(str(store), 1, 1.0, WatchState(state), uploaded=17)
+        layout.watch_state.write_text(json.dumps(status.as_data()))
+    before = shell("watch", "status", "--store", store).out
+    assert ("no watcher is running" if state else "no watcher has run here yet") in before
+    with watcher_lock(layout):
+        ran = shell("watch", "status", "--store", store)
+    assert (
+        "a watcher runs, and has written no status yet" in ran.out
+        and "no watcher" not in ran.out
+        and "17" not in ran.out
+    )
+
+
+def test_an_offline_status_counts_what_the_key_has_used(shell: Shell, store: Path) -> None:
+    draw(store / "Can" / "one-more.png", 4711)
+    name = limiter_name(Secret(shell.environ["ASTICA_API_KEY"]), f"train {shell.environ['ASTICA_TRAIN_URL']}")
+    now = SystemClock().ticks()
+    with contextlib.closing(sqlite3.connect(shell.home / "state" / "astica-sync" / "budget.db")) as opened, opened:
+        rows = [(name, now, now, now)] * 200
+        opened.executemany("INSERT INTO request (budget, sent, answered, lost_at) VALUES (?, ?, ?, ?)", rows)
+    assert shell("status", "--offline", "--json", "--store", store).json["plan"]["eta_seconds"] > 20
+    del shell.environ["ASTICA_API_KEY"]
+    assert shell("status", "--offline", "--json", "--store", store).json["plan"]["eta_seconds"] < 20
+
+
 def test_without_waiting_processes_it_says_so(shell: Shell, store: Path) -> None:
-    assert shell("doctor", "--store", store, "--json").json["request_budget"]["waiting"] == "no process"
+    assert shell("doctor", "--store", store, "--json").json["request_budget"]["waiting"] == NOTHING_AHEAD
     (shell.home / "state" / "astica-sync" / "budget.db").unlink()
-    assert shell("doctor", "--store", store, "--json").json["request_budget"]["waiting"] == "no process"
+    assert shell("doctor", "--store", store, "--json").json["request_budget"]["waiting"] == NOTHING_AHEAD

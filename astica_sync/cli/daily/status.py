@@ -1,12 +1,14 @@
 """``astica-sync pull-status``."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
 
 from astica_sync.cli.context import (
+    NO_STATUS_YET,
     image_in_index,
     open_store,
     path_in_journal,
@@ -21,11 +23,12 @@ from astica_sync.cli.render.status_output import left_out_data, left_out_lines, 
 from astica_sync.cli.render.text import duration, json_line, json_name, number, safe
 from astica_sync.cli.watch.pause import pause_text, paused_at
 from astica_sync.clock import local_time
+from astica_sync.core.watch.watch_status import WatchState
 from astica_sync.errors import StoreChanged
 from astica_sync.local.identity import check_root
 from astica_sync.local.layout import Layout
 from astica_sync.mirror.mirror_record import read_record
-from astica_sync.open_session import OpenStore
+from astica_sync.open_session import ANOTHER_PROGRAM, OpenStore, find_service_pause, forecast_of_key
 
 MOST_AGE = 50 * 365 * 86_400.0
 """An older view has a time of a clock that was wrong."""
@@ -60,6 +63,10 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
     with open_store(store, Progress(), offline=offline) as opened:
         status = check_samples(opened.session, find_status(opened.session, offline=offline, quick=True), CHECK_SECONDS)
         price = price_of(opened.session, status)
+        pause = find_service_pause(opened.layout, opened.session.runtime.clock)
+        if offline and price.requests:
+            # The budget of no key is empty.
+            price = replace(price, seconds=forecast_of_key(opened.settings, price.requests) or price.seconds)
         follows, _ = opened.session.local.journal.get_meta(FOLLOWS, (None, None)) or (None, None)
         copies = opened.session.local.index.copies(MOST_GROUPS)
         changed = _find_change(opened)
@@ -93,6 +100,8 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
                 held = f"The service holds the data of {safe(follows)}. A push brings it back in sync with the store."
                 lines.append(click.style(held, fg="yellow"))
             lines += _watcher_line(opened.layout)
+            if pause is not None:
+                lines += [click.style(f"Limit    {pause.text}", fg="yellow"), f"         {ANOTHER_PROGRAM}"]
             lines += _mirror_line(opened.layout)
             local = opened.session.local
             path_of, is_image = path_in_journal(local.journal), image_in_index(local.index)
@@ -134,9 +143,11 @@ def _mirror_line(layout: Layout) -> list[str]:
 def _watcher_line(layout: Layout) -> list[str]:
     """The state of the watcher, where one has run in this store or the user has paused it."""
     at = paused_at(layout)
-    if at is None and not layout.watch_state.exists():
-        return []
     report, alive = read_watch_status(layout)
+    if at is None and not alive and not layout.watch_state.exists():
+        return []
+    if alive and at is None and (report is None or report.state is WatchState.STOPPED):
+        return [f"Watcher  {NO_STATUS_YET}"]
     if report is None or not alive:
         return [
             f"Watcher  not running; {pause_text(at)}" if at is not None else "Watcher  not running: astica-sync watch"

@@ -11,16 +11,18 @@ import click
 from click.core import ParameterSource
 
 from astica_sync.cli.command_group import CommandGroup
-from astica_sync.cli.context import find, read_watch_status, store_option
+from astica_sync.cli.context import NO_STATUS_YET, find, read_watch_status, store_option
 from astica_sync.cli.exit_codes import DONE, ERROR, INTERRUPTED, REFUSED, SOME_FAILED
 from astica_sync.cli.render.messages import print_lines, set_named_store
 from astica_sync.cli.render.text import json_line, json_name, safe
 from astica_sync.cli.watch.pause import check_pause, is_paused, pause_store, pause_text, paused_at, resume_store
 from astica_sync.cli.watch.watch_options import given_options, watch_options
 from astica_sync.cli.watch.watch_service import install, uninstall
+from astica_sync.clock import SystemClock
 from astica_sync.core.watch.watch_status import WatchState
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.layout import Layout
+from astica_sync.open_session import ANOTHER_PROGRAM, find_service_pause
 from astica_sync.system.error_advice import remedy
 
 
@@ -162,6 +164,12 @@ def _push_once(layout: Layout, *, as_json: bool) -> int | None:
     return exit_code_of(pushed)
 
 
+def service_pause_lines(layout: Layout) -> list[str]:
+    """That the service refuses requests for its limit, where it does."""
+    pause = find_service_pause(layout, SystemClock())
+    return [] if pause is None else [f"  waiting: {pause.text}", f"    {ANOTHER_PROGRAM}"]
+
+
 @watch.command("status")
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -184,7 +192,10 @@ def watch_status(store: Path | None, as_json: bool) -> int:
         data = {**data, "alive": alive, "paused": at is not None, "paused_at": at}
         click.echo(json.dumps(data, ensure_ascii=True))
         return 0
-    if status is None:
+    if alive and (status is None or status.state is WatchState.STOPPED):
+        # What is there was written by the one before it.
+        lines = [safe(str(layout.root)), f"  {NO_STATUS_YET}"]
+    elif status is None:
         lines = [safe(str(layout.root)), "  no watcher has run here yet; to start one: astica-sync watch"]
     else:
         # When it was paused is in the line below.
@@ -192,6 +203,8 @@ def watch_status(store: Path | None, as_json: bool) -> int:
         lines = watch_status_lines(replace(status, why=why), alive=alive)
         if not alive and status.state is not WatchState.STOPPED:
             lines.append(f"  process {status.pid} ended unexpectedly; to start again: astica-sync watch")
+    if alive and at is None:
+        lines += service_pause_lines(layout)
     if at is not None:
         lines.insert(1, f"  {pause_text(at)}")
     print_lines(lines)
