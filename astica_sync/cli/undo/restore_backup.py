@@ -12,15 +12,23 @@ from astica_sync.cli.context import store_option
 from astica_sync.cli.exit_codes import exit_code_in_part
 from astica_sync.cli.point_in_time import PointInTime
 from astica_sync.cli.render.messages import print_lines
-from astica_sync.cli.render.text import first, number, safe
-from astica_sync.cli.render.verbosity import Verbosity, verbosity
+from astica_sync.cli.render.text import json_line, json_name, number, safe
 from astica_sync.cli.undo.catalog_names import find_paths, find_title
 from astica_sync.cli.undo.mirror import rebuild
 from astica_sync.cli.undo.open_backup import open_backup
+from astica_sync.cli.undo.restore_lists import (
+    LeftInBackup,
+    left_out_json,
+    preview_restore,
+    print_left_out,
+    print_preview,
+    print_problems,
+)
 
 if TYPE_CHECKING:
+    from astica_sync.cli.undo.find_moved import MovedImage
     from astica_sync.local.backup.backup import Backup
-    from astica_sync.local.backup.find_restorable import EarlierPlace, Elsewhere, Removed
+    from astica_sync.local.backup.catalog import CatalogEntry
     from astica_sync.local.layout import Layout
 
 
@@ -47,6 +55,14 @@ NO_LINE_OF_MANY = "no line of the catalog names them, so their class and file ar
     metavar="URL",
     help="Rebuild the store in the new folder --to from this mirror (astica-sync backup mirror).",
 )
+@click.option("--dry-run", is_flag=True, help="List what would be written or moved, and what not; change nothing.")
+@click.option(
+    "--move-back",
+    "moves_back",
+    is_flag=True,
+    help="With --since: only move back what went to another class, and write what these images have overwritten.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def restore(
     names: tuple[str, ...],
     store: Path | None,
@@ -54,6 +70,9 @@ def restore(
     class_title: str | None,
     since: float | None,
     address: str | None,
+    dry_run: bool,
+    moves_back: bool,
+    as_json: bool,
 ) -> int:
     """Write class folders, or single files, from the backup.
 
@@ -65,21 +84,25 @@ def restore(
     astica-sync backup restore --to ~/rescued
     astica-sync backup restore --class Can
     astica-sync backup restore Can/001.jpg
+    astica-sync backup restore --since yesterday --dry-run
     astica-sync backup restore --since yesterday
+    astica-sync backup restore --since 1h --move-back
     astica-sync backup restore --from s3://my/cans --to photos
     """
     from astica_sync.local.backup.restore import is_same_folder, refuse_store
     from astica_sync.local.backup.restore import restore as restore_files
-    from astica_sync.local.class_folders.class_title import class_title_of
     from astica_sync.local.filesystem import FileSystem
     from astica_sync.local.target_folder import check_target_folder
 
     if address is not None:
-        if names or store is not None or class_title is not None or since is not None:
+        chosen_part = names or store is not None or class_title is not None or since is not None
+        if chosen_part or dry_run or moves_back or as_json:
             raise click.UsageError("With --from give --to alone: the whole store is rebuilt.")
         return rebuild(address, to)
     if names and since is not None:
         raise click.UsageError("Give either FILE or --since.")
+    if moves_back and (since is None or to is not None):
+        raise click.UsageError("Give --move-back with --since and without --to: it moves images within the store.")
     layout, objects = open_backup(store)
     chosen = bool(names) or since is not None
     if to is None:
@@ -90,35 +113,57 @@ def restore(
         refuse_store(to)
     title = None if class_title is None else find_title(objects, class_title)
     paths = find_paths(objects, layout.root, names)
-    entries = None
+    entries, left_out, freed = objects.samples, LeftInBackup(), frozenset[str]()
+    moved: list[MovedImage] = []
+    problems: list[tuple[str, str]] = []
     if since is not None:
-        removed, held, elsewhere = _removed(layout, objects, since)
-        entries = partial(iter, [entry for entry in removed.entries if not os.path.lexists(to / entry.path)])
-        if held:
-            them = "it" if held == 1 else "them"
-            print_lines([f"{number(held, 'image')} not restored: split holds {them} out"], err=True)
+        deleted, left_out = _find_removed(layout, objects, since, title)
+        if moves_back:
+            if not dry_run:
+                from astica_sync.cli.undo.move_back import move_back
 
-        def of_class(path: str) -> bool:
-            return title in (None, class_title_of(path.partition("/")[0]))
+                back, failed = move_back(layout, left_out.moved)
+                while back:
+                    # What such an image had taken the place of may itself have moved before.
+                    moved += back
+                    deleted, left_out = _find_removed(layout, objects, since, title)
+                    back, failed = move_back(layout, [one for one in left_out.moved if one not in moved])
+                problems = [(problem.path, problem.reason) for problem in failed]
+            freed = frozenset(one.now for one in (left_out.moved if dry_run else moved))
+            overwritten = [entry for entry in deleted if entry.path in freed]
+            left_out.deleted = len(deleted) - len(overwritten)
+            deleted = overwritten
+        left_out.taken = [entry for entry in deleted if entry.path not in freed and os.path.lexists(to / entry.path)]
+        taken = {entry.path for entry in left_out.taken}
+        entries = partial(iter, [entry for entry in deleted if entry.path not in taken])
 
-        _note_elsewhere([one for one in elsewhere if of_class(one.path)])
-        _note_earlier([one for one in removed.earlier if of_class(one.path)])
-    done = restore_files(
-        objects,
-        to,
-        FileSystem(),
-        wanted=lambda entry: title in (None, entry.class_title) and (not paths or entry.path in paths),
-        entries=entries,
-    )
-    problems = [f"! {safe(problem.path)}  ({problem.reason})" for problem in done.problems]
-    for line in first(problems, len(problems), 20):
-        print_lines([click.style(line, fg="red")], err=True)
+    def wanted(entry: "CatalogEntry") -> bool:
+        return title in (None, entry.class_title) and (not paths or entry.path in paths)
+
+    if dry_run:
+        preview = preview_restore(objects, to, entries, wanted, freed)
+        unplaced = [] if chosen else _unplaced(layout, objects)
+        print_preview(preview, left_out, to, moves_back=moves_back, unplaced=len(unplaced), as_json=as_json)
+        return 0
+    if not as_json:
+        print_left_out(left_out, moves_back=moves_back)
+    done = restore_files(objects, to, FileSystem(), wanted=wanted, entries=entries)
+    problems += [(problem.path, problem.reason) for problem in done.problems]
+    unplaced = [] if chosen else _unplaced(layout, objects)
+    failures = len(problems) + len(unplaced)
+    code = exit_code_in_part(done.written + done.already_there + len(moved), failures)
+    if as_json:
+        counts = {"written": done.written, "already_there": done.already_there, "moved_back": len(moved)}
+        failed_json = [{"path": json_name(path), "reason": reason} for path, reason in problems]
+        rest = {"failed": failed_json, "unplaced": len(unplaced), "older": len(done.older)}
+        click.echo(json_line({"to": json_name(str(to)), "dry_run": False} | counts | rest | left_out_json(left_out)))
+        return code
+    print_problems(problems)
     if done.older:
         print_lines(
             [f"{number(len(done.older), 'older image')} of the same files not restored; the backup keeps them"],
             err=True,
         )
-    unplaced = [] if chosen else _unplaced(layout, objects)
     if unplaced:
         perhaps = "" if title is None else ", perhaps of this class"
         lines = [
@@ -126,13 +171,14 @@ def restore(
             "  To write the missing lines again where the rest is known: astica-sync backup verify",
         ]
         print_lines([click.style(line, fg="red") for line in lines], err=True)
+    moves = f"{number(len(moved), 'file')} moved back, " if moves_back else ""
     print_lines(
         [
-            f"{safe(str(to))}: {number(done.written, 'file')} written, {done.already_there:,} already there, "
-            f"{len(problems) + len(unplaced):,} failed"
+            f"{safe(str(to))}: {moves}{number(done.written, 'file')} written, {done.already_there:,} already there, "
+            f"{failures:,} failed"
         ]
     )
-    return exit_code_in_part(done.written + done.already_there, len(problems) + len(unplaced))
+    return code
 
 
 def _unplaced(layout: "Layout", objects: "Backup") -> list[str]:
@@ -148,12 +194,16 @@ def _unplaced(layout: "Layout", objects: "Backup") -> list[str]:
     return [content for content in unnamed if content not in leftovers]
 
 
-def _removed(layout: "Layout", objects: "Backup", since: float) -> "tuple[Removed, int, list[Elsewhere]]":
-    """What was removed since then, how much of it is left out since it is among the held-out images, and what of it
-    the store has in another place."""
+def _find_removed(
+    layout: "Layout", objects: "Backup", since: float, title: str | None
+) -> "tuple[list[CatalogEntry], LeftInBackup]":
+    """What was removed since then, and what of it is not restored: the held-out images, and what the store has in
+    another place. ``title`` is the only class that is asked for."""
+    from astica_sync.cli.undo.find_moved import find_moved
     from astica_sync.clock import SystemClock
     from astica_sync.exchange.known_contents import held_contents
-    from astica_sync.local.backup.find_restorable import Removed, found_elsewhere, removed_since
+    from astica_sync.local.backup.find_restorable import found_elsewhere, removed_since
+    from astica_sync.local.class_folders.class_title import class_title_of
     from astica_sync.local.db.index import Index
     from astica_sync.local.db.journal import Journal
     from astica_sync.local.identity import read_sentinel
@@ -169,35 +219,16 @@ def _removed(layout: "Layout", objects: "Backup", since: float) -> "tuple[Remove
         in_store = {sample.content for sample in index.local_samples(model_id)}
         removed = removed_since(journal, objects, since, in_store, seen)
         elsewhere = found_elsewhere(journal, layout.root, since, in_store, index.paths_with)
+        moved, others = find_moved(journal, index, model_id, since, elsewhere)
         held = held_contents(journal)
-    wanted = Removed(
-        tuple(entry for entry in removed.entries if entry.content not in held),
-        tuple(one for one in removed.earlier if one.content not in held),
+
+    def is_wanted(path: str) -> bool:
+        return title in (None, class_title_of(path.partition("/")[0]))
+
+    left_out = LeftInBackup(
+        [one for one in moved if is_wanted(one.path)],
+        [one for one in others if is_wanted(one.path)],
+        [one for one in removed.earlier if one.content not in held and is_wanted(one.path)],
+        held_out=len({entry.content for entry in removed.entries if entry.content in held}),
     )
-    return wanted, len({entry.content for entry in removed.entries if entry.content in held}), elsewhere
-
-
-def _note_elsewhere(elsewhere: "list[Elsewhere]") -> None:
-    if not elsewhere:
-        return
-    verbose = verbosity() is Verbosity.VERBOSE
-    them = "it" if len(elsewhere) == 1 else "them"
-    places = "" if verbose else "; for the places: --verbose"
-    lines = [f"{number(len(elsewhere), 'image')} not restored: the store has {them} in another place{places}"]
-    if verbose:
-        lines += [f"  {safe(one.path)}  (now {safe(one.now)})" for one in elsewhere]
-    print_lines(lines, err=True)
-
-
-def _note_earlier(earlier: "list[EarlierPlace]") -> None:
-    if not earlier:
-        return
-    verbose = verbosity() is Verbosity.VERBOSE
-    count = number(len(earlier), "earlier place")
-    lines = [
-        f"{count} of deleted images left out: another class had the image then"
-        + ("; a place that is named comes back" if verbose else "; for the places: --verbose")
-    ]
-    if verbose:
-        lines += [f"  {safe(one.path)}  (later {safe(one.last)})" for one in earlier]
-    print_lines(lines, err=True)
+    return [one for one in removed.entries if one.content not in held and is_wanted(one.path)], left_out

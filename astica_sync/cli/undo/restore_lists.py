@@ -1,0 +1,216 @@
+"""What ``backup restore`` would do and leaves out, as lists for the terminal and as JSON."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from astica_sync.cli.render.messages import print_lines
+from astica_sync.cli.render.text import first, json_line, json_name, number, safe
+from astica_sync.cli.render.verbosity import Verbosity, verbosity
+
+if TYPE_CHECKING:
+    from astica_sync.cli.undo.find_moved import MovedImage, OtherPlace
+    from astica_sync.local.backup.backup import Backup
+    from astica_sync.local.backup.catalog import CatalogEntry
+    from astica_sync.local.backup.find_restorable import EarlierPlace
+
+_TAKEN = "another file exists at this path"
+
+
+@dataclass(slots=True)
+class LeftInBackup:
+    """What ``--since`` finds and does not write: images that have ``moved`` to another class or are in ``others``
+    places, ``earlier`` places of deleted images, ``taken`` paths at which another file is, how many images are
+    ``held_out``, and how many ``deleted`` ones are not asked for."""
+
+    moved: "Sequence[MovedImage]" = ()
+    others: "Sequence[OtherPlace]" = ()
+    earlier: "Sequence[EarlierPlace]" = ()
+    taken: "list[CatalogEntry]" = field(default_factory=list)
+    held_out: int = 0
+    deleted: int = 0
+
+
+@dataclass(slots=True)
+class RestorePreview:
+    """``write`` is what would be written, ``taken`` what would not, since another file is at its path, ``missing`` what
+    the backup has no good bytes of, with the reason; ``already_there`` and ``older`` are counts."""
+
+    write: "list[CatalogEntry]" = field(default_factory=list)
+    taken: "list[CatalogEntry]" = field(default_factory=list)
+    missing: "list[tuple[CatalogEntry, str]]" = field(default_factory=list)
+    already_there: int = 0
+    older: int = 0
+
+
+def preview_restore(
+    objects: "Backup",
+    to: Path,
+    entries: "Callable[[], Iterable[CatalogEntry]]",
+    wanted: "Callable[[CatalogEntry], bool]",
+    freed: frozenset[str],
+) -> RestorePreview:
+    """What a restore would do. ``freed`` are paths whose files would be moved away before. Reads no object."""
+    preview = RestorePreview()
+    last = {entry.path: entry.content for entry in entries() if wanted(entry)}
+    done: set[str] = set()
+    for entry in entries():
+        if not wanted(entry) or entry.path in done:
+            continue
+        if last[entry.path] != entry.content:
+            preview.older += 1
+            continue
+        done.add(entry.path)
+        source = objects.find(entry.content)
+        target = to / entry.path
+        if source is None:
+            preview.missing.append((entry, "missing in the backup"))
+        elif "\0" in entry.path or not os.path.lexists(target) or entry.path in freed:
+            preview.write.append(entry)
+        elif target.is_file() and objects.has_same_bytes(target, source):
+            preview.already_there += 1
+        else:
+            preview.taken.append(entry)
+    return preview
+
+
+def print_preview(
+    preview: RestorePreview, left_out: LeftInBackup, to: Path, *, moves_back: bool, unplaced: int, as_json: bool
+) -> None:
+    """What a dry run has found, on standard output. ``unplaced`` is how many images no line of the catalog names."""
+    moves = len(left_out.moved) if moves_back else 0
+    if as_json:
+        data = {
+            "to": json_name(str(to)),
+            "dry_run": True,
+            "write": [entry_json(entry) for entry in preview.write],
+            "already_there": preview.already_there,
+            "moved_back": 0,
+            "failed": [
+                {"path": json_name(entry.path), "reason": reason}
+                for entry, reason in [*((one, _TAKEN) for one in preview.taken), *preview.missing]
+            ],
+            "unplaced": unplaced,
+            "older": preview.older,
+        }
+        click.echo(json_line(data | left_out_json(left_out)))
+        return
+    lines = _preview_lines(preview, left_out, moves_back=moves_back)
+    if unplaced:
+        lines += [f"{number(unplaced, 'image')} of the backup would not be restored: no line of the catalog names them"]
+    if left_out.held_out:
+        them = "it" if left_out.held_out == 1 else "them"
+        lines += [f"{number(left_out.held_out, 'image')} would not be restored: split holds {them} out"]
+    if left_out.deleted:
+        lines += [
+            f"{number(left_out.deleted, 'deleted image')} would not be restored: that is done without --move-back"
+        ]
+    if lines:
+        lines.append("")
+    back = f"{number(moves, 'file')} would be moved back, " if moves_back else ""
+    lines.append(
+        f"{safe(str(to))}: {back}{number(len(preview.write), 'file')} would be written, {preview.already_there:,} "
+        "already there; nothing was changed"
+    )
+    print_lines(lines)
+
+
+def _preview_lines(preview: RestorePreview, left_out: LeftInBackup, *, moves_back: bool) -> list[str]:
+    """The lists of a dry run, whole, each under a heading."""
+    lines: list[str] = []
+
+    def add(heading: str, listed: list[str]) -> None:
+        if listed:
+            lines.extend(([""] if lines else []) + [f"{heading} ({len(listed):,}):", *listed])
+
+    moved = [f"  {safe(one.path)}  (now {safe(one.now)})" for one in left_out.moved]
+    if moves_back:
+        add("To move back", moved)
+    add("To write", [f"  + {safe(entry.path)}" for entry in preview.write])
+    if not moves_back:
+        add("In another class now, to move back with --move-back", moved)
+    add("In another place now, not restored", list(map(_other_line, left_out.others)))
+    add(
+        "Not restored, another file is at the path now",
+        [f"  {safe(entry.path)}" for entry in [*preview.taken, *left_out.taken]],
+    )
+    add(
+        "Earlier places of deleted images, not restored",
+        [f"  {safe(one.path)}  (later {safe(one.last)})" for one in left_out.earlier],
+    )
+    add("Not to be restored", [f"  ! {safe(entry.path)}  ({reason})" for entry, reason in preview.missing])
+    return lines
+
+
+def print_left_out(left_out: LeftInBackup, *, moves_back: bool) -> None:
+    """What a restore leaves out, on standard error: counts, and with ``--verbose`` the places."""
+    verbose = verbosity() is Verbosity.VERBOSE
+    lines = []
+    if left_out.held_out:
+        them = "it" if left_out.held_out == 1 else "them"
+        lines.append(f"{number(left_out.held_out, 'image')} not restored: split holds {them} out")
+    moved = [] if moves_back else list(left_out.moved)
+    if count := len(moved) + len(left_out.others):
+        them = "it" if count == 1 else "them"
+        how = "" if verbose else "; for the places: --verbose"
+        how += "; to move back what went to another class: --move-back" if moved else ""
+        lines.append(f"{number(count, 'image')} not restored: the store has {them} in another place{how}")
+    if verbose:
+        places = [(one.path, f"  {safe(one.path)}  (now {safe(one.now)})") for one in moved]
+        places += [(one.path, _other_line(one)) for one in left_out.others]
+        lines += [line for _, line in sorted(places)]
+    if left_out.taken:
+        count = len(left_out.taken)
+        at = "another file is at its path now" if count == 1 else "other files are at their paths now"
+        lines.append(f"{number(count, 'image')} not restored: {at}")
+        lines += first([f"  {safe(entry.path)}" for entry in left_out.taken], count)
+    if left_out.deleted:
+        them = "it" if left_out.deleted == 1 else "them"
+        lines.append(
+            f"{number(left_out.deleted, 'deleted image')} not restored; to restore {them} as well, run the same "
+            "command without --move-back"
+        )
+    if left_out.earlier:
+        count_text = number(len(left_out.earlier), "earlier place")
+        lines.append(
+            f"{count_text} of deleted images left out: another class had the image then"
+            + ("; a place that is named comes back" if verbose else "; for the places: --verbose")
+        )
+        if verbose:
+            lines += [f"  {safe(one.path)}  (later {safe(one.last)})" for one in left_out.earlier]
+    if lines:
+        print_lines(lines, err=True)
+
+
+def left_out_json(left_out: LeftInBackup) -> dict[str, Any]:
+    return {
+        "moved": [{"path": json_name(one.path), "now": json_name(one.now)} for one in left_out.moved],
+        "elsewhere": [
+            {"path": json_name(one.path), "now": json_name(one.now), "first": json_name(one.first) or None}
+            for one in left_out.others
+        ],
+        "taken": [entry_json(entry) for entry in left_out.taken],
+        "earlier": [{"path": json_name(one.path), "last": json_name(one.last)} for one in left_out.earlier],
+        "held_out": left_out.held_out,
+        "deleted": left_out.deleted,
+    }
+
+
+def entry_json(entry: "CatalogEntry") -> dict[str, str]:
+    return {"class": entry.class_title, "path": json_name(entry.path), "content": entry.content}
+
+
+def print_problems(problems: Sequence[tuple[str, str]]) -> None:
+    """What failed, in red on standard error."""
+    lines = [f"! {safe(path)}  ({safe(reason)})" for path, reason in problems]
+    for line in first(lines, len(lines), 20):
+        print_lines([click.style(line, fg="red")], err=True)
+
+
+def _other_line(one: "OtherPlace") -> str:
+    before = f", before in {safe(one.first)}" if one.first else ""
+    return f"  {safe(one.path)}  (now {safe(one.now)}{before})"
