@@ -230,16 +230,28 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except AsticaSyncError as error:
         known = error
         _show(lambda: print_error(known))
+        _record(error, given)
         if "--debug" in given:
             # Python adds the traceback.
             raise
         return error.exit_code
     except Exception as error:
+        _record(error, given)
         if "--debug" in given:
             raise
         known = _as_error(error)
         _show(lambda: print_error(known))
         return ERROR
+
+
+def _record(error: Exception, given: Sequence[str]) -> None:
+    """Keeps the error for a bug report."""
+    # Loaded here: most commands end well.
+    import time
+
+    from astica_sync.system.error_record import record_error
+
+    record_error(error, next((word for word in given if word in (*COMMANDS, *ALIASES)), ""), time.time(), __version__)
 
 
 def _show(message: Callable[[], None]) -> None:

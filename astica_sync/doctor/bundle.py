@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import sqlite3
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +25,7 @@ from astica_sync.doctor.redaction import Redactor
 from astica_sync.doctor.report import Report
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.layout import STATE_DIR, Layout
+from astica_sync.system.error_record import read_errors
 from astica_sync.system.user_folders import user_state_folder
 
 MOST_TITLES = 100_000
@@ -31,13 +33,17 @@ README = """\
 What `astica-sync doctor --bundle` found on one machine, for a bug report.
 
 doctor.json   what `astica-sync doctor --json` says; paths, titles, users, hosts and addresses are replaced by words
-events.json   the last requests: when, which kind, which outcome; classes are numbered, file names are left out
+errors.json   the errors that ended the last commands of this user, and where in the program; what a message quotes is
+              left out, with its length
+events.json   the last changes: when, which kind, which outcome; classes are numbered, file names are left out
 watcher.json  the last status of the watcher: its state and counts
 
 There is no image in it, no file name, no class title, no address but the usual ones, and no key. The id of the model
 is in it, which is of no use without your key. Read it before you send it.
 """
 _KINDS = frozenset(RemovalReason)
+_QUOTED = re.compile(r"(?<!\w)\"[^\"]*\"|(?<!\w)'[^']*'|(?<!\w)\"[^\"]*$|(?<!\w)'[^']*$", re.DOTALL)
+_WORD = re.compile(r"[\w.+-]{1,60}", re.ASCII)
 
 
 def make_bundle(report: Report, watch: WatchStatus | None, environ: Mapping[str, str]) -> bytes:
@@ -50,6 +56,7 @@ def make_bundle(report: Report, watch: WatchStatus | None, environ: Mapping[str,
     parts = {
         "README.txt": README,
         "doctor.json": _json(redactor.value(_without_command(report.as_data()))),
+        "errors.json": _json(list(_errors(redactor))),
         "events.json": _json([] if layout is None else list(_events(layout, numbers))),
         "watcher.json": _json(None if watch is None else _counts(watch)),
     }
@@ -116,6 +123,28 @@ def _events(layout: Layout, numbers: Mapping[str, str]) -> Iterator[dict[str, An
             "outcome": outcome,
             "reason": reason if reason in _KINDS or not reason else f"<a text of {len(reason)} characters>",
         }
+
+
+def _errors(redactor: Redactor) -> Iterator[dict[str, Any]]:
+    """The last errors of commands, without what they quote."""
+    with contextlib.suppress(AsticaSyncError):
+        for error in read_errors(user_state_folder()):
+            where = error.get("where")
+            yield {
+                "at": error["at"] if isinstance(error.get("at"), int | float) else None,
+                **{name: _word(error.get(name)) for name in ("version", "command", "error")},
+                "text": redactor.text(_QUOTED.sub(_length, str(error.get("text", "")))),
+                "where": [redactor.text(str(frame)) for frame in where] if isinstance(where, list) else [],
+            }
+
+
+def _word(value: object) -> str:
+    """A word that this program writes; "" for anything else."""
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else ""
+
+
+def _length(quoted: re.Match[str]) -> str:
+    return f"<a text of {len(quoted[0]) - 2} characters>"
 
 
 def _rows(file: Path, query: str) -> Iterable[tuple[Any, ...]]:

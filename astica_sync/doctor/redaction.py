@@ -7,7 +7,9 @@ _ADDRESS = r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"(),;]+"
 # A path from the root, and the rest of one that begins with a word put in here. Its names may have spaces in them.
 _PATH = r"(?<![\w<>/.])~?/[^\s'\"(),;:]+(?: [^\s'\"(),;:/]*/[^\s'\"(),;:]*)*"
 _PLACE = re.compile(f"{_ADDRESS}|{_PATH}")
-_REST = re.compile(r"(class-\d+|<[\w ]+>)/[^,;:)\n]+")
+# Not a settings file before the name of what it sets.
+_OWN_FILE = r"(?:(?:\.config/)?astica-sync/)?(?:astica-sync|config)\.toml"
+_REST = re.compile(rf"(class-\d+|<[\w ]+>)/(?!{_OWN_FILE} sets )[^,;:)\n]+")
 _KNOWN_PATHS = ("/etc/passwd", "/proc/", "/sys/")
 
 

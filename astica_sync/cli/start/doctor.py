@@ -69,7 +69,7 @@ def doctor(
     \b
     astica-sync doctor
     astica-sync doctor --json | jq .findings
-    astica-sync doctor --bundle report.zip
+    astica-sync doctor --bundle ~/report.zip
     astica-sync doctor --probe --out service.json
     """
     if probe:
@@ -89,6 +89,10 @@ def doctor(
     if bundle is not None:
         from astica_sync.doctor.bundle import make_bundle
 
+        if report.store is not None and bundle.resolve().is_relative_to(report.store.resolve()):
+            raise ConfigError(
+                f"{bundle} would be a file of the store", "Write it elsewhere: astica-sync doctor --bundle ~/report.zip"
+            )
         _write(bundle, make_bundle(report, None if watch is None else watch[0], os.environ))
     if as_json:
         click.echo(json_line(report.as_data()))

@@ -1,0 +1,76 @@
+"""The errors with which the last commands of this user ended, for a bug report: one line of JSON each, in the state
+folder. No argument of a command is in it."""
+
+import contextlib
+import json
+import os
+import traceback
+from pathlib import Path
+from typing import Any
+
+from astica_sync.errors import AsticaSyncError, kind_of
+from astica_sync.file_owner import create_private
+from astica_sync.system.user_folders import user_state_folder
+
+FILE_NAME = "errors.jsonl"
+MOST_KEPT = 50
+MOST_BYTES = 1_000_000
+MOST_TEXT = 1_000
+MOST_FRAMES = 20
+_PACKAGE = Path(__file__).parents[1]
+
+
+def record_error(error: BaseException, command: str, at: float, version: str) -> None:
+    """Adds an error that ended ``command``. One that cannot be written, as before the first use of the service has made
+    the folder, is left out: the command has ended with an error
+    of its own."""
+    with contextlib.suppress(Exception):
+        file = user_state_folder() / FILE_NAME
+        line = {
+            "at": round(at, 1),
+            "version": version,
+            "command": command,
+            "error": kind_of(error),
+            "text": _text(error)[:MOST_TEXT],
+            "where": _frames(error),
+        }
+        kept = [*read_errors(file.parent), line][-MOST_KEPT:]
+        new = file.with_name(f"{FILE_NAME}.{os.getpid()}.new")
+        new.unlink(missing_ok=True)
+        with open(create_private(new), "w", encoding="utf-8") as opened:
+            opened.write("".join(f"{json.dumps(one, ensure_ascii=True)}\n" for one in kept))
+        new.replace(file)
+
+
+def read_errors(folder: Path) -> list[dict[str, Any]]:
+    """The recorded errors, the oldest first; those that cannot be read are left out."""
+    try:
+        with open(
+            os.open(folder / FILE_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK), "rb"
+        ) as opened:
+            lines = opened.read(MOST_BYTES).decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+    found: list[dict[str, Any]] = []
+    for line in lines:
+        with contextlib.suppress(ValueError, RecursionError):
+            value = json.loads(line)
+            if isinstance(value, dict):
+                found.append(value)
+    return found
+
+
+def _text(error: BaseException) -> str:
+    """The message; of an error that no part of the program has worded only what is known to hold no value."""
+    if isinstance(error, AsticaSyncError):
+        return str(error)
+    return error.strerror or "" if isinstance(error, OSError) else ""
+
+
+def _frames(error: BaseException) -> list[str]:
+    """Where in this program it came from, the innermost last."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(_PACKAGE)]
+    return [f"{Path(frame.filename).relative_to(_PACKAGE).as_posix()}:{frame.lineno} {frame.name}" for frame in own][
+        -MOST_FRAMES:
+    ]
