@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from astica_sync.clock import Clock, SystemClock, duration, local_time
+from astica_sync.clock import Clock, SystemClock, local_time
 from astica_sync.config import (
     KEY_FILE_VARIABLE,
     KEY_VARIABLE,
@@ -321,7 +321,7 @@ def forecast_of_key(settings: Settings, requests: int) -> float | None:
     that is not known without asking. For commands that work without a key."""
     file = machine_state_folder() / "budget.db"
     with contextlib.suppress(ConfigError, DatabaseError):
-        name = _name_in_budget(settings)
+        name = name_in_budget(settings)
         if settings.budget or not name or not file.exists():
             return None
         limiter = _open_limiter(settings, file.parent, name, SystemClock(), on_note=lambda _: None)
@@ -330,7 +330,7 @@ def forecast_of_key(settings: Settings, requests: int) -> float | None:
     return None
 
 
-def _name_in_budget(settings: Settings) -> str:
+def name_in_budget(settings: Settings) -> str:
     """The name under which the key of the environment is counted; "" without one. A keyring may ask the user to unlock
     it, so none is read for this.
 
@@ -342,50 +342,6 @@ def _name_in_budget(settings: Settings) -> str:
     from astica_sync.remote.rate_limiter import limiter_name
 
     return limiter_name(load_key(os.environ), f"train {settings.train_url}")
-
-
-ANOTHER_PROGRAM = (
-    "Where another program uses this key, the service counts its requests too: lower ASTICA_LIMIT by what it sends."
-)
-
-
-@dataclass(frozen=True, slots=True)
-class ServicePause:
-    """The service has refused requests for its limit, ``refusals`` times in a row; the next one starts in
-    ``seconds``."""
-
-    refusals: int
-    seconds: float
-
-    @property
-    def text(self) -> str:
-        often = "once" if self.refusals == 1 else f"{self.refusals:,} times in a row"
-        return (
-            f"the service has refused requests {often} because of its rate limit; the next one starts in "
-            f"{duration(self.seconds)}"
-        )
-
-
-def find_service_pause(layout: Layout | None, clock: Clock) -> ServicePause | None:
-    """Whether all programs of this machine wait, because the service has refused a request of the store's key; where
-    the key is not in the environment, a request of any key."""
-    import sqlite3
-
-    file, now = machine_state_folder() / "budget.db", clock.ticks()
-    query = "SELECT refusals, since + seconds - ? FROM rest WHERE since <= ? AND since + seconds > ?"
-    try:
-        settings = settings_for(layout, offline=True)
-        if settings.budget or not file.exists():
-            return None
-        name = _name_in_budget(settings)
-        query += " AND budget = ?" if name else ""
-        with contextlib.closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as opened:
-            values = (now, now, now, *([name] if name else []))
-            row = opened.execute(f"{query} ORDER BY 2 DESC LIMIT 1", values).fetchone()
-        return None if row is None else ServicePause(int(row[0]), float(row[1]))
-    except (ConfigError, sqlite3.Error, OSError, TypeError, ValueError):
-        # What cannot be read is shown by the command that uses it, and by doctor.
-        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from astica_sync.clock import Clock, duration
@@ -11,14 +12,57 @@ from astica_sync.core.rate_limit import Lane
 from astica_sync.doctor.check_machine import is_container
 from astica_sync.doctor.read_database import read_database
 from astica_sync.doctor.section import Section
+from astica_sync.errors import ConfigError
 from astica_sync.local.layout import Layout
-from astica_sync.open_session import ANOTHER_PROGRAM, budget_server, budget_use, find_service_pause
+from astica_sync.open_session import budget_server, budget_use, name_in_budget, settings_for
 from astica_sync.system.user_folders import STATE_VARIABLE
 
 LANES = {Lane.INTERACTIVE: "a view or another single request", Lane.REMOVAL: "removals"}
 """What waits ahead of the backlog of uploads, which is not recorded there."""
 MOST_SHOWN = 10
 NOTHING_AHEAD = "nothing ahead of uploads"
+
+
+ANOTHER_PROGRAM = (
+    "Where another program uses this key, the service counts its requests too: lower ASTICA_LIMIT by what it sends."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePause:
+    """The service has refused requests for its limit, ``refusals`` times in a row; the next one starts in
+    ``seconds``."""
+
+    refusals: int
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        often = "once" if self.refusals == 1 else f"{self.refusals:,} times in a row"
+        return (
+            f"the service has refused requests {often} because of its rate limit; the next one starts in "
+            f"{duration(self.seconds)}"
+        )
+
+
+def find_service_pause(layout: Layout | None, clock: Clock) -> ServicePause | None:
+    """Whether all programs of this machine wait, because the service has refused a request of the store's key; where
+    the key is not in the environment, a request of any key."""
+    file, now = machine_state_folder() / "budget.db", clock.ticks()
+    query = "SELECT refusals, since + seconds - ? FROM rest WHERE since <= ? AND since + seconds > ?"
+    try:
+        settings = settings_for(layout, offline=True)
+        if settings.budget or not file.exists():
+            return None
+        name = name_in_budget(settings)
+        query += " AND budget = ?" if name else ""
+        with read_database(file) as opened:
+            values = (now, now, now, *([name] if name else []))
+            row = opened.execute(f"{query} ORDER BY 2 DESC LIMIT 1", values).fetchone()
+        return None if row is None else ServicePause(int(row[0]), float(row[1]))
+    except (ConfigError, sqlite3.Error, OSError, TypeError, ValueError):
+        # What cannot be read is shown by the command that uses it, and by doctor.
+        return None
 
 
 def check_budget(layout: Layout | None, environ: Mapping[str, str], clock: Clock) -> Section:

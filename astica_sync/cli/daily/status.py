@@ -28,7 +28,7 @@ from astica_sync.errors import StoreChanged
 from astica_sync.local.identity import check_root
 from astica_sync.local.layout import Layout
 from astica_sync.mirror.mirror_record import read_record
-from astica_sync.open_session import ANOTHER_PROGRAM, OpenStore, find_service_pause, forecast_of_key
+from astica_sync.open_session import OpenStore, forecast_of_key
 
 MOST_AGE = 50 * 365 * 86_400.0
 """An older view has a time of a clock that was wrong."""
@@ -56,6 +56,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
     astica-sync status --json | jq .plan.requests
     astica-sync status --ignored
     """
+    from astica_sync.doctor.check_budget import ANOTHER_PROGRAM, find_service_pause
     from astica_sync.local.scan.find_left_out import find_left_out
     from astica_sync.sync.plan.find_status import FOLLOWS, find_status
     from astica_sync.sync.push.check_samples import check_samples

@@ -22,7 +22,6 @@ from astica_sync.clock import SystemClock
 from astica_sync.core.watch.watch_status import WatchState
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.layout import Layout
-from astica_sync.open_session import ANOTHER_PROGRAM, find_service_pause
 from astica_sync.system.error_advice import remedy
 
 
@@ -166,6 +165,9 @@ def _push_once(layout: Layout, *, as_json: bool) -> int | None:
 
 def service_pause_lines(layout: Layout) -> list[str]:
     """That the service refuses requests for its limit, where it does."""
+    # Loaded here: most commands show none of it.
+    from astica_sync.doctor.check_budget import ANOTHER_PROGRAM, find_service_pause
+
     pause = find_service_pause(layout, SystemClock())
     return [] if pause is None else [f"  waiting: {pause.text}", f"    {ANOTHER_PROGRAM}"]
 
