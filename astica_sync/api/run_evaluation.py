@@ -62,10 +62,10 @@ class Evaluating:
             first = self.runner.find_version(baseline, model)
             baseline, chosen = first.name, {first.name: first, **chosen}
         data, unknown_data, unchecked = self._training_data(list(chosen))
-        known_classes = {title for titles, _ in data.values() for title in titles}
+        known_classes = [titles for titles, _ in data.values()]
         if unknown_data:
             view, *_ = request_view(session.local, session.remote, session.listener)
-            known_classes |= {entry.title for entry in view.classes}
+            known_classes.append({entry.title for entry in view.classes})
         images, unknown = select_known(found.images, known_classes)
         sources = [TrainingData("", {content: (name, path) for content, name, path in scan_images(session)})]
         sources += [TrainingData(name, trained_on) for name, (_, trained_on) in data.items()]

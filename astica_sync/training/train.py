@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 
 from astica_sync.clock import Clock
 from astica_sync.core.model import ModelInfo
+from astica_sync.core.versions.data_doubts import doubt_about_name
 from astica_sync.core.versions.version import (
     MOST_SKIPPED,
     PENDING,
@@ -125,7 +126,7 @@ class Trainer:
         finished = pending if pending and has_newer(pending, model, versions) else None
         snapshot, because = finished.snapshot if finished else None, ""
         if finished is not None and not is_recorded(model, versions):
-            because = self.check_data(finished, model)
+            because = doubt_about_name(finished.name, model.version or "") or self.check_data(finished, model)
             if because:
                 self._find_own_version(finished, model)
                 snapshot = None

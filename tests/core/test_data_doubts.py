@@ -3,7 +3,13 @@
 import pytest
 
 from astica_sync.core.model import RemoteSample, make_scope, make_uid
-from astica_sync.core.versions.data_doubts import DataChanges, doubt_about, doubt_about_skipped, find_gone
+from astica_sync.core.versions.data_doubts import (
+    DataChanges,
+    doubt_about,
+    doubt_about_name,
+    doubt_about_skipped,
+    find_gone,
+)
 
 ONE, OTHER = "1" * 32, "2" * 32
 
@@ -54,3 +60,8 @@ def test_versions_that_were_never_shown_are_counted() -> None:
     assert doubt_about_skipped([]) == ""
     assert doubt_about_skipped(["7_2"]).startswith("1 version was made")
     assert doubt_about_skipped(["7_2", "7_3"]).startswith("2 versions were made")
+
+
+def test_the_name_of_the_version_before_speaks_against_a_training() -> None:
+    assert doubt_about_name("7_1", "7_1").startswith("it has the name of the version before it")
+    assert doubt_about_name("7_1", "7_2") == doubt_about_name("", "") == doubt_about_name("", "7_1") == ""

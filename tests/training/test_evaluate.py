@@ -15,7 +15,7 @@ from astica_sync.errors import AsticaSyncError
 from astica_sync.sandbox.embedded import RunningSandbox
 from astica_sync.training.detect import DetectionResult, Detector, ImageInput, VersionRefused
 from astica_sync.training.evaluation.evaluate import HeldOutSet, evaluate
-from astica_sync.training.evaluation.held_out_folder import HeldOutImage
+from astica_sync.training.evaluation.held_out_folder import HeldOutImage, select_known
 from tests.harness.digits import write_digits
 from tests.harness.mount_namespace import Ground
 from tests.harness.shell import Shell, draw, on_service
@@ -298,6 +298,35 @@ def test_unknown_classes_are_listed(shell: Shell, store: Path, held_out: Path, t
     ran = shell("evaluate", only, "--store", store)
     assert ran.code == 1
     assert "no version knows any of the classes 'seven'" in ran.err
+
+
+def test_classes_that_differ_in_case_alone_are_evaluated_as_two_where_the_service_keeps_them_apart(
+    shell: Shell, own_model: int, tmp_path: Path
+) -> None:
+    names = ("can", "CAN")
+    folder = write_digits(tmp_path / "digits", 14, names=names)
+    held_out = write_digits(tmp_path / "held-out", 8, start=14, names=names)
+    for arguments in (["init", folder, "--model", str(own_model)], ["push", "--yes", "--store", folder]):
+        assert shell(*arguments).code == 0
+    assert shell("train", "--store", folder).code == 0
+    ran = shell("evaluate", held_out, "--json", "--store", folder)
+    assert ran.code == 0, ran.err
+    of_version = ran.json["versions"][0]
+    assert sorted(entry["class"] for entry in of_version["classes"]) == ["CAN", "can"]
+
+
+def image(title: str) -> HeldOutImage:
+    return HeldOutImage(f"{title}/a.png", Path(title) / "a.png", title, "0" * 32, Path())
+
+
+def test_a_folder_is_of_the_class_that_it_can_only_be() -> None:
+    known = [{"can", "CAN", "Jar"}, {"Jar", "Lid"}]
+    chosen, unknown = select_known([image("can"), image("CAN"), image("Can"), image("JAR"), image("Lid")], known)
+    assert [each.title for each in chosen] == ["can", "CAN", "Jar", "Lid"]
+    assert unknown == {"Can": 1}
+    # Two versions spell it differently, so the service takes both for one class.
+    chosen, unknown = select_known([image("can"), image("CAN")], [{"can"}, {"CAN"}])
+    assert len({each.title for each in chosen}) == 1 and unknown == {}
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,12 @@ def doubt_about(changes: DataChanges) -> str:
     return f"{' and '.join(parts)}{when}, so it may be another training's" if parts else ""
 
 
+def doubt_about_name(before: str, now: str) -> str:
+    """The reason where a training that finished shows the name of the version before it under another date: each
+    training gives a new name, and one that failed may change the date alone."""
+    return "it has the name of the version before it, so the training may have failed" if now and now == before else ""
+
+
 def doubt_about_skipped(names: Sequence[str]) -> str:
     """The reason where only versions that were never shown speak against it: samples that others changed for their
     training may be as before by now."""

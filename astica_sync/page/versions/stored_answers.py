@@ -102,12 +102,13 @@ class Confusion(NamedTuple):
 
 def label_of(answer: StoredAnswer, spelled: dict[str, str]) -> str:
     """The label as the store spells it; a service may fold titles."""
-    return spelled.get(fold_title(answer.label), answer.label)
+    return spelled.get(answer.label) or spelled.get(fold_title(answer.label), answer.label)
 
 
 def spell(columns: Columns) -> dict[str, str]:
-    """The titles of the store by their folded form."""
-    return {fold_title(title): title for title in reversed(columns.titles)}
+    """The titles of the store by themselves and, where that is no title of another class, by their folded form."""
+    folded = {fold_title(title): title for title in reversed(columns.titles)}
+    return folded | {title: title for title in columns.titles}
 
 
 def make_confusion(columns: Columns, rows: NDArray[np.bool_], answers: dict[str, StoredAnswer]) -> Confusion:

@@ -241,8 +241,9 @@ def _predict(
     images: Sequence[HeldOutImage], detectors: Sequence[Detector], on_progress: Callable[[int, int], None]
 ) -> tuple[list[_VersionAnswers], list[RefusedVersion]]:
     """The answers of each version that the service runs, and the other versions."""
-    # The service may fold class titles, so any spelling of a title is that class.
-    by_title = {fold_title(image.title): image.title for image in images}
+    # The service may fold class titles, so any spelling of a title is that class, if it is no class of its own.
+    titles = {image.title for image in images}
+    by_title = {fold_title(title): title for title in titles}
     answers: list[_VersionAnswers] = []
     refused: list[RefusedVersion] = []
     done, total = 0, len(images) * len(detectors)
@@ -266,7 +267,9 @@ def _predict(
             if result.error:
                 answer.failed[image.name] = result
                 continue
-            label = by_title.get(fold_title(result.label), result.label) if result.label else NO_ANSWER
+            label = result.label or NO_ANSWER
+            if label not in titles:
+                label = by_title.get(fold_title(label), label)
             confidence = result.stated.to_percent(unit) if result.stated is not None else None
             answer.predictions.append(Prediction(image.name, image.content, image.title, label, confidence))
         answers.append(answer)

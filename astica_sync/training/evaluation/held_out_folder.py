@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -110,28 +110,34 @@ def find_in_folders(folders: Sequence[Path]) -> FoundImages:
 
 
 def select_known(
-    images: Sequence[HeldOutImage], known_classes: Iterable[str]
+    images: Sequence[HeldOutImage], known_classes: Sequence[Collection[str]]
 ) -> tuple[list[HeldOutImage], dict[str, int]]:
     """The images of known classes, with their titles spelled as in ``known_classes``; and the number of images in each
-    other class.
+    other class. ``known_classes`` has the titles of each version's data: where one of them has titles that differ in
+    their spelling alone, the service keeps these apart, and each is a class of its own.
 
     Raises:
         AsticaSyncError: no image is in a known class.
     """
-    titles = {fold_title(title): title for title in sorted(known_classes)}
+    apart: set[str] = set()
+    for known in known_classes:
+        spellings = Counter(map(fold_title, known))
+        apart |= {title for title in known if spellings[fold_title(title)] > 1}
+    folded_apart = set(map(fold_title, apart))
+    others = {title for known in known_classes for title in known if fold_title(title) not in folded_apart}
+    titles = {fold_title(title): title for title in sorted(others)}
     selected: list[HeldOutImage] = []
     unknown: dict[str, int] = {}
     for image in images:
-        title = titles.get(fold_title(image.title))
+        title = image.title if image.title in apart else titles.get(fold_title(image.title))
         if title is None:
             unknown[image.title] = unknown.get(image.title, 0) + 1
         else:
             selected.append(replace(image, title=title))
     if not selected:
         names = ", ".join(repr(title) for title in sorted(unknown))
-        raise AsticaSyncError(
-            f"no version knows any of the classes {names}", f"Known classes: {', '.join(titles.values())}."
-        )
+        all_known = sorted(apart.union(titles.values()))
+        raise AsticaSyncError(f"no version knows any of the classes {names}", f"Known classes: {', '.join(all_known)}.")
     return selected, unknown
 
 
