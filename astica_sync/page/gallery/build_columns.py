@@ -1,22 +1,23 @@
-"""Builds the columns of the gallery from the index, the states of a plan, and the journal's marks."""
+"""Builds the columns of the gallery from the index, the states of a plan, and the journal's marks.
+
+Rows of files that have not changed are carried over from the columns before, so that a change of a few files among a
+million costs little. A property test compares the result with columns that are built from nothing.
+"""
 
 import os
 from array import array
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from astica_sync.core.gallery.image_state import (
-    STATES,
-    ImageState,
-    ImageStates,
-    Shown,
-    WithoutFile,
-)
-from astica_sync.core.model import CONTENT_LENGTH, is_uid, make_scope
-from astica_sync.page.gallery.image_columns import CONTENT_BYTES, NO_CONTENT, Columns, image_id, is_among, sample_key
+from astica_sync.core.gallery.image_state import STATES, ImageState, ImageStates, Shown, WithoutFile
+from astica_sync.core.model import CONTENT_LENGTH, Problem, is_uid, make_scope
+from astica_sync.local.db.index import Folder
+from astica_sync.page.gallery.image_columns import NO_CONTENT, Columns, image_id, is_among, sample_key
+from astica_sync.page.gallery.image_rows import Rows, RowsDraft
 from astica_sync.page.gallery.index_reader import FolderFiles, IndexReader
 
 NO_CLASS = ""
@@ -25,180 +26,211 @@ APART = (ImageState.HELD_OUT,)
 """States of images that are listed whatever the store and the service have."""
 _POSITION = {state: number for number, state in enumerate(STATES)}
 
-
-@dataclass(slots=True)
-class _Draft:
-    """Columns in the making."""
-
-    ids: "array[int]" = field(default_factory=lambda: array("Q"))
-    class_of: "array[int]" = field(default_factory=lambda: array("I"))
-    place_of: "array[int]" = field(default_factory=lambda: array("I"))
-    names: list[bytes] = field(default_factory=list)
-    lengths: "array[int]" = field(default_factory=lambda: array("I"))
-    contents: list[bytes] = field(default_factory=list)
-    sizes: "array[int]" = field(default_factory=lambda: array("q"))
-    mtimes: "array[int]" = field(default_factory=lambda: array("q"))
-    problem_rows: dict[int, str] = field(default_factory=dict)
-
-    def add_folder(self, class_number: int, place: int, first: bytes, below: bytes, files: FolderFiles) -> None:
-        start, count = len(self.ids), len(files.names)
-        names = [below + name for name in files.names] if below else files.names
-        self.ids.extend([image_id(first + name) for name in names])
-        self.class_of.extend(array("I", (class_number,)) * count)
-        self.place_of.extend(array("I", (place,)) * count)
-        self.names.append(b"".join(names))
-        self.lengths.extend(map(len, names))
-        if None in files.contents:
-            self.contents.append(bytes.fromhex("".join(content or NO_CONTENT for content in files.contents)))
-            rows = zip(range(start, start + count), files.reasons, strict=True)
-            self.problem_rows.update((row, reason) for row, reason in rows if reason is not None)
-        else:
-            self.contents.append(bytes.fromhex("".join(files.contents)))  # type: ignore[arg-type]
-        self.sizes.extend(files.sizes)
-        self.mtimes.extend(files.mtimes)
-
-    def add_row(self, class_number: int, place: bytes, one: WithoutFile, content: str) -> int:
-        name = os.fsencode(one.path.partition("/")[2] or one.path) or f"#{one.sample_id}".encode()
-        self.ids.append(image_id(place))
-        self.class_of.append(class_number)
-        self.place_of.append(0)
-        self.names.append(name)
-        self.lengths.append(len(name))
-        self.contents.append(bytes.fromhex(content or NO_CONTENT))
-        self.sizes.append(one.size)
-        self.mtimes.append(one.mtime_ns)
-        return len(self.ids) - 1
+MarkPages = Iterable[tuple[Sequence[str], Sequence[str]]]
 
 
-def build_columns(
-    index: IndexReader,
-    states: ImageStates,
-    model_id: int,
-    *,
-    marked: Callable[[], Iterable[tuple[Sequence[str], Sequence[str]]]] = lambda: (),
-    extra_titles: Iterable[str] = (),
-    backup_only: Callable[[NDArray[np.uint64]], Iterable[WithoutFile]] = lambda _: (),
-) -> Columns:
-    """The columns of the store as the index has it.
+@dataclass(frozen=True, slots=True)
+class ColumnOverlay:
+    """What is known besides the files of the store.
 
-    Args:
-        states: what the plan says of single samples.
-        marked: the uids of the journal's marks in pages, read only where the plan leaves some uploads for later.
-        extra_titles: classes that have no file.
-        backup_only: gives the samples that only the backup has, for the keys of those in the store.
+    ``states`` are what the plan says of single samples. ``marked`` gives the uids of the journal's marks in pages, read
+    only where the plan leaves some uploads for later. ``elsewhere`` gives what only the backup or a held-out folder
+    has, for the keys of the samples in the store.
     """
-    folders = sorted(index.folders().values(), key=lambda folder: (folder.class_title or NO_CLASS, folder.path))
-    draft, places, titles = _Draft(), dict[bytes, int](), dict[str, int]()
-    for folder in folders:
-        first, _, below = folder.path.partition(b"/")
-        place = places.setdefault(first, len(places))
-        if folder.class_title is not None:
-            titles.setdefault(folder.class_title, len(titles))
+
+    states: ImageStates
+    model_id: int
+    marked: Callable[[], MarkPages] = lambda: ()
+    elsewhere: Callable[[NDArray[np.uint64]], Iterable[WithoutFile]] = lambda _: ()
+
+
+def build_columns(index: IndexReader, overlay: ColumnOverlay) -> Columns:
+    """The columns of the store as the index has it."""
+    folders, draft = _Folders.of(index.folders().values()), RowsDraft()
+    for folder in folders.in_order:
         for files in index.files_in(folder.folder_id):
-            number = titles.setdefault(folder.class_title or NO_CLASS, len(titles))
-            draft.add_folder(number, place, first + b"/", below + b"/" if below else b"", files)
-    keys = _sample_keys(draft, list(titles), model_id)
-    named = {(one.uid, one.class_title) for one in states.without_file}
-    missing = [*states.without_file]
-    others = (one for one in backup_only(keys) if (one.uid, one.class_title) not in named or one.shown.state in APART)
-    missing += others
-    for title in (*extra_titles, *(one.class_title for one in missing)):
-        titles.setdefault(title, len(titles))
-    columns = _finish(draft, titles, tuple(places), states, missing)
-    _set_states(columns, states, draft.problem_rows, model_id)
-    if states.has_later:
-        _set_later(columns, states, keys, marked())
-    return columns
+            folders.add(draft, folder, files)
+    return _finish(draft.finish(), folders, overlay, index.problems())
 
 
-def columns_of_files(folders: Iterable[tuple[str, bytes, FolderFiles]], states: ImageStates, model_id: int) -> Columns:
+def update_columns(
+    before: Columns, changed: Iterable[tuple[bytes, bytes]], index: IndexReader, overlay: ColumnOverlay
+) -> Columns:
+    """What ``build_columns`` returns, where the index has no other rows than when ``before`` was made but for these
+    files, each a folder and a name."""
+    names: dict[bytes, list[bytes]] = {}
+    for path, name in changed:
+        names.setdefault(path, []).append(name)
+    kept = np.delete(np.arange(before.files), _rows_of(before, names))
+    folders, draft, at = _Folders.of(index.folders().values()), RowsDraft(), list[int]()
+    order = _FileOrder(before, kept)
+    for folder in folders.in_order:
+        for files in index.files_at(folder.folder_id, sorted(names.get(folder.path, ()))):
+            folders.add(draft, folder, files)
+            at += order.find(folder, files.names)
+    # The rows of the draft are numbered after all those before.
+    taken = np.insert(kept, at, np.arange(len(before), len(before) + len(at)))
+    now = np.full(len(before) + len(at), -1, np.int32)
+    now[taken] = np.arange(len(taken))
+    rows = folders.renumber(before).join(draft.finish()).take(taken)
+    return _finish(rows, folders, overlay, index.problems(), (before, now))
+
+
+def columns_of_files(found: Iterable[tuple[str, bytes, FolderFiles]], overlay: ColumnOverlay) -> Columns:
     """The columns of the files of some class folders alone, each with its class and its name."""
-    draft, places, titles = _Draft(), dict[bytes, int](), dict[str, int]()
-    for title, folder, files in folders:
-        number, place = titles.setdefault(title, len(titles)), places.setdefault(folder, len(places))
-        draft.add_folder(number, place, folder + b"/", b"", files)
-    columns = _finish(draft, titles, tuple(places), states, ())
-    _set_states(columns, states, draft.problem_rows, model_id)
-    return columns
+    listed = [(Folder(0, path, title, False), files) for title, path, files in found]
+    folders, draft = _Folders.of(folder for folder, _ in listed), RowsDraft()
+    for folder, files in listed:
+        folders.add(draft, folder, files)
+    return _finish(draft.finish(), folders, overlay, ())
 
 
-def _sample_keys(draft: _Draft, titles: list[str], model_id: int) -> NDArray[np.uint64]:
-    """The key of each file's sample, see ``sample_key``."""
-    scopes = np.array([sample_key(NO_CONTENT, make_scope(model_id, title)) for title in titles], np.uint64)
-    contents = np.frombuffer(b"".join(draft.contents), np.uint8).reshape(-1, CONTENT_BYTES)
-    return _keys(contents) ^ scopes[np.frombuffer(draft.class_of, np.uint32)] if len(contents) else _keys(contents)
+@dataclass(frozen=True, slots=True)
+class _Folders:
+    """The folders of the store in the order of their rows, and the numbers that drafts have for classes and places."""
+
+    in_order: list[Folder]
+    titles: list[str]
+    places: dict[bytes, int]
+
+    @classmethod
+    def of(cls, folders: Iterable[Folder]) -> "_Folders":
+        in_order = sorted(folders, key=lambda folder: (folder.class_title or NO_CLASS, folder.path))
+        titles = sorted({NO_CLASS, *(folder.class_title or NO_CLASS for folder in in_order)})
+        places = dict.fromkeys(folder.path.partition(b"/")[0] for folder in in_order)
+        return cls(in_order, titles, {place: number for number, place in enumerate(places)})
+
+    def add(self, draft: RowsDraft, folder: Folder, files: FolderFiles) -> None:
+        place = self.places[folder.path.partition(b"/")[0]]
+        draft.add_folder(bisect_left(self.titles, folder.class_title or NO_CLASS), place, folder.path, files)
+
+    def renumber(self, columns: Columns) -> Rows:
+        """The rows of columns with the numbers of drafts; those of what is in no folder now mean nothing."""
+        numbers = {title: number for number, title in enumerate(self.titles)}
+        class_of = np.array([numbers.get(title, 0) for title in columns.titles], np.uint32)
+        place_of = np.array([self.places.get(place, 0) for place in columns.places], np.uint32)
+        return Rows.of(columns, class_of[columns.class_of], place_of[columns.place_of])
+
+
+def _rows_of(columns: Columns, names: dict[bytes, list[bytes]]) -> NDArray[np.int32]:
+    """The rows of the files with these names in these folders, where there are any."""
+    ids = np.array([image_id(path + b"/" + name) for path in names for name in names[path]], np.uint64)
+    at = np.searchsorted(columns.ids, ids, sorter=columns.order_of_ids)
+    inside = at < len(columns)
+    found = columns.order_of_ids[at[inside]]
+    rows: NDArray[np.int32] = found[columns.ids[found] == ids[inside]]
+    return rows
+
+
+class _FileOrder:
+    """Where files belong among some rows, which are in the order of classes, folders and names."""
+
+    def __init__(self, columns: Columns, rows: NDArray[np.int64]) -> None:
+        self._columns, self._rows = columns, rows
+
+    def find(self, folder: Folder, names: Sequence[bytes]) -> Iterator[int]:
+        """The positions for the names, which are in order."""
+        place, count = (folder.class_title or NO_CLASS, folder.path), range(len(self._rows))
+        start = bisect_left(count, place, key=self._folder)
+        end = bisect_right(count, place, start, key=self._folder)
+        for name in names:
+            start = bisect_left(count, name, start, end, key=self._name)
+            yield start
+
+    def _folder(self, at: int) -> tuple[str, bytes]:
+        row = int(self._rows[at])
+        return self._columns.title(row), self._columns.raw_path(row).rpartition(b"/")[0]
+
+    def _name(self, at: int) -> bytes:
+        return self._columns.raw_path(int(self._rows[at])).rpartition(b"/")[2]
 
 
 def _finish(
-    draft: _Draft,
-    titles: dict[str, int],
-    places: tuple[bytes, ...],
-    states: ImageStates,
-    missing: Sequence[WithoutFile],
+    rows: Rows,
+    folders: _Folders,
+    overlay: ColumnOverlay,
+    problems: Iterable[Problem],
+    before: tuple[Columns, NDArray[np.int32]] | None = None,
 ) -> Columns:
-    """The columns of all files, with their usual state, and of what has no file."""
-    files = len(draft.ids)
-    notes: dict[int, Shown] = {}
-    sample_ids: dict[int, int] = {}
+    """The columns of the files, and of what has no file, with their states. ``before`` are earlier columns with almost
+    the same files, and the rows that their rows are now, -1 for those that are gone."""
+    states, files = overlay.states, len(rows)
+    keys = _sample_keys(rows, folders.titles, overlay.model_id)
+    named = {(one.uid, one.class_title) for one in states.without_file}
+    others = (
+        one for one in overlay.elsewhere(keys) if (one.uid, one.class_title) not in named or one.shown.state in APART
+    )
+    missing = [*states.without_file, *others]
+    titles = {folder.class_title for folder in folders.in_order if folder.class_title is not None}
+    titles |= {one.class_title for one in missing}
+    if 0 in rows.class_of:
+        titles.add(NO_CLASS)
+    numbers = {title: number for number, title in enumerate(sorted(titles))}
+    class_of = np.array([numbers.get(title, 0) for title in folders.titles], np.uint32)
+    rows = replace(rows, class_of=class_of[rows.class_of])
+    draft = RowsDraft()
     for one in missing:
-        place = f"\0{one.shown.state}/{one.class_title}/{one.uid}/{one.sample_id}".encode("utf-8", "surrogateescape")
-        content = one.uid[:CONTENT_LENGTH] if is_uid(one.uid) else ""
-        row = draft.add_row(titles[one.class_title], place, one, content)
-        notes[row] = one.shown
-        if one.sample_id:
-            sample_ids[row] = one.sample_id
-    columns = _assemble(draft, titles, places, files, notes, sample_ids)
-    columns.state_of[:files] = _POSITION[states.usual.state]
-    for row, shown in notes.items():
-        columns.state_of[row] = _POSITION[shown.state]
+        draft.add_row(numbers[one.class_title], one, one.uid[:CONTENT_LENGTH] if is_uid(one.uid) else "")
+    rows = rows.join(draft.finish()) if missing else rows
+    order_of_ids = _order(rows.ids, before and _carry(before[0].order_of_ids, before[1], len(rows)))
+    order_of_contents = _order(rows.keys, before and _carry(before[0].order_of_contents, before[1], len(rows)))
+    state_of = np.full(len(rows), _POSITION[states.usual.state], np.uint8)
+    state_of[files:] = [_POSITION[one.shown.state] for one in missing]
+    columns = Columns(
+        titles=tuple(numbers),
+        places=tuple(folders.places),
+        ids=rows.ids,
+        class_of=rows.class_of,
+        place_of=rows.place_of,
+        state_of=state_of,
+        names=rows.names,
+        name_starts=rows.name_starts,
+        contents=rows.contents,
+        sizes=rows.sizes,
+        mtimes=rows.mtimes,
+        files=files,
+        notes={row: one.shown for row, one in enumerate(missing, files)},
+        sample_ids={row: one.sample_id for row, one in enumerate(missing, files) if one.sample_id},
+        order_of_ids=order_of_ids,
+        order_of_contents=order_of_contents,
+        content_keys=rows.keys[order_of_contents],
+    )
+    _set_states(columns, states, problems, overlay.model_id)
+    if states.has_later:
+        _set_later(columns, states, keys, overlay.marked())
     return columns
 
 
-def _assemble(
-    draft: _Draft,
-    titles: dict[str, int],
-    places: tuple[bytes, ...],
-    files: int,
-    notes: dict[int, Shown],
-    sample_ids: dict[int, int],
-) -> Columns:
-    starts = np.zeros(len(draft.ids) + 1, np.int64)
-    np.cumsum(np.frombuffer(draft.lengths, np.uint32), out=starts[1:])
-    contents = np.frombuffer(b"".join(draft.contents), np.uint8).reshape(-1, CONTENT_BYTES)
-    ids = np.frombuffer(draft.ids, np.uint64)
-    keys = _keys(contents)
-    ordered = sorted(titles)
-    # Classes got their numbers as they were met.
-    numbers = np.zeros(len(titles), np.uint32)
-    numbers[[titles[title] for title in ordered]] = np.arange(len(titles), dtype=np.uint32)
-    order_of_contents = np.argsort(keys, kind="stable").astype(np.int32)
-    return Columns(
-        titles=tuple(ordered),
-        places=places,
-        ids=ids,
-        class_of=numbers[np.frombuffer(draft.class_of, np.uint32)],
-        place_of=np.frombuffer(draft.place_of, np.uint32),
-        state_of=np.zeros(len(ids), np.uint8),
-        names=b"".join(draft.names),
-        name_starts=starts,
-        contents=contents,
-        sizes=np.frombuffer(draft.sizes, np.int64),
-        mtimes=np.frombuffer(draft.mtimes, np.int64),
-        files=files,
-        notes=notes,
-        sample_ids=sample_ids,
-        order_of_ids=np.argsort(ids, kind="stable").astype(np.int32),
-        order_of_contents=order_of_contents,
-        content_keys=keys[order_of_contents],
-    )
+def _sample_keys(rows: Rows, titles: list[str], model_id: int) -> NDArray[np.uint64]:
+    """The key of each file's sample, see ``sample_key``."""
+    scopes = np.array([sample_key(NO_CONTENT, make_scope(model_id, title)) for title in titles], np.uint64)
+    return rows.keys ^ scopes[rows.class_of]
 
 
-def _keys(contents: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """The first eight bytes of each content hash, as a number in this machine's order."""
-    return np.ascontiguousarray(contents[:, :8]).view(">u8")[:, 0].astype(np.uint64)
+def _carry(order: NDArray[np.int32], now: NDArray[np.int32], size: int) -> NDArray[np.int32]:
+    """So many rows in nearly their order: what is left of an earlier order, and then the others."""
+    carried = now[order]
+    carried = carried[carried >= 0]
+    is_new = np.ones(size, bool)
+    is_new[carried] = False
+    return np.concatenate((carried, np.flatnonzero(is_new).astype(np.int32)))
 
 
-def _set_states(columns: Columns, states: ImageStates, problem_rows: dict[int, str], model_id: int) -> None:
+def _order(keys: NDArray[np.uint64], nearly: NDArray[np.int32] | None) -> NDArray[np.int32]:
+    """The rows in the order of their keys, those with the same key in their own. ``nearly`` is almost this order, and
+    sorted in a twentieth of the time."""
+    if nearly is None:
+        return np.argsort(keys, kind="stable").astype(np.int32)
+    order = nearly[np.argsort(keys[nearly], kind="stable")]
+    same = np.flatnonzero(np.diff(keys[order]) == 0)
+    if len(same):
+        places = np.union1d(same, same + 1)
+        tied = order[places]
+        order[places] = tied[np.lexsort((tied, keys[tied]))]
+    return order
+
+
+def _set_states(columns: Columns, states: ImageStates, problems: Iterable[Problem], model_id: int) -> None:
     scopes = {make_scope(model_id, title): number for number, title in enumerate(columns.titles)}
     for uid, shown in states.by_uid.items():
         class_number = scopes.get(uid[CONTENT_LENGTH + 1 :])
@@ -206,23 +238,16 @@ def _set_states(columns: Columns, states: ImageStates, problem_rows: dict[int, s
             if row < columns.files and columns.class_of[row] == class_number:
                 columns.state_of[row] = _POSITION[shown.state]
                 columns.notes[row] = shown
-    for row, reason in problem_rows.items():
-        columns.state_of[row] = _POSITION[ImageState.PROBLEM]
-        columns.notes[row] = states.problems.get(columns.path(row)) or Shown(ImageState.PROBLEM, reason)
-    for path, shown in states.problems.items():
+    shown_problems = {one.path: Shown(ImageState.PROBLEM, one.reason) for one in problems} | states.problems
+    for path, shown in shown_problems.items():
         place = os.fsencode(path)
-        found = columns.find(f"{image_id(place if b'/' in place else b'/' + place):016x}")
+        found = columns.find_id(image_id(place if b"/" in place else b"/" + place))
         if found is not None:
             columns.state_of[found] = _POSITION[ImageState.PROBLEM]
             columns.notes[found] = shown
 
 
-def _set_later(
-    columns: Columns,
-    states: ImageStates,
-    keys: NDArray[np.uint64],
-    pages: Iterable[tuple[Sequence[str], Sequence[str]]],
-) -> None:
+def _set_later(columns: Columns, states: ImageStates, keys: NDArray[np.uint64], pages: MarkPages) -> None:
     """Tells new samples, which the plan leaves for later, from those in place: these have a mark."""
     marked = array("Q")
     for uids, _ in pages:

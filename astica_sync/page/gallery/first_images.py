@@ -14,7 +14,7 @@ from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.image.format import MAX_BYTES, sniff
 from astica_sync.local.layout import Layout
 from astica_sync.local.scan.ignore import Ignore, is_hidden
-from astica_sync.page.gallery.build_columns import columns_of_files
+from astica_sync.page.gallery.build_columns import ColumnOverlay, columns_of_files
 from astica_sync.page.gallery.image_columns import Columns
 from astica_sync.page.gallery.index_reader import FolderFiles
 
@@ -45,7 +45,7 @@ def first_images(layout: Layout, model_id: int) -> Columns | None:
             if found:
                 column = FolderFiles._make(zip(*found, strict=True))
                 folders.append((unicodedata.normalize("NFC", title), os.fsencode(title), column))
-    return columns_of_files(folders, USUAL, model_id) if folders else None
+    return columns_of_files(folders, ColumnOverlay(USUAL, model_id)) if folders else None
 
 
 def _names(folder: "os.PathLike[str]", ignore: Ignore, below: str, *, folders: bool) -> Iterator[str]:

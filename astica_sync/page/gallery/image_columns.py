@@ -74,13 +74,16 @@ class Columns:
 
     def name(self, row: int) -> str:
         """The path below the class folder."""
-        return os.fsdecode(self._raw_name(row))
+        return os.fsdecode(self.names[self.name_starts[row] : self.name_starts[row + 1]])
 
     def path(self, row: int) -> str:
         """The path relative to the store; "" where there is no file."""
-        if row >= self.files:
-            return ""
-        return os.fsdecode(self.places[self.place_of[row]] + b"/" + self._raw_name(row))
+        return os.fsdecode(self.raw_path(row)) if row < self.files else ""
+
+    def raw_path(self, row: int) -> bytes:
+        """The path of a file, with a slash before what is in no folder."""
+        start, end = self.name_starts[row : row + 2].tolist()
+        return self.places[int(self.place_of[row])] + b"/" + self.names[start:end]
 
     def title(self, row: int) -> str:
         return self.titles[int(self.class_of[row])]
@@ -96,9 +99,13 @@ class Columns:
     def find(self, image: str) -> int | None:
         """The row of an id of 16 hex digits."""
         try:
-            number = np.uint64(int(image, 16))
+            return self.find_id(int(image, 16))
         except (ValueError, OverflowError):
             return None
+
+    def find_id(self, image: int) -> int | None:
+        """The row of an id."""
+        number = np.uint64(image)
         at = int(np.searchsorted(self.ids, number, sorter=self.order_of_ids))
         if at < len(self) and self.ids[self.order_of_ids[at]] == number:
             return int(self.order_of_ids[at])
@@ -112,6 +119,3 @@ class Columns:
         for row in sorted(map(int, self.order_of_contents[start:end])):
             if self.content(row) == content:
                 yield row
-
-    def _raw_name(self, row: int) -> bytes:
-        return self.names[self.name_starts[row] : self.name_starts[row + 1]]
