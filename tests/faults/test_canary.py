@@ -325,6 +325,10 @@ def test_nor_has_the_program_that_shows_notifications(
 
 
 def test_a_service_file_has_neither_the_key_nor_a_password_of_an_address(shell: Shell, pushed: Path) -> None:
+    key_file = shell.home / "key"
+    key_file.touch(0o600)
+    key_file.write_text(CANARY)
+    shell.environ["ASTICA_API_KEY_FILE"] = str(key_file)
     assert shell("watch", "install", "--store", pushed).code == 0
     shell.environ["ASTICA_DETECT_URL"] = f"https://user:{CANARY}@detect.example"
     refused = shell("watch", "install", "--store", pushed)

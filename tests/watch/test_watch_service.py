@@ -76,11 +76,20 @@ def test_without_a_socket_nothing_is_sent(tmp_path: Path) -> None:
         ready.stopping()
 
 
+@pytest.fixture(autouse=True)
+def key_file(shell: Shell) -> Path:
+    """A file of the key, which a service can read."""
+    file = shell.home / "the key"
+    file.touch(0o600)
+    file.write_text("key-of-the-service")
+    shell.environ["ASTICA_API_KEY_FILE"] = str(file)
+    return file
+
+
 @pytest.fixture
 def unit(shell: Shell, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The unit file that was written for the store, as on a machine with systemd."""
     monkeypatch.setattr(watch_service, "SYSTEMD_RUNS", tmp_path)
-    shell.environ["ASTICA_API_KEY_FILE"] = str(shell.home / "the key")
     ran = shell("watch", "install", "--store", store)
     assert ran.code == 0, ran.err
     [file] = (shell.home / "config" / "systemd" / "user").glob("astica-sync-*.service")
@@ -157,6 +166,48 @@ def test_the_address_of_a_bucket_is_written_as_it_is(shell: Shell, store: Path) 
     assert '"--mirror" "/mnt/nas"' in folder.out and "credentials" not in folder.err
 
 
+def test_a_mirror_whose_folder_is_not_there_is_named(shell: Shell, store: Path, tmp_path: Path) -> None:
+    ran = shell("watch", "install", "--store", store, "--mirror", tmp_path / "nas")
+    assert ran.code == 0 and f"mkdir -p {tmp_path}/nas" in " ".join(ran.err.split())
+    (tmp_path / "nas").mkdir()
+    assert shell("watch", "install", "--store", store, "--mirror", tmp_path / "nas").err == ""
+
+
+@pytest.mark.parametrize("key", ["variable", "none", "missing file"])
+def test_no_service_is_written_that_would_find_no_key(shell: Shell, store: Path, key_file: Path, key: str) -> None:
+    if key == "missing file":
+        key_file.unlink()
+    else:
+        del shell.environ["ASTICA_API_KEY_FILE"]
+    if key == "none":
+        del shell.environ["ASTICA_API_KEY"]
+    ran = shell("watch", "install", "--store", store)
+    assert (ran.code, ran.out) == (1, ""), ran.out
+    assert "ASTICA_API_KEY_FILE" in ran.err
+    assert not [*shell.home.rglob("*.service"), *shell.home.rglob("*.plist")]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "times", "often"),
+    [
+        (1, "*/1 * * * *", "every minute"),
+        (30, "*/30 * * * *", "every 30 minutes"),
+        (60, "17 * * * *", "every hour"),
+        (120, "17 */2 * * *", "every 2 hours"),
+        (1439, "17 */23 * * *", "every 23 hours"),
+        (1440, "17 3 * * *", "every day"),
+        (10_080, "17 3 */7 * *", "every 7 days"),
+    ],
+)
+@linux
+def test_cron_copies_to_the_mirror_as_often_as_the_watcher_would(
+    shell: Shell, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, minutes: int, times: str, often: str
+) -> None:
+    monkeypatch.setattr(watch_service, "SYSTEMD_RUNS", tmp_path / "none")
+    ran = shell("watch", "install", "--store", store, "--mirror", tmp_path, "--mirror-every", str(minutes))
+    assert f"to the mirror {often}:\n  {times}  ASTICA" in ran.out, ran.out
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [
@@ -178,7 +229,7 @@ def test_where_systemd_does_not_run_the_commands_have_the_options_too(
 ) -> None:
     monkeypatch.setattr(watch_service, "SYSTEMD_RUNS", tmp_path / "none")
     ran = shell("watch", "install", "--store", store, "--mirror", tmp_path / "my 50%", "--notify")
-    [nohup] = re.findall(r"^  nohup (.*) >/dev/null &$", ran.out, re.MULTILINE)
+    [nohup] = re.findall(r"^  nohup (.*) >> \S+\.log 2>&1 &$", ran.out, re.MULTILINE)
     assert shlex.split(nohup)[-4:] == ["--notify", "--mirror", f"{tmp_path}/my 50%", str(store)]
     [cron] = re.findall(r"^  17 \* \* \* \*  (.*)$", ran.out, re.MULTILINE)
     assert "my 50\\%" in cron
@@ -193,7 +244,6 @@ def test_where_systemd_does_not_run_install_says_so_and_prints_what_works_there(
     shell: Shell, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch_service, "SYSTEMD_RUNS", tmp_path / "none")
-    shell.environ["ASTICA_API_KEY_FILE"] = str(shell.home / "the key")
     photos = store.rename(store.with_name("my 50% cans"))
     ran = shell("watch", "install", "--store", photos)
     assert ran.code == 0, ran.err
@@ -201,7 +251,7 @@ def test_where_systemd_does_not_run_install_says_so_and_prints_what_works_there(
     assert f"Written to {file}, but systemd does not run on this machine, so nothing starts the watcher" in ran.out
     assert "systemctl" not in ran.out
     program = [sys.executable, "-P", "-m", "astica_sync", "watch"]
-    [nohup] = re.findall(r"^  nohup (.*) >/dev/null &$", ran.out, re.MULTILINE)
+    [nohup] = re.findall(r"^  nohup (.*) >> \S+\.log 2>&1 &$", ran.out, re.MULTILINE)
     assert shlex.split(nohup) == [*program, str(photos)]
     [cron] = re.findall(r"^  \*/5 \* \* \* \*  (.*)$", ran.out, re.MULTILINE)
     assert "my 50\\% cans" in cron, "cron takes a per cent sign for the end of the command"
@@ -220,7 +270,7 @@ def test_the_sentence_about_systemd_is_wrapped_and_the_commands_are_whole(
         assert terminal.end() == 0
     lines = terminal.written.decode().replace("\r\n", "\n").splitlines()
     assert any(line.endswith(f"--once {store}") and line.startswith("  */5 ") for line in lines), lines
-    assert any(line.endswith(" >/dev/null &") and line.startswith("  nohup ") for line in lines), lines
+    assert any(line.endswith(".log 2>&1 &") and line.startswith("  nohup ") for line in lines), lines
     assert max(len(line) for line in lines if "systemd does" in line or "cron push" in line) <= 60, lines
     assert "systemd does not run on this machine" in " ".join(" ".join(lines).split())
 
@@ -245,10 +295,16 @@ def test_special_characters_of_a_name_are_quoted_in_the_unit(shell: Shell, store
 
 
 @linux
-def test_uninstall_removes_the_unit_and_prints_how_to_stop_it(unit: Path, shell: Shell, store: Path) -> None:
+def test_uninstall_removes_the_unit_once_it_is_disabled(unit: Path, shell: Shell, store: Path) -> None:
+    enabled = unit.parent / "default.target.wants" / unit.name
+    enabled.parent.mkdir()
+    enabled.symlink_to(unit)
+    refused = shell("watch", "uninstall", "--store", store)
+    assert refused.code == 1 and f"systemctl --user disable --now {unit.name}" in refused.err
+    assert unit.exists()
+    enabled.unlink()
     ran = shell("watch", "uninstall", "--store", store)
-    assert ran.code == 0
-    assert f"systemctl --user disable --now {unit.name}" in ran.out
+    assert ran.code == 0 and f"systemctl --user stop {unit.name}" in ran.out
     assert not unit.exists()
     assert "No service is installed" in shell("watch", "uninstall", "--store", store).out
 

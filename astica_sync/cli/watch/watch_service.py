@@ -14,7 +14,7 @@ from astica_sync.cli.context import find, settings_for, store_option
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import safe
 from astica_sync.cli.watch.watch_options import given_options, watch_options
-from astica_sync.config import KEY_FILE_VARIABLE, KEY_VARIABLE, user_config_file
+from astica_sync.config import KEY_FILE_VARIABLE, KEY_VARIABLE, find_key, machine_state_folder, user_config_file
 from astica_sync.errors import AsticaSyncError, ConfigError
 from astica_sync.local.layout import Layout
 from astica_sync.local.target_folder import write_user_file
@@ -92,7 +92,11 @@ def install(store: Path | None, **_options: object) -> int:
     """Install a user service that watches this store.
 
     On Linux this writes a systemd user unit, on macOS a launchd agent. The file is shown, and the commands that start
-    the service are printed; nothing is started. Where systemd does not run, the command for cron is printed instead.
+    the service are printed; nothing is started. Where systemd does not run, the commands that start the watcher without
+    it and that push from cron are printed in place of these; the unit is written all the same.
+
+    The service reads the key from the file that ASTICA_API_KEY_FILE names, or from the system keyring. Without either,
+    nothing is written.
 
     The other options are those of astica-sync watch, and the service gets them.
 
@@ -111,6 +115,7 @@ def install(store: Path | None, **_options: object) -> int:
         )
     context = click.get_current_context()
     options = given_options(*([context.parent] if context.parent is not None else []), context)
+    _require_key()
     file, text = _service(layout, options)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -126,30 +131,53 @@ def install(store: Path | None, **_options: object) -> int:
     else:
         print_lines([f"Written to {safe(str(file))}. To start the service now and at every login:"])
         print_lines([f"  {line}" for line in _start_lines(file)])
-    if is_bucket(options.get("--mirror", "")):
+    mirror = options.get("--mirror", "")
+    if is_bucket(mirror):
         print_lines(
             [
                 "The service does not get the credentials of the bucket from this terminal. How to give them to it: "
-                "docs/off-site-backup.md"
+                'the page "Off-site backup" of the manual'
             ],
             err=True,
         )
-    if os.environ.get(KEY_VARIABLE) and not os.environ.get(KEY_FILE_VARIABLE):
+    elif mirror and not Path(mirror).is_dir():
         print_lines(
             [
-                f"The service cannot read {KEY_VARIABLE} of this terminal. Write the key to a file that only you can "
-                f"read, set {KEY_FILE_VARIABLE} to its path and run this command again; or store the key in the system "
-                "keyring."
+                f"The folder of the mirror {safe(mirror)} is not there, and nothing is copied to it before it is: "
+                f"mount its disk, or make it: mkdir -p {quote(mirror)}"
             ],
             err=True,
         )
     return 0
 
 
+def _require_key() -> None:
+    """
+    Raises:
+        ConfigError: the service would find no key.
+    """
+    try:
+        find_key({name: value for name, value in os.environ.items() if name != KEY_VARIABLE})
+    except ConfigError as error:
+        if os.environ.get(KEY_FILE_VARIABLE):
+            raise
+        what = (
+            f"the service cannot read {KEY_VARIABLE} of this terminal" if os.environ.get(KEY_VARIABLE) else str(error)
+        )
+        raise ConfigError(
+            f"{what}; no service was written",
+            f"Write the key to a file that only you can read, set {KEY_FILE_VARIABLE} to its path and run this command "
+            "again; or store the key in the system keyring.",
+        ) from None
+
+
 @click.command("uninstall")
 @store_option
 def uninstall(store: Path | None) -> int:
     """Remove the user service of this store.
+
+    With systemd, a service that starts at every login has to be stopped before, by the command that this prints: a unit
+    whose file is gone cannot be disabled.
 
     \b
     astica-sync watch uninstall
@@ -158,20 +186,21 @@ def uninstall(store: Path | None) -> int:
     if not file.exists():
         click.echo(f"No service is installed: {safe(str(file))} does not exist.")
         return 0
-    click.echo("To stop the service if it is running:")
-    stop = (
-        f"systemctl --user disable --now {file.name}"
-        if file.suffix == ".service"
-        else f"launchctl unload {quote(str(file))}"
-    )
-    click.echo(f"  {stop}")
+    if os.path.lexists(file.parent / "default.target.wants" / file.name):
+        raise AsticaSyncError(
+            f"the service {file.name} starts at every login, and would go on without its file; nothing was removed",
+            f"Stop it, and run this command again: systemctl --user disable --now {file.name}",
+        )
     try:
         file.unlink()
     except OSError as error:
         raise AsticaSyncError(
             f"cannot remove {file}: {error.strerror}", f"Remove it yourself: rm {quote(str(file))}"
         ) from None
-    click.echo(f"Removed {safe(str(file))}.")
+    click.echo(f"Removed {safe(str(file))}. If the service still runs, this stops it:")
+    click.echo(
+        f"  systemctl --user stop {file.name}" if file.suffix == ".service" else f"  launchctl remove {file.stem}"
+    )
     return 0
 
 
@@ -227,19 +256,33 @@ def _explain_other_ways(file: Path, layout: Layout, options: Mapping[str, str]) 
         ]
     )
     # Whole lines, so that they can be copied.
-    click.echo(f"  nohup {' '.join(map(quote, _command(layout, options)))} >/dev/null &")
+    log = quote(str(machine_state_folder() / f"{file.stem}.log"))
+    click.echo(f"  nohup {' '.join(map(quote, _command(layout, options)))} >> {log} 2>&1 &")
     print_lines(["To push from cron, add this line with crontab -e:"])
-    _echo_cron_line("*/5", _command(layout, {"--once": ""}))
+    _echo_cron_line("*/5 * * * *", _command(layout, {"--once": ""}))
     if mirror := options.get("--mirror"):
-        print_lines(["And this one, which copies the backup to the mirror every hour:"])
-        _echo_cron_line("17", [*_PROGRAM, "backup", "mirror", mirror, "--store", str(layout.root)])
+        often, times = _times_of_mirror(int(options.get("--mirror-every", "60")))
+        print_lines([f"And this one, which copies the backup to the mirror {often}:"])
+        _echo_cron_line(times, [*_PROGRAM, "backup", "mirror", mirror, "--store", str(layout.root)])
 
 
-def _echo_cron_line(minutes: str, command: list[str]) -> None:
+def _times_of_mirror(minutes: int) -> tuple[str, str]:
+    """How often cron copies, and its five fields: the nearest that it can express."""
+    hours, days = round(minutes / 60), round(minutes / 1440)
+    if minutes < 60:
+        return ("every minute" if minutes == 1 else f"every {minutes} minutes"), f"*/{minutes} * * * *"
+    if minutes < 1440:
+        return ("every hour" if hours == 1 else f"every {min(hours, 23)} hours"), (
+            "17 * * * *" if hours == 1 else f"17 */{min(hours, 23)} * * *"
+        )
+    return ("every day" if days == 1 else f"every {days} days"), ("17 3 * * *" if days == 1 else f"17 3 */{days} * *")
+
+
+def _echo_cron_line(times: str, command: list[str]) -> None:
     words = [f"{key}={quote(value)}" for key, value in _variables().items()]
     words += map(quote, command)
     # In a crontab a per cent sign ends the command.
-    click.echo(f"  {minutes} * * * *  {' '.join(words)}".replace("%", "\\%"))
+    click.echo(f"  {times}  {' '.join(words)}".replace("%", "\\%"))
 
 
 def _quote(value: str, *, dollars: bool = False) -> str:
