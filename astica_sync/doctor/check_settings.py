@@ -1,14 +1,24 @@
 """Settings with where each comes from, the source of the key, and the addresses that a store's files ask for."""
 
+import contextlib
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
-from astica_sync.config import SETTINGS, find_key
+from astica_sync.clock import local_time
+from astica_sync.config import KEY_FILE_VARIABLE, KEY_VARIABLE, SETTINGS, find_key
 from astica_sync.doctor.section import Section
+from astica_sync.errors import AsticaSyncError
 from astica_sync.local.layout import Layout
 from astica_sync.open_session import settings_for, store_addresses, trust_file
 from astica_sync.service_address import spelled_address
 from astica_sync.shell_quote import quote
 from astica_sync.store_trust import untrusted
+from astica_sync.system.error_record import read_errors
+from astica_sync.system.user_folders import user_state_folder
+
+BAD_KEY = "bad_key"
+"""The kind of the error of a refused key."""
 
 
 def check_settings(layout: Layout | None, environ: Mapping[str, str]) -> Section:
@@ -22,7 +32,16 @@ def check_settings(layout: Layout | None, environ: Mapping[str, str]) -> Section
     with section.findings_of():
         _, source = find_key(environ)
         section.facts["key"] = f"from {source}"
+        file = environ.get(KEY_FILE_VARIABLE, "").strip()
+        if file and source == KEY_VARIABLE:
+            section.note(
+                f"{KEY_FILE_VARIABLE} is set and not used, since {KEY_VARIABLE} is set as well",
+                f"to use the file: unset {KEY_VARIABLE}",
+            )
+        elif file:
+            section.facts["key file changed"] = local_time(Path(os.path.expanduser(file)).stat().st_mtime)  # noqa: PTH111
     section.facts.setdefault("key", None)
+    section.facts["a key was last refused"] = _last_refusal()
     if layout is not None:
         with section.findings_of():
             refused = untrusted(trust_file(), layout.root, store_addresses(layout))
@@ -34,3 +53,12 @@ def check_settings(layout: Layout | None, environ: Mapping[str, str]) -> Section
                     f"if you want that, allow it once: astica-sync trust --store {quote(str(layout.root))}",
                 )
     return section
+
+
+def _last_refusal() -> str:
+    """When the service has last refused a key of this user, as far as the last errors of commands say."""
+    with contextlib.suppress(AsticaSyncError, ValueError, OverflowError, OSError):
+        times = [error.get("at") for error in read_errors(user_state_folder()) if error.get("error") == BAD_KEY]
+        if times and isinstance(times[-1], int | float):
+            return local_time(times[-1])
+    return "not by one of the last commands"

@@ -31,8 +31,13 @@ class Report:
 
     @property
     def findings(self) -> list[tuple[str, CheckFinding]]:
-        """What is odd with the title of its section, problems first."""
-        every = [(section.title, finding) for section in self.sections for finding in section.findings]
+        """What is odd with the title of its section, problems first. What several sections meet is named by the first
+        of them."""
+        first: dict[CheckFinding, str] = {}
+        for section in self.sections:
+            for finding in section.findings:
+                first.setdefault(finding, section.title)
+        every = [(title, finding) for finding, title in first.items()]
         return sorted(every, key=lambda one: one[1].level is not Level.PROBLEM)
 
     @property

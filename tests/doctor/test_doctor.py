@@ -333,6 +333,47 @@ def test_a_watcher_that_has_not_compared_yet_is_not_the_one_before(
     )
 
 
+def test_a_key_file_that_is_not_used_is_named(shell: Shell, store: Path, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("another")
+    (tmp_path / "key").chmod(0o600)
+    right, shell.environ["ASTICA_API_KEY_FILE"] = shell.environ["ASTICA_API_KEY"], str(tmp_path / "key")
+    shown = shell("doctor", "--store", store, "--json").json
+    assert "ASTICA_API_KEY_FILE is set and not used, since ASTICA_API_KEY is set as well" in str(shown["findings"])
+    assert shown["settings"]["a key was last refused"] == "not by one of the last commands"
+    shell.environ["ASTICA_API_KEY"] = "wrong"
+    refused = " ".join(shell("status", "--store", store).err.split())
+    assert "unset it to use ASTICA_API_KEY_FILE, which is not used beside it" in refused, refused
+    shown = shell("doctor", "--store", store, "--json").json["settings"]
+    assert shown["a key was last refused"][:2] == "20" and "key file changed" not in shown
+    del shell.environ["ASTICA_API_KEY"]
+    (tmp_path / "key").write_text(right)
+    shown = shell("doctor", "--store", store, "--json").json
+    assert shown["settings"]["key file changed"][:2] == "20" and "is set and not used" not in str(shown["findings"])
+
+
+def test_what_several_parts_meet_is_one_finding(shell: Shell, store: Path) -> None:
+    (store / "astica-sync.toml").write_text("limitt = 5\n")
+    assert len([text for text in problems(shell, "--store", store) if "'limitt'" in text]) == 1
+    (store / "astica-sync.toml").unlink()
+    shell.environ |= {"ASTICA_API_KEY": "", "ASTICA_API_KEY_FILE": str(store / "nowhere")}
+    assert len([text for text in problems(shell, "--store", store) if "nowhere does not exist" in text]) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "code"), [("idle", 0), ("working", 0), ("paused", 0), ("halted", 1), ("held", 1), ("resting", 1)]
+)
+def test_the_exit_code_of_watch_status_says_whether_the_watcher_works(
+    shell: Shell, store: Path, state: str, code: int
+) -> None:
+    layout = Layout(store)
+    layout.watch_state.write_text(json.dumps(WatchStatus(str(store), 1, 1.0, WatchState(state)).as_data()))
+    assert shell("watch", "status", "--exit-code", "--store", store).code == 1
+    assert shell("watch", "status", "--store", store).code == 0
+    with watcher_lock(layout):
+        assert shell("watch", "status", "--exit-code", "--store", store).code == code
+        assert shell("watch", "status", "--exit-code", "--json", "--store", store).code == code
+
+
 def test_an_offline_status_counts_what_the_key_has_used(shell: Shell, store: Path) -> None:
     draw(store / "Can" / "one-more.png", 4711)
     name = limiter_name(Secret(shell.environ["ASTICA_API_KEY"]), f"train {shell.environ['ASTICA_TRAIN_URL']}")

@@ -24,6 +24,8 @@ from astica_sync.errors import AsticaSyncError
 from astica_sync.local.layout import Layout
 from astica_sync.system.error_advice import remedy
 
+FAILED_STATES = (WatchState.HALTED, WatchState.HELD, WatchState.RESTING)
+
 
 class Watch(CommandGroup):
     """``watch`` alone watches; an argument that is the name of a sub-command runs it, any other is a store."""
@@ -175,7 +177,10 @@ def service_pause_lines(layout: Layout) -> list[str]:
 @watch.command("status")
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def watch_status(store: Path | None, as_json: bool) -> int:
+@click.option(
+    "--exit-code", is_flag=True, help="Exit with 1 where no watcher runs, or it has failed, is held or halted."
+)
+def watch_status(store: Path | None, as_json: bool, exit_code: bool) -> int:
     """Show the state of the watcher.
 
     Whether it runs, when store and service were last in sync, and what waits and why.
@@ -183,17 +188,20 @@ def watch_status(store: Path | None, as_json: bool) -> int:
     \b
     astica-sync watch status
     astica-sync watch status --json | jq .state
+    astica-sync watch status --exit-code || echo "look at it"
     """
     from astica_sync.cli.render.watch_output import watch_status_lines
 
     layout = find(store)
     status, alive = read_watch_status(layout)
     at = paused_at(layout)
+    works = alive and (status is None or status.state not in FAILED_STATES)
+    code = ERROR if exit_code and not works else DONE
     if as_json:
         data = status.as_data() if status is not None else {"store": str(layout.root), "state": None}
         data = {**data, "alive": alive, "paused": at is not None, "paused_at": at}
         click.echo(json.dumps(data, ensure_ascii=True))
-        return 0
+        return code
     if alive and (status is None or status.state is WatchState.STOPPED):
         # What is there was written by the one before it.
         lines = [safe(str(layout.root)), f"  {NO_STATUS_YET}"]
@@ -210,7 +218,7 @@ def watch_status(store: Path | None, as_json: bool) -> int:
     if at is not None:
         lines.insert(1, f"  {pause_text(at)}")
     print_lines(lines)
-    return 0
+    return code
 
 
 @watch.command("pause")

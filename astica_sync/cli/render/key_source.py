@@ -3,7 +3,7 @@
 import contextlib
 import os
 
-from astica_sync.config import KEY_VARIABLE, find_key
+from astica_sync.config import KEY_FILE_VARIABLE, KEY_VARIABLE, find_key
 from astica_sync.errors import ConfigError
 
 _CHECK = f"Check {KEY_VARIABLE};"
@@ -11,11 +11,15 @@ _CHECK = f"Check {KEY_VARIABLE};"
 
 def name_key_source(text: str) -> str:
     """The text, with the file or the keyring that has the key in place of the variable, where the key comes from
-    there."""
+    there. Where both variables are set, it says which one is not used."""
     if _CHECK not in text:
         return text
     with contextlib.suppress(ConfigError):
         _, source = find_key(os.environ)
         if source != KEY_VARIABLE:
             return text.replace(_CHECK, f"Check the key in {source.removeprefix('the file ')};")
+        if os.environ.get(KEY_FILE_VARIABLE, "").strip():
+            return text.replace(
+                _CHECK, f"Check {KEY_VARIABLE}, or unset it to use {KEY_FILE_VARIABLE}, which is not used beside it;"
+            )
     return text

@@ -202,7 +202,7 @@ def watch_status_lines(status: WatchStatus, *, alive: bool = True) -> list[str]:
     lines = [f"{store}", f"  process {status.pid} since {local_time(status.since, seconds=True)}, {status.state}{why}"]
     if status.next_try_at is not None:
         lines.append(f"  next attempt: {local_time(status.next_try_at, seconds=True)}")
-    in_sync_at = local_time(status.agreed_at, seconds=True) if status.agreed_at else "not yet"
+    in_sync_at = local_time(status.agreed_at, seconds=True) if status.agreed_at else "not seen by a watcher yet"
     lines.append(f"  last in sync: {in_sync_at}")
     counts = [f"uploaded {status.uploaded:,}", f"removed {status.removed:,}"]
     if status.queue:
@@ -216,8 +216,8 @@ def watch_status_lines(status: WatchStatus, *, alive: bool = True) -> list[str]:
         lines.append(f"  polling: {safe(status.polls)}")
     lines += [f"  waiting: {safe(text)}" for text in status.waits[:5]]
     lines += [f"  needs a decision: {safe(text)}" for text in status.refusals]
-    # The last few are kept, whatever has become of them.
-    lines += [f"  {'' if text in status.why else 'earlier '}error: {safe(text)}" for text in status.errors[-3:]]
+    # The last few are kept, whatever has become of them; the one that holds is in the line of the state.
+    lines += [f"  earlier error: {safe(text)}" for text in status.errors[-3:] if text not in status.why]
     return lines
 
 
