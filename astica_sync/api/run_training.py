@@ -106,6 +106,12 @@ def _request(
         raise
 
 
+_PUSH_IS_REFUSED = (
+    "The guard refuses a push; why: astica-sync status. If it is intended: astica-sync push --yes. To train on what "
+    "the service has: astica-sync train --anyway"
+)
+
+
 def _freeze(session: Session, history: VersionHistory, *, anyway: bool) -> tuple[str, Observation]:
     """Writes the manifest of what the service holds now; returns its id and the observation it was made from. The
     caller holds the writer lock."""
@@ -115,7 +121,8 @@ def _freeze(session: Session, history: VersionHistory, *, anyway: bool) -> tuple
     status = find_status(session)
     for objection in find_objections(status.plan, status.observation):
         if not (anyway and objection.overridable):
-            raise AsticaSyncError(objection.reason, objection.hint)
+            refused = status.refusals and objection.overridable
+            raise AsticaSyncError(objection.reason, _PUSH_IS_REFUSED if refused else objection.hint)
     if status.plan.adopts:
         # A sample without a mark may be missing in the backup as well.
         apply_plan(session, Plan(adopts=status.plan.adopts), removals=False)

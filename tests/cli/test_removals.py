@@ -306,3 +306,18 @@ def test_a_push_says_which_samples_stay_and_for_which_file(shell: Shell, pushed:
     assert shell("push", "--json", "--store", pushed).json["held"][0]["reason"].endswith(": Can/l\\xfc.jpg")
     (pushed / "Can" / "l\udcfc.jpg").unlink()
     assert shell("push", "--json", "--store", pushed).json["removed"] == count
+
+
+def test_a_training_after_a_refused_push_names_what_sends_it(shell: Shell, pushed: Path) -> None:
+    (pushed / "astica-sync.toml").write_text("min_remove = 0\n")
+    for path in sorted(pushed.glob("*/*.png"))[:3]:
+        path.unlink()
+    assert shell("push", "--store", pushed).code == 4
+    refused = " ".join(shell("train", "--store", pushed).err.split())
+    assert "store and service differ" in refused and "astica-sync push --yes" in refused, refused
+    assert "Run: astica-sync push." not in refused
+
+
+def test_the_column_of_a_version_is_named_after_it(shell: Shell, pushed: Path) -> None:
+    assert shell("train", "--store", pushed).code == 0
+    assert "class   @1  service" in shell("push", "--as", "@1", "--dry-run", "--store", pushed).out

@@ -157,7 +157,7 @@ def status_lines(
     unmanaged = (unmanaged_line(plan, sample) for sample in plan.unmanaged)
     lines = [
         "",
-        *class_table(plan),
+        *class_table(plan, "store" if as_version is None else safe(as_version)),
         *_section("To upload", "green", len(plan.uploads), (f"+ {safe(upload.path)}" for upload in plan.uploads)),
         *_section("To remove", "red", len(plan.removals) + len(plan.class_removals), removals),
         *_section("Waiting", "yellow", len(plan.waiting), waiting),
@@ -252,9 +252,9 @@ def _conclusion(status: "StoreStatus", price: Price, as_version: str | None) -> 
     return ["Nothing to send. Check what is listed above."]
 
 
-def class_table(plan: Plan) -> list[str]:
-    """One line for each class: samples in the store and on the service, and what is to be done. Columns of what does
-    not occur are left out, as is a class that is gone on both sides."""
+def class_table(plan: Plan, own_side: str = "store") -> list[str]:
+    """One line for each class: samples in the store, or in the version that is pushed in its place, and on the service,
+    and what is to be done. Columns of what does not occur are left out, as is a class that is gone on both sides."""
     classes = {title: count for title, count in plan.classes.items() if count != ClassCount()}
     if not classes:
         return ["No samples in the store or on the service. Put images into the store, one folder for each class."]
@@ -265,7 +265,7 @@ def class_table(plan: Plan) -> list[str]:
         "unmanaged": lambda count: count.unmanaged,
     }
     columns = {name: value for name, value in columns.items() if any(map(value, classes.values()))}
-    rows = [["class", "store", "service", *columns]]
+    rows = [["class", own_side, "service", *columns]]
     for title, count in sorted(classes.items()):
         figures = [f"{value(count):,}" if value(count) else "·" for value in columns.values()]
         rows.append([safe(title), f"{count.local:,}", f"{count.managed + count.unmanaged:,}", *figures])
