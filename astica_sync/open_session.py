@@ -75,7 +75,8 @@ def find_unchecked(store: Path | None) -> Layout:
         root, at = lost
         raise NoStore(
             f"{root} has no store now; a store was here on {local_time(at)}: is its disk mounted?",
-            "Mount it, then run the same command again",
+            "Mount it, then run the same command again. If the disk is lost and you have a mirror of the backup: "
+            "astica-sync backup restore --from URL --to FOLDER",
         ) from error
 
 

@@ -90,7 +90,7 @@ ARROWS: dict[str, set[str]] = {
         "system",
         "features",
     },
-    "mirror": {"bucket", "core", "local", "clock", "errors", "service_address", "system"},
+    "mirror": {"bucket", "core", "local", "clock", "errors", "service_address", "shell_quote", "system"},
     "doctor": {
         "core",
         "local",

@@ -7,6 +7,7 @@ from pathlib import Path
 from astica_sync.errors import MirrorFailed
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.layout import has_store
+from astica_sync.shell_quote import quote
 from astica_sync.system.error_advice import reason_of, remedy
 
 TEMPORARY = ".tmp-"
@@ -29,7 +30,7 @@ class FolderPlace:
         if not folder.is_dir():
             raise MirrorFailed(
                 f"the folder of the mirror {folder} is not there",
-                "mount its disk, or make the folder once: mkdir -p",
+                f"mount its disk, or make the folder once: mkdir -p {quote(str(folder))}",
             )
         self._folder = folder.resolve()
         self._files = FileSystem(self._folder)

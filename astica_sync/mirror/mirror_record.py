@@ -10,7 +10,7 @@ from astica_sync.local.filesystem import FileSystem, write_new
 from astica_sync.local.layout import Layout
 
 _MOST_BYTES = 65_536
-_LATEST = 1e11
+LATEST = 1e11
 """Seconds since the epoch; a later time is damage."""
 
 
@@ -39,7 +39,7 @@ def read_record(layout: Layout) -> MirrorRecord | None:
             fields: dict[str, Any] = json.loads(file.read(_MOST_BYTES))
         times = [fields["tried_at"], 0.0 if fields["done_at"] is None else fields["done_at"]]
         texts, numbers = [fields["place"], fields["error"]], [fields["objects"], fields["damaged"]]
-        good = all(isinstance(one, int | float) and math.isfinite(one) and 0 <= one < _LATEST for one in times)
+        good = all(isinstance(one, int | float) and math.isfinite(one) and 0 <= one < LATEST for one in times)
         good = good and all(isinstance(one, str) for one in texts) and all(isinstance(one, int) for one in numbers)
         return MirrorRecord(**fields) if good else None
     except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):

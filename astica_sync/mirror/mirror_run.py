@@ -31,7 +31,8 @@ STORE_FILE, FILES_FILE = "store.json", "files.jsonl"
 class Mirrored:
     """What a run did. ``objects`` is how many the backup has; ``copied`` and ``kept`` are counts of them, ``bytes``
     those that were written, ``checked`` how many objects were read back, ``repaired`` those of the mirror that were
-    damaged and were written again, ``problems`` (name, reason) what is not in the mirror now."""
+    damaged and were written again, ``problems`` (name, reason) what is not in the mirror now. ``outside`` is how many
+    files of the store are in no backup, and so not in the mirror, since they were never uploaded."""
 
     objects: int = 0
     copied: int = 0
@@ -39,6 +40,7 @@ class Mirrored:
     bytes: int = 0
     checked: int = 0
     repaired: int = 0
+    outside: int = 0
     problems: list[tuple[str, str]] = field(default_factory=list)
 
     @property
@@ -72,7 +74,7 @@ def mirror_backup(
     tried_at = clock.now()
     last = before.done_at if before is not None and before.place == place.name else None
     try:
-        done = _Run(layout, place, on_progress, stopping).run(last, verify_all, int(tried_at / DAY))
+        done = _Run(layout, place, on_progress, stopping).run(last, verify_all, tried_at)
     except StoreError as error:
         with contextlib.suppress(OSError):
             write_record(layout, MirrorRecord(place.name, tried_at, last, error=str(error)))
@@ -92,8 +94,9 @@ class _Run:
         self._files = FileSystem()
         self._done = Mirrored()
 
-    def run(self, last: float | None, verify_all: bool, turn: int) -> Mirrored:
-        """``last`` is when the last whole copy to this mirror ended, ``turn`` which part is read back."""
+    def run(self, last: float | None, verify_all: bool, tried_at: float) -> Mirrored:
+        """``last`` is when the last whole copy to this mirror ended, ``tried_at`` when this one began: its day says
+        which part is read back."""
         here, changed = self._list_backup(last)
         there = {name: size for name, size in self._place.sizes() if is_of_mirror(name)}
         plan = plan_copies(here, there, changed)
@@ -109,9 +112,9 @@ class _Run:
         for name in plan.others:
             with contextlib.suppress(FileNotFoundError):
                 self._place.write(name, self._read(name))
-        self._place.write(STORE_FILE, self._describe_store())
+        self._place.write(STORE_FILE, self._describe_store(tried_at))
         self._place.write(FILES_FILE, b"".join(self._list_files({one for one in map(content_of, here) if one})))
-        self._check(here, plan.objects, verify_all, turn)
+        self._check(here, plan.objects, verify_all, int(tried_at / DAY))
         return self._done
 
     def _list_backup(self, last: float | None) -> tuple[dict[str, int], set[str]]:
@@ -158,16 +161,20 @@ class _Run:
         with self._files.open_read(self._layout.state / name) as file:
             return file.read()
 
-    def _describe_store(self) -> bytes:
+    def _describe_store(self, at: float) -> bytes:
         sentinel = read_sentinel(self._layout)
-        about = {"format": 1, "model_id": sentinel.model_id, "train_url": sentinel.train_url}
+        about = {"format": 1, "model_id": sentinel.model_id, "train_url": sentinel.train_url, "copied_at": int(at)}
         return json.dumps(about, indent=2).encode() + b"\n"
 
     def _list_files(self, contents: set[str]) -> Iterator[bytes]:
-        """The files that the store had at its last scan and whose images are in the backup, a line of JSON each."""
+        """The files that the store had at its last scan and whose images are in the backup, a line of JSON each; counts
+        the others."""
         with contextlib.closing(Index(self._layout.index_db)) as index:
+            self._done.outside = sum(1 for _ in index.problems())
             for sample in index.local_samples(read_sentinel(self._layout).model_id):
-                if sample.content in contents:
+                if sample.content not in contents:
+                    self._done.outside += len(sample.paths)
+                else:
                     for path in sample.paths:
                         line = {"class": sample.class_title, "path": path, "content": sample.content}
                         yield json.dumps(line).encode() + b"\n"

@@ -25,6 +25,7 @@ from astica_sync.local.filesystem import MAX_INT64, FileSystem
 from astica_sync.local.jsonl import parse_line
 from astica_sync.local.layout import Layout
 from astica_sync.mirror.in_parallel import in_parallel
+from astica_sync.mirror.mirror_record import LATEST
 from astica_sync.mirror.mirror_run import FILES_FILE, STORE_FILE
 from astica_sync.mirror.place import Place
 from astica_sync.service_address import checked_address
@@ -36,7 +37,8 @@ UNFINISHED = "rebuilding"
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """``objects`` and ``files`` are how many are there now, ``problems`` what is not there and why."""
+    """``objects`` and ``files`` are how many are there now, ``problems`` what is not there and why. ``copied_at`` is
+    when the last copy to the mirror began, in seconds since the epoch; None where an older version made it."""
 
     layout: Layout
     model_id: int
@@ -44,6 +46,7 @@ class Rebuilt:
     objects: int
     files: int
     problems: tuple[Problem, ...]
+    copied_at: float | None
 
 
 def rebuild_store(
@@ -61,7 +64,7 @@ def rebuild_store(
         StoreError: the folder is not empty or cannot be written.
         Interrupted: the user asked to stop.
     """
-    model_id, train_url = _read_store(place)
+    model_id, train_url, copied_at = _read_store(place)
     layout = _prepare(to)
     problems: list[Problem] = []
     files = FileSystem()
@@ -80,10 +83,11 @@ def rebuild_store(
     problems += done.problems
     made = create_store(layout.root, model_id=model_id, train_url=train_url, now=clock.now())
     files.remove(layout.state / UNFINISHED)
-    return Rebuilt(made, model_id, train_url, count, done.written + done.already_there, tuple(problems))
+    files_there = done.written + done.already_there
+    return Rebuilt(made, model_id, train_url, count, files_there, tuple(problems), copied_at)
 
 
-def _read_store(place: Place) -> tuple[int, str]:
+def _read_store(place: Place) -> tuple[int, str, float | None]:
     data = place.read(STORE_FILE)
     if data is None:
         raise MirrorFailed(
@@ -97,7 +101,9 @@ def _read_store(place: Place) -> tuple[int, str]:
         raise MirrorFailed(f"{STORE_FILE} of {place.name} is damaged: {error}", "mirror the store again") from error
     if isinstance(model_id, bool) or not isinstance(model_id, int) or not 0 <= model_id <= MAX_INT64:
         raise MirrorFailed(f"{STORE_FILE} of {place.name} is damaged: no model id", "mirror the store again")
-    return model_id, train_url
+    copied_at = about.get("copied_at")
+    known = isinstance(copied_at, int) and not isinstance(copied_at, bool) and 0 < copied_at < LATEST
+    return model_id, train_url, float(copied_at) if known else None
 
 
 def _prepare(to: Path) -> Layout:

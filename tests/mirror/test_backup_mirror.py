@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from astica_sync.clock import local_time
 from astica_sync.core.mirror.plan_copies import is_of_mirror
 from astica_sync.errors import MirrorFailed
 from astica_sync.local.layout import Layout
@@ -318,3 +319,42 @@ def test_versions_are_restored_with_the_store(
 )
 def test_other_names_are_not_of_a_mirror(name: str) -> None:
     assert not is_of_mirror(name)
+
+
+def test_the_files_of_the_store_that_are_not_in_the_mirror_are_counted(shell: Shell, store: Path, disk: Path) -> None:
+    assert "not in the mirror" not in shell("backup", "mirror", disk, "--store", store).out
+    (store / "Can" / "phone.heic").write_bytes(b"no image for the service")
+    draw(store / "Can" / "new.png", 901)
+    assert shell("status", "--store", store).code == 0
+    ran = shell("backup", "mirror", disk, "--store", store)
+    assert ran.code == 0 and "2 files of the store are not in the mirror" in " ".join(ran.out.split())
+    assert shell("backup", "mirror", disk, "--store", store, "--json").json["outside"] == 2
+
+
+def test_a_rebuilt_store_says_how_old_its_files_are_and_what_is_back(
+    shell: Shell, store: Path, disk: Path, tmp_path: Path
+) -> None:
+    assert shell("backup", "mirror", disk, "--store", store).code == 0
+    (store / "Can" / "old" / "003.png").unlink()
+    assert shell("push", "--store", store, "--yes").code == 0
+    copied_at = json.loads((disk / "store.json").read_text())["copied_at"]
+    ran = shell("backup", "restore", "--from", disk, "--to", tmp_path / "rebuilt")
+    said = " ".join(ran.out.split())
+    assert f"the files of the last copy on {local_time(copied_at)}. What was deleted, or held out by split" in said
+    assert "  + Can/old/003.png" in shell("status", "--store", tmp_path / "rebuilt").out
+
+
+@pytest.mark.parametrize("planted", ["null", '"x"', "1e300", "-5", "true", "10" * 40])
+def test_an_odd_time_in_a_mirror_is_not_shown(
+    shell: Shell, store: Path, disk: Path, tmp_path: Path, planted: str
+) -> None:
+    assert shell("backup", "mirror", disk, "--store", store).code == 0
+    text = (disk / "store.json").read_text()
+    (disk / "store.json").write_text(re.sub(r'("copied_at": )\d+', rf"\g<1>{planted}", text))
+    ran = shell("backup", "restore", "--from", disk, "--to", tmp_path / "rebuilt")
+    assert ran.code == 0 and "the files of the last copy. What" in " ".join(ran.out.split())
+
+
+def test_the_advice_about_a_missing_folder_names_it(shell: Shell, store: Path, tmp_path: Path) -> None:
+    ran = shell("backup", "mirror", tmp_path / "my nas", "--store", store)
+    assert f"mkdir -p '{tmp_path}/my nas'" in " ".join(ran.err.split())

@@ -10,7 +10,7 @@ from astica_sync.cli.exit_codes import exit_code_in_part
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import duration, first, json_line, json_name, number, safe
-from astica_sync.clock import Clock, SystemClock
+from astica_sync.clock import Clock, SystemClock, local_time
 from astica_sync.service_address import spelled_address
 from astica_sync.shell_quote import quote
 
@@ -31,6 +31,8 @@ def mirror(address: str, store: Path | None, verify: str, as_json: bool) -> int:
     Copies what the mirror lacks, and removes nothing there. Reads what it wrote back: a hundredth of the objects each
     day, all of them with --verify all; a damaged object is written again. Credentials of a bucket come from the
     environment of its provider. A lost store is rebuilt by: astica-sync backup restore --from URL --to FOLDER
+
+    Says how many files of the store are not in it: the backup has what was uploaded, and no other file.
 
     Ends with 3 when some objects are not in the mirror, which are listed, and with 1 when none is.
 
@@ -58,7 +60,8 @@ def mirror(address: str, store: Path | None, verify: str, as_json: bool) -> int:
     if as_json:
         problems = [{"name": json_name(name), "reason": reason} for name, reason in done.problems]
         data = {"place": place.name, "copied": done.copied, "kept": done.kept, "bytes": done.bytes}
-        click.echo(json_line({**data, "checked": done.checked, "repaired": done.repaired, "problems": problems}))
+        data |= {"checked": done.checked, "repaired": done.repaired, "outside": done.outside}
+        click.echo(json_line({**data, "problems": problems}))
         return _exit_code(done)
     _print_problems([(name, reason) for name, reason in done.problems])
     print_lines(
@@ -67,6 +70,14 @@ def mirror(address: str, store: Path | None, verify: str, as_json: bool) -> int:
             f"already there, {done.checked:,} read back, {done.repaired:,} written again, {len(done.problems):,} failed"
         ]
     )
+    if done.outside:
+        are = "is" if done.outside == 1 else "are"
+        print_lines(
+            [
+                f"{number(done.outside, 'file')} of the store {are} not in the mirror: the backup has only what was "
+                "uploaded. To see them: astica-sync status"
+            ]
+        )
     return _exit_code(done)
 
 
@@ -104,6 +115,13 @@ def rebuild(address: str, to: Path | None) -> int:
         [
             f"It is the store of model {done.model_id} at {safe(spelled_address(done.train_url))}. Compare it with the "
             f"service: astica-sync status --store {quote(str(root))}"
+        ]
+    )
+    when = "" if done.copied_at is None else f" on {local_time(done.copied_at)}"
+    print_lines(
+        [
+            f"It has the files of the last copy{when}. What was deleted, or held out by split, after that is back, and "
+            "a push would upload it again: look for it in the list of that status before the first push."
         ]
     )
     return exit_code_in_part(done.objects + done.files, len(done.problems))
