@@ -160,10 +160,13 @@ class SimConnection:
         world, draw, service = self._world, self.draw, self._service
         process = self._process
 
-        def act(late: bool = False) -> Answer:
+        def act(late: bool = False, again: bool = False) -> Answer:
+            made = len(service.ever)
             # A removal that is carried out once more, when its id is another sample's by now, is no act of this store.
             stray = path == "/model/sample_remove" and service.is_made_since(fields["sample_id"], sent)
             answer = _answer(service.perform(path, fields, process.store_name, late or stray))
+            for sample in service.ever[made:]:
+                sample.again = again
             world.tell(lambda: f"  service: {_name(path, fields)} is done{' very late' if late else ''}")
             return answer
 
@@ -193,7 +196,7 @@ class SimConnection:
             proof = "done" if b"OK" in answer.body else "refused"
             if fault in ("twice", "twice late"):
                 again = world.time if fault == "twice" else sent + draw.random() * self._faults.reach
-                world.at(max(again, world.time), act)
+                world.at(max(again, world.time), lambda: act(again=True))
             if fault in ("5xx after", "page after", "cut after", "ok under 500", "stumble after", "lost after"):
                 proof = "unknown"
                 answer = {

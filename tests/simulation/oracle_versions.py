@@ -298,7 +298,7 @@ class VersionsOracle:
         # A view that lags does not show yet what the store has just sent, as if it had been removed after the request.
         hidden = bool(lag)
         return any(
-            sample.made >= since and (hidden or sample.late or sample.origin != store.name)
+            sample.made >= since and (hidden or sample.late or sample.again or sample.origin != store.name)
             for sample in self.oracle.service.ever
         )
 

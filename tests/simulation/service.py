@@ -35,7 +35,8 @@ class Switches:
 class Sample:
     """One sample on the service. ``uid`` is what the service kept of what was sent; ``origin`` is who sent it;
     ``late`` that it was made so long after its sending that no promise covers it; ``size`` is in megabytes,
-    ``made`` is when; ``forged`` that its uid is one of ours, and its bytes are not."""
+    ``made`` is when; ``forged`` that its uid is one of ours, and its bytes are not; ``again`` that a request
+    made it which was carried out before."""
 
     sample_id: int
     uid: str
@@ -44,6 +45,7 @@ class Sample:
     size: float = 0.0
     made: float = 0.0
     forged: bool = False
+    again: bool = False
 
 
 @dataclass(slots=True)
