@@ -11,6 +11,7 @@ from astica_sync.doctor.section import Section
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.layout import Layout
 from astica_sync.open_session import settings_for, store_addresses, trust_file
+from astica_sync.secret import SecretAddress
 from astica_sync.service_address import spelled_address
 from astica_sync.shell_quote import quote
 from astica_sync.store_trust import untrusted
@@ -29,6 +30,12 @@ def check_settings(layout: Layout | None, environ: Mapping[str, str]) -> Section
         for setting in SETTINGS:
             value, source = getattr(settings, setting.name), settings.sources[setting.name]
             section.facts[setting.name] = f"{value} ({source})"
+        written_in = Path(settings.sources["budget"])
+        secret = isinstance(settings.budget, SecretAddress) and settings.budget.reveal() != str(settings.budget)
+        if secret and written_in.is_file() and written_in.stat().st_mode & 0o077:
+            section.note(
+                f"{written_in} has a password in it, and other users can read it", f"chmod 600 {quote(str(written_in))}"
+            )
     with section.findings_of():
         _, source = find_key(environ)
         section.facts["key"] = f"from {source}"

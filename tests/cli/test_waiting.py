@@ -243,6 +243,21 @@ def off_terminal(time: Time, monkeypatch: pytest.MonkeyPatch) -> Iterator[Progre
     shown.close()
 
 
+def test_what_is_left_is_no_shorter_than_the_wait_for_the_limit(
+    off_terminal: Progress, time: Time, capsys: pytest.CaptureFixture[str]
+) -> None:
+    off_terminal.planned(uploads(40), [], 1.0)
+    time.now += 30.0
+    off_terminal.next_request(7.0, "the service refused a request because of its rate limit")
+    shown = plain_line(off_terminal)
+    assert shown.startswith("0 of 40 done, 7 s left; next request in 7 s"), shown
+    assert shown.endswith("because of its rate limit; if another program uses this key, lower ASTICA_LIMIT")
+    off_terminal.waits(12.0, "the service refused a request because of its rate limit")
+    assert "lower ASTICA_LIMIT" in capsys.readouterr().err
+    off_terminal.waits(20.0, "the request limit of the service")
+    assert "lower ASTICA_LIMIT" not in plain_line(off_terminal)
+
+
 def test_off_a_terminal_a_line_comes_every_few_seconds_and_none_when_quick(
     off_terminal: Progress, time: Time, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -351,6 +351,28 @@ def test_a_key_file_that_is_not_used_is_named(shell: Shell, store: Path, tmp_pat
     assert shown["settings"]["key file changed"][:2] == "20" and "is set and not used" not in str(shown["findings"])
 
 
+@pytest.mark.parametrize(
+    ("address", "mode", "noted"),
+    [
+        ("rediss://:hidden@127.0.0.1:9/0", 0o644, True),
+        ("rediss://:hidden@127.0.0.1:9/0", 0o600, False),
+        ("rediss://127.0.0.1:9/0", 0o644, False),
+    ],
+)
+def test_a_password_in_a_file_that_others_can_read_is_noted(
+    shell: Shell, store: Path, tmp_path: Path, address: str, mode: int, noted: bool
+) -> None:
+    file = tmp_path / "config" / "astica-sync" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(f'budget = "{address}"\n')
+    file.chmod(mode)
+    shell.environ["XDG_CONFIG_HOME"] = str(tmp_path / "config")
+    ran = shell("doctor", "--store", store, "--json")
+    texts = [one["text"] for one in ran.json["findings"] if one["section"] == "settings"]
+    assert texts == ([f"{file} has a password in it, and other users can read it"] if noted else [])
+    assert "hidden" not in ran.out
+
+
 def test_what_several_parts_meet_is_one_finding(shell: Shell, store: Path) -> None:
     (store / "astica-sync.toml").write_text("limitt = 5\n")
     assert len([text for text in problems(shell, "--store", store) if "'limitt'" in text]) == 1

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 SEPARATOR = " · "
 SHORTEST_NAME = 8
+REFUSED_FOR_LIMIT = "because of its rate limit"
+"""How the reason of such a wait ends."""
 CHECKING = "checking the images and copying them to the backup"
 
 
@@ -37,6 +39,11 @@ def bytes_text(count: int) -> str:
     return decimal(count) if count >= 1000 else number(count, "byte")
 
 
+def explain_wait(why: str) -> str:
+    """The reason of a wait; where the service has refused a request for its limit, also what that may come from."""
+    return f"{why}; if another program uses this key, lower ASTICA_LIMIT" if why.endswith(REFUSED_FOR_LIMIT) else why
+
+
 def state_text(activity: Activity) -> str:
     """What is waited for, until when and for how long; or what is done now."""
     now = activity.ticks()
@@ -48,8 +55,8 @@ def state_text(activity: Activity) -> str:
         seconds = max(0.0, wait.until - now)
         until = local_time(wait.until_time, seconds=True)[11:]
         if wait is activity.wait:
-            return f"waiting {countdown(seconds)}, until {until}: {safe(wait.why)}"
-        return f"next request in {countdown(seconds)}, at {until}: {safe(wait.why)}"
+            return f"waiting {countdown(seconds)}, until {until}: {safe(explain_wait(wait.why))}"
+        return f"next request in {countdown(seconds)}, at {until}: {safe(explain_wait(wait.why))}"
     if activity.step is not None:
         return safe(activity.step(now - activity.step_since))
     if activity.answers is not None:
@@ -64,7 +71,10 @@ def left_text(activity: Activity) -> str:
     """How long the rest of the plan takes."""
     if activity.done >= activity.total:
         return ""
-    return f"{countdown(activity.eta_at - activity.ticks())} left"
+    wait = activity.current_wait()
+    # A wait for the service's limit may be longer than the last forecast.
+    end = activity.eta_at if wait is None else max(activity.eta_at, wait.until)
+    return f"{countdown(end - activity.ticks())} left"
 
 
 def plain_line(activity: Activity) -> str:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from astica_sync.cli.render.live.activity import Activity
-from astica_sync.cli.render.live.activity_view import picture, plain_line
+from astica_sync.cli.render.live.activity_view import explain_wait, picture, plain_line
 from astica_sync.cli.render.live.can_draw import can_draw
 from astica_sync.cli.render.live.drawn_lines import DrawnLines, call_before_suspension
 from astica_sync.cli.render.messages import print_lines, set_drawn
@@ -68,7 +68,7 @@ class Progress(Activity):
             self._said_until = now + seconds
             self._line_at = now + LINE_EVERY
         until = f", until {local_time(self.wall() + seconds, seconds=True)}" if seconds >= LONG_WAIT else ""
-        self.note(f"waiting {duration(seconds)}{until}: {why}")
+        self.note(f"waiting {duration(seconds)}{until}: {explain_wait(why)}")
 
     def works(self, text: Callable[[float], str], seconds: float = 0.0) -> None:
         if self.step is None and seconds:
