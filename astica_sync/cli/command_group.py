@@ -31,16 +31,19 @@ class CommandGroup(click.Group):
         for heading, names in self.headings(ctx):
             commands = [(name, self.get_command(ctx, name)) for name in names]
             rows = [
-                (name.ljust(width), first_sentence(command) + self._also(name))
+                (self._shown(name).ljust(width), first_sentence(command) + self._also(name))
                 for name, command in commands
                 if command is not None
             ]
             with formatter.section(heading):
                 formatter.write_dl(rows)
 
+    def _shown(self, name: str) -> str:
+        """The name that the list shows first: the one that the manual uses."""
+        return next((alias for alias, meant in self.aliases.items() if meant == name), name)
+
     def _also(self, name: str) -> str:
-        others = [alias for alias, meant in self.aliases.items() if meant == name]
-        return f" (also: {', '.join(others)})" if others else ""
+        return f" (also: {name})" if self._shown(name) != name else ""
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem[Any]]":
         from click.shell_completion import CompletionItem

@@ -93,3 +93,12 @@ def test_a_group_is_wrapped_between_words(shell: Shell, pushed: Path, columns: i
     with Terminal(shell, "status", "--store", pushed, columns=columns, lines=40) as terminal:
         assert terminal.end() == 0
     assert " ".join(terminal.picture.split()).count(f"and {end} ({REASON}") == 1
+
+
+def test_a_status_and_a_push_say_the_same_where_a_file_cannot_be_uploaded(shell: Shell, pushed: Path) -> None:
+    (pushed / "Can" / "note.txt").write_text("no image")
+    for command in ("push", "status"):
+        ran = shell(command, "--store", pushed)
+        assert ran.code == 0 and "in sync with all that can be uploaded." in ran.out, ran.out
+    (pushed / "Can" / "note.txt").unlink()
+    assert "in sync with the store." in shell("status", "--store", pushed).out

@@ -103,6 +103,19 @@ def test_a_mass_move_is_undone_by_one_command_with_what_it_overwrote(shell: Shel
     assert shell("push", "--yes", "--store", undone).code == 0
 
 
+def test_a_refused_move_names_the_command_that_moves_it_back(shell: Shell, undone: Path) -> None:
+    fill(undone, {"Tin": 14}, 300)
+    assert shell("push", "--store", undone).code == 0
+    move_all(undone, "Tin", "Bottle")
+    refused = shell("push", "--store", undone)
+    assert refused.code == 4
+    assert refused.out.count(", another class has the image now)") == 8, "of the first ten, two were overwritten"
+    assert "both classes on the service now" in refused.out and "--since 1d --move-back" in refused.out
+    shutil.rmtree(undone / "Bottle")
+    again = shell("push", "--store", undone)
+    assert again.code == 4 and "--since 1d --dry-run" in again.out and "--move-back" not in again.out
+
+
 def test_an_image_that_was_moved_twice_goes_back_to_the_first_place(shell: Shell, undone: Path) -> None:
     wanted = files_of(undone)
     for old, new in (("Can/000.png", "Bottle/f.png"), ("Bottle/f.png", "Glass/g.png")):

@@ -47,8 +47,8 @@ MOST_GROUPS = 1000
 def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: bool, ignored: bool) -> int:
     """Show what a push would do and cost.
 
-    Compares the store with the service and changes nothing. Sends one request; none with --offline. Another name of
-    this command is: status
+    Compares the store with the service and changes nothing. Sends one request; none with --offline. pull-status and
+    status are one command.
 
     \b
     astica-sync status

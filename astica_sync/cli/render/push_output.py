@@ -8,14 +8,22 @@ import click
 
 from astica_sync.cli.exit_codes import DONE, REFUSED, SOME_FAILED
 from astica_sync.cli.render.messages import print_error
-from astica_sync.cli.render.status_output import IN_SYNC, did_you_mean, held_data, near_data, problem_data, refusal_data
-from astica_sync.cli.render.text import first, how_to_allow, json_name, number, safe
+from astica_sync.cli.render.status_output import (
+    IN_SYNC,
+    IN_SYNC_BUT_PROBLEMS,
+    did_you_mean,
+    held_data,
+    near_data,
+    problem_data,
+    refusal_data,
+)
+from astica_sync.cli.render.text import first, has_moved, how_to_allow, json_name, number, safe
 from astica_sync.errors import AsticaSyncError, Interrupted
 
 if TYPE_CHECKING:
     from astica_sync.core.model import Problem
     from astica_sync.core.plan.guard import Refusal
-    from astica_sync.core.plan.plan import Held
+    from astica_sync.core.plan.plan import Held, RemoveSample
     from astica_sync.sync.push.push import PushResult
 
 MOST_FAILED = 20
@@ -61,7 +69,7 @@ def push_lines(pushed: "PushResult", as_version: str | None) -> list[str]:
     lines += [click.style(did_you_mean(entry), fg="red") for entry in pushed.near]
     done = f"Uploaded {pushed.uploaded:,}, removed {pushed.removed:,}, with {number(pushed.requests, 'request')}."
     if pushed.in_sync:
-        in_sync = "The service is in sync with all that can be uploaded." if pushed.problems else IN_SYNC
+        in_sync = IN_SYNC_BUT_PROBLEMS if pushed.problems else IN_SYNC
         state = in_sync if as_version is None else f"The service holds the data of {safe(as_version)}."
         lines.append(click.style(f"{done} {state}", fg="green"))
     elif pushed.left:
@@ -93,10 +101,14 @@ def with_names(refusals: "Iterable[Refusal]") -> "Iterator[tuple[Refusal, list[s
 def _names(refusal: "Refusal") -> list[str]:
     """What the guard did not let a push remove (-) or send again (+)."""
     names = [
-        f"  - {safe(sample.path) if sample.path else safe(sample.class_title)}  (#{sample.sample_id})"
+        f"  - {safe(sample.path) if sample.path else safe(sample.class_title)}  ({_about(sample)})"
         for sample in refusal.samples
     ]
     return names + [f"  + {safe(upload.path)}" for upload in refusal.uploads]
+
+
+def _about(sample: "RemoveSample") -> str:
+    return f"#{sample.sample_id}" + (", another class has the image now" if has_moved(sample) else "")
 
 
 def exit_code_of(pushed: "PushResult") -> int:

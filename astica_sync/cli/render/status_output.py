@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from astica_sync.sync.plan.find_status import StoreStatus
 
 IN_SYNC = "The service is in sync with the store."
+IN_SYNC_BUT_PROBLEMS = "The service is in sync with all that can be uploaded."
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +249,8 @@ def _conclusion(status: "StoreStatus", price: Price, as_version: str | None) -> 
         until = "the outcome is known" if unknown else "the service shows what it confirmed"
         return [f"Nothing to send now. A push waits until {until}."]
     if status.in_sync:
-        return [click.style(IN_SYNC, fg="green")]
+        problems = status.problems or status.rejected
+        return [click.style(IN_SYNC_BUT_PROBLEMS if problems else IN_SYNC, fg="green")]
     return ["Nothing to send. Check what is listed above."]
 
 

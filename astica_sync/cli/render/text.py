@@ -15,6 +15,7 @@ from astica_sync.clock import duration as duration
 
 if TYPE_CHECKING:
     from astica_sync.core.plan.guard import Refusal
+    from astica_sync.core.plan.plan import RemoveSample
 
 LINES = 10
 """How many lines of a long list are printed."""
@@ -167,8 +168,22 @@ def first(lines: Iterable[str], total: int, most: int = LINES) -> list[str]:
     return [*chosen, f"… and {total - most:,} more (--json lists all)"] if total > most else chosen
 
 
-def how_to_allow(refusals: "Iterable[Refusal]") -> str:
+def has_moved(sample: "RemoveSample") -> bool:
+    """Whether a sample is to be removed from a class since another one has its image now."""
+    # Loaded here: most commands remove nothing.
+    from astica_sync.core.plan.decision import RemovalReason
+
+    return sample.why in (RemovalReason.MOVED, RemovalReason.DUPLICATE)
+
+
+def how_to_allow(refusals: "Sequence[Refusal]") -> str:
     """What to do where the guard refused a plan."""
     if any(refusal.uploads for refusal in refusals):
         return "Check the model on the service's page. If it was emptied there: astica-sync push --yes"
-    return "If that is intended: astica-sync push --yes, or --max-remove N."
+    allow = "If that is intended: astica-sync push --yes, or --max-remove N."
+    if any(has_moved(sample) for refusal in refusals for sample in refusal.samples):
+        return (
+            f"{allow} What was moved is in both classes on the service now. If the move was a mistake, this moves it "
+            "back: astica-sync backup restore --since 1d --move-back"
+        )
+    return f"{allow} If not, this lists what can be brought back: astica-sync backup restore --since 1d --dry-run"

@@ -30,7 +30,11 @@ from astica_sync.local.service_facts_file import read_service_facts
     help="Length of the window in seconds.",
 )
 @click.option(
-    "--switch", "switches", multiple=True, metavar="NAME=VALUE", help="A behaviour of the service; see docs/sandbox.md."
+    "--switch",
+    "switches",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A behaviour of the service; the manual lists them under The sandbox.",
 )
 @click.option(
     "--like",
@@ -57,7 +61,7 @@ def sandbox(
     """Run a local service for trials and tests.
 
     It implements the whole documented API, trains a small classifier and runs it. Its key is ASTICA_API_KEY; when that
-    is not set, a key is made and printed. docs/sandbox.md lists all switches and faults.
+    is not set, a key is made and printed. The page "The sandbox" of the manual lists all switches and faults.
 
     \b
     astica-sync sandbox --port 8777 --data ./sandbox

@@ -64,7 +64,8 @@ def doctor(
     what its disk can do, and the watcher. Sends nothing, and changes nothing. Exits with 1 where there is a problem.
 
     With --probe: finds out what the service does in cases that its documentation leaves open. It asks first, makes a
-    model of its own, uploads a few small images, and removes the model. docs/probe.md lists what it tries.
+    model of its own, uploads a few small images, and removes the model. The page "What the service
+    really does" of the manual lists what it tries.
 
     \b
     astica-sync doctor

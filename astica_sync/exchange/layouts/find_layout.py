@@ -80,5 +80,5 @@ def find_layout(
     raise AsticaSyncError(
         f"{source.name} has no layout that is known: {images}, and no labels{unused}",
         "Sort the images into one folder for each class, or add a file labels.csv with the columns path and label; "
-        "docs/import-export.md shows all layouts.",
+        'the page "Import and export" of the manual shows all layouts.',
     )
