@@ -116,6 +116,21 @@ def test_a_refused_move_names_the_command_that_moves_it_back(shell: Shell, undon
     assert again.code == 4 and "--since 1d --dry-run" in again.out and "--move-back" not in again.out
 
 
+@pytest.mark.parametrize("quarantine", ["0", "60"])
+def test_a_status_says_that_another_class_has_the_image(shell: Shell, undone: Path, quarantine: str) -> None:
+    """Within a quarantine both uploads count as one change, so that the image was in both classes."""
+    shell.environ["ASTICA_QUARANTINE"] = quarantine
+    draw(undone / "Can/both.png", 70)
+    shutil.copy(undone / "Can/both.png", undone / "Bottle/both.png")
+    assert shell("push", "--store", undone).code == 0
+    (undone / "Can/both.png").unlink()
+    (undone / "Bottle/both.png").rename(undone / "Bottle/other.png")
+    out = shell("status", "--store", undone).out
+    if quarantine == "60":
+        assert "- Can/both.png  (it is gone from this class, and another class has it)" in out, out
+    assert "another class had it before" not in out
+
+
 def test_an_image_that_was_moved_twice_goes_back_to_the_first_place(shell: Shell, undone: Path) -> None:
     wanted = files_of(undone)
     for old, new in (("Can/000.png", "Bottle/f.png"), ("Bottle/f.png", "Glass/g.png")):

@@ -12,8 +12,9 @@ from astica_sync.cli.render.text import duration, first, how_to_allow, json_name
 from astica_sync.core.failure_remedy import remedy_of, retry_helps
 from astica_sync.core.model import LocalSample, Problem, RemoteSample
 from astica_sync.core.plan.count_requests import allowed_part
+from astica_sync.core.plan.decision import RemovalReason
 from astica_sync.core.plan.guard import Refusal
-from astica_sync.core.plan.plan import ClassCount, Held, Plan
+from astica_sync.core.plan.plan import ClassCount, Held, Plan, RemoveSample
 from astica_sync.core.plan.similar_titles import NearTitle
 from astica_sync.shell_quote import quote
 
@@ -87,6 +88,13 @@ def held_data(held: Iterable[Held]) -> list[dict[str, str]]:
     return [{"class": one.class_title, "uid": one.uid, "reason": json_name(one.reason)} for one in held]
 
 
+def _why(removal: RemoveSample) -> str:
+    # The reason as the history keeps it says what was; a status says what is.
+    if removal.why is RemovalReason.DUPLICATE:
+        return "it is gone from this class, and another class has it"
+    return removal.why
+
+
 def problem_data(problems: list[Problem]) -> list[dict[str, str]]:
     return [{"path": json_name(problem.path), "reason": problem.reason} for problem in problems]
 
@@ -141,7 +149,7 @@ def status_lines(
 
     removals = itertools.chain(
         (
-            f"- {safe(one.path) if one.path else name(one.class_title, one.uid, one.sample_id)}  ({one.why})"
+            f"- {safe(one.path) if one.path else name(one.class_title, one.uid, one.sample_id)}  ({_why(one)})"
             for one in plan.removals
         ),
         (
