@@ -321,3 +321,10 @@ def test_a_training_after_a_refused_push_names_what_sends_it(shell: Shell, pushe
 def test_the_column_of_a_version_is_named_after_it(shell: Shell, pushed: Path) -> None:
     assert shell("train", "--store", pushed).code == 0
     assert "class   @1  service" in shell("push", "--as", "@1", "--dry-run", "--store", pushed).out
+
+
+def test_a_status_of_the_view_before_the_push_tells_what_it_is(shell: Shell, pushed: Path) -> None:
+    draw(pushed / "Can" / "after.png", 4242)
+    assert shell("push", "--store", pushed).code == 0
+    shown = " ".join(shell("status", "--offline", "--store", pushed).out.split())
+    assert "the last view does not show yet all that the service has confirmed" in shown, shown

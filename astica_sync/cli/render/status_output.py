@@ -253,9 +253,9 @@ def _conclusion(status: "StoreStatus", price: Price, as_version: str | None) -> 
     if status.refusals:
         return ["A push would send nothing but its view of the model."]
     if plan.waiting:
-        unknown = not all(entry.ends_when_shown for entry in plan.waiting)
-        until = "the outcome is known" if unknown else "the service shows what it confirmed"
-        return [f"Nothing to send now. A push waits until {until}."]
+        if all(entry.ends_when_shown for entry in plan.waiting):
+            return ["Nothing to send now: the last view does not show yet all that the service has confirmed."]
+        return ["Nothing to send now. A push waits until the outcome is known."]
     if status.in_sync:
         problems = status.problems or status.rejected
         return [click.style(IN_SYNC_BUT_PROBLEMS if problems else IN_SYNC, fg="green")]
