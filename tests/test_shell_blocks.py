@@ -53,6 +53,8 @@ class World:
             "ASTICA_TRAIN_URL": box.url,
             "ASTICA_DETECT_URL": box.url,
             "ASTICA_API_KEY": box.key,
+            # What a service reads: it gets no key of a terminal.
+            "ASTICA_API_KEY_FILE": str(home / "key"),
             "ASTICA_LIMIT": str(NO_LIMIT),
             "BROWSER": "true",
         }
@@ -60,6 +62,8 @@ class World:
         write_digits(home / "held-out", 3, start=20, names=("zero", "one"))
         shutil.copyfile(self.photos / "one" / "000.png", home / "new.jpg")
         (home / "nas").mkdir()
+        (home / "key").touch(0o600)
+        (home / "key").write_text(box.key)
         for name in ("cans", "bottles"):
             write_digits(home / name, 2, start=9, names=("zero", "one"))
             self.must(f"astica-sync init {name} --model {box.add_model(name)}", home)
