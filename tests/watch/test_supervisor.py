@@ -267,6 +267,24 @@ def test_a_store_that_is_open_is_not_starting_any_more(world: UnopenableStore, m
     assert seen == [WatchState.WORKING]
 
 
+def test_a_watcher_that_waits_in_its_first_step_has_written_its_status(
+    world: UnopenableStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+
+    class WaitingWatcher:
+        queued = not_sent = undecided = 0
+        scanned = False
+
+        def step(self) -> float:
+            seen.append(world.written["state"])
+            return 1.0
+
+    monkeypatch.setattr(world.supervisor, "_start", WaitingWatcher)
+    world.supervisor.step()
+    assert seen == ["working"]
+
+
 def test_a_missing_disk_gets_no_advice_to_make_another_store(world: UnopenableStore) -> None:
     root = world.layout.root
     away = root.rename(root.with_name("away"))

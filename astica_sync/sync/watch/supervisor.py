@@ -197,8 +197,9 @@ class Supervisor:
         try:
             watcher = self._watcher or self._start()
             if self.status.state is WatchState.STARTING:
-                # The first step may wait for the request limit.
+                # The first step may wait for the request limit, so what is known by now is written before it.
                 self._set_state(WatchState.WORKING, "")
+                self._update_status(at_once=True)
             pause = watcher.step()
         except PauseRequested:
             # The next step pauses; or starts again, where the user has resumed meanwhile.
@@ -221,7 +222,7 @@ class Supervisor:
         """Stops watching, and writes the last status."""
         self._close()
         self._set_state(WatchState.STOPPED, "")
-        self._update_status(last=True)
+        self._update_status(at_once=True)
         self._locked.close()
 
     def _start(self) -> Watcher:
@@ -352,8 +353,9 @@ class Supervisor:
             self._notify(status, "" if state is WatchState.STOPPED else "running normally again")
             self._last_notice = ""
 
-    def _update_status(self, *, last: bool = False) -> None:
-        """Brings the status up to date, and writes it to its file when something in it changed."""
+    def _update_status(self, *, at_once: bool = False) -> None:
+        """Brings the status up to date, and writes it to its file when something in it changed; ``at_once``, however
+        short ago it was written."""
         status, counts = self.status, self._counts
         before = (status.uploaded, status.removed, status.queue, status.agreed_at)
         if self._watcher is not None:
@@ -369,7 +371,9 @@ class Supervisor:
             status.agreed_at or 0
         )
         now = self._ticks()
-        if self._unwritten and (last or now >= self._written + WRITE_EVERY or status.state is not WatchState.WORKING):
+        if self._unwritten and (
+            at_once or now >= self._written + WRITE_EVERY or status.state is not WatchState.WORKING
+        ):
             self._unwritten, self._written = False, now
             self._write_status()
 
