@@ -509,6 +509,15 @@ def test_a_port_without_a_server_is_not_waited_for_long(join: Join) -> None:
         assert "does not answer (connection refused)" in machine.said[0]
 
 
+@pytest.mark.parametrize(("share", "then"), [(0.0, "nothing is sent."), (0.2, "at most, 2 in 60 s.")])
+def test_the_advice_says_what_is_sent_without_the_server(join: Join, share: float, then: str) -> None:
+    pytest.importorskip("redis")
+    machine = join(f"redis://127.0.0.1:{free_port()}/0", limit=10, window=60.0, share=share, pool=1 - share)
+    with pytest.raises(DatabaseError) as caught:
+        machine.limiter.used()
+    assert caught.value.hint.endswith(then), caught.value.hint
+
+
 def make_certificate(folder: Path) -> tuple[Path, Path]:
     """A certificate for 127.0.0.1 that no authority has signed, and its key."""
     if shutil.which("openssl") is None:

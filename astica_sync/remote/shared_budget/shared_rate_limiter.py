@@ -254,9 +254,15 @@ class SharedRateLimiter:
         except ServerAway as error:
             raise DatabaseError(
                 f"the request budget {self._place} does not answer ({error})",
-                "Start it, or correct budget in your settings. Until then this machine sends its own share at most.",
+                f"Start it, or correct budget in your settings. {self._until_then}",
             ) from None
         return len(requests) + (self._pool.share.used() if self._pool.share is not None else 0)
+
+    @property
+    def _until_then(self) -> str:
+        if self._pool.share is None:
+            return "Until then nothing is sent."
+        return f"Until then this machine sends its own share at most, {self._pool.share.limit} in {self._window:g} s."
 
     def close(self) -> None:
         with self._held():
