@@ -44,7 +44,7 @@ _STATE = (
 OnWait = Callable[[float, str], None]
 """Called before each wait with its length in seconds and its reason."""
 
-WAIT_REASON = "the request limit of the service"
+WAIT_REASON = "the request limit of this key"
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,8 +84,8 @@ def test_a_wait_for_the_next_request_is_reported_after_what_was_done() -> None:
     for _ in range(10):
         progress.uploaded("Can", "Can/x.png", 150.0)
     for _ in range(3):
-        progress.next_request(59.0, "the request limit of the service")
-    assert lines[2:] == ["10 of 45 done, about 2 min left", "waiting 59 s: the request limit of the service"]
+        progress.next_request(59.0, "the request limit of this key")
+    assert lines[2:] == ["10 of 45 done, about 2 min left", "waiting 59 s: the request limit of this key"]
 
 
 def test_a_name_in_a_line_cannot_move_the_cursor() -> None:

@@ -15,7 +15,7 @@ from tests.harness.screen import Terminal
 from tests.harness.shell import Shell, draw
 
 SIZES = (60, 80, 200)
-LIMIT = "the request limit of the service"
+LIMIT = "the request limit of this key"
 
 
 def shape(picture: str) -> str:

@@ -254,7 +254,7 @@ def test_what_is_left_is_no_shorter_than_the_wait_for_the_limit(
     assert shown.endswith("because of its rate limit; if another program uses this key, lower ASTICA_LIMIT")
     off_terminal.waits(12.0, "the service refused a request because of its rate limit")
     assert "lower ASTICA_LIMIT" in capsys.readouterr().err
-    off_terminal.waits(20.0, "the request limit of the service")
+    off_terminal.waits(20.0, "the request limit of this key")
     assert "lower ASTICA_LIMIT" not in plain_line(off_terminal)
 
 

@@ -238,7 +238,7 @@ def test_acquire_waits_exactly_as_long_as_needed_and_reports_it(
     said: list[tuple[float, str]] = []
     permit = limiter.acquire(Lane.INTERACTIVE, on_wait=lambda seconds, why: said.append((seconds, why)))
     assert permit.sent_at == pytest.approx(10_060, abs=slack)
-    assert said == [(pytest.approx(40, abs=slack), "the request limit of the service")]
+    assert said == [(pytest.approx(40, abs=slack), "the request limit of this key")]
 
 
 def test_acquire_is_interrupted_by_a_stop(open_limiter: Open, clock: HandClock) -> None:
