@@ -54,10 +54,13 @@ def _note_store(context: click.Context, parameter: click.Parameter, store: Path 
     return store
 
 
+FOLDER = click.Path(path_type=Path, file_okay=False, readable=False)
+"""A folder that a user names. Whether it can be read is seen where it is read, with a message that has a remedy."""
+
 store_option = click.option(
     "--store",
     "store",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     callback=_note_store,
     help="The store's folder; by default the current folder or one above it.",
 )

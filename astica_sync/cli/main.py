@@ -15,7 +15,7 @@ from astica_sync.cli.command_group import LazyCommandGroup, global_flags
 from astica_sync.cli.exit_codes import DONE, ERROR, EXIT_CODES, INTERRUPTED, PIPE_CLOSED, USAGE
 from astica_sync.cli.render.messages import is_plain_terminal, print_error, set_named_store
 from astica_sync.errors import AsticaSyncError
-from astica_sync.system.error_advice import reason_of, remedy
+from astica_sync.system.error_advice import reason_of
 from astica_sync.system.python_modules import check_python, missing_module
 from astica_sync.system.start_checks import no_temporary_folder
 
@@ -265,9 +265,11 @@ def _as_error(error: Exception) -> AsticaSyncError:
     if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):
         return no_temporary_folder(error)
     if isinstance(error, OSError):
-        path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
-        where = f"{path}: " if path else ""
-        return AsticaSyncError(f"{where}{reason_of(error)}", remedy(error, path))
+        # Loaded here: few commands end so.
+        from astica_sync.cli.failed_call import place_and_remedy
+
+        place, hint = place_and_remedy(error)
+        return AsticaSyncError(f"{place}: {reason_of(error)}" if place else reason_of(error), hint)
     if isinstance(error, ImportError) and (extra := EXTRAS.get((error.name or "").partition(".")[0])):
         return AsticaSyncError(
             f"this command needs {error.name}, which is not installed", f"Run: pip install 'astica-sync[{extra}]'"

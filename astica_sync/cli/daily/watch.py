@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from astica_sync.cli.command_group import CommandGroup
-from astica_sync.cli.context import NO_STATUS_YET, find, read_watch_status, store_option
+from astica_sync.cli.context import FOLDER, NO_STATUS_YET, find, read_watch_status, store_option
 from astica_sync.cli.exit_codes import DONE, ERROR, INTERRUPTED, REFUSED, SOME_FAILED
 from astica_sync.cli.render.messages import print_lines, set_named_store
 from astica_sync.cli.render.text import json_line, json_name, safe
@@ -53,7 +53,7 @@ class Watch(CommandGroup):
     no_args_is_help=False,
     short_help="Keep the service in sync continuously",
 )
-@click.argument("stores", nargs=-1, type=click.Path(path_type=Path, file_okay=False))
+@click.argument("stores", nargs=-1, type=FOLDER)
 @click.option("--once", is_flag=True, help="Wait until no file is being written, push once, and exit; for cron.")
 @click.option("--json", "as_json", is_flag=True, help="Print each event as one line of JSON.")
 @watch_options

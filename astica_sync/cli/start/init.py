@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from astica_sync.cli.context import clean_stop, closed_at_end, open_service, settings_for
+from astica_sync.cli.context import FOLDER, clean_stop, closed_at_end, open_service, settings_for
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines, print_note, set_named_store
 from astica_sync.cli.render.text import number, safe
@@ -32,7 +32,7 @@ MODEL_OR_CREATE = "Give either --model ID (astica-sync models lists them) or --c
 
 
 @click.command("init")
-@click.argument("store", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.argument("store", required=False, type=FOLDER)
 @click.option(
     "--model", "model_id", type=click.IntRange(min=1), metavar="ID", help="Mirror this model of your account."
 )

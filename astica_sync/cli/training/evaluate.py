@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from astica_sync.cli.context import open_store, store_option
+from astica_sync.cli.context import FOLDER, open_store, store_option
 from astica_sync.cli.exit_codes import DONE, SOME_FAILED
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines, terminal_width
@@ -35,9 +35,7 @@ class Precision(click.ParamType[float]):
 
 
 @click.command("evaluate")
-@click.argument(
-    "folders", nargs=-1, required=True, metavar="FOLDER...", type=click.Path(path_type=Path, file_okay=False)
-)
+@click.argument("folders", nargs=-1, required=True, metavar="FOLDER...", type=FOLDER)
 @store_option
 @click.option("--versions", "chosen", metavar="A,B|all", help="The versions to score; by default the latest.")
 @click.option("--baseline", metavar="VERSION", help="Compare the others with this version, not with the one before.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from astica_sync.cli.context import open_store
+from astica_sync.cli.context import FOLDER, open_store
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.report_file import write_report
@@ -35,10 +35,8 @@ _MOST_LETTERS = 200
 
 
 @click.command("inspect")
-@click.argument("store", required=False, type=click.Path(path_type=Path, file_okay=False))
-@click.option(
-    "--held-out", multiple=True, type=click.Path(path_type=Path, file_okay=False), help="Compare with DIR too."
-)
+@click.argument("store", required=False, type=FOLDER)
+@click.option("--held-out", multiple=True, type=FOLDER, help="Compare with DIR too.")
 @click.option(
     "--only",
     multiple=True,

@@ -1,0 +1,45 @@
+"""What a failed system call was about, where its error names no file: Python names one where a file is opened, and none
+where it is read, written, synced or locked."""
+
+import linecache
+import os
+import traceback
+from pathlib import Path
+from types import FrameType
+
+from astica_sync.system.error_advice import lock_remedy, remedy
+
+_PROGRAM = "astica_sync"
+_RANDOM = ("urandom(", "secrets.")
+
+
+def place_and_remedy(error: OSError) -> tuple[str, str]:
+    """What the call was about, "" where that is unknown, and what to do."""
+    if isinstance(error.filename, str | bytes):
+        path = os.fsdecode(error.filename)
+        return path, remedy(error, path)
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        if found := _about(frame, line, error):
+            return found
+    return "", remedy(error, "")
+
+
+def _about(frame: FrameType, line: int, error: OSError) -> tuple[str, str] | None:
+    module = str(frame.f_globals.get("__name__", ""))
+    if module == "click.utils" and frame.f_code.co_name == "echo":
+        stream = "standard error" if frame.f_locals.get("err") else "standard output"
+        return stream, "where it is sent to cannot take it: free space there, or send it to another file or program"
+    if module == "subprocess":
+        return "a process that this command started", remedy(error, "")
+    if module.startswith("filelock") and (lock := getattr(frame.f_locals.get("self"), "lock_file", "")):
+        return f"the lock {lock}", lock_remedy(error, lock)
+    source = linecache.getline(frame.f_code.co_filename, line, frame.f_globals)
+    if "getcwd(" in source:
+        return "the current folder", "change to another folder, for example: cd ~; then run the command again"
+    if module.partition(".")[0] != _PROGRAM:
+        return None
+    if any(words in source for words in _RANDOM):
+        return "the random numbers of the system", "a sandbox around the program forbids getrandom: allow it there"
+    paths = (value for value in frame.f_locals.values() if isinstance(value, Path) and value.is_absolute())
+    path = next(paths, None)
+    return None if path is None else (str(path), remedy(error, path))
