@@ -172,14 +172,16 @@ def test_a_wrong_mention_is_found(wrong: str) -> None:
 
 
 def _wrong_mentions(text: str) -> Iterator[str]:
-    # The simulation is a program of its own, with its own flags and variables.
-    simulation = "".join(file.read_text("utf-8") for file in (ROOT / "tests" / "simulation").glob("*.py"))
+    # These are programs of their own, with their own flags and variables.
+    programs = "".join(
+        file.read_text("utf-8") for name in ("simulation", "syscalls") for file in (ROOT / "tests" / name).glob("*.py")
+    )
     known = {setting.variable for setting in config.SETTINGS} | {config.KEY_VARIABLE, config.KEY_FILE_VARIABLE}
-    known |= set(re.findall(r"\bASTICA_[A-Z_]+\b", simulation))
+    known |= set(re.findall(r"\bASTICA_[A-Z_]+\b", programs))
     yield from sorted(set(re.findall(r"\bASTICA_[A-Z_]+\b", text)) - known)
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     every_flag = {flag for command in CALLS.values() for flag in _flags(command)}
-    every_flag |= set(re.findall(r'add_argument\("(--[\w-]+)"', simulation))
+    every_flag |= set(re.findall(r'add_argument\("(--[\w-]+)"', programs))
     for line in _code(text):
         module = re.search(r"python -m ((?:tests|benchmarks)[\w.]*)", line)
         if module and not any(

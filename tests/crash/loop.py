@@ -38,6 +38,17 @@ class Broken(AssertionError):
     """A promise was broken; the text names it and the cycle."""
 
 
+def duplicated_uids(data: Path) -> list[str]:
+    """The uids that two samples of one class of the sandbox in this folder had at the same time, at any moment."""
+    with contextlib.closing(sqlite3.connect(data / "sandbox.db")) as account:
+        rows = account.execute(
+            "SELECT DISTINCT one.uid FROM samples one JOIN samples other ON other.class_id = one.class_id"
+            " AND other.uid = one.uid AND one.id < other.id"
+            " WHERE one.uid != '' AND (one.removed IS NULL OR one.removed > other.created)"
+        ).fetchall()
+    return [row[0] for row in rows]
+
+
 @dataclass
 class CrashLoop:
     """One store and one sandbox through all cycles.
@@ -127,16 +138,6 @@ class CrashLoop:
                 case "rename":
                     image.replace(image.with_name(f"named-{self.dice.randbytes(3).hex()}{image.suffix}"))
 
-    def duplicated_uids(self) -> list[str]:
-        """The uids that two samples of one class had at the same time, at any moment so far."""
-        with contextlib.closing(sqlite3.connect(self.data / "sandbox.db")) as account:
-            rows = account.execute(
-                "SELECT DISTINCT one.uid FROM samples one JOIN samples other ON other.class_id = one.class_id"
-                " AND other.uid = one.uid AND one.id < other.id"
-                " WHERE one.uid != '' AND (one.removed IS NULL OR one.removed > other.created)"
-            ).fetchall()
-        return [row[0] for row in rows]
-
     def kill_one(self, *arguments: str) -> bool:
         """Starts a command, a push unless another is named, and kills it after some time or some request; what it had
         printed by then is in ``output``. False when it had ended by then."""
@@ -175,7 +176,7 @@ class CrashLoop:
         mine = held - self.foreign
         if missing := self.foreign - held:
             raise Broken(f"{when}: {sum(missing.values())} samples made elsewhere are missing (promise 2)")
-        if duplicates := self.duplicated_uids():
+        if duplicates := duplicated_uids(self.data):
             raise Broken(f"{when}: two copies existed at the same time: {duplicates} (promise 5)")
         for _, image in mine:
             self.ever.add(xxhash.xxh3_128_hexdigest(image))
