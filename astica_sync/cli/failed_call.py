@@ -1,11 +1,11 @@
 """What a failed system call was about, where its error names no file: Python names one where a file is opened, and none
 where it is read, written, synced or locked."""
 
-import linecache
+import contextlib
 import os
-import traceback
+from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 
 from astica_sync.system.error_advice import lock_remedy, remedy
 
@@ -18,10 +18,16 @@ def place_and_remedy(error: OSError) -> tuple[str, str]:
     if isinstance(error.filename, str | bytes):
         path = os.fsdecode(error.filename)
         return path, remedy(error, path)
-    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
-        if found := _about(frame, line, error):
+    for trace in reversed(list(_walk(error.__traceback__))):
+        if found := _about(trace.tb_frame, trace.tb_lineno, error):
             return found
     return "", remedy(error, "")
+
+
+def _walk(trace: TracebackType | None) -> Iterator[TracebackType]:
+    while trace is not None:
+        yield trace
+        trace = trace.tb_next
 
 
 def _about(frame: FrameType, line: int, error: OSError) -> tuple[str, str] | None:
@@ -33,7 +39,7 @@ def _about(frame: FrameType, line: int, error: OSError) -> tuple[str, str] | Non
         return "a process that this command started", remedy(error, "")
     if module.startswith("filelock") and (lock := getattr(frame.f_locals.get("self"), "lock_file", "")):
         return f"the lock {lock}", lock_remedy(error, lock)
-    source = linecache.getline(frame.f_code.co_filename, line, frame.f_globals)
+    source = _source(frame, line)
     if "getcwd(" in source:
         return "the current folder", "change to another folder, for example: cd ~; then run the command again"
     if module.partition(".")[0] != _PROGRAM:
@@ -43,3 +49,12 @@ def _about(frame: FrameType, line: int, error: OSError) -> tuple[str, str] | Non
     paths = (value for value in frame.f_locals.values() if isinstance(value, Path) and value.is_absolute())
     path = next(paths, None)
     return None if path is None else (str(path), remedy(error, path))
+
+
+def _source(frame: FrameType, line: int) -> str:
+    """The line of the program, "" where the program's files cannot be read now either."""
+    with contextlib.suppress(OSError, ImportError):
+        import linecache
+
+        return linecache.getline(frame.f_code.co_filename, line, frame.f_globals)
+    return ""

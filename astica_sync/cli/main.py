@@ -13,6 +13,7 @@ import click
 from astica_sync import __version__
 from astica_sync.cli.command_group import LazyCommandGroup, global_flags
 from astica_sync.cli.exit_codes import DONE, ERROR, EXIT_CODES, INTERRUPTED, PIPE_CLOSED, USAGE
+from astica_sync.cli.failed_call import place_and_remedy
 from astica_sync.cli.render.messages import is_plain_terminal, print_error, set_named_store
 from astica_sync.errors import AsticaSyncError
 from astica_sync.system.error_advice import reason_of
@@ -245,13 +246,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _record(error: Exception, given: Sequence[str]) -> None:
-    """Keeps the error for a bug report."""
-    # Loaded here: most commands end well.
-    import time
+    """Keeps the error for a bug report, unless the files of the program cannot be read now either."""
+    with contextlib.suppress(OSError, ImportError):
+        # Loaded here: most commands end well.
+        import time
 
-    from astica_sync.system.error_record import record_error
+        from astica_sync.system.error_record import record_error
 
-    record_error(error, next((word for word in given if word in (*COMMANDS, *ALIASES)), ""), time.time(), __version__)
+        name = next((word for word in given if word in (*COMMANDS, *ALIASES)), "")
+        record_error(error, name, time.time(), __version__)
 
 
 def _show(message: Callable[[], None]) -> None:
@@ -265,9 +268,6 @@ def _as_error(error: Exception) -> AsticaSyncError:
     if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):
         return no_temporary_folder(error)
     if isinstance(error, OSError):
-        # Loaded here: few commands end so.
-        from astica_sync.cli.failed_call import place_and_remedy
-
         place, hint = place_and_remedy(error)
         return AsticaSyncError(f"{place}: {reason_of(error)}" if place else reason_of(error), hint)
     if isinstance(error, ImportError) and (extra := EXTRAS.get((error.name or "").partition(".")[0])):

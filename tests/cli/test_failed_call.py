@@ -1,5 +1,6 @@
 """Errors of the system that no part of the program expected: the message names what the call was about."""
 
+import builtins
 import errno
 import os
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import filelock
@@ -106,3 +108,23 @@ def test_a_store_that_may_not_be_listed_has_a_message_with_a_remedy(shell: Shell
     assert "Usage" not in ran.err
     assert str(pushed) in ran.out + ran.err
     assert "chmod u+rx" in ran.out + ran.err or f"chmod -R u+rX {pushed}" in ran.out + ran.err
+
+
+def test_an_error_is_shown_where_the_files_of_the_program_cannot_be_read_any_more(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a disk that fails: what is loaded after the error would end it with a traceback."""
+    for name in ("astica_sync.system.error_record", "linecache"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    original = builtins.__import__
+
+    def unreadable(name: str, *rest: Any, **more: Any) -> Any:
+        if name in ("astica_sync.system.error_record", "linecache"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return original(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", unreadable)
+    monkeypatch.setattr(Path, "cwd", fail)
+    ran = shell("pull-status", "--store", tmp_path)
+    assert ran.code == 1
+    assert ran.err.startswith("astica-sync: ")
