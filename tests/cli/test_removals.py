@@ -255,7 +255,7 @@ def test_a_few_removals_in_each_push_reach_the_limit_of_a_day(
         if ran.code == 4:
             break
     assert ran.code == 4 and removed == 9
-    assert "9 were in the last 24 hours" in ran.json["refusals"][0]["reason"]
+    assert "after 9 removals in the last 24 hours" in ran.json["refusals"][0]["reason"]
     assert len(sandbox.requests_of("sample_remove")) == 9
 
     # What the user allows does not count: the next day of small removals begins with an empty account.

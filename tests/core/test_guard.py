@@ -119,7 +119,8 @@ def test_what_was_removed_in_the_last_day_counts() -> None:
     assert check_removals(plan_of(3, 91), Allowance(), recent(7)) == []
     refusals = check_removals(plan_of(3, 88), Allowance(), recent(10))
     assert refusals[0].reason == (
-        "3 samples of 88 would be removed, 10 were in the last 24 hours; at most 10 are removed without confirmation"
+        "3 samples of 88 would be removed, after 10 removals in the last 24 hours; "
+        "at most 10 are removed without confirmation"
     )
 
 
@@ -135,7 +136,7 @@ def test_a_class_that_shrinks_slowly_is_noticed() -> None:
     assert check_removals(plan, Allowance(), recent(15)) == []
     (refusal,) = check_removals(plan, Allowance(), recent(30))
     assert refusal.reason == (
-        "class 'Can' would lose 5 of 30 samples, 30 were in the last 24 hours; "
+        "class 'Can' would lose 5 of 30 samples, after 30 removals in the last 24 hours; "
         "at most 30 are removed without confirmation"
     )
 

@@ -61,7 +61,7 @@ def test_an_image_that_another_one_of_the_store_overwrites_is_a_loss(
         step += 1
     # A plan that moves an image as well has two removals.
     assert step >= ALLOWED and ran.code == 4, ran.out
-    assert f"{step - 1} were in the last 24 hours" in ran.out
+    assert f"after {step - 1} removal" in ran.out
 
 
 def test_removals_of_a_push_that_was_killed_before_their_answers_count(
@@ -83,7 +83,7 @@ def test_removals_of_a_push_that_was_killed_before_their_answers_count(
         path.unlink()
     ran = shell("push", "--store", pushed)
     assert ran.code == 4, ran.out
-    assert "8 were in the last 24 hours" in ran.out
+    assert "after 8 removals in the last 24 hours" in ran.out
     assert shell("log", "--store", pushed).out.count("no answer was noted") == 8
 
 

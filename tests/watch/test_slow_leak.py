@@ -65,7 +65,7 @@ def test_files_that_go_one_by_one_stop_at_the_allowance(
     for _ in range(2):
         ran = shell("push", "--store", store)
         assert ran.code == 4, ran.out
-        assert f"{ALLOWED} were in the last 24 hours" in ran.out
+        assert f"after {ALLOWED} removals in the last 24 hours" in ran.out
     assert left(sandbox, model_id) == 120 - ALLOWED
     assert shell("push", "--yes", "--store", store).code == 0
     assert on_service(sandbox, model_id) == in_store(store)
@@ -104,4 +104,4 @@ def test_what_push_as_removes_counts(shell: Shell, sandbox: RunningSandbox, stor
         path.unlink()
     ran = shell("push", "--store", store)
     assert ran.code == 4, ran.out
-    assert "were in the last 24 hours" in ran.out
+    assert "removals in the last 24 hours" in ran.out

@@ -151,7 +151,9 @@ def _counted(recent: int, removals: Sequence[RemoveSample]) -> int:
 
 
 def _and_before(recent: int, removals: Sequence[RemoveSample]) -> str:
-    return f", {recent} were in the last 24 hours" if _counted(recent, removals) else ""
+    if not _counted(recent, removals):
+        return ""
+    return f", after {'1 removal' if recent == 1 else f'{recent} removals'} in the last 24 hours"
 
 
 def _refuse(reason: str, removals: Sequence[RemoveSample]) -> Refusal:
