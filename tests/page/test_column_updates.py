@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from astica_sync.clock import SystemClock
+from astica_sync.core.gallery.image_state import ImageState
 from astica_sync.local.create_store import create_store
 from astica_sync.local.layout import Layout
 from astica_sync.local.scan.scanner import scan_store
@@ -195,3 +196,17 @@ def test_columns_brought_up_to_date_are_those_built_from_nothing(
         beside.delete(0, 0, 3)
         refresher.refresh()
         assert refresher.updated > before
+
+
+def test_what_changes_without_a_file_is_shown(make_beside: Callable[[], Beside]) -> None:
+    beside = make_beside()
+    beside.add(0, 0, 0)
+    with beside.refresher() as refresher:
+        assert refresher.refresh() is refresher.refresh()
+        (beside.store / "Empty").mkdir()
+        assert refresher.refresh([""]).columns.titles == ("Can", "Empty")
+        (beside.store / "Empty").rmdir()
+        assert refresher.refresh([""]).columns.titles == ("Can",)
+        beside.make_elsewhere(1, 0, 0)
+        assert ImageState.ELSEWHERE in map(refresher.refresh([]).columns.state, range(2))
+        assert refresher.updated == 3

@@ -47,9 +47,10 @@ class ColumnOverlay:
 def build_columns(index: IndexReader, overlay: ColumnOverlay) -> Columns:
     """The columns of the store as the index has it."""
     folders, draft = _Folders.of(index.folders().values()), RowsDraft()
-    for folder in folders.in_order:
-        for files in index.files_in(folder.folder_id):
-            folders.add(draft, folder, files)
+    with index.reading_all():
+        for folder in folders.in_order:
+            for files in index.files_in(folder.folder_id):
+                folders.add(draft, folder, files)
     return _finish(draft.finish(), folders, overlay, index.problems())
 
 

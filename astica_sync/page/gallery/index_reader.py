@@ -39,25 +39,24 @@ class Indexed(NamedTuple):
 
 
 class IndexReader(Index):
-    """One more connection to the index, for the thread that opened it. It reads each row once, so it keeps few.
+    """One more connection to the index, for the thread that opened it.
 
     It notes of which files its own scans change the rows, so that columns can be brought up to date.
     """
 
     def __init__(self, path: Path, busy_s: float = BUSY_S) -> None:
         super().__init__(path, busy_s)
-        self._connection.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
         self._followed: object = None
         self._changed = set[tuple[bytes, bytes]]()
 
     @contextlib.contextmanager
-    def scanning(self) -> Iterator[None]:
-        with super().scanning():
+    def reading_all(self) -> Iterator[None]:
+        """While each row is read once, few pages are kept in memory."""
+        self._connection.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
+        try:
+            yield
+        finally:
             self._connection.execute(f"PRAGMA cache_size=-{PAGE_CACHE_KB}")
-            try:
-                yield
-            finally:
-                self._connection.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
 
     def change(self, folders: Sequence[Folder], put: Sequence[File], drop: Sequence[tuple[int, bytes]]) -> None:
         if self._followed is not None:
