@@ -276,7 +276,8 @@ def _as_error(error: Exception) -> AsticaSyncError:
         )
     if isinstance(error, ImportError) and (missing := missing_module(error)):
         return missing
-    if isinstance(error, ImportError):
+    # Python reports an encoding whose file cannot be read as one that it does not know.
+    if isinstance(error, ImportError) or (isinstance(error, LookupError) and "unknown encoding" in str(error)):
         return AsticaSyncError(
             f"a part of the program cannot be loaded: {error}",
             "its files are missing or cannot be read: install it again (pip install --force-reinstall astica-sync)",

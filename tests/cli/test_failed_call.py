@@ -110,6 +110,12 @@ def test_a_store_that_may_not_be_listed_has_a_message_with_a_remedy(shell: Shell
     assert "chmod u+rx" in ran.out + ran.err or f"chmod -R u+rX {pushed}" in ran.out + ran.err
 
 
+def test_an_encoding_that_cannot_be_loaded_is_a_part_of_the_program() -> None:
+    shown = _as_error(LookupError("unknown encoding: ascii"))
+    assert str(shown) == "a part of the program cannot be loaded: unknown encoding: ascii"
+    assert "internal error" in str(_as_error(LookupError("another")))
+
+
 def test_an_error_is_shown_where_the_files_of_the_program_cannot_be_read_any_more(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

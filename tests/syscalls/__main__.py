@@ -50,13 +50,13 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no further fault after these")
     parser.add_argument("--seed", type=int, default=1, help="which fault of a pair comes first")
     parser.add_argument("--folder", type=Path, help="where the stores are (default: in memory)")
-    parser.add_argument("--fault", help="this fault alone, as it was printed")
+    parser.add_argument("--fault", action="append", help="these faults alone, as they were printed")
     return parser.parse_args(arguments)
 
 
 def _chosen(every: Sequence[Fault], given: argparse.Namespace) -> list[Fault]:
     if given.fault:
-        return [fault for fault in every if str(fault) == given.fault] or sys.exit("there is no such fault")
+        return [fault for fault in every if str(fault) in given.fault] or sys.exit("there is no such fault")
     number, _, parts = given.part.partition("/")
     counts: dict[tuple[str, str], int] = {}
     chosen = []

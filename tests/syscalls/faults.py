@@ -133,7 +133,7 @@ def _kind_of_file(call: str, rest: str, root: Path) -> str:
     below = _BELOW.match(rest) if call.endswith(("at", "at2")) else None
     names = re.findall(r'"([^"]*)"|<([^>]*)>', rest)
     text = f"{below['folder']}/{below['name']}" if below else next((one or other for one, other in names), "")
-    text = text.removeprefix(f"{root}/")
+    text = text.removeprefix(f"{root}/").removeprefix(f"{root.parent}/")
     text = re.sub(r"\.tmp-[^/]*", ".tmp-#", text)
     text = re.sub(r"[0-9a-f]{8,}|\d+", "#", text)
     return text[-60:]

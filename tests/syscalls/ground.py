@@ -15,7 +15,7 @@ from pathlib import Path
 
 import xxhash
 
-from astica_sync.cli.exit_codes import DONE, EXIT_CODES, INTERRUPTED, PIPE_CLOSED, SOME_FAILED
+from astica_sync.cli.exit_codes import DONE, ERROR, EXIT_CODES, INTERRUPTED, PIPE_CLOSED, SOME_FAILED
 from astica_sync.sandbox.embedded import RunningSandbox, running
 from tests.crash.loop import duplicated_uids
 from tests.harness.digits import write_digits
@@ -220,6 +220,8 @@ def unclear(done: "subprocess.CompletedProcess[str]", fault: Fault) -> str:
     silenced = fault.site.call in ("write", "openat") and not done.stderr
     if done.returncode in (DONE, SOME_FAILED, INTERRUPTED, PIPE_CLOSED) or silenced:
         return ""
+    if done.returncode == ERROR and _FAILED_PART.search(done.stdout + done.stderr):
+        return ""
     message = _MESSAGE.search(done.stderr)
     if message is None:
         return "its message has no remedy"
@@ -229,6 +231,8 @@ def unclear(done: "subprocess.CompletedProcess[str]", fault: Fault) -> str:
 
 
 _MESSAGE = re.compile(r"^astica-sync: (?P<what>.+)\n  (?P<remedy>.+)$", re.MULTILINE)
+_FAILED_PART = re.compile(r"^! .+\(.+; .+\)$|^damaged: .+\n  .+$", re.MULTILINE)
+"""A file of several that all failed, each with its reason and a remedy."""
 _REASONS = {os.strerror(getattr(errno, name)).casefold() for name in ERRORS}
 """A reason of the system alone says nothing about what it stopped."""
 
