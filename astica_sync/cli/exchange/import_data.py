@@ -42,8 +42,8 @@ TABLE_LAYOUTS = ("csv", "jsonl")
     "--column",
     "columns",
     multiple=True,
-    metavar="path|label|split=COLUMN",
-    help="The column of a table that has the paths, the labels, or the parts of a split; split= for none.",
+    metavar="ROLE=COLUMN",
+    help="Which column of a table is the path, label or split, as label=Klasse; split= for none.",
 )
 @click.option("--split", "split_mode", type=click.Choice(["keep", "merge"]), help="Whether test images stay apart.")
 @click.option(
@@ -86,7 +86,7 @@ def import_data(
     \b
     astica-sync import dataset.zip --dry-run
     astica-sync import dataset.zip --map "dog=Dog"
-    astica-sync import photos --column path=Datei --column label=Klasse
+    astica-sync import photos --column label=Klasse
     astica-sync import d.zip --split keep --held-out ../held
     astica-sync import s3://bucket/photos
     astica-sync import s3://bucket/data/photos.zip

@@ -88,8 +88,9 @@ class BackgroundTrainer:
             target=self._run, args=(version_id, model_id, name, switches), name=f"training {name}", daemon=True
         )
         with self._lock:
+            # Who waits joins each of them, and one that was not started cannot be joined.
+            thread.start()
             self._threads = [*(one for one in self._threads if one.is_alive()), thread]
-        thread.start()
 
     def _run(self, version_id: int, model_id: int, name: str, switches: Switches) -> None:
         from astica_sync.sandbox.training.classifier import Classifier
