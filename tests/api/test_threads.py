@@ -1,6 +1,7 @@
 """Stores in threads and in asynchronous programs."""
 
 import asyncio
+import functools
 import os
 import signal
 import threading
@@ -95,10 +96,17 @@ def test_another_thread_stops_a_push_that_waits(
 
 
 def test_an_interrupted_cell_leaves_a_store_that_goes_on(
-    shell: Shell, store: Path, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+    shell: Shell,
+    store: Path,
+    sandbox: RunningSandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     fill(store, {"More": 40})
     monkeypatch.setenv("ASTICA_LIMIT", "12")
+    # What a notebook has; where the tests were started in the background, the signal is ignored.
+    request.addfinalizer(functools.partial(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT)))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt(line: str) -> None:
         if line.startswith("waiting"):
