@@ -1,6 +1,5 @@
 """Moves images back to the class folder that they came from. Nothing is overwritten, and no link is followed."""
 
-import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,11 +7,10 @@ from pathlib import Path
 from astica_sync.cli.undo.find_moved import MovedImage
 from astica_sync.core.gallery.file_names import is_sample_path
 from astica_sync.core.model import Problem
-from astica_sync.local.class_folders.held_folders import HeldFolders, NotDone, hash_at
+from astica_sync.local.class_folders.held_folders import HeldFolders, NotDone, hash_at, move_same
 from astica_sync.local.identity import check_root
 from astica_sync.local.layout import STATE_DIR, Layout
 from astica_sync.system.error_advice import remedy
-from astica_sync.system.exclusive_rename import rename_new
 
 
 def move_back(layout: Layout, images: Sequence[MovedImage]) -> tuple[list[MovedImage], list[Problem]]:
@@ -60,12 +58,7 @@ def _move(root: Path, folders: HeldFolders, image: MovedImage) -> None:
         raise NotDone("its folder is a store")
     folders.make(_above(image.path))
     target, wanted = folders.place(image.path)
-    rename_new(name, folder, wanted, target)
-    moved = os.stat(wanted, dir_fd=target, follow_symlinks=False)
-    if (moved.st_ino, moved.st_size, moved.st_mtime_ns) != (status.st_ino, status.st_size, status.st_mtime_ns):
-        with contextlib.suppress(OSError):
-            rename_new(wanted, target, name, folder)
-        raise NotDone("another program exchanged it just now")
+    move_same((folder, name), (target, wanted), status)
     folders.note_changed(_above(image.now))
     folders.note_changed(_above(image.path))
 

@@ -17,6 +17,7 @@ import xxhash
 
 from astica_sync.core.gallery.file_names import is_sample_path
 from astica_sync.local.filesystem import CHUNK, sync
+from astica_sync.system.exclusive_rename import rename_new
 from astica_sync.system.open_below import open_folder
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -154,6 +155,25 @@ def hash_at(folder: int, name: str) -> tuple[str, os.stat_result]:
         while piece := os.read(descriptor, CHUNK):
             hasher.update(piece)
         return hasher.hexdigest(), os.fstat(descriptor)
+
+
+def move_same(source: tuple[int, str], target: tuple[int, str], status: os.stat_result) -> os.stat_result:
+    """Moves a file from an open folder and name to another one, as long as it is the one with ``status``; nothing is
+    overwritten. Returns its status in the new place.
+
+    Raises:
+        FileExistsError: there is a file in the new place.
+        NotDone: another program exchanged it since; the file that was moved is back in its place.
+        OSError: it cannot be moved.
+    """
+    (folder, name), (above, wanted) = source, target
+    rename_new(name, folder, wanted, above)
+    moved = os.stat(wanted, dir_fd=above, follow_symlinks=False)
+    if (moved.st_ino, moved.st_size, moved.st_mtime_ns) != (status.st_ino, status.st_size, status.st_mtime_ns):
+        with contextlib.suppress(OSError):
+            rename_new(wanted, above, name, folder)
+        raise NotDone("another program exchanged it just now")
+    return moved
 
 
 def have_same_bytes(one: int, other: int) -> bool:

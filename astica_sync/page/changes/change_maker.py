@@ -15,7 +15,7 @@ from pathlib import Path
 from astica_sync.core.gallery.file_names import free_names, is_sample_path, title_fault
 from astica_sync.core.gallery.page_change import ChangeOutcome, ChangeStep, Line, StepKind, undo_steps
 from astica_sync.local.class_folders.class_title import class_title_of
-from astica_sync.local.class_folders.held_folders import HeldFolders, NotDone, hash_at
+from astica_sync.local.class_folders.held_folders import HeldFolders, NotDone, hash_at, move_same
 from astica_sync.local.filesystem import FileSystem, Signature, signature
 from astica_sync.local.identity import check_root
 from astica_sync.local.layout import Layout
@@ -174,12 +174,7 @@ class ChangeMaker:
 
         def move(new: str) -> None:
             nonlocal moved
-            rename_new(name, folder, new, target)
-            moved = os.stat(new, dir_fd=target, follow_symlinks=False)
-            if (moved.st_ino, moved.st_size, moved.st_mtime_ns) != (status.st_ino, status.st_size, status.st_mtime_ns):
-                with contextlib.suppress(OSError):
-                    rename_new(new, target, name, folder)
-                raise NotDone("another program exchanged it just now")
+            moved = move_same((folder, name), (target, new), status)
 
         new = _with_free_name(wanted, move)
         folders.note_changed(_above(step.before))
