@@ -22,8 +22,7 @@ _PACKAGE = Path(__file__).parents[1]
 
 def record_error(error: BaseException, command: str, at: float, version: str) -> None:
     """Adds an error that ended ``command``. One that cannot be written, as before the first use of the service has made
-    the folder, is left out: the command has ended with an error
-    of its own."""
+    the folder, is left out: the command has its own error to show."""
     with contextlib.suppress(Exception):
         file = user_state_folder() / FILE_NAME
         line = {
