@@ -80,8 +80,9 @@ class ChildProcess:
         self._process.kill()
 
     def close(self) -> None:
-        """Kills the process and waits for its end."""
-        self._process.kill()
+        """Kills the process and waits for its end. An error of either is none of the work that is done by then."""
+        with contextlib.suppress(OSError):
+            self._process.kill()
         with contextlib.suppress(OSError), self._process:
             pass
 
