@@ -103,8 +103,12 @@ def check_data(session: Session, history: VersionHistory, training: Training, mo
     if not training.answered or changes is None or skipped or not counts_up(training.name, model.version or ""):
         missing = find_missing(snapshot, chain(observation, seen))
         removed = _count_removed_elsewhere(session, training, missing) if missing else 0
-    # A view that was behind may have lacked what the service shows by now.
-    gone = changes.gone - keys_of(chain(observation, seen)) if changes is not None else set()
+    gone: set[tuple[int, str]] = set()
+    if changes is not None and changes.gone:
+        # A view that was behind may have lacked what the service shows by now; but a service may give the id of a
+        # removed sample again, to what this store has sent since.
+        shown = [one for one in chain(observation, seen) if not _is_sent_here(session, one, training.asked_at)]
+        gone = changes.gone - keys_of(shown)
     if changes is not None:
         added |= changes.added
     doubt = doubt_about(DataChanges(len(added), removed, len(gone)))
