@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from astica_sync.api.check_version_data import look_after_request
-from astica_sync.api.push_as_version import followed_version, with_version_as_store
+from astica_sync.api.version_as_store import followed_version, with_version_as_store
 from astica_sync.core.model import Observation
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.versions.match_unmanaged import find_likely

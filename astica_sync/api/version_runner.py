@@ -11,7 +11,8 @@ from astica_sync.errors import AsticaSyncError
 from astica_sync.local.db.detections import Detections
 from astica_sync.local.scan.scanner import scan_store
 from astica_sync.sync.session import Session
-from astica_sync.training.detect import DetectionResult, Detector, ImageInput
+from astica_sync.training.detect import DetectionResult, Detector
+from astica_sync.training.find_images import ImageInput
 from astica_sync.training.train import Trainer
 from astica_sync.training.version_history import VersionHistory
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from astica_sync.local.move_file import move_file
-from astica_sync.training.detect import hash_image
+from astica_sync.training.find_images import hash_image
 from astica_sync.training.move_held_out import SPLIT_FILE, Split, continues_later, find_finished, move_each
 
 

@@ -69,7 +69,7 @@ def live(store: Path, rounds: int) -> None:
     from astica_sync.open_session import open_session
     from astica_sync.sync.progress import ProgressListener
     from astica_sync.sync.watch.store_watcher import WatchedStore, WatchOptions
-    from astica_sync.sync.watch.supervisor import StoreOpener, Supervisor, WatchSystem
+    from astica_sync.sync.watch.watcher_lifecycle import StoreOpener, WatcherLifecycle, WatchSystem
 
     offset = [0.0]
 
@@ -88,7 +88,7 @@ def live(store: Path, rounds: int) -> None:
             yield WatchedStore(opened.session, WatchOptions(quiet_seconds=0.05, observe_every=ROUND))
 
     wake = Wake()
-    supervisor = Supervisor(
+    lifecycle = WatcherLifecycle(
         Layout(store),
         StoreOpener(opener, lambda: 0),
         wake=wake,
@@ -98,8 +98,8 @@ def live(store: Path, rounds: int) -> None:
 
     def run_until_idle(uploaded: int) -> None:
         while True:
-            pause = supervisor.step()
-            if pause > 0 and supervisor.status.uploaded >= uploaded and supervisor.status.state is WatchState.IDLE:
+            pause = lifecycle.step()
+            if pause > 0 and lifecycle.status.uploaded >= uploaded and lifecycle.status.state is WatchState.IDLE:
                 return
             wake.wait(min(max(pause, 0.0), 0.05))
 
@@ -116,12 +116,12 @@ def live(store: Path, rounds: int) -> None:
         if number % max(1, rounds // SHOWN) == 0 or number == rounds - 1:
             lines = Path("/proc/self/status").read_text().splitlines()
             held = int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
-            done = supervisor.status
+            done = lifecycle.status
             row(
                 f"memory after {number / PER_DAY:.1f} days",
                 f"{held:.1f} MB; {done.uploaded} uploaded, {done.removed} removed",
             )
-    supervisor.close()
+    lifecycle.close()
 
 
 if __name__ == "__main__":

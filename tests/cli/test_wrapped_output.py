@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from astica_sync.cli.render.watch_output import watch_status_lines
+from astica_sync.cli.render.watch_status_output import watch_status_lines
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from tests.harness.screen import Terminal
 from tests.harness.shell import Shell, draw

@@ -20,10 +20,10 @@ PAUSES = {
     "astica_sync.core.watch.scheduler:ROUND_GAP": 0.3,
     "astica_sync.core.watch.scheduler:MIN_POLL_INTERVAL": 0.2,
     "astica_sync.core.watch.scheduler:FIRST_RETRY": 0.3,
-    "astica_sync.sync.watch.supervisor:HEARTBEAT": 0.2,
-    "astica_sync.sync.watch.supervisor:HOLD_DELAY": 0.2,
-    "astica_sync.sync.watch.supervisor:BUSY_DELAY": 0.2,
-    "astica_sync.sync.watch.supervisor:WRITE_EVERY": 0.2,
+    "astica_sync.sync.watch.watcher_lifecycle:HEARTBEAT": 0.2,
+    "astica_sync.sync.watch.watcher_lifecycle:HOLD_DELAY": 0.2,
+    "astica_sync.sync.watch.watcher_lifecycle:BUSY_DELAY": 0.2,
+    "astica_sync.sync.watch.watcher_lifecycle:WRITE_EVERY": 0.2,
 }
 """Constants in seconds, and their values in tests."""
 

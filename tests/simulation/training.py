@@ -15,7 +15,7 @@ from astica_sync.errors import RemoteError
 from astica_sync.open_session import OpenStore
 from astica_sync.sync.admin.create_model import CreationAttempt, ModelRequest, create_model
 from astica_sync.sync.session import Session
-from astica_sync.training.detect import ImageInput
+from astica_sync.training.find_images import ImageInput
 from tests.simulation.account import Terms
 from tests.simulation.oracle import PNG
 from tests.simulation.oracle_versions import intent_file

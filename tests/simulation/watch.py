@@ -1,4 +1,4 @@
-"""A watcher that lives for days in virtual time: the supervisor, the watcher and their clockwork of production, over
+"""A watcher that lives for days in virtual time: the lifecycle, the watcher and their clockwork of production, over
 simulated files, events, clocks and a service that comes and goes.
 
 The system's word about changes may come at once, late, twice, or not at all.
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from astica_sync.errors import StoreBusy, StoreError
 from astica_sync.local.layout import Layout
 from astica_sync.sync.watch.change_queue import ChangeQueue
-from astica_sync.sync.watch.main_loop import run_watchers
+from astica_sync.sync.watch.run_watchers import run_watchers
 from astica_sync.sync.watch.store_watcher import WatchedStore, WatchOptions
-from astica_sync.sync.watch.supervisor import StoreOpener, Supervisor, WatchSystem
+from astica_sync.sync.watch.watcher_lifecycle import StoreOpener, WatcherLifecycle, WatchSystem
 from tests.simulation.databases import SimIndex
 from tests.simulation.filesystem import Node
 from tests.simulation.world import current
@@ -173,16 +173,16 @@ def watch(run: "Run", store: "Store", day: Day) -> None:
     def notify(status: Any, text: str) -> None:
         run.world.tell(lambda: f"{run.name}: {status.state}{': ' if text else ''}{text}")
 
-    supervisor = Supervisor(
+    lifecycle = WatcherLifecycle(
         store.layout,
         StoreOpener(opened, lambda: store.settings),
         wake=wake,
         notify=notify,
         system=WatchSystem(machine.ticks, machine.wall, fs, lock, listen, day.heartbeat),
     )
-    run.report = supervisor.status
-    supervisor.lock()
-    run_watchers([supervisor], wake, stopping=lambda: run.stopping)
+    run.report = lifecycle.status
+    lifecycle.lock()
+    run_watchers([lifecycle], wake, stopping=lambda: run.stopping)
 
 
 def _unlock(store: "Store", run: "Run") -> None:

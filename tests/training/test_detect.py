@@ -21,7 +21,8 @@ from PIL import Image
 from astica_sync import Store
 from astica_sync.errors import AsticaSyncError
 from astica_sync.sandbox.embedded import RunningSandbox
-from astica_sync.training.detect import WORKERS, find_inputs
+from astica_sync.training.detect import WORKERS
+from astica_sync.training.find_images import find_inputs
 from tests.harness.digits import NAMES, write_digits
 from tests.harness.shell import Shell
 from tests.harness.trained_store import trained_digits

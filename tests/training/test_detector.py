@@ -15,20 +15,11 @@ from astica_sync.errors import AsticaSyncError, BadKey, Interrupted, OutcomeUnkn
 from astica_sync.local.db.detections import CachedAnswer, Detections
 from astica_sync.local.image.rasterizer import Rasterizer
 from astica_sync.remote.responses import Detection
-from astica_sync.training.detect import (
-    WORKERS,
-    DetectionResult,
-    Detector,
-    ImageInput,
-    VersionRefused,
-    count_formats,
-    find_inputs,
-    list_images,
-    list_unsupported,
-)
+from astica_sync.training.detect import WORKERS, DetectionResult, Detector, VersionRefused
 from astica_sync.training.evaluation.evaluate import HeldOutSet, evaluate
 from astica_sync.training.evaluation.held_out_folder import HeldOutImage, find_held_out
 from astica_sync.training.evaluation.leaks import LeakedImage, leave_out_trained
+from astica_sync.training.find_images import ImageInput, count_formats, find_inputs, list_images, list_unsupported
 
 KEY = VersionKey("http://a http://a", 7, 5.0, "v", 10.0)
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -13,9 +13,10 @@ from PIL import Image
 
 from astica_sync.errors import AsticaSyncError
 from astica_sync.sandbox.embedded import RunningSandbox
-from astica_sync.training.detect import DetectionResult, Detector, ImageInput, VersionRefused
+from astica_sync.training.detect import DetectionResult, Detector, VersionRefused
 from astica_sync.training.evaluation.evaluate import HeldOutSet, evaluate
 from astica_sync.training.evaluation.held_out_folder import HeldOutImage, select_known
+from astica_sync.training.find_images import ImageInput
 from tests.harness.digits import write_digits
 from tests.harness.mount_namespace import Ground
 from tests.harness.shell import Shell, draw, on_service

@@ -13,7 +13,7 @@ from PIL import Image
 
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.image.format import MAX_BYTES
-from astica_sync.training.detect import find_inputs
+from astica_sync.training.find_images import find_inputs
 from astica_sync.training.image_download import download_image
 from astica_sync.training.pixels import encode_image
 

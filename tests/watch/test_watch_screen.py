@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from astica_sync.cli.render.live.activity import Activity
+from astica_sync.cli.render.activity import Activity
 from astica_sync.cli.render.live.watch_picture import StoreView, WatchView, watch_picture
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from astica_sync.remote.rate_limiter import WAIT_REASON
@@ -352,7 +352,7 @@ def test_a_watcher_whose_terminal_is_closed_ends(shell: Shell, sandbox: RunningS
 def test_a_crash_gives_the_terminal_back(shell: Shell, backlog: Path, tmp_path: Path) -> None:
     program = tmp_path / "crashing.py"
     program.write_text(
-        "import astica_sync.sync.watch.main_loop as loop\n"
+        "import astica_sync.sync.watch.run_watchers as loop\n"
         "from astica_sync.cli.main import main\n"
         "def crash(*given, **more):\n"
         "    import time; time.sleep(1); raise RuntimeError('crashed')\n"

@@ -42,11 +42,12 @@ def fixed_parts(node: ast.expr) -> Iterator[str]:
 
 
 FILES = [
-    "sync/watch/supervisor.py",
-    "sync/watch/main_loop.py",
+    "sync/watch/watcher_lifecycle.py",
+    "sync/watch/run_watchers.py",
     "sync/watch/fs_events.py",
     "sync/watch/store_watcher.py",
     "cli/render/watch_output.py",
+    "cli/render/watch_status_output.py",
     "cli/daily/watch.py",
     "cli/watch/run_watch.py",
 ]

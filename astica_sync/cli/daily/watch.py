@@ -190,7 +190,7 @@ def watch_status(store: Path | None, as_json: bool, exit_code: bool) -> int:
     astica-sync watch status --json | jq .state
     astica-sync watch status --exit-code || echo "look at it"
     """
-    from astica_sync.cli.render.watch_output import watch_status_lines
+    from astica_sync.cli.render.watch_status_output import watch_status_lines
 
     layout = find(store)
     status, alive = read_watch_status(layout)

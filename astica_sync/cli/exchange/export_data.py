@@ -48,7 +48,7 @@ def export_data(
     astica-sync export ../e.zip --format imagefolder
     astica-sync export ../e.zip --held-out ../held-out
     """
-    from astica_sync.cli.render.exchange_output import export_data_of, export_lines
+    from astica_sync.cli.exchange.exchange_output import export_data_of, export_lines
     from astica_sync.errors import AsticaSyncError
     from astica_sync.exchange.export_run import ExportRequest, run_export
     from astica_sync.exchange.prepare_folders import lock_and_scan, refuse_overlap

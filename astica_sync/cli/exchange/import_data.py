@@ -91,7 +91,7 @@ def import_data(
     astica-sync import s3://bucket/photos
     astica-sync import s3://bucket/data/photos.zip
     """
-    from astica_sync.cli.render.exchange_output import import_data_of, import_lines
+    from astica_sync.cli.exchange.exchange_output import import_data_of, import_lines
     from astica_sync.core.exchange.import_plan import SplitMode
     from astica_sync.exchange.import_run import ImportRequest, run_import
     from astica_sync.exchange.known_contents import held_contents

@@ -38,8 +38,8 @@ def detect(images: tuple[str, ...], store: Path | None, version: str | None, as_
     """
     from astica_sync.api import Store
     from astica_sync.cli.training.unsupported_files import print_unsupported
-    from astica_sync.training.detect import find_inputs, list_unsupported
     from astica_sync.training.evaluation.metrics import NO_ANSWER
+    from astica_sync.training.find_images import find_inputs, list_unsupported
 
     if as_json and as_csv:
         raise click.UsageError("Give either --json or --csv.")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from astica_sync.cli.render.messages import print_note
 from astica_sync.cli.render.text import number
-from astica_sync.training.detect import UnsupportedFile, count_formats
+from astica_sync.training.find_images import UnsupportedFile, count_formats
 
 
 def print_unsupported(files: Sequence[UnsupportedFile], command: str, *, as_json: bool) -> None:

@@ -45,8 +45,8 @@ def run_watch(
     from astica_sync.cli.render.key_source import name_key_source
     from astica_sync.cli.watch.sd_notify import SystemdNotifier
     from astica_sync.clock import SystemClock, Wake
-    from astica_sync.sync.watch.main_loop import run_watchers
-    from astica_sync.sync.watch.supervisor import StoreOpener, Supervisor
+    from astica_sync.sync.watch.run_watchers import run_watchers
+    from astica_sync.sync.watch.watcher_lifecycle import StoreOpener, WatcherLifecycle
 
     _raise_file_limit()
     wake, clock = Wake(), SystemClock()
@@ -65,16 +65,16 @@ def run_watch(
         wake.ring()
 
     with _signals(clock, wake) as reload_requested, contextlib.ExitStack() as stack:
-        supervisors: list[Supervisor] = []
+        lifecycles: list[WatcherLifecycle] = []
         for layout in layouts:
             opener = StoreOpener(_opener(layout, output, clock), _fingerprint(layout))
-            supervisor = Supervisor(layout, opener, wake=wake, notify=notify, poll=poll)
-            supervisor.lock()
+            lifecycle = WatcherLifecycle(layout, opener, wake=wake, notify=notify, poll=poll)
+            lifecycle.lock()
             before, _ = read_watch_status(layout)
             if before is not None:
-                supervisor.status.agreed_at = before.agreed_at
-            supervisors.append(supervisor)
-        statuses = [supervisor.status for supervisor in supervisors]
+                lifecycle.status.agreed_at = before.agreed_at
+            lifecycles.append(lifecycle)
+        statuses = [lifecycle.status for lifecycle in lifecycles]
         after_turn: list[Callable[[], None]] = [lambda: output.show(statuses)]
         stack.callback(output.close)
         output.keys(_keys(layouts, statuses, wake, look_now))
@@ -100,7 +100,7 @@ def run_watch(
         if copies is not None:
             stack.enter_context(_mirroring(layouts[0], copies, clock, output))
         run_watchers(
-            supervisors,
+            lifecycles,
             wake,
             stopping=clock.stopping.is_set,
             reload_requested=reload_requested,

@@ -23,7 +23,7 @@ from astica_sync.local.scan.file_hash import FileHash, HashOutcome, unreadable_r
 from astica_sync.local.scan.ignore import Ignore
 from astica_sync.local.scan.mounts import MountRecord, Mounts
 from astica_sync.local.scan.parallel.parallel_scan_workers import ParallelWorkers
-from astica_sync.local.scan.racy_files import RacyCutoff
+from astica_sync.local.scan.racy_cutoff import RacyCutoff
 from astica_sync.local.scan.scan_workers import PendingHashes, SerialWorkers, Workers
 from astica_sync.sqlite import Damaged
 

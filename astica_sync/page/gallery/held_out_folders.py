@@ -18,7 +18,7 @@ from astica_sync.core.model import fold_title, make_scope, make_uid
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.image.format import MAX_BYTES
-from astica_sync.training.detect import hash_image, list_images
+from astica_sync.training.find_images import hash_image, list_images
 from astica_sync.training.move_held_out import SPLIT_FILE, read_split
 
 _MOST_NEIGHBOURS = 500

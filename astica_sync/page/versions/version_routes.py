@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from astica_sync.api import Store
-from astica_sync.api.push_as_version import followed_version
+from astica_sync.api.version_as_store import followed_version
 from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample, diff
 from astica_sync.errors import AsticaSyncError
 from astica_sync.page.answers import answer_error

@@ -8,14 +8,7 @@ from pathlib import Path
 
 from astica_sync.core.model import ModelInfo, fold_title
 from astica_sync.errors import AsticaSyncError
-from astica_sync.training.detect import (
-    WORKERS,
-    DetectionResult,
-    Detector,
-    ImageInput,
-    UnsupportedFile,
-    VersionRefused,
-)
+from astica_sync.training.detect import WORKERS, DetectionResult, Detector, VersionRefused
 from astica_sync.training.evaluation.comparison import Comparison, compare_all
 from astica_sync.training.evaluation.held_out_folder import (
     HeldOutImage,
@@ -25,6 +18,7 @@ from astica_sync.training.evaluation.held_out_folder import (
 )
 from astica_sync.training.evaluation.leaks import LeakedImage, TrainedOnVersion
 from astica_sync.training.evaluation.metrics import NO_ANSWER, Prediction, VersionMetrics, compute_metrics
+from astica_sync.training.find_images import ImageInput, UnsupportedFile
 from astica_sync.training.version_history import VersionSummary
 
 NAMED_PAIRS = 3

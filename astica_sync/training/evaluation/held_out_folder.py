@@ -9,7 +9,7 @@ from pathlib import Path
 from astica_sync.core.model import fold_title
 from astica_sync.errors import AsticaSyncError
 from astica_sync.system.error_advice import remedy
-from astica_sync.training.detect import (
+from astica_sync.training.find_images import (
     UnsupportedFile,
     count_formats,
     hash_image,

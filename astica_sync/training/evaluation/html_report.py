@@ -6,7 +6,6 @@ from html import escape
 
 from astica_sync.clock import local_time
 from astica_sync.local.image.rasterizer import Rasterizer
-from astica_sync.training.detect import count_formats
 from astica_sync.training.evaluation.evaluate import Evaluation
 from astica_sync.training.evaluation.html_curves import curves
 from astica_sync.training.evaluation.html_differences import class_differences
@@ -15,6 +14,7 @@ from astica_sync.training.evaluation.html_names import plain_text as _plain
 from astica_sync.training.evaluation.html_pictures import Pictures
 from astica_sync.training.evaluation.html_style import POLICY, STYLE
 from astica_sync.training.evaluation.metrics import VersionMetrics
+from astica_sync.training.find_images import count_formats
 
 MAX_LISTED = 100
 """How many leaks, and how many failed images, are listed by name."""

@@ -55,7 +55,7 @@ WATCH_MUTANTS = (
     ),
     mutant(
         "the watcher goes on after a refused key",
-        wrap("astica_sync.sync.watch.supervisor:reaction_to", as_an_error_that_passes),
+        wrap("astica_sync.sync.watch.watcher_lifecycle:reaction_to", as_an_error_that_passes),
         quick=10,
         days=True,
     ),

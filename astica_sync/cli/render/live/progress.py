@@ -5,7 +5,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from astica_sync.cli.render.live.activity import Activity
+from astica_sync.cli.render.activity import Activity
 from astica_sync.cli.render.live.activity_view import explain_wait, picture, plain_line
 from astica_sync.cli.render.live.can_draw import can_draw
 from astica_sync.cli.render.live.drawn_lines import DrawnLines, call_before_suspension

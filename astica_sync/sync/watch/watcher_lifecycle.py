@@ -103,7 +103,7 @@ def reaction_to(error: BaseException, failures: int) -> Reaction:
     return Reaction(WatchState.RESTING, retry_delay(failures), reopen=not isinstance(error, RemoteError))
 
 
-class Supervisor:
+class WatcherLifecycle:
     """Call ``step`` when ``wake`` rang, and after the seconds it returned. It raises no error that may pass."""
 
     def __init__(

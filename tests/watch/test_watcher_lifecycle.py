@@ -27,7 +27,14 @@ from astica_sync.errors import (
 from astica_sync.local.create_store import create_store
 from astica_sync.local.layout import Layout
 from astica_sync.sync.watch.store_watcher import WatchedStore
-from astica_sync.sync.watch.supervisor import HEARTBEAT, QUOTA_DELAY, StoreOpener, Supervisor, WatchSystem, reaction_to
+from astica_sync.sync.watch.watcher_lifecycle import (
+    HEARTBEAT,
+    QUOTA_DELAY,
+    StoreOpener,
+    WatcherLifecycle,
+    WatchSystem,
+    reaction_to,
+)
 
 
 class UnopenableStore:
@@ -41,7 +48,7 @@ class UnopenableStore:
         self.error: Exception = Unreachable("no network")
         self.opened: list[float] = []
         self.notices: list[str] = []
-        self.supervisor = Supervisor(
+        self.lifecycle = WatcherLifecycle(
             layout,
             StoreOpener(self.open, lambda: self.settings),
             wake=Wake(),
@@ -60,7 +67,7 @@ class UnopenableStore:
         """Steps as the loop does, for so many seconds."""
         end = self.now + seconds
         while self.now < end:
-            self.now += max(0.01, self.supervisor.step())
+            self.now += max(0.01, self.lifecycle.step())
 
     @property
     def written(self) -> dict[str, object]:
@@ -71,7 +78,7 @@ class UnopenableStore:
 def world(tmp_path: Path) -> Iterator[UnopenableStore]:
     world = UnopenableStore(create_store(tmp_path, model_id=1, train_url="https://train.astica.ai", now=0.0))
     yield world
-    world.supervisor.close()
+    world.lifecycle.close()
 
 
 def test_without_network_the_retry_delay_grows_up_to_five_minutes(world: UnopenableStore) -> None:
@@ -96,7 +103,7 @@ def test_without_network_the_retry_delay_grows_up_to_five_minutes(world: Unopena
 def test_the_advice_after_a_full_stop_has_a_capital(world: UnopenableStore, hint: str, shown: str) -> None:
     world.error = BadKey("refused", hint)
     world.live(1.0)
-    assert world.supervisor.status.why == shown
+    assert world.lifecycle.status.why == shown
 
 
 @pytest.mark.parametrize("error", [BadKey("refused"), NoSuchModel("gone"), ConfigError("a setting is wrong")])
@@ -104,7 +111,7 @@ def test_a_halted_watcher_does_nothing_until_the_settings_change(world: Unopenab
     world.error = error
     world.live(24 * 3600.0)
     assert len(world.opened) == 1
-    assert world.supervisor.status.state is WatchState.HALTED
+    assert world.lifecycle.status.state is WatchState.HALTED
     world.settings += 1
     world.live(HEARTBEAT + 0.1)
     assert len(world.opened) == 2
@@ -113,7 +120,7 @@ def test_a_halted_watcher_does_nothing_until_the_settings_change(world: Unopenab
 def test_sighup_ends_a_halt(world: UnopenableStore) -> None:
     world.error = BadKey("refused")
     world.live(10.0)
-    world.supervisor.restart("SIGHUP received")
+    world.lifecycle.restart("SIGHUP received")
     world.live(0.1)
     assert len(world.opened) == 2
 
@@ -127,11 +134,11 @@ def test_file_events_are_dropped_when_events_are_no_longer_received(world: Unope
         def stop(self) -> None:
             changes.add_file_event(lambda debouncer: debouncer.written("Can/late.png", world.now))
 
-    changes = world.supervisor._changes
-    world.supervisor._events = Events()
+    changes = world.lifecycle._changes
+    world.lifecycle._events = Events()
     changes.add_file_event(lambda debouncer: debouncer.written("Can/new.png", world.now))
     changes.add_folder("Can")
-    world.supervisor.restart("SIGHUP received")
+    world.lifecycle.restart("SIGHUP received")
     batch = changes.take()
     assert batch.file_events == [] and batch.folders == {"Can"}
 
@@ -159,7 +166,7 @@ def test_a_missing_store_is_checked_every_few_seconds_and_nothing_is_created(wor
     away = root.with_name("away")
     root.rename(away)
     world.live(60.0)
-    assert world.supervisor.status.state is WatchState.HELD
+    assert world.lifecycle.status.state is WatchState.HELD
     assert world.opened == []
     assert not root.exists()
     root.mkdir()
@@ -184,7 +191,7 @@ def test_a_hidden_folder_that_is_exchanged_for_a_link_is_held_and_nothing_is_wri
     world.layout.state.symlink_to(other / ".astica-sync")
     opened = len(world.opened)
     world.live(60.0)
-    assert world.supervisor.status.state is WatchState.HELD and "is a symbolic link" in world.supervisor.status.why
+    assert world.lifecycle.status.state is WatchState.HELD and "is a symbolic link" in world.lifecycle.status.why
     assert len(world.opened) == opened
     assert {path.name: path.read_bytes() for path in (other / ".astica-sync").iterdir()} == before
     world.layout.state.unlink()
@@ -259,11 +266,11 @@ def test_a_store_that_is_open_is_not_starting_any_more(world: UnopenableStore, m
         scanned = False
 
         def step(self) -> float:
-            seen.append(world.supervisor.status.state)
+            seen.append(world.lifecycle.status.state)
             return 1.0
 
-    monkeypatch.setattr(world.supervisor, "_start", Opened)
-    world.supervisor.step()
+    monkeypatch.setattr(world.lifecycle, "_start", Opened)
+    world.lifecycle.step()
     assert seen == [WatchState.WORKING]
 
 
@@ -280,8 +287,8 @@ def test_a_watcher_that_waits_in_its_first_step_has_written_its_status(
             seen.append(world.written["state"])
             return 1.0
 
-    monkeypatch.setattr(world.supervisor, "_start", WaitingWatcher)
-    world.supervisor.step()
+    monkeypatch.setattr(world.lifecycle, "_start", WaitingWatcher)
+    world.lifecycle.step()
     assert seen == ["working"]
 
 
@@ -289,6 +296,6 @@ def test_a_missing_disk_gets_no_advice_to_make_another_store(world: UnopenableSt
     root = world.layout.root
     away = root.rename(root.with_name("away"))
     world.live(3.0)
-    assert world.supervisor.status.state is WatchState.HELD
-    assert "the watcher waits for it" in world.supervisor.status.why and "init" not in world.supervisor.status.why
+    assert world.lifecycle.status.state is WatchState.HELD
+    assert "the watcher waits for it" in world.lifecycle.status.why and "init" not in world.lifecycle.status.why
     away.rename(root)

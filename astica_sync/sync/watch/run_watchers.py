@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 
 from astica_sync.clock import Wake
 from astica_sync.errors import Interrupted
-from astica_sync.sync.watch.supervisor import Supervisor
+from astica_sync.sync.watch.watcher_lifecycle import WatcherLifecycle
 
 
 def run_watchers(
-    supervisors: Sequence[Supervisor],
+    lifecycles: Sequence[WatcherLifecycle],
     wake: Wake,
     *,
     stopping: Callable[[], bool],
@@ -28,21 +28,21 @@ def run_watchers(
     try:
         while not stopping():
             if reload_requested():
-                for supervisor in supervisors:
-                    supervisor.restart("SIGHUP received")
+                for lifecycle in lifecycles:
+                    lifecycle.restart("SIGHUP received")
             if look_requested():
-                for supervisor in supervisors:
-                    supervisor.look_now()
-            pause = min(supervisor.heartbeat for supervisor in supervisors)
-            for supervisor in supervisors:
+                for lifecycle in lifecycles:
+                    lifecycle.look_now()
+            pause = min(lifecycle.heartbeat for lifecycle in lifecycles)
+            for lifecycle in lifecycles:
                 if stopping():
                     return
-                pause = min(pause, supervisor.step())
+                pause = min(pause, lifecycle.step())
             after_turn()
             if pause > 0:
                 wake.wait(pause)
     except Interrupted:
         return
     finally:
-        for supervisor in supervisors:
-            supervisor.close()
+        for lifecycle in lifecycles:
+            lifecycle.close()

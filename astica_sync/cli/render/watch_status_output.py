@@ -1,0 +1,38 @@
+"""The status of a watcher as text, for ``watch status`` and where a live view has ended."""
+
+from astica_sync.cli.render.text import duration, number, safe
+from astica_sync.clock import local_time
+from astica_sync.core.watch.watch_status import WatchStatus
+
+
+def watch_status_lines(status: WatchStatus, *, alive: bool = True) -> list[str]:
+    """A watcher's status as text."""
+    store = safe(status.store)
+    if not alive:
+        return [f"{store}", "  no watcher is running"]
+    why = f": {safe(status.why)}" if status.why else ""
+    lines = [f"{store}", f"  process {status.pid} since {local_time(status.since, seconds=True)}, {status.state}{why}"]
+    if status.next_try_at is not None:
+        lines.append(f"  next attempt: {local_time(status.next_try_at, seconds=True)}")
+    in_sync_at = local_time(status.agreed_at, seconds=True) if status.agreed_at else "not seen by a watcher yet"
+    lines.append(f"  last in sync: {in_sync_at}")
+    counts = [f"uploaded {status.uploaded:,}", f"removed {status.removed:,}"]
+    if status.queue:
+        eta = f" ({duration(status.eta)})" if status.eta >= 1 else ""
+        counts.append(f"waiting for upload {status.queue:,}{eta}")
+    counts += [f"failed {status.failed:,}"] if status.failed else []
+    lines.append(f"  {', '.join(counts)}")
+    if status.problems:
+        lines.append(f"  {problem_text(status.problems)}")
+    if status.polls:
+        lines.append(f"  polling: {safe(status.polls)}")
+    lines += [f"  waiting: {safe(text)}" for text in status.waits[:5]]
+    lines += [f"  needs a decision: {safe(text)}" for text in status.refusals]
+    # The last few are kept, whatever has become of them; the one that holds is in the line of the state.
+    lines += [f"  earlier error: {safe(text)}" for text in status.errors[-3:] if text not in status.why]
+    return lines
+
+
+def problem_text(count: int) -> str:
+    """How many files cannot be uploaded, and the command that says why."""
+    return f"{number(count, 'problem file')}; for the reasons: astica-sync status"
