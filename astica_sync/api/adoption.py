@@ -41,7 +41,7 @@ def adopt(session: Session, records: Records, pairs: Iterable[Pair]) -> int:
             pair.remote.uid,
             pair.remote.class_title,
             pair.local.uid,
-            proven=pair.certainty is Certainty.CERTAIN,
+            is_certain=pair.certainty is Certainty.CERTAIN,
         )
         for pair in pairs
     ]

@@ -375,8 +375,9 @@ class Store:
     def adopt(self, pairs: Iterable[Pair]) -> int:
         """Adopts unmanaged samples as the files they were paired with; returns how many.
 
-        From then on they are managed: they are not uploaded again, and they are removed when their file is removed. A
-        likely pair is not removed with its file, as its sample may have other bytes: see ``remove-sample``.
+        From then on they are managed, and their files are not uploaded again. No push removes them, also when their
+        file is removed, whether the pair was certain or likely: their bytes may be nowhere but on the service.
+        ``remove-sample`` removes them.
 
         Raises:
             StoreBusy: another process is writing to this store.

@@ -1,4 +1,5 @@
-"""A session that keeps the service in sync with the data of a version, in place of the store (``push --as``)."""
+"""A version's data as the local side of a session, in place of the store (``push --as``), and which version the service
+follows."""
 
 from dataclasses import replace
 

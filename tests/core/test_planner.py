@@ -731,8 +731,8 @@ def test_no_action_removes_what_is_unproven_and_the_others_are_removed_as_before
 
 def test_an_adopted_sample_is_held_and_another_under_its_id_is_not():
     world = World().agreed("Can/a").shows("Can/a")
-    for proven in (True, False):
-        (pair,) = find_unproven([Adopted(100, "IMG", "Can", world.uid("Can/a"), proven=proven)])
+    for is_certain in (True, False):
+        (pair,) = find_unproven([Adopted(100, "IMG", "Can", world.uid("Can/a"), is_certain=is_certain)])
     assert story(world.plan(unproven={pair})) == [f"held Can: {UNPROVEN}"]
     assert story(world.plan(unproven={(100, "another uid")})) == ["remove Can/a.jpg #100: ABSENT"]
 

@@ -1,4 +1,4 @@
-"""A watcher that lives for days in virtual time: the lifecycle, the watcher and their clockwork of production, over
+"""A watcher that lives for days in virtual time: the watcher, its lifecycle and their clockwork of production, over
 simulated files, events, clocks and a service that comes and goes.
 
 The system's word about changes may come at once, late, twice, or not at all.

@@ -1,1 +1,1 @@
-"""Commands that bring data sets in and out."""
+"""Commands that bring data sets in and out, and what they print."""

@@ -1,4 +1,7 @@
-"""What a run is doing at this moment, by the facts that it reports. Draws nothing; every time comes from one clock."""
+"""What a run is doing at this moment, by the facts that it reports, for the live view and for the plain output.
+
+Draws nothing; every time comes from one clock.
+"""
 
 import contextlib
 import math

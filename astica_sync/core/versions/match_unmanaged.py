@@ -21,14 +21,14 @@ class Adopted:
     """An adopted sample: ``uid`` is the uid under which it is managed.
 
     It is recognised by sample id, foreign uid and class together, so that an id the service reuses does not match.
-    ``proven`` is False where the pair was a likely one, whose local file may well have other bytes than the sample.
+    ``is_certain`` is False where the pair was a likely one, whose local file may well have other bytes than the sample.
     """
 
     sample_id: int
     foreign_uid: str
     class_title: str
     uid: str
-    proven: bool = True
+    is_certain: bool = True
 
 
 class Certainty(IntEnum):
@@ -79,7 +79,7 @@ def find_unproven(adopted: Iterable[Adopted]) -> set[tuple[int, str]]:
 
 def find_likely(adopted: Iterable[Adopted]) -> dict[tuple[int, str], str]:
     """The ids and uids of the samples that were adopted by a likely pair, each with its foreign uid."""
-    return {(entry.sample_id, entry.uid): entry.foreign_uid for entry in adopted if not entry.proven}
+    return {(entry.sample_id, entry.uid): entry.foreign_uid for entry in adopted if not entry.is_certain}
 
 
 def _renamed(sample: RemoteSample, entry: Adopted | None) -> RemoteSample:

@@ -115,7 +115,7 @@ class Records:
                     "foreign_uid": entry.foreign_uid,
                     "class": entry.class_title,
                     "uid": entry.uid,
-                    **({} if entry.proven else {"likely": True}),
+                    **({} if entry.is_certain else {"likely": True}),
                 }
                 for entry in adopted
             ],
@@ -220,7 +220,7 @@ def _adopted_of(fields: dict[str, Any]) -> Adopted | None:
             bounded_text(str(fields["class"])),
             str(fields["uid"]),
             # Earlier releases did not record it.
-            proven=fields.get("likely") is not True,
+            is_certain=fields.get("likely") is not True,
         )
     except (KeyError, TypeError, ValueError, OverflowError):
         return None

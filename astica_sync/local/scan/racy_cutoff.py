@@ -1,6 +1,7 @@
-"""The cut-off for racy files: files whose times are too close to the time of their reading to prove them unchanged.
+"""The cut-off for racy files: the time on the clock that stamps the files from which they count as read.
 
-Git calls such index entries racy. The cut-off is on the clock that stamps the files.
+A file is racy, as git calls it, if its times are too close to the cut-off to prove it unchanged. The rule itself is
+``_NOT_RACY`` in ``local/db/index.py``.
 """
 
 from astica_sync.clock import Clock

@@ -1,1 +1,1 @@
-"""The watcher: file-system events, the change queue, the main loop and its supervisor."""
+"""The watcher: file-system events, the change queue, the watcher of each store and the loop that runs them."""

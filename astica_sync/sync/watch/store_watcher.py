@@ -109,7 +109,7 @@ class _LastObservation:
 
 class Watcher:
     """Does one piece of work per ``step``; between two steps it holds no lock. Its parameters are what differs between
-    a supervisor and a test."""
+    its lifecycle and a test."""
 
     def __init__(
         self,

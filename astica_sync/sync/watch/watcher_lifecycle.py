@@ -61,7 +61,7 @@ class StoreOpener:
 
 @dataclass(frozen=True, slots=True)
 class WatchSystem:
-    """What a supervisor uses of the machine.
+    """What the watcher of a store uses of the machine.
 
     ``ticks`` and ``wall`` are the monotonic and the wall clock in seconds, ``lock`` is the lock of the one watcher,
     ``events`` makes the source of file system events, ``heartbeat`` is how often to check what causes no event.
@@ -104,7 +104,10 @@ def reaction_to(error: BaseException, failures: int) -> Reaction:
 
 
 class WatcherLifecycle:
-    """Call ``step`` when ``wake`` rang, and after the seconds it returned. It raises no error that may pass."""
+    """Keeps one store's watcher alive.
+
+    Call ``step`` when ``wake`` rang, and after the seconds it returned. It raises no error that may pass.
+    """
 
     def __init__(
         self,

@@ -1,1 +1,1 @@
-"""What is drawn while a command works: the facts it reports, their pictures, and the terminal they are drawn on."""
+"""What is drawn while a command works: pictures of the facts it reports, and the terminal they are drawn on."""
