@@ -184,15 +184,17 @@ def hold_for_problem(copies: tuple[int, ...]) -> HoldCopies:
 
 UPLOAD_FIRST = UploadSample(again=False)
 REMOVED_ROWS = [
-    # Absent: what settles is that a later observation lacks the id, not how long ago it was.
-    (removed(A, (), 0.0), (ForgetMark(),)),
-    (removed(A, (), 1.0), (ForgetMark(),)),
+    # Absent: what settles is an observation a quarantine after it: until then an older view may show the id again.
+    (removed(A, (), 0.0), (KeepMark(),)),
+    (removed(A, (), 1.0), (KeepMark(),)),
+    (removed(A, (), QUARANTINE), (ForgetMark(),)),
     (removed(A, (), 1e6), (ForgetMark(),)),
     (removed(A, (), -1.0), (KeepMark(),)),
     (removed(A, (5,), 1.0), (KeepMark(),)),
     (removed(A, (5, 6), 1.0, ids=(5, 6)), (KeepMark(),)),
     # Another id is another client's, and so is the same one a quarantine later.
-    (removed(A, (9,), 1.0), (LeaveUnmanaged((9,), MADE_AGAIN), ForgetMark())),
+    (removed(A, (9,), 1.0), (LeaveUnmanaged((9,), MADE_AGAIN), KeepMark())),
+    (removed(A, (9,), QUARANTINE), (LeaveUnmanaged((9,), MADE_AGAIN), ForgetMark())),
     (removed(A, (5, 9), 1.0), (LeaveUnmanaged((9,), MADE_AGAIN), KeepMark())),
     (removed(A, (5,), QUARANTINE), (LeaveUnmanaged((5,), MADE_AGAIN), ForgetMark())),
     (removed(A, (9,), -1.0), (KeepMark(),)),
@@ -229,9 +231,7 @@ def test_what_others_made_again_is_never_removed(
     going = {one for action in actions if isinstance(action, RemoveCopies) for one in action.sample_ids}
     if local is A:
         assert not going, "nothing that is shown after a confirmed removal is ours"
-        assert isinstance(actions[-1], ForgetMark) == (
-            asked_after >= 0 and not (asked_after < QUARANTINE and shown & ids)
-        )
+        assert isinstance(actions[-1], ForgetMark) == (asked_after >= QUARANTINE)
     else:
         # Extras alone, and never the last copy.
         assert not shown or going < shown
@@ -272,7 +272,7 @@ OTHER_SIZES = [
     (facts(A, AGREED, 0, True)._replace(copies=(5, 9)), (RemoveCopies((5,), RemovalReason.ABSENT), FORGED)),
     (facts(A, AGREED, 0, True)._replace(copies=(5, 9), file_problem="empty"), (hold_for_problem((5,)), FORGED)),
     (facts(A, NONE, 0, True)._replace(copies=(9,)), (LeaveUnmanaged(),)),
-    (removed(A, (9,), 1.0), (ForgetMark(), FORGED)),
+    (removed(A, (9,), 1.0), (KeepMark(), FORGED)),
     (removed(P, (5, 9), 12.0), (waits_for_removal(12.0), FORGED)),
 ]
 

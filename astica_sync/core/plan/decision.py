@@ -335,12 +335,14 @@ def _without_removed(facts: Facts) -> Facts:
 
 def _decide_removed(facts: Facts) -> tuple[Action, ...]:
     """A sample that was removed and is not in the store. What is shown under another id was made elsewhere; so
-    was the same id, a quarantine after the service confirmed its removal: ids may be given again."""
+    was the same id, a quarantine after the service confirmed its removal: ids may be given again. Until then the mark
+    stays: after a view that lacks the sample an older one may show it again."""
     if facts.asked_at < facts.removed_at:
         return (KeepMark(),)
-    others = facts.copies if is_settled(facts) else _without_removed(facts).copies
+    settled = is_settled(facts)
+    others = facts.copies if settled else _without_removed(facts).copies
     left: tuple[Action, ...] = (LeaveUnmanaged(others, MADE_AGAIN),) if others else ()
-    return (*left, ForgetMark() if len(others) == len(facts.copies) else KeepMark())
+    return (*left, ForgetMark() if settled else KeepMark())
 
 
 def _decide_absent(facts: Facts) -> Action:
