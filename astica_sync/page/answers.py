@@ -1,10 +1,11 @@
 """What all requests and answers of the page have in common."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 
 
 class BadRequest(Exception):
@@ -17,6 +18,13 @@ class BadRequest(Exception):
 
 def answer_error(status: int, error: str, hint: str) -> Response:
     return JSONResponse({"error": error, "hint": hint}, status)
+
+
+def answer_html(file: Path) -> Response:
+    """A page of the browser, which an installation may be built without."""
+    if not file.is_file():
+        return answer_error(404, "this installation has no page", "Install it again: pip install 'astica-sync[page]'")
+    return FileResponse(file, media_type="text/html")
 
 
 async def read_object(request: Request) -> dict[str, Any]:

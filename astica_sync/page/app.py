@@ -5,13 +5,13 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from astica_sync.errors import AsticaSyncError, StorageFull
 from astica_sync.page.access.access_gate import TooLong
-from astica_sync.page.answers import BadRequest, answer_error
+from astica_sync.page.answers import BadRequest, answer_error, answer_html
 from astica_sync.page.changes import change_routes
 from astica_sync.page.gallery import gallery_routes
 from astica_sync.page.live import live_routes
@@ -73,10 +73,7 @@ def make_app(page: Page) -> Starlette:
 
 
 async def get_index(request: Request) -> Response:
-    index = STATIC / "index.html"
-    if not index.is_file():
-        return answer_error(404, "this installation has no page", "Install it again: pip install 'astica-sync[page]'")
-    return FileResponse(index, media_type="text/html")
+    return answer_html(STATIC / "index.html")
 
 
 async def _on_known_error(request: Request, error: Exception) -> Response:

@@ -1,6 +1,8 @@
 """A running page on a real port, and a browser's part of it: cookie, headers, and the answers as data."""
 
 import contextlib
+import os
+import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -106,3 +108,21 @@ def running_page(store: Path | None, port: int = 0, held_out: Sequence[Path] = (
     assert not thread.is_alive()
     if failed:
         raise failed[0]
+
+
+@contextlib.contextmanager
+def page_of_program(program: str, store: Path) -> Iterator[PageClient]:
+    """The page of a store, served by an installed program; the environment is that of this process, without this
+    checkout."""
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [program, "page", "--store", str(store), "--port", "0", "--no-open"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=environ) as process:
+        assert process.stdout is not None
+        try:
+            printed = process.stdout.readline()
+            assert printed.startswith("The page is at "), printed
+            client = PageClient(printed.split()[-1], [])
+            with client.raw, client.http:
+                yield client
+        finally:
+            process.terminate()

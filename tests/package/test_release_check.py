@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,3 +71,30 @@ def test_a_package_that_the_doctor_calls_too_old_fails_the_check(
         return
     with pytest.raises(check.Failed, match="click is too old"):
         commands_of(monkeypatch, step, found)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "more", "fails"),
+    [
+        ("", "", ""),
+        ("js/main.js", "", "has no astica_sync/page/static/js/main.js"),
+        ("vendor/LICENSES.txt", "", "has no astica_sync/page/static/vendor/LICENSES.txt"),
+        ("", "vendor/preact.js", "has astica_sync/page/static/vendor/preact.js"),
+    ],
+)
+def test_a_wheel_has_the_page_as_a_bundle_with_the_licences(
+    tmp_path: Path, left_out: str, more: str, fails: str
+) -> None:
+    page = {"js/main.js", "js/setup/setup.js", "vendor/LICENSES.txt", more} - {left_out, ""}
+    rest = ["astica_sync/py.typed", "astica_sync-1.dist-info/licenses/LICENSE"]
+    share = "astica_sync-1.data/data/share"
+    rest += [f"{share}/man/man1/astica-sync.1", f"{share}/bash-completion/completions/astica-sync"]
+    rest += [f"{share}/zsh/site-functions/_astica-sync", f"{share}/fish/vendor_completions.d/astica-sync.fish"]
+    with zipfile.ZipFile(tmp_path / "one.whl", "w") as wheel:
+        for name in [*rest, *(f"astica_sync/page/static/{name}" for name in page)]:
+            wheel.writestr(name, "")
+    if not fails:
+        check.check_content(tmp_path / "one.whl")
+        return
+    with pytest.raises(check.Failed, match=fails):
+        check.check_content(tmp_path / "one.whl")

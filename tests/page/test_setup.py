@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from astica_sync.errors import AsticaSyncError
+from astica_sync.page import app, server
 from astica_sync.page.setup import own_sandbox, run_init
 from astica_sync.page.setup.folder_names import complete_folder
 from astica_sync.sandbox.embedded import RunningSandbox
@@ -170,6 +171,21 @@ def test_no_other_user_sees_the_folders_of_the_machine(folder: Path) -> None:
         assert page.http.get("/api/setup/folders", params={"text": "/"}, headers=cross).status_code == 403
         assert page.http.post("/api/setup", json={"folder": "digits"}, headers=cross).status_code == 403
         assert page.http.get("/api/setup", headers={"Host": "evil.example"}).status_code == 421
+
+
+@pytest.mark.long
+def test_an_installation_without_the_page_says_so(
+    folder: Path, sandbox: RunningSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ASTICA_SYNC_WITHOUT_PAGE=1 builds one."""
+    for module in (app, server):
+        monkeypatch.setattr(module, "STATIC", tmp_path / "nothing")
+    with running_page(None) as page:
+        answer = page.get("/")
+        assert (answer.status_code, answer.json()["error"]) == (404, "this installation has no page")
+        assert make(page, folder).status_code == 200
+        # The page of a store says the same.
+        assert page.get("/").json() == answer.json()
 
 
 def test_paths_are_completed(tmp_path: Path) -> None:

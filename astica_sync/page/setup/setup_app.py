@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -17,7 +17,7 @@ from astica_sync.config import load_key
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.layout import has_store
 from astica_sync.page.access.access_gate import TooLong
-from astica_sync.page.answers import BadRequest, answer_error, read_object
+from astica_sync.page.answers import BadRequest, answer_error, answer_html, read_object
 from astica_sync.page.setup.folder_names import complete_folder
 from astica_sync.page.setup.own_sandbox import OwnSandbox
 from astica_sync.page.setup.run_init import StoreMaker, WantedStore
@@ -54,7 +54,7 @@ class Setup:
         )
 
     async def get_index(self, request: Request) -> Response:
-        return FileResponse(self._static / "setup.html", media_type="text/html")
+        return answer_html(self._static / "setup.html")
 
     async def get_setup(self, request: Request) -> Response:
         """What is known before the user has said anything."""

@@ -14,8 +14,10 @@ import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
+from astica_sync.page import app, server
 from astica_sync.sandbox.embedded import RunningSandbox
-from tests.harness.page_client import PageClient, running_page
+from tests.harness.page_bundle import make_bundle
+from tests.harness.page_client import PageClient, page_of_program, running_page
 from tests.harness.shell import Shell
 
 CLASSES = {"Bottle": 30, "Büchse": 8, "Can": 22}
@@ -88,9 +90,23 @@ def store(shell: Shell, sandbox: RunningSandbox, photo_folder: Path, monkeypatch
     return photo_folder
 
 
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bundle(tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture
+def bundled_page(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page serves the files of a wheel."""
+    monkeypatch.setattr(app, "STATIC", bundle)
+    monkeypatch.setattr(server, "STATIC", bundle)
+
+
 @pytest.fixture
 def served(store: Path) -> Iterator[PageClient]:
-    with running_page(store) as client:
+    """The page of this checkout, or that of the installed program that PAGE_PROGRAM names."""
+    program = os.environ.get("PAGE_PROGRAM")
+    with page_of_program(program, store) if program else running_page(store) as client:
         yield client
 
 

@@ -49,6 +49,11 @@ def test_relabel_twenty_by_keyboard(enter: Callable[..., Page], store: Path) -> 
     assert files_of(store, "Can") == CLASSES["Can"] + 20
 
 
+@pytest.mark.usefixtures("bundled_page")
+def test_relabel_in_the_page_of_a_wheel(enter: Callable[..., Page], store: Path) -> None:
+    test_relabel_twenty_by_keyboard(enter, store)
+
+
 def test_all_that_match_by_the_palette(enter: Callable[..., Page], store: Path) -> None:
     page = enter("#class=Can")
     status = page.locator(".place-text [role=status]")

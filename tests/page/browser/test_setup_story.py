@@ -58,3 +58,10 @@ def test_a_store_is_made_by_keyboard(
     expect(page.locator(".cell.has-image").first).to_be_visible()
     expect(page.get_by_role("banner").get_by_role("status")).to_have_text("60 images")
     assert (photo_folder / ".astica-sync" / "store.json").is_file()
+
+
+@pytest.mark.usefixtures("bundled_page")
+def test_a_store_is_made_in_the_page_of_a_wheel(
+    enter: Callable[..., Page], photo_folder: Path, watched: Watched
+) -> None:
+    test_a_store_is_made_by_keyboard(enter, photo_folder, watched, "light", WIDE)
