@@ -122,7 +122,7 @@ def page_of_program(program: str, store: Path) -> Iterator[PageClient]:
             printed = process.stdout.readline()
             assert printed.startswith("The page is at "), printed
             client = PageClient(printed.split()[-1], [])
-            with client.raw, client.http:
+            with contextlib.closing(client.raw), contextlib.closing(client.http):
                 yield client
         finally:
             process.terminate()
