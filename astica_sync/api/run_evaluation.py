@@ -62,10 +62,13 @@ class Evaluating:
             first = self.runner.find_version(baseline, model)
             baseline, chosen = first.name, {first.name: first, **chosen}
         data, unknown_data, unchecked = self._training_data(list(chosen))
-        known_classes = [titles for titles, _ in data.values()]
+        classes = {name: titles for name, (titles, _) in data.items()}
+        known_classes = list(classes.values())
         if unknown_data:
             view, *_ = request_view(session.local, session.remote, session.listener)
-            known_classes.append({entry.title for entry in view.classes})
+            shown = {entry.title for entry in view.classes}
+            known_classes.append(shown)
+            classes |= dict.fromkeys(unknown_data, shown)
         images, unknown = select_known(found.images, known_classes)
         sources = [TrainingData("", {content: (name, path) for content, name, path in scan_images(session)})]
         sources += [TrainingData(name, trained_on) for name, (_, trained_on) in data.items()]
@@ -78,6 +81,11 @@ class Evaluating:
                 unchecked[each.version] = unchecked.get(each.version, 0) + len(fingerprints.unread & each.images.keys())
             similar, similar_across = find_similar_inside(images, own)
             session.listener.phase_ended()
+            # Of a version whose data is not known, the store is the best guess.
+            leaked = {
+                name: {leak.image.name for leak in leaks.get("" if name in unknown_data else name, ())}
+                for name in chosen
+            }
             left_out = [] if with_leaks else leave_out_trained(list(chosen), leaks, len(images))
             for one in left_out:
                 del chosen[one.version], leaks[one.version]
@@ -94,6 +102,8 @@ class Evaluating:
                 similar,
                 similar_across,
                 found.unsupported,
+                classes,
+                leaked,
             )
             counted, _ = select_counted(held_out, with_leaks=with_leaks)
             requests = count_requests(counted, [self.runner.detector(one, cache) for one in chosen.values()])
@@ -124,6 +134,7 @@ class Evaluating:
                     session.remote.service.addresses,
                     session.remote.model_id,
                     key.trained_at if key else None,
+                    evaluation.leaked[metrics.version],
                 )
             )
         # A name with several versions says nothing of the data.

@@ -52,8 +52,9 @@ class VersionRunner:
                 raise no_version()
             return self.runnable(model.version, model, versions)
         # The service cannot tell versions of the same name apart: it runs the one it finds under the name.
-        exact = any(version.name == text for version in versions)
-        if exact or not (text.startswith("@") or find_versions(text, versions)):
+        matching = find_versions(text, versions)
+        exact = bool(matching) and all(version.name == text for version in matching)
+        if exact or not (text.startswith("@") or matching):
             return self.runnable(text, model, versions, exists=exact)
         version = self.history.find(text)
         if not version.name:

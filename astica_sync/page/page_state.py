@@ -391,7 +391,7 @@ class Page:
             ranks = await asyncio.to_thread(rank_by_suspicion, columns, ranking)
         elif wanted.sort == "confidence":
             answers = await asyncio.to_thread(self.versions.all_answers, await self.service_addresses())
-            ranks = await asyncio.to_thread(rank_by_confidence, columns, ranking, [found for _, found in answers])
+            ranks = await asyncio.to_thread(rank_by_confidence, columns, ranking, answers)
         if wanted.version:
             version = await asyncio.to_thread(self.versions.in_version, columns, wanted.version)
         if wanted.said:

@@ -35,6 +35,7 @@ LONGEST_CODE = 100
 _TAGS = 100
 _LONGEST_NUMBER = 40
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
+_LARGEST_EXACT = 2**53
 _CONTENT = re.compile(r"[0-9a-f]{32}")
 _BOM = b"\xef\xbb\xbf"
 
@@ -350,6 +351,9 @@ def _texts(value: Any) -> list[str]:
 def _text(value: Scalar) -> str:
     if value is None:
         return ""
+    if isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST_EXACT:
+        # JSON has one kind of numbers: the class 2 may come as 2.0.
+        value = int(value)
     return value if isinstance(value, str) else str(value)
 
 
@@ -371,7 +375,7 @@ def _count(value: Scalar) -> int | None:
         value = value.strip()
         return int(value) if value.isascii() and value.isdecimal() and len(value) < 20 else None
     if isinstance(value, float):
-        return int(value) if value.is_integer() and 0 <= value < 2**53 else None
+        return int(value) if value.is_integer() and 0 <= value < _LARGEST_EXACT else None
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 

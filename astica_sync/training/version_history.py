@@ -1,12 +1,12 @@
 """Every version the service has shown, and the data each was trained on."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from astica_sync.core.versions.snapshot import ManagedSample, SnapshotDiff, SnapshotSample, diff
-from astica_sync.core.versions.version import Version, find_versions
+from astica_sync.core.versions.version import Version, find_versions, name_apart
 from astica_sync.errors import AsticaSyncError, BackupDamaged
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import CatalogEntry
@@ -113,8 +113,18 @@ class VersionHistory:
         if not matching:
             known = ", ".join(version.name for version in versions[-5:]) or "none yet"
             raise AsticaSyncError(f"no version {text!r} is known", f"Known: {known}; list all: astica-sync versions")
-        numbers = " or ".join(f"@{version.number}" for version in matching)
-        raise AsticaSyncError(f"{len(matching)} versions are called {text!r}", f"Name one by its number: {numbers}.")
+        raise AsticaSyncError(*_describe_ambiguous(text, matching, versions))
+
+    def find_number(self, text: str) -> Version:
+        """The version with the number in ``text`` (``@3``), whatever its name is.
+
+        Raises:
+            AsticaSyncError: there is none.
+        """
+        found = [version for version in self.versions() if f"@{version.number}" == text]
+        if not found:
+            raise AsticaSyncError(f"no version {text[:40]!r} is known", "Name it by its number, as in @3.")
+        return found[0]
 
     def find_snapshot(self, text: str) -> NamedSnapshot:
         """The snapshot of a version, or the snapshot whose id begins with ``text``.
@@ -125,7 +135,14 @@ class VersionHistory:
         ids = [one for one in self.snapshots.ids() if len(text) >= SHORTEST and one.startswith(text.lower())]
         if len(ids) == 1 and not find_versions(text, self.versions()):
             return NamedSnapshot(ids[0][:8], ids[0])
-        version = self.find(text)
+        return self.snapshot_of(self.find(text))
+
+    def snapshot_of(self, version: Version) -> NamedSnapshot:
+        """The snapshot of a version.
+
+        Raises:
+            AsticaSyncError: the data of the version is not known.
+        """
         if version.snapshot is None:
             raise AsticaSyncError(
                 f"the data of version {version.name or version.number} is not known: "
@@ -155,3 +172,26 @@ class VersionHistory:
             StoreError: the score cannot be written.
         """
         add_score(self._scores, score, self.fs)
+
+
+def _describe_ambiguous(text: str, matching: Sequence[Version], versions: Sequence[Version]) -> tuple[str, str]:
+    """That several versions match the text, and how to name each of them."""
+    ways = {version.number: name_apart(version, versions) for version in matching}
+    numbered = next((version for version in matching if f"@{version.number}" == text), None)
+    named = [version for version in matching if version.name == text]
+    if numbered is None or not named:
+        return f"{len(matching)} versions are called {text!r}", f"Name one by its number: {_either(ways.values())}."
+    hints = [
+        f"Name version {number} as {way}." if way else f"No text names version {number} alone."
+        for number, way in ways.items()
+    ]
+    own = f"its name is {numbered.name!r}" if numbered.name else "it has no name"
+    return (
+        f"{text!r} is the number of version {numbered.number}, {own}, and the name of "
+        f"{'version' if len(named) == 1 else 'versions'} {' and '.join(str(version.number) for version in named)}",
+        " ".join(hints),
+    )
+
+
+def _either(ways: Iterable[str | None]) -> str:
+    return " or ".join(way for way in ways if way)

@@ -36,6 +36,7 @@ from astica_sync.core.versions.version import (
     is_overdue,
     is_recorded,
     make_version_key,
+    name_apart,
     never_shown,
     skipped_names,
 )
@@ -47,6 +48,18 @@ def test_versions_with_the_same_name_are_found_by_number() -> None:
     assert find_versions("@2", twins) == twins[1:2]
     assert find_versions("va", twins) == twins[2:]
     assert find_versions("x", twins) == []
+
+
+def test_a_text_that_is_the_number_of_one_version_and_the_name_of_another_means_both() -> None:
+    first, second = Version(1, "@2", 10.0, 1.0, None), Version(2, "v", 20.0, 2.0, None)
+    assert find_versions("@2", [first, second]) == [second, first]
+    assert [name_apart(version, [first, second]) for version in (first, second)] == ["@1", "v"]
+    # A name that is the version's own number, and one that is the number of none, are clear.
+    own, third = Version(2, "@2", 20.0, 2.0, None), Version(3, "@9", 30.0, 3.0, None)
+    assert find_versions("@2", [first, own]) == [own]
+    assert find_versions("@9", [first, own, third]) == [third]
+    crossed = [Version(1, "@2", 10.0, 1.0, None), Version(2, "@1", 20.0, 2.0, None)]
+    assert [name_apart(version, crossed) for version in crossed] == [None, None]
 
 
 @pytest.mark.parametrize(

@@ -30,10 +30,11 @@ def test_a_score_is_about_the_version_of_its_name_model_and_date(score: Score, t
 
 def test_a_score_comes_back_and_lines_with_odd_values_are_skipped(tmp_path: Path) -> None:
     path, files = tmp_path / "scores.jsonl", FileSystem()
-    score = Score("v", 1, 2, "held", "x", 150.0, "a", 7, 20.0)
+    score = Score("v", 1, 2, "held", "x", 150.0, "a", 7, 20.0, leaked=1)
     add_score(path, score, files)
     old = {"version": "v", "right": 1, "shown": 2, "folder": "held", "images": "x", "at": 150.0}
     odd = [{"right": 3}, {"shown": None}, {"at": "now"}, {"right": -1}, {"trained_at": "never"}]
+    odd += [{"leaked": 3}, {"leaked": -1}]
     with path.open("a") as file:
         for change in ({}, *odd):
             file.write(json.dumps({**old, **change}) + "\n")

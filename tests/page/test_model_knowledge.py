@@ -12,7 +12,7 @@ from astica_sync.local.db.journal import Event
 from astica_sync.page.live.training_times import LONGEST, expect_training
 from astica_sync.page.predict.live_preview import Ranking
 from astica_sync.page.predict.rank_images import rank_by_confidence, rank_by_suspicion
-from astica_sync.page.versions.stored_answers import StoredAnswer
+from astica_sync.page.versions.stored_answers import StoredAnswer, make_confusion
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.digits import write_digits
 from tests.harness.page_client import PageClient, running_page
@@ -162,7 +162,23 @@ def test_a_version_that_named_another_class_left_the_rest_for_this_one() -> None
     preview = Ranking(1, np.array([5], np.uint64), np.array([0.25], np.float32), np.array([0.5], np.float32))
     columns: Any = _Rows()
     assert np.array_equal(rank_by_suspicion(columns, preview), np.array([np.nan, 0.5], np.float32), equal_nan=True)
-    ranks = rank_by_confidence(columns, preview, [{"0": StoredAnswer("can", 50.0)}, {"0": StoredAnswer("CAN", 90.0)}])
+    ranks = rank_by_confidence(
+        columns, preview, [((), {"0": StoredAnswer("can", 50.0)}), ((), {"0": StoredAnswer("CAN", 90.0)})]
+    )
     assert ranks.tolist() == pytest.approx([0.1, 0.25])
-    ranks = rank_by_confidence(columns, preview, [{"1": StoredAnswer("can", 90.0), "0": StoredAnswer("Can", None)}])
+    ranks = rank_by_confidence(
+        columns, preview, [((), {"1": StoredAnswer("can", 90.0), "0": StoredAnswer("Can", None)})]
+    )
     assert np.isnan(ranks[0]) and ranks[1] == pytest.approx(0.9)
+    # This version has a class CAN of its own: it said that the image is no Can.
+    ranks = rank_by_confidence(columns, preview, [(("CAN", "Can", "Bottle"), {"1": StoredAnswer("CAN", 90.0)})])
+    assert ranks[1] == pytest.approx(0.1)
+
+
+def test_an_answer_of_a_class_of_the_version_is_not_spelled_as_another_class_of_the_store() -> None:
+    columns: Any = _Rows()
+    rows, said = np.ones(2, bool), {"1": StoredAnswer("CAN", 90.0)}
+    apart = make_confusion(columns, rows, said, ("CAN", "Can"))
+    assert (apart.titles, apart.labels, apart.counts) == (("Can",), ("Can", "CAN"), [[0, 1]])
+    folded = make_confusion(columns, rows, said, ("Can",))
+    assert (folded.labels, folded.counts) == (("Can",), [[1]])

@@ -113,6 +113,21 @@ def test_titles_and_uids_may_be_numbers() -> None:
     assert RemoteSample("41", 5, 12, "7") in read(view(change)).samples
 
 
+@pytest.mark.parametrize(
+    ("written", "shown"), [("2.0", "2"), ("-0.0", "0"), ("2e0", "2"), ("2.5", "2.5"), ("1e17", "1e+17")]
+)
+def test_a_title_that_comes_as_a_whole_number_with_a_fraction_is_the_integer(written: str, shown: str) -> None:
+    """JSON has one kind of numbers, and a program may write the class 2 as 2.0."""
+    detection = parse_detection(f'{{"status": "success", "output": {written}, "confidence": 90}}'.encode())
+    assert detection is not None and detection.label == shown
+    [entry] = [
+        one
+        for one in read(view(lambda dataset: dataset["class_list"][1].update(title=float(written)))).classes
+        if one.class_id == 12
+    ]
+    assert entry.title == shown
+
+
 @pytest.mark.parametrize("empty", [[], None, "missing"])
 def test_a_model_without_classes_is_an_observation(empty: Any) -> None:
     def change(dataset: dict[str, Any]) -> None:

@@ -202,6 +202,10 @@ def test_an_image_of_the_store_counts_as_a_leak_and_is_left_out(shell: Shell, st
     assert "2 images are also in the training data" in shell("evaluate", held_out, "--store", store).out
     with_leaks = shell("evaluate", held_out, "--leaks", "--json", "--store", store).json
     assert with_leaks["versions"][0]["shown"] == 34
+    of_version = shell("versions", "--offline", "--json", "--store", store).json["versions"][-1]
+    assert [score["leaked"] for score in of_version["scores"][-2:]] == [0, len(with_leaks["leaks"])]
+    printed = shell("versions", "--offline", "--store", store).out
+    assert f"right of 34 ({len(with_leaks['leaks'])} of them also in its data) in held-out" in printed
 
 
 def test_an_image_that_was_trained_on_and_removed_since_counts_as_a_leak(
@@ -314,6 +318,27 @@ def test_classes_that_differ_in_case_alone_are_evaluated_as_two_where_the_servic
     assert ran.code == 0, ran.err
     of_version = ran.json["versions"][0]
     assert sorted(entry["class"] for entry in of_version["classes"]) == ["CAN", "can"]
+
+
+def test_an_answer_of_another_class_of_the_version_is_wrong_where_no_image_is_of_that_class(
+    shell: Shell, own_model: int, tmp_path: Path
+) -> None:
+    """The answers are CAN, a class of its own, for images that are held out as can."""
+    names = ("can", "CAN")
+    folder = write_digits(tmp_path / "digits", 14, names=names)
+    written = write_digits(tmp_path / "written", 8, start=14, names=names)
+    for arguments in (["init", folder, "--model", str(own_model)], ["push", "--yes", "--store", folder]):
+        assert shell(*arguments).code == 0
+    assert shell("train", "--store", folder).code == 0
+    held_out = tmp_path / "held-out"
+    held_out.mkdir()
+    (written / "CAN").rename(held_out / "can")
+    answers = shell("detect", held_out / "can", "--json", "--store", folder).out
+    ran = shell("evaluate", held_out, "--json", "--store", folder)
+    assert ran.code == 0, ran.err
+    of_version = ran.json["versions"][0]
+    assert of_version["right"] == answers.count('"output": "can"') < of_version["shown"]
+    assert "CAN" in {one["output"] for one in of_version["mistakes"]}
 
 
 def image(title: str) -> HeldOutImage:

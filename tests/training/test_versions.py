@@ -104,6 +104,36 @@ def test_versions_with_the_same_name_need_their_number(
     assert on_service(sandbox, 1001) == then
 
 
+def test_a_name_that_is_the_number_of_another_version_is_refused_by_every_command(
+    shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path
+) -> None:
+    trained(shell, store)
+    draw(store / "Can" / "new.png", 99)
+    assert shell("push", "--store", store).code == 0
+    second = trained(shell, store)
+    record = store / ".astica-sync" / "backup" / "versions.jsonl"
+    lines = [json.loads(line) for line in record.read_text().splitlines()]
+    lines[0]["version"] = "@2"
+    record.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    sandbox.clear_log()
+    for command in (
+        ["push", "--as", "@2", "--dry-run"],
+        ["detect", store / "Can", "--version", "@2"],
+        ["evaluate", store, "--leaks", "--versions", "@2"],
+        ["snapshot", "show", "@2"],
+        ["snapshot", "diff", "@1", "@2"],
+    ):
+        ran = shell(*command, "--store", store)
+        assert ran.code == 1, command
+        assert f"'@2' is the number of version 2, its name is '{second}', and the name of version 1" in ran.err
+        assert f"Name version 2 as {second}. Name version 1 as @1." in ran.err
+    assert not sandbox.requests_of("detect")
+    assert shell("snapshot", "show", second, "--store", store).code == 0
+    assert shell("snapshot", "show", "@1", "--store", store).code == 0
+    ran = shell("detect", store / "Can", "--version", second, "--store", store)
+    assert ran.code == 0, ran.err
+
+
 def test_changes_in_many_classes_are_shortened_with_a_command_for_the_rest(
     shell: Shell, sandbox: RunningSandbox, tmp_path: Path
 ) -> None:

@@ -22,6 +22,7 @@ COLUMNS = (
     "moved",
     "accuracy",
     "scored on",
+    "leaked",
     "snapshot",
     "note",
 )
@@ -51,8 +52,10 @@ class VersionList(list[VersionSummary]):
         columns = ("", "version", "trained", "samples", "classes", "added", "removed", "moved", "accuracy", "note")
         rows = []
         for one in self[-MOST_VERSIONS:]:
-            number, name, _, samples, classes, _, added, removed, moved, accuracy, folder, _, note = _row(one)
+            number, name, _, samples, classes, _, added, removed, moved, accuracy, folder, leaked, _, note = _row(one)
             score = f"{accuracy:.1%} on {folder}" if isinstance(accuracy, float) else None
+            if score and leaked:
+                score = f"{score}, {leaked:,} of the images also in its data"
             when = local_time(one.version.trained_at or one.version.seen_at)
             rows.append([f"@{number}", name, when, samples, classes, added, removed, moved, score, note])
         return notebook_html(html_table(columns, rows, more=len(self) - len(rows)))
@@ -76,6 +79,7 @@ def _row(one: VersionSummary) -> tuple[Cell, ...]:
         None if changes is None else len(changes.moved),
         None if score is None else score.accuracy,
         None if score is None else score.folder,
+        None if score is None else score.leaked,
         version.snapshot,
         note,
     )

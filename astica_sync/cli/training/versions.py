@@ -16,6 +16,7 @@ from astica_sync.core.versions.snapshot import SnapshotDiff
 
 if TYPE_CHECKING:
     from astica_sync.core.versions.version import Training
+    from astica_sync.local.db.version_scores import Score
     from astica_sync.training.version_history import VersionSummary
 
 MOST_CLASSES = 8
@@ -84,7 +85,14 @@ def version_data(described: "VersionSummary") -> dict[str, Any]:
         "unmanaged": described.unmanaged,
         "changed": None if changed is None else diff_counts(changed),
         "scores": [
-            {"right": score.right, "shown": score.shown, "folder": score.folder, "images": score.images, "at": score.at}
+            {
+                "right": score.right,
+                "shown": score.shown,
+                "leaked": score.leaked,
+                "folder": score.folder,
+                "images": score.images,
+                "at": score.at,
+            }
             for score in described.scores
         ],
     }
@@ -128,9 +136,15 @@ def _totals(changed: SnapshotDiff) -> str:
 
 def _scores(described: "VersionSummary") -> list[str]:
     return [
-        f"       {score.accuracy:.1%} right of {score.shown:,} in {safe(score.folder)}, {local_time(score.at)}"
+        f"       {score.accuracy:.1%} right of {score.shown:,}{_leaked(score)} in {safe(score.folder)}, "
+        f"{local_time(score.at)}"
         for score in described.scores[-1:]
     ]
+
+
+def _leaked(score: "Score") -> str:
+    """How many of the images were trained on: such a score says less."""
+    return f" ({score.leaked:,} of them also in its data)" if score.leaked else ""
 
 
 def _pending_line(pending: "Training", now: float, overdue: bool) -> str:

@@ -147,11 +147,19 @@ def is_recorded(info: ModelInfo, versions: Sequence[Version]) -> bool:
 
 
 def find_versions(text: str, versions: Sequence[Version]) -> list[Version]:
-    """The versions that ``text`` may refer to: ``@3`` by number, otherwise by full name, otherwise by prefix."""
-    if text.startswith("@"):
-        return [version for version in versions if str(version.number) == text[1:]]
+    """The versions that ``text`` may refer to: by number (``@3``) or full name, otherwise by prefix. Where it is the
+    number of one version and the name of another one, it may be both."""
     named = [version for version in versions if version.name == text]
+    if text.startswith("@"):
+        numbered = [version for version in versions if str(version.number) == text[1:]]
+        return numbered if not named or (numbered and numbered[0] in named) else numbered + named
     return named or [version for version in versions if text and version.name.startswith(text)]
+
+
+def name_apart(version: Version, versions: Sequence[Version]) -> str | None:
+    """A text that refers to this version alone, its number or its name; None where each of them is another's too."""
+    texts = (f"@{version.number}", version.name)
+    return next((text for text in texts if find_versions(text, versions) == [version]), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ class Score:
 
     ``right`` of ``shown`` images; ``images`` is a hash of what was shown, which distinguishes it from scores on
     other images; ``at`` is in seconds since the epoch. ``service``, ``model_id`` and ``trained_at`` tell the version
-    from others of that name, as in ``VersionKey``; they are missing in scores of earlier releases.
+    from others of that name, as in ``VersionKey``; they are missing in scores of earlier releases. ``leaked`` is how
+    many of the images are in the version's data too, None in scores of earlier releases.
     """
 
     version: str
@@ -30,6 +31,7 @@ class Score:
     service: str = ""
     model_id: int = 0
     trained_at: float | None = None
+    leaked: int | None = None
 
     @property
     def accuracy(self) -> float:
@@ -46,7 +48,7 @@ def read_scores(path: Path, files: FileSystem) -> list[Score]:
 
 def _parse(fields: dict[str, Any]) -> Score | None:
     try:
-        trained_at = fields.get("trained_at")
+        trained_at, leaked = fields.get("trained_at"), fields.get("leaked")
         score = Score(
             bounded_text(str(fields["version"])),
             int(fields["right"]),
@@ -57,10 +59,11 @@ def _parse(fields: dict[str, Any]) -> Score | None:
             str(fields.get("service", "")),
             int(fields.get("model_id", 0)),
             None if trained_at is None else bounded_date(float(trained_at)),
+            None if leaked is None else int(leaked),
         )
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
-    return score if 0 <= score.right <= score.shown else None
+    return score if 0 <= score.right <= score.shown and 0 <= (score.leaked or 0) <= score.shown else None
 
 
 def is_about(score: Score, version: Version, model_id: int, *, twins: bool) -> bool:

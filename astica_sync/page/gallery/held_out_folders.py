@@ -14,7 +14,8 @@ from pathlib import Path
 import xxhash
 
 from astica_sync.core.gallery.image_state import ImageState, Shown, WithoutFile
-from astica_sync.core.model import fold_title, make_scope, make_uid
+from astica_sync.core.model import make_scope, make_uid
+from astica_sync.core.versions.label_spelling import LabelSpelling
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.image.format import MAX_BYTES
@@ -77,9 +78,9 @@ class HeldOutFolders:
 
     def find(self, titles: Collection[str] = ()) -> Iterator[WithoutFile]:
         """The images as rows of the gallery, with their classes spelled as in ``titles``."""
-        spelled = {fold_title(title): title for title in sorted(titles)}
+        spelling = LabelSpelling(titles)
         for file in self._files.values():
-            title = spelled.get(fold_title(file.title), file.title)
+            title = spelling.spell(file.title)
             uid = make_uid(file.content, make_scope(self._model_id, title))
             yield WithoutFile(uid, title, 0, file.path, _SHOWN, file.size, file.mtime_ns)
 

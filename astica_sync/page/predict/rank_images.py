@@ -5,9 +5,10 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from astica_sync.core.versions.label_spelling import LabelSpelling
 from astica_sync.page.gallery.image_columns import Columns
 from astica_sync.page.predict.live_preview import Ranking
-from astica_sync.page.versions.stored_answers import StoredAnswer, label_of, spell
+from astica_sync.page.versions.stored_answers import StoredAnswer
 
 
 def rank_by_suspicion(columns: Columns, ranking: Ranking) -> NDArray[np.float32]:
@@ -17,17 +18,18 @@ def rank_by_suspicion(columns: Columns, ranking: Ranking) -> NDArray[np.float32]
 
 
 def rank_by_confidence(
-    columns: Columns, ranking: Ranking, answers: Iterable[dict[str, StoredAnswer]]
+    columns: Columns, ranking: Ranking, answers: Iterable[tuple[Iterable[str], dict[str, StoredAnswer]]]
 ) -> NDArray[np.float32]:
     """For each row from 0 to 1 the confidence in its own class: what the last version said that was asked about it,
     else what the preview says; NaN where both are silent. A version that named another class left the rest for this
-    one. ``answers`` are those of each version, the newest last."""
-    ranks, spelled = _spread(columns, ranking.images, ranking.own_share), spell(columns)
-    for of_version in answers:
+    one. ``answers`` are those of each version, with the classes of its data, the newest last."""
+    ranks = _spread(columns, ranking.images, ranking.own_share)
+    for classes, of_version in answers:
+        spelling = LabelSpelling(columns.titles, classes)
         for content, answer in of_version.items():
             if answer.percent is None:
                 continue
-            share, label = answer.percent / 100, label_of(answer, spelled)
+            share, label = answer.percent / 100, spelling.spell(answer.label)
             for row in columns.with_content(content):
                 ranks[row] = share if columns.title(row) == label else 1 - share
     return ranks

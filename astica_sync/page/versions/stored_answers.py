@@ -2,15 +2,15 @@
 
 import contextlib
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from astica_sync.core.model import fold_title
 from astica_sync.core.versions.confidence import Confidence, ConfidenceRange, Unit
+from astica_sync.core.versions.label_spelling import LabelSpelling
 from astica_sync.core.versions.version import Version
 from astica_sync.errors import DatabaseError
 from astica_sync.local.db.detections import SCHEMA, Detections
@@ -100,23 +100,15 @@ class Confusion(NamedTuple):
     counts: list[list[int]]
 
 
-def label_of(answer: StoredAnswer, spelled: dict[str, str]) -> str:
-    """The label as the store spells it; a service may fold titles."""
-    return spelled.get(answer.label) or spelled.get(fold_title(answer.label), answer.label)
-
-
-def spell(columns: Columns) -> dict[str, str]:
-    """The titles of the store by themselves and, where that is no title of another class, by their folded form."""
-    folded = {fold_title(title): title for title in reversed(columns.titles)}
-    return folded | {title: title for title in columns.titles}
-
-
-def make_confusion(columns: Columns, rows: NDArray[np.bool_], answers: dict[str, StoredAnswer]) -> Confusion:
-    """The table of some rows of the gallery. The same image counts once in a class."""
-    spelled, pairs = spell(columns), Counter[tuple[str, str]]()
+def make_confusion(
+    columns: Columns, rows: NDArray[np.bool_], answers: dict[str, StoredAnswer], classes: Iterable[str]
+) -> Confusion:
+    """The table of some rows of the gallery. The same image counts once in a class. ``classes`` are those of the
+    version's data."""
+    spelling, pairs = LabelSpelling(columns.titles, classes), Counter[tuple[str, str]]()
     for content, answer in answers.items():
         of_image = {columns.title(row) for row in columns.with_content(content) if rows[row]}
-        pairs.update((title, label_of(answer, spelled)) for title in of_image)
+        pairs.update((title, spelling.spell(answer.label)) for title in of_image)
     titles = tuple(sorted({truth for truth, _ in pairs}))
     given = {label for _, label in pairs}
     labels = (*titles, *sorted(given - {*titles, ""}), *([""] if "" in given else []))

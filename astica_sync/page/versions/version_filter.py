@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from astica_sync.core.gallery.image_state import STATES, ImageState
 from astica_sync.core.model import CONTENT_LENGTH, is_uid, make_scope
+from astica_sync.core.versions.label_spelling import LabelSpelling
 from astica_sync.core.versions.snapshot import ManagedSample
 from astica_sync.core.versions.version import Version
 from astica_sync.errors import AsticaSyncError
 from astica_sync.page.gallery.image_columns import NO_CONTENT, Columns, is_among, sample_key
-from astica_sync.page.versions.stored_answers import StoredAnswer, StoredAnswers, label_of, spell
+from astica_sync.page.versions.stored_answers import StoredAnswer, StoredAnswers
 from astica_sync.training.version_history import VersionHistory
 
 SINCE = "since-"
@@ -25,10 +26,11 @@ _GONE = (ImageState.TO_REMOVE, ImageState.BACKUP_ONLY, ImageState.WAITING)
 
 
 class _Data(NamedTuple):
-    """The samples of one version: the keys of the managed ones, and the ids of the others."""
+    """The samples of one version: the keys of the managed ones, and the ids of the others; the titles of all."""
 
     keys: NDArray[np.uint64]
     ids: frozenset[int]
+    titles: frozenset[str]
 
 
 class VersionFilter:
@@ -67,9 +69,9 @@ class VersionFilter:
             AsticaSyncError: there is no such version.
         """
         name, colon, label = text.partition(":")
-        spelled, found = spell(columns), np.zeros(len(columns), bool)
+        spelling, found = LabelSpelling(columns.titles, self.classes(name)), np.zeros(len(columns), bool)
         for content, answer in self.answers(name, service).items():
-            if not colon or label_of(answer, spelled) == label:
+            if not colon or spelling.spell(answer.label) == label:
                 for row in columns.with_content(content):
                     found[row] = True
         return found
@@ -81,13 +83,20 @@ class VersionFilter:
             AsticaSyncError: there is no such version.
         """
         history = self._history()
-        return self._answers.of(history.find(name), history.versions(), service)
+        return self._answers.of(history.find_number(name), history.versions(), service)
 
-    def all_answers(self, service: str) -> list[tuple[Version, dict[str, StoredAnswer]]]:
-        """Each version that is known to have answered, the first one first."""
+    def classes(self, name: str) -> frozenset[str]:
+        """The titles of the version's data; none where it is not known."""
+        with contextlib.suppress(AsticaSyncError):
+            return self._data_of(name).titles
+        return frozenset()
+
+    def all_answers(self, service: str) -> list[tuple[frozenset[str], dict[str, StoredAnswer]]]:
+        """The answers of each version that is known to have answered, with the classes of its data, the first one
+        first."""
         versions = self._history().versions()
         answers = ((version, self._answers.of(version, versions, service)) for version in versions)
-        return [(version, found) for version, found in answers if found]
+        return [(self.classes(f"@{version.number}"), found) for version, found in answers if found]
 
     def answers_seen(self) -> tuple[int, ...]:
         """The same as long as no version has answered anything new."""
@@ -120,14 +129,13 @@ class VersionFilter:
 
     def _data_of(self, name: str) -> _Data:
         history = self._history()
-        if not name.startswith("@"):
-            raise AsticaSyncError(f"no version {name[:40]!r} is known", "Name it by its number, as in @3.")
-        snapshot = history.find_snapshot(name).snapshot
+        snapshot = history.snapshot_of(history.find_number(name)).snapshot
         if snapshot not in self._read:
             scopes: dict[str, str] = {}
-            keys, ids = [], []
+            keys, ids, titles = [], [], set[str]()
             for sample in history.snapshots.read(snapshot):
                 title = sample.class_title
+                titles.add(title)
                 if isinstance(sample, ManagedSample):
                     scope = scopes.setdefault(title, make_scope(self._model_id, title))
                     keys.append(sample_key(sample.content, scope))
@@ -135,7 +143,7 @@ class VersionFilter:
                 ids.append(sample.sample_id)
                 if is_uid(sample.uid):
                     keys.append(sample_key(sample.uid, sample.uid[CONTENT_LENGTH + 1 :]))
-            self._read[snapshot] = _Data(np.array(keys, np.uint64), frozenset(ids))
+            self._read[snapshot] = _Data(np.array(keys, np.uint64), frozenset(ids), frozenset(titles))
             while len(self._read) > _MOST_READ:
                 self._read.popitem(last=False)
         return self._read[snapshot]

@@ -14,7 +14,7 @@ from astica_sync.page.answers import answer_error
 from astica_sync.page.gallery.gallery_view import HELD_OUT, STORE, in_split
 from astica_sync.page.page_state import Page, text
 from astica_sync.page.versions.stored_answers import Confusion, make_confusion
-from astica_sync.training.version_history import VersionSummary
+from astica_sync.training.version_history import VersionHistory, VersionSummary
 
 MOST_SHOWN = 500
 MOST_CLASSES = 40
@@ -50,7 +50,8 @@ def _version(summary: VersionSummary) -> dict[str, Any]:
         if changes is None
         else {"added": len(changes.added), "removed": len(changes.removed), "moved": len(changes.moved)},
         "scores": [
-            {"folder": text(one.folder), "right": one.right, "shown": one.shown, "at": one.at} for one in summary.scores
+            {"folder": text(one.folder), "right": one.right, "shown": one.shown, "leaked": one.leaked, "at": one.at}
+            for one in summary.scores
         ],
     }
 
@@ -63,7 +64,7 @@ async def get_diff(request: Request) -> Response:
 
     def compare() -> dict[str, Any]:
         history = page.version_history()
-        before, after = (list(history.snapshots.read(history.find_snapshot(name).snapshot)) for name in names)
+        before, after = (list(history.snapshots.read(_snapshot(history, name))) for name in names)
         found = diff(before, after)
         return {
             "added": {"total": len(found.added), "images": [_sample(one) for one in found.added[:MOST_SHOWN]]},
@@ -92,8 +93,10 @@ async def get_confusion(request: Request) -> Response:
 
     def count() -> dict[str, Any]:
         columns, answers = gallery.columns, page.versions.answers(name, service)
+        classes = page.versions.classes(name)
         return {
-            split: _confusion(make_confusion(columns, in_split(columns, split), answers)) for split in (HELD_OUT, STORE)
+            split: _confusion(make_confusion(columns, in_split(columns, split), answers, classes))
+            for split in (HELD_OUT, STORE)
         }
 
     try:
@@ -120,6 +123,12 @@ def _confusion(found: Confusion) -> dict[str, Any]:
         "labels": [text(found.labels[place]) for place in used],
         "counts": [[found.counts[number][place] for place in used] for number in shown],
     }
+
+
+def _snapshot(history: VersionHistory, name: str) -> str:
+    """The snapshot of a version. The page's ``@2`` is always a number, also where another version has that name."""
+    found = history.snapshot_of(history.find_number(name)) if name.startswith("@") else history.find_snapshot(name)
+    return found.snapshot
 
 
 def _sample(sample: SnapshotSample) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Evaluates versions on a held-out folder: what each version answers, and its metrics."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from astica_sync.core.model import ModelInfo, fold_title
+from astica_sync.core.model import ModelInfo
+from astica_sync.core.versions.label_spelling import LabelSpelling
 from astica_sync.errors import AsticaSyncError
 from astica_sync.training.detect import WORKERS, DetectionResult, Detector, VersionRefused
 from astica_sync.training.evaluation.comparison import Comparison, compare_all
@@ -41,7 +42,9 @@ class HeldOutSet:
     so that their leaks are not either. ``unchecked`` are the versions with training images whose bytes are not
     here, with their number; ``loose`` are the images in no class folder, and ``ignored`` those that an ignore file in
     the folder leaves out. ``similar`` and ``similar_across`` are groups of images that are nearly the same picture,
-    inside one class and over several. ``unsupported`` are the files that are neither PNG nor JPEG."""
+    inside one class and over several. ``unsupported`` are the files that are neither PNG nor JPEG. ``classes`` are the
+    titles of each version's data, and ``leaked`` the names of the images that are in it too, both by the version's
+    name."""
 
     folders: Sequence[Path]
     images: Sequence[HeldOutImage]
@@ -55,6 +58,8 @@ class HeldOutSet:
     similar: Sequence[tuple[str, ...]] = ()
     similar_across: Sequence[tuple[str, ...]] = ()
     unsupported: Sequence[UnsupportedFile] = ()
+    classes: Mapping[str, Collection[str]] = field(default_factory=dict)
+    leaked: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -76,7 +81,9 @@ class Evaluation:
     same bytes as another one of their class, which count once; ``contradictory`` groups the images of the same bytes
     that are in several classes. ``similar`` and ``similar_across`` are as in ``HeldOutSet``, of the images that count.
     ``small_classes`` are those of one or two images, with their number. ``model`` is what the service shows of the
-    model, ``data`` what is known of each version, by name.
+    model, ``data`` what is known of each version, by name. ``leaked`` is for each version how many of the images that
+    count are in its data too. ``made_elsewhere``: what is recorded of the versions came with the folder, and was not
+    made by this user.
     """
 
     folders: tuple[Path, ...]
@@ -104,6 +111,8 @@ class Evaluation:
     model: ModelInfo | None = None
     data: Mapping[str, VersionSummary] = field(default_factory=dict)
     unsupported: tuple[UnsupportedFile, ...] = ()
+    leaked: Mapping[str, int] = field(default_factory=dict)
+    made_elsewhere: bool = False
 
     @property
     def often_left_out(self) -> bool:
@@ -135,7 +144,7 @@ def evaluate(
     """
     images, repeated = select_counted(held_out, with_leaks=with_leaks)
     names = {image.name for image in images}
-    answers, refused = _predict(images, detectors, on_progress)
+    answers, refused = _predict(images, detectors, held_out.classes, on_progress)
     if not answers:
         reasons = "; ".join(f"{one.version}: {one.reason}" for one in refused)
         raise AsticaSyncError(f"the service runs none of the versions: {reasons}", "List them: astica-sync versions")
@@ -174,6 +183,10 @@ def evaluate(
         find_small_classes(images),
         baseline,
         unsupported=tuple(held_out.unsupported),
+        leaked={
+            answer.version: sum(one.name in held_out.leaked.get(answer.version, ()) for one in own)
+            for answer, own in zip(answers, predictions, strict=True)
+        },
     )
 
 
@@ -232,12 +245,13 @@ class _VersionAnswers:
 
 
 def _predict(
-    images: Sequence[HeldOutImage], detectors: Sequence[Detector], on_progress: Callable[[int, int], None]
+    images: Sequence[HeldOutImage],
+    detectors: Sequence[Detector],
+    classes: Mapping[str, Collection[str]],
+    on_progress: Callable[[int, int], None],
 ) -> tuple[list[_VersionAnswers], list[RefusedVersion]]:
     """The answers of each version that the service runs, and the other versions."""
-    # The service may fold class titles, so any spelling of a title is that class, if it is no class of its own.
     titles = {image.title for image in images}
-    by_title = {fold_title(title): title for title in titles}
     answers: list[_VersionAnswers] = []
     refused: list[RefusedVersion] = []
     done, total = 0, len(images) * len(detectors)
@@ -256,14 +270,13 @@ def _predict(
             continue
         # All of its answers together show the unit of its confidences.
         unit = detector.confidences.unit
+        spelling = LabelSpelling(titles, classes.get(detector.version, ()))
         answer = _VersionAnswers(detector.version, [], {})
         for image, result in zip(images, results, strict=True):
             if result.error:
                 answer.failed[image.name] = result
                 continue
-            label = result.label or NO_ANSWER
-            if label not in titles:
-                label = by_title.get(fold_title(label), label)
+            label = spelling.spell(result.label) if result.label else NO_ANSWER
             confidence = result.stated.to_percent(unit) if result.stated is not None else None
             answer.predictions.append(Prediction(image.name, image.content, image.title, label, confidence))
         answers.append(answer)

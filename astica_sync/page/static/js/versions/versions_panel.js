@@ -48,7 +48,7 @@ function Version({ version, compare }) {
     ${version.known
       ? html`<p class="hint">${count(version.samples, "sample")} in ${count(version.classes, "class", "classes")}${changes ? html`, <button type="button" class="link-button" onClick=${compare}>${number(changes.added)} added, ${number(changes.removed)} removed, ${number(changes.moved)} moved</button> since @${version.previous}` : null}</p>`
       : html`<p class="hint">Its data is not known${version.unknown_because ? `: ${version.unknown_because}` : ""}.</p>`}
-    ${version.scores.map((score) => html`<p class="version-score" key=${score.at}><${ScoreBar} score=${score} /><span class="hint">${score.right} of ${score.shown} in ${score.folder}</span></p>`)}
+    ${version.scores.map((score) => html`<p class="version-score" key=${score.at}><${ScoreBar} score=${score} /><span class="hint">${score.right} of ${score.shown} in ${score.folder}${score.leaked ? `, ${number(score.leaked)} of them also in its data` : ""}</span></p>`)}
     <${Mistakes} version=${version} />
     ${version.known ? html`<${BringBack} version=${version} />` : null}
   </li>`;
