@@ -7,6 +7,7 @@ key is read separately, is never written, and is not read from a store's file, s
 import errno
 import math
 import os
+import re
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ KEYRING_SERVICE = "astica-sync"
 MOST_BYTES = 1_000_000
 MOST_DOTS = 500
 _NO_TEXT = "not a text file"
+_LIKE_A_KEY = re.compile(r"[A-Za-z0-9+/=_-]{16,}", re.ASCII)
 
 
 def _url(value: object) -> str:
@@ -354,7 +356,7 @@ def find_key(environ: Mapping[str, str]) -> tuple[Secret, str]:
         return _checked(key, KEY_VARIABLE), KEY_VARIABLE
     if given := environ.get(KEY_FILE_VARIABLE, "").strip():
         file = Path(os.path.expanduser(given))  # noqa: PTH111 - Path raises where the user is unknown
-        return _key_from_file(file), f"the file {file}"
+        return _key_from_file(file, given), f"the file {file}"
     if stored := _key_from_keyring():
         return _checked(stored, "the system keyring"), "the system keyring"
     raise ConfigError(
@@ -370,15 +372,18 @@ def _checked(key: str, source: str) -> Secret:
     return Secret(key)
 
 
-def _key_from_file(file: Path) -> Secret:
+def _key_from_file(file: Path, given: str) -> Secret:
     try:
         status = file.stat()
         key = file.read_text("utf-8").strip()
-    except FileNotFoundError:
-        raise ConfigError(
-            f"the key file {file} does not exist", f"Set {KEY_FILE_VARIABLE} to the file of the key."
-        ) from None
     except OSError as error:
+        if not _is_place(file, given):
+            # Perhaps the key itself, so it is not repeated.
+            raise ConfigError(f"{KEY_FILE_VARIABLE} names no file", _why_no_file(given)) from None
+        if isinstance(error, FileNotFoundError):
+            raise ConfigError(
+                f"the key file {file} does not exist", f"Set {KEY_FILE_VARIABLE} to the file of the key."
+            ) from None
         raise ConfigError(
             f"cannot read the key file {file}: {reason_of(error)}", remedy(error, file, writing=False)
         ) from None
@@ -393,6 +398,21 @@ def _key_from_file(file: Path) -> Secret:
     if not key:
         raise ConfigError(f"the key file {file} is empty", "Write the key to it.")
     return _checked(key, str(file))
+
+
+def _is_place(file: Path, given: str) -> bool:
+    """Whether there is such a file, or a folder in which it would be. A key may have a slash in it, also the first."""
+    if os.path.lexists(file):
+        return True
+    return "/" in given and file.parent != Path(file.anchor) and file.parent.is_dir()
+
+
+def _why_no_file(given: str) -> str:
+    if _LIKE_A_KEY.fullmatch(given):
+        return (
+            f"Its value looks like a key. Set {KEY_VARIABLE} to a key, and {KEY_FILE_VARIABLE} to the path of a file."
+        )
+    return f"Set {KEY_FILE_VARIABLE} to the path of the file of the key; an absolute path is valid in every folder."
 
 
 def _is_mounted_read_only(file: Path) -> bool:

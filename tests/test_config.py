@@ -128,6 +128,31 @@ def test_a_key_comes_from_the_environment_or_a_file_and_is_checked(tmp_path: Pat
     assert load_key({"ASTICA_API_KEY_FILE": str(file)}).reveal() == "abc"
 
 
+def test_a_name_that_is_no_place_is_not_repeated_as_the_key_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for key in (
+        "Sk4pQ7zvK2mWx9TbN8rJ",
+        "Sk4pQ7zv/K2mWx9Tb/N8rJ",
+        "/Sk4pQ7zvK2mWx9Tb",
+        "~Sk4pQ7zv",
+        "a" * 5000,
+        "/b/" * 900,
+    ):
+        with pytest.raises(ConfigError) as caught:
+            load_key({"ASTICA_API_KEY_FILE": key})
+        assert str(caught.value) == "ASTICA_API_KEY_FILE names no file"
+        assert key not in caught.value.hint
+        assert ("looks like a key" in caught.value.hint) == ("~" not in key)
+    for place in (str(tmp_path / "nowhere"), "../nowhere"):
+        with pytest.raises(ConfigError, match=r"the key file .*nowhere does not exist"):
+            load_key({"ASTICA_API_KEY_FILE": place})
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ConfigError, match="cannot read the key file folder: "):
+        load_key({"ASTICA_API_KEY_FILE": "folder"})
+
+
 @pytest.mark.parametrize(
     "address",
     [

@@ -29,12 +29,13 @@ from astica_sync.system.error_record import read_errors
 from astica_sync.system.user_folders import user_state_folder
 
 MOST_TITLES = 100_000
+SHORTEST_VALUE = 6
 README = """\
 What `astica-sync doctor --bundle` found on one machine, for a bug report.
 
 doctor.json   what `astica-sync doctor --json` says; paths, titles, users, hosts and addresses are replaced by words
-errors.json   the errors that ended the last commands of this user, and where in the program; what a message quotes is
-              left out, with its length
+errors.json   the errors that ended the last commands of this user, and where in the program; of a message only the
+              words of the program, with <...> for everything that was put in
 events.json   the last changes: when, which kind, which outcome; classes are numbered, file names are left out
 watcher.json  the last status of the watcher: its state and counts
 
@@ -42,7 +43,8 @@ There is no image in it, no file name, no class title, no address but the usual 
 is in it, which is of no use without your key. Read it before you send it.
 """
 _KINDS = frozenset(RemovalReason)
-_QUOTED = re.compile(r"(?<!\w)\"[^\"]*\"|(?<!\w)'[^']*'|(?<!\w)\"[^\"]*$|(?<!\w)'[^']*$", re.DOTALL)
+_FRAME = re.compile(r"[\w/]{1,200}\.py:\d{1,6} [\w<>]{1,100}", re.ASCII)
+_NUMBER = re.compile(r"\s*[\d.]{1,10}%?\s*", re.ASCII)
 _WORD = re.compile(r"[\w.+-]{1,60}", re.ASCII)
 
 
@@ -51,12 +53,11 @@ def make_bundle(report: Report, watch: WatchStatus | None, environ: Mapping[str,
     layout = None if report.store is None else Layout(report.store)
     titles = [] if layout is None else sorted(_titles(layout))[:MOST_TITLES]
     numbers = {title: f"class-{number}" for number, title in enumerate(titles, 1)}
-    usual = [str(one.default) for one in SETTINGS if one.name.endswith("_url")]
-    redactor = Redactor({**numbers, **_private_names(report, environ)}, usual)
+    redactor = Redactor({**numbers, **_private_names(report, environ)}, _usual_addresses())
     parts = {
         "README.txt": README,
-        "doctor.json": _json(redactor.value(_without_command(report.as_data()))),
-        "errors.json": _json(list(_errors(redactor))),
+        "doctor.json": _json(redactor.value(_without_command(report.without_values().as_data()))),
+        "errors.json": _json(list(_errors())),
         "events.json": _json([] if layout is None else list(_events(layout, numbers))),
         "watcher.json": _json(None if watch is None else _counts(watch)),
     }
@@ -81,6 +82,10 @@ def _private_names(report: Report, environ: Mapping[str, str]) -> dict[str, str]
     names = {os.uname().nodename: "<host>"}
     for variable in ("USER", "LOGNAME", "SUDO_USER"):
         names[environ.get(variable, "")] = "<user>"
+    for variable, value in environ.items():
+        # A key or a password in the wrong one. A number is no secret, and is in many texts.
+        if variable.startswith("ASTICA_") and len(value.strip()) >= SHORTEST_VALUE and not _NUMBER.fullmatch(value):
+            names[value.strip()] = f"<{variable}>"
     with contextlib.suppress(KeyError, ImportError):
         import pwd
 
@@ -95,8 +100,12 @@ def _private_names(report: Report, environ: Mapping[str, str]) -> dict[str, str]
     if report.store is not None:
         names[str(report.store)] = "<store>"
         names[report.store.name] = "<store>"
-    # root is in messages about rights, and is the name of no person.
-    return {name: word for name, word in names.items() if name and name != "root"}
+    # root is in messages about rights, and is the name of no person; the usual addresses are no secret.
+    return {name: word for name, word in names.items() if name and name not in ("root", *_usual_addresses())}
+
+
+def _usual_addresses() -> list[str]:
+    return [str(one.default) for one in SETTINGS if one.name.endswith("_url")]
 
 
 def _titles(layout: Layout) -> set[str]:
@@ -125,26 +134,23 @@ def _events(layout: Layout, numbers: Mapping[str, str]) -> Iterator[dict[str, An
         }
 
 
-def _errors(redactor: Redactor) -> Iterator[dict[str, Any]]:
-    """The last errors of commands, without what they quote."""
+def _errors() -> Iterator[dict[str, Any]]:
+    """The last errors of commands: their kind, their place, and the program's own words of the message."""
     with contextlib.suppress(AsticaSyncError):
         for error in read_errors(user_state_folder()):
             where = error.get("where")
             yield {
                 "at": error["at"] if isinstance(error.get("at"), int | float) else None,
                 **{name: _word(error.get(name)) for name in ("version", "command", "error")},
-                "text": redactor.text(_QUOTED.sub(_length, str(error.get("text", "")))),
-                "where": [redactor.text(str(frame)) for frame in where] if isinstance(where, list) else [],
+                # The record has no other text; that of another program is none of ours.
+                "text": str(error.get("template", "")),
+                "where": [one for one in map(str, where) if _FRAME.fullmatch(one)] if isinstance(where, list) else [],
             }
 
 
 def _word(value: object) -> str:
     """A word that this program writes; "" for anything else."""
     return value if isinstance(value, str) and _WORD.fullmatch(value) else ""
-
-
-def _length(quoted: re.Match[str]) -> str:
-    return f"<a text of {len(quoted[0]) - 2} characters>"
 
 
 def _rows(file: Path, query: str) -> Iterable[tuple[Any, ...]]:

@@ -1,7 +1,7 @@
 """The whole report: each section by its own check, in the order in which a command would meet the faults."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,22 @@ class Report:
     def as_data(self) -> dict[str, Any]:
         """The object of ``doctor --json``."""
         return {
-            "findings": [{"section": title, **asdict(finding)} for title, finding in self.findings],
+            "findings": [
+                {"section": title, "level": one.level, "text": one.text, "hint": one.hint}
+                for title, one in self.findings
+            ],
             **{section.title.replace(" ", "_"): section.facts for section in self.sections},
         }
+
+    def without_values(self) -> "Report":
+        """The same report, with nothing in the text of an error but what the program has written."""
+        return replace(
+            self,
+            sections=tuple(
+                replace(section, findings=[replace(one, text=one.template or one.text) for one in section.findings])
+                for section in self.sections
+            ),
+        )
 
 
 def examine(
@@ -71,7 +84,7 @@ def examine(
         layout = find_unchecked(store)
     except NoStore as error:
         if store is not None or lost_store_at(Path()) is not None:
-            place.problem(str(error), error.hint)
+            place.problem_of(error)
         else:
             place.note("there is no store in this folder or above it", "name one: astica-sync doctor --store DIR")
     machine = check_this_machine(environ, clock, None if layout is None else layout.root)

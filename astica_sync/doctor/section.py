@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from astica_sync.errors import AsticaSyncError
 from astica_sync.system.error_advice import reason_of, remedy
+from astica_sync.system.message_template import message_template
 
 FactValue = str | int | float | bool | None
 
@@ -20,11 +21,13 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckFinding:
-    """What is odd, and the command or setting that helps."""
+    """What is odd, and the command or setting that helps. ``template`` is the text of an error without what was put
+    in, for what leaves this machine."""
 
     level: Level
     text: str
     hint: str = ""
+    template: str = field(default="", compare=False)
 
 
 @dataclass(slots=True)
@@ -38,6 +41,10 @@ class Section:
     def problem(self, text: str, hint: str = "") -> None:
         self.findings.append(CheckFinding(Level.PROBLEM, text, hint))
 
+    def problem_of(self, error: AsticaSyncError) -> None:
+        template = message_template(error, error.made_in)
+        self.findings.append(CheckFinding(Level.PROBLEM, str(error), error.hint, template))
+
     def note(self, text: str, hint: str = "") -> None:
         self.findings.append(CheckFinding(Level.NOTE, text, hint))
 
@@ -47,7 +54,8 @@ class Section:
         try:
             yield
         except AsticaSyncError as error:
-            self.problem(str(error), error.hint)
+            self.problem_of(error)
         except OSError as error:
             path = error.filename if isinstance(error.filename, str) else ""
-            self.problem(f"{path}: {reason_of(error)}" if path else reason_of(error), remedy(error, path))
+            text = f"{path}: {reason_of(error)}" if path else reason_of(error)
+            self.findings.append(CheckFinding(Level.PROBLEM, text, remedy(error, path), message_template(error)))

@@ -1,5 +1,5 @@
 """The errors with which the last commands of this user ended, for a bug report: one line of JSON each, in the state
-folder. No argument of a command is in it."""
+folder. Of a message only what is written in the code of the program is in it: no argument, setting, name or path."""
 
 import contextlib
 import json
@@ -10,6 +10,7 @@ from typing import Any
 
 from astica_sync.errors import AsticaSyncError, kind_of
 from astica_sync.file_owner import create_private
+from astica_sync.system.message_template import PACKAGE, message_template
 from astica_sync.system.user_folders import user_state_folder
 
 FILE_NAME = "errors.jsonl"
@@ -17,7 +18,6 @@ MOST_KEPT = 50
 MOST_BYTES = 1_000_000
 MOST_TEXT = 1_000
 MOST_FRAMES = 20
-_PACKAGE = Path(__file__).parents[1]
 
 
 def record_error(error: BaseException, command: str, at: float, version: str) -> None:
@@ -30,7 +30,7 @@ def record_error(error: BaseException, command: str, at: float, version: str) ->
             "version": version,
             "command": command,
             "error": kind_of(error),
-            "text": _text(error)[:MOST_TEXT],
+            "template": _template(error)[:MOST_TEXT],
             "where": _frames(error),
         }
         kept = [*read_errors(file.parent), line][-MOST_KEPT:]
@@ -59,17 +59,17 @@ def read_errors(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _text(error: BaseException) -> str:
-    """The message; of an error that no part of the program has worded only what is known to hold no value."""
+def _template(error: BaseException) -> str:
+    """The message without what was put in; of an error that no part of the program has worded, the system's reason."""
     if isinstance(error, AsticaSyncError):
-        return str(error)
-    return error.strerror or "" if isinstance(error, OSError) else ""
+        return message_template(error, error.made_in)
+    return message_template(error) if isinstance(error, OSError) else ""
 
 
 def _frames(error: BaseException) -> list[str]:
     """Where in this program it came from, the innermost last."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if Path(frame.filename).is_relative_to(_PACKAGE)]
-    return [f"{Path(frame.filename).relative_to(_PACKAGE).as_posix()}:{frame.lineno} {frame.name}" for frame in own][
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(PACKAGE)]
+    return [f"{Path(frame.filename).relative_to(PACKAGE).as_posix()}:{frame.lineno} {frame.name}" for frame in own][
         -MOST_FRAMES:
     ]

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from astica_sync.config import _checked, find_key
 from astica_sync.doctor.redaction import Redactor
-from astica_sync.errors import ConfigError
+from astica_sync.errors import ConfigError, StoreError
 from astica_sync.local.layout import Layout
 from astica_sync.local.lock import writer_lock
 from astica_sync.system.error_record import FILE_NAME, MOST_KEPT, read_errors, record_error
+from astica_sync.system.message_template import LEFT_OUT, keep_known, message_template
 from tests.harness.shell import Shell, draw
 
 CANARY = "zqxcanary"
@@ -100,20 +102,145 @@ def test_the_errors_of_the_last_commands_are_kept_and_no_more(tmp_path: Path, mo
     folder.mkdir()
     for number in range(MOST_KEPT + 3):
         record_error(ConfigError(f"number {number}"), "push", float(number), "0")
-    assert [one["text"] for one in read_errors(folder)] == [f"number {number}" for number in range(3, MOST_KEPT + 3)]
+    assert [one["at"] for one in read_errors(folder)] == [float(number) for number in range(3, MOST_KEPT + 3)]
+    assert {one["template"] for one in read_errors(folder)} == {LEFT_OUT}, "no words of this program"
     assert (folder / FILE_NAME).stat().st_mode & 0o077 == 0
     try:
         json.loads("{")
     except ValueError as error:
         record_error(error, "push", 1.0, "0")
-    assert (read_errors(folder)[-1]["error"], read_errors(folder)[-1]["text"]) == ("j_s_o_n_decode_error", "")
+    assert (read_errors(folder)[-1]["error"], read_errors(folder)[-1]["template"]) == ("j_s_o_n_decode_error", "")
     (folder / FILE_NAME).write_bytes(b"\xff{[\n" + b'{"at": "x"}\n[1]\n')
-    record_error(PermissionError(13, "denied", "/secret"), "push", 2.0, "0")
-    assert [one.get("text") for one in read_errors(folder)] == [None, "denied"]
+    record_error(PermissionError(13, "the secret is denied", "/secret"), "push", 2.0, "0")
+    assert [one.get("template") for one in read_errors(folder)] == [None, "Permission denied"]
     (folder / FILE_NAME).unlink()
     (folder / FILE_NAME).mkdir()
     record_error(ConfigError("nowhere"), "push", 3.0, "0")
     assert read_errors(folder) == []
+
+
+def test_a_key_in_the_wrong_place_is_in_no_record_and_no_bundle(
+    shell: Shell, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(store)
+    key, odd = "Sk4pQ7zvK2mWx9TbN8rJ", "zqx/Sk4pQ7zvK2mWx9Tb+N8rJ=="
+    wrong: list[tuple[dict[str, str], tuple[str, ...]]] = [
+        ({"ASTICA_API_KEY": "", "ASTICA_API_KEY_FILE": key}, ("push",)),
+        ({"ASTICA_API_KEY": "", "ASTICA_API_KEY_FILE": odd}, ("push",)),
+        ({"ASTICA_API_KEY": "", "ASTICA_API_KEY_FILE": f"/{odd}"}, ("push",)),
+        ({"ASTICA_API_KEY": "", "ASTICA_API_KEY_FILE": f"/{key}"}, ("push",)),
+        ({"ASTICA_API_KEY": "", "ASTICA_API_KEY_FILE": key * 20}, ("push",)),
+        ({"ASTICA_LIMIT": key}, ("status",)),
+        ({"ASTICA_QUARANTINE": odd}, ("status",)),
+        ({"ASTICA_TRAIN_URL": f"https://x.invalid/{key}"}, ("push",)),
+        ({"ASTICA_TRAIN_URL": f"https://{key}.example"}, ("push",)),
+        ({"ASTICA_TRAIN_URL": f"https://x.invalid/?tkn={key}"}, ("push",)),
+        ({}, ("detect", key)),
+        ({}, ("detect", odd)),
+        ({}, ("status", "--store", key)),
+        ({}, ("init", key)),
+        ({}, ("evaluate", key)),
+        ({}, ("import", f"{key}.zip")),
+        ({}, ("snapshot", "diff", key, "@2")),
+        ({}, ("backup", "restore", f"Can/{key}.png")),
+        ({}, ("backup", "mirror", f"s3://{key}")),
+    ]
+    before = dict(shell.environ)
+    usual, secrets = len(read_errors(shell.home / "state" / "astica-sync")), (key, odd, key.lower())
+    for number, (changes, words) in enumerate(wrong):
+        shell.environ.update(changes)
+        ran = shell(*words)
+        assert ran.code == 1, (words, ran)
+        if "ASTICA_API_KEY_FILE" in changes:
+            assert ran.err.startswith("astica-sync: ASTICA_API_KEY_FILE names no file\n"), ran.err
+            assert not any(secret in ran.out + ran.err for secret in secrets), ran.err
+        if changes:
+            shell("doctor", "--bundle", tmp_path / f"{number}.zip")
+        shell.environ = dict(before)
+    # Without the variable that has the key, when nothing but the record could have it.
+    shell("doctor", "--bundle", tmp_path / "last.zip")
+    for file in tmp_path.glob("*.zip"):
+        assert not any(secret in str(parts_of(file.read_bytes())) for secret in secrets), file
+    folder = shell.home / "state" / "astica-sync"
+    assert not any(secret in (folder / FILE_NAME).read_text() for secret in secrets)
+    kept = [one["template"] for one in read_errors(folder)][usual:]
+    assert [text for text in kept if "names no file" in text] == ["ASTICA_API_KEY_FILE names no file"] * 5
+    assert f"{LEFT_OUT} is {LEFT_OUT} in ASTICA_LIMIT" in kept and f"no such file: {LEFT_OUT}" in kept
+
+
+def test_the_names_of_what_is_missing_are_not_in_the_bundle(
+    shell: Shell, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(store)
+    for words in (
+        ("evaluate", f"{CANARY}HeldOut"),
+        ("detect", f"{CANARY}.jpg"),
+        ("detect", f"{CANARY}\nno such file: {CANARY}"),
+        ("import", f"{CANARY}.zip"),
+        ("snapshot", "diff", f"{CANARY}Version", "@2"),
+        ("status", "--store", f"{CANARY}Store"),
+    ):
+        assert shell(*words).code == 1
+    other = tmp_path / "other"
+    other.mkdir()
+    for number, place in enumerate((store, other, Path(f"{CANARY}Nowhere"))):
+        shell("doctor", "--store", place, "--bundle", tmp_path / f"{number}.zip")
+        parts = parts_of((tmp_path / f"{number}.zip").read_bytes())
+        assert CANARY not in str(parts)
+        texts = [one["text"] for one in json.loads(parts["errors.json"])]
+        assert texts[-6:] == [
+            f"no such folder: {LEFT_OUT}",
+            f"no such file: {LEFT_OUT}",
+            # A name that has words of the program in it.
+            f"no such file: {LEFT_OUT}no such file: {LEFT_OUT}",
+            f"{LEFT_OUT} cannot be read: No such file or directory",
+            f"no version {LEFT_OUT} is known",
+            f"no such folder: {LEFT_OUT}",
+        ]
+    assert f"no such folder: {LEFT_OUT}" in parts["doctor.json"]
+
+
+def test_a_line_of_another_program_gives_the_bundle_no_text(shell: Shell, store: Path, tmp_path: Path) -> None:
+    record = shell.home / "state" / "astica-sync" / FILE_NAME
+    line = {"at": CANARY, "command": f"push {CANARY}", "error": f"/{CANARY}", "text": CANARY, "where": [f"/{CANARY}"]}
+    record.write_text(json.dumps(line) + "\n")
+    shell("doctor", "--store", store, "--bundle", tmp_path / "report.zip")
+    assert CANARY not in str(parts_of((tmp_path / "report.zip").read_bytes()))
+
+
+@given(st.text("ab \n", max_size=40), st.lists(st.text("ab \n", max_size=4), max_size=4))
+def test_nothing_stays_of_a_message_but_whole_texts_of_the_program(text: str, known: list[str]) -> None:
+    parts = keep_known(text, known).split(LEFT_OUT)
+    for part in parts:
+        places = {0}
+        for end in range(1, len(part) + 1):
+            if any(end - len(one) in places and part[:end].endswith(one) for one in known if one):
+                places.add(end)
+        assert len(part) in places
+    assert keep_known(text, []) == (LEFT_OUT if text else "")
+
+
+def test_the_words_of_an_error_are_found_where_it_was_made() -> None:
+    """By a helper that has returned before it was raised; from another error; from a reason of the system."""
+    try:
+        try:
+            find_key({"ASTICA_API_KEY_FILE": f"/{CANARY}"})
+        except ConfigError as error:
+            raise StoreError(f"{CANARY} {error}") from error
+    except StoreError as error:
+        assert message_template(error) == f"{LEFT_OUT}ASTICA_API_KEY_FILE names no file"
+    made = checked(CANARY)
+    assert (
+        message_template(made, made.made_in)
+        == f"the API key from {LEFT_OUT} contains white space or control characters"
+    )
+    assert made.made_in == "astica_sync.config"
+
+
+def checked(source: str) -> ConfigError:
+    with pytest.raises(ConfigError) as raised:
+        _checked("a b", source)
+    return raised.value.with_traceback(None)
 
 
 def test_the_name_of_a_wrong_setting_stays(tmp_path: Path) -> None:
