@@ -24,6 +24,8 @@ from astica_sync.local.create_store import check_place, create_store
 from astica_sync.local.filesystem import MAX_INT64, FileSystem
 from astica_sync.local.jsonl import parse_line
 from astica_sync.local.layout import Layout
+from astica_sync.local.state_folder import check_state_folder
+from astica_sync.local.target_folder import check_target_folder
 from astica_sync.mirror.in_parallel import in_parallel
 from astica_sync.mirror.mirror_record import LATEST
 from astica_sync.mirror.mirror_run import FILES_FILE, STORE_FILE
@@ -107,12 +109,16 @@ def _read_store(place: Place) -> tuple[int, str, float | None]:
 
 
 def _prepare(to: Path) -> Layout:
-    """The layout of the new store in an empty folder, or of one that an earlier run began."""
+    """The layout of the new store in an empty folder, or of one that an earlier run of this user began: another user
+    would see private images, and could have put anything into the hidden folder."""
+    check_target_folder(to)
     try:
         to.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{to} cannot be created: {reason_of(error)}", "name another folder with --to") from error
     layout = check_place(to)
+    if os.path.lexists(layout.state):
+        check_state_folder(layout)
     unfinished = layout.state / UNFINISHED
     if not unfinished.is_file() and any(layout.root.iterdir()):
         raise StoreError(

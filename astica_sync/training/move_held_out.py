@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from astica_sync.core.gallery.file_names import is_sample_path
 from astica_sync.core.versions.choose_held_out import GroupedFile
 from astica_sync.errors import AsticaSyncError, StoreError
 from astica_sync.local.filesystem import FileSystem
@@ -100,7 +101,7 @@ def read_split(to: Path) -> Split | None:
                 raise ValueError("a path has a zero byte")
             os.fsencode(path)
         for path in (*split.before, *split.paths):
-            if not _is_path_of_sample(path):
+            if not is_sample_path(path):
                 raise ValueError(f"{path!r:.200} is not the path of a sample")
         return split
     except FileNotFoundError:
@@ -185,7 +186,7 @@ def make_split(
         _write_split(split, fs, done=False)
 
         def move(path: str) -> bool:
-            if not _is_path_of_sample(path):
+            if not is_sample_path(path):
                 raise NotMoved("it is not the path of a sample")
             moved = move_file(split.store, to, path, content_of(path))
             if moved:
@@ -235,12 +236,6 @@ def move_each(paths: Sequence[str], source: Path, move: Callable[[str], bool], h
             "Fix the cause, then run the same command again; it continues where it stopped.",
         )
     return moved
-
-
-def _is_path_of_sample(path: str) -> bool:
-    """Whether a scan could have found a sample there: in the folder of a class, with no hidden part."""
-    parts = path.split("/")
-    return len(parts) > 1 and "\0" not in path and all(part and not part.startswith(".") for part in parts)
 
 
 def _write_split(split: Split, fs: FileSystem, *, done: bool) -> None:

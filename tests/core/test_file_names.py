@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.core.gallery.file_names import free_names, is_sample_path, safe_file_name, title_fault
+from astica_sync.core.gallery.file_names import (
+    free_names,
+    is_sample_path,
+    is_settings_name,
+    safe_file_name,
+    title_fault,
+)
 from astica_sync.local.layout import SETTINGS_FILE
 
 
@@ -40,6 +46,15 @@ def test_free_names_are_different_and_short(name: str) -> None:
     names = list(islice(free_names(name), 12))
     assert names[0] == name and len(set(names)) == 12
     assert all(len(one.encode("utf-8", "surrogateescape")) <= 255 for one in names[1:])
+
+
+@pytest.mark.parametrize(
+    "name", ["astica-sync.toml", "ASTICA-sync.TOML", "astica\u200d-sync.toml", "\uff41stica-sync.toml"]
+)
+def test_no_file_of_a_class_is_below_a_folder_with_the_name_of_the_settings(name: str) -> None:
+    assert is_settings_name(name) and not is_sample_path(f"{name}/x.png")
+    assert is_sample_path(f"Can/{name}/x.png"), "the settings are in the store's own folder"
+    assert not is_settings_name("astica-sync") and is_sample_path("astica-sync/x.png")
 
 
 def test_free_names_keep_the_extension() -> None:

@@ -168,6 +168,11 @@ def test_files_come_back_where_the_file_system_knows_no_hard_links(kept: Kept, m
         ("Can", "Can/" + "x" * 300),
         ("x" * 300, "x" * 300 + "/a.jpg"),
         ("Can", "Bottle/001.jpg"),
+        ("astica-sync.toml", "astica-sync.toml/x.jpg"),
+        ("Astica-Sync.TOML", "Astica-Sync.TOML/x.jpg"),
+        ("astica\u200c-sync.toml", "astica\u200c-sync.toml/x.jpg"),
+        (".astica-ignore", ".astica-ignore/x.jpg"),
+        ("Can\x1b[31m", "Can\x1b[31m/x.jpg"),
     ],
 )
 def test_an_edited_catalog_writes_nothing_outside_its_class_folders(kept: Kept, class_title: str, path: str) -> None:

@@ -1,11 +1,16 @@
 """A mirror in a folder where another user may write: no link in it is followed, and what is copied there is private."""
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
+from astica_sync.mirror.rebuild import UNFINISHED
 from tests.harness.shell import Shell
+
+MALLORY = 54_321
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs several users")
 
 
 def mirrored(shell: Shell, store: Path, disk: Path) -> Path:
@@ -40,6 +45,85 @@ def test_a_link_in_place_of_a_file_of_a_mirror_is_replaced(shell: Shell, store: 
     assert shell("backup", "mirror", disk, "--store", store).code == 0
     assert letter.read_text() == "mine"
     assert not [path for path in disk.rglob("*") if path.is_symlink()]
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("by_link", "planted"), [(False, False), (True, False), (False, True)], ids=["folder", "link", "interrupted"]
+)
+def test_a_store_is_not_rebuilt_in_the_folder_of_another_user(
+    shell: Shell, store: Path, tmp_path: Path, *, by_link: bool, planted: bool
+) -> None:
+    disk = mirrored(shell, store, tmp_path / "disk")
+    target = tmp_path / "target"
+    hidden = target / ".astica-sync"
+    if planted:
+        hidden.mkdir(parents=True)
+        (hidden / UNFINISHED).touch()
+    else:
+        target.mkdir()
+    for path in (target, *target.rglob("*")):
+        os.chown(path, MALLORY, MALLORY)
+    named = target
+    if by_link:
+        named = tmp_path / "link"
+        named.symlink_to(target)
+    before = sorted(target.rglob("*"))
+    ran = shell("backup", "restore", "--from", disk, "--to", named)
+    assert ran.code == 1 and f"belongs to user id {MALLORY}" in ran.err, ran.err
+    assert "with --to" in ran.err
+    assert sorted(target.rglob("*")) == before
+
+
+@needs_root
+@pytest.mark.parametrize("part", [".astica-sync", f".astica-sync/{UNFINISHED}", "astica-sync.toml"])
+def test_what_another_user_has_put_into_an_interrupted_rebuilding_is_refused(
+    shell: Shell, store: Path, tmp_path: Path, part: str
+) -> None:
+    """The folder itself is the user's own, and others may write in it."""
+    disk = mirrored(shell, store, tmp_path / "disk")
+    target = tmp_path / "target"
+    (target / ".astica-sync").mkdir(parents=True)
+    (target / ".astica-sync" / UNFINISHED).touch()
+    (target / "astica-sync.toml").touch()
+    os.chown(target / part, MALLORY, MALLORY)
+    ran = shell("backup", "restore", "--from", disk, "--to", target)
+    assert ran.code == 1 and f"belongs to user id {MALLORY}" in ran.err, ran.err
+    assert {path.name for path in target.rglob("*")} == {".astica-sync", UNFINISHED, "astica-sync.toml"}
+
+
+def test_an_interrupted_rebuilding_with_a_link_in_it_is_refused(shell: Shell, store: Path, tmp_path: Path) -> None:
+    disk = mirrored(shell, store, tmp_path / "disk")
+    elsewhere, target = tmp_path / "elsewhere", tmp_path / "target"
+    elsewhere.mkdir()
+    (elsewhere / UNFINISHED).touch()
+    target.mkdir()
+    (target / ".astica-sync").symlink_to(elsewhere)
+    ran = shell("backup", "restore", "--from", disk, "--to", target)
+    assert ran.code == 1 and "is a symbolic link" in ran.err, ran.err
+    assert [path.name for path in elsewhere.rglob("*")] == [UNFINISHED]
+
+
+@pytest.mark.parametrize("planted", ["files.jsonl", "catalog.jsonl"])
+def test_no_planted_line_makes_a_folder_in_the_place_of_the_settings(
+    shell: Shell, store: Path, tmp_path: Path, planted: str
+) -> None:
+    disk = mirrored(shell, store, tmp_path / "disk")
+    file = disk / "files.jsonl" if planted == "files.jsonl" else store / ".astica-sync" / "backup" / planted
+    line = json.loads(file.read_text().splitlines()[0])
+    names = ("astica-sync.toml", "astica-sync.TOML", "a\u200dstica-sync.toml", ".astica-ignore", ".astica-sync", "a\nb")
+    with file.open("a") as opened:
+        for name in names:
+            opened.write(json.dumps({**line, "class": name, "path": f"{name}/x.png"}) + "\n")
+    target = tmp_path / "target"
+    ran = shell("backup", "restore", *(("--from", disk) if file.parent == disk else ("--store", store)), "--to", target)
+    assert ran.code == 3 and "6 failed" in ran.out, (ran.out, ran.err)
+    assert {path.name for path in target.iterdir()} <= {"Can", "Box", "Bottle", ".astica-sync", "Dose"}
+    if planted == "files.jsonl":
+        assert shell("status", "--store", target).code == 0
+    else:
+        assert shell("backup", "restore", "astica-sync.toml/x.png", "--store", store).code == 1
+        assert not (store / "astica-sync.toml").exists()
 
 
 def test_what_is_copied_to_a_mirror_is_for_the_user_alone(shell: Shell, store: Path, tmp_path: Path) -> None:

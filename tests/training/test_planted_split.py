@@ -53,6 +53,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     "path",
     [
         "../precious.txt",
+        "astica-sync.toml/x.png",
         "{outside}",
         "one/../../precious.txt",
         "astica-sync.toml",

@@ -51,7 +51,7 @@ def title_fault(title: str) -> str:
         return "a title has no spaces at its ends"
     if title.startswith("."):
         return "a title that begins with a dot would be a hidden folder, which is never a class"
-    if unicodedata.normalize("NFKC", title).casefold() == SETTINGS_NAME:
+    if is_settings_name(title):
         return "this is the name of the store's settings file"
     if "/" in title or "\\" in title:
         return "a title is the name of a folder, so it has no slash"
@@ -64,10 +64,20 @@ def title_fault(title: str) -> str:
     return ""
 
 
+def is_settings_name(name: str) -> bool:
+    """Whether a folder of this name would stand in the place of the store's settings file, also on a disk that takes
+    names for the same that differ in case, in their Unicode form, or in letters that are not seen."""
+    seen = "".join(letter for letter in name if unicodedata.category(letter) != "Cf")
+    return unicodedata.normalize("NFKC", seen).casefold() == SETTINGS_NAME
+
+
 def is_sample_path(path: str) -> bool:
-    """Whether a scan could find a file of a class there: below a class folder, with no hidden part."""
+    """Whether a scan could find a file of a class there: below a class folder, with no hidden part. One in a folder in
+    the place of the settings file would make the store unusable."""
     parts = path.split("/")
-    return len(parts) > 1 and "\0" not in path and all(part and not part.startswith(".") for part in parts)
+    if len(parts) < 2 or "\0" in path or is_settings_name(parts[0]):
+        return False
+    return all(part and not part.startswith(".") for part in parts)
 
 
 def _cut(text: str, most: int) -> str:

@@ -8,17 +8,18 @@ import contextlib
 import errno
 import itertools
 import os
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import xxhash
 
+from astica_sync.core.gallery.file_names import is_settings_name
 from astica_sync.core.model import Problem
 from astica_sync.errors import StorageFull, StoreError
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import CatalogEntry
+from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.local.filesystem import FileSystem, Kind, free_space, kind_of, temp_name
 from astica_sync.local.image.format import HEAD_BYTES, sniff
 from astica_sync.local.layout import STATE_DIR
@@ -169,8 +170,10 @@ def _safe_parts(entry: CatalogEntry) -> list[str]:
     """The parts of a path inside the folder of the class and nowhere else; the catalog may have been edited."""
     parts = entry.path.split("/")
     outside = any(part in ("", ".", "..") or "\0" in part for part in parts)
-    if outside or len(parts) < 2 or unicodedata.normalize("NFC", parts[0]) != entry.class_title:
+    if outside or len(parts) < 2 or class_title_of(parts[0]) != entry.class_title:
         raise _NotRestored("the path in the catalog is not inside the folder of its class")
+    if is_settings_name(parts[0]):
+        raise _NotRestored("a folder of this name would stand in the place of the store's settings")
     if any(part.startswith(".") for part in parts):
         raise _NotRestored("a hidden file or folder is never a sample")
     return parts
