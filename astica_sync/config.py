@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from astica_sync.core.recipe import ALL, NONE, Recipe
 from astica_sync.errors import ConfigError
 from astica_sync.file_owner import OTHERS, foreign_owner, refuse_foreign_file
 from astica_sync.secret import Secret, SecretAddress
@@ -105,6 +106,14 @@ def _switch(value: object) -> bool:
     return known[text]
 
 
+def _formats(value: object) -> str:
+    """The name of a recipe."""
+    if isinstance(value, bool):
+        return ALL if value else NONE
+    words = [word if isinstance(word, str) else "" for word in (value if isinstance(value, list) else [value])]
+    return Recipe.of(",".join(words) if words else NONE).name
+
+
 LOWER, HIGHER, NEVER = "lower", "higher", "never"
 
 
@@ -166,6 +175,13 @@ SETTINGS = (
     ),
     Setting("settle", None, 1.0, _seconds, "seconds without a change before the watcher uploads a file"),
     Setting("observe_every", None, 900.0, _seconds, "most seconds between two views of a watcher"),
+    Setting(
+        "convert",
+        None,
+        ALL,
+        _formats,
+        "formats of images that are converted before they are sent: all, none, or a list of them",
+    ),
 )
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
@@ -188,6 +204,7 @@ class Settings:
     class_remove: bool
     settle: float
     observe_every: float
+    convert: str
     sources: Mapping[str, str]
 
 

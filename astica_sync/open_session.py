@@ -373,11 +373,14 @@ def open_session(
         NoStore: there is no store there.
         ConfigError: a setting is wrong, there is no key, or the settings name another service than the store's.
     """
+    from astica_sync.core.recipe import Recipe
     from astica_sync.local.backup.backup import Backup
     from astica_sync.local.db.index import Index
     from astica_sync.local.db.journal import Journal
     from astica_sync.local.filesystem import FileSystem
     from astica_sync.local.image.decoder import Decoder
+    from astica_sync.local.image.prepare.preparer import Preparer
+    from astica_sync.local.image.prepare.usable_formats import usable_recipe
     from astica_sync.local.lock import writer_lock
     from astica_sync.sync.apply.pipeline import THREADS
     from astica_sync.sync.apply.thread_pool import thread_pool
@@ -398,10 +401,11 @@ def open_session(
         contextlib.closing(Index(layout.index_db)) as index,
         contextlib.closing(Journal(layout.journal_db, run)) as journal,
         contextlib.closing(Decoder(files=fs)) as decoder,
+        contextlib.closing(Preparer(usable_recipe(Recipe.of(settings.convert)))) as preparer,
         thread_pool(THREADS) as workers,
     ):
         session = Session(
-            LocalSide(layout, fs, index, journal, Backup(layout.backup, fs), decoder, lock),
+            LocalSide(layout, fs, index, journal, Backup(layout.backup, fs), decoder, preparer, lock),
             RemoteSide(service, sentinel.model_id, settings.quarantine),
             Runtime(clock, workers, clock.now(), clock.stopping.is_set),
             Policy(settings.quarantine, settings.class_remove, allowance(usual)),

@@ -36,7 +36,7 @@ ARROWS: dict[str, set[str]] = {
     "sqlite": {"errors", "file_owner", "system", "shell_quote"},
     "file_owner": {"errors", "shell_quote"},
     "system": {"errors", "file_owner", "shell_quote"},
-    "config": {"service_address", "errors", "secret", "file_owner", "system", "shell_quote"},
+    "config": {"core", "service_address", "errors", "secret", "file_owner", "system", "shell_quote"},
     "store_trust": {"service_address", "errors", "file_owner", "system", "shell_quote"},
     "core": set(),
     "local": {"core", "errors", "clock", "sqlite", "file_owner", "system", "shell_quote"},
@@ -149,6 +149,10 @@ HOMES: dict[str, set[str]] = {
     "pathspec": {"local/scan/ignore"},
     "PIL": {
         "local/image/decoder_process",
+        "local/image/prepare/encode",
+        "local/image/prepare/open_source",
+        "local/image/prepare/plain_colours",
+        "local/image/prepare/prepare_process",
         "local/image/raster_process",
         "local/image/thumbnail_process",
         "training",
@@ -158,6 +162,7 @@ HOMES: dict[str, set[str]] = {
         "cli/start/demo",
         "doctor/probe/images",
     },
+    "pi_heif": {"local/image/prepare/open_source"},
     "platformdirs": {"config", "system"},
     "prometheus_client": {"cli/watch/watch_metrics"},
     "psycopg": {"remote/shared_budget/postgres_server"},
@@ -186,6 +191,7 @@ HOMES: dict[str, set[str]] = {
 # The packages whose name is not that of their module.
 PACKAGES = {
     "PIL": "pillow",
+    "pi_heif": "pi-heif",
     "prometheus_client": "prometheus-client",
     "sklearn": "scikit-learn",
     "sqlite_utils": "sqlite-utils",
@@ -640,9 +646,13 @@ def test_help_is_there_before_anything_heavy_is_loaded() -> None:
 
 
 OPENING_IMAGES = re.compile(r"\bImage\.open\(|\bImageFile\.Parser\b|\b\w*ImagePlugin\b|\bcv2\b|\bimageio\b")
-IMPORTING_PROCESS = re.compile(r"^\s*(?:from|import) astica_sync\.local\.image\.\w+_process", re.MULTILINE)
+IMPORTING_PROCESS = re.compile(
+    r"^\s*(?:from|import) astica_sync\.local\.image\.(?:\w+_process|prepare\.(?:\w+_process|open_source))", re.MULTILINE
+)
 IMAGE_OPENERS = {
     "local/image/decoder_process",
+    "local/image/prepare/open_source",
+    "local/image/prepare/prepare_process",
     "local/image/raster_process",
     "local/image/thumbnail_process",
     "sandbox/image_input",
@@ -657,4 +667,6 @@ def test_images_of_users_are_opened_in_the_bounded_processes_alone() -> None:
     }
     assert {place for place, text in texts.items() if OPENING_IMAGES.search(text)} == IMAGE_OPENERS
     importing = {place for place, text in texts.items() if IMPORTING_PROCESS.search(text)}
-    assert importing <= IMAGE_OPENERS, "a decoder would run in the program itself"
+    assert importing <= IMAGE_OPENERS | {"local/image/prepare/plain_colours"}, (
+        "a decoder would run in the program itself"
+    )

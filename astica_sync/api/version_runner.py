@@ -9,7 +9,7 @@ from astica_sync.core.model import ModelInfo
 from astica_sync.core.versions.version import Version, VersionKey, find_versions, make_version_key
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.db.detections import Detections
-from astica_sync.local.scan.scanner import scan_store
+from astica_sync.local.scan.scanner import ScanOptions, scan_store
 from astica_sync.sync.session import Session
 from astica_sync.training.detect import DetectionResult, Detector
 from astica_sync.training.find_images import ImageInput
@@ -100,6 +100,7 @@ class VersionRunner:
             target.exists,
             session.local.decoder.check_bytes,
             session.runtime.stopping,
+            session.local.preparer.convert,
         )
 
 
@@ -116,6 +117,7 @@ def scan_images(session: Session) -> Iterator[tuple[str, str, Path]]:
         session.local.index,
         clock=session.runtime.clock,
         files=session.local.fs,
+        options=ScanOptions(recipe=session.local.preparer.recipe),
         progress=session.listener.scanned,
     )
     session.listener.phase_ended()

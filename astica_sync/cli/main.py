@@ -32,6 +32,7 @@ GROUPS = {
         "pull-status": "astica_sync.cli.daily.status:pull_status",
         "push": "astica_sync.cli.daily.push:push",
         "watch": "astica_sync.cli.daily.watch:watch",
+        "prepare": "astica_sync.cli.daily.prepare:prepare",
         "log": "astica_sync.cli.daily.log:log",
     },
     "Undo": {

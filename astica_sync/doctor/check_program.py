@@ -18,6 +18,7 @@ EXTRAS = {
     "features": "for better features of the page's preview",
     "parquet": "for parquet files in import, export and evaluate",
     "buckets": "for import from a bucket and a mirror in one",
+    "heic": "for the conversion of HEIC images",
     "keyring": "for a key in the system keyring",
     "metrics": "for metrics of a watcher",
     "pandas": "for data frames in Python",

@@ -18,7 +18,7 @@ from astica_sync.exchange.sources.source import MOST_BYTES, NotRead, read_bounde
 from astica_sync.exchange.targets.archive_target import open_target
 from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.image.format import sniff
+from astica_sync.local.image.format import is_image
 from astica_sync.local.scan.ignore import Ignore
 
 MOST_NAMED = 10_000
@@ -127,7 +127,7 @@ def _of_folder(root: Path) -> Iterator[tuple[ExportSample, bytes | NotRead]]:
     seen: set[tuple[str, str]] = set()
     for entry, data in source.stream(lambda entry: "/" in entry.path and not ignore.skips_below(entry.path)):
         title = class_title_of(entry.path.partition("/")[0])
-        if title is None or (isinstance(data, bytes) and sniff(data) is None):
+        if title is None or (isinstance(data, bytes) and not is_image(data)):
             continue
         content = xxhash.xxh3_128_hexdigest(data) if isinstance(data, bytes) else ""
         if content and (title, content) in seen:

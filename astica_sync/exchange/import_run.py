@@ -19,6 +19,7 @@ from astica_sync.core.exchange.import_plan import (
 )
 from astica_sync.core.exchange.label_map import LabelTable, make_label_table
 from astica_sync.core.exchange.source_path import target_name
+from astica_sync.core.recipe import Recipe
 from astica_sync.errors import GuardRefused
 from astica_sync.exchange.image_writer import ImageWriter
 from astica_sync.exchange.known_contents import KnownContents, list_titles
@@ -26,7 +27,7 @@ from astica_sync.exchange.label_spellings import differ_in_case_only, map_ignori
 from astica_sync.exchange.layouts.data_set import DataSet
 from astica_sync.exchange.sources.source import NotRead
 from astica_sync.local.class_folders.dataset_layout import are_camera_folders
-from astica_sync.local.image.format import HEAD_BYTES, describe, sniff
+from astica_sync.local.image.format import HEAD_BYTES, describe, preparable, sniff
 from astica_sync.shell_quote import quote
 
 MOST_NAMED = 10_000
@@ -38,7 +39,8 @@ _REPORT_EVERY = 200
 class ImportRequest:
     """What the user asked for. ``several``: an image may be in several classes; ``confirmed`` are new classes that are
     meant as they are, all of them with ``confirm_all``. ``held_out`` are the contents of images that ``split`` has
-    moved out of the store. ``ignore_case``: labels that differ only in case are one class."""
+    moved out of the store. ``ignore_case``: labels that differ only in case are one class. ``converted`` are the
+    formats of images that a push converts."""
 
     mapping: Mapping[str, str] = field(default_factory=dict)
     mode: SplitMode = SplitMode.MERGE
@@ -48,6 +50,7 @@ class ImportRequest:
     dry_run: bool = False
     held_out: Collection[str] = frozenset()
     ignore_case: bool = False
+    converted: Collection[str] = Recipe().formats
 
 
 @dataclass(slots=True)
@@ -185,7 +188,7 @@ class _Run:
         self.targets[placed.target].known.add(content, placed.title)
         self.result.imported[placed.target, placed.title] += 1
         self.result.parts[str(row.part) if row.part else ""] += 1
-        if kind is None:
+        if kind is None and preparable(data) not in self.request.converted:
             self.result.unsupported[described] += 1
 
     def _presence(self, placed: Placement, content: str, size: int) -> WriteDecision:

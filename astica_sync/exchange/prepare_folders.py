@@ -79,7 +79,7 @@ def lock_and_scan(
     """
     check_root(local.layout, local.fs)
     with contextlib.nullcontext() if dry_run else local.lock(local.layout):
-        options = ScanOptions(threads=local.hash_threads)
+        options = ScanOptions(threads=local.hash_threads, recipe=local.preparer.recipe)
         scan_store(local.layout, local.index, clock=clock, files=local.fs, options=options, progress=scanned)
         yield
 

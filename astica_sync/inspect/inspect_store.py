@@ -33,7 +33,7 @@ from astica_sync.local.db.image_facts import ImageFacts, ImageFactsCache
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.image.format import MAX_BYTES
 from astica_sync.local.image.rasterizer import Rasterizer
-from astica_sync.local.scan.scanner import scan_store
+from astica_sync.local.scan.scanner import ScanOptions, scan_store
 from astica_sync.sync.session import Session
 from astica_sync.training.evaluation.held_out_folder import find_held_out
 from astica_sync.training.feature_table import FeatureTable
@@ -74,7 +74,12 @@ def inspect_store(
     report = _Report(session.runtime.stopping, on_progress)
     session.listener.phase("Scanning the store")
     scan_store(
-        local.layout, local.index, clock=session.runtime.clock, files=local.fs, progress=session.listener.scanned
+        local.layout,
+        local.index,
+        clock=session.runtime.clock,
+        files=local.fs,
+        options=ScanOptions(recipe=local.preparer.recipe),
+        progress=session.listener.scanned,
     )
     session.listener.phase_ended()
     images: list[Image] = []

@@ -21,6 +21,7 @@ from astica_sync.sync.progress import ProgressListener
 if TYPE_CHECKING:
     from astica_sync.local.backup.backup import Backup
     from astica_sync.local.image.decoder import Decoder
+    from astica_sync.local.image.prepare.preparer import Preparer
     from astica_sync.remote.rate_limited_client import RateLimitedClient
     from astica_sync.sync.apply.thread_pool import WorkerPool
 
@@ -41,6 +42,7 @@ class LocalSide:
     journal: Journal
     backup: "Backup"
     decoder: "Decoder"
+    preparer: "Preparer"
     lock: Callable[[Layout], AbstractContextManager[None]] = writer_lock
     hash_threads: int = 2
 

@@ -10,7 +10,7 @@ from astica_sync.core.versions.confidence import Confidence, ConfidenceRange, Un
 from astica_sync.core.versions.version import VersionKey
 from astica_sync.errors import AsticaSyncError, ImageRejected, Interrupted, Refused, RemoteError
 from astica_sync.local.db.detections import CachedAnswer, Detections, hash_bytes
-from astica_sync.local.image.format import HEAD_BYTES, describe, judge_bytes, sniff
+from astica_sync.local.image.format import HEAD_BYTES, describe, judge_bytes, preparable, sniff
 from astica_sync.remote.rate_limited_client import RateLimitedClient
 from astica_sync.remote.responses import Detection
 from astica_sync.training.find_images import ImageInput
@@ -59,8 +59,8 @@ class Detector:
 
     ``key`` tells the version from every other one; without it nothing is cached. ``version_exists`` is True if the
     version is known to exist, so that a refusal is about the image. ``check`` returns why the bytes are no good image,
-    or None. ``stopping`` returns True after the user has interrupted the program. ``confidences`` is the range of what
-    the version has answered.
+    or None; ``convert`` what is sent of an image, as in a push. ``stopping`` returns True after the user has
+    interrupted the program. ``confidences`` is the range of what the version has answered.
     """
 
     service: RateLimitedClient
@@ -71,6 +71,7 @@ class Detector:
     version_exists: bool
     check: Callable[[bytes], str | None]
     stopping: Callable[[], bool]
+    convert: Callable[[bytes], bytes] = bytes
     confidences: ConfidenceRange = field(default_factory=ConfidenceRange)
     _answered: bool = False
     _refusals: int = 0
@@ -124,7 +125,10 @@ class Detector:
             size, data = image.read()
         except OSError:
             return False
-        return reason_against(size, data) is None and self.check(data) is None
+        if reason_against(size, data) is not None:
+            return False
+        # To convert it would take as long as to ask about it.
+        return preparable(data) is not None or self.check(data) is None
 
     def _check_interrupted(self) -> None:
         if self.stopping():
@@ -149,6 +153,10 @@ class Detector:
         return _Request(image.name, content, asked[content])
 
     def _ask(self, data: bytes) -> Detection:
+        try:
+            data = self.convert(data)
+        except ImageRejected as error:
+            raise ImageRejected(str(error).partition(":")[0]) from error
         if reason := self.check(data):
             raise ImageRejected(reason.partition(":")[0])
         return self.service.detect(self.model_id, self.version, data)
@@ -199,11 +207,13 @@ class Detector:
 
 def reason_against(size: int, data: bytes) -> str | None:
     """Why an image of this size, and with these first bytes, is not sent; None where it may be."""
+    if sniff(data) is None and preparable(data) is not None:
+        return None
     if (reason := judge_bytes(size)) is not None:
         return reason
     if sniff(data[:HEAD_BYTES]) is None:
         # The rest of the description is about files of the store.
-        return f"{describe(data[:HEAD_BYTES], len(data)).partition(':')[0]}, not a PNG or JPEG image"
+        return f"{describe(data[:HEAD_BYTES], len(data)).partition(':')[0]}, not an image that can be sent or converted"
     return None
 
 

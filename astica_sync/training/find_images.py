@@ -5,14 +5,16 @@ import errno
 import glob
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.db.detections import hash_bytes
 from astica_sync.local.filesystem import FileSystem, Kind, kind_of
-from astica_sync.local.image.format import HEAD_BYTES, MAX_BYTES, describe, judge_bytes, sniff
+from astica_sync.local.image.format import HEAD_BYTES, MAX_BYTES, describe, preparable, sniff
+from astica_sync.local.image.prepare.preparer import MAX_SOURCE_BYTES
+from astica_sync.local.image.prepare.usable_formats import usable_recipe
 from astica_sync.local.layout import IGNORE_FILE
 from astica_sync.local.scan.ignore import Ignore, is_hidden
 from astica_sync.local.scan.litter import is_litter
@@ -70,10 +72,10 @@ def find_inputs(names: Iterable[str], stdin: Callable[[], bytes]) -> Iterator[Im
             if not inside:
                 if formats := count_formats(list_unsupported(path)):
                     raise AsticaSyncError(
-                        f"{path} contains no PNG or JPEG image; it has {formats}",
+                        f"{path} contains no image that can be sent or converted; it has {formats}",
                         "Convert these to PNG or JPEG, or name another folder, or files.",
                     )
-                raise AsticaSyncError(f"{path} contains no PNG or JPEG image", "Name another folder, or files.")
+                raise AsticaSyncError(f"{path} contains no image", "Name another folder, or files.")
             sources += [(image, path) for image in inside]
         elif path.exists():
             sources.append((path, None))
@@ -90,20 +92,22 @@ def find_inputs(names: Iterable[str], stdin: Callable[[], bytes]) -> Iterator[Im
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Every image below a folder, sorted: what is a PNG or JPEG by its first bytes, as for a push, and what has the
-    name of one and is none, so that it is not left out in silence. A link is among them and is not followed.
+    """Every image below a folder, sorted: what is sent or converted by its first bytes, as for a push, and what has the
+    name of a PNG or JPEG and is none, so that it is not left out in silence. A link is among them and is not followed.
 
     Hidden files, litter and what an ignore file in the folder excludes are skipped.
 
     Raises:
         StoreError: the ignore file cannot be read.
     """
-    return sorted(path for path in _walk(folder) if _looks_like_image(path))
+    formats = usable_recipe().formats
+    return sorted(path for path in _walk(folder) if _looks_like_image(path, formats))
 
 
 @dataclass(frozen=True, slots=True)
 class UnsupportedFile:
-    """A file that is neither PNG nor JPEG and so is not among the images of a folder. ``format`` is what it is."""
+    """A file that can be neither sent nor converted and so is not among the images of a folder. ``format`` is what it
+    is."""
 
     path: Path
     format: str
@@ -116,11 +120,11 @@ def list_unsupported(folder: Path) -> list[UnsupportedFile]:
     Raises:
         StoreError: the ignore file cannot be read.
     """
-    found = []
+    found, formats = [], usable_recipe().formats
     for path in _walk(folder):
         with contextlib.suppress(OSError):
             status = path.lstat()
-            if kind_of(status) is not Kind.FILE or _looks_like_image(path):
+            if kind_of(status) is not Kind.FILE or _looks_like_image(path, formats):
                 continue
             with FileSystem().open_read(path) as file:
                 kind = describe(file.read(HEAD_BYTES), status.st_size).partition(":")[0]
@@ -164,12 +168,12 @@ def list_ignored(folder: Path) -> list[Path]:
     """
     if not (folder / IGNORE_FILE).exists():
         return []
-    taken = set(list_images(folder))
+    taken, formats = set(list_images(folder)), usable_recipe().formats
     ignored: list[Path] = []
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not is_hidden(name) and not is_litter(name, folder=True)]
         paths = (Path(place) / name for name in names if not is_hidden(name) and not is_litter(name, folder=False))
-        ignored += (path for path in paths if path not in taken and _looks_like_image(path))
+        ignored += (path for path in paths if path not in taken and _looks_like_image(path, formats))
     return sorted(ignored)
 
 
@@ -186,7 +190,7 @@ def hash_image(path: Path, inside: Path) -> str:
         if error.errno != errno.ELOOP:
             raise
         return hash_bytes(os.fsencode(path))
-    return hash_bytes(os.fsencode(path) if judge_bytes(size) else data)
+    return hash_bytes(os.fsencode(path) if size and not data else data)
 
 
 def _read(path: Path, inside: Path | None) -> tuple[int, bytes]:
@@ -197,15 +201,25 @@ def _read(path: Path, inside: Path | None) -> tuple[int, bytes]:
     """
     if inside is None:
         size = path.stat().st_size
-        return size, b"" if judge_bytes(size) else path.read_bytes()
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+            return size, b"" if size > _most_bytes(head) else head + file.read()
+    files = FileSystem(inside.absolute())
     try:
-        status, data, _ = FileSystem(inside.absolute()).read_small(path.absolute(), MAX_BYTES)
+        with files.open_read(path.absolute()) as file:
+            most = _most_bytes(file.read(HEAD_BYTES))
+        status, data, _ = files.read_small(path.absolute(), most)
     except OSError as error:
         raise (link_refused(str(path)) if error.errno == errno.ELOOP else error) from error
     return status.st_size, data or b""
 
 
-def _looks_like_image(path: Path) -> bool:
+def _most_bytes(head: bytes) -> int:
+    """How many bytes a file may have: more where it is converted."""
+    return MAX_SOURCE_BYTES if sniff(head) is None and preparable(head) else MAX_BYTES
+
+
+def _looks_like_image(path: Path, formats: Collection[str]) -> bool:
     named = path.suffix.lower() in SUFFIXES
     with contextlib.suppress(OSError):
         kind = kind_of(path.lstat())
@@ -214,5 +228,6 @@ def _looks_like_image(path: Path) -> bool:
         if named:
             return True
         with FileSystem().open_read(path) as file:
-            return sniff(file.read(HEAD_BYTES)) is not None
+            head = file.read(HEAD_BYTES)
+        return sniff(head) is not None or preparable(head) in formats
     return named

@@ -113,7 +113,8 @@ class VersionHistory:
         if not matching:
             known = ", ".join(version.name for version in versions[-5:]) or "none yet"
             raise AsticaSyncError(f"no version {text!r} is known", f"Known: {known}; list all: astica-sync versions")
-        raise AsticaSyncError(*_describe_ambiguous(text, matching, versions))
+        reason, hint = _describe_ambiguous(text, matching, versions)
+        raise AsticaSyncError(reason, hint)
 
     def find_number(self, text: str) -> Version:
         """The version with the number in ``text`` (``@3``), whatever its name is.

@@ -32,7 +32,7 @@ def make_everything_differ(shell: Shell, sandbox: RunningSandbox, store: Path, m
     assert shell("push", "--store", store).code == 0
     shutil.rmtree(store / "Dose")
     (store / "Can" / "000.png").unlink()
-    shutil.copy(DAMAGED / "gif.png", store / "Can" / "gif.png")
+    shutil.copy(DAMAGED / "text.jpg", store / "Can" / "text.jpg")
     draw(store / "Can" / "new.png", 80)
     sandbox.add_sample(model_id, "Elsewhere", b"made elsewhere")
     sandbox.remove_sample(next(one.sample_id for one in sandbox.samples(model_id) if one.class_title == "Bottle"))
@@ -63,7 +63,7 @@ def test_the_status_has_the_promised_shape(shell: Shell, sandbox: RunningSandbox
         "local": {"classes": "int", "samples": "int"},
         "remote": {"classes": "int", "samples": "int", "managed": "int", "unmanaged": "int"},
         "plan": {
-            "upload": [{"class": "str", "path": "str", "uid": "str"}],
+            "upload": [{"class": "str", "path": "str", "uid": "str", "converted_from": "NoneType"}],
             "remove": [SAMPLE],
             "remove_class": [{"class": "str", "class_id": "int", "samples": "int"}],
             "requests": "int",

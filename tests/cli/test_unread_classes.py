@@ -14,13 +14,13 @@ from astica_sync.sync.push.push import PushResult
 from tests.harness.mount_namespace import Ground
 from tests.harness.shell import Shell
 
-HEIC = b"\0\0\0\x18ftypheic" + bytes(64)
+LAYERS = b"8BPS" + bytes(64)
 
 
 def test_images_of_another_format_are_no_failure_and_the_last_line_says_so(shell: Shell, store: Path) -> None:
     for folder in ("Can", "Bottle"):
         for image in (store / folder).iterdir():
-            image.write_bytes(HEIC)
+            image.write_bytes(LAYERS)
     ran = shell("push", "--store", store)
     assert ran.code == 0, ran.err
     assert "5 files cannot be uploaded; for the reasons: astica-sync status" in ran.out

@@ -24,6 +24,7 @@ from astica_sync.core.model import (
 from astica_sync.core.plan.decision import (
     ADOPTED_TWICE,
     CLASS_UNREADABLE,
+    CONVERTED_FIRST,
     MADE_AGAIN,
     NEW_PLACE_PENDING,
     OTHER_SIZE,
@@ -31,6 +32,7 @@ from astica_sync.core.plan.decision import (
     Action,
     AdoptCopy,
     AskAboutTitle,
+    ConvertFirst,
     Facts,
     ForgetMark,
     HoldCopies,
@@ -235,6 +237,27 @@ def test_what_others_made_again_is_never_removed(
     else:
         # Extras alone, and never the last copy.
         assert not shown or going < shown
+
+
+UNSIZED = [
+    # Converted before it is sent, and not yet: nothing is concluded from a sample that may have been made elsewhere.
+    (facts(P, NONE, 0, True), (UPLOAD_FIRST,)),
+    (facts(P, NONE, 1, True), (ConvertFirst(),)),
+    (facts(P, NONE, 2, True), (ConvertFirst(),)),
+    (facts(P, ATTEMPTED, 1, False), (ConvertFirst(),)),
+    (facts(P, AGREED, 1, True), (Keep(),)),
+    (facts(P, AGREED, 2, True), (ConvertFirst(),)),
+    (facts(P, AGREED, 0, True)._replace(misplaced=(9,)), (ConvertFirst(),)),
+    (facts(P, NONE, 1, True)._replace(failed_before=True), (SkipFailed(),)),
+]
+
+
+@pytest.mark.parametrize(("row", "actions"), UNSIZED)
+def test_an_image_whose_size_is_not_known_is_converted_before_a_sample_counts_as_its_own(
+    row: Facts, actions: tuple[Action, ...]
+) -> None:
+    assert decide(row._replace(size_unknown=True)) == actions
+    assert not secures_image((ConvertFirst(),))
 
 
 @pytest.mark.parametrize(
@@ -799,6 +822,22 @@ def test_a_sample_of_another_size_is_left_and_ours_is_kept() -> None:
         assert [sample.sample_id for sample in plan.unmanaged] == [2]
         assert plan.unmanaged_reasons == {2: OTHER_SIZE}
         assert (story(plan), plan.sizes_unproven) == (["upload Can/b.jpg"], unproven)
+
+
+def test_a_plan_converts_and_waits_for_another_observation() -> None:
+    world = World().has("Can/a")
+    remote = (RemoteSample(world.uid("Can/a"), 1, 1, "Can", 5.0),)
+    observation = Observation(ModelInfo(MODEL, "m"), ASKED, (RemoteClass(1, "Can", 1),), remote, size_decimals=6)
+    for shows_sizes in (True, None, False):
+        context = PlanContext(
+            "now", 0.0, QUARANTINE, sent_size_of=lambda *_: None, shows_sizes=lambda known=shows_sizes: known
+        )
+        plan = make_plan(world.local, [], observation, context)
+        if shows_sizes is False:
+            assert len(plan.adopts) == 1 and not plan.conversions, "where sizes decide nothing"
+        else:
+            assert [one.path for one in plan.conversions] == ["Can/a.jpg"]
+            assert [one.reason for one in plan.waiting] == [CONVERTED_FIRST] and not plan.adopts and not plan.in_sync
 
 
 def test_a_forged_sample_in_its_place_is_left_where_ours_is_in_another_class() -> None:

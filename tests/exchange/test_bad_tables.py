@@ -376,7 +376,7 @@ def test_new_classes_that_are_nearly_others_stop_it_before_anything_is_written(s
     assert titles(root) == {"Bottle": ["0.png", "old.png"], "Dog": ["1.png", "2.png"]}
 
 
-def test_what_the_service_does_not_take_is_imported_and_counted(tmp_path: Path, root: Path) -> None:
+def test_what_is_neither_sent_nor_converted_is_imported_and_counted(tmp_path: Path, root: Path) -> None:
     from PIL import Image
 
     source = tmp_path / "source" / "Can"
@@ -389,7 +389,8 @@ def test_what_the_service_does_not_take_is_imported_and_counted(tmp_path: Path, 
     (source / "e.jpg").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 1\n")
     (source / "f.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     draw(source / "named-wrongly.jpg", 7, "PNG")
-    result = plain_import(tmp_path / "source", root)
+    assert not plain_import(tmp_path / "source", root, dry_run=True).unsupported
+    result = plain_import(tmp_path / "source", root, converted=())
     assert set(titles(root)["Can"]) == {"a.webp", "a.tiff", "a.gif", "a.bmp", "b.HEIC", "named-wrongly.png"}
     assert dict(result.unsupported) == {
         "WebP image": 1,

@@ -322,5 +322,8 @@ def test_images_that_the_service_does_not_take_are_counted(
     for number in range(count):
         draw(tmp_path / "set" / "Cup" / f"{number}.gif", number, "GIF")
     draw(tmp_path / "set" / "Cup" / "good.png", 90)
+    ran = shell("import", tmp_path / "set", "--dry-run", "--store", empty)
+    assert "The service does not take" not in ran.out
+    (empty / "astica-sync.toml").write_text('convert = "none"\n')
     ran = shell("import", tmp_path / "set", "--store", empty)
     assert f"The service does not take {text}" in ran.out

@@ -69,7 +69,7 @@ def test_few_errors_have_nothing_but_a_name_where_the_page_says_what_to_do() -> 
 
 
 VERBS = (
-    "push|scan|put|move|rename|remove|fix|mount|copy|convert|save|make|run|look"
+    "push|scan|put|install|move|rename|remove|fix|mount|copy|convert|save|make|run|look"
     "|check|change|replace|try|end|close|free|raise"
 )
 

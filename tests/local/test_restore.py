@@ -189,11 +189,11 @@ def test_a_path_longer_than_any_system_has_is_no_entry(kept: Kept) -> None:
     assert kept.restore() == Restored(1, 0, (), ())
 
 
-@pytest.mark.parametrize("start", [b"#!/bin/sh\n", b"[Desktop Entry]\n", b"\x7fELF", b"", b"GIF89a"])
+@pytest.mark.parametrize("start", [b"#!/bin/sh\n", b"[Desktop Entry]\n", b"\x7fELF", b"", b"8BPS"])
 def test_what_is_not_an_image_is_not_restored(kept: Kept, start: bytes) -> None:
     kept.keep("Can/001.jpg", b"one", start=start)
     report = kept.restore()
-    assert report.problems == (Problem("Can/001.jpg", "not a PNG or JPEG image"),)
+    assert report.problems == (Problem("Can/001.jpg", "not an image"),)
     assert kept.out() == {}
 
 

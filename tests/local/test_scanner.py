@@ -342,7 +342,7 @@ def test_a_changed_ignore_file_is_noticed(store: Store) -> None:
     [
         ("Can/empty.png", b"", "empty"),
         ("Can/page.png", b"<html>", "astica-ignore"),
-        ("Can/anim.gif", b"GIF89a....", "GIF"),
+        ("Can/layers.psd", b"8BPS....", "Photoshop"),
         ("photo.png", PNG, "not in a class folder"),
         ("note.txt", b"x", "not in a class folder"),
     ],

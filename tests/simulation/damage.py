@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tests.simulation.filesystem import Node
-from tests.simulation.oracle import PNG
+from tests.simulation.oracle import PNG, TIFF
 
 if TYPE_CHECKING:
     from tests.simulation.machine import Store
@@ -82,7 +82,7 @@ def placeholder_of(path: str) -> str:
 def _spoil(users: "Users", store: "Store", draw: random.Random, make: Callable[[bytes], bytes]) -> str:
     path = users.any_file(store, draw)
     node = store.shown(path) if path else None
-    if node is None or not node.data.startswith(PNG):
+    if node is None or not node.data.startswith((PNG, TIFF)):
         return ""
     good = Node(store.machine.volume, node.data)
     good.synced = good.data

@@ -11,11 +11,13 @@ from typing import Any
 
 from astica_sync.core.plan.guard import Allowance, Refusal
 from astica_sync.core.plan.plan import Plan
+from astica_sync.core.recipe import Recipe
 from astica_sync.core.watch.watch_status import WatchStatus
-from astica_sync.errors import Interrupted, StoreBusy
+from astica_sync.errors import ImageRejected, Interrupted, StoreBusy
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.db.journal import Journal
 from astica_sync.local.identity import new_sentinel, read_sentinel, remember_root
+from astica_sync.local.image.prepare.preparer import Prepared
 from astica_sync.local.layout import Layout
 from astica_sync.local.lock import WATCHER_WAIT_S
 from astica_sync.remote import rate_limiter as rate_limiter_module
@@ -29,7 +31,7 @@ from tests.simulation import training
 from tests.simulation.databases import Databases, SimIndex
 from tests.simulation.filesystem import Node, SimFileSystem, SimVolume
 from tests.simulation.network import Faults, SimClient, SimConnection
-from tests.simulation.oracle import Oracle
+from tests.simulation.oracle import CONVERTED, TIFF, Oracle
 from tests.simulation.service import MODEL, Service
 from tests.simulation.watch import Day, SimFsEvents, watch
 from tests.simulation.world import Crash, Process, World
@@ -175,6 +177,24 @@ class SimDecoder:
 
     def check_bytes(self, data: bytes) -> str | None:
         return "broken image" if b"broken" in data else None
+
+
+class SimPreparer:
+    """Converts an image so that the oracle can tell what it was."""
+
+    recipe = Recipe()
+
+    def prepare_file(self, files: SimFileSystem, path: Path) -> Prepared:
+        with files.open_read(path) as file:
+            return self.prepare(file.read())
+
+    def convert(self, data: bytes) -> bytes:
+        return self.prepare(data).data if data.startswith(TIFF) else data
+
+    def prepare(self, data: bytes) -> Prepared:
+        if b"broken" in data:
+            raise ImageRejected("broken image")
+        return Prepared(CONVERTED + data, 1, 1, ())
 
 
 class SimListener(ProgressListener):
@@ -382,6 +402,7 @@ class Store:
                 Journal(self.layout.journal_db, run.run_id),
                 Backup(self.layout.backup, fs),
                 SimDecoder(fs),  # type: ignore[arg-type]
+                SimPreparer(),  # type: ignore[arg-type]
                 lock=lambda layout: self.lock(layout, run),
                 hash_threads=0,
             ),

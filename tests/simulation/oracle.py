@@ -37,6 +37,10 @@ MOST_TAKEN = 2
 REFUSAL = b"This image cannot be used"
 """How the service begins to say that a sample is refused for its own sake."""
 PNG = b"\x89PNG\r\n\x1a\n"
+TIFF = b"II*\0"
+"""An image that is converted before it is sent."""
+CONVERTED = PNG + b"converted from "
+"""What a converted image begins with; the original follows."""
 
 
 @dataclass(slots=True)
@@ -123,11 +127,12 @@ class Loss:
 @dataclass(slots=True)
 class Removal:
     """The removals of one sample that the service confirmed since it was last sent or adopted: which ids, when the last
-    of them, and when the plan was made that named them."""
+    of them, and when the plan was made that named them. ``is_whole``: these were all that a view had shown."""
 
     ids: set[int] = field(default_factory=set)
     at: float = 0.0
     planned: float = 0.0
+    is_whole: bool = False
 
 
 @dataclass(slots=True)
@@ -340,6 +345,8 @@ class Oracle:
             removal.ids.add(sample_id)
             removal.at = self.world.time
             removal.planned = run.oracle_notes.planned_at
+            uid = view.by_id[sample_id].uid
+            removal.is_whole = removal.ids.issuperset(one.sample_id for one in view.by_id.values() if one.uid == uid)
 
     def _respects_refusal(self, run: "Run") -> None:
         """A watcher whose key was refused requests nothing until the user changes something."""
@@ -411,10 +418,15 @@ class Oracle:
         book = self.book(store)
         data = base64.b64decode(fields["input"])
         content = uid[:32]
-        if xxhash.xxh3_128_hexdigest(data) != content or uid != _uid(title, content):
+        original = data.removeprefix(CONVERTED)
+        if xxhash.xxh3_128_hexdigest(original) != content or uid != _uid(title, content):
             world.violate(1, f"{run.name} sends bytes that are not what {uid[:6]} says")
-        if store.durable(_object(content)) != data and book.damaged.get(content, -1.0) < notes.planned_at:
+        if original.startswith(TIFF) != (original is not data):
+            world.violate(17, f"{run.name} sends {uid[:6]} converted or not as it should be")
+        if _durable_object(store, content) != original and book.damaged.get(content, -1.0) < notes.planned_at:
             world.violate(1, f"{run.name} sends {uid[:6]} before its bytes are safe in the backup")
+        if original is not data and store.durable(_object(xxhash.xxh3_128_hexdigest(data), "prepared")) != data:
+            world.violate(1, f"{run.name} sends what {uid[:6]} was converted to before that is safe in the backup")
         if notes.wanted is not None and (title, content) not in notes.wanted:
             world.violate(4, f"{run.name} sends {uid[:6]}, which is not in the version it is to bring back")
         book.sent.add(content)
@@ -508,6 +520,8 @@ class Oracle:
         if seen.uid in book.removals:
             self._is_ours(run, seen, book.removals[seen.uid], name)
         path = _object(content)
+        if store.shown(path) is None:
+            path = _object(content, extension="bin")
         durable, shown = store.durable(path), store.shown(path)
         kept = durable is not None and xxhash.xxh3_128_hexdigest(durable) == content
         kept = kept and shown is not None and shown.content() == content
@@ -549,7 +563,7 @@ class Oracle:
     def _is_ours(self, run: "Run", seen: Seen, removal: Removal, name: str) -> None:
         """After a confirmed removal the client that makes the sample again keeps it. Where the service refused our own
         upload of it, that stays open for a quarantine, and so may the removal; ``_takes`` says how often."""
-        if seen.uid in self.book(run.store).met:
+        if seen.uid in self.book(run.store).met or not removal.is_whole:
             return
         for _, sample in self.service.samples():
             others = sample.origin != run.store.name and not sample.late
@@ -669,7 +683,7 @@ class Oracle:
             if mark is not None and _file_without_image(store, mark) is not None:
                 # Held until a good image is there, or nothing.
                 continue
-            data = store.durable(_object(uid[:32]))
+            data = _durable_object(store, uid[:32])
             if data is not None and xxhash.xxh3_128_hexdigest(data) == uid[:32]:
                 self.world.violate(4, f"sample {sample.sample_id} ({uid[:6]} in {entry.title!r}) is left behind")
 
@@ -784,11 +798,16 @@ def _has_image(store: "Store", path: str) -> bool:
 
 
 def _is_image(node: Node) -> bool:
-    return node.data.startswith(PNG) and b"broken" not in node.data
+    return node.data.startswith((PNG, TIFF)) and b"broken" not in node.data
 
 
-def _object(content: str) -> str:
-    return f".astica-sync/backup/objects/{content[:2]}/{content}.png"
+def _object(content: str, folder: str = "objects", extension: str = "png") -> str:
+    return f".astica-sync/backup/{folder}/{content[:2]}/{content}.{extension}"
+
+
+def _durable_object(store: "Store", content: str) -> bytes | None:
+    data = store.durable(_object(content))
+    return store.durable(_object(content, extension="bin")) if data is None else data
 
 
 def _files(folder: Node, touched: int) -> Iterator[tuple[Node, int]]:

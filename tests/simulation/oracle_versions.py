@@ -32,7 +32,7 @@ class Asking:
     """One request for a training. ``looked`` is since when the model was looked at for it, ``seen`` are the versions
     that the store had been shown when it left, ``settled`` when another one was shown, or when the user took it for
     lost (``given_up``). ``run`` asked for it; one that was killed, or could not commit, may not have noted the
-    answer. ``looked_after`` is when the view after the answer was asked for, ``shown_after`` the same once it is
+    answer. ``looked_after`` is when the view after the answer was answered, ``shown_after`` the same once it is
     noted."""
 
     run: "Run"
@@ -101,7 +101,8 @@ class VersionsOracle:
         if path == "/model/view" and reply.view is not None:
             for each in self.book(run.store).askings:
                 if each.run is run and each.proof == "done":
-                    each.looked_after = min(each.looked_after, reply.asked)
+                    # It is of any moment up to now.
+                    each.looked_after = min(each.looked_after, self.world.time)
         if path == "/model/model_train":
             asking: Asking = fields["asking"]
             asking.proof = reply.proof

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from astica_sync.core.model import UID_LENGTH, complete_uid, make_scope, make_uid
 from tests.simulation import damage
 from tests.simulation.filesystem import DEVICE, Node
-from tests.simulation.oracle import PNG
+from tests.simulation.oracle import PNG, TIFF
 from tests.simulation.service import MODEL
 from tests.simulation.watch import faces, notify_listeners
 from tests.simulation.world import World
@@ -296,7 +296,7 @@ class Users:
         switches = store.service.switches
         path = self.any_file(store, draw)
         node = store.shown(path) if path else None
-        if node is None or not node.data.startswith(PNG) or switches.repeated_uids != "allow":
+        if node is None or not node.data.startswith((PNG, TIFF)) or switches.repeated_uids != "allow":
             return ""
         if switches.uid_length < UID_LENGTH or not store.service.sizes:
             return ""
@@ -314,7 +314,7 @@ class Users:
         number = draw.randrange(IMAGES)
         if draw.random() < 0.04:
             return draw.choice((PNG + b"broken", b"no image at all", b""))
-        return PNG + f"{self._owner(store, number)}{number}".encode() + b"=" * (number % 2)
+        return _begin(number) + f"{self._owner(store, number)}{number}".encode() + b"=" * (number % 2)
 
     def _owner(self, store: "Store", number: int) -> str:
         """Whose image it is; where the stores share some, each has half of them for itself."""
@@ -342,7 +342,7 @@ class Users:
 
     def write(self, store: "Store", path: str, image: bytes | int) -> None:
         """A new file; an image may be named by its number alone."""
-        data = PNG + f"{self._owner(store, image)}{image}".encode() if isinstance(image, int) else image
+        data = _begin(image) + f"{self._owner(store, image)}{image}".encode() if isinstance(image, int) else image
         node = Node(store.machine.volume, data)
         node.synced = data
         self.put(store, path, node)
@@ -390,6 +390,11 @@ class Users:
 
 def _busy(store: "Store") -> bool:
     return any(not run.gone for run in store.live)
+
+
+def _begin(number: int) -> bytes:
+    """Some images are of a format that is converted before it is sent."""
+    return TIFF if number % 5 == 3 else PNG
 
 
 def _unlock(node: Node, now: int) -> None:

@@ -144,19 +144,19 @@ def test_files_of_other_formats_in_a_folder_are_counted_and_listed_in_json(
     folder.mkdir()
     shutil.copy(store / "one" / "000.png", folder / "a.png")
     for number in range(3):
-        (folder / f"{number}.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
-    (folder / "scan.tif").write_bytes(b"II*\0" + bytes(40))
+        (folder / f"{number}.psd").write_bytes(b"8BPS" + bytes(40))
+    (folder / "scan.jxl").write_bytes(b"\xff\x0a" + bytes(40))
     ran = shell("detect", folder, *([option] if option else []), "--store", store)
     assert ran.code == 0, ran.err
-    assert "4 files left out: 3 HEIC, 1 TIFF (detect takes PNG and JPEG)" in ran.err
+    assert "4 files left out: 3 Photoshop, 1 JPEG XL (detect takes PNG and JPEG, and what is" in ran.err
     assert ("--json lists them" in ran.err) is (option != "--json")
     if option == "--json":
         image, *others = lines(ran.out)
         assert image["path"] == str(folder / "a.png") and "unsupported" not in image
-        assert others[0] == {"path": str(folder / "0.HEIC"), "unsupported": "HEIC image"}
-        assert [Path(str(one["path"])).name for one in others] == ["0.HEIC", "1.HEIC", "2.HEIC", "scan.tif"]
+        assert others[0] == {"path": str(folder / "0.psd"), "unsupported": "Photoshop image"}
+        assert [Path(str(one["path"])).name for one in others] == ["0.psd", "1.psd", "2.psd", "scan.jxl"]
     else:
-        assert "HEIC" not in ran.out
+        assert "psd" not in ran.out
 
 
 def test_an_image_is_read_from_standard_input(shell: Shell, store: Path) -> None:
@@ -237,3 +237,17 @@ def test_the_columns_are_aligned_where_a_class_has_a_long_name(shell: Shell, sto
         long.rmdir()
     assert ran.code == 0, ran.err
     assert {line.index(" %") for line in ran.out.splitlines()} == {39 + len("   99.9")}, ran.out
+
+
+def test_an_image_of_another_format_is_converted_as_in_a_push(
+    shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "new"
+    folder.mkdir()
+    with Image.open(store / "two" / "000.png") as image:
+        image.save(folder / "scan.tiff")
+        image.save(folder / "photo.webp", lossless=True)
+    plain = lines(shell("detect", store / "two" / "000.png", "--json", "--store", store).out)
+    ran = shell("detect", folder, "--json", "--store", store)
+    assert ran.code == 0, ran.err
+    assert [one["output"] for one in lines(ran.out)] == [plain[0]["output"]] * 2

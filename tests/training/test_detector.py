@@ -298,16 +298,16 @@ def test_what_an_image_is_goes_by_content_and_a_wrong_name_is_not_passed_over(tm
 
 
 FORMATS = {
-    "a.HEIC": (b"\0\0\0\x18ftypheic", "HEIC image"),
-    "deep/b.dat": (b"\0\0\0\x18ftypheic", "HEIC image"),
-    "c.tif": (b"II*\0", "TIFF image"),
+    "a.psd": (b"8BPS", "Photoshop image"),
+    "deep/b.dat": (b"8BPS", "Photoshop image"),
+    "c.ico": (b"\0\0\1\0", "icon"),
     "d.MOV": (b"\0\0\0\x14ftypqt  ", "video or other media file"),
     "e.bin": (b"\1\2\3", "not an image in a known format"),
     "f.webp": (b"", "empty file"),
 }
 
 
-def test_what_is_no_png_or_jpeg_is_named_by_its_first_bytes_and_text_is_not(tmp_path: Path) -> None:
+def test_what_is_neither_sent_nor_converted_is_named_by_its_first_bytes_and_text_is_not(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     for name, (data, _) in FORMATS.items():
         (tmp_path / name).write_bytes(data)
@@ -315,21 +315,23 @@ def test_what_is_no_png_or_jpeg_is_named_by_its_first_bytes_and_text_is_not(tmp_
     (tmp_path / "broken.png").write_bytes(b"II*\0")
     (tmp_path / "labels.csv").write_text("a,b\n")
     (tmp_path / ".hidden.gif").write_bytes(b"GIF89a")
-    (tmp_path / "ignored.gif").write_bytes(b"GIF89a")
-    (tmp_path / ".astica-ignore").write_text("ignored.gif\n")
-    (tmp_path / "link.gif").symlink_to(tmp_path / "ignored.gif")
+    (tmp_path / "ignored.psd").write_bytes(b"8BPS")
+    (tmp_path / ".astica-ignore").write_text("ignored.psd\n")
+    (tmp_path / "link.gif").symlink_to(tmp_path / "ignored.psd")
     found = list_unsupported(tmp_path)
     assert [(one.path.relative_to(tmp_path).as_posix(), one.format) for one in found] == [
         (name, kind) for name, (_, kind) in sorted(FORMATS.items())
     ]
     # Each is in exactly one of the two lists.
     assert not {one.path for one in found} & set(list_images(tmp_path))
-    assert count_formats(found) == "2 HEIC, 1 TIFF, 1 empty file, 1 in no known format, 1 video or other media file"
+    assert (
+        count_formats(found) == "2 Photoshop, 1 empty file, 1 icon, 1 in no known format, 1 video or other media file"
+    )
 
 
 def test_a_folder_without_an_image_names_what_is_in_it(tmp_path: Path) -> None:
-    (tmp_path / "a.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
-    with pytest.raises(AsticaSyncError, match="contains no PNG or JPEG image; it has 1 HEIC"):
+    (tmp_path / "a.psd").write_bytes(b"8BPS")
+    with pytest.raises(AsticaSyncError, match="contains no image that can be sent or converted; it has 1 Photoshop"):
         find_inputs([str(tmp_path)], lambda: b"")
 
 

@@ -158,25 +158,25 @@ def test_files_of_other_formats_are_counted_and_listed_in_json_and_in_the_report
 ) -> None:
     title = sorted(path for path in held_out.iterdir() if path.is_dir())[0].name
     for number in range(3):
-        (held_out / title / f"{number}.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
-    (held_out / "scan.webp").write_bytes(b"RIFF\x08\0\0\0WEBPVP8 " + bytes(40))
+        (held_out / title / f"{number}.psd").write_bytes(b"8BPS" + bytes(40))
+    (held_out / "scan.jxl").write_bytes(b"\xff\x0a" + bytes(40))
     (held_out / "split.txt").write_text("the folder of a test")
-    counted = "4 files left out: 3 HEIC, 1 WebP (evaluate takes PNG and JPEG)"
+    counted = "4 files left out: 3 Photoshop, 1 JPEG XL (evaluate takes PNG and JPEG, and what is converted to them)"
     report = tmp_path / "report.html"
     ran = shell("evaluate", held_out, "--json", "--html", report, "--store", store)
     assert ran.code == 0, ran.err
     assert counted in ran.err
     assert ran.json["unsupported"] == [
-        *({"path": f"{title}/{number}.HEIC", "format": "HEIC image"} for number in range(3)),
-        {"path": "scan.webp", "format": "WebP image"},
+        *({"path": f"{title}/{number}.psd", "format": "Photoshop image"} for number in range(3)),
+        {"path": "scan.jxl", "format": "JPEG XL image"},
     ]
     text = report.read_text("utf-8")
-    assert "Neither PNG nor JPEG, left out (3 HEIC, 1 WebP)" in text and "scan.webp" in text
+    assert "Neither sent nor converted, left out (3 Photoshop, 1 JPEG XL)" in text and "scan.jxl" in text
     assert counted in shell("evaluate", held_out, "--dry-run", "--store", store).err
     for path in held_out.rglob("*.png"):
         path.unlink()
     ran = shell("evaluate", held_out, "--store", store)
-    assert ran.code == 1 and "no PNG or JPEG image in a class folder; it has 3 HEIC, 1 WebP" in ran.err
+    assert ran.code == 1 and "no image in a class folder; it has 3 Photoshop, 1 JPEG XL" in ran.err
 
 
 def test_a_repeated_evaluation_costs_no_detection(

@@ -114,7 +114,7 @@ def test_each_status_shows_a_pause_and_since_when(shell: Shell, paused: Path, ha
 
 def test_the_commands_of_once_find_the_store(shell: Shell, sandbox: RunningSandbox, store: Path) -> None:
     shell.environ["COLUMNS"] = "300"
-    (store / "Can" / "new.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(64))
+    (store / "Can" / "new.psd").write_bytes(b"8BPS" + bytes(64))
     ran = shell("watch", "--once", store)
     assert f"for the reasons: astica-sync status --store {store}" in ran.out
     (store / "Can").rename(store.with_name("away"))

@@ -122,7 +122,17 @@ def import_data(
         root = opened.layout.root
         targets = open_targets(root, opened.session.local.index, held_out, mode, dry_run=dry_run)
         held = held_contents(opened.session.local.journal)
-        request = ImportRequest(mapping, mode, several_classes, new_class, yes, dry_run, held, ignore_case)
+        request = ImportRequest(
+            mapping,
+            mode,
+            several_classes,
+            new_class,
+            yes,
+            dry_run,
+            held,
+            ignore_case,
+            opened.session.local.preparer.recipe.formats,
+        )
         progress.phase("importing")
         result = run_import(
             data_set,

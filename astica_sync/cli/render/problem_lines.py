@@ -5,11 +5,10 @@ from collections.abc import Callable, Sequence
 
 from astica_sync.cli.render.text import LINES, safe
 from astica_sync.core.model import Problem
+from astica_sync.local.image.prepare.usable_formats import CONVERTED
 
 MOST_NAMED = 2
 """So many problems of one class and reason are named where there are more than one more."""
-CONVERTED = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
-"""What a converted image is called after its stem."""
 
 
 def problem_lines(problems: Sequence[Problem], is_image: Callable[[str], bool]) -> list[str]:

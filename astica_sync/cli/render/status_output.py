@@ -10,12 +10,13 @@ import click
 from astica_sync.cli.render.problem_lines import problem_lines
 from astica_sync.cli.render.text import duration, first, how_to_allow, json_name, number, safe, table
 from astica_sync.core.failure_remedy import remedy_of, retry_helps
-from astica_sync.core.model import LocalSample, Problem, RemoteSample
+from astica_sync.core.model import LocalSample, Problem, RemoteSample, content_of
 from astica_sync.core.plan.count_requests import allowed_part
 from astica_sync.core.plan.decision import RemovalReason
 from astica_sync.core.plan.guard import Refusal
-from astica_sync.core.plan.plan import ClassCount, Held, Plan, RemoveSample
+from astica_sync.core.plan.plan import ClassCount, Held, Plan, RemoveSample, Upload
 from astica_sync.core.plan.similar_titles import NearTitle
+from astica_sync.core.recipe import FORMAT_NAMES
 from astica_sync.shell_quote import quote
 
 if TYPE_CHECKING:
@@ -68,7 +69,13 @@ def plan_data(status: "StoreStatus", price: Price) -> dict[str, Any]:
     plan = status.plan
     return {
         "upload": [
-            {"class": upload.class_title, "path": json_name(upload.path), "uid": upload.uid} for upload in plan.uploads
+            {
+                "class": upload.class_title,
+                "path": json_name(upload.path),
+                "uid": upload.uid,
+                "converted_from": status.formats.get(content_of(upload.uid)),
+            }
+            for upload in plan.uploads
         ],
         "remove": [
             {"class": removal.class_title, "sample_id": removal.sample_id, "uid": removal.uid}
@@ -147,6 +154,10 @@ def status_lines(
     def name(class_title: str, uid: str, sample_id: int | None = None) -> str:
         return safe(path_of(uid) or (class_title if sample_id is None else f"{class_title}  #{sample_id}"))
 
+    def upload_line(upload: Upload) -> str:
+        converted = status.formats.get(content_of(upload.uid), "")
+        return f"+ {safe(upload.path)}" + (f"  (converted from {FORMAT_NAMES[converted]})" if converted else "")
+
     removals = itertools.chain(
         (
             f"- {safe(one.path) if one.path else name(one.class_title, one.uid, one.sample_id)}  ({_why(one)})"
@@ -167,7 +178,7 @@ def status_lines(
     lines = [
         "",
         *class_table(plan, "store" if as_version is None else safe(as_version)),
-        *_section("To upload", "green", len(plan.uploads), (f"+ {safe(upload.path)}" for upload in plan.uploads)),
+        *_section("To upload", "green", len(plan.uploads), map(upload_line, plan.uploads)),
         *_section("To remove", "red", len(plan.removals) + len(plan.class_removals), removals),
         *_section("Waiting", "yellow", len(plan.waiting), waiting),
         *_section("Held: not removed for now", "yellow", len(plan.held), held),

@@ -1,4 +1,4 @@
-"""A line about the files of a folder that are neither PNG nor JPEG."""
+"""A line about the files of a folder that can be neither sent nor converted."""
 
 from collections.abc import Sequence
 
@@ -10,5 +10,6 @@ from astica_sync.training.find_images import UnsupportedFile, count_formats
 def print_unsupported(files: Sequence[UnsupportedFile], command: str, *, as_json: bool) -> None:
     """One line with the number of each format; nothing where there are no such files."""
     if files:
-        line = f"{number(len(files), 'file')} left out: {count_formats(files)} ({command} takes PNG and JPEG)"
+        takes = f"{command} takes PNG and JPEG, and what is converted to them"
+        line = f"{number(len(files), 'file')} left out: {count_formats(files)} ({takes})"
         print_note(line if as_json else f"{line}; --json lists them")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NO_LINE = "no line of the catalog names it"
 NO_LINE_HINT = "Restore catalog.jsonl from a copy of the backup; the image itself is good."
+NOT_CONVERTED = "what was sent in its place is missing or damaged"
 JUST_NOW_S = 600.0
 
 
@@ -46,7 +47,8 @@ def verify(store: Path | None, part: tuple[int, int], as_json: bool) -> int:
     """Check every object of the backup, and what names them.
 
     Reads each object, snapshot and record, and compares it with its hash. Repairs damaged objects from the store where
-    it has the same image, and writes missing lines of the catalog again. Exits with 1 when something stays damaged.
+    it has the same image, converts again what was sent in place of an image, and writes missing lines of the catalog
+    again. Exits with 1 when something stays damaged.
 
     \b
     astica-sync backup verify
@@ -65,7 +67,9 @@ def verify(store: Path | None, part: tuple[int, int], as_json: bool) -> int:
     broken = [checked for checked in bad if checked not in repaired]
     nameless = [content for content in objects.unnamed(part) if content not in leftovers] if unnamed else []
     named = set(unnamed).difference(nameless, leftovers)
-    entries_of = objects.entries_of({checked.content for checked in (*repaired, *broken)} | named)
+    converted, unconverted = _convert_again(layout, objects, part)
+    shown = {checked.content for checked in (*repaired, *broken)} | named | {*converted, *unconverted}
+    entries_of = objects.entries_of(shown)
 
     def path(content: str) -> str:
         entries = entries_of.get(content)
@@ -73,13 +77,15 @@ def verify(store: Path | None, part: tuple[int, int], as_json: bool) -> int:
 
     good_again = {one.content: one.reason or "" for one in repaired}
     good_again |= {content: NO_LINE for content in sorted(named) if content not in good_again}
+    repairs = len(good_again) + len(converted)
     lost = [(path(one.content), one.content, one.reason or "", "") for one in broken]
     lost += [(file.name, "", file.reason, file.hint) for file in _damaged_files(layout, objects)]
     lost += [(content, content, NO_LINE, NO_LINE_HINT) for content in nameless]
+    lost += [(path(content), content, reason, "") for content, reason in unconverted.items()]
     if as_json:
         data = {
             "good": good,
-            "repaired": [{"path": json_name(path(content)), "content": content} for content in good_again],
+            "repaired": [{"path": json_name(path(one)), "content": one} for one in (*good_again, *converted)],
             "broken": [
                 {"path": json_name(name), "content": content, "reason": reason} for name, content, reason, _ in lost
             ],
@@ -89,13 +95,14 @@ def verify(store: Path | None, part: tuple[int, int], as_json: bool) -> int:
         lines = [
             f"repaired from the store: {safe(path(content))}  (was: {reason})" for content, reason in good_again.items()
         ]
+        lines += [f"converted again: {safe(path(content))}  (was: {NOT_CONVERTED})" for content in converted]
         lines = first(lines, len(lines), 20)
         for name, _, reason, hint in lost:
             lines.append(click.style(f"damaged: {safe(name)}  ({safe(reason)})", fg="red"))
             lines += [f"  {safe(hint)}"] if hint else []
         if leftovers:
             lines.append(f"{number(len(leftovers), 'image')} without a line in the catalog, never uploaded")
-        print_lines([*lines, f"{number(good, 'object')} good, {len(good_again):,} repaired, {len(lost):,} damaged"])
+        print_lines([*lines, f"{number(good, 'object')} good, {repairs:,} repaired, {len(lost):,} damaged"])
     return ERROR if lost else DONE
 
 
@@ -127,6 +134,30 @@ def _damaged_files(layout: "Layout", objects: "Backup") -> "Iterator[DamagedFile
             pending = journal.get_meta(PENDING)
             needed = [pending["snapshot"]] if pending else []
     return find_damaged_files(objects, FileSystem(), needed)
+
+
+def _convert_again(layout: "Layout", objects: "Backup", part: tuple[int, int]) -> tuple[list[str], dict[str, str]]:
+    """Converts the images again whose converted form is missing or damaged, from their originals in the backup. Returns
+    the contents of these, and of the others with the reason."""
+    damaged = list(objects.prepared.damaged(part))
+    if not damaged:
+        return [], {}
+    from astica_sync.local.image.prepare.preparer import Preparer
+    from astica_sync.local.lock import writer_lock
+
+    converted: list[str] = []
+    left = {record.content: NOT_CONVERTED for record in damaged}
+    with contextlib.suppress(StoreError), writer_lock(layout), contextlib.closing(Preparer()) as preparer:
+        for record in damaged:
+            try:
+                image = preparer.prepare(objects.read(record.content)).data
+                objects.prepared.add(record.content, record.format, image)
+            except StoreError as error:
+                left[record.content] = str(error)
+            else:
+                del left[record.content]
+                converted.append(record.content)
+    return converted, left
 
 
 def _repair(

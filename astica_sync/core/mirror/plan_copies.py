@@ -4,7 +4,9 @@ import re
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
-OBJECT = re.compile(r"backup/objects/(?P<folder>[0-9a-f]{2})/(?P<content>(?P=folder)[0-9a-f]{30})\.[a-z]{1,8}")
+OBJECT = re.compile(
+    r"backup/(?:objects|prepared)/(?P<folder>[0-9a-f]{2})/(?P<content>(?P=folder)[0-9a-f]{30})\.[a-z]{1,8}"
+)
 SNAPSHOT = re.compile(r"backup/snapshots/[0-9a-f]{32}\.jsonl")
 OTHER = re.compile(r"backup/[A-Za-z0-9][A-Za-z0-9._-]{0,99}|store\.json|files\.jsonl")
 

@@ -21,6 +21,7 @@ OTHER_STORE = "sent by another store"
 CLASS_UNREADABLE = "part of its class could not be read"
 UNPROVEN = "it was adopted, so the backup may not have its bytes; to remove it: astica-sync remove-sample ID"
 ADOPTED_TWICE = "it was adopted, and the image is there once more; to remove it: astica-sync remove-sample ID"
+CONVERTED_FIRST = "it is converted first: its size tells which sample on the service is its own"
 NEW_PLACE_PENDING = "its new place is not confirmed yet"
 
 
@@ -54,7 +55,8 @@ class Facts(NamedTuple):
     ``other_size`` are the sample ids that show another size than the image has: they were made elsewhere.
 
     Of a present sample: ``failed_before`` says that it is not tried again until its bytes change, ``title_questioned``
-    that the user has to confirm its new class first. Of an absent one: ``moved`` that another class of the store has
+    that the user has to confirm its new class first, ``size_unknown`` that it is converted before it is sent and has
+    not been yet, while the view shows sizes. Of an absent one: ``moved`` that another class of the store has
     its image, ``new_place_pending`` that nothing shows yet that the service has the image there, ``ignored`` that its
     file is there and ignored, ``held_out`` that ``split`` has moved its file, ``not_in_version`` that it is missing in
     the data of a version, which is followed instead of the store; ``file_problem`` why the file that is at its path is
@@ -88,6 +90,7 @@ class Facts(NamedTuple):
     is_loss: bool = False
     replacement_pending: str = ""
     unproven: tuple[int, ...] = ()
+    size_unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,12 @@ class WaitUntil:
 @dataclass(frozen=True, slots=True)
 class SkipFailed:
     """Do not send it: it failed before, and its bytes are the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertFirst:
+    """Convert the image, and send nothing: the size of what would be sent tells which of the samples shown are its
+    own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +194,7 @@ Action = (
     UploadSample
     | WaitUntil
     | SkipFailed
+    | ConvertFirst
     | AskAboutTitle
     | Keep
     | AdoptCopy
@@ -293,6 +303,8 @@ def secures_image(actions: tuple[Action, ...]) -> bool:
 
 
 def _decide_present(facts: Facts) -> tuple[Action, ...]:
+    if facts.size_unknown and _depends_on_size(facts):
+        return (SkipFailed() if facts.failed_before else ConvertFirst(),)
     removal_shown = False
     if facts.mark is MarkState.REMOVED:
         shown = facts.copies + facts.misplaced
@@ -314,6 +326,13 @@ def _decide_present(facts: Facts) -> tuple[Action, ...]:
         return (UploadSample(again=facts.mark is MarkState.AGREED), *_remove_extras(facts))
     kept = _KEEP if facts.mark is MarkState.AGREED else (AdoptCopy(facts.copies[0]),)
     return kept if len(facts.copies) == 1 and not facts.misplaced else (*kept, *_remove_extras(facts))
+
+
+def _depends_on_size(facts: Facts) -> bool:
+    """Whether something is concluded from the samples that are shown, more than that an agreed one is there."""
+    if facts.mark is MarkState.AGREED:
+        return len(facts.copies) > 1 or bool(facts.misplaced)
+    return bool(facts.copies or facts.misplaced)
 
 
 def _remove_extras(facts: Facts) -> tuple[Action, ...]:

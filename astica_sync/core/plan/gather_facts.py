@@ -40,7 +40,8 @@ class PlanContext:
     classes may be removed by one request, ``uids_proven`` whether the service has been seen to keep our uids,
     ``ignored`` which paths the ignore file takes out of the store, ``held_out`` which uids ``split`` has moved out of
     it, where the file is still there, ``file_at`` what is at a path of the store,
-    ``size_of`` the size in bytes of an image in the backup by its content hash, None where it is not known,
+    ``size_of`` the size in bytes of what is sent of an image in the backup by its content hash, None where it is not
+    known, ``sent_size_of`` the same of an image of the store by its content hash and the size of its file,
     ``is_intact`` whether that image is undamaged, ``shows_sizes`` whether the service has been seen to show the sizes
     of images as they were sent, None where it is not known, ``is_version`` whether the local side is the snapshot of a
     version instead of the store: what is missing in it is meant to be missing, ``unproven`` the ids and uids of adopted
@@ -59,6 +60,7 @@ class PlanContext:
     held_out: Callable[[str], bool] = lambda _: False
     file_at: Callable[[str], FileAt | None] = lambda _: None
     size_of: Callable[[str], int | None] = lambda _: None
+    sent_size_of: Callable[[str, int], int | None] = lambda _, size: size
     is_intact: Callable[[str], bool] = lambda _: True
     shows_sizes: Callable[[], bool | None] = lambda: None
     is_version: bool = False
@@ -68,8 +70,8 @@ class PlanContext:
 @dataclass(frozen=True, slots=True)
 class AbsentRow:
     """A row that is not in the store. ``moved``: its image is in another class of the store, ``is_new`` since this one
-    was sent; ``pending``: nothing shows yet that the service has it there; ``size``: of its image, where the store has
-    it, in bytes."""
+    was sent; ``pending``: nothing shows yet that the service has it there; ``size``: of what is sent of its image,
+    where the store has it, in bytes."""
 
     row: JoinedRow
     moved: bool
@@ -99,6 +101,7 @@ def quarantine_end(mark: Mark | None, context: PlanContext) -> float | None:
 
 def present_facts(row: JoinedRow, local: LocalSample, observation: Observation, context: PlanContext) -> Facts:
     mark, title = row.mark, local.class_title
+    size = context.sent_size_of(local.content, local.size)
     copies: tuple[int, ...] = ()
     misplaced: tuple[int, ...] = ()
     if len(row.remote) == 1 and row.remote[0].class_title == title:
@@ -116,11 +119,12 @@ def present_facts(row: JoinedRow, local: LocalSample, observation: Observation, 
         observation.asked_at,
         quarantine_end(mark, context),
         *_removed(mark, context),
-        _of_other_size(row, local.size, observation, context),
+        _of_other_size(row, size, observation, context),
         upload_open=_upload_open(mark, observation, context),
         failed_before=row.uid in context.failed_before,
         title_questioned=title in context.questioned_titles,
         unproven=_unproven(row, context),
+        size_unknown=size is None and bool(observation.size_decimals) and context.shows_sizes() is not False,
     )
 
 

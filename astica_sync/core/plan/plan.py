@@ -58,6 +58,15 @@ class Adopt:
 
 
 @dataclass(frozen=True, slots=True)
+class Conversion:
+    """Convert the image and store the result in the backup; no request."""
+
+    uid: str
+    class_title: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """A sample about which nothing is sent before ``until`` (an observation asked for from then on decides).
     ``ends_when_shown``: an earlier observation ends the wait, if it shows what the service confirmed."""
@@ -113,6 +122,7 @@ class Plan:
     """
 
     adopts: tuple[Adopt, ...] = ()
+    conversions: tuple[Conversion, ...] = ()
     uploads: tuple[Upload, ...] = ()
     removals: tuple[RemoveSample, ...] = ()
     class_removals: tuple[RemoveClass, ...] = ()

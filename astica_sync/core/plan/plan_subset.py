@@ -58,7 +58,7 @@ def with_confirmed_removals(plan: Plan, allowed: Container[int] | None = None) -
 
 def first_upload_only(plan: Plan) -> Plan:
     """Everything that needs no request, and the first upload."""
-    return Plan(adopts=plan.adopts, forgets=plan.forgets, uploads=plan.uploads[:1])
+    return Plan(adopts=plan.adopts, conversions=plan.conversions, forgets=plan.forgets, uploads=plan.uploads[:1])
 
 
 def after_uploads(plan: Plan, tried: int, confirmed: Container[str]) -> Plan:

@@ -20,10 +20,12 @@ from astica_sync.core.model import (
     is_uid,
 )
 from astica_sync.core.plan.decision import (
+    CONVERTED_FIRST,
     OTHER_STORE,
     Action,
     AdoptCopy,
     AskAboutTitle,
+    ConvertFirst,
     Facts,
     ForgetMark,
     HoldCopies,
@@ -43,6 +45,7 @@ from astica_sync.core.plan.plan import (
     CLASS_REMOVE_COST,
     Adopt,
     ClassCount,
+    Conversion,
     Held,
     Plan,
     RemoveClass,
@@ -68,7 +71,7 @@ def make_plan(
     are in the store alone and planned another time, ``local``, ``marks`` and ``remote`` (of what the observation shows)
     are about the others alone. Seven parameters: the three sides, what was left out of them, and the context.
     """
-    draft = _Draft()
+    draft = _Draft(observation.asked_at)
     for title, samples in (counted or {}).items():
         draft.classes[title]["local"] = draft.classes[title]["managed"] = samples
     for title, samples in (later or {}).items():
@@ -84,8 +87,10 @@ def make_plan(
 
 @dataclass(slots=True)
 class _Draft:
-    """A plan in the making; see ``Plan``."""
+    """A plan in the making; see ``Plan``. ``asked_at`` is when its observation was asked for."""
 
+    asked_at: float
+    conversions: list[Conversion] = field(default_factory=list)
     adopts: list[Adopt] = field(default_factory=list)
     uploads: list[Upload] = field(default_factory=list)
     removals: list[RemoveSample] = field(default_factory=list)
@@ -116,6 +121,7 @@ class _Draft:
         managed = sum(count["managed"] for count in self.classes.values())
         return Plan(
             adopts=tuple(self.adopts),
+            conversions=tuple(self.conversions),
             uploads=tuple(self.uploads),
             removals=removals,
             class_removals=class_removals,
@@ -157,7 +163,7 @@ def _plan_image(draft: _Draft, rows: list[JoinedRow], observation: Observation, 
         if row.local is None:
             # What replaces it may be planned after it.
             is_new = any(is_new_place(other.mark, row.mark, context) for other in rows if other.local is not None)
-            size = present[0].size if present else None
+            size = context.sent_size_of(present[0].content, present[0].size) if present else None
             draft.absent.append(AbsentRow(row, moved=bool(present), is_new=is_new, pending=pending, size=size))
 
 
@@ -200,6 +206,10 @@ def _take(draft: _Draft, row: JoinedRow, title: str, actions: tuple[Action, ...]
                 draft.classes[title]["wait"] += 1
             case SkipFailed():
                 draft.failed_before.append(_upload(row))
+            case ConvertFirst():
+                draft.conversions.append(Conversion(row.uid, title, _path(row)))
+                draft.waiting.append(Waiting(row.uid, title, CONVERTED_FIRST, draft.asked_at, _path(row)))
+                draft.classes[title]["wait"] += 1
             case AskAboutTitle():
                 draft.questioned.append(_upload(row))
             case AdoptCopy():

@@ -14,6 +14,9 @@ import xxhash
 from astica_sync.errors import SourceChanged, StoreError
 from astica_sync.local.backup.catalog import CATALOG, CONTENT, Catalog, CatalogEntry
 from astica_sync.local.backup.object_store import Hasher, ObjectStore
+from astica_sync.local.backup.prepared_images import FOLDER as PREPARED_FOLDER
+from astica_sync.local.backup.prepared_images import RECORD as PREPARED_RECORD
+from astica_sync.local.backup.prepared_images import PreparedImages
 from astica_sync.local.filesystem import FileSystem, Kind, kind_of
 from astica_sync.system.error_advice import remedy
 
@@ -35,6 +38,7 @@ class Backup(ObjectStore):
     def __init__(self, root: Path, files: FileSystem, hasher: Callable[[], Hasher] = xxhash.xxh3_128) -> None:
         super().__init__(root, files, hasher)
         self._catalog = Catalog(root / CATALOG, files)
+        self.prepared = PreparedImages(root, files, hasher)
 
     def add_samples(self, samples: Sequence[tuple[str, str, str]], at: float) -> None:
         """Adds (class title, path, content) to the catalog, durably, with one sync for all.
@@ -52,7 +56,7 @@ class Backup(ObjectStore):
         try:
             self._catalog.add(entries)
         except OSError as error:
-            self._fail(error)
+            self.fail(error)
 
     def samples(self) -> Iterator[CatalogEntry]:
         """Every entry of the catalog in the order of writing; some repeat others.
@@ -101,7 +105,7 @@ class Backup(ObjectStore):
     def _other_files(self, folder: Path) -> Iterator[Path]:
         for name in self._names(folder):
             path = folder / name
-            if folder == self.root and name in ("objects", CATALOG):
+            if folder == self.root and name in ("objects", CATALOG, PREPARED_FOLDER, PREPARED_RECORD):
                 continue
             if kind_of(self._files.lstat(path)) is Kind.FOLDER:
                 yield from self._other_files(path)
@@ -170,5 +174,6 @@ class Backup(ObjectStore):
         try:
             self._catalog.drop(contents)
         except OSError as error:
-            self._fail(error)
-        return sum(self.discard(content) for content in contents)
+            self.fail(error)
+        freed = self.prepared.drop(contents)
+        return freed + sum(self.discard(content) for content in contents)

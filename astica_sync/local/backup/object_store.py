@@ -32,6 +32,8 @@ returns an image, so these are the only copies besides your own files.
 objects/ab/abcdef....jpg   one image; its name is the XXH3-128 hash of its bytes (xxhsum -H2), its folder the first
                            two digits of the name
 catalog.jsonl              one line of JSON per image: its class, its original path, and its name in this folder
+prepared/, prepared.jsonl  what was sent in place of images that the service does not take, as HEIC; objects/ has the
+                           originals
 
 To restore images, copy them: cp objects/*/* FOLDER. The catalog records the original path of each image.
 Objects are never changed. Files named .tmp-* are left over from interrupted runs and can be deleted.
@@ -56,22 +58,29 @@ class Stored:
 
 
 class ObjectStore:
-    """The objects in the folder ``root``, which the first ``put`` creates.
+    """The objects in the folder ``objects`` of ``root``, or in ``folder`` instead, which the first ``put`` creates.
 
     Any thread and process may read; only the holder of the writer lock may ``put``, in any of its threads.
     """
 
-    def __init__(self, root: Path, files: FileSystem, hasher: Callable[[], Hasher] = xxhash.xxh3_128) -> None:
+    def __init__(
+        self,
+        root: Path,
+        files: FileSystem,
+        hasher: Callable[[], Hasher] = xxhash.xxh3_128,
+        folder: str = "objects",
+    ) -> None:
         self.root = root
         self._files = files
         self._hasher = hasher
-        self._place = f"{root}/objects/"
+        self._objects = root / folder
+        self._place = f"{self._objects}/"
         # One lock per folder of objects: two threads never write the same object, and rarely wait for each other.
         self._locks: dict[str, threading.Lock] = {}
         self._open_lock = threading.Lock()
         self._open_folders: set[Path] = set()
         self._durable_folders: set[Path] = set()
-        self._above = root.parent, root, root / "objects"
+        self._above = root.parent, root, self._objects
 
     def put(self, source: Path, content: str) -> Stored:
         """Makes sure that the bytes of ``source``, which hash to ``content``, are in the backup, durably.
@@ -94,6 +103,31 @@ class ObjectStore:
             except OSError as error:
                 self._blame(source, error)
             return Stored(content, target, size, is_new=True)
+
+    def put_bytes(self, data: bytes) -> Stored:
+        """Makes sure that these bytes are in the backup, durably; a damaged object of their hash is replaced.
+
+        Raises:
+            StorageFull: the disk is full.
+            StoreError: the backup cannot be written for another reason.
+        """
+        hasher = self._hasher()
+        hasher.update(data)
+        content = hasher.hexdigest()
+        with self._locks.setdefault(content[:2], threading.Lock()):
+            existing = self._locate(content)
+            if existing is not None and self.check(content) is None and self.secure(content):
+                return Stored(content, *existing, is_new=False)
+            try:
+                folder = self._folder(content)
+                self._open(folder)
+                target = existing[0] if existing else folder / f"{content}.{_EXTENSIONS[sniff(data)]}"
+                self._files.write_synced(target, [data])
+                if self._hash(target) != content:
+                    raise OSError(errno.EIO, "it was not stored as it was written", str(target))
+            except OSError as error:
+                self.fail(error)
+            return Stored(content, target, len(data), is_new=True)
 
     def read(self, content: str) -> bytes:
         """The whole object, verified by its hash.
@@ -149,7 +183,7 @@ class ObjectStore:
         try:
             self._sync_names(existing[0].parent)
         except OSError as error:
-            self._fail(error)
+            self.fail(error)
         return True
 
     def size_of(self, content: str) -> int:
@@ -189,7 +223,7 @@ class ObjectStore:
         try:
             self._files.remove(path)
         except OSError as error:
-            self._fail(error)
+            self.fail(error)
         return size
 
     def objects(self) -> Iterator[str]:
@@ -212,7 +246,7 @@ class ObjectStore:
             try:
                 self._clear(folder)
             except OSError as error:
-                self._fail(error)
+                self.fail(error)
 
     def has_same_bytes(self, path: Path, existing: Path) -> bool:
         """Whether two files have the same bytes.
@@ -314,8 +348,7 @@ class ObjectStore:
         return Path(f"{self._place}{_folder_name(content)}")
 
     def _folders(self) -> Iterator[Path]:
-        objects = self.root / "objects"
-        yield from (objects / name for name in self._names(objects) if len(name) == 2)
+        yield from (self._objects / name for name in self._names(self._objects) if len(name) == 2)
 
     def _names(self, folder: Path) -> list[str]:
         try:
@@ -353,9 +386,9 @@ class ObjectStore:
             self._hash(source)
         except OSError:
             raise _unreadable(source, error) from error
-        self._fail(error)
+        self.fail(error)
 
-    def _fail(self, error: OSError) -> NoReturn:
+    def fail(self, error: OSError) -> NoReturn:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFull(
                 f"the disk of the backup is full: {free_space(self._files, self.root.parent)} in {self.root}",

@@ -21,7 +21,7 @@ from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import CatalogEntry
 from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.local.filesystem import FileSystem, Kind, free_space, kind_of, temp_name
-from astica_sync.local.image.format import HEAD_BYTES, sniff
+from astica_sync.local.image.format import HEAD_BYTES, is_image
 from astica_sync.local.layout import STATE_DIR
 from astica_sync.local.target_folder import check_target_folder
 from astica_sync.system.error_advice import remedy
@@ -148,8 +148,8 @@ def _restore_file(backup: Backup, root: Path, entry: CatalogEntry, files: FileSy
         if reason := backup.check(entry.content):
             raise _NotRestored(reason)
         with files.open_read(source) as file:
-            if sniff(file.read(HEAD_BYTES)) is None:
-                raise _NotRestored("not a PNG or JPEG image")
+            if not is_image(file.read(HEAD_BYTES)):
+                raise _NotRestored("not an image")
         # Another user may exchange a folder of a shared store for a link meanwhile.
         with files.hold_folder(root, target.relative_to(root).parts[:-1], mode) as folder:
             held = folder / target.name

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.image.format import HEAD_BYTES, sniff
+from astica_sync.local.image.format import HEAD_BYTES, is_image
 from astica_sync.local.scan.litter import is_litter
 
 SPLIT_NAMES = frozenset(
@@ -117,6 +117,6 @@ def _has_images(folder: Path, files: FileSystem) -> bool:
 def _is_image(path: Path, files: FileSystem) -> bool:
     try:
         with files.open_read(path) as file:
-            return sniff(file.read(HEAD_BYTES)) is not None
+            return is_image(file.read(HEAD_BYTES))
     except OSError:
         return False

@@ -3,6 +3,7 @@
 It may be deleted at any time; a scan fills it again. docs/dev/databases.md describes its tables.
 """
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import xxhash
 
 from astica_sync.core.model import LocalSample, Problem, make_scope, make_uid
+from astica_sync.core.recipe import Recipe
 from astica_sync.local.db.cache_file import BUSY_S, CacheFile
 from astica_sync.local.db.migrations import make_schema
 from astica_sync.local.db.row_pages import in_pages
@@ -66,9 +68,13 @@ def _touched(database: "Database") -> None:
     database.execute("CREATE TABLE touched (content TEXT PRIMARY KEY) WITHOUT ROWID")
 
 
+def _prepared(database: "Database") -> None:
+    database.execute("CREATE TABLE prepared (content TEXT PRIMARY KEY, format TEXT NOT NULL) WITHOUT ROWID")
+
+
 SCHEMA = make_schema(
     "index",
-    (_tables, _seals, _buckets, _touched),
+    (_tables, _seals, _buckets, _touched, _prepared),
     when_newer="upgrade astica-sync, or delete it: the next scan rebuilds it",
     when_damaged="run the command again: a scan rebuilds the index",
 )
@@ -115,6 +121,7 @@ _FILES = "SELECT content, size, folder_id, name FROM file"
 _PLACED = "SELECT content, folder_id FROM file WHERE content IS NOT NULL"
 _BATCH = 500
 COMPARED = "compared"
+RECIPE = "recipe"
 _TOUCH = "INSERT OR IGNORE INTO touched SELECT content FROM file WHERE content IS NOT NULL AND"
 _PLACES = (
     "SELECT folder.class, folder.path, file.name FROM file JOIN folder ON folder.id = file.folder_id"
@@ -309,8 +316,52 @@ class Index(CacheFile):
         """The content hash at one name, in a list; an empty list where there is none."""
         return [row[0] for row in self._rows(_CONTENT, (folder_id, name))]
 
-    def change(self, folders: Sequence[Folder], put: Sequence[File], drop: Sequence[tuple[int, bytes]]) -> None:
-        """Writes folders, removes the files ``drop``, then writes the files ``put``, all in one transaction."""
+    def prepared(self) -> dict[str, str]:
+        """The format of every image that is converted before it is sent, by content hash; of former files as well."""
+        with self._decoding:
+            return dict(self._rows("SELECT content, format FROM prepared"))
+
+    def formats_of(self, contents: Sequence[str]) -> dict[str, str]:
+        """The format of those of these images that are converted before they are sent, by content hash."""
+        found: dict[str, str] = {}
+        for start in range(0, len(contents), _BATCH):
+            some = contents[start : start + _BATCH]
+            query = f"SELECT content, format FROM prepared WHERE content IN ({', '.join('?' * len(some))})"  # noqa: S608
+            found.update(self._rows(query, tuple(some)))
+        return found
+
+    def recipe(self) -> Recipe | None:
+        """The formats that were converted at the last scan; None where that is not known."""
+        with contextlib.suppress(ValueError, AttributeError):
+            return Recipe.of(self.get_meta(RECIPE))
+        return None
+
+    def note_recipe(self, recipe: Recipe) -> None:
+        """Where the formats that are converted are others than at the last scan, makes this scan read the files again
+        that they concern: those with a problem, and those that were converted."""
+        if self.get_meta(RECIPE) == recipe.name:
+            return
+
+        def forget(connection: sqlite3.Connection) -> None:
+            concerned = "reason IS NOT NULL OR content IN (SELECT content FROM prepared)"
+            connection.execute(
+                f"UPDATE folder SET seal = NULL WHERE id IN (SELECT folder_id FROM file WHERE {concerned})"  # noqa: S608
+            )
+            connection.execute(f"UPDATE file SET checked_ns = 0 WHERE {concerned}")  # noqa: S608
+            connection.execute("DELETE FROM prepared")
+            _set_meta(connection, RECIPE, recipe.name)
+
+        self.write(forget)
+
+    def change(
+        self,
+        folders: Sequence[Folder],
+        put: Sequence[File],
+        drop: Sequence[tuple[int, bytes]],
+        prepared: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """Writes folders, removes the files ``drop``, then writes the files ``put``, all in one transaction;
+        ``prepared`` are contents among these that are converted before they are sent, with their format."""
 
         def change(connection: sqlite3.Connection) -> None:
             if _get_meta(connection, COMPARED) is not None:
@@ -323,6 +374,7 @@ class Index(CacheFile):
             connection.executemany("UPDATE folder SET seal = NULL WHERE id = ?", ((number,) for number in problems))
             connection.executemany("DELETE FROM file WHERE folder_id = ? AND name = ?", drop)
             connection.executemany("INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", put)
+            connection.executemany("INSERT OR REPLACE INTO prepared VALUES (?, ?)", prepared)
             connection.execute("DELETE FROM meta WHERE key = 'totals'")
 
         if folders or put or drop:

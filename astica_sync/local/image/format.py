@@ -23,6 +23,8 @@ _CONVERT_HEIC = f"the service accepts PNG or JPEG; convert it (heif-convert IMAG
 _LEAVE_OUT = "not an image; move it out, or list it in .astica-ignore (a line *.MOV leaves out all such files)"
 _SAVE_AGAIN = f"save it again with an image editor, {_OR_IGNORE}"
 
+_NUMBER_OF_IMAGES = 0xB001
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 
@@ -31,17 +33,33 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"BM", "BMP image"),
     (b"II*\0", "TIFF image"),
     (b"MM\0*", "TIFF image"),
+    (b"II+\0", "TIFF image"),
+    (b"MM\0+", "TIFF image"),
     (b"8BPS", "Photoshop image"),
     (b"\0\0\1\0", "icon"),
     (b"\0\0\0\x0cjP  ", "JPEG 2000 image"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000 image"),
     (b"\xff\x0a", "JPEG XL image"),
     (b"\0\0\0\x0cJXL ", "JPEG XL image"),
     (b"%PDF", "PDF document"),
 )
-# Brands of ISO media files (ISO/IEC 23008-12 annex B, AV1 Image File Format section 6), at offset 8.
-_BRANDS = {b"avif": "AVIF image", b"avis": "AVIF image"} | dict.fromkeys(
-    (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"), _HEIC
+# Brands of ISO media files (ISO/IEC 23008-12 annex B, AV1 Image File Format section 6).
+_BRANDS = dict.fromkeys((b"avif", b"avis"), "avif") | dict.fromkeys(
+    (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs"), "heic"
 )
+# Those that leave open how the image is coded; then another brand of the file says it.
+_OPEN_BRANDS = (b"mif1", b"mif2", b"msf1", b"miaf")
+_WORDS = {
+    "GIF image": "gif",
+    "BMP image": "bmp",
+    "TIFF image": "tiff",
+    "JPEG 2000 image": "jpeg2000",
+    "WebP image": "webp",
+    _HEIC: "heic",
+    "AVIF image": "avif",
+}
+# The sizes of the header that follows in a BMP; two letters alone may begin any text.
+_BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 
 
 def sniff(head: bytes) -> Literal["png", "jpeg"] | None:
@@ -77,7 +95,7 @@ def _name_format(head: bytes) -> str:
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "WebP image"
     if head[4:8] == b"ftyp":
-        return _BRANDS.get(head[8:12], "video or other media file")
+        return {"heic": _HEIC, "avif": "AVIF image"}.get(_name_brand(head), "video or other media file")
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if text.startswith((b"<svg", b"<?xml")) and b"<svg" in text:
         return "SVG drawing"
@@ -93,6 +111,68 @@ def _is_text(head: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return all(character.isprintable() or character in "\t\r\n\f\ufeff" for character in text)
+
+
+def preparable(head: bytes) -> str | None:
+    """The word of ``core.recipe`` for the format of a file that can be converted, by its first bytes; None for others.
+
+    Args:
+        head: ``HEAD_BYTES`` bytes at least, or the whole file. What a JPEG holds is known once its header is all in.
+    """
+    kind = sniff(head)
+    if kind == "png":
+        return "16bit" if head[12:16] == b"IHDR" and head[24:25] == b"\x10" else None
+    if kind == "jpeg":
+        return _name_jpeg(head)
+    word = _WORDS.get(_name_format(head))
+    if word == "bmp" and int.from_bytes(head[14:18], "little") not in _BMP_HEADERS:
+        return None
+    # "CR" marks a raw photo of Canon's, whose TIFF holds previews alone.
+    return None if word == "tiff" and head[8:10] == b"CR" else word
+
+
+def is_image(head: bytes) -> bool:
+    """Whether a file begins as an image that is sent as it is, or converted first; ``head`` as for ``preparable``."""
+    return sniff(head) is not None or preparable(head) is not None
+
+
+def _name_brand(head: bytes) -> str:
+    """Of a file in ISO boxes: "heic", "avif", or nothing for a video and all else."""
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    brands = [head[8:12], *(head[at : at + 4] for at in range(16, end, 4))]
+    if brands[0] in _BRANDS:
+        return _BRANDS[brands[0]]
+    if brands[0] not in _OPEN_BRANDS:
+        return ""
+    return next((_BRANDS[brand] for brand in brands if brand in _BRANDS), "heic")
+
+
+def _name_jpeg(head: bytes) -> str | None:
+    several = False
+    for marker, start, end in jpeg_segments(head):
+        if marker == 0xE2 and head[start + 4 : start + 8] == b"MPF\0":
+            several = _count_images(head[start + 8 : end]) > 1
+        elif is_frame(marker):
+            # Length, precision, height, width, number of components (ITU-T T.81, B.2.2).
+            if head[start + 9 : start + 10] == b"\x04":
+                return "cmyk"
+            break
+    return "mpo" if several else None
+
+
+def _count_images(index: bytes) -> int:
+    """How many images a file holds by its multi-picture index (CIPA DC-007, 5.2), which is laid out as a TIFF."""
+    order = ">" if index.startswith(b"MM") else "<"
+    try:
+        (start,) = struct.unpack_from(f"{order}I", index, 4)
+        (entries,) = struct.unpack_from(f"{order}H", index, start)
+        for at in range(start + 2, start + 2 + 12 * entries, 12):
+            tag, _, _, value = struct.unpack_from(f"{order}HHII", index, at)
+            if tag == _NUMBER_OF_IMAGES:
+                return int(value)
+    except struct.error:
+        pass
+    return 1
 
 
 def dimensions(data: bytes) -> tuple[int, int] | None:
@@ -152,6 +232,16 @@ def judge_sides(width: int, height: int) -> str | None:
             f"make it smaller, {_OR_IGNORE}"
         )
     return None
+
+
+def needs_extra(name: str, extra: str, example: str) -> str:
+    """The reason for an image that is converted once an extra of this program is installed."""
+    return f"{name}: install {extra} to have it converted, or convert it ({example}), {_OR_IGNORE}"
+
+
+def not_converted(detail: str) -> str:
+    """The reason for an image that cannot be converted here, though it may be good."""
+    return f"{detail}: convert it to PNG or JPEG with an image editor, {_OR_IGNORE}"
 
 
 def broken(detail: str) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import xxhash
 
 from astica_sync.local.filesystem import CHUNK, AnyPath, FileSystem, Signature, signature
-from astica_sync.local.image.format import describe, sniff
+from astica_sync.local.image.format import describe, preparable, sniff
 from astica_sync.system.error_advice import reading_remedy
 
 CHANGING = "is still being written; the next scan reads it again"
@@ -24,13 +24,15 @@ class HashOutcome(StrEnum):
 
 class FileHash(NamedTuple):
     """``signature`` is that of the bytes that were read; after *read* either ``content`` or ``reason`` is set.
-    ``linked``: the file has a second name (a hard link)."""
+    ``linked``: the file has a second name (a hard link); ``format``: that of an image which is converted before it is
+    sent, "" for what is sent as it is."""
 
     outcome: HashOutcome
     signature: Signature | None = None
     content: str | None = None
     reason: str | None = None
     linked: bool = False
+    format: str = ""
 
 
 def unreadable_reason(error: OSError) -> str:
@@ -51,7 +53,8 @@ def unreadable_reason(error: OSError) -> str:
 def hash_file(files: FileSystem, path: AnyPath) -> FileHash:
     """Reads the file; a second time when it changes meanwhile.
 
-    Of a large file that is not a PNG or JPEG by its first bytes no more is read. Never raises for what is on the disk.
+    Of a large file that by its first bytes can be neither sent nor converted no more is read. Never raises for what is
+    on the disk.
     """
     for _ in range(2):
         try:
@@ -74,21 +77,24 @@ def _read_once(files: FileSystem, path: AnyPath) -> FileHash | None:
     linked = later.st_nlink > 1
     if before != after or len(data) != after[0]:
         return None
-    if sniff(data) is None:
+    converted = preparable(data)
+    if converted is None and sniff(data) is None:
         return FileHash(HashOutcome.READ, after, reason=describe(data, after[0]), linked=linked)
-    return FileHash(HashOutcome.READ, after, xxhash.xxh3_128_hexdigest(data), linked=linked)
+    return FileHash(HashOutcome.READ, after, xxhash.xxh3_128_hexdigest(data), None, linked, converted or "")
 
 
 def _read_chunks(files: FileSystem, path: AnyPath) -> FileHash | None:
     hasher = xxhash.xxh3_128()
     size = 0
-    reason = None
+    reason = converted = None
     with files.open_read(path) as file:
         before = signature(files.fstat(file))
         for chunk in files.chunks(file):
-            if not size and sniff(chunk) is None:
-                reason = describe(chunk, before[0])
-                break
+            if not size:
+                converted = preparable(chunk)
+                if converted is None and sniff(chunk) is None:
+                    reason = describe(chunk, before[0])
+                    break
             size += len(chunk)
             hasher.update(chunk)
         status = files.fstat(file)
@@ -99,4 +105,4 @@ def _read_chunks(files: FileSystem, path: AnyPath) -> FileHash | None:
         # It was larger when its size was read first.
         reason = describe(b"", 0)
     content = None if reason else hasher.hexdigest()
-    return FileHash(HashOutcome.READ, after, content, reason, status.st_nlink > 1)
+    return FileHash(HashOutcome.READ, after, content, reason, status.st_nlink > 1, converted or "")

@@ -11,11 +11,19 @@ from dataclasses import dataclass
 
 from astica_sync.clock import Clock
 from astica_sync.core.model import Unreadable
+from astica_sync.core.recipe import TAKEN_AS_THEY_ARE, Recipe
 from astica_sync.errors import StoreChanged
 from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.local.db.index import File, Folder, Index, join
-from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.filesystem import FileSystem, Kind, kind_of
 from astica_sync.local.identity import check_root
+from astica_sync.local.image.format import HEAD_BYTES, sniff
+from astica_sync.local.image.prepare.usable_formats import (
+    CONVERTED,
+    usable_recipe,
+    why_converted_already,
+    why_not_converted,
+)
 from astica_sync.local.layout import STATE_DIR, Layout
 from astica_sync.local.scan.changed_files import DirectoryDiff, above_of, diff_directory, find_tops
 from astica_sync.local.scan.directory_digest import DirectoryListing, directory_stamp, list_directory, list_names
@@ -58,7 +66,8 @@ class ScanOptions:
     store decides. ``forced`` reads every file. ``below`` scans only these folders (relative to the store, with
     everything in them); one that is not in the index is replaced by the nearest folder above it that is. ``patient``
     waits out the resolution of the file system's clock before it reads what was changed just now, so that no later
-    scan has to read it again. ``digests`` compares folders by their digests first.
+    scan has to read it again. ``digests`` compares folders by their digests first. ``recipe`` says which formats are
+    converted; None goes by that of the scan before.
     """
 
     threads: int = 2
@@ -66,6 +75,7 @@ class ScanOptions:
     below: Collection[str] | None = None
     patient: bool = False
     digests: bool = True
+    recipe: Recipe | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +122,9 @@ def scan_store(
         DatabaseError: the index cannot even be read; a damaged one is replaced and filled from scratch instead.
     """
     ignore = Ignore.load(layout.root)
-    target = _Target(layout, files or FileSystem(layout.root), ignore, options or ScanOptions())
+    options = options or ScanOptions()
+    recipe = options.recipe or usable_recipe(index.recipe())
+    target = _Target(layout, files or FileSystem(layout.root), ignore, options, recipe)
     try:
         return Scanner(target, index, clock, progress).run()
     except Damaged:
@@ -128,6 +140,7 @@ class _Target:
     files: FileSystem
     ignore: Ignore
     options: ScanOptions
+    recipe: Recipe
 
     @property
     def seed(self) -> int:
@@ -154,6 +167,7 @@ class _IndexWriter:
         self.folders: list[Folder] = []
         self.put: list[File] = []
         self.drop: list[tuple[int, bytes]] = []
+        self.prepared: list[tuple[str, str]] = []
         self._flushed_at = clock.ticks()
 
     def flush(self, least: int = 1) -> None:
@@ -161,8 +175,8 @@ class _IndexWriter:
         rows = len(self.put) + len(self.drop) + len(self.folders)
         late = rows > 0 and self._clock.ticks() >= self._flushed_at + _BATCH_SECONDS
         if rows >= least or late:
-            self._index.change(self.folders, self.put, self.drop)
-            self.folders, self.put, self.drop = [], [], []
+            self._index.change(self.folders, self.put, self.drop, self.prepared)
+            self.folders, self.put, self.drop, self.prepared = [], [], [], []
             self._flushed_at = self._clock.ticks()
 
 
@@ -213,6 +227,7 @@ class Scanner:
         self._check_root()
         ignore = self._target.ignore
         with self._index.scanning(), contextlib.closing(self._start_workers()) as self._workers:
+            self._index.note_recipe(self._target.recipe)
             self._folders = self._index.folders()
             self._next_id = self._first_id = 1 + max((each.folder_id for each in self._folders.values()), default=0)
             try:
@@ -452,8 +467,11 @@ class Scanner:
         self._hashed += 1
         self._linked |= file_hash.linked
         folder, raw = task.folder, os.fsencode(name)
-        if file_hash.signature is not None:
-            row = (*file_hash.signature, task.checked_ns, file_hash.content, file_hash.reason)
+        signature = file_hash.signature
+        if signature is not None:
+            file_hash, stands_back = self._apply_recipe(file_hash, folder, name)
+            # What stands back for another file is looked at by each scan: that one may be gone.
+            row = (*signature, 0 if stands_back else task.checked_ns, file_hash.content, file_hash.reason)
             self._rows.put.append(File(folder.folder_id, raw, *row))
             before = [] if name in task.new else self._index.content_at(folder.folder_id, raw)
             if before != [file_hash.content]:
@@ -469,6 +487,34 @@ class Scanner:
             self._rows.drop.append((folder.folder_id, raw))
         else:
             self._put_hiding(folder, raw, file_hash.reason)
+
+    def _apply_recipe(self, file_hash: FileHash, folder: Folder, name: str) -> tuple[FileHash, bool]:
+        """An image whose format is not converted here is sent as it is, or a problem where the service refuses it. One
+        that the user has converted already is a problem as well: it stands back, which is the second value."""
+        image_format = file_hash.format
+        if not image_format or file_hash.content is None:
+            return file_hash, False
+        is_taken = image_format in TAKEN_AS_THEY_ARE
+        if image_format in self._target.recipe.formats and (is_taken or not self._is_converted(folder, name)):
+            self._rows.prepared.append((file_hash.content, image_format))
+            return file_hash, False
+        if is_taken:
+            return file_hash._replace(format=""), False
+        stands_back = image_format in self._target.recipe.formats
+        reason = why_converted_already(image_format) if stands_back else why_not_converted(image_format)
+        return file_hash._replace(content=None, format="", reason=reason), stands_back
+
+    def _is_converted(self, folder: Folder, name: str) -> bool:
+        """Whether a PNG or JPEG of the same name is beside a file."""
+        stem = f"{self._target.path_of(folder)}/{os.path.splitext(name)[0]}"  # noqa: PTH122 - a name of any bytes
+        for suffix in CONVERTED:
+            with contextlib.suppress(OSError):
+                if name.endswith(suffix) or kind_of(self._files.lstat(stem + suffix)) is not Kind.FILE:
+                    continue
+                with self._files.open_read(stem + suffix) as file:
+                    if sniff(file.read(HEAD_BYTES)) is not None:
+                        return True
+        return False
 
     def _note_lost(self, contents: list[str]) -> None:
         if contents and len(self._lost) <= _MAX_NAMED:

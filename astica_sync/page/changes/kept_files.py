@@ -21,7 +21,7 @@ from astica_sync.local.backup.catalog import CONTENT
 from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.local.class_folders.held_folders import NotDone, hash_at, have_same_bytes, open_regular
 from astica_sync.local.filesystem import CHUNK, TEMP_PREFIX, FileSystem, sync, write_all
-from astica_sync.local.image.format import HEAD_BYTES, sniff
+from astica_sync.local.image.format import HEAD_BYTES, is_image
 from astica_sync.local.layout import Layout
 from astica_sync.local.lock import writer_lock
 from astica_sync.system.exclusive_rename import rename_new
@@ -119,7 +119,7 @@ class KeptFiles:
             if source is None:
                 return ""
             with self._files.open_read(source) as file:
-                return "" if sniff(file.read(HEAD_BYTES)) else "what the backup has is not a PNG or JPEG image"
+                return "" if is_image(file.read(HEAD_BYTES)) else "what the backup has is not an image"
         except OSError as error:
             return f"the backup cannot be read: {error.strerror}"
 

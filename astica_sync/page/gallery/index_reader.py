@@ -58,7 +58,13 @@ class IndexReader(Index):
         finally:
             self._connection.execute(f"PRAGMA cache_size=-{PAGE_CACHE_KB}")
 
-    def change(self, folders: Sequence[Folder], put: Sequence[File], drop: Sequence[tuple[int, bytes]]) -> None:
+    def change(
+        self,
+        folders: Sequence[Folder],
+        put: Sequence[File],
+        drop: Sequence[tuple[int, bytes]],
+        prepared: Sequence[tuple[str, str]] = (),
+    ) -> None:
         if self._followed is not None:
             before = {folder.folder_id: folder for folder in self.folders().values()}
             now = before | {folder.folder_id: folder for folder in folders}
@@ -66,7 +72,7 @@ class IndexReader(Index):
             self._note((now[folder_id].path, name) for folder_id, name in places)
             titles = {folder_id: folder.class_title for folder_id, folder in before.items()}
             self._note_folders(one for one in folders if (one.folder_id, one.class_title) not in titles.items())
-        super().change(folders, put, drop)
+        super().change(folders, put, drop, prepared)
 
     def drop_folders(self, folder_ids: Sequence[int]) -> None:
         if self._followed is not None:

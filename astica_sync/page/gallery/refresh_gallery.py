@@ -223,7 +223,7 @@ class GalleryRefresher:
 
     def _scan(self, below: Collection[str] | None) -> Scan:
         session = self._session
-        options = ScanOptions(threads=session.local.hash_threads, below=below)
+        options = ScanOptions(threads=session.local.hash_threads, below=below, recipe=session.local.preparer.recipe)
         return scan_store(
             session.local.layout,
             session.local.index,

@@ -20,7 +20,7 @@ from astica_sync.local.backup.catalog import CatalogEntry
 from astica_sync.local.backup.damaged_records import refuse_damaged_files
 from astica_sync.local.db.journal import Event, Journal
 from astica_sync.local.identity import check_root
-from astica_sync.local.scan.scanner import scan_store
+from astica_sync.local.scan.scanner import ScanOptions, scan_store
 from astica_sync.sync.observe import observe
 from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.session import LocalSide, RemoteSide
@@ -60,7 +60,13 @@ def plan_pruning(
     check_root(local.layout, local.fs)
     pending = local.journal.get_meta(PENDING)
     refuse_damaged_files(local.backup, local.fs, [pending["snapshot"]] if pending else [])
-    scan = scan_store(local.layout, local.index, clock=clock, files=local.fs)
+    scan = scan_store(
+        local.layout,
+        local.index,
+        clock=clock,
+        files=local.fs,
+        options=ScanOptions(recipe=local.preparer.recipe),
+    )
     if scan.unknown or scan.changing:
         raise StoreError(
             "a part of the store could not be read, so it is unknown which images are still needed",

@@ -8,6 +8,7 @@ from astica_sync.core.plan.plan_subset import with_confirmed_places
 from astica_sync.sync.apply.adoption import adopt_samples, forget_marks
 from astica_sync.sync.apply.circuit_breaker import CircuitBreaker
 from astica_sync.sync.apply.class_removal import remove_classes
+from astica_sync.sync.apply.conversion import convert_images
 from astica_sync.sync.apply.pipeline import Pipeline
 from astica_sync.sync.apply.removal import remove_samples
 from astica_sync.sync.apply.result import ApplyResult
@@ -16,7 +17,7 @@ from astica_sync.sync.session import Session
 
 
 def apply_plan(session: Session, plan: Plan, *, removals: bool, breaker: CircuitBreaker | None = None) -> ApplyResult:
-    """Adopts and forgets, uploads, removes samples, removes classes.
+    """Converts, adopts and forgets, uploads, removes samples, removes classes.
 
     A sample's failure is in the result. What ends the run early is in ``error``, after everything under way was
     recorded, or parked in the journal as attempted.
@@ -39,7 +40,8 @@ def apply_plan(session: Session, plan: Plan, *, removals: bool, breaker: Circuit
     )
     from_backup = session.target is not None
 
-    result = adopt_samples(local, runtime.clock, plan.adopts, from_backup=from_backup)
+    result = convert_images(local, runtime.clock, plan.conversions, from_backup=from_backup)
+    result.include(adopt_samples(local, runtime.clock, plan.adopts, from_backup=from_backup))
     forget_marks(local.journal, plan.forgets)
     result.include(upload_samples(plan.uploads, pipeline, local, remote, listener, from_backup=from_backup))
     if not removals or result.error is not None:

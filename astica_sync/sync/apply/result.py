@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from astica_sync.core.plan.plan import Adopt, RemoveSample, Upload
+from astica_sync.core.plan.plan import Adopt, Conversion, RemoveSample, Upload
 from astica_sync.errors import AsticaSyncError, kind_of
 
 
@@ -16,7 +16,7 @@ class FailedSample:
     kind: str = "refused"
 
 
-def failure_of(sample: Upload | RemoveSample | Adopt, error: AsticaSyncError) -> FailedSample:
+def failure_of(sample: Upload | RemoveSample | Adopt | Conversion, error: AsticaSyncError) -> FailedSample:
     """The failure of one sample with its error."""
     return FailedSample(sample.class_title, sample.path, error.text_with_hint, kind_of(error))
 

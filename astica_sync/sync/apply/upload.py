@@ -23,6 +23,7 @@ from astica_sync.errors import (
 )
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.db.journal import BadSample, Journal
+from astica_sync.local.image.format import preparable, sniff
 from astica_sync.remote.rate_limiter import Permit
 from astica_sync.sync.apply.history_events import event_of
 from astica_sync.sync.apply.pipeline import Pipeline
@@ -48,19 +49,25 @@ def upload_samples(
             another image by now.
     """
     recorder = _UploadRecorder(uploads, pipeline, local, remote, listener)
-    error = pipeline.run((UploadJob(upload, local, remote, from_backup) for upload in uploads), Lane.BACKLOG, recorder)
+    formats = local.index.formats_of([content_of(upload.uid) for upload in uploads])
+    jobs = (
+        UploadJob(upload, local, remote, from_backup, formats.get(content_of(upload.uid), "")) for upload in uploads
+    )
+    error = pipeline.run(jobs, Lane.BACKLOG, recorder)
     recorder.finish(error)
     return recorder.result
 
 
 @dataclass(slots=True)
 class UploadJob:
-    """The steps of one upload that run in worker threads."""
+    """The steps of one upload that run in worker threads. ``format`` is that of an image that is converted before it is
+    sent, else ""."""
 
     upload: Upload
     local: LocalSide
     remote: RemoteSide
     from_backup: bool
+    format: str = ""
     image: bytes = field(default=b"", repr=False)
 
     @property
@@ -68,10 +75,13 @@ class UploadJob:
         return self.upload.size
 
     def prepare(self) -> None:
+        content = content_of(self.upload.uid)
         if not self.from_backup:
-            check_image(self.local, self.upload)
+            prepared = check_image(self.local, self.upload, self.format)
             back_up_image(self.local, self.upload)
-        self.image = read_backup_copy(self.local.backup, self.upload)
+            if prepared is not None:
+                self.local.backup.prepared.add(content, self.format, prepared)
+        self.image = read_image_to_send(self.local, content, self.format, from_backup=self.from_backup)
 
     def admit(self) -> bool:
         return True
@@ -86,21 +96,26 @@ class UploadJob:
             raise
 
 
-def check_image(local: LocalSide, upload: Upload) -> None:
-    """Decodes the whole image, once per content: what the backup has was checked before.
+def check_image(local: LocalSide, upload: Upload, image_format: str) -> bytes | None:
+    """Decodes the whole image, once per content: what the backup has was checked before. An image of a format that is
+    converted (``image_format``) is converted, and the result returned.
 
     Raises:
-        ImageRejected: the service could not use it.
+        ImageRejected: the service could not use it, or it cannot be converted.
         SourceChanged: the file cannot be read.
     """
     if local.backup.secure(content_of(upload.uid)):
-        return
+        return None
+    path = local.layout.root / upload.path
     try:
-        reason = local.decoder.check(local.layout.root / upload.path)
+        if image_format:
+            return local.preparer.prepare_file(local.fs, path).data
+        reason = local.decoder.check(path)
     except OSError as error:
         raise SourceChanged(f"cannot read {upload.path}: {error.strerror}", "Push again.") from error
     if reason is not None:
         raise ImageRejected(reason)
+    return None
 
 
 def back_up_image(local: LocalSide, upload: Upload) -> None:
@@ -113,13 +128,28 @@ def back_up_image(local: LocalSide, upload: Upload) -> None:
     local.backup.put(local.layout.root / upload.path, content_of(upload.uid))
 
 
-def read_backup_copy(backup: Backup, upload: Upload) -> bytes:
-    """The bytes to send: from the backup, where their hash is checked (promise 1).
+def read_image_to_send(local: LocalSide, content: str, image_format: str, *, from_backup: bool) -> bytes:
+    """The bytes to send: from the backup, where their hash is checked (promise 1), and that of the original as well.
+    What is sent in place of an image is converted here where the backup does not have it, and stored there first.
 
     Raises:
         BackupDamaged: the backup does not have them.
+        ImageRejected: the image cannot be converted.
     """
-    return backup.read(content_of(upload.uid))
+    backup = local.backup
+    image = backup.read(content)
+    if image_format or from_backup:
+        prepared = backup.prepared.read(content)
+        if prepared is not None:
+            return prepared
+    if from_backup and sniff(image) is None:
+        # Its format is known by its bytes alone where the store does not have it any more.
+        image_format = preparable(image) or ""
+    if not image_format:
+        return image
+    prepared = local.preparer.prepare(image).data
+    backup.prepared.add(content, image_format, prepared)
+    return prepared
 
 
 def add_to_catalog(backup: Backup, uploads: Sequence[Upload], now: float) -> None:

@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from astica_sync.clock import Clock
 from astica_sync.core.model import ALL_READABLE, LocalSample, Observation, Problem, content_of, find_equal_scopes
@@ -55,7 +56,8 @@ class StoreStatus:
     ``bad`` are the samples that failed before and are not tried again, by uid. ``near`` are the new classes whose
     uploads wait for a confirmation, since their titles are similar to existing ones. ``most`` is the limit of new
     samples that the plan was made with. ``rejected`` are files whose uploads are not in the plan since they would fail,
-    and ``unchecked`` counts the samples of which only a push finds that out (``check_samples``).
+    and ``unchecked`` counts the samples of which only a push finds that out (``check_samples``). ``formats`` are those
+    of the images to upload that are converted before, by content hash.
     """
 
     scan: Scan
@@ -68,6 +70,7 @@ class StoreStatus:
     most: int | None = None
     rejected: list[Problem] = field(default_factory=list)
     unchecked: int = 0
+    formats: dict[str, str] = field(default_factory=dict)
 
     @property
     def in_sync(self) -> bool:
@@ -107,7 +110,7 @@ def find_status(
 
 def _scan(local: LocalSide, clock: Clock, listener: ProgressListener) -> Scan:
     listener.phase("Scanning the store")
-    options = ScanOptions(threads=local.hash_threads)
+    options = ScanOptions(threads=local.hash_threads, recipe=local.preparer.recipe)
     try:
         return scan_store(
             local.layout, local.index, clock=clock, files=local.fs, options=options, progress=listener.scanned
@@ -157,6 +160,7 @@ def plan_round(
         file_at=_find_file_at(local, session.runtime.clock.now(), session.policy.quarantine),
         is_intact=lambda content: local.backup.check(content) is None,
         size_of=find_size_of(local),
+        sent_size_of=find_sent_size_of(local),
         shows_sizes=functools.cache(lambda: sees_sizes(local, observation)),
         is_version=target is not None,
         unproven=find_unproven(Records(local.backup.root, local.fs, session.remote.model_id).adopted()),
@@ -178,6 +182,7 @@ def plan_round(
         bad,
         [entry for entry in near if entry.title in waiting_titles],
         most,
+        formats=local.index.formats_of([content_of(upload.uid) for upload in plan.uploads]),
     )
 
 
@@ -267,12 +272,29 @@ def sees_sizes(local: LocalSide, observation: Observation) -> bool | None:
     return False if len(found) - fitting >= ENOUGH_OTHERS else None
 
 
+def find_sent_size_of(local: LocalSide) -> Callable[[str, int], int | None]:
+    """Returns a function: how many bytes are sent of an image, by its content hash and the size of its file; None for
+    one that is to be converted and was not yet."""
+    converted, prepared = local.index.prepared(), local.backup.prepared.records()
+    if not converted and not prepared:
+        return lambda _, size: size
+
+    def sent_size_of(content: str, size: int) -> int | None:
+        record = prepared.get(content)
+        if record is not None:
+            return record.size
+        return None if content in converted else size
+
+    return sent_size_of
+
+
 def find_size_of(local: LocalSide) -> Callable[[str], int | None]:
-    """Returns a function: the size of an image in the backup, by its content hash."""
+    """Returns a function: how many bytes are sent of an image in the backup, by its content hash."""
+    sent_size_of = functools.cache(partial(find_sent_size_of, local))
 
     def size_of(content: str) -> int | None:
         try:
-            return local.backup.size_of(content)
+            return sent_size_of()(content, local.backup.size_of(content))
         except StoreError:
             return None
 

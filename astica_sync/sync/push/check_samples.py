@@ -4,7 +4,7 @@ They read whole images, so they take a limited time; how many were not made is i
 """
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -14,7 +14,7 @@ from astica_sync.core.plan.plan import Held, Plan, RemoveSample, Upload
 from astica_sync.core.plan.plan_subset import without_uploads
 from astica_sync.errors import StoreError
 from astica_sync.sync.apply.removal import SUPERFLUOUS
-from astica_sync.sync.apply.upload import check_image, read_backup_copy
+from astica_sync.sync.apply.upload import check_image
 from astica_sync.sync.plan.find_status import StoreStatus
 from astica_sync.sync.session import LocalSide, Session
 
@@ -32,9 +32,11 @@ def check_samples(session: Session, status: StoreStatus, seconds: float, *, from
     if not plan.uploads and not plan.removed:
         return status
     session.listener.phase("Checking the images")
+    formats = session.local.index.formats_of([content_of(one.uid) for one in plan.uploads])
+    reason_against = partial(_reason_against_upload, session.local, formats, from_backup)
     try:
         checks: deque[tuple[str | int, Callable[[], str]]] = deque(
-            [(one.uid, partial(_reason_against_upload, session.local, one, from_backup)) for one in plan.uploads]
+            [(one.uid, partial(reason_against, one)) for one in plan.uploads]
             + [(one.sample_id, partial(_reason_against_removal, session.local, one)) for one in plan.removed]
         )
         reasons, unchecked = _run(session, checks, seconds)
@@ -89,12 +91,13 @@ def _run(
     return reasons, len(checks) + running
 
 
-def _reason_against_upload(local: LocalSide, upload: Upload, from_backup: bool) -> str:
+def _reason_against_upload(local: LocalSide, formats: Mapping[str, str], from_backup: bool, upload: Upload) -> str:
+    content = content_of(upload.uid)
     try:
         if from_backup:
-            read_backup_copy(local.backup, upload)
+            local.backup.read(content)
         else:
-            check_image(local, upload)
+            check_image(local, upload, formats.get(content, ""))
     except StoreError as error:
         if error.stops_run:
             raise

@@ -379,7 +379,7 @@ class Watcher:
             local.index,
             clock=self._clock,
             files=local.fs,
-            options=ScanOptions(threads=threads, below=below, patient=True),
+            options=ScanOptions(threads=threads, below=below, patient=True, recipe=local.preparer.recipe),
         )
         self.counts.scan_seconds = self._ticks() - began
         if self._unreported is not None:

@@ -24,7 +24,7 @@ def wait_until_quiet(
     """
     give_up = clock.now() + TIMEOUT
     while clock.now() < give_up:
-        options = ScanOptions(threads=local.hash_threads)
+        options = ScanOptions(threads=local.hash_threads, recipe=local.preparer.recipe)
         scan = scan_store(local.layout, local.index, clock=clock, files=local.fs, options=options)
         paths = [path for content in scan.fresh or () for path in local.index.paths_with(content)]
         # A file that is half written is a problem, not an image.

@@ -42,9 +42,9 @@ class HeldOutSet:
     so that their leaks are not either. ``unchecked`` are the versions with training images whose bytes are not
     here, with their number; ``loose`` are the images in no class folder, and ``ignored`` those that an ignore file in
     the folder leaves out. ``similar`` and ``similar_across`` are groups of images that are nearly the same picture,
-    inside one class and over several. ``unsupported`` are the files that are neither PNG nor JPEG. ``classes`` are the
-    titles of each version's data, and ``leaked`` the names of the images that are in it too, both by the version's
-    name."""
+    inside one class and over several. ``unsupported`` are the files that can be neither sent nor converted.
+    ``classes`` are the titles of each version's data, and ``leaked`` the names of the images that are in it too, both
+    by the version's name."""
 
     folders: Sequence[Path]
     images: Sequence[HeldOutImage]

@@ -58,12 +58,12 @@ def find_held_out(folder: Path) -> tuple[list[HeldOutImage], list[str]]:
                 ) from error
     if not images and (formats := count_formats(list_unsupported(folder))):
         raise AsticaSyncError(
-            f"{folder} contains no PNG or JPEG image in a class folder; it has {formats}",
+            f"{folder} contains no image in a class folder; it has {formats}",
             "Convert these to PNG or JPEG in the same folders.",
         )
     if not images:
         raise AsticaSyncError(
-            f"{folder} contains no PNG or JPEG image in a class folder",
+            f"{folder} contains no image in a class folder",
             "Put held-out images into one folder per class, or create such a folder with: astica-sync split --to DIR",
         )
     return images, loose

@@ -112,7 +112,8 @@ def _left_out(evaluation: Evaluation) -> Iterator[str]:
             yield f"<p class='faint'>{text} ({len(names):,}): {listed}</p>\n"
     if evaluation.unsupported:
         files = [str(one.path) for one in evaluation.unsupported]
-        yield f"<p class='faint'>Neither PNG nor JPEG, left out ({escape(count_formats(evaluation.unsupported))}): "
+        formats = escape(count_formats(evaluation.unsupported))
+        yield f"<p class='faint'>Neither sent nor converted, left out ({formats}): "
         yield f"{', '.join(map(_name, files[:MAX_LISTED]))}</p>\n"
     for refused in evaluation.refused:
         yield f"<p class='faint'>{escape(_plain(refused.reason))}</p>\n"

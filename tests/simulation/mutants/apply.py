@@ -160,6 +160,19 @@ APPLY_MUTANTS = (
     mutant(
         "the backup comes after the upload", replace(UPLOAD + "UploadJob.prepare", prepared_from_the_file), quick=50
     ),
+    mutant(
+        "an image that is to be converted is sent as it is",
+        replace(
+            UPLOAD + "read_image_to_send",
+            lambda local, content, image_format, *, from_backup: local.backup.read(content),
+        ),
+        quick=50,
+    ),
+    mutant(
+        "a converted image is sent without a copy in the backup",
+        replace("astica_sync.local.backup.prepared_images:PreparedImages.add", nothing),
+        quick=50,
+    ),
     mutant("what is sent is read from the file", wrap(UPLOAD + "UploadJob.send", sent_from_the_file)),
     mutant(
         "adopted without the backup",

@@ -79,6 +79,12 @@ def removal_is_an_attempt(original: Any, facts: Any) -> Any:
     return original(facts)
 
 
+def forgotten_when_shown(original: Any, facts: Any) -> Any:
+    *rest, last = original(facts)
+    gone = facts.asked_at >= facts.removed_at and not set(facts.copies) & set(facts.removed)
+    return (*rest, ForgetMark() if gone else last)
+
+
 PLAN_MUTANTS = (
     mutant("no quarantine", replace(DECISION + "is_settled", lambda facts: True), quick=400),
     mutant("half a quarantine", wrap(FACTS + "quarantine_end", half_as_long)),
@@ -96,6 +102,14 @@ PLAN_MUTANTS = (
     mutant(
         "what was removed and is still shown is a copy",
         wrap(DECISION + "_without_removed", lambda original, facts: facts),
+    ),
+    mutant(
+        "a sample is that of an image whatever the size of its conversion",
+        replace(DECISION + "_depends_on_size", lambda facts: False),
+    ),
+    mutant(
+        "the mark of a removed sample is forgotten by the first view that lacks it",
+        wrap(DECISION + "_decide_removed", forgotten_when_shown),
     ),
     mutant("a mark is forgotten at once", wrap(DECISION + "_decide_absent", forget_instead_of_keep)),
     mutant(

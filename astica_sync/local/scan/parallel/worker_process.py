@@ -56,8 +56,8 @@ class WorkerProcess:
     def hashes(self) -> list[FileHash]:
         """The result of a hashing, in the order of its paths."""
         return [
-            FileHash(_OUTCOMES[outcome], signature, content, reason, linked)
-            for outcome, signature, content, reason, linked in self._result()
+            FileHash(_OUTCOMES[outcome], signature, content, reason, linked, converted)
+            for outcome, signature, content, reason, linked, converted in self._result()
         ]
 
     def kill(self) -> None:
@@ -98,7 +98,7 @@ def _list(files: FileSystem, path: str, digests: bytes | None, seed: int) -> tup
 
 def _hash(files: FileSystem, paths: list[str]) -> list[tuple[Any, ...]]:
     hashes = (hash_file(files, path) for path in paths)
-    return [(str(each.outcome), each.signature, each.content, each.reason, each.linked) for each in hashes]
+    return [(str(each.outcome), each.signature, each.content, each.reason, each.linked, each.format) for each in hashes]
 
 
 if __name__ == "__main__":

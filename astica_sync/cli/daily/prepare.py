@@ -1,0 +1,130 @@
+"""``astica-sync prepare``."""
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from astica_sync.cli.context import store_option
+from astica_sync.cli.exit_codes import DONE, SOME_FAILED
+from astica_sync.cli.render.messages import print_lines
+from astica_sync.cli.render.text import json_line, json_name, safe
+from astica_sync.errors import AsticaSyncError, ImageRejected
+
+if TYPE_CHECKING:
+    from astica_sync.local.image.decoder import Decoder
+    from astica_sync.local.image.prepare.preparer import Preparer
+
+
+@click.command("prepare")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
+@click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="Write what would be sent to this folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each image.")
+@store_option
+def prepare(images: tuple[Path, ...], to: Path | None, as_json: bool, store: Path | None) -> int:
+    """Show what a push would send of images.
+
+    Images of formats that the service does not take, such as HEIC, are converted before they are sent. Sends nothing.
+    Goes by the setting convert of the store that the command is run in, if there is one.
+
+    \b
+    astica-sync prepare IMG_0007.HEIC
+    astica-sync prepare Can/*.tiff --to ../converted
+    """
+    from astica_sync.core.recipe import Recipe
+    from astica_sync.errors import StoreError
+    from astica_sync.local.image.decoder import Decoder
+    from astica_sync.local.image.prepare.preparer import Preparer
+    from astica_sync.local.image.prepare.usable_formats import usable_recipe
+    from astica_sync.open_session import find, settings_for
+
+    layout = None
+    if store is not None:
+        layout = find(store)
+    else:
+        with contextlib.suppress(StoreError):
+            layout = find(None)
+    recipe = usable_recipe(Recipe.of(settings_for(layout, offline=True).convert))
+    refused = False
+    with Decoder() as decoder, Preparer(recipe) as preparer:
+        for path in images:
+            shown, sent = _look_at(path, decoder, preparer)
+            refused |= sent is None
+            if to is not None and sent is not None:
+                shown["written"] = json_name(str(_write(to, path, sent)))
+            print_lines([json_line(shown)] if as_json else _lines(path, shown))
+    return SOME_FAILED if refused else DONE
+
+
+def _look_at(path: Path, decoder: "Decoder", preparer: "Preparer") -> tuple[dict[str, Any], bytes | None]:
+    """What is said of an image, and what would be sent of it; None where nothing would be."""
+    from astica_sync.local.filesystem import FileSystem
+    from astica_sync.local.image.format import dimensions, preparable, sniff
+    from astica_sync.local.image.prepare.usable_formats import why_not_converted
+
+    files, notes = FileSystem(), tuple[str, ...]()
+    shown: dict[str, Any] = {"path": json_name(str(path)), "format": None, "size": None}
+    try:
+        with files.open_read(path.absolute()) as file:
+            data = b"".join(files.chunks(file))
+    except OSError as error:
+        return {**shown, "reason": f"cannot be read: {error.strerror}"}, None
+    word = preparable(data)
+    shown |= {"format": word or sniff(data), "size": len(data)}
+    try:
+        if word in preparer.recipe.formats:
+            prepared = preparer.prepare(data)
+            sent, notes = prepared.data, prepared.notes
+        elif word is not None and sniff(data) is None:
+            raise ImageRejected(why_not_converted(word))
+        elif reason := decoder.check_bytes(data):
+            raise ImageRejected(reason)
+        else:
+            sent = data
+    except ImageRejected as error:
+        return {**shown, "reason": str(error)}, None
+    width, height = dimensions(sent) or (0, 0)
+    as_sent = {"format": sniff(sent), "width": width, "height": height, "size": len(sent)}
+    return {**shown, "sent": as_sent, "converted": sent is not data, "notes": list(notes)}, sent
+
+
+def _lines(path: Path, shown: dict[str, Any]) -> list[str]:
+    from astica_sync.core.recipe import FORMAT_NAMES
+
+    if "reason" in shown:
+        return [click.style(f"{safe(str(path))}: not sent: {safe(shown['reason'])}", fg="red")]
+    sent = shown["sent"]
+    result = f"{sent['width']} x {sent['height']}, {_in_words(sent['size'])}"
+    if not shown["converted"]:
+        lines = [f"{safe(str(path))}: {sent['format'].upper()}, sent as it is: {result}"]
+    else:
+        before = f"{FORMAT_NAMES[shown['format']]}, {_in_words(shown['size'])}"
+        lines = [f"{safe(str(path))}: {before}, sent as {sent['format'].upper()}: {result}"]
+        lines += [f"  {safe(note)}" for note in shown["notes"]]
+    return lines + ([f"  written to {safe(shown['written'])}"] if "written" in shown else [])
+
+
+def _in_words(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 1_000_000 else f"{size / 1e3:.1f} kB"
+
+
+def _write(folder: Path, image: Path, data: bytes) -> Path:
+    """Writes what would be sent under the name of the image.
+
+    Raises:
+        AsticaSyncError: there is a file of that name, or the folder cannot be written.
+    """
+    from astica_sync.local.image.format import sniff
+    from astica_sync.system.error_advice import remedy
+
+    target = folder / f"{image.stem}.{'png' if sniff(data) == 'png' else 'jpg'}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with target.open("xb") as file:
+            file.write(data)
+    except FileExistsError as error:
+        raise AsticaSyncError(f"{target} exists already", "Name another folder with --to.") from error
+    except OSError as error:
+        raise AsticaSyncError(f"{target} cannot be written: {error.strerror}", remedy(error, target)) from error
+    return target

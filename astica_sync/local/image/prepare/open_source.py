@@ -1,0 +1,256 @@
+"""Opens the first image of a file of one of the formats that are converted, upright and whole."""
+
+import importlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+    features,
+)
+
+from astica_sync.local.image.format import broken, damaged, judge_sides, needs_extra, not_converted
+from astica_sync.local.image.prepare.box_file import find_profile, hide_exif, is_codestream_cut_off, is_cut_off
+from astica_sync.local.image.strict_png import check_png
+
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# Tags of TIFF 6.0 and of DNG.
+_SUBFILE_TYPE, _COMPRESSION, _PHOTOMETRIC, _DNG_VERSION = 254, 259, 262, 50706
+_JPEG_COMPRESSIONS = (6, 7)
+_TRUNCATED = "image file is truncated"
+
+
+class NotConvertible(Exception):
+    """The image cannot be converted; the text is the reason and what to do."""
+
+
+class TooManyPixels(Exception):
+    """The image has more pixels than are to be decoded now."""
+
+    def __init__(self, pixels: int) -> None:
+        super().__init__(f"{pixels} pixels")
+        self.pixels = pixels
+
+
+@dataclass
+class SourceImage:
+    """The first image of a file, decoded and upright, in the colours of the file."""
+
+    image: Image.Image
+    profile: bytes | None
+    lossless: bool
+    """Whether the file holds exactly the pixels that were saved."""
+    inverted: bool
+    """Whether the largest value stands for black."""
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Opened:
+    """A file whose header was read."""
+
+    size: tuple[int, int]
+    decode: Callable[[], Image.Image]
+    lossless: bool
+    several: bool = False
+    turned: bool = False
+    """Whether the decoder turns the image."""
+    profile: bytes | None = None
+    inverted: bool = False
+
+
+def open_source(data: bytes, word: str, most_pixels: int | None) -> SourceImage:
+    """The first image of a file of the format that ``word`` names, see ``core.recipe``.
+
+    Raises:
+        NotConvertible, TooManyPixels: it is not decoded.
+        Exception: whatever the bytes provoke.
+    """
+    if word not in _OPENERS:
+        raise NotConvertible(not_converted("an image that is not converted"))
+    opened = _OPENERS[word](data)
+    width, height = opened.size
+    if reason := judge_sides(width, height):
+        raise NotConvertible(reason)
+    if most_pixels is not None and width * height > most_pixels:
+        raise TooManyPixels(width * height)
+    image = opened.decode()
+    notes = ["the first of several images"] if opened.several else []
+    if not opened.turned and (turn := _TURNS.get(_read_orientation(image))) is not None:
+        image = image.transpose(turn)
+        notes.append("turned upright")
+    return SourceImage(image, opened.profile, opened.lossless, opened.inverted, notes)
+
+
+def _read_orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 - broken metadata are no reason to refuse the pixels
+        return 1
+
+
+def _open_by_pillow(opened: ImageFile.ImageFile, *, lossless: bool) -> _Opened:
+    def decode() -> Image.Image:
+        opened.load()
+        return opened
+
+    several = bool(getattr(opened, "is_animated", False))
+    return _Opened(opened.size, decode, lossless, several, profile=opened.info.get("icc_profile"))
+
+
+def _open_heic(data: bytes) -> _Opened:
+    _refuse_cut_off(is_cut_off(data))
+    try:
+        import pi_heif
+    except ImportError as error:
+        reason = needs_extra("HEIC image", "astica-sync[heic]", "heif-convert IMAGE.HEIC IMAGE.jpg")
+        raise NotConvertible(reason) from error
+    # As many workers as cores decode at the same time.
+    pi_heif.options.DECODE_THREADS = 1
+    pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = pi_heif.options.AUX_IMAGES = False
+    images = pi_heif.open_heif(data, convert_hdr_to_8bit=True)
+    # The one that a viewer shows, which need not be the first.
+    opened: Any = images[images.primary_index]
+
+    def decode() -> Image.Image:
+        # A copy: the decoder frees its pixels with ``opened``, whatever still points to them.
+        return Image.frombytes(opened.mode, opened.size, opened.data, "raw", opened.mode, opened.stride)
+
+    profile = opened.info.get("icc_profile")
+    return _Opened(opened.size, decode, lossless=False, several=len(images) > 1, turned=True, profile=profile)
+
+
+def _open_avif(data: bytes) -> _Opened:
+    _refuse_cut_off(is_cut_off(data))
+    if not features.check("avif"):
+        raise NotConvertible(needs_extra("AVIF image", "Pillow 11.3 or later", "avifdec IMAGE.avif IMAGE.jpg"))
+    # Older versions of Pillow lack the module.
+    plugin: Any = importlib.import_module("PIL.AvifImagePlugin")
+    return _open_by_pillow(plugin.AvifImageFile(io.BytesIO(hide_exif(data))), lossless=False)
+
+
+def _open_webp(data: bytes) -> _Opened:
+    lossless = b"VP8L" in _webp_chunks(data)
+    return _open_by_pillow(WebPImagePlugin.WebPImageFile(io.BytesIO(data)), lossless=lossless)
+
+
+def _webp_chunks(data: bytes) -> list[bytes]:
+    """The kinds of the chunks up to the pixels of the first frame."""
+    kinds, at = [], 12
+    while at + 8 <= len(data):
+        kind = data[at : at + 4]
+        kinds.append(kind)
+        if kind in (b"VP8 ", b"VP8L"):
+            break
+        # The chunks of a frame follow its own header of 16 bytes.
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        at += 8 + (16 if kind == b"ANMF" else size + size % 2)
+    return kinds
+
+
+def _open_tiff(data: bytes) -> _Opened:
+    image = TiffImagePlugin.TiffImageFile(io.BytesIO(data))
+    tags = image.tag_v2
+    # Raw photos of most cameras are a TIFF whose first page is a small preview.
+    if _DNG_VERSION in tags or int(tags.get(_SUBFILE_TYPE, 0)) & 1:
+        raise NotConvertible(not_converted("raw photo of a camera, or a TIFF whose first page is a preview"))
+    # Pillow reads them all before it decodes, and broken ones would keep it from the pixels.
+    metadata = image.getexif()
+    for tag in [*metadata]:
+        if tag != _ORIENTATION:
+            del metadata[tag]
+    opened = _open_by_pillow(image, lossless=tags.get(_COMPRESSION, 1) not in _JPEG_COMPRESSIONS)
+    opened.turned = True
+    # Pillow inverts those of 8 bits and fewer.
+    opened.inverted = tags.get(_PHOTOMETRIC) == 0 and image.mode not in ("1", "L")
+    return opened
+
+
+def _open_bmp(data: bytes) -> _Opened:
+    return _open_by_pillow(BmpImagePlugin.BmpImageFile(io.BytesIO(data)), lossless=True)
+
+
+def _open_gif(data: bytes) -> _Opened:
+    return _open_by_pillow(GifImagePlugin.GifImageFile(io.BytesIO(data)), lossless=True)
+
+
+def _open_jpeg2000(data: bytes) -> _Opened:
+    _refuse_cut_off(is_codestream_cut_off(data))
+    opened = _open_by_pillow(Jpeg2KImagePlugin.Jpeg2KImageFile(io.BytesIO(data)), lossless=False)
+    opened.profile = find_profile(data)
+    return opened
+
+
+def _open_cmyk(data: bytes) -> _Opened:
+    # Imported here, with numpy: few images need it.
+    from astica_sync.local.image.strict_jpeg import NotSupported, find_damage
+
+    opened = _open_by_pillow(JpegImagePlugin.JpegImageFile(io.BytesIO(data)), lossless=False)
+    decode = opened.decode
+
+    def decode_strictly() -> Image.Image:
+        try:
+            damage = find_damage(data)
+        except NotSupported:
+            damage = None
+        if damage is not None:
+            raise NotConvertible(damaged(damage))
+        return decode()
+
+    opened.decode = decode_strictly
+    return opened
+
+
+def _open_16_bits(data: bytes) -> _Opened:
+    image = PngImagePlugin.PngImageFile(io.BytesIO(data))
+    opened = _open_by_pillow(image, lossless=True)
+    opened.several = False
+
+    def decode() -> Image.Image:
+        check_png(data)
+        image.load()
+        clear = image.info.get("transparency")
+        if isinstance(clear, tuple):
+            # Pillow keeps the upper half of each value of a pixel, but not of this one.
+            image.info["transparency"] = tuple(value >> 8 for value in clear)
+        return image
+
+    opened.decode = decode
+    return opened
+
+
+def _refuse_cut_off(cut_off: bool) -> None:
+    if cut_off:
+        raise NotConvertible(broken(_TRUNCATED))
+
+
+_OPENERS: dict[str, Callable[[bytes], _Opened]] = {
+    "heic": _open_heic,
+    "avif": _open_avif,
+    "webp": _open_webp,
+    "tiff": _open_tiff,
+    "bmp": _open_bmp,
+    "gif": _open_gif,
+    "jpeg2000": _open_jpeg2000,
+    "cmyk": _open_cmyk,
+    "16bit": _open_16_bits,
+}
