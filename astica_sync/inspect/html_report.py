@@ -12,6 +12,7 @@ from astica_sync.clock import local_time
 from astica_sync.inspect.findings import KINDS, Finding
 from astica_sync.inspect.inspect_store import Inspection
 from astica_sync.local.image.rasterizer import Rasterizer
+from astica_sync.training.evaluation.html_style import REPORT_START
 
 MOST_SHOWN = 100
 """So many findings of each kind are shown with their pictures."""
@@ -33,7 +34,7 @@ def write_html(inspection: Inspection, now: float) -> str:
 
 
 def _page(inspection: Inspection, now: float, rasterizer: Rasterizer) -> Iterator[str]:
-    yield "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
+    yield REPORT_START
     yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
     yield f"<title>Inspection</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>Inspection</h1>\n"
     images = "1 image" if inspection.images == 1 else f"{inspection.images:,} images"

@@ -1,21 +1,68 @@
-"""Writes a report of one HTML file."""
+"""Writes a report of one file, over an earlier report and nothing else."""
 
+import os
+import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from astica_sync.errors import AsticaSyncError
+from astica_sync.local.layout import STATE_DIR
+
+_HEAD_BYTES = 1_000
+
+
+def check_report_file(file: Path, option: str, is_report: Callable[[Path], bool] | None = None) -> None:
+    """Whether a report may be written there: where nothing is, over an empty file or an earlier report, by default one
+    of HTML. A link is replaced, so what it leads to is not looked at.
+
+    Raises:
+        AsticaSyncError: another file is there, it cannot be read, or it would be one of a store's own records.
+    """
+    if any(part.casefold() == STATE_DIR for part in (*file.parent.resolve().parts, file.name)):
+        raise AsticaSyncError(
+            f"{file} would be among the store's own records in {STATE_DIR}",
+            f"Write the report to a file outside of it: {option} FILE",
+        )
+    try:
+        status = file.lstat()
+        if not stat.S_ISREG(status.st_mode) or not status.st_size or (is_report or _is_html_report)(file):
+            return
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _cannot_write(file, option, error) from error
+    raise AsticaSyncError(
+        f"{file} exists and is no earlier report, so it was not replaced",
+        f"Write the report to another file ({option} FILE), or move that file away first.",
+    )
 
 
 def write_report(file: Path, html: str) -> None:
     """Writes the report for its user alone.
 
     Raises:
-        AsticaSyncError: it cannot be written.
+        AsticaSyncError: it cannot be written, or as ``check_report_file``.
     """
     from astica_sync.local.target_folder import write_user_file
 
+    check_report_file(file, "--html")
     try:
         write_user_file(file, html.encode("utf-8", "backslashreplace"), 0o600)
     except OSError as error:
-        raise AsticaSyncError(
-            f"cannot write {file}: {error.strerror}", "Write the report to another file: --html FILE"
-        ) from error
+        raise _cannot_write(file, "--html", error) from error
+
+
+def read_head(file: Path, count: int = _HEAD_BYTES) -> bytes:
+    """The first bytes of a file; a link is not followed."""
+    with open(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
+        return opened.read(count)
+
+
+def _is_html_report(file: Path) -> bool:
+    from astica_sync.training.evaluation.html_style import EARLIER_START, REPORT_START
+
+    return read_head(file).startswith((REPORT_START.encode(), EARLIER_START.encode()))
+
+
+def _cannot_write(file: Path, option: str, error: OSError) -> AsticaSyncError:
+    return AsticaSyncError(f"cannot write {file}: {error.strerror}", f"Write the report to another file: {option} FILE")

@@ -10,7 +10,7 @@ from astica_sync.cli.context import FOLDER, open_store, store_option
 from astica_sync.cli.exit_codes import DONE, SOME_FAILED
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines, terminal_width
-from astica_sync.cli.render.report_file import write_report
+from astica_sync.cli.render.report_file import check_report_file, write_report
 from astica_sync.cli.render.text import duration, json_line, number, safe
 from astica_sync.errors import GuardRefused
 
@@ -91,6 +91,8 @@ def evaluate(
     names = [name.strip() for name in chosen.split(",") if name.strip()] if chosen else None
     if chosen is not None and not names:
         raise click.UsageError("--versions takes names separated by commas, or all.")
+    if html is not None:
+        check_report_file(html, "--html")
     if predictions is not None:
         check_predictions_file(predictions)
     progress = Progress()

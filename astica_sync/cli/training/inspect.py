@@ -10,7 +10,7 @@ import click
 from astica_sync.cli.context import FOLDER, open_store
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
-from astica_sync.cli.render.report_file import write_report
+from astica_sync.cli.render.report_file import check_report_file, write_report
 from astica_sync.cli.render.text import duration, json_line, json_name, number, safe
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ def inspect(
     from astica_sync.training.similarity import require
 
     require("numpy", "evaluate")
+    if html is not None:
+        check_report_file(html, "--html")
     from astica_sync.inspect.inspect_store import inspect_store
 
     progress = Progress()

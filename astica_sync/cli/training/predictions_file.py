@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from astica_sync.cli.render.report_file import check_report_file, read_head
 from astica_sync.cli.render.text import csv_line, json_name
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.target_folder import write_user_file
@@ -21,20 +22,37 @@ def check_predictions_file(file: Path) -> None:
     Raises:
         UsageError: its suffix is that of no format.
         ConfigError: the extra for parquet is not installed.
+        AsticaSyncError: another file is there, or it would be one of a store's own records.
     """
     suffix = file.suffix.lower()
     if suffix not in (".csv", ".parquet"):
         raise click.UsageError("--predictions writes a .csv or a .parquet file.")
     if suffix == ".parquet":
         require("pyarrow", "parquet")
+    check_report_file(file, "--predictions", _is_of_answers)
+
+
+def _is_of_answers(file: Path) -> bool:
+    """Whether it is the file of an earlier evaluation, by its columns."""
+    if file.suffix.lower() == ".csv":
+        head = f"{csv_line(*COLUMNS)}\n".encode()
+        return read_head(file, len(head)) == head
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        return read_head(file, 4) == b"PAR1" and tuple(parquet.read_schema(file).names) == COLUMNS
+    except (pyarrow.ArrowException, ValueError):
+        return False
 
 
 def write_predictions(file: Path, evaluation: Evaluation) -> None:
     """One row for each version and image that counts.
 
     Raises:
-        AsticaSyncError: the file cannot be written.
+        AsticaSyncError: the file cannot be written, or another one is there.
     """
+    check_predictions_file(file)
     data = _parquet(evaluation) if file.suffix.lower() == ".parquet" else _csv(evaluation)
     try:
         write_user_file(file, data, 0o600)

@@ -12,7 +12,7 @@ from astica_sync.training.evaluation.html_differences import class_differences
 from astica_sync.training.evaluation.html_names import name_html as _name
 from astica_sync.training.evaluation.html_names import plain_text as _plain
 from astica_sync.training.evaluation.html_pictures import Pictures
-from astica_sync.training.evaluation.html_style import POLICY, STYLE
+from astica_sync.training.evaluation.html_style import POLICY, REPORT_START, STYLE
 from astica_sync.training.evaluation.metrics import VersionMetrics
 from astica_sync.training.find_images import count_formats
 
@@ -28,7 +28,7 @@ def write_html(evaluation: Evaluation, now: float) -> str:
 
 def _page(evaluation: Evaluation, now: float, rasterizer: Rasterizer) -> Iterator[str]:
     folder = " + ".join(each.resolve().name or str(each) for each in evaluation.folders)
-    yield "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
+    yield REPORT_START
     yield f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
     yield "<meta name='viewport' content='width=device-width, initial-scale=1'>\n"
     yield f"<title>Evaluation on {escape(_plain(folder))}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"

@@ -1,5 +1,10 @@
 """How the report of an evaluation looks, and what a browser may load for it: nothing."""
 
+_HEAD = "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
+REPORT_START = f"{_HEAD}<meta name='generator' content='astica-sync'>\n"
+"""How every report begins, so that the next one may replace it."""
+EARLIER_START = f'{_HEAD}<meta http-equiv="Content-Security-Policy" content="'
+"""How it began before it named its program."""
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """The content security policy: the browser loads nothing, even if a name in the page contained markup."""
 
