@@ -5,6 +5,10 @@ server that has no records, was restarted, has lost some, or whose clock went ba
 it has and allows nothing until whatever was under way must have ended and left every window.
 """
 
+import math
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,6 +19,10 @@ ANSWER_SECONDS = 5.0
 """How long an answer of the server may take. One that takes longer is as good as none: a request waits for it."""
 
 PLACES_SHOWN = 100_000
+_LARGEST = 1e15
+"""Far more than any time in seconds or any limit."""
+_LONGEST_WORD = 200
+_STOP_AGAIN_SECONDS = 0.1
 
 
 class ServerAway(Exception):
@@ -76,10 +84,60 @@ class Reply:
     details: list[str]
 
 
-def parse_reply(fields: list[str]) -> Reply:
-    """The reply of a list of texts."""
-    wall, epoch, why, limit, window, status, seconds, *details = fields
-    return Reply(float(wall), epoch, why, int(float(limit)), float(window), status, float(seconds), details)
+def parse_reply(fields: Iterable[object]) -> Reply:
+    """The reply of a list of texts.
+
+    Raises:
+        ValueError: it is none: another number of fields, a number that is not finite or negative, a text that is long.
+    """
+    words = []
+    for one in fields:
+        if not isinstance(one, str | int) or len(word := str(one)) > _LONGEST_WORD:
+            raise ValueError("not a short text")
+        words.append(word)
+    wall, epoch, why, limit, window, status, seconds, *details = words
+    # Of a look: the latency, where it is known, and two texts for each request.
+    if details and (len(details) % 2 == 0 or not all(map(_is_number, [details[0] or "0", *details[2::2]]))):
+        raise ValueError("not the answer to a look")
+    return Reply(_number(wall), epoch, why, int(_number(limit)), _number(window), status, _number(seconds), details)
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= _LARGEST:
+        raise ValueError("not a number that can be")
+    return number
+
+
+def _is_number(text: str) -> bool:
+    """Whether it is a finite number. Since when a request counts may be in the past."""
+    return math.isfinite(float(text)) and abs(float(text)) <= _LARGEST
+
+
+@contextmanager
+def stopped_after(seconds: float, stop: Callable[[], None]) -> Iterator[threading.Event]:
+    """Calls ``stop`` from another thread when the block takes longer, and again until it ends: a server that sends
+    without end keeps every single read short. The event is set once that has begun."""
+    ended, late = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        if ended.wait(seconds):
+            return
+        late.set()
+        while True:
+            # A failure here is one of the connection, which the block meets itself.
+            with suppress(Exception):
+                stop()
+            if ended.wait(_STOP_AGAIN_SECONDS):
+                return
+
+    thread = threading.Thread(target=watch, name="deadline of the budget server", daemon=True)
+    thread.start()
+    try:
+        yield late
+    finally:
+        ended.set()
+        thread.join()
 
 
 class BudgetServer(Protocol):

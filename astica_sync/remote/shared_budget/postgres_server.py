@@ -1,7 +1,10 @@
 """The request budget on PostgreSQL."""
 
+import fcntl
 import re
 import select
+import sys
+import termios
 import time
 from collections.abc import Callable
 
@@ -27,6 +30,15 @@ _RIGHTS = (
     "the user must be able to make the schema astica_sync there: GRANT CREATE ON DATABASE … TO …, or let the owner of"
     " the database run astica-sync with it once, then GRANT what is in the schema"
 )
+MOST_BYTES = 16_000_000
+"""Of one answer; the longest one, of 100,000 requests, has a fifth of it."""
+_STATE = re.compile(r"[0-9A-Z]{5}", re.ASCII)
+_STATUS_OF_ANSWERS = {
+    pq.ExecStatus.TUPLES_OK,
+    pq.ExecStatus.COMMAND_OK,
+    pq.ExecStatus.EMPTY_QUERY,
+    pq.ExecStatus.FATAL_ERROR,
+}
 _MISSING = {"3F000", "42883", "42P01"}
 """No such schema, function or table."""
 
@@ -73,7 +85,7 @@ class PostgresServer:
             self.close()
             raise _no_connection(error, self._address) from None
         try:
-            return parse_reply(_elements(answer))
+            return parse_reply(_elements(answer.decode()))
         except ValueError:
             raise ServerUnusable("its answer is not the expected one", _NOT_POSTGRES) from None
 
@@ -99,12 +111,12 @@ class PostgresServer:
         """All statements are one transaction, which one client at a time runs."""
         self._execute(f"SELECT pg_advisory_xact_lock(7301);{SCRIPT}")
 
-    def _query(self, sql: str, values: list[str | None]) -> str:
+    def _query(self, sql: str, values: list[str | None]) -> bytes:
         """The one value that a query returns."""
         pgconn = self._connect().pgconn
         pgconn.send_query_params(sql.encode(), [None if value is None else value.encode() for value in values])
         result = self._result(pgconn)
-        return (result.get_value(0, 0) or b"").decode()
+        return result.get_value(0, 0) or b""
 
     def _execute(self, sql: str) -> None:
         pgconn = self._connect().pgconn
@@ -112,8 +124,10 @@ class PostgresServer:
         self._result(pgconn)
 
     def _result(self, pgconn: "pq.abc.PGconn") -> "pq.abc.PGresult":
-        """Waits for the answer, but not for ever: a server that hangs keeps its connections open."""
+        """Waits for the answer, but not for ever: a server that hangs keeps its connections open, and one that sends
+        without end keeps each wait short. What is not an answer to a query is a failure."""
         deadline = time.monotonic() + self._answer_s
+        received = 0
         last: pq.abc.PGresult | None = None
         while True:
             unsent = pgconn.flush()
@@ -122,26 +136,38 @@ class PostgresServer:
                 readable, writable, _ = select.select(
                     [pgconn.socket], [pgconn.socket] if unsent else [], [], max(0.0, left)
                 )
-                if not readable and not writable:
+                if left <= 0 or not (readable or writable):
                     self.close()
                     raise ServerAway("no answer in time")
                 if readable:
+                    received += _waiting_bytes(pgconn.socket)
                     pgconn.consume_input()
+                if received > MOST_BYTES:
+                    self.close()
+                    raise ServerUnusable("its answer is too long", _NOT_POSTGRES)
                 unsent = pgconn.flush()
             result = pgconn.get_result()
             if result is None:
                 break
+            if result.status not in _STATUS_OF_ANSWERS or time.monotonic() > deadline:
+                self.close()
+                raise ServerUnusable("its answer is not the expected one", _NOT_POSTGRES)
             if last is None or last.status != pq.ExecStatus.FATAL_ERROR:
                 last = result
         if last is None:
             self.close()
             raise ServerAway("connection closed")
         if last.status == pq.ExecStatus.FATAL_ERROR:
-            state = (last.error_field(pq.DiagnosticField.SQLSTATE) or b"").decode()
+            state = (last.error_field(pq.DiagnosticField.SQLSTATE) or b"").decode("ascii", "replace")
             if pgconn.status != pq.ConnStatus.OK:
                 self.close()
             raise _Refused(state)
         return last
+
+
+def _waiting_bytes(socket: int) -> int:
+    """How many bytes have arrived and are not read yet."""
+    return int.from_bytes(fcntl.ioctl(socket, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 class _Refused(Exception):
@@ -169,7 +195,8 @@ def _translated(error: _Refused) -> ServerAway | ServerUnusable:
         return ServerUnusable("the user may not use the schema astica_sync", _RIGHTS)
     if error.state in _MISSING:
         return ServerUnusable("the schema astica_sync cannot be made", _RIGHTS)
-    return ServerAway(_AWAY_STATES.get(error.state, f"it answered with error {error.state or 'unknown'}"))
+    known = error.state if _STATE.fullmatch(error.state) else "unknown"
+    return ServerAway(_AWAY_STATES.get(error.state, f"it answered with error {known}"))
 
 
 _UNUSABLE_TEXTS = (

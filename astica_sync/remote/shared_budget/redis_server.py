@@ -1,6 +1,7 @@
 """The request budget on Redis, or on a server that speaks its protocol and runs its scripts."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from astica_sync.remote.shared_budget.budget_server import (
     ServerUnusable,
     Terms,
     parse_reply,
+    stopped_after,
 )
 from astica_sync.remote.shared_budget.redis_script import SCRIPT
 from astica_sync.secret import Secret
@@ -32,6 +34,7 @@ class RedisServer:
         self, address: Secret, *, answer_s: float = ANSWER_SECONDS, server_time: Callable[[], float] | None = None
     ) -> None:
         self._server_time = server_time
+        self._answer_s = answer_s
         try:
             self._redis = redis.Redis.from_url(
                 address.reveal(),
@@ -67,23 +70,44 @@ class RedisServer:
             *proofs,
             *arguments,
         ]
-        try:
+        with stopped_after(self._answer_s, self._redis.connection_pool.disconnect) as late:
             try:
-                answer = self._redis.evalsha(_DIGEST, len(_PARTS), *values)
-            except redis.exceptions.NoScriptError:
-                answer = self._redis.eval(SCRIPT, len(_PARTS), *values)
-        except redis.exceptions.RedisError as error:
-            raise _translated(error) from None
-        except (OSError, UnicodeError, ValueError) as error:
-            # Not an answer in the protocol of Redis.
-            raise ServerUnusable(f"its answer is not one of Redis ({type(error).__name__})", _NOT_REDIS) from None
+                answer = self._run(values)
+            except _FAILURES as error:
+                # What is left of the answer is not taken for the next one.
+                self.close()
+                if late.is_set():
+                    raise ServerAway("no answer in time") from None
+                if isinstance(error, redis.exceptions.RedisError):
+                    raise _translated(error) from None
+                # Not an answer in the protocol of Redis.
+                raise ServerUnusable(f"its answer is not one of Redis ({type(error).__name__})", _NOT_REDIS) from None
         try:
-            return parse_reply(list(answer))
+            return parse_reply(answer)
         except (TypeError, ValueError):
             raise ServerUnusable("its answer is not the expected one", _NOT_REDIS) from None
 
+    def _run(self, values: list[Any]) -> Any:
+        try:
+            return self._redis.evalsha(_DIGEST, len(_PARTS), *values)
+        except redis.exceptions.NoScriptError:
+            return self._redis.eval(SCRIPT, len(_PARTS), *values)
+
     def close(self) -> None:
         self._redis.close()
+
+
+_FAILURES = (
+    redis.exceptions.RedisError,
+    OSError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What the library raises at an answer that is none, or on a connection that was closed while it read."""
 
 
 _REFUSALS = {
@@ -96,6 +120,8 @@ _REFUSALS = {
     "MOVED": "it is a Redis Cluster, which is not supported",
     "CROSSSLOT": "it is a Redis Cluster, which is not supported",
 }
+_CLUSTER_HINT = "name a Redis server that is not part of a cluster, redis://HOST:6379"
+_CODE = re.compile(r"[A-Z]{1,40}", re.ASCII)
 _ACCESS_HINT = (
     "write user and password into the address, redis://USER:PASSWORD@HOST:6379; the user needs"
     " +eval +evalsha +info +time +@hash +@sortedset +del on the keys astica-sync:*"
@@ -110,6 +136,9 @@ def _translated(error: redis.exceptions.RedisError) -> ServerAway | ServerUnusab
         code = "NOPERM"
     elif isinstance(error, redis.exceptions.AuthenticationError):
         code = "WRONGPASS"
+    elif isinstance(error, redis.exceptions.AskError):
+        # Of which MovedError is one.
+        code = "MOVED"
     if isinstance(error, redis.exceptions.TimeoutError):
         return ServerAway("no answer in time")
     if isinstance(error, redis.exceptions.BusyLoadingError):
@@ -125,12 +154,13 @@ def _translated(error: redis.exceptions.RedisError) -> ServerAway | ServerUnusab
     if code in _REFUSALS:
         hint = _ACCESS_HINT if code in ("WRONGPASS", "NOAUTH", "NOPERM") else _NOT_REDIS
         hint = "install the same version on all machines" if code == "FORM" else hint
+        hint = _CLUSTER_HINT if code in ("MOVED", "CROSSSLOT") else hint
         return ServerUnusable(_REFUSALS[code], hint)
     if isinstance(error, redis.exceptions.InvalidResponse):
         return ServerUnusable("its answer is not one of Redis", _NOT_REDIS)
     if isinstance(error, redis.exceptions.ConnectionError):
         return ServerAway(_reason_of(error))
-    return ServerAway(f"it answered {code[:40]}")
+    return ServerAway(f"it answered {code}" if _CODE.fullmatch(code) else "it answered with an unknown error")
 
 
 def _reason_of(error: BaseException) -> str:

@@ -311,6 +311,8 @@ class SharedRateLimiter:
         """The requests that count, until when none may start, and how long one takes, all from now on."""
         with self._held():
             reply = self._call("look", [str(PLACES_SHOWN)])
+        if not reply.details:
+            raise ServerAway("its answer is not the expected one")
         latency = float(reply.details[0]) if reply.details[0] else None
         places = zip(reply.details[1::2], reply.details[2::2], strict=True)
         requests = [RequestTimes(float(at), float(at) if kind == "done" else None, float("inf")) for kind, at in places]
@@ -370,7 +372,7 @@ class SharedRateLimiter:
         self._met, self._away, self._retry_s = True, "", 0.0
         pool = max(1, self._pool.of(self.limit))
         if reply.why:
-            what = _WHY.get(reply.why, reply.why)
+            what = _WHY.get(reply.why, "has begun a new count")
             self._say(
                 f"the request budget {self._place} {what}: it allows requests again when those that it may not know of"
                 " have left the window"
