@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,8 @@ from astica_sync.likeness.small_picture import HASHES, SmallPicture, decode, rea
 from astica_sync.local.db.features import FeatureCache
 from astica_sync.local.db.image_facts import ImageFacts, ImageFactsCache
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.image.format import MAX_BYTES
+from astica_sync.local.image.prepare.image_as_sent import check_as_sent
+from astica_sync.local.image.prepare.preparer import MAX_SOURCE_BYTES
 from astica_sync.local.image.rasterizer import Rasterizer
 from astica_sync.local.scan.scanner import ScanOptions, scan_store
 from astica_sync.sync.session import Session
@@ -94,7 +96,8 @@ def inspect_store(
     findings = [find_no_image(problem.path, problem.reason) for problem in local.index.problems()]
     state = local.layout.state
     with contextlib.closing(ImageFactsCache(state / CACHE)) as cache, contextlib.closing(Rasterizer()) as rasterizer:
-        facts, looked_at, unreadable = _measure(files, cache, rasterizer, local.decoder.check_bytes, report)
+        check = partial(check_as_sent, local.decoder, local.preparer)
+        facts, looked_at, unreadable = _measure(files, cache, rasterizer, check, report)
         for image in images:
             if image.content in unreadable:
                 findings.append(find_unreadable(image, unreadable[image.content]))
@@ -133,7 +136,7 @@ def _measure(
     files: dict[str, Path],
     cache: ImageFactsCache,
     rasterizer: Rasterizer,
-    check: Callable[[bytes], str | None],
+    check: Callable[[bytes], bytes],
     on_progress: OnProgress,
 ) -> tuple[dict[str, ImageFacts], int, dict[str, str]]:
     """What is known of each content, how many had to be looked at, and why some could not be read."""
@@ -217,7 +220,7 @@ def _check_labels(
 
     def read(content: str) -> bytes | None:
         try:
-            return FileSystem().read_small(files[content], MAX_BYTES)[1]
+            return FileSystem().read_small(files[content], MAX_SOURCE_BYTES)[1]
         except OSError:
             return None
 

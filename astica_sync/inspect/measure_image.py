@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from astica_sync.errors import ImageRejected
 from astica_sync.likeness.small_picture import RASTER_SIDE, encode, make_small_picture
 from astica_sync.local.db.detections import hash_bytes
 from astica_sync.local.db.image_facts import ImageFacts
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.image.format import MAX_BYTES, dimensions, judge_bytes
+from astica_sync.local.image.format import dimensions, judge_bytes, preparable
+from astica_sync.local.image.prepare.preparer import MAX_SOURCE_BYTES
 from astica_sync.local.image.rasterizer import Rasterizer
 from astica_sync.local.scan.file_hash import unreadable_reason
 
@@ -26,30 +28,35 @@ CHANGED = "it was changed or removed during the run; inspect again"
 
 
 def measure_image(
-    path: Path, content: str, rasterizer: Rasterizer, check: Callable[[bytes], str | None]
+    path: Path, content: str, rasterizer: Rasterizer, check: Callable[[bytes], bytes]
 ) -> ImageFacts | str:
-    """What is measured of the image in a file, or why it cannot be read. ``content`` is what the scan found in it;
-    ``check`` says why an image is broken, or None.
+    """What is measured of the image in a file as it is sent, or why it cannot be read. ``content`` is what the scan
+    found in it; ``check`` returns the image as it is sent, and raises ``ImageRejected`` where it is broken.
 
     Raises:
         Unworkable: no worker can be started.
     """
     try:
-        status, data, _ = FileSystem().read_small(path, MAX_BYTES)
+        status, data, _ = FileSystem().read_small(path, MAX_SOURCE_BYTES)
     except FileNotFoundError:
         return CHANGED
     except OSError as error:
         return unreadable_reason(error)
-    if data is None:
-        return judge_bytes(status.st_size) or CHANGED
+    if data is None or preparable(data) is None:
+        reason = judge_bytes(status.st_size)
+        if data is None or reason:
+            return reason or CHANGED
     if hash_bytes(data) != content:
         # What is measured is kept under the content.
         return CHANGED
-    reason = check(data)
-    width, height = dimensions(data) or (0, 0)
-    raster = None if reason else rasterizer.render(data, _SIDE)
+    try:
+        image = check(data)
+    except ImageRejected as error:
+        return _broken(data, str(error))
+    raster = rasterizer.render(image, _SIDE)
     if raster is None:
-        return ImageFacts(width, height, 0.0, 0.0, 0.0, reason or "broken image, it cannot be decoded", b"")
+        return _broken(image, "broken image, it cannot be decoded")
+    width, height = dimensions(image) or (0, 0)
     pixels = np.frombuffer(raster.pixels, np.uint8).reshape(raster.height, raster.width, 3)
     luma = pixels.astype(np.float32) @ _LUMA
     return ImageFacts(
@@ -61,6 +68,11 @@ def measure_image(
         "",
         encode(make_small_picture(_to_square(pixels))),
     )
+
+
+def _broken(data: bytes, reason: str) -> ImageFacts:
+    width, height = dimensions(data) or (0, 0)
+    return ImageFacts(width, height, 0.0, 0.0, 0.0, reason, b"")
 
 
 def _sharpness(luma: "npt.NDArray[np.float32]") -> float:

@@ -49,6 +49,7 @@ def make_app(page: Page) -> Starlette:
             Route("/api/preview", predict_routes.get_preview),
             Route("/api/preview", predict_routes.post_preview, methods=["POST"]),
             Route("/api/preview/suspects", predict_routes.get_suspects),
+            Route("/api/picture", predict_routes.post_picture, methods=["POST"]),
             Route("/api/detect", predict_routes.post_detect, methods=["POST"]),
             Route("/api/queues", queue_routes.get_queues),
             Route("/api/queues/keep", queue_routes.post_keep, methods=["POST"]),

@@ -5,7 +5,7 @@ import contextlib
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,11 +15,13 @@ from astica_sync.clock import SystemClock
 from astica_sync.core.gallery.image_state import LABELS, STATES, ImageState
 from astica_sync.core.gallery.page_change import Line
 from astica_sync.core.model import CONTENT_LENGTH, is_uid
+from astica_sync.core.recipe import Recipe
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.image.decoder import Decoder
-from astica_sync.local.image.format import MAX_BYTES
+from astica_sync.local.image.prepare.preparer import MAX_SOURCE_BYTES, Preparer
+from astica_sync.local.image.prepare.usable_formats import usable_recipe
 from astica_sync.local.image.thumbnailer import Thumbnailer
 from astica_sync.local.layout import Layout
 from astica_sync.open_session import budget_use, open_session
@@ -40,6 +42,7 @@ from astica_sync.page.predict.rank_images import rank_by_confidence, rank_by_sus
 from astica_sync.page.queues.queue_finder import QueueFinder
 from astica_sync.page.service_thread import ServiceThread
 from astica_sync.page.store_keeper import OpenedStore, StoreKeeper
+from astica_sync.page.thumbnails.shown_images import ShownImages
 from astica_sync.page.thumbnails.thumbnail_cache import ThumbnailCache
 from astica_sync.page.thumbnails.thumbnail_queue import NotShown, ThumbnailQueue
 from astica_sync.page.versions.stored_answers import StoredAnswers
@@ -66,13 +69,15 @@ FOLDER = "page"
 
 @dataclass(frozen=True, slots=True)
 class StoreFacts:
-    """What does not change while the page runs. ``held_out`` are folders of held-out images that the user named."""
+    """What does not change while the page runs. ``held_out`` are folders of held-out images that the user named,
+    ``recipe`` is how images are converted before they are sent."""
 
     root: Path
     model_id: int
     service: str
     sandbox: bool
     held_out: Sequence[Path] = ()
+    recipe: Recipe = field(default_factory=usable_recipe)
 
 
 class Page:
@@ -103,10 +108,10 @@ class Page:
         self._files, self._backup = FileSystem(layout.root), Backup(layout.backup, FileSystem(layout.root))
         self._kept_columns, self._cache_key = layout.state / FOLDER / "columns.cache", cache_key
         cache = ThumbnailCache(layout.state / FOLDER / "thumbnails", cache_key)
-        self.thumbnailer: Thumbnailer = Thumbnailer()
-        self.thumbnails: ThumbnailQueue = ThumbnailQueue(self.thumbnailer, cache, self.load_image)
-        self.decoder: Decoder = Decoder()
-        self.preview: LivePreview = LivePreview(layout.state / FOLDER / "features.db", self._find_image, network)
+        self.decoder, self.preparer, self.thumbnailer = Decoder(), Preparer(facts.recipe), Thumbnailer()
+        self.shown: ShownImages = ShownImages(self.load_image, self._backup.prepared, self.preparer)
+        self.thumbnails: ThumbnailQueue = ThumbnailQueue(self.thumbnailer, cache, self.shown.load)
+        self.preview: LivePreview = LivePreview(layout.state / FOLDER / "features.db", self.shown.find, network)
         answers = StoredAnswers(layout.detections_db, facts.model_id)
         self.versions: VersionFilter = VersionFilter(self.version_history, answers, facts.model_id)
         kept = layout.state / FOLDER / "kept-groups.jsonl"
@@ -410,8 +415,8 @@ class Page:
         return next((view for (made, _), view in self._views.items() if view.name == name and made == now), None)
 
     def load_image(self, content: str) -> bytes:
-        """The bytes of an image, from the store or from the backup, verified by their hash. Those of an earlier version
-        may be in the backup alone.
+        """The original bytes of an image, from the store or from the backup, verified by their hash. Those of an
+        earlier version may be in the backup alone.
 
         Raises:
             NotShown: no image of the gallery has this content, or its bytes are gone.
@@ -439,7 +444,7 @@ class Page:
     def _read(self, path: Path, content: str) -> bytes | None:
         """The bytes of a file; None where they are not those of the content hash."""
         with contextlib.suppress(OSError):
-            _, data, _ = self._files.read_small(path, MAX_BYTES)
+            _, data, _ = self._files.read_small(path, MAX_SOURCE_BYTES)
             if data is not None and xxhash.xxh3_128_hexdigest(data) == content:
                 return data
         return None
@@ -447,12 +452,6 @@ class Page:
     def version_history(self) -> VersionHistory:
         """The records of the versions; reads files alone, from any thread."""
         return VersionHistory(self.layout, self._backup, self._files, self.facts.model_id)
-
-    def _find_image(self, content: str) -> bytes | None:
-        try:
-            return self.load_image(content)
-        except NotShown:
-            return None
 
     def store_data(self) -> dict[str, Any]:
         """The answer to ``/api/store``."""
@@ -507,6 +506,7 @@ class Page:
         await asyncio.to_thread(self.changes.close)
         await asyncio.to_thread(self.thumbnails.close)
         await asyncio.to_thread(self.decoder.close)
+        await asyncio.to_thread(self.preparer.close)
         await asyncio.to_thread(self.preview.close)
         await asyncio.to_thread(self.queues.close)
         await asyncio.to_thread(self.service.close)

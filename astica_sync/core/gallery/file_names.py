@@ -11,19 +11,33 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|conin\$|conout\$)(\..*)?",
 """Names of devices on Windows, where a store may be copied to."""
 SETTINGS_NAME = "astica-sync.toml"
 """A folder of this name would stand where a store has its settings, and every command would refuse the store."""
+ENDINGS = {
+    "jpg": ("jpg", "jpeg"),
+    "png": ("png",),
+    "heic": ("heic", "heif"),
+    "avif": ("avif",),
+    "webp": ("webp",),
+    "tif": ("tif", "tiff"),
+    "bmp": ("bmp",),
+    "gif": ("gif",),
+    "jp2": ("jp2", "jpx", "jpf", "j2k", "j2c"),
+}
+"""The extensions of each kind of image, by its usual one."""
+_OF_IMAGES = {ending for endings in ENDINGS.values() for ending in endings}
 _FORBIDDEN = re.compile(r'[<>:"|?*]')
 _HIDDEN_CATEGORIES = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
 def safe_file_name(given: str, extension: str) -> str:
-    """A plain name for an uploaded image, near the given one, with the extension that its bytes have."""
+    """A plain name for an uploaded image, near the given one, with the extension that its bytes have: ``extension`` is
+    one of ``ENDINGS``."""
     name = re.split(r"[/\\]", unicodedata.normalize("NFC", given))[-1]
     name = "".join(letter for letter in name if unicodedata.category(letter) not in _HIDDEN_CATEGORIES)
     name = _FORBIDDEN.sub("_", name).strip(" .")
     stem, point, end = name.rpartition(".")
-    if not point or end.lower() not in ("jpg", "jpeg", "png"):
+    if not point or end.lower() not in _OF_IMAGES:
         stem, end = name, extension
-    if (end.lower() == "png") != (extension == "png"):
+    if end.lower() not in ENDINGS[extension]:
         end = extension
     stem = _cut(stem.rstrip(" ."), MOST_BYTES - len(end) - 1) or "image"
     name = f"{stem}.{end}"

@@ -4,8 +4,12 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from astica_sync.errors import ImageRejected
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.image.format import MAX_BYTES, dimensions, sniff
+from astica_sync.local.image.format import dimensions, sniff
+from astica_sync.local.image.prepare.image_as_sent import as_shown
+from astica_sync.local.image.prepare.preparer import MAX_SOURCE_BYTES, Preparer
+from astica_sync.local.image.prepare.usable_formats import usable_recipe
 from astica_sync.local.image.worker_pool import SECONDS, WORKER_MEMORY, WORKERS, ImageWorkers, TooSlow, WorkerKilled
 
 REQUEST = struct.Struct("<H?")
@@ -25,13 +29,17 @@ class Raster:
 
 
 class Rasterizer:
-    """Makes rasters, for any number of threads. There is none of an image on which a worker ends."""
+    """Makes rasters, for any number of threads. There is none of an image on which a worker ends.
+
+    An image that is converted before it is sent is converted here as well, so that the raster is of what is sent.
+    """
 
     def __init__(self, *, workers: int = WORKERS, seconds: float = SECONDS, memory: int = WORKER_MEMORY) -> None:
         """As ``ImageWorkers``."""
         self._workers = ImageWorkers(
             "astica_sync.local.image.raster_process", workers=workers, seconds=seconds, memory=memory
         )
+        self._preparer = Preparer(usable_recipe(), workers=workers)
 
     @property
     def workers(self) -> int:
@@ -41,6 +49,7 @@ class Rasterizer:
     def close(self) -> None:
         """Ends the workers."""
         self._workers.close()
+        self._preparer.close()
 
     def render_file(self, path: Path, side: int, *, square: bool = False) -> Raster | None:
         """As ``render``, for a file; None as well where it cannot be read.
@@ -49,7 +58,7 @@ class Rasterizer:
             Unworkable: no worker can be started.
         """
         try:
-            _, data, _ = FileSystem().read_small(path, MAX_BYTES)
+            _, data, _ = FileSystem().read_small(path, MAX_SOURCE_BYTES)
         except OSError:
             return None
         if data is None:
@@ -58,11 +67,15 @@ class Rasterizer:
 
     def render(self, data: bytes, side: int, *, square: bool = False) -> Raster | None:
         """The image within ``side`` times ``side`` pixels, or of exactly that size where ``square``; None for what is
-        no PNG or JPEG that can be decoded.
+        no image that can be decoded.
 
         Raises:
             Unworkable: no worker can be started.
         """
+        try:
+            data = as_shown(self._preparer, data)
+        except ImageRejected:
+            return None
         if sniff(data) is None:
             return None
         width, height = dimensions(data) or (0, 0)

@@ -1,16 +1,17 @@
 """The process that makes small JPEG files: ``python -m astica_sync.local.image.thumbnail_process MEMORY SECONDS``.
 
-As ``raster_process``, by whose rules it opens images; what it returns is encoded again and has nothing of the original
-but its pixels.
+As ``raster_process``, by whose rules it decodes images; what it returns is encoded again and has nothing of the
+original but its pixels.
 """
 
 import io
 import json
+from collections.abc import Callable
 
 import simplejpeg
-from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin
+from PIL import Image, ImageFile, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
-from astica_sync.local.image.format import sniff
+from astica_sync.local.image.format import preparable, sniff
 from astica_sync.local.image.raster_process import render
 from astica_sync.local.image.rasterizer import REQUEST, SIZE
 from astica_sync.local.image.worker_process import run
@@ -19,6 +20,11 @@ QUALITY = 82
 # Tags of EXIF 2.32.
 _MAKE, _MODEL, _ORIENTATION, _TIME, _DETAILS, _TAKEN = 0x010F, 0x0110, 0x0112, 0x0132, 0x8769, 0x9003
 _MOST_LETTERS = 100
+_WITH_EXIF: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
+    "jpeg": JpegImagePlugin.JpegImageFile,
+    "webp": WebPImagePlugin.WebPImageFile,
+    "tiff": TiffImagePlugin.TiffImageFile,
+}
 
 
 def answer(request: bytes) -> bytes:
@@ -40,15 +46,20 @@ def answer(request: bytes) -> bytes:
 
 
 def _read_camera(data: bytes) -> bytes:
-    """The time and the camera that a JPEG names, as JSON."""
+    """The time and the camera that a file names, as JSON. Its pixels are not decoded."""
     try:
-        exif = JpegImagePlugin.JpegImageFile(io.BytesIO(data)).getexif()
+        exif = _read_header(data).getexif()
         taken = exif.get_ifd(_DETAILS).get(_TAKEN) or exif.get(_TIME)
         camera = " ".join(str(exif[tag]) for tag in (_MAKE, _MODEL) if tag in exif)
     except Exception:  # noqa: BLE001 - whatever the bytes provoke
         return b""
     found = {"taken": _plain(taken), "camera": _plain(camera)}
     return json.dumps({name: value for name, value in found.items() if value}).encode()
+
+
+def _read_header(data: bytes) -> ImageFile.ImageFile:
+    word = preparable(data) if sniff(data) is None else "jpeg"
+    return _WITH_EXIF[word or ""](io.BytesIO(data))
 
 
 def _plain(value: object) -> str:

@@ -2,7 +2,7 @@
 
 import json
 
-from astica_sync.local.image.format import MAX_BYTES, dimensions, sniff
+from astica_sync.local.image.format import dimensions, preparable, sniff
 from astica_sync.local.image.rasterizer import REQUEST
 from astica_sync.local.image.worker_pool import SECONDS, WORKER_MEMORY, WORKERS, ImageWorkers, TooSlow, WorkerKilled
 
@@ -10,7 +10,8 @@ _JPEG = b"\xff\xd8\xff"
 
 
 class Thumbnailer:
-    """Makes small JPEG files, for any number of threads. There is none of an image on which a worker ends."""
+    """Makes small JPEG files of PNG and JPEG, for any number of threads. There is none of an image on which a worker
+    ends."""
 
     def __init__(self, *, workers: int = WORKERS, seconds: float = SECONDS, memory: int = WORKER_MEMORY) -> None:
         """As ``ImageWorkers``."""
@@ -28,12 +29,12 @@ class Thumbnailer:
         self._workers.close()
 
     def read_camera(self, data: bytes) -> dict[str, str]:
-        """When and with what a JPEG was taken, as it says: "taken" and "camera", where it names them.
+        """When and with what an image was taken, as the file says: "taken" and "camera", where it names them.
 
         Raises:
             Unworkable: no worker can be started.
         """
-        if len(data) > MAX_BYTES or sniff(data) != "jpeg":
+        if preparable(data) is None and sniff(data) != "jpeg":
             return {}
         try:
             answer = self._workers.ask(REQUEST.pack(0, False) + data, 0)
@@ -49,7 +50,7 @@ class Thumbnailer:
         Raises:
             Unworkable: no worker can be started.
         """
-        if len(data) > MAX_BYTES or sniff(data) is None:
+        if sniff(data) is None:
             return None
         width, height = dimensions(data) or (0, 0)
         try:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from astica_sync.core.gallery.page_change import ChangeOutcome, StepKind
+from astica_sync.errors import ImageRejected
 from astica_sync.page.answers import BadRequest, answer_error, read_object
 from astica_sync.page.changes.change_maker import CHANGED, ChangeMaker, count_files, folders_of
 from astica_sync.page.changes.plan_change import KINDS, MOST_TITLE, PlannedChange, Wanted, plan_change, read_items
@@ -84,9 +85,10 @@ async def post_upload(request: Request) -> Response:
         raise BadRequest("X-Change-Batch has at most 100 letters, digits and hyphens")
     await page.run_change(lambda maker: maker.place_for(title))
     data = await read_body(request)
-    image = await asyncio.to_thread(check_upload, data, name_of(request), page.decoder)
-    if isinstance(image, str):
-        return answer_error(422, image, "Only whole PNG and JPEG images can be samples.")
+    try:
+        image = await asyncio.to_thread(check_upload, data, name_of(request), page.decoder, page.preparer)
+    except ImageRejected as error:
+        return answer_error(422, str(error), "Only a whole image can be a sample.")
     columns = gallery.columns
     for row in columns.with_content(image.content):
         if row < columns.files and columns.title(row) == title and page.is_there(row, gallery):

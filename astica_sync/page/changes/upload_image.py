@@ -11,11 +11,15 @@ from astica_sync.core.gallery.file_names import safe_file_name
 from astica_sync.core.gallery.page_change import ChangeOutcome, ChangeStep, StepKind, describe
 from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.local.image.decoder import Decoder
-from astica_sync.local.image.format import MAX_BYTES, judge_bytes, sniff
+from astica_sync.local.image.format import MAX_BYTES, preparable, sniff
+from astica_sync.local.image.prepare.image_as_sent import check_as_sent
+from astica_sync.local.image.prepare.preparer import MAX_SOURCE_BYTES, Preparer
 from astica_sync.page.access.access_gate import TooLong
 from astica_sync.page.changes.change_maker import ChangeMaker, count_files
 
 _MOST_NAME = 30_000
+_EXTENSIONS = {"png": "png", "jpeg": "jpg", "tiff": "tif", "jpeg2000": "jp2"}
+"""That of a format, where it is not the word for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,30 +35,32 @@ async def read_body(request: Request) -> bytes:
     """The bytes of an upload.
 
     Raises:
-        TooLong: there are more than the service takes; no more is read.
+        TooLong: there are more than the service takes, or than are converted; no more is read.
     """
     length = request.headers.get("content-length", "0")
-    if not length.isdigit() or len(length) > 15 or int(length) > MAX_BYTES:
+    if not length.isdigit() or len(length) > 15 or int(length) > MAX_SOURCE_BYTES:
         raise TooLong
-    pieces, total = [], 0
+    pieces, total, most = [], 0, MAX_BYTES
     async for piece in request.stream():
         total += len(piece)
-        if total > MAX_BYTES:
-            raise TooLong
         pieces.append(piece)
+        if most == MAX_BYTES < total and preparable(b"".join(pieces)):
+            most = MAX_SOURCE_BYTES
+        if total > most:
+            raise TooLong
     return b"".join(pieces)
 
 
-def check_upload(data: bytes, name: str, decoder: Decoder) -> UploadedImage | str:
-    """The image, or why it is none.
+def check_upload(data: bytes, name: str, decoder: Decoder, preparer: Preparer) -> UploadedImage:
+    """The image as it is, if it can be sent, or what it is converted to.
 
     Raises:
-        Unworkable: the decoder cannot be started.
+        ImageRejected: it cannot; the text says what helps.
+        Unworkable: no process can be started to open it.
     """
-    reason = judge_bytes(len(data)) or decoder.check_bytes(data)
-    if reason:
-        return reason
-    extension = "png" if sniff(data) == "png" else "jpg"
+    check_as_sent(decoder, preparer, data)
+    word = sniff(data) or preparable(data) or ""
+    extension = _EXTENSIONS.get(word, word)
     return UploadedImage(data, xxhash.xxh3_128_hexdigest(data), safe_file_name(name, extension))
 
 

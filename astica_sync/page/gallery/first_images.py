@@ -11,7 +11,7 @@ import xxhash
 from astica_sync.core.gallery.image_state import ImageState, ImageStates, Shown
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.image.format import MAX_BYTES, sniff
+from astica_sync.local.image.format import MAX_BYTES, is_image
 from astica_sync.local.layout import Layout
 from astica_sync.local.scan.ignore import Ignore, is_hidden
 from astica_sync.page.gallery.build_columns import ColumnOverlay, columns_of_files
@@ -39,7 +39,7 @@ def first_images(layout: Layout, model_id: int) -> Columns | None:
             for name in heapq.nsmallest(each, _names(layout.root / title, ignore, f"{title}/", folders=False)):
                 with contextlib.suppress(OSError):
                     status, data, _ = files.read_small(layout.root / title / name, MAX_BYTES)
-                    if data is not None and sniff(data) is not None:
+                    if data is not None and is_image(data):
                         content = xxhash.xxh3_128_hexdigest(data)
                         found.append((os.fsencode(name), status.st_size, status.st_mtime_ns, content, None))
             if found:

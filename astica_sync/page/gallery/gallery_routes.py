@@ -8,6 +8,7 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from astica_sync.core.gallery.image_state import ImageState
 from astica_sync.core.model import make_scope, make_uid
 from astica_sync.errors import AsticaSyncError
 from astica_sync.page.answers import answer_error, number_of
@@ -23,7 +24,7 @@ from astica_sync.page.gallery.gallery_view import (
     view_data,
 )
 from astica_sync.page.gallery.image_columns import Columns
-from astica_sync.page.gallery.image_details import find_history, find_said, read_image
+from astica_sync.page.gallery.image_details import find_conversion, find_history, find_said, read_image
 from astica_sync.page.page_state import Page
 from astica_sync.page.thumbnails.thumbnail_queue import LARGE_SIDE, SIDE, NotShown
 from astica_sync.page.versions.version_filter import SINCE
@@ -260,7 +261,7 @@ async def get_image(request: Request) -> Response:
     row = _follow(columns, request.path_params["image"], request.query_params.get("content", ""))
     if row is None:
         return answer_error(404, "this image is gone", "No file has it any more, and the backup has no copy.")
-    more: dict[str, Any] = {"uid": None, "history": [], "pixels": None, "exif": {}}
+    more: dict[str, Any] = {"uid": None, "history": [], "pixels": None, "exif": {}, "converted": None}
     view = page.find_view(request.query_params.get("view", ""))
     if view is not None:
         more["position"] = next(iter(np.flatnonzero(view.rows == row).tolist()), None)
@@ -271,9 +272,14 @@ async def get_image(request: Request) -> Response:
         more["uid"] = make_uid(content, make_scope(page.facts.model_id, columns.title(row)))
         with contextlib.suppress(AsticaSyncError):
             more["history"] = await page.run_job(lambda opened: find_history(opened, columns, content))
+            on_service = shown.state is ImageState.ON_SERVICE
+            more["converted"] = await page.run_job(
+                lambda opened: find_conversion(opened, content, on_service=on_service)
+            )
         with contextlib.suppress(NotShown):
-            data = await asyncio.to_thread(page.load_image, content)
-            more |= await asyncio.to_thread(read_image, page.thumbnailer, data)
+            original = await asyncio.to_thread(page.load_image, content)
+            picture = await asyncio.to_thread(page.shown.find, content)
+            more |= await asyncio.to_thread(read_image, page.thumbnailer, original, picture)
     return JSONResponse(
         more
         | {

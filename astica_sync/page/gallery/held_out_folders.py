@@ -18,7 +18,7 @@ from astica_sync.core.model import make_scope, make_uid
 from astica_sync.core.versions.label_spelling import LabelSpelling
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.image.format import MAX_BYTES
+from astica_sync.local.image.prepare.preparer import MAX_SOURCE_BYTES
 from astica_sync.training.find_images import hash_image, list_images
 from astica_sync.training.move_held_out import SPLIT_FILE, read_split
 
@@ -95,7 +95,7 @@ class HeldOutFolders:
         if file is None:
             return None
         try:
-            _, data, _ = FileSystem(file.folder).read_small(file.folder / file.path, MAX_BYTES)
+            _, data, _ = FileSystem(file.folder).read_small(file.folder / file.path, MAX_SOURCE_BYTES)
         except OSError:
             return None
         return data if data is not None and xxhash.xxh3_128_hexdigest(data) == content else None

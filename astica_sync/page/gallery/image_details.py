@@ -5,14 +5,21 @@ from typing import Any
 
 from astica_sync.core.model import make_scope, make_uid
 from astica_sync.errors import AsticaSyncError
-from astica_sync.local.image.format import dimensions
+from astica_sync.local.image.format import dimensions, sniff
 from astica_sync.local.image.thumbnailer import Thumbnailer
 from astica_sync.page.gallery.image_columns import Columns
 from astica_sync.page.store_keeper import OpenedStore
-from astica_sync.page.thumbnails.thumbnail_queue import NotShown
 from astica_sync.page.versions.version_filter import VersionFilter
 
 MOST_EVENTS = 200
+_NAMES = {
+    "jpeg2000": "JPEG 2000",
+    "webp": "WebP",
+    "cmyk": "CMYK JPEG",
+    "16bit": "16-bit PNG",
+    "mpo": "JPEG of several images",
+}
+"""What a format of ``core.recipe`` is called, where that is not its word in capital letters."""
 
 
 def find_history(opened: OpenedStore, columns: Columns, content: str) -> list[dict[str, Any]]:
@@ -51,9 +58,31 @@ def find_said(versions: VersionFilter, columns: Columns, content: str, service: 
     return found
 
 
-def read_image(thumbnailer: Thumbnailer, data: bytes) -> dict[str, Any]:
-    """Size in pixels and what a camera wrote; for any thread."""
-    found: dict[str, Any] = {"pixels": dimensions(data), "exif": {}}
-    with contextlib.suppress(AsticaSyncError, NotShown):
-        found["exif"] = thumbnailer.read_camera(data)
+def find_conversion(opened: OpenedStore, content: str, *, on_service: bool) -> dict[str, Any] | None:
+    """The format that the image is converted from before it is sent, and what was sent of it; None for one that is sent
+    as it is. For the thread of the store. ``on_service``: the service has the image.
+
+    Raises:
+        StoreError: the record of the backup cannot be read.
+    """
+    local = opened.session.local
+    record = local.backup.prepared.records().get(content)
+    if record is not None:
+        sent = local.backup.prepared.read(content)
+        kind = None if sent is None else sniff(sent)
+        return {"from": _name_format(record.format), "as": kind and kind.upper(), "size": record.size}
+    word = local.index.formats_of([content]).get(content)
+    # What is on the service with no record was sent as it is, by a version that converted nothing.
+    return {"from": _name_format(word), "as": None, "size": None} if word and not on_service else None
+
+
+def _name_format(word: str) -> str:
+    return _NAMES.get(word, word.upper())
+
+
+def read_image(thumbnailer: Thumbnailer, original: bytes, shown: bytes | None) -> dict[str, Any]:
+    """Size in pixels and what a camera wrote; for any thread. ``shown`` is what is sent of the image."""
+    found: dict[str, Any] = {"pixels": None if shown is None else dimensions(shown), "exif": {}}
+    with contextlib.suppress(AsticaSyncError):
+        found["exif"] = thumbnailer.read_camera(original)
     return found

@@ -5,7 +5,9 @@ import asyncio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from astica_sync.local.image.format import sniff
+from astica_sync.errors import ImageRejected
+from astica_sync.local.image.format import is_image, sniff
+from astica_sync.local.image.prepare.image_as_sent import as_sent, check_as_sent
 from astica_sync.page.access.access_gate import TooLong
 from astica_sync.page.answers import answer_error, number_of
 from astica_sync.page.changes.upload_image import read_body
@@ -83,13 +85,27 @@ async def get_suspects(request: Request) -> Response:
     )
 
 
+async def post_picture(request: Request) -> Response:
+    """The image in the body as PNG or JPEG, for a browser that cannot show it. Sends no request to the service."""
+    page: Page = request.app.state.page
+    try:
+        image = await asyncio.to_thread(check_as_sent, page.decoder, page.preparer, await read_body(request))
+    except ImageRejected as error:
+        return answer_error(422, str(error), "Choose another file.")
+    return Response(image, media_type=f"image/{sniff(image)}")
+
+
 async def post_detect(request: Request) -> Response:
-    """What the service's version says of the PNG or JPEG in the body; ``version`` names another than the latest. Costs
-    one request, unless this image was asked before."""
+    """What the service's version says of the image in the body, which is converted where a sample is; ``version`` names
+    another version than the latest. Costs one request, unless this image was asked before."""
     page: Page = request.app.state.page
     data = await read_body(request)
-    if sniff(data) is None:
-        return answer_error(422, "this is no PNG or JPEG", "Choose another file.")
+    if not is_image(data):
+        return answer_error(422, "this is no image", "Choose another file.")
+    try:
+        data = await asyncio.to_thread(as_sent, page.preparer, data)
+    except ImageRejected as error:
+        return answer_error(422, str(error), "Choose another file.")
     version = request.query_params.get("version")
     result = await asyncio.wrap_future(page.service.run(lambda store: next(store.detect(data, version))))
     if result.error:

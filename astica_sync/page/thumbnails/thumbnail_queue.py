@@ -107,7 +107,7 @@ class ThumbnailQueue:
         except AsticaSyncError as error:
             raise NotShown(error.text_with_hint) from error
         if made is None:
-            raise NotShown("the image cannot be decoded: it is damaged, or no PNG or JPEG")
+            raise NotShown("the image cannot be decoded: it is damaged")
         if order.side == SIDE:
             self._cache.write(order.content, order.side, made)
         return made

@@ -8,7 +8,9 @@ import { count, number } from "../format.js";
 import { html, Icon } from "../ui.js";
 import { Queues } from "../queues/queues.js";
 import { camera, rate, startCamera, stopCamera } from "./camera.js";
-import { asking, askPreview, askService, fileOf, followPreview, preview, said, serviceSaid, stopFollowing, suspects } from "./preview.js";
+import { asking, askPreview, askService, convert, fileOf, followPreview, preview, said, serviceSaid, stopFollowing, suspects } from "./preview.js";
+
+const FILES = "image/png,image/jpeg,image/webp,image/gif,image/bmp,image/tiff,image/avif,image/heic,image/heif,image/jp2,.heic,.heif,.avif,.tif,.tiff,.jp2";
 
 const percent = (share) => `${Math.round(share * 100)} %`;
 
@@ -16,6 +18,9 @@ export function PredictPanel() {
   const video = useRef(null);
   const image = useRef(null);
   const [file, setFile] = useState("");
+  const [converting, setConverting] = useState(false);
+  /** The chosen file: {file, converted}. */
+  const chosen = useRef(null);
   const revision = store.value?.revision;
   const on = camera.value === "on";
   const picture = () => (on ? video.current : file ? image.current : null);
@@ -38,11 +43,29 @@ export function PredictPanel() {
   }, [file, preview.value?.revision]);
   useEffect(() => () => file && URL.revokeObjectURL(file), [file]);
 
-  const choose = (chosen) => {
-    if (!chosen) return;
+  const choose = (file) => {
+    if (!file) return;
     stopCamera();
     serviceSaid.value = null;
-    setFile(URL.createObjectURL(chosen));
+    chosen.current = { file, converted: false };
+    setFile(URL.createObjectURL(file));
+  };
+  /** What the browser cannot show is shown as the service would get it. */
+  const showConverted = async () => {
+    const mine = chosen.current;
+    setFile("");
+    if (!mine || mine.converted) return notify("The file is no picture that the browser can show", { error: true });
+    mine.converted = true;
+    setConverting(true);
+    try {
+      const picture = await convert(mine.file);
+      // Meanwhile another file may have been chosen, or the camera started.
+      if (chosen.current === mine) setFile(URL.createObjectURL(picture));
+    } catch (error) {
+      if (chosen.current === mine) notify(error.message, { error: true, hint: error.hint });
+    } finally {
+      setConverting(false);
+    }
   };
   const addTo = async (title) => {
     if (!picture()) return notify("There is no picture", { hint: "Start the camera or choose a file." });
@@ -69,16 +92,16 @@ export function PredictPanel() {
     <section aria-label="Picture">
       <div class="predict-picture">
         <video ref=${video} muted playsinline hidden=${!on} aria-label="Camera"></video>
-        ${file && !on ? html`<img ref=${image} src=${file} alt="The chosen picture" onLoad=${(event) => askPreview(event.target).catch(() => {})} onError=${() => (setFile(""), notify("The file is no picture that the browser can show", { error: true }))} />` : null}
-        ${!on && !file ? html`<p class="hint">Start the camera, choose a file, or drop one here.</p>` : null}
+        ${file && !on ? html`<img ref=${image} src=${file} alt="The chosen picture" onLoad=${(event) => askPreview(event.target).catch(() => {})} onError=${showConverted} />` : null}
+        ${!on && !file ? html`<p class="hint">${converting ? "Converting the file …" : "Start the camera, choose a file, or drop one here."}</p>` : null}
         ${picture() && said.value.length ? html`<p class="predict-label" aria-live="polite"><b>${said.value[0][0]}</b> ${percent(said.value[0][1])}<span>preview</span></p>` : null}
       </div>
       ${camera.value.error ? html`<p class="trouble" role="alert"><b>${camera.value.error}</b> ${camera.value.hint}</p>` : null}
       <div class="buttons">
         ${on
           ? html`<button type="button" class="button" onClick=${stopCamera}>Stop the camera</button>`
-          : html`<button type="button" class="button button-main" disabled=${camera.value === "starting"} onClick=${() => (setFile(""), startCamera(video.current))}>Start the camera</button>`}
-        <label class="button predict-file">Choose a file<input type="file" accept="image/png,image/jpeg" onChange=${(event) => choose(event.target.files[0])} /></label>
+          : html`<button type="button" class="button button-main" disabled=${camera.value === "starting"} onClick=${() => ((chosen.current = null), setFile(""), startCamera(video.current))}>Start the camera</button>`}
+        <label class="button predict-file">Choose a file<input type="file" accept=${FILES} onChange=${(event) => choose(event.target.files[0])} /></label>
       </div>
     </section>
     <${Preview} shown=${Boolean(picture())} />

@@ -67,6 +67,11 @@ export async function fileOf(picture) {
   return new File([blob], `frame-${stamp}.jpg`, { type: "image/jpeg" });
 }
 
+/** A file that the browser cannot show, as HEIC or TIFF, converted into one that it can. */
+export async function convert(file) {
+  return (await send("/api/picture", file)).blob();
+}
+
 /** Asks the newest version of the service: one request, unless the same image was asked before. */
 export async function askService(file) {
   if (asking.value) return;

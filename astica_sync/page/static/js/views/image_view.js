@@ -189,11 +189,19 @@ function Picture({ source, name, zoom, goes }) {
   />`;
 }
 
+/** How an image that is converted is sent; "" for one that is sent as it is. */
+function sentAs(converted) {
+  if (!converted) return "";
+  if (converted.size === null) return `PNG or JPEG, converted from ${converted.from} before it is sent`;
+  return [converted.as, bytes(converted.size), `converted from ${converted.from}`].filter(Boolean).join(", ");
+}
+
 function Details({ details, change }) {
   if (details.error) return null;
   const facts = [
     ["File", `${details.class}/${details.name}`],
     ["Size", details.size ? bytes(details.size) : ""],
+    ["Sent as", sentAs(details.converted)],
     ["Pixels", details.pixels ? details.pixels.join(" × ") : ""],
     ["Changed", date(details.mtime)],
     ["Taken", details.exif?.taken ?? ""],
