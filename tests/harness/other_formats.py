@@ -5,7 +5,7 @@ from typing import Any
 
 from PIL import Image
 
-FORMATS = ("webp", "tiff")
+FORMATS = ("webp", "tiff", "cmyk")
 """The words of ``core.recipe`` that tests try where the format makes no difference."""
 _OPTIONS: dict[str, dict[str, Any]] = {
     "webp": {"format": "WEBP", "quality": 95},

@@ -6,6 +6,7 @@ original but its pixels.
 
 import io
 import json
+import re
 from collections.abc import Callable
 
 import simplejpeg
@@ -20,6 +21,7 @@ QUALITY = 82
 # Tags of EXIF 2.32.
 _MAKE, _MODEL, _ORIENTATION, _TIME, _DETAILS, _TAKEN = 0x010F, 0x0110, 0x0112, 0x0132, 0x8769, 0x9003
 _MOST_LETTERS = 100
+_EXIF = re.compile(rb"Exif\0\0(?:II\*\0|MM\0\*)")
 _WITH_EXIF: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "jpeg": JpegImagePlugin.JpegImageFile,
     "webp": WebPImagePlugin.WebPImageFile,
@@ -48,7 +50,7 @@ def answer(request: bytes) -> bytes:
 def _read_camera(data: bytes) -> bytes:
     """The time and the camera that a file names, as JSON. Its pixels are not decoded."""
     try:
-        exif = _read_header(data).getexif()
+        exif = _read_exif(data)
         taken = exif.get_ifd(_DETAILS).get(_TAKEN) or exif.get(_TIME)
         camera = " ".join(str(exif[tag]) for tag in (_MAKE, _MODEL) if tag in exif)
     except Exception:  # noqa: BLE001 - whatever the bytes provoke
@@ -57,9 +59,15 @@ def _read_camera(data: bytes) -> bytes:
     return json.dumps({name: value for name, value in found.items() if value}).encode()
 
 
-def _read_header(data: bytes) -> ImageFile.ImageFile:
-    word = preparable(data) if sniff(data) is None else "jpeg"
-    return _WITH_EXIF[word or ""](io.BytesIO(data))
+def _read_exif(data: bytes) -> Image.Exif:
+    word = "jpeg" if sniff(data) == "jpeg" else preparable(data)
+    if word == "heic":
+        # The decoder is an extra; the metadata stand in one piece.
+        found, exif = _EXIF.search(data), Image.Exif()
+        if found is not None:
+            exif.load(data[found.start() :])
+        return exif
+    return _WITH_EXIF[word or ""](io.BytesIO(data)).getexif()
 
 
 def _plain(value: object) -> str:

@@ -41,8 +41,12 @@ def check_as_sent(decoder: Decoder, preparer: Preparer, data: bytes) -> bytes:
     image = as_sent(preparer, data)
     if image is not data:
         return image
-    word = preparable(data)
-    reason = why_not_converted(word) if word and sniff(data) is None else decoder.check_bytes(data)
+    reason = _why_not_sent(decoder, data)
     if reason is not None:
         raise ImageRejected(reason)
     return data
+
+
+def _why_not_sent(decoder: Decoder, data: bytes) -> str | None:
+    word = preparable(data)
+    return why_not_converted(word) if word and sniff(data) is None else decoder.check_bytes(data)
