@@ -5,7 +5,7 @@ import contextlib
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +21,6 @@ from astica_sync.local.backup.backup import Backup
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.image.decoder import Decoder
 from astica_sync.local.image.prepare.preparer import MAX_SOURCE_BYTES, Preparer
-from astica_sync.local.image.prepare.usable_formats import usable_recipe
 from astica_sync.local.image.thumbnailer import Thumbnailer
 from astica_sync.local.layout import Layout
 from astica_sync.open_session import budget_use, open_session
@@ -69,15 +68,15 @@ FOLDER = "page"
 
 @dataclass(frozen=True, slots=True)
 class StoreFacts:
-    """What does not change while the page runs. ``held_out`` are folders of held-out images that the user named,
-    ``recipe`` is how images are converted before they are sent."""
+    """What does not change while the page runs. ``recipe`` is how images are converted before they are sent,
+    ``held_out`` are folders of held-out images that the user named."""
 
     root: Path
     model_id: int
     service: str
     sandbox: bool
+    recipe: Recipe
     held_out: Sequence[Path] = ()
-    recipe: Recipe = field(default_factory=usable_recipe)
 
 
 class Page:

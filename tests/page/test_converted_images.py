@@ -199,6 +199,20 @@ def test_a_dropped_original_may_be_larger_than_what_can_be_sent(page: PageClient
     assert post(page, "/api/uploads", jpeg, "a.jpg", **TO_CAN).status_code == 413
 
 
+def test_a_format_that_the_setting_leaves_out_is_refused(photo_store: Path) -> None:
+    with (photo_store / "astica-sync.toml").open("a", encoding="utf-8") as settings:
+        settings.write('convert = ["tiff"]\n')
+    with running_page(photo_store) as page:
+        answer = post(page, "/api/uploads", encode(picture(), "webp"), "photo.webp", **TO_CAN)
+        assert answer.status_code == 422 and "which the setting convert leaves out" in answer.json()["error"]
+        assert post(page, "/api/uploads", encode(picture(), "tiff"), "photo.tif", **TO_CAN).status_code == 200
+        # It is sent as it is.
+        assert post(page, "/api/uploads", encode(picture(), "cmyk"), "photo.jpg", **TO_CAN).status_code == 200
+        page.post("/api/refresh")
+        found = {name: details(page, name)["converted"] for name in ("photo.tif", "photo.jpg")}
+    assert found == {"photo.tif": {"from": "TIFF", "as": None, "size": None}, "photo.jpg": None}
+
+
 # What would it say?
 
 

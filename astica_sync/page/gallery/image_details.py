@@ -4,6 +4,7 @@ import contextlib
 from typing import Any
 
 from astica_sync.core.model import make_scope, make_uid
+from astica_sync.core.recipe import FORMAT_NAMES
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.image.format import dimensions, sniff
 from astica_sync.local.image.thumbnailer import Thumbnailer
@@ -12,14 +13,6 @@ from astica_sync.page.store_keeper import OpenedStore
 from astica_sync.page.versions.version_filter import VersionFilter
 
 MOST_EVENTS = 200
-_NAMES = {
-    "jpeg2000": "JPEG 2000",
-    "webp": "WebP",
-    "cmyk": "CMYK JPEG",
-    "16bit": "16-bit PNG",
-    "mpo": "JPEG of several images",
-}
-"""What a format of ``core.recipe`` is called, where that is not its word in capital letters."""
 
 
 def find_history(opened: OpenedStore, columns: Columns, content: str) -> list[dict[str, Any]]:
@@ -70,14 +63,14 @@ def find_conversion(opened: OpenedStore, content: str, *, on_service: bool) -> d
     if record is not None:
         sent = local.backup.prepared.read(content)
         kind = None if sent is None else sniff(sent)
-        return {"from": _name_format(record.format), "as": kind and kind.upper(), "size": record.size}
+        return {
+            "from": FORMAT_NAMES.get(record.format, record.format),
+            "as": kind and kind.upper(),
+            "size": record.size,
+        }
     word = local.index.formats_of([content]).get(content)
     # What is on the service with no record was sent as it is, by a version that converted nothing.
-    return {"from": _name_format(word), "as": None, "size": None} if word and not on_service else None
-
-
-def _name_format(word: str) -> str:
-    return _NAMES.get(word, word.upper())
+    return {"from": FORMAT_NAMES[word], "as": None, "size": None} if word and not on_service else None
 
 
 def read_image(thumbnailer: Thumbnailer, original: bytes, shown: bytes | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 from astica_sync.errors import ImageRejected
 from astica_sync.local.image.format import is_image, sniff
-from astica_sync.local.image.prepare.image_as_sent import as_sent, check_as_sent
+from astica_sync.local.image.prepare.image_as_sent import check_as_sent
 from astica_sync.page.access.access_gate import TooLong
 from astica_sync.page.answers import answer_error, number_of
 from astica_sync.page.changes.upload_image import read_body
@@ -102,10 +102,6 @@ async def post_detect(request: Request) -> Response:
     data = await read_body(request)
     if not is_image(data):
         return answer_error(422, "this is no image", "Choose another file.")
-    try:
-        data = await asyncio.to_thread(as_sent, page.preparer, data)
-    except ImageRejected as error:
-        return answer_error(422, str(error), "Choose another file.")
     version = request.query_params.get("version")
     result = await asyncio.wrap_future(page.service.run(lambda store: next(store.detect(data, version))))
     if result.error:
