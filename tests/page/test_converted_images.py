@@ -239,7 +239,10 @@ def test_the_service_is_asked_about_what_a_sample_would_be(
     assert shell("train", "--store", photo_store).code == 0
     sandbox.clear_log()
     with running_page(photo_store) as page:
-        answers = [post(page, "/api/detect", encode(picture(), word)) for _ in range(2)]
+        data = encode(picture(), word)
+        half = post(page, "/api/detect", data[: len(data) // 2])
+        assert half.status_code == 422 and "broken image" in half.json()["error"]
+        answers = [post(page, "/api/detect", data) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200], answers[0].text
     assert [answer.json()["cached"] for answer in answers] == [False, True]
     assert len(sandbox.requests_of("detect")) == 1
