@@ -207,10 +207,10 @@ def test_a_format_that_the_setting_leaves_out_is_refused(photo_store: Path) -> N
         assert answer.status_code == 422 and "which the setting convert leaves out" in answer.json()["error"]
         assert post(page, "/api/uploads", encode(picture(), "tiff"), "photo.tif", **TO_CAN).status_code == 200
         # It is sent as it is.
-        assert post(page, "/api/uploads", encode(picture(), "cmyk"), "photo.jpg", **TO_CAN).status_code == 200
+        assert post(page, "/api/uploads", encode(picture(), "cmyk"), "print.jpg", **TO_CAN).status_code == 200
         page.post("/api/refresh")
-        found = {name: details(page, name)["converted"] for name in ("photo.tif", "photo.jpg")}
-    assert found == {"photo.tif": {"from": "TIFF", "as": None, "size": None}, "photo.jpg": None}
+        found = {name: details(page, name)["converted"] for name in ("photo.tif", "print.jpg")}
+    assert found == {"photo.tif": {"from": "TIFF", "as": None, "size": None}, "print.jpg": None}
 
 
 # What would it say?

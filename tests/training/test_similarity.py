@@ -150,7 +150,7 @@ def rasterizer() -> Iterator[Rasterizer]:
         yield made
 
 
-@pytest.mark.parametrize("kind", ["TIFF", "GIF", "WEBP", "BMP", "PDF", "EPS", "ICO", "PPM", "TGA", "JPEG2000"])
+@pytest.mark.parametrize("kind", ["PDF", "EPS", "ICO", "PPM", "TGA"])
 def test_no_other_format_is_opened_whatever_it_is_called(rasterizer: Rasterizer, tmp_path: Path, kind: str) -> None:
     path = tmp_path / "image.jpg"
     path.write_bytes(encode(scene(1), kind))
