@@ -9,6 +9,7 @@ from astica_sync.core.model import ModelInfo
 from astica_sync.core.versions.version import Version, VersionKey, find_versions, make_version_key
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.db.detections import Detections
+from astica_sync.local.db.row_seals import RowSeals
 from astica_sync.local.scan.scanner import ScanOptions, scan_store
 from astica_sync.sync.session import Session
 from astica_sync.training.detect import DetectionResult, Detector
@@ -87,7 +88,16 @@ class VersionRunner:
         return {target.name: target for target in chosen}
 
     def open_cache(self) -> Detections:
-        return Detections(self.session.local.layout.detections_db)
+        """The cache of answers, without those that came with the store and that this user did not get."""
+        path = self.session.local.layout.detections_db
+        cache = Detections(path, RowSeals(self.session.local.fs.known_stores))
+        foreign = cache.remove_foreign()
+        if foreign:
+            self.session.listener.note(
+                f"{foreign:,} cached {'answer was' if foreign == 1 else 'answers were'} not made by you on this "
+                f"machine ({path}): not used, so the version is asked again"
+            )
+        return cache
 
     def detector(self, target: "RunnableVersion", cache: Detections) -> Detector:
         session = self.session

@@ -1,5 +1,6 @@
-"""A cache of what ``inspect`` measured of images, by content, and of how candidates for the same picture fit. It may be
-deleted at any time; where it cannot be opened, the process uses a private one in memory."""
+"""A cache of what ``inspect`` measured of images, by content, and of how candidates for the same picture fit. A row
+counts only with this user's seal. It may be deleted at any time; where it cannot be opened, the process uses a private
+one in memory."""
 
 import contextlib
 import json
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from astica_sync.local.db.cache_file import open_cache
 from astica_sync.local.db.migrations import make_schema
+from astica_sync.local.db.row_seals import RowSeals
 from astica_sync.sqlite import transaction
 
 if TYPE_CHECKING:
@@ -42,20 +44,34 @@ def _tables(database: "Database") -> None:
     )
 
 
+def _sealed(database: "Database") -> None:
+    # What was cached before does not tell who has written it.
+    for table in ("facts", "fit"):
+        database.execute(f"DELETE FROM {table}")  # noqa: S608
+        database.execute(f"ALTER TABLE {table} ADD COLUMN seal BLOB NOT NULL DEFAULT x''")
+
+
 SCHEMA = make_schema(
     "cache of images",
-    (_tables,),
+    (_tables, _sealed),
     when_newer="delete the file: it is a cache",
     when_damaged="delete the file: it is a cache",
 )
 _KINDS = (int, int, float, float, float, str, bytes)
 
 
+def _as_stored(facts: ImageFacts) -> tuple[object, ...]:
+    """The values in the types that SQLite returns them in."""
+    return tuple(kind(value) for value, kind in zip(facts, _KINDS, strict=True))
+
+
 class ImageFactsCache:
     """One connection to the cache, for the thread that opened it. What cannot be written is silently lost."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, seals: RowSeals | None = None) -> None:
+        """``seals`` are those of this user, by default with the secret in the state folder."""
         self._connection = open_cache(path, SCHEMA)
+        self._seals = seals or RowSeals()
 
     def close(self) -> None:
         """Closes the connection."""
@@ -65,28 +81,40 @@ class ImageFactsCache:
         """What is known of images, by content hash."""
         query = "SELECT * FROM facts WHERE content IN (SELECT value FROM json_each(?))"
         return {
-            row[0]: ImageFacts._make(row[1:])
+            row[0]: ImageFacts._make(row[1:-1])
             for row in self._rows(query, (json.dumps(list(contents)),))
-            # What a damaged cache has is measured again.
-            if all(isinstance(value, kind) for value, kind in zip(row[1:], _KINDS, strict=True))
+            # What a damaged cache has, or one of another user, is measured again.
+            if all(isinstance(value, kind) for value, kind in zip(row[1:-1], _KINDS, strict=True))
+            and self._seals.is_own(row[-1], "facts", *row[:-1])
         }
 
     def put(self, facts: Mapping[str, ImageFacts]) -> None:
         """Keeps what was measured, by content hash."""
-        self._write("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", ((c, *f) for c, f in facts.items()))
+        rows = ((content, *_as_stored(one)) for content, one in facts.items())
+        self._write(
+            "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            ((*row, self._seals.seal("facts", *row)) for row in rows),
+        )
 
     def fits(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
         """How pairs of contents fit, where that is known."""
         query = (
-            "SELECT one, other, data FROM fit JOIN json_each(?) AS pair"
+            "SELECT one, other, data, seal FROM fit JOIN json_each(?) AS pair"
             " ON one = json_extract(pair.value, '$[0]') AND other = json_extract(pair.value, '$[1]')"
         )
         rows = self._rows(query, (json.dumps(list(pairs)),))
-        return {(one, other): data for one, other, data in rows if isinstance(data, bytes)}
+        return {
+            (one, other): data
+            for one, other, data, seal in rows
+            if isinstance(data, bytes) and self._seals.is_own(seal, "fit", one, other, data)
+        }
 
     def put_fits(self, fits: Mapping[tuple[str, str], bytes]) -> None:
         """Keeps how pairs of contents fit."""
-        self._write("INSERT OR REPLACE INTO fit VALUES (?, ?, ?)", ((*pair, data) for pair, data in fits.items()))
+        self._write(
+            "INSERT OR REPLACE INTO fit VALUES (?, ?, ?, ?)",
+            ((*pair, data, self._seals.seal("fit", *pair, data)) for pair, data in fits.items()),
+        )
 
     def _rows(self, query: str, values: tuple[object, ...]) -> Iterator[tuple[Any, ...]]:
         with contextlib.suppress(sqlite3.Error):

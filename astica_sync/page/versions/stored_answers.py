@@ -38,13 +38,16 @@ class _AllDetections(Detections):
     def of_version(self, service: str, model_id: int, version: Version) -> dict[str, StoredAnswer]:
         """By content hash."""
         query = (
-            "SELECT content, label, confidence, percent_sign FROM detection"
+            "SELECT * FROM detection"
             " WHERE service = ? AND model_id = ? AND version = ? AND trained = ? ORDER BY model_created"
         )
         values = (service, model_id, version.name, version.trained_at)
         stated: dict[str, tuple[str, Confidence | None]] = {}
         confidences = ConfidenceRange()
-        for content, label, value, sign in self._rows(query, values):
+        for row in self._rows(query, values):
+            if not self._is_own(row):
+                continue
+            content, label, value, sign = row[5:9]
             confidence = Confidence(value, bool(sign)) if isinstance(value, float) else None
             confidences.add(confidence)
             stated[content] = label, confidence
