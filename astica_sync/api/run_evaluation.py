@@ -141,7 +141,7 @@ class Evaluating:
         summaries = history.summaries()
         names = [summary.version.name for summary in summaries]
         data = {one.version.name: one for one in summaries if names.count(one.version.name) == 1}
-        return replace(evaluation, model=planned.model, data=data)
+        return replace(evaluation, model=planned.model, data=data, made_elsewhere=history.made_elsewhere)
 
     def _training_data(
         self, names: Sequence[str]

@@ -329,7 +329,8 @@ class Store:
     def versions(self, *, offline: bool = False) -> VersionList:
         """Every version, the first one first, with its data, the changes to the version before, and its scores.
 
-        Asks the service for the model first, which records a new version; not if ``offline``.
+        Asks the service for the model first, which records a new version; not if ``offline``. Where the result has
+        ``made_elsewhere``, these records came with the folder and were not made by this user.
 
         Raises:
             RemoteError: the service did not answer.
@@ -337,7 +338,7 @@ class Store:
         """
         if not offline:
             self.trainer.poll()
-        return VersionList(self.history.summaries())
+        return VersionList(self.history.summaries(), made_elsewhere=self.history.made_elsewhere)
 
     def snapshot(self, version: str) -> list[SnapshotSample]:
         """The samples of a version, or of the snapshot whose id begins with ``version``.

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from astica_sync.errors import StoreChanged, StoreError
@@ -88,19 +89,34 @@ def _forget_model(layout: Layout, *, another_service: bool) -> None:
                 journal.clear_bad()
 
 
-def objects_of_elsewhere(layout: Layout, files: FileSystem) -> int:
-    """How many images a backup in this folder has that this user has not made here: another machine did, or it came
-    with a data set. 0 where the store is this user's own.
+@dataclass(frozen=True, slots=True)
+class MadeElsewhere:
+    """What is in the hidden folder that this user has not made here: another machine did, or it came with a data set.
+    The numbers of images in the backup, of recorded versions and of scores."""
+
+    images: int = 0
+    versions: int = 0
+    scores: int = 0
+
+
+def find_made_elsewhere(layout: Layout, files: FileSystem) -> MadeElsewhere:
+    """What this folder has of another user or machine; nothing where the store is this user's own.
 
     Raises:
         StoreError: the backup cannot be read.
     """
     if is_own(layout, files):
-        return 0
+        return MadeElsewhere()
     # Imported here, since the help needs no hash.
     from astica_sync.local.backup.object_store import ObjectStore
+    from astica_sync.local.backup.records import count_versions
+    from astica_sync.local.db.version_scores import read_scores
 
-    return sum(1 for _ in ObjectStore(layout.backup, files).objects())
+    return MadeElsewhere(
+        sum(1 for _ in ObjectStore(layout.backup, files).objects()),
+        count_versions(layout.backup, files),
+        len(read_scores(layout.scores_file, files)),
+    )
 
 
 def keep_out_of_git(layout: Layout, files: FileSystem) -> None:

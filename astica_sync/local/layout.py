@@ -68,6 +68,11 @@ class Layout:
         """A cache of what versions answered, and of what images look like."""
         return self.state / "detections.db"
 
+    @functools.cached_property
+    def scores_file(self) -> Path:
+        """The scores of versions on held-out images."""
+        return self.state / "scores.jsonl"
+
     @property
     def caches_of_service(self) -> tuple[Path, ...]:
         """What is known of a service and can be asked again; it does not outlive the binding to it."""

@@ -15,7 +15,11 @@ from astica_sync.local.backup.records import Records
 from astica_sync.local.backup.restore import Restored, refuse_store, restore
 from astica_sync.local.db.version_scores import Score, add_score, is_about, read_scores
 from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.identity import is_own
 from astica_sync.local.layout import Layout
+
+MADE_ELSEWHERE = "the records of versions and scores came with the folder: made elsewhere, not checked"
+"""What is said where ``VersionHistory.made_elsewhere`` is true."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,12 @@ class VersionHistory:
         self._model_id = model_id
         self.records: Records = Records(backup.root, fs, model_id)
         self.snapshots: Manifests = Manifests(backup, fs)
-        self._scores = layout.state / "scores.jsonl"
+        self._scores = layout.scores_file
+
+    @property
+    def made_elsewhere(self) -> bool:
+        """Whether the store is not this user's own, so that its records may say anything: they came with the folder."""
+        return not is_own(self.layout, self.fs)
 
     def versions(self) -> list[Version]:
         """Every version, the first one first."""

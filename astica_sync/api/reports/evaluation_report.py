@@ -7,6 +7,7 @@ from astica_sync.api.reports.data_frame import data_frame
 from astica_sync.api.reports.html_table import Cell, html_table, notebook_html, paragraph
 from astica_sync.training.evaluation.evaluate import Evaluation
 from astica_sync.training.evaluation.metrics import VersionMetrics
+from astica_sync.training.version_history import MADE_ELSEWHERE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,6 +99,8 @@ class EvaluationReport(Evaluation):
             images, they = ("image", "it is") if count == 1 else ("images", "they are")
             what = f"counted although {they}" if self.with_leaks else f"left out, as {they}"
             parts.append(paragraph(f"{count:,} {images} {what} in the training data too."))
+        if self.made_elsewhere:
+            parts.append(paragraph(f"{MADE_ELSEWHERE.capitalize()}."))
         parts += [paragraph(f"{one.version} is not run: {one.reason}") for one in self.refused]
         return notebook_html(*parts)
 

@@ -1,11 +1,12 @@
 """The versions, as ``Store.versions`` returns them."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from astica_sync.api.reports.data_frame import data_frame
 from astica_sync.api.reports.html_table import Cell, html_table, notebook_html, paragraph
 from astica_sync.clock import local_time
-from astica_sync.training.version_history import VersionSummary
+from astica_sync.training.version_history import MADE_ELSEWHERE, VersionSummary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +32,14 @@ MOST_VERSIONS = 50
 
 
 class VersionList(list[VersionSummary]):
-    """Versions, the first one first. A notebook shows them as a table, and ``to_pandas`` has a row for each."""
+    """Versions, the first one first. A notebook shows them as a table, and ``to_pandas`` has a row for each.
+
+    ``made_elsewhere``: this user has not made the store, so that its records of versions and scores may say anything.
+    """
+
+    def __init__(self, versions: Iterable[VersionSummary] = (), *, made_elsewhere: bool = False) -> None:
+        super().__init__(versions)
+        self.made_elsewhere: bool = made_elsewhere
 
     def to_pandas(self) -> "pd.DataFrame":
         """A row for each version; times are in UTC.
@@ -58,7 +66,10 @@ class VersionList(list[VersionSummary]):
                 score = f"{score}, {leaked:,} of the images also in its data"
             when = local_time(one.version.trained_at or one.version.seen_at)
             rows.append([f"@{number}", name, when, samples, classes, added, removed, moved, score, note])
-        return notebook_html(html_table(columns, rows, more=len(self) - len(rows)))
+        table = html_table(columns, rows, more=len(self) - len(rows))
+        if self.made_elsewhere:
+            return notebook_html(paragraph(f"{MADE_ELSEWHERE.capitalize()}."), table)
+        return notebook_html(table)
 
 
 def _row(one: VersionSummary) -> tuple[Cell, ...]:

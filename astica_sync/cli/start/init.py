@@ -17,7 +17,7 @@ from astica_sync.core.model import Observation, is_uid
 from astica_sync.errors import GuardRefused, StoreChanged, StoreError
 from astica_sync.file_owner import name_of
 from astica_sync.local.class_folders.dataset_layout import find_layout
-from astica_sync.local.create_store import check_place, create_store, objects_of_elsewhere
+from astica_sync.local.create_store import MadeElsewhere, check_place, create_store, find_made_elsewhere
 from astica_sync.local.identity import Sentinel, read_sentinel
 from astica_sync.local.layout import Layout
 from astica_sync.local.state_folder import check_state_folder, foreign_owners
@@ -61,8 +61,8 @@ def init(
     STORE is a folder with one sub-folder for each class, by default the current folder. Nothing is uploaded. In a
     store that was copied, moved to another disk or restored, init without options makes this copy the one that writes
     from now on. Asks first where the folders are train and val instead of classes, where images are in no folder, and
-    where another store already sends to the model; where the folder came with a backup that was made elsewhere; and
-    where a store was, since its disk may not be mounted.
+    where another store already sends to the model; where the folder came with a backup or records that were made
+    elsewhere; and where a store was, since its disk may not be mounted.
 
     \b
     astica-sync init --model 1495
@@ -98,7 +98,7 @@ def init(
             "No model was made. Use another folder, or --rebind to give this store a new model.",
         )
     settings = settings_for(layout if again else None)
-    _check_backup(layout, objects_of_elsewhere(layout, files), yes=yes)
+    _check_made_elsewhere(layout, find_made_elsewhere(layout, files), yes=yes)
     key = load_key(os.environ)
     clock = SystemClock()
     # Imported here, since the help needs no database.
@@ -204,27 +204,34 @@ def _check_layout(layout: Layout, *, yes: bool) -> None:
         raise GuardRefused(what, f"{then} To make {root} the store all the same, add --yes.")
 
 
-def _check_backup(layout: Layout, objects: int, *, yes: bool) -> None:
-    """Asks about a backup that was not made here: a removal relies on it, and content hashes can be forged.
+def _check_made_elsewhere(layout: Layout, found: MadeElsewhere, *, yes: bool) -> None:
+    """Asks about a backup and records that were not made here: a removal relies on the backup, and content hashes can
+    be forged; versions and scores are shown as they are recorded.
 
     Raises:
         GuardRefused: the user did not agree.
     """
-    if not objects:
+    counts = [(found.images, "image"), (found.versions, "version"), (found.scores, "score")]
+    parts = [number(count, thing) for count, thing in counts if count]
+    if not parts:
         return
     state = safe(str(layout.state))
-    what = f"{state} has a backup of {number(objects, 'image')} that you have not made on this machine"
+    listed = f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
+    what = f"{state} has a backup of {listed} that you have not made on this machine"
     why = (
         "A push removes samples from the model where such a backup has the only copy, and a backup of another user can "
         "have another image in its place."
     )
+    has_records = found.versions or found.scores
+    records = " Versions and scores that are recorded there count as yours from then on." if has_records else ""
     if yes:
         print_note(what)
-    elif not _agrees(f"{what}. {why}", "Did you make this store yourself, for instance on another machine?"):
+    elif not _agrees(f"{what}. {why}{records}", "Did you make this store yourself, for instance on another machine?"):
         raise GuardRefused(
             what,
-            f"{why} If you made it, on another machine or before a reinstallation: astica-sync init --yes. If it came "
-            f"with a data set, move it away: mv {quote(str(layout.state))} {quote(f'{layout.state}-of-others')}",
+            f"{why}{records} If you made it, on another machine or before a reinstallation: astica-sync init --yes. "
+            f"If it came with a data set, move it away: mv {quote(str(layout.state))} "
+            f"{quote(f'{layout.state}-of-others')}",
         )
 
 

@@ -22,6 +22,7 @@ def evaluation_data(evaluation: Evaluation, precision: float) -> dict[str, Any]:
         "folders": [json_name(str(folder)) for folder in evaluation.folders],
         "model": _model_data(evaluation.model),
         "images": evaluation.images_hash,
+        "made_elsewhere": evaluation.made_elsewhere,
         "versions": [
             {**_version_data(one, precision), "data": _training_data(evaluation.data.get(one.version))}
             for one in evaluation.measured

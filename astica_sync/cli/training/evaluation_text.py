@@ -12,7 +12,7 @@ from astica_sync.core.evaluation.paired_difference import wilson_interval
 from astica_sync.training.evaluation.comparison import Comparison
 from astica_sync.training.evaluation.evaluate import Evaluation
 from astica_sync.training.evaluation.metrics import Prediction, VersionMetrics
-from astica_sync.training.version_history import VersionSummary
+from astica_sync.training.version_history import MADE_ELSEWHERE, VersionSummary
 
 MOST_LINES = 10
 MOST_PAIRS = 5
@@ -28,6 +28,8 @@ def evaluation_lines(evaluation: Evaluation, precision: float, width: int | None
     lines: list[str] = []
     if evaluation.model is not None:
         lines.append(f"{safe(evaluation.model.title)}: {_folders(evaluation)}")
+    if evaluation.made_elsewhere:
+        lines.append(click.style(f"{MADE_ELSEWHERE}; leaks are looked for in them", fg="yellow"))
     for leak in evaluation.leaks[:MOST_LINES]:
         same = "the same bytes as" if leak.same_bytes else "nearly the same picture as"
         lines.append(click.style(f"leak: {safe(leak.image.name)}, {same} {safe(leak.source)}", fg="yellow"))

@@ -47,6 +47,7 @@ def versions(store: Path | None, as_json: bool, offline: bool) -> int:
     if as_json:
         data = {
             "versions": [version_data(one) for one in described],
+            "made_elsewhere": described.made_elsewhere,
             "training": pending and {"snapshot": pending.snapshot, "asked_at": pending.asked_at, "overdue": overdue},
             "follows": follows.name if follows else None,
         }
@@ -54,6 +55,11 @@ def versions(store: Path | None, as_json: bool, offline: bool) -> int:
         return code
     if not described and pending is None:
         print_lines(["No versions yet. To train one: astica-sync train"])
+    if described and described.made_elsewhere:
+        from astica_sync.training.version_history import MADE_ELSEWHERE
+
+        what = f"{MADE_ELSEWHERE.capitalize()}. If you made this store yourself: astica-sync init"
+        print_lines([click.style(what, fg="yellow")])
     for one in described:
         print_lines(_lines(one))
     if pending is not None:

@@ -176,6 +176,15 @@ def _of_this_service(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             yield fields
 
 
+def count_versions(backup_root: Path, files: FileSystem) -> int:
+    """How many versions are recorded, of whatever model; 0 where the record cannot be read."""
+    try:
+        lines = list(read_jsonl(files, backup_root / VERSIONS))
+    except OSError:
+        return 0
+    return sum(_version_fields(fields) is not None for fields in lines)
+
+
 def is_service_line(fields: dict[str, Any]) -> bool:
     """Whether the line says of which service those before and after it are."""
     return isinstance(fields.get("service"), str) and isinstance(fields.get("before"), str)

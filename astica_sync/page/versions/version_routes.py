@@ -23,11 +23,13 @@ MOST_CLASSES = 40
 async def get_versions(request: Request) -> Response:
     """All versions, the newest first, with what changed in their data and their scores."""
     page: Page = request.app.state.page
-    summaries = await asyncio.to_thread(page.version_history().summaries)
+    history = page.version_history()
+    summaries = await asyncio.to_thread(history.summaries)
     follows = await page.run_job(lambda opened: followed_version(opened.session))
     return JSONResponse(
         {
             "versions": [_version(one) for one in reversed(summaries)],
+            "made_elsewhere": await asyncio.to_thread(lambda: history.made_elsewhere),
             "follows": None if follows is None else follows.name,
         }
     )

@@ -15,6 +15,7 @@ from astica_sync.training.evaluation.html_pictures import Pictures
 from astica_sync.training.evaluation.html_style import POLICY, REPORT_START, STYLE
 from astica_sync.training.evaluation.metrics import VersionMetrics
 from astica_sync.training.find_images import count_formats
+from astica_sync.training.version_history import MADE_ELSEWHERE
 
 MAX_LISTED = 100
 """How many leaks, and how many failed images, are listed by name."""
@@ -81,6 +82,8 @@ def _calibration_error(metrics: VersionMetrics) -> str:
 
 
 def _left_out(evaluation: Evaluation) -> Iterator[str]:
+    if evaluation.made_elsewhere:
+        yield f"<p class='faint'>{MADE_ELSEWHERE.capitalize()}.</p>\n"
     if evaluation.leaks:
         treatment = "counted" if evaluation.with_leaks else "left out"
         yield f"<h3>Also in the training data: {_images(len(evaluation.leaks))}, {treatment}</h3>\n<ul class='faint'>\n"

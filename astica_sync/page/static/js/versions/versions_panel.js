@@ -25,6 +25,7 @@ export function VersionsPanel() {
     </header>
     <${Training} training=${training} />
     ${data?.follows ? html`<p class="trouble"><${Icon} name="info" /><span>The service has the data of version ${data.follows}. A push brings back that of the folder.</span></p>` : null}
+    ${data?.made_elsewhere && data.versions.length ? html`<p class="trouble"><${Icon} name="info" /><span>The records of versions and scores came with the folder: made elsewhere, not checked.</span></p>` : null}
     ${data && !data.versions.length ? html`<p class="hint">No version yet. A training makes one.</p>` : null}
     <ol class="version-list" aria-label="Versions, the newest first">${(data?.versions ?? []).map((one) => html`<${Version} key=${one.number} version=${one} compare=${() => setPair({ before: one.previous === null ? one : { number: one.previous }, after: one })} />`)}</ol>
     ${known.length > 1 ? html`<${Compare} known=${known} pair=${pair} setPair=${setPair} />` : null}
