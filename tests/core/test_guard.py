@@ -146,6 +146,15 @@ def test_moves_and_replaced_images_are_not_added_to_earlier_removals(why: Remova
     assert check_removals(plan_of(9, 1000, why=why), Allowance(), recent(100)) == []
 
 
+def test_what_earlier_removals_do_not_count_against_they_are_no_share_of_either() -> None:
+    (refusal,) = check_removals(plan_of(101, 1000, why=RemovalReason.EXTRA), Allowance(), recent(100))
+    assert refusal.reason == "101 samples of 1000 would be removed; at most 100 are removed without confirmation"
+    plan = plan_of(60, 1000, why=RemovalReason.EXTRA)
+    plan = replace(plan, classes={**plan.classes, "Can": ClassCount(local=1, managed=100)})
+    (refusal,) = check_removals(plan, Allowance(), recent(100))
+    assert refusal.reason == "class 'Can' would lose 60 of 100 samples; at most 50 are removed without confirmation"
+
+
 def test_what_split_has_moved_needs_no_allowance() -> None:
     assert check_removals(plan_of(90, 100, why=RemovalReason.HELD_OUT), Allowance(), recent(10)) == []
     plan = plan_of(90, 100, why=RemovalReason.HELD_OUT)

@@ -100,9 +100,9 @@ def judged(plan: Plan) -> tuple[RemoveSample, ...]:
 def check_total(plan: Plan, allowance: Allowance, recent: RecentRemovals) -> list[Refusal]:
     """The reason against removing more than the allowed share of all managed samples."""
     removed = judged(plan)
-    before = plan.managed + recent.total
-    limit = max(allowance.floor, int(allowance.share * before))
-    if len(removed) + _counted(recent.total, removed) <= limit:
+    counted = _counted(recent.total, removed)
+    limit = max(allowance.floor, int(allowance.share * (plan.managed + counted)))
+    if len(removed) + counted <= limit:
         return []
     total = f"{_samples(len(removed))} of {plan.managed} would be removed{_and_before(recent.total, removed)}"
     return [_refuse(f"{total}; at most {limit} are removed without confirmation", removed)]
@@ -126,10 +126,11 @@ def check_classes(plan: Plan, allowance: Allowance, recent: RecentRemovals) -> l
     for title, removals in sorted(per_class.items()):
         count = plan.classes[title]
         before = recent.by_class.get(title, 0)
-        limit = max(allowance.floor, int(allowance.class_share * (count.managed + before)))
+        counted = _counted(before, removals)
+        limit = max(allowance.floor, int(allowance.class_share * (count.managed + counted)))
         if count.local == 0 and any(removal.why in LOSSES for removal in removals):
             refusals.append(_refuse(f"class {title!r} is missing or empty in the store", removals))
-        elif len(removals) + _counted(before, removals) > limit:
+        elif len(removals) + counted > limit:
             loss = f"class {title!r} would lose {len(removals)} of {count.managed} samples"
             loss += _and_before(before, removals)
             refusals.append(_refuse(f"{loss}; at most {limit} are removed without confirmation", removals))
