@@ -34,6 +34,7 @@ def removals(sandbox: RunningSandbox) -> int:
 def test_a_confirmed_removal_is_forgotten_a_quarantine_later_by_pushes_however_short(
     shell: Shell, sandbox: RunningSandbox, pushed: Path
 ) -> None:
+    shell.environ["ASTICA_QUARANTINE"] = "1"
     (pushed / "Can" / "000.png").unlink()
     assert shell("push", "--store", pushed).code == 0
     assert ("Can", "removed") in marks(pushed)
