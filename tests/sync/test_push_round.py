@@ -43,6 +43,9 @@ def test_the_next_observation_waits_for_the_quarantine_of_what_is_doubtful() -> 
     waiting = Plan(waiting=(Waiting("u", "Can", "sent", NOW + 20.0),))
     assert next_observation(Plan(), ApplyResult(), set(), NOW, QUARANTINE) is None
     assert next_observation(waiting, ApplyResult(), set(), NOW, QUARANTINE) == NOW + 20.0
+    # What could not be converted will not be another time, whatever is observed.
+    failed = ApplyResult(unconverted={one.uid for one in waiting.waiting})
+    assert next_observation(waiting, failed, set(), NOW, QUARANTINE) is None
     doubtful = ApplyResult(doubtful_removals={1})
     assert next_observation(waiting, doubtful, set(), NOW, QUARANTINE) == NOW + QUARANTINE
 

@@ -39,5 +39,6 @@ def convert_images(
                 local.journal.set_bad([BadSample(one.uid, one.class_title, one.path, str(error), clock.now())])
             elif isinstance(error, SourceChanged):
                 local.index.forget([one.path])
+            result.unconverted.add(one.uid)
             result.failed.append(failure_of(one, error))
     return result

@@ -26,7 +26,8 @@ class ApplyResult:
     """What carrying out a plan, or a part of it, did.
 
     ``doubtful_uploads`` (uids) and ``doubtful_removals`` (sample ids) were sent with unknown outcome. ``refused`` are
-    the ids of samples whose removal the service refused. ``left`` counts what was planned and not tried. ``error`` is
+    the ids of samples whose removal the service refused, ``unconverted`` the uids of images whose conversion failed, so
+    that another observation would change nothing. ``left`` counts what was planned and not tried. ``error`` is
     what ended it early.
     """
 
@@ -36,6 +37,7 @@ class ApplyResult:
     doubtful_uploads: set[str] = field(default_factory=set)
     doubtful_removals: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)
+    unconverted: set[str] = field(default_factory=set)
     left: int = 0
     error: BaseException | None = None
 
@@ -51,5 +53,6 @@ class ApplyResult:
         self.doubtful_uploads |= other.doubtful_uploads
         self.doubtful_removals |= other.doubtful_removals
         self.refused |= other.refused
+        self.unconverted |= other.unconverted
         self.left += other.left
         self.error = self.error or other.error

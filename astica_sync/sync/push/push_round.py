@@ -239,7 +239,7 @@ def next_observation(
     if plan.sizes_unproven and applied.uploaded and not applied.doubtful and applied.error is None:
         # What the service shows of that upload tells whether sizes count.
         return now
-    times = [waiting.until for waiting in plan.waiting]
+    times = [waiting.until for waiting in plan.waiting if waiting.uid not in applied.unconverted]
     if applied.doubtful:
         times.append(now + quarantine)
     if applied.refused - refused:
