@@ -37,6 +37,8 @@ from tests.harness.budget_servers import (
     redis_server,
 )
 
+pytestmark = pytest.mark.long
+
 WINDOW = 0.4
 MODULES = {"redis": "redis", "postgres": "psycopg"}
 SERVERS: dict[str, Callable[..., contextlib.AbstractContextManager[BudgetServerProcess]]] = {
