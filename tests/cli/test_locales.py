@@ -105,12 +105,12 @@ def lines_of(shell: Shell, *arguments: str | Path) -> list[dict[str, Any]]:
 def test_json_is_the_same_in_every_locale(shell: Shell, store: Path, old_locale: str) -> None:
     assert codecs.lookup(names(shell)).name == codecs.lookup(old_locale).name
     fill(store, {RARE_NAMES[0]: 1, RARE_NAMES[1]: 1}, start=30)
-    (store / "Can" / os.fsdecode(b"f\xf6.gif")).write_bytes(b"GIF89a")
+    (store / "Can" / os.fsdecode(b"f\xf6.psd")).write_bytes(b"8BPS")
     [status] = lines_of(shell, "status", "--store", store)
     assert {entry["class"] for entry in status["plan"]["upload"]} >= set(RARE_NAMES)
-    assert [entry["path"] for entry in status["problems"]] == ["Can/f\\xf6.gif"]
+    assert [entry["path"] for entry in status["problems"]] == ["Can/f\\xf6.psd"]
     [watched] = lines_of(shell, "watch", store, "--once")
-    assert [entry["path"] for entry in watched["problems"]] == ["Can/f\\xf6.gif"]
+    assert [entry["path"] for entry in watched["problems"]] == ["Can/f\\xf6.psd"]
     entries = lines_of(shell, "log", "--store", store)
     assert {entry["path"] for entry in entries} >= {f"{name}/000.png" for name in RARE_NAMES}
 

@@ -128,16 +128,12 @@ def replace_by_device(path: Path) -> None:
         pytest.skip("devices are made by root")
 
 
-def replace_by_heic(path: Path) -> None:
-    path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(500))
+def replace_by_layers(path: Path) -> None:
+    path.write_bytes(b"8BPS" + bytes(500))
 
 
-def replace_by_avif(path: Path) -> None:
-    path.write_bytes(b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf" + bytes(500))
-
-
-def replace_by_webp(path: Path) -> None:
-    Image.new("RGB", (9, 9)).save(path, "WEBP")
+def replace_by_jpeg_xl(path: Path) -> None:
+    path.write_bytes(b"\xff\x0a" + bytes(500))
 
 
 def replace_by_error_of_a_cloud(path: Path) -> None:
@@ -175,9 +171,8 @@ UNUSABLE = [
     replace_by_device,
     replace_by_web_page,
     replace_by_error_of_a_cloud,
-    replace_by_heic,
-    replace_by_avif,
-    replace_by_webp,
+    replace_by_layers,
+    replace_by_jpeg_xl,
     replace_by_apple_double,
     replace_by_archive,
 ]

@@ -191,6 +191,7 @@ def test_what_the_service_does_not_take_is_a_problem_of_status(shell: Shell, emp
 
     (tmp_path / "new" / "Can").mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(tmp_path / "new" / "Can" / "a.webp")
+    (empty / "astica-sync.toml").write_text("convert = false\n")
     ran = shell("import", tmp_path / "new", "--json", "--store", empty)
     assert (ran.code, ran.json["unsupported"]) == (0, {"WebP image": 1})
     again = shell("import", tmp_path / "new", "--json", "--store", empty)

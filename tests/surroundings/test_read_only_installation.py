@@ -103,6 +103,7 @@ def test_every_command_works(installation: Installation, sandbox: RunningSandbox
     assert on_service(sandbox, model_id) == in_store(photos)
     run("pull-status", *at)
     run("log", *at)
+    run("prepare", next(photos.glob("*/*.png")))
     run("models")
     run("completion", "bash")
     run("split", "--share", "0.3", "--to", tmp_path / "held-out", "--yes", *at)

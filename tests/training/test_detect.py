@@ -94,7 +94,6 @@ def test_no_image_that_was_answered_is_paid_again_after_a_signal(
     assert ran.code == (130 if number != signal.SIGKILL else -number), ran.err
     first = len(sandbox.requests_of("detect"))
     assert 40 <= first < 64
-    shell.environ["XDG_STATE_HOME"] = str(tmp_path / "another")
     del shell.environ["ASTICA_LIMIT"], shell.environ["ASTICA_LIMIT_WINDOW"]
     assert shell("detect", images, "--store", store).code == 0
     # Killed at once, it keeps all but the answers of that moment.

@@ -359,8 +359,8 @@ def test_a_folder_is_of_the_class_that_it_can_only_be() -> None:
     ("make", "says"),
     [
         (lambda folder: None, "no such folder"),
-        (lambda folder: folder.mkdir(), "no PNG or JPEG image in a class folder"),
-        (lambda folder: draw(folder / "loose.png", 1), "no PNG or JPEG image in a class folder"),
+        (lambda folder: folder.mkdir(), "no image in a class folder"),
+        (lambda folder: draw(folder / "loose.png", 1), "no image in a class folder"),
     ],
 )
 def test_a_folder_without_held_out_images_is_an_error(

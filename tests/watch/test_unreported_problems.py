@@ -17,7 +17,7 @@ from astica_sync.sync.watch.unreported_problems import UnreportedProblems
 from tests.harness.shell import Shell, draw
 from tests.harness.watch_process import Start, wait_until
 
-HEIC = b"\0\0\0\x18ftypheic" + bytes(64)
+LAYERS = b"8BPS" + bytes(64)
 
 
 class Reports:
@@ -132,11 +132,11 @@ def test_many_problems_of_a_class_are_one_event() -> None:
 def test_a_watcher_reports_the_files_that_it_finds_and_each_new_one(
     shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
-    (store / "Can" / "old.heic").write_bytes(HEIC)
+    (store / "Can" / "old.psd").write_bytes(LAYERS)
     watching = watch(store)
-    wait_until(lambda: watching.reported("problem", "cannot upload Can/old.heic: HEIC image"))
-    (store / "Can" / "neu.heic").write_bytes(HEIC)
-    wait_until(lambda: watching.reported("problem", "cannot upload Can/neu.heic: HEIC image"))
+    wait_until(lambda: watching.reported("problem", "cannot upload Can/old.psd: Photoshop image"))
+    (store / "Can" / "neu.psd").write_bytes(LAYERS)
+    wait_until(lambda: watching.reported("problem", "cannot upload Can/neu.psd: Photoshop image"))
     (store / "Bottle" / "empty.png").touch()
     wait_until(lambda: watching.reported("problem", "cannot upload Bottle/empty.png: "))
     assert shell("watch", "pause", "--store", store).code == 0
@@ -144,7 +144,7 @@ def test_a_watcher_reports_the_files_that_it_finds_and_each_new_one(
     assert shell("watch", "resume", "--store", store).code == 0
     draw(store / "Can" / "new.png", 77)
     wait_until(lambda: len(sandbox.samples(model_id)) == 6)
-    (store / "Can" / "last.heic").write_bytes(HEIC)
-    wait_until(lambda: watching.reported("problem", "Can/last.heic"))
+    (store / "Can" / "last.psd").write_bytes(LAYERS)
+    wait_until(lambda: watching.reported("problem", "Can/last.psd"))
     found = [event["path"] for event in watching.events if event["event"] == "problem"]
-    assert sorted(found) == ["Bottle/empty.png", "Can/last.heic", "Can/neu.heic", "Can/old.heic"]
+    assert sorted(found) == ["Bottle/empty.png", "Can/last.psd", "Can/neu.psd", "Can/old.psd"]
