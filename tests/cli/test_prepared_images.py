@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -247,3 +248,20 @@ def test_the_folder_of_a_phone_goes_up_as_a_viewer_shows_it(
     assert shell("backup", "restore", "--to", tmp_path / "back", "--store", folder.parent).code == 0
     back = {path.name: path.read_bytes() for path in (tmp_path / "back" / "Trip").iterdir()}
     assert back == {name: data for name, data in before.items() if not name.endswith("MOV")}
+
+
+@pytest.mark.parametrize("after", [1, 4])
+def test_a_push_that_is_killed_while_it_converts_is_resumed_and_nothing_is_lost_or_doubled(
+    shell: Shell, sandbox: RunningSandbox, mixed: Path, after: int
+) -> None:
+    process = shell.start("push", "--store", mixed)
+    give_up = time.monotonic() + 60
+    while len(sandbox.requests_of("upload")) < after and time.monotonic() < give_up:
+        time.sleep(0.005)
+    process.kill()
+    shell.finish(process)
+    ran = shell("push", "--json", "--store", mixed)
+    assert ran.code == 0 and ran.json["in_sync"] is True, ran.err
+    samples = sandbox.samples(only_model(sandbox))
+    assert len(samples) == len({sample.uid for sample in samples}) == 9
+    assert "9 objects good, 0 repaired, 0 damaged" in shell("backup", "verify", "--store", mixed).out

@@ -61,7 +61,7 @@ def _look_at(path: Path, decoder: "Decoder", preparer: "Preparer") -> tuple[dict
     """What is said of an image, and what would be sent of it; None where nothing would be."""
     from astica_sync.local.filesystem import FileSystem
     from astica_sync.local.image.format import dimensions, preparable, sniff
-    from astica_sync.local.image.prepare.usable_formats import why_not_converted
+    from astica_sync.local.image.prepare.image_as_sent import check_as_sent
 
     files, notes = FileSystem(), tuple[str, ...]()
     shown: dict[str, Any] = {"path": json_name(str(path)), "format": None, "size": None}
@@ -76,12 +76,8 @@ def _look_at(path: Path, decoder: "Decoder", preparer: "Preparer") -> tuple[dict
         if word in preparer.recipe.formats:
             prepared = preparer.prepare(data)
             sent, notes = prepared.data, prepared.notes
-        elif word is not None and sniff(data) is None:
-            raise ImageRejected(why_not_converted(word))
-        elif reason := decoder.check_bytes(data):
-            raise ImageRejected(reason)
         else:
-            sent = data
+            sent = check_as_sent(decoder, preparer, data)
     except ImageRejected as error:
         return {**shown, "reason": str(error)}, None
     width, height = dimensions(sent) or (0, 0)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from astica_sync.cli.render.text import LINES, safe
 from astica_sync.core.model import Problem
-from astica_sync.local.image.prepare.usable_formats import CONVERTED
+from astica_sync.local.image.prepare.usable_formats import CONVERTED_SUFFIXES
 
 MOST_NAMED = 2
 """So many problems of one class and reason are named where there are more than one more."""
@@ -53,9 +53,8 @@ def _find_converted(problem: Problem, is_image: Callable[[str], bool]) -> str:
     if not problem.reason.partition(":")[0].endswith(" image"):
         return ""
     stem = os.path.splitext(problem.path)[0]  # noqa: PTH122 - the path is one of a store
-    return next(
-        (stem + suffix for suffix in CONVERTED if stem + suffix != problem.path and is_image(stem + suffix)), ""
-    )
+    others = (stem + suffix for suffix in CONVERTED_SUFFIXES)
+    return next((path for path in others if path != problem.path and is_image(path)), "")
 
 
 def _converted_reason(reason: str, paths: Sequence[str], is_image: Callable[[str], bool]) -> str:

@@ -19,7 +19,7 @@ from astica_sync.local.filesystem import FileSystem, Kind, kind_of
 from astica_sync.local.identity import check_root
 from astica_sync.local.image.format import HEAD_BYTES, sniff
 from astica_sync.local.image.prepare.usable_formats import (
-    CONVERTED,
+    CONVERTED_SUFFIXES,
     usable_recipe,
     why_converted_already,
     why_not_converted,
@@ -507,7 +507,7 @@ class Scanner:
     def _is_converted(self, folder: Folder, name: str) -> bool:
         """Whether a PNG or JPEG of the same name is beside a file."""
         stem = f"{self._target.path_of(folder)}/{os.path.splitext(name)[0]}"  # noqa: PTH122 - a name of any bytes
-        for suffix in CONVERTED:
+        for suffix in CONVERTED_SUFFIXES:
             with contextlib.suppress(OSError):
                 if name.endswith(suffix) or kind_of(self._files.lstat(stem + suffix)) is not Kind.FILE:
                     continue

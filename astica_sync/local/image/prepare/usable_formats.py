@@ -6,7 +6,7 @@ from astica_sync.core.recipe import FORMAT_NAMES, Recipe
 from astica_sync.local.image.format import needs_extra, not_converted
 
 HEIC = "heic"
-CONVERTED = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
+CONVERTED_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
 """What an image that was converted by hand is called after its stem."""
 
 
