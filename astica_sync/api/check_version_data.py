@@ -60,7 +60,9 @@ def _is_sent_here(session: Session, sample: RemoteSample, since: float) -> bool:
     """Whether this store sent the sample at ``since`` or later. What it has removed since then was put back elsewhere,
     if it is shown again."""
     mark = session.local.journal.mark(sample.uid)
-    return mark is not None and mark.sent_at is not None and mark.sent_at >= since and mark.state != MarkState.REMOVED
+    if mark is None or mark.sent_at is None or mark.sent_at < since:
+        return False
+    return mark.state is not MarkState.REMOVED or mark.upload_open
 
 
 def _changes_at_request(session: Session, training: Training) -> ChangesAtRequest | None:

@@ -212,6 +212,11 @@ REMOVED_ROWS = [
     (removed(P, (), 1.0)._replace(failed_before=True), (SkipFailed(),)),
     (removed(P, (), 1.0)._replace(title_questioned=True), (AskAboutTitle(),)),
     (removed(U, (5,), 1.0), (HoldCopies((5,), CLASS_UNREADABLE),)),
+    # An upload before the removal may still be carried out: another id is ours, and nothing is sent beside it.
+    (removed(A, (9,), 1.0)._replace(upload_open=True), (RemoveCopies((9,), RemovalReason.ABSENT, leaves_doubt=True),)),
+    (removed(A, (5,), 1.0)._replace(upload_open=True), (KeepMark(),)),
+    (removed(A, (), 1.0)._replace(upload_open=True), (KeepMark(),)),
+    (removed(P, (), 1.0)._replace(upload_open=True), (waits_for_removal(1.0),)),
 ]
 
 
@@ -444,6 +449,7 @@ def test_an_extra_copy_waits_for_no_other_place() -> None:
         (Mark("", "", ATTEMPTED, ASKED - QUARANTINE, "before", ""), False),
         (Mark("", "", ATTEMPTED, ASKED + 500, "before", ""), True),
         (Mark("", "", AGREED, ASKED - 1, "now", ""), False),
+        (Mark("", "", REMOVED, ASKED - 1, "now", "", removed_ids=(7,), upload_open=True), True),
     ],
 )
 def test_a_removal_leaves_doubt_where_an_upload_may_still_be_carried_out(mark: Mark, in_doubt: bool) -> None:

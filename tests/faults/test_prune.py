@@ -74,6 +74,17 @@ def test_prune_frees_what_was_removed_as_soon_as_the_service_shows_that(shell: S
     assert len(before - kept(pushed)) == 1
 
 
+def test_prune_keeps_what_a_late_upload_may_bring_back(shell: Shell, pushed: Path) -> None:
+    (pushed / "Can" / "000.png").unlink()
+    shell.environ["ASTICA_QUARANTINE"] = "60"
+    assert shell("push", "--store", pushed).code == 0
+    with contextlib.closing(sqlite3.connect(pushed / ".astica-sync" / "journal.db")) as journal, journal:
+        changed = journal.execute("UPDATE mark SET removed = '0,' || removed WHERE state = 'removed'").rowcount
+    assert changed == 1
+    age(pushed)
+    assert prune(shell, pushed, "--yes", "--json").json["staying"]["mark"] == 1
+
+
 def test_prune_removes_unneeded_objects_and_their_catalog_lines(
     shell: Shell, sandbox: RunningSandbox, gone: Path
 ) -> None:

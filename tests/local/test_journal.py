@@ -80,6 +80,16 @@ def test_a_removal_keeps_in_mind_that_an_upload_is_open(path: Path, in_doubt: bo
         assert mark is not None and (mark.removed_ids, mark.upload_open) == ((70, 80, 90), False)
 
 
+def test_a_confirmed_removal_says_whether_an_upload_before_it_is_open(path: Path) -> None:
+    with Journal(path, "run-1") as journal:
+        journal.attempt([A], 5.0)
+        journal.attempt_removal([(*A, 70)], 6.0)
+        journal.confirm_removed([A[0]], 7.0, upload_open=True)
+        mark = journal.mark(A[0])
+        assert mark is not None
+        assert (mark.removed_ids, mark.upload_open, mark.state) == ((70,), True, MarkState.REMOVED)
+
+
 def test_the_time_of_an_unknown_outcome_moves_and_nothing_else(path: Path) -> None:
     with Journal(path, "run-1") as journal:
         journal.attempt([A, B], 10.0)

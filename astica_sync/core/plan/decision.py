@@ -308,7 +308,9 @@ def _decide_present(facts: Facts) -> tuple[Action, ...]:
     removal_shown = False
     if facts.mark is MarkState.REMOVED:
         shown = facts.copies + facts.misplaced
-        removal_shown = is_removal_shown(facts.asked_at, facts.removed_at, facts.removed, shown)
+        removal_shown = not facts.upload_open and is_removal_shown(
+            facts.asked_at, facts.removed_at, facts.removed, shown
+        )
         if not is_settled(facts):
             # What was removed and is shown is not there: the view lags.
             facts = _without_removed(facts)
@@ -355,9 +357,12 @@ def _without_removed(facts: Facts) -> Facts:
 def _decide_removed(facts: Facts) -> tuple[Action, ...]:
     """A sample that was removed and is not in the store. What is shown under another id was made elsewhere; so
     was the same id, a quarantine after the service confirmed its removal: ids may be given again. Until then the mark
-    stays: after a view that lacks the sample an older one may show it again."""
+    stays: after a view that lacks the sample an older one may show it again. Where an upload before the removal may
+    still be carried out, what is shown under another id is ours."""
     if facts.asked_at < facts.removed_at:
         return (KeepMark(),)
+    if facts.upload_open:
+        return (_decide_absent(_without_removed(facts)),)
     settled = is_settled(facts)
     others = facts.copies if settled else _without_removed(facts).copies
     left: tuple[Action, ...] = (LeaveUnmanaged(others, MADE_AGAIN),) if others else ()

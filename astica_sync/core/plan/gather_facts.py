@@ -120,7 +120,7 @@ def present_facts(row: JoinedRow, local: LocalSample, observation: Observation, 
         quarantine_end(mark, context),
         *_removed(mark, context),
         _of_other_size(row, size, observation, context),
-        upload_open=_upload_open(mark, observation, context),
+        upload_open=upload_open(mark, observation.asked_at, context),
         failed_before=row.uid in context.failed_before,
         title_questioned=title in context.questioned_titles,
         unproven=_unproven(row, context),
@@ -150,15 +150,15 @@ def _of_other_size_if_absent(
     return others if others and context.is_intact(mark.content) else ()
 
 
-def _upload_open(mark: Mark | None, observation: Observation, context: PlanContext) -> bool:
+def upload_open(mark: Mark | None, asked_at: float, context: PlanContext) -> bool:
     """Whether an upload of unknown outcome may still be carried out: the last request, or one before the removals.
 
     A restart does not prolong that, as it prolongs the wait before a repetition: short runs would never come to an end.
     """
-    if mark is None or mark.state is not MarkState.ATTEMPTED or mark.sent_at is None:
+    if mark is None or mark.state is MarkState.AGREED or mark.sent_at is None:
         return False
     sent_at = mark.sent_at if mark.run == context.run else min(mark.sent_at, context.run_started)
-    return (mark.upload_open or not mark.removed_ids) and observation.asked_at < sent_at + context.quarantine
+    return (mark.upload_open or not mark.removed_ids) and asked_at < sent_at + context.quarantine
 
 
 def _removed(mark: Mark | None, context: PlanContext) -> tuple[tuple[int, ...], float]:
@@ -186,7 +186,7 @@ def absent_facts(absent: AbsentRow, mark: Mark, observation: Observation, contex
         quarantine_end(mark, context),
         *_removed(mark, context),
         others,
-        upload_open=_upload_open(mark, observation, context),
+        upload_open=upload_open(mark, observation.asked_at, context),
         moved=absent.moved,
         new_place_pending=absent.pending,
         ignored=bool(row.remote) and not absent.moved and context.ignored(mark.path),

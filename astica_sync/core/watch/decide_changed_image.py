@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from astica_sync.core.model import Mark, MarkState, Presence, make_scope, make_uid
 from astica_sync.core.plan.decision import Facts, SkipFailed, UploadSample, WaitUntil, decide
-from astica_sync.core.plan.gather_facts import PlanContext, quarantine_end
+from astica_sync.core.plan.gather_facts import PlanContext, quarantine_end, upload_open
 from astica_sync.core.plan.plan import Plan
 
 
@@ -121,6 +121,7 @@ def _facts(new: NewFile, mark: Mark | None, asked_at: float, context: PlanContex
         mark.state if mark else None,
         asked_at=asked_at,
         quarantine_ends=quarantine_end(mark, context),
+        upload_open=upload_open(mark, asked_at, context),
         failed_before=new.uid in context.failed_before,
         title_questioned=new.class_title in context.questioned_titles,
     )

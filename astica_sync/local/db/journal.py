@@ -213,10 +213,12 @@ class Journal:
             ((uid, title, at, self.run, os.fsencode(path), str(number)) for uid, title, path, number in samples),
         )
 
-    def confirm_removed(self, uids: Iterable[str], at: float) -> None:
-        """Marks samples as *removed*: the service confirmed it at ``at``."""
+    def confirm_removed(self, uids: Iterable[str], at: float, upload_open: bool = False) -> None:
+        """Marks samples as *removed*: the service confirmed it at ``at``. ``upload_open``: an upload before that may
+        still be carried out, which stays noted."""
+        removed = "removed" if upload_open else "ltrim(removed, '0,')"
         self._write_many(
-            "UPDATE mark SET state = 'removed', sent_at = ?, run = ?, removed = ltrim(removed, '0,') WHERE uid = ?",
+            f"UPDATE mark SET state = 'removed', sent_at = ?, run = ?, removed = {removed} WHERE uid = ?",  # noqa: S608
             ((at, self.run, uid) for uid in uids),
         )
 

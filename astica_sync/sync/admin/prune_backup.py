@@ -117,9 +117,8 @@ def _open_marks(local: LocalSide, observation: Observation) -> Iterator[Mark]:
     """The marks of samples that may be on the service: all but those whose removal the observation shows."""
     shown = {sample.sample_id for sample in observation}
     for mark in local.journal.marks():
-        if mark.state is not MarkState.REMOVED or not is_removal_shown(
-            observation.asked_at, mark.sent_at or 0.0, mark.removed_ids, shown
-        ):
+        removal_shown = is_removal_shown(observation.asked_at, mark.sent_at or 0.0, mark.removed_ids, shown)
+        if mark.state is not MarkState.REMOVED or mark.upload_open or not removal_shown:
             yield mark
 
 

@@ -124,10 +124,12 @@ def note_sent(journal: Journal, action: str, removals: Sequence[RemoveSample], n
 def settle_removed(journal: Journal, removals: Sequence[RemoveSample], now: float) -> None:
     """The service confirmed these removals, and no other request about the samples is open: what is gone from the
     store is marked as removed, what the store has as agreed again, with the ids that were removed. Where an upload may
-    still be carried out late, the mark stays *attempted*."""
-    sure = [removal for removal in removals if not removal.leaves_doubt]
-    journal.confirm_removed([removal.uid for removal in sure if removal.why not in SUPERFLUOUS], now)
-    journal.confirm_extras_removed([removal.uid for removal in sure if removal.why in SUPERFLUOUS], now)
+    still be carried out late, the mark says so of what is gone, and stays *attempted* of what the store has."""
+    gone = [removal for removal in removals if removal.why not in SUPERFLUOUS]
+    extras = [removal for removal in removals if removal.why in SUPERFLUOUS and not removal.leaves_doubt]
+    journal.confirm_removed([removal.uid for removal in gone if not removal.leaves_doubt], now)
+    journal.confirm_removed([removal.uid for removal in gone if removal.leaves_doubt], now, upload_open=True)
+    journal.confirm_extras_removed([removal.uid for removal in extras], now)
 
 
 def send_removal(remote: RemoteSide, permit: Permit, removal: RemoveSample) -> None:
