@@ -23,10 +23,10 @@ from astica_sync.config import (
 )
 from astica_sync.core.plan.guard import Allowance
 from astica_sync.errors import ConfigError, DatabaseError, NoStore
-from astica_sync.local.identity import Sentinel, read_sentinel
+from astica_sync.local.check_state_folder import check_state_folder
 from astica_sync.local.known_stores import KnownStores
 from astica_sync.local.layout import SETTINGS_FILE, Layout, find_store, has_store
-from astica_sync.local.state_folder import check_state_folder
+from astica_sync.local.store_sentinel import Sentinel, read_sentinel
 from astica_sync.secret import Secret
 from astica_sync.service_address import is_this_machine
 from astica_sync.store_trust import FILE_NAME as TRUST_FILE

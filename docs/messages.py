@@ -16,7 +16,7 @@ REASONS_IN = (
     "local/scan/changed_files.py",
     "local/scan/file_hash.py",
     "local/scan/scanner.py",
-    "sync/push/block_overwritten.py",
+    "sync/push/block_uid_collisions.py",
     "sync/push/push.py",
     "sync/push/push_round.py",
 )

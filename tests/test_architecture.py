@@ -600,9 +600,9 @@ def test_every_package_that_is_imported_is_a_declared_dependency() -> None:
         ),
         ("sandbox/http/endpoints.py", "from astica_sync.errors import Refused", "sandbox must not know errors"),
         ("sandbox/image_input.py", "import httpx", "httpx belongs to remote"),
-        ("remote/http_transport.py", "    client._transport = None", "client._transport is private to a library"),
+        ("remote/connection_pool.py", "    client._transport = None", "client._transport is private to a library"),
         (
-            "remote/http_transport.py",
+            "remote/connection_pool.py",
             "class Own(httpx.HTTPTransport):\n    def __init__(self) -> None:\n        self._pool = None",
             "Own._pool is private to a library",
         ),

@@ -11,9 +11,9 @@ from sqlite_utils import Database
 
 from astica_sync import sqlite
 from astica_sync.errors import DatabaseError
-from astica_sync.local.db import wal
-from astica_sync.local.db.migrations import Step, make_schema
-from astica_sync.local.db.wal import is_wal_safe
+from astica_sync.local.db import wal_safety
+from astica_sync.local.db.run_migrations import Step, make_schema
+from astica_sync.local.db.wal_safety import is_wal_safe
 from astica_sync.local.filesystem import file_system_type
 from astica_sync.sqlite import ErrorTranslation, Schema, open_database
 
@@ -49,7 +49,7 @@ def path(tmp_path: Path) -> Path:
 def test_wal_is_for_fixed_versions_on_local_disks_alone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = {}
     for kind in ("ext4", "xfs", "nfs4", "cifs", "fuse.sshfs", "9p", "vboxsf", ""):
-        monkeypatch.setattr(wal, "file_system_type", lambda _path, kind=kind: kind)
+        monkeypatch.setattr(wal_safety, "file_system_type", lambda _path, kind=kind: kind)
         chosen[kind] = [is_wal_safe(path, version) for version in ((3, 40, 1), (3, 51, 2), (3, 51, 3), (3, 53, 0))]
     assert {kind for kind, safe in chosen.items() if safe == [False, False, True, True]} == {"ext4", "xfs"}
     assert all(not any(safe) for kind, safe in chosen.items() if kind not in ("ext4", "xfs"))

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from astica_sync.core.model import LocalSample
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.versions.match_unmanaged import Adopted, Certainty, Matching, Pair, find_duplicates, find_pairs
-from astica_sync.local.backup.records import Records
-from astica_sync.local.identity import check_root
+from astica_sync.local.backup.service_records import Records
+from astica_sync.local.store_sentinel import check_root
 from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.plan.find_status import find_status
 from astica_sync.sync.session import Session

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from astica_sync.api.version_runner import RunnableVersion, VersionRunner, scan_images
+from astica_sync.api.run_detection import RunnableVersion, VersionRunner, scan_images
 from astica_sync.core.model import ModelInfo, content_in_class
 from astica_sync.core.rate_limit import forecast
 from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample
@@ -14,6 +14,7 @@ from astica_sync.local.db.version_scores import Score
 from astica_sync.local.image.rasterizer import Rasterizer
 from astica_sync.remote.rate_limiter import USUAL_LATENCY
 from astica_sync.sync.observe import request_view
+from astica_sync.system.optional_packages import require
 from astica_sync.training.evaluation.evaluate import (
     Evaluation,
     HeldOutSet,
@@ -23,7 +24,7 @@ from astica_sync.training.evaluation.evaluate import (
 )
 from astica_sync.training.evaluation.held_out_folder import find_in_folders, find_similar_inside, select_known
 from astica_sync.training.evaluation.leaks import TrainingData, find_leaks, leave_out_trained, merge_leaks
-from astica_sync.training.similarity import Fingerprints, require
+from astica_sync.training.near_duplicates import Fingerprints
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from astica_sync.api.version_runner import VersionRunner, scan_images
+from astica_sync.api.run_detection import VersionRunner, scan_images
 from astica_sync.core.model import make_scope, make_uid
 from astica_sync.core.versions.choose_held_out import GroupedFile, choose_held_out, choose_more
 from astica_sync.core.versions.snapshot import ManagedSample
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.class_folders.class_title import class_title_of
-from astica_sync.local.identity import check_root
 from astica_sync.local.image.rasterizer import Rasterizer
+from astica_sync.local.store_sentinel import check_root
+from astica_sync.system.optional_packages import require
 from astica_sync.training.evaluation.held_out_folder import find_held_out
 from astica_sync.training.move_held_out import Split, check_target, find_finished, find_kept_classes, make_split
-from astica_sync.training.similarity import Fingerprints, group_similar, require
+from astica_sync.training.near_duplicates import Fingerprints, group_similar
 from astica_sync.training.undo_split import plan_undo, undo_split
 
 

@@ -4,15 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from astica_sync.api.check_version_data import look_after_request
-from astica_sync.api.version_as_store import followed_version, with_version_as_store
+from astica_sync.api.push_as_version import followed_version, with_version_as_store
+from astica_sync.api.version_provenance import look_after_request
 from astica_sync.core.model import Observation
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.versions.match_unmanaged import find_likely
+from astica_sync.core.versions.pending_training import Training
 from astica_sync.core.versions.snapshot import freeze
-from astica_sync.core.versions.version import Training, Version, find_objections
+from astica_sync.core.versions.training_objections import find_objections
+from astica_sync.core.versions.version import Version
 from astica_sync.errors import AsticaSyncError, Refused
-from astica_sync.local.identity import check_root
+from astica_sync.local.store_sentinel import check_root
 from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.plan.find_status import find_status, samples_to_hold
 from astica_sync.sync.session import Session

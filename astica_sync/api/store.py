@@ -10,38 +10,38 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from astica_sync.api import adoption
-from astica_sync.api.check_version_data import can_run, check_data
 from astica_sync.api.progress_lines import ProgressLines
+from astica_sync.api.push_as_version import followed_version, with_version_as_store
 from astica_sync.api.reports.evaluation_report import EvaluationReport
 from astica_sync.api.reports.html_table import html_table, notebook_html
 from astica_sync.api.reports.status_report import StatusReport
 from astica_sync.api.reports.version_list import VersionList
+from astica_sync.api.run_detection import VersionRunner
 from astica_sync.api.run_evaluation import Evaluating, PlannedEvaluation
 from astica_sync.api.run_split import Splitting
 from astica_sync.api.run_training import TrainingOptions, TrainingResult, run_training
 from astica_sync.api.samples import Samples
-from astica_sync.api.version_as_store import followed_version, with_version_as_store
-from astica_sync.api.version_runner import VersionRunner
+from astica_sync.api.version_provenance import can_run, check_data
 from astica_sync.clock import SystemClock
 from astica_sync.config import Settings
 from astica_sync.core.versions.match_unmanaged import Matching, Pair
+from astica_sync.core.versions.pending_training import Training
 from astica_sync.core.versions.snapshot import SnapshotDiff, SnapshotSample, diff
-from astica_sync.core.versions.version import Training
 from astica_sync.errors import AsticaSyncError, StoreError
 from astica_sync.local.layout import Layout
 from astica_sync.open_session import OpenStore, open_session
 from astica_sync.sync.observe import request_view
 from astica_sync.sync.plan.find_status import StoreStatus, find_status
 from astica_sync.sync.progress import ProgressListener
-from astica_sync.sync.push.check_samples import check_samples, requests_of
+from astica_sync.sync.push.preflight_checks import check_samples, requests_of
 from astica_sync.sync.push.push import PushResult
 from astica_sync.sync.push.push import push as push_store
 from astica_sync.sync.push.push_round import Consent, Naming
 from astica_sync.sync.session import Session
 from astica_sync.training.detect import DetectionResult
 from astica_sync.training.find_images import ImageInput, find_inputs
+from astica_sync.training.in_memory_images import Images, encode_image
 from astica_sync.training.move_held_out import Split
-from astica_sync.training.pixels import Images, encode_image
 from astica_sync.training.train import Trainer
 from astica_sync.training.version_history import NamedSnapshot, VersionHistory
 

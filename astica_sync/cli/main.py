@@ -13,12 +13,12 @@ import click
 from astica_sync import __version__
 from astica_sync.cli.command_group import LazyCommandGroup, global_flags
 from astica_sync.cli.exit_codes import DONE, ERROR, EXIT_CODES, INTERRUPTED, PIPE_CLOSED, USAGE
-from astica_sync.cli.failed_call import place_and_remedy
+from astica_sync.cli.failed_system_call import place_and_remedy
 from astica_sync.cli.render.messages import is_plain_terminal, print_error, set_named_store
 from astica_sync.errors import AsticaSyncError
 from astica_sync.system.error_advice import reason_of
-from astica_sync.system.python_modules import check_python, missing_module
 from astica_sync.system.start_checks import no_temporary_folder
+from astica_sync.system.stdlib_modules import check_python, missing_module
 
 GROUPS = {
     "Start": {
@@ -55,8 +55,8 @@ GROUPS = {
         "page": "astica_sync.cli.service.page:page",
         "models": "astica_sync.cli.service.models:models",
         "adopt": "astica_sync.cli.service.adopt:adopt",
-        "remove-sample": "astica_sync.cli.service.remove_by_id:remove_sample",
-        "remove-class": "astica_sync.cli.service.remove_by_id:remove_class",
+        "remove-sample": "astica_sync.cli.service.removal_commands:remove_sample",
+        "remove-class": "astica_sync.cli.service.removal_commands:remove_class",
         "sandbox": "astica_sync.cli.service.sandbox:sandbox",
     },
 }

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from astica_sync.config import SETTINGS, find_key
-from astica_sync.core.plan.decision import RemovalReason
+from astica_sync.core.plan.decision_table import RemovalReason
 from astica_sync.core.watch.watch_status import WatchStatus
 from astica_sync.doctor.check_store import WRITER
 from astica_sync.doctor.read_database import read_database

@@ -7,7 +7,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from astica_sync.doctor.section import Section
-from astica_sync.local.db.wal import WAL_FIXED
+from astica_sync.local.db.wal_safety import WAL_FIXED
 from astica_sync.sqlite import refuse_old_sqlite
 
 NAME = "astica-sync"

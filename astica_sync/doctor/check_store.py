@@ -10,13 +10,13 @@ from astica_sync.core.model import CONTENT_LENGTH
 from astica_sync.doctor.read_database import read_database
 from astica_sync.doctor.section import Section
 from astica_sync.errors import StoreError
+from astica_sync.local.check_state_folder import check_state_folder
 from astica_sync.local.db.index import join
-from astica_sync.local.identity import check_root, read_sentinel
 from astica_sync.local.layout import Layout
 from astica_sync.local.lock import find_writer, is_wanted
 from astica_sync.local.scan.ignore import Ignore
-from astica_sync.local.state_folder import check_state_folder
-from astica_sync.mirror.mirror_record import read_record
+from astica_sync.local.store_sentinel import check_root, read_sentinel
+from astica_sync.mirror.mirror_status import read_record
 from astica_sync.open_session import trust_file
 from astica_sync.service_address import spelled_address
 from astica_sync.shell_quote import quote

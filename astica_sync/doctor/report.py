@@ -15,7 +15,7 @@ from astica_sync.doctor.check_program import check_packages, check_program
 from astica_sync.doctor.check_settings import check_settings
 from astica_sync.doctor.check_store import check_store
 from astica_sync.doctor.check_watcher import check_watcher
-from astica_sync.doctor.probe.check_service import check_service
+from astica_sync.doctor.probe.check_service_facts import check_service
 from astica_sync.doctor.section import CheckFinding, Level, Section
 from astica_sync.errors import AsticaSyncError, NoStore
 from astica_sync.local.layout import Layout

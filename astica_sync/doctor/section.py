@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from astica_sync.errors import AsticaSyncError
 from astica_sync.system.error_advice import reason_of, remedy
-from astica_sync.system.message_template import message_template
+from astica_sync.system.redact_message import message_template
 
 FactValue = str | int | float | bool | None
 

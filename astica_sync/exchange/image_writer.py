@@ -12,11 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from astica_sync.core.gallery.file_names import free_names
+from astica_sync.core.gallery.safe_names import free_names
 from astica_sync.errors import StorageFull, StoreError
 from astica_sync.exchange.known_contents import list_titles
 from astica_sync.exchange.sources.source import NotRead
-from astica_sync.local.class_folders.held_folders import HeldFolders, NotDone
+from astica_sync.local.class_folders.folder_handles import HeldFolders, NotDone
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.scan.ignore import Ignore
 from astica_sync.page.changes.kept_files import write_new_file

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from astica_sync.errors import StoreChanged, StoreError
+from astica_sync.local.check_state_folder import check_state_folder, foreign_owners
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.identity import is_own, new_sentinel, read_sentinel, remember_root
 from astica_sync.local.layout import STATE_DIR, Layout, has_store
-from astica_sync.local.state_folder import check_state_folder, foreign_owners
+from astica_sync.local.store_sentinel import is_own, new_sentinel, read_sentinel, remember_root
 from astica_sync.system.error_advice import remedy
 
 ABOUT_THE_MODEL = ("follows", "training", "trained", "uids_proven", "sizes_shown")
@@ -57,7 +57,7 @@ def create_store(
             _forget_model(layout, another_service=old.train_url != train_url)
         if old is not None:
             # Also without a change of the binding: a run that was killed may have said so too early.
-            from astica_sync.local.backup.records import note_service
+            from astica_sync.local.backup.service_records import note_service
 
             note_service(layout.backup, files, old.train_url, train_url)
         files.write_synced(layout.sentinel_file, [sentinel.to_json()])
@@ -109,7 +109,7 @@ def find_made_elsewhere(layout: Layout, files: FileSystem) -> MadeElsewhere:
         return MadeElsewhere()
     # Imported here, since the help needs no hash.
     from astica_sync.local.backup.object_store import ObjectStore
-    from astica_sync.local.backup.records import count_versions
+    from astica_sync.local.backup.service_records import count_versions
     from astica_sync.local.db.version_scores import read_scores
 
     return MadeElsewhere(

@@ -7,8 +7,8 @@ from astica_sync.clock import SystemClock
 from astica_sync.core.mirror.next_copy import next_copy_at
 from astica_sync.errors import AsticaSyncError, Interrupted
 from astica_sync.local.layout import Layout
-from astica_sync.mirror.mirror_record import read_record
 from astica_sync.mirror.mirror_run import Mirrored, mirror_backup
+from astica_sync.mirror.mirror_status import read_record
 from astica_sync.mirror.open_place import open_place
 
 

@@ -14,10 +14,10 @@ from astica_sync.core.mirror.plan_copies import content_of, is_checked_now, is_o
 from astica_sync.errors import StoreError
 from astica_sync.local.db.index import Index
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.identity import read_sentinel
 from astica_sync.local.layout import Layout
+from astica_sync.local.store_sentinel import read_sentinel
 from astica_sync.mirror.in_parallel import THREADS, in_parallel
-from astica_sync.mirror.mirror_record import MirrorRecord, read_record, write_record
+from astica_sync.mirror.mirror_status import MirrorRecord, read_record, write_record
 from astica_sync.mirror.place import Place
 from astica_sync.system.error_advice import reason_of, remedy
 

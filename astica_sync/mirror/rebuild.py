@@ -20,15 +20,15 @@ from astica_sync.errors import MirrorFailed, StoreError
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import CatalogEntry
 from astica_sync.local.backup.restore import restore
+from astica_sync.local.check_state_folder import check_state_folder
 from astica_sync.local.create_store import check_place, create_store
 from astica_sync.local.filesystem import MAX_INT64, FileSystem
 from astica_sync.local.jsonl import parse_line
 from astica_sync.local.layout import Layout
-from astica_sync.local.state_folder import check_state_folder
 from astica_sync.local.target_folder import check_target_folder
 from astica_sync.mirror.in_parallel import in_parallel
-from astica_sync.mirror.mirror_record import LATEST
 from astica_sync.mirror.mirror_run import FILES_FILE, STORE_FILE
+from astica_sync.mirror.mirror_status import LATEST
 from astica_sync.mirror.place import Place
 from astica_sync.service_address import checked_address
 from astica_sync.system.error_advice import reason_of, remedy

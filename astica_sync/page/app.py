@@ -11,9 +11,9 @@ from starlette.staticfiles import StaticFiles
 
 from astica_sync.errors import AsticaSyncError, StorageFull
 from astica_sync.page.access.access_gate import TooLong
-from astica_sync.page.answers import BadRequest, answer_error, answer_html
 from astica_sync.page.changes import change_routes
 from astica_sync.page.gallery import gallery_routes
+from astica_sync.page.http_helpers import BadRequest, answer_error, answer_html
 from astica_sync.page.live import live_routes
 from astica_sync.page.page_state import Page
 from astica_sync.page.predict import predict_routes

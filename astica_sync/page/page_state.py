@@ -40,7 +40,7 @@ from astica_sync.page.predict.live_preview import LivePreview
 from astica_sync.page.predict.rank_images import rank_by_confidence, rank_by_suspicion
 from astica_sync.page.queues.queue_finder import QueueFinder
 from astica_sync.page.service_thread import ServiceThread
-from astica_sync.page.store_keeper import OpenedStore, StoreKeeper
+from astica_sync.page.store_thread import OpenedStore, StoreKeeper
 from astica_sync.page.thumbnails.shown_images import ShownImages
 from astica_sync.page.thumbnails.thumbnail_cache import ThumbnailCache
 from astica_sync.page.thumbnails.thumbnail_queue import NotShown, ThumbnailQueue

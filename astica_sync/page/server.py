@@ -17,13 +17,13 @@ from astica_sync.clock import SystemClock
 from astica_sync.config import machine_state_folder
 from astica_sync.core.recipe import Recipe
 from astica_sync.errors import AsticaSyncError, NoStore
-from astica_sync.local.identity import read_sentinel
 from astica_sync.local.image.prepare.usable_formats import usable_recipe
 from astica_sync.local.layout import Layout
+from astica_sync.local.store_sentinel import read_sentinel
 from astica_sync.open_session import find, settings_for
 from astica_sync.page.access.access_gate import AccessGate, Entrance
 from astica_sync.page.app import STATIC, make_app
-from astica_sync.page.cache_key import cache_key
+from astica_sync.page.cache_signing_key import cache_key
 from astica_sync.page.page_state import Page, StoreFacts
 from astica_sync.page.setup.own_sandbox import OwnSandbox
 from astica_sync.page.setup.setup_app import Setup

@@ -153,8 +153,8 @@ class ServiceClient:
         limits: ExchangeLimits | None = None,
     ) -> bytes:
         # Loaded with the first request: a command that sends none starts faster.
-        from astica_sync.remote.echoed_text import redact_key
         from astica_sync.remote.outcome import classify
+        from astica_sync.remote.remove_echoes import redact_key
 
         sent = (*map(str, fields.values()), *self._class_titles, *self._model_titles)
         body = _body(self._key, fields, image, image_prefix)

@@ -108,7 +108,7 @@ class HttpClient:
         except _AnswerRejected as error:
             return NoAnswer(True, str(error))
         except (httpx.TransportError, httpx.StreamError, OSError) as error:
-            from astica_sync.remote.http_transport import proxy_variable, reason_of
+            from astica_sync.remote.connection_pool import proxy_variable, reason_of
 
             variable = proxy_variable(httpx.URL(self.url))
             through = f" (through the proxy that {variable} names)" if variable else ""
@@ -124,8 +124,8 @@ class HttpClient:
         """Done with the first request: a command that sends none does not load httpx."""
         with self._lock:
             if self._opened is None:
+                from astica_sync.remote.connection_pool import open_client
                 from astica_sync.remote.deadline import ThreadDeadline
-                from astica_sync.remote.http_transport import open_client
 
                 deadline = ThreadDeadline()
                 self._opened = open_client(self.url, deadline), deadline

@@ -17,8 +17,8 @@ from astica_sync.errors import (
     RemoteError,
     Unreachable,
 )
-from astica_sync.remote.echoed_text import LONGEST_READ, plain, without_echoes, without_key
 from astica_sync.remote.http_exchange import Answer, NoAnswer
+from astica_sync.remote.remove_echoes import LONGEST_READ, plain, without_echoes, without_key
 from astica_sync.remote.responses import Status, parse_status
 from astica_sync.secret import Secret
 

@@ -13,17 +13,17 @@ from typing import Any, TypeVar
 import msgspec
 
 from astica_sync.core.model import LARGEST_ID, UID_LENGTH, ModelInfo, Observation, RemoteClass
-from astica_sync.core.observation.bounded_values import (
+from astica_sync.core.observation.cut_uids import UidRepair
+from astica_sync.core.observation.sample_table import DuplicateSampleId, SampleTable
+from astica_sync.core.observation.shown_size import decimals_of_view
+from astica_sync.core.observation.value_bounds import (
     LARGEST_SIZE,
     LONGEST_TEXT,
     bounded_date,
     bounded_size,
     bounded_text,
 )
-from astica_sync.core.observation.cut_uids import UidRepair
-from astica_sync.core.observation.sample_size import decimals_of_view
-from astica_sync.core.observation.sample_table import DuplicateSampleId, SampleTable
-from astica_sync.core.versions.confidence import Confidence
+from astica_sync.core.versions.confidence_unit import Confidence
 from astica_sync.errors import CountsDiffer, NotAnObservation
 
 Scalar = bool | int | float | str | None

@@ -10,7 +10,7 @@ from astica_sync.core.observation.cut_uids import UidRepair
 from astica_sync.core.rate_limit import Lane
 from astica_sync.core.versions.match_unmanaged import rename_adopted
 from astica_sync.errors import CountsDiffer, NotAnObservation, StoreError
-from astica_sync.local.backup.records import Records
+from astica_sync.local.backup.service_records import Records
 from astica_sync.local.db.view_cache import name_of, read_view_cache, write_view_cache
 from astica_sync.local.jsonl import LONGEST_LINE, parse_json
 from astica_sync.sync.progress import ProgressListener

@@ -10,7 +10,7 @@ from typing import Any
 
 from astica_sync.errors import AsticaSyncError, kind_of
 from astica_sync.file_owner import create_private
-from astica_sync.system.message_template import PACKAGE, message_template
+from astica_sync.system.redact_message import PACKAGE, message_template
 from astica_sync.system.user_folders import user_state_folder
 
 FILE_NAME = "errors.jsonl"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from astica_sync.core.versions.confidence import Confidence, ConfidenceRange, Unit
+from astica_sync.core.versions.confidence_unit import Confidence, ConfidenceRange, Unit
 from astica_sync.core.versions.version import VersionKey
 from astica_sync.errors import AsticaSyncError, ImageRejected, Interrupted, Refused, RemoteError
 from astica_sync.local.db.detections import CachedAnswer, Detections, hash_bytes

@@ -46,8 +46,8 @@ def download_image(address: str, seconds: float = DOWNLOAD_SECONDS) -> tuple[int
     Raises:
         OSError: it cannot be fetched within so many ``seconds``; the text of the error is the reason.
     """
+    from astica_sync.remote.connection_pool import open_client, reason_of
     from astica_sync.remote.deadline import ThreadDeadline
-    from astica_sync.remote.http_transport import open_client, reason_of
 
     deadline = ThreadDeadline()
     deadline.start(seconds)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from astica_sync.core.gallery.file_names import is_sample_path
+from astica_sync.core.gallery.safe_names import is_sample_path
 from astica_sync.core.versions.choose_held_out import GroupedFile
 from astica_sync.errors import AsticaSyncError, StoreError
 from astica_sync.local.filesystem import FileSystem

@@ -13,18 +13,17 @@ from dataclasses import asdict, dataclass, replace
 from astica_sync.clock import Clock
 from astica_sync.core.model import ModelInfo
 from astica_sync.core.versions.data_doubts import doubt_about_name
-from astica_sync.core.versions.version import (
+from astica_sync.core.versions.pending_training import (
     MOST_SKIPPED,
     PENDING,
     Training,
-    Version,
     has_newer,
     is_overdue,
-    is_recorded,
     never_shown,
 )
+from astica_sync.core.versions.version import Version, is_recorded
 from astica_sync.errors import Interrupted, NotAnObservation, Outcome, OutcomeUnknown, RemoteError
-from astica_sync.local.backup.records import Records
+from astica_sync.local.backup.service_records import Records
 from astica_sync.local.db.journal import Event, Journal
 from astica_sync.remote.rate_limited_client import RateLimitedClient
 

@@ -11,12 +11,12 @@ from astica_sync.errors import AsticaSyncError, BackupDamaged
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import CatalogEntry
 from astica_sync.local.backup.manifests import SHORTEST, Manifests
-from astica_sync.local.backup.records import Records
 from astica_sync.local.backup.restore import Restored, refuse_store, restore
+from astica_sync.local.backup.service_records import Records
 from astica_sync.local.db.version_scores import Score, add_score, is_about, read_scores
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.identity import is_own
 from astica_sync.local.layout import Layout
+from astica_sync.local.store_sentinel import is_own
 
 MADE_ELSEWHERE = "the records of versions and scores came with the folder: made elsewhere, not checked"
 """What is said where ``VersionHistory.made_elsewhere`` is true."""

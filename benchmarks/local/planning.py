@@ -54,7 +54,7 @@ def main() -> None:
     from astica_sync.local.db.journal import Journal
     from astica_sync.local.layout import Layout
     from astica_sync.remote.responses import parse_view
-    from astica_sync.sync.plan.compare import compare
+    from astica_sync.sync.plan.plan_differences import compare
 
     if len(sys.argv) < 2:
         return

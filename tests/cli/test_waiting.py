@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from astica_sync.cli.render.activity import Activity
 from astica_sync.cli.render.live import progress as progress_module
-from astica_sync.cli.render.live.activity_view import fit_name, picture, plain_line, state_text
 from astica_sync.cli.render.live.progress import Progress
+from astica_sync.cli.render.live.progress_picture import fit_name, picture, plain_line, state_text
+from astica_sync.cli.render.progress_state import Activity
 from astica_sync.cli.render.text import countdown
 from astica_sync.core.plan.plan import Plan, Upload
 from astica_sync.core.rate_limit import RequestTimes, forecast, next_start

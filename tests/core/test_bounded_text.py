@@ -1,6 +1,6 @@
 """Texts of an answer are bounded and stay different."""
 
-from astica_sync.core.observation.bounded_values import LONGEST_TEXT, bounded_text
+from astica_sync.core.observation.value_bounds import LONGEST_TEXT, bounded_text
 
 
 def test_a_short_text_stays_and_long_ones_are_cut_and_differ() -> None:

@@ -16,7 +16,7 @@ from astica_sync.core.model import (
     make_scope,
     make_uid,
 )
-from astica_sync.core.plan.decision import CONFIRMED
+from astica_sync.core.plan.decision_table import CONFIRMED
 from astica_sync.core.plan.gather_facts import PlanContext
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.plan.planner import make_plan

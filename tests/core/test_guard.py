@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from astica_sync.core.plan.decision import RemovalReason
+from astica_sync.core.plan.decision_table import RemovalReason
 from astica_sync.core.plan.guard import Allowance, RecentRemovals, check_removals, check_repeats
 from astica_sync.core.plan.plan import ClassCount, Plan, RemoveClass, RemoveSample, Upload
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from astica_sync.core.gallery.image_state import LABELS, STATES, ImageState, find_states
 from astica_sync.core.model import LocalSample, Problem, RemoteSample, make_scope, make_uid
-from astica_sync.core.plan.decision import CONFIRMED, OUTCOME_UNKNOWN, REMOVAL_UNKNOWN, RemovalReason
+from astica_sync.core.plan.decision_table import CONFIRMED, OUTCOME_UNKNOWN, REMOVAL_UNKNOWN, RemovalReason
 from astica_sync.core.plan.plan import Adopt, Held, Plan, RemoveClass, RemoveSample, Upload, Waiting
 
 

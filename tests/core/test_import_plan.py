@@ -20,7 +20,7 @@ from astica_sync.core.exchange.import_plan import (
 )
 from astica_sync.core.exchange.label_map import make_label_table, parse_map
 from astica_sync.core.exchange.source_path import path_fault, plain_path, safe_folders, target_name
-from astica_sync.core.gallery.file_names import is_sample_path, title_fault
+from astica_sync.core.gallery.safe_names import is_sample_path, title_fault
 from astica_sync.local.class_folders.dataset_layout import SPLIT_NAMES
 
 TABLE = make_label_table(["dog", "Dog", "bg", "a/b", "  "], {"dog": "Dog", "bg": ""}, ["Dog"])

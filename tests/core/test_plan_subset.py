@@ -1,6 +1,6 @@
 """Plans made of a plan: what a round leaves out takes with it the removals that depend on it."""
 
-from astica_sync.core.plan.decision import RemovalReason
+from astica_sync.core.plan.decision_table import RemovalReason
 from astica_sync.core.plan.plan import Adopt, Plan, RemoveClass, RemoveSample, Upload
 from astica_sync.core.plan.plan_subset import (
     after_uploads,

@@ -21,7 +21,7 @@ from astica_sync.core.model import (
     make_scope,
     make_uid,
 )
-from astica_sync.core.plan.decision import (
+from astica_sync.core.plan.decision_table import (
     ADOPTED_TWICE,
     CLASS_UNREADABLE,
     CONVERTED_FIRST,
@@ -48,9 +48,9 @@ from astica_sync.core.plan.decision import (
     secures_image,
 )
 from astica_sync.core.plan.gather_facts import FileAt, PlanContext
-from astica_sync.core.plan.ordering import uploads_before, uploads_by_content
 from astica_sync.core.plan.plan import CLASS_REMOVE_COST, Plan
 from astica_sync.core.plan.planner import make_plan
+from astica_sync.core.plan.upload_before_removal import uploads_before, uploads_by_content
 from astica_sync.core.versions.match_unmanaged import Adopted, find_unproven
 
 MODEL = 7

@@ -3,7 +3,7 @@
 import pytest
 
 from astica_sync.core.plan.count_requests import push_price
-from astica_sync.core.plan.decision import RemovalReason
+from astica_sync.core.plan.decision_table import RemovalReason
 from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.plan import Plan, RemoveClass, RemoveSample, Upload, Waiting
 

@@ -23,7 +23,7 @@ from astica_sync.core.model import (
 )
 from astica_sync.core.observation.sample_table import SampleTable
 from astica_sync.core.plan import unchanged_samples as unchanged_module
-from astica_sync.core.plan.decision import Facts, Keep, UploadSample, decide
+from astica_sync.core.plan.decision_table import Facts, Keep, UploadSample, decide
 from astica_sync.core.plan.gather_facts import PlanContext
 from astica_sync.core.plan.planner import make_plan
 from astica_sync.core.plan.unchanged_samples import UidPage, Unchanged, find_unchanged, split_batch

@@ -16,6 +16,14 @@ from astica_sync.core.model import (
     make_uid,
 )
 from astica_sync.core.plan.plan import Plan, Upload, Waiting
+from astica_sync.core.versions.pending_training import (
+    Training,
+    counts_up,
+    has_newer,
+    is_overdue,
+    never_shown,
+    skipped_names,
+)
 from astica_sync.core.versions.snapshot import (
     ManagedSample,
     UnmanagedSample,
@@ -25,20 +33,14 @@ from astica_sync.core.versions.snapshot import (
     freeze,
     to_local_samples,
 )
+from astica_sync.core.versions.training_objections import find_objections
 from astica_sync.core.versions.version import (
-    Training,
     Version,
     VersionKey,
-    counts_up,
-    find_objections,
     find_versions,
-    has_newer,
-    is_overdue,
     is_recorded,
     make_version_key,
     name_apart,
-    never_shown,
-    skipped_names,
 )
 
 

@@ -16,7 +16,7 @@ from astica_sync.errors import ConfigError, StoreError
 from astica_sync.local.layout import Layout
 from astica_sync.local.lock import writer_lock
 from astica_sync.system.error_record import FILE_NAME, MOST_KEPT, read_errors, record_error
-from astica_sync.system.message_template import LEFT_OUT, keep_known, message_template
+from astica_sync.system.redact_message import LEFT_OUT, keep_known, message_template
 from tests.harness.shell import Shell, draw
 
 CANARY = "zqxcanary"

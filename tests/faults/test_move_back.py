@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from astica_sync.cli.undo.find_moved import _History, _Place
+from astica_sync.cli.undo.find_moved_images import _History, _Place
 from astica_sync.core.model import make_uid
-from astica_sync.core.plan.decision import RemovalReason
+from astica_sync.core.plan.decision_table import RemovalReason
 from astica_sync.local.db.journal import Event, Journal
 from tests.harness.shell import Shell, draw, fill, in_store
 

@@ -15,7 +15,7 @@ PAUSES = {
     "astica_sync.sync.push.prove_uids:FIRST_PAUSE": 0.05,
     "astica_sync.sync.observe:FIRST_PAUSE": 0.05,
     "astica_sync.sync.admin.create_model:FIRST_PAUSE": 0.1,
-    "astica_sync.sync.admin.remove_unmanaged:PAUSE": 0.1,
+    "astica_sync.sync.admin.explicit_removal:PAUSE": 0.1,
     "astica_sync.training.train:FIRST_POLL_SECONDS": 0.05,
     "astica_sync.core.watch.scheduler:ROUND_GAP": 0.3,
     "astica_sync.core.watch.scheduler:MIN_POLL_INTERVAL": 0.2,

@@ -10,8 +10,8 @@ import pytest
 from astica_sync.errors import NoStore, StoreChanged, StoreError
 from astica_sync.local.create_store import create_store
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.identity import check_root, machine_name, read_sentinel
 from astica_sync.local.layout import STATE_DIR, Layout, find_store
+from astica_sync.local.store_sentinel import check_root, machine_name, read_sentinel
 
 URL = "https://train.example"
 UNPRIVILEGED = 65534

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from astica_sync.core.versions.confidence import Confidence, ConfidenceRange
+from astica_sync.core.versions.confidence_unit import Confidence, ConfidenceRange
 from astica_sync.core.versions.version import Version, VersionKey
 from astica_sync.local.db.detections import CachedAnswer, Detections
 from astica_sync.local.db.features import FeatureCache

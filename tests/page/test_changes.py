@@ -14,8 +14,8 @@ import pytest
 import xxhash
 
 from astica_sync.local.backup.backup import Backup
-from astica_sync.local.class_folders import held_folders
-from astica_sync.local.class_folders.held_folders import HeldFolders, NotDone
+from astica_sync.local.class_folders import folder_handles
+from astica_sync.local.class_folders.folder_handles import HeldFolders, NotDone
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.layout import Layout
 from astica_sync.local.lock import writer_lock
@@ -564,7 +564,7 @@ def test_of_two_images_with_one_hash_the_second_is_not_removed(
         one, other = photo_store / "Can" / "001.jpg", photo_store / "Can" / "002.jpg"
         first, second = one.read_bytes(), other.read_bytes()
         assert first != second
-        monkeypatch.setattr(held_folders.xxhash, "xxh3_128", _OneHash)
+        monkeypatch.setattr(folder_handles.xxhash, "xxh3_128", _OneHash)
         kept.keep(folder, "001.jpg", "5" * 32, one.stat())
         with pytest.raises(NotDone, match="another image with the same hash"):
             kept.keep(folder, "002.jpg", "5" * 32, other.stat())

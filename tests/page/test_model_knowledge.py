@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from astica_sync.core.versions.version import USUAL_SECONDS, Version
+from astica_sync.core.versions.pending_training import USUAL_SECONDS
+from astica_sync.core.versions.version import Version
 from astica_sync.local.db.journal import Event
 from astica_sync.page.live.training_times import LONGEST, expect_training
 from astica_sync.page.predict.live_preview import Ranking

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from astica_sync.clock import local_time
 from astica_sync.core.model import ModelInfo, Observation, make_scope, make_uid
-from astica_sync.core.observation.bounded_values import LATEST, LONGEST_TEXT, bounded_date, bounded_size, bounded_text
+from astica_sync.core.observation.value_bounds import LATEST, LONGEST_TEXT, bounded_date, bounded_size, bounded_text
 from astica_sync.errors import NotAnObservation
 from astica_sync.remote.responses import parse_dates, parse_detection, parse_models, parse_status, parse_view
 

@@ -12,7 +12,7 @@ import pytest
 
 from astica_sync.clock import SystemClock, local_time
 from astica_sync.core.model import LARGEST_ID, ModelInfo, Observation
-from astica_sync.core.observation.bounded_values import LONGEST_TEXT
+from astica_sync.core.observation.value_bounds import LONGEST_TEXT
 from astica_sync.errors import RemoteError
 from astica_sync.remote.client import ServiceClient
 from astica_sync.remote.http_exchange import Answer, HttpClient

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astica_sync.core.model import Observation, RemoteClass, RemoteSample, make_scope, make_uid
-from astica_sync.core.versions.confidence import Confidence
+from astica_sync.core.versions.confidence_unit import Confidence
 from astica_sync.errors import NotAnObservation
 from astica_sync.remote.responses import Detection, parse_detection, parse_models, parse_status, parse_view
 

@@ -16,10 +16,10 @@ from astica_sync.core.watch.watch_status import WatchStatus
 from astica_sync.errors import ImageRejected, Interrupted, StoreBusy
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.db.journal import Journal
-from astica_sync.local.identity import new_sentinel, read_sentinel, remember_root
 from astica_sync.local.image.prepare.preparer import Prepared
 from astica_sync.local.layout import Layout
 from astica_sync.local.lock import WATCHER_WAIT_S
+from astica_sync.local.store_sentinel import new_sentinel, read_sentinel, remember_root
 from astica_sync.remote import rate_limiter as rate_limiter_module
 from astica_sync.remote.rate_limited_client import RateLimitedClient as Account
 from astica_sync.sync.apply.thread_pool import TaskResult

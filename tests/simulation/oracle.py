@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import xxhash
 
 from astica_sync.core.model import complete_uid, fold_title, make_scope, make_uid
-from astica_sync.core.plan.decision import RemovalReason
+from astica_sync.core.plan.decision_table import RemovalReason
 from astica_sync.core.plan.guard import Allowance, Refusal
 from astica_sync.core.plan.plan import Plan
 from astica_sync.errors import BadKey, RemoteError
@@ -540,7 +540,8 @@ class Oracle:
                 world.violate(3, f"{run.name} removes {name}, although {path} is there without a good image")
         if (title, content) in stable:
             self._is_extra(run, notes, view, seen, title, name)
-        elif not others:
+        elif not others and not (seen.uid in notes.confirmed and seen.sample_id not in view.copies(seen.uid, title)):
+            # A misplaced copy needs no other place once this run has sent the sample to its own.
             for other, held in stable:
                 if (
                     held == content

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from astica_sync.core.model import ModelInfo, Observation
-from astica_sync.core.plan.decision import RemovalReason
+from astica_sync.core.plan.decision_table import RemovalReason
 from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.plan import Adopt, Plan, RemoveSample, Upload, Waiting
 from astica_sync.local.db.journal import BadSample, Journal

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from astica_sync.core.versions.confidence import Confidence, Unit
+from astica_sync.core.versions.confidence_unit import Confidence, Unit
 from astica_sync.core.versions.version import VersionKey
 from astica_sync.errors import AsticaSyncError, BadKey, Interrupted, OutcomeUnknown, Refused
 from astica_sync.local.db.detections import CachedAnswer, Detections

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from astica_sync.core.evaluation.confidence_sweep import Accepted, accepted_at
-from astica_sync.training.evaluation import html_pictures
+from astica_sync.training.evaluation import html_confusion
 from astica_sync.training.evaluation.comparison import compare_all
 from astica_sync.training.evaluation.evaluate import Evaluation
 from astica_sync.training.evaluation.held_out_folder import HeldOutImage
+from astica_sync.training.evaluation.html_confusion import MAX_CORRECT, MAX_LARGE, MAX_MATRIX_CLASSES, MAX_MISTAKES
 from astica_sync.training.evaluation.html_curves import (
     MAX_CURVES,
     MOST_STEPS,
@@ -20,7 +21,6 @@ from astica_sync.training.evaluation.html_curves import (
     precision_steps,
     recall_steps,
 )
-from astica_sync.training.evaluation.html_pictures import MAX_CORRECT, MAX_LARGE, MAX_MATRIX_CLASSES, MAX_MISTAKES
 from astica_sync.training.evaluation.html_report import MAX_LISTED, write_html
 from astica_sync.training.evaluation.leaks import LeakedImage
 from astica_sync.training.evaluation.metrics import Prediction, compute_metrics
@@ -135,8 +135,8 @@ def test_each_cell_opens_its_images_and_each_of_them_is_seen_large(tmp_path: Pat
 
 
 def test_what_is_not_shown_as_a_picture_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(html_pictures, "MAX_MISTAKES", 1)
-    monkeypatch.setattr(html_pictures, "MAX_LARGE", 1)
+    monkeypatch.setattr(html_confusion, "MAX_MISTAKES", 1)
+    monkeypatch.setattr(html_confusion, "MAX_LARGE", 1)
     shown = write_html(evaluation(("Can", "Jar"), tmp_path, wrong=3), 0.0)
     assert shown.count("<image ") == 1
     assert re.search(r"not shown: <bdi>Can/\d.png</bdi>, <bdi>Can/\d.png</bdi></p>", shown)

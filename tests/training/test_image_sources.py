@@ -15,7 +15,7 @@ from astica_sync.errors import AsticaSyncError
 from astica_sync.local.image.format import MAX_BYTES
 from astica_sync.training.find_images import find_inputs
 from astica_sync.training.image_download import download_image
-from astica_sync.training.pixels import encode_image
+from astica_sync.training.in_memory_images import encode_image
 
 GRADIENT = np.arange(6 * 4 * 4, dtype=np.uint8).reshape(6, 4, 4)
 

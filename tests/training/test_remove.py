@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from astica_sync.cli.service.remove_by_id import model_to_remove_from
+from astica_sync.cli.service.removal_commands import model_to_remove_from
 from astica_sync.errors import GuardRefused
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, on_service

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from astica_sync import Client
-from astica_sync.core.versions.version import MOST_SKIPPED
+from astica_sync.core.versions.pending_training import MOST_SKIPPED
 from astica_sync.remote.rate_limited_client import RateLimitedClient
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Ran, Shell, draw

@@ -16,13 +16,13 @@ from astica_sync.core.model import (
     make_scope,
     make_uid,
 )
-from astica_sync.core.plan.decision import RemovalReason
+from astica_sync.core.plan.decision_table import RemovalReason
 from astica_sync.core.plan.gather_facts import PlanContext
-from astica_sync.core.plan.ordering import uploads_before, uploads_by_content
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.plan.planner import make_plan
+from astica_sync.core.plan.upload_before_removal import uploads_before, uploads_by_content
 from astica_sync.core.versions.snapshot import ManagedSample, UnmanagedSample, diff, freeze, to_local_samples
-from astica_sync.core.versions.version import find_objections
+from astica_sync.core.versions.training_objections import find_objections
 
 TITLES = ("Bottle", "Can", "Jar")
 

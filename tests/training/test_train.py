@@ -12,7 +12,7 @@ import pytest
 from astica_sync import Client, Store
 from astica_sync.api.run_training import TrainingResult
 from astica_sync.core.model import ModelInfo
-from astica_sync.core.versions.version import PENDING, Training
+from astica_sync.core.versions.pending_training import PENDING, Training
 from astica_sync.local.db.journal import Journal
 from astica_sync.remote.rate_limited_client import RateLimitedClient
 from astica_sync.sandbox.embedded import RunningSandbox

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from astica_sync.clock import SystemClock
 from astica_sync.core.model import ModelInfo
-from astica_sync.local.backup.records import Records
+from astica_sync.local.backup.service_records import Records
 from astica_sync.local.db.journal import Journal
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.training.train import Trainer

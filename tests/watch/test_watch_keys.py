@@ -15,7 +15,7 @@ from astica_sync.cli.render.live.watch_picture import watch_picture
 from astica_sync.cli.render.live.watch_screen import WatchScreen
 from astica_sync.cli.render.text import display_width, safe, shorten, table
 from astica_sync.cli.render.watch_output import KeyAction
-from astica_sync.cli.watch.pause import RESUME, pause_store, resume_store
+from astica_sync.cli.watch.pause_file import RESUME, pause_store, resume_store
 from astica_sync.cli.watch.run_watch import _keys
 from astica_sync.clock import Wake
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from astica_sync.cli.render.activity import Activity
 from astica_sync.cli.render.live.watch_picture import StoreView, WatchView, watch_picture
+from astica_sync.cli.render.progress_state import Activity
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from astica_sync.remote.rate_limiter import WAIT_REASON
 from astica_sync.sandbox.embedded import RunningSandbox

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from astica_sync.cli.context import find, store_option
+from astica_sync.cli.open_store import find, store_option
 from astica_sync.cli.point_in_time import PointInTime
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import json_line, json_name, safe

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from astica_sync.cli.context import store_option
 from astica_sync.cli.exit_codes import DONE, SOME_FAILED
+from astica_sync.cli.open_store import store_option
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import json_line, json_name, safe
 from astica_sync.errors import AsticaSyncError, ImageRejected

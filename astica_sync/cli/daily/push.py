@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from astica_sync.cli.context import image_in_index, open_store, path_in_journal, price_of, store_option
 from astica_sync.cli.exit_codes import DONE, REFUSED, SOME_FAILED
+from astica_sync.cli.open_store import image_in_index, open_store, path_in_journal, price_of, store_option
 from astica_sync.cli.render.live.progress import Progress, PushProgress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.push_output import exit_code_of, push_data, push_lines, unread_classes, with_names
@@ -27,7 +27,7 @@ from astica_sync.cli.render.text import first, json_line, safe
 from astica_sync.core.plan.guard import Allowance, Refusal
 from astica_sync.core.plan.similar_titles import NearTitle
 from astica_sync.core.versions.snapshot import UnmanagedSample
-from astica_sync.local.identity import check_root
+from astica_sync.local.store_sentinel import check_root
 
 if TYPE_CHECKING:
     from astica_sync.sync.push.push_round import Consent, Naming
@@ -88,7 +88,7 @@ def push(
     """
     from astica_sync.api import Store
     from astica_sync.sync.plan.find_status import StoreStatus, plan_round
-    from astica_sync.sync.push.check_samples import check_samples, with_retries
+    from astica_sync.sync.push.preflight_checks import check_samples, with_retries
 
     def allowance(usual: Allowance) -> Allowance:
         at_most, share = max_remove or (None, None)

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from astica_sync.cli.context import (
+from astica_sync.cli.exit_codes import DIFFERENCES, DONE
+from astica_sync.cli.open_store import (
     NO_STATUS_YET,
     image_in_index,
     open_store,
@@ -16,18 +17,17 @@ from astica_sync.cli.context import (
     read_watch_status,
     store_option,
 )
-from astica_sync.cli.exit_codes import DIFFERENCES, DONE
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.status_output import left_out_data, left_out_lines, status_data, status_lines
 from astica_sync.cli.render.text import duration, json_line, json_name, number, safe
-from astica_sync.cli.watch.pause import pause_text, paused_at
+from astica_sync.cli.watch.pause_file import pause_text, paused_at
 from astica_sync.clock import local_time
 from astica_sync.core.watch.watch_status import WatchState
 from astica_sync.errors import StoreChanged
-from astica_sync.local.identity import check_root
 from astica_sync.local.layout import Layout
-from astica_sync.mirror.mirror_record import read_record
+from astica_sync.local.store_sentinel import check_root
+from astica_sync.mirror.mirror_status import read_record
 from astica_sync.open_session import OpenStore, forecast_of_key
 
 MOST_AGE = 50 * 365 * 86_400.0
@@ -59,7 +59,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
     from astica_sync.doctor.check_budget import ANOTHER_PROGRAM, find_service_pause
     from astica_sync.local.scan.find_left_out import find_left_out
     from astica_sync.sync.plan.find_status import FOLLOWS, find_status
-    from astica_sync.sync.push.check_samples import check_samples
+    from astica_sync.sync.push.preflight_checks import check_samples
 
     with open_store(store, Progress(), offline=offline) as opened:
         status = check_samples(opened.session, find_status(opened.session, offline=offline, quick=True), CHECK_SECONDS)

@@ -11,11 +11,11 @@ import click
 from click.core import ParameterSource
 
 from astica_sync.cli.command_group import CommandGroup
-from astica_sync.cli.context import FOLDER, NO_STATUS_YET, find, read_watch_status, store_option
 from astica_sync.cli.exit_codes import DONE, ERROR, INTERRUPTED, REFUSED, SOME_FAILED
+from astica_sync.cli.open_store import FOLDER, NO_STATUS_YET, find, read_watch_status, store_option
 from astica_sync.cli.render.messages import print_lines, set_named_store
 from astica_sync.cli.render.text import json_line, json_name, safe
-from astica_sync.cli.watch.pause import check_pause, is_paused, pause_store, pause_text, paused_at, resume_store
+from astica_sync.cli.watch.pause_file import check_pause, is_paused, pause_store, pause_text, paused_at, resume_store
 from astica_sync.cli.watch.watch_options import given_options, watch_options
 from astica_sync.cli.watch.watch_service import install, uninstall
 from astica_sync.clock import SystemClock
@@ -137,7 +137,7 @@ def _once(layouts: Sequence[Layout], *, as_json: bool) -> int:
 
 def _push_once(layout: Layout, *, as_json: bool) -> int | None:
     """The exit code of one push; None where the store was paused before anything was sent."""
-    from astica_sync.cli.context import open_store
+    from astica_sync.cli.open_store import open_store
     from astica_sync.cli.render.live.progress import Progress
     from astica_sync.cli.render.push_output import exit_code_of, push_data, push_lines
     from astica_sync.sync.push.push import push

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from astica_sync.cli.context import open_store, store_option
 from astica_sync.cli.exchange.import_data import LAYOUT_NAMES
 from astica_sync.cli.exit_codes import DONE, INTERRUPTED, SOME_FAILED
+from astica_sync.cli.open_store import open_store, store_option
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import json_line
@@ -51,7 +51,7 @@ def export_data(
     from astica_sync.cli.exchange.exchange_output import export_data_of, export_lines
     from astica_sync.errors import AsticaSyncError
     from astica_sync.exchange.export_run import ExportRequest, run_export
-    from astica_sync.exchange.prepare_folders import lock_and_scan, refuse_overlap
+    from astica_sync.exchange.import_setup import lock_and_scan, refuse_overlap
     from astica_sync.exchange.targets.archive_target import is_archive, without_ending
 
     if layout in ("webdataset",) and is_archive(target):

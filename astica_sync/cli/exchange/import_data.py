@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from astica_sync.cli.context import open_store, store_option
 from astica_sync.cli.exit_codes import DONE, INTERRUPTED, SOME_FAILED
+from astica_sync.cli.open_store import open_store, store_option
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines, terminal_width
 from astica_sync.cli.render.text import json_line
@@ -94,10 +94,10 @@ def import_data(
     from astica_sync.cli.exchange.exchange_output import import_data_of, import_lines
     from astica_sync.core.exchange.import_plan import SplitMode
     from astica_sync.exchange.import_run import ImportRequest, run_import
+    from astica_sync.exchange.import_setup import choose_mode, lock_and_scan, open_targets
     from astica_sync.exchange.known_contents import held_contents
     from astica_sync.exchange.layouts.find_layout import find_layout
     from astica_sync.exchange.layouts.path_table import HOW
-    from astica_sync.exchange.prepare_folders import choose_mode, lock_and_scan, open_targets
     from astica_sync.exchange.sources.open_source import open_source
 
     mapping = _mapping(pairs, map_file)

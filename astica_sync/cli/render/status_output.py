@@ -12,7 +12,7 @@ from astica_sync.cli.render.text import duration, first, how_to_allow, json_name
 from astica_sync.core.failure_remedy import remedy_of, retry_helps
 from astica_sync.core.model import LocalSample, Problem, RemoteSample, content_of
 from astica_sync.core.plan.count_requests import allowed_part
-from astica_sync.core.plan.decision import RemovalReason
+from astica_sync.core.plan.decision_table import RemovalReason
 from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.plan import ClassCount, Held, Plan, RemoveSample, Upload
 from astica_sync.core.plan.similar_titles import NearTitle

@@ -171,7 +171,7 @@ def first(lines: Iterable[str], total: int, most: int = LINES) -> list[str]:
 def has_moved(sample: "RemoveSample") -> bool:
     """Whether a sample is to be removed from a class since another one has its image now."""
     # Loaded here: most commands remove nothing.
-    from astica_sync.core.plan.decision import RemovalReason
+    from astica_sync.core.plan.decision_table import RemovalReason
 
     return sample.why in (RemovalReason.MOVED, RemovalReason.DUPLICATE)
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import click
 
-from astica_sync.cli.render.activity import Activity
 from astica_sync.cli.render.messages import name_store_elsewhere, print_lines
 from astica_sync.cli.render.problem_lines import class_folder_of, name_group
+from astica_sync.cli.render.progress_state import Activity
 from astica_sync.cli.render.text import LINES, duration, how_to_allow, json_line, json_name, number, safe
 from astica_sync.clock import local_time
 from astica_sync.core.model import Problem

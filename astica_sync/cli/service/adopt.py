@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from astica_sync.cli.context import open_store, store_option
+from astica_sync.cli.open_store import open_store, store_option
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import first, json_line, json_name, number, safe

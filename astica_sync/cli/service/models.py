@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from astica_sync.cli.command_group import CommandGroup
-from astica_sync.cli.context import open_account, settings_for
+from astica_sync.cli.open_store import open_account, settings_for
 from astica_sync.cli.render.messages import print_note
 from astica_sync.cli.render.text import json_line, safe, table
-from astica_sync.cli.service.remove_by_id import remove_model
+from astica_sync.cli.service.removal_commands import remove_model
 from astica_sync.clock import local_time
 from astica_sync.config import load_key, machine_state_folder
 from astica_sync.core.model import ModelInfo

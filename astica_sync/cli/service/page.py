@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from astica_sync.cli.context import store_option
+from astica_sync.cli.open_store import store_option
 from astica_sync.config import machine_state_folder
 from astica_sync.errors import AsticaSyncError, ConfigError
 from astica_sync.file_owner import make_private_folder

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from astica_sync.cli.context import read_watch_status, store_option
 from astica_sync.cli.exit_codes import DONE, ERROR
+from astica_sync.cli.open_store import read_watch_status, store_option
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import json_line, number, safe
 from astica_sync.cli.start.probe import MORE, ProbeRequest, run_probe_command

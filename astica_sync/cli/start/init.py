@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from astica_sync.cli.context import FOLDER, clean_stop, closed_at_end, open_service, settings_for
+from astica_sync.cli.open_store import FOLDER, clean_stop, closed_at_end, open_service, settings_for
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines, print_note, set_named_store
 from astica_sync.cli.render.text import number, safe
@@ -16,11 +16,11 @@ from astica_sync.config import load_key, read_default
 from astica_sync.core.model import Observation, is_uid
 from astica_sync.errors import GuardRefused, StoreChanged, StoreError
 from astica_sync.file_owner import name_of
+from astica_sync.local.check_state_folder import check_state_folder, foreign_owners
 from astica_sync.local.class_folders.dataset_layout import find_layout
 from astica_sync.local.create_store import MadeElsewhere, check_place, create_store, find_made_elsewhere
-from astica_sync.local.identity import Sentinel, read_sentinel
 from astica_sync.local.layout import Layout
-from astica_sync.local.state_folder import check_state_folder, foreign_owners
+from astica_sync.local.store_sentinel import Sentinel, read_sentinel
 from astica_sync.open_session import lost_store_at, trust_file
 from astica_sync.shell_quote import quote
 from astica_sync.store_trust import owners_of, trust_address, trust_owner

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 import astica_sync
-from astica_sync.cli.context import clean_stop, closed_at_end, find
+from astica_sync.cli.open_store import clean_stop, closed_at_end, find
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines, print_note
 from astica_sync.cli.render.text import json_line, number, safe

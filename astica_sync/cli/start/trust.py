@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from astica_sync.cli.context import store_option
+from astica_sync.cli.open_store import store_option
 from astica_sync.cli.render.text import json_line, safe
 from astica_sync.clock import SystemClock, local_time
 from astica_sync.errors import GuardRefused
 from astica_sync.file_owner import name_of
-from astica_sync.local.state_folder import foreign_owners
+from astica_sync.local.check_state_folder import foreign_owners
 from astica_sync.open_session import find, find_unchecked, store_addresses, trust_file
 from astica_sync.service_address import spelled_address
 from astica_sync.store_trust import (

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from astica_sync.cli.context import open_store, store_option
 from astica_sync.cli.exit_codes import DONE, SOME_FAILED
+from astica_sync.cli.open_store import open_store, store_option
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import csv_line, display_width, json_line, json_name, number, safe

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from astica_sync.cli.context import FOLDER, open_store, store_option
 from astica_sync.cli.exit_codes import DONE, SOME_FAILED
+from astica_sync.cli.open_store import FOLDER, open_store, store_option
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines, terminal_width
 from astica_sync.cli.render.report_file import check_report_file, write_report

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from astica_sync.cli.context import FOLDER, open_store
+from astica_sync.cli.open_store import FOLDER, open_store
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.report_file import check_report_file, write_report
@@ -67,7 +67,7 @@ def inspect(
     astica-sync inspect --only wrong-label --limit 50
     astica-sync inspect --held-out ../held-out --html r.html
     """
-    from astica_sync.training.similarity import require
+    from astica_sync.system.optional_packages import require
 
     require("numpy", "evaluate")
     if html is not None:

@@ -9,9 +9,9 @@ from astica_sync.cli.render.report_file import check_report_file, read_head
 from astica_sync.cli.render.text import csv_line, json_name
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.target_folder import write_user_file
+from astica_sync.system.optional_packages import require
 from astica_sync.training.evaluation.evaluate import Evaluation
 from astica_sync.training.evaluation.metrics import NO_ANSWER
-from astica_sync.training.similarity import require
 
 COLUMNS = ("version", "path", "class", "output", "confidence", "right", "content")
 

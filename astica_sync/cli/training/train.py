@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from astica_sync.cli.context import open_store, store_option
+from astica_sync.cli.open_store import open_store, store_option
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines, print_note
 from astica_sync.cli.render.text import countdown, duration, json_line, number, safe
-from astica_sync.core.versions.version import SECONDS_PER_SAMPLE, USUAL_SECONDS, Training
+from astica_sync.core.versions.pending_training import SECONDS_PER_SAMPLE, USUAL_SECONDS, Training
 from astica_sync.errors import Interrupted
 
 if TYPE_CHECKING:

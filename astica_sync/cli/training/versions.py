@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from astica_sync.cli.context import open_store, store_option
 from astica_sync.cli.exit_codes import DONE, ERROR
+from astica_sync.cli.open_store import open_store, store_option
 from astica_sync.cli.render.diff_output import diff_counts, diff_lines
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
@@ -15,7 +15,7 @@ from astica_sync.clock import local_time
 from astica_sync.core.versions.snapshot import SnapshotDiff
 
 if TYPE_CHECKING:
-    from astica_sync.core.versions.version import Training
+    from astica_sync.core.versions.pending_training import Training
     from astica_sync.local.db.version_scores import Score
     from astica_sync.training.version_history import VersionSummary
 

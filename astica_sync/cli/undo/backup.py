@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from astica_sync.cli.command_group import CommandGroup
-from astica_sync.cli.context import store_option
+from astica_sync.cli.open_store import store_option
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import json_line, json_name, number, safe
 from astica_sync.cli.undo.mirror import mirror

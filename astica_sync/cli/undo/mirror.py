@@ -1,18 +1,16 @@
-"""``astica-sync backup mirror``, and the store that ``backup restore --from`` rebuilds."""
+"""``astica-sync backup mirror``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from astica_sync.cli.context import clean_stop, closed_at_end, find, store_option
 from astica_sync.cli.exit_codes import exit_code_in_part
+from astica_sync.cli.open_store import clean_stop, closed_at_end, find, store_option
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import duration, first, json_line, json_name, number, safe
-from astica_sync.clock import Clock, SystemClock, local_time
-from astica_sync.service_address import spelled_address
-from astica_sync.shell_quote import quote
+from astica_sync.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
     from astica_sync.mirror.mirror_run import Mirrored
@@ -54,7 +52,7 @@ def mirror(address: str, store: Path | None, verify: str, as_json: bool) -> int:
             place,
             clock,
             verify_all=verify == "all",
-            on_progress=_Counter(progress, clock, "copying"),
+            on_progress=FileCounter(progress, clock, "copying"),
             stopping=clock.stopping.is_set,
         )
     if as_json:
@@ -63,7 +61,7 @@ def mirror(address: str, store: Path | None, verify: str, as_json: bool) -> int:
         data |= {"checked": done.checked, "repaired": done.repaired, "outside": done.outside}
         click.echo(json_line({**data, "problems": problems}))
         return _exit_code(done)
-    _print_problems([(name, reason) for name, reason in done.problems])
+    print_problems([(name, reason) for name, reason in done.problems])
     print_lines(
         [
             f"{safe(place.name)}: {number(done.copied, 'object')} copied ({done.bytes / 1e6:,.1f} MB), {done.kept:,} "
@@ -85,49 +83,7 @@ def _exit_code(done: "Mirrored") -> int:
     return exit_code_in_part(done.whole, len(done.problems))
 
 
-def rebuild(address: str, to: Path | None) -> int:
-    """The store of a mirror in a new folder.
-
-    Raises:
-        click.UsageError: no folder is named.
-    """
-    from astica_sync.mirror.open_place import open_place
-    from astica_sync.mirror.rebuild import rebuild_store
-
-    if to is None:
-        raise click.UsageError("Name the new folder of the store with --to.")
-    clock, progress = SystemClock(), Progress()
-    with clean_stop(clock), closed_at_end(progress, clock):
-        place = open_place(address)
-        progress.phase(f"reading {place.name}")
-        done = rebuild_store(
-            place, to, clock, on_progress=_Counter(progress, clock, "fetching"), stopping=clock.stopping.is_set
-        )
-    _print_problems([(problem.path, problem.reason) for problem in done.problems])
-    root = done.layout.root
-    print_lines(
-        [
-            f"{safe(str(root))}: {number(done.objects, 'object')} of the backup, {number(done.files, 'file')} in class "
-            f"folders, {len(done.problems):,} failed"
-        ]
-    )
-    print_lines(
-        [
-            f"It is the store of model {done.model_id} at {safe(spelled_address(done.train_url))}. Compare it with the "
-            f"service: astica-sync status --store {quote(str(root))}"
-        ]
-    )
-    when = "" if done.copied_at is None else f" on {local_time(done.copied_at)}"
-    print_lines(
-        [
-            f"It has the files of the last copy{when}. What was deleted, or held out by split, after that is back, and "
-            "a push would upload it again: look for it in the list of that status before the first push."
-        ]
-    )
-    return exit_code_in_part(done.objects + done.files, len(done.problems))
-
-
-class _Counter:
+class FileCounter:
     """Shows how many of how many are done, with the time that the rest takes at this rate."""
 
     def __init__(self, progress: Progress, clock: Clock, verb: str) -> None:
@@ -149,7 +105,7 @@ class _Counter:
         return f"{self._verb} {done:,} of {number(total, 'file')}{rate}"
 
 
-def _print_problems(problems: list[tuple[str, str]]) -> None:
+def print_problems(problems: list[tuple[str, str]]) -> None:
     lines = [f"! {safe(name)}  ({safe(reason)})" for name, reason in problems]
     for line in first(lines, len(lines), LINES):
         print_lines([click.style(line, fg="red")], err=True)

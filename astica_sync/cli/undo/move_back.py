@@ -4,12 +4,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from astica_sync.cli.undo.find_moved import MovedImage
-from astica_sync.core.gallery.file_names import is_sample_path
+from astica_sync.cli.undo.find_moved_images import MovedImage
+from astica_sync.core.gallery.safe_names import is_sample_path
 from astica_sync.core.model import Problem
-from astica_sync.local.class_folders.held_folders import HeldFolders, NotDone, hash_at, move_same
-from astica_sync.local.identity import check_root
+from astica_sync.local.class_folders.folder_handles import HeldFolders, NotDone, hash_at, move_same
 from astica_sync.local.layout import STATE_DIR, Layout
+from astica_sync.local.store_sentinel import check_root
 from astica_sync.system.error_advice import remedy
 
 

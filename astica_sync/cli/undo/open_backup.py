@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from astica_sync.cli.context import find
+from astica_sync.cli.open_store import find
 
 if TYPE_CHECKING:
     from astica_sync.local.backup.backup import Backup

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from astica_sync.cli.context import store_option
 from astica_sync.cli.exit_codes import exit_code_in_part
+from astica_sync.cli.open_store import store_option
 from astica_sync.cli.point_in_time import PointInTime
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import json_line, json_name, number, safe
 from astica_sync.cli.undo.catalog_names import find_paths, find_title
-from astica_sync.cli.undo.mirror import rebuild
 from astica_sync.cli.undo.open_backup import open_backup
+from astica_sync.cli.undo.rebuild_store import rebuild_store
 from astica_sync.cli.undo.restore_lists import (
     LeftInBackup,
     left_out_json,
@@ -26,7 +26,7 @@ from astica_sync.cli.undo.restore_lists import (
 )
 
 if TYPE_CHECKING:
-    from astica_sync.cli.undo.find_moved import MovedImage
+    from astica_sync.cli.undo.find_moved_images import MovedImage
     from astica_sync.local.backup.backup import Backup
     from astica_sync.local.backup.catalog import CatalogEntry
     from astica_sync.local.layout import Layout
@@ -98,7 +98,7 @@ def restore(
         chosen_part = names or store is not None or class_title is not None or since is not None
         if chosen_part or dry_run or moves_back or as_json:
             raise click.UsageError("With --from give --to alone: the whole store is rebuilt.")
-        return rebuild(address, to)
+        return rebuild_store(address, to)
     if names and since is not None:
         raise click.UsageError("Give either FILE or --since.")
     if moves_back and (since is None or to is not None):
@@ -199,15 +199,15 @@ def _find_removed(
 ) -> "tuple[list[CatalogEntry], LeftInBackup]":
     """What was removed since then, and what of it is not restored: the held-out images, and what the store has in
     another place. ``title`` is the only class that is asked for."""
-    from astica_sync.cli.undo.find_moved import find_moved
+    from astica_sync.cli.undo.find_moved_images import find_moved
     from astica_sync.clock import SystemClock
     from astica_sync.exchange.known_contents import held_contents
-    from astica_sync.local.backup.find_restorable import found_elsewhere, removed_since
+    from astica_sync.local.backup.removed_since import found_elsewhere, removed_since
     from astica_sync.local.class_folders.class_title import class_title_of
     from astica_sync.local.db.index import Index
     from astica_sync.local.db.journal import Journal
-    from astica_sync.local.identity import read_sentinel
     from astica_sync.local.scan.scanner import scan_store
+    from astica_sync.local.store_sentinel import read_sentinel
 
     with (
         contextlib.closing(Index(layout.index_db)) as index,

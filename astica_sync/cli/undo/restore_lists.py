@@ -13,10 +13,10 @@ from astica_sync.cli.render.text import first, json_line, json_name, number, saf
 from astica_sync.cli.render.verbosity import Verbosity, verbosity
 
 if TYPE_CHECKING:
-    from astica_sync.cli.undo.find_moved import MovedImage, OtherPlace
+    from astica_sync.cli.undo.find_moved_images import MovedImage, OtherPlace
     from astica_sync.local.backup.backup import Backup
     from astica_sync.local.backup.catalog import CatalogEntry
-    from astica_sync.local.backup.find_restorable import EarlierPlace
+    from astica_sync.local.backup.removed_since import EarlierPlace
 
 _TAKEN = "another file exists at this path"
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from astica_sync.cli.command_group import CommandGroup
-from astica_sync.cli.context import find, store_option
 from astica_sync.cli.exit_codes import DONE, ERROR, exit_code_in_part
+from astica_sync.cli.open_store import find, store_option
 from astica_sync.cli.render.diff_output import diff_counts, diff_lines
 from astica_sync.cli.render.messages import print_error, print_lines
 from astica_sync.cli.render.status_output import unmanaged_note
@@ -194,7 +194,7 @@ def restore(version: str, to: Path, store: Path | None) -> int:
 def _history(store: Path | None) -> "Iterator[VersionHistory]":
     from astica_sync.local.backup.backup import Backup
     from astica_sync.local.filesystem import FileSystem
-    from astica_sync.local.identity import read_sentinel
+    from astica_sync.local.store_sentinel import read_sentinel
     from astica_sync.training.version_history import VersionHistory
 
     layout = find(store)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from astica_sync.cli.context import store_option
 from astica_sync.cli.exit_codes import DONE, ERROR
+from astica_sync.cli.open_store import store_option
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import first, json_line, json_name, number, safe
 from astica_sync.cli.undo.open_backup import open_backup
@@ -17,7 +17,7 @@ from astica_sync.errors import StoreError
 
 if TYPE_CHECKING:
     from astica_sync.local.backup.backup import Backup, VerifyResult
-    from astica_sync.local.backup.damaged_records import DamagedFile
+    from astica_sync.local.backup.damaged_files import DamagedFile
     from astica_sync.local.layout import Layout
 
 
@@ -123,8 +123,8 @@ def _expected(layout: "Layout", objects: "Backup") -> Iterator[str]:
 
 
 def _damaged_files(layout: "Layout", objects: "Backup") -> "Iterator[DamagedFile]":
-    from astica_sync.core.versions.version import PENDING
-    from astica_sync.local.backup.damaged_records import find_damaged_files
+    from astica_sync.core.versions.pending_training import PENDING
+    from astica_sync.local.backup.damaged_files import find_damaged_files
     from astica_sync.local.db.journal import Journal
     from astica_sync.local.filesystem import FileSystem
 
@@ -171,9 +171,9 @@ def _repair(
     from astica_sync.local.db.index import Index
     from astica_sync.local.db.journal import Journal
     from astica_sync.local.filesystem import FileSystem
-    from astica_sync.local.identity import read_sentinel
     from astica_sync.local.lock import writer_lock
     from astica_sync.local.scan.scanner import scan_store
+    from astica_sync.local.store_sentinel import read_sentinel
 
     clock = SystemClock()
     try:

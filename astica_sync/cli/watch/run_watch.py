@@ -11,10 +11,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from astica_sync.cli.context import read_watch_status
 from astica_sync.cli.exit_codes import INTERRUPTED
+from astica_sync.cli.open_store import read_watch_status
 from astica_sync.cli.render.text import number
-from astica_sync.cli.watch.pause import check_pause, is_paused, pause_store, resume_store
+from astica_sync.cli.watch.pause_file import check_pause, is_paused, pause_store, resume_store
 from astica_sync.config import KEY_FILE_VARIABLE, user_config_file
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from astica_sync.errors import AsticaSyncError

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from astica_sync.cli.context import find, settings_for, store_option
+from astica_sync.cli.open_store import find, settings_for, store_option
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import safe
 from astica_sync.cli.watch.watch_options import given_options, watch_options

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from astica_sync.core.gallery.file_names import title_fault
+from astica_sync.core.gallery.safe_names import title_fault
 from astica_sync.core.plan.similar_titles import NearTitle, find_near_titles
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")

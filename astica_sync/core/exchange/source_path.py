@@ -7,7 +7,7 @@ from the last part of its path.
 import re
 import unicodedata
 
-from astica_sync.core.gallery.file_names import safe_file_name, title_fault
+from astica_sync.core.gallery.safe_names import safe_file_name, title_fault
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SUFFIX = re.compile(r"[A-Za-z0-9]{1,8}")

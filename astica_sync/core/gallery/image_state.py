@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from astica_sync.core.failure_remedy import remedy_of
 from astica_sync.core.model import Problem
-from astica_sync.core.plan.decision import OUTCOME_UNKNOWN, REMOVAL_UNKNOWN, RemovalReason
+from astica_sync.core.plan.decision_table import OUTCOME_UNKNOWN, REMOVAL_UNKNOWN, RemovalReason
 from astica_sync.core.plan.plan import Plan, RemoveSample
 
 

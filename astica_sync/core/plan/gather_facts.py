@@ -15,8 +15,8 @@ from astica_sync.core.model import (
     make_scope,
     make_uid,
 )
-from astica_sync.core.observation.sample_size import fits
-from astica_sync.core.plan.decision import Facts
+from astica_sync.core.observation.shown_size import fits
+from astica_sync.core.plan.decision_table import Facts
 from astica_sync.core.plan.join import JoinedRow
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from astica_sync.core.model import LocalSample, RemoteSample
-from astica_sync.core.plan.decision import RemovalReason
+from astica_sync.core.plan.decision_table import RemovalReason
 
 CLASS_REMOVE_COST = 2
 """Requests of one ``class_remove``: the view asked for at that moment, and the removal."""

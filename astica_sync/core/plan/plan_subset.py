@@ -3,8 +3,8 @@
 from collections.abc import Callable, Collection, Container
 from dataclasses import replace
 
-from astica_sync.core.plan.ordering import uploads_before, uploads_by_content
 from astica_sync.core.plan.plan import Plan, RemoveSample, Upload
+from astica_sync.core.plan.upload_before_removal import uploads_before, uploads_by_content
 
 
 def with_uploads(plan: Plan, chosen: Container[str]) -> Plan:

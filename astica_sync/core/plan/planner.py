@@ -19,7 +19,7 @@ from astica_sync.core.model import (
     fold_title,
     is_uid,
 )
-from astica_sync.core.plan.decision import (
+from astica_sync.core.plan.decision_table import (
     CONVERTED_FIRST,
     OTHER_STORE,
     Action,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from astica_sync.core.model import LocalSample, Observation, RemoteSample, fold_title
-from astica_sync.core.observation.sample_size import BYTES_PER_MEGABYTE, MAX_DECIMALS, count_decimals
+from astica_sync.core.observation.shown_size import BYTES_PER_MEGABYTE, MAX_DECIMALS, count_decimals
 
 
 @dataclass(frozen=True, slots=True)

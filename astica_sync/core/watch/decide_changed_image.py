@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from astica_sync.core.model import Mark, MarkState, Presence, make_scope, make_uid
-from astica_sync.core.plan.decision import Facts, SkipFailed, UploadSample, WaitUntil, decide
+from astica_sync.core.plan.decision_table import Facts, SkipFailed, UploadSample, WaitUntil, decide
 from astica_sync.core.plan.gather_facts import PlanContext, quarantine_end, upload_open
 from astica_sync.core.plan.plan import Plan
 

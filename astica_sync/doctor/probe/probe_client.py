@@ -13,11 +13,11 @@ from astica_sync.core.service_facts.probe_log import Exchange, ProbeLog
 from astica_sync.errors import RemoteError
 from astica_sync.open_session import budget_clock, open_budgets
 from astica_sync.remote.client import SECONDS, VIEW, OnPolicy, ServiceClient, seconds_for
-from astica_sync.remote.echoed_text import redact_key
 from astica_sync.remote.http_exchange import Answer, ExchangeLimits, HttpClient, NoAnswer
 from astica_sync.remote.limiter import Limiter
 from astica_sync.remote.rate_limited_client import RateLimitedClient
 from astica_sync.remote.rate_limiter import Permit
+from astica_sync.remote.remove_echoes import redact_key
 from astica_sync.remote.request_body import RequestBody
 from astica_sync.secret import Secret
 from astica_sync.sync.progress import ProgressListener

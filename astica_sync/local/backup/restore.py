@@ -14,7 +14,7 @@ from pathlib import Path
 
 import xxhash
 
-from astica_sync.core.gallery.file_names import is_settings_name
+from astica_sync.core.gallery.safe_names import is_settings_name
 from astica_sync.core.model import Problem
 from astica_sync.errors import StorageFull, StoreError
 from astica_sync.local.backup.backup import Backup

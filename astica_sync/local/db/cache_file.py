@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from astica_sync import sqlite
 from astica_sync.errors import DatabaseError
 from astica_sync.file_owner import create_private
-from astica_sync.local.db.wal import is_wal_safe
+from astica_sync.local.db.wal_safety import is_wal_safe
 from astica_sync.local.filesystem import is_real_folder
 from astica_sync.system.native_lock import native_lock
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import xxhash
 
-from astica_sync.core.versions.confidence import Confidence, ConfidenceRange
+from astica_sync.core.versions.confidence_unit import Confidence, ConfidenceRange
 from astica_sync.core.versions.version import VersionKey
 from astica_sync.local.db.cache_file import open_cache
-from astica_sync.local.db.migrations import make_schema
 from astica_sync.local.db.row_seals import RowSeals
+from astica_sync.local.db.run_migrations import make_schema
 from astica_sync.sqlite import transaction
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from astica_sync.local.db.cache_file import open_cache
-from astica_sync.local.db.migrations import make_schema
 from astica_sync.local.db.row_seals import RowSeals
+from astica_sync.local.db.run_migrations import make_schema
 from astica_sync.sqlite import transaction
 
 if TYPE_CHECKING:

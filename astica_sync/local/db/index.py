@@ -18,8 +18,8 @@ import xxhash
 from astica_sync.core.model import LocalSample, Problem, make_scope, make_uid
 from astica_sync.core.recipe import Recipe
 from astica_sync.local.db.cache_file import BUSY_S, CacheFile
-from astica_sync.local.db.migrations import make_schema
 from astica_sync.local.db.row_pages import in_pages
+from astica_sync.local.db.run_migrations import make_schema
 from astica_sync.local.filesystem import Signature
 from astica_sync.sqlite import refuse_fork
 

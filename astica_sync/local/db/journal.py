@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from astica_sync.core.model import Mark, MarkState, is_uid
-from astica_sync.local.db.migrations import make_schema, open_with_sqlite_utils
 from astica_sync.local.db.row_pages import RowPage, in_pages
-from astica_sync.local.db.wal import is_wal_safe
+from astica_sync.local.db.run_migrations import make_schema, open_with_sqlite_utils
+from astica_sync.local.db.wal_safety import is_wal_safe
 from astica_sync.local.jsonl import parse_json
 from astica_sync.sqlite import ErrorTranslation, open_database, refuse_fork
 

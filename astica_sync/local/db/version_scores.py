@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from astica_sync.core.observation.bounded_values import bounded_date, bounded_text
+from astica_sync.core.observation.value_bounds import bounded_date, bounded_text
 from astica_sync.core.versions.version import Version
 from astica_sync.errors import StoreError
 from astica_sync.local.filesystem import FileSystem

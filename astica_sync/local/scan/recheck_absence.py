@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from astica_sync.errors import StoreError
 from astica_sync.local.db.index import Index
 from astica_sync.local.filesystem import FileSystem, Kind, kind_of
-from astica_sync.local.identity import check_root
 from astica_sync.local.layout import Layout
 from astica_sync.local.scan.file_hash import HashOutcome, hash_file
 from astica_sync.local.scan.ignore import Ignore
 from astica_sync.local.scan.mounts import Mounts
 from astica_sync.local.scan.placeholder import find_placeholder
+from astica_sync.local.store_sentinel import check_root
 
 
 def is_still_absent(

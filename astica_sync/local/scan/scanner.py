@@ -16,7 +16,6 @@ from astica_sync.errors import StoreChanged
 from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.local.db.index import File, Folder, Index, join
 from astica_sync.local.filesystem import FileSystem, Kind, kind_of
-from astica_sync.local.identity import check_root
 from astica_sync.local.image.format import HEAD_BYTES, sniff
 from astica_sync.local.image.prepare.usable_formats import (
     CONVERTED_SUFFIXES,
@@ -33,6 +32,7 @@ from astica_sync.local.scan.mounts import MountRecord, Mounts
 from astica_sync.local.scan.parallel.parallel_scan_workers import ParallelWorkers
 from astica_sync.local.scan.racy_cutoff import RacyCutoff
 from astica_sync.local.scan.scan_workers import PendingHashes, SerialWorkers, Workers
+from astica_sync.local.store_sentinel import check_root
 from astica_sync.sqlite import Damaged
 
 # What a killed first scan has to read again at most: so many rows, or the work of so many seconds.

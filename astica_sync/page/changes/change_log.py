@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from astica_sync.core.gallery.page_change import Change, ChangeStep, Line, StepKind
-from astica_sync.local.db.migrations import make_schema
-from astica_sync.local.db.wal import is_wal_safe
+from astica_sync.local.db.run_migrations import make_schema
+from astica_sync.local.db.wal_safety import is_wal_safe
 from astica_sync.sqlite import ErrorTranslation, open_database, transaction
 
 if TYPE_CHECKING:

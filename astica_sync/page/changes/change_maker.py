@@ -12,18 +12,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from astica_sync.core.gallery.file_names import free_names, is_sample_path, title_fault
 from astica_sync.core.gallery.page_change import ChangeOutcome, ChangeStep, Line, StepKind, undo_steps
+from astica_sync.core.gallery.safe_names import free_names, is_sample_path, title_fault
 from astica_sync.local.class_folders.class_title import class_title_of
-from astica_sync.local.class_folders.held_folders import HeldFolders, NotDone, hash_at, move_same
+from astica_sync.local.class_folders.folder_handles import HeldFolders, NotDone, hash_at, move_same
 from astica_sync.local.filesystem import FileSystem, Signature, signature
-from astica_sync.local.identity import check_root
 from astica_sync.local.layout import Layout
 from astica_sync.local.scan.ignore import Ignore, is_hidden
-from astica_sync.page.answers import BadRequest
+from astica_sync.local.store_sentinel import check_root
 from astica_sync.page.changes.change_log import ChangeLog
 from astica_sync.page.changes.kept_files import KeptFiles
 from astica_sync.page.gallery.index_reader import IndexReader
+from astica_sync.page.http_helpers import BadRequest
 from astica_sync.system.error_advice import remedy
 from astica_sync.system.exclusive_rename import rename_new
 

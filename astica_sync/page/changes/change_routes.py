@@ -11,11 +11,11 @@ from starlette.responses import JSONResponse, Response
 
 from astica_sync.core.gallery.page_change import ChangeOutcome, StepKind
 from astica_sync.errors import ImageRejected
-from astica_sync.page.answers import BadRequest, answer_error, read_object
 from astica_sync.page.changes.change_maker import CHANGED, ChangeMaker, count_files, folders_of
 from astica_sync.page.changes.plan_change import KINDS, MOST_TITLE, PlannedChange, Wanted, plan_change, read_items
 from astica_sync.page.changes.upload_image import add_image, check_upload, name_of, read_body
 from astica_sync.page.gallery.image_columns import image_id
+from astica_sync.page.http_helpers import BadRequest, answer_error, read_object
 from astica_sync.page.page_state import Page, text
 
 _SHOWN_WITHIN = 0.5

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import xxhash
 
-from astica_sync.core.gallery.file_names import free_names
+from astica_sync.core.gallery.safe_names import free_names
 from astica_sync.errors import AsticaSyncError, StoreBusy, StoreError
 from astica_sync.file_owner import give_to_owner_of_folder
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import CONTENT
 from astica_sync.local.class_folders.class_title import class_title_of
-from astica_sync.local.class_folders.held_folders import NotDone, hash_at, have_same_bytes, open_regular
+from astica_sync.local.class_folders.folder_handles import NotDone, hash_at, have_same_bytes, open_regular
 from astica_sync.local.filesystem import CHUNK, TEMP_PREFIX, FileSystem, sync, write_all
 from astica_sync.local.image.format import HEAD_BYTES, is_image
 from astica_sync.local.layout import Layout

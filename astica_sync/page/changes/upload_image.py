@@ -7,8 +7,8 @@ from urllib.parse import unquote
 import xxhash
 from starlette.requests import Request
 
-from astica_sync.core.gallery.file_names import safe_file_name
 from astica_sync.core.gallery.page_change import ChangeOutcome, ChangeStep, StepKind, describe
+from astica_sync.core.gallery.safe_names import safe_file_name
 from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.local.image.decoder import Decoder
 from astica_sync.local.image.format import MAX_BYTES, preparable, sniff

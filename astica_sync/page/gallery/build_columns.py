@@ -17,8 +17,8 @@ from astica_sync.core.gallery.image_state import STATES, ImageState, ImageStates
 from astica_sync.core.model import CONTENT_LENGTH, Problem, is_uid, make_scope
 from astica_sync.local.db.index import Folder
 from astica_sync.page.gallery.image_columns import NO_CONTENT, Columns, image_id, is_among, sample_key
-from astica_sync.page.gallery.image_rows import Rows, RowsDraft
 from astica_sync.page.gallery.index_reader import FolderFiles, IndexReader
+from astica_sync.page.gallery.row_builder import Rows, RowsDraft
 
 NO_CLASS = ""
 """The title of what is in no class: a problem file in the store itself."""

@@ -9,7 +9,7 @@ from astica_sync.errors import AsticaSyncError
 from astica_sync.local.image.format import dimensions, sniff
 from astica_sync.local.image.thumbnailer import Thumbnailer
 from astica_sync.page.gallery.image_columns import Columns
-from astica_sync.page.store_keeper import OpenedStore
+from astica_sync.page.store_thread import OpenedStore
 from astica_sync.page.versions.version_filter import VersionFilter
 
 MOST_EVENTS = 200

@@ -21,8 +21,8 @@ from astica_sync.core.gallery.image_state import (
 )
 from astica_sync.core.model import CONTENT_LENGTH, Observation, Unreadable
 from astica_sync.errors import AsticaSyncError, StoreError
-from astica_sync.local.identity import check_root
 from astica_sync.local.scan.scanner import Scan, ScanOptions, scan_store
+from astica_sync.local.store_sentinel import check_root
 from astica_sync.page.gallery.backup_only import BackupOnly
 from astica_sync.page.gallery.build_columns import ColumnOverlay, build_columns, update_columns
 from astica_sync.page.gallery.held_out_folders import HeldOutFolders
@@ -30,7 +30,7 @@ from astica_sync.page.gallery.image_columns import Columns
 from astica_sync.page.gallery.index_reader import IndexReader
 from astica_sync.sync.observe import last_observation
 from astica_sync.sync.plan.find_status import StoreStatus, plan_round
-from astica_sync.sync.push.check_samples import requests_of
+from astica_sync.sync.push.preflight_checks import requests_of
 from astica_sync.sync.session import Session
 
 _MANY = 100_000

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from astica_sync.errors import AsticaSyncError
-from astica_sync.page.answers import answer_error, read_object
+from astica_sync.page.http_helpers import answer_error, read_object
 from astica_sync.page.live.push_runner import CannotNow
 from astica_sync.page.page_state import Page
 

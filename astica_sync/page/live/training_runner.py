@@ -8,7 +8,7 @@ from typing import Any
 
 from astica_sync.api import Store
 from astica_sync.clock import SystemClock
-from astica_sync.core.versions.version import Training
+from astica_sync.core.versions.pending_training import Training
 from astica_sync.errors import AsticaSyncError, Interrupted
 from astica_sync.open_session import OpenStore, open_session
 from astica_sync.page.live.push_runner import CannotNow

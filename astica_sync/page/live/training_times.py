@@ -4,7 +4,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from astica_sync.core.versions.version import USUAL_SECONDS, Version
+from astica_sync.core.versions.pending_training import USUAL_SECONDS
+from astica_sync.core.versions.version import Version
 from astica_sync.local.db.journal import Event
 
 MOST_EARLIER = 5

@@ -19,7 +19,7 @@ from astica_sync.local.db.features import FeatureCache
 from astica_sync.local.image.rasterizer import Rasterizer
 from astica_sync.page.gallery.image_columns import Columns
 from astica_sync.page.gallery.refresh_gallery import Gallery
-from astica_sync.page.gallery_thread import GalleryThread
+from astica_sync.page.gallery_follower import GalleryThread
 from astica_sync.training.feature_table import FeatureTable
 from astica_sync.training.label_check import ContradictedLabel, find_contradicted
 

@@ -9,8 +9,8 @@ from astica_sync.errors import ImageRejected
 from astica_sync.local.image.format import is_image, sniff
 from astica_sync.local.image.prepare.image_as_sent import check_as_sent
 from astica_sync.page.access.access_gate import TooLong
-from astica_sync.page.answers import answer_error, number_of
 from astica_sync.page.changes.upload_image import read_body
+from astica_sync.page.http_helpers import answer_error, number_of
 from astica_sync.page.page_state import Page
 
 MOST_SHOWN = 5

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from astica_sync.local.db.detections import Detections
 from astica_sync.local.image.rasterizer import Rasterizer
-from astica_sync.training.similarity import Fingerprints, group_similar
+from astica_sync.training.near_duplicates import Fingerprints, group_similar
 
 
 def group_likes(images: Sequence[tuple[str, Path]], cache: Path, on_progress: Callable[[int], None]) -> list[list[str]]:

@@ -15,7 +15,7 @@ from astica_sync.local.jsonl import append_jsonl, read_jsonl
 from astica_sync.page.gallery.held_out_folders import HeldOutFolders
 from astica_sync.page.gallery.image_columns import Columns
 from astica_sync.page.gallery.refresh_gallery import Gallery
-from astica_sync.page.gallery_thread import GalleryThread
+from astica_sync.page.gallery_follower import GalleryThread
 from astica_sync.page.queues.group_likes import group_likes
 
 MOST_IMAGES = 20_000

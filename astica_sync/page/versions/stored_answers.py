@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from astica_sync.core.versions.confidence import Confidence, ConfidenceRange, Unit
+from astica_sync.core.versions.confidence_unit import Confidence, ConfidenceRange, Unit
 from astica_sync.core.versions.label_spelling import LabelSpelling
 from astica_sync.core.versions.version import Version
 from astica_sync.errors import DatabaseError

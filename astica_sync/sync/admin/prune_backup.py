@@ -11,16 +11,16 @@ from dataclasses import dataclass
 
 from astica_sync.clock import Clock
 from astica_sync.core.model import CONTENT_LENGTH, Mark, MarkState, Observation, content_in_class, is_uid
-from astica_sync.core.plan.decision import RemovalReason, is_removal_shown
+from astica_sync.core.plan.decision_table import RemovalReason, is_removal_shown
 from astica_sync.core.retention import Claim, Claims, SentElsewhere, StoredObject, find_claim
-from astica_sync.core.versions.version import PENDING
+from astica_sync.core.versions.pending_training import PENDING
 from astica_sync.errors import Outcome, StoreError
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import CatalogEntry
-from astica_sync.local.backup.damaged_records import refuse_damaged_files
+from astica_sync.local.backup.damaged_files import refuse_damaged_files
 from astica_sync.local.db.journal import Event, Journal
-from astica_sync.local.identity import check_root
 from astica_sync.local.scan.scanner import ScanOptions, scan_store
+from astica_sync.local.store_sentinel import check_root
 from astica_sync.sync.observe import observe
 from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.session import LocalSide, RemoteSide

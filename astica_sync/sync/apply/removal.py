@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from astica_sync.core.model import content_of
-from astica_sync.core.plan.decision import RemovalReason
+from astica_sync.core.plan.decision_table import RemovalReason
 from astica_sync.core.plan.plan import RemoveSample
 from astica_sync.core.rate_limit import Lane
 from astica_sync.errors import BackupDamaged, Outcome, OutcomeUnknown, Refused, RemoteError, StoreError

@@ -12,12 +12,12 @@ from astica_sync.core.model import ALL_READABLE
 from astica_sync.core.watch.watch_status import WatchState
 from astica_sync.errors import StoreError
 from astica_sync.local.filesystem import FileSystem, write_new
-from astica_sync.local.identity import check_root
 from astica_sync.local.jsonl import read_small_json
 from astica_sync.local.layout import ASKS, Layout
 from astica_sync.local.lock import is_watched
 from astica_sync.local.scan.ignore import Ignore
 from astica_sync.local.scan.scanner import HARD_LINKS, Scan
+from astica_sync.local.store_sentinel import check_root
 from astica_sync.sync.session import LocalSide
 
 PATIENCE = 0.5

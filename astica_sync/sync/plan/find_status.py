@@ -7,7 +7,7 @@ from functools import partial
 
 from astica_sync.clock import Clock
 from astica_sync.core.model import ALL_READABLE, LocalSample, Observation, Problem, content_of, find_equal_scopes
-from astica_sync.core.observation.sample_size import fits
+from astica_sync.core.observation.shown_size import fits
 from astica_sync.core.plan.gather_facts import FileAt, PlanContext
 from astica_sync.core.plan.guard import (
     LOSSES,
@@ -23,7 +23,7 @@ from astica_sync.core.plan.planner import make_plan
 from astica_sync.core.plan.similar_titles import NearTitle, titles_to_confirm
 from astica_sync.core.versions.match_unmanaged import find_unproven
 from astica_sync.errors import StoreError
-from astica_sync.local.backup.records import Records
+from astica_sync.local.backup.service_records import Records
 from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.local.db.journal import BadSample
 from astica_sync.local.scan.file_hash import hash_file
@@ -32,8 +32,8 @@ from astica_sync.local.scan.placeholder import find_placeholder
 from astica_sync.local.scan.scanner import Scan, ScanOptions, scan_store
 from astica_sync.sync.observe import last_observation, observe
 from astica_sync.sync.plan.ask_watcher import scan_by_watcher
-from astica_sync.sync.plan.compare import compare, samples_of
 from astica_sync.sync.plan.name_unread_files import name_unread_files
+from astica_sync.sync.plan.plan_differences import compare, samples_of
 from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.session import LocalSide, Session, VersionAsStore
 

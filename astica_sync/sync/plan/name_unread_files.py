@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from astica_sync.core.plan.decision import CLASS_UNREADABLE
+from astica_sync.core.plan.decision_table import CLASS_UNREADABLE
 from astica_sync.core.plan.plan import Plan
 from astica_sync.local.class_folders.class_title import class_title_of
 

@@ -5,7 +5,7 @@ can no longer be distinguished, that must be known before more than one request 
 """
 
 from astica_sync.core.model import CONTENT_LENGTH, Observation, RemoteSample, content_of, fold_title
-from astica_sync.core.observation.sample_size import fits
+from astica_sync.core.observation.shown_size import fits
 from astica_sync.core.plan.plan import Plan, Upload
 from astica_sync.core.plan.plan_subset import after_uploads, first_upload_only
 from astica_sync.errors import AsticaSyncError, Refused, RemoteError

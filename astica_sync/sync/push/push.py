@@ -12,7 +12,7 @@ from astica_sync.core.plan.plan_subset import left_out, without_lost
 from astica_sync.core.plan.similar_titles import NearTitle
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.db.journal import Journal
-from astica_sync.local.identity import check_root
+from astica_sync.local.store_sentinel import check_root
 from astica_sync.sync.apply.result import FailedSample
 from astica_sync.sync.plan.find_status import FOLLOWS, StoreStatus, find_status
 from astica_sync.sync.progress import ProgressListener

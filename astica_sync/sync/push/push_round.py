@@ -13,9 +13,9 @@ from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.apply.result import ApplyResult, FailedSample
 from astica_sync.sync.observe import pause_before_look
 from astica_sync.sync.plan.find_status import StoreStatus, plan_round
-from astica_sync.sync.push.block_overwritten import block_overwritten
+from astica_sync.sync.push.block_respelled_titles import block_renamed
+from astica_sync.sync.push.block_uid_collisions import block_overwritten
 from astica_sync.sync.push.prove_uids import apply_first_upload
-from astica_sync.sync.push.renamed_classes import block_renamed
 from astica_sync.sync.session import Session
 
 Consent = Callable[[list[Refusal]], bool]

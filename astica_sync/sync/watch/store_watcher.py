@@ -24,8 +24,8 @@ from astica_sync.core.watch.watch_status import MAX_WAITS
 from astica_sync.errors import Interrupted, StoreBusy, StoreError
 from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.local.filesystem import signature
-from astica_sync.local.identity import check_root
 from astica_sync.local.scan.scanner import Scan, ScanOptions, scan_store
+from astica_sync.local.store_sentinel import check_root
 from astica_sync.shell_quote import quote
 from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.apply.result import ApplyResult

@@ -28,9 +28,9 @@ from astica_sync.errors import (
 )
 from astica_sync.local.filesystem import FileSystem, Kind
 from astica_sync.local.filesystem import kind_of as kind_of_file
-from astica_sync.local.identity import check_root
 from astica_sync.local.layout import Layout
 from astica_sync.local.lock import watcher_lock
+from astica_sync.local.store_sentinel import check_root
 from astica_sync.sync.watch.change_queue import ChangeQueue
 from astica_sync.sync.watch.fs_events import FsEvents
 from astica_sync.sync.watch.store_watcher import FollowsVersion, PauseRequested, WatchCounts, WatchedStore, Watcher

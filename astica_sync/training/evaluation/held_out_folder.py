@@ -17,7 +17,7 @@ from astica_sync.training.find_images import (
     list_images,
     list_unsupported,
 )
-from astica_sync.training.similarity import group_similar
+from astica_sync.training.near_duplicates import group_similar
 
 FEW_IMAGES = 2
 """A class of so few held-out images is named: one answer more or less changes its figures by half or more."""

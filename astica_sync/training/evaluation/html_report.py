@@ -7,11 +7,11 @@ from html import escape
 from astica_sync.clock import local_time
 from astica_sync.local.image.rasterizer import Rasterizer
 from astica_sync.training.evaluation.evaluate import Evaluation
+from astica_sync.training.evaluation.html_class_differences import class_differences
+from astica_sync.training.evaluation.html_confusion import Pictures
 from astica_sync.training.evaluation.html_curves import curves
-from astica_sync.training.evaluation.html_differences import class_differences
 from astica_sync.training.evaluation.html_names import name_html as _name
 from astica_sync.training.evaluation.html_names import plain_text as _plain
-from astica_sync.training.evaluation.html_pictures import Pictures
 from astica_sync.training.evaluation.html_style import POLICY, REPORT_START, STYLE
 from astica_sync.training.evaluation.metrics import VersionMetrics
 from astica_sync.training.find_images import count_formats

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from astica_sync.training.evaluation.held_out_folder import HeldOutImage
-from astica_sync.training.similarity import Fingerprints, find_similar
+from astica_sync.training.near_duplicates import Fingerprints, find_similar
 
 
 @dataclass(frozen=True, slots=True)

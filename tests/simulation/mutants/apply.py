@@ -4,9 +4,9 @@ import dataclasses
 from types import SimpleNamespace
 from typing import Any
 
-from astica_sync.core.plan.decision import RemovalReason
+from astica_sync.core.plan.decision_table import RemovalReason
 from astica_sync.errors import OutcomeUnknown, Refused
-from astica_sync.sync.plan.compare import compare
+from astica_sync.sync.plan.plan_differences import compare
 from tests.simulation.mutants.plan import WHOLE_CLASS_OF_OTHERS
 from tests.simulation.mutants.seams import mutant, nothing, replace, within, wrap
 

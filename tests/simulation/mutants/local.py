@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from astica_sync.errors import StoreError
-from astica_sync.local.identity import read_sentinel
+from astica_sync.local.store_sentinel import read_sentinel
 from tests.simulation.mutants.seams import mutant, nothing, replace, within, wrap
 
-IDENTITY = "astica_sync.local.identity:"
+IDENTITY = "astica_sync.local.store_sentinel:"
 INDEX = "astica_sync.local.db.index:Index."
 DIFF = "astica_sync.local.scan.changed_files:"
 RECHECK = "astica_sync.local.scan.recheck_absence:"

@@ -5,13 +5,13 @@ from dataclasses import replace as changed
 from typing import Any
 
 from astica_sync.core.model import MarkState, Presence
-from astica_sync.core.plan.decision import ForgetMark, KeepMark, LeaveUnmanaged, RemovalReason, RemoveCopies
+from astica_sync.core.plan.decision_table import ForgetMark, KeepMark, LeaveUnmanaged, RemovalReason, RemoveCopies
 from astica_sync.core.plan.guard import NO_REMOVALS
 from tests.simulation.mutants.seams import Change, change_argument, mutant, replace, wrap
 
 PLAN = "astica_sync.core.plan.planner:"
 FACTS = "astica_sync.core.plan.gather_facts:"
-DECISION = "astica_sync.core.plan.decision:"
+DECISION = "astica_sync.core.plan.decision_table:"
 STATUS = "astica_sync.sync.plan.find_status:"
 GUARD = "astica_sync.core.plan.guard:"
 
@@ -120,7 +120,7 @@ PLAN_MUTANTS = (
     ),
     mutant(
         "a replaced image is removed before its replacement is sure",
-        wrap("astica_sync.core.plan.ordering:uploads_before", without_replacement),
+        wrap("astica_sync.core.plan.upload_before_removal:uploads_before", without_replacement),
         with_facts(replacement_pending=""),
     ),
     mutant("bad samples are tried again", with_facts(failed_before=False), quick=1000),

@@ -6,8 +6,8 @@ from typing import Any
 from astica_sync.core.model import ModelInfo, Observation
 from astica_sync.core.rate_limit import RequestTimes
 from astica_sync.errors import OutcomeUnknown, RateLimited
-from astica_sync.remote.echoed_text import plain
 from astica_sync.remote.http_exchange import Answer
+from astica_sync.remote.remove_echoes import plain
 from astica_sync.remote.responses import parse_status
 from tests.simulation.mutants.seams import change_argument, mutant, replace, wrap
 
@@ -131,7 +131,7 @@ REMOTE_MUTANTS = (
     mutant("any number of an answer is a number", replace(RESPONSES + "_number", unchecked_number), quick=20),
     mutant(
         "any date of an answer is a date",
-        replace("astica_sync.core.observation.bounded_values:bounded_date", unchecked_date),
+        replace("astica_sync.core.observation.value_bounds:bounded_date", unchecked_date),
     ),
     mutant("another model's view is believed", wrap(RESPONSES + "_observation", of_any_model)),
     mutant("the list of models is an empty view", wrap(RESPONSES + "_observation", empty_for_a_list)),

@@ -13,7 +13,7 @@ from tests.simulation.mutants.seams import Change, change_argument, mutant, noth
 TRAINER = "astica_sync.training.train:Trainer."
 SERVICE = "astica_sync.remote.rate_limited_client:RateLimitedClient."
 MANIFESTS = "astica_sync.local.backup.manifests:Manifests."
-RECORDS = "astica_sync.local.backup.records:Records."
+RECORDS = "astica_sync.local.backup.service_records:Records."
 CREATING = "astica_sync.sync.admin.create_model:"
 FREEZE = "astica_sync.core.versions.snapshot:freeze"
 FILES = "tests.simulation.filesystem:SimFileSystem."
@@ -111,7 +111,7 @@ TRAINING_MUTANTS = (
     mutant("a version is tied to the data of the one before", version_of(one_before)),
     mutant(
         "a version of another user is tied to the data of ours",
-        replace("astica_sync.api.check_version_data:check_data", lambda session, history, training, model: ""),
+        replace("astica_sync.api.version_provenance:check_data", lambda session, history, training, model: ""),
     ),
     mutant(
         "nothing is looked at after a training was confirmed",
@@ -120,7 +120,7 @@ TRAINING_MUTANTS = (
     mutant(
         "what is gone after a training was confirmed counts as removed later",
         replace(
-            "astica_sync.api.check_version_data:_changes_at_request",
+            "astica_sync.api.version_provenance:_changes_at_request",
             lambda session, training: ChangesAtRequest(set(), set(), training.name),
         ),
     ),

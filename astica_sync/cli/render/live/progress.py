@@ -5,11 +5,11 @@ import sys
 import threading
 from collections.abc import Callable
 
-from astica_sync.cli.render.activity import Activity
-from astica_sync.cli.render.live.activity_view import explain_wait, picture, plain_line
 from astica_sync.cli.render.live.can_draw import can_draw
 from astica_sync.cli.render.live.drawn_lines import DrawnLines, call_before_suspension
+from astica_sync.cli.render.live.progress_picture import explain_wait, picture, plain_line
 from astica_sync.cli.render.messages import print_lines, set_drawn
+from astica_sync.cli.render.progress_state import Activity
 from astica_sync.cli.render.status_output import twin_line
 from astica_sync.cli.render.text import duration, first, number, safe
 from astica_sync.cli.render.verbosity import Verbosity, verbosity

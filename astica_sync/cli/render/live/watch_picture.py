@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from astica_sync.cli.render.activity import Activity
-from astica_sync.cli.render.live.activity_view import fit_name, join_fitting, state_text, traffic
+from astica_sync.cli.render.live.progress_picture import fit_name, join_fitting, state_text, traffic
 from astica_sync.cli.render.messages import continue_command, name_store, wrap
+from astica_sync.cli.render.progress_state import Activity
 from astica_sync.cli.render.text import countdown, safe
 from astica_sync.cli.render.watch_status_output import problem_text
 from astica_sync.clock import local_time

@@ -8,12 +8,12 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from astica_sync.cli.render.activity import Activity
 from astica_sync.cli.render.live.can_draw import is_in_foreground
 from astica_sync.cli.render.live.in_encoding import InEncoding
 from astica_sync.cli.render.live.keys import Keyboard
 from astica_sync.cli.render.live.watch_picture import StoreView, WatchView, watch_picture
 from astica_sync.cli.render.messages import name_store_elsewhere
+from astica_sync.cli.render.progress_state import Activity
 from astica_sync.cli.render.watch_output import KeyAction, WatchOutput, print_event
 from astica_sync.cli.render.watch_status_output import watch_status_lines
 from astica_sync.clock import local_time

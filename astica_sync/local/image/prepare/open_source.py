@@ -20,7 +20,7 @@ from PIL import (
 )
 
 from astica_sync.local.image.format import broken, damaged, judge_sides, needs_extra, not_converted
-from astica_sync.local.image.prepare.box_file import find_profile, hide_exif, is_codestream_cut_off, is_cut_off
+from astica_sync.local.image.prepare.iso_box_file import find_profile, hide_exif, is_codestream_cut_off, is_cut_off
 from astica_sync.local.image.strict_png import check_png
 
 _ORIENTATION = 0x0112

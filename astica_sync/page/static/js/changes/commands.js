@@ -1,12 +1,12 @@
 // All commands in one list: it feeds the keys, the palette and the list of keys.
 import { classes, dialog, filter, isFiltered, notify, openImage, panel, setFilter, sidebarOpen, states, USUAL_FILTER } from "../state/app_state.js";
-import { knownVersions } from "../state/counts.js";
+import { knownVersions } from "../state/filter_counts.js";
 import { changeCellSize, nextTheme } from "../state/settings.js";
-import { selectAll, target } from "../gallery/gallery_view.js";
+import { selectAll, target } from "../gallery/gallery.js";
 import { grid } from "../gallery/shown_grid.js";
 import { clearSelection, selectedCount } from "../gallery/selection.js";
 import { ask, move, observe, push, putBack, redo, refresh, remove, train, undo } from "./actions.js";
-import { classOfKey } from "./hotkeys.js";
+import { classOfKey } from "./class_keys.js";
 
 export const SORTS = { class: "Class", date: "Date", name: "Name", size: "Size", confidence: "Confidence", suspicion: "Suspicion" };
 export const SPLITS = { store: "in the store", "held-out": "held out" };

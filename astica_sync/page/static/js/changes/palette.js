@@ -3,10 +3,10 @@ import { useEffect, useRef, useState } from "/static/vendor/preact-hooks.js";
 import { classes, dialog } from "../state/app_state.js";
 import { count } from "../format.js";
 import { html, Modal } from "../ui.js";
-import { target } from "../gallery/gallery_view.js";
+import { target } from "../gallery/gallery.js";
 import { createClass, move } from "./actions.js";
 import { COMMANDS, viewCommands } from "./commands.js";
-import { hotkeys } from "./hotkeys.js";
+import { hotkeys } from "./class_keys.js";
 import { findSimilar, fit } from "./similar_titles.js";
 
 const MOST = 60;

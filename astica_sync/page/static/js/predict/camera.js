@@ -1,6 +1,6 @@
 // The camera of this machine, and the loop that asks the preview about its frames.
 import { signal } from "/static/vendor/preact-signals-core.js";
-import { askPreview } from "./preview.js";
+import { askPreview } from "./predictions.js";
 
 /** "off", "starting", "on", or {error, hint}. */
 export const camera = signal("off");

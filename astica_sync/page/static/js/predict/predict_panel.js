@@ -1,14 +1,14 @@
 // "What would it say?": a camera or a file, the local preview of it, the service's answer, and what to look at first.
 import { useEffect, useRef, useState } from "/static/vendor/preact-hooks.js";
 import { classes, notify, openImage, panel, store } from "../state/app_state.js";
-import { classOfKey, hotkeys } from "../changes/hotkeys.js";
+import { classOfKey, hotkeys } from "../changes/class_keys.js";
 import { move } from "../changes/actions.js";
 import { upload } from "../changes/uploads.js";
 import { count, number } from "../format.js";
 import { html, Icon } from "../ui.js";
 import { Queues } from "../queues/queues.js";
 import { camera, rate, startCamera, stopCamera } from "./camera.js";
-import { asking, askPreview, askService, convert, fileOf, followPreview, preview, said, serviceSaid, stopFollowing, suspects } from "./preview.js";
+import { asking, askPreview, askService, convert, fileOf, followPreview, preview, said, serviceSaid, stopFollowing, suspects } from "./predictions.js";
 
 const FILES = "image/png,image/jpeg,image/webp,image/gif,image/bmp,image/tiff,image/avif,image/heic,image/heif,image/jp2,.heic,.heif,.avif,.tif,.tiff,.jp2";
 

@@ -5,7 +5,7 @@ import { signal } from "/static/vendor/preact-signals-core.js";
 import { notify, openImage, store, titleText } from "../state/app_state.js";
 import { getJson, post } from "../state/api.js";
 import { complain, move, redo, remove, undo } from "../changes/actions.js";
-import { classOfKey } from "../changes/hotkeys.js";
+import { classOfKey } from "../changes/class_keys.js";
 import { count, number } from "../format.js";
 import { html, Icon } from "../ui.js";
 

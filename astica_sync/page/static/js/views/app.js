@@ -2,9 +2,9 @@
 import { useState } from "/static/vendor/preact-hooks.js";
 import { announcement, connection, dialog, filter, openImage, panel, store } from "../state/app_state.js";
 import { filesOf, hasFiles, upload } from "../changes/uploads.js";
-import { ClassDialog, CreateClass } from "../changes/dialogs.js";
+import { ClassDialog, CreateClass } from "../changes/class_dialogs.js";
 import { Palette } from "../changes/palette.js";
-import { Gallery } from "../gallery/gallery_view.js";
+import { Gallery } from "../gallery/gallery.js";
 import { PredictPanel } from "../predict/predict_panel.js";
 import { VersionsPanel } from "../versions/versions_panel.js";
 import { html } from "../ui.js";

@@ -1,7 +1,7 @@
 // The list of all keys.
 import { dialog } from "../state/app_state.js";
 import { COMMANDS, GRID_KEYS, IMAGE_KEYS, POINTER_WAYS, QUEUE_KEYS } from "../changes/commands.js";
-import { hotkeys } from "../changes/hotkeys.js";
+import { hotkeys } from "../changes/class_keys.js";
 import { html, Icon, Modal } from "../ui.js";
 
 export function CheatSheet() {

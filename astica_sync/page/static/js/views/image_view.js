@@ -5,7 +5,7 @@ import { getJson } from "../state/api.js";
 import { onStale } from "../state/load.js";
 import { detailsOpen } from "../state/settings.js";
 import { move, putBack, redo, remove, undo } from "../changes/actions.js";
-import { classOfKey, hotkeys } from "../changes/hotkeys.js";
+import { classOfKey, hotkeys } from "../changes/class_keys.js";
 import { bytes, date, untilText } from "../format.js";
 import { html, Icon, Modal } from "../ui.js";
 import { grid } from "../gallery/shown_grid.js";

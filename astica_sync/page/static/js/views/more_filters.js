@@ -1,7 +1,7 @@
 // The filters other than class and state: split, problems, a version's data; and the ones that are on, above the images.
 import { useEffect } from "/static/vendor/preact-hooks.js";
 import { filter, setFilter, stateLabel, view } from "../state/app_state.js";
-import { chosenVersion, counts, followCounts, knownVersions, shownVersion } from "../state/counts.js";
+import { chosenVersion, counts, followCounts, knownVersions, shownVersion } from "../state/filter_counts.js";
 import { SPLITS } from "../changes/commands.js";
 import { number, shortNumber } from "../format.js";
 import { html, Icon } from "../ui.js";

@@ -3,7 +3,7 @@ import { count } from "../format.js";
 import { ask, putBack, remove } from "../changes/actions.js";
 import { html, Icon } from "../ui.js";
 import { filter, states, view } from "../state/app_state.js";
-import { selectAll, target } from "../gallery/gallery_view.js";
+import { selectAll, target } from "../gallery/gallery.js";
 import { clearSelection, selectedCount, selection } from "../gallery/selection.js";
 
 const WITHOUT_FILE = ["backup-only", "to-remove"];

@@ -2,12 +2,12 @@
 import { useState } from "/static/vendor/preact-hooks.js";
 import { classes, filter, setFilter, sidebarOpen, states, store, titleText, view } from "../state/app_state.js";
 import { ask, move } from "../changes/actions.js";
-import { hotkeys } from "../changes/hotkeys.js";
+import { hotkeys } from "../changes/class_keys.js";
 import { filesOf, hasFiles, upload } from "../changes/uploads.js";
 import { number, shortNumber } from "../format.js";
 import { html, Icon } from "../ui.js";
 import { MoreFilters } from "./more_filters.js";
-import { dragging, target } from "../gallery/gallery_view.js";
+import { dragging, target } from "../gallery/gallery.js";
 
 export function Sidebar() {
   const counts = view.value?.counts;

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astica_sync.core.model import ModelInfo
-from astica_sync.core.observation.bounded_values import bounded_date, bounded_text
+from astica_sync.core.observation.value_bounds import bounded_date, bounded_text
 from astica_sync.core.versions.match_unmanaged import Adopted
 from astica_sync.errors import BackupDamaged, StoreError
 from astica_sync.local.backup.catalog import CONTENT

@@ -14,8 +14,8 @@ from astica_sync.exchange.known_contents import known_in_folder, known_in_store
 from astica_sync.exchange.layouts.data_set import DataSet
 from astica_sync.local.db.index import Index
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.identity import check_root
 from astica_sync.local.scan.scanner import ScanOptions, scan_store
+from astica_sync.local.store_sentinel import check_root
 from astica_sync.local.target_folder import check_target_folder
 
 if TYPE_CHECKING:

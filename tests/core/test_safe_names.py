@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.core.gallery.file_names import (
+from astica_sync.core.gallery.safe_names import (
     free_names,
     is_sample_path,
     is_settings_name,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from astica_sync.core.model import ModelInfo
-from astica_sync.local.backup.records import VERSIONS, Records, is_version_line, note_service
+from astica_sync.local.backup.service_records import VERSIONS, Records, is_version_line, note_service
 from astica_sync.local.create_store import create_store
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.jsonl import read_jsonl

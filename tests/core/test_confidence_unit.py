@@ -2,7 +2,7 @@
 
 import pytest
 
-from astica_sync.core.versions.confidence import ANSWERS_NEEDED, Confidence, ConfidenceRange, Unit
+from astica_sync.core.versions.confidence_unit import ANSWERS_NEEDED, Confidence, ConfidenceRange, Unit
 
 
 def unit_of(*values: float) -> Unit:

@@ -23,8 +23,8 @@ from astica_sync.local.db.journal import Journal
 from astica_sync.local.db.view_cache import ViewCache, read_view_cache, write_view_cache
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.scan.scanner import ScanOptions, scan_store
-from astica_sync.sync.plan import compare as compare_module
-from astica_sync.sync.plan.compare import compare
+from astica_sync.sync.plan import plan_differences as compare_module
+from astica_sync.sync.plan.plan_differences import compare
 from tests.harness.parameters import rest_long
 
 PNG = b"\x89PNG\r\n\x1a\n"

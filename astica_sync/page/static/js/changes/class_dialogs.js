@@ -4,7 +4,7 @@ import { classes, dialog, filter, setFilter } from "../state/app_state.js";
 import { count } from "../format.js";
 import { html, Icon, Modal } from "../ui.js";
 import { createClass, mergeClasses, renameClass } from "./actions.js";
-import { classOfKey, hotkeys, objection, setHotkey } from "./hotkeys.js";
+import { classOfKey, hotkeys, objection, setHotkey } from "./class_keys.js";
 import { findSimilar } from "./similar_titles.js";
 
 const close = () => (dialog.value = null);

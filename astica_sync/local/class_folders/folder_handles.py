@@ -15,7 +15,7 @@ from typing import Self
 
 import xxhash
 
-from astica_sync.core.gallery.file_names import is_sample_path
+from astica_sync.core.gallery.safe_names import is_sample_path
 from astica_sync.local.filesystem import CHUNK, sync
 from astica_sync.system.exclusive_rename import rename_new
 from astica_sync.system.open_below import open_folder

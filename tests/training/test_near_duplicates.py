@@ -15,7 +15,7 @@ from astica_sync.likeness.small_picture import decode
 from astica_sync.local.db.detections import Detections
 from astica_sync.local.image.raster_process import render
 from astica_sync.local.image.rasterizer import Raster, Rasterizer
-from astica_sync.training.similarity import Fingerprints, find_similar, group_similar, make_fingerprint
+from astica_sync.training.near_duplicates import Fingerprints, find_similar, group_similar, make_fingerprint
 
 SIDE = 128
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from astica_sync.core.model import MarkState, make_scope, make_uid
-from astica_sync.core.plan.decision import RemovalReason
-from astica_sync.local.backup.find_restorable import Elsewhere
+from astica_sync.core.plan.decision_table import RemovalReason
+from astica_sync.local.backup.removed_since import Elsewhere
 from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.local.db.index import Index
 from astica_sync.local.db.journal import Event, Journal

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astica_sync.errors import BadKey, NoSuchModel, OutcomeUnknown, QuotaExceeded, RateLimited, Refused, RemoteError
-from astica_sync.remote.echoed_text import ONLY_KEY, plain, redact_key, without_echoes, without_key
 from astica_sync.remote.http_exchange import Answer
 from astica_sync.remote.outcome import classify
+from astica_sync.remote.remove_echoes import ONLY_KEY, plain, redact_key, without_echoes, without_key
 from astica_sync.secret import Secret
 
 MISLEADING = [

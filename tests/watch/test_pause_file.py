@@ -9,7 +9,7 @@ import pytest
 
 from astica_sync.cli.render.messages import name_store, set_named_store
 from astica_sync.cli.render.watch_output import JsonWatchOutput, WatchOutput
-from astica_sync.cli.watch import pause
+from astica_sync.cli.watch import pause_file
 from astica_sync.local.layout import Layout
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.fixtures_cli import push
@@ -64,7 +64,7 @@ def test_a_pause_that_comes_before_the_first_request_is_honoured(
     shell: Shell, sandbox: RunningSandbox, paused: Path, monkeypatch: pytest.MonkeyPatch, checks: int, code: int
 ) -> None:
     """It comes after so many checks for it."""
-    pause.resume_store(Layout(paused))
+    pause_file.resume_store(Layout(paused))
     real, done = os.path.lexists, []
 
     def pauses_later(path: str) -> bool:
@@ -74,7 +74,7 @@ def test_a_pause_that_comes_before_the_first_request_is_honoured(
                 Path(path).touch()
         return real(path)
 
-    monkeypatch.setattr(pause.os.path, "lexists", pauses_later)
+    monkeypatch.setattr(pause_file.os.path, "lexists", pauses_later)
     ran = shell("watch", "--once", paused)
     assert ran.code == code and "not pushed, paused by the user" in ran.out
     assert not sandbox.requests_of("sample_remove")
@@ -83,11 +83,11 @@ def test_a_pause_that_comes_before_the_first_request_is_honoured(
 def test_a_pause_ends_the_wait_of_once_for_the_request_limit(
     shell: Shell, sandbox: RunningSandbox, paused: Path
 ) -> None:
-    pause.resume_store(Layout(paused))
+    pause_file.resume_store(Layout(paused))
     shell.environ |= {"ASTICA_LIMIT": "1", "ASTICA_LIMIT_WINDOW": "3600", "XDG_STATE_HOME": f"{shell.home}/another"}
     with shell.start("watch", "--once", paused) as once:
         wait_until(lambda: len(sandbox.log) == 1)
-        pause.pause_store(Layout(paused))
+        pause_file.pause_store(Layout(paused))
         out, _ = once.communicate(timeout=30)
     assert once.returncode == 130 and "not pushed, paused by the user" in out
     assert len(sandbox.log) == 1
@@ -98,7 +98,7 @@ def test_each_status_shows_a_pause_and_since_when(shell: Shell, paused: Path, ha
     if has_run:
         (paused / ".astica-sync" / "watch.json").write_text("{}")
     os.utime(paused / ".astica-sync" / "watch-paused", (1_700_000_000, 1_700_000_000))
-    since = re.escape(pause.pause_text(1_700_000_000))
+    since = re.escape(pause_file.pause_text(1_700_000_000))
     assert re.search(rf"^Watcher  not running; {since}", shell("status", "--offline", "--store", paused).out, re.M)
     shown = shell("watch", "status", "--store", paused)
     assert re.search(rf"^  {since}", shown.out, re.M), shown.out

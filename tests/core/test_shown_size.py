@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.core.observation.sample_size import BYTES_PER_MEGABYTE, decimals_of_view, fits
+from astica_sync.core.observation.shown_size import BYTES_PER_MEGABYTE, decimals_of_view, fits
 
 
 @given(

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from astica_sync.cli.context import find, open_account, open_store, settings_for, store_option
+from astica_sync.cli.open_store import find, open_account, open_store, settings_for, store_option
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.text import first, number, safe
 from astica_sync.core.model import RemoteSample
 from astica_sync.errors import AsticaSyncError, GuardRefused, NoStore
 
 if TYPE_CHECKING:
-    from astica_sync.sync.admin.remove_unmanaged import UnmanagedRemoval
+    from astica_sync.sync.admin.explicit_removal import UnmanagedRemoval
 
 model_option = click.option(
     "--model", "model_id", type=click.IntRange(min=1), metavar="ID", help="The model; by default that of the store."
@@ -131,8 +131,8 @@ def model_to_remove_from(store: Path | None, model_id: int | None) -> "Iterator[
         NoStore: neither a store nor a model was named.
         AsticaSyncError: the named store mirrors another model.
     """
-    from astica_sync.local.identity import read_sentinel
-    from astica_sync.sync.admin.remove_unmanaged import UnmanagedRemoval
+    from astica_sync.local.store_sentinel import read_sentinel
+    from astica_sync.sync.admin.explicit_removal import UnmanagedRemoval
     from astica_sync.sync.session import RemoteSide
 
     try:

@@ -103,7 +103,7 @@ def open_account() -> "Iterator[tuple[RateLimitedClient, SystemClock, float]]":
 
 def price_of(session: "Session", status: "StoreStatus") -> Price:
     """What a push of the store costs from now on."""
-    from astica_sync.sync.push.check_samples import requests_of
+    from astica_sync.sync.push.preflight_checks import requests_of
 
     requests = requests_of(session, status)
     return Price(requests, session.remote.service.forecast(requests))

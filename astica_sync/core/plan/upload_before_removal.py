@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from astica_sync.core.model import content_of
-from astica_sync.core.plan.decision import RemovalReason
+from astica_sync.core.plan.decision_table import RemovalReason
 from astica_sync.core.plan.plan import RemoveSample, Upload
 
 

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from astica_sync.errors import ConfigError
 from astica_sync.local.db.detections import Detections
 from astica_sync.local.image.rasterizer import Raster, Rasterizer
 
@@ -17,18 +16,6 @@ if TYPE_CHECKING:
 
 _DECODED_SIDE = 128
 _BATCH = 256
-
-
-def require(package: str, extra: str) -> None:
-    """Checks that an optional package is installed.
-
-    Raises:
-        ConfigError: it is not installed; the hint is the command that installs it.
-    """
-    from importlib.util import find_spec
-
-    if find_spec(package) is None:
-        raise ConfigError(f"this needs {package}, which is not installed", f"Run: pip install 'astica-sync[{extra}]'")
 
 
 def make_fingerprint(raster: Raster) -> bytes:

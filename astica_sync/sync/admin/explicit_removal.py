@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from astica_sync.clock import Clock
 from astica_sync.core.model import Observation, RemoteSample, content_of, is_uid
 from astica_sync.core.observation.cut_uids import UidRepair
-from astica_sync.core.observation.sample_size import fits
+from astica_sync.core.observation.shown_size import fits
 from astica_sync.core.rate_limit import Lane
 from astica_sync.core.versions.match_unmanaged import find_unproven, rename_adopted
 from astica_sync.errors import GuardRefused, NoSuchModel, OutcomeUnknown, RemoteError
-from astica_sync.local.backup.records import Records
+from astica_sync.local.backup.service_records import Records
 from astica_sync.local.db.journal import Event
 from astica_sync.sync.observe import request_view
 from astica_sync.sync.plan.find_status import find_size_of, sees_sizes

@@ -6,8 +6,8 @@ import httpcore
 import httpx
 import pytest
 
+from astica_sync.remote.connection_pool import PoolTransport
 from astica_sync.remote.deadline import ThreadDeadline
-from astica_sync.remote.http_transport import PoolTransport
 
 ERRORS = [
     name

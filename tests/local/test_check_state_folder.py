@@ -18,20 +18,20 @@ from astica_sync import file_owner
 from astica_sync.errors import ConfigError, StoreChanged, StoreError
 from astica_sync.file_owner import refuse_foreign_file
 from astica_sync.local.backup.backup import Backup
-from astica_sync.local.create_store import create_store
-from astica_sync.local.db.index import Index
-from astica_sync.local.db.journal import Journal
-from astica_sync.local.filesystem import FileSystem, write_new
-from astica_sync.local.identity import check_root
-from astica_sync.local.jsonl import append_jsonl
-from astica_sync.local.layout import Layout
-from astica_sync.local.lock import is_watched, watcher_lock, writer_lock
-from astica_sync.local.state_folder import (
+from astica_sync.local.check_state_folder import (
     UntrustedOwner,
     check_state_folder,
     foreign_owners,
     tighten_state_folder,
 )
+from astica_sync.local.create_store import create_store
+from astica_sync.local.db.index import Index
+from astica_sync.local.db.journal import Journal
+from astica_sync.local.filesystem import FileSystem, write_new
+from astica_sync.local.jsonl import append_jsonl
+from astica_sync.local.layout import Layout
+from astica_sync.local.lock import is_watched, watcher_lock, writer_lock
+from astica_sync.local.store_sentinel import check_root
 from astica_sync.sync.watch.change_queue import ChangeQueue
 from astica_sync.sync.watch.fs_events import PROBE, FsEvents
 from tests.harness.parameters import rest_long
@@ -236,7 +236,7 @@ from pathlib import Path
 from astica_sync.errors import StoreError
 from astica_sync.local.create_store import create_store
 from astica_sync.local.layout import Layout
-from astica_sync.local.state_folder import check_state_folder
+from astica_sync.local.check_state_folder import check_state_folder
 from tests.harness.parameters import rest_long
 for use in (check_state_folder, lambda layout: create_store(layout.root, model_id=7, train_url="a", now=1.0)):
     try:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from astica_sync.errors import StoreChanged
-from astica_sync.local import identity
+from astica_sync.local import store_sentinel
 from astica_sync.local.create_store import create_store
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.identity import check_root, machine_name, read_sentinel
 from astica_sync.local.layout import Layout
+from astica_sync.local.store_sentinel import check_root, machine_name, read_sentinel
 
 URL = "https://train.example"
 
@@ -38,7 +38,7 @@ def layout(tmp_path: Path) -> Layout:
 
 
 def on_machine(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(identity, "machine_name", lambda: name)
+    monkeypatch.setattr(store_sentinel, "machine_name", lambda: name)
 
 
 def mount_again(layout: Layout) -> None:

@@ -12,7 +12,7 @@ from astica_sync.errors import BackupDamaged, StoreError
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import CATALOG, CONTENT, entry_of
 from astica_sync.local.backup.manifests import Manifests
-from astica_sync.local.backup.records import ADOPTED, VERSIONS, is_adopted_line, is_version_line
+from astica_sync.local.backup.service_records import ADOPTED, VERSIONS, is_adopted_line, is_version_line
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.jsonl import parse_line, read_lines
 from astica_sync.system.error_advice import remedy

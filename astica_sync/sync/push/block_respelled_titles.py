@@ -4,7 +4,7 @@ A title may be cut, or stored with entities in place of ``&``. Without an end to
 again and remove what the one before has sent.
 """
 
-from astica_sync.core.plan.decision import RemovalReason
+from astica_sync.core.plan.decision_table import RemovalReason
 from astica_sync.local.db.journal import BadSample, Journal
 from astica_sync.shell_quote import quote
 from astica_sync.sync.plan.find_status import StoreStatus

@@ -22,8 +22,8 @@ from astica_sync.core.versions.data_doubts import (
     keys_of,
 )
 from astica_sync.core.versions.match_unmanaged import rename_adopted
+from astica_sync.core.versions.pending_training import MOST_SKIPPED, Training, counts_up, never_shown
 from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample, find_additions, find_missing
-from astica_sync.core.versions.version import MOST_SKIPPED, Training, counts_up, never_shown
 from astica_sync.errors import AsticaSyncError, Refused, RemoteError, StoreError
 from astica_sync.remote.responses import parse_dates
 from astica_sync.sync.observe import request_view, uid_repair_for

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from astica_sync.cli.render.activity import Activity, since
+from astica_sync.cli.render.progress_state import Activity, since
 from astica_sync.cli.render.text import countdown, number, safe
 from astica_sync.clock import local_time
 

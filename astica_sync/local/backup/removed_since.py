@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from astica_sync.core.model import MarkState, content_of, is_uid
-from astica_sync.core.plan.decision import RemovalReason
+from astica_sync.core.plan.decision_table import RemovalReason
 from astica_sync.errors import BackupDamaged
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import CatalogEntry
