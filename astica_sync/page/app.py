@@ -13,11 +13,11 @@ from astica_sync.errors import AsticaSyncError, StorageFull
 from astica_sync.page.access.access_gate import TooLong
 from astica_sync.page.changes import change_routes
 from astica_sync.page.gallery import gallery_routes
-from astica_sync.page.http_helpers import BadRequest, answer_error, answer_html
 from astica_sync.page.live import live_routes
 from astica_sync.page.page_state import Page
 from astica_sync.page.predict import predict_routes
 from astica_sync.page.queues import queue_routes
+from astica_sync.page.request_response import BadRequest, answer_error, answer_html
 from astica_sync.page.versions import version_routes
 
 FULL = "the disk is full"

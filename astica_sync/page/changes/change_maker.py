@@ -23,7 +23,7 @@ from astica_sync.local.store_sentinel import check_root
 from astica_sync.page.changes.change_log import ChangeLog
 from astica_sync.page.changes.kept_files import KeptFiles
 from astica_sync.page.gallery.index_reader import IndexReader
-from astica_sync.page.http_helpers import BadRequest
+from astica_sync.page.request_response import BadRequest
 from astica_sync.system.error_advice import remedy
 from astica_sync.system.exclusive_rename import rename_new
 

@@ -15,8 +15,8 @@ from astica_sync.page.changes.change_maker import CHANGED, ChangeMaker, count_fi
 from astica_sync.page.changes.plan_change import KINDS, MOST_TITLE, PlannedChange, Wanted, plan_change, read_items
 from astica_sync.page.changes.upload_image import add_image, check_upload, name_of, read_body
 from astica_sync.page.gallery.image_columns import image_id
-from astica_sync.page.http_helpers import BadRequest, answer_error, read_object
 from astica_sync.page.page_state import Page, text
+from astica_sync.page.request_response import BadRequest, answer_error, read_object
 
 _SHOWN_WITHIN = 0.5
 """Seconds that an answer waits for the gallery to show what was done; a large store shows it later, by an event."""

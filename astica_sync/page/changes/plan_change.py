@@ -8,7 +8,7 @@ from astica_sync.core.gallery.image_state import ImageState
 from astica_sync.core.gallery.page_change import ChangeStep, StepKind, describe
 from astica_sync.page.changes.change_maker import CHANGED, ChangeMaker
 from astica_sync.page.gallery.image_columns import Columns
-from astica_sync.page.http_helpers import BadRequest
+from astica_sync.page.request_response import BadRequest
 
 KINDS = ("move", "delete", "restore", "create_class", "rename_class", "merge_classes")
 MOST_TITLE = 10_000

@@ -24,8 +24,8 @@ from astica_sync.page.gallery.gallery_view import (
 )
 from astica_sync.page.gallery.image_columns import Columns
 from astica_sync.page.gallery.image_details import find_conversion, find_history, find_said, read_image
-from astica_sync.page.http_helpers import answer_error, number_of
 from astica_sync.page.page_state import Page
+from astica_sync.page.request_response import answer_error, number_of
 from astica_sync.page.thumbnails.thumbnail_queue import LARGE_SIDE, SIDE, NotShown
 from astica_sync.page.versions.version_filter import SINCE
 

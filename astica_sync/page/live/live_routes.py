@@ -6,9 +6,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from astica_sync.errors import AsticaSyncError
-from astica_sync.page.http_helpers import answer_error, read_object
 from astica_sync.page.live.push_runner import CannotNow
 from astica_sync.page.page_state import Page
+from astica_sync.page.request_response import answer_error, read_object
 
 
 async def get_events(request: Request) -> Response:

@@ -10,8 +10,8 @@ from astica_sync.local.image.format import is_image, sniff
 from astica_sync.local.image.prepare.image_as_sent import check_as_sent
 from astica_sync.page.access.access_gate import TooLong
 from astica_sync.page.changes.upload_image import read_body
-from astica_sync.page.http_helpers import answer_error, number_of
 from astica_sync.page.page_state import Page
+from astica_sync.page.request_response import answer_error, number_of
 
 MOST_SHOWN = 5
 MOST_SUSPECTS = 2000

@@ -9,9 +9,9 @@ from starlette.responses import JSONResponse, Response
 
 from astica_sync.core.gallery.image_state import ImageState
 from astica_sync.page.gallery.image_columns import Columns
-from astica_sync.page.http_helpers import BadRequest, answer_error, number_of, read_object
 from astica_sync.page.page_state import Page
 from astica_sync.page.queues.queue_finder import ImageGroup, Queue
+from astica_sync.page.request_response import BadRequest, answer_error, number_of, read_object
 
 MOST_GROUPS = 200
 

@@ -17,7 +17,7 @@ from astica_sync.config import load_key
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.layout import has_store
 from astica_sync.page.access.access_gate import TooLong
-from astica_sync.page.http_helpers import BadRequest, answer_error, answer_html, read_object
+from astica_sync.page.request_response import BadRequest, answer_error, answer_html, read_object
 from astica_sync.page.setup.folder_names import complete_folder
 from astica_sync.page.setup.own_sandbox import OwnSandbox
 from astica_sync.page.setup.run_init import StoreMaker, WantedStore

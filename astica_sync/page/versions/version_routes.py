@@ -11,8 +11,8 @@ from astica_sync.api.push_as_version import followed_version
 from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample, diff
 from astica_sync.errors import AsticaSyncError
 from astica_sync.page.gallery.gallery_view import HELD_OUT, STORE, in_split
-from astica_sync.page.http_helpers import answer_error
 from astica_sync.page.page_state import Page, text
+from astica_sync.page.request_response import answer_error
 from astica_sync.page.versions.stored_answers import Confusion, make_confusion
 from astica_sync.training.version_history import VersionHistory, VersionSummary
 
