@@ -506,7 +506,10 @@ class Oracle:
 
     def _may_go(self, run: "Run", notes: Notes, view: View, seen: Seen) -> None:
         world, store = self.world, run.store
-        mark = self._mark(store, seen.uid) or self._mark_of_similar_title(store, seen)
+        mark = self._mark(store, seen.uid)
+        if mark is None or mark[0] != "attempted":
+            # Where nothing tells two classes apart, it may count as the sample of the other one.
+            mark = self._mark_of_similar_title(store, seen) or mark
         name = f"sample {seen.sample_id} ({seen.uid[:6]} in {seen.title!r})"
         if mark is None:
             world.violate(2, f"{run.name} removes {name}, which is not managed")
@@ -750,7 +753,8 @@ class Oracle:
         rows = store.databases.keeper(store.journal_name).execute(
             "SELECT state, run, class, path FROM mark WHERE substr(uid, 1, 32) = ?", (seen.uid[:32],)
         )
-        return next((row for row in rows.fetchall() if fold_title(row[2]) == fold_title(seen.title)), None)
+        similar = [row for row in rows.fetchall() if fold_title(row[2]) == fold_title(seen.title)]
+        return min(similar, key=lambda row: row[0] != "attempted", default=None)
 
     def _is_read(self, run: "Run", title: str, content: str) -> bool:
         """Whether the program has read such a file; what it cannot read it cannot know for a new place.
