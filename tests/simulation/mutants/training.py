@@ -134,7 +134,7 @@ TRAINING_MUTANTS = (
     mutant(
         "a version that a lagging answer shows again is a new one",
         within(
-            "astica_sync.core.versions.version:has_newer",
+            "astica_sync.core.versions.pending_training:has_newer",
             "astica_sync.core.versions.version:is_recorded",
             lambda original, scope, info, versions: False,
         ),
