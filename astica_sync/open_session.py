@@ -261,7 +261,8 @@ def _open_limiter(
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """A budget server as seen now. ``problem`` is why nothing can start, and ``note`` what else it has said."""
+    """A budget server as seen now. ``problem`` is why nothing can start, and ``note`` what else it has said; for
+    ``rest`` seconds no machine sends, since the service has refused a request for its limit."""
 
     place: str
     used: int | None
@@ -269,6 +270,7 @@ class ServerState:
     problem: str = ""
     hint: str = ""
     note: str = ""
+    rest: float = 0.0
 
 
 def budget_server(layout: Layout | None) -> ServerState | None:
@@ -286,10 +288,10 @@ def budget_server(layout: Layout | None) -> ServerState | None:
         key = Secret("")
     state = ServerState(str(settings.budget), None, settings.limit)
     try:
-        used, note = _budget_use(settings, key)
+        used, note, rest = _budget_use(settings, key)
     except DatabaseError as error:
         return replace(state, problem=str(error), hint=error.hint)
-    return replace(state, used=used, note=note)
+    return replace(state, used=used, note=note, rest=rest)
 
 
 def budget_use(layout: Layout) -> tuple[int, int]:
@@ -301,12 +303,13 @@ def budget_use(layout: Layout) -> tuple[int, int]:
     settings = settings_for(layout, offline=True)
     if not settings.budget and not (machine_state_folder() / "budget.db").exists():
         return 0, settings.limit
-    used, _ = _budget_use(settings, load_key(os.environ))
+    used, _, _ = _budget_use(settings, load_key(os.environ))
     return used, settings.limit
 
 
-def _budget_use(settings: Settings, key: Secret) -> tuple[int, str]:
-    """How many requests count now, and what a budget server has said of itself."""
+def _budget_use(settings: Settings, key: Secret) -> tuple[int, str, float]:
+    """How many requests count now, what a budget server has said of itself, and for how many seconds nothing is sent
+    after a refusal of the service."""
     from astica_sync.remote.rate_limiter import limiter_name
 
     said: list[str] = []
@@ -314,7 +317,8 @@ def _budget_use(settings: Settings, key: Secret) -> tuple[int, str]:
     clock = budget_clock(settings, SystemClock())
     limiter = _open_limiter(settings, machine_state_folder(), name, clock, on_note=said.append, answer_s=LOOK_SECONDS)
     with contextlib.closing(limiter):
-        return limiter.used(), said[-1] if said else ""
+        used, rest = limiter.used(), limiter.rest()
+        return used, said[-1] if said else "", rest
 
 
 def forecast_of_key(settings: Settings, requests: int) -> float | None:

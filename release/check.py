@@ -1,6 +1,6 @@
 """``make release-check``: everything about a release but its publishing.
 
-Builds the wheel and the sdist twice, packs the wheel tighter, compares them byte for byte, checks their metadata, lists
+Builds the wheel and the sdist twice, makes the wheel smaller, compares them byte for byte, checks their metadata, lists
 what is in the wheel of third parties, and installs the wheel in empty homes: with pip on each Python that is found,
 with the lowest versions of all dependencies and every extra, by uv and by pipx. Each installation runs ``astica-sync
 demo``, and one serves the page to Chromium. The packages and the list of their parts (SBOM) are in ``dist``.

@@ -1,38 +1,89 @@
-"""Packs a wheel again with zopfli, which makes the same format some 3 % smaller; the files in it stay the same.
+"""Makes a wheel smaller: its code without comments, packed with zopfli.
 
     python release/compress_wheel.py WHEEL
 
-It runs in the environment of the release's tools. zopfli is Google's own encoder, and zopflipy the package that writes
-zip files with it.
+The repository and the sdist have the comments. Line numbers stay, so that a traceback names the same line as the
+repository; each file is compared with what it was made from, by its syntax tree. zopfli is Google's own encoder of the
+same format, some 3 % smaller; it runs in the environment of the release's tools.
 """
 
+import ast
+import base64
+import csv
+import hashlib
+import io
+import re
 import sys
+import tokenize
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
-import zopfli
+_FOR_CHECKERS = re.compile(r"#\s*(?:type|mypy|pyright)\s*:")
+"""A comment that the type checkers of users read."""
 
 
 def compress_wheel(wheel: Path) -> None:
     """Replaces the wheel. The same wheel gives the same bytes."""
+    import zopfli
+
     packed = wheel.with_suffix(".packed")
     with zipfile.ZipFile(wheel) as opened, zopfli.ZipFile(packed, "w") as written:
-        for one in opened.infolist():
-            written.writestr(one, opened.read(one))
-    _compare(wheel, packed)
+        members = [(one, opened.read(one)) for one in opened.infolist()]
+        content = without_comments({one.filename: data for one, data in members})
+        for one, _ in members:
+            written.writestr(one, content[one.filename])
+    with zipfile.ZipFile(packed) as again:
+        found = [(one.filename, one.external_attr, again.read(one)) for one in again.infolist()]
+    if found != [(one.filename, one.external_attr, content[one.filename]) for one, _ in members]:
+        raise SystemExit(f"{wheel.name}: the packed wheel has other files")
     packed.replace(wheel)
 
 
-def _compare(wheel: Path, packed: Path) -> None:
-    if list(_content(wheel)) != list(_content(packed)):
-        raise SystemExit(f"{wheel.name}: the packed wheel has other files")
+def without_comments(content: dict[str, bytes]) -> dict[str, bytes]:
+    """The files of a wheel by name, with the code without comments, and with the hashes and sizes in ``RECORD`` that
+    belong to it."""
+    made = {
+        name: strip_comments(data.decode(), name).encode() if name.endswith(".py") else data
+        for name, data in content.items()
+    }
+    for name in made:
+        if name.endswith(".dist-info/RECORD"):
+            made[name] = _record(made[name].decode(), made).encode()
+    return made
 
 
-def _content(wheel: Path) -> Iterator[tuple[str, int, bytes]]:
-    with zipfile.ZipFile(wheel) as opened:
-        for one in opened.infolist():
-            yield one.filename, one.external_attr >> 16, opened.read(one)
+def strip_comments(source: str, name: str = "") -> str:
+    """The same code, on the same lines, without comments.
+
+    Raises:
+        SystemExit: it is not the same code.
+    """
+    lines = list(io.StringIO(source))
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT and not _FOR_CHECKERS.match(token.string):
+            line, column = token.start
+            before = lines[line - 1]
+            ending = before[len(before.rstrip("\r\n")) :]
+            lines[line - 1] = before[:column].rstrip() + ending
+    stripped = "".join(lines)
+    if _tree(stripped) != _tree(source):
+        raise SystemExit(f"{name}: without its comments it is other code")
+    return stripped
+
+
+def _tree(source: str) -> str:
+    return ast.dump(ast.parse(source), include_attributes=True)
+
+
+def _record(text: str, content: dict[str, bytes]) -> str:
+    written = io.StringIO()
+    rows = csv.writer(written, lineterminator="\n")
+    for path, digest, size in csv.reader(io.StringIO(text)):
+        if digest and path in content:
+            hashed = base64.urlsafe_b64encode(hashlib.sha256(content[path]).digest()).decode().rstrip("=")
+            digest, size = f"sha256={hashed}", str(len(content[path]))
+        rows.writerow([path, digest, size])
+    return written.getvalue()
 
 
 if __name__ == "__main__":

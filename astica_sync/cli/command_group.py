@@ -124,7 +124,11 @@ def global_flags(*, hidden: bool) -> list[click.Option]:
     return [
         flag("-q", "--quiet", help="Print errors and the result only.", callback=quiet),
         flag("-v", "--verbose", help="Print each step on standard error.", callback=verbose),
-        flag("--debug", help="Print the traceback of an error."),
+        flag(
+            "--debug",
+            help="Print the traceback of an error. The key, passwords and Authorization headers are left out; paths, "
+            "names of files and class titles are in it, so read it before you send it.",
+        ),
     ]
 
 

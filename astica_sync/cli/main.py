@@ -231,16 +231,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return PIPE_CLOSED
     except AsticaSyncError as error:
         known = error
+        _record(error, given)
+        _show_traceback(error, given)
         _show(lambda: print_error(known))
-        _record(error, given)
-        if "--debug" in given:
-            # Python adds the traceback.
-            raise
         return error.exit_code
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - shown as an error with what to do
         _record(error, given)
-        if "--debug" in given:
-            raise
+        _show_traceback(error, given)
         known = _as_error(error)
         _show(lambda: print_error(known))
         return ERROR
@@ -256,6 +253,15 @@ def _record(error: Exception, given: Sequence[str]) -> None:
 
         name = next((word for word in given if word in (*COMMANDS, *ALIASES)), "")
         record_error(error, name, time.time(), __version__)
+
+
+def _show_traceback(error: Exception, given: Sequence[str]) -> None:
+    """Before the message, whose lines are the ones that help."""
+    if "--debug" in given:
+        # Loaded here: most commands end well.
+        from astica_sync.cli.debug_traceback import print_traceback
+
+        _show(lambda: print_traceback(error))
 
 
 def _show(message: Callable[[], None]) -> None:
@@ -291,7 +297,9 @@ def _as_error(error: Exception) -> AsticaSyncError:
             "this user may start no more processes or threads, and a push needs about 30: end some, or raise the limit "
             "(ulimit -u 100; in a container: --pids-limit)",
         )
+    from astica_sync.cli.debug_traceback import without_secrets
+
     return AsticaSyncError(
-        f"internal error: {type(error).__name__}: {error}",
+        f"internal error: {type(error).__name__}: {without_secrets(str(error), os.environ)}",
         "What was done is saved. Please report this, with the output of the same command and --debug.",
     )

@@ -40,7 +40,8 @@ events.json   the last changes: when, which kind, which outcome; classes are num
 watcher.json  the last status of the watcher: its state and counts
 
 There is no image in it, no file name, no class title, no address but the usual ones, and no key. The id of the model
-is in it, which is of no use without your key. Read it before you send it.
+is in it, which is of no use without your key. Read it before you send it. Attach it to a report in the issue tracker
+of the repository that your copy of astica-sync comes from, or send it to those who gave it to you.
 """
 _KINDS = frozenset(RemovalReason)
 _FRAME = re.compile(r"[\w/]{1,200}\.py:\d{1,6} [\w<>]{1,100}", re.ASCII)

@@ -78,6 +78,13 @@ def check_budget(layout: Layout | None, environ: Mapping[str, str], clock: Clock
             if server.note:
                 section.note(server.note)
             section.facts["used now"], section.facts["limit"] = server.used, server.limit
+            section.facts["refused by the service"] = server.rest > 0
+            if server.rest > 0:
+                section.note(
+                    "the service has refused a request because of its rate limit; the next one of all machines starts "
+                    f"in {duration(server.rest)}",
+                    ANOTHER_PROGRAM,
+                )
             return section
         file = machine_state_folder() / "budget.db"
         section.facts["counted in"] = str(file)

@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 
 from astica_sync.clock import local_time
+from astica_sync.core.evaluation.percent_text import percent
 from astica_sync.inspect.findings import KINDS, Finding
 from astica_sync.inspect.inspect_store import Inspection
 from astica_sync.local.image.rasterizer import Rasterizer
@@ -56,7 +57,7 @@ def _article(finding: Finding, files: dict[str, Path], rasterizer: Rasterizer) -
         yield f"<img alt='' src='{_thumbnail(files[content], rasterizer)}'>"
     for path in finding.paths:
         yield f"<br><bdi>{_plain(path)}</bdi>"
-    yield f"<br>{_plain(finding.text)} <span class='faint'>({finding.certainty:.0%} certain)</span>"
+    yield f"<br>{_plain(finding.text)} <span class='faint'>({percent(finding.certainty, digits=0)} certain)</span>"
     yield f"<br><code>{_plain(finding.advice)}</code></article>\n"
 
 

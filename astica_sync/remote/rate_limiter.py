@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from astica_sync.clock import Clock
@@ -59,9 +59,26 @@ class Permit:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """No request may start for so many seconds, at least; ask again then."""
+    """No request may start for so many seconds, at least; ask again then.
+
+    ``others`` is how many of the requests that count, those of the last ``window`` seconds, this limiter has not sent;
+    ``why`` is the reason where it is not the limit.
+    """
 
     seconds: float
+    others: int = field(default=0, compare=False)
+    window: float = field(default=60.0, compare=False)
+    why: str = field(default="", compare=False)
+
+    @property
+    def reason(self) -> str:
+        """The reason in words."""
+        if self.why or not self.others:
+            return self.why or WAIT_REASON
+        sent = "1 request" if self.others == 1 else f"{self.others:,} requests"
+        was = "was" if self.others == 1 else "were"
+        span = "minute" if self.window == 60 else f"{self.window:g} s"
+        return f"{WAIT_REASON}; {sent} of the last {span} {was} not this command's"
 
 
 def limiter_name(key: Secret, endpoint: str) -> str:
@@ -85,6 +102,8 @@ class RateLimiter:
         self._window = window
         self._clock = clock
         self._db = RateLimitDb(path, clock.ticks)
+        self._own: dict[int, float] = {}
+        """When each request of the last windows was allowed, by its number; the oldest first."""
 
     def take_policy(self, limit: int, window: float) -> None:
         """The service says that it allows ``limit`` requests in ``window`` seconds."""
@@ -111,7 +130,7 @@ class RateLimiter:
             if isinstance(permit, Permit):
                 return permit
             if on_wait is not None:
-                on_wait(permit.seconds, WAIT_REASON)
+                on_wait(permit.seconds, permit.reason)
             sleep(self._clock, permit.seconds)
 
     def extend(self, permit: Permit, timeout_at: float) -> Permit | None:
@@ -165,6 +184,10 @@ class RateLimiter:
         """How many requests count now."""
         return self._db.run(self._used)
 
+    def rest(self) -> float:
+        """Seconds until requests may start again after a refusal of the service; 0 where none has to wait for that."""
+        return self._db.run(self._rest)
+
     def close(self) -> None:
         self._db.close()
 
@@ -188,7 +211,7 @@ class RateLimiter:
                     "INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?, ?)",
                     (*waiter, now, now + seconds + POLL_SECONDS),
                 )
-            return Wait(seconds)
+            return Wait(seconds, self._of_others(rows, now), self._window)
         self._forget_old(rows, now)
         if waiting:
             rows.execute(
@@ -198,6 +221,7 @@ class RateLimiter:
             "INSERT INTO request (budget, sent, lost_at) VALUES (?, ?, ?)", (self._name, now, now + timeout_s)
         ).lastrowid
         assert number is not None
+        self._own[number] = now
         return Permit(number, lane, now, now + timeout_s)
 
     def _release(self, rows: sqlite3.Connection, permit: Permit, now: float, sent: bool, served: bool) -> None:
@@ -247,15 +271,27 @@ class RateLimiter:
         now = self._clock.ticks()
         return sum(counts_until(request, self._window, now) > now for request in self._requests(rows, now))
 
+    def _rest(self, rows: sqlite3.Connection) -> float:
+        now = self._clock.ticks()
+        backed_off_until, _ = rows.execute(f"SELECT {_BLOCKS}", (self._name, now, now)).fetchone()
+        return max(0.0, (backed_off_until or 0.0) - now)
+
     def _requests(self, rows: sqlite3.Connection, now: float) -> list[RequestTimes]:
         """The recorded requests. One from the future was written before the machine last started, so it ended at 0 on
         the current clock at the latest. One from before the start that seems to be of the past counts as such: that is
         later than it was, and safe."""
         recorded = rows.execute("SELECT sent, answered, lost_at FROM request WHERE budget = ?", (self._name,))
-        return [
-            RequestTimes(0.0, 0.0, 0.0) if request.sent > now or (request.answered or 0.0) > now else request
-            for request in map(RequestTimes._make, recorded)
-        ]
+        return [_as_of(now, RequestTimes._make(times)) for times in recorded]
+
+    def _of_others(self, rows: sqlite3.Connection, now: float) -> int:
+        """How many of the requests that count were allowed by other limiters, in this process or another one."""
+        query = "SELECT number, sent, answered, lost_at FROM request WHERE budget = ?"
+        return sum(
+            # Numbers begin again in a file that replaces a lost one.
+            self._own.get(number) != times[0]
+            and counts_until(_as_of(now, RequestTimes._make(times)), self._window, now) > now
+            for number, *times in rows.execute(query, (self._name,))
+        )
 
     def _blocked_until(self, backed_off_until: float | None, file_lost_at: float | None) -> float:
         """Until when no request may start: the service refused one, or the file was lost. The requests recorded in a
@@ -268,6 +304,13 @@ class RateLimiter:
             "DELETE FROM request WHERE budget = ? AND (coalesce(answered, lost_at) < ? OR (sent > ? AND ? > 0))",
             (self._name, oldest, now, oldest),
         )
+        while self._own and next(iter(self._own.values())) < oldest - REQUEST_TIMEOUT_SECONDS:
+            del self._own[next(iter(self._own))]
+
+
+def _as_of(now: float, request: RequestTimes) -> RequestTimes:
+    """One from the future is of an earlier start of the machine, and has ended by the start of this one."""
+    return RequestTimes(0.0, 0.0, 0.0) if request.sent > now or (request.answered or 0.0) > now else request
 
 
 def sleep(clock: Clock, seconds: float) -> None:

@@ -36,7 +36,8 @@ class VersionSummary:
 
     ``samples`` and ``classes`` count the samples it was trained on and their classes, ``unmanaged`` how many of the
     samples were unmanaged; all three are None where the data is not known. ``changes`` is the difference to
-    ``previous``, the last version before it whose data is known.
+    ``previous``, the last version before it whose data is known. ``same_data`` are the versions before it that were
+    trained on the same snapshot.
     """
 
     version: Version
@@ -48,6 +49,7 @@ class VersionSummary:
     scores: tuple[Score, ...]
     damage: str = ""
     """Why the recorded data cannot be read; "" where nothing is wrong."""
+    same_data: tuple[Version, ...] = ()
 
 
 class VersionHistory:
@@ -84,6 +86,7 @@ class VersionHistory:
         previous: tuple[Version, list[SnapshotSample]] | None = None
         versions = self.versions()
         names = Counter(version.name for version in versions)
+        by_snapshot: dict[str, list[Version]] = {}
         for version in versions:
             twins = names[version.name] > 1
             own_scores = tuple(score for score in scores if is_about(score, version, self._model_id, twins=twins))
@@ -104,8 +107,10 @@ class VersionHistory:
                     previous[0] if previous else None,
                     diff(previous[1], samples) if previous else None,
                     own_scores,
+                    same_data=tuple(by_snapshot.get(version.snapshot, ())),
                 )
             )
+            by_snapshot.setdefault(version.snapshot, []).append(version)
             previous = (version, samples)
         return summaries
 

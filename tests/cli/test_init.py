@@ -286,7 +286,12 @@ def test_a_second_store_of_a_model_is_named_by_init_and_by_status(
     sandbox.add_sample(model_id, "Can", b"made on the page of the service")
     count = len(sandbox.samples(model_id))
     second = put(tmp_path / "second", "Can/new.png")
-    ran = shell("init", second, "--model", str(model_id))
+    # Without a terminal nothing is asked, so the store is made with the user's word alone.
+    refused = shell("init", second, "--model", str(model_id))
+    assert refused.code == 4 and "No store was made" in refused.err and "--yes" in refused.err
+    assert f"has sent {count - 1} of the {count} samples of this model" in refused.err
+    assert not (second / ".astica-sync" / "store.json").exists() and refused.out == ""
+    ran = shell("init", second, "--model", str(model_id), "--yes")
     assert ran.code == 0
     assert f"has sent {count - 1} of the {count} samples of this model" in ran.err
     unmanaged = shell("status", "--json", "--store", second).json["unmanaged"]

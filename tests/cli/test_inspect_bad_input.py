@@ -126,7 +126,7 @@ def test_what_is_no_image_is_shown_with_what_to_do_and_without_a_certainty(shell
     assert after[layers] == "convert it, or list it in .astica-ignore"
     assert after["Can/void.jpg: empty file"] == "copy it here again, or list it in .astica-ignore"
     [notes] = [line for line in after if line.startswith("Can/notes.png: ")]
-    assert "(100%)" not in notes and after[notes]
+    assert "(100 %)" not in notes and after[notes]
 
 
 @pytest.mark.long

@@ -56,7 +56,7 @@ def test_without_the_hidden_folder_nothing_is_asked_and_the_backup_is_made_from_
     shell: Shell, sandbox: RunningSandbox, downloaded: Path, model_id: int
 ) -> None:
     shutil.rmtree(downloaded / ".astica-sync")
-    assert shell("init", downloaded, "--model", str(model_id)).code == 0
+    assert shell("init", downloaded, "--model", str(model_id), "--yes").code == 0
     assert shell("push", "--store", downloaded).code == 0
     assert len(list((downloaded / ".astica-sync" / "backup" / "objects").glob("*/*"))) == 5
 

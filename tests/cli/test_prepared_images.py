@@ -112,7 +112,7 @@ def test_after_the_loss_of_everything_but_the_files_the_samples_are_adopted(
     for path in mixed.glob("[BC]*/*"):
         (other / path.relative_to(mixed)).parent.mkdir(parents=True, exist_ok=True)
         (other / path.relative_to(mixed)).write_bytes(path.read_bytes())
-    assert shell("init", other, "--model", str(only_model(sandbox))).code == 0
+    assert shell("init", other, "--model", str(only_model(sandbox)), "--yes").code == 0
     ran = shell("push", "--json", "--store", other)
     assert ran.code == 0 and ran.json["uploaded"] == 0 and ran.json["in_sync"] is True
 

@@ -19,7 +19,11 @@ LIMIT = "the request limit of this key"
 
 
 def shape(picture: str) -> str:
-    """A picture without what is another one each time: figures of time, and how far the bar is."""
+    """A picture without what is another one each time: figures of time, how far the bar is, and how much of the limit
+    earlier commands have spent."""
+    picture = re.sub(
+        r";\s+\d+\s+requests?\s+of\s+the\s+last\s+\S+(\s+s)?\s+(was|were)\s+not\s+this\s+command's", "", picture
+    )
     picture = re.sub(r"\d\d:\d\d:\d\d", "hh:mm:ss", picture)
     picture = re.sub(r"\d+ s\b", "N s", picture)
     return re.sub("[━╸╺]+", "━", picture)
@@ -63,6 +67,8 @@ def test_a_command_that_waits_for_the_limit_says_so(
         assert shell("models").code == 0
     with Terminal(shell, *arguments[command], columns=80) as terminal:
         picture = terminal.until(lambda seen: LIMIT in seen)
+        assert re.search(r"; 2 requests of the last 8 s were not this command's$", " ".join(picture.splitlines()))
+        picture = " ".join(picture.splitlines())
         assert shape(picture) == f"waiting N s, until hh:mm:ss: {LIMIT}"
         assert terminal.end() == 0
         assert "waiting" not in terminal.picture
@@ -335,4 +341,4 @@ def test_an_evaluation_shows_the_countdown(shell: Shell, sandbox: RunningSandbox
         picture = terminal.until(lambda seen: LIMIT in seen.replace("\n", " "))
         assert joined(picture.partition("[Y/n]:")[2]) == f" waiting N s, until hh:mm:ss: {LIMIT}"
         assert terminal.end() == 0
-        assert "waiting" not in terminal.picture and b"100.0% right, 8 of 8" in terminal.written
+        assert "waiting" not in terminal.picture and b"100.0 % right, 8 of 8" in terminal.written

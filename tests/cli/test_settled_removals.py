@@ -52,7 +52,7 @@ def test_two_stores_that_share_an_image_come_to_rest_whatever_one_removes(
     other = fill(tmp_path / "other", {"Can": 1}, start=2)
     shared = other / "Can" / "000.png"
     assert shared.read_bytes() == (pushed / "Can" / "000.png").read_bytes()
-    assert shell("init", other, "--model", str(model_id)).code == 0
+    assert shell("init", other, "--model", str(model_id), "--yes").code == 0
     assert shell("push", "--store", other).code == 0
     (pushed / "Can" / "000.png").unlink()
     for _ in range(4):
@@ -70,7 +70,7 @@ def test_the_status_says_that_a_removed_sample_was_made_again_elsewhere(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path
 ) -> None:
     other = fill(tmp_path / "other", {"Can": 1}, start=2)
-    assert shell("init", other, "--model", str(model_id)).code == 0
+    assert shell("init", other, "--model", str(model_id), "--yes").code == 0
     assert shell("push", "--store", other).code == 0
     (pushed / "Can" / "000.png").unlink()
     assert shell("push", "--store", pushed).code == 0

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from astica_sync.clock import SystemClock
 from astica_sync.config import load_settings
 from astica_sync.errors import ConfigError
 from astica_sync.local.layout import Layout
-from astica_sync.open_session import budget_use
+from astica_sync.open_session import budget_use, open_budgets
 from astica_sync.sandbox.embedded import RunningSandbox
+from astica_sync.secret import Secret
+from astica_sync.sync.progress import ProgressListener
 from tests.harness.budget_servers import (
     PASSWORD,
     QUOTED_PASSWORD,
@@ -70,6 +73,22 @@ def test_what_is_used_is_known_while_the_server_rests_or_keeps_a_lower_limit(
     for name, value in {**shell.environ, "ASTICA_LIMIT": "90"}.items():
         monkeypatch.setenv(name, value)
     assert budget_use(Layout(photos)) == (0, 90)
+
+
+def test_doctor_says_how_long_all_machines_wait_after_a_refusal_of_the_service(
+    shell: Shell, server: BudgetServerProcess, sandbox: RunningSandbox, store: Path, short_rests: None
+) -> None:
+    shell.environ["ASTICA_BUDGET"] = server.address
+    assert shell("status", "--store", store).code == 0
+    assert shell("doctor", "--store", store, "--json").json["request_budget"]["refused by the service"] is False
+    settings, clock = load_settings(shell.environ), SystemClock()
+    key = Secret(shell.environ["ASTICA_API_KEY"])
+    with open_budgets(settings, key, clock, ProgressListener()) as (train, _, _):
+        assert train.back_off(700.0) == pytest.approx(700)
+    shown = shell("doctor", "--store", store, "--json").json
+    assert shown["request_budget"]["refused by the service"] is True
+    found = [one for one in shown["findings"] if one["section"] == "request budget"]
+    assert "the next one of all machines starts in 12 min" in found[0]["text"] and "ASTICA_LIMIT" in found[0]["hint"]
 
 
 def test_doctor_says_what_is_wrong_and_no_password_is_shown(

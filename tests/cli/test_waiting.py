@@ -255,7 +255,37 @@ def test_what_is_left_is_no_shorter_than_the_wait_for_the_limit(
     off_terminal.waits(12.0, "the service refused a request because of its rate limit")
     assert "lower ASTICA_LIMIT" in capsys.readouterr().err
     off_terminal.waits(20.0, "the request limit of this key")
+    assert "; also until " in plain_line(off_terminal)
+    time.now += 7.5
     assert "lower ASTICA_LIMIT" not in plain_line(off_terminal)
+
+
+def test_two_reasons_to_wait_are_shown_both(activity: Activity, time: Time) -> None:
+    activity.planned(uploads(40), [], 1.0)
+    activity.next_request(90.0, f"{WAIT_REASON}; 3 requests of the last minute were not this command's")
+    assert "also until" not in state_text(activity)
+    activity.waits(40.0, "the service refused a request because of its rate limit")
+    shown = state_text(activity)
+    assert re.fullmatch(
+        r"waiting 40 s, until \S+: the service refused a request because of its rate limit; if another program uses "
+        rf"this key, lower ASTICA_LIMIT; also until \S+: {WAIT_REASON}; 3 requests of the last minute were not this "
+        r"command's",
+        shown,
+    )
+    assert plain_line(activity).startswith("0 of 40 done, 90 s left; waiting 40 s"), "the later one decides"
+    activity.waits(40.0, WAIT_REASON)
+    assert "also until" not in state_text(activity), "the same reason is one, whatever it counts"
+
+
+def test_the_end_of_a_wait_does_not_jump_where_its_count_changes(activity: Activity, time: Time) -> None:
+    ends = []
+    for others in (3, 4):
+        activity.next_request(50.2, f"{WAIT_REASON}; {others} requests of the last minute were not this command's")
+        wait = activity.current_wait()
+        assert wait is not None and f"; {others} requests" in wait.why
+        ends.append(wait.until)
+        time.now += 0.1
+    assert ends[0] == ends[1]
 
 
 def test_off_a_terminal_a_line_comes_every_few_seconds_and_none_when_quick(

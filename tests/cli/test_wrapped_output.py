@@ -23,6 +23,10 @@ def words_of(terminal: Terminal, columns: int) -> str:
 
 def test_the_last_picture_of_watch_names_no_count_that_is_0() -> None:
     status = WatchStatus("/photos", 1, 0.0, WatchState.STOPPED, uploaded=3)
+    status.waits = [f"Can/{number}.jpg: its outcome is not known" for number in range(7)]
+    assert watch_status_lines(status)[-1] == "  waiting: 2 more; for the reasons: astica-sync status"
+    assert sum("not known" in line for line in watch_status_lines(status)) == 5
+    status.waits = []
     assert "  uploaded 3, removed 0" in watch_status_lines(status)
     status = WatchStatus("/photos", 1, 0.0, WatchState.STOPPED, queue=2, eta=5.0, failed=1, problems=1)
     assert "  uploaded 0, removed 0, waiting for upload 2 (5 s), failed 1" in watch_status_lines(status)

@@ -123,7 +123,7 @@ def test_two_stores_of_one_model_never_remove_what_the_other_has_sent(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path
 ) -> None:
     other = fill(tmp_path / "other", {"Can": 3}, start=60)
-    assert shell("init", other, "--model", str(model_id)).code == 0
+    assert shell("init", other, "--model", str(model_id), "--yes").code == 0
     for store in (other, pushed, other, pushed):
         assert shell("push", "--yes", "--store", store).code == 0
     assert on_service(sandbox, model_id) == in_store(pushed) + in_store(other)
@@ -138,7 +138,7 @@ def test_a_sample_of_two_stores_is_removed_only_when_neither_has_it(
     """The store that has the file puts it back: the end is right, at the price of an upload."""
     other = tmp_path / "other"
     shutil.copytree(pushed / "Can", other / "Can")
-    assert shell("init", other, "--model", str(model_id)).code == 0
+    assert shell("init", other, "--model", str(model_id), "--yes").code == 0
     assert shell("push", "--store", other).code == 0
     (other / "Can" / "000.png").unlink()
     assert shell("push", "--store", other).code == 0

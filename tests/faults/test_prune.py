@@ -349,7 +349,7 @@ def test_prune_keeps_what_may_be_on_a_model_that_the_store_had_before(
     assert any(sample.image == lost for sample in sandbox.samples(first))
     assert xxhash.xxh3_128_hexdigest(lost) in kept(gone)
     assert "1 sent to another model, and not known to be removed from it" in prune(shell, gone, "--dry-run").out
-    assert shell("init", gone, "--model", str(first), "--rebind").code == 0
+    assert shell("init", gone, "--model", str(first), "--rebind", "--yes").code == 0
     for _ in range(2):
         assert shell("push", "--store", gone).code == 0
 

@@ -21,6 +21,18 @@ def test_the_form_for_bugs_requires_the_bundle_of_the_doctor() -> None:
     assert len(asked) == 1 and asked[0]["validations"]["required"] is True
 
 
+def test_the_manual_says_where_to_report_a_bug_and_the_package_invents_no_address() -> None:
+    manual = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8").partition("## Report a bug")[2]
+    form = yaml.safe_load((ROOT / ".github" / "ISSUE_TEMPLATE" / "bug.yml").read_text("utf-8"))
+    assert f'"{form["name"]}"' in " ".join(manual.split()) and ".github/ISSUE_TEMPLATE/bug.yml" in manual
+    assert "git remote get-url origin" in manual
+    # Once the project has an address, the package and this page name it.
+    has_urls = "urls" in tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert has_urls is ("has no address of its own" not in manual)
+    for page in ("README.md", "CONTRIBUTING.md"):
+        assert "docs/troubleshooting.md#report-a-bug" in (ROOT / page).read_text("utf-8")
+
+
 def test_a_vulnerability_is_reported_in_private_and_without_keys() -> None:
     text = (ROOT / "SECURITY.md").read_text("utf-8")
     assert "in private" in text and "doctor --bundle" in text

@@ -48,6 +48,7 @@ def test_versions_their_difference_and_the_way_back(shell: Shell, photo_store: P
         newest, first = answer["versions"]
         assert (newest["number"], first["number"], answer["follows"]) == (2, 1, None)
         assert (newest["samples"], newest["classes"], newest["known"]) == (8, 2, True)
+        assert newest["same_data"] == []
         assert newest["changes"] == {"added": 1, "removed": 1, "moved": 1}
         found = page.json("/api/versions/diff", before="@1", after="@2")
         assert [one["class"] for one in found["added"]["images"]] == ["zero"]

@@ -241,6 +241,33 @@ def test_acquire_waits_exactly_as_long_as_needed_and_reports_it(
     assert said == [(pytest.approx(40, abs=slack), "the request limit of this key")]
 
 
+def test_a_wait_says_how_many_requests_of_the_window_others_have_sent(
+    open_limiter: Open, clock: HandClock, slack: float
+) -> None:
+    first, second = open_limiter(), open_limiter()
+    first.release(take(first))
+    second.release(take(second))
+    take(second)
+    said: list[str] = []
+    for limiter in (first, second):
+        found = limiter.try_acquire(Lane.BACKLOG)
+        assert isinstance(found, Wait)
+        said.append(found.reason)
+    assert said == [
+        "the request limit of this key; 2 requests of the last minute were not this command's",
+        "the request limit of this key; 1 request of the last minute was not this command's",
+    ]
+    first.acquire(Lane.INTERACTIVE, on_wait=lambda seconds, why: said.append(why))
+    assert said[2:] == said[:1]
+    # The first limiter's requests alone count now, and a permit that was not used is none.
+    clock.time += 600
+    second.release(take(second), sent=False)
+    for _ in range(3):
+        take(first)
+    found = first.try_acquire(Lane.BACKLOG)
+    assert isinstance(found, Wait) and found.reason == "the request limit of this key"
+
+
 def test_acquire_is_interrupted_by_a_stop(open_limiter: Open, clock: HandClock) -> None:
     limiter = open_limiter(limit=1)
     take(limiter)
@@ -257,6 +284,7 @@ def test_a_refusal_blocks_all_requests_longer_each_time(open_limiter: Open, cloc
         rests.append(first.back_off(None, permit.sent_at))
         first.release(permit)
         assert refused(second) == pytest.approx(rests[-1], abs=slack)
+        assert second.rest() == pytest.approx(rests[-1], abs=slack)
         clock.time += rests[-1] + slack
     assert rests == [2, 4, 8, 16, 32, LONGEST_BACK_OFF, LONGEST_BACK_OFF]
 

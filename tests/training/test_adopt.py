@@ -254,7 +254,7 @@ def test_an_adopted_sample_and_that_of_another_store_live_together(
     other = tmp_path / "other"
     shutil.copytree(copies, other, ignore=shutil.ignore_patterns(".astica-sync"))
     assert shell("push", "--store", copies).code == 0
-    assert shell("init", other, "--model", "1001").code == 0
+    assert shell("init", other, "--model", "1001", "--yes").code == 0
     assert shell("push", "--store", other).code == 0
     count = len(sandbox.samples(1001))
     sandbox.clear_log()

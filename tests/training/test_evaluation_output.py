@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
+from astica_sync.core.evaluation.percent_text import percent
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.digits import write_digits
 from tests.harness.shell import Shell, draw
@@ -142,7 +143,7 @@ def test_any_version_is_the_baseline_and_p_values_are_corrected(
     assert "corrected for 2 comparisons" in shown
     row = next(line for line in shown.splitlines() if line.startswith("recall "))
     assert row.split() == ["recall", second, first, third], "the baseline is the first column"
-    assert next(line for line in shown.splitlines() if line.startswith("one ")).split()[1] <= "50.0%"
+    assert next(line for line in shown.splitlines() if line.startswith("one ")).split()[1] <= "50.0"
     only = shell("evaluate", held_out, "--baseline", "@3", "--store", store)
     assert f"Nothing is compared with {third}" in only.out
 
@@ -178,9 +179,9 @@ def test_confidence_figures_are_printed_for_the_wanted_precision(shell: Shell, s
     one = next(entry for entry in version["classes"] if entry["class"] == "two")
     assert one["curve"][0] == {"threshold": 0, "precision": one["precision"], "recall": one["recall"]}
     shown = shell("evaluate", held_out, "--versions", "@2", "--precision", "1", "--store", store).out
-    assert f"From a confidence of {found['threshold']:g} % on, 100.0% are right" in shown
+    assert f"From a confidence of {found['threshold']:g} % on, 100.0 % are right" in shown
     assert "one as two: " in shown
-    assert f"F1: {version['macro_f1']:.1%} as the mean of the classes" in shown
+    assert f"F1: {percent(version['macro_f1'])} as the mean of the classes" in shown
     refused = shell("evaluate", held_out, "--precision", "1.5", "--store", store)
     assert refused.code == 2 and "not a precision" in refused.err
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from astica_sync.core.evaluation.confidence_sweep import Accepted, accepted_at
+from astica_sync.core.evaluation.percent_text import percent
 from astica_sync.training.evaluation import html_confusion
 from astica_sync.training.evaluation.comparison import compare_all
 from astica_sync.training.evaluation.evaluate import Evaluation
@@ -155,9 +156,9 @@ def test_the_differences_of_each_class_have_their_intervals(tmp_path: Path) -> N
     measured = evaluation(("Can", "Jar"), tmp_path, wrong=2)
     shown = write_html(measured, 0.0)
     for title, difference in measured.compared[0].classes:
-        low, high = difference.interval
-        (row,) = re.findall(rf"<tr><td><bdi>{title}</bdi><td>3<td>100.0%.*?</tr>", shown.partition("<h2")[0])
-        assert f"<td>33.3%<td>{difference.value:+.1%}<td>{low:+.1%} to {high:+.1%}<td" in row
+        (row,) = re.findall(rf"<tr><td><bdi>{title}</bdi><td>3<td>100.0 %.*?</tr>", shown.partition("<h2")[0])
+        value, low, high = (percent(share, signed=True) for share in (difference.value, *difference.interval))
+        assert f"<td>33.3 %<td>{value}<td>{low} to {high}<td" in row
         assert f"<td>{difference.corrected:.3f}" in row and "<circle cx='-" in row
 
 

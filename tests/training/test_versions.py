@@ -49,6 +49,9 @@ def test_push_as_restores_a_version_and_a_plain_push_returns_to_the_store(
     third = trained(shell, store)
     listed = shell("versions", "--json", "--store", store).json["versions"]
     assert [one["snapshot"] for one in listed if one["name"] in (first, third)] == [listed[0]["snapshot"]] * 2
+    assert [one["same_data_as"] for one in listed] == [[], [], [1]]
+    shown = shell("versions", "--offline", "--store", store).out
+    assert shown.count("the same data as") == 1 and f"the same data as {first}\n" in shown.partition(third)[2]
     assert listed[1]["changed"]["classes"] == {
         "Bottle": {"added": 0, "removed": 0, "moved_in": 1, "moved_out": 0},
         "Can": {"added": 1, "removed": 1, "moved_in": 0, "moved_out": 1},

@@ -72,6 +72,17 @@ def test_a_backlog_shows_its_bar_its_countdowns_and_its_rate(columns: int, lines
     assert "uploaded Can/IMG_0059.jpg" in rows[-2]
 
 
+def test_two_reasons_to_wait_are_shown_both_and_those_without_a_row_are_counted() -> None:
+    store = store_view(waits=[f"Can/{number}.jpg: its outcome is not known" for number in range(5)], queue=5)
+    store.activity.waits(20.0, "the service refused a request because of its rate limit")
+    store.activity.next_request(43.0, WAIT_REASON)
+    text = " ".join(" ".join(drawn(view_of(store, events=0), 120, 30)).split())
+    assert "waiting 20 s, until" in text and "the service refused a request" in text
+    assert re.search(rf"also until \d\d:\d\d:\d\d: {WAIT_REASON}", text)
+    assert text.count("its outcome is not known") == 3
+    assert "waiting: 2 more; for the reasons: astica-sync status --store /photos/cans" in text
+
+
 @pytest.mark.parametrize(("columns", "lines"), SIZES)
 def test_a_decision_names_the_exact_commands_and_goes_with_its_cause(columns: int, lines: int) -> None:
     store = store_view(refusals=[REASON])

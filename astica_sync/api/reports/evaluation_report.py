@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Self
 
 from astica_sync.api.reports.data_frame import data_frame
 from astica_sync.api.reports.html_table import Cell, html_table, notebook_html, paragraph
+from astica_sync.core.evaluation.percent_text import percent
 from astica_sync.training.evaluation.evaluate import Evaluation
 from astica_sync.training.evaluation.metrics import VersionMetrics
 from astica_sync.training.version_history import MADE_ELSEWHERE
@@ -73,7 +74,7 @@ class EvaluationReport(Evaluation):
         return data_frame(PREDICTION_COLUMNS, rows)
 
     def __repr__(self) -> str:
-        scores = ", ".join(f"{one.version!r} {one.accuracy:.1%}" for one in self.measured[-3:])
+        scores = ", ".join(f"{one.version!r} {percent(one.accuracy)}" for one in self.measured[-3:])
         before = "…, " if len(self.measured) > 3 else ""
         return f"<EvaluationReport: {before}{scores}>"
 
@@ -82,12 +83,12 @@ class EvaluationReport(Evaluation):
         rows: list[list[Cell]] = [
             [
                 one.version,
-                f"{one.accuracy:.1%}",
-                f"{one.low:.1%} to {one.high:.1%}",
+                percent(one.accuracy),
+                f"{percent(one.low)} to {percent(one.high)}",
                 one.correct,
                 one.total,
-                f"{one.macro_f1:.1%}",
-                f"{one.weighted_f1:.1%}",
+                percent(one.macro_f1),
+                percent(one.weighted_f1),
             ]
             for one in self.measured
         ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from astica_sync.api.reports.data_frame import data_frame
 from astica_sync.api.reports.html_table import Cell, html_table, notebook_html, paragraph
 from astica_sync.clock import local_time
+from astica_sync.core.evaluation.percent_text import percent
 from astica_sync.training.version_history import MADE_ELSEWHERE, VersionSummary
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class VersionList(list[VersionSummary]):
         rows = []
         for one in self[-MOST_VERSIONS:]:
             number, name, _, samples, classes, _, added, removed, moved, accuracy, folder, leaked, _, note = _row(one)
-            score = f"{accuracy:.1%} on {folder}" if isinstance(accuracy, float) else None
+            score = f"{percent(accuracy)} on {folder}" if isinstance(accuracy, float) else None
             if score and leaked:
                 score = f"{score}, {leaked:,} of the images also in its data"
             when = local_time(one.version.trained_at or one.version.seen_at)
@@ -76,6 +77,8 @@ def _row(one: VersionSummary) -> tuple[Cell, ...]:
     version, changes = one.version, one.changes
     score = one.scores[-1] if one.scores else None
     note = one.damage or version.unknown_because
+    if one.same_data:
+        note = f"the same data as {', '.join(f'@{same.number}' for same in one.same_data)}"
     if not note and version.snapshot is None:
         note = "trained elsewhere, its data is not known"
     return (

@@ -159,6 +159,14 @@ class Activity(ProgressListener):
             return self.wait
         return self.next_at if self.next_at is not None and now < self.next_at.until + FINISHED_FOR else None
 
+    def further_wait(self) -> ActivityWait | None:
+        """What is waited for besides ``current_wait``, for another reason; None where nothing is."""
+        first, other = self.current_wait(), self.next_at
+        if first is None or other is None or first is other or self.ticks() >= other.until:
+            return None
+        # A reason may go on with what changes from moment to moment.
+        return other if first.why.partition(";")[0] != other.why.partition(";")[0] else None
+
     def is_busy(self) -> bool:
         """Whether there is anything to show."""
         return bool(self.step or self.under_way or self.total or self.answers or self.current_wait())
@@ -179,9 +187,12 @@ class Activity(ProgressListener):
     def _waiting(self, seconds: float, why: str) -> ActivityWait:
         until = self.ticks() + seconds
         before = self._last_wait
-        # The same wait, reported again: its end must not jump from one second to the next and back.
-        if before is None or before.why != why or abs(before.until - until) > SAME_WAIT:
+        # The same wait, reported again: its end must not jump from one second to the next and back, also where its
+        # reason counts what others have sent meanwhile.
+        if before is None or abs(before.until - until) > SAME_WAIT:
             self._last_wait = ActivityWait(until, why, self.wall() + seconds)
+        elif before.why != why:
+            self._last_wait = ActivityWait(before.until, why, before.until_time)
         assert self._last_wait is not None
         return self._last_wait
 

@@ -4,6 +4,8 @@ from astica_sync.cli.render.text import duration, number, safe
 from astica_sync.clock import local_time
 from astica_sync.core.watch.watch_status import WatchStatus
 
+MOST_WAITS = 5
+
 
 def watch_status_lines(status: WatchStatus, *, alive: bool = True) -> list[str]:
     """A watcher's status as text."""
@@ -26,7 +28,9 @@ def watch_status_lines(status: WatchStatus, *, alive: bool = True) -> list[str]:
         lines.append(f"  {problem_text(status.problems)}")
     if status.polls:
         lines.append(f"  polling: {safe(status.polls)}")
-    lines += [f"  waiting: {safe(text)}" for text in status.waits[:5]]
+    lines += [f"  waiting: {safe(text)}" for text in status.waits[:MOST_WAITS]]
+    if len(status.waits) > MOST_WAITS:
+        lines.append(f"  waiting: {len(status.waits) - MOST_WAITS:,} more; for the reasons: astica-sync status")
     lines += [f"  needs a decision: {safe(text)}" for text in status.refusals]
     # The last few are kept, whatever has become of them; the one that holds is in the line of the state.
     lines += [f"  earlier error: {safe(text)}" for text in status.errors[-3:] if text not in status.why]

@@ -236,7 +236,7 @@ def _check_made_elsewhere(layout: Layout, found: MadeElsewhere, *, yes: bool) ->
 
 
 def _check_other_stores(seen: Observation, *, yes: bool) -> None:
-    """Says that another store sends to the model, and asks on a terminal: that is allowed, and seldom meant.
+    """Asks where another store sends to the model: that is allowed, and seldom meant.
 
     Raises:
         GuardRefused: the user did not agree.
@@ -250,10 +250,10 @@ def _check_other_stores(seen: Observation, *, yes: bool) -> None:
         "Each store leaves what the other one sent as it is, and takes over the images that it has as well. If this "
         "folder replaces a store that is lost, that is what you want."
     )
-    if not yes and sys.stdin.isatty() and not _agrees(f"{what}. {then}", "Mirror the model from this folder too?"):
-        raise GuardRefused(what, "No store was made. To make it all the same, add --yes.")
-    if yes or not sys.stdin.isatty():
+    if yes:
         print_note(f"{what}. {then}")
+    elif not _agrees(f"{what}. {then}", "Mirror the model from this folder too?"):
+        raise GuardRefused(what, f"{then} No store was made. To make it: the same command with --yes.")
 
 
 def _agrees(text: str, question: str) -> bool:

@@ -12,6 +12,7 @@ from astica_sync.cli.open_store import open_store, store_option
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import csv_line, display_width, json_line, json_name, number, safe
+from astica_sync.core.evaluation.percent_text import percent
 
 if TYPE_CHECKING:
     from astica_sync.training.detect import DetectionResult
@@ -101,5 +102,5 @@ def _label_width(root: Path) -> int:
 def _confidence(detected: "DetectionResult") -> str:
     """In percent; as the service wrote it where its answers so far do not show the unit."""
     if detected.confidence is not None:
-        return f"{detected.confidence:5.1f} %"
+        return f"{percent(detected.confidence / 100):>7}"
     return f"{'-':>7}" if detected.stated is None else f"{detected.stated.value:g} (unit not known)"

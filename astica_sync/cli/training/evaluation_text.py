@@ -9,6 +9,7 @@ from astica_sync.cli.render.text import first, number, safe, table
 from astica_sync.clock import local_time
 from astica_sync.core.evaluation.confidence_sweep import accepted_at, find_threshold
 from astica_sync.core.evaluation.paired_difference import wilson_interval
+from astica_sync.core.evaluation.percent_text import percent
 from astica_sync.training.evaluation.comparison import Comparison
 from astica_sync.training.evaluation.evaluate import Evaluation
 from astica_sync.training.evaluation.metrics import Prediction, VersionMetrics
@@ -83,22 +84,22 @@ def _confidence_lines(one: VersionMetrics, precision: float) -> list[str]:
     calibration = one.calibration
     if calibration is None:
         return ["The confidences of the answers are missing, or their unit is not known."]
-    lines = [f"Calibration error: {calibration.error:.1%} (how far confidence and share of right answers differ)"]
+    lines = [f"Calibration error: {percent(calibration.error)} (how far confidence and share of right answers differ)"]
     points = one.sweep()
     found = find_threshold(points, precision)
     if found is None:
-        lines.append(f"No confidence gives a precision of {precision:.1%}")
+        lines.append(f"No confidence gives a precision of {percent(precision)}")
     else:
         low, high = wilson_interval(found.correct, found.answers)
         lines.append(
-            f"From a confidence of {found.threshold:g} % on, {found.correct / found.answers:.1%} are right (95 % "
-            f"interval: {low:.1%} to {high:.1%}), which is {found.answers / one.total:.0%} of the images"
+            f"From a confidence of {found.threshold:g} % on, {percent(found.correct / found.answers)} are right (95 % "
+            f"interval: {percent(low)} to {percent(high)}), which is {percent(found.answers / one.total)} of the images"
         )
     rows = [("confidence", "images", "right")]
     for threshold in SHOWN_THRESHOLDS:
         point = accepted_at(points, threshold)
-        right = "" if point.precision is None else f"{point.precision:.1%}"
-        rows.append((f"{threshold} % or more", f"{point.answers / one.total:.0%}", right))
+        right = "" if point.precision is None else percent(point.precision)
+        rows.append((f"{threshold} % or more", percent(point.answers / one.total), right))
     return [*lines, *(f"  {line}" for line in table(rows, right=(1, 2)))]
 
 
@@ -106,7 +107,8 @@ def _comparison_lines(compared: Comparison, room: int | None) -> list[str]:
     low, high = compared.overall.interval
     lines = [
         safe(compared.sentence),
-        f"  Difference: {compared.overall.value:+.1%} (95 % interval: {low:+.1%} to {high:+.1%})",
+        f"  Difference: {percent(compared.overall.value, signed=True)} (95 % interval: {percent(low, signed=True)} to "
+        f"{percent(high, signed=True)})",
     ]
     changed = [(title, each) for title, each in compared.classes if each.counts.only_before or each.counts.only_after]
     changed.sort(key=lambda entry: (entry[1].p_value, entry[0]))
@@ -116,10 +118,9 @@ def _comparison_lines(compared: Comparison, room: int | None) -> list[str]:
     for title, each in changed[:MOST_LINES]:
         low, high = each.interval
         mark = " *" if each.significant else ""
-        interval = f"{low:+.1%} to {high:+.1%}"
-        rows.append(
-            (safe(title), f"{each.counts.total:,}", f"{each.value:+.1%}", interval, f"{each.corrected:.3f}{mark}")
-        )
+        p = "< 0.001" if each.corrected < 0.001 else f"{each.corrected:.3f}"
+        interval = f"{percent(low, signed=True)} to {percent(high, signed=True)}"
+        rows.append((safe(title), f"{each.counts.total:,}", percent(each.value, signed=True), interval, f"{p}{mark}"))
     lines += [f"  {line}" for line in table(rows, right=(1, 2, 3), room=room)]
     if len(changed) > MOST_LINES:
         lines.append(f"  … and {len(changed) - MOST_LINES:,} more (--json lists all)")
@@ -131,13 +132,13 @@ def _side_by_side(evaluation: Evaluation, width: int | None) -> list[str]:
     versions = evaluation.measured
     rows = [["recall", *(safe(one.version) for one in versions)]]
     recalls = [{entry.title: entry.recall for entry in one.classes if entry.images} for one in versions]
-    rows += [[safe(title), *(f"{recall[title]:.1%}" for recall in recalls)] for title in sorted(recalls[0])]
+    rows += [[safe(title), *(percent(recall[title]) for recall in recalls)] for title in sorted(recalls[0])]
     for name, values in (
         ("right", [one.accuracy for one in versions]),
         ("macro F1", [one.macro_f1 for one in versions]),
         ("weighted F1", [one.weighted_f1 for one in versions]),
     ):
-        rows.append([name, *(f"{value:.1%}" for value in values)])
+        rows.append([name, *(percent(value) for value in values)])
     return table(rows, right=range(1, len(versions) + 1), room=width)
 
 
@@ -186,7 +187,7 @@ def _mostly_left_out(evaluation: Evaluation) -> str:
     similar = Counter(leak.source for leak in evaluation.leaks if not leak.same_bytes)
     leaks, held_out, scored = len(evaluation.leaks), evaluation.held_out, evaluation.measured[0].total
     text = (
-        f"{leaks:,} of {held_out:,} images ({leaks / held_out:.0%}) are left out: the scores are about "
+        f"{leaks:,} of {held_out:,} images ({percent(leaks / held_out)}) are left out: the scores are about "
         f"{number(scored, 'image')}"
     )
     if not similar:
@@ -208,10 +209,11 @@ def _data_line(summary: VersionSummary | None) -> str:
 
 def _version_lines(one: VersionMetrics, failed: int, summary: VersionSummary | None, room: int | None) -> list[str]:
     lines = [
-        f"Version {safe(one.version)}: {one.accuracy:.1%} right, {one.correct:,} of {one.total:,} "
-        f"(95 % interval: {one.low:.1%} to {one.high:.1%})",
+        f"Version {safe(one.version)}: {percent(one.accuracy)} right, {one.correct:,} of {one.total:,} "
+        f"(95 % interval: {percent(one.low)} to {percent(one.high)})",
         _data_line(summary),
-        f"  F1: {one.macro_f1:.1%} as the mean of the classes, {one.weighted_f1:.1%} weighted by their images",
+        f"  F1: {percent(one.macro_f1)} as the mean of the classes, {percent(one.weighted_f1)} weighted by their "
+        "images",
     ]
     if one.unanswered:
         count = number(one.unanswered, "image got", "images got")
@@ -220,7 +222,7 @@ def _version_lines(one: VersionMetrics, failed: int, summary: VersionSummary | N
         lines.append(f"  not counted: {number(failed, 'image')} for which a request failed")
     rows = [("class", "images", "precision", "recall", "F1")]
     rows += [
-        (safe(entry.title), f"{entry.images:,}", f"{entry.precision:.1%}", f"{entry.recall:.1%}", f"{entry.f1:.1%}")
+        (safe(entry.title), f"{entry.images:,}", percent(entry.precision), percent(entry.recall), percent(entry.f1))
         for entry in one.classes
     ]
     lines += [f"  {line}" for line in table(rows, right=(1, 2, 3, 4), room=room)]
@@ -229,7 +231,9 @@ def _version_lines(one: VersionMetrics, failed: int, summary: VersionSummary | N
         lines += ["", *_confusion_lines(one, room), ""]
         pairs = one.confused_pairs()
         lines.append("  Most often confused:")
-        most = (f"    {safe(pair.truth)} as {safe(pair.label)}: {pair.images:,} ({pair.share:.0%})" for pair in pairs)
+        most = (
+            f"    {safe(pair.truth)} as {safe(pair.label)}: {pair.images:,} ({percent(pair.share)})" for pair in pairs
+        )
         lines += [*first(most, len(pairs), MOST_PAIRS), ""]
         lines.append("  The worst mistakes:")
         worst = (
@@ -241,7 +245,7 @@ def _version_lines(one: VersionMetrics, failed: int, summary: VersionSummary | N
 
 
 def _confidence(answer: Prediction) -> str:
-    return "" if answer.confidence is None else f" ({answer.confidence:.0f} %)"
+    return "" if answer.confidence is None else f" ({percent(answer.confidence / 100)})"
 
 
 def _confusion_lines(one: VersionMetrics, room: int | None) -> list[str]:

@@ -12,6 +12,7 @@ from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.report_file import check_report_file, write_report
 from astica_sync.cli.render.text import duration, json_line, json_name, number, safe
+from astica_sync.core.evaluation.percent_text import percent
 
 if TYPE_CHECKING:
     from astica_sync.inspect.findings import Finding
@@ -140,7 +141,7 @@ def _lines(found: "Inspection", chosen: "list[Finding]", limit: int) -> list[str
         for one in findings[:limit]:
             names = ", ".join(_short(path) for path in one.paths)
             # A file that is no image is one for certain.
-            certainty = "" if kind == "damaged" else f" ({one.certainty:.0%})"
+            certainty = "" if kind == "damaged" else f" ({percent(one.certainty, digits=0)})"
             lines += [f"  {names}: {_short(one.text)}{certainty}", f"    {_short(one.advice)}"]
         if len(findings) > limit:
             lines.append(f"  … and {len(findings) - limit:,} more (--limit {len(findings)}, or --json)")

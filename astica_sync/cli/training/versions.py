@@ -12,14 +12,19 @@ from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import duration, json_line, number, safe
 from astica_sync.clock import local_time
+from astica_sync.core.evaluation.percent_text import percent
 from astica_sync.core.versions.snapshot import SnapshotDiff
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from astica_sync.core.versions.pending_training import Training
+    from astica_sync.core.versions.version import Version
     from astica_sync.local.db.version_scores import Score
     from astica_sync.training.version_history import VersionSummary
 
 MOST_CLASSES = 8
+MOST_NAMED = 3
 
 
 @click.command("versions")
@@ -89,6 +94,7 @@ def version_data(described: "VersionSummary") -> dict[str, Any]:
         "samples": described.samples,
         "classes": described.classes,
         "unmanaged": described.unmanaged,
+        "same_data_as": [one.number for one in described.same_data],
         "changed": None if changed is None else diff_counts(changed),
         "scores": [
             {
@@ -118,7 +124,13 @@ def _lines(described: "VersionSummary") -> list[str]:
     elsewhere = f", {described.unmanaged:,} of them made elsewhere" if described.unmanaged else ""
     data = f"{number(described.samples, 'sample')} in {number(described.classes or 0, 'class', 'classes')}{elsewhere}"
     lines = [f"{head}{data}"]
-    if described.changes is not None and described.previous is not None:
+    if described.same_data:
+        lines.append(f"       the same data as {_listed(described.same_data)}")
+    if (
+        described.changes is not None
+        and described.previous is not None
+        and described.previous not in described.same_data
+    ):
         since = safe(described.previous.name or f"@{described.previous.number}")
         lines.append(f"       since {since}: {_totals(described.changes)}")
         classes = diff_lines(described.changes)
@@ -129,6 +141,14 @@ def _lines(described: "VersionSummary") -> list[str]:
                 f"         … and {more} more: astica-sync snapshot diff @{described.previous.number} @{version.number}"
             )
     return lines + _scores(described)
+
+
+def _listed(versions: "Sequence[Version]") -> str:
+    """The versions by name, the newest of them where they are many."""
+    names = [safe(one.name or f"@{one.number}") for one in versions[-MOST_NAMED:]]
+    if len(versions) > MOST_NAMED:
+        return f"{', '.join(names)} and {len(versions) - MOST_NAMED:,} before them"
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
 
 
 def _totals(changed: SnapshotDiff) -> str:
@@ -142,7 +162,7 @@ def _totals(changed: SnapshotDiff) -> str:
 
 def _scores(described: "VersionSummary") -> list[str]:
     return [
-        f"       {score.accuracy:.1%} right of {score.shown:,}{_leaked(score)} in {safe(score.folder)}, "
+        f"       {percent(score.accuracy)} right of {score.shown:,}{_leaked(score)} in {safe(score.folder)}, "
         f"{local_time(score.at)}"
         for score in described.scores[-1:]
     ]

@@ -48,6 +48,7 @@ def _version(summary: VersionSummary) -> dict[str, Any]:
         "unknown_because": version.unknown_because or summary.damage or None,
         "known": version.snapshot is not None and not summary.damage,
         "previous": None if summary.previous is None else summary.previous.number,
+        "same_data": [one.number for one in summary.same_data],
         "changes": None
         if changes is None
         else {"added": len(changes.added), "removed": len(changes.removed), "moved": len(changes.moved)},

@@ -24,7 +24,6 @@ from astica_sync.remote.rate_limiter import (
     REQUEST_TIMEOUT_SECONDS,
     SHORTEST_WAIT,
     USUAL_LATENCY,
-    WAIT_REASON,
     OnWait,
     Permit,
     RateLimiter,
@@ -50,6 +49,8 @@ REPORT_EVERY = 300.0
 UNDER_WAY_SECONDS = REQUEST_TIMEOUT_SECONDS
 """For how long a request may be under way that a server without records does not know of."""
 LONGEST_HOLD = 2400.0
+SHORTEST_LOOK = 2.0
+"""Seconds; for a shorter wait the server is not asked who has spent the limit, since no message shows it."""
 MOST_PENDING = 1000
 
 OnNote = Callable[[str], None]
@@ -127,6 +128,8 @@ class SharedRateLimiter:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._permits: dict[int, ServerPermit] = {}
+        self._ended: deque[float] = deque()
+        """Until when each request of this limiter that has ended counts, on the clock."""
         self._pending: list[tuple[str, list[str]]] = []
         self._distrusted = ""
         self._met = False
@@ -149,13 +152,14 @@ class SharedRateLimiter:
             own = self._pool.share.try_acquire(lane, timeout_s)
             if isinstance(own, Permit):
                 return own
-            waits.append(own.seconds)
+            waits.append(own)
         if self._pool.of(self.limit) >= 1:
             found = self._take(lane, timeout_s)
             if isinstance(found, Permit):
                 return found
-            waits.append(found.seconds)
-        return Wait(min(waits, default=self._window))
+            waits.append(found)
+        seconds = min((wait.seconds for wait in waits), default=self._window)
+        return Wait(seconds, sum(wait.others for wait in waits), self._window, self._said)
 
     def acquire(self, lane: Lane, timeout_s: float = REQUEST_TIMEOUT_SECONDS, on_wait: OnWait | None = None) -> Permit:
         """As the local one. A server that is away is asked often, and each wait for it is reported once in a while."""
@@ -166,7 +170,7 @@ class SharedRateLimiter:
                 return permit
             now = self._clock.ticks()
             if on_wait is not None and (not self._away or now >= silent_until):
-                on_wait(permit.seconds, self._said or WAIT_REASON)
+                on_wait(permit.seconds, permit.reason)
                 silent_until = now + REPORT_EVERY if self._away and permit.seconds >= LONGEST_RETRY / 2 else now
             sleep(self._clock, permit.seconds)
 
@@ -206,7 +210,10 @@ class SharedRateLimiter:
             current = self._permits.pop(permit.number, None)
             if current is None:
                 return
-            latency = max(0.0, self._clock.ticks() - current.sent_at)
+            now = self._clock.ticks()
+            if sent:
+                self._ended.append(now + self._window * (1 + DRIFT))
+            latency = max(0.0, now - current.sent_at)
             arguments = [current.member, "01"[sent], "01"[served], f"{current.granted:.6f}", f"{latency:.6f}"]
             try:
                 self._call("release", arguments)
@@ -258,6 +265,20 @@ class SharedRateLimiter:
             ) from None
         return len(requests) + (self._pool.share.used() if self._pool.share is not None else 0)
 
+    def rest(self) -> float:
+        """Seconds until requests may start again after a refusal of the service; 0 where none has to wait for that, or
+        where the server begins a new count, which it says itself.
+
+        Raises:
+            DatabaseError: the server cannot be used or does not answer.
+        """
+        try:
+            with self._held():
+                reply = self._call("look", [str(PLACES_SHOWN)])
+        except ServerAway as error:
+            raise DatabaseError(f"the request budget {self._place} does not answer ({error})", "Start it.") from None
+        return 0.0 if reply.why else reply.seconds
+
     @property
     def _until_then(self) -> str:
         if self._pool.share is None:
@@ -301,11 +322,24 @@ class SharedRateLimiter:
                 # It may have been carried out, and its answer lost.
                 self._later("release", [member, "0", "0", "0", "0"])
                 return Wait(max(SHORTEST_WAIT, self._retry_at - self._clock.ticks()))
-            if reply.status != "granted":
-                return Wait(max(SHORTEST_WAIT, reply.seconds / (1 - DRIFT) + SHORTEST_WAIT))
-            permit = ServerPermit(next(self._numbers), lane, sent, sent + held, member, reply.wall)
-            self._permits[permit.number] = permit
-            return permit
+            if reply.status == "granted":
+                permit = ServerPermit(next(self._numbers), lane, sent, sent + held, member, reply.wall)
+                self._permits[permit.number] = permit
+                return permit
+        seconds = max(SHORTEST_WAIT, reply.seconds / (1 - DRIFT) + SHORTEST_WAIT)
+        return Wait(seconds, self._of_others() if seconds >= SHORTEST_LOOK else 0, self._window)
+
+    def _of_others(self) -> int:
+        """How many of the requests that count on the server this limiter has not sent; 0 where it does not answer."""
+        try:
+            requests, _, _ = self._look()
+        except (ServerAway, DatabaseError):
+            return 0
+        with self._lock:
+            now = self._clock.ticks()
+            while self._ended and self._ended[0] <= now:
+                self._ended.popleft()
+            return max(0, len(requests) - len(self._permits) - len(self._ended))
 
     def _look(self) -> tuple[list[RequestTimes], float, float | None]:
         """The requests that count, until when none may start, and how long one takes, all from now on."""

@@ -107,6 +107,7 @@ class Pipeline:
         """Tells the results of this run from those that an earlier one parked."""
         self._ask_at = 0.0
         """There is no permit before, on the clock's ticks."""
+        self._why_later: str = WAIT_REASON
 
     def run(self, jobs: Iterator[Job], lane: Lane, recorder: Recorder) -> BaseException | None:
         """Runs the jobs; returns why it ended early, None when it did not."""
@@ -180,15 +181,15 @@ class Pipeline:
                 return batch, pause, vetoed
             if (rest := self._ask_at - self.clock.ticks()) > SHORTEST_WAIT:
                 # A request that left meanwhile looks like the end of the pause.
-                self._on_pause(rest, WAIT_REASON)
+                self._on_pause(rest, self._why_later)
                 return batch, rest, vetoed
             if not ready[0].admit():
                 vetoed.append(ready.popleft())
                 continue
             permit = self._permits.try_acquire(lane)
             if isinstance(permit, Wait):
-                self._ask_at = self.clock.ticks() + permit.seconds
-                self._on_pause(permit.seconds, WAIT_REASON)
+                self._ask_at, self._why_later = self.clock.ticks() + permit.seconds, permit.reason
+                self._on_pause(permit.seconds, permit.reason)
                 return batch, permit.seconds, vetoed
             batch.append((ready.popleft(), permit))
         return batch, None, vetoed

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from astica_sync.core.evaluation.percent_text import percent
 from astica_sync.training.evaluation.comparison import SIGNIFICANCE_LEVEL, Comparison, Difference
 from astica_sync.training.evaluation.html_names import name_html
 
@@ -31,9 +32,9 @@ def class_differences(comparison: Comparison) -> Iterator[str]:
 def _row(name: str, difference: Difference, reach: float) -> Iterator[str]:
     counts, (low, high) = difference.counts, difference.interval
     total = max(1, counts.total)
-    yield f"<tr><td>{name}<td>{counts.total:,}<td>{(counts.both + counts.only_before) / total:.1%}"
-    yield f"<td>{(counts.both + counts.only_after) / total:.1%}<td>{difference.value:+.1%}"
-    yield f"<td>{low:+.1%} to {high:+.1%}<td class='plot'>{_plot(difference, reach)}"
+    yield f"<tr><td>{name}<td>{counts.total:,}<td>{percent((counts.both + counts.only_before) / total)}"
+    yield f"<td>{percent((counts.both + counts.only_after) / total)}<td>{percent(difference.value, signed=True)}"
+    yield f"<td>{percent(low, signed=True)} to {percent(high, signed=True)}<td class='plot'>{_plot(difference, reach)}"
     p = "&lt; 0.001" if difference.corrected < 0.001 else f"{difference.corrected:.3f}"
     yield f"<td>{f'<b>{p}</b>' if difference.corrected < SIGNIFICANCE_LEVEL else p}</tr>\n"
 

@@ -13,6 +13,7 @@ from html import escape
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from astica_sync.core.evaluation.percent_text import percent
 from astica_sync.local.image.rasterizer import Rasterizer
 from astica_sync.training.evaluation.evaluate import Evaluation
 from astica_sync.training.evaluation.html_names import name_html, plain_text
@@ -207,7 +208,7 @@ def _matrix(metrics: VersionMetrics, indexes: Sequence[int], ids: dict[tuple[str
 
 
 def _confidence(prediction: Prediction) -> str:
-    return "" if prediction.confidence is None else f" {prediction.confidence:.0f} %"
+    return "" if prediction.confidence is None else f" {percent(prediction.confidence / 100)}"
 
 
 def _as_uri(image: "Image.Image") -> str:

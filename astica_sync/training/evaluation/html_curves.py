@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from astica_sync.core.evaluation.confidence_sweep import Accepted
+from astica_sync.core.evaluation.percent_text import percent
 from astica_sync.training.evaluation.html_names import name_html, plain_text
 from astica_sync.training.evaluation.metrics import ClassMetrics, VersionMetrics
 
@@ -54,7 +55,7 @@ def _figure(one: ClassMetrics, points: Sequence[Accepted]) -> Iterator[str]:
     yield f"<path class='recall' d='{_path(recall_steps(points, one.images))}'/>"
     yield f"<path class='precision' d='{_path(precision_steps(points))}'/>"
     yield f"</svg><figcaption>{name_html(one.title)}<br><span class='faint'>all answers: precision "
-    yield f"{one.precision:.1%}, recall {one.recall:.1%}</span></figcaption></figure>\n"
+    yield f"{percent(one.precision)}, recall {percent(one.recall)}</span></figcaption></figure>\n"
 
 
 def precision_steps(points: Sequence[Accepted]) -> list[tuple[float, float]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from html import escape
 
 from astica_sync.clock import local_time
+from astica_sync.core.evaluation.percent_text import percent
 from astica_sync.local.image.rasterizer import Rasterizer
 from astica_sync.training.evaluation.evaluate import Evaluation
 from astica_sync.training.evaluation.html_class_differences import class_differences
@@ -63,8 +64,8 @@ def _overview(evaluation: Evaluation) -> Iterator[str]:
         yield (
             f"<tr><td><a href='#version-{number}'>{_name(metrics.version)}</a>"
             f"<td>{metrics.correct:,} of {metrics.total:,}"
-            f"<td>{metrics.accuracy:.1%}<td>{metrics.low:.1%} to {metrics.high:.1%}<td>{metrics.macro_f1:.1%}"
-            f"<td>{metrics.weighted_f1:.1%}<td>{_calibration_error(metrics)}</tr>\n"
+            f"<td>{percent(metrics.accuracy)}<td>{percent(metrics.low)} to {percent(metrics.high)}"
+            f"<td>{percent(metrics.macro_f1)}<td>{percent(metrics.weighted_f1)}<td>{_calibration_error(metrics)}</tr>\n"
         )
     yield "</tbody></table></div>\n"
     for metrics in evaluation.measured:
@@ -78,7 +79,7 @@ def _overview(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _calibration_error(metrics: VersionMetrics) -> str:
-    return "" if metrics.calibration is None else f"{metrics.calibration.error:.1%}"
+    return "" if metrics.calibration is None else percent(metrics.calibration.error)
 
 
 def _left_out(evaluation: Evaluation) -> Iterator[str]:
@@ -132,7 +133,7 @@ def _classes(metrics: VersionMetrics) -> Iterator[str]:
     yield "<div class='wide'><table><thead><tr><th>class<th>images<th>precision<th>recall<th>F1</tr></thead><tbody>\n"
     for one in metrics.classes:
         yield (
-            f"<tr><td>{_name(one.title)}<td>{one.images:,}<td>{one.precision:.1%}<td>{one.recall:.1%}"
-            f"<td>{one.f1:.1%}</tr>\n"
+            f"<tr><td>{_name(one.title)}<td>{one.images:,}<td>{percent(one.precision)}<td>{percent(one.recall)}"
+            f"<td>{percent(one.f1)}</tr>\n"
         )
     yield "</tbody></table></div>\n"

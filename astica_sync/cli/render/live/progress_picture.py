@@ -55,7 +55,7 @@ def state_text(activity: Activity) -> str:
         seconds = max(0.0, wait.until - now)
         until = local_time(wait.until_time, seconds=True)[11:]
         if wait is activity.wait:
-            return f"waiting {countdown(seconds)}, until {until}: {safe(explain_wait(wait.why))}"
+            return f"waiting {countdown(seconds)}, until {until}: {safe(explain_wait(wait.why))}{_further(activity)}"
         return f"next request in {countdown(seconds)}, at {until}: {safe(explain_wait(wait.why))}"
     if activity.step is not None:
         return safe(activity.step(now - activity.step_since))
@@ -67,6 +67,15 @@ def state_text(activity: Activity) -> str:
     return CHECKING if activity.done < activity.total else "finishing"
 
 
+def _further(activity: Activity) -> str:
+    """The second reason, where there are two: the one that ends first does not end the wait."""
+    other = activity.further_wait()
+    if other is None:
+        return ""
+    until = local_time(other.until_time, seconds=True)[11:]
+    return f"; also until {until}: {safe(explain_wait(other.why))}"
+
+
 def left_text(activity: Activity) -> str:
     """How long the rest of the plan takes."""
     if activity.done >= activity.total:
@@ -74,6 +83,8 @@ def left_text(activity: Activity) -> str:
     wait = activity.current_wait()
     # A wait for the service's limit may be longer than the last forecast.
     end = activity.eta_at if wait is None else max(activity.eta_at, wait.until)
+    other = activity.further_wait()
+    end = end if other is None else max(end, other.until)
     return f"{countdown(end - activity.ticks())} left"
 
 

@@ -162,6 +162,9 @@ def _store_rows(store: StoreView, console: "Console", width: int, *, has_keys: b
         rows += _wrapped(5, f"  polling: {safe(status.polls)}", "dim", console, width)
     for text in status.waits[:MOST_WAITS]:
         rows += _wrapped(4, f"  waiting: {safe(text)}", "yellow", console, width)
+    if len(status.waits) > MOST_WAITS:
+        more = f"  waiting: {len(status.waits) - MOST_WAITS:,} more; for the reasons: astica-sync status"
+        rows += _wrapped(4, name_store(more, status.store), "yellow", console, width)
     return rows
 
 

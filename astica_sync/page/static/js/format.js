@@ -19,6 +19,16 @@ export function bytes(value) {
   return `${(value / 1_000_000).toFixed(1)} MB`;
 }
 
+/** "98 %" of 0.98. A share that would be rounded to 0 or 100 % has as many digits as it needs: it is neither. */
+export function percent(share) {
+  const shown = 100 * share;
+  for (let digits = 0; ; digits++) {
+    const text = shown.toFixed(digits);
+    // What is nearer than the error of a floating-point number is that number.
+    if (!(Number(text) === 0 || Number(text) === 100) || Math.abs(shown - Number(text)) < 1e-9) return `${text} %`;
+  }
+}
+
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return "";
   if (seconds < 60) return `${Math.max(seconds > 0 ? 1 : 0, Math.round(seconds))} s`;

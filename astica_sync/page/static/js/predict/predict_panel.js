@@ -4,7 +4,7 @@ import { classes, notify, openImage, panel, store } from "../state/app_state.js"
 import { classOfKey, hotkeys } from "../changes/class_keys.js";
 import { move } from "../changes/actions.js";
 import { upload } from "../changes/uploads.js";
-import { count, number } from "../format.js";
+import { count, number, percent as exactPercent } from "../format.js";
 import { html, Icon } from "../ui.js";
 import { Queues } from "../queues/queues.js";
 import { camera, rate, startCamera, stopCamera } from "./camera.js";
@@ -121,7 +121,7 @@ function Preview({ shown }) {
     ${!state.ready && !state.trouble ? html`<progress aria-label="Reading the images" value=${state.done} max=${state.total || 1}></progress><p class="hint">${number(state.done)} of ${number(state.total)} images read</p>` : null}
     ${state.ready
       ? html`${shown ? html`<ol class="predict-bars">${said.value.map(([title, share]) => html`<li key=${title}><span>${title}</span><meter min="0" max="1" value=${share} aria-label=${`${title}: ${percent(share)}`}></meter><span>${percent(share)}</span></li>`)}</ol>` : null}
-          <p class="hint">Trained on this machine on ${count(state.images, "image")}; right for ${percent(state.agreement)} of them when each is left out.${rate.value ? ` ${rate.value} frames a second.` : ""}</p>`
+          <p class="hint">Trained on this machine on ${count(state.images, "image")}; right for ${exactPercent(state.agreement)} of them when each is left out.${rate.value ? ` ${rate.value} frames a second.` : ""}</p>`
       : null}
   </section>`;
 }

@@ -3,7 +3,7 @@ import { useEffect, useState } from "/static/vendor/preact-hooks.js";
 import { panel, store } from "../state/app_state.js";
 import { getJson, post } from "../state/api.js";
 import { act, complain } from "../changes/actions.js";
-import { count, date, duration, number, untilText } from "../format.js";
+import { count, date, duration, number, percent, untilText } from "../format.js";
 import { html, Icon } from "../ui.js";
 import { Mistakes } from "./confusion.js";
 
@@ -47,7 +47,7 @@ function Version({ version, compare }) {
   return html`<li>
     <p class="version-head"><b>${nameOf(version)}</b> <span class="version-name">${version.name || "(no name)"}</span><span class="hint">${date(version.trained_at ?? version.seen_at)}</span></p>
     ${version.known
-      ? html`<p class="hint">${count(version.samples, "sample")} in ${count(version.classes, "class", "classes")}${changes ? html`, <button type="button" class="link-button" onClick=${compare}>${number(changes.added)} added, ${number(changes.removed)} removed, ${number(changes.moved)} moved</button> since @${version.previous}` : null}</p>`
+      ? html`<p class="hint">${count(version.samples, "sample")} in ${count(version.classes, "class", "classes")}${changes ? html`, <button type="button" class="link-button" onClick=${compare}>${number(changes.added)} added, ${number(changes.removed)} removed, ${number(changes.moved)} moved</button> since @${version.previous}` : null}${version.same_data.length ? `; the same data as ${version.same_data.map((one) => `@${one}`).join(", ")}` : ""}</p>`
       : html`<p class="hint">Its data is not known${version.unknown_because ? `: ${version.unknown_because}` : ""}.</p>`}
     ${version.scores.map((score) => html`<p class="version-score" key=${score.at}><${ScoreBar} score=${score} /><span class="hint">${score.right} of ${score.shown} in ${score.folder}${score.leaked ? `, ${number(score.leaked)} of them also in its data` : ""}</span></p>`)}
     <${Mistakes} version=${version} />
@@ -74,10 +74,10 @@ function ScoreBar({ score }) {
   const middle = (p + (z * z) / (2 * shown)) / (1 + (z * z) / shown);
   const half = (z / (1 + (z * z) / shown)) * Math.sqrt((p * (1 - p)) / shown + (z * z) / (4 * shown * shown));
   const [low, high] = [Math.max(0, middle - half), Math.min(1, middle + half)].map((share) => 100 * share);
-  const words = `${Math.round(100 * p)} % right, between ${Math.round(low)} and ${Math.round(high)} %`;
+  const words = `${percent(p)} right, between ${Math.round(low)} and ${Math.round(high)} %`;
   return html`<svg class="score-bar" viewBox="0 0 100 8" preserveAspectRatio="none" role="img" aria-label=${words}>
       <rect class="score-all" width="100" height="8" rx="2" /><rect class="score-interval" x=${low} width=${Math.max(high - low, 0.5)} height="8" /><rect class="score-point" x=${Math.min(100 * p, 99.2)} width="0.8" height="8" />
-    </svg><span class="score-words">${Math.round(100 * p)} % <span class="hint">(${Math.round(low)}–${Math.round(high)})</span></span>`;
+    </svg><span class="score-words">${percent(p)} <span class="hint">(${Math.round(low)}–${Math.round(high)})</span></span>`;
 }
 
 /** Its price is asked for first, which costs one request; then it is a push. */

@@ -2,6 +2,7 @@
 import { useEffect, useState } from "/static/vendor/preact-hooks.js";
 import { openImage } from "../state/app_state.js";
 import { getJson } from "../state/api.js";
+import { percent as percentText } from "../format.js";
 import { html } from "../ui.js";
 
 /** One version: what it was trained on, and what it answered when it was asked; nothing is sent for it. */
@@ -10,7 +11,7 @@ function Said({ said, own }) {
   const trained = titles === null ? "its data is not known" : titles.length ? `trained on it as ${titles.join(", ")}` : "not trained on it";
   return html`<li>
     <span><b>@${number}</b> ${name} <span class="hint">${trained}</span></span>
-    ${label === null ? html`<span class="hint">not asked</span>` : html`<span class=${label === own ? "" : "is-other"}>${label || "(no answer)"}${percent === null ? "" : ` ${Math.round(percent)} %`}</span>`}
+    ${label === null ? html`<span class="hint">not asked</span>` : html`<span class=${label === own ? "" : "is-other"}>${label || "(no answer)"}${percent === null ? "" : ` ${percentText(percent / 100)}`}</span>`}
   </li>`;
 }
 

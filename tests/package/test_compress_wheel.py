@@ -1,0 +1,87 @@
+"""The wheel has the same code as the repository, without comments."""
+
+import ast
+import base64
+import csv
+import hashlib
+import io
+import tokenize
+from pathlib import Path
+
+import pytest
+
+from release import compress_wheel
+from release.compress_wheel import strip_comments, without_comments
+
+ROOT = Path(__file__).parents[2]
+SOURCE = '''\
+#!/usr/bin/env python
+"""Text with a # in it."""
+
+x = "# no comment"  # a comment
+# one with its own line
+y: int = "1"  # type: ignore[assignment]
+def f():
+    # first
+    return f"{x} # {y}"  \t# last
+'''
+
+
+def digest_of(data: bytes) -> str:
+    return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip("=")
+
+
+def test_comments_go_and_lines_strings_and_what_type_checkers_read_stay() -> None:
+    stripped = strip_comments(SOURCE)
+    assert stripped.splitlines() == [
+        "",
+        '"""Text with a # in it."""',
+        "",
+        'x = "# no comment"',
+        "",
+        'y: int = "1"  # type: ignore[assignment]',
+        "def f():",
+        "",
+        '    return f"{x} # {y}"',
+    ]
+    assert strip_comments("x = '\x0c' # a\ny = 2 # b") == "x = '\x0c'\ny = 2"
+    assert strip_comments("x = 1\r\n# a\r\ny = 2 # b") == "x = 1\r\n\r\ny = 2"
+
+
+def test_every_file_of_the_program_is_the_same_code_without_its_comments() -> None:
+    saved = 0
+    for file in sorted((ROOT / "astica_sync").rglob("*.py")):
+        source = file.read_text("utf-8")
+        stripped = strip_comments(source, file.name)
+        assert ast.dump(ast.parse(stripped), include_attributes=True) == ast.dump(
+            ast.parse(source), include_attributes=True
+        )
+        tokens = tokenize.generate_tokens(io.StringIO(stripped).readline)
+        assert not [one for one in tokens if one.type == tokenize.COMMENT and "type:" not in one.string], file
+        saved += len(source) - len(stripped)
+    assert saved > 20_000
+
+
+def test_what_would_be_other_code_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compress_wheel.tokenize, "COMMENT", tokenize.NAME)
+    with pytest.raises(SystemExit, match=r"one\.py: without its comments"):
+        strip_comments("x = 1\ny = x\n", "one.py")
+
+
+def test_the_record_has_the_hashes_of_what_is_in_the_wheel() -> None:
+    content = {
+        "astica_sync/a.py": SOURCE.encode(),
+        "astica_sync/b,c.txt": b"# stays",
+        "astica_sync-1.dist-info/METADATA": b"# stays",
+    }
+    rows = [[name, digest_of(data), str(len(data))] for name, data in content.items()]
+    record = io.StringIO()
+    csv.writer(record, lineterminator="\n").writerows([*rows, ["astica_sync-1.dist-info/RECORD", "", ""]])
+    content["astica_sync-1.dist-info/RECORD"] = record.getvalue().encode()
+    made = without_comments(content)
+    assert made["astica_sync/b,c.txt"] == b"# stays" and len(made["astica_sync/a.py"]) < len(SOURCE)
+    found = list(csv.reader(io.StringIO(made["astica_sync-1.dist-info/RECORD"].decode())))
+    kept = [(name, data) for name, data in made.items() if "RECORD" not in name]
+    assert found[:-1] == [[name, digest_of(data), str(len(data))] for name, data in kept]
+    assert found[-1] == ["astica_sync-1.dist-info/RECORD", "", ""]
+    assert without_comments(made) == made
