@@ -50,8 +50,8 @@ class Facts(NamedTuple):
     no longer be carried out late; None if none was sent. ``removed`` are the sample ids whose removal was requested,
     and ``removed_at`` when the service confirmed that, of a removed sample. All times are seconds since the epoch.
 
-    ``upload_open`` says that an upload of unknown outcome may still be carried out, ``sent_long_ago`` of an absent
-    sample that no request about it can be, since a quarantine has passed, which no restart begins again.
+    ``upload_open`` says that an upload of unknown outcome may still be carried out. ``removal_is_over`` of an absent
+    sample: only removals of it have an unknown outcome, and a quarantine has passed, which no restart begins again.
 
     ``other_size`` are the sample ids that show another size than the image has: they were made elsewhere.
 
@@ -79,7 +79,7 @@ class Facts(NamedTuple):
     removed_at: float = 0.0
     other_size: tuple[int, ...] = ()
     upload_open: bool = False
-    sent_long_ago: bool = False
+    removal_is_over: bool = False
     failed_before: bool = False
     title_questioned: bool = False
     moved: bool = False
@@ -262,7 +262,7 @@ def _decide(facts: Facts) -> tuple[Action, ...]:
         case Presence.ABSENT if facts.mark is MarkState.REMOVED:
             return _decide_removed(facts)
         case Presence.ABSENT:
-            return _decide_attempted_or_agreed(facts)
+            return (_decide_absent(facts),)
         case Presence.UNKNOWN:
             return (HoldCopies(facts.copies, CLASS_UNREADABLE),)
         case _:
@@ -371,22 +371,14 @@ def _decide_removed(facts: Facts) -> tuple[Action, ...]:
     return (*left, ForgetMark() if settled else KeepMark())
 
 
-def _decide_attempted_or_agreed(facts: Facts) -> tuple[Action, ...]:
-    """A managed sample that is not in the store. Where the outcome of its removal stayed unknown, its own ids are
-    removed again; another id was made elsewhere, once a request about it can no longer be carried out late."""
-    others = () if facts.mark is MarkState.AGREED or not facts.removed else _without_removed(facts).copies
-    if not (others and facts.sent_long_ago):
-        return (_decide_absent(facts),)
-    own = facts._replace(copies=tuple(one for one in facts.copies if one not in others))
-    return (LeaveUnmanaged(others, MADE_AGAIN), _decide_absent(own))
-
-
 def _decide_absent(facts: Facts) -> Action:
     if facts.copies:
         if obstacle := _removal_obstacle(facts):
             return HoldCopies(facts.copies, obstacle)
         return RemoveCopies(facts.copies, _removal_reason(facts), facts.upload_open)
-    return ForgetMark() if is_settled(facts) and not facts.file_problem else KeepMark()
+    # Short runs would never come to an end with an unknown removal, and take the sample of another store for theirs.
+    is_over = is_settled(facts) or facts.removal_is_over
+    return ForgetMark() if is_over and not facts.file_problem else KeepMark()
 
 
 def _removal_obstacle(facts: Facts) -> str:

@@ -152,17 +152,17 @@ def _of_other_size_if_absent(
 
 def upload_open(mark: Mark | None, asked_at: float, context: PlanContext) -> bool:
     """Whether an upload of unknown outcome may still be carried out: the last request, or one before the removals."""
-    if mark is None or sent_long_ago(mark, asked_at, context):
+    if mark is None or _sent_long_ago(mark, asked_at, context):
         return False
     return mark.upload_open or (mark.state is MarkState.ATTEMPTED and not mark.removed_ids)
 
 
-def sent_long_ago(mark: Mark | None, asked_at: float, context: PlanContext) -> bool:
+def _sent_long_ago(mark: Mark, asked_at: float, context: PlanContext) -> bool:
     """Whether a whole quarantine has passed since the last request about the sample.
 
     A restart does not prolong that, as it prolongs the wait before a repetition: short runs would never come to an end.
     """
-    if mark is None or mark.sent_at is None:
+    if mark.sent_at is None:
         return True
     sent_at = mark.sent_at if mark.run == context.run else min(mark.sent_at, context.run_started)
     return asked_at >= sent_at + context.quarantine
@@ -194,7 +194,9 @@ def absent_facts(absent: AbsentRow, mark: Mark, observation: Observation, contex
         *_removed(mark, context),
         others,
         upload_open=upload_open(mark, observation.asked_at, context),
-        sent_long_ago=sent_long_ago(mark, observation.asked_at, context),
+        removal_is_over=bool(mark.removed_ids)
+        and not mark.upload_open
+        and _sent_long_ago(mark, observation.asked_at, context),
         moved=absent.moved,
         new_place_pending=absent.pending,
         ignored=bool(row.remote) and not absent.moved and context.ignored(mark.path),
