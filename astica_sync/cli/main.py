@@ -165,13 +165,15 @@ def _silence_joblib() -> None:
 
 def _open_closed_streams() -> None:
     """Where a standard stream is closed (``>&-``), the next file that is opened would take its number, and what a
-    library writes to the stream would go into that file."""
-    for number in (0, 1, 2):
+    library writes to the stream would go into that file; Python has None in its place. The null device takes both."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         with contextlib.suppress(OSError):
             try:
                 os.fstat(number)
             except OSError:
                 os.open(os.devnull, os.O_RDWR)
+            if getattr(sys, name) is None:
+                setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - stays open
 
 
 def _flush_output() -> bool:

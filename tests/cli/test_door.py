@@ -15,7 +15,7 @@ from astica_sync.system import user_folders
 from astica_sync.system.start_checks import FEWEST_FILES, check_certificates, no_temporary_folder, odd_clock
 from tests.harness.mount_namespace import Ground
 from tests.harness.parameters import rest_long
-from tests.harness.shell import Ran, Shell, in_store, on_service
+from tests.harness.shell import Ran, Shell, draw, in_store, on_service
 
 
 def run_in(shell: Shell, script: str, *arguments: str | Path, under: Sequence[str] = (), **changes: str | None) -> Ran:
@@ -72,6 +72,24 @@ def test_closed_standard_streams_change_no_file_and_no_outcome(
     assert ran.code == 0, ran.err
     assert on_service(sandbox, model_id) == in_store(store)
     assert shell("backup", "verify", "--store", store).code == 0
+
+
+@pytest.mark.parametrize("closed", ["<&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_question_is_answered_with_no_where_a_stream_is_closed(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, closed: str
+) -> None:
+    assert shell("push", "--store", store).code == 0
+    (store / "Can").rename(store.parent / "Can")
+    draw(store / "Bottle" / "new.png", 99)
+    ran = run_in(shell, f'"$@" {closed}', "push", "--store", store)
+    assert ran.code == 4, ran.err
+    assert in_store(store) < on_service(sandbox, model_id), "the new image is uploaded, and nothing is removed"
+
+
+def test_a_detection_of_a_named_image_needs_no_input(shell: Shell, sandbox: RunningSandbox, store: Path) -> None:
+    image = next((store / "Can").iterdir())
+    ran = run_in(shell, '"$@" <&-', "detect", image, "--store", store)
+    assert ran.code == run_in(shell, '"$@" </dev/null', "detect", image, "--store", store).code
 
 
 @pytest.mark.parametrize(
