@@ -4,13 +4,15 @@ import errno
 import os
 import pwd
 import re
+import socket
+import ssl
 from pathlib import Path
 
 import pytest
 
 from astica_sync.shell_quote import quote
 from astica_sync.system import error_advice
-from astica_sync.system.error_advice import lock_remedy, reading_remedy, remedy
+from astica_sync.system.error_advice import connection_remedy, lock_remedy, reading_remedy, remedy
 
 SAME_ADVICE = [
     {errno.EACCES, errno.EPERM},
@@ -105,3 +107,24 @@ def test_no_message_of_the_program_guesses_between_two_causes() -> None:
         if CATCH_ALL.search(line)
     ]
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.EMFILE, "ulimit -n"), (errno.ENOBUFS, "memory"), (errno.EPERM, "firewall"), (errno.ENETUNREACH, "")],
+)
+def test_a_connection_that_this_machine_refuses_has_advice_about_it(number: int, words: str) -> None:
+    try:
+        try:
+            raise OSError(number, os.strerror(number))
+        except OSError as error:
+            raise RuntimeError("cannot connect") from error
+    except RuntimeError as error:
+        advice = connection_remedy(error)
+    assert words in advice
+    assert bool(advice) == bool(words)
+
+
+def test_the_numbers_of_tls_and_of_names_are_not_those_of_the_system() -> None:
+    assert connection_remedy(ssl.SSLCertVerificationError(1, "self-signed")) == ""
+    assert connection_remedy(socket.gaierror(errno.EMFILE, "unknown")) == ""

@@ -39,6 +39,9 @@ def _about(frame: FrameType, line: int, error: OSError) -> tuple[str, str] | Non
         return "a process that this command started", remedy(error, "")
     if module.startswith("filelock") and (lock := getattr(frame.f_locals.get("self"), "lock_file", "")):
         return f"the lock {lock}", lock_remedy(error, lock)
+    if module == "importlib._bootstrap_external" and isinstance(path := frame.f_locals.get("path"), str):
+        # A part of the program, or of a library, that is loaded when it is needed.
+        return path, remedy(error, path, writing=False)
     source = _source(frame, line)
     if "getcwd(" in source:
         return "the current folder", "change to another folder, for example: cd ~; then run the command again"

@@ -17,6 +17,7 @@ from astica_sync.local.filesystem import MAX_INT64, FileSystem, Kind, kind_of
 from astica_sync.local.known_stores import KnownStore
 from astica_sync.local.layout import Layout
 from astica_sync.shell_quote import quote
+from astica_sync.system.error_advice import reason_of, remedy
 
 SENTINEL_FORMAT = 1
 _HIGHEST_ROOT_INODE = 1024
@@ -63,8 +64,15 @@ def _read_sentinel(layout: Layout, files: FileSystem) -> tuple[Sentinel, bytes]:
         with files.open_read(layout.sentinel_file) as file:
             data = file.read(MOST_BYTES)
         version, sentinel = _parse_sentinel(data)
-    except (OSError, ValueError, RecursionError) as error:
-        raise StoreChanged(f"{layout.sentinel_file} is missing or cannot be read; nothing was removed", hint) from error
+    except FileNotFoundError as error:
+        raise StoreChanged(f"{layout.sentinel_file} is missing; nothing was removed", hint) from error
+    except OSError as error:
+        raise StoreChanged(
+            f"{layout.sentinel_file} cannot be read: {reason_of(error)}; nothing was removed",
+            remedy(error, layout.sentinel_file, writing=False),
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise StoreChanged(f"{layout.sentinel_file} is damaged; nothing was removed", hint) from error
     if version > SENTINEL_FORMAT:
         raise StoreError(f"{layout.root} was made by a newer version of astica-sync", "upgrade astica-sync")
     if sentinel is None:
@@ -137,16 +145,19 @@ def check_root(layout: Layout, files: FileSystem | None = None) -> Sentinel:
     files = files or FileSystem()
     _refuse_linked_state(layout, files)
     sentinel, data = _read_sentinel(layout, files)
-    hint = "if this copy is the one that writes to the model from now on, run astica-sync init here again"
     try:
         status = files.lstat(layout.root)
     except OSError as error:
-        raise StoreChanged(f"{layout.root} cannot be read: {error.strerror}; nothing was removed", hint) from error
+        raise StoreChanged(
+            f"{layout.root} cannot be read: {reason_of(error)}; nothing was removed",
+            remedy(error, layout.root, writing=False),
+        ) from error
     here = KnownStore(str(layout.root), status.st_dev, _hash(data))
     known = files.known_stores.find(sentinel.store_id)
     if known == here and sentinel.inode == status.st_ino and sentinel.machine == machine_name() != "":
         # By the table this goes on whatever the file system is, and most calls end here.
         return sentinel
+    hint = "if this copy is the one that writes to the model from now on, run astica-sync init here again"
     facts = IdentityFacts(
         user=_compare(sentinel.seal, files.known_stores.seal(_sealed_of(sentinel))),
         machine=_compare(sentinel.machine, machine_name()),

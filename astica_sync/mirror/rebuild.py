@@ -115,7 +115,9 @@ def _prepare(to: Path) -> Layout:
     try:
         to.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"{to} cannot be created: {reason_of(error)}", "name another folder with --to") from error
+        raise StoreError(
+            f"{to} cannot be created: {reason_of(error)}", f"{remedy(error, to)}; or name another folder with --to"
+        ) from error
     layout = check_place(to)
     if os.path.lexists(layout.state):
         check_state_folder(layout)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from astica_sync.errors import ConfigError
 from astica_sync.remote.request_body import RequestBody
 from astica_sync.service_address import checked_address
+from astica_sync.system.error_advice import connection_remedy
 
 if TYPE_CHECKING:
     import httpx
@@ -35,10 +36,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """No complete answer. ``sent``: whether any byte of the request may have been sent; ``reason``: for messages."""
+    """No complete answer. ``sent``: whether any byte of the request may have been sent; ``reason``: for messages;
+    ``advice``: what helps where it is known to be this machine that refuses."""
 
     sent: bool
     reason: str
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ class HttpClient:
 
             variable = proxy_variable(httpx.URL(self.url))
             through = f" (through the proxy that {variable} names)" if variable else ""
-            return NoAnswer(trace.sent, f"{reason_of(error)}{through}")
+            return NoAnswer(trace.sent, f"{reason_of(error)}{through}", connection_remedy(error))
         finally:
             content.release()
 

@@ -204,6 +204,8 @@ def _from_no_answer(answer: NoAnswer, host: str, key: Secret) -> RemoteError:
     reason = printable(answer.reason, key)
     if answer.sent:
         return OutcomeUnknown(f"no complete answer from {host}: {reason}", CHECKED_NEXT)
+    if answer.advice:
+        return Unreachable(f"{host} cannot be reached: {reason}", f"Nothing was sent: {answer.advice}.")
     if "certificate" in answer.reason.lower():
         return Unreachable(
             f"{host} cannot be reached: {reason}",

@@ -51,6 +51,26 @@ REMEDIES: dict[int, str] = {
 }
 """The advice for each number of an error, where ``{path}`` stands for the path."""
 
+_CONNECTION: dict[int, str] = {
+    **{number: REMEDIES[number] for number in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR)},
+    errno.ENOBUFS: REMEDIES[errno.ENOMEM],
+    # A sandbox may answer with any number.
+    **dict.fromkeys(
+        (
+            errno.EACCES,
+            errno.EPERM,
+            errno.ENOSYS,
+            errno.EINVAL,
+            errno.EOPNOTSUPP,
+            errno.EIO,
+            errno.ENOSPC,
+            errno.ENOLCK,
+        ),
+        "a firewall or a sandbox on this machine forbids the connection: allow it there",
+    ),
+}
+"""The advice where a connection fails with an error that is not the network's."""
+
 _OWNERS = {"r": stat.S_IRUSR, "rx": stat.S_IRUSR | stat.S_IXUSR}
 
 
@@ -99,6 +119,16 @@ def reading_remedy(error: OSError) -> str:
     if user == 0:
         return f"root may not either, so the mount or a sandbox forbids it: run the command as {name}, whose it is"
     return f"it belongs to {name}: sudo chmod a+{needed} {shown}, or ask {name} to do it"
+
+
+def connection_remedy(error: BaseException) -> str:
+    """The advice where this machine, and not the network, refuses a connection, by the first error of the system among
+    the causes; "" where it is another one, or there is none."""
+    cause: BaseException | None = error
+    # The errors of TLS and of names are subclasses with numbers of their own.
+    while cause is not None and type(cause) not in (OSError, PermissionError, InterruptedError):
+        cause = cause.__cause__ or cause.__context__
+    return _CONNECTION.get(cause.errno or 0, "") if isinstance(cause, OSError) else ""
 
 
 def reason_of(error: OSError) -> str:

@@ -3,6 +3,7 @@
 Each fault has a sentence of its own that names the variable, the file or the limit, and what to do about it.
 """
 
+import errno
 import os
 import time
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from astica_sync.system.error_advice import reason_of, remedy
 from astica_sync.system.user_folders import STATE_VARIABLE, user_state_folder
 
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+_WRONG_PATH = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EACCES, errno.EPERM))
+"""Errors after which another path helps."""
 FEWEST_FILES = 48
 """Open files that a push needs: databases and their journals, connections, the pipes of workers, and images."""
 FIRST_YEAR, LAST_YEAR = 2024, 2100
@@ -89,9 +92,10 @@ def check_certificates(environ: Mapping[str, str]) -> None:
                     file.read(1)
         except OSError as error:
             kind = "folder" if name == "SSL_CERT_DIR" else "file"
+            other = f"set it to the {kind} of the certificates to trust, or: unset {name}"
             raise ConfigError(
                 f"{name} names {given}, which cannot be read: {reason_of(error)}",
-                f"set it to the {kind} of the certificates to trust, or: unset {name}",
+                other if error.errno in _WRONG_PATH else f"{remedy(error, given, writing=False)}; or {other}",
             ) from None
 
 

@@ -1,5 +1,6 @@
 """What a command needs of the system around it is checked before anything is sent, and named in the message."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -258,6 +259,21 @@ def test_no_folder_for_temporary_files(shell: Shell, monkeypatch: pytest.MonkeyP
 def test_certificates_that_are_there_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("")
     check_certificates({"SSL_CERT_FILE": str(tmp_path / "ca.pem"), "SSL_CERT_DIR": str(tmp_path)})
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_certificates_that_cannot_be_read_for_another_reason_have_its_advice(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(Path, "open", fail)
+    monkeypatch.setattr(Path, "iterdir", fail)
+    with pytest.raises(ConfigError, match="Too many open files") as failure:
+        check_certificates({name: str(tmp_path)})
+    assert "ulimit -n" in failure.value.hint
+    assert f"unset {name}" in failure.value.hint
 
 
 @pytest.mark.parametrize("mode", [0o444, 0o644, 0o666])

@@ -2,6 +2,8 @@
 
 import builtins
 import errno
+import importlib
+import io
 import os
 import shutil
 import subprocess
@@ -76,6 +78,20 @@ def test_the_current_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     error = error_of(Path.cwd)
     assert str(error) == "the current folder: Input/output error"
     assert "cd ~" in error.hint
+
+
+class Unreadable(io.BytesIO):
+    read = fail
+
+
+def test_a_module_that_opens_and_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "loaded_late.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("_io.open_code", lambda _: Unreadable())
+        error = error_of(lambda: importlib.import_module("loaded_late"))
+    assert str(error) == f"{tmp_path / 'loaded_late.py'}: Input/output error"
+    assert "dmesg" in error.hint
 
 
 def test_an_error_that_names_its_file_keeps_it(tmp_path: Path) -> None:

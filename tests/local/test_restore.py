@@ -8,7 +8,7 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 import xxhash
@@ -20,7 +20,7 @@ from astica_sync.errors import StorageFull, StoreError
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import CatalogEntry
 from astica_sync.local.backup.restore import Restored, is_same_folder, refuse_store, restore
-from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.filesystem import AnyPath, FileSystem
 
 JPEG = b"\xff\xd8\xff"
 
@@ -297,6 +297,47 @@ def test_a_target_that_is_a_file_is_an_error_that_says_what_to_do(kept: Kept) ->
     with pytest.raises(StoreError, match="cannot be created") as failure:
         kept.restore()
     assert "--to" in failure.value.hint
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"), [(errno.EMFILE, "ulimit -n"), (errno.EROFS, "mounted read-only"), (errno.EIO, "dmesg")]
+)
+def test_a_target_that_cannot_be_created_has_the_advice_of_its_error(kept: Kept, number: int, advice: str) -> None:
+    class Failing(FileSystem):
+        def make_folder(self, path: Path, mode: int = 0o777) -> None:
+            raise OSError(number, os.strerror(number), str(path))
+
+    with pytest.raises(StoreError, match="cannot be created") as failure:
+        kept.restore(Failing())
+    assert advice in failure.value.hint
+    assert "--to" in failure.value.hint
+
+
+@pytest.mark.parametrize("step", ["check", "open_read", "copy_synced"])
+def test_an_object_that_cannot_be_read_is_not_a_target_that_cannot_be_written(
+    step: str, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The backup and the target may be on two disks, and the advice is about one of them."""
+    kept.keep("Can/001.jpg", b"one")
+    open_read = FileSystem.open_read
+
+    def open_without_objects(self: FileSystem, path: AnyPath) -> BinaryIO:
+        if "objects" in Path(path).parts:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return open_read(self, path)
+
+    def lose_the_disk(*_: object, **__: object) -> None:
+        monkeypatch.setattr(FileSystem, "open_read", open_without_objects)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    fs = FileSystem()
+    if step == "check":
+        monkeypatch.setattr(FileSystem, "open_read", open_without_objects)
+    else:
+        monkeypatch.setattr(fs, step, lose_the_disk)
+    report = kept.restore(fs)
+    assert [problem.reason.partition(":")[0] for problem in report.problems] == ["cannot be read in the backup"]
+    assert all("see dmesg" in problem.reason for problem in report.problems)
 
 
 def test_a_line_that_is_added_while_files_come_back_waits_for_the_next_time(kept: Kept) -> None:

@@ -1,16 +1,18 @@
 """Recognising a store by what the user's state folder knows of it: remounts, containers, restored homes and copies."""
 
+import errno
 import json
 import os
 import shutil
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from astica_sync.errors import StoreChanged
 from astica_sync.local import store_sentinel
 from astica_sync.local.create_store import create_store
-from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.filesystem import AnyPath, FileSystem
 from astica_sync.local.layout import Layout
 from astica_sync.local.store_sentinel import check_root, machine_name, read_sentinel
 
@@ -188,6 +190,20 @@ def test_the_users_digits_are_private_and_made_once(layout: Layout, state: Path)
     create_store(layout.root, model_id=7, train_url=URL, now=2.0)
     assert (state / "identity").read_bytes() == before
     assert before.strip().decode() not in layout.sentinel_file.read_text()
+
+
+def test_a_sentinel_that_cannot_be_read_is_not_said_to_be_missing(layout: Layout) -> None:
+    class Failing(FileSystem):
+        def open_read(self, path: AnyPath) -> BinaryIO:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
+
+    with pytest.raises(StoreChanged, match=r"store\.json cannot be read: Too many open files") as failure:
+        read_sentinel(layout, Failing())
+    assert "ulimit -n" in failure.value.hint
+    layout.sentinel_file.unlink()
+    with pytest.raises(StoreChanged, match=r"store\.json is missing") as failure:
+        read_sentinel(layout)
+    assert "astica-sync init" in failure.value.hint
 
 
 def test_an_uninitialized_machine_id_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

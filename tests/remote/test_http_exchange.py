@@ -4,6 +4,8 @@ import contextlib
 import gc
 import gzip
 import json
+import os
+import resource
 import shutil
 import socket
 import ssl
@@ -126,6 +128,23 @@ def test_a_closed_port_proves_that_nothing_was_sent() -> None:
     assert isinstance(found, NoAnswer)
     assert not found.sent
     assert "refused" in found.reason
+    assert found.advice == ""
+
+
+def test_too_few_open_files_are_not_taken_for_the_network() -> None:
+    with strange(saying(http(OK))) as server:
+        assert isinstance(post(server.url), Answer)
+        free = os.dup(0)
+        os.close(free)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+        try:
+            found = post(server.url)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert isinstance(found, NoAnswer)
+    assert not found.sent
+    assert "ulimit -n" in found.advice
 
 
 def test_an_unknown_host_proves_that_nothing_was_sent() -> None:
@@ -399,6 +418,7 @@ def test_a_server_with_an_untrusted_certificate_receives_nothing(tls_server: Str
     assert isinstance(found, NoAnswer)
     assert not found.sent
     assert "certificate" in found.reason
+    assert found.advice == ""
     assert tls_server.requests == []
 
 

@@ -51,6 +51,12 @@ def test_nothing_sent_is_unreachable() -> None:
     assert "train.astica.ai" in str(error)
 
 
+def test_what_this_machine_refuses_is_not_explained_by_the_network() -> None:
+    error = judge(NoAnswer(False, "Too many open files", "raise the limit"))
+    assert type(error) is Unreachable
+    assert (error.hint, "Too many open files" in str(error)) == ("Nothing was sent: raise the limit.", True)
+
+
 def test_no_answer_after_sending_is_unknown() -> None:
     assert type(judge(NoAnswer(True, "timed out"))) is OutcomeUnknown
 

@@ -155,7 +155,7 @@ class ObjectStore:
         try:
             same = self._hash(path) == content
         except OSError as error:
-            return f"cannot be read in the backup: {error.strerror}"
+            return f"cannot be read in the backup: {error.strerror}; {remedy(error, path, writing=False)}"
         return None if same else "damaged in the backup: its bytes do not match its name"
 
     def find(self, content: str) -> Path | None:

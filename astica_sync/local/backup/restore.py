@@ -130,7 +130,9 @@ def _make_root(to: Path, files: FileSystem) -> tuple[Path, int]:
         root = to.resolve(strict=True)
         return root, root.stat().st_mode & 0o777 | 0o700 if in_store else 0o700
     except OSError as error:
-        raise StoreError(f"{to} cannot be created: {error.strerror}", "name another folder with --to") from error
+        raise StoreError(
+            f"{to} cannot be created: {error.strerror}", f"{remedy(error, to)}; or name another folder with --to"
+        ) from error
 
 
 def _restore_file(backup: Backup, root: Path, entry: CatalogEntry, files: FileSystem, mode: int) -> bool:
@@ -147,9 +149,8 @@ def _restore_file(backup: Backup, root: Path, entry: CatalogEntry, files: FileSy
             raise _NotRestored("another file exists at this path; it was not changed")
         if reason := backup.check(entry.content):
             raise _NotRestored(reason)
-        with files.open_read(source) as file:
-            if not is_image(file.read(HEAD_BYTES)):
-                raise _NotRestored("not an image")
+        if not is_image(_head_of(source, files)):
+            raise _NotRestored("not an image")
         # Another user may exchange a folder of a shared store for a link meanwhile.
         with files.hold_folder(root, target.relative_to(root).parts[:-1], mode) as folder:
             held = folder / target.name
@@ -162,8 +163,20 @@ def _restore_file(backup: Backup, root: Path, entry: CatalogEntry, files: FileSy
                 f"the disk is full: {free_space(files, root)} in {root}",
                 f"{remedy(error, root)}; then run the command again, which continues where it stopped",
             ) from error
-        raise _NotRestored(f"cannot be written: {error.strerror}; {remedy(error, target)}") from error
+        # A copy that fails does not say on which side; the disk of the backup may be another one.
+        reason = backup.check(entry.content) or f"cannot be written: {error.strerror}; {remedy(error, target)}"
+        raise _NotRestored(reason) from error
     return True
+
+
+def _head_of(source: Path, files: FileSystem) -> bytes:
+    """The first bytes of an object."""
+    try:
+        with files.open_read(source) as file:
+            return file.read(HEAD_BYTES)
+    except OSError as error:
+        advice = remedy(error, source, writing=False)
+        raise _NotRestored(f"cannot be read in the backup: {error.strerror}; {advice}") from error
 
 
 def _safe_parts(entry: CatalogEntry) -> list[str]:
