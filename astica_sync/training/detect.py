@@ -1,10 +1,12 @@
 """Runs a version on images: concurrently within the budget, results in order, each content at most once."""
 
+import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from astica_sync.core.versions.confidence_unit import Confidence, ConfidenceRange, Unit
 from astica_sync.core.versions.version import VersionKey
@@ -13,6 +15,7 @@ from astica_sync.local.db.detections import CachedAnswer, Detections, hash_bytes
 from astica_sync.local.image.format import HEAD_BYTES, describe, judge_bytes, preparable, sniff
 from astica_sync.remote.rate_limited_client import RateLimitedClient
 from astica_sync.remote.responses import Detection
+from astica_sync.system.error_advice import remedy
 from astica_sync.training.find_images import ImageInput
 
 WORKERS = 12
@@ -140,7 +143,7 @@ class Detector:
         try:
             size, data = image.read()
         except OSError as error:
-            return DetectionResult(image.name, error=f"cannot be read: {error.strerror}")
+            return DetectionResult(image.name, error=_why_unreadable(image, error))
         reason = reason_against(size, data)
         if reason is not None:
             return DetectionResult(image.name, error=reason)
@@ -219,3 +222,12 @@ def reason_against(size: int, data: bytes) -> str | None:
 
 def _has_result(future: Future[Detection]) -> bool:
     return future.done() and not future.cancelled() and future.exception() is None
+
+
+def _why_unreadable(image: ImageInput, error: OSError) -> str:
+    reason = f"cannot be read: {error.strerror}"
+    # A link that is not followed, and an address, have a reason of this program, which explains itself.
+    is_of_the_system = error.errno is not None and error.strerror == os.strerror(error.errno)
+    if isinstance(image.source, Path) and is_of_the_system:
+        return f"{reason}; {remedy(error, image.source, writing=False)}"
+    return reason

@@ -88,8 +88,9 @@ def test_a_changed_or_lost_snapshot_is_an_error(backup: Backup) -> None:
     snapshots = Manifests(backup, FileSystem())
     frozen = snapshots.write(lambda: SAMPLES)
     file = snapshots.folder / f"{frozen}.jsonl"
-    with pytest.raises(BackupDamaged, match="cannot be read"):
+    with pytest.raises(BackupDamaged, match="cannot be read: Input/output error") as failure:
         Manifests(backup, Failing("read")).check(frozen)
+    assert "dmesg" in failure.value.hint
     file.write_bytes(file.read_bytes().replace(b"Can", b"Jar"))
     with pytest.raises(BackupDamaged, match="damaged"):
         list(snapshots.read(frozen))

@@ -1,7 +1,9 @@
 """One version on images, against a service made of a function: what is asked, what is kept, and when a run ends."""
 
 import contextlib
+import errno
 import io
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from astica_sync.errors import AsticaSyncError, BadKey, Interrupted, OutcomeUnkn
 from astica_sync.local.db.detections import CachedAnswer, Detections
 from astica_sync.local.image.rasterizer import Rasterizer
 from astica_sync.remote.responses import Detection
+from astica_sync.training import find_images
 from astica_sync.training.detect import WORKERS, DetectionResult, Detector, VersionRefused
 from astica_sync.training.evaluation.evaluate import HeldOutSet, evaluate
 from astica_sync.training.evaluation.held_out_folder import HeldOutImage, find_held_out
@@ -372,6 +375,21 @@ def test_a_link_in_a_folder_is_named_and_not_followed_and_a_huge_file_is_not_rea
     assert {
         name for name, each in results.items() if each.error == "cannot be read: symbolic link, not followed"
     } == links
+
+
+def test_an_image_that_cannot_be_read_says_what_helps(
+    cache: Detections, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "1.png").write_bytes(PNG)
+
+    def fail(*_: object) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    inputs = list(find_inputs([str(tmp_path / "1.png")], lambda: b""))
+    monkeypatch.setattr(find_images, "_read", fail)
+    error = next(iter(detector(Service(lambda _: ANSWER), cache).run(inputs))).error
+    assert error.startswith("cannot be read: Input/output error; ")
+    assert "dmesg" in error
 
 
 def test_a_link_that_the_user_names_is_followed(cache: Detections, tmp_path: Path) -> None:

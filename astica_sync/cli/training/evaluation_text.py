@@ -219,7 +219,7 @@ def _version_lines(one: VersionMetrics, failed: int, summary: VersionSummary | N
         count = number(one.unanswered, "image got", "images got")
         lines.append(f"  {count} an answer without a class, which counts as wrong")
     if failed:
-        lines.append(f"  not counted: {number(failed, 'image')} for which a request failed")
+        lines.append(f"  not counted: {number(failed, 'image')} without an answer")
     rows = [("class", "images", "precision", "recall", "F1")]
     rows += [
         (safe(entry.title), f"{entry.images:,}", percent(entry.precision), percent(entry.recall), percent(entry.f1))

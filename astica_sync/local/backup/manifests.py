@@ -113,9 +113,9 @@ class Manifests:
                 for chunk in self._files.chunks(file):
                     hasher.update(chunk)
         except OSError as error:
-            missing = isinstance(error, FileNotFoundError)
-            reason = "is missing in the backup" if missing else f"cannot be read: {error.strerror}"
-            raise BackupDamaged(f"snapshot {snapshot[:8]} {reason}", _COPY_HINT) from error
+            if isinstance(error, FileNotFoundError):
+                raise BackupDamaged(f"snapshot {snapshot[:8]} is missing in the backup", _COPY_HINT) from error
+            raise self._unreadable(snapshot, error) from error
         if hasher.hexdigest() != snapshot:
             raise BackupDamaged(
                 f"snapshot {snapshot[:8]} is damaged: its bytes do not match its name",
@@ -184,7 +184,11 @@ class Manifests:
                     raise _invalid(snapshot)
                 yield fields
         except OSError as error:
-            raise BackupDamaged(f"snapshot {snapshot[:8]} cannot be read: {error.strerror}", _COPY_HINT) from error
+            raise self._unreadable(snapshot, error) from error
+
+    def _unreadable(self, snapshot: str, error: OSError) -> BackupDamaged:
+        advice = remedy(error, self._path(snapshot), writing=False)
+        return BackupDamaged(f"snapshot {snapshot[:8]} cannot be read: {error.strerror}", f"{advice}; or {_COPY_HINT}")
 
 
 def _sample(fields: dict[str, Any]) -> CatalogEntry | UnmanagedSample | None:

@@ -73,7 +73,7 @@ class Evaluation:
 
     ``measured`` holds the metrics of each version and ``compared`` each version against the ``baseline``, or against
     the one before it. ``leaks`` were left out unless ``with_leaks``. ``unknown_classes`` are class folders that no
-    version knows, with their number of images. ``failed`` are images for which a request failed; they count for no
+    version knows, with their number of images. ``failed`` are images without an answer; they count for no
     version. ``images_hash`` identifies the set of images, so that scores on different sets are not compared. ``paths``
     are the files by name. ``refused`` are versions that the service does not run; ``trained_on`` and ``unknown_data``
     are as in ``HeldOutSet``. ``held_out`` counts the images of known classes, the ones that were left out included.
@@ -237,7 +237,7 @@ def _name_pairs(leaks: Sequence[LeakedImage]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _VersionAnswers:
-    """What one version answered, and the images for which a request failed."""
+    """What one version answered, and the images without an answer."""
 
     version: str
     predictions: list[Prediction]

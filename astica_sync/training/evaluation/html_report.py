@@ -73,7 +73,7 @@ def _overview(evaluation: Evaluation) -> Iterator[str]:
             yield f"<p class='faint'>Version {_name(metrics.version)} named no class for "
             yield f"{_images(metrics.unanswered)}; they count as wrong.</p>\n"
     if evaluation.failed:
-        yield f"<p class='faint'>Not counted: {_images(len(evaluation.failed))} for which a request failed.</p>\n"
+        yield f"<p class='faint'>Not counted: {_images(len(evaluation.failed))} without an answer.</p>\n"
     if evaluation.mostly_left_out:
         yield "<p><b>Most images are left out</b>, since they are in the training data as well.</p>\n"
 
