@@ -277,6 +277,8 @@ _LOCK_ERRORS = (
     sqlite3.SQLITE_IOERR_RDLOCK,
     sqlite3.SQLITE_IOERR_CHECKRESERVEDLOCK,
     sqlite3.SQLITE_IOERR_SHMLOCK,
+    # Where the system forbids a lock; a file that may not be opened has other codes.
+    sqlite3.SQLITE_PERM,
 )
 
 

@@ -154,6 +154,15 @@ def test_any_other_trouble_is_an_error_with_advice(path: Path) -> None:
     connection.close()
 
 
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR_LOCK])
+def test_a_lock_that_the_system_refuses_is_not_taken_for_a_broken_disk(path: Path, code: int) -> None:
+    error = sqlite3.OperationalError("access permission denied")
+    error.sqlite_errorcode = code
+    translated = ErrorTranslation(path, diary(make_page)).translate(error)
+    assert translated is not None
+    assert "cannot lock files" in translated.hint
+
+
 def test_processes_that_open_a_new_database_at_once_all_succeed(path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from astica_sync.local.db.journal import Journal\n"
