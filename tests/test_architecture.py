@@ -102,6 +102,16 @@ ARROWS: dict[str, set[str]] = {
         "system",
         "features",
     },
+    "inbox": {
+        "core",
+        "local",
+        "sync",
+        "exchange",
+        "mirror",
+        "errors",
+        "file_owner",
+        "system",
+    },
     "mirror": {"bucket", "core", "local", "clock", "errors", "service_address", "shell_quote", "system"},
     "doctor": {
         "core",
@@ -131,6 +141,7 @@ ARROWS: dict[str, set[str]] = {
         "exchange",
         "doctor",
         "inspect",
+        "inbox",
         "mirror",
         "open_session",
         "api",
@@ -198,7 +209,7 @@ HOMES: dict[str, set[str]] = {
     "urllib.request": {"remote", "sandbox"},
     "uvicorn": {"sandbox", "page"},
     "watchdog": {"sync"},
-    "xxhash": {"local", "mirror", "page", "exchange"},
+    "xxhash": {"local", "mirror", "page", "exchange", "inbox"},
 }
 # The packages whose name is not that of their module.
 PACKAGES = {

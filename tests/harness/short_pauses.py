@@ -20,6 +20,8 @@ PAUSES = {
     "astica_sync.core.watch.scheduler:ROUND_GAP": 0.3,
     "astica_sync.core.watch.scheduler:MIN_POLL_INTERVAL": 0.2,
     "astica_sync.core.watch.scheduler:FIRST_RETRY": 0.3,
+    "astica_sync.cli.watch.send_to_inbox:EVERY": 0.2,
+    "astica_sync.cli.watch.receive_from_inbox:EVERY": 0.2,
     "astica_sync.sync.watch.watcher_lifecycle:HEARTBEAT": 0.2,
     "astica_sync.sync.watch.watcher_lifecycle:HOLD_DELAY": 0.2,
     "astica_sync.sync.watch.watcher_lifecycle:BUSY_DELAY": 0.2,

@@ -56,16 +56,24 @@ class Watch(CommandGroup):
 @click.argument("stores", nargs=-1, type=FOLDER)
 @click.option("--once", is_flag=True, help="Wait until no file is being written, push once, and exit; for cron.")
 @click.option("--json", "as_json", is_flag=True, help="Print each event as one line of JSON.")
+@click.option(
+    "--to",
+    "to_inbox",
+    metavar="URL",
+    help="Put the images of a folder that is no store there, for astica-sync watch --from URL of another machine.",
+)
 @watch_options
 @click.pass_context
 def watch(
     ctx: click.Context,
     once: bool,
     as_json: bool,
+    to_inbox: str | None,
     poll: bool,
     metrics: int | None,
     metrics_file: Path | None,
     notify: bool,
+    from_inbox: str | None,
     mirror: str | None,
     mirror_every: int,
     stores: tuple[Path, ...] = (),
@@ -79,28 +87,48 @@ def watch(
     STORES are the folders to watch; without them, the store of the current folder. Other commands, such as push, work
     on the same store at the same time.
 
+    A machine without a key, such as that of a camera, puts its images into a bucket or folder with --to, and the
+    watcher of the machine with the key takes them into its store with --from.
+
     \b
     astica-sync watch
     astica-sync watch ~/cans ~/bottles --metrics 9155
     astica-sync watch --once
     astica-sync watch --mirror s3://my-bucket/cans
+    astica-sync watch --to s3://my-bucket/inbox ~/camera
+    astica-sync watch --from s3://my-bucket/inbox
     astica-sync watch status
     """
     if ctx.invoked_subcommand is not None:
         _refuse_lost_options(ctx, ctx.invoked_subcommand)
         return 0
+    if to_inbox is not None:
+        return _send_folder(ctx, to_inbox, stores, once=once, as_json=as_json)
     from astica_sync.cli.render.live.open_watch_output import open_output
-    from astica_sync.cli.watch.run_watch import run_watch
+    from astica_sync.cli.watch.run_watch import Companions, run_watch
 
     if len(stores) == 1:
         set_named_store(stores[0])
     layouts = [find(store) for store in stores or (None,)]
     if mirror is not None and (once or len(layouts) > 1):
         raise click.UsageError("--mirror is for the watcher of one store; else: astica-sync backup mirror URL")
+    if from_inbox is not None and len(layouts) > 1:
+        raise click.UsageError("--from is for the watcher of one store: start another one for the others")
     if once:
-        return _once(layouts, as_json=as_json)
+        return _once(layouts, from_inbox, as_json=as_json)
     copies = None if mirror is None else (mirror, mirror_every * 60.0)
-    return run_watch(layouts, open_output(as_json=as_json, notify=notify), poll, metrics, metrics_file, copies)
+    output = open_output(as_json=as_json, notify=notify)
+    return run_watch(layouts, output, poll, metrics, metrics_file, Companions(copies, from_inbox))
+
+
+def _send_folder(ctx: click.Context, address: str, folders: tuple[Path, ...], *, once: bool, as_json: bool) -> int:
+    from astica_sync.cli.watch.send_to_inbox import send_to_inbox
+
+    if given := given_options(ctx):
+        raise click.UsageError(f"{next(iter(given))} is for the watcher of a store, and of no use with --to")
+    if len(folders) > 1:
+        raise click.UsageError("--to sends one folder: start another one for the others")
+    return send_to_inbox(address, folders[0] if folders else Path(), once=once, as_json=as_json)
 
 
 def _refuse_lost_options(ctx: click.Context, subcommand: str) -> None:
@@ -115,10 +143,14 @@ def _refuse_lost_options(ctx: click.Context, subcommand: str) -> None:
         raise click.UsageError(f"{lost[0]} is an option of the watcher, and of no use to: watch {subcommand}")
 
 
-def _once(layouts: Sequence[Layout], *, as_json: bool) -> int:
-    """One push of each store that is not paused, once no file is being written. The exit code is that of the worst
-    push; a pause is no failure."""
+def _once(layouts: Sequence[Layout], from_inbox: str | None, *, as_json: bool) -> int:
+    """One push of each store that is not paused, once no file is being written and what the inbox has is taken in. The
+    exit code is the worst; a pause is no failure."""
     codes = []
+    if from_inbox is not None and not is_paused(layouts[0]):
+        codes.append(_receive(layouts[0], from_inbox, as_json=as_json))
+        if codes == [INTERRUPTED]:
+            return INTERRUPTED
     for layout in layouts:
         # The commands of its messages are to find it from here.
         set_named_store(layout.root)
@@ -133,6 +165,18 @@ def _once(layouts: Sequence[Layout], *, as_json: bool) -> int:
         if code == INTERRUPTED and at is None:
             break
     return next((code for code in (INTERRUPTED, ERROR, REFUSED, SOME_FAILED) if code in codes), DONE)
+
+
+def _receive(layout: Layout, address: str, *, as_json: bool) -> int:
+    """Takes in what the inbox has. What the store has is pushed also where the inbox cannot be used."""
+    from astica_sync.cli.render.messages import print_error
+    from astica_sync.cli.watch.receive_from_inbox import receive_once
+
+    try:
+        return receive_once(layout, address, as_json=as_json)
+    except AsticaSyncError as error:
+        print_error(error)
+        return error.exit_code
 
 
 def _push_once(layout: Layout, *, as_json: bool) -> int | None:

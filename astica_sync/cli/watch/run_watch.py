@@ -1,11 +1,11 @@
-"""The process of a watcher: its stores, signals and keys, metrics, and the mirror of the backup."""
+"""The process of a watcher: its stores, signals and keys, metrics, the mirror of the backup, and the inbox."""
 
 import contextlib
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -33,15 +33,23 @@ BATCH_SECONDS = 3.0
 OPEN_FILES = 65536
 
 
+@dataclass(frozen=True, slots=True)
+class Companions:
+    """What runs beside the watcher of one store: ``copies`` is the address of the mirror and the seconds between two
+    copies to it, ``from_inbox`` the address of the inbox whose images are taken in."""
+
+    copies: tuple[str, float] | None = None
+    from_inbox: str | None = None
+
+
 def run_watch(
     layouts: Sequence[Layout],
     output: "WatchOutput",
     poll: bool,
     metrics: int | None,
     metrics_file: Path | None,
-    copies: tuple[str, float] | None,
+    companions: Companions,
 ) -> int:
-    """``copies`` is the address of the mirror and the seconds between two copies to it."""
     from astica_sync.cli.render.key_source import name_key_source
     from astica_sync.cli.watch.sd_notify import SystemdNotifier
     from astica_sync.clock import SystemClock, Wake
@@ -97,8 +105,12 @@ def run_watch(
         for layout in layouts:
             output.event(str(layout.root), "watching", str(layout.root), pid=os.getpid())
         output.show(statuses)
-        if copies is not None:
-            stack.enter_context(_mirroring(layouts[0], copies, clock, output))
+        if companions.copies is not None:
+            stack.enter_context(_mirroring(layouts[0], companions.copies, clock, output))
+        if companions.from_inbox is not None:
+            from astica_sync.cli.watch.receive_from_inbox import InboxKeeper
+
+            stack.enter_context(InboxKeeper(layouts[0], companions.from_inbox, clock, output))
         run_watchers(
             lifecycles,
             wake,

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from astica_sync.mirror.open_place import is_bucket, refuse_password
+from astica_sync.mirror.open_place import folder_of, is_bucket, refuse_password
 
 _OPTIONS = (
     click.option("--poll", is_flag=True, help="Scan at an interval instead of receiving file system events."),
@@ -25,6 +25,12 @@ _OPTIONS = (
     click.option(
         "--notify", is_flag=True, help="Show a desktop notification when the watcher needs a decision or is halted."
     ),
+    click.option(
+        "--from",
+        "from_inbox",
+        metavar="URL",
+        help="Also take in the images that astica-sync watch --to URL of other machines puts there.",
+    ),
     click.option("--mirror", metavar="URL", help="Also copy the backup there, as: astica-sync backup mirror URL."),
     click.option(
         "--mirror-every",
@@ -34,7 +40,9 @@ _OPTIONS = (
         help="How often; by default hourly.",
     ),
 )
-_NAMES = ("poll", "metrics", "metrics_file", "notify", "mirror", "mirror_every")
+_NAMES = ("poll", "metrics", "metrics_file", "notify", "from_inbox", "mirror", "mirror_every")
+_ADDRESSES = {"from_inbox": "inbox", "mirror": "mirror"}
+"""What the address of each of these options is called."""
 
 
 def watch_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -49,7 +57,7 @@ def given_options(*contexts: click.Context) -> dict[str, str]:
     that has none; the last command counts. Paths are absolute, since a service has another current folder.
 
     Raises:
-        ConfigError: the address of the mirror has a password in it.
+        ConfigError: the address of the mirror or the inbox has a password in it.
     """
     given = {}
     for context in contexts:
@@ -65,9 +73,9 @@ def _text(name: str, value: Any) -> str:
         return ""
     if name == "metrics_file":
         return str(value.absolute())
-    if name == "mirror":
+    if name in _ADDRESSES:
         # Before it is written down anywhere.
-        refuse_password(value)
-    if name == "mirror" and not is_bucket(value):
-        return str(Path(value.removeprefix("file://")).expanduser().absolute())
+        refuse_password(value, _ADDRESSES[name])
+        if not is_bucket(value):
+            return str(folder_of(value).absolute())
     return str(value)

@@ -132,7 +132,7 @@ def install(store: Path | None, **_options: object) -> int:
         print_lines([f"Written to {safe(str(file))}. To start the service now and at every login:"])
         print_lines([f"  {line}" for line in _start_lines(file)])
     mirror = options.get("--mirror", "")
-    if is_bucket(mirror):
+    if is_bucket(mirror) or is_bucket(options.get("--from", "")):
         print_lines(
             [
                 "The service does not get the credentials of the bucket from this terminal. How to give them to it: "
@@ -259,7 +259,8 @@ def _explain_other_ways(file: Path, layout: Layout, options: Mapping[str, str]) 
     log = quote(str(machine_state_folder() / f"{file.stem}.log"))
     click.echo(f"  nohup {' '.join(map(quote, _command(layout, options)))} >> {log} 2>&1 &")
     print_lines(["To push from cron, add this line with crontab -e:"])
-    _echo_cron_line("*/5 * * * *", _command(layout, {"--once": ""}))
+    inbox = {"--from": options["--from"]} if "--from" in options else {}
+    _echo_cron_line("*/5 * * * *", _command(layout, {"--once": "", **inbox}))
     if mirror := options.get("--mirror"):
         often, times = _times_of_mirror(int(options.get("--mirror-every", "60")))
         print_lines([f"And this one, which copies the backup to the mirror {often}:"])

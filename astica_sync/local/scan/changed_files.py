@@ -12,12 +12,13 @@ from astica_sync.local.layout import SETTINGS_FILE
 from astica_sync.local.scan.directory_digest import DirectoryListing, count_buckets, invalidate
 from astica_sync.local.scan.ignore import Ignore
 
-_REASONS = {
+REASONS = {
     None: "its type cannot be read; look at it with ls -l, which names the cause",
     Kind.SYMLINK: "symbolic link, not followed; replace it by the file itself, or list it in .astica-ignore",
     Kind.OTHER: "not a regular file; remove it, or list it in .astica-ignore",
     Kind.FILE: "not in a class folder; move it into one, or list it in .astica-ignore",
 }
+"""Why an entry of this kind is no sample; a file, where it is beside the class folders."""
 
 _NOT_KNOWN: Known = (None, None, 0)
 
@@ -106,7 +107,7 @@ def _diff_other(
     elif kind is Kind.FILE and name == SETTINGS_FILE:
         return
     else:
-        reason = _REASONS[kind]
+        reason = REASONS[kind]
     diff.files += 1
     if kind in (None, Kind.SYMLINK):
         diff.hiding.append(name)
