@@ -3,6 +3,7 @@
 Credentials come from the environment of each provider and are never stored.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from types import ModuleType
@@ -19,6 +20,9 @@ ACCESS = (
 )
 RETRY_S = 180.0
 """So long a request is repeated that a bucket refuses for its rate, in seconds."""
+
+
+_TOOK = re.compile(r" in \d+(\.\d+)?(ns|µs|ms|s)\b|, after \d+ retries, max_retries: \d+, retry_timeout: \S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +58,6 @@ def open_bucket(url: str, retry_s: float = RETRY_S) -> Bucket:
 
 
 def shown_error(error: Exception) -> str:
-    """The first line of an error of obstore, which may go on with the whole answer."""
-    return " ".join(str(error).split("\n\nDebug source", 1)[0].split())[:400]
+    """The first line of an error of obstore, which may go on with the whole answer, and without how long it took: the
+    same error has the same text."""
+    return _TOOK.sub("", " ".join(str(error).split("\n\nDebug source", 1)[0].split()))[:400]

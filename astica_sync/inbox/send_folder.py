@@ -100,10 +100,11 @@ class FolderSender:
         now: float,
         *,
         on_sent: Callable[[str, ObjectName], None] = lambda _path, _name: None,
+        on_failed: Callable[[str, MirrorFailed], None] = lambda _path, _error: None,
         stopping: Callable[[], bool] = lambda: False,
     ) -> SendResult:
         """Sends what is complete and was not sent. ``now`` is in seconds of a monotonic clock; ``on_sent`` is called
-        after each image that was written.
+        after each image that was written, ``on_failed`` after each that was not, which may have taken minutes.
 
         Raises:
             MirrorFailed: the inbox cannot be used; what was sent is recorded.
@@ -135,6 +136,7 @@ class FolderSender:
                 except MirrorFailed as error:
                     failures += 1
                     done.failed.append((found.path, error.text_with_hint))
+                    on_failed(found.path, error)
                     if failures == _MOST_FAILURES:
                         raise
         done.problems = [(path, reason) for path, (_, reason) in problems.items()]

@@ -68,6 +68,7 @@ def bomb() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", sides) + chunk(b"IDAT", row) + chunk(b"IEND", b"")
 
 
+@pytest.mark.long
 def test_bad_objects_are_named_and_left_and_good_ones_are_taken_in(
     receive: Receive, store: Path, inbox: Path, tmp_path: Path
 ) -> None:
@@ -130,6 +131,7 @@ def test_a_class_of_the_name_of_a_file_or_a_link_keeps_no_other_away(
     assert (store / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.long
 def test_very_many_new_classes_are_not_made(receive: Receive, store: Path, inbox: Path, tmp_path: Path) -> None:
     data = good(tmp_path, 5)
     for number in range(MOST_NEW_CLASSES + 1):
@@ -230,6 +232,7 @@ def test_nothing_is_written_where_the_store_was(shell: Shell, store: Path, inbox
     assert ran.code == 1 and not list(store.iterdir())
 
 
+@pytest.mark.long
 def test_an_image_that_is_held_out_is_not_taken_in(shell: Shell, store: Path, inbox: Path, tmp_path: Path) -> None:
     for number in range(30, 40):
         draw(store / "Can" / f"{number}.png", number)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from astica_sync.bucket import shown_error
 from astica_sync.cli.watch import send_to_inbox
 from astica_sync.mirror.bucket_place import BucketPlace
 from astica_sync.mirror.place import Added
@@ -160,6 +161,17 @@ def test_a_server_without_conditional_writes_gets_each_image_once(camera: Shell,
     ran = camera("watch", "--to", URL, "--once", taken)
     assert ran.code == 1
     assert all(conditional for method, _, conditional in gate.seen[before:] if method == "PUT")
+
+
+def test_the_same_error_has_the_same_text() -> None:
+    """A watcher says each once, and how long a request took differs each time."""
+    texts = (
+        "in 17.6ms - denied",
+        "in 2s - denied",
+        "in 1.2s, after 3 retries, max_retries: 10, retry_timeout: 180s - denied",
+    )
+    shown = {shown_error(Exception(f"Error performing PUT http://x/5s/y {text}")) for text in texts}
+    assert shown == {"Error performing PUT http://x/5s/y - denied"}
 
 
 def test_an_object_of_another_size_stays(bucket: Bucket) -> None:

@@ -75,7 +75,7 @@ def test_a_folder_that_is_unplugged_and_plugged_in_again_is_gone_on_with(
         wait_until(lambda: len(names(inbox)) == 2)
         inbox.rename(tmp_path / "unplugged")
         draw(taken / "Can" / "late.png", 650)
-        wait_until(lambda: sending.reported("failed", "late.png"))
+        wait_until(lambda: sending.reported("failed", "cannot be written"))
         assert not inbox.exists()
         (tmp_path / "unplugged").rename(inbox)
         wait_until(lambda: len(names(inbox)) == 3)

@@ -1,6 +1,5 @@
 """What a look at a camera's folder sends, with time as an argument."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 

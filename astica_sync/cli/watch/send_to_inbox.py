@@ -143,47 +143,50 @@ class _Sending:
         self._sender, self._place, self._root, self._clock = sender, place, root, clock
         quiet = verbosity() is Verbosity.QUIET
         self._output = JsonWatchOutput() if as_json else QuietWatchOutput() if quiet else WatchOutput()
-        self._failed: set[tuple[str, str]] = set()
+        self._said: set[str] = set()
 
     def run(self) -> int:
         self._event("watching", f"{self._root}, for {self._place.name}", inbox=json_name(self._place.name))
-        failures, last, idle_look = 0, "", 0.0
+        failures, idle_look = 0, 0.0
         while not self._clock.stopping.is_set():
             began = self._clock.ticks()
-            pause = 0.0
+            wait = 0.0
             try:
-                look = partial(
-                    self._sender.look,
-                    self._place,
-                    began,
-                    on_sent=self._on_sent,
-                    stopping=self._clock.stopping.is_set,
-                )
-                done = call_stoppable(look, self._clock)
-                took = self._clock.ticks() - began
+                done = call_stoppable(partial(self._look, began), self._clock)
                 if not (done.sent or done.there or done.failed or done.new_problems):
                     # What it costs to look; images that were checked and sent are work that has to be done once.
-                    idle_look = took
+                    idle_look = self._clock.ticks() - began
                 self._report(done)
-                if failures and not done.failed:
-                    self._event("note", "running normally again")
-                failures, last = (failures + 1 if done.failed else 0), ""
-                pause = seconds_to_next_look(idle_look, EVERY, failures)
-                if done.waiting:
-                    pause = min(pause, max(done.quiet_in, idle_look, 0.05))
+                failures = failures + 1 if done.failed else 0
+                wait = max(done.quiet_in, idle_look, 0.05) if done.waiting else 0.0
             except Interrupted:
                 break
             except AsticaSyncError as error:
                 failures += 1
-                if error.text_with_hint != last:
-                    last = error.text_with_hint
-                    self._event("failed", last)
-                pause = seconds_to_next_look(0.0, EVERY, failures)
+                self._say_failed(error.text_with_hint)
+            if self._said and not failures:
+                self._said.clear()
+                self._event("note", "running normally again")
+            pause = seconds_to_next_look(idle_look, EVERY, failures)
             try:
-                self._clock.sleep(pause)
+                self._clock.sleep(min(pause, wait) if wait and not failures else pause)
             except Interrupted:
                 break
         return INTERRUPTED
+
+    def _look(self, now: float) -> "SendResult":
+        return self._sender.look(
+            self._place, now, on_sent=self._on_sent, on_failed=self._on_failed, stopping=self._clock.stopping.is_set
+        )
+
+    def _on_failed(self, path: str, error: AsticaSyncError) -> None:
+        self._say_failed(error.text_with_hint, path=json_name(path))
+
+    def _say_failed(self, text: str, **data: object) -> None:
+        """Each once, until it works again."""
+        if text not in self._said:
+            self._said.add(text)
+            self._event("failed", text, **data)
 
     def _on_sent(self, path: str, name: "ObjectName") -> None:
         self._event("sent", path, **{"class": json_name(name.title), "path": json_name(path)})
@@ -194,10 +197,6 @@ class _Sending:
         if left := len(done.new_problems[LINES:]):
             text = f"cannot send {left:,} more files; for all: astica-sync watch --to URL --once --json"
             self._event("problem", text, files=left)
-        new = [entry for entry in done.failed if entry not in self._failed]
-        self._failed = set(done.failed)
-        for path, reason in new:
-            self._event("failed", f"{path}: {reason}", path=json_name(path), reason=reason)
 
     def _event(self, name: str, text: str, **data: object) -> None:
         self._output.event(str(self._root), name, text, **data)
