@@ -8,8 +8,8 @@ from astica_sync.errors import Interrupted
 from astica_sync.inbox.taken_record import TakenRecord
 from astica_sync.mirror.place import Place, PlaceEntry
 
-MOST_NEW = 20_000
-"""So many new images are taken in from one list; the others come with the next one."""
+PIECE = 2000
+"""So many new images are taken in before the list is read on."""
 MOST_NAMED = 1000
 """So many objects that are no images are named; all are counted."""
 
@@ -26,9 +26,9 @@ class NewObject:
 
 @dataclass(slots=True)
 class InboxListing:
-    """``taken`` counts what was taken in before, ``refused`` what was refused lately. ``others`` are the first (name,
-    reason) of objects that are no images by their name, ``other_count`` all of them. ``incomplete`` is why the list may
-    lack something, "" where it is whole; ``more``: there are more new images than were listed."""
+    """A piece of the list. ``taken`` counts what was taken in before, ``refused`` what was refused lately. ``others``
+    are the first (name, reason) of objects that are no images by their name, ``other_count`` all of them.
+    ``incomplete`` is why the list may lack something, "" where it is whole."""
 
     new: list[NewObject] = field(default_factory=list)
     taken: int = 0
@@ -36,14 +36,14 @@ class InboxListing:
     others: list[tuple[str, str]] = field(default_factory=list)
     other_count: int = 0
     incomplete: str = ""
-    more: bool = False
 
 
 def list_inbox(
     place: Place, record: TakenRecord, titles: Iterable[str], now: float, stopping: Callable[[], bool] = lambda: False
-) -> InboxListing:
-    """``titles`` are the classes of the store: where one key spoils the list of a bucket, their folders are listed one
-    by one. ``now`` is in seconds since the epoch.
+) -> Iterator[InboxListing]:
+    """The list in pieces, so that objects which stay in the inbox keep no others away. ``titles`` are the classes of
+    the store: where one key spoils the list of a bucket, their folders are listed one by one. ``now`` is in seconds
+    since the epoch.
 
     Raises:
         MirrorFailed: the inbox cannot be listed.
@@ -51,25 +51,23 @@ def list_inbox(
     """
     found = InboxListing()
     seen: set[str] = set()
-    for entry in _entries(place, titles, found):
+    for entry in _entries(place, titles):
         if stopping():
             raise Interrupted("stopped by the user", "the same command goes on where it was")
-        if len(found.new) == MOST_NEW:
-            found.more = True
-            break
-        if entry.name in seen:
-            continue
-        _take(entry, record, now, found, seen)
-    return found
+        if entry.fault:
+            found.incomplete = f"{entry.name}: {entry.fault}" if entry.name else entry.fault
+        elif entry.name not in seen:
+            _take(entry, record, now, found, seen)
+        if len(found.new) == PIECE:
+            yield found
+            found = InboxListing(others=found.others)
+    yield found
 
 
-def _entries(place: Place, titles: Iterable[str], found: InboxListing) -> Iterator[PlaceEntry]:
+def _entries(place: Place, titles: Iterable[str]) -> Iterator[PlaceEntry]:
     for entry in place.entries():
-        if not entry.fault:
-            yield entry
-            continue
-        found.incomplete = f"{entry.name}: {entry.fault}" if entry.name else entry.fault
-        if not entry.name:
+        yield entry
+        if entry.fault and not entry.name:
             break
     else:
         return

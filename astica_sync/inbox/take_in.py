@@ -25,7 +25,7 @@ from astica_sync.exchange.sources.source import NotRead
 from astica_sync.inbox.list_inbox import NewObject
 from astica_sync.inbox.send_folder import MOST_BYTES
 from astica_sync.inbox.taken_record import RefusedObject, TakenRecord
-from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.filesystem import FileSystem, is_real_folder
 from astica_sync.local.image.format import sniff
 from astica_sync.local.image.prepare.image_as_sent import check_as_sent
 from astica_sync.local.store_sentinel import check_root
@@ -40,7 +40,7 @@ _BATCH_BYTES = 64_000_000
 _MOST_FAILURES = 3
 """So many objects in a row that cannot be read mean that none can be."""
 MOST_NEW_CLASSES = 500
-"""More new classes in one list are no work of cameras, and none of them is made."""
+"""More new classes at once are no work of cameras, and those that are more are not made."""
 
 
 @dataclass(slots=True)
@@ -65,20 +65,20 @@ def take_in(
     record: TakenRecord,
     now: Callable[[], float],
     *,
-    confirmed: Collection[str] = (),
+    new_classes: int = MOST_NEW_CLASSES,
     report: Callable[[int], None] = lambda _: None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> TakenIn:
-    """Takes in what the store lacks. The index is to be up to date. ``confirmed`` are new classes that are meant as
-    they are spelled; ``report`` gets the number of objects that are done. The parameters are the two sides, the record
-    between them, and what the caller decides.
+    """Takes in what the store lacks. The index is to be up to date. Where the objects have more than ``new_classes``
+    classes that the store lacks, none of these is made. ``report`` gets the number of objects that are done. The
+    parameters are the two sides, the record between them, and what the caller decides.
 
     Raises:
         MirrorFailed: the inbox cannot be read.
         StoreError: the store cannot be written to, or is another folder by now.
         Interrupted: the user asked to stop; what was written is recorded.
     """
-    run = _Run(place, local, record, now, confirmed)
+    run = _Run(place, local, record, now, new_classes)
     wanted = run.ask(new)
     done = 0
     while batch := list(_next_batch(wanted)):
@@ -106,25 +106,26 @@ class _Run:
         local: "LocalSide",
         record: TakenRecord,
         now: Callable[[], float],
-        confirmed: Collection[str],
+        new_classes: int,
     ) -> None:
         self._place, self._local, self._record, self._now = place, local, record, now
-        self._confirmed = confirmed
+        self._new_classes = new_classes
         self._root = local.layout.root
         self._files = FileSystem(self._root)
         self._known: KnownContents = known_in_store(self._root, local.index)
         self._held_out = held_contents(local.journal)
+        self._titles: dict[str, str] = {}
         self._failures = 0
         self.result = TakenIn()
 
     def ask(self, new: Sequence[NewObject]) -> Iterator[NewObject]:
         """Those whose class is known or certain; the others are counted in the result."""
         titles = {one.name.title for one in new}
-        existing = list_titles(self._root)
-        if len(titles - existing.keys()) > MOST_NEW_CLASSES:
+        existing = self._titles = list_titles(self._root)
+        if len(titles - existing.keys()) > self._new_classes:
             self._refuse_classes(new, existing)
             return (one for one in new if one.name.title in existing)
-        table = make_label_table(titles, {}, existing.keys(), self._confirmed)
+        table = make_label_table(titles, {}, existing.keys())
         questioned = {near.title for near in table.near}
         self.result.questions = list(table.near)
         self.result.held = Counter(one.name.title for one in new if one.name.title in questioned)
@@ -203,9 +204,10 @@ class _Run:
 
     def _folder_fault(self, title: str) -> str:
         """Why this class has no folder and cannot get one."""
-        if title in list_titles(self._root):
+        place = self._root / self._titles.get(title, title)
+        if is_real_folder(place):
             return ""
-        if os.path.lexists(self._root / title):
+        if os.path.lexists(place):
             return "the store has something else of the name of its class, which is no folder"
         longest = os.pathconf(self._root, "PC_NAME_MAX")
         return (
@@ -213,7 +215,7 @@ class _Run:
         )
 
     def _is_there(self, name: ObjectName, file: str) -> bool:
-        folder = list_titles(self._root).get(name.title, name.title)
+        folder = self._titles.get(name.title, name.title)
         try:
             with self._files.open_read(self._root / folder / file) as opened:
                 hasher = xxhash.xxh3_128()

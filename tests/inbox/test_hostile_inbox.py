@@ -13,7 +13,10 @@ import xxhash
 
 from astica_sync.cli.watch.receive_from_inbox import InboxReceiver
 from astica_sync.clock import SystemClock
+from astica_sync.core.inbox.object_name import ObjectName
 from astica_sync.errors import MirrorFailed, StoreError
+from astica_sync.inbox import list_inbox as list_inbox_module
+from astica_sync.inbox import taken_record
 from astica_sync.inbox.list_inbox import list_inbox
 from astica_sync.inbox.send_folder import MOST_BYTES
 from astica_sync.inbox.take_in import MOST_NEW_CLASSES
@@ -260,17 +263,21 @@ def test_a_damaged_record_is_read_as_far_as_it_goes(store: Path, inbox: Path, tm
     layout = Layout(store)
     path = put(inbox, "Can", good(tmp_path, 1))
     other = put(inbox, "Can", good(tmp_path, 2))
+
+    def new(record: TakenRecord) -> list[ObjectName]:
+        return [one.name for piece in list_inbox(FolderPlace(inbox), record, (), 0.0) for one in piece.new]
+
     record = TakenRecord(layout)
-    listing = list_inbox(FolderPlace(inbox), record, (), 0.0)
-    record.add([one.name for one in listing.new if one.name.file == path.name])
+    listed = new(record)
+    record.add([name for name in listed if name.file == path.name])
     assert not record.is_stale
     with (layout.state / "inbox.jsonl").open("ab") as file:
         file.write(b'{"class": 5, "content": "x"}\n[]\n{"refused": "a", "version": null}\n\xff\n{"class": "Can", "con')
     assert record.is_stale
     read = TakenRecord(layout)
-    assert [one.name.file for one in list_inbox(FolderPlace(inbox), read, (), 0.0).new] == [other.name]
-    read.add([listing.new[0].name, listing.new[1].name])
-    assert list_inbox(FolderPlace(inbox), TakenRecord(layout), (), 0.0).new == []
+    assert [name.file for name in new(read)] == [other.name]
+    read.add(listed)
+    assert new(TakenRecord(layout)) == []
 
 
 def test_an_image_that_a_killed_run_has_written_is_not_written_again_beside_a_watcher(
@@ -302,3 +309,24 @@ def test_what_was_written_is_taken_as_such_where_its_record_could_not_be_written
     assert len(held) == 4
     result = received(receive())
     assert (result["taken"], result["there"], tree(store)) == ({}, 1, held)
+
+
+def test_objects_that_stay_keep_no_others_away(
+    receive: Receive, inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Very many that are refused or wait for an answer come before the good ones."""
+    monkeypatch.setattr(list_inbox_module, "PIECE", 3)
+    monkeypatch.setattr(taken_record, "MOST_REFUSED", 2)
+    original = FolderPlace.entries
+    monkeypatch.setattr(FolderPlace, "entries", lambda place, below="": iter(sorted(original(place, below))))
+    for number in range(7):
+        put(inbox, "BOTTLE", good(tmp_path, number))
+        (inbox / "Box").mkdir(exist_ok=True)
+        (inbox / "Box" / f"{number:032}.png").write_bytes(b"bad")
+    for number in range(4):
+        put(inbox, "Can", good(tmp_path, 20 + number))
+    result = received(receive())
+    assert (result["taken"], len(result["refused"])) == ({"Can": 4}, 7)  # type: ignore[arg-type]
+    assert [one["images"] for one in result["questions"]] == [7]  # type: ignore[attr-defined]
+    again = received(receive())
+    assert (again["taken_before"], again["refused_before"], len(again["refused"])) == (4, 2, 5)  # type: ignore[arg-type]

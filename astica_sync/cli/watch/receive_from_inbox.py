@@ -36,34 +36,45 @@ if TYPE_CHECKING:
 EVERY = 10.0
 """The shortest time between two lists of the inbox, in seconds."""
 _MOST_SAID = 1000
+_MOST_NAMED = 10_000
 
 
 @dataclass(slots=True)
 class Received:
-    """What one look at the inbox did; see ``TakenIn`` and ``InboxListing``."""
+    """What one look at the inbox did; see ``TakenIn`` and ``InboxListing``. Of lists that others may make long, the
+    first are there; the counts are of all."""
 
     taken: Counter[str] = field(default_factory=Counter)
     there: int = 0
     taken_before: int = 0
     refused_before: int = 0
     refused: "list[RefusedObject]" = field(default_factory=list)
+    refused_count: int = 0
     unread: list[tuple[str, str]] = field(default_factory=list)
+    unread_count: int = 0
     others: list[tuple[str, str]] = field(default_factory=list)
     other_count: int = 0
-    questions: list[NearTitle] = field(default_factory=list)
+    questions: dict[str, NearTitle] = field(default_factory=dict)
     held: Counter[str] = field(default_factory=Counter)
     incomplete: str = ""
 
     def list_with(self, listing: "InboxListing") -> None:
-        self.taken_before, self.refused_before = listing.taken, listing.refused
-        self.others, self.other_count, self.incomplete = listing.others, listing.other_count, listing.incomplete
+        self.taken_before += listing.taken
+        self.refused_before += listing.refused
+        self.other_count += listing.other_count
+        self.others = listing.others
+        self.incomplete = listing.incomplete or self.incomplete
 
     def include(self, done: "TakenIn") -> None:
         self.taken += done.taken
         self.there += done.there
-        self.refused += done.refused
-        self.unread += done.unread
-        self.questions, self.held = done.questions, done.held
+        self.refused_count += len(done.refused)
+        self.refused += done.refused[: _MOST_NAMED - len(self.refused)]
+        self.unread_count += len(done.unread)
+        self.unread += done.unread[: _MOST_NAMED - len(self.unread)]
+        room = _MOST_NAMED - len(self.questions)
+        self.questions.update((near.title, near) for near in done.questions[:room])
+        self.held += done.held
 
 
 class InboxReceiver:
@@ -87,6 +98,7 @@ class InboxReceiver:
         """
         from astica_sync.exchange.known_contents import list_titles
         from astica_sync.inbox.list_inbox import list_inbox
+        from astica_sync.inbox.take_in import MOST_NEW_CLASSES
         from astica_sync.inbox.taken_record import TakenRecord
         from astica_sync.local.store_sentinel import check_root
         from astica_sync.system.native_lock import lock_if_free
@@ -99,18 +111,15 @@ class InboxReceiver:
                 raise StoreBusy(f"another process takes images into {self._layout.root}", "wait for it to end")
             if self._record is None or self._record.is_stale:
                 self._record = TakenRecord(self._layout)
-            while True:
-                titles = list_titles(self._layout.root)
-                listing = list_inbox(self._place, self._record, titles, self._clock.now(), self._is_stopping)
+            titles = list_titles(self._layout.root)
+            for listing in list_inbox(self._place, self._record, titles, self._clock.now(), self._is_stopping):
                 received.list_with(listing)
-                if not listing.new:
-                    return received
-                done = self._take(listing, self._record)
-                received.include(done)
-                if not listing.more or not (done.taken or done.there or done.refused):
-                    return received
+                if listing.new:
+                    made = len(received.taken.keys() - titles.keys())
+                    received.include(self._take(listing, self._record, MOST_NEW_CLASSES - made))
+        return received
 
-    def _take(self, listing: "InboxListing", record: "TakenRecord") -> "TakenIn":
+    def _take(self, listing: "InboxListing", record: "TakenRecord", new_classes: int) -> "TakenIn":
         from astica_sync.inbox.take_in import take_in
 
         def report(done: int) -> None:
@@ -127,6 +136,7 @@ class InboxReceiver:
                 opened.session.local,
                 record,
                 clock.now,
+                new_classes=new_classes,
                 report=report,
                 stopping=self._is_stopping,
             )
@@ -186,7 +196,7 @@ def _data(received: Received) -> dict[str, object]:
                 "similar_to": json_name(near.existing),
                 "images": received.held[near.title],
             }
-            for near in received.questions
+            for near in received.questions.values()
         ],
         "incomplete": received.incomplete,
     }
@@ -194,14 +204,16 @@ def _data(received: Received) -> dict[str, object]:
 
 def _print_received(layout: Layout, inbox: str, received: Received) -> None:
     lines = [f"! {safe(name)}  ({safe(reason)})" for name, reason in _left(received)]
-    lines += [f"! {safe(question_text(layout, near, received.held[near.title]))}" for near in received.questions]
+    lines += [
+        f"! {safe(question_text(layout, near, received.held[near.title]))}" for near in received.questions.values()
+    ]
     for line in first(lines, len(lines), LINES):
         print_lines([click.style(line, fg="red")], err=True)
     text = f"{safe(inbox)}: {number(received.taken.total(), 'image')} taken in{_by_class(received.taken)}"
     print_lines(
         [
             f"{text}, {received.there + received.taken_before:,} before, "
-            f"{len(received.refused) + received.refused_before:,} refused"
+            f"{received.refused_count + received.refused_before:,} refused"
         ]
     )
     if received.other_count:
@@ -260,7 +272,7 @@ class InboxKeeper:
             try:
                 if not is_paused(self._layout):
                     received = self._receiver.look()
-                    if not (received.taken or received.there or received.refused or received.unread):
+                    if not (received.taken or received.there):
                         idle_look = self._clock.ticks() - began
                     self._report(received)
                     if failures:
@@ -311,7 +323,7 @@ def _problems(received: Received) -> Iterator[tuple[str, str, str]]:
 
 
 def _questions(layout: Layout, received: Received) -> Iterator[tuple[str, str, str]]:
-    for near in received.questions[:LINES]:
+    for near in list(received.questions.values())[:LINES]:
         yield f"class {near.title}", "refused", question_text(layout, near, received.held[near.title])
 
 
