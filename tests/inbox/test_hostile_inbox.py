@@ -227,12 +227,22 @@ def test_objects_that_cannot_be_read_are_tried_again(
     assert ran.code == 1 and "cannot be read: denied" in ran.err
 
 
-def test_nothing_is_written_where_the_store_was(shell: Shell, store: Path, inbox: Path, tmp_path: Path) -> None:
-    put(inbox, "Can", good(tmp_path, 1))
+def test_nothing_is_written_where_the_store_was(store: Path, inbox: Path, tmp_path: Path) -> None:
+    """A watcher runs while the disk goes away, and an image that is deleted meanwhile is not taken in again."""
+    path = put(inbox, "Can", good(tmp_path, 1))
+    receiver = InboxReceiver(Layout(store), FolderPlace(inbox), SystemClock(), ProgressListener(), has_watcher=True)
+    assert receiver.look().taken == {"Can": 1}
+    (store / "Can" / path.name).unlink()
+    put(inbox, "Can", good(tmp_path, 2))
     store.rename(tmp_path / "unmounted")
     store.mkdir()
-    ran = shell("watch", "--from", inbox, "--once", store)
-    assert ran.code == 1 and not list(store.iterdir())
+    with pytest.raises(StoreError):
+        receiver.look()
+    assert not list(store.iterdir())
+    store.rmdir()
+    (tmp_path / "unmounted").rename(store)
+    assert receiver.look().taken == {"Can": 1}
+    assert not (store / "Can" / path.name).exists()
 
 
 @pytest.mark.long

@@ -114,6 +114,21 @@ def test_a_run_that_ends_before_it_is_recorded_sends_nothing_twice(
     assert (done.sent, done.there, len(list(machine.inbox.glob("*/*")))) == ([], 1, 1)
 
 
+def test_what_was_removed_from_the_inbox_is_not_sent_again(machine: Machine) -> None:
+    """A rule of the bucket removes old objects; neither a restart nor another name of the file brings them back."""
+    path = draw(machine.taken / "Can" / "a.png", 1)
+    machine.age(path, 60.0)
+    place = FolderPlace(machine.inbox)
+    assert machine.sender.look(place, 0.0).sent == ["Can/a.png"]
+    for sent in machine.inbox.glob("*/*"):
+        sent.unlink()
+    machine.start()
+    assert machine.sender.look(place, 0.0).unchanged == 1
+    path = path.rename(path.with_name("b.png"))
+    machine.age(path, 60.0)
+    assert (machine.sender.look(place, 0.0).sent, list(machine.inbox.glob("*/*"))) == ([], [])
+
+
 def test_an_inbox_that_takes_nothing_is_not_asked_for_each_image(machine: Machine) -> None:
     fill(machine.taken, {"Can": 6})
     machine.age(machine.taken / "Can" / "005.png", 60.0)
