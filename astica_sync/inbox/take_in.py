@@ -70,8 +70,9 @@ def take_in(
     stopping: Callable[[], bool] = lambda: False,
 ) -> TakenIn:
     """Takes in what the store lacks. The index is to be up to date. Where the objects have more than ``new_classes``
-    classes that the store lacks, none of these is made. ``report`` gets the number of objects that are done. The
-    parameters are the two sides, the record between them, and what the caller decides.
+    classes that the store lacks, none of these is made. ``report`` gets the number of objects that are done.
+
+    Eight parameters: the two sides, the record between them, and what the caller decides.
 
     Raises:
         MirrorFailed: the inbox cannot be read.
