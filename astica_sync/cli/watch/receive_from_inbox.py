@@ -17,7 +17,7 @@ from astica_sync.cli.watch.pause_file import is_paused
 from astica_sync.cli.watch.send_to_inbox import open_inbox
 from astica_sync.cli.watch.stoppable_call import GRACE, call_stoppable
 from astica_sync.clock import SystemClock
-from astica_sync.core.inbox.next_look import seconds_to_next_look
+from astica_sync.core.inbox.next_look import LONGEST_S, SHARE, seconds_to_next_look
 from astica_sync.core.plan.similar_titles import NearTitle
 from astica_sync.errors import AsticaSyncError, Interrupted, StoreBusy
 from astica_sync.local.layout import Layout
@@ -266,14 +266,19 @@ class InboxKeeper:
         self._thread.join(GRACE)
 
     def _run(self) -> None:
-        failures, last, idle_look = 0, "", 0.0
+        failures, last, idle_look, refusing = 0, "", 0.0, 0
         while True:
             began = self._clock.ticks()
+            pause = 0.0
             try:
                 if not is_paused(self._layout):
                     received = self._receiver.look()
-                    if not (received.taken or received.there):
-                        idle_look = self._clock.ticks() - began
+                    took = self._clock.ticks() - began
+                    if not (received.taken or received.there or received.refused or received.unread):
+                        idle_look = took
+                    # An inbox that is filled with bad objects without end has them read less and less often.
+                    refusing = refusing + 1 if received.refused else 0
+                    pause = took * min(refusing, SHARE)
                     self._report(received)
                     if failures:
                         self._event("note", "the inbox works normally again")
@@ -286,7 +291,7 @@ class InboxKeeper:
                     last = error.text_with_hint
                     self._event("failed", f"inbox: {last}")
             try:
-                self._clock.sleep(seconds_to_next_look(idle_look, EVERY, failures))
+                self._clock.sleep(max(seconds_to_next_look(idle_look, EVERY, failures), min(pause, LONGEST_S)))
             except Interrupted:
                 return
 
