@@ -24,6 +24,7 @@ from astica_sync.open_session import OpenStore, find, open_service, open_session
 from astica_sync.sync.progress import ProgressListener
 
 if TYPE_CHECKING:
+    from astica_sync.core.plan.plan import Plan, RemoveSample
     from astica_sync.local.db.index import Index
     from astica_sync.local.db.journal import Journal
     from astica_sync.remote.rate_limited_client import RateLimitedClient
@@ -45,6 +46,8 @@ __all__ = [
     "store_option",
 ]
 
+MOST_UNMANAGED = 20
+"""So many unmanaged samples are looked for in the backup: a status prints fewer."""
 MOST_STATUS_BYTES = 10_000_000
 NO_STATUS_YET = "a watcher runs, and has written no status yet: it writes one after its first comparison"
 
@@ -130,6 +133,43 @@ def path_in_journal(journal: "Journal") -> Callable[[str], str]:
         return mark.path if mark is not None else ""
 
     return path_of
+
+
+def path_in_backup(layout: Layout, plan: "Plan", path_of: Callable[[str], str]) -> Callable[[str], str]:
+    """``path_of``, and for the first samples that another store has sent, or this one before it was lost, the path that
+    the backup has of the same image."""
+    from astica_sync.core.model import content_of
+    from astica_sync.core.plan.decision_table import OTHER_STORE
+    from astica_sync.local.backup.backup import Backup
+    from astica_sync.local.filesystem import FileSystem
+
+    sent = [one for one in plan.unmanaged[:MOST_UNMANAGED] if plan.unmanaged_reasons.get(one.sample_id) == OTHER_STORE]
+    backup = Backup(layout.backup, FileSystem())
+    contents = {content for one in sent if backup.find(content := content_of(one.uid)) is not None}
+    # Reads the whole catalog.
+    named = backup.entries_of(contents) if contents else {}
+
+    def path(uid: str) -> str:
+        entries = named.get(content_of(uid), ())
+        return path_of(uid) or next((one.path for one in reversed(entries)), "")
+
+    return path
+
+
+def class_in_index(index: "Index") -> "Callable[[RemoveSample], str]":
+    """A function that gives the class in which the last scan found the image of a sample that leaves its own class; an
+    empty text where it found it in none, or in several."""
+
+    # Loaded here: most commands name no class.
+    from astica_sync.core.model import content_of
+    from astica_sync.local.class_folders.class_title import class_title_of
+
+    def moved_to(sample: "RemoveSample") -> str:
+        titles = {class_title_of(path.partition("/")[0]) for path in index.paths_with(content_of(sample.uid))}
+        titles -= {sample.class_title, None}
+        return titles.pop() or "" if len(titles) == 1 else ""
+
+    return moved_to
 
 
 def image_in_index(index: "Index") -> Callable[[str], bool]:

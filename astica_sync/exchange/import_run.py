@@ -66,8 +66,8 @@ class ImportResult:
     """What an import did, or would do. ``imported`` counts by target and class; ``parts`` by part of the split, as the
     data set has it. ``unsupported`` are imported images of formats that the service does not take, by format.
     ``left_out`` are the first of those that were not imported, ``reasons`` counts all; ``unwanted`` those that the map
-    leaves out. ``by_camera`` are new classes that a camera, a phone or a date has named. ``ended``: the user stopped
-    it."""
+    leaves out. ``by_camera`` are new classes that a camera, a phone or a date has named. ``asks``: the import asks
+    about new classes first, and a dry run says what comes after the answer. ``ended``: the user stopped it."""
 
     table: LabelTable
     imported: Counter[tuple[ImportFolder, str]] = field(default_factory=Counter)
@@ -78,6 +78,7 @@ class ImportResult:
     reasons: Counter[str] = field(default_factory=Counter)
     unwanted: int = 0
     by_camera: tuple[str, ...] = ()
+    asks: bool = False
     ended: bool = False
 
     @property
@@ -118,6 +119,7 @@ def run_import(
     result.by_camera = _camera_labels(folders or set(), meant)
     if result.by_camera and not request.dry_run and not request.confirm_all:
         raise GuardRefused(_camera_text(result.by_camera), _camera_hint(result.by_camera))
+    result.asks = bool(table.near or result.by_camera) and not request.confirm_all
     run = _Run(targets, request, result)
     for row in data_set.rows():
         run.judge(row)
@@ -171,7 +173,8 @@ class _Run:
             return
         if presence is WriteDecision.OTHER_CLASS:
             titles = self.targets[placed.target].known.classes(content, len(data))
-            reason = f"the same image is in {', '.join(sorted(titles)[:3])} already (--several-classes takes both)"
+            advice = _advice_for_twin(self.result.table, placed.title, titles)
+            reason = f"the same image is in {', '.join(sorted(titles)[:3])} already ({advice})"
             self.result.leave_out(row.path, reason, "the same image is in another class already")
             return
         if presence is WriteDecision.OTHER_FOLDER:
@@ -270,6 +273,15 @@ def _camera_hint(labels: Sequence[str]) -> str:
         f"Name the class of each: --map {quote(f'{labels[0]}=CLASS', always=True)}. Or sort the images into folders "
         "named after what they show. To take the names as they are, add --yes."
     )
+
+
+def _advice_for_twin(table: LabelTable, title: str, others: Collection[str]) -> str:
+    """What to do with an image that is in ``others`` already: two spellings of one class would have it twice."""
+    same = next((one for one in table.near if one.title == title and one.existing in others), None)
+    if same is None:
+        return "--several-classes takes both"
+    label = next(label for label, meant in table.titles.items() if meant == title)
+    return f"if that is the same class: --map {quote(f'{label}={same.existing}', always=True)}"
 
 
 def _near_text(table: LabelTable) -> str:

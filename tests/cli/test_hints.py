@@ -47,7 +47,7 @@ def test_the_options_that_an_import_names_for_a_nearly_known_class_can_be_pasted
     shell.environ["COLUMNS"] = "300"
     words = ("import", str(tmp_path / "set"), "--store", str(pushed))
     looked, refused = shell(*words, "--dry-run"), shell(*words)
-    assert (looked.code, refused.code) == (0, 4), looked.err + refused.err
+    assert (looked.code, refused.code) == (4, 4), looked.err + refused.err
     for shown in (looked.out, refused.err):
         options = re.search(r"(--map .*), or (--new-class '.*')", shown)
         assert options is not None, shown

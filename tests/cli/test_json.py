@@ -74,6 +74,7 @@ def test_the_status_has_the_promised_shape(shell: Shell, sandbox: RunningSandbox
         "problems": [{"path": "str", "reason": "str"}],
         "unmanaged": [SAMPLE],
         "copies": [],
+        "held_out": [],
         "follows": "NoneType",
         "changed": "NoneType",
         "asked_at": "float",

@@ -101,7 +101,7 @@ def test_what_a_status_has_no_time_to_check_is_said(
     shell: Shell, sandbox: RunningSandbox, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("astica_sync.cli.daily.status.CHECK_SECONDS", 0.0)
-    assert "4 images are checked by the push alone, not here." in shell("pull-status", "--store", store).out
+    assert "4 images are not checked yet; the push checks the rest." in shell("pull-status", "--store", store).out
     assert shell("pull-status", "--json", "--store", store).json["plan"]["unchecked"] == 4
 
 

@@ -328,3 +328,12 @@ def test_a_status_of_the_view_before_the_push_tells_what_it_is(shell: Shell, pus
     assert shell("push", "--store", pushed).code == 0
     shown = " ".join(shell("status", "--offline", "--store", pushed).out.split())
     assert "the last view does not show yet all that the service has confirmed" in shown, shown
+
+
+def test_the_one_file_that_cannot_be_uploaded_is_named(shell: Shell, store: Path) -> None:
+    (store / "LICENSE.txt").write_text("x")
+    ran = shell("push", "--store", store)
+    assert "LICENSE.txt cannot be uploaded; for the reason: astica-sync status" in ran.out
+    (store / "Can/notes.png").write_text("x")
+    ran = shell("push", "--store", store)
+    assert "2 files cannot be uploaded; for the reasons: astica-sync status" in ran.out

@@ -128,6 +128,8 @@ def test_unknown_outcomes_and_differences_prevent_a_training() -> None:
     assert "the outcome of 2 requests is not known yet, in 'Can'" in doubtful.reason and not doubtful.overridable
     assert "5 to upload in 'a', 'b', 'c' and 2 more classes" in differing.reason and differing.overridable
     assert "could not be read" in differing.reason
+    (four,) = find_objections(Plan(uploads=uploads[:4]), observed(CAN, BOTTLE))
+    assert four.reason.endswith("4 to upload in 'a', 'b', 'c' and 1 more class")
     (one,) = find_objections(Plan(waiting=waiting[:1]), observed(CAN, BOTTLE))
     assert "the outcome of 1 request is" in one.reason
 

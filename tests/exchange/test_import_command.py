@@ -328,3 +328,49 @@ def test_images_that_the_service_does_not_take_are_counted(
     (empty / "astica-sync.toml").write_text('convert = "none"\n')
     ran = shell("import", tmp_path / "set", "--store", empty)
     assert f"The service does not take {text}" in ran.out
+
+
+def test_a_table_is_a_source_whose_folder_has_the_images(shell: Shell, store: Path, tmp_path: Path) -> None:
+    source = tmp_path / "ds"
+    for number in range(3):
+        draw(source / f"images/{number}.png", 700 + number)
+    (source / "labels.csv").write_text("path,label\nimages/0.png,Can\n")
+    (source / "other.csv").write_text("path,label\nimages/1.png,Can\n")
+    (source / "more.json").write_text('[{"path": "images/2.png", "label": "Can"}]')
+    before = in_store(store)
+    ran = shell("import", source / "labels.csv", "--store", store)
+    assert (ran.code, "2  the labels do not name it" in ran.out) == (3, True), ran.out
+    assert in_store(store) - before == Counter([("can", (source / "images/0.png").read_bytes())])
+    wrong = shell("import", source / "labels.csv", "--layout", "coco", "--store", store)
+    assert wrong.code == 2 and "is a table of labels, and --layout coco reads none" in wrong.err
+
+
+def test_a_table_with_unknown_columns_imports_nothing_else_of_its_folder(
+    shell: Shell, store: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "ds"
+    draw(source / "Paper/0.png", 700)
+    (source / "bilder.CSV").write_text("Datei;Klasse\nPaper/0.png;Can\n")
+    before = in_store(store)
+    ran = shell("import", source / "bilder.CSV", "--store", store)
+    assert ran.code == 1 and "--column path=Datei --column label=Klasse" in ran.err
+    assert in_store(store) == before
+    chosen = ("--column", "path=Datei", "--column", "label=Klasse")
+    assert shell("import", source / "bilder.CSV", *chosen, "--store", store).code == 0
+    assert sum((in_store(store) - before).values()) == 1
+
+
+def test_a_dry_run_ends_as_the_import_does_and_advises_to_map_a_spelling(
+    shell: Shell, store: Path, tmp_path: Path
+) -> None:
+    """Both classes of an image that is there in one of them would have it twice."""
+    source = tmp_path / "ds"
+    shutil.copytree(store / "Can", source / "can")
+    draw(source / "Bottle/new.png", 700)
+    before = in_store(store)
+    dry = shell("import", source, "--dry-run", "--store", store)
+    assert dry.code == 4 == shell("import", source, "--store", store).code
+    assert "Would import 1 image after the answer about new classes below, and nothing before." in dry.out
+    assert "--map 'can=Can'" in dry.out.partition("Left out")[2] and "--several-classes" not in dry.out
+    assert in_store(store) == before
+    assert shell("import", source, "--dry-run", "--map", "can=Can", "--store", store).code == 0

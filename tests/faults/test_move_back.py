@@ -3,7 +3,9 @@
 import contextlib
 import json
 import os
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from astica_sync.core.model import make_uid
 from astica_sync.core.plan.decision_table import RemovalReason
 from astica_sync.local.db.journal import Event, Journal
 from tests.harness.shell import Shell, draw, fill, in_store
+from tests.harness.terminal import converse
 
 SINCE = ("backup", "restore", "--since", "1h")
 
@@ -48,7 +51,7 @@ def test_a_dry_run_lists_on_standard_output_what_a_restore_would_do_and_changes_
         assert "to move back with --move-back (1):\n  Can/001.png  (now Bottle/moved.png)\n" in ran.out
         assert "In another place now, not restored (1):\n  Can/002.png  (now Can/renamed.png)\n" in ran.out
         assert "another file is at the path now (1):\n  Glass/000.png\n" in ran.out
-        assert ran.out.endswith("1 file would be written, 0 already there; nothing was changed\n")
+        assert ran.out.endswith("0 already there, 1 to move back with --move-back; nothing was changed\n")
         listed = shell(*SINCE, "--dry-run", "--json", "--store", undone).json
         assert [one["path"] for one in listed["write"]] == ["Can/000.png"]
         assert listed["moved"] == [{"path": "Can/001.png", "now": "Bottle/moved.png"}]
@@ -109,7 +112,7 @@ def test_a_refused_move_names_the_command_that_moves_it_back(shell: Shell, undon
     move_all(undone, "Tin", "Bottle")
     refused = shell("push", "--store", undone)
     assert refused.code == 4
-    assert refused.out.count(", another class has the image now)") == 8, "of the first ten, two were overwritten"
+    assert "  - 14 samples from Tin to Bottle\n" in refused.out and "Tin/" not in refused.out
     assert "both classes on the service now" in refused.out and "--since 1d --move-back" in refused.out
     shutil.rmtree(undone / "Bottle")
     again = shell("push", "--store", undone)
@@ -237,3 +240,57 @@ def test_of_what_one_run_has_uploaded_the_first_counts_alone_where_it_was_remove
             journal.record(events)
         found = _History(journal, 0.0, {one.uid for one in places}).firsts(places)
     assert found == {one.uid for one in places[: 1 if moved else 2]}
+
+
+def test_a_move_back_prints_its_result_first_and_nothing_about_what_it_has_undone(shell: Shell, undone: Path) -> None:
+    fill(undone, {"Tin": 14}, 300)
+    assert shell("push", "--store", undone).code == 0
+    move_all(undone, "Tin", "Glass")
+    (undone / "Can/000.png").unlink()
+    assert shell("push", "--yes", "--store", undone).code == 0
+    preview = shell(*SINCE, "--dry-run", "--store", undone)
+    assert "already there, 14 to move back with --move-back; nothing was changed\n" in preview.out
+    process = shell.start("-v", *SINCE, "--move-back", "--store", undone, stderr=subprocess.STDOUT)
+    ran = shell.finish(process)
+    assert ran.code == 0
+    first, *others = ran.out.splitlines()
+    assert "14 files moved back" in first
+    assert "another place" not in ran.out and "(now " not in ran.out
+    assert any("1 deleted image not restored" in line for line in others), ran.out
+
+
+@pytest.mark.parametrize(("answers", "code"), [("maybe\nn", 4), ("y", 0)])
+def test_the_question_about_a_mass_move_counts_it_by_pairs_of_classes(
+    shell: Shell, undone: Path, answers: str, code: int
+) -> None:
+    fill(undone, {"Tin": 14, "Jar": 2}, 300)
+    assert shell("push", "--store", undone).code == 0
+    for path in sorted((undone / "Tin").iterdir()):
+        path.rename(undone / "Bottle" / f"tin-{path.name}")
+    (undone / "Jar/000.png").rename(undone / "Can/jar.png")
+    ran = converse(shell, "[y/N]", answers, "push", "--store", undone)
+    assert ran.code == code, ran.out
+    asked = ran.out.replace("\r\n", "\n").partition("[y/N]")[0]
+    assert "  - 14 samples from Tin to Bottle\n" in asked and "tin-000" not in asked and "Tin/000" not in asked
+    assert re.search(r"  - Jar/000.png  \(#\d+, now in Can\)\n", asked)
+    assert asked.index("both classes on the service now, until") < asked.index("Remove them from the service?")
+    assert ("answer y or n" in ran.out) == (code == 4)
+
+
+def test_a_question_keeps_its_choice_whole_on_a_narrow_terminal(shell: Shell, undone: Path) -> None:
+    shutil.rmtree(undone / "Bottle")
+    shell.environ["COLUMNS"] = "60"
+    ran = converse(shell, "[y/N]: ", "n", "push", "--store", undone)
+    lines = ran.out.replace("\r\n", "\n").splitlines()
+    place = next(place for place, line in enumerate(lines) if "[y/N]: " in line)
+    assert lines[place].strip().startswith("[y/N]: ") and lines[place - 1].endswith("has their images."), lines
+
+
+def test_the_heading_of_what_is_removed_counts_samples(shell: Shell, undone: Path) -> None:
+    shell.environ["ASTICA_QUARANTINE"] = "0"
+    fill(undone, {"Tin": 14}, 300)
+    assert shell("push", "--store", undone).code == 0
+    shutil.rmtree(undone / "Tin")
+    (undone / "Can/000.png").unlink()
+    ran = shell("status", "--store", undone)
+    assert "class Tin, 14 samples by one request" in ran.out and "To remove (15):" in ran.out

@@ -358,3 +358,22 @@ def test_an_odd_time_in_a_mirror_is_not_shown(
 def test_the_advice_about_a_missing_folder_names_it(shell: Shell, store: Path, tmp_path: Path) -> None:
     ran = shell("backup", "mirror", tmp_path / "my nas", "--store", store)
     assert f"mkdir -p '{tmp_path}/my nas'" in " ".join(ran.err.split())
+
+
+def test_an_image_that_only_the_service_and_the_mirror_have_is_named_by_its_old_path(
+    shell: Shell, store: Path, disk: Path, tmp_path: Path
+) -> None:
+    draw(store / "Can" / "late.png", 900)
+    assert shell("push", "--store", store).code == 0
+    assert shell("backup", "mirror", disk, "--store", store).code == 0
+    files = disk / "files.jsonl"
+    files.write_text("".join(line for line in files.read_text().splitlines(True) if "late.png" not in line))
+    draw(store / "Can" / "later.png", 901)
+    assert shell("push", "--store", store).code == 0
+    shutil.rmtree(store)
+    rebuilt = tmp_path / "rebuilt"
+    assert shell("backup", "restore", "--from", disk, "--to", rebuilt).code == 0
+    shown = shell("status", "--store", rebuilt).out
+    assert re.search(r"\? Can/late.png  #\d+  \(sent by another store\)", shown), shown
+    assert re.search(r"\? Can  #\d+ [0-9a-f]{32}-[0-9a-f]+  \(sent by another store\)", shown)
+    assert "or this one before it was lost and rebuilt" in shown

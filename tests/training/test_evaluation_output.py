@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
 from PIL import Image
 from pyarrow import parquet
@@ -107,7 +106,7 @@ def test_a_terminal_is_asked_before_anything_is_sent(
         return False
 
     monkeypatch.setattr("astica_sync.cli.training.evaluate._at_terminal", lambda: True)
-    monkeypatch.setattr(click, "confirm", refuse)
+    monkeypatch.setattr("astica_sync.cli.training.evaluate.confirm", refuse)
     ran = shell("evaluate", images, "--store", store)
     assert ran.code == 4 and asked == ["Start?"]
     assert "sending 8 requests was not confirmed; none was sent" in ran.err
@@ -218,7 +217,7 @@ def test_similar_images_inside_the_folder_and_small_classes_are_named(
     shutil.move(held_out / "two" / "photo-small.jpg", held_out / "zero" / "photo-small.jpg")
     shown = shell("evaluate", held_out, "--store", store).out
     assert "nearly the same picture is in several classes: two/photo.png, zero/photo-small.jpg" in shown
-    assert "too few images for a figure of the class: three (2)" in shown
+    assert "few images, so that the figures of these classes say little: three (2)" in shown
     draw(held_out / "never seen" / "a.png", 3)
     assert shell("evaluate", held_out, "--json", "--store", store).json["small_classes"] == {"three": 2}
 

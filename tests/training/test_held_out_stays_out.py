@@ -1,11 +1,16 @@
 """Images that ``split`` has held out do not come back into the training data by another command."""
 
+import contextlib
 import shutil
 from pathlib import Path
 
 import pytest
 
+from astica_sync.local.db.index import Index
+from astica_sync.local.db.journal import Journal
+from astica_sync.local.layout import Layout
 from astica_sync.sandbox.embedded import RunningSandbox
+from astica_sync.sync.plan.held_out_images import RETURNED, find_held_out_images
 from tests.harness.digits import write_digits
 from tests.harness.shell import Shell, in_store
 
@@ -56,3 +61,39 @@ def test_an_import_leaves_held_out_images_out_and_says_so(
     assert in_store(store) == before
     shown = shell("import", source, "--store", store)
     assert "the same image is held out from training" in shown.out and str(count) in shown.out
+
+
+def test_a_held_out_image_that_is_in_the_store_again_is_named_before_the_training(
+    shell: Shell, store: Path, held_out: Path
+) -> None:
+    assert "eld out as well" not in shell("status", "--store", store).out
+    place = next(held_out.glob("two/*.png"))
+    shutil.copy(place, store / "two/extra.png")
+    named = f"= two/extra.png  ({place.resolve()})"
+    for words in (("status",), ("push", "--dry-run"), ("push",), ("push",), ("status",)):
+        ran = shell(*words, "--store", store)
+        assert ran.code == 0 and named in ran.out, (words, ran.out)
+    assert shell("status", "--json", "--store", store).json["held_out"] == [
+        {"path": "two/extra.png", "place": str(place.resolve())}
+    ]
+    ran = shell("train", "--no-wait", "--store", store)
+    assert ran.code == 0 and named in ran.err and named not in ran.out
+    (store / "two/extra.png").unlink()
+    assert "eld out as well" not in shell("push", "--store", store).out
+
+
+def test_what_is_moved_back_into_the_store_is_held_out_no_more(shell: Shell, store: Path, held_out: Path) -> None:
+    place = next(held_out.glob("two/*.png"))
+    place.rename(store / "two/back.png")
+    for words in (("status",), ("push",), ("status",)):
+        ran = shell(*words, "--store", store)
+        assert ran.code == 0 and "eld out as well" not in ran.out, ran.out
+
+
+def test_a_planted_note_of_held_out_images_is_harmless(store: Path) -> None:
+    with contextlib.closing(Index(Layout(store).index_db)) as index:
+        content = next(index.local_samples(1)).content
+        with contextlib.closing(Journal(Layout(store).journal_db)) as journal:
+            for note in ([content], {content: 7, content[::-1]: "\0"}, {content: "a\0b"}, "text"):
+                index.set_meta(RETURNED, note)
+                assert find_held_out_images(journal, index) == []

@@ -3,7 +3,7 @@
 import re
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,28 +11,39 @@ from typing import TYPE_CHECKING
 import click
 
 from astica_sync.cli.exit_codes import DONE, REFUSED, SOME_FAILED
-from astica_sync.cli.open_store import image_in_index, open_store, path_in_journal, price_of, store_option
+from astica_sync.cli.open_store import (
+    class_in_index,
+    image_in_index,
+    open_store,
+    path_in_journal,
+    price_of,
+    store_option,
+)
 from astica_sync.cli.render.live.progress import Progress, PushProgress
-from astica_sync.cli.render.messages import print_lines
+from astica_sync.cli.render.messages import confirm, print_lines
 from astica_sync.cli.render.push_output import exit_code_of, push_data, push_lines, unread_classes, with_names
 from astica_sync.cli.render.status_output import (
     did_you_mean,
+    held_out_warning,
     near_data,
     plan_data,
     refusal_data,
     status_lines,
     unmanaged_note,
 )
-from astica_sync.cli.render.text import first, json_line, safe
+from astica_sync.cli.render.text import IN_BOTH_UNTIL, first, has_moved, json_line, safe
 from astica_sync.core.plan.guard import Allowance, Refusal
+from astica_sync.core.plan.plan import RemoveSample
 from astica_sync.core.plan.similar_titles import NearTitle
 from astica_sync.core.versions.snapshot import UnmanagedSample
 from astica_sync.local.store_sentinel import check_root
 
 if TYPE_CHECKING:
+    from astica_sync.sync.plan.held_out_images import ReturnedImage
     from astica_sync.sync.push.push_round import Consent, Naming
 
 MOST_NAMES = 20
+_WHERE_ALL = "astica-sync push --dry-run --json lists all"
 CHECK_SECONDS = 60.0
 """How long a dry run may check the images that a push would send."""
 
@@ -88,6 +99,7 @@ def push(
     """
     from astica_sync.api import Store
     from astica_sync.sync.plan.find_status import StoreStatus, plan_round
+    from astica_sync.sync.plan.held_out_images import find_held_out_images
     from astica_sync.sync.push.preflight_checks import check_samples, with_retries
 
     def allowance(usual: Allowance) -> Allowance:
@@ -130,23 +142,33 @@ def push(
                 path_of = path_in_journal(session.local.journal)
                 is_image = image_in_index(session.local.index)
                 print_lines(status_lines(status, price, path_of, as_version=as_version, is_image=is_image))
+                held_out: Sequence[ReturnedImage] = ()
+                if as_version is None:
+                    held_out = find_held_out_images(session.local.journal, session.local.index)
+                if held_out:
+                    print_lines(held_out_warning(held_out))
             if status.refusals or status.near:
                 return REFUSED
             return SOME_FAILED if fails else DONE
+        # A version may have an image in another class than the store.
+        moved_to = class_in_index(opened.session.local.index) if as_version is None else _unknown
         try:
             pushed = api.push(
                 as_version=as_version,
-                consent=_ask_about_removals(listener, as_json=as_json),
+                consent=_ask_about_removals(listener, moved_to, as_json=as_json),
                 naming=_ask_about_titles(listener, as_json=as_json, yes=yes),
                 new_classes=new_classes,
                 retry=retry,
             )
         finally:
             listener.close()
+        lines = [] if as_json else push_lines(pushed, as_version, moved_to)
+        if not as_json and as_version is None:
+            lines += held_out_warning(find_held_out_images(opened.session.local.journal, opened.session.local.index))
     if as_json:
         click.echo(json_line(push_data(pushed)))
     else:
-        print_lines(push_lines(pushed, as_version))
+        print_lines(lines)
     return exit_code_of(pushed)
 
 
@@ -164,19 +186,25 @@ def _can_ask() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def _ask_about_removals(listener: Progress, *, as_json: bool) -> "Consent":
+def _unknown(_sample: RemoveSample) -> str:
+    return ""
+
+
+def _ask_about_removals(listener: Progress, moved_to: Callable[[RemoveSample], str], *, as_json: bool) -> "Consent":
     def ask(refusals: list[Refusal]) -> bool:
         if as_json or not _can_ask():
             return False
         listener.close()
-        for refusal, names in with_names(refusals):
-            print_lines(
-                ["", f"{refusal.reason}{':' if names else '.'}", *first(names, len(names), MOST_NAMES)], err=True
-            )
+        for refusal, names in with_names(refusals, moved_to):
+            listed = first(names, len(names), MOST_NAMES, _WHERE_ALL)
+            print_lines(["", f"{refusal.reason}{':' if names else '.'}", *listed], err=True)
+        if any(has_moved(sample) for refusal in refusals for sample in refusal.samples):
+            print_lines(["", IN_BOTH_UNTIL], err=True)
         question = "Remove them from the service? The backup has their images."
         if any(refusal.uploads for refusal in refusals):
             question = "Check the model on the service's page. Send all of these again?"
-        return click.confirm(f"\n{question}", default=False, err=True)
+        click.echo(err=True)
+        return confirm(question)
 
     return ask
 
@@ -188,6 +216,6 @@ def _ask_about_titles(listener: Progress, *, as_json: bool, yes: bool) -> "Namin
         listener.close()
         for entry in near:
             print_lines([did_you_mean(entry)], err=True)
-        return click.confirm("Make these classes?", default=False, err=True)
+        return confirm("Make these classes?")
 
     return ask

@@ -12,6 +12,7 @@ from astica_sync.cli.open_store import (
     NO_STATUS_YET,
     image_in_index,
     open_store,
+    path_in_backup,
     path_in_journal,
     price_of,
     read_watch_status,
@@ -19,7 +20,13 @@ from astica_sync.cli.open_store import (
 )
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
-from astica_sync.cli.render.status_output import left_out_data, left_out_lines, status_data, status_lines
+from astica_sync.cli.render.status_output import (
+    held_out_warning,
+    left_out_data,
+    left_out_lines,
+    status_data,
+    status_lines,
+)
 from astica_sync.cli.render.text import duration, json_line, json_name, number, safe
 from astica_sync.cli.watch.pause_file import pause_text, paused_at
 from astica_sync.clock import local_time
@@ -59,6 +66,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
     from astica_sync.doctor.check_budget import ANOTHER_PROGRAM, find_service_pause
     from astica_sync.local.scan.find_left_out import find_left_out
     from astica_sync.sync.plan.find_status import FOLLOWS, find_status
+    from astica_sync.sync.plan.held_out_images import find_held_out_images
     from astica_sync.sync.push.preflight_checks import check_samples
 
     with open_store(store, Progress(), offline=offline) as opened:
@@ -70,6 +78,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
             price = replace(price, seconds=forecast_of_key(opened.settings, price.requests) or price.seconds)
         follows, _ = opened.session.local.journal.get_meta(FOLLOWS, (None, None)) or (None, None)
         copies = opened.session.local.index.copies(MOST_GROUPS)
+        held_out = find_held_out_images(opened.session.local.journal, opened.session.local.index)
         changed = _find_change(opened)
         if as_json:
             named = [[json_name(path) for path in paths] for paths in copies]
@@ -77,6 +86,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
             data = {
                 **status_data(status, price),
                 "copies": named,
+                "held_out": [{"path": json_name(one.path), "place": json_name(one.place)} for one in held_out],
                 "follows": follows,
                 "asked_at": asked_at if math.isfinite(asked_at) else None,
                 "changed": None if changed is None else str(changed),
@@ -105,8 +115,11 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
                 lines += [click.style(f"Limit    {pause.text}", fg="yellow"), f"         {ANOTHER_PROGRAM}"]
             lines += _mirror_line(opened.layout)
             local = opened.session.local
-            path_of, is_image = path_in_journal(local.journal), image_in_index(local.index)
+            path_of = path_in_backup(opened.layout, status.plan, path_in_journal(local.journal))
+            is_image = image_in_index(local.index)
             lines += status_lines(status, price, path_of, copies, is_image=is_image)
+            if held_out:
+                lines += ["", *held_out_warning(held_out)]
             if ignored:
                 lines += left_out_lines(find_left_out(opened.layout.root, opened.session.local.fs))
             print_lines(lines)

@@ -26,7 +26,10 @@ def import_lines(result: "ImportResult", *, dry_run: bool, room: int | None = No
             rows.append([safe(title), *counts[: 1 + held_out]])
         yield from first(table(rows, right=(1, 2), room=room), len(rows), 40)
     count = result.imported.total()
-    yield f"{'Would import' if dry_run else 'Imported'} {number(count, 'image')}."
+    if dry_run and result.asks:
+        yield f"Would import {number(count, 'image')} after the answer about new classes below, and nothing before."
+    else:
+        yield f"{'Would import' if dry_run else 'Imported'} {number(count, 'image')}."
     if result.parts.keys() - {""}:
         named = ", ".join(f"{part or 'no part'} {count:,}" for part, count in sorted(result.parts.items()))
         yield f"Parts of the data set: {named}."

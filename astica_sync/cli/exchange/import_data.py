@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from astica_sync.cli.exit_codes import DONE, INTERRUPTED, SOME_FAILED
+from astica_sync.cli.exit_codes import DONE, INTERRUPTED, REFUSED, SOME_FAILED
 from astica_sync.cli.open_store import open_store, store_option
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines, terminal_width
@@ -77,8 +77,8 @@ def import_data(
     yes: bool,
     as_json: bool,
 ) -> int:
-    """Import a data set into the class folders. SOURCE is a folder, an archive (zip, tar, tar.gz), or a bucket
-    or an archive in one.
+    """Import a data set into the class folders. SOURCE is a folder, a table of labels (csv, tsv, jsonl) in one, an
+    archive (zip, tar, tar.gz), or a bucket or an archive in one.
 
     Nothing is overwritten, and an image that the store has already is not written again: the same command completes an
     import that was interrupted. What split has held out is left out. Nothing is sent before the next push.
@@ -87,6 +87,7 @@ def import_data(
     astica-sync import dataset.zip --dry-run
     astica-sync import dataset.zip --map "dog=Dog"
     astica-sync import photos --column label=Klasse
+    astica-sync import photos/labels.csv
     astica-sync import d.zip --split keep --held-out ../held
     astica-sync import s3://bucket/photos
     astica-sync import s3://bucket/data/photos.zip
@@ -101,6 +102,7 @@ def import_data(
     from astica_sync.exchange.sources.open_source import open_source
 
     mapping = _mapping(pairs, map_file)
+    layout = _layout_of(source, layout)
     chosen = _columns(columns, layout)
     _check_encoding(encoding)
     progress = Progress()
@@ -151,6 +153,8 @@ def import_data(
     if result.ended:
         return INTERRUPTED
     choose_mode(data_set, wanted, held_out)
+    if result.asks:
+        return REFUSED
     return SOME_FAILED if result.left_out_count else DONE
 
 
@@ -167,6 +171,17 @@ def _mapping(pairs: tuple[str, ...], map_file: Path | None) -> dict[str, str]:
         return parse_map(lines)
     except ValueError as error:
         raise click.UsageError(f"--map: {error}") from error
+
+
+def _layout_of(source: str, layout: str | None) -> str | None:
+    """The layout that is asked for: a table is the source of its own rows alone."""
+    from astica_sync.exchange.sources.open_source import is_table
+
+    if not is_table(source) or "://" in source or Path(source).is_dir():
+        return layout
+    if layout not in (None, *TABLE_LAYOUTS):
+        raise click.UsageError(f"{source} is a table of labels, and --layout {layout} reads none: name its folder")
+    return layout or ("csv" if source.casefold().endswith(("csv", "tsv")) else "jsonl")
 
 
 def _columns(pairs: tuple[str, ...], layout: str | None) -> dict[str, str]:

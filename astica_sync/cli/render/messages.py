@@ -36,6 +36,7 @@ _ABOUT_THE_STORE = re.compile(
     # What follows is read no further than options and their values, so that no sentence is taken for a command.
     rf"(?: -[a-z-]+(?: {_ARGUMENT})?)*(?=[.,;)\x1b]|$)"
 )
+_ANSWERS = {"y": True, "yes": True, "n": False, "no": False}
 _named: list[str] = []
 """The store that the commands of hints name, where they would find another one or none without."""
 
@@ -163,6 +164,29 @@ def print_error(error: AsticaSyncError) -> None:
 
         hint = name_key_source(hint)
     print_lines(map(safe, [f"astica-sync: {error}", *([f"  {hint}"] if hint else [])]), err=True)
+
+
+def confirm(question: str, *, default: bool = False, err: bool = True) -> bool:
+    """Asks a question until the answer is y or n; Enter is the ``default``. It is wrapped as other lines are, with the
+    choice in one piece.
+
+    Raises:
+        click.Abort: the input has ended, or Ctrl-C was typed.
+    """
+
+    def read(answer: str) -> bool:
+        value = answer.strip().lower()
+        if value not in _ANSWERS:
+            raise click.UsageError("answer y or n")
+        return _ANSWERS[value]
+
+    text = f"{question} {'[Y/n]' if default else '[y/N]'}"
+    width = terminal_width(err=err)
+    *before, last = [text] if width is None else wrap(text, width - len(": "))
+    for line in before:
+        click.echo(line, err=err)
+    usual = "y" if default else "n"
+    return bool(click.prompt(last, default=usual, show_default=False, value_proc=read, err=err))
 
 
 def print_note(text: str) -> None:

@@ -1,7 +1,7 @@
 """What a push did: as text, as the JSON object of ``push --json``, and as an exit code."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from astica_sync.sync.push.push import PushResult
 
 MOST_FAILED = 20
+MOST_MOVED = 3
+"""So many samples that went from one class to another are named."""
 _UNREAD = ("cannot be read", "files are missing since a disk was mounted or unmounted here")
 """How the reasons begin for which a folder is not scanned."""
 
@@ -48,8 +50,11 @@ def push_data(pushed: "PushResult") -> dict[str, object]:
     }
 
 
-def push_lines(pushed: "PushResult", as_version: str | None) -> list[str]:
-    """What a push did, as text. ``as_version`` is the version whose data was pushed, None for that of the store."""
+def push_lines(
+    pushed: "PushResult", as_version: str | None, moved_to: "Callable[[RemoveSample], str]" = lambda _: ""
+) -> list[str]:
+    """What a push did, as text. ``as_version`` is the version whose data was pushed, None for that of the store;
+    ``moved_to`` gives the class that has the image of a sample now, "" where that is not known."""
     lines = []
     if pushed.failed:
         lines.append(f"Failed ({len(pushed.failed):,}), the others are done:")
@@ -58,10 +63,12 @@ def push_lines(pushed: "PushResult", as_version: str | None) -> list[str]:
     unread = unread_classes(pushed.problems)
     lines += [click.style(f"Class {safe(one.path)!r} cannot be synced: {one.reason}", fg="red") for one in unread]
     if files := len(pushed.problems) - len(unread):
-        lines.append(f"{number(files, 'file')} cannot be uploaded; for the reasons: astica-sync status")
+        named = next(one.path for one in pushed.problems if one not in unread)
+        what = safe(named) if files == 1 else number(files, "file")
+        lines.append(f"{what} cannot be uploaded; for the {'reason' if files == 1 else 'reasons'}: astica-sync status")
     held = _held_lines(pushed.held)
     lines += [click.style(line, fg="yellow") for line in first(held, len(held))]
-    for refusal, names in with_names(pushed.refusals):
+    for refusal, names in with_names(pushed.refusals, moved_to):
         lines.append(click.style(f"Nothing was {refusal.kept_back}: {refusal.reason}.", fg="red"))
         lines += first(names, len(names))
     if pushed.refusals:
@@ -89,26 +96,42 @@ def _held_lines(held: "Iterable[Held]") -> list[str]:
     ]
 
 
-def with_names(refusals: "Iterable[Refusal]") -> "Iterator[tuple[Refusal, list[str]]]":
-    """Each refusal with its samples, a line each; with none where all were in earlier refusals."""
+def with_names(
+    refusals: "Iterable[Refusal]", moved_to: "Callable[[RemoveSample], str]"
+) -> "Iterator[tuple[Refusal, list[str]]]":
+    """Each refusal with its samples, a line each, and one for many that went from one class to another; with none
+    where all were in earlier refusals."""
     listed: set[str] = set()
     for refusal in refusals:
-        names = _names(refusal)
+        names = _names(refusal, moved_to)
         yield refusal, [] if listed.issuperset(names) else names
         listed.update(names)
 
 
-def _names(refusal: "Refusal") -> list[str]:
+def _names(refusal: "Refusal", moved_to: "Callable[[RemoveSample], str]") -> list[str]:
     """What the guard did not let a push remove (-) or send again (+)."""
-    names = [
-        f"  - {safe(sample.path) if sample.path else safe(sample.class_title)}  ({_about(sample)})"
-        for sample in refusal.samples
+    to = {sample.sample_id: moved_to(sample) for sample in refusal.samples if has_moved(sample)}
+    pairs = Counter((one.class_title, to[one.sample_id]) for one in refusal.samples if one.sample_id in to)
+    many = {pair: count for pair, count in pairs.most_common() if count > MOST_MOVED}
+    names = [_group_line(count, title, target) for (title, target), count in many.items()]
+    names += [
+        f"  - {safe(one.path or one.class_title)}  (#{one.sample_id}{_about(to.get(one.sample_id))})"
+        for one in refusal.samples
+        if one.sample_id not in to or (one.class_title, to[one.sample_id]) not in many
     ]
     return names + [f"  + {safe(upload.path)}" for upload in refusal.uploads]
 
 
-def _about(sample: "RemoveSample") -> str:
-    return f"#{sample.sample_id}" + (", another class has the image now" if has_moved(sample) else "")
+def _group_line(count: int, title: str, target: str) -> str:
+    where = f"to {safe(target)}" if target else "to other classes"
+    return f"  - {number(count, 'sample')} from {safe(title)} {where}"
+
+
+def _about(target: str | None) -> str:
+    """Where the image of a sample is now; None: nowhere else."""
+    if target is None:
+        return ""
+    return f", now in {safe(target)}" if target else ", another class has the image now"
 
 
 def exit_code_of(pushed: "PushResult") -> int:

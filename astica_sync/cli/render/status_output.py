@@ -12,7 +12,7 @@ from astica_sync.cli.render.text import duration, first, how_to_allow, json_name
 from astica_sync.core.failure_remedy import remedy_of, retry_helps
 from astica_sync.core.model import LocalSample, Problem, RemoteSample, content_of
 from astica_sync.core.plan.count_requests import allowed_part
-from astica_sync.core.plan.decision_table import RemovalReason
+from astica_sync.core.plan.decision_table import OTHER_STORE, RemovalReason
 from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.plan import ClassCount, Held, Plan, RemoveSample, Upload
 from astica_sync.core.plan.similar_titles import NearTitle
@@ -22,6 +22,7 @@ from astica_sync.shell_quote import quote
 if TYPE_CHECKING:
     from astica_sync.local.scan.find_left_out import LeftOut
     from astica_sync.sync.plan.find_status import StoreStatus
+    from astica_sync.sync.plan.held_out_images import ReturnedImage
 
 IN_SYNC = "The service is in sync with the store."
 IN_SYNC_BUT_PROBLEMS = "The service is in sync with all that can be uploaded."
@@ -174,12 +175,12 @@ def status_lines(
     again = [f"! {path}  ({reason})" for path, reason in failed if retry_helps(reason)]
     in_vain = [f"! {path}  ({_with_remedy(reason)})" for path, reason in failed if not retry_helps(reason)]
     found = [*status.problems, *status.rejected]
-    unmanaged = (unmanaged_line(plan, sample) for sample in plan.unmanaged)
+    unmanaged = (unmanaged_line(plan, sample, path_of) for sample in plan.unmanaged)
     lines = [
         "",
         *class_table(plan, "store" if as_version is None else safe(as_version)),
         *_section("To upload", "green", len(plan.uploads), map(upload_line, plan.uploads)),
-        *_section("To remove", "red", len(plan.removals) + len(plan.class_removals), removals),
+        *_removal_section(plan, removals),
         *_section("Waiting", "yellow", len(plan.waiting), waiting),
         *_section("Held: not removed for now", "yellow", len(plan.held), held),
         *_section("Failed before; push --retry tries them again", "red", len(again), again),
@@ -202,6 +203,8 @@ def status_lines(
         ),
         *_section("Unmanaged: made elsewhere and left as they are", "cyan", len(plan.unmanaged), unmanaged),
     ]
+    if OTHER_STORE in plan.unmanaged_reasons.values():
+        lines.append("  Another store of this model has sent them, or this one before it was lost and rebuilt.")
     if status.refusals:
         reasons = [f"{_REFUSED[refusal.kept_back]}: {refusal.reason}." for refusal in status.refusals]
         lines += ["", *(click.style(reason, fg="red") for reason in reasons), how_to_allow(status.refusals)]
@@ -227,11 +230,25 @@ def unmanaged_data(plan: Plan, sample: RemoteSample) -> dict[str, Any]:
     return data | {"reason": reason} if reason else data
 
 
-def unmanaged_line(plan: Plan, sample: RemoteSample) -> str:
-    """One sample that was made elsewhere, and how that is known where its uid is one of ours."""
+def unmanaged_line(plan: Plan, sample: RemoteSample, path_of: Callable[[str], str] = lambda _: "") -> str:
+    """One sample that was made elsewhere, and how that is known where its uid is one of ours; then ``path_of`` gives
+    the path that the image had, "" where that is not known."""
     line = f"? {safe(sample.class_title)}  #{sample.sample_id} {safe(sample.uid)}".rstrip()
     reason = plan.unmanaged_reasons.get(sample.sample_id)
+    if reason == OTHER_STORE and (path := path_of(sample.uid)):
+        line = f"? {safe(path)}  #{sample.sample_id}"
     return f"{line}  ({reason})" if reason else line
+
+
+def held_out_warning(images: "Sequence[ReturnedImage]") -> list[str]:
+    """That images of the store are held out as well, where they are; a line each for the first of them."""
+    if not images:
+        return []
+    are = "image of the store is" if len(images) == 1 else "images of the store are"
+    head = f"{len(images):,} {are} held out as well. A version that is trained on them is scored too high: remove them"
+    named = (f"  = {safe(one.path)}  ({safe(one.place)})" for one in images)
+    lines = [f"{head} from the store, and push.", *first(named, len(images))]
+    return [click.style(line, fg="yellow") for line in lines]
 
 
 def unmanaged_note(count: int, version: str) -> str:
@@ -259,7 +276,9 @@ def _conclusion(status: "StoreStatus", price: Price, as_version: str | None) -> 
         command = "astica-sync push" + (f" --as {quote(as_version)}" if as_version else "")
         lines = [f"A push would send {number(price.requests, 'request')}{takes}: {command}"]
         if status.unchecked:
-            lines.append(f"{number(status.unchecked, 'image is', 'images are')} checked by the push alone, not here.")
+            lines.append(
+                f"{number(status.unchecked, 'image is', 'images are')} not checked yet; the push checks the rest."
+            )
         return lines
     if status.refusals:
         return ["A push would send nothing but its view of the model."]
@@ -297,6 +316,12 @@ def _with_remedy(reason: str) -> str:
     """The reason of a failure, with what helps where that is not another try."""
     remedy = "" if retry_helps(reason) else remedy_of(reason)
     return f"{reason}; {remedy}" if remedy else reason
+
+
+def _removal_section(plan: Plan, lines: Iterable[str]) -> list[str]:
+    """The heading counts samples, as the table above it does; a class that one request removes is one line."""
+    listed = first(lines, len(plan.removals) + len(plan.class_removals))
+    return _styled("To remove", "red", len(plan.removed), listed)
 
 
 def _section(title: str, colour: str, total: int, lines: Iterable[str]) -> list[str]:

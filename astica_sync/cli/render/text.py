@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LINES = 10
 """How many lines of a long list are printed."""
+IN_BOTH_UNTIL = "What was moved is in both classes on the service now, until these samples are removed."
 SHORTEST_CUT = 6
 """A column is made no narrower than this to fit a table."""
 # The last four are full-width forms, which are formulas in some locales.
@@ -162,10 +163,11 @@ def display_width(text: str) -> int:
     return cell_len(text)
 
 
-def first(lines: Iterable[str], total: int, most: int = LINES) -> list[str]:
-    """The first lines of a long list, and how many are left out."""
+def first(lines: Iterable[str], total: int, most: int = LINES, where_all: str = "--json lists all") -> list[str]:
+    """The first lines of a long list, and how many are left out. One more line is printed in place of that count."""
+    most += total == most + 1
     chosen = [line for line, _ in zip(lines, range(most), strict=False)]
-    return [*chosen, f"… and {total - most:,} more (--json lists all)"] if total > most else chosen
+    return [*chosen, f"… and {total - most:,} more ({where_all})"] if total > most else chosen
 
 
 def has_moved(sample: "RemoveSample") -> bool:

@@ -8,7 +8,7 @@ import click
 
 from astica_sync.cli.open_store import open_store, store_option
 from astica_sync.cli.render.live.progress import Progress
-from astica_sync.cli.render.messages import print_lines
+from astica_sync.cli.render.messages import confirm, print_lines
 from astica_sync.cli.render.text import first, json_line, json_name, number, safe
 from astica_sync.core.versions.match_unmanaged import Certainty
 
@@ -67,7 +67,7 @@ def _confirmed(matching: "Matching", certainty: Certainty, yes: bool, likely: bo
         return []
     kind = "certain" if certainty is Certainty.CERTAIN else "likely"
     question = f"Adopt the {number(len(pairs), f'{kind} pair')}?"
-    return pairs if click.confirm(question, default=False, err=True) else []
+    return pairs if confirm(question) else []
 
 
 def _lines(matching: "Matching") -> list[str]:

@@ -10,6 +10,7 @@ import click
 
 from astica_sync.cli.open_store import find, open_account, open_store, settings_for, store_option
 from astica_sync.cli.render.live.progress import Progress
+from astica_sync.cli.render.messages import confirm
 from astica_sync.cli.render.text import first, number, safe
 from astica_sync.core.model import RemoteSample
 from astica_sync.errors import AsticaSyncError, GuardRefused, NoStore
@@ -199,5 +200,5 @@ def _confirm(
         raise GuardRefused(
             "not confirmed; nothing was removed", "To remove it without a question, run the same command with --yes."
         )
-    if not click.confirm("Remove it permanently? The service has no undo.", default=False, err=True):
+    if not confirm("Remove it permanently? The service has no undo."):
         raise GuardRefused("not confirmed; nothing was removed", "Run the same command again and answer y.")

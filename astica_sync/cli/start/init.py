@@ -8,7 +8,7 @@ import click
 
 from astica_sync.cli.open_store import FOLDER, clean_stop, closed_at_end, open_service, settings_for
 from astica_sync.cli.render.live.progress import Progress
-from astica_sync.cli.render.messages import print_lines, print_note, set_named_store
+from astica_sync.cli.render.messages import confirm, print_lines, print_note, set_named_store
 from astica_sync.cli.render.text import number, safe
 from astica_sync.cli.render.verbosity import Verbosity, verbosity
 from astica_sync.clock import SystemClock, local_time
@@ -261,7 +261,7 @@ def _agrees(text: str, question: str) -> bool:
     if not sys.stdin.isatty():
         return False
     print_lines([text[:1].upper() + text[1:]], err=True)
-    return click.confirm(question, default=False, err=True)
+    return confirm(question)
 
 
 def _read_binding(layout: Layout) -> Sentinel | None:

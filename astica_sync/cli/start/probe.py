@@ -13,7 +13,7 @@ import click
 import astica_sync
 from astica_sync.cli.open_store import clean_stop, closed_at_end, find
 from astica_sync.cli.render.live.progress import Progress
-from astica_sync.cli.render.messages import print_lines, print_note
+from astica_sync.cli.render.messages import confirm, print_lines, print_note
 from astica_sync.cli.render.text import json_line, number, safe
 from astica_sync.clock import SystemClock
 from astica_sync.config import Settings, load_key, service_facts_file
@@ -176,5 +176,5 @@ def _confirm(settings: Settings, options: "ProbeOptions", asked: ProbeRequest, f
     lines.append(f"It sends about {cost.usual} requests, {cost.most} at most, and writes:")
     lines += [f"  {safe(str(file))}" for file in files]
     print_lines(lines, err=True)
-    if not click.confirm("Start?", default=False, err=True):
+    if not confirm("Start?"):
         raise refused

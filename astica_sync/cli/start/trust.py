@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from astica_sync.cli.open_store import store_option
+from astica_sync.cli.render.messages import confirm
 from astica_sync.cli.render.text import json_line, safe
 from astica_sync.clock import SystemClock, local_time
 from astica_sync.errors import GuardRefused
@@ -89,7 +90,7 @@ def _confirm(question: str, yes: bool) -> None:
     Raises:
         GuardRefused: the user did not agree.
     """
-    if yes or (sys.stdin.isatty() and click.confirm(question)):
+    if yes or (sys.stdin.isatty() and confirm(question, err=False)):
         return
     raise GuardRefused(f"{question[:-1]} was not confirmed".replace("Allow", "allowing", 1), "Add --yes.")
 

@@ -9,7 +9,7 @@ import click
 from astica_sync.cli.exit_codes import DONE, SOME_FAILED
 from astica_sync.cli.open_store import FOLDER, open_store, store_option
 from astica_sync.cli.render.live.progress import Progress
-from astica_sync.cli.render.messages import print_lines, terminal_width
+from astica_sync.cli.render.messages import confirm, print_lines, terminal_width
 from astica_sync.cli.render.report_file import check_report_file, write_report
 from astica_sync.cli.render.text import duration, json_line, number, safe
 from astica_sync.errors import GuardRefused
@@ -107,7 +107,7 @@ def evaluate(
             progress.note(_price_line(planned))
             if not yes and _at_terminal():
                 progress.close()
-                if not click.confirm("Start?", default=True, err=True):
+                if not confirm("Start?", default=True):
                     raise GuardRefused(
                         f"sending {number(planned.requests, 'request')} was not confirmed; none was sent",
                         "To start without a question, run the same command with --yes.",

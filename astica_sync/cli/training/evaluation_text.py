@@ -173,7 +173,7 @@ def _doubts(evaluation: Evaluation) -> list[str]:
             lines.append(f"and {number(len(groups) - MOST_LINES, 'more such group')}")
     if evaluation.small_classes:
         few = (f"{safe(title)} ({count})" for title, count in evaluation.small_classes.items())
-        lines.append(f"too few images for a figure of the class: {', '.join(few)}")
+        lines.append(f"few images, so that the figures of these classes say little: {', '.join(few)}")
     return lines
 
 

@@ -9,7 +9,7 @@ from click.core import ParameterSource
 
 from astica_sync.cli.open_store import open_store, store_option
 from astica_sync.cli.render.live.progress import Progress
-from astica_sync.cli.render.messages import print_lines
+from astica_sync.cli.render.messages import confirm, print_lines
 from astica_sync.cli.render.text import json_line, json_name, number, safe
 from astica_sync.errors import GuardRefused
 
@@ -120,4 +120,4 @@ def _confirmed(count: int, *, undo: bool) -> bool:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     way = "back into" if undo else "out of"
-    return click.confirm(f"Move {number(count, 'file')} {way} the store?", default=False, err=True)
+    return confirm(f"Move {number(count, 'file')} {way} the store?")

@@ -10,7 +10,8 @@ import click
 
 from astica_sync.cli.open_store import open_store, store_option
 from astica_sync.cli.render.live.progress import Progress
-from astica_sync.cli.render.messages import print_lines, print_note
+from astica_sync.cli.render.messages import confirm, print_lines, print_note
+from astica_sync.cli.render.status_output import held_out_warning
 from astica_sync.cli.render.text import countdown, duration, json_line, number, safe
 from astica_sync.core.versions.pending_training import SECONDS_PER_SAMPLE, USUAL_SECONDS, Training
 from astica_sync.errors import Interrupted
@@ -38,6 +39,7 @@ def train(store: Path | None, anyway: bool, again: bool, no_wait: bool, as_json:
     astica-sync train --no-wait
     """
     from astica_sync.api import Store
+    from astica_sync.sync.plan.held_out_images import find_held_out_images
 
     progress = Progress()
 
@@ -47,14 +49,16 @@ def train(store: Path | None, anyway: bool, again: bool, no_wait: bool, as_json:
         click.echo(
             f"A training was requested {_ago(training, clock.now())} ago, and no version has appeared.", err=True
         )
-        return click.confirm("Request it again?", default=False, err=True)
+        return confirm("Request it again?")
 
     def deliver(trained: "TrainingResult") -> None:
         progress.close()
         _print(trained, as_json=as_json)
 
     with open_store(store, progress) as opened:
-        clock = opened.session.runtime.clock
+        clock, local = opened.session.runtime.clock, opened.session.local
+        if warning := held_out_warning(find_held_out_images(local.journal, local.index)):
+            print_lines(warning, err=True)
         try:
             Store.over(opened).train(
                 anyway=anyway,

@@ -8,7 +8,7 @@ import click
 
 from astica_sync.cli.open_store import open_store, store_option
 from astica_sync.cli.render.live.progress import Progress
-from astica_sync.cli.render.messages import print_lines
+from astica_sync.cli.render.messages import confirm, print_lines
 from astica_sync.cli.render.text import first, json_line, json_name, number, safe
 from astica_sync.errors import GuardRefused
 
@@ -87,4 +87,4 @@ def prune(store: Path | None, age: float, dry_run: bool, yes: bool, as_json: boo
 def _confirmed(count: int) -> bool:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    return click.confirm(f"Remove {number(count, 'image')} permanently? There is no undo.", default=False, err=True)
+    return confirm(f"Remove {number(count, 'image')} permanently? There is no undo.")

@@ -133,6 +133,9 @@ def restore(
             overwritten = [entry for entry in deleted if entry.path in freed]
             left_out.deleted = len(deleted) - len(overwritten)
             deleted = overwritten
+            # An image that is back has left the wrong class, which is what was asked for.
+            back_again = {one.now for one in moved}
+            left_out.others = [one for one in left_out.others if one.path not in back_again]
         left_out.taken = [entry for entry in deleted if entry.path not in freed and os.path.lexists(to / entry.path)]
         taken = {entry.path for entry in left_out.taken}
         entries = partial(iter, [entry for entry in deleted if entry.path not in taken])
@@ -145,8 +148,6 @@ def restore(
         unplaced = [] if chosen else _unplaced(layout, objects)
         print_preview(preview, left_out, to, moves_back=moves_back, unplaced=len(unplaced), as_json=as_json)
         return 0
-    if not as_json:
-        print_left_out(left_out, moves_back=moves_back)
     done = restore_files(objects, to, FileSystem(), wanted=wanted, entries=entries)
     problems += [(problem.path, problem.reason) for problem in done.problems]
     unplaced = [] if chosen else _unplaced(layout, objects)
@@ -158,7 +159,15 @@ def restore(
         rest = {"failed": failed_json, "unplaced": len(unplaced), "older": len(done.older)}
         click.echo(json_line({"to": json_name(str(to)), "dry_run": False} | counts | rest | left_out_json(left_out)))
         return code
+    moves = f"{number(len(moved), 'file')} moved back, " if moves_back else ""
+    print_lines(
+        [
+            f"{safe(str(to))}: {moves}{number(done.written, 'file')} written, {done.already_there:,} already there, "
+            f"{failures:,} failed"
+        ]
+    )
     print_problems(problems)
+    print_left_out(left_out, moves_back=moves_back)
     if done.older:
         print_lines(
             [f"{number(len(done.older), 'older image')} of the same files not restored; the backup keeps them"],
@@ -171,13 +180,6 @@ def restore(
             "  To write the missing lines again where the rest is known: astica-sync backup verify",
         ]
         print_lines([click.style(line, fg="red") for line in lines], err=True)
-    moves = f"{number(len(moved), 'file')} moved back, " if moves_back else ""
-    print_lines(
-        [
-            f"{safe(str(to))}: {moves}{number(done.written, 'file')} written, {done.already_there:,} already there, "
-            f"{failures:,} failed"
-        ]
-    )
     return code
 
 

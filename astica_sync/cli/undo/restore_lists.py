@@ -112,9 +112,10 @@ def print_preview(
     if lines:
         lines.append("")
     back = f"{number(moves, 'file')} would be moved back, " if moves_back else ""
+    also = "" if moves_back or not left_out.moved else f", {len(left_out.moved):,} to move back with --move-back"
     lines.append(
         f"{safe(str(to))}: {back}{number(len(preview.write), 'file')} would be written, {preview.already_there:,} "
-        "already there; nothing was changed"
+        f"already there{also}; nothing was changed"
     )
     print_lines(lines)
 

@@ -59,8 +59,8 @@ def find_objections(plan: Plan, observation: Observation) -> list[Objection]:
 def _titles(titles: Sequence[str]) -> str:
     different = sorted(set(titles))
     listed = ", ".join(repr(title) for title in different[:3])
-    return listed if len(different) <= 3 else f"{listed} and {len(different) - 3} more classes"
+    return listed if len(different) <= 3 else f"{listed} and {_count(len(different) - 3, 'more class', 'more classes')}"
 
 
-def _count(number: int, thing: str) -> str:
-    return f"1 {thing}" if number == 1 else f"{number:,} {thing}s"
+def _count(number: int, thing: str, things: str = "") -> str:
+    return f"1 {thing}" if number == 1 else f"{number:,} {things or thing + 's'}"

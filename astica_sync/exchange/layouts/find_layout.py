@@ -46,6 +46,8 @@ LAYOUTS = {
 }
 """By name, in the order in which they are tried."""
 
+TABLE_LAYOUTS = ("csv", "jsonl")
+
 
 def find_layout(
     source: Source,
@@ -63,6 +65,8 @@ def find_layout(
     listing = Listing(source)
     if not listing.entries:
         raise AsticaSyncError(f"{source.name} has no files", "Name the folder or archive that has the images.")
+    if wanted in TABLE_LAYOUTS and not columns:
+        path_table.refuse_unknown_columns(listing)
     if columns:
         return wanted or "csv", path_table.open_data_set(listing, columns)
     if wanted is not None:

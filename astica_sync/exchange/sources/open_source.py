@@ -17,6 +17,8 @@ from astica_sync.system.error_advice import remedy
 BUCKETS = ("s3", "gs", "az", "abfs", "abfss", "r2")
 _FILES = (".zip", ".tar", ".tgz", ".gz", ".tbz2", ".bz2", ".txz", ".xz", ".parquet", ".7z", ".rar", ".zst")
 """An address in a bucket that ends so may be one file, and is asked for."""
+_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
+_READ_AS_TABLES = (*_TABLES, ".json", ".txt")
 _HEAD = 512
 _ZIPPED = (b"PK\3\4", b"PK\5\6", b"PK\7\x08")
 _PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
@@ -64,7 +66,14 @@ def _open(given: str, encoding: str | None) -> Source:
         raise AsticaSyncError(
             f"{given} cannot be read: {error.strerror}", remedy(error, path, writing=False)
         ) from error
+    if is_table(path.name):
+        return TableSource(path)
     return _open_file(given, head, lambda: path.open("rb"), lambda: FileSource(path), encoding)
+
+
+def is_table(name: str) -> bool:
+    """Whether a file is a table of labels, by its name."""
+    return name.casefold().endswith(_TABLES)
 
 
 def _open_in_bucket(given: str, encoding: str | None) -> Source:
@@ -105,8 +114,21 @@ def _open_file(
         raise AsticaSyncError(f"{name} is a {kind} archive, which is not read", "Unpack it, and import the folder.")
     raise AsticaSyncError(
         f"{name} is neither a folder nor an archive (zip, tar, tar.gz, tar.bz2, tar.xz) nor parquet",
-        "Name the folder that has the images; a table of labels is found in it.",
+        "Name the folder that has the images, or a table of labels (csv, tsv, jsonl) in it.",
     )
+
+
+class TableSource(FolderSource):
+    """The folder of a table of labels, without its other tables: the table alone says what is imported."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path.parent)
+        self.name: str = str(path)
+        self._table = path.name
+
+    def entries(self) -> list[SourceFile]:
+        listed = super().entries()
+        return [one for one in listed if one.path == self._table or not one.path.casefold().endswith(_READ_AS_TABLES)]
 
 
 class FileSource(FolderSource):

@@ -13,6 +13,7 @@ from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.apply.result import ApplyResult, FailedSample
 from astica_sync.sync.observe import pause_before_look
 from astica_sync.sync.plan.find_status import StoreStatus, plan_round
+from astica_sync.sync.plan.held_out_images import note_returned
 from astica_sync.sync.push.block_respelled_titles import block_renamed
 from astica_sync.sync.push.block_uid_collisions import block_overwritten
 from astica_sync.sync.push.prove_uids import apply_first_upload
@@ -166,13 +167,15 @@ def forget_returned(session: Session) -> None:
     """Forgets that ``split`` has moved the samples that are in the store again: the guard counts what is lost later."""
     local, model_id = session.local, session.remote.model_id
     back = []
-    for uid in local.journal.held_out():
+    places = local.journal.held_out()
+    for uid in places:
         for path in local.index.paths_with(content_of(uid)):
             title = class_title_of(path.partition("/")[0])
             if title is not None and content_in_class(uid, model_id, title):
                 back.append((uid, title, path, ""))
                 break
     if back:
+        note_returned(local.index, ((content_of(uid), places[uid]) for uid, *_ in back))
         local.journal.hold_out(back, session.runtime.clock.now())
 
 

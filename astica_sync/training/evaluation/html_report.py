@@ -109,7 +109,7 @@ def _left_out(evaluation: Evaluation) -> Iterator[str]:
         *(("The same image in several classes, wrong in one of them", names) for names in evaluation.contradictory),
         *(("Nearly the same picture in several classes", names) for names in evaluation.similar_across),
         *(("Nearly the same picture, each counted", names) for names in evaluation.similar),
-        ("Classes with too few images for a figure", tuple(evaluation.small_classes)),
+        ("Classes with few images, whose figures say little", tuple(evaluation.small_classes)),
     ):
         if names:
             listed = ", ".join(map(_name, names[:MAX_LISTED]))
