@@ -1,8 +1,9 @@
-"""Makes a wheel smaller: its code without comments, packed with zopfli.
+"""Makes a wheel smaller: its code without comments and inner docstrings, packed with zopfli.
 
     python release/compress_wheel.py WHEEL
 
-The repository and the sdist have the comments. Line numbers stay, so that a traceback names the same line as the
+The repository and the sdist have them. What users see keeps its docstrings: the Python API, whose ``help`` shows them,
+and the commands, whose help is made of them. Line numbers stay, so that a traceback names the same line as the
 repository; each file is compared with what it was made from, by its syntax tree. zopfli is Google's own encoder of the
 same format, some 3 % smaller; it runs in the environment of the release's tools.
 """
@@ -18,6 +19,8 @@ import tokenize
 import zipfile
 from pathlib import Path
 
+DOCUMENTED = ("astica_sync/api/", "astica_sync/cli/")
+"""The parts of the package whose functions keep their docstrings."""
 _FOR_CHECKERS = re.compile(r"#\s*(?:type|mypy|pyright)\s*:")
 """A comment that the type checkers of users read."""
 
@@ -40,11 +43,10 @@ def compress_wheel(wheel: Path) -> None:
 
 
 def without_comments(content: dict[str, bytes]) -> dict[str, bytes]:
-    """The files of a wheel by name, with the code without comments, and with the hashes and sizes in ``RECORD`` that
-    belong to it."""
+    """The files of a wheel by name, with the code without comments and inner docstrings, and with the hashes and sizes
+    in ``RECORD`` that belong to it."""
     made = {
-        name: strip_comments(data.decode(), name).encode() if name.endswith(".py") else data
-        for name, data in content.items()
+        name: _smaller(name, data.decode()).encode() if name.endswith(".py") else data for name, data in content.items()
     }
     for name in made:
         if name.endswith(".dist-info/RECORD"):
@@ -71,8 +73,44 @@ def strip_comments(source: str, name: str = "") -> str:
     return stripped
 
 
-def _tree(source: str) -> str:
-    return ast.dump(ast.parse(source), include_attributes=True)
+def strip_docstrings(source: str, name: str = "") -> str:
+    """The same code, on the same lines, without the docstrings of its functions. Those of modules and classes stay: a
+    data class without one would make one at each start.
+
+    Raises:
+        SystemExit: it is not the same code.
+    """
+    lines = list(io.StringIO(source))
+    for function in _functions(ast.parse(source)):
+        first = function.body[0]
+        if ast.get_docstring(function) is None or len(function.body) == 1:
+            continue
+        assert first.end_lineno is not None
+        for number in range(first.lineno - 1, first.end_lineno):
+            line = lines[number]
+            lines[number] = line[len(line.rstrip("\r\n")) :]
+    stripped = "".join(lines)
+    if _tree(stripped) != _tree(source, with_docstrings=False):
+        raise SystemExit(f"{name}: without its docstrings it is other code")
+    return stripped
+
+
+def _smaller(name: str, source: str) -> str:
+    stripped = strip_comments(source, name)
+    return stripped if name.startswith(DOCUMENTED) else strip_docstrings(stripped, name)
+
+
+def _functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def _tree(source: str, *, with_docstrings: bool = True) -> str:
+    tree = ast.parse(source)
+    if not with_docstrings:
+        for function in _functions(tree):
+            if ast.get_docstring(function) is not None and len(function.body) > 1:
+                del function.body[0]
+    return ast.dump(tree, include_attributes=True)
 
 
 def _record(text: str, content: dict[str, bytes]) -> str:

@@ -1,4 +1,4 @@
-"""The wheel has the same code as the repository, without comments."""
+"""The wheel has the same code as the repository, without comments and inner docstrings."""
 
 import ast
 import base64
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from release import compress_wheel
-from release.compress_wheel import strip_comments, without_comments
+from release.compress_wheel import DOCUMENTED, strip_comments, strip_docstrings, without_comments
 
 ROOT = Path(__file__).parents[2]
 SOURCE = '''\
@@ -60,6 +60,42 @@ def test_every_file_of_the_program_is_the_same_code_without_its_comments() -> No
         assert not [one for one in tokens if one.type == tokenize.COMMENT and "type:" not in one.string], file
         saved += len(source) - len(stripped)
     assert saved > 20_000
+
+
+DOCUMENTED_SOURCE = '''\
+"""The module."""
+class A:
+    """The class."""
+    def one(self):
+        """Two
+        lines."""
+        return """no docstring"""
+    def two(self): ...
+    async def three(self):
+        """All that it has."""
+'''
+
+
+def test_docstrings_of_functions_go_and_all_others_stay() -> None:
+    assert strip_docstrings(DOCUMENTED_SOURCE).splitlines() == [
+        *DOCUMENTED_SOURCE.splitlines()[:4],
+        "",
+        "",
+        *DOCUMENTED_SOURCE.splitlines()[6:],
+    ]
+
+
+def test_every_file_is_the_same_code_without_its_inner_docstrings() -> None:
+    for file in sorted((ROOT / "astica_sync").rglob("*.py")):
+        # It compares the code with what it was made from.
+        stripped = strip_docstrings(file.read_text("utf-8"), file.name)
+        assert len(stripped.splitlines()) == len(file.read_text("utf-8").splitlines()), file
+
+
+def test_what_users_see_keeps_its_docstrings() -> None:
+    content = {f"{folder}a.py": DOCUMENTED_SOURCE.encode() for folder in (*DOCUMENTED, "astica_sync/core/")}
+    made = without_comments(content)
+    assert [name for name, data in made.items() if b"lines." in data] == [f"{folder}a.py" for folder in DOCUMENTED]
 
 
 def test_what_would_be_other_code_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
