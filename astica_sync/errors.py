@@ -30,34 +30,23 @@ AsticaSyncError
 └─ Interrupted             stopped by the user; finished work is saved
 """
 
-import sys
 from enum import StrEnum
 from typing import ClassVar
 
 
 class AsticaSyncError(Exception):
-    """The base class: ``str(error)`` is what happened, ``hint`` is what to do about it. ``made_in`` is the module whose
-    words the message has."""
+    """The base class: ``str(error)`` is what happened, ``hint`` is what to do about it."""
 
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
-        self.made_in = _caller()
 
     @property
     def text_with_hint(self) -> str:
         """Message and hint on one line, for a list of failures."""
         return f"{self}; {self.hint}" if self.hint else str(self)
-
-
-def _caller() -> str:
-    """The module in which an error is made: its code has the words of the message."""
-    frame = sys._getframe(2)
-    while frame.f_back is not None and frame.f_globals.get("__name__") == __name__:
-        frame = frame.f_back
-    return str(frame.f_globals.get("__name__", ""))
 
 
 def kind_of(error: BaseException) -> str:

@@ -1,7 +1,7 @@
 """A zip for a bug report, with nothing private in it: no image, no key, no path, no title.
 
-What is in it is chosen field by field. Texts go through ``redaction``; texts that the service or a user has written
-are left out, with their length.
+What is in it is chosen field by field. A fact that is a text is in it where ``PUBLIC`` names it; of any other only the
+word that ``redaction`` puts in place of a name. Of the texts of findings only the program's own words are in it.
 """
 
 import contextlib
@@ -16,16 +16,18 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from astica_sync.config import SETTINGS, find_key
+from astica_sync.config import KEY_VARIABLE, SETTINGS, find_key
 from astica_sync.core.plan.decision_table import RemovalReason
 from astica_sync.core.watch.watch_status import WatchStatus
 from astica_sync.doctor.check_store import WRITER
 from astica_sync.doctor.read_database import read_database
 from astica_sync.doctor.redaction import Redactor
 from astica_sync.doctor.report import Report
+from astica_sync.doctor.section import FactValue
 from astica_sync.errors import AsticaSyncError
-from astica_sync.local.layout import STATE_DIR, Layout
+from astica_sync.local.layout import SETTINGS_FILE, STATE_DIR, Layout
 from astica_sync.system.error_record import read_errors
+from astica_sync.system.redact_message import keep_known, program_phrases
 from astica_sync.system.user_folders import user_state_folder
 
 MOST_TITLES = 100_000
@@ -33,7 +35,8 @@ SHORTEST_VALUE = 6
 README = """\
 What `astica-sync doctor --bundle` found on one machine, for a bug report.
 
-doctor.json   what `astica-sync doctor --json` says; paths, titles, users, hosts and addresses are replaced by words
+doctor.json   what `astica-sync doctor --json` says; in place of a text that may name a path, a title, a user, a host or
+              an address is a word; of findings only the words of the program
 errors.json   the errors that ended the last commands of this user, and where in the program; of a message only the
               words of the program, with <...> for everything that was put in
 events.json   the last changes: when, which kind, which outcome; classes are numbered, file names are left out
@@ -43,6 +46,23 @@ There is no image in it, no file name, no class title, no address but the usual 
 is in it, which is of no use without your key. Read it before you send it. Attach it to a report in the issue tracker
 of the repository that your copy of astica-sync comes from, or send it to those who gave it to you.
 """
+ALL_PUBLIC = frozenset(["program", "packages"])
+"""Sections with nothing but names and versions of programs."""
+SETTINGS_SECTION = "settings"
+PUBLIC: Mapping[str, frozenset[str]] = {
+    SETTINGS_SECTION: frozenset(["key file changed", "a key was last refused"]),
+    "service": frozenset(["probed"]),
+    "request budget": frozenset(["waiting"]),
+    "store": frozenset(["made", "last view", "last status of a watcher", "last whole copy", "index.db", "journal.db"]),
+    "disk": frozenset(["file system"]),
+    "watcher": frozenset(["state", "since", "last in sync"]),
+}
+"""For each section the facts whose text has no name in it: times, states and formats."""
+ADDRESSES = frozenset(["train_url", "detect_url", "budget"])
+PUBLIC_SOURCES = frozenset(["default", "the command line", *(one.variable for one in SETTINGS if one.variable)])
+KEY_SOURCES = frozenset([f"from {KEY_VARIABLE}", "from the system keyring"])
+STORE_SOURCE, USER_SOURCE = f"<store>/{SETTINGS_FILE}", "the settings file of the user"
+_ONLY_WORD = re.compile(r"<[\w ]+>(/\.\.\.)?", re.ASCII)
 _KINDS = frozenset(RemovalReason)
 _FRAME = re.compile(r"[\w/]{1,200}\.py:\d{1,6} [\w<>]{1,100}", re.ASCII)
 _NUMBER = re.compile(r"\s*[\d.]{1,10}%?\s*", re.ASCII)
@@ -57,7 +77,7 @@ def make_bundle(report: Report, watch: WatchStatus | None, environ: Mapping[str,
     redactor = Redactor({**numbers, **_private_names(report, environ)}, _usual_addresses())
     parts = {
         "README.txt": README,
-        "doctor.json": _json(redactor.value(_without_command(report.without_values().as_data()))),
+        "doctor.json": _json(_public_report(report, redactor)),
         "errors.json": _json(list(_errors())),
         "events.json": _json([] if layout is None else list(_events(layout, numbers))),
         "watcher.json": _json(None if watch is None else _counts(watch)),
@@ -69,10 +89,54 @@ def make_bundle(report: Report, watch: WatchStatus | None, environ: Mapping[str,
     return packed.getvalue()
 
 
-def _without_command(data: dict[str, Any]) -> dict[str, Any]:
-    """The report without the command line of the process that writes to the store, which has names of files in it."""
-    facts = data.get("store", {})
-    return data if WRITER not in facts else {**data, "store": {**facts, WRITER: facts[WRITER].partition(" (")[0]}}
+def _public_report(report: Report, redactor: Redactor) -> dict[str, Any]:
+    """The object of ``doctor --json`` without anything that names a place, a user or a machine."""
+    known = program_phrases()
+    data: dict[str, Any] = {
+        "findings": [
+            {
+                "section": title,
+                "level": one.level,
+                "text": keep_known(one.text, known),
+                "hint": keep_known(one.hint, known),
+            }
+            for title, one in report.findings
+        ]
+    }
+    for section in report.sections:
+        facts = {name: _public_fact(section.title, name, fact, redactor) for name, fact in section.facts.items()}
+        data[section.title.replace(" ", "_")] = facts
+    return data
+
+
+def _public_fact(section: str, name: str, fact: FactValue, redactor: Redactor) -> FactValue:
+    if not isinstance(fact, str) or not fact or section in ALL_PUBLIC:
+        return fact
+    if name == WRITER:
+        # The rest is the command line of the process, which has names of files in it.
+        return fact.partition(" (")[0]
+    if name in PUBLIC.get(section, ()):
+        return fact
+    if section == SETTINGS_SECTION:
+        return _public_setting(name, fact, redactor)
+    return _public_word(fact, redactor)
+
+
+def _public_setting(name: str, fact: str, redactor: Redactor) -> str:
+    """``VALUE (SOURCE)``, or ``from SOURCE`` of the key."""
+    if name == "key":
+        return fact if fact in KEY_SOURCES else "from a file"
+    value, _, source = fact.rpartition(" (")
+    source = source.removesuffix(")")
+    if source not in PUBLIC_SOURCES:
+        source = STORE_SOURCE if Path(source).name == SETTINGS_FILE else USER_SOURCE
+    return f"{value if name not in ADDRESSES or not value else _public_word(value, redactor)} ({source})"
+
+
+def _public_word(text: str, redactor: Redactor) -> str:
+    """The word of its kind for a path or an address: a name that no pattern knows must not stay beside it."""
+    redacted = redactor.text(text)
+    return redacted if redacted in redactor.addresses or _ONLY_WORD.fullmatch(redacted) else "<left out>"
 
 
 def _json(value: object) -> str:
@@ -127,10 +191,10 @@ def _events(layout: Layout, numbers: Mapping[str, str]) -> Iterator[dict[str, An
     for at, action, title, outcome, reason in _rows(layout.journal_db, query):
         reason = str(reason or "")
         yield {
-            "at": at,
-            "action": action,
+            "at": at if isinstance(at, int | float) else None,
+            "action": _word(action),
             "class": numbers.get(str(title), ""),
-            "outcome": outcome,
+            "outcome": _word(outcome),
             "reason": reason if reason in _KINDS or not reason else f"<a text of {len(reason)} characters>",
         }
 
@@ -175,7 +239,7 @@ def _counts(watch: WatchStatus) -> dict[str, object]:
             found[one.name] = len(value)
         elif isinstance(value, dict):
             # By kind of error.
-            found[one.name] = dict(value)
+            found[one.name] = {_word(name): count for name, count in value.items() if isinstance(count, int)}
         elif not isinstance(value, str):
             found[one.name] = value
     return found

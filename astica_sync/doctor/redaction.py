@@ -23,7 +23,7 @@ class Redactor:
 
     def __init__(self, names: Mapping[str, str], addresses: Iterable[str] = ()) -> None:
         self._names = {name: word for name, word in names.items() if name.strip()}
-        self._addresses = frozenset(addresses)
+        self.addresses: frozenset[str] = frozenset(addresses)
         # The longest first: a path is taken out before the user's name in it.
         longest = sorted(self._names, key=len, reverse=True)
         self._known = re.compile("|".join(map(_pattern, longest))) if longest else None
@@ -36,7 +36,7 @@ class Redactor:
 
     def _place(self, found: re.Match[str]) -> str:
         if "://" in found[0]:
-            return found[0] if found[0] in self._addresses else "<address>"
+            return found[0] if found[0] in self.addresses else "<address>"
         return found[0] if found[0].startswith(_KNOWN_PATHS) else "<path>"
 
     def value(self, value: object) -> object:

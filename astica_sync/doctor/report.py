@@ -1,7 +1,7 @@
 """The whole report: each section by its own check, in the order in which a command would meet the faults."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,16 +53,6 @@ class Report:
             ],
             **{section.title.replace(" ", "_"): section.facts for section in self.sections},
         }
-
-    def without_values(self) -> "Report":
-        """The same report, with nothing in the text of an error but what the program has written."""
-        return replace(
-            self,
-            sections=tuple(
-                replace(section, findings=[replace(one, text=one.template or one.text) for one in section.findings])
-                for section in self.sections
-            ),
-        )
 
 
 def examine(

@@ -7,7 +7,6 @@ from enum import StrEnum
 
 from astica_sync.errors import AsticaSyncError
 from astica_sync.system.error_advice import reason_of, remedy
-from astica_sync.system.redact_message import message_template
 
 FactValue = str | int | float | bool | None
 
@@ -21,13 +20,11 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckFinding:
-    """What is odd, and the command or setting that helps. ``template`` is the text of an error without what was put
-    in, for what leaves this machine."""
+    """What is odd, and the command or setting that helps."""
 
     level: Level
     text: str
     hint: str = ""
-    template: str = field(default="", compare=False)
 
 
 @dataclass(slots=True)
@@ -42,8 +39,7 @@ class Section:
         self.findings.append(CheckFinding(Level.PROBLEM, text, hint))
 
     def problem_of(self, error: AsticaSyncError) -> None:
-        template = message_template(error, error.made_in)
-        self.findings.append(CheckFinding(Level.PROBLEM, str(error), error.hint, template))
+        self.problem(str(error), error.hint)
 
     def note(self, text: str, hint: str = "") -> None:
         self.findings.append(CheckFinding(Level.NOTE, text, hint))
@@ -58,4 +54,4 @@ class Section:
         except OSError as error:
             path = error.filename if isinstance(error.filename, str) else ""
             text = f"{path}: {reason_of(error)}" if path else reason_of(error)
-            self.findings.append(CheckFinding(Level.PROBLEM, text, remedy(error, path), message_template(error)))
+            self.problem(text, remedy(error, path))

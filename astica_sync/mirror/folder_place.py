@@ -29,6 +29,8 @@ class FolderPlace:
             MirrorFailed: the folder is not there. It is not made: the mirror of a disk that is not mounted would be
                 on this one.
         """
+        # Recorded in the store, where a later command reads it from another folder.
+        folder = folder.absolute()
         self.name: str = str(folder)
         self._what = what
         if not folder.is_dir():

@@ -162,13 +162,14 @@ def _from_topic(topic: _Topic | None, answer: Answer, host: str, reason: str, no
         case _Topic.RATE:
             return RateLimited(
                 f"{host} refused a request because of its rate limit",
-                "Nothing was changed; the request is sent again after a pause.",
+                "This request changed nothing; it is sent again after a pause.",
                 _retry_after(answer.headers, now),
             )
         case _Topic.QUOTA:
             return QuotaExceeded(
                 f"{host} refused a request because of the account's quota: {reason or 'no reason given'}",
-                "Nothing was changed. See the account's plan on the service's web page, then run the command again.",
+                "This request changed nothing. See the account's plan on the service's web page; the same command goes "
+                "on once the account may send requests again. Known without a request: astica-sync status --offline",
             )
         case _Topic.KEY:
             return BadKey(

@@ -17,6 +17,7 @@ from astica_sync.core.rate_limit import Lane
 from astica_sync.errors import (
     NotAnObservation,
     OutcomeUnknown,
+    QuotaExceeded,
     RateLimited,
     Refused,
     RemoteError,
@@ -86,7 +87,7 @@ class RateLimitedClient:
         self._on_wait = on_wait
         self._on_request = on_request
         self._lock = threading.Lock()
-        self._requests = 0
+        self._requests = self._refused = 0
         self._refusals: dict[Limiter, _Refusals] = {}
         self._model_list_works = True
 
@@ -94,6 +95,11 @@ class RateLimitedClient:
     def requests(self) -> int:
         """How many requests this object sent, including refused and lost ones."""
         return self._requests
+
+    @property
+    def refused(self) -> int:
+        """How many of them the service refused for its limit or for the account's quota."""
+        return self._refused
 
     @property
     def clock(self) -> Clock:
@@ -222,7 +228,7 @@ class RateLimitedClient:
                 pause *= 2
 
     def _send(self, limiter: Limiter, permit: Permit, seconds: float, call: Callable[[], T], size: int = 0) -> T:
-        sent = served = announced = False
+        sent = served = refused = announced = False
         seconds_blocked = 0.0
         try:
             extended = limiter.extend(permit, self._clock.ticks() + seconds)
@@ -240,14 +246,16 @@ class RateLimitedClient:
         except RateLimited as error:
             obeyed = error.retry_after is None or error.retry_after <= LONGEST_RETRY_AFTER
             seconds_blocked = limiter.back_off(error.retry_after if obeyed else None, permit.sent_at)
-            refusal = error
+            refused, refusal = True, error
         except RemoteError as error:
+            refused = isinstance(error, QuotaExceeded)
             served = not isinstance(error, OutcomeUnknown)
             raise
         finally:
             limiter.release(permit, sent=sent, served=served)
             with self._lock:
                 self._requests += sent
+                self._refused += refused
                 if served:
                     self._refusals.pop(limiter, None)
             if announced and self._on_request is not None:
@@ -266,13 +274,13 @@ class RateLimitedClient:
         if asked > LONGEST_RETRY_AFTER:
             return StillRateLimited(
                 f"{refusal}, and asks to send nothing before {local_time(self._clock.now() + asked)}",
-                "Nothing was changed by it. Run the same command again then.",
+                "That request changed nothing. Run the same command again then.",
                 asked,
             )
         if refused_for > PATIENCE_SECONDS:
             return StillRateLimited(
                 f"{refusal}, and has served none for {refused_for / 60:.0f} minutes",
-                "Nothing was changed by it. If another machine or program uses the same key, lower ASTICA_LIMIT on"
+                "That request changed nothing. If another machine or program uses the same key, lower ASTICA_LIMIT on"
                 " each; then run the same command again.",
                 asked or None,
             )

@@ -61,9 +61,7 @@ def read_errors(folder: Path) -> list[dict[str, Any]]:
 
 def _template(error: BaseException) -> str:
     """The message without what was put in; of an error that no part of the program has worded, the system's reason."""
-    if isinstance(error, AsticaSyncError):
-        return message_template(error, error.made_in)
-    return message_template(error) if isinstance(error, OSError) else ""
+    return message_template(error) if isinstance(error, AsticaSyncError | OSError) else ""
 
 
 def _frames(error: BaseException) -> list[str]:

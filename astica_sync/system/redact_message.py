@@ -7,8 +7,9 @@ system, so that no value can be in it, however it was written.
 
 import contextlib
 import errno
+import functools
 import os
-import traceback
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import CodeType
@@ -20,13 +21,22 @@ SHORTEST = 4
 """Shorter texts of the code could spell a name between them."""
 
 
-def message_template(error: BaseException, made_in: str = "") -> str:
-    """The message with ``<...>`` for everything that is not written in the code of the modules that raised the error,
-    or that it was made ``in``. Of an error of the operating system the reason by its number."""
+def message_template(error: BaseException) -> str:
+    """The message with ``<...>`` for everything that is not written in the code of the program. Of an error of the
+    operating system the reason by its number."""
     if isinstance(error, OSError):
         return os.strerror(error.errno) if isinstance(error.errno, int) else ""
-    reasons = [os.strerror(number) for number in errno.errorcode]
-    return keep_known(str(error)[:MOST_TEXT], [*_phrases(_modules(error) | {made_in}), *reasons])
+    return keep_known(str(error)[:MOST_TEXT], program_phrases())
+
+
+def program_phrases() -> frozenset[str]:
+    """The texts in the code of this program's loaded modules, and the reasons of the operating system.
+
+    Only a loaded module can have made a message, be it in a helper that has returned before the error was raised.
+    """
+    # An error that a user's own program has made has words of that program.
+    own = [name for name in tuple(sys.modules) if name.partition(".")[0] == PACKAGE.name]
+    return frozenset().union(*map(_phrases, own), map(os.strerror, errno.errorcode))
 
 
 def keep_known(text: str, known: Iterable[str]) -> str:
@@ -36,7 +46,9 @@ def keep_known(text: str, known: Iterable[str]) -> str:
         start = text.find(phrase)
         while start >= 0:
             end = start + len(phrase)
-            if not any(kept[start:end]):
+            # A short text within a word, as "it is " after "limit is ", is not one that was put there.
+            within = phrase[0].isalnum() and start > 0 and text[start - 1].isalnum() and not kept[start - 1]
+            if not within and not any(kept[start:end]):
                 kept[start:end] = b"\1" * len(phrase)
             start = text.find(phrase, end)
     parts: list[str] = []
@@ -48,32 +60,16 @@ def keep_known(text: str, known: Iterable[str]) -> str:
     return "".join(parts)
 
 
-def _modules(error: BaseException) -> set[str]:
-    """The modules of this program that the error has passed through, and that raised what it was made from."""
-    found: set[str] = set()
-    one: BaseException | None = error
-    seen: set[int] = set()
-    while one is not None and id(one) not in seen:
-        seen.add(id(one))
-        for frame, _ in traceback.walk_tb(one.__traceback__):
-            if Path(frame.f_code.co_filename).is_relative_to(PACKAGE):
-                found.add(str(frame.f_globals.get("__name__", "")))
-        one = one.__cause__ or one.__context__
-    return found
-
-
-def _phrases(modules: Iterable[str]) -> Iterator[str]:
-    """The texts in the code of the modules that are more than a word, and the names of variables."""
+@functools.cache
+def _phrases(module: str) -> frozenset[str]:
+    """The texts in the code of a module that are more than a word, and the names of variables."""
     import importlib.util
 
-    for name in modules:
-        # An error that a user's own program has made has words of that program.
-        if name.partition(".")[0] != PACKAGE.name:
-            continue
-        with contextlib.suppress(ImportError, AttributeError, ValueError, OSError):
-            spec = importlib.util.find_spec(name)
-            code = spec.loader.get_code(name) if spec is not None else None  # type: ignore[union-attr]
-            yield from (text for text in _constants(code) if _is_phrase(text))
+    with contextlib.suppress(ImportError, AttributeError, ValueError, OSError):
+        spec = importlib.util.find_spec(module)
+        code = spec.loader.get_code(module) if spec is not None else None  # type: ignore[union-attr]
+        return frozenset(text for text in _constants(code) if _is_phrase(text))
+    return frozenset()
 
 
 def _is_phrase(text: str) -> bool:

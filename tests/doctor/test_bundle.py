@@ -10,8 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.config import _checked, find_key
+from astica_sync.config import SETTINGS, _checked, find_key
+from astica_sync.doctor.bundle import PUBLIC, make_bundle
+from astica_sync.doctor.check_store import WRITER
 from astica_sync.doctor.redaction import Redactor
+from astica_sync.doctor.report import Report
+from astica_sync.doctor.section import Section
 from astica_sync.errors import ConfigError, StoreError
 from astica_sync.local.layout import Layout
 from astica_sync.local.lock import writer_lock
@@ -85,6 +89,92 @@ def test_no_canary_is_in_the_bundle(shell: Shell, private_store: Path, tmp_path:
     assert "refuse" in errors[-5]["text"] and any(
         "http_exchange" in frame or "client" in frame for frame in errors[-5]["where"]
     )
+
+
+PLACES = (
+    f"../{CANARY} Corp/Jane {CANARY}",
+    f"{CANARY}",
+    f"Jane {CANARY}",
+    f"/data/Jane {CANARY}",
+    f"/data/a (b)/{CANARY}, {CANARY}",
+    f"~/{CANARY} Doe/nas",
+    f"./{CANARY}",
+    f"C:\\{CANARY} x",
+    f"\\\\{CANARY}\\share",
+    f"file:///{CANARY} a/b",
+    f"s3://{CANARY}/a b/{CANARY}",
+    f"anna@{CANARY}:/nas/{CANARY}",
+    f"{CANARY}.example.org:5432",
+    f"https://train.astica.ai/ {CANARY}",
+    f"https://{CANARY}.example.org (default) {CANARY}",
+    f"<store>/{CANARY}",
+    f"<store> {CANARY}",
+)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_place_of_any_form_is_in_no_fact_and_no_finding(place: str) -> None:
+    names = {
+        "settings": [*(one.name for one in SETTINGS if one.name.endswith("url") or one.name == "budget"), "key"],
+        "machine": ["state folder", "temporary folder", "HTTPS_PROXY", "no_proxy"],
+        "service": ["facts in"],
+        "request budget": ["counted on", "counted in"],
+        "store": ["folder", "service", "mirror", "a fact of tomorrow"],
+    }
+    texts = (place, f"{place} (default)", f"from {place}", f"0.1 ({place})")
+    sections = []
+    for title, facts in names.items():
+        for text in texts:
+            section = Section(title, dict.fromkeys(facts, text))
+            section.note(f"the last copy to the mirror failed: {text}", f"try again: astica-sync backup mirror {text}")
+            section.problem(text, text)
+            sections.append(section)
+    for number in range(len(texts)):
+        parts = parts_of(make_bundle(Report(None, tuple(sections[number :: len(texts)])), None, {}))
+        assert CANARY not in str(parts), texts[number]
+        assert "the last copy to the mirror failed: " in parts["doctor.json"]
+
+
+def test_each_text_of_a_report_is_public_or_a_word(shell: Shell, private_store: Path, tmp_path: Path) -> None:
+    """Every fact of a real report, with a place in it: what is left is named as public, one by one."""
+    shell.environ |= {"ASTICA_BUDGET": "", "ASTICA_LIMIT": "80"}
+    report = shell("doctor", "--store", private_store, "--json").json
+    texts = {
+        (title.replace("_", " "), name)
+        for title, facts in report.items()
+        if title not in ("findings", "program", "packages")
+        for name, fact in facts.items()
+        if isinstance(fact, str)
+    }
+    assert len(texts) > 25
+    shown = set()
+    for title, name in sorted(texts - {("store", WRITER)}):
+        made = make_bundle(Report(None, (Section(title, {name: PLACES[0]}),)), None, {})
+        if CANARY in parts_of(made)["doctor.json"]:
+            shown.add((title, name))
+    assert shown <= {(title, name) for title, names in PUBLIC.items() for name in names}
+
+
+def test_a_relative_mirror_is_recorded_whole_and_is_not_in_the_bundle(
+    shell: Shell, private_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (private_store / "astica-sync.toml").unlink()
+    monkeypatch.chdir(private_store)
+    mirror = Path("..", f"{CANARY} Corp", f"Jane {CANARY}")
+    mirror.mkdir(parents=True)
+    assert shell("backup", "mirror", mirror).code == 0
+    whole = str(private_store / mirror)
+    assert shell("doctor", "--json").json["store"]["mirror"] == whole
+    mirror.rename(mirror.with_name("moved"))
+    shell("backup", "mirror", mirror)
+    record = Layout(private_store).state / "mirror.json"
+    for place in (whole, str(mirror), f"s3://{CANARY}/x y"):
+        record.write_text(json.dumps({**json.loads(record.read_text()), "place": place, "error": f"no {place}"}))
+        (tmp_path / "report.zip").unlink(missing_ok=True)
+        shell("doctor", "--bundle", tmp_path / "report.zip")
+        parts = parts_of((tmp_path / "report.zip").read_bytes())
+        assert CANARY not in str(parts)
+        assert json.loads(parts["doctor.json"])["store"]["mirror"].startswith("<")
 
 
 def test_a_bundle_is_no_file_of_the_store(shell: Shell, store: Path) -> None:
@@ -229,12 +319,8 @@ def test_the_words_of_an_error_are_found_where_it_was_made() -> None:
             raise StoreError(f"{CANARY} {error}") from error
     except StoreError as error:
         assert message_template(error) == f"{LEFT_OUT}ASTICA_API_KEY_FILE names no file"
-    made = checked(CANARY)
-    assert (
-        message_template(made, made.made_in)
-        == f"the API key from {LEFT_OUT} contains white space or control characters"
-    )
-    assert made.made_in == "astica_sync.config"
+    text = f"the API key from {LEFT_OUT} contains white space or control characters"
+    assert message_template(checked(CANARY)) == text
 
 
 def checked(source: str) -> ConfigError:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from astica_sync.cli.watch.run_watch import _fingerprint
+from astica_sync.local.layout import Layout
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw, fill, in_store
 from tests.harness.watch_process import Start, WatchProcess, in_sync, wait_until
@@ -183,6 +185,47 @@ def test_a_revoked_key_stops_all_requests_until_the_key_changes(
     assert len(sandbox.log) <= asked + 1
     wait_until(lambda: in_sync(sandbox, model_id, store))
     assert "not-the-key" not in watching.out.read_text() + watching.err.read_text()
+
+
+def test_a_key_file_that_is_made_private_ends_the_halt(
+    shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
+) -> None:
+    key = tmp_path / "key"
+    key.write_text(sandbox.key)
+    key.chmod(0o644)
+    del shell.environ["ASTICA_API_KEY"]
+    shell.environ["ASTICA_API_KEY_FILE"] = str(key)
+    watching = watch(store)
+    wait_until(lambda: watching.reported("halted", f"Run: chmod 600 {key}"))
+    key.chmod(0o600)
+    wait_until(lambda: in_sync(sandbox, model_id, store))
+
+
+def test_the_watcher_sees_each_change_of_who_may_use_what_it_needs(
+    shell: Shell, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the mode alone, which changes neither the content of a file nor its time."""
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, shell.environ[name])
+    key = tmp_path / "keys" / "key"
+    key.parent.mkdir()
+    key.write_text("k")
+    monkeypatch.setenv("ASTICA_API_KEY_FILE", str(key))
+    settings = store / "astica-sync.toml"
+    settings.write_text("settle = 1\n")
+    user = shell.home / "config" / "astica-sync"
+    user.mkdir(parents=True, exist_ok=True)
+    (user / "config.toml").write_text("settle = 1\n")
+    places = [key, key.parent, settings, user / "config.toml", user, store, store / ".astica-sync"]
+    fingerprint = _fingerprint(Layout(store))
+    for place in [*places, shell.home / "state" / "astica-sync"]:
+        before, mode = fingerprint(), place.stat().st_mode
+        assert before == fingerprint()
+        place.chmod(mode ^ 0o040)
+        changed = fingerprint()
+        assert changed != before, place
+        place.chmod(mode)
+        assert fingerprint() != changed, place
 
 
 @pytest.mark.long

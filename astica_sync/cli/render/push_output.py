@@ -18,7 +18,7 @@ from astica_sync.cli.render.status_output import (
     refusal_data,
 )
 from astica_sync.cli.render.text import first, has_moved, how_to_allow, json_name, number, safe
-from astica_sync.errors import AsticaSyncError, Interrupted
+from astica_sync.errors import AsticaSyncError, Interrupted, QuotaExceeded
 
 if TYPE_CHECKING:
     from astica_sync.core.model import Problem
@@ -43,6 +43,7 @@ def push_data(pushed: "PushResult") -> dict[str, object]:
             for entry in pushed.failed
         ],
         "requests": pushed.requests,
+        "requests_refused": pushed.refused,
         "in_sync": pushed.in_sync,
         "held": held_data(pushed.held),
         "problems": problem_data(pushed.problems),
@@ -74,13 +75,18 @@ def push_lines(
     if pushed.refusals:
         lines.append(how_to_allow(pushed.refusals))
     lines += [click.style(did_you_mean(entry), fg="red") for entry in pushed.near]
-    done = f"Uploaded {pushed.uploaded:,}, removed {pushed.removed:,}, with {number(pushed.requests, 'request')}."
+    refused = f", {pushed.refused:,} of them refused for the limit" if pushed.refused else ""
+    done = (
+        f"Uploaded {pushed.uploaded:,}, removed {pushed.removed:,}, with {number(pushed.requests, 'request')}{refused}."
+    )
     if pushed.in_sync:
         in_sync = IN_SYNC_BUT_PROBLEMS if pushed.problems else IN_SYNC
         state = in_sync if as_version is None else f"The service holds the data of {safe(as_version)}."
         lines.append(click.style(f"{done} {state}", fg="green"))
     elif pushed.left:
-        lines.append(f"{done} {number(pushed.left, 'sample')} left to do: run the same command again.")
+        # Where an error ended it, the hint of the error says whether to run it again.
+        again = "." if isinstance(pushed.error, QuotaExceeded) else ": run the same command again."
+        lines.append(f"{done} {number(pushed.left, 'sample')} left to do{again}")
     else:
         lines.append(done)
     return lines

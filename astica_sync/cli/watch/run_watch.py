@@ -292,25 +292,35 @@ def _budget(store: str) -> tuple[int, int] | None:
 
 
 def _fingerprint(layout: Layout) -> Callable[[], object]:
-    """Returns a function whose value changes once a settings file or the key's file has changed."""
+    """Returns a function whose value changes once a command may be possible that was not, or the other way round: a
+    settings file, the key's file or the user's permissions have changed, or who may use them or their folders."""
+    from astica_sync.open_session import trust_file
+
     key_file = os.environ.get(KEY_FILE_VARIABLE, "").strip()
     files = [
         layout.root / SETTINGS_FILE,
         user_config_file(),
+        trust_file(),
         *([Path(os.path.expanduser(key_file))] if key_file else []),  # noqa: PTH111
     ]
+    # The time of a folder changes with each file in it, so only who may use it is compared.
+    folders = {layout.root, layout.state, layout.backup, *(file.parent for file in files)}
 
     def fingerprint() -> object:
-        values = []
-        for file in files:
-            try:
-                status = file.stat()
-                values.append((status.st_ino, status.st_size, status.st_mtime_ns))
-            except OSError:
-                values.append((0, 0, 0))
-        return values
+        return [_status_of(file, whole=True) for file in files] + [_status_of(folder) for folder in sorted(folders)]
 
     return fingerprint
+
+
+def _status_of(path: Path, *, whole: bool = False) -> tuple[int, ...]:
+    """Who may use a file or a folder; ``whole``: and when it was changed. chmod and chown change neither the content
+    nor its time."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        return (error.errno or 0,)
+    rights = (status.st_ino, status.st_mode, status.st_uid, status.st_gid)
+    return (*rights, status.st_size, status.st_mtime_ns, status.st_ctime_ns) if whole else rights
 
 
 def _summary(statuses: Sequence[WatchStatus]) -> str:

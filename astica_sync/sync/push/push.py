@@ -27,14 +27,16 @@ GIVEN_UP = f"no readable answer to {LOST_TRIES} requests about it; the next push
 
 @dataclass(slots=True)
 class PushResult:
-    """What a push did. ``left`` counts what was planned and not done, ``requests`` everything that was sent, and
-    ``held`` are the samples that are not removed for now."""
+    """What a push did. ``left`` counts what was planned and not done, ``requests`` everything that was sent,
+    ``refused`` how much of that the service refused for its limit or for the account's quota, and ``held`` are the
+    samples that are not removed for now."""
 
     uploaded: int = 0
     removed: int = 0
     near: list[NearTitle] = field(default_factory=list)
     failed: list[FailedSample] = field(default_factory=list)
     requests: int = 0
+    refused: int = 0
     in_sync: bool = False
     problems: list[Problem] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
@@ -86,7 +88,7 @@ def push(
             forget_cut_uids(local.journal)
         _record_target(local.journal, session.target)
         pushed = _run_rounds(session, RoundRunner(session, consent, naming, new_classes, retry), policy.batch_size)
-    pushed.requests = session.remote.service.requests
+    pushed.requests, pushed.refused = session.remote.service.requests, session.remote.service.refused
     return pushed
 
 

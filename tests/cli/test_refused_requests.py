@@ -1,0 +1,44 @@
+"""What a push says of requests that the service has refused for its limit or for the account's quota."""
+
+from pathlib import Path
+
+from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.shell import Shell, fill
+
+
+def started(shell: Shell, folder: Path) -> Path:
+    store = fill(folder, {"Can": 12})
+    assert shell("init", store, "--create", "Cans", "--purpose", "test").code == 0
+    return store
+
+
+def test_a_quota_that_ends_a_push_contradicts_nothing_of_it(
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    store = started(shell, tmp_path / "photos")
+    sandbox.clear_log()
+    sandbox.set_limit(8, 3600)
+    sandbox.set_switches(limit_refusal="quota-text", limit_header="hidden")
+    ran = shell("push", "--store", store)
+    refused = sum(request.outcome == "limited" for request in sandbox.log)
+    assert ran.code == 1
+    uploaded = len(sandbox.samples(sandbox.models()[0][0]))
+    assert 0 < uploaded < 12 and refused, [request.outcome for request in sandbox.log]
+    last = next(line for line in ran.out.splitlines() if line.startswith("Uploaded"))
+    assert f"Uploaded {uploaded}, " in last
+    assert f"with {len(sandbox.log)} requests, {refused} of them refused" in last
+    assert f"{12 - uploaded} samples left to do." in last and "run the same command" not in last
+    assert "This request changed nothing" in ran.err and "Nothing was changed" not in ran.err
+    assert "status --offline" in ran.err
+
+
+def test_a_push_counts_what_was_refused_for_the_limit(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> None:
+    store = started(shell, tmp_path / "photos")
+    sandbox.clear_log()
+    sandbox.set_limit(6, 2)
+    sandbox.set_switches(limit_refusal="429-retry-after", limit_header="hidden")
+    ran = shell("push", "--store", store, "--json")
+    refused = sum(request.outcome == "limited" for request in sandbox.log)
+    assert (ran.code, ran.json["uploaded"]) == (0, 12)
+    assert ran.json["requests_refused"] == refused > 0
+    assert ran.json["requests"] == len(sandbox.log)
