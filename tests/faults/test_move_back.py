@@ -113,6 +113,7 @@ def test_a_refused_move_names_the_command_that_moves_it_back(shell: Shell, undon
     refused = shell("push", "--store", undone)
     assert refused.code == 4
     assert "  - 14 samples from Tin to Bottle\n" in refused.out and "Tin/" not in refused.out
+    assert "  - 14 samples from Tin to Bottle\n" in shell("watch", "--once", undone).out
     assert "both classes on the service now" in refused.out and "--since 1d --move-back" in refused.out
     shutil.rmtree(undone / "Bottle")
     again = shell("push", "--store", undone)

@@ -70,8 +70,15 @@ def test_a_held_out_image_that_is_in_the_store_again_is_named_before_the_trainin
     place = next(held_out.glob("two/*.png"))
     shutil.copy(place, store / "two/extra.png")
     named = f"= two/extra.png  ({place.resolve()})"
-    for words in (("status",), ("push", "--dry-run"), ("push",), ("push",), ("status",)):
-        ran = shell(*words, "--store", store)
+    where = ("--store", store)
+    for words in (
+        ("status", *where),
+        ("push", "--dry-run", *where),
+        ("watch", "--once", store),
+        ("push", *where),
+        ("status", *where),
+    ):
+        ran = shell(*words)
         assert ran.code == 0 and named in ran.out, (words, ran.out)
     assert shell("status", "--json", "--store", store).json["held_out"] == [
         {"path": "two/extra.png", "place": str(place.resolve())}

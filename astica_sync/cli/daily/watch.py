@@ -181,9 +181,11 @@ def _receive(layout: Layout, address: str, *, as_json: bool) -> int:
 
 def _push_once(layout: Layout, *, as_json: bool) -> int | None:
     """The exit code of one push; None where the store was paused before anything was sent."""
-    from astica_sync.cli.open_store import open_store
+    from astica_sync.cli.open_store import class_in_index, open_store
     from astica_sync.cli.render.live.progress import Progress
     from astica_sync.cli.render.push_output import exit_code_of, push_data, push_lines
+    from astica_sync.cli.render.status_output import held_out_warning
+    from astica_sync.sync.plan.held_out_images import find_held_out_images
     from astica_sync.sync.push.push import push
     from astica_sync.sync.watch.store_watcher import PauseRequested
     from astica_sync.sync.watch.wait_until_quiet import wait_until_quiet
@@ -202,10 +204,13 @@ def _push_once(layout: Layout, *, as_json: bool) -> int | None:
             replace(session, runtime=replace(runtime, stopping=lambda: runtime.stopping() or is_paused(layout)))
         )
         progress.close()
+        local = session.local
+        lines = push_lines(pushed, None, class_in_index(local.index))
+        lines += held_out_warning(find_held_out_images(local.journal, local.index))
     if as_json:
         click.echo(json_line({"store": json_name(str(layout.root)), **push_data(pushed)}))
     else:
-        print_lines(push_lines(pushed, None))
+        print_lines(lines)
     return exit_code_of(pushed)
 
 
