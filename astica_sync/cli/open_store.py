@@ -1,6 +1,7 @@
 """Opens what a command works with, and turns Ctrl-C into a clean stop."""
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -164,6 +165,7 @@ def class_in_index(index: "Index") -> "Callable[[RemoveSample], str]":
     from astica_sync.core.model import content_of
     from astica_sync.local.class_folders.class_title import class_title_of
 
+    @functools.cache
     def moved_to(sample: "RemoveSample") -> str:
         titles = {class_title_of(path.partition("/")[0]) for path in index.paths_with(content_of(sample.uid))}
         titles -= {sample.class_title, None}

@@ -25,11 +25,12 @@ def find_held_out_images(journal: Journal, index: Index) -> list[ReturnedImage]:
     places = _read_returned(index)
     places |= {content_of(uid): place for uid, place in journal.held_out().items()}
     found: list[ReturnedImage] = []
-    for content, place in places.items():
-        paths = index.paths_with(content)
+    # Their contents alone count, whatever model their uids would be of.
+    for sample in index.local_samples(0, sorted(places)):
+        place = places[sample.content]
         # What was moved back into the store is held out no more.
-        if paths and os.path.lexists(place):
-            found += [ReturnedImage(path, place) for path in paths]
+        if os.path.lexists(place):
+            found += [ReturnedImage(path, place) for path in sample.paths]
     return sorted(found)
 
 
