@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from astica_sync.core.recipe import ALL, NONE, Recipe
+from astica_sync.core.recipe import ALL, LARGEST_SIDE, NONE, SMALLEST_SIDE, Recipe, read_colour
 from astica_sync.errors import ConfigError
 from astica_sync.file_owner import OTHERS, foreign_owner, refuse_foreign_file
 from astica_sync.secret import Secret, SecretAddress
@@ -114,6 +114,24 @@ def _formats(value: object) -> str:
     return Recipe.of(",".join(words) if words else NONE).name
 
 
+def _side(value: object) -> int:
+    number = _number(value)
+    if number != 0 and not (SMALLEST_SIDE <= number <= LARGEST_SIDE and number.is_integer()):
+        raise ValueError(f"0, or a whole number from {SMALLEST_SIDE} to {LARGEST_SIDE}")
+    return int(number)
+
+
+def _quality(value: object) -> int:
+    number = _number(value)
+    if not (1 <= number <= 100 and number.is_integer()):
+        raise ValueError("a whole number from 1 to 100")
+    return int(number)
+
+
+def _colour(value: object) -> str:
+    return read_colour(value if isinstance(value, str) else "")
+
+
 LOWER, HIGHER, NEVER = "lower", "higher", "never"
 
 
@@ -182,6 +200,22 @@ SETTINGS = (
         _formats,
         "formats of images that are converted before they are sent: all, none, or a list of them",
     ),
+    Setting(
+        "max_side",
+        None,
+        0,
+        _side,
+        "most pixels on the longer side of a converted image, which is made smaller; 0: as many as it has",
+    ),
+    Setting("quality", None, 95, _quality, "quality of converted images that are sent as JPEG"),
+    Setting("background", None, "#ffffff", _colour, "colour on which transparent images are laid when converted"),
+    Setting(
+        "frame",
+        None,
+        1,
+        _count,
+        "which page of a TIFF, or frame of a GIF, WebP or AVIF, is sent; of one that has fewer the last",
+    ),
 )
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
@@ -205,7 +239,16 @@ class Settings:
     settle: float
     observe_every: float
     convert: str
+    max_side: int
+    quality: int
+    background: str
+    frame: int
     sources: Mapping[str, str]
+
+    @property
+    def recipe(self) -> Recipe:
+        """How images are converted before they are sent."""
+        return Recipe(Recipe.of(self.convert).formats, self.max_side, self.quality, self.background, self.frame)
 
 
 def load_settings(

@@ -377,7 +377,6 @@ def open_session(
         NoStore: there is no store there.
         ConfigError: a setting is wrong, there is no key, or the settings name another service than the store's.
     """
-    from astica_sync.core.recipe import Recipe
     from astica_sync.local.backup.backup import Backup
     from astica_sync.local.db.index import Index
     from astica_sync.local.db.journal import Journal
@@ -405,9 +404,10 @@ def open_session(
         contextlib.closing(Index(layout.index_db)) as index,
         contextlib.closing(Journal(layout.journal_db, run)) as journal,
         contextlib.closing(Decoder(files=fs)) as decoder,
-        contextlib.closing(Preparer(usable_recipe(Recipe.of(settings.convert)))) as preparer,
+        contextlib.closing(Preparer(usable_recipe(settings.recipe))) as preparer,
         thread_pool(THREADS) as workers,
     ):
+        index.use_recipe(preparer.recipe)
         session = Session(
             LocalSide(layout, fs, index, journal, Backup(layout.backup, fs), decoder, preparer, lock),
             RemoteSide(service, sentinel.model_id, settings.quarantine),

@@ -20,5 +20,7 @@ def with_version_as_store(session: Session, history: VersionHistory, target: Nam
     Raises:
         StoreError: the manifest of the snapshot cannot be read, or is damaged.
     """
-    samples = history.snapshots.local_samples(target.snapshot, session.remote.model_id)
+    local, recipe = session.local, session.local.index.recipe_identity
+    converted = {*local.index.prepared(), *local.backup.prepared.records()} if recipe else ()
+    samples = history.snapshots.local_samples(target.snapshot, session.remote.model_id, recipe, converted)
     return replace(session, target=VersionAsStore(target.name, target.snapshot, samples))

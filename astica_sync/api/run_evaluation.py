@@ -178,4 +178,5 @@ class Evaluating:
         """The content hash of a sample, "" where only the service knows it; a uid of another store has it."""
         if isinstance(sample, ManagedSample):
             return sample.content
-        return content_in_class(sample.uid, self.runner.session.remote.model_id, sample.class_title)
+        session = self.runner.session
+        return content_in_class(sample.uid, session.remote.model_id, sample.class_title, session.local.known_recipes())

@@ -89,7 +89,7 @@ class Splitting:
             def moved(path: str, content: str) -> None:
                 title = class_title_of(path.partition("/")[0])
                 if title and path.isprintable():
-                    back.append((make_uid(content, make_scope(session.remote.model_id, title)), title, path, ""))
+                    back.append((self._uid_of(content, title), title, path, ""))
 
             try:
                 return undo_split(planned, moved)
@@ -146,11 +146,15 @@ class Splitting:
             # A name that is not UTF-8 cannot be in the history; the guard asks about such a file.
             if content and title and str(place).isprintable():
                 yield (
-                    make_uid(content, make_scope(self.runner.session.remote.model_id, title)),
+                    self._uid_of(content, title),
                     title,
                     path,
                     str(place),
                 )
+
+    def _uid_of(self, content: str, title: str) -> str:
+        session = self.runner.session
+        return make_uid(content, make_scope(session.remote.model_id, title, session.local.index.recipe_of(content)))
 
     def _content_at(self, path: str) -> str | None:
         found = self.runner.session.local.index.file_at(path)

@@ -1,7 +1,7 @@
 """The samples of a store one by one, each with its state."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,8 +80,9 @@ class Samples:
             _ = self._session()
         for path, shown in states.problems.items():
             yield self._of_problem(path, shown)
+        recipes = session.local.known_recipes()
         for without in states.without_file:
-            yield self._without_file(without, model_id)
+            yield self._without_file(without, model_id, recipes)
 
     def to_pandas(self) -> "pd.DataFrame":
         """A row for each sample; ``path`` is its first file, ``copies`` the number of its files.
@@ -122,8 +123,8 @@ class Samples:
         title = class_title_of(path.partition("/")[0]) or ""
         return SampleState(title, (path,), "", "", 0, shown.state, shown.reason, shown.remedy, root=self._root)
 
-    def _without_file(self, one: WithoutFile, model_id: int) -> SampleState:
-        content = content_in_class(one.uid, model_id, one.class_title)
+    def _without_file(self, one: WithoutFile, model_id: int, recipes: Iterable[str]) -> SampleState:
+        content = content_in_class(one.uid, model_id, one.class_title, recipes)
         shown = one.shown
         return SampleState(
             one.class_title,

@@ -44,7 +44,9 @@ def look_after_request(session: Session, history: VersionHistory, training: Trai
     """
     local, remote = session.local, session.remote
     try:
-        seen = remote.service.view(remote.model_id, Lane.INTERACTIVE, uid_repair_for(local, session.target))[0]
+        seen = remote.service.view(
+            remote.model_id, Lane.INTERACTIVE, uid_repair_for(local, remote.model_id, session.target)
+        )[0]
     except (RemoteError, StoreError):
         return
     after = rename_adopted(seen, history.records.adopted())
@@ -88,7 +90,9 @@ def check_data(session: Session, history: VersionHistory, training: Training, mo
     """
     snapshot = list(history.snapshots.read(training.snapshot))
     local = session.local
-    seen, answer, _ = request_view(local, session.remote, session.listener, lambda: uid_repair_for(local, None))
+    seen, answer, _ = request_view(
+        local, session.remote, session.listener, lambda: uid_repair_for(local, session.remote.model_id, None)
+    )
     observation, dates = rename_adopted(seen, history.records.adopted()), parse_dates(answer)
     # An adopted sample is in the snapshot under its own uid or under that which it was given.
     unknown = {sample.sample_id for sample in find_additions(snapshot, seen)}
@@ -131,13 +135,17 @@ def _without_removed_here(session: Session, samples: Sequence[RemoteSample]) -> 
 
 def _count_removed_elsewhere(session: Session, training: Training, missing: Sequence[SnapshotSample]) -> int:
     """How many of the samples that are no longer shown this store did not remove after the request."""
-    titles = set(session.local.journal.titles_in_history())
+    titles, recipes = set(session.local.journal.titles_in_history()), session.local.known_recipes()
     candidates: list[list[str]] = []
     for sample in missing:
         if isinstance(sample, ManagedSample):
             # One that was moved to another class on the service is in the snapshot by that class, and in the history
             # by its own.
-            scopes = {make_scope(session.remote.model_id, title) for title in titles.union([sample.class_title])}
+            scopes = {
+                make_scope(session.remote.model_id, title, recipe)
+                for title in titles.union([sample.class_title])
+                for recipe in recipes
+            }
             candidates.append([make_uid(sample.content, scope) for scope in scopes])
         else:
             candidates.append([sample.uid])

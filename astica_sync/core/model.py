@@ -23,19 +23,21 @@ _UID_START = re.compile(r"[0-9a-f]{32}(-[0-9a-f]{0,7})?")
 
 
 def make_scope(model_id: int, class_title: str, recipe: str = "") -> str:
-    """The second part of a uid: 8 hex digits derived from model id, class title and preparation recipe (none yet)."""
+    """The second part of a uid: 8 hex digits derived from model id, class title and, for an image that is converted by
+    another recipe than the default one, the ``identity`` of that recipe."""
     text = f"{model_id}\0{class_title}\0{recipe}".encode()
     return hashlib.blake2s(text, digest_size=SCOPE_LENGTH // 2).hexdigest()
 
 
-def find_equal_scopes(model_id: int, titles: Iterable[str]) -> tuple[str, str] | None:
+def find_equal_scopes(model_id: int, titles: Iterable[str], recipe: str = "") -> tuple[str, str] | None:
     """Two class titles of one scope, if there are any: an image in both would be one sample. Such titles are made on
     purpose, or one pair in four thousand million."""
     found: dict[str, str] = {}
     for title in sorted(titles):
-        other = found.setdefault(make_scope(model_id, title), title)
-        if other != title:
-            return other, title
+        for scope in {make_scope(model_id, title), make_scope(model_id, title, recipe)}:
+            other = found.setdefault(scope, title)
+            if other != title:
+                return other, title
     return None
 
 
@@ -61,20 +63,28 @@ def is_uid(text: str) -> bool:
     return _UID.fullmatch(text) is not None
 
 
-def content_in_class(uid: str, model_id: int, class_title: str) -> str:
-    """The content hash of a uid of this class; "" for any other text."""
+def content_in_class(uid: str, model_id: int, class_title: str, recipes: Iterable[str] = ("",)) -> str:
+    """The content hash of a uid of this class, of an image that is sent by one of the recipes (see ``make_scope``); ""
+    for any other text."""
+    return content_of(uid) if recipe_in(uid, model_id, class_title, recipes) is not None else ""
+
+
+def recipe_in(uid: str, model_id: int, class_title: str, recipes: Iterable[str]) -> str | None:
+    """The one of these recipes by which the sample of a uid of this class was made; None for any other text."""
     match = _UID.fullmatch(uid)
-    return match[1] if match is not None and match[2] == make_scope(model_id, class_title) else ""
+    if match is None:
+        return None
+    return next((recipe for recipe in recipes if match[2] == make_scope(model_id, class_title, recipe)), None)
 
 
-def complete_uid(text: str, model_id: int, class_title: str) -> str:
+def complete_uid(text: str, model_id: int, class_title: str, recipe: str = "") -> str:
     """Restores a uid that the service has truncated after its content hash; returns any other text unchanged.
 
-    The lost part depends on model and class alone, and an observation shows the class of each sample.
+    The lost part depends on model, class and recipe alone, and an observation shows the class of each sample.
     """
     if _UID_START.fullmatch(text) is None:
         return text
-    whole = make_uid(text[:CONTENT_LENGTH], make_scope(model_id, class_title))
+    whole = make_uid(text[:CONTENT_LENGTH], make_scope(model_id, class_title, recipe))
     return whole if whole.startswith(text) else text
 
 

@@ -15,7 +15,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from astica_sync.clock import SystemClock
 from astica_sync.config import machine_state_folder
-from astica_sync.core.recipe import Recipe
 from astica_sync.errors import AsticaSyncError, NoStore
 from astica_sync.local.image.prepare.usable_formats import usable_recipe
 from astica_sync.local.layout import Layout
@@ -136,7 +135,7 @@ class _Door:
         """Serves the page of a store from now on."""
         sentinel, settings = read_sentinel(layout), settings_for(layout, offline=True)
         host = urlsplit(settings.train_url).hostname or ""
-        recipe = usable_recipe(Recipe.of(settings.convert))
+        recipe = usable_recipe(settings.recipe)
         facts = StoreFacts(layout.root, sentinel.model_id, settings.train_url, is_this_machine(host), recipe, held_out)
         key = cache_key(machine_state_folder(), layout.root)
         self._page = Page(layout, facts, SystemClock(), key, os.urandom(4).hex(), network)

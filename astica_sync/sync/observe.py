@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
-from astica_sync.core.model import Observation, content_of
+from astica_sync.core.model import Observation, content_of, make_scope, make_uid
 from astica_sync.core.observation.cut_uids import UidRepair
 from astica_sync.core.rate_limit import Lane
 from astica_sync.core.versions.match_unmanaged import rename_adopted
@@ -35,7 +35,9 @@ def observe(
     """
     listener.phase("Requesting a view of the model")
     try:
-        observation, body, repair = request_view(local, remote, listener, lambda: uid_repair_for(local, target))
+        observation, body, repair = request_view(
+            local, remote, listener, lambda: uid_repair_for(local, remote.model_id, target)
+        )
     finally:
         listener.phase_ended()
     name = _name_of(body, repair)
@@ -120,7 +122,7 @@ def observe_before_removal(local: LocalSide, remote: RemoteSide, target: Version
         RemoteError: there is no observation.
         Interrupted: the user asked to stop while it waited.
     """
-    observation = remote.service.view(remote.model_id, Lane.REMOVAL, uid_repair_for(local, target))[0]
+    observation = remote.service.view(remote.model_id, Lane.REMOVAL, uid_repair_for(local, remote.model_id, target))[0]
     return _rename_adopted(local, remote.model_id, observation, "")
 
 
@@ -146,7 +148,7 @@ def last_observation(local: LocalSide, model_id: int, target: VersionAsStore | N
 
                     # The bytes alone: a second copy of a large answer would be half of all memory.
                     body = file.read()
-                    repair = uid_repair_for(local, target)
+                    repair = uid_repair_for(local, model_id, target)
                     observation = parse_view(body, model_id, asked_at, repair)
                     observation = replace(observation, name=_name_of(body, repair))
                     del body
@@ -161,7 +163,7 @@ def last_observation(local: LocalSide, model_id: int, target: VersionAsStore | N
     raise StoreError("this model has not been observed yet", "Run the command once without --offline.")
 
 
-def uid_repair_for(local: LocalSide, target: VersionAsStore | None) -> UidRepair:
+def uid_repair_for(local: LocalSide, model_id: int, target: VersionAsStore | None) -> UidRepair:
     """Completes uids that the service has cut, by the class titles and samples that the store (or the target) has.
 
     It serves one view. Its questions go to index and journal, so only the thread that opened them may use it.
@@ -173,10 +175,12 @@ def uid_repair_for(local: LocalSide, target: VersionAsStore | None) -> UidRepair
 
     def present(uid: str, title: str) -> bool:
         if target is None:
-            return bool(local.index.paths_of(title, content_of(uid)))
+            content = content_of(uid)
+            is_there = bool(local.index.paths_of(title, content))
+            return is_there and uid == make_uid(content, make_scope(model_id, title, local.index.recipe_of(content)))
         return any(sample.uid == uid for sample in target.samples)
 
-    return UidRepair(titles, present, lambda uid, _: local.journal.mark(uid) is not None)
+    return UidRepair(titles, present, lambda uid, _: local.journal.mark(uid) is not None, local.known_recipes)
 
 
 def _name_of(body: bytes, repair: UidRepair) -> str:

@@ -46,6 +46,14 @@ class LocalSide:
     lock: Callable[[Layout], AbstractContextManager[None]] = writer_lock
     hash_threads: int = 2
 
+    def known_recipes(self) -> list[str]:
+        """Every recipe that may be a part of a uid of this store, the default one first; see ``make_scope``.
+
+        Raises:
+            StoreError: the record of the backup cannot be read.
+        """
+        return sorted({self.index.recipe_identity, *self.backup.prepared.recipes()})
+
 
 @dataclass(frozen=True, slots=True)
 class RemoteSide:

@@ -894,7 +894,7 @@ def test_the_size_of_a_damaged_backup_says_nothing_of_a_sample() -> None:
     remote = (RemoteSample(uid, 1, 1, "Can", 5.0),)
     observation = Observation(ModelInfo(MODEL, "m"), ASKED, (RemoteClass(1, "Can", 1),), remote, size_decimals=6)
     mark = Mark(uid, "Can", AGREED, 0.0, "now", "Can/a.jpg")
-    terms = {"size_of": lambda _: 10, "shows_sizes": lambda: True}
+    terms = {"size_of": lambda *_: 10, "shows_sizes": lambda: True}
     for intact, removed_ids in ((True, []), (False, [1])):
         context = PlanContext("now", 0.0, QUARANTINE, is_intact=lambda _, intact=intact: intact, **terms)
         plan = make_plan([], [mark], observation, context)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.core.recipe import ALL, FORMAT_NAMES, NONE, PREPARABLE, TAKEN_AS_THEY_ARE, Recipe
+from astica_sync.core.recipe import ALL, FORMAT_NAMES, NONE, PREPARABLE, TAKEN_AS_THEY_ARE, Recipe, read_colour
 
 WORDS = [word for word, _ in PREPARABLE]
 
@@ -29,3 +29,55 @@ def test_another_name_is_refused_with_what_there_is(name: str) -> None:
 
 def test_every_format_has_a_name_for_messages() -> None:
     assert FORMAT_NAMES.keys() == set(WORDS) and set(WORDS) >= TAKEN_AS_THEY_ARE
+
+
+RECIPES = st.builds(
+    Recipe,
+    st.frozensets(st.sampled_from(WORDS)),
+    st.just(0) | st.integers(16, 16_000),
+    st.integers(1, 100),
+    st.from_regex(r"#[0-9a-f]{6}", fullmatch=True),
+    st.integers(1, 9),
+)
+
+
+@given(RECIPES)
+def test_a_recipe_is_read_from_its_text_and_from_its_identity(recipe: Recipe) -> None:
+    assert recipe.is_sound and Recipe.parse(recipe.text) == recipe
+    alone = Recipe.parse(recipe.identity)
+    assert alone.identity == recipe.identity and alone.formats == Recipe().formats
+    assert "\n" not in recipe.text
+
+
+@given(RECIPES, RECIPES)
+def test_two_recipes_have_one_identity_where_they_make_the_same_images(one: Recipe, other: Recipe) -> None:
+    def making(recipe: Recipe) -> tuple[int, int, str, int]:
+        return recipe.max_side, recipe.quality, recipe.background, recipe.frame
+
+    assert (one.identity == other.identity) == (making(one) == making(other))
+
+
+def test_the_default_recipe_has_no_identity_and_formats_are_no_part_of_one() -> None:
+    assert Recipe().identity == Recipe(frozenset()).identity == "" and Recipe().text == "all"
+    assert Recipe(max_side=800, background="#000000").identity == "max_side=800 background=#000000"
+    assert Recipe(frozenset({"webp"}), quality=80).text == "webp quality=80"
+    assert Recipe.parse("") == Recipe()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["all max_side=5", "max_side=17000", "quality=0", "frame=0", "all page=2", "quality=80 max_side=64", "all x",
+     "max_side=", "background=red", "max_side=064"],
+)  # fmt: skip
+def test_what_is_no_recipe_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        Recipe.parse(text)
+
+
+def test_a_colour_has_a_name_or_six_digits() -> None:
+    assert (
+        read_colour(" White ") == "#ffffff" and read_colour("#A0b0C0") == "#a0b0c0" and read_colour("gray") == "#808080"
+    )
+    for text in ("", "#fff", "red", "ffffff", "#gggggg"):
+        with pytest.raises(ValueError, match="white, black, grey, or a colour such as #f0f0f0"):
+            read_colour(text)

@@ -36,7 +36,7 @@ def test_what_was_stored_is_read_by_its_original_by_every_process(root: Path) ->
     prepared.add(ORIGINAL, "heic", JPEG)
     for reader in (prepared, prepared_in(root)):
         assert reader.read(ORIGINAL) == JPEG and reader.secure(ORIGINAL)
-        assert reader.records() == {ORIGINAL: PreparedImage(ORIGINAL, "heic", hash_of(JPEG), len(JPEG))}
+        assert reader.records() == {ORIGINAL: {"": PreparedImage(ORIGINAL, "heic", hash_of(JPEG), len(JPEG))}}
     assert file_of(root, JPEG).suffix == ".jpg"
     prepared.add(ORIGINAL, "heic", JPEG)
     assert len((root / "prepared.jsonl").read_text().splitlines()) == 1, "the same again changes nothing"
@@ -80,6 +80,7 @@ def test_lines_that_this_program_never_writes_are_skipped(root: Path) -> None:
         {"size": True},
         {"size": -1},
         {"format": 7},
+        {"recipe": 7},
         {"sent": 1},
     )
     with (root / "prepared.jsonl").open("a") as file:
@@ -91,6 +92,23 @@ def test_lines_that_this_program_never_writes_are_skipped(root: Path) -> None:
         file.write(json.dumps(good) + "\n")
     assert prepared.records().keys() == {ORIGINAL, OTHER}
     assert prepared.drop({OTHER}) == 0 and prepared.read(ORIGINAL) == JPEG
+
+
+def test_what_each_recipe_made_is_kept_and_found_by_its_name(root: Path) -> None:
+    prepared = prepared_in(root)
+    prepared.add(ORIGINAL, "heic", JPEG)
+    prepared.add(ORIGINAL, "heic", PNG, "max_side=64")
+    first, second = (json.loads(line) for line in (root / "prepared.jsonl").read_text().splitlines())
+    assert "recipe" not in first and second["recipe"] == "max_side=64", "the default one leaves the lines as they were"
+    for reader in (prepared, prepared_in(root)):
+        assert reader.read(ORIGINAL) == JPEG and reader.read(ORIGINAL, "max_side=64") == PNG
+        assert reader.read(ORIGINAL, "quality=5") is None and not reader.secure(ORIGINAL, "quality=5")
+        assert reader.recipes() == ["", "max_side=64"]
+    file_of(root, PNG).unlink()
+    assert [one.recipe for one in prepared.damaged()] == ["max_side=64"]
+    prepared.add(ORIGINAL, "heic", PNG, "max_side=64")
+    assert prepared.drop({ORIGINAL}) == len(JPEG) + len(PNG) and prepared.records() == {}
+    assert prepared.recipes() == [""]
 
 
 def test_a_record_that_cannot_be_read_stops_and_is_named(root: Path) -> None:

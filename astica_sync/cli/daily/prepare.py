@@ -20,19 +20,21 @@ if TYPE_CHECKING:
 @click.command("prepare")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
 @click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="Write what would be sent to this folder.")
+@click.option("--show", is_flag=True, help="Show format, pixels and size of each image before and after.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each image.")
 @store_option
-def prepare(images: tuple[Path, ...], to: Path | None, as_json: bool, store: Path | None) -> int:
+def prepare(images: tuple[Path, ...], to: Path | None, show: bool, as_json: bool, store: Path | None) -> int:
     """Show what a push would send of images.
 
     Images of formats that the service does not take, such as HEIC, are converted before they are sent. Sends nothing.
-    Goes by the setting convert of the store that the command is run in, if there is one.
+    Goes by the settings of the store that the command is run in, if there is one: convert, max_side, quality,
+    background and frame.
 
     \b
     astica-sync prepare IMG_0007.HEIC
+    astica-sync prepare --show Can/scan.tiff
     astica-sync prepare Can/*.tiff --to ../converted
     """
-    from astica_sync.core.recipe import Recipe
     from astica_sync.errors import StoreError
     from astica_sync.local.image.decoder import Decoder
     from astica_sync.local.image.prepare.preparer import Preparer
@@ -45,7 +47,7 @@ def prepare(images: tuple[Path, ...], to: Path | None, as_json: bool, store: Pat
     else:
         with contextlib.suppress(StoreError):
             layout = find(None)
-    recipe = usable_recipe(Recipe.of(settings_for(layout, offline=True).convert))
+    recipe = usable_recipe(settings_for(layout, offline=True).recipe)
     refused = False
     with Decoder() as decoder, Preparer(recipe) as preparer:
         for path in images:
@@ -53,7 +55,8 @@ def prepare(images: tuple[Path, ...], to: Path | None, as_json: bool, store: Pat
             refused |= sent is None
             if to is not None and sent is not None:
                 shown["written"] = json_name(str(_write(to, path, sent)))
-            print_lines([json_line(shown)] if as_json else _lines(path, shown))
+            lines = _before_and_after if show else _lines
+            print_lines([json_line(shown)] if as_json else lines(path, shown))
     return SOME_FAILED if refused else DONE
 
 
@@ -75,13 +78,15 @@ def _look_at(path: Path, decoder: "Decoder", preparer: "Preparer") -> tuple[dict
     try:
         if word in preparer.recipe.formats:
             prepared = preparer.prepare(data)
-            sent, notes = prepared.data, prepared.notes
+            sent, notes, sides = prepared.data, prepared.notes, prepared.source_sides
         else:
             sent = check_as_sent(decoder, preparer, data)
+            sides = dimensions(sent) or (0, 0)
     except ImageRejected as error:
         return {**shown, "reason": str(error)}, None
     width, height = dimensions(sent) or (0, 0)
     as_sent = {"format": sniff(sent), "width": width, "height": height, "size": len(sent)}
+    shown |= {"width": sides[0], "height": sides[1]}
     return {**shown, "sent": as_sent, "converted": sent is not data, "notes": list(notes)}, sent
 
 
@@ -98,6 +103,21 @@ def _lines(path: Path, shown: dict[str, Any]) -> list[str]:
         before = f"{FORMAT_NAMES[shown['format']]}, {_in_words(shown['size'])}"
         lines = [f"{safe(str(path))}: {before}, sent as {sent['format'].upper()}: {result}"]
         lines += [f"  {safe(note)}" for note in shown["notes"]]
+    return lines + ([f"  written to {safe(shown['written'])}"] if "written" in shown else [])
+
+
+def _before_and_after(path: Path, shown: dict[str, Any]) -> list[str]:
+    from astica_sync.core.recipe import FORMAT_NAMES
+
+    if "reason" in shown:
+        return _lines(path, shown)
+    names = FORMAT_NAMES | {"png": "PNG", "jpeg": "JPEG"}
+    lines = [safe(str(path))]
+    for title, image in (("before", shown), ("after", shown["sent"])):
+        pixels = f"{image['width']} x {image['height']}"
+        lines.append(f"  {title:<6}  {names[image['format']]}, {pixels}, {_in_words(image['size'])}")
+    changes = shown["notes"] if shown["converted"] else ["sent as it is"]
+    lines += [f"  {safe(change)}" for change in changes]
     return lines + ([f"  written to {safe(shown['written'])}"] if "written" in shown else [])
 
 

@@ -180,6 +180,11 @@ def has_moved(sample: "RemoveSample") -> bool:
 
 def how_to_allow(refusals: "Sequence[Refusal]") -> str:
     """What to do where the guard refused a plan."""
+    if any(upload.reconverted for refusal in refusals for upload in refusal.uploads):
+        return (
+            "If that is intended: astica-sync push --yes. If not, set max_side, quality, background and frame in"
+            " astica-sync.toml back to what they were."
+        )
     if any(refusal.uploads for refusal in refusals):
         return "Check the model on the service's page. If it was emptied there: astica-sync push --yes"
     allow = "If that is intended: astica-sync push --yes, or --max-remove N."

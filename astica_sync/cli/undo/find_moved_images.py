@@ -45,7 +45,7 @@ def find_moved(
 
     def place(path: str, content: str) -> _Place:
         title = class_title_of(path.partition("/")[0]) or ""
-        return _Place(path, make_uid(content, make_scope(model_id, title)))
+        return _Place(path, make_uid(content, make_scope(model_id, title, index.recipe_of(content))))
 
     left: dict[str, list[_Place]] = defaultdict(list)
     for one in elsewhere:

@@ -142,22 +142,26 @@ def _convert_again(layout: "Layout", objects: "Backup", part: tuple[int, int]) -
     damaged = list(objects.prepared.damaged(part))
     if not damaged:
         return [], {}
+    from astica_sync.core.recipe import Recipe
     from astica_sync.local.image.prepare.preparer import Preparer
     from astica_sync.local.lock import writer_lock
 
-    converted: list[str] = []
-    left = {record.content: NOT_CONVERTED for record in damaged}
+    # One image may have been converted by several recipes.
+    left = {(record.content, record.recipe): NOT_CONVERTED for record in damaged}
     with contextlib.suppress(StoreError), writer_lock(layout), contextlib.closing(Preparer()) as preparer:
         for record in damaged:
             try:
-                image = preparer.prepare(objects.read(record.content)).data
-                objects.prepared.add(record.content, record.format, image)
+                image = preparer.prepare(objects.read(record.content), Recipe.parse(record.recipe)).data
+                objects.prepared.add(record.content, record.format, image, record.recipe)
+            except ValueError:
+                # A later version of the program wrote it.
+                left[record.content, record.recipe] = f"{NOT_CONVERTED}, and its recipe is unknown: {record.recipe}"
             except StoreError as error:
-                left[record.content] = str(error)
+                left[record.content, record.recipe] = str(error)
             else:
-                del left[record.content]
-                converted.append(record.content)
-    return converted, left
+                del left[record.content, record.recipe]
+    reasons = {content: reason for (content, _), reason in left.items()}
+    return [content for content in dict.fromkeys(one.content for one in damaged) if content not in reasons], reasons
 
 
 def _repair(

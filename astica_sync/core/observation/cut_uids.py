@@ -1,9 +1,11 @@
 """Completes uids that the service has cut, also where it spells class titles in its own way.
 
-The part that is cut off depends on the model and the class (``complete_uid``), with the class title in the store's
-spelling. A service may show another spelling, so the titles that the store knows are tried before the one in the view.
+The part that is cut off depends on the model, the class and the recipe (``complete_uid``), with the class title in the
+store's spelling. A service may show another spelling, so the titles that the store knows are tried before the one in
+the view.
 """
 
+import functools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
@@ -21,14 +23,20 @@ class UidRepair:
             uid.
         present: whether the store has the sample with this uid and class title.
         marked: whether the journal has a mark for it.
+        recipes: returns every recipe that is a part of uids of the store (see ``make_scope``), the default one first.
     """
 
     def __init__(
-        self, titles: Titles = tuple, present: HasSample = lambda *_: False, marked: HasSample = lambda *_: False
+        self,
+        titles: Titles = tuple,
+        present: HasSample = lambda *_: False,
+        marked: HasSample = lambda *_: False,
+        recipes: Titles = lambda: ("",),
     ) -> None:
         self._titles = titles
         self._present = present
         self._marked = marked
+        self._recipes = functools.cache(lambda: tuple(recipes()))
         self._titles_in_view: frozenset[str] = frozenset()
         self._by_fold: dict[str, list[str]] | None = None
         self._candidates: dict[str, list[str]] = {}
@@ -56,16 +64,21 @@ class UidRepair:
         candidates = self._candidates.get(title)
         if candidates is None:
             candidates = self._candidates[title] = self._find_candidates(title)
-        uids = {own: uid for own in candidates if (uid := complete_uid(text, model_id, own)) != text}
+        uids = {
+            uid: own
+            for recipe in self._recipes()
+            for own in candidates
+            if (uid := complete_uid(text, model_id, own, recipe)) != text
+        }
         if not uids:
             # This store has no class in that spelling; the sample may be another store's.
             return complete_uid(text, model_id, title)
         if len(uids) < 2:
-            return next(iter(uids.values()))
-        known = [uid for own, uid in uids.items() if self._present(uid, own)]
-        known += [uid for own, uid in uids.items() if uid not in known and self._marked(uid, own)]
+            return next(iter(uids))
+        known = [uid for uid, own in uids.items() if self._present(uid, own)]
+        known += [uid for uid, own in uids.items() if uid not in known and self._marked(uid, own)]
         if not known:
-            return next(iter(uids.values()))
+            return next(iter(uids))
         ambiguous = f"{text}\0{title}"
         self._assigned[ambiguous] += 1
         return known[min(self._assigned[ambiguous], len(known)) - 1]

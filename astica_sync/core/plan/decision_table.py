@@ -23,6 +23,7 @@ UNPROVEN = "it was adopted, so the backup may not have its bytes; to remove it: 
 ADOPTED_TWICE = "it was adopted, and the image is there once more; to remove it: astica-sync remove-sample ID"
 CONVERTED_FIRST = "it is converted first: its size tells which sample on the service is its own"
 NEW_PLACE_PENDING = "its new place is not confirmed yet"
+NEW_RECIPE_PENDING = "what the image is converted to now is not confirmed yet"
 
 
 class RemovalReason(StrEnum):
@@ -38,6 +39,7 @@ class RemovalReason(StrEnum):
     REPLACED = "another image has its file name now"
     OVERWRITTEN = "an image that another file has too has its file name now"
     DUPLICATE = "it is gone from this class, and another class had it before"
+    RECONVERTED = "it was converted by another recipe"
 
 
 class Facts(NamedTuple):
@@ -61,7 +63,8 @@ class Facts(NamedTuple):
     its image, ``new_place_pending`` that nothing shows yet that the service has the image there, ``ignored`` that its
     file is there and ignored, ``held_out`` that ``split`` has moved its file, ``not_in_version`` that it is missing in
     the data of a version, which is followed instead of the store; ``file_problem`` why the file that is at its path is
-    no good image, ``replaced`` that another image is there, ``is_loss`` that what moved or replaced it was in the store
+    no good image, ``other_recipe`` that the store has its image in its class, which is converted by another recipe now,
+    ``replaced`` that another image is there, ``is_loss`` that what moved or replaced it was in the store
     before, so that the store has a sample less, ``replacement_pending`` why that one is neither on the service nor
     uploaded by this plan.
 
@@ -88,6 +91,7 @@ class Facts(NamedTuple):
     held_out: bool = False
     not_in_version: bool = False
     file_problem: str = ""
+    other_recipe: bool = False
     replaced: bool = False
     is_loss: bool = False
     replacement_pending: str = ""
@@ -387,11 +391,13 @@ def _removal_obstacle(facts: Facts) -> str:
     if facts.file_problem:
         return f"its file is there without a good image: {facts.file_problem}"
     if facts.new_place_pending:
-        return NEW_PLACE_PENDING
+        return NEW_RECIPE_PENDING if facts.other_recipe else NEW_PLACE_PENDING
     return facts.replacement_pending
 
 
 def _removal_reason(facts: Facts) -> RemovalReason:
+    if facts.other_recipe:
+        return RemovalReason.RECONVERTED
     if facts.not_in_version:
         return RemovalReason.NOT_IN_VERSION
     if facts.moved:

@@ -40,8 +40,10 @@ class PlanContext:
     classes may be removed by one request, ``uids_proven`` whether the service has been seen to keep our uids,
     ``ignored`` which paths the ignore file takes out of the store, ``held_out`` which uids ``split`` has moved out of
     it, where the file is still there, ``file_at`` what is at a path of the store,
-    ``size_of`` the size in bytes of what is sent of an image in the backup by its content hash, None where it is not
-    known, ``sent_size_of`` the same of an image of the store by its content hash and the size of its file,
+    ``size_of`` the size in bytes of what was sent as a sample, of an image in the backup, by its uid and class title,
+    None where it is not known, ``recipe_of`` the recipe by which an image of the store is converted, by its content
+    hash, as ``make_scope`` takes it, ``sent_size_of`` the size in bytes of what is sent of an image of the store, by
+    its content hash and the size of its file,
     ``is_intact`` whether that image is undamaged, ``shows_sizes`` whether the service has been seen to show the sizes
     of images as they were sent, None where it is not known, ``is_version`` whether the local side is the snapshot of a
     version instead of the store: what is missing in it is meant to be missing, ``unproven`` the ids and uids of adopted
@@ -59,7 +61,8 @@ class PlanContext:
     ignored: Callable[[str], bool] = lambda _: False
     held_out: Callable[[str], bool] = lambda _: False
     file_at: Callable[[str], FileAt | None] = lambda _: None
-    size_of: Callable[[str], int | None] = lambda _: None
+    size_of: Callable[[str, str], int | None] = lambda *_: None
+    recipe_of: Callable[[str], str] = lambda _: ""
     sent_size_of: Callable[[str, int], int | None] = lambda _, size: size
     is_intact: Callable[[str], bool] = lambda _: True
     shows_sizes: Callable[[], bool | None] = lambda: None
@@ -71,13 +74,15 @@ class PlanContext:
 class AbsentRow:
     """A row that is not in the store. ``moved``: its image is in another class of the store, ``is_new`` since this one
     was sent; ``pending``: nothing shows yet that the service has it there; ``size``: of what is sent of its image,
-    where the store has it, in bytes."""
+    where the store has it, in bytes; ``other_recipe``: the store has it in its class, and converts it by another recipe
+    than it was sent by."""
 
     row: JoinedRow
     moved: bool
     is_new: bool
     pending: bool
     size: int | None = None
+    other_recipe: bool = False
 
 
 def last_sending(mark: Mark, context: PlanContext) -> float | None:
@@ -146,7 +151,8 @@ def _of_other_size_if_absent(
         return ()
     if absent.size is not None:
         return _of_other_size(absent.row, absent.size, observation, context)
-    others = _of_other_size(absent.row, context.size_of(mark.content), observation, context)
+    size = context.size_of(mark.uid, mark.class_title)
+    others = _of_other_size(absent.row, size, observation, context)
     return others if others and context.is_intact(mark.content) else ()
 
 
@@ -183,7 +189,8 @@ def absent_facts(absent: AbsentRow, mark: Mark, observation: Observation, contex
     replacement = ""
     others = _of_other_size_if_absent(absent, mark, observation, context)
     if at is not None and at.content and at.content != mark.content:
-        replacement = make_uid(at.content, make_scope(observation.model.model_id, mark.class_title))
+        recipe = context.recipe_of(at.content)
+        replacement = make_uid(at.content, make_scope(observation.model.model_id, mark.class_title, recipe))
     return replacement, Facts(
         Presence.UNKNOWN if context.unreadable.covers(mark.class_title) else Presence.ABSENT,
         mark.state,
@@ -203,6 +210,7 @@ def absent_facts(absent: AbsentRow, mark: Mark, observation: Observation, contex
         held_out=bool(row.remote) and not absent.moved and not context.is_version and context.held_out(row.uid),
         not_in_version=context.is_version,
         file_problem=at.problem if at is not None else "",
+        other_recipe=absent.other_recipe,
         replaced=bool(replacement),
         is_loss=not absent.is_new if absent.moved else at is not None and not at.is_edit,
         unproven=_unproven(row, context),

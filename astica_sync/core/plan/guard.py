@@ -11,6 +11,10 @@ that the user confirmed do not count. What ``split`` has moved to the held-out i
 
 A service that suddenly shows few of its samples was emptied elsewhere, or its answer is wrong. Sending everything again
 would cost days of budget, and leave each sample twice if it was only hidden, so the user confirms that too.
+
+Where the recipe has changed by which images are converted, each of them is sent again, and then its former sample
+removed. More of these than the allowance are confirmed together, the uploads as well: they cost most. They count among
+no other removals: the store has lost nothing.
 """
 
 from collections import defaultdict
@@ -93,8 +97,9 @@ def check_removals(plan: Plan, allowance: Allowance, recent: RecentRemovals = NO
 
 
 def judged(plan: Plan) -> tuple[RemoveSample, ...]:
-    """The removals that need an allowance."""
-    return tuple(removal for removal in plan.removed if removal.why is not RemovalReason.HELD_OUT)
+    """The removals that need an allowance as such."""
+    others = (RemovalReason.HELD_OUT, RemovalReason.RECONVERTED)
+    return tuple(removal for removal in plan.removed if removal.why not in others)
 
 
 def check_total(plan: Plan, allowance: Allowance, recent: RecentRemovals) -> list[Refusal]:
@@ -144,6 +149,28 @@ def check_repeats(plan: Plan, allowance: Allowance) -> list[Refusal]:
         return []
     had = _samples(len(again) + plan.managed)
     return [Refusal(f"the service shows {plan.managed} of {had} that it had; its answer may be wrong", uploads=again)]
+
+
+def check_reconversions(plan: Plan, allowance: Allowance) -> list[Refusal]:
+    """The reason against sending images again that another recipe converts now, and removing their former samples."""
+    uploads = tuple(upload for upload in plan.uploads if upload.reconverted)
+    removed = tuple(removal for removal in plan.removed if removal.why is RemovalReason.RECONVERTED)
+    number = max(len(uploads), len(removed))
+    limit = (
+        max(allowance.floor, int(allowance.share * plan.managed)) if allowance.at_most is None else allowance.at_most
+    )
+    if allowance.all or number <= limit:
+        return []
+    images = "1 image is" if number == 1 else f"{number} images are"
+    reason = (
+        f"{images} converted by another recipe now: {_requests(len(uploads))} to send and {_requests(len(removed))}"
+        f" to remove what was sent before; at most {limit} are replaced without confirmation"
+    )
+    return [Refusal(reason, removed, uploads)]
+
+
+def _requests(number: int) -> str:
+    return "1 request" if number == 1 else f"{number} requests"
 
 
 def _counted(recent: int, removals: Sequence[RemoveSample]) -> int:

@@ -12,13 +12,15 @@ CLASS_REMOVE_COST = 2
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Send one sample of ``size`` bytes; one request. ``again``: the service has confirmed or shown it before."""
+    """Send one sample of ``size`` bytes; one request. ``again``: the service has confirmed or shown it before;
+    ``reconverted``: the service has the image in this class as another recipe converted it."""
 
     uid: str
     class_title: str
     path: str
     size: int
     again: bool = False
+    reconverted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from astica_sync.core.model import (
     RemoteSample,
     fold_title,
     is_uid,
+    make_scope,
+    make_uid,
 )
 from astica_sync.core.plan.decision_table import (
     CONVERTED_FIRST,
@@ -149,6 +151,10 @@ def _plan_image(draft: _Draft, rows: list[JoinedRow], observation: Observation, 
     if len(present) > 1:
         draft.in_several_classes.append(present)
     pending = False
+    # The classes in which another recipe has converted it.
+    reconverted = {
+        row.mark.class_title for row in rows if row.local is None and row.mark is not None and row.remote
+    }.intersection(one.class_title for one in present)
     for row in rows:
         if row.local is not None:
             facts = present_facts(row, row.local, observation, context)
@@ -158,13 +164,29 @@ def _plan_image(draft: _Draft, rows: list[JoinedRow], observation: Observation, 
             count = draft.classes[row.local.class_title]
             count["local"] += 1
             count["managed"] += len(row.remote) - _count_left(actions)
-            _take(draft, row, row.local.class_title, actions)
+            _take(draft, row, row.local.class_title, actions, reconverted=row.local.class_title in reconverted)
     for row in rows:
         if row.local is None:
             # What replaces it may be planned after it.
             is_new = any(is_new_place(other.mark, row.mark, context) for other in rows if other.local is not None)
-            size = context.sent_size_of(present[0].content, present[0].size) if present else None
-            draft.absent.append(AbsentRow(row, moved=bool(present), is_new=is_new, pending=pending, size=size))
+            other_recipe = row.mark is not None and any(one.class_title == row.mark.class_title for one in present)
+            # What another recipe has made has another size.
+            size = None
+            if present and _is_of_recipe(row, observation, context):
+                size = context.sent_size_of(present[0].content, present[0].size)
+            draft.absent.append(
+                AbsentRow(
+                    row, moved=bool(present), is_new=is_new, pending=pending, size=size, other_recipe=other_recipe
+                )
+            )
+
+
+def _is_of_recipe(row: JoinedRow, observation: Observation, context: PlanContext) -> bool:
+    """Whether a sample that is not in the store was sent by the recipe by which its image is converted now."""
+    if row.mark is None:
+        return False
+    content, title = row.mark.content, row.mark.class_title
+    return row.uid == make_uid(content, make_scope(observation.model.model_id, title, context.recipe_of(content)))
 
 
 def _plan_absent(draft: _Draft, observation: Observation, context: PlanContext) -> None:
@@ -190,14 +212,22 @@ def _count_left(actions: tuple[Action, ...]) -> int:
     return sum(len(action.sample_ids or ()) for action in actions if isinstance(action, LeaveUnmanaged))
 
 
-def _take(draft: _Draft, row: JoinedRow, title: str, actions: tuple[Action, ...], replaced_by: str = "") -> None:
+def _take(
+    draft: _Draft,
+    row: JoinedRow,
+    title: str,
+    actions: tuple[Action, ...],
+    replaced_by: str = "",
+    *,
+    reconverted: bool = False,
+) -> None:
     """Enters the actions about one sample into the plan."""
     for action in actions:
         match action:
             case Keep() | KeepMark():
                 pass
             case UploadSample():
-                draft.uploads.append(_upload(row, action.again))
+                draft.uploads.append(_upload(row, action.again, reconverted))
                 draft.classes[title]["upload"] += 1
             case WaitUntil():
                 draft.waiting.append(
@@ -238,9 +268,9 @@ def _path(row: JoinedRow) -> str:
     return row.local.paths[0] if row.local else row.mark.path if row.mark else ""
 
 
-def _upload(row: JoinedRow, again: bool = False) -> Upload:
+def _upload(row: JoinedRow, again: bool = False, reconverted: bool = False) -> Upload:
     assert row.local is not None
-    return Upload(row.uid, row.local.class_title, row.local.paths[0], row.local.size, again)
+    return Upload(row.uid, row.local.class_title, row.local.paths[0], row.local.size, again, reconverted)
 
 
 def _removals(row: JoinedRow, title: str, action: RemoveCopies, replaced_by: str) -> Iterator[RemoveSample]:

@@ -6,7 +6,7 @@ backup, and the service never returns an image.
 """
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -110,17 +110,24 @@ def _path_with_content(path: str, class_title: str, content: str, copy: int) -> 
     return f"{folder or class_title}/{stem or 'sample'}-{content[:8]}{number}{dot}{extension}"
 
 
-def to_local_samples(samples: Iterable[ManagedSample], model_id: int, sizes: dict[str, int]) -> list[LocalSample]:
+def to_local_samples(
+    samples: Iterable[ManagedSample],
+    model_id: int,
+    sizes: dict[str, int],
+    recipe_of: Callable[[str], str] = lambda _: "",
+) -> list[LocalSample]:
     """The managed samples of a snapshot as the local side of a plan, sorted by uid.
 
     ``sizes`` maps content hashes to bytes; a content that is missing there gets the size 0. Copies in one class are
-    one local sample.
+    one local sample. ``recipe_of`` gives the recipe by which an image is sent now (see ``make_scope``): a snapshot
+    records the images, and not what they were converted to.
     """
-    scopes: dict[str, str] = {}
+    scopes: dict[tuple[str, str], str] = {}
     local: dict[str, LocalSample] = {}
     for sample in samples:
         title = sample.class_title
-        scope = scopes.setdefault(title, make_scope(model_id, title))
+        recipe = recipe_of(sample.content)
+        scope = scopes.setdefault((title, recipe), make_scope(model_id, title, recipe))
         uid = make_uid(sample.content, scope)
         paths = (*local[uid].paths, sample.path) if uid in local else (sample.path,)
         local[uid] = LocalSample(uid, title, paths, sizes.get(sample.content, 0))

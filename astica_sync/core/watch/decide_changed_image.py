@@ -68,7 +68,7 @@ def decide_changed_image(image: ChangedImage, model_id: int, context: PlanContex
     if image.observed is not Observed.ABSENT or not context.uids_proven:
         return _ROUND
     uploads = []
-    for new in _new_files(image, model_id):
+    for new in _new_files(image, model_id, context):
         match decide(_facts(new, None, image.asked_at, context)):
             case (UploadSample(again=False),):
                 uploads.append(new)
@@ -94,13 +94,16 @@ def left_to_do(plan: Plan) -> Iterator[str]:
 
 def _is_as_agreed(image: ChangedImage, model_id: int, context: PlanContext) -> bool:
     """Whether the image is in exactly the classes in which it was agreed, and nothing is to be sent about it."""
-    marks = {mark.class_title: mark for mark in image.marks}
-    if image.places.keys() != marks.keys() or any(mark.state is not MarkState.AGREED for mark in image.marks):
+    marks = {mark.uid: mark for mark in image.marks}
+    new_files = list(_new_files(image, model_id, context))
+    if {new.uid for new in new_files} != marks.keys() or any(
+        mark.state is not MarkState.AGREED for mark in image.marks
+    ):
         return False
     if image.observed is not Observed.ABSENT:
         return image.observed is Observed.IN_SYNC
-    for new in _new_files(image, model_id):
-        match decide(_facts(new, marks[new.class_title], image.asked_at, context)):
+    for new in new_files:
+        match decide(_facts(new, marks[new.uid], image.asked_at, context)):
             case (WaitUntil(confirmed=True) | SkipFailed(),):
                 # Uploaded after the last observation.
                 pass
@@ -109,9 +112,10 @@ def _is_as_agreed(image: ChangedImage, model_id: int, context: PlanContext) -> b
     return True
 
 
-def _new_files(image: ChangedImage, model_id: int) -> Iterator[NewFile]:
+def _new_files(image: ChangedImage, model_id: int, context: PlanContext) -> Iterator[NewFile]:
+    recipe = context.recipe_of(image.content)
     for title, path in image.places.items():
-        yield NewFile(make_uid(image.content, make_scope(model_id, title)), title, path)
+        yield NewFile(make_uid(image.content, make_scope(model_id, title, recipe)), title, path)
 
 
 def _facts(new: NewFile, mark: Mark | None, asked_at: float, context: PlanContext) -> Facts:

@@ -5,7 +5,7 @@ trained on is known as long as the backup exists.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from astica_sync.local.backup.catalog import CONTENT, CatalogEntry, entry_of
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.jsonl import format_line, parse_line, read_lines
 from astica_sync.system.error_advice import remedy
+
+SENT_AS_THEY_ARE = ("png", "jpg")
+"""What the objects of the backup are called whose images the service takes."""
 
 FOLDER = "snapshots"
 SHORTEST = 6
@@ -92,15 +95,26 @@ class Manifests:
             if isinstance(sample, CatalogEntry):
                 yield sample
 
-    def local_samples(self, snapshot: str, model_id: int) -> list[LocalSample]:
+    def local_samples(
+        self, snapshot: str, model_id: int, recipe: str = "", converted: Container[str] = ()
+    ) -> list[LocalSample]:
         """The managed samples of a snapshot as the local side of a push, sorted by uid.
+
+        ``recipe`` is that by which images are converted now, ``converted`` the content hashes of such images; what is
+        neither PNG nor JPEG is one as well.
 
         Raises:
             BackupDamaged: as ``read``.
         """
         entries = list(self.entries(snapshot))
         pinned = (ManagedSample(entry.class_title, entry.content, entry.path) for entry in entries)
-        return to_local_samples(pinned, model_id, {entry.content: entry.size for entry in entries})
+        sizes = {entry.content: entry.size for entry in entries}
+        if not recipe:
+            return to_local_samples(pinned, model_id, sizes)
+        other = {entry.content for entry in entries if entry.extension not in SENT_AS_THEY_ARE}
+        return to_local_samples(
+            pinned, model_id, sizes, lambda content: recipe if content in other or content in converted else ""
+        )
 
     def check(self, snapshot: str) -> None:
         """

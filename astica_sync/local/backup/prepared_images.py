@@ -1,7 +1,8 @@
 """The images that were sent in place of others: what an image that the service does not take was converted to.
 
-``prepared.jsonl`` has one line for each such image: the content hash of the original, which is an object of the backup,
-and that of what was sent, which is in ``prepared/``. The last line about an original counts.
+``prepared.jsonl`` has one line for each such image and each recipe that it was converted by: the content hash of the
+original, which is an object of the backup, and that of what was sent, which is in ``prepared/``. The last line about an
+original and a recipe counts.
 """
 
 import threading
@@ -26,12 +27,17 @@ RECORD = "prepared.jsonl"
 @dataclass(frozen=True, slots=True)
 class PreparedImage:
     """The image of the content hash ``content``, of the format ``format``, was converted to ``size`` bytes of the hash
-    ``sent``."""
+    ``sent``, by the recipe of the identity ``recipe``."""
 
     content: str
     format: str
     sent: str
     size: int
+    recipe: str = ""
+
+
+ByRecipe = dict[str, PreparedImage]
+"""What was sent of one image, by the identity of the recipe."""
 
 
 class PreparedImages:
@@ -46,10 +52,10 @@ class PreparedImages:
         self._objects = ObjectStore(root, files, hasher, FOLDER)
         self._lock = threading.Lock()
         self._read_as: Signature | None = None
-        self._records: dict[str, PreparedImage] = {}
+        self._records: dict[str, ByRecipe] = {}
 
-    def records(self) -> dict[str, PreparedImage]:
-        """Every record by the content hash of its original; read again where the file has changed.
+    def records(self) -> dict[str, ByRecipe]:
+        """Every record by the content hash of its original and its recipe; read again where the file has changed.
 
         Raises:
             StoreError: the file exists and cannot be read.
@@ -57,13 +63,22 @@ class PreparedImages:
         with self._lock:
             return self._load()
 
-    def read(self, content: str) -> bytes | None:
-        """What was sent in place of this image, verified by its hash; None where it has to be converted (again).
+    def recipes(self) -> list[str]:
+        """The identities of all recipes that images were converted by, the default one first.
 
         Raises:
             StoreError: the record cannot be read.
         """
-        record = self.records().get(content)
+        return sorted({""}.union(*self.records().values()))
+
+    def read(self, content: str, recipe: str = "") -> bytes | None:
+        """What is sent in place of this image by a recipe, verified by its hash; None where it has to be converted
+        (again).
+
+        Raises:
+            StoreError: the record cannot be read.
+        """
+        record = self.records().get(content, {}).get(recipe)
         if record is None:
             return None
         try:
@@ -71,25 +86,25 @@ class PreparedImages:
         except BackupDamaged:
             return None
 
-    def secure(self, content: str) -> bool:
+    def secure(self, content: str, recipe: str = "") -> bool:
         """Whether there is a prepared image of it, whose name is durable then; only ``read`` verifies its bytes.
 
         Raises:
             StoreError: the record cannot be read, or the folder not be synced.
         """
-        record = self.records().get(content)
+        record = self.records().get(content, {}).get(recipe)
         return record is not None and self._objects.secure(record.sent)
 
-    def add(self, content: str, image_format: str, data: bytes) -> None:
-        """Stores what is sent in place of an image, and records it, durably.
+    def add(self, content: str, image_format: str, data: bytes, recipe: str = "") -> None:
+        """Stores what is sent in place of an image by a recipe, and records it, durably.
 
         Raises:
             StorageFull, StoreError: it cannot be written.
         """
         sent = self._objects.put_bytes(data).content
-        record = PreparedImage(content, image_format, sent, len(data))
+        record = PreparedImage(content, image_format, sent, len(data), recipe)
         with self._lock:
-            if self._load().get(content) != record:
+            if self._load().get(content, {}).get(recipe) != record:
                 self._append(record)
 
     def damaged(self, part: tuple[int, int] = (1, 1)) -> Iterator[PreparedImage]:
@@ -99,7 +114,7 @@ class PreparedImages:
             StoreError: the record cannot be read.
         """
         number, parts = part
-        for record in list(self.records().values()):
+        for record in [one for by_recipe in self.records().values() for one in by_recipe.values()]:
             if int(record.content[:8], 16) % parts == number - 1 and self._objects.check(record.sent) is not None:
                 yield record
 
@@ -111,27 +126,27 @@ class PreparedImages:
         """
         with self._lock:
             records = self._load()
-            gone = [records[content] for content in contents if content in records]
+            gone = {one.sent for content in contents for one in records.get(content, {}).values()}
             if not gone:
                 return 0
-            still = {record.sent for record in records.values() if record.content not in contents}
+            still = {one.sent for content, made in records.items() if content not in contents for one in made.values()}
             kept = (line + b"\n" for line in read_lines(self._files, self._path) if not _is_about(line, contents))
             try:
                 self._files.write_synced(self._path, kept)
             except OSError as error:
                 self._objects.fail(error)
             self._read_as = None
-        return sum(self._objects.discard(sent) for sent in {record.sent for record in gone} - still)
+        return sum(self._objects.discard(sent) for sent in gone - still)
 
-    def _load(self) -> dict[str, PreparedImage]:
+    def _load(self) -> dict[str, ByRecipe]:
         try:
             found = signature(self._files.lstat(self._path))
             if found != self._read_as:
-                records = {}
+                records: dict[str, ByRecipe] = {}
                 for fields in read_jsonl(self._files, self._path):
                     record = _record_of(fields)
                     if record is not None:
-                        records[record.content] = record
+                        records.setdefault(record.content, {})[record.recipe] = record
                 self._records, self._read_as = records, found
         except FileNotFoundError:
             self._records, self._read_as = {}, None
@@ -143,12 +158,14 @@ class PreparedImages:
         return self._records
 
     def _append(self, record: PreparedImage) -> None:
-        fields = {
+        fields: dict[str, Any] = {
             "content": record.content,
             "format": record.format,
             "sent": record.sent,
             "size": record.size,
         }
+        if record.recipe:
+            fields["recipe"] = record.recipe
         try:
             append_jsonl(self._files, self._path, [fields])
             # A killed process may have created the file and not yet synced its folder.
@@ -160,9 +177,11 @@ class PreparedImages:
 def _record_of(fields: dict[str, Any]) -> PreparedImage | None:
     """The record of one line; None where this program never writes such a line."""
     try:
-        record = PreparedImage(fields["content"], fields["format"], fields["sent"], fields["size"])
+        recipe = fields.get("recipe", "")
+        record = PreparedImage(fields["content"], fields["format"], fields["sent"], fields["size"], recipe)
         # Both hashes become parts of paths.
         sound = CONTENT.fullmatch(record.content) and CONTENT.fullmatch(record.sent) and isinstance(record.format, str)
+        sound = sound and isinstance(recipe, str)
         return record if sound and type(record.size) is int and 0 <= record.size <= MAX_INT64 else None
     except (KeyError, TypeError):
         return None

@@ -16,7 +16,7 @@ from astica_sync.local.db.journal import Event, Journal
 _REMOVALS = frozenset({"remove", "remove-class"})
 _SENT = frozenset({"done", "unknown"})
 """Outcomes of a removal that may have been carried out: the file was gone in either case."""
-_SUPERFLUOUS = (RemovalReason.EXTRA, RemovalReason.MISPLACED)
+_SUPERFLUOUS = (RemovalReason.EXTRA, RemovalReason.MISPLACED, RemovalReason.RECONVERTED)
 """Reasons for which a copy on the service was removed although the store had the sample."""
 _LEFT = (RemovalReason.MOVED, RemovalReason.DUPLICATE)
 """Reasons of removals from a class while another class of the store had the image."""
@@ -116,7 +116,8 @@ def _places(journal: Journal, since: float) -> list[_Place]:
     for place in places:
         if place.path and is_uid(place.uid):
             last.setdefault(place.uid, place)
-    return list(last.values())
+    # An image that two recipes have converted has two uids in its class.
+    return list({(place.class_title, place.path, place.content): place for place in last.values()}.values())
 
 
 def _left_places(journal: Journal, places: list[_Place]) -> set[str]:

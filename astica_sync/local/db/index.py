@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from operator import eq, itemgetter
 from pathlib import Path
@@ -119,6 +119,11 @@ _KNOWN = f"SELECT name, size, mtime_ns, ctime_ns, inode, reason, {_NOT_RACY} FRO
 _CONTENT = "SELECT content FROM file WHERE folder_id = ? AND name = ? AND content IS NOT NULL"
 _FILES = "SELECT content, size, folder_id, name FROM file"
 _PLACED = "SELECT content, folder_id FROM file WHERE content IS NOT NULL"
+# The number of a folder where the image is converted before it is sent is ~folder_id, which is negative.
+_PLACED_BY_RECIPE = (
+    "SELECT file.content, iif(format IS NULL, folder_id, ~folder_id) FROM file LEFT JOIN prepared USING (content)"
+    " WHERE file.content IS NOT NULL"
+)
 _BATCH = 500
 COMPARED = "compared"
 RECIPE = "recipe"
@@ -134,6 +139,24 @@ class Index(CacheFile):
 
     def __init__(self, path: Path, busy_s: float = BUSY_S) -> None:
         super().__init__(path, SCHEMA, busy_s)
+        self._identity: str | None = None
+
+    @property
+    def recipe_identity(self) -> str:
+        """The recipe by which images are converted, as a part of their uids (see ``Recipe.identity``): that of this
+        process, or else of the last scan."""
+        if self._identity is None:
+            recipe = self.recipe()
+            self._identity = "" if recipe is None else recipe.identity
+        return self._identity
+
+    def use_recipe(self, recipe: Recipe) -> None:
+        """Makes this the recipe of the process: another one, with other settings, may scan at the same time."""
+        self._identity = recipe.identity
+
+    def recipe_of(self, content: str) -> str:
+        """The recipe that is a part of the uids of this image: "" where it is sent as it is."""
+        return self.recipe_identity if self.recipe_identity and self.formats_of([content]) else ""
 
     def local_samples(self, model_id: int, contents: Sequence[str] | None = None) -> Iterator[LocalSample]:
         """Every sample once, sorted by uid, with all its files; memory use depends on the folders only.
@@ -141,6 +164,10 @@ class Index(CacheFile):
         With ``contents``, which must be sorted, only the samples of these.
         """
         scopes, places = self._places(model_id)
+        converted: Container[str] = ()
+        if self.recipe_identity:
+            converted = self.formats_of(contents) if contents is not None else self.prepared()
+        recipe_scopes = {title: make_scope(model_id, title, self.recipe_identity) for title in scopes}
         with self._decoding:
             last = ""
             for content, group in groupby(self._files(contents), key=itemgetter(0)):
@@ -155,17 +182,24 @@ class Index(CacheFile):
                     if place is not None:
                         size = row[1]
                         paths.setdefault(place[0], []).append(place[1] + os.fsdecode(row[3]))
-                for title in paths if len(paths) == 1 else sorted(paths, key=scopes.__getitem__):
-                    yield LocalSample(make_uid(content, scopes[title]), title, tuple(sorted(paths[title])), size)
+                by_title = recipe_scopes if content in converted else scopes
+                for title in paths if len(paths) == 1 else sorted(paths, key=by_title.__getitem__):
+                    yield LocalSample(make_uid(content, by_title[title]), title, tuple(sorted(paths[title])), size)
 
     def pages(self, model_id: int) -> Iterator[tuple[list[str], list[str]]]:
         """The uids of all samples, sorted, and their classes; no content is split between two pages."""
         scopes, places = self._places(model_id)
         titles = {number: place[0] for number, place in places.items()}
         endings = {number: "-" + scopes[title] for number, title in titles.items()}
+        query = _PLACED
+        if recipe := self.recipe_identity:
+            query = _PLACED_BY_RECIPE
+            by_recipe = {title: "-" + make_scope(model_id, title, recipe) for title in scopes}
+            endings |= {~number: by_recipe[title] for number, title in titles.items()}
+            titles |= {~number: title for number, title in titles.items()}
         refuse_fork(self._pid)
         with self._decoding:
-            rows = self._connection.execute(f"{_PLACED} ORDER BY content")
+            rows = self._connection.execute(f"{query} ORDER BY file.content")
             for contents, folders in in_pages(rows, repeats=True):
                 if any(map(eq, contents, islice(contents, 1, None))) or not titles.keys() >= set(folders):
                     pairs = zip(contents, folders, strict=True)
@@ -331,16 +365,18 @@ class Index(CacheFile):
         return found
 
     def recipe(self) -> Recipe | None:
-        """The formats that were converted at the last scan; None where that is not known."""
+        """The recipe of the last scan; None where that is not known."""
         with contextlib.suppress(ValueError, AttributeError):
-            return Recipe.of(self.get_meta(RECIPE))
+            return Recipe.parse(self.get_meta(RECIPE))
         return None
 
     def note_recipe(self, recipe: Recipe) -> None:
-        """Where the formats that are converted are others than at the last scan, makes this scan read the files again
-        that they concern: those with a problem, and those that were converted."""
-        if self.get_meta(RECIPE) == recipe.name:
+        """Stores the recipe of a scan. Where the formats that are converted are others than at the last one, makes this
+        scan read the files again that they concern: those with a problem, and those that were converted."""
+        self.use_recipe(recipe)
+        if self.get_meta(RECIPE) == recipe.text:
             return
+        before = self.recipe()
 
         def forget(connection: sqlite3.Connection) -> None:
             concerned = "reason IS NOT NULL OR content IN (SELECT content FROM prepared)"
@@ -348,10 +384,16 @@ class Index(CacheFile):
                 f"UPDATE folder SET seal = NULL WHERE id IN (SELECT folder_id FROM file WHERE {concerned})"  # noqa: S608
             )
             connection.execute(f"UPDATE file SET checked_ns = 0 WHERE {concerned}")  # noqa: S608
-            connection.execute("DELETE FROM prepared")
-            _set_meta(connection, RECIPE, recipe.name)
+            # What is still converted is so before its file was read again, which a folder that cannot be read delays.
+            kept = sorted(recipe.formats)
+            connection.execute(f"DELETE FROM prepared WHERE format NOT IN ({', '.join('?' * len(kept))})", kept)  # noqa: S608
 
-        self.write(forget)
+        def note(connection: sqlite3.Connection) -> None:
+            if before is None or before.formats != recipe.formats:
+                forget(connection)
+            _set_meta(connection, RECIPE, recipe.text)
+
+        self.write(note)
 
     def change(
         self,

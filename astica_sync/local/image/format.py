@@ -16,12 +16,13 @@ MAX_SIDE = 16_000
 # How many bytes of a file ``sniff`` and ``describe`` need.
 HEAD_BYTES = 512
 
-_OR_IGNORE = "or list it in .astica-ignore"
-_CONVERT = f"the service accepts PNG or JPEG; convert it, {_OR_IGNORE}"
+OR_IGNORE = "or list it in .astica-ignore"
+"""How every reason against an image ends."""
+_CONVERT = f"the service accepts PNG or JPEG; convert it, {OR_IGNORE}"
 _HEIC = "HEIC image"
-_CONVERT_HEIC = f"the service accepts PNG or JPEG; convert it (heif-convert IMAGE.HEIC IMAGE.jpg), {_OR_IGNORE}"
+_CONVERT_HEIC = f"the service accepts PNG or JPEG; convert it (heif-convert IMAGE.HEIC IMAGE.jpg), {OR_IGNORE}"
 _LEAVE_OUT = "not an image; move it out, or list it in .astica-ignore (a line *.MOV leaves out all such files)"
-_SAVE_AGAIN = f"save it again with an image editor, {_OR_IGNORE}"
+_SAVE_AGAIN = f"save it again with an image editor, {OR_IGNORE}"
 
 _NUMBER_OF_IMAGES = 0xB001
 
@@ -77,11 +78,11 @@ def describe(head: bytes, size: int) -> str:
         size: the size of the whole file in bytes.
     """
     if size == 0:
-        return f"empty file: copy it here again, {_OR_IGNORE}"
+        return f"empty file: copy it here again, {OR_IGNORE}"
     if head.startswith(b"version https://git-lfs"):
-        return f"Git LFS pointer, not the image itself: run 'git lfs pull', {_OR_IGNORE}"
+        return f"Git LFS pointer, not the image itself: run 'git lfs pull', {OR_IGNORE}"
     if not head.strip(b"\0"):
-        return f"begins with zero bytes, as an incomplete copy does: copy it here again, {_OR_IGNORE}"
+        return f"begins with zero bytes, as an incomplete copy does: copy it here again, {OR_IGNORE}"
     name = _name_format(head)
     if name.startswith("video"):
         return f"{name}: {_LEAVE_OUT}"
@@ -219,7 +220,7 @@ def judge_bytes(size: int) -> str | None:
     """Why a file of this many bytes cannot be sent, or None."""
     if size <= MAX_BYTES:
         return None
-    return f"{size / 1e6:.1f} MB, more than the service's limit of 20 MB: save it smaller, {_OR_IGNORE}"
+    return f"{size / 1e6:.1f} MB, more than the service's limit of 20 MB: save it smaller, {OR_IGNORE}"
 
 
 def judge_sides(width: int, height: int) -> str | None:
@@ -229,19 +230,19 @@ def judge_sides(width: int, height: int) -> str | None:
     if max(width, height) > MAX_SIDE:
         return (
             f"{width} x {height} pixels, more than the service's limit of {MAX_SIDE} on a side: "
-            f"make it smaller, {_OR_IGNORE}"
+            f"make it smaller, {OR_IGNORE}"
         )
     return None
 
 
 def needs_extra(name: str, extra: str, example: str) -> str:
     """The reason for an image that is converted once an extra of this program is installed."""
-    return f"{name}: install {extra} to have it converted, or convert it ({example}), {_OR_IGNORE}"
+    return f"{name}: install {extra} to have it converted, or convert it ({example}), {OR_IGNORE}"
 
 
 def not_converted(detail: str) -> str:
     """The reason for an image that cannot be converted here, though it may be good."""
-    return f"{detail}: convert it to PNG or JPEG with an image editor, {_OR_IGNORE}"
+    return f"{detail}: convert it to PNG or JPEG with an image editor, {OR_IGNORE}"
 
 
 def broken(detail: str) -> str:

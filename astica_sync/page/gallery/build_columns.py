@@ -7,7 +7,7 @@ million costs little. A property test compares the result with columns that are 
 import os
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,13 +35,19 @@ class ColumnOverlay:
 
     ``states`` are what the plan says of single samples. ``marked`` gives the uids of the journal's marks in pages, read
     only where the plan leaves some uploads for later. ``elsewhere`` gives what only the backup or a held-out folder
-    has, for the keys of the samples in the store.
+    has, for the keys of the samples in the store. ``recipes`` are those that may be a part of uids, see ``make_scope``;
+    in the keys is none.
     """
 
     states: ImageStates
     model_id: int
     marked: Callable[[], MarkPages] = lambda: ()
     elsewhere: Callable[[NDArray[np.uint64]], Iterable[WithoutFile]] = lambda _: ()
+    recipes: Collection[str] = ("",)
+
+    def scopes_of(self, title: str) -> list[str]:
+        """The second parts of all uids in a class."""
+        return [make_scope(self.model_id, title, recipe) for recipe in self.recipes]
 
 
 def build_columns(index: IndexReader, overlay: ColumnOverlay) -> Columns:
@@ -196,9 +202,9 @@ def _finish(
         order_of_contents=order_of_contents,
         content_keys=rows.keys[order_of_contents],
     )
-    _set_states(columns, states, problems, overlay.model_id)
+    _set_states(columns, states, problems, overlay)
     if states.has_later:
-        _set_later(columns, states, keys, overlay.marked())
+        _set_later(columns, states, keys, overlay)
     return columns
 
 
@@ -231,8 +237,8 @@ def _order(keys: NDArray[np.uint64], nearly: NDArray[np.int32] | None) -> NDArra
     return order
 
 
-def _set_states(columns: Columns, states: ImageStates, problems: Iterable[Problem], model_id: int) -> None:
-    scopes = {make_scope(model_id, title): number for number, title in enumerate(columns.titles)}
+def _set_states(columns: Columns, states: ImageStates, problems: Iterable[Problem], overlay: ColumnOverlay) -> None:
+    scopes = {scope: number for number, title in enumerate(columns.titles) for scope in overlay.scopes_of(title)}
     for uid, shown in states.by_uid.items():
         class_number = scopes.get(uid[CONTENT_LENGTH + 1 :])
         for row in columns.with_content(uid[:CONTENT_LENGTH]):
@@ -248,11 +254,15 @@ def _set_states(columns: Columns, states: ImageStates, problems: Iterable[Proble
             columns.notes[found] = shown
 
 
-def _set_later(columns: Columns, states: ImageStates, keys: NDArray[np.uint64], pages: MarkPages) -> None:
+def _set_later(columns: Columns, states: ImageStates, keys: NDArray[np.uint64], overlay: ColumnOverlay) -> None:
     """Tells new samples, which the plan leaves for later, from those in place: these have a mark."""
     marked = array("Q")
-    for uids, _ in pages:
-        marked.extend([sample_key(uid, uid[CONTENT_LENGTH + 1 :]) for uid in uids])
+    in_keys = {
+        scope: make_scope(overlay.model_id, title) for title in columns.titles for scope in overlay.scopes_of(title)
+    }
+    for uids, _ in overlay.marked():
+        scopes = [uid[CONTENT_LENGTH + 1 :] for uid in uids]
+        marked.extend([sample_key(uid, in_keys.get(scope, scope)) for uid, scope in zip(uids, scopes, strict=True)])
     known = np.frombuffer(marked, np.uint64) if marked else np.zeros(0, np.uint64)
     usual = columns.state_of[: columns.files] == _POSITION[states.usual.state]
     new = usual & ~is_among(keys, known)

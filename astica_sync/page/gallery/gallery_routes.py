@@ -271,6 +271,8 @@ async def get_image(request: Request) -> Response:
     if content:
         more["uid"] = make_uid(content, make_scope(page.facts.model_id, columns.title(row)))
         with contextlib.suppress(AsticaSyncError):
+            recipe = await page.run_job(lambda opened: opened.session.local.index.recipe_of(content))
+            more["uid"] = make_uid(content, make_scope(page.facts.model_id, columns.title(row), recipe))
             more["history"] = await page.run_job(lambda opened: find_history(opened, columns, content))
             on_service = shown.state is ImageState.ON_SERVICE
             more["converted"] = await page.run_job(

@@ -19,7 +19,8 @@ def find_history(opened: OpenedStore, columns: Columns, content: str) -> list[di
     """What was done to the image in any class, the last first; for the thread of the store."""
     journal, model_id = opened.session.local.journal, opened.session.remote.model_id
     titles = {*columns.titles, *journal.titles_in_history()}
-    uids = [make_uid(content, make_scope(model_id, title)) for title in titles]
+    recipes = opened.session.local.known_recipes()
+    uids = [make_uid(content, make_scope(model_id, title, recipe)) for title in titles for recipe in recipes]
     events = list(journal.events_of(uids))[-MOST_EVENTS:]
     return [
         {
@@ -59,9 +60,11 @@ def find_conversion(opened: OpenedStore, content: str, *, on_service: bool) -> d
         StoreError: the record of the backup cannot be read.
     """
     local = opened.session.local
-    record = local.backup.prepared.records().get(content)
+    made = local.backup.prepared.records().get(content, {})
+    # What the service has until the next push, where another recipe has converted it.
+    record = made.get(local.index.recipe_identity) or next(reversed(made.values()), None)
     if record is not None:
-        sent = local.backup.prepared.read(content)
+        sent = local.backup.prepared.read(content, record.recipe)
         kind = None if sent is None else sniff(sent)
         return {
             "from": FORMAT_NAMES.get(record.format, record.format),

@@ -155,6 +155,7 @@ class GalleryRefresher:
             self._session.remote.model_id,
             marked=self._session.local.journal.pages,
             elsewhere=lambda keys: self._find_elsewhere(keys, scan.classes),
+            recipes=self._session.local.known_recipes(),
         )
         columns = self._make_columns(position, changed, overlay)
         gallery = Gallery(self._revision, columns, states, observed, price, summarize(columns), why)

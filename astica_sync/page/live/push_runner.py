@@ -200,7 +200,9 @@ class PushRunner:
         reasons = [refusal.reason for refusal in self._refusals]
         reasons += [f"class {entry.title!r} is new and nearly {entry.existing!r}" for entry in self._near]
         hint = "Agree to remove them from the service; the backup has their images."
-        if any(refusal.uploads for refusal in self._refusals):
+        if any(upload.reconverted for refusal in self._refusals for upload in refusal.uploads):
+            hint = "Agree to send these as they are converted now, and to remove what was sent of them before."
+        elif any(refusal.uploads for refusal in self._refusals):
             hint = "Look at the model on the service's page; agree to send all of these again."
         elif not self._refusals:
             hint = "Rename the class if it is a slip; agree to make it."

@@ -31,7 +31,7 @@ class ShownImages:
             NotShown: it is not there, or cannot be converted; the message is the reason.
         """
         try:
-            sent = self._prepared.read(content)
+            sent = self._prepared.read(content, self._preparer.recipe.identity)
             return self._convert(content) if sent is None else sent
         except AsticaSyncError as error:
             raise NotShown(error.text_with_hint) from error

@@ -56,7 +56,9 @@ class UnmanagedRemoval:
             local,
             self.remote,
             self.listener,
-            lambda: UidRepair(journal.classes, marked=lambda uid, _: journal.mark(uid) is not None),
+            lambda: UidRepair(
+                journal.classes, marked=lambda uid, _: journal.mark(uid) is not None, recipes=local.known_recipes
+            ),
         )
         adopted = Records(local.backup.root, local.fs, model_id).adopted()
         self._observed = rename_adopted(view, adopted)
@@ -149,7 +151,8 @@ class UnmanagedRemoval:
     def _may_be_ours(self, sample: RemoteSample) -> bool:
         """Whether its size is that of the image in the backup, as far as the service shows that."""
         assert self.local is not None and self._observed is not None
-        size = find_size_of(self.local)(content_of(sample.uid)) if is_uid(sample.uid) else None
+        size_of = find_size_of(self.local, self.remote.model_id)
+        size = size_of(sample.uid, sample.class_title) if is_uid(sample.uid) else None
         if size is None or fits(size, sample.size, self._observed.size_decimals):
             return True
         return sees_sizes(self.local, self._observed) is False

@@ -6,7 +6,7 @@ missing, or it may be a sample of a model that the store had before.
 """
 
 from collections import Counter
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Container, Iterator
 from dataclasses import dataclass
 
 from astica_sync.clock import Clock
@@ -91,7 +91,7 @@ def plan_pruning(
     for event in local.journal.history(since=before):
         if prunable.pop(event.uid[:CONTENT_LENGTH], None) is not None:
             staying[Claim.AGE] += 1
-    for content in _sent_to_other_models(local.journal, remote.model_id, prunable):
+    for content in _sent_to_other_models(local.journal, remote.model_id, prunable, local.known_recipes()):
         if prunable.pop(content, None) is not None:
             staying[Claim.OTHER_MODEL] += 1
     entries = {entry: None for entry in local.backup.samples() if entry.content in prunable}
@@ -122,14 +122,16 @@ def _open_marks(local: LocalSide, observation: Observation) -> Iterator[Mark]:
             yield mark
 
 
-def _sent_to_other_models(journal: Journal, model_id: int, wanted: Container[str]) -> set[str]:
+def _sent_to_other_models(
+    journal: Journal, model_id: int, wanted: Container[str], recipes: Collection[str]
+) -> set[str]:
     """Those of the content hashes ``wanted`` that may be on a model that the store had before; in case of doubt they
     are. Reads the whole history."""
     found = SentElsewhere()
     for event in journal.history():
         if not is_uid(event.uid) or event.uid[:CONTENT_LENGTH] not in wanted:
             continue
-        if content_in_class(event.uid, model_id, event.class_title):
+        if content_in_class(event.uid, model_id, event.class_title, recipes):
             continue
         is_done = event.outcome == "done"
         if event.action in ("remove", "remove-class"):

@@ -31,7 +31,7 @@ def convert_images(
             if not (from_backup and local.backup.secure(content)):
                 local.backup.put(local.layout.root / one.path, content)
             image = local.preparer.prepare(local.backup.read(content)).data
-            local.backup.prepared.add(content, formats.get(content, ""), image)
+            local.backup.prepared.add(content, formats.get(content, ""), image, local.preparer.recipe.identity)
         except StoreError as error:
             if error.stops_run:
                 raise

@@ -94,9 +94,10 @@ def recheck_absence(local: LocalSide, removal: RemoveSample) -> bool:
     """The second check of absence (promise 3): whether the store still does not have the sample.
 
     Where a version's data is the target there is none: the manifest proves absence, while the file may well be in the
-    store. Its backup copy is proved all the same.
+    store. Its backup copy is proved all the same. Neither is there where the image is converted by another recipe now:
+    its file is in the store, and this removal waits until the service has what that recipe made.
     """
-    if removal.why in SUPERFLUOUS or removal.why is RemovalReason.NOT_IN_VERSION:
+    if removal.why in SUPERFLUOUS or removal.why in (RemovalReason.NOT_IN_VERSION, RemovalReason.RECONVERTED):
         return True
     content = content_of(removal.uid)
     paths = {removal.path, *local.index.paths_of(removal.class_title, content)}

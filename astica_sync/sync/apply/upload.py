@@ -80,7 +80,8 @@ class UploadJob:
             prepared = check_image(self.local, self.upload, self.format)
             back_up_image(self.local, self.upload)
             if prepared is not None:
-                self.local.backup.prepared.add(content, self.format, prepared)
+                recipe = self.local.preparer.recipe.identity
+                self.local.backup.prepared.add(content, self.format, prepared, recipe)
         self.image = read_image_to_send(self.local, content, self.format, from_backup=self.from_backup)
 
     def admit(self) -> bool:
@@ -136,19 +137,19 @@ def read_image_to_send(local: LocalSide, content: str, image_format: str, *, fro
         BackupDamaged: the backup does not have them.
         ImageRejected: the image cannot be converted.
     """
-    backup = local.backup
+    backup, recipe = local.backup, local.preparer.recipe.identity
     image = backup.read(content)
     if image_format or from_backup:
-        prepared = backup.prepared.read(content)
+        prepared = backup.prepared.read(content, recipe)
         if prepared is not None:
             return prepared
-    if from_backup and sniff(image) is None:
+    if from_backup and (sniff(image) is None or content in backup.prepared.records()):
         # Its format is known by its bytes alone where the store does not have it any more.
         image_format = preparable(image) or ""
     if not image_format:
         return image
     prepared = local.preparer.prepare(image).data
-    backup.prepared.add(content, image_format, prepared)
+    backup.prepared.add(content, image_format, prepared, recipe)
     return prepared
 
 

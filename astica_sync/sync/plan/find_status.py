@@ -3,10 +3,17 @@
 import functools
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
-from functools import partial
 
 from astica_sync.clock import Clock
-from astica_sync.core.model import ALL_READABLE, LocalSample, Observation, Problem, content_of, find_equal_scopes
+from astica_sync.core.model import (
+    ALL_READABLE,
+    LocalSample,
+    Observation,
+    Problem,
+    content_of,
+    find_equal_scopes,
+    recipe_in,
+)
 from astica_sync.core.observation.shown_size import fits
 from astica_sync.core.plan.gather_facts import FileAt, PlanContext
 from astica_sync.core.plan.guard import (
@@ -15,6 +22,7 @@ from astica_sync.core.plan.guard import (
     NO_REMOVALS,
     RecentRemovals,
     Refusal,
+    check_reconversions,
     check_removals,
     check_repeats,
 )
@@ -136,7 +144,13 @@ def plan_round(
         most: as in ``find_status``.
     """
     local, target = session.local, session.target
-    if equal := find_equal_scopes(session.remote.model_id, scan.classes):
+    recipe = local.index.recipe_identity
+    if recipe and not observation.classes_known:
+        raise StoreError(
+            "the service cuts uids, so it cannot be seen which sample was made by which recipe",
+            f"Nothing was sent. Leave out of the settings what changes the recipe: {recipe}.",
+        )
+    if equal := find_equal_scopes(session.remote.model_id, scan.classes, recipe):
         raise StoreError(
             f"the classes {equal[0]!r} and {equal[1]!r} have one short hash, so their images cannot be distinguished",
             "Nothing was sent. Rename one of the two folders.",
@@ -159,8 +173,9 @@ def plan_round(
         held_out=_find_held_out(local),
         file_at=_find_file_at(local, session.runtime.clock.now(), session.policy.quarantine),
         is_intact=lambda content: local.backup.check(content) is None,
-        size_of=find_size_of(local),
-        sent_size_of=find_sent_size_of(local),
+        size_of=find_size_of(local, session.remote.model_id),
+        recipe_of=local.index.recipe_of,
+        sent_size_of=find_sent_size_of(local, of_version=target is not None),
         shows_sizes=functools.cache(lambda: sees_sizes(local, observation)),
         is_version=target is not None,
         unproven=find_unproven(Records(local.backup.root, local.fs, session.remote.model_id).adopted()),
@@ -177,6 +192,7 @@ def plan_round(
         observation,
         plan,
         check_removals(plan, session.policy.allowance, _recent_removals(session, plan))
+        + check_reconversions(plan, session.policy.allowance)
         + check_repeats(plan, session.policy.allowance),
         problems,
         bad,
@@ -258,10 +274,10 @@ def sees_sizes(local: LocalSide, observation: Observation) -> bool | None:
     known = local.journal.get_meta(SIZES_SHOWN)
     if known is not None:
         return bool(known)
-    size_of, decimals = find_size_of(local), observation.size_decimals
+    size_of, decimals = find_size_of(local, observation.model.model_id), observation.size_decimals
     found = []
     for mark in local.journal.sent_marks(PROVING_MARKS):
-        size = size_of(mark.content)
+        size = size_of(mark.uid, mark.class_title)
         shown = [one for one in samples_of(observation)([mark.content]) if one.uid == mark.uid and one.size]
         if size is not None and shown:
             found.append(any(fits(size, sample.size, decimals) for sample in shown))
@@ -272,15 +288,19 @@ def sees_sizes(local: LocalSide, observation: Observation) -> bool | None:
     return False if len(found) - fitting >= ENOUGH_OTHERS else None
 
 
-def find_sent_size_of(local: LocalSide) -> Callable[[str, int], int | None]:
+def find_sent_size_of(local: LocalSide, *, of_version: bool = False) -> Callable[[str, int], int | None]:
     """Returns a function: how many bytes are sent of an image, by its content hash and the size of its file; None for
-    one that is to be converted and was not yet."""
+    one that is to be converted and was not yet. ``of_version``: the images are those of a version, so that the index
+    may not have them."""
     converted, prepared = local.index.prepared(), local.backup.prepared.records()
     if not converted and not prepared:
         return lambda _, size: size
+    recipe = local.index.recipe_identity
 
     def sent_size_of(content: str, size: int) -> int | None:
-        record = prepared.get(content)
+        made = prepared.get(content, {})
+        # What is not converted any more may have been, by the default recipe, whose uids are the same.
+        record = made.get(recipe if content in converted or (of_version and made) else "")
         if record is not None:
             return record.size
         return None if content in converted else size
@@ -288,13 +308,21 @@ def find_sent_size_of(local: LocalSide) -> Callable[[str, int], int | None]:
     return sent_size_of
 
 
-def find_size_of(local: LocalSide) -> Callable[[str], int | None]:
-    """Returns a function: how many bytes are sent of an image in the backup, by its content hash."""
-    sent_size_of = functools.cache(partial(find_sent_size_of, local))
+def find_size_of(local: LocalSide, model_id: int) -> Callable[[str, str], int | None]:
+    """Returns a function: how many bytes were sent as a sample, of an image in the backup, by its uid and its class."""
+    converted = functools.cache(local.index.prepared)
 
-    def size_of(content: str) -> int | None:
+    def size_of(uid: str, title: str) -> int | None:
+        content = content_of(uid)
         try:
-            return sent_size_of()(content, local.backup.size_of(content))
+            made = local.backup.prepared.records().get(content, {})
+            recipe = recipe_in(uid, model_id, title, {"": None, local.index.recipe_identity: None, **made})
+            if recipe is None and len(made) == 1:
+                # The service may spell the class in another way.
+                [recipe] = made
+            if recipe in made:
+                return made[recipe].size
+            return None if recipe or made or content in converted() else local.backup.size_of(content)
         except StoreError:
             return None
 

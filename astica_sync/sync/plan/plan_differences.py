@@ -58,7 +58,7 @@ def _recall(local: LocalSide, observation: Observation) -> Unchanged | None:
 
 
 def _sides_of(local: LocalSide, observation: Observation) -> list[object]:
-    return [observation.model.model_id, observation.name, local.journal.marks_name()]
+    return [observation.model.model_id, observation.name, local.journal.marks_name(), local.index.recipe_identity]
 
 
 def samples_of(observation: Observation) -> Callable[[list[str]], Iterable[RemoteSample]]:

@@ -4,7 +4,7 @@ Whether the service keeps a uid of 41 characters whole is not documented. Where 
 can no longer be distinguished, that must be known before more than one request is spent.
 """
 
-from astica_sync.core.model import CONTENT_LENGTH, Observation, RemoteSample, content_of, fold_title
+from astica_sync.core.model import CONTENT_LENGTH, Observation, RemoteSample, fold_title
 from astica_sync.core.observation.shown_size import fits
 from astica_sync.core.plan.plan import Plan, Upload
 from astica_sync.core.plan.plan_subset import after_uploads, first_upload_only
@@ -97,7 +97,7 @@ def prove_uids(session: Session, before: Observation, upload: Upload) -> None:
             if (sample.sample_id, sample.uid) not in known and fold_title(sample.class_title) == title
         ]
         sizes = [sample.size for sample in new if sample.uid == upload.uid]
-        sent = find_size_of(session.local)(content_of(upload.uid)) or upload.size
+        sent = find_size_of(session.local, session.remote.model_id)(upload.uid, upload.class_title) or upload.size
         fitting = any(fits(sent, size, observation.size_decimals) for size in sizes if size)
         # Until the quarantine is over, a sample of another size may be one made elsewhere, and ours not shown yet.
         if sizes and (fitting or overdue or not any(sizes)):

@@ -1,5 +1,6 @@
 """One round of a push: from a status to what became of its plan."""
 
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -166,12 +167,12 @@ class RoundRunner:
 def forget_returned(session: Session) -> None:
     """Forgets that ``split`` has moved the samples that are in the store again: the guard counts what is lost later."""
     local, model_id = session.local, session.remote.model_id
-    back = []
+    back, recipes = [], functools.cache(local.known_recipes)
     places = local.journal.held_out()
     for uid in places:
         for path in local.index.paths_with(content_of(uid)):
             title = class_title_of(path.partition("/")[0])
-            if title is not None and content_in_class(uid, model_id, title):
+            if title is not None and content_in_class(uid, model_id, title, recipes()):
                 back.append((uid, title, path, ""))
                 break
     if back:

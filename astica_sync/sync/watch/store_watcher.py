@@ -429,7 +429,8 @@ class Watcher:
     def _context(self, image: ChangedImage, uids_proven: bool) -> PlanContext:
         """The context of a plan as far as it concerns this image."""
         journal, model_id = self._local.journal, self._session.remote.model_id
-        uids = [make_uid(image.content, make_scope(model_id, title)) for title in image.places]
+        recipe = self._local.index.recipe_of(image.content)
+        uids = [make_uid(image.content, make_scope(model_id, title, recipe)) for title in image.places]
         return PlanContext(
             run=journal.run,
             run_started=self._session.runtime.run_started,
@@ -437,6 +438,7 @@ class Watcher:
             failed_before={uid for uid in uids if journal.is_bad(uid)},
             questioned_titles={title for title in image.places if self._is_questioned(title)},
             uids_proven=uids_proven,
+            recipe_of=lambda _: recipe,
         )
 
     def _is_questioned(self, title: str) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from astica_sync.core.recipe import Recipe
 from astica_sync.local.image.decoder_process import check_image
 from astica_sync.local.image.format import preparable
 from astica_sync.local.image.prepare.prepare_process import answer
@@ -54,7 +55,7 @@ def test_a_heic_cut_off_anywhere_is_refused(name: str) -> None:
     data = FILES[name]
     assert preparable(data) == "heic"
     for length in {*range(16, len(data), max(1, len(data) // 300)), *range(len(data) - 40, len(data))}:
-        assert answer(ANY_SIZE + data[:length]).partition(b"\n")[2] == b"", length
+        assert answer(ANY_SIZE + Recipe().text.encode() + b"\n" + data[:length]).partition(b"\n")[2] == b"", length
 
 
 @pytest.mark.parametrize("name", FILES)

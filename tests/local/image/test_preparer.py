@@ -1,5 +1,6 @@
 """The conversion in processes of its own: what is refused and why, and that no bytes do harm."""
 
+import io
 import struct
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ from astica_sync.core.recipe import PREPARABLE, Recipe
 from astica_sync.errors import ImageRejected
 from astica_sync.local.image.decoder_process import check_image
 from astica_sync.local.image.format import MAX_BYTES, MAX_SIDE, preparable
+from astica_sync.local.image.prepare import judge_size
 from astica_sync.local.image.prepare import preparer as preparing
 from astica_sync.local.image.prepare.encode import encode as encode_image
 from astica_sync.local.image.prepare.prepare_process import answer
@@ -19,6 +21,7 @@ from tests.harness.changed_bytes import check_changed_bytes
 from tests.harness.convertible_images import ALPHA, PHOTO, make_p3_profile, save, save_png_16
 
 PICTURE = Image.fromarray(PHOTO)
+RECIPE = Recipe().text.encode() + b"\n"
 FURTHER = [PICTURE.rotate(180)]
 FILES = {
     "webp": save(PHOTO, "WEBP"),
@@ -66,12 +69,12 @@ def test_the_same_bytes_make_the_same_image(preparer: Preparer, name: str) -> No
 @pytest.mark.parametrize("name", FILES)
 def test_an_image_cut_off_anywhere_is_refused_or_whole(name: str) -> None:
     data = FILES[name]
-    whole = answer(ANY_SIZE + data).partition(b"\n")[2]
+    whole = answer(ANY_SIZE + RECIPE + data).partition(b"\n")[2]
     kept = []
     lengths = {*range(16, 400), *range(400, len(data), max(1, len(data) // 300)), *range(len(data) - 40, len(data))}
     for length in lengths:
         head = data[:length]
-        found = answer(ANY_SIZE + head).partition(b"\n")[2] if preparable(head) else b""
+        found = answer(ANY_SIZE + RECIPE + head).partition(b"\n")[2] if preparable(head) else b""
         assert found in (b"", whole), length
         if found:
             kept.append(length)
@@ -104,7 +107,7 @@ def test_a_format_that_the_recipe_leaves_out_is_refused_as_before() -> None:
 )
 def test_an_image_larger_than_the_service_takes_is_refused(preparer: Preparer, data: bytes) -> None:
     # By the worker itself, which has not decoded it.
-    assert f"limit of {MAX_SIDE} on a side".encode() in answer(LIGHT + data)
+    assert f"limit of {MAX_SIDE} on a side".encode() in answer(LIGHT + RECIPE + data)
     with pytest.raises(ImageRejected, match=f"limit of {MAX_SIDE} on a side"):
         preparer.prepare(data)
 
@@ -147,7 +150,7 @@ def test_a_conversion_that_takes_too_long_is_refused() -> None:
 
 def test_an_image_of_many_pixels_is_converted_by_itself() -> None:
     data = save(Image.new("1", (9_000, 8_000)), "TIFF", compression="group4")
-    assert answer(LIGHT + data) == b'{"pixels": 72000000}\n'
+    assert answer(LIGHT + RECIPE + data) == b'{"pixels": 72000000}\n'
     with Preparer(workers=1) as preparer:
         prepared = preparer.prepare(data)
     assert (prepared.width, prepared.height) == (9_000, 8_000)
@@ -164,7 +167,7 @@ def test_a_file_too_large_is_refused_without_a_worker(monkeypatch: pytest.Monkey
 
 def test_a_png_larger_than_the_service_takes_becomes_a_jpeg() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (2_700, 2_700, 3), np.uint8)
-    data, notes = encode_image(Image.fromarray(noise), lossless=True)
+    data, notes = encode_image(Image.fromarray(noise), lossless=True, quality=95)
     assert data.startswith(b"\xff\xd8") and len(data) <= MAX_BYTES
     assert notes == ["a JPEG, since its PNG would be larger than the service accepts"]
 
@@ -174,7 +177,7 @@ def test_no_metadata_are_written() -> None:
     image.info = {"icc_profile": make_p3_profile(), "comment": b"secret", "exif": b"Exif\0\0secret", "dpi": (72, 72)}
     for lossless in (True, False):
         bare = Image.fromarray(PHOTO)
-        assert encode_image(image, lossless=lossless) == encode_image(bare, lossless=lossless)
+        assert encode_image(image, lossless=lossless, quality=95) == encode_image(bare, lossless=lossless, quality=95)
 
 
 @pytest.mark.parametrize(
@@ -242,8 +245,78 @@ def test_a_decoder_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(__import__("sys").modules, "pi_heif", None)
     data = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0\0\0\x08mdat"
     assert b"HEIC image: install astica-sync[heic] to have it converted, or convert it (heif-convert" in answer(
-        LIGHT + data
+        LIGHT + RECIPE + data
     )
     monkeypatch.setattr(features, "check", lambda name: False)
     data = b"\0\0\0\x18ftypavif\0\0\0\0mif1avif" + b"\0\0\0\x08mdat"
-    assert b"AVIF image: install Pillow 11.3 or later" in answer(LIGHT + data)
+    assert b"AVIF image: install Pillow 11.3 or later" in answer(LIGHT + RECIPE + data)
+
+
+def test_an_image_is_made_smaller_only_where_its_longer_side_has_more(preparer: Preparer) -> None:
+    for most, sides in ((45, (45, 30)), (90, (90, 60)), (2000, (90, 60)), (16, (16, 11))):
+        prepared = preparer.prepare(FILES["tiff"], Recipe(max_side=most))
+        assert (prepared.width, prepared.height) == sides and prepared.source_sides == (90, 60)
+        assert ("made smaller, from 90 x 60 pixels" in prepared.notes) == (most < 90)
+    thin = save(Image.new("RGB", (4000, 1)), "TIFF")
+    assert (lambda made: (made.width, made.height))(preparer.prepare(thin, Recipe(max_side=16))) == (16, 1)
+
+
+def test_the_first_of_several_jpegs_stays_byte_for_byte_unless_it_is_too_long(preparer: Preparer) -> None:
+    whole = preparer.prepare(FILES["mpo"])
+    assert preparer.prepare(FILES["mpo"], Recipe(max_side=90, quality=20)).data == whole.data
+    smaller = preparer.prepare(FILES["mpo"], Recipe(max_side=30))
+    assert (smaller.width, smaller.height, smaller.source_sides) == (30, 20, (90, 60))
+    assert smaller.notes == ("the first of several images", "made smaller, from 90 x 60 pixels")
+
+
+def test_a_lower_quality_makes_fewer_bytes_and_changes_no_png(preparer: Preparer) -> None:
+    lossy, lossless = FILES["webp"], FILES["bmp"]
+    assert len(preparer.prepare(lossy, Recipe(quality=20)).data) < len(preparer.prepare(lossy).data) / 2
+    assert preparer.prepare(lossless, Recipe(quality=20)).data == preparer.prepare(lossless).data
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+@pytest.mark.parametrize(
+    ("colour", "expected"), [("#ffffff", (255,) * 3), ("#102030", (16, 32, 48)), ("#808080", (128,) * 3)]
+)
+def test_transparency_is_laid_on_the_background(
+    preparer: Preparer, mode: str, colour: str, expected: tuple[int, int, int]
+) -> None:
+    image = Image.new(mode, (20, 10), 0)
+    prepared = preparer.prepare(save(image, "TIFF"), Recipe(background=colour))
+    assert Image.open(io.BytesIO(prepared.data)).convert("RGB").getcolors() == [(200, expected)]
+    assert prepared.notes == (f"transparency laid on {'white' if colour == '#ffffff' else colour}",)
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "GIF", "WEBP", "AVIF"])
+def test_the_frame_is_chosen_and_of_fewer_the_last(preparer: Preparer, kind: str) -> None:
+    if kind == "AVIF" and not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    colours = ((250, 0, 0), (0, 250, 0), (0, 0, 250))
+    first, *others = (Image.new("RGB", (32, 32), colour) for colour in colours)
+    options = {"lossless": True} if kind == "WEBP" else {}
+    data = save(first, kind, save_all=True, append_images=others, **options)
+    for frame, note in ((1, "the first of several images"), (2, "image 2 of several"), (3, "image 3 of several"),
+                        (9, "image 3 of several")):  # fmt: skip
+        prepared = preparer.prepare(data, Recipe(frame=frame))
+        pixel = Image.open(io.BytesIO(prepared.data)).convert("RGB").getpixel((16, 16))
+        assert np.abs(np.subtract(pixel, colours[min(frame, 3) - 1])).max() < 12 and note in prepared.notes
+    alone = preparer.prepare(save(first, kind, **options), Recipe(frame=2))
+    assert "image 2 of several" not in alone.notes
+
+
+def test_an_image_above_the_limits_is_named_with_the_setting_that_makes_it_fit(
+    preparer: Preparer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = save(Image.new("1", (MAX_SIDE + 1, 8)), "TIFF")
+    with pytest.raises(
+        ImageRejected, match=r"more than the service's limit of 16000 on a side: set max_side = 16000 in"
+    ):
+        preparer.prepare(long)
+    assert preparer.prepare(long, Recipe(max_side=16_000)).width == 16_000
+    monkeypatch.setattr(judge_size, "MAX_BYTES", 6_000)
+    noise = save(np.random.default_rng(0).integers(0, 256, (600, 600, 3), np.uint8), "TIFF")
+    with pytest.raises(ImageRejected, match=r"when it is converted, more than .*: set max_side = \d+ in") as refused:
+        preparer.prepare(noise)
+    side = int(str(refused.value).partition("max_side = ")[2].split()[0])
+    assert len(preparer.prepare(noise, Recipe(max_side=side)).data) <= 6_000

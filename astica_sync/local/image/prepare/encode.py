@@ -8,7 +8,6 @@ from PIL import Image
 
 from astica_sync.local.image.format import MAX_BYTES
 
-QUALITY = 95
 _INSTEAD = "a JPEG, since its PNG would be larger than the service accepts"
 
 
@@ -26,7 +25,7 @@ class _BoundedFile(io.BytesIO):
         return written
 
 
-def encode(image: Image.Image, *, lossless: bool) -> tuple[bytes, list[str]]:
+def encode(image: Image.Image, *, lossless: bool, quality: int) -> tuple[bytes, list[str]]:
     """The bytes of the image in mode L or RGB, and what is to be known of them."""
     # What the source says of itself would be written as well.
     image.info = {}
@@ -37,7 +36,7 @@ def encode(image: Image.Image, *, lossless: bool) -> tuple[bytes, list[str]]:
         except _TooLarge:
             notes.append(_INSTEAD)
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=QUALITY, subsampling=0)
+    image.save(file, "JPEG", quality=quality, subsampling=0)
     return file.getvalue(), notes
 
 

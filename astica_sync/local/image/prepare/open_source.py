@@ -1,4 +1,4 @@
-"""Opens the first image of a file of one of the formats that are converted, upright and whole."""
+"""Opens an image of a file of one of the formats that are converted, upright and whole."""
 
 import importlib
 import io
@@ -19,8 +19,10 @@ from PIL import (
     features,
 )
 
-from astica_sync.local.image.format import broken, damaged, judge_sides, needs_extra, not_converted
+from astica_sync.core.recipe import Recipe
+from astica_sync.local.image.format import broken, damaged, needs_extra, not_converted
 from astica_sync.local.image.prepare.iso_box_file import find_profile, hide_exif, is_codestream_cut_off, is_cut_off
+from astica_sync.local.image.prepare.judge_size import judge_source
 from astica_sync.local.image.strict_png import check_png
 
 _ORIENTATION = 0x0112
@@ -37,6 +39,7 @@ _TURNS = {
 _SUBFILE_TYPE, _COMPRESSION, _PHOTOMETRIC, _DNG_VERSION = 254, 259, 262, 50706
 _JPEG_COMPRESSIONS = (6, 7)
 _TRUNCATED = "image file is truncated"
+_FIRST = "the first of several images"
 
 
 class NotConvertible(Exception):
@@ -76,10 +79,11 @@ class _Opened:
     """Whether the decoder turns the image."""
     profile: bytes | None = None
     inverted: bool = False
+    frame: int = 1
 
 
-def open_source(data: bytes, word: str, most_pixels: int | None) -> SourceImage:
-    """The first image of a file of the format that ``word`` names, see ``core.recipe``.
+def open_source(data: bytes, word: str, most_pixels: int | None, recipe: Recipe) -> SourceImage:
+    """The image of a file of the format that ``word`` names, see ``core.recipe``: the first, or that of ``frame``.
 
     Raises:
         NotConvertible, TooManyPixels: it is not decoded.
@@ -87,14 +91,14 @@ def open_source(data: bytes, word: str, most_pixels: int | None) -> SourceImage:
     """
     if word not in _OPENERS:
         raise NotConvertible(not_converted("an image that is not converted"))
-    opened = _OPENERS[word](data)
+    opened = _OPENERS[word](data, recipe.frame)
     width, height = opened.size
-    if reason := judge_sides(width, height):
+    if reason := judge_source(width, height, recipe):
         raise NotConvertible(reason)
     if most_pixels is not None and width * height > most_pixels:
         raise TooManyPixels(width * height)
     image = opened.decode()
-    notes = ["the first of several images"] if opened.several else []
+    notes = [f"image {opened.frame} of several" if opened.frame > 1 else _FIRST] if opened.several else []
     if not opened.turned and (turn := _TURNS.get(_read_orientation(image))) is not None:
         image = image.transpose(turn)
         notes.append("turned upright")
@@ -108,16 +112,26 @@ def _read_orientation(image: Image.Image) -> int:
         return 1
 
 
-def _open_by_pillow(opened: ImageFile.ImageFile, *, lossless: bool) -> _Opened:
+def _open_by_pillow(opened: ImageFile.ImageFile, *, lossless: bool, frame: int = 1) -> _Opened:
+    frame = _seek(opened, frame)
+
     def decode() -> Image.Image:
         opened.load()
         return opened
 
     several = bool(getattr(opened, "is_animated", False))
-    return _Opened(opened.size, decode, lossless, several, profile=opened.info.get("icc_profile"))
+    return _Opened(opened.size, decode, lossless, several, profile=opened.info.get("icc_profile"), frame=frame)
 
 
-def _open_heic(data: bytes) -> _Opened:
+def _seek(opened: ImageFile.ImageFile, frame: int) -> int:
+    """Goes to a frame, or the last one where there are fewer; returns its number."""
+    if frame > 1:
+        frame = min(frame, int(getattr(opened, "n_frames", 1)))
+        opened.seek(frame - 1)
+    return frame
+
+
+def _open_heic(data: bytes, _frame: int) -> _Opened:
     _refuse_cut_off(is_cut_off(data))
     try:
         import pi_heif
@@ -139,18 +153,18 @@ def _open_heic(data: bytes) -> _Opened:
     return _Opened(opened.size, decode, lossless=False, several=len(images) > 1, turned=True, profile=profile)
 
 
-def _open_avif(data: bytes) -> _Opened:
+def _open_avif(data: bytes, frame: int) -> _Opened:
     _refuse_cut_off(is_cut_off(data))
     if not features.check("avif"):
         raise NotConvertible(needs_extra("AVIF image", "Pillow 11.3 or later", "avifdec IMAGE.avif IMAGE.jpg"))
     # Older versions of Pillow lack the module.
     plugin: Any = importlib.import_module("PIL.AvifImagePlugin")
-    return _open_by_pillow(plugin.AvifImageFile(io.BytesIO(hide_exif(data))), lossless=False)
+    return _open_by_pillow(plugin.AvifImageFile(io.BytesIO(hide_exif(data))), lossless=False, frame=frame)
 
 
-def _open_webp(data: bytes) -> _Opened:
+def _open_webp(data: bytes, frame: int) -> _Opened:
     lossless = b"VP8L" in _webp_chunks(data)
-    return _open_by_pillow(WebPImagePlugin.WebPImageFile(io.BytesIO(data)), lossless=lossless)
+    return _open_by_pillow(WebPImagePlugin.WebPImageFile(io.BytesIO(data)), lossless=lossless, frame=frame)
 
 
 def _webp_chunks(data: bytes) -> list[bytes]:
@@ -167,8 +181,9 @@ def _webp_chunks(data: bytes) -> list[bytes]:
     return kinds
 
 
-def _open_tiff(data: bytes) -> _Opened:
+def _open_tiff(data: bytes, frame: int) -> _Opened:
     image = TiffImagePlugin.TiffImageFile(io.BytesIO(data))
+    frame = _seek(image, frame)
     tags = image.tag_v2
     # Raw photos of most cameras are a TIFF whose first page is a small preview.
     if _DNG_VERSION in tags or int(tags.get(_SUBFILE_TYPE, 0)) & 1:
@@ -179,28 +194,28 @@ def _open_tiff(data: bytes) -> _Opened:
         if tag != _ORIENTATION:
             del metadata[tag]
     opened = _open_by_pillow(image, lossless=tags.get(_COMPRESSION, 1) not in _JPEG_COMPRESSIONS)
-    opened.turned = True
+    opened.turned, opened.frame = True, frame
     # Pillow inverts those of 8 bits and fewer.
     opened.inverted = tags.get(_PHOTOMETRIC) == 0 and image.mode not in ("1", "L")
     return opened
 
 
-def _open_bmp(data: bytes) -> _Opened:
+def _open_bmp(data: bytes, _frame: int) -> _Opened:
     return _open_by_pillow(BmpImagePlugin.BmpImageFile(io.BytesIO(data)), lossless=True)
 
 
-def _open_gif(data: bytes) -> _Opened:
-    return _open_by_pillow(GifImagePlugin.GifImageFile(io.BytesIO(data)), lossless=True)
+def _open_gif(data: bytes, frame: int) -> _Opened:
+    return _open_by_pillow(GifImagePlugin.GifImageFile(io.BytesIO(data)), lossless=True, frame=frame)
 
 
-def _open_jpeg2000(data: bytes) -> _Opened:
+def _open_jpeg2000(data: bytes, _frame: int) -> _Opened:
     _refuse_cut_off(is_codestream_cut_off(data))
     opened = _open_by_pillow(Jpeg2KImagePlugin.Jpeg2KImageFile(io.BytesIO(data)), lossless=False)
     opened.profile = find_profile(data)
     return opened
 
 
-def _open_cmyk(data: bytes) -> _Opened:
+def _open_jpeg(data: bytes, _frame: int) -> _Opened:
     # Imported here, with numpy: few images need it.
     from astica_sync.local.image.strict_jpeg import NotSupported, find_damage
 
@@ -220,7 +235,7 @@ def _open_cmyk(data: bytes) -> _Opened:
     return opened
 
 
-def _open_16_bits(data: bytes) -> _Opened:
+def _open_16_bits(data: bytes, _frame: int) -> _Opened:
     image = PngImagePlugin.PngImageFile(io.BytesIO(data))
     opened = _open_by_pillow(image, lossless=True)
     opened.several = False
@@ -243,7 +258,7 @@ def _refuse_cut_off(cut_off: bool) -> None:
         raise NotConvertible(broken(_TRUNCATED))
 
 
-_OPENERS: dict[str, Callable[[bytes], _Opened]] = {
+_OPENERS: dict[str, Callable[[bytes, int], _Opened]] = {
     "heic": _open_heic,
     "avif": _open_avif,
     "webp": _open_webp,
@@ -251,6 +266,7 @@ _OPENERS: dict[str, Callable[[bytes], _Opened]] = {
     "bmp": _open_bmp,
     "gif": _open_gif,
     "jpeg2000": _open_jpeg2000,
-    "cmyk": _open_cmyk,
+    "cmyk": _open_jpeg,
+    "jpeg": _open_jpeg,
     "16bit": _open_16_bits,
 }

@@ -2,16 +2,17 @@
 
 import io
 
-from PIL import Image, ImageChops, ImageCms
+from PIL import Image, ImageChops, ImageCms, ImageColor
 
 from astica_sync.local.image.prepare.open_source import SourceImage
 
+_WHITE = "#ffffff"
 # What a profile calls the colours of an image in each mode.
 _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 
 
-def make_plain(source: SourceImage) -> tuple[Image.Image, list[str]]:
-    """The image in mode L or RGB, and what was changed."""
+def make_plain(source: SourceImage, background: str) -> tuple[Image.Image, list[str]]:
+    """The image in mode L or RGB, and what was changed. Where it is transparent, ``background`` is seen (#rrggbb)."""
     image, notes = source.image, []
     alpha = _find_clear(image)
     if image.mode.startswith("I") or image.mode == "F":
@@ -29,8 +30,12 @@ def make_plain(source: SourceImage) -> tuple[Image.Image, list[str]]:
     image, more = _to_srgb(image, source.profile)
     notes += more
     if alpha is not None and alpha.getextrema() != (255, 255):
-        image = Image.composite(image, Image.new(image.mode, image.size, "white"), alpha)
-        notes.append("transparency laid on white")
+        if image.mode == "L" and background[1:3] * 2 != background[3:]:
+            # Grey pixels on a colour that is not grey.
+            image = image.convert("RGB")
+        colour = ImageColor.getcolor(background, image.mode)
+        image = Image.composite(image, Image.new(image.mode, image.size, colour), alpha)
+        notes.append(f"transparency laid on {'white' if background == _WHITE else background}")
     return image, notes
 
 

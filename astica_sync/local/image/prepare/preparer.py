@@ -14,11 +14,10 @@ from astica_sync.local.image.format import (
     broken,
     describe,
     dimensions,
-    judge_bytes,
-    judge_sides,
     not_converted,
     preparable,
 )
+from astica_sync.local.image.prepare.judge_size import judge_converted
 from astica_sync.local.image.worker_pool import (
     HEAVY_PIXELS,
     WORKER_MEMORY,
@@ -34,8 +33,8 @@ MAX_SOURCE_BYTES = 256 * 1024 * 1024
 """A larger file is not read for it."""
 
 LIGHT, ANY_SIZE = b"\0", b"\1"
-"""The first byte of a request: whether an image of many pixels is to be converted as well. The image follows. The
-answer is a line of JSON, and after it the converted image."""
+"""The first byte of a request: whether an image of many pixels is to be converted as well. The text of the recipe
+follows as a line, and after it the image. The answer is a line of JSON, and after it the converted image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +46,8 @@ class Prepared:
     height: int
     notes: tuple[str, ...]
     """What was changed besides the format, in a few words each."""
+    source_sides: tuple[int, int] = (0, 0)
+    """Width and height of the original, upright."""
 
 
 class Preparer:
@@ -82,31 +83,31 @@ class Preparer:
         """Ends the workers; one that is in use ends with its call."""
         self._workers.close()
 
-    def prepare(self, data: bytes) -> Prepared:
-        """The image, converted by the recipe.
+    def prepare(self, data: bytes, recipe: Recipe | None = None) -> Prepared:
+        """The image, converted by the recipe; by another one where it is given.
 
         Raises:
             ImageRejected: it is broken, too large, or of a format that is not converted; the text says what helps.
             Unworkable: no worker can be started.
         """
-        match self._prepare(data):
+        match self._prepare(data, recipe or self.recipe):
             case Prepared() as prepared:
                 return prepared
             case reason:
                 raise ImageRejected(reason)
 
-    def _prepare(self, data: bytes) -> Prepared | str:
+    def _prepare(self, data: bytes, recipe: Recipe) -> Prepared | str:
         """The image, or why it is not converted."""
-        if preparable(data) not in self.recipe.formats:
+        if preparable(data) not in recipe.formats:
             return describe(data[:HEAD_BYTES], len(data))
         if len(data) > MAX_SOURCE_BYTES:
             return not_converted(f"{len(data) / 1e6:.1f} MB, too large to be converted")
         try:
-            return self._convert(data)
+            return self._convert(data, recipe)
         except WorkerKilled:
             # Perhaps the machine was short of memory for another reason: try once more.
             try:
-                return self._convert(data)
+                return self._convert(data, recipe)
             except WorkerKilled as death:
                 return broken(str(death))
 
@@ -130,12 +131,13 @@ class Preparer:
                 raise ImageRejected(not_converted(f"{size / 1e6:.1f} MB, too large to be converted"))
             return self.prepare(b"".join(files.chunks(file)))
 
-    def _convert(self, data: bytes) -> Prepared | str:
+    def _convert(self, data: bytes, recipe: Recipe) -> Prepared | str:
+        head = recipe.text.encode() + b"\n"
         try:
-            answer = self._workers.ask(LIGHT + data, 0)
+            answer = self._workers.ask(b"".join((LIGHT, head, data)), 0)
             if "pixels" in _parse_head(answer):
                 # Its pixels are known to the worker alone; one such image is converted at a time.
-                answer = self._workers.ask(ANY_SIZE + data, HEAVY_PIXELS + 1)
+                answer = self._workers.ask(b"".join((ANY_SIZE, head, data)), HEAVY_PIXELS + 1)
         except TooSlow:
             return broken(f"its conversion takes more than {self._seconds:g} seconds")
         found = _parse_head(answer)
@@ -145,8 +147,9 @@ class Preparer:
         sides = dimensions(image)
         if sides is None:
             return broken("it was not converted")
-        reason = judge_bytes(len(image)) or judge_sides(*sides)
-        return reason or Prepared(image, *sides, tuple(str(note) for note in found["notes"]))
+        reason = judge_converted(len(image), *sides, recipe)
+        notes = tuple(str(note) for note in found["notes"])
+        return reason or Prepared(image, *sides, notes, tuple(found["source"] or sides))
 
 
 def _parse_head(answer: bytes) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Which formats can be converted with what is installed."""
 
+from dataclasses import replace
 from importlib.util import find_spec
 
 from astica_sync.core.recipe import FORMAT_NAMES, Recipe
@@ -14,7 +15,7 @@ def usable_recipe(wanted: Recipe | None = None) -> Recipe:
     """The recipe without the formats whose decoder is not installed."""
     recipe = wanted or Recipe()
     if HEIC in recipe.formats and find_spec("pi_heif") is None:
-        return Recipe(recipe.formats - {HEIC})
+        return replace(recipe, formats=recipe.formats - {HEIC})
     return recipe
 
 
