@@ -1,5 +1,6 @@
 """The watcher's answer without an observation is what the planner says of the same facts."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from hypothesis import given, settings
@@ -33,37 +34,42 @@ ASKED = 1000.0
 QUARANTINE = 60.0
 TITLES = ("Can", "can", "Dog")
 CONTENTS = tuple(f"{number:032x}" for number in range(4))
+RECIPES = st.sampled_from(["", "", "max_side=64"])
 places = st.tuples(st.sampled_from(CONTENTS), st.sampled_from(TITLES))
 Places = set[tuple[str, str]]
 
 
-def uid_of(content: str, title: str) -> str:
-    return make_uid(content, make_scope(MODEL, title))
+def uid_of(content: str, title: str, recipe: str = "") -> str:
+    return make_uid(content, make_scope(MODEL, title, recipe))
 
 
-def samples(of: Places) -> list[LocalSample]:
+def samples(of: Places, recipe_of: Callable[[str], str]) -> list[LocalSample]:
     return sorted(
-        (LocalSample(uid_of(content, title), title, (f"{title}/{content}.png",), 9) for content, title in of),
+        (
+            LocalSample(uid_of(content, title, recipe_of(content)), title, (f"{title}/{content}.png",), 9)
+            for content, title in of
+        ),
         key=lambda sample: sample.uid,
     )
 
 
 @st.composite
 def marks_of(draw: st.DrawFn, of: Places) -> dict[str, Mark]:
-    """Marks as an earlier run or this one left them before the observation."""
+    """Marks as an earlier run or this one left them before the observation, of samples of two recipes."""
     marks = {}
     for content, title in sorted(of):
+        uid = uid_of(content, title, draw(RECIPES))
         state = draw(st.sampled_from([MarkState.AGREED, MarkState.AGREED, MarkState.ATTEMPTED]))
         sent_at = draw(st.sampled_from([None, 0.0, ASKED - QUARANTINE, ASKED - 1.0]))
         run = draw(st.sampled_from(["now", "earlier"]))
-        marks[uid_of(content, title)] = Mark(uid_of(content, title), title, state, sent_at, run, "p")
+        marks[uid] = Mark(uid, title, state, sent_at, run, "p")
     return marks
 
 
 @st.composite
 def observations(draw: st.DrawFn, of: Places) -> Observation:
     """Mostly what is given, some of it twice, misplaced or missing, and samples that were made elsewhere."""
-    shown = [(uid_of(content, title), title) for content, title in sorted(of)]
+    shown = [(uid_of(content, title, draw(RECIPES)), title) for content, title in sorted(of)]
     shown += [(uid_of(content, title), title) for content, title in draw(st.lists(places, max_size=2))]
     shown += [(uid_of(c, t), draw(st.sampled_from(TITLES))) for c, t in draw(st.lists(places, max_size=1))]
     shown += [(uid, "Dog") for uid in draw(st.lists(st.sampled_from(["", "IMG_1", CONTENTS[0]]), max_size=1))]
@@ -107,22 +113,29 @@ def test_an_answer_without_observation_is_that_of_the_planner(data: st.DataObjec
     before = common ^ data.draw(st.sets(places, max_size=2))
     marks_before = data.draw(marks_of(common ^ data.draw(st.sets(places, max_size=2))))
     observation = data.draw(observations(common - data.draw(st.sets(places, max_size=2))))
+    recipe, converted = data.draw(RECIPES), data.draw(st.sets(st.sampled_from(CONTENTS)))
+
+    def recipe_of(content: str) -> str:
+        return recipe if content in converted else ""
+
     context = PlanContext(
         "now",
         0.0,
         QUARANTINE,
-        failed_before={uid_of(*place) for place in data.draw(st.sets(places, max_size=1))},
+        recipe_of=recipe_of,
+        failed_before={uid_of(*place, recipe_of(place[0])) for place in data.draw(st.sets(places, max_size=1))},
         questioned_titles=data.draw(st.sampled_from([set(), {"can"}])),
         class_remove=False,
         uids_proven=data.draw(st.sampled_from([True, True, False])),
     )
-    round_plan = make_plan(samples(before), sorted(marks_before.values(), key=lambda m: m.uid), observation, context)
+    local_before = samples(before, recipe_of)
+    round_plan = make_plan(local_before, sorted(marks_before.values(), key=lambda m: m.uid), observation, context)
     marks = data.draw(after_round(marks_before, round_plan))
     left = set(left_to_do(round_plan))
     usable = observation if data.draw(st.sampled_from([True, True, True, False])) else None
     now = before ^ data.draw(st.sets(places, max_size=3))
     for content in CONTENTS:
-        local = samples({place for place in now if place[0] == content})
+        local = samples({place for place in now if place[0] == content}, recipe_of)
         of_image = [mark for uid, mark in sorted(marks.items()) if uid.startswith(content)]
         image = ChangedImage(
             content,
@@ -191,3 +204,15 @@ def test_an_agreed_image_that_is_no_longer_shown_needs_a_round() -> None:
     context = PlanContext("now", 0.0, QUARANTINE)
     assert decide_changed_image(image, MODEL, context).needs_round
     assert decide_changed_image(replace(image, places={"Dog": "Dog/a.png"}), MODEL, context).needs_round
+
+
+def test_an_image_of_another_recipe_needs_a_round_and_one_that_two_have_made_as_well() -> None:
+    context = PlanContext("now", 0.0, QUARANTINE, recipe_of=lambda _: "max_side=64")
+    old = Mark(uid_of(CONTENTS[0], "Can"), "Can", MarkState.AGREED, 5.0, "earlier", "Can/a.tif")
+    new = replace(old, uid=uid_of(CONTENTS[0], "Can", "max_side=64"))
+    image = ChangedImage(CONTENTS[0], {"Can": "Can/a.tif"}, (old,), Observed.IN_SYNC, ASKED)
+    assert decide_changed_image(image, MODEL, context).needs_round
+    assert decide_changed_image(replace(image, marks=(old, new)), MODEL, context).needs_round
+    assert decide_changed_image(replace(image, marks=(new,)), MODEL, context) == ChangedImageDecision()
+    fresh = replace(image, marks=(), observed=Observed.ABSENT)
+    assert [one.uid for one in decide_changed_image(fresh, MODEL, context).uploads] == [new.uid]

@@ -13,8 +13,8 @@ CONTENT = "0f343b0931126a20f133d67c2b018a3b"
 OTHER = "ffff3b0931126a20f133d67c2b018a3b"
 
 
-def uid_of(title: str, content: str = CONTENT) -> str:
-    return make_uid(content, make_scope(5, title))
+def uid_of(title: str, content: str = CONTENT, recipe: str = "") -> str:
+    return make_uid(content, make_scope(5, title, recipe))
 
 
 def repair_for(
@@ -76,3 +76,29 @@ def test_the_titles_of_the_store_are_read_once_and_only_for_a_cut_uid() -> None:
     repair.complete(OTHER, 5, "can")
     repair.complete(OTHER, 5, "Bottle")
     assert asked == [1]
+
+
+@given(st.integers(36, 40), st.sampled_from(["", "max_side=64", "quality=5"]))
+def test_the_rest_of_a_cut_scope_distinguishes_two_recipes(length: int, recipe: str) -> None:
+    """Of three recipes; where less is left of it, two may be one by chance."""
+    recipes = ("", "max_side=64", "quality=5")
+    assert len({uid_of("Can", recipe=one)[:36] for one in recipes}) == 3
+    repair = UidRepair(lambda: ["Can"], recipes=lambda: recipes)
+    repair.begin(["can"])
+    whole = uid_of("Can", recipe=recipe)
+    assert repair.complete(whole[:length], 5, "can") == whole
+
+
+def test_where_nothing_is_left_of_it_a_sample_is_that_of_the_store_or_of_a_mark() -> None:
+    default, other = uid_of("Can"), uid_of("Can", recipe="max_side=64")
+    for here, noted, expected in (
+        ([], [], default), ([other], [], other), ([], [other], other), ([default], [other], default),
+    ):  # fmt: skip
+        repair = UidRepair(
+            lambda: ["Can"],
+            lambda uid, _, here=here: uid in here,
+            lambda uid, _, noted=noted: uid in noted,
+            lambda: ("", "max_side=64"),
+        )
+        repair.begin(["Can"])
+        assert repair.complete(CONTENT, 5, "Can") == expected and not repair.classes_known

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from astica_sync.core.plan.count_requests import allowed_part
 from astica_sync.core.plan.decision_table import RemovalReason
-from astica_sync.core.plan.guard import Allowance, RecentRemovals, check_removals, check_repeats
+from astica_sync.core.plan.guard import Allowance, RecentRemovals, check_reconversions, check_removals, check_repeats
 from astica_sync.core.plan.plan import ClassCount, Plan, RemoveClass, RemoveSample, Upload
 
 
@@ -166,3 +167,40 @@ def test_what_split_has_moved_needs_no_allowance() -> None:
 def test_max_remove_and_yes_ask_for_no_memory() -> None:
     assert check_removals(plan_of(5, 100), Allowance(at_most=5), recent(100)) == []
     assert check_removals(plan_of(5, 100), Allowance(all=True), recent(100)) == []
+
+
+def reconverted(number: int, managed: int) -> Plan:
+    plan = plan_of(number, managed, why=RemovalReason.RECONVERTED)
+    uploads = tuple(Upload(f"{i:032x}-11111111", "Can", f"Can/{i}.tif", 9, reconverted=True) for i in range(number))
+    others = (Upload("f" * 32 + "-11111111", "Can", "Can/new.png", 9),)
+    return replace(plan, uploads=uploads + others)
+
+
+def test_a_few_images_of_another_recipe_are_replaced_and_of_many_nothing_is_sent() -> None:
+    for number, managed in ((10, 20), (100, 1000)):
+        assert check_reconversions(reconverted(number, managed), Allowance()) == []
+    plan = reconverted(11, 100)
+    (refusal,) = check_reconversions(plan, Allowance())
+    assert refusal.reason == (
+        "11 images are converted by another recipe now: 11 requests to send and 11 requests to remove what was sent"
+        " before; at most 10 are replaced without confirmation"
+    )
+    assert refusal.uploads == plan.uploads[:11] and refusal.samples == plan.removals
+    assert allowed_part(plan, [refusal]).uploads == plan.uploads[11:] and not allowed_part(plan, [refusal]).removals
+    assert check_removals(plan, Allowance()) == [], "the store has lost nothing"
+
+
+def test_what_is_left_of_a_replacement_is_asked_about_by_itself() -> None:
+    plan = reconverted(11, 100)
+    (refusal,) = check_reconversions(replace(plan, uploads=()), Allowance())
+    assert refusal.reason.startswith(
+        "11 images are converted by another recipe now: 0 requests to send and 11 requests"
+    )
+    (refusal,) = check_reconversions(replace(reconverted(1, 100), removals=()), Allowance(at_most=0))
+    assert refusal.reason.startswith("1 image is converted by another recipe now: 1 request to send and 0 requests")
+
+
+def test_flags_allow_replacements() -> None:
+    assert check_reconversions(reconverted(50, 60), Allowance(all=True)) == []
+    assert check_reconversions(reconverted(50, 60), Allowance(at_most=50)) == []
+    assert check_reconversions(reconverted(51, 60), Allowance(at_most=50)) != []

@@ -1,5 +1,7 @@
 """The data model: uids, class titles, and small methods of the data classes."""
 
+import hashlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +24,9 @@ from astica_sync.core.model import (
     is_uid,
     make_scope,
     make_uid,
+    recipe_in,
 )
+from astica_sync.core.recipe import Recipe
 
 CONTENT = "0f343b0931126a20f133d67c2b018a3b"
 CONTENTS = st.text("0123456789abcdef", min_size=32, max_size=32)
@@ -96,3 +100,18 @@ def test_a_uid_tells_its_content_in_its_class_alone() -> None:
     uid = make_uid("a" * 32, make_scope(1, "Can"))
     assert content_in_class(uid, 1, "Can") == "a" * 32
     assert content_in_class(uid, 1, "Jar") == content_in_class(uid, 2, "Can") == content_in_class("IMG", 1, "Can") == ""
+
+
+@given(st.integers(1, 2**63 - 1), st.text(max_size=8))
+def test_the_default_recipe_leaves_uids_as_they_were_and_another_one_makes_others(model_id: int, title: str) -> None:
+    digest = hashlib.blake2s(f"{model_id}\0{title}\0".encode(), digest_size=4).hexdigest()
+    assert make_scope(model_id, title) == make_scope(model_id, title, Recipe().identity) == digest
+    recipes = ["", "max_side=64", "max_side=65", "quality=64"]
+    scopes = [make_scope(model_id, title, recipe) for recipe in recipes]
+    assert len(set(scopes)) == 4
+    for recipe, scope in zip(recipes, scopes, strict=True):
+        uid = make_uid(CONTENT, scope)
+        assert recipe_in(uid, model_id, title, recipes) == recipe
+        assert content_in_class(uid, model_id, title, recipes) == CONTENT
+        assert complete_uid(uid[:37], model_id, title, recipe) == uid
+    assert recipe_in(uid, model_id, title, recipes[:1]) is None and recipe_in("IMG", 1, "Can", recipes) is None

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -27,6 +28,7 @@ from astica_sync.core.plan.decision_table import (
     CONVERTED_FIRST,
     MADE_AGAIN,
     NEW_PLACE_PENDING,
+    NEW_RECIPE_PENDING,
     OTHER_SIZE,
     UNPROVEN,
     Action,
@@ -49,6 +51,7 @@ from astica_sync.core.plan.decision_table import (
 )
 from astica_sync.core.plan.gather_facts import FileAt, PlanContext
 from astica_sync.core.plan.plan import CLASS_REMOVE_COST, Plan
+from astica_sync.core.plan.plan_subset import with_uploads
 from astica_sync.core.plan.planner import make_plan
 from astica_sync.core.plan.upload_before_removal import uploads_before, uploads_by_content
 from astica_sync.core.versions.match_unmanaged import Adopted, find_unproven
@@ -139,6 +142,18 @@ CIRCUMSTANCES = [
     (
         facts(A, AGREED, 1, True)._replace(not_in_version=True, moved=True, new_place_pending=True),
         (HoldCopies((1,), NEW_PLACE_PENDING),),
+    ),
+    (
+        facts(A, AGREED, 1, True)._replace(other_recipe=True, moved=True),
+        (RemoveCopies((1,), RemovalReason.RECONVERTED),),
+    ),
+    (
+        facts(A, AGREED, 1, True)._replace(other_recipe=True, moved=True, is_loss=True, not_in_version=True),
+        (RemoveCopies((1,), RemovalReason.RECONVERTED),),
+    ),
+    (
+        facts(A, AGREED, 1, True)._replace(other_recipe=True, moved=True, new_place_pending=True),
+        (HoldCopies((1,), NEW_RECIPE_PENDING),),
     ),
 ]
 
@@ -904,3 +919,79 @@ def test_the_size_of_a_damaged_backup_says_nothing_of_a_sample() -> None:
 def test_a_removal_in_part_leaves_the_same_doubt() -> None:
     row = Facts(A, ATTEMPTED, (5, 9), (), ASKED, ASKED + 1.0, upload_open=True, unproven=(9,))
     assert decide(row) == (RemoveCopies((5,), RemovalReason.ABSENT, leaves_doubt=True), HoldCopies((9,), UNPROVEN))
+
+
+def made_by(recipe: str, name: str) -> str:
+    title, image = name.split("/")
+    return make_uid(format(ord(image), "x") * 16, make_scope(MODEL, title, recipe))
+
+
+class Reconverted:
+    """An image that was sent by the default recipe, and is converted by another one now."""
+
+    def __init__(self, old: str = "", new: str = "max_side=64") -> None:
+        self.old, self.new = made_by(old, "Can/a"), made_by(new, "Can/a")
+        self.recipe, self.content = new, self.old[:32]
+        self.local = [LocalSample(self.new, "Can", ("Can/a.jpg",), 10)]
+        self.marks = [Mark(self.old, "Can", AGREED, 0.0, "now", "Can/a.jpg")]
+        self.remote = [RemoteSample(self.old, 1, 1, "Can", 0.00002)]
+
+    def plan(self, **terms: Any) -> Plan:
+        remote = tuple(sorted(self.remote, key=lambda one: (one.uid, one.sample_id)))
+        classes = (RemoteClass(1, "Can", sum(one.class_id == 1 for one in remote)), RemoteClass(2, "Jar", 5))
+        observation = Observation(ModelInfo(MODEL, "m"), ASKED, classes, remote, size_decimals=6)
+        # What the new recipe makes is smaller than what the service has.
+        context = PlanContext(
+            "now",
+            0.0,
+            QUARANTINE,
+            recipe_of=lambda content: self.recipe if content == self.content else "",
+            sent_size_of=lambda *_: 10,
+            size_of=lambda uid, _: 20 if uid == self.old else 10,
+            shows_sizes=lambda: True,
+            **terms,
+        )
+        marks = sorted(self.marks, key=lambda one: one.uid)
+        return make_plan(sorted(self.local, key=lambda one: one.uid), marks, observation, context)
+
+
+@pytest.mark.parametrize(("old", "new"), [("", "max_side=64"), ("max_side=64", ""), ("quality=5", "max_side=64")])
+def test_what_another_recipe_made_is_replaced_by_what_this_one_makes(old: str, new: str) -> None:
+    world = Reconverted(old, new)
+    plan = world.plan()
+    assert story(plan) == ["upload Can/a.jpg", "remove Can/a.jpg #1: RECONVERTED"]
+    assert [one.uid for one in plan.uploads] == [world.new] and plan.uploads[0].reconverted
+    assert not plan.uploads[0].again and not plan.unmanaged
+    assert (plan.classes["Can"].local, plan.classes["Can"].managed) == (1, 1)
+    assert uploads_before(plan.removals[0], uploads_by_content(plan.uploads)) == [world.new]
+    assert story(with_uploads(plan, set())) == [], "its removal waits for the upload"
+
+
+def test_the_former_sample_stays_until_the_service_has_the_new_one() -> None:
+    world = Reconverted()
+    held = ["held Can: " + NEW_RECIPE_PENDING]
+    assert story(world.plan(failed_before={world.new})) == [*held, "blocked Can/a.jpg"]
+    world.marks.append(Mark(world.new, "Can", ATTEMPTED, ASKED - 1, "now", "Can/a.jpg"))
+    assert story(world.plan()) == ["wait Can until " + f"{ASKED - 1 + QUARANTINE:g}", *held]
+    world.marks[1:] = [Mark(world.new, "Can", AGREED, ASKED - 1, "now", "Can/a.jpg")]
+    world.remote.append(RemoteSample(world.new, 2, 1, "Can", 0.00001))
+    assert story(world.plan()) == ["remove Can/a.jpg #1: RECONVERTED"]
+    unread = Unreadable(classes=frozenset({"Can"}))
+    assert story(world.plan(unreadable=unread)) == ["held Can: " + CLASS_UNREADABLE]
+
+
+def test_one_that_moved_to_another_class_meanwhile_is_judged_by_its_own_size() -> None:
+    world = Reconverted()
+    world.local = [LocalSample(made_by(world.recipe, "Jar/a"), "Jar", ("Jar/a.jpg",), 10)]
+    plan = world.plan()
+    assert story(plan) == ["upload Jar/a.jpg", "remove Can/a.jpg #1: MOVED"] and not plan.uploads[0].reconverted
+
+
+def test_the_image_that_replaces_another_one_is_waited_for_by_its_recipe() -> None:
+    world = Reconverted()
+    other = made_by("", "Can/b")
+    world.marks = [Mark(other, "Can", AGREED, 0.0, "now", "Can/a.jpg")]
+    world.remote = [RemoteSample(other, 1, 1, "Can", 0.00001)]
+    plan = world.plan(file_at={"Can/a.jpg": FileAt(content=world.content)}.get)
+    assert story(plan) == ["upload Can/a.jpg", "remove Can/a.jpg #1: REPLACED"]
+    assert plan.removals[0].replaced_by == world.new

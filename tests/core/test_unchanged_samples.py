@@ -37,8 +37,8 @@ Item = TypeVar("Item", LocalSample, Mark, RemoteSample)
 places = st.tuples(st.sampled_from(CONTENTS), st.sampled_from(TITLES))
 
 
-def uid_of(content: str, title: str) -> str:
-    return make_uid(content, make_scope(7, title))
+def uid_of(content: str, title: str, recipe: str = "") -> str:
+    return make_uid(content, make_scope(7, title, recipe))
 
 
 def in_order(items: list[Item]) -> list[Item]:
@@ -53,7 +53,9 @@ def sides(draw: st.DrawFn) -> tuple[list[LocalSample], list[Mark], list[RemoteSa
     marks = same - draw(st.sets(places, max_size=3)) | draw(st.sets(places, max_size=3))
     doubtful = draw(st.sets(places, max_size=3))
     shown = [*(same - draw(st.sets(places, max_size=3))), *draw(st.lists(places, max_size=3))]
-    uids = [(uid_of(content, title), title) for content, title in shown]
+    # Some images were converted by another recipe than the one that the store has now.
+    old = draw(st.sets(st.sampled_from(CONTENTS), max_size=3))
+    uids = [(uid_of(content, title, "r" if content in old else ""), title) for content, title in shown]
     uids += [
         (uid_of(content, title), draw(st.sampled_from(TITLES))) for content, title in draw(st.sets(places, max_size=2))
     ]
@@ -62,8 +64,9 @@ def sides(draw: st.DrawFn) -> tuple[list[LocalSample], list[Mark], list[RemoteSa
         in_order([LocalSample(uid_of(c, t), t, (f"{t}/{c}.png",), 9) for c, t in local]),
         in_order(
             [
-                Mark(uid_of(c, t), t, MarkState.ATTEMPTED if (c, t) in doubtful else MarkState.AGREED, 5.0, "r", "p")
+                Mark(uid, t, MarkState.ATTEMPTED if (c, t) in doubtful else MarkState.AGREED, 5.0, "r", "p")
                 for c, t in marks
+                for uid in {uid_of(c, t, "r" if c in old else ""), *([uid_of(c, t)] if (c, t) in doubtful else [])}
             ]
         ),
         in_order([RemoteSample(uid, number, TITLES.index(t) + 1, t) for number, (uid, t) in enumerate(uids, 100)]),

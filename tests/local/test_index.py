@@ -10,6 +10,7 @@ import pytest
 
 from astica_sync import sqlite
 from astica_sync.core.model import Problem, make_scope, make_uid
+from astica_sync.core.recipe import Recipe
 from astica_sync.errors import DatabaseError
 from astica_sync.local.db.index import COARSE_GRAIN_NS, GRAIN_NS, File, Folder, Index
 
@@ -281,3 +282,69 @@ def test_a_flipped_byte_is_no_crash(index: Index, path: Path, seed: int) -> None
             found.change([CAN], [file(CAN, "c.png", C)], [])
     except DatabaseError as error:
         assert error.hint
+
+
+BY_RECIPE = Recipe(max_side=64)
+
+
+def uids_in(index: Index) -> tuple[list[str], list[str]]:
+    """All uids by the columns, with their classes."""
+    pages = list(index.pages(3))
+    return [uid for uids, _ in pages for uid in uids], [title for _, titles in pages for title in titles]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_columns_and_rows_have_the_same_uids_whatever_is_converted(index: Index, seed: int) -> None:
+    chance = random.Random(seed)
+    contents = [f"{chance.getrandbits(128):032x}" for _ in range(60)]
+    files = [file(chance.choice((CAN, OLD, BOTTLE)), f"{n}.tif", chance.choice(contents)) for n in range(90)]
+    index.change([], files, [], [(content, "tiff") for content in contents[::2]])
+    for recipe in (Recipe(), BY_RECIPE):
+        index.use_recipe(recipe)
+        samples = list(index.local_samples(3))
+        assert uids_in(index) == ([one.uid for one in samples], [one.class_title for one in samples])
+        assert [one.uid for one in samples] == sorted(one.uid for one in samples)
+        for one in samples:
+            identity = recipe.identity if one.content in contents[::2] else ""
+            assert one.uid == make_uid(one.content, make_scope(3, one.class_title, identity))
+            assert index.recipe_of(one.content) == identity
+        some = sorted({one.content for one in samples})[::3]
+        assert list(index.local_samples(3, some)) == [one for one in samples if one.content in some]
+
+
+def test_with_the_default_recipe_uids_are_what_they_were_and_nothing_else_is_read(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = uids_in(index)
+    index.change([], [], [], [])
+    index.write(lambda connection: connection.execute("INSERT INTO prepared VALUES (?, 'tiff')", (A,)))
+    monkeypatch.setattr(Index, "prepared", None)
+    monkeypatch.setattr(Index, "formats_of", None)
+    index.note_recipe(Recipe())
+    assert uids_in(index) == before and [one.uid for one in index.local_samples(3)] == before[0]
+    assert index.recipe_of(A) == ""
+
+
+def test_a_recipe_that_makes_images_otherwise_makes_no_file_to_be_read_again(index: Index, path: Path) -> None:
+    index.change([], [file(CAN, "c.tif", C)], [], [(C, "tiff")])
+    index.note_recipe(Recipe())
+
+    def checked() -> int:
+        return int(sqlite3.connect(path).execute("SELECT count(*) FROM file WHERE checked_ns > 0").fetchone()[0])
+
+    # Those with a problem are read again where it was not known which formats are converted.
+    index.change([], [file(BOTTLE, "bad.png", reason="empty"), file(ROOT, "note.txt", reason="x")], [])
+    index.change([], [file(CAN, "c.tif", C)], [], [(C, "tiff")])
+    before = checked()
+    index.note_recipe(BY_RECIPE)
+    assert checked() == before and index.prepared() == {C: "tiff"} and index.recipe() == BY_RECIPE
+    index.note_recipe(Recipe(frozenset({"webp"}), max_side=64))
+    assert checked() < before and index.prepared() == {}
+
+
+def test_a_process_keeps_its_recipe_while_another_one_scans_with_other_settings(index: Index, path: Path) -> None:
+    index.note_recipe(BY_RECIPE)
+    with Index(path) as other:
+        assert other.recipe_identity == "max_side=64", "that of the last scan, before its own"
+        other.note_recipe(Recipe())
+        assert (other.recipe_identity, index.recipe_identity) == ("", "max_side=64")

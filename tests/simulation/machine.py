@@ -31,7 +31,7 @@ from tests.simulation import training
 from tests.simulation.databases import Databases, SimIndex
 from tests.simulation.filesystem import Node, SimFileSystem, SimVolume
 from tests.simulation.network import Faults, SimClient, SimConnection
-from tests.simulation.oracle import CONVERTED, TIFF, Oracle
+from tests.simulation.oracle import TIFF, Oracle, converted_by
 from tests.simulation.service import MODEL, Service
 from tests.simulation.watch import Day, SimFsEvents, watch
 from tests.simulation.world import Crash, Process, World
@@ -61,6 +61,8 @@ class Run(Process):
         """Until when it may look whether its key is good again."""
         self.refused: tuple[float, int] | None = None
         """When the service refused the key, and with which settings."""
+        self.recipe = store.recipe
+        """By which it converts images: that of the settings when it began."""
         self.answers: dict[int, str] = {}
         """The faults of requests by their number, where a sweep says them."""
 
@@ -182,7 +184,8 @@ class SimDecoder:
 class SimPreparer:
     """Converts an image so that the oracle can tell what it was."""
 
-    recipe = Recipe()
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
 
     def prepare_file(self, files: SimFileSystem, path: Path) -> Prepared:
         with files.open_read(path) as file:
@@ -194,7 +197,7 @@ class SimPreparer:
     def prepare(self, data: bytes) -> Prepared:
         if b"broken" in data:
             raise ImageRejected("broken image")
-        return Prepared(CONVERTED + data, 1, 1, ())
+        return Prepared(converted_by(self.recipe, data), 1, 1, ())
 
 
 class SimListener(ProgressListener):
@@ -273,6 +276,8 @@ class Store:
         self.listeners: list[SimFsEvents] = []
         """Who event_quality of changes in it."""
         self.watcher: Run | None = None
+        self.recipe = Recipe()
+        """By which images are converted from now on."""
         self.settings = 0
         """Differs whenever the user has changed the settings."""
         volume = machine.volume
@@ -394,6 +399,8 @@ class Store:
         )
         index = index_type(self.layout.index_db)
         index.scans = self.scans
+        run.recipe = self.recipe
+        index.use_recipe(run.recipe)
         return Session(
             LocalSide(
                 self.layout,
@@ -402,7 +409,7 @@ class Store:
                 Journal(self.layout.journal_db, run.run_id),
                 Backup(self.layout.backup, fs),
                 SimDecoder(fs),  # type: ignore[arg-type]
-                SimPreparer(),  # type: ignore[arg-type]
+                SimPreparer(run.recipe),  # type: ignore[arg-type]
                 lock=lambda layout: self.lock(layout, run),
                 hash_threads=0,
             ),

@@ -17,10 +17,12 @@ from astica_sync.core.model import complete_uid, fold_title, make_scope, make_ui
 from astica_sync.core.plan.decision_table import RemovalReason
 from astica_sync.core.plan.guard import Allowance, Refusal
 from astica_sync.core.plan.plan import Plan
+from astica_sync.core.recipe import Recipe
 from astica_sync.errors import BadKey, RemoteError
 from tests.simulation.filesystem import Node
 from tests.simulation.oracle_versions import VersionsOracle
 from tests.simulation.service import MODEL, Seen, Service
+from tests.simulation.vocabulary import IDENTITIES, RECIPES
 from tests.simulation.world import World
 
 if TYPE_CHECKING:
@@ -41,6 +43,20 @@ TIFF = b"II*\0"
 """An image that is converted before it is sent."""
 CONVERTED = PNG + b"converted from "
 """What a converted image begins with; the original follows."""
+
+
+def converted_by(recipe: Recipe, original: bytes) -> bytes:
+    """What a recipe makes of an image: another size for each."""
+    return CONVERTED + (f"{recipe.identity}|".encode() if recipe.identity else b"") + original
+
+
+def original_of(data: bytes) -> tuple[bytes, str]:
+    """The image that was converted, and the recipe; the image itself and "" where it was not."""
+    rest = data.removeprefix(CONVERTED)
+    if rest is data or rest.startswith(TIFF):
+        return rest, ""
+    identity, _, original = rest.partition(b"|")
+    return original, identity.decode()
 
 
 @dataclass(slots=True)
@@ -162,6 +178,8 @@ class Oracle:
         self.books: dict[str, Ledger] = defaultdict(Ledger)
         self.lies = False
         self.stores: list[Store] = []
+        self.converted: set[str] = set()
+        """The content hashes of all images that are converted before they are sent."""
         self.versions = VersionsOracle(world, self, service.account)
 
     def book(self, store: "Store") -> Ledger:
@@ -179,15 +197,14 @@ class Oracle:
         notes: Notes = run.oracle_notes
         notes.views_since_plan = 0
         notes.planned_at = self.world.time
-        local = {_uid(title, content) for title, content in self.local(run.store)} if self.book(run.store).taken else ()
-        for uid in local:
-            self.book(run.store).taken.pop(uid, None)
+        for title, content in self.local(run.store) if self.book(run.store).taken else ():
+            self.book(run.store).taken.pop(self.uid_of(title, content, run.recipe), None)
         notes.lost = self._lost(run, plan)
         notes.forbidden = _massacred(plan, run.store.allowance, self._recent_losses(run) if notes.lost else Counter())
         for uid in plan.forgets:
             for sending in self.book(run.store).sendings.get(uid, ()):
                 sending.forgotten = sending.gone
-        notes.repeats = self._doubted(run, plan)
+        notes.repeats = self._doubted(run, plan) | _remade(plan, run.store.allowance)
         for uid in plan.forgets:
             self._forgotten(run, uid)
         samples = self.service.samples() if plan.adopts else ()
@@ -391,7 +408,7 @@ class Oracle:
             return
         there = self._there()
         for title, content in self.local(run.store, readable=True) if notes.wanted is None else sorted(notes.wanted):
-            uid = _uid(title, content)
+            uid = self.uid_of(title, content, run.recipe)
             if not (there.get(uid) or self._in_any_spelling(title, content) or self._stands_forged(run.store, uid)):
                 self.world.violate(4, f"{run.name} says all is equal, and {uid[:6]} of {title!r} is not there")
         if notes.wanted is not None:
@@ -418,11 +435,15 @@ class Oracle:
         book = self.book(store)
         data = base64.b64decode(fields["input"])
         content = uid[:32]
-        original = data.removeprefix(CONVERTED)
-        if xxhash.xxh3_128_hexdigest(original) != content or uid != _uid(title, content):
+        original, recipe = original_of(data)
+        if original.startswith(TIFF):
+            self.converted.add(content)
+        if xxhash.xxh3_128_hexdigest(original) != content or uid != self.uid_of(title, content, run.recipe):
             world.violate(1, f"{run.name} sends bytes that are not what {uid[:6]} says")
         if original.startswith(TIFF) != (original is not data):
             world.violate(17, f"{run.name} sends {uid[:6]} converted or not as it should be")
+        if original is not data and recipe != run.recipe.identity:
+            world.violate(17, f"{run.name} sends {uid[:6]} as {recipe!r} converts it, and not {run.recipe.identity!r}")
         if _durable_object(store, content) != original and book.damaged.get(content, -1.0) < notes.planned_at:
             world.violate(1, f"{run.name} sends {uid[:6]} before its bytes are safe in the backup")
         if original is not data and store.durable(_object(xxhash.xxh3_128_hexdigest(data), "prepared")) != data:
@@ -501,8 +522,8 @@ class Oracle:
                     self.world.violate(2, f"{run.name} removes class {class_id}, into which it has just sent")
 
     def _confirmed_in(self, notes: Notes, title: str) -> bool:
-        scope = make_scope(MODEL, title)
-        return any(uid[33:] == scope for uid in notes.confirmed)
+        scopes = {make_scope(MODEL, title, recipe) for recipe in IDENTITIES}
+        return any(uid[33:] in scopes for uid in notes.confirmed)
 
     def _may_go(self, run: "Run", notes: Notes, view: View, seen: Seen) -> None:
         world, store = self.world, run.store
@@ -530,7 +551,9 @@ class Oracle:
         kept = kept and shown is not None and shown.content() == content
         if not kept and book.damaged.get(content, -1.0) < notes.planned_at:
             world.violate(2, f"{run.name} removes {name}, which the backup cannot give back")
-        if view.copies(seen.uid, title) == [seen.sample_id] and notes.wanted is None:
+        of_other_recipe = seen.uid in {self.uid_of(title, content, one) for one in RECIPES if one != run.recipe}
+        of_other_recipe = of_other_recipe and seen.uid != self.uid_of(title, content, run.recipe)
+        if view.copies(seen.uid, title) == [seen.sample_id] and notes.wanted is None and not of_other_recipe:
             self._look_again(run, mark, content, name)
         stable = self._stable(run)
         self._takes(run, view, seen, name)
@@ -541,7 +564,11 @@ class Oracle:
             if file is not None and file.epoch <= notes.scan_epoch:
                 path = os.fsdecode(mark[3])
                 world.violate(3, f"{run.name} removes {name}, although {path} is there without a good image")
-        if (title, content) in stable:
+        if (title, content) in stable and of_other_recipe:
+            now = self.uid_of(title, content, run.recipe)
+            if self._is_read(run, title, content) and not self._is_sure(store, notes, view, now, title):
+                world.violate(4, f"{run.name} removes {name} before what it is converted to now is sure")
+        elif (title, content) in stable:
             self._is_extra(run, notes, view, seen, title, name)
         elif not others and not (seen.uid in notes.confirmed and seen.sample_id not in view.copies(seen.uid, title)):
             # A misplaced copy needs no other place once this run has sent the sample to its own.
@@ -549,7 +576,7 @@ class Oracle:
                 if (
                     held == content
                     and (notes.wanted is not None or self._is_read(run, other, content))
-                    and not self._is_sure(store, notes, view, _uid(other, content), other)
+                    and not self._is_sure(store, notes, view, self.uid_of(other, content, run.recipe), other)
                 ):
                     world.violate(4, f"{run.name} removes {name} before its new place in {other!r} is sure")
 
@@ -611,6 +638,11 @@ class Oracle:
 
     # The truth.
 
+    def uid_of(self, title: str, content: str, recipe: Recipe) -> str:
+        """The uid of an image in a class, as a recipe converts it."""
+        identity = recipe.identity if content in self.converted else ""
+        return make_uid(content, make_scope(MODEL, title, identity))
+
     def local(self, store: "Store", readable: bool = False) -> dict[tuple[str, str], int]:
         """Every sample of the store, mounted and readable or not, with the epoch of the last change to it."""
         found: dict[tuple[str, str], int] = {}
@@ -619,6 +651,8 @@ class Oracle:
                 for file, touched in _files(node, node.epoch):
                     if _is_image(file) and not (readable and file.locked):
                         key = title, file.content()
+                        if file.data.startswith(TIFF):
+                            self.converted.add(key[1])
                         found[key] = min(touched, found.get(key, touched))
         return found
 
@@ -650,7 +684,7 @@ class Oracle:
         expected = set()
         local = self.local(store)
         for title, content in local:
-            uid = _uid(title, content)
+            uid = self.uid_of(title, content, store.recipe)
             expected.add(uid)
             found = there.get(uid, [])
             spellings = sum((fold_title(other), content) == (fold_title(title), held) for other, held in local)
@@ -705,7 +739,7 @@ class Oracle:
         return any(one.uid == uid and one.forged for _, one in self.service.samples())
 
     def _expected(self, store: "Store") -> set[str]:
-        return {_uid(title, content) for title, content in self.local(store)}
+        return {self.uid_of(title, content, store.recipe) for title, content in self.local(store)}
 
     def journal_lost(self, store: "Store") -> None:
         """Without its journal a store manages nothing; what is on the service then is adopted or left."""
@@ -776,10 +810,6 @@ class Oracle:
         return rows.fetchone() is not None
 
 
-def _uid(title: str, content: str) -> str:
-    return make_uid(content, make_scope(MODEL, title))
-
-
 def _file_without_image(store: "Store", mark: tuple[str, str, str, bytes]) -> Node | None:
     """The file at the path of a mark, or a placeholder that stands for it, where it is there and is no good image."""
     path = os.fsdecode(mark[3])
@@ -826,10 +856,18 @@ def _files(folder: Node, touched: int) -> Iterator[tuple[Node, int]]:
             yield node, latest
 
 
+def _remade(plan: Plan, allowance: Allowance) -> set[str]:
+    """The uploads of a plan of images that another recipe has converted, where they are many."""
+    removed = {removal.uid[:CONTENT] for removal in plan.removed if removal.why is RemovalReason.RECONVERTED}
+    found = {upload.uid for upload in plan.uploads if upload.uid[:CONTENT] in removed}
+    managed = sum(count.managed for count in plan.classes.values())
+    return found if len(removed) > max(allowance.floor, int(allowance.share * managed)) else set()
+
+
 def _massacred(plan: Plan, allowance: Allowance, recent: Counter[str]) -> set[int]:
     """The samples that the user must agree to lose before anything of the plan may be removed; ``recent`` counts by
     class title what was lost in the 24 hours before."""
-    removed = plan.removed
+    removed = [removal for removal in plan.removed if removal.why is not RemovalReason.RECONVERTED]
     ids = {removal.sample_id for removal in removed}
     managed = sum(count.managed for count in plan.classes.values()) + recent.total()
     if sum(count.local for count in plan.classes.values()) == 0:

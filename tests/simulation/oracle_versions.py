@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import xxhash
 
-from astica_sync.core.model import fold_title, make_scope, make_uid
+from astica_sync.core.model import content_in_class, fold_title, make_scope, make_uid
 from tests.simulation.account import Account, Reported, Training
 from tests.simulation.service import MODEL
+from tests.simulation.vocabulary import IDENTITIES
 from tests.simulation.world import World
 
 if TYPE_CHECKING:
@@ -190,7 +191,10 @@ class VersionsOracle:
         return pins
 
     def _as_shown(self, uid: str, title: str) -> str:
-        """The uid; where it is cut to the content, nothing but the class tells samples apart, in any spelling."""
+        """The uid; where it is cut to the content, nothing but the class tells samples apart, in any spelling. A
+        version says nothing of recipes."""
+        if content_in_class(uid, MODEL, title, IDENTITIES):
+            uid = make_uid(uid[:32], make_scope(MODEL, title))
         return f"{uid[:32]} {fold_title(title)}" if self.oracle.tells_no_class() else uid
 
     def again(self, run: "Run") -> None:

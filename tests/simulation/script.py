@@ -8,13 +8,14 @@ some bugs show only where others stay silent.
 import random
 from dataclasses import dataclass, field, replace
 
+from astica_sync.core.model import UID_LENGTH
 from tests.simulation.account import Terms
 from tests.simulation.corners import CORNERS
 from tests.simulation.network import CHANGE_FAULTS, OUTSIDE, VIEW_FAULTS, Faults
 from tests.simulation.service import Switches
 from tests.simulation.training import STEPS as TRAINING_STEPS
 from tests.simulation.training import draw_terms
-from tests.simulation.vocabulary import DAMAGES, ERROR_TITLES, NEW_SERVICES, draw_words
+from tests.simulation.vocabulary import DAMAGES, ERROR_TITLES, NEW_SERVICES, OTHER_RECIPES, draw_words
 from tests.simulation.watch import Day
 
 STEPS = {
@@ -176,6 +177,12 @@ def add_words(script: Script) -> None:
             gap = draw.choice((0.0, draw.random() * 3, draw.random() * 100))
             step = Step(kind, draw.getrandbits(48), draw.randrange(script.stores), gap)
             script.steps.insert(draw.randint(1, len(script.steps)), step)
+    if OTHER_RECIPES in script.words and script.switches.uid_length >= UID_LENGTH:
+        # Where uids are cut, the program refuses other recipes.
+        recipes = random.Random(script.seed ^ 0x4EC1E)
+        for _ in range(recipes.randint(1, 3)):
+            step = Step("change recipe", recipes.getrandbits(48), recipes.randrange(script.stores))
+            script.steps.insert(recipes.randint(1, len(script.steps)), step)
     stories = [word for word in script.words if word.startswith("story")]
     for story in sorted([*stories, "story: ahead"] if "counts ahead" in script.words else stories):
         if script.terms is None or story not in NEW_SERVICES:

@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from astica_sync.core.model import UID_LENGTH, complete_uid, make_scope, make_uid
+from astica_sync.core.model import UID_LENGTH, complete_uid
 from tests.simulation import damage
 from tests.simulation.filesystem import DEVICE, Node
 from tests.simulation.oracle import PNG, TIFF
 from tests.simulation.service import MODEL
+from tests.simulation.vocabulary import RECIPES
 from tests.simulation.watch import faces, notify_listeners
 from tests.simulation.world import World
 
@@ -268,6 +269,12 @@ class Users:
         store.service.remove_class(entry.class_id)
         return f"class {entry.class_id} {entry.title}"
 
+    def change_recipe(self, store: "Store", draw: random.Random) -> str:
+        """The settings say how images are converted from now on."""
+        store.recipe = draw.choice([recipe for recipe in RECIPES if recipe != store.recipe])
+        store.settings += 1
+        return store.recipe.identity or "the default one"
+
     def web_twin(self, store: "Store", draw: random.Random) -> str:
         """A second sample under a uid that is there, where the service allows that."""
         samples = store.service.samples()
@@ -301,7 +308,7 @@ class Users:
         if switches.uid_length < UID_LENGTH or not store.service.sizes:
             return ""
         title = path.partition("/")[0]
-        uid = make_uid(node.content(), make_scope(MODEL, title))
+        uid = store.oracle.uid_of(title, node.content(), store.recipe)
         sample = store.service.add(title, uid, "web", size=draw.choice((0.5, 3.0)), forged=True)
         return f"sample {sample.sample_id} with the uid of {path}"
 
@@ -424,7 +431,7 @@ _ACTIONS: dict[str, Callable[[Users, "Store", random.Random], str]] = {
         "replace", "lock_folder", "lock_and_forget", "refill_class", "lock_file",
         "repair", "keep_index", "restore_index", "delete_index", "delete_journal",
         "lose_state", "rot", "drop_object", "web_add", "web_remove", "web_class", "web_remove_class", "web_twin",
-        "web_misplace", "web_forge",
+        "web_misplace", "web_forge", "change_recipe",
     )
 } | {
     name.replace("_", " "): getattr(damage, name)

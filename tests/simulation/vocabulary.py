@@ -5,11 +5,14 @@ They are drawn by dice of their own, and only in a part of all walks, so that th
 
 import random
 
+from astica_sync.core.recipe import Recipe
+
 SALT = 0x20861DD
 """Chosen so that the saved seeds, which are older, are not among those with such words."""
 SHARE = 0.3
 """How many of all walks have such words."""
 MOST = 3
+OTHER_RECIPES = "other recipes"
 WORDS = {
     "damage": 5,
     "shared images": 2,
@@ -25,12 +28,20 @@ WORDS = {
     "story: second client": 1,
 }
 """How often each is drawn."""
-BESIDES = {"story: hurried": 0.12, "made-up inodes": 0.2, "story: swapped": 0.1, "story: between": 0.1}
+BESIDES = {
+    "story: hurried": 0.12,
+    "made-up inodes": 0.2,
+    "story: swapped": 0.1,
+    "story: between": 0.1,
+    OTHER_RECIPES: 0.25,
+}
 """Words that come to the others, and how often."""
 OFF: frozenset[str] = frozenset()
 """Words that are drawn and do nothing, since the program does not hold them yet."""
 NEW_SERVICES = ("story: outlived", "story: poisoned")
 """Stories with trainings of their own, for walks without any."""
+RECIPES = (Recipe(), Recipe(max_side=64), Recipe(quality=50))
+IDENTITIES = tuple(recipe.identity for recipe in RECIPES)
 DAMAGES = ("empty", "zero", "half", "pointer", "placeholder", "come back", "come back", "new image")
 """What happens to files that stay and are no images."""
 ERROR_TITLES = ("Throttle bodies", "Gateway", "invalid token")

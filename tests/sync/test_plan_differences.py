@@ -103,7 +103,7 @@ def test_a_comparison_is_made_once_while_nothing_changes(sides: Sides, monkeypat
 
 def test_a_push_compares_everything(sides: Sides) -> None:
     sides.plan(quick=True)
-    sides.index.note_compared([[7, sides.observation.name, sides.journal.marks_name()], {"Can": 4}, []])
+    sides.index.note_compared([[7, sides.observation.name, sides.journal.marks_name(), ""], {"Can": 4}, []])
     assert sides.plan(quick=True).classes["Can"].local == 4
     assert sides.plan(quick=False).classes["Can"].local == 5
 
