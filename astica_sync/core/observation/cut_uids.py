@@ -5,7 +5,6 @@ store's spelling. A service may show another spelling, so the titles that the st
 the view.
 """
 
-import functools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
@@ -36,7 +35,8 @@ class UidRepair:
         self._titles = titles
         self._present = present
         self._marked = marked
-        self._recipes = functools.cache(lambda: tuple(recipes()))
+        self._find_recipes = recipes
+        self._recipes: tuple[str, ...] = ()
         self._titles_in_view: frozenset[str] = frozenset()
         self._by_fold: dict[str, list[str]] | None = None
         self._candidates: dict[str, list[str]] = {}
@@ -61,12 +61,13 @@ class UidRepair:
         self.depends_on_store = self.depends_on_store or len(text) >= CONTENT_LENGTH
         if CONTENT_LENGTH <= len(text) <= CONTENT_LENGTH + 1 and complete_uid(text, model_id, title) != text:
             self.classes_known = False
+        self._recipes = self._recipes or tuple(self._find_recipes())
         candidates = self._candidates.get(title)
         if candidates is None:
             candidates = self._candidates[title] = self._find_candidates(title)
         uids = {
             uid: own
-            for recipe in self._recipes()
+            for recipe in self._recipes
             for own in candidates
             if (uid := complete_uid(text, model_id, own, recipe)) != text
         }
