@@ -111,6 +111,7 @@ class VersionRunner:
             session.local.decoder.check_bytes,
             session.runtime.stopping,
             session.local.preparer.convert,
+            session.local.preparer.recipe.identity,
         )
 
 

@@ -1,5 +1,6 @@
 """Runs a version on images: concurrently within the budget, results in order, each content at most once."""
 
+import contextlib
 import os
 import re
 from collections import deque
@@ -62,8 +63,10 @@ class Detector:
 
     ``key`` tells the version from every other one; without it nothing is cached. ``version_exists`` is True if the
     version is known to exist, so that a refusal is about the image. ``check`` returns why the bytes are no good image,
-    or None; ``convert`` what is sent of an image, as in a push. ``stopping`` returns True after the user has
-    interrupted the program. ``confidences`` is the range of what the version has answered.
+    or None; ``convert`` what is sent of an image, as in a push, and ``recipe`` the identity of the recipe by which it
+    is made (see ``Recipe``): what a version said of an image that another one converted is no answer. ``stopping``
+    returns True after the user has interrupted the program. ``confidences`` is the range of what the version has
+    answered.
     """
 
     service: RateLimitedClient
@@ -75,10 +78,12 @@ class Detector:
     check: Callable[[bytes], str | None]
     stopping: Callable[[], bool]
     convert: Callable[[bytes], bytes] = bytes
+    recipe: str = ""
     confidences: ConfidenceRange = field(default_factory=ConfidenceRange)
     _answered: bool = False
     _refusals: int = 0
     _kept: set[str] = field(default_factory=set)
+    _names: dict[str, str] = field(default_factory=dict)
     _unit: Unit = Unit.UNKNOWN
 
     def run(self, inputs: Iterable[ImageInput]) -> Iterator[DetectionResult]:
@@ -118,9 +123,19 @@ class Detector:
                 if content not in self._kept and _has_result(future):
                     self._keep(content, future.result())
 
-    def has_answer(self, content: str) -> bool:
+    def has_answer(self, content: str, image: ImageInput) -> bool:
         """Whether the version has answered about these bytes before, so that no request is needed."""
-        return self.key is not None and self.cache.get(self.key, content) is not None
+        if self.key is None:
+            return False
+        data = b""
+        if self.recipe:
+            with contextlib.suppress(OSError):
+                _, data = image.read()
+        return self.cache.get(self.key, self._name_in_cache(content, data)) is not None
+
+    def _name_in_cache(self, content: str, data: bytes) -> str:
+        """What an answer is kept under: the content hash, and the recipe where it is another than the default one."""
+        return f"{content} {self.recipe}" if self.recipe and preparable(data) is not None else content
 
     def accepts(self, image: ImageInput) -> bool:
         """Whether the image is a good one, so that it would be sent. For any thread."""
@@ -149,7 +164,8 @@ class Detector:
             return DetectionResult(image.name, error=reason)
         content = hash_bytes(data)
         if content not in asked:
-            cached = None if self.key is None else self.cache.get(self.key, content)
+            name = self._names[content] = self._name_in_cache(content, data)
+            cached = None if self.key is None else self.cache.get(self.key, name)
             if cached is not None:
                 return self._result(image.name, content, cached, cached=True)
             asked[content] = pool.submit(self._ask, data)
@@ -205,7 +221,7 @@ class Detector:
     def _keep(self, content: str, answer: Detection) -> None:
         self._kept.add(content)
         if self.key is not None:
-            self.cache.put(self.key, content, CachedAnswer(answer.label, answer.confidence))
+            self.cache.put(self.key, self._names[content], CachedAnswer(answer.label, answer.confidence))
 
 
 def reason_against(size: int, data: bytes) -> str | None:

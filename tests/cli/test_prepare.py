@@ -64,3 +64,39 @@ def test_the_setting_of_the_store_counts(shell: Shell, sandbox: RunningSandbox, 
     ran = shell("prepare", images / "scan.tiff", images / "print.jpg", "--store", store)
     assert ran.code == 3 and "which the setting convert leaves out" in ran.out
     assert "print.jpg: CMYK, sent as it is" in ran.out or "print.jpg: JPEG, sent as it is" in ran.out
+
+
+def test_before_and_after_are_shown_with_format_pixels_and_bytes(
+    shell: Shell, sandbox: RunningSandbox, images: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    (store / "Can").mkdir(parents=True)
+    assert shell("init", store, "--model", str(sandbox.add_model())).code == 0
+    Image.new("RGB", (400, 100), (9, 99, 199)).save(images / "wide.tiff")
+    (store / "astica-sync.toml").write_text("max_side = 200\n")
+    ran = shell("prepare", "--show", images / "wide.tiff", images / "plain.png", "--store", store)
+    wide, before, after, note, plain, same, still, as_it_is = ran.out.splitlines()
+    assert wide.endswith("wide.tiff") and before.startswith("  before  TIFF, 400 x 100, 120.")
+    assert after.startswith("  after   PNG, 200 x 50, ") and note == "  made smaller, from 400 x 100 pixels"
+    assert plain.endswith("plain.png") and same.partition("PNG")[2] == still.partition("PNG")[2]
+    assert same.startswith("  before  PNG, 12 x 10, ") and as_it_is == "  sent as it is"
+    data = json.loads(shell("prepare", "--json", images / "wide.tiff", "--store", store).out)
+    assert (data["width"], data["height"], data["sent"]["width"], data["sent"]["height"]) == (400, 100, 200, 50)
+    refused = shell("prepare", "--show", images / "notes.txt", "--store", store)
+    assert refused.code == 3 and "not sent: text file" in refused.out
+
+
+def test_an_image_above_the_limits_names_the_setting_that_makes_it_fit(
+    shell: Shell, sandbox: RunningSandbox, images: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    (store / "Can").mkdir(parents=True)
+    model_id = sandbox.add_model()
+    Image.new("1", (16_400, 10)).save(store / "Can" / "panorama.tiff", compression="group4")
+    assert shell("init", store, "--model", str(model_id)).code == 0
+    refused = shell("push", "--json", "--store", store)
+    [failed] = refused.json["failed"]
+    assert "set max_side = 16000 in astica-sync.toml" in failed["reason"] and not sandbox.samples(model_id)
+    (store / "astica-sync.toml").write_text("max_side = 16000\n")
+    pushed = shell("push", "--json", "--store", store)
+    assert pushed.json["uploaded"] == 1 and pushed.json["in_sync"] is True, "it is another sample, which did not fail"

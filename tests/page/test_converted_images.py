@@ -260,3 +260,31 @@ def test_the_local_preview_reads_them(page: PageClient, photo_store: Path) -> No
             break
     found = page.json(f"/api/images/{row['content']}/similar")
     assert {f"{number}.webp" for number in (0, 2, 3)} <= {one["name"] for one in found["images"]}
+
+
+def test_the_page_goes_by_the_recipe_and_shows_what_a_changed_one_replaces(
+    shell: Shell, sandbox: RunningSandbox, photo_store: Path
+) -> None:
+    put(photo_store, "photo.tif", encode(picture(), "tiff"))
+    settings = photo_store / "astica-sync.toml"
+    settings.write_text("max_side = 30\n")
+    assert shell("push", "--store", photo_store).code == 0
+    with running_page(photo_store) as page:
+        row = page.row("Can", "photo.tif")
+        assert row["state"] == "on-service"
+        size, above, below = colours(page.get(f"/images/{row['id']}/large").content)
+        assert size == (30, 20) and is_near(above, RED) and is_near(below, BLUE)
+        [model] = sandbox.models()
+        found = details(page, "photo.tif")
+        assert found["uid"] in {sample.uid for sample in sandbox.samples(model[0])}
+        assert any("upload" in event["text"] for event in found["history"])
+    settings.write_text("")
+    with running_page(photo_store) as page:
+        page.post("/api/refresh")
+        assert page.row("Can", "photo.tif")["state"] == "new"
+        assert colours(page.get(f"/images/{page.row('Can', 'photo.tif')['id']}/large").content)[0] == (60, 40)
+        assert details(page, "photo.tif")["converted"]["size"]
+    assert shell("push", "--store", photo_store).code == 0
+    with running_page(photo_store) as page:
+        page.post("/api/refresh")
+        assert page.row("Can", "photo.tif")["state"] == "on-service"

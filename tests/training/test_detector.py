@@ -6,6 +6,7 @@ import io
 import os
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from PIL import Image
 from astica_sync.core.versions.confidence_unit import Confidence, Unit
 from astica_sync.core.versions.version import VersionKey
 from astica_sync.errors import AsticaSyncError, BadKey, Interrupted, OutcomeUnknown, Refused
-from astica_sync.local.db.detections import CachedAnswer, Detections
+from astica_sync.local.db.detections import CachedAnswer, Detections, hash_bytes
 from astica_sync.local.image.rasterizer import Rasterizer
 from astica_sync.remote.responses import Detection
 from astica_sync.training import find_images
@@ -434,3 +435,16 @@ def test_no_thumbnail_is_made_through_a_link(tmp_path: Path) -> None:
     with contextlib.closing(Rasterizer(workers=1)) as rasterizer:
         assert rasterizer.render_file(tmp_path / "1.png", 4)
         assert rasterizer.render_file(tmp_path / "2.png", 4) is None
+
+
+def test_what_was_said_of_an_image_that_another_recipe_made_is_no_answer(cache: Detections) -> None:
+    service = Service(lambda _: ANSWER)
+    scan, photo = (ImageInput("scan", b"II*\0" + bytes(600)), ImageInput("photo", b"\xff\xd8\xff" + bytes(600)))
+    contents = [hash_bytes(one.source) for one in (scan, photo) if isinstance(one.source, bytes)]
+    for recipe, asked in (("", 2), ("max_side=64", 1), ("", 0), ("max_side=64", 0), ("quality=5", 1)):
+        one = replace(detector(service, cache), recipe=recipe)
+        known = [one.has_answer(content, image) for content, image in zip(contents, (scan, photo), strict=True)]
+        assert known.count(False) == asked
+        before = len(service.asked)
+        assert all(not result.error for result in one.run([scan, photo]))
+        assert len(service.asked) - before == asked

@@ -1,5 +1,6 @@
 """The ``watch`` command and its sub-commands, with a real watcher process."""
 
+import io
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from astica_sync.cli.watch.run_watch import _fingerprint
 from astica_sync.local.layout import Layout
@@ -389,3 +391,20 @@ def test_the_help_of_watch_names_its_commands(shell: Shell) -> None:
     for word in ("status", "pause", "resume", "install", "uninstall", "--once", "[STORES]"):
         assert word in ran.out
     assert shell("watch", "--no-such").code == 2
+
+
+def test_a_watcher_goes_by_a_changed_recipe_at_once(
+    watch: Start, sandbox: RunningSandbox, store: Path, model_id: int
+) -> None:
+    Image.new("RGB", (90, 60), (9, 99, 199)).save(store / "Can" / "scan.tiff")
+
+    def sides() -> set[tuple[int, int]]:
+        return {Image.open(io.BytesIO(sample.image)).size for sample in sandbox.samples(model_id)}
+
+    watch(store)
+    wait_until(lambda: (90, 60) in sides())
+    (store / "astica-sync.toml").write_text("settle = 0.2\nobserve_every = 20\nmax_side = 45\n")
+    wait_until(lambda: (45, 30) in sides() and (90, 60) not in sides())
+    Image.new("RGB", (60, 90), (9, 199, 99)).save(store / "Can" / "new.tiff")
+    wait_until(lambda: (30, 45) in sides())
+    assert (60, 90) not in sides()

@@ -47,7 +47,9 @@ class _AllDetections(Detections):
         for row in self._rows(query, values):
             if not self._is_own(row):
                 continue
-            content, label, value, sign = row[5:9]
+            name, label, value, sign = row[5:9]
+            # After a space, the recipe that has converted the image, see ``Detector``.
+            content = name.partition(" ")[0]
             confidence = Confidence(value, bool(sign)) if isinstance(value, float) else None
             confidences.add(confidence)
             stated[content] = label, confidence

@@ -215,9 +215,10 @@ def count_requests(images: Iterable[HeldOutImage], detectors: Sequence[Detector]
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="price") as pool:
         waiting: list[tuple[int, Future[bool]]] = []
         for content, image in contents.items():
-            asking = sum(not detector.has_answer(content) for detector in detectors)
+            image_input = ImageInput(image.name, image.path, image.folder)
+            asking = sum(not detector.has_answer(content, image_input) for detector in detectors)
             if asking:
-                good = pool.submit(detectors[0].accepts, ImageInput(image.name, image.path, image.folder))
+                good = pool.submit(detectors[0].accepts, image_input)
                 waiting.append((asking, good))
         return sum(asking for asking, good in waiting if good.result())
 
