@@ -270,6 +270,7 @@ def test_the_page_goes_by_the_recipe_and_shows_what_a_changed_one_replaces(
     settings.write_text("max_side = 30\n")
     assert shell("push", "--store", photo_store).code == 0
     with running_page(photo_store) as page:
+        page.post("/api/observe")
         row = page.row("Can", "photo.tif")
         assert row["state"] == "on-service"
         size, above, below = colours(page.get(f"/images/{row['id']}/large").content)
@@ -286,5 +287,5 @@ def test_the_page_goes_by_the_recipe_and_shows_what_a_changed_one_replaces(
         assert details(page, "photo.tif")["converted"]["size"]
     assert shell("push", "--store", photo_store).code == 0
     with running_page(photo_store) as page:
-        page.post("/api/refresh")
+        page.post("/api/observe")
         assert page.row("Can", "photo.tif")["state"] == "on-service"
