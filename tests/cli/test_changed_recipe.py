@@ -216,3 +216,25 @@ def test_a_setting_that_makes_no_recipe_is_refused_before_anything_is_sent(
     sandbox.clear_log()
     ran = shell("push", "--store", store)
     assert ran.code != 0 and said in ran.err and line.split()[0] in ran.err and not sandbox.log
+
+
+@pytest.mark.parametrize("length", [32, 36])
+def test_a_recipe_is_refused_where_nothing_tells_its_samples_from_others(
+    shell: Shell, sandbox: RunningSandbox, model: int, tmp_path: Path, length: int
+) -> None:
+    sandbox.set_switches(uid_length=length)
+    store = tmp_path / "photos"
+    paint(store / "Can" / "one.tiff", 1)
+    paint(store / "Bottle" / "two.tiff", 2)
+    assert shell("init", store, "--model", str(model)).code == 0
+    assert shell("push", "--store", store).code == 0
+    settings(store, "max_side = 64")
+    sandbox.clear_log()
+    ran = shell("push", "--json", "--store", store)
+    if length == 32:
+        assert ran.code != 0 and "the service cuts uids" in ran.err and "max_side=64" in ran.err
+        assert {request.call for request in sandbox.log} == {"view"} and sides(sandbox, model) == [(120, 90)] * 2
+        settings(store)
+        ran = shell("push", "--json", "--store", store)
+    assert ran.json["in_sync"] is True, ran.err
+    assert sides(sandbox, model) == [(120, 90) if length == 32 else (64, 48)] * 2

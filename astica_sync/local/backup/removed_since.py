@@ -117,7 +117,10 @@ def _places(journal: Journal, since: float) -> list[_Place]:
         if place.path and is_uid(place.uid):
             last.setdefault(place.uid, place)
     # An image that two recipes have converted has two uids in its class.
-    return list({(place.class_title, place.path, place.content): place for place in last.values()}.values())
+    first: dict[tuple[str, str, str], _Place] = {}
+    for place in last.values():
+        first.setdefault((place.class_title, place.path, place.content), place)
+    return list(first.values())
 
 
 def _left_places(journal: Journal, places: list[_Place]) -> set[str]:
