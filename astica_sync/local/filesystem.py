@@ -347,13 +347,13 @@ class FileSystem:
         """Copies the bytes into the new file ``temp``, durably; it shares no inode with the source.
 
         Blocks are shared where the file system can (copy on write), else the kernel copies, else this process does.
-        The caller checks the copy and then calls ``publish``. After an error there is no ``temp``. ``mode`` is what the
-        umask is taken from.
+        The caller checks the copy and then calls ``publish``. After an error there is no ``temp``; it names ``source``
+        where that cannot be read. ``mode`` is what the umask is taken from.
         """
         with self.open_read(source) as reader:
             target = create_private(temp, os.O_RDWR, _mode_of(temp) if mode is None else mode)
             try:
-                _copy(reader.fileno(), target)
+                _copy(reader.fileno(), target, source)
                 sync(target)
             except BaseException:
                 self.remove(temp)
@@ -508,7 +508,7 @@ def write_all(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _copy(source: int, target: int) -> None:
+def _copy(source: int, target: int, path: AnyPath) -> None:
     try:
         fcntl.ioctl(target, _FICLONE, source)
         return
@@ -524,5 +524,14 @@ def _copy(source: int, target: int) -> None:
             # ETXTBSY, ...). If it is the disk that fails, it fails below as well.
             pass
     # What the kernel has not copied; on some file systems copy_file_range returns 0 and has copied nothing.
-    while piece := os.read(source, CHUNK):
+    while piece := _read(source, path):
         write_all(target, piece)
+
+
+def _read(source: int, path: AnyPath) -> bytes:
+    try:
+        return os.read(source, CHUNK)
+    except OSError as error:
+        # Python names no file where reading fails, and the caller has two.
+        error.filename = os.fspath(path)
+        raise

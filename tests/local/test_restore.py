@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -326,15 +327,21 @@ def test_an_object_that_cannot_be_read_is_not_a_target_that_cannot_be_written(
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return open_read(self, path)
 
-    def lose_the_disk(*_: object, **__: object) -> None:
-        monkeypatch.setattr(FileSystem, "open_read", open_without_objects)
+    def fail(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    fs = FileSystem()
+    class Failing(FileSystem):
+        def copy_synced(self, source: str | Path, temp: Path, mode: int | None = None) -> None:
+            with monkeypatch.context() as patch:
+                patch.setattr(fcntl, "ioctl", fail)
+                patch.setattr(os, "read", fail)
+                super().copy_synced(source, temp, mode)
+
+    fs = Failing() if step == "copy_synced" else FileSystem()
     if step == "check":
         monkeypatch.setattr(FileSystem, "open_read", open_without_objects)
-    else:
-        monkeypatch.setattr(fs, step, lose_the_disk)
+    if step == "open_read":
+        monkeypatch.setattr(fs, step, fail)
     report = kept.restore(fs)
     assert [problem.reason.partition(":")[0] for problem in report.problems] == ["cannot be read in the backup"]
     assert all("see dmesg" in problem.reason for problem in report.problems)

@@ -163,9 +163,9 @@ def _restore_file(backup: Backup, root: Path, entry: CatalogEntry, files: FileSy
                 f"the disk is full: {free_space(files, root)} in {root}",
                 f"{remedy(error, root)}; then run the command again, which continues where it stopped",
             ) from error
-        # A copy that fails does not say on which side; the disk of the backup may be another one.
-        reason = backup.check(entry.content) or f"cannot be written: {error.strerror}; {remedy(error, target)}"
-        raise _NotRestored(reason) from error
+        if error.filename is not None and Path(os.fsdecode(error.filename)) == source:
+            raise _unreadable(source, error) from error
+        raise _NotRestored(f"cannot be written: {error.strerror}; {remedy(error, target)}") from error
     return True
 
 
@@ -175,8 +175,13 @@ def _head_of(source: Path, files: FileSystem) -> bytes:
         with files.open_read(source) as file:
             return file.read(HEAD_BYTES)
     except OSError as error:
-        advice = remedy(error, source, writing=False)
-        raise _NotRestored(f"cannot be read in the backup: {error.strerror}; {advice}") from error
+        raise _unreadable(source, error) from error
+
+
+def _unreadable(source: Path, error: OSError) -> _NotRestored:
+    """The disk of the backup may be another one than that of the target."""
+    advice = remedy(error, source, writing=False)
+    return _NotRestored(f"cannot be read in the backup: {error.strerror}; {advice}")
 
 
 def _safe_parts(entry: CatalogEntry) -> list[str]:
