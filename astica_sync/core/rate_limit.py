@@ -44,6 +44,13 @@ def announced_limit(own: tuple[int, float], announced: tuple[int, float], follow
     return (min(limit, own[0]), max(window, own[1])) if limit / window < own[0] / own[1] else own
 
 
+def at_once_after_refusal(answered: int) -> int:
+    """How many requests may be under way after a refusal for the limit, when ``answered`` were since, none of them
+    refused: one finds out whether the service has room again, and half as many more as it has answered. The limit may
+    be known from refusals alone, and be spent by another machine too."""
+    return 1 + answered // 2
+
+
 def counts_until(request: RequestTimes, window: float, now: float) -> float:
     """The earliest time from which the request may no longer count.
 

@@ -49,7 +49,7 @@ def find_service_pause(layout: Layout | None, clock: Clock) -> ServicePause | No
     """Whether all programs of this machine wait, because the service has refused a request of the store's key; where
     the key is not in the environment, a request of any key."""
     file, now = machine_state_folder() / "budget.db", clock.ticks()
-    query = "SELECT refusals, since + seconds - ? FROM rest WHERE since <= ? AND since + seconds > ?"
+    query = "SELECT refusals, since + seconds - ? FROM rest WHERE refusals > 0 AND since <= ? AND since + seconds > ?"
     try:
         settings = settings_for(layout, offline=True)
         if settings.budget or not file.exists():

@@ -14,13 +14,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from astica_sync.clock import Clock
-from astica_sync.core.rate_limit import AT_ONCE, Lane, RequestTimes, announced_limit, counts_until, forecast, next_start
+from astica_sync.core.rate_limit import (
+    AT_ONCE,
+    Lane,
+    RequestTimes,
+    announced_limit,
+    at_once_after_refusal,
+    counts_until,
+    forecast,
+    next_start,
+)
 from astica_sync.errors import DatabaseError, Interrupted
 from astica_sync.remote.rate_limit_db import RateLimitDb
 from astica_sync.secret import Secret
 
 REQUEST_TIMEOUT_SECONDS = 180.0
 POLL_SECONDS = 0.5
+RAMP_SECONDS = 0.1
+"""How soon to ask again while a request finds out whether the service has room again."""
 SHORTEST_WAIT = 0.001
 FIRST_BACK_OFF = 2.0
 LONGEST_BACK_OFF = 60.0
@@ -203,6 +214,8 @@ class RateLimiter:
             start = max(now, blocked)
         else:
             start = next_start(self._requests(rows, now), self.limit, self._window, now, blocked, ahead)
+        if start <= now and self._is_tried_out(rows, now):
+            start = now + RAMP_SECONDS
         if start > now:
             # Never so short that adding it to a clock changes nothing.
             seconds = max(SHORTEST_WAIT, min(start - now, POLL_SECONDS) if ahead else start - now)
@@ -234,7 +247,23 @@ class RateLimiter:
         else:
             rows.execute("DELETE FROM request WHERE number = ? AND sent = ? AND answered IS NULL", identity)
         if served:
-            rows.execute("DELETE FROM rest WHERE budget = ? AND since <= ?", (self._name, permit.sent_at))
+            # It stays for a window, see ``_is_tried_out``.
+            rows.execute(
+                "UPDATE rest SET refusals = 0, seconds = min(seconds, ? - since) WHERE budget = ? AND since <= ?",
+                (now, self._name, permit.sent_at),
+            )
+
+    def _is_tried_out(self, rows: sqlite3.Connection, now: float) -> bool:
+        """Whether as many requests are under way as may be, within a window after the pause that followed a refusal."""
+        row = rows.execute("SELECT since, since + seconds FROM rest WHERE budget = ?", (self._name,)).fetchone()
+        if row is None or not row[1] <= now < row[1] + self._window:
+            return False
+        answered, waited_for = rows.execute(
+            "SELECT count(answered), count(*) - count(answered) FROM request"
+            " WHERE budget = ? AND sent >= ? AND (answered IS NOT NULL OR lost_at > ?)",
+            (self._name, row[0], now),
+        ).fetchone()
+        return bool(waited_for >= at_once_after_refusal(answered))
 
     def _back_off(self, rows: sqlite3.Connection, retry_after: float | None, sent_at: float | None) -> float:
         now = self._clock.ticks()

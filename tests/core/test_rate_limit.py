@@ -11,12 +11,17 @@ from astica_sync.core.rate_limit import (
     LONGEST_WINDOW,
     RequestTimes,
     announced_limit,
+    at_once_after_refusal,
     counts_until,
     forecast,
     next_start,
 )
 
 WINDOW = 60.0
+
+
+def test_after_a_refusal_requests_go_on_one_by_one_and_then_by_half_of_what_was_answered() -> None:
+    assert [at_once_after_refusal(number) for number in range(6)] == [1, 1, 2, 2, 3, 3]
 
 
 def answered(*times: float) -> list[RequestTimes]:

@@ -68,6 +68,49 @@ def test_requests_from_before_a_restart_of_the_machine_still_count(open_limiter:
     take(after)
 
 
+def test_after_a_refusal_one_request_finds_out_before_the_others_leave(path: Path, clock: HandClock) -> None:
+    """The service's limit is lower than the one that is known, or another machine spends it too."""
+    limiters = [RateLimiter(path, name="k", limit=90, window=60, clock=clock) for _ in range(2)]
+
+    def leave_now() -> list[Permit]:
+        permits = []
+        while len(permits) < 30:
+            asked = limiters[len(permits) % 2].try_acquire(Lane.BACKLOG)
+            if isinstance(asked, Wait):
+                assert 0 < asked.seconds <= 0.5
+                return permits
+            permits.append(asked)
+        return permits
+
+    bunch = leave_now()
+    assert len(bunch) == 30
+    for pause in (2.0, 4.0):
+        clock.time += 1
+        for permit in bunch:
+            assert limiters[0].back_off(sent_at=permit.sent_at) == pause
+            limiters[0].release(permit)
+        clock.time += pause
+        bunch = leave_now()
+        assert len(bunch) == 1
+    sent = bunch
+    for number in range(6):
+        limiters[0].release(sent.pop(0), served=True)
+        sent += leave_now()
+        assert len(sent) == 1 + (number + 1) // 2
+    # Refused again: from the beginning, after a short pause.
+    clock.time += 1
+    assert limiters[0].back_off(sent_at=sent[0].sent_at) == 2.0
+    for permit in sent:
+        limiters[0].release(permit)
+    clock.time += 2
+    assert len(leave_now()) == 1
+    # One that is never answered holds the others for a window at most.
+    clock.time += 60
+    assert len(leave_now()) == 30
+    for limiter in limiters:
+        limiter.close()
+
+
 def test_the_file_does_not_grow(open_limiter: Open, path: Path, clock: HandClock) -> None:
     limiter = open_limiter()
     for _ in range(120):

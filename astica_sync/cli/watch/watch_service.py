@@ -25,7 +25,6 @@ from astica_sync.system.error_advice import remedy
 _UNIT = """\
 [Unit]
 Description=Keep {title} in sync with its model (astica-sync)
-Documentation=https://pypi.org/project/astica-sync/
 After=network-online.target
 StartLimitIntervalSec=0
 
