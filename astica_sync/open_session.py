@@ -25,7 +25,7 @@ from astica_sync.core.plan.guard import Allowance
 from astica_sync.errors import ConfigError, DatabaseError, NoStore
 from astica_sync.local.check_state_folder import check_state_folder
 from astica_sync.local.known_stores import KnownStores
-from astica_sync.local.layout import SETTINGS_FILE, Layout, find_store, has_store
+from astica_sync.local.layout import SETTINGS_FILE, Layout, find_store, has_store, refuse_closed
 from astica_sync.local.store_sentinel import Sentinel, read_sentinel
 from astica_sync.secret import Secret
 from astica_sync.service_address import is_this_machine
@@ -73,6 +73,7 @@ def find_unchecked(store: Path | None) -> Layout:
         if lost is None:
             raise
         root, at = lost
+        refuse_closed(root)
         raise NoStore(
             f"{root} has no store now; a store was here on {local_time(at)}: is its disk mounted?",
             "Mount it, then run the same command again. If the disk is lost and you have a mirror of the backup: "

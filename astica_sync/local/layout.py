@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from astica_sync.errors import NoStore
-from astica_sync.system.error_advice import remedy
+from astica_sync.system.error_advice import reading_remedy, remedy
 
 STATE_DIR = ".astica-sync"
 SETTINGS_FILE = "astica-sync.toml"
@@ -104,7 +104,7 @@ def find_store(start: Path) -> Layout:
     """The store that contains ``start``, searched for upwards as git does.
 
     Raises:
-        NoStore: neither this folder nor a folder above it is a store.
+        NoStore: neither this folder nor a folder above it is a store, or this folder may not be entered.
     """
     try:
         here = start.resolve(strict=True)
@@ -115,6 +115,21 @@ def find_store(start: Path) -> Layout:
     for folder in (here, *here.parents):
         if has_store(folder):
             return Layout(folder)
+    refuse_closed(here)
     raise NoStore(
         f"no store in {here} or above it", "run astica-sync init there first, or name the store with --store DIR"
     )
+
+
+def refuse_closed(folder: Path) -> None:
+    """A folder that may not be entered looks like one without a store.
+
+    Raises:
+        NoStore: this user may not enter the folder, so that it cannot be seen whether it is a store.
+    """
+    try:
+        os.stat(folder / STATE_DIR)  # noqa: PTH116 - as os.path.isdir
+    except PermissionError as error:
+        raise NoStore(f"{folder} cannot be read: {error.strerror}", reading_remedy(error)) from error
+    except OSError:
+        return

@@ -75,6 +75,7 @@ def test_the_status_has_the_promised_shape(shell: Shell, sandbox: RunningSandbox
         "unmanaged": [SAMPLE],
         "copies": [],
         "held_out": [],
+        "in_two_formats": [],
         "follows": "NoneType",
         "changed": "NoneType",
         "asked_at": "float",
@@ -102,9 +103,11 @@ def test_the_result_of_a_push_has_the_promised_shape(
         "removed": "int",
         "failed": [{"class": "str", "path": "str", "reason": "str"}],
         "requests": "int",
+        "requests_refused": "int",
         "in_sync": "bool",
         "held": [],
         "problems": [{"path": "str", "reason": "str"}],
+        "in_two_formats": [],
         "refusals": [{"reason": "str", "samples": [SAMPLE]}],
     }
     assert ran.json["requests"] == len(sandbox.log)
@@ -122,9 +125,11 @@ def test_the_keys_are_the_same_when_nothing_differs(shell: Shell, store: Path, p
         "removed": 0,
         "failed": [],
         "requests": 1,
+        "requests_refused": 0,
         "in_sync": True,
         "held": [],
         "problems": [],
+        "in_two_formats": [],
         "refusals": [],
     }
 

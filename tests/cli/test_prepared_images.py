@@ -219,6 +219,34 @@ def test_an_image_that_was_converted_by_hand_is_not_sent_twice(
     assert (ran.json["uploaded"], ran.json["removed"], ran.json["problems"]) == (1, 1, [])
 
 
+def test_a_jpeg_that_appears_beside_an_image_that_was_sent_is_named_with_the_remedy(
+    shell: Shell, sandbox: RunningSandbox, mixed: Path
+) -> None:
+    assert shell("push", "--store", mixed).code == 0
+    twin = mixed / "Can" / "1.JPG"
+    with Image.open(mixed / "Can" / "1.tiff") as image:
+        image.save(twin, "jpeg")
+    pair = ["Can/1.tiff", "Can/1.JPG"]
+    section = (
+        "Sent in two formats: delete one file of each, and the next push removes its sample (1):\n  = "
+        + "  ".join(pair)
+    )
+    for command in (["status"], ["push", "--dry-run"]):
+        assert section in shell(*command, "--store", mixed).out
+    ran = shell("push", "--store", mixed)
+    assert "1 image is sent in two formats, Can/1.tiff and Can/1.JPG: delete one file of each" in ran.out
+    assert len(sandbox.samples(only_model(sandbox))) == 10, "nothing is removed without the user"
+    for command in ("status", "push"):
+        assert shell(command, "--json", "--store", mixed).json["in_two_formats"] == [pair]
+    (mixed / "Can" / "1.tiff").unlink()
+    ran = shell("push", "--store", mixed)
+    assert "removed 1" in ran.out and "two formats" not in ran.out
+    # Two images of one name that are both converted, and one in another folder, are no pair.
+    paint(mixed / "Can" / "0.gif", 55)
+    paint(mixed / "Can" / "deep" / "2.png", 56)
+    assert shell("push", "--json", "--store", mixed).json["in_two_formats"] == []
+
+
 def test_the_folder_of_a_phone_goes_up_as_a_viewer_shows_it(
     shell: Shell, sandbox: RunningSandbox, tmp_path: Path
 ) -> None:

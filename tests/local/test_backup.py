@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +16,15 @@ import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astica_sync.errors import BackupDamaged, Collision, SourceChanged, StorageFull, StoreError, Unworkable
+from astica_sync.errors import (
+    BackupDamaged,
+    Collision,
+    SourceChanged,
+    StorageFull,
+    StoreChanged,
+    StoreError,
+    Unworkable,
+)
 from astica_sync.local.backup.backup import Backup, VerifyResult
 from astica_sync.local.backup.catalog import CatalogEntry
 from astica_sync.local.filesystem import TEMP_PREFIX, FileSystem
@@ -214,6 +223,17 @@ def test_a_damaged_object_stays_while_there_is_no_good_copy(backup: Backup, sour
     with pytest.raises(SourceChanged):
         Backup(backup.root, FileSystem()).put(source, hash_of(PNG))
     assert path.read_bytes() == before
+
+
+def test_an_object_is_not_called_missing_where_the_disk_is_gone(tmp_path: Path) -> None:
+    backup = Backup(tmp_path / "store" / "state" / "backup", FileSystem())
+    backup.root.mkdir(parents=True)
+    with pytest.raises(BackupDamaged):
+        backup.add_samples([("Can", "Can/1.png", "0" * 32)], 1.0)
+    shutil.rmtree(tmp_path / "store")
+    for use in (lambda: backup.add_samples([("Can", "Can/1.png", "0" * 32)], 1.0), lambda: backup.read("0" * 32)):
+        with pytest.raises(StoreChanged, match="store has no store now: is its disk mounted"):
+            use()
 
 
 def test_a_missing_object_is_missing_everywhere(backup: Backup) -> None:

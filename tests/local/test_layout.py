@@ -12,6 +12,7 @@ from astica_sync.local.create_store import create_store
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.layout import STATE_DIR, Layout, find_store
 from astica_sync.local.store_sentinel import check_root, machine_name, read_sentinel
+from astica_sync.open_session import find_unchecked
 
 URL = "https://train.example"
 UNPRIVILEGED = 65534
@@ -202,3 +203,14 @@ def test_the_machine_name_does_not_disclose_the_machine_id() -> None:
     identity = Path("/etc/machine-id")
     if identity.exists():
         assert name not in identity.read_text()
+
+
+def test_a_store_whose_folder_may_not_be_entered_is_named_with_the_permissions(unprivileged_folder: Path) -> None:
+    layout = Layout(unprivileged_folder / "photos")
+    layout.state.mkdir(parents=True)
+    layout.root.chmod(0)
+    for find in (find_store, find_unchecked):
+        with pytest.raises(NoStore) as caught:
+            find(layout.root)
+        assert str(caught.value) == f"{layout.root} cannot be read: Permission denied"
+        assert caught.value.hint == f"fix the permissions: chmod u+rx {layout.root}"

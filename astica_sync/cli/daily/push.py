@@ -21,7 +21,15 @@ from astica_sync.cli.open_store import (
 )
 from astica_sync.cli.render.live.progress import Progress, PushProgress
 from astica_sync.cli.render.messages import confirm, print_lines
-from astica_sync.cli.render.push_output import exit_code_of, push_data, push_lines, unread_classes, with_names
+from astica_sync.cli.render.push_output import (
+    MOST_PAIRS,
+    exit_code_of,
+    in_two_formats_lines,
+    push_data,
+    push_lines,
+    unread_classes,
+    with_names,
+)
 from astica_sync.cli.render.status_output import (
     did_you_mean,
     held_out_warning,
@@ -98,6 +106,7 @@ def push(
     astica-sync push --as 1001_20001
     """
     from astica_sync.api import Store
+    from astica_sync.local.image.prepare.usable_formats import samples_in_two_formats
     from astica_sync.sync.plan.find_status import StoreStatus, plan_round
     from astica_sync.sync.plan.held_out_images import find_held_out_images
     from astica_sync.sync.push.preflight_checks import check_samples, with_retries
@@ -141,7 +150,11 @@ def push(
             else:
                 path_of = path_in_journal(session.local.journal)
                 is_image = image_in_index(session.local.index)
-                print_lines(status_lines(status, price, path_of, as_version=as_version, is_image=is_image))
+                pairs = samples_in_two_formats(session.local.index, MOST_PAIRS) if as_version is None else []
+                lines = status_lines(
+                    status, price, path_of, as_version=as_version, is_image=is_image, in_two_formats=pairs
+                )
+                print_lines(lines)
                 held_out: Sequence[ReturnedImage] = ()
                 if as_version is None:
                     held_out = find_held_out_images(session.local.journal, session.local.index)
@@ -162,11 +175,13 @@ def push(
             )
         finally:
             listener.close()
-        lines = [] if as_json else push_lines(pushed, as_version, moved_to)
+        index = opened.session.local.index
+        pairs = samples_in_two_formats(index, MOST_PAIRS) if as_version is None else []
+        lines = [] if as_json else [*push_lines(pushed, as_version, moved_to), *in_two_formats_lines(pairs)]
         if not as_json and as_version is None:
-            lines += held_out_warning(find_held_out_images(opened.session.local.journal, opened.session.local.index))
+            lines += held_out_warning(find_held_out_images(opened.session.local.journal, index))
     if as_json:
-        click.echo(json_line(push_data(pushed)))
+        click.echo(json_line(push_data(pushed, pairs)))
     else:
         print_lines(lines)
     return exit_code_of(pushed)

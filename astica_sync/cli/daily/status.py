@@ -42,7 +42,7 @@ MOST_AGE = 50 * 365 * 86_400.0
 CHECK_SECONDS = 2.0
 """How long a status may check images that a push would send."""
 MOST_GROUPS = 1000
-"""So many images that are more than once in a class are looked for."""
+"""So many images that are more than once in a class, or in two formats, are looked for."""
 
 
 @click.command("pull-status")
@@ -64,6 +64,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
     astica-sync status --ignored
     """
     from astica_sync.doctor.check_budget import ANOTHER_PROGRAM, find_service_pause
+    from astica_sync.local.image.prepare.usable_formats import samples_in_two_formats
     from astica_sync.local.scan.find_left_out import find_left_out
     from astica_sync.sync.plan.find_status import FOLLOWS, find_status
     from astica_sync.sync.plan.held_out_images import find_held_out_images
@@ -79,6 +80,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
         follows, _ = opened.session.local.journal.get_meta(FOLLOWS, (None, None)) or (None, None)
         copies = opened.session.local.index.copies(MOST_GROUPS)
         held_out = find_held_out_images(opened.session.local.journal, opened.session.local.index)
+        pairs = samples_in_two_formats(opened.session.local.index, MOST_GROUPS)
         changed = _find_change(opened)
         if as_json:
             named = [[json_name(path) for path in paths] for paths in copies]
@@ -87,6 +89,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
                 **status_data(status, price),
                 "copies": named,
                 "held_out": [{"path": json_name(one.path), "place": json_name(one.place)} for one in held_out],
+                "in_two_formats": [[json_name(path) for path in pair] for pair in pairs],
                 "follows": follows,
                 "asked_at": asked_at if math.isfinite(asked_at) else None,
                 "changed": None if changed is None else str(changed),
@@ -117,7 +120,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
             local = opened.session.local
             path_of = path_in_backup(opened.layout, status.plan, path_in_journal(local.journal))
             is_image = image_in_index(local.index)
-            lines += status_lines(status, price, path_of, copies, is_image=is_image)
+            lines += status_lines(status, price, path_of, copies, is_image=is_image, in_two_formats=pairs)
             if held_out:
                 lines += ["", *held_out_warning(held_out)]
             if ignored:

@@ -183,8 +183,15 @@ def _push_once(layout: Layout, *, as_json: bool) -> int | None:
     """The exit code of one push; None where the store was paused before anything was sent."""
     from astica_sync.cli.open_store import class_in_index, open_store
     from astica_sync.cli.render.live.progress import Progress
-    from astica_sync.cli.render.push_output import exit_code_of, push_data, push_lines
+    from astica_sync.cli.render.push_output import (
+        MOST_PAIRS,
+        exit_code_of,
+        in_two_formats_lines,
+        push_data,
+        push_lines,
+    )
     from astica_sync.cli.render.status_output import held_out_warning
+    from astica_sync.local.image.prepare.usable_formats import samples_in_two_formats
     from astica_sync.sync.plan.held_out_images import find_held_out_images
     from astica_sync.sync.push.push import push
     from astica_sync.sync.watch.store_watcher import PauseRequested
@@ -205,10 +212,11 @@ def _push_once(layout: Layout, *, as_json: bool) -> int | None:
         )
         progress.close()
         local = session.local
-        lines = push_lines(pushed, None, class_in_index(local.index))
+        pairs = samples_in_two_formats(local.index, MOST_PAIRS)
+        lines = [*push_lines(pushed, None, class_in_index(local.index)), *in_two_formats_lines(pairs)]
         lines += held_out_warning(find_held_out_images(local.journal, local.index))
     if as_json:
-        click.echo(json_line({"store": json_name(str(layout.root)), **push_data(pushed)}))
+        click.echo(json_line({"store": json_name(str(layout.root)), **push_data(pushed, pairs)}))
     else:
         print_lines(lines)
     return exit_code_of(pushed)

@@ -1,7 +1,7 @@
 """What a push did: as text, as the JSON object of ``push --json``, and as an exit code."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -31,9 +31,11 @@ MOST_MOVED = 3
 """So many samples that went from one class to another are named."""
 _UNREAD = ("cannot be read", "files are missing since a disk was mounted or unmounted here")
 """How the reasons begin for which a folder is not scanned."""
+MOST_PAIRS = 1000
+"""So many images in two formats are counted."""
 
 
-def push_data(pushed: "PushResult") -> dict[str, object]:
+def push_data(pushed: "PushResult", in_two_formats: Sequence[tuple[str, str]]) -> dict[str, object]:
     """The object of ``push --json``."""
     return {
         "uploaded": pushed.uploaded,
@@ -47,8 +49,23 @@ def push_data(pushed: "PushResult") -> dict[str, object]:
         "in_sync": pushed.in_sync,
         "held": held_data(pushed.held),
         "problems": problem_data(pushed.problems),
+        "in_two_formats": [[json_name(path) for path in pair] for pair in in_two_formats],
         "refusals": refusal_data(pushed.refusals) + near_data(pushed.near),
     }
+
+
+def in_two_formats_lines(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """That images are sent twice: samples that are converted, each with the PNG or JPEG of the same name beside it."""
+    if not pairs:
+        return []
+    converted, plain = map(safe, pairs[0])
+    count = number(len(pairs), "image is", "images are")
+    such_as = "" if len(pairs) == 1 else "such as "
+    text = (
+        f"{count} sent in two formats, {such_as}{converted} and {plain}: delete one file of each, and the next push "
+        "removes its sample; for all: astica-sync status"
+    )
+    return [click.style(text, fg="yellow")]
 
 
 def push_lines(

@@ -146,10 +146,12 @@ def status_lines(
     copies: Sequence[tuple[str, ...]] = (),
     as_version: str | None = None,
     is_image: Callable[[str], bool] = lambda _: False,
+    in_two_formats: Sequence[tuple[str, str]] = (),
 ) -> list[str]:
     """The status as text. ``path_of`` gives the last known path of a uid, or an empty text; ``copies`` are files of one
     class with the same image; ``as_version`` is the version whose data would be pushed, None for that of the store.
-    ``is_image`` returns whether a sample is at a path."""
+    ``is_image`` returns whether a sample is at a path. ``in_two_formats`` are samples that are converted, each with the
+    PNG or JPEG sample of the same name beside it."""
     plan = status.plan
 
     def name(class_title: str, uid: str, sample_id: int | None = None) -> str:
@@ -200,6 +202,12 @@ def status_lines(
                 "= " + "  ".join(map(safe, paths[:MOST_COPIES])) + ("  …" if paths[MOST_COPIES:] else "")
                 for paths in copies
             ),
+        ),
+        *_section(
+            "Sent in two formats: delete one file of each, and the next push removes its sample",
+            "yellow",
+            len(in_two_formats),
+            (f"= {safe(converted)}  {safe(plain)}" for converted, plain in in_two_formats),
         ),
         *_section("Unmanaged: made elsewhere and left as they are", "cyan", len(plan.unmanaged), unmanaged),
     ]

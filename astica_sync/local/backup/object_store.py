@@ -14,7 +14,15 @@ from typing import BinaryIO, NoReturn, Protocol
 
 import xxhash
 
-from astica_sync.errors import BackupDamaged, Collision, SourceChanged, StorageFull, StoreError, Unworkable
+from astica_sync.errors import (
+    BackupDamaged,
+    Collision,
+    SourceChanged,
+    StorageFull,
+    StoreChanged,
+    StoreError,
+    Unworkable,
+)
 from astica_sync.local.backup.catalog import CONTENT
 from astica_sync.local.filesystem import TEMP_PREFIX, FileSystem, Kind, free_space, kind_of, temp_name
 from astica_sync.local.image.format import HEAD_BYTES, sniff
@@ -134,6 +142,7 @@ class ObjectStore:
 
         Raises:
             BackupDamaged: it is missing, unreadable or has other bytes.
+            StoreChanged: as ``located``.
         """
         path = self.located(content)[0]
         try:
@@ -199,9 +208,11 @@ class ObjectStore:
 
         Raises:
             BackupDamaged: there is none.
+            StoreChanged: the folder of the backup is not there.
         """
         existing = self._locate(content)
         if existing is None:
+            self._check_disk()
             raise BackupDamaged(f"{content} is missing in the backup", _VERIFY_HINT)
         return existing
 
@@ -268,6 +279,25 @@ class ObjectStore:
             if kind_of(status) is Kind.FILE:
                 return Path(path), status.st_size
         return None
+
+    def _check_disk(self) -> None:
+        """Without its disk each object is missing, and none of them is to blame.
+
+        Raises:
+            StoreChanged: the folder that holds the backup is gone or cannot be looked at.
+        """
+        state = self.root.parent
+        try:
+            self._files.lstat(state)
+        except FileNotFoundError as error:
+            raise StoreChanged(
+                f"{state.parent} has no store now: is its disk mounted?",
+                "Mount it, then run the same command again; what was sent is recorded.",
+            ) from error
+        except OSError as error:
+            raise StoreChanged(
+                f"{state} cannot be read: {error.strerror}", remedy(error, state, writing=False)
+            ) from error
 
     def _confirm(self, existing: Path, source: Path, content: str) -> bool:
         """Whether the existing object has the bytes of the source, each of them: a hash can be forged. A damaged object

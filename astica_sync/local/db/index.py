@@ -293,6 +293,27 @@ class Index(CacheFile):
                 break
         return found[:most]
 
+    def in_two_formats(self, suffixes: Sequence[str], taken: Container[str], most: int) -> list[tuple[str, str]]:
+        """So many samples at the most that are converted before they are sent, each with the sample of the same name
+        beside it that ends in one of ``suffixes`` and is sent as it is. Of the formats ``taken`` none is looked at."""
+        found: list[tuple[str, str]] = []
+        rows = self._rows(
+            "SELECT folder.id, folder.path, file.name, format FROM prepared CROSS JOIN file USING (content)"
+            " CROSS JOIN folder ON folder.id = file.folder_id WHERE folder.class IS NOT NULL"
+            " ORDER BY folder.path, file.name"
+        )
+        for (number, folder), group in groupby(rows, key=itemgetter(0, 1)):
+            converted = [row[2] for row in group if row[3] not in taken]
+            samples = self._rows("SELECT name FROM file WHERE folder_id = ? AND content IS NOT NULL", (number,))
+            plain = {row[0] for row in samples}.difference(converted)
+            for name in converted:
+                stem = os.path.splitext(name)[0]  # noqa: PTH122 - a name of any bytes
+                others = (stem + os.fsencode(suffix) for suffix in suffixes)
+                found += [(join(folder, name), join(folder, other)) for other in others if other in plain][:1]
+            if len(found) >= most:
+                break
+        return found[:most]
+
     def compared(self) -> tuple[Any, list[str]] | None:
         """What was last stored with ``note_compared``, and the contents of all files whose rows have changed since."""
         noted = self.get_meta(COMPARED)

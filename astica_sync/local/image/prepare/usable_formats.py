@@ -2,13 +2,23 @@
 
 from dataclasses import replace
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-from astica_sync.core.recipe import FORMAT_NAMES, Recipe
+from astica_sync.core.recipe import FORMAT_NAMES, TAKEN_AS_THEY_ARE, Recipe
 from astica_sync.local.image.format import needs_extra, not_converted
+
+if TYPE_CHECKING:
+    from astica_sync.local.db.index import Index
 
 HEIC = "heic"
 CONVERTED_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
 """What an image that was converted by hand is called after its stem."""
+
+
+def samples_in_two_formats(index: "Index", most: int) -> list[tuple[str, str]]:
+    """So many samples at the most that are converted before they are sent, each with the PNG or JPEG of the same name
+    beside it that is a sample as well: the file beside it came after it was sent."""
+    return index.in_two_formats(CONVERTED_SUFFIXES, TAKEN_AS_THEY_ARE, most)
 
 
 def usable_recipe(wanted: Recipe | None = None) -> Recipe:
