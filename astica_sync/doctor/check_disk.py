@@ -14,7 +14,7 @@ from filelock import Timeout
 from astica_sync.doctor.section import Section
 from astica_sync.local.filesystem import FileSystem, file_system_type
 from astica_sync.local.layout import Layout
-from astica_sync.system.error_advice import lock_remedy
+from astica_sync.system.error_advice import lock_remedy, remedy
 from astica_sync.system.native_lock import native_lock
 
 LITTLE_SPACE = 1_000_000_000
@@ -37,9 +37,9 @@ def check_disk(layout: Layout) -> Section:
     try:
         made = tempfile.mkdtemp(prefix=".tmp-doctor-", dir=layout.state)
     except OSError as error:
-        section.note(
+        section.problem(
             f"nothing can be written to {layout.state}: {error.strerror}",
-            "status works; to push from here, make the folder writable",
+            f"status works, a push does not; {remedy(error, layout.state)}",
         )
         return section
     folder = Path(made)

@@ -22,7 +22,8 @@ _FULL = "free disk space: df -h {path} (and df -i {path}) shows what is left"
 REMEDIES: dict[int, str] = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: "your quota on this disk is used up: remove files there, or get a larger one (quota -s)",
-    errno.EROFS: "the disk is mounted read-only: findmnt -T {path} names it, and dmesg may have the reason",
+    errno.EROFS: "the disk is mounted read-only: findmnt -T {path} names it, and dmesg may have the reason; to make it "
+    "writable again, as root: mount -o remount,rw and the TARGET that findmnt shows",
     errno.EIO: "the disk or the connection to it fails: see dmesg, and copy what can be read to another disk",
     errno.EMFILE: "this process may open too few files: raise the limit with ulimit -n 1024",
     errno.ENFILE: "the whole system has too many open files: end other programs, or raise fs.file-max",

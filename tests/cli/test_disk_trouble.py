@@ -114,6 +114,9 @@ def test_a_read_only_store_that_was_never_pushed_has_a_status(
     assert ran.code == 1
     assert "read-only" in ran.err
     assert sandbox.requests_of("upload") == []
+    assert "mount -o remount,rw" in " ".join(ran.err.split())
+    doctor = shell("doctor", "--store", store)
+    assert doctor.code == 1 and "nothing can be written to" in doctor.out and "mount -o remount,rw" in doctor.out
 
 
 def test_a_read_only_folder_cannot_become_a_store(

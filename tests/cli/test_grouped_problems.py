@@ -42,6 +42,18 @@ def test_the_videos_of_live_photos_are_one_line_for_each_class(
     assert len(listed) == 17 and {"Can/IMG_0011.MOV", "Bottle/IMG_0003.MOV"} < {one["path"] for one in listed}
 
 
+def test_the_line_for_the_ignore_file_has_the_ending_of_the_files(shell: Shell, pushed: Path) -> None:
+    for name in ("VID-0003.mp4", "IMG_1.MOV", "no ending"):
+        (pushed / "Can" / name).write_bytes(VIDEO + name.encode())
+    reasons = {one["path"]: one["reason"] for one in shell("status", "--json", "--store", pushed).json["problems"]}
+    listed = "list it in .astica-ignore"
+    assert reasons["Can/VID-0003.mp4"].endswith(f"{listed} (a line *.mp4 leaves out all such files)")
+    assert reasons["Can/IMG_1.MOV"].endswith(f"{listed} (a line *.MOV leaves out all such files)")
+    assert reasons["Can/no ending"].endswith(listed)
+    (pushed / ".astica-ignore").write_text("*.mp4\n*.MOV\n")
+    assert [one["path"] for one in shell("status", "--json", "--store", pushed).json["problems"]] == ["Can/no ending"]
+
+
 @pytest.mark.parametrize(
     ("count", "named"),
     [

@@ -100,3 +100,23 @@ def test_an_image_above_the_limits_names_the_setting_that_makes_it_fit(
     (store / "astica-sync.toml").write_text("max_side = 16000\n")
     pushed = shell("push", "--json", "--store", store)
     assert pushed.json["uploaded"] == 1 and pushed.json["in_sync"] is True, "it is another sample, which did not fail"
+
+
+def test_an_image_that_is_left_out_for_the_file_beside_it_is_not_sent(
+    shell: Shell, sandbox: RunningSandbox, images: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    (store / "Can").mkdir(parents=True)
+    image = store / "Can" / "scan.tiff"
+    image.write_bytes((images / "scan.tiff").read_bytes())
+    assert shell("init", store, "--model", str(sandbox.add_model())).code == 0
+    draw(store / "Can" / "scan.PNG", 4)
+    ran = shell("prepare", image, "--store", store, "--to", tmp_path / "out")
+    assert ran.code == 3 and not (tmp_path / "out").exists()
+    assert "scan.tiff: not sent: scan.PNG is beside it, and is sent in its place" in ran.out
+    assert shell("prepare", images / "scan.tiff", "--store", store).code == 0, "it is not of the store"
+    (store / "Can" / "scan.PNG").unlink()
+    assert shell("push", "--store", store).code == 0
+    draw(store / "Can" / "scan.PNG", 4)
+    again = shell("prepare", image, "--store", store)
+    assert again.code == 0 and "sent as PNG" in again.out, "it was sent before, and is a sample"

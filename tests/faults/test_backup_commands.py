@@ -639,3 +639,23 @@ def test_the_list_counts_each_sample_once(shell: Shell, pushed: Path) -> None:
     said = shell("backup", "list", "--store", pushed).out
     assert [line.split() for line in said.splitlines()[:3]] == [["2", "Bottle"], ["4", "Can"], ["2", "Glass"]]
     assert len(shell("backup", "list", "--json", "--store", pushed).out.splitlines()) == 8
+
+
+def test_what_was_moved_to_a_folder_that_cannot_be_read_is_written_with_a_warning(shell: Shell, pushed: Path) -> None:
+    """As a folder without permissions does, a link hides what is in it, also from root."""
+    (pushed / "Can/001.png").rename(pushed / "Bottle/moved.png")
+    (pushed / "Bottle").rename(pushed.with_name("away"))
+    (pushed / "Bottle").symlink_to(pushed.with_name("away"))
+    (pushed / "Can/002.png").rename(pushed.with_name("002.png"))
+    (pushed / "Can/002.png").symlink_to(pushed.with_name("002.png"))
+    shell.environ["COLUMNS"] = "300"
+    restore = ("backup", "restore", "--since", "yesterday", "--store", pushed)
+    warning = "This cannot be read, so what is at such a place stays, and what was moved to one may be written again:"
+    preview = shell(*restore, "--dry-run")
+    assert warning in preview.out and "  Bottle  (symbolic link, not followed" in preview.out
+    assert "another file is at the path" not in preview.out and "+ Can/002.png" not in preview.out
+    unread = [one["path"] for one in shell(*restore, "--dry-run", "--json").json["unread"]]
+    assert unread == ["Bottle", "Can/002.png"]
+    ran = shell(*restore)
+    assert warning in ran.err and "another file is" not in ran.err
+    assert (pushed / "Can/001.png").exists() and (pushed / "Can/002.png").is_symlink()

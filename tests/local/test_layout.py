@@ -1,8 +1,6 @@
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,6 @@ from astica_sync.local.store_sentinel import check_root, machine_name, read_sent
 from astica_sync.open_session import find_unchecked
 
 URL = "https://train.example"
-UNPRIVILEGED = 65534
 
 
 def make(root: Path, model_id: int = 7, *, rebind: bool = False) -> Layout:
@@ -26,24 +23,6 @@ def make(root: Path, model_id: int = 7, *, rebind: bool = False) -> Layout:
 def change_sentinel(layout: Layout, **changes: object) -> None:
     found = json.loads(layout.sentinel_file.read_text())
     layout.sentinel_file.write_text(json.dumps(found | changes))
-
-
-@pytest.fixture
-def unprivileged_folder() -> Iterator[Path]:
-    """A folder for a user whom rights stop, also where the tests run as root."""
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o777)
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(UNPRIVILEGED)
-    try:
-        yield folder
-    finally:
-        if root:
-            os.seteuid(0)
-        for place, _, _ in os.walk(folder):
-            os.chmod(place, 0o700)
-        shutil.rmtree(folder)
 
 
 def test_a_store_is_found_from_any_folder_in_it(tmp_path: Path) -> None:

@@ -46,6 +46,12 @@ FILES = [
         "Picasa.ini",
         "ZbThumbnail.info",
         "~syncthing~a.jpg.tmp",
+        "IMG_0001.HEIC.supplemental-metadata.json",
+        "IMG_0001.jpg.supplemental-metadata(1).json",
+        "a name that Takeout has cut.jpg.supplemental-me.json",
+        "IMG_0001.jpg.json",
+        "IMG_0001.HEIC(1).json",
+        "VID_0001.MP4.json",
         "a.!sync",
     ),
 ]

@@ -123,6 +123,23 @@ def test_a_file_with_other_bytes_is_never_overwritten(kept: Kept) -> None:
     assert not (kept.folder / "absent").exists()
 
 
+def test_a_file_that_cannot_be_read_is_not_one_that_cannot_be_written(kept: Kept) -> None:
+    kept.keep("Can/001.jpg", b"one")
+    kept.restore()
+    target = kept.folder / "out" / "Can" / "001.jpg"
+    open_read = kept.backup._files.open_read
+
+    def refuse(path: AnyPath) -> BinaryIO:
+        if Path(path) == target:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(target))
+        return open_read(path)
+
+    kept.backup._files.open_read = refuse  # type: ignore[method-assign]
+    [problem] = kept.restore().problems
+    assert problem.reason.startswith("the file at this path cannot be read: Permission denied; ")
+    assert "written" not in problem.reason
+
+
 def test_a_file_that_appears_in_the_last_moment_is_not_overwritten(kept: Kept) -> None:
     class Late(FileSystem):
         def publish_new(self, temp: Path, target: Path) -> None:

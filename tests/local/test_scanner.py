@@ -871,3 +871,20 @@ def test_a_disk_unmounted_since_the_scan_leaves_nothing_absent(store: Store) -> 
     store.scan(mounted)
     assert store.absent("Can/1.png", "0" * 32, mounted)
     assert not store.absent("Can/1.png", "0" * 32)
+
+
+def test_a_folder_that_may_be_listed_and_not_entered_is_the_one_problem(unprivileged_folder: Path) -> None:
+    root = unprivileged_folder / "photos"
+    layout = Layout(root)
+    layout.state.mkdir(parents=True)
+    for number in range(3):
+        (root / "Can").mkdir(exist_ok=True)
+        (root / "Can" / f"{number}.png").write_bytes(PNG + bytes([number]))
+    with contextlib.closing(Index(layout.index_db)) as index:
+        scan_store(layout, index, clock=FakeClock(), options=ScanOptions(threads=0))
+        (root / "Can").chmod(0o444)
+        scan = scan_store(layout, index, clock=FakeClock(), options=ScanOptions(threads=0, forced=True))
+        [problem] = index.problems()
+        assert len(list(index.local_samples(1))) == 3, "nothing in it is called absent"
+    assert problem.path == "Can" and scan.hiding == {"Can"}
+    assert problem.reason == f"cannot be read: Permission denied; fix the permissions: chmod u+rx {root}/Can"

@@ -15,6 +15,7 @@ from astica_sync.errors import AsticaSyncError, ImageRejected
 if TYPE_CHECKING:
     from astica_sync.local.image.decoder import Decoder
     from astica_sync.local.image.prepare.preparer import Preparer
+    from astica_sync.local.layout import Layout
 
 
 @click.command("prepare")
@@ -52,6 +53,12 @@ def prepare(images: tuple[Path, ...], to: Path | None, show: bool, as_json: bool
     with Decoder() as decoder, Preparer(recipe) as preparer:
         for path in images:
             shown, sent = _look_at(path, decoder, preparer)
+            beside = "" if layout is None or not shown.get("converted") else _find_beside(layout, path, shown)
+            if beside:
+                shown = {key: shown[key] for key in ("path", "format", "size")} | {
+                    "reason": f"{beside} is beside it, and is sent in its place"
+                }
+                sent = None
             refused |= sent is None
             if to is not None and sent is not None:
                 shown["written"] = json_name(str(_write(to, path, sent)))
@@ -88,6 +95,26 @@ def _look_at(path: Path, decoder: "Decoder", preparer: "Preparer") -> tuple[dict
     as_sent = {"format": sniff(sent), "width": width, "height": height, "size": len(sent)}
     shown |= {"width": sides[0], "height": sides[1]}
     return {**shown, "sent": as_sent, "converted": sent is not data, "notes": list(notes)}, sent
+
+
+def _find_beside(layout: "Layout", path: Path, shown: dict[str, Any]) -> str:
+    """The name of the PNG or JPEG for which a push leaves out this image of the store; "" where it does not, as it has
+    sent the image before the other was there."""
+    from astica_sync.core.recipe import TAKEN_AS_THEY_ARE
+    from astica_sync.local.db.index import Index
+    from astica_sync.local.filesystem import FileSystem
+    from astica_sync.local.image.prepare.usable_formats import png_or_jpeg_beside
+
+    place = path.parent.resolve() / path.name
+    if shown["format"] in TAKEN_AS_THEY_ARE or not place.is_relative_to(layout.root):
+        return ""
+    beside = png_or_jpeg_beside(FileSystem(), str(place))
+    if beside and layout.index_db.exists():
+        with contextlib.closing(Index(layout.index_db)) as index:
+            content, _ = index.file_at(str(place.relative_to(layout.root))) or (None, None)
+        if content is not None:
+            return ""
+    return Path(beside).name if beside else ""
 
 
 def _lines(path: Path, shown: dict[str, Any]) -> list[str]:

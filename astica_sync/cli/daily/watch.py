@@ -231,16 +231,30 @@ def service_pause_lines(layout: Layout) -> list[str]:
     return [] if pause is None else [f"  waiting: {pause.text}", f"    {ANOTHER_PROGRAM}"]
 
 
+def _named(folder: Path | None, store: Path | None) -> Path | None:
+    """The store of a sub-command, which is named as for ``watch`` itself or by the option of the other commands."""
+    if folder is None:
+        return store
+    if store is not None:
+        raise click.UsageError("Name the store once: as DIR or with --store.")
+    set_named_store(folder)
+    return folder
+
+
+folder_argument = click.argument("folder", metavar="[DIR]", required=False, type=FOLDER)
+
+
 @watch.command("status")
+@folder_argument
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
     "--exit-code", is_flag=True, help="Exit with 1 where no watcher runs, or it has failed, is held or halted."
 )
-def watch_status(store: Path | None, as_json: bool, exit_code: bool) -> int:
+def watch_status(folder: Path | None, store: Path | None, as_json: bool, exit_code: bool) -> int:
     """Show the state of the watcher.
 
-    Whether it runs, when store and service were last in sync, and what waits and why.
+    Whether it runs, when store and service were last in sync, and what waits and why. DIR is the store's folder.
 
     \b
     astica-sync watch status
@@ -249,7 +263,7 @@ def watch_status(store: Path | None, as_json: bool, exit_code: bool) -> int:
     """
     from astica_sync.cli.render.watch_status_output import watch_status_lines
 
-    layout = find(store)
+    layout = find(_named(folder, store))
     status, alive = read_watch_status(layout)
     at = paused_at(layout)
     works = alive and (status is None or status.state not in FAILED_STATES)
@@ -279,16 +293,18 @@ def watch_status(store: Path | None, as_json: bool, exit_code: bool) -> int:
 
 
 @watch.command("pause")
+@folder_argument
 @store_option
-def pause(store: Path | None) -> int:
+def pause(folder: Path | None, store: Path | None) -> int:
     """Pause the watcher of this store.
 
-    It stays paused until astica-sync watch resume, also over restarts. watch --once skips a paused store.
+    It stays paused until astica-sync watch resume, also over restarts. watch --once skips a paused store. DIR is the
+    store's folder.
 
     \b
     astica-sync watch pause
     """
-    layout = find(store)
+    layout = find(_named(folder, store))
     try:
         pause_store(layout)
     except OSError as error:
@@ -301,14 +317,17 @@ def pause(store: Path | None) -> int:
 
 
 @watch.command("resume")
+@folder_argument
 @store_option
-def resume(store: Path | None) -> int:
+def resume(folder: Path | None, store: Path | None) -> int:
     """Resume the watcher of this store.
+
+    DIR is the store's folder.
 
     \b
     astica-sync watch resume
     """
-    layout = find(store)
+    layout = find(_named(folder, store))
     try:
         resume_store(layout)
     except OSError as error:

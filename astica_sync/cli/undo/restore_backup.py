@@ -217,20 +217,25 @@ def _find_removed(
     ):
         model_id = read_sentinel(layout).model_id
         seen = {sample.uid for sample in index.local_samples(model_id)}
-        scan_store(layout, index, clock=SystemClock())
+        scan = scan_store(layout, index, clock=SystemClock())
         in_store = {sample.content for sample in index.local_samples(model_id)}
         removed = removed_since(journal, objects, since, in_store, seen)
         elsewhere = found_elsewhere(journal, layout.root, since, in_store, index.paths_with)
         moved, others = find_moved(journal, index, model_id, since, elsewhere)
         held = held_contents(journal)
+        unread = [one for one in index.problems() if one.path in scan.hiding]
+
+    hidden = tuple(f"{one.path}/" for one in unread)
 
     def is_wanted(path: str) -> bool:
-        return title in (None, class_title_of(path.partition("/")[0]))
+        # What is at a place that cannot be read was not deleted as far as is known.
+        return not f"{path}/".startswith(hidden) and title in (None, class_title_of(path.partition("/")[0]))
 
     left_out = LeftInBackup(
         [one for one in moved if is_wanted(one.path)],
         [one for one in others if is_wanted(one.path)],
         [one for one in removed.earlier if one.content not in held and is_wanted(one.path)],
+        unread=unread,
         held_out=len({entry.content for entry in removed.entries if entry.content in held}),
     )
     return [one for one in removed.entries if one.content not in held and is_wanted(one.path)], left_out

@@ -14,6 +14,7 @@ from astica_sync.cli.render.verbosity import Verbosity, verbosity
 
 if TYPE_CHECKING:
     from astica_sync.cli.undo.find_moved_images import MovedImage, OtherPlace
+    from astica_sync.core.model import Problem
     from astica_sync.local.backup.backup import Backup
     from astica_sync.local.backup.catalog import CatalogEntry
     from astica_sync.local.backup.removed_since import EarlierPlace
@@ -25,7 +26,8 @@ _TAKEN = "another file exists at this path"
 class LeftInBackup:
     """What ``--since`` finds and does not write: images that have ``moved`` to another class or are in ``others``
     places, ``earlier`` places of deleted images, ``taken`` paths at which another file is, how many images are
-    ``held_out``, and how many ``deleted`` ones are not asked for."""
+    ``held_out``, and how many ``deleted`` ones are not asked for. ``unread`` are the places of the store that cannot be
+    read, where an image that seems deleted may be."""
 
     moved: "Sequence[MovedImage]" = ()
     others: "Sequence[OtherPlace]" = ()
@@ -33,12 +35,14 @@ class LeftInBackup:
     taken: "list[CatalogEntry]" = field(default_factory=list)
     held_out: int = 0
     deleted: int = 0
+    unread: "Sequence[Problem]" = ()
 
 
 @dataclass(slots=True)
 class RestorePreview:
     """``write`` is what would be written, ``taken`` what would not, since another file is at its path, ``missing`` what
-    the backup has no good bytes of, with the reason; ``already_there`` and ``older`` are counts."""
+    the backup has no good bytes of or cannot be compared with it, with the reason; ``already_there`` and ``older`` are
+    counts."""
 
     write: "list[CatalogEntry]" = field(default_factory=list)
     taken: "list[CatalogEntry]" = field(default_factory=list)
@@ -71,10 +75,18 @@ def preview_restore(
             preview.missing.append((entry, "missing in the backup"))
         elif "\0" in entry.path or not os.path.lexists(target) or entry.path in freed:
             preview.write.append(entry)
-        elif target.is_file() and objects.has_same_bytes(target, source):
-            preview.already_there += 1
-        else:
+        elif not target.is_file():
             preview.taken.append(entry)
+        else:
+            try:
+                same = objects.has_same_bytes(target, source)
+            except OSError as error:
+                preview.missing.append((entry, f"the file at its path cannot be read: {error.strerror}"))
+                continue
+            if same:
+                preview.already_there += 1
+            else:
+                preview.taken.append(entry)
     return preview
 
 
@@ -131,6 +143,7 @@ def _preview_lines(preview: RestorePreview, left_out: LeftInBackup, *, moves_bac
     moved = [f"  {safe(one.path)}  (now {safe(one.now)})" for one in left_out.moved]
     if moves_back:
         add("To move back", moved)
+    lines += _unread_lines(left_out)
     add("To write", [f"  + {safe(entry.path)}" for entry in preview.write])
     if not moves_back:
         add("In another class now, to move back with --move-back", moved)
@@ -150,7 +163,7 @@ def _preview_lines(preview: RestorePreview, left_out: LeftInBackup, *, moves_bac
 def print_left_out(left_out: LeftInBackup, *, moves_back: bool) -> None:
     """What a restore leaves out, on standard error: counts, and with ``--verbose`` the places."""
     verbose = verbosity() is Verbosity.VERBOSE
-    lines = []
+    lines = _unread_lines(left_out)
     if left_out.held_out:
         them = "it" if left_out.held_out == 1 else "them"
         lines.append(f"{number(left_out.held_out, 'image')} not restored: split holds {them} out")
@@ -187,6 +200,17 @@ def print_left_out(left_out: LeftInBackup, *, moves_back: bool) -> None:
         print_lines(lines, err=True)
 
 
+def _unread_lines(left_out: LeftInBackup) -> list[str]:
+    """What cannot be read of the store, and what follows for a restore."""
+    if not left_out.unread:
+        return []
+    lines = [f"  {safe(one.path)}  ({safe(one.reason)})" for one in left_out.unread]
+    return [
+        "This cannot be read, so what is at such a place stays, and what was moved to one may be written again:",
+        *first(lines, len(lines)),
+    ]
+
+
 def left_out_json(left_out: LeftInBackup) -> dict[str, Any]:
     return {
         "moved": [{"path": json_name(one.path), "now": json_name(one.now)} for one in left_out.moved],
@@ -198,6 +222,7 @@ def left_out_json(left_out: LeftInBackup) -> dict[str, Any]:
         "earlier": [{"path": json_name(one.path), "last": json_name(one.last)} for one in left_out.earlier],
         "held_out": left_out.held_out,
         "deleted": left_out.deleted,
+        "unread": [{"path": json_name(one.path), "reason": one.reason} for one in left_out.unread],
     }
 
 

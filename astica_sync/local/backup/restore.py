@@ -24,7 +24,7 @@ from astica_sync.local.filesystem import FileSystem, Kind, free_space, kind_of, 
 from astica_sync.local.image.format import HEAD_BYTES, is_image
 from astica_sync.local.layout import STATE_DIR
 from astica_sync.local.target_folder import check_target_folder
-from astica_sync.system.error_advice import remedy
+from astica_sync.system.error_advice import reading_remedy, remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def _restore_file(backup: Backup, root: Path, entry: CatalogEntry, files: FileSy
             raise _NotRestored("missing in the backup")
         _check_parents(target, root, files)
         with contextlib.suppress(FileNotFoundError):
-            if kind_of(files.lstat(target)) is Kind.FILE and backup.has_same_bytes(target, source):
+            if kind_of(files.lstat(target)) is Kind.FILE and _is_same(backup, target, source):
                 return False
             raise _NotRestored("another file exists at this path; it was not changed")
         if reason := backup.check(entry.content):
@@ -182,6 +182,17 @@ def _unreadable(source: Path, error: OSError) -> _NotRestored:
     """The disk of the backup may be another one than that of the target."""
     advice = remedy(error, source, writing=False)
     return _NotRestored(f"cannot be read in the backup: {error.strerror}; {advice}")
+
+
+def _is_same(backup: Backup, target: Path, source: Path) -> bool:
+    """Whether the file at the target has the bytes of the object."""
+    try:
+        return backup.has_same_bytes(target, source)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        remedy_text = reading_remedy(error) if error.errno == errno.EACCES else remedy(error, target, writing=False)
+        raise _NotRestored(f"the file at this path cannot be read: {error.strerror}; {remedy_text}") from error
 
 
 def _safe_parts(entry: CatalogEntry) -> list[str]:

@@ -4,6 +4,7 @@ The scan checks only the first bytes (``sniff``, ``describe``); ``decoder`` chec
 """
 
 import codecs
+import re
 import struct
 from collections.abc import Iterator
 from typing import Literal
@@ -21,7 +22,8 @@ OR_IGNORE = "or list it in .astica-ignore"
 _CONVERT = f"the service accepts PNG or JPEG; convert it, {OR_IGNORE}"
 _HEIC = "HEIC image"
 _CONVERT_HEIC = f"the service accepts PNG or JPEG; convert it (heif-convert IMAGE.HEIC IMAGE.jpg), {OR_IGNORE}"
-_LEAVE_OUT = "not an image; move it out, or list it in .astica-ignore (a line *.MOV leaves out all such files)"
+_LEAVE_OUT = "not an image; move it out, or list it in .astica-ignore"
+_ENDING = re.compile(r"\.[A-Za-z0-9]{1,8}\Z")
 _SAVE_AGAIN = f"save it again with an image editor, {OR_IGNORE}"
 
 _NUMBER_OF_IMAGES = 0xB001
@@ -70,12 +72,13 @@ def sniff(head: bytes) -> Literal["png", "jpeg"] | None:
     return "jpeg" if head.startswith(_JPEG) else None
 
 
-def describe(head: bytes, size: int) -> str:
+def describe(head: bytes, size: int, name: str = "") -> str:
     """Why a file that is not a PNG or JPEG cannot be a sample, and what to do.
 
     Args:
         head: the first ``HEAD_BYTES`` bytes of the file.
         size: the size of the whole file in bytes.
+        name: its name or path, if there is one, for advice about all files with its ending.
     """
     if size == 0:
         return f"empty file: copy it here again, {OR_IGNORE}"
@@ -83,10 +86,16 @@ def describe(head: bytes, size: int) -> str:
         return f"Git LFS pointer, not the image itself: run 'git lfs pull', {OR_IGNORE}"
     if not head.strip(b"\0"):
         return f"begins with zero bytes, as an incomplete copy does: copy it here again, {OR_IGNORE}"
-    name = _name_format(head)
-    if name.startswith("video"):
-        return f"{name}: {_LEAVE_OUT}"
-    return f"{name}: {_CONVERT_HEIC if name == _HEIC else _CONVERT}"
+    kind = _name_format(head)
+    if kind.startswith("video"):
+        return f"{kind}: {_LEAVE_OUT}{_all_such_files(name)}"
+    return f"{kind}: {_CONVERT_HEIC if kind == _HEIC else _CONVERT}"
+
+
+def _all_such_files(name: str) -> str:
+    """The line of the ignore file for all files with the ending of this name; rules tell upper and lower case apart."""
+    ending = _ENDING.search(name)
+    return f" (a line *{ending[0]} leaves out all such files)" if ending else ""
 
 
 def _name_format(head: bytes) -> str:

@@ -1,6 +1,7 @@
 """Reading one file of the store: its content hash, or why it cannot be a sample."""
 
 import errno
+import os
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -79,7 +80,7 @@ def _read_once(files: FileSystem, path: AnyPath) -> FileHash | None:
         return None
     converted = preparable(data)
     if converted is None and sniff(data) is None:
-        return FileHash(HashOutcome.READ, after, reason=describe(data, after[0]), linked=linked)
+        return FileHash(HashOutcome.READ, after, reason=describe(data, after[0], os.fsdecode(path)), linked=linked)
     return FileHash(HashOutcome.READ, after, xxhash.xxh3_128_hexdigest(data), None, linked, converted or "")
 
 
@@ -93,7 +94,7 @@ def _read_chunks(files: FileSystem, path: AnyPath) -> FileHash | None:
             if not size:
                 converted = preparable(chunk)
                 if converted is None and sniff(chunk) is None:
-                    reason = describe(chunk, before[0])
+                    reason = describe(chunk, before[0], os.fsdecode(path))
                     break
             size += len(chunk)
             hasher.update(chunk)

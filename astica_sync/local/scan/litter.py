@@ -19,6 +19,9 @@ class Litter(NamedTuple):
     files: tuple[str, ...]
 
 
+# A file of text beside each image and video of an export.
+_TAKEOUT = ("jpg", "jpeg", "png", "heic", "heif", "webp", "gif", "tiff", "dng", "mp4", "mov")
+
 LITTER = (
     Litter(
         "NAS systems (Synology, QNAP, NetApp) and file servers",
@@ -91,6 +94,12 @@ LITTER = (
         "Photo programs",
         ("iPod Photo Cache", "*.lrdata", "*.photoslibrary", "*.photolibrary"),
         ("*.xmp", "*.aae", "*.pp3", "*.dop", "Picasa.ini", "photothumb.db", "ZbThumbnail.info"),
+    ),
+    Litter(
+        "Google Takeout",
+        (),
+        # It cuts names that would be longer than 51 characters, and numbers those that it has twice.
+        ("*.suppl*.json", *(f"*.{ending}{number}.json" for ending in _TAKEOUT for number in ("", "([0-9])"))),
     ),
     Litter("Sync clients", (), ("*.!sync", "*.syncpart", "*.syncold", "csync_journal.db*")),
     Litter("Cameras", ("CANONMSC", "EOSMISC", "AVF_INFO", "THMBNL"), ("*.thm", "*.ctg", "*.lrv", "*.scr")),

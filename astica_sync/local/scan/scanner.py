@@ -15,10 +15,9 @@ from astica_sync.core.recipe import TAKEN_AS_THEY_ARE, Recipe
 from astica_sync.errors import StoreChanged
 from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.local.db.index import File, Folder, Index, join
-from astica_sync.local.filesystem import FileSystem, Kind, kind_of
-from astica_sync.local.image.format import HEAD_BYTES, sniff
+from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.image.prepare.usable_formats import (
-    CONVERTED_SUFFIXES,
+    png_or_jpeg_beside,
     usable_recipe,
     why_converted_already,
     why_not_converted,
@@ -387,6 +386,9 @@ class Scanner:
         path = self._target.path_of(folder)
         try:
             listing = self._workers.take_listing(path) or self._list(path, folder)
+            if any(kind is None for _, kind, _ in listing.others):
+                # A folder that may be listed and not entered is the cause itself, and not each entry.
+                self._files.lstat(f"{path}/.")
         except FileNotFoundError:
             self._changing += 1
             self._hold(folder)
@@ -506,15 +508,7 @@ class Scanner:
 
     def _is_converted(self, folder: Folder, name: str) -> bool:
         """Whether a PNG or JPEG of the same name is beside a file."""
-        stem = f"{self._target.path_of(folder)}/{os.path.splitext(name)[0]}"  # noqa: PTH122 - a name of any bytes
-        for suffix in CONVERTED_SUFFIXES:
-            with contextlib.suppress(OSError):
-                if name.endswith(suffix) or kind_of(self._files.lstat(stem + suffix)) is not Kind.FILE:
-                    continue
-                with self._files.open_read(stem + suffix) as file:
-                    if sniff(file.read(HEAD_BYTES)) is not None:
-                        return True
-        return False
+        return bool(png_or_jpeg_beside(self._files, f"{self._target.path_of(folder)}/{name}"))
 
     def _note_lost(self, contents: list[str]) -> None:
         if contents and len(self._lost) <= _MAX_NAMED:
