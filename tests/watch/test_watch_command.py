@@ -393,7 +393,6 @@ def test_the_help_of_watch_names_its_commands(shell: Shell) -> None:
     assert shell("watch", "--no-such").code == 2
 
 
-<<<<<<< HEAD
 def test_a_watcher_goes_by_a_changed_recipe_at_once(
     watch: Start, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
@@ -409,7 +408,8 @@ def test_a_watcher_goes_by_a_changed_recipe_at_once(
     Image.new("RGB", (60, 90), (9, 199, 99)).save(store / "Can" / "new.tiff")
     wait_until(lambda: (30, 45) in sides())
     assert (60, 90) not in sides()
-=======
+
+
 def test_the_store_of_pause_resume_and_status_is_named_as_for_watch(shell: Shell, store: Path) -> None:
     assert shell("watch", "pause", store).code == 0
     assert "paused" in shell("watch", "status", store).out
@@ -418,4 +418,3 @@ def test_the_store_of_pause_resume_and_status_is_named_as_for_watch(shell: Shell
     assert shell("watch", "status", "--json", "--store", store).json["paused"] is False
     twice = shell("watch", "pause", store, "--store", store)
     assert twice.code == 2 and "Name the store once" in twice.err
->>>>>>> 932e4c0 (After a phone and a NAS: restore names what it cannot read, prepare what a push leaves out, hints the ending of the files; Takeout's side files are litter; a read-only disk is a fault)

@@ -33,6 +33,7 @@ from astica_sync.cli.render.push_output import (
 from astica_sync.cli.render.status_output import (
     did_you_mean,
     held_out_warning,
+    in_two_formats_section,
     near_data,
     plan_data,
     refusal_data,
@@ -151,10 +152,8 @@ def push(
                 path_of = path_in_journal(session.local.journal)
                 is_image = image_in_index(session.local.index)
                 pairs = samples_in_two_formats(session.local.index, MOST_PAIRS) if as_version is None else []
-                lines = status_lines(
-                    status, price, path_of, as_version=as_version, is_image=is_image, in_two_formats=pairs
-                )
-                print_lines(lines)
+                lines = status_lines(status, price, path_of, as_version=as_version, is_image=is_image)
+                print_lines(lines + in_two_formats_section(pairs))
                 held_out: Sequence[ReturnedImage] = ()
                 if as_version is None:
                     held_out = find_held_out_images(session.local.journal, session.local.index)

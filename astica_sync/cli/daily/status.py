@@ -22,6 +22,7 @@ from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.status_output import (
     held_out_warning,
+    in_two_formats_section,
     left_out_data,
     left_out_lines,
     status_data,
@@ -120,7 +121,8 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
             local = opened.session.local
             path_of = path_in_backup(opened.layout, status.plan, path_in_journal(local.journal))
             is_image = image_in_index(local.index)
-            lines += status_lines(status, price, path_of, copies, is_image=is_image, in_two_formats=pairs)
+            lines += status_lines(status, price, path_of, copies, is_image=is_image)
+            lines += in_two_formats_section(pairs)
             if held_out:
                 lines += ["", *held_out_warning(held_out)]
             if ignored:

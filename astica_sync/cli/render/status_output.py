@@ -146,12 +146,10 @@ def status_lines(
     copies: Sequence[tuple[str, ...]] = (),
     as_version: str | None = None,
     is_image: Callable[[str], bool] = lambda _: False,
-    in_two_formats: Sequence[tuple[str, str]] = (),
 ) -> list[str]:
     """The status as text. ``path_of`` gives the last known path of a uid, or an empty text; ``copies`` are files of one
     class with the same image; ``as_version`` is the version whose data would be pushed, None for that of the store.
-    ``is_image`` returns whether a sample is at a path. ``in_two_formats`` are samples that are converted, each with the
-    PNG or JPEG sample of the same name beside it."""
+    ``is_image`` returns whether a sample is at a path."""
     plan = status.plan
 
     def name(class_title: str, uid: str, sample_id: int | None = None) -> str:
@@ -203,12 +201,6 @@ def status_lines(
                 for paths in copies
             ),
         ),
-        *_section(
-            "Sent in two formats: delete one file of each, and the next push removes its sample",
-            "yellow",
-            len(in_two_formats),
-            (f"= {safe(converted)}  {safe(plain)}" for converted, plain in in_two_formats),
-        ),
         *_section("Unmanaged: made elsewhere and left as they are", "cyan", len(plan.unmanaged), unmanaged),
     ]
     if OTHER_STORE in plan.unmanaged_reasons.values():
@@ -219,6 +211,16 @@ def status_lines(
     for entry in status.near:
         lines += ["", click.style(did_you_mean(entry), fg="red")]
     return [*lines, "", *_conclusion(status, price, as_version)]
+
+
+def in_two_formats_section(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """Images that are sent twice: samples that are converted, each with the PNG or JPEG of the same name beside it."""
+    return _section(
+        "Sent in two formats: delete one file of each, and the next push removes its sample",
+        "yellow",
+        len(pairs),
+        (f"= {safe(converted)}  {safe(plain)}" for converted, plain in pairs),
+    )
 
 
 def left_out_lines(left_out: "Sequence[LeftOut]") -> list[str]:
