@@ -42,3 +42,22 @@ def test_a_push_counts_what_was_refused_for_the_limit(shell: Shell, sandbox: Run
     assert (ran.code, ran.json["uploaded"]) == (0, 12)
     assert ran.json["requests_refused"] == refused > 0
     assert ran.json["requests"] == len(sandbox.log)
+
+
+def test_a_refused_key_with_what_is_around_it_is_named_by_its_shape(
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    store = started(shell, tmp_path / "photos")
+    file = tmp_path / "key"
+    file.touch(mode=0o600)
+    del shell.environ["ASTICA_API_KEY"]
+    shell.environ["ASTICA_API_KEY_FILE"] = str(file)
+    for text, shape in (
+        (f'"{sandbox.key}"', "It has a quotation mark at its beginning or end"),
+        (f"ASTICA_API_KEY={sandbox.key}", "It begins with the name of the variable: write the key alone"),
+        ("another", ""),
+    ):
+        file.write_text(text)
+        said = " ".join(shell("push", "--store", store).err.split())
+        assert f"Check the key in {file};" in said and sandbox.key not in said
+        assert shape in said if shape else "It " not in said

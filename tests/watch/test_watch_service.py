@@ -252,7 +252,10 @@ def test_where_systemd_does_not_run_install_says_so_and_prints_what_works_there(
     assert "systemctl" not in ran.out
     program = [sys.executable, "-P", "-m", "astica_sync", "watch"]
     [nohup] = re.findall(r"^  nohup (.*) >> \S+\.log 2>&1 &$", ran.out, re.MULTILINE)
-    assert shlex.split(nohup) == [*program, str(photos)]
+    started = shlex.split(nohup)
+    assert started[-6:] == [*program, str(photos)]
+    assert started[0] == "env" and f"ASTICA_API_KEY_FILE={shell.home / 'the key'}" in started
+    assert "astica-sync watch uninstall" in " ".join(ran.out.split())
     [cron] = re.findall(r"^  \*/5 \* \* \* \*  (.*)$", ran.out, re.MULTILINE)
     assert "my 50\\% cans" in cron, "cron takes a per cent sign for the end of the command"
     words = shlex.split(cron.replace("\\%", "%"))

@@ -250,13 +250,17 @@ def _explain_other_ways(file: Path, layout: Layout, options: Mapping[str, str]) 
     print_lines(
         [
             f"Written to {safe(str(file))}, but systemd does not run on this machine, so nothing starts the watcher "
-            "from it: start it yourself in a terminal, or let cron push every five minutes.",
+            "from it: start it yourself in a terminal, or let cron push every five minutes. To remove the file: "
+            "astica-sync watch uninstall",
             "To watch until the machine is turned off, also after you log out:",
         ]
     )
     # Whole lines, so that they can be copied.
     log = quote(str(machine_state_folder() / f"{file.stem}.log"))
-    click.echo(f"  nohup {' '.join(map(quote, _command(layout, options)))} >> {log} 2>&1 &")
+    # As in the line for cron: it is copied to another terminal, or to a script, where the variables are not set.
+    variables = [f"{key}={quote(value)}" for key, value in _variables().items()]
+    words = [*(["env", *variables] if variables else []), *map(quote, _command(layout, options))]
+    click.echo(f"  nohup {' '.join(words)} >> {log} 2>&1 &")
     print_lines(["To push from cron, add this line with crontab -e:"])
     inbox = {"--from": options["--from"]} if "--from" in options else {}
     _echo_cron_line("*/5 * * * *", _command(layout, {"--once": "", **inbox}))
