@@ -44,6 +44,19 @@ def test_a_push_counts_what_was_refused_for_the_limit(shell: Shell, sandbox: Run
     assert ran.json["requests"] == len(sandbox.log)
 
 
+def test_a_push_says_what_to_set_where_the_limit_is_lower(
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    store = started(shell, tmp_path / "photos")
+    assert "ASTICA_LIMIT" not in shell("push", "--store", store).out
+    fill(store, {"Jar": 12}, 500)
+    sandbox.set_limit(6, 2)
+    sandbox.set_switches(limit_refusal="429-retry-after", limit_header="hidden")
+    said = " ".join(shell("push", "--store", store).out.split())
+    assert "of them refused for the limit. The service is in sync" in said
+    assert "set ASTICA_LIMIT to what is left for this machine, and ASTICA_LIMIT_WINDOW" in said
+
+
 def test_a_refused_key_with_what_is_around_it_is_named_by_its_shape(
     shell: Shell, sandbox: RunningSandbox, tmp_path: Path
 ) -> None:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from astica_sync.sync.push.push import PushResult
 
 MOST_FAILED = 20
+LOWER_LIMIT = (
+    "The service allows fewer requests than this machine counts on, or another one spends them too: set ASTICA_LIMIT "
+    "to what is left for this machine, and ASTICA_LIMIT_WINDOW to the service's window."
+)
 MOST_MOVED = 3
 """So many samples that went from one class to another are named."""
 _UNREAD = ("cannot be read", "files are missing since a disk was mounted or unmounted here")
@@ -106,6 +110,8 @@ def push_lines(
         lines.append(f"{done} {number(pushed.left, 'sample')} left to do{again}")
     else:
         lines.append(done)
+    if pushed.refused and not isinstance(pushed.error, QuotaExceeded):
+        lines.append(LOWER_LIMIT)
     return lines
 
 

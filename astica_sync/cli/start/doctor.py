@@ -100,7 +100,8 @@ def doctor(
     else:
         print_lines(_lines(report))
         if bundle is not None:
-            print_lines(["", f"{safe(str(bundle))} is ready; read it before you send it"])
+            sent = "read it before you send it. Send the file and not this screen, which has paths in it"
+            print_lines(["", f"{safe(str(bundle))} is ready; {sent}"])
     return ERROR if report.has_problem else DONE
 
 
