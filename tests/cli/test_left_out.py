@@ -112,3 +112,13 @@ def test_an_ignore_file_that_cannot_be_read_stops_every_command_before_a_request
         assert ran.code == 1, command
         assert ".astica-ignore" in ran.err and "save it as text in UTF-8" in ran.err
     assert not any(request.call in ("upload", "sample_remove", "class_remove") for request in sandbox.log)
+
+
+def test_two_folders_of_one_class_are_named_with_what_tells_them_apart(shell: Shell, store: Path) -> None:
+    heading = "One class in several folders, whose names differ in their Unicode form alone"
+    draw(store / "K\u00fcche" / "1.png", 71)
+    assert heading not in shell("status", "--store", store).out
+    draw(store / "Ku\u0308che" / "1.png", 72)
+    out = shell("status", "--store", store).out
+    assert f"{heading}: move the files into one of them (1):\n" in out
+    assert "  K\u00fcche: 'K\\xfcche', 'Ku\\u0308che'" in out or "'Ku\\u0308che', 'K\\xfcche'" in out

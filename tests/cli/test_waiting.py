@@ -277,6 +277,13 @@ def test_two_reasons_to_wait_are_shown_both(activity: Activity, time: Time) -> N
     assert "also until" not in state_text(activity), "the same reason is one, whatever it counts"
 
 
+def test_no_rest_is_shown_once_the_forecast_is_over_and_work_is_left(activity: Activity, time: Time) -> None:
+    activity.planned(uploads(2), [], 1.0)
+    assert "1 s left" in plain_line(activity)
+    time.now += 1.5
+    assert plain_line(activity).startswith("0 of 2 done; ") and "left" not in plain_line(activity)
+
+
 def test_the_end_of_a_wait_does_not_jump_where_its_count_changes(activity: Activity, time: Time) -> None:
     ends = []
     for others in (3, 4):

@@ -21,6 +21,7 @@ from astica_sync.cli.open_store import (
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.status_output import (
+    divided_classes_section,
     held_out_warning,
     in_two_formats_section,
     left_out_data,
@@ -123,6 +124,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
             is_image = image_in_index(local.index)
             lines += status_lines(status, price, path_of, copies, is_image=is_image)
             lines += in_two_formats_section(pairs)
+            lines += divided_classes_section(local.index.divided_classes())
             if held_out:
                 lines += ["", *held_out_warning(held_out)]
             if ignored:

@@ -213,6 +213,16 @@ def status_lines(
     return [*lines, "", *_conclusion(status, price, as_version)]
 
 
+def divided_classes_section(divided: Sequence[tuple[str, ...]]) -> list[str]:
+    """Classes with several folders, whose names look the same: each name also with its letters as escapes."""
+    return _section(
+        "One class in several folders, whose names differ in their Unicode form alone: move the files into one of them",
+        "yellow",
+        len(divided),
+        (f"{safe(names[0])}: " + ", ".join(map(ascii, names)) for names in divided),
+    )
+
+
 def in_two_formats_section(pairs: Sequence[tuple[str, str]]) -> list[str]:
     """Images that are sent twice: samples that are converted, each with the PNG or JPEG of the same name beside it."""
     return _section(

@@ -293,6 +293,13 @@ class Index(CacheFile):
                 break
         return found[:most]
 
+    def divided_classes(self) -> list[tuple[str, ...]]:
+        """The first-level folders of each class that has several: their names differ in their Unicode form alone."""
+        folders: dict[str, list[str]] = {}
+        for row in self._rows("SELECT class, path FROM folder WHERE class IS NOT NULL AND instr(path, x'2f') = 0"):
+            folders.setdefault(row[0], []).append(os.fsdecode(row[1]))
+        return [tuple(sorted(paths)) for _, paths in sorted(folders.items()) if len(paths) > 1]
+
     def in_two_formats(self, suffixes: Sequence[str], taken: Container[str], most: int) -> list[tuple[str, str]]:
         """So many samples at the most that are converted before they are sent, each with the sample of the same name
         beside it that ends in one of ``suffixes`` and is sent as it is. Of the formats ``taken`` none is looked at."""

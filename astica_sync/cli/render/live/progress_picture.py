@@ -77,7 +77,7 @@ def _further(activity: Activity) -> str:
 
 
 def left_text(activity: Activity) -> str:
-    """How long the rest of the plan takes."""
+    """How long the rest of the plan takes; "" where the forecast is over and something is left."""
     if activity.done >= activity.total:
         return ""
     wait = activity.current_wait()
@@ -85,7 +85,9 @@ def left_text(activity: Activity) -> str:
     end = activity.eta_at if wait is None else max(activity.eta_at, wait.until)
     other = activity.further_wait()
     end = end if other is None else max(end, other.until)
-    return f"{countdown(end - activity.ticks())} left"
+    rest = end - activity.ticks()
+    # The forecast counts the request limit and no conversion: 0 s would not be true while something is left.
+    return f"{countdown(rest)} left" if rest > 0 else ""
 
 
 def plain_line(activity: Activity) -> str:
