@@ -303,8 +303,10 @@ def _fingerprint(layout: Layout) -> Callable[[], object]:
         trust_file(),
         *([Path(os.path.expanduser(key_file))] if key_file else []),  # noqa: PTH111
     ]
-    # The time of a folder changes with each file in it, so only who may use it is compared.
+    # The time of a folder changes with each file in it, so only who may use it is compared. One that is not there yet,
+    # such as the backup before the first push, is made by the watcher itself.
     folders = {layout.root, layout.state, layout.backup, *(file.parent for file in files)}
+    folders = {folder for folder in folders if folder.exists()}
 
     def fingerprint() -> object:
         return [_status_of(file, whole=True) for file in files] + [_status_of(folder) for folder in sorted(folders)]
