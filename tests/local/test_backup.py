@@ -27,7 +27,7 @@ from astica_sync.errors import (
 )
 from astica_sync.local.backup.backup import Backup, VerifyResult
 from astica_sync.local.backup.catalog import CatalogEntry
-from astica_sync.local.filesystem import TEMP_PREFIX, FileSystem
+from astica_sync.local.filesystem import TEMP_PREFIX, AnyPath, FileSystem
 from tests.harness.damaged_images import DAMAGED
 
 PNG = (DAMAGED / "see-through.png").read_bytes()
@@ -234,6 +234,21 @@ def test_an_object_is_not_called_missing_where_the_disk_is_gone(tmp_path: Path) 
     for use in (lambda: backup.add_samples([("Can", "Can/1.png", "0" * 32)], 1.0), lambda: backup.read("0" * 32)):
         with pytest.raises(StoreChanged, match="store has no store now: is its disk mounted"):
             use()
+
+
+def test_a_disk_that_fails_is_named_where_an_object_seems_missing(
+    backup: Backup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, lstat = backup.root.parent, FileSystem.lstat
+
+    def fail(self: FileSystem, path: AnyPath) -> os.stat_result:
+        if Path(os.fsdecode(path)) == state:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return lstat(self, path)
+
+    monkeypatch.setattr(FileSystem, "lstat", fail)
+    with pytest.raises(StoreChanged, match="cannot be read: Input/output error"):
+        backup.read(hash_of(PNG))
 
 
 def test_a_missing_object_is_missing_everywhere(backup: Backup) -> None:

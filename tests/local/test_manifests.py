@@ -9,6 +9,7 @@ from typing import BinaryIO
 import pytest
 import xxhash
 
+from astica_sync.core.model import make_scope
 from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample, UnmanagedSample
 from astica_sync.errors import BackupDamaged, StoreError
 from astica_sync.local.backup.backup import Backup
@@ -71,6 +72,23 @@ def test_a_snapshot_with_any_names_is_read_as_it_was_written(backup: Backup) -> 
     lines = (snapshots.folder / f"{frozen}.jsonl").read_bytes().splitlines()
     assert json.loads(lines[0])["content"] == CONTENT
     assert [entry.size for entry in snapshots.entries(frozen)] == [len(PNG)] * 2
+
+
+def test_the_samples_of_a_snapshot_have_the_uids_of_the_recipe_where_they_are_converted(backup: Backup) -> None:
+    snapshots = Manifests(backup, FileSystem())
+    tiff = b"II*\x00 and so on"
+    source = backup.root.parent / "a.tiff"
+    source.write_bytes(tiff)
+    other = xxhash.xxh3_128_hexdigest(tiff)
+    backup.put(source, other)
+    frozen = snapshots.write(lambda: [ManagedSample("Can", CONTENT, "Can/a.png"), ManagedSample("Can", other, "Can/a")])
+    recipe = "quality=80"
+    plain, changed = make_scope(7, "Can"), make_scope(7, "Can", recipe)
+    assert {one.uid for one in snapshots.local_samples(frozen, 7)} == {f"{CONTENT}-{plain}", f"{other}-{plain}"}
+    found = {one.uid for one in snapshots.local_samples(frozen, 7, recipe)}
+    assert found == {f"{CONTENT}-{plain}", f"{other}-{changed}"}
+    found = {one.uid for one in snapshots.local_samples(frozen, 7, recipe, {CONTENT})}
+    assert found == {f"{CONTENT}-{changed}", f"{other}-{changed}"}
 
 
 def test_a_snapshot_keeps_its_images_from_being_pruned(backup: Backup) -> None:

@@ -140,6 +140,22 @@ def test_a_file_that_cannot_be_read_is_not_one_that_cannot_be_written(kept: Kept
     assert "written" not in problem.reason
 
 
+def test_a_file_that_goes_in_the_last_moment_is_written(kept: Kept) -> None:
+    kept.keep("Can/001.jpg", b"one")
+    kept.restore()
+    target = kept.folder / "out" / "Can" / "001.jpg"
+    open_read = kept.backup._files.open_read
+
+    def remove_first(path: AnyPath) -> BinaryIO:
+        if Path(path) == target:
+            target.unlink(missing_ok=True)
+        return open_read(path)
+
+    kept.backup._files.open_read = remove_first  # type: ignore[method-assign]
+    done = kept.restore()
+    assert (done.problems, kept.out()) == ((), {"Can/001.jpg": b"one"})
+
+
 def test_a_file_that_appears_in_the_last_moment_is_not_overwritten(kept: Kept) -> None:
     class Late(FileSystem):
         def publish_new(self, temp: Path, target: Path) -> None:
