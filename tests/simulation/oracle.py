@@ -858,8 +858,9 @@ def _files(folder: Node, touched: int) -> Iterator[tuple[Node, int]]:
 
 def _remade(plan: Plan, allowance: Allowance) -> set[str]:
     """The uploads of a plan of images that another recipe has converted, where they are many."""
-    removed = {removal.uid[:CONTENT] for removal in plan.removed if removal.why is RemovalReason.RECONVERTED}
-    found = {upload.uid for upload in plan.uploads if upload.uid[:CONTENT] in removed}
+    remade = [removal for removal in plan.removed if removal.why is RemovalReason.RECONVERTED]
+    removed = {(removal.uid[:CONTENT], removal.class_title) for removal in remade}
+    found = {upload.uid for upload in plan.uploads if (upload.uid[:CONTENT], upload.class_title) in removed}
     managed = sum(count.managed for count in plan.classes.values())
     return found if len(removed) > max(allowance.floor, int(allowance.share * managed)) else set()
 
