@@ -425,3 +425,18 @@ def test_a_folder_that_may_not_be_entered_does_not_stop_init(
         place.chmod(0o700)
     assert ran.code == 0, ran.err
     assert shell("push", "--store", photos).code == 0
+
+
+def test_a_sentinel_that_cannot_be_read_is_not_taken_for_none(shell: Shell, store: Path) -> None:
+    """It may name another model, which only --rebind replaces."""
+    sentinel = store / ".astica-sync" / "store.json"
+    data = sentinel.read_bytes()
+    sentinel.unlink()
+    sentinel.symlink_to(sentinel.name)
+    for options in (("--model", 4711), ("--create", "Others", "--purpose", "sort")):
+        ran = shell("init", store, *options, "--yes")
+        assert ran.code == 1, ran.out
+        assert "store.json cannot be read" in " ".join(ran.err.split())
+    sentinel.unlink()
+    sentinel.write_bytes(data)
+    assert shell("status", "--store", store).code == 0

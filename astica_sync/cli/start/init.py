@@ -265,12 +265,16 @@ def _agrees(text: str, question: str) -> bool:
 
 
 def _read_binding(layout: Layout) -> Sentinel | None:
-    """What the folder is the store of already; None where it is no store, or its ``store.json`` cannot be read.
+    """What the folder is the store of already; None where it is no store, or its ``store.json`` is damaged.
 
     Raises:
-        StoreError: a newer version of the program made the store.
+        StoreError: a newer version of the program made the store, or ``store.json`` cannot be read: it may name
+            another model.
     """
     try:
         return read_sentinel(layout)
-    except StoreChanged:
+    except StoreChanged as error:
+        missing = FileNotFoundError | NotADirectoryError | IsADirectoryError
+        if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, missing):
+            raise
         return None
