@@ -1,5 +1,7 @@
 """Making a store, and a model for it, exactly once."""
 
+import contextlib
+import errno
 import json
 import os
 import shutil
@@ -7,9 +9,14 @@ import signal
 import subprocess
 from collections import Counter
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
+from astica_sync.cli.start.init import _read_binding
+from astica_sync.errors import StoreChanged
+from astica_sync.local.filesystem import AnyPath, FileSystem
+from astica_sync.local.layout import Layout
 from astica_sync.sandbox.embedded import RunningSandbox, running
 from astica_sync.sandbox.switches import Switches
 from tests.harness.shell import Shell, draw, fill
@@ -427,16 +434,15 @@ def test_a_folder_that_may_not_be_entered_does_not_stop_init(
     assert shell("push", "--store", photos).code == 0
 
 
-def test_a_sentinel_that_cannot_be_read_is_not_taken_for_none(shell: Shell, store: Path) -> None:
+@pytest.mark.parametrize(("number", "is_none"), [(errno.EIO, False), (errno.EMFILE, False), (errno.ENOENT, True)])
+def test_a_sentinel_that_cannot_be_read_is_not_taken_for_none(
+    store: Path, monkeypatch: pytest.MonkeyPatch, number: int, is_none: bool
+) -> None:
     """It may name another model, which only --rebind replaces."""
-    sentinel = store / ".astica-sync" / "store.json"
-    data = sentinel.read_bytes()
-    sentinel.unlink()
-    sentinel.symlink_to(sentinel.name)
-    for options in (("--model", 4711), ("--create", "Others", "--purpose", "sort")):
-        ran = shell("init", store, *options, "--yes")
-        assert ran.code == 1, ran.out
-        assert "store.json cannot be read" in " ".join(ran.err.split())
-    sentinel.unlink()
-    sentinel.write_bytes(data)
-    assert shell("status", "--store", store).code == 0
+
+    def fail(self: FileSystem, path: AnyPath) -> BinaryIO:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(FileSystem, "open_read", fail)
+    with contextlib.nullcontext() if is_none else pytest.raises(StoreChanged, match=r"store\.json cannot be read"):
+        assert _read_binding(Layout(store)) is None

@@ -1,5 +1,6 @@
 """``astica-sync init``."""
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -264,6 +265,10 @@ def _agrees(text: str, question: str) -> bool:
     return confirm(question)
 
 
+_NO_SENTINEL = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL)
+"""Nothing is there, or no file."""
+
+
 def _read_binding(layout: Layout) -> Sentinel | None:
     """What the folder is the store of already; None where it is no store, or its ``store.json`` is damaged.
 
@@ -274,7 +279,7 @@ def _read_binding(layout: Layout) -> Sentinel | None:
     try:
         return read_sentinel(layout)
     except StoreChanged as error:
-        missing = FileNotFoundError | NotADirectoryError | IsADirectoryError
-        if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, missing):
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno not in _NO_SENTINEL:
             raise
         return None
