@@ -78,7 +78,7 @@ def test_what_is_used_is_known_while_the_server_rests_or_keeps_a_lower_limit(
 def test_doctor_says_how_long_all_machines_wait_after_a_refusal_of_the_service(
     shell: Shell, server: BudgetServerProcess, sandbox: RunningSandbox, store: Path, short_rests: None
 ) -> None:
-    shell.environ["ASTICA_BUDGET"] = server.address
+    shell.environ |= {"ASTICA_BUDGET": server.address, "ASTICA_LIMIT_WINDOW": "0.5"}
     assert shell("status", "--store", store).code == 0
     assert shell("doctor", "--store", store, "--json").json["request_budget"]["refused by the service"] is False
     settings, clock = load_settings(shell.environ), SystemClock()
