@@ -40,11 +40,13 @@ def misplaced_are_copies(original: Any, facts: Any) -> Any:
     return original(facts)
 
 
-def unmanaged_are_removed(original: Any, draft: Any, row: Any, title: str, actions: Any, replaced_by: str = "") -> Any:
+def unmanaged_are_removed(
+    original: Any, draft: Any, row: Any, title: str, actions: Any, replaced_by: str = "", *, reconverted: bool = False
+) -> Any:
     if any(isinstance(action, LeaveUnmanaged) for action in actions) and row.remote:
         title = row.remote[0].class_title
         actions = (RemoveCopies(tuple(sample.sample_id for sample in row.remote), RemovalReason.ABSENT),)
-    return original(draft, row, title, actions, replaced_by)
+    return original(draft, row, title, actions, replaced_by, reconverted=reconverted)
 
 
 def no_extras(original: Any, facts: Any) -> Any:
