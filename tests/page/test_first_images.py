@@ -9,6 +9,7 @@ from astica_sync.local.layout import Layout
 from astica_sync.page import page_state
 from astica_sync.page.gallery import first_images, refresh_gallery
 from tests.harness.page_client import running_page
+from tests.harness.watch_process import wait_until
 
 
 @pytest.fixture
@@ -33,6 +34,7 @@ def test_the_first_images_are_shown_while_a_new_store_is_looked_at(
     (photo_store / "Can" / "000 no image.jpg").write_bytes(b"<html>")
     (photo_store / "Can" / "000 link.jpg").symlink_to(photo_store / "Can" / "001.jpg")
     with running_page(photo_store) as page:
+        wait_until(lambda: page.json("/api/store")["looking"] == 1234)
         store = page.json("/api/store")
         assert (store["unknown"], store["price"], store["looking"]) == (first_images.FIRST, None, 1234)
         row = page.row("Can", "001.jpg")
