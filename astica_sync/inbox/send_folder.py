@@ -3,7 +3,6 @@
 The folder is only read. It needs no store, no key and no model.
 """
 
-import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from astica_sync.local.image.decoder import Decoder
 from astica_sync.local.image.format import HEAD_BYTES, describe, is_image, preparable, sniff
 from astica_sync.local.image.prepare.image_as_sent import check_as_sent
 from astica_sync.local.image.prepare.preparer import Preparer
-from astica_sync.local.image.prepare.usable_formats import CONVERTED_SUFFIXES, why_converted_already
+from astica_sync.local.image.prepare.usable_formats import png_or_jpeg_beside, why_converted_already
 from astica_sync.local.scan.changed_files import REASONS
 from astica_sync.local.scan.file_hash import unreadable_reason
 from astica_sync.local.scan.ignore import Ignore, is_hidden
@@ -194,22 +193,13 @@ class FolderSender:
         if not is_image(data):
             return describe(data[:HEAD_BYTES], len(data))
         word = preparable(data)
-        if word is not None and sniff(data) is None and self._is_converted(path):
+        if word is not None and sniff(data) is None and png_or_jpeg_beside(self._files, str(self._root / path)):
             return why_converted_already(word)
         try:
             check_as_sent(self._check.decoder, self._check.preparer, data)
         except ImageRejected as reason:
             return str(reason)
         return ""
-
-    def _is_converted(self, path: str) -> bool:
-        """Whether a PNG or JPEG of the same name is beside a file."""
-        stem = os.path.splitext(path)[0]  # noqa: PTH122 - a name of any bytes
-        for suffix in CONVERTED_SUFFIXES:
-            with contextlib.suppress(OSError), self._files.open_read(self._root / f"{stem}{suffix}") as file:
-                if sniff(file.read(HEAD_BYTES)) is not None:
-                    return True
-        return False
 
     def _walk(self) -> Iterator[_Found]:
         ignore = Ignore.load(self._root)

@@ -28,6 +28,7 @@ from astica_sync.inbox.taken_record import RefusedObject, TakenRecord
 from astica_sync.local.filesystem import FileSystem, is_real_folder
 from astica_sync.local.image.format import sniff
 from astica_sync.local.image.prepare.image_as_sent import check_as_sent
+from astica_sync.local.scan.file_hash import hash_file
 from astica_sync.local.store_sentinel import check_root
 from astica_sync.mirror.place import Place
 
@@ -217,14 +218,7 @@ class _Run:
 
     def _is_there(self, name: ObjectName, file: str) -> bool:
         folder = self._titles.get(name.title, name.title)
-        try:
-            with self._files.open_read(self._root / folder / file) as opened:
-                hasher = xxhash.xxh3_128()
-                for chunk in self._files.chunks(opened):
-                    hasher.update(chunk)
-        except OSError:
-            return False
-        return hasher.hexdigest() == name.content
+        return hash_file(self._files, self._root / folder / file).content == name.content
 
     def _refuse(self, one: NewObject, reason: str) -> RefusedObject:
         return RefusedObject(one.key, one.version, reason, self._now())

@@ -11,6 +11,7 @@ import pytest
 from astica_sync.clock import SystemClock
 from astica_sync.sandbox.embedded import RunningSandbox, running
 from tests.harness.shell import Shell, fill, in_store, on_service
+from tests.harness.watch_process import wait_until
 
 LONG = "30"
 """Seconds of quarantine: far longer than any of these tests."""
@@ -64,6 +65,31 @@ def test_two_stores_that_share_an_image_come_to_rest_whatever_one_removes(
         sandbox.clear_log()
         assert shell("push", "--store", store).code == 0
         assert len(sandbox.log) == 1
+
+
+def test_what_another_store_sends_after_a_removal_in_doubt_is_that_store_s(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path
+) -> None:
+    """A store is killed while it sends an image that another one sends as well, and removes what it sees of it."""
+    other = fill(tmp_path / "other", {"Can": 1}, start=900)
+    shared = pushed / "Can" / "shared.png"
+    shared.write_bytes((other / "Can" / "000.png").read_bytes())
+    sandbox.set_faults("upload:1=lost-before")
+    process = shell.start("push", "--store", pushed)
+    wait_until(lambda: sandbox.requests_of("upload") and ("Can", "attempted") in marks(pushed))
+    process.kill()
+    shell.finish(process)
+    sandbox.set_faults()
+    assert shell("init", other, "--model", str(model_id), "--yes").code == 0
+    assert shell("push", "--store", other).code == 0
+    shared.unlink()
+    assert shell("push", "--store", pushed).code == 0
+    assert removals(sandbox) == 1 and ("Can", "removed") in marks(pushed)
+    shell.environ["ASTICA_QUARANTINE"] = "0"
+    assert shell("push", "--store", other).code == 0
+    assert shell("push", "--store", pushed).code == 0
+    assert removals(sandbox) == 1
+    assert on_service(sandbox, model_id) == in_store(pushed) + in_store(other)
 
 
 def test_the_status_says_that_a_removed_sample_was_made_again_elsewhere(

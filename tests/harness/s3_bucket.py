@@ -4,9 +4,42 @@ import threading
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+import pytest
+
+SECRET = "test-secret-of-the-bucket"
+
+
+def run_server() -> Iterator[str]:
+    """The address of an S3 server, for a fixture that yields from it."""
+    from moto.server import ThreadedMotoServer
+
+    running = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    running.start()
+    host, port = running.get_host_and_port()
+    yield f"http://{host}:{port}"
+    running.stop()
+
+
+def use_server(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sets the address and its credentials in the environment."""
+    for name, value in {
+        "AWS_ENDPOINT": address,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+def empty_bucket(server: str) -> "Bucket":
+    """The bucket ``s3://photos`` of a server on which nothing else is left."""
+    urllib.request.urlopen(urllib.request.Request(f"{server}/moto-api/reset", b"", method="POST")).close()
+    return Bucket(server)
 
 
 class Proxy:

@@ -1,13 +1,12 @@
 """The machine of a camera, which has no key, and an inbox between it and the store."""
 
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from astica_sync.sandbox.embedded import RunningSandbox
-from tests.harness.s3_bucket import Bucket
+from tests.harness.s3_bucket import Bucket, empty_bucket, run_server, use_server
 from tests.harness.shell import Shell, fill
 
 
@@ -48,25 +47,11 @@ def store(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     pytest.importorskip("obstore")
-    from moto.server import ThreadedMotoServer
-
-    running = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    yield f"http://{host}:{port}"
-    running.stop()
+    yield from run_server()
 
 
 @pytest.fixture
 def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     """An empty bucket, ``s3://photos``, and its credentials in the environment."""
-    urllib.request.urlopen(urllib.request.Request(f"{server}/moto-api/reset", b"", method="POST")).close()
-    for name, value in {
-        "AWS_ENDPOINT": server,
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test-secret-of-the-bucket",
-        "AWS_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    return Bucket(server)
+    use_server(server, monkeypatch)
+    return empty_bucket(server)

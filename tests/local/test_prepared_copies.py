@@ -63,7 +63,8 @@ def test_what_is_dropped_is_gone_and_what_another_image_needs_stays(root: Path) 
     prepared = prepared_in(root)
     for content, data in ((ORIGINAL, JPEG), (OTHER, JPEG), ("3" * 32, PNG)):
         prepared.add(content, "heic", data)
-    assert prepared.drop({"4" * 32}) == 0
+    assert prepared.droppable_size({"4" * 32}) == prepared.drop({"4" * 32}) == 0
+    assert prepared.droppable_size({ORIGINAL, "3" * 32}) == len(PNG)
     assert prepared.drop({ORIGINAL, "3" * 32}) == len(PNG)
     assert prepared.read(ORIGINAL) is None and prepared.read(OTHER) == JPEG
     assert prepared.drop({OTHER}) == len(JPEG) and prepared.records() == {}

@@ -10,6 +10,7 @@ import pytest
 from astica_sync.mirror.bucket_place import BucketPlace
 from astica_sync.mirror.open_place import refuse_password
 from astica_sync.sandbox.embedded import RunningSandbox
+from tests.harness.s3_bucket import SECRET, run_server, use_server
 from tests.harness.shell import Shell, in_store, on_service
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -19,24 +20,12 @@ pytest.importorskip("obstore")
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An empty bucket, and the credentials in the environment."""
-    from moto.server import ThreadedMotoServer
-
-    running = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT": f"http://{host}:{port}",
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "secret-of-the-bucket",
-        "AWS_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    auth = "AWS4-HMAC-SHA256 Credential=x/20200101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
-    request = urllib.request.Request(f"http://{host}:{port}/off-site", b"", {"Authorization": auth}, method="PUT")
-    urllib.request.urlopen(request).close()
-    yield "s3://off-site/cans"
-    running.stop()
+    for address in run_server():
+        use_server(address, monkeypatch)
+        auth = "AWS4-HMAC-SHA256 Credential=x/20200101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+        request = urllib.request.Request(f"{address}/off-site", b"", {"Authorization": auth}, method="PUT")
+        urllib.request.urlopen(request).close()
+        yield "s3://off-site/cans"
 
 
 @pytest.fixture
@@ -88,19 +77,12 @@ def test_a_bucket_without_a_store_rebuilds_none(shell: Shell, bucket: str, tmp_p
 def test_a_server_that_is_away_is_named_and_no_secret_is(
     shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {
-        "AWS_ENDPOINT": "http://127.0.0.1:9",
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "secret-of-the-bucket",
-        "AWS_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
+    use_server("http://127.0.0.1:9", monkeypatch)
     monkeypatch.setattr(BucketPlace.__init__, "__defaults__", (0.1,))
     ran = shell("backup", "mirror", "s3://off-site/cans", "--store", store)
     assert ran.code == 1
     assert "cannot be listed" in ran.err
-    assert "secret-of-the-bucket" not in ran.err + ran.out
+    assert SECRET not in ran.err + ran.out
     assert shell("push", "--store", store).code == 0
 
 

@@ -15,14 +15,14 @@ from astica_sync.service_address import spelled_address
 from astica_sync.shell_quote import quote
 
 
-def rebuild_store(address: str, to: Path | None) -> int:
+def rebuild_from_mirror(address: str, to: Path | None) -> int:
     """The store of a mirror in a new folder.
 
     Raises:
         click.UsageError: no folder is named.
     """
     from astica_sync.mirror.open_place import open_place
-    from astica_sync.mirror.rebuild import rebuild_store as rebuild
+    from astica_sync.mirror.rebuild import rebuild_store
 
     if to is None:
         raise click.UsageError("Name the new folder of the store with --to.")
@@ -30,7 +30,7 @@ def rebuild_store(address: str, to: Path | None) -> int:
     with clean_stop(clock), closed_at_end(progress, clock):
         place = open_place(address)
         progress.phase(f"reading {place.name}")
-        done = rebuild(
+        done = rebuild_store(
             place, to, clock, on_progress=FileCounter(progress, clock, "fetching"), stopping=clock.stopping.is_set
         )
     print_problems([(problem.path, problem.reason) for problem in done.problems])

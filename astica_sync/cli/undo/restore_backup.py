@@ -15,7 +15,7 @@ from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import json_line, json_name, number, safe
 from astica_sync.cli.undo.catalog_names import find_paths, find_title
 from astica_sync.cli.undo.open_backup import open_backup
-from astica_sync.cli.undo.rebuild_store import rebuild_store
+from astica_sync.cli.undo.rebuild_store import rebuild_from_mirror
 from astica_sync.cli.undo.restore_lists import (
     LeftInBackup,
     left_out_json,
@@ -98,7 +98,7 @@ def restore(
         chosen_part = names or store is not None or class_title is not None or since is not None
         if chosen_part or dry_run or moves_back or as_json:
             raise click.UsageError("With --from give --to alone: the whole store is rebuilt.")
-        return rebuild_store(address, to)
+        return rebuild_from_mirror(address, to)
     if names and since is not None:
         raise click.UsageError("Give either FILE or --since.")
     if moves_back and (since is None or to is not None):

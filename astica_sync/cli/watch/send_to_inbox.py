@@ -37,7 +37,6 @@ def send_to_inbox(address: str, folder: Path, *, once: bool, as_json: bool) -> i
     Raises:
         AsticaSyncError: the folder, the inbox or the settings cannot be used.
     """
-    from astica_sync.core.recipe import Recipe
     from astica_sync.inbox.send_folder import FolderSender, ImageCheck
     from astica_sync.inbox.sent_record import SentRecord, sent_record_file
     from astica_sync.local.image.decoder import Decoder
@@ -53,8 +52,7 @@ def send_to_inbox(address: str, folder: Path, *, once: bool, as_json: bool) -> i
     with clean_stop(clock), lock_if_free(file.with_suffix(".lock"), wait_s=0.5) as is_free:
         if not is_free:
             raise StoreBusy(f"another process sends {root} to {place.name}", "wait for it to end, or stop it")
-        recipe = usable_recipe(Recipe.of(settings.convert))
-        with Decoder() as decoder, Preparer(recipe) as preparer:
+        with Decoder() as decoder, Preparer(usable_recipe(settings.recipe)) as preparer:
             check = ImageCheck(decoder, preparer)
             sender = FolderSender(root, SentRecord(file), check, settings.settle, clock.now)
             if once:

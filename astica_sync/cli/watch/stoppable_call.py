@@ -26,7 +26,7 @@ def call_stoppable(work: Callable[[], T], clock: SystemClock) -> T:
     def run() -> None:
         try:
             future.set_result(work())
-        except Exception as error:  # noqa: BLE001 - it is raised in the thread that waits
+        except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
             future.set_exception(error)
 
     thread = threading.Thread(target=run, name="inbox", daemon=True)

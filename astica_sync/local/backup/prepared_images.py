@@ -125,18 +125,32 @@ class PreparedImages:
             StorageFull, StoreError: the backup cannot be written.
         """
         with self._lock:
-            records = self._load()
-            gone = {one.sent for content in contents for one in records.get(content, {}).values()}
-            if not gone:
+            if not any(content in self._load() for content in contents):
                 return 0
-            still = {one.sent for content, made in records.items() if content not in contents for one in made.values()}
+            unneeded = self._needed_by_none_but(contents)
             kept = (line + b"\n" for line in read_lines(self._files, self._path) if not _is_about(line, contents))
             try:
                 self._files.write_synced(self._path, kept)
             except OSError as error:
                 self._objects.fail(error)
             self._read_as = None
-        return sum(self._objects.discard(sent) for sent in gone - still)
+        return sum(map(self._objects.discard, unneeded))
+
+    def droppable_size(self, contents: Collection[str]) -> int:
+        """The bytes that ``drop`` would free, as they are recorded.
+
+        Raises:
+            StoreError: the record cannot be read.
+        """
+        with self._lock:
+            return sum(self._needed_by_none_but(contents).values())
+
+    def _needed_by_none_but(self, contents: Collection[str]) -> dict[str, int]:
+        """What was sent in place of these images and of no others: its content hash and its size in bytes."""
+        records = self._load()
+        sizes = {one.sent: one.size for content in contents for one in records.get(content, {}).values()}
+        still = {one.sent for content, made in records.items() if content not in contents for one in made.values()}
+        return {sent: size for sent, size in sizes.items() if sent not in still}
 
     def _load(self) -> dict[str, ByRecipe]:
         try:

@@ -32,16 +32,17 @@ _OF_OTHER_COPIES = (str(RemovalReason.EXTRA), str(RemovalReason.MISPLACED), "by 
 @dataclass(frozen=True, slots=True)
 class PrunePlan:
     """The objects that may be removed, the lines of the catalog about them, and how many others stay for which
-    reason."""
+    reason. ``prepared_size`` is that of what was sent in place of these images alone, in bytes."""
 
     objects: tuple[StoredObject, ...]
     entries: tuple[CatalogEntry, ...]
     staying: Counter[Claim]
+    prepared_size: int
 
     @property
     def size(self) -> int:
         """The bytes that would become free."""
-        return sum(stored.size for stored in self.objects)
+        return sum(stored.size for stored in self.objects) + self.prepared_size
 
 
 def plan_pruning(
@@ -95,7 +96,8 @@ def plan_pruning(
         if prunable.pop(content, None) is not None:
             staying[Claim.OTHER_MODEL] += 1
     entries = {entry: None for entry in local.backup.samples() if entry.content in prunable}
-    return PrunePlan(tuple(prunable.values()), tuple(entries), staying)
+    prepared_size = local.backup.prepared.droppable_size(prunable.keys())
+    return PrunePlan(tuple(prunable.values()), tuple(entries), staying, prepared_size)
 
 
 def prune(local: LocalSide, clock: Clock, plan: PrunePlan) -> int:
