@@ -150,6 +150,7 @@ AREAS = {
     "exchange": "Import and export",
     "inspect": "Looking for wrong labels and bad images",
     "mirror": "The mirror of the backup",
+    "inbox": "Images of machines without a key",
     "doctor": "The doctor",
     "api": "From Python",
     "page": "The page in the browser",

@@ -9,7 +9,7 @@ from astica_sync.cli.debug_traceback import redacted_traceback
 from astica_sync.secret import Secret, SecretAddress, known_secrets
 from tests.harness.shell import Shell
 
-CANARY = "canary-5be1f0a977"
+CANARY = "5be1f0a977-of-this-test"
 
 
 def lines_of(message: str, environ: dict[str, str] | None = None) -> str:

@@ -149,7 +149,8 @@ def test_the_failures_of_a_restore_are_wrapped_between_words(shell: Shell, pushe
     draw(tmp_path / "o" / "Can" / "000.png", 99)
     words = ("backup", "restore", "--store", pushed, "--class", "Can", "--to", tmp_path / "o")
     with Terminal(shell, *words, columns=40) as terminal:
-        terminal.until(lambda seen: "1 failed" in " ".join(seen.split()))
+        # The result stands above what failed.
+        terminal.until(lambda seen: "1 failed" in " ".join(seen.split()) and "  this path" in seen)
         rows = terminal.rows
     at = next(place for place, row in enumerate(rows) if row.startswith("! Can/000.png"))
     assert rows[at] == "! Can/000.png  (another file exists at" and rows[at + 1].startswith("  this path")

@@ -198,7 +198,7 @@ def test_nothing_is_moved_through_a_link_or_into_another_store(shell: Shell, und
     (undone / "Can").symlink_to(tmp_path / "Can")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.png")}
     ran = shell(*SINCE, "--move-back", "--store", undone)
-    assert ran.code != 0 and "link" in ran.err
+    assert ran.code != 0 and "symbolic link, not followed" in ran.out + ran.err
     (undone / "Can").unlink()
     (undone / "Can/.astica-sync").mkdir(parents=True)
     again = shell(*SINCE, "--move-back", "--store", undone)

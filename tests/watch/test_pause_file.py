@@ -116,7 +116,7 @@ def test_the_commands_of_once_find_the_store(shell: Shell, sandbox: RunningSandb
     shell.environ["COLUMNS"] = "300"
     (store / "Can" / "new.psd").write_bytes(b"8BPS" + bytes(64))
     ran = shell("watch", "--once", store)
-    assert f"for the reasons: astica-sync status --store {store}" in ran.out
+    assert f"for the reason: astica-sync status --store {store}" in ran.out
     (store / "Can").rename(store.with_name("away"))
     ran = shell("watch", "--once", store)
     assert ran.code == 4 and f"astica-sync push --yes --store {store}" in ran.out

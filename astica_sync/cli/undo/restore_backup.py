@@ -152,7 +152,9 @@ def restore(
     problems += [(problem.path, problem.reason) for problem in done.problems]
     unplaced = [] if chosen else _unplaced(layout, objects)
     failures = len(problems) + len(unplaced)
-    code = exit_code_in_part(done.written + done.already_there + len(moved), failures)
+    # Where a part of the store cannot be read, what was to be restored may be there.
+    undone = failures + len(left_out.unread)
+    code = exit_code_in_part(done.written + done.already_there + len(moved), undone)
     if as_json:
         counts = {"written": done.written, "already_there": done.already_there, "moved_back": len(moved)}
         failed_json = [{"path": json_name(path), "reason": reason} for path, reason in problems]
