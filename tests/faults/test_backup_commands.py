@@ -658,5 +658,6 @@ def test_what_was_moved_to_a_folder_that_cannot_be_read_is_written_with_a_warnin
     unread = [one["path"] for one in shell(*restore, "--dry-run", "--json").json["unread"]]
     assert unread == ["Bottle", "Can/002.png"]
     ran = shell(*restore)
+    assert ran.code == 3
     assert warning in ran.err and "another file is" not in ran.err
     assert (pushed / "Can/001.png").exists() and (pushed / "Can/002.png").is_symlink()
