@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# Each test process and each command that a test starts would compile all files anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-long crash simulate check docs site changelog lock bench bench-full release-check format clean help
 

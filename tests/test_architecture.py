@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -244,6 +245,12 @@ VAGUE = re.compile(r"utils?|helpers?|common|manager|misc|stuff|others?|rest|more
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(home|root|work|Users|mnt|opt|srv|tmp)(/|\b)")
 
 
+@cache
+def parse(source: str) -> ast.Module:
+    """The syntax tree of a text; that of the same text is made once for all tests."""
+    return ast.parse(source)
+
+
 def find_faults(package: Path) -> list[str]:
     """Everything in the package that breaks a rule; one line each."""
     files = sorted(package.rglob("*.py"))
@@ -257,7 +264,7 @@ def _faults_of(file: Path, module: Path) -> Iterator[str]:
     if part not in ARROWS:
         yield f"{place}: {part} has no place in the architecture"
         return
-    tree = ast.parse(text)
+    tree = parse(text)
     for name in _imports(tree):
         yield from (f"{place}: {fault}" for fault in _import_faults(part, place, name))
     if VAGUE.fullmatch(module.name) or any(VAGUE.fullmatch(word) for word in module.name.split("_")):
@@ -313,7 +320,7 @@ def _modules(package: Path) -> dict[str, ast.Module]:
     trees = {}
     for file in sorted(package.rglob("*.py")):
         parts = [package.name, *file.relative_to(package).with_suffix("").parts]
-        trees[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = ast.parse(file.read_text("utf-8"))
+        trees[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = parse(file.read_text("utf-8"))
     return trees
 
 
@@ -593,7 +600,7 @@ def test_every_package_that_is_imported_is_a_declared_dependency() -> None:
     imported = {
         name.split(".")[0]
         for file in PACKAGE.rglob("*.py")
-        for name in _imports(ast.parse(file.read_text("utf-8")))
+        for name in _imports(parse(file.read_text("utf-8")))
         if name.split(".")[0] in HOMES and name.split(".")[0] not in sys.stdlib_module_names
     }
     assert {PACKAGES.get(name, name) for name in imported} - declared == set()

@@ -163,6 +163,7 @@ def test_a_lock_that_the_system_refuses_is_not_taken_for_a_broken_disk(path: Pat
     assert "cannot lock files" in translated.hint
 
 
+@pytest.mark.long
 def test_processes_that_open_a_new_database_at_once_all_succeed(path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from astica_sync.local.db.journal import Journal\n"
@@ -176,6 +177,7 @@ def test_processes_that_open_a_new_database_at_once_all_succeed(path: Path) -> N
     assert [process.communicate()[0] or process.returncode for process in processes] == [0] * 4
 
 
+@pytest.mark.long
 def test_a_connection_is_not_carried_through_a_fork(path: Path) -> None:
     script = (
         "import os, sys; from pathlib import Path\n"

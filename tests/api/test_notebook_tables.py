@@ -112,6 +112,7 @@ def test_no_cell_of_a_table_becomes_markup(attack: str) -> None:
     assert attack not in repr(VersionList([summary])) or attack.isprintable()
 
 
+@pytest.mark.long
 def test_a_table_of_an_evaluation_escapes_as_well(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> None:
     names = (ATTACKS[0], ATTACKS[2], "two")
     store_folder = write_digits(tmp_path / "digits", 8, names=names)

@@ -9,6 +9,7 @@ from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, fill, in_store, on_service
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("title", "shown", "kept"),
     [

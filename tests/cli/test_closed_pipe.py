@@ -12,6 +12,7 @@ from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -159,6 +159,7 @@ def test_a_class_that_cannot_be_read_keeps_its_samples_on_the_service(
     assert len(sandbox.samples(model_id)) == 5
 
 
+@pytest.mark.long
 def test_a_disk_that_disappears_during_a_push_removes_nothing(
     shell: Shell, sandbox: RunningSandbox, small: tuple[Path, Mount]
 ) -> None:

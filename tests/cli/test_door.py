@@ -54,6 +54,7 @@ def test_a_current_folder_that_was_deleted(shell: Shell, sandbox: RunningSandbox
         refused(ran, sandbox, "the current folder was deleted", "--store DIR")
 
 
+@pytest.mark.long
 def test_a_store_is_named_where_the_current_folder_was_deleted(
     shell: Shell, sandbox: RunningSandbox, store: Path
 ) -> None:
@@ -62,6 +63,7 @@ def test_a_store_is_named_where_the_current_folder_was_deleted(
     assert ran.code == 0, ran.err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "closed",
     ["<&- >&- 2>&-", *(pytest.param(one, marks=pytest.mark.long) for one in ("<&-", ">&-", "2>&-", "<&- >&-"))],
@@ -75,6 +77,7 @@ def test_closed_standard_streams_change_no_file_and_no_outcome(
     assert shell("backup", "verify", "--store", store).code == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("closed", ["<&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_question_is_answered_with_no_where_a_stream_is_closed(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, closed: str
@@ -87,6 +90,7 @@ def test_a_question_is_answered_with_no_where_a_stream_is_closed(
     assert in_store(store) < on_service(sandbox, model_id), "the new image is uploaded, and nothing is removed"
 
 
+@pytest.mark.long
 def test_a_detection_of_a_named_image_needs_no_input(shell: Shell, sandbox: RunningSandbox, store: Path) -> None:
     image = next((store / "Can").iterdir())
     ran = run_in(shell, '"$@" <&-', "detect", image, "--store", store)
@@ -160,6 +164,7 @@ def test_hosts_are_left_out_of_a_proxy_by_no_proxy(shell: Shell, sandbox: Runnin
     assert "proxy that" not in ran.err
 
 
+@pytest.mark.long
 def test_another_port_is_not_left_out_of_a_proxy(shell: Shell, sandbox: RunningSandbox) -> None:
     changes = {
         "ASTICA_TRAIN_URL": "https://a.invalid",
@@ -173,6 +178,7 @@ def test_another_port_is_not_left_out_of_a_proxy(shell: Shell, sandbox: RunningS
     assert "proxy that" not in ran.err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "changes",
     [
@@ -195,6 +201,7 @@ def test_an_odd_environment_that_matters_to_no_request_changes_nothing(
     assert on_service(sandbox, model_id) == in_store(store)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("files", [12, 20, 30])
 def test_few_open_files_are_named_before_anything_is_sent(
     shell: Shell, sandbox: RunningSandbox, store: Path, files: int
@@ -276,6 +283,7 @@ def test_certificates_that_cannot_be_read_for_another_reason_have_its_advice(
     assert f"unset {name}" in failure.value.hint
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", [0o444, 0o644, 0o666])
 def test_a_secret_on_a_read_only_mount_is_accepted_whatever_its_mode(
     shell: Shell, sandbox: RunningSandbox, mode: int

@@ -113,6 +113,7 @@ def test_a_full_disk_under_the_output_is_said(shell: Shell, pushed: Path) -> Non
     assert "astica-sync: standard output: No space left on device\n  where it is sent to cannot take it" in ran.err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["pull-status", "push"])
 def test_a_store_that_may_not_be_listed_has_a_message_with_a_remedy(shell: Shell, pushed: Path, command: str) -> None:
     without = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []

@@ -28,6 +28,7 @@ def test_each_sample_is_on_the_service_once_whatever_happens_to_the_answers(
     assert [request.call for request in sandbox.log] == ["view"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["lost-before", "lost-after", "html"])
 def test_a_lost_answer_to_the_very_first_upload_is_resolved(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, kind: str
@@ -39,6 +40,7 @@ def test_a_lost_answer_to_the_very_first_upload_is_resolved(
     assert on_service(sandbox, model_id) == in_store(store)
 
 
+@pytest.mark.long
 def test_no_upload_follows_a_first_upload_that_never_appears(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
@@ -66,6 +68,7 @@ def test_a_duplicate_or_late_copy_is_removed_by_the_next_push(
     assert len(sandbox.samples(model_id)) == 5
 
 
+@pytest.mark.long
 def test_an_upload_of_unknown_outcome_waits_for_the_quarantine_and_says_so(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
@@ -144,6 +147,7 @@ def test_a_sample_that_is_confirmed_and_never_listed_is_not_sent_forever(
     assert len(sandbox.requests_of("upload")) == 5 + 1, "only the lost one is sent twice"
 
 
+@pytest.mark.long
 def test_the_service_sees_no_more_than_its_limit_in_any_window(
     shell: Shell, sandbox: RunningSandbox, tmp_path: Path
 ) -> None:

@@ -256,6 +256,7 @@ def _shells() -> list[object]:
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", _shells())
 def test_the_installed_completion_completes_a_command_in_a_real_shell(shell: Shell, name: str) -> None:
     shell.environ["XDG_DATA_HOME"] = ""

@@ -14,6 +14,7 @@ from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw, in_store, on_service
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("title", ["Bo\u200cttle", "Bottle's", "Bottle ", "B\u043ettle"])
 def test_the_command_that_confirms_a_new_class_can_be_pasted(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, title: str
@@ -73,6 +74,7 @@ def test_a_new_class_that_no_folder_has_is_reported(shell: Shell, pushed: Path, 
     assert "'Can'" not in ran.err
 
 
+@pytest.mark.long
 def test_commands_with_another_home_share_the_budget_where_they_share_the_state_folder(
     shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path
 ) -> None:
@@ -93,6 +95,7 @@ def test_commands_with_another_home_share_the_budget_where_they_share_the_state_
     assert shell("models").code == 0
 
 
+@pytest.mark.long
 def test_the_commands_of_hints_find_a_store_that_the_user_named(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, tmp_path: Path
 ) -> None:

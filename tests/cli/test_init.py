@@ -68,6 +68,7 @@ def test_a_create_whose_answer_was_lost_finds_its_model(
     assert [title for _, title in sandbox.models()] == ["Cans"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["lost-before", "5xx", "html"])
 def test_a_create_that_was_never_done_is_done_by_the_same_command(
     shell: Shell, sandbox: RunningSandbox, photos: Path, kind: str
@@ -382,6 +383,7 @@ def test_no_second_store_is_made_in_above_or_from_a_store(
     assert sandbox.log == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_a_limit_that_a_sandbox_lowers_meanwhile_is_kept(shell: Shell, photos: Path, host: str) -> None:
     with running(limit=20, window=1.0, switches=Switches(limit_header="shown")) as box:
@@ -396,6 +398,7 @@ def test_a_limit_that_a_sandbox_lowers_meanwhile_is_kept(shell: Shell, photos: P
         assert box.max_in_any_window(window=1.0) <= 20
 
 
+@pytest.mark.long
 def test_a_limit_of_the_user_that_is_lower_than_that_of_a_sandbox_is_kept(shell: Shell, photos: Path) -> None:
     with running(limit=50, window=1.0, switches=Switches(limit_header="shown")) as box:
         shell.environ |= {"ASTICA_TRAIN_URL": box.url, "ASTICA_DETECT_URL": box.url, "ASTICA_API_KEY": box.key}
@@ -406,6 +409,7 @@ def test_a_limit_of_the_user_that_is_lower_than_that_of_a_sandbox_is_kept(shell:
         assert box.max_in_any_window(window=1.0) <= 4
 
 
+@pytest.mark.long
 def test_a_sandbox_tells_its_limit(shell: Shell, photos: Path) -> None:
     with running(limit=5, window=1.0, switches=Switches(limit_header="shown")) as box:
         shell.environ |= {"ASTICA_TRAIN_URL": box.url, "ASTICA_DETECT_URL": box.url, "ASTICA_API_KEY": box.key}
@@ -416,6 +420,7 @@ def test_a_sandbox_tells_its_limit(shell: Shell, photos: Path) -> None:
         assert box.max_in_any_window(window=1.0) <= 5
 
 
+@pytest.mark.long
 def test_a_folder_that_may_not_be_entered_does_not_stop_init(
     shell: Shell, sandbox: RunningSandbox, photos: Path
 ) -> None:

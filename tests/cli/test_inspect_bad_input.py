@@ -154,6 +154,7 @@ def vanishing(monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], object],
     monkeypatch.setattr(inspect_store, "measure_image", measure)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -213,6 +214,7 @@ def test_a_file_that_vanishes_after_it_was_looked_at(
     assert "Bottle/same.jpg" in page.read_text("utf-8")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv")
 def test_a_file_that_becomes_unreadable_names_the_command(shell: Shell, album: Path) -> None:
     """Root reads everything unless this is taken from it."""
@@ -260,6 +262,7 @@ class Tags(HTMLParser):
         self.found.append((tag, dict(attrs)))
 
 
+@pytest.mark.long
 def test_markup_in_titles_and_names_is_text(shell: Shell, album: Path, tmp_path: Path) -> None:
     (album / "Can").rename(album / MARKUP)
     first = next(album.glob("*onerror*/*.jpg"))

@@ -85,6 +85,7 @@ def test_a_request_that_is_carried_out_after_the_kill_makes_no_second_copy(
     assert len(sandbox.samples(model_id)) == 24
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "number",
     [signal.SIGINT, *(pytest.param(number, marks=pytest.mark.long) for number in (signal.SIGTERM, signal.SIGHUP))],
@@ -265,6 +266,7 @@ def test_a_push_that_waits_for_its_quarantine_can_be_stopped(
     assert on_service(sandbox, model_id) == in_store(store)
 
 
+@pytest.mark.long
 def test_a_second_ctrl_c_stops_immediately_and_the_next_push_resolves_the_outcome(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
@@ -297,6 +299,7 @@ def test_a_status_that_waits_for_the_service_can_be_stopped(
     assert ran.out == ""
 
 
+@pytest.mark.long
 def test_a_second_push_of_the_same_store_is_refused_and_status_works(
     shell: Shell, sandbox: RunningSandbox, many: Path
 ) -> None:

@@ -39,6 +39,7 @@ def make_everything_differ(shell: Shell, sandbox: RunningSandbox, store: Path, m
     shell.environ["ASTICA_QUARANTINE"] = "600"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("encoding", ["iso8859-1", "ascii", "utf-8"])
 def test_json_is_utf8_whatever_the_encoding_of_the_output(shell: Shell, store: Path, encoding: str) -> None:
     shell.environ |= {"PYTHONUTF8": "1", "PYTHONIOENCODING": f"{encoding}:backslashreplace"}

@@ -10,6 +10,7 @@ from tests.harness.shell import Shell, draw, fill, in_store, on_service
 WAITS = "the service counts a change of this store that its lists do not show yet"
 
 
+@pytest.mark.long
 def test_it_says_what_it_waits_for(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -19,6 +20,7 @@ def test_it_says_what_it_waits_for(
     assert f"waiting under a second: {WAITS}" in shell("pull-status", "--store", pushed).err
 
 
+@pytest.mark.long
 def test_a_first_push_waits_until_the_lists_show_what_is_counted(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
@@ -33,6 +35,7 @@ def test_a_first_push_waits_until_the_lists_show_what_is_counted(
     assert shell("pull-status", "--exit-code", "--store", store).code == 0
 
 
+@pytest.mark.long
 def test_a_class_is_removed_whole_although_the_lists_are_behind_the_upload_before(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
@@ -61,6 +64,7 @@ def test_lists_that_stay_behind_end_the_push_after_the_quarantine_and_nothing_fo
     assert len(sandbox.requests_of("upload")) == 1, "the first upload was not proved"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", ["removal", "move", "edit", "rename of the class"])
 def test_the_push_after_next_waits_for_the_lists_after_any_change(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int, change: str
@@ -82,6 +86,7 @@ def test_the_push_after_next_waits_for_the_lists_after_any_change(
     assert on_service(sandbox, model_id) == in_store(pushed)
 
 
+@pytest.mark.long
 def test_a_watcher_waits_for_the_lists(shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int) -> None:
     shell.environ["ASTICA_QUARANTINE"] = "30"
     sandbox.set_switches(sample_list_lag=0.6)
@@ -91,6 +96,7 @@ def test_a_watcher_waits_for_the_lists(shell: Shell, sandbox: RunningSandbox, pu
     assert on_service(sandbox, model_id) == in_store(pushed)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "command",
     [["train"], ["versions"], ["push", "--as", "@1"], ["adopt"], ["backup", "prune", "--older-than", "1d", "--yes"]],
@@ -124,6 +130,7 @@ def test_counts_that_no_change_of_this_store_explains_are_refused_at_once(
     assert [request.call for request in sandbox.log] == ["view"]
 
 
+@pytest.mark.long
 def test_a_sample_is_removed_by_hand_right_after_an_upload(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:

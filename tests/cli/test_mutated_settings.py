@@ -118,6 +118,7 @@ def find_mutations(
     return codes
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", FILES)
 def test_a_mutated_file_is_read_or_refused(
     name: str, shell: Shell, pushed: Path, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch

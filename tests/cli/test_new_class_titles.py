@@ -50,6 +50,7 @@ def test_a_confirmed_class_whose_images_go_first_is_not_asked_about_again(
     assert uploads(shell, two_cases, "--new-class", "gabel") == (0, 5)
 
 
+@pytest.mark.long
 def test_a_class_that_was_sent_and_is_not_shown_yet_is_compared_as_well(
     shell: Shell, sandbox: RunningSandbox, pushed: Path
 ) -> None:

@@ -278,6 +278,7 @@ def test_the_folder_of_a_phone_goes_up_as_a_viewer_shows_it(
     assert back == {name: data for name, data in before.items() if not name.endswith("MOV")}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("after", [1, 4])
 def test_a_push_that_is_killed_while_it_converts_is_resumed_and_nothing_is_lost_or_doubled(
     shell: Shell, sandbox: RunningSandbox, mixed: Path, after: int

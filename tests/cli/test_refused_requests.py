@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, fill
 
@@ -32,6 +34,7 @@ def test_a_quota_that_ends_a_push_contradicts_nothing_of_it(
     assert "status --offline" in ran.err
 
 
+@pytest.mark.long
 def test_a_push_counts_what_was_refused_for_the_limit(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> None:
     store = started(shell, tmp_path / "photos")
     sandbox.clear_log()
@@ -44,6 +47,7 @@ def test_a_push_counts_what_was_refused_for_the_limit(shell: Shell, sandbox: Run
     assert ran.json["requests"] == len(sandbox.log)
 
 
+@pytest.mark.long
 def test_a_push_says_what_to_set_where_the_limit_is_lower(
     shell: Shell, sandbox: RunningSandbox, tmp_path: Path
 ) -> None:

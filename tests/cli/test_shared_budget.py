@@ -44,6 +44,7 @@ def short_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("astica_sync.remote.shared_budget.shared_rate_limiter.UNDER_WAY_SECONDS", 0.1)
 
 
+@pytest.mark.long
 def test_two_homes_count_on_one_server(
     shell: Shell, server: BudgetServerProcess, sandbox: RunningSandbox, photos: Path, short_rests: None
 ) -> None:
@@ -75,6 +76,7 @@ def test_what_is_used_is_known_while_the_server_rests_or_keeps_a_lower_limit(
     assert budget_use(Layout(photos)) == (0, 90)
 
 
+@pytest.mark.long
 def test_doctor_says_how_long_all_machines_wait_after_a_refusal_of_the_service(
     shell: Shell, server: BudgetServerProcess, sandbox: RunningSandbox, store: Path, short_rests: None
 ) -> None:
@@ -244,6 +246,7 @@ def test_a_server_that_speaks_something_else_is_named(shell: Shell, scheme: str,
     assert "secret-word" not in ran.out + ran.err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["redis", "postgresql"])
 def test_a_server_that_never_answers_is_given_up(shell: Shell, scheme: str) -> None:
     pytest.importorskip(MODULES["redis" if scheme == "redis" else "postgres"])

@@ -49,6 +49,7 @@ def all_pairs() -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in AllPairs(list(values))]
 
 
+@pytest.mark.long
 @pytest.mark.switches
 def test_a_store_is_mirrored_exactly_although_answers_are_lost(
     shell: Shell, sandbox: RunningSandbox, photos: Path
@@ -83,6 +84,7 @@ def test_a_store_is_mirrored_exactly_although_answers_are_lost(
     assert status.code == 0, status.out
 
 
+@pytest.mark.long
 @pytest.mark.switches(
     "as documented", "limit names a time", "limit is a text", "limit is a text with 4xx", "all at once"
 )
@@ -113,6 +115,7 @@ def test_a_title_that_the_service_normalises_matches_its_class(
     assert [request.call for request in sandbox.log] == ["view"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("length", [20, 1])
 def test_uids_cut_too_short_are_detected_after_one_upload_and_no_other_follows(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int, length: int

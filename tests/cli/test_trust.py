@@ -79,6 +79,7 @@ LOCAL = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", LOCAL, ids=" ".join)
 def test_what_needs_no_service_sends_nothing_there_either(
     command: tuple[str, ...], shell: Shell, planted: Path, attacker: RunningSandbox
@@ -192,6 +193,7 @@ def test_the_environment_needs_no_permission(shell: Shell, planted: Path, attack
     assert len(attacker.log) > 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'[{"store": 1}]', b"\xff"])
 def test_a_damaged_list_allows_nothing(content: bytes, shell: Shell, planted: Path, attacker: RunningSandbox) -> None:
     assert shell("trust", "--store", planted, "--yes").code == 0
@@ -371,6 +373,7 @@ def test_an_owner_is_allowed_shown_and_revoked_and_the_address_is_asked_for_all_
     assert f"belongs to user id {MALLORY}" in run_as(shell, VICTIM, shared, "pull-status").err
 
 
+@pytest.mark.long
 @needs_root
 def test_files_of_the_user_that_another_user_wrote_are_refused(
     shell: Shell, shared: Path, attacker: RunningSandbox

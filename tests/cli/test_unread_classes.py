@@ -27,6 +27,7 @@ def test_images_of_another_format_are_no_failure_and_the_last_line_says_so(shell
     assert ran.out.splitlines()[-1].endswith("The service is in sync with all that can be uploaded.")
 
 
+@pytest.mark.long
 def test_a_class_that_is_unmounted_fails_a_push_and_is_named(shell: Shell, store: Path, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     shutil.copytree(store / "Can", disk)

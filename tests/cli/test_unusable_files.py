@@ -243,6 +243,7 @@ def test_a_file_that_cannot_be_read_keeps_its_sample(
     assert on_service(sandbox, model_id) == before
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs several users")
 def test_what_another_user_keeps_to_themselves_names_who_can_help(shell: Shell, sandbox: RunningSandbox) -> None:
     if shutil.which("setpriv") is None:

@@ -41,6 +41,7 @@ def test_watch_status_tells_an_earlier_error_from_the_one_it_has_now() -> None:
     assert watch_status_lines(idle)[-2:] == ["  earlier error: no network", "  earlier error: the key was refused"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("columns", [40, 60])
 def test_the_last_picture_of_watch_is_broken_between_words(shell: Shell, pushed: Path, columns: int) -> None:
     store = pushed.rename(pushed.with_name(LONG))
@@ -71,6 +72,7 @@ def test_events_of_watch_are_wrapped_and_json_is_not(shell: Shell, tmp_path: Pat
     assert json_line.startswith("{") and LONG in json_line
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("columns", [60, 80])
 def test_import_export_and_backup_list_are_wrapped(shell: Shell, pushed: Path, tmp_path: Path, columns: int) -> None:
     with zipfile.ZipFile(tmp_path / f"{LONG}.zip", "w") as archive:

@@ -42,22 +42,26 @@ EXCHANGES = st.builds(
 )
 
 
-@given(st.lists(EXCHANGES, max_size=25))
-@settings(max_examples=300)
-def test_any_log_is_judged(exchanges: list[Exchange]) -> None:
-    log = ProbeLog(exchanges)
-    facts = judge(log, TOKEN)
-    assert list(facts) == list(MEANINGS)
-    for name, fact in facts.items():
-        assert fact.value is not None or fact.note, name
-        assert len(fact.note) <= LONGEST_NOTE >= len(str(fact.value))
-    assert facts_from_data(facts_as_data(facts)) == facts
-    switches_like(facts)
-    why_not_go_on(log, TOKEN)
-    assert seconds_until_listed(log) >= 0
-    for one in log:
-        if view := read_view(one.body):
-            find_foreign(TOKEN, view.samples)
+@pytest.mark.parametrize("examples", [60, pytest.param(1000, marks=pytest.mark.long)])
+def test_any_log_is_judged(examples: int) -> None:
+    @settings(max_examples=examples)
+    @given(st.lists(EXCHANGES, max_size=25))
+    def check(exchanges: list[Exchange]) -> None:
+        log = ProbeLog(exchanges)
+        facts = judge(log, TOKEN)
+        assert list(facts) == list(MEANINGS)
+        for name, fact in facts.items():
+            assert fact.value is not None or fact.note, name
+            assert len(fact.note) <= LONGEST_NOTE >= len(str(fact.value))
+        assert facts_from_data(facts_as_data(facts)) == facts
+        switches_like(facts)
+        why_not_go_on(log, TOKEN)
+        assert seconds_until_listed(log) >= 0
+        for one in log:
+            if view := read_view(one.body):
+                find_foreign(TOKEN, view.samples)
+
+    check()
 
 
 @pytest.mark.parametrize("length", [LONGEST_NOTE, LONGEST_NOTE + 1, 1_000_000])

@@ -182,6 +182,7 @@ def test_nothing_more_is_uploaded_where_a_uid_is_cut_short(shell: Shell, sandbox
     assert len(sandbox.requests_of("upload")) == 1 and sandbox.models() == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "more", [[], *(pytest.param(["--with", name], marks=pytest.mark.long) for name in ("large", "training"))]
 )

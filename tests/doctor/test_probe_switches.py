@@ -139,6 +139,7 @@ def wrong_switches(
     return wrong
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "seed", [pytest.param(seed, marks=() if seed < FAST else pytest.mark.long) for seed in range(SANDBOXES)]
 )

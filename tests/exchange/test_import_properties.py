@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -61,6 +62,7 @@ def run(data_set: Rows, folder: Path, *, several: bool, stop_after: int = 10**9)
     return run_import(data_set, targets, request, stopping=lambda: next(left, None) is None)
 
 
+@pytest.mark.long
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(ROWS, max_size=12), st.booleans(), st.integers(0, 12))
 def test_an_import_in_two_runs_is_one_import(rows: list[tuple[Row, int]], several: bool, cut: int) -> None:

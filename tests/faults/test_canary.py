@@ -159,6 +159,7 @@ TROUBLES: dict[Callable[[RunningSandbox, Path], None], int] = {
 TELLING = (nothing_wrong, lost_answers, every_answer_lost, broken_backup)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "trouble",
     [pytest.param(one, id=one.__name__, marks=() if one in TELLING else pytest.mark.long) for one in TROUBLES],
@@ -196,6 +197,7 @@ def no_http(connection: socket.socket) -> None:
     connection.sendall(read_request(connection).partition(b"\r\n\r\n")[2])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "talk",
     [
@@ -215,6 +217,7 @@ def test_a_service_that_echoes_the_key_is_not_quoted(shell: Shell, tmp_path: Pat
     assert CANARY.encode() in server.requests[0]
 
 
+@pytest.mark.long
 def test_a_service_whose_answers_repeat_the_key_puts_it_into_no_file_and_no_output(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:
@@ -226,6 +229,7 @@ def test_a_service_whose_answers_repeat_the_key_puts_it_into_no_file_and_no_outp
         assert code == 0, said
 
 
+@pytest.mark.long
 def test_the_error_for_an_unreachable_service_does_not_contain_the_key(shell: Shell, tmp_path: Path) -> None:
     store = fill(tmp_path / "mirrored", {"Can": 1})
     create_store(store, model_id=MODEL, train_url="http://127.0.0.1:1", now=0.0)
@@ -234,6 +238,7 @@ def test_the_error_for_an_unreachable_service_does_not_contain_the_key(shell: Sh
     assert code == 1, said
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "number",
     [
@@ -267,6 +272,7 @@ def test_no_way_to_end_a_push_leaves_the_key_behind(
     assert not [path for path in shell.home.iterdir() if path.name.startswith("core")]
 
 
+@pytest.mark.long
 def test_the_decoder_of_a_push_has_no_key_in_its_environment_or_command_line(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, tmp_path: Path
 ) -> None:
@@ -338,6 +344,7 @@ def test_a_service_file_has_neither_the_key_nor_a_password_of_an_address(shell: 
     assert units and not [path for path in units if CANARY in path.read_text()]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("key", [f"{CANARY} x", f"{CANARY}\x1b"])
 def test_an_invalid_key_is_refused_without_being_shown(shell: Shell, pushed: Path, key: str) -> None:
     shell.environ["ASTICA_API_KEY"] = key
@@ -367,6 +374,7 @@ def test_no_other_command_shows_the_key(shell: Shell, pushed: Path, command: str
     assert code == 0, said
 
 
+@pytest.mark.long
 def test_the_journal_of_a_refused_upload_does_not_keep_what_the_service_said_of_the_key(
     shell: Shell, sandbox: RunningSandbox, pushed: Path
 ) -> None:

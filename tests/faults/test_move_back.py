@@ -243,6 +243,7 @@ def test_of_what_one_run_has_uploaded_the_first_counts_alone_where_it_was_remove
     assert found == {one.uid for one in places[: 1 if moved else 2]}
 
 
+@pytest.mark.long
 def test_a_move_back_prints_its_result_first_and_nothing_about_what_it_has_undone(shell: Shell, undone: Path) -> None:
     fill(undone, {"Tin": 14}, 300)
     assert shell("push", "--store", undone).code == 0
@@ -260,6 +261,7 @@ def test_a_move_back_prints_its_result_first_and_nothing_about_what_it_has_undon
     assert any("1 deleted image not restored" in line for line in others), ran.out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("answers", "code"), [("maybe\nn", 4), ("y", 0)])
 def test_the_question_about_a_mass_move_counts_it_by_pairs_of_classes(
     shell: Shell, undone: Path, answers: str, code: int

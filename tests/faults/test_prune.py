@@ -220,6 +220,7 @@ def misspell(path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"snapshot", b"snaqshot"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("file", "damage"),
     [

@@ -39,6 +39,7 @@ def delete_one_and_number_the_others_again(store: Path, step: int) -> None:
         path.rename(store / "Can" / f"{number:03}.png")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "lose",
     [
@@ -64,6 +65,7 @@ def test_an_image_that_another_one_of_the_store_overwrites_is_a_loss(
     assert f"after {step - 1} removal" in ran.out
 
 
+@pytest.mark.long
 def test_removals_of_a_push_that_was_killed_before_their_answers_count(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
 ) -> None:

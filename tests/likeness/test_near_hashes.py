@@ -1,6 +1,7 @@
 """Hashes that differ in few bits are found, as by comparing all with all; many equal ones take no longer."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,6 +50,7 @@ def test_more_queries_than_are_compared_at_once() -> None:
     )
 
 
+@pytest.mark.long
 def test_among_many_equal_hashes_each_is_compared_with_its_neighbours() -> None:
     hashes = np.full(20_000, 7, np.uint64)
     rows, columns, _ = find_near(hashes, hashes)

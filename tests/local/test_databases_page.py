@@ -30,6 +30,7 @@ def sqlite_utils(*args: str | Path, cwd: Path | None = None) -> Any:
     return json.loads(ended.stdout)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SECTIONS)
 def test_the_page_lists_every_table_and_column(tmp_path: Path, name: str) -> None:
     path = tmp_path / f"{name}.db"
@@ -49,6 +50,7 @@ def test_the_page_lists_every_table_and_column(tmp_path: Path, name: str) -> Non
     assert documented == tables
 
 
+@pytest.mark.long
 def test_the_command_opens_both_files_after_a_push(pushed: Path) -> None:
     tables = {
         name: {
@@ -60,6 +62,7 @@ def test_the_command_opens_both_files_after_a_push(pushed: Path) -> None:
     assert tables["journal"].items() >= {"mark": 5, "history": 5, "bad": 0}.items()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_query_of_the_page_runs(pushed: Path, command: str) -> None:
     rows = sqlite_utils(*shlex.split(command)[1:], cwd=pushed)

@@ -48,6 +48,7 @@ def test_comments_go_and_lines_strings_and_what_type_checkers_read_stay() -> Non
     assert strip_comments("x = 1\r\n# a\r\ny = 2 # b") == "x = 1\r\n\r\ny = 2"
 
 
+@pytest.mark.long
 def test_every_file_of_the_program_is_the_same_code_without_its_comments() -> None:
     saved = 0
     for file in sorted((ROOT / "astica_sync").rglob("*.py")):
@@ -85,6 +86,7 @@ def test_docstrings_of_functions_go_and_all_others_stay() -> None:
     ]
 
 
+@pytest.mark.long
 def test_every_file_is_the_same_code_without_its_inner_docstrings() -> None:
     for file in sorted((ROOT / "astica_sync").rglob("*.py")):
         # It compares the code with what it was made from.

@@ -172,30 +172,34 @@ def make_beside(sandbox: RunningSandbox, tmp_path: Path, monkeypatch: pytest.Mon
     return lambda: Beside(tmp_path / f"beside {next(numbers)}", sandbox, tmp_path / "images")
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(steps=STEPS)
+@pytest.mark.parametrize("examples", [12, pytest.param(100, marks=pytest.mark.long)])
 def test_columns_brought_up_to_date_are_those_built_from_nothing(
-    make_beside: Callable[[], Beside], steps: list[tuple[list[tuple[str, int, int, int]], bool]]
+    make_beside: Callable[[], Beside], examples: int
 ) -> None:
-    beside = make_beside()
-    for number in range(5):
-        beside.add(number % len(FOLDERS), number % len(NAMES), number)
-    with beside.refresher() as refresher:
-        refresher.refresh()
-        for actions, whole in steps:
-            for name, *arguments in actions:
-                getattr(beside, name)(*arguments)
-            refresher.refresh(None if whole else [*FOLDERS, ""])
-        with beside.refresher() as opened_now:
-            # Which uploads are planned one by one depends on what an earlier comparison has found.
-            expect_equal(refresher.refresh().columns, opened_now.refresh().columns, "notes")
-        before = refresher.updated
-        # Another connection has written during the last push or scan; after one look there is none.
-        beside.add(0, 0, 9)
-        refresher.refresh(["Can"])
-        beside.delete(0, 0, 3)
-        refresher.refresh()
-        assert refresher.updated > before
+    @settings(max_examples=examples, suppress_health_check=[HealthCheck.too_slow])
+    @given(steps=STEPS)
+    def check(steps: list[tuple[list[tuple[str, int, int, int]], bool]]) -> None:
+        beside = make_beside()
+        for number in range(5):
+            beside.add(number % len(FOLDERS), number % len(NAMES), number)
+        with beside.refresher() as refresher:
+            refresher.refresh()
+            for actions, whole in steps:
+                for name, *arguments in actions:
+                    getattr(beside, name)(*arguments)
+                refresher.refresh(None if whole else [*FOLDERS, ""])
+            with beside.refresher() as opened_now:
+                # Which uploads are planned one by one depends on what an earlier comparison has found.
+                expect_equal(refresher.refresh().columns, opened_now.refresh().columns, "notes")
+            before = refresher.updated
+            # Another connection has written during the last push or scan; after one look there is none.
+            beside.add(0, 0, 9)
+            refresher.refresh(["Can"])
+            beside.delete(0, 0, 3)
+            refresher.refresh()
+            assert refresher.updated > before
+
+    check()
 
 
 def test_what_changes_without_a_file_is_shown(make_beside: Callable[[], Beside]) -> None:

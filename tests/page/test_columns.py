@@ -27,6 +27,7 @@ def wait_until_looked(page: PageClient) -> None:
     assert page.json("/api/store")["unknown"] != refresh_gallery.BEFORE
 
 
+@pytest.mark.long
 def test_a_large_store_is_shown_as_it_was_and_then_as_it_is(
     kept: Path, photo_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

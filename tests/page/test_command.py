@@ -18,6 +18,7 @@ def cookie_of(page: PageClient) -> dict[str, str]:
     return {"Cookie": "; ".join(f"{name}={value}" for name, value in page.http.cookies.items())}
 
 
+@pytest.mark.long
 def test_the_command_prints_an_address_and_ends_with_ctrl_c(shell: Shell, photo_store: Path) -> None:
     process = shell.start("page", "--store", photo_store, "--port", "0", "--no-open")
     assert process.stdout is not None
@@ -34,6 +35,7 @@ def test_the_command_prints_an_address_and_ends_with_ctrl_c(shell: Shell, photo_
     assert "For another browser: http://127.0.0.1:" in ran.out
 
 
+@pytest.mark.long
 def test_the_address_is_no_argument_of_the_browser(shell: Shell, photo_store: Path, tmp_path: Path) -> None:
     """Every user of the machine can read the process list, and would be let in first."""
     browser, opened = tmp_path / "browser", tmp_path / "opened"
@@ -67,6 +69,7 @@ def test_the_address_is_no_argument_of_the_browser(shell: Shell, photo_store: Pa
     assert (ran.code, ran.err) == (0, "")
 
 
+@pytest.mark.long
 def test_the_file_for_the_browser_ends_with_the_page(shell: Shell, photo_store: Path, tmp_path: Path) -> None:
     browser, opened = tmp_path / "browser", tmp_path / "opened"
     os.mkfifo(opened)

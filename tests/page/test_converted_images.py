@@ -111,6 +111,7 @@ def test_details_and_picture_convert_an_image_once(
     assert len(converted) == 1
 
 
+@pytest.mark.long
 def test_an_original_that_is_larger_than_what_can_be_sent(page: PageClient, photo_store: Path) -> None:
     path = photo_store / "Can" / "large.tif"
     Image.new("RGB", (2800, 2800), RED).save(path)

@@ -120,6 +120,7 @@ def test_a_sandbox_needs_no_key_and_ends_with_the_page(
     assert key.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.long
 def test_a_sandbox_keeps_its_port_and_is_shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     with socket.socket() as taken:

@@ -95,6 +95,7 @@ def test_the_states_are_those_of_the_status(
     assert price["requests"] == status["plan"]["requests"]
 
 
+@pytest.mark.long
 def test_the_counts_beside_the_filters_are_those_of_the_rows(every_page: PageClient) -> None:
     store, rows = every_page.json("/api/store"), every_page.rows()
     assert store["totals"]["images"] == len(rows)

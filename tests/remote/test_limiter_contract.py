@@ -109,6 +109,7 @@ def refused(limiter: Limiter, lane: Lane = Lane.BACKLOG) -> float:
     return found.seconds
 
 
+@pytest.mark.long
 def test_as_many_requests_as_the_limit_start_immediately_and_the_next_waits(
     limiter: Limiter, clock: HandClock, slack: float
 ) -> None:

@@ -177,6 +177,7 @@ def test_a_damaged_answer_is_read_within_bounds_or_an_error_of_the_program(call:
     assert all(request.startswith(f"POST {path} HTTP/1.1\r\n".encode()) for request in server.requests)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("tries", [10, pytest.param(150, marks=pytest.mark.long)])
 def test_a_status_of_a_damaged_view_plans_no_removal(
     shell: Shell, pushed: Path, monkeypatch: pytest.MonkeyPatch, tries: int

@@ -452,6 +452,7 @@ def test_detect_sends_a_data_uri_with_the_type_of_the_image(connect: Connect) ->
     assert kinds == ["data:image/png;base64,iV"[:23], "data:image/jpeg;base64,"]
 
 
+@pytest.mark.long
 def test_two_services_with_many_threads_stay_under_the_limit(tmp_path: Path) -> None:
     limit, window = 20, 0.5
     clock = SystemClock()

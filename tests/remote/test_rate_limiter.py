@@ -275,6 +275,7 @@ def most_in_a_window(times: list[float], window: float) -> int:
     return max(sum(time <= other < time + window for other in times) for time in times)
 
 
+@pytest.mark.long
 def test_four_busy_processes_stay_under_the_limit_and_one_may_be_killed(tmp_path: Path) -> None:
     limit, window = 10, 0.25
     logs = [tmp_path / f"log{number}" for number in range(4)]

@@ -223,6 +223,7 @@ def running(request: pytest.FixtureRequest) -> tuple[str, BudgetServerProcess]:
     return request.param, request.getfixturevalue(f"shared_{request.param}")
 
 
+@pytest.mark.long
 def test_the_limit_holds_in_random_trouble(running: tuple[str, BudgetServerProcess], tmp_path: Path) -> None:
     assert play(*running, range(6), tmp_path) > 100
 

@@ -139,6 +139,7 @@ def test_a_bad_upload_is_refused_with_its_reason_and_leaves_nothing(sandbox, cli
     assert sandbox.classes(model) == []
 
 
+@pytest.mark.long
 def test_an_image_over_20_mb_is_refused(sandbox, post):
     model = sandbox.add_model()
     huge = encode(draw() + bytes(20 * MB))

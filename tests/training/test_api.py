@@ -37,6 +37,7 @@ def account(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     yield shell
 
 
+@pytest.mark.long
 def test_every_example_of_the_api_page_runs(
     account: Shell, sandbox: RunningSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

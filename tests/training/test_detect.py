@@ -50,6 +50,7 @@ def lines(out: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in out.splitlines()]
 
 
+@pytest.mark.long
 def test_results_are_in_the_order_of_the_images_and_a_repeat_costs_no_request(
     shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path
 ) -> None:
@@ -101,6 +102,7 @@ def test_no_image_that_was_answered_is_paid_again_after_a_signal(
     assert again <= (2 * WORKERS if number == signal.SIGKILL else 0)
 
 
+@pytest.mark.long
 def test_a_wait_for_the_request_limit_is_reported_once_for_many_images(
     shell: Shell, sandbox: RunningSandbox, store: Path, tmp_path: Path
 ) -> None:
@@ -122,6 +124,7 @@ def test_csv_has_a_header_and_quotes_names_with_commas(shell: Shell, store: Path
     assert rows[1][1] in NAMES
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("encoding", ["iso8859-1", "ascii"])
 def test_csv_is_utf8_whatever_the_encoding_of_the_output(
     shell: Shell, store: Path, tmp_path: Path, encoding: str
@@ -158,6 +161,7 @@ def test_files_of_other_formats_in_a_folder_are_counted_and_listed_in_json(
         assert "psd" not in ran.out
 
 
+@pytest.mark.long
 def test_an_image_is_read_from_standard_input(shell: Shell, store: Path) -> None:
     with (store / "two" / "000.png").open("rb") as image:
         ran = shell.finish(shell.start("detect", "-", "--json", "--store", store, stdin=image))

@@ -17,7 +17,10 @@ from astica_sync.training.evaluation.comparison import compare_all
 from astica_sync.training.evaluation.evaluate import Evaluation
 from astica_sync.training.evaluation.metrics import NO_ANSWER, Prediction, VersionMetrics, compute_metrics
 
-CASES = [pytest.param(range(start, start + 40), id=f"{start}-{start + 39}") for start in range(0, 200, 40)]
+CASES = [
+    pytest.param(range(start, start + 40), id=f"{start}-{start + 39}", marks=[pytest.mark.long] if start else [])
+    for start in range(0, 200, 40)
+]
 
 
 def draw_answers(rng: random.Random, *, classes: int, images: int, right: float) -> list[Prediction]:

@@ -54,6 +54,7 @@ def test_a_training_of_the_first_model_is_no_training_of_the_second(
     assert one["samples"] == 5 and one["made_here"]
 
 
+@pytest.mark.long
 def test_versions_of_one_number_and_name_on_another_service_are_not_mixed_up(
     shell: Shell, sandbox: RunningSandbox, elsewhere: RunningSandbox, store: Path, model_id: int
 ) -> None:

@@ -28,6 +28,7 @@ def store(shell: Shell, sandbox: RunningSandbox, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_files_of_each_class_move_and_similar_images_stay_together(shell: Shell, store: Path, tmp_path: Path) -> None:
     held_out = tmp_path / "held-out"
     before = in_store(store)
@@ -68,6 +69,7 @@ def test_the_same_command_completes_a_killed_split(shell: Shell, store: Path, tm
     assert in_store(store) + in_store(held_out) == before
 
 
+@pytest.mark.long
 def test_a_push_after_a_split_asks_nothing_and_the_guard_keeps_its_allowance(
     shell: Shell, store: Path, tmp_path: Path
 ) -> None:
@@ -95,6 +97,7 @@ def test_a_push_after_a_split_asks_nothing_and_the_guard_keeps_its_allowance(
     assert shell("push", "--store", store).code == 4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("content", [b"", b"another file"])
 def test_the_guard_asks_where_the_held_out_file_has_other_bytes(
     shell: Shell, store: Path, tmp_path: Path, content: bytes
@@ -107,6 +110,7 @@ def test_the_guard_asks_where_the_held_out_file_has_other_bytes(
     assert shell("push", "--store", store).code == 4
 
 
+@pytest.mark.long
 def test_the_guard_asks_where_a_sample_was_back_in_the_store_without_an_upload(
     shell: Shell, store: Path, tmp_path: Path
 ) -> None:
@@ -171,6 +175,7 @@ def test_classes_of_which_nothing_is_held_out_are_named_with_a_similar_pair() ->
     )
 
 
+@pytest.mark.long
 def test_split_is_wrapped_on_a_terminal_and_one_file_is_in_the_singular(
     shell: Shell, store: Path, tmp_path: Path
 ) -> None:

@@ -80,6 +80,7 @@ def test_an_undo_overwrites_nothing_keeps_what_is_not_listed_and_continues(
     assert [path.name for path in held_out.rglob("*") if path.is_file()] == ["mine.png"]
 
 
+@pytest.mark.long
 def test_an_undo_moves_through_no_link_and_into_no_other_store(
     shell: Shell, sandbox: RunningSandbox, store: Path, held_out: Path, tmp_path: Path
 ) -> None:
@@ -102,6 +103,7 @@ def test_an_undo_moves_through_no_link_and_into_no_other_store(
     assert ran.code == 1 and "is not the path of a sample" in ran.err
 
 
+@pytest.mark.long
 def test_new_photos_get_their_share_and_no_image_changes_sides(shell: Shell, store: Path, held_out: Path) -> None:
     stayed, held = set(in_store(store)), set(in_store(held_out))
     nothing = shell("split", "--to", held_out, "--top-up", "--yes", "--json", "--store", store)
@@ -130,6 +132,7 @@ def test_what_is_similar_to_an_image_goes_to_its_side(shell: Shell, store: Path,
     assert ran.json["paths"] == ["one/similar-held-out.jpg"], ran.err
 
 
+@pytest.mark.long
 def test_a_killed_top_up_is_completed(shell: Shell, store: Path, held_out: Path) -> None:
     write_digits(store, 4, start=10)
     paths = shell("split", "--to", held_out, "--top-up", "--yes", "--json", "--store", store).json["paths"]
@@ -141,6 +144,7 @@ def test_a_killed_top_up_is_completed(shell: Shell, store: Path, held_out: Path)
     assert json.loads((held_out / SPLIT_FILE).read_text()) == note
 
 
+@pytest.mark.long
 def test_a_split_of_an_earlier_version_keeps_what_versions_were_trained_on(
     shell: Shell, store: Path, held_out: Path
 ) -> None:

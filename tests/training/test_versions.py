@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw, fill, in_store, on_service
 
@@ -26,6 +28,7 @@ def test_the_snapshot_of_a_version_is_exactly_what_the_service_held(
     assert in_store(tmp_path / "then") == held
 
 
+@pytest.mark.long
 def test_push_as_restores_a_version_and_a_plain_push_returns_to_the_store(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:

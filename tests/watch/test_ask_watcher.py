@@ -59,6 +59,7 @@ def test_status_of_a_watched_store_scans_nothing_and_shows_every_change(
     assert not list(Layout(store).state.glob(f"{ASKS}*"))
 
 
+@pytest.mark.long
 def test_a_polling_watcher_and_one_with_an_unreadable_file_are_not_asked(
     shell: Shell, store: Path, watch: Start, scans: list[str]
 ) -> None:

@@ -3,12 +3,15 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from astica_sync.local.layout import Layout
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, draw, fill
 from tests.harness.watch_process import Start, in_sync, wait_until
 
 
+@pytest.mark.long
 def test_a_watcher_uploads_nothing_again_to_an_emptied_model_without_confirmation(
     shell: Shell, sandbox: RunningSandbox, store: Path, watch: Start
 ) -> None:

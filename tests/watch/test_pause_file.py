@@ -42,6 +42,7 @@ def test_once_sends_nothing_while_the_store_is_paused(shell: Shell, sandbox: Run
     assert shell("watch", "--once", "--json", paused).json["removed"] == 1
 
 
+@pytest.mark.long
 def test_once_pushes_the_stores_that_are_not_paused(
     shell: Shell, sandbox: RunningSandbox, paused: Path, tmp_path: Path
 ) -> None:

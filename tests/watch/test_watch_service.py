@@ -365,6 +365,7 @@ def test_metrics_are_written_to_a_file_for_the_node_exporter(tmp_path: Path) -> 
     assert 'astica_sync_uploads_total{store="here"} 4.0' in (tmp_path / "astica.prom").read_text()
 
 
+@pytest.mark.long
 def test_a_watcher_writes_its_metrics_file(watch: Start, store: Path, tmp_path: Path) -> None:
     pytest.importorskip("prometheus_client")
     watch(store, flags=["--metrics-file", str(tmp_path / "metrics.prom")])
