@@ -35,6 +35,8 @@ SENT = {
     for path in (FIXTURES / "store").glob("*/**/*.[jp]*g")
     if path.parent.name != "raw"
 }
+CONVERTED = set(runpy.run_path(str(FIXTURES / "make_old_stores.py"))["WITH_CONVERTED"])
+"""The versions whose store has Scan/scan.tif, too, which is converted before it is sent."""
 
 
 @pytest.fixture(params=sorted(path.name.removesuffix(".tar.xz") for path in STORES.iterdir()))
@@ -80,8 +82,13 @@ def images_in(store: Path) -> Held:
     return Counter(one for one in in_store(store) if not one[1].startswith(b"no image"))
 
 
+def sent_as_they_are(box: RunningSandbox) -> Held:
+    """What the service holds, without what was converted."""
+    return Counter(one for one in on_service(box, int(MODEL)) if one[0] != "scan")
+
+
 def test_a_store_of_an_earlier_version_is_in_sync_and_whole(
-    shell: Shell, sandbox: RunningSandbox, made_by: Path
+    shell: Shell, sandbox: RunningSandbox, made_by: Path, version: str
 ) -> None:
     store = take_over(shell, sandbox, made_by)
     sandbox.clear_log()
@@ -92,32 +99,36 @@ def test_a_store_of_an_earlier_version_is_in_sync_and_whole(
     assert pushed.json["uploaded"] == pushed.json["removed"] == 0
     assert pushed.json["in_sync"]
     assert len(sandbox.requests_of("view")) == len(sandbox.log) == 1
-    assert on_service(sandbox, int(MODEL)) == images_in(store)
+    assert sent_as_they_are(sandbox) == images_in(store)
+    converted = [one for one in sandbox.samples(int(MODEL)) if one.class_title == "Scan"]
+    assert len(converted) == (version in CONVERTED)
 
     verified = shell("backup", "verify", "--store", store)
     assert verified.code == 0, verified.err
-    assert "8 objects" in verified.out + verified.err
+    assert f"{8 + (version in CONVERTED)} objects" in verified.out + verified.err
 
 
 def test_its_history_and_versions_are_known(shell: Shell, sandbox: RunningSandbox, made_by: Path, version: str) -> None:
     store = take_over(shell, sandbox, made_by)
 
     log = shell("log", "--store", store).out
-    assert log.count("upload") == 9
+    assert log.count("upload") == 9 + (version in CONVERTED)
     assert "Can/001.jpg" in log
     (trained,) = shell("versions", "--store", store, "--json").json["versions"]
     assert trained["name"] == "1001_20001"
     # The first one had no snapshots.
     assert (trained["snapshot"] is None) == (version == "01-first")
-    scored = [] if version in ("0.1.0", "01-first") else [(2, 4)]
+    scored = [] if version in ("0.1.0", "01-first") else [(0, 4) if version in CONVERTED else (2, 4)]
     assert [(score["right"], score["shown"]) for score in trained["scores"]] == scored
 
 
 def test_every_image_that_was_sent_comes_back_from_the_old_backup(
-    shell: Shell, sandbox: RunningSandbox, made_by: Path
+    shell: Shell, sandbox: RunningSandbox, made_by: Path, version: str
 ) -> None:
     store = take_over(shell, sandbox, made_by)
     (store / "Can" / "002.jpg").unlink()
+    originals = {path.name: path.read_bytes() for path in store.glob("Scan/*")}
+    assert len(originals) == (version in CONVERTED)
 
     removed = shell("push", "--store", store, "--json")
     assert removed.code == 0, removed.err
@@ -129,6 +140,26 @@ def test_every_image_that_was_sent_comes_back_from_the_old_backup(
     moved = found.pop("Can/copy-of-moved.png", None) or found.pop("Can/moved.png")
     assert moved == SENT["Bottle/a.png"]
     assert found == SENT
+    assert {path.name: path.read_bytes() for path in restored.glob("Scan/*")} == originals
+
+
+@pytest.mark.parametrize("version", sorted(CONVERTED))
+def test_a_changed_recipe_replaces_what_an_earlier_version_converted(
+    shell: Shell, sandbox: RunningSandbox, made_by: Path
+) -> None:
+    store = take_over(shell, sandbox, made_by)
+    before = [one.image for one in sandbox.samples(int(MODEL)) if one.class_title == "Scan"]
+    settings = store / "astica-sync.toml"
+    settings.write_text(settings.read_text() + "max_side = 16\n")
+
+    # At most ten are replaced without a question, but a tenth of a class of one image is none.
+    pushed = shell("push", "--store", store, "--json", "--yes")
+
+    assert pushed.code == 0, pushed.err
+    assert (pushed.json["uploaded"], pushed.json["removed"]) == (1, 1)
+    after = [one.image for one in sandbox.samples(int(MODEL)) if one.class_title == "Scan"]
+    assert len(after) == 1 and after != before
+    assert sent_as_they_are(sandbox) == images_in(store)
 
 
 def test_the_data_of_its_version_goes_back_to_the_service(
@@ -140,15 +171,17 @@ def test_the_data_of_its_version_goes_back_to_the_service(
 
     if version == "01-first":
         assert pushed.code == 1 and "1001_20001" in pushed.err
-        assert on_service(sandbox, int(MODEL)) == images_in(store)
+        assert sent_as_they_are(sandbox) == images_in(store)
     else:
         assert pushed.code == 0, pushed.err
         backup = store / ".astica-sync" / "backup"
         (snapshot,) = (backup / "snapshots").iterdir()
         trained_on = [json.loads(line) for line in snapshot.read_text("utf-8").splitlines() if line]
         names = [(one["class"], "{0:.2}/{0}.{1}".format(one["content"], one["extension"])) for one in trained_on]
-        expected = Counter((title.casefold(), (backup / "objects" / name).read_bytes()) for title, name in names)
-        assert on_service(sandbox, int(MODEL)) == expected != images_in(store)
+        expected = Counter(
+            (title.casefold(), (backup / "objects" / name).read_bytes()) for title, name in names if title != "Scan"
+        )
+        assert sent_as_they_are(sandbox) == expected != images_in(store)
 
 
 def test_the_journal_is_migrated_and_the_old_one_kept(shell: Shell, sandbox: RunningSandbox, made_by: Path) -> None:
@@ -186,7 +219,7 @@ def test_an_upload_whose_answer_an_earlier_version_did_not_see_is_not_sent_again
 
     assert pushed.code == 0 and pushed.json["uploaded"] == pushed.json["removed"] == 0
     assert rows_of(journal, of_it) == [("agreed",)]
-    assert on_service(sandbox, int(MODEL)) == images_in(store)
+    assert sent_as_they_are(sandbox) == images_in(store)
 
 
 def schema_version(database: Path) -> int:
@@ -332,7 +365,7 @@ class TestAnOldStoreInUse:
         ran = shell("push", "--store", store)
         assert ran.code == 0, ran.err
         assert schema_version(journal) == 2
-        assert on_service(sandbox, int(MODEL)) == images_in(store)
+        assert sent_as_they_are(sandbox) == images_in(store)
 
     def test_the_process_that_writes_migrates_it(self, made_by: Path) -> None:
         layout = Layout(made_by / "store")
