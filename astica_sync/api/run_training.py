@@ -81,7 +81,11 @@ def run_training(
                 options.on_message("A training that was requested before is still running")
         if not options.wait:
             return TrainingResult(None, training.snapshot, picked_up=not own)
-        state = trainer.wait(training, partial(options.on_wait, training))
+        state = trainer.wait(
+            training,
+            partial(options.on_wait, training),
+            lambda error: options.on_message(f"{error}; the service is asked again, and the training goes on there"),
+        )
         if own:
             return TrainingResult(state.version, training.snapshot)
 

@@ -182,20 +182,27 @@ class Trainer:
             self._record(snapshot, None, "")
         return answered
 
-    def wait(self, training: Training, on_progress: Callable[[float], None]) -> TrainingState:
-        """Polls until the version of the training appears; ``on_progress`` gets the seconds since it was requested.
+    def wait(
+        self, training: Training, on_progress: Callable[[float], None], on_failure: Callable[[str], None]
+    ) -> TrainingState:
+        """Polls until the version of the training appears; ``on_progress`` gets the seconds since it was requested,
+        ``on_failure`` the error of the first of each row of polls that were not answered.
 
         Raises:
             RemoteError: no version appeared within the documented time plus the quarantine.
             Interrupted: the user stopped the waiting; the training continues on the service.
         """
         pause = FIRST_POLL_SECONDS
+        failing = False
         while True:
             self.clock.sleep(pause)
             try:
                 state = self.poll()
-            except (OutcomeUnknown, NotAnObservation):
+            except (OutcomeUnknown, NotAnObservation) as error:
                 state = None
+                if not failing:
+                    on_failure(str(error))
+            failing = state is None
             if state is not None and (state.finished is not None or state.pending is None):
                 return state
             on_progress(self.clock.now() - training.asked_at)
