@@ -4,6 +4,7 @@ AsticaSyncError
 ├─ ConfigError             a setting is missing or wrong
 ├─ StoreError              the local side
 │  ├─ NoStore              no store in this folder or above it
+│  │  └─ StoreUnreadable   it cannot be seen whether there is one
 │  ├─ StoreBusy            another process writes to this store
 │  ├─ StoreChanged         the folder is not the one in which the store was created
 │  ├─ DatabaseError        the index, the journal or another database cannot be used
@@ -66,6 +67,10 @@ class StoreError(AsticaSyncError):
 
 class NoStore(StoreError):
     """No store in this folder or above it."""
+
+
+class StoreUnreadable(NoStore):
+    """It cannot be seen whether a folder is a store: the disk fails, or this process may not look."""
 
 
 class StoreBusy(StoreError):

@@ -22,10 +22,10 @@ from astica_sync.config import (
     user_config_file,
 )
 from astica_sync.core.plan.guard import Allowance
-from astica_sync.errors import ConfigError, DatabaseError, NoStore
+from astica_sync.errors import ConfigError, DatabaseError, NoStore, StoreUnreadable
 from astica_sync.local.check_state_folder import check_state_folder
 from astica_sync.local.known_stores import KnownStores
-from astica_sync.local.layout import SETTINGS_FILE, Layout, find_store, has_store, refuse_closed
+from astica_sync.local.layout import SETTINGS_FILE, Layout, find_store, look_for_store
 from astica_sync.local.store_sentinel import Sentinel, read_sentinel
 from astica_sync.secret import Secret
 from astica_sync.service_address import is_this_machine
@@ -64,16 +64,18 @@ def find_unchecked(store: Path | None) -> Layout:
 
     Raises:
         NoStore: there is none.
+        StoreUnreadable: it cannot be seen whether there is one.
     """
     start = store if store is not None else current_folder()
     try:
         return find_store(start)
+    except StoreUnreadable:
+        raise
     except NoStore as error:
         lost = lost_store_at(start)
         if lost is None:
             raise
         root, at = lost
-        refuse_closed(root)
         raise NoStore(
             f"{root} has no store now; a store was here on {local_time(at)}: is its disk mounted?",
             "Mount it, then run the same command again. If the disk is lost and you have a mirror of the backup: "
@@ -83,9 +85,13 @@ def find_unchecked(store: Path | None) -> Layout:
 
 def lost_store_at(folder: Path) -> tuple[Path, float] | None:
     """The folder of the store that this user last used in this folder or above it and that is not there now, and when
-    that was, in seconds since the epoch; None where none is known."""
+    that was, in seconds since the epoch; None where none is known.
+
+    Raises:
+        StoreUnreadable: it cannot be seen whether it is there.
+    """
     lost = KnownStores().last_use_at(folder.resolve())
-    return None if lost is None or has_store(lost[0]) else lost
+    return None if lost is None or look_for_store(lost[0]) else lost
 
 
 def settings_for(layout: Layout | None, flags: dict[str, object] | None = None, *, offline: bool = False) -> Settings:

@@ -17,7 +17,7 @@ from astica_sync.doctor.check_store import check_store
 from astica_sync.doctor.check_watcher import check_watcher
 from astica_sync.doctor.probe.check_service_facts import check_service
 from astica_sync.doctor.section import CheckFinding, Level, Section
-from astica_sync.errors import AsticaSyncError, NoStore
+from astica_sync.errors import AsticaSyncError, NoStore, StoreUnreadable
 from astica_sync.local.layout import Layout
 from astica_sync.open_session import find_unchecked, lost_store_at, settings_for
 
@@ -73,7 +73,8 @@ def examine(
     try:
         layout = find_unchecked(store)
     except NoStore as error:
-        if store is not None or lost_store_at(Path()) is not None:
+        is_there = isinstance(error, StoreUnreadable) or lost_store_at(Path()) is not None
+        if store is not None or is_there:
             place.problem_of(error)
         else:
             place.note("there is no store in this folder or above it", "name one: astica-sync doctor --store DIR")

@@ -9,7 +9,7 @@ from pathlib import Path
 from astica_sync.errors import StoreChanged, StoreError
 from astica_sync.local.check_state_folder import check_state_folder, foreign_owners
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.layout import STATE_DIR, Layout, has_store
+from astica_sync.local.layout import STATE_DIR, Layout, has_store, look_for_store
 from astica_sync.local.store_sentinel import is_own, new_sentinel, read_sentinel, remember_root
 from astica_sync.system.error_advice import remedy
 
@@ -164,7 +164,7 @@ def _why_unwritable(folder: Path) -> OSError:
 def _refuse_nesting(root: Path) -> None:
     hint = "a store cannot be inside another store: choose a folder outside of it"
     for folder in root.parents:
-        if has_store(folder):
+        if look_for_store(folder, closed_is_none=True):
             raise StoreError(f"{root} is inside the store {folder}", hint)
     folders = [root]
     for _ in range(_DEPTH):

@@ -1,18 +1,23 @@
 """Where things are in a store, and how the store of a folder is found."""
 
+import errno
 import functools
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from astica_sync.errors import NoStore
-from astica_sync.system.error_advice import reading_remedy, remedy
+from astica_sync.errors import NoStore, StoreUnreadable
+from astica_sync.system.error_advice import reading_remedy, reason_of, remedy
 
 STATE_DIR = ".astica-sync"
 SETTINGS_FILE = "astica-sync.toml"
 IGNORE_FILE = ".astica-ignore"
 ASKS = "watch-asks-"
 """The prefix of files in the hidden folder that ask the watcher whether it has seen every change."""
+
+_NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+"""The errors of a path at which no folder can be."""
 
 
 @dataclass(frozen=True)
@@ -104,32 +109,43 @@ def find_store(start: Path) -> Layout:
     """The store that contains ``start``, searched for upwards as git does.
 
     Raises:
-        NoStore: neither this folder nor a folder above it is a store, or this folder may not be entered.
+        NoStore: neither this folder nor a folder above it is a store.
+        StoreUnreadable: it cannot be seen whether one of them is.
     """
     try:
         here = start.resolve(strict=True)
+    except FileNotFoundError as error:
+        raise NoStore(f"no such folder: {start}", "name a folder that exists") from error
     except OSError as error:
-        if isinstance(error, FileNotFoundError):
-            raise NoStore(f"no such folder: {start}", "name a folder that exists") from error
-        raise NoStore(f"{start} cannot be opened: {error.strerror}", remedy(error, start, writing=False)) from error
+        raise StoreUnreadable(
+            f"{start} cannot be opened: {reason_of(error)}", remedy(error, start, writing=False)
+        ) from error
     for folder in (here, *here.parents):
-        if has_store(folder):
+        # A folder above may be closed, as in a sandbox around the program, and a store be above that.
+        if look_for_store(folder, closed_is_none=folder != here):
             return Layout(folder)
-    refuse_closed(here)
     raise NoStore(
         f"no store in {here} or above it", "run astica-sync init there first, or name the store with --store DIR"
     )
 
 
-def refuse_closed(folder: Path) -> None:
-    """A folder that may not be entered looks like one without a store.
+def look_for_store(folder: Path, *, closed_is_none: bool = False) -> bool:
+    """As ``has_store``, where a look that fails is not taken for a folder without a store: its store would be called
+    lost, or one further up be taken for it. ``closed_is_none``: except in a folder that may not be entered.
 
     Raises:
-        NoStore: this user may not enter the folder, so that it cannot be seen whether it is a store.
+        StoreUnreadable: it cannot be seen whether the folder is a store.
     """
     try:
-        os.stat(folder / STATE_DIR)  # noqa: PTH116 - as os.path.isdir
+        return stat.S_ISDIR(os.stat(folder / STATE_DIR).st_mode)  # noqa: PTH116 - as os.path.isdir
     except PermissionError as error:
-        raise NoStore(f"{folder} cannot be read: {error.strerror}", reading_remedy(error)) from error
-    except OSError:
-        return
+        if closed_is_none:
+            return False
+        raise StoreUnreadable(f"{folder} cannot be read: {reason_of(error)}", reading_remedy(error)) from error
+    except OSError as error:
+        if error.errno in _NOTHING_THERE:
+            return False
+        path = folder / STATE_DIR
+        raise StoreUnreadable(
+            f"{path} cannot be read: {reason_of(error)}", remedy(error, path, writing=False)
+        ) from error

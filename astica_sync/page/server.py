@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from astica_sync.clock import SystemClock
 from astica_sync.config import machine_state_folder
-from astica_sync.errors import AsticaSyncError, NoStore
+from astica_sync.errors import AsticaSyncError, NoStore, StoreUnreadable
 from astica_sync.local.image.prepare.usable_formats import usable_recipe
 from astica_sync.local.layout import Layout
 from astica_sync.local.store_sentinel import read_sentinel
@@ -93,8 +93,8 @@ def serve(
         sentinel, settings = read_sentinel(layout), settings_for(layout, offline=True)
         if settings.sources["train_url"] == str(layout.sentinel_file):
             bound = sentinel.train_url
-    except NoStore:
-        if store is not None:
+    except NoStore as error:
+        if store is not None or isinstance(error, StoreUnreadable):
             raise
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     with contextlib.closing(listen(port)) as listener, contextlib.closing(OwnSandbox()) as sandbox:

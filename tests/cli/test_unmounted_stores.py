@@ -76,3 +76,20 @@ def test_a_damaged_record_is_not_known(shell: Shell, unmounted: Path) -> None:
     for file in (shell.home / "state" / "astica-sync" / "stores").iterdir():
         file.write_text("{")
     assert "no store in" in shell("push", "--store", unmounted).err
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["status", "page --no-open --port 0", "remove-sample 1 --model 1 --yes", "doctor --probe --yes", "doctor"],
+)
+def test_no_command_goes_on_without_the_store_where_it_cannot_be_seen(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    """A link to itself fails as a disk does."""
+    (tmp_path / ".astica-sync").symlink_to(".astica-sync")
+    monkeypatch.chdir(tmp_path)
+    ran = shell(*words.split())
+    assert ran.code == 1
+    assert f"{tmp_path}/.astica-sync cannot be read: Too many levels of symbolic links" in " ".join(
+        (ran.out + ran.err).split()
+    )

@@ -1,16 +1,19 @@
+import errno
 import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from astica_sync.errors import NoStore, StoreChanged, StoreError
-from astica_sync.local.create_store import create_store
-from astica_sync.local.filesystem import FileSystem
+from astica_sync.errors import NoStore, StoreChanged, StoreError, StoreUnreadable
+from astica_sync.local.create_store import _refuse_nesting, create_store
+from astica_sync.local.filesystem import AnyPath, FileSystem
+from astica_sync.local.known_stores import KnownStore, KnownStores
 from astica_sync.local.layout import STATE_DIR, Layout, find_store
 from astica_sync.local.store_sentinel import check_root, machine_name, read_sentinel
-from astica_sync.open_session import find_unchecked
+from astica_sync.open_session import find_unchecked, lost_store_at
 
 URL = "https://train.example"
 
@@ -193,3 +196,60 @@ def test_a_store_whose_folder_may_not_be_entered_is_named_with_the_permissions(u
             find(layout.root)
         assert str(caught.value) == f"{layout.root} cannot be read: Permission denied"
         assert caught.value.hint == f"fix the permissions: chmod u+rx {layout.root}"
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.EMFILE, "ulimit -n"),
+        (errno.EIO, "dmesg"),
+        (errno.ENOMEM, "memory is used up"),
+        (errno.ESTALE, "mount it again"),
+        (errno.ELOOP, "symbolic link"),
+    ],
+)
+def test_a_look_that_fails_is_named_and_neither_no_store_nor_a_lost_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, advice: str
+) -> None:
+    """Above it is another store, which would be taken for it."""
+    for root in (tmp_path, tmp_path / "photos"):
+        (root / STATE_DIR).mkdir(parents=True)
+    state, folder = tmp_path / "photos" / STATE_DIR, tmp_path / "photos" / "Can"
+    folder.mkdir()
+    KnownStores().remember("id", KnownStore(str(tmp_path / "photos"), 1, ""))
+    stat = os.stat
+
+    def fail(path: AnyPath | int, **options: Any) -> os.stat_result:
+        if path == state:
+            raise OSError(number, os.strerror(number), str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(os, "stat", fail)
+    for find in (find_store, find_unchecked):
+        with pytest.raises(StoreUnreadable) as caught:
+            find(folder)
+        assert str(caught.value) == f"{state} cannot be read: {os.strerror(number)}"
+        assert advice in caught.value.hint
+    with pytest.raises(StoreUnreadable):
+        lost_store_at(folder)
+    with pytest.raises(StoreUnreadable):
+        _refuse_nesting(folder)
+
+
+def test_a_link_to_itself_in_place_of_the_hidden_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / STATE_DIR).symlink_to(STATE_DIR)
+    with pytest.raises(StoreUnreadable, match="Too many levels of symbolic links"):
+        find_store(tmp_path)
+
+
+def test_a_path_that_is_nearly_too_long_has_a_store_above_it(tmp_path: Path) -> None:
+    """The hidden folder's own path would be too long there."""
+    layout = Layout(tmp_path.resolve())
+    layout.state.mkdir()
+    deep = layout.root
+    while len(os.fsencode(deep)) < 4090 - 200:
+        deep /= "d" * 199
+        deep.mkdir()
+    deep /= "d" * (4090 - len(os.fsencode(deep)) - 1)
+    deep.mkdir()
+    assert find_store(deep) == layout

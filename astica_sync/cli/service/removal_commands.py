@@ -13,7 +13,7 @@ from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import confirm
 from astica_sync.cli.render.text import first, number, safe
 from astica_sync.core.model import RemoteSample
-from astica_sync.errors import AsticaSyncError, GuardRefused, NoStore
+from astica_sync.errors import AsticaSyncError, GuardRefused, NoStore, StoreUnreadable
 
 if TYPE_CHECKING:
     from astica_sync.sync.admin.explicit_removal import UnmanagedRemoval
@@ -138,8 +138,8 @@ def model_to_remove_from(store: Path | None, model_id: int | None) -> "Iterator[
 
     try:
         layout = find(store)
-    except NoStore:
-        if store is not None or model_id is None:
+    except NoStore as error:
+        if store is not None or model_id is None or isinstance(error, StoreUnreadable):
             raise
         layout = None
     if layout is not None:

@@ -18,7 +18,7 @@ from astica_sync.cli.render.text import json_line, number, safe
 from astica_sync.clock import SystemClock
 from astica_sync.config import Settings, load_key, service_facts_file
 from astica_sync.core.service_facts.fact import MEANINGS, SECONDS, Fact, not_asked
-from astica_sync.errors import ConfigError, GuardRefused, NoStore
+from astica_sync.errors import ConfigError, GuardRefused, NoStore, StoreUnreadable
 from astica_sync.local.service_facts_file import ServiceFacts, read_service_facts, write_service_facts
 from astica_sync.open_session import settings_for
 
@@ -123,8 +123,8 @@ def _settings(store: Path | None) -> Settings:
     """Those of the store where the user names one or is in one."""
     try:
         return settings_for(find(store))
-    except NoStore:
-        if store is not None:
+    except NoStore as error:
+        if store is not None or isinstance(error, StoreUnreadable):
             raise
         return settings_for(None)
 
