@@ -13,6 +13,7 @@ import pytest
 from astica_sync.shell_quote import quote
 from astica_sync.system import error_advice
 from astica_sync.system.error_advice import connection_remedy, lock_remedy, reading_remedy, remedy
+from astica_sync.system.user_folders import user_state_folder
 
 SAME_ADVICE = [
     {errno.EACCES, errno.EPERM},
@@ -90,6 +91,17 @@ def test_who_may_not_read_gets_a_command_that_works_for_them(tmp_path: Path, mon
 def test_a_file_system_without_locks_is_said_to_be_one(error: Exception, tmp_path: Path) -> None:
     assert "cannot lock files" in lock_remedy(error, tmp_path)
     assert "cannot lock files" not in lock_remedy(OSError(errno.EROFS, ""), tmp_path)
+
+
+def test_a_state_folder_without_locks_can_be_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    error = OSError(errno.ENOLCK, "")
+    assert "set XDG_STATE_HOME to a folder on a local disk" in lock_remedy(error, user_state_folder() / "budget.db")
+    assert "XDG_STATE_HOME" not in lock_remedy(error, tmp_path / "store" / "lock")
+    # Where no state folder can be named, the advice is the usual one.
+    monkeypatch.setenv("XDG_STATE_HOME", "")
+    monkeypatch.setenv("HOME", "here")
+    assert "keep the folder on a local disk" in lock_remedy(error, tmp_path)
 
 
 CATCH_ALL = re.compile(

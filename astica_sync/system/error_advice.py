@@ -4,18 +4,23 @@ Every message about a file that could not be read or written takes its advice fr
 permissions, a read-only mount, a limit of this process and a broken disk are never explained by the same sentence.
 """
 
+import contextlib
 import errno
 import functools
 import os
 import stat
 from pathlib import Path
 
+from astica_sync.errors import AsticaSyncError
 from astica_sync.shell_quote import quote
+from astica_sync.system.user_folders import STATE_VARIABLE, user_state_folder
 
-_NO_LOCKS = (
+_MOUNT_WITH_LOCKS = (
     "the file system there cannot lock files, by which two commands are kept apart: mount it with locks (NFS: with "
-    "lockd, or -o local_lock=all on one machine; Lustre: -o flock), or keep the folder on a local disk"
+    "lockd, or -o local_lock=all on one machine; Lustre: -o flock), or "
 )
+_NO_LOCKS = f"{_MOUNT_WITH_LOCKS}keep the folder on a local disk"
+_NO_LOCKS_FOR_STATE = f"{_MOUNT_WITH_LOCKS}set {STATE_VARIABLE} to a folder on a local disk, for this and every command"
 _GONE = "the disk is gone or does not answer: mount it again, then run the command again"
 _FULL = "free disk space: df -h {path} (and df -i {path}) shows what is left"
 
@@ -97,8 +102,14 @@ def lock_remedy(error: Exception, path: str | os.PathLike[str]) -> str:
     """The advice where a file cannot be locked."""
     lacking = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
     if not isinstance(error, OSError) or error.errno in lacking:
-        return _NO_LOCKS
+        return _NO_LOCKS_FOR_STATE if _is_in_state_folder(Path(path)) else _NO_LOCKS
     return remedy(error, path)
+
+
+def _is_in_state_folder(path: Path) -> bool:
+    with contextlib.suppress(AsticaSyncError):
+        return path.is_relative_to(user_state_folder())
+    return False
 
 
 def reading_remedy(error: OSError) -> str:

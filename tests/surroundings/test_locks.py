@@ -74,3 +74,16 @@ def test_a_file_system_that_refuses_locks_is_said_to_and_nothing_is_sent(
     mount()
     assert shell("push", "--store", store).code == 0
     assert len(sandbox.requests_of("upload")) == 3
+
+
+def test_a_state_folder_that_cannot_lock_can_be_another_one(
+    shell: Shell, sandbox: RunningSandbox, mount: Mount, tmp_path: Path
+) -> None:
+    state = mount("lock=ENOLCK").parent
+    shell.environ |= {"XDG_STATE_HOME": str(state), "COLUMNS": "400"}
+    ran = shell.finish(shell.start("models"))
+    assert ran.code == 1 and "No locks available" in ran.err, ran.err
+    assert "cannot lock files" in ran.err and "set XDG_STATE_HOME to a folder on a local disk" in ran.err
+    assert "another process" not in ran.err
+    shell.environ["XDG_STATE_HOME"] = str(tmp_path / "local")
+    assert shell.finish(shell.start("models")).code == 0
