@@ -7,7 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.cli.render.text import csv_line, duration, first, json_line, json_name, number, safe, table
+from astica_sync.cli.render.live.progress_picture import fit_name
+from astica_sync.cli.render.text import (
+    csv_line,
+    display_width,
+    duration,
+    first,
+    json_line,
+    json_name,
+    number,
+    safe,
+    shorten,
+    signs,
+    table,
+)
 
 
 @pytest.mark.parametrize(
@@ -123,3 +136,61 @@ def test_comma_separated_values_are_one_line_with_every_cell(cells: list[str]) -
     (row,) = csv.reader([line])
     assert len(row) == len(cells)
     assert not [cell for cell in row if cell[:1] in set("=+-@\t\r")]
+
+
+FLAG, THUMB, FAMILY = "\U0001f1e9\U0001f1ea", "\U0001f44d\U0001f3fd", "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+SIGNS = [
+    FLAG,
+    FLAG,
+    THUMB,
+    FAMILY,
+    "e\u0301",
+    "\u2764\ufe0f",
+    # Hangul and Devanagari in their parts, Thai with a tone and a vowel.
+    "\u1112\u1161\u11ab",
+    "\u0928\u094d\u0926\u093f",
+    "\u0e17\u0e49\u0e33",
+    "\\u200d",
+    "\\x80",
+    "\u6f22",
+    "a",
+]
+
+
+@pytest.fixture(params=[{}, {"TERM": "xterm-kitty"}, {"WT_SESSION": "1"}, {"TERM": "xterm-kitty", "TMUX": "1"}])
+def terminal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Variables by which terminals are known."""
+    for name in ("TERM", "TERM_PROGRAM", "WT_SESSION", "TMUX", "STY"):
+        monkeypatch.delenv(name, raising=False)
+    variables: dict[str, str] = request.param
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return variables
+
+
+def test_what_is_seen_as_one_sign_is_one_part() -> None:
+    assert signs("".join(SIGNS)) == SIGNS
+    assert signs("ab") == ["a", "b"]
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize("width", range(1, 40))
+def test_no_sign_is_cut_apart(width: int) -> None:
+    starts = ["".join(SIGNS[:count]) for count in range(len(SIGNS))]
+    text = "".join(SIGNS)
+    shown = shorten(text, width)
+    assert display_width(shown) <= width
+    assert shown == text or shown.removesuffix("\u2026") in starts
+    ends = [safe("".join(SIGNS[count:])) for count in range(len(SIGNS) + 1)]
+    name = fit_name(text.replace(FAMILY, ""), width)
+    assert display_width(name) <= width
+    assert name.removeprefix("\u2026") in [end.replace(safe(FAMILY), "") for end in ends]
+
+
+def test_columns_are_those_that_the_terminal_gives_a_sign(terminal: dict[str, str]) -> None:
+    joins = bool(terminal) and "TMUX" not in terminal
+    assert display_width(THUMB) == (2 if joins else 4)
+    assert display_width("\u2764\ufe0f") == (2 if joins else 1)
+    assert (display_width(FLAG), display_width("e\u0301"), display_width("\u1112\u1161\u11ab")) == (2, 1, 2)
+    rows = table([["class", "store"], [f"{THUMB} ok", "12"], [FLAG, "3"], ["Can", "4"]], right=(1,))
+    assert {display_width(row) for row in rows} == {display_width(f"{THUMB} ok") + 2 + len("store")}

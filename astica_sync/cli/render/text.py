@@ -6,9 +6,10 @@ import io
 import json
 import math
 import os
+import re
 import sys
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from astica_sync.clock import duration as duration
@@ -147,20 +148,87 @@ def shorten(text: str, width: int) -> str:
     """The beginning of a text that is too long, with an ellipsis."""
     if display_width(text) <= width:
         return text
-    left = width - display_width("…")
-    while text and display_width(text) > left:
-        text = text[:-1]
-    return f"{text}…"
+    left, kept = width - display_width("…"), ""
+    for sign in signs(text):
+        if display_width(kept + sign) > left:
+            break
+        kept += sign
+    return f"{kept}…"
+
+
+def signs(text: str) -> list[str]:
+    """The text in parts that are seen as one sign each: a letter with its marks, a joined emoji, a flag, an escape."""
+    if text.isascii() and "\\" not in text:
+        return list(text)
+    found: list[str] = []
+    for part in _ESCAPE_OR_CHAR.findall(text):
+        if found and _continues(found[-1], part):
+            found[-1] += part
+        else:
+            found.append(part)
+    return found
+
+
+_ESCAPE_OR_CHAR = re.compile(r"\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}|.", re.DOTALL)
+_ZERO_WIDTH_JOINER = "\u200d"
+_VIRAMA = 9
+"""The combining class of the mark that joins two consonants of Indic scripts."""
+
+
+def _continues(sign: str, part: str) -> bool:
+    """Whether a part is of the sign before it: the rules of Unicode (annex 29) that names need."""
+    if len(part) > 1 or (len(sign) > 1 and sign[0] == "\\"):
+        return False
+    last = sign[-1]
+    if last == _ZERO_WIDTH_JOINER or part == _ZERO_WIDTH_JOINER:
+        return True
+    if _is_half_flag(part):
+        return _is_half_flag(sign)
+    if unicodedata.combining(last) == _VIRAMA and unicodedata.category(part) == "Lo":
+        return True
+    return _width_of_char(part) == 0 or unicodedata.category(part) == "Mc" or _is_tone(part) or part in "\u0e33\u0eb3"
+
+
+def _is_half_flag(text: str) -> bool:
+    """Whether this is one of the letters of which two make a flag."""
+    return "\U0001f1e6" <= text <= "\U0001f1ff" and len(text) == 1
+
+
+def _is_tone(char: str) -> bool:
+    return "\U0001f3fb" <= char <= "\U0001f3ff"
 
 
 def display_width(text: str) -> int:
-    """How many columns of a terminal a text takes: a character takes none, one or two, and an escape more."""
+    """How many columns of this terminal a text takes. Most terminals, and programs in them such as tmux, give each
+    character none, one or two; some draw what is joined in one place. An escape takes as many as it has characters."""
     text = printed(text)
     if text.isascii() or text == "·":
         return len(text)
-    from rich.cells import cell_len
+    if _joins_signs(os.environ):
+        from rich.cells import cell_len
 
-    return cell_len(text)
+        return sum(
+            min(2, cell_len(sign)) if len(sign) > 1 and sign[0] != "\\" else cell_len(sign) for sign in signs(text)
+        )
+    return sum(map(_width_of_char, text))
+
+
+def _width_of_char(char: str) -> int:
+    if unicodedata.category(char) in ("Mn", "Me", "Cf") or "\u1160" <= char <= "\u11ff":
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def _joins_signs(environ: Mapping[str, str]) -> bool:
+    """Whether the terminal gives a joined emoji, a flag or a letter with marks the place of one sign. It says so by
+    its name; tmux and screen, which draw in its place, do not."""
+    if environ.get("TMUX") or environ.get("STY"):
+        return False
+    return (
+        environ.get("TERM") in ("xterm-kitty", "xterm-ghostty", "foot", "foot-extra", "wezterm")
+        or environ.get("TERM_PROGRAM") in ("iTerm.app", "WezTerm", "ghostty")
+        or bool(environ.get("WT_SESSION"))
+    )
 
 
 def first(lines: Iterable[str], total: int, most: int = LINES, where_all: str = "--json lists all") -> list[str]:

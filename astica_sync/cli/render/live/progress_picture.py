@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from astica_sync.cli.render.progress_state import Activity, since
-from astica_sync.cli.render.text import countdown, number, safe
+from astica_sync.cli.render.text import countdown, display_width, number, safe, signs
 from astica_sync.clock import local_time
 
 if TYPE_CHECKING:
@@ -19,17 +19,22 @@ CHECKING = "checking the images and copying them to the backup"
 
 def fit_name(name: str, width: int) -> str:
     """A name of at most ``width`` columns. The end stays, since most paths begin with the same folders."""
-    from rich.cells import cell_len
-
     name = safe(name)
-    if cell_len(name) <= width:
+    if _width(name) <= width:
         return name
     kept = ""
-    for char in reversed(name):
-        if cell_len(char + kept) > width - 1:
+    for sign in reversed(signs(name)):
+        if _width(sign + kept) > width - 1:
             break
-        kept = char + kept
+        kept = sign + kept
     return f"…{kept}" if width > 0 else ""
+
+
+def _width(text: str) -> int:
+    """At most so many columns, by this terminal and by the library that draws."""
+    from rich.cells import cell_len
+
+    return max(cell_len(text), display_width(text))
 
 
 def bytes_text(count: int) -> str:
