@@ -62,6 +62,17 @@ def test_a_lost_answer_does_not_cause_a_second_training(
     assert sandbox.versions(model_id) == [ran.out.strip()]
 
 
+def test_an_outage_while_it_waits_is_named_and_waited_for(
+    shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
+) -> None:
+    # The first is the look before the request; each of the others is tried twice.
+    sandbox.set_faults("list:2-5=5xx")
+    ran = shell("train", "--store", store)
+    assert ran.code == 0, ran.err
+    assert sandbox.versions(model_id) == [ran.out.strip()]
+    assert ran.err.count("the service is asked again, and the training goes on there") == 1, ran.err
+
+
 def test_the_next_command_resumes_a_training_that_was_killed_while_waiting(
     shell: Shell, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
