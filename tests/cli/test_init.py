@@ -304,6 +304,11 @@ def test_a_second_store_of_a_model_is_named_by_init_and_by_status(
     assert f"has sent {count - 1} of the {count} samples of this model" in ran.err
     unmanaged = shell("status", "--json", "--store", second).json["unmanaged"]
     assert Counter(sample.get("reason") for sample in unmanaged) == {"sent by another store": count - 1, None: 1}
+    shown = " ".join(shell("status", "--store", second).out.split())
+    assert f"made elsewhere and left as they are ({count}): ? Can #" in shown
+    assert f"? {count - 1} samples sent by another store of this model, or by this one before it was lost" in shown
+    assert "to list them: astica-sync status --json" in shown
+    assert shown.count("? ") == 2, "one of the page of the service, and one line for those of the other store"
     # The first store is known here, and the second one after its first push.
     assert "another store" not in shell("init", pushed, "--model", str(model_id)).err
     assert shell("push", "--store", second).code == 0

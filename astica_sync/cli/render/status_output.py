@@ -175,7 +175,6 @@ def status_lines(
     again = [f"! {path}  ({reason})" for path, reason in failed if retry_helps(reason)]
     in_vain = [f"! {path}  ({_with_remedy(reason)})" for path, reason in failed if not retry_helps(reason)]
     found = [*status.problems, *status.rejected]
-    unmanaged = (unmanaged_line(plan, sample, path_of) for sample in plan.unmanaged)
     lines = [
         "",
         *class_table(plan, "store" if as_version is None else safe(as_version)),
@@ -201,10 +200,8 @@ def status_lines(
                 for paths in copies
             ),
         ),
-        *_section("Unmanaged: made elsewhere and left as they are", "cyan", len(plan.unmanaged), unmanaged),
+        *_unmanaged_section(plan, path_of),
     ]
-    if OTHER_STORE in plan.unmanaged_reasons.values():
-        lines.append("  Another store of this model has sent them, or this one before it was lost and rebuilt.")
     if status.refusals:
         reasons = [f"{_REFUSED[refusal.kept_back]}: {refusal.reason}." for refusal in status.refusals]
         lines += ["", *(click.style(reason, fg="red") for reason in reasons), how_to_allow(status.refusals)]
@@ -250,6 +247,25 @@ def unmanaged_data(plan: Plan, sample: RemoteSample) -> dict[str, Any]:
     return data | {"reason": reason} if reason else data
 
 
+def _unmanaged_section(plan: Plan, path_of: Callable[[str], str]) -> list[str]:
+    """The samples that were made elsewhere, a line each. Those of another store are one line, since their uids say
+    nothing to a user; one whose image is known here is named."""
+    sent = [one for one in plan.unmanaged if plan.unmanaged_reasons.get(one.sample_id) == OTHER_STORE]
+    rest = {one.sample_id for one in sent} - {one.sample_id for one in sent[:MOST_LOOKED_UP] if path_of(one.uid)}
+    if len(rest) == 1:
+        rest = set()
+    listed = [one for one in plan.unmanaged if one.sample_id not in rest]
+    lines = first((unmanaged_line(plan, one, path_of) for one in listed), len(listed))
+    if rest:
+        lines.append(
+            f"? {number(len(rest), 'sample')} sent by another store of this model, or by this one before it was lost "
+            "and rebuilt; to list them: astica-sync status --json"
+        )
+    elif sent:
+        lines.append("Another store of this model has sent them, or this one before it was lost and rebuilt.")
+    return _styled("Unmanaged: made elsewhere and left as they are", "cyan", len(plan.unmanaged), lines)
+
+
 def unmanaged_line(plan: Plan, sample: RemoteSample, path_of: Callable[[str], str] = lambda _: "") -> str:
     """One sample that was made elsewhere, and how that is known where its uid is one of ours; then ``path_of`` gives
     the path that the image had, "" where that is not known."""
@@ -279,6 +295,8 @@ def unmanaged_note(count: int, version: str) -> str:
     )
 
 
+MOST_LOOKED_UP = 20
+"""Of so many samples of another store the path is looked up."""
 MOST_COPIES = 5
 """So many files of one image are named."""
 _REFUSED = {"removed": "A push would remove nothing", "sent again": "A push would not send these again"}
