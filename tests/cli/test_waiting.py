@@ -20,6 +20,7 @@ from astica_sync.core.plan.plan import Plan, Upload
 from astica_sync.core.rate_limit import RequestTimes, forecast, next_start
 from astica_sync.remote.rate_limiter import WAIT_REASON
 
+REFUSED = "train.astica.ai refused a request because of its rate limit"
 WIDTHS = (40, 60, 80, 200)
 NAMES = (
     "Can/IMG_2034.jpg",
@@ -282,6 +283,36 @@ def test_no_rest_is_shown_once_the_forecast_is_over_and_work_is_left(activity: A
     assert "1 s left" in plain_line(activity)
     time.now += 1.5
     assert plain_line(activity).startswith("0 of 2 done; ") and "left" not in plain_line(activity)
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_after_a_refusal_what_is_left_goes_by_the_pace(activity: Activity, time: Time, width: int) -> None:
+    """The forecast counts on the limit of the settings, and the service has just shown that it allows less."""
+    activity.planned(uploads(1200), [], 800.0)
+    time.now += 10.0
+    for number in range(30):
+        activity.uploaded("Can", f"Can/{number:05}.jpg", 2.0)
+    activity.waits(50.0, REFUSED)
+    seen = []
+    for _ in range(60):
+        # 30 in a minute: 39 minutes for the other 1,170 from the end of the wait on, and no shorter while it lasts.
+        head = drawn(activity, width)[0]
+        assert re.fullmatch(r"━*[╸╺]?━* +30/1,200 \d+ min \d\d s left", head), head
+        seen.append(head[-15:])
+        time.now += 1.0
+    assert seen[0] == "39 min 50 s left"[-15:] and len(set(seen)) > 50
+    activity.planned(uploads(20), [], 7.0)
+    assert drawn(activity, width)[0].endswith(" 0/20 7 s left"), "the next plan has a forecast of its own"
+
+
+def test_after_a_refusal_the_head_line_keeps_what_is_left_between_two_waits(activity: Activity, time: Time) -> None:
+    activity.planned(uploads(30), [], 1.0)
+    activity.uploaded("Can", "Can/1.jpg", 0.5)
+    activity.waits(2.0, REFUSED)
+    time.now += 5.0
+    activity.uploaded("Can", "Can/2.jpg", 0.5)
+    time.now += 1.0
+    assert drawn(activity, 80)[0].endswith(" 2/30 84 s left")
 
 
 def test_the_end_of_a_wait_does_not_jump_where_its_count_changes(activity: Activity, time: Time) -> None:

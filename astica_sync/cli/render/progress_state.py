@@ -21,6 +21,8 @@ FINISHED_FOR = 1.0
 """How many seconds after its end a wait still counts: what follows it is reported a moment later."""
 SAME_WAIT = 0.5
 MOST_TIMES = 100_000
+REFUSED_FOR_LIMIT = "because of its rate limit"
+"""How the reason of a wait ends where the service has refused a request for its limit."""
 SHORTEST_SHOWN = 2.0
 """How long a step takes at least until its seconds are shown."""
 
@@ -66,6 +68,10 @@ class Activity(ProgressListener):
         self.done: int = 0
         self.name: str = ""
         self.eta_at: float = 0.0
+        self.began_at: float = 0.0
+        """When the plan began to be carried out."""
+        self.was_refused: bool = False
+        """Whether the service has refused a request for its limit since then: the forecast counts on a higher limit."""
         self.under_way: int = 0
         self.asked_at: float = 0.0
         """When the first of the requests under way left."""
@@ -91,7 +97,9 @@ class Activity(ProgressListener):
         uploads = len(plan.uploads) + plan.later - sum(len(refusal.uploads) for refusal in refusals)
         with self.lock:
             self.total, self.done, self.name = uploads + removed, 0, ""
-            self.eta_at = self.ticks() + eta
+            self.began_at = self.ticks()
+            self.eta_at = self.began_at + eta
+            self.was_refused = False
             self.wait = self.next_at = None
             self.changed()
 
@@ -106,6 +114,7 @@ class Activity(ProgressListener):
 
     def waits(self, seconds: float, why: str) -> None:
         with self.lock:
+            self.was_refused |= why.endswith(REFUSED_FOR_LIMIT)
             self.wait = self._waiting(seconds, why)
             self._waiting_thread = threading.get_ident()
             self.changed()
@@ -166,6 +175,12 @@ class Activity(ProgressListener):
             return None
         # A reason may go on with what changes from moment to moment.
         return other if first.why.partition(";")[0] != other.why.partition(";")[0] else None
+
+    def end_by_pace(self, after: float) -> float:
+        """When all is done, if it goes on from ``after`` as it went up to then, the waits included; 0 where nothing is
+        done yet."""
+        left = self.total - self.done
+        return after + (after - self.began_at) / self.done * left if self.done else 0.0
 
     def is_busy(self) -> bool:
         """Whether there is anything to show."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from astica_sync.cli.render.progress_state import Activity, since
+from astica_sync.cli.render.progress_state import REFUSED_FOR_LIMIT, Activity, since
 from astica_sync.cli.render.text import countdown, display_width, number, safe, signs
 from astica_sync.clock import local_time
 
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 SEPARATOR = " · "
 SHORTEST_NAME = 8
-REFUSED_FOR_LIMIT = "because of its rate limit"
-"""How the reason of such a wait ends."""
 CHECKING = "checking the images and copying them to the backup"
 
 
@@ -90,6 +88,11 @@ def left_text(activity: Activity) -> str:
     end = activity.eta_at if wait is None else max(activity.eta_at, wait.until)
     other = activity.further_wait()
     end = end if other is None else max(end, other.until)
+    if activity.was_refused:
+        # The end of the wait is not the end of the push, and the forecast counts on a limit that the service does not
+        # allow.
+        begins = activity.ticks() if wait is None else max(activity.ticks(), wait.until)
+        end = max(end, activity.end_by_pace(begins))
     rest = end - activity.ticks()
     # The forecast counts the request limit and no conversion: 0 s would not be true while something is left.
     return f"{countdown(rest)} left" if rest > 0 else ""
