@@ -176,20 +176,46 @@ def open_service(
 ) -> "Iterator[RateLimitedClient]":
     """The service, with the request budget that all processes of the machine share for this key."""
     from astica_sync.remote.client import ServiceClient
+    from astica_sync.remote.limit_refusals.recording_limiter import RecordingLimiter
     from astica_sync.remote.rate_limited_client import RateLimitedClient
+
+    def recording(limiter: "Limiter", name: str) -> RecordingLimiter:
+        record = partial(_record_refusal, name, (settings.limit, settings.limit_window), clock)
+        return RecordingLimiter(limiter, record, counts=not settings.budget)
+
+    def on_policy(detections: bool, limit: int, window: float) -> None:
+        take_policy(detections, limit, window)
+        (detecting if detections else training).policy_announced()
 
     with (
         open_budgets(settings, key, clock, listener) as (train, detect, take_policy),
-        contextlib.closing(ServiceClient(key, settings.train_url, settings.detect_url, clock, take_policy)) as client,
+        contextlib.closing(ServiceClient(key, settings.train_url, settings.detect_url, clock, on_policy)) as client,
     ):
+        training = recording(train, budget_name(key, settings, "train"))
+        detecting = recording(detect, budget_name(key, settings, "detect"))
         yield RateLimitedClient(
             client,
-            train,
-            detect,
+            training,
+            detecting,
             budget_clock(settings, clock),
             on_wait=listener.waits,
             on_request=listener,
         )
+
+
+def _record_refusal(name: str, terms: tuple[int, float], clock: Clock, answered: int | None) -> None:
+    """Records a request that the service has refused for its limit."""
+    # Loaded here: it is rare.
+    from astica_sync.system.refusal_record import record_refusal
+
+    record_refusal(machine_state_folder(), name, terms, answered, at=clock.now(), ticks=clock.ticks())
+
+
+def budget_name(key: Secret, settings: Settings, endpoint: str) -> str:
+    """The name under which the requests of this key to the endpoint "train" or "detect" are counted."""
+    from astica_sync.remote.rate_limiter import limiter_name
+
+    return limiter_name(key, f"{endpoint} {settings.train_url if endpoint == 'train' else settings.detect_url}")
 
 
 @contextlib.contextmanager
@@ -198,23 +224,21 @@ def open_budgets(
 ) -> "Iterator[tuple[Limiter, Limiter, OnPolicy]]":
     """The budgets for trainings and for detections, and what takes a limit that the service names; on the clock
     ``budget_clock``."""
-    from astica_sync.remote.rate_limiter import limiter_name
-
     folder = check_start(os.environ)
     ticking = budget_clock(settings, clock)
     if odd := odd_clock(clock.now()):
         listener.note(odd)
     with contextlib.ExitStack() as stack:
 
-        def budget(url: str) -> "Limiter":
-            name = limiter_name(key, url)
+        def budget(endpoint: str) -> "Limiter":
+            name = budget_name(key, settings, endpoint)
             limiter = _open_limiter(settings, folder, name, ticking, follows=follows, on_note=listener.note)
             return stack.enter_context(contextlib.closing(limiter))
 
         # A sandbox says what it allows.
         host = urlsplit(settings.train_url).hostname or ""
         follows = settings.sources.get("limit") == "default" and is_this_machine(host)
-        train, detect = budget(f"train {settings.train_url}"), budget(f"detect {settings.detect_url}")
+        train, detect = budget("train"), budget("detect")
 
         def take_policy(detections: bool, limit: int, window: float) -> None:
             (detect if detections else train).take_policy(limit, window)
@@ -317,10 +341,8 @@ def budget_use(layout: Layout) -> tuple[int, int]:
 def _budget_use(settings: Settings, key: Secret) -> tuple[int, str, float]:
     """How many requests count now, what a budget server has said of itself, and for how many seconds nothing is sent
     after a refusal of the service."""
-    from astica_sync.remote.rate_limiter import limiter_name
-
     said: list[str] = []
-    name = limiter_name(key, f"train {settings.train_url}")
+    name = budget_name(key, settings, "train")
     clock = budget_clock(settings, SystemClock())
     limiter = _open_limiter(settings, machine_state_folder(), name, clock, on_note=said.append, answer_s=LOOK_SECONDS)
     with contextlib.closing(limiter):
@@ -342,7 +364,7 @@ def forecast_of_key(settings: Settings, requests: int) -> float | None:
     return None
 
 
-def name_in_budget(settings: Settings) -> str:
+def name_in_budget(settings: Settings, endpoint: str = "train") -> str:
     """The name under which the key of the environment is counted; "" without one. A keyring may ask the user to unlock
     it, so none is read for this.
 
@@ -351,9 +373,7 @@ def name_in_budget(settings: Settings) -> str:
     """
     if not os.environ.get(KEY_VARIABLE, "").strip() and not os.environ.get(KEY_FILE_VARIABLE, "").strip():
         return ""
-    from astica_sync.remote.rate_limiter import limiter_name
-
-    return limiter_name(load_key(os.environ), f"train {settings.train_url}")
+    return budget_name(load_key(os.environ), settings, endpoint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from typing import Any
 from astica_sync.config import KEY_VARIABLE, SETTINGS, find_key
 from astica_sync.core.plan.decision_table import RemovalReason
 from astica_sync.core.watch.watch_status import WatchStatus
+from astica_sync.doctor.check_budget import LAST_REFUSED
 from astica_sync.doctor.check_store import WRITER
 from astica_sync.doctor.read_database import read_database
 from astica_sync.doctor.redaction import Redactor
@@ -52,7 +53,7 @@ SETTINGS_SECTION = "settings"
 PUBLIC: Mapping[str, frozenset[str]] = {
     SETTINGS_SECTION: frozenset(["key file changed", "a key was last refused"]),
     "service": frozenset(["probed"]),
-    "request budget": frozenset(["waiting"]),
+    "request budget": frozenset(["waiting", LAST_REFUSED]),
     "store": frozenset(["made", "last view", "last status of a watcher", "last whole copy", "index.db", "journal.db"]),
     "disk": frozenset(["file system"]),
     "watcher": frozenset(["state", "since", "last in sync"]),

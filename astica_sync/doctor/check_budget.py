@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from astica_sync.clock import Clock, duration
-from astica_sync.config import machine_state_folder
+from astica_sync.clock import Clock, duration, local_time
+from astica_sync.config import Settings, machine_state_folder
 from astica_sync.core.rate_limit import Lane
 from astica_sync.doctor.check_machine import is_container
 from astica_sync.doctor.read_database import read_database
@@ -15,11 +15,14 @@ from astica_sync.doctor.section import Section
 from astica_sync.errors import ConfigError
 from astica_sync.local.layout import Layout
 from astica_sync.open_session import budget_server, budget_use, name_in_budget, settings_for
+from astica_sync.system.refusal_record import LimitRefusals, last_refusals
 from astica_sync.system.user_folders import STATE_VARIABLE
 
 LANES = {Lane.INTERACTIVE: "a view or another single request", Lane.REMOVAL: "removals"}
 """What waits ahead of the backlog of uploads, which is not recorded there."""
 MOST_SHOWN = 10
+LAST_REFUSED = "last refused by the service"
+DAY = 86_400.0
 NOTHING_AHEAD = "nothing ahead of uploads"
 
 
@@ -65,10 +68,43 @@ def find_service_pause(layout: Layout | None, clock: Clock) -> ServicePause | No
         return None
 
 
+def find_last_refusals(settings: Settings) -> LimitRefusals | None:
+    """What the service last refused for its limit to the key of the environment; where there is none, to any key."""
+    names = {name_in_budget(settings, endpoint) for endpoint in ("train", "detect")} - {""}
+    return last_refusals(machine_state_folder(), names)
+
+
+def number_to_set(refusals: LimitRefusals | None) -> str:
+    """The value for ASTICA_LIMIT that what went through speaks for, as a sentence; "" where nothing does."""
+    if refusals is None or refusals.passed is None or not 0 < refusals.passed < refusals.limit:
+        return ""
+    return (
+        f"In the {refusals.window:g} s before a refusal no fewer than {refusals.passed:,} of this machine's requests "
+        f"went through: export ASTICA_LIMIT={refusals.passed}"
+    )
+
+
+def _check_last_refusals(section: Section, settings: Settings, now: float) -> None:
+    """What was refused and is over; a note where that was in the last day, and the limit has not been lowered since."""
+    refusals = find_last_refusals(settings)
+    if refusals is None:
+        section.facts[LAST_REFUSED] = "no refusal is recorded"
+        return
+    requests = "1 request" if refusals.count == 1 else f"{refusals.count:,} requests"
+    section.facts[LAST_REFUSED] = f"{requests} from {local_time(refusals.first)} to {local_time(refusals.last)}"
+    lowered = settings.limit / settings.limit_window < refusals.limit / refusals.window
+    if now - refusals.last < DAY and not lowered:
+        section.note(
+            f"the service refused {requests} because of its rate limit, the last one at {local_time(refusals.last)}",
+            number_to_set(refusals) or ANOTHER_PROGRAM,
+        )
+
+
 def check_budget(layout: Layout | None, environ: Mapping[str, str], clock: Clock) -> Section:
     """Who uses another state folder counts for itself, although the service counts all requests of the key."""
     section = Section("request budget")
     with section.findings_of():
+        _check_last_refusals(section, settings_for(layout, offline=True), clock.now())
         server = budget_server(layout)
         if server is not None:
             section.facts["counted on"] = server.place

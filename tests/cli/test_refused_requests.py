@@ -1,9 +1,11 @@
 """What a push says of requests that the service has refused for its limit or for the account's quota."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from astica_sync.cli.render.text import number
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.shell import Shell, fill
 
@@ -58,7 +60,34 @@ def test_a_push_says_what_to_set_where_the_limit_is_lower(
     sandbox.set_switches(limit_refusal="429-retry-after", limit_header="hidden")
     said = " ".join(shell("push", "--store", store).out.split())
     assert "of them refused for the limit. The service is in sync" in said
-    assert "set ASTICA_LIMIT to what is left for this machine, and ASTICA_LIMIT_WINDOW" in said
+    named = re.search(r"no fewer than (\d+) of this machine's requests went through: export ASTICA_LIMIT=(\d+)", said)
+    assert named is not None and named[1] == named[2] and 6 <= int(named[1]) < 90, said
+    # An hour later, a doctor knows it as well, until the limit is lowered.
+    found = shell("doctor", "--store", store, "--json").json
+    refused = sum(request.outcome == "limited" for request in sandbox.log)
+    assert found["request_budget"]["last refused by the service"].startswith(f"{refused} request")
+    notes = [one for one in found["findings"] if "because of its rate limit" in one["text"]]
+    assert [one["text"].partition(", the last one at ")[0] for one in notes] == [
+        f"the service refused {number(refused, 'request')} because of its rate limit"
+    ]
+    assert notes[0]["hint"].endswith(f"export ASTICA_LIMIT={named[1]}")
+    record = shell.home / "state" / "astica-sync" / "refusals.json"
+    assert sandbox.key not in record.read_text()
+    shell.environ["ASTICA_LIMIT"] = named[1]
+    after = shell("doctor", "--store", store, "--json").json
+    assert not [one for one in after["findings"] if "because of its rate limit" in one["text"]]
+    assert after["request_budget"]["last refused by the service"].startswith(f"{refused} request")
+
+
+def test_no_number_is_named_where_the_account_is_at_its_quota(
+    shell: Shell, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    store = started(shell, tmp_path / "photos")
+    sandbox.set_limit(8, 3600)
+    sandbox.set_switches(limit_refusal="quota-text", limit_header="hidden")
+    assert "ASTICA_LIMIT" not in shell("push", "--store", store).out
+    shown = shell("doctor", "--store", store, "--json").json["request_budget"]
+    assert shown["last refused by the service"] == "no refusal is recorded"
 
 
 def test_a_refused_key_with_what_is_around_it_is_named_by_its_shape(

@@ -107,6 +107,7 @@ def push(
     astica-sync push --as 1001_20001
     """
     from astica_sync.api import Store
+    from astica_sync.doctor.check_budget import find_last_refusals, number_to_set
     from astica_sync.local.image.prepare.usable_formats import samples_in_two_formats
     from astica_sync.sync.plan.find_status import StoreStatus, plan_round
     from astica_sync.sync.plan.held_out_images import find_held_out_images
@@ -176,7 +177,10 @@ def push(
             listener.close()
         index = opened.session.local.index
         pairs = samples_in_two_formats(index, MOST_PAIRS) if as_version is None else []
-        lines = [] if as_json else [*push_lines(pushed, as_version, moved_to), *in_two_formats_lines(pairs)]
+        lines = []
+        if not as_json:
+            limit = number_to_set(find_last_refusals(opened.settings)) if pushed.refused else ""
+            lines = [*push_lines(pushed, as_version, moved_to, limit), *in_two_formats_lines(pairs)]
         if not as_json and as_version is None:
             lines += held_out_warning(find_held_out_images(opened.session.local.journal, index))
     if as_json:

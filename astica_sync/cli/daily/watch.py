@@ -191,6 +191,7 @@ def _push_once(layout: Layout, *, as_json: bool) -> int | None:
         push_lines,
     )
     from astica_sync.cli.render.status_output import held_out_warning
+    from astica_sync.doctor.check_budget import find_last_refusals, number_to_set
     from astica_sync.local.image.prepare.usable_formats import samples_in_two_formats
     from astica_sync.sync.plan.held_out_images import find_held_out_images
     from astica_sync.sync.push.push import push
@@ -213,7 +214,8 @@ def _push_once(layout: Layout, *, as_json: bool) -> int | None:
         progress.close()
         local = session.local
         pairs = samples_in_two_formats(local.index, MOST_PAIRS)
-        lines = [*push_lines(pushed, None, class_in_index(local.index)), *in_two_formats_lines(pairs)]
+        limit = number_to_set(find_last_refusals(opened.settings)) if pushed.refused else ""
+        lines = [*push_lines(pushed, None, class_in_index(local.index), limit), *in_two_formats_lines(pairs)]
         lines += held_out_warning(find_held_out_images(local.journal, local.index))
     if as_json:
         click.echo(json_line({"store": json_name(str(layout.root)), **push_data(pushed, pairs)}))

@@ -27,10 +27,8 @@ if TYPE_CHECKING:
     from astica_sync.sync.push.push import PushResult
 
 MOST_FAILED = 20
-LOWER_LIMIT = (
-    "The service allows fewer requests than this machine counts on, or another one spends them too: set ASTICA_LIMIT "
-    "to what is left for this machine, and ASTICA_LIMIT_WINDOW to the service's window."
-)
+LOWER_LIMIT = "The service allows fewer requests than this machine counts on, or another one spends them too"
+WHAT_IS_LEFT = "set ASTICA_LIMIT to what is left for this machine, and ASTICA_LIMIT_WINDOW to the service's window."
 MOST_MOVED = 3
 """So many samples that went from one class to another are named."""
 _UNREAD = ("cannot be read", "files are missing since a disk was mounted or unmounted here")
@@ -73,10 +71,14 @@ def in_two_formats_lines(pairs: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def push_lines(
-    pushed: "PushResult", as_version: str | None, moved_to: "Callable[[RemoveSample], str]" = lambda _: ""
+    pushed: "PushResult",
+    as_version: str | None,
+    moved_to: "Callable[[RemoveSample], str]" = lambda _: "",
+    number_to_set: str = "",
 ) -> list[str]:
     """What a push did, as text. ``as_version`` is the version whose data was pushed, None for that of the store;
-    ``moved_to`` gives the class that has the image of a sample now, "" where that is not known."""
+    ``moved_to`` gives the class that has the image of a sample now, "" where that is not known; ``number_to_set`` is
+    the sentence that names a lower limit, where one is known."""
     lines = []
     if pushed.failed:
         lines.append(f"Failed ({len(pushed.failed):,}), the others are done:")
@@ -111,7 +113,7 @@ def push_lines(
     else:
         lines.append(done)
     if pushed.refused and not isinstance(pushed.error, QuotaExceeded):
-        lines.append(LOWER_LIMIT)
+        lines.append(f"{LOWER_LIMIT}. {number_to_set}" if number_to_set else f"{LOWER_LIMIT}: {WHAT_IS_LEFT}")
     return lines
 
 

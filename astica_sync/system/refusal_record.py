@@ -1,0 +1,107 @@
+"""What the service has refused for its limit, for ``doctor`` and for the end of a push: a JSON file in the state
+folder, with one object for each name of a request budget. There is no key in it: a name is a hash."""
+
+import contextlib
+import json
+import os
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from astica_sync.file_owner import create_private
+from astica_sync.system.native_lock import lock_if_free
+
+FILE_NAME = "refusals.json"
+STRETCH_SECONDS = 3600.0
+"""Refusals with no longer gap between two of them are counted together."""
+FORGET_SECONDS = 30 * 86_400.0
+LOCK_SECONDS = 2.0
+MOST_BYTES = 1_000_000
+MOST_RECENT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRefusals:
+    """``count`` requests that were refused between ``first`` and ``last``, in seconds since the epoch, while at most
+    ``limit`` were sent in ``window`` seconds.
+
+    ``passed`` is the fewest that were not refused in the window before a refusal, over all programs that share the
+    budget; None where that is not known.
+    """
+
+    first: float
+    last: float
+    count: int
+    limit: int
+    window: float
+    passed: int | None
+
+
+def record_refusal(
+    folder: Path, name: str, terms: tuple[int, float], answered: int | None, *, at: float, ticks: float
+) -> None:
+    """Adds a request that was refused. One that cannot be written is left out: no command fails for it.
+
+    The parameters are independent facts of one moment.
+
+    Args:
+        name: that of its request budget.
+        terms: the limit that was kept and its window in seconds.
+        answered: how many requests of the last window are answered, those that were refused and this one included.
+        at: the time in seconds since the epoch.
+        ticks: the time on a clock that cannot be set.
+    """
+    file = folder / FILE_NAME
+    with contextlib.suppress(Exception), lock_if_free(file.with_name(f"{FILE_NAME}.lock"), wait_s=LOCK_SECONDS) as held:
+        if not held:
+            return
+        entries = {key: entry for key, entry in _entries(folder).items() if at - entry[0].last < FORGET_SECONDS}
+        known, times = entries.get(name, (None, []))
+        recent = [*(one for one in times if ticks - terms[1] < one <= ticks), ticks][-MOST_RECENT:]
+        passed = None if answered is None else max(0, answered - len(recent))
+        if known is None or known.last + STRETCH_SECONDS < at or (known.limit, known.window) != terms:
+            known = LimitRefusals(at, at, 0, *terms, passed)
+        fewest = min((one for one in (known.passed, passed) if one is not None), default=None)
+        known = replace(known, first=min(known.first, at), last=at, count=known.count + 1, passed=fewest)
+        data = {key: {**asdict(entry), "recent": times} for key, (entry, times) in entries.items()}
+        data[name] = {**asdict(known), "recent": recent}
+        new = file.with_name(f"{FILE_NAME}.{os.getpid()}.new")
+        new.unlink(missing_ok=True)
+        with open(create_private(new), "w", encoding="utf-8") as opened:
+            opened.write(json.dumps(data))
+        new.replace(file)
+
+
+def last_refusals(folder: Path, names: Collection[str]) -> LimitRefusals | None:
+    """The last ones of these request budgets, of any where none is named; None where none are recorded."""
+    found = [entry for name, (entry, _) in _entries(folder).items() if not names or name in names]
+    return max(found, key=lambda entry: entry.last, default=None)
+
+
+def _entries(folder: Path) -> dict[str, tuple[LimitRefusals, list[float]]]:
+    """What is recorded, by the name of the budget; what cannot be read is left out."""
+    try:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        with open(os.open(folder / FILE_NAME, flags), "rb") as opened:
+            data = json.loads(opened.read(MOST_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    found: dict[str, tuple[LimitRefusals, list[float]]] = {}
+    for name, value in data.items() if isinstance(data, dict) else ():
+        with contextlib.suppress(KeyError, TypeError, ValueError, OverflowError):
+            found[name] = _entry(value)
+    return found
+
+
+def _entry(value: Any) -> tuple[LimitRefusals, list[float]]:
+    passed = value["passed"]
+    entry = LimitRefusals(
+        float(value["first"]),
+        float(value["last"]),
+        int(value["count"]),
+        int(value["limit"]),
+        float(value["window"]),
+        None if passed is None else int(passed),
+    )
+    return entry, [float(one) for one in value["recent"]]
