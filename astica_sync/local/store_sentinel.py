@@ -15,7 +15,7 @@ from astica_sync.core.store_identity import IdentityFacts, Likeness, Number, Rec
 from astica_sync.errors import StoreChanged, StoreError
 from astica_sync.local.filesystem import MAX_INT64, FileSystem, Kind, kind_of
 from astica_sync.local.known_stores import KnownStore
-from astica_sync.local.layout import Layout
+from astica_sync.local.layout import Layout, has_store
 from astica_sync.shell_quote import quote
 from astica_sync.system.error_advice import reason_of, remedy
 
@@ -157,7 +157,7 @@ def check_root(layout: Layout, files: FileSystem | None = None) -> Sentinel:
     if known == here and sentinel.inode == status.st_ino and sentinel.machine == machine_name() != "":
         # By the table this goes on whatever the file system is, and most calls end here.
         return sentinel
-    hint = "if this copy is the one that writes to the model from now on, run astica-sync init here again"
+    hint = f"if this folder is the one that writes to the model from now on: astica-sync init {quote(str(layout.root))}"
     facts = IdentityFacts(
         user=_compare(sentinel.seal, files.known_stores.seal(_sealed_of(sentinel))),
         machine=_compare(sentinel.machine, machine_name()),
@@ -171,7 +171,8 @@ def check_root(layout: Layout, files: FileSystem | None = None) -> Sentinel:
                 files.known_stores.remember(sentinel.store_id, here)
             return sentinel
         case Verdict.COPIED:
-            raise StoreChanged(f"{layout.root} was moved to another disk or copied; nothing was removed", hint)
+            was = _was_in(known, layout)
+            raise StoreChanged(f"{layout.root} was moved to another disk or copied{was}; nothing was removed", hint)
         case Verdict.SUPERSEDED:
             other = known.root if known is not None else ""
             raise StoreChanged(
@@ -185,6 +186,16 @@ def check_root(layout: Layout, files: FileSystem | None = None) -> Sentinel:
                 "removed",
                 f"{hint}. In a container, set XDG_STATE_HOME to a folder that outlives it, so that this is asked once",
             )
+
+
+def _was_in(known: KnownStore | None, layout: Layout) -> str:
+    """Where the store was last, if that is known and elsewhere. What is there now tells a disk that is mounted under
+    another path from a copy."""
+    if known is None or known.root == str(layout.root):
+        return ""
+    if has_store(Path(known.root)):
+        return f": it was in {known.root} when it was last used, and is there still"
+    return f", or its disk is mounted under another path: it was in {known.root} before, and is not there now"
 
 
 def _number(sentinel: Sentinel, inode: int, layout: Layout, files: FileSystem) -> Number:

@@ -114,7 +114,9 @@ def test_a_status_and_a_dry_run_of_a_copy_say_why_no_push_is_possible(
     shown = shell("status", "--store", copy)
     assert shown.code == 0
     assert f"No push is possible: {copy} was moved to another disk or copied" in " ".join(shown.out.split())
-    assert "astica-sync init" in shown.out
+    assert f"it was in {pushed} when it was last used, and is there still" in " ".join(shown.out.split())
+    assert shown.out.rstrip().endswith(f"astica-sync init {copy}"), "the last line is the command that helps"
+    assert "A push would" not in shown.out
     data = shell("status", "--json", "--store", copy).json
     assert "moved to another disk or copied" in data["changed"]
     assert shell("status", "--json", "--store", pushed).json["changed"] is None
@@ -122,3 +124,22 @@ def test_a_status_and_a_dry_run_of_a_copy_say_why_no_push_is_possible(
     dry, real = shell("push", "--dry-run", "--store", copy), shell("push", "--store", copy)
     assert (dry.code, dry.err) == (real.code, real.err) == (1, dry.err)
     assert "moved to another disk or copied" in dry.err and sandbox.log == []
+
+
+def test_a_store_whose_disk_is_mounted_under_another_path_names_both_and_the_command(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, tmp_path: Path
+) -> None:
+    """Another mount has another device number, as a copy that took the place of the folder has."""
+    now = tmp_path / "second mount" / "photos"
+    shutil.copytree(pushed, now)
+    pushed.rename(tmp_path / "away")
+    shutil.rmtree(tmp_path / "away")
+    command = f"astica-sync init '{now}'"
+    for words in ("status", "push"):
+        ran = shell(words, "--store", now)
+        shown = ran.out if words == "status" else ran.err
+        text = " ".join(shown.split())
+        assert f"its disk is mounted under another path: it was in {pushed} before, and is not there now" in text
+        assert shown.rstrip().endswith(command)
+    assert shell("init", now).code == 0
+    assert shell("status", "--exit-code", "--store", now).code == 0

@@ -105,11 +105,6 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
                 f"Store    {safe(str(opened.layout.root))}",
                 f'Model    {model.model_id} "{safe(model.title)}" at {urlsplit(opened.settings.train_url).netloc}',
             ]
-            if changed is not None:
-                lines += [
-                    click.style(f"No push is possible: {safe(str(changed))}", fg="red"),
-                    f"  {safe(changed.hint)}",
-                ]
             if offline:
                 lines.append(_view_line(status.observation.asked_at, opened.session.runtime.clock.now()))
             if follows:
@@ -122,13 +117,16 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
             local = opened.session.local
             path_of = path_in_backup(opened.layout, status.plan, path_in_journal(local.journal))
             is_image = image_in_index(local.index)
-            lines += status_lines(status, price, path_of, copies, is_image=is_image)
+            lines += status_lines(status, price if changed is None else None, path_of, copies, is_image=is_image)
             lines += in_two_formats_section(pairs)
             lines += divided_classes_section(local.index.divided_classes())
             if held_out:
                 lines += ["", *held_out_warning(held_out)]
             if ignored:
                 lines += left_out_lines(find_left_out(opened.layout.root, opened.session.local.fs))
+            if changed is not None:
+                no_push = click.style(f"No push is possible: {safe(str(changed))}", fg="red")
+                lines += ["", no_push, f"  {safe(changed.hint)}"]
             print_lines(lines)
     return DIFFERENCES if exit_code and not status.in_sync else DONE
 

@@ -141,7 +141,7 @@ def did_you_mean(entry: NearTitle) -> str:
 
 def status_lines(
     status: "StoreStatus",
-    price: Price,
+    price: Price | None,
     path_of: Callable[[str], str],
     copies: Sequence[tuple[str, ...]] = (),
     as_version: str | None = None,
@@ -149,6 +149,7 @@ def status_lines(
 ) -> list[str]:
     """The status as text. ``path_of`` gives the last known path of a uid, or an empty text; ``copies`` are files of one
     class with the same image; ``as_version`` is the version whose data would be pushed, None for that of the store.
+    ``price`` is None where no push is possible, and the caller says why.
     ``is_image`` returns whether a sample is at a path."""
     plan = status.plan
 
@@ -207,7 +208,7 @@ def status_lines(
         lines += ["", *(click.style(reason, fg="red") for reason in reasons), how_to_allow(status.refusals)]
     for entry in status.near:
         lines += ["", click.style(did_you_mean(entry), fg="red")]
-    return [*lines, "", *_conclusion(status, price, as_version)]
+    return lines if price is None else [*lines, "", *_conclusion(status, price, as_version)]
 
 
 def divided_classes_section(divided: Sequence[tuple[str, ...]]) -> list[str]:
