@@ -44,6 +44,7 @@ QUICK_SEAM = "tests.simulation.mutants.hunt:first_catch"
         replace(QUICK_SEAM, lambda mutant, walks: None),
         wrap(QUICK_SEAM, lambda original, mutant, walks, first, more: None),
         within("tests.simulation.mutants.hunt:no_such_caller", QUICK_SEAM, lambda original, scope, *args: None),
+        within("tests.simulation.mutants.seams:mutant", QUICK_SEAM, lambda original, scope, *args: None),
         change_argument(QUICK_SEAM, "no_such_parameter", lambda value: value),
     ],
 )

@@ -19,7 +19,8 @@ VOLUME = "tests.simulation.filesystem:SimVolume."
 
 
 def of_any_inode(original: Any, scope: Any, layout: Any, files: Any = None) -> Any:
-    return changed(original(layout, files), inode=files.lstat(layout.root).st_ino)
+    sentinel, data = original(layout, files)
+    return changed(sentinel, inode=files.lstat(layout.root).st_ino), data
 
 
 def missing_if_unreadable(original: Any, scope: Any, self: Any, path: Any) -> Any:
@@ -84,7 +85,7 @@ def stopped_by_rot(original: Any, self: Any, existing: Path, source: Path, conte
     return found
 
 
-ANY_FOLDER_IS_THE_STORE = within(IDENTITY + "check_root", IDENTITY + "read_sentinel", of_any_inode)
+ANY_FOLDER_IS_THE_STORE = within(IDENTITY + "check_root", IDENTITY + "_read_sentinel", of_any_inode)
 
 LOCAL_MUTANTS = (
     mutant(

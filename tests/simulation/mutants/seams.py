@@ -14,6 +14,7 @@ import contextlib
 import functools
 import importlib
 import inspect
+import re
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -67,6 +68,9 @@ def within(outer: str, seam: str, buggy: Callable[..., Any]) -> Change:
     def make(original: Any) -> Any:
         _check_parameters(seam, original, buggy, 2)
         codes = set(_codes_of(inspect.unwrap(_value_at(outer)).__code__))
+        name = re.split(r"[.:]", seam)[-1]
+        if not any(name in code.co_names for code in codes):
+            raise LookupError(f"{outer} does not call {seam} any more")
         called = _by_position(original, lambda scope, *args, **kwargs: buggy(original, scope, *args, **kwargs), own=1)
 
         @functools.wraps(original)
