@@ -203,12 +203,13 @@ def open_service(
         )
 
 
-def _record_refusal(name: str, terms: tuple[int, float], clock: Clock, answered: int | None) -> None:
-    """Records a request that the service has refused for its limit."""
+def _record_refusal(name: str, terms: tuple[int, float], clock: Clock, count: int, answered: int | None) -> None:
+    """Records requests that the service has refused for its limit, and how many are answered."""
     # Loaded here: it is rare.
-    from astica_sync.system.refusal_record import record_refusal
+    from astica_sync.system.refusal_record import SeenRefusals, record_refusal
 
-    record_refusal(machine_state_folder(), name, terms, answered, at=clock.now(), ticks=clock.ticks())
+    seen = SeenRefusals(count, answered, clock.now(), clock.ticks())
+    record_refusal(machine_state_folder(), name, terms, seen)
 
 
 def budget_name(key: Secret, settings: Settings, endpoint: str) -> str:

@@ -38,32 +38,41 @@ class LimitRefusals:
     passed: int | None
 
 
-def record_refusal(
-    folder: Path, name: str, terms: tuple[int, float], answered: int | None, *, at: float, ticks: float
-) -> None:
-    """Adds a request that was refused. One that cannot be written is left out: no command fails for it.
+@dataclass(frozen=True, slots=True)
+class SeenRefusals:
+    """``count`` requests that were refused now: ``at`` in seconds since the epoch, and ``ticks`` on a clock that cannot
+    be set. ``answered`` is how many requests of the last window are answered, those that were refused included; None
+    where that is not known."""
 
-    The parameters are independent facts of one moment.
+    count: int
+    answered: int | None
+    at: float
+    ticks: float
+
+
+def record_refusal(folder: Path, name: str, terms: tuple[int, float], seen: SeenRefusals) -> None:
+    """Adds what was refused. What cannot be written is left out: no command fails for it.
 
     Args:
-        name: that of its request budget.
+        name: that of the request budget.
         terms: the limit that was kept and its window in seconds.
-        answered: how many requests of the last window are answered, those that were refused and this one included.
-        at: the time in seconds since the epoch.
-        ticks: the time on a clock that cannot be set.
     """
-    file = folder / FILE_NAME
+    file, at = folder / FILE_NAME, seen.at
     with contextlib.suppress(Exception), lock_if_free(file.with_name(f"{FILE_NAME}.lock"), wait_s=LOCK_SECONDS) as held:
         if not held:
             return
         entries = {key: entry for key, entry in _entries(folder).items() if at - entry[0].last < FORGET_SECONDS}
         known, times = entries.get(name, (None, []))
-        recent = [*(one for one in times if ticks - terms[1] < one <= ticks), ticks][-MOST_RECENT:]
-        passed = None if answered is None else max(0, answered - len(recent))
+        recent = [*(one for one in times if seen.ticks - terms[1] < one <= seen.ticks), *[seen.ticks] * seen.count][
+            -MOST_RECENT:
+        ]
+        passed = None if seen.answered is None else max(0, seen.answered - len(recent))
         if known is None or known.last + STRETCH_SECONDS < at or (known.limit, known.window) != terms:
+            if not seen.count:
+                return
             known = LimitRefusals(at, at, 0, *terms, passed)
         fewest = min((one for one in (known.passed, passed) if one is not None), default=None)
-        known = replace(known, first=min(known.first, at), last=at, count=known.count + 1, passed=fewest)
+        known = replace(known, first=min(known.first, at), last=at, count=known.count + seen.count, passed=fewest)
         data = {key: {**asdict(entry), "recent": times} for key, (entry, times) in entries.items()}
         data[name] = {**asdict(known), "recent": recent}
         new = file.with_name(f"{FILE_NAME}.{os.getpid()}.new")

@@ -14,6 +14,7 @@ from astica_sync.system.refusal_record import (
     FORGET_SECONDS,
     STRETCH_SECONDS,
     LimitRefusals,
+    SeenRefusals,
     last_refusals,
     record_refusal,
 )
@@ -30,9 +31,9 @@ def allowed(limiter: RecordingLimiter) -> Permit:
 
 def test_only_a_refusal_is_reported_and_counted_once_nothing_else_is_under_way(tmp_path: Path) -> None:
     clock = HandClock()
-    seen: list[int | None] = []
+    seen: list[tuple[int, int | None]] = []
     inner = RateLimiter(tmp_path / "budget.db", name="a", limit=90, window=60.0, clock=clock)
-    limiter = RecordingLimiter(inner, seen.append, counts=True)
+    limiter = RecordingLimiter(inner, lambda *given: seen.append(given), counts=True)
     for _ in range(3):
         limiter.release(allowed(limiter), served=True)
     limiter.release(allowed(limiter), sent=False)
@@ -42,47 +43,57 @@ def test_only_a_refusal_is_reported_and_counted_once_nothing_else_is_under_way(t
     refused = allowed(limiter)
     limiter.back_off(None, refused.sent_at)
     limiter.release(refused)
-    assert seen == [None], "the service may have served the other one already"
+    assert seen == [(1, None)], "the service may have served the other one already"
     limiter.release(other, served=True)
-    assert seen == [None]
+    assert seen == [(1, None), (0, 5)]
     clock.sleep(30.0)
     refused = allowed(limiter)
     limiter.back_off(None, refused.sent_at)
     limiter.release(refused)
-    assert seen == [None, 6]
+    assert seen == [(1, None), (0, 5), (1, 6)]
     clock.sleep(59.0)
     limiter.policy_announced()
     refused = allowed(limiter)
     limiter.back_off(None, refused.sent_at)
     limiter.release(refused)
-    assert seen == [None, 6, None], "the service names its limit"
+    assert seen[3:] == [(1, None)], "the service names its limit"
+    clock.sleep(10.0)
+    limiter.release(allowed(limiter), served=True)
+    assert len(seen) == 4
     limiter.close()
 
 
 def test_what_went_through_is_the_fewest_without_those_that_were_refused(tmp_path: Path) -> None:
     for at, answered in ((0.0, None), (2.0, 32), (6.0, 33), (14.0, 35), (70.0, 31)):
-        record_refusal(tmp_path, "a", TERMS, answered, at=1e9 + at, ticks=500.0 + at)
+        record_refusal(tmp_path, "a", TERMS, SeenRefusals(1, answered, 1e9 + at, 500.0 + at))
     # 32 - 2, 33 - 3, 35 - 4, and in the last window two of the five.
     assert last_refusals(tmp_path, {"a"}) == LimitRefusals(1e9, 1e9 + 70.0, 5, 90, 60.0, 29)
     assert last_refusals(tmp_path, {"b"}) is None
     assert last_refusals(tmp_path, ()) == last_refusals(tmp_path, {"a"})
 
 
+def test_what_is_counted_later_adds_no_refusal(tmp_path: Path) -> None:
+    record_refusal(tmp_path, "a", TERMS, SeenRefusals(1, None, 1e9, 5.0))
+    record_refusal(tmp_path, "a", TERMS, SeenRefusals(0, 31, 1e9 + 1.0, 6.0))
+    last = last_refusals(tmp_path, {"a"})
+    assert last is not None and (last.count, last.passed) == (1, 30)
+
+
 @pytest.mark.parametrize(("terms", "later"), [(TERMS, STRETCH_SECONDS + 1.0), ((40, 60.0), 5.0)])
 def test_another_stretch_begins_after_an_hour_and_with_another_limit(
     tmp_path: Path, terms: tuple[int, float], later: float
 ) -> None:
-    record_refusal(tmp_path, "a", TERMS, 10, at=1e9, ticks=500.0)
-    record_refusal(tmp_path, "a", terms, 31, at=1e9 + later, ticks=600.0 + later)
+    record_refusal(tmp_path, "a", TERMS, SeenRefusals(1, 10, 1e9, 500.0))
+    record_refusal(tmp_path, "a", terms, SeenRefusals(1, 31, 1e9 + later, 600.0 + later))
     assert last_refusals(tmp_path, {"a"}) == LimitRefusals(1e9 + later, 1e9 + later, 1, *terms, 30)
 
 
 def test_each_budget_has_its_own_and_old_ones_are_forgotten(tmp_path: Path) -> None:
-    record_refusal(tmp_path, "a", TERMS, None, at=1e9, ticks=5.0)
-    record_refusal(tmp_path, "b", TERMS, None, at=1e9 + 9.0, ticks=14.0)
+    record_refusal(tmp_path, "a", TERMS, SeenRefusals(1, None, 1e9, 5.0))
+    record_refusal(tmp_path, "b", TERMS, SeenRefusals(1, None, 1e9 + 9.0, 14.0))
     last = last_refusals(tmp_path, ())
     assert last is not None and last.first == 1e9 + 9.0
-    record_refusal(tmp_path, "b", TERMS, None, at=1e9 + FORGET_SECONDS + 5.0, ticks=14.0)
+    record_refusal(tmp_path, "b", TERMS, SeenRefusals(1, None, 1e9 + FORGET_SECONDS + 5.0, 14.0))
     assert set(json.loads((tmp_path / FILE_NAME).read_text())) == {"b"}
     assert (tmp_path / FILE_NAME).stat().st_mode & 0o777 == 0o600
 
@@ -93,15 +104,15 @@ def test_each_budget_has_its_own_and_old_ones_are_forgotten(tmp_path: Path) -> N
 def test_a_damaged_record_is_replaced(tmp_path: Path, text: str) -> None:
     (tmp_path / FILE_NAME).write_text(text)
     assert last_refusals(tmp_path, ()) is None
-    record_refusal(tmp_path, "a", TERMS, 4, at=1e9, ticks=5.0)
+    record_refusal(tmp_path, "a", TERMS, SeenRefusals(1, 4, 1e9, 5.0))
     last = last_refusals(tmp_path, ())
     assert last is not None and (last.count, last.passed) == (1, 3)
 
 
 def test_a_record_that_cannot_be_written_fails_nothing(tmp_path: Path) -> None:
-    record_refusal(tmp_path / "none", "a", TERMS, 4, at=1e9, ticks=5.0)
+    record_refusal(tmp_path / "none", "a", TERMS, SeenRefusals(1, 4, 1e9, 5.0))
     (tmp_path / FILE_NAME).symlink_to(tmp_path / "elsewhere")
-    record_refusal(tmp_path, "a", TERMS, 4, at=1e9, ticks=5.0)
+    record_refusal(tmp_path, "a", TERMS, SeenRefusals(1, 4, 1e9, 5.0))
     assert not (tmp_path / "elsewhere").exists() and not (tmp_path / FILE_NAME).is_symlink()
 
 

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from astica_sync.remote.limiter import Limiter
     from astica_sync.remote.rate_limiter import OnWait, Permit, Wait
 
-OnRefusal = Callable[[int | None], None]
-"""Called after each refusal with the number of requests of the last window that are answered, this one and others that
-were refused included; None where that is not known."""
+OnRefusal = Callable[[int, int | None], None]
+"""Called with 1 after each refusal, and with 0 once those that were under way then are answered as well, if none has
+begun meanwhile. The second number is how many requests of the last window are answered, those that were refused
+included; None where that is not known."""
 
 
 class RecordingLimiter:
@@ -28,6 +29,8 @@ class RecordingLimiter:
         self._under_way = 0
         self._refused: set[float] = set()
         """When each request was allowed that is refused and not released yet."""
+        self._incomplete = False
+        """Whether some were under way at the last refusal, and nothing has begun since."""
 
     @property
     def limit(self) -> int:
@@ -68,10 +71,9 @@ class RecordingLimiter:
 
     def release(self, permit: "Permit", *, sent: bool = True, served: bool = False) -> None:
         self._inner.release(permit, sent=sent, served=served)
-        refused, under_way = self._ended(permit)
-        if refused:
-            # Of those under way the service may have served some already: then no number is right.
-            self._on_refusal(None if under_way else self._count_answered())
+        refused, complete = self._ended(permit)
+        if refused or complete:
+            self._on_refusal(int(refused), self._count_answered() if complete else None)
 
     def back_off(self, retry_after: float | None = None, sent_at: float | None = None) -> float:
         if sent_at is not None:
@@ -94,14 +96,19 @@ class RecordingLimiter:
     def _began(self) -> None:
         with self._lock:
             self._under_way += 1
+            self._incomplete = False
 
-    def _ended(self, permit: "Permit") -> tuple[bool, int]:
-        """Whether it was refused, and how many others are under way."""
+    def _ended(self, permit: "Permit") -> tuple[bool, bool]:
+        """Whether it was refused, and whether all that count for the last refusal are answered now: of those under way
+        the service may have served some already."""
         with self._lock:
             self._under_way = max(0, self._under_way - 1)
             refused = permit.sent_at in self._refused
             self._refused.discard(permit.sent_at)
-            return refused, self._under_way
+            self._incomplete |= refused
+            complete = self._incomplete and not self._under_way
+            self._incomplete &= not complete
+            return refused, complete
 
     def _count_answered(self) -> int | None:
         if not self._counts:
