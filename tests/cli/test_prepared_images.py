@@ -188,6 +188,23 @@ def test_a_format_that_is_turned_off_is_a_problem_and_its_sample_stays(
     assert ran.code == 1 and "all, none, or a list of heic, avif" in ran.err
 
 
+def test_without_its_decoder_a_heic_that_is_cut_off_is_named_apart_from_one_that_may_be_good(
+    shell: Shell, mixed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = (Path(__file__).parents[2] / "fixtures" / "heic" / "plain.heic").read_bytes()
+    for name, data in {"a": whole[:600], "b": whole[: len(whole) - 1], "good": whole}.items():
+        (mixed / "Can" / f"{name}.heic").write_bytes(data)
+    monkeypatch.setattr("astica_sync.local.image.prepare.usable_formats.find_spec", lambda _name: None)
+    found = {one["path"]: one["reason"] for one in shell("status", "--json", "--store", mixed).json["problems"]}
+    assert found.keys() == {"Can/a.heic", "Can/b.heic", "Can/good.heic"}
+    assert all(found[f"Can/{name}.heic"].startswith("broken image, image file is truncated: ") for name in "ab")
+    assert "not checked, as that needs astica-sync[heic]" in found["Can/good.heic"]
+    for command in (("status",), ("push", "--dry-run")):
+        shown = " ".join(shell(*command, "--store", mixed).out.split())
+        assert "! Can/a.heic and Can/b.heic (broken image" in shown, shown
+        assert "! Can/good.heic (HEIC image: not checked" in shown, shown
+
+
 def test_without_its_decoder_a_heic_file_is_a_problem_that_names_the_extra(
     shell: Shell, mixed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,6 +108,7 @@ def push(
     """
     from astica_sync.api import Store
     from astica_sync.doctor.check_budget import find_last_refusals, number_to_set
+    from astica_sync.local.image.prepare.name_cut_off import name_cut_off
     from astica_sync.local.image.prepare.usable_formats import samples_in_two_formats
     from astica_sync.sync.plan.find_status import StoreStatus, plan_round
     from astica_sync.sync.plan.held_out_images import find_held_out_images
@@ -144,6 +145,7 @@ def push(
             status = check_samples(session, status, CHECK_SECONDS, from_backup=as_version is not None)
             fails = bool(status.plan.failed_before or status.rejected or unread_classes(status.problems))
             fails |= len(status.plan.held) > held
+            status = replace(status, problems=name_cut_off(session.local.fs, opened.layout.root, status.problems))
             price = price_of(session, status)
             if as_json:
                 refusals = refusal_data(status.refusals) + near_data(status.near)

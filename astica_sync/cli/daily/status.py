@@ -66,6 +66,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
     astica-sync status --ignored
     """
     from astica_sync.doctor.check_budget import ANOTHER_PROGRAM, find_service_pause
+    from astica_sync.local.image.prepare.name_cut_off import name_cut_off
     from astica_sync.local.image.prepare.usable_formats import samples_in_two_formats
     from astica_sync.local.scan.find_left_out import find_left_out
     from astica_sync.sync.plan.find_status import FOLLOWS, find_status
@@ -74,6 +75,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
 
     with open_store(store, Progress(), offline=offline) as opened:
         status = check_samples(opened.session, find_status(opened.session, offline=offline, quick=True), CHECK_SECONDS)
+        status = replace(status, problems=name_cut_off(opened.session.local.fs, opened.layout.root, status.problems))
         price = price_of(opened.session, status)
         pause = find_service_pause(opened.layout, opened.session.runtime.clock)
         if offline and price.requests:

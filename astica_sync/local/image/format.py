@@ -245,8 +245,11 @@ def judge_sides(width: int, height: int) -> str | None:
 
 
 def needs_extra(name: str, extra: str, example: str) -> str:
-    """The reason for an image that is converted once an extra of this program is installed."""
-    return f"{name}: install {extra} to have it converted, or convert it ({example}), {OR_IGNORE}"
+    """The reason for an image that is checked and converted once an extra of this program is installed."""
+    return (
+        f"{name}: not checked, as that needs {extra}; install it to have the image converted if it is whole, or "
+        f"convert it ({example}), {OR_IGNORE}"
+    )
 
 
 def not_converted(detail: str) -> str:

@@ -244,12 +244,12 @@ def test_damage_inside_a_jpeg_of_four_colours_is_found(preparer: Preparer) -> No
 def test_a_decoder_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pi_heif", None)
     data = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0\0\0\x08mdat"
-    assert b"HEIC image: install astica-sync[heic] to have it converted, or convert it (heif-convert" in answer(
+    assert b"HEIC image: not checked, as that needs astica-sync[heic]; install it to have the image" in answer(
         LIGHT + RECIPE + data
     )
     monkeypatch.setattr(features, "check", lambda name: False)
     data = b"\0\0\0\x18ftypavif\0\0\0\0mif1avif" + b"\0\0\0\x08mdat"
-    assert b"AVIF image: install Pillow 11.3 or later" in answer(LIGHT + RECIPE + data)
+    assert b"AVIF image: not checked, as that needs Pillow 11.3 or later; install it" in answer(LIGHT + RECIPE + data)
 
 
 def test_an_image_is_made_smaller_only_where_its_longer_side_has_more(preparer: Preparer) -> None:

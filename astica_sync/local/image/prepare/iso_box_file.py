@@ -2,6 +2,10 @@
 
 import re
 from collections.abc import Iterator
+from typing import BinaryIO
+
+TRUNCATED = "image file is truncated"
+MOST_BOXES = 100
 
 # Without these there is no image; a camera may append boxes of its own.
 _NEEDED = (b"ftyp", b"meta", b"mdat", b"moov", b"idat", b"jP  ", b"jp2h", b"jp2c")
@@ -14,6 +18,24 @@ _EXIF_ENTRY = re.compile(rb"(infe(?:.{8}|.{10}))Exif", re.DOTALL)
 def is_cut_off(data: bytes) -> bool:
     """Whether a box that the image needs ends after the file."""
     return any(end > len(data) for kind, _, end in _boxes(data, 0, len(data)) if kind in _NEEDED)
+
+
+def is_file_cut_off(file: BinaryIO, size: int) -> bool:
+    """As ``is_cut_off`` for a file of so many bytes, of which the headers of its boxes alone are read."""
+    at = 0
+    for _ in range(MOST_BOXES):
+        file.seek(at)
+        head = file.read(16)
+        length, kind = int.from_bytes(head[:4], "big"), head[4:8]
+        if length == 1:
+            length = int.from_bytes(head[8:], "big")
+        if kind in _NEEDED and at + length > size:
+            return True
+        if length < 8:
+            # The last box, or none at all.
+            return False
+        at += length
+    return False
 
 
 def hide_exif(data: bytes) -> bytes:

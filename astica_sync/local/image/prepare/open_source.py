@@ -21,7 +21,13 @@ from PIL import (
 
 from astica_sync.core.recipe import Recipe
 from astica_sync.local.image.format import broken, damaged, needs_extra, not_converted
-from astica_sync.local.image.prepare.iso_box_file import find_profile, hide_exif, is_codestream_cut_off, is_cut_off
+from astica_sync.local.image.prepare.iso_box_file import (
+    TRUNCATED,
+    find_profile,
+    hide_exif,
+    is_codestream_cut_off,
+    is_cut_off,
+)
 from astica_sync.local.image.prepare.judge_size import judge_source
 from astica_sync.local.image.strict_png import check_png
 
@@ -38,7 +44,6 @@ _TURNS = {
 # Tags of TIFF 6.0 and of DNG.
 _SUBFILE_TYPE, _COMPRESSION, _PHOTOMETRIC, _DNG_VERSION = 254, 259, 262, 50706
 _JPEG_COMPRESSIONS = (6, 7)
-_TRUNCATED = "image file is truncated"
 _FIRST = "the first of several images"
 
 
@@ -255,7 +260,7 @@ def _open_16_bits(data: bytes, _frame: int) -> _Opened:
 
 def _refuse_cut_off(cut_off: bool) -> None:
     if cut_off:
-        raise NotConvertible(broken(_TRUNCATED))
+        raise NotConvertible(broken(TRUNCATED))
 
 
 _OPENERS: dict[str, Callable[[bytes, int], _Opened]] = {
