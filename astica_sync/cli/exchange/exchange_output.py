@@ -124,6 +124,13 @@ def export_lines(result: "ExportResult", target: Path, layout: str) -> Iterator[
         yield "Interrupted: what is in the folder is not whole. The same command with --into completes it."
         return
     yield f"Exported {number(result.written.total(), 'image')} to {safe(str(target))} as {layout}."
+    if result.converted:
+        yield f"Converted, as they are sent: {number(result.converted, 'image')}."
+    if result.other_formats:
+        yield (
+            f"In a format other than PNG and JPEG: {number(result.other_formats, 'image')}. To export what is sent in "
+            f"{'its' if result.other_formats == 1 else 'their'} place: --converted"
+        )
     if result.left_out_count:
         yield f"Left out: {number(result.left_out_count, 'image')}:"
         yield from first((f"  {safe(path)}: {safe(reason)}" for path, reason in result.left_out), result.left_out_count)
@@ -147,6 +154,8 @@ def export_data_of(result: "ExportResult", target: Path, layout: str) -> dict[st
         "classes": [{"class": json_name(title), "images": count} for title, count in sorted(_by_class(result).items())],
         "parts": dict(sorted(parts.items())),
         "exported": result.written.total(),
+        "converted": result.converted,
+        "other_formats": result.other_formats,
         "left_out": result.left_out_count,
         "problems": [{"path": json_name(path), "reason": json_name(reason)} for path, reason in result.left_out],
         "interrupted": result.ended,

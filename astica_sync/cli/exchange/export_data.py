@@ -28,6 +28,11 @@ from astica_sync.shell_quote import quote
     "--held-out", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Images for the part 'test'."
 )
 @click.option("--class", "classes", multiple=True, metavar="CLASS", help="Only this class; may be given several times.")
+@click.option(
+    "--converted",
+    is_flag=True,
+    help="Write images of formats such as HEIC as they are sent, as PNG or JPEG; without it originals are written.",
+)
 @click.option("--into", is_flag=True, help="Add to a folder that has files; none is overwritten.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def export_data(
@@ -36,21 +41,26 @@ def export_data(
     layout: str,
     held_out: Path | None,
     classes: tuple[str, ...],
+    converted: bool,
     into: bool,
     as_json: bool,
 ) -> int:
     """Export the samples of the store for another program. TARGET is a new folder, or an archive (.zip, .tar, .tar.gz).
 
-    Each sample is written once, byte for byte; the store is not changed, and nothing is sent.
+    Each sample is written once, byte for byte, or as it is sent with --converted. The store is not changed, and nothing
+    is sent.
 
     \b
     astica-sync export ../exported --format huggingface
     astica-sync export ../e.zip --format imagefolder
     astica-sync export ../e.zip --held-out ../held-out
+    astica-sync export ../exported --format coco --converted
     """
     from astica_sync.cli.exchange.exchange_output import export_data_of, export_lines
     from astica_sync.errors import AsticaSyncError
+    from astica_sync.exchange.convert_exported import ExportConverter
     from astica_sync.exchange.export_run import ExportRequest, run_export
+    from astica_sync.exchange.export_source import ExportSource
     from astica_sync.exchange.import_setup import lock_and_scan, refuse_overlap
     from astica_sync.exchange.targets.archive_target import is_archive, without_ending
 
@@ -63,10 +73,12 @@ def export_data(
         refuse_overlap(target, opened.layout.root)
         with lock_and_scan(session.local, session.runtime.clock, progress.scanned, dry_run=True):
             progress.phase("exporting")
+            local, converter = session.local, None
+            if converted:
+                converter = ExportConverter(local.index.prepared(), local.backup.prepared, local.preparer)
+            samples = local.index.local_samples(session.remote.model_id)
             result = run_export(
-                opened.layout.root,
-                session.local.index.local_samples(session.remote.model_id),
-                held_out,
+                ExportSource(opened.layout.root, samples, held_out, converter),
                 ExportRequest(target, layout, into, frozenset(classes)),
                 report=lambda written: progress.phase(f"exporting, {written:,} written"),
                 stopping=session.runtime.stopping,
