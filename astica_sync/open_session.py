@@ -35,9 +35,11 @@ from astica_sync.sync.progress import ProgressListener
 from astica_sync.system.start_checks import check_start, current_folder, odd_clock
 
 if TYPE_CHECKING:
+    from astica_sync.core.fleet.announcement import Fleet, LimitSetting
     from astica_sync.remote.client import OnPolicy
     from astica_sync.remote.limiter import Limiter
-    from astica_sync.remote.rate_limited_client import RateLimitedClient
+    from astica_sync.remote.rate_limited_client import RateLimitedClient, RequestListener
+    from astica_sync.remote.rate_limiter import OnWait
     from astica_sync.sync.session import Session
 
 
@@ -170,11 +172,25 @@ def _from_store_files(layout: Layout, settings: Settings) -> list[str]:
     ]
 
 
+PYTHON = "python"
+"""What a program does that uses the package, in place of the name of a command."""
+
+
 @contextlib.contextmanager
 def open_service(
-    settings: Settings, key: Secret, clock: SystemClock, listener: ProgressListener
+    settings: Settings,
+    key: Secret,
+    clock: SystemClock,
+    listener: ProgressListener,
+    doing: str = PYTHON,
+    store: tuple[Path, int] | None = None,
 ) -> "Iterator[RateLimitedClient]":
-    """The service, with the request budget that all processes of the machine share for this key."""
+    """The service, with the request budget that all processes of the machine share for this key.
+
+    Args:
+        doing: the command, for the machines that share a budget server.
+        store: its folder and its model, for the same.
+    """
     from astica_sync.remote.client import ServiceClient
     from astica_sync.remote.limit_refusals.recording_limiter import RecordingLimiter
     from astica_sync.remote.rate_limited_client import RateLimitedClient
@@ -189,6 +205,7 @@ def open_service(
 
     with (
         open_budgets(settings, key, clock, listener) as (train, detect, take_policy),
+        _announced(settings, key, clock, listener, doing, store) as (on_request, on_wait),
         contextlib.closing(ServiceClient(key, settings.train_url, settings.detect_url, clock, on_policy)) as client,
     ):
         training = recording(train, budget_name(key, settings, "train"))
@@ -198,8 +215,8 @@ def open_service(
             training,
             detecting,
             budget_clock(settings, clock),
-            on_wait=listener.waits,
-            on_request=listener,
+            on_wait=on_wait,
+            on_request=on_request,
         )
 
 
@@ -217,6 +234,29 @@ def budget_name(key: Secret, settings: Settings, endpoint: str) -> str:
     from astica_sync.remote.rate_limiter import limiter_name
 
     return limiter_name(key, f"{endpoint} {settings.train_url if endpoint == 'train' else settings.detect_url}")
+
+
+@contextlib.contextmanager
+def _announced(
+    settings: Settings,
+    key: Secret,
+    clock: SystemClock,
+    listener: ProgressListener,
+    doing: str,
+    store: tuple[Path, int] | None,
+) -> "Iterator[tuple[RequestListener, OnWait]]":
+    """What is called for requests and for waits: the listener, and where a server has the budget an announcer too."""
+    if not settings.budget:
+        yield listener, listener.waits
+        return
+    from astica_sync.core.fleet.announcement import ProcessTask
+    from astica_sync.remote.fleet.announce_requests import announce_requests
+
+    name = budget_name(key, settings, "train")
+    folder, model = store or ("", None)
+    task = ProcessTask(doing, os.fspath(folder), model)
+    with announce_requests(settings.budget, name, task, own_limit(settings), clock, listener) as both:
+        yield both
 
 
 @contextlib.contextmanager
@@ -351,6 +391,30 @@ def _budget_use(settings: Settings, key: Secret) -> tuple[int, str, float]:
         return used, said[-1] if said else "", rest
 
 
+def own_limit(settings: Settings) -> "LimitSetting":
+    """The limit that this machine is set to, and its own part of it."""
+    from astica_sync.core.fleet.announcement import LimitSetting
+
+    return LimitSetting(settings.limit, settings.limit_window, settings.budget_share)
+
+
+def fleet_of_key(settings: Settings) -> "Fleet":
+    """The processes that share the key's budget server, as they have announced themselves.
+
+    Raises:
+        ConfigError: no budget server is set, it cannot be used, or there is no key.
+        DatabaseError: it does not answer.
+    """
+    if not settings.budget:
+        raise ConfigError(
+            "no budget server is set, so this machine counts its requests alone and sees no other",
+            'The page "One limit for several machines" of the manual has the setting.',
+        )
+    from astica_sync.remote.fleet.read_fleet import read_fleet
+
+    return read_fleet(settings.budget, budget_name(load_key(os.environ), settings, "train"), LOOK_SECONDS)
+
+
 def forecast_of_key(settings: Settings, requests: int) -> float | None:
     """The seconds until so many more requests of this user's key are answered, as counted on this machine; None where
     that is not known without asking. For commands that work without a key."""
@@ -394,12 +458,14 @@ def open_session(
     clock: SystemClock,
     offline: bool = False,
     allowance: Callable[[Allowance], Allowance] = lambda usual: usual,
+    doing: str = PYTHON,
 ) -> Iterator[OpenStore]:
     """Opens the store, or the one that contains the current folder, and the service.
 
     Args:
         offline: for commands that send nothing; needs no key.
         allowance: changes what the guard allows by the settings.
+        doing: the command, for the machines that share a budget server.
 
     Raises:
         NoStore: there is no store there.
@@ -428,7 +494,7 @@ def open_session(
     lock = partial(writer_lock, on_wait=listener.waits)
     usual = Allowance(settings.max_remove, settings.max_remove_class, settings.min_remove)
     with (
-        open_service(settings, key, clock, listener) as service,
+        open_service(settings, key, clock, listener, doing, (layout.root, sentinel.model_id)) as service,
         contextlib.closing(Index(layout.index_db)) as index,
         contextlib.closing(Journal(layout.journal_db, run)) as journal,
         contextlib.closing(Decoder(files=fs)) as decoder,

@@ -144,6 +144,7 @@ AREAS = {
     "local": "The store and its backup",
     "remote": "The service",
     "remote/shared_budget": "The request budget that several machines share on a server",
+    "remote/fleet": "The machines that share a request budget",
     "sync": "A push",
     "training": "Training, versions, detection",
     "features": "Features of images",

@@ -53,6 +53,7 @@ GROUPS = {
     },
     "Services": {
         "page": "astica_sync.cli.service.page:page",
+        "fleet": "astica_sync.cli.service.fleet:fleet",
         "models": "astica_sync.cli.service.models:models",
         "adopt": "astica_sync.cli.service.adopt:adopt",
         "remove-sample": "astica_sync.cli.service.removal_commands:remove_sample",

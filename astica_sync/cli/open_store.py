@@ -86,7 +86,9 @@ def open_store(
     with (
         clean_stop(clock),
         closed_at_end(listener, clock),
-        open_session(store, listener, clock=clock, offline=offline, allowance=allowance) as opened,
+        open_session(
+            store, listener, clock=clock, offline=offline, allowance=allowance, doing=command_in_use()
+        ) as opened,
     ):
         yield opened
 
@@ -100,9 +102,15 @@ def open_account() -> "Iterator[tuple[RateLimitedClient, SystemClock, float]]":
     with (
         clean_stop(clock),
         closed_at_end(progress, clock),
-        open_service(settings, load_key(os.environ), clock, progress) as service,
+        open_service(settings, load_key(os.environ), clock, progress, command_in_use()) as service,
     ):
         yield service, clock, settings.quarantine
+
+
+def command_in_use() -> str:
+    """The command as the user has typed it, without its arguments."""
+    context = click.get_current_context(silent=True)
+    return context.command_path.partition(" ")[2] if context is not None else ""
 
 
 def price_of(session: "Session", status: "StoreStatus") -> Price:

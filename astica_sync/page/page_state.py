@@ -332,7 +332,7 @@ class Page:
         """
 
         def ask() -> None:
-            with open_session(self.layout.root, ProgressListener(), clock=SystemClock()) as opened:
+            with open_session(self.layout.root, ProgressListener(), clock=SystemClock(), doing="page") as opened:
                 observe(opened.session.local, opened.session.remote, ProgressListener())
 
         await asyncio.to_thread(ask)

@@ -365,6 +365,33 @@ def test_metrics_are_written_to_a_file_for_the_node_exporter(tmp_path: Path) -> 
     assert 'astica_sync_uploads_total{store="here"} 4.0' in (tmp_path / "astica.prom").read_text()
 
 
+def test_metrics_count_the_processes_that_share_a_budget_server(tmp_path: Path) -> None:
+    pytest.importorskip("prometheus_client")
+    from astica_sync.cli.watch.watch_metrics import WatchMetrics
+
+    report, asked = WatchStatus("here", 1, 0.0, WatchState.IDLE), []
+
+    def written(budget: tuple[int, int] | None, fleet: tuple[int, int] | None) -> str:
+        file = tmp_path / "astica.prom"
+        WatchMetrics(
+            [report],
+            port=None,
+            file=file,
+            wall=lambda: 100.0,
+            budget=lambda store: budget,
+            fleet=lambda store: (asked.append(store), fleet)[1],
+        ).write()
+        return file.read_text()
+
+    text = written((7, 90), (5, 3))
+    assert 'astica_sync_fleet_processes{store="here"} 5.0' in text
+    assert 'astica_sync_fleet_machines{store="here"} 3.0' in text
+    assert "astica_sync_fleet_processes{" not in written((7, 90), None)
+    asked.clear()
+    assert "astica_sync_fleet_processes{" not in written(None, (5, 3))
+    assert asked == [], "a server that is away is asked once"
+
+
 @pytest.mark.long
 def test_a_watcher_writes_its_metrics_file(watch: Start, store: Path, tmp_path: Path) -> None:
     pytest.importorskip("prometheus_client")

@@ -109,7 +109,7 @@ def init(
     with (
         clean_stop(clock),
         closed_at_end(progress, clock),
-        open_service(settings, key, clock, progress) as service,
+        open_service(settings, key, clock, progress, "init") as service,
     ):
         if title is not None:
             model = create_model(

@@ -89,7 +89,9 @@ def run_watch(
         if metrics is not None or metrics_file is not None:
             from astica_sync.cli.watch.watch_metrics import WatchMetrics
 
-            exporter = WatchMetrics(statuses, port=metrics, file=metrics_file, wall=time.time, budget=_budget)
+            exporter = WatchMetrics(
+                statuses, port=metrics, file=metrics_file, wall=time.time, budget=_budget, fleet=_fleet
+            )
             stack.callback(exporter.close)
             after_turn.append(exporter.write)
             if metrics is not None:
@@ -224,7 +226,7 @@ def _opener(
         own = SystemClock()
         own.stopping, own.check = clock.stopping, partial(check_pause, layout)
         listener = WatchListener(output, str(layout.root))
-        with open_session(layout.root, listener, clock=own) as opened:
+        with open_session(layout.root, listener, clock=own, doing="watch") as opened:
             settings = opened.settings
             share = settings.limit * BATCH_SECONDS / settings.limit_window
             options = WatchOptions(settings.settle, settings.observe_every, max(8, min(256, int(share))))
@@ -289,6 +291,19 @@ def _budget(store: str) -> tuple[int, int] | None:
         return budget_use(Layout(Path(store)))
     except (AsticaSyncError, OSError):
         return None
+
+
+def _fleet(store: str) -> tuple[int, int] | None:
+    from astica_sync.open_session import fleet_of_key, settings_for
+
+    try:
+        settings = settings_for(Layout(Path(store)), offline=True)
+        if not settings.budget:
+            return None
+        fleet = fleet_of_key(settings)
+    except (AsticaSyncError, OSError):
+        return None
+    return len(fleet.here), fleet.machines
 
 
 def _fingerprint(layout: Layout) -> Callable[[], object]:

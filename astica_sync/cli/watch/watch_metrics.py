@@ -62,6 +62,7 @@ class WatchMetrics:
 
     Args:
         budget: how many requests of a store's key count against the limit now, and the limit; None if unknown.
+        fleet: how many processes share that budget on a server now, on how many machines; None if unknown.
 
     Raises:
         ConfigError: the library is not installed.
@@ -76,6 +77,7 @@ class WatchMetrics:
         file: Path | None,
         wall: Callable[[], float],
         budget: Callable[[str], tuple[int, int] | None] = lambda _: None,
+        fleet: Callable[[str], tuple[int, int] | None] = lambda _: None,
     ) -> None:
         try:
             import prometheus_client
@@ -88,6 +90,7 @@ class WatchMetrics:
         self._file = file
         self._wall = wall
         self._budget = budget
+        self._fleet = fleet
         self._written = float("-inf")
         self._server: Any = None
         self._registry = prometheus_client.CollectorRegistry()
@@ -152,12 +155,22 @@ class WatchMetrics:
             "astica_sync_budget_used", "requests that count against the limit now", labels=["store"]
         )
         limit = GaugeMetricFamily("astica_sync_budget_limit", "the request limit", labels=["store"])
+        processes = GaugeMetricFamily(
+            "astica_sync_fleet_processes", "processes that share the request budget on a server", labels=["store"]
+        )
+        machines = GaugeMetricFamily("astica_sync_fleet_machines", "the machines that they run on", labels=["store"])
         for status in self._statuss:
             use = self._budget(status.store)
-            if use is not None:
-                used.add_metric([status.store], use[0])
-                limit.add_metric([status.store], use[1])
-        yield from (used, limit)
+            if use is None:
+                # A server that is away is not asked a second time.
+                continue
+            used.add_metric([status.store], use[0])
+            limit.add_metric([status.store], use[1])
+            fleet = self._fleet(status.store)
+            if fleet is not None:
+                processes.add_metric([status.store], fleet[0])
+                machines.add_metric([status.store], fleet[1])
+        yield from (used, limit, processes, machines)
         states = GaugeMetricFamily("astica_sync_state", "1 for the state the watcher is in", labels=["store", "state"])
         for status in self._statuss:
             for state in WatchState:

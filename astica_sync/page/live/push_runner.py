@@ -135,7 +135,7 @@ class PushRunner:
     def _run(self, clock: SystemClock) -> None:
         listener = PushStateWriter(self._state, self._lock, self._changed)
         try:
-            with open_session(self._store, listener, clock=clock) as opened:
+            with open_session(self._store, listener, clock=clock, doing="push") as opened:
                 store = Store.over(opened)
                 pushed = store.push(as_version=self._version, consent=self._consent, new_classes=self._titles)
                 if (pushed.uploaded or pushed.removed) and not clock.stopping.is_set():

@@ -68,7 +68,7 @@ class TrainingRunner:
             self._set(state="training", seconds=round(seconds, 1), samples=training.samples)
 
         try:
-            with open_session(self._store, ProgressListener(), clock=clock) as opened:
+            with open_session(self._store, ProgressListener(), clock=clock, doing="train") as opened:
                 self._set(**self._expect(opened))
                 result = Store.over(opened).train(
                     anyway=anyway, on_message=lambda message: self._set(message=message), on_wait=waits

@@ -71,23 +71,32 @@ class PostgresServer:
             _array([f"{proof.at:.6f}" for proof in terms.proofs]),
             _array(arguments),
         ]
+        answer = self.ask(CALL, values, SCRIPT)
+        try:
+            return parse_reply(_elements(answer.decode()))
+        except ValueError:
+            raise ServerUnusable("its answer is not the expected one", _NOT_POSTGRES) from None
+
+    def ask(self, sql: str, values: list[str | None], script: str) -> bytes:
+        """The one value that a query returns. ``script`` makes what it needs, where that is missing.
+
+        Raises:
+            ServerAway: it may work later.
+            ServerUnusable: it will not.
+        """
         try:
             try:
-                answer = self._query(CALL, values)
+                return self._query(sql, values)
             except _Refused as error:
                 if error.state not in _MISSING:
                     raise
-                self._create()
-                answer = self._query(CALL, values)
+                self._create(script)
+                return self._query(sql, values)
         except _Refused as error:
             raise _translated(error) from None
         except psycopg.Error as error:
             self.close()
             raise _no_connection(error, self._address) from None
-        try:
-            return parse_reply(_elements(answer.decode()))
-        except ValueError:
-            raise ServerUnusable("its answer is not the expected one", _NOT_POSTGRES) from None
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -107,12 +116,11 @@ class PostgresServer:
             )
         return self._connection
 
-    def _create(self) -> None:
+    def _create(self, script: str) -> None:
         """All statements are one transaction, which one client at a time runs."""
-        self._execute(f"SELECT pg_advisory_xact_lock(7301);{SCRIPT}")
+        self._execute(f"SELECT pg_advisory_xact_lock(7301);{script}")
 
     def _query(self, sql: str, values: list[str | None]) -> bytes:
-        """The one value that a query returns."""
         pgconn = self._connect().pgconn
         pgconn.send_query_params(sql.encode(), [None if value is None else value.encode() for value in values])
         result = self._result(pgconn)

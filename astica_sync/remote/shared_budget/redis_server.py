@@ -22,9 +22,19 @@ from astica_sync.remote.shared_budget.budget_server import (
 from astica_sync.remote.shared_budget.redis_script import SCRIPT
 from astica_sync.secret import Secret
 
-_DIGEST = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 _PARTS = ("state", "open", "done", "waiting")
 _NOT_REDIS = "check the address: it must be that of a Redis server, redis://HOST:6379 or with TLS rediss://HOST:6379"
+
+
+class RedisScript:
+    """A script, and the name by which a server finds it that has it already."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.digest: str = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+_RULE = RedisScript(SCRIPT)
 
 
 class RedisServer:
@@ -70,9 +80,21 @@ class RedisServer:
             *proofs,
             *arguments,
         ]
+        try:
+            return parse_reply(self.run(_RULE, len(_PARTS), values))
+        except (TypeError, ValueError):
+            raise ServerUnusable("its answer is not the expected one", _NOT_REDIS) from None
+
+    def run(self, script: "RedisScript", keys: int, values: list[Any]) -> Any:
+        """The answer of a script, whose first values are names of keys.
+
+        Raises:
+            ServerAway: it may work later.
+            ServerUnusable: it will not.
+        """
         with stopped_after(self._answer_s, self._redis.connection_pool.disconnect) as late:
             try:
-                answer = self._run(values)
+                return self._evaluate(script, keys, values)
             except _FAILURES as error:
                 # What is left of the answer is not taken for the next one.
                 self.close()
@@ -82,16 +104,12 @@ class RedisServer:
                     raise _translated(error) from None
                 # Not an answer in the protocol of Redis.
                 raise ServerUnusable(f"its answer is not one of Redis ({type(error).__name__})", _NOT_REDIS) from None
-        try:
-            return parse_reply(answer)
-        except (TypeError, ValueError):
-            raise ServerUnusable("its answer is not the expected one", _NOT_REDIS) from None
 
-    def _run(self, values: list[Any]) -> Any:
+    def _evaluate(self, script: "RedisScript", keys: int, values: list[Any]) -> Any:
         try:
-            return self._redis.evalsha(_DIGEST, len(_PARTS), *values)
+            return self._redis.evalsha(script.digest, keys, *values)
         except redis.exceptions.NoScriptError:
-            return self._redis.eval(SCRIPT, len(_PARTS), *values)
+            return self._redis.eval(script.text, keys, *values)
 
     def close(self) -> None:
         self._redis.close()
