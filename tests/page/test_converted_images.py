@@ -290,3 +290,25 @@ def test_the_page_goes_by_the_recipe_and_shows_what_a_changed_one_replaces(
     with running_page(photo_store) as page:
         page.post("/api/observe")
         assert page.row("Can", "photo.tif")["state"] == "on-service"
+
+
+def test_an_image_in_two_formats_is_shown_as_the_status_names_it(
+    shell: Shell, page: PageClient, photo_store: Path
+) -> None:
+    put(photo_store, "pair.tiff", encode(picture(), "tiff"))
+    assert shell("push", "--store", photo_store).code == 0
+    twin = io.BytesIO()
+    picture().save(twin, "jpeg")
+    plain = put(photo_store, "pair.JPG", twin.getvalue())
+    assert "Sent in two formats: delete one file" in shell("status", "--store", photo_store).out
+    page.post("/api/refresh")
+    converted, new = details(page, "pair.tiff"), details(page, "pair.JPG")
+    pair = "sent in two formats, Can/pair.tiff and Can/pair.JPG; "
+    assert (converted["state"], converted["reason"]) == ("on-service", f"{pair}the service has it")
+    assert (new["state"], new["reason"]) == ("new", f"{pair}a push sends it")
+    assert {converted["remedy"], new["remedy"]} == {"delete one file of the two, and the next push removes its sample"}
+    assert details(page, "001.jpg")["remedy"] == ""
+    # The columns are brought up to date, and not built from nothing.
+    plain.unlink()
+    page.post("/api/refresh")
+    assert (details(page, "pair.tiff")["reason"], details(page, "pair.tiff")["remedy"]) == ("the service has it", "")

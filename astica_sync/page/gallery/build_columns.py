@@ -13,7 +13,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from astica_sync.core.gallery.image_state import STATES, ImageState, ImageStates, Shown, WithoutFile
+from astica_sync.core.gallery.image_state import (
+    SENT_LATER,
+    STATES,
+    ImageState,
+    ImageStates,
+    Shown,
+    WithoutFile,
+)
 from astica_sync.core.model import CONTENT_LENGTH, Problem, is_uid, make_scope
 from astica_sync.local.db.index import Folder
 from astica_sync.page.gallery.image_columns import NO_CONTENT, Columns, image_id, is_among, sample_key
@@ -24,6 +31,7 @@ NO_CLASS = ""
 """The title of what is in no class: a problem file in the store itself."""
 APART = (ImageState.HELD_OUT,)
 """States of images that are listed whatever the store and the service have."""
+ONE_FORMAT = "delete one file of the two, and the next push removes its sample"
 _POSITION = {state: number for number, state in enumerate(STATES)}
 
 MarkPages = Iterable[tuple[Sequence[str], Sequence[str]]]
@@ -36,7 +44,7 @@ class ColumnOverlay:
     ``states`` are what the plan says of single samples. ``marked`` gives the uids of the journal's marks in pages, read
     only where the plan leaves some uploads for later. ``elsewhere`` gives what only the backup or a held-out folder
     has, for the keys of the samples in the store. ``recipes`` are those that may be a part of uids, see ``make_scope``;
-    in the keys is none.
+    in the keys is none. ``in_two_formats`` are the pairs of files that are one image in two formats, both sent.
     """
 
     states: ImageStates
@@ -44,6 +52,7 @@ class ColumnOverlay:
     marked: Callable[[], MarkPages] = lambda: ()
     elsewhere: Callable[[NDArray[np.uint64]], Iterable[WithoutFile]] = lambda _: ()
     recipes: Collection[str] = ("",)
+    in_two_formats: Collection[tuple[str, str]] = ()
 
     def scopes_of(self, title: str) -> list[str]:
         """The second parts of all uids in a class."""
@@ -205,6 +214,7 @@ def _finish(
     _set_states(columns, states, problems, overlay)
     if states.has_later:
         _set_later(columns, states, keys, overlay)
+    _note_two_formats(columns, states, overlay.in_two_formats)
     return columns
 
 
@@ -269,3 +279,17 @@ def _set_later(columns: Columns, states: ImageStates, keys: NDArray[np.uint64], 
     noted = [row for row in columns.notes if row < columns.files]
     new[noted] = False
     columns.state_of[: columns.files][new] = _POSITION[ImageState.NEW]
+
+
+def _note_two_formats(columns: Columns, states: ImageStates, pairs: Iterable[tuple[str, str]]) -> None:
+    """Says of both files of a pair what ``status`` says; their state stays."""
+    for converted, plain in pairs:
+        names = " and ".join(os.fsencode(path).decode("utf-8", "backslashreplace") for path in (converted, plain))
+        for path in (converted, plain):
+            row = columns.find_id(image_id(os.fsencode(path)))
+            if row is None:
+                continue
+            usual = columns.state(row) is states.usual.state
+            before = columns.notes.get(row, states.usual if usual else Shown(columns.state(row), SENT_LATER))
+            remedy = "; ".join(filter(None, (before.remedy, ONE_FORMAT)))
+            columns.notes[row] = replace(before, reason=f"sent in two formats, {names}; {before.reason}", remedy=remedy)

@@ -21,6 +21,7 @@ from astica_sync.core.gallery.image_state import (
 )
 from astica_sync.core.model import CONTENT_LENGTH, Observation, Unreadable
 from astica_sync.errors import AsticaSyncError, StoreError
+from astica_sync.local.image.prepare.usable_formats import samples_in_two_formats
 from astica_sync.local.scan.scanner import Scan, ScanOptions, scan_store
 from astica_sync.local.store_sentinel import check_root
 from astica_sync.page.gallery.backup_only import BackupOnly
@@ -39,6 +40,8 @@ _FEW, _COST = 1000, 8
 _REPORT_SECONDS = 0.3
 MOST_PLANNED = 10_000
 """So many uploads of new samples are planned one by one; the others are known by their marks."""
+MOST_PAIRS = 1000
+"""So many images in two formats are shown as such."""
 FIRST_REVISION = 10
 BEFORE = "as it was when the page was last open; the store is being looked at"
 LOOK = "press P, then Look at the service"
@@ -156,6 +159,7 @@ class GalleryRefresher:
             marked=self._session.local.journal.pages,
             elsewhere=lambda keys: self._find_elsewhere(keys, scan.classes),
             recipes=self._session.local.known_recipes(),
+            in_two_formats=samples_in_two_formats(self._index, MOST_PAIRS),
         )
         columns = self._make_columns(position, changed, overlay)
         gallery = Gallery(self._revision, columns, states, observed, price, summarize(columns), why)
