@@ -147,6 +147,21 @@ def test_what_the_encoding_lacks_is_counted_as_it_is_printed(monkeypatch: pytest
     assert display_width(shorten("x" * 30, 12)) <= 12
 
 
+def test_rows_with_joined_signs_are_no_wider_than_the_terminal_draws_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most terminals give each part of them its own columns, and the library that draws only those of one sign."""
+    for name in ("TERM", "TERM_PROGRAM", "WT_SESSION"):
+        monkeypatch.delenv(name, raising=False)
+    out = io.StringIO()
+    console = Console(file=out, width=60, height=20, force_terminal=True, color_system=None)
+    view = view_of(store_view())
+    names = ("\U0001f44d\U0001f3fd" * 40, "\u0939\u093f\u0928\u094d\u0926\u0940 " * 20, "\U0001f1e9\U0001f1ea" * 40)
+    view.log = [("16:12:01", event, name) for event in ("uploaded", "problem") for name in names]
+    console.print(watch_picture(view, console))
+    rows = out.getvalue().splitlines()
+    assert max(map(display_width, rows)) <= 60
+    assert sum("\u2026" in row for row in rows) == 6
+
+
 def test_a_restarted_watcher_knows_when_it_was_in_sync(shell: Shell, watch: Start, store: Path) -> None:
     shell.environ["ASTICA_TRAIN_URL"] = shell.environ["ASTICA_DETECT_URL"] = "http://127.0.0.1:9"
     before = WatchStatus(str(store), 1, 0.0, WatchState.STOPPED, agreed_at=1_700_000_000.0)

@@ -90,7 +90,12 @@ def _with_store(command: str, store: str) -> str:
 
 def is_plain_terminal() -> bool:
     """Whether the user wants no colours (https://no-color.org), or the terminal has none."""
-    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return bool(os.environ.get("NO_COLOR")) or has_no_cursor()
+
+
+def has_no_cursor() -> bool:
+    """Whether the terminal has nothing but lines, as the one in an editor or on a serial line."""
+    return os.environ.get("TERM") in ("dumb", "unknown")
 
 
 def terminal_width(*, err: bool = False) -> int | None:

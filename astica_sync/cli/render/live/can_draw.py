@@ -3,6 +3,8 @@
 import os
 from typing import TextIO
 
+from astica_sync.cli.render.messages import has_no_cursor
+
 
 def is_in_foreground(fd: int) -> bool:
     """Whether this process may use the terminal: what one in the background draws is in the way of the shell, and one
@@ -16,6 +18,6 @@ def is_in_foreground(fd: int) -> bool:
 
 def can_draw(stream: TextIO | None) -> bool:
     """Whether lines on this stream can be drawn again in place."""
-    if stream is None or not stream.isatty() or os.environ.get("TERM", "") in ("dumb", "unknown"):
+    if stream is None or not stream.isatty() or has_no_cursor():
         return False
     return is_in_foreground(stream.fileno())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from astica_sync.cli.render.live.progress_picture import fit_name, join_fitting, state_text, traffic
 from astica_sync.cli.render.messages import continue_command, name_store, wrap
 from astica_sync.cli.render.progress_state import Activity
-from astica_sync.cli.render.text import countdown, safe
+from astica_sync.cli.render.text import countdown, safe, shorten
 from astica_sync.cli.render.watch_status_output import problem_text
 from astica_sync.clock import local_time
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
@@ -120,7 +120,7 @@ def _event(event: tuple[str, str, str], width: int) -> "Text":
     line.append(f"{name:<8} ", EVENT_COLOURS.get(name, "yellow"))
     room = width - line.cell_len
     # The end of a path tells more than its beginning; a sentence is read from its beginning.
-    line.append(fit_name(text, room) if name in ("uploaded", "removed") else safe(text))
+    line.append(fit_name(text, room) if name in ("uploaded", "removed") else shorten(safe(text), room))
     line.truncate(width, overflow="ellipsis")
     return line
 
