@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from astica_sync.core.model import MarkState
 from astica_sync.core.versions.data_doubts import ChangesAtRequest
 from astica_sync.core.versions.snapshot import UnmanagedSample
 from astica_sync.core.versions.version import VersionKey
@@ -86,6 +87,13 @@ def without_samples_made_elsewhere(original: Any, *sides: Any) -> Iterator[Any]:
     return (sample for sample in original(*sides) if not isinstance(sample, UnmanagedSample))
 
 
+def unless_removed(session: Any, sample: Any, since: float) -> bool:
+    mark = session.local.journal.mark(sample.uid)
+    if mark is None or mark.sent_at is None or mark.sent_at < since:
+        return False
+    return bool(mark.state is not MarkState.REMOVED)
+
+
 def by_name_alone(service: str, model: Any, name: str, versions: Any) -> VersionKey:
     return VersionKey(service, model.model_id, 0.0, name, 0.0)
 
@@ -112,6 +120,10 @@ TRAINING_MUTANTS = (
     mutant(
         "a version of another user is tied to the data of ours",
         replace("astica_sync.api.version_provenance:check_data", lambda session, history, training, model: ""),
+    ),
+    mutant(
+        "an upload in doubt before a removal was not sent here",
+        replace("astica_sync.api.version_provenance:_is_sent_here", unless_removed),
     ),
     mutant(
         "nothing is looked at after a training was confirmed",
