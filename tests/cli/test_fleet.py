@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 
 from astica_sync import __version__
+from astica_sync.cli.service.fleet_output import FleetView, fleet_lines
 from astica_sync.cli.watch.run_watch import _fleet
 from astica_sync.config import Settings, load_settings
-from astica_sync.core.fleet.announcement import Announcement, LimitSetting, ProcessTask
+from astica_sync.core.fleet.announcement import Announcement, LimitSetting, ProcessTask, fleet_of
+from astica_sync.open_session import ServerState
 from astica_sync.remote.fleet.fleet_board import text_of
 from astica_sync.remote.fleet.open_board import open_board
 from astica_sync.remote.rate_limiter import limiter_name
@@ -211,6 +213,34 @@ def test_a_server_that_is_away_is_named_without_its_password(shared: Shell, serv
     assert "it refused the user or the password" in ran.err and "wrong-word" not in ran.err
 
 
+def test_the_screen_in_the_manual_is_what_is_printed() -> None:
+    def on(machine: str, task: ProcessTask, **changes: Any) -> Announcement:
+        usual = {"task": task, "seen": 4.0, "setting": LimitSetting(90, 60.0)}
+        return process(machine, **{**usual, **changes})
+
+    watching = ProcessTask("watch", "Bottles", 1495)
+    fleet = fleet_of(
+        [
+            on("lab-desk", ProcessTask("push", "Cans", 1502), running=40.0, requests=31),
+            on("line-1", watching),
+            on("line-2", watching, waits=60.0, setting=LimitSetting(60, 60.0)),
+            on("line-3", watching, seen=90_000.0),
+            on("cron", ProcessTask("status", "Bottles", 1495), seen=600.0, ended=True),
+        ]
+    )
+    budget = ServerState("redis://…@budget.example:6379/0", 56, 90)
+    printed = fleet_lines(FleetView(fleet, budget, LimitSetting(90, 60.0), 1.0), None)
+    page = (Path(__file__).parents[2] / "docs" / "fleet.md").read_text("utf-8")
+    [shown] = re.findall(r"```text\n(request budget on .*?)\n```", page, re.DOTALL)
+    assert shown.splitlines() == printed
+
+
+def test_a_rest_of_all_machines_has_its_end() -> None:
+    budget = ServerState("redis://budget.example", 90, 90, rest=200.0)
+    printed = fleet_lines(FleetView(fleet_of([]), budget, LimitSetting(90, 60.0), 1.0), 80)
+    assert re.fullmatch(r"rests until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d: the service has refused .*", printed[2])
+
+
 def test_without_a_budget_server_one_sentence_says_so(shell: Shell) -> None:
     ran = shell("fleet")
     assert ran.code == 1
@@ -221,6 +251,7 @@ def test_without_a_budget_server_one_sentence_says_so(shell: Shell) -> None:
     ]
 
 
+@pytest.mark.long
 def test_nothing_of_it_is_loaded_without_a_budget_server(shell: Shell) -> None:
     program = (
         "import sys; from astica_sync.cli.main import run; code = run(['models']);"
@@ -231,6 +262,7 @@ def test_nothing_of_it_is_loaded_without_a_budget_server(shell: Shell) -> None:
     assert ran.stdout.splitlines()[-1] == "0 []", ran.stderr
 
 
+@pytest.mark.long
 def test_a_push_ends_as_before_where_nothing_can_be_announced(
     shared: Shell, store: Path, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,13 +67,13 @@ def test_a_process_that_sends_nothing_opens_no_connection(board: Board) -> None:
     assert "announcements" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_many_requests_are_one_word(board: Board) -> None:
+def test_many_requests_are_one_record(board: Board) -> None:
     announcer = Announcer(board.open, "budget", FACTS, time.monotonic)
     for _ in range(5000):
         announcer.request_sent()
     assert board.written.wait(10)
     announcer.close()
-    assert board.opened == 2, "one word while it runs, and the last one"
+    assert board.opened == 2, "one record while it runs, and the last one"
     [one] = fleet_on(board.read("budget")).gone
     assert (one.machine, one.task, one.ended, one.requests) == ("line-2", FACTS.task, True, 5000)
 

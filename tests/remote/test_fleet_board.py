@@ -80,6 +80,15 @@ def plant(at: At, server: BudgetServerProcess, who: str, text: str, seen: float)
             client.execute("INSERT INTO astica_sync.fleet VALUES (%s, %s, %s, %s)", (at.name, who, seen, text))
 
 
+def stored(at: At, server: BudgetServerProcess) -> list[str]:
+    """Who has a record on the server, whether it is read or not."""
+    with contextlib.closing(raw(server)) as client:
+        if server.address.startswith("redis"):
+            return sorted(who.decode() for who in client.hkeys(f"astica-sync:{{{at.name}}}:fleet"))
+        rows = client.execute("SELECT who FROM astica_sync.fleet WHERE name = %s", (at.name,)).fetchall()
+        return sorted(who for (who,) in rows)
+
+
 def test_a_record_is_replaced_read_with_its_age_and_removed_with_its_successor(at: At) -> None:
     assert at.read() == []
     at.write("a", '{"n": 1}')
@@ -105,13 +114,14 @@ def test_a_record_expires(at: At) -> None:
     assert len(at.read()) == 1
 
 
-def test_records_are_bounded_in_number_and_the_newest_stay(at: At) -> None:
+def test_records_are_bounded_in_number_and_the_newest_stay(at: At, server: BudgetServerProcess) -> None:
     for number in range(MOST_KEPT + 20):
         at.now += 0.001
         at.write(f"w{number}", json.dumps(number))
     found = at.read()
     assert len(found) == MOST_KEPT
     assert {text for text, _ in found} == {str(number) for number in range(20, MOST_KEPT + 20)}
+    assert len(stored(at, server)) == MOST_KEPT
 
 
 def test_records_are_those_of_one_budget(at: At) -> None:
@@ -127,13 +137,7 @@ def test_a_record_from_no_time_that_can_be_is_not_read_and_goes(
     plant(at, server, "planted", "[2]", seen)
     assert at.read() == [("[1]", 0.0)]
     at.write("b", "[3]")
-    with contextlib.closing(raw(server)) as client:
-        if server.address.startswith("redis"):
-            left = client.hkeys(f"astica-sync:{{{at.name}}}:fleet")
-            assert sorted(left) == [b"a", b"b"]
-        else:
-            rows = client.execute("SELECT who FROM astica_sync.fleet WHERE name = %s", (at.name,)).fetchall()
-            assert sorted(rows) == [("a",), ("b",)]
+    assert stored(at, server) == ["a", "b"]
 
 
 def test_a_record_that_is_too_long_is_not_read(at: At, server: BudgetServerProcess) -> None:
