@@ -5,6 +5,8 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -160,6 +162,21 @@ def test_rows_with_joined_signs_are_no_wider_than_the_terminal_draws_them(monkey
     rows = out.getvalue().splitlines()
     assert max(map(display_width, rows)) <= 60
     assert sum("\u2026" in row for row in rows) == 6
+
+
+def test_no_row_of_the_view_is_filled_up_with_blanks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would go by other columns than the terminal's, and end in the next row."""
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(watch_screen, "is_in_foreground", lambda _: True)
+    monkeypatch.setattr(out, "fileno", lambda: 1, raising=False)
+    screen: Any = watch_screen.WatchScreen()
+    screen._live = SimpleNamespace(console=Console(file=out, width=60, height=12, force_terminal=True))
+    screen.event("store", "problem", "\U0001f44d\U0001f3fd" * 5)
+    screen.draw()
+    rows = out.getvalue().removeprefix(watch_screen.HOME).split("\r\n")
+    assert len(rows) == 12 and all(row.startswith(watch_screen.ERASE_ROW) for row in rows)
+    assert any(row.endswith("\U0001f44d\U0001f3fd") for row in rows)
 
 
 def test_a_restarted_watcher_knows_when_it_was_in_sync(shell: Shell, watch: Start, store: Path) -> None:

@@ -27,6 +27,8 @@ DRAW_IDLE_EVERY = 1.0
 """While nothing is done or waited for: the time of day alone changes then."""
 MOST_EVENTS = 200
 NOTICE_SECONDS = 3.0
+HOME = "\x1b[H"
+ERASE_ROW = "\x1b[2K"
 
 
 class WatchScreen(WatchOutput):
@@ -100,7 +102,13 @@ class WatchScreen(WatchOutput):
                 not_sent, uploaded_then = self._not_sent[name]
                 store.waiting = max(0, not_sent - (store.uploaded - uploaded_then))
                 store.in_backlog = min(store.uploaded - self._backlog_from.get(name, 0), store.backlog)
-            self._live.update(InEncoding(watch_picture(view, self._live.console)), refresh=True)
+            console = self._live.console
+            with console.capture() as capture:
+                console.print(InEncoding(watch_picture(view, console)))
+            rows = capture.get().removesuffix("\n").split("\n")[: console.height]
+            # No row is filled up with blanks: the library counts other columns for joined signs than the terminal may.
+            sys.stdout.write(HOME + "\r\n".join(f"{ERASE_ROW}{row}" for row in rows))
+            sys.stdout.flush()
 
     def _update(self, status: WatchStatus) -> None:
         name = status.store
