@@ -42,6 +42,8 @@ QUESTION = re.compile(rb"(\[y/N\]|\]|\?): ?$")
 TIMEOUT = 300.0
 
 DIFFERS = (
+    # The pace of the requests decides whether a push takes a second.
+    (r"(?m)^(To upload: .*), about .*$", r"\1"),
     (r"\b\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?", "DATE"),
     (r"\b\d\d:\d\d(?::\d\d)?\b", "TIME"),
     (r"\b[0-9a-f]{8,64}\b(?:…|\.\.\.)?", "HASH"),
