@@ -94,7 +94,7 @@ def until(seen: Callable[[], bool]) -> None:
 
 
 @pytest.mark.long
-def test_two_watchers_are_seen_while_they_run_and_after_one_is_killed(
+def test_two_watchers_are_seen_while_they_run_and_after_one_has_ended(
     shared: Shell, sandbox: RunningSandbox, pushed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared.environ["ASTICA_LIMIT_WINDOW"] = "60"
@@ -260,6 +260,22 @@ def test_nothing_of_it_is_loaded_without_a_budget_server(shell: Shell) -> None:
     environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(sys.path), **shell.environ}
     ran = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False)
     assert ran.stdout.splitlines()[-1] == "0 []", ran.stderr
+
+
+@pytest.mark.long
+def test_a_push_goes_on_with_its_own_part_where_the_server_is_away(
+    shell: Shell, store: Path, sandbox: RunningSandbox
+) -> None:
+    pytest.importorskip("redis")
+    shell.environ |= {
+        "ASTICA_BUDGET": f"redis://:{QUOTED_PASSWORD}@127.0.0.1:{free_port()}/0",
+        "ASTICA_BUDGET_SHARE": "50%",
+        "ASTICA_BUDGET_POOL": "50%",
+    }
+    ran = shell("push", "--store", store)
+    assert ran.code == 0, ran.err
+    assert "Uploaded 5" in ran.out
+    assert PASSWORD not in ran.err and QUOTED_PASSWORD not in ran.err
 
 
 @pytest.mark.long

@@ -126,6 +126,12 @@ def test_of_what_was_last_seen_the_newest_word_is_shown_and_none_where_the_same_
     ]
 
 
+def test_a_watcher_of_several_stores_is_one_process() -> None:
+    stores = [said(store=name) for name in ("a", "b", "c")]
+    fleet = fleet_of([*stores, said(pid=72), said(machine="line-1"), said(pid=None), said(pid=None, store="b")])
+    assert (len(fleet.here), fleet.processes, fleet.machines) == (7, 5, 2)
+
+
 def test_machines_with_another_limit_are_named_once() -> None:
     fleet = fleet_of(
         [said(), said(machine="b", limit=60), said(machine="b", limit=60, pid=8), said(machine="c", limit=0)]

@@ -46,7 +46,9 @@ def fleet_lines(view: FleetView, room: int | None) -> list[str]:
     here, gone = view.fleet.here, view.fleet.gone
     lines = _budget_lines(view)
     if here:
-        processes = f"{number(len(here), 'process', 'processes')} on {number(view.fleet.machines, 'machine')}"
+        processes = (
+            f"{number(view.fleet.processes, 'process', 'processes')} on {number(view.fleet.machines, 'machine')}"
+        )
         lines += ["", f"{processes}:", *_table(here, room)]
     else:
         lines += ["", "No process that uses the budget now is known."]

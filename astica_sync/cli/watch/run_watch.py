@@ -303,7 +303,7 @@ def _fleet(store: str) -> tuple[int, int] | None:
         fleet = fleet_of_key(settings)
     except (AsticaSyncError, OSError):
         return None
-    return len(fleet.here), fleet.machines
+    return fleet.processes, fleet.machines
 
 
 def _fingerprint(layout: Layout) -> Callable[[], object]:

@@ -44,7 +44,7 @@ class LimitSetting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """One process.
+    """One process, or of a watcher of several stores what it does for one of them.
 
     Args:
         running: for how many seconds it had run when it wrote this.
@@ -156,6 +156,11 @@ class Fleet:
 
     here: tuple[Announcement, ...]
     gone: tuple[Announcement, ...]
+
+    @property
+    def processes(self) -> int:
+        """How many processes are here: a watcher of several stores is one."""
+        return len({(one.machine, one.pid, one.task if one.pid is None else None) for one in self.here})
 
     @property
     def machines(self) -> int:
