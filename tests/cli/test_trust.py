@@ -394,6 +394,7 @@ def test_files_of_the_user_that_another_user_wrote_are_refused(
     file.chmod(0o666)
     ran = run_as(shell, VICTIM, shared, "models")
     assert ran.code == 1 and "everybody can write" in ran.err and "chmod o-w" in ran.err
+    assert "Where that changes nothing, its disk keeps no permissions" in " ".join(ran.err.split())
     file.chmod(0o664)
     os.chown(file, VICTIM, MALLORY)
     ran = run_as(shell, VICTIM, shared, "models")
