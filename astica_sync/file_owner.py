@@ -59,14 +59,14 @@ def refuse_foreign_file(status: os.stat_result, file: Path, what: str) -> None:
     if status.st_mode & stat.S_IWOTH:
         raise ConfigError(
             f"everybody can write {what} {file}",
-            f"Run: chmod o-w {path}. Where that changes nothing, its disk keeps no permissions: move it to another disk, "
-            "with XDG_STATE_HOME or XDG_CONFIG_HOME for its folder.",
+            f"Run: chmod o-w {path}. Where that changes nothing, its disk keeps no permissions: move it to another "
+            "disk, with XDG_STATE_HOME or XDG_CONFIG_HOME for its folder.",
         )
     if status.st_mode & stat.S_IWGRP and not _is_private_group(status):
         raise ConfigError(
             f"the members of group {status.st_gid} can write {what} {file}",
-            f"Run: chmod g-w {path}. Where that changes nothing, its disk keeps no permissions: move it to another disk, "
-            "with XDG_STATE_HOME or XDG_CONFIG_HOME for its folder.",
+            f"Run: chmod g-w {path}. Where that changes nothing, its disk keeps no permissions: move it to another "
+            "disk, with XDG_STATE_HOME or XDG_CONFIG_HOME for its folder.",
         )
 
 
