@@ -3,7 +3,9 @@
 Credentials come from the environment of each provider and are never stored.
 """
 
+import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from types import ModuleType
@@ -16,12 +18,13 @@ if TYPE_CHECKING:
 
 ACCESS = (
     "Check the address and your credentials, which are read as the provider's own programs read them "
-    "(AWS_ACCESS_KEY_ID, AWS_ENDPOINT, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME, ...)."
+    "(AWS_ACCESS_KEY_ID, AWS_ENDPOINT, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_CONNECTION_STRING, ...)."
 )
 RETRY_S = 180.0
 """So long a request is repeated that a bucket refuses for its rate, in seconds."""
 
 
+_AZURE = re.compile(r"(az|azure|abfs|abfss|adl)://", re.IGNORECASE)
 _TOOK = re.compile(r" in \d+(\.\d+)?(ns|µs|ms|s)\b|, after \d+ retries, max_retries: \d+, retry_timeout: \S+")
 
 
@@ -52,9 +55,35 @@ def open_bucket(url: str, retry_s: float = RETRY_S) -> Bucket:
         ) from error
     retry = {"max_retries": 10, "retry_timeout": timedelta(seconds=retry_s)}
     try:
-        return Bucket(from_url(url, retry_config=cast(Any, retry)), obstore, exceptions)
+        config = read_azure_names(os.environ) if _AZURE.match(url) else {}
+        store = from_url(url, config=cast(Any, config), retry_config=cast(Any, retry))
+        return Bucket(store, obstore, exceptions)
     except (exceptions.BaseError, ValueError) as error:
         raise ValueError(shown_error(error)) from error
+
+
+def read_azure_names(environ: Mapping[str, str]) -> dict[str, str]:
+    """The settings that Azure's own command line reads from the environment, and obstore under other names alone, as
+    obstore calls them. Its own names win."""
+    if "AZURE_STORAGE_ACCOUNT_NAME" in environ:
+        return {}
+    pairs = (part.strip().partition("=") for part in environ.get("AZURE_STORAGE_CONNECTION_STRING", "").split(";"))
+    parts = {name.lower(): value for name, _, value in pairs if value}
+    account, suffix = parts.get("accountname", ""), parts.get("endpointsuffix", "")
+    found = {
+        "account_name": account or environ.get("AZURE_STORAGE_ACCOUNT", ""),
+        "account_key": parts.get("accountkey", "") if parts else environ.get("AZURE_STORAGE_KEY", ""),
+        "sas_key": parts.get("sharedaccesssignature", ""),
+        "endpoint": parts.get("blobendpoint", "") or (f"https://{account}.blob.{suffix}" if account and suffix else ""),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def tag_of(about: Mapping[str, Any]) -> str | None:
+    """The ETag of an object by what obstore gives about it, as a header has it. In a list of Azure, and of some servers
+    in place of the others, it has no quotes."""
+    tag = about.get("e_tag")
+    return f'"{tag}"' if tag and not tag.endswith('"') else tag
 
 
 def shown_error(error: Exception) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from astica_sync.bucket import open_bucket
 from astica_sync.errors import AsticaSyncError
 from astica_sync.exchange.sources.bucket import BucketSource
 from astica_sync.exchange.sources.source import NotRead
@@ -135,3 +136,23 @@ def test_a_shard_that_the_bucket_denies_is_named(
     proxy.status = {"/photos/shards/train-000001.tar": [403]}
     result = plain_import("s3://photos/shards", tmp_path / "root")
     assert (result.imported.total(), result.left_out_count) == (5, 1), result.left_out
+
+
+@pytest.mark.parametrize("layout", ["imagefolder", "webdataset", "parquet"])
+def test_a_list_may_have_its_tags_without_quotes(
+    shell: Shell, store: Path, empty: Path, proxy: Proxy, bucket: Bucket, tmp_path: Path, layout: str
+) -> None:
+    proxy.lists_bare_tags = True
+    assert shell("export", tmp_path / "out", "--format", layout, "--store", store).code == 0
+    for path in (tmp_path / "out").rglob("*"):
+        if path.is_file():
+            bucket.put(f"set/{path.relative_to(tmp_path / 'out')}", path.read_bytes())
+    ran = shell("import", "s3://photos/set", "--json", "--store", empty)
+    assert ran.code == 0, ran.out + ran.err
+    assert in_store(empty) == in_store(store)
+    assert all('"' not in tag for tag in _listed_tags())
+
+
+def _listed_tags() -> list[str]:
+    bucket = open_bucket("s3://photos/set")
+    return [about["e_tag"] for page in bucket.obstore.list(bucket.store) for about in page]

@@ -1,5 +1,6 @@
 """A bucket of a real S3 server on this machine, and a proxy that denies, throttles, and changes what is read."""
 
+import re
 import threading
 import urllib.error
 import urllib.request
@@ -44,13 +45,15 @@ def empty_bucket(server: str) -> "Bucket":
 
 class Proxy:
     """Stands before the S3 server. ``status`` has what is answered for a key, one after the other, 0 for the answer of
-    the server; ``rule`` tells it by the first byte of a range. ``knows_if_match``: the server gets that header."""
+    the server; ``rule`` tells it by the first byte of a range. ``knows_if_match``: the server gets that header.
+    ``lists_bare_tags``: a list has the ETags without quotes, as those of Azure."""
 
     def __init__(self, behind: str) -> None:
         self.behind = behind
         self.status: dict[str, list[int]] = {}
         self.rule: Callable[[int], int] = lambda _: 0
         self.knows_if_match = True
+        self.lists_bare_tags = False
         self.seen: Counter[str] = Counter()
         self.ranges: list[tuple[int, int]] = []
         outer = self
@@ -92,6 +95,8 @@ class Proxy:
                     status, body, answer = opened.status, opened.read(), dict(opened.headers)
             except urllib.error.HTTPError as error:
                 status, body, answer = error.code, error.read(), dict(error.headers)
+        if self.lists_bare_tags and "list-type=" in handler.path:
+            body = re.sub(rb"<ETag>\W*(?:quot;|#34;)?(\w+).*?</ETag>", rb"<ETag>\1</ETag>", body)
         handler.send_response(status)
         for name, value in answer.items():
             if name.lower() not in ("content-length", "connection", "transfer-encoding", "date", "server"):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, BinaryIO
 
-from astica_sync.bucket import ACCESS, RETRY_S, open_bucket, shown_error
+from astica_sync.bucket import ACCESS, RETRY_S, open_bucket, shown_error, tag_of
 from astica_sync.core.exchange.source_path import path_fault, plain_path
 from astica_sync.errors import AsticaSyncError
 from astica_sync.exchange.sources.bucket_object import CHANGED, BucketObject, refusal
@@ -39,7 +39,7 @@ class BucketSource:
             try:
                 for page in self._obstore.list(self._store, chunk_size=1000):
                     for about in page:
-                        self._take(str(about["path"]), int(about["size"]), about.get("e_tag"))
+                        self._take(str(about["path"]), int(about["size"]), tag_of(about))
             except self._errors.InvalidPathError as error:
                 raise AsticaSyncError(
                     f"{self.name} cannot be listed: {shown_error(error)}",
@@ -103,7 +103,7 @@ class BucketSource:
         tag = self._tags[place]
         errors = self._errors
         try:
-            options: Any = {"if_match": tag} if tag else None
+            options: Any = {"if_match": tag} if tag and not tag.startswith("W/") else None
             found = self._obstore.get(self._store, self._places[place], options=options)
             if found.meta["size"] > MOST_BYTES:
                 return too_large(found.meta["size"])

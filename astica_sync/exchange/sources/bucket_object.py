@@ -5,7 +5,7 @@ import io
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, BinaryIO, cast
 
-from astica_sync.bucket import ACCESS, RETRY_S, Bucket, open_bucket, shown_error
+from astica_sync.bucket import ACCESS, RETRY_S, Bucket, open_bucket, shown_error, tag_of
 from astica_sync.errors import AsticaSyncError
 from astica_sync.exchange.sources.source import SourceLost
 
@@ -43,7 +43,7 @@ class BucketObject:
         try:
             found = self._bucket.obstore.get(self._bucket.store, self._key, options=options)
             # Not every server knows If-Match.
-            if found.meta["size"] != self.size or (self.tag is not None and found.meta.get("e_tag") != self.tag):
+            if found.meta["size"] != self.size or (self.tag is not None and tag_of(found.meta) != self.tag):
                 raise SourceLost(CHANGED)
             data = memoryview(found.bytes())
         except (self._bucket.errors.BaseError, OSError, ValueError) as error:
@@ -70,7 +70,7 @@ def find_object(url: str, retry_s: float = RETRY_S) -> BucketObject | None:
         return None
     except (bucket.errors.BaseError, OSError, ValueError) as error:
         raise AsticaSyncError(f"{url} cannot be read: {shown_error(error)}", ACCESS) from error
-    return BucketObject(bucket, "", int(about["size"]), about.get("e_tag"))
+    return BucketObject(bucket, "", int(about["size"]), tag_of(about))
 
 
 def refusal(bucket: Bucket, error: Exception) -> str:
