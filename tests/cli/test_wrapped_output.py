@@ -55,6 +55,16 @@ def test_the_last_picture_of_watch_is_broken_between_words(shell: Shell, pushed:
     assert "uploaded 0, removed 0" in shown and "waiting" not in shown
 
 
+def test_a_row_of_a_class_with_a_long_title_is_one_line(shell: Shell, pushed: Path) -> None:
+    draw(pushed / LONG / "one.png", 77)
+    with Terminal(shell, "status", "--store", pushed, columns=60) as terminal:
+        assert terminal.end() == 0
+        rows = terminal.rows
+    (row,) = [row for row in rows if row.startswith("photos of all the cans")]
+    assert "…" in row and row.endswith("1        0          1"), row
+    assert len(row) <= 60
+
+
 EVENTS = """\
 from astica_sync.cli.render.watch_output import JsonWatchOutput, WatchOutput
 

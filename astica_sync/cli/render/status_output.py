@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from astica_sync.cli.render.messages import terminal_width
 from astica_sync.cli.render.problem_lines import problem_lines
 from astica_sync.cli.render.text import duration, first, how_to_allow, json_name, number, safe, table
 from astica_sync.core.failure_remedy import remedy_of, retry_helps
@@ -178,7 +179,7 @@ def status_lines(
     found = [*status.problems, *status.rejected]
     lines = [
         "",
-        *class_table(plan, "store" if as_version is None else safe(as_version)),
+        *class_table(plan, "store" if as_version is None else safe(as_version), terminal_width()),
         *_section("To upload", "green", len(plan.uploads), map(upload_line, plan.uploads)),
         *_removal_section(plan, removals),
         *_section("Waiting", "yellow", len(plan.waiting), waiting),
@@ -331,9 +332,10 @@ def _conclusion(status: "StoreStatus", price: Price, as_version: str | None) -> 
     return ["Nothing to send. Check what is listed above."]
 
 
-def class_table(plan: Plan, own_side: str = "store") -> list[str]:
+def class_table(plan: Plan, own_side: str = "store", room: int | None = None) -> list[str]:
     """One line for each class: samples in the store, or in the version that is pushed in its place, and on the service,
-    and what is to be done. Columns of what does not occur are left out, as is a class that is gone on both sides."""
+    and what is to be done. Columns of what does not occur are left out, as is a class that is gone on both sides. Long
+    titles are cut where the lines would be longer than ``room``."""
     classes = {title: count for title, count in plan.classes.items() if count != ClassCount()}
     if not classes:
         return ["No samples in the store or on the service. Put images into the store, one folder for each class."]
@@ -348,7 +350,7 @@ def class_table(plan: Plan, own_side: str = "store") -> list[str]:
     for title, count in sorted(classes.items()):
         figures = [f"{value(count):,}" if value(count) else "·" for value in columns.values()]
         rows.append([safe(title), f"{count.local:,}", f"{count.managed + count.unmanaged:,}", *figures])
-    return table(rows, right=range(1, len(columns) + 3))
+    return table(rows, right=range(1, len(columns) + 3), room=room)
 
 
 def _with_remedy(reason: str) -> str:
