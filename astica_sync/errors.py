@@ -7,6 +7,7 @@ AsticaSyncError
 │  │  └─ StoreUnreadable   it cannot be seen whether there is one
 │  ├─ StoreBusy            another process writes to this store
 │  ├─ StoreChanged         the folder is not the one in which the store was created
+│  │  └─ StoreMoved        it is a whole store: moved, copied or made elsewhere
 │  ├─ DatabaseError        the index, the journal or another database cannot be used
 │  ├─ ImageRejected        a file is not an image that the service accepts
 │  ├─ StorageFull          no space left for the backup or a database
@@ -79,6 +80,11 @@ class StoreBusy(StoreError):
 
 class StoreChanged(StoreError):
     """The folder is not the one in which the store was created: unmounted, replaced, copied or moved (promise 3)."""
+
+
+class StoreMoved(StoreChanged):
+    """The folder is a store with its sentinel, and not known to be the one of the last use: moved to another disk, a
+    copy, or made elsewhere. What is in it can be seen; what is gone from it proves nothing until ``init``."""
 
 
 class DatabaseError(StoreError):

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from astica_sync.core.store_identity import IdentityFacts, Likeness, Number, RecordedPlace, Verdict, judge_identity
-from astica_sync.errors import StoreChanged, StoreError
+from astica_sync.errors import StoreChanged, StoreError, StoreMoved
 from astica_sync.local.filesystem import MAX_INT64, FileSystem, Kind, kind_of
 from astica_sync.local.known_stores import KnownStore
 from astica_sync.local.layout import Layout, has_store
@@ -139,7 +139,8 @@ def check_root(layout: Layout, files: FileSystem | None = None) -> Sentinel:
     """Checks that the folder is the store that was made, and not a copy, by the table in ``core/store_identity.py``.
 
     Raises:
-        StoreChanged: the folder is another one, a copy, or missing; the message says which.
+        StoreMoved: the folder is a copy, or was moved or made elsewhere; the message says which.
+        StoreChanged: it is another folder, or missing.
         StoreError: a newer version of the program made it.
     """
     files = files or FileSystem()
@@ -172,16 +173,16 @@ def check_root(layout: Layout, files: FileSystem | None = None) -> Sentinel:
             return sentinel
         case Verdict.COPIED:
             was = _was_in(known, layout)
-            raise StoreChanged(f"{layout.root} was moved to another disk or copied{was}; nothing was removed", hint)
+            raise StoreMoved(f"{layout.root} was moved to another disk or copied{was}; nothing was removed", hint)
         case Verdict.SUPERSEDED:
             other = known.root if known is not None else ""
-            raise StoreChanged(
+            raise StoreMoved(
                 f"astica-sync init has made {other} the copy that writes to the model, and {layout.root} is not it; "
                 "nothing was removed",
                 hint,
             )
         case Verdict.MADE_ELSEWHERE:
-            raise StoreChanged(
+            raise StoreMoved(
                 f"{layout.root} was made on another machine, in another container or by another user; nothing was "
                 "removed",
                 f"{hint}. In a container, set XDG_STATE_HOME to a folder that outlives it, so that this is asked once",

@@ -107,9 +107,10 @@ def test_an_archive_puts_no_class_in_the_place_of_the_settings(shell: Shell, pus
 def test_a_status_and_a_dry_run_of_a_copy_say_why_no_push_is_possible(
     shell: Shell, sandbox: RunningSandbox, pushed: Path, tmp_path: Path
 ) -> None:
-    """Nothing is concluded from the files of a copy, so its numbers are those of before."""
+    """The figures are those of the files that are there; from what is gone nothing is concluded."""
     copy = tmp_path / "copy"
     shutil.copytree(pushed, copy)
+    there = shell("status", "--json", "--store", pushed).json["local"]["samples"]
     (copy / "Can" / "000.png").unlink()
     shown = shell("status", "--store", copy)
     assert shown.code == 0
@@ -117,8 +118,14 @@ def test_a_status_and_a_dry_run_of_a_copy_say_why_no_push_is_possible(
     assert f"it was in {pushed} when it was last used, and is there still" in " ".join(shown.out.split())
     assert shown.out.rstrip().endswith(f"astica-sync init {copy}"), "the last line is the command that helps"
     assert "A push would" not in shown.out
+    why = "the folder was moved or copied: what is gone is not compared until astica-sync init"
+    assert f"~ Can/000.png ({why})" in " ".join(shown.out.split())
     data = shell("status", "--json", "--store", copy).json
     assert "moved to another disk or copied" in data["changed"]
+    assert data["local"]["samples"] == there - 1
+    inspected = shell("inspect", copy, "--no-features", "--json").json
+    assert inspected["images"] == there - 1
+    assert [one for one in inspected["findings"] if one["kind"] == "damaged"] == []
     assert shell("status", "--json", "--store", pushed).json["changed"] is None
     sandbox.clear_log()
     dry, real = shell("push", "--dry-run", "--store", copy), shell("push", "--store", copy)

@@ -1,6 +1,7 @@
 import contextlib
 import errno
 import os
+import shutil
 import sqlite3
 import stat
 import unicodedata
@@ -502,6 +503,38 @@ def test_a_store_that_is_not_the_one_that_was_made_hides_everything(store: Store
     store.layout.sentinel_file.unlink()
     (store.root / "Can/1.png").unlink()
     assert store.scan().unknown.everything
+    assert store.samples() == {"Can": {"Can/1.png"}}
+
+
+def test_a_scan_of_a_copied_store_sees_its_files_and_proves_nothing(store: Store, tmp_path: Path) -> None:
+    for name in ("Can/1.png", "Can/2.png", "Bottle/1.png"):
+        store.write(name)
+    assert not store.scan().moved
+    shutil.copytree(store.root, tmp_path / "copy")
+    (tmp_path / "copy/Can/1.png").unlink()
+    shutil.rmtree(tmp_path / "copy/Bottle")
+    layout = Layout(tmp_path / "copy")
+    with contextlib.closing(Index(layout.index_db)) as index:
+        scan = scan_store(layout, index, clock=FakeClock(), files=LaterDisk())
+        assert scan.moved and scan.unknown.everything
+        assert [sample.paths for sample in index.local_samples(3)] == [("Can/2.png",)]
+
+
+def test_a_store_that_is_exchanged_for_a_copy_during_the_scan_hides_everything(store: Store, tmp_path: Path) -> None:
+    store.write("Can/1.png")
+    store.scan()
+    shutil.copytree(store.root, tmp_path / "copy")
+    shutil.rmtree(tmp_path / "copy/Can")
+
+    class Exchanging(Stepwise):
+        def scan_folder(self, path: AnyPath) -> Iterator[Entry]:
+            if (tmp_path / "copy").exists():
+                store.root.rename(tmp_path / "away")
+                (tmp_path / "copy").rename(store.root)
+            return super().scan_folder(path)
+
+    scan = store.scan(Exchanging())
+    assert scan.unknown.everything and not scan.moved
     assert store.samples() == {"Can": {"Can/1.png"}}
 
 

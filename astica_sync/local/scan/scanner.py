@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from astica_sync.clock import Clock
 from astica_sync.core.model import Unreadable
 from astica_sync.core.recipe import TAKEN_AS_THEY_ARE, Recipe
-from astica_sync.errors import StoreChanged
+from astica_sync.errors import StoreChanged, StoreMoved
 from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.local.db.index import File, Folder, Index, join
 from astica_sync.local.filesystem import FileSystem
@@ -86,7 +86,8 @@ class Scan:
     differs from that of the scan before; ``ignore_digest`` identifies its rules. ``fresh`` are the content hashes that
     appeared in a place where they were not before, ``lost`` those that disappeared from one; None when they are too
     many to name, or disappeared with their folder. ``hiding`` are the paths of the problems behind which files may be
-    that were not seen, as links and what cannot be read.
+    that were not seen, as links and what cannot be read. ``moved``: the store was moved, copied or made elsewhere
+    (``StoreMoved``), so that what is gone from it proves nothing.
     """
 
     files: int
@@ -100,6 +101,7 @@ class Scan:
     fresh: frozenset[str] | None = None
     lost: frozenset[str] | None = None
     hiding: frozenset[str] = frozenset()
+    moved: bool = False
 
 
 def scan_store(
@@ -114,7 +116,8 @@ def scan_store(
     """Compares the store with the index and reads what differs.
 
     ``progress`` is called now and then with the number of files compared and read. In a folder that is not the one the
-    store was made in (``check_root``) everything is unknown. An interrupted scan loses at most the last rows.
+    store was made in (``check_root``) everything is unknown; the index of a moved or copied one has what is there. An
+    interrupted scan loses at most the last rows.
 
     Raises:
         StoreError: the ignore file cannot be read or is invalid.
@@ -149,13 +152,6 @@ class _Target:
     def path_of(self, folder: Folder) -> str:
         root = self.layout.root
         return f"{root}/{os.fsdecode(folder.path)}" if folder.path else str(root)
-
-    def is_original(self) -> bool:
-        """Whether this is the folder the store was made in."""
-        with contextlib.suppress(StoreChanged):
-            check_root(self.layout, self.files)
-            return True
-        return False
 
 
 class _IndexWriter:
@@ -202,7 +198,7 @@ class Scanner:
         self._workers: Workers = SerialWorkers(target.files)
         self._tasks: deque[_HashTask] = deque()
         # The result.
-        self._everything_unknown = False
+        self._everything_unknown = self._moved = False
         self._unknown: set[str] = set()
         self._hiding: set[str] = set()
         self._classes: set[str] = set()
@@ -223,7 +219,7 @@ class Scanner:
 
     def run(self) -> Scan:
         started_at = self._clock.now()
-        self._check_root()
+        self._moved = self._is_moved()
         ignore = self._target.ignore
         with self._index.scanning(), contextlib.closing(self._start_workers()) as self._workers:
             self._index.note_recipe(self._target.recipe)
@@ -237,23 +233,25 @@ class Scanner:
                 self._workers.close()
                 self._rows.flush()
                 self._index.ensure_content_index()
-            self._check_root()
+            # Another folder may have taken its place during the scan.
+            if self._is_moved() != self._moved:
+                self._everything_unknown = True
             self._hold_changed_mounts()
             lost = self._hold_lost_mounts()
             self._forget_folders()
-            if not self._everything_unknown:
+            if not (self._everything_unknown or self._moved):
                 self._record_mounts(lost)
             before = self._index.get_meta("ignore_digest")
             if before != ignore.digest and self._options.below is None:
                 self._index.set_meta("ignore_digest", ignore.digest)
-            complete = self._options.below is None and not self._everything_unknown and not self._held
+            complete = self._options.below is None and not (self._everything_unknown or self._moved or self._held)
             linked = str(int(self._linked))
             if (self._linked or complete) and self._index.get_meta(HARD_LINKS) != linked:
                 self._index.set_meta(HARD_LINKS, linked)
         return Scan(
             files=self._compared,
             hashed=self._hashed,
-            unknown=Unreadable(self._everything_unknown, frozenset(self._unknown)),
+            unknown=Unreadable(self._everything_unknown or self._moved, frozenset(self._unknown)),
             classes=frozenset(self._classes),
             changing=self._changing,
             started_at=started_at,
@@ -262,6 +260,7 @@ class Scanner:
             fresh=frozenset(self._fresh) if len(self._fresh) <= _MAX_NAMED else None,
             lost=None if self._lost_folders or len(self._lost) > _MAX_NAMED else frozenset(self._lost),
             hiding=frozenset(self._hiding),
+            moved=self._moved,
         )
 
     def _start_workers(self) -> Workers:
@@ -274,9 +273,16 @@ class Scanner:
                 prefetch = self._target.layout.index_db.stat().st_size >= _PREFETCH_FROM
         return ParallelWorkers(self._files, threads, prefetch=prefetch)
 
-    def _check_root(self) -> None:
-        if not self._target.is_original():
+    def _is_moved(self) -> bool:
+        """Whether the store was moved or copied here: its files are seen, and nothing is concluded from what is gone.
+        In a folder that is no store any more, nothing is."""
+        try:
+            check_root(self._target.layout, self._files)
+        except StoreMoved:
+            return True
+        except StoreChanged:
             self._everything_unknown = True
+        return False
 
     def _walk(self) -> None:
         root = self._target.layout.root

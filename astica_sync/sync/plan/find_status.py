@@ -185,7 +185,7 @@ def plan_round(
     else:
         plan = compare(local, observation, context, quick=quick, most=most)
     problems = list(local.index.problems())
-    plan = name_unread_files(plan, [one.path for one in problems if one.path in scan.hiding])
+    plan = name_unread_files(plan, [one.path for one in problems if one.path in scan.hiding], moved=scan.moved)
     waiting_titles = {upload.class_title for upload in plan.questioned}
     return StoreStatus(
         scan,
