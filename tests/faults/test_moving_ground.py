@@ -92,6 +92,18 @@ def test_a_push_that_runs_out_of_memory_loses_nothing(
     assert shell("backup", "verify", "--store", pushed).code == 0
 
 
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()])
+def test_all_samples_are_left_where_a_push_ends_for_want_of_threads_or_memory(
+    shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("astica_sync.sync.apply.upload.check_image", fail)
+    ran = shell("push", "--store", store)
+    assert f"Uploaded 0, removed 0, with 1 request. {len(in_store(store))} samples left to do" in ran.out
+
+
 @pytest.fixture
 def disk(store: Path) -> Iterator[Path]:
     """The backup of ``store`` on a disk of its own."""
@@ -104,6 +116,18 @@ def disk(store: Path) -> Iterator[Path]:
         yield backup
     finally:
         subprocess.run(["umount", "-l", str(backup)], capture_output=True, check=False)
+
+
+def test_all_new_samples_are_left_where_several_checks_end_so(
+    shell: Shell, pushed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(pushed, {"Jar": 6}, start=40)
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("astica_sync.sync.apply.upload.check_image", fail)
+    assert "6 samples left to do" in shell("push", "--store", pushed).out
 
 
 def test_nothing_is_removed_while_the_disk_of_the_backup_is_missing(

@@ -19,7 +19,7 @@ from astica_sync.local.scan.recheck_absence import is_still_absent
 from astica_sync.remote.rate_limiter import Permit
 from astica_sync.sync.apply.history_events import event_of
 from astica_sync.sync.apply.pipeline import Pipeline, Vetoed
-from astica_sync.sync.apply.result import ApplyResult, failure_of
+from astica_sync.sync.apply.result import ApplyResult, failure_of, settles
 from astica_sync.sync.apply.time_forecast import Forecast
 from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.session import LocalSide, RemoteSide
@@ -183,7 +183,7 @@ class _RemovalRecorder:
 
     def _settle(self, removal: RemoveSample, error: BaseException | None) -> None:
         now = self._clock.now()
-        self.result.left -= 1
+        self.result.left -= settles(error)
         self._journal.record([event_of("remove", removal, now, self._journal.run, error)])
         if error is None:
             self.result.removed += 1

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from astica_sync.core.plan.plan import Adopt, Conversion, RemoveSample, Upload
-from astica_sync.errors import AsticaSyncError, kind_of
+from astica_sync.errors import AsticaSyncError, RemoteError, StoreError, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,12 @@ class FailedSample:
 def failure_of(sample: Upload | RemoveSample | Adopt | Conversion, error: AsticaSyncError) -> FailedSample:
     """The failure of one sample with its error."""
     return FailedSample(sample.class_title, sample.path, error.text_with_hint, kind_of(error))
+
+
+def settles(error: BaseException | None) -> bool:
+    """Whether a request that ended with this error was tried. A fault of the program or of the machine, such as no
+    memory, ends the run and says nothing about the sample: it is left to do."""
+    return error is None or isinstance(error, StoreError | RemoteError)
 
 
 @dataclass(slots=True)

@@ -27,7 +27,7 @@ from astica_sync.local.image.format import preparable, sniff
 from astica_sync.remote.rate_limiter import Permit
 from astica_sync.sync.apply.history_events import event_of
 from astica_sync.sync.apply.pipeline import Pipeline
-from astica_sync.sync.apply.result import ApplyResult, failure_of
+from astica_sync.sync.apply.result import ApplyResult, failure_of, settles
 from astica_sync.sync.apply.time_forecast import Forecast
 from astica_sync.sync.progress import ProgressListener
 from astica_sync.sync.session import LocalSide, RemoteSide
@@ -235,7 +235,7 @@ class _UploadRecorder:
 
     def _settle(self, upload: Upload, error: BaseException | None) -> None:
         now = self._clock.now()
-        self.result.left -= 1
+        self.result.left -= settles(error)
         self._journal.record([event_of("upload", upload, now, self._journal.run, error)])
         if error is None:
             record_confirmed(self._journal, upload, now)
