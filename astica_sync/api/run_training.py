@@ -14,6 +14,7 @@ from astica_sync.core.versions.snapshot import freeze
 from astica_sync.core.versions.training_objections import find_objections
 from astica_sync.core.versions.version import Version
 from astica_sync.errors import AsticaSyncError, Refused
+from astica_sync.local.class_folders.class_title import is_untitled
 from astica_sync.local.store_sentinel import check_root
 from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.plan.find_status import find_status, samples_to_hold
@@ -125,7 +126,11 @@ def _freeze(session: Session, history: VersionHistory, *, anyway: bool) -> tuple
     if followed is not None:
         session = with_version_as_store(session, history, followed)
     status = find_status(session)
-    for objection in find_objections(status.plan, status.observation):
+    # What is wrong with the store does not matter for the data of a version.
+    problems = [] if session.target else status.problems
+    unread = [problem for problem in problems if problem.path in status.scan.hiding]
+    untitled = list(filter(is_untitled, problems))
+    for objection in find_objections(status.plan, status.observation, unread, untitled):
         if not (anyway and objection.overridable):
             refused = status.refusals and objection.overridable
             raise AsticaSyncError(objection.reason, _PUSH_IS_REFUSED if refused else objection.hint)

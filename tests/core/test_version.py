@@ -10,12 +10,14 @@ from astica_sync.core.model import (
     MarkState,
     ModelInfo,
     Observation,
+    Problem,
     RemoteClass,
     RemoteSample,
     make_scope,
     make_uid,
 )
-from astica_sync.core.plan.plan import Plan, Upload, Waiting
+from astica_sync.core.plan.decision_table import CLASS_UNREADABLE, NEW_PLACE_PENDING
+from astica_sync.core.plan.plan import Held, Plan, Upload, Waiting
 from astica_sync.core.versions.pending_training import (
     Training,
     counts_up,
@@ -143,6 +145,28 @@ def test_a_training_names_what_failed_before_apart_from_what_a_push_would_send()
     (objection,) = find_objections(Plan(uploads=failed, failed_before=failed), observed(CAN, BOTTLE))
     assert "1 to upload in 'Can', 1 that failed before in 'Can'" in objection.reason
     assert objection.hint.startswith("Run: astica-sync push.")
+
+
+def test_a_training_names_what_could_not_be_read_and_the_folders_that_are_left_out() -> None:
+    unread = [Problem("Can/a.png", "cannot be read"), Problem("Can/b", "symbolic link")]
+    held = (Held("u", "Can", 1, CLASS_UNREADABLE),)
+    (objection,) = find_objections(Plan(held=held, incomplete=True), observed(CAN, BOTTLE), unread)
+    assert "a part of the store could not be read: Can/a.png (cannot be read) and 1 more" in objection.reason
+    assert "1 held (not removed for now) in 'Can'" in objection.reason
+    assert "astica-sync push" not in objection.hint and "astica-sync status" in objection.hint
+    untitled = [Problem("B\udce4", "not UTF-8"), Problem("a\nb", "line break")]
+    (objection,) = find_objections(Plan(), observed(CAN, BOTTLE), untitled=untitled[:1])
+    assert objection.reason.endswith("a folder is left out: B\udce4 (not UTF-8)") and objection.overridable
+    (objection,) = find_objections(Plan(), observed(CAN, BOTTLE), untitled=untitled)
+    assert "2 folders are left out: B\udce4 (not UTF-8) and 1 more" in objection.reason
+
+
+def test_a_training_says_that_a_push_removes_what_waits_for_one() -> None:
+    held = (Held("u", "Can", 1, NEW_PLACE_PENDING),)
+    (objection,) = find_objections(Plan(held=held), observed(CAN, BOTTLE))
+    assert objection.hint.startswith("Run: astica-sync push. To train")
+    (objection,) = find_objections(Plan(held=held, incomplete=True), observed(CAN, BOTTLE))
+    assert objection.hint.startswith("Run: astica-sync push. For what it leaves: astica-sync status. To train")
 
 
 def uid(number: int, title: str) -> str:

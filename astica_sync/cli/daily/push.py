@@ -25,9 +25,9 @@ from astica_sync.cli.render.push_output import (
     MOST_PAIRS,
     exit_code_of,
     in_two_formats_lines,
+    is_partial,
     push_data,
     push_lines,
-    unread_classes,
     with_names,
 )
 from astica_sync.cli.render.status_output import (
@@ -143,7 +143,8 @@ def push(
                 status = with_retries(status)
             held = len(status.plan.held)
             status = check_samples(session, status, CHECK_SECONDS, from_backup=as_version is not None)
-            fails = bool(status.plan.failed_before or status.rejected or unread_classes(status.problems))
+            fails = bool(status.plan.failed_before or status.rejected)
+            fails |= is_partial(status.problems, status.plan.held)
             fails |= len(status.plan.held) > held
             status = replace(status, problems=name_cut_off(session.local.fs, opened.layout.root, status.problems))
             price = price_of(session, status)

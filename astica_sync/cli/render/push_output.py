@@ -18,7 +18,9 @@ from astica_sync.cli.render.status_output import (
     refusal_data,
 )
 from astica_sync.cli.render.text import first, has_moved, how_to_allow, json_name, number, safe
+from astica_sync.core.plan.decision_table import CLASS_UNREADABLE
 from astica_sync.errors import AsticaSyncError, Interrupted, QuotaExceeded
+from astica_sync.local.class_folders.class_title import is_untitled
 
 if TYPE_CHECKING:
     from astica_sync.core.model import Problem
@@ -31,8 +33,12 @@ LOWER_LIMIT = "The service allows fewer requests than this machine counts on, or
 WHAT_IS_LEFT = "set ASTICA_LIMIT to what is left for this machine, and ASTICA_LIMIT_WINDOW to the service's window."
 MOST_MOVED = 3
 """So many samples that went from one class to another are named."""
-_UNREAD = ("cannot be read", "files are missing since a disk was mounted or unmounted here")
-"""How the reasons begin for which a folder is not scanned."""
+_UNREAD = (
+    "cannot be read",
+    "its type cannot be read",
+    "files are missing since a disk was mounted or unmounted here",
+)
+"""How the reasons begin for which a file is not read, or a folder not scanned."""
 MOST_PAIRS = 1000
 """So many images in two formats are counted."""
 
@@ -85,9 +91,14 @@ def push_lines(
         failed = [f"  ! {safe(entry.path)}  ({entry.reason})" for entry in pushed.failed]
         lines += [click.style(line, fg="red") for line in first(failed, len(failed), MOST_FAILED)]
     unread = unread_classes(pushed.problems)
-    lines += [click.style(f"Class {safe(one.path)!r} cannot be synced: {one.reason}", fg="red") for one in unread]
-    if files := len(pushed.problems) - len(unread):
-        named = next(one.path for one in pushed.problems if one not in unread)
+    lines += [click.style(f"Class '{safe(one.path)}' cannot be synced: {one.reason}", fg="red") for one in unread]
+    if unread_files := [one for one in pushed.problems if _is_unread_file(one)]:
+        lines.append(f"Could not be read ({len(unread_files):,}):")
+        named_files = [f"  ! {safe(one.path)}  ({one.reason})" for one in unread_files]
+        lines += [click.style(line, fg="red") for line in first(named_files, len(named_files), MOST_FAILED)]
+    listed = {one.path for one in unread + unread_files}
+    if files := len(pushed.problems) - len(listed):
+        named = next(one.path for one in pushed.problems if one.path not in listed)
         what = safe(named) if files == 1 else number(files, "file")
         lines.append(f"{what} cannot be uploaded; for the {'reason' if files == 1 else 'reasons'}: astica-sync status")
     held = _held_lines(pushed.held)
@@ -177,9 +188,22 @@ def exit_code_of(pushed: "PushResult") -> int:
         raise error
     if pushed.refusals or pushed.near:
         return REFUSED
-    return SOME_FAILED if pushed.failed or unread_classes(pushed.problems) else DONE
+    return SOME_FAILED if pushed.failed or is_partial(pushed.problems, pushed.held) else DONE
+
+
+def is_partial(problems: "Iterable[Problem]", held: "Iterable[Held]") -> bool:
+    """Whether a push leaves out a part of the store that it could not see, or a removal because of such a part."""
+    problems = list(problems)
+    unseen = unread_classes(problems) or any(map(_is_unread_file, problems))
+    return bool(unseen) or any(one.reason.startswith(CLASS_UNREADABLE) for one in held)
 
 
 def unread_classes(problems: "Iterable[Problem]") -> "list[Problem]":
-    """The problems that are whole class folders: unreadable, or with files missing since a disk was unmounted."""
-    return [one for one in problems if "/" not in one.path and one.reason.startswith(_UNREAD)]
+    """The problems that are whole class folders: unreadable, with files missing since a disk was unmounted, or under a
+    name that cannot be a class title."""
+    return [one for one in problems if "/" not in one.path and (one.reason.startswith(_UNREAD) or is_untitled(one))]
+
+
+def _is_unread_file(problem: "Problem") -> bool:
+    """Whether it is a file or a folder in a class folder that could not be read."""
+    return "/" in problem.path and problem.reason.startswith(_UNREAD)

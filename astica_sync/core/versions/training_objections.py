@@ -3,8 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from astica_sync.core.model import Observation
+from astica_sync.core.model import Observation, Problem
+from astica_sync.core.plan.decision_table import CONVERTED_FIRST, NEW_PLACE_PENDING, NEW_RECIPE_PENDING
 from astica_sync.core.plan.plan import Plan
+
+_UNTIL_A_PUSH = (CONVERTED_FIRST, NEW_PLACE_PENDING, NEW_RECIPE_PENDING)
+"""Why removals are held that a push makes possible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +20,15 @@ class Objection:
     overridable: bool = False
 
 
-def find_objections(plan: Plan, observation: Observation) -> list[Objection]:
-    """Everything that prevents a training now, the most serious first."""
+def find_objections(
+    plan: Plan, observation: Observation, unread: Sequence[Problem] = (), untitled: Sequence[Problem] = ()
+) -> list[Objection]:
+    """Everything that prevents a training now, the most serious first.
+
+    Args:
+        unread: what of the store may hide files that the scan has not seen.
+        untitled: the folders of the store that cannot be classes because of their names.
+    """
     objections = []
     filled = [entry.title for entry in observation.classes if entry.samples]
     if len(filled) < 2:
@@ -35,13 +46,15 @@ def find_objections(plan: Plan, observation: Observation) -> list[Objection]:
         )
     pending = {
         "to upload": [entry.class_title for entry in plan.uploads + plan.questioned],
-        "to remove": [entry.class_title for entry in plan.removed] + [entry.class_title for entry in plan.held],
+        "to remove": [entry.class_title for entry in plan.removed],
+        "held (not removed for now)": [entry.class_title for entry in plan.held],
     }
     differences = [f"{len(titles):,} {what} in {_titles(titles)}" for what, titles in pending.items() if titles]
     if plan.incomplete:
-        differences.append("a part of the store could not be read")
-    # Another push does not send what failed, nor reads what cannot be read.
-    run = "Run: astica-sync push." if any(pending.values()) else "To see why: astica-sync status."
+        differences.append(f"a part of the store could not be read{_named(unread)}")
+    if untitled:
+        folders = "a folder is" if len(untitled) == 1 else f"{len(untitled):,} folders are"
+        differences.append(f"{folders} left out{_named(untitled)}")
     if plan.failed_before:
         failed = [entry.class_title for entry in plan.failed_before]
         differences.append(f"{len(failed):,} that failed before in {_titles(failed)}")
@@ -49,11 +62,29 @@ def find_objections(plan: Plan, observation: Observation) -> list[Objection]:
         objections.append(
             Objection(
                 f"store and service differ: {', '.join(differences)}",
-                f"{run} To train on what the service has: astica-sync train --anyway",
+                f"{_remedy(plan, rest=bool(untitled))} To train on what the service has: astica-sync train --anyway",
                 overridable=True,
             )
         )
     return objections
+
+
+def _remedy(plan: Plan, *, rest: bool) -> str:
+    """What to run. Another push does not send what failed, nor reads what cannot be read; ``rest``: there is more that
+    it does not change."""
+    held = [entry.reason for entry in plan.held if entry.reason not in _UNTIL_A_PUSH]
+    stays = bool(rest or held or plan.incomplete or plan.failed_before)
+    if not (plan.uploads or plan.questioned or plan.removed or len(plan.held) > len(held)):
+        return "To see why: astica-sync status."
+    return "Run: astica-sync push. For what it leaves: astica-sync status." if stays else "Run: astica-sync push."
+
+
+def _named(problems: Sequence[Problem]) -> str:
+    """The first of them with its reason, and how many more there are."""
+    if not problems:
+        return ""
+    more = f" and {len(problems) - 1:,} more" if problems[1:] else ""
+    return f": {problems[0].path} ({problems[0].reason}){more}"
 
 
 def _titles(titles: Sequence[str]) -> str:

@@ -3,6 +3,8 @@
 import os
 import unicodedata
 
+from astica_sync.core.model import Problem
+
 
 def class_title_of(name: str) -> str | None:
     """The class of a first-level folder of this name; None where the name cannot be a class title. The bytes of the
@@ -24,3 +26,9 @@ def why_no_title(name: str) -> str:
             " title; rename the folder"
         )
     return "the folder name has a line break or another control character; rename the folder"
+
+
+def is_untitled(problem: Problem) -> bool:
+    """Whether a scan leaves out a whole first-level folder because its name cannot be a class title."""
+    name = problem.path
+    return "/" not in name and class_title_of(name) is None and problem.reason == why_no_title(name)
