@@ -16,6 +16,7 @@ from astica_sync.system.error_advice import remedy
 ABOUT_THE_MODEL = ("follows", "training", "trained", "uids_proven", "sizes_shown")
 """The journal's keys for what is true of one model on one service: the version that it holds, a training that is under
 way or was not reported, and what its views have shown of the service's habits."""
+GIT_IGNORE = ".gitignore"
 # How far below a new store another store is searched for: class folders and the folders in them.
 _DEPTH = 3
 
@@ -47,6 +48,7 @@ def create_store(
             )
         store_id = old.store_id
     sentinel = new_sentinel(layout, files, (store_id, model_id, train_url), now)
+    is_new = not layout.state.exists()
     try:
         files.make_folder(layout.state)
         keep_out_of_git(layout, files)
@@ -63,11 +65,22 @@ def create_store(
         files.write_synced(layout.sentinel_file, [sentinel.to_json()])
         remember_root(layout, files)
     except OSError as error:
+        if is_new:
+            _remove_new(layout, files)
         raise StoreError(
             f"cannot write {layout.sentinel_file}: {error.strerror}",
             remedy(error, layout.root),
         ) from error
     return layout
+
+
+def _remove_new(layout: Layout, files: FileSystem) -> None:
+    """Removes what ``create_store`` has made of a folder that had no hidden folder, which would look like a lost store.
+    What something else has put there stays."""
+    with contextlib.suppress(OSError):
+        for path in (layout.sentinel_file, layout.state / GIT_IGNORE):
+            files.remove(path)
+        layout.state.rmdir()
 
 
 def _forget_model(layout: Layout, *, another_service: bool) -> None:
@@ -125,7 +138,7 @@ def keep_out_of_git(layout: Layout, files: FileSystem) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    path = layout.state / ".gitignore"
+    path = layout.state / GIT_IGNORE
     with contextlib.suppress(FileNotFoundError):
         files.lstat(path)
         return

@@ -38,6 +38,11 @@ class Layout:
         return self.state / "store.json"
 
     @functools.cached_property
+    def creation_file(self) -> Path:
+        """The attempt of ``init --create`` to make the model, until it has ended."""
+        return self.state / "creating.json"
+
+    @functools.cached_property
     def mounts_file(self) -> Path:
         """Which folders of the store were on another mount when they were scanned; it outlives the index."""
         return self.state / "mounts.json"

@@ -14,6 +14,7 @@ from pathlib import Path
 from astica_sync.core.store_identity import IdentityFacts, Likeness, Number, RecordedPlace, Verdict, judge_identity
 from astica_sync.errors import StoreChanged, StoreError, StoreMoved
 from astica_sync.local.filesystem import MAX_INT64, FileSystem, Kind, kind_of
+from astica_sync.local.jsonl import parse_json
 from astica_sync.local.known_stores import KnownStore
 from astica_sync.local.layout import Layout, has_store
 from astica_sync.shell_quote import quote
@@ -65,6 +66,8 @@ def _read_sentinel(layout: Layout, files: FileSystem) -> tuple[Sentinel, bytes]:
             data = file.read(MOST_BYTES)
         version, sentinel = _parse_sentinel(data)
     except FileNotFoundError as error:
+        if unfinished := find_unfinished_init(layout, files):
+            raise unfinished from error
         raise StoreChanged(f"{layout.sentinel_file} is missing; nothing was removed", hint) from error
     except OSError as error:
         raise StoreChanged(
@@ -81,6 +84,27 @@ def _read_sentinel(layout: Layout, files: FileSystem) -> tuple[Sentinel, bytes]:
 
 
 MOST_BYTES = 1 << 16
+
+
+def find_unfinished_init(layout: Layout, files: FileSystem) -> StoreChanged | None:
+    """The error that names the command, where this user's ``init --create`` was interrupted or is still running."""
+    try:
+        with files.open_read(layout.creation_file) as file:
+            record = parse_json(file.read(1 << 20))
+        # What came in an archive has no such seal, and its texts go into no command.
+        is_ours = record["place"] == files.known_stores.seal(str(layout.creation_file)) != ""
+        texts = {name: str(record[name]) for name in ("title", "type", "purpose", "tags") if record.get(name)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    if not is_ours or "title" not in texts:
+        return None
+    words = ["--create", quote(texts["title"]), "--purpose", quote(texts.get("purpose", "TEXT"))]
+    words += [word for name in ("type", "tags") if name in texts for word in (f"--{name}", quote(texts[name]))]
+    return StoreChanged(
+        f"{layout.root} is not a store yet: astica-sync init has not ended there; nothing was removed",
+        "wait if it is still running, else give its command again, which makes no second model: "
+        f"astica-sync init {quote(str(layout.root))} {' '.join(words)}",
+    )
 
 
 @functools.lru_cache(maxsize=8)

@@ -4,10 +4,12 @@ import contextlib
 import errno
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -456,3 +458,58 @@ def test_a_sentinel_that_cannot_be_read_is_not_taken_for_none(
     monkeypatch.setattr(FileSystem, "open_read", fail)
     with contextlib.nullcontext() if is_none else pytest.raises(StoreChanged, match=r"store\.json cannot be read"):
         assert _read_binding(Layout(store)) is None
+
+
+def test_an_init_that_has_not_ended_is_named_with_its_whole_command(
+    shell: Shell, sandbox: RunningSandbox, photos: Path
+) -> None:
+    shell.environ["COLUMNS"] = "300"
+    sandbox.set_faults("create=5xx")
+    command = ("--create", "My cans", "--purpose", "sort", "--type", "image", "--tags", "a,b")
+    assert shell("init", photos, *command).code == 1
+    sandbox.set_faults()
+    for words in (["status", "--store", photos], ["push", "--store", photos], ["init", photos]):
+        ran = shell(*words)
+        assert ran.code == 1, ran.err
+        assert f"{photos} is not a store yet: astica-sync init has not ended there" in ran.err
+        assert "is mounted" not in ran.err and "Give either" not in ran.err
+    again = ran.err.partition("makes no second model: astica-sync ")[2].strip()
+    assert again == f"init {photos} --create 'My cans' --purpose sort --type image --tags a,b"
+    assert shell(*shlex.split(again)).code == 0
+    assert [title for _, title in sandbox.models()] == ["My cans"]
+    assert shell("status", "--store", photos).code == 0
+
+
+def test_a_planted_attempt_is_not_named_as_a_command(shell: Shell, photos: Path) -> None:
+    (photos / INTENT).parent.mkdir()
+    for text in (
+        json.dumps({"title": "Cans", "purpose": "x; rm -rf /", "before": [], "place": "0" * 32}),
+        json.dumps({"before": []}),
+        "torn",
+    ):
+        (photos / INTENT).write_text(text)
+        ran = shell("status", "--store", photos)
+        assert ran.code == 1 and "store.json is missing" in ran.err and "rm -rf" not in ran.err
+
+
+@pytest.mark.parametrize("failing", [".gitignore", "store.json", "creating.json"])
+def test_an_init_on_a_full_disk_removes_what_it_made(
+    shell: Shell, sandbox: RunningSandbox, photos: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    command = CREATE if failing == "creating.json" else ("--model", str(sandbox.add_model()))
+    written = FileSystem.write_synced
+
+    def write(self: FileSystem, path: Path, chunks: Iterable[bytes], mode: int | None = None) -> None:
+        if path.name == failing:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        written(self, path, chunks, mode)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileSystem, "write_synced", write)
+        ran = shell("init", photos, *command)
+        assert ran.code == 1 and "No space left" in ran.err and "free disk space" in ran.err
+        assert not (photos / ".astica-sync").exists()
+        (photos / ".astica-sync").mkdir()
+        assert shell("init", photos, *command).code == 1
+        assert (photos / ".astica-sync").exists()
+    assert shell("init", photos, *command).code == 0

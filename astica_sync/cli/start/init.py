@@ -21,13 +21,12 @@ from astica_sync.local.check_state_folder import check_state_folder, foreign_own
 from astica_sync.local.class_folders.dataset_layout import find_layout
 from astica_sync.local.create_store import MadeElsewhere, check_place, create_store, find_made_elsewhere
 from astica_sync.local.layout import Layout
-from astica_sync.local.store_sentinel import Sentinel, read_sentinel
+from astica_sync.local.store_sentinel import Sentinel, find_unfinished_init, read_sentinel
 from astica_sync.open_session import lost_store_at, trust_file
 from astica_sync.shell_quote import quote
 from astica_sync.store_trust import owners_of, trust_address, trust_owner
 from astica_sync.system.start_checks import current_folder
 
-INTENT = "creating.json"
 DEFAULT_TYPE = "image"
 MODEL_OR_CREATE = "Give either --model ID (astica-sync models lists them) or --create TITLE."
 
@@ -76,6 +75,7 @@ def init(
         raise click.UsageError(MODEL_OR_CREATE)
     if title is not None and not all(text and text.strip() for text in (title, kind, purpose)):
         raise click.UsageError("--create needs a title and --purpose.")
+    files = FileSystem()
     layout = check_place(store or current_folder())
     set_named_store(layout.root)
     if layout.state.exists():
@@ -86,13 +86,14 @@ def init(
         if bound is None:
             if not layout.state.exists():
                 _check_mounted(layout, yes=yes)
+            if unfinished := find_unfinished_init(layout, files):
+                raise unfinished
             raise click.UsageError(MODEL_OR_CREATE)
         model_id = bound.model_id
     elif not layout.state.exists():
         _check_mounted(layout, yes=yes)
         _check_layout(layout, yes=yes)
-    files = FileSystem()
-    attempt = CreationAttempt(layout.state / INTENT, files)
+    attempt = CreationAttempt(layout.creation_file, files)
     if title is not None and bound is not None and not rebind and not attempt.path.exists():
         raise StoreError(
             f"{layout.root} is already the store of model {bound.model_id}",

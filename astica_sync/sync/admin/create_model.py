@@ -8,7 +8,7 @@ first instead of creating another.
 import contextlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from astica_sync.clock import Clock
@@ -74,9 +74,17 @@ class CreationAttempt:
         return before
 
     def write(self, request: ModelRequest, before: set[int]) -> None:
-        self.fs.make_folder(self.path.parent)
-        state = {"title": request.title, "before": sorted(before), "place": self._place()}
-        self.fs.write_synced(self.path, [json.dumps(state).encode()])
+        is_new = not self.path.parent.exists()
+        state = {**asdict(request), "before": sorted(before), "place": self._place()}
+        try:
+            self.fs.make_folder(self.path.parent)
+            self.fs.write_synced(self.path, [json.dumps(state).encode()])
+        except OSError:
+            if is_new:
+                # As on a full disk: an empty folder would be taken for a store that is lost.
+                with contextlib.suppress(OSError):
+                    self.path.parent.rmdir()
+            raise
 
     def _place(self) -> str:
         """What an archive cannot know: a hash of the path that this user's state folder alone can make."""
