@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import logging
+import signal
 import socket
 import tempfile
+import threading
 import time
 from asyncio import BaseTransport
 from collections.abc import Callable, Iterator
@@ -102,9 +104,10 @@ def folder_for(data: Path | None) -> Iterator[Path]:
 
 
 def serve(options: Options, ready: Callable[[str], None]) -> None:
-    """Runs a sandbox until SIGINT or SIGTERM; ``ready`` is called with its address once it answers.
+    """Runs a sandbox until SIGINT, SIGTERM or SIGHUP; ``ready`` is called with its address once it answers.
 
-    Nothing is printed here. A second signal does not wait for requests under way.
+    Nothing is printed here. A second signal does not wait for requests under way. A hang-up that is ignored, as under
+    nohup(1), stays ignored.
 
     Raises:
         ValueError: the address is not a loopback address.
@@ -126,4 +129,21 @@ def serve(options: Options, ready: Callable[[str], None]) -> None:
     with contextlib.closing(listen(options.host, options.port)) as listener, folder_for(options.data) as folder:
         sandbox = Sandbox(options, folder, steady_now())
         with contextlib.closing(sandbox):
-            AnnouncingServer(make_config(sandbox)).run([listener])
+            server = AnnouncingServer(make_config(sandbox))
+            with _hang_up_ends(server):
+                server.run([listener])
+
+
+@contextlib.contextmanager
+def _hang_up_ends(server: uvicorn.Server) -> Iterator[None]:
+    """Ends the server when the terminal is closed, as uvicorn does for SIGINT and SIGTERM. In another thread than the
+    main one nothing is changed."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, server.handle_exit)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)

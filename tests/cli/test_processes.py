@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import httpx
@@ -72,6 +73,40 @@ def test_the_sandbox_command_serves_until_it_is_stopped_and_keeps_its_data(shell
         assert "export ASTICA_TRAIN_URL=http://127.0.0.1:" in lines[2]
         assert key not in "".join(lines) + out + err
         assert bool(given) != any("export ASTICA_API_KEY=" in line for line in lines)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_sandbox_whose_terminal_is_closed_removes_its_folder(shell: Shell, tmp_path: Path, ignored: bool) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    shell.environ["TMPDIR"] = str(folder)
+    process = shell.start("sandbox", "--port", "0", under=["nohup"] if ignored else [])
+    try:
+        assert process.stdout is not None and "The sandbox runs at" in process.stdout.readline()
+        assert len(list(folder.iterdir())) == 1
+        # It stays ignored under nohup(1).
+        status = dict(line.split(":\t", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines())
+        assert bool(int(status["SigIgn"], 16) >> (signal.SIGHUP - 1) & 1) is ignored
+        process.send_signal(signal.SIGTERM if ignored else signal.SIGHUP)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0, err
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["demo", "sandbox"])
+def test_no_temporary_folder_is_made_in_a_store(
+    shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    before = sorted(store.rglob("*"))
+    monkeypatch.setattr(tempfile, "tempdir", str(store / "Can"))
+    ran = shell(command)
+    assert ran.code == 1 and f"temporary files would be made in {store}/Can, which is in the store {store}" in ran.err
+    assert "set TMPDIR to a folder outside of the store" in ran.err and ran.out == ""
+    assert ("--data" in ran.err) is (command == "sandbox")
+    assert sorted(store.rglob("*")) == before
 
 
 @pytest.mark.long

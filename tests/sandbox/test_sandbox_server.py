@@ -34,7 +34,7 @@ print("ended", flush=True)
 """
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_process_serves_until_a_signal_and_keeps_everything(tmp_path: Path, client, signal_number):
     with subprocess.Popen([sys.executable, "-c", SERVE, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -8,6 +8,7 @@ import click
 
 from astica_sync.cli.render.messages import print_lines, print_note
 from astica_sync.cli.render.text import number, safe
+from astica_sync.cli.temporary_folder import check_temporary_folder
 from astica_sync.config import KEY_VARIABLE
 from astica_sync.core.service_facts.fact import MEANINGS
 from astica_sync.core.service_facts.sandbox_switches import switches_like
@@ -78,6 +79,8 @@ def sandbox(
         raise ConfigError(
             f"the sandbox needs {error.name}, which is not installed", "Run: pip install 'astica-sync[sandbox]'"
         ) from None
+    if data is None:
+        check_temporary_folder(", or name one with --data")
     given = os.environ.get(KEY_VARIABLE, "").strip()
     key = given or secrets.token_urlsafe(16)
 

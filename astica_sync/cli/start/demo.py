@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from astica_sync.cli.temporary_folder import check_temporary_folder
 from astica_sync.errors import AsticaSyncError, ConfigError
 
 PER_CLASS, HELD_OUT = 12, 3
@@ -35,6 +36,7 @@ def demo(keep: bool, page: bool, no_open: bool) -> int:
     astica-sync demo --keep
     astica-sync demo --page
     """
+    check_temporary_folder()
     folder = Path(tempfile.mkdtemp(prefix="astica-sync-demo-"))
     try:
         _run_tour(folder, page=page, no_open=no_open)
