@@ -19,7 +19,7 @@ from astica_sync.errors import ConfigError
 from astica_sync.file_owner import OTHERS, foreign_owner, refuse_foreign_file
 from astica_sync.secret import Secret, SecretAddress
 from astica_sync.service_address import checked_address, checked_budget_address, shown_address
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote_path
 from astica_sync.system.error_advice import reason_of, remedy
 from astica_sync.system.user_folders import CONFIG_VARIABLE, user_folder, user_state_folder
 
@@ -486,7 +486,7 @@ def _is_mounted_read_only(file: Path) -> bool:
 
 def _how_to_hide(file: Path, status: os.stat_result) -> str:
     if os.geteuid() in (0, status.st_uid):
-        return f"Run: chmod 600 {quote(str(file))}"
+        return f"Run: chmod 600 {quote_path(str(file))}"
     return (
         "Mount it read-only, or with mode 0400 and this user as its owner (Docker: mode=0400,uid="
         f"{os.geteuid()}; Kubernetes: defaultMode: 0400 and runAsUser)."

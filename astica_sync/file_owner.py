@@ -12,7 +12,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from astica_sync.errors import ConfigError
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote_path
 
 OTHERS = 0o077
 
@@ -50,7 +50,7 @@ def refuse_foreign_file(status: os.stat_result, file: Path, what: str) -> None:
         ConfigError: another user owns it, or everybody or a group of several users may write it.
     """
     owner = foreign_owner(status)
-    path = quote(str(file))
+    path = quote_path(str(file))
     if owner is not None:
         raise ConfigError(
             f"{what} {file} belongs to {name_of(owner)}, who would decide where your key and images go",
@@ -98,10 +98,10 @@ def make_private_folder(folder: Path) -> None:
     if stat.S_ISLNK(status.st_mode):
         raise ConfigError(
             f"{folder} is a symbolic link, and writing through it would change other files",
-            f"Remove it; a new folder is made: rm {quote(str(folder))}",
+            f"Remove it; a new folder is made: rm {quote_path(str(folder))}",
         )
     if not stat.S_ISDIR(status.st_mode):
-        raise ConfigError(f"{folder} is not a folder", f"Remove it: rm {quote(str(folder))}")
+        raise ConfigError(f"{folder} is not a folder", f"Remove it: rm {quote_path(str(folder))}")
     owner = foreign_owner(status)
     if owner is not None:
         raise ConfigError(

@@ -19,6 +19,11 @@ def quote(text: str, *, always: bool = False) -> str:
     return "$'" + "".join(_escape(letter) for letter in text) + "'"
 
 
+def quote_path(path: str, *, always: bool = False) -> str:
+    """As ``quote``, for the path of a file or folder: one that begins with a hyphen is no option of the command."""
+    return quote(f"./{path}" if path.startswith("-") else path, always=always)
+
+
 def _is_hidden(letter: str) -> bool:
     return not letter.isprintable() or unicodedata.category(letter) in ("Cc", "Cf", "Cs")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from astica_sync.errors import ConfigError, DatabaseError, StoreBusy
 from astica_sync.file_owner import create_private
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote_path
 from astica_sync.system.error_advice import lock_remedy, reason_of, remedy
 
 WRITER_LOCK = "lock"
@@ -302,7 +302,7 @@ def _why_unwritable(path: Path, error: sqlite3.Error) -> str:
             # The limit of open files shows itself here.
             os.close(os.open(folder, os.O_RDONLY | os.O_CLOEXEC))
             if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CANTOPEN:
-                return f"it cannot be opened, although its folder can be written: see ls -l {quote(str(path))}"
+                return f"it cannot be opened, although its folder can be written: see ls -l {quote_path(str(path))}"
     except OSError as problem:
         return remedy(problem, folder)
     return remedy(OSError(number, ""), path if number == errno.EACCES and path.exists() else folder)
@@ -371,7 +371,7 @@ def _prepare(path: Path, schema: Schema) -> None:
     if names_another:
         raise Damaged(
             f"{rollback_journal} was not written by astica-sync: it names another file, which SQLite would delete",
-            f"Remove it: rm {quote(str(rollback_journal))}",
+            f"Remove it: rm {quote_path(str(rollback_journal))}",
         )
 
 

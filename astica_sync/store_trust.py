@@ -15,7 +15,7 @@ from pathlib import Path
 from astica_sync.errors import ConfigError
 from astica_sync.file_owner import make_private_folder, refuse_foreign_file
 from astica_sync.service_address import spelled_address
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote_path
 from astica_sync.system.error_advice import reason_of, remedy
 
 FILE_NAME = "trusted.json"
@@ -149,7 +149,7 @@ def refuse_untrusted(file: Path, store: Path, addresses: Iterable[str]) -> None:
     if refused:
         raise UntrustedAddress(
             f"the files of the store {store} ask to send your API key to {' and '.join(map(spelled_address, refused))}",
-            f"Nothing was sent. If you want that, allow it once: astica-sync trust --store {quote(str(store))}",
+            f"Nothing was sent. If you want that, allow it once: astica-sync trust --store {quote_path(str(store))}",
         )
 
 

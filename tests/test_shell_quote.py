@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 import astica_sync
 from astica_sync.errors import ConfigError
 from astica_sync.file_owner import refuse_foreign_file
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote, quote_path
 
 NAMES = [
     *("Can", "é", "it's", "a b", "$(touch x)", "\\", "line\nbreak", "\x1b[31m'"),
@@ -40,6 +41,19 @@ def test_a_word_that_a_sentence_follows_is_quoted_in_any_case(text: str, shown: 
     assert quote(text, always=True) == shown
 
 
+@pytest.mark.parametrize("name", ["-rf", "-rf/a b.jpg", "-\u200c", "--", "-"])
+def test_a_path_that_begins_with_a_hyphen_is_no_option(name: str, tmp_path: Path) -> None:
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.touch()
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("needs bash")
+    subprocess.run([bash, "-c", f"rm {quote_path(name)}"], cwd=tmp_path, check=True)
+    assert not file.exists()
+    assert quote_path("Can/-rf.jpg") == "Can/-rf.jpg"
+
+
 @given(st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=8))
 def test_no_name_ends_the_word(name: str) -> None:
     try:
@@ -63,7 +77,7 @@ def test_a_hint_about_a_file_whose_name_has_a_joiner_can_be_pasted(tmp_path: Pat
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("needs bash")
-    subprocess.run([bash, "-c", refused.value.hint.removeprefix("Run: ")], check=True)
+    subprocess.run([bash, "-c", refused.value.hint.removeprefix("Run: ").partition(". Where ")[0]], check=True)
     assert file.stat().st_mode & 0o777 == 0o644
 
 
@@ -78,3 +92,10 @@ def test_only_shell_quote_quotes_with_the_standard_library() -> None:
             if by_module or by_name:
                 quoting.add(file.relative_to(package).as_posix())
     assert quoting == {"shell_quote.py"}
+
+
+def test_the_commands_that_take_a_path_quote_it_as_one() -> None:
+    """The name of a folder may be an option of ``rm``."""
+    command = re.compile(r"\b(?:rm|mv|cp|ls|mkdir|chmod|chown)\b[^{]*(?:\{quote_path\([^{}]*\)\} )?\{quote\(")
+    package = Path(astica_sync.__file__).parent
+    assert not [str(file) for file in package.rglob("*.py") if command.search(file.read_text("utf-8"))]

@@ -13,7 +13,7 @@ from astica_sync.local.layout import Layout
 from astica_sync.open_session import settings_for, store_addresses, trust_file
 from astica_sync.secret import SecretAddress
 from astica_sync.service_address import spelled_address
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote_path
 from astica_sync.store_trust import untrusted
 from astica_sync.system.error_record import read_errors
 from astica_sync.system.user_folders import user_state_folder
@@ -34,7 +34,8 @@ def check_settings(layout: Layout | None, environ: Mapping[str, str]) -> Section
         secret = isinstance(settings.budget, SecretAddress) and settings.budget.reveal() != str(settings.budget)
         if secret and written_in.is_file() and written_in.stat().st_mode & 0o077:
             section.note(
-                f"{written_in} has a password in it, and other users can read it", f"chmod 600 {quote(str(written_in))}"
+                f"{written_in} has a password in it, and other users can read it",
+                f"chmod 600 {quote_path(str(written_in))}",
             )
     with section.findings_of():
         _, source = find_key(environ)
@@ -57,7 +58,7 @@ def check_settings(layout: Layout | None, environ: Mapping[str, str]) -> Section
                 section.problem(
                     f"the store's files ask to send your API key to {spelled_address(address)}, which you have not "
                     "allowed",
-                    f"if you want that, allow it once: astica-sync trust --store {quote(str(layout.root))}",
+                    f"if you want that, allow it once: astica-sync trust --store {quote_path(str(layout.root))}",
                 )
     return section
 

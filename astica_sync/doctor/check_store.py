@@ -19,7 +19,7 @@ from astica_sync.local.store_sentinel import check_root, read_sentinel
 from astica_sync.mirror.mirror_status import read_record
 from astica_sync.open_session import trust_file
 from astica_sync.service_address import spelled_address
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote_path
 from astica_sync.store_trust import owners_of
 
 MOST_CHECKED = 500_000_000
@@ -63,14 +63,14 @@ def check_store(layout: Layout, clock: Clock) -> Section:
     if damaged:
         section.note(
             f"{damaged[0]} was set aside since it was damaged; a new one took its place",
-            f"see what the backup has: astica-sync backup verify --store {quote(str(layout.root))}",
+            f"see what the backup has: astica-sync backup verify --store {quote_path(str(layout.root))}",
         )
     if facts.get("samples that failed"):
         facts["samples that failed"] = _count_failed(layout)
     if facts.get("samples that failed"):
         section.note(
             f"samples that failed and are not tried again by themselves: {facts['samples that failed']}",
-            f"see why: astica-sync status --store {quote(str(layout.root))}",
+            f"see why: astica-sync status --store {quote_path(str(layout.root))}",
         )
     return section
 
@@ -115,7 +115,7 @@ def _check_mirror(section: Section, layout: Layout) -> None:
     if record is None:
         return
     section.facts["last whole copy"] = None if record.done_at is None else local_time(record.done_at)
-    again = f"astica-sync backup mirror {quote(record.place)} --store {quote(str(layout.root))}"
+    again = f"astica-sync backup mirror {quote_path(record.place)} --store {quote_path(str(layout.root))}"
     if record.error:
         section.note(f"the last copy to the mirror failed: {record.error}", f"try again: {again}")
     elif record.damaged:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from astica_sync.local.db.image_facts import ImageFacts
-from astica_sync.shell_quote import quote
+from astica_sync.local.image.format import COPY_AGAIN
+from astica_sync.shell_quote import quote, quote_path
 
 KINDS = {
     "several-classes": "The same image in several classes",
@@ -23,6 +24,8 @@ KINDS = {
     "balance": "Classes of few images",
 }
 """The kinds of findings in the order of the list: what spoils a model most comes first."""
+SURE_KINDS = ("damaged", "balance")
+"""What is found of these kinds is so for certain."""
 
 TINY_SIDE = 32
 ODD_ASPECT = 4.0
@@ -30,6 +33,8 @@ DARK_LEVEL = 25.0
 BLURRED_LEVEL = 6.0
 FEW_IMAGES = 10
 LEAST_SHARE = 0.1
+MOST_REMOVED = 20
+"""So many files are named in a command that removes them."""
 _HOW = {
     "again": "saved again, scaled or lighter",
     "mirrored": "mirrored",
@@ -68,44 +73,95 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda one: (places[one.kind], -one.certainty, one.paths))
 
 
-def find_repeated(images: Sequence[Image]) -> list[Finding]:
-    """The same bytes in several classes, or in the store and held out."""
-    by_content: dict[str, list[Image]] = {}
+def find_copies(images: Sequence[Image], pairs: Iterable[tuple[str, str, float, str]]) -> list[Finding]:
+    """One finding for each picture that is there more than once: the same bytes in several classes, or in the store and
+    held out, or two contents of the ``pairs``, each with its certainty and how it differs. So no two findings tell to
+    remove each other's images."""
+    # A folder may be named twice.
+    images = list(dict.fromkeys(images))
+    groups = _Groups()
     for image in images:
-        by_content.setdefault(image.content, []).append(image)
-    found = []
-    for same in by_content.values():
-        paths = tuple(image.paths[0] for image in same)
-        if len({image.held_out for image in same}) > 1:
-            found.append(Finding("held-out", 1.0, paths, "the same bytes", _remove(same), tuple(same)))
-        elif len({image.class_title for image in same}) > 1:
-            advice = f"keep it in the class that is right: {_remove(same)}"
-            found.append(Finding("several-classes", 1.0, paths, "the same bytes", advice, tuple(same)))
-    return found
+        groups.add(image.content)
+    known = [pair for pair in pairs if groups.join(pair[0], pair[1])]
+    members: dict[str, list[Image]] = {}
+    for image in images:
+        members.setdefault(groups.first_of(image.content), []).append(image)
+    between: dict[str, list[tuple[float, str]]] = {}
+    for one, _, certainty, how in known:
+        between.setdefault(groups.first_of(one), []).append((certainty, how))
+    return [_find_copy(same, between.get(name, [])) for name, same in members.items() if len(same) > 1]
 
 
-def find_duplicate(one: Image, other: Image, certainty: float, how: str) -> Finding:
-    """Two images of the same picture."""
-    if one.held_out != other.held_out:
+class _Groups:
+    """Contents in groups; those of a pair are in one."""
+
+    def __init__(self) -> None:
+        self._above: dict[str, str] = {}
+
+    def add(self, content: str) -> None:
+        self._above.setdefault(content, content)
+
+    def join(self, one: str, other: str) -> bool:
+        """Puts two contents into one group; False where one of them is of no image."""
+        if one not in self._above or other not in self._above:
+            return False
+        first, second = sorted((self.first_of(one), self.first_of(other)))
+        self._above[second] = first
+        return True
+
+    def first_of(self, content: str) -> str:
+        """The content that stands for the group."""
+        while (above := self._above[content]) != content:
+            self._above[content] = content = self._above[above]
+        return content
+
+
+def _find_copy(images: Sequence[Image], between: Sequence[tuple[float, str]]) -> Finding:
+    own = [image for image in images if not image.held_out]
+    if 0 < len(own) < len(images):
         kind = "held-out"
+    elif len({(image.class_title, image.held_out) for image in images}) == 1:
+        kind = "duplicate"
+    elif len({image.content for image in images}) < len(images):
+        kind = "several-classes"
     else:
-        kind = "duplicate" if one.class_title == other.class_title else "duplicate-classes"
-    advice = _remove([one, other])
-    if kind == "duplicate-classes":
-        advice = f"keep it in the class that is right: {advice}"
-    return Finding(kind, certainty, (one.paths[0], other.paths[0]), _HOW[how], advice, (one, other))
+        kind = "duplicate-classes"
+    ways = list(dict.fromkeys(_HOW[how] for _, how in between))
+    if len({image.content for image in images}) < len(images):
+        ways.insert(0, "the same bytes")
+    text = ways[0] if len(images) == 2 else f"{len(images):,} images of one picture: {'; '.join(ways)}"
+    paths = tuple(path for image in images for path in image.paths)
+    certainty = min((certainty for certainty, _ in between), default=1.0)
+    return Finding(kind, certainty, paths, text, _keep_one(kind, own), tuple(images))
+
+
+def _keep_one(kind: str, own: Sequence[Image]) -> str:
+    """What to do with copies of one picture, of which ``own`` are in the store: one of all stays, wherever it is."""
+    if not own:
+        return "keep one of the held-out images"
+    kept, *others = own
+    if kind == "held-out":
+        advice, others = "keep it in one of the two; if it is to stay held out", list(own)
+    elif any(image.class_title != kept.class_title for image in others):
+        advice = f"keep one, in the class that is right; if that is {quote(kept.class_title)}"
+    else:
+        advice = f"keep one; if that is {quote_path(kept.paths[0])}"
+    paths = [path for image in others for path in image.paths]
+    if len(paths) > MOST_REMOVED:
+        return f"{advice}: remove the others"
+    return f"{advice}: rm {' '.join(map(quote_path, paths))}"
 
 
 def find_wrong_label(image: Image, suggested: str, certainty: float) -> Finding:
     """An image that the others give another class."""
     text = f"looks more like {suggested}"
-    advice = f"if it is: mv {quote(image.paths[0])} {quote(suggested)}/"
+    advice = f"if it is: mv {quote_path(image.paths[0])} {quote_path(suggested)}/"
     return Finding("wrong-label", certainty, image.paths[:1], text, advice, (image,))
 
 
 def find_outlier(image: Image, certainty: float) -> Finding:
     """An image that is far from all others of its class."""
-    advice = f"if it does not belong there: rm {quote(image.paths[0])}"
+    advice = f"if it does not belong there: rm {quote_path(image.paths[0])}"
     return Finding("outlier", certainty, image.paths[:1], f"far from the rest of {image.class_title}", advice, (image,))
 
 
@@ -116,10 +172,20 @@ def find_unreadable(image: Image, reason: str) -> Finding:
 
 def find_no_image(path: str, reason: str, images: tuple[Image, ...] = ()) -> Finding:
     """A file that is no sample, for a ``reason`` that may end with what to do."""
-    text, semicolon, advice = reason.partition("; ")
-    if not semicolon and ".astica-ignore" in reason:
-        text, _, advice = reason.partition(": ")
-    return Finding("damaged", 1.0, (path,), text, advice or f"replace it, or remove it: rm {quote(path)}", images)
+    text, advice = _split_reason(reason)
+    return Finding("damaged", 1.0, (path,), text, advice or f"replace it, or remove it: rm {quote_path(path)}", images)
+
+
+def _split_reason(reason: str) -> tuple[str, str]:
+    """What is wrong with a file, and what to do, "" where the reason does not say that."""
+    if ".astica-ignore" not in reason:
+        text, _, advice = reason.partition("; ")
+        return text, advice
+    # What the decoder says of the image may have colons and semicolons as well.
+    start = reason.find(COPY_AGAIN)
+    if start < 0:
+        start = max(reason.rfind(mark) + len(mark) for mark in (": ", "; "))
+    return reason[:start].rstrip(" :;"), reason[start:]
 
 
 def find_poor(image: Image, facts: ImageFacts) -> list[Finding]:
@@ -130,9 +196,8 @@ def find_poor(image: Image, facts: ImageFacts) -> list[Finding]:
         found.append(Finding(kind, round(min(1.0, certainty), 2), (path,), text, advice, (image,)))
 
     if facts.problem:
-        add("damaged", 1.0, facts.problem, f"copy it again, or remove it: rm {quote(path)}")
-        return found
-    retake = f"take it again, or remove it: rm {quote(path)}"
+        return [find_no_image(path, facts.problem, (image,))]
+    retake = f"take it again, or remove it: rm {quote_path(path)}"
     short, long = sorted((max(1, facts.width), max(1, facts.height)))
     if short < TINY_SIDE:
         add("tiny", 1 - short / (2 * TINY_SIDE), f"{facts.width} x {facts.height} pixels", retake)
@@ -153,9 +218,10 @@ def find_small_classes(counts: Mapping[str, int]) -> list[Finding]:
     middle = statistics.median(counts.values())
     for title, count in sorted(counts.items()):
         if count < FEW_IMAGES or count < LEAST_SHARE * middle:
-            images = "1 image" if count == 1 else f"{count:,} images"
-            text = f"{images}; half of the classes have {middle:,.0f} or more"
-            advice = f"add images to {quote(title)}/, or merge it with another class"
+            text = "it has only 1 image" if count == 1 else f"it has only {count:,} images"
+            if count < middle:
+                text += f", and half of the classes have {middle:,.0f} or more"
+            advice = f"add images to {quote_path(title)}/, or merge it with another class"
             found.append(Finding("balance", 1.0, (title,), text, advice))
     if len(counts) == 1:
         found.append(Finding("balance", 1.0, tuple(counts), "it is the only class", "add another class to train on"))
@@ -165,9 +231,3 @@ def find_small_classes(counts: Mapping[str, int]) -> list[Finding]:
 def count_classes(images: Iterable[Image]) -> dict[str, int]:
     """The number of images of each class of the store, by title."""
     return dict(sorted(Counter(image.class_title for image in images if not image.held_out).items()))
-
-
-def _remove(images: Sequence[Image]) -> str:
-    """The command that removes the last one that is in the store."""
-    own = [image for image in images if not image.held_out]
-    return f"rm {quote(own[-1].paths[0])}"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from astica_sync.clock import local_time
 from astica_sync.core.evaluation.percent_text import percent
-from astica_sync.inspect.findings import KINDS, Finding
+from astica_sync.inspect.findings import KINDS, SURE_KINDS, Finding
 from astica_sync.inspect.inspect_store import Inspection
 from astica_sync.local.image.rasterizer import Rasterizer
 from astica_sync.training.evaluation.html_style import REPORT_START
@@ -19,6 +19,7 @@ MOST_SHOWN = 100
 """So many findings of each kind are shown with their pictures."""
 THUMBNAIL_SIDE = 128
 _MOST_LETTERS = 300
+_MOST_NAMES = 20
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _STYLE = """
 :root { color-scheme: light dark } body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto;
@@ -55,15 +56,23 @@ def _article(finding: Finding, files: dict[str, Path], rasterizer: Rasterizer) -
     yield "<article>"
     for content in dict.fromkeys(image.content for image in finding.images[:2]):
         yield f"<img alt='' src='{_thumbnail(files[content], rasterizer)}'>"
-    for path in finding.paths:
+    for path in finding.paths[:_MOST_NAMES]:
         yield f"<br><bdi>{_plain(path)}</bdi>"
-    yield f"<br>{_plain(finding.text)} <span class='faint'>({percent(finding.certainty, digits=0)} certain)</span>"
-    yield f"<br><code>{_plain(finding.advice)}</code></article>\n"
+    if len(finding.paths) > _MOST_NAMES:
+        yield f"<br>and {len(finding.paths) - _MOST_NAMES:,} more"
+    yield f"<br>{_plain(finding.text)}"
+    if finding.kind not in SURE_KINDS:
+        yield f" <span class='faint'>({percent(finding.certainty, digits=0)} certain)</span>"
+    # A command that is cut would do something else.
+    yield f"<br><code>{_escaped(finding.advice)}</code></article>\n"
 
 
 def _plain(text: str) -> str:
-    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-    return escape(shown if len(shown) <= _MOST_LETTERS else f"{shown[:_MOST_LETTERS]}…")
+    return _escaped(text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}…")
+
+
+def _escaped(text: str) -> str:
+    return escape("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text))
 
 
 def _thumbnail(path: Path, rasterizer: Rasterizer) -> str:

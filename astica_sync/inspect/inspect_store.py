@@ -16,11 +16,10 @@ from astica_sync.inspect.findings import (
     Finding,
     Image,
     count_classes,
-    find_duplicate,
+    find_copies,
     find_no_image,
     find_outlier,
     find_poor,
-    find_repeated,
     find_small_classes,
     find_unreadable,
     find_wrong_label,
@@ -103,12 +102,8 @@ def inspect_store(
                 findings.append(find_unreadable(image, unreadable[image.content]))
             else:
                 findings += find_poor(image, facts[image.content])
-        findings += find_repeated(images)
-        first = {image.content: image for image in reversed(images)}
-        findings += [
-            find_duplicate(first[one], first[other], pair.certainty, pair.how)
-            for one, other, pair in _find_duplicates(sorted(facts), facts, cache, report)
-        ]
+        pairs = _find_duplicates(sorted(facts), facts, cache, report)
+        findings += find_copies(images, [(one, other, pair.certainty, pair.how) for one, other, pair in pairs])
         if with_features:
             findings += _check_labels(images, facts, files, rasterizer, state, report)
     counts = count_classes(images)

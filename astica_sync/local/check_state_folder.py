@@ -14,7 +14,7 @@ from pathlib import Path
 from astica_sync.errors import StoreError
 from astica_sync.file_owner import OTHERS, foreign_owner, name_of, tighten
 from astica_sync.local.layout import SETTINGS_FILE, STATE_DIR, Layout
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote_path
 
 LEVELS = 2
 """Every file that is written in place is no deeper. Below are the objects of the backup and the thumbnails, very many,
@@ -41,7 +41,7 @@ def check_state_folder(layout: Layout, trusted: Collection[int] = ()) -> None:
             raise UntrustedOwner(
                 f"{place} belongs to {name_of(owner)}, who could decide where your API key and images go",
                 "Nothing was sent. If you trust that user, allow it once: astica-sync trust --owner --store "
-                f"{quote(str(layout.root))}",
+                f"{quote_path(str(layout.root))}",
             )
     _refuse_links(layout.state, LEVELS)
     tighten_state_folder(layout)
@@ -103,11 +103,11 @@ def _refuse_links(folder: Path, levels: int) -> None:
             if levels:
                 _refuse_links(Path(entry.path), levels - 1)
             continue
-        name = quote(entry.path)
+        name = quote_path(entry.path)
         if not entry.is_file(follow_symlinks=False):
             raise StoreError(f"{entry.path} is neither a file nor a folder", f"Remove it: rm {name}")
         if folder.name != "objects" and _has_second_name(entry):
-            copy = quote(f"{entry.path}.copy")
+            copy = quote_path(f"{entry.path}.copy")
             raise StoreError(
                 f"{entry.path} has a second name (a hard link), and writing to it would change the other file as well",
                 f"Make it a file of its own: cp -p {name} {copy} && mv {copy} {name}",
@@ -142,7 +142,7 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
             os.lstat(f"{folder}/.")
             yield from listing
     except PermissionError as error:
-        name = quote(str(folder))
+        name = quote_path(str(folder))
         owner = foreign_owner(folder.stat())
         if owner is not None:
             raise _closed_folder(folder, owner) from None
@@ -161,12 +161,12 @@ def _closed_folder(folder: Path, owner: int) -> StoreError:
     return StoreError(
         f"{folder} belongs to {name_of(owner)}, and this user cannot enter it",
         f"Only its owner or root can. Let its owner run the command, or let root give you the store: "
-        f"chown -R {os.geteuid()} {quote(str(root))}",
+        f"chown -R {os.geteuid()} {quote_path(str(root))}",
     )
 
 
 def _link(path: Path) -> StoreError:
     return StoreError(
         f"{path} is a symbolic link, and writing through it would change other files",
-        f"Remove it if you did not make it: rm {quote(str(path))}",
+        f"Remove it if you did not make it: rm {quote_path(str(path))}",
     )

@@ -17,7 +17,7 @@ from astica_sync.errors import StoreBusy, StoreError
 from astica_sync.file_owner import create_private
 from astica_sync.local.filesystem import FileSystem, is_real_folder, write_new
 from astica_sync.local.layout import STATE_DIR, Layout
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote_path
 from astica_sync.system.error_advice import lock_remedy, reason_of
 from astica_sync.system.native_lock import native_lock
 
@@ -148,7 +148,7 @@ def _file_lock(file: Path) -> FileLock:
     if file.is_symlink():
         raise StoreError(
             f"{file} is a symbolic link, and writing through it would change other files",
-            f"Remove it: rm {quote(str(file))}",
+            f"Remove it: rm {quote_path(str(file))}",
         )
     with contextlib.suppress(OSError):
         os.close(create_private(file))

@@ -17,7 +17,7 @@ from astica_sync.local.filesystem import MAX_INT64, FileSystem, Kind, kind_of
 from astica_sync.local.jsonl import parse_json
 from astica_sync.local.known_stores import KnownStore
 from astica_sync.local.layout import Layout, has_store
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote, quote_path
 from astica_sync.system.error_advice import reason_of, remedy
 
 SENTINEL_FORMAT = 1
@@ -103,7 +103,7 @@ def find_unfinished_init(layout: Layout, files: FileSystem) -> StoreChanged | No
     return StoreChanged(
         f"{layout.root} is not a store yet: astica-sync init has not ended there; nothing was removed",
         "wait if it is still running, else give its command again, which makes no second model: "
-        f"astica-sync init {quote(str(layout.root))} {' '.join(words)}",
+        f"astica-sync init {quote_path(str(layout.root))} {' '.join(words)}",
     )
 
 
@@ -182,7 +182,8 @@ def check_root(layout: Layout, files: FileSystem | None = None) -> Sentinel:
     if known == here and sentinel.inode == status.st_ino and sentinel.machine == machine_name() != "":
         # By the table this goes on whatever the file system is, and most calls end here.
         return sentinel
-    hint = f"if this folder is the one that writes to the model from now on: astica-sync init {quote(str(layout.root))}"
+    command = f"astica-sync init {quote_path(str(layout.root))}"
+    hint = f"if this folder is the one that writes to the model from now on: {command}"
     facts = IdentityFacts(
         user=_compare(sentinel.seal, files.known_stores.seal(_sealed_of(sentinel))),
         machine=_compare(sentinel.machine, machine_name()),
@@ -263,7 +264,7 @@ def _refuse_linked_state(layout: Layout, files: FileSystem) -> None:
         if kind_of(files.lstat(layout.state)) is Kind.SYMLINK:
             raise StoreChanged(
                 f"{layout.state} is a symbolic link, and writing through it would change other files",
-                f"remove it if you did not make it: rm {quote(str(layout.state))}",
+                f"remove it if you did not make it: rm {quote_path(str(layout.state))}",
             )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from astica_sync.errors import StoreError
 from astica_sync.file_owner import foreign_owner, name_of
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote_path
 
 MOST_BYTES = 1 << 28
 """More than the paths of a million files need; a sparse file may have any length."""
@@ -38,7 +38,7 @@ def check_target_folder(to: Path, *, chosen: bool = True) -> None:
     if is_link and not chosen:
         raise StoreError(
             f"{to} is a symbolic link, which is not followed",
-            f"Name the folder: --to {quote(os.path.realpath(to))}",
+            f"Name the folder: --to {quote_path(os.path.realpath(to))}",
         )
     if owner is not None:
         raise StoreError(

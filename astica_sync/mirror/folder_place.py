@@ -9,7 +9,7 @@ from astica_sync.errors import MirrorFailed
 from astica_sync.local.filesystem import FileSystem, temp_name
 from astica_sync.local.layout import has_store
 from astica_sync.mirror.place import Added, PlaceEntry
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote_path
 from astica_sync.system.error_advice import reason_of, remedy
 
 TEMPORARY = ".tmp-"
@@ -36,7 +36,7 @@ class FolderPlace:
         if not folder.is_dir():
             raise MirrorFailed(
                 f"the folder of the {what} {folder} is not there",
-                f"mount its disk, or make the folder once: mkdir -p {quote(str(folder))}",
+                f"mount its disk, or make the folder once: mkdir -p {quote_path(str(folder))}",
             )
         self._folder = folder.resolve()
         self._files = FileSystem(self._folder)

@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 
 from astica_sync.errors import AsticaSyncError
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote_path
 from astica_sync.system.user_folders import STATE_VARIABLE, user_state_folder
 
 _MOUNT_WITH_LOCKS = (
@@ -86,13 +86,13 @@ def remedy(error: OSError, path: str | os.PathLike[str], *, writing: bool = True
     if not os.fspath(path) and error.errno in (errno.EACCES, errno.EPERM, None):
         return "a sandbox around the program (seccomp, AppArmor, SELinux) may forbid it: --debug shows which call"
     path = path or "."
-    shown = quote(os.fspath(path))
+    shown = quote_path(os.fspath(path))
     if error.errno in (errno.EACCES, errno.EPERM):
         return _about_permissions(Path(path), writing)
     known = REMEDIES.get(error.errno or 0, "")
     if "{path}" in known and not os.path.lexists(path):
         # These commands need a path that exists.
-        shown = quote(os.fspath(_existing(Path(path))[0]))
+        shown = quote_path(os.fspath(_existing(Path(path))[0]))
     if not known:
         return f"the system gives no better reason: see ls -ld {shown}, df -h {shown} and dmesg"
     return known.format(path=shown)
@@ -121,7 +121,7 @@ def reading_remedy(error: OSError) -> str:
     place, owner = _existing(path)
     if owner is None or place not in (path, path.parent):
         return unknown
-    mode, user, shown = place.lstat().st_mode, os.geteuid(), quote(str(place))
+    mode, user, shown = place.lstat().st_mode, os.geteuid(), quote_path(str(place))
     needed = "rx" if stat.S_ISDIR(mode) else "r"
     if owner == user:
         if mode & _OWNERS[needed] != _OWNERS[needed]:
@@ -150,7 +150,7 @@ def reason_of(error: OSError) -> str:
 
 def _about_permissions(path: Path, writing: bool) -> str:
     place, owner = _existing(path)
-    shown = quote(str(place))
+    shown = quote_path(str(place))
     if owner is not None and owner != os.geteuid() and os.geteuid() != 0:
         name = _user_name(owner)
         return f"it belongs to {name}: run the command as that user, or let them change it (ls -ld {shown})"

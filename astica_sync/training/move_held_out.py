@@ -23,7 +23,7 @@ from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.jsonl import parse_json
 from astica_sync.local.move_file import NotMoved, move_file
 from astica_sync.local.target_folder import check_target_folder, read_own_file
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote_path
 from astica_sync.system.error_advice import remedy
 
 SPLIT_FILE = ".astica-split.json"
@@ -153,8 +153,8 @@ def check_target(to: Path, store: Path) -> Split | None:
     if started is not None:
         raise AsticaSyncError(
             f"{to} already is a held-out folder",
-            f"Evaluate on it: astica-sync evaluate {quote(str(to))}. Scores are comparable on the same images only. "
-            "To hold out a share of the photos that came since, add --top-up.",
+            f"Evaluate on it: astica-sync evaluate {quote_path(str(to))}. Scores are comparable on the same images "
+            "only. To hold out a share of the photos that came since, add --top-up.",
         )
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise AsticaSyncError(f"{to} is not empty", "Name a folder that does not exist yet.")

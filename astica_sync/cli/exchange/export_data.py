@@ -10,7 +10,7 @@ from astica_sync.cli.open_store import open_store, store_option
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import json_line
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote_path
 
 
 @click.command("export")
@@ -65,7 +65,7 @@ def export_data(
     from astica_sync.exchange.targets.archive_target import is_archive, without_ending
 
     if layout in ("webdataset",) and is_archive(target):
-        folder = quote(without_ending(target))
+        folder = quote_path(without_ending(target))
         raise AsticaSyncError("webdataset has archives of its own", f"Name a folder: {folder}")
     progress = Progress()
     with open_store(store, progress, offline=True) as opened:

@@ -13,7 +13,7 @@ import click
 from astica_sync.cli.render.text import display_width, safe
 from astica_sync.cli.render.verbosity import Verbosity, verbosity
 from astica_sync.errors import AsticaSyncError, BadKey
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote_path
 
 _QUOTED = r"""(?:\$'(?:[^'\\]|\\.)*'|'[^']*'|"[^"]*")"""
 _PLAIN = r"""[^\s,;)'"]"""
@@ -85,7 +85,7 @@ def _with_store(command: str, store: str) -> str:
         return command
     # The watcher takes the names of its stores as arguments, and its sub-commands an option.
     option = "" if re.match(r"astica-sync watch(?! [a-z])", command) else "--store "
-    return f"{command} {option}{quote(store)}"
+    return f"{command} {option}{quote_path(store)}"
 
 
 def is_plain_terminal() -> bool:

@@ -8,7 +8,7 @@ import click
 from astica_sync.cli.render.text import safe
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.target_folder import write_user_file
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote_path
 from astica_sync.system.error_advice import remedy
 
 SHELLS = ("bash", "zsh", "fish")
@@ -70,7 +70,7 @@ def _places(shell: str) -> tuple[Path, Path | None]:
 
 def _line(shell: str, file: Path) -> str:
     """The line for the startup file; harmless after the script was removed."""
-    script = quote(str(file))
+    script = quote_path(str(file))
     # The script of zsh calls compdef, which exists only once its completion system was started.
     start = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }; " if shell == "zsh" else ""
     return f"if [ -r {script} ]; then {start}. {script}; fi  {MARK}"

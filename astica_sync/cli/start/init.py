@@ -23,7 +23,7 @@ from astica_sync.local.create_store import MadeElsewhere, check_place, create_st
 from astica_sync.local.layout import Layout
 from astica_sync.local.store_sentinel import Sentinel, find_unfinished_init, read_sentinel
 from astica_sync.open_session import lost_store_at, trust_file
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote_path
 from astica_sync.store_trust import owners_of, trust_address, trust_owner
 from astica_sync.system.start_checks import current_folder
 
@@ -184,7 +184,7 @@ def _check_layout(layout: Layout, *, yes: bool) -> None:
     if found is None:
         return
     root = safe(str(layout.root))
-    below = quote(str(layout.root / found.parts[0])) if found.parts else ""
+    below = quote_path(str(layout.root / found.parts[0])) if found.parts else ""
     if found.loose:
         what = f"the images in {root} are in no class folder"
         then = "An image belongs to the class of its folder: move the images into folders, one for each class."
@@ -232,8 +232,8 @@ def _check_made_elsewhere(layout: Layout, found: MadeElsewhere, *, yes: bool) ->
         raise GuardRefused(
             what,
             f"{why}{records} If you made it, on another machine or before a reinstallation: astica-sync init --yes. "
-            f"If it came with a data set, move it away: mv {quote(str(layout.state))} "
-            f"{quote(f'{layout.state}-of-others')}",
+            f"If it came with a data set, move it away: mv {quote_path(str(layout.state))} "
+            f"{quote_path(f'{layout.state}-of-others')}",
         )
 
 

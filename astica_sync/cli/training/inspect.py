@@ -33,6 +33,7 @@ KIND_NAMES = (
     "balance",
 )
 _MOST_LETTERS = 200
+_MOST_NAMES = 6
 
 
 @click.command("inspect")
@@ -131,7 +132,7 @@ def _data(found: "Inspection", chosen: "list[Finding]") -> dict[str, Any]:
 
 
 def _lines(found: "Inspection", chosen: "list[Finding]", limit: int) -> list[str]:
-    from astica_sync.inspect.findings import KINDS
+    from astica_sync.inspect.findings import KINDS, SURE_KINDS
 
     classes = number(len(found.classes), "class", "classes")
     lines = [f"{number(found.images, 'image')} in {classes}, {number(len(chosen), 'finding')}"]
@@ -139,10 +140,12 @@ def _lines(found: "Inspection", chosen: "list[Finding]", limit: int) -> list[str
         findings = list(group)
         lines += ["", f"{KINDS[kind]}: {len(findings):,}"]
         for one in findings[:limit]:
-            names = ", ".join(_short(path) for path in one.paths)
-            # A file that is no image is one for certain.
-            certainty = "" if kind == "damaged" else f" ({percent(one.certainty, digits=0)})"
-            lines += [f"  {names}: {_short(one.text)}{certainty}", f"    {_short(one.advice)}"]
+            names = ", ".join(_short(path) for path in one.paths[:_MOST_NAMES])
+            if len(one.paths) > _MOST_NAMES:
+                names += f" and {len(one.paths) - _MOST_NAMES:,} more"
+            certainty = "" if kind in SURE_KINDS else f" ({percent(one.certainty, digits=0)})"
+            # A command that is cut would do something else.
+            lines += [f"  {names}: {_short(one.text)}{certainty}", f"    {safe(one.advice)}"]
         if len(findings) > limit:
             lines.append(f"  … and {len(findings) - limit:,} more (--limit {len(findings)}, or --json)")
     if not chosen:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from astica_sync.cli.render.text import json_name, safe
 from astica_sync.errors import AsticaSyncError, StoreError
 from astica_sync.local.layout import Layout
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote_path
 from astica_sync.system.start_checks import current_folder
 
 if TYPE_CHECKING:
@@ -83,7 +83,9 @@ def _uploaded_as(backup: "Backup", root: Path, name: str) -> str:
             title = class_title_of(path.partition("/")[0])
             for entry in backup.entries_of({content}).get(content, []) if content else []:
                 if entry.class_title == title:
-                    return f"It was uploaded as '{safe(entry.path)}': astica-sync backup restore {quote(entry.path)}"
+                    return (
+                        f"It was uploaded as '{safe(entry.path)}': astica-sync backup restore {quote_path(entry.path)}"
+                    )
     return ""
 
 

@@ -12,7 +12,7 @@ from astica_sync.cli.render.text import number, safe
 from astica_sync.cli.undo.mirror import FileCounter, print_problems
 from astica_sync.clock import SystemClock, local_time
 from astica_sync.service_address import spelled_address
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote_path
 
 
 def rebuild_from_mirror(address: str, to: Path | None) -> int:
@@ -44,7 +44,7 @@ def rebuild_from_mirror(address: str, to: Path | None) -> int:
     print_lines(
         [
             f"It is the store of model {done.model_id} at {safe(spelled_address(done.train_url))}. Compare it with the "
-            f"service: astica-sync status --store {quote(str(root))}"
+            f"service: astica-sync status --store {quote_path(str(root))}"
         ]
     )
     when = "" if done.copied_at is None else f" on {local_time(done.copied_at)}"

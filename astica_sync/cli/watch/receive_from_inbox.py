@@ -22,7 +22,7 @@ from astica_sync.core.plan.similar_titles import NearTitle
 from astica_sync.errors import AsticaSyncError, Interrupted, StoreBusy
 from astica_sync.local.layout import Layout
 from astica_sync.open_session import open_session
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote_path
 from astica_sync.sync.progress import ProgressListener
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def question_text(layout: Layout, near: NearTitle, held: int) -> str:
     return (
         f"class {near.title!r} is similar to {near.existing!r}, so {stay} in the inbox. "
         "Rename the folder on the machine that sends it; or, if it is a new class, make its folder here: "
-        f"mkdir {quote(str(layout.root / near.title))}"
+        f"mkdir {quote_path(str(layout.root / near.title))}"
     )
 
 

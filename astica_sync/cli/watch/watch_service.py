@@ -19,7 +19,7 @@ from astica_sync.errors import AsticaSyncError, ConfigError
 from astica_sync.local.layout import Layout
 from astica_sync.local.target_folder import write_user_file
 from astica_sync.mirror.open_place import is_bucket
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote, quote_path
 from astica_sync.system.error_advice import remedy
 
 _UNIT = """\
@@ -143,7 +143,7 @@ def install(store: Path | None, **_options: object) -> int:
         print_lines(
             [
                 f"The folder of the mirror {safe(mirror)} is not there, and nothing is copied to it before it is: "
-                f"mount its disk, or make it: mkdir -p {quote(mirror)}"
+                f"mount its disk, or make it: mkdir -p {quote_path(mirror)}"
             ],
             err=True,
         )
@@ -194,7 +194,7 @@ def uninstall(store: Path | None) -> int:
         file.unlink()
     except OSError as error:
         raise AsticaSyncError(
-            f"cannot remove {file}: {error.strerror}", f"Remove it yourself: rm {quote(str(file))}"
+            f"cannot remove {file}: {error.strerror}", f"Remove it yourself: rm {quote_path(str(file))}"
         ) from None
     click.echo(f"Removed {safe(str(file))}. If the service still runs, this stops it:")
     click.echo(
@@ -256,7 +256,7 @@ def _explain_other_ways(file: Path, layout: Layout, options: Mapping[str, str]) 
         ]
     )
     # Whole lines, so that they can be copied.
-    log = quote(str(machine_state_folder() / f"{file.stem}.log"))
+    log = quote_path(str(machine_state_folder() / f"{file.stem}.log"))
     # As in the line for cron: it is copied to another terminal, or to a script, where the variables are not set.
     variables = [f"{key}={quote(value)}" for key, value in _variables().items()]
     words = [*(["env", *variables] if variables else []), *map(quote, _command(layout, options))]
@@ -301,7 +301,7 @@ def _quote(value: str, *, dollars: bool = False) -> str:
 
 def _start_lines(file: Path) -> list[str]:
     if file.suffix == ".plist":
-        return [f"launchctl load -w {quote(str(file))}"]
+        return [f"launchctl load -w {quote_path(str(file))}"]
     return [
         "systemctl --user daemon-reload",
         f"systemctl --user enable --now {file.name}",

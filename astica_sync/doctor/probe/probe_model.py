@@ -17,7 +17,7 @@ from astica_sync.core.service_facts.read_answer import read_view
 from astica_sync.doctor.probe.probe_client import ProbeService
 from astica_sync.errors import GuardRefused, NoSuchModel, OutcomeUnknown, RemoteError, StoreError
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote_path
 from astica_sync.sync.admin.create_model import (
     CreationAttempt,
     ModelRequest,
@@ -130,7 +130,7 @@ class ProbeModel:
             raise GuardRefused(
                 f"the probe's model {model_id} holds {samples} that the probe did not upload; it was not removed",
                 f"Look at it: astica-sync models show {model_id}. To remove it: astica-sync models remove {model_id}; "
-                f"then rm {quote(str(self._attempt.path))}",
+                f"then rm {quote_path(str(self._attempt.path))}",
             )
 
 
@@ -153,6 +153,6 @@ def read_record(file: Path) -> tuple[str, set[int]] | None:
         raise StoreError(
             f"{file} is about a probe that was interrupted, and cannot be read",
             "If astica-sync models lists a model whose title begins with 'astica-sync probe', remove it by its id; "
-            f"then rm {quote(str(file))}",
+            f"then rm {quote_path(str(file))}",
         )
     return token, before

@@ -24,7 +24,9 @@ _HEIC = "HEIC image"
 _CONVERT_HEIC = f"the service accepts PNG or JPEG; convert it (heif-convert IMAGE.HEIC IMAGE.jpg), {OR_IGNORE}"
 _LEAVE_OUT = "not an image; move it out, or list it in .astica-ignore"
 _ENDING = re.compile(r"\.[A-Za-z0-9]{1,8}\Z")
-_SAVE_AGAIN = f"save it again with an image editor, {OR_IGNORE}"
+COPY_AGAIN = "copy it here again"
+_COPY_OR_SAVE_AGAIN = f"{COPY_AGAIN}; if it looks right, save it again with an image editor, {OR_IGNORE}"
+"""An editor brings nothing back that a file lacks."""
 
 _NUMBER_OF_IMAGES = 0xB001
 
@@ -81,11 +83,11 @@ def describe(head: bytes, size: int, name: str = "") -> str:
         name: its name or path, if there is one, for advice about all files with its ending.
     """
     if size == 0:
-        return f"empty file: copy it here again, {OR_IGNORE}"
+        return f"empty file: {COPY_AGAIN}, {OR_IGNORE}"
     if head.startswith(b"version https://git-lfs"):
         return f"Git LFS pointer, not the image itself: run 'git lfs pull', {OR_IGNORE}"
     if not head.strip(b"\0"):
-        return f"begins with zero bytes, as an incomplete copy does: copy it here again, {OR_IGNORE}"
+        return f"begins with zero bytes, as an incomplete copy does: {COPY_AGAIN}, {OR_IGNORE}"
     kind = _name_format(head)
     if kind.startswith("video"):
         return f"{kind}: {_LEAVE_OUT}{_all_such_files(name)}"
@@ -235,7 +237,7 @@ def judge_bytes(size: int) -> str | None:
 def judge_sides(width: int, height: int) -> str | None:
     """Why an image of these dimensions cannot be sent, or None."""
     if min(width, height) < 1:
-        return f"broken image, {width} x {height} pixels: {_SAVE_AGAIN}"
+        return f"broken image, {width} x {height} pixels: {_COPY_OR_SAVE_AGAIN}"
     if max(width, height) > MAX_SIDE:
         return (
             f"{width} x {height} pixels, more than the service's limit of {MAX_SIDE} on a side: "
@@ -259,9 +261,9 @@ def not_converted(detail: str) -> str:
 
 def broken(detail: str) -> str:
     """The reason for an image that cannot be decoded completely."""
-    return f"broken image, {detail}: {_SAVE_AGAIN}"
+    return f"broken image, {detail}: {_COPY_OR_SAVE_AGAIN}"
 
 
 def damaged(detail: str) -> str:
     """The reason for an image of which a part is wrong, though it can be shown."""
-    return f"broken image, its data are damaged ({detail}): copy it here again; if it looks right, {_SAVE_AGAIN}"
+    return f"broken image, its data are damaged ({detail}): {_COPY_OR_SAVE_AGAIN}"

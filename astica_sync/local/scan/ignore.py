@@ -13,7 +13,7 @@ from astica_sync.errors import StoreError
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.layout import IGNORE_FILE
 from astica_sync.local.scan.litter import is_litter, litter_digest
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote_path
 from astica_sync.system.error_advice import remedy
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _decode(path: Path, data: bytes) -> str:
 
 
 def _cannot_read(path: Path, error: OSError) -> StoreError:
-    name = quote(str(path))
+    name = quote_path(str(path))
     if error.errno == errno.ELOOP:
         return StoreError(
             f"{path} is a symbolic link, which is not followed",

@@ -17,7 +17,7 @@ from astica_sync.errors import OutcomeUnknown, RemoteError, StoreError
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.jsonl import parse_json
 from astica_sync.remote.rate_limited_client import RateLimitedClient
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote_path
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 15.0
 """Seconds between two lists of the models."""
@@ -64,7 +64,7 @@ class CreationAttempt:
             raise StoreError(
                 f"{self.path} remembers an attempt to create a model that was not made in this folder by this user",
                 "If astica-sync models lists the model, run astica-sync init --model ID instead. Remove the file: "
-                f"rm {quote(str(self.path))}",
+                f"rm {quote_path(str(self.path))}",
             )
         if title != request.title:
             raise StoreError(

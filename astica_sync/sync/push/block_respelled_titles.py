@@ -6,7 +6,7 @@ again and remove what the one before has sent.
 
 from astica_sync.core.plan.decision_table import RemovalReason
 from astica_sync.local.db.journal import BadSample, Journal
-from astica_sync.shell_quote import quote
+from astica_sync.shell_quote import quote_path
 from astica_sync.sync.plan.find_status import StoreStatus
 
 SURE = 2
@@ -41,7 +41,7 @@ def _count_misplaced(journal: Journal, uid: str) -> int:
 def _reason(sent: str, shown: str) -> str:
     return (
         f"the service shows it in class {shown!r} each time it is sent to {sent!r}; give the folder a title that the "
-        f"service keeps, for example: mv {quote(sent)} {quote(_plain(sent))}"
+        f"service keeps, for example: mv {quote_path(sent)} {quote_path(_plain(sent))}"
     )
 
 
