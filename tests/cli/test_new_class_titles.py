@@ -35,6 +35,19 @@ def test_the_first_push_asks_about_two_classes_that_differ_in_case(shell: Shell,
     assert uploads(shell, two_cases) == (0, 1)
 
 
+def test_the_class_table_counts_what_waits_for_an_answer_and_what_cannot_be_sent(shell: Shell, pushed: Path) -> None:
+    fill(pushed, {"can": 2}, start=90)
+    (pushed / "Can" / "half.png").write_bytes(draw(pushed / "Can" / "half.png", 95).read_bytes()[:-20])
+    for _ in range(2):
+        # Before and after a push has tried the broken file.
+        shown = shell("status", "--store", pushed).out
+        table = shown[shown.index("class ") :].split("\n\n")[0].splitlines()
+        assert table[0].split("  ")[-2:] == ["waiting", "cannot be sent"]
+        figures = {line.split()[0]: line.split()[-2:] for line in table[1:]}
+        assert (figures["Can"], figures["can"]) == (["·", "1"], ["2", "·"])
+        assert shell("push", "--store", pushed).code == 4
+
+
 @pytest.mark.parametrize("flags", [("--yes",), ("--new-class", "gabel")])
 def test_the_first_push_makes_both_where_that_is_confirmed(
     shell: Shell, two_cases: Path, flags: tuple[str, ...]

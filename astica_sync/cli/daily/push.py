@@ -156,8 +156,10 @@ def push(
                 path_of = path_in_journal(session.local.journal)
                 is_image = image_in_index(session.local.index)
                 pairs = samples_in_two_formats(session.local.index, MOST_PAIRS) if as_version is None else []
-                lines = status_lines(status, price, path_of, as_version=as_version, is_image=is_image)
-                print_lines(lines + in_two_formats_section(pairs))
+                copies = session.local.index.copies(MOST_PAIRS) if as_version is None else []
+                lines = status_lines(status, price, path_of, copies, as_version, is_image)
+                # Nothing is above the table, which begins with an empty line.
+                print_lines(lines[1:] + in_two_formats_section(pairs))
                 held_out: Sequence[ReturnedImage] = ()
                 if as_version is None:
                     held_out = find_held_out_images(session.local.journal, session.local.index)

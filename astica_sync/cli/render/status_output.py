@@ -1,6 +1,7 @@
 """A status as text, and as the JSON objects of ``pull-status`` and ``push --dry-run``."""
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.plan import ClassCount, Held, Plan, RemoveSample, Upload
 from astica_sync.core.plan.similar_titles import NearTitle
 from astica_sync.core.recipe import FORMAT_NAMES
+from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.shell_quote import quote
 
 if TYPE_CHECKING:
@@ -179,7 +181,7 @@ def status_lines(
     found = [*status.problems, *status.rejected]
     lines = [
         "",
-        *class_table(plan, "store" if as_version is None else safe(as_version), terminal_width()),
+        *class_table(status, "store" if as_version is None else safe(as_version), terminal_width()),
         *_section("To upload", "green", len(plan.uploads), map(upload_line, plan.uploads)),
         *_removal_section(plan, removals),
         *_section("Waiting", "yellow", len(plan.waiting), waiting),
@@ -332,23 +334,30 @@ def _conclusion(status: "StoreStatus", price: Price, as_version: str | None) -> 
     return ["Nothing to send. Check what is listed above."]
 
 
-def class_table(plan: Plan, own_side: str = "store", room: int | None = None) -> list[str]:
+def class_table(status: "StoreStatus", own_side: str = "store", room: int | None = None) -> list[str]:
     """One line for each class: samples in the store, or in the version that is pushed in its place, and on the service,
     and what is to be done. Columns of what does not occur are left out, as is a class that is gone on both sides. Long
     titles are cut where the lines would be longer than ``room``."""
+    plan = status.plan
     classes = {title: count for title, count in plan.classes.items() if count != ClassCount()}
     if not classes:
         return ["No samples in the store or on the service. Put images into the store, one folder for each class."]
-    columns: dict[str, Callable[[ClassCount], int]] = {
-        "to upload": lambda count: count.upload,
-        "to remove": lambda count: count.remove,
-        "waiting": lambda count: count.wait + count.hold,
-        "unmanaged": lambda count: count.unmanaged,
+    questioned = Counter(upload.class_title for upload in plan.questioned)
+    again = Counter(one.class_title for one in plan.failed_before if retry_helps(status.bad[one.uid].reason))
+    in_vain = Counter(one.class_title for one in plan.failed_before) - again
+    in_vain += Counter(class_title_of(one.path.partition("/")[0]) or "" for one in status.rejected)
+    columns: dict[str, dict[str, int]] = {
+        "to upload": {title: count.upload for title, count in classes.items()},
+        "to remove": {title: count.remove for title, count in classes.items()},
+        "waiting": {title: count.wait + count.hold + questioned[title] for title, count in classes.items()},
+        "failed before": again,
+        "cannot be sent": in_vain,
+        "unmanaged": {title: count.unmanaged for title, count in classes.items()},
     }
-    columns = {name: value for name, value in columns.items() if any(map(value, classes.values()))}
+    columns = {name: figures for name, figures in columns.items() if any(figures.values())}
     rows = [["class", own_side, "service", *columns]]
     for title, count in sorted(classes.items()):
-        figures = [f"{value(count):,}" if value(count) else "·" for value in columns.values()]
+        figures = [f"{value:,}" if (value := each.get(title, 0)) else "·" for each in columns.values()]
         rows.append([safe(title), f"{count.local:,}", f"{count.managed + count.unmanaged:,}", *figures])
     return table(rows, right=range(1, len(columns) + 3), room=room)
 
