@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 
 ACCESS = (
     "Check the address and your credentials, which are read as the provider's own programs read them "
-    "(AWS_ACCESS_KEY_ID, AWS_ENDPOINT, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_CONNECTION_STRING, ...)."
+    "(AWS_ACCESS_KEY_ID, AWS_ENDPOINT, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_CONNECTION_STRING, ...). An "
+    "address with http:// needs AWS_ALLOW_HTTP=true or AZURE_ALLOW_HTTP=true as well."
 )
 RETRY_S = 180.0
 """So long a request is repeated that a bucket refuses for its rate, in seconds."""
 
 
 _AZURE = re.compile(r"(az|azure|abfs|abfss|adl)://", re.IGNORECASE)
+_ANSWER = re.compile(r"<\?xml.*")
+_SENTENCE = re.compile(r"<Message>([^<]*)</Message>")
 _TOOK = re.compile(r" in \d+(\.\d+)?(ns|µs|ms|s)\b|, after \d+ retries, max_retries: \d+, retry_timeout: \S+")
 
 
@@ -89,4 +92,7 @@ def tag_of(about: Mapping[str, Any]) -> str | None:
 def shown_error(error: Exception) -> str:
     """The first line of an error of obstore, which may go on with the whole answer, and without how long it took: the
     same error has the same text."""
-    return _TOOK.sub("", " ".join(str(error).split("\n\nDebug source", 1)[0].split()))[:400]
+    text = " ".join(str(error).split("\n\nDebug source", 1)[0].split())
+    # The answer of S3 and of its like, of which the sentence in it is for people.
+    text = _ANSWER.sub(lambda found: said[1] if (said := _SENTENCE.search(found[0])) else "", text)
+    return _TOOK.sub("", text)[:400]

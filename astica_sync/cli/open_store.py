@@ -146,8 +146,8 @@ def path_in_journal(journal: "Journal") -> Callable[[str], str]:
 
 def path_in_backup(layout: Layout, plan: "Plan", path_of: Callable[[str], str]) -> Callable[[str], str]:
     """``path_of``, and for the first samples that another store has sent, or this one before it was lost, the path that
-    the backup has of the same image."""
-    from astica_sync.core.model import content_of
+    the backup has of the same image in that class."""
+    from astica_sync.core.model import content_of, fold_title
     from astica_sync.core.plan.decision_table import OTHER_STORE
     from astica_sync.local.backup.backup import Backup
     from astica_sync.local.filesystem import FileSystem
@@ -157,10 +157,11 @@ def path_in_backup(layout: Layout, plan: "Plan", path_of: Callable[[str], str]) 
     contents = {content for one in sent if backup.find(content := content_of(one.uid)) is not None}
     # Reads the whole catalog.
     named = backup.entries_of(contents) if contents else {}
+    titles = {one.uid: fold_title(one.class_title) for one in sent}
 
     def path(uid: str) -> str:
-        entries = named.get(content_of(uid), ())
-        return path_of(uid) or next((one.path for one in reversed(entries)), "")
+        entries = reversed(named.get(content_of(uid), ()))
+        return path_of(uid) or next((one.path for one in entries if fold_title(one.class_title) == titles.get(uid)), "")
 
     return path
 

@@ -59,7 +59,8 @@ def mirror_backup(
     stopping: Callable[[], bool] = lambda: False,
 ) -> Mirrored:
     """Copies the objects that the mirror lacks, then what names them, and reads a share of the objects back; nothing is
-    removed from the mirror. A later run goes on where one was interrupted. The store's record says how it ended.
+    removed from the mirror. A later run goes on where one was interrupted. The store's record says how it ended, of a
+    place without a copy only where no other one has one.
 
     Args:
         verify_all: read every object back.
@@ -76,8 +77,10 @@ def mirror_backup(
     try:
         done = _Run(layout, place, on_progress, stopping).run(last, verify_all, tried_at)
     except StoreError as error:
-        with contextlib.suppress(OSError):
-            write_record(layout, MirrorRecord(place.name, tried_at, last, error=str(error)))
+        # A place that never had a copy, as one that was mistyped, does not take the place of one that has.
+        if before is None or before.place == place.name or before.done_at is None:
+            with contextlib.suppress(OSError):
+                write_record(layout, MirrorRecord(place.name, tried_at, last, error=str(error)))
         raise
     record = MirrorRecord(place.name, tried_at, clock.now(), done.copied + done.kept, len(done.problems))
     with contextlib.suppress(OSError):

@@ -110,6 +110,8 @@ def test_a_refused_move_names_the_command_that_moves_it_back(shell: Shell, undon
     fill(undone, {"Tin": 14}, 300)
     assert shell("push", "--store", undone).code == 0
     move_all(undone, "Tin", "Bottle")
+    before = " ".join(shell("status", "--store", undone).out.split())
+    assert "--since 1d --move-back" in before and "both classes" not in before, "nothing was uploaded yet"
     refused = shell("push", "--store", undone)
     assert refused.code == 4
     assert "  - 14 samples from Tin to Bottle\n" in refused.out and "Tin/" not in refused.out

@@ -174,6 +174,13 @@ def test_the_same_error_has_the_same_text() -> None:
     assert shown == {"Error performing PUT http://x/5s/y - denied"}
 
 
+def test_of_an_answer_in_xml_its_sentence_is_shown() -> None:
+    answer = (
+        '<?xml version="1.0"?>\n<Error><Code>NoSuchBucket</Code><Message>It does not exist</Message><Id>1</Id></Error>'
+    )
+    assert shown_error(Exception(f"404 Not Found: {answer}")) == "404 Not Found: It does not exist"
+
+
 def test_an_object_of_another_size_stays(bucket: Bucket) -> None:
     place = BucketPlace(URL)
     assert place.add("Can/a.png", b"12345") is Added.WRITTEN

@@ -141,6 +141,27 @@ def test_a_mirror_that_is_away_blocks_nothing_and_is_shown(shell: Shell, store: 
     assert "the last copy failed" not in status
 
 
+def test_a_mistyped_mirror_does_not_take_the_place_of_the_one_that_has_a_copy(
+    shell: Shell, store: Path, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert shell("backup", "mirror", disk, "--store", store).code == 0
+    wrong = tmp_path / "wrong"
+    wrong.mkdir()
+
+    def fails(place: FolderPlace) -> None:
+        raise MirrorFailed(f"{place.name} cannot be listed: no such bucket", "")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderPlace, "sizes", fails)
+        assert shell("backup", "mirror", wrong, "--store", store).code == 1
+    shown = shell("status", "--store", store).out
+    assert f"Mirror   {disk}, whole copy of" in shown and "wrong" not in shown
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderPlace, "sizes", fails)
+        assert shell("backup", "mirror", disk, "--store", store).code == 1
+    assert "the last copy failed" in shell("status", "--store", store).out
+
+
 @pytest.mark.long
 def test_a_failed_copy_is_shown_by_doctor(
     shell: Shell, store: Path, disk: Path, monkeypatch: pytest.MonkeyPatch
@@ -365,15 +386,18 @@ def test_an_image_that_only_the_service_and_the_mirror_have_is_named_by_its_old_
 ) -> None:
     draw(store / "Can" / "late.png", 900)
     assert shell("push", "--store", store).code == 0
+    shutil.copy(store / "Can" / "late.png", store / "Bottle" / "late too.png")
+    assert shell("push", "--store", store).code == 0
     assert shell("backup", "mirror", disk, "--store", store).code == 0
     files = disk / "files.jsonl"
-    files.write_text("".join(line for line in files.read_text().splitlines(True) if "late.png" not in line))
+    files.write_text("".join(line for line in files.read_text().splitlines(True) if "late" not in line))
     draw(store / "Can" / "later.png", 901)
     assert shell("push", "--store", store).code == 0
     shutil.rmtree(store)
     rebuilt = tmp_path / "rebuilt"
     assert shell("backup", "restore", "--from", disk, "--to", rebuilt).code == 0
     shown = shell("status", "--store", rebuilt).out
-    assert re.search(r"\? Can/late.png  #\d+  \(sent by another store\)", shown), shown
+    for name in ("Can/late.png", "Bottle/late too.png"):
+        assert re.search(rf"\? {name}  #\d+  \(sent by another store\)", shown), shown
     assert re.search(r"\? Can  #\d+ [0-9a-f]{32}-[0-9a-f]+  \(sent by another store\)", shown)
     assert "or this one before it was lost and rebuilt" in shown

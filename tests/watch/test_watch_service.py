@@ -1,5 +1,6 @@
 """The watcher as a service: readiness over a real socket, the unit file, the metrics."""
 
+import importlib.util
 import os
 import plistlib
 import re
@@ -164,6 +165,20 @@ def test_the_address_of_a_bucket_is_written_as_it_is(shell: Shell, store: Path) 
     assert "does not get the credentials of the bucket" in ran.err
     folder = shell("watch", "install", "--store", store, "--mirror", "/mnt/nas")
     assert '"--mirror" "/mnt/nas"' in folder.out and "credentials" not in folder.err
+
+
+@pytest.mark.parametrize(
+    ("options", "package"),
+    [(["--metrics", "9155"], "prometheus_client"), (["--mirror", "s3://my-bucket/cans"], "obstore")],
+)
+def test_no_service_is_written_that_would_miss_a_package(
+    shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], package: str
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == package else find(name, *more))
+    ran = shell("watch", "install", "--store", store, *options)
+    assert ran.code == 1 and package in ran.err and "pip install 'astica-sync[" in ran.err
+    assert not list((shell.home / "config").rglob("astica-sync-*.service"))
 
 
 def test_a_mirror_whose_folder_is_not_there_is_named(shell: Shell, store: Path, tmp_path: Path) -> None:

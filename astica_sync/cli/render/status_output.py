@@ -208,7 +208,8 @@ def status_lines(
     ]
     if status.refusals:
         reasons = [f"{_REFUSED[refusal.kept_back]}: {refusal.reason}." for refusal in status.refusals]
-        lines += ["", *(click.style(reason, fg="red") for reason in reasons), how_to_allow(status.refusals)]
+        allow = how_to_allow(status.refusals, uploaded=not plan.uploads)
+        lines += ["", *(click.style(reason, fg="red") for reason in reasons), allow]
     for entry in status.near:
         lines += ["", click.style(did_you_mean(entry), fg="red")]
     return lines if price is None else [*lines, "", *_conclusion(status, price, as_version)]

@@ -246,8 +246,8 @@ def has_moved(sample: "RemoveSample") -> bool:
     return sample.why in (RemovalReason.MOVED, RemovalReason.DUPLICATE)
 
 
-def how_to_allow(refusals: "Sequence[Refusal]") -> str:
-    """What to do where the guard refused a plan."""
+def how_to_allow(refusals: "Sequence[Refusal]", *, uploaded: bool = True) -> str:
+    """What to do where the guard refused a plan; ``uploaded``: its uploads are done."""
     if any(upload.reconverted for refusal in refusals for upload in refusal.uploads):
         return (
             "If that is intended: astica-sync push --yes. If not, set max_side, quality, background and frame in"
@@ -257,8 +257,9 @@ def how_to_allow(refusals: "Sequence[Refusal]") -> str:
         return "Check the model on the service's page. If it was emptied there: astica-sync push --yes"
     allow = "If that is intended: astica-sync push --yes, or --max-remove N."
     if any(has_moved(sample) for refusal in refusals for sample in refusal.samples):
+        both = "What was moved is in both classes on the service now." if uploaded else ""
         return (
-            f"{allow} What was moved is in both classes on the service now. If the move was a mistake, this moves it "
-            "back: astica-sync backup restore --since 1d --move-back"
-        )
+            f"{allow} {both} If the move was a mistake, this moves it back: astica-sync backup restore --since 1d "
+            "--move-back"
+        ).replace("  ", " ")
     return f"{allow} If not, this lists what can be brought back: astica-sync backup restore --since 1d --dry-run"

@@ -21,6 +21,7 @@ from astica_sync.local.target_folder import write_user_file
 from astica_sync.mirror.open_place import is_bucket
 from astica_sync.shell_quote import quote, quote_path
 from astica_sync.system.error_advice import remedy
+from astica_sync.system.optional_packages import require
 
 _UNIT = """\
 [Unit]
@@ -115,6 +116,7 @@ def install(store: Path | None, **_options: object) -> int:
     context = click.get_current_context()
     options = given_options(*([context.parent] if context.parent is not None else []), context)
     _require_key()
+    _require_packages(options)
     file, text = _service(layout, options)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -148,6 +150,14 @@ def install(store: Path | None, **_options: object) -> int:
             err=True,
         )
     return 0
+
+
+def _require_packages(options: Mapping[str, str]) -> None:
+    """The service would end at once where an option needs a package that is not installed."""
+    if "--metrics" in options or "--metrics-file" in options:
+        require("prometheus_client", "metrics")
+    if any(is_bucket(options.get(name, "")) for name in ("--mirror", "--from")):
+        require("obstore", "buckets")
 
 
 def _require_key() -> None:
