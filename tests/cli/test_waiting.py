@@ -4,6 +4,7 @@ import io
 import re
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,10 +14,11 @@ from rich.console import Console
 
 from astica_sync.cli.render.live import progress as progress_module
 from astica_sync.cli.render.live.progress import Progress
-from astica_sync.cli.render.live.progress_picture import fit_name, picture, plain_line, state_text
+from astica_sync.cli.render.live.progress_picture import fit_name, left_text, picture, plain_line, state_text
 from astica_sync.cli.render.progress_state import Activity
 from astica_sync.cli.render.text import countdown
-from astica_sync.core.plan.plan import Plan, Upload
+from astica_sync.core.plan.decision_table import RemovalReason
+from astica_sync.core.plan.plan import Plan, RemoveClass, RemoveSample, Upload
 from astica_sync.core.rate_limit import RequestTimes, forecast, next_start
 from astica_sync.remote.rate_limiter import WAIT_REASON
 
@@ -400,3 +402,33 @@ def test_a_quiet_command_shows_nothing(
         time.now += 1.0
         off_terminal.tick()
     assert capsys.readouterr().err == ""
+
+
+def test_the_time_left_goes_by_the_answers_of_this_run_where_the_service_is_slow(
+    activity: Activity, time: Time
+) -> None:
+    def ask(size: int) -> None:
+        activity.request_sent(size)
+        time.now += 2.0
+        activity.request_ended(size, answered=True)
+
+    ask(0)
+    activity.planned(replace(uploads(33), first_upload_alone=True), [], 1.0)
+    # The first one, the view that checks it, and two times sixteen.
+    assert left_text(activity) == "8 s left"
+    ask(1000)
+    activity.uploaded("Can", "Can/0.jpg", 1.0)
+    time.now += 1.5
+    assert left_text(activity) == "6 s left", "it does not count down while the view is awaited"
+    for number in range(1, 33):
+        activity.uploaded("Can", f"Can/{number}.jpg", 0.5)
+        assert left_text(activity) in ("4 s left", "2 s left", "")
+
+
+def test_a_class_that_one_request_removes_takes_no_longer_than_a_sample(activity: Activity, time: Time) -> None:
+    activity.request_sent(0)
+    time.now += 2.0
+    activity.request_ended(0, answered=True)
+    gone = RemoveSample("u", "Can", 1, 1, RemovalReason.ABSENT, "Can/1.jpg")
+    activity.planned(Plan(class_removals=(RemoveClass("Can", 1, (gone,) * 100),)), [], 4.0)
+    assert left_text(activity) == "4 s left"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from astica_sync.cli.render.text import countdown, number
 from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.plan import Plan
+from astica_sync.core.rate_limit import AT_ONCE
 from astica_sync.sync.progress import ProgressListener
 
 RATE_SECONDS = 60.0
@@ -76,6 +77,12 @@ class Activity(ProgressListener):
         self.asked_at: float = 0.0
         """When the first of the requests under way left."""
         self.bytes_sent: int = 0
+        self._left_at: dict[int, float] = {}
+        """When the request of each thread left."""
+        self._answered = {True: (0, 0.0), False: (0, 0.0)}
+        """How many requests with an image, and without one, were answered, and their seconds together."""
+        self._first_alone = False
+        self._in_class_removals = 0
         self._sent: deque[float] = deque(maxlen=MOST_TIMES)
 
     def phase(self, text: str) -> None:
@@ -100,6 +107,9 @@ class Activity(ProgressListener):
             self.began_at = self.ticks()
             self.eta_at = self.began_at + eta
             self.was_refused = False
+            self._first_alone = plan.first_upload_alone
+            removed_at_once = [] if refusals else plan.class_removals
+            self._in_class_removals = sum(len(entry.samples) for entry in removed_at_once)
             self.wait = self.next_at = None
             self.changed()
 
@@ -134,12 +144,17 @@ class Activity(ProgressListener):
             if self._waiting_thread == threading.get_ident() or self.wait is None or self.ticks() >= self.wait.until:
                 self.wait = None
             self._sent.append(self.ticks())
+            self._left_at[threading.get_ident()] = self.ticks()
             self.changed()
 
     def request_ended(self, size: int, *, answered: bool) -> None:
         with self.lock:
             self.under_way = max(0, self.under_way - 1)
             self.bytes_sent += size if answered else 0
+            left_at = self._left_at.pop(threading.get_ident(), None)
+            if answered and left_at is not None:
+                count, seconds = self._answered[size > 0]
+                self._answered[size > 0] = count + 1, seconds + self.ticks() - left_at
             self.changed()
 
     def works(self, text: Callable[[float], str], seconds: float = 0.0) -> None:
@@ -181,6 +196,17 @@ class Activity(ProgressListener):
         done yet."""
         left = self.total - self.done
         return after + (after - self.began_at) / self.done * left if self.done else 0.0
+
+    def end_by_answers(self) -> float:
+        """When all is done at the earliest, if each answer takes as long as those of this run did; 0 where nothing is
+        known of that. The first upload of a store, and the view that checks it, go before the others."""
+        count, seconds = self._answered[True] if self._answered[True][0] else self._answered[False]
+        left = self.total - self.done - self._in_class_removals
+        if not count or left <= 0:
+            return 0.0
+        alone = max(0, 2 - self.done) if self._first_alone else 0
+        rounds = math.ceil((left - (alone > 1)) / AT_ONCE) + alone
+        return self.ticks() + rounds * seconds / count
 
     def is_busy(self) -> bool:
         """Whether there is anything to show."""

@@ -181,6 +181,7 @@ class PushProgress(Progress):
         if not self.total:
             return
         self._warn_of_twins(plan)
+        eta = max(eta, self.end_by_answers() - self.ticks())
         takes = f", about {duration(eta)}" if eta >= 1 else ""
         self.note(f"To upload: {number(uploads, 'sample')}, to remove: {number(removed, 'sample')}{takes}")
 

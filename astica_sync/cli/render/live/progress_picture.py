@@ -85,7 +85,8 @@ def left_text(activity: Activity) -> str:
         return ""
     wait = activity.current_wait()
     # A wait for the service's limit may be longer than the last forecast.
-    end = activity.eta_at if wait is None else max(activity.eta_at, wait.until)
+    end = max(activity.eta_at, activity.end_by_answers())
+    end = end if wait is None else max(end, wait.until)
     other = activity.further_wait()
     end = end if other is None else max(end, other.until)
     if activity.was_refused:
