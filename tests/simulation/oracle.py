@@ -20,6 +20,7 @@ from astica_sync.core.plan.plan import Plan
 from astica_sync.core.recipe import Recipe
 from astica_sync.errors import BadKey, RemoteError
 from tests.simulation.filesystem import Node
+from tests.simulation.oracle_plans import PlansOracle
 from tests.simulation.oracle_versions import VersionsOracle
 from tests.simulation.service import MODEL, Seen, Service
 from tests.simulation.vocabulary import IDENTITIES, RECIPES
@@ -81,6 +82,8 @@ class Notes:
     started: float
     retry: bool
     views: list[View] = field(default_factory=list)
+    plan_view: View | None = None
+    """The view that its plan was made from."""
     views_since_plan: int = 0
     planned_at: float = 0.0
     managed: int = 0
@@ -143,10 +146,12 @@ class Loss:
 @dataclass(slots=True)
 class Removal:
     """The removals of one sample that the service confirmed since it was last sent or adopted: which ids, when the last
-    of them, and when the plan was made that named them. ``is_whole``: these were all that a view had shown."""
+    of them, on a clock how wrong, and when the plan was made that named them. ``is_whole``: these were all that a view
+    had shown."""
 
     ids: set[int] = field(default_factory=set)
     at: float = 0.0
+    wall_offset: float = 0.0
     planned: float = 0.0
     is_whole: bool = False
 
@@ -162,6 +167,8 @@ class Ledger:
     damaged: dict[str, float] = field(default_factory=dict)
     excused: set[str] = field(default_factory=set)
     losses: list[Loss] = field(default_factory=list)
+    last_requests: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """When the last request about each sample left, and on a clock how wrong."""
     met: set[str] = field(default_factory=set)
     """The samples that were refused while the same one of another store was there."""
     taken: dict[str, set[tuple[int, float]]] = field(default_factory=dict)
@@ -180,6 +187,7 @@ class Oracle:
         self.stores: list[Store] = []
         self.converted: set[str] = set()
         """The content hashes of all images that are converted before they are sent."""
+        self.plans = PlansOracle(world, self)
         self.versions = VersionsOracle(world, self, service.account)
 
     def book(self, store: "Store") -> Ledger:
@@ -197,6 +205,7 @@ class Oracle:
         notes: Notes = run.oracle_notes
         notes.views_since_plan = 0
         notes.planned_at = self.world.time
+        self.plans.planned(run, plan)
         for title, content in self.local(run.store) if self.book(run.store).taken else ():
             self.book(run.store).taken.pop(self.uid_of(title, content, run.recipe), None)
         notes.lost = self._lost(run, plan)
@@ -361,6 +370,7 @@ class Oracle:
             removal = self.book(run.store).removals.setdefault(view.by_id[sample_id].uid, Removal())
             removal.ids.add(sample_id)
             removal.at = self.world.time
+            removal.wall_offset = run.wall_offset
             removal.planned = run.oracle_notes.planned_at
             uid = view.by_id[sample_id].uid
             removal.is_whole = removal.ids.issuperset(one.sample_id for one in view.by_id.values() if one.uid == uid)
@@ -478,6 +488,8 @@ class Oracle:
                 world.violate(
                     5, f"{run.name} sends {uid[:6]} again, {world.time - before.at:.1f} s after {before.run} did"
                 )
+        self.plans.upload_leaves(run, uid, title)
+        self.plans.requested(run, uid)
         # What was sent before is settled: a view of the right moment lacks it.
         sending = Sending(world.time, run.run_id, run.wall_offset, book.sendings.get(uid, []))
         sending.removal = book.removals.pop(uid, None)
@@ -504,6 +516,7 @@ class Oracle:
         if sample_id in notes.removed:
             self.world.violate(5, f"{run.name} removes {sample_id} again without a fresh observation")
         self._may_go(run, notes, view, seen)
+        self.plans.requested(run, seen.uid)
         notes.removed.add(sample_id)
 
     def _class_removal_leaves(self, run: "Run", notes: Notes, class_id: int) -> None:
@@ -514,6 +527,7 @@ class Oracle:
             return
         for seen in inside:
             self._may_go(run, notes, view, seen)
+        self.plans.requested(run, *(seen.uid for seen in inside))
         for entry in self.service.classes:
             titles = {fold_title(entry.title)}
             if entry.class_id == class_id:
@@ -560,7 +574,7 @@ class Oracle:
         others = set(view.copies(seen.uid, title)) - notes.removed - {seen.sample_id}
         # Of a sample that is there more than once, a copy may go while another one stays.
         if notes.wanted is None and (title, content) not in stable and not others:
-            file = _file_without_image(store, mark)
+            file = self.file_without_image(store, os.fsdecode(mark[3]))
             if file is not None and file.epoch <= notes.scan_epoch:
                 path = os.fsdecode(mark[3])
                 world.violate(3, f"{run.name} removes {name}, although {path} is there without a good image")
@@ -718,7 +732,7 @@ class Oracle:
             mark = self._mark(store, uid) or self._mark_of_similar_title(
                 store, Seen(sample.sample_id, uid, 0, entry.title)
             )
-            if mark is not None and _file_without_image(store, mark) is not None:
+            if mark is not None and self.file_without_image(store, os.fsdecode(mark[3])) is not None:
                 # Held until a good image is there, or nothing.
                 continue
             data = _durable_object(store, uid[:32])
@@ -748,6 +762,7 @@ class Oracle:
         book.sendings.clear()
         book.losses.clear()
         book.removals.clear()
+        book.last_requests.clear()
         self.versions.journal_lost(store)
 
     def backup_lost(self, store: "Store") -> None:
@@ -805,19 +820,17 @@ class Oracle:
         )
         return rows.fetchone() is not None
 
+    def file_without_image(self, store: "Store", path: str) -> Node | None:
+        """The file at a path, or a placeholder that stands for it, where it is there and is no good image."""
+        node = store.shown(path) if path else None
+        if node is None:
+            folder, _, name = path.rpartition("/")
+            return store.shown(f"{folder}/.{name}.icloud")
+        return None if node.is_folder or _is_image(node) else node
+
     def _is_bad(self, store: "Store", uid: str) -> bool:
         rows = store.databases.keeper(store.journal_name).execute("SELECT 1 FROM bad WHERE uid = ?", (uid,))
         return rows.fetchone() is not None
-
-
-def _file_without_image(store: "Store", mark: tuple[str, str, str, bytes]) -> Node | None:
-    """The file at the path of a mark, or a placeholder that stands for it, where it is there and is no good image."""
-    path = os.fsdecode(mark[3])
-    node = store.shown(path) if path else None
-    if node is None:
-        folder, _, name = path.rpartition("/")
-        return store.shown(f"{folder}/.{name}.icloud")
-    return None if node.is_folder or _is_image(node) else node
 
 
 def _is_at(store: "Store", path: str, content: str) -> bool:
