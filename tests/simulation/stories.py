@@ -3,11 +3,15 @@
 import contextlib
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from astica_sync.core.model import UID_LENGTH
 from astica_sync.errors import NotAnObservation
-from tests.simulation.account import Account, Terms
+from tests.simulation.account import Account, Terms, Training
 from tests.simulation.network import Faults
+from tests.simulation.oracle import QUARANTINE
+from tests.simulation.service import Sample
 from tests.simulation.training import waits_for_version
 from tests.simulation.world import Process
 
@@ -19,6 +23,8 @@ ODD_DATES = (1e300, -1e300, 2**63, 10**30, -1, "1e300", "2023-07-10", "nan", Tru
 YEAR_3000 = 32_503_680_000
 FIRST_IMAGE = 100
 """Images of stories are numbered from here on, so that nothing else in the walk holds their bytes."""
+FIRST_CONVERTED = FIRST_IMAGE + 203
+"""From here on, every fifth is of a format that is converted."""
 
 
 def drained(play: "Play", store: "Store", draw: random.Random) -> None:
@@ -258,6 +264,135 @@ def between(play: "Play", store: "Store", draw: random.Random) -> None:
     store.faults = faults
 
 
+def late_copy(play: "Play", store: "Store", draw: random.Random) -> None:
+    """An upload is carried out twice, and its run is killed before the answer. Its file is deleted, and a push removes
+    the first sample; then the second one is made. There are three ends."""
+    switches = play.service.switches
+    if switches.uid_length < UID_LENGTH or switches.repeated_uids != "allow" or switches.ids_reused:
+        return
+    account = play.service.account
+    end = draw.choice(
+        (_second_is_removed, _other_client_keeps_it, *((_version_keeps_its_data,) * 2 if account else ()))
+    )
+    for each in play.stores:
+        _calm(play, each)
+    store.faults, faults = Faults(), store.faults
+    switches.lag, lag = 0.0, switches.lag
+    play.world.run_until(play.world.time + 61.0)
+    play.users.write(store, f"Crate/{FIRST_IMAGE + 90}.png", FIRST_IMAGE + 90)
+    _run(play, store, draw, "push", consent=True)
+    training = _train(play, store, draw) if account and end is _version_keeps_its_data else None
+    path = f"Crate/{FIRST_IMAGE + 91}.png"
+    play.users.write(store, path, FIRST_IMAGE + 91)
+    node = store.shown(path)
+    uid = play.oracle.uid_of("Crate", node.content() if node else "", store.recipe)
+    store.faults = Faults(reach=50.0)
+    run = store.start(draw.getrandbits(48), consent=lambda _: True)
+    run.answers.update({2: "twice late"})
+
+    def kill(process: Process, what: str) -> None:
+        if what == "answered" and run.connection is not None and run.connection.posts == 2:
+            run.kill()
+
+    run.every = kill
+    play.runs.append(run)
+    play.wait_for(run)
+    store.faults = Faults()
+    book = play.oracle.book(store)
+    if uid in book.sendings:
+        sent = book.sendings[uid][-1].at
+        play.world.begin_change()
+        play.users.take(store, path)
+        play.world.tell(f"{store.name}: {path} is deleted")
+        play.world.run_until(max(play.world.time, sent + 1.0))
+        _run(play, store, draw, "push", consent=True)
+        if uid in book.removals:
+            end(play, store, draw, Doubt(uid, sent, training))
+    store.faults, switches.lag = faults, lag
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A sample that was removed while its upload may still be carried out again: its uid, and when it was sent.
+    ``training`` was under way then."""
+
+    uid: str
+    sent: float
+    training: Training | None
+
+    def samples(self, play: "Play") -> list[Sample]:
+        return [sample for _, sample in play.service.samples() if sample.uid == self.uid]
+
+
+def _second_is_removed(play: "Play", store: "Store", draw: random.Random, doubt: Doubt) -> None:
+    """Within the quarantine the second sample is ours, and goes as well."""
+    play.world.run_until(max(play.world.time, doubt.sent + 58.0))
+    run = _run(play, store, draw, "push", consent=True)
+    view = run.oracle_notes.view
+    if view is not None and view.asked < doubt.sent + QUARANTINE:
+        for sample in doubt.samples(play):
+            play.world.violate(
+                4, f"{run.name} leaves sample {sample.sample_id} of an upload that was carried out twice"
+            )
+
+
+def _other_client_keeps_it(play: "Play", store: "Store", draw: random.Random, doubt: Doubt) -> None:
+    """After the quarantine nothing of that upload can come any more: what has its uid is another client's."""
+    play.world.run_until(doubt.sent + 200.0)
+    for sample in doubt.samples(play):
+        play.service.remove(sample.sample_id)
+    size = next(sample.size for sample in reversed(play.service.ever) if sample.uid == doubt.uid)
+    play.service.add("Crate", doubt.uid, "web", size=size)
+    play.world.tell(f"another client makes {doubt.uid[:6]} again")
+    run = _run(play, store, draw, "push", consent=True)
+    if not doubt.samples(play):
+        play.world.violate(2, f"{run.name} removes {doubt.uid[:6]}, which another client made after the quarantine")
+
+
+def _version_keeps_its_data(play: "Play", store: "Store", draw: random.Random, doubt: Doubt) -> None:
+    """The second sample was sent by this store: it says nothing against the data of the version that was made."""
+    account, training = play.service.account, doubt.training
+    if account is None or training is None:
+        return
+    play.world.run_until(max(play.world.time, doubt.sent + 58.0, training.finished + account.terms.lag + 1.0))
+    run = _run(play, store, draw, "versions")
+    if account.trainings[-1] is training:
+        for name, date, snapshot in play.oracle.versions.records(store):
+            if (name, date) == training.key(account.terms.shows) and snapshot is None:
+                play.world.violate(
+                    2, f"{run.name} does not know the data of {training.name}, which is this store's own"
+                )
+
+
+def _train(play: "Play", store: "Store", draw: random.Random) -> Training | None:
+    """A training that is not waited for, with no other one beside it; None if there is none."""
+    account = play.service.account
+    assert account is not None
+    last = max((training.finished for training in account.trainings), default=play.world.time)
+    play.world.run_until(max(play.world.time, last) + account.terms.lag + 61.0)
+    begun = len(account.trainings)
+    seed = next(seed for seed in iter(lambda: draw.getrandbits(48), None) if not waits_for_version(seed))
+    run = store.start(seed, "train")
+    play.runs.append(run)
+    play.wait_for(run)
+    return account.trainings[-1] if len(account.trainings) == begun + 1 else None
+
+
+def reconverted(play: "Play", store: "Store", draw: random.Random) -> None:
+    """The recipe changes after more images were converted than may be replaced unasked."""
+    if play.service.switches.uid_length < UID_LENGTH:
+        # Where uids are cut, the program refuses other recipes.
+        return
+    _calm(play, store)
+    store.faults, faults = Faults(), store.faults
+    for number in range(store.allowance.floor + 1):
+        play.users.write(store, f"Crate/{FIRST_CONVERTED + 5 * number}.tif", FIRST_CONVERTED + 5 * number)
+    _run(play, store, draw, "push", consent=True)
+    play.users.act("change recipe", store, draw)
+    _run(play, store, draw, "push")
+    store.faults = faults
+
+
 @contextlib.contextmanager
 def _account(play: "Play", seed: int) -> Iterator[Account]:
     """The service trains as long as this lasts."""
@@ -280,6 +415,8 @@ STORIES: dict[str, Callable[["Play", "Store", random.Random], None]] = {
     "story: hurried": hurried,
     "story: swapped": swapped,
     "story: between": between,
+    "story: late copy": late_copy,
+    "story: reconverted": reconverted,
 }
 
 

@@ -17,6 +17,7 @@ from tests.simulation.script import Script, Step
 from tests.simulation.service import Service
 from tests.simulation.stories import STORIES
 from tests.simulation.users import USER_ACTIONS, Users
+from tests.simulation.vocabulary import SIZES
 from tests.simulation.world import Broken, Crash, Hook, Process, World
 
 PUSHES_TO_SILENCE = 7
@@ -66,7 +67,7 @@ class Play:
         self.world = world
         self.service = Service(world, script.switches, script.limit, script.window, script.terms)
         words = script.words
-        self.service.sizes = "forged uids" in words
+        self.service.sizes = bool(words & {"forged uids", SIZES})
         self.service.counts_ahead = "counts ahead" in words
         self.service.repeats_titles = "titles like errors" in words
         self.service.odd = random.Random(script.seed) if "odd numbers" in words else None

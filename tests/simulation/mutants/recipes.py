@@ -57,10 +57,12 @@ RECIPE_MUTANTS = (
     mutant(
         "the guard lets every image be converted again",
         replace(GUARD + "check_reconversions", lambda plan, allowance: []),
+        quick=100,
     ),
     mutant(
         "the guard counts no uploads of images that are converted again",
         wrap(GUARD + "check_reconversions", counted_by_removals),
+        quick=100,
     ),
     mutant(
         "what another store has converted by another recipe is removed",

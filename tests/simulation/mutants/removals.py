@@ -30,16 +30,28 @@ def dropped(self: Any, uids: Any, at: float, upload_open: bool = False) -> None:
 
 REMOVAL_MUTANTS = (
     # An upload in doubt, and then a confirmed removal.
-    mutant("a confirmed removal ends the doubt about an earlier upload", wrap(DECISION + "decide", confirmed_is_all)),
-    mutant("the doubt about an upload before a removal never ends", wrap(FACTS + "upload_open", open_while_marked)),
+    mutant(
+        "a confirmed removal ends the doubt about an earlier upload",
+        wrap(DECISION + "decide", confirmed_is_all),
+        quick=200,
+    ),
+    mutant(
+        "the doubt about an upload before a removal never ends",
+        wrap(FACTS + "upload_open", open_while_marked),
+        quick=300,
+    ),
     # A removal in doubt.
     mutant(
         "a removal of unknown outcome is forgotten at once",
         within(FACTS + "absent_facts", FACTS + "_sent_long_ago", lambda original, scope, mark, asked_at, context: True),
         quick=50,
     ),
-    mutant("a removal of unknown outcome is never forgotten", wrap(DECISION + "_decide_absent", kept_after_a_removal)),
+    mutant(
+        "a removal of unknown outcome is never forgotten",
+        wrap(DECISION + "_decide_absent", kept_after_a_removal),
+        quick=50,
+    ),
     mutant("each restart prolongs a removal of unknown outcome", with_facts(removal_is_over=False)),
     # A removal that is confirmed.
-    mutant("a confirmed removal drops the mark", replace(JOURNAL + "confirm_removed", dropped)),
+    mutant("a confirmed removal drops the mark", replace(JOURNAL + "confirm_removed", dropped), quick=50),
 )
