@@ -119,7 +119,9 @@ def global_flags(*, hidden: bool) -> list[click.Option]:
             set_verbosity(ctx, Verbosity.VERBOSE)
 
     def flag(*names: str, help: str, callback: Any = None) -> click.Option:
-        return click.Option(names, is_flag=True, expose_value=False, hidden=hidden, help=help, callback=callback)
+        return click.Option(
+            names, is_flag=True, is_eager=True, expose_value=False, hidden=hidden, help=help, callback=callback
+        )
 
     return [
         flag("-q", "--quiet", help="Print errors and the result only.", callback=quiet),

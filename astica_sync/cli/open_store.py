@@ -9,11 +9,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from astica_sync.cli.render.live.progress import Progress
+from astica_sync.cli.render.live.progress import Progress, reading
 from astica_sync.cli.render.messages import is_drawn, set_named_store
 from astica_sync.cli.render.status_output import Price
 from astica_sync.clock import SystemClock
@@ -21,7 +21,8 @@ from astica_sync.config import load_key
 from astica_sync.core.plan.guard import Allowance
 from astica_sync.core.watch.watch_status import WatchStatus
 from astica_sync.local.layout import Layout
-from astica_sync.open_session import OpenStore, find, open_service, open_session, settings_for
+from astica_sync.open_session import OpenStore, open_service, open_session, settings_for
+from astica_sync.open_session import find as find_silently
 from astica_sync.sync.progress import ProgressListener
 
 if TYPE_CHECKING:
@@ -54,11 +55,20 @@ NO_STATUS_YET = "a watcher runs, and has written no status yet: it writes one af
 
 
 def _note_store(context: click.Context, parameter: click.Parameter, store: Path | None) -> Path | None:
-    set_named_store(store)
+    with reading(store) if store is not None else contextlib.nullcontext():
+        set_named_store(store)
     return store
 
 
-FOLDER = click.Path(path_type=Path, file_okay=False, readable=False)
+class _Folder(click.Path):
+    """A folder, which is looked at; that is said where its disk does not answer."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        with reading(Path(value)):
+            return super().convert(value, param, ctx)
+
+
+FOLDER = _Folder(path_type=Path, file_okay=False, readable=False)
 """A folder that a user names. Whether it can be read is seen where it is read, with a message that has a remedy."""
 
 store_option = click.option(
@@ -68,6 +78,12 @@ store_option = click.option(
     callback=_note_store,
     help="The store's folder; by default the current folder or one above it.",
 )
+
+
+def find(store: Path | None) -> Layout:
+    """As ``open_session.find``; says where the disk does not answer."""
+    with reading(store if store is not None else Path()):
+        return find_silently(store)
 
 
 @contextlib.contextmanager
@@ -83,6 +99,8 @@ def open_store(
     interrupts. ``pause`` is called several times a second in each wait; an error that it raises ends the wait."""
     clock = SystemClock()
     clock.check = pause
+    if isinstance(listener, Progress):
+        listener.reads(store if store is not None else Path())
     with (
         clean_stop(clock),
         closed_at_end(listener, clock),

@@ -85,6 +85,7 @@ def test_the_answer_to_a_key_goes_with_what_it_is_about(monkeypatch: pytest.Monk
         assert screen._view.notice == "pausing"
         goes_on.clear()
         goes_on.append(False)
+        screen.look()
         screen.draw()
         assert screen._view.notice == ""
         screen.close()

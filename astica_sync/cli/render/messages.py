@@ -77,7 +77,9 @@ def name_store(text: str, store: str | None = None) -> str:
 
 def name_store_elsewhere(text: str, store: str) -> str:
     """The text with this store in its commands, where they would not find it in the current folder."""
-    return text if not store or _is_here(Path(store)) else name_store(text, store)
+    named = name_store(text, store) if store else text
+    # What names no command is written without a look at the disk, which may not answer.
+    return text if named == text or _is_here(Path(store)) else named
 
 
 def _with_store(command: str, store: str) -> str:

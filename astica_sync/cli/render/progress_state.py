@@ -55,6 +55,8 @@ class Activity(ProgressListener):
         self.ticks = ticks
         self.wall = wall
         self.stopping: Callable[[], bool] = lambda: False
+        self.disk_wait: Callable[[], str] = lambda: ""
+        """That a disk does not answer, and for how long; "" where all do."""
         self.step: Callable[[float], str] | None = None
         """The text of the step under way, by how many seconds it has taken."""
         self.step_since: float = 0.0
@@ -210,11 +212,15 @@ class Activity(ProgressListener):
 
     def is_busy(self) -> bool:
         """Whether there is anything to show."""
-        return bool(self.step or self.under_way or self.total or self.answers or self.current_wait())
+        return bool(
+            self.step or self.under_way or self.total or self.answers or self.current_wait() or self.disk_wait()
+        )
 
     def is_working(self) -> bool:
         """Whether something is done or waited for now."""
-        return self.is_busy() and (not self.total or self.done < self.total or bool(self.step or self.under_way))
+        return self.is_busy() and (
+            not self.total or self.done < self.total or bool(self.step or self.under_way or self.disk_wait())
+        )
 
     def finish(self) -> None:
         """Nothing of what was reported is under way any more."""

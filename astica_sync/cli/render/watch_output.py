@@ -5,6 +5,7 @@ import html
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 import click
 
+from astica_sync.cli.render.live.disk_probe import DiskProbe, SlowDiskLines
 from astica_sync.cli.render.messages import name_store_elsewhere, print_lines
 from astica_sync.cli.render.problem_lines import class_folder_of, name_group
 from astica_sync.cli.render.progress_state import Activity
@@ -54,6 +56,10 @@ class WatchOutput:
     def keys(self, actions: Mapping[str, "KeyAction"]) -> None:
         """What the user can do with keys, and the answer to each; before the first ``show``."""
 
+    def disks(self, probes: Mapping[str, DiskProbe], ended: threading.Event) -> None:
+        """By store, what notices that its disk does not answer, until ``ended`` is set; before the first ``show``."""
+        SlowDiskLines(probes, self._slow_disk).start(ended)
+
     def show(self, statuses: Sequence[WatchStatus]) -> None:
         """Called after each turn of all stores."""
 
@@ -62,6 +68,9 @@ class WatchOutput:
 
     def close(self) -> None:
         """Called when the watcher stops."""
+
+    def _slow_disk(self, store: str, text: str, seconds: float) -> None:
+        self.event(store, "waiting", text, seconds=round(seconds, 1))
 
 
 class JsonWatchOutput(WatchOutput):
@@ -97,6 +106,9 @@ class DesktopOutput(WatchOutput):
 
     def keys(self, actions: Mapping[str, "KeyAction"]) -> None:
         self._output.keys(actions)
+
+    def disks(self, probes: Mapping[str, DiskProbe], ended: threading.Event) -> None:
+        self._output.disks(probes, ended)
 
     def show(self, statuses: Sequence[WatchStatus]) -> None:
         self._output.show(statuses)

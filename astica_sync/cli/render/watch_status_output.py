@@ -2,7 +2,7 @@
 
 from astica_sync.cli.render.text import duration, number, safe
 from astica_sync.clock import local_time
-from astica_sync.core.watch.watch_status import WatchStatus
+from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 
 MOST_WAITS = 5
 
@@ -13,7 +13,10 @@ def watch_status_lines(status: WatchStatus, *, alive: bool = True) -> list[str]:
     if not alive:
         return [f"{store}", "  no watcher is running"]
     why = f": {safe(status.why)}" if status.why else ""
-    lines = [f"{store}", f"  process {status.pid} since {local_time(status.since, seconds=True)}, {status.state}{why}"]
+    lines = [
+        f"{store}",
+        f"  process {status.pid} since {local_time(status.since, seconds=True)}, {state_word(status)}{why}",
+    ]
     if status.next_try_at is not None:
         lines.append(f"  next attempt: {local_time(status.next_try_at, seconds=True)}")
     in_sync_at = local_time(status.agreed_at, seconds=True) if status.agreed_at else "not seen by a watcher yet"
@@ -35,6 +38,12 @@ def watch_status_lines(status: WatchStatus, *, alive: bool = True) -> list[str]:
     # The last few are kept, whatever has become of them; the one that holds is in the line of the state.
     lines += [f"  earlier error: {safe(text)}" for text in status.errors[-3:] if text not in status.why]
     return lines
+
+
+def state_word(status: WatchStatus) -> str:
+    """The state for a user: a watcher that has nothing to do but waits for a decision is not idle."""
+    undecided = status.state is WatchState.IDLE and status.refusals
+    return "waiting for a decision" if undecided else str(status.state)
 
 
 def problem_text(count: int) -> str:

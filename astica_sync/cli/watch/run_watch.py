@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -51,6 +52,7 @@ def run_watch(
     companions: Companions,
 ) -> int:
     from astica_sync.cli.render.key_source import name_key_source
+    from astica_sync.cli.render.live.disk_probe import DiskProbe
     from astica_sync.cli.watch.sd_notify import SystemdNotifier
     from astica_sync.clock import SystemClock, Wake
     from astica_sync.sync.watch.run_watchers import run_watchers
@@ -86,6 +88,12 @@ def run_watch(
         after_turn: list[Callable[[], None]] = [lambda: output.show(statuses)]
         stack.callback(output.close)
         output.keys(_keys(layouts, statuses, wake, look_now))
+        probes = {str(layout.root): DiskProbe(layout.root) for layout in layouts}
+        ended = threading.Event()
+        stack.callback(ended.set)
+        for probe in probes.values():
+            probe.start(ended)
+        output.disks(probes, ended)
         if metrics is not None or metrics_file is not None:
             from astica_sync.cli.watch.watch_metrics import WatchMetrics
 

@@ -269,7 +269,8 @@ class WatcherLifecycle:
         if fingerprint != self._fingerprint:
             self._fingerprint = fingerprint
             self.restart("the settings changed")
-        offset = self._wall() - now
+        # The disk may have taken its time for the settings, which is no jump of a clock.
+        offset = self._wall() - self._ticks()
         if abs(offset - self._clock_offset) > CLOCK_JUMP:
             self._clock_offset = offset
             self.restart("the machine was suspended, or its clock was set")

@@ -1,11 +1,15 @@
 """What a command is doing, on standard error: drawn in place on a terminal, a line every few seconds elsewhere."""
 
+import contextlib
 import math
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+from astica_sync.cli.render.live import disk_probe
 from astica_sync.cli.render.live.can_draw import can_draw
+from astica_sync.cli.render.live.disk_probe import DiskProbe
 from astica_sync.cli.render.live.drawn_lines import DrawnLines, call_before_suspension
 from astica_sync.cli.render.live.progress_picture import explain_wait, picture, plain_line
 from astica_sync.cli.render.messages import print_lines, set_drawn
@@ -43,8 +47,17 @@ class Progress(Activity):
         self._draw_at = 0.0
         self._line_at = 0.0
         self._said_until = 0.0
+        self._disk_line_at = 0.0
+        self._probe: DiskProbe | None = None
         if self._terminal:
             call_before_suspension(self._erase_at_once)
+
+    def reads(self, folder: Path) -> None:
+        """From now on it is said where the disk of this folder does not answer."""
+        with self.lock:
+            self._probe = DiskProbe(folder)
+            self.disk_wait = self._probe.text
+            self._start()
 
     def phase(self, text: str) -> None:
         self._log(text)
@@ -91,6 +104,7 @@ class Progress(Activity):
                     self._draw()
             else:
                 self._line_at = self.ticks() + LINE_EVERY
+                self._disk_line_at = self.ticks() + disk_probe.LINE_EVERY
                 print_lines([plain_line(self)], err=True)
 
     def close(self) -> None:
@@ -120,6 +134,8 @@ class Progress(Activity):
             return False
         if self._busy_since is None:
             self._begin()
+        if self.disk_wait():
+            return self._terminal or now >= self._disk_line_at
         return now >= (self._draw_at if self._terminal else self._line_at)
 
     def _begin(self) -> float:
@@ -138,6 +154,8 @@ class Progress(Activity):
         if self._ended is None and self._verbosity > Verbosity.QUIET:
             self._ended = threading.Event()
             threading.Thread(target=_tick_until, args=(self._ended, self.tick), daemon=True).start()
+            if self._probe is not None:
+                self._probe.start(self._ended)
 
     def _draw(self) -> None:
         drawn = self._drawn
@@ -169,6 +187,17 @@ class Progress(Activity):
         # Under the lock, so that nothing is drawn in between.
         with self.lock:
             print_lines([text], err=True)
+
+
+@contextlib.contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Says meanwhile where the disk of this folder does not answer."""
+    progress = Progress()
+    progress.reads(folder)
+    try:
+        yield
+    finally:
+        progress.close()
 
 
 class PushProgress(Progress):

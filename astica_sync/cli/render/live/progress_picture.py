@@ -50,6 +50,9 @@ def explain_wait(why: str) -> str:
 def state_text(activity: Activity) -> str:
     """What is waited for, until when and for how long; or what is done now."""
     now = activity.ticks()
+    if slow := activity.disk_wait():
+        # Before all else: what was reported last is stuck.
+        return safe(slow)
     if activity.stopping():
         rest = f" after the {number(activity.under_way, 'request')} under way" if activity.under_way else ""
         return f"stopping{rest}; Ctrl-C again stops immediately"
@@ -125,7 +128,7 @@ def picture(activity: Activity, width: int) -> "RenderableType":
         progress = ProgressBar(total=activity.total, completed=activity.done)
         bar.add_row(progress, f"{activity.done:,}/{activity.total:,}", left_text(activity))
         lines.append(bar)
-    waits = activity.current_wait() is not None
+    waits = activity.current_wait() is not None or bool(activity.disk_wait())
     lines.append(Text(state_text(activity), style="yellow" if waits else "", overflow="fold"))
     if activity.total and (details := _details(activity, width)):
         lines.append(Text(details, style="dim", no_wrap=True, overflow="ellipsis"))

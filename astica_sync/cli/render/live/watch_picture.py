@@ -9,7 +9,7 @@ from astica_sync.cli.render.live.progress_picture import fit_name, join_fitting,
 from astica_sync.cli.render.messages import continue_command, name_store, wrap
 from astica_sync.cli.render.progress_state import Activity
 from astica_sync.cli.render.text import countdown, safe, shorten
-from astica_sync.cli.render.watch_status_output import problem_text
+from astica_sync.cli.render.watch_status_output import problem_text, state_word
 from astica_sync.clock import local_time
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from astica_sync.shell_quote import quote
@@ -129,11 +129,11 @@ def _store_rows(store: StoreView, console: "Console", width: int, *, has_keys: b
     from rich.text import Text
 
     status, activity = store.status, store.activity
-    state = str(status.state)
+    slow = bool(activity.disk_wait())
+    state = "waiting" if slow else state_word(status)
+    colour = "yellow" if slow or state != status.state else COLOURS[status.state]
     name = fit_name(status.store, max(1, width - len(state) - 4))
-    rows = [
-        _Row(0, Text.assemble((f"{name}  ", "bold"), ("● ", COLOURS[status.state]), (state, COLOURS[status.state])))
-    ]
+    rows = [_Row(0, Text.assemble((f"{name}  ", "bold"), ("● ", colour), (state, colour)))]
     if status.why:
         why = "paused by the user; r resumes" if status.state is WatchState.PAUSED and has_keys else status.why
         rows += _wrapped(1, f"  {name_store(safe(why), status.store)}", COLOURS[status.state], console, width)
@@ -144,8 +144,8 @@ def _store_rows(store: StoreView, console: "Console", width: int, *, has_keys: b
     rows += _decisions(status, console, width)
     if store.backlog and status.state is not WatchState.IDLE:
         rows.append(_Row(2, _bar(store)))
-    if activity.is_working() and status.state is not WatchState.PAUSED:
-        style = "yellow" if activity.current_wait() else ""
+    if slow or (activity.is_working() and status.state is not WatchState.PAUSED):
+        style = "yellow" if slow or activity.current_wait() else ""
         rows += _wrapped(2, f"  {state_text(activity)}", style, console, width)
     counts = [
         f"uploaded {max(status.uploaded, store.uploaded):,}",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from astica_sync.cli.render.live.can_draw import is_in_foreground
+from astica_sync.cli.render.live.disk_probe import DiskProbe
 from astica_sync.cli.render.live.in_encoding import InEncoding
 from astica_sync.cli.render.live.keys import Keyboard
 from astica_sync.cli.render.live.watch_picture import StoreView, WatchView, watch_picture
@@ -46,6 +47,9 @@ class WatchScreen(WatchOutput):
         self._log: deque[tuple[str, str, str]] = deque(maxlen=MOST_EVENTS)
         self._actions: Mapping[str, KeyAction] = {}
         self._notice_until = 0.0
+        self._lasting = ""
+        """The answer to a key that is shown as long as what it began lasts."""
+        self._probes: Mapping[str, DiskProbe] = {}
         self._live: Live | None = None
         self._open = contextlib.ExitStack()
         self._ended = threading.Event()
@@ -60,11 +64,15 @@ class WatchScreen(WatchOutput):
     def attach(self, store: str, activity: Activity) -> None:
         with self._lock:
             self._activities[store] = activity
+            self._ask_disk(store, activity)
             if store in self._stores:
                 self._stores[store].activity = activity
 
     def keys(self, actions: Mapping[str, KeyAction]) -> None:
         self._actions = actions
+
+    def disks(self, probes: Mapping[str, DiskProbe], ended: threading.Event) -> None:
+        self._probes = probes
 
     def show(self, statuses: Sequence[WatchStatus]) -> None:
         with self._lock:
@@ -96,7 +104,7 @@ class WatchScreen(WatchOutput):
             view.stores, view.log = list(self._stores.values()), list(self._log)
             view.now = local_time(time.time(), seconds=True)[11:]
             if time.monotonic() > self._notice_until:
-                view.notice = next((key.answer for key in self._actions.values() if key.lasts and key.lasts()), "")
+                view.notice = self._lasting
             for name, store in self._stores.items():
                 store.uploaded = self._sent.get(name, 0)
                 not_sent, uploaded_then = self._not_sent[name]
@@ -115,6 +123,7 @@ class WatchScreen(WatchOutput):
         store = self._stores.get(name)
         if store is None:
             store = self._stores[name] = StoreView(status, self._activities.get(name) or Activity())
+            self._ask_disk(name, store.activity)
         store.status = status
         self._not_sent[name] = status.queue, self._sent.get(name, 0)
         # What waits for a decision of the user is no part of what is under way.
@@ -126,12 +135,29 @@ class WatchScreen(WatchOutput):
         store.backlog = done + to_send
         store.eta_at = store.activity.ticks() + status.eta
 
+    def _ask_disk(self, store: str, activity: Activity) -> None:
+        if store in self._probes:
+            activity.disk_wait = self._probes[store].text
+
     def _start(self) -> None:
         self._start_drawing()
         if self._view.has_keys:
             actions = {key: self._with_notice(action) for key, action in self._actions.items()}
             self._open.enter_context(Keyboard(actions, self._stop_drawing, self._start_drawing))
         threading.Thread(target=self._draw_until_closed, daemon=True).start()
+        threading.Thread(target=self._look_until_closed, daemon=True).start()
+
+    def look(self) -> None:
+        """Finds what keys have begun and what lasts."""
+        lasting = next((key.answer for key in self._actions.values() if key.lasts and key.lasts()), "")
+        with self._lock:
+            self._lasting = lasting
+
+    def _look_until_closed(self) -> None:
+        """In a thread of its own: it reads the disk, and the one that draws must not wait for that."""
+        while not self._ended.wait(DRAW_EVERY):
+            with contextlib.suppress(OSError):
+                self.look()
 
     def _draw_until_closed(self) -> None:
         drawn_at = 0.0
@@ -148,7 +174,9 @@ class WatchScreen(WatchOutput):
 
     def _is_working(self) -> bool:
         with self._lock:
-            return bool(self._view.notice) or any(store.activity.is_working() for store in self._stores.values())
+            return bool(self._view.notice or self._lasting) or any(
+                store.activity.is_working() for store in self._stores.values()
+            )
 
     def _with_notice(self, action: KeyAction) -> Callable[[], None]:
         def act() -> None:
@@ -159,6 +187,8 @@ class WatchScreen(WatchOutput):
                 text, seconds = f"cannot do that: {error.strerror}", NOTICE_SECONDS
             with self._lock:
                 self._view.notice, self._notice_until = text, time.monotonic() + seconds
+                if action.lasts is not None and not seconds:
+                    self._lasting = text
 
         return act
 
