@@ -7,7 +7,9 @@ user who called it. ``astica-sync trust --owner`` makes exceptions.
 
 import contextlib
 import os
+import re
 import stat
+import time
 from collections.abc import Collection
 from pathlib import Path
 
@@ -15,6 +17,10 @@ from astica_sync.errors import ConfigError
 from astica_sync.shell_quote import quote_path
 
 OTHERS = 0o077
+LEFT_OVER_SECONDS = 3600.0
+"""No process takes so long to write one of the small files of the user's state folder."""
+_LEFT_OVER = re.compile(r"\.tmp-[0-9a-f]{16}|[a-z-]+\.jsonl?\.\d+\.new")
+"""The names of such a file before it has its own."""
 
 
 def believed_users() -> frozenset[int]:
@@ -132,6 +138,17 @@ def create_private(path: Path, flags: int = os.O_WRONLY, mode: int = 0o600) -> i
     if os.geteuid() == 0:
         give_to_owner_of_folder(descriptor, path)
     return descriptor
+
+
+def remove_left_over(file: Path) -> None:
+    """Removes what processes that are gone have left in the folder of a file that they were to replace, as on a full
+    disk; what is younger may be another process's at this moment."""
+    oldest = time.time() - LEFT_OVER_SECONDS
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(file.parent)):
+            with contextlib.suppress(OSError):
+                if _LEFT_OVER.fullmatch(entry.name) and entry.stat(follow_symlinks=False).st_mtime < oldest:
+                    Path(entry.path).unlink()
 
 
 def give_to_owner_of_folder(made: int | Path, path: Path) -> None:

@@ -164,8 +164,11 @@ def _write(file: Path, records: Sequence[Record]) -> None:
     make_private_folder(file.parent)
     temp = file.with_name(f".tmp-{os.urandom(8).hex()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(temp, flags, 0o600), "wb") as opened:
-        opened.write(json.dumps([asdict(one) for one in records], indent=2).encode() + b"\n")
-        opened.flush()
-        os.fsync(opened.fileno())
-    temp.replace(file)
+    try:
+        with open(os.open(temp, flags, 0o600), "wb") as opened:
+            opened.write(json.dumps([asdict(one) for one in records], indent=2).encode() + b"\n")
+            opened.flush()
+            os.fsync(opened.fileno())
+        temp.replace(file)
+    finally:
+        temp.unlink(missing_ok=True)

@@ -140,3 +140,27 @@ def test_a_connection_that_this_machine_refuses_has_advice_about_it(number: int,
 def test_the_numbers_of_tls_and_of_names_are_not_those_of_the_system() -> None:
     assert connection_remedy(ssl.SSLCertVerificationError(1, "self-signed")) == ""
     assert connection_remedy(socket.gaierror(errno.EMFILE, "unknown")) == ""
+
+
+MB = 1 << 20
+
+
+def test_a_thread_that_cannot_be_started_names_the_memory_limit_where_that_is_near(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The system gives one error for too many threads and for too little memory."""
+    refused = OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    monkeypatch.setattr(error_advice, "_used_address_space", lambda: 90 * MB)
+    monkeypatch.setattr(error_advice, "_address_space", lambda: 100 * MB)
+    for text in (error_advice.thread_remedy(), error_advice.memory_limit(), error_advice.remedy(refused, "/x")):
+        assert "ulimit -v is 102400" in text and "ulimit -u" not in text
+    monkeypatch.setattr(error_advice, "_address_space", lambda: 4000 * MB)
+    assert "ulimit -u" in error_advice.thread_remedy() and "ulimit -v is 4096000 now" in error_advice.thread_remedy()
+    monkeypatch.setattr(error_advice, "_address_space", lambda: None)
+    assert "ulimit -u" in error_advice.thread_remedy() and "ulimit -v" not in error_advice.thread_remedy()
+    assert error_advice.memory_limit() == ""
+
+
+def test_the_limits_of_this_process_are_read() -> None:
+    assert error_advice._used_address_space() > MB
+    assert error_advice._address_space() is None or error_advice._address_space() > MB  # type: ignore[operator]

@@ -16,7 +16,7 @@ from astica_sync.cli.exit_codes import DONE, ERROR, EXIT_CODES, INTERRUPTED, PIP
 from astica_sync.cli.failed_system_call import place_and_remedy
 from astica_sync.cli.render.messages import is_plain_terminal, print_error, set_named_store
 from astica_sync.errors import AsticaSyncError
-from astica_sync.system.error_advice import reason_of
+from astica_sync.system.error_advice import memory_limit, reason_of, thread_remedy
 from astica_sync.system.start_checks import no_temporary_folder
 from astica_sync.system.stdlib_modules import check_python, missing_module
 
@@ -293,13 +293,12 @@ def _as_error(error: Exception) -> AsticaSyncError:
             "its files are missing or cannot be read: install it again (pip install --force-reinstall astica-sync)",
         )
     if isinstance(error, MemoryError):
-        return AsticaSyncError("memory is used up", "end other programs, or raise the limit (ulimit -v)")
+        near = memory_limit()
+        if not near:
+            near = "end other programs, or raise the limit (ulimit -v)"
+        return AsticaSyncError("memory is used up", near)
     if isinstance(error, RuntimeError) and "start new thread" in str(error):
-        return AsticaSyncError(
-            "a thread cannot be started",
-            "this user may start no more processes or threads, and a push needs about 30: end some, or raise the limit "
-            "(ulimit -u 100; in a container: --pids-limit)",
-        )
+        return AsticaSyncError("a thread cannot be started", thread_remedy())
     from astica_sync.cli.debug_traceback import without_secrets
 
     return AsticaSyncError(

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from astica_sync.errors import ConfigError
-from astica_sync.file_owner import create_private, foreign_owner, make_private_folder
+from astica_sync.file_owner import create_private, foreign_owner, make_private_folder, remove_left_over
 from astica_sync.system.user_folders import user_state_folder
 
 _MOST_BYTES = 65_536
@@ -139,9 +139,15 @@ def _write_temp(file: Path, data: bytes) -> Path:
     make_private_folder(file.parent if file.parent.name != "stores" else file.parent.parent)
     make_private_folder(file.parent)
     temp = file.with_name(f".tmp-{os.urandom(8).hex()}")
-    with open(create_private(temp), "wb") as opened:
-        opened.write(data)
-        opened.flush()
-        with contextlib.suppress(OSError):
-            os.fsync(opened.fileno())
+    try:
+        with open(create_private(temp), "wb") as opened:
+            opened.write(data)
+            opened.flush()
+            with contextlib.suppress(OSError):
+                os.fsync(opened.fileno())
+    except BaseException:
+        # A full disk leaves an empty one.
+        temp.unlink(missing_ok=True)
+        raise
+    remove_left_over(file)
     return temp

@@ -77,6 +77,9 @@ _CONNECTION: dict[int, str] = {
 }
 """The advice where a connection fails with an error that is not the network's."""
 
+NEAR_MEMORY = 256 << 20
+"""With less than so many bytes left a thread may not get its stack, and a library not the memory that it reserves."""
+
 _OWNERS = {"r": stat.S_IRUSR, "rx": stat.S_IRUSR | stat.S_IXUSR}
 
 
@@ -85,6 +88,8 @@ def remedy(error: OSError, path: str | os.PathLike[str], *, writing: bool = True
     be written there."""
     if not os.fspath(path) and error.errno in (errno.EACCES, errno.EPERM, None):
         return "a sandbox around the program (seccomp, AppArmor, SELinux) may forbid it: --debug shows which call"
+    if error.errno == errno.EAGAIN:
+        return thread_remedy()
     path = path or "."
     shown = quote_path(os.fspath(path))
     if error.errno in (errno.EACCES, errno.EPERM):
@@ -96,6 +101,55 @@ def remedy(error: OSError, path: str | os.PathLike[str], *, writing: bool = True
     if not known:
         return f"the system gives no better reason: see ls -ld {shown}, df -h {shown} and dmesg"
     return known.format(path=shown)
+
+
+def thread_remedy() -> str:
+    """The advice where no thread or process can be started: the system gives one error for both causes."""
+    if memory := memory_limit():
+        return memory
+    limit = _address_space()
+    also = "" if limit is None else f"; or raise the memory limit (ulimit -v is {limit // 1024} now)"
+    return (
+        "this user may start no more processes or threads, and a push needs about 30: end some, or raise the limit "
+        f"(ulimit -u 100; in a container: --pids-limit){also}"
+    )
+
+
+def memory_limit() -> str:
+    """The memory limit that this process is near to, and how to raise it; "" where it is near to none."""
+    limit = _address_space()
+    if limit is not None and limit - _used_address_space() < NEAR_MEMORY:
+        return (
+            f"the memory limit of this process is too low (ulimit -v is {limit // 1024}): "
+            "raise it: ulimit -v unlimited, in a new shell where that is refused"
+        )
+    with contextlib.suppress(OSError, ValueError):
+        group = Path("/sys/fs/cgroup")
+        most = int((group / "memory.max").read_text(encoding="ascii"))
+        if most - int((group / "memory.current").read_text(encoding="ascii")) < min(NEAR_MEMORY, most // 10):
+            return (
+                f"the memory of this container or service is nearly used up ({most >> 20} MB): give it more "
+                "(docker: --memory, systemd: MemoryMax)"
+            )
+    return ""
+
+
+def _address_space() -> int | None:
+    """How many bytes of addresses this process may have; None where that is not limited."""
+    try:
+        import resource
+
+        soft = resource.getrlimit(resource.RLIMIT_AS)[0]
+    except (ImportError, OSError, ValueError):
+        return None
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def _used_address_space() -> int:
+    """0 where the system does not tell it."""
+    with contextlib.suppress(OSError, ValueError):
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
 
 
 def lock_remedy(error: Exception, path: str | os.PathLike[str]) -> str:

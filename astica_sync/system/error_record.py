@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from astica_sync.errors import AsticaSyncError, kind_of
-from astica_sync.file_owner import create_private
+from astica_sync.file_owner import create_private, remove_left_over
 from astica_sync.system.redact_message import PACKAGE, message_template
 from astica_sync.system.user_folders import user_state_folder
 
@@ -36,9 +36,14 @@ def record_error(error: BaseException, command: str, at: float, version: str) ->
         kept = [*read_errors(file.parent), line][-MOST_KEPT:]
         new = file.with_name(f"{FILE_NAME}.{os.getpid()}.new")
         new.unlink(missing_ok=True)
-        with open(create_private(new), "w", encoding="utf-8") as opened:
-            opened.write("".join(f"{json.dumps(one, ensure_ascii=True)}\n" for one in kept))
-        new.replace(file)
+        try:
+            with open(create_private(new), "w", encoding="utf-8") as opened:
+                opened.write("".join(f"{json.dumps(one, ensure_ascii=True)}\n" for one in kept))
+            new.replace(file)
+        finally:
+            # A full disk leaves an empty one.
+            new.unlink(missing_ok=True)
+        remove_left_over(file)
 
 
 def read_errors(folder: Path) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from astica_sync.file_owner import create_private
+from astica_sync.file_owner import create_private, remove_left_over
 from astica_sync.system.native_lock import lock_if_free
 
 FILE_NAME = "refusals.json"
@@ -77,9 +77,14 @@ def record_refusal(folder: Path, name: str, terms: tuple[int, float], seen: Seen
         data[name] = {**asdict(known), "recent": recent}
         new = file.with_name(f"{FILE_NAME}.{os.getpid()}.new")
         new.unlink(missing_ok=True)
-        with open(create_private(new), "w", encoding="utf-8") as opened:
-            opened.write(json.dumps(data))
-        new.replace(file)
+        try:
+            with open(create_private(new), "w", encoding="utf-8") as opened:
+                opened.write(json.dumps(data))
+            new.replace(file)
+        finally:
+            # A full disk leaves an empty one.
+            new.unlink(missing_ok=True)
+        remove_left_over(file)
 
 
 def last_refusals(folder: Path, names: Collection[str]) -> LimitRefusals | None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from astica_sync.errors import Unworkable
 from astica_sync.local.child_process import ChildProcess
-from astica_sync.system.error_advice import reason_of, remedy
+from astica_sync.system.error_advice import memory_limit, reason_of, remedy
 
 # Beyond this many pixels an image may need gigabytes, so that only one such image is opened at a time.
 HEAVY_PIXELS = 64_000_000
@@ -121,7 +121,10 @@ class _Worker:
         except (WorkerKilled, TooSlow) as error:
             raise Unworkable(
                 "the process that opens images cannot be started: it ends immediately",
-                f"run '{shlex.join(command)}' to see its error message; it needs simplejpeg and Pillow",
+                f"run '{shlex.join(command)}' to see its error message; it needs simplejpeg and Pillow"
+                # It has the limits of this process.
+                if not (near := memory_limit())
+                else near,
             ) from error
 
     def ask(self, request: bytes, patience: float) -> bytes:
