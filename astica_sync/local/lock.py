@@ -24,6 +24,7 @@ from astica_sync.system.native_lock import native_lock
 WATCHER_WAIT_S = 30.0
 SILENT_WAIT_S = 0.5
 _MOST_HOLDER = 4096
+_ELSEWHERE = "a process of another container or machine"
 
 
 @contextlib.contextmanager
@@ -60,8 +61,10 @@ def writer_lock(
             # The page takes it for a moment where it keeps deleted images in the backup.
             lock.acquire(timeout=SILENT_WAIT_S if patient else 0, poll_interval=0.02)
     except Timeout as error:
-        hint = "wait for it to end, or stop it; astica-sync pull-status works at the same time"
-        raise StoreBusy(f"{layout.root} is locked by {_read_holder(layout)}", hint) from error
+        holder = _read_holder(layout)
+        there = " there" if holder.startswith(_ELSEWHERE) else ""
+        hint = f"wait for it to end, or stop it{there}; astica-sync pull-status works at the same time"
+        raise StoreBusy(f"{layout.root} is locked by {holder}", hint) from error
     except (OSError, NotImplementedError) as error:
         raise StoreError(
             f"cannot lock {layout.lock_file}: {_reason(error)}", lock_remedy(error, layout.state)
@@ -171,7 +174,7 @@ def _holder_file(layout: Layout) -> Path:
 def _write_holder(layout: Layout, now: float | None, command: str | None) -> None:
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]) if command is None else command
     with contextlib.suppress(OSError):
-        text = json.dumps({"pid": os.getpid(), "command": command[:200], "since": now})
+        text = json.dumps({"pid": os.getpid(), "command": command[:200], "since": now, "where": process_space()})
         write_new(_holder_file(layout), text.encode())
 
 
@@ -184,4 +187,16 @@ def _read_holder(layout: Layout) -> str:
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return "another process"
     printable = "".join(letter if letter.isprintable() else "?" for letter in command)
+    where = holder.get("where")
+    if where and where != process_space():
+        # Its number is another program's here, or none's.
+        return f"{_ELSEWHERE} ({printable}, process {pid} there){start}"
     return f"process {pid} ({printable}){start}"
+
+
+def process_space() -> str:
+    """In what a process number means this process: the boot of a machine, and the container; "" where unknown."""
+    with contextlib.suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    return ""

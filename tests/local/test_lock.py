@@ -1,4 +1,6 @@
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from astica_sync.errors import StoreBusy, StoreError
+from astica_sync.local import lock
 from astica_sync.local.layout import Layout
 from astica_sync.local.lock import is_wanted, watcher_lock, writer_lock
 
@@ -151,3 +154,27 @@ def test_who_waits_for_a_watcher_says_so_and_gets_the_lock(layout: Layout, monke
             with writer_lock(layout, on_wait=end_batch):
                 pass
     assert said == [(30.0, f"the store is locked by process {os.getpid()} (astica-sync watch)")]
+
+
+def test_a_holder_of_another_container_is_said_to_be_there(layout: Layout) -> None:
+    """Its process number is another program's here, or none's."""
+    assert lock.process_space()
+    with writer_lock(layout, command="astica-sync push"):
+        with pytest.raises(StoreBusy, match=f"by process {os.getpid()} ") as here, writer_lock(layout):
+            pass
+        assert here.value.hint is not None and "stop it;" in here.value.hint
+        note = layout.state / "lock-holder.json"
+        note.write_text(json.dumps({**json.loads(note.read_text()), "where": "another pid:[1]", "pid": 17}))
+        elsewhere = re.escape("by a process of another container or machine (astica-sync push, process 17 there)")
+        with pytest.raises(StoreBusy, match=elsewhere) as there, writer_lock(layout):
+            pass
+        assert there.value.hint is not None and "stop it there;" in there.value.hint
+
+
+def test_where_the_system_tells_no_space_of_processes_a_number_is_one_of_here(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock.Path, "readlink", lambda self: (_ for _ in ()).throw(OSError()))
+    assert lock.process_space() == ""
+    with writer_lock(layout), pytest.raises(StoreBusy, match=f"by process {os.getpid()} "), writer_lock(layout):
+        pass

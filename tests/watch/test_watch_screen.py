@@ -448,3 +448,23 @@ def test_a_decision_goes_once_a_push_in_another_terminal_has_made_it(
         terminal.until(lambda seen: "needs a decision" not in seen and "● idle" in seen)
         terminal.type("q")
         assert terminal.end() == 130
+
+
+def test_an_event_shows_the_command_that_helps() -> None:
+    """It stands at the end of the sentence."""
+    text = "nothing is removed: class 'Löffel' is missing or empty in the store. To allow it: astica-sync push --yes"
+    view = view_of(store_view(state=WatchState.IDLE, refusals=["class 'Löffel' is missing"]), events=0)
+    view.log = [("16:12:00", "uploaded", "Can/a.jpg"), ("16:12:01", "refused", text)]
+    rows = drawn(view, 80, 24)
+    shown = " ".join(" ".join(rows).split())
+    assert text in shown and "uploaded Can/a.jpg" in shown
+    assert any("astica-sync push --yes" in row for row in rows), "the command is in one row"
+    assert "● waiting for a decision" in rows[1] and "idle" not in shown
+
+
+@pytest.mark.parametrize(("columns", "lines"), [*SIZES, (30, 8), (12, 5)])
+def test_events_of_several_rows_leave_the_view_its_size(columns: int, lines: int) -> None:
+    view = view_of(store_view(), events=3)
+    view.log = [*view.log, *[("16:12:01", "refused", f"nothing is removed: {REASON}. " * 4)] * 4]
+    rows = drawn(view, columns, lines)
+    assert len(rows) == lines and all(cell_len(row) <= columns for row in rows)

@@ -299,3 +299,21 @@ def test_a_missing_disk_gets_no_advice_to_make_another_store(world: UnopenableSt
     assert world.lifecycle.status.state is WatchState.HELD
     assert "the watcher waits for it" in world.lifecycle.status.why and "init" not in world.lifecycle.status.why
     away.rename(root)
+
+
+def test_a_folder_that_goes_and_comes_back_is_no_change_of_the_settings(world: UnopenableStore) -> None:
+    """Their file goes and comes back with it, as at ``umount``."""
+    world.live(5.0)
+    away = world.layout.root.with_name("away")
+    world.layout.root.rename(away)
+    world.settings = 2
+    world.live(6.0)
+    assert world.lifecycle.status.state is WatchState.HELD
+    away.rename(world.layout.root)
+    world.settings = 3
+    world.live(6.0)
+    assert not any("settings" in notice for notice in world.notices), world.notices
+    assert "starting: the folder of the store is there again" in world.notices
+    world.settings = 4
+    world.live(6.0)
+    assert "starting: the settings changed" in world.notices

@@ -142,6 +142,8 @@ class WatcherLifecycle:
         self._written = float("-inf")
         self._unwritten = True
         self._last_notice = ""
+        self._is_missing = False
+        """Whether the last error was that the store is not there."""
         self._overflow_notified = False
         self._mounts: frozenset[str] | None = None
         now = self._wall()
@@ -268,7 +270,7 @@ class WatcherLifecycle:
         fingerprint = self._opener.fingerprint()
         if fingerprint != self._fingerprint:
             self._fingerprint = fingerprint
-            self.restart("the settings changed")
+            self.restart(self._name_change())
         # The disk may have taken its time for the settings, which is no jump of a clock.
         offset = self._wall() - self._ticks()
         if abs(offset - self._clock_offset) > CLOCK_JUMP:
@@ -282,6 +284,15 @@ class WatcherLifecycle:
             else:
                 self._check_mounts()
                 self._check_events(self._watcher)
+
+    def _name_change(self) -> str:
+        """What may have changed the settings, for a notice; "" where the next step says it."""
+        was_missing, self._is_missing = self._is_missing, False
+        try:
+            check_root(self._layout, self._fs)
+        except AsticaSyncError:
+            return ""
+        return "the folder of the store is there again" if was_missing else "the settings changed"
 
     def _check_mounts(self) -> None:
         """Says where a disk below the store was unmounted or mounted; what is missing there is not removed."""
@@ -311,6 +322,7 @@ class WatcherLifecycle:
         text = str(error) or type(error).__name__
         if not isinstance(error, (AsticaSyncError, OSError)):
             text = f"internal error: {type(error).__name__}: {text}"
+        self._is_missing = isinstance(error, (StoreChanged, NoStore))
         hint = self._hint_of(error)
         if not isinstance(error, StoreBusy):
             self.status.add_error(text, kind_of(error))

@@ -31,6 +31,8 @@ COLOURS = {
 EVENT_COLOURS = {"uploaded": "green", "removed": "red", "failed": "bold red", "refused": "bold yellow"}
 MOST_WAITS = 3
 SHORTEST_LOG = 2
+SHORTEST_SENTENCE = 30
+"""An event with fewer columns for its text stays in one row."""
 IMPORTANT = 2
 """Rows of this rank and below have their place before the last events."""
 KEYS = {"p": "pause", "r": "resume", "l": "look now", "q": "quit"}
@@ -82,9 +84,10 @@ def watch_picture(view: WatchView, console: "Console") -> "RenderableType":
     foot.truncate(width, overflow="ellipsis")
     room = max(1, height - 2)
     important = sum(row.rank <= IMPORTANT for row in rows)
-    log = min(len(view.log), max(0, min(SHORTEST_LOG, room - important - 1), room - len(rows) - 1))
+    written = [_event(event, width) for event in view.log]
+    log = min(sum(map(len, written)), max(0, min(SHORTEST_LOG, room - important - 1), room - len(rows) - 1))
     rows = _most_important(rows, room - log - (1 if log else 0))
-    events = [_event(event, width) for event in list(view.log)[len(view.log) - log :]]
+    events = _last_events(written, log)
     empty = room - len(rows) - len(events)
     gap = 1 if events and empty else 0
     lines = [*(row.content for row in rows), *[Text("")] * gap, *events, *[Text("")] * (empty - gap)]
@@ -111,7 +114,18 @@ def _keys(view: WatchView) -> "Text":
     return Text("  ").join(Text.assemble((key, "bold reverse"), f" {meaning}") for key, meaning in KEYS.items())
 
 
-def _event(event: tuple[str, str, str], width: int) -> "Text":
+def _last_events(written: Sequence[list["Text"]], room: int) -> list["Text"]:
+    """The rows of the last events, as many as fit whole; of the last one as much as there is room for."""
+    rows: list[Text] = []
+    for event in reversed(written):
+        if len(rows) + len(event) > room:
+            return rows or event[:room]
+        rows = event + rows
+    return rows
+
+
+def _event(event: tuple[str, str, str], width: int) -> list["Text"]:
+    """A row; of a sentence as many as it needs, since what helps is at its end."""
     from rich.text import Text
 
     at, name, text = event
@@ -119,10 +133,15 @@ def _event(event: tuple[str, str, str], width: int) -> "Text":
     line.append(f"{at} ", "dim")
     line.append(f"{name:<8} ", EVENT_COLOURS.get(name, "yellow"))
     room = width - line.cell_len
-    # The end of a path tells more than its beginning; a sentence is read from its beginning.
-    line.append(fit_name(text, room) if name in ("uploaded", "removed") else shorten(safe(text), room))
-    line.truncate(width, overflow="ellipsis")
-    return line
+    if name in ("uploaded", "removed") or room < SHORTEST_SENTENCE:
+        # The end of a path tells more than its beginning.
+        line.append(fit_name(text, room) if name in ("uploaded", "removed") else shorten(safe(text), room))
+        line.truncate(width, overflow="ellipsis")
+        return [line]
+    first, *more = wrap(safe(text), room)
+    line.append(shorten(first, room))
+    rows = [part for piece in more for part in continue_command(piece.strip(), width - 2)]
+    return [line, *(Text(shorten(f"  {row}", width), no_wrap=True) for row in rows)]
 
 
 def _store_rows(store: StoreView, console: "Console", width: int, *, has_keys: bool) -> list[_Row]:
