@@ -1,7 +1,8 @@
 """Quoting of names in the commands of hints."""
 
 import shlex
-import unicodedata
+
+from astica_sync.core.hidden_characters import has_hidden, split_hidden
 
 
 def quote(text: str, *, always: bool = False) -> str:
@@ -10,13 +11,13 @@ def quote(text: str, *, always: bool = False) -> str:
     With ``always`` it has quotes where the shell needs none as well: a comma or a full stop after it is then no part of
     it.
 
-    Letters that a terminal obeys or does not show (control and direction characters, zero-width joiners, bytes that are
-    not UTF-8) are written as escapes, which bash, zsh and ksh read in ``$'...'``.
+    Letters that a terminal obeys or does not show (control and direction characters, zero-width joiners outside of
+    emoji, bytes that are not UTF-8) are written as escapes, which bash, zsh and ksh read in ``$'...'``.
     """
-    if text.isprintable() and not any(_is_hidden(letter) for letter in text):
+    if not has_hidden(text):
         word = shlex.quote(text)
         return f"'{word}'" if always and word == text else word
-    return "$'" + "".join(_escape(letter) for letter in text) + "'"
+    return "$'" + "".join(_escape(part, hidden) for part, hidden in split_hidden(text)) + "'"
 
 
 def quote_path(path: str, *, always: bool = False) -> str:
@@ -24,11 +25,7 @@ def quote_path(path: str, *, always: bool = False) -> str:
     return quote(f"./{path}" if path.startswith("-") else path, always=always)
 
 
-def _is_hidden(letter: str) -> bool:
-    return not letter.isprintable() or unicodedata.category(letter) in ("Cc", "Cf", "Cs")
-
-
-def _escape(letter: str) -> str:
-    if _is_hidden(letter):
-        return "".join(f"\\x{byte:02x}" for byte in letter.encode("utf-8", "surrogateescape"))
-    return f"\\{letter}" if letter in "\\'" else letter
+def _escape(part: str, hidden: bool) -> str:
+    if hidden:
+        return "".join(f"\\x{byte:02x}" for byte in part.encode("utf-8", "surrogateescape"))
+    return f"\\{part}" if part in "\\'" else part

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from astica_sync.clock import local_time
 from astica_sync.core.evaluation.percent_text import percent
+from astica_sync.core.hidden_characters import split_hidden
 from astica_sync.inspect.findings import KINDS, SURE_KINDS, Finding
 from astica_sync.inspect.inspect_store import Inspection
 from astica_sync.local.image.rasterizer import Rasterizer
@@ -72,7 +73,7 @@ def _plain(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return escape("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text))
+    return escape("".join("\N{REPLACEMENT CHARACTER}" if hidden else part for part, hidden in split_hidden(text)))
 
 
 def _thumbnail(path: Path, rasterizer: Rasterizer) -> str:

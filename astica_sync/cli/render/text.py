@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from astica_sync.clock import duration as duration
+from astica_sync.core.hidden_characters import has_hidden, split_hidden
 
 if TYPE_CHECKING:
     from astica_sync.core.plan.guard import Refusal
@@ -49,14 +50,14 @@ def countdown(seconds: float) -> str:
 
 def safe(name: str) -> str:
     """A name for the terminal: control, direction and undecodable characters are printed as escapes, and so are those
-    that its encoding lacks."""
+    that are not seen, outside of emoji, and those that its encoding lacks."""
     return printed(_escaped(name))
 
 
 def _escaped(name: str) -> str:
-    if not name.isprintable() or any(unicodedata.category(char) in ("Cc", "Cf", "Cs") for char in name):
-        name = "".join(char if _plain(char) else _escape(char) for char in name)
-    return name
+    if not has_hidden(name):
+        return name
+    return "".join(_escape(part) if hidden else part for part, hidden in split_hidden(name))
 
 
 def printed(text: str) -> str:
@@ -113,10 +114,6 @@ def _is_formula(text: str) -> bool:
         if not (char.isspace() or char == '"' or unicodedata.category(char) in ("Cc", "Cf")):
             return False
     return False
-
-
-def _plain(char: str) -> bool:
-    return char.isprintable() and unicodedata.category(char) not in ("Cc", "Cf", "Cs")
 
 
 def json_name(name: str) -> str:
