@@ -189,3 +189,15 @@ def test_a_restarted_watcher_knows_when_it_was_in_sync(shell: Shell, watch: Star
     wait_until(lambda: any(event["event"] != "watching" for event in watching.events))
     watching.stop()
     assert shell("watch", "status", "--json", "--store", store).json["agreed_at"] == 1_700_000_000.0
+
+
+def test_a_failure_goes_from_the_view_once_the_file_is_uploaded() -> None:
+    """As of a file that was looked at while it was copied."""
+    screen = WatchScreen()
+    screen.event("/photos", "failed", "Can/a.jpg: broken image")
+    screen.event("/photos", "failed", "Can/b.jpg: broken image")
+    screen.event("/photos", "uploaded", "Can/a.jpg")
+    assert [event[1:] for event in screen._log] == [
+        ("failed", "Can/b.jpg: broken image"),
+        ("uploaded", "Can/a.jpg"),
+    ]

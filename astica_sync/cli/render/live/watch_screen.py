@@ -58,6 +58,9 @@ class WatchScreen(WatchOutput):
         with self._lock:
             if name == "uploaded":
                 self._sent[store] = self._sent.get(store, 0) + 1
+                # A file that was sent while it was still copied had failed, and has not any more.
+                left = [one for one in self._log if one[1] != "failed" or not one[2].startswith(f"{text}: ")]
+                self._log = deque(left, maxlen=MOST_EVENTS)
             if name != "watching" and text != name:
                 self._log.append((local_time(time.time(), seconds=True)[11:], name, text))
 
