@@ -115,10 +115,10 @@ def thread_remedy() -> str:
     )
 
 
-def memory_limit() -> str:
-    """The memory limit that this process is near to, and how to raise it; "" where it is near to none."""
+def memory_limit(needed: int = NEAR_MEMORY) -> str:
+    """The memory limit that leaves this process fewer bytes than that, and how to raise it; "" where none does."""
     limit = _address_space()
-    if limit is not None and limit - _used_address_space() < NEAR_MEMORY:
+    if limit is not None and limit - _used_address_space() < needed:
         return (
             f"the memory limit of this process is too low (ulimit -v is {limit // 1024}): "
             "raise it: ulimit -v unlimited, in a new shell where that is refused"
@@ -126,7 +126,7 @@ def memory_limit() -> str:
     with contextlib.suppress(OSError, ValueError):
         group = Path("/sys/fs/cgroup")
         most = int((group / "memory.max").read_text(encoding="ascii"))
-        if most - int((group / "memory.current").read_text(encoding="ascii")) < min(NEAR_MEMORY, most // 10):
+        if most - int((group / "memory.current").read_text(encoding="ascii")) < min(needed, most // 10):
             return (
                 f"the memory of this container or service is nearly used up ({most >> 20} MB): give it more "
                 "(docker: --memory, systemd: MemoryMax)"

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from astica_sync.inspect import html_report, inspect_store
+from astica_sync.system import error_advice
 from tests.harness.planted_pictures import real_photos
 from tests.harness.shell import Shell, draw
 
@@ -285,3 +286,13 @@ def test_markup_in_titles_and_names_is_text(shell: Shell, album: Path, tmp_path:
     assert not {"\x1b", "\u202e"} & set(text) and "&lt;img src=x" in text
     shown = shell("inspect", str(album)).out
     assert not {"\x1b[31m", "\u202e"} & set(shown) and "red\n.jpg" not in shown
+
+
+def test_too_little_memory_for_numpy_is_said_before_it_is_imported(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would end the process with a message of its own."""
+    monkeypatch.setattr(error_advice, "_address_space", lambda: 120_000 << 10)
+    monkeypatch.setattr(error_advice, "_used_address_space", lambda: 60_000 << 10)
+    ran = shell("inspect", tmp_path)
+    assert ran.code == 1 and "too little memory" in ran.err and "ulimit -v is 120000" in ran.err

@@ -13,11 +13,15 @@ from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.report_file import check_report_file, write_report
 from astica_sync.cli.render.text import duration, json_line, json_name, number, safe
 from astica_sync.core.evaluation.percent_text import percent
+from astica_sync.errors import AsticaSyncError
+from astica_sync.system.error_advice import memory_limit
 
 if TYPE_CHECKING:
     from astica_sync.inspect.findings import Finding
     from astica_sync.inspect.inspect_store import Inspection
 
+NUMPY_NEEDS = 80 << 20
+"""So many bytes numpy reserves when it is imported."""
 KIND_NAMES = (
     "several-classes",
     "held-out",
@@ -72,6 +76,9 @@ def inspect(
     from astica_sync.system.optional_packages import require
 
     require("numpy", "evaluate")
+    if near := memory_limit(NUMPY_NEEDS):
+        # numpy would end this process, with a message of its own.
+        raise AsticaSyncError("there is too little memory to open images", near)
     if html is not None:
         check_report_file(html, "--html")
     from astica_sync.inspect.inspect_store import inspect_store
