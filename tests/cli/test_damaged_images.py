@@ -10,7 +10,7 @@ from PIL import Image
 from astica_sync.local.image.decoder import Decoder
 from astica_sync.sandbox.embedded import RunningSandbox
 from tests.harness.damaged_images import DAMAGED
-from tests.harness.shell import Shell, on_service
+from tests.harness.shell import Shell, draw, on_service
 
 ZEROS_INSIDE = DAMAGED / "zeros-inside.jpg"
 
@@ -136,3 +136,16 @@ def test_a_png_with_megabytes_of_text_is_sent(
 
     assert (ran.code, ran.json["uploaded"]) == (0, 1), ran.err
     assert ("can", file.getvalue()) in on_service(sandbox, model_id)
+
+
+def test_a_push_does_not_announce_what_a_status_has_found_to_be_broken(shell: Shell, pushed: Path) -> None:
+    half = draw(pushed / "Can" / "half.png", 95)
+    half.write_bytes(half.read_bytes()[:-20])
+    draw(pushed / "Can" / "good.png", 96)
+    assert "To upload (1):" in shell("status", "--store", pushed).out
+    ran = shell("push", "--store", pushed)
+    assert "To upload: 1 sample, to remove: 0 samples; 1 image cannot be sent" in ran.err
+    assert (ran.code, "Uploaded 1" in ran.out) == (3, True)
+    draw(half, 97)
+    shell("status", "--store", pushed)
+    assert "To upload: 1 sample, to remove: 0 samples\n" in shell("push", "--store", pushed).err

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from astica_sync.cli.exit_codes import DONE, REFUSED, SOME_FAILED
+from astica_sync.cli.known_rejections import read_rejections
 from astica_sync.cli.open_store import (
     class_in_index,
     image_in_index,
@@ -168,6 +169,8 @@ def push(
             if status.refusals or status.near:
                 return REFUSED
             return SOME_FAILED if fails else DONE
+        if isinstance(listener, PushProgress) and as_version is None:
+            listener.rejected = read_rejections(opened.session.local.index)
         # A version may have an image in another class than the store.
         moved_to = class_in_index(opened.session.local.index) if as_version is None else _unknown
         try:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import click
 
 from astica_sync.cli.exit_codes import DIFFERENCES, DONE
+from astica_sync.cli.known_rejections import note_rejections
 from astica_sync.cli.open_store import (
     NO_STATUS_YET,
     image_in_index,
@@ -74,7 +75,9 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
     from astica_sync.sync.push.preflight_checks import check_samples
 
     with open_store(store, Progress(), offline=offline) as opened:
-        status = check_samples(opened.session, find_status(opened.session, offline=offline, quick=True), CHECK_SECONDS)
+        found = find_status(opened.session, offline=offline, quick=True)
+        status = check_samples(opened.session, found, CHECK_SECONDS)
+        note_rejections(opened.session.local.index, found.plan, status)
         status = replace(status, problems=name_cut_off(opened.session.local.fs, opened.layout.root, status.problems))
         price = price_of(opened.session, status)
         pause = find_service_pause(opened.layout, opened.session.runtime.clock)

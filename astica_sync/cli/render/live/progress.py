@@ -201,18 +201,23 @@ def reading(folder: Path) -> Iterator[None]:
 
 
 class PushProgress(Progress):
-    """Says before what a push is going to do, and names what fails at once."""
+    """Says before what a push is going to do, and names what fails at once. ``rejected`` are the uids of images that
+    an earlier check has found to be unfit."""
+
+    rejected: frozenset[str] = frozenset()
 
     def planned(self, plan: Plan, refusals: list[Refusal], eta: float) -> None:
         super().planned(plan, refusals, eta)
         removed = 0 if refusals else len(plan.removed)
-        uploads = self.total - removed
+        unfit = sum(one.uid in self.rejected for one in plan.uploads)
+        uploads = self.total - removed - unfit
         if not self.total:
             return
         self._warn_of_twins(plan)
         eta = max(eta, self.end_by_answers() - self.ticks())
         takes = f", about {duration(eta)}" if eta >= 1 else ""
-        self.note(f"To upload: {number(uploads, 'sample')}, to remove: {number(removed, 'sample')}{takes}")
+        cannot = f"; {number(unfit, 'image')} cannot be sent" if unfit else ""
+        self.note(f"To upload: {number(uploads, 'sample')}, to remove: {number(removed, 'sample')}{takes}{cannot}")
 
     def _warn_of_twins(self, plan: Plan) -> None:
         """Only those that are uploaded now; the user has seen the others."""
