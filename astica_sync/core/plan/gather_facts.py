@@ -44,10 +44,10 @@ class PlanContext:
     None where it is not known, ``recipe_of`` the recipe by which an image of the store is converted, by its content
     hash, as ``make_scope`` takes it, ``sent_size_of`` the size in bytes of what is sent of an image of the store, by
     its content hash and the size of its file,
-    ``is_intact`` whether that image is undamaged, ``shows_sizes`` whether the service has been seen to show the sizes
-    of images as they were sent, None where it is not known, ``is_version`` whether the local side is the snapshot of a
-    version instead of the store: what is missing in it is meant to be missing, ``unproven`` the ids and uids of adopted
-    samples whose bytes the backup may not have.
+    ``is_intact`` whether ``size_of`` goes by what is undamaged, ``shows_sizes`` whether the service has been seen to
+    show the sizes of images as they were sent, None where it is not known, ``is_version`` whether the local side is the
+    snapshot of a version instead of the store: what is missing in it is meant to be missing, ``unproven`` the ids and
+    uids of adopted samples whose bytes the backup may not have.
     """
 
     run: str

@@ -172,7 +172,8 @@ def plan_round(
         ignored=_find_ignored(local),
         held_out=_find_held_out(local),
         file_at=_find_file_at(local, session.runtime.clock.now(), session.policy.quarantine),
-        is_intact=lambda content: local.backup.check(content) is None,
+        # The size of what was converted is that of its record, whatever has become of the original.
+        is_intact=lambda content: content in local.backup.prepared.records() or local.backup.check(content) is None,
         size_of=find_size_of(local, session.remote.model_id),
         recipe_of=local.index.recipe_of,
         sent_size_of=find_sent_size_of(local, of_version=target is not None),
